@@ -1,0 +1,51 @@
+"""What can go wrong for a user: what is wrong, where, and what to do. No traceback is needed to act."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PriorhoodError(ValueError):
+    """A problem in the input that its user can mend; the command line prints it and exits with 2."""
+
+
+class TableError(PriorhoodError):
+    """A file, frame or column that cannot be used as it is."""
+
+
+class FormulaError(PriorhoodError):
+    """A formula that cannot be read, or that asks for what this version does not have."""
+
+
+class PriorError(PriorhoodError):
+    """A prior that is no distribution, or that names no parameter of the model."""
+
+
+class ModelError(PriorhoodError):
+    """A model that the data cannot inform, or that no engine takes."""
+
+
+class FileError(PriorhoodError):
+    """A saved posterior that cannot be read or written."""
+
+
+class SamplingError(PriorhoodError):
+    """Draws that could not be made to the promised quality."""
+
+
+def near(name: str, options: Iterable[str]) -> str:
+    """', did you mean …?' where an option is close to name, else the options there are."""
+    listed = [str(option) for option in options]
+    folded = {option.casefold(): option for option in reversed(listed)}
+    close = difflib.get_close_matches(name.casefold(), list(folded), n=3, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(repr(folded[key]) for key in close) + "?"
+    return "there are " + some(listed, 12) if listed else "there are none"
+
+
+def some(values: Iterable[object], most: int = 5) -> str:
+    """The first few values as text, with how many more there are."""
+    listed = [repr(value) if isinstance(value, str) else str(value) for value in values]
+    shown = ", ".join(listed[:most])
+    return f"{shown} and {len(listed) - most:,} more" if len(listed) > most else shown

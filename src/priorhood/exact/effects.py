@@ -1,0 +1,162 @@
+"""Down: exact draws of every coefficient given θ (math.md, equation 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numba as nb
+import numpy as np
+
+from priorhood.exact.coordinates import Theta, factors
+from priorhood.exact.marginal import BLOCK, FAST, Collapsed, climb, factor_block, in_chunks, level_part, workspace
+from priorhood.exact.problem import Array
+
+# Draws per random stream: fixed, so that the numbers do not depend on the number of threads.
+STREAM = 64
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _descend_block(parent, n, lo, lam, cols, sigma, z, T, M, u, inv, beta, out_first):
+    """Equation (10) for one block of siblings: parent (D,), z (K, nodes) → beta (D, nodes)."""
+    D, K = T.shape[0], cols.shape[0]
+    for k in range(K):
+        v = u[k]
+        w = inv[k]
+        for d in range(D):
+            f = parent[d]
+            if f != 0.0:
+                t = T[d, k]
+                for i in range(n):
+                    v[i] -= t[i] * f
+        noise = z[k]
+        for i in range(n):
+            v[i] = v[i] * w[i] + sigma * np.sqrt(w[i]) * noise[lo + i]
+    for k in range(K - 1, -1, -1):
+        v = u[k]
+        for r in range(k + 1, K):
+            l = M[r, k]
+            x = u[r]
+            for i in range(n):
+                v[i] -= l[i] * x[i]
+    for d in range(D):
+        target = beta[d]
+        f = parent[d]
+        for i in range(n):
+            target[out_first + lo + i] = f
+    for r in range(K):
+        target = beta[cols[r]]
+        for k in range(r + 1):
+            f = lam[r, k]
+            if f != 0.0:
+                v = u[k]
+                for i in range(n):
+                    target[out_first + lo + i] += f * v[i]
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _descend_level(P, h, first, starts, lam, cols, a, sigma, z, above, up_first, beta, out_first, work):
+    """Draw all nodes of a level given their parents' coefficients above (D, slots)."""
+    T, M, u, inv = work
+    D = P.shape[0]
+    parent = np.empty(D)
+    for p in range(starts.shape[0] - 1):
+        for d in range(D):
+            parent[d] = above[d, up_first + p]
+        for lo in range(starts[p], starts[p + 1], BLOCK):
+            n = min(BLOCK, starts[p + 1] - lo)
+            factor_block(P, h, first + lo, n, lam, cols, a, T, M, u, inv)
+            _descend_block(parent, n, lo, lam, cols, sigma, z, T, M, u, inv, beta, out_first)
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _draw_effects(A, b, P0, h0, lam, tree, root, sigma, z_leaf, z_upper, leaf, upper):
+    """Up, then down, for a batch of θ: leaf (S, D, J) and upper (S, D, slots) are filled."""
+    root_cols, root_sd, root_offset = root
+    first = tree[4]
+    levels = first.shape[0] - 1
+    work = workspace(A.shape[0], max(lam.shape[2], root_cols.shape[0]))
+    P = np.empty_like(P0)
+    h = np.empty_like(h0)
+    nothing = np.zeros(max(lam.shape[2], 1))
+    single = np.array([0, 1])
+    for s in range(sigma.shape[0]):
+        P[:] = P0
+        h[:] = h0
+        climb(A, b, P, h, lam[s], tree, root, sigma[s], work)
+        beta = upper[s]
+        beta[:] = 0.0
+        top = first[levels]
+        _descend_level(
+            P, h, top, single, np.diag(root_sd / sigma[s]), root_cols, root_offset * sigma[s],
+            sigma[s], z_upper[s][:, top:], beta, top + 1, beta, top, work,
+        )  # fmt: skip
+        for back in range(levels):
+            at = levels - 1 - back
+            cols, starts, here, above = level_part(tree, at)
+            if at == 0:
+                _descend_level(
+                    A, b, 0, starts, lam[s, at], cols, nothing, sigma[s], z_leaf[s],
+                    beta, above, leaf[s], 0, work,
+                )  # fmt: skip
+            else:
+                _descend_level(
+                    P, h, here, starts, lam[s, at], cols, nothing, sigma[s], z_upper[s][:, here:],
+                    beta, above, beta, here, work,
+                )  # fmt: skip
+
+
+def draw_effects(
+    collapsed: Collapsed,
+    values: Theta,
+    rng: np.random.Generator,
+    threads: int = 1,
+    done: Callable[[int], None] | None = None,
+) -> tuple[Array, Array]:
+    """One exact draw of all coefficients for each of a batch of θ.
+
+    ε | β_parent ~ Normal(M⁻¹(u − Tᵀβ_parent), M⁻¹),   β = β_parent + Z Λ ε            (math.md, eq. 10)
+
+    Parameters
+    ----------
+    values : a batch of S θ
+    done : told the number of finished draws, for a progress display
+
+    Returns
+    -------
+    mu (S, F) : population coefficients of problem.root_cols
+    beta (S, K, J) : the finest groups' coefficients of that level's columns; (S, 0, 0) without levels
+
+    Notes
+    -----
+    O(S J D² K). Random streams belong to runs of STREAM draws, so the numbers do not depend on threads.
+    """
+    problem = collapsed.problem
+    S = len(values.sigma)
+    lam = factors(problem, values)
+    slots = collapsed.h0.shape[1]
+    widest = max([len(problem.root_cols), *(level.K for level in problem.levels)])
+    leaf_cols = problem.levels[0].cols if problem.levels else np.zeros(0, np.int64)
+    J = problem.J if problem.levels else 0
+    mu = np.empty((S, len(problem.root_cols)))
+    beta = np.empty((S, len(leaf_cols), J))
+    streams = rng.spawn(-(-S // STREAM))
+    top = int(collapsed.tree[4][-1])
+
+    def run(lo: int, hi: int) -> None:
+        for stream in range(lo, hi):
+            part = slice(stream * STREAM, min(S, (stream + 1) * STREAM))
+            size = part.stop - part.start
+            leaf = np.empty((size, problem.D, J))
+            upper = np.empty((size, problem.D, slots))
+            _draw_effects(
+                problem.A, problem.b, collapsed.P0, collapsed.h0, lam[part], collapsed.tree, collapsed.root,
+                values.sigma[part], streams[stream].standard_normal((size, len(leaf_cols), J)),
+                streams[stream].standard_normal((size, widest, slots)), leaf, upper,
+            )  # fmt: skip
+            mu[part] = upper[:, problem.root_cols, top] + problem.shift[problem.root_cols]
+            beta[part] = leaf[:, leaf_cols] + problem.shift[leaf_cols, None]
+            if done:
+                done(size)
+
+    in_chunks(run, len(streams), cost=STREAM * max(J, 1) * problem.D, threads=threads)
+    return mu, beta

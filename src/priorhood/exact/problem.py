@@ -1,0 +1,138 @@
+"""What the exact engine is given: standardized arrays, no labels, no units (math.md, sections 1, 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.priors import LKJ, Scale
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One grouping level: Z_ℓ, the tree, and the priors of its spreads and correlations.
+
+    cols : (K,) columns of the design whose coefficient varies at this level
+    starts : (parents + 1,) children of parent p are the nodes starts[p] … starts[p+1]−1
+    tau : K priors of the spreads
+    omega : prior of the correlations; None where the effects are independent (`||`)
+    """
+
+    cols: Index
+    starts: Index
+    tau: tuple[Scale, ...]
+    omega: LKJ | None
+
+    @property
+    def size(self) -> int:
+        return int(self.starts[-1])
+
+    @property
+    def K(self) -> int:
+        return len(self.cols)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The sums of equation (5) for the outcome less X·shift, and the model's priors.
+
+    A : (D, D, J); b : (D, J); c : Σ(y − Xᵀshift)²; N : rows
+    levels : finest first; the last one's parent is the root
+    root_cols : (F,) columns that have a population coefficient
+    root_mean, root_sd : (F,) their Normal prior
+    shift : (D,) coefficients subtracted from the outcome so that no sum cancels; 0 outside root_cols
+    sigma : prior of the residual sd
+    """
+
+    A: Array
+    b: Array
+    c: float
+    N: float
+    levels: tuple[Level, ...]
+    root_cols: Index
+    root_mean: Array
+    root_sd: Array
+    shift: Array
+    sigma: Scale
+
+    @property
+    def D(self) -> int:
+        return int(self.A.shape[0])
+
+    @property
+    def J(self) -> int:
+        return int(self.A.shape[2])
+
+    @property
+    def root_offset(self) -> Array:
+        """(F,) prior mean of the root's ε: (m₀ − shift)/s₀."""
+        return np.asarray((self.root_mean - self.shift[self.root_cols]) / self.root_sd)
+
+
+def pose(
+    n: Array,
+    mean: Array,
+    scatter: Array,
+    levels: tuple[Level, ...],
+    root_cols: Index,
+    root_mean: Array,
+    root_sd: Array,
+    sigma: Scale,
+    constant: int | None,
+) -> Problem:
+    """Standardized centred moments → Problem.
+
+    Parameters
+    ----------
+    n : (J,) rows; mean : (J, D+1) of the design's columns and, last, the outcome
+    scatter : (J, D+1, D+1) centred sums of products
+    constant : the intercept's column, or None
+
+    Notes
+    -----
+    The shift is the pooled least-squares fit: with it, c is a sum of squared residuals however
+    large the outcome's offset is, and (9) does not cancel.
+    """
+    total = n.sum()
+    D = mean.shape[1] - 1
+    weighted = np.einsum("j,ja,jb->ab", n, mean, mean) if constant is None else None
+    shift = np.zeros(D)
+    if constant is None:
+        raw = scatter.sum(0) + weighted
+        shift[root_cols] = np.linalg.lstsq(
+            raw[np.ix_(root_cols, root_cols)], raw[root_cols, D], rcond=1e-12
+        )[0]
+    else:
+        grand = (n @ mean) / total
+        off = mean - grand
+        pooled = scatter.sum(0) + np.einsum("j,ja,jb->ab", n, off, off)
+        slopes = np.array([d for d in root_cols if d != constant], dtype=np.int64)
+        if len(slopes):
+            shift[slopes] = np.linalg.lstsq(
+                pooled[np.ix_(slopes, slopes)], pooled[slopes, D], rcond=1e-12
+            )[0]
+        if constant in root_cols:
+            shift[constant] = grand[D] - grand[slopes] @ shift[slopes]
+    contrast = np.append(-shift, 1.0)
+    residual = mean @ contrast
+    X = mean[:, :D]
+    A = scatter[:, :D, :D] + n[:, None, None] * X[:, :, None] * X[:, None, :]
+    b = scatter[:, :D, :] @ contrast + (n * residual)[:, None] * X
+    c = np.einsum("jab,a,b->", scatter, contrast, contrast) + n @ residual**2
+    return Problem(
+        A=np.ascontiguousarray(A.transpose(1, 2, 0)),
+        b=np.ascontiguousarray(b.T),
+        c=max(float(c), 0.0),
+        N=float(total),
+        levels=levels,
+        root_cols=root_cols,
+        root_mean=root_mean,
+        root_sd=root_sd,
+        shift=shift,
+        sigma=sigma,
+    )

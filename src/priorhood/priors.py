@@ -1,0 +1,258 @@
+"""Prior distributions: density, draws, spread and the text form; one table of families.
+
+All densities are those of the standardized scale and are normalized, since the evidence
+log p(y) needs their constants.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.errors import PriorError, near
+
+Array = npt.NDArray[np.float64]
+
+_LOG_2 = math.log(2.0)
+_LOG_PI = math.log(math.pi)
+
+
+def _number(family: str, name: str, value: object, *, positive: bool) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise PriorError(f"{family}: {name} must be a number, not {value!r}")
+    number = float(value)
+    if not math.isfinite(number):
+        raise PriorError(f"{family}: {name} must be finite, not {number}")
+    if positive and number <= 0:
+        raise PriorError(f"{family}: {name} must be greater than 0, not {number:g}")
+    return number
+
+
+class _Text:
+    """The text form shared by all families: `Exponential(scale=5)`; `repr` is read back exactly."""
+
+    def __str__(self) -> str:
+        shown = (f"{f.name}={_short(getattr(self, f.name))}" for f in fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    __repr__ = __str__
+
+
+def _short(value: float) -> str:
+    text = repr(float(value))
+    return text[:-2] if text.endswith(".0") else text
+
+
+@dataclass(frozen=True, repr=False)
+class Normal(_Text):
+    """p(x) = exp(−½((x − mean)/sd)²) / (sd √2π), for population coefficients."""
+
+    mean: float = 0.0
+    sd: float = 1.0
+    domain: ClassVar[str] = "real"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", _number("Normal", "mean", self.mean, positive=False))
+        object.__setattr__(self, "sd", _number("Normal", "sd", self.sd, positive=True))
+
+    def logpdf(self, x: Array) -> Array:
+        return -0.5 * ((x - self.mean) / self.sd) ** 2 - math.log(self.sd) - 0.5 * (_LOG_2 + _LOG_PI)
+
+    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
+        return rng.normal(self.mean, self.sd, size)
+
+    def scaled(self, factor: float) -> str:
+        return f"Normal({self.mean * factor:,.4g}, {self.sd * factor:,.4g})"
+
+
+@dataclass(frozen=True, repr=False)
+class HalfNormal(_Text):
+    """p(x) = √(2/π)/sd exp(−½(x/sd)²) for x > 0."""
+
+    sd: float = 1.0
+    domain: ClassVar[str] = "positive"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sd", _number("HalfNormal", "sd", self.sd, positive=True))
+
+    def logpdf(self, x: Array) -> Array:
+        return 0.5 * (_LOG_2 - _LOG_PI) - math.log(self.sd) - 0.5 * (x / self.sd) ** 2
+
+    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
+        return np.abs(rng.normal(0.0, self.sd, size))
+
+    def scaled(self, factor: float) -> str:
+        return f"HalfNormal({self.sd * factor:,.4g})"
+
+
+@dataclass(frozen=True, repr=False)
+class HalfCauchy(_Text):
+    """p(x) = 2 / (π scale (1 + (x/scale)²)) for x > 0."""
+
+    scale: float = 1.0
+    domain: ClassVar[str] = "positive"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", _number("HalfCauchy", "scale", self.scale, positive=True))
+
+    def logpdf(self, x: Array) -> Array:
+        return _LOG_2 - _LOG_PI - math.log(self.scale) - np.log1p((x / self.scale) ** 2)
+
+    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
+        return np.abs(self.scale * rng.standard_cauchy(size))
+
+    def scaled(self, factor: float) -> str:
+        return f"HalfCauchy({self.scale * factor:,.4g})"
+
+
+@dataclass(frozen=True, repr=False)
+class Exponential(_Text):
+    """p(x) = exp(−x/scale)/scale for x > 0; scale is the mean (the notebook's lam is 1/scale)."""
+
+    scale: float = 1.0
+    domain: ClassVar[str] = "positive"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", _number("Exponential", "scale", self.scale, positive=True))
+
+    def logpdf(self, x: Array) -> Array:
+        return -x / self.scale - math.log(self.scale)
+
+    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
+        return rng.exponential(self.scale, size)
+
+    def scaled(self, factor: float) -> str:
+        return f"Exponential({self.scale * factor:,.4g})"
+
+
+@dataclass(frozen=True, repr=False)
+class LKJ(_Text):
+    """p(Ω) ∝ |Ω|^(eta − 1) over correlation matrices (Lewandowski, Kurowicka, Joe 2009).
+
+    Its canonical partial correlations are independent: z of the pair (i, j), j < i (from 0), has
+    (z + 1)/2 ~ Beta(b, b) with b = eta + (K − 2 − j)/2.
+    """
+
+    eta: float = 2.0
+    domain: ClassVar[str] = "correlation"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "eta", _number("LKJ", "eta", self.eta, positive=True))
+
+    def shapes(self, K: int) -> Array:
+        """The Beta shape b of every pair (1,0), (2,0), (2,1), (3,0), … (K(K−1)/2,)."""
+        return np.array([self.eta + (K - 2 - j) / 2 for i in range(K) for j in range(i)])
+
+    def sample(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
+        """Canonical partial correlations, size = (draws, K) → (draws, K(K−1)/2)."""
+        draws, K = size
+        b = self.shapes(K)
+        return 2.0 * rng.beta(b, b, (draws, len(b))) - 1.0
+
+
+Scale = Union[HalfNormal, HalfCauchy, Exponential]
+Prior = Union[Normal, HalfNormal, HalfCauchy, Exponential, LKJ]
+
+FAMILIES: dict[str, type[Any]] = {f.__name__: f for f in (Normal, HalfNormal, HalfCauchy, Exponential, LKJ)}
+
+# Which families a parameter takes, by the first part of its name (up to an underscore or bracket).
+DOMAINS = {"mu": "real", "tau": "positive", "sigma": "positive", "omega": "correlation"}
+
+# The notebook's priors: price of an average home, slopes, spreads, correlation.
+DEFAULTS: dict[str, Prior] = {
+    "mu[Intercept]": Normal(0, 20),
+    "mu": Normal(0, 5),
+    "tau": Exponential(5),
+    "sigma": Exponential(5),
+    "omega": LKJ(2),
+}
+
+
+def parse_distribution(text: str) -> Prior:
+    """`Exponential(scale=5)` or `Exponential(5)` → the distribution.
+
+    Raises
+    ------
+    PriorError : not a call of a known family with numbers.
+    """
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        raise PriorError(f"prior {text!r} cannot be read; write it like Exponential(scale=5)") from None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        raise PriorError(f"prior {text!r} is no distribution; write it like Exponential(scale=5)")
+    family = FAMILIES.get(call.func.id)
+    if family is None:
+        raise PriorError(f"prior family {call.func.id!r} is not known: {near(call.func.id, FAMILIES)}")
+    try:
+        args = [ast.literal_eval(arg) for arg in call.args]
+        named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        prior: Prior = family(*args, **named)
+    except (TypeError, ValueError) as problem:
+        if isinstance(problem, PriorError):
+            raise
+        expected = ", ".join(f.name for f in fields(family))
+        raise PriorError(f"prior {text!r}: {family.__name__} takes numbers for: {expected}") from None
+    return prior
+
+
+def parse_prior(text: str) -> tuple[str, Prior]:
+    """`tau[living_space] ~ Exponential(scale=5)` → its key and distribution."""
+    name, tilde, right = text.partition("~")
+    if not tilde:
+        raise PriorError(f"prior {text!r} has no '~'; write it like 'tau[area] ~ Exponential(scale=5)'")
+    return check_key(name), parse_distribution(right)
+
+
+def check_key(key: str) -> str:
+    """A parameter's name, blanks removed: `mu`, `tau[area]`, `sigma`, `omega`."""
+    match = re.fullmatch(r"\s*(mu|tau|sigma|omega)\s*(\[\s*(.+?)\s*\])?\s*", key, re.DOTALL)
+    if match is None or (match[1] in ("sigma", "omega") and match[2]):
+        raise PriorError(
+            f"prior for {key.strip()!r}: the parameters are mu, mu[term], tau, tau[term], sigma, omega"
+        )
+    return f"{match[1]}[{match[3]}]" if match[3] else match[1]
+
+
+def check_domain(key: str, prior: object) -> Prior:
+    """The prior, if its family fits the parameter that key names."""
+    if not isinstance(prior, tuple(FAMILIES.values())):
+        raise PriorError(f"prior for {key}: {prior!r} is none of {', '.join(FAMILIES)}")
+    wanted = DOMAINS[key.partition("[")[0]]
+    if prior.domain != wanted:
+        fitting = [name for name, family in FAMILIES.items() if family.domain == wanted]
+        raise PriorError(
+            f"prior for {key}: {prior} does not fit a {wanted} parameter; use {' or '.join(fitting)}"
+        )
+    return prior  # type: ignore[return-value]
+
+
+def read_priors(given: object) -> dict[str, Prior]:
+    """Priors as given (texts, or a mapping of names to objects or texts) over the defaults."""
+    chosen: dict[str, Prior] = {}
+    if given is None:
+        pairs: list[tuple[str, Prior]] = []
+    elif isinstance(given, str):
+        pairs = [parse_prior(given)]
+    elif isinstance(given, dict):
+        pairs = [
+            (check_key(key), parse_distribution(value) if isinstance(value, str) else value)
+            for key, value in given.items()
+        ]
+    elif isinstance(given, list | tuple):
+        pairs = [parse_prior(text) for text in given]
+    else:
+        raise PriorError(f"priors must be texts or a mapping of names to distributions, not {given!r}")
+    for key, prior in pairs:
+        if key in chosen:
+            raise PriorError(f"prior for {key} is given twice: {chosen[key]} and {prior}")
+        chosen[key] = check_domain(key, prior)
+    # A general prior for mu given by the user holds for the intercept too, as its name says.
+    defaults = {k: v for k, v in DEFAULTS.items() if not (k == "mu[Intercept]" and "mu" in chosen)}
+    return {**defaults, **chosen}
