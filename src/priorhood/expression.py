@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from priorhood.errors import FormulaError, near
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import narwhals.stable.v2 as nw
 
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -98,7 +99,8 @@ class Expression:
 
     def build(self) -> nw.Expr:
         """The value as a narwhals expression; null where a guard does not hold."""
-        return self._build([])
+        built: nw.Expr = self._build([])
+        return built
 
     def guards(self) -> list[Guard]:
         """The conditions of its logarithms and roots."""

@@ -43,6 +43,7 @@ class Formula:
 
     @property
     def log_outcome(self) -> bool:
+        """Whether the left side is log(…)."""
         return Expression(self.outcome).logged is not None
 
     @property
@@ -57,6 +58,7 @@ class Formula:
 
     @property
     def groups(self) -> tuple[str, ...]:
+        """The grouping columns, finest first."""
         return tuple(level.group for level in self.levels)
 
     def factors(self) -> tuple[str, ...]:
@@ -195,7 +197,7 @@ def _one_level(levels: list[Grouping], text: str) -> tuple[Grouping, ...]:
 
 
 def _terms(part: str, text: str) -> tuple[Term, ...]:
-    """formulaic's reading of one side, as factors' texts."""
+    """Formulaic's reading of one side, as factors' texts."""
     from formulaic import Formula as Reader
     from formulaic.errors import FormulaicError
 

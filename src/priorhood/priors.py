@@ -44,6 +44,11 @@ class _Text:
     __repr__ = __str__
 
 
+def amount(value: float) -> str:
+    """A number for reading: thousands separated, four digits where it is small."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def _short(value: float) -> str:
     text = repr(float(value))
     return text[:-2] if text.endswith(".0") else text
@@ -62,13 +67,16 @@ class Normal(_Text):
         object.__setattr__(self, "sd", _number("Normal", "sd", self.sd, positive=True))
 
     def logpdf(self, x: Array) -> Array:
+        """Log density, elementwise."""
         return -0.5 * ((x - self.mean) / self.sd) ** 2 - math.log(self.sd) - 0.5 * (_LOG_2 + _LOG_PI)
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
+        """Independent draws."""
         return rng.normal(self.mean, self.sd, size)
 
     def scaled(self, factor: float) -> str:
-        return f"Normal({self.mean * factor:,.4g}, {self.sd * factor:,.4g})"
+        """The text of the distribution of a multiple of x."""
+        return f"Normal({amount(self.mean * factor)}, {amount(self.sd * factor)})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,13 +90,16 @@ class HalfNormal(_Text):
         object.__setattr__(self, "sd", _number("HalfNormal", "sd", self.sd, positive=True))
 
     def logpdf(self, x: Array) -> Array:
+        """Log density, elementwise."""
         return 0.5 * (_LOG_2 - _LOG_PI) - math.log(self.sd) - 0.5 * (x / self.sd) ** 2
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
+        """Independent draws."""
         return np.abs(rng.normal(0.0, self.sd, size))
 
     def scaled(self, factor: float) -> str:
-        return f"HalfNormal({self.sd * factor:,.4g})"
+        """The text of the distribution of a multiple of x."""
+        return f"HalfNormal({amount(self.sd * factor)})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,13 +113,16 @@ class HalfCauchy(_Text):
         object.__setattr__(self, "scale", _number("HalfCauchy", "scale", self.scale, positive=True))
 
     def logpdf(self, x: Array) -> Array:
+        """Log density, elementwise."""
         return _LOG_2 - _LOG_PI - math.log(self.scale) - np.log1p((x / self.scale) ** 2)
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
+        """Independent draws."""
         return np.abs(self.scale * rng.standard_cauchy(size))
 
     def scaled(self, factor: float) -> str:
-        return f"HalfCauchy({self.scale * factor:,.4g})"
+        """The text of the distribution of a multiple of x."""
+        return f"HalfCauchy({amount(self.scale * factor)})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,13 +136,16 @@ class Exponential(_Text):
         object.__setattr__(self, "scale", _number("Exponential", "scale", self.scale, positive=True))
 
     def logpdf(self, x: Array) -> Array:
+        """Log density, elementwise."""
         return -x / self.scale - math.log(self.scale)
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
+        """Independent draws."""
         return rng.exponential(self.scale, size)
 
     def scaled(self, factor: float) -> str:
-        return f"Exponential({self.scale * factor:,.4g})"
+        """The text of the distribution of a multiple of x."""
+        return f"Exponential({amount(self.scale * factor)})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -222,15 +239,13 @@ def check_key(key: str) -> str:
 
 def check_domain(key: str, prior: object) -> Prior:
     """The prior, if its family fits the parameter that key names."""
-    if not isinstance(prior, tuple(FAMILIES.values())):
+    if not isinstance(prior, (Normal, HalfNormal, HalfCauchy, Exponential, LKJ)):
         raise PriorError(f"prior for {key}: {prior!r} is none of {', '.join(FAMILIES)}")
     wanted = DOMAINS[key.partition("[")[0]]
     if prior.domain != wanted:
         fitting = [name for name, family in FAMILIES.items() if family.domain == wanted]
-        raise PriorError(
-            f"prior for {key}: {prior} does not fit a {wanted} parameter; use {' or '.join(fitting)}"
-        )
-    return prior  # type: ignore[return-value]
+        raise PriorError(f"prior for {key}: {prior} does not fit a {wanted} parameter; use {' or '.join(fitting)}")
+    return prior
 
 
 def read_priors(given: object) -> dict[str, Prior]:

@@ -43,9 +43,7 @@ def log_density(y, X, group, leaf, root, cov, root_mean_full, sd):
     V = R @ cov @ R.T + sd**2 * np.eye(len(y))
     r = y - X @ root_mean_full
     factor = cho_factor(V, lower=True)
-    return -0.5 * (
-        len(y) * np.log(2 * np.pi) + 2 * np.log(np.diag(factor[0])).sum() + r @ cho_solve(factor, r)
-    )
+    return -0.5 * (len(y) * np.log(2 * np.pi) + 2 * np.log(np.diag(factor[0])).sum() + r @ cho_solve(factor, r))
 
 
 def conditional(y, X, group, leaf, root, cov, root_mean_full, sd):

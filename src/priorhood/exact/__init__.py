@@ -1,0 +1,87 @@
+"""The exact engine: collapse the rows, explore θ, expand to every coefficient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from priorhood.draws import Draws
+from priorhood.exact.coordinates import constrain
+from priorhood.exact.effects import draw_effects
+from priorhood.exact.explore import explore
+from priorhood.exact.marginal import collapse
+from priorhood.exact.problem import Level, Problem, pose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Level", "Problem", "compiled", "draw", "pose"]
+
+
+def compiled() -> bool:
+    """Whether the kernels were compiled on this machine before; if not, the first fit takes longer."""
+    from priorhood.exact import effects, marginal
+
+    kernels: tuple[Any, ...] = (marginal._log_marginals, effects._draw_effects)
+    names = ("_log_marginals", "_draw_effects")
+    return all(
+        any(Path(str(kernel.stats.cache_path)).glob(f"*{name}*.nbi"))
+        for kernel, name in zip(kernels, names, strict=True)
+    )
+
+
+def draw(
+    problem: Problem,
+    chains: int,
+    draws: int,
+    rng: np.random.Generator,
+    threads: int,
+    tell: Callable[[str, int, int], None],
+) -> Draws:
+    """Exact posterior draws of all parameters, on the standardized scale (math.md, sections 3 to 5)."""
+    collapsed = collapse(problem)
+    explored = explore(collapsed, chains, draws, rng, threads, lambda d, n: tell("exploring", d, n))
+    total = chains * draws
+    values = constrain(problem, explored.theta.reshape(total, -1))
+    finished = 0
+
+    def count(size: int) -> None:
+        nonlocal finished
+        finished += size
+        tell("drawing coefficients", finished, total)
+
+    mu, beta = draw_effects(collapsed, values, rng, threads, count)
+    shape = (chains, draws)
+    level = problem.levels[0] if problem.levels else None
+    omega = None
+    if level and level.omega:
+        corr = values.corr[0]
+        omega = (corr @ corr.swapaxes(1, 2)).reshape(*shape, level.K, level.K)
+    return Draws(
+        mu=mu.reshape(*shape, -1),
+        beta=beta.reshape(*shape, *beta.shape[1:]).swapaxes(2, 3) if level else None,
+        tau=values.tau[0].reshape(*shape, -1) if level else None,
+        omega=omega,
+        sigma=values.sigma.reshape(shape),
+        stats={
+            "lp": explored.log_posterior,
+            # An independence sampler has no momentum: its energy is the potential alone.
+            "energy": -explored.log_posterior,
+            "acceptance_rate": explored.accepted,
+            "diverging": np.zeros(shape, dtype=bool),
+            "n_steps": np.full(shape, explored.keep_every),
+        },
+        facts={
+            "engine": "exact",
+            "acceptance": explored.acceptance,
+            "pareto_k": explored.pareto_k,
+            "proposal_ess_share": explored.ess_share,
+            "keep_every": explored.keep_every,
+            "evaluations": explored.evaluations,
+            "log_evidence_standardized": explored.log_evidence,
+            "log_evidence_error": explored.log_evidence_error,
+        },
+    )

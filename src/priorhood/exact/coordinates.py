@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.exact.problem import Array, Problem
+if TYPE_CHECKING:
+    from priorhood.exact.problem import Array, Problem
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def factors(problem: Problem, values: Theta) -> Array:
 
 
 def log_prior(problem: Problem, theta: Array, values: Theta) -> Array:
-    """log p(θ): priors of τ, Ω, σ with the Jacobian of the unconstrained coordinates, normalized. (S,)
+    """Log p(θ): priors of τ, Ω, σ with the Jacobian of the unconstrained coordinates, normalized. (S,)
 
     log τ and log σ bring + log τ and + log σ; atanh z brings log(1 − z²).
     """
@@ -93,7 +95,7 @@ def log_prior(problem: Problem, theta: Array, values: Theta) -> Array:
 
 
 def _log_norm(b: float) -> float:
-    """log ∫ (1 − z²)^(b−1) dz over (−1, 1)."""
+    """Log ∫ (1 − z²)^(b−1) dz over (−1, 1)."""
     return (2 * b - 1) * math.log(2.0) + 2 * math.lgamma(b) - math.lgamma(2 * b)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numba as nb
 import numpy as np
 
 from priorhood.exact.coordinates import Theta, factors
 from priorhood.exact.marginal import BLOCK, FAST, Collapsed, climb, factor_block, in_chunks, level_part, workspace
-from priorhood.exact.problem import Array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from priorhood.exact.problem import Array
 
 # Draws per random stream: fixed, so that the numbers do not depend on the number of threads.
 STREAM = 64

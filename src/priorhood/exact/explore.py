@@ -67,6 +67,7 @@ class Density:
         self.evaluations = 0
 
     def __call__(self, theta: Array) -> Array:
+        """(S, dim) → (S,)."""
         self.evaluations += len(theta)
         problem = self.collapsed.problem
         # Scales beyond e^±60 overflow sums of squares; no prior of this package gives them weight.
@@ -174,6 +175,7 @@ class Mixture:
     factors: tuple[Array, ...]
 
     def sample(self, rng: np.random.Generator, count: int) -> Array:
+        """Draws: (count, dim)."""
         dim = len(self.means[0])
         which = rng.choice(len(self.weights), size=count, p=self.weights)
         noise = rng.standard_normal((count, dim))
@@ -185,11 +187,7 @@ class Mixture:
     def logpdf_parts(self, theta: Array) -> Array:
         """Log weight plus log density of every part: (parts, S)."""
         dim = theta.shape[1]
-        norm = (
-            math.lgamma((DEGREES + dim) / 2)
-            - math.lgamma(DEGREES / 2)
-            - 0.5 * dim * math.log(DEGREES * math.pi)
-        )
+        norm = math.lgamma((DEGREES + dim) / 2) - math.lgamma(DEGREES / 2) - 0.5 * dim * math.log(DEGREES * math.pi)
         parts = []
         for weight, mean, factor in zip(self.weights, self.means, self.factors, strict=True):
             white = np.linalg.solve(factor, (theta - mean).T)
@@ -217,9 +215,7 @@ def _weighted(theta: Array, weights: Array) -> tuple[Array, Array]:
     return mean, (weights[:, None] * off).T @ off
 
 
-def _cluster(
-    theta: Array, weights: Array, floor: Array, parts: int, rng: np.random.Generator
-) -> Mixture:
+def _cluster(theta: Array, weights: Array, floor: Array, parts: int, rng: np.random.Generator) -> Mixture:
     """A mixture of `parts` t's fitted to weighted draws by expectation–maximization.
 
     Each covariance leans a little towards the whole's, so that no part closes in on a few draws.
@@ -362,6 +358,7 @@ def explore(
     draws: int,
     rng: np.random.Generator,
     threads: int = 1,
+    tell: Callable[[int, int], None] | None = None,
 ) -> Explored:
     """Draw θ | y: independence chains from a frozen mixture.
 
@@ -369,6 +366,7 @@ def explore(
     ----------
     chains, draws : kept draws; each is the last of keep_every proposals, keep_every chosen so that
         successive kept draws are nearly independent
+    tell : told (done, total) proposals weighed
 
     Raises
     ------
@@ -385,10 +383,10 @@ def explore(
     warm = 20 * keep_every
     length = warm + draws * keep_every
     theta = mixture.sample(rng, chains * length)
-    heights = np.concatenate([heights, density(theta)])
+    heights = np.concatenate([heights, _in_parts(density, theta, tell)])
     theta = np.concatenate([pilot, theta])
     log_weights = heights - mixture.logpdf(theta)
-    _check(log_weights, mixture, theta)
+    _check(log_weights)
 
     picked = np.empty((chains, draws), np.int64)
     accepted = np.empty((chains, draws))
@@ -426,7 +424,19 @@ def explore(
     )
 
 
-def _check(log_weights: Array, mixture: Mixture, theta: Array) -> None:
+def _in_parts(density: Density, theta: Array, tell: Callable[[int, int], None] | None) -> Array:
+    """The density of many θ, in parts of a second or less so that progress can be told."""
+    cost = density.collapsed.problem.J * density.collapsed.problem.D**2 * 2.5e-9
+    size = max(64, min(len(theta), int(1.0 / cost)))
+    parts = []
+    for lo in range(0, len(theta), size):
+        parts.append(density(theta[lo : lo + size]))
+        if tell:
+            tell(min(lo + size, len(theta)), len(theta))
+    return np.concatenate(parts)
+
+
+def _check(log_weights: Array) -> None:
     if not np.isfinite(log_weights).any():
         raise SamplingError("no proposal of the exact engine has a computable density; rescale the outcome")
 

@@ -11,15 +11,19 @@ Everything is kept in units in which σ has dropped out of the leaves: with P̃ 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numba as nb
 import numpy as np
 
 from priorhood.exact.coordinates import Theta, factors
-from priorhood.exact.problem import Array, Index, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from priorhood.exact.problem import Array, Index, Problem
 
 # Sums may be reordered and products fused; NaN and infinity keep their meaning.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
@@ -256,9 +260,7 @@ def _log_marginals(A, b, c, N, P0, h0, lam, tree, root, sigma, out):
         P[:] = P0
         h[:] = h0
         logdet, quad = climb(A, b, P, h, lam[s], tree, root, sigma[s], work)
-        out[s] = 0.5 * (quad - logdet - offset - c / sigma[s] ** 2) - N * (
-            math.log(sigma[s]) + 0.5 * _LOG_2PI
-        )
+        out[s] = 0.5 * (quad - logdet - offset - c / sigma[s] ** 2) - N * (math.log(sigma[s]) + 0.5 * _LOG_2PI)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.priors import LKJ, Scale
+if TYPE_CHECKING:
+    from priorhood.priors import LKJ, Scale
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -30,10 +32,12 @@ class Level:
 
     @property
     def size(self) -> int:
+        """Number of nodes."""
         return int(self.starts[-1])
 
     @property
-    def K(self) -> int:
+    def K(self) -> int:  # noqa: N802
+        """Number of varying coefficients."""
         return len(self.cols)
 
 
@@ -61,11 +65,13 @@ class Problem:
     sigma: Scale
 
     @property
-    def D(self) -> int:
+    def D(self) -> int:  # noqa: N802
+        """Number of columns."""
         return int(self.A.shape[0])
 
     @property
-    def J(self) -> int:
+    def J(self) -> int:  # noqa: N802
+        """Number of finest groups."""
         return int(self.A.shape[2])
 
     @property
@@ -104,18 +110,14 @@ def pose(
     shift = np.zeros(D)
     if constant is None:
         raw = scatter.sum(0) + weighted
-        shift[root_cols] = np.linalg.lstsq(
-            raw[np.ix_(root_cols, root_cols)], raw[root_cols, D], rcond=1e-12
-        )[0]
+        shift[root_cols] = np.linalg.lstsq(raw[np.ix_(root_cols, root_cols)], raw[root_cols, D], rcond=1e-12)[0]
     else:
         grand = (n @ mean) / total
         off = mean - grand
         pooled = scatter.sum(0) + np.einsum("j,ja,jb->ab", n, off, off)
         slopes = np.array([d for d in root_cols if d != constant], dtype=np.int64)
         if len(slopes):
-            shift[slopes] = np.linalg.lstsq(
-                pooled[np.ix_(slopes, slopes)], pooled[slopes, D], rcond=1e-12
-            )[0]
+            shift[slopes] = np.linalg.lstsq(pooled[np.ix_(slopes, slopes)], pooled[slopes, D], rcond=1e-12)[0]
         if constant in root_cols:
             shift[constant] = grand[D] - grand[slopes] @ shift[slopes]
     contrast = np.append(-shift, 1.0)

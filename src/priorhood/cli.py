@@ -1,0 +1,451 @@
+"""`priorhood`: parse, call, write. The words and options are those of the Python functions."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from priorhood.errors import ModelError, PriorhoodError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from priorhood.posterior import Posterior
+
+app = typer.Typer(
+    help="Hierarchical regressions by place: a table of sales in; posterior, prices and maps out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Out = Annotated[Path, typer.Option("-o", "--out", help="File to write.")]
+OutNc = Annotated[Path, typer.Option("-o", "--out", help="netCDF file to write the posterior to.")]
+Saved = Annotated[Path, typer.Argument(help="A saved posterior (.nc).", show_default=False)]
+Rows = Annotated[str, typer.Argument(metavar="TABLE", help="CSV, TSV, Parquet or JSON-lines file, or a glob.")]
+Where = Annotated[str | None, typer.Option(help="SQL condition on the rows: 'price > 0 and living_space > 0'.")]
+Outliers = Annotated[
+    float | None,
+    typer.Option(help="Drop rows whose log outcome per predictor is beyond the quartiles ± this × IQR."),
+]
+Null = Annotated[list[str] | None, typer.Option("--null", help="Text that means a missing value; repeatable.")]
+Decimal = Annotated[str, typer.Option(help="Decimal sign of a CSV.")]
+Priors = Annotated[
+    list[str] | None, typer.Option("--prior", help="'tau[area] ~ Exponential(scale=5)'; repeatable.")
+]
+Chains = Annotated[int, typer.Option(help="Number of chains.")]
+DrawCount = Annotated[int, typer.Option(help="Draws of every chain.")]
+Seed = Annotated[int | None, typer.Option(help="Random seed; one is chosen and recorded if not given.")]
+Threads = Annotated[int | None, typer.Option(help="Threads; all cores if not given.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+
+
+def main() -> NoReturn:
+    """Entry point: a problem in the input is one message and exit code 2, never a traceback."""
+    try:
+        app(standalone_mode=True)
+    except PriorhoodError as problem:
+        _say(f"priorhood: {problem}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _say("priorhood: interrupted; nothing was written")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    # A pipe has no width: give tables room instead of folding them at 80.
+    return Console(width=None if sys.stdout.isatty() else 150, highlight=False)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error for what takes longer than a second; nothing in a pipe."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
+        console=Console(stderr=True), transient=True,
+    )  # fmt: skip
+    tasks: dict[str, Any] = {}
+    started = time.monotonic()
+
+    def tell(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = bar.add_task(stage, total=total)
+        bar.update(tasks[stage], completed=done, total=total)
+        if not bar.live.is_started and time.monotonic() - started > 1.0:
+            bar.start()
+
+    try:
+        yield tell
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+@contextmanager
+def _heard(*, quiet: bool) -> Iterator[None]:
+    """Print our warnings as sentences."""
+    from priorhood.fit import PriorhoodWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PriorhoodWarning)
+        yield
+    for warning in caught:
+        if issubclass(warning.category, PriorhoodWarning) and not quiet:
+            _say(f"warning: {warning.message}")
+
+
+def _announce_compile(*, quiet: bool) -> None:
+    from priorhood.exact import compiled
+
+    if not quiet and not compiled():
+        _say("compiling the engine, once on this machine (about 15 seconds) …")
+
+
+def _fitted(make: Callable[[Callable[[str, int, int], None]], Posterior], out: Path, *, as_json: bool) -> None:
+    """Fit, save, report: the common end of fit, refit, update and merge."""
+    from priorhood.files import check_writable
+
+    check_writable(out)
+    _announce_compile(quiet=as_json)
+    started = time.perf_counter()
+    with _heard(quiet=as_json), _progress(quiet=as_json) as tell:
+        post = make(tell)
+    seconds = time.perf_counter() - started
+    post.save(out)
+    _print_summary(post, as_json=as_json, everything=False, standardized=False, facts={"out": str(out)})
+    if not as_json:
+        _console().print(f"fitted in {seconds:.2f} s, written to {out}", soft_wrap=True)
+
+
+@app.command()
+def fit(
+    table: Rows,
+    formula: Annotated[str, typer.Argument(help="'price ~ living_space + (living_space | zip)'")],
+    out: OutNc,
+    where: Where = None,
+    drop_outliers: Outliers = None,
+    prior: Priors = None,
+    outcome_unit: Annotated[str, typer.Option(help="Divide the outcome by this number; 'auto' chooses.")] = "auto",
+    no_standardize: Annotated[bool, typer.Option("--no-standardize", help="Leave predictors as they are.")] = False,
+    unit: Annotated[
+        list[str] | None, typer.Option("--unit", help="Unit for printing: 'price=€'; repeatable.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="auto or exact.")] = "auto",
+    chains: Chains = 4,
+    draws: DrawCount = 1000,
+    seed: Seed = None,
+    threads: Threads = None,
+    null: Null = None,
+    decimal: Decimal = ".",
+    as_json: Json = False,
+) -> None:
+    """Fit a model to a table and save the posterior."""
+    from priorhood.fit import fit as run
+    from priorhood.model import Model
+    from priorhood.table import read
+
+    model = Model(
+        formula, prior, outcome_unit=outcome_unit, standardize=not no_standardize, units=_units(unit or [])
+    )
+    rows = read(table, where=where, nulls=null or (), decimal=decimal)
+    _fitted(
+        lambda tell: run(
+            model, rows, chains=chains, draws=draws, seed=seed, engine=engine, drop_outliers=drop_outliers,
+            threads=threads, progress=tell,
+        ),
+        out,
+        as_json=as_json,
+    )  # fmt: skip
+
+
+def _units(given: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    wrong = [left for left, sign, right in pairs if not (left and sign and right)]
+    if wrong:
+        raise ModelError(f"--unit {wrong[0]!r}: write it like --unit price=€")
+    return {left: right for left, _, right in pairs}
+
+
+@app.command()
+def summary(
+    file: Saved,
+    standardized: Annotated[bool, typer.Option("--standardized", help="On the model's own scale.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every group too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print what a saved posterior says."""
+    from priorhood.posterior import load
+
+    _print_summary(load(file), as_json=as_json, everything=everything, standardized=standardized, facts={})
+
+
+@app.command()
+def predict(
+    file: Saved,
+    table: Rows,
+    out: Annotated[Path, typer.Option("-o", "--out", help="CSV or Parquet file to write.")],
+    below: Annotated[list[float] | None, typer.Option(help="Probability below this; repeatable.")] = None,
+    above: Annotated[list[float] | None, typer.Option(help="Probability above this; repeatable.")] = None,
+    quantiles: Annotated[str, typer.Option(help="Comma-separated probabilities.")] = "0.05,0.5,0.95",
+    unseen: Annotated[str, typer.Option(help="New groups: error, population or draw.")] = "error",
+    prefix: Annotated[str, typer.Option(help="Put before the new columns' names.")] = "",
+    seed: Seed = None,
+    null: Null = None,
+    decimal: Decimal = ".",
+    as_json: Json = False,
+) -> None:
+    """Write a table with the predictive distribution of every row beside it."""
+    from priorhood.files import check_writable
+    from priorhood.posterior import load
+    from priorhood.table import read, write_frame
+
+    check_writable(out)
+    post = load(file)
+    rows = read(table, nulls=null or (), decimal=decimal)
+    levels = _quantiles(quantiles)
+    with _progress(quiet=as_json) as tell:
+        result = post.predict(
+            rows, quantiles=levels, below=below, above=above, unseen=unseen, prefix=prefix, seed=seed, progress=tell
+        )
+    write_frame(result, out)
+    counts = {str(k): int(v) for k, v in result[prefix + "status"].value_counts().items()}
+    if as_json:
+        print(json.dumps({"out": str(out), "rows": len(result), "status": counts}))
+    else:
+        told = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+        print(f"{len(result):,} rows predicted ({told}), written to {out}")
+
+
+def _quantiles(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise ModelError(f"--quantiles {text!r}: write it like 0.05,0.5,0.95") from None
+
+
+@app.command()
+def refit(
+    file: Saved,
+    out: OutNc,
+    prior: Priors = None,
+    chains: Chains = 4,
+    draws: DrawCount = 1000,
+    seed: Seed = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Fit again under other priors, from a saved file alone."""
+    from priorhood.fit import refit as run
+    from priorhood.posterior import load
+
+    post = load(file)
+    _fitted(
+        lambda tell: run(post, priors=prior, chains=chains, draws=draws, seed=seed, threads=threads, progress=tell),
+        out,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def update(
+    file: Saved,
+    table: Rows,
+    out: OutNc,
+    where: Where = None,
+    drop_outliers: Outliers = None,
+    chains: Chains = 4,
+    draws: DrawCount = 1000,
+    seed: Seed = None,
+    threads: Threads = None,
+    null: Null = None,
+    decimal: Decimal = ".",
+    as_json: Json = False,
+) -> None:
+    """Add new rows to a saved posterior; only the new rows are read."""
+    from priorhood.fit import update as run
+    from priorhood.posterior import load
+    from priorhood.table import read
+
+    post = load(file)
+    rows = read(table, where=where, nulls=null or (), decimal=decimal)
+    _fitted(
+        lambda tell: run(
+            post, rows, chains=chains, draws=draws, seed=seed, drop_outliers=drop_outliers, threads=threads,
+            progress=tell,
+        ),
+        out,
+        as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def merge(
+    files: Annotated[list[Path], typer.Argument(help="Saved posteriors of one model.", show_default=False)],
+    out: OutNc,
+    chains: Chains = 4,
+    draws: DrawCount = 1000,
+    seed: Seed = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """The posterior of all rows behind several saved posteriors of one model."""
+    from priorhood.fit import merge as run
+    from priorhood.posterior import load
+
+    posts = [load(file) for file in files]
+    _fitted(
+        lambda tell: run(*posts, chains=chains, draws=draws, seed=seed, threads=threads, progress=tell),
+        out,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def simulate(
+    out: Out,
+    places: Annotated[int, typer.Option(help="Number of ZIP codes.")] = 219,
+    rows: Annotated[int, typer.Option(help="Number of sales.")] = 7500,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 2412,
+    as_json: Json = False,
+) -> None:
+    """Write simulated Berlin-like sales: zip, living_space, price."""
+    from priorhood.files import check_writable
+    from priorhood.simulate import simulate as run
+    from priorhood.table import write_frame
+
+    check_writable(out)
+    frame, _ = run(places, rows, seed)
+    write_frame(frame, out)
+    if as_json:
+        print(json.dumps({"out": str(out), "rows": len(frame), "places": places, "seed": seed}))
+    else:
+        print(f"{len(frame):,} simulated sales in {places:,} ZIP codes, written to {out}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 2412,
+) -> None:
+    """The main job on simulated sales: simulate, fit, summary, predict."""
+    from priorhood.errors import FileError
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise FileError(f"cannot make the folder {str(out)!r}: {problem.strerror}") from None
+    sales, post, prices = out / "sales.csv", out / "posterior.nc", out / "predictions.csv"
+    formula = "price ~ living_space + (living_space | zip)"
+    console = _console()
+    console.print(f"\n[bold]$ priorhood simulate -o {sales}[/bold]", soft_wrap=True)
+    simulate(sales, seed=seed)
+    console.print(
+        f'\n[bold]$ priorhood fit {sales} "{formula}" -o {post} --unit price=€ --unit living_space=m²[/bold]',
+        soft_wrap=True,
+    )
+    fit(str(sales), formula, post, seed=seed, unit=["price=€", "living_space=m²"])
+    console.print(f"\n[bold]$ priorhood predict {post} {sales} -o {prices} --below 350000[/bold]", soft_wrap=True)
+    predict(post, str(sales), prices, below=[350_000.0])
+
+
+# -- what a summary looks like ----------------------------------------------------------------------------
+
+
+def _print_summary(
+    post: Posterior, *, as_json: bool, everything: bool, standardized: bool, facts: dict[str, Any]
+) -> None:
+    names = [str(n) for n in post.tree["posterior"].data_vars]
+    chosen = names if everything or as_json else [n for n in names if n != "beta"]
+    frame = post.summary(chosen, standardized=standardized)
+    if as_json:
+        account = {k: post.attrs[k] for k in _FACTS if k in post.attrs}
+        rows = json.loads(frame.reset_index().to_json(orient="records"))
+        print(json.dumps({**facts, **account, "notes": list(post.notes), "summary": rows}))
+        return
+    console = _console()
+    console.print(post.equations(), soft_wrap=True, markup=False)
+    console.print()
+    console.print(_table_of(frame, standardized=standardized))
+    for line in _account(post):
+        console.print(line, soft_wrap=True, markup=False)
+
+
+_FACTS = (
+    "engine", "engine_reason", "seed", "rows_read", "rows_used", "acceptance", "pareto_k", "keep_every",
+    "log_evidence", "log_evidence_error", "sampling_time",
+)  # fmt: skip
+
+
+def _table_of(frame: Any, *, standardized: bool) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    interval = next(c for c in frame.columns if c.endswith("_lb")).removesuffix("_lb").removeprefix("eti")
+    scale = "standardized" if standardized else "in the data's units"
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"posterior, {scale}; {interval} % equal-tailed intervals",
+        title_justify="left",
+    )
+    table.add_column("parameter", overflow="fold")
+    for name in ("mean", "sd", f"{interval} % from", "to"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if not standardized:
+        table.add_column("unit", overflow="fold")
+    for name in ("ESS bulk", "R-hat"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for label, row in frame.iterrows():
+        digits = _digits(row["sd"])
+        numbers = [f"{row[c]:,.{digits}f}" for c in ("mean", "sd", f"eti{interval}_lb", f"eti{interval}_ub")]
+        unit = [] if standardized else [row["unit"]]
+        table.add_row(
+            str(label).replace("[", r"\["), *numbers, *unit, f"{row['ess_bulk']:,.0f}", f"{row['r_hat']:.3f}"
+        )
+    return table
+
+
+def _digits(sd: float) -> int:
+    """Decimals that show the sd with two to three digits."""
+    import math
+
+    return max(0, 1 - math.floor(math.log10(sd))) if sd > 0 else 3
+
+
+def _account(post: Posterior) -> list[str]:
+    a = post.attrs
+    groups = f" in {len(post.moments.n):,} {post.moments.group}s" if post.moments.group else ""
+    size = post.tree["posterior"].sizes
+    lines = [f"{a['rows_used']:,} of {a['rows_read']:,} rows used{groups}"]
+    lines += [f"  dropped {d}" for d in post.moments.dropped]
+    lines.append(
+        f"engine {a['engine']}: {size['chain']} chains × {size['draw']:,} draws, acceptance {a['acceptance']:.0%}, "
+        f"Pareto k {a['pareto_k']:.2f}, log evidence {a['log_evidence']:,.2f} ± {a['log_evidence_error']:.2g}, "
+        f"seed {a['seed']}"
+    )
+    lines += [f"note: {note}" for note in post.notes]
+    return lines

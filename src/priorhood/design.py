@@ -1,0 +1,156 @@
+"""Formula + the categories found → Design: the columns of x_i, each as an expression of a row.
+
+The Formula is chosen, the categories are learned from the table; both travel with the posterior, so
+that new rows get the same columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from priorhood.errors import FormulaError
+from priorhood.expression import Expression
+
+if TYPE_CHECKING:
+    import narwhals.stable.v2 as nw
+
+    from priorhood.formula import Formula, Term
+
+INTERCEPT = "Intercept"
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """1 where a categorical factor has this category, else 0."""
+
+    factor: str
+    category: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the design: a product of numeric factors and indicators; none is the intercept."""
+
+    factors: tuple[Expression | Indicator, ...]
+
+    @property
+    def name(self) -> str:
+        """`Intercept`, `area`, `type[loft]`, `area:type[loft]`."""
+        return ":".join(map(_label, self.factors)) or INTERCEPT
+
+    @property
+    def indicator(self) -> bool:
+        """Whether it is made of indicators only, and so is not divided by its sd."""
+        return bool(self.factors) and all(isinstance(f, Indicator) for f in self.factors)
+
+
+def _label(factor: Expression | Indicator) -> str:
+    if isinstance(factor, Indicator):
+        return f"{Expression(factor.factor).bare}[{factor.category}]"
+    return factor.text
+
+
+@dataclass(frozen=True)
+class Design:
+    """All columns, and where each has a coefficient.
+
+    categories : factor → its categories in order; the first is the reference where one is dropped
+    numeric : which categorical columns are numbers in the table (C(rooms)); compared as numbers
+    """
+
+    formula: Formula
+    categories: dict[str, tuple[str, ...]]
+    numeric: frozenset[str]
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """D columns: the population's first."""
+        return tuple(dict.fromkeys(self.population_columns + self._varying))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns."""
+        return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def population_columns(self) -> tuple[Column, ...]:
+        """The columns with a population coefficient."""
+        return _expand(self.formula.population, self.categories)
+
+    @cached_property
+    def _varying(self) -> tuple[Column, ...]:
+        return tuple(c for at in range(len(self.formula.levels)) for c in self.level_columns(at))
+
+    def level_columns(self, at: int) -> tuple[Column, ...]:
+        """The columns whose coefficient varies at a level."""
+        return _expand(self.formula.levels[at].terms, self.categories)
+
+    def index(self, columns: tuple[Column, ...]) -> list[int]:
+        """Their positions among all columns."""
+        return [self.columns.index(column) for column in columns]
+
+    @property
+    def constant(self) -> int | None:
+        """The intercept's position, or None."""
+        names = self.names
+        return names.index(INTERCEPT) if INTERCEPT in names else None
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The table's columns that the predictors read."""
+        return tuple(dict.fromkeys(n for f in self.formula.factors() for n in Expression(f).names))
+
+    def build(self, column: Column) -> nw.Expr:
+        """A design column as a narwhals expression (not for the intercept)."""
+        product: nw.Expr | None = None
+        for factor in column.factors:
+            value = self._indicator(factor) if isinstance(factor, Indicator) else factor.build()
+            product = value if product is None else product * value
+        if product is None:
+            raise FormulaError("the intercept has no expression")
+        return product
+
+    def _indicator(self, factor: Indicator) -> nw.Expr:
+        import narwhals.stable.v2 as nw
+
+        column = Expression(factor.factor).bare
+        if column is None:
+            raise FormulaError(f"{factor.factor!r} is no column")
+        if factor.factor in self.numeric:
+            same = nw.col(column).cast(nw.Float64) == float(factor.category)
+        else:
+            same = nw.col(column).cast(nw.String).str.strip_chars() == factor.category
+        return nw.when(same).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
+
+
+def _expand(terms: tuple[Term, ...], categories: dict[str, tuple[str, ...]]) -> tuple[Column, ...]:
+    """Terms → columns, with treatment coding.
+
+    A categorical factor f of a term loses its first category where the term without f is there too
+    (`1 + f`, `a + a:f`): the columns would otherwise add up to those of that term. Where it is not
+    (`0 + f`, `a:f` alone) every category has its own column.
+    """
+    present = {frozenset(term) for term in terms}
+    columns: list[Column] = []
+    for term in terms:
+        options: list[list[Expression | Indicator]] = []
+        several = [f for f in term if f in categories]
+        for factor in term:
+            if factor not in categories:
+                options.append([Expression(factor)])
+                continue
+            reduced = frozenset(term) - {factor} in present
+            if len(several) > 1 and not reduced:
+                joined, starred = ":".join(term), "*".join(term)
+                raise FormulaError(
+                    f"the interaction {joined!r} of categorical columns needs its parts in the formula too: "
+                    f"write {starred!r}"
+                )
+            options.append([Indicator(factor, c) for c in categories[factor][1 if reduced else 0 :]])
+        products: list[tuple[Expression | Indicator, ...]] = [()]
+        for option in options:
+            products = [(*left, right) for left in products for right in option]
+        columns += [Column(product) for product in products]
+    return tuple(columns)

@@ -1,0 +1,28 @@
+"""What an engine returns: arrays, no labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What an engine returns, arrays only, standardized: leading dimensions (chains, draws).
+
+    mu (…, F); beta (…, J, K) or None; tau (…, K) or None; omega (…, K, K) or None; sigma (…)
+    stats : sample_stats by ArviZ's names; facts : numbers about the run, for the attributes
+    """
+
+    mu: Array
+    beta: Array | None
+    tau: Array | None
+    omega: Array | None
+    sigma: Array
+    stats: dict[str, npt.NDArray[Any]]
+    facts: dict[str, float | int | str]

@@ -1,0 +1,293 @@
+"""Choose an engine, fit; fit again from the sums alone: refit, update, merge."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+import warnings
+from collections.abc import Callable
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from priorhood import moments as sums
+from priorhood.errors import ModelError
+from priorhood.model import Model
+from priorhood.posterior import Posterior, assemble, cores
+from priorhood.scale import Scale, learn_scale, standardized
+from priorhood.table import read
+
+if TYPE_CHECKING:
+    from priorhood.design import Design
+    from priorhood.draws import Draws
+    from priorhood.moments import Moments
+
+Progress = Callable[[str, int, int], None]
+
+ENGINES = ("auto", "exact")
+
+
+class PriorhoodWarning(UserWarning):
+    """Something the data cannot tell, though the model can be fitted."""
+
+
+def fit(
+    model: Model | str,
+    table: object,
+    *,
+    chains: int = 4,
+    draws: int = 1000,
+    seed: int | None = None,
+    engine: str = "auto",
+    drop_outliers: float | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Posterior:
+    """Fit a model to a table of rows.
+
+    Parameters
+    ----------
+    model : a Model, or a formula for one with default priors
+    table : whatever read() takes
+    chains, draws : posterior draws; 4 × 1000 serve nearly every purpose
+    seed : the same seed gives the same draws; one is chosen and recorded if None
+    engine : "exact", or "auto" for the best that takes the model
+    drop_outliers : leave out rows whose log of outcome per first predictor lies outside the quartiles
+        ± this factor × their distance (the notebook's rule; 1.5 is usual)
+    threads : all cores if None; the draws do not depend on it
+    progress : called with (stage, done, total)
+
+    Raises
+    ------
+    PriorhoodError : names the column, rows or values and what to do
+    """
+    model = model if isinstance(model, Model) else Model(model)
+    _check_counts(chains, draws, engine, threads)
+    tell = progress or _silent
+    tell("reading rows", 0, 1)
+    design, found = sums.take(read(table), model.formula, drop_outliers)
+    tell("reading rows", 1, 1)
+    return _fit_moments(model, design, found, chains, draws, seed, threads, tell)
+
+
+def refit(
+    post: Posterior,
+    *,
+    priors: object = None,
+    chains: int = 4,
+    draws: int = 1000,
+    seed: int | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Posterior:
+    """The same rows under other priors, from the sums in a posterior; no row is read.
+
+    Parameters
+    ----------
+    priors : those to replace, as Model takes them; the others stay
+    """
+    _check_counts(chains, draws, "auto", threads)
+    model = post.model.with_priors(priors)
+    again = post.seed if seed is None else seed
+    return _fit_moments(model, post.design, post.moments, chains, draws, again, threads, progress or _silent)
+
+
+def update(
+    post: Posterior,
+    table: object,
+    *,
+    chains: int = 4,
+    draws: int = 1000,
+    seed: int | None = None,
+    drop_outliers: float | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Posterior:
+    """Add new rows: the posterior that a fit to the old and new rows together would give.
+
+    Only the new rows are read. The scale is learned again from all rows, as that fit would.
+    """
+    _check_counts(chains, draws, "auto", threads)
+    tell = progress or _silent
+    tell("reading rows", 0, 1)
+    _, new = sums.take(read(table), post.model.formula, drop_outliers, post.design)
+    tell("reading rows", 1, 1)
+    together = sums.merge(post.moments, new)
+    again = post.seed if seed is None else seed
+    return _fit_moments(post.model, post.design, together, chains, draws, again, threads, tell)
+
+
+def merge(
+    *posts: Posterior,
+    chains: int = 4,
+    draws: int = 1000,
+    seed: int | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Posterior:
+    """Posteriors of one model from different rows → the posterior of all rows together.
+
+    Raises
+    ------
+    ModelError : the models, priors or categories differ
+    """
+    if len(posts) < 2:
+        raise ModelError("merge needs at least two posteriors")
+    _check_counts(chains, draws, "auto", threads)
+    first = posts[0]
+    together = first.moments
+    for at, other in enumerate(posts[1:], start=2):
+        _check_same(first, other, at)
+        together = sums.merge(together, other.moments)
+    again = first.seed if seed is None else seed
+    return _fit_moments(first.model, first.design, together, chains, draws, again, threads, progress or _silent)
+
+
+def equations(model: Model | str, table: object) -> str:
+    """A model's equations with the numbers and units of a table, before fitting: one pass over the rows."""
+    model = model if isinstance(model, Model) else Model(model)
+    design, found = sums.take(read(table), model.formula)
+    scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
+    return model.equations(design, scale)
+
+
+def _check_same(first: Posterior, other: Posterior, at: int) -> None:
+    mine, theirs = first.model.to_dict(), other.model.to_dict()
+    for key, what in (("formula", "formula"), ("priors", "priors"), ("standardize", "standardize"),
+                      ("outcome_unit", "outcome_unit")):  # fmt: skip
+        if mine[key] != theirs[key]:
+            raise ModelError(
+                f"cannot merge: {what} of file 1 is {mine[key]}, of file {at} {theirs[key]}; only the same model "
+                f"fitted to different rows can be merged (refit one of them first)"
+            )
+    if first.design.categories != other.design.categories:
+        factor = next(k for k, v in first.design.categories.items() if other.design.categories.get(k) != v)
+        raise ModelError(
+            f"cannot merge: the categories of {factor!r} differ ({', '.join(first.design.categories[factor])} in "
+            f"file 1, {', '.join(other.design.categories.get(factor, ()))} in file {at}); fit all rows together"
+        )
+
+
+def _check_counts(chains: int, draws: int, engine: str, threads: int | None) -> None:
+    for name, value, least in (("chains", chains, 1), ("draws", draws, 10)):
+        if not isinstance(value, int) or value < least:
+            raise ModelError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise ModelError(f"threads must be a whole number of at least 1, not {threads!r}")
+    if engine not in ENGINES:
+        raise ModelError(f"engine {engine!r} is not known; this version has {' and '.join(ENGINES)}")
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    pass
+
+
+def check_informed(design: Design, found: Moments) -> tuple[str, ...]:
+    """Refuse what no data of this form can tell; return notes on what they can hardly tell.
+
+    Raises
+    ------
+    ModelError : one group, or more columns than rows
+    """
+    D = len(design.columns)
+    if found.rows < D:
+        raise ModelError(
+            f"the model has {D} coefficients but only {found.rows} rows can be used; leave predictors out"
+        )
+    if not found.group:
+        return ()
+    if len(found.n) == 1:
+        raise ModelError(
+            f"all {found.rows:,} rows have the one {found.group} {str(found.labels[0])!r}: nothing can be learned "
+            f"about how {found.group}s differ; drop the group part of the formula"
+        )
+    if found.n.max() == 1:
+        return (
+            f"every {found.group} has one row: the spread between {found.group}s (tau) and the noise within "
+            f"(sigma) cannot be told apart by the data, only by their priors",
+        )
+    return ()
+
+
+def _fit_moments(
+    model: Model,
+    design: Design,
+    found: Moments,
+    chains: int,
+    draws: int,
+    seed: int | None,
+    threads: int | None,
+    tell: Progress,
+) -> Posterior:
+    """The one path from sums to a posterior."""
+    notes = check_informed(design, found)
+    for note in notes:
+        warnings.warn(note, PriorhoodWarning, stacklevel=3)
+    scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
+    chosen = int(np.random.default_rng().integers(2**31)) if seed is None else int(seed)
+    if chosen < 0:
+        raise ModelError(f"seed must be 0 or more, not {chosen}")
+    started = time.perf_counter()
+    result = _draw_exact(model, design, scale, found, chains, draws, chosen, threads or cores(), tell)
+    facts = {
+        "seed": chosen,
+        "notes": json.dumps(list(notes)),
+        "sampling_time": time.perf_counter() - started,
+        "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "versions": json.dumps(_versions()),
+    }
+    return assemble(model, design, scale, found, result, facts)
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "priorhood": metadata.version("priorhood"),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _draw_exact(
+    model: Model,
+    design: Design,
+    scale: Scale,
+    found: Moments,
+    chains: int,
+    draws: int,
+    seed: int,
+    threads: int,
+    tell: Progress,
+) -> Draws:
+    from priorhood import exact
+
+    resolved = model.resolve(design)
+    mean, scatter = standardized(found, design, scale)
+    # The last level's parent is the root: one run of children over all groups.
+    levels = tuple(
+        exact.Level(
+            cols=np.array(design.index(design.level_columns(at)), dtype=np.int64),
+            starts=np.array([0, len(found.n)], dtype=np.int64),
+            tau=resolved.tau[at],
+            omega=resolved.omega[at],
+        )
+        for at in range(len(model.formula.levels))
+    )
+    problem = exact.pose(
+        found.n,
+        mean,
+        scatter,
+        levels,
+        root_cols=np.array(design.index(design.population_columns), dtype=np.int64),
+        root_mean=np.array([p.mean for p in resolved.mu]),
+        root_sd=np.array([p.sd for p in resolved.mu]),
+        sigma=resolved.sigma,
+        constant=design.constant,
+    )
+    result = exact.draw(problem, chains, draws, np.random.default_rng(seed), threads, tell)
+    # log p(y) of the raw outcome: a density, so it takes the unit's Jacobian.
+    evidence = result.facts["log_evidence_standardized"]
+    result.facts["log_evidence"] = float(evidence) - found.rows * float(np.log(scale.unit))
+    result.facts["engine_reason"] = "Gaussian errors and one tree of groups: all coefficients integrate out"
+    return result

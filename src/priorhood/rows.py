@@ -1,0 +1,334 @@
+"""Which rows count: kinds of columns, categories, missing and impossible values, the outlier rule."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from priorhood.design import Design
+from priorhood.errors import TableError, some
+from priorhood.expression import Expression, Guard
+from priorhood.table import KEPT, Table, collected, explained, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import narwhals.stable.v2 as nw
+
+    from priorhood.formula import Formula
+    from priorhood.table import Frame
+
+MOST_CATEGORIES = 200
+KEY = "__priorhood_key"
+REASON = "__priorhood_reason"
+
+
+def value_name(at: int) -> str:
+    """Name of the at-th value in the prepared frame."""
+    return f"__priorhood_{at}"
+
+
+def check_name(at: int) -> str:
+    """Name of the at-th check's column in the prepared frame."""
+    return f"__priorhood_check_{at}"
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Rows left out for one reason; column is '' where the reason is no single column's."""
+
+    reason: str
+    column: str
+    rows: int
+
+    def __str__(self) -> str:
+        return f"{self.rows:,} rows: {self.reason}{f' {self.column!r}' if self.column else ''}"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A reason to leave a row out, the column it is about, and the condition."""
+
+    reason: str
+    column: str
+    applies: nw.Expr
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a used row must meet, for the factor or outcome `text`."""
+
+    text: str
+    guard: Guard
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A lazy frame of KEY, REASON (0: used; k: dropped for flags[k − 1]), values and failed checks.
+
+    Values are null unless the row is used. The last value is the outcome, the others are the design's
+    columns without the intercept. A check's column is 1 where a used row fails it.
+    """
+
+    frame: Frame
+    flags: tuple[Flag, ...]
+    values: int
+    checks: tuple[Check, ...]
+
+
+def open_rows(table: Table, formula: Formula) -> Frame:
+    """The table's rows with the columns' roles known: labels as text."""
+    outcome = Expression(formula.outcome)
+    for name in outcome.names:
+        table.require(name, "the outcome")
+    for factor in formula.factors():
+        for name in Expression(factor).names:
+            table.require(name, f"predictor {factor}" if factor != name else "a predictor")
+    for group in formula.groups:
+        table.require(group, "the group")
+    return table.frame(formula.groups)
+
+
+def learn_design(frame: Frame, formula: Formula, name: str) -> Design:
+    """Look at the predictors: which are numbers, which are categories, and which categories there are."""
+    import narwhals.stable.v2 as nw
+
+    schema = frame.collect_schema()
+    for part in Expression(formula.outcome).names:
+        _require_number(frame, part, name, "the outcome", may_be_categorical=False)
+    categories: dict[str, tuple[str, ...]] = {}
+    numeric: set[str] = set()
+    for factor in formula.factors():
+        expression = Expression(factor)
+        column = expression.bare
+        textual = column is not None and not (schema[column].is_numeric() or schema[column] == nw.Boolean)
+        if column is None or not (expression.categorical or textual):
+            for part in expression.names:
+                _require_number(frame, part, name, f"predictor {factor}", may_be_categorical=False)
+            continue
+        if not expression.categorical:
+            _require_number(frame, column, name, "predictor", may_be_categorical=True)
+        if schema[column].is_numeric():
+            numeric.add(factor)
+        categories[factor] = _categories(frame, formula, column, name, number=factor in numeric)
+    return Design(formula, categories, frozenset(numeric))
+
+
+def _require_number(frame: Frame, column: str, name: str, role: str, *, may_be_categorical: bool) -> None:
+    import narwhals.stable.v2 as nw
+
+    dtype = frame.collect_schema()[column]
+    if dtype.is_numeric() or dtype == nw.Boolean:
+        return
+    if dtype not in (nw.String, nw.Categorical, nw.Enum, nw.Object):
+        raise TableError(
+            f"{name}: column {column!r} ({role}) holds {dtype}, not numbers; make a number of it first, "
+            f"such as days since a date"
+        )
+    values = _distinct(frame, column)
+    spoilt = [v for v in values if not _is_number(v)]
+    if not spoilt:
+        if may_be_categorical:
+            raise TableError(
+                f"{name}: column {column!r} is text though all its values are numbers, like {some(values, 2)}; "
+                f"convert it to numbers, or write C({column}) to use it as categories"
+            )
+        raise TableError(f"{name}: column {column!r} ({role}) is text, like {some(values, 2)}; convert it")
+    if may_be_categorical and len(spoilt) > len(values) / 2:
+        return
+    count = _count_rows(frame, column, spoilt[:50])
+    raise TableError(
+        f"{name}: column {column!r} ({role}) holds text where a number should be: {some(spoilt)} "
+        f"({count:,} rows); mend these rows, filter them out (where), or name texts that mean a missing value "
+        f"(nulls, --null)"
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _distinct(frame: Frame, column: str) -> list[str]:
+    """The different non-missing values as text, sorted."""
+    import narwhals.stable.v2 as nw
+
+    present = frame.filter(~missing(frame, column))
+    found = collected(present.select(nw.col(column).cast(nw.String).str.strip_chars()).unique())
+    return sorted(str(v) for v in found[column])
+
+
+def _count_rows(frame: Frame, column: str, values: list[str]) -> int:
+    import narwhals.stable.v2 as nw
+
+    text = nw.col(column).cast(nw.String).str.strip_chars()
+    return int(collected(frame.select(text.is_in(values).cast(nw.Int64).sum()))[column][0])
+
+
+def _categories(frame: Frame, formula: Formula, column: str, name: str, *, number: bool) -> tuple[str, ...]:
+    used = frame if KEPT not in frame.collect_schema().names() else _only_kept(frame)
+    for other in Expression(formula.outcome).names + formula.groups:
+        used = used.filter(~missing(used, other))
+    values = _distinct(used, column)
+    if number:
+        values = [f"{v:g}" for v in sorted({float(v) for v in values})]
+    if len(values) > MOST_CATEGORIES:
+        raise TableError(
+            f"{name}: column {column!r} has {len(values):,} categories; so many belong in a group part, like "
+            f"(1 | {column})"
+        )
+    if len(values) < 2:
+        only = f"only the category {values[0]!r}" if values else "no value"
+        raise TableError(f"{name}: categorical predictor {column!r} has {only}; leave it out")
+    return tuple(values)
+
+
+def _only_kept(frame: Frame) -> Frame:
+    import narwhals.stable.v2 as nw
+
+    return frame.filter(nw.col(KEPT))
+
+
+def prepare(frame: Frame, design: Design, drop_outliers: float | None) -> Prepared:
+    """Say which rows count, and mark in them the values that cannot be: infinite, or ≤ 0 under a log."""
+    import narwhals.stable.v2 as nw
+
+    formula = design.formula
+    outcome = Expression(formula.outcome)
+    flags: list[Flag] = []
+    if KEPT in frame.collect_schema().names():
+        flags.append(Flag("not in where", "", ~nw.col(KEPT)))
+    needed = dict.fromkeys(outcome.names + design.variables + formula.groups)
+    flags += [Flag("missing", column, missing(frame, column)) for column in needed]
+    checks = _checks(design)
+    if drop_outliers is not None:
+        flags.append(_outlier_flag(frame, design, flags, drop_outliers))
+
+    reason: Any = nw.lit(0)
+    for at in range(len(flags), 0, -1):
+        reason = nw.when(flags[at - 1].applies).then(nw.lit(at)).otherwise(reason)
+    key = nw.col(formula.groups[0]).cast(nw.String) if formula.groups else nw.lit("")
+    columns = [design.build(c) for c in design.columns if c.factors] + [outcome.build()]
+    values = [c.cast(nw.Float64).alias(value_name(i)) for i, c in enumerate(columns)]
+    failures = [(~check.guard.holds).alias(check_name(i)) for i, check in enumerate(checks)]
+    chosen = frame.select(key.alias(KEY), reason.alias(REASON), *values, *failures)
+    masked = [
+        nw.when(nw.col(REASON) == 0).then(nw.col(value_name(i))).alias(value_name(i)) for i in range(len(columns))
+    ]
+    counted = [
+        nw.when((nw.col(REASON) == 0) & nw.col(check_name(i)))
+        .then(nw.lit(1))
+        .otherwise(nw.lit(0))
+        .alias(check_name(i))
+        for i in range(len(checks))
+    ]
+    return Prepared(chosen.with_columns(*masked, *counted), tuple(flags), len(columns), checks)
+
+
+def _passing(frame: Frame, flags: Iterable[Flag]) -> Frame:
+    for flag in flags:
+        frame = frame.filter(~flag.applies)
+    return frame
+
+
+def _checks(design: Design) -> tuple[Check, ...]:
+    """What every used row must meet: finite columns and terms, logarithms of positive numbers only."""
+    import narwhals.stable.v2 as nw
+
+    numbers = [f for f in design.formula.factors() if f not in design.categories]
+    checks: list[Check] = []
+    for text in (design.formula.outcome, *numbers):
+        expression = Expression(text)
+        for column in expression.names:
+            value = nw.col(column).cast(nw.Float64)
+            checks.append(Check(text, Guard(f"{column!r} is infinite", value.is_finite(), value)))
+        checks += [Check(text, guard) for guard in expression.guards()]
+        if expression.bare is None:
+            value = expression.build()
+            checks.append(Check(text, Guard(f"{text} is not finite", value.is_finite(), value)))
+    return tuple(checks)
+
+
+def refuse(frame: Frame, design: Design, prepared: Prepared, counts: list[int], name: str) -> None:
+    """Raise for the first check that rows failed, with a few of the values."""
+    import narwhals.stable.v2 as nw
+
+    failed = [at for at, count in enumerate(counts) if count > 0]
+    if not failed:
+        return
+    text, guard = prepared.checks[failed[0]].text, prepared.checks[failed[0]].guard
+    groups = design.formula.groups
+    rows = _passing(frame, prepared.flags).filter(~guard.holds)
+    labels = [nw.col(g).cast(nw.String).alias(f"label{i}") for i, g in enumerate(groups)]
+    shown = run(rows.select(guard.value.alias("value"), *labels).head(3), name)
+    examples = [
+        f"{shown['value'][i]:g}" + (f" ({groups[0]} {shown['label0'][i]!r})" if groups else "")
+        for i in range(len(shown["value"]))
+    ]
+    role = "outcome" if text == design.formula.outcome else "predictor"
+    raise TableError(
+        f"{name}: {guard.text} in {counts[failed[0]]:,} rows, needed for {role} {text!r}: {', '.join(examples)}; "
+        f"mend these rows or filter them out (where)"
+    )
+
+
+def _outlier_flag(frame: Frame, design: Design, flags: Iterable[Flag], factor: float) -> Flag:
+    """The notebook's rule: log(outcome / first predictor) outside quartiles ± factor × IQR; both sides > 0."""
+    import narwhals.stable.v2 as nw
+
+    if not (math.isfinite(factor) and factor > 0):
+        raise TableError(f"drop_outliers must be a number above 0 (1.5 is usual), not {factor}")
+    numbers = [f for f in design.formula.factors() if f not in design.categories]
+    if not numbers:
+        raise TableError("drop_outliers compares the outcome per predictor; the formula has no numeric predictor")
+    predictor = Expression(Expression(numbers[0]).names[0])
+    outcome = Expression(design.formula.outcome_name)
+    ratio = outcome.build() / predictor.build()
+    safe = nw.when((outcome.build() > 0) & (predictor.build() > 0)).then(ratio).log()
+    scored = _passing(frame, flags).select(safe.alias("score"))
+    scored = scored.filter(~nw.col("score").is_null())
+    quartiles = [nw.col("score").quantile(q, interpolation="linear").alias(f"q{q}") for q in (0.25, 0.75)]
+    found = collected(scored.select(*quartiles))
+    low, high = float(found["q0.25"][0]), float(found["q0.75"][0])
+    reach = factor * (high - low)
+    inside = (safe >= low - reach) & (safe <= high + reach)
+    keep = nw.when(inside).then(nw.lit(value=True)).otherwise(nw.lit(value=False))
+    return Flag(f"outlier in {outcome.text} / {predictor.text}", "", ~keep)
+
+
+def rows_to_predict(table: Table, design: Design) -> Any:
+    """Rows to predict, in memory, after the same checks of columns and categories as for a fit."""
+    for factor in design.formula.factors():
+        for name in Expression(factor).names:
+            table.require(name, "a predictor of the fitted model")
+    for group in design.formula.groups:
+        table.require(group, "the group of the fitted model")
+    categorical = {Expression(f).bare for f in design.categories if f not in design.numeric}
+    numbers = [v for v in design.variables if v not in categorical]
+    frame = table.eager(numbers)
+    for number in numbers:
+        _require_number(frame, number, table.name, "a predictor of the fitted model", may_be_categorical=False)
+    for factor, categories in design.categories.items():
+        column = Expression(factor).bare
+        if column is None:
+            continue
+        values = _distinct(frame, column)
+        if factor in design.numeric:
+            values = [f"{float(v):g}" for v in values]
+        new = [v for v in values if v not in categories]
+        if new:
+            raise TableError(
+                f"{table.name}: predictor {column!r} has the category {new[0]!r}, which the data of the fit had "
+                f"not; there are {some(categories, 12)}"
+            )
+    return frame
+
+
+def run(frame: Frame, name: str) -> dict[str, Any]:
+    """Collect with the backend's errors explained."""
+    with explained(name):
+        return collected(frame)

@@ -1,0 +1,106 @@
+"""Raw ↔ standardized: an affine map of the moments, learned once, travelling with the posterior."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.errors import ModelError
+
+if TYPE_CHECKING:
+    from priorhood.design import Design
+    from priorhood.moments import Moments
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """x_std = (x − centre) / spread for every design column, y_std = y / unit.
+
+    centre, spread : (D,); the intercept has 0 and 1
+    unit : of the outcome (of its log where the formula takes the log)
+    """
+
+    centre: Array
+    spread: Array
+    unit: float
+
+    def natural(self) -> Array:
+        """(D,) factor from a standardized coefficient to the data's units: unit / spread."""
+        return np.asarray(self.unit / self.spread)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {"centre": self.centre.tolist(), "spread": self.spread.tolist(), "unit": self.unit}
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> Scale:
+        """The scale that to_dict described."""
+        return cls(np.array(stored["centre"]), np.array(stored["spread"]), float(stored["unit"]))
+
+
+def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: float | None) -> Scale:
+    """Centre, spread and unit from the rows' moments.
+
+    A column is centred only where intercepts can absorb it: the population's, and that of every level
+    at which the column varies. Elsewhere centring would change the model, not its coordinates.
+    Indicator columns are centred but not divided.
+
+    Raises
+    ------
+    ModelError : a column or the outcome does not vary
+    """
+    mean, scatter = moments.pooled()
+    sd = np.sqrt(np.diag(scatter) / moments.rows)
+    D = len(design.columns)
+    centre, spread = np.zeros(D), np.ones(D)
+    own = 0
+    for d, column in enumerate(design.columns):
+        if not column.factors:
+            continue
+        if sd[own] <= 1e-9 * abs(mean[own]) or sd[own] == 0:
+            raise ModelError(
+                f"predictor {column.name!r} is {mean[own]:g} in all {moments.rows:,} rows used; nothing can "
+                f"be learned about it: leave it out"
+            )
+        if standardize:
+            centre[d] = mean[own] if _absorbed(design, d) else 0.0
+            spread[d] = 1.0 if column.indicator else sd[own]
+        own += 1
+    if sd[-1] <= 1e-12 * abs(mean[-1]) or sd[-1] == 0:
+        raise ModelError(
+            f"the outcome {design.formula.outcome!r} is {mean[-1]:g} in all {moments.rows:,} rows used"
+        )
+    if unit is None:
+        # A log has no unit to divide by.
+        unit = 1.0 if design.formula.log_outcome else 10.0 ** round(math.log10(sd[-1]))
+    return Scale(centre, spread, unit)
+
+
+def _absorbed(design: Design, d: int) -> bool:
+    column = design.columns[d]
+    parts = [design.population_columns, *(design.level_columns(at) for at in range(len(design.formula.levels)))]
+    with_column = [part for part in parts if column in part]
+    population = parts[0]
+    constant = [any(not c.factors for c in part) for part in with_column]
+    return all(constant) and any(not c.factors for c in population)
+
+
+def standardized(moments: Moments, design: Design, scale: Scale) -> tuple[Array, Array]:
+    """Moments of the standardized design and outcome: mean (J, D+1), scatter (J, D+1, D+1)."""
+    J, D = len(moments.n), len(design.columns)
+    own = [d for d, column in enumerate(design.columns) if column.factors] + [D]
+    centre = np.append(scale.centre, 0.0)[own]
+    spread = np.append(scale.spread, scale.unit)[own]
+    mean = np.zeros((J, D + 1))
+    mean[:, own] = (moments.mean - centre) / spread
+    if design.constant is not None:
+        mean[:, design.constant] = 1.0
+    scatter = np.zeros((J, D + 1, D + 1))
+    scatter[np.ix_(range(J), own, own)] = moments.scatter / np.outer(spread, spread)
+    return mean, scatter
