@@ -20,8 +20,8 @@ from priorhood.scale import Scale, learn_scale, standardized
 from priorhood.table import read
 
 if TYPE_CHECKING:
+    from priorhood import exact
     from priorhood.design import Design
-    from priorhood.draws import Draws
     from priorhood.moments import Moments
 
 Progress = Callable[[str, int, int], None]
@@ -222,6 +222,9 @@ def _fit_moments(
     tell: Progress,
 ) -> Posterior:
     """The one path from sums to a posterior."""
+    # Loads or compiles kernels: only where they are used.
+    from priorhood import exact
+
     notes = check_informed(design, found)
     for note in notes:
         warnings.warn(note, PriorhoodWarning, stacklevel=3)
@@ -230,8 +233,14 @@ def _fit_moments(
     if chosen < 0:
         raise ModelError(f"seed must be 0 or more, not {chosen}")
     started = time.perf_counter()
-    result = _draw_exact(model, design, scale, found, chains, draws, chosen, threads or cores(), tell)
+    problem = pose(model, design, scale, found)
+    rng = np.random.default_rng(chosen)
+    result = exact.draw(problem, chains, draws, rng, threads or cores(), tell)
+    # log p(y) of the raw outcome: a density, so it takes the unit's Jacobian.
+    evidence = float(result.facts["log_evidence_standardized"]) - found.rows * float(np.log(scale.unit))
     facts = {
+        "log_evidence": evidence,
+        "engine_reason": "Gaussian errors and one tree of groups: all coefficients integrate out",
         "seed": chosen,
         "notes": json.dumps(list(notes)),
         "sampling_time": time.perf_counter() - started,
@@ -249,17 +258,8 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _draw_exact(
-    model: Model,
-    design: Design,
-    scale: Scale,
-    found: Moments,
-    chains: int,
-    draws: int,
-    seed: int,
-    threads: int,
-    tell: Progress,
-) -> Draws:
+def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Problem:
+    """The model and the sums as the exact engine takes them: standardized arrays (math.md, section 2)."""
     from priorhood import exact
 
     resolved = model.resolve(design)
@@ -274,7 +274,7 @@ def _draw_exact(
         )
         for at in range(len(model.formula.levels))
     )
-    problem = exact.pose(
+    return exact.pose(
         found.n,
         mean,
         scatter,
@@ -285,9 +285,3 @@ def _draw_exact(
         sigma=resolved.sigma,
         constant=design.constant,
     )
-    result = exact.draw(problem, chains, draws, np.random.default_rng(seed), threads, tell)
-    # log p(y) of the raw outcome: a density, so it takes the unit's Jacobian.
-    evidence = result.facts["log_evidence_standardized"]
-    result.facts["log_evidence"] = float(evidence) - found.rows * float(np.log(scale.unit))
-    result.facts["engine_reason"] = "Gaussian errors and one tree of groups: all coefficients integrate out"
-    return result

@@ -5,6 +5,8 @@ Joint of all coefficients and outcomes given θ, from the design matrix of every
 
 from __future__ import annotations
 
+from decimal import Decimal, localcontext
+
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
@@ -38,12 +40,41 @@ def coefficients(root_cols, root_sd, levels, D):
 
 
 def log_density(y, X, group, leaf, root, cov, root_mean_full, sd):
-    """log Normal(y | X m₀, R cov Rᵀ + sd² I) with row i's loadings R_i = x_iᵀ leaf[group_i]."""
+    """log Normal(y | X m₀, R cov Rᵀ + sd² I) with row i's loadings R_i = x_iᵀ leaf[group_i].
+
+    Up to 60 rows in decimal arithmetic of 60 digits: a wide prior or a huge offset makes the dense
+    matrix too ill-conditioned for doubles, and an oracle must not be the one that is wrong.
+    """
     R = np.einsum("id,ide->ie", X, leaf[group])
+    if len(y) <= 60:
+        return _log_density_in_decimals(y, X, R, cov, root_mean_full, sd)
     V = R @ cov @ R.T + sd**2 * np.eye(len(y))
     r = y - X @ root_mean_full
     factor = cho_factor(V, lower=True)
     return -0.5 * (len(y) * np.log(2 * np.pi) + 2 * np.log(np.diag(factor[0])).sum() + r @ cho_solve(factor, r))
+
+
+def _log_density_in_decimals(y, X, R, cov, root_mean_full, sd):
+    """The same by a textbook Cholesky, V = L Lᵀ, L w = r."""
+    with localcontext() as context:
+        context.prec = 60
+        number = np.vectorize(Decimal, otypes=[object])
+        R, cov = number(R), number(cov)
+        V = R @ cov @ R.T
+        r = number(y) - number(X) @ number(root_mean_full)
+        n = len(y)
+        L = np.full((n, n), Decimal(0), dtype=object)
+        log_det, square = Decimal(0), Decimal(0)
+        w = []
+        for i in range(n):
+            V[i, i] += Decimal(float(sd)) ** 2
+            for j in range(i):
+                L[i, j] = (V[i, j] - sum(L[i, :j] * L[j, :j], Decimal(0))) / L[j, j]
+            L[i, i] = (V[i, i] - sum(L[i, :i] ** 2, Decimal(0))).sqrt()
+            w.append((r[i] - sum(L[i, :i] * np.array(w, dtype=object), Decimal(0))) / L[i, i])
+            log_det += L[i, i].ln()
+            square += w[i] ** 2
+        return float(-log_det - square / 2) - 0.5 * n * np.log(2 * np.pi)
 
 
 def conditional(y, X, group, leaf, root, cov, root_mean_full, sd):

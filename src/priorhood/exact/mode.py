@@ -1,0 +1,117 @@
+"""The posterior density of θ, its mode and its curvature there (math.md, section 4, steps 1 and 2)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from priorhood.errors import SamplingError
+from priorhood.exact.coordinates import constrain, dimension, from_prior, log_prior
+from priorhood.exact.marginal import Collapsed, log_marginal
+
+if TYPE_CHECKING:
+    from priorhood.exact.problem import Array
+
+
+class Density:
+    """log p(θ | y) up to a constant, for batches; counts its evaluations; −∞ where it cannot be computed."""
+
+    def __init__(self, collapsed: Collapsed, threads: int) -> None:
+        self.collapsed = collapsed
+        self.threads = threads
+        self.evaluations = 0
+
+    def __call__(self, theta: Array) -> Array:
+        """(S, dim) → (S,)."""
+        self.evaluations += len(theta)
+        problem = self.collapsed.problem
+        # Scales beyond e^±60 overflow sums of squares; no prior of this package gives them weight.
+        bounded = np.clip(theta, -60.0, 60.0)
+        values = constrain(problem, bounded)
+        total = log_marginal(self.collapsed, values, self.threads) + log_prior(problem, bounded, values)
+        usable = np.isfinite(total) & (np.abs(theta).max(axis=1) <= 60.0)
+        return np.where(usable, total, -np.inf)
+
+
+def start(density: Density, rng: np.random.Generator) -> Array:
+    """The best of a crowd: spreads and noise around the pooled residual sd, correlations around 0."""
+    problem = density.collapsed.problem
+    residual = 0.5 * math.log(max(problem.c / max(problem.N, 1.0), 1e-30))
+    crowd = np.zeros((96, dimension(problem)))
+    at = 0
+    for level in problem.levels:
+        crowd[:, at : at + level.K] = residual + rng.uniform(-4.0, 1.0, (96, level.K))
+        at += level.K
+        pairs = level.K * (level.K - 1) // 2 if level.omega else 0
+        crowd[:, at : at + pairs] = rng.uniform(-0.5, 0.5, (96, pairs))
+        at += pairs
+    crowd[:, -1] = residual + rng.uniform(-2.0, 0.2, 96)
+    crowd = np.concatenate([crowd, from_prior(problem, 32, rng)])
+    heights = density(crowd)
+    if not np.isfinite(heights).any():
+        raise SamplingError(
+            "the posterior density could not be computed anywhere near the data's scale; "
+            "look for extreme values in the outcome and predictors, or give outcome_unit"
+        )
+    return np.asarray(crowd[np.argmax(heights)])
+
+
+def _stencil(dim: int) -> Array:
+    """Points for central differences: ±e_d, then e_a + e_b and −e_a − e_b for a < b."""
+    unit = np.eye(dim)
+    pairs = [unit[a] + unit[b] for a in range(dim) for b in range(a)]
+    both = np.array(pairs).reshape(-1, dim)
+    return np.concatenate([np.zeros((1, dim)), unit, -unit, both, -both])
+
+
+def _derivatives(density: Density, at: Array, step: Array) -> tuple[float, Array, Array]:
+    """Value, gradient and Hessian by central differences from one batch; step (dim,)."""
+    dim = len(at)
+    f = density(at + _stencil(dim) * step)
+    plus, minus = f[1 : dim + 1], f[dim + 1 : 2 * dim + 1]
+    gradient = (plus - minus) / (2 * step)
+    second = (plus - 2 * f[0] + minus) / step**2
+    hessian = np.diag(second)
+    pairs = dim * (dim - 1) // 2
+    up, down = f[2 * dim + 1 : 2 * dim + 1 + pairs], f[2 * dim + 1 + pairs :]
+    index = 0
+    for a in range(dim):
+        for b in range(a):
+            mixed = up[index] + down[index] - plus[a] - minus[a] - plus[b] - minus[b] + 2 * f[0]
+            hessian[a, b] = hessian[b, a] = mixed / (2 * step[a] * step[b])
+            index += 1
+    return float(f[0]), gradient, hessian
+
+
+def find_mode(density: Density, start: Array) -> tuple[Array, Array]:
+    """Damped Newton from a start; returns the mode and a covariance from the curvature there.
+
+    Every iteration is two batches: the stencil of differences, and a line of step lengths. Where the
+    density is not curved downwards the step follows the absolute curvature, so it still climbs.
+    """
+    lengths = np.array([1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 1.5, 2.5])
+    at = start
+    step = np.full(len(start), 1e-2)
+    covariance = np.eye(len(start))
+    for _ in range(60):
+        value, gradient, hessian = _derivatives(density, at, step)
+        if not (np.isfinite(hessian).all() and np.isfinite(gradient).all()):
+            break
+        eigenvalues, vectors = np.linalg.eigh(-hessian)
+        # A flat or rising direction is given the curvature of a coordinate known to within e^±2.
+        bounded = np.maximum(np.abs(eigenvalues), 0.25)
+        covariance = (vectors / bounded) @ vectors.T
+        direction = covariance @ gradient
+        size = np.abs(direction).max()
+        direction *= min(1.0, 2.0 / size) if size > 0 else 1.0
+        heights = density(at + lengths[:, None] * direction)
+        best = int(np.argmax(heights))
+        if heights[best] <= value:
+            break
+        at = at + lengths[best] * direction
+        step = np.clip(0.05 * np.sqrt(np.diag(covariance)), 1e-5, 1e-2)
+        if heights[best] - value < 1e-3:
+            break
+    return at, covariance
