@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from scipy import stats
+from shared_data import data_file, data_json
 
 import priorhood as ph
-from shared_data import data_file, data_json
+from priorhood import moments
+from priorhood.exact.coordinates import Theta
+from priorhood.exact.marginal import collapse, log_marginal
+from priorhood.fit import pose
+from priorhood.scale import learn_scale
 
 WEAK = ["mu ~ Normal(0, 100000)", "tau ~ HalfCauchy(1000)", "sigma ~ HalfCauchy(1000)", "omega ~ LKJ(1)"]
 
