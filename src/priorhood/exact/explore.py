@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
 PILOT = 1000  # proposals that judge the mixture and start the chains
 WARM_UP = 20  # kept draws' worth of proposals before the first kept draw
-STUCK = 0.05  # tolerated correlation of successive kept draws, which sets the thinning
+STUCK = 0.03  # tolerated correlation of successive kept draws, which sets the thinning
 MAX_KEEP_EVERY = 24
-ATTEMPTS = 4  # at a proposal whose weights have a tail this good:
+ATTEMPTS = 3  # at a proposal whose weights have a tail this good:
 GOOD_TAIL = 0.5
 PARETO_LIMIT = 0.7
+GOOD_HOLD = 4.0  # kept draws that a chain is expected to stay at its heaviest state
+HOLD_LIMIT = 20.0
 ACCEPT_LIMIT = 0.05
 
 
@@ -118,20 +120,28 @@ def explore(
     SamplingError : Pareto k over 0.7 or acceptance under 5 %: the draws could not be trusted
     """
     density = Density(collapsed, threads)
-    mixture = refine(density, *find_mode(density, start(density, rng)), rng)
+    mode, curvature = find_mode(density, start(density, rng))
+    if mode[-1] < density.low[-1] + 2.0:
+        raise SamplingError(
+            "the rows lie exactly on the model's lines: the residual sd is 0 up to rounding, and its posterior "
+            "has no width to explore. Look for an outcome computed from the predictors, or drop predictors"
+        )
+    mixture = refine(density, mode, curvature, rng)
+    proposed = _propose(density, mixture, chains, draws, rng, tell)
     for attempt in range(ATTEMPTS):
-        proposed = _propose(density, mixture, chains, draws, rng, tell)
-        if proposed.pareto_k <= GOOD_TAIL:
+        if proposed.pareto_k <= GOOD_TAIL and proposed.held <= GOOD_HOLD:
             break
-        if attempt + 1 < ATTEMPTS:
-            mixture = widen(mixture, proposed.theta, proposed.log_weights, attempt, rng)
+        mixture = widen(mixture, proposed.theta, proposed.log_weights, curvature, attempt, rng)
+        again = _propose(density, mixture, chains, draws, rng, tell)
+        proposed = min(proposed, again, key=lambda p: (p.held > HOLD_LIMIT, p.pareto_k))
     picked, accepted = _chains(proposed, chains, draws, rng)
     acceptance = float(accepted.mean())
-    if acceptance < ACCEPT_LIMIT or proposed.pareto_k > PARETO_LIMIT:
+    if acceptance < ACCEPT_LIMIT or proposed.pareto_k > PARETO_LIMIT or proposed.held > HOLD_LIMIT:
         raise SamplingError(
             f"the exact engine could not explore this posterior well enough to be trusted "
-            f"(acceptance {acceptance:.0%}, Pareto k {proposed.pareto_k:.2f}; needed: at least "
-            f"{ACCEPT_LIMIT:.0%}, at most {PARETO_LIMIT}). Give tau and sigma tighter priors, or let fewer "
+            f"(acceptance {acceptance:.0%}, Pareto k {proposed.pareto_k:.2f}, one state held for "
+            f"{proposed.held:.0f} draws; needed: at least {ACCEPT_LIMIT:.0%}, at most {PARETO_LIMIT} and "
+            f"{HOLD_LIMIT}). Give tau and sigma tighter priors, or let fewer "
             f"coefficients vary by group"
         )
     share = effective_share(proposed.log_weights)
@@ -159,6 +169,7 @@ class _Proposed:
     log_weights: Array
     keep_every: int
     pareto_k: float
+    held: float
 
 
 def _propose(
@@ -179,7 +190,9 @@ def _propose(
     log_weights = heights - mixture.logpdf(theta)
     if not np.isfinite(log_weights).any():
         raise SamplingError("no proposal of the exact engine has a computable density; rescale the outcome")
-    return _Proposed(theta, heights, log_weights, keep_every, pareto_k(log_weights))
+    # A chain leaves a state of weight w with probability mean(w')/w a proposal, where w is the largest.
+    held = math.exp(log_weights.max() - np.logaddexp.reduce(log_weights) + math.log(len(log_weights))) / keep_every
+    return _Proposed(theta, heights, log_weights, keep_every, pareto_k(log_weights), held)
 
 
 def _chains(

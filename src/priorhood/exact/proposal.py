@@ -77,7 +77,7 @@ def _cluster(theta: Array, weights: Array, floor: Array, parts: int, rng: np.ran
     Each covariance leans a little towards the whole's, so that no part closes in on a few draws.
     """
     mean, covariance = _weighted(theta, weights)
-    white = np.linalg.solve(np.linalg.cholesky(covariance + 1e-9 * floor), (theta - mean).T).T
+    white = np.asarray(np.linalg.solve(_factor(covariance, floor), (theta - mean).T).T, dtype=np.float64)
     centres = white[_scattered(white, weights, parts, rng)]
     share = np.exp(-0.5 * ((white[:, None] - centres) ** 2).sum(axis=2))
     share = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
@@ -103,6 +103,8 @@ def _scattered(white: Array, weights: Array, parts: int, rng: np.random.Generato
     while len(chosen) < parts:
         gap = np.min([((white - white[c]) ** 2).sum(axis=1) for c in chosen], axis=0)
         chances = weights * gap
+        if not chances.sum() > 0:
+            break  # fewer weighted draws than parts
         chosen.append(int(rng.choice(len(white), p=chances / chances.sum())))
     return chosen
 
@@ -110,18 +112,23 @@ def _scattered(white: Array, weights: Array, parts: int, rng: np.random.Generato
 def _guarded(
     fit: Mixture, first: Mixture, theta: Array, weights: Array, floor: Array, guard: float, along: float
 ) -> Mixture:
-    """The fitted parts beside the first proposal, a wide one, and one drawn out along every axis.
+    """The fitted parts beside the first proposal, a wide one, and every part drawn out along every axis.
 
     As a spread goes to 0 the data stop telling and the others stay where they are: log τ then has a
-    long tail along its own axis, which a wide t of many dimensions covers only thinly.
+    long tail along its own axis, as thin as the part it starts from, which a wide t covers only thinly.
     """
     mean, covariance = _weighted(theta, weights)
     dim = len(mean)
-    axes = [covariance + np.diag(along * np.diag(covariance) * unit) for unit in np.eye(dim)]
+    axes = [np.diag(along * np.diag(covariance) * unit) for unit in np.eye(dim)]
+    drawn_out = [
+        (0.6 * guard * weight / dim, centre, _factor(factor @ factor.T + axis, floor))
+        for weight, centre, factor in zip(fit.weights, fit.means, fit.factors, strict=True)
+        for axis in axes
+    ]
     return Mixture(
-        (*((1 - guard) * w for w in fit.weights), 0.15 * guard, 0.25 * guard, *([0.6 * guard / dim] * dim)),
-        (*fit.means, first.means[0], *([mean] * (dim + 1))),
-        (*fit.factors, first.factors[0], *(_factor(c, floor) for c in (2.0 * covariance, *axes))),
+        (*((1 - guard) * w for w in fit.weights), 0.15 * guard, 0.25 * guard, *(w for w, _, _ in drawn_out)),
+        (*fit.means, first.means[0], mean, *(m for _, m, _ in drawn_out)),
+        (*fit.factors, first.factors[0], _factor(2.0 * covariance, floor), *(f for _, _, f in drawn_out)),
     )
 
 
@@ -132,12 +139,13 @@ def _tempered(log_weights: Array) -> Array:
     return np.asarray(weights / weights.sum())
 
 
-def widen(mixture: Mixture, theta: Array, log_weights: Array, attempt: int, rng: np.random.Generator) -> Mixture:
+def widen(
+    mixture: Mixture, theta: Array, log_weights: Array, floor: Array, attempt: int, rng: np.random.Generator
+) -> Mixture:
     """A proposal with heavier tails, fitted to draws whose weights showed that the last one's were thin."""
     weights = _tempered(log_weights)
-    floor = _weighted(theta, weights)[1]
-    fit = _cluster(theta, weights, floor, 2 + attempt, rng)
-    return _guarded(fit, mixture, theta, weights, floor, guard=0.2 + 0.1 * attempt, along=ALONG * 2**attempt)
+    fit = _cluster(theta, weights, floor, MOST_PARTS + attempt, rng)
+    return _guarded(fit, mixture, theta, weights, floor, guard=0.2, along=ALONG * 2**attempt)
 
 
 def effective_share(log_weights: Array) -> float:
