@@ -1,4 +1,4 @@
-"""Hierarchical regressions by place: tables of sales in; posteriors, prices and maps out."""
+"""Hierarchical regressions by place: tables of sales in; posteriors and prices out."""
 
 from importlib.metadata import version as _version
 

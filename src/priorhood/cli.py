@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from priorhood.posterior import Posterior
 
 app = typer.Typer(
-    help="Hierarchical regressions by place: a table of sales in; posterior, prices and maps out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -126,11 +125,13 @@ def _announce_compile(*, quiet: bool) -> None:
         _say("compiling the engine, once on this machine (about 15 seconds) …")
 
 
-def _fitted(make: Callable[[Callable[[str, int, int], None]], Posterior], out: Path, *, as_json: bool) -> None:
+def _fitted(
+    make: Callable[[Callable[[str, int, int], None]], Posterior], out: Path, inputs: list[str], *, as_json: bool
+) -> None:
     """Fit, save, report: the common end of fit, refit, update and merge."""
     from priorhood.files import check_writable
 
-    check_writable(out)
+    check_writable(out, *inputs)
     _announce_compile(quiet=as_json)
     started = time.perf_counter()
     with _heard(quiet=as_json), _progress(quiet=as_json) as tell:
@@ -142,10 +143,29 @@ def _fitted(make: Callable[[Callable[[str, int, int], None]], Posterior], out: P
         _console().print(f"fitted in {seconds:.2f} s, written to {out}", soft_wrap=True)
 
 
+def _version(value: bool) -> None:  # noqa: FBT001
+    if value:
+        from importlib.metadata import version
+
+        print(f"priorhood {version('priorhood')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _everything(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hierarchical regressions by place: a table of sales in; posterior and prices out."""
+
+
 @app.command()
 def fit(
     table: Rows,
-    formula: Annotated[str, typer.Argument(help="'price ~ living_space + (living_space | zip)'")],
+    formula: Annotated[
+        str, typer.Argument(metavar="FORMULA", help="'price ~ living_space + (living_space | zip)'")
+    ],
     out: OutNc,
     where: Where = None,
     drop_outliers: Outliers = None,
@@ -179,6 +199,7 @@ def fit(
             threads=threads, progress=tell,
         ),
         out,
+        [table],
         as_json=as_json,
     )  # fmt: skip
 
@@ -220,11 +241,10 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Write a table with the predictive distribution of every row beside it."""
-    from priorhood.files import check_writable
     from priorhood.posterior import load
-    from priorhood.table import read, write_frame
+    from priorhood.table import check_output, read, write_frame
 
-    check_writable(out)
+    check_output(out, file, table)
     post = load(file)
     rows = read(table, nulls=null or (), decimal=decimal)
     levels = _quantiles(quantiles)
@@ -267,6 +287,7 @@ def refit(
     _fitted(
         lambda tell: run(post, priors=prior, chains=chains, draws=draws, seed=seed, threads=threads, progress=tell),
         out,
+        [],
         as_json=as_json,
     )
 
@@ -299,6 +320,7 @@ def update(
             progress=tell,
         ),
         out,
+        [table],
         as_json=as_json,
     )  # fmt: skip
 
@@ -321,6 +343,7 @@ def merge(
     _fitted(
         lambda tell: run(*posts, chains=chains, draws=draws, seed=seed, threads=threads, progress=tell),
         out,
+        [],
         as_json=as_json,
     )
 
@@ -334,11 +357,10 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Write simulated Berlin-like sales: zip, living_space, price."""
-    from priorhood.files import check_writable
     from priorhood.simulate import simulate as run
-    from priorhood.table import write_frame
+    from priorhood.table import check_output, write_frame
 
-    check_writable(out)
+    check_output(out)
     frame, _ = run(places, rows, seed)
     write_frame(frame, out)
     if as_json:
@@ -379,7 +401,7 @@ def demo(
 def _print_summary(
     post: Posterior, *, as_json: bool, everything: bool, standardized: bool, facts: dict[str, Any]
 ) -> None:
-    names = [str(n) for n in post.tree["posterior"].data_vars]
+    names = post.parameters
     chosen = names if everything or as_json else [n for n in names if n != "beta"]
     frame = post.summary(chosen, standardized=standardized)
     if as_json:

@@ -141,7 +141,10 @@ def _expand(terms: tuple[Term, ...], categories: dict[str, tuple[str, ...]]) -> 
             if factor not in categories:
                 options.append([Expression(factor)])
                 continue
-            reduced = frozenset(term) - {factor} in present
+            rest = frozenset(term) - {factor}
+            reduced = rest in present
+            # All categories of f add up to the term without it, so that a later term finds it there.
+            present.add(rest)
             if len(several) > 1 and not reduced:
                 joined, starred = ":".join(term), "*".join(term)
                 raise FormulaError(

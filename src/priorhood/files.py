@@ -35,9 +35,12 @@ def write_atomically(path: str | Path, write: Any) -> None:
             Path(name).unlink()
 
 
-def check_writable(path: str | Path) -> None:
-    """Raise before any work is done if a file cannot be written there."""
+def check_writable(path: str | Path, *inputs: str | Path) -> None:
+    """Raise before any work is done if a file cannot be written there, or is an input."""
     target = Path(path)
+    for given in inputs:
+        if target.exists() and Path(given).exists() and target.samefile(given):
+            raise FileError(f"cannot write {str(target)!r}: it is read in the same run; give another name")
     if target.is_dir():
         raise FileError(f"cannot write {str(target)!r}: it is a folder; give the name of a file in it")
     if not target.parent.is_dir():

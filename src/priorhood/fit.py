@@ -7,15 +7,19 @@ import platform
 import time
 import warnings
 from collections.abc import Callable
+from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood import gather
 from priorhood import moments as sums
+from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError
 from priorhood.model import Model
 from priorhood.posterior import Posterior, assemble, cores
+from priorhood.predict import check_seed
 from priorhood.scale import Scale, learn_scale, standardized
 from priorhood.table import read
 
@@ -55,7 +59,7 @@ def fit(
     seed : the same seed gives the same draws; one is chosen and recorded if None
     engine : "exact", or "auto" for the best that takes the model
     drop_outliers : leave out rows whose log of outcome per first predictor lies outside the quartiles
-        ± this factor × their distance (the notebook's rule; 1.5 is usual)
+        ± this factor × their distance (1.5 is usual)
     threads : all cores if None; the draws do not depend on it
     progress : called with (stage, done, total)
 
@@ -67,7 +71,7 @@ def fit(
     _check_counts(chains, draws, engine, threads)
     tell = progress or _silent
     tell("reading rows", 0, 1)
-    design, found = sums.take(read(table), model.formula, drop_outliers)
+    design, found = gather.take(read(table), model.formula, drop_outliers)
     tell("reading rows", 1, 1)
     return _fit_moments(model, design, found, chains, draws, seed, threads, tell)
 
@@ -112,7 +116,7 @@ def update(
     _check_counts(chains, draws, "auto", threads)
     tell = progress or _silent
     tell("reading rows", 0, 1)
-    _, new = sums.take(read(table), post.model.formula, drop_outliers, post.design)
+    _, new = gather.take(read(table), post.model.formula, drop_outliers, post.design)
     tell("reading rows", 1, 1)
     together = sums.merge(post.moments, new)
     again = post.seed if seed is None else seed
@@ -140,6 +144,8 @@ def merge(
     together = first.moments
     for at, other in enumerate(posts[1:], start=2):
         _check_same(first, other, at)
+        if any(sums.same(other.moments, earlier.moments) for earlier in posts[: at - 1]):
+            raise ModelError(f"cannot merge: file {at} holds the same rows as one before it; give each file once")
         together = sums.merge(together, other.moments)
     again = first.seed if seed is None else seed
     return _fit_moments(first.model, first.design, together, chains, draws, again, threads, progress or _silent)
@@ -148,7 +154,7 @@ def merge(
 def equations(model: Model | str, table: object) -> str:
     """A model's equations with the numbers and units of a table, before fitting: one pass over the rows."""
     model = model if isinstance(model, Model) else Model(model)
-    design, found = sums.take(read(table), model.formula)
+    design, found = gather.take(read(table), model.formula)
     scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
     return model.equations(design, scale)
 
@@ -211,6 +217,22 @@ def check_informed(design: Design, found: Moments) -> tuple[str, ...]:
     return ()
 
 
+def _far_prior(model: Model, design: Design, scale: Scale, found: Moments) -> tuple[str, ...]:
+    """A note where the intercept's prior is far from where the outcome is: it would pull the fit."""
+    if INTERCEPT not in [c.name for c in design.population_columns]:
+        return ()
+    prior = model.resolve(design).mu[[c.name for c in design.population_columns].index(INTERCEPT)]
+    mean, _ = standardized(found, design, scale)
+    level = float(found.n @ mean[:, -1] / found.n.sum())
+    away = abs(level - prior.mean) / prior.sd
+    if away < 3 or (scale.centre.any() == 0 and len(design.columns) > 1 and away < 10):
+        return ()
+    return (
+        f"the prior mu[Intercept] ~ {prior} is {away:.0f} of its sds from the outcome's mean ({level:.4g} on the "
+        f"model's scale) and will pull the fit; give a wider prior, or an outcome_unit near the outcome's sd",
+    )
+
+
 def _fit_moments(
     model: Model,
     design: Design,
@@ -225,15 +247,21 @@ def _fit_moments(
     # Loads or compiles kernels: only where they are used.
     from priorhood import exact
 
-    notes = check_informed(design, found)
+    scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
+    notes = check_informed(design, found) + _far_prior(model, design, scale, found)
     for note in notes:
         warnings.warn(note, PriorhoodWarning, stacklevel=3)
-    scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
-    chosen = int(np.random.default_rng().integers(2**31)) if seed is None else int(seed)
-    if chosen < 0:
-        raise ModelError(f"seed must be 0 or more, not {chosen}")
+    chosen = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
     started = time.perf_counter()
     problem = pose(model, design, scale, found)
+    if problem.c <= 1e-14 * found.pooled()[1][-1, -1] / scale.unit**2:
+        raise ModelError(
+            f"the outcome {model.formula.outcome!r} is an exact function of the predictors: there is no noise to "
+            f"learn. Look for an outcome computed from a predictor"
+        )
+    reason = exact.refuses(problem)
+    if reason:
+        raise ModelError(reason)
     rng = np.random.default_rng(chosen)
     result = exact.draw(problem, chains, draws, rng, threads or cores(), tell)
     # log p(y) of the raw outcome: a density, so it takes the unit's Jacobian.
@@ -250,6 +278,7 @@ def _fit_moments(
     return assemble(model, design, scale, found, result, facts)
 
 
+@cache
 def _versions() -> dict[str, str]:
     return {
         "priorhood": metadata.version("priorhood"),

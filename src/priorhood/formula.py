@@ -82,6 +82,11 @@ def parse(text: str) -> Formula:
     outcome = left.strip()
     if not outcome:
         raise FormulaError(f"formula {text!r} has no outcome before '~'")
+    if not right.strip():
+        raise FormulaError(f"formula {text!r} has nothing after '~'; write '{outcome} ~ 1' for a mean alone")
+    stray = re.search(r"[][{}@$;!?\"'\\]", re.sub(r"`[^`]*`", "", text))
+    if stray:
+        raise FormulaError(f"formula {text!r}: {stray[0]!r} has no meaning here; put odd column names in backticks")
     _check_outcome(outcome)
     plain, bars = _split_bars(right, text)
     levels = _one_level([_grouping(bar, text) for bar in bars], text)
@@ -196,10 +201,25 @@ def _one_level(levels: list[Grouping], text: str) -> tuple[Grouping, ...]:
     return tuple(levels)
 
 
+def _without_calls(part: str) -> str:
+    """The text with every function call, log(a) or I(a ** 2), made one word."""
+    before = None
+    while before != part:
+        before, part = part, re.sub(r"\b[A-Za-z_]\w*\([^()]*\)", "call", part)
+    return part
+
+
 def _terms(part: str, text: str) -> tuple[Term, ...]:
     """Formulaic's reading of one side, as factors' texts."""
     from formulaic import Formula as Reader
     from formulaic.errors import FormulaicError
+
+    power = re.search(r"([\w`]+)\s*(?:\*\*|\^)\s*(\w+)", _without_calls(part))
+    if power:
+        raise FormulaError(
+            f"formula {text!r}: a power of a column is written I({power[1]} ** {power[2]}); outside I() '**' and "
+            f"'^' mean interactions, like (a + b)^2"
+        )
 
     try:
         read = Reader(f"~ {part.strip()}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood.design import INTERCEPT, Design
 from priorhood.errors import ModelError, PriorError, near
+from priorhood.expression import Expression
 from priorhood.formula import Formula, parse
 from priorhood.priors import LKJ, Normal, Prior, parse_distribution, read_priors
 from priorhood.priors import Scale as ScalePrior
@@ -59,6 +60,12 @@ class Model:
         self.outcome_unit = _unit(outcome_unit)
         self.standardize = bool(standardize)
         self.units = dict(units or {})
+        known = {n for text in (self.formula.outcome, *self.formula.factors()) for n in Expression(text).names}
+        stray = [name for name in self.units if name not in known]
+        if stray:
+            raise ModelError(
+                f"a unit is given for {stray[0]!r}, which the formula does not have: {near(stray[0], known)}"
+            )
         if not self.formula.levels:
             given = [k for k in read_priors(None) if k in ("tau", "omega")]
             extra = [k for k in self.priors if k.startswith("tau[")]

@@ -58,12 +58,18 @@ class Posterior:
     @property
     def attrs(self) -> dict[str, Any]:
         """Engine, seed, evidence, versions and the account of rows."""
-        return {str(name): value for name, value in self.tree.attrs.items()}
+        return {str(k): v.item() if isinstance(v, np.generic) else v for k, v in self.tree.attrs.items()}
 
     @property
     def seed(self) -> int:
         """The seed of the draws."""
         return int(self.tree.attrs["seed"])
+
+    @property
+    def parameters(self) -> list[str]:
+        """The parameters' names in reading order: mu, beta, tau, omega, sigma; those that the model has."""
+        there = self.tree["posterior"].data_vars
+        return [name for name in ("mu", "beta", "tau", "omega", "sigma") if name in there]
 
     @property
     def log_evidence(self) -> float:
@@ -142,7 +148,7 @@ class Posterior:
         if not 0 < interval < 1:
             raise ModelError(f"interval must be between 0 and 1, like 0.9, not {interval!r}")
         chosen = [var_names] if isinstance(var_names, str) else var_names
-        names = [str(n) for n in self.tree["posterior"].data_vars]
+        names = self.parameters
         rows = []
         for name in names if chosen is None else chosen:
             draws = self[name] if standardized else self.natural(name)
@@ -313,16 +319,19 @@ def assemble(
         "draw": np.arange(draws.sigma.shape[1]),
     }
     variables: dict[str, Any] = {}
-    if population:
-        coords["term"] = population
-        variables["mu"] = ((*lead, "term"), draws.mu)
     if draws.beta is not None and draws.tau is not None:
+        # beta comes first: some versions of ArviZ label a variable's values wrongly where another one
+        # made `term` an earlier dimension of the dataset than the group.
         group = moments.group
         varying = [c.name for c in design.level_columns(0)]
         # Where every coefficient varies there is one list of terms; else the group's has its own name.
         term = "term" if varying == population else f"{group}_term"
         coords |= {group: moments.labels, term: varying}
         variables["beta"] = ((*lead, group, term), draws.beta)
+    if population:
+        coords["term"] = population
+        variables["mu"] = ((*lead, "term"), draws.mu)
+    if draws.beta is not None and draws.tau is not None:
         variables["tau"] = ((*lead, term), draws.tau)
         if draws.omega is not None:
             coords[f"{term}_bis"] = varying
@@ -408,6 +417,8 @@ def _understood(path: str, tree: xr.DataTree) -> Posterior:
     version = tree.attrs.get("priorhood_format")
     if version is None:
         raise FileError(f"{path!r} is a netCDF file but no posterior of priorhood")
+    if not isinstance(version, int | np.integer):
+        raise FileError(f"{path!r} has the file format {version!r}, which no version of priorhood has written")
     if int(version) > FORMAT:
         raise FileError(
             f"{path!r} has file format {version}, this version of priorhood reads up to {FORMAT}; upgrade priorhood"

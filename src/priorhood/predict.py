@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.errors import ModelError, TableError, near, some
+from priorhood.errors import ModelError, TableError, some
 from priorhood.moments import normal_label
 from priorhood.rows import rows_to_predict
 from priorhood.table import missing, read, with_columns
@@ -75,7 +75,15 @@ def request(
         raise ModelError(f"quantiles must lie between 0 and 1, like 0.05,0.5,0.95, not {some(chosen)}")
     if unseen not in UNSEEN:
         raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
+    check_seed(seed)
     return Request(chosen, _numbers("below", below), _numbers("above", above), unseen, prefix, seed, threads)
+
+
+def check_seed(seed: object) -> int:
+    """A seed as a file can hold it: a whole number from 0 to 2⁶³ − 1."""
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise ModelError(f"seed must be a whole number from 0 to 2**63 - 1, not {seed!r}")
+    return int(seed)
 
 
 def _numbers(name: str, given: object) -> tuple[float, ...]:
@@ -135,10 +143,16 @@ def read_rows(
         group_name = design.formula.groups[0]
         raise TableError(
             f"{name}: {group_name} {some(new)} {'was' if len(new) == 1 else 'were'} not in the data of the "
-            f"fit ({near(new[0], labels)}). Say what to do with new ones: unseen='population' (the average "
-            f"{group_name}) or unseen='draw' (a {group_name} like the others)"
+            f"fit{_lost_zeros(new[0], labels)}. Say what to do with new ones: unseen=population (the average "
+            f"{group_name}) or unseen=draw (a {group_name} like the others)"
         )
     return Rows(X, group, status, new)
+
+
+def _lost_zeros(label: str, labels: npt.NDArray[np.str_]) -> str:
+    """A hint where a label lost its leading zeros on the way: 1067 for 01067."""
+    same = [known for known in labels.tolist() if known.lstrip("0") == label.lstrip("0")]
+    return f" (but {same[0]!r} was: read the column as text to keep its zeros)" if same else ""
 
 
 def _places(
@@ -229,8 +243,8 @@ def predict_table(
     clash = [name for name in named if name in table.columns]
     if clash:
         raise TableError(
-            f"{table.name} has a column {clash[0]!r} already; choose other names for the predictions with prefix, "
-            f"like prefix='predicted_'"
+            f"{table.name} has a column {clash[0]!r} already; give the predictions' columns a prefix, "
+            f"like predicted_"
         )
     return with_columns(table, frame, named)
 

@@ -127,7 +127,7 @@ class HalfCauchy(_Text):
 
 @dataclass(frozen=True, repr=False)
 class Exponential(_Text):
-    """p(x) = exp(−x/scale)/scale for x > 0; scale is the mean (the notebook's lam is 1/scale)."""
+    """p(x) = exp(−x/scale)/scale for x > 0; scale is the mean, 1/rate."""
 
     scale: float = 1.0
     domain: ClassVar[str] = "positive"
@@ -198,8 +198,9 @@ def parse_distribution(text: str) -> Prior:
     ------
     PriorError : not a call of a known family with numbers.
     """
+    text = text.strip()
     try:
-        call = ast.parse(text.strip(), mode="eval").body
+        call = ast.parse(text, mode="eval").body
     except SyntaxError:
         raise PriorError(f"prior {text!r} cannot be read; write it like Exponential(scale=5)") from None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
@@ -224,7 +225,16 @@ def parse_prior(text: str) -> tuple[str, Prior]:
     name, tilde, right = text.partition("~")
     if not tilde:
         raise PriorError(f"prior {text!r} has no '~'; write it like 'tau[area] ~ Exponential(scale=5)'")
-    return check_key(name), parse_distribution(right)
+    key = check_key(name)
+    return key, _named(key, right)
+
+
+def _named(key: str, text: str) -> Prior:
+    """The distribution, with errors that name the parameter."""
+    try:
+        return parse_distribution(text)
+    except PriorError as problem:
+        raise PriorError(f"prior for {key.strip()}: {problem}") from None
 
 
 def check_key(key: str) -> str:
@@ -257,7 +267,7 @@ def read_priors(given: object) -> dict[str, Prior]:
         pairs = [parse_prior(given)]
     elif isinstance(given, dict):
         pairs = [
-            (check_key(key), parse_distribution(value) if isinstance(value, str) else value)
+            (check_key(key), _named(key, value) if isinstance(value, str) else value)
             for key, value in given.items()
         ]
     elif isinstance(given, list | tuple):

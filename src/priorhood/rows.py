@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from priorhood.formula import Formula
     from priorhood.table import Frame
 
-MOST_CATEGORIES = 200
+MOST_CATEGORIES = 100
 KEY = "__priorhood_key"
 REASON = "__priorhood_reason"
 
@@ -107,27 +107,38 @@ def learn_design(frame: Frame, formula: Formula, name: str) -> Design:
             for part in expression.names:
                 _require_number(frame, part, name, f"predictor {factor}", may_be_categorical=False)
             continue
-        if not expression.categorical:
-            _require_number(frame, column, name, "predictor", may_be_categorical=True)
+        if not expression.categorical and not _require_number(
+            frame, column, name, "predictor", may_be_categorical=True
+        ):
+            continue
         if schema[column].is_numeric():
             numeric.add(factor)
         categories[factor] = _categories(frame, formula, column, name, number=factor in numeric)
     return Design(formula, categories, frozenset(numeric))
 
 
-def _require_number(frame: Frame, column: str, name: str, role: str, *, may_be_categorical: bool) -> None:
+def _require_number(frame: Frame, column: str, name: str, role: str, *, may_be_categorical: bool) -> bool:
+    """Raise unless a column can serve as a number; True where it should serve as categories instead."""
     import narwhals.stable.v2 as nw
 
     dtype = frame.collect_schema()[column]
     if dtype.is_numeric() or dtype == nw.Boolean:
-        return
+        return False
     if dtype not in (nw.String, nw.Categorical, nw.Enum, nw.Object):
         raise TableError(
             f"{name}: column {column!r} ({role}) holds {dtype}, not numbers; make a number of it first, "
             f"such as days since a date"
         )
     values = _distinct(frame, column)
+    if not values:
+        return False  # no value at all: the rows are counted as missing later
     spoilt = [v for v in values if not _is_number(v)]
+    commas = [v for v in spoilt if _is_number(v.replace(".", "").replace(",", "."))]
+    if len(commas) > len(values) / 2:
+        raise TableError(
+            f"{name}: column {column!r} ({role}) has decimal commas: {some(commas, 3)}; read the file with "
+            f"decimal=',' (--decimal ,) or convert the column"
+        )
     if not spoilt:
         if may_be_categorical:
             raise TableError(
@@ -136,7 +147,7 @@ def _require_number(frame: Frame, column: str, name: str, role: str, *, may_be_c
             )
         raise TableError(f"{name}: column {column!r} ({role}) is text, like {some(values, 2)}; convert it")
     if may_be_categorical and len(spoilt) > len(values) / 2:
-        return
+        return True
     count = _count_rows(frame, column, spoilt[:50])
     raise TableError(
         f"{name}: column {column!r} ({role}) holds text where a number should be: {some(spoilt)} "

@@ -74,7 +74,8 @@ def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: fl
         own += 1
     if sd[-1] <= 1e-12 * abs(mean[-1]) or sd[-1] == 0:
         raise ModelError(
-            f"the outcome {design.formula.outcome!r} is {mean[-1]:g} in all {moments.rows:,} rows used"
+            f"the outcome {design.formula.outcome!r} is {mean[-1]:g} in all {moments.rows:,} rows used: nothing "
+            f"can be learned from it; look at how the column was read and filtered"
         )
     if unit is None:
         # A log has no unit to divide by.

@@ -53,8 +53,8 @@ def simulate(places: int = 219, rows: int = 7500, seed: int = 2412) -> tuple[pd.
     counts = _counts(places, rows, rng)
     truth = _truth(places, rng)
     place = rng.permutation(np.repeat(np.arange(places), counts))
-    # A log-normal of homes' sizes, kept between a small room and a large house.
-    size = np.clip(np.exp(rng.normal(np.log(74.0), 0.48, rows)), 14.0, 420.0).round(1)
+    # A log-normal of homes' sizes, kept between a small flat and a large house.
+    size = np.clip(np.exp(rng.normal(np.log(76.0), 0.42, rows)), 30.0, 420.0).round(1)
     mean = truth.beta[place, 0] + truth.beta[place, 1] * (size - truth.mean_size)
     price = np.round(mean + rng.normal(0.0, truth.sigma, rows), -2)
     frame = pd.DataFrame({"zip": truth.zip[place], "living_space": size, "price": price})
@@ -76,8 +76,8 @@ def _counts(places: int, rows: int, rng: np.random.Generator) -> npt.NDArray[np.
 def _truth(places: int, rng: np.random.Generator) -> Truth:
     span = LAST_ZIP - FIRST_ZIP + 1
     codes = FIRST_ZIP + np.arange(places) * span // places if places <= span else np.arange(places)
-    mu, tau, rho = np.array([350_000.0, 4_600.0]), np.array([95_000.0, 1_150.0]), 0.6
+    mu, tau, rho = np.array([390_000.0, 4_000.0]), np.array([50_000.0, 550.0]), 0.6
     z = rng.standard_normal((places, 2))
     z[:, 1] = rho * z[:, 0] + np.sqrt(1 - rho**2) * z[:, 1]
     labels: Any = [f"{code:05d}" for code in codes]
-    return Truth(mu, tau, rho, 110_000.0, 82.0, np.array(labels), mu + tau * z)
+    return Truth(mu, tau, rho, 40_000.0, 82.0, np.array(labels), mu + tau * z)

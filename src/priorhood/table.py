@@ -7,6 +7,7 @@ group's labels are text whatever they look like, so a file is opened only then.
 from __future__ import annotations
 
 import glob
+import json
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood.errors import TableError, near, some
+from priorhood.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -88,6 +90,8 @@ def read(source: object, *, where: str | None = None, nulls: Iterable[str] = (),
     """
     if isinstance(source, Table):
         return source if where is None else _with_where(source, where)
+    if decimal not in (".", ","):
+        raise TableError(f"decimal must be '.' or ',', not {decimal!r}")
     if isinstance(source, str | Path):
         return _read_file(str(source), where, tuple(nulls), decimal)
     if isinstance(source, dict):
@@ -115,13 +119,16 @@ def explained(name: str) -> Iterator[None]:
 
 
 def _plain(message: str) -> str:
-    spoilt = re.search(r'Error when converting column "([^"]+)"\. Could not convert string "([^"]*)"', message)
+    spoilt = re.search(
+        r'Error when converting column "([^"]+)"\. Could not convert string "(.*?)" to ', message, re.DOTALL
+    )
     if spoilt:
+        value = spoilt[2].strip('"')
         line = re.search(r"CSV Error on Line: (\d+)", message)
         where = f" in line {line[1]}" if line else ""
         return (
-            f"column {spoilt[1]!r} holds {spoilt[2]!r}{where} among numbers; mend the file, or say that "
-            f"{spoilt[2]!r} means a missing value (nulls=[{spoilt[2]!r}], --null {spoilt[2]!r})"
+            f"column {spoilt[1]!r} holds {value!r}{where} among numbers; mend the file, or say that "
+            f"{value!r} means a missing value (nulls=[{value!r}], --null {value!r})"
         )
     text = re.sub(r"\s+", " ", message.split("\nLINE")[0].split("\n\n")[0]).strip()
     return re.sub(r"^\w+ Error: ", "", text)
@@ -193,16 +200,33 @@ def _scan(
     return con.read_csv(files, **options)
 
 
+def _no_condition(where: str, why: str) -> str:
+    if not where.strip():
+        return "the where condition is empty; write it like 'living_space > 0 and price > 0'"
+    return f"where {where!r} is no condition on rows ({why}); write it like 'living_space > 0 and price > 0'"
+
+
 def _kept(relation: duckdb.DuckDBPyRelation, where: str | None) -> duckdb.DuckDBPyRelation:
     if where is None:
         return relation
     _check_where(where)
-    return relation.project(f'*, coalesce(({where}), false) AS "{KEPT}"')
+    import duckdb
+
+    try:
+        return relation.project(f'*, coalesce(({where}), false) AS "{KEPT}"')
+    except duckdb.BinderException as problem:
+        unknown = re.search(r'column "?([^"]+?)"? (?:was )?not found', str(problem), re.IGNORECASE)
+        if unknown is None:
+            raise TableError(_no_condition(where, _plain(str(problem)))) from None
+        why = f"no column {unknown[1]!r}: {near(unknown[1], relation.columns)}"
+        raise TableError(_no_condition(where, why)) from None
+    except duckdb.Error:
+        raise TableError(_no_condition(where, "a syntax error")) from None
 
 
 def _check_where(where: str) -> None:
     if not where.strip() or ";" in where or "--" in where:
-        raise TableError(f"where={where!r} is no condition; write it like 'living_space > 0 and price > 0'")
+        raise TableError(_no_condition(where, "it has a ; or -- in it"))
 
 
 # -- frames --------------------------------------------------------------------------------------------
@@ -212,7 +236,9 @@ def _from_mapping(columns: dict[Any, Any]) -> Any:
     import pandas as pd
 
     try:
-        return pd.DataFrame(columns)
+        # One home may be given by plain values.
+        scalar = all(isinstance(v, str) or not hasattr(v, "__len__") for v in columns.values())
+        return pd.DataFrame({k: [v] for k, v in columns.items()} if scalar else columns)
     except ValueError as problem:
         raise TableError(f"the columns given do not make a table: {problem}") from None
 
@@ -222,6 +248,10 @@ def _read_frame(source: object, where: str | None) -> Table:
 
     try:
         frame: Any = nw.from_native(source)
+        columns = tuple(frame.collect_schema().names())
+    except nw.exceptions.DuplicateError as problem:
+        repeated = str(problem).splitlines()[-1].strip("- ")
+        raise TableError(f"the frame has a column more than once: {repeated}; rename it") from None
     except TypeError:
         raise TableError(
             f"cannot read a table from {type(source).__name__}; give a path, a pandas, Polars or PyArrow "
@@ -231,10 +261,6 @@ def _read_frame(source: object, where: str | None) -> Table:
     kind = implementation.strip("<>: '\"")
     if kind == "polars" and isinstance(frame, nw.LazyFrame):
         kind = "polars-lazy"
-    columns = tuple(frame.collect_schema().names())
-    repeated = sorted({c for c in columns if columns.count(c) > 1})
-    if repeated:
-        raise TableError(f"{kind} frame: column {repeated[0]!r} is there more than once")
     table = Table(f"{kind} frame", columns, kind, lambda _: frame)
     return table if where is None else _with_where(table, where)
 
@@ -271,7 +297,7 @@ def _with_where(table: Table, where: str) -> Table:
     except TableError:
         raise
     except Exception as problem:  # noqa: BLE001  # each backend has its own
-        raise TableError(f"{table.name}, where={where!r}: {str(problem).splitlines()[0]}") from None
+        raise TableError(_no_condition(where, str(problem).splitlines()[0])) from None
     return filtered
 
 
@@ -338,13 +364,24 @@ def with_columns(table: Table, frame: nw.DataFrame[Any], columns: dict[str, Any]
     return result.lazy() if table.kind == "polars-lazy" else result
 
 
-def write_frame(frame: Any, path: str | Path) -> None:
-    """Write a pandas frame as CSV, TSV or Parquet by the file's name, whole or not at all."""
-    from priorhood.files import write_atomically
+_WRITABLE = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".jsonl", ".ndjson")
 
+
+def check_output(path: str | Path, *inputs: str | Path) -> None:
+    """Raise before any work is done if a table cannot be written there, or would replace an input."""
+    check_writable(path, *inputs)
+    if not str(path).lower().endswith(_WRITABLE):
+        raise TableError(f"cannot write a table to {str(path)!r}; its name must end in one of {some(_WRITABLE, 9)}")
+
+
+def write_frame(frame: Any, path: str | Path) -> None:
+    """Write a pandas frame as CSV, TSV, Parquet or JSON lines by the file's name, whole or not at all."""
     kind = _kind(str(path))
     if kind == "json":
-        write_atomically(path, lambda name: frame.to_json(name, orient="records", lines=True))
+        # pandas' own writer keeps 15 decimals, not 15 digits.
+        rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        write_atomically(path, lambda name: Path(name).write_text(text, encoding="utf-8"))
     elif kind == "parquet":
         write_atomically(path, lambda name: connection().from_df(frame).write_parquet(name))
     else:

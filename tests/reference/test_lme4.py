@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from shared_data import data_file, data_json
 
 import priorhood as ph
-from priorhood import moments
+from priorhood import gather
 from priorhood.exact.coordinates import Theta
 from priorhood.exact.marginal import collapse, log_marginal
 from priorhood.fit import pose
 from priorhood.scale import learn_scale
+from shared_data import data_file, data_json
 
 WEAK = ["mu ~ Normal(0, 100000)", "tau ~ HalfCauchy(1000)", "sigma ~ HalfCauchy(1000)", "omega ~ LKJ(1)"]
 
@@ -66,7 +66,7 @@ def test_collapsed_likelihood_is_the_reml_criterion(name):
     """
     reference = data_json("lmm_reference.json")[name]["REML"]
     model = ph.Model(name.partition(": ")[2], WEAK, standardize=False, outcome_unit=1)
-    design, found = moments.take(ph.read(data_file(FITS[name][0])), model.formula)
+    design, found = gather.take(ph.read(data_file(FITS[name][0])), model.formula)
     scale = learn_scale(found, design, standardize=False, unit=1.0)
     collapsed = collapse(pose(model, design, scale, found))
     K = len(reference["sd_group"])

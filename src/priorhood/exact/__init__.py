@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.draws import Draws
-from priorhood.exact.coordinates import constrain
+from priorhood.exact.coordinates import constrain, dimension
 from priorhood.exact.effects import draw_effects
 from priorhood.exact.explore import explore
 from priorhood.exact.marginal import collapse
@@ -17,7 +17,7 @@ from priorhood.exact.problem import Level, Problem, pose
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Level", "Problem", "compiled", "draw", "pose"]
+__all__ = ["Level", "Problem", "compiled", "draw", "pose", "refuses"]
 
 
 def compiled() -> bool:
@@ -30,6 +30,21 @@ def compiled() -> bool:
         any(Path(str(kernel.stats.cache_path)).glob(f"*{name}*.nbi"))
         for kernel, name in zip(kernels, names, strict=True)
     )
+
+
+# Spreads, correlations and the residual sd beyond which a mixture of t's no longer finds its way.
+MOST_DIMENSIONS = 40
+
+
+def refuses(problem: Problem) -> str | None:
+    """Why this engine does not take a problem, and what to do; None where it does."""
+    dim = dimension(problem)
+    if dim > MOST_DIMENSIONS:
+        return (
+            f"{dim} spreads and correlations would have to be explored, more than {MOST_DIMENSIONS}: let fewer "
+            f"coefficients vary by group, or write || for independent ones"
+        )
+    return None
 
 
 def draw(

@@ -143,7 +143,8 @@ def draw_effects(
     J = problem.J if problem.levels else 0
     mu = np.empty((S, len(problem.root_cols)))
     beta = np.empty((S, len(leaf_cols), J))
-    streams = rng.spawn(-(-S // STREAM))
+    seeds = np.random.SeedSequence(rng.integers(2**63, size=4).tolist()).spawn(-(-S // STREAM))
+    streams = [np.random.Generator(np.random.SFC64(seed)) for seed in seeds]
     top = int(collapsed.tree[4][-1])
 
     def run(lo: int, hi: int) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numba as nb
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 BLOCK = 128
 LANES = 8
+WORTH_THREADS = 100_000  # θ × nodes × columns, about half a millisecond
 
 
 _LOG_2PI = math.log(2.0 * math.pi)
@@ -344,9 +346,15 @@ def in_chunks(work: Callable[[int, int], None], count: int, cost: int, threads: 
     The kernels release the interpreter lock and every item is computed alone, so the result has the
     same bits for any number of threads.
     """
-    if threads <= 1 or count * cost < 20_000:
+    if threads <= 1 or count * cost < WORTH_THREADS:
         work(0, count)
         return
-    edges = np.linspace(0, count, threads + 1).astype(int)
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, edges[:-1].tolist(), edges[1:].tolist()))
+    # More pieces than threads, so that one slow thread does not hold up the rest.
+    edges = np.linspace(0, count, min(4 * threads, count) + 1).astype(int)
+    list(_pool(threads).map(work, edges[:-1].tolist(), edges[1:].tolist()))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads are kept: starting them takes as long as a thousand θ of a small problem."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="priorhood")

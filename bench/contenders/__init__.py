@@ -1,0 +1,1 @@
+"""One contender a file: each has NAME, unavailable() → reason or None, and run(…) → Result."""

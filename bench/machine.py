@@ -1,0 +1,50 @@
+"""Where and when it was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from priorhood.posterior import cores
+
+LIBRARIES = (
+    "priorhood",
+    "numpy",
+    "numba",
+    "scipy",
+    "pandas",
+    "polars",
+    "narwhals",
+    "duckdb",
+    "xarray",
+    "arviz-stats",
+)
+
+
+def describe() -> dict[str, Any]:
+    """Processor, memory, system, versions and date."""
+    return {
+        "cpu": _cpu(),
+        "cores": cores(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "libraries": {name: metadata.version(name) for name in LIBRARIES},
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
+def _cpu() -> str:
+    """The processor's name, with the family and model that a virtual machine's name leaves out."""
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return platform.processor() or platform.machine()
+    pairs = [line.partition(":") for line in info.read_text().split("\n\n")[0].splitlines()]
+    found = {name.strip(): value.strip() for name, _, value in pairs}
+    name = found.get("model name", platform.machine())
+    return f"{name} (family {found['cpu family']}, model {found['model']})" if "model" in found else name

@@ -1,0 +1,88 @@
+"""The benchmark's results as Markdown; `--write` puts them into the README between its markers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from bench.report import number
+
+LATEST = Path(__file__).parent / "results" / "latest.json"
+README = Path(__file__).parents[1] / "README.md"
+# Load average before the benchmark began, beyond which its times are not those of a free machine.
+BUSY = 0.5
+START, END = "<!-- bench:start -->", "<!-- bench:end -->"
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """Both tables, with the machine and the date under them."""
+    machine = found["machine"]
+    lines = ["| what | measured: least, median | target | command |", "|---|---:|---:|---|"]
+    lines += [_measured(m) for m in found["measurements"]]
+    lines += ["", "| contender | model | gives | compile, first | total, compiled before | ÷ priorhood | min ESS |"]
+    lines.append("|---|---|---|---:|---:|---:|---:|")
+    yardstick = {
+        c["model"]: statistics.median(c["total"]) for c in found["contenders"] if c["contender"] == "priorhood"
+    }
+    lines += [_contended(c, yardstick[c["model"]]) for c in found["contenders"]]
+    lines += ["", *(f"Not measured: {s['contender']} ({s['reason']})." for s in found["skipped"])]
+    load = machine["load_average"]
+    busy = f"Other work ran on the machine (load {load:.1f}): least times tell more. " if load > BUSY else ""
+    quick = ("Quick run. " if found["quick"] else "") + ("" if found["complete"] else "Unfinished run. ")
+    lines.append(
+        f"{quick}{busy}Contenders: medians; ESS, R-hat: worst of several seeds. {machine['cpu']}, "
+        f"{machine['cores']} cores, Python {machine['python']}, {machine['date'][:10]}. `make bench` repeats it."
+    )
+    return "\n".join(lines)
+
+
+def _measured(m: dict[str, Any]) -> str:
+    sign = "≤" if m["at_most"] else "≥"
+    unit = f" {m['unit']}" if m["unit"] else ""
+    aim = "" if m["target"] is None else f"{sign} {m['target']:,.5g}{unit}"
+    shown = f"{number(m['min'])}, {number(m['median'])}" if m["unit"] else f"worst {m['judged']:,.5g}"
+    missed = " (missed)" if m["met"] is False else ""
+    return f"| {m['what'].replace('|', chr(92) + '|')} | {shown}{unit}{missed} | {aim} | `{m['command']}` |"
+
+
+def _contended(c: dict[str, Any], yardstick: float) -> str:
+    total = statistics.median(c["total"])
+    cold = f"{number(statistics.median(c['cold']))} s" if c["cold"] else ""
+    ess = "" if c["least_ess"] is None else number(c["least_ess"])
+    versions = ", ".join(f"{name} {version}" for name, version in c["versions"].items())
+    return (
+        f"| {versions} | {c['model']} | {c['gives']} | {cold} | {number(total)} s | {number(total / yardstick)} "
+        f"| {ess} |"
+    )
+
+
+def rewritten(text: str, table: str) -> str:
+    """A text with what stands between the markers replaced.
+
+    Raises
+    ------
+    ValueError : not exactly one pair of markers, in order
+    """
+    if text.count(START) != 1 or text.count(END) != 1 or text.index(START) > text.index(END):
+        raise ValueError(f"needed: one line {START} and, after it, one line {END}")
+    return f"{text.partition(START)[0]}{START}\n{table}\n{END}{text.partition(END)[2]}"
+
+
+def main() -> None:
+    """Print the tables, or write them into the README."""
+    parser = argparse.ArgumentParser(prog="python -m bench.readme_table", description=__doc__)
+    parser.add_argument("--write", action="store_true", help="rewrite the block between the markers")
+    parser.add_argument("--readme", type=Path, default=README, help="the file to rewrite")
+    given = parser.parse_args()
+    table = markdown(json.loads(LATEST.read_text()))
+    if given.write:
+        given.readme.write_text(rewritten(given.readme.read_text(), table))
+    else:
+        print(table)
+
+
+if __name__ == "__main__":
+    main()

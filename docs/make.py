@@ -1,0 +1,375 @@
+"""Write what the pages show: docstrings, the engine's constants, the picture, the outputs of all examples.
+
+`python docs/make.py` writes them; `python docs/make.py --check` writes nothing and fails when api.md is
+not what the docstrings say, or a constant in mathematics.md not what the code says.
+tests/contract/test_docs.py runs the examples and compares their outputs.
+
+In README.md and guide.md a block says by its first line what it is:
+
+    python         run, all of a page in one namespace; a text block right after it is what it prints
+    console        every `$ priorhood …` line is run; the lines after it are what it prints
+    console quiet  the same, and what it prints is not shown
+    csv NAME       written to the file NAME
+    sh             not run
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import inspect
+import io
+import math
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import priorhood
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+PAGES = (HERE.parent / "README.md", HERE / "guide.md")
+API = HERE / "api.md"
+MATHEMATICS = HERE / "mathematics.md"
+SCREEN = HERE / "images" / "summary.svg"
+SEED = "2412"
+
+# The order a user meets them; every public name must be in one of these lists.
+SECTIONS = {
+    "Tables": ["read", "Table", "simulate"],
+    "Models": ["Model", "equations"],
+    "Priors": ["Normal", "HalfNormal", "HalfCauchy", "Exponential", "LKJ"],
+    "Fitting": ["fit", "refit", "update", "merge"],
+    "Posteriors": ["Posterior", "load"],
+}
+PROBLEMS = "Errors and warnings"
+# Public by name for other rooms' sake, of no use to a user.
+INTERNAL = {
+    *("Table.require", "Table.eager", "Table.frame", "Model.resolve"),
+    *(f"{family}.{name}" for family in SECTIONS["Priors"] for name in ("logpdf", "sample", "scaled", "shapes")),
+}
+
+
+def public() -> list[str]:
+    """The names that `import priorhood as ph` offers, modules aside."""
+    return [n for n in dir(priorhood) if not n.startswith("_") and not inspect.ismodule(getattr(priorhood, n))]
+
+
+def api() -> str:
+    """The text of api.md."""
+    problems = [n for n in public() if _is_problem(getattr(priorhood, n))]
+    listed = {name for names in SECTIONS.values() for name in names} | set(problems)
+    if listed != set(public()):
+        sys.exit(f"docs/make.py: SECTIONS and the public names differ: {sorted(listed ^ set(public()))}")
+    parts = [
+        "# Reference",
+        "Every public name, with its docstring. Written by `python docs/make.py`; do not edit it by hand. "
+        "The [guide](guide.md) shows them at work. `import priorhood as ph` goes before all of it. The command "
+        "line has the same words and options; `priorhood COMMAND --help` lists them.",
+    ]
+    for title, names in SECTIONS.items():
+        parts.append(f"## {title}")
+        for name in names:
+            parts += _entry(name, getattr(priorhood, name))
+    parts.append(f"## {PROBLEMS}")
+    rows = [f"| `{n}` | `{k.__base__.__name__}` | {_doc(k)} |" for n in problems for k in [getattr(priorhood, n)]]
+    parts.append("\n".join(["| name | is a | when |", "|---|---|---|", *rows]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _is_problem(thing: object) -> bool:
+    return inspect.isclass(thing) and issubclass(thing, Exception)
+
+
+def _entry(name: str, thing: Any) -> list[str]:
+    if not inspect.isclass(thing):
+        return _described(f"### {name}", f"{name}{_signature(thing)}", _doc(thing))
+    parts = _described(f"### {name}", f"{name}{_signature(thing.__init__)}", _doc(thing))
+    for member, value in vars(thing).items():
+        if member.startswith("_") or f"{name}.{member}" in INTERNAL or not callable(_function(value)):
+            continue
+        function = _function(value)
+        plain = isinstance(value, property | cached_property)
+        heading = f"#### {name}.{member}"
+        parts += _described(heading, None if plain else f"{member}{_signature(function)}", _doc(function))
+    return parts
+
+
+def _function(value: Any) -> Any:
+    if isinstance(value, property):
+        return value.fget
+    if isinstance(value, cached_property):
+        return value.func
+    return value.__func__ if isinstance(value, classmethod | staticmethod) else value
+
+
+def _described(heading: str, call: str | None, doc: str) -> list[str]:
+    first, _, rest = doc.partition("\n\n")
+    parts = [heading]
+    if call:
+        parts.append(f"```python\n{call}\n```")
+    parts.append(re.sub(r"([*_<])", r"\\\1", " ".join(first.split())))
+    if rest.strip():
+        parts.append(f"```text\n{rest.strip()}\n```")
+    return parts
+
+
+def _doc(thing: Any) -> str:
+    return inspect.getdoc(thing) or ""
+
+
+def _signature(function: Any) -> str:
+    """The call as it is written, one parameter a line where it would be long; the same on every Python."""
+    found, star = [], False
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name in ("self", "cls"):
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not star:
+            found.append("*")
+            star = True
+        prefix = "*" if parameter.kind is parameter.VAR_POSITIONAL else ""
+        star = star or bool(prefix)
+        text = prefix + parameter.name
+        if parameter.annotation is not parameter.empty:
+            text += f": {_annotation(parameter.annotation)}"
+        if parameter.default is not parameter.empty:
+            text += f" = {parameter.default!r}"
+        found.append(text)
+    returned = inspect.signature(function).return_annotation
+    end = "" if returned in (inspect.Signature.empty, "None", None) else f" -> {_annotation(returned)}"
+    line = f"({', '.join(found)}){end}"
+    if len(line) <= 90:
+        return line
+    inside = "".join(f"    {text},\n" for text in found)
+    return f"(\n{inside}){end}"
+
+
+def _annotation(given: Any) -> str:
+    return given if isinstance(given, str) else getattr(given, "__name__", str(given))
+
+
+# -- the screen -----------------------------------------------------------------------------------------
+
+
+def screen() -> str:
+    """What `priorhood summary` prints after the demo's fit, as SVG."""
+    from rich.console import Console
+    from rich.text import Text
+
+    command = ["summary", "demo/posterior.nc"]
+    with tempfile.TemporaryDirectory() as folder:
+        _priorhood(folder, "demo", "--out", "demo", "--seed", SEED)
+        printed = _priorhood(folder, *command)
+    shown = Text.from_ansi("\n".join([f"$ priorhood {' '.join(command)}", "", printed.rstrip()]))
+    lines = shown.split("\n")
+    for line in lines:
+        line.rstrip()
+    wide = max(line.cell_len for line in lines) + 2
+    with Path(os.devnull).open("w") as nowhere:
+        console = Console(record=True, width=wide, file=nowhere, force_terminal=True, highlight=False)
+        for line in lines:
+            console.print(line, no_wrap=True, overflow="ignore", crop=False)
+        svg = console.export_svg(title="priorhood", unique_id="screen", code_format=_format_without_downloads())
+    return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
+
+
+def _format_without_downloads() -> str:
+    """Rich's SVG form, with fonts that a reader has rather than fonts fetched from elsewhere."""
+    from rich._export_format import CONSOLE_SVG_FORMAT
+
+    local = re.sub(r"@font-face \{\{.*?\n    \}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    return local.replace("Fira Code, monospace", "DejaVu Sans Mono, Menlo, Consolas, monospace")
+
+
+def _priorhood(folder: str, *arguments: str) -> str:
+    environment = {**os.environ, "FORCE_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(  # noqa: S603  # our own command line
+        [sys.executable, "-c", "from priorhood.cli import main; main()", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"priorhood {' '.join(arguments)} failed:\n{done.stderr}")
+    return done.stdout
+
+
+# -- the examples -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page: its first line's words, its lines, and the number of the first of them."""
+
+    info: str
+    lines: list[str]
+    at: int
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An example that was run: the page's lines start … stop show what it printed; None: nothing is shown."""
+
+    what: str
+    start: int
+    stop: int
+    printed: list[str] | None
+
+
+def blocks(text: str) -> list[Block]:
+    """The fenced blocks of a page."""
+    found: list[Block] = []
+    lines = text.splitlines()
+    opened: int | None = None
+    for number, line in enumerate(lines):
+        if not line.startswith("```"):
+            continue
+        if opened is None:
+            opened = number
+        else:
+            found.append(Block(lines[opened][3:].strip(), lines[opened + 1 : number], opened + 1))
+            opened = None
+    return found
+
+
+def run(page: Path, folder: Path) -> Iterator[Shown]:
+    """Run a page's examples in order in a folder; yield what each printed, and where the page shows it."""
+    space: dict[str, Any] = {"__name__": "__main__"}
+    listed = blocks(page.read_text(encoding="utf-8"))
+    with contextlib.chdir(folder):
+        for here, after in zip(listed, [*listed[1:], None], strict=True):
+            kind, _, rest = here.info.partition(" ")
+            where = f"{page.name}:{here.at + 1}"
+            if kind == "csv" and rest:
+                Path(rest).write_text("\n".join(here.lines) + "\n", encoding="utf-8")
+            elif kind == "python":
+                printed = _run_python("\n".join(here.lines), where, space)
+                # A text block two lines further down, after a blank one, is what it prints.
+                follows = after is not None and after.info == "text" and after.at == here.at + len(here.lines) + 3
+                if follows and after is not None:
+                    yield Shown(where, after.at, after.at + len(after.lines), printed)
+            elif kind == "console":
+                yield from _run_console(here, page.name, quiet=rest == "quiet")
+
+
+def _run_python(code: str, where: str, space: dict[str, Any]) -> list[str]:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(code, where, "exec"), space)  # noqa: S102  # our own pages
+    return out.getvalue().splitlines()
+
+
+def _run_console(block: Block, page: str, *, quiet: bool) -> Iterator[Shown]:
+    starts = [i for i, line in enumerate(block.lines) if line.startswith("$ ")]
+    for i, stop in zip(starts, [*starts[1:], len(block.lines)], strict=True):
+        first, command = i, block.lines[i][2:]
+        while command.endswith("\\"):
+            first += 1
+            command = command[:-1] + block.lines[first].strip()
+        if not command.startswith("priorhood "):
+            continue
+        where = f"{page}:{block.at + i + 1}"
+        shown = block.lines[first + 1 : stop]
+        wanted = 2 if shown and shown[0].startswith("priorhood: ") else 0
+        code, printed = _run_command(shlex.split(command)[1:])
+        if code != wanted:
+            raise AssertionError(f"{where}: exit code {code}, not {wanted}:\n" + "\n".join(printed))
+        yield Shown(where, block.at + first + 1, block.at + stop, None if quiet else printed)
+
+
+def _run_command(arguments: list[str]) -> tuple[int, list[str]]:
+    from priorhood.cli import main as command_line
+
+    out, err = io.StringIO(), io.StringIO()
+    before, sys.argv = sys.argv, ["priorhood", *arguments]
+    code: Any = 0
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            command_line()
+    except SystemExit as end:
+        code = end.code
+    finally:
+        sys.argv = before
+    told = [line for line in err.getvalue().splitlines() if not line.startswith("compiling the engine")]
+    return int(code or 0), [line.rstrip() for line in out.getvalue().splitlines()] + told
+
+
+# Times differ from run to run; effective sizes and the shape of the weights' tail are noisy numbers.
+_NOISY = re.compile(r"fitted in [\d.]+ s|Pareto k -?[\d.]+|[\d,]+ +\d\.\d{3}$")
+_NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*\.?\d*(?:e-?\d+)?")
+
+
+def same(shown: list[str], printed: list[str], tolerance: float = 0.1) -> bool:
+    """Whether two outputs are alike: words equal, numbers within a tenth.
+
+    Draws of one seed may differ in the last bits between processors, and a few of them by more; the
+    tolerance is some standard errors of what 4,000 draws tell.
+    """
+    left, right = _plain(shown), _plain(printed)
+    if [_NUMBER.sub("#", line) for line in left] != [_NUMBER.sub("#", line) for line in right]:
+        return False
+    numbers = [
+        [float(n.replace(",", "")) for line in part for n in _NUMBER.findall(line)] for part in (left, right)
+    ]
+    return all(math.isclose(a, b, rel_tol=tolerance, abs_tol=1e-12) for a, b in zip(*numbers, strict=True))
+
+
+def _plain(lines: list[str]) -> list[str]:
+    tidied = [" ".join(re.sub("─+", "─", _NOISY.sub("~", line)).split()) for line in lines]
+    return [line for line in tidied if line]
+
+
+def rewrite(page: Path) -> None:
+    """Run a page's examples and put in what they print where the page shows something else."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    with tempfile.TemporaryDirectory() as folder:
+        results = list(run(page, Path(folder)))
+    for shown in reversed(results):
+        if shown.printed is not None and not same(lines[shown.start : shown.stop], shown.printed):
+            lines[shown.start : shown.stop] = [line.rstrip() for line in shown.printed]
+    page.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+# -- the numbers --------------------------------------------------------------------------------------------
+
+
+def with_numbers(text: str) -> str:
+    """mathematics.md with the engine's constants as they are in the code."""
+
+    def row(match: re.Match[str]) -> str:
+        value = getattr(importlib.import_module(f"priorhood.exact.{match[1]}"), match[2])
+        return f"| `{match[1]}.{match[2]}` | {value:g} |"
+
+    return re.sub(r"^\| `(\w+)\.([A-Z_]+)` \| [^|]* \|", row, text, flags=re.MULTILINE)
+
+
+def main() -> None:
+    """Write, or check."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--check", action="store_true", help="write nothing; fail when api.md is stale")
+    wanted = {API: api(), MATHEMATICS: with_numbers(MATHEMATICS.read_text(encoding="utf-8"))}
+    if options.parse_args().check:
+        stale = [p.name for p, text in wanted.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
+        if stale:
+            sys.exit(f"stale: {', '.join(stale)}; write again: python docs/make.py")
+        return
+    for path, text in wanted.items():
+        path.write_text(text, encoding="utf-8")
+    SCREEN.parent.mkdir(exist_ok=True)
+    SCREEN.write_text(screen(), encoding="utf-8")
+    warnings.simplefilter("ignore", FutureWarning)
+    for page in PAGES:
+        rewrite(page)
+
+
+if __name__ == "__main__":
+    main()

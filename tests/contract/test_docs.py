@@ -1,0 +1,127 @@
+"""Do the pages tell the truth? Their examples run and print what is shown, links lead somewhere."""
+
+import importlib.util
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
+
+# Shown in `sh` blocks and not run here: they install, call make, or need a table from elsewhere.
+NOT_RUN = {
+    "make demo",
+    "make test",
+    "python3 -m venv env",
+    "env/bin/pip install .",
+    "source env/bin/activate",
+    'priorhood fit kc_house_data.csv "log(price) ~ log(sqft_living) + (log(sqft_living) | zipcode)" '
+    "-o king.nc --seed 1",
+}
+
+
+def _maker():
+    spec = importlib.util.spec_from_file_location("priorhood_docs_make", DOCS / "make.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+make = _maker()
+
+
+@pytest.mark.filterwarnings(r"ignore:\s*ArviZ is undergoing:FutureWarning")
+@pytest.mark.parametrize("page", make.PAGES, ids=lambda page: page.name)
+def test_examples_run_and_print_what_is_shown(page, tmp_path, monkeypatch):
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    lines = page.read_text(encoding="utf-8").splitlines()
+    wrong, count = [], 0
+    for example in make.run(page, tmp_path):
+        count += 1
+        shown = lines[example.start : example.stop]
+        if example.printed is not None and not make.same(shown, example.printed):
+            wrong.append("\n".join([f"{example.what} shows", *shown, "but prints", *example.printed]))
+    assert count > 3
+    assert not wrong, "\n\n".join([*wrong, "python docs/make.py writes what is printed"])
+
+
+def test_outputs_that_differ_are_told_apart():
+    shown = ["mu  355,373  6,419   4,002  1.001", "fitted in 0.83 s"]
+    assert make.same(shown, ["mu   355,400  6,500  3,911  1.002", "", "fitted in 1.24 s"])
+    assert not make.same(shown, ["mu  455,373  6,419   4,002  1.001", "fitted in 0.83 s"])
+    assert not make.same(shown, ["tau  355,373  6,419   4,002  1.001", "fitted in 0.83 s"])
+    assert not make.same(shown, shown[:1])
+
+
+def test_commands_not_run_are_these():
+    found = {
+        line
+        for page in make.PAGES
+        for block in make.blocks(page.read_text(encoding="utf-8"))
+        if block.info == "sh"
+        for line in block.lines
+    }
+    assert found == NOT_RUN
+
+
+def test_every_block_says_what_it_is():
+    kinds = {"python", "console", "csv", "sh", "text"}
+    for page in make.PAGES:
+        for block in make.blocks(page.read_text(encoding="utf-8")):
+            assert block.info.partition(" ")[0] in kinds, f"{page.name}:{block.at}"
+            if block.info == "console":
+                starts = [line for line in block.lines if line.startswith("$ ")]
+                assert starts, f"{page.name}:{block.at}"
+                assert all(line.startswith("$ priorhood ") for line in starts), f"{page.name}:{block.at}"
+
+
+def test_reference_is_fresh():
+    assert make.API.read_text(encoding="utf-8") == make.api(), "run: python docs/make.py"
+
+
+def test_constants_are_those_of_the_code():
+    text = make.MATHEMATICS.read_text(encoding="utf-8")
+    assert "`explore.PARETO_LIMIT`" in text
+    assert text == make.with_numbers(text), "run: python docs/make.py"
+
+
+def test_picture_is_there():
+    assert make.SCREEN.read_text(encoding="utf-8").startswith("<svg")
+
+
+def _anchor(heading):
+    text = re.sub(r"[`*]|\[([^]]*)\]\([^)]*\)", r"\1", heading.strip().casefold())
+    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+
+
+def _prose(page):
+    """A page's text without its fenced blocks and its code."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"`[^`\n]*`", "", text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", _prose(page)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        file = (page.parent / target).resolve() if target else page
+        assert file.is_file(), f"{page.name}: {link}"
+        if anchor:
+            text = re.sub(r"^```.*?^```", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+            headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+            assert anchor in map(_anchor, headings), f"{page.name}: {link}"
+
+
+def test_design_names_every_room_in_order():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    layers = next(c["layers"] for c in contracts if c["type"] == "layers")
+    text = (DOCS / "design.md").read_text(encoding="utf-8").partition("## Rooms")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE) == [x.rpartition(".")[2] for x in layers]

@@ -1,0 +1,218 @@
+"""Moments against rational arithmetic; merging; order of rows."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import priorhood as ph
+from priorhood.moments import merge, normal_label
+
+TEXT = "y ~ x + (x | g)"
+
+
+def exact(frame, columns=("x", "y")):
+    """label → n, mean and scatter by fractions: no rounding at all until the end."""
+    found = {}
+    for label, rows in frame.groupby("g"):
+        values = [[Fraction(v) for v in rows[c]] for c in columns]
+        n = len(rows)
+        means = [sum(v) / n for v in values]
+        away = [[x - m for x in v] for v, m in zip(values, means, strict=True)]
+        scatter = [[float(sum(p * q for p, q in zip(a, b, strict=True))) for b in away] for a in away]
+        found[label] = n, np.array([float(m) for m in means]), np.array(scatter)
+    return found
+
+
+EPS = np.finfo(float).eps
+
+
+def agree(moments, known, relative):
+    """Means to a share of the spread, scatter to a share of √(s_aa s_bb)."""
+    assert moments.labels.tolist() == sorted(known)
+    for j, label in enumerate(moments.labels):
+        n, mean, scatter = known[label]
+        assert moments.n[j] == n
+        size = np.sqrt(np.diag(scatter))
+        np.testing.assert_array_less(
+            np.abs(moments.mean[j] - mean), relative * (size / np.sqrt(n) + 1e-3 * abs(mean)) + 1e-300
+        )
+        np.testing.assert_array_less(
+            np.abs(moments.scatter[j] - scatter), relative * (np.outer(size, size) + 1e-300)
+        )
+
+
+def rows(seed=0, n=240, groups=6, x_at=0.0, y_at=0.0, y_gap=0.0):
+    rng = np.random.default_rng(seed)
+    g = rng.integers(groups, size=n)
+    x = x_at + rng.normal(size=n)
+    y = y_at + y_gap * g + 0.4 * (x - x_at) + rng.normal(size=n)
+    return pd.DataFrame({"g": [f"g{k}" for k in g], "x": x, "y": y})
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {},
+        {"y_at": 1e7},  # prices around 1e7, spread 1
+        {"x_at": 1e7, "y_at": -1e7},
+        {"x_at": 1e9, "y_at": 1e9},
+        {"y_gap": 30.0, "y_at": 1e6},
+    ],
+    ids=str,
+)
+def test_against_fractions(moments_of, where):
+    frame = rows(**where)
+    agree(moments_of(TEXT, frame)[1], exact(frame), 1e-9)
+
+
+@pytest.mark.parametrize("gap", [1e4, 1e6])
+def test_groups_far_apart(moments_of, gap):
+    """Sums are taken around one value for all groups: they round with the groups' distance from it."""
+    frame = rows(y_gap=gap)
+    known = exact(frame)
+    _, found = moments_of(TEXT, frame)
+    distance = np.array([1.0, 6 * gap])
+    for j, label in enumerate(found.labels):
+        n, mean, scatter = known[label]
+        np.testing.assert_array_less(np.abs(found.mean[j] - mean), 4 * EPS * distance)
+        np.testing.assert_array_less(np.abs(found.scatter[j] - scatter), 4 * EPS * n * np.outer(distance, distance))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_offset_in_a_file_whose_first_rows_are_near_zero(moments_of, tmp_path, suffix):
+    """The values near which sums are taken come from the first rows; these here mislead."""
+    frame = pd.concat([rows(n=10_000), rows(seed=1, n=12_000, y_at=1e7)], ignore_index=True)
+    path = tmp_path / f"rows.{suffix}"
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    reference = frame.groupby("g")["y"].agg(["mean", "var", "size"])
+    _, found = moments_of(TEXT, path)
+    np.testing.assert_allclose(found.mean[:, 1], reference["mean"], rtol=1e-12)
+    np.testing.assert_allclose(found.scatter[:, 1, 1], reference["var"] * (reference["size"] - 1), rtol=1e-9)
+
+
+def test_a_group_of_one_row_has_no_scatter(moments_of):
+    frame = pd.concat([rows(y_at=1e7), pd.DataFrame({"g": ["z"], "x": [0.3], "y": [1e7 + 0.1]})])
+    _, found = moments_of(TEXT, frame)
+    assert found.labels[-1] == "z"
+    assert found.n[-1] == 1
+    np.testing.assert_array_equal(found.scatter[-1], 0.0)
+    np.testing.assert_allclose(found.mean[-1], [0.3, 1e7 + 0.1], rtol=1e-15)
+
+
+def test_scatter_is_symmetric_and_not_negative(moments_of):
+    frame = rows(y_at=1e9)
+    frame["y"] = np.where(frame["g"] == "g1", 1e9, frame["y"])
+    _, found = moments_of(TEXT, frame)
+    np.testing.assert_array_equal(found.scatter, found.scatter.swapaxes(1, 2))
+    assert (np.diagonal(found.scatter, axis1=1, axis2=2) >= 0).all()
+    np.testing.assert_allclose(found.scatter[1, 1, 1], 0.0, atol=1e-6)
+
+
+def test_pooled(moments_of):
+    frame = rows(y_gap=3.0)
+    mean, scatter = moments_of(TEXT, frame)[1].pooled()
+    np.testing.assert_allclose(mean, frame[["x", "y"]].mean(), rtol=1e-12)
+    np.testing.assert_allclose(scatter, np.cov(frame[["x", "y"]].T) * (len(frame) - 1), rtol=1e-11)
+
+
+def same(one, other, relative=1e-12):
+    assert one.labels.tolist() == other.labels.tolist()
+    np.testing.assert_array_equal(one.n, other.n)
+    spread = np.sqrt(np.diag(other.pooled()[1]) / other.n.sum())
+    np.testing.assert_array_less(np.abs(one.mean - other.mean) / (np.abs(other.mean) + spread), relative)
+    size = np.sqrt(np.diagonal(other.scatter, axis1=1, axis2=2)) + spread
+    np.testing.assert_array_less(
+        np.abs(one.scatter - other.scatter) / (size[:, :, None] * size[:, None, :]), relative
+    )
+    assert (one.read, one.rows) == (other.read, other.rows)
+
+
+OVERLAPS = {
+    "disjoint": lambda g: g.isin(["g0", "g1", "g5"]),
+    "overlapping": lambda g: np.arange(len(g)) % 3 == 0,
+    "partly": lambda g: (g < "g2") | (np.arange(len(g)) % 2 == 0) & (g < "g4"),
+}
+
+
+@pytest.mark.parametrize("overlap", OVERLAPS)
+def test_merge_is_exact(moments_of, overlap):
+    frame = rows(y_gap=20.0)
+    first = OVERLAPS[overlap](frame["g"])
+    merged = merge(moments_of(TEXT, frame[first])[1], moments_of(TEXT, frame[~first])[1])
+    same(merged, moments_of(TEXT, frame)[1])
+    known = exact(frame)
+    agree(merged, known, 1e-11)
+
+
+def test_merge_is_associative_and_commutative(moments_of):
+    parts = [moments_of(TEXT, rows(seed=s, n=90, groups=3 + s, y_at=s))[1] for s in range(3)]
+    a, b, c = parts
+    same(merge(merge(a, b), c), merge(a, merge(b, c)))
+    same(merge(a, b), merge(b, a))
+
+
+def test_merge_adds_up_what_was_dropped(moments_of):
+    one, two = rows(n=40), rows(seed=2, n=50)
+    one.loc[:3, "x"] = np.nan
+    two.loc[:1, "x"] = np.nan
+    two.loc[5:9, "y"] = np.nan
+    merged = merge(moments_of(TEXT, one)[1], moments_of(TEXT, two)[1])
+    assert {(d.reason, d.column): d.rows for d in merged.dropped} == {("missing", "x"): 6, ("missing", "y"): 5}
+    assert merged.read == 90
+    assert merged.rows == 90 - 11
+
+
+def test_merge_refuses_other_columns(moments_of):
+    frame = rows()
+    with pytest.raises(ph.ModelError, match="different columns"):
+        merge(moments_of(TEXT, frame)[1], moments_of("y ~ 1 + (1 | g)", frame)[1])
+
+
+@pytest.mark.parametrize("overlap", OVERLAPS)
+def test_update_and_merge_give_the_fit_to_all_rows(overlap):
+    frame = rows(n=180, y_gap=2.0)
+    first = OVERLAPS[overlap](frame["g"])
+    how = {"chains": 2, "draws": 60, "seed": 11}
+    whole = ph.fit(TEXT, frame, **how)
+    begun = ph.fit(TEXT, frame[first], **how)
+    for other in (
+        ph.update(begun, frame[~first], **how),
+        ph.merge(begun, ph.fit(TEXT, frame[~first], **how), **how),
+    ):
+        for name in ("mu", "beta", "tau", "omega", "sigma"):
+            assert other[name].dims == whole[name].dims
+            np.testing.assert_allclose(other[name].values, whole[name].values, rtol=1e-6, atol=1e-6)
+        assert other.log_evidence == pytest.approx(whole.log_evidence, abs=1e-6)
+
+
+@pytest.mark.parametrize("y_at", [0.0, 1e7])
+def test_order_of_rows(moments_of, y_at):
+    frame = rows(n=2000, y_at=y_at)
+    shuffled = frame.sample(frac=1.0, random_state=3)
+    same(moments_of(TEXT, shuffled)[1], moments_of(TEXT, frame)[1], 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [("01067", "01067"), (" 01067 ", "01067"), ("1067.0", "1067"), ("1067.00", "1067"), ("-1.0", "-1"),
+     ("1067.5", "1067.5"), ("a.0", "a.0"), ("1e5", "1e5"), ("Mitte", "Mitte"), ("1.0.0", "1.0.0"), ("", "")],
+)  # fmt: skip
+def test_label(text, label):
+    assert normal_label(text) == label
+
+
+def test_columns_that_are_products(moments_of):
+    frame = rows().assign(
+        z=lambda f: f["x"] ** 2 + np.arange(len(f)) / 50, f=lambda f: np.where(f["y"] > 0, "b", "a")
+    )
+    design, found = moments_of("y ~ x * z + f:x + (f | g)", frame)
+    b = (frame["f"] == "b") * 1.0
+    both = b * frame["x"]
+    known = frame.assign(**{"x:z": frame["x"] * frame["z"], "f[b]": b, "x:f[b]": both, "f[b]:x": both})
+    columns = list(found.columns)
+    assert set(columns) == {c.name for c in design.columns if c.factors} | {"y"}
+    agree(found, exact(known, columns), 1e-10)

@@ -1,0 +1,377 @@
+"""Predictions against brute force over the stored draws."""
+
+from __future__ import annotations
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from scipy import optimize, stats
+
+import priorhood as ph
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Sales with a second predictor, a category and a positive outcome."""
+    sales, _ = ph.simulate(12, 300, seed=5)
+    at = np.arange(len(sales))
+    return sales.assign(
+        worth=np.exp(11.5 + 0.008 * sales["living_space"] + 0.3 * np.sin(7.0 * at)),
+        rooms=1 + at % 4,
+        kind=np.where(at % 3 == 0, "loft", "flat"),
+    )
+
+
+FORMULAS = {
+    "slopes": "price ~ living_space + (living_space | zip)",
+    "intercepts": "price ~ living_space + rooms + kind + (1 | zip)",
+    "no centre": "price ~ living_space + (0 + living_space | zip)",
+    "independent": "price ~ living_space * rooms + (living_space || zip)",
+    "only by group": "price ~ 1 + (living_space | zip)",
+    "pooled": "price ~ living_space + kind",
+    "log": "log(worth) ~ living_space + (living_space | zip)",
+    "log of both": "log(worth) ~ log(living_space) + I(rooms**2) + (1 | zip)",
+}
+
+
+@pytest.fixture(scope="module")
+def posts(data):
+    return {name: ph.fit(text, data, chains=2, draws=150, seed=3) for name, text in FORMULAS.items()}
+
+
+COLUMN = {
+    "Intercept": lambda f: np.ones(len(f)),
+    "living_space": lambda f: f["living_space"].to_numpy(),
+    "rooms": lambda f: f["rooms"].to_numpy(float),
+    "living_space:rooms": lambda f: (f["living_space"] * f["rooms"]).to_numpy(),
+    "log(living_space)": lambda f: np.log(f["living_space"].to_numpy()),
+    "I(rooms ** 2)": lambda f: f["rooms"].to_numpy(float) ** 2,
+    "kind[loft]": lambda f: (f["kind"] == "loft").to_numpy(float),
+}
+
+
+def brute(post, frame):
+    """Location (rows, draws) and sd (draws,) of every row of known groups, in (the log of) its units."""
+    tree = post.tree["posterior"].to_dataset().stack(sample=("chain", "draw"))
+    x = {
+        name: (COLUMN[name](frame) - post.scale.centre[d]) / post.scale.spread[d]
+        for d, name in enumerate(post.design.names)
+    }
+    m = np.zeros((len(frame), tree.sizes["sample"]))
+    varying = []
+    if "beta" in tree:
+        term = tree["beta"].dims[1] if tree["beta"].dims[0] == "zip" else tree["beta"].dims[0]
+        varying = [str(t) for t in tree[term].values]
+        rows = tree["beta"].sel(zip=frame["zip"].tolist()).transpose("zip", term, "sample").values
+        m += sum(x[t][:, None] * rows[:, k] for k, t in enumerate(varying))
+    if "mu" in tree:
+        for t in tree["term"].values.astype(str):
+            if t not in varying:
+                m += x[t][:, None] * tree["mu"].sel(term=t).values
+    return m * post.scale.unit, tree["sigma"].values * post.scale.unit
+
+
+def mixture(t, m, s):
+    return stats.norm.cdf(t, m, s).mean()
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_against_the_mixture_of_normals(posts, data, name):
+    post, logged = posts[name], name.startswith("log")
+    frame = data.iloc[::25].reset_index(drop=True)
+    levels, cuts = [0.01, 0.05, 0.5, 0.9, 0.999], [120_000.0, 350_000.0]
+    found = post.predict(frame, quantiles=levels, below=cuts, above=cuts)
+    m, s = brute(post, frame)
+    into, back = (np.log, np.exp) if logged else (float, float)
+    for i, row in found.iterrows():
+        width = np.sqrt(m[i].var() + (s**2).mean())
+        if logged:
+            first, second = np.exp(m[i] + s**2 / 2).mean(), np.exp(2 * m[i] + 2 * s**2).mean()
+        else:
+            first, second = m[i].mean(), (m[i] ** 2 + s**2).mean()
+        assert row["mean"] == pytest.approx(first, rel=1e-5, abs=1e-5 * width)
+        assert row["sd"] == pytest.approx(np.sqrt(second - first**2), rel=1e-5)
+        for q in levels:
+            root = optimize.brentq(
+                lambda t, i=i, q=q: mixture(t, m[i], s) - q,
+                m[i].mean() - 9 * width,
+                m[i].mean() + 9 * width,
+                xtol=1e-12,
+            )
+            # 2e-7 in probability is more of the outcome in the tails, where the density is low.
+            density = stats.norm.pdf(root, m[i], s).mean() * width
+            reach = max(1e-5, 4e-7 / density)
+            value = into(row[f"q{100 * q:g}"])
+            assert value == pytest.approx(root, abs=reach * width), (name, q)
+            assert mixture(value, m[i], s) == pytest.approx(q, abs=1e-6)
+            assert row[f"q{100 * q:g}"] == pytest.approx(back(root), rel=1e-4, abs=2 * reach * width)
+        for cut in cuts:
+            assert row[f"below_{cut:g}"] == pytest.approx(mixture(into(cut), m[i], s), abs=1e-6)
+            assert row[f"below_{cut:g}"] + row[f"above_{cut:g}"] == pytest.approx(1.0, abs=1e-12)
+    assert (found["status"] == "known").all()
+
+
+def test_a_threshold_at_or_below_zero_under_a_log(posts, data):
+    found = posts["log"].predict(data.head(3), below=[0.0, -5.0], above=[0.0])
+    np.testing.assert_allclose(found["below_0"], 0.0, atol=1e-7)
+    np.testing.assert_allclose(found["below_-5"], 0.0, atol=1e-7)
+    np.testing.assert_allclose(found["above_0"], 1.0, atol=1e-7)
+
+
+def test_quantiles_are_ordered_and_mean_of_a_log_lies_above_its_median(posts, data):
+    found = posts["log"].predict(data, quantiles=[0.25, 0.5, 0.75])
+    assert (found["q25"] < found["q50"]).all()
+    assert (found["q50"] < found["q75"]).all()
+    assert (found["mean"] > found["q50"]).all()
+
+
+def test_names_of_columns(posts, data):
+    found = posts["slopes"].predict(data.head(2), quantiles=[0.025, 0.5], below=[1e5, 1.5], above=2e6, prefix="p_")
+    assert list(found)[len(data.columns) :] == [
+        "p_mean", "p_sd", "p_q2.5", "p_q50", "p_below_100000", "p_below_1.5", "p_above_2000000", "p_status",
+    ]  # fmt: skip
+    bare = posts["slopes"].predict(data.head(2), quantiles=[])
+    assert list(bare)[len(data.columns) :] == ["mean", "sd", "status"]
+
+
+# -- rows that lack something -----------------------------------------------------------------------------
+
+
+def test_alignment_and_statuses(posts, data):
+    post = posts["log of both"]
+    rows = data.head(8).reset_index(drop=True)
+    rows.loc[1, "living_space"] = np.nan
+    rows.loc[2, "zip"] = None
+    rows.loc[3, "zip"] = "   "
+    rows.loc[4, "zip"] = "99999"
+    rows.loc[5, "living_space"] = -3.0  # no logarithm
+    rows["zip"] = rows["zip"].astype(object)
+    found = post.predict(rows, unseen="population")
+    assert found["status"].tolist() == [
+        "known",
+        "missing",
+        "unknown",
+        "unknown",
+        "new",
+        "invalid",
+        "known",
+        "known",
+    ]
+    numbers = ["mean", "sd", "q5", "q50", "q95"]
+    assert found.loc[[1, 5], numbers].isna().all(axis=None)
+    assert found.loc[[0, 2, 3, 4, 6, 7], numbers].notna().all(axis=None)
+    whole = post.predict(data.head(8).reset_index(drop=True))
+    pd.testing.assert_frame_equal(found.loc[[0, 6, 7], numbers], whole.loc[[0, 6, 7], numbers])
+    # Nothing changes in what was given.
+    pd.testing.assert_frame_equal(found[rows.columns], rows)
+
+
+def test_order_of_rows_does_not_matter(posts, data):
+    rows = pd.concat([data] * 3, ignore_index=True)
+    rows.loc[::7, "zip"] = "99999"
+    rows.loc[::11, "living_space"] = np.nan
+    shuffled = rows.sample(frac=1.0, random_state=1)
+    one = posts["slopes"].predict(rows, unseen="draw")
+    other = posts["slopes"].predict(shuffled, unseen="draw")
+    pd.testing.assert_frame_equal(other.sort_index(), one, check_exact=False, rtol=1e-9)
+
+
+def test_empty_table(posts, data):
+    found = posts["slopes"].predict(data.head(0))
+    assert len(found) == 0
+    assert {"mean", "status"} <= set(found)
+
+
+# -- new groups -------------------------------------------------------------------------------------------
+
+
+def test_a_new_group_in_the_population_is_the_average_one(posts, data):
+    post = posts["slopes"]
+    rows = data.head(5).assign(zip="99999")
+    found = post.predict(rows, unseen="population")
+    draws = post.tree["posterior"].to_dataset().stack(sample=("chain", "draw"))
+    x = (rows["living_space"].to_numpy() - post.scale.centre[1]) / post.scale.spread[1]
+    mu = draws["mu"].transpose("term", "sample").values
+    m = (mu[0] + x[:, None] * mu[1]) * post.scale.unit
+    s = draws["sigma"].values * post.scale.unit
+    np.testing.assert_allclose(found["mean"], m.mean(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(found["sd"], np.sqrt(m.var(axis=1) + (s**2).mean()), rtol=1e-9)
+
+
+def test_a_drawn_group_is_one_for_all_its_rows(posts, data):
+    """Two rows of one new group at the same place are the same; at different places they are correlated."""
+    post = posts["slopes"]
+    rows = pd.DataFrame({"zip": ["a", "b", "a", "b"], "living_space": [80.0, 80.0, 80.0, 80.0]})
+    found = post.predict(rows, unseen="draw", seed=1)
+    assert found.loc[0, "mean"] == found.loc[2, "mean"]
+    assert found.loc[0, "q95"] == found.loc[2, "q95"]
+    assert found.loc[0, "mean"] != found.loc[1, "mean"]
+    # One line for the group in every draw: the location is linear in living_space.
+    line = pd.DataFrame({"zip": ["a"] * 3, "living_space": [60.0, 80.0, 100.0]})
+    mean = post.predict(line, unseen="draw", seed=1)["mean"]
+    assert mean[1] == pytest.approx((mean[0] + mean[2]) / 2, rel=1e-12)
+
+
+def test_a_drawn_group_has_the_spread_of_the_groups(posts):
+    """mean and sd of mu + diag(tau) L z, over 300 draws × many new groups."""
+    post = posts["slopes"]
+    count = 400
+    rows = pd.DataFrame({"zip": [f"new{i}" for i in range(count)], "living_space": 130.0})
+    found = post.predict(rows, unseen="draw", seed=2)
+    draws = post.tree["posterior"].to_dataset().stack(sample=("chain", "draw"))
+    x = np.array([1.0, (130.0 - post.scale.centre[1]) / post.scale.spread[1]])
+    mu, tau = (draws[n].transpose("term", "sample").values for n in ("mu", "tau"))
+    omega = draws["omega"].transpose("sample", "term", "term_bis").values
+    centre = x @ mu
+    spread = np.einsum("i,is,sij,js,j->s", x, tau, omega, tau, x)
+    sigma = draws["sigma"].values
+    variance = (spread + sigma**2).mean() + centre.var()
+    # The mean of count × 300 independent draws of the group's effect; five of its standard errors.
+    error = np.sqrt(spread.mean() / (count * centre.size))
+    assert found["mean"].mean() / post.scale.unit == pytest.approx(centre.mean(), abs=5 * error)
+    second = ((found["sd"] ** 2 + found["mean"] ** 2) / post.scale.unit**2).mean()
+    fourth = 3 * (spread**2).mean() + 4 * ((centre**2) * spread).mean()
+    assert second - centre.mean() ** 2 == pytest.approx(variance, abs=5 * np.sqrt(fourth / (count * centre.size)))
+
+
+def test_a_drawn_group_depends_on_its_label_and_the_seed_only(posts, data):
+    post = posts["slopes"]
+    rows = data.head(20).assign(zip=["n1", "n2"] * 10)
+    one = post.predict(rows, unseen="draw", seed=7)
+    assert one.equals(post.predict(rows, unseen="draw", seed=7))
+    assert not np.allclose(one["mean"], post.predict(rows, unseen="draw", seed=8)["mean"], rtol=1e-6)
+    numbers = ["mean", "sd", "q5", "q50", "q95"]
+    # Bit for bit, whatever else is in the table, in whatever chunks and order, on whatever backend.
+    for other in (
+        post.predict(rows.iloc[::-1], unseen="draw", seed=7).sort_index(),
+        pd.concat([post.predict(rows.iloc[i : i + 3], unseen="draw", seed=7) for i in range(0, 20, 3)]),
+        post.predict(pd.concat([rows, data.assign(zip="n0")]), unseen="draw", seed=7).iloc[:20],
+        post.predict(pl.from_pandas(rows), unseen="draw", seed=7).to_pandas(),
+    ):
+        np.testing.assert_allclose(other[numbers].to_numpy(), one[numbers].to_numpy(), rtol=1e-12)
+    np.testing.assert_array_equal(
+        post.predict(rows.iloc[::-1], unseen="draw", seed=7).sort_index()[numbers].to_numpy(),
+        one[numbers].to_numpy(),
+    )
+
+
+def test_the_seed_of_the_posterior_is_the_default(posts, data):
+    post = posts["slopes"]
+    rows = data.head(4).assign(zip="new")
+    assert post.predict(rows, unseen="draw").equals(post.predict(rows, unseen="draw", seed=3))
+
+
+def test_a_new_group_of_another_label_is_independent(posts):
+    post = posts["intercepts"]
+    new = pd.DataFrame({"zip": [f"n{i}" for i in range(300)], "living_space": 80.0, "rooms": 2, "kind": "flat"})
+    drawn = post.predict_draws(new, unseen="draw", seed=1).stack(sample=("chain", "draw")).values
+    # 300 labels; under independence given the parameters, neighbours' correlation over labels is small.
+    away = drawn - drawn.mean(axis=0)
+    neighbours = np.corrcoef(away[:-1].ravel(), away[1:].ravel())[0, 1]
+    assert abs(neighbours) < 5 / np.sqrt(away.size)
+
+
+def test_an_unknown_group_is_the_known_ones_by_their_rows(posts, data):
+    post = posts["slopes"]
+    row = pd.DataFrame({"zip": [None], "living_space": [110.0]}).astype({"zip": object})
+    found = post.predict(row, below=300_000).iloc[0]
+    known = pd.DataFrame({"zip": post.moments.labels, "living_space": 110.0})
+    share = post.moments.n / post.moments.n.sum()
+    m, s = brute(post, known)
+    mean = share @ m.mean(axis=1)
+    assert found["status"] == "unknown"
+    # One known group a draw: the spread between groups over the number of draws; five standard errors.
+    error = np.sqrt((share @ (m - mean) ** 2).mean() / m.shape[1])
+    assert found["mean"] == pytest.approx(mean, abs=5 * error)
+    below = stats.norm.cdf(300_000, m, s)
+    error = np.sqrt((share @ (below - (share @ below)) ** 2).mean() / m.shape[1])
+    assert found["below_300000"] == pytest.approx(share @ below.mean(axis=1), abs=5 * error)
+    # The average over groups is wider than the average group.
+    assert found["sd"] > post.predict(row.assign(zip="new"), unseen="population")["sd"].iloc[0]
+
+
+# -- kinds of frames --------------------------------------------------------------------------------------
+
+
+def test_pandas_keeps_its_index(posts, data):
+    rows = data.head(5).set_index(pd.Index(["e", "d", "c", "b", "a"], name="key"))
+    found = posts["slopes"].predict(rows)
+    assert isinstance(found, pd.DataFrame)
+    pd.testing.assert_index_equal(found.index, rows.index)
+    pd.testing.assert_frame_equal(found[rows.columns], rows)
+    np.testing.assert_array_equal(found["mean"], posts["slopes"].predict(data.head(5))["mean"])
+
+
+KINDS = {
+    "polars": (pl.from_pandas, pl.DataFrame, lambda r: r.to_pandas()),
+    "polars-lazy": (lambda f: pl.from_pandas(f).lazy(), pl.LazyFrame, lambda r: r.collect().to_pandas()),
+    "pyarrow": (lambda f: pa.Table.from_pandas(f, preserve_index=False), pa.Table, lambda r: r.to_pandas()),
+    "duckdb": (duckdb.from_df, duckdb.DuckDBPyRelation, lambda r: r.df()),
+    "mapping": (lambda f: f.to_dict("list"), pd.DataFrame, lambda r: r),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kind_of_frame_given_comes_back(posts, data, kind):
+    make, wanted, back = KINDS[kind]
+    rows = data.head(6).reset_index(drop=True)
+    rows.loc[2, "living_space"] = np.nan
+    found = posts["slopes"].predict(make(rows))
+    assert isinstance(found, wanted)
+    expected = posts["slopes"].predict(rows)
+    result = back(found)
+    assert list(result) == list(expected)
+    assert result["status"].tolist() == expected["status"].tolist()
+    for column in ("living_space", "mean", "sd", "q5", "q95"):
+        np.testing.assert_allclose(result[column].astype(float), expected[column], rtol=1e-12)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_file_comes_back_as_pandas(posts, data, tmp_path, suffix):
+    rows = data.head(6).reset_index(drop=True)
+    path = tmp_path / f"rows.{suffix}"
+    rows.to_csv(path, index=False) if suffix == "csv" else rows.to_parquet(path)
+    found = posts["slopes"].predict(path)
+    assert isinstance(found, pd.DataFrame)
+    assert found["zip"].tolist() == rows["zip"].tolist()
+    np.testing.assert_allclose(found["mean"], posts["slopes"].predict(rows)["mean"], rtol=1e-12)
+
+
+# -- draws ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["slopes", "log", "pooled"])
+def test_draws_agree_with_summaries(data, name):
+    post = ph.fit(FORMULAS[name], data, chains=2, draws=2000, seed=3)
+    rows = data.iloc[::40].reset_index(drop=True)
+    drawn = post.predict_draws(rows, seed=5)
+    assert drawn.dims == ("chain", "draw", "row")
+    assert drawn.sizes == {"chain": 2, "draw": 2000, "row": len(rows)}
+    assert drawn.name == ("worth" if name == "log" else "price")
+    values = drawn.values.reshape(-1, len(rows))
+    n = len(values)
+    found = post.predict(rows, quantiles=[0.1, 0.5, 0.9])
+    error = found["sd"] / np.sqrt(n)
+    np.testing.assert_array_less(np.abs(values.mean(axis=0) - found["mean"]), 5 * error)
+    for q in (0.1, 0.5, 0.9):
+        share = (values <= found[f"q{100 * q:g}"].to_numpy()).mean(axis=0)
+        np.testing.assert_array_less(np.abs(share - q), 5 * np.sqrt(q * (1 - q) / n))
+    np.testing.assert_array_equal(post.predict_draws(rows, seed=5).values, drawn.values)
+    assert not np.array_equal(post.predict_draws(rows, seed=6).values, drawn.values)
+
+
+def test_draws_of_rows_that_lack_something(posts, data):
+    rows = data.head(3).reset_index(drop=True)
+    rows.loc[1, "living_space"] = np.nan
+    drawn = posts["slopes"].predict_draws(rows)
+    assert np.isnan(drawn.values[:, :, 1]).all()
+    assert np.isfinite(drawn.values[:, :, [0, 2]]).all()
+    assert drawn["status"].values.tolist() == ["known", "missing", "known"]
+
+
+def test_a_negative_seed_is_refused(posts, data):
+    with pytest.raises(ph.ModelError, match="seed"):
+        posts["slopes"].predict(data.head(2).assign(zip="new"), unseen="draw", seed=-1)
