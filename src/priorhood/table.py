@@ -192,7 +192,14 @@ def _scan(
         types = dict(zip(relation.columns, map(str, relation.types), strict=True))
         lossy = {c: "VARCHAR" if c in text else t for c, t in types.items()}
         return con.read_json(files, format="newline_delimited", columns=lossy)
-    options: dict[str, Any] = {"header": True, "na_values": ["", *nulls], "decimal": decimal}
+    # The quote is said, not sniffed: quotes may come late in a file.
+    options: dict[str, Any] = {
+        "header": True,
+        "quotechar": '"',
+        "escapechar": '"',
+        "na_values": ["", *nulls],
+        "decimal": decimal,
+    }
     if kind == "tsv":
         options["delimiter"] = "\t"
     if text:
