@@ -8,7 +8,7 @@ import numba as nb
 import numpy as np
 
 from priorhood.exact.coordinates import Theta, factors
-from priorhood.exact.marginal import BLOCK, FAST, Collapsed, climb, factor_block, in_chunks, level_part, workspace
+from priorhood.exact.marginal import BLOCK, FAST, Collapsed, climb, factor_block, in_chunks, level_of, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ STREAM = 64
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
-def _descend_block(parent, n, lo, lam, cols, sigma, z, T, M, u, inv, beta, out_first):
+def _descend_block(parent, n, lo, lam, cols, sigma, z, T, M, u, inv, beta):
     """Equation (10) for one block of siblings: parent (D,), z (K, nodes) → beta (D, nodes)."""
     D, K = T.shape[0], cols.shape[0]
     for k in range(K):
@@ -46,7 +46,7 @@ def _descend_block(parent, n, lo, lam, cols, sigma, z, T, M, u, inv, beta, out_f
         target = beta[d]
         f = parent[d]
         for i in range(n):
-            target[out_first + lo + i] = f
+            target[lo + i] = f
     for r in range(K):
         target = beta[cols[r]]
         for k in range(r + 1):
@@ -54,12 +54,16 @@ def _descend_block(parent, n, lo, lam, cols, sigma, z, T, M, u, inv, beta, out_f
             if f != 0.0:
                 v = u[k]
                 for i in range(n):
-                    target[out_first + lo + i] += f * v[i]
+                    target[lo + i] += f * v[i]
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
-def _descend_level(P, h, first, starts, lam, cols, a, sigma, z, above, up_first, beta, out_first, work):
-    """Draw all nodes of a level given their parents' coefficients above (D, slots)."""
+def _descend_level(level, sigma, z, above, beta, work):
+    """Draw all nodes of a level into beta (D, nodes) given their parents' coefficients above (D, slots).
+
+    z (K, nodes) and beta are laid out as the level's messages are.
+    """
+    P, h, first, starts, lam, cols, a, up_first = level
     T, M, u, inv = work
     D = P.shape[0]
     parent = np.empty(D)
@@ -69,44 +73,29 @@ def _descend_level(P, h, first, starts, lam, cols, a, sigma, z, above, up_first,
         for lo in range(starts[p], starts[p + 1], BLOCK):
             n = min(BLOCK, starts[p + 1] - lo)
             factor_block(P, h, first + lo, n, lam, cols, a, T, M, u, inv)
-            _descend_block(parent, n, lo, lam, cols, sigma, z, T, M, u, inv, beta, out_first)
+            _descend_block(parent, n, first + lo, lam, cols, sigma, z, T, M, u, inv, beta)
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _draw_effects(A, b, P0, h0, lam, tree, root, sigma, z_leaf, z_upper, leaf, upper):
     """Up, then down, for a batch of θ: leaf (S, D, J) and upper (S, D, slots) are filled."""
-    root_cols, root_sd, root_offset = root
-    first = tree[4]
-    levels = first.shape[0] - 1
-    work = workspace(A.shape[0], max(lam.shape[2], root_cols.shape[0]))
+    levels = tree[4].shape[0] - 1
+    work = workspace(A.shape[0], max(lam.shape[2], root[0].shape[0]))
     P = np.empty_like(P0)
     h = np.empty_like(h0)
-    nothing = np.zeros(max(lam.shape[2], 1))
-    single = np.array([0, 1])
     for s in range(sigma.shape[0]):
         P[:] = P0
         h[:] = h0
         climb(A, b, P, h, lam[s], tree, root, sigma[s], work)
-        beta = upper[s]
-        beta[:] = 0.0
-        top = first[levels]
-        _descend_level(
-            P, h, top, single, np.diag(root_sd / sigma[s]), root_cols, root_offset * sigma[s],
-            sigma[s], z_upper[s][:, top:], beta, top + 1, beta, top, work,
-        )  # fmt: skip
-        for back in range(levels):
-            at = levels - 1 - back
-            cols, starts, here, above = level_part(tree, at)
-            if at == 0:
-                _descend_level(
-                    A, b, 0, starts, lam[s, at], cols, nothing, sigma[s], z_leaf[s],
-                    beta, above, leaf[s], 0, work,
-                )  # fmt: skip
-            else:
-                _descend_level(
-                    P, h, here, starts, lam[s, at], cols, nothing, sigma[s], z_upper[s][:, here:],
-                    beta, above, beta, here, work,
-                )  # fmt: skip
+        upper[s] = 0.0
+        for back in range(levels + 1):
+            at = levels - back
+            level = level_of(at, A, b, P, h, lam[s], tree, root, sigma[s])
+            at_leaf = at == 0 and levels > 0
+            _descend_level(
+                level, sigma[s], z_leaf[s] if at_leaf else z_upper[s], upper[s],
+                leaf[s] if at_leaf else upper[s], work,
+            )  # fmt: skip
 
 
 def draw_effects(

@@ -209,15 +209,29 @@ def workspace(D, K):
 
 
 @nb.njit(cache=True, nogil=True)
-def level_part(tree, at):
-    """Columns, child pointers and first upper slot of a level, and of its parents, from a flat tree."""
+def level_of(at, A, b, P, h, lam, tree, root, sigma):
+    """What eliminate and the way down need of the at-th level; the root is the last one.
+
+    Returns messages P, h and the first node in them, child pointers, Λ̃, columns, σ × the prior mean of
+    ε, and the first slot of the parents. One place for all levels, so that the kernels that use it
+    are compiled once.
+    """
     cols, cols_at, starts, starts_at, first = tree
-    return (
-        cols[cols_at[at] : cols_at[at + 1]],
-        starts[starts_at[at] : starts_at[at + 1]],
-        first[at],
-        first[at + 1],
-    )
+    levels = first.shape[0] - 1
+    if at == levels:
+        root_cols, root_sd, root_offset = root
+        factor = np.zeros((root_sd.shape[0], root_sd.shape[0]))
+        for k in range(root_sd.shape[0]):
+            factor[k, k] = root_sd[k] / sigma
+        pointers = np.zeros(2, np.int64)
+        pointers[1] = 1
+        return P, h, first[at], pointers, factor, root_cols, root_offset * sigma, first[at] + 1
+    own = cols[cols_at[at] : cols_at[at + 1]]
+    pointers = starts[starts_at[at] : starts_at[at + 1]]
+    nothing = np.zeros(own.shape[0])
+    if at == 0:
+        return A, b, 0, pointers, lam[at], own, nothing, first[1]
+    return P, h, first[at], pointers, lam[at], own, nothing, first[at + 1]
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
@@ -227,27 +241,18 @@ def climb(A, b, P, h, lam, tree, root, sigma, work):
     P (D, D, slots), h (D, slots) hold, on entry, the leaves' sums in their parents' slots and 0
     elsewhere. root = (columns, prior sd s₀, prior mean of ε).
     """
-    root_cols, root_sd, root_offset = root
-    first = tree[4]
-    levels = first.shape[0] - 1
-    nothing = np.zeros(max(lam.shape[1], 1))
+    levels = tree[4].shape[0] - 1
     logdet = 0.0
     quad = 0.0
-    for at in range(levels):
-        cols, starts, here, above = level_part(tree, at)
-        if at == 0:
-            more, part = eliminate(A, b, 0, starts, lam[at], cols, nothing, P, h, above, work)
-        else:
+    for at in range(levels + 1):
+        level = level_of(at, A, b, P, h, lam, tree, root, sigma)
+        nodes_P, nodes_h, here, starts, factor, cols, a, above = level
+        if 0 < at < levels:
             _add_children(P, h, here, starts, above)
-            more, part = eliminate(P, h, here, starts, lam[at], cols, nothing, P, h, above, work)
+        more, part = eliminate(nodes_P, nodes_h, here, starts, factor, cols, a, P, h, above, work)
         logdet += more
         quad += part
-    single = np.array([0, 1])
-    more, part = eliminate(
-        P, h, first[levels], single, np.diag(root_sd / sigma), root_cols, root_offset * sigma,
-        P, h, first[levels] + 1, work,
-    )  # fmt: skip
-    return logdet + more, (quad + part) / sigma**2
+    return logdet, quad / sigma**2
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
