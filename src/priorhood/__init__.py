@@ -19,3 +19,30 @@ from priorhood.simulate import simulate
 from priorhood.table import Table, read
 
 __version__ = _version("priorhood")
+
+__all__ = [
+    "LKJ",
+    "Exponential",
+    "FileError",
+    "FormulaError",
+    "HalfCauchy",
+    "HalfNormal",
+    "Model",
+    "ModelError",
+    "Normal",
+    "Posterior",
+    "PriorError",
+    "PriorhoodError",
+    "PriorhoodWarning",
+    "SamplingError",
+    "Table",
+    "TableError",
+    "equations",
+    "fit",
+    "load",
+    "merge",
+    "read",
+    "refit",
+    "simulate",
+    "update",
+]

@@ -8,16 +8,15 @@ import time
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from priorhood.errors import ModelError, PriorhoodError
+from priorhood.screen import console, print_summary, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from rich.console import Console
 
     from priorhood.posterior import Posterior
 
@@ -68,43 +67,6 @@ def _say(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    # A pipe has no width: give tables room instead of folding them at 80.
-    return Console(width=None if sys.stdout.isatty() else 150, highlight=False)
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on standard error for what takes longer than a second; nothing in a pipe."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda *_: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
-        console=Console(stderr=True), transient=True,
-    )  # fmt: skip
-    tasks: dict[str, Any] = {}
-    started = time.monotonic()
-
-    def tell(stage: str, done: int, total: int) -> None:
-        if stage not in tasks:
-            tasks[stage] = bar.add_task(stage, total=total)
-        bar.update(tasks[stage], completed=done, total=total)
-        if not bar.live.is_started and time.monotonic() - started > 1.0:
-            bar.start()
-
-    try:
-        yield tell
-    finally:
-        if bar.live.is_started:
-            bar.stop()
-
-
 @contextmanager
 def _heard(*, quiet: bool) -> Iterator[None]:
     """Print our warnings as sentences."""
@@ -134,13 +96,13 @@ def _fitted(
     check_writable(out, *inputs)
     _announce_compile(quiet=as_json)
     started = time.perf_counter()
-    with _heard(quiet=as_json), _progress(quiet=as_json) as tell:
+    with _heard(quiet=as_json), progress(quiet=as_json) as tell:
         post = make(tell)
     seconds = time.perf_counter() - started
     post.save(out)
-    _print_summary(post, as_json=as_json, everything=False, standardized=False, facts={"out": str(out)})
+    print_summary(post, as_json=as_json, everything=False, standardized=False, facts={"out": str(out)})
     if not as_json:
-        _console().print(f"fitted in {seconds:.2f} s, written to {out}", soft_wrap=True)
+        console().print(f"fitted in {seconds:.2f} s, written to {out}", soft_wrap=True)
 
 
 def _version(value: bool) -> None:  # noqa: FBT001
@@ -222,7 +184,7 @@ def summary(
     """Print what a saved posterior says."""
     from priorhood.posterior import load
 
-    _print_summary(load(file), as_json=as_json, everything=everything, standardized=standardized, facts={})
+    print_summary(load(file), as_json=as_json, everything=everything, standardized=standardized, facts={})
 
 
 @app.command()
@@ -248,7 +210,7 @@ def predict(
     post = load(file)
     rows = read(table, nulls=null or (), decimal=decimal)
     levels = _quantiles(quantiles)
-    with _progress(quiet=as_json) as tell:
+    with progress(quiet=as_json) as tell:
         result = post.predict(
             rows, quantiles=levels, below=below, above=above, unseen=unseen, prefix=prefix, seed=seed, progress=tell
         )
@@ -383,91 +345,13 @@ def demo(
         raise FileError(f"cannot make the folder {str(out)!r}: {problem.strerror}") from None
     sales, post, prices = out / "sales.csv", out / "posterior.nc", out / "predictions.csv"
     formula = "price ~ living_space + (living_space | zip)"
-    console = _console()
-    console.print(f"\n[bold]$ priorhood simulate -o {sales}[/bold]", soft_wrap=True)
+    screen = console()
+    screen.print(f"\n[bold]$ priorhood simulate -o {sales}[/bold]", soft_wrap=True)
     simulate(sales, seed=seed)
-    console.print(
+    screen.print(
         f'\n[bold]$ priorhood fit {sales} "{formula}" -o {post} --unit price=€ --unit living_space=m²[/bold]',
         soft_wrap=True,
     )
     fit(str(sales), formula, post, seed=seed, unit=["price=€", "living_space=m²"])
-    console.print(f"\n[bold]$ priorhood predict {post} {sales} -o {prices} --below 350000[/bold]", soft_wrap=True)
+    screen.print(f"\n[bold]$ priorhood predict {post} {sales} -o {prices} --below 350000[/bold]", soft_wrap=True)
     predict(post, str(sales), prices, below=[350_000.0])
-
-
-# -- what a summary looks like ----------------------------------------------------------------------------
-
-
-def _print_summary(
-    post: Posterior, *, as_json: bool, everything: bool, standardized: bool, facts: dict[str, Any]
-) -> None:
-    names = post.parameters
-    chosen = names if everything or as_json else [n for n in names if n != "beta"]
-    frame = post.summary(chosen, standardized=standardized)
-    if as_json:
-        account = {k: post.attrs[k] for k in _FACTS if k in post.attrs}
-        rows = json.loads(frame.reset_index().to_json(orient="records"))
-        print(json.dumps({**facts, **account, "notes": list(post.notes), "summary": rows}))
-        return
-    console = _console()
-    console.print(post.equations(), soft_wrap=True, markup=False)
-    console.print()
-    console.print(_table_of(frame, standardized=standardized))
-    for line in _account(post):
-        console.print(line, soft_wrap=True, markup=False)
-
-
-_FACTS = (
-    "engine", "engine_reason", "seed", "rows_read", "rows_used", "acceptance", "pareto_k", "keep_every",
-    "log_evidence", "log_evidence_error", "sampling_time",
-)  # fmt: skip
-
-
-def _table_of(frame: Any, *, standardized: bool) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    interval = next(c for c in frame.columns if c.endswith("_lb")).removesuffix("_lb").removeprefix("eti")
-    scale = "standardized" if standardized else "in the data's units"
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"posterior, {scale}; {interval} % equal-tailed intervals",
-        title_justify="left",
-    )
-    table.add_column("parameter", overflow="fold")
-    for name in ("mean", "sd", f"{interval} % from", "to"):
-        table.add_column(name, justify="right", no_wrap=True)
-    if not standardized:
-        table.add_column("unit", overflow="fold")
-    for name in ("ESS bulk", "R-hat"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for label, row in frame.iterrows():
-        digits = _digits(row["sd"])
-        numbers = [f"{row[c]:,.{digits}f}" for c in ("mean", "sd", f"eti{interval}_lb", f"eti{interval}_ub")]
-        unit = [] if standardized else [row["unit"]]
-        table.add_row(
-            str(label).replace("[", r"\["), *numbers, *unit, f"{row['ess_bulk']:,.0f}", f"{row['r_hat']:.3f}"
-        )
-    return table
-
-
-def _digits(sd: float) -> int:
-    """Decimals that show the sd with two to three digits."""
-    import math
-
-    return max(0, 1 - math.floor(math.log10(sd))) if sd > 0 else 3
-
-
-def _account(post: Posterior) -> list[str]:
-    a = post.attrs
-    groups = f" in {len(post.moments.n):,} {post.moments.group}s" if post.moments.group else ""
-    size = post.tree["posterior"].sizes
-    lines = [f"{a['rows_used']:,} of {a['rows_read']:,} rows used{groups}"]
-    lines += [f"  dropped {d}" for d in post.moments.dropped]
-    lines.append(
-        f"engine {a['engine']}: {size['chain']} chains × {size['draw']:,} draws, acceptance {a['acceptance']:.0%}, "
-        f"Pareto k {a['pareto_k']:.2f}, log evidence {a['log_evidence']:,.2f} ± {a['log_evidence_error']:.2g}, "
-        f"seed {a['seed']}"
-    )
-    lines += [f"note: {note}" for note in post.notes]
-    return lines

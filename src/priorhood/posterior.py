@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood import predict as predicting
-from priorhood.design import Design
+from priorhood.design import INTERCEPT, Design
 from priorhood.errors import FileError, ModelError, near
 from priorhood.files import write_atomically
 from priorhood.model import Model
 from priorhood.moments import Moments
 from priorhood.rows import Dropped
 from priorhood.scale import Scale
+from priorhood.summary import summarize_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -152,53 +153,18 @@ class Posterior:
         rows = []
         for name in names if chosen is None else chosen:
             draws = self[name] if standardized else self.natural(name)
-            rows.append(self._summary_of(name, draws, interval, standardized=standardized))
+            frame = summarize_draws(name, draws, interval)
+            frame.insert(5, "unit", ["" if standardized else self._unit(label) for label in frame.index])
+            rows.append(frame)
         return pd.concat(rows)
 
-    def _summary_of(self, name: str, draws: xr.DataArray, interval: float, *, standardized: bool) -> pd.DataFrame:
-        import pandas as pd
-        from arviz_stats.base import array_stats  # type: ignore[attr-defined]
-
-        dims = [str(d) for d in draws.dims[2:]]
-        stacked = draws.values.reshape(*draws.shape[:2], -1)
-        labels = _labels(name, [draws[d].values.astype(str).tolist() for d in dims])
-        low, high = (1 - interval) / 2, (1 + interval) / 2
-        quantiles = np.quantile(stacked, [low, 0.5, high], axis=(0, 1))
-        percent = f"eti{interval * 100:g}"
-        # The diagonal of omega is the constant 1, for which convergence has no meaning.
-        moving = stacked.std(axis=(0, 1)) > 1e-12
-        axes: dict[str, Any] = {"chain_axis": 0, "draw_axis": 1}
-
-        def measured(which: str, **options: Any) -> Array:
-            out = np.full(len(labels), np.nan)
-            if moving.any():
-                out[moving] = getattr(array_stats, which)(stacked[:, :, moving], **axes, **options)
-            return out
-
-        frame = pd.DataFrame(
-            {
-                "mean": stacked.mean(axis=(0, 1)),
-                "sd": stacked.std(axis=(0, 1), ddof=1),
-                "median": quantiles[1],
-                f"{percent}_lb": quantiles[0],
-                f"{percent}_ub": quantiles[2],
-                "unit": [self._unit(name, label, standardized=standardized) for label in labels],
-                "mcse_mean": measured("mcse", method="mean"),
-                "ess_bulk": measured("ess", method="bulk"),
-                "ess_tail": measured("ess", method="tail", prob=(low, high)),
-                "r_hat": measured("rhat"),
-            },
-            index=pd.Index(labels, name="parameter"),
-        )
-        return frame[frame.index.isin(labels)] if name != "omega" else frame[_below_diagonal(draws)]
-
-    def _unit(self, name: str, label: str, *, standardized: bool) -> str:
-        if standardized or name == "omega":
+    def _unit(self, label: str) -> str:
+        """The unit of a parameter by its label, `beta[10115, area]`."""
+        name, _, inside = label.partition("[")
+        if name == "omega":
             return ""
-        if name == "sigma":
-            return self.model.unit_of("Intercept")
-        inside = label.partition("[")[2][:-1]
-        return self.model.unit_of(inside.partition(", ")[2] if name.startswith("beta") else inside)
+        term = inside[:-1].partition(", ")[2] if name == "beta" else inside[:-1]
+        return self.model.unit_of(term or INTERCEPT)
 
     # -- using it ------------------------------------------------------------------------------------------
 
@@ -289,18 +255,6 @@ class Posterior:
         FileError : the place cannot be written
         """
         write_atomically(path, lambda name: self.tree.to_netcdf(name, engine="h5netcdf"))
-
-
-def _below_diagonal(draws: xr.DataArray) -> Array:
-    K = draws.shape[-1]
-    return np.asarray(np.tril(np.ones((K, K), dtype=bool), -1).ravel())
-
-
-def _labels(name: str, coordinates: list[list[str]]) -> list[str]:
-    found = [""]
-    for values in coordinates:
-        found = [f"{left}, {right}" if left else right for left in found for right in values]
-    return [f"{name}[{inside}]" if coordinates else name for inside in found]
 
 
 # -- making the tree --------------------------------------------------------------------------------------

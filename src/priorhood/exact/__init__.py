@@ -10,7 +10,7 @@ import numpy as np
 from priorhood.draws import Draws
 from priorhood.exact.coordinates import constrain, dimension
 from priorhood.exact.effects import draw_effects
-from priorhood.exact.explore import explore
+from priorhood.exact.explore import Explored, explore
 from priorhood.exact.marginal import collapse
 from priorhood.exact.problem import Level, Problem, pose
 
@@ -80,14 +80,7 @@ def draw(
         tau=values.tau[0].reshape(*shape, -1) if level else None,
         omega=omega,
         sigma=values.sigma.reshape(shape),
-        stats={
-            "lp": explored.log_posterior,
-            # An independence sampler has no momentum: its energy is the potential alone.
-            "energy": -explored.log_posterior,
-            "acceptance_rate": explored.accepted,
-            "diverging": np.zeros(shape, dtype=bool),
-            "n_steps": np.full(shape, explored.keep_every),
-        },
+        stats=_stats(explored),
         facts={
             "engine": "exact",
             "acceptance": explored.acceptance,
@@ -99,3 +92,16 @@ def draw(
             "log_evidence_error": explored.log_evidence_error,
         },
     )
+
+
+def _stats(explored: Explored) -> dict[str, np.ndarray]:
+    """What ArviZ's functions look for in sample_stats: (chains, draws) each."""
+    shape = explored.log_posterior.shape
+    return {
+        "lp": explored.log_posterior,
+        # An independence sampler has no momentum: its energy is the potential alone.
+        "energy": -explored.log_posterior,
+        "acceptance_rate": explored.accepted,
+        "diverging": np.zeros(shape, dtype=bool),
+        "n_steps": np.full(shape, explored.keep_every),
+    }

@@ -37,6 +37,40 @@ _LOG_2PI = math.log(2.0 * math.pi)
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _decompose(n, D, K, T, M, u, inv):
+    """M = L D Lᵀ in place, and T, u times L⁻¹, for a block of n nodes."""
+    for k in range(K):
+        m = M[k, k]
+        w = inv[k]
+        for i in range(n):
+            w[i] = 1.0 / m[i]
+        for r in range(k + 1, K):
+            l = M[r, k]
+            # Column k below the pivot still holds L·D; it serves the updates before it is divided.
+            for c in range(k + 1, r + 1):
+                m = M[r, c]
+                if c == r:
+                    for i in range(n):
+                        m[i] -= l[i] * w[i] * l[i]
+                else:
+                    # Row c of column k was divided already when r was c.
+                    x = M[c, k]
+                    for i in range(n):
+                        m[i] -= l[i] * x[i]
+            for i in range(n):
+                l[i] *= w[i]
+            for d in range(D):
+                t = T[d, r]
+                x = T[d, k]
+                for i in range(n):
+                    t[i] -= l[i] * x[i]
+            v = u[r]
+            x = u[k]
+            for i in range(n):
+                v[i] -= l[i] * x[i]
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def factor_block(P, h, lo, n, lam, cols, a, T, M, u, inv):
     """Equation (6) for nodes lo … lo+n, factored: M = L D Lᵀ, then V = L⁻¹Tᵀ and v = L⁻¹u.
 
@@ -84,35 +118,7 @@ def factor_block(P, h, lo, n, lam, cols, a, T, M, u, inv):
                     t = T[cols[r], c]
                     for i in range(n):
                         m[i] += t[i] * f
-    for k in range(K):
-        m = M[k, k]
-        w = inv[k]
-        for i in range(n):
-            w[i] = 1.0 / m[i]
-        for r in range(k + 1, K):
-            l = M[r, k]
-            # Column k below the pivot still holds L·D; it serves the updates before it is divided.
-            for c in range(k + 1, r + 1):
-                m = M[r, c]
-                if c == r:
-                    for i in range(n):
-                        m[i] -= l[i] * w[i] * l[i]
-                else:
-                    # Row c of column k was divided already when r was c.
-                    x = M[c, k]
-                    for i in range(n):
-                        m[i] -= l[i] * x[i]
-            for i in range(n):
-                l[i] *= w[i]
-            for d in range(D):
-                t = T[d, r]
-                x = T[d, k]
-                for i in range(n):
-                    t[i] -= l[i] * x[i]
-            v = u[r]
-            x = u[k]
-            for i in range(n):
-                v[i] -= l[i] * x[i]
+    _decompose(n, D, K, T, M, u, inv)
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")

@@ -1,0 +1,130 @@
+"""What a person sees in the terminal: progress, the summary's table, the account of rows."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from priorhood.posterior import Posterior
+
+
+def console() -> Console:
+    """Standard output; a pipe has no width, so tables get room there."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 150, highlight=False)
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error for what takes longer than a second; nothing in a pipe."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
+        console=Console(stderr=True), transient=True,
+    )  # fmt: skip
+    tasks: dict[str, Any] = {}
+    # By the clock, not by a report: the reading of a large table reports only its end.
+    clock = threading.Timer(1.0, bar.start)
+    clock.daemon = True
+    clock.start()
+
+    def tell(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = bar.add_task(stage, total=total)
+        bar.update(tasks[stage], completed=done, total=total)
+
+    try:
+        yield tell
+    finally:
+        clock.cancel()
+        if bar.live.is_started:
+            bar.stop()
+
+
+def print_summary(
+    post: Posterior, *, as_json: bool, everything: bool, standardized: bool, facts: dict[str, Any]
+) -> None:
+    """Equations, table and account; or one JSON document with every parameter."""
+    names = post.parameters
+    chosen = names if everything or as_json else [n for n in names if n != "beta"]
+    frame = post.summary(chosen, standardized=standardized)
+    if as_json:
+        account = {k: post.attrs[k] for k in _FACTS if k in post.attrs}
+        rows = json.loads(frame.reset_index().to_json(orient="records"))
+        print(json.dumps({**facts, **account, "notes": list(post.notes), "summary": rows}))
+        return
+    screen = console()
+    screen.print(post.equations(), soft_wrap=True, markup=False)
+    screen.print()
+    screen.print(_table_of(frame, standardized=standardized))
+    for line in _account(post):
+        screen.print(line, soft_wrap=True, markup=False)
+
+
+_FACTS = (
+    "engine", "engine_reason", "seed", "rows_read", "rows_used", "acceptance", "pareto_k", "keep_every",
+    "log_evidence", "log_evidence_error", "sampling_time",
+)  # fmt: skip
+
+
+def _table_of(frame: Any, *, standardized: bool) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    interval = next(c for c in frame.columns if c.endswith("_lb")).removesuffix("_lb").removeprefix("eti")
+    scale = "standardized" if standardized else "in the data's units"
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"posterior, {scale}; {interval} % equal-tailed intervals",
+        title_justify="left",
+    )
+    table.add_column("parameter", overflow="fold")
+    for name in ("mean", "sd", f"{interval} % from", "to"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if not standardized:
+        table.add_column("unit", overflow="fold")
+    for name in ("ESS bulk", "R-hat"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for label, row in frame.iterrows():
+        digits = _digits(row["sd"])
+        numbers = [f"{row[c]:,.{digits}f}" for c in ("mean", "sd", f"eti{interval}_lb", f"eti{interval}_ub")]
+        unit = [] if standardized else [row["unit"]]
+        table.add_row(
+            str(label).replace("[", r"\["), *numbers, *unit, f"{row['ess_bulk']:,.0f}", f"{row['r_hat']:.3f}"
+        )
+    return table
+
+
+def _digits(sd: float) -> int:
+    """Decimals that show the sd with two to three digits."""
+    return max(0, 1 - math.floor(math.log10(sd))) if sd > 0 else 3
+
+
+def _account(post: Posterior) -> list[str]:
+    a = post.attrs
+    groups = f" in {len(post.moments.n):,} {post.moments.group}s" if post.moments.group else ""
+    size = post.tree["posterior"].sizes
+    lines = [f"{a['rows_used']:,} of {a['rows_read']:,} rows used{groups}"]
+    lines += [f"  dropped {d}" for d in post.moments.dropped]
+    lines.append(
+        f"engine {a['engine']}: {size['chain']} chains × {size['draw']:,} draws, acceptance {a['acceptance']:.0%}, "
+        f"Pareto k {a['pareto_k']:.2f}, log evidence {a['log_evidence']:,.2f} ± {a['log_evidence_error']:.2g}, "
+        f"seed {a['seed']}"
+    )
+    lines += [f"note: {note}" for note in post.notes]
+    return lines
