@@ -300,7 +300,13 @@ def assemble(
             "/moments": _moments_dataset(moments),
         }
     )
-    tree.attrs = {
+    tree.attrs = {**_described(model, design, scale, moments), **draws.facts, **facts}
+    return Posterior(model, design, scale, moments, tree)
+
+
+def _described(model: Model, design: Design, scale: Scale, moments: Moments) -> dict[str, Any]:
+    """What was chosen and learned, as attributes of the file."""
+    return {
         "priorhood_format": FORMAT,
         "model": json.dumps(model.to_dict()),
         "categories": json.dumps({k: list(v) for k, v in design.categories.items()}),
@@ -309,10 +315,7 @@ def assemble(
         "rows_read": moments.read,
         "rows_used": moments.rows,
         "rows_dropped": json.dumps([[d.reason, d.column, d.rows] for d in moments.dropped]),
-        **draws.facts,
-        **facts,
     }
-    return Posterior(model, design, scale, moments, tree)
 
 
 def _arviz_attrs(draws: Draws) -> dict[str, str]:

@@ -291,16 +291,31 @@ def predict_rows(
             done += size
             if progress:
                 progress("predicting", done, len(order))
-    factor = 1.0 if logged else scale.unit
+    return _named_columns(wanted, scale.unit, mean, sd, quantiles, below, rows.status, logged=logged)
+
+
+def _named_columns(
+    wanted: Request,
+    unit: float,
+    mean: Array,
+    sd: Array,
+    quantiles: Array,
+    below: Array,
+    status: Any,
+    *,
+    logged: bool,
+) -> dict[str, Any]:
+    """Summaries on the modelled scale → columns in the outcome's units, by the names users see."""
+    factor = 1.0 if logged else unit
     columns: dict[str, Any] = {"mean": mean * factor, "sd": sd * factor}
     for i, level in enumerate(wanted.quantiles):
-        value = quantiles[:, i] * scale.unit
+        value = quantiles[:, i] * unit
         columns[f"q{100 * level:g}"] = np.exp(value) if logged else value
     for i, threshold in enumerate(wanted.below):
         columns[f"below_{threshold:.15g}"] = below[:, i]
     for i, threshold in enumerate(wanted.above, start=len(wanted.below)):
         columns[f"above_{threshold:.15g}"] = 1.0 - below[:, i]
-    columns["status"] = rows.status
+    columns["status"] = status
     return columns
 
 
