@@ -71,7 +71,7 @@ def print_summary(
     screen = console()
     screen.print(post.equations(), soft_wrap=True, markup=False)
     screen.print()
-    screen.print(_table_of(frame, standardized=standardized))
+    screen.print(_table_of(frame, screen.width, standardized=standardized))
     for line in _account(post):
         screen.print(line, soft_wrap=True, markup=False)
 
@@ -82,7 +82,7 @@ _FACTS = (
 )  # fmt: skip
 
 
-def _table_of(frame: Any, *, standardized: bool) -> Any:
+def _table_of(frame: Any, width: int, *, standardized: bool) -> Any:
     from rich import box
     from rich.table import Table
 
@@ -93,17 +93,20 @@ def _table_of(frame: Any, *, standardized: bool) -> Any:
         title=f"posterior, {scale}; {interval} % equal-tailed intervals",
         title_justify="left",
     )
-    table.add_column("parameter", overflow="fold")
+    # The longest name is shown whole where there is room; units give way first, then names fold.
+    longest = max(map(len, frame.index))
+    units = not standardized and width >= longest + 75
+    table.add_column("parameter", overflow="fold", min_width=min(longest, max(width - 62, 18)))
     for name in ("mean", "sd", f"{interval} % from", "to"):
         table.add_column(name, justify="right", no_wrap=True)
-    if not standardized:
+    if units:
         table.add_column("unit", overflow="fold")
     for name in ("ESS bulk", "R-hat"):
         table.add_column(name, justify="right", no_wrap=True)
     for label, row in frame.iterrows():
         digits = _digits(row["sd"])
         numbers = [f"{row[c]:,.{digits}f}" for c in ("mean", "sd", f"eti{interval}_lb", f"eti{interval}_ub")]
-        unit = [] if standardized else [row["unit"]]
+        unit = [row["unit"]] if units else []
         table.add_row(
             str(label).replace("[", r"\["), *numbers, *unit, f"{row['ess_bulk']:,.0f}", f"{row['r_hat']:.3f}"
         )
