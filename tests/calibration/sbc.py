@@ -12,6 +12,7 @@ from scipy import stats
 
 from cases import pose_rows
 from priorhood import exact
+from priorhood.errors import SamplingError
 from priorhood.exact.coordinates import constrain, from_prior
 from priorhood.priors import Exponential
 
@@ -43,7 +44,10 @@ def one_rank(X, group, rng, correlated):
     beta = mu + rng.standard_normal((GROUPS, D)) @ (truth.tau[0][0][:, None] * truth.corr[0][0]).T
     y = (X * beta[group]).sum(axis=1) + truth.sigma[0] * rng.standard_normal(ROWS)
     problem = pose_rows(X, y, group, GROUPS, **options).problem
-    draws = exact.draw(problem, 1, RANKS * THIN, rng, 1, lambda *_: None)
+    try:
+        draws = exact.draw(problem, 1, RANKS * THIN, rng, 1, lambda *_: None)
+    except SamplingError:
+        return None  # said, not silent: see p_values
     pick = slice(THIN - 1, None, THIN)
     drawn = {
         "mu0": draws.mu[0, pick, 0], "mu1": draws.mu[0, pick, 1],
@@ -67,6 +71,11 @@ def p_values(simulations, seed, *, correlated=True):
     rng = np.random.default_rng(seed)
     X, group = design(rng)
     ranks = [one_rank(X, group, rng, correlated) for _ in range(simulations)]
+    refused = ranks.count(None)
+    # A prior that allows σ = 0 makes rows on exact lines now and then, which the engine refuses. One or two
+    # such in thousands cannot bend a rank's distribution; more would.
+    assert refused <= simulations / 1000, f"{refused} of {simulations} refused"
+    ranks = [r for r in ranks if r is not None]
     found = {}
     for name in ranks[0]:
         counts = np.bincount([r[name] * BINS // (RANKS + 1) for r in ranks], minlength=BINS)

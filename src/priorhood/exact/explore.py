@@ -121,7 +121,7 @@ def explore(
     """
     density = Density(collapsed, threads)
     mode, curvature = find_mode(density, start(density, rng))
-    if mode[-1] < density.low[-1] + 2.0:
+    if mode[-1] < density.low[-1] + 1.0:
         raise SamplingError(
             "the rows lie exactly on the model's lines: the residual sd is 0 up to rounding, and its posterior "
             "has no width to explore. Look for an outcome computed from the predictors, or drop predictors"

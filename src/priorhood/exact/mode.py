@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 class Density:
     """log p(θ | y) up to a constant, for batches; counts its evaluations; −∞ outside its bounds.
 
-    In (9) c/σ² and Σ uᵀM⁻¹u nearly cancel once σ is far below the rows' scatter s: at σ = s e⁻¹² the
-    rounding is still N × 3e-6, below it would soon be all there is. The posterior's mass there is of the
-    order e⁻¹² unless the rows lie exactly on their lines, which is refused (see explore).
+    In (9) c/σ² and Σ uᵀM⁻¹u nearly cancel once σ is far below the rows' scatter s: the rounding is about
+    1e-16 N (s/σ)². σ is bounded where that reaches 1e-3, at s/σ = 300,000 for a hundred rows and 3,000 for a
+    million. Few rows have next to no posterior mass beyond, many have none, unless they lie exactly
+    on their lines, which is refused (see explore).
     """
 
     def __init__(self, collapsed: Collapsed, threads: int) -> None:
@@ -34,7 +35,8 @@ class Density:
             pairs = level.K * (level.K - 1) // 2 if level.omega else 0
             low += [self.log_scatter - 50.0] * level.K + [-12.0] * pairs
             high += [self.log_scatter + 20.0] * level.K + [12.0] * pairs
-        self.low = np.array([*low, self.log_scatter - 12.0])
+        reach = float(np.clip(0.5 * math.log(1e13 / problem.N), 6.0, 14.0))
+        self.low = np.array([*low, self.log_scatter - reach])
         self.high = np.array([*high, self.log_scatter + 20.0])
 
     def __call__(self, theta: Array) -> Array:
