@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import time
 import warnings
@@ -259,7 +260,7 @@ def _fit_moments(
             f"the outcome {model.formula.outcome!r} is an exact function of the predictors: there is no noise to "
             f"learn. Look for an outcome computed from a predictor"
         )
-    reason = exact.refuses(problem)
+    reason = exact.refuses(problem) or _too_large(problem, chains * draws)
     if reason:
         raise ModelError(reason)
     rng = np.random.default_rng(chosen)
@@ -276,6 +277,22 @@ def _fit_moments(
         "versions": json.dumps(_versions()),
     }
     return assemble(model, design, scale, found, result, facts)
+
+
+def _too_large(problem: exact.Problem, draws: int) -> str | None:
+    """Why the draws would not fit into memory; None where they do."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not told by this system
+        return None
+    values = draws * sum(level.size * (level.K + 1) for level in problem.levels)
+    needed = 2 * 8 * values  # the coefficients, and the random numbers they are made of
+    if needed < 0.7 * memory:
+        return None
+    return (
+        f"{draws:,} draws of every group's coefficients need about {needed / 1e9:.0f} GB, and this machine has "
+        f"{memory / 1e9:.0f} GB; ask for fewer draws (draws=, --draws)"
+    )
 
 
 @cache

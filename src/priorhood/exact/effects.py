@@ -8,7 +8,17 @@ import numba as nb
 import numpy as np
 
 from priorhood.exact.coordinates import Theta, factors
-from priorhood.exact.marginal import BLOCK, FAST, Collapsed, climb, factor_block, in_chunks, level_of, workspace
+from priorhood.exact.marginal import (
+    BLOCK,
+    FAST,
+    Collapsed,
+    climb,
+    factor_block,
+    in_chunks,
+    level_of,
+    root_space,
+    workspace,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,16 +91,17 @@ def _draw_effects(A, b, P0, h0, lam, tree, root, sigma, z_leaf, z_upper, leaf, u
     """Up, then down, for a batch of θ: leaf (S, D, J) and upper (S, D, slots) are filled."""
     levels = tree[4].shape[0] - 1
     work = workspace(A.shape[0], max(lam.shape[2], root[0].shape[0]))
+    spare = root_space(lam.shape[2], root[0].shape[0])
     P = np.empty_like(P0)
     h = np.empty_like(h0)
     for s in range(sigma.shape[0]):
         P[:] = P0
         h[:] = h0
-        climb(A, b, P, h, lam[s], tree, root, sigma[s], work)
+        climb(A, b, P, h, lam[s], tree, root, sigma[s], work, spare)
         upper[s] = 0.0
         for back in range(levels + 1):
             at = levels - back
-            level = level_of(at, A, b, P, h, lam[s], tree, root, sigma[s])
+            level = level_of(at, A, b, P, h, lam[s], tree, root, sigma[s], spare)
             at_leaf = at == 0 and levels > 0
             _descend_level(
                 level, sigma[s], z_leaf[s] if at_leaf else z_upper[s], upper[s],

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PILOT = 1000  # proposals that judge the mixture and start the chains
 WARM_UP = 20  # kept draws' worth of proposals before the first kept draw
-STUCK = 0.03  # tolerated correlation of successive kept draws, which sets the thinning
+STUCK = 0.02  # tolerated correlation of successive kept draws, which sets the thinning
 MAX_KEEP_EVERY = 24
 ATTEMPTS = 3  # at a proposal whose weights have a tail this good:
 GOOD_TAIL = 0.5

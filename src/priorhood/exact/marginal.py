@@ -215,7 +215,13 @@ def workspace(D, K):
 
 
 @nb.njit(cache=True, nogil=True)
-def level_of(at, A, b, P, h, lam, tree, root, sigma):
+def root_space(K, F):
+    """What level_of fills or hands on: a prior mean of 0 for ε, and Λ̃ and prior mean of the root."""
+    return np.zeros(K), np.zeros((F, F)), np.zeros(F)
+
+
+@nb.njit(cache=True, nogil=True)
+def level_of(at, A, b, P, h, lam, tree, root, sigma, spare):
     """What eliminate and the way down need of the at-th level; the root is the last one.
 
     Returns messages P, h and the first node in them, child pointers, Λ̃, columns, σ × the prior mean of
@@ -223,35 +229,31 @@ def level_of(at, A, b, P, h, lam, tree, root, sigma):
     are compiled once.
     """
     cols, cols_at, starts, starts_at, first = tree
-    levels = first.shape[0] - 1
-    if at == levels:
-        root_cols, root_sd, root_offset = root
-        factor = np.zeros((root_sd.shape[0], root_sd.shape[0]))
-        for k in range(root_sd.shape[0]):
-            factor[k, k] = root_sd[k] / sigma
-        pointers = np.zeros(2, np.int64)
-        pointers[1] = 1
-        return P, h, first[at], pointers, factor, root_cols, root_offset * sigma, first[at] + 1
+    nothing, factor, offset = spare
     own = cols[cols_at[at] : cols_at[at + 1]]
     pointers = starts[starts_at[at] : starts_at[at + 1]]
-    nothing = np.zeros(own.shape[0])
+    if at == first.shape[0] - 1:
+        for k in range(own.shape[0]):
+            factor[k, k] = root[0][k] / sigma
+            offset[k] = root[1][k] * sigma
+        return P, h, first[at], pointers, factor, own, offset, first[at] + 1
     if at == 0:
         return A, b, 0, pointers, lam[at], own, nothing, first[1]
     return P, h, first[at], pointers, lam[at], own, nothing, first[at + 1]
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
-def climb(A, b, P, h, lam, tree, root, sigma, work):
+def climb(A, b, P, h, lam, tree, root, sigma, work, spare):
     """All levels for one θ, finest first, then the root: fills P, h; returns Σ log|M|, Σ uᵀM⁻¹u.
 
     P (D, D, slots), h (D, slots) hold, on entry, the leaves' sums in their parents' slots and 0
-    elsewhere. root = (columns, prior sd s₀, prior mean of ε).
+    elsewhere. root = (prior sd s₀, prior mean of ε); its columns are the tree's last.
     """
     levels = tree[4].shape[0] - 1
     logdet = 0.0
     quad = 0.0
     for at in range(levels + 1):
-        level = level_of(at, A, b, P, h, lam, tree, root, sigma)
+        level = level_of(at, A, b, P, h, lam, tree, root, sigma, spare)
         nodes_P, nodes_h, here, starts, factor, cols, a, above = level
         if 0 < at < levels:
             _add_children(P, h, here, starts, above)
@@ -266,13 +268,14 @@ def _log_marginals(A, b, c, N, P0, h0, lam, tree, root, sigma, out):
     """Equation (9) for a batch of θ."""
     D = A.shape[0]
     work = workspace(D, max(lam.shape[2], root[0].shape[0]))
+    spare = root_space(lam.shape[2], root[0].shape[0])
     P = np.empty_like(P0)
     h = np.empty_like(h0)
-    offset = np.sum(root[2] ** 2)
+    offset = np.sum(root[1] ** 2)
     for s in range(sigma.shape[0]):
         P[:] = P0
         h[:] = h0
-        logdet, quad = climb(A, b, P, h, lam[s], tree, root, sigma[s], work)
+        logdet, quad = climb(A, b, P, h, lam[s], tree, root, sigma[s], work, spare)
         out[s] = 0.5 * (quad - logdet - offset - c / sigma[s] ** 2) - N * (math.log(sigma[s]) + 0.5 * _LOG_2PI)
 
 
@@ -284,7 +287,7 @@ class Collapsed:
     P0: Array
     h0: Array
     tree: tuple[Index, Index, Index, Index, Index]
-    root: tuple[Index, Array, Array]
+    root: tuple[Array, Array]
 
 
 def collapse(problem: Problem) -> Collapsed:
@@ -304,10 +307,11 @@ def collapse(problem: Problem) -> Collapsed:
     parents = len(starts) - 1
     P0[:, :, :parents] = np.add.reduceat(problem.A, starts[:-1], axis=2)
     h0[:, :parents] = np.add.reduceat(problem.b, starts[:-1], axis=1)
-    cols = [np.asarray(level.cols, np.int64) for level in levels]
-    pointers = [np.asarray(level.starts, np.int64) for level in levels]
+    # The root is the last level of the tree: one node, whose parent is the spare slot.
+    cols = [*(np.asarray(level.cols, np.int64) for level in levels), problem.root_cols]
+    pointers = [*(np.asarray(level.starts, np.int64) for level in levels), np.array([0, 1])]
     tree = (_joined(cols), _ends(cols), _joined(pointers), _ends(pointers), first)
-    root = (problem.root_cols, problem.root_sd, problem.root_offset)
+    root = (problem.root_sd, problem.root_offset)
     return Collapsed(problem, P0, h0, tree, root)
 
 
