@@ -1,4 +1,4 @@
-"""PyMC's own sampler, NUTS, on the non-centred model."""
+"""PyMC's own sampler, NUTS, on the centred model."""
 
 from __future__ import annotations
 

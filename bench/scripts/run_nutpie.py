@@ -1,4 +1,4 @@
-"""Time nutpie on the benchmark's model; see noncentred.main for the arguments."""
+"""Time nutpie on the benchmark's model; see regression.main for the arguments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import nutpie
 import pymc as pm
-from noncentred import main
+from regression import main
 
 
 def sample(model: Any, chains: int, draws: int, tune: int, cores: int, seed: int) -> tuple[float, float, Any]:
