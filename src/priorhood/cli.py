@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from priorhood.errors import ModelError, PriorhoodError
+from priorhood.errors import ModelError, PriorhoodError, rows_of
 from priorhood.screen import console, print_summary, progress
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def predict(
         print(json.dumps({"out": str(out), "rows": len(result), "status": counts}))
     else:
         told = ", ".join(f"{count:,} {status}" for status, count in counts.items())
-        print(f"{len(result):,} rows predicted ({told}), written to {out}")
+        print(f"{rows_of(len(result))} predicted ({told}), written to {out}")
 
 
 def _quantiles(text: str) -> list[float]:

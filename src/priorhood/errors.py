@@ -47,6 +47,11 @@ def near(name: str, options: Iterable[str]) -> str:
     return "there are " + some(listed, 12) if listed else "there are none"
 
 
+def rows_of(count: int) -> str:
+    """'1 row', '2,500 rows'."""
+    return f"{count:,} row" if count == 1 else f"{count:,} rows"
+
+
 def some(values: Iterable[object], most: int = 5) -> str:
     """The first few values as text, with how many more there are."""
     listed = [repr(value) if isinstance(value, str) else str(value) for value in values]

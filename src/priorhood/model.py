@@ -10,7 +10,7 @@ from priorhood.design import INTERCEPT, Design
 from priorhood.errors import ModelError, PriorError, near
 from priorhood.expression import Expression
 from priorhood.formula import Formula, parse
-from priorhood.priors import LKJ, Normal, Prior, parse_distribution, read_priors
+from priorhood.priors import LKJ, Normal, Prior, given_priors, parse_distribution, read_priors
 from priorhood.priors import Scale as ScalePrior
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ class Model:
                 f"a unit is given for {stray[0]!r}, which the formula does not have: {near(stray[0], known)}"
             )
         if not self.formula.levels:
-            given = [k for k in read_priors(None) if k in ("tau", "omega")]
-            extra = [k for k in self.priors if k.startswith("tau[")]
+            extra = [key for key in given_priors(priors) if key.startswith(("tau", "omega"))]
             if extra:
-                raise PriorError(f"prior for {extra[0]}: the formula has no group part, so there is no tau")
-            for key in given:
-                self.priors.pop(key, None)
+                raise PriorError(
+                    f"prior for {extra[0]}: the formula has no group part, so there is no such parameter"
+                )
+            self.priors = {k: v for k, v in self.priors.items() if not k.startswith(("tau", "omega"))}
 
     def __repr__(self) -> str:
         return f"Model({self.formula.text!r})"
@@ -88,11 +88,9 @@ class Model:
 
     def with_priors(self, priors: object) -> Model:
         """The same model with some priors replaced."""
-        changed = read_priors(priors)
-        given = {k: v for k, v in changed.items() if k not in read_priors(None) or v != read_priors(None)[k]}
         return Model(
             self.formula,
-            {**self.priors, **given},
+            read_priors(priors, over=self.priors),
             outcome_unit="auto" if self.outcome_unit is None else self.outcome_unit,
             standardize=self.standardize,
             units=self.units,

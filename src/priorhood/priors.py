@@ -258,8 +258,18 @@ def check_domain(key: str, prior: object) -> Prior:
     return prior
 
 
-def read_priors(given: object) -> dict[str, Prior]:
-    """Priors as given (texts, or a mapping of names to objects or texts) over the defaults."""
+def read_priors(given: object, over: dict[str, Prior] | None = None) -> dict[str, Prior]:
+    """Priors as given (texts, or a mapping of names to objects or texts) over the defaults or others."""
+    chosen = given_priors(given)
+    base = DEFAULTS if over is None else over
+    # A general prior for mu holds for the intercept too, as its name says, unless that has one of its own.
+    if "mu" in chosen and base.get("mu[Intercept]") == DEFAULTS["mu[Intercept]"]:
+        base = {key: prior for key, prior in base.items() if key != "mu[Intercept]"}
+    return {**base, **chosen}
+
+
+def given_priors(given: object) -> dict[str, Prior]:
+    """Priors as given, checked: texts, or a mapping of names to objects or texts."""
     chosen: dict[str, Prior] = {}
     if given is None:
         pairs: list[tuple[str, Prior]] = []
@@ -278,6 +288,4 @@ def read_priors(given: object) -> dict[str, Prior]:
         if key in chosen:
             raise PriorError(f"prior for {key} is given twice: {chosen[key]} and {prior}")
         chosen[key] = check_domain(key, prior)
-    # A general prior for mu given by the user holds for the intercept too, as its name says.
-    defaults = {k: v for k, v in DEFAULTS.items() if not (k == "mu[Intercept]" and "mu" in chosen)}
-    return {**defaults, **chosen}
+    return chosen

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from priorhood.design import Design
-from priorhood.errors import TableError, some
+from priorhood.errors import TableError, rows_of, some
 from priorhood.expression import Expression, Guard
 from priorhood.table import KEPT, Table, collected, explained, missing
 
@@ -43,7 +43,7 @@ class Dropped:
     rows: int
 
     def __str__(self) -> str:
-        return f"{self.rows:,} rows: {self.reason}{f' {self.column!r}' if self.column else ''}"
+        return f"{rows_of(self.rows)}: {self.reason}{f' {self.column!r}' if self.column else ''}"
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _require_number(frame: Frame, column: str, name: str, role: str, *, may_be_c
     count = _count_rows(frame, column, spoilt[:50])
     raise TableError(
         f"{name}: column {column!r} ({role}) holds text where a number should be: {some(spoilt)} "
-        f"({count:,} rows); mend these rows, filter them out (where), or name texts that mean a missing value "
+        f"({rows_of(count)}); mend these rows, filter them out (where), or name texts that mean a missing value "
         f"(nulls, --null)"
     )
 
@@ -282,7 +282,7 @@ def refuse(frame: Frame, design: Design, prepared: Prepared, counts: list[int], 
     ]
     role = "outcome" if text == design.formula.outcome else "predictor"
     raise TableError(
-        f"{name}: {guard.text} in {counts[failed[0]]:,} rows, needed for {role} {text!r}: {', '.join(examples)}; "
+        f"{name}: {guard.text} in {rows_of(counts[failed[0]])}, needed for {role} {text!r}: {', '.join(examples)}; "
         f"mend these rows or filter them out (where)"
     )
 

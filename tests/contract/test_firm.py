@@ -179,7 +179,7 @@ def test_infinite(refuses_fit, sales, column, value):
 
 
 def test_infinite_in_a_frame(sales, formula):
-    with pytest.raises(ph.TableError, match="'price' is infinite in 1 rows"):
+    with pytest.raises(ph.TableError, match="'price' is infinite in 1 row,"):
         ph.fit(formula, sales.assign(price=sales["price"].where(sales.index != 5, np.inf)))
 
 

@@ -162,3 +162,16 @@ def test_lkj_shapes_give_the_density_of_the_matrix(K):
         target = (eta - 1) * np.linalg.slogdet(correlations(z[None], K)[0])[1] + np.linalg.slogdet(jacobian)[1]
         constants.append(((b - 1) * np.log1p(-(z**2))).sum() - target)
     np.testing.assert_allclose(constants, constants[0], atol=1e-6)
+
+
+def test_refit_priors_replace_what_is_named_and_nothing_else():
+    model = ph.Model("y ~ a + (a | g)", ["tau ~ HalfNormal(1)", "sigma ~ HalfCauchy(2)"])
+    # The defaults' own value, given on purpose, counts as given.
+    back = model.with_priors("tau ~ Exponential(5)")
+    assert back.priors["tau"] == ph.Exponential(5)
+    assert back.priors["sigma"] == ph.HalfCauchy(2)
+    # A general prior for mu holds for the intercept, unless that has one of its own.
+    assert "mu[Intercept]" not in model.with_priors("mu ~ Normal(0, 3)").priors
+    own = model.with_priors("mu[Intercept] ~ Normal(1, 2)").with_priors("mu ~ Normal(0, 3)")
+    assert own.priors["mu[Intercept]"] == ph.Normal(1, 2)
+    assert own.priors["mu"] == ph.Normal(0, 3)
