@@ -54,7 +54,7 @@ def take(
     TableError : a column that is not there or cannot be used; no rows left
     """
     frame = open_rows(table, formula)
-    learned = learn_design(frame, formula, table.name)
+    learned = learn_design(frame, formula, table.name, least=2 if design is None else 0)
     if design is None:
         design = learned
     else:

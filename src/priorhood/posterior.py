@@ -233,7 +233,7 @@ class Posterior:
         varying = self.design.level_columns(0) if levels else ()
         K = len(varying)
         tau = flat("tau", K)
-        corr = np.linalg.cholesky(flat("omega", K, K)) if "omega" in draws else np.eye(K)
+        corr = predicting.correlation_factor(flat("omega", K, K)) if "omega" in draws else np.eye(K)
         return predicting.Coefficients(
             mu=flat("mu", 0),
             mu_cols=np.array(self.design.index(self.design.population_columns), dtype=np.int64),

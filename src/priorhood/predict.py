@@ -177,6 +177,19 @@ def _places(
     return group, status, new
 
 
+def correlation_factor(omega: Array) -> Array:
+    """Lower Cholesky factors of correlation matrices (S, K, K), also of those that rounding left singular."""
+    K = omega.shape[-1]
+    L = np.zeros_like(omega)
+    for i in range(K):
+        for j in range(i):
+            rest = omega[:, i, j] - (L[:, i, :j] * L[:, j, :j]).sum(axis=1)
+            pivot = L[:, j, j]
+            L[:, i, j] = np.divide(rest, pivot, out=np.zeros_like(rest), where=pivot > 1e-8)
+        L[:, i, i] = np.sqrt(np.maximum(1.0 - (L[:, i, :i] ** 2).sum(axis=1), 0.0))
+    return L
+
+
 def _stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, purpose, *more])))
 

@@ -90,8 +90,11 @@ def open_rows(table: Table, formula: Formula) -> Frame:
     return table.frame(formula.groups)
 
 
-def learn_design(frame: Frame, formula: Formula, name: str) -> Design:
-    """Look at the predictors: which are numbers, which are categories, and which categories there are."""
+def learn_design(frame: Frame, formula: Formula, name: str, least: int = 2) -> Design:
+    """Look at the predictors: which are numbers, which are categories, and which categories there are.
+
+    A categorical predictor needs `least` categories: two for a fit, any number for rows added to one.
+    """
     import narwhals.stable.v2 as nw
 
     schema = frame.collect_schema()
@@ -113,7 +116,7 @@ def learn_design(frame: Frame, formula: Formula, name: str) -> Design:
             continue
         if schema[column].is_numeric():
             numeric.add(factor)
-        categories[factor] = _categories(frame, formula, column, name, number=factor in numeric)
+        categories[factor] = _categories(frame, formula, column, name, least, number=factor in numeric)
     return Design(formula, categories, frozenset(numeric))
 
 
@@ -180,7 +183,9 @@ def _count_rows(frame: Frame, column: str, values: list[str]) -> int:
     return int(collected(frame.select(text.is_in(values).cast(nw.Int64).sum()))[column][0])
 
 
-def _categories(frame: Frame, formula: Formula, column: str, name: str, *, number: bool) -> tuple[str, ...]:
+def _categories(
+    frame: Frame, formula: Formula, column: str, name: str, least: int, *, number: bool
+) -> tuple[str, ...]:
     used = frame if KEPT not in frame.collect_schema().names() else _only_kept(frame)
     for other in Expression(formula.outcome).names + formula.groups:
         used = used.filter(~missing(used, other))
@@ -192,7 +197,7 @@ def _categories(frame: Frame, formula: Formula, column: str, name: str, *, numbe
             f"{name}: column {column!r} has {len(values):,} categories; so many belong in a group part, like "
             f"(1 | {column})"
         )
-    if len(values) < 2:
+    if len(values) < least:
         only = f"only the category {values[0]!r}" if values else "no value"
         raise TableError(f"{name}: categorical predictor {column!r} has {only}; leave it out")
     return tuple(values)

@@ -63,7 +63,7 @@ def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: fl
     for d, column in enumerate(design.columns):
         if not column.factors:
             continue
-        if sd[own] <= 1e-9 * abs(mean[own]) or sd[own] == 0:
+        if sd[own] <= 1e-13 * abs(mean[own]) or sd[own] == 0:
             raise ModelError(
                 f"predictor {column.name!r} is {mean[own]:g} in all {moments.rows:,} rows used; nothing can "
                 f"be learned about it: leave it out"
@@ -72,7 +72,7 @@ def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: fl
             centre[d] = mean[own] if _absorbed(design, d) else 0.0
             spread[d] = 1.0 if column.indicator else sd[own]
         own += 1
-    if sd[-1] <= 1e-12 * abs(mean[-1]) or sd[-1] == 0:
+    if sd[-1] <= 1e-13 * abs(mean[-1]) or sd[-1] == 0:
         raise ModelError(
             f"the outcome {design.formula.outcome!r} is {mean[-1]:g} in all {moments.rows:,} rows used: nothing "
             f"can be learned from it; look at how the column was read and filtered"

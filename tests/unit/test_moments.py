@@ -216,3 +216,22 @@ def test_columns_that_are_products(moments_of):
     columns = list(found.columns)
     assert set(columns) == {c.name for c in design.columns if c.factors} | {"y"}
     agree(found, exact(known, columns), 1e-10)
+
+
+def test_update_with_rows_of_one_category_is_the_fit_of_all():
+    rng = np.random.default_rng(8)
+    frame = pd.DataFrame(
+        {
+            "g": rng.choice(["a", "b", "c"], 60),
+            "x": rng.normal(size=60),
+            "kind": ["flat", "house", "loft"] * 20,
+        }
+    )
+    frame["y"] = frame["x"] + (frame["kind"] == "loft") + rng.normal(size=60)
+    formula = "y ~ x + kind + (1 | g)"
+    last = frame["kind"].eq("loft") & (frame.index > 30)
+    post = ph.update(ph.fit(formula, frame[~last], seed=1, draws=50), frame[last], draws=50)
+    whole = ph.fit(formula, frame, seed=1, draws=50)
+    np.testing.assert_allclose(post["mu"].values, whole["mu"].values, rtol=1e-6, atol=1e-9)
+    with pytest.raises(ph.TableError, match="'kind' has the category 'castle'"):
+        ph.update(post, frame[last].assign(kind="castle"))

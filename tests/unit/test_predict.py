@@ -11,6 +11,7 @@ import pytest
 from scipy import optimize, stats
 
 import priorhood as ph
+from priorhood.predict import correlation_factor
 
 
 @pytest.fixture(scope="module")
@@ -375,3 +376,15 @@ def test_draws_of_rows_that_lack_something(posts, data):
 def test_a_negative_seed_is_refused(posts, data):
     with pytest.raises(ph.ModelError, match="seed"):
         posts["slopes"].predict(data.head(2).assign(zip="new"), unseen="draw", seed=-1)
+
+
+def test_factors_of_correlations_also_where_rounding_left_them_singular():
+    rng = np.random.default_rng(3)
+    A = rng.normal(size=(50, 3, 3))
+    V = A @ A.swapaxes(1, 2)
+    sd = np.sqrt(np.diagonal(V, axis1=1, axis2=2))
+    omega = V / sd[:, :, None] / sd[:, None, :]
+    np.testing.assert_allclose(correlation_factor(omega), np.linalg.cholesky(omega), atol=1e-9)
+    singular = np.array([[[1.0, 1.0, 0.5], [1.0, 1.0, 0.5], [0.5, 0.5, 1.0]]])
+    L = correlation_factor(singular)
+    np.testing.assert_allclose(L @ L.swapaxes(1, 2), singular, atol=1e-12)
