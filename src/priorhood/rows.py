@@ -159,6 +159,11 @@ def _require_number(frame: Frame, column: str, name: str, role: str, *, may_be_c
     )
 
 
+def _number_label(value: float) -> str:
+    """A category that is a number: all its digits, since it is read back to compare."""
+    return repr(value).removesuffix(".0")
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)
@@ -191,7 +196,7 @@ def _categories(
         used = used.filter(~missing(used, other))
     values = _distinct(used, column)
     if number:
-        values = [f"{v:g}" for v in sorted({float(v) for v in values})]
+        values = [_number_label(v) for v in sorted({float(v) for v in values})]
     if len(values) > MOST_CATEGORIES:
         raise TableError(
             f"{name}: column {column!r} has {len(values):,} categories; so many belong in a group part, like "
@@ -334,7 +339,7 @@ def rows_to_predict(table: Table, design: Design) -> Any:
             continue
         values = _distinct(frame, column)
         if factor in design.numeric:
-            values = [f"{float(v):g}" for v in values]
+            values = [_number_label(float(v)) for v in values]
         new = [v for v in values if v not in categories]
         if new:
             raise TableError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,9 +100,13 @@ def read(source: object, *, where: str | None = None, nulls: Iterable[str] = (),
     return _read_frame(source, where)
 
 
-@cache
 def connection() -> duckdb.DuckDBPyConnection:
     """The one DuckDB connection of this process, of our own, so that no user's settings are touched."""
+    return _connection(os.getpid())
+
+
+@cache
+def _connection(process: int) -> duckdb.DuckDBPyConnection:  # noqa: ARG001  # a fork has no threads of its parent's
     import duckdb
 
     return duckdb.connect()

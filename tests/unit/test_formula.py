@@ -226,3 +226,12 @@ def test_a_design_is_what_its_formula_and_categories_say(frame):
     assert again == design
     assert again.columns == design.columns
     assert set(design.variables) == {"a", "f", "k"}
+
+
+def test_large_numbers_as_categories_keep_all_their_digits():
+    rng = np.random.default_rng(1)
+    code = np.repeat([0.0, 1234567, 1234568, 0.1 + 0.2], 10)
+    frame = pd.DataFrame({"code": code, "y": rng.normal(size=40) + (code == 1234568)})
+    post = ph.fit("y ~ C(code)", frame, seed=1, draws=50)
+    assert post.design.names == ("Intercept", "code[0.30000000000000004]", "code[1234567]", "code[1234568]")
+    assert post.predict(frame)["status"].eq("known").all()

@@ -11,6 +11,7 @@ Everything is kept in units in which σ has dropped out of the leaves: with P̃ 
 from __future__ import annotations
 
 import math
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -366,10 +367,13 @@ def in_chunks(work: Callable[[int, int], None], count: int, cost: int, threads: 
         return
     # More pieces than threads, so that one slow thread does not hold up the rest.
     edges = np.linspace(0, count, min(4 * threads, count) + 1).astype(int)
-    list(_pool(threads).map(work, edges[:-1].tolist(), edges[1:].tolist()))
+    list(_pool(threads, os.getpid()).map(work, edges[:-1].tolist(), edges[1:].tolist()))
 
 
 @cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads are kept: starting them takes as long as a thousand θ of a small problem."""
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001
+    """Threads are kept: starting them takes as long as a thousand θ of a small problem.
+
+    One pool a process: a fork copies the pool but not its threads, and would wait for them for ever.
+    """
     return ThreadPoolExecutor(threads, thread_name_prefix="priorhood")
