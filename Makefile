@@ -9,10 +9,10 @@ demo: $(VENV)/.installed
 	$(BIN)/priorhood demo --out demo
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 slow: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

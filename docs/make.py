@@ -49,15 +49,20 @@ SEED = "2412"
 SECTIONS = {
     "Tables": ["read", "Table", "simulate"],
     "Models": ["Model", "equations"],
-    "Priors": ["Normal", "HalfNormal", "HalfCauchy", "Exponential", "LKJ"],
+    "Priors": ["Normal", "HalfNormal", "HalfCauchy", "Exponential", "Gamma", "Fixed", "LKJ"],
     "Fitting": ["fit", "refit", "update", "merge"],
-    "Posteriors": ["Posterior", "load"],
+    "Posteriors": ["Posterior", "load", "Check", "Verdict"],
+    "Predictive draws": ["prior_predictive", "posterior_predictive"],
 }
 PROBLEMS = "Errors and warnings"
 # Public by name for other rooms' sake, of no use to a user.
 INTERNAL = {
-    *("Table.require", "Table.eager", "Table.frame", "Model.resolve"),
-    *(f"{family}.{name}" for family in SECTIONS["Priors"] for name in ("logpdf", "sample", "scaled", "shapes")),
+    *("Table.require", "Table.eager", "Table.frame", "Model.resolve", "Model.regression"),
+    *(
+        f"{family}.{name}"
+        for family in SECTIONS["Priors"]
+        for name in ("logpdf", "sample", "scaled", "shapes", "cholesky")
+    ),
 }
 
 

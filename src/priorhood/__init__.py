@@ -2,6 +2,8 @@
 
 from importlib.metadata import version as _version
 
+from priorhood import plot
+from priorhood.check import Check, Verdict
 from priorhood.errors import (
     FileError,
     FormulaError,
@@ -12,9 +14,10 @@ from priorhood.errors import (
     TableError,
 )
 from priorhood.fit import PriorhoodWarning, equations, fit, merge, refit, update
+from priorhood.forward import posterior_predictive, prior_predictive
 from priorhood.model import Model
 from priorhood.posterior import Posterior, load
-from priorhood.priors import LKJ, Exponential, HalfCauchy, HalfNormal, Normal
+from priorhood.priors import LKJ, Exponential, Fixed, Gamma, HalfCauchy, HalfNormal, Normal
 from priorhood.simulate import simulate
 from priorhood.table import Table, read
 
@@ -22,9 +25,12 @@ __version__ = _version("priorhood")
 
 __all__ = [
     "LKJ",
+    "Check",
     "Exponential",
     "FileError",
+    "Fixed",
     "FormulaError",
+    "Gamma",
     "HalfCauchy",
     "HalfNormal",
     "Model",
@@ -37,10 +43,14 @@ __all__ = [
     "SamplingError",
     "Table",
     "TableError",
+    "Verdict",
     "equations",
     "fit",
     "load",
     "merge",
+    "plot",
+    "posterior_predictive",
+    "prior_predictive",
     "read",
     "refit",
     "simulate",

@@ -88,13 +88,21 @@ def _announce_compile(*, quiet: bool) -> None:
 
 
 def _fitted(
-    make: Callable[[Callable[[str, int, int], None]], Posterior], out: Path, inputs: list[str], *, as_json: bool
+    make: Callable[[Callable[[str, int, int], None]], Posterior],
+    out: Path,
+    inputs: list[str],
+    *,
+    as_json: bool,
+    exact: bool = True,
 ) -> None:
     """Fit, save, report: the common end of fit, refit, update and merge."""
     from priorhood.files import check_writable
 
     check_writable(out, *inputs)
-    _announce_compile(quiet=as_json)
+    if exact:
+        _announce_compile(quiet=as_json)
+    elif not as_json:
+        _say("compiling the model for NUTS (10 seconds to a minute), then sampling …")
     started = time.perf_counter()
     with _heard(quiet=as_json), progress(quiet=as_json) as tell:
         post = make(tell)
@@ -137,7 +145,19 @@ def fit(
     unit: Annotated[
         list[str] | None, typer.Option("--unit", help="Unit for printing: 'price=€'; repeatable.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto or exact.")] = "auto",
+    family: Annotated[str, typer.Option(help="Errors: normal or student.")] = "normal",
+    noise: Annotated[
+        str | None,
+        typer.Option(metavar="GROUP", help="The group column: a residual sd of its own for every group."),
+    ] = None,
+    se: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Known standard errors of the outcome (meta-analysis).")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="auto, exact or nuts.")] = "auto",
+    sampler: Annotated[str | None, typer.Option(help="Of NUTS: nutpie, pymc or numpyro.")] = None,
+    parameterization: Annotated[str | None, typer.Option(help="Of NUTS: centered or noncentered.")] = None,
+    tune: Annotated[int | None, typer.Option(help="Of NUTS: steps to adapt every chain.")] = None,
+    target_accept: Annotated[float | None, typer.Option(help="Of NUTS: aimed-at acceptance, like 0.95.")] = None,
     chains: Chains = 4,
     draws: DrawCount = 1000,
     seed: Seed = None,
@@ -152,17 +172,20 @@ def fit(
     from priorhood.table import read
 
     model = Model(
-        formula, prior, outcome_unit=outcome_unit, standardize=not no_standardize, units=_units(unit or [])
-    )
+        formula, prior, outcome_unit=outcome_unit, standardize=not no_standardize, units=_units(unit or []),
+        family=family, noise=noise, se=se,
+    )  # fmt: skip
     rows = read(table, where=where, nulls=null or (), decimal=decimal)
     _fitted(
         lambda tell: run(
-            model, rows, chains=chains, draws=draws, seed=seed, engine=engine, drop_outliers=drop_outliers,
-            threads=threads, progress=tell,
+            model, rows, chains=chains, draws=draws, seed=seed, engine=engine, sampler=sampler,
+            parameterization=parameterization, tune=tune, target_accept=target_accept,
+            drop_outliers=drop_outliers, threads=threads, progress=tell,
         ),
         out,
         [table],
         as_json=as_json,
+        exact=engine != "nuts" and family == "normal" and noise is None,
     )  # fmt: skip
 
 

@@ -15,7 +15,9 @@ Array = npt.NDArray[np.float64]
 class Draws:
     """What an engine returns, arrays only, standardized: leading dimensions (chains, draws).
 
-    mu (…, F); beta (…, J, K) or None; tau (…, K) or None; omega (…, K, K) or None; sigma (…)
+    mu (…, F); beta (…, J, K) or None; tau (…, K) or None; omega (…, K, K) or None
+    sigma : residual sd (…), of every group (…, J), or None where the errors are known
+    nu : degrees of freedom of Student-t errors (…), or None
     stats : sample_stats by ArviZ's names; facts : numbers about the run, for the attributes
     """
 
@@ -23,6 +25,7 @@ class Draws:
     beta: Array | None
     tau: Array | None
     omega: Array | None
-    sigma: Array
+    sigma: Array | None
     stats: dict[str, npt.NDArray[Any]]
     facts: dict[str, float | int | str]
+    nu: Array | None = None

@@ -1,7 +1,8 @@
 """The one pass over rows: a table's sums, taken on the backend that holds the rows.
 
 Products are formed first, of differences to a value near the mean; then come plain sums by group, the
-form that every backend computes. Nothing but the sums comes to Python.
+form that every backend computes. Nothing but the sums comes to Python. Where the errors are known, every
+row counts with its weight w = 1/se² (math.md, equation 5).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from priorhood.design import Design, Indicator
 from priorhood.errors import TableError
-from priorhood.moments import Array, Moments, fold, normal_label
+from priorhood.moments import Array, Moments, add_up, fold, normal_label
 from priorhood.rows import (
     KEY,
     REASON,
@@ -38,28 +39,35 @@ PREVIEW = 10_000
 FAR = 1e3
 # A group this many of its sds from the common centre is summed again around its own.
 APART = 1e3
+WEIGHT = "__priorhood_weight"
+LOG_WEIGHT = "__priorhood_log_weight"
 
 
 def take(
-    table: Table, formula: Formula, drop_outliers: float | None = None, design: Design | None = None
+    table: Table,
+    formula: Formula,
+    drop_outliers: float | None = None,
+    design: Design | None = None,
+    se: str | None = None,
 ) -> tuple[Design, Moments]:
     """One pass over the rows of a table; a second where the first one's centres were far off.
 
     Parameters
     ----------
     design : of an earlier fit, to take new rows into the same columns; learned from the table if None
+    se : the column of known standard errors of the outcome
 
     Raises
     ------
     TableError : a column that is not there or cannot be used; no rows left
     """
-    frame = open_rows(table, formula)
+    frame = open_rows(table, formula, se)
     learned = learn_design(frame, formula, table.name, least=2 if design is None else 0)
     if design is None:
         design = learned
     else:
         _same_categories(design, learned, table.name)
-    prepared = prepare(frame, design, drop_outliers)
+    prepared = prepare(frame, design, drop_outliers, se)
     shift = _preview_means(prepared, design, table.name)
     found = _sums(prepared, design, shift, table.name)
     refuse(frame, design, prepared, found.failures, table.name)
@@ -83,8 +91,8 @@ def _same_categories(design: Design, found: Design, name: str) -> None:
 def _too_far(moments: Moments, shift: Array) -> bool:
     """Whether n (mean − shift)² outweighs a scatter so far that their difference lost digits."""
     _, scatter = moments.pooled()
-    scale = np.sqrt(np.diag(scatter) / moments.rows)
-    sd = np.sqrt(np.diagonal(moments.scatter, axis1=1, axis2=2) / moments.n[:, None])
+    scale = np.sqrt(np.diag(scatter) / moments.mass.sum())
+    sd = np.sqrt(np.diagonal(moments.scatter, axis1=1, axis2=2) / moments.mass[:, None])
     away = np.abs(moments.mean - shift)
     # A group without any spread of its own is judged by what rounding alone would leave of it.
     lost = (away > APART * sd) & (sd > 1e-9 * away) & (moments.n[:, None] > 1)
@@ -92,7 +100,7 @@ def _too_far(moments: Moments, shift: Array) -> bool:
 
 
 def _indicators(design: Design) -> list[str | None]:
-    """For every value: the factor whose single indicator it is, or None."""
+    """For every column and the outcome: the factor whose single indicator it is, or None."""
     columns = [c for c in design.columns if c.factors]
     own = [c.factors[0] if len(c.factors) == 1 else None for c in columns]
     return [f.factor if isinstance(f, Indicator) else None for f in own] + [None]
@@ -102,10 +110,10 @@ def _preview_means(prepared: Prepared, design: Design, name: str) -> Array:
     """Means of the first usable rows; 0 for indicators, whose products then vanish."""
     import narwhals.stable.v2 as nw
 
-    some_rows = prepared.frame.filter(nw.col(REASON) == 0).head(PREVIEW)
-    found = run(some_rows.select(*(nw.col(value_name(i)).mean() for i in range(prepared.values))), name)
-    means = np.array([found[value_name(i)][0] for i in range(prepared.values)], dtype=float)
     plain = np.array([factor is None for factor in _indicators(design)])
+    some_rows = prepared.frame.filter(nw.col(REASON) == 0).head(PREVIEW)
+    found = run(some_rows.select(*(nw.col(value_name(i)).mean() for i in range(len(plain)))), name)
+    means = np.array([found[value_name(i)][0] for i in range(len(plain))], dtype=float)
     return np.where(plain, np.nan_to_num(means), 0.0)
 
 
@@ -114,6 +122,7 @@ class _Sums:
     """Per key as the table has it: centres (k, C), sums (k, C) and products (k, C, C) around them.
 
     counts (k, 1 + flags) : rows by reason, used ones first; failures : rows that fail each check
+    weight : (k,) Σ w where rows have weights, as sums and products then have; log_weight : Σ log w of all
     """
 
     keys: list[str]
@@ -122,44 +131,81 @@ class _Sums:
     second: Array
     counts: Array
     failures: list[int]
+    weight: Array | None
+    log_weight: float
+
+
+def _with_weights(frame: Any, se: str) -> Any:
+    """The frame with w = 1/se² and log w of every row that is used."""
+    import narwhals.stable.v2 as nw
+
+    # An error of 0 is refused later, by name; its logarithm would be an error of the backend's own.
+    safe = nw.when(nw.col(se) > 0).then(nw.col(se))
+    return frame.with_columns((1.0 / (safe * safe)).alias(WEIGHT), (safe.log() * -2.0).alias(LOG_WEIGHT))
+
+
+def _times_weight(frame: Any, values: list[str]) -> tuple[Any, list[str]]:
+    """The frame with w × every value, and the products' names."""
+    import narwhals.stable.v2 as nw
+
+    names = [f"w{i}" for i in range(len(values))]
+    products = [(nw.col(WEIGHT) * nw.col(v)).alias(w) for v, w in zip(values, names, strict=True)]
+    return frame.with_columns(*products), names
+
+
+def _centred(frame: Any, values: list[str], shift: Array | None, *, weighted: bool) -> tuple[Any, list[str]]:
+    """The frame with the values less the shift, or less their group's mean; the names of these means."""
+    import narwhals.stable.v2 as nw
+
+    if shift is not None:
+        return frame.with_columns(
+            *((nw.col(v) - float(s)).alias(v) for v, s in zip(values, shift, strict=True))
+        ), []
+    centres = [f"c{i}" for i in range(len(values))]
+    if weighted:
+        frame, products = _times_weight(frame, values)
+        total = nw.col(WEIGHT).sum().over(KEY)
+        means = [nw.col(p).sum().over(KEY) / total for p in products]
+    else:
+        means = [nw.col(v).mean().over(KEY) for v in values]
+    frame = frame.with_columns(*(mean.alias(c) for mean, c in zip(means, centres, strict=True)))
+    return frame.with_columns(
+        *((nw.col(v) - nw.col(c)).alias(v) for v, c in zip(values, centres, strict=True))
+    ), centres
 
 
 def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) -> _Sums:
     """Sums around a common shift or, without one, around every group's own mean."""
     import narwhals.stable.v2 as nw
 
-    C = prepared.values
-    values = [value_name(i) for i in range(C)]
-    frame: Any = prepared.frame
-    centres: list[str] = []
-    if shift is None:
-        centres = [f"c{i}" for i in range(C)]
-        frame = frame.with_columns(
-            *(nw.col(v).mean().over(KEY).alias(c) for v, c in zip(values, centres, strict=True))
-        )
-        centred = [(nw.col(v) - nw.col(c)).alias(v) for v, c in zip(values, centres, strict=True)]
-    else:
-        centred = [(nw.col(v) - float(s)).alias(v) for v, s in zip(values, shift, strict=True)]
+    factors = _indicators(design)
+    C = len(factors)
+    values = left = [value_name(i) for i in range(C)]
+    weighted = prepared.values > C
+    frame: Any = _with_weights(prepared.frame, value_name(C)) if weighted else prepared.frame
+    frame, centres = _centred(frame, values, shift, weighted=weighted)
+    if weighted:
+        frame, left = _times_weight(frame, values)
     # Indicators of one factor exclude each other: around 0 their products are nothing, or themselves.
-    factors = _indicators(design) if shift is not None else [None] * C
+    factors = factors if shift is not None else [None] * C
     pairs = [(a, b) for a in range(C) for b in range(a + 1) if factors[a] is None or factors[a] != factors[b]]
-    products = [(nw.col(values[a]) * nw.col(values[b])).alias(f"p{a}_{b}") for a, b in pairs]
+    products = [(nw.col(left[a]) * nw.col(values[b])).alias(f"p{a}_{b}") for a, b in pairs]
     reasons = [f"r{r}" for r in range(len(prepared.flags) + 1)]
     counts = [
         nw.when(nw.col(REASON) == r).then(nw.lit(1)).otherwise(nw.lit(0)).alias(reason)
         for r, reason in enumerate(reasons)
     ]
     failures = [check_name(i) for i in range(len(prepared.checks))]
-    sums = [*reasons, *failures, *values, *(f"p{a}_{b}" for a, b in pairs)]
+    weights = [WEIGHT, LOG_WEIGHT] if weighted else []
+    sums = [*reasons, *failures, *left, *(f"p{a}_{b}" for a, b in pairs), *weights]
     grouped = (
-        frame.with_columns(*centred)
-        .with_columns(*products, *counts)
+        frame.with_columns(*products, *counts)
         .select(KEY, *sums, *centres)
         .group_by(KEY)
         .agg(*(nw.col(s).sum() for s in sums), *(nw.col(c).min() for c in centres))
     )
     found = run(grouped, name)
-    first = _stacked(found, values)
+    first = _stacked(found, left)
     second = np.zeros((len(first), C, C))
     for a, b in pairs:
         second[:, a, b] = second[:, b, a] = _numbers(found[f"p{a}_{b}"])
@@ -173,6 +219,8 @@ def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) ->
         second=second,
         counts=_stacked(found, reasons),
         failures=[int(_numbers(found[f]).sum()) for f in failures],
+        weight=_numbers(found[WEIGHT]) if weighted else None,
+        log_weight=float(_numbers(found[LOG_WEIGHT]).sum()) if weighted else 0.0,
     )
 
 
@@ -195,17 +243,21 @@ def _moments(found: _Sums, prepared: Prepared, design: Design, name: str) -> Mom
     if not used.any():
         raise TableError(_nothing_left(name, read, dropped))
     n = found.counts[used, 0]
-    off = found.first[used] / n[:, None]
-    scatter = found.second[used] - n[:, None, None] * off[:, :, None] * off[:, None, :]
+    mass = n if found.weight is None else found.weight[used]
+    off = found.first[used] / mass[:, None]
+    scatter = found.second[used] - mass[:, None, None] * off[:, :, None] * off[:, None, :]
     scatter[n == 1] = 0.0
     diagonal = np.arange(scatter.shape[1])
     scatter[:, diagonal, diagonal] = np.maximum(scatter[:, diagonal, diagonal], 0.0)
     keys: npt.NDArray[np.str_] = np.array(found.keys, dtype=str)[used]
-    labels, n, mean, scatter = fold(keys, n, found.centre[used] + off, scatter)
+    labels, mass, mean, scatter = fold(keys, mass, found.centre[used] + off, scatter)
     formula = design.formula
     group = formula.groups[0] if formula.groups else ""
     names = (*(c.name for c in design.columns if c.factors), formula.outcome)
-    return Moments(group, labels, names, n, mean, scatter, read, dropped)
+    if found.weight is None:
+        return Moments(group, labels, names, mass, mean, scatter, read, dropped)
+    rows_by_label = add_up(keys, n)
+    return Moments(group, labels, names, rows_by_label, mean, scatter, read, dropped, mass, found.log_weight)
 
 
 def _no_label(key: object) -> bool:

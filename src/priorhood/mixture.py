@@ -1,7 +1,8 @@
 """The predictive distribution of a row: a mixture of Normals, one a posterior draw; compiled.
 
 F(t) = mean_s Φ((t − m_s) / σ_s). Mean and sd are closed forms; quantiles are roots of F. The inner
-loops run over draws without a branch or a library call, so the compiler vectorizes them.
+loops run over draws without a branch or a library call, so the compiler vectorizes them. Student's t is
+itself a mixture of Normals with one mean; `precisions` says of which.
 """
 
 from __future__ import annotations
@@ -15,7 +16,30 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 FAST = {"reassoc", "contract", "nsz", "arcp"}
-_DENSITY = 1 / math.sqrt(2 * math.pi)
+# Normals that stand for all draws of Student's t together, at the least.
+COMPONENTS = 16_000
+
+
+def precisions(nu: Array, rng: np.random.Generator) -> Array:
+    """√g of the Normals that stand for Student's t with nu (S,) degrees of freedom: (R, S).
+
+    t = z / √g with g ~ Gamma(nu/2, rate nu/2). Every draw has R = 2⌈COMPONENTS / 2S⌉ values of g, one in
+    each of R slices of equal probability, through the inverse distribution function. The place within a
+    slice differs between draws, evenly spread, and is mirrored from slice to slice, so that the errors of
+    neighbours cancel.
+
+    The mixture's probabilities differ from those of scipy.stats.t, measured with 100 to 16,000 draws: by less
+    than 3e-5 for one fixed nu ≥ 1 and location; by less than 4e-4 where nu ≥ 1 and the locations vary between
+    draws with an sd up to σ.
+    """
+    from scipy.special import gammaincinv
+
+    S = len(nu)
+    R = 2 * -(-COMPONENTS // (2 * S))
+    place = (rng.permutation(S) + rng.random(S)) / S
+    slices = np.arange(R)[:, None]
+    u = (slices + np.where(slices % 2 == 0, place, 1.0 - place)) / R
+    return np.asarray(np.sqrt(gammaincinv(nu / 2, u) / (nu / 2)))
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
@@ -48,10 +72,11 @@ def _distribution(t, m, inverse):
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _quantile(p, start, sd, m, inverse):
+def _quantile(p, start, width, m, inverse):
     """Root of F(t) = p: Newton, kept inside a bracket that every step narrows."""
     low, high = -np.inf, np.inf
     t = start
+    reach = 2 * width
     for _ in range(200):
         f, slope = _distribution(t, m, inverse)
         if f < p:
@@ -60,56 +85,81 @@ def _quantile(p, start, sd, m, inverse):
             high = t
         step = (p - f) / slope if slope > 0 else np.inf
         new = t + step
-        if not (low < new < high) or abs(step) > 4 * sd:
-            if np.isinf(low):
-                new = t - 2 * sd
-            elif np.isinf(high):
-                new = t + 2 * sd
+        if not (low < new < high) or abs(step) > 2 * reach:
+            if np.isinf(low) or np.isinf(high):
+                new = t - reach if np.isinf(low) else t + reach
+                reach *= 2  # the quantiles of heavy tails are far out
             else:
                 new = 0.5 * (low + high)
-        if abs(new - t) < 1e-7 * sd:
+        if abs(new - t) < 1e-7 * width:
             return new
         t = new
     return t
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def summarize(m, sigma, levels, starts, thresholds, log_unit, mean, sd, quantiles, below):
-    """Fill mean (n,), sd (n,), quantiles (n, Q), below (n, T) for locations m (n, S), sigma (S,).
+def _mean_and_sd(row, variance, factor, log_unit):
+    """Of the outcome; and mean and variance of the locations alone."""
+    S = len(row)
+    centre = 0.0
+    for s in range(S):
+        centre += row[s]
+    centre /= S
+    apart = 0.0
+    noise = 0.0
+    for s in range(S):
+        apart += (row[s] - centre) ** 2
+        noise += variance[s]
+    apart /= S
+    if log_unit <= 0:
+        return centre, math.sqrt(apart + factor**2 * noise / S), centre, apart
+    # Powers of e relative to the centre, so that nothing overflows before it must.
+    first = 0.0
+    second = 0.0
+    for s in range(S):
+        d = log_unit * (row[s] - centre)
+        v = (log_unit * factor) ** 2 * variance[s]
+        first += math.exp(d + 0.5 * v)
+        second += math.exp(2 * d + 2 * v)
+    first /= S
+    base = math.exp(log_unit * centre)
+    sd = np.inf if np.isinf(second) else base * math.sqrt(max(second / S - first**2, 0.0))
+    return base * first, sd, centre, apart
 
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def summarize(m, inverse, variance, kind, factor, levels, starts, thresholds, log_unit, mean, sd, quantiles, below):
+    """Fill mean (n,), sd (n,), quantiles (n, Q), below (n, T) for locations m (n, S).
+
+    The errors of row i have the sds factor[i] / inverse[kind[i]] and the variances
+    factor[i]² variance[kind[i]]; inverse (G, R S): R Normals a draw, the first of
+    all draws, then the second; variance (G, S).
     levels (Q,) probabilities, starts (Q,) their Normal quantiles; thresholds (T,). With log_unit > 0 the
     outcome is the exponential of log_unit times what is modelled: mean and sd are those of the
     exponential, E exp(m + σ²/2); quantiles and thresholds stay on the modelled scale.
     """
-    S = m.shape[1]
-    inverse = 1.0 / sigma
+    S, C = m.shape[1], inverse.shape[1]
+    wide = np.empty(C)
+    own = np.empty(C)
+    typical = 0.0
     for i in range(m.shape[0]):
+        g = kind[i]
+        # Rows of one kind follow each other: their inverse sds are made once.
+        if i == 0 or g != kind[i - 1] or factor[i] != factor[i - 1]:
+            total = 0.0
+            for s in range(C):
+                own[s] = inverse[g, s] / factor[i]
+                total += own[s]
+            typical = C / total
+        mean[i], sd[i], centre, apart = _mean_and_sd(m[i], variance[g], factor[i], log_unit)
+        # Not the sd: that of heavy tails is no measure of where the quantiles are.
+        width = math.sqrt(apart + typical**2)
         row = m[i]
-        centre = 0.0
-        for s in range(S):
-            centre += row[s]
-        centre /= S
-        spread = 0.0
-        for s in range(S):
-            spread += (row[s] - centre) ** 2 + sigma[s] ** 2
-        width = math.sqrt(spread / S)
-        if log_unit > 0:
-            # Powers of e relative to the centre, so that nothing overflows before it must.
-            first = 0.0
-            second = 0.0
-            for s in range(S):
-                d = log_unit * (row[s] - centre)
-                v = (log_unit * sigma[s]) ** 2
-                first += math.exp(d + 0.5 * v)
-                second += math.exp(2 * d + 2 * v)
-            first /= S
-            base = math.exp(log_unit * centre)
-            mean[i] = base * first
-            sd[i] = base * math.sqrt(max(second / S - first**2, 0.0))
-        else:
-            mean[i] = centre
-            sd[i] = width
+        if C > S:
+            for lo in range(0, C, S):
+                wide[lo : lo + S] = m[i]
+            row = wide
         for q in range(len(levels)):
-            quantiles[i, q] = _quantile(levels[q], centre + starts[q] * width, width, row, inverse)
+            quantiles[i, q] = _quantile(levels[q], centre + starts[q] * width, width, row, own)
         for k in range(len(thresholds)):
-            below[i, k] = _distribution(thresholds[k], row, inverse)[0]
+            below[i, k] = _distribution(thresholds[k], row, own)[0]

@@ -6,25 +6,41 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from priorhood import gather, nuts
 from priorhood.design import INTERCEPT, Design
 from priorhood.errors import ModelError, PriorError, near
 from priorhood.expression import Expression
 from priorhood.formula import Formula, parse
+from priorhood.observations import observe
 from priorhood.priors import LKJ, Normal, Prior, given_priors, parse_distribution, read_priors
 from priorhood.priors import Scale as ScalePrior
+from priorhood.scale import learn_scale
+from priorhood.table import read
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pymc as pm
+
+    from priorhood.observations import Observations
     from priorhood.scale import Scale
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """The prior of every parameter: mu by population column; tau, omega by level; sigma."""
+    """The prior of every parameter: mu by population column; tau, omega by level; sigma, nu.
+
+    sigma is None where the errors are known, nu where they are Normal.
+    """
 
     mu: tuple[Normal, ...]
     tau: tuple[tuple[ScalePrior, ...], ...]
     omega: tuple[LKJ | None, ...]
-    sigma: ScalePrior
+    sigma: ScalePrior | None
+    nu: ScalePrior | None
+
+
+FAMILIES = ("normal", "student")
 
 
 class Model:
@@ -40,6 +56,10 @@ class Model:
     outcome_unit : what the outcome is divided by; "auto" takes the power of ten nearest its sd
     standardize : centre numeric predictors and divide them by their sd
     units : names of the columns' units for printing: {"price": "€", "living_space": "m²"}
+    family : of the errors: "normal", or "student" for Student's t with scale sigma and nu degrees of freedom
+    noise : the formula's group, for a residual sd of its own in every group, each with the prior of sigma
+    se : a column of known standard errors of the outcome, for outcomes that are estimates (meta-analysis);
+        ε_i ~ Normal(0, se_i²), and there is no sigma
 
     Raises
     ------
@@ -54,25 +74,38 @@ class Model:
         outcome_unit: float | str = "auto",
         standardize: bool = True,
         units: dict[str, str] | None = None,
+        family: str = "normal",
+        noise: str | None = None,
+        se: str | None = None,
     ) -> None:
         self.formula = formula if isinstance(formula, Formula) else parse(formula)
         self.priors: dict[str, Prior] = read_priors(priors)
         self.outcome_unit = _unit(outcome_unit)
         self.standardize = bool(standardize)
         self.units = dict(units or {})
+        self.family, self.noise, self.se = _errors(self.formula, family, noise, se)
         known = {n for text in (self.formula.outcome, *self.formula.factors()) for n in Expression(text).names}
         stray = [name for name in self.units if name not in known]
         if stray:
             raise ModelError(
                 f"a unit is given for {stray[0]!r}, which the formula does not have: {near(stray[0], known)}"
             )
+        absent = self._absent()
+        for key in given_priors(priors):
+            if key.partition("[")[0] in absent:
+                raise PriorError(f"prior for {key}: {absent[key.partition('[')[0]]}, so there is no such parameter")
+        self.priors = {k: v for k, v in self.priors.items() if k.partition("[")[0] not in absent}
+
+    def _absent(self) -> dict[str, str]:
+        """Parameters that the model does not have, and why."""
+        found: dict[str, str] = {}
         if not self.formula.levels:
-            extra = [key for key in given_priors(priors) if key.startswith(("tau", "omega"))]
-            if extra:
-                raise PriorError(
-                    f"prior for {extra[0]}: the formula has no group part, so there is no such parameter"
-                )
-            self.priors = {k: v for k, v in self.priors.items() if not k.startswith(("tau", "omega"))}
+            found |= dict.fromkeys(("tau", "omega"), "the formula has no group part")
+        if self.se is not None:
+            found["sigma"] = f"the errors are known ({self.se})"
+        if self.family != "student":
+            found["nu"] = "the errors are Normal (family='student' has nu)"
+        return found
 
     def __repr__(self) -> str:
         return f"Model({self.formula.text!r})"
@@ -94,6 +127,59 @@ class Model:
             outcome_unit="auto" if self.outcome_unit is None else self.outcome_unit,
             standardize=self.standardize,
             units=self.units,
+            family=self.family,
+            noise=self.noise,
+            se=self.se,
+        )
+
+    def to_pymc(
+        self, data: object, parameterization: str = "centered", *, drop_outliers: float | None = None
+    ) -> pm.Model:
+        """A plain PyMC model of the rows of a table, to look at, extend and sample as any other.
+
+        Its variables mu, beta, tau, omega, sigma, nu have the names, dims, coords and standardized scale of
+        fit(); the outcome is `y`. Data containers: `X` (row, column), `outcome` and the groups' index.
+
+        Parameters
+        ----------
+        data : whatever read() takes
+        parameterization : "centered", β_j ~ Normal(mu, Σ), for groups with many rows; "noncentered",
+            β_j = mu + Λ z_j with z_j ~ Normal(0, I), for groups with few
+        drop_outliers : see fit
+
+        Raises
+        ------
+        ModelError : PyMC is not installed; a model that NUTS does not take
+        TableError : a column that is not there or cannot be used
+        """
+        reason = nuts.unavailable()
+        if reason:
+            raise ModelError(reason)
+        nuts.check(nuts.Settings("pymc", parameterization))
+        table = read(data)
+        design, found = gather.take(table, self.formula, drop_outliers, se=self.se)
+        scale = learn_scale(found, design, standardize=self.standardize, unit=self.outcome_unit)
+        rows = observe(table, design, scale, found.labels, drop_outliers=drop_outliers, se=self.se)
+        return nuts.build(self.regression(design, found.labels, rows), parameterization)
+
+    def regression(self, design: Design, labels: npt.NDArray[np.str_], rows: Observations) -> nuts.Regression:
+        """The model and standardized rows as NUTS takes them."""
+        resolved = self.resolve(design)
+        levels = self.formula.levels
+        return nuts.Regression(
+            rows=rows,
+            columns=design.names,
+            constant=design.constant,
+            population=tuple(design.index(design.population_columns)),
+            varying=tuple(design.index(design.level_columns(0))) if levels else (),
+            group=levels[0].group if levels else "",
+            labels=labels,
+            mu=resolved.mu,
+            tau=resolved.tau[0] if levels else (),
+            omega=resolved.omega[0] if levels else None,
+            sigma=resolved.sigma,
+            nu=resolved.nu,
+            noise=self.noise is not None,
         )
 
     def resolve(self, design: Design) -> Resolved:
@@ -120,7 +206,8 @@ class Model:
                 self.priors["omega"] if level.correlated and len(names) > 1 else None  # type: ignore[misc]
                 for level, names in zip(self.formula.levels, levels, strict=True)
             ),
-            sigma=self.priors["sigma"],  # type: ignore[arg-type]
+            sigma=self.priors.get("sigma"),  # type: ignore[arg-type]
+            nu=self.priors.get("nu"),  # type: ignore[arg-type]
         )
 
     # -- printing --------------------------------------------------------------------------------------
@@ -141,12 +228,15 @@ class Model:
             for column, spread in zip(design.level_columns(at), spreads, strict=True):
                 factor = natural[design.columns.index(column)]
                 rows.append((f"tau[{column.name}]", spread, factor, column.name))  # type: ignore[arg-type]
-        rows.append(("sigma", resolved.sigma, scale.unit, INTERCEPT))  # type: ignore[arg-type]
+        if resolved.sigma is not None:
+            name = f"sigma[{self.noise}]" if self.noise else "sigma"
+            rows.append((name, resolved.sigma, scale.unit, INTERCEPT))  # type: ignore[arg-type]
         wide = max(len(name) for name, *_ in rows)
         text = max(len(str(prior)) for _, prior, *_ in rows)
         for name, prior, factor, term in rows:
             shown = prior.scaled(factor)
             lines.append(f"  {name:<{wide}} ~ {prior!s:<{text}}  = {shown} {self.unit_of(term)}")
+        lines += [f"  {'nu':<{wide}} ~ {resolved.nu}"] if resolved.nu is not None else []
         lines += [f"  {'omega':<{wide}} ~ {omega}" for omega in resolved.omega if omega]
         return "\n".join(lines)
 
@@ -164,12 +254,19 @@ class Model:
                 x = f"({x} − {scale.centre[d]:,.6g})"
             parts.append(f"{name} · {x}" + (f" / {scale.spread[d]:,.6g}" if scale.spread[d] != 1 else ""))
         outcome = self.formula.outcome + (f" / {scale.unit:,.12g}" if scale.unit != 1 else "")
-        lines = [f"  {outcome} = {' + '.join(parts)} + ε,  ε ~ Normal(0, sigma)"]
+        lines = [f"  {outcome} = {' + '.join(parts)} + ε,  ε ~ {self._noise(scale)}"]
         if by:
             spread = "diag(tau) omega diag(tau)" if self.formula.levels[0].correlated else "diag(tau²)"
             means = ", ".join(f"mu[{c.name}]" if c in design.population_columns else "0" for c in varying)
             lines.append(f"  β[{by}] ~ Normal(({means}), {spread})")
         return [*lines, ""]
+
+    def _noise(self, scale: Scale) -> str:
+        """The errors' distribution, as the equations print it."""
+        if self.se is not None:
+            return f"Normal(0, {self.se}{f' / {scale.unit:,.12g}' if scale.unit != 1 else ''})"
+        sigma = f"sigma[{self.noise}]" if self.noise else "sigma"
+        return f"Student(nu, 0, {sigma})" if self.family == "student" else f"Normal(0, {sigma})"
 
     def unit_of(self, term: str) -> str:
         """The unit of a coefficient in words: '€ per m²'."""
@@ -189,6 +286,9 @@ class Model:
             "outcome_unit": self.outcome_unit,
             "standardize": self.standardize,
             "units": self.units,
+            "family": self.family,
+            "noise": self.noise,
+            "se": self.se,
         }
 
     @classmethod
@@ -201,7 +301,28 @@ class Model:
             outcome_unit="auto" if unit is None else unit,
             standardize=stored["standardize"],
             units=stored["units"],
+            # Files of format 1 do not have these.
+            family=stored.get("family", "normal"),
+            noise=stored.get("noise"),
+            se=stored.get("se"),
         )
+
+
+def _errors(formula: Formula, family: str, noise: str | None, se: str | None) -> tuple[str, str | None, str | None]:
+    """Check what is said of the errors."""
+    if family not in FAMILIES:
+        raise ModelError(f"family {family!r} is not known; there are {' and '.join(FAMILIES)}")
+    if noise is not None and noise not in formula.groups:
+        groups = f"is {formula.groups[0]!r}" if formula.groups else "is not there; add a part like (1 | zip)"
+        raise ModelError(f"noise must be the formula's group, not {noise!r}; its group {groups}")
+    if se is None:
+        return family, noise, None
+    if noise is not None or family != "normal":
+        other = f"noise={noise!r}" if noise is not None else f"family={family!r}"
+        raise ModelError(f"se={se!r} says the errors are Normal and known, {other} that they are not: choose one")
+    if not isinstance(se, str) or se in formula.groups or se in Expression(formula.outcome).names:
+        raise ModelError(f"se must name a column of standard errors of its own, not {se!r}")
+    return family, noise, se
 
 
 def _unit(given: float | str) -> float | None:

@@ -22,6 +22,8 @@ class Moments:
     labels : (J,) the groups, sorted; columns : (C,) the design without intercept, then the outcome
     n : (J,) rows; mean : (J, C); scatter : (J, C, C), sums of products of deviations from the group's mean
     read : rows looked at; dropped : those left out, by reason
+    weight : (J,) Σ w where every row has a weight w, which mean and scatter then have too; None without
+    log_weight : Σ log w of all rows
     """
 
     group: str
@@ -32,17 +34,25 @@ class Moments:
     scatter: Array
     read: int
     dropped: tuple[Dropped, ...]
+    weight: Array | None = None
+    log_weight: float = 0.0
 
     @property
     def rows(self) -> int:
         """Rows used."""
         return int(self.n.sum())
 
+    @property
+    def mass(self) -> Array:
+        """(J,) what a group's mean counts: its rows, or their weight."""
+        return self.n if self.weight is None else self.weight
+
     def pooled(self) -> tuple[Array, Array]:
         """Mean (C,) and centred scatter (C, C) of all rows together."""
-        mean = (self.n @ self.mean) / self.n.sum()
+        mass = self.mass
+        mean = (mass @ self.mean) / mass.sum()
         off = self.mean - mean
-        return mean, self.scatter.sum(axis=0) + np.einsum("j,ja,jb->ab", self.n, off, off)
+        return mean, self.scatter.sum(axis=0) + np.einsum("j,ja,jb->ab", mass, off, off)
 
 
 def normal_label(text: str) -> str:
@@ -52,51 +62,68 @@ def normal_label(text: str) -> str:
 
 
 def fold(
-    keys: npt.NDArray[np.str_], n: Array, mean: Array, scatter: Array
+    keys: npt.NDArray[np.str_], mass: Array, mean: Array, scatter: Array
 ) -> tuple[npt.NDArray[np.str_], Array, Array, Array]:
-    """Join the moments of equal keys, exactly: labels (J,) sorted, n (J,), mean (J, C), scatter (J, C, C).
+    """Join the moments of equal keys, exactly: labels (J,) sorted, mass (J,), mean (J, C), scatter (J, C, C).
 
-    mean = Σ nᵢ meanᵢ / n,  scatter = Σ scatterᵢ + Σ nᵢ (meanᵢ − mean)(meanᵢ − mean)ᵀ
+    mean = Σ nᵢ meanᵢ / n,  scatter = Σ scatterᵢ + Σ nᵢ (meanᵢ − mean)(meanᵢ − mean)ᵀ,  n rows or weights
     """
     labels, at = np.unique(keys, return_inverse=True)
     J, C = len(labels), mean.shape[1]
-    total = np.bincount(at, weights=n, minlength=J).astype(np.float64)
+    total = np.bincount(at, weights=mass, minlength=J).astype(np.float64)
     # Means are averaged as differences to one of theirs: a lone part keeps its mean to the last bit.
     anchor = np.zeros((J, C))
     anchor[at] = mean
     off = np.zeros((J, C))
-    np.add.at(off, at, n[:, None] * (mean - anchor[at]))
+    np.add.at(off, at, mass[:, None] * (mean - anchor[at]))
     joined = anchor + off / total[:, None]
     away = mean - joined[at]
     spread = np.zeros((J, C, C))
-    np.add.at(spread, at, scatter + n[:, None, None] * away[:, :, None] * away[:, None, :])
+    np.add.at(spread, at, scatter + mass[:, None, None] * away[:, :, None] * away[:, None, :])
     return labels, total, joined, spread
+
+
+def add_up(keys: npt.NDArray[np.str_], n: Array) -> Array:
+    """The sums of equal keys, in the order of their labels: (J,)."""
+    labels, at = np.unique(keys, return_inverse=True)
+    return np.bincount(at, weights=n, minlength=len(labels)).astype(np.float64)
 
 
 def merge(first: Moments, second: Moments) -> Moments:
     """The moments of both sets of rows together, exactly (Chan, Golub & LeVeque 1979).
 
     n = n₁ + n₂, scatter = scatter₁ + scatter₂ + δδᵀ n₁n₂/n, δ = mean₂ − mean₁; see fold
+
+    Raises
+    ------
+    ModelError : the columns differ, or only one of both is weighted
     """
     if first.columns != second.columns or first.group != second.group:
         raise ModelError(
             f"these were fitted with different columns: {', '.join(first.columns)} by {first.group!r}, and "
             f"{', '.join(second.columns)} by {second.group!r}"
         )
-    labels, n, mean, scatter = fold(
-        np.concatenate([first.labels, second.labels]),
-        np.concatenate([first.n, second.n]),
+    if (first.weight is None) != (second.weight is None):
+        raise ModelError(
+            "these were fitted with and without known standard errors (se): their rows cannot be put together"
+        )
+    keys = np.concatenate([first.labels, second.labels])
+    labels, mass, mean, scatter = fold(
+        keys,
+        np.concatenate([first.mass, second.mass]),
         np.concatenate([first.mean, second.mean]),
         np.concatenate([first.scatter, second.scatter]),
     )
     return replace(
         first,
         labels=labels,
-        n=n,
+        n=mass if first.weight is None else add_up(keys, np.concatenate([first.n, second.n])),
         mean=mean,
         scatter=scatter,
         read=first.read + second.read,
         dropped=_added(first.dropped + second.dropped),
+        weight=None if first.weight is None else mass,
+        log_weight=first.log_weight + second.log_weight,
     )
 
 
@@ -107,6 +134,8 @@ def same(first: Moments, second: Moments) -> bool:
         and np.array_equal(first.n, second.n)
         and np.array_equal(first.mean, second.mean)
         and np.array_equal(first.scatter, second.scatter)
+        and np.array_equal(first.mass, second.mass)
+        and first.log_weight == second.log_weight
     )
 
 

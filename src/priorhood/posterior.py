@@ -1,13 +1,10 @@
-"""Draws → Posterior: a labelled DataTree that ArviZ opens; the file; the summary.
-
-Nothing but this module writes a DataTree.
-"""
+"""Draws → Posterior: a labelled DataTree that ArviZ opens; the file; the summary."""
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood import predict as predicting
+from priorhood.check import Check, check_draws
 from priorhood.design import INTERCEPT, Design
 from priorhood.errors import FileError, ModelError, near
 from priorhood.files import write_atomically
+from priorhood.groups import Coefficients, coefficients_of
 from priorhood.model import Model
-from priorhood.moments import Moments
-from priorhood.rows import Dropped
 from priorhood.scale import Scale
 from priorhood.summary import summarize_draws
+from priorhood.tree import FORMAT, stored_moments, tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,11 +29,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood.draws import Draws
+    from priorhood.moments import Moments
 
 Array = npt.NDArray[np.float64]
 
-FORMAT = 1
 INTERVAL = 0.9
+OWN = ("posterior", "sample_stats", "moments")
+ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "observed_data")
 
 
 def cores() -> int:
@@ -68,13 +68,20 @@ class Posterior:
 
     @property
     def parameters(self) -> list[str]:
-        """The parameters' names in reading order: mu, beta, tau, omega, sigma; those that the model has."""
+        """The parameters' names in reading order: mu, beta, tau, omega, sigma, nu; those that the model has."""
         there = self.tree["posterior"].data_vars
-        return [name for name in ("mu", "beta", "tau", "omega", "sigma") if name in there]
+        return [name for name in ("mu", "beta", "tau", "omega", "sigma", "nu") if name in there]
 
     @property
     def log_evidence(self) -> float:
-        """Log p(y) of the outcome in its own units (of its log where the formula takes the log)."""
+        """Log p(y) of the outcome in its own units (of its log where the formula takes the log).
+
+        Raises
+        ------
+        ModelError : drawn by NUTS, which does not give it
+        """
+        if "log_evidence" not in self.tree.attrs:
+            raise ModelError(f"the engine {self.tree.attrs['engine']} gives no evidence; engine='exact' does")
         return float(self.tree.attrs["log_evidence"])
 
     @property
@@ -110,7 +117,7 @@ class Posterior:
         """What a parameter on the standardized scale is multiplied by to be in the data's units."""
         import xarray as xr
 
-        if name == "omega":
+        if name in ("omega", "nu"):
             return 1.0
         if name == "sigma":
             return self.scale.unit
@@ -161,10 +168,36 @@ class Posterior:
     def _unit(self, label: str) -> str:
         """The unit of a parameter by its label, `beta[10115, area]`."""
         name, _, inside = label.partition("[")
-        if name == "omega":
+        if name in ("omega", "nu"):
             return ""
+        if name == "sigma":
+            return self.model.unit_of(INTERCEPT)
         term = inside[:-1].partition(", ")[2] if name == "beta" else inside[:-1]
         return self.model.unit_of(term or INTERCEPT)
+
+    def check(self) -> Check:
+        """Verdicts on the draws, printed one sentence a line: what is wrong, with which parameters, what to do."""
+        groups = {name: self.tree[name].to_dataset() for name in ("posterior", "sample_stats")}
+        rows = dict(zip(self.moments.labels.tolist(), self.moments.n.astype(int).tolist(), strict=True))
+        return check_draws(groups["posterior"], groups["sample_stats"], self.attrs, rows)
+
+    def notebook_names(self) -> Any:
+        """The draws under a hierarchical notebook's names, for its ArviZ calls: alpha, beta, mu_alpha, ….
+
+        Returns
+        -------
+        a DataTree whose groups can be filtered with where; with ArviZ before 1.0, which knows none, its
+        InferenceData. See notebook.notebook_names for the names
+
+        Raises
+        ------
+        ModelError : not an intercept and one numeric slope by one group
+        """
+        # Loads xarray.
+        from priorhood.notebook import for_arviz, notebook_names
+
+        groups = {name: node.to_dataset() for name, node in self.tree.children.items()}
+        return for_arviz(notebook_names(groups, self.design, self.attrs))
 
     # -- using it ------------------------------------------------------------------------------------------
 
@@ -180,11 +213,12 @@ class Posterior:
         seed: int | None = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> Any:
-        """The predictive distribution of every row of a table: Normal(xᵀβ, σ²) averaged over the draws.
+        """The predictive distribution of every row: Normal(xᵀβ, σ²) or Student(nu, xᵀβ, σ) over all draws.
 
         Parameters
         ----------
-        table : whatever read() takes, with the predictors and the group; a mapping of columns too
+        table : whatever read() takes, with the predictors and the group; a mapping of columns too. Where the
+            errors are known, also with the standard error of every outcome to predict, in its units
         quantiles : probabilities; below, above : thresholds in the outcome's units
         unseen : for a group that the fit did not have: "error"; "population", the average group;
             "draw", a group drawn from the population of groups, one for all its rows
@@ -201,6 +235,12 @@ class Posterior:
         Notes
         -----
         Probabilities and quantiles are those of the mixture over all draws, without simulation, to 1e-6.
+        Student's t is there a mixture of Normals: probabilities then hold to 4e-4, see mixture.precisions. Its
+        mean and sd are exact: the sd is infinite where any draw has nu ≤ 2, the mean none (NaN) where any has
+        nu ≤ 1, and both are infinite under a log outcome.
+
+        Where groups have their own residual sd, a new group's is drawn from its prior, also with "population":
+        the model says nothing else about it.
         """
         wanted = predicting.request(
             quantiles, below, above, unseen, prefix, self.seed if seed is None else seed, cores()
@@ -217,35 +257,44 @@ class Posterior:
         wanted = predicting.request((), None, None, unseen, "", self.seed if seed is None else seed, 1)
         return predicting.predict_draws(
             self._coefficients(), self.design, self.scale, table, wanted.unseen, wanted.seed,
-            (sizes["chain"], sizes["draw"]),
+            (sizes["chain"], sizes["draw"]), cores(),
         )  # fmt: skip
 
-    def _coefficients(self) -> predicting.Coefficients:
-        draws = self.tree["posterior"].to_dataset()
-
-        def flat(name: str, *shape: int) -> Array:
-            if name not in draws:
-                return np.zeros((draws["sigma"].size, *shape))
-            values = draws[name].values
-            return values.reshape(-1, *values.shape[2:])
-
-        levels = len(self.model.formula.levels)
-        varying = self.design.level_columns(0) if levels else ()
-        K = len(varying)
-        tau = flat("tau", K)
-        corr = predicting.correlation_factor(flat("omega", K, K)) if "omega" in draws else np.eye(K)
-        return predicting.Coefficients(
-            mu=flat("mu", 0),
-            mu_cols=np.array(self.design.index(self.design.population_columns), dtype=np.int64),
-            beta=flat("beta", 0, K),
-            beta_cols=np.array(self.design.index(varying), dtype=np.int64),
-            spread=tau[:, :, None] * corr,
-            sigma=flat("sigma"),
-            labels=self.moments.labels,
-            weights=self.moments.n / self.moments.n.sum(),
-        )
+    def _coefficients(self) -> Coefficients:
+        return coefficients_of(
+            self.tree["posterior"].to_dataset(), self.model, self.design, self.moments.labels,
+            self.moments.n / self.moments.n.sum(),
+        )  # fmt: skip
 
     # -- the file ----------------------------------------------------------------------------------------
+
+    def attach(self, *trees: xr.DataTree) -> Posterior:
+        """The same posterior with more groups in its tree, to be saved together in one file.
+
+        Parameters
+        ----------
+        trees : of prior_predictive() and posterior_predictive(). Taken are prior, prior_predictive,
+            posterior_predictive, log_likelihood and observed_data; a group already there is replaced.
+            posterior, sample_stats and moments stay as they are
+
+        Raises
+        ------
+        ModelError : no tree, or one with a group of another name
+        """
+        import xarray as xr
+
+        groups = {name: node.to_dataset() for name, node in self.tree.children.items()}
+        for tree in trees:
+            if not isinstance(tree, xr.DataTree):
+                raise ModelError(f"attach takes trees of prior_predictive or posterior_predictive, not {tree!r}")
+            for name, node in tree.children.items():
+                if name not in OWN + ATTACHED:
+                    raise ModelError(f"a posterior has no place for the group {name!r}; {near(name, ATTACHED)}")
+                if name not in OWN:
+                    groups[name] = node.to_dataset()
+        together = xr.DataTree.from_dict(groups)
+        together.attrs = dict(self.tree.attrs)
+        return replace(self, tree=together)
 
     def save(self, path: str | Path) -> None:
         """Write one netCDF file; an interrupted save leaves a former file as it was.
@@ -257,87 +306,14 @@ class Posterior:
         write_atomically(path, lambda name: self.tree.to_netcdf(name, engine="h5netcdf"))
 
 
-# -- making the tree --------------------------------------------------------------------------------------
+# -- making and reading it --------------------------------------------------------------------------------
 
 
 def assemble(
     model: Model, design: Design, scale: Scale, moments: Moments, draws: Draws, facts: dict[str, Any]
 ) -> Posterior:
     """Label an engine's arrays."""
-    import xarray as xr
-
-    population = [c.name for c in design.population_columns]
-    lead = ("chain", "draw")
-    coords: dict[str, Any] = {
-        "chain": np.arange(draws.sigma.shape[0]),
-        "draw": np.arange(draws.sigma.shape[1]),
-    }
-    variables: dict[str, Any] = {}
-    if draws.beta is not None and draws.tau is not None:
-        # beta comes first: some versions of ArviZ label a variable's values wrongly where another one
-        # made `term` an earlier dimension of the dataset than the group.
-        group = moments.group
-        varying = [c.name for c in design.level_columns(0)]
-        # Where every coefficient varies there is one list of terms; else the group's has its own name.
-        term = "term" if varying == population else f"{group}_term"
-        coords |= {group: moments.labels, term: varying}
-        variables["beta"] = ((*lead, group, term), draws.beta)
-    if population:
-        coords["term"] = population
-        variables["mu"] = ((*lead, "term"), draws.mu)
-    if draws.beta is not None and draws.tau is not None:
-        variables["tau"] = ((*lead, term), draws.tau)
-        if draws.omega is not None:
-            coords[f"{term}_bis"] = varying
-            variables["omega"] = ((*lead, term, f"{term}_bis"), draws.omega)
-    variables["sigma"] = (lead, draws.sigma)
-    stats = {name: (lead, values) for name, values in draws.stats.items()}
-    only = {k: coords[k] for k in lead}
-    tree = xr.DataTree.from_dict(
-        {
-            "/posterior": xr.Dataset(variables, coords=coords, attrs=_arviz_attrs(draws)),
-            "/sample_stats": xr.Dataset(stats, coords=only, attrs=_arviz_attrs(draws)),
-            "/moments": _moments_dataset(moments),
-        }
-    )
-    tree.attrs = {**_described(model, design, scale, moments), **draws.facts, **facts}
-    return Posterior(model, design, scale, moments, tree)
-
-
-def _described(model: Model, design: Design, scale: Scale, moments: Moments) -> dict[str, Any]:
-    """What was chosen and learned, as attributes of the file."""
-    return {
-        "priorhood_format": FORMAT,
-        "model": json.dumps(model.to_dict()),
-        "categories": json.dumps({k: list(v) for k, v in design.categories.items()}),
-        "numeric_categories": json.dumps(sorted(design.numeric)),
-        "scale": json.dumps(scale.to_dict()),
-        "rows_read": moments.read,
-        "rows_used": moments.rows,
-        "rows_dropped": json.dumps([[d.reason, d.column, d.rows] for d in moments.dropped]),
-    }
-
-
-def _arviz_attrs(draws: Draws) -> dict[str, str]:
-    return {"inference_library": "priorhood", "sampling_engine": str(draws.facts.get("engine", ""))}
-
-
-def _moments_dataset(moments: Moments) -> xr.Dataset:
-    import xarray as xr
-
-    group = moments.group or "group"
-    columns = list(moments.columns)
-    return xr.Dataset(
-        {
-            "n": ((group,), moments.n),
-            "mean": ((group, "column"), moments.mean),
-            "scatter": ((group, "column", "column_bis"), moments.scatter),
-        },
-        coords={group: moments.labels, "column": columns, "column_bis": columns},
-    )
-
-
-# -- reading the file -------------------------------------------------------------------------------------
+    return Posterior(model, design, scale, moments, tree_of(model, design, scale, moments, draws, facts))
 
 
 def load(path: str | Path) -> Posterior:
@@ -385,22 +361,7 @@ def _understood(path: str, tree: xr.DataTree) -> Posterior:
         categories = {k: tuple(v) for k, v in json.loads(tree.attrs["categories"]).items()}
         design = Design(model.formula, categories, frozenset(json.loads(tree.attrs["numeric_categories"])))
         scale = Scale.from_dict(json.loads(tree.attrs["scale"]))
-        moments = _stored_moments(tree, model)
+        moments = stored_moments(tree, model)
     except (KeyError, json.JSONDecodeError) as problem:
         raise FileError(f"{path!r} is a posterior with a part missing: {problem}") from None
     return Posterior(model, design, scale, moments, tree)
-
-
-def _stored_moments(tree: xr.DataTree, model: Model) -> Moments:
-    stored = tree["moments"].to_dataset()
-    group = model.formula.groups[0] if model.formula.groups else ""
-    return Moments(
-        group=group,
-        labels=stored[group or "group"].values.astype(str),
-        columns=tuple(str(c) for c in stored["column"].values),
-        n=stored["n"].values,
-        mean=stored["mean"].values,
-        scatter=stored["scatter"].values,
-        read=int(tree.attrs["rows_read"]),
-        dropped=tuple(Dropped(*d) for d in json.loads(tree.attrs["rows_dropped"])),
-    )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.errors import ModelError, TableError, some
+from priorhood.errors import ModelError, TableError, near, some
+from priorhood.groups import HEAVY, NOISE, TAILS, Groups, stream
 from priorhood.moments import normal_label
-from priorhood.rows import rows_to_predict
-from priorhood.table import missing, read, with_columns
+from priorhood.rows import ERRORS, LEAST_ERROR, MOST_ERROR, rows_to_predict
+from priorhood.table import KEPT, missing, read, with_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,33 +22,15 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood.design import Design
+    from priorhood.groups import Coefficients
     from priorhood.scale import Scale
+    from priorhood.table import Table
 
 Array = npt.NDArray[np.float64]
 
 UNSEEN = ("error", "population", "draw")
 BLOCK = 256  # rows predicted at a time: rows × draws never stand in memory together
-
-# Streams of random numbers, so that one purpose does not disturb another.
-_NEW_GROUP, _UNKNOWN, _NOISE = 1, 2, 3
-
-
-@dataclass(frozen=True)
-class Coefficients:
-    """Posterior draws, flattened to (S, …), standardized, with what is known of the groups.
-
-    mu (S, F) and its columns; beta (S, J, K) and its columns; spread (S, K, K) = diag(τ) chol Ω
-    labels (J,), weights (J,): the groups and their shares of the rows
-    """
-
-    mu: Array
-    mu_cols: npt.NDArray[np.int64]
-    beta: Array
-    beta_cols: npt.NDArray[np.int64]
-    spread: Array
-    sigma: Array
-    labels: npt.NDArray[np.str_]
-    weights: Array
+CHUNK = 2**19  # values simulated at a time
 
 
 @dataclass(frozen=True)
@@ -103,17 +86,47 @@ def _numbers(name: str, given: object) -> tuple[float, ...]:
 class Rows:
     """Rows to predict: X (n, D) standardized, NaN where missing; group (n,): index among `coefficients`.
 
+    error (n,): what sigma is multiplied by, the known standard error or 1; NaN where missing or invalid
     status (n,): known, new, unknown, missing or invalid
     """
 
     X: Array
+    error: Array
     group: npt.NDArray[np.int64]
     status: npt.NDArray[np.str_]
     new: tuple[str, ...]
 
+    @property
+    def usable(self) -> npt.NDArray[np.bool_]:
+        """(n,) which rows can be predicted."""
+        return np.isfinite(self.X).all(axis=1) & np.isfinite(self.error)
+
+
+def frame_to_predict(table: Table, design: Design, se: str | None, numbers: tuple[str, ...] = ()) -> Any:
+    """Rows to predict, in memory; the known errors and the columns in `numbers` are read as numbers.
+
+    Raises
+    ------
+    TableError : a column that is not there, or text where a number should be
+    """
+    if se is not None and se not in table.columns:
+        raise TableError(
+            f"{table.name} has no column {se!r} ({ERRORS}): {near(se, table.columns)}. The model's errors are "
+            f"known, so every row to predict says the standard error that its outcome is measured with, in the "
+            f"outcome's units"
+        )
+    wanted = frozenset(numbers if se is None else (*numbers, se))
+    frame = rows_to_predict(replace(table, open=lambda text: table.open(text - wanted)), design)
+    for column in wanted:
+        if not frame.schema[column].is_numeric() and not frame.schema[column].is_boolean():
+            raise TableError(
+                f"{table.name}: column {column!r} holds {frame.schema[column]}, not numbers; convert it"
+            )
+    return frame
+
 
 def read_rows(
-    design: Design, scale: Scale, labels: npt.NDArray[np.str_], frame: nw.DataFrame[Any], name: str, unseen: str
+    design: Design, scale: Scale, c: Coefficients, frame: nw.DataFrame[Any], name: str, unseen: str
 ) -> Rows:
     """The design of every row, in order; a row that cannot be predicted is marked, not dropped.
 
@@ -123,12 +136,11 @@ def read_rows(
     """
     import narwhals.stable.v2 as nw
 
-    columns = [design.build(c).alias(f"x{d}") for d, c in enumerate(design.columns) if c.factors]
-    absent = [missing(frame, v) for v in design.variables]
+    columns = [design.build(column).alias(f"x{d}") for d, column in enumerate(design.columns) if column.factors]
     flag: Any = nw.lit(value=False)
-    for one in absent:
-        flag = flag | one
-    found = frame.select(flag.alias("absent"), *columns) if columns else frame.select(flag.alias("absent"))
+    for variable in design.variables if c.se is None else (*design.variables, c.se):
+        flag = flag | missing(frame, variable)
+    found = frame.select(flag.alias("absent"), *columns)
     n = len(frame)
     X = np.ones((n, len(design.columns)))
     for d, column in enumerate(design.columns):
@@ -137,16 +149,21 @@ def read_rows(
     # A lone constant is broadcast to one row by some backends.
     gone = np.broadcast_to(np.asarray(found["absent"].to_numpy(), dtype=bool), n)
     X[gone] = np.nan
-    group, status, new = _places(frame, design, labels, n)
-    status = np.where(np.isfinite(X).all(axis=1), status, np.where(gone, "missing", "invalid"))
+    error = np.ones(n)
+    if c.se is not None:
+        raw = frame[c.se].cast(nw.Float64).to_numpy().astype(float)
+        error = np.where((raw >= LEAST_ERROR) & (raw <= MOST_ERROR), raw / scale.unit, np.nan)
+    group, status, new = _places(frame, design, c.labels, n)
+    rows = Rows(X, error, group, status, new)
+    rows = replace(rows, status=np.where(rows.usable, status, np.where(gone, "missing", "invalid")))
     if new and unseen == "error":
         group_name = design.formula.groups[0]
         raise TableError(
             f"{name}: {group_name} {some(new)} {'was' if len(new) == 1 else 'were'} not in the data of the "
-            f"fit{_lost_zeros(new[0], labels)}. Say what to do with new ones: unseen=population (the average "
+            f"fit{_lost_zeros(new[0], c.labels)}. Say what to do with new ones: unseen=population (the average "
             f"{group_name}) or unseen=draw (a {group_name} like the others)"
         )
-    return Rows(X, group, status, new)
+    return rows
 
 
 def _lost_zeros(label: str, labels: npt.NDArray[np.str_]) -> str:
@@ -177,65 +194,25 @@ def _places(
     return group, status, new
 
 
-def correlation_factor(omega: Array) -> Array:
-    """Lower Cholesky factors of correlation matrices (S, K, K), also of those that rounding left singular."""
-    K = omega.shape[-1]
-    L = np.zeros_like(omega)
-    for i in range(K):
-        for j in range(i):
-            rest = omega[:, i, j] - (L[:, i, :j] * L[:, j, :j]).sum(axis=1)
-            pivot = L[:, j, j]
-            L[:, i, j] = np.divide(rest, pivot, out=np.zeros_like(rest), where=pivot > 1e-8)
-        L[:, i, i] = np.sqrt(np.maximum(1.0 - (L[:, i, :i] ** 2).sum(axis=1), 0.0))
-    return L
-
-
-def _stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, purpose, *more])))
-
-
-def group_coefficients(c: Coefficients, rows: Rows, unseen: str, seed: int) -> Callable[[int], Array]:
-    """A function: index of a group → its coefficients (S, K), drawn where it is new or unknown.
-
-    A new group's draw depends on the seed and its label only, so neither the order nor the chunking of
-    rows changes it. An unknown group is one of the known ones: every posterior draw takes one, as often
-    as its share of the rows.
-    """
-    J, S, K = len(c.labels), len(c.sigma), len(c.beta_cols)
-    base = np.zeros((S, K))
-    for k, column in enumerate(c.beta_cols):
-        at = np.flatnonzero(c.mu_cols == column)
-        if len(at):
-            base[:, k] = c.mu[:, at[0]]
-
-    def coefficients(group: int) -> Array:
-        if group < 0:
-            rng = _stream(seed, _UNKNOWN)
-            places = (rng.permutation(S) + rng.random()) / S
-            chosen = np.searchsorted(np.cumsum(c.weights), places).clip(0, J - 1)
-            return np.asarray(c.beta[np.arange(S), chosen])
-        if group < J:
-            return np.asarray(c.beta[:, group])
-        if unseen == "population":
-            return base
-        label = rows.new[group - J]
-        noise = _stream(seed, _NEW_GROUP, *label.encode()).standard_normal((S, K))
-        return np.asarray(base + np.einsum("skl,sl->sk", c.spread, noise))
-
-    return coefficients
-
-
-def locations(c: Coefficients, rows: Rows, coefficients: Callable[[int], Array], part: Any) -> Array:
+def locations(rows: Rows, groups: Groups, part: Any) -> Array:
     """x_iᵀ β of the rows in `part` under every draw: (len(part), S), standardized."""
+    c = groups.c
     own = np.isin(c.mu_cols, c.beta_cols, invert=True)
     X = rows.X[part]
     m = X[:, c.mu_cols[own]] @ c.mu[:, own].T
     if len(c.beta_cols):
-        groups = rows.group[part]
-        for group in np.unique(groups):
-            at = np.flatnonzero(groups == group)
-            m[at] += X[np.ix_(at, c.beta_cols)] @ coefficients(int(group)).T
+        which = rows.group[part]
+        for group in np.unique(which):
+            at = np.flatnonzero(which == group)
+            m[at] += X[np.ix_(at, c.beta_cols)] @ groups.beta(int(group)).T
     return np.asarray(m)
+
+
+def _kept(frame: Any) -> Any:
+    """The rows that meet the table's condition (where)."""
+    import narwhals.stable.v2 as nw
+
+    return frame.filter(nw.col(KEPT)).drop(KEPT) if KEPT in frame.columns else frame
 
 
 def predict_table(
@@ -249,8 +226,8 @@ def predict_table(
     """Predictive summaries beside the rows given, as the kind of frame that was given."""
     table = read(source)
     # Collected once: a query asked twice might give its rows in another order.
-    frame = rows_to_predict(table, design)
-    rows = read_rows(design, scale, c.labels, frame, table.name, wanted.unseen)
+    frame = _kept(frame_to_predict(table, design, c.se))
+    rows = read_rows(design, scale, c, frame, table.name, wanted.unseen)
     columns = predict_rows(c, design, scale, rows, wanted, progress)
     named = {wanted.prefix + name: values for name, values in columns.items()}
     clash = [name for name in named if name in table.columns]
@@ -273,7 +250,7 @@ def predict_rows(
     """Mean, sd, quantiles and probabilities of every row, in blocks."""
     from scipy.special import ndtri
 
-    from priorhood.mixture import summarize
+    from priorhood.mixture import precisions, summarize
 
     logged = design.formula.log_outcome
     levels = np.array(wanted.quantiles)
@@ -283,17 +260,23 @@ def predict_rows(
     n = len(rows.X)
     mean, sd = np.full(n, np.nan), np.full(n, np.nan)
     quantiles, below = np.full((n, len(levels)), np.nan), np.full((n, len(thresholds)), np.nan)
-    usable = np.flatnonzero(np.isfinite(rows.X).all(axis=1))
+    usable = np.flatnonzero(rows.usable)
     # Rows of one group together: its coefficients are then fetched once a block.
     order = usable[np.argsort(rows.group[usable], kind="stable")]
-    coefficients = group_coefficients(c, rows, wanted.unseen, wanted.seed)
+    groups = Groups(c, rows.new, wanted.unseen, wanted.seed)
+    tails = None if c.nu is None else precisions(c.nu, stream(wanted.seed, TAILS))
     blocks = [order[lo : lo + BLOCK] for lo in range(0, len(order), BLOCK)]
 
     def block(part: Any) -> int:
-        m = np.ascontiguousarray(locations(c, rows, coefficients, part))
+        m = np.ascontiguousarray(locations(rows, groups, part))
+        sigma, kind = groups.sigmas(rows.group[part])
+        inverse = 1.0 / sigma if tails is None else (tails / sigma[:, None]).reshape(len(sigma), -1)
         out = np.empty(len(part)), np.empty(len(part)), np.empty((len(part), len(levels)))
         probability = np.empty((len(part), len(thresholds)))
-        summarize(m, c.sigma, levels, ndtri(levels), cut, scale.unit if logged else 0.0, *out, probability)
+        summarize(
+            m, inverse, _variance(c, sigma, logged=logged), kind, rows.error[part], levels, ndtri(levels), cut,
+            scale.unit if logged else 0.0, *out, probability,
+        )  # fmt: skip
         mean[part], sd[part], quantiles[part] = out
         below[part] = probability
         return len(part)
@@ -304,7 +287,17 @@ def predict_rows(
             done += size
             if progress:
                 progress("predicting", done, len(order))
+    if c.nu is not None and not logged and c.nu.min() <= 1:
+        mean[:] = np.nan
     return _named_columns(wanted, scale.unit, mean, sd, quantiles, below, rows.status, logged=logged)
+
+
+def _variance(c: Coefficients, sigma: Array, *, logged: bool) -> Array:
+    """Of the errors, (G, S): σ², or σ² nu/(nu − 2); infinite for nu ≤ 2, and where exp(t) has no moments."""
+    if c.nu is None:
+        return sigma**2
+    finite = (c.nu > 2) & (not logged)
+    return sigma**2 * np.where(finite, c.nu / np.where(finite, c.nu - 2.0, 1.0), np.inf)
 
 
 def _named_columns(
@@ -333,23 +326,79 @@ def _named_columns(
 
 
 def predict_draws(
-    c: Coefficients, design: Design, scale: Scale, source: object, unseen: str, seed: int, shape: tuple[int, int]
+    c: Coefficients,
+    design: Design,
+    scale: Scale,
+    source: object,
+    unseen: str,
+    seed: int,
+    shape: tuple[int, int],
+    threads: int,
 ) -> xr.DataArray:
     """One predictive draw of every row for every posterior draw: (chain, draw, row), in the outcome's units."""
     import xarray as xr
 
     table = read(source)
-    rows = read_rows(design, scale, c.labels, rows_to_predict(table, design), table.name, unseen)
-    coefficients = group_coefficients(c, rows, unseen, seed)
+    rows = read_rows(design, scale, c, _kept(frame_to_predict(table, design, c.se)), table.name, unseen)
     n = len(rows.X)
-    out = np.empty((len(c.sigma), n))
-    for number, lo in enumerate(range(0, n, BLOCK)):
-        part = np.arange(lo, min(lo + BLOCK, n))
-        # A stream for every block of rows: the numbers do not depend on what is computed at a time.
-        noise = _stream(seed, _NOISE, number).standard_normal((len(part), len(c.sigma)))
-        out[:, part] = (locations(c, rows, coefficients, part) + c.sigma * noise).T * scale.unit
-    values = np.exp(out) if design.formula.log_outcome else out
+    out = np.empty((len(c.mu), n))
+    simulate(rows, Groups(c, rows.new, unseen, seed), np.arange(n), design, scale, out, threads)
     return xr.DataArray(
-        values.reshape(*shape, n), dims=("chain", "draw", "row"), name=design.formula.outcome_name,
+        out.reshape(*shape, n), dims=("chain", "draw", "row"), name=design.formula.outcome_name,
         coords={"row": np.arange(n), "status": ("row", rows.status)},
     )  # fmt: skip
+
+
+def simulate(
+    rows: Rows,
+    groups: Groups,
+    kept: npt.NDArray[np.int64],
+    design: Design,
+    scale: Scale,
+    out: npt.NDArray[Any],
+    threads: int,
+    also: Callable[[slice, Array, Array], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> None:
+    """Fill out (S, len(kept)) with predictive draws in the outcome's units, y = xᵀβ + σ e, of the rows kept.
+
+    `also` is given the columns of out, xᵀβ (rows, S) and σ, standardized, of every chunk; it may write over
+    xᵀβ. Every block of rows has a stream of its own, so that a row's numbers depend on the seed and its
+    position alone: neither threads, nor chunks, nor other rows change them.
+    """
+
+    def block(number: int) -> None:
+        noise, heavy = (stream(groups.seed, purpose, number) for purpose in (NOISE, HEAVY))
+        last = int(np.searchsorted(kept, (number + 1) * BLOCK))
+        end = int(kept[last - 1]) + 1
+        step = max(CHUNK // len(groups.c.mu), 1)
+        for lo in range(number * BLOCK, end, step):
+            hi = min(lo + step, end)
+            to = slice(*np.searchsorted(kept[:last], [lo, hi]).tolist())
+            part = kept[to]
+            e = _errors(groups.c, noise, heavy, hi - lo)[part - lo]
+            m = locations(rows, groups, part)
+            sigma, kind = groups.sigmas(rows.group[part])
+            s = (sigma if len(sigma) == 1 else sigma[kind]) * rows.error[part, None]
+            e *= s
+            e += m
+            e *= scale.unit
+            with np.errstate(over="ignore"):
+                out[:, to] = (np.exp(e, out=e) if design.formula.log_outcome else e).T
+            if also:
+                also(to, m, s)
+
+    numbers = np.unique(kept // BLOCK).tolist()
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        for done, _ in enumerate(pool.map(block, numbers), start=1):
+            if progress:
+                progress("simulating", done, len(numbers))
+
+
+def _errors(c: Coefficients, noise: np.random.Generator, heavy: np.random.Generator, n: int) -> Array:
+    """Draws (n, S) of Normal or Student-t errors with scale 1."""
+    e = noise.standard_normal((n, len(c.mu)))
+    if c.nu is not None:
+        with np.errstate(divide="ignore"):
+            e /= np.sqrt(heavy.standard_gamma(c.nu / 2, e.shape) / (c.nu / 2))
+    return e

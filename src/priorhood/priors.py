@@ -149,6 +149,73 @@ class Exponential(_Text):
 
 
 @dataclass(frozen=True, repr=False)
+class Gamma(_Text):
+    """p(x) = x^(shape − 1) exp(−x/scale) / (Γ(shape) scale^shape) for x > 0; its mean is shape · scale."""
+
+    shape: float = 2.0
+    scale: float = 1.0
+    domain: ClassVar[str] = "positive"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", _number("Gamma", "shape", self.shape, positive=True))
+        object.__setattr__(self, "scale", _number("Gamma", "scale", self.scale, positive=True))
+
+    def logpdf(self, x: Array) -> Array:
+        """Log density, elementwise."""
+        norm = math.lgamma(self.shape) + self.shape * math.log(self.scale)
+        return (self.shape - 1.0) * np.log(x) - x / self.scale - norm
+
+    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
+        """Independent draws."""
+        return rng.gamma(self.shape, self.scale, size)
+
+    def scaled(self, factor: float) -> str:
+        """The text of the distribution of a multiple of x."""
+        return f"Gamma({amount(self.shape)}, {amount(self.scale * factor)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Fixed(_Text):
+    """A scale that is known: no distribution, nothing to learn. tau ~ Fixed(20) makes unpooled regressions."""
+
+    value: float = 1.0
+    domain: ClassVar[str] = "positive"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", _number("Fixed", "value", self.value, positive=True))
+
+    def logpdf(self, x: Array) -> Array:
+        """0 everywhere: a known number has no density, and adds nothing to one."""
+        return np.zeros_like(np.asarray(x, dtype=float))
+
+    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:  # noqa: ARG002
+        """The value."""
+        return np.full(size, self.value)
+
+    def scaled(self, factor: float) -> str:
+        """The text of a multiple of the value."""
+        return f"Fixed({amount(self.value * factor)})"
+
+
+def cholesky_of_partial(z: Array, K: int) -> Array:
+    """Canonical partial correlations (S, K(K−1)/2) → lower Cholesky factor of Ω (S, K, K).
+
+    L_ij = z_ij ∏_{k<j} √(1 − z_ik²), L_ii = ∏_{k<i} √(1 − z_ik²); rows have length one.
+    """
+    L = np.zeros((len(z), K, K))
+    L[:, 0, 0] = 1.0
+    pair = 0
+    for i in range(1, K):
+        left = np.ones(len(z))
+        for j in range(i):
+            L[:, i, j] = z[:, pair] * left
+            left = left * np.sqrt((1.0 - z[:, pair]) * (1.0 + z[:, pair]))
+            pair += 1
+        L[:, i, i] = left
+    return L
+
+
+@dataclass(frozen=True, repr=False)
 class LKJ(_Text):
     """p(Ω) ∝ |Ω|^(eta − 1) over correlation matrices (Lewandowski, Kurowicka, Joe 2009).
 
@@ -172,21 +239,29 @@ class LKJ(_Text):
         b = self.shapes(K)
         return 2.0 * rng.beta(b, b, (draws, len(b))) - 1.0
 
+    def cholesky(self, rng: np.random.Generator, draws: int, K: int) -> Array:
+        """Lower Cholesky factors of Ω (draws, K, K)."""
+        return cholesky_of_partial(self.sample(rng, (draws, K)), K)
 
-Scale = Union[HalfNormal, HalfCauchy, Exponential]
-Prior = Union[Normal, HalfNormal, HalfCauchy, Exponential, LKJ]
 
-FAMILIES: dict[str, type[Any]] = {f.__name__: f for f in (Normal, HalfNormal, HalfCauchy, Exponential, LKJ)}
+Scale = Union[HalfNormal, HalfCauchy, Exponential, Gamma, Fixed]
+Prior = Union[Normal, HalfNormal, HalfCauchy, Exponential, Gamma, Fixed, LKJ]
+
+FAMILIES: dict[str, type[Any]] = {
+    f.__name__: f for f in (Normal, HalfNormal, HalfCauchy, Exponential, Gamma, Fixed, LKJ)
+}
 
 # Which families a parameter takes, by the first part of its name (up to an underscore or bracket).
-DOMAINS = {"mu": "real", "tau": "positive", "sigma": "positive", "omega": "correlation"}
+DOMAINS = {"mu": "real", "tau": "positive", "sigma": "positive", "nu": "positive", "omega": "correlation"}
 
-# The notebook's priors: price of an average home, slopes, spreads, correlation.
+# The notebook's priors: price of an average home, slopes, spreads, correlation. That of nu, the degrees of
+# freedom of Student-t errors, is Juárez & Steel's (2010), which the neighbours have too.
 DEFAULTS: dict[str, Prior] = {
     "mu[Intercept]": Normal(0, 20),
     "mu": Normal(0, 5),
     "tau": Exponential(5),
     "sigma": Exponential(5),
+    "nu": Gamma(2, 10),
     "omega": LKJ(2),
 }
 
@@ -239,17 +314,17 @@ def _named(key: str, text: str) -> Prior:
 
 def check_key(key: str) -> str:
     """A parameter's name, blanks removed: `mu`, `tau[area]`, `sigma`, `omega`."""
-    match = re.fullmatch(r"\s*(mu|tau|sigma|omega)\s*(\[\s*(.+?)\s*\])?\s*", key, re.DOTALL)
-    if match is None or (match[1] in ("sigma", "omega") and match[2]):
+    match = re.fullmatch(r"\s*(mu|tau|sigma|nu|omega)\s*(\[\s*(.+?)\s*\])?\s*", key, re.DOTALL)
+    if match is None or (match[1] in ("sigma", "nu", "omega") and match[2]):
         raise PriorError(
-            f"prior for {key.strip()!r}: the parameters are mu, mu[term], tau, tau[term], sigma, omega"
+            f"prior for {key.strip()!r}: the parameters are mu, mu[term], tau, tau[term], sigma, nu, omega"
         )
     return f"{match[1]}[{match[3]}]" if match[3] else match[1]
 
 
 def check_domain(key: str, prior: object) -> Prior:
     """The prior, if its family fits the parameter that key names."""
-    if not isinstance(prior, (Normal, HalfNormal, HalfCauchy, Exponential, LKJ)):
+    if not isinstance(prior, (Normal, HalfNormal, HalfCauchy, Exponential, Gamma, Fixed, LKJ)):
         raise PriorError(f"prior for {key}: {prior!r} is none of {', '.join(FAMILIES)}")
     wanted = DOMAINS[key.partition("[")[0]]
     if prior.domain != wanted:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from priorhood.table import Frame
 
 MOST_CATEGORIES = 100
+ERRORS = "the standard errors"
+# Between these a standard error's square, its inverse and their sums are numbers.
+LEAST_ERROR, MOST_ERROR = 1e-100, 1e100
 KEY = "__priorhood_key"
 REASON = "__priorhood_reason"
 
@@ -57,8 +60,9 @@ class Flag:
 
 @dataclass(frozen=True)
 class Check:
-    """What a used row must meet, for the factor or outcome `text`."""
+    """What a used row must meet, for the factor, outcome or column of errors `text`."""
 
+    role: str
     text: str
     guard: Guard
 
@@ -67,8 +71,8 @@ class Check:
 class Prepared:
     """A lazy frame of KEY, REASON (0: used; k: dropped for flags[k − 1]), values and failed checks.
 
-    Values are null unless the row is used. The last value is the outcome, the others are the design's
-    columns without the intercept. A check's column is 1 where a used row fails it.
+    Values are null unless the row is used. They are the design's columns without the intercept, the outcome
+    and, where the errors are known, their sd. A check's column is 1 where a used row fails it.
     """
 
     frame: Frame
@@ -77,8 +81,8 @@ class Prepared:
     checks: tuple[Check, ...]
 
 
-def open_rows(table: Table, formula: Formula) -> Frame:
-    """The table's rows with the columns' roles known: labels as text."""
+def open_rows(table: Table, formula: Formula, se: str | None = None) -> Frame:
+    """The table's rows with the columns' roles known: labels as text, known standard errors as numbers."""
     outcome = Expression(formula.outcome)
     for name in outcome.names:
         table.require(name, "the outcome")
@@ -87,7 +91,12 @@ def open_rows(table: Table, formula: Formula) -> Frame:
             table.require(name, f"predictor {factor}" if factor != name else "a predictor")
     for group in formula.groups:
         table.require(group, "the group")
-    return table.frame(formula.groups)
+    if se is not None:
+        table.require(se, ERRORS)
+    frame = table.frame(formula.groups)
+    if se is not None:
+        _require_number(frame, se, table.name, ERRORS, may_be_categorical=False)
+    return frame
 
 
 def learn_design(frame: Frame, formula: Formula, name: str, least: int = 2) -> Design:
@@ -214,8 +223,13 @@ def _only_kept(frame: Frame) -> Frame:
     return frame.filter(nw.col(KEPT))
 
 
-def prepare(frame: Frame, design: Design, drop_outliers: float | None) -> Prepared:
-    """Say which rows count, and mark in them the values that cannot be: infinite, or ≤ 0 under a log."""
+def prepare(frame: Frame, design: Design, drop_outliers: float | None, se: str | None = None) -> Prepared:
+    """Say which rows count, and mark in them the values that cannot be: infinite, or ≤ 0 under a log.
+
+    Parameters
+    ----------
+    se : the column of known standard errors, which becomes the last value
+    """
     import narwhals.stable.v2 as nw
 
     formula = design.formula
@@ -223,9 +237,10 @@ def prepare(frame: Frame, design: Design, drop_outliers: float | None) -> Prepar
     flags: list[Flag] = []
     if KEPT in frame.collect_schema().names():
         flags.append(Flag("not in where", "", ~nw.col(KEPT)))
-    needed = dict.fromkeys(outcome.names + design.variables + formula.groups)
+    errors = () if se is None else (se,)
+    needed = dict.fromkeys(outcome.names + design.variables + formula.groups + errors)
     flags += [Flag("missing", column, missing(frame, column)) for column in needed]
-    checks = _checks(design)
+    checks = _checks(design) + tuple(check for column in errors for check in _error_checks(column))
     if drop_outliers is not None:
         flags.append(_outlier_flag(frame, design, flags, drop_outliers))
 
@@ -234,6 +249,7 @@ def prepare(frame: Frame, design: Design, drop_outliers: float | None) -> Prepar
         reason = nw.when(flags[at - 1].applies).then(nw.lit(at)).otherwise(reason)
     key = nw.col(formula.groups[0]).cast(nw.String) if formula.groups else nw.lit("")
     columns = [design.build(c) for c in design.columns if c.factors] + [outcome.build()]
+    columns += [nw.col(column) for column in errors]
     values = [c.cast(nw.Float64).alias(value_name(i)) for i, c in enumerate(columns)]
     failures = [(~check.guard.holds).alias(check_name(i)) for i, check in enumerate(checks)]
     chosen = frame.select(key.alias(KEY), reason.alias(REASON), *values, *failures)
@@ -263,15 +279,29 @@ def _checks(design: Design) -> tuple[Check, ...]:
     numbers = [f for f in design.formula.factors() if f not in design.categories]
     checks: list[Check] = []
     for text in (design.formula.outcome, *numbers):
+        role = "outcome" if text == design.formula.outcome else "predictor"
         expression = Expression(text)
         for column in expression.names:
             value = nw.col(column).cast(nw.Float64)
-            checks.append(Check(text, Guard(f"{column!r} is infinite", value.is_finite(), value)))
-        checks += [Check(text, guard) for guard in expression.guards()]
+            checks.append(Check(role, text, Guard(f"{column!r} is infinite", value.is_finite(), value)))
+        checks += [Check(role, text, guard) for guard in expression.guards()]
         if expression.bare is None:
             value = expression.build()
-            checks.append(Check(text, Guard(f"{text} is not finite", value.is_finite(), value)))
+            checks.append(Check(role, text, Guard(f"{text} is not finite", value.is_finite(), value)))
     return tuple(checks)
+
+
+def _error_checks(column: str) -> tuple[Check, ...]:
+    """A known standard error is a finite number above 0."""
+    import narwhals.stable.v2 as nw
+
+    value = nw.col(column).cast(nw.Float64)
+    guards = (
+        Guard(f"{column!r} is not above 0", value > 0, value),
+        Guard(f"{column!r} is infinite", value.is_finite(), value),
+        Guard(f"{column!r} is too small or large to square", (value >= LEAST_ERROR) & (value <= MOST_ERROR), value),
+    )
+    return tuple(Check(ERRORS, column, guard) for guard in guards)
 
 
 def refuse(frame: Frame, design: Design, prepared: Prepared, counts: list[int], name: str) -> None:
@@ -281,19 +311,19 @@ def refuse(frame: Frame, design: Design, prepared: Prepared, counts: list[int], 
     failed = [at for at, count in enumerate(counts) if count > 0]
     if not failed:
         return
-    text, guard = prepared.checks[failed[0]].text, prepared.checks[failed[0]].guard
+    check = prepared.checks[failed[0]]
+    guard = check.guard
     groups = design.formula.groups
     rows = _passing(frame, prepared.flags).filter(~guard.holds)
     labels = [nw.col(g).cast(nw.String).alias(f"label{i}") for i, g in enumerate(groups)]
     shown = run(rows.select(guard.value.alias("value"), *labels).head(3), name)
     examples = [
-        f"{shown['value'][i]:g}" + (f" ({groups[0]} {shown['label0'][i]!r})" if groups else "")
+        f"{shown['value'][i]:g}" + (f" ({groups[0]} {str(shown['label0'][i])!r})" if groups else "")
         for i in range(len(shown["value"]))
     ]
-    role = "outcome" if text == design.formula.outcome else "predictor"
     raise TableError(
-        f"{name}: {guard.text} in {rows_of(counts[failed[0]])}, needed for {role} {text!r}: {', '.join(examples)}; "
-        f"mend these rows or filter them out (where)"
+        f"{name}: {guard.text} in {rows_of(counts[failed[0]])}, needed for {check.role} {check.text!r}: "
+        f"{', '.join(examples)}; mend these rows or filter them out (where)"
     )
 
 

@@ -47,16 +47,16 @@ class Scale:
 def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: float | None) -> Scale:
     """Centre, spread and unit from the rows' moments.
 
-    A column is centred only where intercepts can absorb it: the population's, and that of every level
-    at which the column varies. Elsewhere centring would change the model, not its coordinates.
-    Indicator columns are centred but not divided.
+    A column is centred only where intercepts can absorb it: one wherever the column has a coefficient, in
+    the population and at every level. Elsewhere centring would change the model, not its coordinates.
+    Indicator columns are centred but not divided. Weighted moments give weighted centres and spreads.
 
     Raises
     ------
     ModelError : a column or the outcome does not vary
     """
     mean, scatter = moments.pooled()
-    sd = np.sqrt(np.diag(scatter) / moments.rows)
+    sd = np.sqrt(np.diag(scatter) / moments.mass.sum())
     D = len(design.columns)
     centre, spread = np.zeros(D), np.ones(D)
     own = 0
@@ -84,12 +84,15 @@ def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: fl
 
 
 def _absorbed(design: Design, d: int) -> bool:
+    """Whether every part of the formula that has the column has an intercept too.
+
+    Centring turns a part's intercept a into a + c b, b its coefficient of the column. A part without the
+    column has b = 0 and nothing to absorb. So a column that only levels have asks for no intercept of the
+    population: the means of a and b there are m and 0, and that of a + c b is m, or 0 where there is none.
+    """
     column = design.columns[d]
     parts = [design.population_columns, *(design.level_columns(at) for at in range(len(design.formula.levels)))]
-    with_column = [part for part in parts if column in part]
-    population = parts[0]
-    constant = [any(not c.factors for c in part) for part in with_column]
-    return all(constant) and any(not c.factors for c in population)
+    return all(any(not c.factors for c in part) for part in parts if column in part)
 
 
 def standardized(moments: Moments, design: Design, scale: Scale) -> tuple[Array, Array]:

@@ -61,10 +61,12 @@ def print_summary(
 ) -> None:
     """Equations, table and account; or one JSON document with every parameter."""
     names = post.parameters
-    chosen = names if everything or as_json else [n for n in names if n != "beta"]
+    chosen = names if everything or as_json else [n for n in names if post.moments.group not in post[n].dims]
     frame = post.summary(chosen, standardized=standardized)
     if as_json:
-        account = {k: post.attrs[k] for k in _FACTS if k in post.attrs}
+        # JSON has no infinities: Pareto k is −∞ where all weights are alike.
+        known = {k: post.attrs[k] for k in _FACTS if k in post.attrs}
+        account = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in known.items()}
         rows = json.loads(frame.reset_index().to_json(orient="records"))
         print(json.dumps({**facts, **account, "notes": list(post.notes), "summary": rows}))
         return
@@ -78,7 +80,8 @@ def print_summary(
 
 _FACTS = (
     "engine", "engine_reason", "seed", "rows_read", "rows_used", "acceptance", "pareto_k", "keep_every",
-    "log_evidence", "log_evidence_error", "sampling_time",
+    "log_evidence", "log_evidence_error", "sampler", "parameterization", "tune", "target_accept", "divergences",
+    "sampling_time",
 )  # fmt: skip
 
 
@@ -118,6 +121,16 @@ def _digits(sd: float) -> int:
     return max(0, 1 - math.floor(math.log10(sd))) if sd > 0 else 3
 
 
+def _quality(a: dict[str, Any]) -> str:
+    """How the draws were made, and how good the engine says they are."""
+    if a["engine"] == "exact":
+        return (
+            f"acceptance {a['acceptance']:.0%}, Pareto k {a['pareto_k']:.2f}, "
+            f"log evidence {a['log_evidence']:,.2f} ± {a['log_evidence_error']:.2g}"
+        )
+    return f"{a['parameterization']}, {a['sampler']}, tune {a['tune']:,}, {a['divergences']:,} divergences"
+
+
 def _account(post: Posterior) -> list[str]:
     a = post.attrs
     groups = f" in {len(post.moments.n):,} {post.moments.group}s" if post.moments.group else ""
@@ -125,9 +138,9 @@ def _account(post: Posterior) -> list[str]:
     lines = [f"{a['rows_used']:,} of {a['rows_read']:,} rows used{groups}"]
     lines += [f"  dropped {d}" for d in post.moments.dropped]
     lines.append(
-        f"engine {a['engine']}: {size['chain']} chains × {size['draw']:,} draws, acceptance {a['acceptance']:.0%}, "
-        f"Pareto k {a['pareto_k']:.2f}, log evidence {a['log_evidence']:,.2f} ± {a['log_evidence_error']:.2g}, "
-        f"seed {a['seed']}"
+        f"engine {a['engine']}: {size['chain']} chains × {size['draw']:,} draws, {_quality(a)}, seed {a['seed']}"
     )
+    if a["engine"] != "exact":
+        lines += [f"  {verdict}" for verdict in post.check()]
     lines += [f"note: {note}" for note in post.notes]
     return lines

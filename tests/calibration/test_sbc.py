@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from calibration import sbc
 from calibration.sbc import p_values
 from priorhood.exact import mode
 
@@ -21,11 +22,27 @@ def test_ranks_are_uniform(correlated, seed):
     assert min(found.values()) > ALARM / len(found), found
 
 
+@pytest.mark.parametrize(("correlated", "seed"), [(True, 105), (False, 106)])
+def test_ranks_are_uniform_where_errors_and_a_spread_are_known(correlated, seed):
+    found = p_values(320, seed, correlated=correlated, known=True)
+    assert not {"sigma", "tau0"} & set(found)
+    assert ("omega" in found) == correlated
+    assert min(found.values()) > ALARM / len(found), found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("correlated", "seed"), [(True, 201), (False, 202)])
 def test_ranks_are_uniform_in_many_simulations(correlated, seed):
     found = p_values(5000, seed, correlated=correlated)
     assert min(found.values()) > ALARM / len(found), found
+
+
+def test_errors_not_weighed_are_seen(monkeypatch):
+    """Negative control: rows that all count alike though their errors differ."""
+    right = sbc.pose_rows
+    monkeypatch.setattr(sbc, "pose_rows", lambda *args, weights, **options: right(*args, **options))
+    found = p_values(240, 107, known=True)
+    assert min(found.values()) < ALARM / len(found), found
 
 
 def test_a_dropped_jacobian_is_seen(monkeypatch):

@@ -27,6 +27,7 @@ ELSEWHERE = {
     "fit": {
         "where": ph.read, "null": ph.read, "decimal": ph.read, "prior": ph.Model, "unit": ph.Model,
         "no_standardize": ph.Model, "outcome_unit": ph.Model, "formula": ph.Model,
+        "family": ph.Model, "noise": ph.Model, "se": ph.Model,
     },
     "update": {"where": ph.read, "null": ph.read, "decimal": ph.read},
     "predict": {"null": ph.read, "decimal": ph.read},

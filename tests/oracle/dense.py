@@ -40,7 +40,7 @@ def coefficients(root_cols, root_sd, levels, D):
 
 
 def log_density(y, X, group, leaf, root, cov, root_mean_full, sd):
-    """log Normal(y | X m₀, R cov Rᵀ + sd² I) with row i's loadings R_i = x_iᵀ leaf[group_i].
+    """log Normal(y | X m₀, R cov Rᵀ + diag(sd²)) with row i's loadings R_i = x_iᵀ leaf[group_i]; sd (N,).
 
     Up to 60 rows in decimal arithmetic of 60 digits: a wide prior or a huge offset makes the dense
     matrix too ill-conditioned for doubles, and an oracle must not be the one that is wrong.
@@ -48,7 +48,7 @@ def log_density(y, X, group, leaf, root, cov, root_mean_full, sd):
     R = np.einsum("id,ide->ie", X, leaf[group])
     if len(y) <= 60:
         return _log_density_in_decimals(y, X, R, cov, root_mean_full, sd)
-    V = R @ cov @ R.T + sd**2 * np.eye(len(y))
+    V = R @ cov @ R.T + np.diag(sd**2)
     r = y - X @ root_mean_full
     factor = cho_factor(V, lower=True)
     return -0.5 * (len(y) * np.log(2 * np.pi) + 2 * np.log(np.diag(factor[0])).sum() + r @ cho_solve(factor, r))
@@ -67,7 +67,7 @@ def _log_density_in_decimals(y, X, R, cov, root_mean_full, sd):
         log_det, square = Decimal(0), Decimal(0)
         w = []
         for i in range(n):
-            V[i, i] += Decimal(float(sd)) ** 2
+            V[i, i] += Decimal(float(sd[i])) ** 2
             for j in range(i):
                 L[i, j] = (V[i, j] - sum(L[i, :j] * L[j, :j], Decimal(0))) / L[j, j]
             L[i, i] = (V[i, i] - sum(L[i, :i] ** 2, Decimal(0))).sqrt()
@@ -80,7 +80,7 @@ def _log_density_in_decimals(y, X, R, cov, root_mean_full, sd):
 def conditional(y, X, group, leaf, root, cov, root_mean_full, sd):
     """Mean and covariance of (root coefficients, all leaves' coefficients) given y and θ."""
     R = np.einsum("id,ide->ie", X, leaf[group])
-    V = R @ cov @ R.T + sd**2 * np.eye(len(y))
+    V = R @ cov @ R.T + np.diag(sd**2)
     D = X.shape[1]
     load = np.concatenate([root, leaf.reshape(-1, leaf.shape[-1])])
     gain = load @ cov @ R.T

@@ -9,11 +9,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cases import pose_rows, random_case
+from cases import named_cases, pose_rows, random_case
+from oracle import dense
 from priorhood import exact
+from priorhood.exact.coordinates import constrain
 from priorhood.exact.marginal import collapse
 from priorhood.exact.mode import Density
-from priorhood.priors import HalfCauchy, HalfNormal
+from priorhood.priors import Exponential, Fixed, HalfCauchy, HalfNormal
 
 Z = 4.5
 DRAWS = 5000
@@ -48,7 +50,27 @@ def correlated():
     return random_case(rng, J=6, most=5, D=2), [-11.0, -11.0, -5.0, -2.5], [3.0, 3.0, 5.0, 2.5], 46
 
 
-@pytest.mark.parametrize("make", [pooled, intercepts, correlated], ids=lambda make: make.__name__)
+def known_errors():
+    rng = np.random.default_rng(7)
+    return random_case(rng, J=9, most=2, D=1, cols=(0,), decades=2, sigma=Fixed(1)), [-16.0], [5.0], 4001
+
+
+def one_spread_known():
+    rng = np.random.default_rng(8)
+    options = {"tau": (Fixed(0.8), Exponential(1)), "sigma": HalfNormal(1.0)}
+    return random_case(rng, J=7, most=5, D=2, **options), [-11.0, -2.5, -5.0], [3.0, 2.5, 4.0], 121
+
+
+def only_a_correlation():
+    rng = np.random.default_rng(9)
+    options = {"tau": (Fixed(0.8), Fixed(1.2)), "sigma": Fixed(0.9)}
+    return random_case(rng, J=7, most=5, D=2, **options), [-5.0], [5.0], 4001
+
+
+MAKERS = [pooled, intercepts, correlated, known_errors, one_spread_known, only_a_correlation]
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
 def test_draws_and_evidence_are_those_of_quadrature(make):
     case, low, high, points = make()
     theta, probability, log_evidence = grid_of(case, low, high, points)
@@ -57,13 +79,11 @@ def test_draws_and_evidence_are_those_of_quadrature(make):
     coarse = 0.01 if make is correlated else 1e-4
     assert draws.facts["log_evidence_standardized"] == pytest.approx(log_evidence, abs=Z * error + coarse)
 
-    found = {len(low) - 1: np.log(draws.sigma)}
-    if draws.tau is not None:
-        found |= {k: np.log(draws.tau[..., k]) for k in range(draws.tau.shape[-1])}
-    if draws.omega is not None:
-        found[2] = np.arctanh(draws.omega[..., 1, 0])
-    assert set(found) == set(range(len(low)))
-    for coordinate, drawn in found.items():
+    found = [] if draws.tau is None else [np.log(draws.tau[..., k]) for k in case.problem.levels[0].free]
+    found += [] if draws.omega is None else [np.arctanh(draws.omega[..., 1, 0])]
+    found += [] if case.problem.known_noise else [np.log(draws.sigma)]
+    assert len(found) == len(low)
+    for coordinate, drawn in enumerate(found):
         step = (high[coordinate] - low[coordinate]) / (points - 1)
         for edge in np.quantile(drawn, [0.05, 0.25, 0.5, 0.75, 0.95]):
             # The grid's distribution function, linear across a cell.
@@ -71,6 +91,40 @@ def test_draws_and_evidence_are_those_of_quadrature(make):
             got = (drawn < edge).mean()
             # Successive draws are correlated by less than a tenth.
             assert abs(got - share) < Z * np.sqrt(1.2 * share * (1 - share) / drawn.size) + coarse / 2
+
+
+@pytest.mark.parametrize(
+    "name", ["all known", "all known, weighted", "all known, nested", "no population, all known",
+             "pooled, noise known", "known errors, pooled"],
+)  # fmt: skip
+def test_known_scales_leave_a_conjugate_regression(name):
+    """Nothing to explore: independent draws, and the evidence is the dense Normal's density."""
+    case = named_cases()[name]
+    problem = case.problem
+    assert exact.refuses(problem) is None
+    draws = exact.draw(problem, 2, 1000, np.random.default_rng(6), 2, lambda *_: None)
+    values = constrain(problem, np.zeros((1, 0)))
+    prior = dense.coefficients(problem.root_cols, problem.root_sd, case.covariances(values, 0), problem.D)
+    rows = (case.y, case.X, case.group, *prior, case.root_mean, case.noise(values, 0))
+    assert draws.facts["log_evidence_standardized"] == pytest.approx(dense.log_density(*rows), rel=1e-9)
+    assert draws.facts["log_evidence_error"] == 0.0
+    assert (draws.facts["acceptance"], draws.facts["pareto_k"]) == (1.0, -np.inf)
+    np.testing.assert_array_equal(draws.stats["lp"], draws.facts["log_evidence_standardized"])
+    np.testing.assert_array_equal(draws.sigma, problem.sigma.value)
+    if draws.tau is not None:
+        np.testing.assert_array_equal(draws.tau, np.broadcast_to(values.tau[0][0], draws.tau.shape))
+    mean, covariance = dense.conditional(*rows)
+    drawn = draws.mu if draws.mu.shape[-1] else draws.beta[:, :, 0]
+    at = problem.root_cols if draws.mu.shape[-1] else problem.D + problem.levels[0].cols
+    error = np.sqrt(np.diag(covariance)[at] / 2000)
+    assert (np.abs(drawn.mean(axis=(0, 1)) - mean[at]) < Z * error).all()
+
+
+def test_errors_below_the_rounding_of_the_sums_are_refused():
+    rng = np.random.default_rng(10)
+    for scale, refused in ((1e-3, False), (1e-8, True)):
+        case = random_case(rng, J=20, most=5, D=2, sigma=Fixed(scale))
+        assert (exact.refuses(case.problem) is not None) == refused
 
 
 def test_a_dropped_constant_is_seen():

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cases import named_cases, random_case
+from cases import named_cases, pose_rows, random_case
 from oracle import dense
 from priorhood.exact.coordinates import Theta, constrain, dimension, from_prior
 from priorhood.exact.effects import draw_effects
 from priorhood.exact.marginal import collapse, log_marginal
+from priorhood.priors import Exponential, Fixed
 
 CASES = named_cases()
 
@@ -19,7 +20,7 @@ def thetas(case, count=4):
     """θ drawn from the prior, with extreme spreads beside them."""
     theta = from_prior(case.problem, count, np.random.default_rng(1))
     extreme = theta[:2].copy()
-    if case.problem.levels:
+    if case.problem.levels and case.problem.levels[0].free:
         extreme[0, 0] = -30.0  # a spread of next to nothing
         extreme[1, 0] = 6.0  # and a huge one
     return np.concatenate([theta, extreme])
@@ -30,7 +31,7 @@ def dense_log_density(case, values, at):
     leaf, root, cov = dense.coefficients(
         problem.root_cols, problem.root_sd, case.covariances(values, at), problem.D
     )
-    return dense.log_density(case.y, case.X, case.group, leaf, root, cov, case.root_mean, values.sigma[at])
+    return dense.log_density(case.y, case.X, case.group, leaf, root, cov, case.root_mean, case.noise(values, at))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -44,16 +45,34 @@ def test_log_marginal_is_the_dense_normal(name):
 
 def test_many_random_cases():
     rng = np.random.default_rng(7)
-    for _ in range(60):
+    for _ in range(90):
         D = int(rng.integers(1, 6))
         cols = np.sort(rng.choice(D, rng.integers(1, D + 1), replace=False))
         case = random_case(
             rng, J=int(rng.integers(1, 12)), most=int(rng.integers(1, 6)), D=D, cols=tuple(cols),
             correlated=bool(rng.integers(2)), offset=10.0 ** rng.integers(0, 6),
+            decades=rng.choice([None, 2.0, 6.0]), sigma=rng.choice([None, Fixed(0.3)]),
+            tau=tuple(rng.choice([Exponential(1), Fixed(2)], len(cols))),
         )  # fmt: skip
         values = constrain(case.problem, from_prior(case.problem, 2, rng))
         got = log_marginal(collapse(case.problem), values)
         np.testing.assert_allclose(got, [dense_log_density(case, values, at) for at in range(2)], rtol=1e-9)
+
+
+def test_weights_of_one_change_nothing():
+    """And weights are no more than a way to write the rows' own errors: w and σ trade places."""
+    plain, rng = CASES["plain"], np.random.default_rng(8)
+    values = constrain(plain.problem, thetas(plain))
+    want = log_marginal(collapse(plain.problem), values)
+    for weights, sigma in ((np.ones(len(plain.y)), 1.0), (np.full(len(plain.y), 1e-8), 1e-4)):
+        case = pose_rows(plain.X, plain.y, plain.group, plain.problem.J, weights=weights)
+        scaled = Theta(values.tau, values.corr, values.sigma * sigma)
+        np.testing.assert_allclose(log_marginal(collapse(case.problem), scaled), want, rtol=1e-10)
+    # Negative control: one row that counts a millionth more.
+    weights = np.ones(len(plain.y))
+    weights[rng.integers(len(weights))] += 1e-6
+    case = pose_rows(plain.X, plain.y, plain.group, plain.problem.J, weights=weights)
+    assert np.abs(log_marginal(collapse(case.problem), values) / want - 1).max() > 1e-9
 
 
 def test_a_wrong_sum_is_seen():
@@ -105,7 +124,7 @@ def test_coefficients_given_theta_have_the_conditional_moments(name):
     mu, beta = draw_effects(collapse(problem), repeated(values, 0), np.random.default_rng(5), threads=2)
     leaf, root, cov = dense.coefficients(problem.root_cols, problem.root_sd, case.covariances(values, 0), problem.D)
     mean, covariance = dense.conditional(
-        case.y, case.X, case.group, leaf, root, cov, case.root_mean, values.sigma[0]
+        case.y, case.X, case.group, leaf, root, cov, case.root_mean, case.noise(values, 0)
     )
     pick = list(problem.root_cols)
     draws = [mu]
@@ -142,3 +161,15 @@ def test_dimension_counts_the_coordinates():
     assert dimension(CASES["plain"].problem) == 4
     assert dimension(CASES["four terms"].problem) == 4 + 6 + 1
     assert dimension(CASES["pooled"].problem) == 1
+    assert dimension(CASES["known errors"].problem) == 3
+    assert dimension(CASES["known spreads, correlation to learn"].problem) == 2
+    assert dimension(CASES["first spread known"].problem) == 3
+    assert dimension(CASES["all known"].problem) == 0
+
+
+def test_known_scales_are_themselves():
+    problem = CASES["second spread known"].problem
+    values = constrain(problem, np.array([[0.1, 0.2, 0.3], [1.1, 1.2, 1.3]]))
+    np.testing.assert_allclose(values.tau[0], [[np.exp(0.1), 0.5], [np.exp(1.1), 0.5]])
+    np.testing.assert_allclose(values.sigma, np.exp([0.3, 1.3]))
+    np.testing.assert_array_equal(constrain(CASES["all known"].problem, np.zeros((2, 0))).sigma, 0.5)

@@ -87,6 +87,33 @@ def flattened(pairs: dict) -> dict:
     return {k: (np.squeeze(d, -1) if d.ndim == 3 else d, r) for k, (d, r) in pairs.items()}
 
 
+def eight_schools(unit: float) -> ph.Posterior:
+    data = data_json("posteriordb/eight_schools.json")
+    table = {"school": [f"{j + 1}" for j in range(8)], "y": data["y"], "sigma": data["sigma"]}
+    priors = [f"mu ~ Normal(0, {5 / unit})", f"tau ~ HalfCauchy({5 / unit})"]
+    model = ph.Model("y ~ 1 + (1 | school)", priors, se="sigma", standardize=False, outcome_unit=unit)
+    return ph.fit(model, table, draws=DRAWS, seed=13)
+
+
+@pytest.mark.parametrize("unit", [1, 10])
+@pytest.mark.parametrize(
+    "source", ["eight_schools-eight_schools_centered.summary", "eight_schools-eight_schools_noncentered.summary",
+               "eight_schools.quadrature"],
+)  # fmt: skip
+def test_eight_schools(source, unit):
+    reference = data_json(f"posteriordb/{source}.json")["parameters"]
+    post = eight_schools(unit)
+    assert post.parameters == ["mu", "beta", "tau"]
+    beta = post.natural("beta").values
+    pairs = {
+        "mu": (post.natural("mu").values, reference["mu"]),
+        "tau": (post.natural("tau").values, reference["tau"]),
+    }
+    pairs |= {f"theta[{j + 1}]": (beta[:, :, j], reference[f"theta[{j + 1}]"]) for j in range(8)}
+    assert set(pairs) == set(reference)
+    assert disagreements(flattened(pairs)) == []
+
+
 KIDIQ = {
     "momhs": "kid_score ~ mom_hs",
     "momiq": "kid_score ~ mom_iq",

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import priorhood as ph
+from priorhood.formula import parse
 from priorhood.moments import merge, normal_label
+from priorhood.rows import learn_design, open_rows, prepare, value_name
 
 TEXT = "y ~ x + (x | g)"
 
@@ -43,6 +48,19 @@ def agree(moments, known, relative):
         np.testing.assert_array_less(
             np.abs(moments.scatter[j] - scatter), relative * (np.outer(size, size) + 1e-300)
         )
+
+
+def weighted_exact(frame):
+    """The same with weights 1/se², rounded only at the end; and Σ w."""
+    found = {}
+    for label, own in frame.groupby("g"):
+        w = [1 / Fraction(v) ** 2 for v in own["se"]]
+        values = [[Fraction(v) for v in own[c]] for c in ("x", "y")]
+        means = [sum(a * b for a, b in zip(w, v, strict=True)) / sum(w) for v in values]
+        away = [[x - m for x in v] for v, m in zip(values, means, strict=True)]
+        scatter = [[float(sum(a * p * q for a, p, q in zip(w, s, t, strict=True))) for t in away] for s in away]
+        found[label] = len(own), np.array([float(m) for m in means]), np.array(scatter), float(sum(w))
+    return found
 
 
 def rows(seed=0, n=240, groups=6, x_at=0.0, y_at=0.0, y_gap=0.0):
@@ -194,6 +212,149 @@ def test_order_of_rows(moments_of, y_at):
     frame = rows(n=2000, y_at=y_at)
     shuffled = frame.sample(frac=1.0, random_state=3)
     same(moments_of(TEXT, shuffled)[1], moments_of(TEXT, frame)[1], 1e-9)
+
+
+# -- weights ----------------------------------------------------------------------------------------------
+
+
+def with_errors(frame, decades=2.0, seed=9):
+    rng = np.random.default_rng(seed)
+    return frame.assign(se=10.0 ** rng.uniform(-decades / 2, decades / 2, len(frame)))
+
+
+def agree_weighted(moments, known, relative):
+    """As agree, a mean's rows being Σ w."""
+    assert moments.labels.tolist() == sorted(known)
+    for j, label in enumerate(moments.labels):
+        n, mean, scatter, weight = known[label]
+        assert moments.n[j] == n
+        assert moments.weight[j] == pytest.approx(weight, rel=1e-13)
+        size = np.sqrt(np.diag(scatter))
+        np.testing.assert_array_less(
+            np.abs(moments.mean[j] - mean), relative * (size / np.sqrt(weight) + 1e-3 * abs(mean)) + 1e-300
+        )
+        np.testing.assert_array_less(np.abs(moments.scatter[j] - scatter), relative * np.outer(size, size) + 1e-300)
+
+
+@pytest.mark.parametrize(
+    ("where", "decades"),
+    [({}, 2), ({}, 8), ({"y_at": 1e7}, 2), ({"x_at": 1e9, "y_at": 1e9}, 1), ({"y_gap": 30.0, "y_at": 1e6}, 2)],
+    ids=str,
+)
+def test_weighted_against_fractions(moments_of, where, decades):
+    frame = with_errors(rows(**where), decades)
+    _, found = moments_of(TEXT, frame, se="se")
+    agree_weighted(found, weighted_exact(frame), 1e-9)
+    assert found.log_weight == pytest.approx(-2 * np.log(frame["se"]).sum(), rel=1e-12)
+    assert found.columns == ("x", "y")
+
+
+KINDS = {
+    "pandas": lambda f: f,
+    "polars": pl.from_pandas,
+    "polars-lazy": lambda f: pl.from_pandas(f).lazy(),
+    "pyarrow": lambda f: pa.Table.from_pandas(f, preserve_index=False),
+    "duckdb": duckdb.from_df,
+}
+
+
+@pytest.mark.parametrize("gap", [3.0, 1e6])
+@pytest.mark.parametrize("kind", KINDS)
+def test_weighted_on_every_backend(moments_of, kind, gap):
+    """Also where the groups lie so far apart that each is summed around its own mean."""
+    frame = with_errors(rows(y_gap=gap, y_at=50.0), 1.0)
+    dropped = frame.assign(se=frame["se"].where(frame.index > 2))
+    table = KINDS[kind](dropped)
+    _, found = moments_of(TEXT, table, se="se")
+    agree_weighted(found, weighted_exact(frame[3:]), 1e-9)
+    assert [(d.reason, d.column, d.rows) for d in found.dropped] == [("missing", "se", 3)]
+    # Negative control: the plain sums are others.
+    plain = moments_of(TEXT, table)[1]
+    assert plain.weight is None
+    assert np.abs(plain.mean - found.mean).max() > 1e-3
+
+
+def test_a_junk_row_beside_precise_ones(moments_of):
+    """A row a million errors away, with an error as large, leaves the digits of the others."""
+    frame = with_errors(rows(n=60), 0.5)
+    frame.loc[::10, ["y", "se"]] = [1e6, 1e6]
+    agree_weighted(moments_of(TEXT, frame, se="se")[1], weighted_exact(frame), 1e-7)
+
+
+def test_weighted_indicators(moments_of):
+    frame = with_errors(rows()).assign(f=lambda f: np.where(f["x"] > 0.3, "b", np.where(f["x"] < -0.5, "c", "a")))
+    _, found = moments_of("y ~ f + (1 | g)", frame, se="se")
+    w = (1 / frame["se"] ** 2).to_numpy()
+    W = np.column_stack([frame["f"] == "b", frame["f"] == "c", frame["y"]]).astype(float)
+    mean = np.average(W, axis=0, weights=w)
+    np.testing.assert_allclose(found.pooled()[0], mean, rtol=1e-12)
+    np.testing.assert_allclose(found.pooled()[1], (w[:, None] * (W - mean)).T @ (W - mean), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("overlap", OVERLAPS)
+def test_weighted_merge_is_exact(moments_of, overlap):
+    frame = with_errors(rows(y_gap=20.0))
+    first = OVERLAPS[overlap](frame["g"])
+    parts = [moments_of(TEXT, part, se="se")[1] for part in (frame[first], frame[~first])]
+    merged, whole = merge(*parts), moments_of(TEXT, frame, se="se")[1]
+    agree_weighted(merged, weighted_exact(frame), 1e-11)
+    assert merged.log_weight == pytest.approx(whole.log_weight, rel=1e-12)
+    assert (merged.rows, merged.read) == (240, 240)
+
+
+def test_weighted_and_unweighted_rows_do_not_merge(moments_of):
+    frame = with_errors(rows())
+    plain, weighted = moments_of(TEXT, frame)[1], moments_of(TEXT, frame, se="se")[1]
+    for pair in ((plain, weighted), (weighted, plain)):
+        with pytest.raises(ph.ModelError, match="with and without known standard errors"):
+            merge(*pair)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ([0.0, -2.5], r"'se' is not above 0 in 2 rows, needed for the standard errors 'se': 0 \(g 'g\d'\), -2.5"),
+        ([np.inf, 1.0], r"'se' is infinite in 1 row, needed for the standard errors 'se': inf"),
+        ([1e-200, 1e200], r"'se' is too small or large to square in 2 rows.*1e-200.*1e\+200"),
+    ],
+    ids=["not above 0", "infinite", "square"],
+)
+def test_impossible_errors(moments_of, kind, values, says):
+    frame = with_errors(rows(n=30))
+    frame.loc[[4, 5], "se"] = values
+    with pytest.raises(ph.TableError, match=says):
+        moments_of(TEXT, KINDS[kind](frame), se="se")
+
+
+def test_a_column_of_errors_that_is_none(moments_of):
+    frame = with_errors(rows(n=30))
+    with pytest.raises(ph.TableError, match=r"no column 'sd' \(the standard errors\)"):
+        moments_of(TEXT, frame, se="sd")
+    with pytest.raises(ph.TableError, match=r"'se' \(the standard errors\) holds text .* 'much' \(30 rows\)"):
+        moments_of(TEXT, frame.assign(se="much"), se="se")
+
+
+def test_errors_may_be_a_predictor_too(moments_of):
+    """Egger's regression of the outcome on its standard error."""
+    frame = with_errors(rows(n=30))
+    found = moments_of("y ~ se", frame, se="se")[1]
+    assert found.columns == ("se", "y")
+    assert found.pooled()[0][0] == pytest.approx(np.average(frame["se"], weights=frame["se"] ** -2.0), rel=1e-12)
+
+
+def test_prepared_rows_end_with_the_errors():
+    frame = with_errors(rows(n=30))
+    frame.loc[3, "se"] = np.nan
+    formula = parse(TEXT)
+    opened = open_rows(ph.read(frame), formula, "se")
+    prepared = prepare(opened, learn_design(opened, formula, "frame"), None, "se")
+    assert prepared.values == 3
+    found = prepared.frame.to_native()
+    used = found["__priorhood_reason"] == 0
+    assert used.tolist() == [i != 3 for i in range(30)]
+    for at, column in enumerate(["x", "y", "se"]):
+        np.testing.assert_array_equal(found[value_name(at)][used], frame[column][used])
 
 
 @pytest.mark.parametrize(

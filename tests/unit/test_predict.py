@@ -11,7 +11,12 @@ import pytest
 from scipy import optimize, stats
 
 import priorhood as ph
-from priorhood.predict import correlation_factor
+from priorhood.draws import Draws
+from priorhood.gather import take
+from priorhood.groups import NEW_SIGMA, UNKNOWN, correlation_factor, stream
+from priorhood.mixture import precisions
+from priorhood.posterior import assemble
+from priorhood.scale import learn_scale
 
 
 @pytest.fixture(scope="module")
@@ -388,3 +393,185 @@ def test_factors_of_correlations_also_where_rounding_left_them_singular():
     singular = np.array([[[1.0, 1.0, 0.5], [1.0, 1.0, 0.5], [0.5, 0.5, 1.0]]])
     L = correlation_factor(singular)
     np.testing.assert_allclose(L @ L.swapaxes(1, 2), singular, atol=1e-12)
+
+
+# -- errors of other kinds ---------------------------------------------------------------------------------
+
+
+ERRORS = {
+    "noise": ph.Model("price ~ living_space + (living_space | zip)", noise="zip"),
+    "student": ph.Model("price ~ living_space + (1 | zip)", family="student"),
+    "student, noise": ph.Model("price ~ living_space + (1 | zip)", family="student", noise="zip"),
+    "noise, log": ph.Model("log(worth) ~ living_space + (1 | zip)", noise="zip"),
+    "student, log": ph.Model("log(worth) ~ living_space + (1 | zip)", family="student"),
+    "se": ph.Model("price ~ living_space + (1 | zip)", se="error"),
+    "se, log": ph.Model("log(worth) ~ living_space + (1 | zip)", se="error"),
+}
+
+
+@pytest.fixture(scope="module")
+def measured(data):
+    """With known errors: of the price, and of the log of the worth."""
+    return data.assign(error=np.where(np.arange(len(data)) % 2, 30_000.0, 70_000.0))
+
+
+def made(model, table, least_nu=3.0, draws=400, seed=4):
+    """A posterior without an engine: draws around the middle of the data."""
+    rng = np.random.default_rng(seed)
+    design, found = take(ph.read(table), model.formula, se=model.se)
+    scale = learn_scale(found, design, standardize=True, unit=None)
+    shape, J, K = (2, draws), len(found.n), len(design.level_columns(0))
+    level = found.pooled()[0][-1] / scale.unit
+    mu = rng.normal(0.5, 0.1, (*shape, 2)) + np.array([level, 0.0])
+    beta = mu[..., None, :K] + rng.normal(0, 0.4, (J, K)) + rng.normal(0, 0.05, (*shape, J, K))
+    sigma = (
+        rng.uniform(0.3, 0.5, (*shape, J)) * np.linspace(0.5, 2, J) if model.noise else rng.uniform(0.3, 0.5, shape)
+    )
+    given = Draws(
+        mu, beta, rng.uniform(0.2, 0.4, (*shape, K)),
+        np.broadcast_to(np.eye(2), (*shape, 2, 2)) if K == 2 else None, None if model.se else sigma,
+        stats={}, facts={}, nu=rng.uniform(least_nu, 12, shape) if model.family == "student" else None,
+    )  # fmt: skip
+    return assemble(model, design, scale, found, given, {"seed": 3, "notes": "[]"})
+
+
+def errors_of(post, frame):
+    """The sd and nu (or None) of every row and draw, in (the log of) the outcome's units."""
+    unit = post.scale.unit
+    nu = post["nu"].values.ravel() if "nu" in post.parameters else None
+    if post.model.se:
+        return np.broadcast_to(frame["error"].to_numpy()[:, None], (len(frame), post["mu"][..., 0].size)), nu
+    if post.model.noise:
+        own = post["sigma"].sel(zip=frame["zip"].tolist()).stack(sample=("chain", "draw"))
+        return own.transpose("zip", "sample").values * unit, nu
+    return np.broadcast_to(post["sigma"].values.ravel() * unit, (len(frame), post["sigma"].size)), nu
+
+
+def locations_of(post, frame):
+    """(rows, draws), in (the log of) the outcome's units."""
+    tree = post.tree["posterior"].to_dataset().stack(sample=("chain", "draw"))
+    x = (frame["living_space"].to_numpy() - post.scale.centre[1]) / post.scale.spread[1]
+    term = "term" if "term" in tree["beta"].dims else "zip_term"
+    beta = tree["beta"].sel(zip=frame["zip"].tolist()).transpose("zip", term, "sample").values
+    slope = beta[:, 1] if beta.shape[1] == 2 else tree["mu"].sel(term="living_space").values
+    return (beta[:, 0] + x[:, None] * slope) * post.scale.unit
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_other_errors_against_the_exact_mixture(measured, name):
+    logged, heavy = name.endswith("log"), name.startswith("student")
+    table = measured.assign(error=measured["error"] / 2e5) if logged else measured
+    post = made(ERRORS[name], table)
+    frame = table.iloc[::23].reset_index(drop=True)
+    levels, cut = [0.001, 0.05, 0.5, 0.9, 0.999], 250_000.0
+    found = post.predict(frame, quantiles=levels, below=cut)
+    m, (s, nu) = locations_of(post, frame), errors_of(post, frame)
+
+    def probability(t, i):
+        return (stats.t.cdf((t - m[i]) / s[i], nu) if heavy else stats.norm.cdf(t, m[i], s[i])).mean()
+
+    # What the mixture of Normals promises of Student's t.
+    near = 4e-4 if heavy else 1e-6
+    variance = s**2 * (nu / (nu - 2) if heavy else 1.0)
+    for i, row in found.iterrows():
+        if logged and heavy:
+            assert row["mean"] == row["sd"] == np.inf
+        elif logged:
+            first, second = np.exp(m[i] + s[i] ** 2 / 2).mean(), np.exp(2 * m[i] + 2 * s[i] ** 2).mean()
+            assert row["mean"] == pytest.approx(first, rel=1e-9)
+            assert row["sd"] == pytest.approx(np.sqrt(second - first**2), rel=1e-6)
+        else:
+            assert row["mean"] == pytest.approx(m[i].mean(), rel=1e-9)
+            assert row["sd"] == pytest.approx(np.sqrt(m[i].var() + variance[i].mean()), rel=1e-9)
+        for q in levels:
+            value = row[f"q{100 * q:g}"]
+            assert probability(np.log(value) if logged else value, i) == pytest.approx(q, abs=near)
+        expected = probability(np.log(cut) if logged else cut, i)
+        assert row["below_250000"] == pytest.approx(expected, abs=near)
+
+
+def test_students_t_as_a_mixture_of_normals():
+    """The error stated of precisions, for one location; against scipy's t."""
+    t = np.linspace(-30, 30, 301)
+    for S in (100, 1000, 4000):
+        for nu in (1.0, 2.5, 4.0, 30.0):
+            root = precisions(np.full(S, nu), np.random.default_rng(S)).ravel()
+            assert root.size >= 16_000
+            assert root.size % S == 0
+            off = stats.norm.cdf(t[:, None] * root).mean(axis=1) - stats.t.cdf(t, nu)
+            assert np.abs(off).max() < 3e-5
+
+
+def test_moments_that_do_not_exist(data):
+    for least, mean, sd in ((1.5, True, False), (0.5, False, False), (2.01, True, True)):
+        post = made(ERRORS["student"], data, least_nu=least)
+        found = post.predict(data.head(3), quantiles=[0.0001, 0.5])
+        assert np.isfinite(found["mean"]).all() == mean
+        assert np.isfinite(found["sd"]).all() == sd
+        assert np.isinf(found["sd"]).all() or sd
+        assert (found["q0.01"] < found["q50"]).all()
+        assert np.isfinite(found["q0.01"]).all()
+
+
+@pytest.mark.parametrize("unseen", ["population", "draw"])
+def test_a_new_groups_noise_comes_from_its_prior(data, unseen):
+    post = made(ph.Model(ERRORS["noise"].formula, "sigma ~ Gamma(3, 0.2)", noise="zip"), data)
+    rows = data.head(6).assign(zip=["n1", "n2"] * 3)
+    drawn = {label: ph.Gamma(3, 0.2).sample(stream(9, NEW_SIGMA, *label.encode()), 800) for label in ("n1", "n2")}
+    found = post.predict(rows, unseen=unseen, seed=9)
+    again = post.predict(rows.iloc[[5]], unseen=unseen, seed=9)
+    pd.testing.assert_frame_equal(again, found.iloc[[5]])
+    if unseen == "population":
+        mu = post["mu"].values.reshape(-1, 2)
+        for i, row in rows.iterrows():
+            m = mu @ np.array([1, (row["living_space"] - post.scale.centre[1]) / post.scale.spread[1]])
+            sd = np.sqrt(m.var() + (drawn[row["zip"]] ** 2).mean()) * post.scale.unit
+            assert found["sd"][i] == pytest.approx(sd, rel=1e-9)
+    made_draws = post.predict_draws(rows, unseen=unseen, seed=9)
+    assert made_draws.std() == pytest.approx(np.sqrt((found["sd"] ** 2).mean()), rel=0.1)
+
+
+def test_an_unknown_group_has_the_noise_of_the_group_it_stands_for(data):
+    """Coefficients and sigma of a draw are of one group: the product's mean tells."""
+    post = made(ERRORS["noise"], data)
+    row = pd.DataFrame({"zip": [None], "living_space": [100.0]}).astype({"zip": object})
+    found = post.predict(row).iloc[0]
+    share = post.moments.n / post.moments.n.sum()
+    rng = stream(3, UNKNOWN)
+    places = (rng.permutation(800) + rng.random()) / 800
+    chosen = np.searchsorted(np.cumsum(share), places).clip(0, len(share) - 1)
+    beta = post["beta"].values.reshape(800, -1, 2)[np.arange(800), chosen]
+    sigma = post["sigma"].values.reshape(800, -1)[np.arange(800), chosen]
+    m = beta @ np.array([1, (100.0 - post.scale.centre[1]) / post.scale.spread[1]])
+    assert found["mean"] == pytest.approx(m.mean() * post.scale.unit, rel=1e-9)
+    for q in (5, 95):
+        t = found[f"q{q}"] / post.scale.unit
+        assert stats.norm.cdf(t, m, sigma).mean() == pytest.approx(q / 100, abs=1e-6)
+
+
+def test_known_errors_are_needed_of_every_row(measured, tmp_path):
+    post = made(ERRORS["se"], measured)
+    rows = measured.head(6).reset_index(drop=True)
+    with pytest.raises(ph.TableError, match=r"no column 'error' \(the standard errors.*outcome's units"):
+        post.predict(rows.drop(columns="error"))
+    with pytest.raises(ph.TableError, match="column 'error' holds String, not numbers"):
+        post.predict(rows.assign(error="small"))
+    rows.loc[[1, 2, 3], "error"] = [np.nan, 0.0, np.inf]
+    found = post.predict(rows)
+    assert found["status"].tolist() == ["known", "missing", "invalid", "invalid", "known", "known"]
+    assert found.loc[1:3, ["mean", "sd", "q5"]].isna().all(axis=None)
+    assert np.isnan(post.predict_draws(rows).values).any(axis=(0, 1)).tolist() == [0, 1, 1, 1, 0, 0]
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    read = post.predict(tmp_path / "rows.csv")
+    numbers = ["mean", "sd", "q5", "q50", "q95"]
+    pd.testing.assert_frame_equal(read[numbers], found[numbers])
+    assert read["status"].tolist() == found["status"].tolist()
+    pd.testing.assert_frame_equal(post.predict(pl.from_pandas(rows)).to_pandas()[numbers], found[numbers])
+
+
+def test_a_file_keeps_what_other_errors_need(measured, tmp_path):
+    for name in ("student, noise", "se"):
+        post = made(ERRORS[name], measured)
+        post.save(tmp_path / "post.nc")
+        rows = measured.head(4)
+        pd.testing.assert_frame_equal(ph.load(tmp_path / "post.nc").predict(rows), post.predict(rows))

@@ -18,6 +18,8 @@ FAMILY = [
     (ph.HalfCauchy(0.3), stats.halfcauchy(scale=0.3), 0.0),
     (ph.Exponential(5), stats.expon(scale=5), 0.0),
     (ph.Exponential(0.02), stats.expon(scale=0.02), 0.0),
+    (ph.Gamma(2, 10), stats.gamma(2, scale=10), 0.0),
+    (ph.Gamma(0.7, 0.2), stats.gamma(0.7, scale=0.2), 0.0),
 ]
 
 
@@ -35,6 +37,22 @@ def test_samples(prior, known, low):
     assert stats.kstest(drawn, known.cdf).pvalue > LEVEL
     # The test can fail: a tenth more spread is seen at this size.
     assert stats.kstest(1.2 * drawn, known.cdf).pvalue < LEVEL
+
+
+@pytest.mark.parametrize("prior", [ph.Gamma(2, 10), ph.Gamma(0.7, 0.2)], ids=str)
+def test_mean_and_sd_of_a_gamma(prior):
+    """Within 4 standard errors; that of the sd by the kurtosis 3 + 6/shape."""
+    n, sd = 40_000, np.sqrt(prior.shape) * prior.scale
+    drawn = prior.sample(np.random.default_rng(9), n)
+    assert abs(drawn.mean() - prior.shape * prior.scale) < 4 * sd / np.sqrt(n)
+    assert abs(drawn.std() - sd) < 4 * sd * np.sqrt((2 + 6 / prior.shape) / 4 / n)
+
+
+def test_what_is_fixed_has_no_distribution():
+    known = ph.Fixed(0.3)
+    np.testing.assert_array_equal(known.logpdf(np.array([0.3, 7.0])), 0.0)
+    np.testing.assert_array_equal(known.sample(np.random.default_rng(1), (3, 2)), np.full((3, 2), 0.3))
+    assert parse_distribution(known.scaled(50.0)) == ph.Fixed(15)
 
 
 AWKWARD = [0.1 + 0.2, 1 / 3, 1e-12, 2.5e17, 5.0, np.nextafter(1.0, 2.0)]
@@ -58,6 +76,8 @@ def test_text_reads_back_exactly(family, value):
         ("mu[a:b] ~ Normal(sd=3)", "mu[a:b]", ph.Normal(0, 3)),
         ("omega ~ LKJ(eta=1)", "omega", ph.LKJ(1)),
         ("sigma ~ HalfCauchy(2)", "sigma", ph.HalfCauchy(2)),
+        ("nu ~ Gamma(2, scale=10)", "nu", ph.Gamma(2, 10)),
+        ("tau[area] ~ Fixed(20)", "tau[area]", ph.Fixed(20)),
     ],
 )
 def test_prior_as_text(text, key, prior):
@@ -80,11 +100,11 @@ def test_a_prior_for_all_of_mu_holds_for_the_intercept():
     assert both["mu[Intercept]"] == ph.Normal(1, 2)
 
 
-@pytest.mark.parametrize("key", ["mu", "mu[x]", "tau", "tau[x]", "sigma", "omega"])
+@pytest.mark.parametrize("key", ["mu", "mu[x]", "tau", "tau[x]", "sigma", "nu", "omega"])
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_domains(key, family):
     fits = {"mu": {"Normal"}, "omega": {"LKJ"}}.get(
-        key.partition("[")[0], {"HalfNormal", "HalfCauchy", "Exponential"}
+        key.partition("[")[0], {"HalfNormal", "HalfCauchy", "Exponential", "Gamma", "Fixed"}
     )
     if family in fits:
         assert read_priors({key: FAMILIES[family]()})[key] == FAMILIES[family]()
@@ -108,7 +128,9 @@ def test_text_is_not_run(text):
         parse_prior(text)
 
 
-@pytest.mark.parametrize("prior", [ph.Normal(1, 2), ph.HalfNormal(2), ph.HalfCauchy(2), ph.Exponential(2)], ids=str)
+@pytest.mark.parametrize(
+    "prior", [ph.Normal(1, 2), ph.HalfNormal(2), ph.HalfCauchy(2), ph.Exponential(2), ph.Gamma(3, 2)], ids=str
+)
 def test_scaled_text_is_the_distribution_of_a_multiple(prior):
     scaled = parse_distribution(prior.scaled(50.0))
     x = np.array([0.3, 1.0, 4.0])

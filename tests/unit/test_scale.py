@@ -47,6 +47,13 @@ def scale_of(moments_of, text, table, *, standardize=True, unit=None):
         ("price ~ 1 + (area | zip)", {"area"}),
         ("price ~ area + rooms + (rooms | zip)", {"area", "rooms"}),
         ("price ~ kind + (kind | zip)", {"kind[loft]"}),
+        # Only the groups have lines: their own intercepts absorb it, whose mean stays 0.
+        ("price ~ 0 + (area | zip)", {"area"}),
+        ("price ~ 0 + (area || zip)", {"area"}),
+        ("price ~ 0 + (0 + area | zip)", set()),
+        ("price ~ 0 + area + (area | zip)", set()),
+        ("price ~ 0 + rooms + (area | zip)", {"area"}),
+        ("price ~ 1 + (0 + area | zip)", set()),
     ],
 )
 def test_only_what_an_intercept_absorbs_is_centred(moments_of, homes, text, centred):
@@ -72,6 +79,48 @@ def test_centring_does_not_change_the_model(homes):
     # Means of 4,000 nearly independent draws of a line whose sd is well below the row's sd.
     tolerance = 5 * first["sd"].max() / np.sqrt(4000)
     np.testing.assert_allclose(first["mean"], second["mean"], atol=tolerance)
+
+
+def test_centring_groups_lines_without_a_population_does_not_change_them(homes):
+    """The same with spreads so wide that they say nothing: every group's own least-squares line."""
+    text, at = "price ~ 0 + (area || zip)", {"zip": ["00003"] * 2, "area": [50.0, 120.0]}
+    own = homes[homes["zip"] == "00003"]
+    line = np.polyval(np.polyfit(own["area"], own["price"], 1), at["area"])
+    for options, unit in (({}, 1e5), ({"standardize": False, "outcome_unit": 1}, 1.0)):
+        known = {"tau": ph.Fixed(1e9 / unit), "sigma": ph.Fixed(6e4 / unit)}
+        found = ph.fit(ph.Model(text, known, **options), homes, seed=4).predict(at)
+        # Means of 4,000 independent draws; the line's own sd is below the row's.
+        np.testing.assert_allclose(found["mean"], line, atol=5 * found["sd"].max() / np.sqrt(4000))
+
+
+def test_unpooled_regressions_are_those_of_every_group_alone(homes):
+    """price ~ 0 + (area || zip) with known spreads: draws of a group are the ridge regression of its rows."""
+    known = {"tau[Intercept]": ph.Fixed(20), "tau[area]": ph.Fixed(5), "sigma": ph.Fixed(0.6)}
+    post = ph.fit(ph.Model("price ~ 0 + (area || zip)", known), homes, seed=5)
+    assert post.parameters == ["beta", "tau", "sigma"]
+    assert post.attrs["acceptance"] == 1.0
+    x = (homes["area"] - homes["area"].mean()) / homes["area"].std(ddof=0)
+    for label in ("00000", "00007"):
+        own = (homes["zip"] == label).to_numpy()
+        X = np.column_stack([np.ones(own.sum()), x[own]])
+        precision = X.T @ X / 0.6**2 + np.diag([1 / 20**2, 1 / 5**2])
+        mean = np.linalg.solve(precision, X.T @ homes["price"][own] / 1e5 / 0.6**2)
+        sd = np.sqrt(np.diag(np.linalg.inv(precision)))
+        draws = post["beta"].sel(zip=label).values.reshape(-1, 2)
+        n = len(draws)
+        assert (np.abs(draws.mean(axis=0) - mean) < 5 * sd / np.sqrt(n)).all()
+        assert (np.abs(draws.std(axis=0) / sd - 1) < 5 / np.sqrt(2 * n)).all()
+    np.testing.assert_array_equal(post["tau"].sel(zip_term="area"), 5.0)
+
+
+def test_known_errors_weigh_the_scale(moments_of, homes):
+    frame = homes.assign(se=np.where(homes["area"] > 90, 5e3, 8e4))
+    design, found = moments_of("price ~ area + (area | zip)", frame, se="se")
+    scale = learn_scale(found, design, standardize=True, unit=None)
+    w = 1 / frame["se"] ** 2
+    mean = np.average(frame["area"], weights=w)
+    assert scale.centre[1] == pytest.approx(mean, rel=1e-12)
+    assert scale.spread[1] == pytest.approx(np.sqrt(np.average((frame["area"] - mean) ** 2, weights=w)), rel=1e-10)
 
 
 def test_standardized_moments_are_those_of_standardized_rows(moments_of, homes):

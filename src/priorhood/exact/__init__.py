@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ from priorhood.exact.coordinates import constrain, dimension
 from priorhood.exact.effects import draw_effects
 from priorhood.exact.explore import Explored, explore
 from priorhood.exact.marginal import collapse
+from priorhood.exact.mode import least_log_sigma
 from priorhood.exact.problem import Level, Problem, pose
+from priorhood.priors import Fixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +46,11 @@ def refuses(problem: Problem) -> str | None:
         return (
             f"{dim} spreads and correlations would have to be explored, more than {MOST_DIMENSIONS}: let fewer "
             f"coefficients vary by group, or write || for independent ones"
+        )
+    if isinstance(problem.sigma, Fixed) and math.log(problem.sigma.value) < least_log_sigma(problem):
+        return (
+            "the known errors are so far below the rows' scatter that the sums lose them to rounding: look for "
+            "an error in the wrong unit, or leave sigma to be learned"
         )
     return None
 

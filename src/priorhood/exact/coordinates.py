@@ -1,7 +1,8 @@
 """θ: the unconstrained coordinates of spreads, correlations and noise, and their prior density.
 
 θ = (log τ₁, atanh z₁, …, log τ_L, atanh z_L, log σ), finest level first; z are the canonical partial
-correlations of Ω_ℓ (none where effects are independent). All functions take a batch (S, dim).
+correlations of Ω_ℓ (none where effects are independent). A scale that is known (Fixed) is left out, so that
+θ may have no coordinate at all. All functions take a batch (S, dim).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from priorhood.priors import Fixed, cholesky_of_partial
 
 if TYPE_CHECKING:
     from priorhood.exact.problem import Array, Problem
@@ -27,25 +30,7 @@ class Theta:
 
 def dimension(problem: Problem) -> int:
     """Length of θ."""
-    return 1 + sum(x.K + (x.K * (x.K - 1) // 2 if x.omega else 0) for x in problem.levels)
-
-
-def cholesky_of_partial(z: Array, K: int) -> Array:
-    """Canonical partial correlations (S, K(K−1)/2) → lower Cholesky factor of Ω (S, K, K).
-
-    L_ij = z_ij ∏_{k<j} √(1 − z_ik²), L_ii = ∏_{k<i} √(1 − z_ik²); rows have length one.
-    """
-    L = np.zeros((len(z), K, K))
-    L[:, 0, 0] = 1.0
-    pair = 0
-    for i in range(1, K):
-        left = np.ones(len(z))
-        for j in range(i):
-            L[:, i, j] = z[:, pair] * left
-            left = left * np.sqrt((1.0 - z[:, pair]) * (1.0 + z[:, pair]))
-            pair += 1
-        L[:, i, i] = left
-    return L
+    return (not problem.known_noise) + sum(len(x.free) + x.pairs for x in problem.levels)
 
 
 def constrain(problem: Problem, theta: Array) -> Theta:
@@ -53,13 +38,17 @@ def constrain(problem: Problem, theta: Array) -> Theta:
     tau, corr = [], []
     at = 0
     for level in problem.levels:
-        K = level.K
-        tau.append(np.exp(theta[:, at : at + K]))
-        at += K
-        pairs = K * (K - 1) // 2 if level.omega else 0
+        K, free, pairs = level.K, level.free, level.pairs
+        known = [prior.value if isinstance(prior, Fixed) else 0.0 for prior in level.tau]
+        spreads = np.tile(np.array(known), (len(theta), 1))
+        spreads[:, free] = np.exp(theta[:, at : at + len(free)])
+        tau.append(spreads)
+        at += len(free)
         z = np.tanh(theta[:, at : at + pairs]) if pairs else np.zeros((len(theta), K * (K - 1) // 2))
         corr.append(cholesky_of_partial(z, K))
         at += pairs
+    if isinstance(problem.sigma, Fixed):
+        return Theta(tuple(tau), tuple(corr), np.full(len(theta), problem.sigma.value))
     return Theta(tuple(tau), tuple(corr), np.exp(theta[:, at]))
 
 
@@ -76,14 +65,16 @@ def factors(problem: Problem, values: Theta) -> Array:
 def log_prior(problem: Problem, theta: Array, values: Theta) -> Array:
     """Log p(θ): priors of τ, Ω, σ with the Jacobian of the unconstrained coordinates, normalized. (S,)
 
-    log τ and log σ bring + log τ and + log σ; atanh z brings log(1 − z²).
+    log τ and log σ bring + log τ and + log σ; atanh z brings log(1 − z²); a known scale brings nothing.
     """
-    total = np.asarray(problem.sigma.logpdf(values.sigma) + theta[:, -1])
+    total = np.zeros(len(theta))
+    if not problem.known_noise:
+        total = np.asarray(problem.sigma.logpdf(values.sigma) + theta[:, -1])
     at = 0
     for level, tau in zip(problem.levels, values.tau, strict=True):
-        for k, prior in enumerate(level.tau):
-            total = total + prior.logpdf(tau[:, k]) + theta[:, at + k]
-        at += level.K
+        for k in level.free:
+            total = total + level.tau[k].logpdf(tau[:, k]) + theta[:, at]
+            at += 1
         if level.omega and level.K > 1:
             b = level.omega.shapes(level.K)
             x = theta[:, at : at + len(b)]
@@ -101,10 +92,11 @@ def _log_norm(b: float) -> float:
 
 def from_prior(problem: Problem, draws: int, rng: np.random.Generator) -> Array:
     """θ drawn from its prior: (draws, dim)."""
-    parts = []
+    parts = [np.zeros((draws, 0))]
     for level in problem.levels:
-        parts += [np.log(prior.sample(rng, draws))[:, None] for prior in level.tau]
+        parts += [np.log(level.tau[k].sample(rng, draws))[:, None] for k in level.free]
         if level.omega and level.K > 1:
             parts.append(np.arctanh(level.omega.sample(rng, (draws, level.K))))
-    parts.append(np.log(problem.sigma.sample(rng, draws))[:, None])
+    if not problem.known_noise:
+        parts.append(np.log(problem.sigma.sample(rng, draws))[:, None])
     return np.concatenate(parts, axis=1)

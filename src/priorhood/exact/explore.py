@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import SamplingError
+from priorhood.exact.coordinates import dimension
 from priorhood.exact.mode import Density, find_mode, start
 from priorhood.exact.proposal import Mixture, effective_share, refine, widen
 
@@ -120,8 +121,10 @@ def explore(
     SamplingError : Pareto k over 0.7 or acceptance under 5 %: the draws could not be trusted
     """
     density = Density(collapsed, threads)
+    if dimension(collapsed.problem) == 0:
+        return _known(density, chains, draws)
     mode, curvature = find_mode(density, start(density, rng))
-    if mode[-1] < density.low[-1] + 1.0:
+    if not collapsed.problem.known_noise and mode[-1] < density.low[-1] + 1.0:
         raise SamplingError(
             "the rows lie exactly on the model's lines: the residual sd is 0 up to rounding, and its posterior "
             "has no width to explore. Look for an outcome computed from the predictors, or drop predictors"
@@ -156,6 +159,28 @@ def explore(
         keep_every=proposed.keep_every,
         log_evidence=float(top + math.log(np.exp(proposed.log_weights - top).mean())),
         log_evidence_error=math.sqrt(max(1 / share - 1, 0.0) / len(proposed.log_weights)),
+        evaluations=density.evaluations,
+    )
+
+
+def _known(density: Density, chains: int, draws: int) -> Explored:
+    """Every scale is known: θ has no coordinate, and p(y) is p(y | θ) without error."""
+    height = float(density(np.zeros((1, 0)))[0])
+    if not math.isfinite(height):
+        raise SamplingError(
+            "the posterior density could not be computed under the known scales; look for extreme values in the "
+            "outcome and predictors"
+        )
+    return Explored(
+        theta=np.zeros((chains, draws, 0)),
+        log_posterior=np.full((chains, draws), height),
+        accepted=np.ones((chains, draws)),
+        acceptance=1.0,
+        pareto_k=-math.inf,
+        ess_share=1.0,
+        keep_every=1,
+        log_evidence=height,
+        log_evidence_error=0.0,
         evaluations=density.evaluations,
     )
 

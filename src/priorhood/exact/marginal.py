@@ -327,7 +327,7 @@ def _ends(parts: list[Index]) -> Index:
 def log_marginal(collapsed: Collapsed, values: Theta, threads: int = 1) -> Array:
     """Log density of all outcomes given θ, every coefficient integrated out (math.md, eq. 9).
 
-    log p(y | θ) = log Normal(y | X m₀, Σ_ℓ X Z Σ_ℓ Zᵀ Xᵀ + X S₀ Xᵀ + σ² I)
+    log p(y | θ) = log Normal(y | X m₀, Σ_ℓ X Z Σ_ℓ Zᵀ Xᵀ + X S₀ Xᵀ + σ² W⁻¹)
 
     Parameters
     ----------
@@ -353,7 +353,7 @@ def log_marginal(collapsed: Collapsed, values: Theta, threads: int = 1) -> Array
         )  # fmt: skip
 
     in_chunks(chunk, len(out), cost=problem.J * problem.D, threads=threads)
-    return out
+    return out + 0.5 * problem.log_weight
 
 
 def in_chunks(work: Callable[[int, int], None], count: int, cost: int, threads: int) -> None:

@@ -10,9 +10,21 @@ import numpy as np
 from priorhood.errors import SamplingError
 from priorhood.exact.coordinates import constrain, dimension, from_prior, log_prior
 from priorhood.exact.marginal import Collapsed, log_marginal
+from priorhood.priors import Fixed
 
 if TYPE_CHECKING:
-    from priorhood.exact.problem import Array
+    from priorhood.exact.problem import Array, Problem
+
+
+def _log_noise(problem: Problem) -> float:
+    """Log √(c/N): what σ would be if the pooled fit left nothing but noise."""
+    return 0.5 * math.log(max(problem.c / problem.N, 1e-200))
+
+
+def least_log_sigma(problem: Problem) -> float:
+    """The least log σ at which (9) is more than rounding error; see Density."""
+    reach = float(np.clip(0.5 * math.log(1e13 / problem.N), 6.0, 14.0))
+    return _log_noise(problem) - reach
 
 
 class Density:
@@ -21,7 +33,7 @@ class Density:
     In (9) c/σ² and Σ uᵀM⁻¹u nearly cancel once σ is far below the rows' scatter s: the rounding is about
     1e-16 N (s/σ)². σ is bounded where that reaches 1e-3, at s/σ = 300,000 for a hundred rows and 3,000 for a
     million. Few rows have next to no posterior mass beyond, many have none, unless they lie exactly
-    on their lines, which is refused (see explore).
+    on their lines, which is refused (see explore). A known σ below that bound is refused too.
     """
 
     def __init__(self, collapsed: Collapsed, threads: int) -> None:
@@ -29,15 +41,21 @@ class Density:
         self.threads = threads
         self.evaluations = 0
         problem = collapsed.problem
-        self.log_scatter = 0.5 * math.log(max(problem.c / problem.N, 1e-200))
+        self.log_noise = _log_noise(problem)
+        self.log_scatter = 0.5 * math.log(max(problem.scatter, 1e-200))
+        if isinstance(problem.sigma, Fixed):
+            # Rows may lie on their lines by chance: what the errors alone would scatter is the least.
+            errors = math.log(problem.sigma.value) + 0.5 * math.log(problem.N / problem.weight)
+            self.log_scatter = max(self.log_scatter, errors)
         low, high = [], []
         for level in problem.levels:
-            pairs = level.K * (level.K - 1) // 2 if level.omega else 0
-            low += [self.log_scatter - 50.0] * level.K + [-12.0] * pairs
-            high += [self.log_scatter + 20.0] * level.K + [12.0] * pairs
-        reach = float(np.clip(0.5 * math.log(1e13 / problem.N), 6.0, 14.0))
-        self.low = np.array([*low, self.log_scatter - reach])
-        self.high = np.array([*high, self.log_scatter + 20.0])
+            low += [self.log_scatter - 50.0] * len(level.free) + [-12.0] * level.pairs
+            high += [self.log_scatter + 20.0] * len(level.free) + [12.0] * level.pairs
+        if not problem.known_noise:
+            low.append(least_log_sigma(problem))
+            high.append(self.log_noise + 20.0)
+        self.low = np.array(low)
+        self.high = np.array(high)
 
     def __call__(self, theta: Array) -> Array:
         """(S, dim) → (S,)."""
@@ -53,16 +71,16 @@ class Density:
 def start(density: Density, rng: np.random.Generator) -> Array:
     """The best of a crowd: spreads and noise around the pooled residual sd, correlations around 0."""
     problem = density.collapsed.problem
-    residual = density.log_scatter
     crowd = np.zeros((96, dimension(problem)))
     at = 0
     for level in problem.levels:
-        crowd[:, at : at + level.K] = residual + rng.uniform(-4.0, 1.0, (96, level.K))
-        at += level.K
-        pairs = level.K * (level.K - 1) // 2 if level.omega else 0
+        free, pairs = len(level.free), level.pairs
+        crowd[:, at : at + free] = density.log_scatter + rng.uniform(-4.0, 1.0, (96, free))
+        at += free
         crowd[:, at : at + pairs] = rng.uniform(-0.5, 0.5, (96, pairs))
         at += pairs
-    crowd[:, -1] = residual + rng.uniform(-2.0, 0.2, 96)
+    if not problem.known_noise:
+        crowd[:, -1] = density.log_noise + rng.uniform(-2.0, 0.2, 96)
     crowd = np.concatenate([crowd, from_prior(problem, 32, rng)])
     heights = density(crowd)
     if not np.isfinite(heights).any():

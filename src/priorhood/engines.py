@@ -1,0 +1,305 @@
+"""From sums to a posterior: which engine takes the model, what it is given, what is said of its draws."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from priorhood import nuts
+from priorhood.design import INTERCEPT
+from priorhood.errors import ModelError
+from priorhood.posterior import Posterior, assemble, cores
+from priorhood.predict import check_seed
+from priorhood.priors import Fixed
+from priorhood.scale import Scale, learn_scale, standardized
+
+if TYPE_CHECKING:
+    from priorhood import exact
+    from priorhood.design import Design
+    from priorhood.draws import Draws
+    from priorhood.model import Model
+    from priorhood.moments import Moments
+    from priorhood.observations import Observations
+
+Progress = Callable[[str, int, int], None]
+
+ENGINES = ("auto", "exact", "nuts")
+
+
+class PriorhoodWarning(UserWarning):
+    """Something the data cannot tell, though the model can be fitted."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How much is drawn, from which seed (as given), on how many threads, and who is told of the progress."""
+
+    chains: int
+    draws: int
+    seed: int | None
+    threads: int
+    tell: Progress
+
+
+def new_run(
+    chains: int,
+    draws: int,
+    seed: int | None,
+    threads: int | None,
+    progress: Progress | None,
+    engine: str = "auto",
+) -> Run:
+    """Check what every fit is told."""
+    for name, value, least in (("chains", chains, 1), ("draws", draws, 10)):
+        if not isinstance(value, int) or value < least:
+            raise ModelError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise ModelError(f"threads must be a whole number of at least 1, not {threads!r}")
+    if engine not in ENGINES:
+        raise ModelError(f"engine {engine!r} is not known; there are {', '.join(ENGINES)}")
+    return Run(chains, draws, seed, threads or cores(), progress or _silent)
+
+
+def nuts_settings(given: dict[str, Any]) -> nuts.Settings:
+    """What was said of NUTS, checked, over what is usual.
+
+    Raises
+    ------
+    ModelError : not installed, or a setting that cannot be
+    """
+    reason = nuts.unavailable(given.get("sampler"))
+    if reason:
+        raise ModelError(reason)
+    return nuts.check(nuts.Settings(**{"sampler": nuts.default_sampler(), **given}))
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    pass
+
+
+def check_informed(model: Model, design: Design, found: Moments) -> tuple[str, ...]:
+    """Refuse what no data of this form can tell; return notes on what they can hardly tell.
+
+    Raises
+    ------
+    ModelError : one group, or more columns than rows
+    """
+    D = len(design.columns)
+    if found.rows < D:
+        raise ModelError(
+            f"the model has {D} coefficients but only {found.rows} rows can be used; leave predictors out"
+        )
+    if not found.group:
+        return ()
+    if len(found.n) == 1:
+        raise ModelError(
+            f"all {found.rows:,} rows have the one {found.group} {str(found.labels[0])!r}: nothing can be learned "
+            f"about how {found.group}s differ; drop the group part of the formula"
+        )
+    if found.n.max() == 1 and model.se is None:
+        return (
+            f"every {found.group} has one row: the spread between {found.group}s (tau) and the noise within "
+            f"(sigma) cannot be told apart by the data, only by their priors",
+        )
+    return ()
+
+
+def _far_prior(model: Model, design: Design, scale: Scale, found: Moments) -> tuple[str, ...]:
+    """A note where the intercept's prior is far from where the outcome is: it would pull the fit."""
+    if INTERCEPT not in [c.name for c in design.population_columns]:
+        return ()
+    prior = model.resolve(design).mu[[c.name for c in design.population_columns].index(INTERCEPT)]
+    mean, _ = standardized(found, design, scale)
+    level = float(found.n @ mean[:, -1] / found.n.sum())
+    away = abs(level - prior.mean) / prior.sd
+    if away < 3 or (scale.centre.any() == 0 and len(design.columns) > 1 and away < 10):
+        return ()
+    return (
+        f"the prior mu[Intercept] ~ {prior} is {away:.0f} of its sds from the outcome's mean ({level:.4g} on the "
+        f"model's scale) and will pull the fit; give a wider prior, or an outcome_unit near the outcome's sd",
+    )
+
+
+def fit_moments(
+    model: Model,
+    design: Design,
+    found: Moments,
+    run: Run,
+    engine: str = "auto",
+    rows: Callable[[Scale], Observations] | None = None,
+    given: dict[str, Any] | None = None,
+) -> Posterior:
+    """The one path from sums to a posterior; `rows` gives NUTS what it needs besides, `given` its options."""
+    scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
+    notes = check_informed(model, design, found) + _far_prior(model, design, scale, found)
+    for note in notes:
+        warnings.warn(note, PriorhoodWarning, stacklevel=3)
+    seed = int(np.random.default_rng().integers(2**31)) if run.seed is None else check_seed(run.seed)
+    run = replace(run, seed=seed)
+    started = time.perf_counter()
+    problem, refusal = _collapsed(model, design, scale, found, run)
+    chosen, reason = _choose(engine, refusal, has_rows=rows is not None)
+    if chosen == "exact" and problem is not None:
+        if given:
+            raise ModelError(
+                f"{next(iter(given))} is an option of NUTS, and the exact engine takes this model; to use NUTS all "
+                f"the same give engine='nuts' (--engine nuts)"
+            )
+        result, facts = _by_exact(model, problem, scale, found, run)
+    elif rows is not None:
+        regression = model.regression(design, found.labels, rows(scale))
+        settings = nuts_settings(given or {})
+        result = nuts.draw(regression, settings, run.chains, run.draws, seed, run.threads, run.tell)
+        facts = {}
+    facts |= {
+        "engine_reason": reason,
+        "seed": seed,
+        "notes": json.dumps(list(notes)),
+        "sampling_time": time.perf_counter() - started,
+        "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "versions": json.dumps(_versions(chosen)),
+    }
+    post = assemble(model, design, scale, found, result, facts)
+    for verdict in post.check() if chosen == "nuts" else ():
+        if not verdict.good:
+            warnings.warn(verdict.text, PriorhoodWarning, stacklevel=3)
+    return post
+
+
+def _by_exact(
+    model: Model, problem: exact.Problem, scale: Scale, found: Moments, run: Run
+) -> tuple[Draws, dict[str, Any]]:
+    # Loads or compiles kernels: only where they are used.
+    from priorhood import exact
+
+    if model.se is None and problem.c <= 1e-14 * found.pooled()[1][-1, -1] / scale.unit**2:
+        raise ModelError(
+            f"the outcome {model.formula.outcome!r} is an exact function of the predictors: there is no noise to "
+            f"learn. Look for an outcome computed from a predictor"
+        )
+    result = exact.draw(problem, run.chains, run.draws, np.random.default_rng(run.seed), run.threads, run.tell)
+    if model.se is not None:
+        result = replace(result, sigma=None)  # known, and so no parameter
+    # log p(y) of the raw outcome: a density, so it takes the unit's Jacobian.
+    evidence = float(result.facts["log_evidence_standardized"]) - found.rows * float(np.log(scale.unit))
+    return result, {"log_evidence": evidence}
+
+
+# -- the choice of an engine -------------------------------------------------------------------------------
+
+TAKEN = "Gaussian errors and one tree of groups: all coefficients integrate out"
+
+
+def _collapsed(
+    model: Model, design: Design, scale: Scale, found: Moments, run: Run
+) -> tuple[exact.Problem | None, str | None]:
+    """What the exact engine is given, or why it does not take the model.
+
+    Raises
+    ------
+    ModelError : no engine could take it: the draws would not fit into memory
+    """
+    values = run.chains * run.draws * len(found.n) * (len(design.level_columns(0)) + 1) if found.group else 0
+    large = _too_large(values, run.chains * run.draws)
+    if large:
+        raise ModelError(large)
+    if model.family == "student":
+        return (
+            None,
+            "with Student-t errors the rows do not collapse to sums, so the exact engine does not take them",
+        )
+    if model.noise is not None:
+        return None, f"the exact engine of this version does not take a residual sd for every {model.noise} (noise)"
+    from priorhood import exact
+
+    problem = pose(model, design, scale, found)
+    return problem, exact.refuses(problem)
+
+
+def _choose(engine: str, refusal: str | None, *, has_rows: bool) -> tuple[str, str]:
+    """Engine and reason.
+
+    Raises
+    ------
+    ModelError : the engine asked for does not take the model; says which one does
+    """
+    if engine == "nuts":
+        return "nuts", "asked for" + (f"; {refusal}" if refusal else "")
+    if refusal is None:
+        return "exact", TAKEN
+    if not has_rows:
+        raise ModelError(f"{refusal}; NUTS does, but needs the rows: fit the model again from a table")
+    if engine == "exact":
+        raise ModelError(f"{refusal}; engine='nuts' (--engine nuts) does")
+    missing = nuts.unavailable()
+    if missing:
+        raise ModelError(f"{refusal}; NUTS does. {missing}")
+    return "nuts", refusal
+
+
+def _too_large(values: int, draws: int) -> str | None:
+    """Why the draws would not fit into memory; None where they do."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not told by this system
+        return None
+    needed = 2 * 8 * values  # the coefficients, and the random numbers they are made of
+    if needed < 0.7 * memory:
+        return None
+    return (
+        f"{draws:,} draws of every group's coefficients need about {needed / 1e9:.0f} GB, and this machine has "
+        f"{memory / 1e9:.0f} GB; ask for fewer draws (draws=, --draws)"
+    )
+
+
+@cache
+def _versions(engine: str) -> dict[str, str]:
+    return {
+        "priorhood": metadata.version("priorhood"),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        **({"pymc": metadata.version("pymc")} if engine == "nuts" else {}),
+    }
+
+
+def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Problem:
+    """The model and the sums as the exact engine takes them: standardized arrays (math.md, section 2)."""
+    from priorhood import exact
+
+    resolved = model.resolve(design)
+    mean, scatter = standardized(found, design, scale)
+    # With w = 1/se² in the outcome's own unit, σ²/w = (se/unit)² is the error of the outcome divided by it.
+    sigma = Fixed(1.0 / scale.unit) if resolved.sigma is None else resolved.sigma
+    # The last level's parent is the root: one run of children over all groups.
+    levels = tuple(
+        exact.Level(
+            cols=np.array(design.index(design.level_columns(at)), dtype=np.int64),
+            starts=np.array([0, len(found.n)], dtype=np.int64),
+            tau=resolved.tau[at],
+            omega=resolved.omega[at],
+        )
+        for at in range(len(model.formula.levels))
+    )
+    return exact.pose(
+        found.n,
+        mean,
+        scatter,
+        levels,
+        root_cols=np.array(design.index(design.population_columns), dtype=np.int64),
+        root_mean=np.array([p.mean for p in resolved.mu]),
+        root_sd=np.array([p.sd for p in resolved.mu]),
+        sigma=sigma,
+        constant=design.constant,
+        weight=found.weight,
+        log_weight=found.log_weight,
+    )

@@ -1,0 +1,322 @@
+"""Draws of outcomes from prior and posterior, with what ArviZ needs beside them (math.md, section 7)."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood import gather
+from priorhood.draws import Draws
+from priorhood.errors import ModelError
+from priorhood.expression import Expression
+from priorhood.groups import PRIOR, Groups, coefficients_of, stream
+from priorhood.model import Model
+from priorhood.posterior import cores
+from priorhood.predict import UNSEEN, check_seed, frame_to_predict, read_rows, simulate
+from priorhood.rows import Dropped
+from priorhood.scale import learn_scale
+from priorhood.table import KEPT, missing, read
+from priorhood.tree import labelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import xarray as xr
+
+    from priorhood.design import Design
+    from priorhood.groups import Coefficients
+    from priorhood.posterior import Posterior
+    from priorhood.predict import Rows
+    from priorhood.scale import Scale
+    from priorhood.table import Table
+
+Array = npt.NDArray[np.float64]
+
+DTYPES = ("float64", "float32")
+
+
+def prior_predictive(
+    model: Model | str, table: object, *, draws: int = 500, seed: int | None = None, dtype: str = "float64"
+) -> xr.DataTree:
+    """What the model takes for possible before it sees an outcome: draws of parameters, and of every row.
+
+    θ ~ p(θ),  β_g ~ Normal(mu, diag(tau) omega diag(tau)),  y_i ~ p(y | x_iᵀ β_g(i), sigma, nu)
+
+    Nothing is fitted. The outcomes of the table serve for the scale alone, on which priors are stated.
+
+    Parameters
+    ----------
+    model : a Model, or a formula for one with default priors
+    table : whatever read() takes, with the outcome; rows count as they do for a fit
+    draws : of the parameters, and of every row, in one chain
+    seed : the same seed gives the same draws; one is chosen and recorded if None
+    dtype : "float32" halves the memory of the rows' draws
+
+    Returns
+    -------
+    tree of the groups prior: parameters, standardized, named like a posterior's; prior_predictive
+    (chain, draw, row) and observed_data (row): the outcome in its own units, by its name. row is the position
+    in the table; where there are groups, the row's label is a coordinate too. Wide priors on a log outcome
+    give draws beyond the largest number, which are infinite.
+
+    Raises
+    ------
+    TableError, PriorError, ModelError : as for a fit; draws or dtype that cannot be
+    """
+    model = model if isinstance(model, Model) else Model(model)
+    _check_dtype(dtype)
+    if not isinstance(draws, int) or draws < 1:
+        raise ModelError(f"draws must be a whole number of at least 1, not {draws!r}")
+    seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
+    source = read(table)
+    design, found = gather.take(source, model.formula, se=model.se)
+    scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
+    drawn = labelled(design, found.labels, _prior(model, design, len(found.n), draws, stream(seed, PRIOR)))
+    c = coefficients_of(drawn, model, design, found.labels, found.n / found.n.sum())
+    used = _used(source, design, scale, c, "error")
+    out = np.empty((draws, len(used.kept)), dtype=dtype)
+    simulate(used.rows, Groups(c, used.rows.new, "error", seed), used.kept, design, scale, out, cores())
+    facts = _facts(model, scale, used, seed)
+    made = {"prior": drawn, "prior_predictive": used.labelled(out, drawn), "observed_data": used.observed()}
+    return _tree(made, facts)
+
+
+def posterior_predictive(
+    post: Posterior,
+    table: object,
+    *,
+    seed: int | None = None,
+    dtype: str = "float64",
+    unseen: str = "error",
+    log_likelihood: bool = True,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> xr.DataTree:
+    """One outcome of every row for every posterior draw, and the log-likelihood of the outcome it has.
+
+    y_i ~ p(y | x_iᵀ β_g(i), sigma, nu): the numbers of Posterior.predict_draws with the same seed.
+
+    log p(y_i | θ) is the log density of the outcome in its own units: of the standardized outcome, less
+    log(unit), and less log(y_i) where the formula takes the log. So models of price and of log(price) can be
+    compared.
+
+    Parameters
+    ----------
+    table : whatever read() takes, with the predictors and the group; with the outcome for log-likelihoods
+    seed : the posterior's if None
+    dtype : "float32" halves the memory: rows × draws × 8 bytes, twice with log-likelihoods
+    unseen : for a group that the fit did not have, see Posterior.predict
+    log_likelihood : False to leave it out
+    progress : called with (stage, done, total)
+
+    Returns
+    -------
+    tree of the groups posterior and sample_stats, as they are, and posterior_predictive and log_likelihood
+    (chain, draw, row), observed_data (row): what arviz.loo and the predictive checks of ArviZ take. row is the
+    position in the table; where there are groups, the row's label is a coordinate too. The last two need the
+    outcome. Rows without a predictor, group or outcome, with impossible values or not in where= are left
+    out; the attributes rows_read, rows_used and rows_dropped count them.
+
+    Raises
+    ------
+    TableError : a column that is not there; a group or category that the fit did not have
+    ModelError : a dtype, seed or unseen that cannot be; no row that can be used
+    """
+    _check_dtype(dtype)
+    if unseen not in UNSEEN:
+        raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
+    seed = post.seed if seed is None else check_seed(seed)
+    drawn = post.tree["posterior"].to_dataset()
+    shares = post.moments.n / post.moments.n.sum()
+    c = coefficients_of(drawn, post.model, post.design, post.moments.labels, shares)
+    used = _used(read(table), post.design, post.scale, c, unseen)
+    out = np.empty((len(c.mu), len(used.kept)), dtype=dtype)
+    density = np.empty_like(out) if log_likelihood and used.y is not None else None
+    simulate(
+        used.rows, Groups(c, used.rows.new, unseen, seed), used.kept, post.design, post.scale, out, cores(),
+        None if density is None else used.density_into(density, c, post.scale), progress,
+    )  # fmt: skip
+    made = {
+        "posterior": drawn,
+        "sample_stats": post.tree["sample_stats"].to_dataset(),
+        "posterior_predictive": used.labelled(out, drawn),
+    }
+    if density is not None:
+        made["log_likelihood"] = used.labelled(density, drawn)
+    if used.y is not None:
+        made["observed_data"] = used.observed()
+    return _tree(made, {**_facts(post.model, post.scale, used, seed), "unseen": unseen})
+
+
+def _check_dtype(dtype: object) -> None:
+    if dtype not in DTYPES:
+        raise ModelError(f"dtype must be {' or '.join(map(repr, DTYPES))}, not {dtype!r}")
+
+
+def _tree(made: dict[str, xr.Dataset], facts: dict[str, Any]) -> xr.DataTree:
+    """The groups as one tree; each of the new ones says what it is on its own too, once attached elsewhere."""
+    import xarray as xr
+
+    own = {key: facts[key] for key in facts if key not in ("model", "scale")}
+    attrs = {"inference_library": "priorhood", **own}
+    tree = xr.DataTree.from_dict(
+        {k: v if k in ("posterior", "sample_stats") else v.assign_attrs(attrs) for k, v in made.items()}
+    )
+    tree.attrs = facts
+    return tree
+
+
+def _facts(model: Model, scale: Scale, used: _Used, seed: int) -> dict[str, Any]:
+    return {
+        "model": json.dumps(model.to_dict()),
+        "scale": json.dumps(scale.to_dict()),
+        "seed": seed,
+        "rows_read": len(used.rows.X),
+        "rows_used": len(used.kept),
+        "rows_dropped": json.dumps([[d.reason, d.column, d.rows] for d in used.dropped]),
+    }
+
+
+# -- rows -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Used:
+    """The rows of a table, and which of them can be used.
+
+    rows : all (N); kept : (n,) positions of those used; y : (n,) their outcome, of its log where the formula
+    takes the log, or None where the table has none; labels : (n,) of their groups, or None
+    """
+
+    design: Design
+    rows: Rows
+    kept: npt.NDArray[np.int64]
+    y: Array | None
+    labels: npt.NDArray[np.str_] | None
+    dropped: tuple[Dropped, ...]
+
+    def labelled(self, values: npt.NDArray[Any], draws: xr.Dataset) -> xr.Dataset:
+        """Values (S, n) of every draw and row, named after the outcome."""
+        import xarray as xr
+
+        shape = (draws.sizes["chain"], draws.sizes["draw"], len(self.kept))
+        coords = {"chain": draws["chain"].values, "draw": draws["draw"].values, **self._coords()}
+        return xr.Dataset({self._name: (("chain", "draw", "row"), values.reshape(shape))}, coords=coords)
+
+    def observed(self) -> xr.Dataset:
+        """The outcome in its own units."""
+        import xarray as xr
+
+        y = np.asarray(self.y)
+        values = np.exp(y) if self.design.formula.log_outcome else y
+        return xr.Dataset({self._name: ("row", values)}, coords=self._coords())
+
+    @property
+    def _name(self) -> str:
+        # A slash would make a group of the file.
+        return re.sub(r"\s*/\s*", " per ", self.design.formula.outcome_name)
+
+    def _coords(self) -> dict[str, Any]:
+        name = self.design.formula.groups[0] if self.design.formula.groups else "row"
+        coords: dict[str, Any] = {"row": self.kept}
+        return coords if self.labels is None or name == "row" else {**coords, name: ("row", self.labels)}
+
+    def density_into(
+        self, out: npt.NDArray[Any], c: Coefficients, scale: Scale
+    ) -> Callable[[slice, Array, Array], None]:
+        """What writes the log densities of a chunk of rows into out (S, n); see simulate."""
+        y = np.asarray(self.y)
+        jacobian = np.log(scale.unit) + (y if self.design.formula.log_outcome else np.zeros_like(y))
+
+        def write(to: slice, m: Array, s: Array) -> None:
+            standard = _log_density(y[to, None] / scale.unit, m, s, c.nu)
+            standard -= jacobian[to, None]
+            out[:, to] = standard.T
+
+        return write
+
+
+def _log_density(y: Array, m: Array, s: Array, nu: Array | None) -> Array:
+    """Log p(y | m, s), Normal or Student's t, (rows, S); written over m, since it is large."""
+    np.subtract(y, m, out=m)
+    m /= s
+    m *= m
+    if nu is None:
+        m *= -0.5
+        m -= np.log(s) + 0.5 * np.log(2 * np.pi)
+        return m
+    from scipy.special import gammaln
+
+    m /= nu
+    np.log1p(m, out=m)
+    m *= -(nu + 1) / 2
+    m += gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi) - np.log(s)
+    return m
+
+
+def _used(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: str) -> _Used:
+    """Read the rows; leave out those that a fit would leave out, and those with impossible values."""
+    import narwhals.stable.v2 as nw
+
+    formula = design.formula
+    outcome = Expression(formula.outcome)
+    observed = outcome.names if all(name in table.columns for name in outcome.names) else ()
+    frame = frame_to_predict(table, design, c.se, observed)
+    rows = read_rows(design, scale, c, frame, table.name, unseen)
+    flags: list[tuple[str, str, Any]] = [("not in where", "", ~nw.col(KEPT))] if KEPT in frame.columns else []
+    needed = (*observed, *design.variables, *formula.groups, *((c.se,) if c.se else ()))
+    flags += [("missing", column, missing(frame, column)) for column in dict.fromkeys(needed)]
+    left = np.ones(len(frame), dtype=bool)
+    dropped = []
+    for reason, column, applies in flags:
+        gone = left & frame.select(applies.alias("gone"))["gone"].to_numpy().astype(bool)
+        dropped += [Dropped(reason, column, int(gone.sum()))]
+        left &= ~gone
+    usable, y = rows.usable, None
+    if observed:
+        y = frame.select(outcome.build().alias("y"))["y"].to_numpy().astype(float)
+        usable = usable & np.isfinite(y)
+    dropped += [Dropped("impossible value", "", int((left & ~usable).sum()))]
+    dropped = [d for d in dropped if d.rows]
+    kept = np.flatnonzero(left & usable)
+    if not len(kept):
+        reasons = "; ".join(map(str, dropped)) or "there are none"
+        raise ModelError(f"{table.name}: none of the {len(frame):,} rows can be used ({reasons})")
+    labels = np.concatenate([c.labels, np.array(rows.new, dtype=str)])[rows.group[kept]] if formula.groups else None
+    return _Used(design, rows, kept, None if y is None else y[kept], labels, tuple(dropped))
+
+
+# -- the prior --------------------------------------------------------------------------------------------
+
+
+def _prior(model: Model, design: Design, groups: int, draws: int, rng: np.random.Generator) -> Draws:
+    """Draws of every parameter from its prior, one chain, and of the coefficients of all groups."""
+    resolved = model.resolve(design)
+    mu = np.stack([p.sample(rng, draws) for p in resolved.mu], axis=-1) if resolved.mu else np.empty((draws, 0))
+    beta = tau = omega = None
+    if resolved.tau:
+        tau = np.stack([p.sample(rng, draws) for p in resolved.tau[0]], axis=-1)
+        K = tau.shape[-1]
+        correlated = resolved.omega[0]
+        corr = correlated.cholesky(rng, draws, K) if correlated else np.broadcast_to(np.eye(K), (draws, K, K))
+        omega = corr @ corr.swapaxes(1, 2) if correlated else None
+        base = np.zeros((draws, 1, K))
+        population = [column.name for column in design.population_columns]
+        for k, column in enumerate(design.level_columns(0)):
+            if column.name in population:
+                base[:, 0, k] = mu[:, population.index(column.name)]
+        spread = tau[:, :, None] * corr
+        beta = base + rng.standard_normal((draws, groups, K)) @ spread.swapaxes(1, 2)
+    shape = (draws, groups) if model.noise else (draws,)
+    sigma = None if resolved.sigma is None else resolved.sigma.sample(rng, shape)
+    nu = None if resolved.nu is None else resolved.nu.sample(rng, draws)
+    return Draws(mu[None], _one(beta), _one(tau), _one(omega), _one(sigma), stats={}, facts={}, nu=_one(nu))
+
+
+def _one(values: Array | None) -> Array | None:
+    """One chain of draws."""
+    return None if values is None else values[None]

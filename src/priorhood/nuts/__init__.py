@@ -1,0 +1,11 @@
+"""The general engine: a plain PyMC model, centred or not, sampled by NUTS; the judge of the exact one.
+
+PyMC, nutpie and NumPyro are imported where a model is built or sampled, and nowhere else.
+"""
+
+from priorhood.nuts.build import build
+from priorhood.nuts.regression import Regression
+from priorhood.nuts.sample import draw
+from priorhood.nuts.settings import Settings, check, default_sampler, unavailable
+
+__all__ = ["Regression", "Settings", "build", "check", "default_sampler", "draw", "unavailable"]

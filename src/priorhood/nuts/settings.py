@@ -1,0 +1,85 @@
+"""How NUTS is run, and whether it can be run here."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from priorhood.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SAMPLERS = ("nutpie", "pymc", "numpyro")
+PARAMETERIZATIONS = ("centered", "noncentered")
+MAX_TREEDEPTH = 10
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How NUTS is run.
+
+    sampler : "nutpie", "pymc" or "numpyro"; parameterization : see build
+    tune : steps to adapt, not kept; target_accept : aimed-at acceptance, which sets the step size
+    """
+
+    sampler: str
+    parameterization: str = "centered"
+    tune: int = 1000
+    target_accept: float = 0.8
+
+
+def installed(name: str) -> bool:
+    """Whether a library can be imported, without importing it."""
+    return importlib.util.find_spec(name) is not None
+
+
+def unavailable(sampler: str | None = None) -> str | None:
+    """Why NUTS cannot run here, and what to install; None where it can."""
+    if sampler is not None and sampler not in SAMPLERS:
+        return f"sampler {sampler!r} is not known; there are {', '.join(SAMPLERS)}"
+    if not installed("pymc"):
+        return "NUTS needs PyMC, which is not installed: pip install 'priorhood[pymc]'"
+    if sampler is not None and not installed(sampler):
+        extra = "numpyro" if sampler == "numpyro" else "pymc"
+        return f"the sampler {sampler} is not installed: pip install 'priorhood[{extra}]'"
+    return None
+
+
+def default_sampler() -> str:
+    """The fastest sampler that is there."""
+    return "nutpie" if installed("nutpie") else "pymc"
+
+
+def check(settings: Settings) -> Settings:
+    """The settings, if they can be."""
+    if settings.parameterization not in PARAMETERIZATIONS:
+        raise ModelError(
+            f"parameterization must be {' or '.join(map(repr, PARAMETERIZATIONS))}, not "
+            f"{settings.parameterization!r}"
+        )
+    if not isinstance(settings.tune, int) or settings.tune < 1:
+        raise ModelError(f"tune must be a whole number of at least 1, not {settings.tune!r}")
+    if not isinstance(settings.target_accept, int | float) or not 0 < settings.target_accept < 1:
+        raise ModelError(f"target_accept must lie between 0 and 1, like 0.9, not {settings.target_accept!r}")
+    return settings
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the libraries' own remarks: what matters of them is said by check, in words of this house."""
+    loggers = [logging.getLogger(name) for name in ("pymc", "pytensor", "arviz", "jax")]
+    before = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

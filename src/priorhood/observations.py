@@ -1,0 +1,73 @@
+"""The rows themselves, standardized: for engines that cannot do with sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.moments import normal_label
+from priorhood.rows import KEY, REASON, open_rows, prepare, run, value_name
+
+if TYPE_CHECKING:
+    from priorhood.design import Design
+    from priorhood.scale import Scale
+    from priorhood.table import Table
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Observations:
+    """The rows used, on the standardized scale.
+
+    X : (N, D); y : (N,); group : (N,) index of the row's group, 0 without groups
+    se : (N,) known standard errors of y, or None
+    """
+
+    X: Array
+    y: Array
+    group: npt.NDArray[np.int64]
+    se: Array | None
+
+
+def observe(
+    table: Table,
+    design: Design,
+    scale: Scale,
+    labels: npt.NDArray[np.str_],
+    *,
+    drop_outliers: float | None = None,
+    se: str | None = None,
+) -> Observations:
+    """Read the rows that count, as the sums count them, in the table's order.
+
+    Parameters
+    ----------
+    labels : (J,) the groups, as the sums have them
+    """
+    import narwhals.stable.v2 as nw
+
+    prepared = prepare(open_rows(table, design.formula), design, drop_outliers, se)
+    values = [value_name(i) for i in range(prepared.values)]
+    found = run(prepared.frame.filter(nw.col(REASON) == 0).select(KEY, *values), table.name)
+    columns = [np.asarray(found[v], dtype=np.float64) for v in values]
+    own = [d for d, column in enumerate(design.columns) if column.factors]
+    X = np.ones((len(columns[0]), len(design.columns)))
+    for d, raw in zip(own, columns, strict=False):
+        X[:, d] = (raw - scale.centre[d]) / scale.spread[d]
+    return Observations(
+        X=X,
+        y=columns[len(own)] / scale.unit,
+        group=_index(found[KEY], labels) if design.formula.groups else np.zeros(len(X), np.int64),
+        se=columns[-1] / scale.unit if se is not None else None,
+    )
+
+
+def _index(keys: object, labels: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
+    """Every row's group among the labels, whatever its spelling in the table."""
+    unique, inverse = np.unique(np.asarray(keys, dtype=str), return_inverse=True)
+    at = {label: i for i, label in enumerate(labels.tolist())}
+    return np.array([at[normal_label(str(key))] for key in unique], dtype=np.int64)[inverse]

@@ -1,0 +1,133 @@
+"""The labelled tree of a posterior, as ArviZ and the file have it: datasets and attributes, there and back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from priorhood.moments import Moments
+from priorhood.rows import Dropped
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import xarray as xr
+
+    from priorhood.design import Design
+    from priorhood.draws import Draws
+    from priorhood.model import Model
+    from priorhood.scale import Scale
+
+FORMAT = 2  # 2 came with family, noise and se; files of format 1 are read as they were
+
+
+def tree_of(
+    model: Model, design: Design, scale: Scale, moments: Moments, draws: Draws, facts: dict[str, Any]
+) -> xr.DataTree:
+    """Label an engine's arrays."""
+    import xarray as xr
+
+    posterior = labelled(design, moments.labels, draws)
+    lead = ("chain", "draw")
+    stats = {name: (lead, values) for name, values in draws.stats.items()}
+    only = {k: posterior[k] for k in lead}
+    tree = xr.DataTree.from_dict(
+        {
+            "/posterior": posterior.assign_attrs(_arviz_attrs(draws)),
+            "/sample_stats": xr.Dataset(stats, coords=only, attrs=_arviz_attrs(draws)),
+            "/moments": _moments_dataset(moments),
+        }
+    )
+    tree.attrs = {**_described(model, design, scale, moments), **draws.facts, **facts}
+    return tree
+
+
+def labelled(design: Design, labels: npt.NDArray[np.str_], draws: Draws) -> xr.Dataset:
+    """Draws of all parameters by name, with the terms' names and the groups' labels as coordinates."""
+    import xarray as xr
+
+    population = [c.name for c in design.population_columns]
+    lead = ("chain", "draw")
+    group = design.formula.groups[0] if design.formula.groups else ""
+    coords: dict[str, Any] = {
+        "chain": np.arange(draws.mu.shape[0]),
+        "draw": np.arange(draws.mu.shape[1]),
+    }
+    variables: dict[str, Any] = {}
+    if draws.beta is not None and draws.tau is not None:
+        # beta comes first: some versions of ArviZ label a variable's values wrongly where another one
+        # made `term` an earlier dimension of the dataset than the group.
+        varying = [c.name for c in design.level_columns(0)]
+        # Where every coefficient varies there is one list of terms; else the group's has its own name.
+        term = "term" if varying == population else f"{group}_term"
+        coords |= {group: labels, term: varying}
+        variables["beta"] = ((*lead, group, term), draws.beta)
+    if population:
+        coords["term"] = population
+        variables["mu"] = ((*lead, "term"), draws.mu)
+    if draws.beta is not None and draws.tau is not None:
+        variables["tau"] = ((*lead, term), draws.tau)
+        if draws.omega is not None:
+            coords[f"{term}_bis"] = varying
+            variables["omega"] = ((*lead, term, f"{term}_bis"), draws.omega)
+    if draws.sigma is not None:
+        variables["sigma"] = ((*lead, group)[: draws.sigma.ndim], draws.sigma)
+    if draws.nu is not None:
+        variables["nu"] = (lead, draws.nu)
+    return xr.Dataset(variables, coords=coords)
+
+
+def _described(model: Model, design: Design, scale: Scale, moments: Moments) -> dict[str, Any]:
+    """What was chosen and learned, as attributes of the file."""
+    return {
+        "priorhood_format": FORMAT,
+        "model": json.dumps(model.to_dict()),
+        "categories": json.dumps({k: list(v) for k, v in design.categories.items()}),
+        "numeric_categories": json.dumps(sorted(design.numeric)),
+        "scale": json.dumps(scale.to_dict()),
+        "rows_read": moments.read,
+        "rows_used": moments.rows,
+        "rows_dropped": json.dumps([[d.reason, d.column, d.rows] for d in moments.dropped]),
+    }
+
+
+def _arviz_attrs(draws: Draws) -> dict[str, str]:
+    return {"inference_library": "priorhood", "sampling_engine": str(draws.facts.get("engine", ""))}
+
+
+def _moments_dataset(moments: Moments) -> xr.Dataset:
+    import xarray as xr
+
+    group = moments.group or "group"
+    columns = list(moments.columns)
+    variables: dict[str, Any] = {
+        "n": ((group,), moments.n),
+        "mean": ((group, "column"), moments.mean),
+        "scatter": ((group, "column", "column_bis"), moments.scatter),
+    }
+    if moments.weight is not None:
+        variables["weight"] = ((group,), moments.weight)
+    return xr.Dataset(
+        variables,
+        coords={group: moments.labels, "column": columns, "column_bis": columns},
+        attrs={} if moments.weight is None else {"log_weight": moments.log_weight},
+    )
+
+
+def stored_moments(tree: xr.DataTree, model: Model) -> Moments:
+    """The moments that a tree holds."""
+    stored = tree["moments"].to_dataset()
+    group = model.formula.groups[0] if model.formula.groups else ""
+    return Moments(
+        group=group,
+        labels=stored[group or "group"].values.astype(str),
+        columns=tuple(str(c) for c in stored["column"].values),
+        n=stored["n"].values,
+        mean=stored["mean"].values,
+        scatter=stored["scatter"].values,
+        read=int(tree.attrs["rows_read"]),
+        dropped=tuple(Dropped(*d) for d in json.loads(tree.attrs["rows_dropped"])),
+        weight=stored["weight"].values if "weight" in stored else None,
+        log_weight=float(stored.attrs.get("log_weight", 0.0)),
+    )
