@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from priorhood.posterior import Posterior
 
+INTERRUPTED = 130  # what Typer makes of Ctrl-C
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -55,9 +57,10 @@ def main() -> NoReturn:
     except PriorhoodError as problem:
         _say(f"priorhood: {problem}")
         sys.exit(2)
-    except KeyboardInterrupt:
-        _say("priorhood: interrupted; nothing was written")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            _say("priorhood: interrupted; nothing was written")
+        raise
     except BrokenPipeError:
         sys.exit(1)
     sys.exit(0)

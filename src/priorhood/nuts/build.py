@@ -148,7 +148,8 @@ def _family(priors: tuple[Scale, ...], *, scalar: bool = False, name: str | None
 
     def each(attribute: str) -> Any:
         values = np.array([getattr(p, attribute) for p in priors])
-        return float(values[0]) if scalar else values
+        # An array even of one number: PyTensor holds plain numbers such as 5.0 in single precision.
+        return np.asarray(values[0]) if scalar else values
 
     makers: dict[type, tuple[Any, dict[str, Any]]] = {
         Exponential: (pm.Exponential, {"scale": "scale"}),
@@ -182,7 +183,7 @@ def _one(name: str, prior: Scale, dims: str | None = None) -> Any:
         import pymc as pm
         import pytensor.tensor as pt
 
-        known = pt.as_tensor_variable(prior.value)
+        known = pt.as_tensor_variable(np.asarray(prior.value))
         return known if "[" in name else pm.Deterministic(name, known)
     return _family((prior,), scalar=True, name=name, dims=dims)
 

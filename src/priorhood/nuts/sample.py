@@ -44,6 +44,8 @@ def draw(r: Regression, settings: Settings, chains: int, draws: int, seed: int, 
         except KeyboardInterrupt:
             raise KeyboardInterrupt(INTERRUPTED) from None
         except (RuntimeError, ValueError, FloatingPointError) as problem:
+            if "Not enough samples" in str(problem):  # PyMC's, interrupted before the first draw
+                raise KeyboardInterrupt(INTERRUPTED) from None
             detail = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
             raise SamplingError(f"the sampler {settings.sampler} failed: {detail}") from problem
     posterior = found["posterior"]

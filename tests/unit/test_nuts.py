@@ -1,0 +1,412 @@
+"""The general engine: its model is the written-out density; names, samplers, interruptions, refusals."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import priorhood as ph
+from priorhood import nuts
+from priorhood.nuts import sample as sampling
+
+pytestmark = pytest.mark.xdist_group("nuts")
+
+RNG = np.random.default_rng(5)
+J = 6
+GROUP = np.repeat(np.arange(J), [1, 2, 5, 4, 3, 7])
+TABLE = {
+    "y": (300 + 40 * RNG.standard_normal(len(GROUP))).tolist(),
+    "a": RNG.normal(80, 20, len(GROUP)).tolist(),
+    "b": RNG.normal(0, 1, len(GROUP)).tolist(),
+    "e": RNG.uniform(10, 60, len(GROUP)).tolist(),
+    "g": [f"g{i}" for i in GROUP],
+}
+MODELS = {
+    "plain": ph.Model("y ~ a + (a || g)"),
+    "pooled": ph.Model("y ~ a + b"),
+    "intercept only": ph.Model("y ~ 1"),
+    "one varying": ph.Model("y ~ a + b + (1 | g)"),
+    "slope without population": ph.Model("y ~ 1 + (1 + a || g)"),
+    "no intercept": ph.Model("y ~ 0 + a + (0 + a | g)"),
+    "families": ph.Model(
+        "y ~ a + (a || g)",
+        ["tau[Intercept] ~ HalfCauchy(2)", "tau[a] ~ Gamma(3, 0.4)", "sigma ~ HalfNormal(2)", "mu[a] ~ Normal(1, 2)"],
+    ),
+    "unpooled": ph.Model("y ~ 0 + (a || g)", ["tau[Intercept] ~ Fixed(20)", "tau[a] ~ Fixed(5)"]),
+    "fixed sigma": ph.Model("y ~ a + (a || g)", ["sigma ~ Fixed(0.7)", "tau ~ HalfNormal(3)"]),
+    "student": ph.Model("y ~ a + (a || g)", ["nu ~ Gamma(2, 8)"], family="student"),
+    "noise": ph.Model("y ~ a + (a || g)", ["sigma ~ Exponential(2.5)"], noise="g"),
+    "student noise": ph.Model("y ~ a + (1 | g)", family="student", noise="g"),
+    "se": ph.Model("y ~ a + (a || g)", se="e"),
+    "log": ph.Model("log(y) ~ log(a) + (log(a) || g)"),
+    "raw": ph.Model("y ~ a + (a || g)", ["mu ~ Normal(300, 90)"], standardize=False, outcome_unit=1),
+}
+SCIPY = {
+    ph.Exponential: lambda p: stats.expon(scale=p.scale),
+    ph.HalfNormal: lambda p: stats.halfnorm(scale=p.sd),
+    ph.HalfCauchy: lambda p: stats.halfcauchy(scale=p.scale),
+    ph.Gamma: lambda p: stats.gamma(p.shape, scale=p.scale),
+}
+
+
+def density(prior, value) -> float:
+    """log p(value); nothing for what is fixed."""
+    return 0.0 if isinstance(prior, ph.Fixed) else float(np.sum(SCIPY[type(prior)](prior).logpdf(value)))
+
+
+def draw_positive(prior, rng, shape=()):
+    return np.full(shape, prior.value) if isinstance(prior, ph.Fixed) else rng.uniform(0.3, 2.0, shape)
+
+
+class Point:
+    """Parameters at random, and the written-out joint density of them and the rows."""
+
+    def __init__(self, model: ph.Model, seed: int) -> None:
+        # The scale and columns as fit() learns them; the density itself is written out below from the table.
+        post = ph.fit(model, TABLE, draws=10, seed=1, engine="exact") if _collapses(model) else None
+        self.design, self.scale = (post.design, post.scale) if post else _learned(model)
+        rng = np.random.default_rng(seed)
+        prior = model.resolve(self.design)
+        names = [c.name for c in self.design.population_columns]
+        varying = [c.name for c in self.design.level_columns(0)] if model.formula.levels else []
+        columns = self.columns(model)
+        self.values = {}
+        total = 0.0
+        self.mu = {n: rng.normal() for n in names}
+        if names:
+            self.values["mu"] = np.array(list(self.mu.values()))
+            total += sum(stats.norm(p.mean, p.sd).logpdf(self.mu[n]) for n, p in zip(names, prior.mu, strict=True))
+        location = sum((columns[n] * self.mu[n] for n in names if n not in varying), np.zeros(len(GROUP)))
+        if varying:
+            tau = np.array([draw_positive(p, rng) for p in prior.tau[0]])
+            total += sum(density(p, t) for p, t in zip(prior.tau[0], tau, strict=True))
+            mean = np.array([self.mu.get(n, 0.0) for n in varying])
+            beta = mean + tau * rng.standard_normal((J, len(varying)))
+            total += stats.norm(mean, tau).logpdf(beta).sum()
+            self.values |= {"tau": tau, "beta": beta}
+            location = location + sum(columns[n] * beta[GROUP, k] for k, n in enumerate(varying))
+        y = np.array(TABLE["y"])
+        y = (np.log(y) if model.formula.log_outcome else y) / self.scale.unit
+        if model.se:
+            spread = np.array(TABLE["e"]) / self.scale.unit
+        else:
+            sigma = draw_positive(prior.sigma, rng, (J,) if model.noise else ())
+            total += density(prior.sigma, sigma)
+            self.values["sigma"] = sigma
+            spread = sigma[GROUP] if model.noise else sigma
+        if model.family == "student":
+            self.values["nu"] = nu = rng.uniform(2, 9)
+            total += density(prior.nu, nu) + stats.t(nu, location, spread).logpdf(y).sum()
+        else:
+            total += stats.norm(location, spread).logpdf(y).sum()
+        self.log_density = float(total)
+
+    def columns(self, model: ph.Model) -> dict[str, np.ndarray]:
+        """The standardized columns, from the table by hand."""
+        found = {"Intercept": np.ones(len(GROUP))}
+        for name, raw in (("a", TABLE["a"]), ("b", TABLE["b"]), ("log(a)", np.log(TABLE["a"]))):
+            values = np.array(raw)
+            if name in self.design.names:
+                centred = values - (0 if model.formula.text == MODELS["no intercept"].formula.text else values.mean())
+                weights = None
+                if model.se:
+                    weights = np.array(TABLE["e"]) ** -2.0
+                    centred = values - np.average(values, weights=weights)
+                sd = np.sqrt(np.average((values - np.average(values, weights=weights)) ** 2, weights=weights))
+                found[name] = centred / sd if model.standardize else values
+        return found
+
+
+def _collapses(model: ph.Model) -> bool:
+    return model.family == "normal" and model.noise is None
+
+
+def _learned(model: ph.Model):
+    plain = ph.Model(model.formula.text)
+    post = ph.fit(plain, TABLE, draws=10, seed=1)
+    return post.design, post.scale
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_model_is_the_written_out_density(name):
+    """log p(parameters, rows) of the centred PyMC model at random points: to rounding."""
+    model = MODELS[name]
+    built = model.to_pymc(TABLE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logp = built.compile_logp(jacobian=False)
+    free = {variable.name: built.rvs_to_values[variable].name for variable in built.free_RVs}
+    for seed in range(3):
+        point = Point(model, seed)
+        given = {}
+        for variable, value_name in free.items():
+            base, _, term = variable.partition("[")
+            value = point.values[base]
+            if term:
+                varying = [c.name for c in point.design.level_columns(0)]
+                value = value[varying.index(term[:-1])]
+            # PyMC's value variables are logs where the parameter is positive.
+            given[value_name] = np.log(value) if value_name.endswith("_log__") else np.asarray(value)
+        assert float(logp(given)) == pytest.approx(point.log_density, rel=1e-10, abs=1e-8)
+
+
+@pytest.mark.parametrize("parameterization", ["centered", "noncentered"])
+@pytest.mark.parametrize("formula", ["y ~ a + (a | g)", "y ~ a + (a || g)", "y ~ a + b + (a + b | g)"])
+def test_prior_draws_of_pymc_have_the_priors_moments(formula, parameterization):
+    """z = (beta − mu)/tau has correlation omega and sd 1, in both forms; omega is LKJ(2)."""
+    pm = _pymc()
+    with warnings.catch_warnings(), ph.Model(formula, ["mu ~ Normal(1, 2)"]).to_pymc(TABLE, parameterization):
+        warnings.simplefilter("ignore")
+        prior = pm.sample_prior_predictive(4000, random_seed=3, var_names=["mu", "beta", "tau", "omega"][: 3 + ("||" not in formula)])  # fmt: skip
+    draws = {name: np.asarray(prior["prior"][name])[0] for name in prior["prior"].data_vars}
+    z = (draws["beta"] - draws["mu"][:, None, :]) / draws["tau"][:, None, :]
+    n = z.shape[0] * z.shape[1]
+    assert np.abs(z.mean(axis=(0, 1))).max() < 5 / np.sqrt(n)
+    assert np.abs(z.var(axis=(0, 1)) - 1).max() < 5 * np.sqrt(2 / n)
+    assert abs(draws["mu"].mean() - 1) < 5 * 2 / np.sqrt(draws["mu"].size)
+    if "||" in formula:
+        return
+    K = z.shape[2]
+    away = z[..., 0] * z[..., 1] - draws["omega"][:, 1, 0][:, None]
+    assert abs(away.mean()) < 5 * away.std() / np.sqrt(n)
+    # (omega_ij + 1)/2 ~ Beta(b, b), b = eta + K/2 − 1, whose variance is 1/(4 (2b + 1))
+    sd = 1 / np.sqrt(2 * (2 + K / 2 - 1) + 1)
+    assert abs(draws["omega"][:, 1, 0].std() / sd - 1) < 0.06
+
+
+def _pymc():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pymc
+    return pymc
+
+
+@pytest.mark.parametrize("formula", ["y ~ a + (a | g)", "y ~ a + b + (1 + a || g)", "y ~ a"])
+def test_names_dims_and_coords_are_those_of_the_exact_engine(formula):
+    post = ph.fit(formula, TABLE, draws=10, seed=1)
+    for parameterization in ("centered", "noncentered"):
+        model = ph.Model(formula).to_pymc(TABLE, parameterization)
+        for name in post.parameters:
+            assert name in model.named_vars
+            assert tuple(model.named_vars_to_dims.get(name, ())) == post[name].dims[2:]
+            for dim in post[name].dims[2:]:
+                assert list(model.coords[dim]) == list(post[name][dim].values)
+
+
+def test_a_user_can_extend_the_model():
+    pm = _pymc()
+    model = ph.Model("y ~ a + (a || g)").to_pymc(TABLE)
+    with model:
+        pm.Deterministic("twice", 2 * model["mu"], dims="term")
+        pm.Potential("slopes", -(model["mu"][1] ** 2))
+    assert model["y"] in model.observed_RVs
+    assert {"X", "outcome", "g_index"} <= {v.name for v in model.data_vars}
+
+
+def small() -> object:
+    return ph.simulate(8, 120, 4)[0]
+
+
+@pytest.mark.parametrize("sampler", nuts.settings.SAMPLERS)
+def test_every_sampler_gives_the_same_posterior(sampler):
+    model = ph.Model("price ~ living_space + (1 | zip)", ["tau ~ HalfNormal(1)", "sigma ~ HalfNormal(1)"])
+    exact = ph.fit(model, small(), seed=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ph.PriorhoodWarning)
+        post = ph.fit(model, small(), seed=1, engine="nuts", sampler=sampler, parameterization="noncentered")
+    assert post.attrs["sampler"].startswith(sampler)
+    assert post.attrs["engine_reason"] == "asked for"
+    assert {"lp", "energy", "diverging", "acceptance_rate", "n_steps", "tree_depth"} <= set(
+        post.tree["sample_stats"].data_vars
+    )
+    ours, theirs = exact.summary(standardized=True), post.summary(standardized=True)
+    z = (ours["mean"] - theirs["mean"]) / np.hypot(ours["mcse_mean"], theirs["mcse_mean"])
+    assert np.abs(z).max() < 5
+
+
+def fitted(**options):
+    given = {"seed": 1, "engine": "nuts", "draws": 100, "tune": 200, "chains": 2, **options}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ph.PriorhoodWarning)
+        return ph.fit("price ~ living_space", small(), **given)
+
+
+def test_the_same_seed_gives_the_same_draws():
+    one, two = fitted(), fitted()
+    assert np.array_equal(one["mu"].values, two["mu"].values)
+    assert not np.array_equal(one["mu"].values, fitted(seed=2)["mu"].values)
+
+
+def test_progress_is_told():
+    told = []
+    fitted(progress=lambda *now: told.append(now))
+    assert [stage for stage, *_ in told][:1] == ["reading rows"]
+    assert {"compiling the model", "sampling"} <= {stage for stage, *_ in told}
+
+
+def test_too_few_draws_are_said_to_be_too_few():
+    with pytest.warns(ph.PriorhoodWarning, match="20 draws per chain are too few to judge convergence"):
+        ph.fit("price ~ living_space", small(), seed=1, engine="nuts", draws=20, tune=200, chains=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"engine": "gibbs"}, ("'gibbs'", "auto, exact, nuts")),
+        ({"engine": "nuts", "sampler": "stan"}, ("'stan'", "nutpie, pymc, numpyro")),
+        ({"engine": "nuts", "parameterization": "half"}, ("'half'", "'centered'", "'noncentered'")),
+        ({"engine": "nuts", "tune": 0}, ("tune", "at least 1", "0")),
+        ({"engine": "nuts", "target_accept": 1.5}, ("target_accept", "0.9", "1.5")),
+        ({"sampler": "nutpie"}, ("sampler", "exact engine takes this model", "engine='nuts'")),
+        ({"engine": "exact", "tune": 100}, ("tune", "engine='nuts'")),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, says):
+    with pytest.raises(ph.ModelError) as caught:
+        ph.fit("price ~ living_space", small(), **options)
+    for text in says:
+        assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["student", "noise"])
+def test_the_exact_engine_says_who_takes_what_it_refuses(model):
+    with pytest.raises(ph.ModelError, match=r"does not take.*engine='nuts' \(--engine nuts\) does"):
+        ph.fit(MODELS[model], TABLE, engine="exact")
+
+
+def absent(monkeypatch, *libraries):
+    there = importlib.util.find_spec
+    monkeypatch.setattr(
+        "priorhood.nuts.settings.importlib.util.find_spec",
+        lambda name: None if name in libraries else there(name),
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "options", "says"),
+    [
+        (("pymc",), {"engine": "nuts"}, "PyMC, which is not installed: pip install 'priorhood[pymc]'"),
+        (("nutpie",), {"engine": "nuts", "sampler": "nutpie"}, "nutpie is not installed: pip install 'priorhood[pymc]'"),
+        (("numpyro",), {"engine": "nuts", "sampler": "numpyro"}, "numpyro is not installed: pip install 'priorhood[numpyro]'"),
+    ],
+)  # fmt: skip
+def test_what_is_not_installed_is_named_with_its_extra(monkeypatch, missing, options, says):
+    absent(monkeypatch, *missing)
+    with pytest.raises(ph.ModelError) as caught:
+        ph.fit("price ~ living_space", small(), **options)
+    assert says in str(caught.value)
+
+
+def test_auto_without_pymc_says_why_and_what_to_install(monkeypatch):
+    absent(monkeypatch, "pymc")
+    with pytest.raises(ph.ModelError, match=r"Student-t.*NUTS does.*priorhood\[pymc\]"):
+        ph.fit(MODELS["student"], TABLE)
+    with pytest.raises(ph.ModelError, match=r"priorhood\[pymc\]"):
+        MODELS["plain"].to_pymc(TABLE)
+
+
+def test_without_nutpie_pymc_samples(monkeypatch):
+    absent(monkeypatch, "nutpie")
+    assert nuts.default_sampler() == "pymc"
+
+
+def test_correlations_with_a_fixed_spread_are_left_to_the_exact_engine():
+    model = ph.Model("y ~ a + (a | g)", ["tau[a] ~ Fixed(1)"])
+    with pytest.raises(ph.ModelError, match=r"no fixed tau together with correlations; the exact engine does"):
+        model.to_pymc(TABLE)
+
+
+def test_refit_of_a_model_that_needs_rows_says_so():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ph.PriorhoodWarning)
+        post = ph.fit(MODELS["student"], TABLE, seed=1, draws=100, tune=100, chains=2)
+    assert post.attrs["engine"] == "nuts"
+    with pytest.raises(ph.ModelError, match="needs the rows: fit the model again from a table"):
+        ph.refit(post, priors=["sigma ~ Exponential(1)"])
+    with pytest.raises(ph.ModelError, match="gives no evidence"):
+        _ = post.log_evidence
+
+
+# -- interruptions -----------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_nutpie_keeps_nothing(monkeypatch):
+    nutpie = _nutpie()
+
+    class Interrupted:
+        cancelled = False
+
+        def wait(self):
+            raise KeyboardInterrupt
+
+        def cancel(self):
+            Interrupted.cancelled = True
+
+    def sample(*args, progress_callback=None, **options):
+        return Interrupted()
+
+    monkeypatch.setattr(nutpie, "sample", sample)
+    with pytest.raises(KeyboardInterrupt, match="no draws are kept"):
+        fitted(sampler="nutpie")
+    assert Interrupted.cancelled
+
+
+def _nutpie():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import nutpie
+    return nutpie
+
+
+def test_an_interrupted_pymc_keeps_nothing(monkeypatch):
+    """PyMC ends quietly when interrupted, with the draws it has: they are not passed on as a posterior."""
+    calls = 0
+
+    def stop(stage, done, total):
+        nonlocal calls
+        calls += stage == "sampling"
+        if calls > 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="no draws are kept"):
+        fitted(sampler="pymc", progress=stop, threads=1)
+    assert calls > 3
+
+
+def test_a_sampler_that_fails_is_named(monkeypatch):
+    def broken(*args, **options):
+        raise RuntimeError("bad initial energy\nsecond line")
+
+    monkeypatch.setattr(sampling, "_with_nutpie", broken)
+    with pytest.raises(ph.SamplingError, match="sampler nutpie failed: bad initial energy"):
+        fitted(sampler="nutpie")
+
+
+@pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
+def test_ctrl_c_leaves_the_former_file_as_it_was(sampler, tmp_path):
+    small().to_csv(tmp_path / "s.csv", index=False)
+    (tmp_path / "post.nc").write_bytes(b"as it was")
+    command = [
+        str(Path(sys.executable).with_name("priorhood")), "fit", "s.csv", "price ~ living_space + (1 | zip)",
+        "-o", "post.nc", "--engine", "nuts", "--sampler", sampler, "--draws", "300000", "--seed", "1",
+    ]  # fmt: skip
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        time.sleep(12)
+        assert child.poll() is None, child.communicate()
+        os.kill(child.pid, signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "interrupted; nothing was written" in err
+    assert "Traceback" not in err
+    assert (tmp_path / "post.nc").read_bytes() == b"as it was"
+    assert [p.name for p in tmp_path.iterdir() if p.name not in ("s.csv", "post.nc")] == []
