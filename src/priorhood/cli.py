@@ -104,11 +104,15 @@ def _fitted(
     check_writable(out, *inputs)
     if exact:
         _announce_compile(quiet=as_json)
-    elif not as_json:
-        _say("compiling the model for NUTS (10 seconds to a minute), then sampling …")
     started = time.perf_counter()
     with _heard(quiet=as_json), progress(quiet=as_json) as tell:
-        post = make(tell)
+
+        def announced(stage: str, done: int, total: int) -> None:
+            if stage == "compiling the model" and done == 0 and not as_json:
+                _say("compiling the model for NUTS (10 seconds to a minute), then sampling …")
+            tell(stage, done, total)
+
+        post = make(announced)
     seconds = time.perf_counter() - started
     post.save(out)
     print_summary(post, as_json=as_json, everything=False, standardized=False, facts={"out": str(out)})

@@ -161,9 +161,9 @@ def equations(model: Model | str, table: object) -> str:
 
 def _check_same(first: Posterior, other: Posterior, at: int) -> None:
     mine, theirs = first.model.to_dict(), other.model.to_dict()
-    for key, what in (("formula", "formula"), ("priors", "priors"), ("standardize", "standardize"),
-                      ("outcome_unit", "outcome_unit"), ("family", "family of errors"), ("noise", "noise"),
-                      ("se", "se")):  # fmt: skip
+    # What the priors follow from comes before them.
+    kinds = {"formula": "formula", "family": "family of errors", "noise": "noise", "se": "se", "priors": "priors"}
+    for key, what in (kinds | {"standardize": "standardize", "outcome_unit": "outcome_unit"}).items():
         if mine[key] != theirs[key]:
             raise ModelError(
                 f"cannot merge: {what} of file 1 is {mine[key]}, of file {at} {theirs[key]}; only the same model "

@@ -144,7 +144,8 @@ def _require_number(frame: Frame, column: str, name: str, role: str, *, may_be_c
     values = _distinct(frame, column)
     if not values:
         return False  # no value at all: the rows are counted as missing later
-    spoilt = [v for v in values if not _is_number(v)]
+    # A lone 'inf' makes text of a CSV's whole column.
+    spoilt = [v for v in values if not _is_number(v)] or [v for v in values if not math.isfinite(float(v))]
     commas = [v for v in spoilt if _is_number(v.replace(".", "").replace(",", "."))]
     if len(commas) > len(values) / 2:
         raise TableError(

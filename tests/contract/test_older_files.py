@@ -1,7 +1,9 @@
 """A file saved by an earlier version goes on loading, and means the same.
 
 files/format1.nc was written by version 0.1.0 from 60 simulated sales in 4 places (seed 7), 2 chains of 25
-draws. It is never written again: a change of the format adds a file beside it.
+draws. files/format2.nc came from the same version, before its release: Student-t errors with a noise by place,
+by NUTS, with predictive draws attached; format2_se.nc is eight schools, whose errors are known. They are
+never written again: a change of the format adds a file beside them.
 """
 
 from __future__ import annotations
@@ -30,3 +32,30 @@ def test_format_1_can_be_fitted_again():
     again = ph.refit(ph.load(FORMAT_1), priors="tau ~ Exponential(1)", draws=200)
     assert again.priors()["tau"] == ph.Exponential(1)
     assert again["beta"].sizes["zip"] == 4
+
+
+def test_format_2_loads_and_predicts_what_it_did():
+    post = ph.load(FORMAT_1.with_name("format2.nc"))
+    assert (post.model.family, post.model.noise, post.model.se) == ("student", "zip", None)
+    assert post.attrs["engine"] == "nuts"
+    assert post["sigma"].dims == ("chain", "draw", "zip")
+    groups = {"posterior", "sample_stats", "moments", "prior", "prior_predictive", "observed_data",
+              "posterior_predictive", "log_likelihood"}  # fmt: skip
+    assert set(post.tree.children) == groups
+    assert post.tree["prior_predictive/price"].dtype == "float32"
+    rows = post.predict({"zip": ["10115", "99999"], "living_space": [80, 80]}, unseen="draw")
+    assert rows["mean"].tolist() == pytest.approx([388401.172749, 363050.746184], rel=1e-6)
+    assert rows["q95"].tolist() == pytest.approx([445206.938126, 1252569.173469], rel=1e-5)
+    assert "transitions diverged" in str(post.check())
+
+
+def test_format_2_of_known_errors_loads_and_can_be_fitted_again():
+    post = ph.load(FORMAT_1.with_name("format2_se.nc"))
+    assert post.model.se == "se"
+    assert "sigma" not in post.parameters
+    assert post.moments.weight[0] == pytest.approx(15.0**-2)
+    row = post.predict({"school": ["a"], "se": [10.0]}).iloc[0]
+    assert row["mean"] == pytest.approx(6.861198, rel=1e-6)
+    assert row["sd"] == pytest.approx(11.912379, rel=1e-6)
+    again = ph.refit(post, draws=1000)
+    assert again["mu"].mean() == pytest.approx(4.4, abs=0.4)

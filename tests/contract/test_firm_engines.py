@@ -1,0 +1,138 @@
+"""Firm about engines, errors of rows and known errors: what is wrong, where, what to do; nothing half done."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+
+import priorhood as ph
+
+FIT = ("--engine", "nuts", "--tune", "200", "--draws", "100", "--chains", "2", "--seed", "1")
+
+
+@pytest.fixture
+def studies(folder):
+    """Eight schools, as a CSV."""
+    text = ["school,effect,se"]
+    rows = zip("abcdefgh", (28, 8, -3, 7, -1, 1, 18, 12), (15, 10, 16, 11, 9, 11, 10, 18), strict=True)
+    text += [f"{school},{effect},{se}" for school, effect, se in rows]
+    (folder / "studies.csv").write_text("\n".join(text) + "\n")
+    return folder / "studies.csv"
+
+
+# -- refused ------------------------------------------------------------------------------------------------
+
+OPTIONS = [
+    (("--engine", "gibbs"), ("'gibbs'", "auto, exact, nuts")),
+    (("--engine", "nuts", "--sampler", "stan"), ("'stan'", "nutpie, pymc, numpyro")),
+    (("--engine", "nuts", "--parameterization", "centred"), ("'centred'", "'centered' or 'noncentered'")),
+    (("--engine", "nuts", "--tune", "0"), ("tune", "at least 1")),
+    (("--engine", "nuts", "--target-accept", "2"), ("target_accept", "between 0 and 1")),
+    (("--tune", "500"), ("tune", "the exact engine takes this model", "--engine nuts")),
+    (("--engine", "exact", "--family", "student"), ("Student-t", "--engine nuts")),
+    (("--engine", "exact", "--noise", "zip"), ("noise", "zip", "--engine nuts")),
+    (("--family", "cauchy"), ("'cauchy'", "normal and student")),
+    (("--noise", "district"), ("'district'", "'zip'")),
+    (("--se", "zip"), ("se", "'zip'", "column of standard errors")),
+    (("--se", "price"), ("se", "'price'")),
+    (("--se", "error"), ("no column 'error'", "standard errors")),
+    (("--se", "living_space", "--family", "student"), ("'living_space'", "family='student'", "choose one")),
+    (("--se", "living_space", "--prior", "sigma ~ Exponential(1)"), ("sigma", "known", "living_space")),
+    (("--engine", "exact", "--prior", "sigma ~ Fixed(0)"), ("Fixed", "greater than 0")),
+]
+
+
+@pytest.mark.parametrize(("options", "says"), OPTIONS, ids=[" ".join(o) for o, _ in OPTIONS])
+def test_options(folder, refused, formula, options, says):
+    refused("fit", folder / "sales.csv", formula, "-o", folder / "out.nc", *options, says=says)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("0", ("'se'", "0", "1 row")),
+        ("-3", ("'se'", "-3")),
+        ("inf", ("'se'", "'inf'", "1 row")),
+        ("x", ("'se'", "'x'")),
+    ],
+)
+def test_an_error_that_is_none(folder, studies, refused, value, says):
+    studies.write_text(studies.read_text().replace("a,28,15", f"a,28,{value}"))
+    refused("fit", studies, "effect ~ 1 + (1 | school)", "-o", folder / "out.nc", "--se", "se", says=says)
+
+
+def test_rows_to_predict_need_their_errors(folder, studies, cli, refused):
+    made = cli("fit", studies, "effect ~ 1 + (1 | school)", "-o", folder / "se.nc", "--se", "se", "--seed", "1")
+    assert made.code == 0
+    (folder / "new.csv").write_text("school\na\n")
+    refused("predict", folder / "se.nc", folder / "new.csv", "-o", folder / "out.csv", says=("new.csv", "'se'"))
+    refused("update", folder / "se.nc", folder / "new.csv", "-o", folder / "out.nc", says=("new.csv", "'effect'"))
+
+
+@pytest.mark.filterwarnings("ignore::priorhood.PriorhoodWarning")
+def test_what_needs_rows_says_so(folder, sales, refused, formula):
+    model = ph.Model(formula, family="student")
+    ph.fit(model, sales, draws=50, tune=100, chains=2, seed=1).save(folder / "student.nc")
+    saved = folder / "student.nc"
+    says = ("Student-t", "needs the rows", "fit the model again from a table")
+    refused("refit", saved, "-o", folder / "out.nc", "--prior", "tau ~ Exponential(1)", says=says)
+    refused("update", saved, folder / "sales.csv", "-o", folder / "out.nc", says=says)
+    refused("merge", saved, folder / "post.nc", "-o", folder / "out.nc", says=("family", "student", "normal"))
+
+
+# -- done ---------------------------------------------------------------------------------------------------
+
+
+def test_nuts_from_the_command_line_as_from_python(folder, cli, formula):
+    ran = cli("fit", folder / "sales.csv", formula, "-o", folder / "out.nc", *FIT)
+    assert ran.code == 0
+    assert "compiling the model for NUTS" in ran.err
+    assert "engine nuts: 2 chains × 100 draws, centered, nutpie" in ran.out
+    assert "transitions diverged" in ran.out
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ph.PriorhoodWarning)
+        # The same rows in the same file: sums that differ in the last bit lead NUTS elsewhere.
+        post = ph.fit(formula, folder / "sales.csv", engine="nuts", tune=200, draws=100, chains=2, seed=1)
+    loaded = ph.load(folder / "out.nc")
+    assert np.array_equal(loaded["beta"].values, post["beta"].values)
+    assert loaded.tree["sample_stats"].to_dataset().equals(post.tree["sample_stats"].to_dataset())
+    shown = cli("summary", folder / "out.nc", "--json")
+    told = json.loads(shown.out)
+    assert told["engine"] == "nuts"
+    assert told["engine_reason"].startswith("asked for")
+    assert told["parameterization"] == "centered"
+    assert "pareto_k" not in told
+    predicted = cli("predict", folder / "out.nc", folder / "sales.csv", "-o", folder / "p.csv")
+    assert predicted.code == 0
+    again = cli("refit", folder / "out.nc", "-o", folder / "exact.nc", "--prior", "tau ~ Exponential(1)")
+    assert again.code == 0
+    assert "engine exact" in again.out
+
+
+def test_auto_takes_nuts_where_the_exact_engine_does_not(folder, cli, formula):
+    options = ("--family", "student", "--noise", "zip", *FIT[2:], "--json")
+    ran = cli("fit", folder / "sales.csv", formula, "-o", folder / "out.nc", *options)
+    assert ran.code == 0
+    told = json.loads(ran.out)
+    assert told["engine"] == "nuts"
+    assert "Student-t" in told["engine_reason"]
+    labels = [row["parameter"] for row in told["summary"]]
+    assert "nu" in labels
+    assert sum(label.startswith("sigma[") for label in labels) == 8
+    post = ph.load(folder / "out.nc")
+    assert post["sigma"].dims == ("chain", "draw", "zip")
+    # The screen shows what is not by place; --all shows every sigma.
+    assert "sigma[" not in cli("summary", folder / "out.nc").out.partition("R-hat")[2].partition("engine")[0]
+    assert "sigma[" in cli("summary", folder / "out.nc", "--all").out
+
+
+def test_everything_fixed_is_a_conjugate_regression_and_valid_json(folder, studies, cli):
+    ran = cli("fit", studies, "effect ~ 1 + (1 | school)", "-o", folder / "out.nc", "--se", "se", "--seed", "1",
+              "--prior", "tau ~ Fixed(1)", "--json")  # fmt: skip
+    assert ran.code == 0
+    told = json.loads(ran.out, parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
+    assert told["engine"] == "exact"
+    assert told["acceptance"] == 1.0
