@@ -1,4 +1,4 @@
-"""`python -m bench`: measure, print, and write bench/results/latest.json."""
+"""`python -m bench`: measure, print, and write bench/results/latest.json; the engines' table has its own file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from bench import kernel, machine, process, report
+from bench import engines, kernel, machine, predictive, process, report
 from bench.case import CHAINS, DRAWS, MODELS, QUICK, TUNE, Effort, Measurement, Reference, Result, Skipped, sales
 from bench.contenders import lme4, nutpie, priorhood, pymc
 
@@ -26,16 +26,18 @@ PARTS = {
     "import": process.measure_import,
     "cli": process.measure_cli,
     "compile": process.measure_compile,
+    "predictive": predictive.measure,
 }
 CONTENDERS: dict[str, Any] = {c.NAME: c for c in (lme4, nutpie, pymc)}
 SLOW = (nutpie.NAME, pymc.NAME)
-NAMES = (priorhood.NAME, *PARTS, *CONTENDERS)
+QUICK_LACKS = f"{', '.join(SLOW)} and {engines.NAME}"
+NAMES = (priorhood.NAME, *PARTS, *CONTENDERS, engines.NAME)
 
 
 def main() -> None:
     """Parse, measure, print, write."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help=f"few repeats, and without {' and '.join(SLOW)}")
+    parser.add_argument("--quick", action="store_true", help=f"few repeats, and without {QUICK_LACKS}")
     parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--peers", type=int, metavar="N", help=f"processes of {' and '.join(SLOW)}, minutes each")
     given = parser.parse_args()
@@ -45,6 +47,17 @@ def main() -> None:
     console = Console(width=None if os.isatty(1) else 190, highlight=False)
     before = machine.describe()
     _introduce(console, before)
+    # The engines' table stands for itself: it needs no yardstick.
+    if set(wanted) != {engines.NAME}:
+        _compare(given, wanted, effort, before, console)
+    if engines.NAME in wanted and not (given.quick and not given.only):
+        engines.measure(before, console, quick=given.quick)
+
+
+def _compare(
+    given: argparse.Namespace, wanted: tuple[str, ...], effort: Effort, before: dict[str, Any], console: Console
+) -> None:
+    """The yardstick, the parts and the contenders that are wanted."""
     # A part measured alone must not stand for the whole.
     target = RESULTS / ("only.json" if given.only else "latest.json")
     facts = {"machine": before, "quick": given.quick, "only": given.only, "effort": asdict(effort)}

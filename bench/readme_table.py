@@ -59,16 +59,16 @@ def _contended(c: dict[str, Any], yardstick: float) -> str:
     )
 
 
-def rewritten(text: str, table: str) -> str:
+def rewritten(text: str, table: str, start: str = START, end: str = END) -> str:
     """A text with what stands between the markers replaced.
 
     Raises
     ------
     ValueError : not exactly one pair of markers, in order
     """
-    if text.count(START) != 1 or text.count(END) != 1 or text.index(START) > text.index(END):
-        raise ValueError(f"needed: one line {START} and, after it, one line {END}")
-    return f"{text.partition(START)[0]}{START}\n{table}\n{END}{text.partition(END)[2]}"
+    if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
+        raise ValueError(f"needed: one line {start} and, after it, one line {end}")
+    return f"{text.partition(start)[0]}{start}\n{table}\n{end}{text.partition(end)[2]}"
 
 
 def main() -> None:

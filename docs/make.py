@@ -7,6 +7,7 @@ tests/contract/test_docs.py runs the examples and compares their outputs.
 In README.md and guide.md a block says by its first line what it is:
 
     python         run, all of a page in one namespace; a text block right after it is what it prints
+    python unrun   compiled, not run: for what takes a minute
     console        every `$ priorhood …` line is run; the lines after it are what it prints
     console quiet  the same, and what it prints is not shown
     csv NAME       written to the file NAME
@@ -256,6 +257,8 @@ def run(page: Path, folder: Path) -> Iterator[Shown]:
             where = f"{page.name}:{here.at + 1}"
             if kind == "csv" and rest:
                 Path(rest).write_text("\n".join(here.lines) + "\n", encoding="utf-8")
+            elif kind == "python" and rest == "unrun":
+                compile("\n".join(here.lines), where, "exec")
             elif kind == "python":
                 printed = _run_python("\n".join(here.lines), where, space)
                 # A text block two lines further down, after a blank one, is what it prints.
@@ -304,7 +307,7 @@ def _run_command(arguments: list[str]) -> tuple[int, list[str]]:
         code = end.code
     finally:
         sys.argv = before
-    told = [line for line in err.getvalue().splitlines() if not line.startswith("compiling the engine")]
+    told = [line for line in err.getvalue().splitlines() if not line.startswith("compiling the ")]
     return int(code or 0), [line.rstrip() for line in out.getvalue().splitlines()] + told
 
 

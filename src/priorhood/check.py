@@ -205,8 +205,9 @@ def _divergences(run: _Run) -> Verdict | None:
 
 def _noise_remedy(run: _Run) -> str:
     return (
-        f"the density has no bound where sigma of a {run.group} with one or two rows goes to 0: let all "
-        f"{run.group}s share one sigma (leave noise out), or give sigma a tighter prior that keeps off 0"
+        f"where sigma of a {run.group} goes to 0 the density grows steeply, and for one with one or two rows "
+        f"without bound: let all {run.group}s share one sigma (leave noise out), or give sigma a tighter prior "
+        f"that keeps off 0"
     )
 
 

@@ -37,7 +37,7 @@ ENGINES = ("auto", "exact", "nuts")
 
 
 class PriorhoodWarning(UserWarning):
-    """Something the data cannot tell, though the model can be fitted."""
+    """Something the data cannot tell, or draws that want a second look; the fit goes on."""
 
 
 @dataclass(frozen=True)

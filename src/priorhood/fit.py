@@ -45,7 +45,8 @@ def fit(
     model : a Model, or a formula for one with default priors
     table : whatever read() takes
     chains, draws : posterior draws; 4 × 1000 serve nearly every purpose
-    seed : the same seed gives the same draws; one is chosen and recorded if None
+    seed : the same seed gives the same draws; one is chosen and recorded if None. NUTS keeps that within a
+        process: elsewhere its compiled model may round otherwise, and its chains go other ways
     engine : "exact"; "nuts", the general one, which needs PyMC; "auto" for the exact one where it takes the
         model and NUTS elsewhere
     sampler, parameterization, tune, target_accept : of NUTS alone. "nutpie" (the default where installed),

@@ -116,10 +116,11 @@ def posterior_predictive(
     Returns
     -------
     tree of the groups posterior and sample_stats, as they are, and posterior_predictive and log_likelihood
-    (chain, draw, row), observed_data (row): what arviz.loo and the predictive checks of ArviZ take. row is the
-    position in the table; where there are groups, the row's label is a coordinate too. The last two need the
-    outcome. Rows without a predictor, group or outcome, with impossible values or not in where= are left
-    out; the attributes rows_read, rows_used and rows_dropped count them.
+    (chain, draw, row), observed_data (row): what arviz.loo and the predictive checks of ArviZ take (before
+    ArviZ 1.0: attach it, save, and open the file with arviz.from_netcdf). row is the position in the table;
+    where there are groups, the row's label is a coordinate too. The last two need the outcome. Rows without
+    a predictor, group or outcome, with impossible values or not in where= are left out; the attributes
+    rows_read, rows_used and rows_dropped count them.
 
     Raises
     ------

@@ -48,6 +48,8 @@ class Model:
 
     y_i = x_iᵀ β_g(i) + ε_i,  ε_i ~ Normal(0, σ²);  β_g = mu + δ_g,  δ_g ~ Normal(0, diag(τ) Ω diag(τ))
 
+    The errors may also be Student's, have a σ for every group, or be known: family, noise, se.
+
     Parameters
     ----------
     formula : "price ~ living_space + (living_space | zip)", lme4's notation

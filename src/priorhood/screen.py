@@ -107,18 +107,26 @@ def _table_of(frame: Any, width: int, *, standardized: bool) -> Any:
     for name in ("ESS bulk", "R-hat"):
         table.add_column(name, justify="right", no_wrap=True)
     for label, row in frame.iterrows():
-        digits = _digits(row["sd"])
-        numbers = [f"{row[c]:,.{digits}f}" for c in ("mean", "sd", f"eti{interval}_lb", f"eti{interval}_ub")]
+        bounds = [row[f"eti{interval}_lb"], row[f"eti{interval}_ub"]]
+        numbers, judged = _numbers(row["mean"], row["sd"], bounds), ["", ""]
+        if row["sd"] > 0:
+            judged = [f"{row['ess_bulk']:,.0f}", f"{row['r_hat']:.3f}"]
         unit = [row["unit"]] if units else []
-        table.add_row(
-            str(label).replace("[", r"\["), *numbers, *unit, f"{row['ess_bulk']:,.0f}", f"{row['r_hat']:.3f}"
-        )
+        table.add_row(str(label).replace("[", r"\["), *numbers, *unit, *judged)
     return table
+
+
+def _numbers(mean: float, sd: float, bounds: list[float]) -> list[str]:
+    """Mean, sd and bounds with the decimals that the sd warrants; what is fixed has a value only."""
+    if sd == 0:
+        return [f"{mean:,.6g}", "fixed", "", ""]
+    digits = _digits(sd)
+    return [f"{value:,.{digits}f}" for value in (mean, sd, *bounds)]
 
 
 def _digits(sd: float) -> int:
     """Decimals that show the sd with two to three digits."""
-    return max(0, 1 - math.floor(math.log10(sd))) if sd > 0 else 3
+    return max(0, 1 - math.floor(math.log10(sd)))
 
 
 def _quality(a: dict[str, Any]) -> str:

@@ -36,6 +36,7 @@ def summarize_draws(name: str, draws: xr.DataArray, interval: float) -> pd.DataF
     quantiles = np.quantile(stacked, [low, 0.5, high], axis=(0, 1))
     sd = stacked.std(axis=(0, 1), ddof=1)
     moving = varies(stacked)
+    sd = np.where(moving, sd, 0.0)
     mcse = np.full(stacked.shape[2], np.nan)
     if moving.any():
         mcse[moving] = _arviz().mcse(stacked[:, :, moving], chain_axis=0, draw_axis=1, method="mean")
@@ -63,7 +64,9 @@ def varies(values: Array) -> npt.NDArray[np.bool_]:
 
     values : (chain, draw, parameter)
     """
-    return np.asarray(values.std(axis=(0, 1), ddof=1) > 1e-12)
+    sd = values.std(axis=(0, 1), ddof=1)
+    # A constant's sd is its rounding, whatever its unit.
+    return np.asarray((sd > 0) & (sd > 1e-11 * np.abs(values[0, 0])))
 
 
 def convergence(values: Array, tail: tuple[float, float] = TAIL) -> tuple[Array, Array, Array]:

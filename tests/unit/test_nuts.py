@@ -303,9 +303,13 @@ def absent(monkeypatch, *libraries):
 @pytest.mark.parametrize(
     ("missing", "options", "says"),
     [
-        ("pymc", {}, "PyMC, which is not installed: pip install 'priorhood[pymc]'"),
-        ("nutpie", {"sampler": "nutpie"}, "nutpie is not installed: pip install 'priorhood[pymc]'"),
-        ("numpyro", {"sampler": "numpyro"}, "numpyro is not installed: pip install 'priorhood[numpyro]'"),
+        ("pymc", {}, "PyMC, which is not installed: pip install pymc nutpie (priorhood's extra [pymc])"),
+        ("nutpie", {"sampler": "nutpie"}, "nutpie is not installed: pip install nutpie (priorhood's extra [pymc])"),
+        (
+            "numpyro",
+            {"sampler": "numpyro"},
+            "numpyro is not installed: pip install numpyro (priorhood's extra [numpyro])",
+        ),
     ],
 )
 def test_what_is_not_installed_is_named_with_its_extra(monkeypatch, missing, options, says):
@@ -317,9 +321,9 @@ def test_what_is_not_installed_is_named_with_its_extra(monkeypatch, missing, opt
 
 def test_auto_without_pymc_says_why_and_what_to_install(monkeypatch):
     absent(monkeypatch, "pymc")
-    with pytest.raises(ph.ModelError, match=r"Student-t.*NUTS does.*priorhood\[pymc\]"):
+    with pytest.raises(ph.ModelError, match=r"Student-t.*NUTS does.*extra \[pymc\]"):
         ph.fit(MODELS["student"], TABLE)
-    with pytest.raises(ph.ModelError, match=r"priorhood\[pymc\]"):
+    with pytest.raises(ph.ModelError, match=r"extra \[pymc\]"):
         MODELS["plain"].to_pymc(TABLE)
 
 

@@ -240,5 +240,5 @@ def test_without_matplotlib_the_extra_is_named(post, monkeypatch):
     monkeypatch.delitem(sys.modules, "priorhood.plot.style", raising=False)
     monkeypatch.delattr(plot, "style", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ph.PriorhoodError, match=r"pip install 'priorhood\[plot\]'"):
+    with pytest.raises(ph.PriorhoodError, match=r"pip install matplotlib \(priorhood's extra \[plot\]\)"):
         plot.trace(post, "sigma")

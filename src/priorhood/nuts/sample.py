@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import time
 from collections.abc import Callable
@@ -33,10 +34,12 @@ def draw(r: Regression, settings: Settings, chains: int, draws: int, seed: int, 
     SamplingError : the sampler failed
     KeyboardInterrupt : interrupted; no draws are kept
     """
-    started = time.perf_counter()
     tell("compiling the model", 0, 1)
     run = _with_nutpie if settings.sampler == "nutpie" else _with_pymc
     with quiet():
+        for library in ("pymc", settings.sampler):
+            importlib.import_module(library)  # seconds that are not the model's
+        started = time.perf_counter()
         model = build(r, settings.parameterization)
         built = time.perf_counter() - started
         try:

@@ -43,10 +43,10 @@ def unavailable(sampler: str | None = None) -> str | None:
     if sampler is not None and sampler not in SAMPLERS:
         return f"sampler {sampler!r} is not known; there are {', '.join(SAMPLERS)}"
     if not installed("pymc"):
-        return "NUTS needs PyMC, which is not installed: pip install 'priorhood[pymc]'"
+        return "NUTS needs PyMC, which is not installed: pip install pymc nutpie (priorhood's extra [pymc])"
     if sampler is not None and not installed(sampler):
         extra = "numpyro" if sampler == "numpyro" else "pymc"
-        return f"the sampler {sampler} is not installed: pip install 'priorhood[{extra}]'"
+        return f"the sampler {sampler} is not installed: pip install {sampler} (priorhood's extra [{extra}])"
     return None
 
 

@@ -13,7 +13,8 @@ try:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 except ModuleNotFoundError as problem:
     raise ModelError(
-        f"pictures need matplotlib, which is not here ({problem}): pip install 'priorhood[plot]'"
+        f"pictures need matplotlib, which is not here ({problem}): "
+        f"pip install matplotlib (priorhood's extra [plot])"
     ) from None
 
 if TYPE_CHECKING:
