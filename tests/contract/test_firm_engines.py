@@ -136,3 +136,28 @@ def test_everything_fixed_is_a_conjugate_regression_and_valid_json(folder, studi
     told = json.loads(ran.out, parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
     assert told["engine"] == "exact"
     assert told["acceptance"] == 1.0
+
+
+@pytest.mark.filterwarnings(
+    r"ignore:\s*ArviZ is undergoing:FutureWarning", "ignore::priorhood.PriorhoodWarning", "ignore:Estimated shape"
+)
+def test_a_nuts_posterior_goes_through_all_the_steps(folder, sales, formula):
+    """Fit, prior and posterior predictive, one file, ArviZ, the notebook's names."""
+    az = pytest.importorskip("arviz")
+    model = ph.Model(formula, family="student")
+    post = ph.fit(model, sales, draws=200, tune=300, chains=2, seed=1)
+    predictive = ph.posterior_predictive(post, sales, seed=1)
+    whole = post.attach(ph.prior_predictive(model, sales, draws=50, seed=1), predictive)
+    whole.save(folder / "whole.nc")
+    again = ph.load(folder / "whole.nc")
+    assert set(again.tree.children) == set(whole.tree.children)
+    for name, group in whole.tree.children.items():
+        assert again.tree[name].to_dataset().equals(group.to_dataset())
+    opened = az.from_netcdf(str(folder / "whole.nc"))
+    assert opened["posterior"]["nu"].dims == ("chain", "draw")
+    loo = az.loo(opened)
+    elpd = float(getattr(loo, "elpd", getattr(loo, "elpd_loo", np.nan)))
+    assert elpd == pytest.approx(float(predictive["log_likelihood/price"].mean(("chain", "draw")).sum()), rel=0.02)
+    names = again.notebook_names()
+    assert names["posterior"]["alpha"].sel(zip_code="10115").shape == (2, 200)
+    assert names["posterior"]["C_triu"].shape == (2, 200, 1)
