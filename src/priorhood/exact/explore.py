@@ -144,8 +144,8 @@ def explore(
             f"the exact engine could not explore this posterior well enough to be trusted "
             f"(acceptance {acceptance:.0%}, Pareto k {proposed.pareto_k:.2f}, one state held for "
             f"{proposed.held:.0f} draws; needed: at least {ACCEPT_LIMIT:.0%}, at most {PARETO_LIMIT} and "
-            f"{HOLD_LIMIT}). Give tau and sigma tighter priors, or let fewer "
-            f"coefficients vary by group"
+            f"{HOLD_LIMIT}). Give tau and sigma tighter priors, let fewer "
+            f"coefficients vary by group, or use NUTS (engine='nuts', --engine nuts)"
         )
     share = effective_share(proposed.log_weights)
     top = proposed.log_weights.max()
