@@ -231,6 +231,10 @@ def _where(run: _Run, diverging: npt.NDArray[np.bool_]) -> tuple[bool, str]:
             # Those in the same direction and of the same kind make one clause.
             alike = [one for one in found if one[0] == first[0] and one[2] * first[2] > 0]
             small = first[2] < 0
+            if run.noise_by_group and first[0] == "sigma" and small:
+                # The density has no bound in groups of few rows: they lead, however many draws follow them.
+                alike.sort(key=lambda one: run.rows.get(_inside(one[1]), 0))
+                first = alike[0]
             share, side = _share(first[3], diverging, small=small)
             verb, size = "is" if len(alike) == 1 else "are", "small" if small else "large"
             listed = _listed([_with_rows(run, one[0], one[1]) for one in alike])
@@ -265,9 +269,13 @@ def _share(values: Array, diverging: npt.NDArray[np.bool_], *, small: bool) -> t
     return float(beyond.mean()), f"below the {TAIL:.0%}" if small else f"above the {1 - TAIL:.0%}"
 
 
+def _inside(label: str) -> str:
+    """`10115` of `sigma[10115]`."""
+    return label.partition("[")[2][:-1]
+
+
 def _with_rows(run: _Run, name: str, label: str) -> str:
-    inside = label.partition("[")[2][:-1]
-    count = run.rows.get(inside) if name == "sigma" else None
+    count = run.rows.get(_inside(label)) if name == "sigma" else None
     return label if count is None else f"{label} ({rows_of(count)})"
 
 

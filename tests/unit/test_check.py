@@ -283,6 +283,9 @@ def test_noise_by_place_names_the_worst_places():
     says(text, "leave noise out", "tighter prior")
     assert "12047" not in text
     assert text.index("10115") < text.index("13583")
+    # Those with few rows lead, though fewer draws diverge there.
+    other = only(judged(draws, rows={"10115": 9, "12047": 80, "13583": 1}, diverging=diverging), "divergences")
+    assert other.index("sigma[13583] (1 row)") < other.index("sigma[10115] (9 rows)")
 
 
 def test_noise_by_many_places_is_seen_though_each_makes_few_of_the_divergences():
