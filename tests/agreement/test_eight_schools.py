@@ -26,11 +26,13 @@ def by_nuts() -> ph.Posterior:
     return fit("nuts", parameterization="noncentered", target_accept=0.95)
 
 
-@pytest.mark.parametrize("published", ["noncentered.summary", "noncentered.quadrature"])
+@pytest.mark.parametrize(
+    "published", ["eight_schools-eight_schools_noncentered.summary", "eight_schools.quadrature"]
+)
 @pytest.mark.parametrize("engine", ["exact", "nuts"])
 def test_eight_schools(engine, published, by_nuts):
     post = by_nuts if engine == "nuts" else fit("exact")
-    reference = data_json(f"posteriordb/eight_schools-eight_schools_{published}.json")["parameters"]
+    reference = data_json(f"posteriordb/{published}.json")["parameters"]
     pairs = {
         "mu": (post["mu"].values[:, :, 0], reference["mu"]),
         "tau": (post["tau"].values[:, :, 0], reference["tau"]),
