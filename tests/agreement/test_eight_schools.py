@@ -9,8 +9,6 @@ from agreement.compare import disagreements as differences
 from reference.agree import disagreements
 from shared_data import data_json
 
-pytestmark = pytest.mark.xdist_group("eight schools")
-
 PRIORS = ["mu ~ Normal(0, 5)", "tau ~ HalfCauchy(5)"]
 
 

@@ -26,6 +26,7 @@ CASES = {
     "radon_mn, intercepts": ("log_radon ~ floor + (1 {} county)", "noncentered"),
     "radon_mn, slopes apart": ("log_radon ~ floor + (floor {} county)", "noncentered"),
 }
+DRAWS = 2500
 OTHER = {"centered": "noncentered", "noncentered": "centered"}
 # Scales of different families, which the exact engine and PyMC's LKJCholeskyCov take in different ways.
 MIXED = ["tau[Intercept] ~ HalfNormal(1)", "tau[living_space] ~ Gamma(2, 0.2)", "sigma ~ HalfCauchy(1)"]
@@ -53,34 +54,29 @@ def exact(case: str, bar: str) -> ph.Posterior:
 
 
 @cache
-def nuts(case: str, bar: str, parameterization: str, draws: int = 1500, accept: float = 0.9) -> ph.Posterior:
+def nuts(case: str, bar: str, parameterization: str, draws: int = DRAWS, accept: float = 0.9) -> ph.Posterior:
     return ph.fit(
         model(case, bar), rows(case), seed=2412, draws=draws, engine="nuts", parameterization=parameterization,
         target_accept=accept,
     )  # fmt: skip
 
 
-def grouped(*cases: str) -> list:
-    """Cases as parameters, each kept on one worker so that its fits are made once."""
-    return [pytest.param(case, marks=pytest.mark.xdist_group(case)) for case in cases]
-
-
 @pytest.mark.parametrize("bar", ["||", "|"], ids=["independent", "correlated"])
-@pytest.mark.parametrize("case", grouped("simulated", "radon_mn", "rents"))
+@pytest.mark.parametrize("case", ["simulated", "radon_mn", "rents"])
 def test_exact_and_nuts_agree(case, bar):
     # Radon tells little of its slopes: more draws for the same Monte Carlo error.
-    post = nuts(case, bar, CASES[case][1], 6000 if case == "radon_mn" else 1500)
+    post = nuts(case, bar, CASES[case][1], 6000 if case == "radon_mn" else DRAWS)
     assert post.attrs["engine"] == "nuts"
     assert disagreements(exact(case, bar), post) == []
 
 
-@pytest.mark.parametrize("case", grouped("simulated", "radon_mn, intercepts", "rents"))
+@pytest.mark.parametrize("case", ["simulated", "radon_mn, intercepts", "rents"])
 def test_centred_and_noncentred_agree(case):
-    assert disagreements(nuts(case, "||", "centered", 2500), nuts(case, "||", "noncentered", 2500)) == []
+    assert disagreements(nuts(case, "||", "centered"), nuts(case, "||", "noncentered")) == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", grouped("simulated", "radon_mn, slopes apart", "rents"))
+@pytest.mark.parametrize("case", ["simulated", "radon_mn, slopes apart", "rents"])
 @pytest.mark.parametrize("bar", ["||", "|"], ids=["independent", "correlated"])
 def test_centred_and_noncentred_agree_in_long_runs(case, bar):
     centred, noncentred = (nuts(case, bar, p, 10_000) for p in OTHER)
@@ -96,7 +92,6 @@ def altered(post: ph.Posterior, name: str, change) -> ph.Posterior:
     return replace(post, tree=tree)
 
 
-@pytest.mark.xdist_group("simulated")
 @pytest.mark.parametrize("name", ["tau", "sigma"])
 def test_a_scale_off_by_3_percent_is_caught(name):
     """Negative control: the comparison sees a spread or a residual sd that is 3 % too large."""
@@ -104,7 +99,6 @@ def test_a_scale_off_by_3_percent_is_caught(name):
     assert any(found.startswith(name) for found in disagreements(exact("simulated", "||"), wrong))
 
 
-@pytest.mark.xdist_group("simulated")
 def test_posterior_sds_off_by_3_percent_are_caught():
     """Negative control: right means, but every place's coefficients 3 % too certain."""
     wrong = altered(
@@ -113,14 +107,12 @@ def test_posterior_sds_off_by_3_percent_are_caught():
     assert any("sds differ" in found for found in disagreements(exact("simulated", "||"), wrong))
 
 
-@pytest.mark.xdist_group("simulated")
 def test_two_exact_fits_agree():
     one = exact("simulated", "|")
     two = ph.fit(one.model, rows("simulated"), seed=99, draws=1000)
     assert disagreements(one, two) == []
 
 
-@pytest.mark.xdist_group("simulated")
 def test_one_line_of_arviz_compares_them():
     """Same names, dims, coords and order."""
     one, two = exact("simulated", "|"), nuts("simulated", "|", "centered")

@@ -19,8 +19,6 @@ import priorhood as ph
 from priorhood import nuts
 from priorhood.nuts import sample as sampling
 
-pytestmark = pytest.mark.xdist_group("nuts")
-
 RNG = np.random.default_rng(5)
 J = 6
 GROUP = np.repeat(np.arange(J), [1, 2, 5, 4, 3, 7])
@@ -151,7 +149,7 @@ def test_the_model_is_the_written_out_density(name):
     built = model.to_pymc(TABLE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        logp = built.compile_logp(jacobian=False)
+        logp = built.compile_logp(jacobian=False, mode="FAST_COMPILE")  # three points need no compiler
     free = {variable.name: built.rvs_to_values[variable].name for variable in built.free_RVs}
     for seed in range(3):
         point = Point(model, seed)
@@ -175,7 +173,9 @@ def test_prior_draws_of_pymc_have_the_priors_moments(formula, parameterization):
     names = ["mu", "beta", "tau"] + ([] if "||" in formula else ["omega"])
     with warnings.catch_warnings(), ph.Model(formula, ["mu ~ Normal(1, 2)"]).to_pymc(TABLE, parameterization):
         warnings.simplefilter("ignore")
-        prior = pm.sample_prior_predictive(4000, random_seed=3, var_names=names)
+        prior = pm.sample_prior_predictive(
+            4000, random_seed=3, var_names=names, compile_kwargs={"mode": "FAST_COMPILE"}
+        )
     draws = {name: np.asarray(prior["prior"][name])[0] for name in prior["prior"].data_vars}
     z = (draws["beta"] - draws["mu"][:, None, :]) / draws["tau"][:, None, :]
     n = z.shape[0] * z.shape[1]
@@ -249,15 +249,11 @@ def fitted(**options):
         return ph.fit("price ~ living_space", small(), **given)
 
 
-def test_the_same_seed_gives_the_same_draws():
-    one, two = fitted(), fitted()
+def test_the_same_seed_gives_the_same_draws_and_progress_is_told():
+    told = []
+    one, two = fitted(progress=lambda *now: told.append(now)), fitted()
     assert np.array_equal(one["mu"].values, two["mu"].values)
     assert not np.array_equal(one["mu"].values, fitted(seed=2)["mu"].values)
-
-
-def test_progress_is_told():
-    told = []
-    fitted(progress=lambda *now: told.append(now))
     assert [stage for stage, *_ in told][:1] == ["reading rows"]
     assert {"compiling the model", "sampling"} <= {stage for stage, *_ in told}
 
@@ -415,7 +411,7 @@ def test_ctrl_c_leaves_the_former_file_as_it_was(sampler, tmp_path):
     with subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
-        time.sleep(12)
+        time.sleep(8)
         assert child.poll() is None, child.communicate()
         os.kill(child.pid, signal.SIGINT)
         _out, err = child.communicate(timeout=60)
