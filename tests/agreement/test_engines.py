@@ -50,7 +50,7 @@ def model(case: str, bar: str) -> ph.Model:
 
 @cache
 def exact(case: str, bar: str) -> ph.Posterior:
-    return ph.fit(model(case, bar), rows(case), seed=1, draws=4000)
+    return ph.fit(model(case, bar), rows(case), seed=1, draws=DRAWS)
 
 
 @cache
@@ -70,7 +70,9 @@ def test_exact_and_nuts_agree(case, bar):
     assert disagreements(exact(case, bar), post) == []
 
 
-@pytest.mark.parametrize("case", ["simulated", "radon_mn, intercepts", "rents"])
+@pytest.mark.parametrize(
+    "case", ["simulated", "radon_mn, intercepts", pytest.param("rents", marks=pytest.mark.slow)]
+)
 def test_centred_and_noncentred_agree(case):
     assert disagreements(nuts(case, "||", "centered"), nuts(case, "||", "noncentered")) == []
 

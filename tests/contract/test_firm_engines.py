@@ -75,7 +75,10 @@ def test_rows_to_predict_need_their_errors(folder, studies, cli, refused):
 @pytest.mark.filterwarnings("ignore::priorhood.PriorhoodWarning")
 def test_what_needs_rows_says_so(folder, sales, refused, formula):
     model = ph.Model(formula, family="student")
-    ph.fit(model, sales, draws=50, tune=100, chains=2, seed=1).save(folder / "student.nc")
+    post = ph.fit(model, sales, draws=50, tune=100, chains=2, seed=1)
+    with pytest.raises(ph.ModelError, match="gives no evidence"):
+        _ = post.log_evidence
+    post.save(folder / "student.nc")
     saved = folder / "student.nc"
     says = ("Student-t", "needs the rows", "fit the model again from a table")
     refused("refit", saved, "-o", folder / "out.nc", "--prior", "tau ~ Exponential(1)", says=says)
