@@ -72,9 +72,9 @@ def pose_rows(
     levels = tuple(
         Level(
             np.asarray(cols, dtype=np.int64),
-            start.astype(np.int64),
             tau if isinstance(tau, tuple) else (tau or Exponential(1),) * len(cols),
             LKJ(eta) if correlated and len(cols) > 1 else None,
+            start.astype(np.int64),
         )
         for start in starts
     )

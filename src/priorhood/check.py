@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import rows_of
+from priorhood.priors import base_of
 from priorhood.summary import below_diagonal, convergence, labels_of, varies
 
 if TYPE_CHECKING:
@@ -145,12 +146,12 @@ class _Run:
 
     def elements(self, *names: str) -> Iterator[tuple[str, list[str], Array]]:
         """Name, labels and values (chain, draw, element) of parameters; of omega what is below its diagonal."""
-        for name in names:
-            if name not in self.posterior:
+        for name in map(str, self.posterior.data_vars):
+            if name not in names and base_of(name) not in names:
                 continue
             draws = self.posterior[name].transpose("chain", "draw", ...)
             labels, values = labels_of(name, draws), draws.values.reshape(self.chains, self.draws, -1)
-            if name == "omega":
+            if base_of(name) == "omega":
                 below = below_diagonal(draws)
                 labels = [label for label, keep in zip(labels, below, strict=True) if keep]
                 values = values[..., below]
@@ -223,7 +224,7 @@ def _where(run: _Run, diverging: npt.NDArray[np.bool_]) -> tuple[bool, str]:
     everywhere = "all over the posterior: no parameter differs there"
     if diverging.all():
         return run.noise_by_group, "all of them"
-    for names in (POSITIVE, ("mu", "omega", "beta")):
+    for names in (POSITIVE, ("mu", "omega", "beta", "delta")):
         found = [one for kind in run.elements(*names) for one in _shifted(*kind, diverging)]
         if found:
             found.sort(key=lambda one: -abs(one[2]))
@@ -250,7 +251,7 @@ def _shifted(
     """The elements in which divergent draws differ from the others: name, label, by how many sds, values."""
     from scipy.stats import binom
 
-    used = np.log(np.maximum(values, np.finfo(float).tiny)) if name in POSITIVE else values
+    used = np.log(np.maximum(values, np.finfo(float).tiny)) if base_of(name) in POSITIVE else values
     there, others = used[diverging], used[~diverging]
     with np.errstate(divide="ignore", invalid="ignore"):  # constants
         shift = (there.mean(axis=0) - others.mean(axis=0)) / others.std(axis=0)

@@ -81,11 +81,19 @@ class Design:
 
     @cached_property
     def _varying(self) -> tuple[Column, ...]:
-        return tuple(c for at in range(len(self.formula.levels)) for c in self.level_columns(at))
+        return tuple(c for at in range(len(self.formula.groupings)) for c in self.level_columns(at))
 
     def level_columns(self, at: int) -> tuple[Column, ...]:
-        """The columns whose coefficient varies at a level."""
-        return _expand(self.formula.levels[at].terms, self.categories)
+        """The columns whose coefficient varies by a grouping: the levels, finest first, then the crossed ones."""
+        return _expand(self.formula.groupings[at].terms, self.categories)
+
+    def coefficient_columns(self, at: int) -> tuple[Column, ...]:
+        """The columns whose coefficient differs between the places of a grouping.
+
+        Those that vary by it, and of a level those that vary by a coarser one and are passed down.
+        """
+        above = range(at, len(self.formula.levels)) if at < len(self.formula.levels) else [at]
+        return tuple(dict.fromkeys(c for level in above for c in self.level_columns(level)))
 
     def index(self, columns: tuple[Column, ...]) -> list[int]:
         """Their positions among all columns."""

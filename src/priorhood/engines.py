@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from priorhood import nuts
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError
+from priorhood.hierarchy import hierarchy_of
 from priorhood.posterior import Posterior, assemble, cores
 from priorhood.predict import check_seed
 from priorhood.priors import Fixed
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from priorhood import exact
     from priorhood.design import Design
     from priorhood.draws import Draws
+    from priorhood.hierarchy import Hierarchy
     from priorhood.model import Model
     from priorhood.moments import Moments
     from priorhood.observations import Observations
@@ -99,19 +102,42 @@ def check_informed(model: Model, design: Design, found: Moments) -> tuple[str, .
         raise ModelError(
             f"the model has {D} coefficients but only {found.rows} rows can be used; leave predictors out"
         )
-    if not found.group:
+    if not found.keys:
         return ()
-    if len(found.n) == 1:
-        raise ModelError(
-            f"all {found.rows:,} rows have the one {found.group} {str(found.labels[0])!r}: nothing can be learned "
-            f"about how {found.group}s differ; drop the group part of the formula"
-        )
-    if found.n.max() == 1 and model.se is None:
+    hierarchy = hierarchy_of(model.formula, found.labels)
+    _check_places(hierarchy, found)
+    finest = hierarchy.levels[0]
+    if np.bincount(finest.of_cell, weights=found.n).max() == 1 and model.se is None:
         return (
-            f"every {found.group} has one row: the spread between {found.group}s (tau) and the noise within "
+            f"every {finest.name} has one row: the spread between {finest.name}s (tau) and the noise within "
             f"(sigma) cannot be told apart by the data, only by their priors",
         )
     return ()
+
+
+def _check_places(hierarchy: Hierarchy, found: Moments) -> None:
+    """Refuse a grouping of one place, and a level whose places each hold one of the next finer level.
+
+    Raises
+    ------
+    ModelError
+    """
+    for at, places in enumerate(hierarchy.groupings):
+        if places.size > 1:
+            continue
+        name, finer = places.name, hierarchy.levels[at - 1].name if 0 < at < len(hierarchy.levels) else ""
+        raise ModelError(
+            f"all {found.rows:,} rows have the one {name} {str(places.labels[0])!r}: nothing can be learned "
+            f"about how {name}s differ; "
+            + (f"leave {name} out: (… | {finer})" if finer else "drop the group part of the formula")
+        )
+    for finer_level, level in pairwise(hierarchy.levels):
+        if level.size == finer_level.size:
+            raise ModelError(
+                f"every one of the {level.size:,} {level.name}s has one {finer_level.name}: what is common to a "
+                f"{level.name} cannot be told from what is particular to its {finer_level.name}; leave one of "
+                f"both out of the formula, like (… | {finer_level.name})"
+            )
 
 
 def _far_prior(model: Model, design: Design, scale: Scale, found: Moments) -> tuple[str, ...]:
@@ -209,7 +235,9 @@ def _collapsed(
     ------
     ModelError : no engine could take it: the draws would not fit into memory
     """
-    values = run.chains * run.draws * len(found.n) * (len(design.level_columns(0)) + 1) if found.group else 0
+    hierarchy = hierarchy_of(model.formula, found.labels)
+    sizes = [(places.size, len(design.coefficient_columns(at))) for at, places in enumerate(hierarchy.groupings)]
+    values = run.chains * run.draws * sum(size * (terms + 1) for size, terms in sizes)
     large = _too_large(values, run.chains * run.draws)
     if large:
         raise ModelError(large)
@@ -222,6 +250,11 @@ def _collapsed(
         return None, f"the exact engine of this version does not take a residual sd for every {model.noise} (noise)"
     from priorhood import exact
 
+    if hierarchy.crossed:
+        effects = sum(size * terms for size, terms in sizes[len(hierarchy.levels) :])
+        reason = exact.too_wide(effects, hierarchy.levels[0].size)
+        if reason:
+            return None, reason
     problem = pose(model, design, scale, found)
     return problem, exact.refuses(problem)
 
@@ -280,21 +313,21 @@ def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Pr
     mean, scatter = standardized(found, design, scale)
     # With w = 1/se² in the outcome's own unit, σ²/w = (se/unit)² is the error of the outcome divided by it.
     sigma = Fixed(1.0 / scale.unit) if resolved.sigma is None else resolved.sigma
-    # The last level's parent is the root: one run of children over all groups.
-    levels = tuple(
-        exact.Level(
-            cols=np.array(design.index(design.level_columns(at)), dtype=np.int64),
-            starts=np.array([0, len(found.n)], dtype=np.int64),
-            tau=resolved.tau[at],
-            omega=resolved.omega[at],
-        )
-        for at in range(len(model.formula.levels))
-    )
+    hierarchy = hierarchy_of(model.formula, found.labels)
+    depth = len(hierarchy.levels)
+    varying: list[dict[str, Any]] = [
+        {
+            "cols": np.array(design.index(design.level_columns(at)), dtype=np.int64),
+            "tau": resolved.tau[at],
+            "omega": resolved.omega[at],
+        }
+        for at in range(len(hierarchy.groupings))
+    ]
     return exact.pose(
         found.n,
         mean,
         scatter,
-        levels,
+        tuple(exact.Level(**varying[at], starts=hierarchy.starts(at)) for at in range(depth)),
         root_cols=np.array(design.index(design.population_columns), dtype=np.int64),
         root_mean=np.array([p.mean for p in resolved.mu]),
         root_sd=np.array([p.sd for p in resolved.mu]),
@@ -302,4 +335,9 @@ def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Pr
         constant=design.constant,
         weight=found.weight,
         log_weight=found.log_weight,
+        crossed=tuple(
+            exact.Crossed(**given, of_cell=places.of_cell, size=places.size)
+            for places, given in zip(hierarchy.crossed, varying[depth:], strict=True)
+        ),
+        leaf=hierarchy.levels[0].of_cell if hierarchy.levels else None,
     )

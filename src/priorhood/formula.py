@@ -14,16 +14,27 @@ from priorhood.expression import Expression
 # A term is the product of its factors, each an expression as text; () is the intercept.
 Term = tuple[str, ...]
 
+# Between the labels of a place and of those that it lies in. No label of a table has it.
+SEPARATOR = "\x1f"
+
 RESERVED = frozenset({"chain", "draw", "term", "term_bis", "column", "column_bis", "sample"})
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """`(terms | group)`: which coefficients vary by group, and whether they are correlated (`|`, not `||`)."""
+    """`(terms | group)`: which coefficients vary by group, and whether they are correlated (`|`, not `||`).
 
-    group: str
+    path : the columns that tell its places apart, coarsest first: ("city", "district") for districts of cities
+    """
+
+    path: tuple[str, ...]
     terms: tuple[Term, ...]
     correlated: bool
+
+    @property
+    def group(self) -> str:
+        """Its own column, the last of the path: what its parameters are named after."""
+        return self.path[-1]
 
 
 @dataclass(frozen=True)
@@ -33,13 +44,20 @@ class Formula:
     text : as given, blanks tidied
     outcome : expression of the left side; log(y) is modelled as Normal on the log scale
     population : terms with a coefficient of their own (mu)
-    levels : grouping levels, finest first; none is a pooled regression
+    levels : nested grouping levels, finest first; none is a pooled regression
+    crossed : groupings beside them, whose places cut across those of the levels
     """
 
     text: str
     outcome: str
     population: tuple[Term, ...]
     levels: tuple[Grouping, ...]
+    crossed: tuple[Grouping, ...] = ()
+
+    @property
+    def groupings(self) -> tuple[Grouping, ...]:
+        """All of them: the levels, finest first, then the crossed ones."""
+        return self.levels + self.crossed
 
     @property
     def log_outcome(self) -> bool:
@@ -54,12 +72,30 @@ class Formula:
     @property
     def terms(self) -> tuple[Term, ...]:
         """All terms once: the population's, then those that only vary by group."""
-        return tuple(dict.fromkeys(self.population + tuple(t for x in self.levels for t in x.terms)))
+        return tuple(dict.fromkeys(self.population + tuple(t for x in self.groupings for t in x.terms)))
 
     @property
-    def groups(self) -> tuple[str, ...]:
-        """The grouping columns, finest first."""
-        return tuple(level.group for level in self.levels)
+    def group(self) -> str:
+        """The finest level's own column, '' without levels."""
+        return self.levels[0].group if self.levels else ""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The names of all groupings."""
+        return tuple(grouping.group for grouping in self.groupings)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that say where a row is: the finest level's path, then what the crossed groupings add."""
+        return tuple(dict.fromkeys(column for x in self.groupings for column in x.path))
+
+    def suffix(self, at: int) -> str:
+        """What the names of a grouping's parameters end in: nothing for the finest level's, else _group."""
+        return f"_{self.groupings[at].group}" if at else ""
+
+    def effect_name(self, at: int) -> str:
+        """The name of a grouping's coefficients: beta, beta_district, or delta_type of a crossed one."""
+        return f"{'beta' if at < len(self.levels) else 'delta'}{self.suffix(at)}"
 
     def factors(self) -> tuple[str, ...]:
         """Every factor of every term once, in order."""
@@ -89,9 +125,9 @@ def parse(text: str) -> Formula:
         raise FormulaError(f"formula {text!r}: {stray[0]!r} has no meaning here; put odd column names in backticks")
     _check_outcome(outcome)
     plain, bars = _split_bars(right, text)
-    levels = _one_level([_grouping(bar, text) for bar in bars], text)
+    levels, crossed = _arranged([x for bar in bars for x in _groupings(bar, text)], text)
     population = _terms(plain, text)
-    formula = Formula(text, outcome, population, levels)
+    formula = Formula(text, outcome, population, levels, crossed)
     if not formula.terms:
         raise FormulaError(f"formula {text!r} has neither an intercept nor a predictor")
     for factor in formula.factors():
@@ -165,40 +201,82 @@ def _signed_chunks(right: str, text: str) -> list[tuple[str, str]]:
     return chunks
 
 
-def _grouping(bar: str, text: str) -> Grouping:
+def _groupings(bar: str, text: str) -> list[Grouping]:
+    """`terms | a/b` → a grouping by a and one by a and b, coarsest first; `terms | a:b` → only the latter."""
     match = re.fullmatch(r"([^|]*)(\|\|?)([^|]*)", bar)
     if match is None or not match[1].strip() or not match[3].strip():
         raise FormulaError(f"formula {text!r}: cannot read '({bar})'; write it like '(1 + area | zip)'")
-    group = match[3].strip()
-    if group.startswith("`") and group.endswith("`"):
-        group = group[1:-1]
-    elif "/" in group or ":" in group or "+" in group:
-        raise FormulaError(
-            f"formula {text!r}: the group {group!r} combines columns; nested and crossed groups are not in "
-            f"this version: join them into one column of labels"
-        )
-    elif not group.isidentifier():
-        raise FormulaError(f"formula {text!r}: the group {group!r} is no column name; put it in backticks")
-    if group in RESERVED:
-        raise FormulaError(f"the group column cannot be called {group!r}, a name of the result; rename it")
+    paths = _paths(match[3].strip(), text)
     terms = _terms(match[1], text)
     if not terms:
-        raise FormulaError(f"formula {text!r}: nothing varies by {group!r} in '({bar})'")
-    return Grouping(group, terms, correlated=match[2] == "|" and len(terms) > 1)
+        raise FormulaError(f"formula {text!r}: nothing varies by {match[3].strip()!r} in '({bar})'")
+    return [Grouping(path, terms, correlated=match[2] == "|" and len(terms) > 1) for path in paths]
 
 
-def _one_level(levels: list[Grouping], text: str) -> tuple[Grouping, ...]:
-    groups = [level.group for level in levels]
-    if len(set(groups)) > 1:
+def _paths(group: str, text: str) -> list[tuple[str, ...]]:
+    """`city/district:zip` → (city,), (city, district, zip): lme4's notation of nested groups."""
+    steps = [
+        [_column(name.strip(), group, text) for name in _outside_quotes(step, ":")]
+        for step in _outside_quotes(group, "/")
+    ]
+    paths = [tuple(name for step in steps[: at + 1] for name in step) for at in range(len(steps))]
+    if len(set(paths[-1])) < len(paths[-1]):
+        raise FormulaError(f"formula {text!r}: the group {group!r} names a column twice")
+    return paths
+
+
+def _outside_quotes(text: str, mark: str) -> list[str]:
+    """Split at a mark outside backticks."""
+    return re.split(rf"{mark}(?=(?:[^`]*`[^`]*`)*[^`]*$)", text)
+
+
+def _column(name: str, group: str, text: str) -> str:
+    if name.startswith("`") and name.endswith("`") and len(name) > 2:
+        name = name[1:-1]
+    elif "+" in name:
         raise FormulaError(
-            f"formula {text!r}: more than one grouping column ({', '.join(groups)}) is not in this version"
+            f"formula {text!r}: the group {group!r} combines columns with '+'; write nested groups a/b (b within "
+            f"a), crossed ones as parts of their own: (1 | a) + (1 | b)"
         )
-    if len(groups) > 1:
+    elif not name.isidentifier():
+        raise FormulaError(f"formula {text!r}: the group {name!r} is no column name; put it in backticks")
+    if name in RESERVED:
+        raise FormulaError(f"the group column cannot be called {name!r}, a name of the result; rename it")
+    return name
+
+
+def _arranged(found: list[Grouping], text: str) -> tuple[tuple[Grouping, ...], tuple[Grouping, ...]]:
+    """Nested levels, finest first, and crossed groupings.
+
+    The levels are the first grouping and all that lie above or below it, one path being the beginning of
+    the next; the others cut across them.
+    """
+    for at, grouping in enumerate(found):
+        if any(grouping.path == earlier.path for earlier in found[:at]):
+            name = ":".join(grouping.path)
+            raise FormulaError(
+                f"formula {text!r}: write the terms that vary by {name!r} in one part: (1 + area | "
+                f"{name}) with correlation, (1 + area || {name}) without"
+            )
+    names = [grouping.group for grouping in found]
+    twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
+    if twice:
         raise FormulaError(
-            f"formula {text!r}: write the terms that vary by {groups[0]!r} in one part: (1 + area | "
-            f"{groups[0]}) with correlation, (1 + area || {groups[0]}) without"
+            f"formula {text!r}: two groupings end in {twice!r}, and their parameters would have one name; use a "
+            f"copy of the column with another name for one of them"
         )
-    return tuple(levels)
+    levels: list[Grouping] = []
+    for grouping in found:
+        if all(_nested(grouping.path, level.path) for level in levels):
+            levels.append(grouping)
+    levels.sort(key=lambda level: -len(level.path))
+    return tuple(levels), tuple(grouping for grouping in found if grouping not in levels)
+
+
+def _nested(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether one path is the beginning of the other."""
+    least = min(len(one), len(other))
+    return one[:least] == other[:least]
 
 
 def _without_calls(part: str) -> str:

@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood import gather
-from priorhood.draws import Draws
+from priorhood.draws import Draws, Effects
 from priorhood.errors import ModelError
 from priorhood.expression import Expression
+from priorhood.formula import SEPARATOR
 from priorhood.groups import PRIOR, Groups, coefficients_of, stream
+from priorhood.hierarchy import hierarchy_of, shown
 from priorhood.model import Model
 from priorhood.posterior import cores
 from priorhood.predict import UNSEEN, check_seed, frame_to_predict, read_rows, simulate
@@ -76,11 +78,11 @@ def prior_predictive(
     source = read(table)
     design, found = gather.take(source, model.formula, se=model.se)
     scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
-    drawn = labelled(design, found.labels, _prior(model, design, len(found.n), draws, stream(seed, PRIOR)))
+    drawn = labelled(design, found.labels, _prior(model, design, found.labels, draws, stream(seed, PRIOR)))
     c = coefficients_of(drawn, model, design, found.labels, found.n / found.n.sum())
     used = _used(source, design, scale, c, "error")
     out = np.empty((draws, len(used.kept)), dtype=dtype)
-    simulate(used.rows, Groups(c, used.rows.new, "error", seed), used.kept, design, scale, out, cores())
+    simulate(used.rows, Groups(c, used.rows.spots, "error", seed), used.kept, design, scale, out, cores())
     facts = _facts(model, scale, used, seed)
     made = {"prior": drawn, "prior_predictive": used.labelled(out, drawn), "observed_data": used.observed()}
     return _tree(made, facts)
@@ -138,7 +140,7 @@ def posterior_predictive(
     out = np.empty((len(c.mu), len(used.kept)), dtype=dtype)
     density = np.empty_like(out) if log_likelihood and used.y is not None else None
     simulate(
-        used.rows, Groups(c, used.rows.new, unseen, seed), used.kept, post.design, post.scale, out, cores(),
+        used.rows, Groups(c, used.rows.spots, unseen, seed), used.kept, post.design, post.scale, out, cores(),
         None if density is None else used.density_into(density, c, post.scale), progress,
     )  # fmt: skip
     made = {
@@ -222,7 +224,7 @@ class _Used:
         return re.sub(r"\s*/\s*", " per ", self.design.formula.outcome_name)
 
     def _coords(self) -> dict[str, Any]:
-        name = self.design.formula.groups[0] if self.design.formula.groups else "row"
+        name = self.design.formula.group or "row"
         coords: dict[str, Any] = {"row": self.kept}
         return coords if self.labels is None or name == "row" else {**coords, name: ("row", self.labels)}
 
@@ -269,7 +271,8 @@ def _used(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: s
     frame = frame_to_predict(table, design, c.se, observed)
     rows = read_rows(design, scale, c, frame, table.name, unseen)
     flags: list[tuple[str, str, Any]] = [("not in where", "", ~nw.col(KEPT))] if KEPT in frame.columns else []
-    needed = (*observed, *design.variables, *formula.groups, *((c.se,) if c.se else ()))
+    places = (column for column in formula.keys if column in frame.columns)
+    needed = (*observed, *design.variables, *places, *((c.se,) if c.se else ()))
     flags += [("missing", column, missing(frame, column)) for column in dict.fromkeys(needed)]
     left = np.ones(len(frame), dtype=bool)
     dropped = []
@@ -287,35 +290,43 @@ def _used(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: s
     if not len(kept):
         reasons = "; ".join(map(str, dropped)) or "there are none"
         raise ModelError(f"{table.name}: none of the {len(frame):,} rows can be used ({reasons})")
-    labels = np.concatenate([c.labels, np.array(rows.new, dtype=str)])[rows.group[kept]] if formula.groups else None
+    labels = _finest(c, rows.spots)[rows.group[kept]] if formula.levels else None
     return _Used(design, rows, kept, None if y is None else y[kept], labels, tuple(dropped))
+
+
+def _finest(c: Coefficients, spots: tuple[str, ...]) -> npt.NDArray[np.str_]:
+    """The finest group of every spot, as it is shown."""
+    depth = len(c.levels[0].places.path)
+    return shown(np.array([SEPARATOR.join(spot.split(SEPARATOR)[:depth]) for spot in spots], dtype=str))
 
 
 # -- the prior --------------------------------------------------------------------------------------------
 
 
-def _prior(model: Model, design: Design, groups: int, draws: int, rng: np.random.Generator) -> Draws:
+def _prior(
+    model: Model, design: Design, cells: npt.NDArray[np.str_], draws: int, rng: np.random.Generator
+) -> Draws:
     """Draws of every parameter from its prior, one chain, and of the coefficients of all groups."""
-    resolved = model.resolve(design)
+    resolved, hierarchy = model.resolve(design), hierarchy_of(model.formula, cells)
     mu = np.stack([p.sample(rng, draws) for p in resolved.mu], axis=-1) if resolved.mu else np.empty((draws, 0))
-    beta = tau = omega = None
-    if resolved.tau:
-        tau = np.stack([p.sample(rng, draws) for p in resolved.tau[0]], axis=-1)
-        K = tau.shape[-1]
-        correlated = resolved.omega[0]
-        corr = correlated.cholesky(rng, draws, K) if correlated else np.broadcast_to(np.eye(K), (draws, K, K))
-        omega = corr @ corr.swapaxes(1, 2) if correlated else None
-        base = np.zeros((draws, 1, K))
-        population = [column.name for column in design.population_columns]
-        for k, column in enumerate(design.level_columns(0)):
-            if column.name in population:
-                base[:, 0, k] = mu[:, population.index(column.name)]
-        spread = tau[:, :, None] * corr
-        beta = base + rng.standard_normal((draws, groups, K)) @ spread.swapaxes(1, 2)
-    shape = (draws, groups) if model.noise else (draws,)
+    spreads = [np.stack([p.sample(rng, draws) for p in tau], axis=-1) for tau in resolved.tau]
+    whole = np.zeros((draws, 1, len(design.columns)))
+    whole[:, 0, design.index(design.population_columns)] = mu
+    effects: list[Effects] = []
+    for at in reversed(range(len(hierarchy.groupings))):
+        places, across = hierarchy.groupings[at], at >= len(hierarchy.levels)
+        prior, tau, K = resolved.omega[at], spreads[at], spreads[at].shape[-1]
+        corr = prior.cholesky(rng, draws, K) if prior else np.broadcast_to(np.eye(K), (draws, K, K))
+        own = rng.standard_normal((draws, places.size, K)) @ (tau[:, :, None] * corr).swapaxes(1, 2)
+        if not across:
+            whole = whole[:, places.parent]
+            whole[:, :, design.index(design.level_columns(at))] += own
+        beta = own if across else whole[:, :, design.index(design.coefficient_columns(at))]
+        effects.insert(0, Effects(beta[None], tau[None], (corr @ corr.swapaxes(1, 2))[None] if prior else None))
+    shape = (draws, hierarchy.levels[0].size) if model.noise else (draws,)
     sigma = None if resolved.sigma is None else resolved.sigma.sample(rng, shape)
     nu = None if resolved.nu is None else resolved.nu.sample(rng, draws)
-    return Draws(mu[None], _one(beta), _one(tau), _one(omega), _one(sigma), stats={}, facts={}, nu=_one(nu))
+    return Draws(mu[None], tuple(effects), _one(sigma), stats={}, facts={}, nu=_one(nu))
 
 
 def _one(values: Array | None) -> Array | None:

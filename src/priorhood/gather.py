@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from priorhood.design import Design, Indicator
 from priorhood.errors import TableError
-from priorhood.moments import Array, Moments, add_up, fold, normal_label
+from priorhood.moments import Array, Moments, add_up, fold, normal_key
 from priorhood.rows import (
     KEY,
     REASON,
@@ -213,7 +213,7 @@ def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) ->
         if factors[a] is not None:
             second[:, a, a] = first[:, a]
     return _Sums(
-        keys=["" if _no_label(k) else normal_label(str(k)) for k in found[KEY]],
+        keys=["" if _no_label(k) else normal_key(str(k)) for k in found[KEY]],
         centre=np.broadcast_to(shift, first.shape) if shift is not None else _stacked(found, centres),
         first=first,
         second=second,
@@ -251,13 +251,12 @@ def _moments(found: _Sums, prepared: Prepared, design: Design, name: str) -> Mom
     scatter[:, diagonal, diagonal] = np.maximum(scatter[:, diagonal, diagonal], 0.0)
     keys: npt.NDArray[np.str_] = np.array(found.keys, dtype=str)[used]
     labels, mass, mean, scatter = fold(keys, mass, found.centre[used] + off, scatter)
-    formula = design.formula
-    group = formula.groups[0] if formula.groups else ""
-    names = (*(c.name for c in design.columns if c.factors), formula.outcome)
+    where = design.formula.keys
+    names = (*(c.name for c in design.columns if c.factors), design.formula.outcome)
     if found.weight is None:
-        return Moments(group, labels, names, mass, mean, scatter, read, dropped)
+        return Moments(where, labels, names, mass, mean, scatter, read, dropped)
     rows_by_label = add_up(keys, n)
-    return Moments(group, labels, names, rows_by_label, mean, scatter, read, dropped, mass, found.log_weight)
+    return Moments(where, labels, names, rows_by_label, mean, scatter, read, dropped, mass, found.log_weight)
 
 
 def _no_label(key: object) -> bool:

@@ -1,24 +1,30 @@
-"""The draws of any group: known, new or unknown (math.md, section 7)."""
+"""The draws of any place: known, new or unknown (math.md, section 7)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.formula import SEPARATOR
+from priorhood.hierarchy import hierarchy_of, labels_by_column
+
 if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood.design import Design
+    from priorhood.hierarchy import Places
     from priorhood.model import Model
     from priorhood.priors import Scale as ScalePrior
 
 Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
 
 # Streams of random numbers, so that one purpose does not disturb another.
-NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR = range(1, 8)
+NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR, NEW_ACROSS, UNKNOWN_ACROSS = range(1, 10)
 
 
 def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
@@ -27,31 +33,55 @@ def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
 
 
 @dataclass(frozen=True)
-class Coefficients:
-    """Draws, flattened to (S, …), standardized, with what is known of the groups and the errors.
+class Grouping:
+    """Draws of one grouping, flattened to (S, …).
 
-    mu (S, F) and its columns; beta (S, J, K) and its columns; spread (S, K, K) = diag(τ) chol Ω
-    sigma : (S,), or of every group (S, J); 1 where the errors are known
+    beta (S, places, C) and its columns; of a crossed grouping its effects
+    own (K,) : columns with a spread of its own; spread (S, K, K) = diag(τ) chol Ω
+    """
+
+    places: Places
+    beta: Array
+    cols: Index
+    own: Index
+    spread: Array
+
+    @cached_property
+    def at(self) -> dict[str, int]:
+        """Key → index of every place."""
+        return {key: i for i, key in enumerate(self.places.keys.tolist())}
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Draws, flattened to (S, …), standardized, with what is known of the places and the errors.
+
+    mu (S, F) and its columns; levels : finest first; crossed : the groupings across them
+    sigma : (S,), or of every finest group (S, J); 1 where the errors are known
     nu : (S,), degrees of freedom of Student-t errors; None where they are Normal
     noise : the prior of a new group's sigma where groups have their own; se : column of known errors
-    labels (J,), weights (J,): the groups and their shares of the rows
+    cell_labels : label of every cell by key column; weights (cells,) : the cells' shares of the rows
     """
 
     mu: Array
-    mu_cols: npt.NDArray[np.int64]
-    beta: Array
-    beta_cols: npt.NDArray[np.int64]
-    spread: Array
+    mu_cols: Index
+    levels: tuple[Grouping, ...]
+    crossed: tuple[Grouping, ...]
     sigma: Array
     nu: Array | None
     noise: ScalePrior | None
     se: str | None
-    labels: npt.NDArray[np.str_]
+    cell_labels: dict[str, npt.NDArray[np.str_]]
     weights: Array
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that say where a row is."""
+        return tuple(self.cell_labels)
 
 
 def coefficients_of(
-    draws: xr.Dataset, model: Model, design: Design, labels: npt.NDArray[np.str_], weights: Array
+    draws: xr.Dataset, model: Model, design: Design, cells: npt.NDArray[np.str_], weights: Array
 ) -> Coefficients:
     """The draws of a labelled dataset (chain, draw, …) as prediction takes them."""
     S = draws.sizes["chain"] * draws.sizes["draw"]
@@ -60,22 +90,38 @@ def coefficients_of(
         values: Array = draws[name].values if name in draws else np.zeros((S, *shape))
         return values.reshape(S, *values.shape[2:]) if name in draws else values
 
-    varying = design.level_columns(0) if model.formula.levels else ()
-    K = len(varying)
-    corr = correlation_factor(flat("omega")) if "omega" in draws else np.eye(K)
+    formula, hierarchy = model.formula, hierarchy_of(model.formula, cells)
+    found = []
+    for at, places in enumerate(hierarchy.groupings):
+        suffix, own = formula.suffix(at), design.level_columns(at)
+        correlated = f"omega{suffix}" in draws
+        corr = correlation_factor(flat(f"omega{suffix}")) if correlated else np.eye(len(own))
+        found.append(
+            Grouping(
+                places=places,
+                beta=flat(formula.effect_name(at)),
+                cols=_index(design, design.coefficient_columns(at)),
+                own=_index(design, own),
+                spread=flat(f"tau{suffix}")[:, :, None] * corr,
+            )
+        )
+    depth = len(hierarchy.levels)
     return Coefficients(
         mu=flat("mu", 0),
-        mu_cols=np.array(design.index(design.population_columns), dtype=np.int64),
-        beta=flat("beta", 0, K),
-        beta_cols=np.array(design.index(varying), dtype=np.int64),
-        spread=flat("tau", K)[:, :, None] * corr,
+        mu_cols=_index(design, design.population_columns),
+        levels=tuple(found[:depth]),
+        crossed=tuple(found[depth:]),
         sigma=flat("sigma") if model.se is None else np.ones(S),
         nu=flat("nu") if "nu" in draws else None,
         noise=model.resolve(design).sigma if model.noise else None,
         se=model.se,
-        labels=labels,
+        cell_labels=labels_by_column(formula, cells),
         weights=weights,
     )
+
+
+def _index(design: Design, columns: tuple[object, ...]) -> Index:
+    return np.array(design.index(columns), dtype=np.int64)  # type: ignore[arg-type]
 
 
 def correlation_factor(omega: Array) -> Array:
@@ -92,57 +138,169 @@ def correlation_factor(omega: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Groups:
-    """Index of a group among the rows' → its draws, made where it is new or unknown.
+class Spot:
+    """What is known of where a row is.
 
-    A new group's draw depends on the seed and its label only, so neither the order nor the chunking of
-    rows changes it. An unknown group is one of the known ones: every posterior draw takes one, as often
-    as its share of the rows.
+    labels : column → label, '' where the row does not say
+    cells : the cells that it may be one of; none where the place is new
+    status : known, new or unknown
+    """
+
+    labels: dict[str, str]
+    cells: Index
+    status: str
+    new: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Index of a spot among the rows' → its draws, made where its places are new or unknown.
+
+    A new place's draw depends on the seed and its labels only, so neither the order nor the chunking of
+    rows changes it. Its mean is its parent, as far as that is known; a parent that is new too is drawn once
+    for all its places. An unknown place is one of the known ones that it may be: every posterior draw takes
+    one, as often as its share of the rows.
+
+    spots : joined labels of c.keys of every different place of the rows
     """
 
     c: Coefficients
-    new: tuple[str, ...]
+    spots: tuple[str, ...]
     unseen: str
     seed: int
 
-    def _chosen(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """For a row without a group: every draw, and the known group that it takes."""
+    @cached_property
+    def found(self) -> tuple[Spot, ...]:
+        """What is known of every spot."""
+        return tuple(spot_of(self.c, key) for key in self.spots)
+
+    def beta(self, spot: int) -> Array:
+        """The finest group's coefficients (S, C): its own, or drawn around its parent's, where it is new."""
+        c, one = self.c, self.found[spot]
+        finest = c.levels[0]
+        if len(one.cells):
+            leaves = np.unique(finest.places.of_cell[one.cells])
+            if len(leaves) == 1:
+                return np.asarray(finest.beta[:, leaves[0]])
+            return np.asarray(finest.beta[np.arange(len(c.mu)), self._leaf(one)])
+        return self._new(one)
+
+    def _leaf(self, one: Spot) -> Index:
+        """For a row that does not say where it is: the known finest group that every draw takes, (S,)."""
+        path = [one.labels[column] for column in self.c.levels[0].places.path]
+        rng = stream(self.seed, UNKNOWN, *SEPARATOR.join(path).strip(SEPARATOR).encode())
+        return np.asarray(self.c.levels[0].places.of_cell[self._chosen(one.cells, rng)])
+
+    def _chosen(self, cells: Index, rng: np.random.Generator) -> Index:
+        """One of some cells for every draw, as often as their shares of the rows: (S,)."""
         S = len(self.c.mu)
-        rng = stream(self.seed, UNKNOWN)
-        places = (rng.permutation(S) + rng.random()) / S
-        chosen = np.searchsorted(np.cumsum(self.c.weights), places).clip(0, len(self.c.labels) - 1)
-        return np.arange(S), chosen
+        shares = np.cumsum(self.c.weights[cells])
+        at = np.searchsorted(shares / shares[-1], (rng.permutation(S) + rng.random()) / S)
+        return np.asarray(cells[at.clip(0, len(cells) - 1)])
 
-    def beta(self, group: int) -> Array:
-        """Its coefficients (S, K): those of the average group, or drawn around them, where it is new."""
-        c, J = self.c, len(self.c.labels)
-        if group < 0:
-            return np.asarray(c.beta[self._chosen()])
-        if group < J:
-            return np.asarray(c.beta[:, group])
-        base = np.zeros((len(c.mu), len(c.beta_cols)))
-        for k, column in enumerate(c.beta_cols):
-            at = np.flatnonzero(c.mu_cols == column)
-            if len(at):
-                base[:, k] = c.mu[:, at[0]]
+    def _new(self, one: Spot) -> Array:
+        """A new place: from the coarsest level down, what is known of it, and draws of what is not."""
+        c, finest = self.c, self.c.levels[0]
+        whole = np.zeros((len(c.mu), 1 + max(int(finest.cols.max()), int(c.mu_cols.max(initial=0)))))
+        whole[:, c.mu_cols] = c.mu
+        for level in reversed(c.levels):
+            path = [one.labels[column] for column in level.places.path]
+            key = SEPARATOR.join(path)
+            known = level.at.get(key)
+            if known is not None:
+                whole[:, level.cols] = level.beta[:, known]
+            elif "" in path and len(cells := _matching(c, one.labels, level.places.path)):
+                rng = stream(self.seed, UNKNOWN, *key.encode())
+                node = level.places.of_cell[self._chosen(cells, rng)]
+                whole[:, level.cols] = level.beta[np.arange(len(c.mu)), node]
+            elif self.unseen != "population":
+                rng = stream(self.seed, NEW_GROUP, *key.encode())
+                noise = rng.standard_normal((len(c.mu), len(level.own)))
+                whole[:, level.own] += np.einsum("skl,sl->sk", level.spread, noise)
+        return whole[:, finest.cols]
+
+    def across(self, at: int, spot: int) -> Array:
+        """The effects (S, K) of a spot's place in a crossed grouping."""
+        c, grouping, labels = self.c, self.c.crossed[at], self.found[spot].labels
+        path = [labels[column] for column in grouping.places.path]
+        key = SEPARATOR.join(path)
+        known = grouping.at.get(key)
+        if known is not None:
+            return np.asarray(grouping.beta[:, known])
+        cells = _matching(c, labels, grouping.places.path) if "" in path else np.zeros(0, np.int64)
+        if len(cells):
+            node = grouping.places.of_cell[self._chosen(cells, stream(self.seed, UNKNOWN_ACROSS, at))]
+            return np.asarray(grouping.beta[np.arange(len(c.mu)), node])
         if self.unseen == "population":
-            return base
-        noise = stream(self.seed, NEW_GROUP, *self.new[group - J].encode()).standard_normal(base.shape)
-        return np.asarray(base + np.einsum("skl,sl->sk", c.spread, noise))
+            return np.zeros((len(c.mu), len(grouping.own)))
+        noise = stream(self.seed, NEW_ACROSS, at, *key.encode()).standard_normal((len(c.mu), len(grouping.own)))
+        return np.asarray(np.einsum("skl,sl->sk", grouping.spread, noise))
 
-    def sigma(self, group: int) -> Array:
+    def sigma(self, spot: int) -> Array:
         """Its own residual sd (S,), from its prior where it is new: the groups' sds share nothing else."""
-        c, J = self.c, len(self.c.labels)
-        if group < 0:
-            return np.asarray(c.sigma[self._chosen()])
-        if group < J or c.noise is None:
-            return np.asarray(c.sigma[:, group])
-        rng = stream(self.seed, NEW_SIGMA, *self.new[group - J].encode())
-        return c.noise.sample(rng, len(c.sigma))
+        c, one = self.c, self.found[spot]
+        if len(one.cells):
+            leaves = np.unique(c.levels[0].places.of_cell[one.cells])
+            if len(leaves) == 1:
+                return np.asarray(c.sigma[:, leaves[0]])
+            return np.asarray(c.sigma[np.arange(len(c.mu)), self._leaf(one)])
+        if c.noise is None:
+            raise ValueError("only groups with a sigma of their own are asked for one")
+        key = SEPARATOR.join(one.labels[column] for column in c.levels[0].places.path)
+        return c.noise.sample(stream(self.seed, NEW_SIGMA, *key.encode()), len(c.sigma))
 
-    def sigmas(self, groups: npt.NDArray[np.int64]) -> tuple[Array, npt.NDArray[np.int64]]:
-        """The different sds (G, S) of rows in these groups, and which of them each row has."""
+    def sigmas(self, spots: Index) -> tuple[Array, Index]:
+        """The different sds (G, S) of rows in these spots, and which of them each row has."""
         if self.c.sigma.ndim == 1:
-            return self.c.sigma[None], np.zeros(len(groups), np.int64)
-        unique, kind = np.unique(groups, return_inverse=True)
-        return np.stack([self.sigma(int(group)) for group in unique]), kind
+            return self.c.sigma[None], np.zeros(len(spots), np.int64)
+        unique, kind = np.unique(spots, return_inverse=True)
+        return np.stack([self.sigma(int(spot)) for spot in unique]), kind
+
+
+def spot_of(c: Coefficients, key: str) -> Spot:
+    """What is known of a place, by the joined labels of c.keys.
+
+    A finest group whose label is known without all of its parents' is the one that has them, if one does.
+    """
+    if not c.levels:
+        return Spot({}, np.zeros(0, np.int64), "known", ())
+    labels = dict(zip(c.keys, key.split(SEPARATOR, len(c.keys) - 1), strict=True))
+    finest = c.levels[0].places
+    path = [labels[column] for column in finest.path]
+    known = c.levels[0].at.get(SEPARATOR.join(path))
+    if known is not None:
+        cells = _cells_of(finest, known)
+        status = "known"
+    else:
+        cells = _matching(c, labels, finest.path) if "" in path else np.zeros(0, np.int64)
+        one = len(cells) > 0 and len(np.unique(finest.of_cell[cells])) == 1 and path[-1] != ""
+        status = "known" if one else "unknown" if len(cells) else "new"
+    new = [] if status != "new" else [(finest.name, _without_blanks(path))]
+    for grouping in c.crossed:
+        own = [labels[column] for column in grouping.places.path]
+        if SEPARATOR.join(own) in grouping.at:
+            continue
+        if "" in own:
+            status = status if status == "new" else "unknown"
+        else:
+            status = "new"
+            new.append((grouping.places.name, _without_blanks(own)))
+    return Spot(labels, cells, status, tuple(new))
+
+
+def _cells_of(places: Places, at: int) -> Index:
+    """The cells of one place."""
+    return np.flatnonzero(places.of_cell == at)
+
+
+def _matching(c: Coefficients, labels: dict[str, str], path: tuple[str, ...]) -> Index:
+    """The cells that have all labels given along a path."""
+    fits = np.ones(len(c.weights), dtype=bool)
+    for column in path:
+        if labels[column]:
+            fits &= c.cell_labels[column] == labels[column]
+    return np.flatnonzero(fits)
+
+
+def _without_blanks(path: list[str]) -> str:
+    return "/".join(label or "?" for label in path)

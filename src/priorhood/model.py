@@ -11,8 +11,9 @@ from priorhood.design import INTERCEPT, Design
 from priorhood.errors import ModelError, PriorError, near
 from priorhood.expression import Expression
 from priorhood.formula import Formula, parse
+from priorhood.hierarchy import hierarchy_of
 from priorhood.observations import observe
-from priorhood.priors import LKJ, Normal, Prior, given_priors, parse_distribution, read_priors
+from priorhood.priors import LKJ, Normal, Prior, base_of, given_priors, parse_distribution, read_priors
 from priorhood.priors import Scale as ScalePrior
 from priorhood.scale import learn_scale
 from priorhood.table import read
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pymc as pm
 
+    from priorhood.design import Column
     from priorhood.observations import Observations
     from priorhood.scale import Scale
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """The prior of every parameter: mu by population column; tau, omega by level; sigma, nu.
+    """The prior of every parameter: mu by population column; tau, omega by grouping; sigma, nu.
 
     sigma is None where the errors are known, nu where they are Normal.
     """
@@ -94,9 +96,9 @@ class Model:
             )
         absent = self._absent()
         for key in given_priors(priors):
-            if key.partition("[")[0] in absent:
-                raise PriorError(f"prior for {key}: {absent[key.partition('[')[0]]}, so there is no such parameter")
-        self.priors = {k: v for k, v in self.priors.items() if k.partition("[")[0] not in absent}
+            if base_of(key) in absent:
+                raise PriorError(f"prior for {key}: {absent[base_of(key)]}, so there is no such parameter")
+        self.priors = {k: v for k, v in self.priors.items() if base_of(k) not in absent}
 
     def _absent(self) -> dict[str, str]:
         """Parameters that the model does not have, and why."""
@@ -167,46 +169,62 @@ class Model:
     def regression(self, design: Design, labels: npt.NDArray[np.str_], rows: Observations) -> nuts.Regression:
         """The model and standardized rows as NUTS takes them."""
         resolved = self.resolve(design)
-        levels = self.formula.levels
+        hierarchy = hierarchy_of(self.formula, labels)
         return nuts.Regression(
             rows=rows,
             columns=design.names,
             constant=design.constant,
             population=tuple(design.index(design.population_columns)),
-            varying=tuple(design.index(design.level_columns(0))) if levels else (),
-            group=levels[0].group if levels else "",
-            labels=labels,
+            groupings=tuple(
+                nuts.Grouping(
+                    name=places.name,
+                    suffix=self.formula.suffix(at),
+                    labels=places.labels,
+                    of_cell=places.of_cell,
+                    parent=places.parent if at + 1 < len(hierarchy.levels) else None,
+                    varying=tuple(design.index(design.level_columns(at))),
+                    coefficients=tuple(design.index(design.coefficient_columns(at))),
+                    tau=resolved.tau[at],
+                    omega=resolved.omega[at],
+                )
+                for at, places in enumerate(hierarchy.groupings)
+            ),
+            levels=len(hierarchy.levels),
             mu=resolved.mu,
-            tau=resolved.tau[0] if levels else (),
-            omega=resolved.omega[0] if levels else None,
             sigma=resolved.sigma,
             nu=resolved.nu,
             noise=self.noise is not None,
         )
 
     def resolve(self, design: Design) -> Resolved:
-        """The prior of every parameter, the most particular key first: tau[area], then tau.
+        """The prior of every parameter. The most particular key counts: tau_zip[area], tau_zip, tau[area], tau.
 
         Raises
         ------
         PriorError : a key names a term that the model does not have
         """
         population = [c.name for c in design.population_columns]
-        levels = [[c.name for c in design.level_columns(at)] for at in range(len(self.formula.levels))]
-        known = {f"mu[{n}]" for n in population} | {f"tau[{n}]" for names in levels for n in names}
+        groupings = self.formula.groupings
+        terms = [[c.name for c in design.level_columns(at)] for at in range(len(groupings))]
+        suffixes = [self.formula.suffix(at) for at in range(len(groupings))]
+        known = {"mu", "tau", "omega", "sigma", "nu", f"mu[{INTERCEPT}]"} | {f"mu[{n}]" for n in population}
+        for suffix, names in zip(suffixes, terms, strict=True):
+            known |= {f"tau{suffix}", f"omega{suffix}"}
+            known |= {f"{tau}[{n}]" for n in names for tau in ("tau", f"tau{suffix}")}
         for key in self.priors:
-            if "[" in key and key not in known and key != f"mu[{INTERCEPT}]":
+            if key not in known:
                 raise PriorError(f"prior for {key}: the model has no such parameter; {near(key, sorted(known))}")
 
-        def pick(name: str, term: str) -> Any:
-            return self.priors.get(f"{name}[{term}]", self.priors[name])
+        def pick(name: str, suffix: str, term: str) -> Any:
+            keys = (f"{name}{suffix}[{term}]", f"{name}{suffix}", f"{name}[{term}]", name)
+            return next(self.priors[key] for key in keys if key in self.priors)
 
         return Resolved(
-            mu=tuple(pick("mu", n) for n in population),
-            tau=tuple(tuple(pick("tau", n) for n in names) for names in levels),
+            mu=tuple(pick("mu", "", n) for n in population),
+            tau=tuple(tuple(pick("tau", s, n) for n in names) for s, names in zip(suffixes, terms, strict=True)),
             omega=tuple(
-                self.priors["omega"] if level.correlated and len(names) > 1 else None  # type: ignore[misc]
-                for level, names in zip(self.formula.levels, levels, strict=True)
+                pick("omega", suffix, "") if grouping.correlated and len(names) > 1 else None
+                for grouping, suffix, names in zip(groupings, suffixes, terms, strict=True)
             ),
             sigma=self.priors.get("sigma"),  # type: ignore[arg-type]
             nu=self.priors.get("nu"),  # type: ignore[arg-type]
@@ -229,7 +247,8 @@ class Model:
         for at, spreads in enumerate(resolved.tau):
             for column, spread in zip(design.level_columns(at), spreads, strict=True):
                 factor = natural[design.columns.index(column)]
-                rows.append((f"tau[{column.name}]", spread, factor, column.name))  # type: ignore[arg-type]
+                name = f"tau{self.formula.suffix(at)}[{column.name}]"
+                rows.append((name, spread, factor, column.name))  # type: ignore[arg-type]
         if resolved.sigma is not None:
             name = f"sigma[{self.noise}]" if self.noise else "sigma"
             rows.append((name, resolved.sigma, scale.unit, INTERCEPT))  # type: ignore[arg-type]
@@ -239,17 +258,17 @@ class Model:
             shown = prior.scaled(factor)
             lines.append(f"  {name:<{wide}} ~ {prior!s:<{text}}  = {shown} {self.unit_of(term)}")
         lines += [f"  {'nu':<{wide}} ~ {resolved.nu}"] if resolved.nu is not None else []
-        lines += [f"  {'omega':<{wide}} ~ {omega}" for omega in resolved.omega if omega]
+        for at, omega in enumerate(resolved.omega):
+            lines += [f"  {'omega' + self.formula.suffix(at):<{wide}} ~ {omega}"] if omega else []
         return "\n".join(lines)
 
     def _likelihood(self, design: Design, scale: Scale) -> list[str]:
-        by = self.formula.groups[0] if self.formula.groups else None
-        varying = design.level_columns(0) if by else ()
         parts = []
         for d, column in enumerate(design.columns):
-            name = f"β[{by}, {column.name}]" if column in varying else f"mu[{column.name}]"
+            names = self._coefficients(design, column)
+            name = names[0] if len(names) == 1 else f"({' + '.join(names)})"
             if not column.factors:
-                parts.append(name)
+                parts += names
                 continue
             x = column.name
             if scale.centre[d]:
@@ -257,11 +276,33 @@ class Model:
             parts.append(f"{name} · {x}" + (f" / {scale.spread[d]:,.6g}" if scale.spread[d] != 1 else ""))
         outcome = self.formula.outcome + (f" / {scale.unit:,.12g}" if scale.unit != 1 else "")
         lines = [f"  {outcome} = {' + '.join(parts)} + ε,  ε ~ {self._noise(scale)}"]
-        if by:
-            spread = "diag(tau) omega diag(tau)" if self.formula.levels[0].correlated else "diag(tau²)"
-            means = ", ".join(f"mu[{c.name}]" if c in design.population_columns else "0" for c in varying)
-            lines.append(f"  β[{by}] ~ Normal(({means}), {spread})")
-        return [*lines, ""]
+        return [*lines, *(self._effects(design, at) for at in range(len(self.formula.groupings))), ""]
+
+    def _coefficients(self, design: Design, column: Column) -> list[str]:
+        """The symbols that are added up to a column's coefficient."""
+        levels = len(self.formula.levels)
+        names = [self._mean(design, 0, column)]
+        for at, grouping in enumerate(self.formula.crossed, start=levels):
+            names += [f"δ[{grouping.group}, {column.name}]"] if column in design.level_columns(at) else []
+        return [name for name in names if name != "0"]
+
+    def _mean(self, design: Design, at: int, column: Column) -> str:
+        """The symbol of a column's coefficient at a level, or above it where it does not differ there; "0"."""
+        for level in range(at, len(self.formula.levels)):
+            if column in design.level_columns(level):
+                return f"β[{self.formula.levels[level].group}, {column.name}]"
+        return f"mu[{column.name}]" if column in design.population_columns else "0"
+
+    def _effects(self, design: Design, at: int) -> str:
+        """The distribution of one grouping's coefficients."""
+        grouping, suffix = self.formula.groupings[at], self.formula.suffix(at)
+        tau, omega = f"tau{suffix}", f"omega{suffix}"
+        spread = f"diag({tau}) {omega} diag({tau})" if grouping.correlated else f"diag({tau}²)"
+        columns = design.level_columns(at)
+        if at >= len(self.formula.levels):
+            return f"  δ[{grouping.group}] ~ Normal(0, {spread})"
+        means = ", ".join(self._mean(design, at + 1, column) for column in columns)
+        return f"  β[{grouping.group}] ~ Normal(({means}), {spread})"
 
     def _noise(self, scale: Scale) -> str:
         """The errors' distribution, as the equations print it."""
@@ -314,15 +355,15 @@ def _errors(formula: Formula, family: str, noise: str | None, se: str | None) ->
     """Check what is said of the errors."""
     if family not in FAMILIES:
         raise ModelError(f"family {family!r} is not known; there are {' and '.join(FAMILIES)}")
-    if noise is not None and noise not in formula.groups:
-        groups = f"is {formula.groups[0]!r}" if formula.groups else "is not there; add a part like (1 | zip)"
+    if noise is not None and noise != formula.group:
+        groups = f"is {formula.group!r}" if formula.levels else "is not there; add a part like (1 | zip)"
         raise ModelError(f"noise must be the formula's group, not {noise!r}; its group {groups}")
     if se is None:
         return family, noise, None
     if noise is not None or family != "normal":
         other = f"noise={noise!r}" if noise is not None else f"family={family!r}"
         raise ModelError(f"se={se!r} says the errors are Normal and known, {other} that they are not: choose one")
-    if not isinstance(se, str) or se in formula.groups or se in Expression(formula.outcome).names:
+    if not isinstance(se, str) or se in formula.keys or se in Expression(formula.outcome).names:
         raise ModelError(f"se must name a column of standard errors of its own, not {se!r}")
     return family, noise, se
 

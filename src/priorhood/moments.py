@@ -1,4 +1,7 @@
-"""What the rows leave behind: counts, means and centred scatter per group (math.md, section 2); merge."""
+"""What the rows leave behind: counts, means and centred scatter per cell (math.md, section 2); merge.
+
+A cell is a finest group; where groupings cross, it is where one place of each meets.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import ModelError
+from priorhood.formula import SEPARATOR
 from priorhood.rows import Dropped
 
 Array = npt.NDArray[np.float64]
@@ -18,15 +22,16 @@ Array = npt.NDArray[np.float64]
 class Moments:
     """What the rows leave behind, on the data's own scale.
 
-    group : the finest group's column, '' without groups
-    labels : (J,) the groups, sorted; columns : (C,) the design without intercept, then the outcome
+    keys : the columns that tell the cells apart, none without groups
+    labels : (J,) the cells, sorted: their labels in these columns, joined where there are several (see hierarchy)
+    columns : (C,) the design without intercept, then the outcome
     n : (J,) rows; mean : (J, C); scatter : (J, C, C), sums of products of deviations from the group's mean
     read : rows looked at; dropped : those left out, by reason
     weight : (J,) Σ w where every row has a weight w, which mean and scatter then have too; None without
     log_weight : Σ log w of all rows
     """
 
-    group: str
+    keys: tuple[str, ...]
     labels: npt.NDArray[np.str_]
     columns: tuple[str, ...]
     n: Array
@@ -59,6 +64,11 @@ def normal_label(text: str) -> str:
     """A group's label without surrounding blanks, and without the '.0' that a float column left."""
     text = text.strip()
     return text.partition(".")[0] if re.fullmatch(r"[+-]?\d+\.0+", text) else text
+
+
+def normal_key(key: str) -> str:
+    """The labels of a joined key, each in its normal form."""
+    return SEPARATOR.join(map(normal_label, key.split(SEPARATOR)))
 
 
 def fold(
@@ -98,10 +108,10 @@ def merge(first: Moments, second: Moments) -> Moments:
     ------
     ModelError : the columns differ, or only one of both is weighted
     """
-    if first.columns != second.columns or first.group != second.group:
+    if first.columns != second.columns or first.keys != second.keys:
         raise ModelError(
-            f"these were fitted with different columns: {', '.join(first.columns)} by {first.group!r}, and "
-            f"{', '.join(second.columns)} by {second.group!r}"
+            f"these were fitted with different columns: {', '.join(first.columns)} by {', '.join(first.keys)!r}, "
+            f"and {', '.join(second.columns)} by {', '.join(second.keys)!r}"
         )
     if (first.weight is None) != (second.weight is None):
         raise ModelError(

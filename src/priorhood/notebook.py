@@ -57,7 +57,7 @@ def notebook_names(groups: Mapping[str, xr.Dataset], design: Design, attrs: Mapp
     """
     slope = _slope(design)
     found = {
-        name: _renamed(held, design.formula.groups[0], slope) if name in ("posterior", "prior") else held
+        name: _renamed(held, design.formula.group, slope) if name in ("posterior", "prior") else held
         for name, held in groups.items()
         if name not in LEFT_OUT
     }
@@ -95,11 +95,11 @@ def _slope(design: Design) -> str:
         "the notebook's names are for an intercept and one numeric slope that vary by one group, "
         "'price ~ living_space + (living_space | zip)'"
     )
-    if len(formula.levels) != 1:
-        raise ModelError(f"{needs}; {formula.text!r} has {len(formula.levels) or 'no'} group parts")
+    if len(formula.groupings) != 1:
+        raise ModelError(f"{needs}; {formula.text!r} has {len(formula.groupings) or 'no'} group parts")
     population = [c.name for c in design.population_columns]
     varying = [c.name for c in design.level_columns(0)]
-    for names, what in ((varying, f"by {formula.groups[0]}"), (population, "of the population")):
+    for names, what in ((varying, f"by {formula.group}"), (population, "of the population")):
         if len(names) != 2 or INTERCEPT not in names:
             raise ModelError(
                 f"{needs}; the coefficients {what} of {formula.text!r} are {', '.join(names) or 'none'}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.moments import normal_label
+from priorhood.moments import normal_key
 from priorhood.rows import KEY, REASON, open_rows, prepare, run, value_name
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ Array = npt.NDArray[np.float64]
 class Observations:
     """The rows used, on the standardized scale.
 
-    X : (N, D); y : (N,); group : (N,) index of the row's group, 0 without groups
+    X : (N, D); y : (N,); cell : (N,) index of the row's cell among the sums', 0 without groups
     se : (N,) known standard errors of y, or None
     """
 
     X: Array
     y: Array
-    group: npt.NDArray[np.int64]
+    cell: npt.NDArray[np.int64]
     se: Array | None
 
 
@@ -46,7 +46,7 @@ def observe(
 
     Parameters
     ----------
-    labels : (J,) the groups, as the sums have them
+    labels : (J,) the cells, as the sums have them
     """
     import narwhals.stable.v2 as nw
 
@@ -61,13 +61,13 @@ def observe(
     return Observations(
         X=X,
         y=columns[len(own)] / scale.unit,
-        group=_index(found[KEY], labels) if design.formula.groups else np.zeros(len(X), np.int64),
+        cell=_index(found[KEY], labels) if design.formula.keys else np.zeros(len(X), np.int64),
         se=columns[-1] / scale.unit if se is not None else None,
     )
 
 
 def _index(keys: object, labels: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
-    """Every row's group among the labels, whatever its spelling in the table."""
+    """Every row's cell among the labels, whatever its spelling in the table."""
     unique, inverse = np.unique(np.asarray(keys, dtype=str), return_inverse=True)
     at = {label: i for i, label in enumerate(labels.tolist())}
-    return np.array([at[normal_label(str(key))] for key in unique], dtype=np.int64)[inverse]
+    return np.array([at[normal_key(str(key))] for key in unique], dtype=np.int64)[inverse]

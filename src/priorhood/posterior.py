@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ from priorhood.design import INTERCEPT, Design
 from priorhood.errors import FileError, ModelError, near
 from priorhood.files import write_atomically
 from priorhood.groups import Coefficients, coefficients_of
+from priorhood.hierarchy import Hierarchy, hierarchy_of
 from priorhood.model import Model
+from priorhood.priors import base_of
 from priorhood.scale import Scale
 from priorhood.summary import summarize_draws
 from priorhood.tree import FORMAT, stored_moments, tree_of
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 INTERVAL = 0.9
+KINDS = ("mu", "beta", "delta", "tau", "omega", "sigma", "nu")
 OWN = ("posterior", "sample_stats", "moments")
 ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "observed_data")
 
@@ -68,9 +72,14 @@ class Posterior:
 
     @property
     def parameters(self) -> list[str]:
-        """The parameters' names in reading order: mu, beta, tau, omega, sigma, nu; those that the model has."""
-        there = self.tree["posterior"].data_vars
-        return [name for name in ("mu", "beta", "tau", "omega", "sigma", "nu") if name in there]
+        """The parameters' names in reading order: mu, beta, delta, tau, omega, sigma, nu."""
+        there = map(str, self.tree["posterior"].data_vars)
+        return sorted(there, key=lambda name: KINDS.index(base_of(name)))
+
+    @cached_property
+    def hierarchy(self) -> Hierarchy:
+        """The places of all groupings, and which lies in which."""
+        return hierarchy_of(self.model.formula, self.moments.labels)
 
     @property
     def log_evidence(self) -> float:
@@ -106,10 +115,9 @@ class Posterior:
 
     def __repr__(self) -> str:
         size = self.tree["posterior"].sizes
-        return (
-            f"Posterior({self.model.formula.text!r}: {self.moments.rows:,} rows, {len(self.moments.n):,} "
-            f"{self.moments.group or 'groups'}, {size['chain']} chains × {size['draw']} draws)"
-        )
+        places = ", ".join(f"{one.size:,} {one.name}" for one in self.hierarchy.groupings) or "no groups"
+        rows = f"{self.moments.rows:,} rows, {places}"
+        return f"Posterior({self.model.formula.text!r}: {rows}, {size['chain']} chains × {size['draw']} draws)"
 
     # -- reading it ---------------------------------------------------------------------------------------
 
@@ -117,7 +125,7 @@ class Posterior:
         """What a parameter on the standardized scale is multiplied by to be in the data's units."""
         import xarray as xr
 
-        if name in ("omega", "nu"):
+        if base_of(name) in ("omega", "nu"):
             return 1.0
         if name == "sigma":
             return self.scale.unit
@@ -168,17 +176,21 @@ class Posterior:
     def _unit(self, label: str) -> str:
         """The unit of a parameter by its label, `beta[10115, area]`."""
         name, _, inside = label.partition("[")
-        if name in ("omega", "nu"):
+        if base_of(name) in ("omega", "nu"):
             return ""
         if name == "sigma":
             return self.model.unit_of(INTERCEPT)
-        term = inside[:-1].partition(", ")[2] if name == "beta" else inside[:-1]
+        term = inside[:-1].partition(", ")[2] if base_of(name) in ("beta", "delta") else inside[:-1]
         return self.model.unit_of(term or INTERCEPT)
 
     def check(self) -> Check:
         """Verdicts on the draws, printed one sentence a line: what is wrong, with which parameters, what to do."""
         groups = {name: self.tree[name].to_dataset() for name in ("posterior", "sample_stats")}
-        rows = dict(zip(self.moments.labels.tolist(), self.moments.n.astype(int).tolist(), strict=True))
+        rows = {}
+        if self.hierarchy.levels:
+            finest = self.hierarchy.levels[0]
+            counts = np.bincount(finest.of_cell, weights=self.moments.n).astype(int)
+            rows = dict(zip(finest.labels.tolist(), counts.tolist(), strict=True))
         return check_draws(groups["posterior"], groups["sample_stats"], self.attrs, rows)
 
     def notebook_names(self) -> Any:

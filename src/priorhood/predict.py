@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import ModelError, TableError, near, some
-from priorhood.groups import HEAVY, NOISE, TAILS, Groups, stream
+from priorhood.formula import SEPARATOR
+from priorhood.groups import HEAVY, NOISE, TAILS, Groups, spot_of, stream
 from priorhood.moments import normal_label
 from priorhood.rows import ERRORS, LEAST_ERROR, MOST_ERROR, rows_to_predict
 from priorhood.table import KEPT, missing, read, with_columns
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood.design import Design
-    from priorhood.groups import Coefficients
+    from priorhood.groups import Coefficients, Spot
     from priorhood.scale import Scale
     from priorhood.table import Table
 
@@ -84,17 +85,18 @@ def _numbers(name: str, given: object) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows to predict: X (n, D) standardized, NaN where missing; group (n,): index among `coefficients`.
+    """Rows to predict: X (n, D) standardized, NaN where missing; group (n,): the spot that a row is in.
 
     error (n,): what sigma is multiplied by, the known standard error or 1; NaN where missing or invalid
     status (n,): known, new, unknown, missing or invalid
+    spots : joined labels of every different place of the rows
     """
 
     X: Array
     error: Array
     group: npt.NDArray[np.int64]
     status: npt.NDArray[np.str_]
-    new: tuple[str, ...]
+    spots: tuple[str, ...]
 
     @property
     def usable(self) -> npt.NDArray[np.bool_]:
@@ -153,17 +155,30 @@ def read_rows(
     if c.se is not None:
         raw = frame[c.se].cast(nw.Float64).to_numpy().astype(float)
         error = np.where((raw >= LEAST_ERROR) & (raw <= MOST_ERROR), raw / scale.unit, np.nan)
-    group, status, new = _places(frame, design, c.labels, n)
-    rows = Rows(X, error, group, status, new)
-    rows = replace(rows, status=np.where(rows.usable, status, np.where(gone, "missing", "invalid")))
-    if new and unseen == "error":
-        group_name = design.formula.groups[0]
-        raise TableError(
-            f"{name}: {group_name} {some(new)} {'was' if len(new) == 1 else 'were'} not in the data of the "
-            f"fit{_lost_zeros(new[0], c.labels)}. Say what to do with new ones: unseen=population (the average "
-            f"{group_name}) or unseen=draw (a {group_name} like the others)"
-        )
-    return rows
+    group, spots = _keys(frame, c, n)
+    known = tuple(spot_of(c, key) for key in spots)
+    if unseen == "error":
+        _refuse_new(known, c, design, name)
+    status: npt.NDArray[np.str_] = np.array([spot.status for spot in known] or [""], dtype=str)[group]
+    rows = Rows(X, error, group, status, spots)
+    return replace(rows, status=np.where(rows.usable, status, np.where(gone, "missing", "invalid")))
+
+
+def _refuse_new(spots: tuple[Spot, ...], c: Coefficients, design: Design, name: str) -> None:
+    """Raise for places that the fit did not have."""
+    places = dict.fromkeys(one for spot in spots for one in spot.new)
+    if not places:
+        return
+    group = next(iter(places))[0]
+    new = [label for column, label in places if column == group]
+    known = next(one.places.labels for one in c.levels + c.crossed if one.places.name == group)
+    nested = group == design.formula.group and len(c.levels) > 1
+    average = f"that of its {c.levels[1].places.name}" if nested else f"the average {group}"
+    raise TableError(
+        f"{name}: {group} {some(new)} {'was' if len(new) == 1 else 'were'} not in the data of the "
+        f"fit{_lost_zeros(new[0], known)}. Say what to do with new ones: unseen=population ({average}) "
+        f"or unseen=draw (a {group} like the others)"
+    )
 
 
 def _lost_zeros(label: str, labels: npt.NDArray[np.str_]) -> str:
@@ -172,39 +187,35 @@ def _lost_zeros(label: str, labels: npt.NDArray[np.str_]) -> str:
     return f" (but {same[0]!r} was: read the column as text to keep its zeros)" if same else ""
 
 
-def _places(
-    frame: Any, design: Design, labels: npt.NDArray[np.str_], n: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.str_], tuple[str, ...]]:
-    """Index of every row's group: 0…J−1 known, J… new in order of label, −1 unknown."""
+def _keys(frame: Any, c: Coefficients, n: int) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """Which spot every row is in, and the joined labels of the spots; '' where a row has no label."""
     import narwhals.stable.v2 as nw
 
-    if not design.formula.groups:
-        return np.zeros(n, np.int64), np.full(n, "known"), ()
-    name = design.formula.groups[0]
-    none = frame.select(missing(frame, name).alias("none"))["none"].to_numpy().astype(bool)
-    raw = frame.select(nw.col(name).cast(nw.String))[name].to_list()
-    texts = np.array(["" if gone else normal_label(str(t)) for t, gone in zip(raw, none, strict=True)], dtype=str)
-    unique, inverse = np.unique(texts, return_inverse=True)
-    at = {label: i for i, label in enumerate(labels.tolist())}
-    new = tuple(t for t in unique.tolist() if t and t not in at)
-    at |= {label: len(labels) + i for i, label in enumerate(new)}
-    at[""] = -1
-    group = np.array([at[t] for t in unique.tolist()], dtype=np.int64)[inverse]
-    status = np.where(group < 0, "unknown", np.where(group >= len(labels), "new", "known"))
-    return group, status, new
+    joined: list[str] = [""] * n
+    for at, name in enumerate(c.keys):
+        if name in frame.columns:
+            none = frame.select(missing(frame, name).alias("none"))["none"].to_numpy().astype(bool)
+            raw = frame.select(nw.col(name).cast(nw.String))[name].to_list()
+            texts = ["" if gone else normal_label(str(t)) for t, gone in zip(raw, none, strict=True)]
+        else:
+            texts = [""] * n
+        joined = [SEPARATOR.join(pair) for pair in zip(joined, texts, strict=True)] if at else texts
+    unique, inverse = np.unique(np.array(joined, dtype=str), return_inverse=True)
+    return inverse.astype(np.int64), tuple(unique.tolist())
 
 
 def locations(rows: Rows, groups: Groups, part: Any) -> Array:
     """x_iᵀ β of the rows in `part` under every draw: (len(part), S), standardized."""
     c = groups.c
-    own = np.isin(c.mu_cols, c.beta_cols, invert=True)
+    own = np.isin(c.mu_cols, c.levels[0].cols if c.levels else [], invert=True)
     X = rows.X[part]
     m = X[:, c.mu_cols[own]] @ c.mu[:, own].T
-    if len(c.beta_cols):
-        which = rows.group[part]
-        for group in np.unique(which):
-            at = np.flatnonzero(which == group)
-            m[at] += X[np.ix_(at, c.beta_cols)] @ groups.beta(int(group)).T
+    which = rows.group[part] if c.levels else np.zeros(0, np.int64)
+    for spot in np.unique(which):
+        at = np.flatnonzero(which == spot)
+        m[at] += X[np.ix_(at, c.levels[0].cols)] @ groups.beta(int(spot)).T
+        for one, grouping in enumerate(c.crossed):
+            m[at] += X[np.ix_(at, grouping.cols)] @ groups.across(one, int(spot)).T
     return np.asarray(m)
 
 
@@ -263,7 +274,7 @@ def predict_rows(
     usable = np.flatnonzero(rows.usable)
     # Rows of one group together: its coefficients are then fetched once a block.
     order = usable[np.argsort(rows.group[usable], kind="stable")]
-    groups = Groups(c, rows.new, wanted.unseen, wanted.seed)
+    groups = Groups(c, rows.spots, wanted.unseen, wanted.seed)
     tails = None if c.nu is None else precisions(c.nu, stream(wanted.seed, TAILS))
     blocks = [order[lo : lo + BLOCK] for lo in range(0, len(order), BLOCK)]
 
@@ -342,7 +353,7 @@ def predict_draws(
     rows = read_rows(design, scale, c, _kept(frame_to_predict(table, design, c.se)), table.name, unseen)
     n = len(rows.X)
     out = np.empty((len(c.mu), n))
-    simulate(rows, Groups(c, rows.new, unseen, seed), np.arange(n), design, scale, out, threads)
+    simulate(rows, Groups(c, rows.spots, unseen, seed), np.arange(n), design, scale, out, threads)
     return xr.DataArray(
         out.reshape(*shape, n), dims=("chain", "draw", "row"), name=design.formula.outcome_name,
         coords={"row": np.arange(n), "status": ("row", rows.status)},

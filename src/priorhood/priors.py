@@ -314,19 +314,25 @@ def _named(key: str, text: str) -> Prior:
 
 def check_key(key: str) -> str:
     """A parameter's name, blanks removed: `mu`, `tau[area]`, `sigma`, `omega`."""
-    match = re.fullmatch(r"\s*(mu|tau|sigma|nu|omega)\s*(\[\s*(.+?)\s*\])?\s*", key, re.DOTALL)
-    if match is None or (match[1] in ("sigma", "nu", "omega") and match[2]):
+    match = re.fullmatch(r"\s*(mu|sigma|nu|(?:tau|omega)(?:_[^\[]+?)?)\s*(\[\s*(.+?)\s*\])?\s*", key, re.DOTALL)
+    if match is None or (base_of(match[1]) in ("sigma", "nu", "omega") and match[2]):
         raise PriorError(
-            f"prior for {key.strip()!r}: the parameters are mu, mu[term], tau, tau[term], sigma, nu, omega"
+            f"prior for {key.strip()!r}: the parameters are mu, mu[term], tau, tau[term], sigma, nu, omega, and "
+            f"tau_group, tau_group[term], omega_group of a further grouping, by its column"
         )
     return f"{match[1]}[{match[3]}]" if match[3] else match[1]
+
+
+def base_of(key: str) -> str:
+    """What kind of parameter a key names: `tau` of `tau_district[area]`."""
+    return key.partition("[")[0].partition("_")[0]
 
 
 def check_domain(key: str, prior: object) -> Prior:
     """The prior, if its family fits the parameter that key names."""
     if not isinstance(prior, (Normal, HalfNormal, HalfCauchy, Exponential, Gamma, Fixed, LKJ)):
         raise PriorError(f"prior for {key}: {prior!r} is none of {', '.join(FAMILIES)}")
-    wanted = DOMAINS[key.partition("[")[0]]
+    wanted = DOMAINS[base_of(key)]
     if prior.domain != wanted:
         fitting = [name for name, family in FAMILIES.items() if family.domain == wanted]
         raise PriorError(f"prior for {key}: {prior} does not fit a {wanted} parameter; use {' or '.join(fitting)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from priorhood.design import Design
 from priorhood.errors import TableError, rows_of, some
 from priorhood.expression import Expression, Guard
+from priorhood.formula import SEPARATOR
 from priorhood.table import KEPT, Table, collected, explained, missing
 
 if TYPE_CHECKING:
@@ -89,11 +90,11 @@ def open_rows(table: Table, formula: Formula, se: str | None = None) -> Frame:
     for factor in formula.factors():
         for name in Expression(factor).names:
             table.require(name, f"predictor {factor}" if factor != name else "a predictor")
-    for group in formula.groups:
+    for group in formula.keys:
         table.require(group, "the group")
     if se is not None:
         table.require(se, ERRORS)
-    frame = table.frame(formula.groups)
+    frame = table.frame(formula.keys)
     if se is not None:
         _require_number(frame, se, table.name, ERRORS, may_be_categorical=False)
     return frame
@@ -202,7 +203,7 @@ def _categories(
     frame: Frame, formula: Formula, column: str, name: str, least: int, *, number: bool
 ) -> tuple[str, ...]:
     used = frame if KEPT not in frame.collect_schema().names() else _only_kept(frame)
-    for other in Expression(formula.outcome).names + formula.groups:
+    for other in Expression(formula.outcome).names + formula.keys:
         used = used.filter(~missing(used, other))
     values = _distinct(used, column)
     if number:
@@ -239,7 +240,7 @@ def prepare(frame: Frame, design: Design, drop_outliers: float | None, se: str |
     if KEPT in frame.collect_schema().names():
         flags.append(Flag("not in where", "", ~nw.col(KEPT)))
     errors = () if se is None else (se,)
-    needed = dict.fromkeys(outcome.names + design.variables + formula.groups + errors)
+    needed = dict.fromkeys(outcome.names + design.variables + formula.keys + errors)
     flags += [Flag("missing", column, missing(frame, column)) for column in needed]
     checks = _checks(design) + tuple(check for column in errors for check in _error_checks(column))
     if drop_outliers is not None:
@@ -248,7 +249,7 @@ def prepare(frame: Frame, design: Design, drop_outliers: float | None, se: str |
     reason: Any = nw.lit(0)
     for at in range(len(flags), 0, -1):
         reason = nw.when(flags[at - 1].applies).then(nw.lit(at)).otherwise(reason)
-    key = nw.col(formula.groups[0]).cast(nw.String) if formula.groups else nw.lit("")
+    key = joined_key(formula.keys)
     columns = [design.build(c) for c in design.columns if c.factors] + [outcome.build()]
     columns += [nw.col(column) for column in errors]
     values = [c.cast(nw.Float64).alias(value_name(i)) for i, c in enumerate(columns)]
@@ -314,18 +315,32 @@ def refuse(frame: Frame, design: Design, prepared: Prepared, counts: list[int], 
         return
     check = prepared.checks[failed[0]]
     guard = check.guard
-    groups = design.formula.groups
+    groups = design.formula.keys
     rows = _passing(frame, prepared.flags).filter(~guard.holds)
     labels = [nw.col(g).cast(nw.String).alias(f"label{i}") for i, g in enumerate(groups)]
     shown = run(rows.select(guard.value.alias("value"), *labels).head(3), name)
     examples = [
-        f"{shown['value'][i]:g}" + (f" ({groups[0]} {str(shown['label0'][i])!r})" if groups else "")
+        f"{shown['value'][i]:g}" + (f" ({design.formula.group} {_shown_key(shown, groups, i)!r})" if groups else "")
         for i in range(len(shown["value"]))
     ]
     raise TableError(
         f"{name}: {guard.text} in {rows_of(counts[failed[0]])}, needed for {check.role} {check.text!r}: "
         f"{', '.join(examples)}; mend these rows or filter them out (where)"
     )
+
+
+def _shown_key(shown: dict[str, Any], keys: tuple[str, ...], row: int) -> str:
+    return "/".join(str(shown[f"label{at}"][row]) for at in range(len(keys)))
+
+
+def joined_key(keys: tuple[str, ...]) -> nw.Expr:
+    """Where a row is, as one text: its labels in the key columns, joined."""
+    import narwhals.stable.v2 as nw
+
+    if not keys:
+        return nw.lit("")
+    texts = [nw.col(key).cast(nw.String) for key in keys]
+    return texts[0] if len(texts) == 1 else nw.concat_str(texts, separator=SEPARATOR)
 
 
 def _outlier_flag(frame: Frame, design: Design, flags: Iterable[Flag], factor: float) -> Flag:
@@ -357,8 +372,9 @@ def rows_to_predict(table: Table, design: Design) -> Any:
     for factor in design.formula.factors():
         for name in Expression(factor).names:
             table.require(name, "a predictor of the fitted model")
-    for group in design.formula.groups:
-        table.require(group, "the group of the fitted model")
+    for grouping in design.formula.groupings[:1] + design.formula.crossed:
+        # The places that it lies in may be left out where its own label tells which it is.
+        table.require(grouping.group, "the group of the fitted model")
     categorical = {Expression(f).bare for f in design.categories if f not in design.numeric}
     numbers = [v for v in design.variables if v not in categorical]
     frame = table.eager(numbers)

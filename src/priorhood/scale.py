@@ -91,7 +91,7 @@ def _absorbed(design: Design, d: int) -> bool:
     population: the means of a and b there are m and 0, and that of a + c b is m, or 0 where there is none.
     """
     column = design.columns[d]
-    parts = [design.population_columns, *(design.level_columns(at) for at in range(len(design.formula.levels)))]
+    parts = [design.population_columns, *(design.level_columns(at) for at in range(len(design.formula.groupings)))]
     return all(any(not c.factors for c in part) for part in parts if column in part)
 
 

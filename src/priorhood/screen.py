@@ -61,7 +61,8 @@ def print_summary(
 ) -> None:
     """Equations, table and account; or one JSON document with every parameter."""
     names = post.parameters
-    chosen = names if everything or as_json else [n for n in names if post.moments.group not in post[n].dims]
+    places = set(post.model.formula.places)
+    chosen = names if everything or as_json else [n for n in names if not places & set(post[n].dims)]
     frame = post.summary(chosen, standardized=standardized)
     if as_json:
         # JSON has no infinities: Pareto k is −∞ where all weights are alike.
@@ -141,7 +142,8 @@ def _quality(a: dict[str, Any]) -> str:
 
 def _account(post: Posterior) -> list[str]:
     a = post.attrs
-    groups = f" in {len(post.moments.n):,} {post.moments.group}s" if post.moments.group else ""
+    formula = post.model.formula
+    groups = f" in {post[formula.effect_name(0)].sizes[formula.group]:,} {formula.group}s" if formula.levels else ""
     size = post.tree["posterior"].sizes
     lines = [f"{a['rows_used']:,} of {a['rows_read']:,} rows used{groups}"]
     lines += [f"  dropped {d}" for d in post.moments.dropped]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.priors import base_of
+
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
@@ -56,7 +58,7 @@ def summarize_draws(name: str, draws: xr.DataArray, interval: float) -> pd.DataF
         },
         index=pd.Index(labels_of(name, draws), name="parameter"),
     )
-    return frame[below_diagonal(draws)] if name == "omega" else frame
+    return frame[below_diagonal(draws)] if base_of(name) == "omega" else frame
 
 
 def varies(values: Array) -> npt.NDArray[np.bool_]:

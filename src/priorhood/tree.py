@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood.draws import spread_dimension, term_dimension
+from priorhood.formula import SEPARATOR
+from priorhood.hierarchy import hierarchy_of, shown
 from priorhood.moments import Moments
 from priorhood.rows import Dropped
 
@@ -19,7 +22,8 @@ if TYPE_CHECKING:
     from priorhood.model import Model
     from priorhood.scale import Scale
 
-FORMAT = 2  # 2 came with family, noise and se; files of format 1 are read as they were
+# 2 came with family, noise and se; 3 with nested and crossed groupings. Files of 1 and 2 are read as they were.
+FORMAT = 3
 
 
 def tree_of(
@@ -49,30 +53,32 @@ def labelled(design: Design, labels: npt.NDArray[np.str_], draws: Draws) -> xr.D
 
     population = [c.name for c in design.population_columns]
     lead = ("chain", "draw")
-    group = design.formula.groups[0] if design.formula.groups else ""
+    formula, hierarchy = design.formula, hierarchy_of(design.formula, labels)
     coords: dict[str, Any] = {
         "chain": np.arange(draws.mu.shape[0]),
         "draw": np.arange(draws.mu.shape[1]),
     }
     variables: dict[str, Any] = {}
-    if draws.beta is not None and draws.tau is not None:
-        # beta comes first: some versions of ArviZ label a variable's values wrongly where another one
-        # made `term` an earlier dimension of the dataset than the group.
-        varying = [c.name for c in design.level_columns(0)]
-        # Where every coefficient varies there is one list of terms; else the group's has its own name.
-        term = "term" if varying == population else f"{group}_term"
-        coords |= {group: labels, term: varying}
-        variables["beta"] = ((*lead, group, term), draws.beta)
+    spreads: dict[str, Any] = {}
+    for at, (places, effects) in enumerate(zip(hierarchy.groupings, draws.effects, strict=True)):
+        # The coefficients come first: some versions of ArviZ label a variable's values wrongly where another
+        # one made `term` an earlier dimension of the dataset than the group.
+        named = [c.name for c in design.coefficient_columns(at)]
+        varying = [c.name for c in design.level_columns(at)]
+        term = term_dimension(places.name, named, population)
+        own = spread_dimension(places.name, varying, named, population)
+        coords |= {places.name: places.labels, term: named, own: varying}
+        variables[formula.effect_name(at)] = ((*lead, places.name, term), effects.beta)
+        spreads[f"tau{formula.suffix(at)}"] = ((*lead, own), effects.tau)
+        if effects.omega is not None:
+            coords[f"{own}_bis"] = varying
+            spreads[f"omega{formula.suffix(at)}"] = ((*lead, own, f"{own}_bis"), effects.omega)
     if population:
         coords["term"] = population
         variables["mu"] = ((*lead, "term"), draws.mu)
-    if draws.beta is not None and draws.tau is not None:
-        variables["tau"] = ((*lead, term), draws.tau)
-        if draws.omega is not None:
-            coords[f"{term}_bis"] = varying
-            variables["omega"] = ((*lead, term, f"{term}_bis"), draws.omega)
+    variables |= spreads
     if draws.sigma is not None:
-        variables["sigma"] = ((*lead, group)[: draws.sigma.ndim], draws.sigma)
+        variables["sigma"] = ((*lead, formula.group)[: draws.sigma.ndim], draws.sigma)
     if draws.nu is not None:
         variables["nu"] = (lead, draws.nu)
     return xr.Dataset(variables, coords=coords)
@@ -99,29 +105,43 @@ def _arviz_attrs(draws: Draws) -> dict[str, str]:
 def _moments_dataset(moments: Moments) -> xr.Dataset:
     import xarray as xr
 
-    group = moments.group or "group"
+    group = _cell_dimension(moments.keys)
     columns = list(moments.columns)
     variables: dict[str, Any] = {
         "n": ((group,), moments.n),
         "mean": ((group, "column"), moments.mean),
         "scatter": ((group, "column", "column_bis"), moments.scatter),
     }
+    coords: dict[str, Any] = {group: shown(moments.labels), "column": columns, "column_bis": columns}
+    if len(moments.keys) > 1:
+        # The labels apart: a label may have a slash of its own.
+        apart = np.array([str(label).split(SEPARATOR) for label in moments.labels])
+        variables["key"] = ((group, "key_column"), apart)
+        coords["key_column"] = list(moments.keys)
     if moments.weight is not None:
         variables["weight"] = ((group,), moments.weight)
     return xr.Dataset(
         variables,
-        coords={group: moments.labels, "column": columns, "column_bis": columns},
+        coords=coords,
         attrs={} if moments.weight is None else {"log_weight": moments.log_weight},
     )
+
+
+def _cell_dimension(keys: tuple[str, ...]) -> str:
+    """The dimension of the sums: the group's own name where the cells are its places."""
+    return keys[0] if len(keys) == 1 else "cell" if keys else "group"
 
 
 def stored_moments(tree: xr.DataTree, model: Model) -> Moments:
     """The moments that a tree holds."""
     stored = tree["moments"].to_dataset()
-    group = model.formula.groups[0] if model.formula.groups else ""
+    keys = model.formula.keys
+    labels = stored[_cell_dimension(keys)].values.astype(str)
+    if len(keys) > 1:
+        labels = np.array([SEPARATOR.join(parts) for parts in stored["key"].values.astype(str)])
     return Moments(
-        group=group,
-        labels=stored[group or "group"].values.astype(str),
+        keys=keys,
+        labels=labels,
         columns=tuple(str(c) for c in stored["column"].values),
         n=stored["n"].values,
         mean=stored["mean"].values,

@@ -9,7 +9,7 @@ from scipy import stats
 from cases import named_cases, pose_rows, random_case
 from oracle import dense
 from priorhood.exact.coordinates import Theta, constrain, dimension, from_prior
-from priorhood.exact.effects import draw_effects
+from priorhood.exact.effects import coefficient_columns, draw_effects
 from priorhood.exact.marginal import collapse, log_marginal
 from priorhood.priors import Exponential, Fixed
 
@@ -121,18 +121,18 @@ def test_coefficients_given_theta_have_the_conditional_moments(name):
     case = CASES[name]
     problem = case.problem
     values = constrain(problem, thetas(case, 2))
-    mu, beta = draw_effects(collapse(problem), repeated(values, 0), np.random.default_rng(5), threads=2)
+    found = draw_effects(collapse(problem), repeated(values, 0), np.random.default_rng(5), threads=2)
     leaf, root, cov = dense.coefficients(problem.root_cols, problem.root_sd, case.covariances(values, 0), problem.D)
     mean, covariance = dense.conditional(
         case.y, case.X, case.group, leaf, root, cov, case.root_mean, case.noise(values, 0)
     )
     pick = list(problem.root_cols)
-    draws = [mu]
+    draws = [found.mu]
     if problem.levels:
         # A few groups: the covariance of all of many cannot be inverted.
         for j in range(min(problem.J, 6)):
-            pick += [problem.D * (1 + j) + c for c in problem.levels[0].cols]
-            draws.append(beta[:, :, j])
+            pick += [problem.D * (1 + j) + c for c in coefficient_columns(problem, 0)]
+            draws.append(found.levels[0][:, :, j])
     joined = np.concatenate(draws, axis=1)
     C = covariance[np.ix_(pick, pick)]
     scale = np.sqrt(np.diag(C))
@@ -153,8 +153,8 @@ def test_draws_do_not_depend_on_threads():
     values = constrain(case.problem, from_prior(case.problem, 500, np.random.default_rng(0)))
     one = draw_effects(collapse(case.problem), values, np.random.default_rng(9), threads=1)
     two = draw_effects(collapse(case.problem), values, np.random.default_rng(9), threads=3)
-    assert np.array_equal(one[0], two[0])
-    assert np.array_equal(one[1], two[1])
+    assert np.array_equal(one.mu, two.mu)
+    assert all(map(np.array_equal, one.levels, two.levels))
 
 
 def test_dimension_counts_the_coordinates():

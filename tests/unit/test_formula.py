@@ -59,12 +59,12 @@ def test_taken_apart(text, outcome, population, level):
     assert formula.population[0] == ONE if ONE in population else ONE not in formula.population
     if level is None:
         assert formula.levels == ()
-        assert formula.groups == ()
+        assert formula.keys == ()
     else:
         group, terms, correlated = level
         (found,) = formula.levels
         assert (found.group, sorted(found.terms), found.correlated) == (group, sorted(terms), correlated)
-        assert formula.groups == (group,)
+        assert formula.keys == (group,)
     assert set(formula.terms) == set(population) | set(level[1] if level else ())
 
 

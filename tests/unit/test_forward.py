@@ -16,7 +16,7 @@ from scipy.special import ndtri
 
 import priorhood as ph
 from priorhood import forward, predict
-from priorhood.draws import Draws
+from priorhood.draws import Draws, Effects
 from priorhood.gather import take
 from priorhood.groups import HEAVY, NOISE, stream
 from priorhood.posterior import assemble
@@ -64,7 +64,8 @@ def drawn(model, table, chains=2, draws=60, seed=11):
     if model.se is None:
         sigma = rng.uniform(0.4, 0.9, (*shape, J) if model.noise else shape)
     nu = rng.uniform(3, 8, shape) if model.family == "student" else None
-    draws_ = Draws(mu, beta, tau, omega, sigma, stats={"lp": rng.normal(size=shape)}, facts={}, nu=nu)
+    effects = (Effects(beta, tau, omega),) if model.formula.levels else ()
+    draws_ = Draws(mu, effects, sigma, stats={"lp": rng.normal(size=shape)}, facts={}, nu=nu)
     return assemble(model, design, scale, found, draws_, {"seed": 3, "notes": "[]"})
 
 
@@ -480,7 +481,7 @@ def test_outcomes_are_uniform_in_their_predictive_distribution(table, name, wide
         variable: np.repeat(values.values, count, axis=1) for variable, values in truth["prior"].data_vars.items()
     }
     draws = Draws(
-        fixed["mu"], fixed["beta"], fixed["tau"], fixed.get("omega"), widened * fixed["sigma"],
+        fixed["mu"], (Effects(fixed["beta"], fixed["tau"], fixed.get("omega")),), widened * fixed["sigma"],
         stats={}, facts={}, nu=fixed.get("nu"),
     )  # fmt: skip
     post = assemble(model, design, scale, found, draws, {"seed": 1, "notes": "[]"})

@@ -11,7 +11,7 @@ import pytest
 from scipy import optimize, stats
 
 import priorhood as ph
-from priorhood.draws import Draws
+from priorhood.draws import Draws, Effects
 from priorhood.gather import take
 from priorhood.groups import NEW_SIGMA, UNKNOWN, correlation_factor, stream
 from priorhood.mixture import precisions
@@ -427,9 +427,9 @@ def made(model, table, least_nu=3.0, draws=400, seed=4):
     sigma = (
         rng.uniform(0.3, 0.5, (*shape, J)) * np.linspace(0.5, 2, J) if model.noise else rng.uniform(0.3, 0.5, shape)
     )
+    tau, omega = rng.uniform(0.2, 0.4, (*shape, K)), np.broadcast_to(np.eye(2), (*shape, 2, 2))
     given = Draws(
-        mu, beta, rng.uniform(0.2, 0.4, (*shape, K)),
-        np.broadcast_to(np.eye(2), (*shape, 2, 2)) if K == 2 else None, None if model.se else sigma,
+        mu, (Effects(beta, tau, omega if K == 2 else None),), None if model.se else sigma,
         stats={}, facts={}, nu=rng.uniform(least_nu, 12, shape) if model.family == "student" else None,
     )  # fmt: skip
     return assemble(model, design, scale, found, given, {"seed": 3, "notes": "[]"})

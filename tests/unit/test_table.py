@@ -76,7 +76,7 @@ BACKENDS = {
 def same(one, other):
     assert one.labels.tolist() == other.labels.tolist()
     assert one.columns == other.columns
-    assert (one.group, one.read, one.rows) == (other.group, other.read, other.rows)
+    assert (one.keys, one.read, one.rows) == (other.keys, other.read, other.rows)
     assert one.dropped == other.dropped
     np.testing.assert_array_equal(one.n, other.n)
     np.testing.assert_allclose(one.mean, other.mean, rtol=1e-9, atol=1e-12)

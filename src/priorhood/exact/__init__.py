@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.draws import Draws
+from priorhood.draws import Draws, Effects
 from priorhood.exact.coordinates import constrain, dimension
 from priorhood.exact.effects import draw_effects
 from priorhood.exact.explore import Explored, explore
 from priorhood.exact.marginal import collapse
 from priorhood.exact.mode import least_log_sigma
-from priorhood.exact.problem import Level, Problem, pose
+from priorhood.exact.problem import Crossed, Level, Problem, pose
 from priorhood.priors import Fixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Level", "Problem", "compiled", "draw", "pose", "refuses"]
+__all__ = ["Crossed", "Level", "Problem", "compiled", "draw", "pose", "refuses", "too_wide"]
 
 
 def compiled() -> bool:
@@ -35,8 +35,22 @@ def compiled() -> bool:
     )
 
 
+# Crossed effects are eliminated as one dense matrix: (columns² × groups) products for every θ.
+MOST_CROSSED = 100
+MOST_PRODUCTS = 20_000_000
 # Spreads, correlations and the residual sd beyond which a mixture of t's no longer finds its way.
 MOST_DIMENSIONS = 40
+
+
+def too_wide(effects: int, groups: int) -> str | None:
+    """Why so many effects of crossed groupings beside so many finest groups are not taken; None where they are."""
+    most = min(MOST_CROSSED, int(math.sqrt(MOST_PRODUCTS / groups)))
+    if effects <= most:
+        return None
+    return (
+        f"the groupings that cut across the first one have {effects:,} effects, which the exact engine eliminates "
+        f"together: at most {most:,} beside {groups:,} groups. Write the grouping with most labels first"
+    )
 
 
 def refuses(problem: Problem) -> str | None:
@@ -75,18 +89,18 @@ def draw(
         finished += size
         tell("drawing coefficients", finished, total)
 
-    mu, beta = draw_effects(collapsed, values, rng, threads, count)
+    found = draw_effects(collapsed, values, rng, threads, count)
     shape = (chains, draws)
-    level = problem.levels[0] if problem.levels else None
-    omega = None
-    if level and level.omega:
-        corr = values.corr[0]
-        omega = (corr @ corr.swapaxes(1, 2)).reshape(*shape, level.K, level.K)
+    effects = []
+    for one, beta, tau, corr in zip(
+        problem.varying, found.levels + found.crossed, values.tau, values.corr, strict=True
+    ):
+        omega = (corr @ corr.swapaxes(1, 2)).reshape(*shape, one.K, one.K) if one.omega else None
+        beta_by_place = beta.reshape(*shape, *beta.shape[1:]).swapaxes(2, 3)
+        effects.append(Effects(beta_by_place, tau.reshape(*shape, -1), omega))
     return Draws(
-        mu=mu.reshape(*shape, -1),
-        beta=beta.reshape(*shape, *beta.shape[1:]).swapaxes(2, 3) if level else None,
-        tau=values.tau[0].reshape(*shape, -1) if level else None,
-        omega=omega,
+        mu=found.mu.reshape(*shape, -1),
+        effects=tuple(effects),
         sigma=values.sigma.reshape(shape),
         stats=_stats(explored),
         facts={

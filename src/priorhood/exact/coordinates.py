@@ -1,8 +1,8 @@
 """θ: the unconstrained coordinates of spreads, correlations and noise, and their prior density.
 
-θ = (log τ₁, atanh z₁, …, log τ_L, atanh z_L, log σ), finest level first; z are the canonical partial
-correlations of Ω_ℓ (none where effects are independent). A scale that is known (Fixed) is left out, so that
-θ may have no coordinate at all. All functions take a batch (S, dim).
+θ = (log τ₁, atanh z₁, …, log τ_L, atanh z_L, log σ), finest level first, crossed groupings
+last; z are the canonical partial correlations of Ω_ℓ (none where effects are independent). A scale that is known
+(Fixed) is left out, so that θ may have no coordinate at all. All functions take a batch (S, dim).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Theta:
-    """A batch of θ in the model's own terms: per level tau (S, K) and corr = chol Ω (S, K, K); sigma (S,)."""
+    """A batch of θ in the model's own terms: per grouping tau (S, K) and corr = chol Ω (S, K, K); sigma (S,)."""
 
     tau: tuple[Array, ...]
     corr: tuple[Array, ...]
@@ -30,14 +30,14 @@ class Theta:
 
 def dimension(problem: Problem) -> int:
     """Length of θ."""
-    return (not problem.known_noise) + sum(len(x.free) + x.pairs for x in problem.levels)
+    return (not problem.known_noise) + sum(len(x.free) + x.pairs for x in problem.varying)
 
 
 def constrain(problem: Problem, theta: Array) -> Theta:
     """θ (S, dim) → spreads, Cholesky factors of the correlations, residual sd."""
     tau, corr = [], []
     at = 0
-    for level in problem.levels:
+    for level in problem.varying:
         K, free, pairs = level.K, level.free, level.pairs
         known = [prior.value if isinstance(prior, Fixed) else 0.0 for prior in level.tau]
         spreads = np.tile(np.array(known), (len(theta), 1))
@@ -53,10 +53,10 @@ def constrain(problem: Problem, theta: Array) -> Theta:
 
 
 def factors(problem: Problem, values: Theta) -> Array:
-    """Λ̃_ℓ = diag(τ_ℓ) L_ℓ / σ of every level, padded to the widest: (S, levels, K, K)."""
-    widest = max((level.K for level in problem.levels), default=1)
-    out = np.zeros((len(values.sigma), len(problem.levels), widest, widest))
-    for at, level in enumerate(problem.levels):
+    """Λ̃_ℓ = diag(τ_ℓ) L_ℓ / σ of every grouping, padded to the widest: (S, groupings, K, K)."""
+    widest = max((level.K for level in problem.varying), default=1)
+    out = np.zeros((len(values.sigma), len(problem.varying), widest, widest))
+    for at, level in enumerate(problem.varying):
         scaled = values.tau[at] / values.sigma[:, None]
         out[:, at, : level.K, : level.K] = scaled[:, :, None] * values.corr[at]
     return out
@@ -71,7 +71,7 @@ def log_prior(problem: Problem, theta: Array, values: Theta) -> Array:
     if not problem.known_noise:
         total = np.asarray(problem.sigma.logpdf(values.sigma) + theta[:, -1])
     at = 0
-    for level, tau in zip(problem.levels, values.tau, strict=True):
+    for level, tau in zip(problem.varying, values.tau, strict=True):
         for k in level.free:
             total = total + level.tau[k].logpdf(tau[:, k]) + theta[:, at]
             at += 1
@@ -93,7 +93,7 @@ def _log_norm(b: float) -> float:
 def from_prior(problem: Problem, draws: int, rng: np.random.Generator) -> Array:
     """θ drawn from its prior: (draws, dim)."""
     parts = [np.zeros((draws, 0))]
-    for level in problem.levels:
+    for level in problem.varying:
         parts += [np.log(level.tau[k].sample(rng, draws))[:, None] for k in level.free]
         if level.omega and level.K > 1:
             parts.append(np.arctanh(level.omega.sample(rng, (draws, level.K))))

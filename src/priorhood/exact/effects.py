@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numba as nb
@@ -23,7 +24,7 @@ from priorhood.exact.marginal import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from priorhood.exact.problem import Array
+    from priorhood.exact.problem import Array, Index, Problem
 
 # Draws per random stream: fixed, so that the numbers do not depend on the number of threads.
 STREAM = 64
@@ -90,8 +91,8 @@ def _descend_level(level, sigma, z, above, beta, work):
 def _draw_effects(A, b, P0, h0, lam, tree, root, sigma, z_leaf, z_upper, leaf, upper):
     """Up, then down, for a batch of θ: leaf (S, D, J) and upper (S, D, slots) are filled."""
     levels = tree[4].shape[0] - 1
-    work = workspace(A.shape[0], max(lam.shape[2], root[0].shape[0]))
-    spare = root_space(lam.shape[2], root[0].shape[0])
+    spare = root_space(lam.shape[2], root)
+    work = workspace(A.shape[0], max(lam.shape[2], spare[2].shape[0]))
     P = np.empty_like(P0)
     h = np.empty_like(h0)
     for s in range(sigma.shape[0]):
@@ -109,13 +110,33 @@ def _draw_effects(A, b, P0, h0, lam, tree, root, sigma, z_leaf, z_upper, leaf, u
             )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Effects:
+    """Draws of all coefficients.
+
+    mu (S, F) : of problem.root_cols
+    levels : of every level, (S, C, size): whole coefficients of the level's columns, see coefficient_columns
+    crossed : of every crossed grouping, (S, K, size): its effects, differences to the others' coefficients
+    """
+
+    mu: Array
+    levels: tuple[Array, ...]
+    crossed: tuple[Array, ...]
+
+
+def coefficient_columns(problem: Problem, at: int) -> Index:
+    """The columns whose coefficient differs between a level's nodes: its own, then those of coarser levels."""
+    every = (int(d) for level in problem.levels[at:] for d in level.cols)
+    return np.array(list(dict.fromkeys(every)), dtype=np.int64)
+
+
 def draw_effects(
     collapsed: Collapsed,
     values: Theta,
     rng: np.random.Generator,
     threads: int = 1,
     done: Callable[[int], None] | None = None,
-) -> tuple[Array, Array]:
+) -> Effects:
     """One exact draw of all coefficients for each of a batch of θ.
 
     ε | β_parent ~ Normal(M⁻¹(u − Tᵀβ_parent), M⁻¹),   β = β_parent + Z Λ ε            (math.md, eq. 10)
@@ -125,27 +146,19 @@ def draw_effects(
     values : a batch of S θ
     done : told the number of finished draws, for a progress display
 
-    Returns
-    -------
-    mu (S, F) : population coefficients of problem.root_cols
-    beta (S, K, J) : the finest groups' coefficients of that level's columns; (S, 0, 0) without levels
-
     Notes
     -----
-    O(S J D² K). Random streams belong to runs of STREAM draws, so the numbers do not depend on threads.
+    O(S (J D² K + D³)). Random streams belong to runs of STREAM draws, so the numbers do not depend on threads.
     """
     problem = collapsed.problem
-    S = len(values.sigma)
+    S, J = len(values.sigma), problem.J if problem.levels else 0
     lam = factors(problem, values)
     slots = collapsed.h0.shape[1]
-    widest = max([len(problem.root_cols), *(level.K for level in problem.levels)])
-    leaf_cols = problem.levels[0].cols if problem.levels else np.zeros(0, np.int64)
-    J = problem.J if problem.levels else 0
-    mu = np.empty((S, len(problem.root_cols)))
-    beta = np.empty((S, len(leaf_cols), J))
+    widest = max([len(problem.root_cols) + problem.crossed_columns, *(level.K for level in problem.levels)])
+    leaves = problem.levels[0].K if problem.levels else 0
+    found = _empty(problem, S)
     seeds = np.random.SeedSequence(rng.integers(2**63, size=4).tolist()).spawn(-(-S // STREAM))
     streams = [np.random.Generator(np.random.SFC64(seed)) for seed in seeds]
-    top = int(collapsed.tree[4][-1])
 
     def run(lo: int, hi: int) -> None:
         for stream in range(lo, hi):
@@ -155,13 +168,40 @@ def draw_effects(
             upper = np.empty((size, problem.D, slots))
             _draw_effects(
                 problem.A, problem.b, collapsed.P0, collapsed.h0, lam[part], collapsed.tree, collapsed.root,
-                values.sigma[part], streams[stream].standard_normal((size, len(leaf_cols), J)),
+                values.sigma[part], streams[stream].standard_normal((size, leaves, J)),
                 streams[stream].standard_normal((size, widest, slots)), leaf, upper,
             )  # fmt: skip
-            mu[part] = upper[:, problem.root_cols, top] + problem.shift[problem.root_cols]
-            beta[part] = leaf[:, leaf_cols] + problem.shift[leaf_cols, None]
+            _take(collapsed, found, part, leaf, upper)
             if done:
                 done(size)
 
     in_chunks(run, len(streams), cost=STREAM * max(J, 1) * problem.D, threads=threads)
-    return mu, beta
+    return found
+
+
+def _empty(problem: Problem, S: int) -> Effects:
+    """Room for S draws."""
+    return Effects(
+        mu=np.empty((S, len(problem.root_cols))),
+        levels=tuple(
+            np.empty((S, len(coefficient_columns(problem, at)), level.size))
+            for at, level in enumerate(problem.levels)
+        ),
+        crossed=tuple(np.empty((S, one.K, one.size)) for one in problem.crossed),
+    )
+
+
+def _take(collapsed: Collapsed, found: Effects, part: slice, leaf: Array, upper: Array) -> None:
+    """The kernel's coefficients (draws, D, nodes), of the outcome less X·shift → those of the outcome."""
+    problem, first = collapsed.problem, collapsed.tree[4]
+    top = upper[:, :, int(first[-1])]
+    found.mu[part] = top[:, problem.root_cols] + problem.shift[problem.root_cols]
+    for at, level in enumerate(problem.levels):
+        nodes = leaf if at == 0 else upper[:, :, first[at] : first[at] + level.size]
+        cols = coefficient_columns(problem, at)
+        found.levels[at][part] = nodes[:, cols] + problem.shift[cols, None]
+    column = problem.D - problem.crossed_columns
+    for one, target in zip(problem.crossed, found.crossed, strict=True):
+        effects = top[:, column : column + one.size * one.K]
+        target[part] = effects.reshape(len(top), one.size, one.K).swapaxes(1, 2)
+        column += one.size * one.K

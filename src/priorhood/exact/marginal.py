@@ -216,9 +216,28 @@ def workspace(D, K):
 
 
 @nb.njit(cache=True, nogil=True)
-def root_space(K, F):
+def root_space(K, root):
     """What level_of fills or hands on: a prior mean of 0 for ε, and Λ̃ and prior mean of the root."""
+    F = root[0].shape[0]
+    for f in range(root[2].shape[0]):
+        F += root[2][f, 0] * root[2][f, 1]
     return np.zeros(K), np.zeros((F, F)), np.zeros(F)
+
+
+@nb.njit(cache=True, nogil=True)
+def _fill_root(lam, levels, root, sigma, factor, offset):
+    """Λ̃ and σ × the prior mean of the root's ε: the population's, then every crossed grouping's places."""
+    at = root[0].shape[0]
+    for k in range(at):
+        factor[k, k] = root[0][k] / sigma
+        offset[k] = root[1][k] * sigma
+    for f in range(root[2].shape[0]):
+        K = root[2][f, 1]
+        for _ in range(root[2][f, 0]):
+            for r in range(K):
+                for c in range(r + 1):
+                    factor[at + r, at + c] = lam[levels + f, r, c]
+            at += K
 
 
 @nb.njit(cache=True, nogil=True)
@@ -234,9 +253,7 @@ def level_of(at, A, b, P, h, lam, tree, root, sigma, spare):
     own = cols[cols_at[at] : cols_at[at + 1]]
     pointers = starts[starts_at[at] : starts_at[at + 1]]
     if at == first.shape[0] - 1:
-        for k in range(own.shape[0]):
-            factor[k, k] = root[0][k] / sigma
-            offset[k] = root[1][k] * sigma
+        _fill_root(lam, at, root, sigma, factor, offset)
         return P, h, first[at], pointers, factor, own, offset, first[at] + 1
     if at == 0:
         return A, b, 0, pointers, lam[at], own, nothing, first[1]
@@ -248,7 +265,8 @@ def climb(A, b, P, h, lam, tree, root, sigma, work, spare):
     """All levels for one θ, finest first, then the root: fills P, h; returns Σ log|M|, Σ uᵀM⁻¹u.
 
     P (D, D, slots), h (D, slots) hold, on entry, the leaves' sums in their parents' slots and 0
-    elsewhere. root = (prior sd s₀, prior mean of ε); its columns are the tree's last.
+    elsewhere. root = (prior sd s₀, prior mean of ε, places and K of every crossed grouping); its columns are
+    the tree's last.
     """
     levels = tree[4].shape[0] - 1
     logdet = 0.0
@@ -268,8 +286,8 @@ def climb(A, b, P, h, lam, tree, root, sigma, work, spare):
 def _log_marginals(A, b, c, N, P0, h0, lam, tree, root, sigma, out):
     """Equation (9) for a batch of θ."""
     D = A.shape[0]
-    work = workspace(D, max(lam.shape[2], root[0].shape[0]))
-    spare = root_space(lam.shape[2], root[0].shape[0])
+    spare = root_space(lam.shape[2], root)
+    work = workspace(D, max(lam.shape[2], spare[2].shape[0]))
     P = np.empty_like(P0)
     h = np.empty_like(h0)
     offset = np.sum(root[1] ** 2)
@@ -288,7 +306,7 @@ class Collapsed:
     P0: Array
     h0: Array
     tree: tuple[Index, Index, Index, Index, Index]
-    root: tuple[Array, Array]
+    root: tuple[Array, Array, Index]
 
 
 def collapse(problem: Problem) -> Collapsed:
@@ -309,10 +327,12 @@ def collapse(problem: Problem) -> Collapsed:
     P0[:, :, :parents] = np.add.reduceat(problem.A, starts[:-1], axis=2)
     h0[:, :parents] = np.add.reduceat(problem.b, starts[:-1], axis=1)
     # The root is the last level of the tree: one node, whose parent is the spare slot.
-    cols = [*(np.asarray(level.cols, np.int64) for level in levels), problem.root_cols]
+    effects = np.arange(problem.D - problem.crossed_columns, problem.D)
+    cols = [*(np.asarray(level.cols, np.int64) for level in levels), np.append(problem.root_cols, effects)]
     pointers = [*(np.asarray(level.starts, np.int64) for level in levels), np.array([0, 1])]
     tree = (_joined(cols), _ends(cols), _joined(pointers), _ends(pointers), first)
-    root = (problem.root_sd, problem.root_offset)
+    sizes_crossed = np.array([(one.size, one.K) for one in problem.crossed], np.int64).reshape(-1, 2)
+    root = (problem.root_sd, problem.root_offset, sizes_crossed)
     return Collapsed(problem, P0, h0, tree, root)
 
 
@@ -327,7 +347,7 @@ def _ends(parts: list[Index]) -> Index:
 def log_marginal(collapsed: Collapsed, values: Theta, threads: int = 1) -> Array:
     """Log density of all outcomes given θ, every coefficient integrated out (math.md, eq. 9).
 
-    log p(y | θ) = log Normal(y | X m₀, Σ_ℓ X Z Σ_ℓ Zᵀ Xᵀ + X S₀ Xᵀ + σ² W⁻¹)
+    log p(y | θ) = log Normal(y | X m₀, Σ_ℓ X Z Σ_ℓ Zᵀ Xᵀ + X S₀ Xᵀ + σ² W⁻¹), ℓ over levels and crossed groupings
 
     Parameters
     ----------
@@ -340,7 +360,7 @@ def log_marginal(collapsed: Collapsed, values: Theta, threads: int = 1) -> Array
 
     Notes
     -----
-    O(S J D² K), free of the number of rows. Checked against tests/oracle/dense.py.
+    O(S (J D² K + D³)), free of the number of rows; crossed effects count in D. The oracle is tests/oracle/dense.py.
     """
     problem = collapsed.problem
     lam = factors(problem, values)

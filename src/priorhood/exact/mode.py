@@ -48,7 +48,7 @@ class Density:
             errors = math.log(problem.sigma.value) + 0.5 * math.log(problem.N / problem.weight)
             self.log_scatter = max(self.log_scatter, errors)
         low, high = [], []
-        for level in problem.levels:
+        for level in problem.varying:
             low += [self.log_scatter - 50.0] * len(level.free) + [-12.0] * level.pairs
             high += [self.log_scatter + 20.0] * len(level.free) + [12.0] * level.pairs
         if not problem.known_noise:
@@ -73,7 +73,7 @@ def start(density: Density, rng: np.random.Generator) -> Array:
     problem = density.collapsed.problem
     crowd = np.zeros((96, dimension(problem)))
     at = 0
-    for level in problem.levels:
+    for level in problem.varying:
         free, pairs = len(level.free), level.pairs
         crowd[:, at : at + free] = density.log_scatter + rng.uniform(-4.0, 1.0, (96, free))
         at += free

@@ -18,24 +18,17 @@ Index = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Level:
-    """One grouping level: Z_ℓ, the tree, and the priors of its spreads and correlations.
+class Varying:
+    """Coefficients that vary by some grouping: Z_ℓ, and the priors of their spreads and correlations.
 
-    cols : (K,) columns of the design whose coefficient varies at this level
-    starts : (parents + 1,) children of parent p are the nodes starts[p] … starts[p+1]−1
+    cols : (K,) columns of the design whose coefficient varies
     tau : K priors of the spreads; a Fixed one is known and no coordinate of θ
     omega : prior of the correlations; None where the effects are independent (`||`)
     """
 
     cols: Index
-    starts: Index
     tau: tuple[Scale, ...]
     omega: LKJ | None
-
-    @property
-    def size(self) -> int:
-        """Number of nodes."""
-        return int(self.starts[-1])
 
     @property
     def K(self) -> int:  # noqa: N802
@@ -54,11 +47,39 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Level(Varying):
+    """One level of the tree of groups.
+
+    starts : (parents + 1,) children of parent p are the nodes starts[p] … starts[p+1]−1
+    """
+
+    starts: Index
+
+    @property
+    def size(self) -> int:
+        """Number of nodes."""
+        return int(self.starts[-1])
+
+
+@dataclass(frozen=True)
+class Crossed(Varying):
+    """A grouping that cuts across the tree: its effects are columns of the root (see widened).
+
+    of_cell : (cells,) the place of every cell; size : number of places
+    """
+
+    of_cell: Index
+    size: int
+
+
+@dataclass(frozen=True)
 class Problem:
     """The sums of equation (5) for the outcome less X·shift, and the model's priors.
 
-    A : (D, D, J); b : (D, J); c : Σ w(y − Xᵀshift)²; N : rows
+    A : (D, D, J); b : (D, J); c : Σ w(y − Xᵀshift)²; N : rows. D counts the design's columns and, after
+        them, one column for every effect of a crossed grouping, its places one after the other
     levels : finest first; the last one's parent is the root
+    crossed : groupings that cut across the levels
     root_cols : (F,) columns that have a population coefficient
     root_mean, root_sd : (F,) their Normal prior
     shift : (D,) coefficients subtracted from the outcome so that no sum cancels; 0 outside root_cols
@@ -72,6 +93,7 @@ class Problem:
     c: float
     N: float
     levels: tuple[Level, ...]
+    crossed: tuple[Crossed, ...]
     root_cols: Index
     root_mean: Array
     root_sd: Array
@@ -82,13 +104,23 @@ class Problem:
     scatter: float
 
     @property
+    def varying(self) -> tuple[Varying, ...]:
+        """All groupings whose spreads and correlations are part of θ, in θ's order."""
+        return self.levels + self.crossed
+
+    @property
+    def crossed_columns(self) -> int:
+        """How many of the columns are effects of crossed groupings: the last ones."""
+        return sum(one.size * one.K for one in self.crossed)
+
+    @property
     def known_noise(self) -> bool:
         """Whether σ is known."""
         return isinstance(self.sigma, Fixed)
 
     @property
     def D(self) -> int:  # noqa: N802
-        """Number of columns."""
+        """Number of columns, those of crossed effects too."""
         return int(self.A.shape[0])
 
     @property
@@ -114,15 +146,18 @@ def pose(
     constant: int | None,
     weight: Array | None = None,
     log_weight: float = 0.0,
+    crossed: tuple[Crossed, ...] = (),
+    leaf: Index | None = None,
 ) -> Problem:
     """Standardized centred moments → Problem.
 
     Parameters
     ----------
-    n : (J,) rows; mean : (J, D+1) of the design's columns and, last, the outcome
-    scatter : (J, D+1, D+1) centred sums of products
+    n : (cells,) rows; mean : (cells, D+1) of the design's columns and, last, the outcome
+    scatter : (cells, D+1, D+1) centred sums of products
     constant : the intercept's column, or None
-    weight : (J,) Σ w, where rows have the weights w of (1), as mean and scatter then have; log_weight : Σ log w
+    leaf : (cells,) the finest group of every cell; None where the cells are these groups
+    weight : (cells,) Σ w, where rows have the weights w of (1), as mean and scatter then have; log_weight : Σ log w
 
     Notes
     -----
@@ -139,12 +174,14 @@ def pose(
     b = scatter[:, :D, :] @ contrast + (mass * residual)[:, None] * X
     c = max(float(np.einsum("jab,a,b->", scatter, contrast, contrast) + mass @ residual**2), 0.0)
     within = 0.0 if weight is None else np.einsum("j,jab,a,b->", n / weight, scatter, contrast, contrast)
+    A, b, shift = widened(A, b, shift, crossed, leaf)
     return Problem(
         A=np.ascontiguousarray(A.transpose(1, 2, 0)),
         b=np.ascontiguousarray(b.T),
         c=c,
         N=rows,
         levels=levels,
+        crossed=crossed,
         root_cols=root_cols,
         root_mean=root_mean,
         root_sd=root_sd,
@@ -154,6 +191,35 @@ def pose(
         log_weight=log_weight,
         scatter=c / rows if weight is None else max(float(within + n @ residual**2), 0.0) / rows,
     )
+
+
+def widened(
+    A: Array, b: Array, shift: Array, crossed: tuple[Crossed, ...], leaf: Index | None
+) -> tuple[Array, Array, Array]:
+    """The cells' sums → those of the finest groups, with a column for every effect of a crossed grouping.
+
+    A row in place t of a crossed grouping has its own values z = x[cols] in the columns of t and 0 in those
+    of the grouping's other places, so that every product in A and b is one that the cell has already.
+
+    Returns
+    -------
+    A (J, D', D'), b (J, D'), shift (D',); D' = D + Σ size · K
+    """
+    if leaf is None or (not crossed and np.array_equal(leaf, np.arange(len(A)))):
+        return A, b, shift
+    D = A.shape[1]
+    at = np.cumsum([D, *(one.size * one.K for one in crossed)])
+    # The columns of the wide design that every cell has, and of which of its own they are copies.
+    own = [np.broadcast_to(np.arange(D), (len(A), D))]
+    for one, first in zip(crossed, at, strict=False):
+        own.append(first + one.of_cell[:, None] * one.K + np.arange(one.K))
+    wide = np.concatenate(own, axis=1)
+    copied = np.concatenate([np.arange(D), *(one.cols for one in crossed)])
+    J = int(leaf.max()) + 1
+    A_wide, b_wide = np.zeros((J, at[-1], at[-1])), np.zeros((J, at[-1]))
+    np.add.at(A_wide, (leaf[:, None, None], wide[:, :, None], wide[:, None, :]), A[:, copied[:, None], copied])
+    np.add.at(b_wide, (leaf[:, None], wide), b[:, copied])
+    return A_wide, b_wide, np.append(shift, np.zeros(at[-1] - D))
 
 
 def _pooled_fit(mass: Array, mean: Array, scatter: Array, root_cols: Index, constant: int | None) -> Array:

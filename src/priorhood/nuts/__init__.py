@@ -4,8 +4,8 @@ PyMC, nutpie and NumPyro are imported where a model is built or sampled, and now
 """
 
 from priorhood.nuts.build import build
-from priorhood.nuts.regression import Regression
+from priorhood.nuts.regression import Grouping, Regression
 from priorhood.nuts.sample import draw
 from priorhood.nuts.settings import Settings, check, default_sampler, unavailable
 
-__all__ = ["Regression", "Settings", "build", "check", "default_sampler", "draw", "unavailable"]
+__all__ = ["Grouping", "Regression", "Settings", "build", "check", "default_sampler", "draw", "unavailable"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood.draws import spread_dimension, term_dimension
 from priorhood.errors import ModelError
 from priorhood.nuts.settings import quiet
 from priorhood.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal
@@ -14,7 +15,7 @@ from priorhood.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal
 if TYPE_CHECKING:
     import pymc as pm
 
-    from priorhood.nuts.regression import Regression
+    from priorhood.nuts.regression import Grouping, Regression
     from priorhood.priors import Scale
 
 
@@ -41,28 +42,47 @@ def _built(r: Regression, *, centered: bool) -> pm.Model:
         mu = None
         if r.population:
             mu = pm.Normal("mu", np.array([p.mean for p in r.mu]), np.array([p.sd for p in r.mu]), dims="term")
-            own = [d for d in r.population if d not in r.varying]
+            varying = {d for grouping in r.groupings[: r.levels] for d in grouping.varying}
+            own = [d for d in r.population if d not in varying]
             location = location + sum(_times(r, X, d, mu[r.population.index(d)]) for d in own)
-        index = None
-        if r.varying:
-            index = pm.Data(f"{r.group}_index", r.rows.group, dims="row")
-            beta = _effects(r, mu, centered=centered)
-            location = location + sum(_times(r, X, d, beta[index, k]) for k, d in enumerate(r.varying))
-        _errors(r, location, index)
+        above: Any = None
+        finest = None
+        for at in reversed(range(r.levels)):
+            above = _effects(r, at, mu, above, centered=centered)
+        for at, grouping in enumerate(r.groupings):
+            if 0 < at < r.levels:
+                continue
+            index = pm.Data(f"{grouping.name}_index", r.index(at), dims="row")
+            finest = index if at == 0 else finest
+            effects = above if at == 0 else _effects(r, at, None, None, centered=centered)
+            location = location + sum(
+                _times(r, X, d, effects[index, k]) for k, d in enumerate(grouping.coefficients)
+            )
+        _errors(r, location, finest)
     return model
 
 
 def _coords(r: Regression) -> dict[str, Any]:
     """The exact engine's coordinates, and those of rows and columns."""
-    terms = [r.columns[d] for d in r.varying]
     coords: dict[str, Any] = {"row": np.arange(len(r.rows.y)), "column": list(r.columns)}
     if r.population:
         coords["term"] = [r.columns[d] for d in r.population]
-    if r.varying:
-        coords |= {r.group: r.labels, r.term: terms}
-    if r.omega is not None:
-        coords[f"{r.term}_bis"] = terms
+    for grouping in r.groupings:
+        coords[grouping.name] = grouping.labels
+        terms = [r.columns[d] for d in grouping.varying]
+        coords[_term(r, grouping.name, grouping.coefficients)] = [r.columns[d] for d in grouping.coefficients]
+        coords[_spread_term(r, grouping)] = terms
+        if grouping.omega is not None:
+            coords[f"{_spread_term(r, grouping)}_bis"] = terms
     return coords
+
+
+def _term(r: Regression, name: str, columns: tuple[int, ...]) -> str:
+    return term_dimension(name, columns, r.population)
+
+
+def _spread_term(r: Regression, grouping: Grouping) -> str:
+    return spread_dimension(grouping.name, grouping.varying, grouping.coefficients, r.population)
 
 
 def _times(r: Regression, X: Any, d: int, coefficient: Any) -> Any:
@@ -70,26 +90,56 @@ def _times(r: Regression, X: Any, d: int, coefficient: Any) -> Any:
     return coefficient if d == r.constant else coefficient * X[:, d]
 
 
-def _effects(r: Regression, mu: Any, *, centered: bool) -> Any:
-    """Beta (J, K) with its spreads and correlations."""
+def _effects(r: Regression, at: int, mu: Any, above: Any, *, centered: bool) -> Any:
+    """Coefficients (places, C) of one grouping around their parents' `above`, around mu, or around 0."""
     import pymc as pm
     import pytensor.tensor as pt
 
-    dims = (r.group, r.term)
-    own = [mu[r.population.index(d)] if d in r.population else 0.0 for d in r.varying]
-    mean = mu if r.varying == r.population else pt.stack([pt.as_tensor_variable(m) for m in own])
-    if r.omega is None:
-        tau = _scales("tau", r.tau, r)
+    g = r.groupings[at]
+    passed = [d for d in g.coefficients if d not in g.varying]
+    name = r.effect(at)
+    dims = (g.name, _term(r, g.name, g.coefficients))
+    mean = _mean(r, at, mu, above, g.varying)
+    inner = f"{name}_own" if passed else name
+    own_dims = (g.name, _spread_term(r, g)) if passed else dims
+    if g.omega is None:
+        tau = _scales(f"tau{g.suffix}", g.tau, r, g)
         if centered:
-            return pm.Normal("beta", mean, tau, dims=dims)
-        return pm.Deterministic("beta", mean + tau * pm.Normal("z", dims=dims), dims=dims)
-    factor = _correlated(r)
-    if centered:
-        return pm.CustomDist(
-            "beta", mean, factor, logp=partial(_multivariate, len(r.varying)), random=_random_multivariate,
-            signature="(k),(k,k)->(k)", dims=dims,
-        )  # fmt: skip
-    return pm.Deterministic("beta", mean + pt.dot(pm.Normal("z", dims=dims), factor.T), dims=dims)
+            own = pm.Normal(inner, mean, tau, dims=own_dims)
+        else:
+            own = mean + tau * pm.Normal(f"z{g.suffix}", dims=own_dims)
+    else:
+        factor = _correlated(r, g)
+        if centered:
+            own = pm.CustomDist(
+                inner, mean, factor, logp=partial(_multivariate, len(g.varying)), random=_random_multivariate,
+                signature="(k),(k,k)->(k)", dims=own_dims,
+            )  # fmt: skip
+        else:
+            own = mean + pt.dot(pm.Normal(f"z{g.suffix}", dims=own_dims), factor.T)
+    if passed:
+        own = pt.concatenate([own, _mean(r, at, mu, above, tuple(passed))], axis=1)
+    return own if centered and not passed else pm.Deterministic(name, own, dims=dims)
+
+
+def _mean(r: Regression, at: int, mu: Any, above: Any, columns: tuple[int, ...]) -> Any:
+    """The parents' coefficients of some columns: (K,) where the population is the parent, else (places, K)."""
+    import pytensor.tensor as pt
+
+    g = r.groupings[at]
+    if above is None and mu is not None and columns == r.population:
+        return mu
+    coarser = r.groupings[at + 1].coefficients if g.parent is not None else ()
+    parts = []
+    for d in columns:
+        if d in coarser:
+            parts.append(above[g.parent, coarser.index(d)])
+        else:
+            one = mu[r.population.index(d)] if mu is not None and d in r.population else 0.0
+            parts.append(pt.as_tensor_variable(one))
+    if g.parent is None:
+        return pt.stack(parts)
+    return pt.stack([pt.broadcast_to(part, (len(g.labels),)) for part in parts], axis=1)
 
 
 def _multivariate(K: int, value: Any, mean: Any, factor: Any) -> Any:
@@ -118,27 +168,28 @@ def _random_multivariate(mean: Any, factor: Any, rng: np.random.Generator | None
     return mean + np.einsum("...kl,...l->...k", factor, noise)
 
 
-def _correlated(r: Regression) -> Any:
+def _correlated(r: Regression, g: Grouping) -> Any:
     """Λ = diag(tau) L (K, K), with tau and omega as deterministics."""
     import pymc as pm
 
-    if any(isinstance(p, Fixed) for p in r.tau):
+    if any(isinstance(p, Fixed) for p in g.tau):
         raise ModelError(
             "NUTS takes no fixed tau together with correlations; the exact engine does (engine='exact'), or write "
             "|| for independent effects"
         )
-    families = {type(p) for p in r.tau}
+    families = {type(p) for p in g.tau}
     alike = len(families) == 1
-    sd = _family(r.tau) if alike else pm.Exponential.dist(scale=1.0, shape=len(r.tau))
+    sd = _family(g.tau) if alike else pm.Exponential.dist(scale=1.0, shape=len(g.tau))
     factor, corr, tau = pm.LKJCholeskyCov(
-        "spread", n=len(r.tau), eta=r.omega.eta if r.omega else 1.0, sd_dist=sd, store_in_trace=False
+        f"spread{g.suffix}", n=len(g.tau), eta=g.omega.eta if g.omega else 1.0, sd_dist=sd, store_in_trace=False
     )
     if not alike:
         # LKJCholeskyCov takes one family for all; where they differ the density is set right here.
-        right = sum(pm.logp(_family((p,), scalar=True), tau[k]) + tau[k] for k, p in enumerate(r.tau))
-        pm.Potential("tau_priors", right)
-    pm.Deterministic("tau", tau, dims=r.term)
-    pm.Deterministic("omega", corr, dims=(r.term, f"{r.term}_bis"))
+        right = sum(pm.logp(_family((p,), scalar=True), tau[k]) + tau[k] for k, p in enumerate(g.tau))
+        pm.Potential(f"tau_priors{g.suffix}", right)
+    term = _spread_term(r, g)
+    pm.Deterministic(f"tau{g.suffix}", tau, dims=term)
+    pm.Deterministic(f"omega{g.suffix}", corr, dims=(term, f"{term}_bis"))
     return factor
 
 
@@ -166,15 +217,15 @@ def _family(priors: tuple[Scale, ...], *, scalar: bool = False, name: str | None
     return family.dist(**given, **({} if scalar else {"shape": len(priors)}))
 
 
-def _scales(name: str, priors: tuple[Scale, ...], r: Regression) -> Any:
+def _scales(name: str, priors: tuple[Scale, ...], r: Regression, g: Grouping) -> Any:
     """Independent spreads (K,), whatever their families."""
     import pymc as pm
     import pytensor.tensor as pt
 
     if len({type(p) for p in priors}) == 1 and not isinstance(priors[0], Fixed):
-        return _family(priors, name=name, dims=r.term)
-    each = [_one(f"{name}[{r.columns[d]}]", prior) for d, prior in zip(r.varying, priors, strict=True)]
-    return pm.Deterministic(name, pt.stack([pt.as_tensor_variable(one) for one in each]), dims=r.term)
+        return _family(priors, name=name, dims=_spread_term(r, g))
+    each = [_one(f"{name}[{r.columns[d]}]", prior) for d, prior in zip(g.varying, priors, strict=True)]
+    return pm.Deterministic(name, pt.stack([pt.as_tensor_variable(one) for one in each]), dims=_spread_term(r, g))
 
 
 def _one(name: str, prior: Scale, dims: str | None = None) -> Any:
@@ -198,9 +249,10 @@ def _errors(r: Regression, location: Any, index: Any) -> None:
     elif r.noise:
         sigma = r.sigma
         if isinstance(sigma, Fixed):
-            spread = pm.Deterministic("sigma", np.full(len(r.labels), sigma.value), dims=r.group)[index]
+            known = np.full(len(r.groupings[0].labels), sigma.value)
+            spread = pm.Deterministic("sigma", known, dims=r.groupings[0].name)[index]
         else:
-            spread = _one("sigma", sigma, dims=r.group)[index]
+            spread = _one("sigma", sigma, dims=r.groupings[0].name)[index]
     else:
         spread = _one("sigma", r.sigma)
     if r.nu is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,44 +15,62 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Grouping:
+    """One grouping: its places, the coefficients that vary, their priors.
+
+    name : of its dimension; suffix : of its parameters' names, tau_district
+    labels : (size,) of its places; of_cell : (cells,) the place of every cell of the sums
+    parent : (size,) the place of the next coarser level; None where its mean is mu, or it is crossed
+    varying, coefficients : positions of the columns with a spread of its own, and of those in its coefficients
+    tau, omega : priors; omega is None where the effects are independent
+    """
+
+    name: str
+    suffix: str
+    labels: npt.NDArray[np.str_]
+    of_cell: npt.NDArray[np.int64]
+    parent: npt.NDArray[np.int64] | None
+    varying: tuple[int, ...]
+    coefficients: tuple[int, ...]
+    tau: tuple[Scale, ...]
+    omega: LKJ | None
+
+
+@dataclass(frozen=True)
 class Regression:
     """What NUTS is given: standardized rows, priors, and the names that its variables shall have.
 
     columns : (D,) names of the design's columns; constant : the intercept's, or None
-    population, varying : positions of the columns with a coefficient in mu, in beta
-    group, labels : name and labels of the groups; '' and one label without groups
-    mu, tau, omega, sigma, nu : priors; None where the model has no such parameter
-    noise : whether every group has a sigma of its own
+    population : positions of the columns with a coefficient in mu
+    groupings : the nested levels, finest first, then crossed ones; levels : how many are nested
+    mu, sigma, nu : priors; None where the model has no such parameter
+    noise : whether every finest group has a sigma of its own
     """
 
     rows: Observations
     columns: tuple[str, ...]
     constant: int | None
     population: tuple[int, ...]
-    varying: tuple[int, ...]
-    group: str
-    labels: npt.NDArray[np.str_]
+    groupings: tuple[Grouping, ...]
+    levels: int
     mu: tuple[Normal, ...]
-    tau: tuple[Scale, ...]
-    omega: LKJ | None
     sigma: Scale | None
     nu: Scale | None
     noise: bool
 
-    @property
-    def term(self) -> str:
-        """The dimension of the terms that vary by group."""
-        return "term" if self.varying == self.population else f"{self.group}_term"
+    def index(self, at: int) -> npt.NDArray[np.int64]:
+        """(N,) the place of every row in a grouping."""
+        return self.groupings[at].of_cell[self.rows.cell]
 
-    @property
+    def effect(self, at: int) -> str:
+        """The name of a grouping's coefficients: beta, beta_district, delta_type."""
+        return f"{'beta' if at < self.levels else 'delta'}{self.groupings[at].suffix}"
+
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The names of its parameters."""
-        there = {
-            "mu": bool(self.population),
-            "beta": bool(self.varying),
-            "tau": bool(self.varying),
-            "omega": self.omega is not None,
-            "sigma": self.sigma is not None,
-            "nu": self.nu is not None,
-        }
-        return tuple(name for name, has in there.items() if has)
+        names = ["mu"] if self.population else []
+        for at, grouping in enumerate(self.groupings):
+            names += [self.effect(at), f"tau{grouping.suffix}"]
+            names += [f"omega{grouping.suffix}"] if grouping.omega is not None else []
+        return (*names, *(name for name in ("sigma", "nu") if getattr(self, name) is not None))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.draws import Draws
+from priorhood.draws import Draws, Effects
 from priorhood.errors import SamplingError
 from priorhood.nuts.build import build
 from priorhood.nuts.settings import MAX_TREEDEPTH, Settings, quiet
@@ -59,9 +59,10 @@ def draw(r: Regression, settings: Settings, chains: int, draws: int, seed: int, 
     stats = _stats(found["sample_stats"])
     return Draws(
         mu=values.get("mu", np.zeros((chains, draws, 0))),
-        beta=values.get("beta"),
-        tau=values.get("tau"),
-        omega=values.get("omega"),
+        effects=tuple(
+            Effects(values[r.effect(at)], values[f"tau{one.suffix}"], values.get(f"omega{one.suffix}"))
+            for at, one in enumerate(r.groupings)
+        ),
         sigma=values.get("sigma"),
         nu=values.get("nu"),
         stats=stats,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from priorhood.check import ESS_PER_CHAIN, R_HAT_LIMIT
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, near, some
+from priorhood.priors import base_of
 from priorhood.summary import below_diagonal, convergence, labels_of
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ def _chosen(
     group = _group(post)
     labels = _labels(post, places)
     if names is None:
-        by_group = {name: group in post[name].dims for name in post.parameters}
-        names = [name for name in post.parameters if by_group[name] == bool(labels)]
+        kinds = {group} if labels else set(post.model.formula.places)
+        names = [name for name in post.parameters if bool(kinds & set(post[name].dims)) == bool(labels)]
     if not names:
         raise ModelError(f"trace was given no parameters; there are {', '.join(post.parameters)}")
     found = []
@@ -99,8 +100,12 @@ def _chosen(
 
 
 def _group(post: Posterior) -> str:
-    groups = post.model.formula.groups
-    return groups[0] if groups else ""
+    return post.model.formula.group
+
+
+def _known(post: Posterior) -> list[str]:
+    """The labels of the finest groups."""
+    return [str(label) for label in post.hierarchy.levels[0].labels] if post.hierarchy.levels else []
 
 
 def _labels(post: Posterior, places: dict[str, object]) -> list[str]:
@@ -118,11 +123,11 @@ def _labels(post: Posterior, places: dict[str, object]) -> list[str]:
     several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     wanted = [str(one) for one in several]
     if not wanted:
-        raise ModelError(f"{group} was given no label; there are {some(post.moments.labels.tolist())}")
-    known = set(post.moments.labels.tolist())
+        raise ModelError(f"{group} was given no label; there are {some(_known(post))}")
+    known = set(_known(post))
     for label in wanted:
         if label not in known:
-            raise ModelError(f"the posterior has no {group} {label!r}; {near(label, post.moments.labels.tolist())}")
+            raise ModelError(f"the posterior has no {group} {label!r}; {near(label, _known(post))}")
     return list(dict.fromkeys(wanted))
 
 
@@ -146,7 +151,7 @@ def _rows(post: Posterior, chosen: list[tuple[str, xr.DataArray]]) -> list[_Row]
 def _shown(base: str, draws: xr.DataArray) -> list[tuple[int, str]]:
     """Positions and labels of a parameter's elements; of omega those below the diagonal."""
     labels = list(enumerate(labels_of(base, draws)))
-    if base != "omega":
+    if base_of(base) != "omega":
         return labels
     return [one for one, below in zip(labels, below_diagonal(draws), strict=True) if below]
 
@@ -160,7 +165,7 @@ def _check_number(post: Posterior, chosen: list[tuple[str, xr.DataArray]]) -> No
     name, draws = max(chosen, key=lambda one: counts[one[0]])
     advice = f"single ones, var_names=[{_shown(name.partition('[')[0], draws)[0][1]!r}, …]"
     if any(group in draws.dims for _, draws in chosen):
-        label = str(post.moments.labels[0])
+        label = _known(post)[0]
         keyword = f"{group}={label!r}" if group.isidentifier() else f"**{{{group!r}: {label!r}}}"
         advice = f"fewer places, {keyword}, or {advice}"
     raise ModelError(f"{total:,} parameters do not fit into one picture, {MOST_ROWS} do: choose {advice}")
@@ -169,14 +174,14 @@ def _check_number(post: Posterior, chosen: list[tuple[str, xr.DataArray]]) -> No
 def _axis_words(post: Posterior, label: str) -> str:
     """What the axis of a parameter counts."""
     name, _, inside = label.partition("[")
-    if name == "omega":
+    if base_of(name) == "omega":
         return "correlation"
     if name == "nu":
         return "degrees of freedom"
     if name == "sigma":
         return post.model.unit_of(INTERCEPT)
     term = inside[:-1]
-    if name == "beta":
+    if base_of(name) in ("beta", "delta"):
         # Labels of groups may have commas; terms are those of the model.
         term = next(t for t in sorted(post.design.names, key=len, reverse=True) if term.endswith(f", {t}"))
     return post.model.unit_of(term)

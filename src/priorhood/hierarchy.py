@@ -1,0 +1,126 @@
+"""Where the cells of the sums belong: the places of every level, and which lies in which (math.md, section 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.errors import ModelError
+from priorhood.formula import SEPARATOR
+
+if TYPE_CHECKING:
+    from priorhood.formula import Formula, Grouping
+
+Index = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Places:
+    """The places of one grouping, those of one parent side by side.
+
+    path : its columns, coarsest first
+    keys : (size,) the labels along the path, joined by SEPARATOR
+    of_cell : (cells,) the place of every cell of the sums
+    parent : (size,) index of the place of the next coarser level that it lies in; 0 where there is none
+    """
+
+    path: tuple[str, ...]
+    keys: Labels
+    of_cell: Index
+    parent: Index
+
+    @property
+    def name(self) -> str:
+        """The grouping's own column."""
+        return self.path[-1]
+
+    @property
+    def size(self) -> int:
+        """Number of places."""
+        return len(self.keys)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """(size,) as they are shown: `parent/label`."""
+        return shown(self.keys)
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """The places of all groupings: nested levels, finest first, and crossed groupings."""
+
+    levels: tuple[Places, ...]
+    crossed: tuple[Places, ...]
+
+    @property
+    def groupings(self) -> tuple[Places, ...]:
+        """All of them, in the formula's order."""
+        return self.levels + self.crossed
+
+    def starts(self, at: int) -> Index:
+        """(parents + 1,) the places of level `at` within parent p are starts[p] … starts[p + 1] − 1."""
+        level = self.levels[at]
+        parents = self.levels[at + 1].size if at + 1 < len(self.levels) else 1
+        return np.searchsorted(level.parent, np.arange(parents + 1)).astype(np.int64)
+
+
+def shown(keys: Labels) -> Labels:
+    """Keys as labels for people: Berlin/Mitte/10115."""
+    return np.array([str(key).replace(SEPARATOR, "/") for key in keys], dtype=str)
+
+
+def hierarchy_of(formula: Formula, cells: Labels) -> Hierarchy:
+    """The places that the cells of the sums belong to.
+
+    Parameters
+    ----------
+    cells : (cells,) labels of formula.keys, joined by SEPARATOR
+
+    Raises
+    ------
+    ModelError : two places would be shown under one label
+    """
+    columns = labels_by_column(formula, cells)
+    levels: list[Places] = []
+    for grouping in reversed(formula.levels):
+        levels.insert(0, _places(grouping, columns, levels[0] if levels else None))
+    return Hierarchy(tuple(levels), tuple(_places(grouping, columns, None) for grouping in formula.crossed))
+
+
+def labels_by_column(formula: Formula, cells: Labels) -> dict[str, Labels]:
+    """The label of every cell in every key column."""
+    keys = formula.keys
+    if len(keys) < 2:
+        return dict.fromkeys(keys, cells)
+    split = [str(cell).split(SEPARATOR) for cell in cells]
+    odd = next((labels for labels in split if len(labels) != len(keys)), None)
+    if odd:
+        raise ModelError(f"the label {SEPARATOR.join(odd)!r} has the character {SEPARATOR!r} in it; remove it")
+    return {key: np.array([labels[at] for labels in split]) for at, key in enumerate(keys)}
+
+
+def _places(grouping: Grouping, columns: dict[str, Labels], parents: Places | None) -> Places:
+    """One grouping's places, sorted by their parent and then by their labels."""
+    joined = columns[grouping.path[0]]
+    for column in grouping.path[1:]:
+        joined = np.array(
+            [f"{left}{SEPARATOR}{right}" for left, right in zip(joined, columns[column], strict=True)]
+        )
+    keys, first, of_cell = np.unique(joined, return_index=True, return_inverse=True)
+    parent = np.zeros(len(keys), np.int64) if parents is None else parents.of_cell[first]
+    order = np.argsort(parent, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    found = Places(grouping.path, keys[order], rank[of_cell.ravel()], parent[order])
+    if len(grouping.path) > 1 and len(np.unique(found.labels)) < found.size:
+        unique, count = np.unique(found.labels, return_counts=True)
+        raise ModelError(
+            f"two places of {grouping.group!r} would both be shown as {str(unique[count > 1][0])!r}, since labels "
+            f"of {' and '.join(grouping.path)} contain '/'; replace it in the labels"
+        )
+    return found
