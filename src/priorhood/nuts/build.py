@@ -9,7 +9,17 @@ import numpy as np
 
 from priorhood.errors import ModelError
 from priorhood.nuts.settings import quiet
-from priorhood.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal
+from priorhood.priors import (
+    Exponential,
+    Fixed,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    HalfStudentT,
+    InverseGamma,
+    LogNormal,
+    Uniform,
+)
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -154,8 +164,12 @@ def _family(priors: tuple[Scale, ...], *, scalar: bool = False, name: str | None
     makers: dict[type, tuple[Any, dict[str, Any]]] = {
         Exponential: (pm.Exponential, {"scale": "scale"}),
         HalfNormal: (pm.HalfNormal, {"sigma": "sd"}),
+        HalfStudentT: (pm.HalfStudentT, {"nu": "nu", "sigma": "scale"}),
         HalfCauchy: (pm.HalfCauchy, {"beta": "scale"}),
         Gamma: (pm.Gamma, {"alpha": "shape", "beta": "scale"}),
+        InverseGamma: (pm.InverseGamma, {"alpha": "shape", "beta": "scale"}),
+        LogNormal: (pm.LogNormal, {"mu": "mean", "sigma": "sd"}),
+        Uniform: (pm.Uniform, {"lower": "lower", "upper": "upper"}),
     }
     family, names = makers[type(priors[0])]
     given = {theirs: each(ours) for theirs, ours in names.items()}
