@@ -10,6 +10,7 @@ import numpy as np
 from priorhood.errors import ModelError
 from priorhood.nuts.settings import quiet
 from priorhood.priors import (
+    LKJ,
     Exponential,
     Fixed,
     Gamma,
@@ -32,7 +33,7 @@ def build(r: Regression, parameterization: str = "centered") -> pm.Model:
     """A plain PyMC model with the exact engine's names, dims, coords and scale.
 
     centered : β_j ~ Normal(mu, Σ);  noncentered : β_j = mu + Λ z_j, z_j ~ Normal(0, I)   (math.md, 2 and 3)
-    Correlated effects have Λ = diag(τ) L from LKJCholeskyCov.
+    Correlated effects have Λ = diag(τ) L from LKJCholeskyCov, or from partial correlations where a τ has bounds.
 
     Raises
     ------
@@ -137,6 +138,8 @@ def _correlated(r: Regression) -> Any:
             "NUTS takes no fixed tau together with correlations; the exact engine does (engine='exact'), or write "
             "|| for independent effects"
         )
+    if any(isinstance(p, Uniform) for p in r.tau):
+        return _bounded(r)
     families = {type(p) for p in r.tau}
     alike = len(families) == 1
     sd = _family(r.tau) if alike else pm.Exponential.dist(scale=1.0, shape=len(r.tau))
@@ -150,6 +153,31 @@ def _correlated(r: Regression) -> Any:
     pm.Deterministic("tau", tau, dims=r.term)
     pm.Deterministic("omega", corr, dims=(r.term, f"{r.term}_bis"))
     return factor
+
+
+def _bounded(r: Regression) -> Any:
+    """Λ = diag(tau) L (K, K) where a spread has bounds, which LKJCholeskyCov's coordinates do not keep to.
+
+    tau has coordinates of its own then, and L comes from the canonical partial correlations z (math.md, 4).
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    K = len(r.tau)
+    tau = _scales("tau", r.tau, r)
+    b = (r.omega or LKJ(1)).shapes(K)
+    share = pm.Beta("partial", b, b, shape=len(b))  # (z + 1)/2
+    rows, pair = [[pt.as_tensor_variable(1.0)] + [pt.as_tensor_variable(0.0)] * (K - 1)], 0
+    for i in range(1, K):
+        left, row = pt.as_tensor_variable(1.0), []
+        for _ in range(i):
+            row.append((2.0 * share[pair] - 1.0) * left)
+            left = left * 2.0 * pt.sqrt(share[pair] * (1.0 - share[pair]))
+            pair += 1
+        rows.append([*row, left, *[pt.as_tensor_variable(0.0)] * (K - 1 - i)])
+    factor = pt.stack([pt.stack(row) for row in rows])
+    pm.Deterministic("omega", pt.dot(factor, factor.T), dims=(r.term, f"{r.term}_bis"))
+    return tau[:, None] * factor
 
 
 def _family(priors: tuple[Scale, ...], *, scalar: bool = False, name: str | None = None, **options: Any) -> Any:
