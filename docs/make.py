@@ -50,7 +50,10 @@ SEED = "2412"
 SECTIONS = {
     "Tables": ["read", "Table", "simulate"],
     "Models": ["Model", "equations"],
-    "Priors": ["Normal", "HalfNormal", "HalfCauchy", "Exponential", "Gamma", "Fixed", "LKJ"],
+    "Priors": [
+        *("Normal", "Exponential", "HalfNormal", "HalfStudentT", "HalfCauchy", "Gamma", "InverseGamma"),
+        *("LogNormal", "Uniform", "Fixed", "LKJ"),
+    ],
     "Fitting": ["fit", "refit", "update", "merge"],
     "Posteriors": ["Posterior", "load", "Check", "Verdict"],
     "Predictive draws": ["prior_predictive", "posterior_predictive"],
@@ -62,7 +65,10 @@ INTERNAL = {
     *(
         f"{family}.{name}"
         for family in SECTIONS["Priors"]
-        for name in ("logpdf", "sample", "scaled", "shapes", "cholesky")
+        for name in (
+            *("logpdf", "sample", "scaled", "shapes", "cholesky"),
+            *("coordinate", "constrain", "log_jacobian"),
+        )
     ),
 }
 

@@ -134,7 +134,8 @@ def named_cases() -> dict[str, Case]:
     cases["no variation between groups"] = pose_rows(
         np.column_stack([np.ones(12), np.tile([0.0, 1.0, 2.0], 4)]), np.tile([1.0, 2.0, 4.0], 4), group, 4
     )
-    return cases | weighted_cases(rng) | known_cases(rng)
+    six = random_case(np.random.default_rng(21), J=6, most=8, D=6, cols=range(6))
+    return cases | weighted_cases(rng) | known_cases(rng) | {"six terms": six}
 
 
 def weighted_cases(rng: np.random.Generator) -> dict[str, Case]:

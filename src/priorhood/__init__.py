@@ -17,7 +17,19 @@ from priorhood.fit import PriorhoodWarning, equations, fit, merge, refit, update
 from priorhood.forward import posterior_predictive, prior_predictive
 from priorhood.model import Model
 from priorhood.posterior import Posterior, load
-from priorhood.priors import LKJ, Exponential, Fixed, Gamma, HalfCauchy, HalfNormal, Normal
+from priorhood.priors import (
+    LKJ,
+    Exponential,
+    Fixed,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    HalfStudentT,
+    InverseGamma,
+    LogNormal,
+    Normal,
+    Uniform,
+)
 from priorhood.simulate import simulate
 from priorhood.table import Table, read
 
@@ -33,6 +45,9 @@ __all__ = [
     "Gamma",
     "HalfCauchy",
     "HalfNormal",
+    "HalfStudentT",
+    "InverseGamma",
+    "LogNormal",
     "Model",
     "ModelError",
     "Normal",
@@ -43,6 +58,7 @@ __all__ = [
     "SamplingError",
     "Table",
     "TableError",
+    "Uniform",
     "Verdict",
     "equations",
     "fit",

@@ -1,255 +1,36 @@
-"""Prior distributions: density, draws, spread and the text form; one table of families.
-
-All densities are those of the standardized scale and are normalized, since the evidence
-log p(y) needs their constants.
-"""
+"""Priors as a user states them: the text form, the names of parameters, the defaults, advice."""
 
 from __future__ import annotations
 
 import ast
-import math
 import re
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Union
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import fields
 
 from priorhood.errors import PriorError, near
-
-Array = npt.NDArray[np.float64]
-
-_LOG_2 = math.log(2.0)
-_LOG_PI = math.log(math.pi)
-
-
-def _number(family: str, name: str, value: object, *, positive: bool) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        raise PriorError(f"{family}: {name} must be a number, not {value!r}")
-    number = float(value)
-    if not math.isfinite(number):
-        raise PriorError(f"{family}: {name} must be finite, not {number}")
-    if positive and number <= 0:
-        raise PriorError(f"{family}: {name} must be greater than 0, not {number:g}")
-    return number
-
-
-class _Text:
-    """The text form shared by all families: `Exponential(scale=5)`; `repr` is read back exactly."""
-
-    def __str__(self) -> str:
-        shown = (f"{f.name}={_short(getattr(self, f.name))}" for f in fields(self))  # type: ignore[arg-type]
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-    __repr__ = __str__
-
-
-def amount(value: float) -> str:
-    """A number for reading: thousands separated, four digits where it is small."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _short(value: float) -> str:
-    text = repr(float(value))
-    return text[:-2] if text.endswith(".0") else text
-
-
-@dataclass(frozen=True, repr=False)
-class Normal(_Text):
-    """p(x) = exp(−½((x − mean)/sd)²) / (sd √2π), for population coefficients."""
-
-    mean: float = 0.0
-    sd: float = 1.0
-    domain: ClassVar[str] = "real"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", _number("Normal", "mean", self.mean, positive=False))
-        object.__setattr__(self, "sd", _number("Normal", "sd", self.sd, positive=True))
-
-    def logpdf(self, x: Array) -> Array:
-        """Log density, elementwise."""
-        return -0.5 * ((x - self.mean) / self.sd) ** 2 - math.log(self.sd) - 0.5 * (_LOG_2 + _LOG_PI)
-
-    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
-        """Independent draws."""
-        return rng.normal(self.mean, self.sd, size)
-
-    def scaled(self, factor: float) -> str:
-        """The text of the distribution of a multiple of x."""
-        return f"Normal({amount(self.mean * factor)}, {amount(self.sd * factor)})"
-
-
-@dataclass(frozen=True, repr=False)
-class HalfNormal(_Text):
-    """p(x) = √(2/π)/sd exp(−½(x/sd)²) for x > 0."""
-
-    sd: float = 1.0
-    domain: ClassVar[str] = "positive"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sd", _number("HalfNormal", "sd", self.sd, positive=True))
-
-    def logpdf(self, x: Array) -> Array:
-        """Log density, elementwise."""
-        return 0.5 * (_LOG_2 - _LOG_PI) - math.log(self.sd) - 0.5 * (x / self.sd) ** 2
-
-    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
-        """Independent draws."""
-        return np.abs(rng.normal(0.0, self.sd, size))
-
-    def scaled(self, factor: float) -> str:
-        """The text of the distribution of a multiple of x."""
-        return f"HalfNormal({amount(self.sd * factor)})"
-
-
-@dataclass(frozen=True, repr=False)
-class HalfCauchy(_Text):
-    """p(x) = 2 / (π scale (1 + (x/scale)²)) for x > 0."""
-
-    scale: float = 1.0
-    domain: ClassVar[str] = "positive"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "scale", _number("HalfCauchy", "scale", self.scale, positive=True))
-
-    def logpdf(self, x: Array) -> Array:
-        """Log density, elementwise."""
-        return _LOG_2 - _LOG_PI - math.log(self.scale) - np.log1p((x / self.scale) ** 2)
-
-    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
-        """Independent draws."""
-        return np.abs(self.scale * rng.standard_cauchy(size))
-
-    def scaled(self, factor: float) -> str:
-        """The text of the distribution of a multiple of x."""
-        return f"HalfCauchy({amount(self.scale * factor)})"
-
-
-@dataclass(frozen=True, repr=False)
-class Exponential(_Text):
-    """p(x) = exp(−x/scale)/scale for x > 0; scale is the mean, 1/rate."""
-
-    scale: float = 1.0
-    domain: ClassVar[str] = "positive"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "scale", _number("Exponential", "scale", self.scale, positive=True))
-
-    def logpdf(self, x: Array) -> Array:
-        """Log density, elementwise."""
-        return -x / self.scale - math.log(self.scale)
-
-    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
-        """Independent draws."""
-        return rng.exponential(self.scale, size)
-
-    def scaled(self, factor: float) -> str:
-        """The text of the distribution of a multiple of x."""
-        return f"Exponential({amount(self.scale * factor)})"
-
-
-@dataclass(frozen=True, repr=False)
-class Gamma(_Text):
-    """p(x) = x^(shape − 1) exp(−x/scale) / (Γ(shape) scale^shape) for x > 0; its mean is shape · scale."""
-
-    shape: float = 2.0
-    scale: float = 1.0
-    domain: ClassVar[str] = "positive"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", _number("Gamma", "shape", self.shape, positive=True))
-        object.__setattr__(self, "scale", _number("Gamma", "scale", self.scale, positive=True))
-
-    def logpdf(self, x: Array) -> Array:
-        """Log density, elementwise."""
-        norm = math.lgamma(self.shape) + self.shape * math.log(self.scale)
-        return (self.shape - 1.0) * np.log(x) - x / self.scale - norm
-
-    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
-        """Independent draws."""
-        return rng.gamma(self.shape, self.scale, size)
-
-    def scaled(self, factor: float) -> str:
-        """The text of the distribution of a multiple of x."""
-        return f"Gamma({amount(self.shape)}, {amount(self.scale * factor)})"
-
-
-@dataclass(frozen=True, repr=False)
-class Fixed(_Text):
-    """A scale that is known: no distribution, nothing to learn. tau ~ Fixed(20) makes unpooled regressions."""
-
-    value: float = 1.0
-    domain: ClassVar[str] = "positive"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "value", _number("Fixed", "value", self.value, positive=True))
-
-    def logpdf(self, x: Array) -> Array:
-        """0 everywhere: a known number has no density, and adds nothing to one."""
-        return np.zeros_like(np.asarray(x, dtype=float))
-
-    def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:  # noqa: ARG002
-        """The value."""
-        return np.full(size, self.value)
-
-    def scaled(self, factor: float) -> str:
-        """The text of a multiple of the value."""
-        return f"Fixed({amount(self.value * factor)})"
-
-
-def cholesky_of_partial(z: Array, K: int) -> Array:
-    """Canonical partial correlations (S, K(K−1)/2) → lower Cholesky factor of Ω (S, K, K).
-
-    L_ij = z_ij ∏_{k<j} √(1 − z_ik²), L_ii = ∏_{k<i} √(1 − z_ik²); rows have length one.
-    """
-    L = np.zeros((len(z), K, K))
-    L[:, 0, 0] = 1.0
-    pair = 0
-    for i in range(1, K):
-        left = np.ones(len(z))
-        for j in range(i):
-            L[:, i, j] = z[:, pair] * left
-            left = left * np.sqrt((1.0 - z[:, pair]) * (1.0 + z[:, pair]))
-            pair += 1
-        L[:, i, i] = left
-    return L
-
-
-@dataclass(frozen=True, repr=False)
-class LKJ(_Text):
-    """p(Ω) ∝ |Ω|^(eta − 1) over correlation matrices (Lewandowski, Kurowicka, Joe 2009).
-
-    Its canonical partial correlations are independent: z of the pair (i, j), j < i (from 0), has
-    (z + 1)/2 ~ Beta(b, b) with b = eta + (K − 2 − j)/2.
-    """
-
-    eta: float = 2.0
-    domain: ClassVar[str] = "correlation"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "eta", _number("LKJ", "eta", self.eta, positive=True))
-
-    def shapes(self, K: int) -> Array:
-        """The Beta shape b of every pair (1,0), (2,0), (2,1), (3,0), … (K(K−1)/2,)."""
-        return np.array([self.eta + (K - 2 - j) / 2 for i in range(K) for j in range(i)])
-
-    def sample(self, rng: np.random.Generator, size: tuple[int, int]) -> Array:
-        """Canonical partial correlations, size = (draws, K) → (draws, K(K−1)/2)."""
-        draws, K = size
-        b = self.shapes(K)
-        return 2.0 * rng.beta(b, b, (draws, len(b))) - 1.0
-
-    def cholesky(self, rng: np.random.Generator, draws: int, K: int) -> Array:
-        """Lower Cholesky factors of Ω (draws, K, K)."""
-        return cholesky_of_partial(self.sample(rng, (draws, K)), K)
-
-
-Scale = Union[HalfNormal, HalfCauchy, Exponential, Gamma, Fixed]
-Prior = Union[Normal, HalfNormal, HalfCauchy, Exponential, Gamma, Fixed, LKJ]
-
-FAMILIES: dict[str, type[Any]] = {
-    f.__name__: f for f in (Normal, HalfNormal, HalfCauchy, Exponential, Gamma, Fixed, LKJ)
-}
+from priorhood.families import (
+    FAMILIES,
+    LKJ,
+    Exponential,
+    Fixed,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    HalfStudentT,
+    InverseGamma,
+    LogNormal,
+    Normal,
+    Prior,
+    Scale,
+    Uniform,
+    cholesky_of_partial,
+)
+
+# The families too: to other rooms, they are what a prior is.
+__all__ = [
+    "DEFAULTS", "DOMAINS", "FAMILIES", "LKJ", "Exponential", "Fixed", "Gamma", "HalfCauchy", "HalfNormal",
+    "HalfStudentT", "InverseGamma", "LogNormal", "Normal", "Prior", "Scale", "Uniform", "check_domain",
+    "check_key", "cholesky_of_partial", "given_priors", "parse_distribution", "parse_prior", "read_priors",
+]  # fmt: skip
 
 # Which families a parameter takes, by the first part of its name (up to an underscore or bracket).
 DOMAINS = {"mu": "real", "tau": "positive", "sigma": "positive", "nu": "positive", "omega": "correlation"}
@@ -265,9 +46,32 @@ DEFAULTS: dict[str, Prior] = {
     "omega": LKJ(2),
 }
 
+# What other tools call the families of scales and correlations, without underscores and capitals.
+ELSEWHERE = {
+    **{name.casefold(): name for name in FAMILIES},
+    **dict.fromkeys(("halft", "halfstudent", "studentt", "student", "t"), "HalfStudentT"),
+    **dict.fromkeys(("invgamma", "igamma"), "InverseGamma"),
+    **dict.fromkeys(("lkjcorr", "lkjcorrcholesky", "lkjcholesky", "lkjcov", "lkjcholeskycov"), "LKJ"),
+    **dict.fromkeys(("constant", "deterministic"), "Fixed"),
+    **dict.fromkeys(("flat", "halfflat"), "Uniform"),
+    "cauchy": "HalfCauchy",
+}
+REMARKS = {
+    "Exponential": "scale is the mean, 1/rate",
+    "Gamma": "scale is 1/rate",
+    "HalfStudentT": "student_t(3, 0, 2.5) of an sd is HalfStudentT(3, 2.5)",
+    "LogNormal": "mean and sd are those of the log",
+}
+OF_COEFFICIENTS = (
+    "the exact engine integrates all coefficients out, which takes Normal priors. A vague one is Normal with a "
+    "great sd; for another family change the prior by hand in the model that Model.to_pymc() gives"
+)
+# Families that other tools have for coefficients, written likewise.
+NOT_NORMAL = {"studentt", "student", "t", "cauchy", "laplace", "doubleexponential", "flat", "logistic", "horseshoe"}
 
-def parse_distribution(text: str) -> Prior:
-    """`Exponential(scale=5)` or `Exponential(5)` → the distribution.
+
+def parse_distribution(text: str, domain: str | None = None) -> Prior:
+    """`Exponential(scale=5)` or `Exponential(5)` → the distribution; domain: of the parameter, for advice alone.
 
     Raises
     ------
@@ -282,7 +86,7 @@ def parse_distribution(text: str) -> Prior:
         raise PriorError(f"prior {text!r} is no distribution; write it like Exponential(scale=5)")
     family = FAMILIES.get(call.func.id)
     if family is None:
-        raise PriorError(f"prior family {call.func.id!r} is not known: {near(call.func.id, FAMILIES)}")
+        raise PriorError(f"prior family {call.func.id!r} is not known: {_instead(call.func.id, domain)}")
     try:
         args = [ast.literal_eval(arg) for arg in call.args]
         named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
@@ -293,6 +97,21 @@ def parse_distribution(text: str) -> Prior:
         expected = ", ".join(f.name for f in fields(family))
         raise PriorError(f"prior {text!r}: {family.__name__} takes numbers for: {expected}") from None
     return prior
+
+
+def _instead(name: str, domain: str | None) -> str:
+    """What to write for a family that is not known, for a parameter of the domain."""
+    folded = name.replace("_", "").casefold()
+    fitting = [own for own, family in FAMILIES.items() if domain in (None, family.domain)]
+    if domain == "real" and folded in NOT_NORMAL:
+        return OF_COEFFICIENTS
+    own = {"normal": "HalfNormal"}.get(folded) if domain == "positive" else None
+    own = own or ELSEWHERE.get(folded)
+    if own not in fitting:
+        return near(name, fitting)
+    numbers = ", ".join(f.name for f in fields(FAMILIES[own]))
+    remark = f"; {REMARKS[own]}" if own in REMARKS else ""
+    return f"write {own}({numbers}){remark}"
 
 
 def parse_prior(text: str) -> tuple[str, Prior]:
@@ -307,7 +126,7 @@ def parse_prior(text: str) -> tuple[str, Prior]:
 def _named(key: str, text: str) -> Prior:
     """The distribution, with errors that name the parameter."""
     try:
-        return parse_distribution(text)
+        return parse_distribution(text, DOMAINS[key.partition("[")[0]])
     except PriorError as problem:
         raise PriorError(f"prior for {key.strip()}: {problem}") from None
 
@@ -330,13 +149,24 @@ def base_of(key: str) -> str:
 
 def check_domain(key: str, prior: object) -> Prior:
     """The prior, if its family fits the parameter that key names."""
-    if not isinstance(prior, (Normal, HalfNormal, HalfCauchy, Exponential, Gamma, Fixed, LKJ)):
+    if not isinstance(
+        prior, Normal | Exponential | HalfNormal | HalfStudentT | HalfCauchy | Gamma | InverseGamma | LogNormal
+        | Uniform | Fixed | LKJ,
+    ):  # fmt: skip
         raise PriorError(f"prior for {key}: {prior!r} is none of {', '.join(FAMILIES)}")
     wanted = DOMAINS[base_of(key)]
     if prior.domain != wanted:
         fitting = [name for name, family in FAMILIES.items() if family.domain == wanted]
-        raise PriorError(f"prior for {key}: {prior} does not fit a {wanted} parameter; use {' or '.join(fitting)}")
+        advice = f": {OF_COEFFICIENTS}" if wanted == "real" else ""
+        raise PriorError(
+            f"prior for {key}: {prior} does not fit a {wanted} parameter; use {_either(fitting)}{advice}"
+        )
     return prior
+
+
+def _either(names: list[str]) -> str:
+    """'a, b or c'."""
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def read_priors(given: object, over: dict[str, Prior] | None = None) -> dict[str, Prior]:

@@ -74,11 +74,11 @@ def one_rank(X, group, rng, changed):
     return {name: int((drawn[name] < true[name]).sum()) for name in learned}
 
 
-def p_values(simulations, seed, *, correlated=True, known=False):
-    """Chi-square p-value of the uniformity of every quantity's ranks; known: errors and one spread."""
+def p_values(simulations, seed, *, correlated=True, known=False, **priors):
+    """Chi-square p-value of the uniformity of every quantity's ranks; known: errors and one spread; tau, sigma."""
     rng = np.random.default_rng(seed)
     X, group = design(rng)
-    changed = {"correlated": correlated, **(known_errors(rng) if known else {})}
+    changed = {"correlated": correlated, **(known_errors(rng) if known else {}), **priors}
     ranks = [one_rank(X, group, rng, changed) for _ in range(simulations)]
     refused = ranks.count(None)
     # A prior that allows σ = 0 makes rows on exact lines now and then, which the engine refuses, and the few

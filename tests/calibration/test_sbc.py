@@ -6,12 +6,15 @@ are fixed, so a test that passes goes on passing until the engine changes.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from calibration import sbc
 from calibration.sbc import p_values
 from priorhood.exact import mode
+from priorhood.priors import HalfStudentT, InverseGamma, LogNormal, Uniform
 
 ALARM = 1e-3
 
@@ -28,6 +31,36 @@ def test_ranks_are_uniform_where_errors_and_a_spread_are_known(correlated, seed)
     assert not {"sigma", "tau0"} & set(found)
     assert ("omega" in found) == correlated
     assert min(found.values()) > ALARM / len(found), found
+
+
+# Bounds, which the truth is often near, and tails light and heavy.
+FAMILIES = {"tau": (Uniform(0, 1.5), InverseGamma(3, 1)), "sigma": LogNormal(-0.5, 0.6)}
+BOUNDED = {"tau": (HalfStudentT(3, 0.7), Uniform(0.3, 1)), "sigma": Uniform(0.2, 2)}
+
+
+@pytest.mark.parametrize(("priors", "correlated", "seed"), [(FAMILIES, True, 108), (BOUNDED, False, 109)])
+def test_ranks_are_uniform_under_other_families(priors, correlated, seed):
+    found = p_values(200, seed, correlated=correlated, **priors)
+    assert min(found.values()) > ALARM / len(found), found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("priors", "correlated", "seed"), [(FAMILIES, True, 203), (BOUNDED, False, 204)])
+def test_ranks_are_uniform_under_other_families_in_many_simulations(priors, correlated, seed):
+    found = p_values(5000, seed, correlated=correlated, **priors)
+    assert min(found.values()) > ALARM / len(found), found
+
+
+def test_another_prior_is_seen(monkeypatch):
+    """Negative control: truths from one bounded prior, fits under one whose bound is lower."""
+    right = sbc.exact.draw
+
+    def narrower(problem, *args):
+        return right(replace(problem, sigma=Uniform(0.2, 1.5)), *args)
+
+    monkeypatch.setattr(sbc.exact, "draw", narrower)
+    found = p_values(200, 110, correlated=False, **BOUNDED)
+    assert found["sigma"] < ALARM / len(found), found
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from scipy import stats
 import priorhood as ph
 from priorhood import nuts
 from priorhood.nuts import sample as sampling
+from priorhood.priors import cholesky_of_partial
 
 RNG = np.random.default_rng(5)
 J = 6
@@ -45,10 +46,25 @@ MODELS = {
             "mu[a] ~ Normal(1, 2)",
         ],
     ),
+    "half t, uniform": ph.Model(
+        "y ~ a + (a || g)",
+        ["tau[Intercept] ~ HalfStudentT(3, 2)", "tau[a] ~ Uniform(0.2, 2.5)", "sigma ~ LogNormal(0.3, 0.8)"],
+    ),
+    "inverse gamma": ph.Model("y ~ a + (a || g)", ["tau ~ InverseGamma(3, 2)", "sigma ~ Uniform(0, 4)"]),
+    "alike": ph.Model(
+        "y ~ a + (a || g)",
+        ["tau[Intercept] ~ Uniform(0.1, 3)", "tau[a] ~ Uniform(0, 5)", "sigma ~ InverseGamma(0.5, 0.2)"],
+    ),
+    "log-normal": ph.Model("y ~ a + (a || g)", ["tau ~ LogNormal(-0.5, 2)", "sigma ~ HalfStudentT(1.5, 2)"]),
+    "half t twice": ph.Model(
+        "y ~ a + (a || g)", ["tau[Intercept] ~ HalfStudentT(3, 2)", "tau[a] ~ HalfStudentT(9, 0.5)"]
+    ),
     "unpooled": ph.Model("y ~ 0 + (a || g)", ["tau[Intercept] ~ Fixed(20)", "tau[a] ~ Fixed(5)"]),
     "fixed sigma": ph.Model("y ~ a + (a || g)", ["sigma ~ Fixed(0.7)", "tau ~ HalfNormal(3)"]),
     "student": ph.Model("y ~ a + (a || g)", ["nu ~ Gamma(2, 8)"], family="student"),
     "noise": ph.Model("y ~ a + (a || g)", ["sigma ~ Exponential(2.5)"], noise="g"),
+    "student, uniform": ph.Model("y ~ a", ["nu ~ Uniform(1, 40)"], family="student"),
+    "student, inverse gamma": ph.Model("y ~ a", ["nu ~ InverseGamma(2, 8)"], family="student"),
     "student noise": ph.Model("y ~ a + (1 | g)", family="student", noise="g"),
     "se": ph.Model("y ~ a + (a || g)", se="e"),
     "log": ph.Model("log(y) ~ log(a) + (log(a) || g)"),
@@ -59,12 +75,19 @@ SCIPY = {
     ph.HalfNormal: lambda p: stats.halfnorm(scale=p.sd),
     ph.HalfCauchy: lambda p: stats.halfcauchy(scale=p.scale),
     ph.Gamma: lambda p: stats.gamma(p.shape, scale=p.scale),
+    ph.InverseGamma: lambda p: stats.invgamma(p.shape, scale=p.scale),
+    ph.LogNormal: lambda p: stats.lognorm(p.sd, scale=np.exp(p.mean)),
+    ph.Uniform: lambda p: stats.uniform(p.lower, p.upper - p.lower),
 }
 
 
 def density(prior, value) -> float:
     """log p(value); nothing for what is fixed."""
-    return 0.0 if isinstance(prior, ph.Fixed) else float(np.sum(SCIPY[type(prior)](prior).logpdf(value)))
+    if isinstance(prior, ph.Fixed):
+        return 0.0
+    if isinstance(prior, ph.HalfStudentT):
+        return float(np.sum(np.log(2) + stats.t(prior.nu, scale=prior.scale).logpdf(value)))
+    return float(np.sum(SCIPY[type(prior)](prior).logpdf(value)))
 
 
 def draw_positive(prior, rng, shape=()):
@@ -79,7 +102,7 @@ class Point:
         post = ph.fit(model, TABLE, draws=10, seed=1, engine="exact") if _collapses(model) else None
         self.design, self.scale = (post.design, post.scale) if post else _learned(model)
         rng = np.random.default_rng(seed)
-        prior = model.resolve(self.design)
+        self.prior = prior = model.resolve(self.design)
         names = [c.name for c in self.design.population_columns]
         varying = [c.name for c in self.design.level_columns(0)] if model.formula.levels else []
         columns = self.columns(model)
@@ -113,6 +136,18 @@ class Point:
         else:
             total += stats.norm(location, spread).logpdf(y).sum()
         self.log_density = float(total)
+
+    def bounds(self, base: str, term: str) -> tuple[np.ndarray, np.ndarray]:
+        """Of Uniform priors: of all spreads, or of the one of a term."""
+        prior = {
+            "tau": self.prior.tau[0] if self.prior.tau else (),
+            "sigma": [self.prior.sigma],
+            "nu": [self.prior.nu],
+        }
+        names = [f"{c.name}]" for c in self.design.level_columns(0)] if term else []
+        chosen = [p for k, p in enumerate(prior[base]) if not term or names[k] == term]
+        low, high = np.array([p.lower for p in chosen]), np.array([p.upper for p in chosen])
+        return (low, high) if base == "tau" and not term else (low[0], high[0])
 
     def columns(self, model: ph.Model) -> dict[str, np.ndarray]:
         """The standardized columns, from the table by hand."""
@@ -160,9 +195,82 @@ def test_the_model_is_the_written_out_density(name):
             if term:
                 varying = [c.name for c in point.design.level_columns(0)]
                 value = value[varying.index(term[:-1])]
-            # PyMC's value variables are logs where the parameter is positive.
+            # PyMC's value variables are logs where the parameter is positive, logits where it has bounds.
+            if value_name.endswith("_interval__"):
+                low, high = point.bounds(base, term)
+                value = np.log((value - low) / (high - value))
             given[value_name] = np.log(value) if value_name.endswith("_log__") else np.asarray(value)
         assert float(logp(given)) == pytest.approx(point.log_density, rel=1e-10, abs=1e-8)
+
+
+def log_density_of(model: ph.Model):
+    """The compiled density of the centred PyMC model, without Jacobians, and the model."""
+    built = model.to_pymc(TABLE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return built.compile_logp(jacobian=False, mode="FAST_COMPILE"), built
+
+
+CORRELATED = {
+    "half t": [ph.HalfStudentT(3, 2), ph.HalfStudentT(5, 0.4)],
+    "inverse gamma": [ph.InverseGamma(3, 2), ph.InverseGamma(0.7, 0.1)],
+    "log-normal": [ph.LogNormal(-1, 0.6), ph.LogNormal(0.5, 2)],
+    "gamma": [ph.Gamma(3, 0.4), ph.Gamma(2, 1)],
+    "half t and inverse gamma": [ph.HalfStudentT(3, 2), ph.InverseGamma(3, 2)],
+    "log-normal and exponential": [ph.LogNormal(-1, 0.6), ph.Exponential(3)],
+}
+
+
+@pytest.mark.parametrize("name", CORRELATED)
+def test_correlated_spreads_have_their_priors(name):
+    """The density under two priors differs by the priors' ratio, at any point; LKJCholeskyCov has one family."""
+    right = dict(zip(("tau[Intercept]", "tau[a]"), CORRELATED[name], strict=True))
+    base = log_density_of(ph.Model("y ~ a + (a | g)", ["tau ~ HalfNormal(1.7)"]))
+    other = log_density_of(ph.Model("y ~ a + (a | g)", right))
+    rng = np.random.default_rng(3)
+    shapes = {"mu": 2, "beta": (J, 2), "sigma_log__": ()}
+    (key,) = {v.name for v in base[1].value_vars} - set(shapes)
+    for _ in range(3):
+        point = {name: rng.standard_normal(shape) for name, shape in (shapes | {key: 3}).items()}
+        # The packed factor Λ by rows, its diagonal as logs: τ are its rows' lengths.
+        tau = np.array([np.exp(point[key][0]), np.hypot(point[key][1], np.exp(point[key][2]))])
+        ratio = sum(density(p, v) for p, v in zip(right.values(), tau, strict=True))
+        ratio -= density(ph.HalfNormal(1.7), tau)
+        assert float(other[0](point) - base[0](point)) == pytest.approx(ratio, rel=1e-8, abs=1e-8)
+
+
+@pytest.mark.parametrize("formula", ["y ~ a + (a | g)", "y ~ a + b + (a + b | g)"])
+def test_bounded_and_correlated_spreads_are_the_written_out_density(formula):
+    priors = [
+        "tau ~ Uniform(0.2, 2.5)",
+        "tau[a] ~ InverseGamma(3, 2)",
+        "omega ~ LKJ(1.6)",
+        "sigma ~ Exponential(3)",
+    ]
+    logp, built = log_density_of(ph.Model(formula, priors))
+    design, scale = _learned(ph.Model(formula))
+    K = len(design.names)
+    columns = np.ones((len(GROUP), K))
+    for k, name in enumerate(design.names[1:], start=1):
+        columns[:, k] = (np.array(TABLE[name]) - scale.centre[k]) / scale.spread[k]
+    rng = np.random.default_rng(4)
+    for _ in range(3):
+        mu, beta, sigma = rng.normal(size=K), rng.normal(size=(J, K)), rng.uniform(0.3, 2)
+        tau, z = rng.uniform(0.3, 2, K), rng.uniform(-0.8, 0.8, K * (K - 1) // 2)
+        factor = tau[:, None] * cholesky_of_partial(z[None], K)[0]
+        b = [1.6 + (K - 2 - j) / 2 for i in range(K) for j in range(i)]
+        want = stats.norm(0, [20] + [5] * (K - 1)).logpdf(mu).sum() + density(ph.Exponential(3), sigma)
+        want += sum(density(ph.InverseGamma(3, 2) if k == 1 else ph.Uniform(0.2, 2.5), tau[k]) for k in range(K))
+        want += stats.beta(b, b).logpdf((z + 1) / 2).sum()
+        want += stats.multivariate_normal(np.zeros(K), factor @ factor.T).logpdf(beta - mu).sum()
+        y = np.array(TABLE["y"]) / scale.unit
+        want += stats.norm((columns * beta[GROUP]).sum(axis=1), sigma).logpdf(y).sum()
+        given = {"mu": mu, "beta": beta, "sigma_log__": np.log(sigma), "partial_logodds__": 2 * np.arctanh(z)}
+        for k, name in enumerate(design.names):
+            logit = np.log((tau[k] - 0.2) / (2.5 - tau[k]))
+            given |= {"tau[a]_log__": np.log(tau[1])} if k == 1 else {f"tau[{name}]_interval__": logit}
+        assert set(given) == {v.name for v in built.value_vars}
+        assert float(logp(given)) == pytest.approx(want, rel=1e-9)
 
 
 @pytest.mark.parametrize("parameterization", ["centered", "noncentered"])

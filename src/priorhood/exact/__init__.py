@@ -15,7 +15,7 @@ from priorhood.exact.explore import Explored, explore
 from priorhood.exact.marginal import collapse
 from priorhood.exact.mode import least_log_sigma
 from priorhood.exact.problem import Crossed, Level, Problem, pose
-from priorhood.priors import Fixed
+from priorhood.priors import Fixed, Uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +65,11 @@ def refuses(problem: Problem) -> str | None:
         return (
             "the known errors are so far below the rows' scatter that the sums lose them to rounding: look for "
             "an error in the wrong unit, or leave sigma to be learned"
+        )
+    if isinstance(problem.sigma, Uniform) and math.log(problem.sigma.upper) < least_log_sigma(problem):
+        return (
+            f"sigma ~ {problem.sigma} allows only errors so far below the rows' scatter that the sums lose them to "
+            f"rounding: give it a greater upper bound"
         )
     return None
 

@@ -1,8 +1,9 @@
 """θ: the unconstrained coordinates of spreads, correlations and noise, and their prior density.
 
-θ = (log τ₁, atanh z₁, …, log τ_L, atanh z_L, log σ), finest level first, crossed groupings
-last; z are the canonical partial correlations of Ω_ℓ (none where effects are independent). A scale that is known
-(Fixed) is left out, so that θ may have no coordinate at all. All functions take a batch (S, dim).
+θ = (log τ₁, atanh z₁, …, log τ_L, atanh z_L, log σ), finest level first, crossed groupings last; z are the
+canonical partial correlations of Ω_ℓ (none where effects are independent). A scale whose prior has bounds has the
+logit between them in place of the log. A scale that is known (Fixed) is left out, so that θ may have no coordinate
+at all. All functions take a batch (S, dim).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from priorhood.priors import Fixed, cholesky_of_partial
 
 if TYPE_CHECKING:
     from priorhood.exact.problem import Array, Problem
+    from priorhood.priors import Scale
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,16 @@ def constrain(problem: Problem, theta: Array) -> Theta:
         K, free, pairs = level.K, level.free, level.pairs
         known = [prior.value if isinstance(prior, Fixed) else 0.0 for prior in level.tau]
         spreads = np.tile(np.array(known), (len(theta), 1))
-        spreads[:, free] = np.exp(theta[:, at : at + len(free)])
+        for k in free:
+            spreads[:, k] = level.tau[k].constrain(theta[:, at])
+            at += 1
         tau.append(spreads)
-        at += len(free)
         z = np.tanh(theta[:, at : at + pairs]) if pairs else np.zeros((len(theta), K * (K - 1) // 2))
         corr.append(cholesky_of_partial(z, K))
         at += pairs
     if isinstance(problem.sigma, Fixed):
         return Theta(tuple(tau), tuple(corr), np.full(len(theta), problem.sigma.value))
-    return Theta(tuple(tau), tuple(corr), np.exp(theta[:, at]))
+    return Theta(tuple(tau), tuple(corr), problem.sigma.constrain(theta[:, at]))
 
 
 def factors(problem: Problem, values: Theta) -> Array:
@@ -65,15 +68,16 @@ def factors(problem: Problem, values: Theta) -> Array:
 def log_prior(problem: Problem, theta: Array, values: Theta) -> Array:
     """Log p(θ): priors of τ, Ω, σ with the Jacobian of the unconstrained coordinates, normalized. (S,)
 
-    log τ and log σ bring + log τ and + log σ; atanh z brings log(1 − z²); a known scale brings nothing.
+    log τ and log σ bring + log τ and + log σ, a logit between bounds the log of their width and of the logistic
+    density; atanh z brings log(1 − z²); a known scale brings nothing.
     """
     total = np.zeros(len(theta))
     if not problem.known_noise:
-        total = np.asarray(problem.sigma.logpdf(values.sigma) + theta[:, -1])
+        total = np.asarray(problem.sigma.logpdf(values.sigma) + problem.sigma.log_jacobian(theta[:, -1]))
     at = 0
     for level, tau in zip(problem.varying, values.tau, strict=True):
         for k in level.free:
-            total = total + level.tau[k].logpdf(tau[:, k]) + theta[:, at]
+            total = total + level.tau[k].logpdf(tau[:, k]) + level.tau[k].log_jacobian(theta[:, at])
             at += 1
         if level.omega and level.K > 1:
             b = level.omega.shapes(level.K)
@@ -94,9 +98,15 @@ def from_prior(problem: Problem, draws: int, rng: np.random.Generator) -> Array:
     """θ drawn from its prior: (draws, dim)."""
     parts = [np.zeros((draws, 0))]
     for level in problem.varying:
-        parts += [np.log(level.tau[k].sample(rng, draws))[:, None] for k in level.free]
+        parts += [_drawn(level.tau[k], draws, rng) for k in level.free]
         if level.omega and level.K > 1:
             parts.append(np.arctanh(level.omega.sample(rng, (draws, level.K))))
     if not problem.known_noise:
-        parts.append(np.log(problem.sigma.sample(rng, draws))[:, None])
+        parts.append(_drawn(problem.sigma, draws, rng))
     return np.concatenate(parts, axis=1)
+
+
+def _drawn(prior: Scale, draws: int, rng: np.random.Generator) -> Array:
+    """The coordinate of a scale drawn from its prior: (draws, 1); −∞ for a draw that underflowed to 0."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(prior.coordinate(np.log(prior.sample(rng, draws))))[:, None]

@@ -10,10 +10,11 @@ import numpy as np
 from priorhood.errors import SamplingError
 from priorhood.exact.coordinates import constrain, dimension, from_prior, log_prior
 from priorhood.exact.marginal import Collapsed, log_marginal
-from priorhood.priors import Fixed
+from priorhood.priors import Fixed, Uniform
 
 if TYPE_CHECKING:
     from priorhood.exact.problem import Array, Problem
+    from priorhood.priors import Scale
 
 
 def _log_noise(problem: Problem) -> float:
@@ -25,6 +26,16 @@ def least_log_sigma(problem: Problem) -> float:
     """The least log σ at which (9) is more than rounding error; see Density."""
     reach = float(np.clip(0.5 * math.log(1e13 / problem.N), 6.0, 14.0))
     return _log_noise(problem) - reach
+
+
+def _reach(prior: Scale, low: float, high: float) -> tuple[float, float]:
+    """The bounds, logs of the scale, on its coordinate; a prior with bounds of its own needs no others."""
+    return (-math.inf, math.inf) if isinstance(prior, Uniform) else (low, high)
+
+
+def _beside(prior: Scale, log_scale: Array) -> Array:
+    """The coordinates of scales as given; those that the prior does not allow, near its bounds."""
+    return np.asarray(np.nan_to_num(prior.coordinate(log_scale), neginf=-4.0, posinf=4.0))
 
 
 class Density:
@@ -49,11 +60,13 @@ class Density:
             self.log_scatter = max(self.log_scatter, errors)
         low, high = [], []
         for level in problem.varying:
-            low += [self.log_scatter - 50.0] * len(level.free) + [-12.0] * level.pairs
-            high += [self.log_scatter + 20.0] * len(level.free) + [12.0] * level.pairs
+            reach = [_reach(level.tau[k], self.log_scatter - 50.0, self.log_scatter + 20.0) for k in level.free]
+            low += [least for least, _ in reach] + [-12.0] * level.pairs
+            high += [most for _, most in reach] + [12.0] * level.pairs
         if not problem.known_noise:
-            low.append(least_log_sigma(problem))
-            high.append(self.log_noise + 20.0)
+            least, most = least_log_sigma(problem), self.log_noise + 20.0
+            low.append(float(problem.sigma.coordinate(least)))
+            high.append(_reach(problem.sigma, least, most)[1])
         self.low = np.array(low)
         self.high = np.array(high)
 
@@ -74,13 +87,15 @@ def start(density: Density, rng: np.random.Generator) -> Array:
     crowd = np.zeros((96, dimension(problem)))
     at = 0
     for level in problem.varying:
-        free, pairs = len(level.free), level.pairs
-        crowd[:, at : at + free] = density.log_scatter + rng.uniform(-4.0, 1.0, (96, free))
-        at += free
+        free, pairs = level.free, level.pairs
+        near = density.log_scatter + rng.uniform(-4.0, 1.0, (96, len(free)))
+        for column, k in enumerate(free):
+            crowd[:, at + column] = _beside(level.tau[k], near[:, column])
+        at += len(free)
         crowd[:, at : at + pairs] = rng.uniform(-0.5, 0.5, (96, pairs))
         at += pairs
     if not problem.known_noise:
-        crowd[:, -1] = density.log_noise + rng.uniform(-2.0, 0.2, 96)
+        crowd[:, -1] = _beside(problem.sigma, density.log_noise + rng.uniform(-2.0, 0.2, 96))
     crowd = np.concatenate([crowd, from_prior(problem, 32, rng)])
     heights = density(crowd)
     if not np.isfinite(heights).any():

@@ -10,7 +10,18 @@ import numpy as np
 from priorhood.draws import spread_dimension, term_dimension
 from priorhood.errors import ModelError
 from priorhood.nuts.settings import quiet
-from priorhood.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal
+from priorhood.priors import (
+    LKJ,
+    Exponential,
+    Fixed,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    HalfStudentT,
+    InverseGamma,
+    LogNormal,
+    Uniform,
+)
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -23,7 +34,7 @@ def build(r: Regression, parameterization: str = "centered") -> pm.Model:
     """A plain PyMC model with the exact engine's names, dims, coords and scale.
 
     centered : β_j ~ Normal(mu, Σ);  noncentered : β_j = mu + Λ z_j, z_j ~ Normal(0, I)   (math.md, 2 and 3)
-    Correlated effects have Λ = diag(τ) L from LKJCholeskyCov.
+    Correlated effects have Λ = diag(τ) L from LKJCholeskyCov, or from partial correlations where a τ has bounds.
 
     Raises
     ------
@@ -177,6 +188,8 @@ def _correlated(r: Regression, g: Grouping) -> Any:
             "NUTS takes no fixed tau together with correlations; the exact engine does (engine='exact'), or write "
             "|| for independent effects"
         )
+    if any(isinstance(p, Uniform) for p in g.tau):
+        return _bounded(r, g)
     families = {type(p) for p in g.tau}
     alike = len(families) == 1
     sd = _family(g.tau) if alike else pm.Exponential.dist(scale=1.0, shape=len(g.tau))
@@ -193,6 +206,31 @@ def _correlated(r: Regression, g: Grouping) -> Any:
     return factor
 
 
+def _bounded(r: Regression, g: Grouping) -> Any:
+    """Λ = diag(tau) L (K, K) where a spread has bounds, which LKJCholeskyCov's coordinates do not keep to.
+
+    tau has coordinates of its own then, and L comes from the canonical partial correlations z (math.md, 4).
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    K, term = len(g.tau), _spread_term(r, g)
+    tau = _scales(f"tau{g.suffix}", g.tau, r, g)
+    b = (g.omega or LKJ(1)).shapes(K)
+    share = pm.Beta(f"partial{g.suffix}", b, b, shape=len(b))  # (z + 1)/2
+    rows, pair = [[pt.as_tensor_variable(1.0)] + [pt.as_tensor_variable(0.0)] * (K - 1)], 0
+    for i in range(1, K):
+        left, row = pt.as_tensor_variable(1.0), []
+        for _ in range(i):
+            row.append((2.0 * share[pair] - 1.0) * left)
+            left = left * 2.0 * pt.sqrt(share[pair] * (1.0 - share[pair]))
+            pair += 1
+        rows.append([*row, left, *[pt.as_tensor_variable(0.0)] * (K - 1 - i)])
+    factor = pt.stack([pt.stack(row) for row in rows])
+    pm.Deterministic(f"omega{g.suffix}", pt.dot(factor, factor.T), dims=(term, f"{term}_bis"))
+    return tau[:, None] * factor
+
+
 def _family(priors: tuple[Scale, ...], *, scalar: bool = False, name: str | None = None, **options: Any) -> Any:
     """Priors of one family as PyMC's distribution, named or not."""
     import pymc as pm
@@ -205,8 +243,12 @@ def _family(priors: tuple[Scale, ...], *, scalar: bool = False, name: str | None
     makers: dict[type, tuple[Any, dict[str, Any]]] = {
         Exponential: (pm.Exponential, {"scale": "scale"}),
         HalfNormal: (pm.HalfNormal, {"sigma": "sd"}),
+        HalfStudentT: (pm.HalfStudentT, {"nu": "nu", "sigma": "scale"}),
         HalfCauchy: (pm.HalfCauchy, {"beta": "scale"}),
         Gamma: (pm.Gamma, {"alpha": "shape", "beta": "scale"}),
+        InverseGamma: (pm.InverseGamma, {"alpha": "shape", "beta": "scale"}),
+        LogNormal: (pm.LogNormal, {"mu": "mean", "sigma": "sd"}),
+        Uniform: (pm.Uniform, {"lower": "lower", "upper": "upper"}),
     }
     family, names = makers[type(priors[0])]
     given = {theirs: each(ours) for theirs, ours in names.items()}
