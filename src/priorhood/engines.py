@@ -106,7 +106,9 @@ def check_informed(model: Model, design: Design, found: Moments) -> tuple[str, .
             f"all {found.rows:,} rows have the one {found.group} {str(found.labels[0])!r}: nothing can be learned "
             f"about how {found.group}s differ; drop the group part of the formula"
         )
-    if found.n.max() == 1 and model.se is None:
+    # Rows of different weights tell the two apart: sigma²/w and tau² add to different sums.
+    alike = found.weight is None or bool(np.ptp(found.weight) == 0)
+    if found.n.max() == 1 and model.se is None and alike:
         return (
             f"every {found.group} has one row: the spread between {found.group}s (tau) and the noise within "
             f"(sigma) cannot be told apart by the data, only by their priors",

@@ -17,7 +17,7 @@ from priorhood.expression import Expression
 from priorhood.groups import PRIOR, Groups, coefficients_of, stream
 from priorhood.model import Model
 from priorhood.posterior import cores
-from priorhood.predict import UNSEEN, check_seed, frame_to_predict, read_rows, simulate
+from priorhood.predict import UNSEEN, check_seed, error_columns, frame_to_predict, read_rows, simulate
 from priorhood.rows import Dropped
 from priorhood.scale import learn_scale
 from priorhood.table import KEPT, missing, read
@@ -74,7 +74,7 @@ def prior_predictive(
         raise ModelError(f"draws must be a whole number of at least 1, not {draws!r}")
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
     source = read(table)
-    design, found = gather.take(source, model.formula, se=model.se)
+    design, found = gather.take(source, model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
     drawn = labelled(design, found.labels, _prior(model, design, len(found.n), draws, stream(seed, PRIOR)))
     c = coefficients_of(drawn, model, design, found.labels, found.n / found.n.sum())
@@ -266,11 +266,14 @@ def _used(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: s
     formula = design.formula
     outcome = Expression(formula.outcome)
     observed = outcome.names if all(name in table.columns for name in outcome.names) else ()
-    frame = frame_to_predict(table, design, c.se, observed)
+    weights = c.row_weights
+    counts = tuple(name for name in (weights.frequency,) if name in table.columns)
+    frame = frame_to_predict(table, design, weights, observed + counts)
     rows = read_rows(design, scale, c, frame, table.name, unseen)
     flags: list[tuple[str, str, Any]] = [("not in where", "", ~nw.col(KEPT))] if KEPT in frame.columns else []
-    needed = (*observed, *design.variables, *formula.groups, *((c.se,) if c.se else ()))
+    needed = (*observed, *design.variables, *formula.groups, *error_columns(weights, table.columns), *counts)
     flags += [("missing", column, missing(frame, column)) for column in dict.fromkeys(needed)]
+    flags += [("0 in", column, nw.col(column).cast(nw.Float64) == 0) for column in counts]
     left = np.ones(len(frame), dtype=bool)
     dropped = []
     for reason, column, applies in flags:

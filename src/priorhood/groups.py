@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from priorhood.design import Design
     from priorhood.model import Model
     from priorhood.priors import Scale as ScalePrior
+    from priorhood.weights import Weights
 
 Array = npt.NDArray[np.float64]
 
@@ -33,7 +34,8 @@ class Coefficients:
     mu (S, F) and its columns; beta (S, J, K) and its columns; spread (S, K, K) = diag(τ) chol Ω
     sigma : (S,), or of every group (S, J); 1 where the errors are known
     nu : (S,), degrees of freedom of Student-t errors; None where they are Normal
-    noise : the prior of a new group's sigma where groups have their own; se : column of known errors
+    noise : the prior of a new group's sigma where groups have their own
+    row_weights : the columns that say what a row counts
     labels (J,), weights (J,): the groups and their shares of the rows
     """
 
@@ -45,7 +47,7 @@ class Coefficients:
     sigma: Array
     nu: Array | None
     noise: ScalePrior | None
-    se: str | None
+    row_weights: Weights
     labels: npt.NDArray[np.str_]
     weights: Array
 
@@ -72,7 +74,7 @@ def coefficients_of(
         sigma=flat("sigma") if model.se is None else np.ones(S),
         nu=flat("nu") if "nu" in draws else None,
         noise=model.resolve(design).sigma if model.noise else None,
-        se=model.se,
+        row_weights=model.weights,
         labels=labels,
         weights=weights,
     )

@@ -12,11 +12,12 @@ import numpy.typing as npt
 from priorhood.errors import ModelError, TableError, near, some
 from priorhood.groups import HEAVY, NOISE, TAILS, Groups, stream
 from priorhood.moments import normal_label
-from priorhood.rows import ERRORS, LEAST_ERROR, MOST_ERROR, rows_to_predict
+from priorhood.rows import rows_to_predict
 from priorhood.table import KEPT, missing, read, with_columns
+from priorhood.weights import ERRORS, LEAST, MOST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import narwhals.stable.v2 as nw
     import xarray as xr
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from priorhood.groups import Coefficients
     from priorhood.scale import Scale
     from priorhood.table import Table
+    from priorhood.weights import Weights
 
 Array = npt.NDArray[np.float64]
 
@@ -86,7 +88,7 @@ def _numbers(name: str, given: object) -> tuple[float, ...]:
 class Rows:
     """Rows to predict: X (n, D) standardized, NaN where missing; group (n,): index among `coefficients`.
 
-    error (n,): what sigma is multiplied by, the known standard error or 1; NaN where missing or invalid
+    error (n,): what sigma is multiplied by, the known standard error, 1/√w or 1; NaN where missing or invalid
     status (n,): known, new, unknown, missing or invalid
     """
 
@@ -102,20 +104,27 @@ class Rows:
         return np.isfinite(self.X).all(axis=1) & np.isfinite(self.error)
 
 
-def frame_to_predict(table: Table, design: Design, se: str | None, numbers: tuple[str, ...] = ()) -> Any:
-    """Rows to predict, in memory; the known errors and the columns in `numbers` are read as numbers.
+def error_columns(weights: Weights, columns: Iterable[str]) -> tuple[str, ...]:
+    """The columns that say how large a row's error is: known errors; precision weights where the table has them."""
+    given = () if weights.precision is None or weights.precision not in columns else (weights.precision,)
+    return given if weights.se is None else (weights.se,)
+
+
+def frame_to_predict(table: Table, design: Design, weights: Weights, numbers: tuple[str, ...] = ()) -> Any:
+    """Rows to predict, in memory; what says their errors and the columns in `numbers` are read as numbers.
 
     Raises
     ------
     TableError : a column that is not there, or text where a number should be
     """
+    se = weights.se
     if se is not None and se not in table.columns:
         raise TableError(
             f"{table.name} has no column {se!r} ({ERRORS}): {near(se, table.columns)}. The model's errors are "
             f"known, so every row to predict says the standard error that its outcome is measured with, in the "
             f"outcome's units"
         )
-    wanted = frozenset(numbers if se is None else (*numbers, se))
+    wanted = frozenset((*numbers, *error_columns(weights, table.columns)))
     frame = rows_to_predict(replace(table, open=lambda text: table.open(text - wanted)), design)
     for column in wanted:
         if not frame.schema[column].is_numeric() and not frame.schema[column].is_boolean():
@@ -138,7 +147,7 @@ def read_rows(
 
     columns = [design.build(column).alias(f"x{d}") for d, column in enumerate(design.columns) if column.factors]
     flag: Any = nw.lit(value=False)
-    for variable in design.variables if c.se is None else (*design.variables, c.se):
+    for variable in (*design.variables, *error_columns(c.row_weights, frame.columns)):
         flag = flag | missing(frame, variable)
     found = frame.select(flag.alias("absent"), *columns)
     n = len(frame)
@@ -150,9 +159,10 @@ def read_rows(
     gone = np.broadcast_to(np.asarray(found["absent"].to_numpy(), dtype=bool), n)
     X[gone] = np.nan
     error = np.ones(n)
-    if c.se is not None:
-        raw = frame[c.se].cast(nw.Float64).to_numpy().astype(float)
-        error = np.where((raw >= LEAST_ERROR) & (raw <= MOST_ERROR), raw / scale.unit, np.nan)
+    for given in error_columns(c.row_weights, frame.columns):
+        raw = frame[given].cast(nw.Float64).to_numpy().astype(float)
+        raw = np.where((raw >= LEAST) & (raw <= MOST), raw, np.nan)
+        error = raw / scale.unit if given == c.row_weights.se else 1.0 / np.sqrt(raw)
     group, status, new = _places(frame, design, c.labels, n)
     rows = Rows(X, error, group, status, new)
     rows = replace(rows, status=np.where(rows.usable, status, np.where(gone, "missing", "invalid")))
@@ -226,7 +236,7 @@ def predict_table(
     """Predictive summaries beside the rows given, as the kind of frame that was given."""
     table = read(source)
     # Collected once: a query asked twice might give its rows in another order.
-    frame = _kept(frame_to_predict(table, design, c.se))
+    frame = _kept(frame_to_predict(table, design, c.row_weights))
     rows = read_rows(design, scale, c, frame, table.name, wanted.unseen)
     columns = predict_rows(c, design, scale, rows, wanted, progress)
     named = {wanted.prefix + name: values for name, values in columns.items()}
@@ -339,7 +349,7 @@ def predict_draws(
     import xarray as xr
 
     table = read(source)
-    rows = read_rows(design, scale, c, _kept(frame_to_predict(table, design, c.se)), table.name, unseen)
+    rows = read_rows(design, scale, c, _kept(frame_to_predict(table, design, c.row_weights)), table.name, unseen)
     n = len(rows.X)
     out = np.empty((len(c.mu), n))
     simulate(rows, Groups(c, rows.new, unseen, seed), np.arange(n), design, scale, out, threads)

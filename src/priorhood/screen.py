@@ -143,7 +143,9 @@ def _account(post: Posterior) -> list[str]:
     a = post.attrs
     groups = f" in {len(post.moments.n):,} {post.moments.group}s" if post.moments.group else ""
     size = post.tree["posterior"].sizes
-    lines = [f"{a['rows_used']:,} of {a['rows_read']:,} rows used{groups}"]
+    listed = post.moments.listed
+    stand = f", standing for {a['rows_used']:,}" if post.model.frequency_weights else ""
+    lines = [f"{listed:,} of {a['rows_read']:,} rows used{stand}{groups}"]
     lines += [f"  dropped {d}" for d in post.moments.dropped]
     lines.append(
         f"engine {a['engine']}: {size['chain']} chains × {size['draw']:,} draws, {_quality(a)}, seed {a['seed']}"

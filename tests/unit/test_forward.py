@@ -47,7 +47,7 @@ def drawn(model, table, chains=2, draws=60, seed=11):
     rng = np.random.default_rng(seed)
     if model.se and not model.formula.log_outcome:
         table = table.assign(error=table["error"] * 1e5)
-    design, found = take(ph.read(table), model.formula, se=model.se)
+    design, found = take(ph.read(table), model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=True, unit=None)
     shape, J = (chains, draws), len(found.n)
     F = len(design.population_columns)

@@ -15,6 +15,7 @@ import priorhood as ph
 from priorhood.formula import parse
 from priorhood.moments import merge, normal_label
 from priorhood.rows import learn_design, open_rows, prepare, value_name
+from priorhood.weights import Weights
 
 TEXT = "y ~ x + (x | g)"
 
@@ -243,7 +244,7 @@ def agree_weighted(moments, known, relative):
 )
 def test_weighted_against_fractions(moments_of, where, decades):
     frame = with_errors(rows(**where), decades)
-    _, found = moments_of(TEXT, frame, se="se")
+    _, found = moments_of(TEXT, frame, weights=Weights(se="se"))
     agree_weighted(found, weighted_exact(frame), 1e-9)
     assert found.log_weight == pytest.approx(-2 * np.log(frame["se"]).sum(), rel=1e-12)
     assert found.columns == ("x", "y")
@@ -265,7 +266,7 @@ def test_weighted_on_every_backend(moments_of, kind, gap):
     frame = with_errors(rows(y_gap=gap, y_at=50.0), 1.0)
     dropped = frame.assign(se=frame["se"].where(frame.index > 2))
     table = KINDS[kind](dropped)
-    _, found = moments_of(TEXT, table, se="se")
+    _, found = moments_of(TEXT, table, weights=Weights(se="se"))
     agree_weighted(found, weighted_exact(frame[3:]), 1e-9)
     assert [(d.reason, d.column, d.rows) for d in found.dropped] == [("missing", "se", 3)]
     # Negative control: the plain sums are others.
@@ -278,12 +279,12 @@ def test_a_junk_row_beside_precise_ones(moments_of):
     """A row a million errors away, with an error as large, leaves the digits of the others."""
     frame = with_errors(rows(n=60), 0.5)
     frame.loc[::10, ["y", "se"]] = [1e6, 1e6]
-    agree_weighted(moments_of(TEXT, frame, se="se")[1], weighted_exact(frame), 1e-7)
+    agree_weighted(moments_of(TEXT, frame, weights=Weights(se="se"))[1], weighted_exact(frame), 1e-7)
 
 
 def test_weighted_indicators(moments_of):
     frame = with_errors(rows()).assign(f=lambda f: np.where(f["x"] > 0.3, "b", np.where(f["x"] < -0.5, "c", "a")))
-    _, found = moments_of("y ~ f + (1 | g)", frame, se="se")
+    _, found = moments_of("y ~ f + (1 | g)", frame, weights=Weights(se="se"))
     w = (1 / frame["se"] ** 2).to_numpy()
     W = np.column_stack([frame["f"] == "b", frame["f"] == "c", frame["y"]]).astype(float)
     mean = np.average(W, axis=0, weights=w)
@@ -295,8 +296,8 @@ def test_weighted_indicators(moments_of):
 def test_weighted_merge_is_exact(moments_of, overlap):
     frame = with_errors(rows(y_gap=20.0))
     first = OVERLAPS[overlap](frame["g"])
-    parts = [moments_of(TEXT, part, se="se")[1] for part in (frame[first], frame[~first])]
-    merged, whole = merge(*parts), moments_of(TEXT, frame, se="se")[1]
+    parts = [moments_of(TEXT, part, weights=Weights(se="se"))[1] for part in (frame[first], frame[~first])]
+    merged, whole = merge(*parts), moments_of(TEXT, frame, weights=Weights(se="se"))[1]
     agree_weighted(merged, weighted_exact(frame), 1e-11)
     assert merged.log_weight == pytest.approx(whole.log_weight, rel=1e-12)
     assert (merged.rows, merged.read) == (240, 240)
@@ -304,7 +305,7 @@ def test_weighted_merge_is_exact(moments_of, overlap):
 
 def test_weighted_and_unweighted_rows_do_not_merge(moments_of):
     frame = with_errors(rows())
-    plain, weighted = moments_of(TEXT, frame)[1], moments_of(TEXT, frame, se="se")[1]
+    plain, weighted = moments_of(TEXT, frame)[1], moments_of(TEXT, frame, weights=Weights(se="se"))[1]
     for pair in ((plain, weighted), (weighted, plain)):
         with pytest.raises(ph.ModelError, match="with and without known standard errors"):
             merge(*pair)
@@ -324,21 +325,21 @@ def test_impossible_errors(moments_of, kind, values, says):
     frame = with_errors(rows(n=30))
     frame.loc[[4, 5], "se"] = values
     with pytest.raises(ph.TableError, match=says):
-        moments_of(TEXT, KINDS[kind](frame), se="se")
+        moments_of(TEXT, KINDS[kind](frame), weights=Weights(se="se"))
 
 
 def test_a_column_of_errors_that_is_none(moments_of):
     frame = with_errors(rows(n=30))
     with pytest.raises(ph.TableError, match=r"no column 'sd' \(the standard errors\)"):
-        moments_of(TEXT, frame, se="sd")
+        moments_of(TEXT, frame, weights=Weights(se="sd"))
     with pytest.raises(ph.TableError, match=r"'se' \(the standard errors\) holds text .* 'much' \(30 rows\)"):
-        moments_of(TEXT, frame.assign(se="much"), se="se")
+        moments_of(TEXT, frame.assign(se="much"), weights=Weights(se="se"))
 
 
 def test_errors_may_be_a_predictor_too(moments_of):
     """Egger's regression of the outcome on its standard error."""
     frame = with_errors(rows(n=30))
-    found = moments_of("y ~ se", frame, se="se")[1]
+    found = moments_of("y ~ se", frame, weights=Weights(se="se"))[1]
     assert found.columns == ("se", "y")
     assert found.pooled()[0][0] == pytest.approx(np.average(frame["se"], weights=frame["se"] ** -2.0), rel=1e-12)
 
@@ -347,8 +348,8 @@ def test_prepared_rows_end_with_the_errors():
     frame = with_errors(rows(n=30))
     frame.loc[3, "se"] = np.nan
     formula = parse(TEXT)
-    opened = open_rows(ph.read(frame), formula, "se")
-    prepared = prepare(opened, learn_design(opened, formula, "frame"), None, "se")
+    opened = open_rows(ph.read(frame), formula, Weights(se="se"))
+    prepared = prepare(opened, learn_design(opened, formula, "frame"), None, Weights(se="se"))
     assert prepared.values == 3
     found = prepared.frame.to_native()
     used = found["__priorhood_reason"] == 0

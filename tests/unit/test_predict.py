@@ -418,7 +418,7 @@ def measured(data):
 def made(model, table, least_nu=3.0, draws=400, seed=4):
     """A posterior without an engine: draws around the middle of the data."""
     rng = np.random.default_rng(seed)
-    design, found = take(ph.read(table), model.formula, se=model.se)
+    design, found = take(ph.read(table), model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=True, unit=None)
     shape, J, K = (2, draws), len(found.n), len(design.level_columns(0))
     level = found.pooled()[0][-1] / scale.unit
