@@ -14,10 +14,10 @@ from priorhood import gather
 from priorhood.draws import Draws
 from priorhood.errors import ModelError
 from priorhood.expression import Expression
-from priorhood.groups import PRIOR, Groups, coefficients_of, stream
+from priorhood.groups import PRIOR, Groups, coefficients_of, refuse_new, stream
 from priorhood.model import Model
 from priorhood.posterior import cores
-from priorhood.predict import UNSEEN, check_seed, error_columns, frame_to_predict, read_rows, simulate
+from priorhood.predict import UNSEEN, check_seed, frame_to_predict, read_rows, simulate
 from priorhood.rows import Dropped
 from priorhood.scale import learn_scale
 from priorhood.table import KEPT, missing, read
@@ -269,9 +269,10 @@ def _used(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: s
     weights = c.row_weights
     counts = tuple(name for name in (weights.frequency,) if name in table.columns)
     frame = frame_to_predict(table, design, weights, observed + counts)
-    rows = read_rows(design, scale, c, frame, table.name, unseen)
+    # Rows that are left out may be in groups that the fit did not have: only those used are asked about below.
+    rows = read_rows(design, scale, c, frame, table.name, "population")
     flags: list[tuple[str, str, Any]] = [("not in where", "", ~nw.col(KEPT))] if KEPT in frame.columns else []
-    needed = (*observed, *design.variables, *formula.groups, *error_columns(weights, table.columns), *counts)
+    needed = (*observed, *design.variables, *formula.groups, *weights.to_predict(table.columns), *counts)
     flags += [("missing", column, missing(frame, column)) for column in dict.fromkeys(needed)]
     flags += [("0 in", column, nw.col(column).cast(nw.Float64) == 0) for column in counts]
     left = np.ones(len(frame), dtype=bool)
@@ -291,6 +292,10 @@ def _used(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: s
         reasons = "; ".join(map(str, dropped)) or "there are none"
         raise ModelError(f"{table.name}: none of the {len(frame):,} rows can be used ({reasons})")
     labels = np.concatenate([c.labels, np.array(rows.new, dtype=str)])[rows.group[kept]] if formula.groups else None
+    if unseen == "error" and labels is not None:
+        new = tuple(sorted(frozenset(labels.tolist()) & frozenset(rows.new)))
+        if new:
+            refuse_new(new, formula.groups[0], c.labels, table.name)
     return _Used(design, rows, kept, None if y is None else y[kept], labels, tuple(dropped))
 
 

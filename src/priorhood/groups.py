@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.errors import TableError, some
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -78,6 +80,21 @@ def coefficients_of(
         labels=labels,
         weights=weights,
     )
+
+
+def refuse_new(new: tuple[str, ...], group: str, labels: npt.NDArray[np.str_], name: str) -> None:
+    """Raise for groups that the fit did not have, unless something was said about them."""
+    raise TableError(
+        f"{name}: {group} {some(new)} {'was' if len(new) == 1 else 'were'} not in the data of the "
+        f"fit{_lost_zeros(new[0], labels)}. Say what to do with new ones: unseen=population (the average "
+        f"{group}) or unseen=draw (a {group} like the others)"
+    )
+
+
+def _lost_zeros(label: str, labels: npt.NDArray[np.str_]) -> str:
+    """A hint where a label lost its leading zeros on the way: 1067 for 01067."""
+    same = [known for known in labels.tolist() if known.lstrip("0") == label.lstrip("0")]
+    return f" (but {same[0]!r} was: read the column as text to keep its zeros)" if same else ""
 
 
 def correlation_factor(omega: Array) -> Array:

@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import ModelError, TableError, near, some
-from priorhood.groups import HEAVY, NOISE, TAILS, Groups, stream
+from priorhood.groups import HEAVY, NOISE, TAILS, Groups, refuse_new, stream
 from priorhood.moments import normal_label
 from priorhood.rows import rows_to_predict
 from priorhood.table import KEPT, missing, read, with_columns
 from priorhood.weights import ERRORS, LEAST, MOST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     import narwhals.stable.v2 as nw
     import xarray as xr
@@ -104,12 +104,6 @@ class Rows:
         return np.isfinite(self.X).all(axis=1) & np.isfinite(self.error)
 
 
-def error_columns(weights: Weights, columns: Iterable[str]) -> tuple[str, ...]:
-    """The columns that say how large a row's error is: known errors; precision weights where the table has them."""
-    given = () if weights.precision is None or weights.precision not in columns else (weights.precision,)
-    return given if weights.se is None else (weights.se,)
-
-
 def frame_to_predict(table: Table, design: Design, weights: Weights, numbers: tuple[str, ...] = ()) -> Any:
     """Rows to predict, in memory; what says their errors and the columns in `numbers` are read as numbers.
 
@@ -124,7 +118,7 @@ def frame_to_predict(table: Table, design: Design, weights: Weights, numbers: tu
             f"known, so every row to predict says the standard error that its outcome is measured with, in the "
             f"outcome's units"
         )
-    wanted = frozenset((*numbers, *error_columns(weights, table.columns)))
+    wanted = frozenset((*numbers, *weights.to_predict(table.columns)))
     frame = rows_to_predict(replace(table, open=lambda text: table.open(text - wanted)), design)
     for column in wanted:
         if not frame.schema[column].is_numeric() and not frame.schema[column].is_boolean():
@@ -147,7 +141,7 @@ def read_rows(
 
     columns = [design.build(column).alias(f"x{d}") for d, column in enumerate(design.columns) if column.factors]
     flag: Any = nw.lit(value=False)
-    for variable in (*design.variables, *error_columns(c.row_weights, frame.columns)):
+    for variable in (*design.variables, *c.row_weights.to_predict(frame.columns)):
         flag = flag | missing(frame, variable)
     found = frame.select(flag.alias("absent"), *columns)
     n = len(frame)
@@ -159,7 +153,7 @@ def read_rows(
     gone = np.broadcast_to(np.asarray(found["absent"].to_numpy(), dtype=bool), n)
     X[gone] = np.nan
     error = np.ones(n)
-    for given in error_columns(c.row_weights, frame.columns):
+    for given in c.row_weights.to_predict(frame.columns):
         raw = frame[given].cast(nw.Float64).to_numpy().astype(float)
         raw = np.where((raw >= LEAST) & (raw <= MOST), raw, np.nan)
         error = raw / scale.unit if given == c.row_weights.se else 1.0 / np.sqrt(raw)
@@ -167,19 +161,8 @@ def read_rows(
     rows = Rows(X, error, group, status, new)
     rows = replace(rows, status=np.where(rows.usable, status, np.where(gone, "missing", "invalid")))
     if new and unseen == "error":
-        group_name = design.formula.groups[0]
-        raise TableError(
-            f"{name}: {group_name} {some(new)} {'was' if len(new) == 1 else 'were'} not in the data of the "
-            f"fit{_lost_zeros(new[0], c.labels)}. Say what to do with new ones: unseen=population (the average "
-            f"{group_name}) or unseen=draw (a {group_name} like the others)"
-        )
+        refuse_new(new, design.formula.groups[0], c.labels, name)
     return rows
-
-
-def _lost_zeros(label: str, labels: npt.NDArray[np.str_]) -> str:
-    """A hint where a label lost its leading zeros on the way: 1067 for 01067."""
-    same = [known for known in labels.tolist() if known.lstrip("0") == label.lstrip("0")]
-    return f" (but {same[0]!r} was: read the column as text to keep its zeros)" if same else ""
 
 
 def _places(

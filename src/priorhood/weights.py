@@ -10,6 +10,8 @@ from priorhood.expression import Guard
 from priorhood.table import collected
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from priorhood.table import Frame
 
 ERRORS = "the standard errors"
@@ -47,6 +49,12 @@ class Weights:
         """Column → what it is, in words."""
         every = {self.se: ERRORS, self.precision: PRECISIONS, self.frequency: FREQUENCIES}
         return {column: role for column, role in every.items() if column is not None}
+
+    def to_predict(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """What says how large the error of a row to predict is: se; precision weights if the table has them."""
+        if self.se is not None:
+            return (self.se,)
+        return (self.precision,) if self.precision is not None and self.precision in columns else ()
 
     def guards(self) -> list[tuple[str, str, Guard]]:
         """What a used row must meet: role, column, guard."""
