@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import duckdb
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -15,7 +16,7 @@ import priorhood as ph
 from priorhood.formula import parse
 from priorhood.moments import merge, normal_label
 from priorhood.rows import learn_design, open_rows, prepare, value_name
-from priorhood.weights import Weights
+from priorhood.weights import Weights, repeated_quartiles
 
 TEXT = "y ~ x + (x | g)"
 
@@ -273,6 +274,92 @@ def test_weighted_on_every_backend(moments_of, kind, gap):
     plain = moments_of(TEXT, table)[1]
     assert plain.weight is None
     assert np.abs(plain.mean - found.mean).max() > 1e-3
+
+
+def with_counts(frame, seed=10):
+    rng = np.random.default_rng(seed)
+    return frame.assign(w=10.0 ** rng.uniform(-1, 1, len(frame)), n=rng.integers(0, 5, len(frame)))
+
+
+@pytest.mark.parametrize("gap", [3.0, 1e6])
+@pytest.mark.parametrize("kind", KINDS)
+def test_repeated_and_weighed_on_every_backend(moments_of, kind, gap):
+    """Sums and dropped outliers are those of the rows repeated; missing counts are said, none is 0."""
+    frame = with_counts(rows(y_gap=gap, y_at=50.0)).assign(x=lambda f: f["x"].abs() + 0.1)
+    frame["y"] = frame["y"].abs() + 1
+    gone = frame.assign(n=frame["n"].where(frame.index > 2))
+    weights = Weights(precision="w", frequency="n")
+    _, found = moments_of(TEXT, KINDS[kind](gone), drop_outliers=0.6, weights=weights)
+    again = frame[3:].loc[lambda f: f.index.repeat(f["n"])]
+    _, known = moments_of(TEXT, again, drop_outliers=0.6, weights=Weights(precision="w"))
+    np.testing.assert_array_equal(found.n, known.n)
+    np.testing.assert_allclose(found.weight, known.weight, rtol=1e-13)
+    np.testing.assert_allclose(found.mean, known.mean, rtol=1e-12)
+    np.testing.assert_allclose(found.scatter, known.scatter, rtol=1e-9, atol=1e-12 * known.scatter.max())
+    assert found.log_weight == pytest.approx(known.log_weight, rel=1e-11)
+    dropped = {(d.reason, d.column): d.rows for d in found.dropped}
+    assert dropped.pop(("missing", "n")) == 3
+    assert dropped.pop(("0 in", "n")) == (frame["n"][3:] == 0).sum()
+    assert 0 < sum(dropped.values()) < sum(d.rows for d in known.dropped)
+    assert found.listed == 240 - sum(d.rows for d in found.dropped)
+
+
+def test_quartiles_of_repeated_rows():
+    """Those of NumPy for the rows repeated, whatever the counts."""
+    rng = np.random.default_rng(3)
+    for size in (1, 2, 3, 4, 5, 30):
+        for _ in range(8):
+            score, times = rng.normal(size=size).round(1), rng.integers(0, 4, size)
+            times[0] += times.sum() == 0
+            frame = nw.from_native(pd.DataFrame({"score": score, "times": times.astype(float)}).sample(frac=1))
+            known = np.quantile(np.repeat(score, times), [0.25, 0.75])
+            np.testing.assert_allclose(repeated_quartiles(frame), known, rtol=1e-13, atol=1e-15)
+
+
+WRONG = [
+    ({"precision": "w"}, [0.0, -2.5], r"'w' is not above 0 in 2 rows, needed for the precision weights 'w': 0 \(g"),
+    ({"precision": "w"}, [np.inf, 1.0], r"'w' is infinite in 1 row, needed for the precision weights 'w': inf"),
+    ({"precision": "w"}, [1e-200, 1e200], r"'w' is too small or large in 2 rows"),
+    ({"frequency": "w"}, [-1.0, 2.0], r"'w' is below 0 in 1 row, needed for the frequency weights 'w': -1"),
+    ({"frequency": "w"}, [np.inf, 2.0], r"'w' is infinite in 1 row"),
+    ({"frequency": "w"}, [1e17, 2.0], r"'w' is too large a count in 1 row"),
+    ({"frequency": "w"}, [1.5, 2.0], r"'w' is not a whole number in 1 row.*: 1\.5 \(g 'g\d'\).*precision_weights"),
+]
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars-lazy", "duckdb"])
+@pytest.mark.parametrize(("columns", "values", "says"), WRONG)
+def test_weights_that_are_none(moments_of, columns, values, says, kind):
+    frame = rows(n=30).assign(w=1.0)
+    frame.loc[[4, 5], "w"] = values
+    with pytest.raises(ph.TableError, match=says):
+        moments_of(TEXT, KINDS[kind](frame), weights=Weights(**columns))
+
+
+@pytest.mark.parametrize("role", ["precision", "frequency"])
+def test_weights_that_are_not_there(moments_of, role):
+    frame = rows(n=30)
+    with pytest.raises(ph.TableError, match=rf"no column 'w' \(the {role} weights\)"):
+        moments_of(TEXT, frame, weights=Weights(**{role: "w"}))
+    with pytest.raises(ph.TableError, match=rf"'w' \(the {role} weights\) holds text .* 'much' \(30 rows\)"):
+        moments_of(TEXT, frame.assign(w="much"), weights=Weights(**{role: "w"}))
+    with pytest.raises(ph.TableError, match=r"none of the 30 rows can be used \(30 rows: missing 'w'\)"):
+        moments_of(TEXT, frame.assign(w=np.nan), weights=Weights(**{role: "w"}))
+
+
+def test_counts_that_are_all_0(moments_of):
+    with pytest.raises(ph.TableError, match=r"none of the 30 rows can be used \(30 rows: 0 in 'w'\)"):
+        moments_of(TEXT, rows(n=30).assign(w=0), weights=Weights(frequency="w"))
+    with pytest.raises(ph.TableError, match=r"none of the 30 rows"):
+        moments_of(TEXT, rows(n=30).assign(w=0), drop_outliers=1.5, weights=Weights(frequency="w"))
+
+
+def test_a_weight_may_be_a_predictor_too(moments_of):
+    frame = with_counts(rows(n=60))
+    found = moments_of("y ~ w + n", frame, weights=Weights(precision="w", frequency="n"))[1]
+    assert found.columns == ("w", "n", "y")
+    expected = np.average(frame["n"], weights=frame["n"] * frame["w"])
+    assert found.pooled()[0][1] == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_junk_row_beside_precise_ones(moments_of):
