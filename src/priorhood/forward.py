@@ -102,7 +102,7 @@ def posterior_predictive(
 
     log p(y_i | θ) is the log density of the outcome in its own units: of the standardized outcome, less
     log(unit), and less log(y_i) where the formula takes the log. So models of price and of log(price) can be
-    compared.
+    compared. A row that stands for n equal ones has one draw, and the log-likelihood of one of them.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def posterior_predictive(
     (chain, draw, row), observed_data (row): what arviz.loo and the predictive checks of ArviZ take (before
     ArviZ 1.0: attach it, save, and open the file with arviz.from_netcdf). row is the position in the table;
     where there are groups, the row's label is a coordinate too. The last two need the outcome. Rows without
-    a predictor, group or outcome, with impossible values or not in where= are left out; the attributes
+    a predictor, group or outcome, with impossible values, frequency 0 or not in where= are left out; the attributes
     rows_read, rows_used and rows_dropped count them.
 
     Raises
