@@ -198,8 +198,7 @@ def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) ->
     C = len(factors)
     values = left = [value_name(i) for i in range(C)]
     graded, repeated = prepared.weights.graded, prepared.weights.frequency is not None
-    weighted = graded or repeated
-    frame: Any = _with_weights(prepared) if weighted else prepared.frame
+    frame: Any = _with_weights(prepared) if (weighted := graded or repeated) else prepared.frame
     frame, centres = _centred(frame, values, shift, weighted=weighted)
     if weighted:
         frame, left = _times_weight(frame, values)
@@ -213,8 +212,8 @@ def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) ->
         for r, reason in enumerate(reasons)
     ]
     failures = [check_name(i) for i in range(len(prepared.checks))]
-    weights = ([WEIGHT, LOG_WEIGHT] if graded else []) + ([TIMES] if repeated else [])
-    sums = [*reasons, *failures, *left, *(f"p{a}_{b}" for a, b in pairs), *weights]
+    sums = [*reasons, *failures, *left, *(f"p{a}_{b}" for a, b in pairs)]
+    sums += ([WEIGHT, LOG_WEIGHT] if graded else []) + ([TIMES] if repeated else [])
     grouped = (
         frame.with_columns(*products, *counts)
         .select(KEY, *sums, *centres)
