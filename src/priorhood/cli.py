@@ -160,6 +160,12 @@ def fit(
     se: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Known standard errors of the outcome (meta-analysis).")
     ] = None,
+    precision_weights: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Weights w of the rows: errors are Normal(0, σ²/w).")
+    ] = None,
+    frequency_weights: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Counts: a row stands for so many equal rows.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="auto, exact or nuts.")] = "auto",
     sampler: Annotated[str | None, typer.Option(help="Of NUTS: nutpie, pymc or numpyro.")] = None,
     parameterization: Annotated[str | None, typer.Option(help="Of NUTS: centered or noncentered.")] = None,
@@ -180,7 +186,8 @@ def fit(
 
     model = Model(
         formula, prior, outcome_unit=outcome_unit, standardize=not no_standardize, units=_units(unit or []),
-        family=family, noise=noise, se=se,
+        family=family, noise=noise, se=se, precision_weights=precision_weights,
+        frequency_weights=frequency_weights,
     )  # fmt: skip
     rows = read(table, where=where, nulls=null or (), decimal=decimal)
     _fitted(

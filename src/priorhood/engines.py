@@ -107,7 +107,9 @@ def check_informed(model: Model, design: Design, found: Moments) -> tuple[str, .
     hierarchy = hierarchy_of(model.formula, found.labels)
     _check_places(hierarchy, found)
     finest = hierarchy.levels[0]
-    if np.bincount(finest.of_cell, weights=found.n).max() == 1 and model.se is None:
+    # Rows of different weights tell the two apart: sigma²/w and tau² add to different sums.
+    alike = found.weight is None or bool(np.ptp(found.weight) == 0)
+    if np.bincount(finest.of_cell, weights=found.n).max() == 1 and model.se is None and alike:
         return (
             f"every {finest.name} has one row: the spread between {finest.name}s (tau) and the noise within "
             f"(sigma) cannot be told apart by the data, only by their priors",

@@ -35,6 +35,7 @@ class Guard:
     text: str
     holds: nw.Expr
     value: nw.Expr
+    advice: str = "mend these rows or filter them out (where)"
 
 
 @dataclass(frozen=True)

@@ -74,11 +74,11 @@ def fit(
         nuts_settings(given)  # before the rows are read
     run.tell("reading rows", 0, 1)
     source = read(table)
-    design, found = gather.take(source, model.formula, drop_outliers, se=model.se)
+    design, found = gather.take(source, model.formula, drop_outliers, weights=model.weights)
     run.tell("reading rows", 1, 1)
 
     def rows(scale: Scale) -> Observations:
-        return observe(source, design, scale, found.labels, drop_outliers=drop_outliers, se=model.se)
+        return observe(source, design, scale, found.labels, drop_outliers=drop_outliers, weights=model.weights)
 
     return fit_moments(model, design, found, run, engine, rows, given)
 
@@ -120,7 +120,7 @@ def update(
     """
     run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress)
     run.tell("reading rows", 0, 1)
-    _, new = gather.take(read(table), post.model.formula, drop_outliers, post.design, se=post.model.se)
+    _, new = gather.take(read(table), post.model.formula, drop_outliers, post.design, weights=post.model.weights)
     run.tell("reading rows", 1, 1)
     return fit_moments(post.model, post.design, sums.merge(post.moments, new), run)
 
@@ -155,7 +155,7 @@ def merge(
 def equations(model: Model | str, table: object) -> str:
     """A model's equations with the numbers and units of a table, before fitting: one pass over the rows."""
     model = model if isinstance(model, Model) else Model(model)
-    design, found = gather.take(read(table), model.formula, se=model.se)
+    design, found = gather.take(read(table), model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
     return model.equations(design, scale)
 
@@ -163,8 +163,12 @@ def equations(model: Model | str, table: object) -> str:
 def _check_same(first: Posterior, other: Posterior, at: int) -> None:
     mine, theirs = first.model.to_dict(), other.model.to_dict()
     # What the priors follow from comes before them.
-    kinds = {"formula": "formula", "family": "family of errors", "noise": "noise", "se": "se", "priors": "priors"}
-    for key, what in (kinds | {"standardize": "standardize", "outcome_unit": "outcome_unit"}).items():
+    kinds = {
+        "formula": "formula", "family": "family of errors", "noise": "noise", "se": "se",
+        "precision_weights": "precision_weights", "frequency_weights": "frequency_weights", "priors": "priors",
+        "standardize": "standardize", "outcome_unit": "outcome_unit",
+    }  # fmt: skip
+    for key, what in kinds.items():
         if mine[key] != theirs[key]:
             raise ModelError(
                 f"cannot merge: {what} of file 1 is {mine[key]}, of file {at} {theirs[key]}; only the same model "

@@ -15,7 +15,7 @@ from priorhood.draws import Draws, Effects
 from priorhood.errors import ModelError
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
-from priorhood.groups import PRIOR, Groups, coefficients_of, stream
+from priorhood.groups import PRIOR, Groups, coefficients_of, refuse_new, spot_of, stream
 from priorhood.hierarchy import hierarchy_of, shown
 from priorhood.model import Model
 from priorhood.posterior import cores
@@ -76,7 +76,7 @@ def prior_predictive(
         raise ModelError(f"draws must be a whole number of at least 1, not {draws!r}")
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
     source = read(table)
-    design, found = gather.take(source, model.formula, se=model.se)
+    design, found = gather.take(source, model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
     drawn = labelled(design, found.labels, _prior(model, design, found.labels, draws, stream(seed, PRIOR)))
     c = coefficients_of(drawn, model, design, found.labels, found.n / found.n.sum())
@@ -104,7 +104,7 @@ def posterior_predictive(
 
     log p(y_i | θ) is the log density of the outcome in its own units: of the standardized outcome, less
     log(unit), and less log(y_i) where the formula takes the log. So models of price and of log(price) can be
-    compared.
+    compared. A row that stands for n equal ones has one draw, and the log-likelihood of one of them.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def posterior_predictive(
     (chain, draw, row), observed_data (row): what arviz.loo and the predictive checks of ArviZ take (before
     ArviZ 1.0: attach it, save, and open the file with arviz.from_netcdf). row is the position in the table;
     where there are groups, the row's label is a coordinate too. The last two need the outcome. Rows without
-    a predictor, group or outcome, with impossible values or not in where= are left out; the attributes
+    a predictor, group or outcome, with impossible values, frequency 0 or not in where= are left out; the attributes
     rows_read, rows_used and rows_dropped count them.
 
     Raises
@@ -268,12 +268,16 @@ def _used(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: s
     formula = design.formula
     outcome = Expression(formula.outcome)
     observed = outcome.names if all(name in table.columns for name in outcome.names) else ()
-    frame = frame_to_predict(table, design, c.se, observed)
-    rows = read_rows(design, scale, c, frame, table.name, unseen)
+    weights = c.row_weights
+    counts = tuple(name for name in (weights.frequency,) if name in table.columns)
+    frame = frame_to_predict(table, design, weights, observed + counts)
+    # Rows that are left out may be in groups that the fit did not have: only those used are asked about below.
+    rows = read_rows(design, scale, c, frame, table.name, "population")
     flags: list[tuple[str, str, Any]] = [("not in where", "", ~nw.col(KEPT))] if KEPT in frame.columns else []
     places = (column for column in formula.keys if column in frame.columns)
-    needed = (*observed, *design.variables, *places, *((c.se,) if c.se else ()))
+    needed = (*observed, *design.variables, *places, *weights.to_predict(table.columns), *counts)
     flags += [("missing", column, missing(frame, column)) for column in dict.fromkeys(needed)]
+    flags += [("0 in", column, nw.col(column).cast(nw.Float64) == 0) for column in counts]
     left = np.ones(len(frame), dtype=bool)
     dropped = []
     for reason, column, applies in flags:
@@ -290,6 +294,8 @@ def _used(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: s
     if not len(kept):
         reasons = "; ".join(map(str, dropped)) or "there are none"
         raise ModelError(f"{table.name}: none of the {len(frame):,} rows can be used ({reasons})")
+    if unseen == "error":
+        refuse_new([spot_of(c, rows.spots[at]) for at in np.unique(rows.group[kept])], c, table.name)
     labels = _finest(c, rows.spots)[rows.group[kept]] if formula.levels else None
     return _Used(design, rows, kept, None if y is None else y[kept], labels, tuple(dropped))
 

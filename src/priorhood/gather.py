@@ -1,8 +1,8 @@
 """The one pass over rows: a table's sums, taken on the backend that holds the rows.
 
 Products are formed first, of differences to a value near the mean; then come plain sums by group, the
-form that every backend computes. Nothing but the sums comes to Python. Where the errors are known, every
-row counts with its weight w = 1/se² (math.md, equation 5).
+form that every backend computes. Nothing but the sums comes to Python. A row counts with its weight w, 1/se²
+where its error is known (math.md, equation 5), and as often as it stands for equal rows.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from priorhood.rows import (
     run,
     value_name,
 )
+from priorhood.weights import UNWEIGHTED, Weights
 
 if TYPE_CHECKING:
     from priorhood.formula import Formula
@@ -41,6 +42,7 @@ FAR = 1e3
 APART = 1e3
 WEIGHT = "__priorhood_weight"
 LOG_WEIGHT = "__priorhood_log_weight"
+TIMES = "__priorhood_times"
 
 
 def take(
@@ -48,26 +50,26 @@ def take(
     formula: Formula,
     drop_outliers: float | None = None,
     design: Design | None = None,
-    se: str | None = None,
+    weights: Weights = UNWEIGHTED,
 ) -> tuple[Design, Moments]:
     """One pass over the rows of a table; a second where the first one's centres were far off.
 
     Parameters
     ----------
     design : of an earlier fit, to take new rows into the same columns; learned from the table if None
-    se : the column of known standard errors of the outcome
+    weights : the columns that say what a row counts
 
     Raises
     ------
     TableError : a column that is not there or cannot be used; no rows left
     """
-    frame = open_rows(table, formula, se)
+    frame = open_rows(table, formula, weights)
     learned = learn_design(frame, formula, table.name, least=2 if design is None else 0)
     if design is None:
         design = learned
     else:
         _same_categories(design, learned, table.name)
-    prepared = prepare(frame, design, drop_outliers, se)
+    prepared = prepare(frame, design, drop_outliers, weights)
     shift = _preview_means(prepared, design, table.name)
     found = _sums(prepared, design, shift, table.name)
     refuse(frame, design, prepared, found.failures, table.name)
@@ -122,6 +124,7 @@ class _Sums:
     """Per key as the table has it: centres (k, C), sums (k, C) and products (k, C, C) around them.
 
     counts (k, 1 + flags) : rows by reason, used ones first; failures : rows that fail each check
+    n : (k,) rows used, each as often as it stands for equal rows; sums and products count them so
     weight : (k,) Σ w where rows have weights, as sums and products then have; log_weight : Σ log w of all
     """
 
@@ -131,17 +134,30 @@ class _Sums:
     second: Array
     counts: Array
     failures: list[int]
+    n: Array
     weight: Array | None
     log_weight: float
 
 
-def _with_weights(frame: Any, se: str) -> Any:
-    """The frame with w = 1/se² and log w of every row that is used."""
+def _with_weights(prepared: Prepared) -> Any:
+    """The frame with what every used row counts: n equal rows, n w and n log w."""
     import narwhals.stable.v2 as nw
 
-    # An error of 0 is refused later, by name; its logarithm would be an error of the backend's own.
-    safe = nw.when(nw.col(se) > 0).then(nw.col(se))
-    return frame.with_columns((1.0 / (safe * safe)).alias(WEIGHT), (safe.log() * -2.0).alias(LOG_WEIGHT))
+    weights, names = prepared.weights, prepared.weight_names()
+    given = weights.se or weights.precision
+    w: Any = nw.lit(1.0)
+    log_w: Any = nw.lit(0.0)
+    if given is not None:
+        # A weight of 0 is refused later, by name; its logarithm would be an error of the backend's own.
+        value = nw.col(names[given])
+        safe = nw.when(value > 0).then(value)
+        w, log_w = (safe, safe.log()) if weights.se is None else (1.0 / (safe * safe), safe.log() * -2.0)
+    if weights.frequency is None:
+        return prepared.frame.with_columns(w.alias(WEIGHT), log_w.alias(LOG_WEIGHT))
+    times = nw.col(names[weights.frequency])
+    return prepared.frame.with_columns(
+        times.alias(TIMES), (times * w).alias(WEIGHT), (times * log_w).alias(LOG_WEIGHT)
+    )
 
 
 def _times_weight(frame: Any, values: list[str]) -> tuple[Any, list[str]]:
@@ -181,8 +197,8 @@ def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) ->
     factors = _indicators(design)
     C = len(factors)
     values = left = [value_name(i) for i in range(C)]
-    weighted = prepared.values > C
-    frame: Any = _with_weights(prepared.frame, value_name(C)) if weighted else prepared.frame
+    graded, repeated = prepared.weights.graded, prepared.weights.frequency is not None
+    frame: Any = _with_weights(prepared) if (weighted := graded or repeated) else prepared.frame
     frame, centres = _centred(frame, values, shift, weighted=weighted)
     if weighted:
         frame, left = _times_weight(frame, values)
@@ -196,8 +212,8 @@ def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) ->
         for r, reason in enumerate(reasons)
     ]
     failures = [check_name(i) for i in range(len(prepared.checks))]
-    weights = [WEIGHT, LOG_WEIGHT] if weighted else []
-    sums = [*reasons, *failures, *left, *(f"p{a}_{b}" for a, b in pairs), *weights]
+    sums = [*reasons, *failures, *left, *(f"p{a}_{b}" for a, b in pairs)]
+    sums += ([WEIGHT, LOG_WEIGHT] if graded else []) + ([TIMES] if repeated else [])
     grouped = (
         frame.with_columns(*products, *counts)
         .select(KEY, *sums, *centres)
@@ -212,15 +228,17 @@ def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) ->
     for a in range(C):
         if factors[a] is not None:
             second[:, a, a] = first[:, a]
+    counted = _stacked(found, reasons)
     return _Sums(
         keys=["" if _no_label(k) else normal_key(str(k)) for k in found[KEY]],
         centre=np.broadcast_to(shift, first.shape) if shift is not None else _stacked(found, centres),
         first=first,
         second=second,
-        counts=_stacked(found, reasons),
+        counts=counted,
         failures=[int(_numbers(found[f]).sum()) for f in failures],
-        weight=_numbers(found[WEIGHT]) if weighted else None,
-        log_weight=float(_numbers(found[LOG_WEIGHT]).sum()) if weighted else 0.0,
+        n=_numbers(found[TIMES]) if repeated else counted[:, 0],
+        weight=_numbers(found[WEIGHT]) if graded else None,
+        log_weight=float(_numbers(found[LOG_WEIGHT]).sum()) if graded else 0.0,
     )
 
 
@@ -242,11 +260,11 @@ def _moments(found: _Sums, prepared: Prepared, design: Design, name: str) -> Mom
     used = found.counts[:, 0] > 0
     if not used.any():
         raise TableError(_nothing_left(name, read, dropped))
-    n = found.counts[used, 0]
+    n = found.n[used]
     mass = n if found.weight is None else found.weight[used]
     off = found.first[used] / mass[:, None]
     scatter = found.second[used] - mass[:, None, None] * off[:, :, None] * off[:, None, :]
-    scatter[n == 1] = 0.0
+    scatter[found.counts[used, 0] == 1] = 0.0
     diagonal = np.arange(scatter.shape[1])
     scatter[:, diagonal, diagonal] = np.maximum(scatter[:, diagonal, diagonal], 0.0)
     keys: npt.NDArray[np.str_] = np.array(found.keys, dtype=str)[used]

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.errors import TableError, some
 from priorhood.formula import SEPARATOR
 from priorhood.hierarchy import hierarchy_of, labels_by_column
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import xarray as xr
 
     from priorhood.design import Design
     from priorhood.hierarchy import Places
     from priorhood.model import Model
     from priorhood.priors import Scale as ScalePrior
+    from priorhood.weights import Weights
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -59,7 +63,8 @@ class Coefficients:
     mu (S, F) and its columns; levels : finest first; crossed : the groupings across them
     sigma : (S,), or of every finest group (S, J); 1 where the errors are known
     nu : (S,), degrees of freedom of Student-t errors; None where they are Normal
-    noise : the prior of a new group's sigma where groups have their own; se : column of known errors
+    noise : the prior of a new group's sigma where groups have their own
+    row_weights : the columns that say what a row counts
     cell_labels : label of every cell by key column; weights (cells,) : the cells' shares of the rows
     """
 
@@ -70,7 +75,7 @@ class Coefficients:
     sigma: Array
     nu: Array | None
     noise: ScalePrior | None
-    se: str | None
+    row_weights: Weights
     cell_labels: dict[str, npt.NDArray[np.str_]]
     weights: Array
 
@@ -114,7 +119,7 @@ def coefficients_of(
         sigma=flat("sigma") if model.se is None else np.ones(S),
         nu=flat("nu") if "nu" in draws else None,
         noise=model.resolve(design).sigma if model.noise else None,
-        se=model.se,
+        row_weights=model.weights,
         cell_labels=labels_by_column(formula, cells),
         weights=weights,
     )
@@ -122,6 +127,29 @@ def coefficients_of(
 
 def _index(design: Design, columns: tuple[object, ...]) -> Index:
     return np.array(design.index(columns), dtype=np.int64)  # type: ignore[arg-type]
+
+
+def refuse_new(spots: Iterable[Spot], c: Coefficients, name: str) -> None:
+    """Raise for places that the fit did not have, where nothing was said about them."""
+    places = dict.fromkeys(one for spot in spots for one in spot.new)
+    if not places:
+        return
+    group = next(iter(places))[0]
+    new = [label for column, label in places if column == group]
+    known = next(one.places.labels for one in c.levels + c.crossed if one.places.name == group)
+    nested = group == c.levels[0].places.name and len(c.levels) > 1
+    average = f"that of its {c.levels[1].places.name}" if nested else f"the average {group}"
+    raise TableError(
+        f"{name}: {group} {some(new)} {'was' if len(new) == 1 else 'were'} not in the data of the "
+        f"fit{_lost_zeros(new[0], known)}. Say what to do with new ones: unseen=population ({average}) "
+        f"or unseen=draw (a {group} like the others)"
+    )
+
+
+def _lost_zeros(label: str, labels: npt.NDArray[np.str_]) -> str:
+    """A hint where a label lost its leading zeros on the way: 1067 for 01067."""
+    same = [known for known in labels.tolist() if known.lstrip("0") == label.lstrip("0")]
+    return f" (but {same[0]!r} was: read the column as text to keep its zeros)" if same else ""
 
 
 def correlation_factor(omega: Array) -> Array:

@@ -17,6 +17,7 @@ from priorhood.priors import LKJ, Normal, Prior, base_of, given_priors, parse_di
 from priorhood.priors import Scale as ScalePrior
 from priorhood.scale import learn_scale
 from priorhood.table import read
+from priorhood.weights import Weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,8 @@ class Model:
 
     y_i = x_iᵀ β_g(i) + ε_i,  ε_i ~ Normal(0, σ²);  β_g = mu + δ_g,  δ_g ~ Normal(0, diag(τ) Ω diag(τ))
 
-    The errors may also be Student's, have a σ for every group, or be known: family, noise, se.
+    The errors may also be Student's, have a σ for every group, or be known: family, noise, se. Rows may count
+    differently: precision_weights, frequency_weights.
 
     Parameters
     ----------
@@ -64,6 +66,11 @@ class Model:
     noise : the formula's group, for a residual sd of its own in every group, each with the prior of sigma
     se : a column of known standard errors of the outcome, for outcomes that are estimates (meta-analysis);
         ε_i ~ Normal(0, se_i²), and there is no sigma
+    precision_weights : a column of weights w above 0, such as how many sales a row is the mean of;
+        ε_i ~ Normal(0, σ²/w_i), so that sigma is the residual sd of a row of weight 1. The scale, too, is
+        learned from weighted means and sds, as with se. Not together with se, which says it all
+    frequency_weights : a column of counts n: a row stands for n equal rows, each of which counts. The same
+        posterior as of the table with every row n times; a row of 0 is not there
 
     Raises
     ------
@@ -81,6 +88,8 @@ class Model:
         family: str = "normal",
         noise: str | None = None,
         se: str | None = None,
+        precision_weights: str | None = None,
+        frequency_weights: str | None = None,
     ) -> None:
         self.formula = formula if isinstance(formula, Formula) else parse(formula)
         self.priors: dict[str, Prior] = read_priors(priors)
@@ -88,6 +97,8 @@ class Model:
         self.standardize = bool(standardize)
         self.units = dict(units or {})
         self.family, self.noise, self.se = _errors(self.formula, family, noise, se)
+        self.precision_weights, self.frequency_weights = precision_weights, frequency_weights
+        _check_weights(self.formula, self.weights)
         known = {n for text in (self.formula.outcome, *self.formula.factors()) for n in Expression(text).names}
         stray = [name for name in self.units if name not in known]
         if stray:
@@ -99,6 +110,11 @@ class Model:
             if base_of(key) in absent:
                 raise PriorError(f"prior for {key}: {absent[base_of(key)]}, so there is no such parameter")
         self.priors = {k: v for k, v in self.priors.items() if base_of(k) not in absent}
+
+    @property
+    def weights(self) -> Weights:
+        """The columns that say what a row counts."""
+        return Weights(self.se, self.precision_weights, self.frequency_weights)
 
     def _absent(self) -> dict[str, str]:
         """Parameters that the model does not have, and why."""
@@ -134,6 +150,8 @@ class Model:
             family=self.family,
             noise=self.noise,
             se=self.se,
+            precision_weights=self.precision_weights,
+            frequency_weights=self.frequency_weights,
         )
 
     def to_pymc(
@@ -142,7 +160,9 @@ class Model:
         """A plain PyMC model of the rows of a table, to look at, extend and sample as any other.
 
         Its variables mu, beta, tau, omega, sigma, nu have the names, dims, coords and standardized scale of
-        fit(); the outcome is `y`. Data containers: `X` (row, column), `outcome` and the groups' index.
+        fit(); the outcome is `y`. Data containers: `X` (row, column), `outcome` and the groups' index; `se`,
+        `precision_weights` and `frequency_weights` where the model has them. A row that stands for n equal ones
+        is one row of `y`; the other n − 1 are in the potential `repeated`, which PyMC's predictive draws ignore.
 
         Parameters
         ----------
@@ -161,9 +181,9 @@ class Model:
             raise ModelError(reason)
         nuts.check(nuts.Settings("pymc", parameterization))
         table = read(data)
-        design, found = gather.take(table, self.formula, drop_outliers, se=self.se)
+        design, found = gather.take(table, self.formula, drop_outliers, weights=self.weights)
         scale = learn_scale(found, design, standardize=self.standardize, unit=self.outcome_unit)
-        rows = observe(table, design, scale, found.labels, drop_outliers=drop_outliers, se=self.se)
+        rows = observe(table, design, scale, found.labels, drop_outliers=drop_outliers, weights=self.weights)
         return nuts.build(self.regression(design, found.labels, rows), parameterization)
 
     def regression(self, design: Design, labels: npt.NDArray[np.str_], rows: Observations) -> nuts.Regression:
@@ -276,6 +296,8 @@ class Model:
             parts.append(f"{name} · {x}" + (f" / {scale.spread[d]:,.6g}" if scale.spread[d] != 1 else ""))
         outcome = self.formula.outcome + (f" / {scale.unit:,.12g}" if scale.unit != 1 else "")
         lines = [f"  {outcome} = {' + '.join(parts)} + ε,  ε ~ {self._noise(scale)}"]
+        if self.frequency_weights is not None:
+            lines.append(f"  a row stands for {self.frequency_weights} equal rows")
         return [*lines, *(self._effects(design, at) for at in range(len(self.formula.groupings))), ""]
 
     def _coefficients(self, design: Design, column: Column) -> list[str]:
@@ -309,6 +331,8 @@ class Model:
         if self.se is not None:
             return f"Normal(0, {self.se}{f' / {scale.unit:,.12g}' if scale.unit != 1 else ''})"
         sigma = f"sigma[{self.noise}]" if self.noise else "sigma"
+        if self.precision_weights is not None:
+            sigma += f" / √{self.precision_weights}"
         return f"Student(nu, 0, {sigma})" if self.family == "student" else f"Normal(0, {sigma})"
 
     def unit_of(self, term: str) -> str:
@@ -332,6 +356,8 @@ class Model:
             "family": self.family,
             "noise": self.noise,
             "se": self.se,
+            "precision_weights": self.precision_weights,
+            "frequency_weights": self.frequency_weights,
         }
 
     @classmethod
@@ -348,6 +374,9 @@ class Model:
             family=stored.get("family", "normal"),
             noise=stored.get("noise"),
             se=stored.get("se"),
+            # Nor do files of format 2 have these.
+            precision_weights=stored.get("precision_weights"),
+            frequency_weights=stored.get("frequency_weights"),
         )
 
 
@@ -366,6 +395,32 @@ def _errors(formula: Formula, family: str, noise: str | None, se: str | None) ->
     if not isinstance(se, str) or se in formula.keys or se in Expression(formula.outcome).names:
         raise ModelError(f"se must name a column of standard errors of its own, not {se!r}")
     return family, noise, se
+
+
+def _check_weights(formula: Formula, weights: Weights) -> None:
+    """Check what is said of the rows' weights; se on its own is checked with the errors.
+
+    Raises
+    ------
+    ModelError : no column of its own; precision weights beside known errors
+    """
+    precision, frequency = weights.precision, weights.frequency
+    for name, column in (("precision_weights", precision), ("frequency_weights", frequency)):
+        if column is None:
+            continue
+        if not isinstance(column, str) or column in formula.keys or column in Expression(formula.outcome).names:
+            raise ModelError(f"{name} must name a column of weights of its own, not {column!r}")
+    if weights.se is not None and precision is not None:
+        raise ModelError(
+            f"se={weights.se!r} says how large every row's error is, and leaves precision_weights={precision!r} "
+            f"nothing to say: choose one"
+        )
+    if frequency is not None and frequency in (weights.se, precision):
+        raise ModelError(
+            f"{frequency!r} cannot be the column of frequency_weights and of "
+            f"{'precision_weights' if precision else 'se'}: a row that stands for n equal rows takes "
+            f"frequency_weights, one that is the mean of n rows precision_weights"
+        )
 
 
 def _unit(given: float | str) -> float | None:

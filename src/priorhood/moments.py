@@ -25,7 +25,8 @@ class Moments:
     keys : the columns that tell the cells apart, none without groups
     labels : (J,) the cells, sorted: their labels in these columns, joined where there are several (see hierarchy)
     columns : (C,) the design without intercept, then the outcome
-    n : (J,) rows; mean : (J, C); scatter : (J, C, C), sums of products of deviations from the group's mean
+    n : (J,) rows, one that stands for several as often
+    mean : (J, C); scatter : (J, C, C), sums of products of deviations from the cell's mean
     read : rows looked at; dropped : those left out, by reason
     weight : (J,) Σ w where every row has a weight w, which mean and scatter then have too; None without
     log_weight : Σ log w of all rows
@@ -44,8 +45,13 @@ class Moments:
 
     @property
     def rows(self) -> int:
-        """Rows used."""
+        """Rows used, one that stands for several as often."""
         return int(self.n.sum())
+
+    @property
+    def listed(self) -> int:
+        """Rows used as the table has them, each once."""
+        return self.read - sum(d.rows for d in self.dropped)
 
     @property
     def mass(self) -> Array:
@@ -115,7 +121,8 @@ def merge(first: Moments, second: Moments) -> Moments:
         )
     if (first.weight is None) != (second.weight is None):
         raise ModelError(
-            "these were fitted with and without known standard errors (se): their rows cannot be put together"
+            "these were fitted with and without known standard errors or precision weights: their rows cannot be "
+            "put together"
         )
     keys = np.concatenate([first.labels, second.labels])
     labels, mass, mean, scatter = fold(

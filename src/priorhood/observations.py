@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from priorhood.moments import normal_key
 from priorhood.rows import KEY, REASON, open_rows, prepare, run, value_name
+from priorhood.weights import UNWEIGHTED, Weights
 
 if TYPE_CHECKING:
     from priorhood.design import Design
@@ -24,13 +25,16 @@ class Observations:
     """The rows used, on the standardized scale.
 
     X : (N, D); y : (N,); cell : (N,) index of the row's cell among the sums', 0 without groups
-    se : (N,) known standard errors of y, or None
+    se : (N,) known standard errors of y; precision : (N,) weights w of (1); times : (N,) how many equal rows a
+    row stands for; each None where the model has none
     """
 
     X: Array
     y: Array
     cell: npt.NDArray[np.int64]
-    se: Array | None
+    se: Array | None = None
+    precision: Array | None = None
+    times: Array | None = None
 
 
 def observe(
@@ -40,7 +44,7 @@ def observe(
     labels: npt.NDArray[np.str_],
     *,
     drop_outliers: float | None = None,
-    se: str | None = None,
+    weights: Weights = UNWEIGHTED,
 ) -> Observations:
     """Read the rows that count, as the sums count them, in the table's order.
 
@@ -50,11 +54,12 @@ def observe(
     """
     import narwhals.stable.v2 as nw
 
-    prepared = prepare(open_rows(table, design.formula), design, drop_outliers, se)
+    prepared = prepare(open_rows(table, design.formula), design, drop_outliers, weights)
     values = [value_name(i) for i in range(prepared.values)]
     found = run(prepared.frame.filter(nw.col(REASON) == 0).select(KEY, *values), table.name)
     columns = [np.asarray(found[v], dtype=np.float64) for v in values]
     own = [d for d, column in enumerate(design.columns) if column.factors]
+    given = {c: np.asarray(found[name], dtype=np.float64) for c, name in prepared.weight_names().items()}
     X = np.ones((len(columns[0]), len(design.columns)))
     for d, raw in zip(own, columns, strict=False):
         X[:, d] = (raw - scale.centre[d]) / scale.spread[d]
@@ -62,7 +67,9 @@ def observe(
         X=X,
         y=columns[len(own)] / scale.unit,
         cell=_index(found[KEY], labels) if design.formula.keys else np.zeros(len(X), np.int64),
-        se=columns[-1] / scale.unit if se is not None else None,
+        se=None if weights.se is None else given[weights.se] / scale.unit,
+        precision=None if weights.precision is None else given[weights.precision],
+        times=None if weights.frequency is None else given[weights.frequency],
     )
 
 

@@ -230,7 +230,9 @@ class Posterior:
         Parameters
         ----------
         table : whatever read() takes, with the predictors and the group; a mapping of columns too. Where the
-            errors are known, also with the standard error of every outcome to predict, in its units
+            errors are known, also with the standard error of every outcome to predict, in its units. With
+            precision weights a row may have its weight, sd σ/√w; without the column it is 1. Frequencies
+            are of no account here
         quantiles : probabilities; below, above : thresholds in the outcome's units
         unseen : for a group that the fit did not have: "error"; "population", the average group;
             "draw", a group drawn from the population of groups, one for all its rows

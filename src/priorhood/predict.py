@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from priorhood.errors import ModelError, TableError, near, some
 from priorhood.formula import SEPARATOR
-from priorhood.groups import HEAVY, NOISE, TAILS, Groups, spot_of, stream
+from priorhood.groups import HEAVY, NOISE, TAILS, Groups, refuse_new, spot_of, stream
 from priorhood.moments import normal_label
-from priorhood.rows import ERRORS, LEAST_ERROR, MOST_ERROR, rows_to_predict
+from priorhood.rows import rows_to_predict
 from priorhood.table import KEPT, missing, read, with_columns
+from priorhood.weights import ERRORS, LEAST, MOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood.design import Design
-    from priorhood.groups import Coefficients, Spot
+    from priorhood.groups import Coefficients
     from priorhood.scale import Scale
     from priorhood.table import Table
+    from priorhood.weights import Weights
 
 Array = npt.NDArray[np.float64]
 
@@ -87,7 +89,7 @@ def _numbers(name: str, given: object) -> tuple[float, ...]:
 class Rows:
     """Rows to predict: X (n, D) standardized, NaN where missing; group (n,): the spot that a row is in.
 
-    error (n,): what sigma is multiplied by, the known standard error or 1; NaN where missing or invalid
+    error (n,): what sigma is multiplied by, the known standard error, 1/√w or 1; NaN where missing or invalid
     status (n,): known, new, unknown, missing or invalid
     spots : joined labels of every different place of the rows
     """
@@ -104,20 +106,21 @@ class Rows:
         return np.isfinite(self.X).all(axis=1) & np.isfinite(self.error)
 
 
-def frame_to_predict(table: Table, design: Design, se: str | None, numbers: tuple[str, ...] = ()) -> Any:
-    """Rows to predict, in memory; the known errors and the columns in `numbers` are read as numbers.
+def frame_to_predict(table: Table, design: Design, weights: Weights, numbers: tuple[str, ...] = ()) -> Any:
+    """Rows to predict, in memory; what says their errors and the columns in `numbers` are read as numbers.
 
     Raises
     ------
     TableError : a column that is not there, or text where a number should be
     """
+    se = weights.se
     if se is not None and se not in table.columns:
         raise TableError(
             f"{table.name} has no column {se!r} ({ERRORS}): {near(se, table.columns)}. The model's errors are "
             f"known, so every row to predict says the standard error that its outcome is measured with, in the "
             f"outcome's units"
         )
-    wanted = frozenset(numbers if se is None else (*numbers, se))
+    wanted = frozenset((*numbers, *weights.to_predict(table.columns)))
     frame = rows_to_predict(replace(table, open=lambda text: table.open(text - wanted)), design)
     for column in wanted:
         if not frame.schema[column].is_numeric() and not frame.schema[column].is_boolean():
@@ -140,7 +143,7 @@ def read_rows(
 
     columns = [design.build(column).alias(f"x{d}") for d, column in enumerate(design.columns) if column.factors]
     flag: Any = nw.lit(value=False)
-    for variable in design.variables if c.se is None else (*design.variables, c.se):
+    for variable in (*design.variables, *c.row_weights.to_predict(frame.columns)):
         flag = flag | missing(frame, variable)
     found = frame.select(flag.alias("absent"), *columns)
     n = len(frame)
@@ -152,39 +155,17 @@ def read_rows(
     gone = np.broadcast_to(np.asarray(found["absent"].to_numpy(), dtype=bool), n)
     X[gone] = np.nan
     error = np.ones(n)
-    if c.se is not None:
-        raw = frame[c.se].cast(nw.Float64).to_numpy().astype(float)
-        error = np.where((raw >= LEAST_ERROR) & (raw <= MOST_ERROR), raw / scale.unit, np.nan)
+    for given in c.row_weights.to_predict(frame.columns):
+        raw = frame[given].cast(nw.Float64).to_numpy().astype(float)
+        raw = np.where((raw >= LEAST) & (raw <= MOST), raw, np.nan)
+        error = raw / scale.unit if given == c.row_weights.se else 1.0 / np.sqrt(raw)
     group, spots = _keys(frame, c, n)
     known = tuple(spot_of(c, key) for key in spots)
     if unseen == "error":
-        _refuse_new(known, c, design, name)
+        refuse_new(known, c, name)
     status: npt.NDArray[np.str_] = np.array([spot.status for spot in known] or [""], dtype=str)[group]
     rows = Rows(X, error, group, status, spots)
     return replace(rows, status=np.where(rows.usable, status, np.where(gone, "missing", "invalid")))
-
-
-def _refuse_new(spots: tuple[Spot, ...], c: Coefficients, design: Design, name: str) -> None:
-    """Raise for places that the fit did not have."""
-    places = dict.fromkeys(one for spot in spots for one in spot.new)
-    if not places:
-        return
-    group = next(iter(places))[0]
-    new = [label for column, label in places if column == group]
-    known = next(one.places.labels for one in c.levels + c.crossed if one.places.name == group)
-    nested = group == design.formula.group and len(c.levels) > 1
-    average = f"that of its {c.levels[1].places.name}" if nested else f"the average {group}"
-    raise TableError(
-        f"{name}: {group} {some(new)} {'was' if len(new) == 1 else 'were'} not in the data of the "
-        f"fit{_lost_zeros(new[0], known)}. Say what to do with new ones: unseen=population ({average}) "
-        f"or unseen=draw (a {group} like the others)"
-    )
-
-
-def _lost_zeros(label: str, labels: npt.NDArray[np.str_]) -> str:
-    """A hint where a label lost its leading zeros on the way: 1067 for 01067."""
-    same = [known for known in labels.tolist() if known.lstrip("0") == label.lstrip("0")]
-    return f" (but {same[0]!r} was: read the column as text to keep its zeros)" if same else ""
 
 
 def _keys(frame: Any, c: Coefficients, n: int) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
@@ -237,7 +218,7 @@ def predict_table(
     """Predictive summaries beside the rows given, as the kind of frame that was given."""
     table = read(source)
     # Collected once: a query asked twice might give its rows in another order.
-    frame = _kept(frame_to_predict(table, design, c.se))
+    frame = _kept(frame_to_predict(table, design, c.row_weights))
     rows = read_rows(design, scale, c, frame, table.name, wanted.unseen)
     columns = predict_rows(c, design, scale, rows, wanted, progress)
     named = {wanted.prefix + name: values for name, values in columns.items()}
@@ -350,7 +331,7 @@ def predict_draws(
     import xarray as xr
 
     table = read(source)
-    rows = read_rows(design, scale, c, _kept(frame_to_predict(table, design, c.se)), table.name, unseen)
+    rows = read_rows(design, scale, c, _kept(frame_to_predict(table, design, c.row_weights)), table.name, unseen)
     n = len(rows.X)
     out = np.empty((len(c.mu), n))
     simulate(rows, Groups(c, rows.spots, unseen, seed), np.arange(n), design, scale, out, threads)

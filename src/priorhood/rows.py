@@ -11,6 +11,7 @@ from priorhood.errors import TableError, rows_of, some
 from priorhood.expression import Expression, Guard
 from priorhood.formula import SEPARATOR
 from priorhood.table import KEPT, Table, collected, explained, missing
+from priorhood.weights import UNWEIGHTED, Weights, repeated_quartiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from priorhood.table import Frame
 
 MOST_CATEGORIES = 100
-ERRORS = "the standard errors"
-# Between these a standard error's square, its inverse and their sums are numbers.
-LEAST_ERROR, MOST_ERROR = 1e-100, 1e100
 KEY = "__priorhood_key"
 REASON = "__priorhood_reason"
 
@@ -61,7 +59,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Check:
-    """What a used row must meet, for the factor, outcome or column of errors `text`."""
+    """What a used row must meet, for the factor, outcome or column of weights `text`."""
 
     role: str
     text: str
@@ -73,17 +71,23 @@ class Prepared:
     """A lazy frame of KEY, REASON (0: used; k: dropped for flags[k − 1]), values and failed checks.
 
     Values are null unless the row is used. They are the design's columns without the intercept, the outcome
-    and, where the errors are known, their sd. A check's column is 1 where a used row fails it.
+    and the columns of weights. A check's column is 1 where a used row fails it.
     """
 
     frame: Frame
     flags: tuple[Flag, ...]
     values: int
     checks: tuple[Check, ...]
+    weights: Weights
+
+    def weight_names(self) -> dict[str, str]:
+        """Column of weights → its name in the frame."""
+        first = self.values - len(self.weights.columns)
+        return {column: value_name(first + i) for i, column in enumerate(self.weights.columns)}
 
 
-def open_rows(table: Table, formula: Formula, se: str | None = None) -> Frame:
-    """The table's rows with the columns' roles known: labels as text, known standard errors as numbers."""
+def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED) -> Frame:
+    """The table's rows with the columns' roles known: labels as text, weights as numbers."""
     outcome = Expression(formula.outcome)
     for name in outcome.names:
         table.require(name, "the outcome")
@@ -92,11 +96,11 @@ def open_rows(table: Table, formula: Formula, se: str | None = None) -> Frame:
             table.require(name, f"predictor {factor}" if factor != name else "a predictor")
     for group in formula.keys:
         table.require(group, "the group")
-    if se is not None:
-        table.require(se, ERRORS)
+    for column, role in weights.roles().items():
+        table.require(column, role)
     frame = table.frame(formula.keys)
-    if se is not None:
-        _require_number(frame, se, table.name, ERRORS, may_be_categorical=False)
+    for column, role in weights.roles().items():
+        _require_number(frame, column, table.name, role, may_be_categorical=False)
     return frame
 
 
@@ -225,12 +229,12 @@ def _only_kept(frame: Frame) -> Frame:
     return frame.filter(nw.col(KEPT))
 
 
-def prepare(frame: Frame, design: Design, drop_outliers: float | None, se: str | None = None) -> Prepared:
+def prepare(frame: Frame, design: Design, drop_outliers: float | None, weights: Weights = UNWEIGHTED) -> Prepared:
     """Say which rows count, and mark in them the values that cannot be: infinite, or ≤ 0 under a log.
 
     Parameters
     ----------
-    se : the column of known standard errors, which becomes the last value
+    weights : its columns become the last values
     """
     import narwhals.stable.v2 as nw
 
@@ -239,19 +243,20 @@ def prepare(frame: Frame, design: Design, drop_outliers: float | None, se: str |
     flags: list[Flag] = []
     if KEPT in frame.collect_schema().names():
         flags.append(Flag("not in where", "", ~nw.col(KEPT)))
-    errors = () if se is None else (se,)
-    needed = dict.fromkeys(outcome.names + design.variables + formula.keys + errors)
+    needed = dict.fromkeys(outcome.names + design.variables + formula.keys + weights.columns)
     flags += [Flag("missing", column, missing(frame, column)) for column in needed]
-    checks = _checks(design) + tuple(check for column in errors for check in _error_checks(column))
+    if weights.frequency is not None:
+        flags.append(Flag("0 in", weights.frequency, nw.col(weights.frequency).cast(nw.Float64) == 0))
+    checks = _checks(design) + tuple(Check(*each) for each in weights.guards())
     if drop_outliers is not None:
-        flags.append(_outlier_flag(frame, design, flags, drop_outliers))
+        flags.append(_outlier_flag(frame, design, flags, drop_outliers, weights.frequency))
 
     reason: Any = nw.lit(0)
     for at in range(len(flags), 0, -1):
         reason = nw.when(flags[at - 1].applies).then(nw.lit(at)).otherwise(reason)
     key = joined_key(formula.keys)
     columns = [design.build(c) for c in design.columns if c.factors] + [outcome.build()]
-    columns += [nw.col(column) for column in errors]
+    columns += [nw.col(column) for column in weights.columns]
     values = [c.cast(nw.Float64).alias(value_name(i)) for i, c in enumerate(columns)]
     failures = [(~check.guard.holds).alias(check_name(i)) for i, check in enumerate(checks)]
     chosen = frame.select(key.alias(KEY), reason.alias(REASON), *values, *failures)
@@ -265,7 +270,7 @@ def prepare(frame: Frame, design: Design, drop_outliers: float | None, se: str |
         .alias(check_name(i))
         for i in range(len(checks))
     ]
-    return Prepared(chosen.with_columns(*masked, *counted), tuple(flags), len(columns), checks)
+    return Prepared(chosen.with_columns(*masked, *counted), tuple(flags), len(columns), checks, weights)
 
 
 def _passing(frame: Frame, flags: Iterable[Flag]) -> Frame:
@@ -293,19 +298,6 @@ def _checks(design: Design) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def _error_checks(column: str) -> tuple[Check, ...]:
-    """A known standard error is a finite number above 0."""
-    import narwhals.stable.v2 as nw
-
-    value = nw.col(column).cast(nw.Float64)
-    guards = (
-        Guard(f"{column!r} is not above 0", value > 0, value),
-        Guard(f"{column!r} is infinite", value.is_finite(), value),
-        Guard(f"{column!r} is too small or large to square", (value >= LEAST_ERROR) & (value <= MOST_ERROR), value),
-    )
-    return tuple(Check(ERRORS, column, guard) for guard in guards)
-
-
 def refuse(frame: Frame, design: Design, prepared: Prepared, counts: list[int], name: str) -> None:
     """Raise for the first check that rows failed, with a few of the values."""
     import narwhals.stable.v2 as nw
@@ -325,7 +317,7 @@ def refuse(frame: Frame, design: Design, prepared: Prepared, counts: list[int], 
     ]
     raise TableError(
         f"{name}: {guard.text} in {rows_of(counts[failed[0]])}, needed for {check.role} {check.text!r}: "
-        f"{', '.join(examples)}; mend these rows or filter them out (where)"
+        f"{', '.join(examples)}; {guard.advice}"
     )
 
 
@@ -343,7 +335,9 @@ def joined_key(keys: tuple[str, ...]) -> nw.Expr:
     return texts[0] if len(texts) == 1 else nw.concat_str(texts, separator=SEPARATOR)
 
 
-def _outlier_flag(frame: Frame, design: Design, flags: Iterable[Flag], factor: float) -> Flag:
+def _outlier_flag(
+    frame: Frame, design: Design, flags: Iterable[Flag], factor: float, frequency: str | None
+) -> Flag:
     """The notebook's rule: log(outcome / first predictor) outside quartiles ± factor × IQR; both sides > 0."""
     import narwhals.stable.v2 as nw
 
@@ -356,15 +350,23 @@ def _outlier_flag(frame: Frame, design: Design, flags: Iterable[Flag], factor: f
     outcome = Expression(design.formula.outcome_name)
     ratio = outcome.build() / predictor.build()
     safe = nw.when((outcome.build() > 0) & (predictor.build() > 0)).then(ratio).log()
-    scored = _passing(frame, flags).select(safe.alias("score"))
+    times = nw.lit(1.0) if frequency is None else nw.col(frequency).cast(nw.Float64)
+    scored = _passing(frame, flags).select(safe.alias("score"), times.alias("times"))
     scored = scored.filter(~nw.col("score").is_null())
-    quartiles = [nw.col("score").quantile(q, interpolation="linear").alias(f"q{q}") for q in (0.25, 0.75)]
-    found = collected(scored.select(*quartiles))
-    low, high = float(found["q0.25"][0]), float(found["q0.75"][0])
+    low, high = _quartiles(scored) if frequency is None else repeated_quartiles(scored)
     reach = factor * (high - low)
     inside = (safe >= low - reach) & (safe <= high + reach)
     keep = nw.when(inside).then(nw.lit(value=True)).otherwise(nw.lit(value=False))
     return Flag(f"outlier in {outcome.text} / {predictor.text}", "", ~keep)
+
+
+def _quartiles(scored: Frame) -> tuple[float, float]:
+    """Of the scores, with linear interpolation between neighbours."""
+    import narwhals.stable.v2 as nw
+
+    quartiles = [nw.col("score").quantile(q, interpolation="linear").alias(f"q{q}") for q in (0.25, 0.75)]
+    found = collected(scored.select(*quartiles))
+    return float(found["q0.25"][0]), float(found["q0.75"][0])
 
 
 def rows_to_predict(table: Table, design: Design) -> Any:

@@ -145,7 +145,9 @@ def _account(post: Posterior) -> list[str]:
     formula = post.model.formula
     groups = f" in {post[formula.effect_name(0)].sizes[formula.group]:,} {formula.group}s" if formula.levels else ""
     size = post.tree["posterior"].sizes
-    lines = [f"{a['rows_used']:,} of {a['rows_read']:,} rows used{groups}"]
+    listed = post.moments.listed
+    stand = f", standing for {a['rows_used']:,}" if post.model.frequency_weights else ""
+    lines = [f"{listed:,} of {a['rows_read']:,} rows used{stand}{groups}"]
     lines += [f"  dropped {d}" for d in post.moments.dropped]
     lines.append(
         f"engine {a['engine']}: {size['chain']} chains × {size['draw']:,} draws, {_quality(a)}, seed {a['seed']}"

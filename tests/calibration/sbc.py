@@ -41,6 +41,11 @@ def known_errors(rng):
     return {"sigma": Fixed(1.0), "weights": weights, "tau": (Fixed(0.7), Exponential(1.0))}
 
 
+def weighed(rng):
+    """Precisions over two decades; σ is to be learned."""
+    return {"weights": 10.0 ** rng.uniform(-1, 1, ROWS)}
+
+
 def one_rank(X, group, rng, changed):
     """Ranks of one simulated truth in its posterior, one for every quantity that is not known."""
     options = {"tau": Exponential(1.0), "sigma": Exponential(1.0), "root_sd": 1.0, **changed}
@@ -74,11 +79,11 @@ def one_rank(X, group, rng, changed):
     return {name: int((drawn[name] < true[name]).sum()) for name in learned}
 
 
-def p_values(simulations, seed, *, correlated=True, known=False, **priors):
-    """Chi-square p-value of the uniformity of every quantity's ranks; known: errors and one spread; tau, sigma."""
+def p_values(simulations, seed, *, correlated=True, rows=lambda _: {}, **priors):
+    """Chi-square p-value of the uniformity of every quantity's ranks; rows: known_errors, weighed, or neither."""
     rng = np.random.default_rng(seed)
     X, group = design(rng)
-    changed = {"correlated": correlated, **(known_errors(rng) if known else {}), **priors}
+    changed = {"correlated": correlated, **rows(rng), **priors}
     ranks = [one_rank(X, group, rng, changed) for _ in range(simulations)]
     refused = ranks.count(None)
     # A prior that allows σ = 0 makes rows on exact lines now and then, which the engine refuses, and the few

@@ -27,7 +27,7 @@ def test_ranks_are_uniform(correlated, seed):
 
 @pytest.mark.parametrize(("correlated", "seed"), [(True, 105), (False, 106)])
 def test_ranks_are_uniform_where_errors_and_a_spread_are_known(correlated, seed):
-    found = p_values(320, seed, correlated=correlated, known=True)
+    found = p_values(320, seed, correlated=correlated, rows=sbc.known_errors)
     assert not {"sigma", "tau0"} & set(found)
     assert ("omega" in found) == correlated
     assert min(found.values()) > ALARM / len(found), found
@@ -70,11 +70,18 @@ def test_ranks_are_uniform_in_many_simulations(correlated, seed):
     assert min(found.values()) > ALARM / len(found), found
 
 
-def test_errors_not_weighed_are_seen(monkeypatch):
+def test_ranks_are_uniform_where_rows_have_weights():
+    found = p_values(320, 108, correlated=False, rows=sbc.weighed)
+    assert "sigma" in found
+    assert min(found.values()) > ALARM / len(found), found
+
+
+@pytest.mark.parametrize(("rows", "seed", "simulations"), [(sbc.known_errors, 107, 240), (sbc.weighed, 109, 120)])
+def test_weights_left_out_are_seen(monkeypatch, rows, seed, simulations):
     """Negative control: rows that all count alike though their errors differ."""
     right = sbc.pose_rows
     monkeypatch.setattr(sbc, "pose_rows", lambda *args, weights, **options: right(*args, **options))
-    found = p_values(240, 107, known=True)
+    found = p_values(simulations, seed, correlated=rows is sbc.known_errors, rows=rows)
     assert min(found.values()) < ALARM / len(found), found
 
 

@@ -28,6 +28,7 @@ ELSEWHERE = {
         "where": ph.read, "null": ph.read, "decimal": ph.read, "prior": ph.Model, "unit": ph.Model,
         "no_standardize": ph.Model, "outcome_unit": ph.Model, "formula": ph.Model,
         "family": ph.Model, "noise": ph.Model, "se": ph.Model,
+        "precision_weights": ph.Model, "frequency_weights": ph.Model,
     },
     "update": {"where": ph.read, "null": ph.read, "decimal": ph.read},
     "predict": {"null": ph.read, "decimal": ph.read},

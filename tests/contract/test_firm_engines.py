@@ -41,6 +41,15 @@ OPTIONS = [
     (("--se", "error"), ("no column 'error'", "standard errors")),
     (("--se", "living_space", "--family", "student"), ("'living_space'", "family='student'", "choose one")),
     (("--se", "living_space", "--prior", "sigma ~ Exponential(1)"), ("sigma", "known", "living_space")),
+    (("--precision-weights", "zip"), ("precision_weights", "'zip'", "of its own")),
+    (("--frequency-weights", "price"), ("frequency_weights", "'price'", "of its own")),
+    (("--precision-weights", "w"), ("no column 'w'", "precision weights")),
+    (("--frequency-weights", "living_space"), ("'living_space'", "not a whole number", "precision_weights")),
+    (("--se", "living_space", "--precision-weights", "w"), ("'living_space'", "'w'", "choose one")),
+    (
+        ("--frequency-weights", "living_space", "--precision-weights", "living_space"),
+        ("'living_space'", "frequency_weights", "precision_weights", "mean of n rows"),
+    ),
     (("--engine", "exact", "--prior", "sigma ~ Fixed(0)"), ("Fixed", "greater than 0")),
 ]
 

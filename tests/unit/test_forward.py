@@ -32,6 +32,10 @@ MODELS = {
     "student, noise, log": ph.Model("log(price) ~ living_space + (1 | zip)", family="student", noise="zip"),
     "se": ph.Model("price ~ living_space + (1 | zip)", se="error"),
     "se, log": ph.Model("log(price) ~ living_space + (1 | zip)", se="error"),
+    "precision": ph.Model("price ~ living_space + (1 | zip)", precision_weights="w"),
+    "weights, noise, log": ph.Model(
+        "log(price) ~ living_space + (1 | zip)", noise="zip", precision_weights="w", frequency_weights="n"
+    ),
 }
 
 
@@ -39,7 +43,8 @@ MODELS = {
 def table(sales):
     """Sales with a positive price and its standard error."""
     at = np.arange(len(sales))
-    return sales.assign(price=sales["price"].clip(lower=20_000.0), error=0.05 + 0.03 * (at % 5))
+    price = sales["price"].clip(lower=20_000.0)
+    return sales.assign(price=price, error=0.05 + 0.03 * (at % 5), w=1.0 + at % 4, n=1 + at % 3)
 
 
 def drawn(model, table, chains=2, draws=60, seed=11):
@@ -47,7 +52,7 @@ def drawn(model, table, chains=2, draws=60, seed=11):
     rng = np.random.default_rng(seed)
     if model.se and not model.formula.log_outcome:
         table = table.assign(error=table["error"] * 1e5)
-    design, found = take(ph.read(table), model.formula, se=model.se)
+    design, found = take(ph.read(table), model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=True, unit=None)
     shape, J = (chains, draws), len(found.n)
     F = len(design.population_columns)
@@ -99,6 +104,8 @@ def loop(post, frame):
                 s[at] = row["error"] / scale.unit
             else:
                 s[at] = one["sigma"].sel(zip=row["zip"]) if model.noise else one["sigma"]
+            if model.precision_weights:
+                s[at] /= np.sqrt(row["w"])
         yield m, s
 
 
@@ -244,6 +251,27 @@ def test_rows_left_out_are_counted_and_change_nothing(posts, table):
     assert json.loads(kept_too.attrs["rows_dropped"])[0][0] == "not in where"
     with pytest.raises(ph.ModelError, match=r"none of the 2 rows can be used .*missing 'price'"):
         forward.posterior_predictive(post, table.head(2).assign(price=np.nan))
+
+
+def test_weights_of_rows(posts, table):
+    """Without the column of precisions a row has weight 1; one of 0 equal rows is not there."""
+    post = posts["weights, noise, log"]
+    rows = table.reset_index(drop=True).assign(n=table["n"].astype(float))
+    rows.loc[[2, 3], "n"] = 0
+    rows.loc[[4], "n"] = np.nan
+    rows.loc[5, "w"] = np.nan
+    rows.loc[6, "w"] = -1.0
+    rows.loc[2, "zip"] = "new"  # of no row that is there
+    found = forward.posterior_predictive(post, rows, seed=8)
+    kept = np.setdiff1d(np.arange(300), range(2, 7))
+    assert found["log_likelihood"]["row"].values.tolist() == kept.tolist()
+    assert json.loads(found.attrs["rows_dropped"]) == [
+        ["missing", "w", 1], ["missing", "n", 1], ["0 in", "n", 2], ["impossible value", "", 1],
+    ]  # fmt: skip
+    bare = forward.posterior_predictive(post, table.drop(columns=["w", "n"]), seed=8)
+    ones = forward.posterior_predictive(post, table.assign(w=1), seed=8)
+    for group in ("posterior_predictive", "log_likelihood"):
+        np.testing.assert_array_equal(bare[group]["price"], ones[group]["price"])
 
 
 @pytest.mark.parametrize("make", [pl.from_pandas, "csv"], ids=["polars", "csv"])
@@ -456,7 +484,11 @@ def test_rows_of_the_prior_are_those_of_a_fit(table):
     rows.loc[3, "living_space"] = np.nan
     tree = forward.prior_predictive(MODELS["slopes"], rows, draws=9, seed=1)
     assert tree["observed_data"]["row"].values.tolist() == [0, 1, 2, *range(4, 300)]
-    rows.loc[4, "living_space"] = np.inf
+    rows.loc[rows["zip"] == rows["zip"][0], "price"] = np.nan
+    tree = forward.prior_predictive(MODELS["slopes"], rows, draws=9, seed=1)
+    assert rows["zip"][0] not in tree["prior"]["zip"]
+    assert tree.attrs["rows_used"] == (rows["zip"] != rows["zip"][0]).sum() - (rows["zip"][3] != rows["zip"][0])
+    rows.loc[rows["zip"] != rows["zip"][0], "living_space"] = np.inf
     with pytest.raises(ph.TableError, match="infinite"):
         forward.prior_predictive(MODELS["slopes"], rows, draws=9)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import duckdb
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -15,6 +16,7 @@ import priorhood as ph
 from priorhood.formula import parse
 from priorhood.moments import merge, normal_label
 from priorhood.rows import learn_design, open_rows, prepare, value_name
+from priorhood.weights import Weights, repeated_quartiles
 
 TEXT = "y ~ x + (x | g)"
 
@@ -243,7 +245,7 @@ def agree_weighted(moments, known, relative):
 )
 def test_weighted_against_fractions(moments_of, where, decades):
     frame = with_errors(rows(**where), decades)
-    _, found = moments_of(TEXT, frame, se="se")
+    _, found = moments_of(TEXT, frame, weights=Weights(se="se"))
     agree_weighted(found, weighted_exact(frame), 1e-9)
     assert found.log_weight == pytest.approx(-2 * np.log(frame["se"]).sum(), rel=1e-12)
     assert found.columns == ("x", "y")
@@ -265,7 +267,7 @@ def test_weighted_on_every_backend(moments_of, kind, gap):
     frame = with_errors(rows(y_gap=gap, y_at=50.0), 1.0)
     dropped = frame.assign(se=frame["se"].where(frame.index > 2))
     table = KINDS[kind](dropped)
-    _, found = moments_of(TEXT, table, se="se")
+    _, found = moments_of(TEXT, table, weights=Weights(se="se"))
     agree_weighted(found, weighted_exact(frame[3:]), 1e-9)
     assert [(d.reason, d.column, d.rows) for d in found.dropped] == [("missing", "se", 3)]
     # Negative control: the plain sums are others.
@@ -274,16 +276,102 @@ def test_weighted_on_every_backend(moments_of, kind, gap):
     assert np.abs(plain.mean - found.mean).max() > 1e-3
 
 
+def with_counts(frame, seed=10):
+    rng = np.random.default_rng(seed)
+    return frame.assign(w=10.0 ** rng.uniform(-1, 1, len(frame)), n=rng.integers(0, 5, len(frame)))
+
+
+@pytest.mark.parametrize("gap", [3.0, 1e6])
+@pytest.mark.parametrize("kind", KINDS)
+def test_repeated_and_weighed_on_every_backend(moments_of, kind, gap):
+    """Sums and dropped outliers are those of the rows repeated; missing counts are said, none is 0."""
+    frame = with_counts(rows(y_gap=gap, y_at=50.0)).assign(x=lambda f: f["x"].abs() + 0.1)
+    frame["y"] = frame["y"].abs() + 1
+    gone = frame.assign(n=frame["n"].where(frame.index > 2))
+    weights = Weights(precision="w", frequency="n")
+    _, found = moments_of(TEXT, KINDS[kind](gone), drop_outliers=0.6, weights=weights)
+    again = frame[3:].loc[lambda f: f.index.repeat(f["n"])]
+    _, known = moments_of(TEXT, again, drop_outliers=0.6, weights=Weights(precision="w"))
+    np.testing.assert_array_equal(found.n, known.n)
+    np.testing.assert_allclose(found.weight, known.weight, rtol=1e-13)
+    np.testing.assert_allclose(found.mean, known.mean, rtol=1e-12)
+    np.testing.assert_allclose(found.scatter, known.scatter, rtol=1e-9, atol=1e-12 * known.scatter.max())
+    assert found.log_weight == pytest.approx(known.log_weight, rel=1e-11)
+    dropped = {(d.reason, d.column): d.rows for d in found.dropped}
+    assert dropped.pop(("missing", "n")) == 3
+    assert dropped.pop(("0 in", "n")) == (frame["n"][3:] == 0).sum()
+    assert 0 < sum(dropped.values()) < sum(d.rows for d in known.dropped)
+    assert found.listed == 240 - sum(d.rows for d in found.dropped)
+
+
+def test_quartiles_of_repeated_rows():
+    """Those of NumPy for the rows repeated, whatever the counts."""
+    rng = np.random.default_rng(3)
+    for size in (1, 2, 3, 4, 5, 30):
+        for _ in range(8):
+            score, times = rng.normal(size=size).round(1), rng.integers(0, 4, size)
+            times[0] += times.sum() == 0
+            frame = nw.from_native(pd.DataFrame({"score": score, "times": times.astype(float)}).sample(frac=1))
+            known = np.quantile(np.repeat(score, times), [0.25, 0.75])
+            np.testing.assert_allclose(repeated_quartiles(frame), known, rtol=1e-13, atol=1e-15)
+
+
+WRONG = [
+    ({"precision": "w"}, [0.0, -2.5], r"'w' is not above 0 in 2 rows, needed for the precision weights 'w': 0 \(g"),
+    ({"precision": "w"}, [np.inf, 1.0], r"'w' is infinite in 1 row, needed for the precision weights 'w': inf"),
+    ({"precision": "w"}, [1e-200, 1e200], r"'w' is too small or large in 2 rows"),
+    ({"frequency": "w"}, [-1.0, 2.0], r"'w' is below 0 in 1 row, needed for the frequency weights 'w': -1"),
+    ({"frequency": "w"}, [np.inf, 2.0], r"'w' is infinite in 1 row"),
+    ({"frequency": "w"}, [1e17, 2.0], r"'w' is too large a count in 1 row"),
+    ({"frequency": "w"}, [1.5, 2.0], r"'w' is not a whole number in 1 row.*: 1\.5 \(g 'g\d'\).*precision_weights"),
+]
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars-lazy", "duckdb"])
+@pytest.mark.parametrize(("columns", "values", "says"), WRONG)
+def test_weights_that_are_none(moments_of, columns, values, says, kind):
+    frame = rows(n=30).assign(w=1.0)
+    frame.loc[[4, 5], "w"] = values
+    with pytest.raises(ph.TableError, match=says):
+        moments_of(TEXT, KINDS[kind](frame), weights=Weights(**columns))
+
+
+@pytest.mark.parametrize("role", ["precision", "frequency"])
+def test_weights_that_are_not_there(moments_of, role):
+    frame = rows(n=30)
+    with pytest.raises(ph.TableError, match=rf"no column 'w' \(the {role} weights\)"):
+        moments_of(TEXT, frame, weights=Weights(**{role: "w"}))
+    with pytest.raises(ph.TableError, match=rf"'w' \(the {role} weights\) holds text .* 'much' \(30 rows\)"):
+        moments_of(TEXT, frame.assign(w="much"), weights=Weights(**{role: "w"}))
+    with pytest.raises(ph.TableError, match=r"none of the 30 rows can be used \(30 rows: missing 'w'\)"):
+        moments_of(TEXT, frame.assign(w=np.nan), weights=Weights(**{role: "w"}))
+
+
+def test_counts_that_are_all_0(moments_of):
+    with pytest.raises(ph.TableError, match=r"none of the 30 rows can be used \(30 rows: 0 in 'w'\)"):
+        moments_of(TEXT, rows(n=30).assign(w=0), weights=Weights(frequency="w"))
+    with pytest.raises(ph.TableError, match=r"none of the 30 rows"):
+        moments_of(TEXT, rows(n=30).assign(w=0), drop_outliers=1.5, weights=Weights(frequency="w"))
+
+
+def test_a_weight_may_be_a_predictor_too(moments_of):
+    frame = with_counts(rows(n=60))
+    found = moments_of("y ~ w + n", frame, weights=Weights(precision="w", frequency="n"))[1]
+    assert found.columns == ("w", "n", "y")
+    expected = np.average(frame["n"], weights=frame["n"] * frame["w"])
+    assert found.pooled()[0][1] == pytest.approx(expected, rel=1e-12)
+
+
 def test_a_junk_row_beside_precise_ones(moments_of):
     """A row a million errors away, with an error as large, leaves the digits of the others."""
     frame = with_errors(rows(n=60), 0.5)
     frame.loc[::10, ["y", "se"]] = [1e6, 1e6]
-    agree_weighted(moments_of(TEXT, frame, se="se")[1], weighted_exact(frame), 1e-7)
+    agree_weighted(moments_of(TEXT, frame, weights=Weights(se="se"))[1], weighted_exact(frame), 1e-7)
 
 
 def test_weighted_indicators(moments_of):
     frame = with_errors(rows()).assign(f=lambda f: np.where(f["x"] > 0.3, "b", np.where(f["x"] < -0.5, "c", "a")))
-    _, found = moments_of("y ~ f + (1 | g)", frame, se="se")
+    _, found = moments_of("y ~ f + (1 | g)", frame, weights=Weights(se="se"))
     w = (1 / frame["se"] ** 2).to_numpy()
     W = np.column_stack([frame["f"] == "b", frame["f"] == "c", frame["y"]]).astype(float)
     mean = np.average(W, axis=0, weights=w)
@@ -295,8 +383,8 @@ def test_weighted_indicators(moments_of):
 def test_weighted_merge_is_exact(moments_of, overlap):
     frame = with_errors(rows(y_gap=20.0))
     first = OVERLAPS[overlap](frame["g"])
-    parts = [moments_of(TEXT, part, se="se")[1] for part in (frame[first], frame[~first])]
-    merged, whole = merge(*parts), moments_of(TEXT, frame, se="se")[1]
+    parts = [moments_of(TEXT, part, weights=Weights(se="se"))[1] for part in (frame[first], frame[~first])]
+    merged, whole = merge(*parts), moments_of(TEXT, frame, weights=Weights(se="se"))[1]
     agree_weighted(merged, weighted_exact(frame), 1e-11)
     assert merged.log_weight == pytest.approx(whole.log_weight, rel=1e-12)
     assert (merged.rows, merged.read) == (240, 240)
@@ -304,7 +392,7 @@ def test_weighted_merge_is_exact(moments_of, overlap):
 
 def test_weighted_and_unweighted_rows_do_not_merge(moments_of):
     frame = with_errors(rows())
-    plain, weighted = moments_of(TEXT, frame)[1], moments_of(TEXT, frame, se="se")[1]
+    plain, weighted = moments_of(TEXT, frame)[1], moments_of(TEXT, frame, weights=Weights(se="se"))[1]
     for pair in ((plain, weighted), (weighted, plain)):
         with pytest.raises(ph.ModelError, match="with and without known standard errors"):
             merge(*pair)
@@ -324,21 +412,21 @@ def test_impossible_errors(moments_of, kind, values, says):
     frame = with_errors(rows(n=30))
     frame.loc[[4, 5], "se"] = values
     with pytest.raises(ph.TableError, match=says):
-        moments_of(TEXT, KINDS[kind](frame), se="se")
+        moments_of(TEXT, KINDS[kind](frame), weights=Weights(se="se"))
 
 
 def test_a_column_of_errors_that_is_none(moments_of):
     frame = with_errors(rows(n=30))
     with pytest.raises(ph.TableError, match=r"no column 'sd' \(the standard errors\)"):
-        moments_of(TEXT, frame, se="sd")
+        moments_of(TEXT, frame, weights=Weights(se="sd"))
     with pytest.raises(ph.TableError, match=r"'se' \(the standard errors\) holds text .* 'much' \(30 rows\)"):
-        moments_of(TEXT, frame.assign(se="much"), se="se")
+        moments_of(TEXT, frame.assign(se="much"), weights=Weights(se="se"))
 
 
 def test_errors_may_be_a_predictor_too(moments_of):
     """Egger's regression of the outcome on its standard error."""
     frame = with_errors(rows(n=30))
-    found = moments_of("y ~ se", frame, se="se")[1]
+    found = moments_of("y ~ se", frame, weights=Weights(se="se"))[1]
     assert found.columns == ("se", "y")
     assert found.pooled()[0][0] == pytest.approx(np.average(frame["se"], weights=frame["se"] ** -2.0), rel=1e-12)
 
@@ -347,8 +435,8 @@ def test_prepared_rows_end_with_the_errors():
     frame = with_errors(rows(n=30))
     frame.loc[3, "se"] = np.nan
     formula = parse(TEXT)
-    opened = open_rows(ph.read(frame), formula, "se")
-    prepared = prepare(opened, learn_design(opened, formula, "frame"), None, "se")
+    opened = open_rows(ph.read(frame), formula, Weights(se="se"))
+    prepared = prepare(opened, learn_design(opened, formula, "frame"), None, Weights(se="se"))
     assert prepared.values == 3
     found = prepared.frame.to_native()
     used = found["__priorhood_reason"] == 0

@@ -28,6 +28,8 @@ TABLE = {
     "a": RNG.normal(80, 20, len(GROUP)).tolist(),
     "b": RNG.normal(0, 1, len(GROUP)).tolist(),
     "e": RNG.uniform(10, 60, len(GROUP)).tolist(),
+    "w": (10.0 ** RNG.uniform(-1, 1, len(GROUP))).tolist(),
+    "n": RNG.integers(1, 5, len(GROUP)).tolist(),
     "g": [f"g{i}" for i in GROUP],
 }
 MODELS = {
@@ -67,6 +69,10 @@ MODELS = {
     "student, inverse gamma": ph.Model("y ~ a", ["nu ~ InverseGamma(2, 8)"], family="student"),
     "student noise": ph.Model("y ~ a + (1 | g)", family="student", noise="g"),
     "se": ph.Model("y ~ a + (a || g)", se="e"),
+    "precision": ph.Model("y ~ a + (a || g)", precision_weights="w"),
+    "student noise precision": ph.Model("y ~ a + (1 | g)", family="student", noise="g", precision_weights="w"),
+    "student frequency": ph.Model("y ~ a + (a || g)", family="student", frequency_weights="n"),
+    "precision and frequency": ph.Model("y ~ a + (1 | g)", precision_weights="w", frequency_weights="n"),
     "log": ph.Model("log(y) ~ log(a) + (log(a) || g)"),
     "raw": ph.Model("y ~ a + (a || g)", ["mu ~ Normal(300, 90)"], standardize=False, outcome_unit=1),
 }
@@ -130,11 +136,14 @@ class Point:
             total += density(prior.sigma, sigma)
             self.values["sigma"] = sigma
             spread = sigma[GROUP] if model.noise else sigma
+        times = np.array(TABLE["n"]) if model.frequency_weights else 1.0
+        if model.precision_weights:
+            spread = spread / np.sqrt(TABLE["w"])
         if model.family == "student":
             self.values["nu"] = nu = rng.uniform(2, 9)
-            total += density(prior.nu, nu) + stats.t(nu, location, spread).logpdf(y).sum()
+            total += density(prior.nu, nu) + (times * stats.t(nu, location, spread).logpdf(y)).sum()
         else:
-            total += stats.norm(location, spread).logpdf(y).sum()
+            total += (times * stats.norm(location, spread).logpdf(y)).sum()
         self.log_density = float(total)
 
     def bounds(self, base: str, term: str) -> tuple[np.ndarray, np.ndarray]:
@@ -155,13 +164,11 @@ class Point:
         for name, raw in (("a", TABLE["a"]), ("b", TABLE["b"]), ("log(a)", np.log(TABLE["a"]))):
             values = np.array(raw)
             if name in self.design.names:
-                centred = values - (
-                    0 if model.formula.text == MODELS["no intercept"].formula.text else values.mean()
-                )
-                weights = None
-                if model.se:
-                    weights = np.array(TABLE["e"]) ** -2.0
-                    centred = values - np.average(values, weights=weights)
+                weights = np.ones(len(GROUP)) if model.se is None else np.array(TABLE["e"]) ** -2.0
+                weights = weights * (TABLE["w"] if model.precision_weights else 1.0)
+                weights = weights * (TABLE["n"] if model.frequency_weights else 1.0)
+                middle = np.average(values, weights=weights)
+                centred = values - (0 if model.formula.text == MODELS["no intercept"].formula.text else middle)
                 sd = np.sqrt(np.average((values - np.average(values, weights=weights)) ** 2, weights=weights))
                 found[name] = centred / sd if model.standardize else values
         return found
@@ -172,7 +179,8 @@ def _collapses(model: ph.Model) -> bool:
 
 
 def _learned(model: ph.Model):
-    plain = ph.Model(model.formula.text)
+    weights = {"precision_weights": model.precision_weights, "frequency_weights": model.frequency_weights}
+    plain = ph.Model(model.formula.text, **weights)
     post = ph.fit(plain, TABLE, draws=10, seed=1)
     return post.design, post.scale
 

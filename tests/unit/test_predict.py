@@ -406,19 +406,25 @@ ERRORS = {
     "student, log": ph.Model("log(worth) ~ living_space + (1 | zip)", family="student"),
     "se": ph.Model("price ~ living_space + (1 | zip)", se="error"),
     "se, log": ph.Model("log(worth) ~ living_space + (1 | zip)", se="error"),
+    "precision": ph.Model("price ~ living_space + (1 | zip)", precision_weights="w"),
+    "precision, noise, log": ph.Model(
+        "log(worth) ~ living_space + (1 | zip)", noise="zip", precision_weights="w", frequency_weights="n"
+    ),
+    "student, precision": ph.Model("price ~ living_space + (1 | zip)", family="student", precision_weights="w"),
 }
 
 
 @pytest.fixture(scope="module")
 def measured(data):
-    """With known errors: of the price, and of the log of the worth."""
-    return data.assign(error=np.where(np.arange(len(data)) % 2, 30_000.0, 70_000.0))
+    """With known errors: of the price, and of the log of the worth; with weights."""
+    at = np.arange(len(data))
+    return data.assign(error=np.where(at % 2, 30_000.0, 70_000.0), w=1.0 + at % 5, n=1 + at % 3)
 
 
 def made(model, table, least_nu=3.0, draws=400, seed=4):
     """A posterior without an engine: draws around the middle of the data."""
     rng = np.random.default_rng(seed)
-    design, found = take(ph.read(table), model.formula, se=model.se)
+    design, found = take(ph.read(table), model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=True, unit=None)
     shape, J, K = (2, draws), len(found.n), len(design.level_columns(0))
     level = found.pooled()[0][-1] / scale.unit
@@ -438,6 +444,8 @@ def made(model, table, least_nu=3.0, draws=400, seed=4):
 def errors_of(post, frame):
     """The sd and nu (or None) of every row and draw, in (the log of) the outcome's units."""
     unit = post.scale.unit
+    if post.model.precision_weights:
+        unit = unit / np.sqrt(frame["w"].to_numpy()[:, None])
     nu = post["nu"].values.ravel() if "nu" in post.parameters else None
     if post.model.se:
         return np.broadcast_to(frame["error"].to_numpy()[:, None], (len(frame), post["mu"][..., 0].size)), nu

@@ -8,6 +8,7 @@ import pytest
 
 import priorhood as ph
 from priorhood.scale import learn_scale, standardized
+from priorhood.weights import Weights
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def test_unpooled_regressions_are_those_of_every_group_alone(homes):
 
 def test_known_errors_weigh_the_scale(moments_of, homes):
     frame = homes.assign(se=np.where(homes["area"] > 90, 5e3, 8e4))
-    design, found = moments_of("price ~ area + (area | zip)", frame, se="se")
+    design, found = moments_of("price ~ area + (area | zip)", frame, weights=Weights(se="se"))
     scale = learn_scale(found, design, standardize=True, unit=None)
     w = 1 / frame["se"] ** 2
     mean = np.average(frame["area"], weights=w)

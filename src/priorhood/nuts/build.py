@@ -284,6 +284,7 @@ def _one(name: str, prior: Scale, dims: str | None = None) -> Any:
 def _errors(r: Regression, location: Any, index: Any) -> None:
     """The outcome around its location."""
     import pymc as pm
+    import pytensor.tensor as pt
 
     outcome = pm.Data("outcome", r.rows.y, dims="row")
     if r.sigma is None:
@@ -297,7 +298,12 @@ def _errors(r: Regression, location: Any, index: Any) -> None:
             spread = _one("sigma", sigma, dims=r.groupings[0].name)[index]
     else:
         spread = _one("sigma", r.sigma)
+    if r.rows.precision is not None:
+        spread = spread / pt.sqrt(pm.Data("precision_weights", r.rows.precision, dims="row"))
     if r.nu is None:
-        pm.Normal("y", location, spread, observed=outcome, dims="row")
+        y = pm.Normal("y", location, spread, observed=outcome, dims="row")
     else:
-        pm.StudentT("y", nu=_one("nu", r.nu), mu=location, sigma=spread, observed=outcome, dims="row")
+        y = pm.StudentT("y", nu=_one("nu", r.nu), mu=location, sigma=spread, observed=outcome, dims="row")
+    if r.rows.times is not None:
+        times = pm.Data("frequency_weights", r.rows.times, dims="row")
+        pm.Potential("repeated", ((times - 1) * pm.logp(y, outcome)).sum())
