@@ -3,6 +3,7 @@
 from importlib.metadata import version as _version
 
 from priorhood import plot
+from priorhood.calibrate import Calibration, calibrate
 from priorhood.check import Check, Verdict
 from priorhood.errors import (
     FileError,
@@ -25,6 +26,7 @@ __version__ = _version("priorhood")
 
 __all__ = [
     "LKJ",
+    "Calibration",
     "Check",
     "Exponential",
     "FileError",
@@ -44,6 +46,7 @@ __all__ = [
     "Table",
     "TableError",
     "Verdict",
+    "calibrate",
     "equations",
     "fit",
     "load",

@@ -76,7 +76,7 @@ def prior_predictive(
     source = read(table)
     design, found = gather.take(source, model.formula, se=model.se)
     scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
-    drawn = labelled(design, found.labels, _prior(model, design, len(found.n), draws, stream(seed, PRIOR)))
+    drawn = labelled(design, found.labels, draw_prior(model, design, len(found.n), draws, stream(seed, PRIOR)))
     c = coefficients_of(drawn, model, design, found.labels, found.n / found.n.sum())
     used = _used(source, design, scale, c, "error")
     out = np.empty((draws, len(used.kept)), dtype=dtype)
@@ -294,7 +294,7 @@ def _used(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: s
 # -- the prior --------------------------------------------------------------------------------------------
 
 
-def _prior(model: Model, design: Design, groups: int, draws: int, rng: np.random.Generator) -> Draws:
+def draw_prior(model: Model, design: Design, groups: int, draws: int, rng: np.random.Generator) -> Draws:
     """Draws of every parameter from its prior, one chain, and of the coefficients of all groups."""
     resolved = model.resolve(design)
     mu = np.stack([p.sample(rng, draws) for p in resolved.mu], axis=-1) if resolved.mu else np.empty((draws, 0))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 # Streams of random numbers, so that one purpose does not disturb another.
-NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR = range(1, 8)
+NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR, CALIBRATION = range(1, 9)
 
 
 def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
