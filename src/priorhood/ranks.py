@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.check import Verdict
+from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,13 +76,17 @@ class Uniform:
         for _ in range(40):
             middle = (low + high) / 2
             low, high = (middle, high) if self._beyond(middle) <= alarm else (low, middle)
-        return self._inside(low)
+        inside = self._inside(low)
+        if inside is None:  # not for any alarm under 1
+            raise ModelError(f"no band is left by chance with probability {alarm:g}; it must be below 1")
+        return inside
 
-    def _inside(self, gamma: float) -> tuple[Index, Index]:
-        """The counts whose two-sided tail is above γ: first and last of every i. There always are some."""
-        inside = self._tails > gamma
-        # The middle count's tail is at least 1, and capped at 1 it would be no less.
-        inside[np.argmax(self._tails, axis=0), np.arange(self.L)] = True
+    def _inside(self, gamma: float) -> tuple[Index, Index] | None:
+        """The counts whose two-sided tail is above γ: first and last of every i; None if some i has none."""
+        # Tails that are equal by symmetry differ by their rounding.
+        inside = self._tails > gamma * (1 + 1e-9)
+        if not inside.any(axis=0).all():
+            return None
         return inside.argmax(axis=0), self.N - inside[::-1].argmax(axis=0)
 
     def _beyond(self, gamma: float) -> float:
@@ -89,7 +94,10 @@ class Uniform:
 
         chance[c] is the probability that C_1 … C_i all stay inside and C_i is low_i + c.
         """
-        low, high = self._inside(gamma)
+        inside = self._inside(gamma)
+        if inside is None:
+            return 1.0
+        low, high = inside
         chance, first = np.ones(1), 0
         for least, most in zip(low.tolist(), high.tolist(), strict=True):
             reached = np.convolve(chance, self._steps[: most - first + 1])
@@ -115,9 +123,9 @@ def shape(ranks: Index, draws: int) -> str:
     Truths at both ends: the draws are too narrow. Truths below most draws: the draws are too high.
     """
     off = places(ranks, draws) - 0.5
-    # Variances of u and (u − ½)² under uniform ranks: 1/12 and 1/180.
+    # The variance of a uniform number is 1/12, and that of its squared distance from the middle 1/180.
     shifted = float(off.mean()) * math.sqrt(12 * len(off))
-    spread = float((off**2).mean() - 1 / 12) * math.sqrt(180 * len(off))
+    spread = float(off.var() - 1 / 12) * math.sqrt(180 * len(off))
     if max(abs(shifted), abs(spread)) < NOTABLE:
         return "uneven"
     if abs(spread) >= abs(shifted):

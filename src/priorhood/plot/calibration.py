@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST_PANELS = 40
 # Inches.
-WIDTH, PANEL, LEFT, RIGHT, TOP, BELOW = 11.0, 1.9, 0.75, 0.25, 1.0, 0.6
+WIDTH, PANEL, LEFT, RIGHT, TOP, BELOW = 11.0, 1.9, 0.75, 0.25, 0.85, 0.6
 GAP, ABOVE = 0.3, 0.5
 
 
@@ -62,7 +62,7 @@ def calibration(found: Calibration) -> Figure:
         axes.set_ylim(-most, most)
         axes.tick_params(labelleft=column == 0, labelbottom=at + columns >= len(shown))
         name = found.quantities[shown[at]]
-        _titled(axes, name, found.p_values[shown[at]], int(wide * 11.5), good=bool(found.good[shown[at]]))
+        _titled(axes, name, found.p_values[shown[at]], int(wide * 12.5), good=bool(found.good[shown[at]]))
     _around(figure, found, len(shown), height)
     return figure
 
