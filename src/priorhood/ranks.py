@@ -24,7 +24,7 @@ Index = npt.NDArray[np.int64]
 ALARM = 0.01  # a right engine is called wrong once in a hundred runs, all quantities together
 # Refits left out shift a distribution function by no more than their share, which the band of 500 hardly sees.
 REFUSED_LIMIT = 0.05
-NOTABLE = 3.0  # standard errors by which mean or spread of ranks are off, to name the shape after them
+NOTABLE = 3.0  # standard errors by which ranks are off in one way, for that to be named
 NAMED = 4
 
 SHAPES = {
@@ -122,15 +122,16 @@ def shape(ranks: Index, draws: int) -> str:
 
     Truths at both ends: the draws are too narrow. Truths below most draws: the draws are too high.
     """
-    off = places(ranks, draws) - 0.5
-    # The variance of a uniform number is 1/12, and that of its squared distance from the middle 1/180.
-    shifted = float(off.mean()) * math.sqrt(12 * len(off))
-    spread = float(off.var() - 1 / 12) * math.sqrt(180 * len(off))
+    u = places(ranks, draws)
+    # A hump of the distribution function, and a wave: the first two terms of its sine series, each with a
+    # standard Normal distribution under uniform ranks.
+    shifted = float(np.cos(np.pi * u).sum()) * math.sqrt(2 / len(u))
+    spread = float(np.cos(2 * np.pi * u).sum()) * math.sqrt(2 / len(u))
     if max(abs(shifted), abs(spread)) < NOTABLE:
         return "uneven"
-    if abs(spread) >= abs(shifted):
+    if abs(spread) > abs(shifted):
         return "narrow" if spread > 0 else "wide"
-    return "high" if shifted < 0 else "low"
+    return "high" if shifted > 0 else "low"
 
 
 def judge(
