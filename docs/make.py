@@ -57,6 +57,7 @@ SECTIONS = {
     "Fitting": ["fit", "refit", "update", "merge"],
     "Posteriors": ["Posterior", "load", "Check", "Verdict"],
     "Predictive draws": ["prior_predictive", "posterior_predictive"],
+    "Calibration": ["calibrate", "Calibration"],
 }
 PROBLEMS = "Errors and warnings"
 # Public by name for other rooms' sake, of no use to a user.

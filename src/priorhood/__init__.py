@@ -3,6 +3,7 @@
 from importlib.metadata import version as _version
 
 from priorhood import plot
+from priorhood.calibrate import Calibration, calibrate
 from priorhood.check import Check, Verdict
 from priorhood.errors import (
     FileError,
@@ -37,6 +38,7 @@ __version__ = _version("priorhood")
 
 __all__ = [
     "LKJ",
+    "Calibration",
     "Check",
     "Exponential",
     "FileError",
@@ -60,6 +62,7 @@ __all__ = [
     "TableError",
     "Uniform",
     "Verdict",
+    "calibrate",
     "equations",
     "fit",
     "load",

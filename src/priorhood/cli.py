@@ -12,8 +12,28 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from priorhood.cli_calibrate import calibrate
 from priorhood.errors import ModelError, PriorhoodError, rows_of
-from priorhood.screen import console, print_summary, progress
+from priorhood.options import (
+    Chains,
+    Decimal,
+    DrawCount,
+    FrequencyWeights,
+    Json,
+    Null,
+    Out,
+    Outliers,
+    OutNc,
+    PrecisionWeights,
+    Priors,
+    Rows,
+    Saved,
+    Seed,
+    Threads,
+    Where,
+    units_of,
+)
+from priorhood.screen import announce_compile, console, print_summary, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,26 +48,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Out = Annotated[Path, typer.Option("-o", "--out", help="File to write.")]
-OutNc = Annotated[Path, typer.Option("-o", "--out", help="netCDF file to write the posterior to.")]
-Saved = Annotated[Path, typer.Argument(help="A saved posterior (.nc).", show_default=False)]
-Rows = Annotated[str, typer.Argument(metavar="TABLE", help="CSV, TSV, Parquet or JSON-lines file, or a glob.")]
-Where = Annotated[str | None, typer.Option(help="SQL condition on the rows: 'price > 0 and living_space > 0'.")]
-Outliers = Annotated[
-    float | None,
-    typer.Option(help="Drop rows whose log outcome per predictor is beyond the quartiles ± this × IQR."),
-]
-Null = Annotated[list[str] | None, typer.Option("--null", help="Text that means a missing value; repeatable.")]
-Decimal = Annotated[str, typer.Option(help="Decimal sign of a CSV.")]
-Priors = Annotated[
-    list[str] | None, typer.Option("--prior", help="'tau[area] ~ Exponential(scale=5)'; repeatable.")
-]
-Chains = Annotated[int, typer.Option(help="Number of chains.")]
-DrawCount = Annotated[int, typer.Option(help="Draws of every chain.")]
-Seed = Annotated[int | None, typer.Option(help="Random seed; one is chosen and recorded if not given.")]
-Threads = Annotated[int | None, typer.Option(help="Threads; all cores if not given.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
 def main() -> NoReturn:
@@ -83,13 +83,6 @@ def _heard(*, quiet: bool) -> Iterator[None]:
             _say(f"warning: {warning.message}")
 
 
-def _announce_compile(*, quiet: bool) -> None:
-    from priorhood.exact import compiled
-
-    if not quiet and not compiled():
-        _say("compiling the engine, once on this machine (about 15 seconds) …")
-
-
 def _fitted(
     make: Callable[[Callable[[str, int, int], None]], Posterior],
     out: Path,
@@ -103,7 +96,7 @@ def _fitted(
 
     check_writable(out, *inputs)
     if exact:
-        _announce_compile(quiet=as_json)
+        announce_compile(quiet=as_json)
     started = time.perf_counter()
     with _heard(quiet=as_json), progress(quiet=as_json) as tell:
 
@@ -160,12 +153,8 @@ def fit(
     se: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Known standard errors of the outcome (meta-analysis).")
     ] = None,
-    precision_weights: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Weights w of the rows: errors are Normal(0, σ²/w).")
-    ] = None,
-    frequency_weights: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Counts: a row stands for so many equal rows.")
-    ] = None,
+    precision_weights: PrecisionWeights = None,
+    frequency_weights: FrequencyWeights = None,
     engine: Annotated[str, typer.Option(help="auto, exact or nuts.")] = "auto",
     sampler: Annotated[str | None, typer.Option(help="Of NUTS: nutpie, pymc or numpyro.")] = None,
     parameterization: Annotated[str | None, typer.Option(help="Of NUTS: centered or noncentered.")] = None,
@@ -185,7 +174,7 @@ def fit(
     from priorhood.table import read
 
     model = Model(
-        formula, prior, outcome_unit=outcome_unit, standardize=not no_standardize, units=_units(unit or []),
+        formula, prior, outcome_unit=outcome_unit, standardize=not no_standardize, units=units_of(unit or []),
         family=family, noise=noise, se=se, precision_weights=precision_weights,
         frequency_weights=frequency_weights,
     )  # fmt: skip
@@ -201,14 +190,6 @@ def fit(
         as_json=as_json,
         exact=engine != "nuts" and family == "normal" and noise is None,
     )  # fmt: skip
-
-
-def _units(given: list[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
-    wrong = [left for left, sign, right in pairs if not (left and sign and right)]
-    if wrong:
-        raise ModelError(f"--unit {wrong[0]!r}: write it like --unit price=€")
-    return {left: right for left, _, right in pairs}
 
 
 @app.command()
@@ -345,6 +326,9 @@ def merge(
         [],
         as_json=as_json,
     )
+
+
+app.command()(calibrate)
 
 
 @app.command()

@@ -204,6 +204,24 @@ def fit_moments(
     return post
 
 
+def exact_refusal(model: Model, design: Design, scale: Scale, found: Moments, run: Run) -> str | None:
+    """Why the exact engine does not take the model; None where it does."""
+    return _collapsed(model, design, scale, found, run)[1]
+
+
+def draw_exact(model: Model, design: Design, scale: Scale, found: Moments, run: Run) -> Draws:
+    """A fit's way from sums to draws under a given scale, without labels, notes and other engines.
+
+    Raises
+    ------
+    ModelError, SamplingError : the exact engine does not take the model, or these sums
+    """
+    problem, refusal = _collapsed(model, design, scale, found, run)
+    if problem is None or refusal:
+        raise ModelError(str(refusal))
+    return _by_exact(model, problem, scale, found, run)[0]
+
+
 def _by_exact(
     model: Model, problem: exact.Problem, scale: Scale, found: Moments, run: Run
 ) -> tuple[Draws, dict[str, Any]]:

@@ -78,7 +78,7 @@ def prior_predictive(
     source = read(table)
     design, found = gather.take(source, model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
-    drawn = labelled(design, found.labels, _prior(model, design, found.labels, draws, stream(seed, PRIOR)))
+    drawn = labelled(design, found.labels, draw_prior(model, design, found.labels, draws, stream(seed, PRIOR)))
     c = coefficients_of(drawn, model, design, found.labels, found.n / found.n.sum())
     used = _used(source, design, scale, c, "error")
     out = np.empty((draws, len(used.kept)), dtype=dtype)
@@ -309,7 +309,7 @@ def _finest(c: Coefficients, spots: tuple[str, ...]) -> npt.NDArray[np.str_]:
 # -- the prior --------------------------------------------------------------------------------------------
 
 
-def _prior(
+def draw_prior(
     model: Model, design: Design, cells: npt.NDArray[np.str_], draws: int, rng: np.random.Generator
 ) -> Draws:
     """Draws of every parameter from its prior, one chain, and of the coefficients of all groups."""

@@ -28,7 +28,7 @@ Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
 # Streams of random numbers, so that one purpose does not disturb another.
-NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR, NEW_ACROSS, UNKNOWN_ACROSS = range(1, 10)
+NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR, CALIBRATION, NEW_ACROSS, UNKNOWN_ACROSS = range(1, 11)
 
 
 def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:

@@ -9,11 +9,14 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from priorhood.errors import rows_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rich.console import Console
 
+    from priorhood.calibrate import Calibration
     from priorhood.posterior import Posterior
 
 
@@ -54,6 +57,14 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
         clock.cancel()
         if bar.live.is_started:
             bar.stop()
+
+
+def announce_compile(*, quiet: bool) -> None:
+    """Say that the first fit on a machine takes longer."""
+    from priorhood.exact import compiled
+
+    if not quiet and not compiled():
+        print("compiling the engine, once on this machine (about 15 seconds) …", file=sys.stderr)
 
 
 def print_summary(
@@ -156,3 +167,48 @@ def _account(post: Posterior) -> list[str]:
         lines += [f"  {verdict}" for verdict in post.check()]
     lines += [f"note: {note}" for note in post.notes]
     return lines
+
+
+def print_calibration(found: Calibration, *, as_json: bool, facts: dict[str, Any]) -> None:
+    """Table and verdicts; or one JSON document with every rank."""
+    frame = found.summary()
+    if as_json:
+        rows = json.loads(frame.reset_index().to_json(orient="records"))
+        told = [{"good": v.good, "about": v.about, "text": v.text} for v in found.verdicts]
+        ranks = {name: found.ranks[:, at].tolist() for at, name in enumerate(found.quantities)}
+        print(
+            json.dumps({
+                **facts, "passed": found.passed, "refits": found.refits, "draws": found.draws, "seed": found.seed,
+                "refused": dict(found.refused), "places": found.places, "seconds": found.seconds,
+                "verdicts": told, "summary": rows, "ranks": ranks,
+            })
+        )  # fmt: skip
+        return
+    screen = console()
+    screen.print(_calibration_table(frame, found))
+    if found.places:
+        sizes = ", ".join(f"{label} ({rows_of(rows)})" for label, rows in found.places.items())
+        screen.print(f"places with the most, the median and the fewest rows: {sizes}", soft_wrap=True, markup=False)
+    for verdict in found.verdicts:
+        screen.print(str(verdict), soft_wrap=True, markup=False)
+
+
+def _calibration_table(frame: Any, found: Calibration) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    from priorhood.ranks import p_text
+
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"{len(found.ranks):,} refits, truths among {found.draws} draws each, seed {found.seed}",
+        title_justify="left",
+    )
+    table.add_column("share of the truths", overflow="fold")
+    for name in ("in 50 %", "in 90 %", "below median", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for label, row in frame.iterrows():
+        shares = [f"{row[name]:.1%}" for name in ("in50", "in90", "below")]
+        table.add_row(str(label).replace("[", r"\["), *shares, p_text(row["p_value"]), "✓" if row["good"] else "✗")
+    return table

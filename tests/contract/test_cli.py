@@ -32,15 +32,19 @@ ELSEWHERE = {
     },
     "update": {"where": ph.read, "null": ph.read, "decimal": ph.read},
     "predict": {"null": ph.read, "decimal": ph.read},
+    "calibrate": {
+        "where": ph.read, "null": ph.read, "decimal": ph.read, "prior": ph.Model, "no_standardize": ph.Model,
+        "outcome_unit": ph.Model, "family": ph.Model, "noise": ph.Model, "se": ph.Model,
+    },
 }  # fmt: skip
 OWN = {"out", "as_json"}
 FUNCTIONS = {
     "fit": ph.fit, "refit": ph.refit, "update": ph.update, "merge": ph.merge, "simulate": ph.simulate,
-    "predict": ph.Posterior.predict,
+    "predict": ph.Posterior.predict, "calibrate": ph.calibrate,
 }  # fmt: skip
 # What only Python has: progress is drawn by the command line itself; the formula comes with the Model.
 PYTHON_ONLY = {"progress", "model", "self"}
-ARGUMENTS = {"file", "files", "table", "formula"}
+ARGUMENTS = {"file", "files", "table", "formula", "model"}
 
 
 def home(command, option):
@@ -70,6 +74,8 @@ def test_every_parameter_of_the_function_is_an_option(command):
     wanted = {name for function in homes for name in inspect.signature(function).parameters}
     # Rows to predict may be left as they are: a condition on them would take rows away from the result.
     left = {"source", *PYTHON_ONLY} | ({"where"} if command == "predict" else set())
+    # MODEL is the formula itself; units are for printing equations, which calibrate does not.
+    left |= {"formula", "units"} if command == "calibrate" else set()
     assert wanted - left <= options
 
 

@@ -1,5 +1,6 @@
-"""Posterior → pictures; each function returns a matplotlib Figure. Only this room needs matplotlib."""
+"""Results → pictures; each function returns a matplotlib Figure. Only this room needs matplotlib."""
 
+from priorhood.plot.calibration import calibration
 from priorhood.plot.trace import trace
 
-__all__ = ["trace"]
+__all__ = ["calibration", "trace"]

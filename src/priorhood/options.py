@@ -1,0 +1,45 @@
+"""Arguments and options that several commands share: their words, and how they are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from priorhood.errors import ModelError
+
+Out = Annotated[Path, typer.Option("-o", "--out", help="File to write.")]
+OutNc = Annotated[Path, typer.Option("-o", "--out", help="netCDF file to write the posterior to.")]
+Saved = Annotated[Path, typer.Argument(help="A saved posterior (.nc).", show_default=False)]
+Rows = Annotated[str, typer.Argument(metavar="TABLE", help="CSV, TSV, Parquet or JSON-lines file, or a glob.")]
+Where = Annotated[str | None, typer.Option(help="SQL condition on the rows: 'price > 0 and living_space > 0'.")]
+Outliers = Annotated[
+    float | None,
+    typer.Option(help="Drop rows whose log outcome per predictor is beyond the quartiles ± this × IQR."),
+]
+Null = Annotated[list[str] | None, typer.Option("--null", help="Text that means a missing value; repeatable.")]
+Decimal = Annotated[str, typer.Option(help="Decimal sign of a CSV.")]
+Priors = Annotated[
+    list[str] | None, typer.Option("--prior", help="'tau[area] ~ Exponential(scale=5)'; repeatable.")
+]
+PrecisionWeights = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Weights w of the rows: errors are Normal(0, σ²/w).")
+]
+FrequencyWeights = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Counts: a row stands for so many equal rows.")
+]
+Chains = Annotated[int, typer.Option(help="Number of chains.")]
+DrawCount = Annotated[int, typer.Option(help="Draws of every chain.")]
+Seed = Annotated[int | None, typer.Option(help="Random seed; one is chosen and recorded if not given.")]
+Threads = Annotated[int | None, typer.Option(help="Threads; all cores if not given.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+
+
+def units_of(given: list[str]) -> dict[str, str]:
+    """`--unit price=€ --unit area=m²` as a mapping."""
+    pairs = [text.partition("=") for text in given]
+    wrong = [left for left, sign, right in pairs if not (left and sign and right)]
+    if wrong:
+        raise ModelError(f"--unit {wrong[0]!r}: write it like --unit price=€")
+    return {left: right for left, _, right in pairs}
