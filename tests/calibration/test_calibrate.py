@@ -106,7 +106,8 @@ def test_narrow_draws_are_seen(sales, monkeypatch):
 
     def narrow(draws, *_):
         middle = draws.beta.mean(axis=1, keepdims=True)
-        return replace(draws, beta=middle + 0.75 * (draws.beta - middle))
+        effects = replace(draws.effects[0], beta=middle + 0.75 * (draws.beta - middle))
+        return replace(draws, effects=(effects,))
 
     changed(monkeypatch, narrow)
     found = ph.calibrate(ph.Model(FORMULA, TIGHT), sales, refits=150, seed=8)
@@ -119,7 +120,7 @@ def test_an_engine_that_ignores_the_data_is_seen_by_the_likelihood_alone(sales, 
     """Draws from the prior: every parameter's rank is uniform (Modrák et al. 2023, section 3)."""
 
     def prior(draws, model, design, scale, found, run):
-        return draw_prior(model, design, len(found.n), run.draws, np.random.default_rng(run.seed))
+        return draw_prior(model, design, found.labels, run.draws, np.random.default_rng(run.seed))
 
     changed(monkeypatch, prior)
     found = ph.calibrate(ph.Model(FORMULA, TIGHT), sales, refits=100, seed=9)

@@ -35,6 +35,7 @@ ELSEWHERE = {
     "calibrate": {
         "where": ph.read, "null": ph.read, "decimal": ph.read, "prior": ph.Model, "no_standardize": ph.Model,
         "outcome_unit": ph.Model, "family": ph.Model, "noise": ph.Model, "se": ph.Model,
+        "precision_weights": ph.Model, "frequency_weights": ph.Model,
     },
 }  # fmt: skip
 OWN = {"out", "as_json"}

@@ -11,7 +11,7 @@ from scipy import stats
 
 import priorhood as ph
 from priorhood import gather, outcomes
-from priorhood.draws import Draws
+from priorhood.draws import Draws, Effects
 from priorhood.scale import learn_scale
 from priorhood.table import read
 
@@ -33,15 +33,15 @@ def setting(formula, se):
     """What is learned of the rows, the model's columns of every row, and one draw of everything."""
     frame = rows()
     model = ph.Model(formula, se=se)
-    design, found = gather.take(read(frame), model.formula, se=se)
+    design, found = gather.take(read(frame), model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=True, unit=None)
     columns = [np.ones(12) if n == "Intercept" else frame[n].to_numpy() for n in design.names]
     X = (np.column_stack(columns) - scale.centre) / scale.spread
     rng = np.random.default_rng(2)
     K = len(design.level_columns(0))
     truth = Draws(
-        rng.normal(size=(1, 1, len(design.population_columns))), rng.normal(size=(1, 1, 4, K)), None, None,
-        None if se else np.array([[0.7]]), {}, {},
+        rng.normal(size=(1, 1, len(design.population_columns))),
+        (Effects(rng.normal(size=(1, 1, 4, K)), np.ones((1, 1, K)), None),), None if se else np.array([[0.7]]), {}, {},
     )  # fmt: skip
     return frame, design, found, scale, X, truth
 
@@ -129,7 +129,7 @@ def test_log_likelihood_is_that_of_the_rows(se):
     rng = np.random.default_rng(4)
     S = 5
     draws = Draws(
-        rng.normal(size=(1, S, 3)), rng.normal(size=(1, S, 4, 2)), None, None,
+        rng.normal(size=(1, S, 3)), (Effects(rng.normal(size=(1, S, 4, 2)), np.ones((1, S, 2)), None),),
         None if se else rng.uniform(0.3, 2, (1, S)), {}, {},
     )  # fmt: skip
     expected = []
