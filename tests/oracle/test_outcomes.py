@@ -134,7 +134,7 @@ def test_log_likelihood_is_that_of_the_rows(se):
     )  # fmt: skip
     expected = []
     for s in range(S):
-        one = replace(draws, mu=draws.mu[:, s : s + 1], beta=draws.beta[:, s : s + 1],
+        one = replace(draws, mu=draws.mu[:, s : s + 1], effects=(replace(draws.effects[0], beta=draws.beta[:, s : s + 1]),),
                       sigma=None if se else draws.sigma[:, s : s + 1])  # fmt: skip
         mean, sd, _, _ = of_rows(frame, X, one, design, scale, se)
         expected.append(stats.norm.logpdf(frame["y"], mean, sd).sum())
