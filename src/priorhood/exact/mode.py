@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -25,6 +25,28 @@ def least_log_sigma(problem: Problem) -> float:
     """The least log σ at which (9) is more than rounding error; see Density."""
     reach = float(np.clip(0.5 * math.log(1e13 / problem.N), 6.0, 14.0))
     return _log_noise(problem) - reach
+
+
+class Target(Protocol):
+    """A posterior density to explore: log p(θ | y) up to a constant, −∞ outside low … high.
+
+    dim : length of θ; cost : of one θ, roughly in units of 2.5 ns; evaluations : θ computed so far
+    """
+
+    low: Array
+    high: Array
+    dim: int
+    cost: int
+    evaluations: int
+
+    def __call__(self, theta: Array) -> Array:
+        """(S, dim) → (S,)."""
+
+    def start(self, rng: np.random.Generator) -> Array:
+        """A θ of some density, to look for the mode from."""
+
+    def refuse(self, mode: Array) -> None:
+        """Stop at a mode that is none."""
 
 
 class Density:
@@ -56,6 +78,8 @@ class Density:
             high.append(self.log_noise + 20.0)
         self.low = np.array(low)
         self.high = np.array(high)
+        self.dim = dimension(problem)
+        self.cost = problem.J * problem.D**2
 
     def __call__(self, theta: Array) -> Array:
         """(S, dim) → (S,)."""
@@ -67,21 +91,42 @@ class Density:
         inside = (bounded == theta).all(axis=1)
         return np.where(inside & np.isfinite(total), total, -np.inf)
 
+    def start(self, rng: np.random.Generator) -> Array:
+        """The best of a crowd: spreads and noise around the pooled residual sd, correlations around 0."""
+        problem = self.collapsed.problem
+        crowd = np.zeros((96, self.dim))
+        at = 0
+        for level in problem.levels:
+            free, pairs = len(level.free), level.pairs
+            crowd[:, at : at + free] = self.log_scatter + rng.uniform(-4.0, 1.0, (96, free))
+            at += free
+            crowd[:, at : at + pairs] = rng.uniform(-0.5, 0.5, (96, pairs))
+            at += pairs
+        if not problem.known_noise:
+            crowd[:, -1] = self.log_noise + rng.uniform(-2.0, 0.2, 96)
+        return best_of(self, np.concatenate([crowd, from_prior(problem, 32, rng)]))
 
-def start(density: Density, rng: np.random.Generator) -> Array:
-    """The best of a crowd: spreads and noise around the pooled residual sd, correlations around 0."""
-    problem = density.collapsed.problem
-    crowd = np.zeros((96, dimension(problem)))
-    at = 0
-    for level in problem.levels:
-        free, pairs = len(level.free), level.pairs
-        crowd[:, at : at + free] = density.log_scatter + rng.uniform(-4.0, 1.0, (96, free))
-        at += free
-        crowd[:, at : at + pairs] = rng.uniform(-0.5, 0.5, (96, pairs))
-        at += pairs
-    if not problem.known_noise:
-        crowd[:, -1] = density.log_noise + rng.uniform(-2.0, 0.2, 96)
-    crowd = np.concatenate([crowd, from_prior(problem, 32, rng)])
+    def refuse(self, mode: Array) -> None:
+        """Stop at a mode where σ is 0 up to rounding.
+
+        Raises
+        ------
+        SamplingError : there
+        """
+        if not self.collapsed.problem.known_noise and mode[-1] < self.low[-1] + 1.0:
+            raise SamplingError(
+                "the rows lie exactly on the model's lines: the residual sd is 0 up to rounding, and its posterior "
+                "has no width to explore. Look for an outcome computed from the predictors, or drop predictors"
+            )
+
+
+def best_of(density: Target, crowd: Array) -> Array:
+    """The member of a crowd (S, dim) where the density is highest.
+
+    Raises
+    ------
+    SamplingError : it can be computed at none
+    """
     heights = density(crowd)
     if not np.isfinite(heights).any():
         raise SamplingError(
@@ -99,7 +144,7 @@ def _stencil(dim: int) -> Array:
     return np.concatenate([np.zeros((1, dim)), unit, -unit, both, -both])
 
 
-def _derivatives(density: Density, at: Array, step: Array) -> tuple[float, Array, Array]:
+def _derivatives(density: Target, at: Array, step: Array) -> tuple[float, Array, Array]:
     """Value, gradient and Hessian by central differences from one batch; step (dim,)."""
     dim = len(at)
     f = density(at + _stencil(dim) * step)
@@ -118,7 +163,7 @@ def _derivatives(density: Density, at: Array, step: Array) -> tuple[float, Array
     return float(f[0]), gradient, hessian
 
 
-def find_mode(density: Density, start: Array) -> tuple[Array, Array]:
+def find_mode(density: Target, start: Array) -> tuple[Array, Array]:
     """Damped Newton from a start; returns the mode and a covariance from the curvature there.
 
     Every iteration is two batches: the stencil of differences, and a line of step lengths. Where the
