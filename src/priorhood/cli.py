@@ -83,10 +83,10 @@ def _heard(*, quiet: bool) -> Iterator[None]:
             _say(f"warning: {warning.message}")
 
 
-def _announce_compile(*, quiet: bool) -> None:
+def _announce_compile(*, quiet: bool, by_group: bool) -> None:
     from priorhood.exact import compiled
 
-    if not quiet and not compiled():
+    if not quiet and not compiled(by_group=by_group):
         _say("compiling the engine, once on this machine (about 15 seconds) …")
 
 
@@ -97,13 +97,14 @@ def _fitted(
     *,
     as_json: bool,
     exact: bool = True,
+    by_group: bool = False,
 ) -> None:
     """Fit, save, report: the common end of fit, refit, update and merge."""
     from priorhood.files import check_writable
 
     check_writable(out, *inputs)
     if exact:
-        _announce_compile(quiet=as_json)
+        _announce_compile(quiet=as_json, by_group=by_group)
     started = time.perf_counter()
     with _heard(quiet=as_json), progress(quiet=as_json) as tell:
 
@@ -192,7 +193,8 @@ def fit(
         out,
         [table],
         as_json=as_json,
-        exact=engine != "nuts" and family == "normal" and noise is None,
+        exact=engine != "nuts" and family == "normal",
+        by_group=noise is not None,
     )  # fmt: skip
 
 
@@ -281,6 +283,7 @@ def refit(
         out,
         [],
         as_json=as_json,
+        by_group=post.model.noise is not None,
     )
 
 
@@ -337,6 +340,7 @@ def merge(
         out,
         [],
         as_json=as_json,
+        by_group=posts[0].model.noise is not None,
     )
 
 

@@ -33,7 +33,8 @@ class Coefficients:
     mu (S, F) and its columns; beta (S, J, K) and its columns; spread (S, K, K) = diag(τ) chol Ω
     sigma : (S,), or of every group (S, J); 1 where the errors are known
     nu : (S,), degrees of freedom of Student-t errors; None where they are Normal
-    noise : the prior of a new group's sigma where groups have their own; se : column of known errors
+    noise : the prior of a new group's sigma where groups have their own, independent ones
+    common : (S,) median and spread of the groups' sigma where they are alike; se : column of known errors
     labels (J,), weights (J,): the groups and their shares of the rows
     """
 
@@ -45,6 +46,7 @@ class Coefficients:
     sigma: Array
     nu: Array | None
     noise: ScalePrior | None
+    common: tuple[Array, Array] | None
     se: str | None
     labels: npt.NDArray[np.str_]
     weights: Array
@@ -72,6 +74,7 @@ def coefficients_of(
         sigma=flat("sigma") if model.se is None else np.ones(S),
         nu=flat("nu") if "nu" in draws else None,
         noise=model.resolve(design).sigma if model.noise else None,
+        common=(flat("sigma_median"), flat("sigma_spread")) if "sigma_median" in draws else None,
         se=model.se,
         labels=labels,
         weights=weights,
@@ -131,14 +134,18 @@ class Groups:
         return np.asarray(base + np.einsum("skl,sl->sk", c.spread, noise))
 
     def sigma(self, group: int) -> Array:
-        """Its own residual sd (S,), from its prior where it is new: the groups' sds share nothing else."""
+        """Its own residual sd (S,); where it is new, from what the groups' have in common, or from its prior."""
         c, J = self.c, len(self.c.labels)
         if group < 0:
             return np.asarray(c.sigma[self._chosen()])
-        if group < J or c.noise is None:
+        if group < J:
             return np.asarray(c.sigma[:, group])
         rng = stream(self.seed, NEW_SIGMA, *self.new[group - J].encode())
-        return c.noise.sample(rng, len(c.sigma))
+        if c.common is not None:
+            median, spread = c.common
+            return np.asarray(median * np.exp(spread * rng.standard_normal(len(median))))
+        # Groups with their own sigma have either something in common or a prior.
+        return c.noise.sample(rng, len(c.sigma))  # type: ignore[union-attr]
 
     def sigmas(self, groups: npt.NDArray[np.int64]) -> tuple[Array, npt.NDArray[np.int64]]:
         """The different sds (G, S) of rows in these groups, and which of them each row has."""

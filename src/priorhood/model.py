@@ -12,7 +12,7 @@ from priorhood.errors import ModelError, PriorError, near
 from priorhood.expression import Expression
 from priorhood.formula import Formula, parse
 from priorhood.observations import observe
-from priorhood.priors import LKJ, Normal, Prior, given_priors, parse_distribution, read_priors
+from priorhood.priors import COMMON, LKJ, Normal, Prior, given_priors, parse_distribution, read_priors
 from priorhood.priors import Scale as ScalePrior
 from priorhood.scale import learn_scale
 from priorhood.table import read
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Resolved:
-    """The prior of every parameter: mu by population column; tau, omega by level; sigma, nu.
+    """The prior of every parameter: mu by population column; tau, omega by level; sigma and the rest.
 
-    sigma is None where the errors are known, nu where they are Normal.
+    sigma is None where the errors are known, nu where they are Normal. sigma_median and sigma_spread are those of
+    log sigma_g ~ Normal(log sigma_median, sigma_spread²), in place of sigma; None where the model has it not.
     """
 
     mu: tuple[Normal, ...]
@@ -38,6 +39,8 @@ class Resolved:
     omega: tuple[LKJ | None, ...]
     sigma: ScalePrior | None
     nu: ScalePrior | None
+    sigma_median: ScalePrior | None = None
+    sigma_spread: ScalePrior | None = None
 
 
 FAMILIES = ("normal", "student")
@@ -59,7 +62,9 @@ class Model:
     standardize : centre numeric predictors and divide them by their sd
     units : names of the columns' units for printing: {"price": "€", "living_space": "m²"}
     family : of the errors: "normal", or "student" for Student's t with scale sigma and nu degrees of freedom
-    noise : the formula's group, for a residual sd of its own in every group, each with the prior of sigma
+    noise : the formula's group, for a residual sd of its own in every group,
+        log sigma_g ~ Normal(log sigma_median, sigma_spread²); where a prior for sigma is given, each has that one,
+        independent of the others
     se : a column of known standard errors of the outcome, for outcomes that are estimates (meta-analysis);
         ε_i ~ Normal(0, se_i²), and there is no sigma
 
@@ -92,19 +97,31 @@ class Model:
             raise ModelError(
                 f"a unit is given for {stray[0]!r}, which the formula does not have: {near(stray[0], known)}"
             )
-        absent = self._absent()
-        for key in given_priors(priors):
+        given = given_priors(priors)
+        if self.noise is not None and "sigma" in given and any(key in given for key in COMMON):
+            raise PriorError(
+                f"priors are given for sigma, each {self.noise}'s own, and for sigma_median or sigma_spread, which "
+                f"all have in common: choose one"
+            )
+        absent = self._absent(independent="sigma" in given)
+        for key in given:
             if key.partition("[")[0] in absent:
                 raise PriorError(f"prior for {key}: {absent[key.partition('[')[0]]}, so there is no such parameter")
         self.priors = {k: v for k, v in self.priors.items() if k.partition("[")[0] not in absent}
 
-    def _absent(self) -> dict[str, str]:
-        """Parameters that the model does not have, and why."""
+    def _absent(self, *, independent: bool) -> dict[str, str]:
+        """Parameters that the model does not have, and why; independent : sigma has a prior for each group."""
         found: dict[str, str] = {}
         if not self.formula.levels:
             found |= dict.fromkeys(("tau", "omega"), "the formula has no group part")
         if self.se is not None:
             found["sigma"] = f"the errors are known ({self.se})"
+        if self.noise is None:
+            found |= dict.fromkeys(COMMON, "all rows have one sigma (noise= gives every group its own)")
+        elif independent:
+            found |= dict.fromkeys(COMMON, "every sigma has its own prior")
+        else:
+            found["sigma"] = "the sigma are alike"
         if self.family != "student":
             found["nu"] = "the errors are Normal (family='student' has nu)"
         return found
@@ -182,6 +199,8 @@ class Model:
             sigma=resolved.sigma,
             nu=resolved.nu,
             noise=self.noise is not None,
+            sigma_median=resolved.sigma_median,
+            sigma_spread=resolved.sigma_spread,
         )
 
     def resolve(self, design: Design) -> Resolved:
@@ -210,6 +229,8 @@ class Model:
             ),
             sigma=self.priors.get("sigma"),  # type: ignore[arg-type]
             nu=self.priors.get("nu"),  # type: ignore[arg-type]
+            sigma_median=self.priors.get("sigma_median"),  # type: ignore[arg-type]
+            sigma_spread=self.priors.get("sigma_spread"),  # type: ignore[arg-type]
         )
 
     # -- printing --------------------------------------------------------------------------------------
@@ -233,11 +254,15 @@ class Model:
         if resolved.sigma is not None:
             name = f"sigma[{self.noise}]" if self.noise else "sigma"
             rows.append((name, resolved.sigma, scale.unit, INTERCEPT))  # type: ignore[arg-type]
+        if resolved.sigma_median is not None:
+            rows.append(("sigma_median", resolved.sigma_median, scale.unit, INTERCEPT))  # type: ignore[arg-type]
         wide = max(len(name) for name, *_ in rows)
         text = max(len(str(prior)) for _, prior, *_ in rows)
         for name, prior, factor, term in rows:
             shown = prior.scaled(factor)
             lines.append(f"  {name:<{wide}} ~ {prior!s:<{text}}  = {shown} {self.unit_of(term)}")
+        if resolved.sigma_spread is not None:
+            lines.append(f"  {'sigma_spread':<{wide}} ~ {resolved.sigma_spread}")
         lines += [f"  {'nu':<{wide}} ~ {resolved.nu}"] if resolved.nu is not None else []
         lines += [f"  {'omega':<{wide}} ~ {omega}" for omega in resolved.omega if omega]
         return "\n".join(lines)
@@ -261,6 +286,8 @@ class Model:
             spread = "diag(tau) omega diag(tau)" if self.formula.levels[0].correlated else "diag(tau²)"
             means = ", ".join(f"mu[{c.name}]" if c in design.population_columns else "0" for c in varying)
             lines.append(f"  β[{by}] ~ Normal(({means}), {spread})")
+        if "sigma_median" in self.priors:
+            lines.append(f"  log sigma[{self.noise}] ~ Normal(log sigma_median, sigma_spread²)")
         return [*lines, ""]
 
     def _noise(self, scale: Scale) -> str:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 INTERVAL = 0.9
+ORDER = ("mu", "beta", "tau", "omega", "sigma", "sigma_median", "sigma_spread", "nu")
+PURE = ("omega", "sigma_spread", "nu")  # numbers without a unit
 OWN = ("posterior", "sample_stats", "moments")
 ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "observed_data")
 
@@ -68,9 +70,9 @@ class Posterior:
 
     @property
     def parameters(self) -> list[str]:
-        """The parameters' names in reading order: mu, beta, tau, omega, sigma, nu; those that the model has."""
+        """The parameters' names in reading order: those of ORDER that the model has."""
         there = self.tree["posterior"].data_vars
-        return [name for name in ("mu", "beta", "tau", "omega", "sigma", "nu") if name in there]
+        return [name for name in ORDER if name in there]
 
     @property
     def log_evidence(self) -> float:
@@ -117,9 +119,9 @@ class Posterior:
         """What a parameter on the standardized scale is multiplied by to be in the data's units."""
         import xarray as xr
 
-        if name in ("omega", "nu"):
+        if name in PURE:
             return 1.0
-        if name == "sigma":
+        if name in ("sigma", "sigma_median"):
             return self.scale.unit
         array = self[name]
         dim = str(array.dims[-1])
@@ -168,9 +170,9 @@ class Posterior:
     def _unit(self, label: str) -> str:
         """The unit of a parameter by its label, `beta[10115, area]`."""
         name, _, inside = label.partition("[")
-        if name in ("omega", "nu"):
+        if name in PURE:
             return ""
-        if name == "sigma":
+        if name in ("sigma", "sigma_median"):
             return self.model.unit_of(INTERCEPT)
         term = inside[:-1].partition(", ")[2] if name == "beta" else inside[:-1]
         return self.model.unit_of(term or INTERCEPT)
@@ -239,8 +241,8 @@ class Posterior:
         mean and sd are exact: the sd is infinite where any draw has nu ≤ 2, the mean none (NaN) where any has
         nu ≤ 1, and both are infinite under a log outcome.
 
-        Where groups have their own residual sd, a new group's is drawn from its prior, also with "population":
-        the model says nothing else about it.
+        Where groups have their own residual sd, a new group's is drawn from what they have in common, or from
+        its prior where they are independent; also with "population".
         """
         wanted = predicting.request(
             quantiles, below, above, unseen, prefix, self.seed if seed is None else seed, cores()

@@ -22,6 +22,7 @@ class Regression:
     group, labels : name and labels of the groups; '' and one label without groups
     mu, tau, omega, sigma, nu : priors; None where the model has no such parameter
     noise : whether every group has a sigma of its own
+    sigma_median, sigma_spread : priors of what those have in common, in place of one for sigma; else None
     """
 
     rows: Observations
@@ -37,6 +38,8 @@ class Regression:
     sigma: Scale | None
     nu: Scale | None
     noise: bool
+    sigma_median: Scale | None = None
+    sigma_spread: Scale | None = None
 
     @property
     def term(self) -> str:
@@ -51,7 +54,9 @@ class Regression:
             "beta": bool(self.varying),
             "tau": bool(self.varying),
             "omega": self.omega is not None,
-            "sigma": self.sigma is not None,
+            "sigma": self.noise or self.sigma is not None,
+            "sigma_median": self.sigma_median is not None,
+            "sigma_spread": self.sigma_spread is not None,
             "nu": self.nu is not None,
         }
         return tuple(name for name, has in there.items() if has)
