@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from bench import engines, kernel, machine, predictive, process, report
+from bench import engines, kernel, machine, noise, predictive, process, report
 from bench.case import CHAINS, DRAWS, MODELS, QUICK, TUNE, Effort, Measurement, Reference, Result, Skipped, sales
 from bench.contenders import lme4, nutpie, priorhood, pymc
 
@@ -27,6 +27,7 @@ PARTS = {
     "cli": process.measure_cli,
     "compile": process.measure_compile,
     "predictive": predictive.measure,
+    "noise": noise.measure,
 }
 CONTENDERS: dict[str, Any] = {c.NAME: c for c in (lme4, nutpie, pymc)}
 SLOW = (nutpie.NAME, pymc.NAME)
