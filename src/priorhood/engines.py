@@ -210,7 +210,7 @@ def _check_scatter(problem: exact.NoisyProblem, found: Moments) -> None:
     exact_lines = problem.rows.exact
     if not len(exact_lines):
         return
-    names = [f"{found.labels[j]!r} ({found.n[j]:.0f} rows)" for j in exact_lines[:3]]
+    names = [f"{str(found.labels[j])!r} ({found.n[j]:.0f} rows)" for j in exact_lines[:3]]
     more = f" and {len(exact_lines) - 3} more" if len(exact_lines) > 3 else ""
     raise ModelError(
         f"in {found.group} {', '.join(names)}{more} all rows lie exactly on a line or are the same, so a residual "

@@ -81,7 +81,7 @@ def test_ranks_are_uniform():
 @pytest.mark.slow
 @pytest.mark.parametrize(("noise", "seed"), [("alike", 401), ("independent", 402)])
 def test_ranks_are_uniform_in_many_simulations(noise, seed):
-    found = p_values(noise, 4000, seed, bins=16)
+    found = p_values(noise, 1500, seed, bins=16)
     assert min(found.values()) > ALARM / len(found), found
 
 
