@@ -33,7 +33,7 @@ TAIL = 0.05
 # Divergent draws differ from the others in a parameter if their mean does by both: in sds, in standard errors.
 SHIFT, SHIFT_ERRORS = 0.2, 4.0
 BOTTOM, BY_CHANCE = 0.01, 1e-6
-POSITIVE = ("tau", "sigma", "nu")
+POSITIVE = ("tau", "sigma", "sigma_median", "sigma_spread", "nu")
 
 
 @dataclass(frozen=True)

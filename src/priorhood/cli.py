@@ -90,13 +90,14 @@ def _fitted(
     *,
     as_json: bool,
     exact: bool = True,
+    by_group: bool = False,
 ) -> None:
     """Fit, save, report: the common end of fit, refit, update and merge."""
     from priorhood.files import check_writable
 
     check_writable(out, *inputs)
     if exact:
-        announce_compile(quiet=as_json)
+        announce_compile(quiet=as_json, by_group=by_group)
     started = time.perf_counter()
     with _heard(quiet=as_json), progress(quiet=as_json) as tell:
 
@@ -188,7 +189,8 @@ def fit(
         out,
         [table],
         as_json=as_json,
-        exact=engine != "nuts" and family == "normal" and noise is None,
+        exact=engine != "nuts" and family == "normal",
+        by_group=noise is not None,
     )  # fmt: skip
 
 
@@ -269,6 +271,7 @@ def refit(
         out,
         [],
         as_json=as_json,
+        by_group=post.model.noise is not None,
     )
 
 
@@ -325,6 +328,7 @@ def merge(
         out,
         [],
         as_json=as_json,
+        by_group=posts[0].model.noise is not None,
     )
 
 

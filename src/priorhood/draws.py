@@ -49,6 +49,7 @@ class Draws:
     mu (…, F); effects : of every grouping, levels finest first, then crossed ones
     sigma : residual sd (…), of every group (…, J), or None where the errors are known
     nu : degrees of freedom of Student-t errors (…), or None
+    sigma_median, sigma_spread : (…) of the groups' sigma, where they have a distribution in common; or None
     stats : sample_stats by ArviZ's names; facts : numbers about the run, for the attributes
     """
 
@@ -58,6 +59,8 @@ class Draws:
     stats: dict[str, npt.NDArray[Any]]
     facts: dict[str, float | int | str]
     nu: Array | None = None
+    sigma_median: Array | None = None
+    sigma_spread: Array | None = None
 
     @property
     def beta(self) -> Array | None:

@@ -176,7 +176,7 @@ def fit_moments(
     run = replace(run, seed=seed)
     started = time.perf_counter()
     problem, refusal = _collapsed(model, design, scale, found, run)
-    chosen, reason = _choose(engine, refusal, has_rows=rows is not None)
+    chosen, reason = _choose(engine, refusal, has_rows=rows is not None, by_group=model.noise is not None)
     if chosen == "exact" and problem is not None:
         if given:
             raise ModelError(
@@ -223,32 +223,57 @@ def draw_exact(model: Model, design: Design, scale: Scale, found: Moments, run: 
 
 
 def _by_exact(
-    model: Model, problem: exact.Problem, scale: Scale, found: Moments, run: Run
+    model: Model, problem: exact.Problem | exact.NoisyProblem, scale: Scale, found: Moments, run: Run
 ) -> tuple[Draws, dict[str, Any]]:
     # Loads or compiles kernels: only where they are used.
     from priorhood import exact
 
-    if model.se is None and problem.c <= 1e-14 * found.pooled()[1][-1, -1] / scale.unit**2:
+    base = problem.base if isinstance(problem, exact.NoisyProblem) else problem
+    if model.se is None and base.c <= 1e-14 * found.pooled()[1][-1, -1] / scale.unit**2:
         raise ModelError(
             f"the outcome {model.formula.outcome!r} is an exact function of the predictors: there is no noise to "
             f"learn. Look for an outcome computed from a predictor"
         )
+    if isinstance(problem, exact.NoisyProblem):
+        _check_scatter(problem, found)
     result = exact.draw(problem, run.chains, run.draws, np.random.default_rng(run.seed), run.threads, run.tell)
     if model.se is not None:
         result = replace(result, sigma=None)  # known, and so no parameter
+    if model.noise is not None and result.sigma is not None and result.sigma.ndim == 2:
+        result = replace(result, sigma=np.repeat(result.sigma[:, :, None], len(found.n), axis=2))  # known, the same
     # log p(y) of the raw outcome: a density, so it takes the unit's Jacobian.
     evidence = float(result.facts["log_evidence_standardized"]) - found.rows * float(np.log(scale.unit))
     return result, {"log_evidence": evidence}
 
 
+def _check_scatter(problem: exact.NoisyProblem, found: Moments) -> None:
+    """Refuse groups that say that their residual sd is 0: the density has no bound there.
+
+    Raises
+    ------
+    ModelError : with their names
+    """
+    exact_lines = problem.rows.exact
+    if not len(exact_lines):
+        return
+    names = [f"{str(found.labels[j])!r} ({found.n[j]:.0f} rows)" for j in exact_lines[:3]]
+    more = f" and {len(exact_lines) - 3} more" if len(exact_lines) > 3 else ""
+    raise ModelError(
+        f"in {found.keys[0]} {', '.join(names)}{more} all rows lie exactly on a line or are the same, so a residual "
+        f"sd of its own would be 0: leave out repeated rows or such {found.keys[0]}s (where=), or let all share one "
+        f"sigma (leave noise out)"
+    )
+
+
 # -- the choice of an engine -------------------------------------------------------------------------------
 
 TAKEN = "Gaussian errors and one tree of groups: all coefficients integrate out"
+TAKEN_BY_GROUP = "Gaussian errors: every group's coefficients and its residual sd integrate out"
 
 
 def _collapsed(
     model: Model, design: Design, scale: Scale, found: Moments, run: Run
-) -> tuple[exact.Problem | None, str | None]:
+) -> tuple[exact.Problem | exact.NoisyProblem | None, str | None]:
     """What the exact engine is given, or why it does not take the model.
 
     Raises
@@ -266,8 +291,6 @@ def _collapsed(
             None,
             "with Student-t errors the rows do not collapse to sums, so the exact engine does not take them",
         )
-    if model.noise is not None:
-        return None, f"the exact engine of this version does not take a residual sd for every {model.noise} (noise)"
     from priorhood import exact
 
     if hierarchy.crossed:
@@ -275,11 +298,16 @@ def _collapsed(
         reason = exact.too_wide(effects, hierarchy.levels[0].size)
         if reason:
             return None, reason
+    if model.noise is not None and len(hierarchy.groupings) > 1:
+        return None, (
+            f"with a residual sd for every {model.noise} (noise) the exact engine takes one grouping, neither "
+            f"nested nor crossed ones"
+        )
     problem = pose(model, design, scale, found)
     return problem, exact.refuses(problem)
 
 
-def _choose(engine: str, refusal: str | None, *, has_rows: bool) -> tuple[str, str]:
+def _choose(engine: str, refusal: str | None, *, has_rows: bool, by_group: bool) -> tuple[str, str]:
     """Engine and reason.
 
     Raises
@@ -289,7 +317,7 @@ def _choose(engine: str, refusal: str | None, *, has_rows: bool) -> tuple[str, s
     if engine == "nuts":
         return "nuts", "asked for" + (f"; {refusal}" if refusal else "")
     if refusal is None:
-        return "exact", TAKEN
+        return "exact", TAKEN_BY_GROUP if by_group else TAKEN
     if not has_rows:
         raise ModelError(f"{refusal}; NUTS does, but needs the rows: fit the model again from a table")
     if engine == "exact":
@@ -325,14 +353,20 @@ def _versions(engine: str) -> dict[str, str]:
     }
 
 
-def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Problem:
+def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Problem | exact.NoisyProblem:
     """The model and the sums as the exact engine takes them: standardized arrays (math.md, section 2)."""
     from priorhood import exact
 
     resolved = model.resolve(design)
     mean, scatter = standardized(found, design, scale)
+    noise: exact.Alike | exact.Independent | None = None
+    if resolved.sigma_median is not None and resolved.sigma_spread is not None:
+        noise = exact.Alike(resolved.sigma_median, resolved.sigma_spread)
+    elif model.noise is not None and resolved.sigma is not None and not isinstance(resolved.sigma, Fixed):
+        noise = exact.Independent(resolved.sigma)
     # With w = 1/se² in the outcome's own unit, σ²/w = (se/unit)² is the error of the outcome divided by it.
-    sigma = Fixed(1.0 / scale.unit) if resolved.sigma is None else resolved.sigma
+    known = Fixed(1.0) if noise else Fixed(1.0 / scale.unit)
+    sigma = known if noise or resolved.sigma is None else resolved.sigma
     hierarchy = hierarchy_of(model.formula, found.labels)
     depth = len(hierarchy.levels)
     varying: list[dict[str, Any]] = [
@@ -343,7 +377,7 @@ def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Pr
         }
         for at in range(len(hierarchy.groupings))
     ]
-    return exact.pose(
+    problem = exact.pose(
         found.n,
         mean,
         scatter,
@@ -361,3 +395,7 @@ def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Pr
         ),
         leaf=hierarchy.levels[0].of_cell if hierarchy.levels else None,
     )
+    if noise is None:
+        return problem
+    rows = exact.compress(found.n, mean, scatter, problem.shift, found.weight)
+    return exact.NoisyProblem(problem, rows, noise)

@@ -330,9 +330,21 @@ def draw_prior(
         beta = own if across else whole[:, :, design.index(design.coefficient_columns(at))]
         effects.insert(0, Effects(beta[None], tau[None], (corr @ corr.swapaxes(1, 2))[None] if prior else None))
     shape = (draws, hierarchy.levels[0].size) if model.noise else (draws,)
-    sigma = None if resolved.sigma is None else resolved.sigma.sample(rng, shape)
-    nu = None if resolved.nu is None else resolved.nu.sample(rng, draws)
-    return Draws(mu[None], tuple(effects), _one(sigma), stats={}, facts={}, nu=_one(nu))
+    sigma, nu, median, apart = (
+        None if prior is None else prior.sample(rng, size)
+        for prior, size in (
+            (resolved.sigma, shape),
+            (resolved.nu, draws),
+            (resolved.sigma_median, draws),
+            (resolved.sigma_spread, draws),
+        )
+    )
+    if median is not None and apart is not None:
+        sigma = median[:, None] * np.exp(apart[:, None] * rng.standard_normal(shape))
+    return Draws(
+        mu[None], tuple(effects), _one(sigma), stats={}, facts={}, nu=_one(nu),
+        sigma_median=_one(median), sigma_spread=_one(apart),
+    )  # fmt: skip
 
 
 def _one(values: Array | None) -> Array | None:

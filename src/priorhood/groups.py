@@ -63,7 +63,8 @@ class Coefficients:
     mu (S, F) and its columns; levels : finest first; crossed : the groupings across them
     sigma : (S,), or of every finest group (S, J); 1 where the errors are known
     nu : (S,), degrees of freedom of Student-t errors; None where they are Normal
-    noise : the prior of a new group's sigma where groups have their own
+    noise : the prior of a new group's sigma where groups have their own, independent ones
+    common : (S,) median and spread of the groups' sigma where they are alike
     row_weights : the columns that say what a row counts
     cell_labels : label of every cell by key column; weights (cells,) : the cells' shares of the rows
     """
@@ -75,6 +76,7 @@ class Coefficients:
     sigma: Array
     nu: Array | None
     noise: ScalePrior | None
+    common: tuple[Array, Array] | None
     row_weights: Weights
     cell_labels: dict[str, npt.NDArray[np.str_]]
     weights: Array
@@ -119,6 +121,7 @@ def coefficients_of(
         sigma=flat("sigma") if model.se is None else np.ones(S),
         nu=flat("nu") if "nu" in draws else None,
         noise=model.resolve(design).sigma if model.noise else None,
+        common=(flat("sigma_median"), flat("sigma_spread")) if "sigma_median" in draws else None,
         row_weights=model.weights,
         cell_labels=labels_by_column(formula, cells),
         weights=weights,
@@ -265,17 +268,20 @@ class Groups:
         return np.asarray(np.einsum("skl,sl->sk", grouping.spread, noise))
 
     def sigma(self, spot: int) -> Array:
-        """Its own residual sd (S,), from its prior where it is new: the groups' sds share nothing else."""
+        """Its own residual sd (S,); where it is new, from what the groups' have in common, or from its prior."""
         c, one = self.c, self.found[spot]
         if len(one.cells):
             leaves = np.unique(c.levels[0].places.of_cell[one.cells])
             if len(leaves) == 1:
                 return np.asarray(c.sigma[:, leaves[0]])
             return np.asarray(c.sigma[np.arange(len(c.mu)), self._leaf(one)])
-        if c.noise is None:
-            raise ValueError("only groups with a sigma of their own are asked for one")
         key = SEPARATOR.join(one.labels[column] for column in c.levels[0].places.path)
-        return c.noise.sample(stream(self.seed, NEW_SIGMA, *key.encode()), len(c.sigma))
+        rng = stream(self.seed, NEW_SIGMA, *key.encode())
+        if c.common is not None:
+            median, spread = c.common
+            return np.asarray(median * np.exp(spread * rng.standard_normal(len(median))))
+        # Groups with their own sigma have either something in common or a prior.
+        return c.noise.sample(rng, len(c.sigma))  # type: ignore[union-attr]
 
     def sigmas(self, spots: Index) -> tuple[Array, Index]:
         """The different sds (G, S) of rows in these spots, and which of them each row has."""

@@ -13,7 +13,7 @@ from priorhood.expression import Expression
 from priorhood.formula import Formula, parse
 from priorhood.hierarchy import hierarchy_of
 from priorhood.observations import observe
-from priorhood.priors import LKJ, Normal, Prior, base_of, given_priors, parse_distribution, read_priors
+from priorhood.priors import COMMON, LKJ, Normal, Prior, base_of, given_priors, parse_distribution, read_priors
 from priorhood.priors import Scale as ScalePrior
 from priorhood.scale import learn_scale
 from priorhood.table import read
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Resolved:
-    """The prior of every parameter: mu by population column; tau, omega by grouping; sigma, nu.
+    """The prior of every parameter: mu by population column; tau, omega by grouping; sigma and the rest.
 
-    sigma is None where the errors are known, nu where they are Normal.
+    sigma is None where the errors are known, nu where they are Normal. sigma_median and sigma_spread are those of
+    log sigma_g ~ Normal(log sigma_median, sigma_spread²), in place of sigma; None where the model has it not.
     """
 
     mu: tuple[Normal, ...]
@@ -41,6 +42,8 @@ class Resolved:
     omega: tuple[LKJ | None, ...]
     sigma: ScalePrior | None
     nu: ScalePrior | None
+    sigma_median: ScalePrior | None = None
+    sigma_spread: ScalePrior | None = None
 
 
 FAMILIES = ("normal", "student")
@@ -63,7 +66,9 @@ class Model:
     standardize : centre numeric predictors and divide them by their sd
     units : names of the columns' units for printing: {"price": "€", "living_space": "m²"}
     family : of the errors: "normal", or "student" for Student's t with scale sigma and nu degrees of freedom
-    noise : the formula's group, for a residual sd of its own in every group, each with the prior of sigma
+    noise : the formula's group, for a residual sd of its own in every group,
+        log sigma_g ~ Normal(log sigma_median, sigma_spread²); where a prior for sigma is given, each has that one,
+        independent of the others
     se : a column of known standard errors of the outcome, for outcomes that are estimates (meta-analysis);
         ε_i ~ Normal(0, se_i²), and there is no sigma
     precision_weights : a column of weights w above 0, such as how many sales a row is the mean of;
@@ -105,24 +110,36 @@ class Model:
             raise ModelError(
                 f"a unit is given for {stray[0]!r}, which the formula does not have: {near(stray[0], known)}"
             )
-        absent = self._absent()
-        for key in given_priors(priors):
-            if base_of(key) in absent:
-                raise PriorError(f"prior for {key}: {absent[base_of(key)]}, so there is no such parameter")
-        self.priors = {k: v for k, v in self.priors.items() if base_of(k) not in absent}
+        given = given_priors(priors)
+        if self.noise is not None and "sigma" in given and any(key in given for key in COMMON):
+            raise PriorError(
+                f"priors are given for sigma, each {self.noise}'s own, and for sigma_median or sigma_spread, which "
+                f"all have in common: choose one"
+            )
+        absent = self._absent(independent="sigma" in given)
+        for key in given:
+            if _kind(key) in absent:
+                raise PriorError(f"prior for {key}: {absent[_kind(key)]}, so there is no such parameter")
+        self.priors = {k: v for k, v in self.priors.items() if _kind(k) not in absent}
 
     @property
     def weights(self) -> Weights:
         """The columns that say what a row counts."""
         return Weights(self.se, self.precision_weights, self.frequency_weights)
 
-    def _absent(self) -> dict[str, str]:
-        """Parameters that the model does not have, and why."""
+    def _absent(self, *, independent: bool) -> dict[str, str]:
+        """Parameters that the model does not have, and why; independent : sigma has a prior for each group."""
         found: dict[str, str] = {}
         if not self.formula.levels:
             found |= dict.fromkeys(("tau", "omega"), "the formula has no group part")
         if self.se is not None:
             found["sigma"] = f"the errors are known ({self.se})"
+        if self.noise is None:
+            found |= dict.fromkeys(COMMON, "all rows have one sigma (noise= gives every group its own)")
+        elif independent:
+            found |= dict.fromkeys(COMMON, "every sigma has its own prior")
+        else:
+            found["sigma"] = "the sigma are alike"
         if self.family != "student":
             found["nu"] = "the errors are Normal (family='student' has nu)"
         return found
@@ -214,6 +231,8 @@ class Model:
             sigma=resolved.sigma,
             nu=resolved.nu,
             noise=self.noise is not None,
+            sigma_median=resolved.sigma_median,
+            sigma_spread=resolved.sigma_spread,
         )
 
     def resolve(self, design: Design) -> Resolved:
@@ -248,6 +267,8 @@ class Model:
             ),
             sigma=self.priors.get("sigma"),  # type: ignore[arg-type]
             nu=self.priors.get("nu"),  # type: ignore[arg-type]
+            sigma_median=self.priors.get("sigma_median"),  # type: ignore[arg-type]
+            sigma_spread=self.priors.get("sigma_spread"),  # type: ignore[arg-type]
         )
 
     # -- printing --------------------------------------------------------------------------------------
@@ -272,11 +293,15 @@ class Model:
         if resolved.sigma is not None:
             name = f"sigma[{self.noise}]" if self.noise else "sigma"
             rows.append((name, resolved.sigma, scale.unit, INTERCEPT))  # type: ignore[arg-type]
+        if resolved.sigma_median is not None:
+            rows.append(("sigma_median", resolved.sigma_median, scale.unit, INTERCEPT))  # type: ignore[arg-type]
         wide = max(len(name) for name, *_ in rows)
         text = max(len(str(prior)) for _, prior, *_ in rows)
         for name, prior, factor, term in rows:
             shown = prior.scaled(factor)
             lines.append(f"  {name:<{wide}} ~ {prior!s:<{text}}  = {shown} {self.unit_of(term)}")
+        if resolved.sigma_spread is not None:
+            lines.append(f"  {'sigma_spread':<{wide}} ~ {resolved.sigma_spread}")
         lines += [f"  {'nu':<{wide}} ~ {resolved.nu}"] if resolved.nu is not None else []
         for at, omega in enumerate(resolved.omega):
             lines += [f"  {'omega' + self.formula.suffix(at):<{wide}} ~ {omega}"] if omega else []
@@ -298,7 +323,10 @@ class Model:
         lines = [f"  {outcome} = {' + '.join(parts)} + ε,  ε ~ {self._noise(scale)}"]
         if self.frequency_weights is not None:
             lines.append(f"  a row stands for {self.frequency_weights} equal rows")
-        return [*lines, *(self._effects(design, at) for at in range(len(self.formula.groupings))), ""]
+        lines += [self._effects(design, at) for at in range(len(self.formula.groupings))]
+        if "sigma_median" in self.priors:
+            lines.append(f"  log sigma[{self.noise}] ~ Normal(log sigma_median, sigma_spread²)")
+        return [*lines, ""]
 
     def _coefficients(self, design: Design, column: Column) -> list[str]:
         """The symbols that are added up to a column's coefficient."""
@@ -433,3 +461,9 @@ def _unit(given: float | str) -> float | None:
     if not (math.isfinite(unit) and unit > 0):
         raise ModelError(f"outcome_unit must be a number above 0 or 'auto', not {given!r}")
     return unit
+
+
+def _kind(key: str) -> str:
+    """What a prior's key names: `tau` of `tau_district[area]`; sigma's hyperparameters stay apart from sigma."""
+    name = key.partition("[")[0]
+    return name if name in COMMON else base_of(key)

@@ -127,8 +127,7 @@ def _renamed(draws: xr.Dataset, group: str, slope: str) -> xr.Dataset:
         parts |= _multivariate(draws, slope)
     elif "sigma" in draws:
         parts["sigma"] = draws["sigma"]
-    if "nu" in draws:
-        parts["nu"] = draws["nu"]
+    parts |= {name: draws[name] for name in ("sigma_median", "sigma_spread", "nu") if name in draws}
     # The groups' dimension before param: some versions of ArviZ label values wrongly otherwise.
     return xr.Dataset(parts, attrs=draws.attrs)
 

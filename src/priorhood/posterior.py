@@ -38,6 +38,7 @@ Array = npt.NDArray[np.float64]
 
 INTERVAL = 0.9
 KINDS = ("mu", "beta", "delta", "tau", "omega", "sigma", "nu")
+PURE = ("omega", "nu")  # kinds of numbers without a unit
 OWN = ("posterior", "sample_stats", "moments")
 ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "observed_data")
 
@@ -125,9 +126,9 @@ class Posterior:
         """What a parameter on the standardized scale is multiplied by to be in the data's units."""
         import xarray as xr
 
-        if base_of(name) in ("omega", "nu"):
+        if base_of(name) in PURE or name == "sigma_spread":
             return 1.0
-        if name == "sigma":
+        if name in ("sigma", "sigma_median"):
             return self.scale.unit
         array = self[name]
         dim = str(array.dims[-1])
@@ -176,9 +177,9 @@ class Posterior:
     def _unit(self, label: str) -> str:
         """The unit of a parameter by its label, `beta[10115, area]`."""
         name, _, inside = label.partition("[")
-        if base_of(name) in ("omega", "nu"):
+        if base_of(name) in PURE or name == "sigma_spread":
             return ""
-        if name == "sigma":
+        if name in ("sigma", "sigma_median"):
             return self.model.unit_of(INTERCEPT)
         term = inside[:-1].partition(", ")[2] if base_of(name) in ("beta", "delta") else inside[:-1]
         return self.model.unit_of(term or INTERCEPT)
@@ -253,8 +254,8 @@ class Posterior:
         mean and sd are exact: the sd is infinite where any draw has nu ≤ 2, the mean none (NaN) where any has
         nu ≤ 1, and both are infinite under a log outcome.
 
-        Where groups have their own residual sd, a new group's is drawn from its prior, also with "population":
-        the model says nothing else about it.
+        Where groups have their own residual sd, a new group's is drawn from what they have in common, or from
+        its prior where they are independent; also with "population".
         """
         wanted = predicting.request(
             quantiles, below, above, unseen, prefix, self.seed if seed is None else seed, cores()

@@ -33,7 +33,10 @@ __all__ = [
 ]  # fmt: skip
 
 # Which families a parameter takes, by the first part of its name (up to an underscore or bracket).
-DOMAINS = {"mu": "real", "tau": "positive", "sigma": "positive", "nu": "positive", "omega": "correlation"}
+DOMAINS = {
+    "mu": "real", "tau": "positive", "sigma": "positive", "sigma_median": "positive", "sigma_spread": "positive",
+    "nu": "positive", "omega": "correlation",
+}  # fmt: skip
 
 # The notebook's priors: price of an average home, slopes, spreads, correlation. That of nu, the degrees of
 # freedom of Student-t errors, is Juárez & Steel's (2010), which the neighbours have too.
@@ -42,9 +45,14 @@ DEFAULTS: dict[str, Prior] = {
     "mu": Normal(0, 5),
     "tau": Exponential(5),
     "sigma": Exponential(5),
+    "sigma_median": Exponential(5),
+    "sigma_spread": HalfNormal(1),
     "nu": Gamma(2, 10),
     "omega": LKJ(2),
 }
+
+# What the groups' sigma have in common with noise; a prior for sigma itself stands in their place.
+COMMON = ("sigma_median", "sigma_spread")
 
 # What other tools call the families of scales and correlations, without underscores and capitals.
 ELSEWHERE = {
@@ -133,11 +141,15 @@ def _named(key: str, text: str) -> Prior:
 
 def check_key(key: str) -> str:
     """A parameter's name, blanks removed: `mu`, `tau[area]`, `sigma`, `omega`."""
-    match = re.fullmatch(r"\s*(mu|sigma|nu|(?:tau|omega)(?:_[^\[]+?)?)\s*(\[\s*(.+?)\s*\])?\s*", key, re.DOTALL)
-    if match is None or (base_of(match[1]) in ("sigma", "nu", "omega") and match[2]):
+    match = re.fullmatch(
+        r"\s*(mu|sigma|sigma_median|sigma_spread|nu|(?:tau|omega)(?:_[^\[]+?)?)\s*(\[\s*(.+?)\s*\])?\s*",
+        key, re.DOTALL,
+    )  # fmt: skip
+    if match is None or (base_of(match[1]) not in ("mu", "tau") and match[2]):
         raise PriorError(
-            f"prior for {key.strip()!r}: the parameters are mu, mu[term], tau, tau[term], sigma, nu, omega, and "
-            f"tau_group, tau_group[term], omega_group of a further grouping, by its column"
+            f"prior for {key.strip()!r}: the parameters are mu, mu[term], tau, tau[term], sigma, "
+            f"sigma_median, sigma_spread, nu, omega, and tau_group, tau_group[term], omega_group of a further "
+            f"grouping, by its column"
         )
     return f"{match[1]}[{match[3]}]" if match[3] else match[1]
 
@@ -173,6 +185,10 @@ def read_priors(given: object, over: dict[str, Prior] | None = None) -> dict[str
     """Priors as given (texts, or a mapping of names to objects or texts) over the defaults or others."""
     chosen = given_priors(given)
     base = DEFAULTS if over is None else over
+    # A prior for every group's own sigma stands in place of what they have in common, and the other way round.
+    if over is not None and ("sigma" in chosen or any(key in chosen for key in COMMON)):
+        replaced = COMMON if "sigma" in chosen else ("sigma",)
+        base = {key: prior for key, prior in base.items() if key not in replaced}
     # A general prior for mu holds for the intercept too, as its name says, unless that has one of its own.
     if "mu" in chosen and base.get("mu[Intercept]") == DEFAULTS["mu[Intercept]"]:
         base = {key: prior for key, prior in base.items() if key != "mu[Intercept]"}

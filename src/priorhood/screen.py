@@ -59,11 +59,11 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
             bar.stop()
 
 
-def announce_compile(*, quiet: bool) -> None:
+def announce_compile(*, quiet: bool, by_group: bool = False) -> None:
     """Say that the first fit on a machine takes longer."""
     from priorhood.exact import compiled
 
-    if not quiet and not compiled():
+    if not quiet and not compiled(by_group=by_group):
         print("compiling the engine, once on this machine (about 15 seconds) …", file=sys.stderr)
 
 

@@ -79,6 +79,9 @@ def labelled(design: Design, labels: npt.NDArray[np.str_], draws: Draws) -> xr.D
     variables |= spreads
     if draws.sigma is not None:
         variables["sigma"] = ((*lead, formula.group)[: draws.sigma.ndim], draws.sigma)
+    for name, values in (("sigma_median", draws.sigma_median), ("sigma_spread", draws.sigma_spread)):
+        if values is not None:
+            variables[name] = (lead, values)
     if draws.nu is not None:
         variables["nu"] = (lead, draws.nu)
     return xr.Dataset(variables, coords=coords)

@@ -41,7 +41,8 @@ def setting(formula, se):
     K = len(design.level_columns(0))
     truth = Draws(
         rng.normal(size=(1, 1, len(design.population_columns))),
-        (Effects(rng.normal(size=(1, 1, 4, K)), np.ones((1, 1, K)), None),), None if se else np.array([[0.7]]), {}, {},
+        (Effects(rng.normal(size=(1, 1, 4, K)), np.ones((1, 1, K)), None),),
+        None if se else np.array([[0.7]]), {}, {},
     )  # fmt: skip
     return frame, design, found, scale, X, truth
 
@@ -134,7 +135,8 @@ def test_log_likelihood_is_that_of_the_rows(se):
     )  # fmt: skip
     expected = []
     for s in range(S):
-        one = replace(draws, mu=draws.mu[:, s : s + 1], effects=(replace(draws.effects[0], beta=draws.beta[:, s : s + 1]),),
+        effects = (replace(draws.effects[0], beta=draws.beta[:, s : s + 1]),)
+        one = replace(draws, mu=draws.mu[:, s : s + 1], effects=effects,
                       sigma=None if se else draws.sigma[:, s : s + 1])  # fmt: skip
         mean, sd, _, _ = of_rows(frame, X, one, design, scale, se)
         expected.append(stats.norm.logpdf(frame["y"], mean, sd).sum())

@@ -27,7 +27,8 @@ MODELS = {
     "pooled": ph.Model("price ~ living_space"),
     "intercepts": ph.Model("price ~ living_space + (1 | zip)"),
     "log": ph.Model("log(price) ~ living_space + (living_space || zip)"),
-    "noise": ph.Model("price ~ living_space + (living_space | zip)", noise="zip"),
+    "noise": ph.Model("price ~ living_space + (living_space | zip)", "sigma ~ Exponential(5)", noise="zip"),
+    "noise, alike": ph.Model("price ~ living_space + (living_space | zip)", noise="zip"),
     "student": ph.Model("price ~ living_space + (living_space | zip)", family="student"),
     "student, noise, log": ph.Model("log(price) ~ living_space + (1 | zip)", family="student", noise="zip"),
     "se": ph.Model("price ~ living_space + (1 | zip)", se="error"),
@@ -70,7 +71,12 @@ def drawn(model, table, chains=2, draws=60, seed=11):
         sigma = rng.uniform(0.4, 0.9, (*shape, J) if model.noise else shape)
     nu = rng.uniform(3, 8, shape) if model.family == "student" else None
     effects = (Effects(beta, tau, omega),) if model.formula.levels else ()
-    draws_ = Draws(mu, effects, sigma, stats={"lp": rng.normal(size=shape)}, facts={}, nu=nu)
+    alike = "sigma_median" in model.priors
+    draws_ = Draws(
+        mu, effects, sigma, stats={"lp": rng.normal(size=shape)}, facts={}, nu=nu,
+        sigma_median=rng.uniform(0.5, 0.7, shape) if alike else None,
+        sigma_spread=rng.uniform(0.1, 0.4, shape) if alike else None,
+    )  # fmt: skip
     return assemble(model, design, scale, found, draws_, {"seed": 3, "notes": "[]"})
 
 
@@ -149,7 +155,9 @@ def test_log_likelihood_against_scipy(posts, table, name):
         np.testing.assert_allclose(found.sel(row=i).values, expected + jacobian, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["noise", "log", "student", "student, noise, log", "se", "se, log"])
+@pytest.mark.parametrize(
+    "name", ["noise", "noise, alike", "log", "student", "student, noise, log", "se", "se, log"]
+)
 def test_the_likelihood_is_a_density_of_the_outcome_in_its_own_units(posts, table, name):
     """Its integral over all outcomes is 1, for every draw."""
     post = posts[name]
@@ -295,9 +303,19 @@ def test_without_an_outcome_there_is_nothing_observed(posts, table):
     np.testing.assert_array_equal(found["posterior_predictive"]["price"], whole["posterior_predictive"]["price"])
 
 
+def new_sigma(post, label, count):
+    """A new group's sd, standardized: from its prior, or around the groups' median."""
+    rng = stream(3, 4, *label.encode())
+    if "sigma_median" not in post.parameters:
+        return ph.Exponential(5).sample(rng, count)
+    median, spread = (post[name].values.ravel() for name in ("sigma_median", "sigma_spread"))
+    return stats.lognorm(spread, scale=median).ppf(stats.norm.cdf(rng.standard_normal(count)))
+
+
+@pytest.mark.parametrize("name", ["noise", "noise, alike"])
 @pytest.mark.parametrize("unseen", ["population", "draw"])
-def test_unseen_groups_are_those_of_predict(posts, table, unseen):
-    post = posts["noise"]
+def test_unseen_groups_are_those_of_predict(posts, table, unseen, name):
+    post = posts[name]
     rows = table.head(40).assign(zip=["new1", "new2"] * 20)
     with pytest.raises(ph.TableError, match="were not in the data"):
         forward.posterior_predictive(post, rows)
@@ -309,9 +327,7 @@ def test_unseen_groups_are_those_of_predict(posts, table, unseen):
     density = found["log_likelihood"]["price"].values.reshape(-1, 40)
     values = found["posterior_predictive"]["price"].values.reshape(-1, 40)
     z = stream(3, NOISE, 0).standard_normal((40, len(values))).T
-    sigma = post.scale.unit * np.stack(
-        [ph.Exponential(5).sample(stream(3, 4, *label.encode()), len(values)) for label in rows["zip"]], axis=1
-    )
+    sigma = post.scale.unit * np.stack([new_sigma(post, label, len(values)) for label in rows["zip"]], axis=1)
     m = values - sigma * z
     np.testing.assert_allclose(density, stats.norm.logpdf(rows["price"].to_numpy(), m, sigma), rtol=1e-6)
 
@@ -497,11 +513,14 @@ def test_rows_of_the_prior_are_those_of_a_fit(table):
 
 
 @pytest.mark.parametrize("widened", [1.0, 1.3], ids=["right", "control"])
-@pytest.mark.parametrize("name", ["slopes", "log", "noise", "student"])
+@pytest.mark.parametrize("name", ["slopes", "log", "noise", "noise, alike", "student"])
 def test_outcomes_are_uniform_in_their_predictive_distribution(table, name, widened):
     """Parameters and outcomes drawn from a prior; predictions under these parameters; the control has 1.3 σ."""
     priors = {"mu[Intercept]": ph.Normal(4, 1), "tau": ph.HalfNormal(1), "sigma": ph.Gamma(4, 0.1)}
     unit = 1.0 if name == "log" else 1e5
+    if name == "noise, alike":
+        del priors["sigma"]
+        priors |= {"sigma_median": ph.Gamma(4, 0.1), "sigma_spread": ph.HalfNormal(0.5)}
     like = MODELS[name]
     model = ph.Model(like.formula, priors, noise=like.noise, family=like.family, outcome_unit=unit)
     rows = pd.concat([table] * 14, ignore_index=True)

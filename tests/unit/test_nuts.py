@@ -67,6 +67,10 @@ MODELS = {
     "noise": ph.Model("y ~ a + (a || g)", ["sigma ~ Exponential(2.5)"], noise="g"),
     "student, uniform": ph.Model("y ~ a", ["nu ~ Uniform(1, 40)"], family="student"),
     "student, inverse gamma": ph.Model("y ~ a", ["nu ~ InverseGamma(2, 8)"], family="student"),
+    "alike noise": ph.Model(
+        "y ~ a + (a || g)", ["sigma_median ~ HalfNormal(2)", "sigma_spread ~ Gamma(3, 0.2)"], noise="g"
+    ),
+    "known spread of noise": ph.Model("y ~ a + (1 | g)", ["sigma_spread ~ Fixed(0.5)"], noise="g"),
     "student noise": ph.Model("y ~ a + (1 | g)", family="student", noise="g"),
     "se": ph.Model("y ~ a + (a || g)", se="e"),
     "precision": ph.Model("y ~ a + (a || g)", precision_weights="w"),
@@ -132,8 +136,15 @@ class Point:
         if model.se:
             spread = np.array(TABLE["e"]) / self.scale.unit
         else:
-            sigma = draw_positive(prior.sigma, rng, (J,) if model.noise else ())
-            total += density(prior.sigma, sigma)
+            if prior.sigma_median is not None:
+                median, apart = (draw_positive(p, rng) for p in (prior.sigma_median, prior.sigma_spread))
+                self.values |= {"sigma_median": median, "sigma_spread": apart}
+                total += density(prior.sigma_median, median) + density(prior.sigma_spread, apart)
+                sigma = rng.uniform(0.3, 2.0, J)
+                total += stats.lognorm(apart, scale=median).logpdf(sigma).sum()
+            else:
+                sigma = draw_positive(prior.sigma, rng, (J,) if model.noise else ())
+                total += density(prior.sigma, sigma)
             self.values["sigma"] = sigma
             spread = sigma[GROUP] if model.noise else sigma
         times = np.array(TABLE["n"]) if model.frequency_weights else 1.0
@@ -175,7 +186,7 @@ class Point:
 
 
 def _collapses(model: ph.Model) -> bool:
-    return model.family == "normal" and model.noise is None
+    return model.family == "normal"
 
 
 def _learned(model: ph.Model):
@@ -399,7 +410,7 @@ def test_options_that_cannot_be_are_refused(options, says):
         assert text in str(caught.value)
 
 
-@pytest.mark.parametrize("model", ["student", "noise"])
+@pytest.mark.parametrize("model", ["student", "student noise"])
 def test_the_exact_engine_says_who_takes_what_it_refuses(model):
     with pytest.raises(ph.ModelError, match=r"does not take.*engine='nuts' \(--engine nuts\) does"):
         ph.fit(MODELS[model], TABLE, engine="exact")

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from priorhood.draws import Draws, Effects
+from priorhood.exact.compress import compress
 from priorhood.exact.coordinates import constrain, dimension
 from priorhood.exact.effects import draw_effects
 from priorhood.exact.explore import Explored, explore
 from priorhood.exact.marginal import collapse
-from priorhood.exact.mode import least_log_sigma
+from priorhood.exact.mode import Density, least_log_sigma
+from priorhood.exact.noise import Alike, Independent, NoisyDensity, NoisyProblem, draw_groups
+from priorhood.exact.noise import refuses as refuses_noise
 from priorhood.exact.problem import Crossed, Level, Problem, pose
 from priorhood.priors import Fixed, Uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Crossed", "Level", "Problem", "compiled", "draw", "pose", "refuses", "too_wide"]
+    from priorhood.exact.coordinates import Theta
+    from priorhood.exact.mode import Target
+    from priorhood.exact.problem import Array
+
+__all__ = [
+    "Alike", "Crossed", "Independent", "Level", "NoisyProblem", "Problem", "compiled", "compress", "draw", "pose",
+    "refuses", "too_wide",
+]  # fmt: skip
 
 
-def compiled() -> bool:
-    """Whether the kernels were compiled on this machine before; if not, the first fit takes longer."""
-    from priorhood.exact import effects, marginal
+def compiled(*, by_group: bool = False) -> bool:
+    """Whether the kernels were compiled on this machine before; if not, the first fit takes longer.
+
+    by_group : those of a residual sd for every group
+    """
+    from priorhood.exact import effects, integral, marginal
 
     kernels: tuple[Any, ...] = (marginal._log_marginals, effects._draw_effects)
     names = ("_log_marginals", "_draw_effects")
+    if by_group:
+        kernels, names = (integral._log_integrals, integral._draw_noise), ("_log_integrals", "_draw_noise")
     return all(
         any(Path(str(kernel.stats.cache_path)).glob(f"*{name}*.nbi"))
         for kernel, name in zip(kernels, names, strict=True)
@@ -53,14 +69,18 @@ def too_wide(effects: int, groups: int) -> str | None:
     )
 
 
-def refuses(problem: Problem) -> str | None:
+def refuses(problem: Problem | NoisyProblem) -> str | None:
     """Why this engine does not take a problem, and what to do; None where it does."""
-    dim = dimension(problem)
+    by_group = isinstance(problem, NoisyProblem)
+    dim = problem.dim if isinstance(problem, NoisyProblem) else dimension(problem)
     if dim > MOST_DIMENSIONS:
+        what = "coefficients, spreads and correlations" if by_group else "spreads and correlations"
         return (
-            f"{dim} spreads and correlations would have to be explored, more than {MOST_DIMENSIONS}: let fewer "
+            f"{dim} {what} would have to be explored, more than {MOST_DIMENSIONS}: let fewer "
             f"coefficients vary by group, or write || for independent ones"
         )
+    if isinstance(problem, NoisyProblem):
+        return refuses_noise(problem)
     if isinstance(problem.sigma, Fixed) and math.log(problem.sigma.value) < least_log_sigma(problem):
         return (
             "the known errors are so far below the rows' scatter that the sums lose them to rounding: look for "
@@ -75,38 +95,57 @@ def refuses(problem: Problem) -> str | None:
 
 
 def draw(
-    problem: Problem,
+    problem: Problem | NoisyProblem,
     chains: int,
     draws: int,
     rng: np.random.Generator,
     threads: int,
     tell: Callable[[str, int, int], None],
 ) -> Draws:
-    """Exact posterior draws of all parameters, on the standardized scale (math.md, sections 3 to 5)."""
-    collapsed = collapse(problem)
-    explored = explore(collapsed, chains, draws, rng, threads, lambda d, n: tell("exploring", d, n))
-    total = chains * draws
-    values = constrain(problem, explored.theta.reshape(total, -1))
-    finished = 0
+    """Exact posterior draws of all parameters, on the standardized scale (math.md, sections 3 to 6)."""
+    total, finished = chains * draws, 0
 
     def count(size: int) -> None:
         nonlocal finished
         finished += size
         tell("drawing coefficients", finished, total)
 
+    def explored_by(density: Target) -> Explored:
+        return explore(density, chains, draws, rng, lambda d, n: tell("exploring", d, n))
+
+    if isinstance(problem, NoisyProblem):
+        density = NoisyDensity(problem, threads)
+        explored = explored_by(density)
+        own = density.constrain(explored.theta.reshape(total, -1))
+        sigma, beta = draw_groups(problem, own, rng, threads, count)
+        base = problem.base
+        mu = own.beta[:, base.root_cols] + base.shift[base.root_cols]
+        made = _shaped(base, own.scales, explored, mu, (beta,), sigma)
+        if not isinstance(problem.noise, Alike):
+            return made
+        lead = (chains, draws)
+        return replace(made, sigma_median=own.median.reshape(lead), sigma_spread=own.spread.reshape(lead))
+    collapsed = collapse(problem)
+    explored = explored_by(Density(collapsed, threads))
+    values = constrain(problem, explored.theta.reshape(total, -1))
     found = draw_effects(collapsed, values, rng, threads, count)
-    shape = (chains, draws)
+    return _shaped(problem, values, explored, found.mu, found.levels + found.crossed, values.sigma)
+
+
+def _shaped(
+    problem: Problem, values: Theta, explored: Explored, mu: Array, coefficients: tuple[Array, ...], sigma: Array
+) -> Draws:
+    """Flat arrays of draws → chains and draws, with the account of the run; coefficients (S, C, places)."""
+    shape = explored.log_posterior.shape
     effects = []
-    for one, beta, tau, corr in zip(
-        problem.varying, found.levels + found.crossed, values.tau, values.corr, strict=True
-    ):
+    for one, beta, tau, corr in zip(problem.varying, coefficients, values.tau, values.corr, strict=True):
         omega = (corr @ corr.swapaxes(1, 2)).reshape(*shape, one.K, one.K) if one.omega else None
-        beta_by_place = beta.reshape(*shape, *beta.shape[1:]).swapaxes(2, 3)
-        effects.append(Effects(beta_by_place, tau.reshape(*shape, -1), omega))
+        by_place = beta.reshape(*shape, *beta.shape[1:]).swapaxes(2, 3)
+        effects.append(Effects(by_place, tau.reshape(*shape, -1), omega))
     return Draws(
-        mu=found.mu.reshape(*shape, -1),
+        mu=mu.reshape(*shape, -1),
         effects=tuple(effects),
-        sigma=values.sigma.reshape(shape),
+        sigma=sigma.reshape(*shape, *sigma.shape[1:]),
         stats=_stats(explored),
         facts={
             "engine": "exact",

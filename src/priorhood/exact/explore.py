@@ -15,14 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import SamplingError
-from priorhood.exact.coordinates import dimension
-from priorhood.exact.mode import Density, find_mode, start
+from priorhood.exact.mode import Target, find_mode
 from priorhood.exact.proposal import Mixture, effective_share, refine, widen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from priorhood.exact.marginal import Collapsed
     from priorhood.exact.problem import Array
 
 PILOT = 1000  # proposals that judge the mixture and start the chains
@@ -101,11 +99,10 @@ def pareto_k(log_weights: Array) -> float:
 
 
 def explore(
-    collapsed: Collapsed,
+    density: Target,
     chains: int,
     draws: int,
     rng: np.random.Generator,
-    threads: int = 1,
     tell: Callable[[int, int], None] | None = None,
 ) -> Explored:
     """Draw θ | y: independence chains from a frozen mixture.
@@ -120,15 +117,10 @@ def explore(
     ------
     SamplingError : Pareto k over 0.7 or acceptance under 5 %: the draws could not be trusted
     """
-    density = Density(collapsed, threads)
-    if dimension(collapsed.problem) == 0:
+    if density.dim == 0:
         return _known(density, chains, draws)
-    mode, curvature = find_mode(density, start(density, rng))
-    if not collapsed.problem.known_noise and mode[-1] < density.low[-1] + 1.0:
-        raise SamplingError(
-            "the rows lie exactly on the model's lines: the residual sd is 0 up to rounding, and its posterior "
-            "has no width to explore. Look for an outcome computed from the predictors, or drop predictors"
-        )
+    mode, curvature = find_mode(density, density.start(rng))
+    density.refuse(mode)
     mixture = refine(density, mode, curvature, rng)
     proposed = _propose(density, mixture, chains, draws, rng, tell)
     for attempt in range(ATTEMPTS):
@@ -163,7 +155,7 @@ def explore(
     )
 
 
-def _known(density: Density, chains: int, draws: int) -> Explored:
+def _known(density: Target, chains: int, draws: int) -> Explored:
     """Every scale is known: θ has no coordinate, and p(y) is p(y | θ) without error."""
     height = float(density(np.zeros((1, 0)))[0])
     if not math.isfinite(height):
@@ -198,7 +190,7 @@ class _Proposed:
 
 
 def _propose(
-    density: Density,
+    density: Target,
     mixture: Mixture,
     chains: int,
     draws: int,
@@ -242,9 +234,9 @@ def _chains(
     return picked, accepted
 
 
-def _in_parts(density: Density, theta: Array, tell: Callable[[int, int], None] | None) -> Array:
+def _in_parts(density: Target, theta: Array, tell: Callable[[int, int], None] | None) -> Array:
     """The density of many θ, in parts of a second or less so that progress can be told."""
-    cost = density.collapsed.problem.J * density.collapsed.problem.D**2 * 2.5e-9
+    cost = density.cost * 2.5e-9
     size = max(64, min(len(theta), int(1.0 / cost)))
     parts = []
     for lo in range(0, len(theta), size):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from priorhood.exact.marginal import Collapsed, log_marginal
 from priorhood.priors import Fixed, Uniform
 
 if TYPE_CHECKING:
-    from priorhood.exact.problem import Array, Problem
+    from priorhood.exact.problem import Array, Problem, Varying
     from priorhood.priors import Scale
 
 
@@ -28,14 +28,54 @@ def least_log_sigma(problem: Problem) -> float:
     return _log_noise(problem) - reach
 
 
-def _reach(prior: Scale, low: float, high: float) -> tuple[float, float]:
+def reach_of(prior: Scale, low: float, high: float) -> tuple[float, float]:
     """The bounds, logs of the scale, on its coordinate; a prior with bounds of its own needs no others."""
     return (-math.inf, math.inf) if isinstance(prior, Uniform) else (low, high)
 
 
-def _beside(prior: Scale, log_scale: Array) -> Array:
+def beside(prior: Scale, log_scale: Array) -> Array:
     """The coordinates of scales as given; those that the prior does not allow, near its bounds."""
     return np.asarray(np.nan_to_num(prior.coordinate(log_scale), neginf=-4.0, posinf=4.0))
+
+
+def bounds_of(level: Varying, log_scatter: float) -> tuple[list[float], list[float]]:
+    """The least and largest coordinates of a grouping's spreads and correlations."""
+    reach = [reach_of(level.tau[k], log_scatter - 50.0, log_scatter + 20.0) for k in level.free]
+    pairs = level.pairs
+    return [least for least, _ in reach] + [-12.0] * pairs, [most for _, most in reach] + [12.0] * pairs
+
+
+def scatter_over(crowd: Array, at: int, level: Varying, log_scatter: float, rng: np.random.Generator) -> int:
+    """Fill a crowd's columns from `at` with spreads around the rows' scatter and correlations around 0."""
+    free, pairs, size = level.free, level.pairs, len(crowd)
+    near = log_scatter + rng.uniform(-4.0, 1.0, (size, len(free)))
+    for column, k in enumerate(free):
+        crowd[:, at + column] = beside(level.tau[k], near[:, column])
+    at += len(free)
+    crowd[:, at : at + pairs] = rng.uniform(-0.5, 0.5, (size, pairs))
+    return at + pairs
+
+
+class Target(Protocol):
+    """A posterior density to explore: log p(θ | y) up to a constant, −∞ outside low … high.
+
+    dim : length of θ; cost : of one θ, roughly in units of 2.5 ns; evaluations : θ computed so far
+    """
+
+    low: Array
+    high: Array
+    dim: int
+    cost: int
+    evaluations: int
+
+    def __call__(self, theta: Array) -> Array:
+        """(S, dim) → (S,)."""
+
+    def start(self, rng: np.random.Generator) -> Array:
+        """A θ of some density, to look for the mode from."""
+
+    def refuse(self, mode: Array) -> None:
+        """Stop at a mode that is none."""
 
 
 class Density:
@@ -60,15 +100,17 @@ class Density:
             self.log_scatter = max(self.log_scatter, errors)
         low, high = [], []
         for level in problem.varying:
-            reach = [_reach(level.tau[k], self.log_scatter - 50.0, self.log_scatter + 20.0) for k in level.free]
-            low += [least for least, _ in reach] + [-12.0] * level.pairs
-            high += [most for _, most in reach] + [12.0] * level.pairs
+            lows, highs = bounds_of(level, self.log_scatter)
+            low += lows
+            high += highs
         if not problem.known_noise:
             least, most = least_log_sigma(problem), self.log_noise + 20.0
             low.append(float(problem.sigma.coordinate(least)))
-            high.append(_reach(problem.sigma, least, most)[1])
+            high.append(reach_of(problem.sigma, least, most)[1])
         self.low = np.array(low)
         self.high = np.array(high)
+        self.dim = dimension(problem)
+        self.cost = problem.J * problem.D**2
 
     def __call__(self, theta: Array) -> Array:
         """(S, dim) → (S,)."""
@@ -80,23 +122,38 @@ class Density:
         inside = (bounded == theta).all(axis=1)
         return np.where(inside & np.isfinite(total), total, -np.inf)
 
+    def start(self, rng: np.random.Generator) -> Array:
+        """The best of a crowd: spreads and noise around the pooled residual sd, correlations around 0."""
+        problem = self.collapsed.problem
+        crowd = np.zeros((96, self.dim))
+        at = 0
+        for level in problem.varying:
+            at = scatter_over(crowd, at, level, self.log_scatter, rng)
+        if not problem.known_noise:
+            crowd[:, -1] = beside(problem.sigma, self.log_noise + rng.uniform(-2.0, 0.2, 96))
+        return best_of(self, np.concatenate([crowd, from_prior(problem, 32, rng)]))
 
-def start(density: Density, rng: np.random.Generator) -> Array:
-    """The best of a crowd: spreads and noise around the pooled residual sd, correlations around 0."""
-    problem = density.collapsed.problem
-    crowd = np.zeros((96, dimension(problem)))
-    at = 0
-    for level in problem.varying:
-        free, pairs = level.free, level.pairs
-        near = density.log_scatter + rng.uniform(-4.0, 1.0, (96, len(free)))
-        for column, k in enumerate(free):
-            crowd[:, at + column] = _beside(level.tau[k], near[:, column])
-        at += len(free)
-        crowd[:, at : at + pairs] = rng.uniform(-0.5, 0.5, (96, pairs))
-        at += pairs
-    if not problem.known_noise:
-        crowd[:, -1] = _beside(problem.sigma, density.log_noise + rng.uniform(-2.0, 0.2, 96))
-    crowd = np.concatenate([crowd, from_prior(problem, 32, rng)])
+    def refuse(self, mode: Array) -> None:
+        """Stop at a mode where σ is 0 up to rounding.
+
+        Raises
+        ------
+        SamplingError : there
+        """
+        if not self.collapsed.problem.known_noise and mode[-1] < self.low[-1] + 1.0:
+            raise SamplingError(
+                "the rows lie exactly on the model's lines: the residual sd is 0 up to rounding, and its posterior "
+                "has no width to explore. Look for an outcome computed from the predictors, or drop predictors"
+            )
+
+
+def best_of(density: Target, crowd: Array) -> Array:
+    """The member of a crowd (S, dim) where the density is highest.
+
+    Raises
+    ------
+    SamplingError : it can be computed at none
+    """
     heights = density(crowd)
     if not np.isfinite(heights).any():
         raise SamplingError(
@@ -114,7 +171,7 @@ def _stencil(dim: int) -> Array:
     return np.concatenate([np.zeros((1, dim)), unit, -unit, both, -both])
 
 
-def _derivatives(density: Density, at: Array, step: Array) -> tuple[float, Array, Array]:
+def _derivatives(density: Target, at: Array, step: Array) -> tuple[float, Array, Array]:
     """Value, gradient and Hessian by central differences from one batch; step (dim,)."""
     dim = len(at)
     f = density(at + _stencil(dim) * step)
@@ -133,7 +190,7 @@ def _derivatives(density: Density, at: Array, step: Array) -> tuple[float, Array
     return float(f[0]), gradient, hessian
 
 
-def find_mode(density: Density, start: Array) -> tuple[Array, Array]:
+def find_mode(density: Target, start: Array) -> tuple[Array, Array]:
     """Damped Newton from a start; returns the mode and a covariance from the curvature there.
 
     Every iteration is two batches: the stencil of differences, and a line of step lengths. Where the

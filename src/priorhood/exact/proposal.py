@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from priorhood.exact.mode import Density
+    from priorhood.exact.mode import Target
     from priorhood.exact.problem import Array
 
 DEGREES = 5.0  # of freedom of the t distributions
@@ -156,7 +156,7 @@ def effective_share(log_weights: Array) -> float:
     return float(w.sum() ** 2 / (len(w) * (w**2).sum()))
 
 
-def refine(density: Density, mode: Array, covariance: Array, rng: np.random.Generator) -> Mixture:
+def refine(density: Target, mode: Array, covariance: Array, rng: np.random.Generator) -> Mixture:
     """Adaptive multiple importance sampling (Cornuet et al. 2012): weigh, refit, until it serves.
 
     All draws so far are weighed against the mixture of all proposals so far, so none is wasted.

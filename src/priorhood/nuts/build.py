@@ -69,7 +69,7 @@ def _built(r: Regression, *, centered: bool) -> pm.Model:
             location = location + sum(
                 _times(r, X, d, effects[index, k]) for k, d in enumerate(grouping.coefficients)
             )
-        _errors(r, location, finest)
+        _errors(r, location, finest, centered=centered)
     return model
 
 
@@ -281,14 +281,29 @@ def _one(name: str, prior: Scale, dims: str | None = None) -> Any:
     return _family((prior,), scalar=True, name=name, dims=dims)
 
 
-def _errors(r: Regression, location: Any, index: Any) -> None:
+def _alike(median: Any, spread: Any, r: Regression, *, centered: bool) -> Any:
+    """A sigma for every group, log sigma_j ~ Normal(log median, spread²): (J,)."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    group = r.groupings[0].name
+    if centered:
+        return pm.LogNormal("sigma", pt.log(median), spread, dims=group)
+    apart = spread * pm.Normal("sigma_z", dims=group)
+    return pm.Deterministic("sigma", median * pt.exp(apart), dims=group)
+
+
+def _errors(r: Regression, location: Any, index: Any, *, centered: bool) -> None:
     """The outcome around its location."""
     import pymc as pm
     import pytensor.tensor as pt
 
     outcome = pm.Data("outcome", r.rows.y, dims="row")
-    if r.sigma is None:
-        spread: Any = pm.Data("se", r.rows.se, dims="row")
+    if r.sigma_median is not None and r.sigma_spread is not None:
+        median, apart = _one("sigma_median", r.sigma_median), _one("sigma_spread", r.sigma_spread)
+        spread: Any = _alike(median, apart, r, centered=centered)[index]
+    elif r.sigma is None:
+        spread = pm.Data("se", r.rows.se, dims="row")
     elif r.noise:
         sigma = r.sigma
         if isinstance(sigma, Fixed):

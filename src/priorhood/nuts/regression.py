@@ -45,6 +45,7 @@ class Regression:
     groupings : the nested levels, finest first, then crossed ones; levels : how many are nested
     mu, sigma, nu : priors; None where the model has no such parameter
     noise : whether every finest group has a sigma of its own
+    sigma_median, sigma_spread : priors of what those have in common, in place of one for sigma; else None
     """
 
     rows: Observations
@@ -57,6 +58,8 @@ class Regression:
     sigma: Scale | None
     nu: Scale | None
     noise: bool
+    sigma_median: Scale | None = None
+    sigma_spread: Scale | None = None
 
     def index(self, at: int) -> npt.NDArray[np.int64]:
         """(N,) the place of every row in a grouping."""
@@ -73,4 +76,6 @@ class Regression:
         for at, grouping in enumerate(self.groupings):
             names += [self.effect(at), f"tau{grouping.suffix}"]
             names += [f"omega{grouping.suffix}"] if grouping.omega is not None else []
-        return (*names, *(name for name in ("sigma", "nu") if getattr(self, name) is not None))
+        names += ["sigma"] if self.noise or self.sigma is not None else []
+        others = ("sigma_median", "sigma_spread", "nu")
+        return (*names, *(name for name in others if getattr(self, name) is not None))

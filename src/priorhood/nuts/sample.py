@@ -65,6 +65,8 @@ def draw(r: Regression, settings: Settings, chains: int, draws: int, seed: int, 
         ),
         sigma=values.get("sigma"),
         nu=values.get("nu"),
+        sigma_median=values.get("sigma_median"),
+        sigma_spread=values.get("sigma_spread"),
         stats=stats,
         facts={
             "engine": "nuts",

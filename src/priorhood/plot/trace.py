@@ -30,7 +30,8 @@ MOST_ROWS = 20
 # Inches.
 WIDTH, ROW, LEFT, GAP, RIGHT, ABOVE, TOP, BELOW = 11.0, 2.05, 0.45, 1.2, 0.25, 0.48, 0.45, 0.48
 GRID = 512
-BOUNDS = {"tau": (0.0, np.inf), "sigma": (0.0, np.inf), "nu": (0.0, np.inf), "omega": (-1.0, 1.0)}
+POSITIVE = ("tau", "sigma", "sigma_median", "sigma_spread", "nu")
+BOUNDS = {**dict.fromkeys(POSITIVE, (0.0, np.inf)), "omega": (-1.0, 1.0)}
 # Points of a trace beyond which a line hides what it shows.
 LONGEST = 4000
 
@@ -51,7 +52,7 @@ def trace(post: Posterior, var_names: str | Sequence[str] | None = None, **place
     ----------
     post : a posterior
     var_names : parameters, such as "tau", or single ones as the summary has them, "tau[living_space]"; if None
-        mu, tau, omega, nu and, where it is one number, sigma; with places, all that the places have
+        those that are not of a place, such as mu, tau, omega; with places, all that the places have
     places : the formula's group = a label or several, zip="12047", for the coefficients of these places
 
     Returns
@@ -178,7 +179,9 @@ def _axis_words(post: Posterior, label: str) -> str:
         return "correlation"
     if name == "nu":
         return "degrees of freedom"
-    if name == "sigma":
+    if name == "sigma_spread":
+        return "sd of log sigma"
+    if name in ("sigma", "sigma_median"):
         return post.model.unit_of(INTERCEPT)
     term = inside[:-1]
     if base_of(name) in ("beta", "delta"):
