@@ -256,11 +256,12 @@ def _check_scatter(problem: exact.NoisyProblem, found: Moments) -> None:
     exact_lines = problem.rows.exact
     if not len(exact_lines):
         return
+    group = found.keys[0]
     names = [f"{str(found.labels[j])!r} ({found.n[j]:.0f} rows)" for j in exact_lines[:3]]
     more = f" and {len(exact_lines) - 3} more" if len(exact_lines) > 3 else ""
     raise ModelError(
-        f"in {found.keys[0]} {', '.join(names)}{more} all rows lie exactly on a line or are the same, so a residual "
-        f"sd of its own would be 0: leave out repeated rows or such {found.keys[0]}s (where=), or let all share one "
+        f"in {group} {', '.join(names)}{more} all rows lie exactly on a line or are the same, so a residual "
+        f"sd of its own would be 0: leave out repeated rows or such {group}s (where=), or let all share one "
         f"sigma (leave noise out)"
     )
 

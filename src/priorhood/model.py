@@ -246,7 +246,7 @@ class Model:
         groupings = self.formula.groupings
         terms = [[c.name for c in design.level_columns(at)] for at in range(len(groupings))]
         suffixes = [self.formula.suffix(at) for at in range(len(groupings))]
-        known = {"mu", "tau", "omega", "sigma", "nu", f"mu[{INTERCEPT}]"} | {f"mu[{n}]" for n in population}
+        known = {"mu", "tau", "omega", "sigma", *COMMON, "nu", f"mu[{INTERCEPT}]"} | {f"mu[{n}]" for n in population}
         for suffix, names in zip(suffixes, terms, strict=True):
             known |= {f"tau{suffix}", f"omega{suffix}"}
             known |= {f"{tau}[{n}]" for n in names for tau in ("tau", f"tau{suffix}")}
