@@ -46,7 +46,6 @@ class Case:
 
 CASES = (
     Case("naive", INDEPENDENT, ("tau ~ Exponential(2.5)", "sigma ~ Exponential(2.5)"), noise="zip"),
-    Case("naive, alike", INDEPENDENT, noise="zip"),
     Case("centred", INDEPENDENT),
     Case("non-centred", INDEPENDENT, parameterization="noncentered"),
     Case("correlated", CORRELATED_FORMULA, ("mu ~ Normal(0, 5)",)),

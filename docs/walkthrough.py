@@ -368,8 +368,8 @@ del replicated, made
 # spreads; its code says Normal(0, 20), Normal(0, 5) and, in this model, `Exponential(lam=1/2.5)`, in the others
 # 1/5. We follow the code. PyMC's number is a rate, priorhood's a mean: `Exponential(2.5)`.
 #
-# With a `sigma` for each ZIP code the lines no longer integrate out as before. priorhood then turns to **NUTS**,
-# the general-purpose sampler of PyMC and Stan, unless told otherwise. NUTS moves through the space of all
+# priorhood's exact engine takes this model too; as the lines, each `sigma` is integrated out. Here it is asked to
+# use **NUTS**, the general-purpose sampler of PyMC and Stan. NUTS moves through the space of all
 # parameters, here three for each ZIP code, in small steps along the slopes of the log density. Four *chains* do
 # so from different starts; after 1,000 steps to warm up each keeps 1,000 draws. If all is well the four have
 # found the same distribution.
@@ -453,8 +453,8 @@ axes.legend(loc="lower left")
 plt.show()
 
 # %% [markdown]
-# What helps: one `sigma` for all ZIP codes, as intended; this is the model of section 2, and the exact engine
-# takes it. Or, if the noise does differ, a prior that says that no ZIP code has none. `Gamma(10, 0.05)` has its
+# What helps: one `sigma` for all ZIP codes, as intended; this is the model of section 2. Or the exact engine, which
+# has no funnel to walk into. Or, with NUTS, a prior that says that no ZIP code has none. `Gamma(10, 0.05)` has its
 # mean at 0.5, that is 50,000 €, and next to nothing below 10,000 €:
 
 # %%
