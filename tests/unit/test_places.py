@@ -12,8 +12,10 @@ import pyarrow as pa
 import pytest
 
 import priorhood as ph
+from priorhood import gather
 from priorhood.formula import parse
 from priorhood.gazetteer import read_gazetteer
+from priorhood.placing import placed
 
 FORMULA = "price ~ living_space + distance + kind + (living_space | zip)"
 FAST = {"chains": 2, "draws": 50, "seed": 1}
@@ -398,3 +400,25 @@ def test_only_what_the_formula_reads_is_kept(zips):
     assert found.columns == ("distance", "kind")
     assert found.textual == {"kind"}
     assert len(found.places) == len(zips)
+
+
+def test_predictors_of_places_need_no_second_pass(sales, zips, monkeypatch):
+    """A predictor without any spread within its groups is not a group far from the others."""
+    passes = []
+    sums = gather._sums
+    monkeypatch.setattr(gather, "_sums", lambda *given: passes.append(given[2]) or sums(*given))
+    rng = np.random.default_rng(1)
+    many = pd.DataFrame({"zip": rng.choice(zips["zip"], 20_000), "x": rng.normal(size=20_000)})
+    many["y"] = many["x"] + rng.normal(size=len(many))
+    formula = "y ~ x + distance + (1 | zip)"
+    gather.take(placed(ph.read(many), zips, parse(formula))[0], parse(formula))
+    assert len(passes) == 1
+    # The control: groups whose outcomes lie thousands of their sds apart are.
+    many["y"] += many["zip"].astype(float) * 1e4
+    gather.take(placed(ph.read(many), zips, parse(formula))[0], parse(formula))
+    assert len(passes) == 3
+
+
+def test_a_posterior_without_places_knows_none(by_paste):
+    assert by_paste.gazetteer is None
+    assert "places" not in by_paste.tree.children
