@@ -24,6 +24,7 @@ from priorhood.groups import CALIBRATION, stream
 from priorhood.hierarchy import hierarchy_of
 from priorhood.model import Model
 from priorhood.outcomes import log_likelihood, simulate_sums
+from priorhood.placing import placed
 from priorhood.posterior import Posterior
 from priorhood.predict import check_seed
 from priorhood.ranks import ALARM, Uniform, counts_below, judge, places
@@ -132,6 +133,7 @@ def calibrate(
     refits: int = 500,
     draws: int = 99,
     seed: int | None = None,
+    places: object = None,
     drop_outliers: float | None = None,
     threads: int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
@@ -154,7 +156,7 @@ def calibrate(
         a tenth
     draws : of every posterior, nearly independent, that a truth is ranked among
     seed : the same seed gives the same ranks; one is chosen and recorded if None
-    drop_outliers : as for a fit
+    places, drop_outliers : as for a fit
     threads : all cores if None; the ranks do not depend on it
     progress : called with (stage, done, total)
 
@@ -170,7 +172,7 @@ def calibrate(
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
     started = time.perf_counter()
     run = new_run(1, draws * THIN, seed, threads, progress)
-    bench = _bench(model, data, drop_outliers, run)
+    bench = _bench(model, data, places, drop_outliers, run)
     found = _all_refits(bench, refits, run)
     ranks = [one for one in found if not isinstance(one, str)]
     reasons = Counter(one for one in found if isinstance(one, str)).most_common()
@@ -214,7 +216,9 @@ def _elements(name: str, values: xr.DataArray) -> dict[str, Array]:
     return {label: flat[:, at] for at, label in enumerate(labels) if keep[at]}
 
 
-def _bench(model: Model | str | Posterior, data: object, drop_outliers: float | None, run: Run) -> _Bench:
+def _bench(
+    model: Model | str | Posterior, data: object, given: object, drop_outliers: float | None, run: Run
+) -> _Bench:
     """The model on its data.
 
     Raises
@@ -223,9 +227,12 @@ def _bench(model: Model | str | Posterior, data: object, drop_outliers: float | 
     """
     post = model if isinstance(model, Posterior) else None
     chosen = post.model if post else model if isinstance(model, Model) else Model(str(model))
+    if data is None and given is not None:
+        raise ModelError("places goes with a table of rows, not with a saved posterior alone, which has its own")
     if data is not None:
         run.tell("reading rows", 0, 1)
-        design, found = gather.take(read(data), chosen.formula, drop_outliers, weights=chosen.weights)
+        source, _ = placed(read(data), given, chosen.formula, post.gazetteer if post else None)
+        design, found = gather.take(source, chosen.formula, drop_outliers, weights=chosen.weights)
         run.tell("reading rows", 1, 1)
         scale = learn_scale(found, design, standardize=chosen.standardize, unit=chosen.outcome_unit)
     elif post is not None:

@@ -24,6 +24,7 @@ from priorhood.options import (
     Out,
     Outliers,
     OutNc,
+    Places,
     PrecisionWeights,
     Priors,
     Rows,
@@ -138,6 +139,7 @@ def fit(
         str, typer.Argument(metavar="FORMULA", help="'price ~ living_space + (living_space | zip)'")
     ],
     out: OutNc,
+    places: Places = None,
     where: Where = None,
     drop_outliers: Outliers = None,
     prior: Priors = None,
@@ -180,14 +182,15 @@ def fit(
         frequency_weights=frequency_weights,
     )  # fmt: skip
     rows = read(table, where=where, nulls=null or (), decimal=decimal)
+    known = None if places is None else read(places, nulls=null or (), decimal=decimal)
     _fitted(
         lambda tell: run(
-            model, rows, chains=chains, draws=draws, seed=seed, engine=engine, sampler=sampler,
+            model, rows, places=known, chains=chains, draws=draws, seed=seed, engine=engine, sampler=sampler,
             parameterization=parameterization, tune=tune, target_accept=target_accept,
             drop_outliers=drop_outliers, threads=threads, progress=tell,
         ),
         out,
-        [table],
+        [table, *([places] if places else [])],
         as_json=as_json,
         exact=engine != "nuts" and family == "normal",
         by_group=noise is not None,
@@ -216,6 +219,7 @@ def predict(
     above: Annotated[list[float] | None, typer.Option(help="Probability above this; repeatable.")] = None,
     quantiles: Annotated[str, typer.Option(help="Comma-separated probabilities.")] = "0.05,0.5,0.95",
     unseen: Annotated[str, typer.Option(help="New groups: error, population or draw.")] = "error",
+    places: Places = None,
     prefix: Annotated[str, typer.Option(help="Put before the new columns' names.")] = "",
     seed: Seed = None,
     null: Null = None,
@@ -226,14 +230,16 @@ def predict(
     from priorhood.posterior import load
     from priorhood.table import check_output, read, write_frame
 
-    check_output(out, file, table)
+    check_output(out, file, table, *([places] if places else []))
     post = load(file)
     rows = read(table, nulls=null or (), decimal=decimal)
+    known = None if places is None else read(places, nulls=null or (), decimal=decimal)
     levels = _quantiles(quantiles)
     with progress(quiet=as_json) as tell:
         result = post.predict(
-            rows, quantiles=levels, below=below, above=above, unseen=unseen, prefix=prefix, seed=seed, progress=tell
-        )
+            rows, quantiles=levels, below=below, above=above, unseen=unseen, prefix=prefix, seed=seed, places=known,
+            progress=tell,
+        )  # fmt: skip
     write_frame(result, out)
     counts = {str(k): int(v) for k, v in result[prefix + "status"].value_counts().items()}
     if as_json:
@@ -280,6 +286,7 @@ def update(
     file: Saved,
     table: Rows,
     out: OutNc,
+    places: Places = None,
     where: Where = None,
     drop_outliers: Outliers = None,
     chains: Chains = 4,
@@ -297,13 +304,14 @@ def update(
 
     post = load(file)
     rows = read(table, where=where, nulls=null or (), decimal=decimal)
+    known = None if places is None else read(places, nulls=null or (), decimal=decimal)
     _fitted(
         lambda tell: run(
-            post, rows, chains=chains, draws=draws, seed=seed, drop_outliers=drop_outliers, threads=threads,
-            progress=tell,
+            post, rows, places=known, chains=chains, draws=draws, seed=seed, drop_outliers=drop_outliers,
+            threads=threads, progress=tell,
         ),
         out,
-        [table],
+        [table, *([places] if places else [])],
         as_json=as_json,
     )  # fmt: skip
 

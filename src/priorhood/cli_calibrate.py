@@ -15,6 +15,7 @@ from priorhood.options import (
     Json,
     Null,
     Outliers,
+    Places,
     PrecisionWeights,
     Priors,
     Seed,
@@ -41,6 +42,7 @@ def calibrate(
     ] = None,
     refits: Annotated[int, typer.Option(help="Simulated outcomes that are fitted.")] = 500,
     draws: Annotated[int, typer.Option(help="Draws that a truth is ranked among.")] = 99,
+    places: Places = None,
     where: Where = None,
     drop_outliers: Outliers = None,
     prior: Priors = None,
@@ -66,22 +68,23 @@ def calibrate(
     from priorhood.calibrate import calibrate as run
     from priorhood.table import read
 
-    _check_picture(out, model, data)
+    _check_picture(out, model, data, places)
     chosen = {
         "outcome_unit": outcome_unit, "standardize": not no_standardize, "family": family, "noise": noise, "se": se,
         "precision_weights": precision_weights, "frequency_weights": frequency_weights,
     }  # fmt: skip
-    of_rows = {"where": where, "drop_outliers": drop_outliers, "null": null}
+    of_rows = {"places": places, "where": where, "drop_outliers": drop_outliers, "null": null}
     if data is None:
         _only_with("a table", {key: value for key, value in of_rows.items() if value})
     given = _model(model, prior, chosen)
     rows = None if data is None else read(data, where=where, nulls=null or (), decimal=decimal)
+    known = None if places is None else read(places, nulls=null or (), decimal=decimal)
     announce_compile(quiet=as_json)
     started = time.perf_counter()
     with progress(quiet=as_json) as tell:
         found = run(
-            given, rows, refits=refits, draws=draws, seed=seed, drop_outliers=drop_outliers, threads=threads,
-            progress=tell,
+            given, rows, refits=refits, draws=draws, seed=seed, places=known, drop_outliers=drop_outliers,
+            threads=threads, progress=tell,
         )  # fmt: skip
     seconds = time.perf_counter() - started
     if out is not None:

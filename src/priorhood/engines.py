@@ -18,7 +18,7 @@ import numpy as np
 
 from priorhood import nuts
 from priorhood.design import INTERCEPT
-from priorhood.errors import ModelError
+from priorhood.errors import ModelError, PriorhoodWarning
 from priorhood.hierarchy import hierarchy_of
 from priorhood.posterior import Posterior, assemble, cores
 from priorhood.predict import check_seed
@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 
 ENGINES = ("auto", "exact", "nuts")
-
-
-class PriorhoodWarning(UserWarning):
-    """Something the data cannot tell, or draws that want a second look; the fit goes on."""
 
 
 @dataclass(frozen=True)

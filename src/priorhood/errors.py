@@ -37,6 +37,10 @@ class SamplingError(PriorhoodError):
     """Draws that could not be made to the promised quality."""
 
 
+class PriorhoodWarning(UserWarning):
+    """Something the data cannot tell, or draws that want a second look; the fit goes on."""
+
+
 def near(name: str, options: Iterable[str]) -> str:
     """', did you mean …?' where an option is close to name, else the options there are."""
     listed = [str(option) for option in options]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from priorhood import gather
 from priorhood import moments as sums
-from priorhood.engines import PriorhoodWarning, fit_moments, new_run, nuts_settings
-from priorhood.errors import ModelError
+from priorhood.engines import fit_moments, new_run, nuts_settings
+from priorhood.errors import ModelError, PriorhoodWarning
 from priorhood.model import Model
 from priorhood.observations import observe
+from priorhood.placing import placed
 from priorhood.scale import learn_scale
 from priorhood.table import read
 
@@ -34,6 +36,7 @@ def fit(
     parameterization: str | None = None,
     tune: int | None = None,
     target_accept: float | None = None,
+    places: object = None,
     drop_outliers: float | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -52,6 +55,10 @@ def fit(
     sampler, parameterization, tune, target_accept : of NUTS alone. "nutpie" (the default where installed),
         "pymc" or "numpyro"; "centered" (the default) or "noncentered", see Model.to_pymc; steps to adapt
         each chain (1000); aimed-at acceptance (0.8), higher for smaller steps
+    places : a table with one row per place, whatever read() takes: the group's column (for nested groups those
+        that it needs) and predictors that the formula names, such as the distance to the centre. Found by
+        label, kept in the posterior, for places without rows too. Rows of a place that it does not have are
+        left out, with a warning
     drop_outliers : leave out rows whose log of outcome per first predictor lies outside the quartiles
         ± this factor × their distance (1.5 is usual)
     threads : all cores if None; the draws do not depend on it
@@ -73,14 +80,14 @@ def fit(
     if engine == "nuts" or given:
         nuts_settings(given)  # before the rows are read
     run.tell("reading rows", 0, 1)
-    source = read(table)
+    source, gazetteer = placed(read(table), places, model.formula)
     design, found = gather.take(source, model.formula, drop_outliers, weights=model.weights)
     run.tell("reading rows", 1, 1)
 
     def rows(scale: Scale) -> Observations:
         return observe(source, design, scale, found.labels, drop_outliers=drop_outliers, weights=model.weights)
 
-    return fit_moments(model, design, found, run, engine, rows, given)
+    return fit_moments(model, design, found, run, engine, rows, given).knowing(gazetteer)
 
 
 def refit(
@@ -100,7 +107,7 @@ def refit(
     priors : those to replace, as Model takes them; the others stay
     """
     run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress)
-    return fit_moments(post.model.with_priors(priors), post.design, post.moments, run)
+    return fit_moments(post.model.with_priors(priors), post.design, post.moments, run).knowing(post.gazetteer)
 
 
 def update(
@@ -110,6 +117,7 @@ def update(
     chains: int = 4,
     draws: int = 1000,
     seed: int | None = None,
+    places: object = None,
     drop_outliers: float | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -117,12 +125,22 @@ def update(
     """Add new rows: the posterior that a fit to the old and new rows together would give.
 
     Only the new rows are read. The scale is learned again from all rows, as that fit would.
+
+    Parameters
+    ----------
+    places : more places with their predictors, beside those that the posterior knows; see fit
+
+    Raises
+    ------
+    TableError : as of fit; a place with another value than the posterior knows
     """
     run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress)
     run.tell("reading rows", 0, 1)
-    _, new = gather.take(read(table), post.model.formula, drop_outliers, post.design, weights=post.model.weights)
+    model = post.model
+    source, gazetteer = placed(read(table), places, model.formula, post.gazetteer)
+    _, new = gather.take(source, model.formula, drop_outliers, post.design, weights=model.weights)
     run.tell("reading rows", 1, 1)
-    return fit_moments(post.model, post.design, sums.merge(post.moments, new), run)
+    return fit_moments(model, post.design, sums.merge(post.moments, new), run).knowing(gazetteer)
 
 
 def merge(
@@ -143,19 +161,23 @@ def merge(
         raise ModelError("merge needs at least two posteriors")
     first = posts[0]
     run = new_run(chains, draws, first.seed if seed is None else seed, threads, progress)
-    together = first.moments
+    together, gazetteer = first.moments, first.gazetteer
     for at, other in enumerate(posts[1:], start=2):
         _check_same(first, other, at)
         if any(sums.same(other.moments, earlier.moments) for earlier in posts[: at - 1]):
             raise ModelError(f"cannot merge: file {at} holds the same rows as one before it; give each file once")
         together = sums.merge(together, other.moments)
-    return fit_moments(first.model, first.design, together, run)
+        if other.gazetteer is not None:
+            theirs = replace(other.gazetteer, name=f"file {at}")
+            gazetteer = theirs if gazetteer is None else gazetteer.joined(theirs)
+    return fit_moments(first.model, first.design, together, run).knowing(gazetteer)
 
 
-def equations(model: Model | str, table: object) -> str:
+def equations(model: Model | str, table: object, *, places: object = None) -> str:
     """A model's equations with the numbers and units of a table, before fitting: one pass over the rows."""
     model = model if isinstance(model, Model) else Model(model)
-    design, found = gather.take(read(table), model.formula, weights=model.weights)
+    source, _ = placed(read(table), places, model.formula)
+    design, found = gather.take(source, model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
     return model.equations(design, scale)
 

@@ -18,6 +18,7 @@ from priorhood.formula import SEPARATOR
 from priorhood.groups import PRIOR, Groups, coefficients_of, refuse_new, spot_of, stream
 from priorhood.hierarchy import hierarchy_of, shown
 from priorhood.model import Model
+from priorhood.placing import placed
 from priorhood.posterior import cores
 from priorhood.predict import UNSEEN, check_seed, frame_to_predict, read_rows, simulate
 from priorhood.rows import Dropped
@@ -43,7 +44,13 @@ DTYPES = ("float64", "float32")
 
 
 def prior_predictive(
-    model: Model | str, table: object, *, draws: int = 500, seed: int | None = None, dtype: str = "float64"
+    model: Model | str,
+    table: object,
+    *,
+    draws: int = 500,
+    seed: int | None = None,
+    dtype: str = "float64",
+    places: object = None,
 ) -> xr.DataTree:
     """What the model takes for possible before it sees an outcome: draws of parameters, and of every row.
 
@@ -58,6 +65,7 @@ def prior_predictive(
     draws : of the parameters, and of every row, in one chain
     seed : the same seed gives the same draws; one is chosen and recorded if None
     dtype : "float32" halves the memory of the rows' draws
+    places : a table with one row per place and predictors of it, see fit
 
     Returns
     -------
@@ -75,7 +83,7 @@ def prior_predictive(
     if not isinstance(draws, int) or draws < 1:
         raise ModelError(f"draws must be a whole number of at least 1, not {draws!r}")
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
-    source = read(table)
+    source, _ = placed(read(table), places, model.formula)
     design, found = gather.take(source, model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
     drawn = labelled(design, found.labels, draw_prior(model, design, found.labels, draws, stream(seed, PRIOR)))
@@ -96,6 +104,7 @@ def posterior_predictive(
     dtype: str = "float64",
     unseen: str = "error",
     log_likelihood: bool = True,
+    places: object = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> xr.DataTree:
     """One outcome of every row for every posterior draw, and the log-likelihood of the outcome it has.
@@ -113,6 +122,7 @@ def posterior_predictive(
     dtype : "float32" halves the memory: rows × draws × 8 bytes, twice with log-likelihoods
     unseen : for a group that the fit did not have, see Posterior.predict
     log_likelihood : False to leave it out
+    places : more places with their predictors, see Posterior.predict
     progress : called with (stage, done, total)
 
     Returns
@@ -136,7 +146,7 @@ def posterior_predictive(
     drawn = post.tree["posterior"].to_dataset()
     shares = post.moments.n / post.moments.n.sum()
     c = coefficients_of(drawn, post.model, post.design, post.moments.labels, shares)
-    used = _used(read(table), post.design, post.scale, c, unseen)
+    used = _used(post.placed(table, places), post.design, post.scale, c, unseen)
     out = np.empty((len(c.mu), len(used.kept)), dtype=dtype)
     density = np.empty_like(out) if log_likelihood and used.y is not None else None
     simulate(

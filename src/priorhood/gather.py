@@ -96,8 +96,11 @@ def _too_far(moments: Moments, shift: Array) -> bool:
     scale = np.sqrt(np.diag(scatter) / moments.mass.sum())
     sd = np.sqrt(np.diagonal(moments.scatter, axis1=1, axis2=2) / moments.mass[:, None])
     away = np.abs(moments.mean - shift)
-    # A group without any spread of its own is judged by what rounding alone would leave of it.
-    lost = (away > APART * sd) & (sd > 1e-9 * away) & (moments.n[:, None] > 1)
+    # A group without any spread of its own is judged by what rounding alone would leave of it: of predictors,
+    # which often are constant within a place, up to √(nε) away, the bound of a plain sum; of the outcome less.
+    least = np.full(sd.shape, 1e-9)
+    least[:, :-1] = np.sqrt(moments.n * np.finfo(float).eps)[:, None]
+    lost = (away > APART * sd) & (sd > least * away) & (moments.n[:, None] > 1)
     return bool(lost.any() or (away.min(axis=0) > FAR * scale).any())
 
 

@@ -13,6 +13,7 @@ from priorhood.expression import Expression
 from priorhood.formula import Formula, parse
 from priorhood.hierarchy import hierarchy_of
 from priorhood.observations import observe
+from priorhood.placing import placed
 from priorhood.priors import COMMON, LKJ, Normal, Prior, base_of, given_priors, parse_distribution, read_priors
 from priorhood.priors import Scale as ScalePrior
 from priorhood.scale import learn_scale
@@ -172,7 +173,12 @@ class Model:
         )
 
     def to_pymc(
-        self, data: object, parameterization: str = "centered", *, drop_outliers: float | None = None
+        self,
+        data: object,
+        parameterization: str = "centered",
+        *,
+        places: object = None,
+        drop_outliers: float | None = None,
     ) -> pm.Model:
         """A plain PyMC model of the rows of a table, to look at, extend and sample as any other.
 
@@ -186,7 +192,7 @@ class Model:
         data : whatever read() takes
         parameterization : "centered", β_j ~ Normal(mu, Σ), for groups with many rows; "noncentered",
             β_j = mu + Λ z_j with z_j ~ Normal(0, I), for groups with few
-        drop_outliers : see fit
+        places, drop_outliers : see fit
 
         Raises
         ------
@@ -197,7 +203,7 @@ class Model:
         if reason:
             raise ModelError(reason)
         nuts.check(nuts.Settings("pymc", parameterization))
-        table = read(data)
+        table, _ = placed(read(data), places, self.formula)
         design, found = gather.take(table, self.formula, drop_outliers, weights=self.weights)
         scale = learn_scale(found, design, standardize=self.standardize, unit=self.outcome_unit)
         rows = observe(table, design, scale, found.labels, drop_outliers=drop_outliers, weights=self.weights)
@@ -246,7 +252,9 @@ class Model:
         groupings = self.formula.groupings
         terms = [[c.name for c in design.level_columns(at)] for at in range(len(groupings))]
         suffixes = [self.formula.suffix(at) for at in range(len(groupings))]
-        known = {"mu", "tau", "omega", "sigma", *COMMON, "nu", f"mu[{INTERCEPT}]"} | {f"mu[{n}]" for n in population}
+        known = {"mu", "tau", "omega", "sigma", *COMMON, "nu", f"mu[{INTERCEPT}]"} | {
+            f"mu[{n}]" for n in population
+        }
         for suffix, names in zip(suffixes, terms, strict=True):
             known |= {f"tau{suffix}", f"omega{suffix}"}
             known |= {f"{tau}[{n}]" for n in names for tau in ("tau", f"tau{suffix}")}

@@ -29,6 +29,9 @@ PrecisionWeights = Annotated[
 FrequencyWeights = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="Counts: a row stands for so many equal rows.")
 ]
+Places = Annotated[
+    str | None, typer.Option(metavar="TABLE", help="Table with one row per place: its label, its predictors.")
+]
 Chains = Annotated[int, typer.Option(help="Number of chains.")]
 DrawCount = Annotated[int, typer.Option(help="Draws of every chain.")]
 Seed = Annotated[int | None, typer.Option(help="Random seed; one is chosen and recorded if not given.")]

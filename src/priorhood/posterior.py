@@ -20,10 +20,12 @@ from priorhood.files import write_atomically
 from priorhood.groups import Coefficients, coefficients_of
 from priorhood.hierarchy import Hierarchy, hierarchy_of
 from priorhood.model import Model
+from priorhood.placing import placed_to_predict, together
 from priorhood.priors import base_of
 from priorhood.scale import Scale
 from priorhood.summary import summarize_draws
-from priorhood.tree import FORMAT, stored_moments, tree_of
+from priorhood.table import Table, read
+from priorhood.tree import FORMAT, PLACES, stored_moments, stored_places, tree_of, with_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood.draws import Draws
+    from priorhood.gazetteer import Gazetteer
     from priorhood.moments import Moments
 
 Array = npt.NDArray[np.float64]
@@ -39,7 +42,7 @@ Array = npt.NDArray[np.float64]
 INTERVAL = 0.9
 KINDS = ("mu", "beta", "delta", "tau", "omega", "sigma", "nu")
 PURE = ("omega", "nu")  # kinds of numbers without a unit
-OWN = ("posterior", "sample_stats", "moments")
+OWN = ("posterior", "sample_stats", "moments", PLACES)
 ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "observed_data")
 
 
@@ -81,6 +84,11 @@ class Posterior:
     def hierarchy(self) -> Hierarchy:
         """The places of all groupings, and which lies in which."""
         return hierarchy_of(self.model.formula, self.moments.labels)
+
+    @cached_property
+    def gazetteer(self) -> Gazetteer | None:
+        """What is known of the places themselves, from places=; None where nothing is."""
+        return stored_places(self.tree)
 
     @property
     def log_evidence(self) -> float:
@@ -224,6 +232,7 @@ class Posterior:
         unseen: str = "error",
         prefix: str = "",
         seed: int | None = None,
+        places: object = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> Any:
         """The predictive distribution of every row: Normal(xᵀβ, σ²) or Student(nu, xᵀβ, σ) over all draws.
@@ -238,6 +247,8 @@ class Posterior:
         unseen : for a group that the fit did not have: "error"; "population", the average group;
             "draw", a group drawn from the population of groups, one for all its rows
         prefix : put before the names of the new columns
+        places : more places with their predictors, where the model was fitted with places. What the fit's
+            table of places says is known anyway, and serves rows without such a column of their own
 
         Returns
         -------
@@ -260,20 +271,32 @@ class Posterior:
         wanted = predicting.request(
             quantiles, below, above, unseen, prefix, self.seed if seed is None else seed, cores()
         )
-        return predicting.predict_table(self._coefficients(), self.design, self.scale, table, wanted, progress)
+        rows = self.placed(table, places)
+        return predicting.predict_table(self._coefficients(), self.design, self.scale, rows, wanted, progress)
 
-    def predict_draws(self, table: object, *, unseen: str = "error", seed: int | None = None) -> xr.DataArray:
+    def predict_draws(
+        self, table: object, *, unseen: str = "error", seed: int | None = None, places: object = None
+    ) -> xr.DataArray:
         """Predictive draws of every row of a table: (chain, draw, row), in the outcome's own units.
 
         Memory grows with rows × draws; predict() gives summaries without that. NaN where a predictor is
-        missing; the coordinate status says so.
+        missing; the coordinate status says so. Arguments as of predict().
         """
         sizes = self.tree["posterior"].sizes
         wanted = predicting.request((), None, None, unseen, "", self.seed if seed is None else seed, 1)
         return predicting.predict_draws(
-            self._coefficients(), self.design, self.scale, table, wanted.unseen, wanted.seed,
+            self._coefficients(), self.design, self.scale, self.placed(table, places), wanted.unseen, wanted.seed,
             (sizes["chain"], sizes["draw"]), cores(),
         )  # fmt: skip
+
+    def placed(self, table: object, places: object = None) -> Table:
+        """Rows to predict, with the places' predictors that they do not bring themselves."""
+        formula = self.model.formula
+        return placed_to_predict(read(table), together(places, formula, self.gazetteer), formula)
+
+    def knowing(self, gazetteer: Gazetteer | None) -> Posterior:
+        """The same posterior with what is known of the places in its tree."""
+        return replace(self, tree=with_places(self.tree, gazetteer))
 
     def _coefficients(self) -> Coefficients:
         return coefficients_of(

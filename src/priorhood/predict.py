@@ -228,7 +228,7 @@ def predict_table(
             f"{table.name} has a column {clash[0]!r} already; give the predictions' columns a prefix, "
             f"like predicted_"
         )
-    return with_columns(table, frame, named)
+    return with_columns(table, frame.drop(*table.joined), named)
 
 
 def predict_rows(

@@ -47,6 +47,7 @@ class Table:
     kind : 'file', 'pandas', 'polars', 'polars-lazy', 'pyarrow' or 'duckdb'
     open : roles → narwhals frame, with the column KEPT where where= is given
     where : the row filter as SQL, or None
+    joined : the columns that came from a table of places (places=)
     """
 
     name: str
@@ -54,6 +55,7 @@ class Table:
     kind: str
     open: Callable[[frozenset[str]], Any]
     where: str | None = None
+    joined: tuple[str, ...] = ()
 
     def require(self, column: str, role: str) -> None:
         """Raise unless the column is there."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from priorhood.draws import spread_dimension, term_dimension
 from priorhood.formula import SEPARATOR
+from priorhood.gazetteer import Gazetteer
 from priorhood.hierarchy import hierarchy_of, shown
 from priorhood.moments import Moments
 from priorhood.rows import Dropped
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # 2 came with family, noise and se; 3 with nested and crossed groupings. Files of 1 and 2 are read as they were.
 FORMAT = 3
+PLACES = "places"
 
 
 def tree_of(
@@ -153,4 +155,49 @@ def stored_moments(tree: xr.DataTree, model: Model) -> Moments:
         dropped=tuple(Dropped(*d) for d in json.loads(tree.attrs["rows_dropped"])),
         weight=stored["weight"].values if "weight" in stored else None,
         log_weight=float(stored.attrs.get("log_weight", 0.0)),
+    )
+
+
+def with_places(tree: xr.DataTree, gazetteer: Gazetteer | None) -> xr.DataTree:
+    """The tree with what is known of the places."""
+    import xarray as xr
+
+    if gazetteer is None:
+        return tree
+    groups = {name: node.to_dataset() for name, node in tree.children.items()}
+    together = xr.DataTree.from_dict({**groups, PLACES: _places_dataset(gazetteer)})
+    together.attrs = dict(tree.attrs)
+    return together
+
+
+def _places_dataset(gazetteer: Gazetteer) -> xr.Dataset:
+    import xarray as xr
+
+    labels = np.array(list(gazetteer.places), dtype=str).reshape(-1, len(gazetteer.keys))
+    variables: dict[str, Any] = {"key": (("place", "key_column"), labels)}
+    coords: dict[str, Any] = {"key_column": list(gazetteer.keys)}
+    for name, textual, dtype in (("number", False, float), ("text", True, str)):
+        own = [at for at, column in enumerate(gazetteer.columns) if (column in gazetteer.textual) == textual]
+        if own:
+            values = [[place[at] for at in own] for place in gazetteer.places.values()]
+            variables[name] = (("place", f"{name}_column"), np.array(values, dtype=dtype).reshape(-1, len(own)))
+            coords[f"{name}_column"] = [gazetteer.columns[at] for at in own]
+    return xr.Dataset(variables, coords=coords)
+
+
+def stored_places(tree: xr.DataTree) -> Gazetteer | None:
+    """What a tree knows of the places; None where the fit had no table of places."""
+    if PLACES not in tree.children:
+        return None
+    stored = tree[PLACES].to_dataset()
+    own = {name: tuple(map(str, stored[f"{name}_column"].values)) for name in ("number", "text") if name in stored}
+    lists = [stored[name].values.tolist() for name in own]
+    values = [tuple(value for part in parts for value in part) for parts in zip(*lists, strict=True)]
+    labels = [tuple(parts) for parts in stored["key"].values.astype(str).tolist()]
+    return Gazetteer(
+        name="the posterior",
+        keys=tuple(map(str, stored["key_column"].values)),
+        columns=tuple(column for columns in own.values() for column in columns),
+        places=dict(zip(labels, values, strict=True)),
+        textual=frozenset(own.get("text", ())),
     )

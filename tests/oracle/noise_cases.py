@@ -11,7 +11,14 @@ from priorhood.exact import Alike, Independent, NoisyProblem, compress
 from priorhood.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal, HalfStudentT, LogNormal
 
 LEARNED = Alike(Exponential(5), HalfNormal(1))
-INDEPENDENT = [Exponential(5), HalfNormal(2), HalfCauchy(1), Gamma(3, 0.3), HalfStudentT(3, 0.7), LogNormal(-0.5, 0.6)]
+INDEPENDENT = [
+    Exponential(5),
+    HalfNormal(2),
+    HalfCauchy(1),
+    Gamma(3, 0.3),
+    HalfStudentT(3, 0.7),
+    LogNormal(-0.5, 0.6),
+]
 
 
 def noisy(X, y, group, J, noise=LEARNED, weights=None, **options):

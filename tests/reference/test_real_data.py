@@ -80,3 +80,22 @@ def test_radon_us_has_coded_missing_values_to_filter():
     converged(post)
     assert next(d.reason for d in post.moments.dropped) == "not in where"
     assert post.moments.rows == 12_573 - 284
+
+
+def test_radon_with_the_uranium_of_counties():
+    """Gelman & Hill 2007, section 12.6: uranium from a table of counties of its own."""
+    path = data_file("radon_mn.csv")
+    houses = pd.read_csv(path, dtype={"fips": str})
+    counties = houses.drop_duplicates("fips")[["fips", "log_uppm"]].sample(frac=1, random_state=1)
+    formula = "log_radon ~ floor + log_uppm + (1 | fips)"
+    post = ph.fit(formula, houses.drop(columns="log_uppm"), places=counties, seed=1)
+    converged(post)
+    pasted = ph.fit(formula, path, seed=1)
+    for name in post.parameters:
+        np.testing.assert_allclose(post[name].values, pasted[name].values, rtol=1e-8, atol=1e-8)
+    mu = post.natural("mu").mean(("chain", "draw")).values
+    intercept = mu[0] - mu[1:] @ post.scale.centre[1:3]
+    # Published: 1.47 (0.04), −0.67 (0.07), 0.72 (0.09); sds of counties 0.16, of houses 0.76.
+    np.testing.assert_allclose([intercept, *mu[1:]], [1.47, -0.67, 0.72], atol=0.01)
+    assert float(post.natural("tau").mean()) == pytest.approx(0.16, abs=0.01)
+    assert float(post.natural("sigma").mean()) == pytest.approx(0.76, abs=0.005)

@@ -1,0 +1,239 @@
+"""What is known of the places themselves: a table with one row per place, found by label for rows and predictions.
+
+A place-level predictor, the distance to the centre, has one value per place. So it need not be in every row,
+and is there for places that no row is in yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from priorhood.errors import FormulaError, TableError, near, some
+from priorhood.expression import Expression
+from priorhood.moments import normal_label
+from priorhood.table import KEPT, explained, in_memory, missing, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import narwhals.stable.v2 as nw
+
+    from priorhood.formula import Formula
+    from priorhood.table import Frame
+
+LABEL = "__priorhood_place"
+Value = float | str
+Labels = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gazetteer:
+    """What is known of every place, those without rows too.
+
+    name : for messages
+    keys : the label columns that tell the places apart, in the formula's order
+    columns : the predictors it has
+    places : labels in normal form → value of every column; NaN or '' where it is not known
+    textual : which columns are text, and so categories
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    columns: tuple[str, ...]
+    places: dict[Labels, tuple[Value, ...]]
+    textual: frozenset[str]
+
+    @cached_property
+    def _by_part(self) -> dict[tuple[bool, ...], dict[Labels, Labels | None]]:
+        return {}
+
+    def find(self, labels: Labels) -> tuple[Value, ...] | None:
+        """The values of one place; a label '' is not known, and the others may tell the place all the same."""
+        if all(labels):
+            return self.places.get(labels)
+        given = tuple(map(bool, labels))
+        if given not in self._by_part:
+            parts: dict[Labels, Labels | None] = {}
+            for place in self.places:
+                part = _part(place, given)
+                parts[part] = None if part in parts else place
+            self._by_part[given] = parts
+        found = self._by_part[given].get(_part(labels, given)) if any(given) else None
+        return None if found is None else self.places[found]
+
+    def check(self, formula: Formula) -> None:
+        """Raise for a slope that would vary by what it is constant within.
+
+        Raises
+        ------
+        FormulaError
+        """
+        for grouping in formula.groupings:
+            for term in grouping.terms:
+                names = {name for factor in term for name in Expression(factor).names}
+                if not names or not names <= set(self.columns) or not set(self.keys) <= set(grouping.path):
+                    continue
+                one = ":".join(term)
+                raise FormulaError(
+                    f"{one} is constant within every {grouping.group}, since it comes from {self.name}: its slope "
+                    f"cannot vary by {grouping.group}; leave it out of (… | {'/'.join(grouping.path)}), it keeps "
+                    f"its coefficient among the other predictors"
+                )
+
+    def joined(self, other: Gazetteer) -> Gazetteer:
+        """The places of both.
+
+        Raises
+        ------
+        TableError : other label columns or predictors; a place with two values
+        """
+        if set(self.columns) != set(other.columns) or self.keys != other.keys:
+            raise TableError(
+                f"{other.name} has {', '.join(other.columns)} by {', '.join(other.keys)}, {self.name} has "
+                f"{', '.join(self.columns)} by {', '.join(self.keys)}; give the same columns"
+            )
+        if self.textual != other.textual:
+            odd = min(self.textual ^ other.textual)
+            raise TableError(f"column {odd!r} is text in one of {self.name} and {other.name}, numbers in the other")
+        order = [other.columns.index(column) for column in self.columns]
+        places = dict(self.places)
+        for labels, values in other.places.items():
+            own = tuple(values[at] for at in order)
+            both = f"in {self.name} and in {other.name}"
+            places[labels] = _agreed(self, labels, places[labels], own, both) if labels in places else own
+        return replace(self, places=places)
+
+
+def _part(labels: Labels, given: tuple[bool, ...]) -> Labels:
+    return tuple(label for label, there in zip(labels, given, strict=True) if there)
+
+
+def no_value(value: Value) -> bool:
+    """Whether a value says nothing: NaN, or no text."""
+    return value == "" if isinstance(value, str) else bool(np.isnan(value))
+
+
+def _agreed(
+    known: Gazetteer, labels: Labels, one: tuple[Value, ...], other: tuple[Value, ...], where: str
+) -> tuple[Value, ...]:
+    """The values of a place that is there twice; what only one of both says counts.
+
+    Raises
+    ------
+    TableError : they differ
+    """
+    for column, left, right in zip(known.columns, one, other, strict=True):
+        if left != right and not no_value(left) and not no_value(right):
+            raise TableError(
+                f"{known.keys[-1]} {'/'.join(labels)!r} is there twice, {where}, with {column} {_shown(left)} and "
+                f"{_shown(right)}: a place-level predictor has one value per place"
+            )
+    return tuple(right if no_value(left) else left for left, right in zip(one, other, strict=True))
+
+
+def _shown(value: Value) -> str:
+    return repr(value) if isinstance(value, str) else f"{value:.12g}"
+
+
+def read_gazetteer(source: object, formula: Formula) -> Gazetteer:
+    """Read a table of places: the label columns that the formula has, and the predictors that it reads.
+
+    Parameters
+    ----------
+    source : whatever read() takes
+
+    Raises
+    ------
+    TableError : no label column, no predictor, a column of neither numbers nor text, a place with two values
+    """
+    table = read(source)
+    keys = tuple(key for key in formula.keys if key in table.columns)
+    if not keys:
+        wanted = f"the formula's {' or '.join(formula.keys)}" if formula.keys else "the formula has no group part"
+        raise TableError(
+            f"{table.name} (places) has no column that tells which place a row is about: {wanted}; "
+            f"{near(formula.keys[-1], table.columns) if formula.keys else 'add one like (1 | zip)'}"
+        )
+    read_by_formula = dict.fromkeys(n for f in formula.factors() for n in Expression(f).names)
+    columns = tuple(name for name in read_by_formula if name in table.columns and name not in keys)
+    if not columns:
+        others = [column for column in table.columns if column not in keys]
+        raise TableError(
+            f"{table.name} (places) has none of the formula's predictors {some(read_by_formula)}; there are "
+            f"{some(others, 12) if others else 'none'}"
+        )
+    frame = kept(table.frame(keys))
+    textual = frozenset(c for c in columns if _is_text(frame, c, table.name))
+    gazetteer = Gazetteer(table.name, keys, columns, {}, textual)
+    return replace(gazetteer, places=_places(gazetteer, _listed(frame, gazetteer)))
+
+
+def kept(frame: Frame) -> Frame:
+    """The rows that meet the table's condition (where)."""
+    import narwhals.stable.v2 as nw
+
+    return frame.filter(nw.col(KEPT)) if KEPT in frame.collect_schema().names() else frame
+
+
+def _is_text(frame: Frame, column: str, name: str) -> bool:
+    """Whether a column is text, not numbers.
+
+    Raises
+    ------
+    TableError : neither
+    """
+    import narwhals.stable.v2 as nw
+
+    dtype = frame.collect_schema()[column]
+    if dtype.is_numeric() or dtype == nw.Boolean:
+        return False
+    if dtype not in (nw.String, nw.Categorical, nw.Enum, nw.Object):
+        raise TableError(
+            f"{name}: column {column!r} (a predictor of places) holds {dtype}, not numbers; make a number of it "
+            f"first, such as days since a date"
+        )
+    return True
+
+
+def _listed(frame: Frame, known: Gazetteer) -> list[tuple[Labels, tuple[Value, ...]]]:
+    """Labels and values of every row of a table of places that says which place it is about."""
+    import narwhals.stable.v2 as nw
+
+    values = []
+    for column in known.columns:
+        number = nw.col(column).cast(nw.Float64)
+        value = nw.col(column).cast(nw.String).str.strip_chars() if column in known.textual else number
+        values.append(nw.when(~missing(frame, column)).then(value).alias(column))
+    names = {f"{LABEL}{at}": label_of(frame, key) for at, key in enumerate(known.keys)}
+    with explained(known.name):
+        found = in_memory(frame.select(*(label.alias(name) for name, label in names.items()), *values))
+    labels = zip(*(map(normal_label, found[name].to_list()) for name in names), strict=True)
+    lists = [[_plain(v, text=c in known.textual) for v in found[c].to_list()] for c in known.columns]
+    return [(at, values) for at, values in zip(labels, zip(*lists, strict=True), strict=True) if all(at)]
+
+
+def _plain(value: object, *, text: bool) -> Value:
+    if text:
+        return value if isinstance(value, str) else ""
+    return float("nan") if value is None else float(value)  # type: ignore[arg-type]
+
+
+def _places(known: Gazetteer, rows: Iterable[tuple[Labels, tuple[Value, ...]]]) -> dict[Labels, tuple[Value, ...]]:
+    """The rows of a table of places as one entry a place."""
+    places: dict[Labels, tuple[Value, ...]] = {}
+    for labels, values in rows:
+        before = places.get(labels)
+        places[labels] = values if before is None else _agreed(known, labels, before, values, f"in {known.name}")
+    return places
+
+
+def label_of(frame: Frame, key: str) -> nw.Expr:
+    """The label in a column as text; '' where there is none."""
+    import narwhals.stable.v2 as nw
+
+    text = nw.col(key).cast(nw.String)
+    return nw.when(missing(frame, key)).then(nw.lit("")).otherwise(text)
