@@ -127,11 +127,9 @@ def _check_places(hierarchy: Hierarchy, found: Moments) -> None:
     for at, places in enumerate(hierarchy.groupings):
         if places.size > 1:
             continue
-        name, finer = places.name, hierarchy.levels[at - 1].name if 0 < at < len(hierarchy.levels) else ""
         raise ModelError(
-            f"all {found.rows:,} rows have the one {name} {str(places.labels[0])!r}: nothing can be learned "
-            f"about how {name}s differ; "
-            + (f"leave {name} out: (… | {finer})" if finer else "drop the group part of the formula")
+            f"all {found.rows:,} rows have the one {places.name} {str(places.labels[0])!r}: nothing can be learned "
+            f"about how {places.name}s differ; {_without(hierarchy, at)}"
         )
     for finer_level, level in pairwise(hierarchy.levels):
         if level.size == finer_level.size:
@@ -140,6 +138,14 @@ def _check_places(hierarchy: Hierarchy, found: Moments) -> None:
                 f"{level.name} cannot be told from what is particular to its {finer_level.name}; leave one of "
                 f"both out of the formula, like (… | {finer_level.name})"
             )
+
+
+def _without(hierarchy: Hierarchy, at: int) -> str:
+    """How to write a formula without one of its groupings."""
+    name, depth = hierarchy.groupings[at].name, len(hierarchy.levels)
+    if len(hierarchy.groupings) == 1:
+        return "drop the group part of the formula"
+    return f"leave {name} out: (… | {hierarchy.levels[at - 1].name})" if 0 < at < depth else f"drop (… | {name})"
 
 
 def _far_prior(model: Model, design: Design, scale: Scale, found: Moments) -> tuple[str, ...]:
@@ -176,7 +182,7 @@ def fit_moments(
     run = replace(run, seed=seed)
     started = time.perf_counter()
     problem, refusal = _collapsed(model, design, scale, found, run)
-    chosen, reason = _choose(engine, refusal, has_rows=rows is not None)
+    chosen, reason = _choose(engine, refusal, has_rows=rows is not None, across=bool(model.formula.crossed))
     if chosen == "exact" and problem is not None:
         if given:
             raise ModelError(
@@ -244,6 +250,7 @@ def _by_exact(
 # -- the choice of an engine -------------------------------------------------------------------------------
 
 TAKEN = "Gaussian errors and one tree of groups: all coefficients integrate out"
+TAKEN_ACROSS = "Gaussian errors, one tree of groups and few effects across it: all coefficients integrate out"
 
 
 def _collapsed(
@@ -271,15 +278,30 @@ def _collapsed(
     from priorhood import exact
 
     if hierarchy.crossed:
-        effects = sum(size * terms for size, terms in sizes[len(hierarchy.levels) :])
-        reason = exact.too_wide(effects, hierarchy.levels[0].size)
+        reason = _too_wide(hierarchy, [size * terms for size, terms in sizes])
         if reason:
             return None, reason
     problem = pose(model, design, scale, found)
     return problem, exact.refuses(problem)
 
 
-def _choose(engine: str, refusal: str | None, *, has_rows: bool) -> tuple[str, str]:
+def _too_wide(hierarchy: Hierarchy, effects: list[int]) -> str | None:
+    """Why the exact engine does not take the crossed groupings, with their effects; None where it does."""
+    from priorhood import exact
+
+    depth = len(hierarchy.levels)
+    reason = exact.too_wide(sum(effects[depth:]), hierarchy.levels[0].size)
+    if reason is None or depth > 1:
+        return reason
+    # One of them is large: the other way round it may be taken.
+    largest = max(range(1, len(effects)), key=lambda at: effects[at])
+    rest = sum(effects) - effects[largest]
+    if exact.too_wide(rest, hierarchy.groupings[largest].size) is None:
+        return f"{reason}: write the part of {hierarchy.groupings[largest].name} first"
+    return reason
+
+
+def _choose(engine: str, refusal: str | None, *, has_rows: bool, across: bool = False) -> tuple[str, str]:
     """Engine and reason.
 
     Raises
@@ -289,7 +311,7 @@ def _choose(engine: str, refusal: str | None, *, has_rows: bool) -> tuple[str, s
     if engine == "nuts":
         return "nuts", "asked for" + (f"; {refusal}" if refusal else "")
     if refusal is None:
-        return "exact", TAKEN
+        return "exact", TAKEN_ACROSS if across else TAKEN
     if not has_rows:
         raise ModelError(f"{refusal}; NUTS does, but needs the rows: fit the model again from a table")
     if engine == "exact":

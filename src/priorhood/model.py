@@ -106,6 +106,9 @@ class Model:
                 f"a unit is given for {stray[0]!r}, which the formula does not have: {near(stray[0], known)}"
             )
         absent = self._absent()
+        for name in self.formula.places:
+            if name in ("sigma", "nu") and name not in absent:
+                raise ModelError(f"the group column cannot be called {name!r}, a parameter's name; rename it")
         for key in given_priors(priors):
             if base_of(key) in absent:
                 raise PriorError(f"prior for {key}: {absent[base_of(key)]}, so there is no such parameter")
@@ -228,8 +231,8 @@ class Model:
         terms = [[c.name for c in design.level_columns(at)] for at in range(len(groupings))]
         suffixes = [self.formula.suffix(at) for at in range(len(groupings))]
         known = {"mu", "tau", "omega", "sigma", "nu", f"mu[{INTERCEPT}]"} | {f"mu[{n}]" for n in population}
-        for suffix, names in zip(suffixes, terms, strict=True):
-            known |= {f"tau{suffix}", f"omega{suffix}"}
+        for grouping, suffix, names in zip(groupings, suffixes, terms, strict=True):
+            known |= {f"tau{suffix}"} | ({f"omega{suffix}"} if grouping.correlated else set())
             known |= {f"{tau}[{n}]" for n in names for tau in ("tau", f"tau{suffix}")}
         for key in self.priors:
             if key not in known:
