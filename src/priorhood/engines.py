@@ -123,11 +123,9 @@ def _check_places(hierarchy: Hierarchy, found: Moments) -> None:
     for at, places in enumerate(hierarchy.groupings):
         if places.size > 1:
             continue
-        name, finer = places.name, hierarchy.levels[at - 1].name if 0 < at < len(hierarchy.levels) else ""
         raise ModelError(
-            f"all {found.rows:,} rows have the one {name} {str(places.labels[0])!r}: nothing can be learned "
-            f"about how {name}s differ; "
-            + (f"leave {name} out: (… | {finer})" if finer else "drop the group part of the formula")
+            f"all {found.rows:,} rows have the one {places.name} {str(places.labels[0])!r}: nothing can be learned "
+            f"about how {places.name}s differ; {_without(hierarchy, at)}"
         )
     for finer_level, level in pairwise(hierarchy.levels):
         if level.size == finer_level.size:
@@ -136,6 +134,14 @@ def _check_places(hierarchy: Hierarchy, found: Moments) -> None:
                 f"{level.name} cannot be told from what is particular to its {finer_level.name}; leave one of "
                 f"both out of the formula, like (… | {finer_level.name})"
             )
+
+
+def _without(hierarchy: Hierarchy, at: int) -> str:
+    """How to write a formula without one of its groupings."""
+    name, depth = hierarchy.groupings[at].name, len(hierarchy.levels)
+    if len(hierarchy.groupings) == 1:
+        return "drop the group part of the formula"
+    return f"leave {name} out: (… | {hierarchy.levels[at - 1].name})" if 0 < at < depth else f"drop (… | {name})"
 
 
 def _far_prior(model: Model, design: Design, scale: Scale, found: Moments) -> tuple[str, ...]:
@@ -172,7 +178,8 @@ def fit_moments(
     run = replace(run, seed=seed)
     started = time.perf_counter()
     problem, refusal = _collapsed(model, design, scale, found, run)
-    chosen, reason = _choose(engine, refusal, has_rows=rows is not None, by_group=model.noise is not None)
+    taken = TAKEN_BY_GROUP if model.noise is not None else TAKEN_ACROSS if model.formula.crossed else TAKEN
+    chosen, reason = _choose(engine, refusal, taken, has_rows=rows is not None)
     if chosen == "exact" and problem is not None:
         if given:
             raise ModelError(
@@ -266,6 +273,7 @@ def _check_scatter(problem: exact.NoisyProblem, found: Moments) -> None:
 
 TAKEN = "Gaussian errors and one tree of groups: all coefficients integrate out"
 TAKEN_BY_GROUP = "Gaussian errors: every group's coefficients and its residual sd integrate out"
+TAKEN_ACROSS = "Gaussian errors, one tree of groups and few effects across it: all coefficients integrate out"
 
 
 def _collapsed(
@@ -291,8 +299,7 @@ def _collapsed(
     from priorhood import exact
 
     if hierarchy.crossed:
-        effects = sum(size * terms for size, terms in sizes[len(hierarchy.levels) :])
-        reason = exact.too_wide(effects, hierarchy.levels[0].size)
+        reason = _too_wide(hierarchy, [size * terms for size, terms in sizes])
         if reason:
             return None, reason
     if model.noise is not None and len(hierarchy.groupings) > 1:
@@ -304,7 +311,23 @@ def _collapsed(
     return problem, exact.refuses(problem)
 
 
-def _choose(engine: str, refusal: str | None, *, has_rows: bool, by_group: bool) -> tuple[str, str]:
+def _too_wide(hierarchy: Hierarchy, effects: list[int]) -> str | None:
+    """Why the exact engine does not take the crossed groupings, with their effects; None where it does."""
+    from priorhood import exact
+
+    depth = len(hierarchy.levels)
+    reason = exact.too_wide(sum(effects[depth:]), hierarchy.levels[0].size)
+    if reason is None or depth > 1:
+        return reason
+    # One of them is large: the other way round it may be taken.
+    largest = max(range(1, len(effects)), key=lambda at: effects[at])
+    rest = sum(effects) - effects[largest]
+    if exact.too_wide(rest, hierarchy.groupings[largest].size) is None:
+        return f"{reason}: write the part of {hierarchy.groupings[largest].name} first"
+    return reason
+
+
+def _choose(engine: str, refusal: str | None, taken: str, *, has_rows: bool) -> tuple[str, str]:
     """Engine and reason.
 
     Raises
@@ -314,7 +337,7 @@ def _choose(engine: str, refusal: str | None, *, has_rows: bool, by_group: bool)
     if engine == "nuts":
         return "nuts", "asked for" + (f"; {refusal}" if refusal else "")
     if refusal is None:
-        return "exact", TAKEN_BY_GROUP if by_group else TAKEN
+        return "exact", taken
     if not has_rows:
         raise ModelError(f"{refusal}; NUTS does, but needs the rows: fit the model again from a table")
     if engine == "exact":

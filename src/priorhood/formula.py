@@ -128,6 +128,7 @@ def parse(text: str) -> Formula:
     levels, crossed = _arranged([x for bar in bars for x in _groupings(bar, text)], text)
     population = _terms(plain, text)
     formula = Formula(text, outcome, population, levels, crossed)
+    _check_places(formula)
     if not formula.terms:
         raise FormulaError(f"formula {text!r} has neither an intercept nor a predictor")
     for factor in formula.factors():
@@ -238,6 +239,10 @@ def _column(name: str, group: str, text: str) -> str:
             f"formula {text!r}: the group {group!r} combines columns with '+'; write nested groups a/b (b within "
             f"a), crossed ones as parts of their own: (1 | a) + (1 | b)"
         )
+    elif not name:
+        raise FormulaError(
+            f"formula {text!r}: a column is missing in the group {group!r}; write a/b for b within a"
+        )
     elif not name.isidentifier():
         raise FormulaError(f"formula {text!r}: the group {name!r} is no column name; put it in backticks")
     if name in RESERVED:
@@ -252,7 +257,8 @@ def _arranged(found: list[Grouping], text: str) -> tuple[tuple[Grouping, ...], t
     the next; the others cut across them.
     """
     for at, grouping in enumerate(found):
-        if any(grouping.path == earlier.path for earlier in found[:at]):
+        # In whatever order: b within a has the places of a within b.
+        if any(set(grouping.path) == set(earlier.path) for earlier in found[:at]):
             name = ":".join(grouping.path)
             raise FormulaError(
                 f"formula {text!r}: write the terms that vary by {name!r} in one part: (1 + area | "
@@ -271,6 +277,19 @@ def _arranged(found: list[Grouping], text: str) -> tuple[tuple[Grouping, ...], t
             levels.append(grouping)
     levels.sort(key=lambda level: -len(level.path))
     return tuple(levels), tuple(grouping for grouping in found if grouping not in levels)
+
+
+def _check_places(formula: Formula) -> None:
+    """Refuse a group called like a parameter or a dimension of the result, which the file could not hold."""
+    taken = {"mu"} if formula.population else set()
+    taken |= {"n", "mean", "scatter", "weight"} if len(formula.keys) == 1 else set()
+    for at, grouping in enumerate(formula.groupings):
+        taken |= {formula.effect_name(at), f"tau{formula.suffix(at)}"}
+        taken |= {f"omega{formula.suffix(at)}"} if grouping.correlated else set()
+        taken |= {f"{grouping.group}_{kind}{bis}" for kind in ("term", "varying") for bis in ("", "_bis")}
+    for name in formula.places:
+        if name in taken:
+            raise FormulaError(f"the group column cannot be called {name!r}, a name of the result; rename it")
 
 
 def _nested(one: tuple[str, ...], other: tuple[str, ...]) -> bool:

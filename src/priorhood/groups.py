@@ -151,8 +151,13 @@ def refuse_new(spots: Iterable[Spot], c: Coefficients, name: str) -> None:
 
 def _lost_zeros(label: str, labels: npt.NDArray[np.str_]) -> str:
     """A hint where a label lost its leading zeros on the way: 1067 for 01067."""
-    same = [known for known in labels.tolist() if known.lstrip("0") == label.lstrip("0")]
+    bare = _without_zeros(label)
+    same = [known for known in labels.tolist() if _without_zeros(known) == bare]
     return f" (but {same[0]!r} was: read the column as text to keep its zeros)" if same else ""
+
+
+def _without_zeros(label: str) -> str:
+    return "/".join(part.lstrip("0") for part in label.split("/"))
 
 
 def correlation_factor(omega: Array) -> Array:

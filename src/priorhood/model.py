@@ -118,6 +118,9 @@ class Model:
                 f"all have in common: choose one"
             )
         absent = self._absent(independent="sigma" in given)
+        for name in self.formula.places:
+            if name in ("sigma", "nu") and name not in absent:
+                raise ModelError(f"the group column cannot be called {name!r}, a parameter's name; rename it")
         for key in given:
             if _kind(key) in absent:
                 raise PriorError(f"prior for {key}: {absent[_kind(key)]}, so there is no such parameter")
@@ -255,8 +258,8 @@ class Model:
         known = {"mu", "tau", "omega", "sigma", *COMMON, "nu", f"mu[{INTERCEPT}]"} | {
             f"mu[{n}]" for n in population
         }
-        for suffix, names in zip(suffixes, terms, strict=True):
-            known |= {f"tau{suffix}", f"omega{suffix}"}
+        for grouping, suffix, names in zip(groupings, suffixes, terms, strict=True):
+            known |= {f"tau{suffix}"} | ({f"omega{suffix}"} if grouping.correlated else set())
             known |= {f"{tau}[{n}]" for n in names for tau in ("tau", f"tau{suffix}")}
         for key in self.priors:
             if key not in known:

@@ -134,7 +134,7 @@ def parse_prior(text: str) -> tuple[str, Prior]:
 def _named(key: str, text: str) -> Prior:
     """The distribution, with errors that name the parameter."""
     try:
-        return parse_distribution(text, DOMAINS[key.partition("[")[0]])
+        return parse_distribution(text, DOMAINS[base_of(key)])
     except PriorError as problem:
         raise PriorError(f"prior for {key.strip()}: {problem}") from None
 

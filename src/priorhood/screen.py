@@ -153,12 +153,11 @@ def _quality(a: dict[str, Any]) -> str:
 
 def _account(post: Posterior) -> list[str]:
     a = post.attrs
-    formula = post.model.formula
-    groups = f" in {post[formula.effect_name(0)].sizes[formula.group]:,} {formula.group}s" if formula.levels else ""
+    groups = ", ".join(f"{one.size:,} {one.name}s" for one in post.hierarchy.groupings)
     size = post.tree["posterior"].sizes
     listed = post.moments.listed
     stand = f", standing for {a['rows_used']:,}" if post.model.frequency_weights else ""
-    lines = [f"{listed:,} of {a['rows_read']:,} rows used{stand}{groups}"]
+    lines = [f"{listed:,} of {a['rows_read']:,} rows used{stand}{' in ' if groups else ''}{groups}"]
     lines += [f"  dropped {d}" for d in post.moments.dropped]
     lines.append(
         f"engine {a['engine']}: {size['chain']} chains × {size['draw']:,} draws, {_quality(a)}, seed {a['seed']}"

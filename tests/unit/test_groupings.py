@@ -1,0 +1,233 @@
+"""Nested and crossed groupings from a user's side: refusals, files, updates, other orders of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import priorhood as ph
+from priorhood.errors import FormulaError, ModelError, PriorError, TableError
+from shared_data import data_file
+
+FORMULAS = {
+    "nested": "y ~ x + (x | city/district/zip)",
+    "own terms": "y ~ x + (1 | city) + (x || city:district) + (1 | city:district:zip)",
+    "crossed": "y ~ x + (x | zip) + (1 | kind)",
+    "nested and crossed": "y ~ x + (1 | district/zip) + (x | kind)",
+}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(1)
+    z = rng.integers(0, 24, 240)
+    kind = rng.choice(["flat", "house", "loft"], 240)
+    x = rng.normal(size=240)
+    return pd.DataFrame(
+        {
+            "city": np.array(["B", "A"])[z % 2],
+            "district": np.array(["n", "s", "w"])[z // 2 % 3],
+            "zip": [f"{k // 2:02d}" for k in z],
+            "kind": kind,
+            "x": x,
+            "one": "same",
+            "zip_again": [f"{k // 2:02d}" for k in z],
+            "row": np.arange(240).astype(str),
+            "y": 3 + x + 0.3 * z + (kind == "loft") + rng.normal(size=240),
+        }
+    )
+
+
+@pytest.fixture(scope="module", params=FORMULAS)
+def post(request, rows):
+    return ph.fit(FORMULAS[request.param], rows, seed=1, draws=100)
+
+
+def same(one, two):
+    for name in one.parameters:
+        assert one[name].dims == two[name].dims
+        for dim in one[name].dims:
+            assert np.array_equal(one[name][dim].values, two[name][dim].values)
+        np.testing.assert_allclose(one[name].values, two[name].values, rtol=1e-6, atol=1e-9)
+
+
+# -- what is refused ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ("(1 | zip_again/zip)", ["12 zip_agains has one zip", "leave one of both out"]),
+        ("(1 | one/zip)", ["one one 'same'", "(… | zip)"]),
+        ("(1 | zip) + (1 | one)", ["one one 'same'", "drop (… | one)"]),
+    ],
+)
+def test_groupings_that_no_data_of_this_form_can_tell(rows, part, words):
+    with pytest.raises(ModelError) as problem:
+        ph.fit(f"y ~ x + {part}", rows)
+    assert all(word in str(problem.value) for word in words), problem.value
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ("(1 | city + zip)", ["a/b (b within", "(1 | a) + (1 | b)"]),
+        ("(1 | city/zip) + (1 | district:zip)", ["two groupings end in 'zip'", "copy of the column"]),
+        ("(1 | city/zip/city)", ["names a column twice"]),
+        ("(1 | city:zip) + (x | zip:city)", ["in one part", "zip:city"]),
+        ("(1 | city/zip) + (x | city)", ["in one part", "'city'"]),
+        ("(1 | city//zip)", ["a column is missing"]),
+        ("(1 | city/)", ["a column is missing"]),
+        ("(1 | city*zip)", ["backticks"]),
+        ("(1 | tau_city) + (1 | city)", ["'tau_city'", "rename"]),
+        ("(1 | zip) + (1 | mu)", ["'mu'", "rename"]),
+    ],
+)
+def test_group_parts_that_cannot_be(part, words):
+    with pytest.raises(FormulaError) as problem:
+        ph.Model(f"y ~ x + {part}")
+    assert all(word in str(problem.value) for word in words), problem.value
+
+
+def test_a_group_is_not_called_like_a_parameter():
+    with pytest.raises(ModelError, match="'sigma'"):
+        ph.Model("y ~ x + (1 | sigma/zip)")
+    assert ph.Model("y ~ x + (1 | nu/zip)").formula.group == "zip"  # Normal errors have no nu
+
+
+def test_labels_that_would_look_alike(rows):
+    twice = rows.assign(district=np.where(rows.city == "A", "s/1", "s"), zip=np.where(rows.city == "A", "a", "1/a"))
+    with pytest.raises(ModelError, match="two places of 'zip' would both be shown as 's/1/a'"):
+        ph.fit("y ~ x + (1 | district/zip)", twice)
+
+
+def test_crossed_effects_have_a_limit_that_says_what_to_do(rows):
+    with pytest.raises(ModelError, match=r"at most 100 beside 3 groups: write the part of row first"):
+        ph.fit("y ~ x + (1 | kind) + (1 | row)", rows, engine="exact")
+    # Two large ones, however they are written: refused before anything is taken of their product.
+    rng = np.random.default_rng(2)
+    large = pd.DataFrame({name: rng.integers(0, 30_000, 40_000).astype(str) for name in "ab"})
+    with pytest.raises(ModelError, match=r"eliminates together, at most \d+ beside [0-9,]+ groups; engine"):
+        ph.fit("y ~ 1 + (1 | a) + (1 | b)", large.assign(y=rng.normal(size=40_000)), engine="exact")
+
+
+def test_the_larger_grouping_first_is_taken(rows):
+    with pytest.warns(ph.PriorhoodWarning, match="every row has one row"):
+        post = ph.fit("y ~ x + (1 | row) + (1 | kind)", rows, seed=1, draws=20)
+    assert post.attrs["engine"] == "exact"
+    assert "few effects across" in post.attrs["engine_reason"]
+
+
+def test_priors_of_further_groupings(rows):
+    model = ph.Model(
+        "y ~ x + (x | district/zip) + (1 | kind)",
+        {
+            "tau": "Exponential(1)",
+            "tau_district[x]": "HalfNormal(0.5)",
+            "omega_district": "LKJ(5)",
+            "tau_kind": "Fixed(0.3)",
+        },
+    )
+    post = ph.fit(model, rows, seed=1, draws=20)
+    resolved = model.resolve(post.design)
+    assert [str(p) for p in resolved.tau[1]] == ["Exponential(scale=1)", "HalfNormal(sd=0.5)"]
+    assert [str(p) for p in resolved.omega if p] == ["LKJ(eta=2)", "LKJ(eta=5)"]
+    assert (post["tau_kind"] == 0.3).all()
+    for key in ("tau_city ~ Exponential(1)", "omega_kind ~ LKJ(2)", "tau_kind[x] ~ Exponential(1)"):
+        wrong = ph.Model("y ~ x + (x | district/zip) + (1 | kind)", key)
+        with pytest.raises(PriorError, match="no such parameter"):
+            ph.fit(wrong, rows)
+
+
+def test_new_places_are_refused_by_name(rows):
+    post = ph.fit("y ~ x + (x | district/zip) + (1 | kind)", rows, seed=1, draws=20)
+    frame = pd.DataFrame({"x": 0.0, "district": ["n", "n"], "zip": ["00", "3"], "kind": ["flat", "flat"]})
+    with pytest.raises(TableError, match=r"zip 'n/3' was .* \(but 'n/03' was: .* \(that of its district\)"):
+        post.predict(frame)
+    with pytest.raises(TableError, match=r"kind 'hut' was not in the data of the fit.*the average kind"):
+        post.predict(frame.assign(zip="00", kind=["flat", "hut"]))
+
+
+# -- files, updates, orders --------------------------------------------------------------------------------
+
+
+def test_a_saved_posterior_predicts_the_same(post, rows, tmp_path):
+    post.save(tmp_path / "p.nc")
+    again = ph.load(tmp_path / "p.nc")
+    same(post, again)
+    assert again.moments.keys == post.moments.keys
+    assert np.array_equal(again.moments.labels, post.moments.labels)
+    frame = rows.head(5).assign(zip=["00", "new", None, "01", "02"])
+    for unseen in ("population", "draw"):
+        pd.testing.assert_frame_equal(post.predict(frame, unseen=unseen), again.predict(frame, unseen=unseen))
+    tree = ph.posterior_predictive(again, rows)
+    finest = tree["posterior_predictive"]["zip"].values
+    assert set(finest) == set(post[post.model.formula.effect_name(0)]["zip"].values)
+
+
+def test_refit_update_and_merge_are_the_fit_of_all_rows(post, rows, tmp_path):
+    model = post.model
+    same(ph.refit(post), ph.fit(model, rows, seed=1))
+    # The second half has places that the first has not, and the other way round.
+    parts = [rows[rows.zip < "06"], rows[rows.zip >= "06"]]
+    halves = [ph.fit(model, part, seed=1, draws=20) for part in parts]
+    halves[0].save(tmp_path / "half.nc")
+    whole = ph.fit(model, rows, seed=1, draws=50)
+    same(ph.merge(ph.load(tmp_path / "half.nc"), halves[1], draws=50), whole)
+    same(ph.update(halves[0], parts[1], draws=50), whole)
+
+
+def test_the_order_of_rows_does_not_matter(post, rows):
+    same(post, ph.fit(post.model, rows.sample(frac=1, random_state=3), seed=1, draws=100))
+
+
+def test_prior_draws_have_the_spreads_they_were_given(rows):
+    """Draws of beta around their parents, over tau: standard Normal. Negative control: around mu."""
+    model = ph.Model("y ~ x + (1 | district/zip) + (1 | kind)", ["tau ~ Fixed(2)", "tau_district ~ Fixed(3)"])
+    prior = ph.prior_predictive(model, rows, draws=2000, seed=3)["prior"].to_dataset().isel(chain=0)
+    labels = prior["zip"].values.astype(str)
+    above = prior["beta_district"].sel(district=[label.partition("/")[0] for label in labels]).values[..., 0]
+    z = (prior["beta"].values[..., 0] - above) / 2
+    assert abs((z**2).mean() - 1) < 5 * np.sqrt(2 / z.size)
+    mu = prior["mu"].sel(term="Intercept").values[:, None]
+    district = (prior["beta_district"].values[..., 0] - mu) / 3
+    assert abs((district**2).mean() - 1) < 5 * np.sqrt(2 / district.size)
+    assert abs((((prior["beta"].values[..., 0] - mu) / 2) ** 2).mean() - 1) > 1
+
+
+def test_summary_and_equations_name_every_grouping(post, rows):
+    names = " ".join(post.summary().index)
+    text = post.equations()
+    for at, grouping in enumerate(post.model.formula.groupings):
+        suffix = post.model.formula.suffix(at)
+        assert f"tau{suffix}[Intercept]" in names
+        assert f"  tau{suffix}[Intercept]" in text
+        assert (f"  omega{suffix} " in text) == grouping.correlated
+        assert f"[{grouping.group}] ~ Normal(" in text
+    assert all(verdict.text for verdict in post.check())
+
+
+def test_verdicts_name_coefficients_of_upper_levels(post):
+    from dataclasses import replace
+
+    names = [n for n in post.parameters if n.startswith(("beta_", "delta_"))]
+    tree = post.tree.copy()
+    draws = tree["posterior"].to_dataset().copy(deep=True)
+    draws[names[0]][0] += 100.0  # one chain elsewhere
+    tree["posterior"] = tree["posterior"].__class__(draws)
+    bad = next(v for v in replace(post, tree=tree).check() if v.about == "R-hat")
+    assert not bad.good
+    assert f"{names[0]}[" in bad.text
+
+
+def test_counties_of_the_same_name_in_several_states():
+    table = ph.read(data_file("radon_us.csv.gz"), where="floor < 9")
+    post = ph.fit("log_radon ~ floor + (floor | state/county)", table, seed=1)
+    assert post.attrs["engine"] == "exact"
+    labels = post["beta"]["county"].values.astype(str)
+    assert (post["beta"].sizes["county"], post["beta_state"].sizes["state"]) == (467, 8)
+    washingtons = [label for label in labels if label.endswith("/WASHINGTON")]
+    assert len(washingtons) >= 4
+    means = [post["beta"].sel(county=label, term="Intercept").mean() for label in washingtons]
+    assert np.ptp(means) > 0.3
