@@ -21,6 +21,7 @@ FORMULA = "price ~ living_space + distance + kind + (living_space | zip)"
 FAST = {"chains": 2, "draws": 50, "seed": 1}
 FURTHER = "99999"  # a place without sales
 
+CONNECTION = duckdb.connect()
 BACKENDS = {
     "pandas": lambda f: f,
     "numbers": lambda f: f.assign(zip=f["zip"].astype(float)),
@@ -28,7 +29,7 @@ BACKENDS = {
     "polars": pl.from_pandas,
     "polars-lazy": lambda f: pl.from_pandas(f).lazy(),
     "pyarrow": lambda f: pa.Table.from_pandas(f, preserve_index=False),
-    "duckdb": lambda f: duckdb.connect().from_arrow(pa.Table.from_pandas(f, preserve_index=False)),
+    "duckdb": lambda f: CONNECTION.from_arrow(pa.Table.from_pandas(f, preserve_index=False)),
 }
 
 
