@@ -137,7 +137,7 @@ def update(
     run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress)
     run.tell("reading rows", 0, 1)
     model = post.model
-    source, gazetteer = placed(read(table), places, model.formula, post.gazetteer)
+    source, gazetteer = placed(read(table), places, model.formula, post.gazetteer, post.cells)
     _, new = gather.take(source, model.formula, drop_outliers, post.design, weights=model.weights)
     run.tell("reading rows", 1, 1)
     return fit_moments(model, post.design, sums.merge(post.moments, new), run).knowing(gazetteer)

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 
 def placed(
-    table: Table, places: object, formula: Formula, known: Gazetteer | None = None
+    table: Table,
+    places: object,
+    formula: Formula,
+    known: Gazetteer | None = None,
+    cells: dict[str, Any] | None = None,
 ) -> tuple[Table, Gazetteer | None]:
     """A table of rows with the places' predictors as columns of its own; and what is known of the places.
 
@@ -34,6 +38,7 @@ def placed(
     ----------
     places : whatever read() takes, or None
     known : what a posterior knows of places, to which `places` is added
+    cells : key column → label of every cell of the posterior's sums
 
     Raises
     ------
@@ -44,15 +49,10 @@ def placed(
     if gazetteer is None:
         return table, None
     gazetteer.check(formula)
-    both = [column for column in gazetteer.columns if column in table.columns]
-    if both:
-        raise TableError(
-            f"{both[0]!r} is a column of the rows ({table.name}) and of the places ({gazetteer.name}): which one "
-            f"is meant? Leave it out of one of them, or rename it"
-        )
+    _check_apart(table, gazetteer, gazetteer.columns)
     for key in gazetteer.keys:
         table.require(key, "the group")
-    spots = _spots(table, gazetteer, formula)
+    spots = _spots(table, gazetteer, formula, cells)
     _tell_unknown(table, gazetteer, spots)
     return _with_columns(table, gazetteer, gazetteer.columns, spots), gazetteer
 
@@ -70,15 +70,31 @@ def together(places: object, formula: Formula, known: Gazetteer | None) -> Gazet
     return new if known is None else known.joined(new)
 
 
-def placed_to_predict(table: Table, gazetteer: Gazetteer | None, formula: Formula) -> Table:
+def _check_apart(table: Table, gazetteer: Gazetteer, columns: tuple[str, ...]) -> None:
+    """Raise for a column that rows and places have; names that differ by case alone are one name to DuckDB."""
+    folded = {column.casefold(): column for column in table.columns}
+    both = next((column for column in columns if column.casefold() in folded), None)
+    if both is not None:
+        raise TableError(
+            f"{folded[both.casefold()]!r} is a column of the rows ({table.name}) and {both!r} of the places "
+            f"({gazetteer.name}): which one is meant? Leave it out of one of them, or rename it"
+        )
+
+
+def placed_to_predict(table: Table, gazetteer: Gazetteer | None, formula: Formula, cells: dict[str, Any]) -> Table:
     """Rows to predict with the places' predictors that they do not bring themselves.
 
     A place that is not known has no value, and its rows are marked as missing it.
+
+    Parameters
+    ----------
+    cells : see placed
     """
     wanted = () if gazetteer is None else tuple(c for c in gazetteer.columns if c not in table.columns)
     if gazetteer is None or not wanted or not any(key in table.columns for key in gazetteer.keys):
         return table
-    return _with_columns(table, gazetteer, wanted, _spots(table, gazetteer, formula))
+    _check_apart(table, gazetteer, wanted)
+    return _with_columns(table, gazetteer, wanted, _spots(table, gazetteer, formula, cells))
 
 
 def _joined_label(frame: Frame, keys: tuple[str, ...]) -> nw.Expr:
@@ -90,7 +106,7 @@ def _joined_label(frame: Frame, keys: tuple[str, ...]) -> nw.Expr:
     return texts[0] if len(texts) == 1 else nw.concat_str(texts, separator=SEPARATOR)
 
 
-def _spots(table: Table, gazetteer: Gazetteer, formula: Formula) -> dict[str, Labels]:
+def _spots(table: Table, gazetteer: Gazetteer, formula: Formula, cells: dict[str, Any] | None) -> dict[str, Labels]:
     """The different labels of the rows, as the table spells them → in normal form.
 
     Raises
@@ -109,19 +125,27 @@ def _spots(table: Table, gazetteer: Gazetteer, formula: Formula) -> dict[str, La
     with explained(table.name):
         found = collected(frame.select(_joined_label(frame, keys).alias(LABEL)).unique())[LABEL]
     spots: dict[str, Labels] = {}
-    seen: dict[Labels, Labels] = {}
+    seen = _lying_in(gazetteer.keys, tuple(above), cells)
     for text in map(str, found):
         parts = text.split(SEPARATOR)
         labels = tuple(map(normal_label, parts))
         own, rest = labels[: len(gazetteer.keys)], labels[len(gazetteer.keys) :]
         spots[SEPARATOR.join(parts[: len(gazetteer.keys)])] = own
-        if seen.setdefault(own, rest) != rest and all(own):
+        if all(labels) and seen.setdefault(own, rest) != rest:
             raise TableError(
                 f"{gazetteer.keys[-1]} {'/'.join(own)!r} of {table.name} is there in several: "
                 f"{some(sorted({'/'.join(seen[own]), '/'.join(rest)}))}; give {gazetteer.name} the column "
                 f"{' and '.join(above)} too, so that it tells them apart"
             )
     return spots
+
+
+def _lying_in(keys: tuple[str, ...], above: tuple[str, ...], cells: dict[str, Any] | None) -> dict[Labels, Labels]:
+    """Labels in some columns of the places that the fit had → their labels in the columns above."""
+    if cells is None or not above:
+        return {}
+    own, rest = (zip(*(cells[key].tolist() for key in part), strict=True) for part in (keys, above))
+    return dict(zip(own, rest, strict=True))
 
 
 def _tell_unknown(table: Table, gazetteer: Gazetteer, spots: dict[str, Labels]) -> None:

@@ -18,7 +18,7 @@ from priorhood.design import INTERCEPT, Design
 from priorhood.errors import FileError, ModelError, near
 from priorhood.files import write_atomically
 from priorhood.groups import Coefficients, coefficients_of
-from priorhood.hierarchy import Hierarchy, hierarchy_of
+from priorhood.hierarchy import Hierarchy, hierarchy_of, labels_by_column
 from priorhood.model import Model
 from priorhood.placing import placed_to_predict, together
 from priorhood.priors import base_of
@@ -89,6 +89,11 @@ class Posterior:
     def gazetteer(self) -> Gazetteer | None:
         """What is known of the places themselves, from places=; None where nothing is."""
         return stored_places(self.tree)
+
+    @property
+    def cells(self) -> dict[str, npt.NDArray[np.str_]]:
+        """The label of every cell of the sums in every key column."""
+        return labels_by_column(self.model.formula, self.moments.labels)
 
     @property
     def log_evidence(self) -> float:
@@ -292,7 +297,7 @@ class Posterior:
     def placed(self, table: object, places: object = None) -> Table:
         """Rows to predict, with the places' predictors that they do not bring themselves."""
         formula = self.model.formula
-        return placed_to_predict(read(table), together(places, formula, self.gazetteer), formula)
+        return placed_to_predict(read(table), together(places, formula, self.gazetteer), formula, self.cells)
 
     def knowing(self, gazetteer: Gazetteer | None) -> Posterior:
         """The same posterior with what is known of the places in its tree."""

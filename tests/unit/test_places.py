@@ -21,6 +21,7 @@ FORMULA = "price ~ living_space + distance + kind + (living_space | zip)"
 FAST = {"chains": 2, "draws": 50, "seed": 1}
 FURTHER = "99999"  # a place without sales
 
+CONNECTION = duckdb.connect()
 BACKENDS = {
     "pandas": lambda f: f,
     "numbers": lambda f: f.assign(zip=f["zip"].astype(float)),
@@ -28,7 +29,7 @@ BACKENDS = {
     "polars": pl.from_pandas,
     "polars-lazy": lambda f: pl.from_pandas(f).lazy(),
     "pyarrow": lambda f: pa.Table.from_pandas(f, preserve_index=False),
-    "duckdb": lambda f: duckdb.connect().from_arrow(pa.Table.from_pandas(f, preserve_index=False)),
+    "duckdb": lambda f: CONNECTION.from_arrow(pa.Table.from_pandas(f, preserve_index=False)),
 }
 
 
@@ -130,6 +131,17 @@ def test_nuts_and_pymc_see_the_column(sales, zips, pasted):
     np.testing.assert_allclose(built["X"].get_value(), want["X"].get_value())
 
 
+@pytest.mark.slow
+def test_nuts_draws_as_with_the_pasted_column(sales, zips, pasted):
+    pytest.importorskip("pymc")
+    options = {"engine": "nuts", "sampler": "pymc", "chains": 1, "draws": 50, "tune": 100, "seed": 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ph.PriorhoodWarning)
+        found, want = ph.fit(FORMULA, sales, places=zips, **options), ph.fit(FORMULA, pasted, **options)
+    same(found, want)
+    assert found.gazetteer is not None
+
+
 def test_calibrate_sees_the_column(sales, zips, pasted, by_places):
     formula = "price ~ distance + (1 | zip)"
     found = ph.calibrate(formula, sales, places=zips, refits=20, seed=1)
@@ -228,7 +240,17 @@ def test_a_place_that_is_there_twice_with_one_value_is_one_place(sales, zips, by
 
 def test_a_column_in_both_tables_is_refused(pasted, zips):
     said = refused(pasted, zips)
-    assert "'distance' is a column of the rows (pandas frame) and of the places (pandas frame): which one" in said
+    assert (
+        "'distance' is a column of the rows (pandas frame) and 'distance' of the places (pandas frame): which"
+        in said
+    )
+
+
+def test_columns_that_differ_by_case_alone_are_refused(sales, zips, by_places):
+    """DuckDB takes them for one."""
+    assert "'Distance' is a column of the rows" in refused(sales.assign(Distance=1.0), zips)
+    with pytest.raises(ph.TableError, match="'Distance' is a column of the rows"):
+        by_places.predict({"zip": [FURTHER], "living_space": [80], "Distance": [1.0]}, unseen="draw")
 
 
 def test_columns_that_the_formula_does_not_read_may_be_in_both(sales, zips, by_paste):
@@ -360,6 +382,21 @@ def test_a_finest_label_alone_finds_its_place(counties):
     # Three states have a Washington, and each its own uranium.
     assert found["status"].tolist() == ["known", "missing"]
     assert found["mean"][0] == pytest.approx(want["mean"][0])
+
+
+def test_a_finest_label_that_lay_elsewhere_in_the_fit_is_refused(counties):
+    """A table by county alone would give a new state's county the value of its namesake."""
+    rows, table = counties
+    clear = rows[rows["county"].str.startswith("O")]
+    post = ph.fit(NESTED, clear, places=table[table["county"].str.startswith("O")].drop(columns="state"), **FAST)
+    home = {"county": ["Own MN"], "area": [0.0]}
+    known = post.predict({**home, "state": ["MN"]})
+    assert known["status"].tolist() == ["known"]
+    assert post.predict({**home, "state": [None]})["mean"][0] == pytest.approx(known["mean"][0])
+    with pytest.raises(ph.TableError, match="county 'Own MN' of pandas frame is there in several: 'MN', 'TX'"):
+        post.predict({**home, "state": ["TX"]}, unseen="draw")
+    with pytest.raises(ph.TableError, match="several: 'MN', 'TX'"):
+        ph.update(post, clear[clear["county"] == "Own MN"].assign(state="TX"))
 
 
 def test_update_adds_places(by_paste, sales, zips, pasted):
