@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from bench import calibration, engines, kernel, machine, noise, predictive, process, report, weights
+from bench import calibration, engines, groupings, kernel, machine, noise, predictive, process, report, weights
 from bench.case import CHAINS, DRAWS, MODELS, QUICK, TUNE, Effort, Measurement, Reference, Result, Skipped, sales
 from bench.contenders import lme4, nutpie, priorhood, pymc
 
@@ -30,6 +30,7 @@ PARTS = {
     "weights": weights.measure,
     "calibrate": calibration.measure,
     "noise": noise.measure,
+    "groupings": groupings.measure,
 }
 CONTENDERS: dict[str, Any] = {c.NAME: c for c in (lme4, nutpie, pymc)}
 SLOW = (nutpie.NAME, pymc.NAME)

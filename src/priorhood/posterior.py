@@ -249,8 +249,8 @@ class Posterior:
             precision weights a row may have its weight, sd σ/√w; without the column it is 1. Frequencies
             are of no account here
         quantiles : probabilities; below, above : thresholds in the outcome's units
-        unseen : for a group that the fit did not have: "error"; "population", the average group;
-            "draw", a group drawn from the population of groups, one for all its rows
+        unseen : for a group that the fit did not have: "error"; "population", the average group, of nested
+            places the nearest parent that is known; "draw", a group drawn around that, one for all its rows
         prefix : put before the names of the new columns
         places : more places with their predictors, where the model was fitted with places. What the fit's
             table of places says is known anyway, and serves rows without such a column of their own

@@ -49,7 +49,7 @@ def same(one, two):
         assert one[name].dims == two[name].dims
         for dim in one[name].dims:
             assert np.array_equal(one[name][dim].values, two[name][dim].values)
-        np.testing.assert_allclose(one[name].values, two[name].values, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(one[name].values, two[name].values, rtol=1e-6, atol=1e-6)
 
 
 # -- what is refused ---------------------------------------------------------------------------------------
