@@ -101,7 +101,7 @@ class Mixture:
         return np.asarray(self._peaks - 0.5 * (DEGREES + dim) * np.log1p(distance / DEGREES))
 
     def _along(self, white: Array, distance: Array) -> Array:
-        """Squared distances (P dim, S) of the drawn out parts: a variance v added along axis a is a matrix of rank 1.
+        """Squared distances (P dim, S) of the drawn out parts: a variance v along an axis is a matrix of rank 1.
 
         xᵀ(FFᵀ + v eeᵀ)⁻¹x = |F⁻¹x|² − v (uᵀF⁻¹x)² / (1 + v |u|²),  u = F⁻¹e (Sherman & Morrison)
         """
