@@ -15,6 +15,7 @@ import argparse
 import json
 import time
 import warnings
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,7 +166,9 @@ def judged(name: str, spread: float | None, dim: int, post: Posterior, seconds: 
 def covered(design: Design, refits: int, tables: int, threads: int | None = None) -> Covered:
     """Coverage of a design; `tables` says among how many designs the error rate is shared out."""
     model = ph.Model(design.formula, list(design.priors), **design.options)
-    found = ph.calibrate(model, design.frame(), refits=refits, draws=RANKED, seed=SEED, threads=threads)
+    # One seed for all would draw the same truths in all: their shares could not be put together.
+    seed = SEED + zlib.crc32(design.name.encode())
+    found = ph.calibrate(model, design.frame(), refits=refits, draws=RANKED, seed=seed, threads=threads)
     return _coverage(design.name, found, tables)
 
 
@@ -272,12 +275,18 @@ def _circumstances(told: dict[str, Any]) -> str:
 # -- the run ----------------------------------------------------------------------------------------------
 
 
-def measure(*, quick: bool = False, target: Path = RESULTS) -> dict[str, Any]:
-    """All designs, written as soon as they are there; a quick run takes every eighth, with few refits."""
+def measure(
+    earlier: dict[str, Any] | None = None, *, quick: bool = False, target: Path = RESULTS
+) -> dict[str, Any]:
+    """All designs, written as soon as they are there; a quick run takes every eighth, with few refits.
+
+    earlier : an unfinished run, to be gone on with
+    """
     designs = DESIGNS[2::QUICK] if quick else DESIGNS
-    told: dict[str, Any] = {"machine": machine.describe(), "quick": quick, "complete": False, "seconds": 0.0}
-    told |= {"fits": [], "coverage": []}
-    started = time.perf_counter()
+    new = {"quick": quick, "complete": False, "seconds": 0.0, "fits": [], "coverage": []}
+    told: dict[str, Any] = {**(earlier or new), "machine": machine.describe()}
+    started = time.perf_counter() - told["seconds"]
+    done = {what: {one["design"] for one in told[what]} for what in ("fits", "coverage")}
 
     def keep(what: str, found: list[Fitted | Covered]) -> None:
         told[what] += [asdict(one) for one in found]
@@ -286,11 +295,12 @@ def measure(*, quick: bool = False, target: Path = RESULTS) -> dict[str, Any]:
         target.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         print(f"{told['seconds']:6.0f} s  {what}: {found[0].design}", flush=True)
 
-    for design in designs:
+    for design in (one for one in designs if one.name not in done["fits"]):
         keep("fits", [fitted(design, spread) for spread in design.spreads])
     # Those of few dimensions first: a run that is broken off has most designs.
     dims = {one["design"]: one["dim"] for one in told["fits"]}
-    for design in sorted(designs, key=lambda one: dims[one.name]):
+    left = [one for one in designs if one.name not in done["coverage"]]
+    for design in sorted(left, key=lambda one: dims[one.name]):
         keep("coverage", [covered(design, QUICK_REFITS if quick else REFITS, len(designs))])
     told["complete"] = True
     target.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -304,12 +314,13 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="rewrite the block between the page's markers")
     parser.add_argument("--page", type=Path, default=PAGE, help="the file to rewrite")
     parser.add_argument("--measured", type=Path, help="show results of an earlier run, and measure nothing")
+    parser.add_argument("--resume", action="store_true", help="go on with a run that was broken off")
     given = parser.parse_args()
     target = RESULTS.with_name("stress_trial.json") if given.quick else RESULTS
-    if given.measured:
-        told = json.loads(given.measured.read_text(encoding="utf-8"))
-    else:
-        told = measure(quick=given.quick, target=target)
+    earlier = given.measured or (target if given.resume else None)
+    told = json.loads(earlier.read_text(encoding="utf-8")) if earlier else None
+    if told is None or not given.measured:
+        told = measure(told, quick=given.quick, target=target)
     table = markdown(told)
     if given.write:
         text = given.page.read_text(encoding="utf-8")
