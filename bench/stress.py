@@ -213,6 +213,8 @@ def markdown(told: dict[str, Any]) -> str:
     lines += [f"\nRefused: {one.design}, {_spread(one)}: {one.reason}." for one in fits if one.verdict == REFUSED]
     lines += ["", f"| {' | '.join(COVERAGE)} |", f"|---|{'---:|' * (len(COVERAGE) - 2)}---|"]
     lines += [f"| {' | '.join(_share_cells(one))} |" for one in shares]
+    missing = {one.design: None for one in fits if one.design not in {share.design for share in shares}}
+    lines += [f"\nCoverage not measured in this run: {'; '.join(missing)}."] if missing else []
     lines += [f"\nRefused in {one.design}: {'; '.join(one.reasons)}." for one in shares if one.reasons]
     return "\n".join([*lines, "", _circumstances(told)])
 
