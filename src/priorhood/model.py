@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood import gather, nuts
 from priorhood.design import INTERCEPT, Design
+from priorhood.equations import equations_of
 from priorhood.errors import ModelError, PriorError, near
 from priorhood.expression import Expression
 from priorhood.formula import Formula, parse
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pymc as pm
 
-    from priorhood.design import Column
     from priorhood.observations import Observations
     from priorhood.scale import Scale
 
@@ -286,93 +286,11 @@ class Model:
 
     def equations(self, design: Design | None = None, scale: Scale | None = None) -> str:
         """The model as equations; with numbers and the data's units once the scale is known."""
-        lines = [f"{self.formula.text}", ""]
         if design is None or scale is None:
-            lines += [f"  {key} ~ {prior}" for key, prior in self.priors.items()]
-            return "\n".join([*lines, "", "priors on the standardized scale; fit to see them in the data's units"])
-        lines += self._likelihood(design, scale)
-        resolved = self.resolve(design)
-        natural = scale.natural()
-        rows = []
-        for column, prior in zip(design.population_columns, resolved.mu, strict=True):
-            rows.append((f"mu[{column.name}]", prior, natural[design.columns.index(column)], column.name))
-        for at, spreads in enumerate(resolved.tau):
-            for column, spread in zip(design.level_columns(at), spreads, strict=True):
-                factor = natural[design.columns.index(column)]
-                name = f"tau{self.formula.suffix(at)}[{column.name}]"
-                rows.append((name, spread, factor, column.name))  # type: ignore[arg-type]
-        if resolved.sigma is not None:
-            name = f"sigma[{self.noise}]" if self.noise else "sigma"
-            rows.append((name, resolved.sigma, scale.unit, INTERCEPT))  # type: ignore[arg-type]
-        if resolved.sigma_median is not None:
-            rows.append(("sigma_median", resolved.sigma_median, scale.unit, INTERCEPT))  # type: ignore[arg-type]
-        wide = max(len(name) for name, *_ in rows)
-        text = max(len(str(prior)) for _, prior, *_ in rows)
-        for name, prior, factor, term in rows:
-            shown = prior.scaled(factor)
-            lines.append(f"  {name:<{wide}} ~ {prior!s:<{text}}  = {shown} {self.unit_of(term)}")
-        if resolved.sigma_spread is not None:
-            lines.append(f"  {'sigma_spread':<{wide}} ~ {resolved.sigma_spread}")
-        lines += [f"  {'nu':<{wide}} ~ {resolved.nu}"] if resolved.nu is not None else []
-        for at, omega in enumerate(resolved.omega):
-            lines += [f"  {'omega' + self.formula.suffix(at):<{wide}} ~ {omega}"] if omega else []
-        return "\n".join(lines)
-
-    def _likelihood(self, design: Design, scale: Scale) -> list[str]:
-        parts = []
-        for d, column in enumerate(design.columns):
-            names = self._coefficients(design, column)
-            name = names[0] if len(names) == 1 else f"({' + '.join(names)})"
-            if not column.factors:
-                parts += names
-                continue
-            x = column.name
-            if scale.centre[d]:
-                x = f"({x} − {scale.centre[d]:,.6g})"
-            parts.append(f"{name} · {x}" + (f" / {scale.spread[d]:,.6g}" if scale.spread[d] != 1 else ""))
-        outcome = self.formula.outcome + (f" / {scale.unit:,.12g}" if scale.unit != 1 else "")
-        lines = [f"  {outcome} = {' + '.join(parts)} + ε,  ε ~ {self._noise(scale)}"]
-        if self.frequency_weights is not None:
-            lines.append(f"  a row stands for {self.frequency_weights} equal rows")
-        lines += [self._effects(design, at) for at in range(len(self.formula.groupings))]
-        if "sigma_median" in self.priors:
-            lines.append(f"  log sigma[{self.noise}] ~ Normal(log sigma_median, sigma_spread²)")
-        return [*lines, ""]
-
-    def _coefficients(self, design: Design, column: Column) -> list[str]:
-        """The symbols that are added up to a column's coefficient."""
-        levels = len(self.formula.levels)
-        names = [self._mean(design, 0, column)]
-        for at, grouping in enumerate(self.formula.crossed, start=levels):
-            names += [f"δ[{grouping.group}, {column.name}]"] if column in design.level_columns(at) else []
-        return [name for name in names if name != "0"]
-
-    def _mean(self, design: Design, at: int, column: Column) -> str:
-        """The symbol of a column's coefficient at a level, or above it where it does not differ there; "0"."""
-        for level in range(at, len(self.formula.levels)):
-            if column in design.level_columns(level):
-                return f"β[{self.formula.levels[level].group}, {column.name}]"
-        return f"mu[{column.name}]" if column in design.population_columns else "0"
-
-    def _effects(self, design: Design, at: int) -> str:
-        """The distribution of one grouping's coefficients."""
-        grouping, suffix = self.formula.groupings[at], self.formula.suffix(at)
-        tau, omega = f"tau{suffix}", f"omega{suffix}"
-        spread = f"diag({tau}) {omega} diag({tau})" if grouping.correlated else f"diag({tau}²)"
-        columns = design.level_columns(at)
-        if at >= len(self.formula.levels):
-            return f"  δ[{grouping.group}] ~ Normal(0, {spread})"
-        means = ", ".join(self._mean(design, at + 1, column) for column in columns)
-        return f"  β[{grouping.group}] ~ Normal(({means}), {spread})"
-
-    def _noise(self, scale: Scale) -> str:
-        """The errors' distribution, as the equations print it."""
-        if self.se is not None:
-            return f"Normal(0, {self.se}{f' / {scale.unit:,.12g}' if scale.unit != 1 else ''})"
-        sigma = f"sigma[{self.noise}]" if self.noise else "sigma"
-        if self.precision_weights is not None:
-            sigma += f" / √{self.precision_weights}"
-        return f"Student(nu, 0, {sigma})" if self.family == "student" else f"Normal(0, {sigma})"
+            lines = [f"  {key} ~ {prior}" for key, prior in self.priors.items()]
+            last = "priors on the standardized scale; fit to see them in the data's units"
+            return "\n".join([self.formula.text, "", *lines, "", last])
+        return equations_of(self, design, scale)
 
     def unit_of(self, term: str) -> str:
         """The unit of a coefficient in words: '€ per m²'."""

@@ -1,0 +1,105 @@
+"""A model and what was learned of the columns → its equations as text, with numbers and the data's units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from priorhood.design import INTERCEPT
+
+if TYPE_CHECKING:
+    from priorhood.design import Column, Design
+    from priorhood.model import Model
+    from priorhood.scale import Scale
+
+
+def equations_of(model: Model, design: Design, scale: Scale) -> str:
+    """The model line by line: outcome, groupings, and every prior on its scale and in the data's units."""
+    lines = [model.formula.text, ""]
+    lines += _likelihood(model, design, scale)
+    resolved = model.resolve(design)
+    natural = scale.natural()
+    rows = []
+    for column, prior in zip(design.population_columns, resolved.mu, strict=True):
+        rows.append((f"mu[{column.name}]", prior, natural[design.columns.index(column)], column.name))
+    for at, spreads in enumerate(resolved.tau):
+        for column, spread in zip(design.level_columns(at), spreads, strict=True):
+            factor = natural[design.columns.index(column)]
+            name = f"tau{model.formula.suffix(at)}[{column.name}]"
+            rows.append((name, spread, factor, column.name))  # type: ignore[arg-type]
+    if resolved.sigma is not None:
+        name = f"sigma[{model.noise}]" if model.noise else "sigma"
+        rows.append((name, resolved.sigma, scale.unit, INTERCEPT))  # type: ignore[arg-type]
+    if resolved.sigma_median is not None:
+        rows.append(("sigma_median", resolved.sigma_median, scale.unit, INTERCEPT))  # type: ignore[arg-type]
+    wide = max(len(name) for name, *_ in rows)
+    text = max(len(str(prior)) for _, prior, *_ in rows)
+    for name, prior, factor, term in rows:
+        shown = prior.scaled(factor)
+        lines.append(f"  {name:<{wide}} ~ {prior!s:<{text}}  = {shown} {model.unit_of(term)}")
+    if resolved.sigma_spread is not None:
+        lines.append(f"  {'sigma_spread':<{wide}} ~ {resolved.sigma_spread}")
+    lines += [f"  {'nu':<{wide}} ~ {resolved.nu}"] if resolved.nu is not None else []
+    for at, omega in enumerate(resolved.omega):
+        lines += [f"  {'omega' + model.formula.suffix(at):<{wide}} ~ {omega}"] if omega else []
+    return "\n".join(lines)
+
+
+def _likelihood(model: Model, design: Design, scale: Scale) -> list[str]:
+    parts = []
+    for d, column in enumerate(design.columns):
+        names = _coefficients(model, design, column)
+        name = names[0] if len(names) == 1 else f"({' + '.join(names)})"
+        if not column.factors:
+            parts += names
+            continue
+        x = column.name
+        if scale.centre[d]:
+            x = f"({x} − {scale.centre[d]:,.6g})"
+        parts.append(f"{name} · {x}" + (f" / {scale.spread[d]:,.6g}" if scale.spread[d] != 1 else ""))
+    outcome = model.formula.outcome + (f" / {scale.unit:,.12g}" if scale.unit != 1 else "")
+    lines = [f"  {outcome} = {' + '.join(parts)} + ε,  ε ~ {_noise(model, scale)}"]
+    if model.frequency_weights is not None:
+        lines.append(f"  a row stands for {model.frequency_weights} equal rows")
+    lines += [_effects(model, design, at) for at in range(len(model.formula.groupings))]
+    if "sigma_median" in model.priors:
+        lines.append(f"  log sigma[{model.noise}] ~ Normal(log sigma_median, sigma_spread²)")
+    return [*lines, ""]
+
+
+def _coefficients(model: Model, design: Design, column: Column) -> list[str]:
+    """The symbols that are added up to a column's coefficient."""
+    levels = len(model.formula.levels)
+    names = [_mean(model, design, 0, column)]
+    for at, grouping in enumerate(model.formula.crossed, start=levels):
+        names += [f"δ[{grouping.group}, {column.name}]"] if column in design.level_columns(at) else []
+    return [name for name in names if name != "0"]
+
+
+def _mean(model: Model, design: Design, at: int, column: Column) -> str:
+    """The symbol of a column's coefficient at a level, or above it where it does not differ there; "0"."""
+    for level in range(at, len(model.formula.levels)):
+        if column in design.level_columns(level):
+            return f"β[{model.formula.levels[level].group}, {column.name}]"
+    return f"mu[{column.name}]" if column in design.population_columns else "0"
+
+
+def _effects(model: Model, design: Design, at: int) -> str:
+    """The distribution of one grouping's coefficients."""
+    grouping, suffix = model.formula.groupings[at], model.formula.suffix(at)
+    tau, omega = f"tau{suffix}", f"omega{suffix}"
+    spread = f"diag({tau}) {omega} diag({tau})" if grouping.correlated else f"diag({tau}²)"
+    columns = design.level_columns(at)
+    if at >= len(model.formula.levels):
+        return f"  δ[{grouping.group}] ~ Normal(0, {spread})"
+    means = ", ".join(_mean(model, design, at + 1, column) for column in columns)
+    return f"  β[{grouping.group}] ~ Normal(({means}), {spread})"
+
+
+def _noise(model: Model, scale: Scale) -> str:
+    """The errors' distribution, as the equations print it."""
+    if model.se is not None:
+        return f"Normal(0, {model.se}{f' / {scale.unit:,.12g}' if scale.unit != 1 else ''})"
+    sigma = f"sigma[{model.noise}]" if model.noise else "sigma"
+    if model.precision_weights is not None:
+        sigma += f" / √{model.precision_weights}"
+    return f"Student(nu, 0, {sigma})" if model.family == "student" else f"Normal(0, {sigma})"
