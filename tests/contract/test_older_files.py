@@ -2,8 +2,10 @@
 
 files/format1.nc was written by version 0.1.0 from 60 simulated sales in 4 places (seed 7), 2 chains of 25
 draws. files/format2.nc came from the same version, before its release: Student-t errors with a noise by place,
-by NUTS, with predictive draws attached; format2_se.nc is eight schools, whose errors are known. They are
-never written again: a change of the format adds a file beside them.
+by NUTS, with predictive draws attached; format2_se.nc is eight schools, whose errors are known.
+format3.nc and format3_noise.nc are of simulated sales (seed 8): nested and crossed groupings, precision weights
+and a table of places; a residual sd for every place, alike. All are never written again: a change of the format
+adds a file beside them.
 """
 
 from __future__ import annotations
@@ -59,3 +61,29 @@ def test_format_2_of_known_errors_loads_and_can_be_fitted_again():
     assert row["sd"] == pytest.approx(11.912379, rel=1e-6)
     again = ph.refit(post, draws=1000)
     assert again["mu"].mean() == pytest.approx(4.4, abs=0.4)
+
+
+def test_format_3_of_groupings_weights_and_places_loads_and_predicts_what_it_did():
+    post = ph.load(FORMAT_1.with_name("format3.nc"))
+    assert post.parameters == ["mu", "beta", "beta_district", "delta_kind", "tau", "tau_district", "tau_kind",
+                               "omega", "sigma"]  # fmt: skip
+    assert post["beta"]["zip"].values.tolist()[:2] == ["north/00", "north/01"]
+    assert post.model.precision_weights == "w"
+    assert post.priors()["tau_kind"] == ph.LogNormal(-1, 1)
+    # Distances are those of the places in the file; 04 is a place without rows, villa a kind without any.
+    homes = {"district": ["north"] * 2, "zip": ["03", "04"], "kind": ["loft", "villa"], "living_space": [80, 80]}
+    rows = post.predict(homes, unseen="draw")
+    assert rows["status"].tolist() == ["known", "new"]
+    assert rows["mean"].tolist() == pytest.approx([127487.43095321, 94308.68399653], rel=1e-6)
+    assert rows["q95"].tolist() == pytest.approx([163576.08548020, 160418.47986364], rel=1e-5)
+    again = ph.refit(post, draws=200)
+    assert again["delta_kind"].sizes["kind"] == 3
+
+
+def test_format_3_of_noise_by_place_loads_and_predicts_what_it_did():
+    post = ph.load(FORMAT_1.with_name("format3_noise.nc"))
+    assert post.parameters == ["mu", "beta", "tau", "sigma", "sigma_median", "sigma_spread"]
+    assert post.priors()["sigma_spread"] == ph.Uniform(0.01, 2)
+    rows = post.predict({"zip": ["n00", "x9"], "living_space": [80, 80]}, unseen="draw")
+    assert rows["mean"].tolist() == pytest.approx([146878.38112244, 127263.66803458], rel=1e-6)
+    assert rows["q95"].tolist() == pytest.approx([188235.60578699, 182049.58742555], rel=1e-5)
