@@ -319,7 +319,7 @@ def _run_command(arguments: list[str]) -> tuple[int, list[str]]:
 
 
 # Times differ from run to run; effective sizes and the shape of the weights' tail are noisy numbers.
-_NOISY = re.compile(r"fitted in [\d.]+ s|Pareto k -?[\d.]+|[\d,]+ +\d\.\d{3}$")
+_NOISY = re.compile(r"(?:fitted|calibrated) in [\d.]+ s|Pareto k -?[\d.]+|[\d,]+ +\d\.\d{3}$")
 _NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*\.?\d*(?:e-?\d+)?")
 
 

@@ -207,7 +207,8 @@ def _divergences(run: _Run) -> Verdict | None:
 def _noise_remedy(run: _Run) -> str:
     return (
         f"where sigma of a {run.group} goes to 0 the density grows steeply, and for one with one or two rows "
-        f"without bound: let all {run.group}s share one sigma (leave noise out), or give sigma a tighter prior "
+        f"without bound: with Normal errors and one level of places the exact engine takes it (engine='exact'); "
+        f"else let all {run.group}s share one sigma (leave noise out), or give sigma a tighter prior "
         f"that keeps off 0"
     )
 

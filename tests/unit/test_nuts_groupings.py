@@ -12,7 +12,7 @@ from scipy import stats
 import priorhood as ph
 
 MODELS = {
-    name: ph.Model(text, outcome_unit=100, noise="zip" if "noise" in name else None)
+    name: ph.Model(text, ["sigma ~ Exponential(5)"], outcome_unit=100, noise="zip" if "noise" in name else None)
     for name, text in {
         "two levels, correlated": "y ~ x + (x | district/zip)",
         "three levels": "y ~ x + (x || city/district/zip)",
