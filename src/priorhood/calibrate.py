@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood import gather
-from priorhood.engines import Run, check_informed, draw_exact, exact_refusal, new_run
+from priorhood.engines import Run, draw_exact, exact_refusal, new_run
 from priorhood.errors import ModelError, PriorhoodError, SamplingError
 from priorhood.forward import draw_prior
 from priorhood.groups import CALIBRATION, stream
 from priorhood.hierarchy import hierarchy_of
+from priorhood.informed import check_informed
 from priorhood.model import Model
 from priorhood.outcomes import log_likelihood, simulate_sums
 from priorhood.placing import placed

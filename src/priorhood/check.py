@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.errors import rows_of
+from priorhood.errors import plural, rows_of
 from priorhood.priors import base_of
 from priorhood.summary import below_diagonal, convergence, labels_of, varies
 
@@ -208,7 +208,7 @@ def _noise_remedy(run: _Run) -> str:
     return (
         f"where sigma of a {run.group} goes to 0 the density grows steeply, and for one with one or two rows "
         f"without bound: with Normal errors and one level of places the exact engine takes it (engine='exact'); "
-        f"else let all {run.group}s share one sigma (leave noise out), or give sigma a tighter prior "
+        f"else let all {plural(run.group)} share one sigma (leave noise out), or give sigma a tighter prior "
         f"that keeps off 0"
     )
 

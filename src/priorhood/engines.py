@@ -11,15 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from priorhood import nuts
-from priorhood.design import INTERCEPT
-from priorhood.errors import ModelError, PriorhoodWarning
+from priorhood.errors import ModelError, PriorhoodWarning, plural
 from priorhood.hierarchy import hierarchy_of
+from priorhood.informed import check_informed, far_prior
 from priorhood.posterior import Posterior, assemble, cores
 from priorhood.predict import check_seed
 from priorhood.priors import Fixed
@@ -86,80 +85,6 @@ def _silent(stage: str, done: int, total: int) -> None:
     pass
 
 
-def check_informed(model: Model, design: Design, found: Moments) -> tuple[str, ...]:
-    """Refuse what no data of this form can tell; return notes on what they can hardly tell.
-
-    Raises
-    ------
-    ModelError : one group, or more columns than rows
-    """
-    D = len(design.columns)
-    if found.rows < D:
-        raise ModelError(
-            f"the model has {D} coefficients but only {found.rows} rows can be used; leave predictors out"
-        )
-    if not found.keys:
-        return ()
-    hierarchy = hierarchy_of(model.formula, found.labels)
-    _check_places(hierarchy, found)
-    finest = hierarchy.levels[0]
-    # Rows of different weights tell the two apart: sigma²/w and tau² add to different sums.
-    alike = found.weight is None or bool(np.ptp(found.weight) == 0)
-    if np.bincount(finest.of_cell, weights=found.n).max() == 1 and model.se is None and alike:
-        return (
-            f"every {finest.name} has one row: the spread between {finest.name}s (tau) and the noise within "
-            f"(sigma) cannot be told apart by the data, only by their priors",
-        )
-    return ()
-
-
-def _check_places(hierarchy: Hierarchy, found: Moments) -> None:
-    """Refuse a grouping of one place, and a level whose places each hold one of the next finer level.
-
-    Raises
-    ------
-    ModelError
-    """
-    for at, places in enumerate(hierarchy.groupings):
-        if places.size > 1:
-            continue
-        raise ModelError(
-            f"all {found.rows:,} rows have the one {places.name} {str(places.labels[0])!r}: nothing can be learned "
-            f"about how {places.name}s differ; {_without(hierarchy, at)}"
-        )
-    for finer_level, level in pairwise(hierarchy.levels):
-        if level.size == finer_level.size:
-            raise ModelError(
-                f"every one of the {level.size:,} {level.name}s has one {finer_level.name}: what is common to a "
-                f"{level.name} cannot be told from what is particular to its {finer_level.name}; leave one of "
-                f"both out of the formula, like (… | {finer_level.name})"
-            )
-
-
-def _without(hierarchy: Hierarchy, at: int) -> str:
-    """How to write a formula without one of its groupings."""
-    name, depth = hierarchy.groupings[at].name, len(hierarchy.levels)
-    if len(hierarchy.groupings) == 1:
-        return "drop the group part of the formula"
-    return f"leave {name} out: (… | {hierarchy.levels[at - 1].name})" if 0 < at < depth else f"drop (… | {name})"
-
-
-def _far_prior(model: Model, design: Design, scale: Scale, found: Moments) -> tuple[str, ...]:
-    """A note where the intercept's prior is far from where the outcome is: it would pull the fit."""
-    if INTERCEPT not in [c.name for c in design.population_columns]:
-        return ()
-    prior = model.resolve(design).mu[[c.name for c in design.population_columns].index(INTERCEPT)]
-    mean, _ = standardized(found, design, scale)
-    level = float(found.n @ mean[:, -1] / found.n.sum())
-    away = abs(level - prior.mean) / prior.sd
-    if away < 3 or (scale.centre.any() == 0 and len(design.columns) > 1 and away < 10):
-        return ()
-    return (
-        f"the prior mu[Intercept] ~ {prior} is {away:.0f} of its sds from the outcome's mean ({level:.4g} on the "
-        f"model's scale) and will pull the fit; give a wider prior, or an outcome_unit near the outcome's sd",
-    )
-
-
 def fit_moments(
     model: Model,
     design: Design,
@@ -171,7 +96,7 @@ def fit_moments(
 ) -> Posterior:
     """The one path from sums to a posterior; `rows` gives NUTS what it needs besides, `given` its options."""
     scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
-    notes = check_informed(model, design, found) + _far_prior(model, design, scale, found)
+    notes = check_informed(model, design, found) + far_prior(model, design, scale, found)
     for note in notes:
         warnings.warn(note, PriorhoodWarning, stacklevel=3)
     seed = int(np.random.default_rng().integers(2**31)) if run.seed is None else check_seed(run.seed)
@@ -264,7 +189,7 @@ def _check_scatter(problem: exact.NoisyProblem, found: Moments) -> None:
     more = f" and {len(exact_lines) - 3} more" if len(exact_lines) > 3 else ""
     raise ModelError(
         f"in {group} {', '.join(names)}{more} all rows lie exactly on a line or are the same, so a residual "
-        f"sd of its own would be 0: leave out repeated rows or such {group}s (where=), or let all share one "
+        f"sd of its own would be 0: leave out repeated rows or such {plural(group)} (where=), or let all share one "
         f"sigma (leave noise out)"
     )
 

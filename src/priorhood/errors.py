@@ -56,6 +56,13 @@ def rows_of(count: int) -> str:
     return f"{count:,} row" if count == 1 else f"{count:,} rows"
 
 
+def plural(name: str) -> str:
+    """A column's name for several of its places: zips, counties, branches."""
+    if name[-1:].lower() == "y" and name[-2:-1].lower() not in ("", "a", "e", "i", "o", "u", "_"):
+        return f"{name[:-1]}ies"
+    return f"{name}es" if name.lower().endswith(("s", "x", "ch", "sh")) else f"{name}s"
+
+
 def some(values: Iterable[object], most: int = 5) -> str:
     """The first few values as text, with how many more there are."""
     listed = [repr(value) if isinstance(value, str) else str(value) for value in values]

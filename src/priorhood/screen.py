@@ -9,7 +9,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from priorhood.errors import rows_of
+from priorhood.errors import plural, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,7 +153,7 @@ def _quality(a: dict[str, Any]) -> str:
 
 def _account(post: Posterior) -> list[str]:
     a = post.attrs
-    groups = ", ".join(f"{one.size:,} {one.name}s" for one in post.hierarchy.groupings)
+    groups = ", ".join(f"{one.size:,} {plural(one.name)}" for one in post.hierarchy.groupings)
     size = post.tree["posterior"].sizes
     listed = post.moments.listed
     stand = f", standing for {a['rows_used']:,}" if post.model.frequency_weights else ""

@@ -10,6 +10,7 @@ import xarray as xr
 
 import priorhood as ph
 from priorhood.check import check_draws
+from priorhood.errors import plural
 from priorhood.summary import convergence
 
 PLACES = ["10115", "12047", "13583"]
@@ -348,3 +349,8 @@ def test_nine_hundred_parameters_take_about_a_second():
     assert judged(draws).good
     # Twice and more what it takes on an idle machine.
     assert time.perf_counter() - started < 4
+
+
+def test_plurals_of_columns():
+    names = {"zip": "zips", "county": "counties", "way": "ways", "branch": "branches", "bus": "buses", "y": "ys"}
+    assert {name: plural(name) for name in names} == names
