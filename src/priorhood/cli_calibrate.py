@@ -11,9 +11,14 @@ import typer
 from priorhood.errors import FileError, ModelError
 from priorhood.options import (
     Decimal,
+    Family,
     FrequencyWeights,
     Json,
+    KnownErrors,
+    Noise,
+    NoStandardize,
     Null,
+    OutcomeUnit,
     Outliers,
     Places,
     PrecisionWeights,
@@ -46,16 +51,11 @@ def calibrate(
     where: Where = None,
     drop_outliers: Outliers = None,
     prior: Priors = None,
-    outcome_unit: Annotated[str, typer.Option(help="Divide the outcome by this number; 'auto' chooses.")] = "auto",
-    no_standardize: Annotated[bool, typer.Option("--no-standardize", help="Leave predictors as they are.")] = False,
-    family: Annotated[str, typer.Option(help="Errors: normal or student.")] = "normal",
-    noise: Annotated[
-        str | None,
-        typer.Option(metavar="GROUP", help="The group column: a residual sd of its own for every group."),
-    ] = None,
-    se: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Known standard errors of the outcome (meta-analysis).")
-    ] = None,
+    outcome_unit: OutcomeUnit = "auto",
+    no_standardize: NoStandardize = False,
+    family: Family = "normal",
+    noise: Noise = None,
+    se: KnownErrors = None,
     precision_weights: PrecisionWeights = None,
     frequency_weights: FrequencyWeights = None,
     seed: Seed = None,

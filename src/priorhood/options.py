@@ -23,6 +23,16 @@ Decimal = Annotated[str, typer.Option(help="Decimal sign of a CSV.")]
 Priors = Annotated[
     list[str] | None, typer.Option("--prior", help="'tau[area] ~ Exponential(scale=5)'; repeatable.")
 ]
+OutcomeUnit = Annotated[str, typer.Option(help="Divide the outcome by this number; 'auto' chooses.")]
+NoStandardize = Annotated[bool, typer.Option("--no-standardize", help="Leave predictors as they are.")]
+Family = Annotated[str, typer.Option(help="Errors: normal or student.")]
+Noise = Annotated[
+    str | None,
+    typer.Option(metavar="GROUP", help="The group column: a residual sd of its own for every group."),
+]
+KnownErrors = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Known standard errors of the outcome (meta-analysis).")
+]
 PrecisionWeights = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="Weights w of the rows: errors are Normal(0, σ²/w).")
 ]

@@ -105,7 +105,9 @@ def _around(figure: Figure, found: Calibration, shown: int, height: float) -> No
         else f"Not calibrated: the ranks of {failed} of {total} quantities are not uniform"
     )
     refused = found.refits - len(found.ranks)
-    words += f"; {refused:,} of {found.refits:,} refits were refused" if refused else ""
+    words += (
+        f"; {refused:,} of {found.refits:,} refits {'was' if refused == 1 else 'were'} refused" if refused else ""
+    )
     words += f" (the {shown} with the least p)" if shown < total else ""
     reading = (
         f"{len(found.ranks):,} refits of {found.model.formula.text}. Grey: where all lines of a right engine stay, "
