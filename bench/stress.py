@@ -142,11 +142,17 @@ def fitted(design: Design, spread: float | None, threads: int | None = None) -> 
 
 
 def dimensions(model: ph.Model, columns: Any) -> int:
-    """Length of θ: spreads, correlations, and the residual sd unless it is known."""
+    """Length of θ: spreads, correlations, and the residual sd unless it is known.
+
+    With a residual sd for every place (math.md section 6), mu and what those sds have in common instead of sigma.
+    """
     resolved = model.resolve(columns)
     correlated = [len(tau) for tau, omega in zip(resolved.tau, resolved.omega, strict=True) if omega]
     pairs = sum(K * (K - 1) // 2 for K in correlated)
-    return sum(map(len, resolved.tau)) + pairs + (resolved.sigma is not None)
+    scales = sum(map(len, resolved.tau)) + pairs
+    if model.noise:
+        return scales + len(resolved.mu) + 2 * (resolved.sigma_median is not None)
+    return scales + (resolved.sigma is not None)
 
 
 def judged(name: str, spread: float | None, dim: int, post: Posterior, seconds: float) -> Fitted:

@@ -124,4 +124,31 @@ DESIGNS = (
     _simple(20, 5, 2, special="outliers", spreads=OWN, extra="2 % of rows 1,000 off"),
     _simple(20, 5, 3, special="collinear", extra="two predictors alike to 0.001"),
     _simple(20, 5, 1, formula=f"y ~ {' + '.join(f'x{k}' for k in range(1, 21))} + (1 | a)", extra="20 predictors"),
+    _simple(2, 2, 1),
+    _simple(3, 1, 1),
+    _simple(3, 50, 2),
+    _simple(5, 0, 3),
+    _simple(10, 1, 1),
+    _simple(10, 2, 3, "||"),
+    _simple(10, 5, 2),
+    _simple(50, 1, 2, "||"),
+    _simple(50, 2, 4, spreads=ENDS),
+    _simple(50, 5, 3),
+    _simple(1000, 0, 2, spreads=ENDS),
+    _simple(5, 2, 2, priors=("tau ~ Uniform(0, 3)", "sigma ~ Uniform(0, 10)"), extra="Uniform(0, 3)"),
+    _simple(
+        10, 2, 2, priors=("tau ~ InverseGamma(2, 1)", "sigma ~ InverseGamma(2, 1)"), extra="InverseGamma(2, 1)"
+    ),
+    _simple(10, 2, 2, priors=("tau ~ LogNormal(0, 2)",), extra="LogNormal(0, 2)"),
+    _simple(10, 2, 2, priors=("tau ~ Gamma(2, 1)", "omega ~ LKJ(1)"), extra="Gamma(2, 1), LKJ(1)"),
+    _simple(
+        10, 2, 2, priors=("tau ~ HalfStudentT(3, 0.1)", "omega ~ LKJ(20)"), extra="HalfStudentT(3, 0.1), LKJ(20)"
+    ),
+    _simple(20, 0, 1, options={"noise": "a"}, extra="noise by place"),
+    _simple(10, 5, 2, options={"noise": "a"}, extra="noise by place"),
+    Design("2 districts of 3 places, 1 term", _terms(1, "|", "a/b"), (2, 3), 3),
+    Design("3 districts of 5 places, 3 terms independent", _terms(3, "||", "a/b"), (3, 5), 0),
+    Design("3 × 4 × 5 crossed, 1 term each", "y ~ (1 | c) + (1 | b) + (1 | a)", (3, 4, 5), 1, special="crossed"),
+    Design("40 × 12 crossed, 1 term and 2", "y ~ x1 + (1 | a) + (x1 | b)", (40, 12), 1, special="crossed"),
+    Design("3 × 4 nested, crossed with 5", "y ~ (1 | a/b) + (1 | c)", (3, 4, 5), 2, special="crossed"),
 )

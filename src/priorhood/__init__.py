@@ -17,7 +17,7 @@ from priorhood.errors import (
 from priorhood.fit import PriorhoodWarning, equations, fit, merge, refit, update
 from priorhood.forward import posterior_predictive, prior_predictive
 from priorhood.model import Model
-from priorhood.posterior import Posterior, load
+from priorhood.posterior import Posterior
 from priorhood.priors import (
     LKJ,
     Exponential,
@@ -31,6 +31,7 @@ from priorhood.priors import (
     Normal,
     Uniform,
 )
+from priorhood.saved import load
 from priorhood.simulate import simulate
 from priorhood.table import Table, read
 

@@ -205,7 +205,7 @@ def summary(
     as_json: Json = False,
 ) -> None:
     """Print what a saved posterior says."""
-    from priorhood.posterior import load
+    from priorhood.saved import load
 
     print_summary(load(file), as_json=as_json, everything=everything, standardized=standardized, facts={})
 
@@ -227,7 +227,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Write a table with the predictive distribution of every row beside it."""
-    from priorhood.posterior import load
+    from priorhood.saved import load
     from priorhood.table import check_output, read, write_frame
 
     check_output(out, file, table, *([places] if places else []))
@@ -269,7 +269,7 @@ def refit(
 ) -> None:
     """Fit again under other priors, from a saved file alone."""
     from priorhood.fit import refit as run
-    from priorhood.posterior import load
+    from priorhood.saved import load
 
     post = load(file)
     _fitted(
@@ -299,7 +299,7 @@ def update(
 ) -> None:
     """Add new rows to a saved posterior; only the new rows are read."""
     from priorhood.fit import update as run
-    from priorhood.posterior import load
+    from priorhood.saved import load
     from priorhood.table import read
 
     post = load(file)
@@ -328,7 +328,7 @@ def merge(
 ) -> None:
     """The posterior of all rows behind several saved posteriors of one model."""
     from priorhood.fit import merge as run
-    from priorhood.posterior import load
+    from priorhood.saved import load
 
     posts = [load(file) for file in files]
     _fitted(

@@ -102,7 +102,7 @@ def _model(text: str, prior: list[str] | None, chosen: dict[str, Any]) -> Model 
     from dataclasses import replace
 
     from priorhood.model import Model
-    from priorhood.posterior import load
+    from priorhood.saved import load
 
     if "~" in text:
         return Model(text, prior, **chosen)

@@ -1,4 +1,4 @@
-"""Draws → Posterior: a labelled DataTree that ArviZ opens; the file; the summary."""
+"""Draws → Posterior: a labelled DataTree that ArviZ opens; the summary; what is made of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,28 +13,31 @@ import numpy.typing as npt
 
 from priorhood import predict as predicting
 from priorhood.check import Check, check_draws
-from priorhood.design import INTERCEPT, Design
-from priorhood.errors import FileError, ModelError, near
+from priorhood.design import INTERCEPT
+from priorhood.errors import ModelError, near
+from priorhood.expect import expected_rows, typical_homes
 from priorhood.files import write_atomically
 from priorhood.groups import Coefficients, coefficients_of
 from priorhood.hierarchy import Hierarchy, hierarchy_of, labels_by_column
-from priorhood.model import Model
 from priorhood.placing import placed_to_predict, together
 from priorhood.priors import base_of
-from priorhood.scale import Scale
 from priorhood.summary import summarize_draws
 from priorhood.table import Table, read
-from priorhood.tree import FORMAT, PLACES, stored_moments, stored_places, tree_of, with_places
+from priorhood.tree import PLACES, stored_places, tree_of, with_places
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
     import xarray as xr
 
+    from priorhood.design import Design
     from priorhood.draws import Draws
     from priorhood.gazetteer import Gazetteer
+    from priorhood.model import Model
     from priorhood.moments import Moments
+    from priorhood.scale import Scale
 
 Array = npt.NDArray[np.float64]
 
@@ -294,6 +296,48 @@ class Posterior:
             (sizes["chain"], sizes["draw"]), cores(),
         )  # fmt: skip
 
+    def expected(
+        self, table: object, *, unseen: str = "error", seed: int | None = None, places: object = None
+    ) -> xr.DataArray:
+        """What every row is expected to cost under every draw, E(y_i | θ), without the noise of single rows.
+
+        xᵀβ in the outcome's own units; exp(xᵀβ + σ²/2) where the formula takes the log; there the centre,
+        exp(xᵀβ), with Student-t and with known errors. Its mean over the draws is predict()'s; its sd is smaller,
+        that of what is not known of the place.
+
+        Returns
+        -------
+        (chain, draw, row), NaN where a predictor is missing; the coordinate status says so. Rows need no standard
+        errors or weights. Arguments as of predict(); memory grows with rows × draws.
+        """
+        import xarray as xr
+
+        wanted = predicting.request((), None, None, unseen, "", self.seed if seed is None else seed, 1)
+        values, status = expected_rows(
+            self._coefficients(), self.design, self.scale, self.placed(table, places), wanted.unseen, wanted.seed
+        )
+        shape = (*(self.tree["posterior"].sizes[d] for d in ("chain", "draw")), values.shape[1])
+        return xr.DataArray(
+            values.reshape(shape), dims=("chain", "draw", "row"), name=self.design.formula.outcome_name,
+            coords={"row": np.arange(shape[-1]), "status": ("row", status)},
+        )  # fmt: skip
+
+    def homes(self, at: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """One and the same home in every place: rows for predict() and expected(), in the places' order.
+
+        Parameters
+        ----------
+        at : values of predictors, {"living_space": 100}. Of the others the mean over all rows is taken, of a
+            category the most frequent one, of a crossed grouping its average (predict it with
+            unseen="population"). Predictors of the places are their own
+
+        Raises
+        ------
+        ModelError : a name that the formula does not have; a predictor whose mean is not known
+        """
+        known = frozenset(() if self.gazetteer is None else self.gazetteer.columns)
+        return typical_homes(self.design, self.moments, self.hierarchy, known, at or {})
+
     def placed(self, table: object, places: object = None) -> Table:
         """Rows to predict, with the places' predictors that they do not bring themselves."""
         formula = self.model.formula
@@ -349,62 +393,8 @@ class Posterior:
         write_atomically(path, lambda name: self.tree.to_netcdf(name, engine="h5netcdf"))
 
 
-# -- making and reading it --------------------------------------------------------------------------------
-
-
 def assemble(
     model: Model, design: Design, scale: Scale, moments: Moments, draws: Draws, facts: dict[str, Any]
 ) -> Posterior:
     """Label an engine's arrays."""
     return Posterior(model, design, scale, moments, tree_of(model, design, scale, moments, draws, facts))
-
-
-def load(path: str | Path) -> Posterior:
-    """Read a saved posterior; the rows are not needed.
-
-    Raises
-    ------
-    FileError : no such file, not whole, not a posterior of priorhood, or of a newer version
-    """
-    import xarray as xr
-
-    target = Path(path)
-    if not target.is_file():
-        raise FileError(f"no file {str(path)!r}" + _nearby(target))
-    try:
-        with xr.open_datatree(target, engine="h5netcdf") as opened:
-            tree = opened.load()
-    except Exception as problem:  # noqa: BLE001  # whatever the readers raise on foreign bytes
-        detail = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        raise FileError(
-            f"{str(path)!r} cannot be read as a saved posterior; it is cut off or no netCDF file ({detail})"
-        ) from None
-    return _understood(str(path), tree)
-
-
-def _nearby(target: Path) -> str:
-    if not target.parent.is_dir():
-        return f": there is no folder {str(target.parent)!r}"
-    hint = near(target.name, [f.name for f in target.parent.iterdir() if f.suffix == ".nc"])
-    return f": {hint}" if hint.startswith("did you") else ""
-
-
-def _understood(path: str, tree: xr.DataTree) -> Posterior:
-    version = tree.attrs.get("priorhood_format")
-    if version is None:
-        raise FileError(f"{path!r} is a netCDF file but no posterior of priorhood")
-    if not isinstance(version, int | np.integer):
-        raise FileError(f"{path!r} has the file format {version!r}, which no version of priorhood has written")
-    if int(version) > FORMAT:
-        raise FileError(
-            f"{path!r} has file format {version}, this version of priorhood reads up to {FORMAT}; upgrade priorhood"
-        )
-    try:
-        model = Model.from_dict(json.loads(tree.attrs["model"]))
-        categories = {k: tuple(v) for k, v in json.loads(tree.attrs["categories"]).items()}
-        design = Design(model.formula, categories, frozenset(json.loads(tree.attrs["numeric_categories"])))
-        scale = Scale.from_dict(json.loads(tree.attrs["scale"]))
-        moments = stored_moments(tree, model)
-    except (KeyError, json.JSONDecodeError) as problem:
-        raise FileError(f"{path!r} is a posterior with a part missing: {problem}") from None
-    return Posterior(model, design, scale, moments, tree)

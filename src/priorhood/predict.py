@@ -200,7 +200,7 @@ def locations(rows: Rows, groups: Groups, part: Any) -> Array:
     return np.asarray(m)
 
 
-def _kept(frame: Any) -> Any:
+def kept_rows(frame: Any) -> Any:
     """The rows that meet the table's condition (where)."""
     import narwhals.stable.v2 as nw
 
@@ -218,7 +218,7 @@ def predict_table(
     """Predictive summaries beside the rows given, as the kind of frame that was given."""
     table = read(source)
     # Collected once: a query asked twice might give its rows in another order.
-    frame = _kept(frame_to_predict(table, design, c.row_weights))
+    frame = kept_rows(frame_to_predict(table, design, c.row_weights))
     rows = read_rows(design, scale, c, frame, table.name, wanted.unseen)
     columns = predict_rows(c, design, scale, rows, wanted, progress)
     named = {wanted.prefix + name: values for name, values in columns.items()}
@@ -331,7 +331,9 @@ def predict_draws(
     import xarray as xr
 
     table = read(source)
-    rows = read_rows(design, scale, c, _kept(frame_to_predict(table, design, c.row_weights)), table.name, unseen)
+    rows = read_rows(
+        design, scale, c, kept_rows(frame_to_predict(table, design, c.row_weights)), table.name, unseen
+    )
     n = len(rows.X)
     out = np.empty((len(c.mu), n))
     simulate(rows, Groups(c, rows.spots, unseen, seed), np.arange(n), design, scale, out, threads)

@@ -1,0 +1,145 @@
+"""What a home is expected to cost, and what a typical home is (math.md, section 7)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.design import Indicator
+from priorhood.errors import ModelError, near
+from priorhood.expression import Expression
+from priorhood.formula import SEPARATOR
+from priorhood.groups import Groups
+from priorhood.predict import frame_to_predict, kept_rows, locations, read_rows
+from priorhood.weights import Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from priorhood.design import Column, Design
+    from priorhood.groups import Coefficients
+    from priorhood.hierarchy import Hierarchy
+    from priorhood.moments import Moments
+    from priorhood.scale import Scale
+    from priorhood.table import Table
+
+Array = npt.NDArray[np.float64]
+
+AVERAGE = "(average)"
+
+
+def expected_rows(
+    c: Coefficients, design: Design, scale: Scale, table: Table, unseen: str, seed: int
+) -> tuple[Array, npt.NDArray[np.str_]]:
+    """E(y_i | θ) of every row under every draw, in the outcome's units: (S, n), and the rows' status.
+
+    xᵀβ, and exp(xᵀβ + σ²/2) where the formula takes the log; there the centre, exp(xᵀβ), with Student-t errors,
+    whose exp has no mean, and with known ones, which are of the measurement. NaN where a predictor is missing.
+    Rows × draws stand in memory.
+    """
+    centre = c.nu is not None or c.row_weights.se is not None
+    c = replace(c, row_weights=Weights())  # a row need not say how large its own error is
+    frame = kept_rows(frame_to_predict(table, design, c.row_weights))
+    rows = read_rows(design, scale, c, frame, table.name, unseen)
+    groups = Groups(c, rows.spots, unseen, seed)
+    out = np.full((len(c.mu), len(rows.X)), np.nan)
+    usable = np.flatnonzero(rows.usable)
+    m = locations(rows, groups, usable)
+    if not design.formula.log_outcome:
+        out[:, usable] = scale.unit * m.T
+        return out, rows.status
+    m *= scale.unit
+    if not centre:
+        sigma, kind = groups.sigmas(rows.group[usable])
+        m += 0.5 * (scale.unit * sigma[kind]) ** 2
+    out[:, usable] = np.exp(m).T
+    return out, rows.status
+
+
+def typical_homes(
+    design: Design,
+    moments: Moments,
+    hierarchy: Hierarchy,
+    known: frozenset[str],
+    at: Mapping[str, Any],
+) -> pd.DataFrame:
+    """One row per finest place, in the hierarchy's order: its labels, and the predictors of one and the same home.
+
+    Parameters
+    ----------
+    known : predictors that the places have themselves, and which are not repeated in the rows
+    at : values of predictors, or labels of crossed groupings; of the others the mean of all rows is taken (of
+        log(x) that of the log), of a category the most frequent, of a crossed grouping its average
+
+    Raises
+    ------
+    ModelError : a name in `at` that the formula does not have; a predictor that has no typical value
+    """
+    import pandas as pd
+
+    formula = design.formula
+    columns: dict[str, Any] = {}
+    places = hierarchy.levels[0] if hierarchy.levels else None
+    size = 1 if places is None else places.size
+    keys = [] if places is None else places.keys.tolist()
+    for depth, column in enumerate(() if places is None else places.path):
+        columns[column] = [str(key).split(SEPARATOR)[depth] for key in keys]
+    across = [key for key in formula.keys if key not in columns]
+    allowed = [*design.variables, *across]
+    for name in at:
+        if name not in allowed:
+            raise ModelError(f"the model has no predictor {name!r}; {near(name, allowed)}")
+    for key in across:
+        columns[key] = [at.get(key, AVERAGE)] * size
+    found = typical_values(design, moments)
+    for name in design.variables:
+        if name in columns or (name in known and name not in at):
+            continue
+        if name not in at and name not in found:
+            raise ModelError(
+                f"the formula has {name!r} only within another expression, so that its mean is not known: "
+                f"say at={{{name!r}: …}}"
+            )
+        columns[name] = [at[name] if name in at else found[name]] * size
+    return pd.DataFrame(columns)
+
+
+def typical_values(design: Design, moments: Moments) -> dict[str, float | str]:
+    """The mean of every numeric predictor over all rows, and the most frequent category."""
+    mean = dict(zip(moments.columns, moments.pooled()[0], strict=True))
+    found: dict[str, float | str] = {}
+    for factor in design.formula.factors():
+        if factor in design.categories:
+            column = Expression(factor).bare
+            found[str(column)] = _most_frequent(factor, design, mean)
+    for one in design.columns:
+        only = one.factors[0] if len(one.factors) == 1 else None
+        if not isinstance(only, Expression):
+            continue
+        inside = None if only.logged is None else Expression(only.logged).bare
+        if only.bare is not None:
+            found[only.bare] = float(mean[one.name])
+        elif inside is not None:
+            found.setdefault(inside, float(np.exp(mean[one.name])))
+    return found
+
+
+def _most_frequent(factor: str, design: Design, mean: Mapping[str, float]) -> str:
+    """By the means of its indicator columns; the reference category has what is left."""
+    shares = dict.fromkeys(design.categories[factor], 0.0)
+    for column in design.columns:
+        if len(column.factors) == 1 and _is_of(column, factor):
+            shares[column.factors[0].category] = float(mean[column.name])  # type: ignore[union-attr]
+    first = design.categories[factor][0]
+    shares[first] = shares[first] or 1.0 - sum(shares.values())
+    return max(shares, key=lambda category: shares[category])
+
+
+def _is_of(column: Column, factor: str) -> bool:
+    only = column.factors[0]
+    return isinstance(only, Indicator) and only.factor == factor

@@ -1,0 +1,70 @@
+"""The file → Posterior: what was saved is understood, or said what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from priorhood.design import Design
+from priorhood.errors import FileError, near
+from priorhood.model import Model
+from priorhood.posterior import Posterior
+from priorhood.scale import Scale
+from priorhood.tree import FORMAT, stored_moments
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def load(path: str | Path) -> Posterior:
+    """Read a saved posterior; the rows are not needed.
+
+    Raises
+    ------
+    FileError : no such file, not whole, not a posterior of priorhood, or of a newer version
+    """
+    import xarray as xr
+
+    target = Path(path)
+    if not target.is_file():
+        raise FileError(f"no file {str(path)!r}" + _nearby(target))
+    try:
+        with xr.open_datatree(target, engine="h5netcdf") as opened:
+            tree = opened.load()
+    except Exception as problem:  # noqa: BLE001  # whatever the readers raise on foreign bytes
+        detail = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        raise FileError(
+            f"{str(path)!r} cannot be read as a saved posterior; it is cut off or no netCDF file ({detail})"
+        ) from None
+    return _understood(str(path), tree)
+
+
+def _nearby(target: Path) -> str:
+    if not target.parent.is_dir():
+        return f": there is no folder {str(target.parent)!r}"
+    hint = near(target.name, [f.name for f in target.parent.iterdir() if f.suffix == ".nc"])
+    return f": {hint}" if hint.startswith("did you") else ""
+
+
+def _understood(path: str, tree: xr.DataTree) -> Posterior:
+    version = tree.attrs.get("priorhood_format")
+    if version is None:
+        raise FileError(f"{path!r} is a netCDF file but no posterior of priorhood")
+    if not isinstance(version, int | np.integer):
+        raise FileError(f"{path!r} has the file format {version!r}, which no version of priorhood has written")
+    if int(version) > FORMAT:
+        raise FileError(
+            f"{path!r} has file format {version}, this version of priorhood reads up to {FORMAT}; upgrade priorhood"
+        )
+    try:
+        model = Model.from_dict(json.loads(tree.attrs["model"]))
+        categories = {k: tuple(v) for k, v in json.loads(tree.attrs["categories"]).items()}
+        design = Design(model.formula, categories, frozenset(json.loads(tree.attrs["numeric_categories"])))
+        scale = Scale.from_dict(json.loads(tree.attrs["scale"]))
+        moments = stored_moments(tree, model)
+    except (KeyError, json.JSONDecodeError) as problem:
+        raise FileError(f"{path!r} is a posterior with a part missing: {problem}") from None
+    return Posterior(model, design, scale, moments, tree)
