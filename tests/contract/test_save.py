@@ -16,7 +16,8 @@ import pytest
 import xarray as xr
 
 import priorhood as ph
-from priorhood import files, posterior
+from priorhood import files
+from priorhood import tree as stored
 
 SAVING = """
 import sys
@@ -240,7 +241,7 @@ def test_no_rows_in_the_file(tmp_path, fast, formula):
 def test_attributes(tmp_path, fitted):
     fitted.save(tmp_path / "post.nc")
     with xr.open_datatree(tmp_path / "post.nc", engine="h5netcdf") as tree:
-        assert tree.attrs["priorhood_format"] == posterior.FORMAT
+        assert tree.attrs["priorhood_format"] == stored.FORMAT
         assert json.loads(tree.attrs["model"])["formula"] == fitted.model.formula.text
         assert tree.attrs["engine"] == "exact"
         assert tree.attrs["engine_reason"]

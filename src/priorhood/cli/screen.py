@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from priorhood.posterior import Posterior
 
 
+def say(message: str) -> None:
+    """A sentence on standard error, beside what is asked for."""
+    print(message, file=sys.stderr)
+
+
 def console() -> Console:
     """Standard output; a pipe has no width, so tables get room there."""
     from rich.console import Console

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from priorhood.errors import FileError, ModelError
-from priorhood.options import (
+from priorhood.cli.options import (
     Decimal,
     Family,
     FrequencyWeights,
@@ -27,7 +26,8 @@ from priorhood.options import (
     Threads,
     Where,
 )
-from priorhood.screen import announce_compile, console, print_calibration, progress
+from priorhood.cli.screen import announce_compile, console, print_calibration, progress
+from priorhood.errors import FileError, ModelError
 
 if TYPE_CHECKING:
     from priorhood.model import Model

@@ -1,20 +1,16 @@
-"""`priorhood`: parse, call, write. The words and options are those of the Python functions."""
+"""`priorhood fit | refit | update | merge`: what ends in a saved posterior."""
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from priorhood.cli_calibrate import calibrate
-from priorhood.errors import ModelError, PriorhoodError, rows_of
-from priorhood.options import (
+from priorhood.cli.options import (
     Chains,
     Decimal,
     DrawCount,
@@ -25,7 +21,6 @@ from priorhood.options import (
     Noise,
     NoStandardize,
     Null,
-    Out,
     OutcomeUnit,
     Outliers,
     OutNc,
@@ -39,45 +34,16 @@ from priorhood.options import (
     Where,
     units_of,
 )
-from priorhood.screen import announce_compile, console, print_summary, progress
+from priorhood.cli.screen import announce_compile, console, print_summary, progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from priorhood.posterior import Posterior
 
-INTERRUPTED = 130  # what Typer makes of Ctrl-C
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-
-def main() -> NoReturn:
-    """Entry point: a problem in the input is one message and exit code 2, never a traceback."""
-    try:
-        app(standalone_mode=True)
-    except PriorhoodError as problem:
-        _say(f"priorhood: {problem}")
-        sys.exit(2)
-    except SystemExit as ended:
-        if ended.code == INTERRUPTED:
-            _say("priorhood: interrupted; nothing was written")
-        raise
-    except BrokenPipeError:
-        sys.exit(1)
-    sys.exit(0)
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr)
-
 
 @contextmanager
-def _heard(*, quiet: bool) -> Iterator[None]:
+def heard(*, quiet: bool) -> Iterator[None]:
     """Print our warnings as sentences."""
     from priorhood.fit import PriorhoodWarning
 
@@ -86,7 +52,7 @@ def _heard(*, quiet: bool) -> Iterator[None]:
         yield
     for warning in caught:
         if issubclass(warning.category, PriorhoodWarning) and not quiet:
-            _say(f"warning: {warning.message}")
+            say(f"warning: {warning.message}")
 
 
 def _fitted(
@@ -105,11 +71,11 @@ def _fitted(
     if exact:
         announce_compile(quiet=as_json, by_group=by_group)
     started = time.perf_counter()
-    with _heard(quiet=as_json), progress(quiet=as_json) as tell:
+    with heard(quiet=as_json), progress(quiet=as_json) as tell:
 
         def announced(stage: str, done: int, total: int) -> None:
             if stage == "compiling the model" and done == 0 and not as_json:
-                _say("compiling the model for NUTS (10 seconds to a minute), then sampling …")
+                say("compiling the model for NUTS (10 seconds to a minute), then sampling …")
             tell(stage, done, total)
 
         post = make(announced)
@@ -120,24 +86,6 @@ def _fitted(
         console().print(f"fitted in {seconds:.2f} s, written to {out}", soft_wrap=True)
 
 
-def _version(value: bool) -> None:  # noqa: FBT001
-    if value:
-        from importlib.metadata import version
-
-        print(f"priorhood {version('priorhood')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _everything(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Hierarchical regressions by place: a table of sales in; posterior and prices out."""
-
-
-@app.command()
 def fit(
     table: Rows,
     formula: Annotated[
@@ -197,66 +145,6 @@ def fit(
     )  # fmt: skip
 
 
-@app.command()
-def summary(
-    file: Saved,
-    standardized: Annotated[bool, typer.Option("--standardized", help="On the model's own scale.")] = False,
-    everything: Annotated[bool, typer.Option("--all", help="Every group too.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Print what a saved posterior says."""
-    from priorhood.saved import load
-
-    print_summary(load(file), as_json=as_json, everything=everything, standardized=standardized, facts={})
-
-
-@app.command()
-def predict(
-    file: Saved,
-    table: Rows,
-    out: Annotated[Path, typer.Option("-o", "--out", help="CSV or Parquet file to write.")],
-    below: Annotated[list[float] | None, typer.Option(help="Probability below this; repeatable.")] = None,
-    above: Annotated[list[float] | None, typer.Option(help="Probability above this; repeatable.")] = None,
-    quantiles: Annotated[str, typer.Option(help="Comma-separated probabilities.")] = "0.05,0.5,0.95",
-    unseen: Annotated[str, typer.Option(help="New groups: error, population or draw.")] = "error",
-    places: Places = None,
-    prefix: Annotated[str, typer.Option(help="Put before the new columns' names.")] = "",
-    seed: Seed = None,
-    null: Null = None,
-    decimal: Decimal = ".",
-    as_json: Json = False,
-) -> None:
-    """Write a table with the predictive distribution of every row beside it."""
-    from priorhood.saved import load
-    from priorhood.table import check_output, read, write_frame
-
-    check_output(out, file, table, *([places] if places else []))
-    post = load(file)
-    rows = read(table, nulls=null or (), decimal=decimal)
-    known = None if places is None else read(places, nulls=null or (), decimal=decimal)
-    levels = _quantiles(quantiles)
-    with progress(quiet=as_json) as tell:
-        result = post.predict(
-            rows, quantiles=levels, below=below, above=above, unseen=unseen, prefix=prefix, seed=seed, places=known,
-            progress=tell,
-        )  # fmt: skip
-    write_frame(result, out)
-    counts = {str(k): int(v) for k, v in result[prefix + "status"].value_counts().items()}
-    if as_json:
-        print(json.dumps({"out": str(out), "rows": len(result), "status": counts}))
-    else:
-        told = ", ".join(f"{count:,} {status}" for status, count in counts.items())
-        print(f"{rows_of(len(result))} predicted ({told}), written to {out}")
-
-
-def _quantiles(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise ModelError(f"--quantiles {text!r}: write it like 0.05,0.5,0.95") from None
-
-
-@app.command()
 def refit(
     file: Saved,
     out: OutNc,
@@ -281,7 +169,6 @@ def refit(
     )
 
 
-@app.command()
 def update(
     file: Saved,
     table: Rows,
@@ -316,7 +203,6 @@ def update(
     )  # fmt: skip
 
 
-@app.command()
 def merge(
     files: Annotated[list[Path], typer.Argument(help="Saved posteriors of one model.", show_default=False)],
     out: OutNc,
@@ -338,53 +224,3 @@ def merge(
         as_json=as_json,
         by_group=posts[0].model.noise is not None,
     )
-
-
-app.command()(calibrate)
-
-
-@app.command()
-def simulate(
-    out: Out,
-    places: Annotated[int, typer.Option(help="Number of ZIP codes.")] = 219,
-    rows: Annotated[int, typer.Option(help="Number of sales.")] = 7500,
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 2412,
-    as_json: Json = False,
-) -> None:
-    """Write simulated Berlin-like sales: zip, living_space, price."""
-    from priorhood.simulate import simulate as run
-    from priorhood.table import check_output, write_frame
-
-    check_output(out)
-    frame, _ = run(places, rows, seed)
-    write_frame(frame, out)
-    if as_json:
-        print(json.dumps({"out": str(out), "rows": len(frame), "places": places, "seed": seed}))
-    else:
-        print(f"{len(frame):,} simulated sales in {places:,} ZIP codes, written to {out}")
-
-
-@app.command()
-def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 2412,
-) -> None:
-    """The main job on simulated sales: simulate, fit, summary, predict."""
-    from priorhood.errors import FileError
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise FileError(f"cannot make the folder {str(out)!r}: {problem.strerror}") from None
-    sales, post, prices = out / "sales.csv", out / "posterior.nc", out / "predictions.csv"
-    formula = "price ~ living_space + (living_space | zip)"
-    screen = console()
-    screen.print(f"\n[bold]$ priorhood simulate -o {sales}[/bold]", soft_wrap=True)
-    simulate(sales, seed=seed)
-    screen.print(
-        f'\n[bold]$ priorhood fit {sales} "{formula}" -o {post} --unit price=€ --unit living_space=m²[/bold]',
-        soft_wrap=True,
-    )
-    fit(str(sales), formula, post, seed=seed, unit=["price=€", "living_space=m²"])
-    screen.print(f"\n[bold]$ priorhood predict {post} {sales} -o {prices} --below 350000[/bold]", soft_wrap=True)
-    predict(post, str(sales), prices, below=[350_000.0])

@@ -1,0 +1,61 @@
+"""`priorhood`: parse, call, write. The words and options are those of the Python functions."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from priorhood.cli.calibrating import calibrate
+from priorhood.cli.demo import demo, simulate
+from priorhood.cli.fitting import fit, merge, refit, update
+from priorhood.cli.reading import predict, summary
+from priorhood.cli.screen import say
+from priorhood.errors import PriorhoodError
+
+INTERRUPTED = 130  # what Typer makes of Ctrl-C
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> NoReturn:
+    """Entry point: a problem in the input is one message and exit code 2, never a traceback."""
+    try:
+        app(standalone_mode=True)
+    except PriorhoodError as problem:
+        say(f"priorhood: {problem}")
+        sys.exit(2)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            say("priorhood: interrupted; nothing was written")
+        raise
+    except BrokenPipeError:
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001
+    if value:
+        from importlib.metadata import version
+
+        print(f"priorhood {version('priorhood')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _everything(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hierarchical regressions by place: a table of sales in; posterior and prices out."""
+
+
+for command in (fit, summary, predict, refit, update, merge, calibrate, simulate, demo):
+    app.command()(command)

@@ -1,0 +1,59 @@
+"""`priorhood simulate | demo`: sales with a known truth, and the main job on them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from priorhood.cli.fitting import fit
+from priorhood.cli.options import Json, Out
+from priorhood.cli.reading import predict
+from priorhood.cli.screen import console
+
+
+def simulate(
+    out: Out,
+    places: Annotated[int, typer.Option(help="Number of ZIP codes.")] = 219,
+    rows: Annotated[int, typer.Option(help="Number of sales.")] = 7500,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 2412,
+    as_json: Json = False,
+) -> None:
+    """Write simulated Berlin-like sales: zip, living_space, price."""
+    from priorhood.simulate import simulate as run
+    from priorhood.table import check_output, write_frame
+
+    check_output(out)
+    frame, _ = run(places, rows, seed)
+    write_frame(frame, out)
+    if as_json:
+        print(json.dumps({"out": str(out), "rows": len(frame), "places": places, "seed": seed}))
+    else:
+        print(f"{len(frame):,} simulated sales in {places:,} ZIP codes, written to {out}")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 2412,
+) -> None:
+    """The main job on simulated sales: simulate, fit, summary, predict."""
+    from priorhood.errors import FileError
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise FileError(f"cannot make the folder {str(out)!r}: {problem.strerror}") from None
+    sales, post, prices = out / "sales.csv", out / "posterior.nc", out / "predictions.csv"
+    formula = "price ~ living_space + (living_space | zip)"
+    screen = console()
+    screen.print(f"\n[bold]$ priorhood simulate -o {sales}[/bold]", soft_wrap=True)
+    simulate(sales, seed=seed)
+    screen.print(
+        f'\n[bold]$ priorhood fit {sales} "{formula}" -o {post} --unit price=€ --unit living_space=m²[/bold]',
+        soft_wrap=True,
+    )
+    fit(str(sales), formula, post, seed=seed, unit=["price=€", "living_space=m²"])
+    screen.print(f"\n[bold]$ priorhood predict {post} {sales} -o {prices} --below 350000[/bold]", soft_wrap=True)
+    predict(post, str(sales), prices, below=[350_000.0])
