@@ -10,6 +10,7 @@ import typer
 from priorhood.cli.calibrating import calibrate
 from priorhood.cli.demo import demo, simulate
 from priorhood.cli.fitting import fit, merge, refit, update
+from priorhood.cli.plotting import plot
 from priorhood.cli.reading import predict, summary
 from priorhood.cli.screen import say
 from priorhood.errors import PriorhoodError
@@ -59,3 +60,4 @@ def _everything(
 
 for command in (fit, summary, predict, refit, update, merge, calibrate, simulate, demo):
     app.command()(command)
+app.add_typer(plot, name="plot")

@@ -26,14 +26,14 @@ from priorhood.cli.options import (
     Threads,
     Where,
 )
+from priorhood.cli.plotting import check_picture, write_picture
 from priorhood.cli.screen import announce_compile, console, print_calibration, progress
-from priorhood.errors import FileError, ModelError
+from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
     from priorhood.model import Model
     from priorhood.posterior import Posterior
 
-PICTURES = (".png", ".svg", ".pdf")
 NOT_PASSED = 1  # exit code: the command did its work, and the answer is no
 
 
@@ -68,7 +68,8 @@ def calibrate(
     from priorhood.calibrate import calibrate as run
     from priorhood.table import read
 
-    _check_picture(out, model, data, places)
+    if out is not None:
+        check_picture(out, model, data, places)
     chosen = {
         "outcome_unit": outcome_unit, "standardize": not no_standardize, "family": family, "noise": noise, "se": se,
         "precision_weights": precision_weights, "frequency_weights": frequency_weights,
@@ -88,7 +89,9 @@ def calibrate(
         )  # fmt: skip
     seconds = time.perf_counter() - started
     if out is not None:
-        _write_picture(found, out)
+        from priorhood.plot import calibration
+
+        write_picture(calibration(found), out)
     print_calibration(found, as_json=as_json, facts={} if out is None else {"out": str(out)})
     if not as_json:
         written = "" if out is None else f", the picture written to {out}"
@@ -122,24 +125,3 @@ def _only_with(what: str, given: dict[str, Any]) -> None:
     for key in given:
         option = "no-standardize" if key == "standardize" else key.replace("_", "-")
         raise ModelError(f"--{option} goes with {what}, not with a saved posterior alone, which has its own")
-
-
-def _check_picture(out: Path | None, *inputs: str | None) -> None:
-    """Raise before any work is done if a picture cannot be drawn, or written there."""
-    from priorhood.files import check_writable
-
-    if out is None:
-        return
-    # Says what to install where matplotlib is not.
-    from priorhood.plot import style  # noqa: F401
-
-    check_writable(out, *(given for given in inputs if given))
-    if out.suffix.lower() not in PICTURES:
-        raise FileError(f"cannot write a picture to {str(out)!r}; its name must end in {', '.join(PICTURES)}")
-
-
-def _write_picture(found: Any, out: Path) -> None:
-    from priorhood.files import write_atomically
-    from priorhood.plot import calibration
-
-    write_atomically(out, calibration(found).savefig)

@@ -46,13 +46,32 @@ Chains = Annotated[int, typer.Option(help="Number of chains.")]
 DrawCount = Annotated[int, typer.Option(help="Draws of every chain.")]
 Seed = Annotated[int | None, typer.Option(help="Random seed; one is chosen and recorded if not given.")]
 Threads = Annotated[int | None, typer.Option(help="Threads; all cores if not given.")]
+Picture = Annotated[Path, typer.Option("-o", "--out", help="Picture to write: PNG, SVG or PDF.")]
+Group = Annotated[list[str] | None, typer.Option("--group", metavar="LABEL", help="A place; repeatable.")]
+At = Annotated[list[str] | None, typer.Option("--at", help="Value of a predictor: living_space=100; repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
 def units_of(given: list[str]) -> dict[str, str]:
     """`--unit price=€ --unit area=m²` as a mapping."""
+    return _pairs("unit", "price=€", given)
+
+
+def values_of(given: list[str] | None) -> dict[str, float | str]:
+    """`--at living_space=100 --at type=loft` as a mapping; what reads as a number is one."""
+    return {name: _number(text) for name, text in _pairs("at", "living_space=100", given or []).items()}
+
+
+def _pairs(option: str, example: str, given: list[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in given]
-    wrong = [left for left, sign, right in pairs if not (left and sign and right)]
+    wrong = [whole for whole, (left, _, right) in zip(given, pairs, strict=True) if not (left and right)]
     if wrong:
-        raise ModelError(f"--unit {wrong[0]!r}: write it like --unit price=€")
+        raise ModelError(f"--{option} {wrong[0]!r}: write it like --{option} {example}")
     return {left: right for left, _, right in pairs}
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
