@@ -7,6 +7,7 @@ where its error is known (math.md, equation 5), and as often as it stands for eq
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -215,14 +216,9 @@ def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) ->
         for r, reason in enumerate(reasons)
     ]
     failures = [check_name(i) for i in range(len(prepared.checks))]
-    sums = [*reasons, *failures, *left, *(f"p{a}_{b}" for a, b in pairs)]
-    sums += ([WEIGHT, LOG_WEIGHT] if graded else []) + ([TIMES] if repeated else [])
-    grouped = (
-        frame.with_columns(*products, *counts)
-        .select(KEY, *sums, *centres)
-        .group_by(KEY)
-        .agg(*(nw.col(s).sum() for s in sums), *(nw.col(c).min() for c in centres))
-    )
+    there = [*failures, *left, *([WEIGHT, LOG_WEIGHT] if graded else []), *([TIMES] if repeated else [])]
+    sums = [*reasons, *(f"p{a}_{b}" for a, b in pairs), *there]
+    grouped = _by_key(frame.select(KEY, *products, *counts, *there, *centres), sums, centres)
     found = run(grouped, name)
     first = _stacked(found, left)
     second = np.zeros((len(first), C, C))
@@ -243,6 +239,16 @@ def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) ->
         weight=_numbers(found[WEIGHT]) if graded else None,
         log_weight=float(_numbers(found[LOG_WEIGHT]).sum()) if graded else 0.0,
     )
+
+
+def _by_key(frame: Any, sums: list[str], centres: list[str]) -> Any:
+    """The sums of every key, and the centre that all its rows have."""
+    import narwhals.stable.v2 as nw
+
+    with warnings.catch_warnings():
+        # Of a pandas frame with more than a hundred sums, once one row a key: nothing to be mended by anyone.
+        warnings.filterwarnings("ignore", "DataFrame is highly fragmented")
+        return frame.group_by(KEY).agg(*(nw.col(s).sum() for s in sums), *(nw.col(c).min() for c in centres))
 
 
 def _numbers(column: Any) -> Array:

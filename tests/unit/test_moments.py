@@ -484,3 +484,13 @@ def test_update_with_rows_of_one_category_is_the_fit_of_all():
     np.testing.assert_allclose(post["mu"].values, whole["mu"].values, rtol=1e-6, atol=1e-9)
     with pytest.raises(ph.TableError, match="'kind' has the category 'castle'"):
         ph.update(post, frame[last].assign(kind="castle"))
+
+
+def test_twenty_predictors_in_a_pandas_frame_give_no_warning_and_the_right_products():
+    rng = np.random.default_rng(20)
+    names = [f"x{k}" for k in range(20)]
+    rows = pd.DataFrame(rng.normal(size=(60, 21)), columns=[*names, "y"]).assign(g=np.arange(60) % 3)
+    post = ph.fit(f"y ~ {' + '.join(names)} + (1 | g)", rows, chains=1, draws=10, seed=1)
+    own = rows[rows["g"] == 1][[*names, "y"]].to_numpy()
+    away = own - own.mean(axis=0)
+    np.testing.assert_allclose(post.moments.scatter[1], away.T @ away, rtol=1e-10, atol=1e-10)
