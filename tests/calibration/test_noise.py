@@ -85,11 +85,12 @@ def test_ranks_are_uniform_in_many_simulations(noise, seed):
     assert min(found.values()) > ALARM / len(found), found
 
 
-def test_rows_left_out_of_sigma_are_seen():
+@pytest.mark.parametrize(("noise", "seed"), [("independent", 303), pytest.param("alike", 304, marks=pytest.mark.slow)])
+def test_rows_left_out_of_sigma_are_seen(noise, seed):
     """Negative control: what the rows beyond a line leave over counts a fifth."""
 
     def less(problem):
         return replace(problem, rows=replace(problem.rows, rss=0.2 * problem.rows.rss))
 
-    found = p_values("independent", 64, 303, less)
+    found = p_values(noise, 64, seed, less)
     assert min(found.values()) < ALARM / len(found), found
