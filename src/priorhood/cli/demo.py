@@ -19,6 +19,9 @@ def simulate(
     places: Annotated[int, typer.Option(help="Number of ZIP codes.")] = 219,
     rows: Annotated[int, typer.Option(help="Number of sales.")] = 7500,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 2412,
+    areas: Annotated[
+        Path | None, typer.Option(help="GeoJSON file for polygons of the ZIP codes, for `plot map`.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write simulated Berlin-like sales: zip, living_space, price."""
@@ -26,12 +29,38 @@ def simulate(
     from priorhood.table import check_output, write_frame
 
     check_output(out)
+    if areas:
+        _check_areas(areas, out)
     frame, _ = run(places, rows, seed)
     write_frame(frame, out)
+    if areas:
+        _write_areas(areas, places, seed)
     if as_json:
-        print(json.dumps({"out": str(out), "rows": len(frame), "places": places, "seed": seed}))
+        told = {"out": str(out), "rows": len(frame), "places": places, "seed": seed}
+        print(json.dumps(told | ({"areas": str(areas)} if areas else {})))
     else:
         print(f"{len(frame):,} simulated sales in {places:,} ZIP codes, written to {out}")
+        if areas:
+            print(f"{places:,} polygons, written to {areas}")
+
+
+def _check_areas(areas: Path, out: Path) -> None:
+    from priorhood.errors import FileError
+    from priorhood.files import check_writable
+
+    check_writable(areas)
+    if areas.suffix.lower() not in (".geojson", ".json"):
+        raise FileError(f"cannot write polygons to {str(areas)!r}; its name must end in .geojson or .json")
+    if areas.resolve() == out.resolve():
+        raise FileError(f"--areas {str(areas)!r} is the file of the sales; give another name")
+
+
+def _write_areas(areas: Path, places: int, seed: int) -> None:
+    from priorhood.city import simulate_areas
+    from priorhood.files import write_atomically
+
+    text = json.dumps(simulate_areas(places, seed))
+    write_atomically(areas, lambda name: Path(name).write_text(text, encoding="utf-8"))
 
 
 def demo(
