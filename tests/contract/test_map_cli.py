@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import run_cli
 
 import priorhood as ph
 
@@ -13,7 +12,7 @@ pytest.importorskip("geopandas")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, fitted):
+def shelf(tmp_path_factory, fitted):
     made = tmp_path_factory.mktemp("maps")
     fitted.save(made / "post.nc")
     (made / "zips.geojson").write_text(json.dumps(ph.simulate_areas(8)))
@@ -21,14 +20,14 @@ def folder(tmp_path_factory, fitted):
 
 
 @pytest.mark.parametrize("name", ["map.png", "map.svg", "map.pdf", "map.html"])
-def test_maps_are_written(folder, name):
-    ran = run_cli(
-        "plot", "map", folder / "post.nc", folder / "zips.geojson", "-o", folder / name,
+def test_maps_are_written(shelf, cli, name):
+    ran = cli(
+        "plot", "map", shelf / "post.nc", shelf / "zips.geojson", "-o", shelf / name,
         "--at", "living_space=100", "--below", "350000",
     )  # fmt: skip
     assert (ran.code, ran.out) == (0, ""), ran.err
     assert "written to" in ran.err
-    assert (folder / name).stat().st_size > 2000
+    assert (shelf / name).stat().st_size > 2000
 
 
 @pytest.mark.parametrize(
@@ -41,38 +40,38 @@ def test_maps_are_written(folder, name):
         (("--crs", "metres"), "crs 'metres'"),
     ],
 )
-def test_wrong_wishes_leave_nothing_behind(folder, options, says):
+def test_wrong_wishes_leave_nothing_behind(shelf, cli, options, says):
     for name in ("wrong.png", "wrong.html"):
-        ran = run_cli("plot", "map", folder / "post.nc", folder / "zips.geojson", "-o", folder / name, *options)
+        ran = cli("plot", "map", shelf / "post.nc", shelf / "zips.geojson", "-o", shelf / name, *options)
         assert ran.code == 2
         assert says in ran.err
-        assert not (folder / name).exists()
+        assert not (shelf / name).exists()
 
 
-def test_wrong_files(folder):
-    zips, post = folder / "zips.geojson", folder / "post.nc"
+def test_wrong_files(shelf, cli):
+    zips, post = shelf / "zips.geojson", shelf / "post.nc"
     for given, out, says in (
-        (folder / "none.geojson", "a.png", "no file"),
+        (shelf / "none.geojson", "a.png", "no file"),
         (zips, "a.gif", "must end in .png, .svg, .pdf or .html"),
         (zips, "zips.geojson", "it is read in the same run"),
         (post, "a.png", "cannot be read as a file of polygons"),
     ):
         before = zips.read_bytes()
-        ran = run_cli("plot", "map", post, given, "-o", folder / out)
+        ran = cli("plot", "map", post, given, "-o", shelf / out)
         assert ran.code == 2, says
         assert says in ran.err
         assert zips.read_bytes() == before
 
 
-def test_simulated_sales_come_with_polygons(tmp_path):
+def test_simulated_sales_come_with_polygons(tmp_path, cli):
     few = ("--places", "8", "--rows", "100", "--seed", "4")
-    plain = run_cli("simulate", "-o", tmp_path / "a.csv", *few)
-    ran = run_cli("simulate", "-o", tmp_path / "b.csv", "--areas", tmp_path / "zips.geojson", *few)
+    plain = cli("simulate", "-o", tmp_path / "a.csv", *few)
+    ran = cli("simulate", "-o", tmp_path / "b.csv", "--areas", tmp_path / "zips.geojson", *few)
     assert (plain.code, ran.code) == (0, 0), ran.err
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert json.loads((tmp_path / "zips.geojson").read_text()) == ph.simulate_areas(8, 4)
     for name, says in (("zips.png", "must end in .geojson"), ("none/zips.geojson", "no folder")):
-        wrong = run_cli("simulate", "-o", tmp_path / "c.csv", "--areas", tmp_path / name, *few)
+        wrong = cli("simulate", "-o", tmp_path / "c.csv", "--areas", tmp_path / name, *few)
         assert wrong.code == 2
         assert says in wrong.err
         assert not (tmp_path / "c.csv").exists()

@@ -10,7 +10,6 @@ import typer
 from priorhood.cli.calibrating import calibrate
 from priorhood.cli.demo import demo, simulate
 from priorhood.cli.fitting import fit, merge, refit, update
-from priorhood.cli.mapping import map_places  # noqa: F401  # registers itself at plot
 from priorhood.cli.plotting import plot
 from priorhood.cli.reading import predict, summary
 from priorhood.cli.screen import say

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from priorhood.cli.fitting import fit
+from priorhood.cli.mapping import map_places
 from priorhood.cli.options import Json, Out
 from priorhood.cli.reading import predict
 from priorhood.cli.screen import console
@@ -67,7 +69,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Random seed.")] = 2412,
 ) -> None:
-    """The main job on simulated sales: simulate, fit, summary, predict."""
+    """The main job on simulated sales: simulate, fit, summary, predict, and a map where geopandas is installed."""
     from priorhood.errors import FileError
 
     try:
@@ -75,10 +77,11 @@ def demo(
     except OSError as problem:
         raise FileError(f"cannot make the folder {str(out)!r}: {problem.strerror}") from None
     sales, post, prices = out / "sales.csv", out / "posterior.nc", out / "predictions.csv"
+    zips, picture = out / "zips.geojson", out / "map.png"
     formula = "price ~ living_space + (living_space | zip)"
     screen = console()
-    screen.print(f"\n[bold]$ priorhood simulate -o {sales}[/bold]", soft_wrap=True)
-    simulate(sales, seed=seed)
+    screen.print(f"\n[bold]$ priorhood simulate -o {sales} --areas {zips}[/bold]", soft_wrap=True)
+    simulate(sales, seed=seed, areas=zips)
     screen.print(
         f'\n[bold]$ priorhood fit {sales} "{formula}" -o {post} --unit price=€ --unit living_space=m²[/bold]',
         soft_wrap=True,
@@ -86,3 +89,7 @@ def demo(
     fit(str(sales), formula, post, seed=seed, unit=["price=€", "living_space=m²"])
     screen.print(f"\n[bold]$ priorhood predict {post} {sales} -o {prices} --below 350000[/bold]", soft_wrap=True)
     predict(post, str(sales), prices, below=[350_000.0])
+    if find_spec("geopandas") and find_spec("matplotlib"):
+        options = "--at living_space=100 --below 350000"
+        screen.print(f"\n[bold]$ priorhood plot map {post} {zips} -o {picture} {options}[/bold]", soft_wrap=True)
+        map_places(post, zips, picture, at=["living_space=100"], below=350_000.0)
