@@ -57,7 +57,8 @@ class Areas:
         total = len(self.labels) + len(self.unmatched_places)
         names = plural(self.level)
         if self.unmatched_places:
-            found = f"{len(self.labels):,} of {total:,} {names} have a polygon in {self.source} ({self.column})"
+            have = "has" if len(self.labels) == 1 else "have"
+            found = f"{len(self.labels):,} of {total:,} {names} {have} a polygon in {self.source} ({self.column})"
         else:
             found = f"All {total:,} {names} have" if total > 1 else f"The one {self.level} has"
             found += f" a polygon in {self.source} ({self.column})"
@@ -247,7 +248,7 @@ def _situated(name: str, frame: Any, crs: object) -> Any:
     import geopandas
     from pyproj.exceptions import CRSError
 
-    if not isinstance(frame, geopandas.GeoDataFrame) or not len(frame):
+    if not isinstance(frame, geopandas.GeoDataFrame) or frame.active_geometry_name is None or not len(frame):
         raise TableError(f"{name} has no polygons")
     if crs is not None:
         try:

@@ -49,11 +49,12 @@ def test_wrong_wishes_leave_nothing_behind(shelf, cli, options, says):
 
 
 def test_wrong_files(shelf, cli):
-    zips, post = shelf / "zips.geojson", shelf / "post.nc"
+    zips, post = shelf / "zips.html", shelf / "post.nc"
+    zips.write_bytes((shelf / "zips.geojson").read_bytes())
     for given, out, says in (
         (shelf / "none.geojson", "a.png", "no file"),
         (zips, "a.gif", "must end in .png, .svg, .pdf or .html"),
-        (zips, "zips.geojson", "it is read in the same run"),
+        (zips, "zips.html", "it is read in the same run"),
         (post, "a.png", "cannot be read as a file of polygons"),
     ):
         before = zips.read_bytes()

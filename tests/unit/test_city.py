@@ -61,4 +61,5 @@ def test_sales_are_what_they_were_before_there_were_polygons():
     assert hashlib.sha256(text.encode()).hexdigest() == SALES
 
 
-SALES = "?"
+# Of the version before.
+SALES = "0c8ef1df0f334ddd7b2a2d9aab53b126ee96d941d0d3fdf3c95d6d7e95f85b40"

@@ -33,7 +33,7 @@ class Mapped:
 
     values : (n,) NaN where a predictor of the place is not known
     title : the finding asked for; note : what else holds of it; unit : of the values, "" for a share
-    kind : amount, share (0 to 1), count, or difference, which has a middle at 0
+    kind : amount, share (0 to 1), count; slope, whose sign matters; difference, from the average at 0
     details : further numbers of every place, for those who ask: price, low, high, below, rows
     """
 
@@ -58,15 +58,15 @@ class Mapped:
         inner = np.quantile(there, [0.02, 0.98])
         if len(there) >= 20 and high - low > 1.5 * (inner[1] - inner[0]) > 0:
             low, high = (float(edge) for edge in inner)
-        if self.kind == "difference" and low < 0 < high:
-            far = max(-low, high)
+        if self.kind == "difference" or (self.kind == "slope" and low < 0 < high):
+            far = max(-low, high) or 0.5
             return -far, far
         return _widened(low, high)
 
     @property
     def diverging(self) -> bool:
-        """Whether the values have a middle, 0, and lie on both sides of it."""
-        return self.kind == "difference" and self.limits[0] == -self.limits[1]
+        """Whether colours have a middle, 0."""
+        return self.kind in ("difference", "slope") and self.limits[0] == -self.limits[1]
 
     def text(self, value: float) -> str:
         """A value with its unit: 350,000 €, 12 %."""
@@ -128,6 +128,9 @@ def mapped(
     grouping = level_of(post, level)
     show = ("price" if below is None else "below") if show is None else show
     _check(post, grouping, show, below)
+    for name, value in (at or {}).items():
+        if not isinstance(value, str | int | float | np.integer | np.floating):
+            raise ModelError(f"at: {name} must be one number or one category, not {value!r}")
     areas = places if isinstance(places, Areas) else read_areas(places, post, column=column, level=level, crs=crs)
     index = {label: one for one, label in enumerate(grouping.labels.tolist())}
     chosen = np.array([index[label] for label in areas.labels], dtype=np.int64)
@@ -179,7 +182,7 @@ class Home:
         found = []
         for which, label in enumerate(self.grouping.labels.tolist()):
             own = np.flatnonzero(share[:, which])
-            rows = post.homes(self.at | {self.grouping.name: label}).iloc[own]
+            rows = post.homes(self.at | {self.grouping.name: label}).iloc[own].reset_index(drop=True)
             found.append((rows, np.full(len(own), which), share[own, which]))
         return found
 
@@ -299,7 +302,7 @@ def _words(home: Home, show: str, below: float | None) -> tuple[str, str, str, s
             "amount",
         )
     about = "Intercept, at the centre of the predictors," if term == INTERCEPT else f"Coefficient of {term}"
-    kind = "difference" if base_of(name) == "delta" or term != INTERCEPT else "amount"
+    kind = "difference" if base_of(name) == "delta" else "amount" if term == INTERCEPT else "slope"
     return f"{about} by {home.grouping.name}", f"Posterior mean for all {names}", post.model.unit_of(term), kind
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,7 +157,7 @@ def _extremes(axes: Axes, found: Mapped, inches: float) -> None:
     order = [int(one) for one in np.argsort(found.values, kind="stable") if np.isfinite(found.values[one])]
     if len(order) <= 1 or found.values[order[0]] == found.values[order[-1]]:
         return
-    chosen = [*order[::-1][:NAMED], *order[:NAMED]]
+    chosen = [one for side in (order[::-1], order) for one in _ahead(found, side)]
     points = found.areas.plane.iloc[: len(found.areas.labels)].representative_point()
     taken: list[tuple[float, float, float]] = []
     for one in dict.fromkeys(chosen):
@@ -170,7 +171,13 @@ def _extremes(axes: Axes, found: Mapped, inches: float) -> None:
             x, y, f"{label}\n{found.text(found.values[one])}", ha="center", va="center", linespacing=1.05
         )
         style.words(text, size=6.8, colour=style.INK)
-        text.set_path_effects([withStroke(linewidth=2.2, foreground="white", alpha=0.85)])
+        text.set_path_effects([withStroke(linewidth=2.4, foreground="white")])
+
+
+def _ahead(found: Mapped, order: list[int]) -> list[int]:
+    """The first of an order, without those that read like one behind them."""
+    behind = found.text(found.values[order[NAMED]]) if len(order) > NAMED else ""
+    return [one for one in order[:NAMED] if found.text(found.values[one]) != behind]
 
 
 def _bar(axes: Axes, found: Mapped) -> None:
@@ -208,7 +215,8 @@ def _bar(axes: Axes, found: Mapped) -> None:
             style.words(text, colour=style.INK)
     words = found.unit or {"share": "", "count": "rows"}.get(found.kind, "")
     if words:
-        style.words(axes.text(0, 1.09, style.shortened(words, 22), transform=axes.transAxes), colour=style.INK)
+        lift = 1.09 if (there > high).any() else 1.03
+        style.words(axes.text(0, lift, style.shortened(words, 22), transform=axes.transAxes), colour=style.INK)
     if len(found.areas.others) or not np.isfinite(found.values).all():
         from matplotlib.patches import Patch
 
@@ -225,6 +233,6 @@ def _around(figure: Figure, found: Mapped, height: float) -> None:
     for up, text, look in (
         (height - 0.36, style.shortened(found.title, 92), {"size": 12.0, "colour": style.INK, "bold": True}),
         (height - 0.62, style.shortened(found.note, 130), {}),
-        (0.22, style.shortened(found.areas.account() + ".", 140), {"size": 7.0}),
+        (0.28, "\n".join(wrap(found.areas.account() + ".", 150)[:2]), {"size": 7.0}),
     ):
-        style.words(figure.text(SIDE / WIDTH, up / height, text), **look)  # type: ignore[arg-type]
+        style.words(figure.text(SIDE / WIDTH, up / height, text, va="center"), **look)  # type: ignore[arg-type]

@@ -114,8 +114,8 @@ def _told(found: Mapped, one: int, below: float | None) -> tuple[tuple[str, str]
     """What a place says of itself."""
     unit, held = found.outcome_unit, found.details
     told = []
-    if found.kind == "difference" or found.values[one] not in [values[one] for values in held.values()]:
-        told.append(("Shown", found.text(found.values[one])))
+    if found.values[one] not in [values[one] for values in held.values()]:
+        told.append(("Shown here", found.text(found.values[one])))
     if "price" in held:
         told.append(("Average", _amount(held["price"][one], unit)))
         bounds = f"{_amount(held['low'][one], '')} to {_amount(held['high'][one], unit)}"
