@@ -61,7 +61,7 @@ def _outline(rng: np.random.Generator) -> Array:
     for wave in range(2, 6):
         size, phase = rng.uniform(0.02, 0.07), rng.uniform(0, 2 * np.pi)
         radius += size * np.cos(wave * angle + phase)
-    return RADIUS * radius[:, None] * np.stack([np.cos(angle), 0.8 * np.sin(angle)], axis=1)
+    return np.asarray(RADIUS * radius[:, None] * np.stack([np.cos(angle), 0.8 * np.sin(angle)], axis=1))
 
 
 def _inside(rng: np.random.Generator, outline: Array, places: int) -> Array:

@@ -74,6 +74,8 @@ class Mapped:
             return "not known"
         if self.kind == "share":
             return percent(value)
+        if self.kind == "count":
+            return with_exact(round(value))
         return with_unit(value, self.unit)
 
 

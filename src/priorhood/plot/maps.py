@@ -167,11 +167,15 @@ def _extremes(axes: Axes, found: Mapped, inches: float) -> None:
         if any(abs(x - px) * inches < half + other and abs(y - py) * inches < 0.3 for px, py, other in taken):
             continue
         taken.append((x, y, half))
-        text = axes.text(
-            x, y, f"{label}\n{found.text(found.values[one])}", ha="center", va="center", linespacing=1.05
-        )
+        text = axes.text(x, y, f"{label}\n{_brief(found, one)}", ha="center", va="center", linespacing=1.05)
         style.words(text, size=6.8, colour=style.INK)
         text.set_path_effects([withStroke(linewidth=2.4, foreground="white")])
+
+
+def _brief(found: Mapped, one: int) -> str:
+    """A value, with its unit where that is short."""
+    text = found.text(found.values[one])
+    return text if len(found.unit) <= 4 else text.removesuffix(found.unit).strip()
 
 
 def _ahead(found: Mapped, order: list[int]) -> list[int]:
@@ -216,7 +220,7 @@ def _bar(axes: Axes, found: Mapped) -> None:
     words = found.unit or {"share": "", "count": "rows"}.get(found.kind, "")
     if words:
         lift = 1.09 if (there > high).any() else 1.03
-        style.words(axes.text(0, lift, style.shortened(words, 22), transform=axes.transAxes), colour=style.INK)
+        style.words(axes.text(0, lift, "\n".join(wrap(words, 22)[:3]), transform=axes.transAxes), colour=style.INK)
     if len(found.areas.others) or not np.isfinite(found.values).all():
         from matplotlib.patches import Patch
 

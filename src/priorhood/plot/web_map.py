@@ -150,7 +150,7 @@ def _page(found: Mapped, below: float | None) -> str:
     options = "".join(f'<option value="{escape(label)}">' for label in found.areas.labels)
     return PAGE.format(
         title=escape(found.title), note=escape(found.note), account=escape(found.areas.account() + "."),
-        level=escape(found.areas.level), wide=wide, tall=tall, paths="\n".join(paths), data=data, options=options,
+        level=escape(found.areas.level), wide=wide + 4, tall=tall + 4, paths="\n".join(paths), data=data, options=options,
         legend=_legend(found),
     )  # fmt: skip
 
@@ -210,7 +210,7 @@ input {{ font: inherit; width: 100%; box-sizing: border-box; padding: .25rem; }}
 <p>{note}</p>
 <div class="legend">{legend}</div>
 <main>
-<svg viewBox="-2 -2 {wide}.4 {tall}.4" preserveAspectRatio="xMidYMin" role="group" aria-label="{title}">
+<svg viewBox="-2 -2 {wide} {tall}" preserveAspectRatio="xMidYMin" role="group" aria-label="{title}">
 {paths}
 </svg>
 <aside>
