@@ -38,7 +38,7 @@ ELSEWHERE = {
         "precision_weights": ph.Model, "frequency_weights": ph.Model,
     },
 }  # fmt: skip
-OWN = {"out", "as_json"}
+OWN = {"areas", "out", "as_json"}
 FUNCTIONS = {
     "fit": ph.fit, "refit": ph.refit, "update": ph.update, "merge": ph.merge, "simulate": ph.simulate,
     "predict": ph.Posterior.predict, "calibrate": ph.calibrate,

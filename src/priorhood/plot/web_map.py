@@ -150,7 +150,8 @@ def _page(found: Mapped, below: float | None) -> str:
     options = "".join(f'<option value="{escape(label)}">' for label in found.areas.labels)
     return PAGE.format(
         title=escape(found.title), note=escape(found.note), account=escape(found.areas.account() + "."),
-        level=escape(found.areas.level), wide=wide + 4, tall=tall + 4, paths="\n".join(paths), data=data, options=options,
+        level=escape(found.areas.level), wide=wide + 4, tall=tall + 4,
+        paths="\n".join(paths), data=data, options=options,
         legend=_legend(found),
     )  # fmt: skip
 
