@@ -5,6 +5,7 @@ from importlib.metadata import version as _version
 from priorhood import plot
 from priorhood.calibrate import Calibration, calibrate
 from priorhood.check import Check, Verdict
+from priorhood.city import simulate_areas
 from priorhood.errors import (
     FileError,
     FormulaError,
@@ -74,5 +75,6 @@ __all__ = [
     "read",
     "refit",
     "simulate",
+    "simulate_areas",
     "update",
 ]

@@ -38,7 +38,7 @@ ELSEWHERE = {
         "precision_weights": ph.Model, "frequency_weights": ph.Model,
     },
 }  # fmt: skip
-OWN = {"out", "as_json"}
+OWN = {"areas", "out", "as_json"}
 FUNCTIONS = {
     "fit": ph.fit, "refit": ph.refit, "update": ph.update, "merge": ph.merge, "simulate": ph.simulate,
     "predict": ph.Posterior.predict, "calibrate": ph.calibrate,
@@ -317,7 +317,8 @@ def test_simulate_is_pythons(folder, cli):
 def test_demo(folder, cli):
     ran = cli("demo", "--out", folder / "demo")
     assert ran.code == 0
-    assert {f.name for f in (folder / "demo").iterdir()} == {"sales.csv", "posterior.nc", "predictions.csv"}
+    made = {"sales.csv", "zips.geojson", "posterior.nc", "predictions.csv", "map.png"}
+    assert {f.name for f in (folder / "demo").iterdir()} == made
     assert "$ priorhood fit" in ran.out
 
 
