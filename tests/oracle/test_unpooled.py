@@ -48,7 +48,7 @@ def test_least_squares_of_a_places_rows(rows, weight):
     assert np.isnan(own[:2]).all()
     for at, label in enumerate(sorted(set(rows.zip))[2:], start=2):
         part = rows[rows.zip == label]
-        root = np.sqrt(part[weight] if weight else np.ones(len(part))).to_numpy()
+        root = np.sqrt(part[weight].to_numpy() if weight else np.ones(len(part)))
         X = np.column_stack([np.ones(len(part)), part.area - scale.centre[1]])
         expected = np.linalg.lstsq(X * root[:, None], part.price * root, rcond=None)[0]
         np.testing.assert_allclose(own[at], expected, rtol=1e-9)

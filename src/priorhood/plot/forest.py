@@ -145,7 +145,8 @@ def _population(post: Posterior, var: str, term: str) -> Array | None:
 def _homes(post: Posterior, at: Mapping[str, Any]) -> _Shown:
     homes = post.homes(at)
     name = post.model.formula.outcome_name
-    average = _average(expected(post, average_home(post, homes))[:, 0])
+    row = average_home(post, homes)
+    average = None if row is None else _average(expected(post, row)[:, 0])
     axis = f"expected {words_of(post, name)} ({home_words(post, at)})"
     level = post.hierarchy.levels[0]
     return _Shown(
@@ -246,14 +247,12 @@ def _drawn(shown: _Shown, sections: list[tuple[str, Index]], rows: Array) -> Fig
 def _lines(sections: list[tuple[str, Index]], shown: _Shown) -> list[int | str]:
     """Line by line: a place, or the heading of a section; what lies between two of them is counted."""
     found: list[int | str] = []
-    seen = 0
     for at, (heading, section) in enumerate(sections):
         if at == 1:
             found.append(f"… {shown.level.size - 2 * PART:,} more")
         if heading:
             found.append(heading)
         found += section.tolist()
-        seen += len(section)
     return found
 
 

@@ -188,6 +188,8 @@ def _population(post: Posterior, homes: Any, along: _Along) -> Array | None:
     if not post.hierarchy.levels:
         return None
     row = average_home(post, homes)
+    if row is None:
+        return None
     rows = row.iloc[np.zeros(len(along.values), dtype=int)].reset_index(drop=True)
     rows[along.name] = along.values
     found = np.median(expected(post, rows), axis=0)

@@ -91,13 +91,15 @@ def expected(post: Posterior, rows: pd.DataFrame) -> Array:
     return np.asarray(values.reshape(-1, values.shape[-1]))
 
 
-def average_home(post: Posterior, home: pd.DataFrame) -> pd.DataFrame:
-    """The same home in the average place, whose own predictors are the mean over all rows."""
+def average_home(post: Posterior, home: pd.DataFrame) -> pd.DataFrame | None:
+    """The same home in the average place, its predictors the mean of all rows; None where that is not known."""
     row = home.iloc[[0]].reset_index(drop=True)
     if post.hierarchy.levels:
         row[list(post.hierarchy.levels[0].path)] = AVERAGE
     typical = typical_values(post.design, post.moments)
     for name in post.design.variables:
+        if name not in row.columns and name not in typical:
+            return None
         if name not in row.columns:
             row[name] = typical[name]
     return row
