@@ -179,7 +179,7 @@ def _beside(axes: Axes, found: dict[str, tuple[Array, float]]) -> None:
         x, y = smoothed(draws, -1.0, 1.0)
         axes.plot(x, y, marker="", **_level_look(at))  # type: ignore[arg-type]
         axes.plot(grid, marginal_of_lkj(b)(grid), color=style.COLOURS[5], linestyle="--", linewidth=1.3, marker="")
-        tops.append(float(y.max()))
+        tops += [float(y.max()), float(marginal_of_lkj(b)(grid).max()) if b >= 1 else 0.5]
     axes.axvline(0, color=style.SOFT, linewidth=0.6)
     axes.set_xlim(-1, 1)
     axes.set_ylim(0, 1.06 * max(tops))

@@ -218,8 +218,9 @@ def _drawn(shown: _Shown, sections: list[tuple[str, Index]], rows: Array) -> Fig
     tall = ROW * len(lines)
     figure = style.picture(WIDTH, heading.height + tall + FOOT)
     heading.put(figure)
-    axes = page.panel(figure, NAMES, FOOT - 0.15, WIDTH - NAMES - COUNTS, tall)
     every = [at for at in lines if isinstance(at, int)]
+    left = page.room_for(shown.level.labels[every], NAMES)
+    axes = page.panel(figure, left, FOOT - 0.15, WIDTH - left - COUNTS, tall)
     axes.set_ylim(len(lines) - 0.5, -0.5)
     _limits(axes, shown, every)
     if shown.average is not None:

@@ -197,8 +197,13 @@ def _population(post: Posterior, homes: Any, along: _Along) -> Array | None:
 
 
 def _finding(post: Posterior, along: _Along, panels: list[_Panel], population: Array | None) -> str:
-    """The outcome in the middle of the axis: where highest, where lowest, on average."""
+    """The outcome at a typical value of the predictor: where highest, where lowest, on average."""
+    typical = typical_values(post.design, post.moments).get(along.name)
     middle = len(along.values) // 2
+    if along.categorical:
+        middle = along.values.index(typical) if typical in along.values else 0
+    elif typical is not None:
+        middle = int(np.argmin(np.abs(along.positions - float(typical))))
     value = along.values[middle]
     unit = unit_of_outcome(post)
     where = str(value) if along.categorical else page.amount(value, post.model.units.get(along.name, ""))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -72,6 +72,11 @@ def title(axes: Axes, name: str, told: str, wide: float) -> None:
         room = style.shortened(text, int(wide * PLAIN), middle=False)
         note = axes.annotate(room, (0, 1), (0, lift), xycoords="axes fraction", textcoords="offset points")
         style.words(note, colour=style.INK if bold else style.SOFT, bold=bold)
+
+
+def room_for(names: Iterable[str], most: float) -> float:
+    """Inches that names left of a panel take, the edge too, up to `most`."""
+    return min(EDGE + 0.35 + max(len(name) for name in names) / BOLD, most)
 
 
 def key(figure: Figure, marks: Sequence[tuple[str, dict[str, Any]]], left: float = EDGE) -> None:

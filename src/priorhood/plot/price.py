@@ -166,17 +166,16 @@ def _drawn(post: Posterior, homes: list[_Home], grid: Array, below: float | None
     row = ROW if len(homes) > 1 else 1.9
     figure = style.picture(WIDTH, heading.height + row * len(homes) + FOOT)
     heading.put(figure)
-    wide = WIDTH - NAMES - RIGHT
+    left = page.room_for([home.label for home in homes], NAMES)
+    wide = WIDTH - left - RIGHT
     for at, home in enumerate(homes):
         bottom = FOOT + row * (len(homes) - 1 - at)
-        axes = page.panel(figure, NAMES, bottom, wide, row - GAP)
+        axes = page.panel(figure, left, bottom, wide, row - GAP)
         _density(axes, home, grid, below)
         axes.tick_params(labelbottom=at == len(homes) - 1)
         width, height = figure.get_size_inches()
         middle = (bottom + (row - GAP) / 2) / height
-        label = figure.text(
-            (NAMES - 0.12) / width, middle, style.shortened(home.label, 32), ha="right", va="center"
-        )
+        label = figure.text((left - 0.12) / width, middle, style.shortened(home.label, 32), ha="right", va="center")
         style.words(label, colour=style.INK, bold=True)
         for lift, line in enumerate(_numbers(home, below, unit)):
             high = middle + (0.17 - 0.17 * lift) / height

@@ -208,7 +208,9 @@ def _panel(axes: Axes, one: Compared) -> None:
     low, high = x[0], x[-1]
     if _wider(one) <= WHOLE:
         low, high = min(low, one.middle[0]), max(high, one.middle[1])
-    if one.bounds[0] > -np.inf and low - one.bounds[0] < 0.5 * (high - low):
+    if np.isfinite(one.bounds).all() and _wider(one) <= WHOLE:
+        low, high = one.bounds
+    elif one.bounds[0] > -np.inf and low - one.bounds[0] < 0.5 * (high - low):
         low = one.bounds[0]
     grid = np.linspace(low, high, GRID)
     # The end itself may be a pole of the density.

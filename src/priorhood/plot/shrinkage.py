@@ -139,7 +139,7 @@ def _finding(post: Posterior, moved: _Moved) -> str:
     far = np.sqrt((((moved.alone - moved.pooled) / spread) ** 2).sum(axis=1))[told]
     at = np.flatnonzero(told)[np.argmax(far)]
     return (
-        f"Pooling moves the median {group} by {_sds(np.median(far))} of the spread between {plural(group)}, "
+        f"Pooling moves the median {group} by {_sds(np.median(far))} of {plural(group)}, "
         f"{moved.labels[at]} ({_rows(moved.rows[at])}) the most, by {_sds(far.max())}"
     )
 
@@ -156,7 +156,7 @@ def _rows(count: float) -> str:
 def _shown(post: Posterior, moved: _Moved, outside: int, where: str) -> str:
     group = post.model.formula.group
     few = int((~moved.told).sum())
-    text = f"{len(moved.labels):,} {plural(group)}: arrows from least squares of its rows to its posterior mean. "
+    text = f"{len(moved.labels):,} {plural(group)}: arrows from least squares of its own rows to its posterior. "
     text += where
     if few:
         text += f" Rings: {few:,} whose rows alone do not tell their coefficients."
