@@ -85,7 +85,9 @@ def test_ranks_are_uniform_in_many_simulations(noise, seed):
     assert min(found.values()) > ALARM / len(found), found
 
 
-@pytest.mark.parametrize(("noise", "seed"), [("independent", 303), pytest.param("alike", 304, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("noise", "seed"), [("independent", 303), pytest.param("alike", 304, marks=pytest.mark.slow)]
+)
 def test_rows_left_out_of_sigma_are_seen(noise, seed):
     """Negative control: what the rows beyond a line leave over counts a fifth."""
 

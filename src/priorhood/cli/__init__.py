@@ -9,6 +9,7 @@ import typer
 
 from priorhood.cli.calibrating import calibrate
 from priorhood.cli.demo import demo, simulate
+from priorhood.cli.drawing import DRAWN
 from priorhood.cli.fitting import fit, merge, refit, update
 from priorhood.cli.plotting import plot
 from priorhood.cli.reading import predict, summary
@@ -60,4 +61,6 @@ def _everything(
 
 for command in (fit, summary, predict, refit, update, merge, calibrate, simulate, demo):
     app.command()(command)
+for picture in DRAWN:
+    plot.command()(picture)
 app.add_typer(plot, name="plot")

@@ -4,8 +4,26 @@ Only this room needs matplotlib.
 """
 
 from priorhood.plot.calibration import calibration
+from priorhood.plot.correlation import correlation
+from priorhood.plot.forest import forest
+from priorhood.plot.lines import lines
 from priorhood.plot.maps import map  # noqa: A004  # the word for it
+from priorhood.plot.price import price
+from priorhood.plot.priors import priors
+from priorhood.plot.shrinkage import shrinkage
 from priorhood.plot.trace import trace
 from priorhood.plot.web_map import InteractiveMap, interactive_map
 
-__all__ = ["InteractiveMap", "calibration", "interactive_map", "map", "trace"]
+__all__ = [
+    "InteractiveMap",
+    "calibration",
+    "correlation",
+    "forest",
+    "interactive_map",
+    "lines",
+    "map",
+    "price",
+    "priors",
+    "shrinkage",
+    "trace",
+]

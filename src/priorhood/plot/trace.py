@@ -12,6 +12,7 @@ import numpy.typing as npt
 from priorhood.check import ESS_PER_CHAIN, R_HAT_LIMIT
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, near, some
+from priorhood.plot.kernel import BOUNDS, smoothed
 from priorhood.priors import base_of
 from priorhood.summary import below_diagonal, convergence, labels_of
 
@@ -29,9 +30,6 @@ Array = npt.NDArray[np.float64]
 MOST_ROWS = 20
 # Inches.
 WIDTH, ROW, LEFT, GAP, RIGHT, ABOVE, TOP, BELOW = 11.0, 2.05, 0.45, 1.2, 0.25, 0.48, 0.45, 0.48
-GRID = 512
-POSITIVE = ("tau", "sigma", "sigma_median", "sigma_spread", "nu")
-BOUNDS = {**dict.fromkeys(POSITIVE, (0.0, np.inf)), "omega": (-1.0, 1.0)}
 # Points of a trace beyond which a line hides what it shows.
 LONGEST = 4000
 
@@ -238,7 +236,7 @@ def _density(axes: Axes, row: _Row) -> None:
 
     style.plain(axes)
     for at, draws in enumerate(row.values):
-        grid, density = _smoothed(draws, *BOUNDS.get(row.label.partition("[")[0], (-np.inf, np.inf)))
+        grid, density = smoothed(draws, *BOUNDS.get(row.label.partition("[")[0], (-np.inf, np.inf)))
         axes.plot(grid, density, linewidth=1.2, marker="", **style.chain_look(at))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -271,20 +269,6 @@ def _course(axes: Axes, row: _Row, diverging: npt.NDArray[np.bool_] | None) -> N
     style.numbers(axes.yaxis, 4)
     style.words(axes.set_xlabel("draw", labelpad=2))
     style.words(axes.set_ylabel(style.shortened(row.unit, 20, middle=False), labelpad=4))
-
-
-def _smoothed(draws: Array, low: float, high: float) -> tuple[Array, Array]:
-    """A chain's density between the bounds of its parameter: a Gaussian kernel, reflected at bounds."""
-    from scipy.ndimage import gaussian_filter1d
-
-    if not np.ptp(draws) > 0:
-        return np.repeat(draws[0], 2), np.array([0.0, 1.0])
-    quarters = np.subtract(*np.quantile(draws, [0.75, 0.25])) / 1.349
-    width = 0.9 * min(draws.std(), quarters or np.inf) * len(draws) ** -0.2
-    ends = max(draws.min() - 4 * width, low), min(draws.max() + 4 * width, high)
-    density, edges = np.histogram(draws, GRID, ends, density=True)
-    step = edges[1] - edges[0]
-    return (edges[1:] + edges[:-1]) / 2, gaussian_filter1d(density, width / step, mode="reflect")
 
 
 def _legend(

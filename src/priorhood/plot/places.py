@@ -1,0 +1,198 @@
+"""Which places a picture shows, and what is drawn of all of them: rows, new places, the average one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.errors import ModelError, near, some
+from priorhood.expect import AVERAGE, typical_values
+from priorhood.formula import SEPARATOR
+from priorhood.groups import Groups, coefficients_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from priorhood.groups import Coefficients
+    from priorhood.hierarchy import Places
+    from priorhood.posterior import Posterior
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+# Draws of new places' coefficients, at the least, that a region of stated mass is made from.
+NEW_PLACES = 40_000
+
+
+def finest(post: Posterior, picture: str) -> Places:
+    """The finest level.
+
+    Raises
+    ------
+    ModelError : the formula has no group
+    """
+    if not post.hierarchy.levels:
+        raise ModelError(f"{post.model.formula.text!r} has no group, so there are no places for plot.{picture}")
+    return post.hierarchy.levels[0]
+
+
+def asked(post: Posterior, places: Mapping[str, object]) -> Index | None:
+    """Positions of the places asked for by zip=…, in the order given; None where nothing was asked.
+
+    Raises
+    ------
+    ModelError : not the formula's group, or labels that are not there
+    """
+    if not places:
+        return None
+    group = post.model.formula.group
+    for name in places:
+        if name != group:
+            raise ModelError(
+                f"{name!r} is not the group of {post.model.formula.text!r}; "
+                + (f"it is {group!r}: {group}=…" if group else "it has none")
+            )
+    return positions(post.hierarchy.levels[0], places[group])
+
+
+def positions(level: Places, given: object) -> Index:
+    """Where some labels stand among a level's, each once."""
+    several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    known = {str(label): at for at, label in enumerate(level.labels.tolist())}
+    found: list[int] = []
+    for label in several:
+        if str(label) not in known:
+            raise ModelError(f"the posterior has no {level.name} {str(label)!r}; {near(str(label), known)}")
+        found.append(known[str(label)])
+    if not found:
+        raise ModelError(f"{level.name} was given no label; there are {some(known)}")
+    return np.array(list(dict.fromkeys(found)), dtype=np.int64)
+
+
+def rows_in(post: Posterior, level: Places) -> Array:
+    """How many rows every place of a level has: (size,)."""
+    return np.bincount(level.of_cell, weights=post.moments.n, minlength=level.size)
+
+
+def flat(post: Posterior, name: str) -> Array:
+    """Draws of a parameter in the data's units: (S, …)."""
+    values = post.natural(name).transpose("chain", "draw", ...).values
+    return np.asarray(values.reshape(-1, *values.shape[2:]), dtype=np.float64)
+
+
+def expected(post: Posterior, rows: pd.DataFrame) -> Array:
+    """E(y | θ) of rows in the outcome's units, of new places the average one: (S, rows)."""
+    values = post.expected(rows, unseen="population").values
+    return np.asarray(values.reshape(-1, values.shape[-1]))
+
+
+def average_home(post: Posterior, home: pd.DataFrame) -> pd.DataFrame | None:
+    """The same home in the average place, its predictors the mean of all rows; None where that is not known."""
+    row = home.iloc[[0]].reset_index(drop=True)
+    if post.hierarchy.levels:
+        row[list(post.hierarchy.levels[0].path)] = AVERAGE
+    typical = typical_values(post.design, post.moments)
+    for name in post.design.variables:
+        if name not in row.columns and name not in typical:
+            return None
+        if name not in row.columns:
+            row[name] = typical[name]
+    return row
+
+
+def coefficients(post: Posterior) -> Coefficients:
+    """The draws as predictions take them."""
+    return coefficients_of(
+        post.tree["posterior"].to_dataset(), post.model, post.design, post.moments.labels,
+        post.moments.n / post.moments.n.sum(),
+    )  # fmt: skip
+
+
+def new_places(post: Posterior, columns: Index) -> Array:
+    """Coefficients of new places like those there are, in the data's units: (draws, len(columns)).
+
+    Every draw has its own mu, τ and Ω, so that what is not known of these is in them.
+    columns : positions among design.coefficient_columns(0)
+    """
+    c = coefficients(post)
+    depth = len(c.keys)
+    count = max(-(-NEW_PLACES // len(c.mu)), 1)
+    spots = tuple(SEPARATOR.join([f"{AVERAGE} {at}"] * depth) for at in range(count))
+    groups = Groups(c, spots, "draw", post.seed)
+    drawn = np.concatenate([groups.beta(at) for at in range(count)])
+    return np.asarray((drawn * post.scale.natural()[c.levels[0].cols])[:, columns])
+
+
+def average_coefficients(post: Posterior) -> Array:
+    """The population's coefficients in the columns of the finest level, in the data's units: (S, C); 0 without."""
+    c = coefficients(post)
+    cols = c.levels[0].cols
+    found = np.zeros((len(c.mu), len(post.design.columns)))
+    found[:, c.mu_cols] = c.mu
+    return np.asarray((found * post.scale.natural())[:, cols])
+
+
+def two_terms(post: Posterior, given: object, picture: str) -> list[int]:
+    """Positions, among the coefficients that differ between places, of one or two terms.
+
+    Raises
+    ------
+    ModelError : terms that do not vary by place, or more than two
+    """
+    names = [column.name for column in post.design.coefficient_columns(0)]
+    if given is None:
+        return list(range(min(2, len(names))))
+    terms = [given] if isinstance(given, str) else list(given)  # type: ignore[call-overload]
+    for term in terms:
+        if term not in names:
+            raise ModelError(f"{term!r} does not vary by {post.model.formula.group}; {near(str(term), names)}")
+    terms = list(dict.fromkeys(terms))
+    if not 1 <= len(terms) <= 2:
+        raise ModelError(f"plot.{picture} shows one or two terms, not {len(terms)}; there are {some(names, 12)}")
+    return [names.index(term) for term in terms]
+
+
+def ellipse(centre: Array, covariance: Array, radius: float, count: int = 181) -> Array:
+    """Points (count, 2) where (x − centre)ᵀ covariance⁻¹ (x − centre) = radius²; flat where it is singular."""
+    values, vectors = np.linalg.eigh(covariance)
+    turn = np.linspace(0, 2 * np.pi, count)
+    circle = np.stack([np.cos(turn), np.sin(turn)])
+    return np.asarray(centre + radius * (vectors * np.sqrt(np.maximum(values, 0.0)) @ circle).T)
+
+
+def regions(draws: Array, masses: tuple[float, ...]) -> list[Array]:
+    """Ellipses around the mean of draws (S, 2) that hold these shares of them, whatever their shape."""
+    centre, covariance = draws.mean(axis=0), np.cov(draws.T)
+    size = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+    scaled = (draws - centre) / size
+    inverse = np.linalg.pinv(covariance / np.outer(size, size), hermitian=True)
+    distance = np.sqrt(np.maximum(np.einsum("sa,ab,sb->s", scaled, inverse, scaled), 0.0))
+    return [ellipse(centre, covariance, float(np.quantile(distance, mass))) for mass in masses]
+
+
+def unit_of_outcome(post: Posterior) -> str:
+    """The outcome's unit, '' where none was given."""
+    return post.model.units.get(post.model.formula.outcome_name, "")
+
+
+def words_of(post: Posterior, column: str) -> str:
+    """A column and its unit for an axis: 'living_space, m²'."""
+    unit = post.model.units.get(column, "")
+    return f"{column}, {unit}" if unit else column
+
+
+def home_words(post: Posterior, at: Mapping[str, Any] | None) -> str:
+    """A home in words: 'living_space 100 m²', or the typical one."""
+    from priorhood.plot.page import amount
+
+    parts = [
+        f"{name} {amount(float(value), post.model.units.get(name, ''))}"
+        if isinstance(value, int | float | np.number) else f"{name} {value}"
+        for name, value in (at or {}).items()
+    ]  # fmt: skip
+    return ", ".join(parts) or "the mean of every predictor"
