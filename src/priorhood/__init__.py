@@ -3,6 +3,7 @@
 from importlib.metadata import version as _version
 
 from priorhood import plot
+from priorhood.assess import Assessment, assess
 from priorhood.calibrate import Calibration, calibrate
 from priorhood.check import Check, Verdict
 from priorhood.errors import (
@@ -39,6 +40,7 @@ __version__ = _version("priorhood")
 
 __all__ = [
     "LKJ",
+    "Assessment",
     "Calibration",
     "Check",
     "Exponential",
@@ -63,6 +65,7 @@ __all__ = [
     "TableError",
     "Uniform",
     "Verdict",
+    "assess",
     "calibrate",
     "equations",
     "fit",

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from priorhood.cli.assessing import assess
 from priorhood.cli.calibrating import calibrate
 from priorhood.cli.demo import demo, simulate
 from priorhood.cli.fitting import fit, merge, refit, update
@@ -58,6 +59,6 @@ def _everything(
     """Hierarchical regressions by place: a table of sales in; posterior and prices out."""
 
 
-for command in (fit, summary, predict, refit, update, merge, calibrate, simulate, demo):
+for command in (fit, summary, predict, refit, update, merge, assess, calibrate, simulate, demo):
     app.command()(command)
 app.add_typer(plot, name="plot")
