@@ -37,7 +37,7 @@ LEVEL, SPREAD, SLOPE, EFFECT = "level", "spread", "slope", "effect"
 class Assessment:
     """What rows say of a model: printed, one sentence a line. True of a right model but for once in a hundred.
 
-    model : of the posterior; own : whether the rows are those of the fit
+    model : of the posterior
     residuals : of every row and place; effects : grouping → labels and p-values of its places' effects
     verdicts : sentences, with remedies
     """
@@ -116,7 +116,7 @@ class Assessment:
 
     @cached_property
     def outliers(self) -> Index:
-        """Which of the rows used lie where the model puts none, the worst first."""
+        """The rows used that lie where the model puts none, the worst first."""
         tail = self.residuals.tail
         order = np.argsort(tail, kind="stable")
         return order[4.0 * tail[order] * len(tail) <= SHARE]

@@ -73,7 +73,8 @@ class Residuals:
     place (N,) index; y (N,) as the formula has it, in the data's units; pit (N,) P(y < y_i), the mean over the
     draws; tail (N,) the smaller of pit and 1 − pit, exact where pit rounds to 1
     labels (J,) of the places; found (J,) what is said of each; terms (T,) names of the slopes
-    counts (LINES, BINS − 1) rows whose PIT value under one draw is below k/BINS; shown : rows counted
+    counts (LINES, BINS − 1) rows whose PIT value under one draw is below k/BINS; (1, BINS − 1) of `pit` where the
+    rows are not the fit's; shown : rows counted
     own : whether these are the rows of the fit
     """
 
@@ -132,10 +133,13 @@ def residuals(
     rows = {name: np.empty(len(place)) for name in ("pit", "tail", "z")}
     for name, values in rows.items():
         values[order] = np.concatenate([getattr(one, name) for one in found])
-    counts = np.cumsum(np.sum([one.counts for one in found], axis=0), axis=1)[:, :-1]
+    own = _own(post, used, labels, place)
+    # Rows that the fit did not have share what is not known of their place: only all draws together are uniform.
+    binned = np.sum([one.counts for one in found], axis=0) if own else _binned(rows["pit"][shown, None])
+    counts = np.cumsum(binned, axis=1)[:, :-1]
     return Residuals(
         used=used, place=place, y=np.asarray(used.y), **rows, labels=labels, found=tuple(found), terms=work.terms,
-        counts=counts.astype(np.int64), shown=int(shown.sum()), own=_own(post, used, labels, place),
+        counts=counts.astype(np.int64), shown=int(shown.sum()), own=own,
     )  # fmt: skip
 
 
@@ -219,7 +223,7 @@ class _Work:
         return tuple(self.post.design.names[d] for d in self.slopes)
 
     def of_place(self, part: Index) -> OfPlace:
-        """The residuals z = (y − xᵀβ)/σ of a place's rows under every draw, added up (equations (22) and (23)).
+        """The residuals z = (y − xᵀβ)/σ of a place's rows under every draw, added up (equations (23) and (24)).
 
         Parameters
         ----------

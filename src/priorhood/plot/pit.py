@@ -69,9 +69,9 @@ def pit(found: Assessment) -> Figure:
 
 def _pit_title(found: Assessment) -> tuple[str, bool]:
     verdict = next(one for one in found if one.about == "intervals")
-    p = f"p {p_text(found.residuals.p_uniform)}".replace("p <", "p <")
     if not found.own:
         return f"Rows that the fit did not have: {verdict.text.partition(';')[0]}", True
+    p = f"p {p_text(found.residuals.p_uniform)}"
     if verdict.good:
         return f"Rows fall where the model says: PIT values are uniform ({p})", True
     return (
@@ -83,6 +83,11 @@ def _pit_title(found: Assessment) -> tuple[str, bool]:
 def _pit_reading(found: Assessment) -> str:
     r = found.residuals
     some = "" if r.shown == len(r.pit) else f", {r.shown:,} of them in the lines"
+    if not r.own:
+        return (
+            f"{rows_of(len(r.pit))} of {found.model.formula.text}{some}. Grey: for rows with nothing in common; "
+            f"those of a place share what is not known of it."
+        )
     return (
         f"{rows_of(len(r.pit))} of {found.model.formula.text}{some}. Left, blue: single posterior draws, black "
         f"their mean; grey: where a right model's line stays, for {BAND:.0%} of the draws."
@@ -190,21 +195,22 @@ def misfit(found: Assessment) -> Figure:
         )
     )
     _worst(right, listed)
-    group = found.model.formula.group
-    total = len(frame)
-    if not group:
-        words = "The rows, all together" + (f": wrong is {bad['wrong'].iloc[0]}" if len(bad) else " as expected")
-    elif len(bad):
-        words = f"{len(bad):,} of {total:,} {plural(group)} do not fit"
-    else:
-        words = f"All {total:,} {plural(group)} fit" if total > 1 else f"The one {group} fits"
-    shown = f"the {len(listed)} worst" if len(listed) < total else "all"
+    words = _misfit_title(found.model.formula.group, len(frame), bad)
+    shown = f"the {len(listed)} worst" if len(listed) < len(frame) else "all"
     reading = (
         f"{found.model.formula.text}. Left: every place; right: {shown}, with what is wrong. A right model has any "
         f"cross in one picture of a hundred at most."
     )
     _above(figure, height, (words, not len(bad)), reading)
     return figure
+
+
+def _misfit_title(group: str, total: int, bad: Any) -> str:
+    if not group:
+        return f"The rows, all together, do not fit: {bad['wrong'].iloc[0]}" if len(bad) else "The rows fit"
+    if len(bad):
+        return f"{len(bad):,} of {total:,} {plural(group)} do not fit"
+    return f"All {total:,} {plural(group)} fit" if total > 1 else f"The one {group} fits"
 
 
 def _all_places(axes: Axes, frame: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood.posterior import Posterior
+    from priorhood.predict import Rows
 
 Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.str_]
 
 KINDS = ("density", "histogram", "scatter")
 MOST_ROWS = 20_000  # rows that a picture shows; of more, evenly spaced ones
@@ -44,7 +47,6 @@ class _Shown:
     y: Array
     replicated: Array
     unit: str
-    rows: int
     title: str
 
     @property
@@ -113,39 +115,49 @@ def predictive(
     ------
     TableError, ModelError : as posterior_predictive; no outcome; a kind, label or number of draws that cannot be
     """
+    _check(kind, draws, unseen)
+    seed = post.seed if seed is None else check_seed(seed)
+    c = thinned(post, draws or DRAWS[kind])
+    used = used_rows(outcome_required(post, post.placed(table)), post.design, post.scale, c, unseen)
+    chosen, told = _chosen(post, used.labels, len(used.kept), group)
+    y, rows = np.asarray(used.y)[chosen], used.kept[chosen]
+    y = np.exp(y) if post.model.formula.log_outcome else y
+    title = f"{post.model.formula.text}: {told}"
+    if kind == "scatter":
+        wanted = request((0.05, 0.5, 0.95), None, None, unseen, "", seed, cores())
+        found = predict_rows(c, post.design, post.scale, _part(used.rows, rows), wanted)
+        # Student's t has no mean for small nu, and its exp none at all.
+        centre = "mean" if np.isfinite(found["mean"]).all() else "median"
+        predicted = found["mean" if centre == "mean" else "q50"]
+        return _scatter(y, predicted, found["q5"], found["q95"], (_outcome(post), centre), title)
+    out = np.empty((len(c.mu), len(rows)))
+    simulate(used.rows, Groups(c, used.rows.spots, unseen, seed), rows, post.design, post.scale, out, cores())
+    shown = _Shown(y, out, _outcome(post), title)
+    return _density(shown) if kind == "density" else _histogram(shown)
+
+
+def _check(kind: object, draws: object, unseen: object) -> None:
     if kind not in KINDS:
         raise ModelError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     if draws is not None and (not isinstance(draws, int) or draws < 1):
         raise ModelError(f"draws must be a whole number of at least 1, not {draws!r}")
     if unseen not in UNSEEN:
         raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
-    seed = post.seed if seed is None else check_seed(seed)
-    c = thinned(post, draws or DRAWS[kind])
-    source = outcome_required(post, post.placed(table))
-    used = used_rows(source, post.design, post.scale, c, unseen)
-    keep, told = _of_places(post, used.labels, group)
-    chosen = np.arange(len(used.kept)) if keep is None else np.flatnonzero(keep)
-    total, chosen = len(chosen), chosen[:: -(-len(chosen) // MOST_ROWS)]
-    y = np.asarray(used.y)[chosen]
-    y = np.exp(y) if post.model.formula.log_outcome else y
-    some_rows = rows_of(total) if len(chosen) == total else f"{len(chosen):,} of {rows_of(total)}, evenly spaced"
-    title = f"{post.model.formula.text}: {some_rows}{told}"
-    groups = Groups(c, used.rows.spots, unseen, seed)
-    rows = used.kept[chosen]
-    if kind == "scatter":
-        from dataclasses import replace
 
-        wanted = request((0.05, 0.95), None, None, unseen, "", seed, cores())
-        part = replace(
-            used.rows, X=used.rows.X[rows], error=used.rows.error[rows], group=used.rows.group[rows],
-            status=used.rows.status[rows],
-        )  # fmt: skip
-        found = predict_rows(c, post.design, post.scale, part, wanted)
-        return _scatter(y, found["mean"], found["q5"], found["q95"], _outcome(post), title)
-    out = np.empty((len(c.mu), len(rows)))
-    simulate(used.rows, groups, rows, post.design, post.scale, out, cores())
-    shown = _Shown(y, out, _outcome(post), total, title)
-    return _density(shown) if kind == "density" else _histogram(shown)
+
+def _part(rows: Rows, at: Index) -> Rows:
+    """Some of the rows."""
+    return replace(rows, X=rows.X[at], error=rows.error[at], group=rows.group[at], status=rows.status[at])
+
+
+def _chosen(post: Posterior, labels: Labels | None, used: int, group: dict[str, object]) -> tuple[Index, str]:
+    """Which of the rows used are shown, and that in words."""
+    keep, told = _of_places(post, labels, group)
+    chosen = np.arange(used) if keep is None else np.flatnonzero(keep)
+    shown = chosen[:: -(-len(chosen) // MOST_ROWS)]
+    all_rows = rows_of(len(chosen))
+    count = all_rows if len(shown) == len(chosen) else f"{len(shown):,} of {all_rows}, evenly spaced"
+    return shown, count + told
 
 
 def _outcome(post: Posterior) -> str:
@@ -156,7 +168,7 @@ def _outcome(post: Posterior) -> str:
 
 
 def _of_places(
-    post: Posterior, labels: npt.NDArray[np.str_] | None, group: dict[str, object]
+    post: Posterior, labels: Labels | None, group: dict[str, object]
 ) -> tuple[npt.NDArray[np.bool_] | None, str]:
     """Which of the rows used lie in the places asked for, and that in words."""
     if not group:
@@ -287,9 +299,8 @@ def _histogram(shown: _Shown) -> Figure:
     observed = np.histogram(shown.along(shown.y), edges)[0]
     replicated = np.stack([np.histogram(shown.along(one), edges)[0] for one in shown.replicated])
     low, middle, high = np.quantile(replicated, [0.05, 0.5, 0.95], axis=0)
-    times = shown.rows / len(shown.y)
     at, centre = shown.back(edges), shown.back((edges[1:] + edges[:-1]) / 2)
-    axes.bar(at[:-1], times * observed, width=np.diff(at), align="edge", color="#D5D5D5", edgecolor="white",
+    axes.bar(at[:-1], observed, width=np.diff(at), align="edge", color="#D5D5D5", edgecolor="white",
              linewidth=0.6, label="observed")  # fmt: skip
     outside = (observed < low) | (observed > high)
     for those, colour, words in (
@@ -297,8 +308,8 @@ def _histogram(shown: _Shown) -> Figure:
         (outside, style.WARNING, "the same, where it has not the observed number"),
     ):
         if those.any():
-            reach = times * np.stack([(middle - low)[those], (high - middle)[those]])
-            axes.errorbar(centre[those], times * middle[those], reach, fmt="o" if colour != style.WARNING else "X",
+            reach = np.stack([(middle - low)[those], (high - middle)[those]])
+            axes.errorbar(centre[those], middle[those], reach, fmt="o" if colour != style.WARNING else "X",
                           color=colour, markersize=3.5, linewidth=1.3, label=words)  # fmt: skip
     _outcome_axis(axes, shown)
     axes.set_ylim(bottom=0)
@@ -313,7 +324,7 @@ def _histogram(shown: _Shown) -> Figure:
     return figure
 
 
-def _scatter(y: Array, mean: Array, low: Array, high: Array, unit: str, title: str) -> Figure:
+def _scatter(y: Array, mean: Array, low: Array, high: Array, names: tuple[str, str], title: str) -> Figure:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     from priorhood.plot import style
@@ -346,8 +357,8 @@ def _scatter(y: Array, mean: Array, low: Array, high: Array, unit: str, title: s
     axes.set_xlim(*ends)
     axes.set_ylim(*ends)
     axes.plot(ends, ends, color=style.INK, linewidth=0.9, linestyle="--")
-    style.words(axes.set_xlabel(f"predicted mean: {unit}", labelpad=2))
-    style.words(axes.set_ylabel(f"observed: {unit}", labelpad=4))
+    style.words(axes.set_xlabel(f"predicted {names[1]}: {names[0]}", labelpad=2))
+    style.words(axes.set_ylabel(f"observed: {names[0]}", labelpad=4))
     axes.legend(loc="upper left", fontsize=style.SMALL, frameon=False, labelcolor=style.INK, markerscale=2)
     _tenths(figure, mean, inside)
     cut = int(((y < ends[0]) | (y > ends[1]) | (mean < ends[0]) | (mean > ends[1])).sum())
@@ -383,5 +394,5 @@ def _tenths(figure: Figure, mean: Array, inside: npt.NDArray[np.bool_]) -> None:
     axes.set_ylim(min(70.0, shares.min() - 4), 102)
     axes.set_xticks(at)
     style.numbers(axes.yaxis, 5)
-    style.words(axes.set_xlabel("tenth of the rows, by predicted mean", labelpad=2))
+    style.words(axes.set_xlabel("tenth of the rows, by prediction", labelpad=2))
     style.words(axes.set_ylabel("% of rows inside; grey: 99 % of right ones", labelpad=4))

@@ -71,7 +71,7 @@ def prior_lines(
     x : the predictor; the first numeric one if None
     at : values of other predictors, {"rooms": 3}; see Posterior.homes
     draws : from the prior; of more than 100 so many are drawn, shares are of all
-    seed : the posterior's, or 1, if None
+    seed : the same seed gives the same lines; 1 if None
     places : a table of places, see fit
 
     Raises
