@@ -259,12 +259,12 @@ def _shape_remedy(a: Assessment, shares: Array) -> str:
     counts = a.residuals.counts.mean(axis=0) / a.residuals.shown
     low, high = float(counts[0]), 1.0 - float(counts[-1])  # the outer 2 % each
     positive = not formula.log_outcome and bool((a.residuals.y > 0).all())
-    if high > LONGER * low and high > 1.5 / BINS:
+    if high > LONGER * low and high > 1.0 / BINS:
         log = f"model log({formula.outcome_name}), or " if positive else ""
         return f"the rows have a longer tail above than the errors; {log}{_tails_remedy(a)}"
-    if low > LONGER * high and low > 1.5 / BINS:
+    if low > LONGER * high and low > 1.0 / BINS:
         return f"the rows have a longer tail below than the errors; {_tails_remedy(a)}"
-    if shares[0] > INSIDE[0] and low + high > 2.0 / BINS:
+    if shares[0] > INSIDE[0] and (low + high > 2.0 / BINS or len(a.outliers)):
         return f"the errors have too short tails; {_tails_remedy(a)}"
     if shares[2] < INSIDE[2]:
         return "the intervals are too narrow; sigma is held small by its prior, or the known errors are too small"
@@ -392,8 +392,8 @@ def _of_rows(a: Assessment) -> Verdict:
 
 def _row_words(row: int, one: Mapping[str, Any], name: str) -> str:
     place = f"{one['place']}, " if one["place"] else ""
-    off = float(one["z"])
-    return f"row {row:,} ({place}{name} {one[name]:,.6g}, {off:+.1f} sigma)"
+    off, value = float(one["z"]), f"{one[name]:,.0f}" if abs(one[name]) >= 1000 else f"{one[name]:.4g}"
+    return f"row {row:,} ({place}{name} {value}, {off:+.1f} sigma)"
 
 
 def _listed(texts: Sequence[str]) -> str:

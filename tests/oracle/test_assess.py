@@ -115,12 +115,12 @@ def test_false_alarms_are_as_rare_as_stated():
 
 
 def test_single_draws_p_values_are_uniform():
-    """60 worlds, 10 places each: the share of p-values under 0.1 is 10 %, to 1e-4 of false alarm for each question.
+    """40 worlds, 10 places each: the share of p-values under 0.1 is 10 %, to 1e-4 of false alarm for each question.
 
     Negative control: under twice the true sigma it is not.
     """
     single, wrong = {}, []
-    for seed in range(60):
+    for seed in range(40):
         frame = world(seed)
         post = one_draw(fitted(frame, draws=50))
         found = ph.assess(post, frame)

@@ -109,7 +109,9 @@ def test_the_share_outside_is_that_of_the_prior(fitted):
 
 def test_narrow_priors_leave_less(fitted):
     wide = texts(ph.plot.prior_lines(fitted, bounds=(0, 10_000_000)))[0]
-    model = fitted.model.with_priors(["mu ~ Normal(4, 0.1)", "tau ~ HalfNormal(0.1)"])
+    model = fitted.model.with_priors(
+        ["mu[Intercept] ~ Normal(4, 0.1)", "mu[living_space] ~ Normal(1, 0.1)", "tau ~ HalfNormal(0.1)"]
+    )
     from dataclasses import replace
 
     narrow = texts(ph.plot.prior_lines(replace(fitted, model=model), bounds=(0, 10_000_000)))[0]
