@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 BAND = 0.99
-NAMED = 6  # places with their label beside them
+NAMED = 4  # places with their label beside them
 WORST = 25  # places that have a row of their own
 # Inches.
 WIDTH, HEIGHT, LEFT, GAP, RIGHT, TOP, BELOW = 11.0, 4.2, 0.85, 0.85, 0.25, 0.85, 0.6
-LINE, NAMES, WHY = 0.24, 2.2, 3.4
+LINE, NAMES, WHY = 0.24, 2.0, 3.0
 
 
 def pit(found: Assessment) -> Figure:
@@ -89,8 +89,8 @@ def _pit_reading(found: Assessment) -> str:
             f"those of a place share what is not known of it."
         )
     return (
-        f"{rows_of(len(r.pit))} of {found.model.formula.text}{some}. Left, blue: single posterior draws, black "
-        f"their mean; grey: where a right model's line stays, for {BAND:.0%} of the draws."
+        f"{rows_of(len(r.pit))} of {found.model.formula.text}{some}. Blue: single posterior draws; black: "
+        f"their mean; grey: where {BAND:.0%} of a right model's lines stay."
     )
 
 
@@ -179,7 +179,7 @@ def misfit(found: Assessment) -> Figure:
     listed = (bad if len(bad) else frame).head(WORST)
     height = max(HEIGHT, TOP + BELOW + 0.5 + LINE * len(listed))
     figure = style.picture(WIDTH, height)
-    side = 4.1
+    side = 3.3
     tall = height - TOP - BELOW - 0.3
     left = figure.add_axes(
         (LEFT / WIDTH, (height - TOP - 0.3 - min(tall, 3.4)) / height, side / WIDTH, min(tall, 3.4) / height)
@@ -247,9 +247,9 @@ def _worst(axes: Axes, listed: Any) -> None:
     axes.set_ylim(len(listed) - 0.4, -0.6)
     for at, (_, one) in enumerate(listed.iterrows()):
         told = one["wrong"] or "fits"
-        text = f"{told}; {one['mean_z']:+.2f} sigma, scatter ×{one['sd_z']:.2f}"
+        text = f"{told}; {one['mean_z'] + 0.0:+.2f} sigma, scatter ×{one['sd_z']:.2f}".replace("-0.00", "+0.00")
         style.words(
-            axes.text(1.03, at, style.shortened(text, 52), transform=axes.get_yaxis_transform(), va="center"),
+            axes.text(1.03, at, style.shortened(text, 46), transform=axes.get_yaxis_transform(), va="center"),
             colour=style.INK if one["wrong"] else style.SOFT,
         )
     axes.set_xlim(0, 1.05 * max(float(strength.max()), 3.0))
@@ -295,7 +295,10 @@ def _log_ticks(axes: Axes) -> None:
 
     from priorhood.plot import style
 
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(
+        LogLocator(subs=(1, 3) if low > 0 and high > 100 * low else (1, 2, 5), numticks=12)
+    )
     axes.xaxis.set_major_formatter(FuncFormatter(style.number))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(which="minor", length=0)

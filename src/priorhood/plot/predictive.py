@@ -48,12 +48,13 @@ class _Shown:
     replicated: Array
     unit: str
     title: str
+    of_log: bool
 
     @property
     def logged(self) -> bool:
         """Whether they want a log axis."""
         low, high = np.quantile(self.y, [0.01, 0.99])
-        return bool(self.y.min() > 0 and high > WIDE * low)
+        return bool(self.y.min() > 0 and (self.of_log or high > WIDE * low))
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -132,7 +133,7 @@ def predictive(
         return _scatter(y, predicted, found["q5"], found["q95"], (_outcome(post), centre), title)
     out = np.empty((len(c.mu), len(rows)))
     simulate(used.rows, Groups(c, used.rows.spots, unseen, seed), rows, post.design, post.scale, out, cores())
-    shown = _Shown(y, out, _outcome(post), title)
+    shown = _Shown(y, out, _outcome(post), title, post.model.formula.log_outcome)
     return _density(shown) if kind == "density" else _histogram(shown)
 
 
@@ -211,7 +212,9 @@ def _said(figure: Figure, finding: str, *below: str) -> None:
     head = figure.text(LEFT / WIDTH, 1 - 0.3 / HEIGHT, style.shortened(finding, 105))
     style.words(head, size=style.NORMAL + 1, colour=style.INK, bold=True)
     for line, text in enumerate(below):
-        style.words(figure.text(LEFT / WIDTH, 1 - (0.51 + 0.17 * line) / HEIGHT, style.shortened(text, 140)))
+        style.words(
+            figure.text(LEFT / WIDTH, 1 - (0.51 + 0.17 * line) / HEIGHT, style.shortened(text, 150, middle=False))
+        )
 
 
 def _outcome_axis(axes: Axes, shown: _Shown) -> None:
@@ -317,9 +320,7 @@ def _histogram(shown: _Shown) -> Figure:
     style.words(axes.set_ylabel("rows", labelpad=4))
     axes.legend(loc="upper right", fontsize=style.SMALL, frameon=False, labelcolor=style.INK)
     filled = (observed > 0) | (high > 0)
-    finding = (
-        f"{int((~outside & filled).sum())} of {int(filled.sum())} bins have as many rows as replicated ones do"
-    )
+    finding = f"{int((~outside & filled).sum())} of {int(filled.sum())} bins hold as many rows as replicated"
     _said(figure, finding, f"{shown.title}. 9 in 10 are due, {len(shown.replicated):,} draws.{_beyond(shown)}")
     return figure
 
@@ -363,7 +364,7 @@ def _scatter(y: Array, mean: Array, low: Array, high: Array, names: tuple[str, s
     _tenths(figure, mean, inside)
     cut = int(((y < ends[0]) | (y > ends[1]) | (mean < ends[0]) | (mean > ends[1])).sum())
     beyond = f" {rows_of(cut)} beyond the axes." if cut else ""
-    few = f" Every {step}th is drawn." if step > 1 else ""
+    few = f" One point of {step} is drawn." if step > 1 else ""
     _said(figure, f"{100 * inside.mean():.3g} % of the rows lie inside their 90 % predictive intervals",
           f"{title}.{few}{beyond}")  # fmt: skip
     return figure

@@ -32,7 +32,7 @@ POINTS = 60
 SDS = 2.0  # the data's range: their mean and so many sds either way
 LINES = 100  # drawn; shares are of all
 # Inches.
-WIDTH, HEIGHT, LEFT, GAP, RIGHT, TOP, BELOW = 11.0, 4.6, 1.15, 0.5, 0.25, 0.95, 0.6
+WIDTH, HEIGHT, LEFT, GAP, RIGHT, TOP, BELOW = 11.0, 4.6, 1.3, 0.5, 0.25, 0.95, 0.6
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def _ends(shown: _Lines, bounds: tuple[float, float] | None) -> tuple[float, flo
     low, high = min(low, *marks), max(high, *marks)
     if (every > 0).all() and min(shown.range) > 0:
         positive = [mark for mark in marks if mark > 0]
-        return max(min(low, *positive), min(positive) * 1e-4) / 1.5, min(high, max(positive) * 1e4) * 1.5, True
+        return max(min(low, *positive), min(positive) * 1e-3) / 1.5, min(high, max(positive) * 1e3) * 1.5, True
     width = max(marks) - min(marks)
     low, high = max(low, min(marks) - 3 * width), min(high, max(marks) + 3 * width)
     return low - 0.04 * (high - low), high + 0.04 * (high - low), False
