@@ -3,6 +3,7 @@
 from importlib.metadata import version as _version
 
 from priorhood import plot
+from priorhood.assess import Assessment, assess
 from priorhood.calibrate import Calibration, calibrate
 from priorhood.check import Check, Verdict
 from priorhood.city import simulate_areas
@@ -40,6 +41,7 @@ __version__ = _version("priorhood")
 
 __all__ = [
     "LKJ",
+    "Assessment",
     "Calibration",
     "Check",
     "Exponential",
@@ -64,6 +66,7 @@ __all__ = [
     "TableError",
     "Uniform",
     "Verdict",
+    "assess",
     "calibrate",
     "equations",
     "fit",

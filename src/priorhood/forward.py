@@ -19,7 +19,7 @@ from priorhood.groups import PRIOR, Groups, coefficients_of, refuse_new, spot_of
 from priorhood.hierarchy import hierarchy_of, shown
 from priorhood.model import Model
 from priorhood.placing import placed
-from priorhood.posterior import cores
+from priorhood.posterior import Posterior, cores
 from priorhood.predict import UNSEEN, check_seed, frame_to_predict, read_rows, simulate
 from priorhood.rows import Dropped
 from priorhood.scale import learn_scale
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from priorhood.design import Design
     from priorhood.groups import Coefficients
-    from priorhood.posterior import Posterior
+    from priorhood.moments import Moments
     from priorhood.predict import Rows
     from priorhood.scale import Scale
     from priorhood.table import Table
@@ -84,16 +84,54 @@ def prior_predictive(
         raise ModelError(f"draws must be a whole number of at least 1, not {draws!r}")
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
     source, _ = placed(read(table), places, model.formula)
-    design, found = gather.take(source, model.formula, weights=model.weights)
-    scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
-    drawn = labelled(design, found.labels, draw_prior(model, design, found.labels, draws, stream(seed, PRIOR)))
-    c = coefficients_of(drawn, model, design, found.labels, found.n / found.n.sum())
-    used = _used(source, design, scale, c, "error")
+    world = _world(model, *gather.take(source, model.formula, weights=model.weights), draws, seed)
+    design, scale, drawn, c = world.design, world.scale, world.drawn, world.coefficients
+    used = used_rows(source, design, scale, c, "error")
     out = np.empty((draws, len(used.kept)), dtype=dtype)
     simulate(used.rows, Groups(c, used.rows.spots, "error", seed), used.kept, design, scale, out, cores())
     facts = _facts(model, scale, used, seed)
     made = {"prior": drawn, "prior_predictive": used.labelled(out, drawn), "observed_data": used.observed()}
     return _tree(made, facts)
+
+
+@dataclass(frozen=True)
+class PriorWorld:
+    """Draws from the prior on the scale of some data: labelled, standardized; and the same, for predictions."""
+
+    model: Model
+    design: Design
+    scale: Scale
+    moments: Moments
+    drawn: xr.Dataset
+    coefficients: Coefficients
+    seed: int
+
+
+def prior_world(
+    model: Model | str | Posterior, table: object, draws: int, seed: int, places: object = None
+) -> PriorWorld:
+    """Draws from the prior of a model on a table, or of a posterior, whose sums serve where no table is given.
+
+    Raises
+    ------
+    ModelError : a formula without a table
+    """
+    if isinstance(model, Posterior) and table is None:
+        return _world(model.model, model.design, model.moments, draws, seed, model.scale)
+    model = model.model if isinstance(model, Posterior) else model if isinstance(model, Model) else Model(model)
+    if table is None:
+        raise ModelError(f"{model.formula.text!r} needs a table, whose scale its priors are stated on")
+    source, _ = placed(read(table), places, model.formula)
+    return _world(model, *gather.take(source, model.formula, weights=model.weights), draws, seed)
+
+
+def _world(
+    model: Model, design: Design, found: Moments, draws: int, seed: int, scale: Scale | None = None
+) -> PriorWorld:
+    scale = scale or learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
+    drawn = labelled(design, found.labels, draw_prior(model, design, found.labels, draws, stream(seed, PRIOR)))
+    c = coefficients_of(drawn, model, design, found.labels, found.n / found.n.sum())
+    return PriorWorld(model, design, scale, found, drawn, c, seed)
 
 
 def posterior_predictive(
@@ -146,7 +184,7 @@ def posterior_predictive(
     drawn = post.tree["posterior"].to_dataset()
     shares = post.moments.n / post.moments.n.sum()
     c = coefficients_of(drawn, post.model, post.design, post.moments.labels, shares)
-    used = _used(post.placed(table, places), post.design, post.scale, c, unseen)
+    used = used_rows(post.placed(table, places), post.design, post.scale, c, unseen)
     out = np.empty((len(c.mu), len(used.kept)), dtype=dtype)
     density = np.empty_like(out) if log_likelihood and used.y is not None else None
     simulate(
@@ -183,7 +221,7 @@ def _tree(made: dict[str, xr.Dataset], facts: dict[str, Any]) -> xr.DataTree:
     return tree
 
 
-def _facts(model: Model, scale: Scale, used: _Used, seed: int) -> dict[str, Any]:
+def _facts(model: Model, scale: Scale, used: Used, seed: int) -> dict[str, Any]:
     return {
         "model": json.dumps(model.to_dict()),
         "scale": json.dumps(scale.to_dict()),
@@ -198,7 +236,7 @@ def _facts(model: Model, scale: Scale, used: _Used, seed: int) -> dict[str, Any]
 
 
 @dataclass(frozen=True)
-class _Used:
+class Used:
     """The rows of a table, and which of them can be used.
 
     rows : all (N); kept : (n,) positions of those used; y : (n,) their outcome, of its log where the formula
@@ -271,7 +309,7 @@ def _log_density(y: Array, m: Array, s: Array, nu: Array | None) -> Array:
     return m
 
 
-def _used(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: str) -> _Used:
+def used_rows(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: str) -> Used:
     """Read the rows; leave out those that a fit would leave out, and those with impossible values."""
     import narwhals.stable.v2 as nw
 
@@ -307,7 +345,7 @@ def _used(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: s
     if unseen == "error":
         refuse_new([spot_of(c, rows.spots[at]) for at in np.unique(rows.group[kept])], c, table.name)
     labels = _finest(c, rows.spots)[rows.group[kept]] if formula.levels else None
-    return _Used(design, rows, kept, None if y is None else y[kept], labels, tuple(dropped))
+    return Used(design, rows, kept, None if y is None else y[kept], labels, tuple(dropped))
 
 
 def _finest(c: Coefficients, spots: tuple[str, ...]) -> npt.NDArray[np.str_]:

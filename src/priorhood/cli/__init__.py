@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from priorhood.cli.assessing import assess
 from priorhood.cli.calibrating import calibrate
 from priorhood.cli.demo import demo, simulate
 from priorhood.cli.drawing import DRAWN
@@ -59,7 +60,7 @@ def _everything(
     """Hierarchical regressions by place: a table of sales in; posterior and prices out."""
 
 
-for command in (fit, summary, predict, refit, update, merge, calibrate, simulate, demo):
+for command in (fit, summary, predict, refit, update, merge, assess, calibrate, simulate, demo):
     app.command()(command)
 for picture in DRAWN:
     plot.command()(picture)

@@ -8,7 +8,10 @@ from priorhood.plot.correlation import correlation
 from priorhood.plot.forest import forest
 from priorhood.plot.lines import lines
 from priorhood.plot.maps import map  # noqa: A004  # the word for it
+from priorhood.plot.pit import misfit, pit
+from priorhood.plot.predictive import predictive
 from priorhood.plot.price import price
+from priorhood.plot.prior import prior_lines
 from priorhood.plot.priors import priors
 from priorhood.plot.shrinkage import shrinkage
 from priorhood.plot.trace import trace
@@ -22,7 +25,11 @@ __all__ = [
     "interactive_map",
     "lines",
     "map",
+    "misfit",
+    "pit",
+    "predictive",
     "price",
+    "prior_lines",
     "priors",
     "shrinkage",
     "trace",

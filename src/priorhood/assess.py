@@ -1,0 +1,402 @@
+"""Do the rows look as the model says they should, overall and in every place (docs/mathematics.md, section 9)?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.check import Verdict
+from priorhood.errors import ModelError, plural, rows_of
+from priorhood.predict import UNSEEN, check_seed
+from priorhood.ranks import ALARM, p_text
+from priorhood.residuals import BINS, DRAWS, INSIDE, Residuals, effect_p, residuals, thinned, two_sided
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import pandas as pd
+
+    from priorhood.model import Model
+    from priorhood.posterior import Posterior
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+# All rows together, places, groupings above or across them, single rows: each may raise a false alarm so often.
+SHARE = ALARM / 4
+WORST = 3
+LONGER = 2.0  # times as many rows in one tail as in the other
+LEVEL, SPREAD, SLOPE, EFFECT = "level", "spread", "slope", "effect"
+
+
+@dataclass(frozen=True, repr=False)
+class Assessment:
+    """What rows say of a model: printed, one sentence a line. True of a right model but for once in a hundred.
+
+    model : of the posterior
+    residuals : of every row and place; effects : grouping → labels and p-values of its places' effects
+    verdicts : sentences, with remedies
+    """
+
+    model: Model
+    residuals: Residuals
+    effects: dict[str, tuple[npt.NDArray[np.str_], Array]]
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether every verdict is good."""
+        return all(verdict.good for verdict in self.verdicts)
+
+    @property
+    def bad(self) -> tuple[Verdict, ...]:
+        """The verdicts that ask for something to be done."""
+        return tuple(verdict for verdict in self.verdicts if not verdict.good)
+
+    def __iter__(self) -> Iterator[Verdict]:
+        return iter(self.verdicts)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.verdicts))
+
+    __repr__ = __str__
+
+    @property
+    def own(self) -> bool:
+        """Whether the rows are those of the fit."""
+        return self.residuals.own
+
+    @cached_property
+    def inside(self) -> Array:
+        """(J, 3) share of every place's rows inside the central 50, 80 and 90 %.
+
+        Of the fit's own rows inside those of a draw, averaged over the draws: of a right model's rows 50, 80 and
+        90 % are, however few a place has. Of other rows inside the predictive interval.
+        """
+        r = self.residuals
+        if r.own:
+            return np.asarray(r.of("inside").T)
+        J = len(r.labels)
+        off = np.abs(r.pit - 0.5)
+        counts = [np.bincount(r.place, weights=off <= share / 2, minlength=J) for share in INSIDE]
+        return np.stack(counts, axis=1) / self.n[:, None]
+
+    @property
+    def n(self) -> Index:
+        """(J,) rows of every place."""
+        return np.bincount(self.residuals.place, minlength=len(self.residuals.labels))
+
+    @cached_property
+    def questions(self) -> dict[str, Array]:
+        """What is asked of every place → p-values (J,): level, spread, slopes, effect."""
+        r = self.residuals
+        found = {LEVEL: two_sided(r.of("level")), SPREAD: two_sided(r.of("spread"))}
+        for name, tails in zip(r.terms, r.of("slopes").swapaxes(0, 1), strict=True):
+            found[f"{SLOPE} of {name}"] = two_sided(tails)
+        group = self.model.formula.group
+        if group in self.effects:
+            at = dict(zip(*self.effects[group], strict=True))
+            found[EFFECT] = np.array([at.get(label, 1.0) for label in r.labels])
+        return found
+
+    @property
+    def tested(self) -> int:
+        """Questions asked of all places together, by which p-values are multiplied (Bonferroni)."""
+        return len(self.residuals.labels) * len(self.questions)
+
+    def failed(self, question: str) -> Index:
+        """The places that a question shows not to fit, the worst first."""
+        p = self.questions[question]
+        order = np.argsort(p, kind="stable")
+        return order[p[order] * self.tested <= SHARE]
+
+    @cached_property
+    def outliers(self) -> Index:
+        """The rows used that lie where the model puts none, the worst first."""
+        tail = self.residuals.tail
+        order = np.argsort(tail, kind="stable")
+        return order[4.0 * tail[order] * len(tail) <= SHARE]
+
+    def summary(self) -> pd.DataFrame:
+        """One row for every place, the worst first.
+
+        Returns
+        -------
+        frame: rows; mean_z and sd_z of the standardized residuals, averaged over the draws; z, mean_z in standard
+        errors, beyond ±2 in one place of twenty at most; in50, in80, in90, see inside; p_level, p_spread, p_slope
+        (of the worst slope), p_effect; p_value, the least of them times the questions asked of all places
+        (Bonferroni); wrong: what does not fit
+        """
+        import pandas as pd
+
+        r, p = self.residuals, np.stack(list(self.questions.values()))
+        slopes = [values for name, values in self.questions.items() if name.startswith(SLOPE)]
+        wrong: list[list[str]] = [[] for _ in r.labels]
+        for question in self.questions:
+            for at in self.failed(question):
+                wrong[at].append(question)
+        columns = {
+            "rows": self.n, "mean_z": r.of("mean"), "z": r.of("mean") * np.sqrt(self.n), "sd_z": r.of("sd"),
+            **{f"in{100 * share:.0f}": self.inside[:, at] for at, share in enumerate(INSIDE)},
+            "p_level": self.questions[LEVEL], "p_spread": self.questions[SPREAD],
+            "p_slope": np.min(slopes, axis=0) if slopes else np.nan, "p_effect": self.questions.get(EFFECT, np.nan),
+            "p_value": np.minimum(p.min(axis=0) * self.tested, 1.0), "wrong": [", ".join(one) for one in wrong],
+        }  # fmt: skip
+        frame = pd.DataFrame(columns, index=pd.Index(r.labels, name=self.model.formula.group or "place"))
+        return frame.iloc[np.argsort(p.min(axis=0), kind="stable")]
+
+    def rows(self) -> pd.DataFrame:
+        """One row for every row used, by its position in the table: its place, outcome, pit, and z.
+
+        pit is P(y < y_i) of the predictive distribution that Posterior.predict gives; z the standardized residual,
+        averaged over the draws. The outcome is in its own units.
+        """
+        import pandas as pd
+
+        r = self.residuals
+        y = np.exp(r.y) if self.model.formula.log_outcome else r.y
+        columns = {"place": r.labels[r.place], self.model.formula.outcome_name: y, "pit": r.pit, "z": r.z}
+        return pd.DataFrame(columns, index=pd.Index(r.used.kept, name="row"))
+
+
+def assess(
+    post: Posterior,
+    table: object,
+    *,
+    unseen: str = "error",
+    seed: int | None = None,
+    places: object = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Assessment:
+    """Hold rows against the model: which places and rows does it fit badly, and what would help?
+
+    Asked are whether all PIT values, P(y < y_i), are uniform; of every place whether its rows lie too high or
+    low (level), scatter too much or too little (spread), have another slope, and whether its coefficients are
+    like the others' (effect); of every row whether it is where the model puts none. A right model raises any
+    alarm with probability of at most 1 %, all questions together.
+
+    Parameters
+    ----------
+    table : whatever read() takes; the rows of the fit, or others. Rows are left out as posterior_predictive
+        leaves them out, and counted. A row that stands for several counts once
+    unseen : for a place that the fit did not have, see Posterior.predict
+    seed : the posterior's if None; it matters for new places alone
+    places : more places with their predictors, see Posterior.predict
+    progress : called with (stage, done, total)
+
+    Notes
+    -----
+    The posterior has seen its rows: predictive intervals have too many of them, most where places have few. Under
+    one draw, though, a right model's residuals are independent standard Normals, so every p-value is exact under
+    one draw; twice their mean over the draws is a p-value again (Rüschendorf 1982, Meng 1994), a careful one.
+
+    Raises
+    ------
+    TableError : a column that is not there, the outcome too; a group or category that the fit did not have
+    ModelError : a seed or unseen that cannot be; no row that can be used
+    """
+    if unseen not in UNSEEN:
+        raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
+    seed = post.seed if seed is None else check_seed(seed)
+    found = residuals(post, table, unseen, seed, places, progress)
+    effects = effect_p(post, thinned(post, DRAWS)) if found.own else {}
+    made = Assessment(post.model, found, effects)
+    return replace(made, verdicts=tuple(_verdicts(made)))
+
+
+# -- in sentences -----------------------------------------------------------------------------------------
+
+
+def _verdicts(a: Assessment) -> Iterator[Verdict]:
+    yield _account(a)
+    yield _of_shape(a)
+    if a.model.formula.group:
+        yield from _of_places(a)
+    yield from _of_groupings(a)
+    yield _of_rows(a)
+
+
+def _account(a: Assessment) -> Verdict:
+    """How many rows, whose, and what was left out."""
+    used, group = a.residuals.used, a.model.formula.group
+    left = "; ".join(map(str, used.dropped))
+    where = f" in {_count(len(a.residuals.labels), group)}" if group else ""
+    whose = "the rows of the fit" if a.own else "not the rows of the fit"
+    text = f"{rows_of(len(used.kept))} of {len(used.rows.X):,} held against the model{where}, {whose}"
+    return Verdict(good=True, about="account", text=text + (f" (left out: {left})" if left else ""))
+
+
+def _count(number: int, group: str) -> str:
+    return f"{number:,} {group if number == 1 else plural(group)}"
+
+
+def _of_shape(a: Assessment) -> Verdict:
+    n = a.n
+    shares = (a.inside * n[:, None]).sum(axis=0) / n.sum()
+    told = f"the central 50, 80 and 90 % of what is expected have {_percents(shares)} of the rows"
+    if not a.own:
+        return Verdict(good=True, about="intervals", text=f"{told}; not tested, since rows of a place go together")
+    if a.residuals.p_uniform > SHARE:
+        return Verdict(good=True, about="intervals", text=f"{told} (PIT values: p {p_text(a.residuals.p_uniform)})")
+    remedy = _shape_remedy(a, shares)
+    return Verdict(
+        good=False, about="intervals", text=f"{told} (PIT values: p {p_text(a.residuals.p_uniform)}): {remedy}"
+    )
+
+
+def _percents(shares: Array) -> str:
+    first, second, third = (f"{100 * share:.3g}" for share in shares)
+    return f"{first}, {second} and {third} %"
+
+
+def _shape_remedy(a: Assessment, shares: Array) -> str:
+    """What the PIT values' distribution says of the errors' shape."""
+    formula = a.model.formula
+    counts = a.residuals.counts.mean(axis=0) / a.residuals.shown
+    low, high = float(counts[0]), 1.0 - float(counts[-1])  # the outer 2 % each
+    positive = not formula.log_outcome and bool((a.residuals.y > 0).all())
+    if high > LONGER * low and high > 1.0 / BINS:
+        log = f"model log({formula.outcome_name}), or " if positive else ""
+        return f"the rows have a longer tail above than the errors; {log}{_tails_remedy(a)}"
+    if low > LONGER * high and low > 1.0 / BINS:
+        return f"the rows have a longer tail below than the errors; {_tails_remedy(a)}"
+    if shares[0] > INSIDE[0] and (low + high > 2.0 / BINS or len(a.outliers)):
+        return f"the errors have too short tails; {_tails_remedy(a)}"
+    if shares[2] < INSIDE[2]:
+        return "the intervals are too narrow; sigma is held small by its prior, or the known errors are too small"
+    if shares[0] > INSIDE[0]:
+        return "the intervals are too wide; sigma is held large by its prior, or the known errors are too large"
+    return "the errors have another shape than the rows; look at plot.predictive"
+
+
+def _tails_remedy(a: Assessment) -> str:
+    group, model = a.model.formula.group, a.model
+    ways = []
+    if group and not model.noise and model.se is None and len(a.failed(SPREAD)):
+        ways.append(f"noise={group!r} gives every {group} a residual sd of its own")
+    if model.family != "student":
+        ways.append("family='student' has long tails")
+    return ", ".join(ways) or "a predictor is missing that tells such rows from the others"
+
+
+def _of_places(a: Assessment) -> Iterator[Verdict]:
+    group = a.model.formula.group
+    failing = {question: found for question in a.questions if len(found := a.failed(question))}
+    total = len(a.residuals.labels)
+    if not failing:
+        least = min(a.questions.values(), key=lambda p: p.min())
+        p = min(float(least.min()) * a.tested, 1.0)
+        label = a.residuals.labels[int(least.argmin())]
+        yield Verdict(
+            good=True, about="places",
+            text=f"nothing sets apart any of {_count(total, group)}: level, spread, slopes and effect are as "
+            f"expected (the least p, for {a.tested:,} questions, is {p_text(p)}, of {label})",
+        )  # fmt: skip
+    for question, those in failing.items():
+        what, remedy = _place_words(a, question)
+        listed = _listed([f"{a.residuals.labels[at]} ({_numbers(a, question, at)})" for at in those])
+        text = f"{len(those):,} of {_count(total, group)} {what}: {listed}; {remedy}"
+        yield Verdict(good=False, about=question, text=text)
+
+
+def _numbers(a: Assessment, question: str, at: int) -> str:
+    """What shows that a place does not fit."""
+    one = a.residuals.found[at]
+    told = rows_of(len(one.pit))
+    if question == SPREAD:
+        return f"{told}, residuals {one.sd:.2f} times sigma"
+    if question == LEVEL:
+        return f"{told}, {one.mean:+.2f} sigma on average"
+    if question == EFFECT:
+        return f"{told}, p {p_text(float(a.questions[question][at]))}"
+    term = a.residuals.terms.index(question.removeprefix(f"{SLOPE} of "))
+    return f"{told}, {'flatter' if one.slopes[0, term] < one.slopes[1, term] else 'steeper'} than expected"
+
+
+def _place_words(a: Assessment, question: str) -> tuple[str, str]:
+    """What does not fit, and what to do about it."""
+    group, model = a.model.formula.group, a.model
+    varying = {str(term) for grouping in model.formula.groupings for term in grouping.terms}
+    if question == SPREAD:
+        if model.se is not None:
+            return "scatter unlike the known errors", f"look at {model.se} there, or let more terms vary by {group}"
+        if model.noise:
+            return "scatter unlike their own sigma", "its prior holds it; give sigma another one"
+        return "scatter more or less than the others", _noise_remedy(a)
+    if question == LEVEL:
+        if "1" not in varying:
+            return "lie above or below the line", f"let the level vary by place: (1 | {group})"
+        return (
+            "lie above or below what is expected of them",
+            "tau is held small, or few rows far off weigh too much: give tau a wider prior, or family='student'",
+        )
+    if question == EFFECT:
+        return (
+            f"have coefficients unlike the other {plural(group)}'",
+            "look at their rows, or add a predictor of the places that tells what they have in common",
+        )
+    term = question.removeprefix(f"{SLOPE} of ")
+    if term in varying:
+        bent = f"the line may bend: try log({term}) or its square"
+        return f"have rows that their own {question} does not follow", bent
+    return f"have another {question} than the others", f"let it vary by place: ({term} | {group})"
+
+
+def _noise_remedy(a: Assessment) -> str:
+    """Noise by place; of outcomes above 0 whose scatter grows with them, first a log."""
+    group, formula, r = a.model.formula.group, a.model.formula, a.residuals
+    way = f"noise={group!r} gives every {group} a residual sd of its own"
+    if formula.log_outcome or not (r.y > 0).all() or len(r.labels) < 10:
+        return way
+    typical = np.bincount(r.place, r.y) / a.n
+    if np.corrcoef(np.log(typical), np.log(r.of("sd")))[0, 1] < 0.5:
+        return way
+    return f"it grows with {formula.outcome_name}: model log({formula.outcome_name}); or {way}"
+
+
+def _of_groupings(a: Assessment) -> Iterator[Verdict]:
+    """Groupings above the finest, or across it."""
+    others = {name: found for name, found in a.effects.items() if name != a.model.formula.group}
+    tested = sum(len(labels) for labels, _ in others.values())
+    for name, (labels, p) in others.items():
+        order = np.argsort(p, kind="stable")
+        those = order[p[order] * tested <= SHARE]
+        if len(those):
+            listed = _listed([f"{labels[at]} (p {p_text(float(p[at]))})" for at in those])
+            text = (
+                f"{len(those):,} of {_count(len(labels), name)} unlike the others: {listed}; look at their rows, "
+                f"or add a predictor that tells what they have in common"
+            )
+            yield Verdict(good=False, about=f"{EFFECT} of {name}", text=text)
+
+
+def _of_rows(a: Assessment) -> Verdict:
+    those, r = a.outliers, a.residuals
+    if not len(those):
+        worst = float(np.abs(r.z).max())
+        return Verdict(good=True, about="rows", text=f"no row lies apart (the farthest by {worst:.1f} sigma)")
+    table, name = a.rows(), a.model.formula.outcome_name
+    named = [_row_words(int(table.index[at]), table.iloc[at].to_dict(), name) for at in those[:WORST]]
+    listed = _listed(named + [""] * (len(those) - len(named)))
+    remedy = "look at them; family='student' gives such rows less weight"
+    if a.model.family == "student":
+        remedy = "look at them: even Student's t with this nu has none so far out"
+    verb = "lies" if len(those) == 1 else "lie"
+    text = f"{rows_of(len(those))} of {len(r.pit):,} {verb} apart: {listed}; {remedy}"
+    return Verdict(good=False, about="rows", text=text)
+
+
+def _row_words(row: int, one: Mapping[str, Any], name: str) -> str:
+    place = f"{one['place']}, " if one["place"] else ""
+    off, value = float(one["z"]), f"{one[name]:,.0f}" if abs(one[name]) >= 1000 else f"{one[name]:.4g}"
+    return f"row {row:,} ({place}{name} {value}, {off:+.1f} sigma)"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b, c and 4 more'."""
+    shown = [*texts[:WORST], f"{len(texts) - WORST:,} more"] if len(texts) > WORST else list(texts)
+    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else shown[0]

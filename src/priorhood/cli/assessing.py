@@ -1,0 +1,149 @@
+"""`priorhood assess`, and `priorhood plot prior | predictive | pit | misfit`: rows held against the model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from priorhood.cli.options import At, Decimal, Group, Json, Null, Picture, Places, Rows, Saved, Seed, values_of
+from priorhood.cli.plotting import check_picture, drawn, places_of, plot, write_picture
+from priorhood.cli.screen import progress, say
+
+if TYPE_CHECKING:
+    from priorhood.assess import Assessment
+
+WRONG = 1  # exit code: the command did its work, and something is wrong
+
+Data = Annotated[str, typer.Option("--data", metavar="TABLE", help="The rows, with their outcomes.")]
+Unseen = Annotated[str, typer.Option(help="New groups: error, population or draw.")]
+
+
+def assess(
+    file: Saved,
+    table: Rows,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Table of the places to write, the worst first.", show_default=False),
+    ] = None,
+    unseen: Unseen = "error",
+    places: Places = None,
+    seed: Seed = None,
+    null: Null = None,
+    decimal: Decimal = ".",
+    as_json: Json = False,
+) -> None:
+    """Which places and rows does the model fit badly, and what would help? Exit code 1 if any."""
+    from priorhood.table import check_output, write_frame
+
+    if out is not None:
+        check_output(out, file, table, *([places] if places else []))
+    found = _assessed(file, table, unseen, places, seed, null, decimal, quiet=as_json)
+    if out is not None:
+        write_frame(found.summary().reset_index(), out)
+    if as_json:
+        told = [{"good": v.good, "about": v.about, "text": v.text} for v in found]
+        frame = found.summary().reset_index()
+        print(
+            json.dumps({
+                **({} if out is None else {"out": str(out)}), "good": found.good, "own": found.own,
+                "rows": len(found.residuals.pit), "verdicts": told,
+                "places": json.loads(frame.to_json(orient="records")),
+                "outliers": [int(found.residuals.used.kept[at]) for at in found.outliers],
+            })
+        )  # fmt: skip
+    else:
+        print(found)
+        if out is not None:
+            say(f"written to {out}")
+    if not found.good:
+        raise typer.Exit(WRONG)
+
+
+def _assessed(
+    file: Path,
+    table: str,
+    unseen: str,
+    places: str | None,
+    seed: int | None,
+    null: list[str] | None,
+    decimal: str,
+    *,
+    quiet: bool,
+) -> Assessment:
+    from priorhood.assess import assess as run
+    from priorhood.saved import load
+    from priorhood.table import read
+
+    post = load(file)
+    rows = read(table, nulls=null or (), decimal=decimal)
+    known = None if places is None else read(places, nulls=null or (), decimal=decimal)
+    with progress(quiet=quiet) as tell:
+        return run(post, rows, unseen=unseen, seed=seed, places=known, progress=tell)
+
+
+@plot.command()
+def prior(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A saved posterior (.nc), or a formula.")],
+    out: Picture,
+    data: Annotated[str | None, typer.Option("--data", metavar="TABLE", help="The rows of a formula.")] = None,
+    bounds: Annotated[
+        tuple[float, float] | None, typer.Option(help="The least and the most that the outcome can be.")
+    ] = None,
+    x: Annotated[str | None, typer.Option(help="The predictor along the axis.")] = None,
+    at: At = None,
+    draws: Annotated[int, typer.Option(help="Draws from the prior.")] = 500,
+    seed: Seed = None,
+) -> None:
+    """Lines of the average place and of single places, drawn from the prior."""
+    from priorhood import plot as pictures
+    from priorhood.saved import load
+
+    check_picture(out, model if "~" not in model else None, data)
+    given = model if "~" in model else load(model)
+    figure = pictures.prior_lines(given, data, bounds=bounds, x=x, at=values_of(at), draws=draws, seed=seed)
+    write_picture(figure, out)
+    say(f"written to {out}")
+
+
+@plot.command()
+def predictive(
+    file: Saved,
+    out: Picture,
+    data: Data,
+    kind: Annotated[str, typer.Option(help="density, histogram or scatter.")] = "density",
+    draws: Annotated[int | None, typer.Option(help="Posterior draws.")] = None,
+    unseen: Unseen = "error",
+    seed: Seed = None,
+    group: Group = None,
+) -> None:
+    """Observed outcomes against replicated ones."""
+    from priorhood import plot as pictures
+
+    drawn(
+        file, out,
+        lambda post: pictures.predictive(
+            post, data, kind, draws=draws, unseen=unseen, seed=seed, **places_of(post, group)
+        ),
+        data,
+    )  # fmt: skip
+
+
+@plot.command()
+def pit(file: Saved, out: Picture, data: Data, unseen: Unseen = "error", seed: Seed = None) -> None:
+    """Whether rows fall where the model says, overall and by place."""
+    from priorhood import plot as pictures
+    from priorhood.assess import assess as run
+
+    drawn(file, out, lambda post: pictures.pit(run(post, data, unseen=unseen, seed=seed)), data)
+
+
+@plot.command()
+def misfit(file: Saved, out: Picture, data: Data, unseen: Unseen = "error", seed: Seed = None) -> None:
+    """Which places fit badly, and how."""
+    from priorhood import plot as pictures
+    from priorhood.assess import assess as run
+
+    drawn(file, out, lambda post: pictures.misfit(run(post, data, unseen=unseen, seed=seed)), data)

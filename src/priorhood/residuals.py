@@ -1,0 +1,351 @@
+"""How far rows lie from what every posterior draw says of them, added up by place (docs/mathematics.md, section 9).
+
+If the model is right, a posterior draw together with the data is one more draw of both from the model. So the
+standardized residuals under one draw are independent standard Normals, however few rows a place has.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.errors import TableError, near
+from priorhood.expression import Expression
+from priorhood.forward import used_rows
+from priorhood.groups import Groups, coefficients_of
+from priorhood.posterior import cores
+from priorhood.predict import BLOCK, locations
+from priorhood.ranks import Uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from priorhood.forward import Used
+    from priorhood.groups import Coefficients, Grouping
+    from priorhood.posterior import Posterior
+    from priorhood.table import Table
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+INSIDE = (0.5, 0.8, 0.9)
+BINS = 50  # of a PIT value, for its distribution function
+DRAWS = 1000  # of the posterior that residuals are taken under, at most
+LINES = 50  # of these whose distribution of PIT values is looked at
+MOST_ROWS = 10_000  # and the rows that it is made of, at most
+EFFECT_DRAWS = 200
+FLAT = 1e-9
+EDGES = tuple(NormalDist().inv_cdf(0.5 + share / 2) for share in INSIDE)
+
+
+@dataclass(frozen=True)
+class OfPlace:
+    """What the residuals of one place say.
+
+    pit, tail (n,) see Residuals; z (n,) mean of the residuals over the draws
+    mean, sd : of all residuals; inside (3,) shares of them inside INSIDE
+    level, spread (2,), slopes (2, T) : probabilities of statistics at most and at least as large
+    counts (LINES, BINS) rows by their PIT value under one draw
+    """
+
+    pit: Array
+    tail: Array
+    z: Array
+    mean: float
+    sd: float
+    inside: Array
+    level: Array
+    spread: Array
+    slopes: Array
+    counts: Index
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """The residuals of a table's rows, place by place.
+
+    place (N,) index; y (N,) as the formula has it, in the data's units; pit (N,) P(y < y_i), the mean over the
+    draws; tail (N,) the smaller of pit and 1 − pit, exact where pit rounds to 1
+    labels (J,) of the places; found (J,) what is said of each; terms (T,) names of the slopes
+    counts (LINES, BINS − 1) rows whose PIT value under one draw is below k/BINS; (1, BINS − 1) of `pit` where the
+    rows are not the fit's; shown : rows counted
+    own : whether these are the rows of the fit
+    """
+
+    used: Used
+    place: Index
+    y: Array
+    pit: Array
+    tail: Array
+    z: Array
+    labels: npt.NDArray[np.str_]
+    found: tuple[OfPlace, ...]
+    terms: tuple[str, ...]
+    counts: Index
+    shown: int
+    own: bool
+
+    @cached_property
+    def p_uniform(self) -> float:
+        """That the PIT values are uniform: twice the mean of the p-values under single draws."""
+        uniform = Uniform(self.shown, BINS - 1)
+        return min(2.0 * float(np.mean([uniform.p_value(counts) for counts in self.counts])), 1.0)
+
+    def of(self, name: str) -> Array:
+        """One of the fields of OfPlace, of all places: places last."""
+        return np.stack([np.asarray(getattr(one, name)) for one in self.found], axis=-1)
+
+
+def residuals(
+    post: Posterior,
+    table: object,
+    unseen: str,
+    seed: int,
+    places: object = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Residuals:
+    """The residuals of a table's rows under up to DRAWS draws; rows × draws never stand in memory together.
+
+    Raises
+    ------
+    TableError, ModelError : as posterior_predictive; no outcome in the table
+    """
+    c, source = thinned(post, DRAWS), outcome_required(post, post.placed(table, places))
+    used = used_rows(source, post.design, post.scale, c, unseen)
+    labels, place = _places(used)
+    shown = np.zeros(len(place), dtype=bool)
+    shown[:: -(-len(place) // MOST_ROWS)] = True
+    work = _Work(post, c, used, Groups(c, used.rows.spots, unseen, seed), shown)
+    order = np.lexsort((used.rows.group[used.kept], place))
+    parts = np.split(order, np.cumsum(np.bincount(place, minlength=len(labels)))[:-1])
+    found = []
+    with ThreadPoolExecutor(cores()) as pool:
+        for done, one in enumerate(pool.map(work.of_place, parts), start=1):
+            found.append(one)
+            if progress:
+                progress("assessing", done, len(parts))
+    rows = {name: np.empty(len(place)) for name in ("pit", "tail", "z")}
+    for name, values in rows.items():
+        values[order] = np.concatenate([getattr(one, name) for one in found])
+    own = _own(post, used, labels, place)
+    # Rows that the fit did not have share what is not known of their place: only all draws together are uniform.
+    binned = np.sum([one.counts for one in found], axis=0) if own else _binned(rows["pit"][shown, None])
+    counts = np.cumsum(binned, axis=1)[:, :-1]
+    return Residuals(
+        used=used, place=place, y=np.asarray(used.y), **rows, labels=labels, found=tuple(found), terms=work.terms,
+        counts=counts.astype(np.int64), shown=int(shown.sum()), own=own,
+    )  # fmt: skip
+
+
+def outcome_required(post: Posterior, source: Table) -> Table:
+    """The table, once it is sure to have the outcome.
+
+    Raises
+    ------
+    TableError : it has not
+    """
+    for name in Expression(post.model.formula.outcome).names:
+        if name not in source.columns:
+            raise TableError(
+                f"{source.name} has no column {name!r} (the outcome): {near(name, source.columns)}. Rows are held "
+                f"against their outcomes"
+            )
+    return source
+
+
+def thinned(post: Posterior, most: int) -> Coefficients:
+    """The coefficients under at most so many draws, evenly spaced along every chain."""
+    draws = post.tree["posterior"].to_dataset()
+    step = -(-draws.sizes["chain"] * draws.sizes["draw"] // most)
+    # The last draws of each chain, so that the start of a chain counts least.
+    chosen = draws.isel(draw=slice(None, None, -step)).isel(draw=slice(None, None, -1))
+    m = post.moments
+    return coefficients_of(chosen, post.model, post.design, m.labels, m.n / m.n.sum())
+
+
+def _places(used: Used) -> tuple[npt.NDArray[np.str_], Index]:
+    """The different places of the rows used, and the index of each row's; one place where there are no groups."""
+    if used.labels is None:
+        return np.array([""]), np.zeros(len(used.kept), np.int64)
+    labels, place = np.unique(used.labels, return_inverse=True)
+    return labels, place.astype(np.int64)
+
+
+def _own(post: Posterior, used: Used, labels: npt.NDArray[np.str_], place: Index) -> bool:
+    """Whether the rows used are those of the fit, by their number in every place and the mean outcome."""
+    m = post.moments
+    if len(used.kept) != m.listed:
+        return False
+    if post.hierarchy.levels and set(labels.tolist()) != set(post.hierarchy.levels[0].labels.tolist()):
+        return False
+    if post.model.frequency_weights is not None:
+        return True
+    if post.hierarchy.levels:
+        finest = post.hierarchy.levels[0]
+        size = dict(zip(finest.labels.tolist(), np.bincount(finest.of_cell, m.n, finest.size), strict=True))
+        if any(size[label] != count for label, count in zip(labels.tolist(), np.bincount(place), strict=True)):
+            return False
+    return m.weight is not None or bool(np.isclose(np.mean(np.asarray(used.y)), m.pooled()[0][-1], rtol=1e-9))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the work on every place shares.
+
+    shown (N,) : the rows whose PIT values under single draws are counted
+    """
+
+    post: Posterior
+    c: Coefficients
+    used: Used
+    groups: Groups
+    shown: npt.NDArray[np.bool_]
+
+    @cached_property
+    def lines(self) -> Index:
+        """(LINES,) draws under which PIT values are counted."""
+        return np.unique(np.linspace(0, len(self.c.mu) - 1, LINES).astype(np.int64))
+
+    @cached_property
+    def slopes(self) -> Index:
+        """(T,) the columns other than the constant."""
+        return np.array([d for d, column in enumerate(self.post.design.columns) if column.factors], np.int64)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """(T,) their names."""
+        return tuple(self.post.design.names[d] for d in self.slopes)
+
+    def of_place(self, part: Index) -> OfPlace:
+        """The residuals z = (y − xᵀβ)/σ of a place's rows under every draw, added up (equations (23) and (24)).
+
+        Parameters
+        ----------
+        part : (n,) positions among the rows used
+        """
+        from scipy.special import ndtr
+
+        T, S = len(self.slopes), len(self.c.mu)
+        gram, cross, squares = np.zeros((T + 1, T + 1)), np.zeros((T + 1, S)), np.zeros(S)
+        pit, tail, mean, inside = np.empty(len(part)), np.empty(len(part)), np.empty(len(part)), np.zeros(3)
+        counts = np.zeros((len(self.lines), BINS), np.int64)
+        for lo in range(0, len(part), BLOCK):
+            some = part[lo : lo + BLOCK]
+            z, W = self._scores(some)
+            to = slice(lo, lo + len(some))
+            low, high = ndtr(z).mean(axis=1), ndtr(-z).mean(axis=1)
+            pit[to], tail[to], mean[to] = low, np.minimum(low, high), z.mean(axis=1)
+            inside += [(np.abs(z) <= edge).mean(axis=1).sum() for edge in EDGES]
+            counts += _binned(ndtr(z[np.ix_(self.shown[some], self.lines)]))
+            gram += W.T @ W
+            cross += W.T @ z
+            squares += (z * z).sum(axis=0)
+        n = len(part)
+        level, slopes, spread = _statistics(gram, cross, squares, n)
+        return OfPlace(
+            pit=pit, tail=tail, z=mean, mean=float(mean.mean()), sd=float(np.sqrt(squares.mean() / n)),
+            inside=inside / n, level=level, spread=spread, slopes=slopes, counts=counts,
+        )  # fmt: skip
+
+    def _scores(self, some: Index) -> tuple[Array, Array]:
+        """Residuals (n, S) as Normal scores, and the columns 1, x (n, 1 + T), divided by the rows' own errors."""
+        at = self.used.kept[some]
+        rows = self.used.rows
+        m = locations(rows, self.groups, at)
+        sigma, kind = self.groups.sigmas(rows.group[at])
+        error = rows.error[at, None]
+        y = np.asarray(self.used.y)[some, None] / self.post.scale.unit
+        z = (y - m) / (sigma[kind] * error)
+        if self.c.nu is not None:
+            from scipy.special import ndtri, stdtr
+
+            z = -np.sign(z) * ndtri(stdtr(self.c.nu, -np.abs(z)))
+        return z, np.column_stack([np.ones(len(some)), rows.X[at][:, self.slopes]]) / error
+
+
+def _binned(u: Array) -> Index:
+    """PIT values (n, lines) → how many are in each of BINS equal bins: (lines, BINS)."""
+    at = np.minimum((u * BINS).astype(np.int64), BINS - 1)
+    lines = u.shape[1]
+    return np.bincount((np.arange(lines) * BINS + at).ravel(), minlength=lines * BINS).reshape(lines, BINS)
+
+
+def _statistics(gram: Array, cross: Array, squares: Array, n: int) -> tuple[Array, Array, Array]:
+    """Level (2,), slopes (2, T), spread (2,): the means over the draws of both tails' probabilities.
+
+    With W = (1, x) and w_d its d-th column less its part along the first:
+
+        level wᵀz/|w| and slopes w_dᵀz/|w_d| ~ Normal(0, 1),    spread |z|² − |P_W z|² ~ χ²(n − rank W)
+
+    None of them depends on β but through its mean. Where a place has nothing to tell both tails are 1.
+    """
+    from scipy.special import chdtr, chdtrc, ndtr
+
+    slopes = np.ones((2, len(gram) - 1))
+    along = gram[0, 1:] / gram[0, 0]
+    left = np.diag(gram)[1:] - along * gram[0, 1:]
+    for d in np.flatnonzero(left > FLAT * np.diag(gram)[1:]):
+        t = (cross[d + 1] - along[d] * cross[0]) / np.sqrt(left[d])
+        slopes[:, d] = ndtr(t).mean(), ndtr(-t).mean()
+    t = cross[0] / np.sqrt(gram[0, 0])
+    level = np.array([ndtr(t).mean(), ndtr(-t).mean()])
+    size = np.sqrt(np.where(np.diag(gram) > 0, np.diag(gram), 1.0))
+    values, vectors = np.linalg.eigh(gram / np.outer(size, size))
+    there = values > FLAT
+    spread = np.ones(2)
+    if n > there.sum():
+        root = (vectors[:, there] / np.sqrt(values[there])).T @ (cross / size[:, None])
+        rest = np.maximum(squares - (root**2).sum(axis=0), 0.0)
+        spread[:] = chdtr(n - there.sum(), rest).mean(), chdtrc(n - there.sum(), rest).mean()
+    return level, slopes, spread
+
+
+def two_sided(tails: Array) -> Array:
+    """P-values of both tails' probabilities (2, …), means over the draws of p-values that are uniform.
+
+    A mean of uniform variables, whatever they have to do with each other, is at most α with probability of at
+    most 2α (Rüschendorf 1982, Meng 1994): 2 for that, 2 for the two sides.
+    """
+    return np.minimum(4.0 * tails.min(axis=0), 1.0)
+
+
+def effect_p(post: Posterior, c: Coefficients) -> dict[str, tuple[npt.NDArray[np.str_], Array]]:
+    """Of every grouping: its places' labels, and p-values of their effects being like the others'.
+
+    ε = Λ⁻¹(β_own − β_parent) ~ Normal(0, I) of a posterior draw if the model is right, so |ε|² ~ χ²(K).
+    A grouping whose spreads are fixed at 0 has none.
+    """
+    from scipy.special import chdtrc
+
+    found = {}
+    names = [g.group for g in post.model.formula.groupings]
+    for at, grouping in enumerate(c.levels + c.crossed):
+        if not (np.diagonal(grouping.spread, axis1=1, axis2=2) > 0).all():
+            continue
+        every = max(1, len(c.mu) // EFFECT_DRAWS)
+        effect = _effects(c, at)[::every]
+        solved = np.linalg.solve(grouping.spread[::every], effect.swapaxes(1, 2))
+        p = chdtrc(effect.shape[2], (solved**2).sum(axis=1)).mean(axis=0)
+        found[names[at]] = grouping.places.labels, np.minimum(2.0 * p, 1.0)
+    return found
+
+
+def _effects(c: Coefficients, at: int) -> Array:
+    """What the places of one grouping add to their parents' coefficients, of its own columns: (S, places, K)."""
+    grouping: Grouping = (c.levels + c.crossed)[at]
+    if at >= len(c.levels):
+        return grouping.beta
+    own = grouping.beta[:, :, : len(grouping.own)]  # its own columns come first
+    parents = np.zeros((len(c.mu), 1, 1 + max(int(grouping.cols.max()), int(c.mu_cols.max(initial=0)))))
+    parents[:, 0, c.mu_cols] = c.mu
+    if at + 1 < len(c.levels):
+        above = c.levels[at + 1]
+        parents = np.repeat(parents, above.places.size, axis=1)
+        parents[:, :, above.cols] = above.beta
+    return np.asarray(own - parents[:, grouping.places.parent][:, :, grouping.own])
