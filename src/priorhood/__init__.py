@@ -4,7 +4,7 @@ from importlib.metadata import version as _version
 
 from priorhood import plot
 from priorhood.calibrate import Calibration, calibrate
-from priorhood.check import Check, Verdict
+from priorhood.check import Check
 from priorhood.errors import (
     FileError,
     FormulaError,
@@ -34,6 +34,7 @@ from priorhood.priors import (
 from priorhood.saved import load
 from priorhood.simulate import simulate
 from priorhood.table import Table, read
+from priorhood.verdict import Verdict
 
 __version__ = _version("priorhood")
 
