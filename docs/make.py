@@ -57,6 +57,7 @@ SECTIONS = {
     "Fitting": ["fit", "refit", "update", "merge"],
     "Posteriors": ["Posterior", "load", "Check", "Verdict"],
     "Predictive draws": ["prior_predictive", "posterior_predictive"],
+    "What if": ["sensitivity", "Sensitivity", "influence", "Influence"],
     "Calibration": ["calibrate", "Calibration"],
 }
 PROBLEMS = "Errors and warnings"

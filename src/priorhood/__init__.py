@@ -16,6 +16,7 @@ from priorhood.errors import (
 )
 from priorhood.fit import PriorhoodWarning, equations, fit, merge, refit, update
 from priorhood.forward import posterior_predictive, prior_predictive
+from priorhood.influence import Influence, influence
 from priorhood.model import Model
 from priorhood.posterior import Posterior
 from priorhood.priors import (
@@ -32,6 +33,7 @@ from priorhood.priors import (
     Uniform,
 )
 from priorhood.saved import load
+from priorhood.sensitivity import Sensitivity, sensitivity
 from priorhood.simulate import simulate
 from priorhood.table import Table, read
 from priorhood.verdict import Verdict
@@ -50,6 +52,7 @@ __all__ = [
     "HalfCauchy",
     "HalfNormal",
     "HalfStudentT",
+    "Influence",
     "InverseGamma",
     "LogNormal",
     "Model",
@@ -60,6 +63,7 @@ __all__ = [
     "PriorhoodError",
     "PriorhoodWarning",
     "SamplingError",
+    "Sensitivity",
     "Table",
     "TableError",
     "Uniform",
@@ -67,6 +71,7 @@ __all__ = [
     "calibrate",
     "equations",
     "fit",
+    "influence",
     "load",
     "merge",
     "plot",
@@ -74,6 +79,7 @@ __all__ = [
     "prior_predictive",
     "read",
     "refit",
+    "sensitivity",
     "simulate",
     "update",
 ]

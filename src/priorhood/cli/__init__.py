@@ -14,6 +14,7 @@ from priorhood.cli.fitting import fit, merge, refit, update
 from priorhood.cli.plotting import plot
 from priorhood.cli.reading import predict, summary
 from priorhood.cli.screen import say
+from priorhood.cli.what_if import influence, sensitivity
 from priorhood.errors import PriorhoodError
 
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
@@ -59,6 +60,19 @@ def _everything(
     """Hierarchical regressions by place: a table of sales in; posterior and prices out."""
 
 
-for command in (fit, summary, check, predict, refit, update, merge, calibrate, simulate, demo):
+for command in (
+    fit,
+    summary,
+    check,
+    predict,
+    refit,
+    update,
+    merge,
+    calibrate,
+    sensitivity,
+    influence,
+    simulate,
+    demo,
+):
     app.command()(command)
 app.add_typer(plot, name="plot")

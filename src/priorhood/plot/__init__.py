@@ -3,6 +3,7 @@
 from priorhood.plot.calibration import calibration
 from priorhood.plot.diagnostics import diagnostics
 from priorhood.plot.ranks import ranks
+from priorhood.plot.sensitivity import sensitivity
 from priorhood.plot.trace import trace
 
-__all__ = ["calibration", "diagnostics", "ranks", "trace"]
+__all__ = ["calibration", "diagnostics", "ranks", "sensitivity", "trace"]
