@@ -216,7 +216,7 @@ def _natural_factors(post: Posterior, labels: tuple[str, ...]) -> Array:
     natural = xr.Dataset(
         {name: (ones * post.natural_factor(name)).transpose(*ones.dims) for name, ones in one.items()}
     )
-    return _of_labels(flat_draws(natural, post.model.formula.places), labels).values[0]
+    return np.asarray(_of_labels(flat_draws(natural, post.model.formula.places), labels).values[0])
 
 
 # -- every place ------------------------------------------------------------------------------------------
@@ -282,7 +282,7 @@ def _smoothed(log_weights: Array) -> tuple[Array, float]:
 
     if np.ptp(log_weights) < 1e-12:
         return np.full(len(log_weights), 1 / len(log_weights)), -math.inf
-    smooth, k = array_stats.psislw(log_weights)
+    smooth, k = array_stats.psislw(log_weights)  # type: ignore[no-untyped-call]
     weights = np.exp(smooth - smooth.max())
     return weights / weights.sum(), float(k)
 

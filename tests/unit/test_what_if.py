@@ -39,7 +39,7 @@ def close(found, wanted):
 
 
 def same_posterior(found, wanted):
-    """Population means within five Monte Carlo errors of each other: about once in 300,000 for one that is right."""
+    """Population means five Monte Carlo errors apart at most: a right one fails once in a million."""
     mine, theirs = (one.summary(["mu", "tau", "sigma"], standardized=True) for one in (found, wanted))
     error = np.hypot(mine["mcse_mean"], theirs["mcse_mean"])
     assert (np.abs(mine["mean"] - theirs["mean"]) < 5 * error).all(), pd.concat(

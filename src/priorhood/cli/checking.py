@@ -65,15 +65,15 @@ def _print(found: Check) -> None:
 def _as_json(found: Check) -> dict[str, Any]:
     """Verdicts, and the worst of each measure with the parameter that has it; JSON has no infinities."""
     measures = found.measures
-    worst = {}
+    worst: dict[str, dict[str, str | float | None] | None] = {}
     for name, side in WORST.items():
         column = measures[name].dropna()
         if column.empty:
             worst[name] = None
             continue
-        label = column.idxmax() if side == "max" else column.idxmin()
-        value = float(column[label])
-        worst[name] = {"parameter": str(label), "value": value if math.isfinite(value) else None}
+        at = int(column.argmax() if side == "max" else column.argmin())
+        value = float(column.iloc[at])
+        worst[name] = {"parameter": str(column.index[at]), "value": value if math.isfinite(value) else None}
     told = [{"good": verdict.good, "about": verdict.about, "text": verdict.text} for verdict in found]
     return {"good": found.good, "parameters": len(measures), "verdicts": told, "worst": worst}
 

@@ -76,8 +76,8 @@ def influence(
     announce_compile(quiet=as_json, by_group=post.model.noise is not None)
     with progress(quiet=as_json) as tell:
         found = run(
-            post, row_of(row, post.model.formula.keys), chains=chains, draws=draws, seed=seed, threads=threads, progress=tell,
-            **{name: labels[0] for name, labels in places.items()},
+            post, row_of(row, post.model.formula.keys), chains=chains, draws=draws, seed=seed, threads=threads,
+            progress=tell, **{name: labels[0] for name, labels in places.items()},
         )  # fmt: skip
     one = isinstance(found, Influence)
     frame = found.table.reset_index() if one else found.reset_index()

@@ -114,7 +114,7 @@ def _histogram(
         axes.set_axis_off()
         return
     low, high = min(finite.min(), measure.limit), max(finite.max(), measure.limit)
-    edges = np.linspace(low, high if high > low else low + 1e-9, BINS + 1)
+    edges = np.linspace(low, high if high > low else low + 1e-9, BINS + 1).tolist()
     bars = of_place if of_place.any() else np.ones(len(values), dtype=bool)
     axes.hist(np.clip(values[bars & ~np.isnan(values)], low, high), edges, color=style.COLOURS[4])
     axes.set_ylim(bottom=0)
@@ -195,7 +195,7 @@ def _heights(axes: Axes, lp: Array) -> None:
     from priorhood.plot import style
 
     style.plain(axes)
-    edges = np.histogram_bin_edges(lp, BINS)
+    edges = np.histogram_bin_edges(lp, BINS).tolist()
     for at, values in enumerate(lp):
         axes.hist(values, edges, histtype="step", linewidth=1.1, **style.chain_look(at))
     style.numbers(axes.xaxis, 5)
@@ -210,20 +210,22 @@ def _shares(axes: Axes, rates: Array, post: Posterior) -> None:
     from priorhood.plot import style
 
     style.plain(axes)
-    axes.hist(rates.ravel(), np.linspace(0, 1, BINS + 1), color=style.COLOURS[4])
+    axes.hist(rates.ravel(), np.linspace(0, 1, BINS + 1).tolist(), color=style.COLOURS[4])
     target = float(post.attrs.get("target_accept", 0.8))
     axes.axvline(target, color=style.SOFT, linewidth=1.0, linestyle="--")
     style.numbers(axes.xaxis, 5)
     style.numbers(axes.yaxis, 4)
     style.words(axes.set_xlabel("acceptance along the tree", labelpad=2))
     style.words(axes.set_ylabel("draws", labelpad=4))
-    diverged = int(post.tree["sample_stats"]["diverging"].values.sum()) if _diverging(post) else 0
+    diverged = _diverged(post)
     _said(axes, f"{diverged or 'none'} of {rates.size:,} transitions diverged",
           f"mean acceptance {rates.mean():.2f}, aimed at {target:g} (dashed)", good=not diverged)  # fmt: skip
 
 
-def _diverging(post: Posterior) -> bool:
-    return "diverging" in post.tree["sample_stats"]
+def _diverged(post: Posterior) -> int:
+    """How many transitions diverged, as far as is told."""
+    stats = post.tree["sample_stats"].to_dataset()
+    return int(stats["diverging"].values.sum()) if "diverging" in stats else 0
 
 
 def _depths(axes: Axes, depth: npt.NDArray[np.int_], post: Posterior) -> None:
@@ -249,7 +251,7 @@ def _energies(axes: Axes, energy: Array) -> None:
 
     style.plain(axes)
     off, steps = (energy - energy.mean(axis=1, keepdims=True)).ravel(), np.diff(energy, axis=1).ravel()
-    edges = np.histogram_bin_edges(np.concatenate([off, steps]), BINS)
+    edges = np.histogram_bin_edges(np.concatenate([off, steps]), BINS).tolist()
     axes.hist(off, edges, density=True, color=style.COLOURS[4], label="energies")
     axes.hist(steps, edges, density=True, histtype="step", color=style.INK, linewidth=1.1, label="changes")
     axes.set_yticks([])

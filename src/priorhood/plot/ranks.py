@@ -171,7 +171,7 @@ def _around(figure: Figure, post: Posterior, shown: int, outside: int, height: f
         (0.27, words, {"size": style.NORMAL, "colour": style.WARNING if outside else style.INK, "bold": True}),
         (0.45, reading, {}),
     ):
-        style.words(figure.text(LEFT / WIDTH, 1 - lift / height, text), **look)
+        style.words(figure.text(LEFT / WIDTH, 1 - lift / height, text), **look)  # type: ignore[arg-type]
     chains = post[post.parameters[0]]["chain"].values
     handles = [
         Line2D([], [], linewidth=1.5, label=f"chain {name}", **style.chain_look(at))
