@@ -241,7 +241,7 @@ def _of_every_place(post: Posterior, run: Run) -> pd.DataFrame:
     for at, label in enumerate(finest.labels):
         shift, k = np.full(len(sd), np.nan), math.inf
         if by_weights is not None:
-            weights, k = _smoothed(-by_weights(at))
+            weights, k = _smoothed(by_weights(at))
             np.divide(weights @ draws.values - mean, sd, out=shift, where=sd > 0)
         how = "weights"
         if not k <= PARETO_LIMIT:
@@ -276,13 +276,13 @@ def _most(draws: Draws, shift: Array) -> dict[str, Any]:
     return found
 
 
-def _smoothed(log_weights: Array) -> tuple[Array, float]:
-    """Pareto-smoothed importance weights that sum to 1, and Pareto k (Vehtari et al. 2024)."""
+def _smoothed(log_density: Array) -> tuple[Array, float]:
+    """Pareto-smoothed importance weights ∝ 1/density that sum to 1, and Pareto k (Vehtari et al. 2024)."""
     from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 
-    if np.ptp(log_weights) < 1e-12:
-        return np.full(len(log_weights), 1 / len(log_weights)), -math.inf
-    smooth, k = array_stats.psislw(log_weights)  # type: ignore[no-untyped-call]
+    if np.ptp(log_density) < 1e-12:
+        return np.full(len(log_density), 1 / len(log_density)), -math.inf
+    smooth, k = array_stats.psislw(log_density)  # type: ignore[no-untyped-call]
     weights = np.exp(smooth - smooth.max())
     return weights / weights.sum(), float(k)
 

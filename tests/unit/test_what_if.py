@@ -166,15 +166,14 @@ def test_cells_are_kept(moments_of, sales):
 def test_every_family_is_scaled():
     """The scaled prior of a scale is that of a multiple of it: the same quantiles, times the factor."""
     made = {"Normal": ph.Normal(3, 2), "LKJ": ph.LKJ(2), "Fixed": ph.Fixed(0.5), "Uniform": ph.Uniform(1, 3)}
+    one = ("Exponential", "HalfNormal", "HalfCauchy")
     for name, family in FAMILIES.items():
-        prior = made.get(
-            name, family(2.0) if name in ("Exponential", "HalfNormal", "HalfCauchy") else family(3.0, 2.0)
-        )
+        prior = made.get(name) or (family(2.0) if name in one else family(3.0, 2.0))
         wider = scaled_prior(prior, 2.0)
         assert wider != prior
         assert type(wider) is type(prior)
         if prior.domain == "positive":
-            draws = [one.sample(np.random.default_rng(1), 500) for one in (prior, wider)]
+            draws = [each.sample(np.random.default_rng(1), 500) for each in (prior, wider)]
             np.testing.assert_allclose(draws[1], 2 * draws[0])
     assert scaled_prior(ph.Normal(3, 2), 2.0) == ph.Normal(3, 4)
     assert scaled_prior(ph.LKJ(2), 2.0) == ph.LKJ(1)

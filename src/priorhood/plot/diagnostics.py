@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 # Inches.
-WIDTH, PANEL, LEFT, RIGHT, TOP, BELOW, GAP, ABOVE = 11.0, 2.5, 0.62, 0.2, 0.95, 0.55, 0.5, 0.55
+WIDTH, PANEL, LEFT, RIGHT, TOP, BELOW, GAP, ABOVE = 11.0, 2.5, 0.72, 0.2, 0.6, 0.5, 0.5, 0.55
 BINS = 40
 KINDS = ("of all places together", "of single places")
 
@@ -185,7 +185,7 @@ def _accepted(axes: Axes, rates: Array, post: Posterior) -> None:
     style.numbers(axes.xaxis, 5)
     style.words(axes.set_xlabel("share of the proposals accepted", labelpad=2))
     k = post.attrs.get("pareto_k")
-    tail = "" if k is None else f"; Pareto k of the proposals' weights {float(k):.2f}"
+    tail = "" if k is None else f"; Pareto k of the proposals' weights {style.number(round(float(k), 2))}"
     _said(axes, f"{shares.min():.0%} to {shares.max():.0%} of the proposals accepted{tail}",
           "limit 5 % (dashed); Pareto k at most 0.7", good=bool(shares.min() >= ACCEPT_LIMIT))  # fmt: skip
 

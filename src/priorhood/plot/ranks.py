@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from priorhood.errors import ModelError
 from priorhood.plot.choosing import Row, chosen, rows_of
+from priorhood.summary import convergence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 # Inches.
-WIDTH, PANEL, LEFT, RIGHT, TOP, BELOW, GAP, ABOVE = 11.0, 2.2, 0.75, 0.25, 0.95, 0.6, 0.35, 0.62
+WIDTH, PANEL, LEFT, RIGHT, TOP, BELOW, GAP, ABOVE = 11.0, 2.2, 0.75, 0.25, 0.6, 0.5, 0.35, 0.55
 POINTS = 100  # places where the distribution functions are held against the uniform one
 ALARM = 0.05  # of independent draws, so many pictures have a line outside its band anywhere
 SIMULATED, MOST_SIMULATED, SEED = 4000, 250, 1
@@ -33,7 +34,8 @@ def ranks(post: Posterior, var_names: str | Sequence[str] | None = None, **place
 
     Chains that agree, of independent draws, keep to the grey band all together in 19 of 20 pictures (Säilynoja,
     Bürkner & Vehtari 2022). A chain whose line lies above has lower draws than the others, one below, higher; a
-    wave is a chain with another spread. The band is that of as many independent draws as the bulk ESS says.
+    wave is a chain with another spread. The band is that of as many independent draws as every chain by itself is
+    worth, by its bulk ESS.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ def ranks(post: Posterior, var_names: str | Sequence[str] | None = None, **place
     figure = style.picture(WIDTH, height)
     wide = (WIDTH - LEFT - RIGHT - GAP * (columns - 1)) / columns
     curves = [rank_curves(row.values) for row in rows]
-    bands = [band(chains, row.worth, ALARM / len(rows)) for row in rows]
+    bands = [band(chains, worth(row.values), ALARM / len(rows)) for row in rows]
     most = 1.15 * max(*(float(np.abs(curve).max()) for curve in curves), *(float(edge.max()) for edge in bands))
     outside = 0
     for at, (row, curve, edge) in enumerate(zip(rows, curves, bands, strict=True)):
@@ -89,6 +91,16 @@ def rank_curves(values: Array, points: int = POINTS) -> Array:
     place = np.sort((rankdata(values.ravel()) - 0.5).reshape(values.shape) / values.size, axis=1)
     z = np.arange(1, points) / points
     return np.stack([np.searchsorted(own, z) / len(own) for own in place]) - z
+
+
+def worth(values: Array) -> float:
+    """Independent draws that all chains are worth, each by itself: the bulk ESS of every chain, added up.
+
+    That of all chains together falls where they disagree, and would widen the band just there.
+    """
+    draws = values.shape[1]
+    own = [convergence(chain[None, :, None])[1][0] for chain in values]
+    return float(np.clip(np.nan_to_num(own, nan=2.0), 2.0, draws).sum())
 
 
 def band(chains: int, worth: float, alarm: float, points: int = POINTS) -> Array:
@@ -144,7 +156,7 @@ def _panel(axes: Axes, curve: Array, edge: Array, row: Row, room: int, *, good: 
     style.numbers(axes.yaxis, 4)
     title = axes.text(0, 1.17, style.shortened(row.label, room), transform=axes.transAxes)
     style.words(title, colour=style.INK, bold=True)
-    words = "a constant" if not row.worth else f"worth {row.worth:,.0f} draws"
+    words = "a constant" if not row.worth else f"bulk ESS {row.worth:,.0f}"
     if not good:
         words = f"✗ a chain is elsewhere; {words}"
     told = axes.text(0, 1.04, words, transform=axes.transAxes)

@@ -63,7 +63,9 @@ def sensitivity(found: Sensitivity) -> Figure:
     style.numbers(axes.xaxis, 7)
     style.words(axes.set_xlabel("shift of the mean, in posterior sds", labelpad=3))
     colour = style.INK if found.good else style.WARNING
-    title = figure.text(0.2 / WIDTH, 1 - 0.3 / height, style.shortened(found.verdict, 115, middle=False))
+    matters = f"{found.verdict[0].upper()}{found.verdict[1:]}"
+    words = "The data decide: no prior moves anything far" if found.good else matters
+    title = figure.text(0.2 / WIDTH, 1 - 0.3 / height, style.shortened(words, 105, middle=False))
     style.words(title, size=style.NORMAL, colour=colour, bold=True)
     reading = "Dots: parameters of all places together; ticks: of single places. Grey: too little to matter."
     style.words(figure.text(0.2 / WIDTH, 1 - 0.52 / height, reading))
