@@ -12,7 +12,7 @@ import priorhood as ph
 @pytest.fixture(scope="module")
 def good(sales, tmp_path_factory):
     path = tmp_path_factory.mktemp("good") / "good.nc"
-    ph.fit("price ~ living_space + (living_space | zip)", sales, draws=250, seed=1).save(path)
+    ph.fit("price ~ living_space + (living_space | zip)", sales, seed=1).save(path)
     return path
 
 

@@ -17,7 +17,7 @@ pytest.importorskip("matplotlib")
 @pytest.fixture(scope="module")
 def post(sales):
     units = {"price": "€", "living_space": "m²"}
-    return ph.fit(ph.Model("price ~ living_space + (living_space | zip)", units=units), sales, draws=250, seed=3)
+    return ph.fit(ph.Model("price ~ living_space + (living_space | zip)", units=units), sales, seed=3)
 
 
 def with_draws(post, attrs=None, stats=None, **draws):
@@ -62,14 +62,14 @@ def test_what_is_wrong_is_named(post):
 
 
 def test_nuts_has_trees_and_energies(post):
-    size = (4, 250)
+    size = (4, 1000)
     stats = {
         "tree_depth": (("chain", "draw"), np.full(size, 4)),
-        "diverging": (("chain", "draw"), np.arange(1000).reshape(size) < 3),
+        "diverging": (("chain", "draw"), np.arange(4000).reshape(size) < 3),
     }
     text = words(plot.diagnostics(with_draws(post, {"engine": "nuts"}, stats)))
-    assert "3 of 1,000 transitions diverged" in text
-    assert "none of 1,000 trees stopped at depth 10" in text
+    assert "3 of 4,000 transitions diverged" in text
+    assert "none of 4,000 trees stopped at depth 10" in text
     assert "E-BFMI" in text
 
 
