@@ -367,10 +367,10 @@ def test_measures_are_those_of_arviz():
 def test_nine_hundred_parameters_take_about_a_second():
     draws = made(places=[f"{at:05d}" for at in range(447)])
     judged(made())  # loads what it needs
-    started = time.perf_counter()
+    started = time.process_time()
     assert judged(draws).good
-    # Twice and more what it takes on an idle machine.
-    assert time.perf_counter() - started < 4
+    # Twice and more what it takes; of the processor, which others may keep busy too.
+    assert time.process_time() - started < 4
 
 
 def test_plurals_of_columns():

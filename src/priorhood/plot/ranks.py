@@ -172,9 +172,8 @@ def _around(figure: Figure, post: Posterior, shown: int, outside: int, height: f
     many = "the parameter's" if shown == 1 else f"all {shown} parameters'"
     words = f"The chains agree: {many} ranks keep to their bands"
     if outside:
-        words = (
-            f"The chains disagree: the ranks of {outside} of {shown} parameter{'s' * (shown > 1)} leave their bands"
-        )
+        of = f"{outside} of {shown} parameters" if shown > 1 else "the parameter"
+        words = f"The chains disagree: the ranks of {of} leave the band"
     reading = (
         f"Grey: where chains that agree stay, but for {ALARM:.0%} of such pictures. A line above: that chain's "
         f"draws are lower than the others'; below: higher."
