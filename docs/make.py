@@ -58,6 +58,7 @@ SECTIONS = {
     "Posteriors": ["Posterior", "load", "Check", "Verdict"],
     "Predictive draws": ["prior_predictive", "posterior_predictive"],
     "Predictive checks": ["assess", "Assessment"],
+    "What if": ["sensitivity", "Sensitivity", "influence", "Influence"],
     "Calibration": ["calibrate", "Calibration"],
 }
 PROBLEMS = "Errors and warnings"

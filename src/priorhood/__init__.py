@@ -5,7 +5,7 @@ from importlib.metadata import version as _version
 from priorhood import plot
 from priorhood.assess import Assessment, assess
 from priorhood.calibrate import Calibration, calibrate
-from priorhood.check import Check, Verdict
+from priorhood.check import Check
 from priorhood.city import simulate_areas
 from priorhood.errors import (
     FileError,
@@ -18,6 +18,7 @@ from priorhood.errors import (
 )
 from priorhood.fit import PriorhoodWarning, equations, fit, merge, refit, update
 from priorhood.forward import posterior_predictive, prior_predictive
+from priorhood.influence import Influence, influence
 from priorhood.model import Model
 from priorhood.posterior import Posterior
 from priorhood.priors import (
@@ -34,8 +35,10 @@ from priorhood.priors import (
     Uniform,
 )
 from priorhood.saved import load
+from priorhood.sensitivity import Sensitivity, sensitivity
 from priorhood.simulate import simulate
 from priorhood.table import Table, read
+from priorhood.verdict import Verdict
 
 __version__ = _version("priorhood")
 
@@ -52,6 +55,7 @@ __all__ = [
     "HalfCauchy",
     "HalfNormal",
     "HalfStudentT",
+    "Influence",
     "InverseGamma",
     "LogNormal",
     "Model",
@@ -62,6 +66,7 @@ __all__ = [
     "PriorhoodError",
     "PriorhoodWarning",
     "SamplingError",
+    "Sensitivity",
     "Table",
     "TableError",
     "Uniform",
@@ -70,6 +75,7 @@ __all__ = [
     "calibrate",
     "equations",
     "fit",
+    "influence",
     "load",
     "merge",
     "plot",
@@ -77,6 +83,7 @@ __all__ = [
     "prior_predictive",
     "read",
     "refit",
+    "sensitivity",
     "simulate",
     "simulate_areas",
     "update",

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.check import Verdict
 from priorhood.errors import ModelError, plural, rows_of
 from priorhood.predict import UNSEEN, check_seed
 from priorhood.ranks import ALARM, p_text
 from priorhood.residuals import BINS, DRAWS, INSIDE, Residuals, effect_p, residuals, thinned, two_sided
+from priorhood.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from priorhood.check import Verdict
     from priorhood.design import Design
     from priorhood.draws import Draws
     from priorhood.hierarchy import Hierarchy
     from priorhood.moments import Moments
     from priorhood.scale import Scale
+    from priorhood.verdict import Verdict
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]

@@ -93,9 +93,13 @@ def fit_moments(
     engine: str = "auto",
     rows: Callable[[Scale], Observations] | None = None,
     given: dict[str, Any] | None = None,
+    scale: Scale | None = None,
 ) -> Posterior:
-    """The one path from sums to a posterior; `rows` gives NUTS what it needs besides, `given` its options."""
-    scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
+    """The one path from sums to a posterior; `rows` gives NUTS what it needs besides, `given` its options.
+
+    scale : of an earlier fit, so that priors and parameters mean the same; learned from the sums if None
+    """
+    scale = scale or learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
     notes = check_informed(model, design, found) + far_prior(model, design, scale, found)
     for note in notes:
         warnings.warn(note, PriorhoodWarning, stacklevel=3)

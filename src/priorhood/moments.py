@@ -144,6 +144,98 @@ def merge(first: Moments, second: Moments) -> Moments:
     )
 
 
+def keep(found: Moments, cells: npt.NDArray[np.bool_], dropped: tuple[Dropped, ...] = ()) -> Moments:
+    """The moments of some cells (J,) alone; dropped : why the rows of the others are left out.
+
+    log_weight stays that of all rows: it is known of all together only, and is the same for every θ.
+    """
+    return replace(
+        found,
+        labels=found.labels[cells],
+        n=found.n[cells],
+        mean=found.mean[cells],
+        scatter=found.scatter[cells],
+        weight=None if found.weight is None else found.weight[cells],
+        dropped=_added(found.dropped + dropped),
+    )
+
+
+# Rounding of sums, relative to what they are sums of; a row that was not there misses by far more.
+ROUNDING = 1e-9
+
+
+def subtract(whole: Moments, part: Moments) -> Moments:
+    """The moments of the rows of whole that are not in part, exactly: merge the other way round.
+
+    n₁ = n − n₂, mean₁ = mean + (mean − mean₂) n₂/n₁, scatter₁ = scatter − scatter₂ − δδᵀ n₁n₂/n,
+    δ = mean₂ − mean₁; a cell without rows left is dropped
+
+    Raises
+    ------
+    ModelError : part's rows cannot have been among those of whole: no such cell, too few rows, or deviations
+        beyond what the cell's scatter allows
+    """
+    at = np.searchsorted(whole.labels, part.labels)
+    at = np.minimum(at, len(whole.labels) - 1)
+    for cell, label in zip(at, part.labels, strict=True):
+        if whole.labels[cell] != label:
+            name = ", ".join(str(label).split(SEPARATOR))
+            raise ModelError(f"no row of {' and '.join(whole.keys)} {name!r} is in the posterior's data")
+    n, mass = whole.n.copy(), whole.mass.copy()
+    mean, scatter = whole.mean.copy(), whole.scatter.copy()
+    for cell, n2, m2, mean2, scatter2 in zip(at, part.n, part.mass, part.mean, part.scatter, strict=True):
+        n[cell] -= n2
+        left = mass[cell] - m2
+        name = ", ".join(str(whole.labels[cell]).split(SEPARATOR))
+        if n[cell] < 0 or (n[cell] > 0 and left <= 0):
+            raise ModelError(f"{name!r} has {whole.n[cell]:,.0f} rows, from which {n2:,.0f} cannot be taken")
+        mean[cell], scatter[cell] = _without(
+            (whole.mass[cell], whole.mean[cell], whole.scatter[cell]), (m2, mean2, scatter2), name, whole.columns,
+            rows_left=float(n[cell]),
+        )  # fmt: skip
+        mass[cell] = left
+    rest = replace(
+        whole, n=n, mean=mean, scatter=scatter, read=whole.read - part.read,
+        weight=None if whole.weight is None else mass, log_weight=whole.log_weight - part.log_weight,
+    )  # fmt: skip
+    return keep(rest, n > 0)
+
+
+def _without(
+    whole: tuple[float, Array, Array], part: tuple[float, Array, Array], name: str, columns: tuple[str, ...],
+    rows_left: float,
+) -> tuple[Array, Array]:  # fmt: skip
+    """One cell's mean and scatter less those of some of its rows; whole, part: mass, mean, scatter.
+
+    Raises
+    ------
+    ModelError : the rest would have a negative scatter, or a single row any
+    """
+    (mass, mean, scatter), (m2, mean2, scatter2) = whole, part
+    empty, single = rows_left == 0, rows_left == 1
+    left = mass - m2
+    rest = mean + (mean - mean2) * (m2 / left) if not empty else mean
+    delta = mean2 - rest
+    between = np.outer(delta, delta) * (left * m2 / mass)
+    spread = scatter - scatter2 - between
+    # Sums lose digits to what they are sums of, and means to their own size.
+    size = np.sqrt(np.diag(scatter) + np.diag(scatter2) + mass * (1e-3 * np.abs(mean)) ** 2)
+    size = np.where(size > 0, size, 1.0)
+    # In units of the whole's scatter: what is left must be the scatter of some rows, and of one row none.
+    relative = spread / np.outer(size, size)
+    column = int(np.argmin(np.diag(relative)))
+    least = float(np.linalg.eigvalsh(relative)[0])
+    off = float(np.abs(relative).max()) if single or empty else 0.0
+    away = float((np.abs(delta) / size).max()) if empty else 0.0
+    if least < -ROUNDING or off > ROUNDING or away > 1e-6:
+        raise ModelError(
+            f"the row cannot have been one of the rows of {name!r}: its values "
+            f"lie farther from their means than their scatter allows "
+            f"({columns[column]} is {mean2[column]:,.6g})"
+        )
+    return rest, np.zeros_like(spread) if single or empty else spread
+
+
 def same(first: Moments, second: Moments) -> bool:
     """Whether two sets of moments are of the same rows, to the last bit."""
     return bool(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.check import Verdict
 from priorhood.errors import ModelError
+from priorhood.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

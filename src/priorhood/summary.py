@@ -92,6 +92,21 @@ def convergence(values: Array, tail: tuple[float, float] = TAIL) -> tuple[Array,
     return found[0], found[1], found[2]
 
 
+def mcse_over_sd(values: Array) -> Array:
+    """The Monte Carlo error of every parameter's mean in posterior sds, 1/√ESS of the mean: (parameter,).
+
+    values : (chain, draw, parameter); NaN for constants
+    """
+    found = np.full(values.shape[2], np.nan)
+    moving = np.flatnonzero(varies(values))
+    for at in range(0, len(moving), BLOCK):
+        block = moving[at : at + BLOCK]
+        own = np.ascontiguousarray(np.moveaxis(values[:, :, block], 2, 0))
+        with np.errstate(divide="ignore", invalid="ignore"):  # chains that do not move have no variance
+            found[block] = 1 / np.sqrt(_arviz().ess(own, method="mean", chain_axis=-2, draw_axis=-1))
+    return found
+
+
 def _convergence_block(values: Array, tail: tuple[float, float]) -> Array:
     array_stats = _arviz()
     axes = {"chain_axis": -2, "draw_axis": -1}

@@ -9,12 +9,14 @@ import typer
 
 from priorhood.cli.assessing import assess
 from priorhood.cli.calibrating import calibrate
+from priorhood.cli.checking import check
 from priorhood.cli.demo import demo, simulate
 from priorhood.cli.drawing import DRAWN
 from priorhood.cli.fitting import fit, merge, refit, update
 from priorhood.cli.plotting import plot
 from priorhood.cli.reading import predict, summary
 from priorhood.cli.screen import say
+from priorhood.cli.what_if import influence, sensitivity
 from priorhood.errors import PriorhoodError
 
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
@@ -60,7 +62,21 @@ def _everything(
     """Hierarchical regressions by place: a table of sales in; posterior and prices out."""
 
 
-for command in (fit, summary, predict, refit, update, merge, assess, calibrate, simulate, demo):
+for command in (
+    fit,
+    summary,
+    check,
+    predict,
+    refit,
+    update,
+    merge,
+    assess,
+    calibrate,
+    sensitivity,
+    influence,
+    simulate,
+    demo,
+):
     app.command()(command)
 for picture in DRAWN:
     plot.command()(picture)

@@ -62,6 +62,14 @@ def values_of(given: list[str] | None) -> dict[str, float | str]:
     return {name: _number(text) for name, text in _pairs("at", "living_space=100", given or []).items()}
 
 
+def row_of(given: list[str] | None, labels: tuple[str, ...]) -> dict[str, float | str] | None:
+    """`--row zip=10115 --row price=310000` as one row; labels : columns whose values stay text, as 01067 is."""
+    if not given:
+        return None
+    pairs = _pairs("row", "price=310000", given)
+    return {name: text if name in labels else _number(text) for name, text in pairs.items()}
+
+
 def _pairs(option: str, example: str, given: list[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in given]
     wrong = [whole for whole, (left, _, right) in zip(given, pairs, strict=True) if not (left and right)]

@@ -5,6 +5,7 @@ Only this room needs matplotlib.
 
 from priorhood.plot.calibration import calibration
 from priorhood.plot.correlation import correlation
+from priorhood.plot.diagnostics import diagnostics
 from priorhood.plot.forest import forest
 from priorhood.plot.lines import lines
 from priorhood.plot.maps import map  # noqa: A004  # the word for it
@@ -13,6 +14,8 @@ from priorhood.plot.predictive import predictive
 from priorhood.plot.price import price
 from priorhood.plot.prior import prior_lines
 from priorhood.plot.priors import priors
+from priorhood.plot.ranks import ranks
+from priorhood.plot.sensitivity import sensitivity
 from priorhood.plot.shrinkage import shrinkage
 from priorhood.plot.trace import trace
 from priorhood.plot.web_map import InteractiveMap, interactive_map
@@ -21,6 +24,7 @@ __all__ = [
     "InteractiveMap",
     "calibration",
     "correlation",
+    "diagnostics",
     "forest",
     "interactive_map",
     "lines",
@@ -31,6 +35,8 @@ __all__ = [
     "price",
     "prior_lines",
     "priors",
+    "ranks",
+    "sensitivity",
     "shrinkage",
     "trace",
 ]

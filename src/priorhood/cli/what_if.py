@@ -1,0 +1,126 @@
+"""`priorhood sensitivity | influence`: other priors; without a place or a row."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from priorhood.cli.options import Chains, DrawCount, Group, Json, Picture, Saved, Seed, Threads, row_of
+from priorhood.cli.plotting import drawn, places_of, plot
+from priorhood.cli.screen import announce_compile, console, progress
+from priorhood.errors import ModelError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Factors = Annotated[list[float] | None, typer.Option("--factors", help="Scale every prior by this; repeatable.")]
+Parameters = Annotated[
+    list[str] | None, typer.Option("--parameters", help="Prior to scale: tau, 'tau[area]'; repeatable.")
+]
+USUAL = (0.5, 2.0)
+
+
+def sensitivity(
+    file: Saved,
+    factors: Factors = None,
+    parameters: Parameters = None,
+    chains: Chains = 4,
+    draws: DrawCount = 1000,
+    seed: Seed = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """How far the posterior moves under other priors: each made narrower and wider, from the file alone."""
+    from priorhood.saved import load
+    from priorhood.sensitivity import sensitivity as run
+
+    post = load(file)
+    announce_compile(quiet=as_json, by_group=post.model.noise is not None)
+    with progress(quiet=as_json) as tell:
+        found = run(
+            post, tuple(factors or USUAL), parameters, chains=chains, draws=draws, seed=seed, threads=threads,
+            progress=tell,
+        )  # fmt: skip
+    if as_json:
+        print(json.dumps({"good": found.good, "verdict": found.verdict, "table": _records(found.table)}))
+        return
+    frame = found.table[["prior", "factor", "parameter", "shift", "sd_ratio", "log_evidence_change", "far"]]
+    _print(frame, "how far means move, in posterior sds")
+    console().print(f"{'✓' if found.good else '✗'} {found.verdict}", soft_wrap=True, markup=False)
+
+
+def influence(
+    file: Saved,
+    group: Group = None,
+    row: Annotated[
+        list[str] | None, typer.Option("--row", help="Column of the row: price=310000; repeatable.")
+    ] = None,
+    chains: Chains = 4,
+    draws: DrawCount = 1000,
+    seed: Seed = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """What moves without a place (--group) or a row (--row); without either, of every place, the most first."""
+    from priorhood.influence import Influence
+    from priorhood.influence import influence as run
+    from priorhood.saved import load
+
+    post = load(file)
+    places = places_of(post, group)
+    if group and len(group) > 1:
+        raise ModelError(f"influence leaves out one place at a time, not {len(group)}: give --group once")
+    announce_compile(quiet=as_json, by_group=post.model.noise is not None)
+    with progress(quiet=as_json) as tell:
+        found = run(
+            post, row_of(row, post.model.formula.keys), chains=chains, draws=draws, seed=seed, threads=threads,
+            progress=tell, **{name: labels[0] for name, labels in places.items()},
+        )  # fmt: skip
+    one = isinstance(found, Influence)
+    frame = found.table.reset_index() if one else found.reset_index()
+    if as_json:
+        print(json.dumps({"what": found.what if one else "every place", "table": _records(frame)}))
+        return
+    told = f"without {found.what} ({found.rows:,} rows)" if one else "without each place"
+    _print(frame.head(20), f"{told}: how far means move, in posterior sds")
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON can hold them: no NaN, no infinities."""
+    rows = json.loads(frame.to_json(orient="records"))
+    return [
+        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()} for row in rows
+    ]
+
+
+def _print(frame: pd.DataFrame, title: str) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    for name in frame.columns:
+        table.add_column(str(name).replace("_", " "), overflow="fold",
+                         justify="right" if frame[name].dtype.kind == "f" else "left")  # fmt: skip
+    for row in frame.itertuples(index=False):
+        table.add_row(*(_cell(value) for value in row))
+    console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return str(value).replace("[", r"\[")
+
+
+@plot.command("sensitivity")
+def sensitivity_picture(file: Saved, out: Picture, factors: Factors = None, parameters: Parameters = None) -> None:
+    """How far every parameter moves under scaled priors."""
+    from priorhood import plot as pictures
+    from priorhood.sensitivity import sensitivity as run
+
+    drawn(file, out, lambda post: pictures.sensitivity(run(post, tuple(factors or USUAL), parameters)))

@@ -1,0 +1,298 @@
+"""What if a place, or one row, had not been there: the posterior without it, and how far the rest moves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood import gather
+from priorhood import moments as sums
+from priorhood.engines import draw_exact, exact_refusal, fit_moments, new_run
+from priorhood.errors import ModelError, near, rows_of, some
+from priorhood.moved import Draws, far, flat_draws, shifts
+from priorhood.outside import log_of_places
+from priorhood.placing import placed
+from priorhood.table import read
+from priorhood.tree import labelled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from priorhood.engines import Progress, Run
+    from priorhood.hierarchy import Places
+    from priorhood.moments import Moments
+    from priorhood.posterior import Posterior
+
+Array = npt.NDArray[np.float64]
+
+PARETO_LIMIT = 0.7
+SHOWN = 5
+
+
+@dataclass(frozen=True, repr=False)
+class Influence:
+    """What one place, or one row, does to the rest; printed, a sentence and what moves most.
+
+    what : what was left out, in words; rows : how many rows that were
+    labels : (P,) the parameters of the rest; of_place : (P,) whether of a single place
+    shift : (P,) of the means by leaving it out, in sds of the posterior with it; ratio : (P,) of the sds
+    change : (P,) of the means, in the data's units; units : (P,) their units
+    without : the posterior without it
+    """
+
+    what: str
+    rows: int
+    labels: tuple[str, ...]
+    of_place: npt.NDArray[np.bool_]
+    shift: Array
+    ratio: Array
+    change: Array
+    units: tuple[str, ...]
+    without: Posterior
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a parameter, what moves most first: shift (sds), sd_ratio, change, unit, of_place, far."""
+        import pandas as pd
+
+        frame = pd.DataFrame(
+            {
+                "shift": self.shift, "sd_ratio": self.ratio, "change": self.change, "unit": self.units,
+                "of_place": self.of_place, "far": far(self.shift, self.ratio),
+            },
+            index=pd.Index(self.labels, name="parameter"),
+        )  # fmt: skip
+        frame = frame[frame["shift"].notna()]
+        return frame.loc[frame["shift"].abs().sort_values(ascending=False, kind="stable").index]
+
+    def __str__(self) -> str:
+        table = self.table
+        shown = table[~table["of_place"]].head(SHOWN), table[table["of_place"]].head(SHOWN)
+        moved = int(table["far"].sum())
+        told = f"{moved:,} of {len(table):,} parameters move far" if moved else "nothing moves far"
+        columns = ["shift", "sd_ratio", "change", "unit"]
+        parts = [part[columns].to_string(float_format=lambda v: f"{v:,.3g}") for part in shown if len(part)]
+        return "\n\n".join([f"without {self.what} ({rows_of(self.rows)}): {told}", *parts])
+
+    def __repr__(self) -> str:
+        return f"Influence(of {self.what}: {rows_of(self.rows)})"
+
+
+def influence(
+    post: Posterior,
+    row: Mapping[str, object] | None = None,
+    *,
+    chains: int = 4,
+    draws: int = 1000,
+    seed: int | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    **places: object,
+) -> Any:
+    """What the rest would be without one place, zip="10115", or one row; without either, of every place.
+
+    The rows' sums are taken out of the posterior's exactly (the inverse of merge), and the model is fitted to the
+    rest under the scale that it has, so that priors and parameters mean the same.
+
+    Parameters
+    ----------
+    row : the columns of one row that was in the data, {"zip": "10115", "living_space": 80, "price": 310_000}; the
+        sums tell rows that cannot have been in the data, not all that were not
+    places : a column of the formula's groupings = a label: the place whose rows are left out
+    chains, draws, seed, threads, progress : of the refits, as of fit()
+
+    Returns
+    -------
+    Influence for a place or row. Else a frame of the finest places, the most influential first: rows; parameter,
+    the one of all places together that moves most, and its shift in sds; place_parameter, place_shift, of the
+    other places; pareto_k and how: "weights", without a refit (equation 21), or "refit", where the weights'
+    Pareto k is above 0.7
+
+    Raises
+    ------
+    ModelError : no such place; a row that cannot have been in the data; a model that only NUTS takes
+    """
+    run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress)
+    refusal = exact_refusal(post.model, post.design, post.scale, post.moments, run)
+    if refusal:
+        raise ModelError(
+            f"{refusal}; influence refits from the sums alone, and NUTS needs the rows: fit without them"
+        )
+    if row is not None and places:
+        raise ModelError("influence takes a row or a place, not both")
+    if row is not None:
+        return _without(post, _less_row(post, row), "this row", run)
+    if not places:
+        return _of_every_place(post, run)
+    grouping, at = _place(post, places)
+    what = f"{grouping.name} {str(grouping.labels[at])!r}"
+    return _without(post, _less_place(post, grouping, at), what, run)
+
+
+# -- taking out -------------------------------------------------------------------------------------------
+
+
+def _place(post: Posterior, places: Mapping[str, object]) -> tuple[Places, int]:
+    """The grouping and the index of the place that is asked for."""
+    if len(places) > 1:
+        raise ModelError(f"influence takes one place, not {len(places)}: {', '.join(places)}")
+    ((name, label),) = places.items()
+    known = {one.name: one for one in post.hierarchy.groupings}
+    if name not in known:
+        there = f"there are {some(known)}" if known else "the formula has no group"
+        raise ModelError(f"{name!r} is no grouping of {post.model.formula.text!r}; {there}")
+    labels = [str(one) for one in known[name].labels]
+    if str(label) not in labels:
+        raise ModelError(f"the posterior has no {name} {str(label)!r}; {near(str(label), labels)}")
+    return known[name], labels.index(str(label))
+
+
+def _less_place(post: Posterior, grouping: Places, at: int) -> Moments:
+    """The sums without one place's cells."""
+    rest = grouping.of_cell != at
+    if not rest.any():
+        raise ModelError(f"all rows are in {grouping.name} {str(grouping.labels[at])!r}: nothing would be left")
+    return sums.keep(post.moments, rest)
+
+
+def _less_row(post: Posterior, row: Mapping[str, object]) -> Moments:
+    """The sums without one row."""
+    if not isinstance(row, dict):
+        raise ModelError(f"row must be a mapping of columns to values, not {row!r}")
+    model = post.model
+    several = [
+        name for name, value in row.items() if isinstance(value, list | tuple | np.ndarray) and len(value) != 1
+    ]
+    if several:
+        raise ModelError(f"row takes one value a column; {several[0]!r} has {row[several[0]]!r}")
+    table = {
+        name: value if isinstance(value, list | tuple | np.ndarray) else [value] for name, value in row.items()
+    }
+    source, _ = placed(read(table), None, model.formula, post.gazetteer, post.cells)
+    _, own = gather.take(source, model.formula, None, post.design, weights=model.weights)
+    return sums.subtract(post.moments, own)
+
+
+# -- one ---------------------------------------------------------------------------------------------------
+
+
+def _without(post: Posterior, rest: Moments, what: str, run: Run) -> Influence:
+    after = fit_moments(post.model, post.design, rest, run, scale=post.scale).knowing(post.gazetteer)
+    if rest.weight is not None and rest.log_weight == post.moments.log_weight:
+        # Σ log w is known of all rows together only, and the evidence of the rest with it.
+        after.tree.attrs |= {"log_evidence": math.nan, "log_evidence_standardized": math.nan}
+    before, names = _flat(post), post.model.formula.places
+    left = flat_draws(after.tree["posterior"].to_dataset(), names)
+    before = _of_labels(before, left.labels)
+    shift, ratio = shifts(before, left)
+    factor = _natural_factors(post, left.labels)
+    units = tuple(post._unit(label) for label in left.labels)
+    change = (left.mean - before.mean) * factor
+    rows = post.moments.rows - rest.rows
+    return Influence(what, rows, left.labels, left.of_place, shift, ratio, change, units, after)
+
+
+def _flat(post: Posterior) -> Draws:
+    return flat_draws(post.tree["posterior"].to_dataset(), post.model.formula.places)
+
+
+def _of_labels(draws: Draws, labels: tuple[str, ...]) -> Draws:
+    where = {label: at for at, label in enumerate(draws.labels)}
+    at = np.array([where[label] for label in labels])
+    return Draws(labels, draws.values[:, at], draws.of_place[at])
+
+
+def _natural_factors(post: Posterior, labels: tuple[str, ...]) -> Array:
+    """(P,) what standardized parameters are multiplied by to be in the data's units."""
+    import xarray as xr
+
+    one = {name: xr.ones_like(post[name].isel(chain=[0], draw=[0]), dtype=float) for name in post.parameters}
+    natural = xr.Dataset(
+        {name: (ones * post.natural_factor(name)).transpose(*ones.dims) for name, ones in one.items()}
+    )
+    return np.asarray(_of_labels(flat_draws(natural, post.model.formula.places), labels).values[0])
+
+
+# -- every place ------------------------------------------------------------------------------------------
+
+
+def _of_every_place(post: Posterior, run: Run) -> pd.DataFrame:
+    """How far the rest moves without each of the finest places, by weights where these will do."""
+    import pandas as pd
+
+    if not post.hierarchy.levels:
+        raise ModelError(
+            f"{post.model.formula.text!r} has no group, so there are no places to leave out; give a row"
+        )
+    finest = post.hierarchy.levels[0]
+    draws = _flat(post)
+    sd = draws.sd
+    mean = draws.mean
+    own = _own(draws, [str(label) for label in finest.labels])
+    counts = np.bincount(finest.of_cell, weights=post.moments.n).astype(int)
+    by_weights = log_of_places(post)
+    rows = []
+    for at, label in enumerate(finest.labels):
+        shift, k = np.full(len(sd), np.nan), math.inf
+        if by_weights is not None:
+            weights, k = _smoothed(by_weights(at))
+            np.divide(weights @ draws.values - mean, sd, out=shift, where=sd > 0)
+        how = "weights"
+        if not k <= PARETO_LIMIT:
+            shift, how = _refitted(post, draws, _less_place(post, finest, at), run), "refit"
+        shift[own == at] = np.nan
+        rows.append({"place": str(label), "rows": counts[at], **_most(draws, shift), "pareto_k": k, "how": how})
+        run.tell("places", at + 1, finest.size)
+    frame = pd.DataFrame(rows).set_index("place")
+    return frame.loc[frame["shift"].abs().sort_values(ascending=False, kind="stable").index]
+
+
+def _own(draws: Draws, labels: list[str]) -> npt.NDArray[np.int64]:
+    """(P,) which of the finest places a parameter belongs to; −1 where to none."""
+    found = np.full(len(draws.labels), -1)
+    where = {label: at for at, label in enumerate(labels)}
+    for at, label in enumerate(draws.labels):
+        name, _, inside = label.partition("[")
+        if draws.of_place[at] and name in ("beta", "sigma"):
+            inside = inside[:-1]
+            found[at] = where.get(inside if name == "sigma" else inside.rpartition(", ")[0], -1)
+    return found
+
+
+def _most(draws: Draws, shift: Array) -> dict[str, Any]:
+    """What moves most: of the parameters of all places together, and of those of single places."""
+    found: dict[str, Any] = {}
+    for prefix, kind in (("", ~draws.of_place), ("place_", draws.of_place)):
+        there = np.flatnonzero(kind & ~np.isnan(shift))
+        at = int(there[np.argmax(np.abs(shift[there]))]) if len(there) else None
+        found[f"{prefix}parameter"] = "" if at is None else draws.labels[at]
+        found[f"{prefix}shift"] = math.nan if at is None else float(shift[at])
+    return found
+
+
+def _smoothed(log_density: Array) -> tuple[Array, float]:
+    """Pareto-smoothed importance weights ∝ 1/density that sum to 1, and Pareto k (Vehtari et al. 2024)."""
+    from arviz_stats.base import array_stats  # type: ignore[attr-defined]
+
+    if np.ptp(log_density) < 1e-12:
+        return np.full(len(log_density), 1 / len(log_density)), -math.inf
+    smooth, k = array_stats.psislw(log_density)  # type: ignore[no-untyped-call]
+    weights = np.exp(smooth - smooth.max())
+    return weights / weights.sum(), float(k)
+
+
+def _refitted(post: Posterior, before: Draws, rest: Moments, run: Run) -> Array:
+    """(P,) shifts by a refit; NaN for what the rest does not have."""
+    drawn = draw_exact(post.model, post.design, post.scale, rest, replace(run, tell=lambda *_: None))
+    after = flat_draws(labelled(post.design, rest.labels, drawn), post.model.formula.places)
+    where = {label: at for at, label in enumerate(before.labels)}
+    at = np.array([where[label] for label in after.labels])
+    shift = np.full(len(before.labels), np.nan)
+    shift[at] = shifts(_of_labels(before, after.labels), after)[0]
+    return shift

@@ -1,0 +1,83 @@
+"""How far draws have moved: the same parameters, drawn twice, in sds of the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.priors import base_of
+from priorhood.summary import below_diagonal, labels_of, varies
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Array = npt.NDArray[np.float64]
+
+# Kallioinen, Paananen, Bürkner and Vehtari (2024) call a posterior sensitive where it is as different as two
+# Normals whose means are about 0.3 sds apart, or of whose sds one is about 1.3 times the other.
+FAR, WIDER = 0.3, 1.3
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws of parameters by their labels, on the standardized scale.
+
+    labels : (P,), those of all places together first; values : (S, P)
+    of_place : (P,) whether the parameter is of a single place
+    """
+
+    labels: tuple[str, ...]
+    values: Array
+    of_place: npt.NDArray[np.bool_]
+
+    @property
+    def mean(self) -> Array:
+        """(P,)."""
+        return np.asarray(self.values.mean(axis=0))
+
+    @property
+    def sd(self) -> Array:
+        """(P,); 0 for constants."""
+        return np.where(varies(self.values[None]), self.values.std(axis=0, ddof=1), 0.0)
+
+
+def flat_draws(posterior: xr.Dataset, places: tuple[str, ...]) -> Draws:
+    """Every parameter's draws, chains one after the other; of omega what is below its diagonal.
+
+    places : the columns of the groupings, which are dimensions of what single places have
+    """
+    labels: list[str] = []
+    values: list[Array] = []
+    own: list[npt.NDArray[np.bool_]] = []
+    names = sorted(map(str, posterior.data_vars), key=lambda name: bool(set(places) & set(posterior[name].dims)))
+    for name in names:
+        draws = posterior[name].transpose("chain", "draw", ...)
+        named = labels_of(name, draws)
+        flat = draws.values.reshape(draws.shape[0] * draws.shape[1], -1)
+        keep = below_diagonal(draws) if base_of(name) == "omega" else np.ones(flat.shape[1], dtype=bool)
+        labels += [label for label, kept in zip(named, keep, strict=True) if kept]
+        values.append(flat[:, keep])
+        own.append(np.full(int(keep.sum()), bool(set(places) & set(map(str, draws.dims)))))
+    return Draws(tuple(labels), np.concatenate(values, axis=1), np.concatenate(own))
+
+
+def shifts(before: Draws, after: Draws) -> tuple[Array, Array]:
+    """By how many sds of before every mean has moved, and the ratio of the sds: (P,) each, NaN for constants.
+
+    after : of the same parameters in the same order
+    """
+    sd = before.sd
+    moving = sd > 0
+    shift, ratio = np.full(len(sd), np.nan), np.full(len(sd), np.nan)
+    shift[moving] = (after.mean - before.mean)[moving] / sd[moving]
+    ratio[moving] = after.sd[moving] / sd[moving]
+    return shift, ratio
+
+
+def far(shift: Array, ratio: Array) -> npt.NDArray[np.bool_]:
+    """Which have moved by more than FAR sds, or have another width by more than the factor WIDER; elementwise."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray((np.abs(shift) >= FAR) | (np.abs(np.log(ratio)) >= np.log(WIDER)))
