@@ -5,6 +5,8 @@ from importlib.metadata import version as _version
 from priorhood import plot
 from priorhood.calibrate import Calibration, calibrate
 from priorhood.check import Check, Verdict
+from priorhood.compare import compare
+from priorhood.elpd import Elpd
 from priorhood.errors import (
     FileError,
     FormulaError,
@@ -16,6 +18,7 @@ from priorhood.errors import (
 )
 from priorhood.fit import PriorhoodWarning, equations, fit, merge, refit, update
 from priorhood.forward import posterior_predictive, prior_predictive
+from priorhood.leaveout import loo, loo_places
 from priorhood.model import Model
 from priorhood.posterior import Posterior
 from priorhood.priors import (
@@ -41,6 +44,7 @@ __all__ = [
     "LKJ",
     "Calibration",
     "Check",
+    "Elpd",
     "Exponential",
     "FileError",
     "Fixed",
@@ -64,9 +68,12 @@ __all__ = [
     "Uniform",
     "Verdict",
     "calibrate",
+    "compare",
     "equations",
     "fit",
     "load",
+    "loo",
+    "loo_places",
     "merge",
     "plot",
     "posterior_predictive",

@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from priorhood.cli.calibrating import calibrate
+from priorhood.cli.comparing import compare
 from priorhood.cli.demo import demo, simulate
 from priorhood.cli.fitting import fit, merge, refit, update
 from priorhood.cli.plotting import plot
@@ -58,6 +59,6 @@ def _everything(
     """Hierarchical regressions by place: a table of sales in; posterior and prices out."""
 
 
-for command in (fit, summary, predict, refit, update, merge, calibrate, simulate, demo):
+for command in (fit, summary, predict, refit, update, merge, compare, calibrate, simulate, demo):
     app.command()(command)
 app.add_typer(plot, name="plot")
