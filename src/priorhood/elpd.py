@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.check import Check, Verdict
-from priorhood.errors import plural, some
+from priorhood.errors import plural
 from priorhood.pareto import good_k, smoothed
 
 if TYPE_CHECKING:
@@ -89,13 +89,13 @@ class Elpd:
         if not len(bad):
             text = f"all {len(k):,} {what} have a Pareto k of at most {self.good_k:.2f} (greatest {k.max():.2f})"
             return Verdict(good=True, about="weights", text=f"{text}: the estimates hold")
-        names = some([f"{label} ({value:.2f})" for label, value in bad["pareto_k"].head(3).items()], 3)
+        names = ", ".join(f"{label} ({value:.2f})" for label, value in bad["pareto_k"].head(3).items())
         more = f" and {len(bad) - 3:,} more" if len(bad) > 3 else ""
         return Verdict(
             good=False,
             about="weights",
             text=f"{len(bad):,} of {len(k):,} {what} have a Pareto k over {self.good_k:.2f}: "
-            f"{names.replace(chr(39), '')}{more}. Without them the posterior is another one, and what is said of "
+            f"{names}{more}. Without them the posterior is another one, and what is said of "
             f"them is uncertain: look at them, or fit the model without them and compare",
         )
 
@@ -111,7 +111,8 @@ class Elpd:
         lines = [
             f"{self.formula}",
             f"leave one {self.unit} out: {what}, {self.way}",
-            f"elpd {self.elpd:,.1f} ± {self.se:,.1f} (standard error), p {self.p:,.1f}",
+            f"elpd {self.elpd:,.1f} ± {self.se:,.1f} (standard error)"
+            + ("" if math.isnan(self.p) else f", p {self.p:,.1f}"),
         ]
         return "\n".join([*lines, str(self.check)])
 

@@ -298,8 +298,8 @@ def _log_jacobian(moments: Moments, grouping: Places) -> Array:
         total = moments.n * moments.mean[:, -1]
         return np.bincount(grouping.of_cell, weights=total, minlength=grouping.size)
     raise ModelError(
-        "of weighted rows under a log outcome a posterior has no Σ log y, without which the outcome's own units are "
-        "not to be had: use leave-one-row-out, ph.loo (priorhood compare --by row)"
+        "of weighted rows under a log outcome a posterior has no Σ log y, without which there is no density in the "
+        "outcome's own units: use leave-one-row-out, ph.loo (priorhood compare --by row)"
     )
 
 

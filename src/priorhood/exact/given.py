@@ -27,23 +27,30 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Step:
-    """Equations (6) to (8) and (10) for n nodes and S draws of θ.
+    """Equations (6) to (8) for n nodes and S draws of θ, and what (10) needs on the way down.
 
     P (n, S, D, D), h (n, S, D) : the messages sent, with δ integrated out; gain (n, S) : what (8) adds
-    G (n, S, D, D), own (n, S, D), spread (n, S, D, D) : β | β_parent, rows ~ Normal(G β_parent + own, spread)
+    lam (S, D, K) : ZΛ; W (n, S, K, D), X (n, S, K, D), v (n, S, K) : M⁻¹ times Tᵀ, (ZΛ)ᵀ and u
     """
 
     P: Array
     h: Array
     gain: Array
-    G: Array
-    own: Array
-    spread: Array
+    lam: Array
+    W: Array
+    X: Array
+    v: Array
 
-    def down(self, mean: Array, cov: Array) -> tuple[Array, Array]:
-        """Mean and covariance of the nodes' β from those of their parents, (n, S, D) and (n, S, D, D)."""
-        moved = (self.G @ mean[..., None])[..., 0]
-        return moved + self.own, self.G @ cov @ self.G.swapaxes(-1, -2) + self.spread
+    def down(self, mean: Array, cov: Array, pick: Array | None = None) -> tuple[Array, Array]:
+        """Mean (n, S, C) and covariance (n, S, C, C) of pickᵀβ from those of the nodes' parents.
+
+        β | β_parent, rows ~ Normal(G β_parent + ZΛ v, ZΛ X), G = I − ZΛ W; pick (n, D, C) is I if None
+        """
+        take = np.eye(self.lam.shape[1]) if pick is None else pick.swapaxes(-1, -2)[:, None]
+        lam = self.lam if pick is None else take @ self.lam
+        G = take - lam @ self.W
+        own, spread = (lam @ self.v[..., None])[..., 0], lam @ (self.X if pick is None else self.X @ pick[:, None])
+        return (G @ mean[..., None])[..., 0] + own, G @ cov @ G.swapaxes(-1, -2) + spread
 
 
 def step(P: Array, h: Array, lam: Array, offset: Array | None = None) -> Step:
@@ -60,14 +67,9 @@ def step(P: Array, h: Array, lam: Array, offset: Array | None = None) -> Step:
     right = np.concatenate([T.swapaxes(-1, -2), np.broadcast_to(up, (*M.shape[:-1], D)), u[..., None]], axis=-1)
     solved = np.linalg.solve(M, right)
     W, X, v = solved[..., :D], solved[..., D : 2 * D], solved[..., 2 * D]
-    return Step(
-        P=P - T @ W,
-        h=h - (T @ v[..., None])[..., 0],
-        gain=0.5 * (u * v).sum(axis=-1) - 0.5 * np.linalg.slogdet(M)[1],
-        G=np.eye(D) - lam @ W,
-        own=(lam @ v[..., None])[..., 0],
-        spread=lam @ X,
-    )
+    sent = (T @ v[..., None])[..., 0]
+    gain = 0.5 * (u * v).sum(axis=-1) - 0.5 * np.linalg.slogdet(M)[1]
+    return Step(P - T @ W, h - sent, gain, lam, W, X, v)
 
 
 @dataclass
@@ -166,7 +168,8 @@ class Given:
         if root is None:
             lam, offset = self._root_prior()
             found = step(top.P, top.h, lam, offset)
-            top.mean[:], top.cov[:] = found.own, found.spread
+            # Above the root there is nothing: β = ZΛε.
+            top.mean[:], top.cov[:] = (lam @ found.v[..., None])[..., 0], lam @ found.X
         else:
             top.mean[0] = root
         for at in range(len(self.problem.levels) - 1, 0, -1):
@@ -203,14 +206,7 @@ class Given:
         found = step(self.A[leaf, None] * precision[..., None, None], self.b[leaf, None] * precision[..., None],
                      self.lam[0])  # fmt: skip
         above, parents = self.upper[0], self.parent[0][leaf]
-        if pick is None:
-            return found.down(above.mean[parents], above.cov[parents])
-        take = pick.swapaxes(-1, -2)[:, None]
-        picked = Step(
-            found.P, found.h, found.gain, take @ found.G, (take @ found.own[..., None])[..., 0],
-            take @ found.spread @ pick[:, None],
-        )  # fmt: skip
-        return picked.down(above.mean[parents], above.cov[parents])
+        return found.down(above.mean[parents], above.cov[parents], pick)
 
 
 def _empty(size: int, S: int, D: int) -> Nodes:
