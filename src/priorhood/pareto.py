@@ -53,7 +53,7 @@ def _fitted(tail: Array) -> tuple[Array, Array]:
     M = tail.shape[1]
     points = 30 + int(math.sqrt(M))
     # Draws that a chain held are ties, which may leave it at 0.
-    quartile = np.maximum(tail[:, int(M / 4 + 0.5) - 1], 1e-10 * tail[:, -1])
+    quartile = np.maximum(tail[:, int(M / 4 + 0.5) - 1], 1e-250)
     grid = 1.0 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))
     b = grid / (3.0 * quartile[:, None]) + 1.0 / tail[:, -1:]
     k = np.stack([np.log1p(-b[:, g, None] * tail).mean(axis=1) for g in range(points)], axis=1)

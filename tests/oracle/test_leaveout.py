@@ -145,7 +145,7 @@ def test_rows_agree_with_refits(options):
     table = forty()
     model = ph.Model("y ~ x + (x | g)", SCALES, **RAW, **options)
     found = ph.loo(ph.fit(model, table, seed=1), table)
-    some = np.array([0, 1, 2, 5, 9, 20, 33, 39])
+    some = np.array([0, 2, 9, 20, 39])
     told, error = refitted(model, table, [np.arange(40) == i for i in some])
     own = found.pointwise["elpd"].to_numpy()[some]
     assert found.check.good
@@ -163,7 +163,8 @@ def test_places_agree_with_refits(formula, level):
     labels = [str(label).rpartition("/")[2] for label in found.pointwise.index]
     assert found.pointwise["rows"].tolist() == [int((table[level] == label).sum()) for label in labels]
     told, error = refitted(model, table, [(table[level] == label).to_numpy() for label in labels])
-    ok = found.pointwise["pareto_k"].to_numpy() < found.good_k
+    # Where leaving out moves θ far the weights say so; there a difference is no surprise.
+    ok = found.pointwise["pareto_k"].to_numpy() < 0.5
     assert ok.mean() > 0.6
     np.testing.assert_allclose(found.pointwise["elpd"].to_numpy()[ok], told[ok], atol=5 * error.max() + 0.08)
 
@@ -285,7 +286,7 @@ def test_a_sigma_of_its_own_for_every_place():
 
 def test_no_group_at_all_is_a_plain_regression():
     table = forty()
-    post = ph.fit(ph.Model("y ~ x", SCALES, **RAW), table, seed=1)
+    post = ph.fit(ph.Model("y ~ x", [SCALES[0], SCALES[2]], **RAW), table, seed=1)
     found = ph.loo(post, table)
     told, error = refitted(post.model, table, [np.arange(40) == i for i in (0, 7)])
     np.testing.assert_allclose(found.pointwise["elpd"].to_numpy()[[0, 7]], told, atol=5 * error.max() + 0.01)

@@ -92,7 +92,7 @@ def test_other_rows_and_outcomes_are_refused(posts, table):
         with pytest.raises(ph.ModelError, match="'noise'"):
             ph.compare({"price": posts["levels"], "noise": other}, table, by=by)
     left = {"all": ph.loo(posts["levels"], table), "fewer": ph.loo(fewer, table.iloc[5:])}
-    with pytest.raises(ph.ModelError, match=r"were fitted to different rows .240.*235"):
+    with pytest.raises(ph.ModelError, match=r"were fitted to different rows .fewer has 235, all 240"):
         ph.compare(left)
 
 
