@@ -149,7 +149,7 @@ def _summed(
     levels = post.hierarchy.levels
     labels = levels[0].labels[levels[0].of_cell[rows.cell]] if levels else np.full(N, "")
     frame = pd.DataFrame(
-        {"label": labels, "rows": times.astype(int), **columns}, index=pd.Index(rows.row, name="row")
+        {"label": labels, "rows": times.astype(int), **columns}, index=pd.Index(np.asarray(rows.row), name="row")
     )
     return _elpd(post, "row", "row", way, frame, count, sums.error)
 

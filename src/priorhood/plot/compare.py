@@ -59,7 +59,8 @@ def compare(table: pd.DataFrame) -> Figure:
         (0.28, _finding(table, names), {"size": style.NORMAL, "colour": style.INK, "bold": True}),
         (0.48, _reading(table), {}),
     ):
-        style.words(figure.text(0.2 / WIDTH, 1 - lift / height, style.shortened(text, 125, middle=False)), **look)
+        shown = figure.text(0.2 / WIDTH, 1 - lift / height, style.shortened(text, 125, middle=False))
+        style.words(shown, **look)  # type: ignore[arg-type]
     return figure
 
 
@@ -191,7 +192,7 @@ def _told(figure: Figure, result: Elpd) -> None:
         trust
         or f"; {bad:,} of {len(result.pointwise):,} {what} (red) are uncertain, Pareto k > {result.good_k:.2f}"
     )
-    places = "every row" if placeless else "every place"
+    places = "rows" if placeless else "places"
     reading = f"{result.formula}. Low points: {places} that the others foretell badly; dotted: the mean row."
     for lift, text, look in (
         (
@@ -201,7 +202,8 @@ def _told(figure: Figure, result: Elpd) -> None:
         ),
         (0.5, reading, {}),
     ):
-        style.words(figure.text(0.2 / WIDTH, 1 - lift / 4.6, style.shortened(text, 125, middle=False)), **look)
+        shown = figure.text(0.2 / WIDTH, 1 - lift / 4.6, style.shortened(text, 125, middle=False))
+        style.words(shown, **look)  # type: ignore[arg-type]
     x_label = "row, in the table's order" if placeless else "rows of the place"
     style.words(figure.text(0.53, 0.14 / 4.6, x_label, ha="center"))
     y_label = "elpd per row (natural logarithm)"
