@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from bench import calibration, engines, groupings, kernel, machine, noise, predictive, process, report, weights
+from bench import (
+    calibration,
+    engines,
+    groupings,
+    kernel,
+    leaveout,
+    machine,
+    noise,
+    predictive,
+    process,
+    report,
+    weights,
+)
 from bench.case import CHAINS, DRAWS, MODELS, QUICK, TUNE, Effort, Measurement, Reference, Result, Skipped, sales
 from bench.contenders import lme4, nutpie, priorhood, pymc
 
@@ -29,6 +41,7 @@ PARTS = {
     "predictive": predictive.measure,
     "weights": weights.measure,
     "calibrate": calibration.measure,
+    "leaveout": leaveout.measure,
     "noise": noise.measure,
     "groupings": groupings.measure,
 }

@@ -60,6 +60,7 @@ SECTIONS = {
     "Predictive checks": ["assess", "Assessment"],
     "What if": ["sensitivity", "Sensitivity", "influence", "Influence"],
     "Calibration": ["calibrate", "Calibration"],
+    "Comparison": ["loo", "loo_places", "compare", "Elpd"],
 }
 PROBLEMS = "Errors and warnings"
 # Public by name for other rooms' sake, of no use to a user.

@@ -7,6 +7,8 @@ from priorhood.assess import Assessment, assess
 from priorhood.calibrate import Calibration, calibrate
 from priorhood.check import Check
 from priorhood.city import simulate_areas
+from priorhood.compare import compare
+from priorhood.elpd import Elpd
 from priorhood.errors import (
     FileError,
     FormulaError,
@@ -19,6 +21,7 @@ from priorhood.errors import (
 from priorhood.fit import PriorhoodWarning, equations, fit, merge, refit, update
 from priorhood.forward import posterior_predictive, prior_predictive
 from priorhood.influence import Influence, influence
+from priorhood.leaveout import loo, loo_places
 from priorhood.model import Model
 from priorhood.posterior import Posterior
 from priorhood.priors import (
@@ -47,6 +50,7 @@ __all__ = [
     "Assessment",
     "Calibration",
     "Check",
+    "Elpd",
     "Exponential",
     "FileError",
     "Fixed",
@@ -73,10 +77,13 @@ __all__ = [
     "Verdict",
     "assess",
     "calibrate",
+    "compare",
     "equations",
     "fit",
     "influence",
     "load",
+    "loo",
+    "loo_places",
     "merge",
     "plot",
     "posterior_predictive",

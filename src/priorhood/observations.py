@@ -27,6 +27,7 @@ class Observations:
     X : (N, D); y : (N,); cell : (N,) index of the row's cell among the sums', 0 without groups
     se : (N,) known standard errors of y; precision : (N,) weights w of (1); times : (N,) how many equal rows a
     row stands for; each None where the model has none
+    row : (N,) positions in the table
     """
 
     X: Array
@@ -35,6 +36,7 @@ class Observations:
     se: Array | None = None
     precision: Array | None = None
     times: Array | None = None
+    row: npt.NDArray[np.int64] | None = None
 
 
 def observe(
@@ -52,24 +54,26 @@ def observe(
     ----------
     labels : (J,) the cells, as the sums have them
     """
-    import narwhals.stable.v2 as nw
-
     prepared = prepare(open_rows(table, design.formula), design, drop_outliers, weights)
     values = [value_name(i) for i in range(prepared.values)]
-    found = run(prepared.frame.filter(nw.col(REASON) == 0).select(KEY, *values), table.name)
-    columns = [np.asarray(found[v], dtype=np.float64) for v in values]
+    found = run(prepared.frame.select(KEY, REASON, *values), table.name)
+    row = np.flatnonzero(np.asarray(found[REASON]) == 0)
+    columns = [np.asarray(found[v], dtype=np.float64)[row] for v in values]
     own = [d for d, column in enumerate(design.columns) if column.factors]
-    given = {c: np.asarray(found[name], dtype=np.float64) for c, name in prepared.weight_names().items()}
+    given = {c: np.asarray(found[name], dtype=np.float64)[row] for c, name in prepared.weight_names().items()}
     X = np.ones((len(columns[0]), len(design.columns)))
     for d, raw in zip(own, columns, strict=False):
         X[:, d] = (raw - scale.centre[d]) / scale.spread[d]
     return Observations(
         X=X,
         y=columns[len(own)] / scale.unit,
-        cell=_index(found[KEY], labels) if design.formula.keys else np.zeros(len(X), np.int64),
+        cell=_index(np.asarray(found[KEY], dtype=object)[row], labels)
+        if design.formula.keys
+        else np.zeros(len(X), np.int64),
         se=None if weights.se is None else given[weights.se] / scale.unit,
         precision=None if weights.precision is None else given[weights.precision],
         times=None if weights.frequency is None else given[weights.frequency],
+        row=row,
     )
 
 

@@ -10,6 +10,7 @@ import typer
 from priorhood.cli.assessing import assess
 from priorhood.cli.calibrating import calibrate
 from priorhood.cli.checking import check
+from priorhood.cli.comparing import compare
 from priorhood.cli.demo import demo, simulate
 from priorhood.cli.drawing import DRAWN
 from priorhood.cli.fitting import fit, merge, refit, update
@@ -71,6 +72,7 @@ for command in (
     update,
     merge,
     assess,
+    compare,
     calibrate,
     sensitivity,
     influence,

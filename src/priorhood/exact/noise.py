@@ -259,6 +259,26 @@ def log_marginal(problem: NoisyProblem, values: NoisyTheta, threads: int = 1) ->
     return np.asarray(out + base.J * constant - free - 0.5 * base.N * _LOG_2PI + 0.5 * base.log_weight)
 
 
+def log_by_group(problem: NoisyProblem, values: NoisyTheta, threads: int = 1) -> Array:
+    """Every group's part of log_marginal, (J, S), but for its ½ Σ log w: given θ, groups are independent."""
+    base, rows = problem.base, problem.rows
+    priors, constant = kernel_priors(problem.noise, values)
+    lam, cols = factors(base, values.scales)[:, 0], base.levels[0].cols
+    out = np.empty((base.J, len(lam)))
+
+    def chunk(lo: int, hi: int) -> None:
+        for j in range(lo, hi):
+            one = slice(j, j + 1)
+            integral._log_integrals(
+                rows.R[one], rows.z[one], rows.rank[one], rows.rest[one], rows.rss[one], cols, lam, values.beta,
+                priors, out[j],
+            )  # fmt: skip
+
+    in_chunks(chunk, base.J, cost=len(lam) * COST, threads=threads)
+    n = (rows.rank + rows.rest)[:, None]
+    return np.asarray(out + constant - priors[:, 0] * rows.rest[:, None] - 0.5 * n * _LOG_2PI)
+
+
 def draw_groups(
     problem: NoisyProblem,
     values: NoisyTheta,

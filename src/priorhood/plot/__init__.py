@@ -4,6 +4,7 @@ Only this room needs matplotlib.
 """
 
 from priorhood.plot.calibration import calibration
+from priorhood.plot.compare import compare, loo
 from priorhood.plot.correlation import correlation
 from priorhood.plot.diagnostics import diagnostics
 from priorhood.plot.forest import forest
@@ -23,11 +24,13 @@ from priorhood.plot.web_map import InteractiveMap, interactive_map
 __all__ = [
     "InteractiveMap",
     "calibration",
+    "compare",
     "correlation",
     "diagnostics",
     "forest",
     "interactive_map",
     "lines",
+    "loo",
     "map",
     "misfit",
     "pit",

@@ -1,0 +1,304 @@
+"""Which of several models of the same rows predicts better, or is more probable (math.md, section 9)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.elpd import Elpd, standard_error
+from priorhood.errors import ModelError, PriorhoodError, rows_of, some
+from priorhood.leaveout import DRAWS, loo, loo_places
+from priorhood.posterior import Posterior
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+Array = npt.NDArray[np.float64]
+
+WAYS = ("row", "place", "evidence")
+# Under these the Normal approximation of a difference is not to be trusted (Sivula et al. 2025).
+FEW, SMALL = 100, 4.0
+PRIORS_MATTER = (
+    "the evidence is the density of the data under the priors: with wider or narrower priors of tau, mu and sigma "
+    "it is another one, however little the posterior changes"
+)
+
+
+def compare(
+    models: Mapping[str, Posterior | Elpd],
+    table: object = None,
+    by: str = "row",
+    *,
+    level: str | None = None,
+    draws: int = DRAWS,
+    places: object = None,
+    drop_outliers: float | None = None,
+) -> pd.DataFrame:
+    """Compare models of the same outcomes: by leave-one-row-out, leave-one-place-out, or the evidence.
+
+    Parameters
+    ----------
+    models : posteriors by name, or what loo() or loo_places() gave
+    table : the rows of the fits, for by="row"
+    by : "row", for more rows of the same places; "place", for places not seen; "evidence", for Bayes factors
+    level : the places' column, with by="place"; see loo_places
+    draws, places, drop_outliers : see loo
+
+    Returns
+    -------
+    frame, best first, by row and by place in the form of ArviZ's compare: rank, elpd_diff (to the best), dse (its
+    standard error), p_worse (that of being worse), diag_diff and diag_elpd (what keeps these from being trusted),
+    p, elpd, se, weight (stacking). By evidence: rank, log_evidence, error, log_bayes_factor and bayes_factor
+    (against the best), probability (all models alike beforehand), warning
+
+    Raises
+    ------
+    ModelError : models of different rows or outcomes; no evidence (NUTS). Models of price and of log(price) are
+        compared on the scale of price
+    """
+    if by not in WAYS:
+        raise ModelError(f"by must be one of {', '.join(WAYS)}, not {by!r}")
+    if not models:
+        raise ModelError("compare needs at least one model: {'name': posterior, …}")
+    if by == "evidence":
+        return _by_evidence(models)
+    found = {}
+    for name, one in models.items():
+        try:
+            found[name] = leave_out(
+                one, table, by, level=level, draws=draws, places=places, drop_outliers=drop_outliers
+            )
+        except PriorhoodError as problem:
+            raise type(problem)(f"{name}: {problem}") from None
+    return tabulate(found)
+
+
+def leave_out(
+    one: Posterior | Elpd,
+    table: object,
+    by: str,
+    *,
+    level: str | None = None,
+    draws: int = DRAWS,
+    places: object = None,
+    drop_outliers: float | None = None,
+) -> Elpd:
+    """One model's leave-one-out, by row or by place; arguments as of compare."""
+    if by not in WAYS[:2]:
+        raise ModelError(f"by must be one of {', '.join(WAYS)}, not {by!r}")
+    if isinstance(one, Elpd):
+        if one.by != by:
+            raise ModelError(f"this is leave-one-{one.by}-out; give by={one.by!r}")
+        return one
+    if not isinstance(one, Posterior):
+        raise ModelError(f"a posterior is needed, not {type(one).__name__}")
+    if by == "place":
+        return loo_places(one, level, draws=draws)
+    if table is None:
+        raise ModelError(
+            "leave-one-row-out needs the rows, which are not in a posterior: give the fit's table (--data); by="
+            "'place' and by='evidence' (--by) need none"
+        )
+    return loo(one, table, draws=draws, places=places, drop_outliers=drop_outliers)
+
+
+# -- by row and by place ----------------------------------------------------------------------------------
+
+
+def tabulate(found: Mapping[str, Elpd]) -> pd.DataFrame:
+    """The table of compare() from what was left out of each model.
+
+    Raises
+    ------
+    ModelError : not of the same rows
+    """
+    import pandas as pd
+    from scipy.special import ndtr
+
+    names = sorted(found, key=lambda name: -found[name].elpd)
+    first = found[names[0]]
+    values = {name: _aligned(names[0], first, name, found[name]) for name in names}
+    times, best = first.times, values[names[0]]
+    weights = stacking(np.stack([values[name] for name in names], axis=1), times)
+    rows = []
+    for rank, name in enumerate(names):
+        one, off = found[name], values[name] - best
+        diff = float(times @ off)
+        dse = standard_error(off, times) if rank else 0.0
+        few = times.sum() < FEW
+        told = f"N < {FEW}" if few else f"|elpd_diff| < {SMALL:g}" if abs(diff) < SMALL else ""
+        worse = float(ndtr(-diff / dse)) if dse > 0 else math.nan
+        bad = len(one.bad)
+        rows.append({
+            "rank": rank, "elpd_diff": diff, "dse": dse, "p_worse": worse, "diag_diff": told if rank else "",
+            "diag_elpd": f"{bad} k̂ > {one.good_k:.2f}" if bad else "", "p": one.p, "elpd": one.elpd, "se": one.se,
+            "weight": float(weights[rank]),
+        })  # fmt: skip
+    frame = pd.DataFrame(rows, index=pd.Index(names, name="model"))
+    frame.attrs = {"by": first.by, "unit": first.unit, "count": int(times.sum()), "outcome": first.outcome}
+    return frame
+
+
+def _aligned(best: str, first: Elpd, name: str, other: Elpd) -> Array:
+    """The pointwise elpd of another model, in the first one's order.
+
+    Raises
+    ------
+    ModelError : another outcome, or other rows
+    """
+    if first.outcome != other.outcome:
+        raise ModelError(
+            f"{best} is a model of {first.outcome!r}, {name} of {other.outcome!r}: densities of different outcomes "
+            f"cannot be compared (those of price and log(price) can)"
+        )
+    if first.unit != other.unit:
+        raise ModelError(f"{best} leaves out a {first.unit}, {name} a {other.unit}: leave out the same (level=)")
+    mine, theirs = _keys(first), _keys(other)
+    if set(mine) != set(theirs):
+        odd = [key for key in theirs if key not in set(mine)] + [key for key in mine if key not in set(theirs)]
+        counts = f"{best} has {len(mine):,}, {name} {len(theirs):,}"
+        what = "rows" if first.by == "row" else f"places by {first.unit!r}"
+        raise ModelError(
+            f"{best} and {name} were fitted to different {what} ({counts}; not in both: {some(odd, 3)}): compare "
+            f"models of the same rows; missing values of a predictor that one of them has leave rows out"
+        )
+    order = {key: at for at, key in enumerate(theirs)}
+    at = np.array([order[key] for key in mine])
+    counts = other.pointwise["rows"].to_numpy()[at]
+    unlike = np.flatnonzero(counts != first.pointwise["rows"].to_numpy())
+    if len(unlike):
+        one = unlike[0]
+        raise ModelError(
+            f"{best} and {name} were fitted to different rows: in {mine[one]!r} "
+            f"{first.pointwise['rows'].iloc[one]:,} and {counts[one]:,}"
+        )
+    return np.asarray(other.pointwise["elpd"].to_numpy()[at])
+
+
+def _keys(one: Elpd) -> list[Any]:
+    """What tells rows or places apart; of nested places the last label where that is enough."""
+    keys = one.pointwise.index.tolist()
+    if one.by == "row":
+        return keys
+    short = [key.rpartition("/")[2] for key in keys]
+    return short if len(set(short)) == len(keys) else keys
+
+
+def stacking(values: Array, times: Array) -> Array:
+    """The weights of models (M,) whose mixture has the highest elpd (Yao et al. 2018); values (n, M).
+
+    max_w Σ_i t_i log Σ_m w_m exp(elpd_im), w_m ≥ 0, Σ w = 1
+    """
+    from scipy.optimize import Bounds, LinearConstraint, minimize
+
+    M = values.shape[1]
+    if M == 1:
+        return np.ones(1)
+    density = np.exp(values - values.max(axis=1, keepdims=True))
+    share = times / times.sum()
+
+    def loss(w: Array) -> float:
+        return -float(share @ np.log(np.maximum(density @ w, 1e-300)))
+
+    def slope(w: Array) -> Array:
+        return -(share / np.maximum(density @ w, 1e-300)) @ density
+
+    found = minimize(
+        loss, np.full(M, 1.0 / M), jac=slope, method="SLSQP", bounds=Bounds(np.zeros(M), np.ones(M)),
+        constraints=LinearConstraint(np.ones(M), 1.0, 1.0), options={"ftol": 1e-10, "maxiter": 500},
+    )  # fmt: skip
+    weights = np.clip(found.x, 0.0, None)
+    return np.asarray(weights / weights.sum())
+
+
+# -- by evidence ------------------------------------------------------------------------------------------
+
+
+def _by_evidence(models: Mapping[str, Posterior | Elpd]) -> pd.DataFrame:
+    """Log evidences in the outcome's own units, Bayes factors against the best, probabilities."""
+    import pandas as pd
+
+    heights, errors = {}, {}
+    posts: dict[str, Posterior] = {}
+    for name, one in models.items():
+        if not isinstance(one, Posterior):
+            raise ModelError(f"{name}: the evidence needs a posterior, not {type(one).__name__}")
+        posts[name] = one
+    first_name, first = next(iter(posts.items()))
+    mixed = len({post.design.formula.log_outcome for post in posts.values()}) > 1
+    for name, post in posts.items():
+        _same_data(first_name, first, name, post)
+        try:
+            heights[name] = post.log_evidence - (_log_jacobian(post) if mixed else 0.0)
+        except ModelError as problem:
+            raise ModelError(f"{name}: {problem}") from None
+        errors[name] = float(post.attrs["log_evidence_error"])
+    names = sorted(heights, key=lambda name: -heights[name])
+    off = np.array([heights[name] - heights[names[0]] for name in names])
+    probability = np.exp(off) / np.exp(off).sum()
+    frame = pd.DataFrame(
+        {
+            "rank": range(len(names)),
+            "log_evidence": [heights[name] for name in names],
+            "error": [errors[name] for name in names],
+            "log_bayes_factor": off,
+            "bayes_factor": np.exp(off),
+            "probability": probability,
+            "warning": [_doubt(errors[name], errors[names[0]], d) for name, d in zip(names, off, strict=True)],
+        },
+        index=pd.Index(names, name="model"),
+    )
+    frame.attrs = {"by": "evidence", "unit": "", "count": first.moments.rows, "note": PRIORS_MATTER,
+                   "outcome": first.design.formula.outcome_name}  # fmt: skip
+    return frame
+
+
+def _doubt(error: float, least: float, off: float) -> str:
+    """Whether a difference of log evidences is of the size of its Monte Carlo error."""
+    return "within its error" if off < 0 and abs(off) < 2 * math.hypot(error, least) else ""
+
+
+def _log_jacobian(post: Posterior) -> float:
+    """Σ log y where the formula takes the log: what its density lacks to be one of y.
+
+    Raises
+    ------
+    ModelError : weighted rows, of which the sum is not known
+    """
+    if not post.design.formula.log_outcome:
+        return 0.0
+    if post.moments.weight is not None:
+        raise ModelError(
+            "of weighted rows a posterior has no Σ log y, without which a model of the log and one of the outcome "
+            "itself cannot be compared by evidence; compare by row"
+        )
+    return float(post.moments.n @ post.moments.mean[:, -1])
+
+
+def _same_data(first_name: str, first: Posterior, name: str, other: Posterior) -> None:
+    """Raise unless both models are of the same outcomes, as far as the sums tell."""
+    both, mine, theirs = f"{first_name} and {name}", first.design.formula, other.design.formula
+    if mine.outcome_name != theirs.outcome_name:
+        raise ModelError(
+            f"{first_name} is a model of {mine.outcome_name!r}, {name} of {theirs.outcome_name!r}: evidences of "
+            f"different outcomes cannot be compared (those of price and log(price) can)"
+        )
+    if first.moments.rows != other.moments.rows:
+        raise ModelError(
+            f"{both} were fitted to different rows, {rows_of(first.moments.rows)} and {other.moments.rows:,}: "
+            f"compare models of the same rows"
+        )
+    if mine.log_outcome != theirs.log_outcome or first.model.weights != other.model.weights:
+        return  # other sums: that they are of the same rows cannot be seen
+    (m1, s1), (m2, s2) = first.moments.pooled(), other.moments.pooled()
+    sd = math.sqrt(s1[-1, -1] / first.moments.mass.sum())
+    if abs(m1[-1] - m2[-1]) > 1e-6 * (sd + abs(m1[-1])) or abs(s1[-1, -1] - s2[-1, -1]) > 1e-6 * s1[-1, -1]:
+        raise ModelError(
+            f"{both} were fitted to different outcomes: the mean of {mine.outcome!r} is {m1[-1]:,.6g} and "
+            f"{m2[-1]:,.6g}; compare models of the same rows"
+        )

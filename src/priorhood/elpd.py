@@ -1,0 +1,158 @@
+"""What leave-one-out found: expected log predictive density, by row or by place, and how far to trust it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.check import Check, Verdict
+from priorhood.errors import plural
+from priorhood.pareto import good_k, smoothed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = npt.NDArray[np.float64]
+
+# Standard errors of which the Monte Carlo error may be this share.
+NOTABLE_ERROR = 0.25
+
+
+@dataclass(frozen=True, repr=False)
+class Elpd:
+    """Expected log predictive density of rows, or of places, that the model has not seen.
+
+    by : "row" or "place"; unit : what is left out, "row" or the places' column
+    formula : of the model; outcome : its name; logged : whether the formula takes its log
+    way : how it was computed, in words
+    pointwise : frame, one row a row of the table used (indexed by its position) or a place (by its label): rows
+        (how many it stands for), elpd (of one of them, of all rows of a place), p, pareto_k; of rows also label
+        (their place) and pit, P(y < y_i | the other rows); of places also elpd_per_row
+    draws : of θ, that were taken; mcse : Monte Carlo error of elpd
+    """
+
+    by: str
+    unit: str
+    formula: str
+    outcome: str
+    logged: bool
+    way: str
+    pointwise: pd.DataFrame
+    draws: int
+    mcse: float
+
+    @property
+    def times(self) -> Array:
+        """(n,) how often each is left out: rows that stand for several, once for each."""
+        counts = self.pointwise["rows"].to_numpy(float)
+        return counts if self.by == "row" else np.ones(len(counts))
+
+    @property
+    def elpd(self) -> float:
+        """The sum over all that was left out, in the outcome's own units."""
+        return float(self.times @ self.pointwise["elpd"].to_numpy())
+
+    @property
+    def se(self) -> float:
+        """Its standard error, that of a sum of independent terms."""
+        return standard_error(self.pointwise["elpd"].to_numpy(), self.times)
+
+    @property
+    def p(self) -> float:
+        """The effective number of parameters: how much better the model knows what it has seen."""
+        return float(self.times @ self.pointwise["p"].to_numpy())
+
+    @property
+    def good_k(self) -> float:
+        """The Pareto k up to which the draws serve."""
+        return good_k(self.draws)
+
+    @cached_property
+    def check(self) -> Check:
+        """Verdicts: whether the weights hold, and whether there are enough draws."""
+        return Check((self._weights(), self._error()))
+
+    @property
+    def bad(self) -> pd.DataFrame:
+        """What has a Pareto k over good_k, the largest first."""
+        frame = self.pointwise[self.pointwise["pareto_k"] > self.good_k]
+        return frame.sort_values("pareto_k", ascending=False)
+
+    def _weights(self) -> Verdict:
+        k, bad = self.pointwise["pareto_k"], self.bad
+        what = plural(self.unit)
+        if not len(bad):
+            text = f"all {len(k):,} {what} have a Pareto k of at most {self.good_k:.2f} (greatest {k.max():.2f})"
+            return Verdict(good=True, about="weights", text=f"{text}: the estimates hold")
+        names = ", ".join(f"{label} ({value:.2f})" for label, value in bad["pareto_k"].head(3).items())
+        more = f" and {len(bad) - 3:,} more" if len(bad) > 3 else ""
+        return Verdict(
+            good=False,
+            about="weights",
+            text=f"{len(bad):,} of {len(k):,} {what} have a Pareto k over {self.good_k:.2f}: "
+            f"{names}{more}. Without them the posterior is another one, and what is said of "
+            f"them is uncertain: look at them, or fit the model without them and compare",
+        )
+
+    def _error(self) -> Verdict:
+        text = f"{self.draws:,} draws give elpd with a Monte Carlo error of {self.mcse:.2g}; its standard error is "
+        text += f"{self.se:.3g}"
+        if self.mcse <= NOTABLE_ERROR * self.se or self.mcse < 0.1:
+            return Verdict(good=True, about="draws", text=text)
+        return Verdict(good=False, about="draws", text=f"{text}: take more draws (draws=, --draws)")
+
+    def __str__(self) -> str:
+        what = f"{len(self.pointwise):,} {plural(self.unit) if len(self.pointwise) != 1 else self.unit}"
+        lines = [
+            f"{self.formula}",
+            f"leave one {self.unit} out: {what}, {self.way}",
+            f"elpd {self.elpd:,.1f} ± {self.se:,.1f} (standard error)"
+            + ("" if math.isnan(self.p) else f", p {self.p:,.1f}"),
+        ]
+        return "\n".join([*lines, str(self.check)])
+
+    __repr__ = __str__
+
+
+def standard_error(values: Array, times: Array) -> float:
+    """Of the sum of values, each counted so often: √(Σ t (v − mean)²)."""
+    mean = times @ values / times.sum()
+    return math.sqrt(float(times @ (values - mean) ** 2))
+
+
+@dataclass
+class Sums:
+    """What blocks of rows or places leave behind, one after the other.
+
+    influence : (S,) Σ over all so far of what each draw adds to log Σ w p / Σ w, to first order
+    """
+
+    influence: Array
+
+    def take(self, out: Array, within: Array, times: Array, cdf: Array | None = None) -> dict[str, Array]:
+        """Of n things and S draws: elpd, p and Pareto k (n,) of each, and P(y < y_i) where cdf (n, S) is given.
+
+        out : (n, S) log density given θ of what is left out; within : of the same when it is not
+
+        elpd_i = log Σ_s w_is p_is, w_is ∝ 1/p_is with its tail smoothed (math.md, equation 25).
+        """
+        logs, k = smoothed(-out)
+        terms = logs + out
+        top = terms.max(axis=1, keepdims=True)
+        elpd = top[:, 0] + np.log(np.exp(terms - top).sum(axis=1))
+        highest = within.max(axis=1, keepdims=True)
+        lppd = highest[:, 0] + np.log(np.exp(within - highest).mean(axis=1))
+        weights = np.exp(logs)
+        self.influence += times @ (np.exp(terms - elpd[:, None]) - weights)
+        found = {"elpd": elpd, "p": lppd - elpd, "pareto_k": k}
+        return found if cdf is None else found | {"pit": (weights * cdf).sum(axis=1)}
+
+    @property
+    def error(self) -> float:
+        """Monte Carlo error of the sum, for independent draws."""
+        return math.sqrt(float((self.influence**2).sum()))

@@ -1,0 +1,294 @@
+"""What is known of every coefficient given θ, and what a place says of its parent's (math.md, sections 3, 5).
+
+The same steps as marginal.py and effects.py, for means and covariances rather than densities and draws, by stacks
+of small matrices: a batch of S draws of θ is taken at once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from priorhood.exact.coordinates import Theta
+    from priorhood.exact.problem import Array, Index, Problem
+
+_LOG_2PI = math.log(2.0 * math.pi)
+# Numbers in one stack of matrices: more would leave the cache.
+STACK = 2**20
+# Share of a row's variance under which the rest of it is rounding.
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Step:
+    """Equations (6) to (8) for n nodes and S draws of θ, and what (10) needs on the way down.
+
+    P (n, S, D, D), h (n, S, D) : the messages sent, with δ integrated out; gain (n, S) : what (8) adds
+    lam (S, D, K) : ZΛ; W (n, S, K, D), X (n, S, K, D), v (n, S, K) : M⁻¹ times Tᵀ, (ZΛ)ᵀ and u
+    """
+
+    P: Array
+    h: Array
+    gain: Array
+    lam: Array
+    W: Array
+    X: Array
+    v: Array
+
+    def down(self, mean: Array, cov: Array, pick: Array | None = None) -> tuple[Array, Array]:
+        """Mean (n, S, C) and covariance (n, S, C, C) of pickᵀβ from those of the nodes' parents.
+
+        β | β_parent, rows ~ Normal(G β_parent + ZΛ v, ZΛ X), G = I − ZΛ W; pick (n, D, C) is I if None
+        """
+        take = np.eye(self.lam.shape[1]) if pick is None else pick.swapaxes(-1, -2)[:, None]
+        lam = self.lam if pick is None else take @ self.lam
+        G = take - lam @ self.W
+        own, spread = (lam @ self.v[..., None])[..., 0], lam @ (self.X if pick is None else self.X @ pick[:, None])
+        return (G @ mean[..., None])[..., 0] + own, G @ cov @ G.swapaxes(-1, -2) + spread
+
+
+def step(P: Array, h: Array, lam: Array, offset: Array | None = None) -> Step:
+    """Integrate δ = Λε out of messages P (n, S, D, D), h (n, S, D); lam (S, D, K) is ZΛ.
+
+    offset : (S, K) prior mean of ε; 0 if None
+    """
+    D, K = lam.shape[1:]
+    T = P @ lam
+    up = lam.swapaxes(-1, -2)
+    M = np.eye(K) + up @ T
+    u = (up @ h[..., None])[..., 0]
+    u = u if offset is None else u + offset
+    right = np.concatenate([T.swapaxes(-1, -2), np.broadcast_to(up, (*M.shape[:-1], D)), u[..., None]], axis=-1)
+    solved = np.linalg.solve(M, right)
+    W, X, v = solved[..., :D], solved[..., D : 2 * D], solved[..., 2 * D]
+    sent = (T @ v[..., None])[..., 0]
+    gain = 0.5 * (u * v).sum(axis=-1) - 0.5 * np.linalg.slogdet(M)[1]
+    return Step(P - T @ W, h - sent, gain, lam, W, X, v)
+
+
+@dataclass
+class Nodes:
+    """A level's nodes: messages before their δ is out, (n, S, …), sums of the gains below, and β | y, θ."""
+
+    P: Array
+    h: Array
+    gain: Array
+    mean: Array
+    cov: Array
+
+
+def loading(lam: Array, cols: Index, D: int) -> Array:
+    """Λ (S, K, K) as ZΛ (S, D, K)."""
+    out = np.zeros((len(lam), D, lam.shape[-1]))
+    out[:, cols] = lam
+    return out
+
+
+class Given:
+    """The posterior of all coefficients under a batch of S draws of θ, by level; that of the leaves on demand.
+
+    sigma : (S,), or (S, J) where every finest group has its own
+    root : (S, D) coefficients of the average group less the shift, where θ has them; integrated out if None
+    """
+
+    def __init__(self, problem: Problem, values: Theta, sigma: Array, root: Array | None = None) -> None:
+        self.problem, self.values, self.sigma = problem, values, sigma
+        self.S, self.D = len(sigma), problem.D
+        self.A = np.ascontiguousarray(problem.A.transpose(2, 0, 1))
+        self.b = np.ascontiguousarray(problem.b.T)
+        self.lam = [
+            loading(tau[:, :, None] * corr, level.cols, self.D)
+            for level, tau, corr in zip(problem.levels, values.tau, values.corr, strict=False)
+        ]
+        self.parent = [np.repeat(np.arange(len(x.starts) - 1), np.diff(x.starts)) for x in problem.levels]
+        sizes = [level.size for level in problem.levels[1:]] + [1]
+        self.upper = [_empty(size, self.S, self.D) for size in sizes]
+        self._climb()
+        self._descend(root)
+
+    @property
+    def root(self) -> Nodes:
+        """The population."""
+        return self.upper[-1]
+
+    @property
+    def leaves(self) -> int:
+        """How many finest groups there are."""
+        return self.problem.J
+
+    def _variance(self, leaves: slice) -> Array:
+        """σ² of leaves, (n or 1, S)."""
+        return self.sigma[None] ** 2 if self.sigma.ndim == 1 else self.sigma[:, leaves].T ** 2
+
+    def messages(self, leaves: slice) -> tuple[Array, Array]:
+        """The leaves' own: A/σ², b/σ²."""
+        precision = 1.0 / self._variance(leaves)
+        return self.A[leaves, None] * precision[..., None, None], self.b[leaves, None] * precision[..., None]
+
+    def blocks(self, count: int) -> Iterator[slice]:
+        """Nodes whose matrices make one stack."""
+        size = max(1, STACK // (self.S * self.D * self.D))
+        for lo in range(0, count, size):
+            yield slice(lo, min(count, lo + size))
+
+    def sent(self, at: int, nodes: slice) -> Step:
+        """What nodes of a level send to their parents; the gains are those of all below."""
+        if at == 0:
+            return step(*self.messages(nodes), self.lam[0])
+        own = self.upper[at - 1]
+        found = step(own.P[nodes], own.h[nodes], self.lam[at])
+        found.gain[:] += own.gain[nodes]
+        return found
+
+    def _climb(self) -> None:
+        if not self.problem.levels:
+            for block in self.blocks(self.leaves):
+                P, h = self.messages(block)
+                self.root.P[0] += P.sum(axis=0)
+                self.root.h[0] += h.sum(axis=0)
+            return
+        for at, level in enumerate(self.problem.levels):
+            above = self.upper[at]
+            for block in self.blocks(level.size):
+                found, parents = self.sent(at, block), self.parent[at][block]
+                for p in np.unique(parents):
+                    own = parents == p
+                    above.P[p] += found.P[own].sum(axis=0)
+                    above.h[p] += found.h[own].sum(axis=0)
+                    above.gain[p] += found.gain[own].sum(axis=0)
+
+    def _descend(self, root: Array | None) -> None:
+        top = self.root
+        if root is None:
+            lam, offset = self._root_prior()
+            found = step(top.P, top.h, lam, offset)
+            # Above the root there is nothing: β = ZΛε.
+            top.mean[:], top.cov[:] = (lam @ found.v[..., None])[..., 0], lam @ found.X
+        else:
+            top.mean[0] = root
+        for at in range(len(self.problem.levels) - 1, 0, -1):
+            here, above = self.upper[at - 1], self.upper[at]
+            for block in self.blocks(len(here.P)):
+                parents = self.parent[at][block]
+                moved = self.sent(at, block).down(above.mean[parents], above.cov[parents])
+                here.mean[block], here.cov[block] = moved
+
+    def _root_prior(self) -> tuple[Array, Array]:
+        """ZΛ of the root (S, D, columns) and its ε's prior mean: the population's, then the crossed effects'."""
+        problem = self.problem
+        F, extra = len(problem.root_cols), problem.crossed_columns
+        lam, offset = np.zeros((self.S, self.D, F + extra)), np.zeros((self.S, F + extra))
+        lam[:, problem.root_cols, np.arange(F)] = problem.root_sd
+        offset[:, :F] = problem.root_offset
+        row, column, at = self.D - extra, F, len(problem.levels)
+        for one, tau, corr in zip(problem.crossed, self.values.tau[at:], self.values.corr[at:], strict=True):
+            for _ in range(one.size):
+                lam[:, row : row + one.K, column : column + one.K] = tau[:, :, None] * corr
+                row, column = row + one.K, column + one.K
+        return lam, offset
+
+    def cells(self, leaf: Index, pick: Array | None) -> tuple[Array, Array]:
+        """Mean (n, S, C) and covariance (n, S, C, C) of the coefficients that the rows of a cell have, given y, θ.
+
+        leaf : (n,) the cells' finest groups; pick (n, D, C) : the cells' coefficients are pickᵀβ_leaf, with
+        those of crossed effects added to the columns that they change; β_leaf itself if None
+        """
+        if not self.problem.levels:
+            mean, cov = self.root.mean[np.zeros_like(leaf)], self.root.cov[np.zeros_like(leaf)]
+            return mean, cov
+        precision = (self.sigma[None] if self.sigma.ndim == 1 else self.sigma[:, leaf].T) ** -2.0
+        found = step(self.A[leaf, None] * precision[..., None, None], self.b[leaf, None] * precision[..., None],
+                     self.lam[0])  # fmt: skip
+        above, parents = self.upper[0], self.parent[0][leaf]
+        return found.down(above.mean[parents], above.cov[parents], pick)
+
+
+def _empty(size: int, S: int, D: int) -> Nodes:
+    return Nodes(
+        np.zeros((size, S, D, D)), np.zeros((size, S, D)), np.zeros((size, S)), np.zeros((size, S, D)),
+        np.zeros((size, S, D, D)),
+    )  # fmt: skip
+
+
+def picks(problem: Problem, cells: Index) -> Array | None:
+    """For cells (n,): which of the wide design's columns are copies of which of the rows' own, (n, D, C).
+
+    None where there are no crossed groupings, and every column is its own; see problem.widened
+    """
+    if not problem.crossed:
+        return None
+    C = problem.D - problem.crossed_columns
+    out = np.zeros((len(cells), problem.D, C))
+    out[:, np.arange(C), np.arange(C)] = 1.0
+    first = C
+    for one in problem.crossed:
+        for k, col in enumerate(one.cols):
+            out[np.arange(len(cells)), first + one.of_cell[cells] * one.K + k, col] += 1.0
+        first += one.size * one.K
+    return out
+
+
+# -- leave out --------------------------------------------------------------------------------------------
+
+
+def without_row(mean: Array, variance: Array, y: Array, noise: Array) -> tuple[Array, Array, Array]:
+    """Log p(y_i | the other rows, θ), log p(y_i | all rows, θ), (y_i − mean)/sd given the others: (rows, S).
+
+    mean, variance : of x_iᵀβ given all rows and θ; noise : σ²/w_i; all (rows, S) or to be broadcast
+
+    With [V⁻¹]_ii = 1/noise − variance/noise², the variance is 1/[V⁻¹]_ii and y − mean₋ᵢ = [V⁻¹r]_i/[V⁻¹]_ii
+    (math.md, equation 23).
+    """
+    gap = np.maximum(noise - variance, ROUNDING * noise)
+    off = (y - mean) ** 2
+    out = np.log(gap) - 2.0 * np.log(noise) - off / gap
+    within = -np.log(noise + variance) - off / (noise + variance)
+    return 0.5 * (out - _LOG_2PI), 0.5 * (within - _LOG_2PI), (y - mean) / np.sqrt(gap)
+
+
+def without_place(found: Step, const: Array, mean: Array, cov: Array) -> tuple[Array, Array, Array]:
+    """For places v: log p(y_v | the others, θ), log p(y_v | all, θ) as of a new place, and |I − P'C|: (n, S) each.
+
+    const : (n, S) log of what the message leaves out; mean, cov : of the parents' β given all rows, θ
+
+    The message is L(β) = exp(const − ½βᵀP'β + h'ᵀβ) of the parent's β ~ Normal(mean, cov): the first is
+    −log E 1/L, the second log E L (math.md, equation 24).
+    """
+    moved = (found.P @ mean[..., None])[..., 0]
+    height = const - ((0.5 * moved - found.h) * mean).sum(axis=-1)
+    out, left = _tilted(found.P, moved - found.h, cov, -1.0)
+    within, _ = _tilted(found.P, moved - found.h, cov, 1.0)
+    return height - out, height + within, left
+
+
+def _tilted(P: Array, g: Array, cov: Array, sign: float) -> tuple[Array, Array]:
+    """Log E exp(∓(½eᵀPe + gᵀe)), e ~ Normal(0, cov), with the sign's opposite; and |I ± P cov|."""
+    M = np.eye(P.shape[-1]) + sign * (P @ cov)
+    direction, logdet = np.linalg.slogdet(M)
+    fine = direction > 0
+    solved = np.linalg.solve(np.where(fine[..., None, None], M, np.eye(P.shape[-1])), g[..., None])
+    square = (g * (cov @ solved)[..., 0]).sum(axis=-1)
+    return np.where(fine, 0.5 * square - 0.5 * logdet, np.inf), np.where(fine, np.exp(logdet), 0.0)
+
+
+def log_places(given: Given, at: int, n: Array, c: Array, log_weight: Array) -> tuple[Array, Array, Array]:
+    """What without_place says of all places of a level: (size, S) each.
+
+    n, c, log_weight : (size,) rows, Σ w(y − xᵀshift)² and Σ log w of every place
+    """
+    size = given.problem.levels[at].size
+    out, within, left = (np.empty((size, given.S)) for _ in range(3))
+    log_sigma, above = np.log(given.sigma), given.upper[at]
+    for block in given.blocks(size):
+        found, parents = given.sent(at, block), given.parent[at][block]
+        const = found.gain - n[block, None] * (log_sigma + 0.5 * _LOG_2PI) + 0.5 * log_weight[block, None]
+        const = const - c[block, None] / (2.0 * given.sigma**2)
+        told = without_place(found, const, above.mean[parents], above.cov[parents])
+        out[block], within[block], left[block] = told
+    return out, within, left

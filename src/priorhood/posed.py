@@ -1,0 +1,89 @@
+"""A saved posterior as the exact engine takes it: its sums as a problem, its draws as θ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.engines import exact_refusal, new_run, pose
+from priorhood.errors import ModelError
+from priorhood.groups import correlation_factor
+
+if TYPE_CHECKING:
+    from priorhood.exact import NoisyProblem, Problem
+    from priorhood.exact.coordinates import Theta
+    from priorhood.exact.given import Given
+    from priorhood.posterior import Posterior
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+
+def collapse_refusal(post: Posterior) -> str | None:
+    """Why the coefficients do not integrate out; None where they do."""
+    run = new_run(1, 10, None, None, None)
+    return exact_refusal(post.model, post.design, post.scale, post.moments, run)
+
+
+def chosen_draws(post: Posterior, draws: int) -> Index:
+    """Which draws are taken: evenly spread over all chains."""
+    if not isinstance(draws, int) or draws < 50:
+        raise ModelError(f"draws must be a whole number of at least 50, not {draws!r}")
+    sizes = post.tree["posterior"].sizes
+    total = sizes["chain"] * sizes["draw"]
+    return np.unique(np.linspace(0, total - 1, min(draws, total)).round().astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A saved posterior as the exact engine takes it: the problem, draws `at` of θ, coefficients given them."""
+
+    at: Index
+    problem: Problem | NoisyProblem
+    base: Problem
+    values: Theta
+    given: Given
+
+
+def posed_of(post: Posterior, at: Index) -> Posed:
+    """The problem of a posterior's sums, and so many of its draws of θ."""
+    from priorhood import exact
+    from priorhood.exact.given import Given
+
+    problem = pose(post.model, post.design, post.scale, post.moments)
+    base = problem.base if isinstance(problem, exact.NoisyProblem) else problem
+    values = theta_of(post, base, at)
+    if not isinstance(problem, exact.NoisyProblem):
+        return Posed(at, problem, base, values, Given(base, values, values.sigma))
+    root = np.zeros((len(at), base.D))
+    root[:, base.root_cols] = flat_draws(post, "mu")[at] - base.shift[base.root_cols]
+    return Posed(at, problem, base, values, Given(base, values, flat_draws(post, "sigma")[at], root))
+
+
+def flat_draws(post: Posterior, name: str) -> Array:
+    """A parameter's draws with chains one after the other."""
+    values = post[name].transpose("chain", "draw", ...).values
+    return np.asarray(values.reshape(-1, *values.shape[2:]), dtype=float)
+
+
+def theta_of(post: Posterior, base: Problem, at: Index) -> Theta:
+    """Spreads, correlations and σ of some draws, as the engine has them."""
+    from priorhood.exact.coordinates import Theta
+    from priorhood.priors import Fixed
+
+    formula, tau, corr = post.model.formula, [], []
+    for i, varying in enumerate(base.varying):
+        tau.append(flat_draws(post, f"tau{formula.suffix(i)}")[at])
+        omega = f"omega{formula.suffix(i)}"
+        known = omega in post.parameters
+        corr.append(
+            correlation_factor(flat_draws(post, omega)[at])
+            if known
+            else np.broadcast_to(np.eye(varying.K), (len(at), varying.K, varying.K))
+        )
+    if isinstance(base.sigma, Fixed):
+        return Theta(tuple(tau), tuple(corr), np.full(len(at), base.sigma.value))
+    return Theta(tuple(tau), tuple(corr), flat_draws(post, "sigma")[at])
