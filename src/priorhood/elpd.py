@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.check import Check, Verdict
+from priorhood.check import Check
 from priorhood.errors import plural
 from priorhood.pareto import good_k, smoothed
+from priorhood.verdict import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd

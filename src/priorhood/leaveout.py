@@ -1,4 +1,4 @@
-"""Leave-one-row-out and leave-one-place-out cross-validation, without refits (math.md, section 9)."""
+"""Leave-one-row-out and leave-one-place-out cross-validation, without refits (docs/mathematics.md, section 10)."""
 
 from __future__ import annotations
 
