@@ -58,6 +58,7 @@ SECTIONS = {
     "Posteriors": ["Posterior", "load", "Check", "Verdict"],
     "Predictive draws": ["prior_predictive", "posterior_predictive"],
     "Calibration": ["calibrate", "Calibration"],
+    "Report": ["report"],
 }
 PROBLEMS = "Errors and warnings"
 # Public by name for other rooms' sake, of no use to a user.

@@ -31,6 +31,7 @@ from priorhood.priors import (
     Normal,
     Uniform,
 )
+from priorhood.report import report
 from priorhood.saved import load
 from priorhood.simulate import simulate
 from priorhood.table import Table, read
@@ -73,6 +74,7 @@ __all__ = [
     "prior_predictive",
     "read",
     "refit",
+    "report",
     "simulate",
     "update",
 ]

@@ -12,6 +12,7 @@ from priorhood.cli.demo import demo, simulate
 from priorhood.cli.fitting import fit, merge, refit, update
 from priorhood.cli.plotting import plot
 from priorhood.cli.reading import predict, summary
+from priorhood.cli.reporting import report
 from priorhood.cli.screen import say
 from priorhood.errors import PriorhoodError
 
@@ -58,6 +59,6 @@ def _everything(
     """Hierarchical regressions by place: a table of sales in; posterior and prices out."""
 
 
-for command in (fit, summary, predict, refit, update, merge, calibrate, simulate, demo):
+for command in (fit, summary, predict, refit, update, merge, calibrate, report, simulate, demo):
     app.command()(command)
 app.add_typer(plot, name="plot")
