@@ -141,7 +141,8 @@ def test_expressions_categories_and_logs(opened, tmp_path):
     n = 240
     frame = pd.DataFrame({
         "area": rng.uniform(30, 150, n), "age": rng.uniform(1, 80, n),
-        "kind": rng.choice(["flat", "loft", "<b>hut"], n), "rooms": rng.choice([1, 2, 3], n), "place": rng.choice(list("abcdef"), n),
+        "kind": rng.choice(["flat", "loft", "<b>hut"], n),
+        "rooms": rng.choice([1, 2, 3], n), "place": rng.choice(list("abcdef"), n),
     })  # fmt: skip
     frame["price"] = np.exp(
         3 + 0.8 * np.log(frame["area"]) + 0.1 * (frame["kind"] == "loft") + rng.normal(0, 0.2, n)
