@@ -48,7 +48,7 @@ SEED = "2412"
 
 # The order a user meets them; every public name must be in one of these lists.
 SECTIONS = {
-    "Tables": ["read", "Table", "simulate"],
+    "Tables": ["read", "Table", "simulate", "simulate_areas"],
     "Models": ["Model", "equations"],
     "Priors": [
         *("Normal", "Exponential", "HalfNormal", "HalfStudentT", "HalfCauchy", "Gamma", "InverseGamma"),

@@ -5,6 +5,7 @@ from importlib.metadata import version as _version
 from priorhood import plot
 from priorhood.calibrate import Calibration, calibrate
 from priorhood.check import Check, Verdict
+from priorhood.city import simulate_areas
 from priorhood.errors import (
     FileError,
     FormulaError,
@@ -76,5 +77,6 @@ __all__ = [
     "refit",
     "report",
     "simulate",
+    "simulate_areas",
     "update",
 ]

@@ -74,10 +74,15 @@ def _counts(places: int, rows: int, rng: np.random.Generator) -> npt.NDArray[np.
 
 
 def _truth(places: int, rng: np.random.Generator) -> Truth:
-    span = LAST_ZIP - FIRST_ZIP + 1
-    codes = FIRST_ZIP + np.arange(places) * span // places if places <= span else np.arange(places)
     mu, tau, rho = np.array([390_000.0, 4_000.0]), np.array([50_000.0, 550.0]), 0.6
     z = rng.standard_normal((places, 2))
     z[:, 1] = rho * z[:, 0] + np.sqrt(1 - rho**2) * z[:, 1]
-    labels: Any = [f"{code:05d}" for code in codes]
+    labels: Any = zip_codes(places)
     return Truth(mu, tau, rho, 40_000.0, 82.0, np.array(labels), mu + tau * z)
+
+
+def zip_codes(places: int) -> list[str]:
+    """The labels of so many simulated ZIP codes."""
+    span = LAST_ZIP - FIRST_ZIP + 1
+    codes = FIRST_ZIP + np.arange(places) * span // places if places <= span else np.arange(places)
+    return [f"{code:05d}" for code in codes]

@@ -317,7 +317,8 @@ def test_simulate_is_pythons(folder, cli):
 def test_demo(folder, cli):
     ran = cli("demo", "--out", folder / "demo")
     assert ran.code == 0
-    assert {f.name for f in (folder / "demo").iterdir()} == {"sales.csv", "posterior.nc", "predictions.csv"}
+    made = {"sales.csv", "zips.geojson", "posterior.nc", "predictions.csv", "map.png"}
+    assert {f.name for f in (folder / "demo").iterdir()} == made
     assert "$ priorhood fit" in ran.out
 
 

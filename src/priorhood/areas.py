@@ -1,0 +1,420 @@
+"""Polygons of places: any file geopandas reads, joined with a posterior's places by their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from priorhood.errors import FileError, ModelError, TableError, near, plural, some
+from priorhood.formula import SEPARATOR
+from priorhood.moments import normal_label
+
+if TYPE_CHECKING:
+    import geopandas
+
+    from priorhood.hierarchy import Places
+    from priorhood.posterior import Posterior
+
+Ring = list[tuple[float, float]]
+
+WGS84 = "EPSG:4326"  # longitude and latitude: GeoJSON's, by its standard (RFC 7946)
+# Of the longer side of the map: details below this are not seen in a picture of a thousand points.
+DETAIL = 1 / 1500
+
+
+@dataclass(frozen=True)
+class Areas:
+    """Polygons of places, in the order of the posterior's.
+
+    source : the file, for messages; column : its property that was joined on, of nested places maybe `state/county`
+    level : the grouping whose places these are
+    labels : of the places with a polygon, as the posterior shows them; frame : their polygons, one row a label
+    unmatched_places : of the posterior, without a polygon
+    unmatched_areas : labels of polygons without a place in the posterior; others : these polygons
+    merged : polygons that were joined with others of the same label; mended : outlines that crossed themselves
+    unzeroed : labels that were found only without their leading zeros
+    """
+
+    source: str
+    column: str
+    level: str
+    labels: tuple[str, ...]
+    frame: geopandas.GeoDataFrame
+    unmatched_places: tuple[str, ...]
+    unmatched_areas: tuple[str, ...]
+    others: geopandas.GeoDataFrame
+    merged: int = 0
+    mended: int = 0
+    unzeroed: int = 0
+
+    def account(self) -> str:
+        """What was found and what was not, in one sentence."""
+        total = len(self.labels) + len(self.unmatched_places)
+        names = plural(self.level)
+        if self.unmatched_places:
+            found = f"{len(self.labels):,} of {total:,} {names} have a polygon in {self.source} ({self.column})"
+        else:
+            found = f"All {total:,} {names} have" if total > 1 else f"The one {self.level} has"
+            found += f" a polygon in {self.source} ({self.column})"
+        parts = [found]
+        if self.unmatched_places:
+            parts.append(f"none: {_listed(self.unmatched_places)}")
+        if self.unmatched_areas:
+            are = "polygon is" if len(self.unmatched_areas) == 1 else "polygons are"
+            parts.append(f"{len(self.unmatched_areas):,} {are} of no {self.level} of the data")
+        if self.merged:
+            parts.append(f"{self.merged:,} polygons were joined to others of the same label")
+        if self.mended:
+            were = "outline that crosses itself was" if self.mended == 1 else "outlines that cross themselves were"
+            parts.append(f"{self.mended:,} {were} mended")
+        if self.unzeroed:
+            parts.append(f"{self.unzeroed:,} labels were found without their leading zeros")
+        return "; ".join(parts)
+
+    def rings(self, tolerance: float = DETAIL) -> dict[str, list[Ring]]:
+        """The outlines of every place: rings of points in a box whose longer side is 1, y downwards, as SVG has it.
+
+        Islands are rings of their own, and so are holes (fill rule evenodd). The projection keeps areas; borders
+        of neighbours are simplified alike, so that no gaps open.
+
+        Parameters
+        ----------
+        tolerance : details below this share of the longer side are left out; 0 keeps all
+        """
+        return dict(zip(self.labels, self._rings(tolerance)[: len(self.labels)], strict=True))
+
+    def other_rings(self, tolerance: float = DETAIL) -> list[list[Ring]]:
+        """The outlines of the polygons without a place, in the same box as rings()."""
+        return self._rings(tolerance)[len(self.labels) :]
+
+    @cached_property
+    def plane(self) -> geopandas.GeoSeries:
+        """All polygons in metres, the places' first: Lambert's azimuthal equal-area map about their middle."""
+        import geopandas
+        import pandas as pd
+
+        both = pd.concat([self.frame.geometry, self.others.geometry])
+        return geopandas.GeoSeries(both, crs=self.frame.crs).to_crs(_local(both.to_crs(WGS84)))
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """West, south, east and north of all polygons, in metres of the plane."""
+        west, south, east, north = (float(edge) for edge in self.plane.total_bounds)
+        return west, south, east, north
+
+    def _rings(self, tolerance: float) -> list[list[Ring]]:
+        west, south, east, north = self.box
+        size = max(east - west, north - south)
+        shapes = simplified(self.plane.to_numpy(), tolerance * size)
+        found = []
+        for shape in shapes:
+            rings = [r for part in _polygons(shape) for r in (part.exterior, *part.interiors)]
+            scaled = [(np.asarray(ring.coords)[:, :2] - (west, north)) / (size, -size) for ring in rings]
+            found.append([[(float(x), float(y)) for x, y in ring.round(5)] for ring in scaled])
+        return found
+
+
+def simplified(shapes: Any, tolerance: float) -> Any:
+    """Polygons with fewer points, borders of neighbours alike; what vanishes is kept as it was."""
+    import shapely
+
+    if not tolerance > 0:
+        return shapes
+    found = shapely.coverage_simplify(shapes, tolerance)
+    return np.where(shapely.is_empty(found), shapes, found)
+
+
+def _local(world: geopandas.GeoSeries) -> str:
+    """An equal-area projection about the polygons' middle, also where they lie across the 180th meridian."""
+    inside = world.representative_point()
+    east, north = np.radians(inside.x.to_numpy()), np.radians(inside.y.to_numpy())
+    x, y, z = np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)
+    middle_east = np.degrees(np.arctan2(y.mean(), x.mean()))
+    middle_north = np.degrees(np.arctan2(z.mean(), np.hypot(x.mean(), y.mean())))
+    return f"+proj=laea +lat_0={middle_north:.4f} +lon_0={middle_east:.4f} +datum=WGS84 +units=m"
+
+
+def _listed(labels: tuple[str, ...], most: int = 4) -> str:
+    more = f" and {len(labels) - most:,} more" if len(labels) > most else ""
+    return ", ".join(labels[:most]) + more
+
+
+# -- reading ----------------------------------------------------------------------------------------------
+
+
+def read_areas(
+    source: object, post: Posterior, *, column: str | None = None, level: str | None = None, crs: object = None
+) -> Areas:
+    """Polygons of a posterior's places.
+
+    Labels are compared as text in their normal form (10115, also where the file has the number 10115.0), and,
+    where that finds nothing, without leading zeros. Nested places are found by their own label where only one has
+    it, by `parent/label`, or by a property for every column of their path.
+
+    Parameters
+    ----------
+    source : a file that geopandas reads (GeoJSON, Shapefile, GeoPackage, …), a GeoDataFrame, or GeoJSON as a
+        mapping
+    column : the property with the labels; if None, the one that is named like the group, else the one that has
+        most of the labels
+    level : which grouping's places; the finest if None
+    crs : of the coordinates, "EPSG:4326", where the source does not say it or says it wrongly
+
+    Raises
+    ------
+    FileError : no such file, or not one that geopandas reads
+    TableError : no polygons, no such property, no label in common, several properties to choose from, no CRS
+    ModelError : the posterior has no group, or not this level; geopandas is not here
+    """
+    places = level_of(post, level)
+    name, raw = _opened(source)
+    frame = _situated(name, raw, crs)
+    frame, mended = _whole(name, frame)
+    column, keys = _join_column(name, frame, places, column)
+    found, unzeroed = _found(keys, places)
+    return _areas(name, column, frame, places, keys, found, mended, unzeroed)
+
+
+def level_of(post: Posterior, level: str | None = None) -> Places:
+    """The places of a grouping by its name; of the finest level if None.
+
+    Raises
+    ------
+    ModelError
+    """
+    groupings = post.hierarchy.groupings
+    text = post.model.formula.text
+    if not groupings:
+        raise ModelError(
+            f"{text!r} has no group, so there are no places to map; fit it with one: "
+            f"priorhood fit TABLE {f'{text} + (1 | zip)'!r} -o FILE"
+        )
+    names = [places.name for places in groupings]
+    if level is None:
+        return groupings[0]
+    if level not in names:
+        raise ModelError(
+            f"{text!r} has no group {level!r}; {near(level, names)}. One is added by a fit: "
+            f"priorhood fit TABLE '… + (1 | {level}/{names[0]})' -o FILE"
+        )
+    return groupings[names.index(level)]
+
+
+def _opened(source: object) -> tuple[str, Any]:
+    """The source's name for messages, and its frame."""
+    try:
+        import geopandas
+    except ModuleNotFoundError as problem:
+        raise ModelError(
+            f"maps need geopandas, which is not here ({problem}): pip install geopandas (priorhood's extra [map])"
+        ) from None
+    if isinstance(source, geopandas.GeoDataFrame):
+        return "the GeoDataFrame", source
+    if isinstance(source, Mapping):
+        return "the GeoJSON", _from_mapping(source)
+    if not isinstance(source, str | Path):
+        raise TableError(
+            f"polygons come from a file, a GeoDataFrame or GeoJSON as a mapping, not {type(source).__name__}"
+        )
+    path = Path(source)
+    if not path.exists():
+        raise FileError(f"no file {str(source)!r}")
+    try:
+        return path.name, geopandas.read_file(path)
+    except Exception as problem:  # noqa: BLE001  # whatever the drivers raise on foreign bytes
+        detail = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        raise FileError(f"{str(source)!r} cannot be read as a file of polygons ({detail})") from None
+
+
+def _from_mapping(source: Mapping[Any, Any]) -> Any:
+    import geopandas
+
+    if source.get("type") != "FeatureCollection" or not isinstance(source.get("features"), list):
+        raise TableError("the GeoJSON is no FeatureCollection with a list of features")
+    try:
+        return geopandas.GeoDataFrame.from_features(source["features"], crs=WGS84)
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        raise TableError(f"the GeoJSON cannot be read ({problem})") from None
+
+
+def _situated(name: str, frame: Any, crs: object) -> Any:
+    """The frame with its CRS known."""
+    import geopandas
+    from pyproj.exceptions import CRSError
+
+    if not isinstance(frame, geopandas.GeoDataFrame) or not len(frame):
+        raise TableError(f"{name} has no polygons")
+    if crs is not None:
+        try:
+            frame = frame.set_crs(crs, allow_override=True)
+        except CRSError:
+            raise TableError(f"crs {crs!r} is no coordinate reference system; write it like {WGS84}") from None
+    if frame.crs is None:
+        raise TableError(
+            f"{name} does not say which coordinates it has (no CRS); say it: crs={WGS84!r} (--crs {WGS84}) for "
+            f"longitude and latitude"
+        )
+    west, south, east, north = frame.total_bounds
+    if frame.crs.is_geographic and (min(west, south) < -361 or east > 361 or max(abs(south), abs(north)) > 90.1):
+        raise TableError(
+            f"{name} has coordinates such as {west:,.0f} and {south:,.0f}, which are no degrees of longitude and "
+            f"latitude; say what they are with crs= (--crs EPSG:25833 for UTM zone 33)"
+        )
+    return frame
+
+
+def _whole(name: str, frame: Any) -> tuple[Any, int]:
+    """The polygons alone, outlines that cross themselves mended, with their number."""
+    import shapely
+
+    shapes = frame.geometry.to_numpy()
+    there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    broken = there & ~shapely.is_valid(shapes)
+    # The others' are not touched, so that borders shared with neighbours stay so.
+    shapes = np.where(broken, shapely.make_valid(shapes), shapes)
+    kinds = sorted({shape.geom_type for shape in shapes[there]})
+    shapes = np.array([shapely.MultiPolygon(_polygons(shape)) for shape in shapes], dtype=object)
+    kept = ~shapely.is_empty(shapes)
+    if not kept.any():
+        raise TableError(f"{name} has no polygons, but {' and '.join(kinds) or 'empty geometries'}")
+    return frame.set_geometry(shapes, crs=frame.crs)[kept], int((broken & kept).sum())
+
+
+def _polygons(shape: Any) -> list[Any]:
+    """The polygons of a geometry, whatever it is."""
+    if shape is None or shape.is_empty:
+        return []
+    if shape.geom_type == "Polygon":
+        return [shape]
+    return [part for one in getattr(shape, "geoms", ()) for part in _polygons(one)]
+
+
+# -- joining ----------------------------------------------------------------------------------------------
+
+
+def _texts(values: Any) -> list[str]:
+    """A property's values as labels; '' where there is none."""
+    import pandas as pd
+
+    return ["" if gone else normal_label(str(value)) for value, gone in zip(values, pd.isna(values), strict=True)]
+
+
+def _join_column(name: str, frame: Any, places: Places, column: str | None) -> tuple[str, list[str]]:
+    """The property to join on, and the label of every polygon."""
+    properties = [str(one) for one in frame.columns if one != frame.geometry.name]
+    if column is not None:
+        if column not in properties:
+            raise TableError(f"{name} has no property {column!r} to join on; {_there_are(properties)}")
+        return column, _matching(name, column, _texts(frame[column]), places)
+    folded = {one.casefold(): one for one in reversed(properties)}
+    own = [folded.get(one.casefold(), "") for one in places.path]
+    if len(own) > 1 and all(own):
+        keys = ["/".join(labels) for labels in zip(*(_texts(frame[one]) for one in own), strict=True)]
+        return "/".join(own), _matching(name, "/".join(own), keys, places)
+    texts = {one: _texts(frame[one]) for one in properties}
+    if own[-1] and _found(texts[own[-1]], places)[0]:
+        return own[-1], texts[own[-1]]
+    hits = {one: len(set(_found(keys, places)[0].values())) for one, keys in texts.items()}
+    most = max(hits.values(), default=0)
+    if not most:
+        raise TableError(_nothing_in_common(name, texts, places))
+    # A feature's id comes first, and says less than a property of the same values.
+    best = sorted((one for one, count in hits.items() if count == most), key=lambda one: one == "id")
+    if any(texts[one] != texts[best[0]] for one in best[1:]):
+        raise TableError(
+            f"{name} has several properties with {most:,} labels of {places.name}: {some(best)}; say which with "
+            f"column= (--column {best[0]})"
+        )
+    return best[0], texts[best[0]]
+
+
+def _matching(name: str, column: str, keys: list[str], places: Places) -> list[str]:
+    """The keys, if any is a place's."""
+    if not _found(keys, places)[0]:
+        raise TableError(_nothing_in_common(name, {column: keys}, places))
+    return keys
+
+
+def _there_are(properties: list[str]) -> str:
+    return f"there are {some(properties, 12)}" if properties else "it has none at all"
+
+
+def _nothing_in_common(name: str, texts: dict[str, list[str]], places: Places) -> str:
+    """Three labels of each side."""
+    held = [f"{column!r} with {some(sorted(set(keys)), 3)}" for column, keys in list(texts.items())[:5]]
+    last = {key.rpartition(SEPARATOR)[2] for key in places.keys.tolist()}
+    shared = last & {key for keys in texts.values() for key in keys}
+    advice = (
+        f"; {some(sorted(shared), 3)} is the name of several, so give {'/'.join(places.path)}" if shared else ""
+    )
+    return (
+        f"{name} has no polygon of any {places.name}: the posterior has {some(places.labels.tolist(), 3)}, the "
+        f"polygons have {', '.join(held) or 'no properties'}{advice}"
+    )
+
+
+def _found(keys: list[str], places: Places) -> tuple[dict[str, int], int]:
+    """Which place every different label of the polygons is, and how many only without leading zeros."""
+    names = _names_of(places)
+    found = {key: names[key] for key in dict.fromkeys(keys) if key in names}
+    taken = set(found.values())
+    bare = _unique({_without_zeros(name): at for name, at in names.items()}, map(_without_zeros, names))
+    more = {key: bare.get(_without_zeros(key)) for key in dict.fromkeys(keys) if key and key not in found}
+    late = {key: at for key, at in more.items() if at is not None and at not in taken}
+    # Two different labels that would become one place are none.
+    late = {key: at for key, at in late.items() if list(late.values()).count(at) == 1}
+    return found | late, len(late)
+
+
+def _names_of(places: Places) -> dict[str, int]:
+    """Every name that tells a place: as it is shown, and its own label where no other has it."""
+    own = [key.rpartition(SEPARATOR)[2] for key in places.keys.tolist()]
+    names = _unique({label: at for at, label in enumerate(own)}, own)
+    return names | {label: at for at, label in enumerate(places.labels.tolist())}
+
+
+def _unique(index: dict[str, int], names: Any) -> dict[str, int]:
+    from collections import Counter
+
+    return {name: index[name] for name, count in Counter(names).items() if count == 1}
+
+
+def _without_zeros(label: str) -> str:
+    return "/".join(part.lstrip("0") if part.isdigit() else part for part in label.split("/"))
+
+
+def _areas(
+    name: str,
+    column: str,
+    frame: Any,
+    places: Places,
+    keys: list[str],
+    found: dict[str, int],
+    mended: int,
+    unzeroed: int,
+) -> Areas:
+    """The polygons by place, those of one label as one."""
+    labels = places.labels.tolist()
+    own = np.array([found.get(key, -1) for key in keys])
+    shape = frame.geometry.name
+    mine = frame.loc[own >= 0, [shape]].set_axis(own[own >= 0]).dissolve(level=0)
+    rest = frame.loc[own < 0, [shape]].set_axis([key for key in keys if key not in found])
+    there = set(mine.index.tolist())
+    return Areas(
+        source=name,
+        column=column,
+        level=places.name,
+        labels=tuple(labels[at] for at in mine.index),
+        frame=mine.set_axis([labels[at] for at in mine.index]),
+        unmatched_places=tuple(label for at, label in enumerate(labels) if at not in there),
+        unmatched_areas=tuple(key or "(no label)" for key in rest.index),
+        others=rest,
+        merged=int((own >= 0).sum()) - len(mine),
+        mended=mended,
+        unzeroed=unzeroed,
+    )

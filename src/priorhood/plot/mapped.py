@@ -1,0 +1,340 @@
+"""What a map shows of every place: numbers, units and words; no drawing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.areas import Areas, level_of, read_areas
+from priorhood.design import INTERCEPT
+from priorhood.errors import ModelError, near, plural
+from priorhood.expect import typical_values
+from priorhood.priors import base_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from priorhood.hierarchy import Places
+    from priorhood.posterior import Posterior
+
+Array = npt.NDArray[np.float64]
+
+SHOWS = ("price", "below", "sd", "rows")
+INTERVAL = (0.05, 0.95)
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """One number for every place, in the order of areas.labels, and what is said of it.
+
+    values : (n,) NaN where a predictor of the place is not known
+    title : the finding asked for; note : what else holds of it; unit : of the values, "" for a share
+    kind : amount, share (0 to 1), count, or difference, which has a middle at 0
+    details : further numbers of every place, for those who ask: price, low, high, below, rows
+    """
+
+    areas: Areas
+    values: Array
+    title: str
+    note: str
+    unit: str
+    kind: str
+    details: dict[str, Array]
+    outcome_unit: str = ""
+
+    @cached_property
+    def limits(self) -> tuple[float, float]:
+        """Between which values the colours differ: all, or, where few lie far out, the middle 96 % of them."""
+        there = self.values[np.isfinite(self.values)]
+        if not len(there):
+            return 0.0, 1.0
+        low, high = float(there.min()), float(there.max())
+        if self.kind == "share":
+            return (0.0, 1.0) if high - low > 0.3 else _widened(low, high)
+        inner = np.quantile(there, [0.02, 0.98])
+        if len(there) >= 20 and high - low > 1.5 * (inner[1] - inner[0]) > 0:
+            low, high = (float(edge) for edge in inner)
+        if self.kind == "difference" and low < 0 < high:
+            far = max(-low, high)
+            return -far, far
+        return _widened(low, high)
+
+    @property
+    def diverging(self) -> bool:
+        """Whether the values have a middle, 0, and lie on both sides of it."""
+        return self.kind == "difference" and self.limits[0] == -self.limits[1]
+
+    def text(self, value: float) -> str:
+        """A value with its unit: 350,000 €, 12 %."""
+        if not np.isfinite(value):
+            return "not known"
+        if self.kind == "share":
+            return percent(value)
+        return with_unit(value, self.unit)
+
+
+def _widened(low: float, high: float) -> tuple[float, float]:
+    """Colours need a range: alike values get a tenth of themselves about them."""
+    if high > low:
+        return low, high
+    half = 0.05 * abs(low) or 0.5
+    return low - half, high + half
+
+
+def percent(share: float) -> str:
+    """12 %; never 0 % or 100 % of what is only nearly so."""
+    if 0 < share < 0.005:
+        return "< 1 %"
+    if 0.995 < share < 1:
+        return "> 99 %"
+    return f"{100 * share:.0f} %"
+
+
+def with_unit(value: float, unit: str) -> str:
+    """Three digits, or whole thousands: 351,000 €."""
+    from priorhood.plot import style
+
+    if value and np.isfinite(value):
+        digits = 2 - int(np.floor(np.log10(abs(value))))
+        value = round(value, digits)
+    return f"{style.number(value)} {unit}".strip()
+
+
+# -- from a posterior -------------------------------------------------------------------------------------
+
+
+def mapped(
+    post: Posterior,
+    places: object,
+    show: str | None = None,
+    *,
+    at: Mapping[str, Any] | None = None,
+    below: float | None = None,
+    column: str | None = None,
+    level: str | None = None,
+    crs: object = None,
+    details: bool = False,
+) -> Mapped:
+    """The numbers of a map; arguments as of plot.map, and details, for more numbers of every place.
+
+    Raises
+    ------
+    ModelError, TableError, FileError
+    """
+    grouping = level_of(post, level)
+    show = ("price" if below is None else "below") if show is None else show
+    _check(post, grouping, show, below)
+    areas = places if isinstance(places, Areas) else read_areas(places, post, column=column, level=level, crs=crs)
+    index = {label: one for one, label in enumerate(grouping.labels.tolist())}
+    chosen = np.array([index[label] for label in areas.labels], dtype=np.int64)
+    home = Home(post, grouping, dict(at or {}))
+    known = {name: values[chosen] for name, values in _details(home, below).items()} if details else {}
+    values = _values(home, show, below)[chosen]
+    title, note, unit, kind = _words(home, show, below)
+    return Mapped(areas, values, title, note, unit, kind, known, _outcome_unit(post))
+
+
+def _check(post: Posterior, grouping: Places, show: str, below: float | None) -> None:
+    """Raise for what cannot be shown."""
+    if show == "below" and below is None:
+        raise ModelError("show='below' needs the threshold: below=350_000 (--below 350000)")
+    if below is not None and not np.isfinite(below):
+        raise ModelError(f"below must be a finite number in the outcome's units, not {below!r}")
+    if show not in SHOWS:
+        _coefficient(post, grouping, show)
+
+
+@dataclass(frozen=True)
+class Home:
+    """One and the same home in every place of a grouping.
+
+    What it is expected to cost in a place of a coarser level, or of a crossed grouping, is the mean over the finest
+    places there, each counting with its rows: E_p = Σ_j n_jp E_jp / Σ_j n_jp.
+    """
+
+    post: Posterior
+    grouping: Places
+    at: dict[str, Any]
+
+    @cached_property
+    def parts(self) -> list[tuple[Any, npt.NDArray[np.int64], Array]]:
+        """Rows to predict, the place of the grouping that each stands for, and its share there."""
+        post, finest = self.post, self.post.hierarchy.levels[0]
+        if self.grouping.name in self.at:
+            raise ModelError(
+                f"the map is of all {plural(self.grouping.name)}: leave {self.grouping.name!r} out of at"
+            )
+        if self.grouping is finest:
+            return [(post.homes(self.at), np.arange(finest.size), np.ones(finest.size))]
+        n = np.zeros((finest.size, self.grouping.size))
+        np.add.at(n, (finest.of_cell, self.grouping.of_cell), post.moments.n)
+        share = n / n.sum(axis=0)
+        crossed = self.grouping.name in {one.name for one in post.hierarchy.crossed}
+        if not crossed:
+            return [(post.homes(self.at), share.argmax(axis=1), share.max(axis=1))]
+        found = []
+        for which, label in enumerate(self.grouping.labels.tolist()):
+            own = np.flatnonzero(share[:, which])
+            rows = post.homes(self.at | {self.grouping.name: label}).iloc[own]
+            found.append((rows, np.full(len(own), which), share[own, which]))
+        return found
+
+    @property
+    def unseen(self) -> str:
+        """Crossed groupings that `at` does not name are at their average, which is no place that the fit had."""
+        return "population" if self.post.hierarchy.crossed else "error"
+
+    @cached_property
+    def draws(self) -> Array:
+        """(S, places) E(y | θ) of the home, in the outcome's units."""
+        found: Array | None = None
+        for rows, place, share in self.parts:
+            values = self.post.expected(rows, unseen=self.unseen).values.reshape(-1, len(place))
+            found = np.zeros((len(values), self.grouping.size)) if found is None else found
+            np.add.at(found.T, place, share[:, None] * values.T)
+        return np.zeros((1, 0)) if found is None else found
+
+    def below(self, threshold: float) -> Array:
+        """(places,) the probability that such a home costs less.
+
+        Known errors are those of measurements: there the probability is that of the true value.
+        """
+        if self.post.model.se is not None:
+            known = np.isfinite(self.draws).all(axis=0)
+            return np.where(known, (self.draws < threshold).mean(axis=0), np.nan)
+        found = np.zeros(self.grouping.size)
+        for rows, place, share in self.parts:
+            told = self.post.predict(rows, below=threshold, quantiles=(), unseen=self.unseen, prefix="predicted ")
+            column = next(name for name in told.columns if str(name).startswith("predicted below_"))
+            np.add.at(found, place, share * told[column].to_numpy())
+        return found
+
+    @property
+    def rows(self) -> Array:
+        """(places,) of the data."""
+        return np.bincount(self.grouping.of_cell, weights=self.post.moments.n, minlength=self.grouping.size)
+
+
+def _values(home: Home, show: str, below: float | None) -> Array:
+    """(places,) what is shown."""
+    if show == "rows":
+        return home.rows
+    if show == "price":
+        return np.asarray(home.draws.mean(axis=0))
+    if show == "sd":
+        return np.asarray(home.draws.std(axis=0, ddof=1))
+    if show == "below":
+        return home.below(float(below))  # type: ignore[arg-type]
+    name, term = _coefficient(home.post, home.grouping, show)
+    draws = home.post.natural(name)
+    if term:
+        draws = draws.isel({draws.dims[-1]: draws[draws.dims[-1]].values.tolist().index(term)})
+    return np.asarray(draws.mean(("chain", "draw")).values)
+
+
+def _details(home: Home, below: float | None) -> dict[str, Array]:
+    """What the interactive map tells of a place besides."""
+    low, high = np.quantile(home.draws, INTERVAL, axis=0)
+    found = {"price": home.draws.mean(axis=0), "low": low, "high": high, "rows": home.rows}
+    return found if below is None else found | {"below": home.below(below)}
+
+
+def _coefficient(post: Posterior, grouping: Places, show: str) -> tuple[str, str]:
+    """`beta[living_space]` → the parameter of this grouping's places and the term; '' where it has none.
+
+    Raises
+    ------
+    ModelError : no such parameter by place, or no such term
+    """
+    at = [one.name for one in post.hierarchy.groupings].index(grouping.name)
+    own = post.model.formula.effect_name(at)
+    held = post[own] if own in post.parameters else None
+    terms = [] if held is None else [str(term) for term in held[held.dims[-1]].values]
+    options = [f"{own}[{term}]" for term in terms]
+    if "sigma" in post.parameters and grouping.name in post["sigma"].dims:
+        options.append("sigma")
+    name, _, inside = show.partition("[")
+    if show == "sigma" and show in options:
+        return "sigma", ""
+    if name in (own, base_of(own)) and inside.endswith("]") and inside[:-1] in terms:
+        return own, inside[:-1]
+    raise ModelError(
+        f"show={show!r}: a map of {plural(grouping.name)} shows one of {', '.join(SHOWS)}, or of its "
+        f"coefficients; {near(show, options)}"
+    )
+
+
+# -- in words ---------------------------------------------------------------------------------------------
+
+
+def _outcome_unit(post: Posterior) -> str:
+    return str(post.model.units.get(post.model.formula.outcome_name, ""))
+
+
+def _words(home: Home, show: str, below: float | None) -> tuple[str, str, str, str]:
+    """Title, note, unit and kind of what is shown."""
+    post, names = home.post, plural(home.grouping.name)
+    outcome, unit = post.model.formula.outcome_name, _outcome_unit(post)
+    named, note = _described(home)
+    if show == "rows":
+        return f"Rows of the data in each {home.grouping.name}", "", "", "count"
+    if show == "price":
+        return f"Average {outcome} of {named}", note, unit, "amount"
+    if show == "sd":
+        return f"How uncertain the average {outcome} of {named} is", f"Posterior sd. {note}".strip(), unit, "amount"
+    if show == "below":
+        limit = f"{with_exact(float(below))} {unit}".strip()  # type: ignore[arg-type]
+        costs = "costs less than" if outcome in ("price", "rent") else f"has a {outcome} below"
+        return f"Probability that {named} {costs} {limit}", note, "", "share"
+    name, term = _coefficient(post, home.grouping, show)
+    if name == "sigma":
+        return (
+            f"Residual sd of each {home.grouping.name}",
+            "Posterior mean",
+            post.model.unit_of(INTERCEPT),
+            "amount",
+        )
+    about = "Intercept, at the centre of the predictors," if term == INTERCEPT else f"Coefficient of {term}"
+    kind = "difference" if base_of(name) == "delta" or term != INTERCEPT else "amount"
+    return f"{about} by {home.grouping.name}", f"Posterior mean for all {names}", post.model.unit_of(term), kind
+
+
+def with_exact(value: float) -> str:
+    """A threshold as it was given, thousands separated."""
+    from priorhood.plot import style
+
+    return style.number(value)
+
+
+def _described(home: Home) -> tuple[str, str]:
+    """The home in words: what was said of it, and what the others of its predictors are."""
+    post, units = home.post, home.post.model.units
+    said = []
+    for name, value in home.at.items():
+        if isinstance(value, str):
+            said.append(f"{name} {value}")
+        else:
+            unit = units.get(name)
+            said.append(f"{with_exact(float(value))} {unit}" if unit else f"{name} {with_exact(float(value))}")
+    known = set(() if post.gazetteer is None else post.gazetteer.columns)
+    typical = typical_values(post.design, post.moments)
+    rest = []
+    for name, value in typical.items():
+        if name not in home.at and name not in known and name in post.design.variables:
+            shown = value if isinstance(value, str) else with_unit(float(value), units.get(name, ""))
+            rest.append(f"{name} {shown}")
+    # "a home of 100 m²", but "a home with grade 7".
+    of = bool(home.at) and not isinstance(next(iter(home.at.values())), str) and next(iter(home.at)) in units
+    named = f"a home {'of' if of else 'with'} {' and '.join(said)}" if said else "a typical home"
+    mean = f"{'The others are as usual' if said else 'A typical home'}: {', '.join(rest)}." if rest else ""
+    crossed = [
+        one.name for one in post.hierarchy.crossed if one.name != home.grouping.name and one.name not in home.at
+    ]
+    across = f" The average {' and '.join(crossed)}." if crossed else ""
+    finest = post.hierarchy.levels[0].name if post.hierarchy.levels else home.grouping.name
+    pooled = "" if finest == home.grouping.name else f" Mean over its {plural(finest)}, by their rows."
+    return named, f"{mean}{across}{pooled}".strip()
