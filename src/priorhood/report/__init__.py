@@ -107,7 +107,7 @@ def _areas(post: Posterior, places: object, column: str | None, level: str | Non
         return None
     from priorhood.areas import read_areas
 
-    return read_areas(places, post, column, level, crs)
+    return read_areas(places, post, column=column, level=level, crs=crs)
 
 
 def assembled(data: Mapping[str, Any]) -> str:

@@ -35,23 +35,25 @@ def places_of(
 ) -> dict[str, Any]:
     """The chosen home in every place of a level and in the average one, and what was learned of each place.
 
+    In a place of a coarser level it is the mean over the finest places there, each counting with its rows.
+
     Returns
     -------
     name, unit, home in words, threshold; average and rows: mean, sd, low, high of the expected outcome, the
     probability below the threshold; a row also its label, rows, option of the calculator, coefficients and
     the least-squares estimate from its own rows alone
     """
-    homes = _homes(post, depth, at)
-    expected = post.expected(homes, unseen="population").values.reshape(-1, len(homes))
+    homes, share = _homes(post, at), _shares(post, depth)
+    expected = post.expected(homes, unseen="population").values.reshape(-1, len(homes)) @ share
     mean = expected.mean(axis=0)
     threshold = round_near(float(mean[0])) if below is None else float(below)
-    probability = _below(post, homes, expected, threshold)
+    probability = _below(post, homes, threshold) @ share
     low, high = np.quantile(expected, BOUNDS, axis=0)
     sd = expected.std(axis=0)
     told = [
         {"mean": _rounded(mean[i]), "sd": _rounded(sd[i]), "low": _rounded(low[i]), "high": _rounded(high[i]),
          "below": _rounded(probability[i])}
-        for i in range(len(homes))
+        for i in range(expected.shape[1])
     ]  # fmt: skip
     found: dict[str, Any] = {
         "name": "", "unit": unit_of(post, post.model.formula.outcome_name), "home": _in_words(post, homes),
@@ -77,29 +79,34 @@ def places_of(
     return found
 
 
-def _homes(post: Posterior, depth: int, at: Mapping[str, Any]) -> pd.DataFrame:
-    """One home: first in the average place, then in every place of a level, in its order."""
+def _homes(post: Posterior, at: Mapping[str, Any]) -> pd.DataFrame:
+    """One home: first in the average place, then in every finest place, in their order."""
     import pandas as pd
 
     homes = post.homes(at)
     if not post.hierarchy.levels:
         return homes
-    level, finest = post.hierarchy.levels[depth], post.hierarchy.levels[0]
-    first = np.array([int(np.flatnonzero(finest.of_cell == i)[0]) for i in range(finest.size)])
-    of = level.of_cell[first]
-    absent = absent_label(post)
-    rows = homes.iloc[[int(np.flatnonzero(of == i)[0]) for i in range(level.size)]].copy()
-    for column in finest.path[len(level.path) :]:
-        rows[column] = absent
-    average = rows.iloc[[0]].copy()
-    for column in finest.path:
-        average[column] = absent
-    found = pd.concat([average, rows], ignore_index=True)
-    return _with_place_values(post, found, depth)
+    average = homes.iloc[[0]].copy()
+    for column in post.hierarchy.levels[0].path:
+        average[column] = absent_label(post)
+    return _with_place_values(post, pd.concat([average, homes], ignore_index=True))
 
 
-def _with_place_values(post: Posterior, homes: pd.DataFrame, depth: int) -> pd.DataFrame:
-    """Where the places bring predictors of their own: the mean of these, for places that are averages."""
+def _shares(post: Posterior, depth: int) -> Array:
+    """(1 + finest, 1 + places) what finest places count in a place of a level: their shares of its rows."""
+    if not post.hierarchy.levels:
+        return np.ones((1, 1))
+    finest, level = post.hierarchy.levels[0], post.hierarchy.levels[depth]
+    n = np.zeros((finest.size, level.size))
+    np.add.at(n, (finest.of_cell, level.of_cell), post.moments.n)
+    share = np.zeros((1 + finest.size, 1 + level.size))
+    share[0, 0] = 1.0
+    share[1:, 1:] = n / n.sum(axis=0)
+    return share
+
+
+def _with_place_values(post: Posterior, homes: pd.DataFrame) -> pd.DataFrame:
+    """What the places know themselves written into the rows; the mean of all rows for the average place."""
     known = post.gazetteer
     missing = [name for name in post.design.variables if name not in homes.columns]
     if known is None or not missing:
@@ -109,16 +116,17 @@ def _with_place_values(post: Posterior, homes: pd.DataFrame, depth: int) -> pd.D
         values = []
         for at, row in enumerate(homes.itertuples(index=False)):
             labels = tuple(str(getattr(row, key, "")) for key in known.keys)
-            own = known.find(labels) if at and depth == 0 else None
+            own = known.find(labels) if at else None
             value = None if own is None else own[known.columns.index(name)]
             values.append(typical.get(name) if value is None else value)
         homes[name] = values
     return homes
 
 
-def _below(post: Posterior, homes: pd.DataFrame, expected: Array, threshold: float) -> Array:
+def _below(post: Posterior, homes: pd.DataFrame, threshold: float) -> Array:
     """The probability of an outcome below the threshold; of the true value where the errors are known."""
     if post.model.se is not None:
+        expected = post.expected(homes, unseen="population").values.reshape(-1, len(homes))
         return np.asarray((expected < threshold).mean(axis=0))
     told = post.predict(homes, quantiles=(), below=threshold, unseen="population", prefix="_")
     return np.asarray(told[f"_below_{threshold:.15g}"], dtype=float)
