@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 import xarray as xr
 
 import priorhood as ph
+import priorhood.report.calculator  # noqa: F401
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 CHROMIUM = shutil.which("chromium")
@@ -123,7 +125,7 @@ def test_the_calculator_is_predict(post, file, opened):
 
 
 def test_thinned_draws_are_within_their_error(opened, tmp_path, monkeypatch):
-    monkeypatch.setattr("priorhood.report.calculator.BUDGET", 1)
+    monkeypatch.setattr(sys.modules["priorhood.report.calculator"], "BUDGET", 1)
     post = ph.fit("price ~ living_space + (1 | zip)", ph.simulate(12, 300, seed=2)[0], draws=1000, seed=1)
     page = opened(written(post, tmp_path))
     label = str(post.moments.labels[0])

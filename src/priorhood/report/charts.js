@@ -25,7 +25,8 @@ function number(value, spread) {
   const size = spread > 0 && Number.isFinite(spread) ? spread : Math.abs(value) / 100 || 1;
   const digits = 1 - Math.floor(Math.log10(size));
   const factor = 10 ** Math.max(-digits, 0);
-  const text = (Math.round(value / factor) * factor).toLocaleString("en-US", {
+  const rounded = digits < 0 ? Math.round(value / factor) * factor : value;
+  const text = rounded.toLocaleString("en-US", {
     minimumFractionDigits: Math.min(Math.max(digits, 0), 12), maximumFractionDigits: Math.min(Math.max(digits, 0), 12),
   });
   return text.replace("-", "−");
@@ -42,7 +43,7 @@ function withUnit(text, unit) {
 }
 
 // Round ticks, about five.
-function ticks(low, high, count = 5) {
+function ticks(low, high, count = BOX.width > 400 ? 5 : 3) {
   const rough = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((one) => one * power).find((one) => one >= rough) || power;
   const found = [];
@@ -50,7 +51,8 @@ function ticks(low, high, count = 5) {
   return [found, step];
 }
 
-const BOX = { width: 640, height: 300, left: 76, right: 16, top: 14, bottom: 46 };
+// Narrow windows get a narrow picture, whose texts are as large as others.
+const BOX = { width: innerWidth < 700 ? 340 : 520, height: 280, left: 76, right: 16, top: 14, bottom: 46 };
 
 function scale(low, high, from, to) {
   return (value) => from + ((value - low) / (high - low || 1)) * (to - from);

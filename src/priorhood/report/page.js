@@ -249,7 +249,7 @@ function drawFound() {
   const said = PLACES.home ? ` at ${PLACES.home}` : "";
   body("found").append(
     element("p", {}, `One and the same home in every ${PLACES.name}: the expected ${OUTCOME.name}${said}, its 90 % interval, and the probability that a single ${OUTCOME.name} is below ${money(PLACES.threshold, 0)}${PLACES.chosen ? "" : ", a round number near that of the average place"}.`),
-    element("div", { class: DATA.map ? "grid two" : "grid" }, DATA.map ? drawMap() : null, drawPlaces()),
+    element("div", { class: DATA.map ? "grid mapped" : "grid" }, DATA.map ? drawMap() : null, drawPlaces()),
     ...(DATA.map ? [] : [element("p", { class: "soft small" }, "No polygons were given, so there is no map: --places polygons.geojson (places= in Python) adds one.")]),
     element("div", { id: "profile", class: "card", tabindex: -1, "aria-live": "polite" }));
   fillTable();
