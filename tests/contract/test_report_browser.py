@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import priorhood as ph
-import priorhood.report.calculator  # noqa: F401
+import priorhood.report.calculator
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 CHROMIUM = shutil.which("chromium")
@@ -271,3 +271,30 @@ def test_phone_dark_and_paper(file, opened):
     assert page.evaluate(background) == "rgb(255, 255, 255)"
     assert not page.is_visible(".bar")
     assert len(page.pdf()) > 10_000
+
+
+def test_a_map_by_mouse_and_keyboard(opened, tmp_path):
+    pytest.importorskip("geopandas")
+    frame, _ = ph.simulate(seed=1)
+    post = ph.fit("price ~ living_space + (1 | zip)", frame, **FAST)
+    out = written(post, tmp_path, places=ph.simulate_areas())
+    assert out.stat().st_size < 1_000_000
+    page = opened(out)
+    shapes = page.locator("svg.map path.place")
+    assert shapes.count() == 219
+    shapes.nth(5).hover()
+    assert "expected" not in page.inner_text("#tip strong")
+    assert "rows" in page.inner_text("#tip")
+    shapes.nth(5).click()
+    chosen = page.inner_text("#profile h3")
+    assert page.input_value("#place") == chosen
+    page.focus("svg.map")
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#tip strong") != chosen
+    page.keyboard.press("Enter")
+    assert page.inner_text("#profile h3") != chosen
+    before = shapes.nth(3).evaluate("made => made.style.fill")
+    page.select_option("#measure", "rows")
+    fills = {shapes.nth(at).evaluate("made => made.style.fill") for at in range(0, 219, 9)}
+    assert len(fills) > 3
+    assert before

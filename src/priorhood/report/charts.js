@@ -52,7 +52,7 @@ function ticks(low, high, count = BOX.width > 400 ? 5 : 3) {
 }
 
 // Narrow windows get a narrow picture, whose texts are as large as others.
-const BOX = { width: innerWidth < 700 ? 340 : 520, height: 280, left: 76, right: 16, top: 14, bottom: 46 };
+const BOX = { width: innerWidth < 700 ? 340 : 520, height: 280, left: 92, right: 16, top: 14, bottom: 46 };
 
 function scale(low, high, from, to) {
   return (value) => from + ((value - low) / (high - low || 1)) * (to - from);
@@ -90,7 +90,7 @@ function densityChart(mixture, quantiles, threshold, title, label) {
   if (!(high > low)) return element("p", { class: "soft" }, "There is no spread to draw.");
   const grid = Array.from({ length: 181 }, (_, at) => low + ((high - low) * at) / 180);
   const heights = grid.map((value) => mixture.density(value));
-  const x = scale(low, high, BOX.left - 50, BOX.width - BOX.right), base = BOX.height - BOX.bottom;
+  const x = scale(low, high, BOX.left - 66, BOX.width - BOX.right), base = BOX.height - BOX.bottom;
   const y = scale(0, Math.max(...heights), base, BOX.top + 20);
   const points = grid.map((value, at) => [x(value), y(heights[at])]);
   const cut = points.filter(([at]) => at <= x(threshold));
