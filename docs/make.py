@@ -61,6 +61,7 @@ SECTIONS = {
     "What if": ["sensitivity", "Sensitivity", "influence", "Influence"],
     "Calibration": ["calibrate", "Calibration"],
     "Comparison": ["loo", "loo_places", "compare", "Elpd"],
+    "Report": ["report"],
 }
 PROBLEMS = "Errors and warnings"
 # Public by name for other rooms' sake, of no use to a user.

@@ -37,6 +37,7 @@ from priorhood.priors import (
     Normal,
     Uniform,
 )
+from priorhood.report import report
 from priorhood.saved import load
 from priorhood.sensitivity import Sensitivity, sensitivity
 from priorhood.simulate import simulate
@@ -90,6 +91,7 @@ __all__ = [
     "prior_predictive",
     "read",
     "refit",
+    "report",
     "sensitivity",
     "simulate",
     "simulate_areas",

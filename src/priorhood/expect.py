@@ -116,7 +116,8 @@ def typical_values(design: Design, moments: Moments) -> dict[str, float | str]:
     for factor in design.formula.factors():
         if factor in design.categories:
             column = Expression(factor).bare
-            found[str(column)] = _most_frequent(factor, design, mean)
+            category = _most_frequent(factor, design, mean)
+            found[str(column)] = float(category) if factor in design.numeric else category
     for one in design.columns:
         only = one.factors[0] if len(one.factors) == 1 else None
         if not isinstance(only, Expression):

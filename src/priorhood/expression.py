@@ -109,9 +109,38 @@ class Expression:
         self._build(found)
         return found
 
+    def nested(self) -> list[Any]:
+        """The arithmetic as lists that JSON can hold: ["log", ["column", "area"]], ["**", …, ["number", 2.0]]."""
+        tree, quoted = self._parsed
+        self.check()
+        return _nested(tree, quoted)
+
     def _build(self, guards: list[Guard]) -> Any:
         tree, quoted = self._parsed
         return _Builder(self.text, quoted, guards).visit(tree)
+
+
+_SIGNS: dict[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.Pow: "**",
+}
+
+
+def _nested(node: ast.expr, quoted: dict[str, str]) -> list[Any]:
+    """Of an expression that has been checked."""
+    if isinstance(node, ast.Name):
+        return ["column", quoted.get(node.id, node.id)]
+    if isinstance(node, ast.BinOp):
+        return [_SIGNS[type(node.op)], _nested(node.left, quoted), _nested(node.right, quoted)]
+    if isinstance(node, ast.UnaryOp):
+        return ["-", ["number", 0.0], _nested(node.operand, quoted)]
+    if isinstance(node, ast.Call):
+        inside, name = _nested(node.args[0], quoted), node.func.id  # type: ignore[attr-defined]
+        return inside if name == "I" else [name, inside]
+    return ["number", float(node.value)]  # type: ignore[attr-defined]
 
 
 class _Builder:

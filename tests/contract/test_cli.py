@@ -41,7 +41,7 @@ ELSEWHERE = {
 OWN = {"areas", "out", "as_json"}
 FUNCTIONS = {
     "fit": ph.fit, "refit": ph.refit, "update": ph.update, "merge": ph.merge, "simulate": ph.simulate,
-    "predict": ph.Posterior.predict, "calibrate": ph.calibrate,
+    "predict": ph.Posterior.predict, "calibrate": ph.calibrate, "report": ph.report,
 }  # fmt: skip
 # What only Python has: progress is drawn by the command line itself; the formula comes with the Model.
 PYTHON_ONLY = {"progress", "model", "self"}

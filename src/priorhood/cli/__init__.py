@@ -16,6 +16,7 @@ from priorhood.cli.drawing import DRAWN
 from priorhood.cli.fitting import fit, merge, refit, update
 from priorhood.cli.plotting import plot
 from priorhood.cli.reading import predict, summary
+from priorhood.cli.reporting import report
 from priorhood.cli.screen import say
 from priorhood.cli.what_if import influence, sensitivity
 from priorhood.errors import PriorhoodError
@@ -76,6 +77,7 @@ for command in (
     calibrate,
     sensitivity,
     influence,
+    report,
     simulate,
     demo,
 ):

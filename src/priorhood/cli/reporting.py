@@ -1,0 +1,36 @@
+"""`priorhood report`: a saved posterior as one page for a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from priorhood.cli.options import At, Saved, values_of
+from priorhood.cli.screen import say
+
+
+def report(
+    file: Saved,
+    out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")],
+    places: Annotated[
+        str | None, typer.Option(metavar="POLYGONS", help="GeoJSON or other polygons of the places, for a map.")
+    ] = None,
+    at: At = None,
+    below: Annotated[float | None, typer.Option(help="Show the probability below this.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the page; the formula if not given.")] = None,
+    column: Annotated[str | None, typer.Option(help="The polygons' property that holds the labels.")] = None,
+    level: Annotated[str | None, typer.Option(help="Of nested groups, the one whose places are shown.")] = None,
+    crs: Annotated[str | None, typer.Option(help="Coordinates of the polygons, if the file does not say.")] = None,
+) -> None:
+    """Write a page that a browser opens without a network: what was fitted and found, what a home costs."""
+    from priorhood.report import check_report
+    from priorhood.report import report as write_report
+    from priorhood.saved import load
+
+    check_report(out, file, *([places] if places else []))
+    write_report(
+        load(file), out, places, at=values_of(at), below=below, title=title, column=column, level=level, crs=crs
+    )
+    say(f"written to {out} ({out.stat().st_size / 1000:,.0f} kB)")

@@ -1,0 +1,207 @@
+"""What was found: one and the same home in every place, and every place's coefficients."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.expect import typical_values
+from priorhood.groups import coefficients_of
+from priorhood.predict import frame_to_predict, read_rows
+from priorhood.report.words import absent_label, number, round_near, unit_of
+from priorhood.scale import standardized
+from priorhood.weights import Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from priorhood.groups import Coefficients
+    from priorhood.posterior import Posterior
+
+Array = npt.NDArray[np.float64]
+
+BOUNDS = (0.05, 0.95)
+# Of a place's own cross-products: beyond, its rows do not tell the terms apart.
+CONDITION = 1e8
+
+
+def places_of(
+    post: Posterior, options: list[str], depth: int, at: Mapping[str, Any], below: float | None
+) -> dict[str, Any]:
+    """The chosen home in every place of a level and in the average one, and what was learned of each place.
+
+    In a place of a coarser level it is the mean over the finest places there, each counting with its rows.
+
+    Returns
+    -------
+    name, unit, home in words, threshold; average and rows: mean, sd, low, high of the expected outcome, the
+    probability below the threshold; a row also its label, rows, option of the calculator, coefficients and
+    the least-squares estimate from its own rows alone
+    """
+    homes, share = _homes(post, at), _shares(post, depth)
+    expected = post.expected(homes, unseen="population").values.reshape(-1, len(homes)) @ share
+    mean = expected.mean(axis=0)
+    threshold = round_near(float(mean[0])) if below is None else float(below)
+    probability = _below(post, homes, threshold) @ share
+    low, high = np.quantile(expected, BOUNDS, axis=0)
+    sd = expected.std(axis=0)
+    told = [
+        {"mean": _rounded(mean[i]), "sd": _rounded(sd[i]), "low": _rounded(low[i]), "high": _rounded(high[i]),
+         "below": _rounded(probability[i])}
+        for i in range(expected.shape[1])
+    ]  # fmt: skip
+    found: dict[str, Any] = {
+        "name": "", "unit": unit_of(post, post.model.formula.outcome_name), "home": _in_words(post, homes),
+        "threshold": threshold, "chosen": below is not None, "average": told[0], "apart": None, "terms": [],
+        "rows": [],
+    }  # fmt: skip
+    if not post.hierarchy.levels:
+        return found
+    level = post.hierarchy.levels[depth]
+    found["name"] = level.name
+    found["apart"] = _rounded(expected[:, 1:].std(axis=1).mean()) if level.size > 1 else None
+    found["terms"], coefficients = _coefficients(post, depth)
+    counts = np.bincount(level.of_cell, weights=post.moments.n, minlength=level.size)
+    alone = _alone(post, homes) if depth == 0 else np.full(level.size, np.nan)
+    names = level.labels.tolist()
+    option = {label: i for i, label in enumerate(options)}
+    prefix = "" if depth == 0 else f"the average {post.hierarchy.levels[0].name} of "
+    found["rows"] = [
+        {"label": label, "rows": int(counts[i]), **told[i + 1], "option": option[prefix + label],
+         "coefficients": coefficients[i], "alone": _rounded(alone[i])}
+        for i, label in enumerate(names)
+    ]  # fmt: skip
+    return found
+
+
+def _homes(post: Posterior, at: Mapping[str, Any]) -> pd.DataFrame:
+    """One home: first in the average place, then in every finest place, in their order."""
+    import pandas as pd
+
+    homes = post.homes(at)
+    if not post.hierarchy.levels:
+        return homes
+    average = homes.iloc[[0]].copy()
+    for column in post.hierarchy.levels[0].path:
+        average[column] = absent_label(post)
+    return _with_place_values(post, pd.concat([average, homes], ignore_index=True))
+
+
+def _shares(post: Posterior, depth: int) -> Array:
+    """(1 + finest, 1 + places) what finest places count in a place of a level: their shares of its rows."""
+    if not post.hierarchy.levels:
+        return np.ones((1, 1))
+    finest, level = post.hierarchy.levels[0], post.hierarchy.levels[depth]
+    n = np.zeros((finest.size, level.size))
+    np.add.at(n, (finest.of_cell, level.of_cell), post.moments.n)
+    share = np.zeros((1 + finest.size, 1 + level.size))
+    share[0, 0] = 1.0
+    share[1:, 1:] = n / n.sum(axis=0)
+    return share
+
+
+def _with_place_values(post: Posterior, homes: pd.DataFrame) -> pd.DataFrame:
+    """What the places know themselves written into the rows; the mean of all rows for the average place."""
+    known = post.gazetteer
+    missing = [name for name in post.design.variables if name not in homes.columns]
+    if known is None or not missing:
+        return homes
+    typical = typical_values(post.design, post.moments)
+    for name in missing:
+        values = []
+        for at, row in enumerate(homes.itertuples(index=False)):
+            labels = tuple(str(getattr(row, key, "")) for key in known.keys)
+            own = known.find(labels) if at else None
+            value = None if own is None else own[known.columns.index(name)]
+            values.append(typical.get(name) if value is None else value)
+        homes[name] = values
+    return homes
+
+
+def _below(post: Posterior, homes: pd.DataFrame, threshold: float) -> Array:
+    """The probability of an outcome below the threshold; of the true value where the errors are known."""
+    if post.model.se is not None:
+        expected = post.expected(homes, unseen="population").values.reshape(-1, len(homes))
+        return np.asarray((expected < threshold).mean(axis=0))
+    told = post.predict(homes, quantiles=(), below=threshold, unseen="population", prefix="_")
+    return np.asarray(told[f"_below_{threshold:.15g}"], dtype=float)
+
+
+def _in_words(post: Posterior, homes: pd.DataFrame) -> str:
+    """living_space 82.5 m² and type loft."""
+    parts = []
+    for name in post.design.variables:
+        if name not in homes.columns or homes[name].nunique() > 1:
+            continue
+        value = homes[name].iloc[0]
+        unit = unit_of(post, name)
+        text = value if isinstance(value, str) else number(float(value), 10 * abs(float(value)) / 100)
+        parts.append(f"{name} {text}{f' {unit}' if unit else ''}")
+    return ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1] if parts else ""
+
+
+def _coefficients(post: Posterior, depth: int) -> tuple[list[dict[str, str]], list[list[list[float | None]]]]:
+    """The terms of a level with their units; for every place [mean, low, high] of each, in the data's units."""
+    draws = post.natural(post.model.formula.effect_name(depth))
+    terms = [str(term) for term in draws[draws.dims[-1]].values]
+    values = draws.values.reshape(-1, *draws.shape[2:])
+    low, high = np.quantile(values, BOUNDS, axis=0)
+    stacked = np.stack([values.mean(axis=0), low, high], axis=-1)
+    told = [[[_rounded(v) for v in term] for term in place] for place in stacked.tolist()]
+    return [{"name": term, "unit": post.model.unit_of(term)} for term in terms], told
+
+
+def _alone(post: Posterior, homes: pd.DataFrame) -> Array:
+    """What the home costs by each place's own rows alone: least squares of the terms that vary by place (J,).
+
+    min over b of Σ w (y − x_Pᵀ μ − x_Zᵀ b)², from the sums of equation (5); Z the columns that vary, μ the
+    posterior mean of the others. In the outcome's units, as Posterior.expected has it. NaN where a place has no
+    more rows than terms, or where they do not tell the terms apart; and with crossed groupings, whose cells are
+    not places.
+    """
+    c = coefficients_of(
+        post.tree["posterior"].to_dataset(), post.model, post.design, post.moments.labels,
+        post.moments.n / post.moments.n.sum(),
+    )  # fmt: skip
+    size = c.levels[0].places.size
+    if c.crossed:
+        return np.full(size, np.nan)
+    mean, scatter = standardized(post.moments, post.design, post.scale)
+    mass = post.moments.mass
+    gram = scatter + mass[:, None, None] * mean[:, :, None] * mean[:, None, :]
+    varying = c.levels[0].cols
+    fixed = np.isin(c.mu_cols, varying, invert=True)
+    mu, others = c.mu[:, fixed].mean(axis=0), c.mu_cols[fixed]
+    table = post.placed(homes.iloc[1:].reset_index(drop=True))
+    plain = replace(c, row_weights=Weights())
+    X = read_rows(
+        post.design, post.scale, plain, frame_to_predict(table, post.design, Weights()), table.name, "population"
+    ).X
+    found = np.full(size, np.nan)
+    for j in range(size):
+        A = gram[j][np.ix_(varying, varying)]
+        if post.moments.n[j] <= len(varying) or np.linalg.cond(A) > CONDITION:
+            continue
+        b = np.linalg.solve(A, gram[j][varying, -1] - gram[j][np.ix_(varying, others)] @ mu)
+        found[j] = X[j, varying] @ b + X[j, others] @ mu
+    return _in_units(post, c, found)
+
+
+def _in_units(post: Posterior, c: Coefficients, found: Array) -> Array:
+    """Standardized locations (J,) in the outcome's units; under a log outcome the mean, exp(m + σ²/2)."""
+    if not post.model.formula.log_outcome:
+        return found * post.scale.unit
+    noisy = c.nu is None and post.model.se is None
+    half = 0.5 * post.scale.unit**2 * (c.sigma**2).mean(axis=0) if noisy else 0.0
+    with np.errstate(over="ignore"):
+        return np.asarray(np.exp(found * post.scale.unit + half))
+
+
+def _rounded(value: float) -> float | None:
+    """Seven digits, which is more than is known; None where there is no number."""
+    return float(f"{value:.7g}") if np.isfinite(value) else None
