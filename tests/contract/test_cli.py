@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 import os
@@ -317,9 +318,19 @@ def test_simulate_is_pythons(folder, cli):
 def test_demo(folder, cli):
     ran = cli("demo", "--out", folder / "demo")
     assert ran.code == 0
-    made = {"sales.csv", "zips.geojson", "posterior.nc", "predictions.csv", "map.png"}
+    made = {"sales.csv", "zips.geojson", "posterior.nc", "predictions.csv", "report.html"}
+    made |= {f"{name}.png" for name in ("lines", "shrinkage", "price", "map")}
     assert {f.name for f in (folder / "demo").iterdir()} == made
     assert "$ priorhood fit" in ran.out
+    assert str((folder / "demo" / "report.html").resolve()) in ran.out
+
+
+def test_demo_without_extras_ends_with_the_report_too(folder, cli, monkeypatch):
+    demo = importlib.import_module("priorhood.cli.demo")
+    monkeypatch.setattr(demo, "find_spec", lambda name: None)
+    assert cli("demo", "--out", folder / "plain").code == 0
+    made = {"sales.csv", "zips.geojson", "posterior.nc", "predictions.csv", "report.html"}
+    assert {f.name for f in (folder / "plain").iterdir()} == made
 
 
 # -- what an import costs -------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from priorhood.cli.comparing import compare
 from priorhood.cli.demo import demo, simulate
 from priorhood.cli.drawing import DRAWN
 from priorhood.cli.fitting import fit, merge, refit, update
+from priorhood.cli.mapping import map_places
 from priorhood.cli.plotting import plot
 from priorhood.cli.reading import predict, summary
 from priorhood.cli.reporting import report
@@ -84,4 +85,5 @@ for command in (
     app.command()(command)
 for picture in DRAWN:
     plot.command()(picture)
+plot.command("map")(map_places)
 app.add_typer(plot, name="plot")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from priorhood.cli.fitting import fit
-from priorhood.cli.mapping import map_places
 from priorhood.cli.options import Json, Out
-from priorhood.cli.reading import predict
 from priorhood.cli.screen import console
+
+FORMULA = "price ~ living_space + (living_space | zip)"
 
 
 def simulate(
@@ -69,27 +69,43 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Random seed.")] = 2412,
 ) -> None:
-    """The main job on simulated sales: simulate, fit, summary, predict, and a map where geopandas is installed."""
+    """The main job on simulated sales, from a table to a report, with pictures where the extras are installed."""
+    from priorhood.cli import app
     from priorhood.errors import FileError
 
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise FileError(f"cannot make the folder {str(out)!r}: {problem.strerror}") from None
-    sales, post, prices = out / "sales.csv", out / "posterior.nc", out / "predictions.csv"
-    zips, picture = out / "zips.geojson", out / "map.png"
-    formula = "price ~ living_space + (living_space | zip)"
     screen = console()
-    screen.print(f"\n[bold]$ priorhood simulate -o {sales} --areas {zips}[/bold]", soft_wrap=True)
-    simulate(sales, seed=seed, areas=zips)
-    screen.print(
-        f'\n[bold]$ priorhood fit {sales} "{formula}" -o {post} --unit price=€ --unit living_space=m²[/bold]',
-        soft_wrap=True,
-    )
-    fit(str(sales), formula, post, seed=seed, unit=["price=€", "living_space=m²"])
-    screen.print(f"\n[bold]$ priorhood predict {post} {sales} -o {prices} --below 350000[/bold]", soft_wrap=True)
-    predict(post, str(sales), prices, below=[350_000.0])
-    if find_spec("geopandas") and find_spec("matplotlib"):
-        options = "--at living_space=100 --below 350000"
-        screen.print(f"\n[bold]$ priorhood plot map {post} {zips} -o {picture} {options}[/bold]", soft_wrap=True)
-        map_places(post, zips, picture, at=["living_space=100"], below=350_000.0)
+    for words in _steps(out, seed, pictures=find_spec("matplotlib"), maps=find_spec("geopandas")):
+        screen.print(f"\n$ priorhood {shlex.join(words)}", style="bold", soft_wrap=True, markup=False)
+        app(words, standalone_mode=False)
+    page = out / "report.html"
+    screen.print(f"\nThe report opens in any browser: {page.resolve()}", soft_wrap=True, markup=False)
+
+
+def _steps(out: Path, seed: int, *, pictures: object, maps: object) -> list[list[str]]:
+    """The demo's commands, as they are typed."""
+    sales, post, zips = (str(out / name) for name in ("sales.csv", "posterior.nc", "zips.geojson"))
+    home = ["--at", "living_space=100", "--below", "350000"]
+
+    def to(name: str) -> list[str]:
+        return ["-o", str(out / name)]
+
+    units = ["--unit", "price=€", "--unit", "living_space=m²"]
+    steps = [
+        ["simulate", *to("sales.csv"), "--areas", zips, "--seed", str(seed)],
+        ["fit", sales, FORMULA, *to("posterior.nc"), *units, "--seed", str(seed)],
+        ["check", post],
+        ["predict", post, sales, *to("predictions.csv"), "--below", "350000"],
+    ]
+    if pictures:
+        steps += [
+            ["plot", "lines", post, *to("lines.png"), "--data", sales],
+            ["plot", "shrinkage", post, *to("shrinkage.png")],
+            ["plot", "price", post, *to("price.png"), "--group", "10115", *home],
+        ]
+    if pictures and maps:
+        steps += [["plot", "map", post, zips, *to("map.png"), *home]]
+    return [*steps, ["report", post, *to("report.html"), *(["--places", zips] if maps else []), *home]]

@@ -8,12 +8,11 @@ from typing import Annotated
 import typer
 
 from priorhood.cli.options import At, Saved, values_of
-from priorhood.cli.plotting import PICTURES, drawn, plot
+from priorhood.cli.plotting import PICTURES, drawn
 from priorhood.cli.screen import say
 from priorhood.errors import FileError
 
 
-@plot.command("map")
 def map_places(
     file: Saved,
     places: Annotated[Path, typer.Argument(help="Polygons: GeoJSON, or what geopandas reads.", show_default=False)],
