@@ -88,7 +88,7 @@ def demo(
 def _steps(out: Path, seed: int, *, pictures: object, maps: object) -> list[list[str]]:
     """The demo's commands, as they are typed."""
     sales, post, zips = (str(out / name) for name in ("sales.csv", "posterior.nc", "zips.geojson"))
-    home = ["--at", "living_space=100", "--below", "350000"]
+    home = ["--at", "living_space=100", "--below", "450000"]
 
     def to(name: str) -> list[str]:
         return ["-o", str(out / name)]
@@ -98,7 +98,7 @@ def _steps(out: Path, seed: int, *, pictures: object, maps: object) -> list[list
         ["simulate", *to("sales.csv"), "--areas", zips, "--seed", str(seed)],
         ["fit", sales, FORMULA, *to("posterior.nc"), *units, "--seed", str(seed)],
         ["check", post],
-        ["predict", post, sales, *to("predictions.csv"), "--below", "350000"],
+        ["predict", post, sales, *to("predictions.csv"), "--below", "450000"],
     ]
     if pictures:
         steps += [
