@@ -31,9 +31,9 @@ def look(page: Path, target: Path) -> None:
         opened = play.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         tab = opened.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         tab.goto(page.as_uri())
-        tab.locator("#found").scroll_into_view_if_needed()
-        tab.evaluate("document.querySelector('#found').scrollIntoView()")
-        tab.screenshot(path=target)
+        top = tab.locator("#found").bounding_box()
+        cut = {"x": 0, "y": (top or {"y": 0})["y"], "width": WIDTH, "height": HEIGHT}
+        tab.screenshot(path=target, full_page=True, clip=cut)
         opened.close()
 
 
