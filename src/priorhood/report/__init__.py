@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from priorhood.posterior import Posterior
 
-SCRIPTS = ("mixture.js", "charts.js", "page.js")
+SCRIPTS = ("mixture.js", "charts.js", "places.js", "cost.js", "page.js")
 ENDINGS = (".html", ".htm")
 
 

@@ -235,7 +235,9 @@ def _range(post: Posterior, name: str) -> list[float] | None:
     for column, centre, spread in zip(post.moments.columns, mean, sd, strict=True):
         expression = Expression(column) if column in post.design.formula.factors() else None
         if expression is not None and expression.bare == name:
-            return [float(centre - 2 * spread), float(centre + 2 * spread)]
+            low = centre - 2 * spread
+            # Areas and ages are not negative; what lies around zero may be.
+            return [max(float(low), 0.0) if centre > spread else float(low), float(centre + 2 * spread)]
         if expression is not None and expression.logged == name:
             return [float(np.exp(centre - 2 * spread)), float(np.exp(centre + 2 * spread))]
     return None

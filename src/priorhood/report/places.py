@@ -11,7 +11,7 @@ import numpy.typing as npt
 from priorhood.expect import typical_values
 from priorhood.groups import coefficients_of
 from priorhood.predict import frame_to_predict, read_rows
-from priorhood.report.words import absent_label, number, round_near, unit_of
+from priorhood.report.words import absent_label, joined, plainly, round_near, unit_of
 from priorhood.scale import standardized
 from priorhood.weights import Weights
 
@@ -68,6 +68,7 @@ def places_of(
     found["terms"], coefficients = _coefficients(post, depth)
     counts = np.bincount(level.of_cell, weights=post.moments.n, minlength=level.size)
     alone = _alone(post, homes) if depth == 0 else np.full(level.size, np.nan)
+    found["not_alone"] = _not_alone(post, depth)
     names = level.labels.tolist()
     option = {label: i for i, label in enumerate(options)}
     prefix = "" if depth == 0 else f"the average {post.hierarchy.levels[0].name} of "
@@ -140,8 +141,8 @@ def _in_words(post: Posterior, homes: pd.DataFrame) -> str:
             continue
         value = homes[name].iloc[0]
         unit = unit_of(post, name)
-        text = value if isinstance(value, str) else number(float(value), 10 * abs(float(value)) / 100)
-        parts.append(f"{name} {text}{f' {unit}' if unit else ''}")
+        text = value if isinstance(value, str) else plainly(float(value))
+        parts.append(f"{name} {joined(text, unit)}")
     return ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1] if parts else ""
 
 
@@ -190,6 +191,15 @@ def _alone(post: Posterior, homes: pd.DataFrame) -> Array:
         b = np.linalg.solve(A, gram[j][varying, -1] - gram[j][np.ix_(varying, others)] @ mu)
         found[j] = X[j, varying] @ b + X[j, others] @ mu
     return _in_units(post, c, found)
+
+
+def _not_alone(post: Posterior, depth: int) -> str:
+    """Why a place has no estimate from its own rows alone."""
+    if depth:
+        return ""
+    if post.hierarchy.crossed:
+        return "Beside crossed groupings there is no estimate from its own rows alone."
+    return "Its own rows alone are too few, or too alike, to tell."
 
 
 def _in_units(post: Posterior, c: Coefficients, found: Array) -> Array:
