@@ -13,6 +13,7 @@ from priorhood.expect import typical_values
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.groups import Coefficients, Groups, coefficients_of
+from priorhood.moments import normal_label
 from priorhood.report.words import absent_label, unit_of
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _crossed(c: Coefficients, post: Posterior, which: int, at: Mapping[str, Any]
     name = grouping.places.name
     labels = [f"the average {name}", f"a new {name}", *grouping.places.labels.tolist()]
     effects = [np.zeros((S, K)), new, *(grouping.beta[:, i] for i in range(grouping.places.size))]
-    chosen = str(at.get(name, ""))
+    chosen = normal_label(str(at.get(name, "")))
     return {
         "name": name,
         "options": labels,
@@ -224,7 +225,7 @@ def _fields(post: Posterior, at: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _as_category(value: Any, categories: list[str]) -> str:
     """A value as the select has it; 3.0 is the category 3."""
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = normal_label(str(value))
     return text if text in categories else categories[0]
 
 

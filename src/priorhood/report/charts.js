@@ -34,9 +34,12 @@ function number(value, spread) {
 }
 
 // A predictor's value: four digits without a comma, since they may be a year.
-function plainly(value, spread) {
-  const text = number(value, spread);
+function yearly(value, text) {
   return Math.abs(value) < 1e4 ? text.replaceAll(",", "") : text;
+}
+
+function plainly(value, spread) {
+  return yearly(value, number(value, spread));
 }
 
 // A number as it was written: a threshold, a bound.
@@ -57,10 +60,19 @@ function withUnit(text, unit) {
 // Round ticks, about five.
 function ticks(low, high, count = BOX.width > 400 ? 5 : 3) {
   const rough = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].map((one) => one * power).find((one) => one >= 0.8 * rough) || power;
+  const off = (one) => Math.abs(Math.log(one / rough));
+  const step = [1, 2, 2.5, 5, 10].map((one) => one * power).reduce((best, one) => (off(one) < off(best) ? one : best));
   const found = [];
   for (let at = Math.ceil(low / step); at * step <= high * (1 + 1e-12); at++) found.push(at * step);
   return [found, step];
+}
+
+// A tick with the decimals that its step needs.
+function atTick(mark, step) {
+  let decimals = 0;
+  while (decimals < 12 && Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) > 1e-6) decimals++;
+  const text = mark.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  return /[1-9]/.test(text) ? text.replace("-", "−") : text.replace("-", "");
 }
 
 // Narrow windows get a narrow picture, whose texts are as large as others.
@@ -70,11 +82,11 @@ function scale(low, high, from, to) {
   return (value) => from + ((value - low) / (high - low || 1)) * (to - from);
 }
 
-function axisBelow(x, low, high, title, told = number) {
+function axisBelow(x, low, high, title, told = atTick) {
   const base = BOX.height - BOX.bottom, [marks, step] = ticks(low, high);
   return [
     svg("line", { class: "axis", x1: BOX.left, x2: BOX.width - BOX.right, y1: base, y2: base }),
-    marks.map((mark) => svg("text", { x: x(mark), y: base + 18, "text-anchor": "middle" }, told(mark, 10 * step))),
+    marks.map((mark) => svg("text", { x: x(mark), y: base + 18, "text-anchor": "middle" }, told(mark, step))),
     svg("text", { class: "ink", x: (BOX.left + BOX.width - BOX.right) / 2, y: BOX.height - 6, "text-anchor": "middle" }, title),
   ].flat();
 }
@@ -83,7 +95,7 @@ function axisLeft(y, low, high, title) {
   const [marks, step] = ticks(low, high);
   return [
     marks.map((mark) => svg("line", { class: "axis", x1: BOX.left, x2: BOX.width - BOX.right, y1: y(mark), y2: y(mark) })),
-    marks.map((mark) => svg("text", { x: BOX.left - 8, y: y(mark) + 4, "text-anchor": "end" }, number(mark, 10 * step))),
+    marks.map((mark) => svg("text", { x: BOX.left - 8, y: y(mark) + 4, "text-anchor": "end" }, atTick(mark, step))),
     svg("text", { class: "ink", transform: `translate(13 ${(BOX.top + BOX.height - BOX.bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, title),
   ].flat();
 }
@@ -132,7 +144,7 @@ function lineChart(xs, place, average, titles, label) {
   const line = (values) => pathOf(values.map((value, at) => [x(xs[at]), y(value)]));
   const back = [...place.low].reverse().map((value, at) => `L${x(xs[xs.length - 1 - at]).toFixed(1)} ${y(value).toFixed(1)}`).join("");
   return chart("", label,
-    axisLeft(y, low - room, high + room, titles[1]), axisBelow(x, xs[0], xs[xs.length - 1], titles[0], plainly),
+    axisLeft(y, low - room, high + room, titles[1]), axisBelow(x, xs[0], xs[xs.length - 1], titles[0], (mark, step) => yearly(mark, atTick(mark, step))),
     svg("path", { d: `${line(place.high)}${back}Z`, fill: "var(--band)" }),
     svg("path", { d: line(average.middle), fill: "none", stroke: "var(--soft)", "stroke-width": 2, "stroke-dasharray": "6 5" }),
     svg("path", { d: line(place.middle), fill: "none", stroke: "var(--accent)", "stroke-width": 2.5 }),

@@ -90,7 +90,7 @@ function answer(mixture, threshold) {
   return [
     element("p", { class: "soft eyebrow" }, `Probability below ${withUnit(exact(threshold), OUTCOME.unit)}`),
     element("p", { class: "big" }, percent(below),
-      element("span", { class: "small soft" }, ` ± ${(100 * mixture.belowError(threshold)).toPrecision(1)} % by the number of draws`)),
+      element("span", { class: "small soft" }, ` give or take ${(100 * mixture.belowError(threshold)).toPrecision(1)} %, from ${DATA.home.draws.toLocaleString("en-US")} draws`)),
     element("dl", { class: "facts" }, facts.map(([what, value]) => element("div", {}, element("dt", {}, what), element("dd", {}, value)))),
     densityChart(mixture, q, threshold, titled(OUTCOME.name, OUTCOME.unit), `Density of the ${OUTCOME.name}: median ${money(q[2], spread)}, nine in ten between ${number(q[0], spread)} and ${money(q[4], spread)}`),
     element("p", { class: "small soft" }, "Solid: median. Dotted: nine in ten lie between. Shaded: below the threshold."),

@@ -195,7 +195,7 @@ function drawPlaces() {
     element("div", { class: "scroll", role: "region", "aria-label": "Table of places" },
       element("table", { id: "places" },
         element("caption", { class: "heard" }, `${OUTCOME.name} by ${PLACES.name}. A heading sorts; arrow keys go from row to row, Enter opens a profile.`),
-        element("thead", {}, element("tr", {}, COLUMNS().map((one) => element("th", { scope: "col", class: one.kind, "data-key": one.key },
+        element("thead", {}, element("tr", {}, COLUMNS().map((one) => element("th", { scope: "col", class: one.kind, "data-key": one.key, "data-name": one.name },
           element("button", { type: "button", title: one.title || "Sort", onclick: () => sortBy(one.key) }, one.name, element("span", { "aria-hidden": "true" })))))),
         element("tbody", { onkeydown: tableKeys }))),
     element("p", { class: "small soft count" }, element("span", { id: "count", role: "status" }), " ",

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.errors import ModelError, near
 from priorhood.expect import typical_values
+from priorhood.expression import Expression
 from priorhood.groups import coefficients_of
+from priorhood.moments import normal_label
 from priorhood.predict import frame_to_predict, read_rows
 from priorhood.report.words import absent_label, joined, plainly, round_near, unit_of
 from priorhood.scale import standardized
@@ -46,6 +49,11 @@ def places_of(
     homes, share = _homes(post, at), _shares(post, depth)
     expected = post.expected(homes, unseen="population").values.reshape(-1, len(homes)) @ share
     mean = expected.mean(axis=0)
+    if not np.isfinite(mean).all():
+        raise ModelError(
+            f"at {_in_words(post, homes)} {post.model.formula.text!r} has no finite value: a logarithm or root "
+            f"does not exist there, or the outcome is beyond all numbers"
+        )
     threshold = round_near(float(mean[0])) if below is None else float(below)
     probability = _below(post, homes, threshold) @ share
     low, high = np.quantile(expected, BOUNDS, axis=0)
@@ -78,6 +86,23 @@ def places_of(
         for i, label in enumerate(names)
     ]  # fmt: skip
     return found
+
+
+def check_home(post: Posterior, at: Mapping[str, Any]) -> None:
+    """Raise for a value that no home of this model can have; names are judged by Posterior.homes."""
+    labels = {one.name: one.labels.tolist() for one in post.hierarchy.crossed}
+    labels |= {Expression(factor).bare: list(known) for factor, known in post.design.categories.items()}
+    for name, value in at.items():
+        if name in labels:
+            text = normal_label(str(value))
+            if text not in labels[name]:
+                raise ModelError(f"there is no {name} {text!r}: {near(text, labels[name])}")
+        elif name in post.design.variables and not _is_number(value):
+            raise ModelError(f"{name} of the home shown must be a finite number, not {value!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and bool(np.isfinite(value))
 
 
 def _homes(post: Posterior, at: Mapping[str, Any]) -> pd.DataFrame:
