@@ -46,8 +46,8 @@ def places_of(
     probability below the threshold; a row also its label, rows, option of the calculator, coefficients and
     the least-squares estimate from its own rows alone
     """
-    homes, share = _homes(post, at), _shares(post, depth)
-    expected = post.expected(homes, unseen="population").values.reshape(-1, len(homes)) @ share
+    homes = _homes(post, at)
+    expected = _in_level(post.expected(homes, unseen="population").values.reshape(-1, len(homes)), post, depth)
     mean = expected.mean(axis=0)
     if not np.isfinite(mean).all():
         raise ModelError(
@@ -55,7 +55,7 @@ def places_of(
             f"does not exist there, or the outcome is beyond all numbers"
         )
     threshold = round_near(float(mean[0])) if below is None else float(below)
-    probability = _below(post, homes, threshold) @ share
+    probability = _in_level(_below(post, homes, threshold), post, depth)
     low, high = np.quantile(expected, BOUNDS, axis=0)
     sd = expected.std(axis=0)
     told = [
@@ -118,17 +118,14 @@ def _homes(post: Posterior, at: Mapping[str, Any]) -> pd.DataFrame:
     return _with_place_values(post, pd.concat([average, homes], ignore_index=True))
 
 
-def _shares(post: Posterior, depth: int) -> Array:
-    """(1 + finest, 1 + places) what finest places count in a place of a level: their shares of its rows."""
-    if not post.hierarchy.levels:
-        return np.ones((1, 1))
+def _in_level(values: Array, post: Posterior, depth: int) -> Array:
+    """Of the average and the finest places (…, 1 + J) to a level's (…, 1 + places), by their shares of its rows."""
+    if not depth:
+        return values
     finest, level = post.hierarchy.levels[0], post.hierarchy.levels[depth]
     n = np.zeros((finest.size, level.size))
     np.add.at(n, (finest.of_cell, level.of_cell), post.moments.n)
-    share = np.zeros((1 + finest.size, 1 + level.size))
-    share[0, 0] = 1.0
-    share[1:, 1:] = n / n.sum(axis=0)
-    return share
+    return np.concatenate([values[..., :1], values[..., 1:] @ (n / n.sum(axis=0))], axis=-1)
 
 
 def _with_place_values(post: Posterior, homes: pd.DataFrame) -> pd.DataFrame:
