@@ -13,7 +13,7 @@ import numpy as np
 from priorhood.errors import ModelError, near, plural, rows_of
 from priorhood.report.calculator import calculator
 from priorhood.report.places import check_home, places_of
-from priorhood.report.words import unit_of, with_unit
+from priorhood.report.words import listed, unit_of, with_unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,15 +67,14 @@ def _depth(post: Posterior, level: str | None) -> int:
 def _title(post: Posterior) -> str:
     """Price by zip; price by living_space and type where there are no groups."""
     names = [one.name for one in post.hierarchy.groupings] or list(post.design.variables)
-    by = f" by {', '.join(names[:-1])}{' and ' if len(names) > 1 else ''}{names[-1]}" if names else ""
-    return _capital(post.model.formula.outcome_name + by)
+    return _capital(post.model.formula.outcome_name + (f" by {listed(names)}" if names else ""))
 
 
 def _summary(post: Posterior, places: dict[str, Any]) -> list[str]:
     """What was found, in two or three sentences."""
     a, formula = post.attrs, post.model.formula
-    groups = " and ".join(
-        f"{one.size:,} {one.name if one.size == 1 else plural(one.name)}" for one in post.hierarchy.groupings
+    groups = listed(
+        [f"{one.size:,} {one.name if one.size == 1 else plural(one.name)}" for one in post.hierarchy.groupings]
     )
     home, average = places["home"], places["average"]
     where = f" in the average {formula.group}" if formula.group else ""

@@ -89,8 +89,8 @@ function answer(mixture, threshold) {
   Object.assign(out.dataset, { mean, below, q5: q[0], q25: q[1], median: q[2], q75: q[3], q95: q[4] });
   return [
     element("p", { class: "soft eyebrow" }, `Probability below ${withUnit(exact(threshold), OUTCOME.unit)}`),
-    element("p", { class: "big" }, percent(below),
-      element("span", { class: "small soft" }, ` give or take ${(100 * mixture.belowError(threshold)).toPrecision(1)} %, from ${DATA.home.draws.toLocaleString("en-US")} draws`)),
+    element("p", { class: "big" }, percent(below)),
+    element("p", { class: "small soft" }, `give or take ${(100 * mixture.belowError(threshold)).toPrecision(1)} %, from ${DATA.home.draws.toLocaleString("en-US")} draws`),
     element("dl", { class: "facts" }, facts.map(([what, value]) => element("div", {}, element("dt", {}, what), element("dd", {}, value)))),
     densityChart(mixture, q, threshold, titled(OUTCOME.name, OUTCOME.unit), `Density of the ${OUTCOME.name}: median ${money(q[2], spread)}, nine in ten between ${number(q[0], spread)} and ${money(q[4], spread)}`),
     element("p", { class: "small soft" }, "Solid: median. Dotted: nine in ten lie between. Shaded: below the threshold."),

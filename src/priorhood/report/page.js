@@ -37,7 +37,7 @@ function drawHead() {
 
 function drawTable(headings, rows, kind = "") {
   return element("table", { class: kind },
-    headings.length ? element("thead", {}, element("tr", {}, headings.map((text) => element("th", { scope: "col" }, text)))) : null,
+    headings.length ? element("thead", {}, element("tr", {}, headings.map((text, at) => element("th", { scope: "col", class: rows[0][at].className }, text)))) : null,
     element("tbody", {}, rows.map((row) => element("tr", {}, row.map((cell, at) => {
       const made = cell instanceof Node ? cell : element("td", {}, cell);
       if (headings.length) made.dataset.heading = headings[at];

@@ -212,7 +212,7 @@ function drawFound() {
   body("found").append(
     element("p", {}, `One and the same home in every ${PLACES.name}: the expected ${OUTCOME.name}${said}, its 90 % interval, and the probability that ${single} is below ${withUnit(exact(PLACES.threshold), OUTCOME.unit)}${PLACES.chosen ? "" : ", a round number near that of the average place"}.`),
     element("div", { class: DATA.map ? "grid mapped" : "grid" }, DATA.map ? drawMap() : null, drawPlaces()),
-    ...(DATA.map ? [] : [element("p", { class: "soft small" }, "No polygons were given, so there is no map: --places polygons.geojson (places= in Python) adds one.")]),
+    ...(DATA.map ? [] : [element("p", { class: "soft small" }, "No polygons were given, so there is no map: ", element("span", { class: "code" }, "--places polygons.geojson"), " (places= in Python) adds one.")]),
     element("div", { id: "profile", class: "card", tabindex: -1 }));
   fillTable();
   const dearest = PLACES.rows.reduce((best, row) => (row.mean > best.mean ? row : best));
@@ -256,7 +256,7 @@ function profile(row) {
   const coefficients = drawTable(["coefficient", "mean", "90 % interval"], PLACES.terms.map((term, at) => {
     const [mean, low, high] = row.coefficients[at], cell = (text) => element("td", { class: "n" }, text);
     return [element("td", {}, term.name, element("div", { class: "small soft" }, term.unit)), cell(number(mean, (high - low) / 3.3)), cell(`${number(low, (high - low) / 3.3)} to ${number(high, (high - low) / 3.3)}`)];
-  }));
+  }), "coefficients");
   return [
     element("p", { class: "small soft eyebrow noprint" }, `One ${PLACES.name}; choose another ${DATA.map ? "on the map or " : ""}in the table`),
     element("h3", { class: "lead" }, row.label), element("p", {}, words + pulled),

@@ -14,7 +14,7 @@ from priorhood.expression import Expression
 from priorhood.groups import coefficients_of
 from priorhood.moments import normal_label
 from priorhood.predict import frame_to_predict, read_rows
-from priorhood.report.words import absent_label, joined, plainly, round_near, unit_of
+from priorhood.report.words import absent_label, joined, listed, plainly, round_near, unit_of
 from priorhood.scale import standardized
 from priorhood.weights import Weights
 
@@ -165,7 +165,7 @@ def _in_words(post: Posterior, homes: pd.DataFrame) -> str:
         unit = unit_of(post, name)
         text = value if isinstance(value, str) else plainly(float(value))
         parts.append(f"{name} {joined(text, unit)}")
-    return ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1] if parts else ""
+    return listed(parts)
 
 
 def _coefficients(post: Posterior, depth: int) -> tuple[list[dict[str, str]], list[list[list[float | None]]]]:
