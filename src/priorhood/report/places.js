@@ -109,9 +109,14 @@ function legendOf(measure, bounds) {
   ].filter(Boolean);
 }
 
+// a/b may break after the slash.
+function breakable(label) {
+  return label.split(/(?<=\/)/).flatMap((part, at) => (at ? [element("wbr"), part] : [part]));
+}
+
 const COLUMNS = () => [
-  { key: "label", name: PLACES.name, told: (row) => element("td", {}, element("button", { type: "button", tabindex: -1, onclick: () => choosePlace(row) }, row.label)) },
-  { key: "rows", name: "rows", kind: "n", told: (row) => element("td", { class: "n" }, row.rows.toLocaleString("en-US")) },
+  { key: "label", name: PLACES.name, told: (row) => element("td", {}, element("button", { type: "button", tabindex: -1, onclick: () => choosePlace(row) }, breakable(row.label))) },
+  { key: "rows", name: "rows", kind: "n roomy", told: (row) => element("td", { class: "n roomy" }, row.rows.toLocaleString("en-US")) },
   { key: "mean", name: titled(OUTCOME.name, OUTCOME.unit), kind: "n", told: (row) => element("td", { class: "n" }, number(row.mean, row.sd),
     element("small", { class: "narrow" }, `${number(row.low, row.sd)} to ${number(row.high, row.sd)}`)) },
   { key: "sd", name: "90 % interval", kind: "wide", title: "Sorts by the width of the interval", told: rangeCell },

@@ -91,7 +91,7 @@ def places_of(
 def check_home(post: Posterior, at: Mapping[str, Any]) -> None:
     """Raise for a value that no home of this model can have; names are judged by Posterior.homes."""
     labels = {one.name: one.labels.tolist() for one in post.hierarchy.crossed}
-    labels |= {Expression(factor).bare: list(known) for factor, known in post.design.categories.items()}
+    labels |= {str(Expression(factor).bare): list(known) for factor, known in post.design.categories.items()}
     for name, value in at.items():
         if name in labels:
             text = normal_label(str(value))
