@@ -125,6 +125,7 @@ def test_the_calculator_is_predict(post, file, opened):
         same(found, predicted(post, {"zip": "(new)", "living_space": 72}, 400_000, unseen), 400_000)
 
 
+@pytest.mark.slow
 def test_the_error_of_a_probability_is_that_of_its_draws(post, file, opened):
     page = opened(file)
     label = str(post.moments.labels[4])
@@ -140,6 +141,7 @@ def test_the_error_of_a_probability_is_that_of_its_draws(post, file, opened):
     assert f"give or take {100 * wanted:.1g} %, from 300 draws" in page.inner_text("#answer")
 
 
+@pytest.mark.slow
 def test_thinned_draws_are_within_their_error(opened, tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules["priorhood.report.calculator"], "BUDGET", 1)
     post = ph.fit("price ~ living_space + (1 | zip)", ph.simulate(12, 300, seed=2)[0], draws=1000, seed=1)
@@ -195,6 +197,7 @@ def test_nested_and_crossed_places_and_noise(opened, tmp_path):
     same(found, predicted(noisy, {"zip": label, "living_space": 80}, 400_000), 400_000)
 
 
+@pytest.mark.slow
 def test_students_t(post, opened, tmp_path):
     groups = {name: node.to_dataset() for name, node in post.tree.children.items()}
     groups["posterior"] = groups["posterior"].assign(nu=post["sigma"] * 0 + 3.5)
@@ -359,6 +362,7 @@ def test_paper_has_all_rows(post, file, opened):
     assert labels_shown(page) == [labels[7]]
 
 
+@pytest.mark.slow
 def test_who_wants_no_motion_gets_none(file, opened):
     behaviour = "getComputedStyle(document.documentElement).scrollBehavior"
     assert opened(file).evaluate(behaviour) == "smooth"
