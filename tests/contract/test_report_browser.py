@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 import sys
 
@@ -124,6 +125,23 @@ def test_the_calculator_is_predict(post, file, opened):
         same(found, predicted(post, {"zip": "(new)", "living_space": 72}, 400_000, unseen), 400_000)
 
 
+@pytest.mark.slow
+def test_the_error_of_a_probability_is_that_of_its_draws(post, file, opened):
+    page = opened(file)
+    label = str(post.moments.labels[4])
+    answer(page, {"living_space": 90}, label, 420_000)
+    m = post.expected({"zip": [label], "living_space": [90]}).values.ravel()
+    sigma = post.natural("sigma").values.ravel()
+    shares = np.vectorize(math.erf)((420_000 - m) / sigma / math.sqrt(2)) / 2
+    wanted = shares.std() / math.sqrt(len(shares))
+    found = page.evaluate(
+        f"CALCULATOR.predictive({{ living_space: 90 }}, DATA.home.options.indexOf('{label}')).belowError(420000)"
+    )
+    assert found == pytest.approx(wanted, rel=1e-3)
+    assert f"give or take {100 * wanted:.1g} %, from 300 draws" in page.inner_text("#answer")
+
+
+@pytest.mark.slow
 def test_thinned_draws_are_within_their_error(opened, tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules["priorhood.report.calculator"], "BUDGET", 1)
     post = ph.fit("price ~ living_space + (1 | zip)", ph.simulate(12, 300, seed=2)[0], draws=1000, seed=1)
@@ -179,6 +197,7 @@ def test_nested_and_crossed_places_and_noise(opened, tmp_path):
     same(found, predicted(noisy, {"zip": label, "living_space": 80}, 400_000), 400_000)
 
 
+@pytest.mark.slow
 def test_students_t(post, opened, tmp_path):
     groups = {name: node.to_dataset() for name, node in post.tree.children.items()}
     groups["posterior"] = groups["posterior"].assign(nu=post["sigma"] * 0 + 3.5)
@@ -244,15 +263,73 @@ def test_a_wrong_home_is_told(file, opened):
 
 def test_by_keyboard_alone(post, file, opened):
     page = opened(file)
+    focused = "document.activeElement.{}"
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.className") == "skip"
-    page.focus("#places th[data-key=mean] button")
+    assert page.evaluate(focused.format("className")) == "skip"
+    page.focus("#search")
+    for key in ("label", "rows", "mean"):
+        page.keyboard.press("Tab")
+        assert page.evaluate(focused.format("parentNode.dataset.key")) == key
     page.keyboard.press("Enter")
-    first = labels_shown(page)[0]
-    page.focus("#places tbody button")
-    page.keyboard.press("Enter")
-    assert first in page.inner_text("#profile h3")
     assert page.get_attribute("#places th[data-key=mean]", "aria-sort") == "descending"
+    labels = labels_shown(page)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    # The table's rows are one stop, at the place whose profile is shown: the dearest.
+    page.keyboard.press("Tab")
+    assert page.evaluate(focused.format("textContent")) == labels[0]
+    for key, at in (("ArrowDown", 1), ("ArrowDown", 2), ("ArrowUp", 1), ("End", -1), ("Home", 0), ("ArrowUp", 0)):
+        page.keyboard.press(key)
+        assert page.evaluate(focused.format("textContent")) == labels[at]
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#profile h3") == labels[1]
+    # The focus stays where it was, and what happened is said.
+    assert page.evaluate(focused.format("textContent")) == labels[1]
+    page.wait_for_selector("#said:not(:empty)", state="attached")
+    assert f"The profile of {labels[1]}" in page.inner_text("#said")
+    page.keyboard.press("Tab")
+    assert page.evaluate(focused.format("id")) == "field-living_space"
+    page.keyboard.press("Tab")
+    assert page.evaluate(focused.format("value")) == labels[1]
+
+
+CONTRASTS = """() => {
+  const channels = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = (rgb) => rgb.slice(0, 3).map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((total, v, at) => total + v * [0.2126, 0.7152, 0.0722][at], 0);
+  const behind = (made) => {
+    for (let at = made; at; at = at.parentElement) {
+      const found = channels(getComputedStyle(at).backgroundColor);
+      if (found.length === 3 || found[3] === 1) return found;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const made = node.parentElement, style = getComputedStyle(made);
+    if (!node.textContent.trim() || ["SCRIPT", "STYLE", "NOSCRIPT", "OPTION"].includes(made.tagName)) continue;
+    if (style.display === "none" || !made.getClientRects().length) continue;
+    const ink = made.namespaceURI.endsWith("svg") ? style.fill : style.color;
+    const [a, b] = [light(channels(ink)), light(behind(made))].sort((x, y) => y - x);
+    found.push([(a + 0.05) / (b + 0.05), node.textContent.trim().slice(0, 30)]);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_stand_out_from_their_ground(file, opened, scheme):
+    page = opened(file, color_scheme=scheme)
+    page.hover("#places tbody tr:nth-child(2)")
+    found = page.evaluate(CONTRASTS)
+    assert len(found) > 200
+    assert [one for one in found if one[0] < 4.5] == []
+    # A ground as dark as the ink would be seen.
+    page.add_style_tag(content=".soft { color: var(--line) !important; }")
+    assert min(one[0] for one in page.evaluate(CONTRASTS)) < 4.5
 
 
 def test_phone_dark_and_paper(file, opened):
@@ -270,7 +347,26 @@ def test_phone_dark_and_paper(file, opened):
     page.emulate_media(media="print")
     assert page.evaluate(background) == "rgb(255, 255, 255)"
     assert not page.is_visible(".bar")
+    assert not page.is_visible("#search")
+    assert page.evaluate("getComputedStyle(document.querySelector('.scroll')).overflowY") == "visible"
     assert len(page.pdf()) > 10_000
+
+
+def test_paper_has_all_rows(post, file, opened):
+    page = opened(file)
+    labels = post.moments.labels.tolist()
+    page.fill("#search", labels[7])
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert labels_shown(page) == labels
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert labels_shown(page) == [labels[7]]
+
+
+@pytest.mark.slow
+def test_who_wants_no_motion_gets_none(file, opened):
+    behaviour = "getComputedStyle(document.documentElement).scrollBehavior"
+    assert opened(file).evaluate(behaviour) == "smooth"
+    assert opened(file, reduced_motion="reduce").evaluate(behaviour) == "auto"
 
 
 def test_a_map_by_mouse_and_keyboard(opened, tmp_path):

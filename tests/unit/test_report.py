@@ -139,6 +139,50 @@ def test_no_group_and_known_errors(sales):
     np.testing.assert_allclose([r["below"] for r in found["places"]["rows"]], (expected < 2).mean(axis=0))
 
 
+def test_predictors_of_the_places_are_their_own(sales):
+    labels = sorted(sales["zip"].astype(str).unique())
+    known = pd.DataFrame({"zip": [*labels, "99999"], "distance": np.linspace(1, 20, len(labels) + 1)})
+    post = ph.fit("price ~ living_space + distance + (1 | zip)", sales, places=known, chains=2, draws=100, seed=1)
+    found = told(post, at={"living_space": 72})
+    expected = post.expected({"zip": labels, "living_space": [72] * len(labels)}).values
+    means = expected.reshape(-1, len(labels)).mean(axis=0)
+    np.testing.assert_allclose([row["mean"] for row in found["places"]["rows"]], means, rtol=1e-6)
+    own = dict(zip(found["home"]["options"], found["home"]["own"]["distance"], strict=True))
+    assert own[labels[3]] == pytest.approx(known["distance"][3])
+    assert own["a new zip"] is None
+    assert "distance" not in found["places"]["home"]
+
+
+def test_weights_are_told(sales):
+    frame = sales.assign(n=np.resize([1, 2, 3], len(sales)), w=np.resize([0.5, 1.0, 4.0], len(sales)))
+    counted = ph.fit(
+        ph.Model("price ~ living_space + (1 | zip)", frequency_weights="n"), frame, chains=2, draws=100, seed=1
+    )
+    found = told(counted)
+    total = int(frame["n"].sum())
+    assert found["fitted"]["rows"] == [["read", len(frame)], ["used", len(frame)], ["stand for (by n)", total]]
+    assert found["summary"][0].startswith(f"{total:,} rows")
+    precise = ph.fit(
+        ph.Model("price ~ living_space + (1 | zip)", precision_weights="w"), frame, chains=2, draws=100, seed=1
+    )
+    found = told(precise, below=400_000)
+    assert found["home"]["precision"] == "w"
+    homes = precise.homes()
+    predicted = precise.predict(homes.assign(w=1.0), below=400_000)["below_400000"]
+    np.testing.assert_allclose([row["below"] for row in found["places"]["rows"]], predicted, rtol=1e-6)
+
+
+def test_the_summary_says_what_was_found(post):
+    found = told(post, at={"living_space": 72})
+    rows, text = found["places"]["rows"], " ".join(found["summary"])
+    least, most = (end(rows, key=lambda row: row["mean"])["label"] for end in (min, max))
+    assert re.search(rf"goes from [\d,]+\xa0€ in {least} to [\d,]+\xa0€ in {most}; zips differ by", text)
+    assert f"{len(rows)} zips" in text
+    assert "At living_space 72\xa0m², the expected price in the average zip is" in text
+    assert found["title"] == "Price by zip"
+    assert found["summary_checks"][1] is all(v.good for v in post.check())
+
+
 def test_coarser_places(sales):
     frame = sales.assign(city=np.where(sales["zip"].astype(str) < "11800", "A", "B"))
     post = ph.fit("price ~ living_space + (1 | city/zip)", frame, chains=2, draws=100, seed=1)
@@ -156,6 +200,8 @@ def test_coarser_places(sales):
     [
         ({"below": float("nan")}, "below must be a finite number"),
         ({"at": {"rooms": 3}}, "no predictor 'rooms'"),
+        ({"at": {"living_space": None}}, "living_space of the home shown must be a finite number, not None"),
+        ({"at": {"living_space": float("inf")}}, "must be a finite number"),
         ({"column": "plz"}, "add places="),
     ],
 )
@@ -163,6 +209,28 @@ def test_wrong_wishes(post, tmp_path, options, says):
     with pytest.raises(ph.PriorhoodError, match=says):
         ph.report(post, tmp_path / "r.html", **options)
     assert not list(tmp_path.iterdir())
+
+
+def test_wrong_homes(sales, tmp_path):
+    frame = sales.assign(
+        kind=np.resize(["flat", "loft"], len(sales)), year=np.resize([2019.0, 2020.0, 2021.0], len(sales))
+    )
+    post = ph.fit(
+        "log(price) ~ log(living_space) + kind + (1 | zip) + (1 | year)", frame, chains=2, draws=100, seed=1
+    )
+    for at, says in (
+        ({"kind": "lofd"}, "there is no kind 'lofd': did you mean 'loft'"),
+        ({"year": 2022}, "there is no year '2022'"),
+        ({"living_space": -3}, "living_space −3.*no finite value"),
+        ({"zip": "10115"}, "no predictor 'zip'"),
+    ):
+        with pytest.raises(ph.ModelError, match=says):
+            ph.report(post, tmp_path / "r.html", at=at)
+    assert not list(tmp_path.iterdir())
+    # A year that came as a number is the same year.
+    for year in (2020, 2020.0, "2020"):
+        home = told(post, at={"year": year, "living_space": 72})["home"]
+        assert home["crossed"][0]["options"][home["crossed"][0]["chosen"]] == "2020"
 
 
 def test_places_without_groups_are_refused(sales, tmp_path):

@@ -19,7 +19,7 @@ def report(
     ] = None,
     at: At = None,
     below: Annotated[float | None, typer.Option(help="Show the probability below this.")] = None,
-    title: Annotated[str | None, typer.Option(help="Title of the page; the formula if not given.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the page; like 'Price by zip' if not given.")] = None,
     column: Annotated[str | None, typer.Option(help="The polygons' property that holds the labels.")] = None,
     level: Annotated[str | None, typer.Option(help="Of nested groups, the one whose places are shown.")] = None,
     crs: Annotated[str | None, typer.Option(help="Coordinates of the polygons, if the file does not say.")] = None,

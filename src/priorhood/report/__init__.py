@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from priorhood.posterior import Posterior
 
-SCRIPTS = ("mixture.js", "charts.js", "page.js")
+SCRIPTS = ("mixture.js", "charts.js", "places.js", "cost.js", "page.js")
 ENDINGS = (".html", ".htm")
 
 
@@ -43,13 +43,14 @@ def report(
     at : values of predictors of the home that map and table show, {"living_space": 100}; see Posterior.homes
     below : the price in the outcome's units whose probability map and table show; a round number near that of
         the average place if None
-    title : of the page; the formula if None
+    title : of the page; "Price by zip" if None
     column : of the polygons, which holds the labels; level : the grouping that they belong to, the finest if
         None; crs : of their coordinates
 
     Raises
     ------
-    ModelError : polygons for a model without groups; a predictor that the formula does not have
+    ModelError : polygons for a model without groups; a predictor that the formula does not have, or a value
+        that it cannot take
     FileError : a file that cannot be written, or is no .html
     """
     check_report(out)

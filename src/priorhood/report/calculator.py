@@ -13,6 +13,7 @@ from priorhood.expect import typical_values
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.groups import Coefficients, Groups, coefficients_of
+from priorhood.moments import normal_label
 from priorhood.report.words import absent_label, unit_of
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _crossed(c: Coefficients, post: Posterior, which: int, at: Mapping[str, Any]
     name = grouping.places.name
     labels = [f"the average {name}", f"a new {name}", *grouping.places.labels.tolist()]
     effects = [np.zeros((S, K)), new, *(grouping.beta[:, i] for i in range(grouping.places.size))]
-    chosen = str(at.get(name, ""))
+    chosen = normal_label(str(at.get(name, "")))
     return {
         "name": name,
         "options": labels,
@@ -224,7 +225,7 @@ def _fields(post: Posterior, at: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _as_category(value: Any, categories: list[str]) -> str:
     """A value as the select has it; 3.0 is the category 3."""
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = normal_label(str(value))
     return text if text in categories else categories[0]
 
 
@@ -235,7 +236,9 @@ def _range(post: Posterior, name: str) -> list[float] | None:
     for column, centre, spread in zip(post.moments.columns, mean, sd, strict=True):
         expression = Expression(column) if column in post.design.formula.factors() else None
         if expression is not None and expression.bare == name:
-            return [float(centre - 2 * spread), float(centre + 2 * spread)]
+            low = centre - 2 * spread
+            # Areas and ages are not negative; what lies around zero may be.
+            return [max(float(low), 0.0) if centre > spread else float(low), float(centre + 2 * spread)]
         if expression is not None and expression.logged == name:
             return [float(np.exp(centre - 2 * spread)), float(np.exp(centre + 2 * spread))]
     return None

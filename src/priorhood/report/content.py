@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import math
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from priorhood.errors import ModelError, near, plural, rows_of
 from priorhood.report.calculator import calculator
-from priorhood.report.places import places_of
-from priorhood.report.words import unit_of, with_unit
+from priorhood.report.places import check_home, places_of
+from priorhood.report.words import listed, unit_of, with_unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,14 +35,16 @@ def content(
     if below is not None and not math.isfinite(below):
         raise ModelError(f"below must be a finite number, not {below!r}")
     depth = _depth(post, level)
+    check_home(post, at)
     home = calculator(post, at)
     places = places_of(post, home["options"], depth, at, below)
     verdicts = [{"good": v.good, "about": v.about, "text": v.text} for v in post.check()]
     formula = post.model.formula
     return {
-        "title": title or formula.text,
+        "title": title or _title(post),
         "outcome": {"name": formula.outcome_name, "unit": unit_of(post, formula.outcome_name)},
-        "summary": _summary(post, places, verdicts),
+        "summary": _summary(post, places),
+        "summary_checks": _checks(verdicts),
         "fitted": _fitted(post),
         "trust": {"verdicts": verdicts, "notes": list(post.notes)},
         "places": places,
@@ -61,32 +64,49 @@ def _depth(post: Posterior, level: str | None) -> int:
     return names.index(level)
 
 
-def _summary(post: Posterior, places: dict[str, Any], verdicts: list[dict[str, Any]]) -> list[str]:
-    """The report in three or four sentences."""
+def _title(post: Posterior) -> str:
+    """Price by zip; price by living_space and type where there are no groups."""
+    names = [one.name for one in post.hierarchy.groupings] or list(post.design.variables)
+    return _capital(post.model.formula.outcome_name + (f" by {listed(names)}" if names else ""))
+
+
+def _summary(post: Posterior, places: dict[str, Any]) -> list[str]:
+    """What was found, in two or three sentences."""
     a, formula = post.attrs, post.model.formula
-    outcome = formula.outcome_name
-    groups = " and ".join(
-        f"{one.size:,} {one.name if one.size == 1 else plural(one.name)}" for one in post.hierarchy.groupings
+    groups = listed(
+        [f"{one.size:,} {one.name if one.size == 1 else plural(one.name)}" for one in post.hierarchy.groupings]
     )
-    sentences = [f"{rows_of(int(a['rows_used']))}{' in ' if groups else ''}{groups}."]
     home, average = places["home"], places["average"]
     where = f" in the average {formula.group}" if formula.group else ""
     if formula.group and places["name"] != formula.group:
         where += f" of the average {places['name']}"
     lead = f"At {home}, the" if home else "The"
-    told = with_unit(average["mean"], average["sd"], places["unit"])
-    low, high = (with_unit(average[key], average["sd"], places["unit"]) for key in ("low", "high"))
-    sentences.append(f"{lead} expected {outcome}{where} is {told} (90 % interval {low} to {high}).")
+    told, low, high = (with_unit(average[key], average["sd"], places["unit"]) for key in ("mean", "low", "high"))
+    sentences = [
+        f"{rows_of(int(a['rows_used']))}{' in ' if groups else ''}{groups}.",
+        f"{lead} expected {formula.outcome_name}{where} is {told} (90\u00a0% interval {low} to {high}).",
+    ]
     if places["apart"] is not None and len(places["rows"]) > 1:
-        apart = with_unit(places["apart"], places["apart"], places["unit"])
-        sentences.append(f"{_capital(plural(places['name']))} differ from each other by an sd of {apart}.")
-    bad = [v for v in verdicts if not v["good"]]
-    if bad:
-        count = f"{len(bad)} of {len(verdicts)} checks {'asks' if len(bad) == 1 else 'ask'} for a second look"
-        sentences.append(f"{count}: {', '.join(v['about'] for v in bad)}.")
-    else:
-        sentences.append(f"All {len(verdicts)} checks are good.")
+        sentences.append(_range_of(places))
     return sentences
+
+
+def _range_of(places: dict[str, Any]) -> str:
+    """From the least place to the dearest, and how far places are apart."""
+    unit = places["unit"]
+    ends = [end(places["rows"], key=lambda row: row["mean"]) for end in (min, max)]
+    low, high = (f"{with_unit(row['mean'], row['sd'], unit)} in {row['label']}" for row in ends)
+    apart = with_unit(places["apart"], places["apart"], unit)
+    return f"It goes from {low} to {high}; {plural(places['name'])} differ by an sd of {apart}."
+
+
+def _checks(verdicts: list[dict[str, Any]]) -> list[Any]:
+    """What the checks come to, and whether all are good."""
+    bad = [v["about"] for v in verdicts if not v["good"]]
+    if not bad:
+        return ["The one check is good." if len(verdicts) == 1 else f"All {len(verdicts)} checks are good.", True]
+    ask = "asks" if len(bad) == 1 else "ask"
+    return [f"{len(bad)} of {len(verdicts)} checks {ask} for a second look: {', '.join(bad)}.", False]
 
 
 def _capital(text: str) -> str:
@@ -140,7 +160,10 @@ def _made(post: Posterior) -> list[list[str]]:
     """Engine, seed, versions: what another person needs to make the same draws."""
     a = post.attrs
     size = post.tree["posterior"].sizes
-    rows = [
+    # Its name only: where it lies is no one else's business.
+    source = post.tree.encoding.get("source")
+    rows = [["posterior", Path(source).name]] if source else []
+    rows += [
         ["engine", f"{a['engine']}: {a['engine_reason']}" if a.get("engine_reason") else str(a["engine"])],
         ["draws", f"{size['chain']} chains × {size['draw']:,}"],
         ["seed", str(a["seed"])],

@@ -111,19 +111,29 @@ class Mixture {
     return this.log ? Math.exp(this.unit * z) : this.unit * z;
   }
 
+  // The share of one draw below z.
+  component(z, s) {
+    if (this.known) return this.m[s] < z ? 1 : 0;
+    const x = (z - this.m[s]) / this.sigma[s];
+    return this.nu ? studentDistribution(x, this.nu[s]) : normalDistribution(x);
+  }
+
   // The share below z, on the modelled scale.
   distribution(z) {
     if (this.known) return share(this.sorted, z);
     let total = 0;
-    for (let s = 0; s < this.m.length; s++) {
-      const x = (z - this.m[s]) / this.sigma[s];
-      total += this.nu ? studentDistribution(x, this.nu[s]) : normalDistribution(x);
-    }
+    for (let s = 0; s < this.m.length; s++) total += this.component(z, s);
     return total / this.m.length;
   }
 
   below(y) {
     return this.distribution(this.toModel(y));
+  }
+
+  // Its Monte Carlo error: the sd of the draws' own shares by the root of their number.
+  belowError(y) {
+    const z = this.toModel(y);
+    return deviation(this.m.map((_, s) => this.component(z, s))) / Math.sqrt(this.m.length);
   }
 
   // The density of the outcome itself.

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.errors import ModelError, near
 from priorhood.expect import typical_values
+from priorhood.expression import Expression
 from priorhood.groups import coefficients_of
+from priorhood.moments import normal_label
 from priorhood.predict import frame_to_predict, read_rows
-from priorhood.report.words import absent_label, number, round_near, unit_of
+from priorhood.report.words import absent_label, joined, listed, plainly, round_near, unit_of
 from priorhood.scale import standardized
 from priorhood.weights import Weights
 
@@ -43,11 +46,16 @@ def places_of(
     probability below the threshold; a row also its label, rows, option of the calculator, coefficients and
     the least-squares estimate from its own rows alone
     """
-    homes, share = _homes(post, at), _shares(post, depth)
-    expected = post.expected(homes, unseen="population").values.reshape(-1, len(homes)) @ share
+    homes = _homes(post, at)
+    expected = _in_level(post.expected(homes, unseen="population").values.reshape(-1, len(homes)), post, depth)
     mean = expected.mean(axis=0)
+    if not np.isfinite(mean).all():
+        raise ModelError(
+            f"at {_in_words(post, homes)} {post.model.formula.text!r} has no finite value: a logarithm or root "
+            f"does not exist there, or the outcome is beyond all numbers"
+        )
     threshold = round_near(float(mean[0])) if below is None else float(below)
-    probability = _below(post, homes, threshold) @ share
+    probability = _in_level(_below(post, homes, threshold), post, depth)
     low, high = np.quantile(expected, BOUNDS, axis=0)
     sd = expected.std(axis=0)
     told = [
@@ -68,6 +76,7 @@ def places_of(
     found["terms"], coefficients = _coefficients(post, depth)
     counts = np.bincount(level.of_cell, weights=post.moments.n, minlength=level.size)
     alone = _alone(post, homes) if depth == 0 else np.full(level.size, np.nan)
+    found["not_alone"] = _not_alone(post, depth)
     names = level.labels.tolist()
     option = {label: i for i, label in enumerate(options)}
     prefix = "" if depth == 0 else f"the average {post.hierarchy.levels[0].name} of "
@@ -77,6 +86,23 @@ def places_of(
         for i, label in enumerate(names)
     ]  # fmt: skip
     return found
+
+
+def check_home(post: Posterior, at: Mapping[str, Any]) -> None:
+    """Raise for a value that no home of this model can have; names are judged by Posterior.homes."""
+    labels = {one.name: one.labels.tolist() for one in post.hierarchy.crossed}
+    labels |= {str(Expression(factor).bare): list(known) for factor, known in post.design.categories.items()}
+    for name, value in at.items():
+        if name in labels:
+            text = normal_label(str(value))
+            if text not in labels[name]:
+                raise ModelError(f"there is no {name} {text!r}: {near(text, labels[name])}")
+        elif name in post.design.variables and not _is_number(value):
+            raise ModelError(f"{name} of the home shown must be a finite number, not {value!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and bool(np.isfinite(value))
 
 
 def _homes(post: Posterior, at: Mapping[str, Any]) -> pd.DataFrame:
@@ -92,17 +118,14 @@ def _homes(post: Posterior, at: Mapping[str, Any]) -> pd.DataFrame:
     return _with_place_values(post, pd.concat([average, homes], ignore_index=True))
 
 
-def _shares(post: Posterior, depth: int) -> Array:
-    """(1 + finest, 1 + places) what finest places count in a place of a level: their shares of its rows."""
-    if not post.hierarchy.levels:
-        return np.ones((1, 1))
+def _in_level(values: Array, post: Posterior, depth: int) -> Array:
+    """Of the average and the finest places (…, 1 + J) to a level's (…, 1 + places), by their shares of its rows."""
+    if not depth:
+        return values
     finest, level = post.hierarchy.levels[0], post.hierarchy.levels[depth]
     n = np.zeros((finest.size, level.size))
     np.add.at(n, (finest.of_cell, level.of_cell), post.moments.n)
-    share = np.zeros((1 + finest.size, 1 + level.size))
-    share[0, 0] = 1.0
-    share[1:, 1:] = n / n.sum(axis=0)
-    return share
+    return np.concatenate([values[..., :1], values[..., 1:] @ (n / n.sum(axis=0))], axis=-1)
 
 
 def _with_place_values(post: Posterior, homes: pd.DataFrame) -> pd.DataFrame:
@@ -140,9 +163,9 @@ def _in_words(post: Posterior, homes: pd.DataFrame) -> str:
             continue
         value = homes[name].iloc[0]
         unit = unit_of(post, name)
-        text = value if isinstance(value, str) else number(float(value), 10 * abs(float(value)) / 100)
-        parts.append(f"{name} {text}{f' {unit}' if unit else ''}")
-    return ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1] if parts else ""
+        text = value if isinstance(value, str) else plainly(float(value))
+        parts.append(f"{name} {joined(text, unit)}")
+    return listed(parts)
 
 
 def _coefficients(post: Posterior, depth: int) -> tuple[list[dict[str, str]], list[list[list[float | None]]]]:
@@ -190,6 +213,15 @@ def _alone(post: Posterior, homes: pd.DataFrame) -> Array:
         b = np.linalg.solve(A, gram[j][varying, -1] - gram[j][np.ix_(varying, others)] @ mu)
         found[j] = X[j, varying] @ b + X[j, others] @ mu
     return _in_units(post, c, found)
+
+
+def _not_alone(post: Posterior, depth: int) -> str:
+    """Why a place has no estimate from its own rows alone."""
+    if depth:
+        return ""
+    if post.hierarchy.crossed:
+        return "Beside crossed groupings there is no estimate from its own rows alone."
+    return "Its own rows alone are too few, or too alike, to tell."
 
 
 def _in_units(post: Posterior, c: Coefficients, found: Array) -> Array:

@@ -30,12 +30,30 @@ def number(value: float, spread: float) -> str:
     if not (math.isfinite(spread) and spread > 0):
         return f"{value:,.4g}".replace("-", "−") if abs(value) < 1e4 else f"{value:,.0f}".replace("-", "−")
     digits = 1 - math.floor(math.log10(spread))
-    return f"{round(value, digits):,.{max(digits, 0)}f}".replace("-", "−")
+    # Zero has no sign.
+    return f"{round(value, digits) + 0.0:,.{max(digits, 0)}f}".replace("-", "−")
 
 
 def with_unit(value: float, spread: float, unit: str) -> str:
     """395,200 €."""
-    return f"{number(value, spread)} {unit}".rstrip()
+    return joined(number(value, spread), unit)
+
+
+def joined(text: str, unit: str) -> str:
+    """A number and its unit, which no line may break apart."""
+    return f"{text}\u00a0{unit}" if unit else text
+
+
+def listed(parts: list[str]) -> str:
+    """The parts as a sentence lists them, with 'and' before the last."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def plainly(value: float) -> str:
+    """A value of a home: 72, 83.7, 12,500; four digits as a year has them, 1963.9."""
+    text = number(value, abs(value) / 10) if abs(value) < 1000 else f"{value:,.1f}"
+    text = text.replace(",", "") if abs(value) < 10_000 else text
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def round_near(value: float) -> float:
