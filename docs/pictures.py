@@ -1,4 +1,4 @@
-"""Pictures of the README: `python docs/pictures.py` runs the demo and keeps what it draws, and a look at its report.
+"""Pictures of the README: `python docs/pictures.py` runs the demo, keeps what it draws, and a look at its report.
 
 Needs the extras plot and map, Playwright, and Chromium on the path.
 """
