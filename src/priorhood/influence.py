@@ -192,7 +192,7 @@ def _without(post: Posterior, rest: Moments, what: str, run: Run) -> Influence:
     before = _of_labels(before, left.labels)
     shift, ratio = shifts(before, left)
     factor = _natural_factors(post, left.labels)
-    units = tuple(post._unit(label) for label in left.labels)
+    units = tuple(post.unit_of(label) for label in left.labels)
     change = (left.mean - before.mean) * factor
     rows = post.moments.rows - rest.rows
     return Influence(what, rows, left.labels, left.of_place, shift, ratio, change, units, after)

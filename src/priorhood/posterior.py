@@ -180,11 +180,11 @@ class Posterior:
         for name in names if chosen is None else chosen:
             draws = self[name] if standardized else self.natural(name)
             frame = summarize_draws(name, draws, interval)
-            frame.insert(5, "unit", ["" if standardized else self._unit(label) for label in frame.index])
+            frame.insert(5, "unit", ["" if standardized else self.unit_of(label) for label in frame.index])
             rows.append(frame)
         return pd.concat(rows)
 
-    def _unit(self, label: str) -> str:
+    def unit_of(self, label: str) -> str:
         """The unit of a parameter by its label, `beta[10115, area]`."""
         name, _, inside = label.partition("[")
         if base_of(name) in PURE or name == "sigma_spread":
