@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from priorhood.posterior import cores
+from priorhood.machine import cores
 
 LIBRARIES = (
     "priorhood",

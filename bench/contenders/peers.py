@@ -16,7 +16,7 @@ import numpy as np
 from bench import quality
 from bench.case import CHAINS, DRAWS, TUNE, Reference, Result
 from bench.clock import ONE_THREAD, output_of
-from priorhood.posterior import cores
+from priorhood.machine import cores
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ import priorhood as ph
 from bench import quality
 from bench.case import CHAINS, DRAWS, MODELS, Measurement, Reference, Result
 from bench.clock import repeat
-from priorhood.posterior import cores
+from priorhood.machine import cores
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,7 +3,8 @@
 from importlib.metadata import version as _version
 
 from priorhood import plot
-from priorhood.assess import Assessment, assess
+from priorhood.assess import assess
+from priorhood.assessment import Assessment
 from priorhood.calibrate import Calibration, calibrate
 from priorhood.check import Check
 from priorhood.city import simulate_areas

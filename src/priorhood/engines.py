@@ -19,7 +19,8 @@ from priorhood import nuts
 from priorhood.errors import ModelError, PriorhoodWarning, plural
 from priorhood.hierarchy import hierarchy_of
 from priorhood.informed import check_informed, far_prior
-from priorhood.posterior import Posterior, assemble, cores
+from priorhood.machine import cores
+from priorhood.posterior import Posterior, assemble
 from priorhood.predict import check_seed
 from priorhood.priors import Fixed
 from priorhood.scale import Scale, learn_scale, standardized

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.summary import convergence, mcse_over_sd, varies
+from priorhood.summary import measures
 from priorhood.verdict import WORST, Judged, Verdict, bad, good, listed
 
 if TYPE_CHECKING:
@@ -72,10 +72,10 @@ def measured(judged: Judged) -> Measured | None:
     labels: list[str] = []
     values = []
     for _, names, draws in judged.elements(*map(str, judged.posterior.data_vars)):
-        moving = varies(draws)
+        found = measures(draws)
+        moving = ~np.isnan(found[1])
         labels += [name for name, keep in zip(names, moving, strict=True) if keep]
-        of_these = draws[:, :, moving]
-        values.append(np.stack([*convergence(of_these), mcse_over_sd(of_these)]))
+        values.append(np.stack([*found[:3], 1 / np.sqrt(found[3])])[:, moving])
     return Measured(tuple(labels), *np.concatenate(values, axis=1)) if values else None
 
 

@@ -17,9 +17,10 @@ from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.groups import PRIOR, Groups, coefficients_of, refuse_new, spot_of, stream
 from priorhood.hierarchy import hierarchy_of, shown
+from priorhood.machine import cores
 from priorhood.model import Model
 from priorhood.placing import placed
-from priorhood.posterior import Posterior, cores
+from priorhood.posterior import Posterior
 from priorhood.predict import UNSEEN, check_seed, frame_to_predict, read_rows, simulate
 from priorhood.rows import Dropped
 from priorhood.scale import learn_scale

@@ -15,12 +15,13 @@ from priorhood.engines import draw_exact, exact_refusal, fit_moments, new_run
 from priorhood.errors import ModelError, near, rows_of, some
 from priorhood.moved import Draws, far, flat_draws, shifts
 from priorhood.outside import log_of_places
+from priorhood.pareto import smoothed
 from priorhood.placing import placed
 from priorhood.table import read
 from priorhood.tree import labelled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -110,9 +111,9 @@ def influence(
     Returns
     -------
     Influence for a place or row. Else a frame of the finest places, the most influential first: rows; parameter,
-    the one of all places together that moves most, and its shift in sds; place_parameter, place_shift, of the
-    other places; pareto_k and how: "weights", without a refit (equation 21), or "refit", where the weights'
-    Pareto k is above 0.7
+    the one of all places together that moves most, its shift in sds, and change, the same in its unit;
+    place_parameter, place_shift, place_change and place_unit, of the other places; pareto_k and how: "weights",
+    without a refit (equation 21), or "refit", where the weights' Pareto k is above 0.7
 
     Raises
     ------
@@ -192,7 +193,7 @@ def _without(post: Posterior, rest: Moments, what: str, run: Run) -> Influence:
     before = _of_labels(before, left.labels)
     shift, ratio = shifts(before, left)
     factor = _natural_factors(post, left.labels)
-    units = tuple(post._unit(label) for label in left.labels)
+    units = tuple(post.unit_of(label) for label in left.labels)
     change = (left.mean - before.mean) * factor
     rows = post.moments.rows - rest.rows
     return Influence(what, rows, left.labels, left.of_place, shift, ratio, change, units, after)
@@ -235,19 +236,29 @@ def _of_every_place(post: Posterior, run: Run) -> pd.DataFrame:
     sd = draws.sd
     mean = draws.mean
     own = _own(draws, [str(label) for label in finest.labels])
+    step = sd * _natural_factors(post, draws.labels)
+    units = [post.unit_of(label) for label in draws.labels]
     counts = np.bincount(finest.of_cell, weights=post.moments.n).astype(int)
     by_weights = log_of_places(post)
     rows = []
     for at, label in enumerate(finest.labels):
-        shift, k = np.full(len(sd), np.nan), math.inf
+        shift, k = np.full(len(sd), np.nan), np.inf
         if by_weights is not None:
-            weights, k = _smoothed(by_weights(at))
-            np.divide(weights @ draws.values - mean, sd, out=shift, where=sd > 0)
+            logs, (k,) = smoothed(-by_weights(at)[None])
+            np.divide(np.exp(logs[0]) @ draws.values - mean, sd, out=shift, where=sd > 0)
         how = "weights"
         if not k <= PARETO_LIMIT:
             shift, how = _refitted(post, draws, _less_place(post, finest, at), run), "refit"
         shift[own == at] = np.nan
-        rows.append({"place": str(label), "rows": counts[at], **_most(draws, shift), "pareto_k": k, "how": how})
+        rows.append(
+            {
+                "place": str(label),
+                "rows": counts[at],
+                **_most(draws, shift, step, units),
+                "pareto_k": float(k),
+                "how": how,
+            }
+        )
         run.tell("places", at + 1, finest.size)
     frame = pd.DataFrame(rows).set_index("place")
     return frame.loc[frame["shift"].abs().sort_values(ascending=False, kind="stable").index]
@@ -265,26 +276,20 @@ def _own(draws: Draws, labels: list[str]) -> npt.NDArray[np.int64]:
     return found
 
 
-def _most(draws: Draws, shift: Array) -> dict[str, Any]:
-    """What moves most: of the parameters of all places together, and of those of single places."""
+def _most(draws: Draws, shift: Array, step: Array, units: Sequence[str]) -> dict[str, Any]:
+    """What moves most: of the parameters of all places together, and of those of single places.
+
+    step, units : (P,) of every parameter, its sd in the data's units, and their name
+    """
     found: dict[str, Any] = {}
     for prefix, kind in (("", ~draws.of_place), ("place_", draws.of_place)):
         there = np.flatnonzero(kind & ~np.isnan(shift))
         at = int(there[np.argmax(np.abs(shift[there]))]) if len(there) else None
         found[f"{prefix}parameter"] = "" if at is None else draws.labels[at]
         found[f"{prefix}shift"] = math.nan if at is None else float(shift[at])
+        found[f"{prefix}change"] = math.nan if at is None else float(shift[at] * step[at])
+        found[f"{prefix}unit"] = "" if at is None else units[at]
     return found
-
-
-def _smoothed(log_density: Array) -> tuple[Array, float]:
-    """Pareto-smoothed importance weights ∝ 1/density that sum to 1, and Pareto k (Vehtari et al. 2024)."""
-    from arviz_stats.base import array_stats  # type: ignore[attr-defined]
-
-    if np.ptp(log_density) < 1e-12:
-        return np.full(len(log_density), 1 / len(log_density)), -math.inf
-    smooth, k = array_stats.psislw(log_density)  # type: ignore[no-untyped-call]
-    weights = np.exp(smooth - smooth.max())
-    return weights / weights.sum(), float(k)
 
 
 def _refitted(post: Posterior, before: Draws, rest: Moments, run: Run) -> Array:

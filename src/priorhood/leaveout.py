@@ -12,10 +12,10 @@ from priorhood.elpd import Elpd, Sums
 from priorhood.engines import pose
 from priorhood.errors import ModelError, TableError, near, rows_of
 from priorhood.gather import take
+from priorhood.machine import cores
 from priorhood.observations import observe
 from priorhood.placing import placed
 from priorhood.posed import chosen_draws, collapse_refusal, flat_draws, posed_of
-from priorhood.posterior import cores
 from priorhood.scale import standardized
 from priorhood.table import read
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-# Kallioinen, Paananen, Bürkner and Vehtari (2024) call a posterior sensitive where it is as different as two
-# Normals whose means are about 0.3 sds apart, or of whose sds one is about 1.3 times the other.
+# A mean that has moved by less than a third of an sd, or an sd by less than a third, changes no conclusion. This
+# is a choice; Kallioinen, Paananen, Bürkner and Vehtari (2024) measure sensitivity otherwise, by how fast the
+# posterior changes with a power of the prior.
 FAR, WIDER = 0.3, 1.3
 
 

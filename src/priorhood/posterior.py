@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from priorhood.expect import expected_rows, typical_homes
 from priorhood.files import write_atomically
 from priorhood.groups import Coefficients, coefficients_of
 from priorhood.hierarchy import Hierarchy, hierarchy_of, labels_by_column
+from priorhood.machine import cores
 from priorhood.placing import placed_to_predict, together
 from priorhood.priors import base_of
 from priorhood.summary import summarize_draws
@@ -46,11 +46,6 @@ KINDS = ("mu", "beta", "delta", "tau", "omega", "sigma", "nu")
 PURE = ("omega", "nu")  # kinds of numbers without a unit
 OWN = ("posterior", "sample_stats", "moments", PLACES)
 ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "observed_data")
-
-
-def cores() -> int:
-    """The processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -185,11 +180,11 @@ class Posterior:
         for name in names if chosen is None else chosen:
             draws = self[name] if standardized else self.natural(name)
             frame = summarize_draws(name, draws, interval)
-            frame.insert(5, "unit", ["" if standardized else self._unit(label) for label in frame.index])
+            frame.insert(5, "unit", ["" if standardized else self.unit_of(label) for label in frame.index])
             rows.append(frame)
         return pd.concat(rows)
 
-    def _unit(self, label: str) -> str:
+    def unit_of(self, label: str) -> str:
         """The unit of a parameter by its label, `beta[10115, area]`."""
         name, _, inside = label.partition("[")
         if base_of(name) in PURE or name == "sigma_spread":

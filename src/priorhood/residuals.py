@@ -19,7 +19,7 @@ from priorhood.errors import TableError, near
 from priorhood.expression import Expression
 from priorhood.forward import used_rows
 from priorhood.groups import Groups, coefficients_of
-from priorhood.posterior import cores
+from priorhood.machine import cores
 from priorhood.predict import BLOCK, locations
 from priorhood.ranks import Uniform
 

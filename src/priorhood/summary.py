@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.chains import halved, quantile, r_hat, ranked, sample_size
+from priorhood.machine import cores
 from priorhood.priors import base_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
     import xarray as xr
 
 Array = npt.NDArray[np.float64]
 
-BLOCK = 32  # parameters at a time: their draws and ranks stay in the processor's cache
+CHUNK = 128  # parameters that are copied at a time: neighbours in memory, which lie far apart by draw
+BLOCK = 16  # and looked at: their draws and spectra stay in the processor's cache
 TAIL = (0.05, 0.95)
+LEAST_DRAWS = 4  # of a chain, as ArviZ has it
 
 
 def summarize_draws(name: str, draws: xr.DataArray, interval: float) -> pd.DataFrame:
@@ -29,20 +36,15 @@ def summarize_draws(name: str, draws: xr.DataArray, interval: float) -> pd.DataF
 
     Notes
     -----
-    Monte Carlo error, effective sample sizes and R-hat are ArviZ's.
+    Monte Carlo error, effective sample sizes and R-hat are those of ArviZ.
     """
     import pandas as pd
 
     stacked = draws.values.reshape(*draws.shape[:2], -1)
     low, high = (1 - interval) / 2, (1 + interval) / 2
     quantiles = np.quantile(stacked, [low, 0.5, high], axis=(0, 1))
-    sd = stacked.std(axis=(0, 1), ddof=1)
-    moving = varies(stacked)
-    sd = np.where(moving, sd, 0.0)
-    mcse = np.full(stacked.shape[2], np.nan)
-    if moving.any():
-        mcse[moving] = _arviz().mcse(stacked[:, :, moving], chain_axis=0, draw_axis=1, method="mean")
-    r_hat, ess_bulk, ess_tail = convergence(stacked, (low, high))
+    sd = np.where(varies(stacked), stacked.std(axis=(0, 1), ddof=1), 0.0)
+    rhat, ess_bulk, ess_tail, ess_mean = measures(stacked, (low, high))
     percent = f"eti{interval * 100:g}"
     frame = pd.DataFrame(
         {
@@ -51,10 +53,10 @@ def summarize_draws(name: str, draws: xr.DataArray, interval: float) -> pd.DataF
             "median": quantiles[1],
             f"{percent}_lb": quantiles[0],
             f"{percent}_ub": quantiles[2],
-            "mcse_mean": mcse,
+            "mcse_mean": sd / np.sqrt(ess_mean),
             "ess_bulk": ess_bulk,
             "ess_tail": ess_tail,
-            "r_hat": r_hat,
+            "r_hat": rhat,
         },
         index=pd.Index(labels_of(name, draws), name="parameter"),
     )
@@ -66,13 +68,24 @@ def varies(values: Array) -> npt.NDArray[np.bool_]:
 
     values : (chain, draw, parameter)
     """
-    sd = values.std(axis=(0, 1), ddof=1)
+    return np.concatenate([np.zeros(0, dtype=bool), *(_moving(own) for own in _gathered(values))])
+
+
+def _moving(own: Array) -> npt.NDArray[np.bool_]:
+    """Which of draws (P, chain, draw) are of no constant."""
+    sd = own.std(axis=(1, 2), ddof=1)
     # A constant's sd is its rounding, whatever its unit.
-    return np.asarray((sd > 0) & (sd > 1e-11 * np.abs(values[0, 0])))
+    return np.asarray((sd > 0) & (sd > 1e-11 * np.abs(own[:, 0, 0])))
 
 
 def convergence(values: Array, tail: tuple[float, float] = TAIL) -> tuple[Array, Array, Array]:
-    """R-hat, bulk and tail effective sample size of every parameter, those of ArviZ.
+    """R-hat, bulk and tail effective sample size of every parameter; see measures."""
+    found = measures(values, tail)
+    return found[0], found[1], found[2]
+
+
+def measures(values: Array, tail: tuple[float, float] = TAIL) -> Array:
+    """R-hat, bulk and tail effective sample size, and that of the mean, of every parameter: those of ArviZ.
 
     Parameters
     ----------
@@ -81,67 +94,48 @@ def convergence(values: Array, tail: tuple[float, float] = TAIL) -> tuple[Array,
 
     Returns
     -------
-    three arrays (parameter,), NaN for constants; R-hat NaN for a single chain, inf for chains that each
-    stay where they are
+    (4, parameter), NaN for constants; R-hat NaN for a single chain, inf for chains that each stay where they are
+
+    Notes
+    -----
+    By chunks on all processors; beside the draws, little memory. The last, n, is the Monte Carlo error of the mean:
+    sd/√n.
     """
-    found = np.full((3, values.shape[2]), np.nan)
-    moving = np.flatnonzero(varies(values))
-    for at in range(0, len(moving), BLOCK):
-        block = moving[at : at + BLOCK]
-        found[:, block] = _convergence_block(values[:, :, block], tail)
-    return found[0], found[1], found[2]
+    if values.shape[1] < LEAST_DRAWS or not values.shape[2]:
+        return np.full((4, values.shape[2]), np.nan)
+    with ThreadPoolExecutor(cores()) as pool:
+        return np.concatenate(list(pool.map(lambda own: _of_chunk(own, tail), _gathered(values))), axis=1)
 
 
-def mcse_over_sd(values: Array) -> Array:
-    """The Monte Carlo error of every parameter's mean in posterior sds, 1/√ESS of the mean: (parameter,).
+def _gathered(values: Array) -> Iterator[Array]:
+    """Views (P, chain, draw) of draws (chain, draw, parameter), CHUNK parameters at a time."""
+    for lo in range(0, values.shape[2], CHUNK):
+        yield values[:, :, lo : lo + CHUNK].transpose(2, 0, 1)
 
-    values : (chain, draw, parameter); NaN for constants
-    """
-    found = np.full(values.shape[2], np.nan)
-    moving = np.flatnonzero(varies(values))
-    for at in range(0, len(moving), BLOCK):
-        block = moving[at : at + BLOCK]
-        own = np.ascontiguousarray(np.moveaxis(values[:, :, block], 2, 0))
-        with np.errstate(divide="ignore", invalid="ignore"):  # chains that do not move have no variance
-            found[block] = 1 / np.sqrt(_arviz().ess(own, method="mean", chain_axis=-2, draw_axis=-1))
+
+def _of_chunk(view: Array, tail: tuple[float, float]) -> Array:
+    """The measures (4, P) of draws (P, chain, draw)."""
+    own = np.ascontiguousarray(view)
+    found = np.full((4, len(own)), np.nan)
+    moving = np.flatnonzero(_moving(own))
+    with np.errstate(divide="ignore", invalid="ignore"):  # chains that do not move have no variance
+        for lo in range(0, len(moving), BLOCK):
+            some = moving[lo : lo + BLOCK]
+            found[:, some] = _of_block(own[some], tail)
     return found
 
 
-def _convergence_block(values: Array, tail: tuple[float, float]) -> Array:
-    array_stats = _arviz()
-    axes = {"chain_axis": -2, "draw_axis": -1}
-    own = np.ascontiguousarray(np.moveaxis(values, 2, 0))
-    half = own.shape[2] // 2
-    halves = np.concatenate([own[:, :, :half], own[:, :, -half:]], axis=1)
-    # R-hat and the bulk's sample size share the ranks, which are most of the work.
-    ranked = _rank_normalized(halves)
-    folded = _rank_normalized(np.abs(halves - np.median(halves, axis=(1, 2), keepdims=True)))
-    r_hat = np.full(len(own), np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):  # chains that do not move have no variance
-        if own.shape[1] > 1:
-            both = [array_stats.rhat(z, method="identity", **axes) for z in (ranked, folded)]
-            r_hat = np.fmax(*both)
-        bulk = array_stats.ess(ranked, method="identity", **axes)
-        low = array_stats.ess(own, method="tail", prob=tail, **axes)
-    return np.stack([r_hat, bulk, low])
-
-
-def _arviz() -> Any:
-    from arviz_stats.base import array_stats  # type: ignore[attr-defined]
-
-    return array_stats
-
-
-def _rank_normalized(values: Array) -> Array:
-    """Every parameter's draws as Normal quantiles of their ranks (Vehtari et al. 2021): (parameter, …)."""
-    from scipy.special import ndtri
-    from scipy.stats import rankdata
-
-    flat = values.reshape(len(values), -1)
-    size = flat.shape[1]
-    # Ranks are multiples of one half, so that their quantiles can be looked up.
-    quantiles = ndtri((np.arange(2 * size + 1) / 2 - 3 / 8) / (size + 1 / 4))
-    return np.asarray(quantiles[(2 * rankdata(flat, axis=1)).astype(np.intp)].reshape(values.shape))
+def _of_block(own: Array, tail: tuple[float, float]) -> Array:
+    halves = halved(own)
+    bulk, tails, cut = ranked(halves, tail)
+    if halves.shape[2] * 2 < own.shape[2]:
+        whole = np.sort(own.reshape(len(own), -1), axis=1)
+        cut = np.array([[quantile(ordered, p) for ordered in whole] for p in tail])
+    r = np.full(len(own), np.nan)
+    if own.shape[1] > 1:
+        r = np.fmax(r_hat(bulk), r_hat(tails))
+    low = [sample_size((halves <= at[:, None, None]).astype(float)) for at in cut]
+    return np.stack([r, sample_size(bulk), np.minimum(*low), sample_size(halves)])
 
 
 def labels_of(name: str, draws: xr.DataArray) -> list[str]:

@@ -8,7 +8,9 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
+from priorhood.assess import _agreeing
 from priorhood.residuals import DRAWS, effect_p, residuals, thinned, two_sided
+from unit.test_forward import drawn
 
 MODEL = ph.Model(
     "y ~ x + (x | g)", ["mu ~ Normal(0, 2)", "tau ~ HalfNormal(1)", "sigma ~ HalfNormal(2)"],
@@ -71,6 +73,23 @@ def test_residuals_are_those_of_plain_loops(options):
             np.testing.assert_allclose(place.spread, [chi.cdf(total).mean(), chi.sf(total).mean()], rtol=1e-7)
 
 
+@pytest.mark.parametrize("options", [{}, {"noise": "zip"}, {"precision_weights": "w"}])
+def test_students_residuals_are_normal_scores(options):
+    frame = world(3).assign(w=lambda f: 1.0 + np.arange(len(f)) % 3).rename(columns={"g": "zip"})
+    post = drawn(ph.Model("y ~ x + (x | zip)", family="student", **options), frame.assign(price=frame["y"]))
+    found = residuals(post, frame, "error", 1)
+    draws = post.tree["posterior"].to_dataset().stack(s=("chain", "draw"))
+    for i in (0, 11, 40):
+        row = frame.iloc[i]
+        b = draws["beta"].sel(zip=row["zip"]).transpose("term", "s").values
+        x = (row["x"] - post.scale.centre[1]) / post.scale.spread[1]
+        sigma = draws["sigma"].sel(zip=row["zip"]).values if "noise" in options else draws["sigma"].values
+        sigma = sigma / np.sqrt(row["w"]) if "precision_weights" in options else sigma
+        p = stats.t.cdf((row["y"] / post.scale.unit - b[0] - b[1] * x) / sigma, draws["nu"].values)
+        np.testing.assert_allclose(found.pit[i], p.mean(), rtol=1e-8)
+        np.testing.assert_allclose(found.z[i], stats.norm.ppf(p).mean(), rtol=1e-6)
+
+
 def test_pit_is_the_predicted_probability():
     frame = world(4)
     post = fitted(frame)
@@ -112,6 +131,42 @@ def test_false_alarms_are_as_rare_as_stated():
         frame = world(1000 + seed)
         alarms += not ph.assess(fitted(frame), frame).good
     assert alarms <= 9
+
+
+DESIGNS = {
+    "nested": ("y ~ x + (1 | d/g)", {}), "crossed": ("y ~ x + (1 | g) + (1 | k)", {}),
+    "noise": ("y ~ x + (1 | g)", {"noise": "g"}), "precision": ("y ~ x + (1 | g)", {"precision_weights": "w"}),
+    "frequency": ("y ~ x + (1 | g)", {"frequency_weights": "n"}), "known errors": ("y ~ x + (1 | g)", {"se": "se"}),
+}  # fmt: skip
+
+
+def designed(design, seed):
+    """300 rows of a design's model, its parameters from the prior: 12 places in 4 districts, 5 kinds across."""
+    rng = np.random.default_rng(seed)
+    g, k, x, w = rng.integers(0, 12, 300), rng.integers(0, 5, 300), rng.normal(size=300), rng.uniform(0.3, 3, 300)
+    mu, tau, sigma = rng.normal(0, 2, 2), np.abs(rng.normal(size=3)), np.abs(rng.normal(0, 2, 13))
+    a, b, c = (t * rng.normal(size=size) for t, size in zip(tau, (12, 4, 5), strict=True))
+    sd = {"noise": sigma[g], "precision": sigma[12] / np.sqrt(w), "known errors": w**-0.5}.get(design, sigma[12])
+    y = mu[0] + mu[1] * x + a[g] + sd * rng.normal(size=300)
+    y += b[g % 4] if design == "nested" else c[k] if design == "crossed" else 0.0
+    return pd.DataFrame({
+        "y": y, "x": x, "w": w, "se": w**-0.5, "n": rng.integers(1, 4, 300),
+        **{name: [f"{name}{one:02d}" for one in of] for name, of in (("g", g), ("d", g % 4), ("k", k))},
+    })  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("design", DESIGNS)
+def test_false_alarms_of_every_design_are_as_rare_as_stated(design):
+    """100 worlds from the prior: P(5 or more alarms) is 0.003 at a rate of 1 %; the rows of a frequency repeat."""
+    formula, options = DESIGNS[design]
+    priors = ["mu ~ Normal(0, 2)", "tau ~ HalfNormal(1)", *([] if "se" in options else ["sigma ~ HalfNormal(2)"])]
+    model = ph.Model(formula, priors, outcome_unit=1, standardize=False, **options)
+    alarms = 0
+    for seed in range(100):
+        frame = designed(design, seed)
+        alarms += not ph.assess(fitted(frame, model), frame).good
+    assert alarms <= 4
 
 
 def test_single_draws_p_values_are_uniform():
@@ -171,6 +226,13 @@ def test_right_rows_are_good(right):
     assert found.good, found
     assert found.own
     assert "360 rows of 360 held against the model in 12 gs, the rows of the fit" in str(found)
+
+
+def test_one_place_is_spoken_of_as_one(right):
+    assert _agreeing("scatter unlike their own sigma", 1) == "scatters unlike its own sigma"
+    assert _agreeing("lie above or below what is expected of them", 2).startswith("lie above")
+    one = ph.assess(fitted(right, ph.Model("y ~ x + (x | g)")), right[right["g"] == "g03"])
+    assert "nothing is odd about 1 g: level" in str(one)
 
 
 def test_a_place_that_scatters_more_is_named(right):

@@ -16,6 +16,7 @@ from priorhood.elpd import Sums
 from priorhood.exact.coordinates import constrain, from_prior
 from priorhood.exact.given import Given, log_places, picks, without_row
 from priorhood.pareto import smoothed
+from unit.test_forward import drawn
 
 FORMULAS = (
     "y ~ x + (x | city/district/zip)",
@@ -238,6 +239,49 @@ def test_it_agrees_with_arviz_within_both_errors_and_its_weights_are_better(smal
         warnings.simplefilter("ignore")
         one = array_stats.loo(log[0].reshape(4, 1000), chain_axis=0, draw_axis=1)
     assert told["elpd"][0] - np.log(1.0) == pytest.approx(float(one[0]), abs=1e-8)
+
+
+def loo_of_arviz(post, table, outcome):
+    """Elpd and Pareto k of every row, ArviZ's, from the log-likelihoods of posterior_predictive."""
+    log = ph.posterior_predictive(post, table)["log_likelihood"][outcome].values
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = [
+            array_stats.loo(log[..., i], chain_axis=0, draw_axis=1, log_jacobian=0) for i in range(log.shape[2])
+        ]
+    return np.array([float(one[0]) for one in found]), np.array([float(one[1]) for one in found])
+
+
+@pytest.mark.parametrize(
+    ("formula", "options"),
+    [("y ~ x + (x | g)", {}), ("log(z) ~ x + (1 | g)", {"noise": "g"}), ("y ~ x", {"precision_weights": "w"})],
+)  # fmt: skip
+def test_students_rows_are_arvizs(formula, options):
+    """Errors that do not integrate out: PSIS of the coefficients' draws, which need not be a posterior's."""
+    table = forty().assign(z=lambda f: np.exp(f["y"]), price=lambda f: f["y"], zip=lambda f: f["g"])
+    post = drawn(ph.Model(formula, family="student", **options), table, draws=150)
+    found = ph.loo(post, table)
+    elpd, k = loo_of_arviz(post, table, "z" if "z" in formula else "y")
+    assert found.way.startswith("PSIS")
+    np.testing.assert_allclose(found.pointwise["elpd"], elpd, atol=1e-8)
+    np.testing.assert_allclose(found.pointwise["pareto_k"], k, atol=1e-6)
+    assert found.draws == 300
+
+
+@pytest.mark.parametrize(
+    ("formula", "options"),
+    [("y ~ x + (x | d/g)", {}), ("y ~ x + (1 | g) + (x || d)", {}), ("y ~ x + (1 | g)", {"noise": "g"}),
+     ("y ~ x + (1 | g)", {"se": "w"})],
+)  # fmt: skip
+def test_rows_of_any_grouping_are_arvizs(formula, options, monkeypatch):
+    """The same way for models that do integrate out, so that levels, crossed effects and noise are compared too."""
+    table = forty()
+    post = ph.fit(ph.Model(formula, SCALES[:2], **options), table, seed=1, chains=2, draws=150)
+    monkeypatch.setattr("priorhood.leaveout.collapse_refusal", lambda _: "a test says so")
+    found = ph.loo(post, table)
+    elpd, k = loo_of_arviz(post, table, "y")
+    np.testing.assert_allclose(found.pointwise["elpd"], elpd, atol=1e-8)
+    np.testing.assert_allclose(found.pointwise["pareto_k"], k, atol=1e-6)
 
 
 def test_pit_values_are_uniform_where_the_model_is_right(small):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,7 +45,7 @@ def test_the_table_has_the_form_of_arviz(posts, table):
     assert found.loc[second, "dse"] == pytest.approx(np.sqrt(len(off) * off.var(ddof=0)))
 
 
-def test_stacking_is_that_of_arviz():
+def test_stacking_is_the_best_mixture():
     rng = np.random.default_rng(2)
     values = rng.normal(-1, [0.3, 0.5, 0.8], (200, 3))
     found = stacking(values, np.ones(200))
@@ -55,6 +57,21 @@ def test_stacking_is_that_of_arviz():
     again = stacking(np.repeat(values, 2, axis=0), np.ones(400))
     np.testing.assert_allclose(stacking(values, np.full(200, 2.0)), again, atol=1e-5)
     np.testing.assert_allclose(stacking(values - 800.0, np.ones(200)), found, atol=1e-5)
+
+
+def test_stacking_is_that_of_arviz(posts, table):
+    azs = pytest.importorskip("arviz_stats")
+    trees = {name: ph.posterior_predictive(post, table) for name, post in posts.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        one = {name: azs.loo(tree, pointwise=True) for name, tree in trees.items()}
+        theirs = azs.compare(one, method="stacking")
+    values = np.stack([one[name].elpd_i.values for name in theirs.index], axis=1)
+    weights = theirs["weight"].astype(float)
+    # Theirs may be rounded for print.
+    np.testing.assert_allclose(stacking(values, np.ones(len(values))), weights, atol=6e-3)
+    # Another model's, the negative control, are not theirs.
+    assert np.abs(stacking(values[:, ::-1], np.ones(len(values))) - weights).max() > 0.1
 
 
 def test_places_are_found_again_in_a_deeper_tree(posts):

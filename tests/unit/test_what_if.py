@@ -133,6 +133,12 @@ def test_every_place_by_weights_is_as_by_refits(post):
     assert (table["how"] == "weights").any()
     for place in table.index[[0, 5, 11]]:
         one = ph.influence(post, zip=place).table
+        of, name = table.loc[place], table.loc[place, "parameter"]
+        assert of["unit"] == one.loc[name, "unit"]
+        # Per sd it is the same unit, whatever moves it.
+        assert of["change"] / of["shift"] == pytest.approx(
+            one.loc[name, "change"] / one.loc[name, "shift"], rel=1e-6
+        )
         # Both have Monte Carlo errors; five times theirs.
         assert one.loc[table.loc[place, "parameter"], "shift"] == pytest.approx(table.loc[place, "shift"], abs=0.17)
         moved = table.loc[place, "place_parameter"]

@@ -13,7 +13,7 @@ from priorhood.cli.plotting import check_picture, drawn, places_of, plot, write_
 from priorhood.cli.screen import progress, say
 
 if TYPE_CHECKING:
-    from priorhood.assess import Assessment
+    from priorhood.assessment import Assessment
 
 WRONG = 1  # exit code: the command did its work, and something is wrong
 

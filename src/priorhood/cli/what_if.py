@@ -85,7 +85,8 @@ def influence(
         print(json.dumps({"what": found.what if one else "every place", "table": _records(frame)}))
         return
     told = f"without {found.what} ({found.rows:,} rows)" if one else "without each place"
-    _print(frame.head(20), f"{told}: how far means move, in posterior sds")
+    shown = frame.drop(columns=[] if one else ["place_change", "place_unit"])
+    _print(shown.head(20), f"{told}: how far means move, in posterior sds")
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from priorhood.assess import Assessment
+    from priorhood.assessment import Assessment
 
 Array = npt.NDArray[np.float64]
 

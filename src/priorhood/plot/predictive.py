@@ -12,7 +12,7 @@ import numpy.typing as npt
 from priorhood.errors import ModelError, TableError, near, rows_of, some
 from priorhood.forward import used_rows
 from priorhood.groups import Groups
-from priorhood.posterior import cores
+from priorhood.machine import cores
 from priorhood.predict import UNSEEN, check_seed, predict_rows, request, simulate
 from priorhood.residuals import outcome_required, thinned
 
