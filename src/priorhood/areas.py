@@ -13,6 +13,7 @@ import numpy as np
 from priorhood.errors import FileError, ModelError, TableError, near, plural, some
 from priorhood.formula import SEPARATOR
 from priorhood.moments import normal_label
+from priorhood.table import nearby_files
 
 if TYPE_CHECKING:
     import geopandas
@@ -224,7 +225,7 @@ def _opened(source: object) -> tuple[str, Any]:
         )
     path = Path(source)
     if not path.exists():
-        raise FileError(f"no file {str(source)!r}")
+        raise FileError(f"no file {str(source)!r}{nearby_files(str(path))}")
     try:
         return path.name, geopandas.read_file(path)
     except Exception as problem:  # noqa: BLE001  # whatever the drivers raise on foreign bytes
@@ -248,8 +249,10 @@ def _situated(name: str, frame: Any, crs: object) -> Any:
     import geopandas
     from pyproj.exceptions import CRSError
 
-    if not isinstance(frame, geopandas.GeoDataFrame) or frame.active_geometry_name is None or not len(frame):
-        raise TableError(f"{name} has no polygons")
+    if not isinstance(frame, geopandas.GeoDataFrame) or frame.active_geometry_name is None:
+        raise TableError(f"{name} is a table without polygons; give a file of polygons, such as GeoJSON")
+    if not len(frame):
+        raise TableError(f"{name} has no polygons: it is empty")
     if crs is not None:
         try:
             frame = frame.set_crs(crs, allow_override=True)

@@ -65,6 +65,7 @@ def compare(
         raise ModelError(f"by must be one of {', '.join(WAYS)}, not {by!r}")
     if not models:
         raise ModelError("compare needs at least one model: {'name': posterior, …}")
+    _check_level(level, by)
     if by == "evidence":
         return _by_evidence(models)
     found = {}
@@ -76,6 +77,12 @@ def compare(
         except PriorhoodError as problem:
             raise type(problem)(f"{name}: {problem}") from None
     return tabulate(found)
+
+
+def _check_level(level: str | None, by: str) -> None:
+    """A level that would not be heard is none that was asked for."""
+    if level is not None and by != "place":
+        raise ModelError(f"level={level!r} (--level) says which places to leave out: give by='place' (--by place)")
 
 
 def leave_out(
@@ -91,6 +98,7 @@ def leave_out(
     """One model's leave-one-out, by row or by place; arguments as of compare."""
     if by not in WAYS[:2]:
         raise ModelError(f"by must be one of {', '.join(WAYS)}, not {by!r}")
+    _check_level(level, by)
     if isinstance(one, Elpd):
         if one.by != by:
             raise ModelError(f"this is leave-one-{one.by}-out; give by={one.by!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood.design import Column, Design
+    from priorhood.formula import Formula
     from priorhood.groups import Coefficients
     from priorhood.hierarchy import Hierarchy
     from priorhood.moments import Moments
@@ -89,11 +91,8 @@ def typical_homes(
     keys = [] if places is None else places.keys.tolist()
     for depth, column in enumerate(() if places is None else places.path):
         columns[column] = [str(key).split(SEPARATOR)[depth] for key in keys]
-    across = [key for key in formula.keys if key not in columns]
-    allowed = [*design.variables, *across]
-    for name in at:
-        if name not in allowed:
-            raise ModelError(f"the model has no predictor {name!r}; {near(name, allowed)}")
+    across = _across(formula)
+    check_home(design, at)
     for key in across:
         columns[key] = [at.get(key, AVERAGE)] * size
     found = typical_values(design, moments)
@@ -107,6 +106,46 @@ def typical_homes(
             )
         columns[name] = [at[name] if name in at else found[name]] * size
     return pd.DataFrame(columns)
+
+
+def check_home(design: Design, at: Mapping[str, Any]) -> None:
+    """Whether a home can have these values: of predictors there are, numbers where numbers belong.
+
+    A value that is no number, or whose log is none, would be a missing predictor, and the home drawn empty.
+
+    Raises
+    ------
+    ModelError
+    """
+    groups = [key for level in design.formula.groupings for key in level.path]
+    allowed = [*design.variables, *_across(design.formula)]
+    texts = {Expression(factor).bare for factor in design.categories}
+    logged = {factor.logged for column in design.columns for factor in column.factors
+              if isinstance(factor, Expression)}  # fmt: skip
+    for name, value in at.items():
+        if name not in allowed:
+            own = f"{name!r} is where the home is, no predictor: choose places by {name}=… (--group)"
+            raise ModelError(
+                own if name in groups else f"the model has no predictor {name!r}; {near(name, allowed)}"
+            )
+        if name not in design.variables or name in texts:
+            continue
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise ModelError(f"{name!r} of the home must be a finite number, like {name}=100, not {value!r}")
+        if name in logged and number <= 0:
+            raise ModelError(
+                f"{name!r} of the home must be above 0, since the formula takes its log, not {value!r}"
+            )
+
+
+def _across(formula: Formula) -> list[str]:
+    """The columns of crossed groupings, whose labels a home may say."""
+    nested = formula.levels[0].path if formula.levels else ()
+    return [key for key in formula.keys if key not in nested]
 
 
 def typical_values(design: Design, moments: Moments) -> dict[str, float | str]:

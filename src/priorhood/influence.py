@@ -175,7 +175,7 @@ def _less_row(post: Posterior, row: Mapping[str, object]) -> Moments:
     table = {
         name: value if isinstance(value, list | tuple | np.ndarray) else [value] for name, value in row.items()
     }
-    source, _ = placed(read(table), None, model.formula, post.gazetteer, post.cells)
+    source, _ = placed(replace(read(table), name="the row"), None, model.formula, post.gazetteer, post.cells)
     _, own = gather.take(source, model.formula, None, post.design, weights=model.weights)
     return sums.subtract(post.moments, own)
 
@@ -229,7 +229,7 @@ def _of_every_place(post: Posterior, run: Run) -> pd.DataFrame:
 
     if not post.hierarchy.levels:
         raise ModelError(
-            f"{post.model.formula.text!r} has no group, so there are no places to leave out; give a row"
+            f"{post.model.formula.text!r} has no group, so there are no places to leave out; give a row (--row)"
         )
     finest = post.hierarchy.levels[0]
     draws = _flat(post)

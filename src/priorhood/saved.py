@@ -29,6 +29,8 @@ def load(path: str | Path) -> Posterior:
     import xarray as xr
 
     target = Path(path)
+    if target.is_dir():
+        raise FileError(f"{str(path)!r} is a folder; name the posterior's file in it")
     if not target.is_file():
         raise FileError(f"no file {str(path)!r}" + _nearby(target))
     try:

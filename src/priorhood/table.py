@@ -148,7 +148,7 @@ def _read_file(path: str, where: str | None, nulls: tuple[str, ...], decimal: st
     files = sorted(glob.glob(path)) if glob.has_magic(path) else [path]  # noqa: PTH207
     missing = [f for f in files if not Path(f).exists()]
     if missing or not files:
-        raise TableError(f"no file {path!r}{_nearby_files(path)}")
+        raise TableError(f"no file {path!r}{nearby_files(path)}")
     if Path(files[0]).is_dir():
         raise TableError(f"{path!r} is a folder; name its files, like '{path.rstrip('/')}/*.parquet'")
     kind = _kind(files[0])
@@ -176,11 +176,17 @@ def _kind(path: str) -> str:
     for kind, suffixes in _SUFFIXES.items():
         if path.lower().endswith(suffixes):
             return kind
+    if path.lower().endswith((".geojson", ".json", ".shp", ".gpkg")):
+        raise TableError(
+            f"{path!r} is no table, by its name; polygons are for the map (priorhood plot map FILE POLYGONS) and "
+            f"the report (--places POLYGONS), tables are .csv, .tsv, .parquet or .jsonl"
+        )
     known = some([s for suffixes in _SUFFIXES.values() for s in suffixes], 20)
     raise TableError(f"cannot tell the format of {path!r} by its name; known are {known}")
 
 
-def _nearby_files(path: str) -> str:
+def nearby_files(path: str) -> str:
+    """': did you mean …?' where a file of the folder is named almost so."""
     folder = Path(path).parent
     names = [f.name for f in folder.iterdir() if f.is_file()] if folder.is_dir() else []
     hint = near(Path(path).name, names)

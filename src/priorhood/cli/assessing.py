@@ -8,12 +8,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from priorhood.cli.options import At, Decimal, Group, Json, Null, Picture, Places, Rows, Saved, Seed, values_of
+from priorhood.cli.options import (
+    At,
+    Decimal,
+    Group,
+    Json,
+    Null,
+    Picture,
+    Places,
+    Rows,
+    Saved,
+    Seed,
+    Where,
+    values_of,
+)
 from priorhood.cli.plotting import check_picture, drawn, places_of, plot, write_picture
 from priorhood.cli.screen import progress, say
 
 if TYPE_CHECKING:
     from priorhood.assessment import Assessment
+    from priorhood.posterior import Posterior
 
 WRONG = 1  # exit code: the command did its work, and something is wrong
 
@@ -30,6 +44,7 @@ def assess(
     ] = None,
     unseen: Unseen = "error",
     places: Places = None,
+    where: Where = None,
     seed: Seed = None,
     null: Null = None,
     decimal: Decimal = ".",
@@ -40,7 +55,7 @@ def assess(
 
     if out is not None:
         check_output(out, file, table, *([places] if places else []))
-    found = _assessed(file, table, unseen, places, seed, null, decimal, quiet=as_json)
+    found = _assessed(file, table, unseen, places, where, seed, null, decimal, quiet=as_json)
     if out is not None:
         write_frame(found.summary().reset_index(), out)
     if as_json:
@@ -67,6 +82,7 @@ def _assessed(
     table: str,
     unseen: str,
     places: str | None,
+    where: str | None,
     seed: int | None,
     null: list[str] | None,
     decimal: str,
@@ -78,10 +94,18 @@ def _assessed(
     from priorhood.table import read
 
     post = load(file)
-    rows = read(table, nulls=null or (), decimal=decimal)
+    rows = read(table, where=where, nulls=null or (), decimal=decimal)
     known = None if places is None else read(places, nulls=null or (), decimal=decimal)
     with progress(quiet=quiet) as tell:
         return run(post, rows, unseen=unseen, seed=seed, places=known, progress=tell)
+
+
+def _against(post: Posterior, data: str, unseen: str, where: str | None, seed: int | None) -> Assessment:
+    """The rows of a picture held against the model."""
+    from priorhood.assess import assess as run
+    from priorhood.table import read
+
+    return run(post, read(data, where=where), unseen=unseen, seed=seed)
 
 
 @plot.command()
@@ -92,7 +116,8 @@ def prior(
     bounds: Annotated[
         tuple[float, float] | None, typer.Option(help="The least and the most that the outcome can be.")
     ] = None,
-    x: Annotated[str | None, typer.Option(help="The predictor along the axis.")] = None,
+    x: Annotated[str | None, typer.Option("--x", help="The predictor along the axis.")] = None,
+    where: Where = None,
     at: At = None,
     draws: Annotated[int, typer.Option(help="Draws from the prior.")] = 500,
     seed: Seed = None,
@@ -100,10 +125,12 @@ def prior(
     """Lines of the average place and of single places, drawn from the prior."""
     from priorhood import plot as pictures
     from priorhood.saved import load
+    from priorhood.table import read
 
     check_picture(out, model if "~" not in model else None, data)
     given = model if "~" in model else load(model)
-    figure = pictures.prior_lines(given, data, bounds=bounds, x=x, at=values_of(at), draws=draws, seed=seed)
+    rows = None if data is None else read(data, where=where)
+    figure = pictures.prior_lines(given, rows, bounds=bounds, x=x, at=values_of(at), draws=draws, seed=seed)
     write_picture(figure, out)
     say(f"written to {out}")
 
@@ -116,34 +143,38 @@ def predictive(
     kind: Annotated[str, typer.Option(help="density, histogram or scatter.")] = "density",
     draws: Annotated[int | None, typer.Option(help="Posterior draws.")] = None,
     unseen: Unseen = "error",
+    where: Where = None,
     seed: Seed = None,
     group: Group = None,
 ) -> None:
     """Observed outcomes against replicated ones."""
     from priorhood import plot as pictures
+    from priorhood.table import read
 
     drawn(
         file, out,
         lambda post: pictures.predictive(
-            post, data, kind, draws=draws, unseen=unseen, seed=seed, **places_of(post, group)
+            post, read(data, where=where), kind, draws=draws, unseen=unseen, seed=seed, **places_of(post, group)
         ),
         data,
     )  # fmt: skip
 
 
 @plot.command()
-def pit(file: Saved, out: Picture, data: Data, unseen: Unseen = "error", seed: Seed = None) -> None:
+def pit(
+    file: Saved, out: Picture, data: Data, unseen: Unseen = "error", where: Where = None, seed: Seed = None
+) -> None:
     """Whether rows fall where the model says, overall and by place."""
     from priorhood import plot as pictures
-    from priorhood.assess import assess as run
 
-    drawn(file, out, lambda post: pictures.pit(run(post, data, unseen=unseen, seed=seed)), data)
+    drawn(file, out, lambda post: pictures.pit(_against(post, data, unseen, where, seed)), data)
 
 
 @plot.command()
-def misfit(file: Saved, out: Picture, data: Data, unseen: Unseen = "error", seed: Seed = None) -> None:
+def misfit(
+    file: Saved, out: Picture, data: Data, unseen: Unseen = "error", where: Where = None, seed: Seed = None
+) -> None:
     """Which places fit badly, and how."""
     from priorhood import plot as pictures
-    from priorhood.assess import assess as run
 
-    drawn(file, out, lambda post: pictures.misfit(run(post, data, unseen=unseen, seed=seed)), data)
+    drawn(file, out, lambda post: pictures.misfit(_against(post, data, unseen, where, seed)), data)

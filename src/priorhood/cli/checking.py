@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from priorhood.cli.options import Group, Json, Picture, Saved
+from priorhood.cli.options import Group, Json, Picture, Saved, Vars
 from priorhood.cli.plotting import check_picture, drawn, places_of, plot, write_picture
 from priorhood.cli.screen import console, say
 
@@ -90,9 +90,7 @@ def diagnostics(file: Saved, out: Picture) -> None:
 def ranks(
     file: Saved,
     out: Picture,
-    var: Annotated[
-        list[str] | None, typer.Option("--var", help="Parameter: tau, 'tau[living_space]'; repeatable.")
-    ] = None,
+    var: Vars = None,
     group: Group = None,
 ) -> None:
     """The ranks of every chain among the draws of all: do the chains agree?"""

@@ -24,9 +24,10 @@ def compare(
     data: Annotated[
         str | None, typer.Option("--data", metavar="TABLE", help="The fits' rows, for --by row.")
     ] = None,
-    by: Annotated[str, typer.Option(help="Leave out a row or a place; or evidence.")] = "row",
+    by: Annotated[str, typer.Option(help="row, place (leave one out) or evidence.")] = "row",
     level: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Places to leave out, if not the finest.")
+        str | None,
+        typer.Option(metavar="GROUP", help="With --by place, of nested places, which; the finest if not given."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Picture to write: PNG, SVG or PDF.", show_default=False)

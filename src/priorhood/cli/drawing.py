@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from priorhood.cli.options import At, Group, Picture, Saved, values_of
+from priorhood.cli.options import At, Group, Picture, Saved, Vars, Where, values_of
 from priorhood.cli.plotting import drawn, places_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from priorhood.posterior import Posterior
 
 Terms = Annotated[
     list[str] | None,
@@ -21,13 +26,19 @@ def lines(
     out: Picture,
     x: Annotated[str | None, typer.Option("--x", help="The predictor along which lines run.")] = None,
     data: Data = None,
+    where: Where = None,
     at: At = None,
     group: Group = None,
 ) -> None:
     """The outcome against a predictor: places' lines and bands, against the average place's."""
     from priorhood import plot as pictures
+    from priorhood.table import read
 
-    drawn(file, out, lambda post: pictures.lines(post, x, data, values_of(at), **places_of(post, group)), data)
+    def draw(post: Posterior) -> Figure:
+        rows = None if data is None else read(data, where=where)
+        return pictures.lines(post, x, rows, values_of(at), **places_of(post, group))
+
+    drawn(file, out, draw, data)
 
 
 def shrinkage(file: Saved, out: Picture, terms: Terms = None, group: Group = None) -> None:
@@ -40,8 +51,10 @@ def shrinkage(file: Saved, out: Picture, terms: Terms = None, group: Group = Non
 def forest(
     file: Saved,
     out: Picture,
-    var: Annotated[str, typer.Option("--var", help="beta, beta_district, delta_type, sigma.")] = "beta",
-    term: Annotated[str | None, typer.Option(help="Which coefficient.")] = None,
+    var: Annotated[
+        str, typer.Option("--var", metavar="NAME", help="beta, beta_district, delta_type, sigma.")
+    ] = "beta",
+    term: Annotated[str | None, typer.Option(help="Which coefficient: living_space.")] = None,
     select: Annotated[str, typer.Option(help="auto, top, bottom or widest.")] = "auto",
     at: At = None,
     group: Group = None,
@@ -58,9 +71,7 @@ def forest(
 def priors(
     file: Saved,
     out: Picture,
-    var: Annotated[
-        list[str] | None, typer.Option("--var", help="Parameter: tau, 'tau[living_space]'; repeatable.")
-    ] = None,
+    var: Vars = None,
 ) -> None:
     """Prior against posterior."""
     from priorhood import plot as pictures

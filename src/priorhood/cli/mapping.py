@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from priorhood.cli.options import At, Saved, values_of
+from priorhood.cli.options import At, Column, Crs, Level, Saved, values_of
 from priorhood.cli.plotting import PICTURES, drawn
 from priorhood.cli.screen import say
 from priorhood.errors import FileError
@@ -15,7 +15,9 @@ from priorhood.errors import FileError
 
 def map_places(
     file: Saved,
-    places: Annotated[Path, typer.Argument(help="Polygons: GeoJSON, or what geopandas reads.", show_default=False)],
+    places: Annotated[
+        Path, typer.Argument(metavar="POLYGONS", help="GeoJSON, or what geopandas reads.", show_default=False)
+    ],
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Map to write: PNG, SVG, PDF, or HTML to look around in.")
     ],
@@ -26,13 +28,9 @@ def map_places(
     below: Annotated[
         float | None, typer.Option(help="Threshold: shows the probability to find a home below it.")
     ] = None,
-    column: Annotated[
-        str | None, typer.Option(help="The polygons' property with the labels; found if not given.")
-    ] = None,
-    level: Annotated[str | None, typer.Option(help="The grouping to show; the finest if not given.")] = None,
-    crs: Annotated[
-        str | None, typer.Option(help="Of the coordinates, where the file does not say it: EPSG:4326.")
-    ] = None,
+    column: Column = None,
+    level: Level = None,
+    crs: Crs = None,
 ) -> None:
     """What one and the same home costs in every place; the probability that it costs less than --below."""
     from priorhood import plot as pictures

@@ -11,7 +11,7 @@ from priorhood.errors import ModelError
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="File to write.")]
 OutNc = Annotated[Path, typer.Option("-o", "--out", help="netCDF file to write the posterior to.")]
-Saved = Annotated[Path, typer.Argument(help="A saved posterior (.nc).", show_default=False)]
+Saved = Annotated[Path, typer.Argument(metavar="FILE", help="A saved posterior (.nc).", show_default=False)]
 Rows = Annotated[str, typer.Argument(metavar="TABLE", help="CSV, TSV, Parquet or JSON-lines file, or a glob.")]
 Where = Annotated[str | None, typer.Option(help="SQL condition on the rows: 'price > 0 and living_space > 0'.")]
 Outliers = Annotated[
@@ -48,7 +48,23 @@ Seed = Annotated[int | None, typer.Option(help="Random seed; one is chosen and r
 Threads = Annotated[int | None, typer.Option(help="Threads; all cores if not given.")]
 Picture = Annotated[Path, typer.Option("-o", "--out", help="Picture to write: PNG, SVG or PDF.")]
 Group = Annotated[list[str] | None, typer.Option("--group", metavar="LABEL", help="A place; repeatable.")]
-At = Annotated[list[str] | None, typer.Option("--at", help="Value of a predictor: living_space=100; repeatable.")]
+At = Annotated[
+    list[str] | None,
+    typer.Option("--at", metavar="NAME=VALUE", help="Of the home, a predictor: living_space=100; repeatable."),
+]
+Column = Annotated[
+    str | None, typer.Option(help="The polygons' property that holds the labels; found if not given.")
+]
+Level = Annotated[
+    str | None, typer.Option(metavar="GROUP", help="Of nested places, whose to show; the finest if not given.")
+]
+Crs = Annotated[
+    str | None, typer.Option(help="Of the polygons' coordinates, where the file does not say it: EPSG:4326.")
+]
+Vars = Annotated[
+    list[str] | None,
+    typer.Option("--var", metavar="NAME", help="Parameter: tau, 'tau[living_space]'; repeatable."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from priorhood.cli.options import Group, Picture, Saved
+from priorhood.cli.options import Group, Picture, Saved, Vars
 from priorhood.cli.screen import say
 from priorhood.errors import FileError, ModelError
 
@@ -33,9 +33,7 @@ plot = typer.Typer(
 def trace(
     file: Saved,
     out: Picture,
-    var: Annotated[
-        list[str] | None, typer.Option("--var", help="Parameter: tau, 'tau[living_space]'; repeatable.")
-    ] = None,
+    var: Vars = None,
     group: Group = None,
 ) -> None:
     """The density and the course of every chain."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from priorhood.cli.options import At, Saved, values_of
+from priorhood.cli.options import At, Column, Crs, Level, Saved, values_of
 from priorhood.cli.screen import say
 
 
@@ -15,14 +15,16 @@ def report(
     file: Saved,
     out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")],
     places: Annotated[
-        str | None, typer.Option(metavar="POLYGONS", help="GeoJSON or other polygons of the places, for a map.")
+        str | None, typer.Option(metavar="POLYGONS", help="For a map: GeoJSON, or what geopandas reads.")
     ] = None,
     at: At = None,
-    below: Annotated[float | None, typer.Option(help="Show the probability below this.")] = None,
+    below: Annotated[
+        float | None, typer.Option(help="Threshold: shows the probability to find a home below it.")
+    ] = None,
     title: Annotated[str | None, typer.Option(help="Title of the page; like 'Price by zip' if not given.")] = None,
-    column: Annotated[str | None, typer.Option(help="The polygons' property that holds the labels.")] = None,
-    level: Annotated[str | None, typer.Option(help="Of nested groups, the one whose places are shown.")] = None,
-    crs: Annotated[str | None, typer.Option(help="Coordinates of the polygons, if the file does not say.")] = None,
+    column: Column = None,
+    level: Level = None,
+    crs: Crs = None,
 ) -> None:
     """Write a page that a browser opens without a network: what was fitted and found, what a home costs."""
     from priorhood.report import check_report

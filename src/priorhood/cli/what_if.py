@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from priorhood.cli.options import Chains, DrawCount, Group, Json, Picture, Saved, Seed, Threads, row_of
+from priorhood.cli.options import Chains, DrawCount, Json, Picture, Saved, Seed, Threads, row_of
 from priorhood.cli.plotting import drawn, places_of, plot
 from priorhood.cli.screen import announce_compile, console, progress
-from priorhood.errors import ModelError
+from priorhood.errors import rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,7 @@ Parameters = Annotated[
     list[str] | None, typer.Option("--parameters", help="Prior to scale: tau, 'tau[area]'; repeatable.")
 ]
 USUAL = (0.5, 2.0)
+MOST = 20  # lines of a table in the terminal
 
 
 def sensitivity(
@@ -47,16 +48,16 @@ def sensitivity(
     if as_json:
         print(json.dumps({"good": found.good, "verdict": found.verdict, "table": _records(found.table)}))
         return
-    frame = found.table[["prior", "factor", "parameter", "shift", "sd_ratio", "log_evidence_change", "far"]]
-    _print(frame, "how far means move, in posterior sds")
+    _print(_farthest(found.table), "under each prior, the parameter that moves most: how far, in posterior sds")
     console().print(f"{'✓' if found.good else '✗'} {found.verdict}", soft_wrap=True, markup=False)
 
 
 def influence(
     file: Saved,
-    group: Group = None,
+    group: Annotated[str | None, typer.Option("--group", metavar="LABEL", help="The place to leave out.")] = None,
     row: Annotated[
-        list[str] | None, typer.Option("--row", help="Column of the row: price=310000; repeatable.")
+        list[str] | None,
+        typer.Option("--row", metavar="NAME=VALUE", help="A column of the row: price=310000; repeatable."),
     ] = None,
     chains: Chains = 4,
     draws: DrawCount = 1000,
@@ -70,9 +71,7 @@ def influence(
     from priorhood.saved import load
 
     post = load(file)
-    places = places_of(post, group)
-    if group and len(group) > 1:
-        raise ModelError(f"influence leaves out one place at a time, not {len(group)}: give --group once")
+    places = places_of(post, [group] if group else None)
     announce_compile(quiet=as_json, by_group=post.model.noise is not None)
     with progress(quiet=as_json) as tell:
         found = run(
@@ -84,9 +83,20 @@ def influence(
     if as_json:
         print(json.dumps({"what": found.what if one else "every place", "table": _records(frame)}))
         return
-    told = f"without {found.what} ({found.rows:,} rows)" if one else "without each place"
+    size = "" if not one or found.rows == 1 else f" ({rows_of(found.rows)})"
+    told = f"without {found.what}{size}" if one else "without each place"
     shown = frame.drop(columns=[] if one else ["place_change", "place_unit"])
-    _print(shown.head(20), f"{told}: how far means move, in posterior sds")
+    _print(shown.head(MOST), f"{told}: how far means move, in posterior sds")
+    if len(frame) > MOST:
+        console().print(f"the {MOST} that {'move' if one else 'matter'} most of {len(frame):,}; --json has all")
+
+
+def _farthest(table: pd.DataFrame) -> pd.DataFrame:
+    """Of each prior and factor the parameter that moves most, and all that move far."""
+    ranked = table.assign(size=table["shift"].abs()).sort_values("size", ascending=False, kind="stable")
+    most = ~ranked.duplicated(["prior", "factor"])
+    shown = ranked[most | ranked["far"]].sort_index()
+    return shown[["prior", "factor", "parameter", "shift", "sd_ratio", "log_evidence_change", "far"]]
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -106,11 +116,17 @@ def _print(frame: pd.DataFrame, title: str) -> None:
         table.add_column(str(name).replace("_", " "), overflow="fold",
                          justify="right" if frame[name].dtype.kind == "f" else "left")  # fmt: skip
     for row in frame.itertuples(index=False):
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(_cell(value, name) for name, value in zip(frame.columns, row, strict=True)))
     console().print(table)
 
 
-def _cell(value: Any) -> str:
+# Decimals that mean something beside a Monte Carlo error of 0.02 sds.
+DECIMALS = {"shift": 2, "place_shift": 2, "sd_ratio": 2, "log_evidence_change": 1, "pareto_k": 2}
+
+
+def _cell(value: Any, name: str) -> str:
+    if isinstance(value, float) and name in DECIMALS and math.isfinite(value):
+        return f"{round(value, DECIMALS[name]) + 0.0:.{DECIMALS[name]}f}"  # no -0.00
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     if isinstance(value, bool):

@@ -104,7 +104,10 @@ def _rows(post: Posterior, home: object, at: Mapping[str, Any] | None, places: M
     chosen = asked(post, places)
     if chosen is None and post.hierarchy.levels:
         group = post.model.formula.group
-        raise ModelError(f"which home? Give home={{…}}, or its place, {group}=…, and its predictors, at={{…}}")
+        raise ModelError(
+            f"which home? Give home={{…}} (--home TABLE), or its place, {group}=… (--group), and its predictors, "
+            f"at={{…}} (--at)"
+        )
     homes = post.homes(at)
     return homes if chosen is None else homes.iloc[chosen].reset_index(drop=True)
 

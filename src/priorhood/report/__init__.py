@@ -87,8 +87,10 @@ def page(
     crs: str | None,
 ) -> str:
     """The page as text: template, style, scripts and data."""
+    from priorhood.expect import check_home
     from priorhood.report.content import content
 
+    check_home(post.design, at or {})
     areas = _areas(post, places, column, level, crs)
     data = content(post, areas, at=at or {}, below=below, title=title, level=level)
     return assembled(data)
@@ -104,7 +106,7 @@ def _areas(post: Posterior, places: object, column: str | None, level: str | Non
     if places is None:
         given = next((name for name, value in (("column", column), ("crs", crs)) if value is not None), None)
         if given:
-            raise ModelError(f"{given}= is about the polygons, which are not given: add places=")
+            raise ModelError(f"{given}= is about the polygons, which are not given: add places= (--places)")
         return None
     from priorhood.areas import read_areas
 

@@ -1,0 +1,6 @@
+"""`python -m priorhood`: the command, where it is not on the path."""
+
+from priorhood.cli import main
+
+if __name__ == "__main__":
+    main()
