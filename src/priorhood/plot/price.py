@@ -179,7 +179,8 @@ def _drawn(post: Posterior, homes: list[_Home], grid: Array, below: float | None
         style.words(label, colour=style.INK, bold=True)
         for lift, line in enumerate(_numbers(home, below, unit)):
             high = middle + (0.17 - 0.17 * lift) / height
-            style.words(figure.text((WIDTH - RIGHT + 0.12) / width, high, line, va="center"))
+            note = style.shortened(line, int((RIGHT - 0.15) * page.PLAIN), middle=False)
+            style.words(figure.text((WIDTH - RIGHT + 0.12) / width, high, note, va="center"))
     style.words(axes.set_xlabel(style.shortened(name, 80), labelpad=4))
     return figure
 
@@ -191,8 +192,8 @@ def _density(axes: Axes, home: _Home, grid: Array, below: float | None) -> None:
     axes.fill_between(grid, 0, home.density, color=colour, alpha=0.15, linewidth=0)
     if below is not None:
         part = grid <= below
-        axes.fill_between(grid[part], 0, home.density[part], color=style.COLOURS[5], alpha=0.55, linewidth=0)
-        axes.axvline(below, color=style.COLOURS[5], linewidth=1.0, linestyle="--")
+        axes.fill_between(grid[part], 0, home.density[part], color=style.THRESHOLD, alpha=0.55, linewidth=0)
+        axes.axvline(below, color=style.THRESHOLD, linewidth=1.0, linestyle="--")
     axes.plot(grid, home.density, color=colour, linewidth=1.3, marker="")
     low, middle, high = home.quantiles
     axes.plot(
@@ -212,7 +213,7 @@ def _numbers(home: _Home, below: float | None, unit: str) -> list[str]:
     low, middle, high = home.quantiles
     mean = page.amount(home.mean, unit) if np.isfinite(home.mean) else "none"
     lines = [
-        f"median {page.amount(middle, unit)}, mean {mean}",
+        f"median {page.amount(middle)}, mean {mean}",
         f"90 %: {page.amount(low)} to {page.amount(high, unit)}",
     ]
     return lines if below is None else [*lines, f"{page.share(home.below)} below {_threshold(below, unit)}"]
