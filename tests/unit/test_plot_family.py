@@ -82,6 +82,17 @@ def test_rows_with_long_labels(fitted, sales):
     check_heading(plot.price(fitted, below=300_000, at=home, **{fitted.model.formula.group: label}))
 
 
+def test_a_price_says_which_crossed_place_is_missing():
+    post = ph.load(FILES / "format3.nc")
+    (kinds,) = post.hierarchy.crossed
+    label = str(post.hierarchy.levels[0].labels[0])
+    group = {post.model.formula.group: label}
+    with pytest.raises(ph.ModelError, match=f"which {kinds.name}.*{kinds.labels[0]}.*unseen='population'"):
+        plot.price(post, **group)
+    check_heading(plot.price(post, at={kinds.name: str(kinds.labels[0])}, **group))
+    check_heading(plot.price(post, unseen="population", **group))
+
+
 @pytest.mark.parametrize("kind", ["lines", "forest", "priors", "trace", "ranks"])
 @pytest.mark.parametrize("name", ["format1", "format2", "format3", "format3_noise"])
 def test_old_files_student_errors_and_noise_by_place(name, kind):

@@ -177,9 +177,10 @@ def _told(figure: Figure, result: Elpd, worst: list[str]) -> None:
     bad = len(result.bad)
     what = plural(result.unit)
     counted = f"{len(result.pointwise):,} {what}"
-    finding = f"Foretold worst: {page.listed(worst)}; all {counted} are judged surely"
+    trust = f"all {counted} are judged surely"
     if bad:
-        finding = f"{bad:,} of {counted} (red) cannot be judged surely: Pareto k over {result.good_k:.2f}"
+        trust = f"{bad:,} of {counted} (red) cannot be judged surely: Pareto k over {result.good_k:.2f}"
+    finding = f"Foretold worst: {page.listed(worst)}; {trust}"
     places = "rows" if placeless else "places"
     total = f"elpd {result.elpd:,.1f} ± {result.se:,.1f}".replace("-", "−")
     reading = (

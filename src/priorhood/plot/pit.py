@@ -76,6 +76,8 @@ def _pit_title(found: Assessment) -> tuple[str, bool]:
     p = f"p {p_text(found.residuals.p_uniform)}"
     p = p if "<" in p else p.replace("p ", "p = ")
     if verdict.good:
+        if found.residuals.p_uniform < 1 - BAND:
+            return f"Not sure whether rows fall where the model says: PIT values are hardly uniform ({p})", True
         return f"Rows fall where the model says: PIT values are uniform ({p})", True
     return (
         f"Rows do not fall where the model says: {verdict.text.rpartition('): ')[2].partition(';')[0]} ({p})",

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.density import predictive_density
-from priorhood.errors import ModelError
+from priorhood.errors import ModelError, some
 from priorhood.plot import page
 from priorhood.plot.places import asked, coefficients, unit_of_outcome, words_of
 
@@ -30,7 +30,7 @@ PREFIX = "__priorhood_"
 ENDS = (0.002, 0.998)
 MIDDLE = (0.05, 0.5, 0.95)
 # Inches.
-WIDTH, ROW, GAP, NAMES, RIGHT, FOOT = 9.5, 0.95, 0.16, 2.2, 2.35, 0.85
+WIDTH, ROW, GAP, NAMES, RIGHT, FOOT = 9.8, 0.95, 0.16, 2.2, 2.65, 0.85
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ def price(
     TableError : as of predict()
     """
     rows = _rows(post, home, at, places)
+    if home is None and unseen == "error":
+        _check_crossed(post, at)
     found = _frame(post.predict(rows, quantiles=(*ENDS, *MIDDLE), below=below, unseen=unseen, prefix=PREFIX))
     if not 0 < len(found) <= MOST:
         raise ModelError(f"{len(found):,} homes do not fit into one picture; 1 to {MOST} do")
@@ -107,6 +109,18 @@ def _rows(post: Posterior, home: object, at: Mapping[str, Any] | None, places: M
         raise ModelError(f"which home? Give home={{…}}, or its place, {group}=…, and its predictors, at={{…}}")
     homes = post.homes(at)
     return homes if chosen is None else homes.iloc[chosen].reset_index(drop=True)
+
+
+def _check_crossed(post: Posterior, at: Mapping[str, Any] | None) -> None:
+    """That the home says where it is of every crossed grouping, which homes() would take the average of."""
+    for grouping in post.hierarchy.crossed:
+        for column in grouping.path:
+            if column not in (*(at or {}), *post.model.formula.levels[0].path):
+                known = some(grouping.labels.tolist())
+                raise ModelError(
+                    f"which {column}? Say it, at={{{column!r}: …}} (there are {known}), or unseen='population' for "
+                    f"the average one"
+                )
 
 
 def _frame(found: Any) -> pd.DataFrame:
@@ -193,7 +207,7 @@ def _density(axes: Axes, home: _Home, grid: Array, below: float | None) -> None:
     if below is not None:
         part = grid <= below
         axes.fill_between(grid[part], 0, home.density[part], color=style.THRESHOLD, alpha=0.55, linewidth=0)
-        axes.axvline(below, color=style.THRESHOLD, linewidth=1.0, linestyle="--")
+        axes.axvline(below, color=style.THRESHOLD, linewidth=1.4, linestyle="--")
     axes.plot(grid, home.density, color=colour, linewidth=1.3, marker="")
     low, middle, high = home.quantiles
     axes.plot(
