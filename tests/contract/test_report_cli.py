@@ -65,7 +65,10 @@ def test_a_report_replaces_an_older_one(shelf, cli, tmp_path):
     ("options", "says"),
     [
         (("--at", "living_spce=3"), "did you mean 'living_space'"),
-        (("--at", "living_space=large"), "living_space of the home shown must be a finite number, not 'large'"),
+        (
+            ("--at", "living_space=large"),
+            "'living_space' of the home must be a finite number, like",
+        ),
         (("--at", "living_space=nan"), "must be a finite number"),
         (("--below", "nan"), "below must be a finite number"),
         (("--level", "district"), "no level 'district'"),

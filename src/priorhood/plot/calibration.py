@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood.plot import page
 from priorhood.ranks import ALARM, counts_below, p_text
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _panel(axes: Axes, uniform: np.ndarray, edges: np.ndarray, line: np.ndarray,
     # Both ends are 0 for all ranks alike.
     x = np.concatenate([[0.0], uniform, [1.0]])
     low, high, y = (np.concatenate([[0.0], values, [0.0]]) for values in (*edges, line))
-    axes.fill_between(x, low, high, color="#D9D9D9", linewidth=0)
+    axes.fill_between(x, low, high, color=style.BAND, linewidth=0)
     axes.axhline(0, color=style.SOFT, linewidth=0.6)
     axes.plot(x, y, color=style.COLOURS[0] if good else style.WARNING, linewidth=1.3)
     axes.set_xlim(0, 1)
@@ -116,12 +117,7 @@ def _around(figure: Figure, found: Calibration, shown: int, height: float) -> No
     shapes = (
         "A hump: draws too high. A dip: too low. First a hump, then a dip: too narrow; the other way: too wide."
     )
-    for lift, text, look in (
-        (0.25, words, {"size": style.NORMAL, "colour": style.INK if found.passed else style.WARNING, "bold": True}),
-        (0.43, style.shortened(reading, 170), {}),
-        (0.59, shapes, {}),
-    ):
-        style.words(figure.text(LEFT / WIDTH, 1 - lift / height, text), **look)  # type: ignore[arg-type]
+    page.Heading(words, f"{reading} {shapes}", WIDTH, found.passed).put(figure)
     style.words(figure.text(0.5, 0.12 / height, "rank of the truth among the draws, as a share", ha="center"))
     middle = (height - TOP + BELOW) / 2 / height
     label = "share of ranks below, less the uniform share"

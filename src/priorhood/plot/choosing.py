@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,8 @@ import numpy.typing as npt
 
 from priorhood.design import INTERCEPT
 from priorhood.enough import ESS_PER_CHAIN, R_HAT_LIMIT
-from priorhood.errors import ModelError, near, some
+from priorhood.errors import ModelError, near
+from priorhood.plot.places import asked
 from priorhood.priors import base_of
 from priorhood.summary import below_diagonal, convergence, labels_of
 
@@ -83,25 +83,8 @@ def _known(post: Posterior) -> list[str]:
 
 def _labels(post: Posterior, places: dict[str, object]) -> list[str]:
     """The places asked for, as the posterior writes them."""
-    group = _group(post)
-    for name in places:
-        if name != group:
-            raise ModelError(
-                f"{name!r} is not the group of {post.model.formula.text!r}; "
-                + (f"it is {group!r}: {group}=…" if group else "it has none")
-            )
-    if not places:
-        return []
-    given = places[group]
-    several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
-    wanted = [str(one) for one in several]
-    if not wanted:
-        raise ModelError(f"{group} was given no label; there are {some(_known(post))}")
-    known = set(_known(post))
-    for label in wanted:
-        if label not in known:
-            raise ModelError(f"the posterior has no {group} {label!r}; {near(label, _known(post))}")
-    return list(dict.fromkeys(wanted))
+    at = asked(post, places)
+    return [] if at is None else [_known(post)[one] for one in at]
 
 
 def rows_of(post: Posterior, chosen: list[tuple[str, xr.DataArray]]) -> list[Row]:

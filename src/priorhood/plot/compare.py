@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.errors import ModelError, plural
+from priorhood.plot import page
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from priorhood.elpd import Elpd
 
 # Inches.
-WIDTH, ROW, RIGHT, TOP, BELOW = 8.5, 0.34, 0.35, 0.85, 0.6
+WIDTH, HEIGHT, ROW, RIGHT, BELOW = 8.5, 4.6, 0.34, 0.35, 0.6
 LONGEST, NAMED = 30, 5
 WORDS = {"row": "rows that it has not seen", "place": "places that it has not seen"}
 
@@ -46,21 +47,17 @@ def compare(table: pd.DataFrame) -> Figure:
     error = np.where(np.arange(len(off)) == 0, 0.0, error)
     names = [style.shortened(str(name), LONGEST) for name in table.index]
     left = 0.4 + 0.075 * max(map(len, names))
-    height = TOP + ROW * max(len(off), 2) + BELOW
+    heading = page.Heading(_finding(table, names), _reading(table), WIDTH)
+    height = heading.height + ROW * max(len(off), 2) + BELOW
     figure = style.picture(WIDTH, height)
-    size = ((WIDTH - left - RIGHT) / WIDTH, (height - TOP - BELOW) / height)
+    size = ((WIDTH - left - RIGHT) / WIDTH, ROW * max(len(off), 2) / height)
     axes = figure.add_axes((left / WIDTH, BELOW / height, *size))
     _rows(axes, off, error, names)
     unit = "difference of log evidences (natural logarithm) to the best model"
     if not evidence:
         unit = "difference of elpd to the best model (natural logarithm, all left out together)"
     style.words(figure.text((left + (WIDTH - left - RIGHT) / 2) / WIDTH, 0.12 / height, unit, ha="center"))
-    for lift, text, look in (
-        (0.28, _finding(table, names), {"size": style.NORMAL, "colour": style.INK, "bold": True}),
-        (0.48, _reading(table), {}),
-    ):
-        shown = figure.text(0.2 / WIDTH, 1 - lift / height, style.shortened(text, 125, middle=False))
-        style.words(shown, **look)  # type: ignore[arg-type]
+    heading.put(figure)
     return figure
 
 
@@ -125,15 +122,15 @@ def loo(result: Elpd) -> Figure:
     from priorhood.plot import style
 
     frame = _by_place(result)
-    figure = style.picture(WIDTH, 4.6)
-    axes = figure.add_axes((0.75 / WIDTH, 0.62 / 4.6, (WIDTH - 1.1) / WIDTH, (4.6 - 0.62 - 0.9) / 4.6))
+    figure = style.picture(WIDTH, HEIGHT)
+    axes = figure.add_axes((0.75 / WIDTH, BELOW / HEIGHT, (WIDTH - 1.1) / WIDTH, (HEIGHT - BELOW - 0.9) / HEIGHT))
     style.plain(axes)
     bad = frame["k"].to_numpy() > result.good_k
     x, y = frame["rows"].to_numpy(float), frame["each"].to_numpy(float)
     axes.plot(x[~bad], y[~bad], "o", color=style.COLOURS[0], markersize=4, alpha=0.6, markeredgewidth=0)
     axes.plot(x[bad], y[bad], "x", color=style.WARNING, markersize=6)
     several = x.min() != x.max()
-    if several and x.max() > 20 * x.min():
+    if several and x.max() > 20 * x.min() and not _placeless(result):
         axes.set_xscale("log")
         axes.minorticks_off()
         ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6) if t <= x.max()]
@@ -143,8 +140,12 @@ def loo(result: Elpd) -> Figure:
     axes.axhline(result.elpd / result.pointwise["rows"].sum(), color=style.SOFT, linewidth=0.7, linestyle=":")
     style.numbers(axes.yaxis)
     _name_worst(axes, frame)
-    _told(figure, result)
+    _told(figure, result, [str(one) for one in frame.nsmallest(3, "each").index])
     return figure
+
+
+def _placeless(result: Elpd) -> bool:
+    return result.by == "row" and not (result.pointwise["label"] != "").any()
 
 
 def _by_place(result: Elpd) -> Any:
@@ -154,57 +155,40 @@ def _by_place(result: Elpd) -> Any:
     point = result.pointwise
     if result.by == "place":
         return pd.DataFrame({"rows": point["rows"], "each": point["elpd_per_row"], "k": point["pareto_k"]})
-    if not (point["label"] != "").any():
-        place = pd.Index(range(len(point)))
-        return pd.DataFrame(
-            {"rows": place + 1, "each": point["elpd"].to_numpy(), "k": point["pareto_k"].to_numpy()}
-        )
+    if _placeless(result):
+        each, k = point["elpd"].to_numpy(), point["pareto_k"].to_numpy()
+        at = np.arange(1, len(point) + 1)
+        return pd.DataFrame({"rows": at, "each": each, "k": k}, index=[f"row {one:,}" for one in at])
     own = point.assign(total=point["elpd"] * point["rows"]).groupby("label")
     rows = own["rows"].sum()
     return pd.DataFrame({"rows": rows, "each": own["total"].sum() / rows, "k": own["pareto_k"].max()})
 
 
-def _name_worst(axes: Axes, frame: pd.DataFrame) -> None:
+def _name_worst(axes: Axes, frame: pd.DataFrame) -> list[str]:
+    """The worst by name, as far as their names find room."""
+    worst = frame.nsmallest(NAMED, "each")
+    return page.name_points(axes, worst[["rows", "each"]].to_numpy(float), [str(label) for label in worst.index])
+
+
+def _told(figure: Figure, result: Elpd, worst: list[str]) -> None:
     from priorhood.plot import style
 
-    middle = float(np.median(axes.get_xlim())) if axes.get_xscale() == "linear" else float(
-        np.exp(np.log(axes.get_xlim()).mean())
-    )  # fmt: skip
-    for label, row in frame.nsmallest(NAMED, "each").iterrows():
-        right = row["rows"] > middle
-        text = axes.annotate(
-            style.shortened(str(label), 24), (row["rows"], row["each"]), xytext=(-6 if right else 6, 0),
-            textcoords="offset points", ha="right" if right else "left", va="center",
-        )  # fmt: skip
-        style.words(text, size=7)
-
-
-def _told(figure: Figure, result: Elpd) -> None:
-    from priorhood.plot import style
-
-    by_row = result.by == "row"
-    placeless = by_row and not (result.pointwise["label"] != "").any()
+    placeless = _placeless(result)
     bad = len(result.bad)
     what = plural(result.unit)
-    finding = f"elpd {result.elpd:,.1f} ± {result.se:,.1f}: leaving out one {result.unit} at a time"
-    trust = f"; all {len(result.pointwise):,} estimates hold" if not bad else ""
-    trust = (
-        trust
-        or f"; {bad:,} of {len(result.pointwise):,} {what} (red) are uncertain, Pareto k > {result.good_k:.2f}"
-    )
+    counted = f"{len(result.pointwise):,} {what}"
+    trust = f"all {counted} are judged surely"
+    if bad:
+        trust = f"{bad:,} of {counted} (red) cannot be judged surely: Pareto k over {result.good_k:.2f}"
+    finding = f"Foretold worst: {page.listed(worst)}; {trust}"
     places = "rows" if placeless else "places"
-    reading = f"{result.formula}. Low points: {places} that the others foretell badly; dotted: the mean row."
-    for lift, text, look in (
-        (
-            0.28,
-            finding + trust,
-            {"size": style.NORMAL, "colour": style.WARNING if bad else style.INK, "bold": True},
-        ),
-        (0.5, reading, {}),
-    ):
-        shown = figure.text(0.2 / WIDTH, 1 - lift / 4.6, style.shortened(text, 125, middle=False))
-        style.words(shown, **look)  # type: ignore[arg-type]
+    total = f"elpd {result.elpd:,.1f} ± {result.se:,.1f}".replace("-", "−")
+    reading = (
+        f"{result.formula}, {total}, leaving out one {result.unit} at a time. Low points: {places} that the others "
+        f"foretell badly; dotted: the mean row."
+    )
+    page.Heading(finding, reading, WIDTH, not bad).put(figure)
     x_label = "row, in the table's order" if placeless else "rows of the place"
-    style.words(figure.text(0.53, 0.14 / 4.6, x_label, ha="center"))
+    style.words(figure.text(0.53, 0.14 / HEIGHT, x_label, ha="center"))
     y_label = "elpd per row (natural logarithm)"
     style.words(figure.text(0.015, 0.5, y_label, rotation=90, va="center"))

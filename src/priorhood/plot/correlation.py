@@ -138,9 +138,7 @@ def _drawn(post: Posterior, names: list[str], at: list[int], draws: Array, named
         beside = page.panel(figure, left, FOOT - 0.1, WIDTH - left - RIGHT, HIGH * 0.55)
         _beside(beside, found)
         marks = [(name if len(found) > 1 else "posterior", _level_look(k)) for k, name in enumerate(found)]
-        page.key(
-            figure, [*marks, ("prior", {"color": style.COLOURS[5], "linestyle": "--", "linewidth": 1.3})], left
-        )
+        page.key(figure, [*marks, ("prior", {"color": style.PRIOR, "linestyle": "--", "linewidth": 1.3})], left)
     return figure
 
 
@@ -157,7 +155,7 @@ def _plane(axes: Axes, post: Posterior, at: list[int], draws: Array, named: Inde
     axes.plot(*means.T, "o", color=style.COLOURS[4], markersize=3.5, markeredgewidth=0, zorder=2)
     axes.plot(*means[named].T, "o", color=style.COLOURS[0], markersize=4.5, markeredgewidth=0, zorder=4)
     average = average_coefficients(post)[:, at].mean(axis=0)
-    axes.plot(*average, "P", color=style.INK, markeredgecolor="white", markersize=10, zorder=5)
+    axes.plot(*average, "P", color=style.POPULATION, markeredgecolor="white", markersize=10, zorder=5)
     low, high = every.min(axis=0), every.max(axis=0)
     reach = np.where(high > low, high - low, 1.0)
     axes.set_xlim(low[0] - 0.05 * reach[0], high[0] + 0.05 * reach[0])
@@ -178,7 +176,7 @@ def _beside(axes: Axes, found: dict[str, tuple[Array, float]]) -> None:
     for at, (draws, b) in enumerate(found.values()):
         x, y = smoothed(draws, -1.0, 1.0)
         axes.plot(x, y, marker="", **_level_look(at))  # type: ignore[arg-type]
-        axes.plot(grid, marginal_of_lkj(b)(grid), color=style.COLOURS[5], linestyle="--", linewidth=1.3, marker="")
+        axes.plot(grid, marginal_of_lkj(b)(grid), color=style.PRIOR, linestyle="--", linewidth=1.3, marker="")
         tops += [float(y.max()), float(marginal_of_lkj(b)(grid).max()) if b >= 1 else 0.5]
     axes.axvline(0, color=style.SOFT, linewidth=0.6)
     axes.set_xlim(-1, 1)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from priorhood.enough import ESS_PER_CHAIN, R_HAT_LIMIT, mcse_limit
 from priorhood.errors import ModelError
+from priorhood.plot import page
 from priorhood.sampler import ACCEPT_LIMIT
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 # Inches.
-WIDTH, PANEL, LEFT, RIGHT, TOP, BELOW, GAP, ABOVE = 11.0, 2.5, 0.72, 0.2, 0.6, 0.5, 0.5, 0.55
+WIDTH, PANEL, LEFT, RIGHT, TOP, BELOW, GAP, ABOVE = 11.0, 2.5, 0.72, 0.2, 0.65, 0.5, 0.5, 0.55
 BINS = 40
 KINDS = ("of all places together", "of single places")
 
@@ -73,7 +74,7 @@ def diagnostics(post: Posterior) -> Figure:
     for at, measure in enumerate(_measures(int(post.tree["posterior"].sizes["chain"]))):
         _histogram(_axes(figure, 0, at, 4, height), measures[measure.name], of_place, measure, first=at == 0)
     _sampler(figure, post, height)
-    _headline(figure, check, measures, of_place, height)
+    _headline(figure, check, measures, of_place)
     return figure
 
 
@@ -266,17 +267,12 @@ def _energies(axes: Axes, energy: Array) -> None:
           good=bool(fraction.min() >= 0.3))  # fmt: skip
 
 
-def _headline(
-    figure: Figure, check: Check, measures: pd.DataFrame, of_place: npt.NDArray[np.bool_], height: float
-) -> None:
-    from priorhood.plot import style
+def _headline(figure: Figure, check: Check, measures: pd.DataFrame, of_place: npt.NDArray[np.bool_]) -> None:
 
     bad = [verdict.about for verdict in check.bad]
     words = f"The draws of all {len(measures):,} parameters can be relied on: every verdict is good"
     if bad:
         words = f"Something is wrong with the draws: {', '.join(bad)}"
-    colour = style.WARNING if bad else style.INK
-    style.words(figure.text(LEFT / WIDTH, 1 - 0.3 / height, words), size=style.NORMAL + 1, colour=colour, bold=True)
     few = int((~of_place).sum())
     reading = "Dashed: the limits of priorhood check."
     if of_place.any():
@@ -284,4 +280,4 @@ def _headline(
             f"Bars: {int(of_place.sum()):,} parameters {KINDS[1]}; ticks: {few:,} {KINDS[0]} (mu, tau, sigma, …). "
             f"{reading}"
         )
-    style.words(figure.text(LEFT / WIDTH, 1 - 0.52 / height, reading))
+    page.Heading(words, reading, WIDTH, not bad).put(figure)

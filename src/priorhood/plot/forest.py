@@ -224,8 +224,8 @@ def _drawn(shown: _Shown, sections: list[tuple[str, Index]], rows: Array) -> Fig
     axes.set_ylim(len(lines) - 0.5, -0.5)
     _limits(axes, shown, every)
     if shown.average is not None:
-        axes.axvspan(shown.average[0], shown.average[4], color="#DDDDDD", linewidth=0, zorder=0)
-        axes.axvline(shown.average[2], color=style.SOFT, linewidth=0.9, zorder=1)
+        axes.axvspan(shown.average[0], shown.average[4], color=style.BAND, linewidth=0, zorder=0)
+        axes.axvline(shown.average[2], color=style.POPULATION, linewidth=0.9, linestyle="--", zorder=1)
     for height, line in enumerate(lines):
         if isinstance(line, str):
             style.words(axes.text(0, height, line, transform=axes.get_yaxis_transform(), va="center"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.sampler import POSITIVE
+
 Array = npt.NDArray[np.float64]
 
 GRID = 512
-POSITIVE = ("tau", "sigma", "sigma_median", "sigma_spread", "nu")
 BOUNDS = {**dict.fromkeys(POSITIVE, (0.0, np.inf)), "omega": (-1.0, 1.0)}
 
 

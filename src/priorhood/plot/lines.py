@@ -284,13 +284,13 @@ def _panel(axes: Axes, along: _Along, one: _Panel, population: Array | None) -> 
             axes.vlines(x, one.band[low], one.band[high], color=colour, linewidth=height, zorder=3)
         axes.plot(x, one.band[2], "o", color="white", markeredgecolor=colour, markersize=4.5, zorder=4)
         if population is not None:
-            axes.plot(x + 0.3, population, "_", color=style.COLOURS[5], markersize=9, markeredgewidth=1.6, zorder=3)
+            axes.plot(x + 0.3, population, "_", color=style.POPULATION, markersize=9, markeredgewidth=1.6, zorder=3)
         return
     axes.fill_between(x, one.band[0], one.band[4], color=colour, alpha=0.18, linewidth=0, zorder=2)
     axes.fill_between(x, one.band[1], one.band[3], color=colour, alpha=0.30, linewidth=0, zorder=2)
     axes.plot(x, one.band[2], color=colour, linewidth=1.5, marker="", zorder=4)
     if population is not None:
-        axes.plot(x, population, color=style.COLOURS[5], linewidth=1.2, linestyle="--", marker="", zorder=3)
+        axes.plot(x, population, color=style.POPULATION, linewidth=1.2, linestyle="--", marker="", zorder=3)
 
 
 def _limits(along: _Along, panels: list[_Panel], population: Array | None) -> list[tuple[float, float]]:
@@ -332,7 +332,7 @@ def _key(figure: Figure, post: Posterior, along: _Along, panels: list[_Panel], p
 
     marks: list[tuple[str, dict[str, Any]]] = [("expected", {"color": style.COLOURS[0], "linewidth": 1.5})]
     if population is not None:
-        look = {"color": style.COLOURS[5], "linewidth": 1.4, "linestyle": "-" if along.categorical else "--"}
+        look = {"color": style.POPULATION, "linewidth": 1.4, "linestyle": "-" if along.categorical else "--"}
         marks.append((f"the average {post.model.formula.group}", look))
     if any(one.points is not None for one in panels):
         marks.append(("a row", {"color": style.INK, "marker": ".", "linestyle": "", "alpha": 0.5}))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.plot import page
 from priorhood.plot.mapped import Mapped, mapped
 
 if TYPE_CHECKING:
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
     from priorhood.posterior import Posterior
 
 # Inches.
-WIDTH, TALLEST, LOWEST, SIDE, TOP, BELOW, BAR = 9.0, 9.5, 3.5, 0.3, 0.95, 0.62, 1.55
+WIDTH, TALLEST, LOWEST, SIDE, BELOW, BAR = 9.0, 9.5, 3.5, 0.3, 0.62, 1.55
 NAMED = 3  # of the highest, and of the lowest
 GREY, EDGE = "#DDDDDD", "#FFFFFF"
 
@@ -66,7 +68,8 @@ def map(  # noqa: A001  # the word for it
     west, south, east, north = found.areas.box
     wide = WIDTH - 2 * SIDE - BAR
     tall = float(np.clip(wide * (north - south) / max(east - west, 1e-9), LOWEST, TALLEST))
-    height = TOP + tall + BELOW
+    heading = page.Heading(_finding(found), found.note, WIDTH)
+    height = heading.height + tall + BELOW
     figure = style.picture(WIDTH, height)
     axes = figure.add_axes((SIDE / WIDTH, BELOW / height, wide / WIDTH, tall / height))
     _polygons(axes, found)
@@ -76,8 +79,20 @@ def map(  # noqa: A001  # the word for it
         ((WIDTH - BAR) / WIDTH, (BELOW + tall / 2 - long / 2) / height, 0.18 / WIDTH, long / height)
     )
     _bar(bar, found)
-    _around(figure, found, height)
+    heading.put(figure)
+    account = figure.text(page.EDGE / WIDTH, 0.28 / height, "\n".join(wrap(found.areas.account() + ".", 150)[:2]))
+    style.words(account, size=7.0)
     return figure
+
+
+def _finding(found: Mapped) -> str:
+    """What is shown, and the highest and the lowest place."""
+    there = np.flatnonzero(np.isfinite(found.values))
+    if len(there) < 2 or np.ptp(found.values[there]) == 0:
+        return found.title
+    ends = (int(there[pick(found.values[there])]) for pick in (np.argmax, np.argmin))
+    high, low = (f"{found.text(found.values[at])} in {found.areas.labels[at]}" for at in ends)
+    return f"{found.title}: {high}, {low}"
 
 
 def coloured(found: Mapped) -> list[str]:
@@ -150,8 +165,6 @@ def _extremes(axes: Axes, found: Mapped, inches: float) -> None:
 
     inches : on the paper, of a metre
     """
-    from matplotlib.patheffects import withStroke
-
     from priorhood.plot import style
 
     order = [int(one) for one in np.argsort(found.values, kind="stable") if np.isfinite(found.values[one])]
@@ -169,7 +182,7 @@ def _extremes(axes: Axes, found: Mapped, inches: float) -> None:
         taken.append((x, y, half))
         text = axes.text(x, y, f"{label}\n{_brief(found, one)}", ha="center", va="center", linespacing=1.05)
         style.words(text, size=6.8, colour=style.INK)
-        text.set_path_effects([withStroke(linewidth=2.4, foreground="white")])
+        text.set_bbox({"boxstyle": "round,pad=0.2", "facecolor": "white", "alpha": 0.85, "edgecolor": "none"})
 
 
 def _brief(found: Mapped, one: int) -> str:
@@ -210,17 +223,16 @@ def _bar(axes: Axes, found: Mapped) -> None:
     elif found.kind == "count":
         axes.yaxis.set_major_formatter(FuncFormatter(style.number))
     there = found.values[np.isfinite(found.values)]
-    for beyond, mark, lift, side in (
-        (there[there > high], "▲", 1.0, "bottom"), (there[there < low], "▼", 0.0, "top"),
+    for beyond, mark, lift, side, off in (
+        (there[there > high], "▲", 1.0, "bottom", 7), (there[there < low], "▼", 0.0, "top", -7),
     ):  # fmt: skip
         if len(beyond):
             far = beyond.max() if mark == "▲" else beyond.min()
-            text = axes.text(0.0, lift, f"{mark} to {found.text(far)}", transform=axes.transAxes, va=side)
-            style.words(text, colour=style.INK)
+            style.words(_beside(axes, lift, off, f"{mark} to {found.text(far)}", side), colour=style.INK)
     words = found.unit or {"share": "", "count": "rows"}.get(found.kind, "")
     if words:
-        lift = 1.09 if (there > high).any() else 1.03
-        style.words(axes.text(0, lift, "\n".join(wrap(words, 22)[:3]), transform=axes.transAxes), colour=style.INK)
+        off = 21 if (there > high).any() else 7
+        style.words(_beside(axes, 1.0, off, "\n".join(wrap(words, 22)[:3]), "bottom"), colour=style.INK)
     if len(found.areas.others) or not np.isfinite(found.values).all():
         from matplotlib.patches import Patch
 
@@ -230,13 +242,6 @@ def _bar(axes: Axes, found: Mapped) -> None:
         )  # fmt: skip
 
 
-def _around(figure: Figure, found: Mapped, height: float) -> None:
-    """The title, what else holds, and the account of the join."""
-    from priorhood.plot import style
-
-    for up, text, look in (
-        (height - 0.36, style.shortened(found.title, 92), {"size": 12.0, "colour": style.INK, "bold": True}),
-        (height - 0.62, style.shortened(found.note, 130), {}),
-        (0.28, "\n".join(wrap(found.areas.account() + ".", 150)[:2]), {"size": 7.0}),
-    ):
-        style.words(figure.text(SIDE / WIDTH, up / height, text, va="center"), **look)  # type: ignore[arg-type]
+def _beside(axes: Axes, end: float, off: float, text: str, side: str) -> Text:
+    """A text above or below the scale, clear of the numbers at its ends."""
+    return axes.annotate(text, (0, end), (0, off), xycoords="axes fraction", textcoords="offset points", va=side)

@@ -25,18 +25,23 @@ BOLD, PLAIN = 12.0, 15.5
 
 @dataclass(frozen=True)
 class Heading:
-    """What a picture says, in bold, and what it shows, for a page so many inches wide."""
+    """What a picture says, in bold, and what it shows, for a page so many inches wide.
+
+    good : False where the finding is that something is wrong; it is in red then
+    """
 
     finding: str
     shown: str
     width: float
+    good: bool = True
 
     @property
     def lines(self) -> list[tuple[str, bool]]:
-        """Its lines, and whether they are bold."""
+        """Its lines, and whether they are bold: two of these at the most, and three others."""
         room = self.width - 2 * EDGE
-        bold = [(line, True) for line in textwrap.wrap(self.finding, int(room * BOLD))]
-        return bold + [(line, False) for line in textwrap.wrap(self.shown, int(room * PLAIN))]
+        bold = textwrap.wrap(self.finding, int(room * BOLD), max_lines=2, placeholder=" …")
+        others = textwrap.wrap(self.shown, int(room * PLAIN), max_lines=3, placeholder=" …")
+        return [(line, True) for line in bold] + [(line, False) for line in others]
 
     @property
     def height(self) -> float:
@@ -50,7 +55,8 @@ class Heading:
         width, height = figure.get_size_inches()
         for at, (line, bold) in enumerate(self.lines):
             text = figure.text(EDGE / width, 1 - (ABOVE + LINE * at) / height, line, va="top")
-            look: dict[str, Any] = {"size": style.NORMAL, "colour": style.INK, "bold": True} if bold else {}
+            colour = style.INK if self.good else style.WARNING
+            look: dict[str, Any] = {"size": style.NORMAL, "colour": colour, "bold": True} if bold else {}
             style.words(text, **look)
 
 
@@ -97,6 +103,14 @@ def key(figure: Figure, marks: Sequence[tuple[str, dict[str, Any]]], left: float
     )  # fmt: skip
     for text in legend.get_texts():
         style.words(text)
+
+
+def chain_marks(chains: Sequence[Any], most: int = 8) -> list[tuple[str, dict[str, Any]]]:
+    """The marks of chains for key(), as style.chain_look() draws them; of more than `most` the first."""
+    from priorhood.plot import style
+
+    marks = [(f"chain {name}", {"linewidth": 1.5, **style.chain_look(at)}) for at, name in enumerate(chains[:most])]
+    return marks if len(chains) <= most else [*marks, (f"and {len(chains) - most} more", {"linestyle": ""})]
 
 
 # Where a name may stand, in points from its point, nearest first.

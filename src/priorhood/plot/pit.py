@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import plural, rows_of
+from priorhood.plot import page
 from priorhood.ranks import Uniform, p_text
 from priorhood.residuals import BINS
 
@@ -21,7 +22,7 @@ Array = npt.NDArray[np.float64]
 
 BAND = 0.99
 NAMED = 4  # places with their label beside them
-WORST = 25  # places that have a row of their own
+WORST, FITTING = 25, 10  # places that have a row of their own: those that do not fit; if all do
 # Inches.
 WIDTH, HEIGHT, LEFT, GAP, RIGHT, TOP, BELOW = 11.0, 4.2, 0.85, 0.85, 0.25, 0.85, 0.6
 LINE, NAMES, WHY = 0.24, 2.0, 3.0
@@ -63,7 +64,8 @@ def pit(found: Assessment) -> Figure:
     _histogram(axes[1], found)
     if grouped:
         _funnel(axes[2], found)
-    _above(figure, HEIGHT, _pit_title(found), _pit_reading(found))
+    words, good = _pit_title(found)
+    page.Heading(words, _pit_reading(found), WIDTH, good).put(figure)
     return figure
 
 
@@ -72,7 +74,10 @@ def _pit_title(found: Assessment) -> tuple[str, bool]:
     if not found.own:
         return f"Rows that the fit did not have: {verdict.text.partition(';')[0]}", True
     p = f"p {p_text(found.residuals.p_uniform)}"
+    p = p if "<" in p else p.replace("p ", "p = ")
     if verdict.good:
+        if found.residuals.p_uniform < 1 - BAND:
+            return f"Not sure whether rows fall where the model says: PIT values are hardly uniform ({p})", True
         return f"Rows fall where the model says: PIT values are uniform ({p})", True
     return (
         f"Rows do not fall where the model says: {verdict.text.rpartition('): ')[2].partition(';')[0]} ({p})",
@@ -103,7 +108,7 @@ def _difference(axes: Axes, found: Assessment) -> None:
     at = np.arange(BINS + 1) / BINS
     low, high = Uniform(r.shown, BINS - 1).band(1 - BAND)
     ends = [np.pad(edge / r.shown - at[1:-1], 1) for edge in (low, high)]
-    axes.fill_between(at, ends[0], ends[1], color="#D9D9D9", linewidth=0)
+    axes.fill_between(at, ends[0], ends[1], color=style.BAND, linewidth=0)
     axes.axhline(0, color=style.SOFT, linewidth=0.6)
     lines = np.pad(r.counts / r.shown - at[1:-1], ((0, 0), (1, 1)))
     for line in lines:
@@ -141,7 +146,7 @@ def _funnel(axes: Axes, found: Assessment) -> None:
     n, inside = found.n, 100 * found.inside[:, -1]
     grid = np.unique(np.geomspace(1, max(int(n.max()), 2), 200).astype(int))
     low, high = (100 * binom.ppf(q, grid, 0.9) / grid for q in (0.005, 0.995))
-    axes.fill_between(grid, low, high, color="#E4E4E4", linewidth=0, step="mid")
+    axes.fill_between(grid, low, high, color=style.BAND, linewidth=0, step="mid")
     axes.axhline(90, color=style.INK, linewidth=0.8, linestyle="--")
     at = np.searchsorted(grid, n).clip(0, len(grid) - 1)
     out = (inside < low[at] - 1e-9) | (inside > high[at] + 1e-9)
@@ -176,7 +181,7 @@ def misfit(found: Assessment) -> Figure:
 
     frame = found.summary()
     bad = frame[frame["wrong"] != ""]
-    listed = (bad if len(bad) else frame).head(WORST)
+    listed = bad.head(WORST) if len(bad) else frame.head(FITTING)
     height = max(HEIGHT, TOP + BELOW + 0.5 + LINE * len(listed))
     figure = style.picture(WIDTH, height)
     side = 3.3
@@ -201,7 +206,7 @@ def misfit(found: Assessment) -> Figure:
         f"{found.model.formula.text}. Left: every place; right: {shown}, with what is wrong. A right model has any "
         f"cross in one picture of a hundred at most."
     )
-    _above(figure, height, (words, not len(bad)), reading)
+    page.Heading(words, reading, WIDTH, not len(bad)).put(figure)
     return figure
 
 
@@ -224,10 +229,10 @@ def _all_places(axes: Axes, frame: Any) -> None:
     for those, colour, marker in ((~wrong, style.COLOURS[0], "o"), (wrong, style.WARNING, "X")):
         axes.plot(x[those], y[those], marker, color=colour, markersize=4.5, alpha=0.75, markeredgewidth=0)
     most = 1.15 * max(float(np.abs(x).max()), 3.0)
-    _labelled(axes, x, y, np.flatnonzero(wrong)[:NAMED], frame.index)
     tall = (min(0.0, float(y.min())), 1.12 * max(float(y.max()), 1.5))
     beside = "sd of the residuals, as a multiple of sigma"
     _dressed(axes, "mean residual, in standard errors", beside, (-most, most), tall)
+    _labelled(axes, x, y, np.flatnonzero(wrong)[:NAMED], frame.index)
     _named(axes, "Every place: level and scatter")
 
 
@@ -247,7 +252,8 @@ def _worst(axes: Axes, listed: Any) -> None:
     axes.set_ylim(len(listed) - 0.4, -0.6)
     for at, (_, one) in enumerate(listed.iterrows()):
         told = one["wrong"] or "fits"
-        text = f"{told}; {one['mean_z'] + 0.0:+.2f} sigma, scatter ×{one['sd_z']:.2f}".replace("-0.00", "+0.00")
+        off = f"{one['mean_z'] + 0.0:+.2f}".replace("-0.00", "+0.00").replace("-", "−")
+        text = f"{told}; {off} sigma, scatter ×{one['sd_z']:.2f}"
         style.words(
             axes.text(1.03, at, style.shortened(text, 46), transform=axes.get_yaxis_transform(), va="center"),
             colour=style.INK if one["wrong"] else style.SOFT,
@@ -264,14 +270,8 @@ def _worst(axes: Axes, listed: Any) -> None:
 
 
 def _labelled(axes: Axes, x: Array, y: Array, those: npt.NDArray[np.int64], labels: Any) -> None:
-    """A few points with their names beside them."""
-    from priorhood.plot import style
-
-    for at in those:
-        text = axes.annotate(
-            style.shortened(str(labels[at]), 18), (x[at], y[at]), xytext=(5, 3), textcoords="offset points"
-        )
-        style.words(text, colour=style.INK)
+    """A few points with their names beside them, as far as these find room; the axes' limits are set before."""
+    page.name_points(axes, np.column_stack([x, y])[those], [str(labels[at]) for at in those])
 
 
 def _dressed(
@@ -307,15 +307,5 @@ def _log_ticks(axes: Axes) -> None:
 def _named(axes: Axes, text: str) -> None:
     from priorhood.plot import style
 
-    style.words(axes.text(0, 1.04, text, transform=axes.transAxes), colour=style.INK)
-
-
-def _above(figure: Figure, height: float, title: tuple[str, bool], reading: str) -> None:
-    """What the picture says, and how to read it."""
-    from priorhood.plot import style
-
-    words, good = title
-    colour = style.INK if good else style.WARNING
-    head = figure.text(LEFT / WIDTH, 1 - 0.28 / height, style.shortened(words, 130))
-    style.words(head, size=style.NORMAL + 1, colour=colour, bold=True)
-    style.words(figure.text(LEFT / WIDTH, 1 - 0.5 / height, style.shortened(reading, 175, middle=False)))
+    title = axes.annotate(text, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points")
+    style.words(title, colour=style.INK)

@@ -13,6 +13,7 @@ from priorhood.errors import ModelError, TableError, near, rows_of, some
 from priorhood.forward import used_rows
 from priorhood.groups import Groups
 from priorhood.machine import cores
+from priorhood.plot import page
 from priorhood.predict import UNSEEN, check_seed, predict_rows, request, simulate
 from priorhood.residuals import outcome_required, thinned
 
@@ -37,7 +38,7 @@ SPAN = (0.001, 0.999)  # quantiles of the observed outcomes that the axis reache
 WIDE = 20.0  # times as much as the lowest: outcomes that want a log axis
 BARS, TENTHS = 30, 10
 # Inches.
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BELOW = 9.0, 4.6, 0.95, 0.3, 0.95, 0.6
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BELOW = 9.0, 4.7, 0.95, 0.3, 1.0, 0.6
 
 
 @dataclass(frozen=True)
@@ -206,15 +207,8 @@ def _page(wide: float = 1.0) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _said(figure: Figure, finding: str, *below: str) -> None:
-    from priorhood.plot import style
-
-    head = figure.text(LEFT / WIDTH, 1 - 0.3 / HEIGHT, style.shortened(finding, 105))
-    style.words(head, size=style.NORMAL + 1, colour=style.INK, bold=True)
-    for line, text in enumerate(below):
-        style.words(
-            figure.text(LEFT / WIDTH, 1 - (0.51 + 0.17 * line) / HEIGHT, style.shortened(text, 150, middle=False))
-        )
+def _said(figure: Figure, finding: str, below: str) -> None:
+    page.Heading(finding, below, WIDTH).put(figure)
 
 
 def _outcome_axis(axes: Axes, shown: _Shown) -> None:
@@ -303,7 +297,7 @@ def _histogram(shown: _Shown) -> Figure:
     replicated = np.stack([np.histogram(shown.along(one), edges)[0] for one in shown.replicated])
     low, middle, high = np.quantile(replicated, [0.05, 0.5, 0.95], axis=0)
     at, centre = shown.back(edges), shown.back((edges[1:] + edges[:-1]) / 2)
-    axes.bar(at[:-1], observed, width=np.diff(at), align="edge", color="#D5D5D5", edgecolor="white",
+    axes.bar(at[:-1], observed, width=np.diff(at), align="edge", color=style.BAND, edgecolor="white",
              linewidth=0.6, label="observed")  # fmt: skip
     outside = (observed < low) | (observed > high)
     for those, colour, words in (
@@ -335,7 +329,7 @@ def _scatter(y: Array, mean: Array, low: Array, high: Array, names: tuple[str, s
     step = -(-len(y) // MOST_POINTS)
     for those, colour, marker, words in (
         (inside, style.COLOURS[0], "o", "inside its 90 % interval"),
-        (~inside, style.COLOURS[5], "x", "outside"),
+        (~inside, style.COLOURS[1], "x", "outside"),
     ):
         part = np.flatnonzero(those)[::step]
         axes.plot(mean[part], y[part], marker, color=colour, markersize=2.5, alpha=0.5, markeredgewidth=0.7,
@@ -386,10 +380,10 @@ def _tenths(figure: Figure, mean: Array, inside: npt.NDArray[np.bool_]) -> None:
     at = np.arange(1, len(parts) + 1)
     low, high = (100 * binom.ppf(q, sizes, 0.9) / sizes for q in (0.005, 0.995))
     axes.fill_between(np.r_[0.5, at, len(parts) + 0.5], np.r_[low[0], low, low[-1]], np.r_[high[0], high, high[-1]],
-                      color="#E4E4E4", linewidth=0)  # fmt: skip
+                      color=style.BAND, linewidth=0)  # fmt: skip
     axes.axhline(90, color=style.INK, linewidth=0.8, linestyle="--")
     out = (shares < low) | (shares > high)
-    for those, colour, marker in ((~out, style.COLOURS[0], "o"), (out, style.COLOURS[5], "X")):
+    for those, colour, marker in ((~out, style.COLOURS[0], "o"), (out, style.WARNING, "X")):
         axes.plot(at[those], shares[those], marker, color=colour, markersize=6)
     axes.set_xlim(0.5, len(parts) + 0.5)
     axes.set_ylim(min(70.0, shares.min() - 4), 102)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.density import predictive_density
-from priorhood.errors import ModelError
+from priorhood.errors import ModelError, some
 from priorhood.plot import page
 from priorhood.plot.places import asked, coefficients, unit_of_outcome, words_of
 
@@ -30,7 +30,7 @@ PREFIX = "__priorhood_"
 ENDS = (0.002, 0.998)
 MIDDLE = (0.05, 0.5, 0.95)
 # Inches.
-WIDTH, ROW, GAP, NAMES, RIGHT, FOOT = 9.5, 0.95, 0.16, 2.2, 2.35, 0.85
+WIDTH, ROW, GAP, NAMES, RIGHT, FOOT = 9.8, 0.95, 0.16, 2.2, 2.65, 0.85
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ def price(
     TableError : as of predict()
     """
     rows = _rows(post, home, at, places)
+    if home is None and unseen == "error":
+        _check_crossed(post, at)
     found = _frame(post.predict(rows, quantiles=(*ENDS, *MIDDLE), below=below, unseen=unseen, prefix=PREFIX))
     if not 0 < len(found) <= MOST:
         raise ModelError(f"{len(found):,} homes do not fit into one picture; 1 to {MOST} do")
@@ -110,6 +112,18 @@ def _rows(post: Posterior, home: object, at: Mapping[str, Any] | None, places: M
         )
     homes = post.homes(at)
     return homes if chosen is None else homes.iloc[chosen].reset_index(drop=True)
+
+
+def _check_crossed(post: Posterior, at: Mapping[str, Any] | None) -> None:
+    """That the home says where it is of every crossed grouping, which homes() would take the average of."""
+    for grouping in post.hierarchy.crossed:
+        for column in grouping.path:
+            if column not in (*(at or {}), *post.model.formula.levels[0].path):
+                known = some(grouping.labels.tolist())
+                raise ModelError(
+                    f"which {column}? Say it, at={{{column!r}: …}} (there are {known}), or unseen='population' for "
+                    f"the average one"
+                )
 
 
 def _frame(found: Any) -> pd.DataFrame:
@@ -182,7 +196,8 @@ def _drawn(post: Posterior, homes: list[_Home], grid: Array, below: float | None
         style.words(label, colour=style.INK, bold=True)
         for lift, line in enumerate(_numbers(home, below, unit)):
             high = middle + (0.17 - 0.17 * lift) / height
-            style.words(figure.text((WIDTH - RIGHT + 0.12) / width, high, line, va="center"))
+            note = style.shortened(line, int((RIGHT - 0.15) * page.PLAIN), middle=False)
+            style.words(figure.text((WIDTH - RIGHT + 0.12) / width, high, note, va="center"))
     style.words(axes.set_xlabel(style.shortened(name, 80), labelpad=4))
     return figure
 
@@ -194,8 +209,8 @@ def _density(axes: Axes, home: _Home, grid: Array, below: float | None) -> None:
     axes.fill_between(grid, 0, home.density, color=colour, alpha=0.15, linewidth=0)
     if below is not None:
         part = grid <= below
-        axes.fill_between(grid[part], 0, home.density[part], color=style.COLOURS[5], alpha=0.55, linewidth=0)
-        axes.axvline(below, color=style.COLOURS[5], linewidth=1.0, linestyle="--")
+        axes.fill_between(grid[part], 0, home.density[part], color=style.THRESHOLD, alpha=0.55, linewidth=0)
+        axes.axvline(below, color=style.THRESHOLD, linewidth=1.4, linestyle="--")
     axes.plot(grid, home.density, color=colour, linewidth=1.3, marker="")
     low, middle, high = home.quantiles
     axes.plot(
@@ -215,7 +230,7 @@ def _numbers(home: _Home, below: float | None, unit: str) -> list[str]:
     low, middle, high = home.quantiles
     mean = page.amount(home.mean, unit) if np.isfinite(home.mean) else "none"
     lines = [
-        f"median {page.amount(middle, unit)}, mean {mean}",
+        f"median {page.amount(middle)}, mean {mean}",
         f"90 %: {page.amount(low)} to {page.amount(high, unit)}",
     ]
     return lines if below is None else [*lines, f"{page.share(home.below)} below {_threshold(below, unit)}"]

@@ -13,6 +13,7 @@ from priorhood.expect import AVERAGE, typical_values
 from priorhood.expression import Expression
 from priorhood.forward import PriorWorld, prior_world
 from priorhood.groups import Groups
+from priorhood.plot import page
 from priorhood.predict import check_seed, frame_to_predict, locations, read_rows
 from priorhood.table import read
 from priorhood.weights import Weights
@@ -32,7 +33,7 @@ POINTS = 60
 SDS = 2.0  # the data's range: their mean and so many sds either way
 LINES = 100  # drawn; shares are of all
 # Inches.
-WIDTH, HEIGHT, LEFT, GAP, RIGHT, TOP, BELOW = 11.0, 4.6, 1.3, 0.5, 0.25, 0.95, 0.6
+WIDTH, HEIGHT, LEFT, GAP, RIGHT, TOP, BELOW = 11.0, 4.6, 1.3, 0.5, 0.25, 1.0, 0.6
 
 
 @dataclass(frozen=True)
@@ -181,15 +182,13 @@ def _drawn(shown: _Lines, bounds: tuple[float, float] | None) -> Figure:
             style.words(axes.set_ylabel(shown.outcome, labelpad=4))
         text = axes.text(0, 1.03, _panel_words(name, lines, bounds), transform=axes.transAxes)
         style.words(text, colour=style.INK)
-    head = figure.text(LEFT / WIDTH, 1 - 0.3 / HEIGHT, _title(shown, bounds))
-    style.words(head, size=style.NORMAL + 1, colour=style.INK, bold=True)
     drawn = min(LINES, len(next(iter(shown.lines.values()))))
     reading = (
         f"{drawn} draws from the prior. Grey: where the data are, mean ± 2 sd"
         + (" of the log" if ends[2] else "")
         + ("; red: the bounds. The axis is cut." if bounds else ". The axis is cut.")
     )
-    style.words(figure.text(LEFT / WIDTH, 1 - 0.51 / HEIGHT, reading))
+    page.Heading(_title(shown, bounds), reading, WIDTH).put(figure)
     return figure
 
 
@@ -238,10 +237,10 @@ def _panel(
     from priorhood.plot import style
 
     style.plain(axes)
-    axes.axhspan(*shown.range, color="#DDDDDD", linewidth=0)
+    axes.axhspan(*shown.range, color=style.BAND, linewidth=0)
     for line in lines[:LINES]:
         impossible = bounds is not None and _leaving(line[None], bounds) > 0
-        look = {"color": style.COLOURS[1], "linestyle": "--"} if impossible else {"color": style.COLOURS[0]}
+        look = {"color": style.INK, "linestyle": "--"} if impossible else {"color": style.PRIOR}
         axes.plot(shown.x, line, linewidth=0.8, alpha=0.55, **look)  # type: ignore[arg-type]
     for bound in bounds or ():
         axes.axhline(bound, color=style.WARNING, linewidth=1.4)

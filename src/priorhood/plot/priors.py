@@ -190,7 +190,7 @@ def _drawn(post: Posterior, every: list[Compared]) -> Figure:
         style.words(axes.set_xlabel(style.shortened(one.unit, int(wide * page.PLAIN)), labelpad=2))
     page.key(figure, [
         ("posterior", {"facecolor": style.COLOURS[0], "alpha": 0.4}),
-        ("prior", {"color": style.COLOURS[5], "linestyle": "--", "linewidth": 1.3}),
+        ("prior", {"color": style.PRIOR, "linestyle": "--", "linewidth": 1.3}),
     ])  # fmt: skip
     return figure
 
@@ -218,7 +218,7 @@ def _panel(axes: Axes, one: Compared) -> None:
     prior = one.prior(grid)
     axes.fill_between(x, y, color=style.COLOURS[0], alpha=0.4, linewidth=0)
     axes.plot(x, y, color=style.COLOURS[0], linewidth=1.2, marker="")
-    axes.plot(grid, prior, color=style.COLOURS[5], linewidth=1.3, linestyle="--", marker="")
+    axes.plot(grid, prior, color=style.PRIOR, linewidth=1.3, linestyle="--", marker="")
     axes.set_xlim(low, high)
     axes.set_ylim(0, 1.06 * max(y.max(), min(prior.max(), 3 * y.max())))
 

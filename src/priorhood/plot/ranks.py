@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import ModelError
+from priorhood.plot import page
 from priorhood.plot.choosing import Row, chosen, rows_of
 from priorhood.summary import convergence
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 # Inches.
-WIDTH, PANEL, LEFT, RIGHT, TOP, BELOW, GAP, ABOVE = 11.0, 2.2, 0.75, 0.25, 0.6, 0.5, 0.35, 0.55
+WIDTH, PANEL, LEFT, RIGHT, TOP, BELOW, GAP, ABOVE, FOOT = 11.0, 2.2, 0.75, 0.25, 0.65, 0.5, 0.35, 0.55, 0.3
 POINTS = 100  # places where the distribution functions are held against the uniform one
 ALARM = 0.05  # of independent draws, so many pictures have a line outside its band anywhere
 SIMULATED, MOST_SIMULATED, SEED = 4000, 250, 1
@@ -58,7 +59,7 @@ def ranks(post: Posterior, var_names: str | Sequence[str] | None = None, **place
         raise ModelError("the posterior has one chain, and ranks compare chains: fit with at least 2 (chains=4)")
     columns = min(4, len(rows))
     lines = -(-len(rows) // columns)
-    height = TOP + lines * PANEL
+    height = TOP + lines * PANEL + FOOT
     figure = style.picture(WIDTH, height)
     wide = (WIDTH - LEFT - RIGHT - GAP * (columns - 1)) / columns
     curves = [rank_curves(row.values) for row in rows]
@@ -146,7 +147,7 @@ def _panel(axes: Axes, curve: Array, edge: Array, row: Row, room: int, *, good: 
     style.plain(axes)
     x = np.arange(POINTS + 1) / POINTS
     y = np.pad(edge, 1)
-    axes.fill_between(x, -y, y, color="#D9D9D9", linewidth=0)
+    axes.fill_between(x, -y, y, color=style.BAND, linewidth=0)
     axes.axhline(0, color=style.SOFT, linewidth=0.6)
     for at, line in enumerate(curve):
         axes.plot(x, np.pad(line, 1), linewidth=1.1, **style.chain_look(at))
@@ -165,8 +166,6 @@ def _panel(axes: Axes, curve: Array, edge: Array, row: Row, room: int, *, good: 
 
 def _around(figure: Figure, post: Posterior, shown: int, outside: int, height: float) -> None:
     """What the picture says, above; how to read it, the chains, and the axes' names."""
-    from matplotlib.lines import Line2D
-
     from priorhood.plot import style
 
     many = "the parameter's" if shown == 1 else f"all {shown} parameters'"
@@ -178,23 +177,11 @@ def _around(figure: Figure, post: Posterior, shown: int, outside: int, height: f
         f"Grey: where chains that agree stay, but for {ALARM:.0%} of such pictures. A line above: that chain's "
         f"draws are lower than the others'; below: higher."
     )
-    for lift, text, look in (
-        (0.27, words, {"size": style.NORMAL, "colour": style.WARNING if outside else style.INK, "bold": True}),
-        (0.45, reading, {}),
-    ):
-        style.words(figure.text(LEFT / WIDTH, 1 - lift / height, text), **look)  # type: ignore[arg-type]
-    chains = post[post.parameters[0]]["chain"].values
-    handles = [
-        Line2D([], [], linewidth=1.5, label=f"chain {name}", **style.chain_look(at))
-        for at, name in enumerate(chains[:8])
-    ]
-    if len(chains) > 8:
-        handles.append(Line2D([], [], linestyle="", label=f"and {len(chains) - 8} more"))
-    figure.legend(
-        handles=handles, loc="upper right", bbox_to_anchor=(1 - RIGHT / WIDTH, 1 - 0.1 / height),
-        ncols=len(handles), fontsize=style.SMALL, frameon=False, borderaxespad=0, labelcolor=style.INK,
-    )  # fmt: skip
-    style.words(figure.text(0.5, 0.12 / height, "rank among the draws of all chains, as a share", ha="center"))
-    middle = (height - TOP + BELOW) / 2 / height
+    page.Heading(words, reading, WIDTH, not outside).put(figure)
+    page.key(figure, page.chain_marks(post[post.parameters[0]]["chain"].values.tolist()))
+    style.words(
+        figure.text(0.5, (FOOT + 0.12) / height, "rank among the draws of all chains, as a share", ha="center")
+    )
+    middle = (height - TOP + BELOW + FOOT) / 2 / height
     label = "share below, less the uniform"
     style.words(figure.text(0.012, middle, label, rotation=90, va="center"))

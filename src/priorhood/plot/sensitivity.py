@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.moved import FAR, far
+from priorhood.plot import page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from priorhood.sensitivity import Sensitivity
 
 # Inches.
-WIDTH, LINE, LEFT, RIGHT, TOP, BELOW = 9.5, 0.34, 2.9, 0.3, 0.85, 0.6
+WIDTH, LINE, LEFT, RIGHT, BELOW = 9.5, 0.34, 2.9, 0.3, 0.6
 LEAST = 0.6  # sds that the axis reaches at least
+READING = "Dots: parameters of all places together; ticks: of single places. Grey: too little to matter."
 
 
 def sensitivity(found: Sensitivity) -> Figure:
@@ -36,13 +38,17 @@ def sensitivity(found: Sensitivity) -> Figure:
     from priorhood.plot import style
 
     refits = found.refits
-    height = TOP + LINE * len(refits) + BELOW
+    words = f"{found.verdict[0].upper()}{found.verdict[1:]}"
+    heading = page.Heading(
+        "The data decide: no prior moves anything far" if found.good else words, READING, WIDTH, found.good
+    )
+    height = heading.height + LINE * len(refits) + BELOW
     figure = style.picture(WIDTH, height)
     axes = figure.add_axes(
         (LEFT / WIDTH, BELOW / height, (WIDTH - LEFT - RIGHT) / WIDTH, LINE * len(refits) / height)
     )
     style.plain(axes)
-    axes.axvspan(-FAR, FAR, color="#E6E6E6", linewidth=0)
+    axes.axvspan(-FAR, FAR, color=style.BAND, linewidth=0)
     axes.axvline(0, color=style.SOFT, linewidth=0.6)
     most = LEAST
     for at, one in enumerate(refits):
@@ -62,11 +68,5 @@ def sensitivity(found: Sensitivity) -> Figure:
         style.words(label, colour=style.INK)
     style.numbers(axes.xaxis, 7)
     style.words(axes.set_xlabel("shift of the mean, in posterior sds", labelpad=3))
-    colour = style.INK if found.good else style.WARNING
-    matters = f"{found.verdict[0].upper()}{found.verdict[1:]}"
-    words = "The data decide: no prior moves anything far" if found.good else matters
-    title = figure.text(0.2 / WIDTH, 1 - 0.3 / height, style.shortened(words, 105, middle=False))
-    style.words(title, size=style.NORMAL, colour=colour, bold=True)
-    reading = "Dots: parameters of all places together; ticks: of single places. Grey: too little to matter."
-    style.words(figure.text(0.2 / WIDTH, 1 - 0.52 / height, reading))
+    heading.put(figure)
     return figure

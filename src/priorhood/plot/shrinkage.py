@@ -203,7 +203,7 @@ def _in_the_plane(post: Posterior, moved: _Moved, named: Index) -> Figure:
     arrows(axes, moved.alone[told], moved.pooled[told], faint=not few)
     ring = {"markerfacecolor": "none", "linestyle": "", "marker": "o", "markersize": 5}
     axes.plot(*moved.pooled[~told].T, **ring, color=style.COLOURS[1])  # type: ignore[arg-type]
-    axes.plot(*moved.average, "P", color=style.INK, markeredgecolor="white", markersize=10, zorder=5)
+    axes.plot(*moved.average, "P", color=style.POPULATION, markeredgecolor="white", markersize=10, zorder=5)
     for axis, term in zip((axes.xaxis, axes.yaxis), moved.terms, strict=True):
         style.numbers(axis, 6)
         style.words(axis.set_label_text(axis_words(post, term)))
@@ -249,7 +249,7 @@ def _key(figure: Figure, *, rings: bool) -> None:
     marks: list[tuple[str, dict[str, Any]]] = [
         ("its rows alone", {"color": style.COLOURS[4], "marker": ".", "linewidth": 0.9}),
         ("posterior mean", {"color": style.COLOURS[0], "marker": "o", "markersize": 4.0, "linestyle": ""}),
-        ("the average", {"color": style.INK, "marker": "P", "linestyle": ""}),
+        ("the average", {"color": style.POPULATION, "marker": "P", "linestyle": ""}),
     ]
     if rings:
         look = {"color": style.COLOURS[1], "marker": "o", "markerfacecolor": "none", "linestyle": ""}
@@ -278,7 +278,7 @@ def _on_one_axis(post: Posterior, moved: _Moved, named: Index) -> Figure:
     axes = page.panel(figure, left, FOOT, WIDTH - left - 0.9, tall)
     axes.set_xlim(*limits)
     axes.set_ylim(J - 0.5, -0.5)
-    axes.axvspan(low, high, color="#E4E4E4", linewidth=0, zorder=0)
+    axes.axvspan(low, high, color=style.BAND, linewidth=0, zorder=0)
     axes.axvline(moved.average[0], color=style.SOFT, linewidth=0.9, zorder=1)
     height = np.empty(J)
     height[order] = np.arange(J)

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, told apart by all kinds of colour vision; yellow, too pale for lines, is left out.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+# The first colour is what the model says of a place, the fifth, pale, its single draws or what rows say alone.
+PRIOR, THRESHOLD = COLOURS[5], COLOURS[3]
 STROKES = ("-", "--", ":", "-.")
 INK, SOFT, WARNING = "#222222", "#666666", "#B00020"
+# The population, or the average place; where a right model's points lie.
+POPULATION, BAND = INK, "#DDDDDD"
 SMALL, NORMAL = 8.0, 9.5
 DPI = 110
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.plot import page
 from priorhood.plot.choosing import Row, chosen, rows_of
 from priorhood.plot.kernel import BOUNDS, smoothed
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 # Inches.
-WIDTH, ROW, LEFT, GAP, RIGHT, ABOVE, TOP, BELOW = 11.0, 2.05, 0.45, 1.2, 0.25, 0.48, 0.45, 0.48
+WIDTH, ROW, LEFT, GAP, RIGHT, ABOVE, BELOW, FOOT = 11.0, 2.05, page.EDGE, 1.2, 0.25, 0.48, 0.48, 0.3
 # Points of a trace beyond which a line hides what it shows.
 LONGEST = 4000
 
@@ -50,18 +51,39 @@ def trace(post: Posterior, var_names: str | Sequence[str] | None = None, **place
     diverging = None
     if "diverging" in stats:
         diverging = stats["diverging"].transpose("chain", "draw").values.astype(bool)
-    return _drawn(rows, diverging, post["mu" if "mu" in post.parameters else post.parameters[0]]["chain"].values)
+    heading = page.Heading(*_told(rows, diverging), WIDTH, all(row.good for row in rows))
+    return _drawn(rows, diverging, post[post.parameters[0]]["chain"].values.tolist(), heading)
 
 
-def _drawn(rows: list[Row], diverging: npt.NDArray[np.bool_] | None, chains: npt.NDArray[Any]) -> Figure:
+def _told(rows: list[Row], diverging: npt.NDArray[np.bool_] | None) -> tuple[str, str]:
+    """Whether the chains agree, and how to read it."""
+    bad = [row.label for row in rows if not row.good]
+    if len(rows[0].values) == 1:
+        finding = "One chain: whether others would agree is not known"
+    elif bad:
+        finding = f"Chains disagree, or are worth too few draws, on {len(bad)} of {len(rows)} parameters"
+    else:
+        finding = (
+            "Chains agree on the parameter" if len(rows) == 1 else f"Chains agree on all {len(rows)} parameters"
+        )
+    reading = "Left: the density of every chain; right: its course."
+    if diverging is not None and diverging.any():
+        reading += f" Ticks below: {int(diverging.sum()):,} of {diverging.size:,} transitions diverged."
+    return finding, reading
+
+
+def _drawn(
+    rows: list[Row], diverging: npt.NDArray[np.bool_] | None, chains: list[Any], heading: page.Heading
+) -> Figure:
     from priorhood.plot import style
 
-    height = TOP + ROW * len(rows)
+    height = heading.height + ROW * len(rows) + FOOT
     figure = style.picture(WIDTH, height)
+    heading.put(figure)
     wide = (WIDTH - LEFT - GAP - RIGHT) / 2
     inner = ROW - ABOVE - BELOW
     for at, row in enumerate(rows):
-        bottom = (height - TOP - ROW * (at + 1) + BELOW) / height
+        bottom = (FOOT + ROW * (len(rows) - 1 - at) + BELOW) / height
         left = figure.add_axes((LEFT / WIDTH, bottom, wide / WIDTH, inner / height))
         right = figure.add_axes(((LEFT + wide + GAP) / WIDTH, bottom, wide / WIDTH, inner / height))
         _density(left, row)
@@ -72,7 +94,7 @@ def _drawn(rows: list[Row], diverging: npt.NDArray[np.bool_] | None, chains: npt
             (0.06, row.verdict, {"colour": style.SOFT if row.good else style.WARNING}),
         ):
             style.words(figure.text(LEFT / WIDTH, top + lift / height, text), **look)
-    _legend(figure, chains, diverging, height)
+    page.key(figure, page.chain_marks(chains))
     return figure
 
 
@@ -114,25 +136,3 @@ def _course(axes: Axes, row: Row, diverging: npt.NDArray[np.bool_] | None) -> No
     style.numbers(axes.yaxis, 4)
     style.words(axes.set_xlabel("draw", labelpad=2))
     style.words(axes.set_ylabel(style.shortened(row.unit, 20, middle=False), labelpad=4))
-
-
-def _legend(
-    figure: Figure, chains: npt.NDArray[Any], diverging: npt.NDArray[np.bool_] | None, height: float
-) -> None:
-    from matplotlib.lines import Line2D
-
-    from priorhood.plot import style
-
-    handles: list[Line2D] = [
-        Line2D([], [], linewidth=1.5, label=f"chain {name}", **style.chain_look(at))  # type: ignore[arg-type]
-        for at, name in enumerate(chains[:8])
-    ]
-    if len(chains) > 8:
-        handles.append(Line2D([], [], linestyle="", label=f"and {len(chains) - 8} more"))
-    if diverging is not None and diverging.any():
-        count = f"{int(diverging.sum()):,} of {diverging.size:,} transitions diverged"
-        handles.append(Line2D([], [], linestyle="", marker="|", color=style.SOFT, markersize=7, label=count))
-    figure.legend(
-        handles=handles, loc="upper right", bbox_to_anchor=(1 - RIGHT / WIDTH, 1 - 0.08 / height),
-        ncols=len(handles), fontsize=style.SMALL, frameon=False, borderaxespad=0, labelcolor=style.INK,
-    )  # fmt: skip

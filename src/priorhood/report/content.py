@@ -12,7 +12,7 @@ import numpy as np
 
 from priorhood.errors import ModelError, near, plural, rows_of
 from priorhood.report.calculator import calculator
-from priorhood.report.places import check_home, places_of
+from priorhood.report.places import check_labels, places_of
 from priorhood.report.words import listed, unit_of, with_unit
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def content(
     if below is not None and not math.isfinite(below):
         raise ModelError(f"below must be a finite number, not {below!r}")
     depth = _depth(post, level)
-    check_home(post, at)
+    check_labels(post, at)
     home = calculator(post, at)
     places = places_of(post, home["options"], depth, at, below)
     verdicts = [{"good": v.good, "about": v.about, "text": v.text} for v in post.check()]

@@ -88,8 +88,8 @@ def places_of(
     return found
 
 
-def check_home(post: Posterior, at: Mapping[str, Any]) -> None:
-    """Raise for a value that no home of this model can have; names are judged by Posterior.homes."""
+def check_labels(post: Posterior, at: Mapping[str, Any]) -> None:
+    """Raise for a label or category that is not there; names and numbers are judged by Posterior.homes."""
     labels = {one.name: one.labels.tolist() for one in post.hierarchy.crossed}
     labels |= {str(Expression(factor).bare): list(known) for factor, known in post.design.categories.items()}
     for name, value in at.items():
@@ -97,12 +97,6 @@ def check_home(post: Posterior, at: Mapping[str, Any]) -> None:
             text = normal_label(str(value))
             if text not in labels[name]:
                 raise ModelError(f"there is no {name} {text!r}: {near(text, labels[name])}")
-        elif name in post.design.variables and not _is_number(value):
-            raise ModelError(f"{name} of the home shown must be a finite number, not {value!r}")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and bool(np.isfinite(value))
 
 
 def _homes(post: Posterior, at: Mapping[str, Any]) -> pd.DataFrame:
