@@ -103,9 +103,8 @@ def test_a_coarser_level_is_the_mean_of_its_places_by_rows(nested, districts):
     chance = nested.predict(homes, below=450_000, unseen="population")["below_450000"].to_numpy()
     n = np.bincount(finest.of_cell, weights=nested.moments.n)
     price = mapped(nested, districts, at=at, level="district")
-    sd, below = (
-        mapped(nested, districts, show, at=at, level="district", below=450_000) for show in ("sd", "below")
-    )
+    sd = mapped(nested, districts, "sd", at=at, level="district")
+    below = mapped(nested, districts, at=at, level="district", below=450_000)
     for one, label in enumerate(price.areas.labels):
         inside = [i for i, shown in enumerate(finest.labels) if shown.startswith(f"{label}/")]
         share = n[inside] / n[inside].sum()
@@ -198,6 +197,7 @@ def test_one_place(sales, zips):
     ("call", "says"),
     [
         ({"show": "below"}, "needs the threshold"),
+        ({"show": "price", "below": 350_000}, "show='price' has no threshold"),
         ({"show": "prices"}, "price, below, sd, rows, or of its coefficients"),
         ({"show": "beta[living]"}, r"did you mean 'beta\[living_space\]'"),
         ({"at": {"area": 3}}, "no predictor 'area'"),

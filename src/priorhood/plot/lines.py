@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,8 @@ MOST = 24
 # Places up to which all are shown where none are asked for.
 ALL = 8
 GRID = 60
+# The rows that the lines run over, those of the places shown in any case.
+MOST_OF = (0.005, 0.995)
 BAND = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Inches.
 WIDTH, PANEL, LEFT, RIGHT, GAP, TITLE, FOOT = 11.0, 2.25, 0.95, 0.25, 0.22, 0.42, 0.95
@@ -108,6 +110,7 @@ def lines(
     chosen, why = _chosen(post, places, given, along)
     if len(chosen) > MOST:
         raise ModelError(f"{len(chosen)} panels do not fit into one picture, {MOST} do: choose fewer places")
+    along = along if points is None else _near(along, points, chosen)
     T = len(along.values)
     rows = homes.iloc[np.repeat(chosen, T)].reset_index(drop=True)
     rows[name] = along.values * len(chosen)
@@ -155,6 +158,16 @@ def _along(post: Posterior, name: str, points: Points | None) -> _Along:
             return _Along(name, values, categorical=True)
     low, high = extent(post, name, points)
     return _Along(name, np.linspace(low, high, GRID).tolist(), categorical=False)
+
+
+def _near(along: _Along, points: Points, chosen: Index) -> _Along:
+    """Over the rows shown and nearly all others: one far home elsewhere would leave little room for those here."""
+    if along.categorical:
+        return along
+    own = points.x[np.isin(points.place, chosen)]
+    most = np.quantile(points.x, MOST_OF)
+    low, high = (float(end) for end in (min(most[0], *own), max(most[1], *own)))
+    return replace(along, values=np.linspace(low, high, GRID).tolist()) if high > low else along
 
 
 def _chosen(

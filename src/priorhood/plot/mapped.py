@@ -129,7 +129,7 @@ def mapped(
     """
     grouping = level_of(post, level)
     show = ("price" if below is None else "below") if show is None else show
-    _check(post, grouping, show, below)
+    _check(post, grouping, show, below, details=details)
     for name, value in (at or {}).items():
         if not isinstance(value, str | int | float | np.integer | np.floating):
             raise ModelError(f"at: {name} must be one number or one category, not {value!r}")
@@ -143,10 +143,12 @@ def mapped(
     return Mapped(areas, values, title, note, unit, kind, known, _outcome_unit(post))
 
 
-def _check(post: Posterior, grouping: Places, show: str, below: float | None) -> None:
+def _check(post: Posterior, grouping: Places, show: str, below: float | None, *, details: bool) -> None:
     """Raise for what cannot be shown."""
     if show == "below" and below is None:
         raise ModelError("show='below' needs the threshold: below=350_000 (--below 350000)")
+    if below is not None and show != "below" and not details:
+        raise ModelError(f"show={show!r} has no threshold: leave below out, or show out to see the probability")
     if below is not None and not np.isfinite(below):
         raise ModelError(f"below must be a finite number in the outcome's units, not {below!r}")
     if show not in SHOWS:
