@@ -1,19 +1,17 @@
-"""Polygons of places: any file geopandas reads, joined with a posterior's places by their labels."""
+"""Polygons of places, joined with a posterior's places by their labels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.errors import FileError, ModelError, TableError, near, plural, some
+from priorhood.errors import ModelError, TableError, near, plural, some
 from priorhood.formula import SEPARATOR
 from priorhood.moments import normal_label
-from priorhood.table import nearby_files
+from priorhood.polygons import WGS84, polygons_in, read_polygons
 
 if TYPE_CHECKING:
     import geopandas
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
 Ring = list[tuple[float, float]]
 
-WGS84 = "EPSG:4326"  # longitude and latitude: GeoJSON's, by its standard (RFC 7946)
 # Of the longer side of the map: details below this are not seen in a picture of a thousand points.
 DETAIL = 1 / 1500
 
@@ -115,7 +112,7 @@ class Areas:
         shapes = simplified(self.plane.to_numpy(), tolerance * size)
         found = []
         for shape in shapes:
-            rings = [r for part in _polygons(shape) for r in (part.exterior, *part.interiors)]
+            rings = [r for part in polygons_in(shape) for r in (part.exterior, *part.interiors)]
             scaled = [(np.asarray(ring.coords)[:, :2] - (west, north)) / (size, -size) for ring in rings]
             found.append([[(float(x), float(y)) for x, y in ring.round(5)] for ring in scaled])
         return found
@@ -174,9 +171,7 @@ def read_areas(
     ModelError : the posterior has no group, or not this level; geopandas is not here
     """
     places = level_of(post, level)
-    name, raw = _opened(source)
-    frame = _situated(name, raw, crs)
-    frame, mended = _whole(name, frame)
+    name, frame, mended = read_polygons(source, crs)
     column, keys = _join_column(name, frame, places, column)
     found, unzeroed = _found(keys, places)
     return _areas(name, column, frame, places, keys, found, mended, unzeroed)
@@ -205,100 +200,6 @@ def level_of(post: Posterior, level: str | None = None) -> Places:
             f"priorhood fit TABLE '… + (1 | {level}/{names[0]})' -o FILE"
         )
     return groupings[names.index(level)]
-
-
-def _opened(source: object) -> tuple[str, Any]:
-    """The source's name for messages, and its frame."""
-    try:
-        import geopandas
-    except ModuleNotFoundError as problem:
-        raise ModelError(
-            f"maps need geopandas, which is not here ({problem}): pip install geopandas (priorhood's extra [map])"
-        ) from None
-    if isinstance(source, geopandas.GeoDataFrame):
-        return "the GeoDataFrame", source
-    if isinstance(source, Mapping):
-        return "the GeoJSON", _from_mapping(source)
-    if not isinstance(source, str | Path):
-        raise TableError(
-            f"polygons come from a file, a GeoDataFrame or GeoJSON as a mapping, not {type(source).__name__}"
-        )
-    path = Path(source)
-    if not path.exists():
-        raise FileError(f"no file {str(source)!r}{nearby_files(str(path))}")
-    try:
-        return path.name, geopandas.read_file(path)
-    except Exception as problem:  # noqa: BLE001  # whatever the drivers raise on foreign bytes
-        detail = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        raise FileError(f"{str(source)!r} cannot be read as a file of polygons ({detail})") from None
-
-
-def _from_mapping(source: Mapping[Any, Any]) -> Any:
-    import geopandas
-
-    if source.get("type") != "FeatureCollection" or not isinstance(source.get("features"), list):
-        raise TableError("the GeoJSON is no FeatureCollection with a list of features")
-    try:
-        return geopandas.GeoDataFrame.from_features(source["features"], crs=WGS84)
-    except (AttributeError, KeyError, TypeError, ValueError) as problem:
-        raise TableError(f"the GeoJSON cannot be read ({problem})") from None
-
-
-def _situated(name: str, frame: Any, crs: object) -> Any:
-    """The frame with its CRS known."""
-    import geopandas
-    from pyproj.exceptions import CRSError
-
-    if not isinstance(frame, geopandas.GeoDataFrame) or frame.active_geometry_name is None:
-        raise TableError(f"{name} is a table without polygons; give a file of polygons, such as GeoJSON")
-    if not len(frame):
-        raise TableError(f"{name} has no polygons: it is empty")
-    if crs is not None:
-        try:
-            frame = frame.set_crs(crs, allow_override=True)
-        except CRSError:
-            raise TableError(f"crs {crs!r} is no coordinate reference system; write it like {WGS84}") from None
-    if frame.crs is None:
-        raise TableError(
-            f"{name} does not say which coordinates it has (no CRS); say it: crs={WGS84!r} (--crs {WGS84}) for "
-            f"longitude and latitude"
-        )
-    west, south, east, north = frame.total_bounds
-    if frame.crs.is_geographic and (min(west, south) < -361 or east > 361 or max(abs(south), abs(north)) > 90.1):
-        raise TableError(
-            f"{name} has coordinates such as {west:,.0f} and {south:,.0f}, which are no degrees of longitude and "
-            f"latitude; say what they are with crs= (--crs EPSG:25833 for UTM zone 33)"
-        )
-    return frame
-
-
-def _whole(name: str, frame: Any) -> tuple[Any, int]:
-    """The polygons alone, outlines that cross themselves mended, with their number."""
-    import shapely
-
-    shapes = frame.geometry.to_numpy()
-    there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
-    broken = there & ~shapely.is_valid(shapes)
-    # The others' are not touched, so that borders shared with neighbours stay so.
-    shapes = np.where(broken, shapely.make_valid(shapes), shapes)
-    kinds = sorted({shape.geom_type for shape in shapes[there]})
-    shapes = np.array([shapely.MultiPolygon(_polygons(shape)) for shape in shapes], dtype=object)
-    kept = ~shapely.is_empty(shapes)
-    if not kept.any():
-        raise TableError(f"{name} has no polygons, but {' and '.join(kinds) or 'empty geometries'}")
-    return frame.set_geometry(shapes, crs=frame.crs)[kept], int((broken & kept).sum())
-
-
-def _polygons(shape: Any) -> list[Any]:
-    """The polygons of a geometry, whatever it is."""
-    if shape is None or shape.is_empty:
-        return []
-    if shape.geom_type == "Polygon":
-        return [shape]
-    return [part for one in getattr(shape, "geoms", ()) for part in _polygons(one)]
-
-
-# -- joining ----------------------------------------------------------------------------------------------
 
 
 def _texts(values: Any) -> list[str]:

@@ -1,0 +1,120 @@
+"""Polygons from whatever geopandas reads: with coordinates that are known, and outlines that are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from priorhood.errors import FileError, ModelError, TableError
+from priorhood.table import nearby_files
+
+WGS84 = "EPSG:4326"  # longitude and latitude: GeoJSON's, by its standard (RFC 7946)
+
+
+def read_polygons(source: object, crs: object) -> tuple[str, Any, int]:
+    """The source's name for messages; its frame, every shape a MultiPolygon; how many outlines were mended.
+
+    Raises
+    ------
+    FileError, TableError, ModelError : see areas.read_areas
+    """
+    name, raw = _opened(source)
+    frame, mended = _whole(name, _situated(name, raw, crs))
+    return name, frame, mended
+
+
+def _opened(source: object) -> tuple[str, Any]:
+    """The source's name for messages, and its frame."""
+    try:
+        import geopandas
+    except ModuleNotFoundError as problem:
+        raise ModelError(
+            f"maps need geopandas, which is not here ({problem}): pip install geopandas (priorhood's extra [map])"
+        ) from None
+    if isinstance(source, geopandas.GeoDataFrame):
+        return "the GeoDataFrame", source
+    if isinstance(source, Mapping):
+        return "the GeoJSON", _from_mapping(source)
+    if not isinstance(source, str | Path):
+        raise TableError(
+            f"polygons come from a file, a GeoDataFrame or GeoJSON as a mapping, not {type(source).__name__}"
+        )
+    path = Path(source)
+    if not path.exists():
+        raise FileError(f"no file {str(source)!r}{nearby_files(str(path))}")
+    try:
+        return path.name, geopandas.read_file(path)
+    except Exception as problem:  # noqa: BLE001  # whatever the drivers raise on foreign bytes
+        detail = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        raise FileError(f"{str(source)!r} cannot be read as a file of polygons ({detail})") from None
+
+
+def _from_mapping(source: Mapping[Any, Any]) -> Any:
+    import geopandas
+
+    if source.get("type") != "FeatureCollection" or not isinstance(source.get("features"), list):
+        raise TableError("the GeoJSON is no FeatureCollection with a list of features")
+    try:
+        return geopandas.GeoDataFrame.from_features(source["features"], crs=WGS84)
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        raise TableError(f"the GeoJSON cannot be read ({problem})") from None
+
+
+def _situated(name: str, frame: Any, crs: object) -> Any:
+    """The frame with its CRS known."""
+    import geopandas
+    from pyproj.exceptions import CRSError
+
+    if not isinstance(frame, geopandas.GeoDataFrame) or frame.active_geometry_name is None:
+        raise TableError(f"{name} is a table without polygons; give a file of polygons, such as GeoJSON")
+    if not len(frame):
+        raise TableError(f"{name} has no polygons: it is empty")
+    if crs is not None:
+        try:
+            frame = frame.set_crs(crs, allow_override=True)
+        except CRSError:
+            raise TableError(f"crs {crs!r} is no coordinate reference system; write it like {WGS84}") from None
+    if frame.crs is None:
+        raise TableError(
+            f"{name} does not say which coordinates it has (no CRS); say it: crs={WGS84!r} (--crs {WGS84}) for "
+            f"longitude and latitude"
+        )
+    west, south, east, north = frame.total_bounds
+    if frame.crs.is_geographic and (min(west, south) < -361 or east > 361 or max(abs(south), abs(north)) > 90.1):
+        raise TableError(
+            f"{name} has coordinates such as {west:,.0f} and {south:,.0f}, which are no degrees of longitude and "
+            f"latitude; say what they are with crs= (--crs EPSG:25833 for UTM zone 33)"
+        )
+    return frame
+
+
+def _whole(name: str, frame: Any) -> tuple[Any, int]:
+    """The polygons alone, outlines that cross themselves mended, with their number."""
+    import shapely
+
+    shapes = frame.geometry.to_numpy()
+    there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    broken = there & ~shapely.is_valid(shapes)
+    # The others' are not touched, so that borders shared with neighbours stay so.
+    shapes = np.where(broken, shapely.make_valid(shapes), shapes)
+    kinds = sorted({shape.geom_type for shape in shapes[there]})
+    shapes = np.array([shapely.MultiPolygon(polygons_in(shape)) for shape in shapes], dtype=object)
+    kept = ~shapely.is_empty(shapes)
+    if not kept.any():
+        raise TableError(f"{name} has no polygons, but {' and '.join(kinds) or 'empty geometries'}")
+    return frame.set_geometry(shapes, crs=frame.crs)[kept], int((broken & kept).sum())
+
+
+def polygons_in(shape: Any) -> list[Any]:
+    """The polygons of a geometry, whatever it is."""
+    if shape is None or shape.is_empty:
+        return []
+    if shape.geom_type == "Polygon":
+        return [shape]
+    return [part for one in getattr(shape, "geoms", ()) for part in polygons_in(one)]
+
+
+# -- joining ----------------------------------------------------------------------------------------------
