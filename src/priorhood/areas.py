@@ -202,6 +202,9 @@ def level_of(post: Posterior, level: str | None = None) -> Places:
     return groupings[names.index(level)]
 
 
+# -- joining ----------------------------------------------------------------------------------------------
+
+
 def _texts(values: Any) -> list[str]:
     """A property's values as labels; '' where there is none."""
     import pandas as pd

@@ -115,6 +115,3 @@ def polygons_in(shape: Any) -> list[Any]:
     if shape.geom_type == "Polygon":
         return [shape]
     return [part for one in getattr(shape, "geoms", ()) for part in polygons_in(one)]
-
-
-# -- joining ----------------------------------------------------------------------------------------------
