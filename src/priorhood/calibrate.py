@@ -254,7 +254,7 @@ def _places(hierarchy: Hierarchy, found: Moments) -> dict[str, dict[str, int]]:
     """Of every grouping the places with the most, the median and the fewest rows, and how many these are."""
     chosen: dict[str, dict[str, int]] = {}
     for one in hierarchy.groupings:
-        n = np.bincount(one.of_cell, weights=found.n).astype(int)
+        n = one.total(found.n).astype(int)
         order = np.argsort(n, kind="stable")
         picked = dict.fromkeys(int(order[at]) for at in (-1, len(order) // 2, 0))
         chosen[one.name] = {str(one.labels[at]): int(n[at]) for at in picked}

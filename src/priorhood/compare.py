@@ -214,7 +214,7 @@ def stacking(values: Array, times: Array) -> Array:
         return -float(share @ np.log(np.maximum(density @ w, 1e-300)))
 
     def slope(w: Array) -> Array:
-        return -(share / np.maximum(density @ w, 1e-300)) @ density
+        return np.asarray(-(share / np.maximum(density @ w, 1e-300)) @ density)
 
     found = minimize(
         loss, np.full(M, 1.0 / M), jac=slope, method="SLSQP", bounds=Bounds(np.zeros(M), np.ones(M)),

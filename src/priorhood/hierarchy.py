@@ -44,6 +44,10 @@ class Places:
         """Number of places."""
         return len(self.keys)
 
+    def total(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The sum over every place's cells, such as of their rows: (size,)."""
+        return np.bincount(self.of_cell, weights=values, minlength=self.size).astype(np.float64)
+
     @cached_property
     def labels(self) -> Labels:
         """(size,) as they are shown: `parent/label`."""

@@ -238,7 +238,7 @@ def _of_every_place(post: Posterior, run: Run) -> pd.DataFrame:
     own = _own(draws, [str(label) for label in finest.labels])
     step = sd * _natural_factors(post, draws.labels)
     units = [post.unit_of(label) for label in draws.labels]
-    counts = np.bincount(finest.of_cell, weights=post.moments.n).astype(int)
+    counts = finest.total(post.moments.n).astype(int)
     by_weights = log_of_places(post)
     rows = []
     for at, label in enumerate(finest.labels):

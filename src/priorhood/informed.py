@@ -39,7 +39,7 @@ def check_informed(model: Model, design: Design, found: Moments) -> tuple[str, .
     finest = hierarchy.levels[0]
     # Rows of different weights tell the two apart: sigma²/w and tau² add to different sums.
     alike = found.weight is None or bool(np.ptp(found.weight) == 0)
-    if np.bincount(finest.of_cell, weights=found.n).max() == 1 and model.se is None and alike:
+    if finest.total(found.n).max() == 1 and model.se is None and alike:
         return (
             f"every {finest.name} has one row: the spread between {plural(finest.name)} (tau) and the noise within "
             f"(sigma) cannot be told apart by the data, only by their priors",

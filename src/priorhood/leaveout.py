@@ -277,7 +277,7 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
     posed = posed_of(post, at)
     out, within = _left_out(post, posed, which, grouping)
     moments = post.moments
-    n = np.bincount(grouping.of_cell, weights=moments.n, minlength=grouping.size)
+    n = grouping.total(moments.n)
     sums = Sums(np.zeros(len(at)))
     found = sums.take(out, within, np.ones(grouping.size))
     jacobian = n * np.log(post.scale.unit)
@@ -296,7 +296,7 @@ def _log_jacobian(moments: Moments, grouping: Places) -> Array:
     """Σ log y of every place, under a log outcome: (size,)."""
     if moments.weight is None:
         total = moments.n * moments.mean[:, -1]
-        return np.bincount(grouping.of_cell, weights=total, minlength=grouping.size)
+        return grouping.total(total)
     raise ModelError(
         "of weighted rows under a log outcome a posterior has no Σ log y, without which there is no density in the "
         "outcome's own units: use leave-one-row-out, ph.loo (priorhood compare --by row)"
@@ -342,23 +342,19 @@ def _squares(post: Posterior, base: Problem, grouping: Places) -> tuple[Array, A
     mean, scatter = standardized(post.moments, post.design, post.scale)
     contrast = np.append(-base.shift[: mean.shape[1] - 1], 1.0)
     c = np.einsum("jab,a,b->j", scatter, contrast, contrast) + post.moments.mass * (mean @ contrast) ** 2
-    own = grouping.of_cell
-    return (
-        np.bincount(own, weights=post.moments.n, minlength=grouping.size),
-        np.bincount(own, weights=c, minlength=grouping.size),
-    )
+    return grouping.total(post.moments.n), grouping.total(c)
 
 
 def _log_weights(moments: Moments, grouping: Places) -> Array:
     """Σ log w of every place (size,): known where it has one row; what is not is shared out by rows."""
-    n, own = moments.n, grouping.of_cell
+    n = moments.n
     if moments.weight is None:
         return np.zeros(grouping.size)
     log = n * np.log(moments.weight / n)
     several = n > 1
     if several.any():
         log += several * n / n[several].sum() * (moments.log_weight - log.sum())
-    return np.bincount(own, weights=log, minlength=grouping.size)
+    return grouping.total(log)
 
 
 def _by_hand(post: Posterior, posed: Posed, grouping: Places, places: Any, shares: Array) -> Array:

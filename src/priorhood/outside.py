@@ -43,7 +43,7 @@ def log_of_places(post: Posterior) -> Callable[[int], Array] | None:
     factor = draws[f"tau{formula.suffix(0)}"][:, :, None] * _correlations(
         draws, f"omega{formula.suffix(0)}", len(cols)
     )
-    n = np.bincount(finest.of_cell, weights=post.moments.n)
+    n = finest.total(post.moments.n)
 
     def log_density(place: int) -> Array:
         cells = np.flatnonzero(finest.of_cell == place)

@@ -200,7 +200,7 @@ class Posterior:
         rows = {}
         if self.hierarchy.levels:
             finest = self.hierarchy.levels[0]
-            counts = np.bincount(finest.of_cell, weights=self.moments.n).astype(int)
+            counts = finest.total(self.moments.n).astype(int)
             rows = dict(zip(finest.labels.tolist(), counts.tolist(), strict=True))
         return check_draws(groups["posterior"], groups["sample_stats"], self.attrs, rows)
 

@@ -188,7 +188,7 @@ def _own(post: Posterior, used: Used, labels: npt.NDArray[np.str_], place: Index
         return True
     if post.hierarchy.levels:
         finest = post.hierarchy.levels[0]
-        size = dict(zip(finest.labels.tolist(), np.bincount(finest.of_cell, m.n, finest.size), strict=True))
+        size = dict(zip(finest.labels.tolist(), finest.total(m.n), strict=True))
         if any(size[label] != count for label, count in zip(labels.tolist(), np.bincount(place), strict=True)):
             return False
     return m.weight is not None or bool(np.isclose(np.mean(np.asarray(used.y)), m.pooled()[0][-1], rtol=1e-9))
@@ -312,7 +312,7 @@ def two_sided(tails: Array) -> Array:
     A mean of uniform variables, whatever they have to do with each other, is at most α with probability of at
     most 2α (Rüschendorf 1982, Meng 1994): 2 for that, 2 for the two sides.
     """
-    return np.minimum(4.0 * tails.min(axis=0), 1.0)
+    return np.asarray(np.minimum(4.0 * tails.min(axis=0), 1.0))
 
 
 def effect_p(post: Posterior, c: Coefficients) -> dict[str, tuple[npt.NDArray[np.str_], Array]]:

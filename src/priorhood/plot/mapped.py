@@ -223,7 +223,7 @@ class Home:
     @property
     def rows(self) -> Array:
         """(places,) of the data."""
-        return np.bincount(self.grouping.of_cell, weights=self.post.moments.n, minlength=self.grouping.size)
+        return self.grouping.total(self.post.moments.n)
 
 
 def _values(home: Home, show: str, below: float | None) -> Array:

@@ -76,7 +76,7 @@ def positions(level: Places, given: object) -> Index:
 
 def rows_in(post: Posterior, level: Places) -> Array:
     """How many rows every place of a level has: (size,)."""
-    return np.bincount(level.of_cell, weights=post.moments.n, minlength=level.size)
+    return level.total(post.moments.n)
 
 
 def flat(post: Posterior, name: str) -> Array:

@@ -57,7 +57,7 @@ class _Moved:
     @property
     def told(self) -> npt.NDArray[np.bool_]:
         """(J,) whether a place's rows alone tell its coefficients."""
-        return np.isfinite(self.alone).all(axis=1)
+        return np.asarray(np.isfinite(self.alone).all(axis=1))
 
 
 def shrinkage(post: Posterior, terms: str | Sequence[str] | None = None, **places: object) -> Figure:

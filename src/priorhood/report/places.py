@@ -74,7 +74,7 @@ def places_of(
     found["name"] = level.name
     found["apart"] = _rounded(expected[:, 1:].std(axis=1).mean()) if level.size > 1 else None
     found["terms"], coefficients = _coefficients(post, depth)
-    counts = np.bincount(level.of_cell, weights=post.moments.n, minlength=level.size)
+    counts = level.total(post.moments.n)
     alone = _alone(post, homes) if depth == 0 else np.full(level.size, np.nan)
     found["not_alone"] = _not_alone(post, depth)
     names = level.labels.tolist()
