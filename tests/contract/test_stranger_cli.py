@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import signal
 import subprocess
 import sys
 
@@ -124,3 +126,20 @@ def test_the_module_is_the_command(odd):
     )  # fmt: skip
     assert ran.returncode == 2
     assert ran.stderr.startswith("priorhood: no file")
+
+
+def test_an_interrupt_that_a_library_swallows_ends_the_fit_all_the_same(odd, cli, monkeypatch):
+    def swallowing(*args, **options):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            return run(*args, **options)
+
+    module = importlib.import_module("priorhood.fit")
+    run = module.fit
+    monkeypatch.setattr(module, "fit", swallowing)
+    before = signal.getsignal(signal.SIGINT)
+    ran = cli("fit", odd / "sales.csv", "price ~ living_space", "-o", odd / "swallowed.nc")
+    assert ran.code == 130
+    assert not (odd / "swallowed.nc").exists()
+    assert signal.getsignal(signal.SIGINT) is before

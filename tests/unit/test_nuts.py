@@ -531,7 +531,7 @@ def test_ctrl_c_leaves_the_former_file_as_it_was(sampler, tmp_path):
         time.sleep(8)
         assert child.poll() is None, child.communicate()
         os.kill(child.pid, signal.SIGINT)
-        _out, err = child.communicate(timeout=60)
+        _out, err = child.communicate(timeout=300)
     assert child.returncode == 130
     assert "interrupted; nothing was written" in err
     assert "Traceback" not in err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 import warnings
 from contextlib import contextmanager
@@ -38,6 +40,7 @@ from priorhood.cli.screen import announce_compile, console, print_summary, progr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from priorhood.posterior import Posterior
 
@@ -53,6 +56,30 @@ def heard(*, quiet: bool) -> Iterator[None]:
     for warning in caught:
         if issubclass(warning.category, PriorhoodWarning) and not quiet:
             say(f"warning: {warning.message}")
+
+
+@contextmanager
+def heeded() -> Iterator[None]:
+    """Ctrl-C ends what is inside in any case, though only once it is done where a library swallows the interrupt.
+
+    Compilers and samplers call back through other languages, where an exception is reported and lost.
+    """
+    came: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        signal.default_int_handler(number, frame)
+
+    if threading.current_thread() is not threading.main_thread():  # where signals cannot be handled
+        yield
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _fitted(
@@ -71,7 +98,7 @@ def _fitted(
     if exact:
         announce_compile(quiet=as_json, by_group=by_group)
     started = time.perf_counter()
-    with heard(quiet=as_json), progress(quiet=as_json) as tell:
+    with heeded(), heard(quiet=as_json), progress(quiet=as_json) as tell:
 
         def announced(stage: str, done: int, total: int) -> None:
             if stage == "compiling the model" and done == 0 and not as_json:
