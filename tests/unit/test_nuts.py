@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import signal
@@ -515,6 +516,51 @@ def test_a_sampler_that_fails_is_named(monkeypatch):
     monkeypatch.setattr(sampling, "_with_nutpie", broken)
     with pytest.raises(ph.SamplingError, match="sampler nutpie failed: bad initial energy"):
         fitted(sampler="nutpie")
+
+
+@pytest.mark.parametrize("swallowed", [1, 3])
+def test_an_interrupt_swallowed_by_another_language_is_sent_again(swallowed, capfd):
+    """What is raised in a callback from C is printed by Python and lost, as in llvmlite while it compiles."""
+    from priorhood.cli.fitting import heeded
+
+    calls = 0
+
+    @ctypes.CFUNCTYPE(None)
+    def callback():
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            signal.raise_signal(signal.SIGINT)
+        deadline = time.monotonic() + 20
+        while calls <= swallowed and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def compiles():
+        for _ in range(swallowed):
+            callback()
+        time.sleep(30)
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), heeded():
+        compiles()
+    assert time.monotonic() - started < 15
+    assert calls == swallowed
+    assert "KeyboardInterrupt" not in capfd.readouterr().err
+
+
+def test_other_lost_errors_are_printed_still(capfd, monkeypatch):
+    from priorhood.cli.fitting import heeded
+
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+
+    @ctypes.CFUNCTYPE(None)
+    def callback():
+        raise ZeroDivisionError("lost")
+
+    with heeded():
+        callback()
+    assert "ZeroDivisionError: lost" in capfd.readouterr().err
+    assert sys.unraisablehook is sys.__unraisablehook__
 
 
 @pytest.mark.parametrize("sampler", ["nutpie", "pymc"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
     from priorhood.posterior import Posterior
 
 
+RESENT = 50  # times an interrupt that another language swallowed is sent again
+
+
 @contextmanager
 def heard(*, quiet: bool) -> Iterator[None]:
     """Print our warnings as sentences."""
@@ -58,25 +63,48 @@ def heard(*, quiet: bool) -> Iterator[None]:
             say(f"warning: {warning.message}")
 
 
+def _interrupt_main() -> None:
+    if hasattr(signal, "pthread_kill"):  # wakes the thread where it waits, which interrupt_main does not
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
+
+
 @contextmanager
 def heeded() -> Iterator[None]:
-    """Ctrl-C ends what is inside in any case, though only once it is done where a library swallows the interrupt.
+    """Ctrl-C ends what is inside in any case.
 
-    Compilers and samplers call back through other languages, where an exception is reported and lost.
+    Compilers and samplers call back through other languages, where an exception is printed and lost: such an
+    interrupt is not printed but sent again, and what swallows it silently ends once it is done.
     """
     came: list[int] = []
+    again: list[threading.Timer] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         came.append(number)
         signal.default_int_handler(number, frame)
 
+    def lost(what: sys.UnraisableHookArgs) -> None:
+        if not issubclass(what.exc_type, KeyboardInterrupt):
+            hook(what)
+        elif len(again) < RESENT:
+            again.append(threading.Timer(0.1, _interrupt_main))
+            again[-1].daemon = True
+            again[-1].start()
+
     if threading.current_thread() is not threading.main_thread():  # where signals cannot be handled
         yield
         return
-    before = signal.signal(signal.SIGINT, interrupt)
+    before, hook = signal.signal(signal.SIGINT, interrupt), sys.unraisablehook
+    sys.unraisablehook = lost
     try:
         yield
     finally:
+        signal.signal(signal.SIGINT, lambda *_: None)  # one sent again late ends here, not in what comes after
+        for timer in again:
+            timer.cancel()
+            timer.join()
+        sys.unraisablehook = hook
         signal.signal(signal.SIGINT, before)
     if came:
         raise KeyboardInterrupt
