@@ -24,7 +24,8 @@ from priorhood.posterior import Posterior
 from priorhood.predict import UNSEEN, check_seed, frame_to_predict, read_rows, simulate
 from priorhood.rows import Dropped
 from priorhood.scale import learn_scale
-from priorhood.table import KEPT, missing, read
+from priorhood.sources import KEPT
+from priorhood.table import missing, read
 from priorhood.tree import labelled
 
 if TYPE_CHECKING:

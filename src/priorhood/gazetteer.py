@@ -15,7 +15,8 @@ import numpy as np
 from priorhood.errors import FormulaError, TableError, near, some
 from priorhood.expression import Expression
 from priorhood.moments import normal_label
-from priorhood.table import KEPT, explained, in_memory, missing, read
+from priorhood.sources import KEPT, explained
+from priorhood.table import in_memory, missing, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,8 @@ from priorhood.formula import SEPARATOR
 from priorhood.gazetteer import LABEL, Labels, kept, label_of, no_value, read_gazetteer
 from priorhood.lookup import looked_up
 from priorhood.moments import normal_label
-from priorhood.table import collected, explained
+from priorhood.sources import explained
+from priorhood.table import collected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

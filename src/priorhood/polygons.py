@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from priorhood.errors import FileError, ModelError, TableError
-from priorhood.table import nearby_files
+from priorhood.sources import nearby_files
 
 WGS84 = "EPSG:4326"  # longitude and latitude: GeoJSON's, by its standard (RFC 7946)
 

@@ -14,7 +14,8 @@ from priorhood.formula import SEPARATOR
 from priorhood.groups import HEAVY, NOISE, TAILS, Groups, refuse_new, spot_of, stream
 from priorhood.moments import normal_label
 from priorhood.rows import rows_to_predict
-from priorhood.table import KEPT, missing, read, with_columns
+from priorhood.sources import KEPT
+from priorhood.table import missing, read, with_columns
 from priorhood.weights import ERRORS, LEAST, MOST
 
 if TYPE_CHECKING:

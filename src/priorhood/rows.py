@@ -10,7 +10,8 @@ from priorhood.design import Design
 from priorhood.errors import TableError, rows_of, some
 from priorhood.expression import Expression, Guard
 from priorhood.formula import SEPARATOR
-from priorhood.table import KEPT, Table, collected, explained, missing
+from priorhood.sources import KEPT, explained
+from priorhood.table import Table, collected, missing
 from priorhood.weights import UNWEIGHTED, Weights, repeated_quartiles
 
 if TYPE_CHECKING:

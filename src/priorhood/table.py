@@ -1,6 +1,6 @@
 """File, frame or relation → Table: named columns, lazily read, on whatever backend holds the rows.
 
-Nothing but this module knows files and frames. Columns are typed when their role is known: a
+Nothing but this module knows frames, and `sources` files. Columns are typed when their role is known: a
 group's labels are text whatever they look like, so a file is opened only then.
 """
 
@@ -8,34 +8,31 @@ from __future__ import annotations
 
 import glob
 import json
-import os
-import re
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood.errors import TableError, near, some
 from priorhood.files import check_writable, write_atomically
+from priorhood.sources import (
+    KEPT,
+    check_where,
+    connection,
+    explained,
+    kept,
+    kind_of,
+    nearby_files,
+    no_condition,
+    scan,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     import duckdb
     import narwhals.stable.v2 as nw
 
     Frame = nw.LazyFrame[Any] | nw.DataFrame[Any]
-
-# The boolean column that holds the outcome of where= for every row.
-KEPT = "__priorhood_kept"
-
-_SUFFIXES = {
-    "csv": (".csv", ".csv.gz", ".csv.zst", ".txt"),
-    "tsv": (".tsv", ".tsv.gz", ".tab"),
-    "parquet": (".parquet", ".pq"),
-    "json": (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"),
-}
 
 
 @dataclass(frozen=True)
@@ -102,45 +99,6 @@ def read(source: object, *, where: str | None = None, nulls: Iterable[str] = (),
     return _read_frame(source, where)
 
 
-def connection() -> duckdb.DuckDBPyConnection:
-    """The one DuckDB connection of this process, of our own, so that no user's settings are touched."""
-    return _connection(os.getpid())
-
-
-@cache
-def _connection(process: int) -> duckdb.DuckDBPyConnection:  # noqa: ARG001  # a fork has no threads of its parent's
-    import duckdb
-
-    return duckdb.connect()
-
-
-@contextmanager
-def explained(name: str) -> Iterator[None]:
-    """Turn the backends' errors on bad rows into ours, which name the column and the value."""
-    import duckdb
-
-    try:
-        yield
-    except duckdb.Error as problem:
-        raise TableError(f"{name}: {_plain(str(problem))}") from None
-
-
-def _plain(message: str) -> str:
-    spoilt = re.search(
-        r'Error when converting column "([^"]+)"\. Could not convert string "(.*?)" to ', message, re.DOTALL
-    )
-    if spoilt:
-        value = spoilt[2].strip('"')
-        line = re.search(r"CSV Error on Line: (\d+)", message)
-        where = f" in line {line[1]}" if line else ""
-        return (
-            f"column {spoilt[1]!r} holds {value!r}{where} among numbers; mend the file, or say that "
-            f"{value!r} means a missing value (nulls=[{value!r}], --null {value!r})"
-        )
-    text = re.sub(r"\s+", " ", message.split("\nLINE")[0].split("\n\n")[0]).strip()
-    return re.sub(r"^\w+ Error: ", "", text)
-
-
 # -- files ---------------------------------------------------------------------------------------------
 
 
@@ -151,12 +109,12 @@ def _read_file(path: str, where: str | None, nulls: tuple[str, ...], decimal: st
         raise TableError(f"no file {path!r}{nearby_files(path)}")
     if Path(files[0]).is_dir():
         raise TableError(f"{path!r} is a folder; name its files, like '{path.rstrip('/')}/*.parquet'")
-    kind = _kind(files[0])
+    kind = kind_of(files[0])
     if all(Path(f).stat().st_size == 0 for f in files):
         raise TableError(f"file {path!r} is empty")
 
     def relation(text: frozenset[str]) -> duckdb.DuckDBPyRelation:
-        return _scan(kind, files, text, nulls, decimal)
+        return scan(kind, files, text, nulls, decimal)
 
     with explained(path):
         columns = tuple(relation(frozenset()).columns)
@@ -164,89 +122,12 @@ def _read_file(path: str, where: str | None, nulls: tuple[str, ...], decimal: st
     def opened(text: frozenset[str]) -> Any:
         import narwhals.stable.v2 as nw
 
-        return nw.from_native(_kept(relation(text), where))
+        return nw.from_native(kept(relation(text), where))
 
     table = Table(path, columns, "file", opened, where)
     if where is not None:
         table.frame(())
     return table
-
-
-def _kind(path: str) -> str:
-    for kind, suffixes in _SUFFIXES.items():
-        if path.lower().endswith(suffixes):
-            return kind
-    if path.lower().endswith((".geojson", ".json", ".shp", ".gpkg")):
-        raise TableError(
-            f"{path!r} is no table, by its name; polygons are for the map (priorhood plot map FILE POLYGONS) and "
-            f"the report (--places POLYGONS), tables are .csv, .tsv, .parquet or .jsonl"
-        )
-    known = some([s for suffixes in _SUFFIXES.values() for s in suffixes], 20)
-    raise TableError(f"cannot tell the format of {path!r} by its name; known are {known}")
-
-
-def nearby_files(path: str) -> str:
-    """': did you mean …?' where a file of the folder is named almost so."""
-    folder = Path(path).parent
-    names = [f.name for f in folder.iterdir() if f.is_file()] if folder.is_dir() else []
-    hint = near(Path(path).name, names)
-    return f": {hint}" if hint.startswith("did you") else ""
-
-
-def _scan(
-    kind: str, files: Any, text: frozenset[str], nulls: tuple[str, ...], decimal: str
-) -> duckdb.DuckDBPyRelation:
-    con = connection()
-    if kind == "parquet":
-        return con.read_parquet(files)
-    if kind == "json":
-        relation = con.read_json(files, format="newline_delimited")
-        # Text columns are read again as text, before any digits could be lost.
-        types = dict(zip(relation.columns, map(str, relation.types), strict=True))
-        lossy = {c: "VARCHAR" if c in text else t for c, t in types.items()}
-        return con.read_json(files, format="newline_delimited", columns=lossy)
-    # The quote is said, not sniffed: quotes may come late in a file.
-    options: dict[str, Any] = {
-        "header": True,
-        "quotechar": '"',
-        "escapechar": '"',
-        "na_values": ["", *nulls],
-        "decimal": decimal,
-    }
-    if kind == "tsv":
-        options["delimiter"] = "\t"
-    if text:
-        options["dtype"] = dict.fromkeys(sorted(text), "VARCHAR")
-    return con.read_csv(files, **options)
-
-
-def _no_condition(where: str, why: str) -> str:
-    if not where.strip():
-        return "the where condition is empty; write it like 'living_space > 0 and price > 0'"
-    return f"where {where!r} is no condition on rows ({why}); write it like 'living_space > 0 and price > 0'"
-
-
-def _kept(relation: duckdb.DuckDBPyRelation, where: str | None) -> duckdb.DuckDBPyRelation:
-    if where is None:
-        return relation
-    _check_where(where)
-    import duckdb
-
-    try:
-        return relation.project(f'*, coalesce(({where}), false) AS "{KEPT}"')
-    except duckdb.BinderException as problem:
-        unknown = re.search(r'column "?([^"]+?)"? (?:was )?not found', str(problem), re.IGNORECASE)
-        if unknown is None:
-            raise TableError(_no_condition(where, _plain(str(problem)))) from None
-        why = f"no column {unknown[1]!r}: {near(unknown[1], relation.columns)}"
-        raise TableError(_no_condition(where, why)) from None
-    except duckdb.Error:
-        raise TableError(_no_condition(where, "a syntax error")) from None
-
-
-def _check_where(where: str) -> None:
-    if not where.strip() or ";" in where or "--" in where:
-        raise TableError(_no_condition(where, "it has a ; or -- in it"))
 
 
 # -- frames --------------------------------------------------------------------------------------------
@@ -289,7 +170,7 @@ def _with_where(table: Table, where: str) -> Table:
     """A frame's rows with the SQL condition evaluated by the engine that fits it."""
     import narwhals.stable.v2 as nw
 
-    _check_where(where)
+    check_where(where)
     if table.where is not None:
         where = f"({table.where}) and ({where})"
     if table.kind == "file":
@@ -309,7 +190,7 @@ def _with_where(table: Table, where: str) -> Table:
             if (table.kind == "pyarrow")
             else connection().from_df(native)
         )
-        return nw.from_native(_kept(relation, where))
+        return nw.from_native(kept(relation, where))
 
     filtered = Table(table.name, table.columns, table.kind, opened, where)
     try:
@@ -317,7 +198,7 @@ def _with_where(table: Table, where: str) -> Table:
     except TableError:
         raise
     except Exception as problem:  # noqa: BLE001  # each backend has its own
-        raise TableError(_no_condition(where, str(problem).splitlines()[0])) from None
+        raise TableError(no_condition(where, str(problem).splitlines()[0])) from None
     return filtered
 
 
@@ -396,7 +277,7 @@ def check_output(path: str | Path, *inputs: str | Path) -> None:
 
 def write_frame(frame: Any, path: str | Path) -> None:
     """Write a pandas frame as CSV, TSV, Parquet or JSON lines by the file's name, whole or not at all."""
-    kind = _kind(str(path))
+    kind = kind_of(str(path))
     if kind == "json":
         # pandas' own writer keeps 15 decimals, not 15 digits.
         rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")

@@ -1,0 +1,152 @@
+"""Files of rows → DuckDB relations: formats by name, conditions on rows, the backend's errors in our words.
+
+Nothing but this module knows files of rows. A column's type follows from its role: a group's labels are
+text whatever they look like, so a file is opened only when roles are known.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from priorhood.errors import TableError, near, some
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import duckdb
+
+# The boolean column that holds the outcome of where= for every row.
+KEPT = "__priorhood_kept"
+
+_SUFFIXES = {
+    "csv": (".csv", ".csv.gz", ".csv.zst", ".txt"),
+    "tsv": (".tsv", ".tsv.gz", ".tab"),
+    "parquet": (".parquet", ".pq"),
+    "json": (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"),
+}
+
+
+def connection() -> duckdb.DuckDBPyConnection:
+    """The one DuckDB connection of this process, of our own, so that no user's settings are touched."""
+    return _connection(os.getpid())
+
+
+@cache
+def _connection(process: int) -> duckdb.DuckDBPyConnection:  # noqa: ARG001  # a fork has no threads of its parent's
+    import duckdb
+
+    return duckdb.connect()
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Turn the backends' errors on bad rows into ours, which name the column and the value."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as problem:
+        raise TableError(f"{name}: {_plain(str(problem))}") from None
+
+
+def _plain(message: str) -> str:
+    spoilt = re.search(
+        r'Error when converting column "([^"]+)"\. Could not convert string "(.*?)" to ', message, re.DOTALL
+    )
+    if spoilt:
+        value = spoilt[2].strip('"')
+        line = re.search(r"CSV Error on Line: (\d+)", message)
+        where = f" in line {line[1]}" if line else ""
+        return (
+            f"column {spoilt[1]!r} holds {value!r}{where} among numbers; mend the file, or say that "
+            f"{value!r} means a missing value (nulls=[{value!r}], --null {value!r})"
+        )
+    text = re.sub(r"\s+", " ", message.split("\nLINE")[0].split("\n\n")[0]).strip()
+    return re.sub(r"^\w+ Error: ", "", text)
+
+
+def kind_of(path: str) -> str:
+    """The format of a file of rows, by its name."""
+    for kind, suffixes in _SUFFIXES.items():
+        if path.lower().endswith(suffixes):
+            return kind
+    if path.lower().endswith((".geojson", ".json", ".shp", ".gpkg")):
+        raise TableError(
+            f"{path!r} is no table, by its name; polygons are for the map (priorhood plot map FILE POLYGONS) and "
+            f"the report (--places POLYGONS), tables are .csv, .tsv, .parquet or .jsonl"
+        )
+    known = some([s for suffixes in _SUFFIXES.values() for s in suffixes], 20)
+    raise TableError(f"cannot tell the format of {path!r} by its name; known are {known}")
+
+
+def nearby_files(path: str) -> str:
+    """': did you mean …?' where a file of the folder is named almost so."""
+    folder = Path(path).parent
+    names = [f.name for f in folder.iterdir() if f.is_file()] if folder.is_dir() else []
+    hint = near(Path(path).name, names)
+    return f": {hint}" if hint.startswith("did you") else ""
+
+
+def scan(
+    kind: str, files: Any, text: frozenset[str], nulls: tuple[str, ...], decimal: str
+) -> duckdb.DuckDBPyRelation:
+    """Rows of files as DuckDB reads them; the columns named in text come as text, untouched."""
+    con = connection()
+    if kind == "parquet":
+        return con.read_parquet(files)
+    if kind == "json":
+        relation = con.read_json(files, format="newline_delimited")
+        # Text columns are read again as text, before any digits could be lost.
+        types = dict(zip(relation.columns, map(str, relation.types), strict=True))
+        lossy = {c: "VARCHAR" if c in text else t for c, t in types.items()}
+        return con.read_json(files, format="newline_delimited", columns=lossy)
+    # The quote is said, not sniffed: quotes may come late in a file.
+    options: dict[str, Any] = {
+        "header": True,
+        "quotechar": '"',
+        "escapechar": '"',
+        "na_values": ["", *nulls],
+        "decimal": decimal,
+    }
+    if kind == "tsv":
+        options["delimiter"] = "\t"
+    if text:
+        options["dtype"] = dict.fromkeys(sorted(text), "VARCHAR")
+    return con.read_csv(files, **options)
+
+
+def no_condition(where: str, why: str) -> str:
+    """Why a where= cannot be read, and how to write one."""
+    if not where.strip():
+        return "the where condition is empty; write it like 'living_space > 0 and price > 0'"
+    return f"where {where!r} is no condition on rows ({why}); write it like 'living_space > 0 and price > 0'"
+
+
+def kept(relation: duckdb.DuckDBPyRelation, where: str | None) -> duckdb.DuckDBPyRelation:
+    """The rows with the column KEPT where there is a condition."""
+    if where is None:
+        return relation
+    check_where(where)
+    import duckdb
+
+    try:
+        return relation.project(f'*, coalesce(({where}), false) AS "{KEPT}"')
+    except duckdb.BinderException as problem:
+        unknown = re.search(r'column "?([^"]+?)"? (?:was )?not found', str(problem), re.IGNORECASE)
+        if unknown is None:
+            raise TableError(no_condition(where, _plain(str(problem)))) from None
+        why = f"no column {unknown[1]!r}: {near(unknown[1], relation.columns)}"
+        raise TableError(no_condition(where, why)) from None
+    except duckdb.Error:
+        raise TableError(no_condition(where, "a syntax error")) from None
+
+
+def check_where(where: str) -> None:
+    """Raise where a condition is empty, or more than a condition."""
+    if not where.strip() or ";" in where or "--" in where:
+        raise TableError(no_condition(where, "it has a ; or -- in it"))
