@@ -30,11 +30,12 @@ from priorhood.rows import (
     run,
     value_name,
 )
+from priorhood.scan import scanned
 from priorhood.weights import UNWEIGHTED, Weights
 
 if TYPE_CHECKING:
     from priorhood.formula import Formula
-    from priorhood.table import Table
+    from priorhood.table import Frame, Table
 
 # Rows looked at for values near the means; any value within some thousand sds of the mean will do.
 PREVIEW = 10_000
@@ -72,7 +73,7 @@ def take(
         _same_categories(design, learned, table.name)
     prepared = prepare(frame, design, drop_outliers, weights)
     shift = _preview_means(prepared, design, table.name)
-    found = _sums(prepared, design, shift, table.name)
+    found = _scanned(frame, prepared, design, shift, table.name) or _sums(prepared, design, shift, table.name)
     refuse(frame, design, prepared, found.failures, table.name)
     moments = _moments(found, prepared, design, table.name)
     if _too_far(moments, shift):
@@ -194,6 +195,34 @@ def _centred(frame: Any, values: list[str], shift: Array | None, *, weighted: bo
     ), centres
 
 
+def _pairs(factors: list[str | None]) -> list[tuple[int, int]]:
+    """The products to sum: indicators of one factor exclude each other, around 0 they are nothing or themselves."""
+    C = len(factors)
+    return [(a, b) for a in range(C) for b in range(a + 1) if factors[a] is None or factors[a] != factors[b]]
+
+
+def _scanned(frame: Frame, prepared: Prepared, design: Design, shift: Array, name: str) -> _Sums | None:
+    """The same as _sums where one plain scan finds it."""
+    factors = _indicators(design)
+    found = scanned(frame, design, prepared, shift, _pairs(factors), name)
+    if found is None:
+        return None
+    for a, factor in enumerate(factors):
+        if factor is not None:
+            found.second[:, a, a] = found.first[:, a]
+    return _Sums(
+        keys=[normal_key(key) for key in found.keys],
+        centre=np.broadcast_to(shift, found.first.shape),
+        first=found.first,
+        second=found.second,
+        counts=found.counts,
+        failures=[0] * len(prepared.checks),
+        n=found.counts[:, 0],
+        weight=None,
+        log_weight=0.0,
+    )
+
+
 def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) -> _Sums:
     """Sums around a common shift or, without one, around every group's own mean."""
     import narwhals.stable.v2 as nw
@@ -206,9 +235,8 @@ def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) ->
     frame, centres = _centred(frame, values, shift, weighted=weighted)
     if weighted:
         frame, left = _times_weight(frame, values)
-    # Indicators of one factor exclude each other: around 0 their products are nothing, or themselves.
     factors = factors if shift is not None else [None] * C
-    pairs = [(a, b) for a in range(C) for b in range(a + 1) if factors[a] is None or factors[a] != factors[b]]
+    pairs = _pairs(factors)
     products = [(nw.col(left[a]) * nw.col(values[b])).alias(f"p{a}_{b}") for a, b in pairs]
     reasons = [f"r{r}" for r in range(len(prepared.flags) + 1)]
     counts = [
