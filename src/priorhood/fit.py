@@ -13,6 +13,7 @@ from priorhood.model import Model
 from priorhood.observations import observe
 from priorhood.placing import placed
 from priorhood.scale import learn_scale
+from priorhood.sources import using
 from priorhood.table import read
 
 if TYPE_CHECKING:
@@ -80,12 +81,14 @@ def fit(
     if engine == "nuts" or given:
         nuts_settings(given)  # before the rows are read
     run.tell("reading rows", 0, 1)
-    source, gazetteer = placed(read(table), places, model.formula)
-    design, found = gather.take(source, model.formula, drop_outliers, weights=model.weights)
+    with using(threads):
+        source, gazetteer = placed(read(table), places, model.formula)
+        design, found = gather.take(source, model.formula, drop_outliers, weights=model.weights)
     run.tell("reading rows", 1, 1)
 
     def rows(scale: Scale) -> Observations:
-        return observe(source, design, scale, found.labels, drop_outliers=drop_outliers, weights=model.weights)
+        with using(threads):
+            return observe(source, design, scale, found.labels, drop_outliers=drop_outliers, weights=model.weights)
 
     return fit_moments(model, design, found, run, engine, rows, given).knowing(gazetteer)
 
@@ -137,8 +140,9 @@ def update(
     run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress)
     run.tell("reading rows", 0, 1)
     model = post.model
-    source, gazetteer = placed(read(table), places, model.formula, post.gazetteer, post.cells)
-    _, new = gather.take(source, model.formula, drop_outliers, post.design, weights=model.weights)
+    with using(threads):
+        source, gazetteer = placed(read(table), places, model.formula, post.gazetteer, post.cells)
+        _, new = gather.take(source, model.formula, drop_outliers, post.design, weights=model.weights)
     run.tell("reading rows", 1, 1)
     return fit_moments(model, post.design, sums.merge(post.moments, new), run).knowing(gazetteer)
 

@@ -10,6 +10,7 @@ from priorhood.design import Design
 from priorhood.errors import TableError, rows_of, some
 from priorhood.expression import Expression, Guard
 from priorhood.formula import SEPARATOR
+from priorhood.parts import broken_part
 from priorhood.sources import KEPT, explained
 from priorhood.table import Table, collected, missing
 from priorhood.weights import UNWEIGHTED, Weights, repeated_quartiles
@@ -400,6 +401,12 @@ def rows_to_predict(table: Table, design: Design) -> Any:
 
 
 def run(frame: Frame, name: str) -> dict[str, Any]:
-    """Collect with the backend's errors explained."""
-    with explained(name):
-        return collected(frame)
+    """Collect with the backend's errors explained, and the part of a table that they are about found."""
+    try:
+        with explained(name):
+            return collected(frame)
+    except TableError as problem:
+        part = broken_part(name) if ".parquet" not in str(problem).removeprefix(name) else None
+        if part is None:
+            raise
+        raise TableError(f"{problem}: {part!r} cannot be read whole; write it again, or leave it out") from None

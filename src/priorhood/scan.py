@@ -86,11 +86,12 @@ def _labels(frame: Frame, design: Design, prepared: Prepared) -> list[nw.Expr]:
         texts = [nw.col(key).cast(nw.Int64 if _whole(schema[key]) else nw.String) for key in design.formula.keys]
     numbered = bool(design.formula.keys) and _whole(schema[design.formula.keys[0]])
     lightly = _numbers(design) | {key for key in design.formula.keys if schema[key] == nw.String}
+    outliers = any(flag.reason not in ("missing", "not in where") for flag in prepared.flags)
     first = texts[0]
     for at in range(len(prepared.flags), 0, -1):
         flag = prepared.flags[at - 1]
-        # NaN shows in the sums, and a blank label once a group.
-        light = flag.reason == "missing" and flag.column in lightly
+        # NaN shows in the sums, and a blank label once a group: unless a later flag takes such rows first.
+        light = flag.reason == "missing" and flag.column in lightly and not outliers
         applies = nw.col(flag.column).is_null() if light else flag.applies
         first = nw.when(applies).then(nw.lit(LEAST + at if numbered else f"{SEPARATOR}{at}")).otherwise(first)
     return [text.alias(f"l{i}") for i, text in enumerate([first, *texts[1:]])]

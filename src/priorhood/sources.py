@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood.errors import TableError, near, some
+from priorhood.machine import cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,24 +26,75 @@ if TYPE_CHECKING:
 # The boolean column that holds the outcome of where= for every row.
 KEPT = "__priorhood_kept"
 
+DATABASE = "duckdb"
+
 _SUFFIXES = {
     "csv": (".csv", ".csv.gz", ".csv.zst", ".txt"),
     "tsv": (".tsv", ".tsv.gz", ".tab"),
     "parquet": (".parquet", ".pq"),
     "json": (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"),
+    DATABASE: (".duckdb", ".ddb"),
 }
 
 
 def connection() -> duckdb.DuckDBPyConnection:
     """The one DuckDB connection of this process, of our own, so that no user's settings are touched."""
-    return _connection(os.getpid())
+    con, threads = _connection(os.getpid()), _threads.get() or cores()
+    if _given.get(os.getpid()) != threads:
+        con.execute(f"SET threads = {threads}")
+        _given[os.getpid()] = threads
+    return con
+
+
+# Threads of the connection, by process.
+_given: dict[int, int] = {}
 
 
 @cache
 def _connection(process: int) -> duckdb.DuckDBPyConnection:  # noqa: ARG001  # a fork has no threads of its parent's
     import duckdb
 
-    return duckdb.connect()
+    return duckdb.connect(config=_settings())
+
+
+def reading(database: str) -> duckdb.DuckDBPyConnection:
+    """A DuckDB file opened to read; it is let go of with the last relation of the connection.
+
+    Raises
+    ------
+    TableError : another program, or this one, has it open to write
+    """
+    import duckdb
+
+    try:
+        return duckdb.connect(database, read_only=True, config=_settings())
+    except duckdb.ConnectionException:
+        raise TableError(
+            f"{database!r} is open in this program already, by a connection with other settings: close that one, "
+            f"or give a relation of it"
+        ) from None
+    except duckdb.IOException as problem:
+        why = "another program has it open to write" if "lock" in str(problem) else _plain(str(problem))
+        raise TableError(f"cannot read {database!r}: {why}") from None
+
+
+def _settings() -> dict[str, Any]:
+    """Of every connection of our own: threads, and where a group-by goes that memory does not hold."""
+    spill = Path(tempfile.gettempdir()) / f"priorhood-{os.getpid()}"
+    return {"threads": _threads.get() or cores(), "temp_directory": str(spill)}
+
+
+_threads: ContextVar[int | None] = ContextVar("threads", default=None)
+
+
+@contextmanager
+def using(threads: int | None) -> Iterator[None]:
+    """Let DuckDB take so many threads for what is read inside; all cores if None."""
+    before = _threads.set(threads)
+    try:
+        yield
+    finally:
+        _threads.reset(before)
 
 
 @contextmanager
@@ -90,34 +144,6 @@ def nearby_files(path: str) -> str:
     names = [f.name for f in folder.iterdir() if f.is_file()] if folder.is_dir() else []
     hint = near(Path(path).name, names)
     return f": {hint}" if hint.startswith("did you") else ""
-
-
-def scan(
-    kind: str, files: Any, text: frozenset[str], nulls: tuple[str, ...], decimal: str
-) -> duckdb.DuckDBPyRelation:
-    """Rows of files as DuckDB reads them; the columns named in text come as text, untouched."""
-    con = connection()
-    if kind == "parquet":
-        return con.read_parquet(files)
-    if kind == "json":
-        relation = con.read_json(files, format="newline_delimited")
-        # Text columns are read again as text, before any digits could be lost.
-        types = dict(zip(relation.columns, map(str, relation.types), strict=True))
-        lossy = {c: "VARCHAR" if c in text else t for c, t in types.items()}
-        return con.read_json(files, format="newline_delimited", columns=lossy)
-    # The quote is said, not sniffed: quotes may come late in a file.
-    options: dict[str, Any] = {
-        "header": True,
-        "quotechar": '"',
-        "escapechar": '"',
-        "na_values": ["", *nulls],
-        "decimal": decimal,
-    }
-    if kind == "tsv":
-        options["delimiter"] = "\t"
-    if text:
-        options["dtype"] = dict.fromkeys(sorted(text), "VARCHAR")
-    return con.read_csv(files, **options)
 
 
 def no_condition(where: str, why: str) -> str:

@@ -6,14 +6,14 @@ group's labels are text whatever they look like, so a file is opened only then.
 
 from __future__ import annotations
 
-import glob
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood.errors import TableError, near, some
 from priorhood.files import check_writable, write_atomically
+from priorhood.parts import find_parts
 from priorhood.sources import (
     KEPT,
     check_where,
@@ -21,15 +21,12 @@ from priorhood.sources import (
     explained,
     kept,
     kind_of,
-    nearby_files,
     no_condition,
-    scan,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import duckdb
     import narwhals.stable.v2 as nw
 
     Frame = nw.LazyFrame[Any] | nw.DataFrame[Any]
@@ -45,6 +42,7 @@ class Table:
     open : roles → narwhals frame, with the column KEPT where where= is given
     where : the row filter as SQL, or None
     joined : the columns that came from a table of places (places=)
+    odd : column → why it cannot be used; whole : says which columns of a file look like whole numbers
     """
 
     name: str
@@ -53,18 +51,21 @@ class Table:
     open: Callable[[frozenset[str]], Any]
     where: str | None = None
     joined: tuple[str, ...] = ()
+    odd: dict[str, str] = field(default_factory=dict)
+    whole: Callable[[], tuple[str, ...]] = tuple
 
     def require(self, column: str, role: str) -> None:
         """Raise unless the column is there."""
         if column not in self.columns:
             raise TableError(f"{self.name} has no column {column!r} ({role}): {near(column, self.columns)}")
+        if column in self.odd:
+            raise TableError(f"{self.name}: column {column!r} ({role}) {self.odd[column]}")
 
     def eager(self, numbers: Iterable[str]) -> nw.DataFrame[Any]:
         """All rows in memory, in order; a CSV's columns other than `numbers` as the text they are."""
         text = frozenset(self.columns) - frozenset(numbers)
         with explained(self.name):
-            frame = self.open(text)
-            return in_memory(frame)
+            return _whole_again(in_memory(self.open(text)), [n for n in numbers if n in self.whole()])
 
     def frame(self, text: Iterable[str]) -> Frame:
         """The rows as a narwhals frame; the columns named in text come as text, untouched."""
@@ -78,7 +79,8 @@ def read(source: object, *, where: str | None = None, nulls: Iterable[str] = (),
 
     Parameters
     ----------
-    source : path or glob of CSV, TSV, Parquet or JSON-lines files; a pandas or Polars frame (eager or
+    source : path or glob of CSV, TSV, Parquet or JSON-lines files, or a folder of such parts; a DuckDB file,
+        "sales.duckdb", or one of several tables in it, "sales.duckdb::homes"; a pandas or Polars frame (eager or
         lazy); a PyArrow table; a DuckDB relation; a mapping of columns; or a Table
     where : SQL condition on the rows, such as "living_space > 0 and price > 0"
     nulls : texts in a CSV that mean a missing value, besides nothing at all: ["NA", "n/a"]
@@ -103,28 +105,16 @@ def read(source: object, *, where: str | None = None, nulls: Iterable[str] = (),
 
 
 def _read_file(path: str, where: str | None, nulls: tuple[str, ...], decimal: str) -> Table:
-    files = sorted(glob.glob(path)) if glob.has_magic(path) else [path]  # noqa: PTH207
-    missing = [f for f in files if not Path(f).exists()]
-    if missing or not files:
-        raise TableError(f"no file {path!r}{nearby_files(path)}")
-    if Path(files[0]).is_dir():
-        raise TableError(f"{path!r} is a folder; name its files, like '{path.rstrip('/')}/*.parquet'")
-    kind = kind_of(files[0])
-    if all(Path(f).stat().st_size == 0 for f in files):
-        raise TableError(f"file {path!r} is empty")
-
-    def relation(text: frozenset[str]) -> duckdb.DuckDBPyRelation:
-        return scan(kind, files, text, nulls, decimal)
-
+    parts = find_parts(path, nulls, decimal)
     with explained(path):
-        columns = tuple(relation(frozenset()).columns)
+        columns = tuple(parts.relation(frozenset()).columns)
 
     def opened(text: frozenset[str]) -> Any:
         import narwhals.stable.v2 as nw
 
-        return nw.from_native(kept(relation(text), where))
+        return nw.from_native(kept(parts.relation(text), where))
 
-    table = Table(path, columns, "file", opened, where)
+    table = Table(path, columns, "file", opened, where, odd=parts.odd, whole=parts.whole)
     if where is not None:
         table.frame(())
     return table
@@ -249,6 +239,15 @@ def in_memory(frame: Frame) -> nw.DataFrame[Any]:
     if str(frame.implementation).lower().endswith("duckdb"):
         return nw.from_native(frame.to_native().df(), eager_only=True)
     return frame.collect() if "polars" in str(frame.implementation).lower() else frame.collect("pandas")
+
+
+def _whole_again(rows: nw.DataFrame[Any], columns: list[str]) -> nw.DataFrame[Any]:
+    """The rows with whole numbers as such again where all of a column are."""
+    import narwhals.stable.v2 as nw
+
+    floats = [c for c in columns if rows.schema[c].is_float()]
+    whole = [c for c in floats if (rows[c].is_finite() & (rows[c].round() == rows[c])).all()]
+    return rows.with_columns(nw.col(c).cast(nw.Int64) for c in whole) if whole else rows
 
 
 def with_columns(table: Table, frame: nw.DataFrame[Any], columns: dict[str, Any]) -> Any:

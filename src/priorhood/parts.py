@@ -1,0 +1,259 @@
+"""A path → the files behind it, as one DuckDB relation: parts, folders, partitions, databases.
+
+Nothing but this room and `sources` knows files of rows. Parts that do not fit together are found before any
+row is read, from what they say of themselves.
+"""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from priorhood.errors import TableError, near, some
+from priorhood.sources import DATABASE, connection, explained, kind_of, nearby_files, reading
+
+if TYPE_CHECKING:
+    import duckdb
+
+INSIDE = "::"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Files of one format that are one table.
+
+    path : as given; kind : the format; inside : the table of a database
+    partitioned : whether folders called column=value say more columns
+    mixed : whether the parts differ in their columns; odd : column → why it cannot be used
+    """
+
+    path: str
+    kind: str
+    files: tuple[str, ...]
+    nulls: tuple[str, ...] = ()
+    decimal: str = "."
+    inside: str = ""
+    partitioned: bool = False
+    mixed: bool = False
+    odd: dict[str, str] = field(default_factory=dict)
+
+    def relation(self, text: frozenset[str]) -> duckdb.DuckDBPyRelation:
+        """The rows as DuckDB reads them; the columns named in text come as text, untouched.
+
+        A column of a text file whose first rows are whole numbers is read as numbers that may have decimals.
+        """
+        if self.kind == DATABASE:
+            return reading(self.files[0]).sql(f"FROM {self.inside}")
+        if self.kind == "parquet":
+            return connection().sql(f"FROM read_parquet({_listed(self.files)}{self._options(text)})")
+        return self._json(text) if self.kind == "json" else self._csv(text)
+
+    def whole(self) -> tuple[str, ...]:
+        """The columns of text files whose first rows are whole numbers."""
+        if self.kind in ("parquet", DATABASE):
+            return ()
+        first = self._read_json({}) if self.kind == "json" else self._read_csv({})
+        return _whole(first)
+
+    def _options(self, text: frozenset[str]) -> str:
+        asked = ", union_by_name = true" if self.mixed else ""
+        if self.partitioned:
+            labels = ", ".join(f"{_quoted(c)}: VARCHAR" for c in sorted(text & self.partitions()))
+            asked += ", hive_partitioning = true" + (f", hive_types = {{{labels}}}" if labels else "")
+        return asked
+
+    def partitions(self) -> frozenset[str]:
+        """The columns that folders say."""
+        names = (Path(self.files[0]).parent.parts) if self.partitioned else ()
+        return frozenset(part.partition("=")[0] for part in names if "=" in part)
+
+    def _hive(self, text: frozenset[str]) -> dict[str, Any]:
+        if not self.partitioned:
+            return {}
+        labels = dict.fromkeys(sorted(text & self.partitions()), "VARCHAR")
+        return {"hive_partitioning": True, **({"hive_types": labels} if labels else {})}
+
+    def _json(self, text: frozenset[str]) -> duckdb.DuckDBPyRelation:
+        # Text columns are read again as text, before any digits could be lost.
+        first = self._read_json(self._hive(text))
+        types = {c: str(t) for c, t in zip(first.columns, first.types, strict=True) if c not in self.partitions()}
+        wider = dict.fromkeys(_whole(first), "DOUBLE") | dict.fromkeys(text, "VARCHAR")
+        return self._read_json(self._hive(text), columns={c: wider.get(c, t) for c, t in types.items()})
+
+    def _read_json(self, hive: dict[str, Any], **options: Any) -> duckdb.DuckDBPyRelation:
+        files: Any = list(self.files)
+        return connection().read_json(files, format="newline_delimited", **hive, **options)
+
+    def _csv(self, text: frozenset[str]) -> duckdb.DuckDBPyRelation:
+        hive, own = self._hive(text), text - self.partitions()
+        types = dict.fromkeys(sorted(own), "VARCHAR")
+        first = self._read_csv(hive, types)
+        wider = types | dict.fromkeys((c for c in _whole(first) if c not in self.partitions()), "DOUBLE")
+        return first if wider == types else self._read_csv(hive, wider)
+
+    def _read_csv(self, hive: dict[str, Any], types: dict[str, str] | None = None) -> duckdb.DuckDBPyRelation:
+        # The quote is said, not sniffed: quotes may come late in a file.
+        options: dict[str, Any] = {
+            "header": True,
+            "quotechar": '"',
+            "escapechar": '"',
+            "na_values": ["", *self.nulls],
+            "decimal": self.decimal,
+        }
+        if self.kind == "tsv":
+            options["delimiter"] = "\t"
+        if types:
+            options["dtype"] = types
+        files: Any = list(self.files)
+        return connection().read_csv(files, **hive, **options)
+
+
+def _whole(relation: duckdb.DuckDBPyRelation) -> tuple[str, ...]:
+    """Columns found to be whole numbers: from the first rows alone, so that later ones may have decimals."""
+    types = zip(relation.columns, map(str, relation.types), strict=True)
+    return tuple(column for column, kind in types if kind in ("BIGINT", "HUGEINT"))
+
+
+def find_parts(path: str, nulls: tuple[str, ...], decimal: str) -> Parts:
+    """What a path stands for: a file, a glob, a folder of parts, a table of a DuckDB file.
+
+    Raises
+    ------
+    TableError : no such file, an unknown format, several formats or tables, parts that cannot be read
+    """
+    named, _, inside = path.partition(INSIDE)
+    files = _files(named)
+    kinds = {kind_of(f): f for f in files}
+    if len(kinds) > 1:
+        raise TableError(
+            f"{named!r} has files of several formats: {some(map(_name, kinds.values()))}; name one kind"
+        )
+    kind = kind_of(files[0])
+    if inside and kind != DATABASE:
+        raise TableError(f"{path!r}: only a DuckDB file has tables inside; leave {INSIDE + inside!r} out")
+    if all(Path(f).stat().st_size == 0 for f in files):
+        raise TableError(f"file {path!r} is empty")
+    if kind == DATABASE:
+        return Parts(path, kind, tuple(files), inside=_table_of(named, files, inside))
+    if kind != "parquet":
+        files = [f for f in files if Path(f).stat().st_size > 0]
+    # Folders of the path as given are no partitions: only those found below it are.
+    above = len(Path(named).parts) if Path(named).is_dir() else _plain_parts(named)
+    partitioned = any("=" in part for part in Path(files[0]).parent.parts[above:])
+    found = Parts(path, kind, tuple(files), nulls, decimal, partitioned=partitioned)
+    return _compared(found) if kind == "parquet" and len(files) > 1 else found
+
+
+def _plain_parts(path: str) -> int:
+    """How many of a glob's parts come before its first wildcard."""
+    parts = Path(path).parts
+    return next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+
+
+def _files(path: str) -> list[str]:
+    # A file's own name may look like a pattern.
+    found = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) and not Path(path).exists() else [path]  # noqa: PTH207
+    missing = [f for f in found if not Path(f).exists()]
+    if missing or not found:
+        raise TableError(f"no file {path!r}{nearby_files(path)}")
+    return [inner for f in found for inner in (_inside_folder(f) if Path(f).is_dir() else [f])]
+
+
+def _inside_folder(path: str) -> list[str]:
+    """The files below a folder but those that engines leave beside their parts: _SUCCESS, .crc."""
+    below = sorted(f for f in Path(path).rglob("*") if f.is_file())
+    parts = [f for f in below if not any(p.startswith(("_", ".")) for p in f.relative_to(path).parts)]
+    if not parts:
+        raise TableError(f"folder {path!r} has no files of rows")
+    return [str(f) for f in parts]
+
+
+def _table_of(path: str, files: list[str], inside: str) -> str:
+    """The table of a database, quoted for SQL."""
+    if len(files) > 1:
+        raise TableError(
+            f"{path!r} are {len(files)} DuckDB files; give one, or write their tables to Parquet files"
+        )
+    with explained(path):
+        found = reading(path).sql(
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary UNION ALL "
+            "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
+        ).fetchall()  # fmt: skip
+    tables = {t if schema == "main" else f"{schema}.{t}": f"{_quoted(schema)}.{_quoted(t)}" for schema, t in found}
+    if not tables:
+        raise TableError(f"{path!r} has no table in it")
+    if not inside and len(tables) > 1:
+        raise TableError(
+            f"{path!r} has {len(tables)} tables: {some(tables, 12)}; say which, like "
+            f"'{path}{INSIDE}{next(iter(tables))}'"
+        )
+    name = inside or next(iter(tables))
+    if name not in tables:
+        raise TableError(f"{path!r} has no table {name!r}: {near(name, tables)}")
+    return tables[name]
+
+
+def _compared(found: Parts) -> Parts:
+    """Parquet parts with the columns that they do not share, or not as the same kind of values."""
+    with explained(found.path):
+        said = connection().sql(  # the files' names are quoted
+            "SELECT name, file_name, type, coalesce(converted_type, logical_type, '') FROM "  # noqa: S608
+            f"parquet_schema({_listed(found.files)}) WHERE num_children IS NULL"
+        ).fetchall()  # fmt: skip
+    columns: dict[str, dict[str, tuple[str, str]]] = {}
+    for name, file, *kind in said:
+        columns.setdefault(name, {})[file] = (kind[0], kind[1])
+    odd: dict[str, str] = {}
+    mixed = False
+    for name, kinds in columns.items():
+        lacking = [f for f in found.files if f not in kinds]
+        mixed |= bool(lacking) or len(set(kinds.values())) > 1
+        if lacking:
+            odd[name] = f"is not in every part: {_name(lacking[0])} has none; mend the parts"
+        elif len({_textual(kind) for kind in kinds.values()}) > 1:
+            text, other = (next(f for f, k in kinds.items() if _textual(k) is w) for w in (True, False))
+            odd[name] = (
+                f"is of different types in the parts: {_type(text, name)} in {_name(text)}, {_type(other, name)} "
+                f"in {_name(other)}; write them alike"
+            )
+    return Parts(found.path, found.kind, found.files, partitioned=found.partitioned, mixed=mixed, odd=odd)
+
+
+def broken_part(path: str) -> str | None:
+    """The first of several Parquet parts that cannot be read to its end; looked for after an error only."""
+    import duckdb
+
+    try:
+        found = find_parts(path, (), ".")
+    except TableError:
+        return None
+    for file in found.files if found.kind == "parquet" and len(found.files) > 1 else ():
+        try:
+            # Every value is read: what a file says of itself would do for less.
+            connection().read_parquet(file).aggregate("max(hash(COLUMNS(*)))").fetchall()
+        except duckdb.Error:
+            return _name(file)
+    return None
+
+
+def _textual(kind: tuple[str, str]) -> bool:
+    return kind[0] == "BYTE_ARRAY" and "DECIMAL" not in kind[1]
+
+
+def _type(file: str, column: str) -> str:
+    relation = connection().read_parquet(file)
+    return str(relation.types[relation.columns.index(column)])
+
+
+def _name(path: object) -> str:
+    return Path(str(path)).name
+
+
+def _listed(files: tuple[str, ...]) -> str:
+    return "[" + ", ".join("'" + f.replace("'", "''") + "'" for f in files) + "]"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

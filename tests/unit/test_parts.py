@@ -1,0 +1,330 @@
+"""Tables of many files: parts, folders, partitions, databases; what is said where they do not fit together."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+import priorhood as ph
+from priorhood import gather, sources
+from priorhood.cli import main
+from priorhood.formula import parse
+
+TEXT = "price ~ area + (area | zip)"
+
+
+@pytest.fixture(scope="module")
+def homes():
+    rng = np.random.default_rng(61)
+    n = 300
+    return pd.DataFrame(
+        {
+            "zip": [f"{1067 + i % 7:05d}" for i in range(n)],
+            "area": rng.uniform(20, 180, n).round(1),
+            "price": rng.normal(3e5, 9e4, n).round(-2),
+        }
+    )
+
+
+def sums(table, text=TEXT, **options):
+    return gather.take(ph.read(table, **options), parse(text))[1]
+
+
+def folder_of(homes, folder, suffix):
+    for at, part in enumerate((homes[:100], homes[100:200], homes[200:])):
+        path = folder / f"part-{at}{suffix}"
+        part.to_parquet(path) if suffix == ".parquet" else part.to_csv(path, index=False)
+    (folder / "_SUCCESS").touch()
+    (folder / ".part-0.crc").write_text("x")
+    return folder
+
+
+def partitioned(homes, folder, suffix):
+    for code, part in homes.groupby("zip"):
+        inner = folder / f"zip={code}"
+        inner.mkdir()
+        rest = part.drop(columns="zip")
+        rest.to_parquet(inner / "part.parquet") if suffix == ".parquet" else rest.to_csv(
+            inner / "part.csv", index=False
+        )
+    return folder
+
+
+def database(homes, folder, tables=("sales",)):
+    path = folder / "sales.duckdb"
+    with duckdb.connect(str(path)) as con:
+        for name in tables:
+            con.execute(f'CREATE TABLE "{name}" AS SELECT * FROM homes')
+    return path
+
+
+SOURCES = {
+    "folder of csv": lambda f, d: folder_of(f, d, ".csv"),
+    "folder of parquet": lambda f, d: folder_of(f, d, ".parquet"),
+    "partitions of csv": lambda f, d: partitioned(f, d, ".csv"),
+    "partitions of parquet": lambda f, d: partitioned(f, d, ".parquet"),
+    "glob of partitions": lambda f, d: f"{partitioned(f, d, '.parquet')}/zip=*/*.parquet",
+    "glob of deep files": lambda f, d: f"{partitioned(f, d, '.parquet')}/**/*.parquet",
+    "database": database,
+    "table of a database": lambda f, d: f"{database(f, d, ('sales', 'other'))}::sales",
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("where", [None, "area > 50 and zip <> '01067'"])
+def test_the_same_rows_from_files_of_every_shape(homes, tmp_path, source, where):
+    found, expected = sums(SOURCES[source](homes, tmp_path), where=where), sums(homes, where=where)
+    assert found.labels.tolist() == expected.labels.tolist()
+    assert (found.read, found.rows, found.dropped) == (expected.read, expected.rows, expected.dropped)
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-12)
+    np.testing.assert_allclose(found.scatter, expected.scatter, rtol=1e-9)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_partition_of_digits_alone_is_text(homes, tmp_path, suffix):
+    digits = homes.assign(zip=homes["zip"].str.replace("010", "110"))
+    found = sums(partitioned(digits, tmp_path, suffix))
+    assert found.labels.tolist() == sorted(set(digits["zip"]))
+
+
+def test_the_command_line_takes_them(homes, tmp_path, monkeypatch):
+    out = tmp_path / "post.nc"
+    table = f"{database(homes, tmp_path)}::sales"
+    argv = ["priorhood", "fit", table, TEXT, "-o", str(out), "--seed", "1", "--draws", "50", "--threads", "1"]
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert ph.load(out).moments.rows == len(homes)
+
+
+def test_several_tables_of_a_database_are_named(homes, tmp_path):
+    path = database(homes, tmp_path, ("rents", "sales"))
+    with pytest.raises(ph.TableError, match=r"has 2 tables: 'rents', 'sales'; say which, like '.*::rents'"):
+        ph.read(path)
+    with pytest.raises(ph.TableError, match="no table 'sale': did you mean 'sales'"):
+        ph.read(f"{path}::sale")
+    homes.to_csv(tmp_path / "s.csv")
+    with pytest.raises(ph.TableError, match="only a DuckDB file has tables inside"):
+        ph.read(f"{tmp_path / 's.csv'}::sales")
+
+
+def test_a_database_is_not_locked_after_reading(homes, tmp_path):
+    path = database(homes, tmp_path)
+    table = ph.read(path)
+    gather.take(table, parse(TEXT))
+    gc.collect()
+    write = f"import duckdb; duckdb.connect({str(path)!r}).execute('CREATE TABLE t AS SELECT 1')"
+    subprocess.run([sys.executable, "-c", write], check=True)
+    with duckdb.connect(str(path)) as con:
+        assert con.execute("SELECT count(*) FROM t").fetchone() == (1,)
+        with pytest.raises(ph.TableError, match="is open in this program already"):
+            gather.take(table, parse(TEXT))
+
+
+def test_what_is_no_database_is_said(tmp_path):
+    (tmp_path / "bad.duckdb").write_text("hello" * 1000)
+    with pytest.raises(ph.TableError, match="not a valid DuckDB database"):
+        ph.read(tmp_path / "bad.duckdb")
+    with duckdb.connect(str(tmp_path / "empty.duckdb")):
+        pass
+    with pytest.raises(ph.TableError, match="has no table in it"):
+        ph.read(tmp_path / "empty.duckdb")
+
+
+def test_folders_without_rows_or_of_two_formats(homes, tmp_path):
+    with pytest.raises(ph.TableError, match="has no files of rows"):
+        ph.read(tmp_path)
+    homes.to_csv(tmp_path / "a.csv")
+    homes.to_parquet(tmp_path / "b.parquet")
+    with pytest.raises(ph.TableError, match=r"several formats: 'a.csv', 'b.parquet'"):
+        ph.read(tmp_path)
+
+
+# -- parts that do not fit together ---------------------------------------------------------------------
+
+
+def test_a_broken_part_is_named(homes, tmp_path):
+    folder = folder_of(homes, tmp_path, ".parquet")
+    part = folder / "part-1.parquet"
+    whole = part.read_bytes()
+    for broken in (whole[:200], b""):
+        part.write_bytes(broken)
+        with pytest.raises(ph.TableError, match=r"part-1\.parquet"):
+            sums(folder)
+
+
+def test_a_part_with_spoilt_pages_is_named(homes, tmp_path):
+    folder = folder_of(homes, tmp_path, ".parquet")
+    part = folder / "part-1.parquet"
+    whole = bytearray(part.read_bytes())
+    whole[4:400] = b"\xff" * 396
+    part.write_bytes(whole)
+    with pytest.raises(ph.TableError, match=r"part-1\.parquet"):
+        sums(folder)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_an_empty_part_is_no_rows(homes, tmp_path, suffix):
+    folder = folder_of(homes, tmp_path, suffix)
+    path = folder / f"part-00{suffix}"
+    homes.head(0).to_parquet(path) if suffix == ".parquet" else homes.head(0).to_csv(path, index=False)
+    if suffix == ".csv":
+        (folder / "part-000.csv").touch()
+    assert sums(folder).read == len(homes)
+
+
+def test_types_that_differ_between_parts(homes, tmp_path):
+    folder = folder_of(homes, tmp_path, ".parquet")
+    homes.assign(area=homes["area"].astype(str), note=1).to_parquet(folder / "part-3.parquet")
+    with pytest.raises(
+        ph.TableError, match=r"column 'area' .*VARCHAR in part-3\.parquet, DOUBLE in part-0\.parquet; write"
+    ):
+        sums(folder)
+    assert sums(folder, "price ~ 1 + (1 | zip)").read == 2 * len(homes)
+
+
+def test_whole_numbers_in_one_part_do_not_round_those_of_another(homes, tmp_path):
+    whole = homes.assign(area=homes["area"].round().astype(int))
+    whole.to_parquet(tmp_path / "a.parquet")
+    homes.to_parquet(tmp_path / "b.parquet")
+    found = sums(tmp_path)
+    expected = sums(pd.concat([whole.assign(area=whole["area"].astype(float)), homes]))
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-12)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_part_without_a_column(homes, tmp_path, suffix):
+    folder = folder_of(homes, tmp_path, suffix)
+    rest = homes.drop(columns="area")
+    path = folder / f"part-3{suffix}"
+    rest.to_parquet(path) if suffix == ".parquet" else rest.to_csv(path, index=False)
+    with pytest.raises(ph.TableError, match=rf"part-3\{suffix}"):
+        sums(folder)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_late_decimals_are_kept(tmp_path, suffix):
+    """The first rows alone say what a column of a text file is like; 1.5 once came as 2."""
+    n = 60_000
+    frame = pd.DataFrame({"area": np.arange(n) % 50 + 0.0, "price": np.arange(n) % 7.0})
+    frame.loc[n - 1, "area"] = 1.5
+    path = tmp_path / f"late{suffix}"
+    if suffix == ".csv":
+        lines = [f"{a:g},{p:g}\n" for a, p in zip(frame["area"], frame["price"], strict=True)]
+        path.write_text("area,price\n" + "".join(lines))
+    else:
+        rows = zip(frame["area"], frame["price"], strict=True)
+        path.write_text("".join(f'{{"area": {a:g}, "price": {p:g}}}\n' for a, p in rows))
+    found = sums(path, "price ~ area")
+    np.testing.assert_allclose(found.mean[0, 0], frame["area"].mean(), rtol=1e-13)
+
+
+# -- one plain scan -------------------------------------------------------------------------------------
+
+
+MESSY = {
+    "as they are": ("price ~ area + (area | zip)", {}),
+    "logs and interactions": ("log(price) ~ area * kind + I(area ** 2) + (area | zip)", {}),
+    "two labels": ("price ~ area + (1 | kind/zip)", {}),
+    "outliers": ("price ~ area + (area | zip)", {"drop_outliers": 1.0}),
+    "no groups": ("price ~ area + kind", {}),
+    "labels of whole numbers": ("price ~ area + (area | code)", {}),
+}
+
+
+def messy(homes):
+    frame = homes.assign(kind=np.array(["flat", "loft"])[np.arange(len(homes)) % 2])
+    frame["code"] = pd.array(frame["zip"].astype(int), dtype="Int64")
+    frame.loc[[3, 50], "area"] = np.nan
+    frame.loc[[50, 60], "price"] = np.nan
+    frame.loc[[5, 50], "zip"] = None
+    frame.loc[[6], "zip"] = "  "
+    frame.loc[[8], "zip"] = " 01068 "
+    frame.loc[[9], "code"] = pd.NA
+    frame.loc[[20, 21], "kind"] = [None, " "]
+    return frame
+
+
+@pytest.mark.parametrize("where", [None, "area > 50"])
+@pytest.mark.parametrize("case", MESSY)
+@pytest.mark.parametrize("spoilt", [None, "nan"])
+def test_one_plain_scan_finds_what_the_longer_way_finds(homes, tmp_path, monkeypatch, case, where, spoilt):
+    """Both ways, rows that do not count among them; NaN shows in the sums, and the longer way is taken."""
+    text, options = MESSY[case]
+    path = tmp_path / "messy.parquet"
+    duckdb.from_df(messy(homes)).to_parquet(str(path))
+    if spoilt:
+        duckdb.sql(
+            f"SELECT * REPLACE (CASE WHEN area > 170 THEN 'nan'::DOUBLE ELSE area END AS area) FROM '{path}'"
+        ).to_parquet(str(path := tmp_path / "nan.parquet"))
+    took: list[bool] = []
+    plain = gather.scanned
+
+    def watched(*args):
+        took.append((found := plain(*args)) is not None)
+        return found
+
+    monkeypatch.setattr(gather, "scanned", watched)
+    _, quick = gather.take(ph.read(path, where=where), parse(text), **options)
+    monkeypatch.setattr(gather, "scanned", lambda *_: None)
+    _, slow = gather.take(ph.read(path, where=where), parse(text), **options)
+    assert took == [spoilt is None or "drop_outliers" in options]
+    assert quick.labels.tolist() == slow.labels.tolist()
+    assert (quick.read, quick.dropped) == (slow.read, slow.dropped)
+    np.testing.assert_array_equal(quick.n, slow.n)
+    np.testing.assert_allclose(quick.mean, slow.mean, rtol=1e-13)
+    np.testing.assert_allclose(quick.scatter, slow.scatter, rtol=1e-11, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "value", "message"),
+    [
+        ("price ~ area + (1 | zip)", "area", np.inf, "'area' is infinite in 1 row"),
+        ("log(price) ~ area + (1 | zip)", "price", -1.0, "price <= 0 in 1 row"),
+        ("price ~ I(area ** 0) + (1 | zip)", "area", np.inf, "'area' is infinite in 1 row"),
+    ],
+)
+def test_one_plain_scan_lets_nothing_impossible_pass(homes, tmp_path, text, column, value, message):
+    frame = homes.copy()
+    frame.loc[7, column] = value
+    frame.to_parquet(tmp_path / "bad.parquet")
+    with pytest.raises(ph.TableError, match=message):
+        sums(tmp_path / "bad.parquet", text)
+
+
+# -- threads, memory, disk ------------------------------------------------------------------------------
+
+
+def test_threads_limit_the_reader_too():
+    def now():
+        return sources.connection().execute("SELECT current_setting('threads')").fetchone()[0]
+
+    before = now()
+    with sources.using(1):
+        assert now() == 1
+    assert now() == before
+
+
+def test_a_full_disk_while_spilling_is_said(tmp_path, monkeypatch):
+    """A group-by that neither memory nor disk holds ends with a message; the connection lives on."""
+    n = 3_000_000
+    path = tmp_path / "many.parquet"
+    duckdb.sql(
+        f"SELECT hash(i // 2)::VARCHAR AS zip, i % 7 AS area, i % 11 AS price FROM range({n}) t(i)"
+    ).to_parquet(str(path))
+    con = sources.connection()
+    con.execute("SET memory_limit = '60MB'; SET max_temp_directory_size = '1MB'")
+    try:
+        with pytest.raises(ph.TableError, match="disk"):
+            sums(path)
+    finally:
+        con.execute("RESET memory_limit; SET max_temp_directory_size = '1GB'")
+    assert not list(Path(tmp_path).glob("priorhood*"))
