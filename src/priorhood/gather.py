@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from priorhood.design import Design, Indicator
 from priorhood.errors import TableError
+from priorhood.labels import refuse_ids
 from priorhood.moments import Array, Moments, add_up, fold, normal_key
 from priorhood.rows import (
     KEY,
@@ -63,9 +64,10 @@ def take(
 
     Raises
     ------
-    TableError : a column that is not there or cannot be used; no rows left
+    TableError : a column that is not there or cannot be used; a group that is an id of rows; no rows left
     """
     frame = open_rows(table, formula, weights)
+    refuse_ids(frame, formula.keys, table.name)
     learned = learn_design(frame, formula, table.name, least=2 if design is None else 0)
     if design is None:
         design = learned

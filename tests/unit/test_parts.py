@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood import gather, sources
+from priorhood import gather, labels, sources
 from priorhood.cli import main
 from priorhood.formula import parse
+from priorhood.labels import refuse_ids
 
 TEXT = "price ~ area + (area | zip)"
 
@@ -298,6 +299,43 @@ def test_one_plain_scan_lets_nothing_impossible_pass(homes, tmp_path, text, colu
     frame.to_parquet(tmp_path / "bad.parquet")
     with pytest.raises(ph.TableError, match=message):
         sums(tmp_path / "bad.parquet", text)
+
+
+# -- ids that are no places -----------------------------------------------------------------------------
+
+
+def numbered(folder, label, rows):
+    """A file of so many rows with a label computed from their number i."""
+    path = folder / "numbered.parquet"
+    duckdb.sql(f"SELECT {label} AS zip, i % 97 AS area, i % 89 AS price FROM range({rows}) t(i)").to_parquet(
+        str(path)
+    )
+    return path
+
+
+def test_an_id_of_rows_is_no_place(tmp_path, monkeypatch):
+    monkeypatch.setattr(gather, "prepare", lambda *_: pytest.fail("said before trying"))
+    path = numbered(tmp_path, "'sale ' || i", 1_200_000)
+    with pytest.raises(
+        ph.TableError, match=r"the group 'zip' has about 1,\d+,\d+ .* in 1,200,000 rows: .* an id"
+    ) as said:
+        sums(path)
+    assert "there are 'area', 'price'" in str(said.value)
+
+
+@pytest.mark.parametrize("label", ["hash(i) % 600000", "i // 2"], ids=["anywhere", "one after the other"])
+def test_many_places_with_two_rows_each_are_places(tmp_path, label):
+    rows = 1_200_000
+    frame = ph.read(numbered(tmp_path, f"({label})::VARCHAR", rows)).frame(["zip"])
+    refuse_ids(frame, ("zip",), "sales")
+
+
+def test_more_places_than_can_be_fitted(tmp_path, monkeypatch):
+    monkeypatch.setattr(labels, "MOST_PLACES", 400_000)
+    monkeypatch.setattr(labels, "LOOKS", ((10_000, 0.5),))
+    path = numbered(tmp_path, "(hash(i) % 500000)::VARCHAR", 1_200_000)
+    with pytest.raises(ph.TableError, match=r"at most 400,000 places can be fitted; group by something coarser"):
+        sums(path)
 
 
 # -- threads, memory, disk ------------------------------------------------------------------------------

@@ -1,0 +1,66 @@
+"""How many labels a group's column has, before their sums are asked for: an id of rows is no place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from priorhood.errors import TableError, some
+from priorhood.rows import run
+
+if TYPE_CHECKING:
+    from priorhood.table import Frame
+
+# First looks: so many rows, of which so large a share of different labels asks for a second look.
+LOOKS = ((10_000, 0.5), (1_000_000, 0.9))
+# Of places with fewer rows than this on average, nothing is left to be learned of them.
+FEWEST_ROWS = 1.5
+MOST_PLACES = 5_000_000
+
+
+def refuse_ids(frame: Frame, keys: tuple[str, ...], name: str) -> None:
+    """Raise where a group's column is an id of rows, or has more labels than there can be places.
+
+    Only where the first rows look so is the whole column counted, approximately.
+    """
+    for key in keys:
+        if not _looks_so(frame, key, name):
+            continue
+        rows, labels = _counted(frame, key, name)
+        others = [c for c in frame.collect_schema().names() if c != key and not c.startswith("__")]
+        said = f"{name}: the group {key!r} has about {labels:,} different values in {rows:,} rows"
+        if rows < FEWEST_ROWS * labels:
+            raise TableError(
+                f"{said}: it looks like an id of rows, not a place; name the column that says where a row is "
+                f"(there are {some(others, 12)})"
+            )
+        if labels > MOST_PLACES:
+            raise TableError(
+                f"{said}, and at most {MOST_PLACES:,} places can be fitted; group by something coarser, or choose "
+                f"rows (where)"
+            )
+
+
+def _looks_so(frame: Frame, key: str, name: str) -> bool:
+    """Whether nearly every one of the first rows has another label; a short table never does."""
+    import narwhals.stable.v2 as nw
+
+    for rows, share in LOOKS:
+        first = frame.select(key).head(rows)
+        found = run(first.select(nw.len().alias("rows"), nw.col(key).n_unique().alias("labels")), name)
+        if found["rows"][0] < rows or found["labels"][0] <= share * rows:
+            return False
+    return True
+
+
+def _counted(frame: Frame, key: str, name: str) -> tuple[int, int]:
+    """Rows, and different labels: within a few per cent by DuckDB, exactly elsewhere."""
+    import narwhals.stable.v2 as nw
+
+    if str(frame.implementation).lower().endswith("duckdb"):
+        quoted = '"' + key.replace('"', '""') + '"'
+        native: Any = frame.to_native()
+        asked = nw.from_native(native.aggregate(f"count(*) AS rows, approx_count_distinct({quoted}) AS labels"))
+    else:
+        asked = frame.select(nw.len().alias("rows"), nw.col(key).n_unique().alias("labels"))
+    found = run(asked, name)
+    return int(found["rows"][0]), int(found["labels"][0])
