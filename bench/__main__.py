@@ -22,6 +22,7 @@ from bench import (
     predictive,
     process,
     report,
+    rows,
     weights,
 )
 from bench.case import CHAINS, DRAWS, MODELS, QUICK, TUNE, Effort, Measurement, Reference, Result, Skipped, sales
@@ -44,6 +45,7 @@ PARTS = {
     "leaveout": leaveout.measure,
     "noise": noise.measure,
     "groupings": groupings.measure,
+    "rows": rows.measure,
 }
 CONTENDERS: dict[str, Any] = {c.NAME: c for c in (lme4, nutpie, pymc)}
 SLOW = (nutpie.NAME, pymc.NAME)

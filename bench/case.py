@@ -33,9 +33,10 @@ class Effort:
     processes: int = 7
     compiles: int = 3
     peers: int = 2
+    rows: int = 100_000_000
 
 
-QUICK = Effort(fits=7, seeds=2, kernels=7, imports=3, processes=3, compiles=2, peers=1)
+QUICK = Effort(fits=7, seeds=2, kernels=7, imports=3, processes=3, compiles=2, peers=1, rows=1_000_000)
 
 
 @dataclass(frozen=True)

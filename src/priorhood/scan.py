@@ -64,11 +64,11 @@ def scanned(
     labels, reason = _read_labels(found, prepared, keys)
     n = np.asarray(found["n"], dtype=np.float64)
     first, second = _matrices(found, len(shift), pairs)
-    used = reason == 0
-    whole = np.isfinite(first[used]).all() and np.isfinite(second[used]).all()
+    # NaN in a row that another reason leaves out counts as missing too, and may come first.
+    whole = bool(np.isfinite(first).all() and np.isfinite(second).all())
     if watched and whole:
-        there, zero = (np.asarray(found[c], dtype=np.float64)[used] for c in ("there", "zero"))
-        whole = np.array_equal(there, n[used]) and not zero.any()
+        there, zero = (np.asarray(found[c], dtype=np.float64) for c in ("there", "zero"))
+        whole = np.array_equal(there[reason == 0], n[reason == 0]) and bool(np.isfinite(zero).all())
     if not whole:
         return None
     counts = np.zeros((len(n), 1 + len(prepared.flags)))
@@ -84,6 +84,11 @@ def _labels(frame: Frame, design: Design, prepared: Prepared) -> list[nw.Expr]:
     texts: list[Any] = [nw.lit("")]
     if design.formula.keys:
         texts = [nw.col(key).cast(nw.Int64 if _whole(schema[key]) else nw.String) for key in design.formula.keys]
+        # A column of whole numbers with gaps would come as floating-point numbers; rows with gaps do not count.
+        texts[1:] = [
+            text.fill_null(0) if _whole(schema[key]) else text
+            for key, text in zip(design.formula.keys[1:], texts[1:], strict=True)
+        ]
     numbered = bool(design.formula.keys) and _whole(schema[design.formula.keys[0]])
     lightly = _numbers(design) | {key for key in design.formula.keys if schema[key] == nw.String}
     outliers = any(flag.reason not in ("missing", "not in where") for flag in prepared.flags)

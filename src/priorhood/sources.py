@@ -54,7 +54,7 @@ _given: dict[int, int] = {}
 def _connection(process: int) -> duckdb.DuckDBPyConnection:  # noqa: ARG001  # a fork has no threads of its parent's
     import duckdb
 
-    return duckdb.connect(config=_settings())
+    return _quiet(duckdb.connect(config=_settings()))
 
 
 def reading(database: str) -> duckdb.DuckDBPyConnection:
@@ -67,7 +67,7 @@ def reading(database: str) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     try:
-        return duckdb.connect(database, read_only=True, config=_settings())
+        return _quiet(duckdb.connect(database, read_only=True, config=_settings()))
     except duckdb.ConnectionException:
         raise TableError(
             f"{database!r} is open in this program already, by a connection with other settings: close that one, "
@@ -76,6 +76,12 @@ def reading(database: str) -> duckdb.DuckDBPyConnection:
     except duckdb.IOException as problem:
         why = "another program has it open to write" if "lock" in str(problem) else _plain(str(problem))
         raise TableError(f"cannot read {database!r}: {why}") from None
+
+
+def _quiet(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Without DuckDB's own bar of progress: a fit shows one."""
+    con.execute("SET enable_progress_bar = false")
+    return con
 
 
 def _settings() -> dict[str, Any]:
@@ -119,6 +125,11 @@ def _plain(message: str) -> str:
         return (
             f"column {spoilt[1]!r} holds {value!r}{where} among numbers; mend the file, or say that "
             f"{value!r} means a missing value (nulls=[{value!r}], --null {value!r})"
+        )
+    if re.search(r"max_temp_directory_size|duckdb_temp_", message):
+        return (
+            "neither memory nor the disk for temporary files has room; nothing was written. Free space in "
+            f"{tempfile.gettempdir()!r}, or name another folder in the environment (TMPDIR)"
         )
     text = re.sub(r"\s+", " ", message.split("\nLINE")[0].split("\n\n")[0]).strip()
     return re.sub(r"^\w+ Error: ", "", text)

@@ -283,6 +283,7 @@ def write_frame(frame: Any, path: str | Path) -> None:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         write_atomically(path, lambda name: Path(name).write_text(text, encoding="utf-8"))
     elif kind == "parquet":
-        write_atomically(path, lambda name: connection().from_df(frame).write_parquet(name))
+        with explained(f"cannot write {str(path)!r}"):
+            write_atomically(path, lambda name: connection().from_df(frame).write_parquet(name))
     else:
         write_atomically(path, lambda name: frame.to_csv(name, index=False, sep="\t" if kind == "tsv" else ","))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,10 @@ import pytest
 import priorhood as ph
 from priorhood import gather, labels, sources
 from priorhood.cli import main
-from priorhood.formula import parse
+from priorhood.formula import SEPARATOR, parse
 from priorhood.labels import refuse_ids
+from priorhood.rows import Dropped
+from priorhood.table import write_frame
 
 TEXT = "price ~ area + (area | zip)"
 
@@ -277,12 +280,36 @@ def test_one_plain_scan_finds_what_the_longer_way_finds(homes, tmp_path, monkeyp
     _, quick = gather.take(ph.read(path, where=where), parse(text), **options)
     monkeypatch.setattr(gather, "scanned", lambda *_: None)
     _, slow = gather.take(ph.read(path, where=where), parse(text), **options)
-    assert took == [spoilt is None or "drop_outliers" in options]
+    assert took == [spoilt is None]
     assert quick.labels.tolist() == slow.labels.tolist()
     assert (quick.read, quick.dropped) == (slow.read, slow.dropped)
     np.testing.assert_array_equal(quick.n, slow.n)
     np.testing.assert_allclose(quick.mean, slow.mean, rtol=1e-13)
     np.testing.assert_allclose(quick.scatter, slow.scatter, rtol=1e-11, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["price ~ area + (1 | zip)", "log(price) ~ log(area) + (1 | zip)"])
+def test_a_row_counts_for_its_first_reason_also_where_that_is_nan(homes, tmp_path, text):
+    path = tmp_path / "nan.parquet"
+    frame = homes.assign(zip=homes["zip"].where(homes.index != 4))
+    duckdb.from_df(frame).project(
+        "* REPLACE (CASE WHEN zip IS NULL THEN 'nan'::DOUBLE ELSE area END AS area)"
+    ).to_parquet(str(path))
+    assert sums(path, text).dropped == (Dropped("missing", "area", 1),)
+
+
+def test_large_whole_numbers_stay_whole(tmp_path):
+    """Labels beyond 2⁵³, with gaps, in both columns of nested places."""
+    path = tmp_path / "ids.parquet"
+    label = "CASE WHEN i = {} THEN NULL ELSE 9007199254740993 + i % {} END"
+    duckdb.sql(
+        f"SELECT {label.format(3, 2)} AS city, {label.format(5, 4)} AS zip, i % 7 + 0.5 AS area, i % 11 AS price "
+        "FROM range(100) t(i)"
+    ).to_parquet(str(path))
+    found = sums(path, "price ~ area + (1 | city/zip)")
+    assert {part for label in found.labels for part in label.split(SEPARATOR)} == {
+        str(9007199254740993 + k) for k in range(4)
+    }
 
 
 @pytest.mark.parametrize(
@@ -361,8 +388,73 @@ def test_a_full_disk_while_spilling_is_said(tmp_path, monkeypatch):
     con = sources.connection()
     con.execute("SET memory_limit = '60MB'; SET max_temp_directory_size = '1MB'")
     try:
-        with pytest.raises(ph.TableError, match="disk"):
+        with pytest.raises(
+            ph.TableError, match=r"neither memory nor the disk .*nothing was written\. Free space in"
+        ):
             sums(path)
     finally:
         con.execute("RESET memory_limit; SET max_temp_directory_size = '1GB'")
     assert not list(Path(tmp_path).glob("priorhood*"))
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+def test_a_full_disk_while_writing_leaves_nothing_half_written(tmp_path, suffix):
+    """A limit on the size of files stands for the disk; what was there stays as it was."""
+    frame = pd.DataFrame({"price": np.random.default_rng(1).random(200_000)})
+    path = tmp_path / f"out{suffix}"
+    path.write_text("as it was")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(ph.PriorhoodError, match="cannot write"):
+            write_frame(frame, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_text() == "as it was"
+    assert [f.name for f in tmp_path.iterdir()] == [path.name]
+
+
+# -- any order, any threads, any parts ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """Rows enough for several groups of a Parquet file, so that threads share them."""
+    folder = tmp_path_factory.mktemp("large")
+    rows = "SELECT 10001 + hash(i) % 40 AS zip, (hash(i + 1) % 1300) / 10 AS area, hash(i + 2) % 1000003 AS price"
+    made = duckdb.sql(f"SELECT zip::VARCHAR AS zip, area::DOUBLE AS area, price::DOUBLE AS price FROM ({rows} FROM "
+                      "range(600000) t(i))")  # fmt: skip
+    made.to_parquet(str(folder / "all.parquet"))
+    duckdb.read_parquet(str(folder / "all.parquet")).order("hash(price * area)").to_csv(
+        str(folder / "shuffled.csv")
+    )
+    (folder / "parts").mkdir()
+    for at in range(4):
+        part = duckdb.read_parquet(str(folder / "all.parquet")).filter(f"price % 4 = {at}")
+        part.to_parquet(str(folder / "parts" / f"{at}.parquet"))
+    return folder
+
+
+@pytest.mark.parametrize("file", ["all.parquet", "shuffled.csv", "parts"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_same_sums_in_any_order_parts_and_threads(large, file, threads):
+    frame = duckdb.read_parquet(str(large / "all.parquet")).df()
+    by = frame.groupby("zip")
+    with sources.using(threads):
+        found = sums(large / file)
+    assert found.labels.tolist() == sorted(by.groups)
+    np.testing.assert_array_equal(found.n, by.size())
+    np.testing.assert_allclose(found.mean, by[["area", "price"]].mean(), rtol=1e-12)
+    off = frame[["area", "price"]] - by[["area", "price"]].transform("mean")
+    for a, first in enumerate(off):
+        for b, second in enumerate(off):
+            expected = (off[first] * off[second]).groupby(frame["zip"]).sum()
+            size = np.sqrt(found.scatter[:, a, a] * found.scatter[:, b, b])
+            np.testing.assert_allclose(found.scatter[:, a, b] / size, expected / size, atol=1e-12)
+
+
+def test_one_thread_gives_the_same_bits(large):
+    with sources.using(1):
+        one, again = (sums(large / "all.parquet") for _ in range(2))
+    assert np.array_equal(one.mean, again.mean)
+    assert np.array_equal(one.scatter, again.scatter)

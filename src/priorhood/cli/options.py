@@ -12,7 +12,12 @@ from priorhood.errors import ModelError
 Out = Annotated[Path, typer.Option("-o", "--out", help="File to write.")]
 OutNc = Annotated[Path, typer.Option("-o", "--out", help="netCDF file to write the posterior to.")]
 Saved = Annotated[Path, typer.Argument(metavar="FILE", help="A saved posterior (.nc).", show_default=False)]
-Rows = Annotated[str, typer.Argument(metavar="TABLE", help="CSV, TSV, Parquet or JSON-lines file, or a glob.")]
+Rows = Annotated[
+    str,
+    typer.Argument(
+        metavar="TABLE", help="CSV, TSV, Parquet or JSON-lines file, a glob, a folder of parts, a DuckDB file."
+    ),
+]
 Where = Annotated[str | None, typer.Option(help="SQL condition on the rows: 'price > 0 and living_space > 0'.")]
 Outliers = Annotated[
     float | None,
