@@ -31,7 +31,7 @@ import numpy as np
 import priorhood as ph
 from bench.case import DATA_SEED, MODELS, PLACES, ROWS, Measurement
 from bench.clock import repeat
-from priorhood.engines import pose
+from priorhood.posing import pose
 from priorhood.exact.coordinates import Theta
 from priorhood.exact.marginal import Collapsed, collapse, log_marginal
 

@@ -13,17 +13,19 @@ import numpy.typing as npt
 from priorhood import predict as predicting
 from priorhood.check import Check, check_draws
 from priorhood.design import INTERCEPT
-from priorhood.errors import ModelError, near
+from priorhood.errors import ModelError, near, some
 from priorhood.expect import expected_rows, typical_homes
 from priorhood.files import write_atomically
 from priorhood.groups import Coefficients, coefficients_of
 from priorhood.hierarchy import Hierarchy, hierarchy_of, labels_by_column
+from priorhood.draws import QUANTILES
 from priorhood.machine import cores
+from priorhood.ondemand import OnDemand, asked, numbers_of, on_demand
 from priorhood.placing import placed_to_predict, together
 from priorhood.priors import base_of
-from priorhood.summary import summarize_draws
+from priorhood.summary import bounds_of, summaries_of, summarize_draws, summarize_mixtures
 from priorhood.table import Table, read
-from priorhood.tree import PLACES, stored_places, tree_of, with_places
+from priorhood.tree import PLACES, SUMMARIES, stored_places, summarized, tree_of, with_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +46,7 @@ Array = npt.NDArray[np.float64]
 INTERVAL = 0.9
 KINDS = ("mu", "beta", "delta", "tau", "omega", "sigma", "nu")
 PURE = ("omega", "nu")  # kinds of numbers without a unit
-OWN = ("posterior", "sample_stats", "moments", PLACES)
+OWN = ("posterior", "sample_stats", "moments", SUMMARIES, PLACES)
 ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "observed_data")
 
 
@@ -112,9 +114,25 @@ class Posterior:
     def __getitem__(self, name: str) -> xr.DataArray:
         """Draws of one parameter on the standardized scale: post["mu"]."""
         draws = self.tree["posterior"].to_dataset()
-        if name not in draws:
-            raise ModelError(f"the posterior has no parameter {name!r}; {near(name, map(str, draws.data_vars))}")
-        return draws[name]
+        if name in draws:
+            return draws[name]
+        if self.summed and name == self.model.formula.effect_name(0):
+            raise ModelError(f"no draws of {name} are stored, {self.attrs['store_reason']}: {self._instead()}")
+        raise ModelError(f"the posterior has no parameter {name!r}; {near(name, map(str, draws.data_vars))}")
+
+    def _instead(self) -> str:
+        """What there is where no draws of the finest places are stored."""
+        finest = self.hierarchy.levels[0]
+        some = f"{finest.name}=[{str(finest.labels[0])!r}]"
+        return (
+            f"draws of chosen places are made by post.draws({some}), means, sds and quantiles of all by "
+            f"post.coefficients(); fit with store='draws' (--store draws) keeps them all"
+        )
+
+    @property
+    def summed(self) -> bool:
+        """Whether the finest places' coefficients are kept as summaries, without their draws."""
+        return SUMMARIES in self.tree.children
 
     def priors(self) -> dict[str, Any]:
         """The prior of every parameter; Model(formula, priors=…) takes it back."""
@@ -128,19 +146,91 @@ class Posterior:
         size = self.tree["posterior"].sizes
         places = ", ".join(f"{one.size:,} {one.name}" for one in self.hierarchy.groupings) or "no groups"
         rows = f"{self.moments.rows:,} rows, {places}"
-        return f"Posterior({self.model.formula.text!r}: {rows}, {size['chain']} chains × {size['draw']} draws)"
+        kept = ", of places their summaries" if self.summed else ""
+        return f"Posterior({self.model.formula.text!r}: {rows}, {size['chain']} chains × {size['draw']} draws{kept})"
 
     # -- reading it ---------------------------------------------------------------------------------------
 
-    def natural_factor(self, name: str) -> xr.DataArray | float:
-        """What a parameter on the standardized scale is multiplied by to be in the data's units."""
+    @cached_property
+    def _on_demand(self) -> OnDemand:
+        """All that the finest places' draws are made of."""
+        return self._made(None)
+
+    def _made(self, at: npt.NDArray[np.int64] | None) -> OnDemand:
+        stored = self.tree["posterior"].to_dataset()
+        return on_demand(stored, self.model, self.design, self.scale, self.moments, self.seed, at)
+
+    def draws(self, *, standardized: bool = False, **places: object) -> xr.DataArray:
+        """Draws of the coefficients of chosen places: post.draws(zip=["10115", "12047"]).
+
+        Taken from the stored ones; where only summaries are stored, made from the draws of θ and the places' own
+        sums: the same whichever places are asked for together, and after the posterior was saved.
+
+        Parameters
+        ----------
+        standardized : on the model's scale rather than in the data's units
+        places : the formula's group = one label or several, as the posterior writes them
+
+        Returns
+        -------
+        (chain, draw, group, term); intercepts are at the centre of the predictors
+
+        Raises
+        ------
+        ModelError : no places given, labels that are not there, not the formula's group
+        """
         import xarray as xr
 
+        at = asked(self.model.formula, self.hierarchy, places)
+        if at is None:
+            raise ModelError(f"draws() takes places by their labels: {self.model.formula.group or 'group'}=…")
+        beta = self.model.formula.effect_name(0)
+        if self.summed:
+            finest, named = self.hierarchy.levels[0], self.tree[SUMMARIES][f"{beta}_mean"]
+            sizes = self.tree["posterior"].sizes
+            values = self._on_demand.draws(at).reshape(sizes["chain"], sizes["draw"], len(at), -1)
+            lead = {name: self.tree["posterior"][name] for name in ("chain", "draw")}
+            coords = {**lead, finest.name: finest.labels[at], named.dims[-1]: named[named.dims[-1]].values}
+            found = xr.DataArray(values, dims=("chain", "draw", *named.dims), coords=coords, name=beta)
+        else:
+            found = self[beta].isel({self.hierarchy.levels[0].name: at})
+        return found if standardized else found * self._natural_of(found)
+
+    def coefficients(
+        self, quantiles: Sequence[float] = QUANTILES, *, standardized: bool = False
+    ) -> xr.Dataset:
+        """Mean, sd and quantiles of all coefficients of all the finest places, whether their draws are stored or not.
+
+        Returns
+        -------
+        beta_mean, beta_sd, beta_q5, … by (group, term); intercepts are at the centre of the predictors
+        """
+        if not self.hierarchy.levels:
+            raise ModelError(f"{self.model.formula.text!r} has no group, so there are no places")
+        if not all(0 < level < 1 for level in quantiles):
+            raise ModelError(f"quantiles must lie between 0 and 1, like 0.05,0.5,0.95, not {some(quantiles)}")
+        if self.summed and tuple(quantiles) == QUANTILES:
+            found = self.tree[SUMMARIES].to_dataset()
+        elif self.summed:
+            told = self._on_demand.summaries(quantiles, cores())
+            found = summarized(self.design, self.moments.labels, told, quantiles)
+        else:
+            draws = self[self.model.formula.effect_name(0)]
+            found = summarized(self.design, self.moments.labels, summaries_of(draws, quantiles), quantiles)
+        return found if standardized else found * self._natural_of(next(iter(found.values())))
+
+    def natural_factor(self, name: str) -> xr.DataArray | float:
+        """What a parameter on the standardized scale is multiplied by to be in the data's units."""
         if base_of(name) in PURE or name == "sigma_spread":
             return 1.0
         if name in ("sigma", "sigma_median"):
             return self.scale.unit
-        array = self[name]
+        return self._natural_of(self[name])
+
+    def _natural_of(self, array: xr.DataArray) -> xr.DataArray:
+        """The same by an array's last dimension, its terms."""
+        import xarray as xr
+
         dim = str(array.dims[-1])
         natural = dict(zip(self.design.names, self.scale.natural(), strict=True))
         return xr.DataArray([natural[str(t)] for t in array[dim].values], dims=[dim])
@@ -160,7 +250,8 @@ class Posterior:
 
         Parameters
         ----------
-        var_names : parameters to show; all if None
+        var_names : parameters to show; all if None. Also of places without stored draws, whose numbers are
+            those of the mixture over θ: they have no mcse_mean, ess_bulk, ess_tail and r_hat, which are NaN
         standardized : on the model's scale rather than in the data's units
         interval : probability of the equal-tailed interval
 
@@ -175,14 +266,26 @@ class Posterior:
         if not 0 < interval < 1:
             raise ModelError(f"interval must be between 0 and 1, like 0.9, not {interval!r}")
         chosen = [var_names] if isinstance(var_names, str) else var_names
-        names = self.parameters
+        beta = self.model.formula.effect_name(0) if self.summed else ""
+        every = sorted([*self.parameters, *([beta] if beta else [])], key=lambda name: KINDS.index(base_of(name)))
         rows = []
-        for name in names if chosen is None else chosen:
-            draws = self[name] if standardized else self.natural(name)
-            frame = summarize_draws(name, draws, interval)
-            frame.insert(5, "unit", ["" if standardized else self.unit_of(label) for label in frame.index])
+        for name in every if chosen is None else chosen:
+            if beta and name == beta:
+                told = self.coefficients(bounds_of(interval), standardized=standardized)
+                frame = summarize_mixtures(name, told, interval)
+            else:
+                frame = summarize_draws(name, self[name] if standardized else self.natural(name), interval)
+            frame.insert(5, "unit", "" if standardized else self._units_of(name, len(frame), frame.index))
             rows.append(frame)
         return pd.concat(rows)
+
+    def _units_of(self, name: str, size: int, labels: Sequence[str]) -> list[str]:
+        """Of every element of a parameter; of places by their terms, since there may be many."""
+        if base_of(name) != "beta":
+            return [self.unit_of(label) for label in labels]
+        at = [self.model.formula.effect_name(i) for i in range(len(self.hierarchy.levels))].index(name)
+        terms = [self.model.unit_of(column.name) for column in self.design.coefficient_columns(at)]
+        return terms * (size // len(terms))
 
     def unit_of(self, label: str) -> str:
         """The unit of a parameter by its label, `beta[10115, area]`."""
@@ -342,10 +445,15 @@ class Posterior:
         """The same posterior with what is known of the places in its tree."""
         return replace(self, tree=with_places(self.tree, gazetteer))
 
-    def _coefficients(self) -> Coefficients:
+    def _coefficients(self, thinned: xr.Dataset | None = None) -> Coefficients:
+        """The draws as predictions take them: all, or some of them."""
+        stored = self.tree["posterior"].to_dataset()
+        made = None
+        if self.summed:
+            made = self._on_demand if thinned is None else self._made(numbers_of(stored, thinned))
         return coefficients_of(
-            self.tree["posterior"].to_dataset(), self.model, self.design, self.moments.labels,
-            self.moments.n / self.moments.n.sum(),
+            stored if thinned is None else thinned, self.model, self.design, self.moments.labels,
+            self.moments.n / self.moments.n.sum(), made,
         )  # fmt: skip
 
     # -- the file ----------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from priorhood.errors import TableError, near
 from priorhood.expression import Expression
 from priorhood.forward import used_rows
-from priorhood.groups import Groups, coefficients_of
+from priorhood.groups import Groups
 from priorhood.machine import cores
 from priorhood.predict import BLOCK, locations
 from priorhood.ranks import Uniform
@@ -165,8 +165,7 @@ def thinned(post: Posterior, most: int) -> Coefficients:
     step = -(-draws.sizes["chain"] * draws.sizes["draw"] // most)
     # The last draws of each chain, so that the start of a chain counts least.
     chosen = draws.isel(draw=slice(None, None, -step)).isel(draw=slice(None, None, -1))
-    m = post.moments
-    return coefficients_of(chosen, post.model, post.design, m.labels, m.n / m.n.sum())
+    return post._coefficients(chosen)
 
 
 def _places(used: Used) -> tuple[npt.NDArray[np.str_], Index]:
@@ -340,12 +339,12 @@ def _effects(c: Coefficients, at: int) -> Array:
     """What the places of one grouping add to their parents' coefficients, of its own columns: (S, places, K)."""
     grouping: Grouping = (c.levels + c.crossed)[at]
     if at >= len(c.levels):
-        return grouping.beta
-    own = grouping.beta[:, :, : len(grouping.own)]  # its own columns come first
+        return grouping.drawn(np.arange(grouping.places.size))
+    own = grouping.drawn(np.arange(grouping.places.size))[:, :, : len(grouping.own)]  # its own columns come first
     parents = np.zeros((len(c.mu), 1, 1 + max(int(grouping.cols.max()), int(c.mu_cols.max(initial=0)))))
     parents[:, 0, c.mu_cols] = c.mu
     if at + 1 < len(c.levels):
         above = c.levels[at + 1]
         parents = np.repeat(parents, above.places.size, axis=1)
-        parents[:, :, above.cols] = above.beta
+        parents[:, :, above.cols] = above.drawn(np.arange(above.places.size))
     return np.asarray(own - parents[:, grouping.places.parent][:, :, grouping.own])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.draws import spread_dimension, term_dimension
+from priorhood.draws import QUANTILES, spread_dimension, term_dimension
 from priorhood.formula import SEPARATOR
 from priorhood.gazetteer import Gazetteer
 from priorhood.hierarchy import hierarchy_of, shown
@@ -15,17 +15,21 @@ from priorhood.moments import Moments
 from priorhood.rows import Dropped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
     import xarray as xr
 
     from priorhood.design import Design
-    from priorhood.draws import Draws
+    from priorhood.draws import Draws, Summaries
     from priorhood.model import Model
     from priorhood.scale import Scale
 
-# 2 came with family, noise and se; 3 with nested and crossed groupings. Files of 1 and 2 are read as they were.
-FORMAT = 3
+# 2 came with family, noise and se; 3 with nested and crossed groupings; 4 with summaries in place of draws. Older
+# files are read as they were.
+FORMAT = 4
 PLACES = "places"
+SUMMARIES = "summaries"
 
 
 def tree_of(
@@ -38,13 +42,14 @@ def tree_of(
     lead = ("chain", "draw")
     stats = {name: (lead, values) for name, values in draws.stats.items()}
     only = {k: posterior[k] for k in lead}
-    tree = xr.DataTree.from_dict(
-        {
-            "/posterior": posterior.assign_attrs(_arviz_attrs(draws)),
-            "/sample_stats": xr.Dataset(stats, coords=only, attrs=_arviz_attrs(draws)),
-            "/moments": _moments_dataset(moments),
-        }
-    )
+    groups = {
+        "/posterior": posterior.assign_attrs(_arviz_attrs(draws)),
+        "/sample_stats": xr.Dataset(stats, coords=only, attrs=_arviz_attrs(draws)),
+        "/moments": _moments_dataset(moments),
+    }
+    if draws.summaries is not None:
+        groups[f"/{SUMMARIES}"] = summarized(design, moments.labels, draws.summaries, QUANTILES)
+    tree = xr.DataTree.from_dict(groups)
     tree.attrs = {**_described(model, design, scale, moments), **draws.facts, **facts}
     return tree
 
@@ -69,8 +74,10 @@ def labelled(design: Design, labels: npt.NDArray[np.str_], draws: Draws) -> xr.D
         varying = [c.name for c in design.level_columns(at)]
         term = term_dimension(places.name, named, population)
         own = spread_dimension(places.name, varying, named, population)
-        coords |= {places.name: places.labels, term: named, own: varying}
-        variables[formula.effect_name(at)] = ((*lead, places.name, term), effects.beta)
+        coords |= {own: varying}
+        if effects.beta is not None:
+            coords |= {places.name: places.labels, term: named}
+            variables[formula.effect_name(at)] = ((*lead, places.name, term), effects.beta)
         spreads[f"tau{formula.suffix(at)}"] = ((*lead, own), effects.tau)
         if effects.omega is not None:
             coords[f"{own}_bis"] = varying
@@ -87,6 +94,24 @@ def labelled(design: Design, labels: npt.NDArray[np.str_], draws: Draws) -> xr.D
     if draws.nu is not None:
         variables["nu"] = (lead, draws.nu)
     return xr.Dataset(variables, coords=coords)
+
+
+def summarized(
+    design: Design, labels: npt.NDArray[np.str_], found: Summaries, levels: Sequence[float]
+) -> xr.Dataset:
+    """Means, sds and quantiles of the finest places' coefficients by name: beta_mean, beta_sd, beta_q5, …."""
+    import xarray as xr
+
+    places = hierarchy_of(design.formula, labels).levels[0]
+    named = [c.name for c in design.coefficient_columns(0)]
+    term = term_dimension(places.name, named, [c.name for c in design.population_columns])
+    columns = {"mean": found.mean, "sd": found.sd}
+    columns |= {f"q{100 * level:g}": found.quantiles[:, :, at] for at, level in enumerate(levels)}
+    beta = design.formula.effect_name(0)
+    return xr.Dataset(
+        {f"{beta}_{name}": ((places.name, term), values) for name, values in columns.items()},
+        coords={places.name: places.labels, term: named},
+    )
 
 
 def _described(model: Model, design: Design, scale: Scale, moments: Moments) -> dict[str, Any]:

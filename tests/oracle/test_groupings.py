@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
-from priorhood.engines import pose
+from priorhood.posing import pose
 from priorhood.exact.coordinates import Theta, constrain, from_prior
 from priorhood.exact.effects import draw_effects
 from priorhood.exact.marginal import collapse, log_marginal

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, near, plural
+from priorhood.ondemand import positions
 from priorhood.plot import page
 from priorhood.plot.places import (
     asked,
@@ -18,7 +19,6 @@ from priorhood.plot.places import (
     finest,
     flat,
     home_words,
-    positions,
     rows_in,
     unit_of_outcome,
     words_of,

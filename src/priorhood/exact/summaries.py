@@ -1,0 +1,473 @@
+"""Down without draws: what is known of every finest group's coefficients, averaged over θ (math.md, section 5).
+
+Given a draw s of θ and of what lies above, place j's coefficient is Normal(m_js, v_js), equation (10). Over the
+draws it is a mixture of S such Normals, whose cumulants are sums, and which needs no draws of the coefficient.
+
+The loops run over blocks of places outside and over θ inside, so that the sums of a block are read once and stay
+in the fastest cache. Every place is computed alone: neither threads nor other places change its bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numba as nb
+import numpy as np
+
+from priorhood.draws import Summaries
+from priorhood.exact.coordinates import Theta, factors
+from priorhood.exact.effects import coefficient_columns
+from priorhood.exact.marginal import BLOCK, FAST, in_chunks
+from priorhood.mixture import quantile_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from priorhood.exact.problem import Array, Index, Problem
+
+# Cumulants that are summed: the sixth is needed to know how good the quantiles from the others are.
+ORDER = 6
+# In sds: where the expansion's last terms add up to more, the quantile is a root of the distribution function.
+# Measured on skewed and heavy-tailed mixtures, the error is then under ACCURACY; tests/oracle/test_summaries.py.
+LAST_TERMS = 2.5e-4
+ACCURACY = 1e-3
+# In sds of the mixture: a component narrower than this is taken to be so wide, as where τ is 0.
+NARROWEST = 1e-5
+# Numbers that the roots' components may take at a time.
+ROOM = 4_000_000
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _solve_block(A, b, lo, n, parent, lam, cols, T, M, u, inv):
+    """Equation (10) for nodes lo … lo+n of one θ: M = L D Lᵀ, inv = 1/D, u = D⁻¹L⁻¹Λᵀ Zᵀ(b − A β_parent).
+
+    A (D, D, J), b (D, J): sums; parent (D, ≥n); lam (K, K): Λ̃; T (K, K, ≥n) is scratch.
+    """
+    D, K = A.shape[0], cols.shape[0]
+    for k in range(K):
+        v = inv[k]  # until D is there, the residual of column k
+        own = cols[k]
+        q = b[own]
+        for i in range(n):
+            v[i] = q[lo + i]
+        for d in range(D):
+            p = A[own, d]
+            f = parent[d]
+            for i in range(n):
+                v[i] -= p[lo + i] * f[i]
+    for k in range(K):
+        x = u[k]
+        v = inv[k]
+        f = lam[k, k]
+        for i in range(n):
+            x[i] = v[i] * f
+        for r in range(k + 1, K):
+            f = lam[r, k]
+            v = inv[r]
+            for i in range(n):
+                x[i] += v[i] * f
+        for c in range(K):
+            t = T[c, k]
+            p = A[cols[c], cols[k]]
+            f = lam[k, k]
+            for i in range(n):
+                t[i] = p[lo + i] * f
+            for r in range(k + 1, K):
+                f = lam[r, k]
+                p = A[cols[c], cols[r]]
+                for i in range(n):
+                    t[i] += p[lo + i] * f
+    for k in range(K):
+        for c in range(k + 1):
+            m = M[k, c]
+            f = lam[k, k]
+            g = 1.0 if c == k else 0.0
+            t = T[k, c]
+            for i in range(n):
+                m[i] = t[i] * f + g
+            for r in range(k + 1, K):
+                f = lam[r, k]
+                t = T[r, c]
+                for i in range(n):
+                    m[i] += t[i] * f
+    _decompose_block(n, K, M, u, inv)
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _decompose_block(n, K, M, u, inv):
+    """M = L D Lᵀ in place, 1/D, and u ← D⁻¹L⁻¹u."""
+    for k in range(K):
+        m = M[k, k]
+        w = inv[k]
+        for i in range(n):
+            w[i] = 1.0 / m[i]
+        x = u[k]
+        for r in range(k + 1, K):
+            l = M[r, k]
+            # Column k below the pivot still holds L·D; it serves the updates before it is divided.
+            for c in range(k + 1, r + 1):
+                m = M[r, c]
+                if c == r:
+                    for i in range(n):
+                        m[i] -= l[i] * w[i] * l[i]
+                else:
+                    y = M[c, k]
+                    for i in range(n):
+                        m[i] -= l[i] * y[i]
+            v = u[r]
+            for i in range(n):
+                l[i] *= w[i]
+                v[i] -= l[i] * x[i]
+    for k in range(K):
+        x = u[k]
+        w = inv[k]
+        for i in range(n):
+            x[i] *= w[i]
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _back(n, K, M, u):
+    """U ← L⁻ᵀu."""
+    for k in range(K - 1, -1, -1):
+        v = u[k]
+        for r in range(k + 1, K):
+            l = M[r, k]
+            x = u[r]
+            for i in range(n):
+                v[i] -= l[i] * x[i]
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _take_parents(above, of_place, lo, n, parent):
+    """Coefficients above (D, parents) → of every node's parent, (D, ≥n); siblings lie side by side."""
+    first = of_place[lo]
+    alike = of_place[lo + n - 1] == first
+    for d in range(parent.shape[0]):
+        own = above[d]
+        target = parent[d]
+        if alike:
+            f = own[first]
+            for i in range(n):
+                target[i] = f
+        else:
+            for i in range(n):
+                target[i] = own[of_place[lo + i]]
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _mean_and_variance(n, lam, cols, sigma, parent, M, u, inv, w, r, mean, variance):
+    """m and v of the r-th varying column, from what _solve_block and _back leave."""
+    K = cols.shape[0]
+    f = parent[cols[r]]
+    for i in range(n):
+        mean[i] = f[i]
+        variance[i] = 0.0
+    for k in range(r + 1):
+        g = lam[r, k]
+        x = u[k]
+        for i in range(n):
+            mean[i] += g * x[i]
+    square = sigma * sigma
+    for k in range(K):
+        g = lam[r, k]
+        x = w[k]
+        for i in range(n):
+            x[i] = g
+        for c in range(k):
+            l = M[k, c]
+            y = w[c]
+            for i in range(n):
+                x[i] -= l[i] * y[i]
+        y = inv[k]
+        for i in range(n):
+            variance[i] += square * x[i] * x[i] * y[i]
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _add_powers(n, mean, variance, anchor, sums):
+    """Add E(β − anchor)^p of a Normal(mean, variance) to sums (ORDER, ≥n)."""
+    a, b, c, d, e, f = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]
+    for i in range(n):
+        x = mean[i] - anchor[i]
+        v = variance[i]
+        x2 = x * x
+        v2 = v * v
+        a[i] += x
+        b[i] += x2 + v
+        c[i] += x * (x2 + 3.0 * v)
+        d[i] += x2 * (x2 + 6.0 * v) + 3.0 * v2
+        e[i] += x * (x2 * (x2 + 10.0 * v) + 15.0 * v2)
+        f[i] += x2 * (x2 * (x2 + 15.0 * v) + 45.0 * v2) + 15.0 * v2 * v
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _sum_powers(A, b, lo, n, of_place, above, lam, cols, sigma, anchor, sums):
+    """Sums over θ of the powers of every coefficient about an anchor, for nodes lo … lo+n.
+
+    above (S, D, parents), lam (S, K, K), sigma (S,); fills anchor (K, ≥n), sums (K, ORDER, ≥n).
+    """
+    D, K = A.shape[0], cols.shape[0]
+    parent = np.empty((D, BLOCK))
+    T, M = np.empty((K, K, BLOCK)), np.empty((K, K, BLOCK))
+    u, inv, w = np.empty((K, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
+    mean, variance = np.empty(BLOCK), np.empty(BLOCK)
+    sums[:] = 0.0
+    for s in range(sigma.shape[0]):
+        _take_parents(above[s], of_place, lo, n, parent)
+        _solve_block(A, b, lo, n, parent, lam[s], cols, T, M, u, inv)
+        _back(n, K, M, u)
+        for r in range(K):
+            _mean_and_variance(n, lam[s], cols, sigma[s], parent, M, u, inv, w, r, mean, variance)
+            if s == 0:
+                anchor[r, :n] = mean[:n]
+            _add_powers(n, mean, variance, anchor[r], sums[r])
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _conditionals(A, b, of_place, above, lam, cols, sigma, mean, variance):
+    """m and v of nodes 0 … J under every θ: (J, K, S) are filled, so that a coefficient's draws lie together."""
+    D, K, J = A.shape[0], cols.shape[0], of_place.shape[0]
+    parent = np.empty((D, BLOCK))
+    T, M = np.empty((K, K, BLOCK)), np.empty((K, K, BLOCK))
+    u, inv, w = np.empty((K, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
+    m, v = np.empty(BLOCK), np.empty(BLOCK)
+    for lo in range(0, J, BLOCK):
+        n = min(BLOCK, J - lo)
+        for s in range(sigma.shape[0]):
+            _take_parents(above[s], of_place, lo, n, parent)
+            _solve_block(A, b, lo, n, parent, lam[s], cols, T, M, u, inv)
+            _back(n, K, M, u)
+            for r in range(K):
+                _mean_and_variance(n, lam[s], cols, sigma[s], parent, M, u, inv, w, r, m, v)
+                for i in range(n):
+                    mean[lo + i, r, s] = m[i]
+                    variance[lo + i, r, s] = v[i]
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _draw_nodes(A, b, of_place, above, lam, cols, sigma, z, out):
+    """Equation (10) for nodes 0 … J, a multiple of BLOCK, and every θ: z and out (S, K, J).
+
+    Whole blocks alone, so that a place's bits do not depend on where in a block it stands.
+    """
+    D, K = A.shape[0], cols.shape[0]
+    parent = np.empty((D, BLOCK))
+    T, M = np.empty((K, K, BLOCK)), np.empty((K, K, BLOCK))
+    u, inv = np.empty((K, BLOCK)), np.empty((K, BLOCK))
+    for lo in range(0, of_place.shape[0], BLOCK):
+        for s in range(sigma.shape[0]):
+            _take_parents(above[s], of_place, lo, BLOCK, parent)
+            _solve_block(A, b, lo, BLOCK, parent, lam[s], cols, T, M, u, inv)
+            for k in range(K):
+                x = u[k]
+                y = inv[k]
+                noise = z[s, k]
+                for i in range(BLOCK):
+                    x[i] += sigma[s] * np.sqrt(y[i]) * noise[lo + i]
+            _back(BLOCK, K, M, u)
+            for r in range(K):
+                target = out[s, r]
+                f = parent[cols[r]]
+                for i in range(BLOCK):
+                    target[lo + i] = f[i]
+                for k in range(r + 1):
+                    g = lam[s, r, k]
+                    x = u[k]
+                    for i in range(BLOCK):
+                        target[lo + i] += g * x[i]
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _roots(mean, variance, sd, levels, starts, out):
+    """Quantiles out (n, Q) of mixtures of Normals mean, variance (n, S), whose sds are sd (n,)."""
+    inverse = np.empty(mean.shape[1])
+    for j in range(mean.shape[0]):
+        if not sd[j] > 0.0:
+            continue
+        least = (NARROWEST * sd[j]) ** 2
+        for s in range(mean.shape[1]):
+            inverse[s] = 1.0 / np.sqrt(max(variance[j, s], least))
+        for q in range(len(levels)):
+            out[j, q] = quantile_of(levels[q], starts[j, q], sd[j], mean[j], inverse)
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """The finest groups given S draws of all else.
+
+    above : (S, D, parents) coefficients of the groups' parents, of the outcome less X·shift
+    lam : (S, K, K) Λ̃; sigma : (S,); parent : (J,) which of the parents a group lies in
+    """
+
+    problem: Problem
+    above: Array
+    lam: Array
+    sigma: Array
+    parent: Index
+
+    @property
+    def cols(self) -> Index:
+        """(K,) the columns that vary by the finest group."""
+        return np.asarray(self.problem.levels[0].cols, np.int64)
+
+    @property
+    def inherited(self) -> Index:
+        """The columns, after those, that a group has from its parent."""
+        return coefficient_columns(self.problem, 0)[len(self.cols) :]
+
+    def summarize(
+        self, levels: Sequence[float], threads: int = 1, done: Callable[[int, int], None] | None = None
+    ) -> Summaries:
+        """Mean, sd and quantiles of every coefficient, over the draws of all else.
+
+        Notes
+        -----
+        O(S J (D K + K³)). Mean and sd are the mixture's own. Quantiles are the expansion of Cornish and Fisher to the
+        sixth cumulant where its last terms are under LAST_TERMS, and roots of the distribution function elsewhere:
+        errors under ACCURACY sds.
+        """
+        problem, J, K, S = self.problem, self.problem.J, len(self.cols), len(self.sigma)
+        shift, C = problem.shift, len(self.cols) + len(self.inherited)
+        found = Summaries(np.empty((J, C)), np.empty((J, C)), np.empty((J, C, len(levels))))
+        blocks, finished = -(-J // BLOCK), 0
+
+        def run(first: int, last: int) -> None:
+            nonlocal finished
+            anchor, sums = np.empty((K, BLOCK)), np.empty((K, ORDER, BLOCK))
+            for block in range(first, last):
+                lo = block * BLOCK
+                n = min(BLOCK, J - lo)
+                _sum_powers(
+                    problem.A, problem.b, lo, n, self.parent, self.above, self.lam, self.cols, self.sigma, anchor,
+                    sums,
+                )  # fmt: skip
+                self._finish(found, slice(lo, lo + n), anchor[:, :n], sums[:, :, :n] / S, levels)
+                finished += n
+                if done:
+                    done(finished, J)
+
+        in_chunks(run, blocks, cost=BLOCK * S * K * K, threads=threads)
+        found.mean[:, :K] += shift[self.cols]
+        found.quantiles[:, :K] += shift[self.cols][:, None]
+        for c, column in enumerate(self.inherited, start=K):
+            own = self.above[:, column] + shift[column]
+            found.mean[:, c], found.sd[:, c] = own.mean(axis=0)[self.parent], own.std(axis=0)[self.parent]
+            found.quantiles[:, c] = np.quantile(own, levels, axis=0).T[self.parent]
+        return found
+
+    def _finish(
+        self, found: Summaries, part: slice, anchor: Array, powers: Array, levels: Sequence[float]
+    ) -> None:
+        """Means of powers (K, ORDER, n) → the summaries of a block."""
+        K = len(self.cols)
+        mean, sd, standard = cumulants(powers)
+        found.mean[part, :K] = (anchor + mean).T
+        found.sd[part, :K] = sd.T
+        score, last = cornish_fisher(standard, levels)
+        found.quantiles[part, :K] = (anchor[..., None] + mean[..., None] + sd[..., None] * score).swapaxes(0, 1)
+        hard = np.flatnonzero(~(last < LAST_TERMS).all(axis=0))
+        size = max(1, ROOM // (2 * K * len(self.sigma)))
+        for lo in range(0, len(hard), size):
+            self._root(found, part.start + hard[lo : lo + size], levels)
+
+    def _root(self, found: Summaries, places: Index, levels: Sequence[float]) -> None:
+        """Quantiles of some places' coefficients as roots of their distribution functions."""
+        K = len(self.cols)
+        mean, variance = self.conditionals(places)
+        for r in range(K):
+            sd, centre = found.sd[places, r], found.mean[places, r]
+            # A wild expansion is no start.
+            near = np.clip(found.quantiles[places, r], (centre - 3 * sd)[:, None], (centre + 3 * sd)[:, None])
+            out = np.where(sd[:, None] > 0, near, centre[:, None])
+            _roots(mean[:, r], variance[:, r], sd, np.asarray(levels, float), near, out)
+            found.quantiles[places, r] = out
+
+    def conditionals(self, places: Index) -> tuple[Array, Array]:
+        """Means and variances of some places' own coefficients, less the shift, under every θ: (n, K, S) each."""
+        mean = np.empty((len(places), len(self.cols), len(self.sigma)))
+        variance = np.empty_like(mean)
+        A, b = self._sums(places)
+        _conditionals(A, b, self.parent[places], self.above, self.lam, self.cols, self.sigma, mean, variance)
+        return mean, variance
+
+    def draw(self, places: Index, z: Array) -> Array:
+        """Whole coefficients of some places, one draw for every θ: (S, C, n); z (S, K, n) standard Normal.
+
+        A place's bits depend on its own z alone.
+        """
+        S, K, n = z.shape
+        padded = -(-n // BLOCK) * BLOCK
+        filled = np.concatenate([places, np.repeat(places[-1:], padded - n)])
+        noise = np.zeros((S, K, padded))
+        noise[:, :, :n] = z
+        drawn = np.empty_like(noise)
+        A, b = self._sums(filled)
+        _draw_nodes(A, b, self.parent[filled], self.above, self.lam, self.cols, self.sigma, noise, drawn)
+        out = np.empty((S, K + len(self.inherited), n))
+        out[:, :K] = drawn[:, :, :n]
+        out[:, K:] = self.above[:, self.inherited[:, None], self.parent[places]]
+        return out + self.problem.shift[coefficient_columns(self.problem, 0), None]
+
+    def _sums(self, places: Index) -> tuple[Array, Array]:
+        return np.ascontiguousarray(self.problem.A[:, :, places]), np.ascontiguousarray(self.problem.b[:, places])
+
+
+def leaves_of(problem: Problem, values: Theta, mu: Array, levels: tuple[Array, ...], crossed: tuple[Array, ...]) -> Leaves:
+    """The finest groups given θ and the draws of what lies above: mu (S, F), coarser levels (S, C, size), crossed.
+
+    As draw_effects returns them, and as a posterior stores them.
+    """
+    S = len(values.sigma)
+    starts = problem.levels[0].starts
+    above = np.zeros((S, problem.D, 1))
+    above[:, problem.root_cols, 0] = mu - problem.shift[problem.root_cols]
+    column = problem.D - problem.crossed_columns
+    for one, effects in zip(problem.crossed, crossed, strict=True):
+        width = one.size * one.K
+        above[:, column : column + width, 0] = effects.swapaxes(1, 2).reshape(S, width)
+        column += width
+    # The next coarser level's coefficients are whole: what it lacks is the root's.
+    for at in range(1, min(2, len(problem.levels))):
+        cols = coefficient_columns(problem, at)
+        above = np.repeat(above, problem.levels[at].size, axis=2)
+        above[:, cols] = levels[at - 1] - problem.shift[cols, None]
+    parent = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    K = problem.levels[0].K
+    lam = np.ascontiguousarray(factors(problem, values)[:, 0, :K, :K])
+    return Leaves(problem, above, lam, np.ascontiguousarray(values.sigma), parent)
+
+
+def cumulants(powers: Array) -> tuple[Array, Array, Array]:
+    """Means of powers about an anchor (K, ORDER, n) → mean less the anchor and sd (K, n), κ₃ … κ₆ over sdᵖ (4, K, n)."""
+    m1, m2, m3, m4, m5, m6 = powers.swapaxes(0, 1)
+    c2 = m2 - m1**2
+    c3 = m3 - 3 * m1 * m2 + 2 * m1**3
+    c4 = m4 - 4 * m1 * m3 + 6 * m1**2 * m2 - 3 * m1**4
+    c5 = m5 - 5 * m1 * m4 + 10 * m1**2 * m3 - 10 * m1**3 * m2 + 4 * m1**5
+    c6 = m6 - 6 * m1 * m5 + 15 * m1**2 * m4 - 20 * m1**3 * m3 + 15 * m1**4 * m2 - 5 * m1**6
+    sd = np.sqrt(np.maximum(c2, 0.0))
+    with np.errstate(divide="ignore", invalid="ignore"):  # constants have no shape
+        one, two, three, four = c3 / sd**3, c4 / sd**4, c5 / sd**5, c6 / sd**6
+    return m1, sd, np.stack([one, two - 3, three - 10 * one, four - 15 * two - 10 * one**2 + 30])
+
+
+def cornish_fisher(standard: Array, levels: Sequence[float]) -> tuple[Array, Array]:
+    """Quantiles (…, Q) in sds from the mean, and the size of the expansion's last terms (…), largest of all levels.
+
+    standard : κ₃/σ³ … κ₆/σ⁶ (4, …). Cornish and Fisher 1938; Abramowitz and Stegun 26.2.49
+    """
+    from scipy.special import ndtri
+
+    z = ndtri(np.asarray(levels, dtype=float))
+    g1, g2, g3, g4 = (one[..., None] for one in standard)
+    h1, h2, h3 = z, z**2 - 1, z**3 - 3 * z
+    h4, h5 = z**4 - 6 * z**2 + 3, z**5 - 10 * z**3 + 15 * z
+    third = g3 * h4 / 120 - g1 * g2 * (h4 + h2) / 24 + g1**3 * (12 * h4 + 19 * h2) / 324
+    parts = (
+        g4 * h5 / 720, -(g2**2) * (3 * h5 + 6 * h3 + 2 * h1) / 384, -g1 * g3 * (2 * h5 + 3 * h3) / 180,
+        g1**2 * g2 * (14 * h5 + 37 * h3 + 8 * h1) / 288, -(g1**4) * (252 * h5 + 832 * h3 + 227 * h1) / 7776,
+    )  # fmt: skip
+    score = z + g1 * h2 / 6 + g2 * h3 / 24 - g1**2 * (2 * h3 + h1) / 36 + third + sum(parts)
+    last = sum(np.abs(part) for part in parts)
+    return score, np.asarray(last.max(axis=-1))
