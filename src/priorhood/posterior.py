@@ -117,7 +117,7 @@ class Posterior:
         if name in draws:
             return draws[name]
         if self.summed and name == self.model.formula.effect_name(0):
-            raise ModelError(f"no draws of {name} are stored, {self.attrs['store_reason']}: {self._instead()}")
+            raise ModelError(f"no draws of {name} are stored ({self.attrs['store_reason']}): {self._instead()}")
         raise ModelError(f"the posterior has no parameter {name!r}; {near(name, map(str, draws.data_vars))}")
 
     def _instead(self) -> str:
