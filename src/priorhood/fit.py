@@ -63,9 +63,9 @@ def fit(
     drop_outliers : leave out rows whose log of outcome per first predictor lies outside the quartiles
         ± this factor × their distance (1.5 is usual)
     threads : all cores if None; the draws do not depend on it
-    store : what is kept of the finest groups' coefficients: "draws"; "summaries", their means, sds and 5, 50 and 95 %
-        quantiles, without Monte Carlo error of their own, and draws of chosen places when asked for (Posterior.draws);
-        "auto" for summaries where the draws would be more than 50 million numbers
+    store : what is kept of the finest groups' coefficients: "draws"; "summaries", their means, sds and 5, 50
+        and 95 % quantiles, and draws of chosen places when asked for (Posterior.draws); "auto" for summaries where
+        the draws would be more than 50 million numbers and one sigma is all groups'
     progress : called with (stage, done, total)
 
     Raises

@@ -28,7 +28,9 @@ Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
 # Streams of random numbers, so that one purpose does not disturb another.
-NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR, CALIBRATION, NEW_ACROSS, UNKNOWN_ACROSS, PLACE = range(1, 12)
+NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR, CALIBRATION, NEW_ACROSS, UNKNOWN_ACROSS, PLACE = range(
+    1, 12
+)
 
 
 # Places whose draws are made together on demand.
@@ -62,6 +64,17 @@ class Grouping:
     own: Index
     spread: Array
     made: Draughts | None = None
+
+    @cached_property
+    def _cells(self) -> tuple[Index, Index]:
+        """The cells, place by place, and where every place's begin."""
+        order = np.argsort(self.places.of_cell, kind="stable")
+        return order, np.searchsorted(self.places.of_cell[order], np.arange(self.places.size + 1))
+
+    def cells_of(self, at: int) -> Index:
+        """The cells of one place."""
+        order, starts = self._cells
+        return order[starts[at] : starts[at + 1]]
 
     def drawn(self, places: Index) -> Array:
         """Draws of some places, by their positions: (S, n, C)."""
@@ -127,7 +140,11 @@ class Coefficients:
 
 
 def coefficients_of(
-    draws: xr.Dataset, model: Model, design: Design, cells: npt.NDArray[np.str_], weights: Array,
+    draws: xr.Dataset,
+    model: Model,
+    design: Design,
+    cells: npt.NDArray[np.str_],
+    weights: Array,
     made: Draughts | None = None,
 ) -> Coefficients:
     """The draws of a labelled dataset (chain, draw, …) as prediction takes them; made : what it lacks of beta."""
@@ -262,6 +279,19 @@ class Groups:
             return finest.mixed(self._leaf(one))
         return self._new(one)
 
+    def together(self, spots: Index) -> dict[int, Array]:
+        """Spot → coefficients (S, C) of the finest group, those that are made on demand all at once."""
+        finest = self.c.levels[0]
+        known: dict[int, int] = {}
+        if finest.stored is None:
+            for spot in spots.tolist():
+                leaves = np.unique(finest.places.of_cell[self.found[spot].cells])
+                if len(leaves) == 1:
+                    known[spot] = int(leaves[0])
+        made = finest.drawn(np.array(list(known.values()), dtype=np.int64)) if known else np.zeros((0, 0, 0))
+        at = {spot: i for i, spot in enumerate(known)}
+        return {spot: made[:, at[spot]] if spot in at else self.beta(spot) for spot in spots.tolist()}
+
     def _leaf(self, one: Spot) -> Index:
         """For a row that does not say where it is: the known finest group that every draw takes, (S,)."""
         path = [one.labels[column] for column in self.c.levels[0].places.path]
@@ -349,7 +379,7 @@ def spot_of(c: Coefficients, key: str) -> Spot:
     path = [labels[column] for column in finest.path]
     known = c.levels[0].at.get(SEPARATOR.join(path))
     if known is not None:
-        cells = _cells_of(finest, known)
+        cells = c.levels[0].cells_of(known)
         status = "known"
     else:
         cells = _matching(c, labels, finest.path) if "" in path else np.zeros(0, np.int64)
@@ -366,11 +396,6 @@ def spot_of(c: Coefficients, key: str) -> Spot:
             status = "new"
             new.append((grouping.places.name, _without_blanks(own)))
     return Spot(labels, cells, status, tuple(new))
-
-
-def _cells_of(places: Places, at: int) -> Index:
-    """The cells of one place."""
-    return np.flatnonzero(places.of_cell == at)
 
 
 def _matching(c: Coefficients, labels: dict[str, str], path: tuple[str, ...]) -> Index:

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.elpd import Elpd, Sums
-from priorhood.posing import pose
 from priorhood.errors import ModelError, TableError, near, rows_of
 from priorhood.gather import take
 from priorhood.machine import cores
 from priorhood.observations import observe
 from priorhood.placing import placed
 from priorhood.posed import chosen_draws, collapse_refusal, flat_draws, posed_of
+from priorhood.posing import pose
 from priorhood.scale import standardized
 from priorhood.table import read
 

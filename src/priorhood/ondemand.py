@@ -1,7 +1,7 @@
 """Draws of known places' coefficients that were not stored, made when asked for (math.md, equation 10).
 
-Given a draw of θ and of what lies above, a place's coefficients are Normal. So its draws follow from the stored ones,
-its own sums, and a stream of random numbers that is its own: they are the same whichever places are asked for
+Given a draw of θ and of what lies above, a place's coefficients are Normal. So its draws follow from the stored
+ones, its own sums, and a stream of random numbers that is its own: they are the same whichever places are asked for
 together, and after the posterior was saved.
 """
 

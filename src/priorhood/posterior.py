@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood import finest
 from priorhood import predict as predicting
 from priorhood.check import Check, check_draws
 from priorhood.design import INTERCEPT
-from priorhood.errors import ModelError, near, some
+from priorhood.draws import QUANTILES
+from priorhood.errors import ModelError, near
 from priorhood.expect import expected_rows, typical_homes
 from priorhood.files import write_atomically
 from priorhood.groups import Coefficients, coefficients_of
 from priorhood.hierarchy import Hierarchy, hierarchy_of, labels_by_column
-from priorhood.draws import QUANTILES
 from priorhood.machine import cores
-from priorhood.ondemand import OnDemand, asked, numbers_of, on_demand
+from priorhood.ondemand import OnDemand, numbers_of, on_demand
 from priorhood.placing import placed_to_predict, together
 from priorhood.priors import base_of
-from priorhood.summary import bounds_of, summaries_of, summarize_draws, summarize_mixtures
+from priorhood.summary import bounds_of, summarize_draws, summarize_mixtures
 from priorhood.table import Table, read
-from priorhood.tree import PLACES, SUMMARIES, stored_places, summarized, tree_of, with_places
+from priorhood.tree import SUMMARIES, attached, stored_places, tree_of, with_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,8 +47,6 @@ Array = npt.NDArray[np.float64]
 INTERVAL = 0.9
 KINDS = ("mu", "beta", "delta", "tau", "omega", "sigma", "nu")
 PURE = ("omega", "nu")  # kinds of numbers without a unit
-OWN = ("posterior", "sample_stats", "moments", SUMMARIES, PLACES)
-ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "observed_data")
 
 
 @dataclass(frozen=True)
@@ -117,22 +116,18 @@ class Posterior:
         if name in draws:
             return draws[name]
         if self.summed and name == self.model.formula.effect_name(0):
-            raise ModelError(f"no draws of {name} are stored ({self.attrs['store_reason']}): {self._instead()}")
+            raise ModelError(finest.not_stored(name, self.hierarchy, self.attrs))
         raise ModelError(f"the posterior has no parameter {name!r}; {near(name, map(str, draws.data_vars))}")
-
-    def _instead(self) -> str:
-        """What there is where no draws of the finest places are stored."""
-        finest = self.hierarchy.levels[0]
-        some = f"{finest.name}=[{str(finest.labels[0])!r}]"
-        return (
-            f"draws of chosen places are made by post.draws({some}), means, sds and quantiles of all by "
-            f"post.coefficients(); fit with store='draws' (--store draws) keeps them all"
-        )
 
     @property
     def summed(self) -> bool:
         """Whether the finest places' coefficients are kept as summaries, without their draws."""
         return SUMMARIES in self.tree.children
+
+    @property
+    def store(self) -> str:
+        """What is kept of the finest places' coefficients: "draws" or "summaries"."""
+        return "summaries" if self.summed else "draws"
 
     def priors(self) -> dict[str, Any]:
         """The prior of every parameter; Model(formula, priors=…) takes it back."""
@@ -147,7 +142,9 @@ class Posterior:
         places = ", ".join(f"{one.size:,} {one.name}" for one in self.hierarchy.groupings) or "no groups"
         rows = f"{self.moments.rows:,} rows, {places}"
         kept = ", of places their summaries" if self.summed else ""
-        return f"Posterior({self.model.formula.text!r}: {rows}, {size['chain']} chains × {size['draw']} draws{kept})"
+        return (
+            f"Posterior({self.model.formula.text!r}: {rows}, {size['chain']} chains × {size['draw']} draws{kept})"
+        )
 
     # -- reading it ---------------------------------------------------------------------------------------
 
@@ -179,44 +176,17 @@ class Posterior:
         ------
         ModelError : no places given, labels that are not there, not the formula's group
         """
-        import xarray as xr
-
-        at = asked(self.model.formula, self.hierarchy, places)
-        if at is None:
-            raise ModelError(f"draws() takes places by their labels: {self.model.formula.group or 'group'}=…")
-        beta = self.model.formula.effect_name(0)
-        if self.summed:
-            finest, named = self.hierarchy.levels[0], self.tree[SUMMARIES][f"{beta}_mean"]
-            sizes = self.tree["posterior"].sizes
-            values = self._on_demand.draws(at).reshape(sizes["chain"], sizes["draw"], len(at), -1)
-            lead = {name: self.tree["posterior"][name] for name in ("chain", "draw")}
-            coords = {**lead, finest.name: finest.labels[at], named.dims[-1]: named[named.dims[-1]].values}
-            found = xr.DataArray(values, dims=("chain", "draw", *named.dims), coords=coords, name=beta)
-        else:
-            found = self[beta].isel({self.hierarchy.levels[0].name: at})
+        found = finest.draws(self.tree, self.model, self.hierarchy, places, lambda: self._on_demand)
         return found if standardized else found * self._natural_of(found)
 
-    def coefficients(
-        self, quantiles: Sequence[float] = QUANTILES, *, standardized: bool = False
-    ) -> xr.Dataset:
-        """Mean, sd and quantiles of all coefficients of all the finest places, whether their draws are stored or not.
+    def coefficients(self, quantiles: Sequence[float] = QUANTILES, *, standardized: bool = False) -> xr.Dataset:
+        """Mean, sd and quantiles of all coefficients of the finest places, whether their draws are stored or not.
 
         Returns
         -------
         beta_mean, beta_sd, beta_q5, … by (group, term); intercepts are at the centre of the predictors
         """
-        if not self.hierarchy.levels:
-            raise ModelError(f"{self.model.formula.text!r} has no group, so there are no places")
-        if not all(0 < level < 1 for level in quantiles):
-            raise ModelError(f"quantiles must lie between 0 and 1, like 0.05,0.5,0.95, not {some(quantiles)}")
-        if self.summed and tuple(quantiles) == QUANTILES:
-            found = self.tree[SUMMARIES].to_dataset()
-        elif self.summed:
-            told = self._on_demand.summaries(quantiles, cores())
-            found = summarized(self.design, self.moments.labels, told, quantiles)
-        else:
-            draws = self[self.model.formula.effect_name(0)]
-            found = summarized(self.design, self.moments.labels, summaries_of(draws, quantiles), quantiles)
+        found = finest.coefficients(self.tree, self.design, self.moments.labels, quantiles, lambda: self._on_demand)
         return found if standardized else found * self._natural_of(next(iter(found.values())))
 
     def natural_factor(self, name: str) -> xr.DataArray | float:
@@ -275,17 +245,9 @@ class Posterior:
                 frame = summarize_mixtures(name, told, interval)
             else:
                 frame = summarize_draws(name, self[name] if standardized else self.natural(name), interval)
-            frame.insert(5, "unit", "" if standardized else self._units_of(name, len(frame), frame.index))
+            frame.insert(5, "unit", "" if standardized else finest.units(self.unit_of, list(frame.index)))
             rows.append(frame)
         return pd.concat(rows)
-
-    def _units_of(self, name: str, size: int, labels: Sequence[str]) -> list[str]:
-        """Of every element of a parameter; of places by their terms, since there may be many."""
-        if base_of(name) != "beta":
-            return [self.unit_of(label) for label in labels]
-        at = [self.model.formula.effect_name(i) for i in range(len(self.hierarchy.levels))].index(name)
-        terms = [self.model.unit_of(column.name) for column in self.design.coefficient_columns(at)]
-        return terms * (size // len(terms))
 
     def unit_of(self, label: str) -> str:
         """The unit of a parameter by its label, `beta[10115, area]`."""
@@ -471,20 +433,7 @@ class Posterior:
         ------
         ModelError : no tree, or one with a group of another name
         """
-        import xarray as xr
-
-        groups = {name: node.to_dataset() for name, node in self.tree.children.items()}
-        for tree in trees:
-            if not isinstance(tree, xr.DataTree):
-                raise ModelError(f"attach takes trees of prior_predictive or posterior_predictive, not {tree!r}")
-            for name, node in tree.children.items():
-                if name not in OWN + ATTACHED:
-                    raise ModelError(f"a posterior has no place for the group {name!r}; {near(name, ATTACHED)}")
-                if name not in OWN:
-                    groups[name] = node.to_dataset()
-        together = xr.DataTree.from_dict(groups)
-        together.attrs = dict(self.tree.attrs)
-        return replace(self, tree=together)
+        return replace(self, tree=attached(self.tree, trees))
 
     def save(self, path: str | Path) -> None:
         """Write one netCDF file; an interrupted save leaves a former file as it was.

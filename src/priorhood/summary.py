@@ -70,7 +70,7 @@ def bounds_of(interval: float) -> tuple[float, float, float]:
 
 
 def summarize_mixtures(name: str, found: xr.Dataset, interval: float) -> pd.DataFrame:
-    """As summarize_draws, of a parameter's mean, sd and quantiles bounds_of(interval), which have no Monte Carlo error.
+    """As summarize_draws, of a parameter's mean, sd and quantiles bounds_of(interval), without its draws.
 
     found : Posterior.coefficients' variables
     """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.draws import QUANTILES, spread_dimension, term_dimension
+from priorhood.errors import ModelError, near
 from priorhood.formula import SEPARATOR
 from priorhood.gazetteer import Gazetteer
 from priorhood.hierarchy import hierarchy_of, shown
@@ -15,7 +16,7 @@ from priorhood.moments import Moments
 from priorhood.rows import Dropped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
     import xarray as xr
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 FORMAT = 4
 PLACES = "places"
 SUMMARIES = "summaries"
+OWN = ("posterior", "sample_stats", "moments", SUMMARIES, PLACES)
+ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "observed_data")
 
 
 def tree_of(
@@ -226,3 +229,21 @@ def stored_places(tree: xr.DataTree) -> Gazetteer | None:
         places=dict(zip(labels, values, strict=True)),
         textual=frozenset(own.get("text", ())),
     )
+
+
+def attached(tree: xr.DataTree, more: Iterable[xr.DataTree]) -> xr.DataTree:
+    """The tree with the groups of other trees that have a place in it; see Posterior.attach."""
+    import xarray as xr
+
+    groups = {name: node.to_dataset() for name, node in tree.children.items()}
+    for other in more:
+        if not isinstance(other, xr.DataTree):
+            raise ModelError(f"attach takes trees of prior_predictive or posterior_predictive, not {other!r}")
+        for name, node in other.children.items():
+            if name not in OWN + ATTACHED:
+                raise ModelError(f"a posterior has no place for the group {name!r}; {near(name, ATTACHED)}")
+            if name not in OWN:
+                groups[name] = node.to_dataset()
+    together = xr.DataTree.from_dict(groups)
+    together.attrs = dict(tree.attrs)
+    return together

@@ -43,7 +43,11 @@ def written_out(own, values):
             factor = values.tau[0][s][:, None] * values.corr[0][s]
             # In the effects' own units, so that a spread of next to nothing has no inverse to lose.
             inverse = np.eye(K) + precision * factor.T @ A[np.ix_(cols, cols)] @ factor
-            score = precision * factor.T @ (b[cols] - A[np.ix_(cols, cols)] @ above[cols] - A[np.ix_(cols, other)] @ above[other])
+            score = (
+                precision
+                * factor.T
+                @ (b[cols] - A[np.ix_(cols, cols)] @ above[cols] - A[np.ix_(cols, other)] @ above[other])
+            )
             mean[j, :, s] = above[cols] + factor @ np.linalg.solve(inverse, score)
             cov[j, s] = factor @ np.linalg.solve(inverse, factor.T)
     return mean, cov
@@ -119,7 +123,7 @@ def test_inherited_coefficients_are_the_parents():
 
 @pytest.mark.parametrize("name", ["plain", "nested, many terms", "weighted", "no intercept", "known noise"])
 def test_draws_on_demand_have_the_conditionals_moments(name):
-    """Means and covariances of 20,000 draws at one θ each; limits at 5 standard errors, one false alarm in 10,000."""
+    """Means and covariances of 20,000 draws at one θ each; limits at 5 standard errors: 1 false alarm in 10,000."""
     case, S = CASES[name], 20_000
     theta = np.repeat(from_prior(case.problem, 1, np.random.default_rng(1)), S, axis=0)
     own, values = leaves(case, theta)
@@ -128,7 +132,9 @@ def test_draws_on_demand_have_the_conditionals_moments(name):
     z = np.random.default_rng(3).standard_normal((S, len(own.cols), len(places)))
     drawn = own.draw(places, z)[:, : len(own.cols)] - case.problem.shift[own.cols, None]
     one = type(own)(own.problem, own.above[:, :, :1], own.lam[:1], own.sigma[:1], own.parent)
-    mean, cov = written_out(one, type(values)(tuple(t[:1] for t in values.tau), tuple(c[:1] for c in values.corr), values.sigma[:1]))
+    mean, cov = written_out(
+        one, type(values)(tuple(t[:1] for t in values.tau), tuple(c[:1] for c in values.corr), values.sigma[:1])
+    )
     sd = np.sqrt(np.einsum("jskk->jk", cov))
     assert (np.abs(drawn.mean(axis=0).T - mean[:, :, 0]) < 5 * sd / np.sqrt(S)).all()
     for j in places:

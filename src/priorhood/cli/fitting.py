@@ -219,7 +219,9 @@ def refit(
 
     post = load(file)
     _fitted(
-        lambda tell: run(post, priors=prior, chains=chains, draws=draws, seed=seed, threads=threads, store=store, progress=tell),
+        lambda tell: run(
+            post, priors=prior, chains=chains, draws=draws, seed=seed, threads=threads, store=store, progress=tell
+        ),
         out,
         [],
         as_json=as_json,
@@ -278,7 +280,9 @@ def merge(
 
     posts = [load(file) for file in files]
     _fitted(
-        lambda tell: run(*posts, chains=chains, draws=draws, seed=seed, threads=threads, store=store, progress=tell),
+        lambda tell: run(
+            *posts, chains=chains, draws=draws, seed=seed, threads=threads, store=store, progress=tell
+        ),
         out,
         [],
         as_json=as_json,

@@ -57,6 +57,29 @@ def flat(post: Posterior, name: str) -> Array:
     return np.asarray(values.reshape(-1, *values.shape[2:]), dtype=np.float64)
 
 
+def place_means(post: Posterior) -> Array:
+    """Posterior means of all coefficients of the finest places, in the data's units: (places, C)."""
+    beta = post.model.formula.effect_name(0)
+    if post.summed:
+        return np.asarray(post.coefficients()[f"{beta}_mean"].values)
+    return np.asarray(flat(post, beta).mean(axis=0))
+
+
+def place_quantiles(post: Posterior, levels: tuple[float, ...]) -> Array:
+    """Quantiles of all coefficients of the finest places, in the data's units: (places, C, levels)."""
+    found = post.coefficients(levels)
+    beta = post.model.formula.effect_name(0)
+    return np.stack([found[f"{beta}_q{100 * level:g}"].values for level in levels], axis=-1)
+
+
+def place_draws(post: Posterior, places: Index) -> Array:
+    """Draws of some of the finest places' coefficients, in the data's units: (S, places, C)."""
+    finest = post.hierarchy.levels[0]
+    asked_for: dict[str, Any] = {finest.name: finest.labels[places]}
+    values = post.draws(**asked_for).values
+    return np.asarray(values.reshape(-1, *values.shape[2:]))
+
+
 def expected(post: Posterior, rows: pd.DataFrame) -> Array:
     """E(y | θ) of rows in the outcome's units, of new places the average one: (S, rows)."""
     values = post.expected(rows, unseen="population").values
