@@ -197,6 +197,10 @@ class Posterior:
             return self.scale.unit
         return self._natural_of(self[name])
 
+    def natural_of(self, name: str, draws: xr.DataArray) -> xr.DataArray | float:
+        """The same for draws of a parameter that may not be stored."""
+        return self.natural_factor(name) if name in self.parameters else self._natural_of(draws)
+
     def _natural_of(self, array: xr.DataArray) -> xr.DataArray:
         """The same by an array's last dimension, its terms."""
         import xarray as xr

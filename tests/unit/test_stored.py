@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -156,19 +158,44 @@ def test_pictures_and_questions_of_places(summed, drawn, sales):
     ) - {"omega[living_space, living_space]"}
 
 
-def test_nested_and_crossed_places(sales):
+@pytest.fixture(scope="module")
+def nested(sales):
     frame = sales.assign(
         district=sales["zip"].astype(str).str[:1] + (sales["zip"].astype(int) % 3).astype(str),
         kind=np.resize(["a", "b", "c"], len(sales)),
     )
     formula = "price ~ living_space + (living_space | district/zip) + (1 | kind)"
-    both = [ph.fit(formula, frame, store=store, **FIT) for store in ("summaries", "draws")]
-    told, made = (post.coefficients() for post in both)
-    error = 4.5 * np.sqrt(1.2 / 2000)
-    assert (np.abs(told["beta_mean"] - made["beta_mean"]) < 1.5 * error * told["beta_sd"]).all()
-    assert (np.abs(told["beta_sd"] / made["beta_sd"] - 1) < 1.5 * error).all()
-    labels = both[0].hierarchy.levels[0].labels
-    drawn = both[0].draws(zip=labels)
-    assert (np.abs(drawn.mean(("chain", "draw")) - told["beta_mean"]) < 1.5 * error * told["beta_sd"]).all()
-    # A place's draws go with its district's: what is left after these is the place's own.
-    assert both[0]["beta_district"].sizes == both[1]["beta_district"].sizes
+    return {store: ph.fit(formula, frame, store=store, **FIT) for store in ("summaries", "draws")}
+
+
+def scores(post, leaves):
+    """Stored draws of places as distances from what is known of them given all else, in sds: (J, K, S)."""
+    mean, variance = leaves.conditionals(np.arange(12))
+    drawn = post["beta"].values.reshape(2000, 12, 2) - leaves.problem.shift[leaves.cols]
+    return (drawn.transpose(1, 2, 0) - mean) / np.sqrt(variance)
+
+
+def test_stored_draws_are_normal_around_what_is_known_given_all_else(nested):
+    """48,000 standard Normal scores, independent but for the two of a place; limits at 5 standard errors."""
+    post = nested["draws"]
+    leaves = post._on_demand.leaves
+    z = scores(post, leaves)
+    assert abs(z.mean()) < 5 * np.sqrt(2 / z.size)
+    assert abs(z.var() - 1) < 5 * np.sqrt(4 / z.size)
+    # Without the crossed effects, or with those of other draws, they are not.
+    for other in (np.zeros_like(leaves.above), leaves.above[:, :, ::-1]):
+        wrong = leaves.above.copy()
+        wrong[:, -3:] = other[:, -3:]
+        off = scores(post, replace(leaves, above=wrong))
+        assert abs(off.var() - 1) > 5 * np.sqrt(4 / z.size)
+
+
+def test_summaries_and_draws_on_demand_of_nested_and_crossed_places_agree(nested):
+    """Both of the same θ and parents, so that only the places' own part is drawn: 5 standard errors of 2,000."""
+    post = nested["summaries"]
+    told, drawn = post.coefficients(), post.draws(zip=post.hierarchy.levels[0].labels)
+    assert (np.abs(drawn.mean(("chain", "draw")) - told["beta_mean"]) < 5 / np.sqrt(2000) * told["beta_sd"]).all()
+    assert (np.abs(drawn.std(("chain", "draw")) / told["beta_sd"] - 1) < 5 * np.sqrt(0.5 / 2000)).all()
+    homes = {"district": ["10"], "zip": [""], "kind": ["b"], "living_space": [80.0]}
+    means = [one.predict(homes, unseen="draw")["mean"].iloc[0] for one in nested.values()]
+    assert means[0] == pytest.approx(means[1], rel=0.02)

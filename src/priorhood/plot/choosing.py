@@ -103,7 +103,7 @@ def rows_of(post: Posterior, chosen: list[tuple[str, xr.DataArray]]) -> list[Row
     found: dict[str, Array] = {}
     for name, draws in chosen:
         base, single, _ = name.partition("[")
-        values = (draws * post.natural_factor(base)).transpose(*draws.dims).values
+        values = (draws * post.natural_of(base, draws)).transpose(*draws.dims).values
         values = values.reshape(*draws.shape[:2], -1)
         shown = {label: values[:, :, at] for at, label in _shown(base, draws)}
         if single and name not in shown:
