@@ -19,6 +19,7 @@ from bench import (
     leaveout,
     machine,
     noise,
+    places,
     predictive,
     process,
     report,
@@ -44,6 +45,7 @@ PARTS = {
     "leaveout": leaveout.measure,
     "noise": noise.measure,
     "groupings": groupings.measure,
+    "places": places.measure,
 }
 CONTENDERS: dict[str, Any] = {c.NAME: c for c in (lme4, nutpie, pymc)}
 SLOW = (nutpie.NAME, pymc.NAME)
