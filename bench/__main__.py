@@ -19,6 +19,7 @@ from bench import (
     leaveout,
     machine,
     noise,
+    places,
     predictive,
     process,
     report,
@@ -46,6 +47,7 @@ PARTS = {
     "noise": noise.measure,
     "groupings": groupings.measure,
     "rows": rows.measure,
+    "places": places.measure,
 }
 CONTENDERS: dict[str, Any] = {c.NAME: c for c in (lme4, nutpie, pymc)}
 SLOW = (nutpie.NAME, pymc.NAME)

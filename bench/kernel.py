@@ -31,9 +31,9 @@ import numpy as np
 import priorhood as ph
 from bench.case import DATA_SEED, MODELS, PLACES, ROWS, Measurement
 from bench.clock import repeat
-from priorhood.engines import pose
 from priorhood.exact.coordinates import Theta
 from priorhood.exact.marginal import Collapsed, collapse, log_marginal
+from priorhood.posing import pose
 
 if TYPE_CHECKING:
     from bench.case import Effort

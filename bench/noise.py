@@ -11,7 +11,7 @@ import priorhood as ph
 from bench.case import CHAINS, DRAWS, MODELS, Measurement, sales
 from bench.clock import repeat
 from priorhood import gather
-from priorhood.engines import pose
+from priorhood.posing import pose
 from priorhood.scale import learn_scale
 from priorhood.table import read
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
+# Of the finest groups' coefficients these are kept where the draws are not; 90 % is the interval of summary().
+QUANTILES = (0.05, 0.5, 0.95)
+
 
 def term_dimension(group: str, columns: Sequence[Any], population: Sequence[Any]) -> str:
     """The dimension of a grouping's coefficients: the population's where both have the same columns."""
@@ -33,13 +36,25 @@ class Effects:
     """Draws of one grouping: leading dimensions (chains, draws).
 
     beta (…, places, C) : a level's coefficients, of all columns that vary by it or a coarser level; of a crossed
-        grouping its effects, differences to the others' coefficients
+        grouping its effects, differences to the others' coefficients; None where only summaries are kept
     tau (…, K); omega (…, K, K) or None where the effects are independent
     """
 
-    beta: Array
+    beta: Array | None
     tau: Array
     omega: Array | None
+
+
+@dataclass(frozen=True)
+class Summaries:
+    """Of the finest groups' coefficients, standardized, over all draws: mean and sd (J, C), quantiles (J, C, Q).
+
+    Q : the probabilities QUANTILES
+    """
+
+    mean: Array
+    sd: Array
+    quantiles: Array
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,7 @@ class Draws:
     sigma : residual sd (…), of every group (…, J), or None where the errors are known
     nu : degrees of freedom of Student-t errors (…), or None
     sigma_median, sigma_spread : (…) of the groups' sigma, where they have a distribution in common; or None
+    summaries : of the finest groups' coefficients, where these are not drawn; or None
     stats : sample_stats by ArviZ's names; facts : numbers about the run, for the attributes
     """
 
@@ -61,6 +77,7 @@ class Draws:
     nu: Array | None = None
     sigma_median: Array | None = None
     sigma_spread: Array | None = None
+    summaries: Summaries | None = None
 
     @property
     def beta(self) -> Array | None:

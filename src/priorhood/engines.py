@@ -20,10 +20,10 @@ from priorhood.errors import ModelError, PriorhoodWarning, plural
 from priorhood.hierarchy import hierarchy_of
 from priorhood.informed import check_informed, far_prior
 from priorhood.machine import cores
+from priorhood.posing import pose
 from priorhood.posterior import Posterior, assemble
 from priorhood.predict import check_seed
-from priorhood.priors import Fixed
-from priorhood.scale import Scale, learn_scale, standardized
+from priorhood.scale import Scale, learn_scale
 
 if TYPE_CHECKING:
     from priorhood import exact
@@ -37,17 +37,25 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 
 ENGINES = ("auto", "exact", "nuts")
+STORES = ("auto", "draws", "summaries")
+# Draws of the finest groups' coefficients beyond which these are summed up instead: 400 MB in memory and in the
+# file, and so much again while they are drawn.
+MOST_STORED = 50_000_000
 
 
 @dataclass(frozen=True)
 class Run:
-    """How much is drawn, from which seed (as given), on how many threads, and who is told of the progress."""
+    """How much is drawn, from which seed (as given), on how many threads, and who is told of the progress.
+
+    store : what is kept of the finest groups' coefficients: "draws", "summaries", or by size, "auto"
+    """
 
     chains: int
     draws: int
     seed: int | None
     threads: int
     tell: Progress
+    store: str = "auto"
 
 
 def new_run(
@@ -57,6 +65,7 @@ def new_run(
     threads: int | None,
     progress: Progress | None,
     engine: str = "auto",
+    store: str = "auto",
 ) -> Run:
     """Check what every fit is told."""
     for name, value, least in (("chains", chains, 1), ("draws", draws, 10)):
@@ -66,7 +75,9 @@ def new_run(
         raise ModelError(f"threads must be a whole number of at least 1, not {threads!r}")
     if engine not in ENGINES:
         raise ModelError(f"engine {engine!r} is not known; there are {', '.join(ENGINES)}")
-    return Run(chains, draws, seed, threads or cores(), progress or _silent)
+    if store not in STORES:
+        raise ModelError(f"store must be one of {', '.join(STORES)}, not {store!r}")
+    return Run(chains, draws, seed, threads or cores(), progress or _silent, store)
 
 
 def nuts_settings(given: dict[str, Any]) -> nuts.Settings:
@@ -110,6 +121,8 @@ def fit_moments(
     problem, refusal = _collapsed(model, design, scale, found, run)
     taken = TAKEN_BY_GROUP if model.noise is not None else TAKEN_ACROSS if model.formula.crossed else TAKEN
     chosen, reason = _choose(engine, refusal, taken, has_rows=rows is not None)
+    stored, why = _stored(model, design, found, run, chosen)
+    run = replace(run, store=stored)
     if chosen == "exact" and problem is not None:
         if given:
             raise ModelError(
@@ -124,6 +137,8 @@ def fit_moments(
         facts = {}
     facts |= {
         "engine_reason": reason,
+        "store": stored,
+        "store_reason": why,
         "seed": seed,
         "notes": json.dumps(list(notes)),
         "sampling_time": time.perf_counter() - started,
@@ -152,6 +167,7 @@ def draw_exact(model: Model, design: Design, scale: Scale, found: Moments, run: 
     problem, refusal = _collapsed(model, design, scale, found, run)
     if problem is None or refusal:
         raise ModelError(str(refusal))
+    run = replace(run, store=_stored(model, design, found, run, "exact")[0])
     return _by_exact(model, problem, scale, found, run)[0]
 
 
@@ -169,7 +185,10 @@ def _by_exact(
         )
     if isinstance(problem, exact.NoisyProblem):
         _check_scatter(problem, found)
-    result = exact.draw(problem, run.chains, run.draws, np.random.default_rng(run.seed), run.threads, run.tell)
+    result = exact.draw(
+        problem, run.chains, run.draws, np.random.default_rng(run.seed), run.threads, run.tell,
+        stored=run.store != "summaries",
+    )  # fmt: skip
     if model.se is not None:
         result = replace(result, sigma=None)  # known, and so no parameter
     if model.noise is not None and result.sigma is not None and result.sigma.ndim == 2:
@@ -217,7 +236,9 @@ def _collapsed(
     """
     hierarchy = hierarchy_of(model.formula, found.labels)
     sizes = [(places.size, len(design.coefficient_columns(at))) for at, places in enumerate(hierarchy.groupings)]
-    values = run.chains * run.draws * sum(size * (terms + 1) for size, terms in sizes)
+    summed = run.store != "draws" and _summable(model) and _beyond(hierarchy, design, run)
+    kept = sizes[1:] if summed or run.store == "summaries" else sizes
+    values = run.chains * run.draws * sum(size * (terms + 1) for size, terms in kept)
     large = _too_large(values, run.chains * run.draws)
     if large:
         raise ModelError(large)
@@ -239,6 +260,50 @@ def _collapsed(
         )
     problem = pose(model, design, scale, found)
     return problem, exact.refuses(problem)
+
+
+def _summable(model: Model) -> bool:
+    """Whether the finest groups' coefficients have a closed form given θ."""
+    return model.family == "normal" and model.noise is None and bool(model.formula.groupings)
+
+
+def _beyond(hierarchy: Hierarchy, design: Design, run: Run) -> bool:
+    """Whether the draws of the finest groups' coefficients are more than are stored."""
+    return bool(hierarchy.levels) and _numbers(hierarchy, design, run) > MOST_STORED
+
+
+def _numbers(hierarchy: Hierarchy, design: Design, run: Run) -> int:
+    """Draws of the finest groups' coefficients."""
+    return run.chains * run.draws * hierarchy.levels[0].size * len(design.coefficient_columns(0))
+
+
+def _stored(model: Model, design: Design, found: Moments, run: Run, engine: str) -> tuple[str, str]:
+    """What is kept of the finest groups' coefficients, "draws" or "summaries", and why.
+
+    Raises
+    ------
+    ModelError : summaries of what has no closed form
+    """
+    summable = engine == "exact" and _summable(model)
+    if run.store == "summaries" and not summable:
+        why = (
+            "the model has no groups" if not model.formula.groupings
+            else f"there is a residual sd for every {model.noise} (noise)" if model.noise is not None
+            else "NUTS draws all together"
+        )  # fmt: skip
+        raise ModelError(f"store='summaries' (--store summaries) needs coefficients with a closed form, but {why}")
+    if run.store != "auto":
+        return run.store, "asked for"
+    hierarchy = hierarchy_of(model.formula, found.labels)
+    if not hierarchy.levels:
+        return "draws", "no groups"
+    count = _numbers(hierarchy, design, run)
+    told = f"{count:,} draws of {model.formula.effect_name(0)} are"
+    if not _beyond(hierarchy, design, run):
+        return "draws", f"{told} at most {MOST_STORED:,}"
+    if not summable:
+        return "draws", f"{told} more than {MOST_STORED:,}, but have no closed form"
+    return "summaries", f"{told} more than {MOST_STORED:,}"
 
 
 def _too_wide(hierarchy: Hierarchy, effects: list[int]) -> str | None:
@@ -301,51 +366,3 @@ def _versions(engine: str) -> dict[str, str]:
         "python": platform.python_version(),
         **({"pymc": metadata.version("pymc")} if engine == "nuts" else {}),
     }
-
-
-def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Problem | exact.NoisyProblem:
-    """The model and the sums as the exact engine takes them: standardized arrays (math.md, section 2)."""
-    from priorhood import exact
-
-    resolved = model.resolve(design)
-    mean, scatter = standardized(found, design, scale)
-    noise: exact.Alike | exact.Independent | None = None
-    if resolved.sigma_median is not None and resolved.sigma_spread is not None:
-        noise = exact.Alike(resolved.sigma_median, resolved.sigma_spread)
-    elif model.noise is not None and resolved.sigma is not None and not isinstance(resolved.sigma, Fixed):
-        noise = exact.Independent(resolved.sigma)
-    # With w = 1/se² in the outcome's own unit, σ²/w = (se/unit)² is the error of the outcome divided by it.
-    known = Fixed(1.0) if noise else Fixed(1.0 / scale.unit)
-    sigma = known if noise or resolved.sigma is None else resolved.sigma
-    hierarchy = hierarchy_of(model.formula, found.labels)
-    depth = len(hierarchy.levels)
-    varying: list[dict[str, Any]] = [
-        {
-            "cols": np.array(design.index(design.level_columns(at)), dtype=np.int64),
-            "tau": resolved.tau[at],
-            "omega": resolved.omega[at],
-        }
-        for at in range(len(hierarchy.groupings))
-    ]
-    problem = exact.pose(
-        found.n,
-        mean,
-        scatter,
-        tuple(exact.Level(**varying[at], starts=hierarchy.starts(at)) for at in range(depth)),
-        root_cols=np.array(design.index(design.population_columns), dtype=np.int64),
-        root_mean=np.array([p.mean for p in resolved.mu]),
-        root_sd=np.array([p.sd for p in resolved.mu]),
-        sigma=sigma,
-        constant=design.constant,
-        weight=found.weight,
-        log_weight=found.log_weight,
-        crossed=tuple(
-            exact.Crossed(**given, of_cell=places.of_cell, size=places.size)
-            for places, given in zip(hierarchy.crossed, varying[depth:], strict=True)
-        ),
-        leaf=hierarchy.levels[0].of_cell if hierarchy.levels else None,
-    )
-    if noise is None:
-        return problem
-    rows = exact.compress(found.n, mean, scatter, problem.shift, found.weight)
-    return exact.NoisyProblem(problem, rows, noise)

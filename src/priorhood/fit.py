@@ -40,6 +40,7 @@ def fit(
     places: object = None,
     drop_outliers: float | None = None,
     threads: int | None = None,
+    store: str = "auto",
     progress: Progress | None = None,
 ) -> Posterior:
     """Fit a model to a table of rows.
@@ -63,6 +64,9 @@ def fit(
     drop_outliers : leave out rows whose log of outcome per first predictor lies outside the quartiles
         ± this factor × their distance (1.5 is usual)
     threads : all cores if None; the draws do not depend on it
+    store : what is kept of the finest groups' coefficients: "draws"; "summaries", their means, sds and 5, 50
+        and 95 % quantiles, and draws of chosen places when asked for (Posterior.draws); "auto" for summaries where
+        the draws would be more than 50 million numbers and one sigma is all groups'
     progress : called with (stage, done, total)
 
     Raises
@@ -70,7 +74,7 @@ def fit(
     PriorhoodError : names the column, rows or values and what to do
     """
     model = model if isinstance(model, Model) else Model(model)
-    run = new_run(chains, draws, seed, threads, progress, engine)
+    run = new_run(chains, draws, seed, threads, progress, engine, store)
     given = {
         "sampler": sampler,
         "parameterization": parameterization,
@@ -101,6 +105,7 @@ def refit(
     draws: int = 1000,
     seed: int | None = None,
     threads: int | None = None,
+    store: str = "auto",
     progress: Progress | None = None,
 ) -> Posterior:
     """The same rows under other priors, from the sums in a posterior; no row is read.
@@ -108,8 +113,9 @@ def refit(
     Parameters
     ----------
     priors : those to replace, as Model takes them; the others stay
+    store : see fit
     """
-    run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress)
+    run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress, store=store)
     return fit_moments(post.model.with_priors(priors), post.design, post.moments, run).knowing(post.gazetteer)
 
 
@@ -123,6 +129,7 @@ def update(
     places: object = None,
     drop_outliers: float | None = None,
     threads: int | None = None,
+    store: str = "auto",
     progress: Progress | None = None,
 ) -> Posterior:
     """Add new rows: the posterior that a fit to the old and new rows together would give.
@@ -132,12 +139,13 @@ def update(
     Parameters
     ----------
     places : more places with their predictors, beside those that the posterior knows; see fit
+    store : see fit
 
     Raises
     ------
     TableError : as of fit; a place with another value than the posterior knows
     """
-    run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress)
+    run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress, store=store)
     run.tell("reading rows", 0, 1)
     model = post.model
     with using(threads):
@@ -153,6 +161,7 @@ def merge(
     draws: int = 1000,
     seed: int | None = None,
     threads: int | None = None,
+    store: str = "auto",
     progress: Progress | None = None,
 ) -> Posterior:
     """Posteriors of one model from different rows → the posterior of all rows together.
@@ -164,7 +173,7 @@ def merge(
     if len(posts) < 2:
         raise ModelError("merge needs at least two posteriors")
     first = posts[0]
-    run = new_run(chains, draws, first.seed if seed is None else seed, threads, progress)
+    run = new_run(chains, draws, first.seed if seed is None else seed, threads, progress, store=store)
     together, gazetteer = first.moments, first.gazetteer
     for at, other in enumerate(posts[1:], start=2):
         _check_same(first, other, at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from priorhood.formula import SEPARATOR
 from priorhood.hierarchy import hierarchy_of, labels_by_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import xarray as xr
 
@@ -28,7 +28,13 @@ Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
 # Streams of random numbers, so that one purpose does not disturb another.
-NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR, CALIBRATION, NEW_ACROSS, UNKNOWN_ACROSS = range(1, 11)
+NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR, CALIBRATION, NEW_ACROSS, UNKNOWN_ACROSS, PLACE = range(
+    1, 12
+)
+
+
+# Places whose draws are made together on demand.
+TOGETHER = 128
 
 
 def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
@@ -36,19 +42,65 @@ def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, purpose, *more])))
 
 
+class Draughts(Protocol):
+    """Makes the draws of places that are asked for: (S, n, C); see ondemand."""
+
+    def draws(self, places: Index) -> Array:
+        """Of these places, by their positions."""
+        ...
+
+
 @dataclass(frozen=True)
 class Grouping:
     """Draws of one grouping, flattened to (S, …).
 
-    beta (S, places, C) and its columns; of a crossed grouping its effects
+    stored (S, places, C) : of its columns cols; of a crossed grouping its effects; made on demand where it is None
     own (K,) : columns with a spread of its own; spread (S, K, K) = diag(τ) chol Ω
     """
 
     places: Places
-    beta: Array
+    stored: Array | None
     cols: Index
     own: Index
     spread: Array
+    made: Draughts | None = None
+
+    @cached_property
+    def _cells(self) -> tuple[Index, Index]:
+        """The cells, place by place, and where every place's begin."""
+        order = np.argsort(self.places.of_cell, kind="stable")
+        return order, np.searchsorted(self.places.of_cell[order], np.arange(self.places.size + 1))
+
+    def cells_of(self, at: int) -> Index:
+        """The cells of one place."""
+        order, starts = self._cells
+        return order[starts[at] : starts[at + 1]]
+
+    def drawn(self, places: Index) -> Array:
+        """Draws of some places, by their positions: (S, n, C)."""
+        if self.stored is not None:
+            return self.stored[:, places]
+        if self.made is None:
+            raise TypeError(f"the draws of {self.places.name} are neither stored nor can be made")
+        return self.made.draws(places)
+
+    def blocks(self) -> Iterator[Index]:
+        """All places, some at a time, so that draws on demand stay few."""
+        size = self.places.size if self.stored is not None else TOGETHER
+        for lo in range(0, self.places.size, size):
+            yield np.arange(lo, min(lo + size, self.places.size))
+
+    def mixed(self, places: Index) -> Array:
+        """Of every draw another place, (S,) positions: (S, C)."""
+        if self.stored is not None:
+            return np.asarray(self.stored[np.arange(len(places)), places])
+        out = np.empty((len(places), len(self.cols)))
+        there = np.unique(places)
+        for lo in range(0, len(there), TOGETHER):
+            some = there[lo : lo + TOGETHER]
+            own = np.flatnonzero(np.isin(places, some))
+            out[own] = self.drawn(some)[own, np.searchsorted(some, places[own])]
+        return out
 
     @cached_property
     def at(self) -> dict[str, int]:
@@ -88,9 +140,14 @@ class Coefficients:
 
 
 def coefficients_of(
-    draws: xr.Dataset, model: Model, design: Design, cells: npt.NDArray[np.str_], weights: Array
+    draws: xr.Dataset,
+    model: Model,
+    design: Design,
+    cells: npt.NDArray[np.str_],
+    weights: Array,
+    made: Draughts | None = None,
 ) -> Coefficients:
-    """The draws of a labelled dataset (chain, draw, …) as prediction takes them."""
+    """The draws of a labelled dataset (chain, draw, …) as prediction takes them; made : what it lacks of beta."""
     S = draws.sizes["chain"] * draws.sizes["draw"]
 
     def flat(name: str, *shape: int) -> Array:
@@ -106,7 +163,8 @@ def coefficients_of(
         found.append(
             Grouping(
                 places=places,
-                beta=flat(formula.effect_name(at)),
+                stored=flat(formula.effect_name(at)) if formula.effect_name(at) in draws else None,
+                made=made if at == 0 else None,
                 cols=_index(design, design.coefficient_columns(at)),
                 own=_index(design, own),
                 spread=flat(f"tau{suffix}")[:, :, None] * corr,
@@ -217,9 +275,22 @@ class Groups:
         if len(one.cells):
             leaves = np.unique(finest.places.of_cell[one.cells])
             if len(leaves) == 1:
-                return np.asarray(finest.beta[:, leaves[0]])
-            return np.asarray(finest.beta[np.arange(len(c.mu)), self._leaf(one)])
+                return np.asarray(finest.drawn(leaves)[:, 0])
+            return finest.mixed(self._leaf(one))
         return self._new(one)
+
+    def together(self, spots: Index) -> dict[int, Array]:
+        """Spot → coefficients (S, C) of the finest group, those that are made on demand all at once."""
+        finest = self.c.levels[0]
+        known: dict[int, int] = {}
+        if finest.stored is None:
+            for spot in spots.tolist():
+                leaves = np.unique(finest.places.of_cell[self.found[spot].cells])
+                if len(leaves) == 1:
+                    known[spot] = int(leaves[0])
+        made = finest.drawn(np.array(list(known.values()), dtype=np.int64)) if known else np.zeros((0, 0, 0))
+        at = {spot: i for i, spot in enumerate(known)}
+        return {spot: made[:, at[spot]] if spot in at else self.beta(spot) for spot in spots.tolist()}
 
     def _leaf(self, one: Spot) -> Index:
         """For a row that does not say where it is: the known finest group that every draw takes, (S,)."""
@@ -244,11 +315,11 @@ class Groups:
             key = SEPARATOR.join(path)
             known = level.at.get(key)
             if known is not None:
-                whole[:, level.cols] = level.beta[:, known]
+                whole[:, level.cols] = level.drawn(np.array([known]))[:, 0]
             elif "" in path and len(cells := _matching(c, one.labels, level.places.path)):
                 rng = stream(self.seed, UNKNOWN, *key.encode())
                 node = level.places.of_cell[self._chosen(cells, rng)]
-                whole[:, level.cols] = level.beta[np.arange(len(c.mu)), node]
+                whole[:, level.cols] = level.mixed(node)
             elif self.unseen != "population":
                 rng = stream(self.seed, NEW_GROUP, *key.encode())
                 noise = rng.standard_normal((len(c.mu), len(level.own)))
@@ -262,11 +333,11 @@ class Groups:
         key = SEPARATOR.join(path)
         known = grouping.at.get(key)
         if known is not None:
-            return np.asarray(grouping.beta[:, known])
+            return np.asarray(grouping.drawn(np.array([known]))[:, 0])
         cells = _matching(c, labels, grouping.places.path) if "" in path else np.zeros(0, np.int64)
         if len(cells):
             node = grouping.places.of_cell[self._chosen(cells, stream(self.seed, UNKNOWN_ACROSS, at))]
-            return np.asarray(grouping.beta[np.arange(len(c.mu)), node])
+            return grouping.mixed(node)
         if self.unseen == "population":
             return np.zeros((len(c.mu), len(grouping.own)))
         noise = stream(self.seed, NEW_ACROSS, at, *key.encode()).standard_normal((len(c.mu), len(grouping.own)))
@@ -308,7 +379,7 @@ def spot_of(c: Coefficients, key: str) -> Spot:
     path = [labels[column] for column in finest.path]
     known = c.levels[0].at.get(SEPARATOR.join(path))
     if known is not None:
-        cells = _cells_of(finest, known)
+        cells = c.levels[0].cells_of(known)
         status = "known"
     else:
         cells = _matching(c, labels, finest.path) if "" in path else np.zeros(0, np.int64)
@@ -325,11 +396,6 @@ def spot_of(c: Coefficients, key: str) -> Spot:
             status = "new"
             new.append((grouping.places.name, _without_blanks(own)))
     return Spot(labels, cells, status, tuple(new))
-
-
-def _cells_of(places: Places, at: int) -> Index:
-    """The cells of one place."""
-    return np.flatnonzero(places.of_cell == at)
 
 
 def _matching(c: Coefficients, labels: dict[str, str], path: tuple[str, ...]) -> Index:

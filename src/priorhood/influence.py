@@ -118,8 +118,13 @@ def influence(
     Raises
     ------
     ModelError : no such place; a row that cannot have been in the data; a model that only NUTS takes
+
+    Notes
+    -----
+    Of a posterior without stored draws of places, what all places have in common is compared, and coarser levels.
     """
-    run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress)
+    # Refits keep what the posterior keeps, so that there is something to compare.
+    run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress, store=post.store)
     refusal = exact_refusal(post.model, post.design, post.scale, post.moments, run)
     if refusal:
         raise ModelError(

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.elpd import Elpd, Sums
-from priorhood.engines import pose
 from priorhood.errors import ModelError, TableError, near, rows_of
 from priorhood.gather import take
 from priorhood.machine import cores
 from priorhood.observations import observe
 from priorhood.placing import placed
 from priorhood.posed import chosen_draws, collapse_refusal, flat_draws, posed_of
+from priorhood.posing import pose
 from priorhood.scale import standardized
 from priorhood.table import read
 
@@ -222,9 +222,9 @@ def _drawn_rows(post: Posterior, rows: Observations, at: Index) -> Iterator[tupl
         beta = np.zeros((len(at), len(post.design.columns)))
         beta[:, c.mu_cols] = c.mu[at]
         for one in c.levels[:1]:
-            beta[:, one.cols] = one.beta[at, one.places.of_cell[cells[0]]]
+            beta[:, one.cols] = one.drawn(one.places.of_cell[cells[:1]])[at, 0]
         for one in c.crossed:
-            beta[:, one.cols] += one.beta[at, one.places.of_cell[cells[0]]]
+            beta[:, one.cols] += one.drawn(one.places.of_cell[cells[:1]])[at, 0]
         sigma = c.sigma[at] if c.sigma.ndim == 1 else c.sigma[at, c.levels[0].places.of_cell[cells[0]]]
         s = sigma[None] * error[which, None]
         z = (rows.y[which, None] - rows.X[which] @ beta.T) / s

@@ -72,7 +72,7 @@ def _distribution(t, m, inverse):
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _quantile(p, start, width, m, inverse):
+def quantile_of(p, start, width, m, inverse):
     """Root of F(t) = p: Newton, kept inside a bracket that every step narrows."""
     low, high = -np.inf, np.inf
     t = start
@@ -160,6 +160,6 @@ def summarize(m, inverse, variance, kind, factor, levels, starts, thresholds, lo
                 wide[lo : lo + S] = m[i]
             row = wide
         for q in range(len(levels)):
-            quantiles[i, q] = _quantile(levels[q], centre + starts[q] * width, width, row, own)
+            quantiles[i, q] = quantile_of(levels[q], centre + starts[q] * width, width, row, own)
         for k in range(len(thresholds)):
             below[i, k] = _distribution(thresholds[k], row, own)[0]

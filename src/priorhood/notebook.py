@@ -56,6 +56,11 @@ def notebook_names(groups: Mapping[str, xr.Dataset], design: Design, attrs: Mapp
     ModelError : the model is another one
     """
     slope = _slope(design)
+    if design.formula.effect_name(0) not in groups["posterior"]:
+        raise ModelError(
+            "the notebook's names need the draws of all places, and only summaries are stored: fit with "
+            "store='draws' (--store draws)"
+        )
     found = {
         name: _renamed(held, design.formula.group, slope) if name in ("posterior", "prior") else held
         for name, held in groups.items()

@@ -33,6 +33,8 @@ def _coefficients(design: Design, draws: Draws, part: slice, hierarchy: Hierarch
     found[:, :, design.index(design.population_columns)] = mu[:, None, :]
     for at, (places, effects) in enumerate(zip(hierarchy.groupings, draws.effects, strict=True)):
         columns = design.index(design.coefficient_columns(at))
+        if effects.beta is None:  # of summaries no outcomes are made
+            raise TypeError(places.name)
         if at == 0:  # whole coefficients, those passed down by coarser levels too
             found[:, :, columns] = effects.beta[0, part][:, places.of_cell]
         elif at >= len(hierarchy.levels):

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.engines import exact_refusal, new_run, pose
+from priorhood.engines import exact_refusal, new_run
 from priorhood.errors import ModelError
-from priorhood.groups import correlation_factor
+from priorhood.ondemand import flat_of
+from priorhood.ondemand import theta_of as thetas
+from priorhood.posing import pose
 
 if TYPE_CHECKING:
     from priorhood.exact import NoisyProblem, Problem
@@ -65,25 +67,9 @@ def posed_of(post: Posterior, at: Index) -> Posed:
 
 def flat_draws(post: Posterior, name: str) -> Array:
     """A parameter's draws with chains one after the other."""
-    values = post[name].transpose("chain", "draw", ...).values
-    return np.asarray(values.reshape(-1, *values.shape[2:]), dtype=float)
+    return flat_of(post.tree["posterior"].to_dataset(), name)
 
 
 def theta_of(post: Posterior, base: Problem, at: Index) -> Theta:
     """Spreads, correlations and σ of some draws, as the engine has them."""
-    from priorhood.exact.coordinates import Theta
-    from priorhood.priors import Fixed
-
-    formula, tau, corr = post.model.formula, [], []
-    for i, varying in enumerate(base.varying):
-        tau.append(flat_draws(post, f"tau{formula.suffix(i)}")[at])
-        omega = f"omega{formula.suffix(i)}"
-        known = omega in post.parameters
-        corr.append(
-            correlation_factor(flat_draws(post, omega)[at])
-            if known
-            else np.broadcast_to(np.eye(varying.K), (len(at), varying.K, varying.K))
-        )
-    if isinstance(base.sigma, Fixed):
-        return Theta(tuple(tau), tuple(corr), np.full(len(at), base.sigma.value))
-    return Theta(tuple(tau), tuple(corr), flat_draws(post, "sigma")[at])
+    return thetas(post.tree["posterior"].to_dataset(), post.model, base, at)

@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood import finest
 from priorhood import predict as predicting
 from priorhood.check import Check, check_draws
 from priorhood.design import INTERCEPT
+from priorhood.draws import QUANTILES
 from priorhood.errors import ModelError, near
 from priorhood.expect import expected_rows, typical_homes
 from priorhood.files import write_atomically
 from priorhood.groups import Coefficients, coefficients_of
 from priorhood.hierarchy import Hierarchy, hierarchy_of, labels_by_column
 from priorhood.machine import cores
+from priorhood.ondemand import OnDemand, numbers_of, on_demand
 from priorhood.placing import placed_to_predict, together
 from priorhood.priors import base_of
-from priorhood.summary import summarize_draws
+from priorhood.summary import bounds_of, summarize_draws, summarize_mixtures
 from priorhood.table import Table, read
-from priorhood.tree import PLACES, stored_places, tree_of, with_places
+from priorhood.tree import SUMMARIES, attached, stored_places, tree_of, with_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,8 +47,6 @@ Array = npt.NDArray[np.float64]
 INTERVAL = 0.9
 KINDS = ("mu", "beta", "delta", "tau", "omega", "sigma", "nu")
 PURE = ("omega", "nu")  # kinds of numbers without a unit
-OWN = ("posterior", "sample_stats", "moments", PLACES)
-ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "observed_data")
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,21 @@ class Posterior:
     def __getitem__(self, name: str) -> xr.DataArray:
         """Draws of one parameter on the standardized scale: post["mu"]."""
         draws = self.tree["posterior"].to_dataset()
-        if name not in draws:
-            raise ModelError(f"the posterior has no parameter {name!r}; {near(name, map(str, draws.data_vars))}")
-        return draws[name]
+        if name in draws:
+            return draws[name]
+        if self.summed and name == self.model.formula.effect_name(0):
+            raise ModelError(finest.not_stored(name, self.hierarchy, self.attrs))
+        raise ModelError(f"the posterior has no parameter {name!r}; {near(name, map(str, draws.data_vars))}")
+
+    @property
+    def summed(self) -> bool:
+        """Whether the finest places' coefficients are kept as summaries, without their draws."""
+        return SUMMARIES in self.tree.children
+
+    @property
+    def store(self) -> str:
+        """What is kept of the finest places' coefficients: "draws" or "summaries"."""
+        return "summaries" if self.summed else "draws"
 
     def priors(self) -> dict[str, Any]:
         """The prior of every parameter; Model(formula, priors=…) takes it back."""
@@ -128,19 +141,70 @@ class Posterior:
         size = self.tree["posterior"].sizes
         places = ", ".join(f"{one.size:,} {one.name}" for one in self.hierarchy.groupings) or "no groups"
         rows = f"{self.moments.rows:,} rows, {places}"
-        return f"Posterior({self.model.formula.text!r}: {rows}, {size['chain']} chains × {size['draw']} draws)"
+        kept = ", of places their summaries" if self.summed else ""
+        return (
+            f"Posterior({self.model.formula.text!r}: {rows}, {size['chain']} chains × {size['draw']} draws{kept})"
+        )
 
     # -- reading it ---------------------------------------------------------------------------------------
 
+    @cached_property
+    def _on_demand(self) -> OnDemand:
+        """All that the finest places' draws are made of."""
+        return self._made(None)
+
+    def _made(self, at: npt.NDArray[np.int64] | None) -> OnDemand:
+        stored = self.tree["posterior"].to_dataset()
+        return on_demand(stored, self.model, self.design, self.scale, self.moments, self.seed, at)
+
+    def draws(self, *, standardized: bool = False, **places: object) -> xr.DataArray:
+        """Draws of the coefficients of chosen places: post.draws(zip=["10115", "12047"]).
+
+        Taken from the stored ones; where only summaries are stored, made from the draws of θ and the places' own
+        sums: the same whichever places are asked for together, and after the posterior was saved.
+
+        Parameters
+        ----------
+        standardized : on the model's scale rather than in the data's units
+        places : the formula's group = one label or several, as the posterior writes them
+
+        Returns
+        -------
+        (chain, draw, group, term); intercepts are at the centre of the predictors
+
+        Raises
+        ------
+        ModelError : no places given, labels that are not there, not the formula's group
+        """
+        found = finest.draws(self.tree, self.model, self.hierarchy, places, lambda: self._on_demand)
+        return found if standardized else found * self._natural_of(found)
+
+    def coefficients(self, quantiles: Sequence[float] = QUANTILES, *, standardized: bool = False) -> xr.Dataset:
+        """Mean, sd and quantiles of all coefficients of the finest places, whether their draws are stored or not.
+
+        Returns
+        -------
+        beta_mean, beta_sd, beta_q5, … by (group, term); intercepts are at the centre of the predictors
+        """
+        found = finest.coefficients(self.tree, self.design, self.moments.labels, quantiles, lambda: self._on_demand)
+        return found if standardized else found * self._natural_of(next(iter(found.values())))
+
     def natural_factor(self, name: str) -> xr.DataArray | float:
         """What a parameter on the standardized scale is multiplied by to be in the data's units."""
-        import xarray as xr
-
         if base_of(name) in PURE or name == "sigma_spread":
             return 1.0
         if name in ("sigma", "sigma_median"):
             return self.scale.unit
-        array = self[name]
+        return self._natural_of(self[name])
+
+    def natural_of(self, name: str, draws: xr.DataArray) -> xr.DataArray | float:
+        """The same for draws of a parameter that may not be stored."""
+        return self.natural_factor(name) if name in self.parameters else self._natural_of(draws)
+
+    def _natural_of(self, array: xr.DataArray) -> xr.DataArray:
+        """The same by an array's last dimension, its terms."""
+        import xarray as xr
+
         dim = str(array.dims[-1])
         natural = dict(zip(self.design.names, self.scale.natural(), strict=True))
         return xr.DataArray([natural[str(t)] for t in array[dim].values], dims=[dim])
@@ -160,7 +224,8 @@ class Posterior:
 
         Parameters
         ----------
-        var_names : parameters to show; all if None
+        var_names : parameters to show; all if None. Also of places without stored draws, whose numbers are
+            those of the mixture over θ: they have no mcse_mean, ess_bulk, ess_tail and r_hat, which are NaN
         standardized : on the model's scale rather than in the data's units
         interval : probability of the equal-tailed interval
 
@@ -175,12 +240,16 @@ class Posterior:
         if not 0 < interval < 1:
             raise ModelError(f"interval must be between 0 and 1, like 0.9, not {interval!r}")
         chosen = [var_names] if isinstance(var_names, str) else var_names
-        names = self.parameters
+        beta = self.model.formula.effect_name(0) if self.summed else ""
+        every = sorted([*self.parameters, *([beta] if beta else [])], key=lambda name: KINDS.index(base_of(name)))
         rows = []
-        for name in names if chosen is None else chosen:
-            draws = self[name] if standardized else self.natural(name)
-            frame = summarize_draws(name, draws, interval)
-            frame.insert(5, "unit", ["" if standardized else self.unit_of(label) for label in frame.index])
+        for name in every if chosen is None else chosen:
+            if beta and name == beta:
+                told = self.coefficients(bounds_of(interval), standardized=standardized)
+                frame = summarize_mixtures(name, told, interval)
+            else:
+                frame = summarize_draws(name, self[name] if standardized else self.natural(name), interval)
+            frame.insert(5, "unit", "" if standardized else finest.units(self.unit_of, list(frame.index)))
             rows.append(frame)
         return pd.concat(rows)
 
@@ -342,10 +411,15 @@ class Posterior:
         """The same posterior with what is known of the places in its tree."""
         return replace(self, tree=with_places(self.tree, gazetteer))
 
-    def _coefficients(self) -> Coefficients:
+    def _coefficients(self, thinned: xr.Dataset | None = None) -> Coefficients:
+        """The draws as predictions take them: all, or some of them."""
+        stored = self.tree["posterior"].to_dataset()
+        made = None
+        if self.summed:
+            made = self._on_demand if thinned is None else self._made(numbers_of(stored, thinned))
         return coefficients_of(
-            self.tree["posterior"].to_dataset(), self.model, self.design, self.moments.labels,
-            self.moments.n / self.moments.n.sum(),
+            stored if thinned is None else thinned, self.model, self.design, self.moments.labels,
+            self.moments.n / self.moments.n.sum(), made,
         )  # fmt: skip
 
     # -- the file ----------------------------------------------------------------------------------------
@@ -363,20 +437,7 @@ class Posterior:
         ------
         ModelError : no tree, or one with a group of another name
         """
-        import xarray as xr
-
-        groups = {name: node.to_dataset() for name, node in self.tree.children.items()}
-        for tree in trees:
-            if not isinstance(tree, xr.DataTree):
-                raise ModelError(f"attach takes trees of prior_predictive or posterior_predictive, not {tree!r}")
-            for name, node in tree.children.items():
-                if name not in OWN + ATTACHED:
-                    raise ModelError(f"a posterior has no place for the group {name!r}; {near(name, ATTACHED)}")
-                if name not in OWN:
-                    groups[name] = node.to_dataset()
-        together = xr.DataTree.from_dict(groups)
-        together.attrs = dict(self.tree.attrs)
-        return replace(self, tree=together)
+        return replace(self, tree=attached(self.tree, trees))
 
     def save(self, path: str | Path) -> None:
         """Write one netCDF file; an interrupted save leaves a former file as it was.

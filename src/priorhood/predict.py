@@ -193,9 +193,11 @@ def locations(rows: Rows, groups: Groups, part: Any) -> Array:
     X = rows.X[part]
     m = X[:, c.mu_cols[own]] @ c.mu[:, own].T
     which = rows.group[part] if c.levels else np.zeros(0, np.int64)
-    for spot in np.unique(which):
+    spots = np.unique(which)
+    own_of = groups.together(spots) if c.levels else {}
+    for spot in spots:
         at = np.flatnonzero(which == spot)
-        m[at] += X[np.ix_(at, c.levels[0].cols)] @ groups.beta(int(spot)).T
+        m[at] += X[np.ix_(at, c.levels[0].cols)] @ own_of[int(spot)].T
         for one, grouping in enumerate(c.crossed):
             m[at] += X[np.ix_(at, grouping.cols)] @ groups.across(one, int(spot)).T
     return np.asarray(m)

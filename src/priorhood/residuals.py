@@ -18,7 +18,7 @@ import numpy.typing as npt
 from priorhood.errors import TableError, near
 from priorhood.expression import Expression
 from priorhood.forward import used_rows
-from priorhood.groups import Groups, coefficients_of
+from priorhood.groups import Groups
 from priorhood.machine import cores
 from priorhood.predict import BLOCK, locations
 from priorhood.ranks import Uniform
@@ -165,8 +165,7 @@ def thinned(post: Posterior, most: int) -> Coefficients:
     step = -(-draws.sizes["chain"] * draws.sizes["draw"] // most)
     # The last draws of each chain, so that the start of a chain counts least.
     chosen = draws.isel(draw=slice(None, None, -step)).isel(draw=slice(None, None, -1))
-    m = post.moments
-    return coefficients_of(chosen, post.model, post.design, m.labels, m.n / m.n.sum())
+    return post._coefficients(chosen)
 
 
 def _places(used: Used) -> tuple[npt.NDArray[np.str_], Index]:
@@ -329,23 +328,26 @@ def effect_p(post: Posterior, c: Coefficients) -> dict[str, tuple[npt.NDArray[np
         if not (np.diagonal(grouping.spread, axis1=1, axis2=2) > 0).all():
             continue
         every = max(1, len(c.mu) // EFFECT_DRAWS)
-        effect = _effects(c, at)[::every]
-        solved = np.linalg.solve(grouping.spread[::every], effect.swapaxes(1, 2))
-        p = chdtrc(effect.shape[2], (solved**2).sum(axis=1)).mean(axis=0)
+        parts = []
+        for some in grouping.blocks():
+            effect = _effects(c, at, some)[::every]
+            solved = np.linalg.solve(grouping.spread[::every], effect.swapaxes(1, 2))
+            parts.append(chdtrc(effect.shape[2], (solved**2).sum(axis=1)).mean(axis=0))
+        p = np.concatenate(parts)
         found[names[at]] = grouping.places.labels, np.minimum(2.0 * p, 1.0)
     return found
 
 
-def _effects(c: Coefficients, at: int) -> Array:
-    """What the places of one grouping add to their parents' coefficients, of its own columns: (S, places, K)."""
+def _effects(c: Coefficients, at: int, some: Index) -> Array:
+    """What some places of a grouping add to their parents' coefficients, of its own columns: (S, some, K)."""
     grouping: Grouping = (c.levels + c.crossed)[at]
     if at >= len(c.levels):
-        return grouping.beta
-    own = grouping.beta[:, :, : len(grouping.own)]  # its own columns come first
+        return grouping.drawn(some)
+    own = grouping.drawn(some)[:, :, : len(grouping.own)]  # its own columns come first
     parents = np.zeros((len(c.mu), 1, 1 + max(int(grouping.cols.max()), int(c.mu_cols.max(initial=0)))))
     parents[:, 0, c.mu_cols] = c.mu
     if at + 1 < len(c.levels):
         above = c.levels[at + 1]
         parents = np.repeat(parents, above.places.size, axis=1)
-        parents[:, :, above.cols] = above.beta
-    return np.asarray(own - parents[:, grouping.places.parent][:, :, grouping.own])
+        parents[:, :, above.cols] = above.drawn(np.arange(above.places.size))
+    return np.asarray(own - parents[:, grouping.places.parent[some]][:, :, grouping.own])

@@ -218,7 +218,7 @@ def sensitivity(
     ModelError : a model that only NUTS takes, whose refits would need the rows; factors that are not above 0
     PriorError : a parameter that the model does not have
     """
-    run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress)
+    run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress, store=post.store)
     wanted = [float(one) for one in factors] if not isinstance(factors, str) else []
     if not wanted or not all(math.isfinite(one) and one > 0 and one != 1 for one in wanted):
         raise ModelError(f"factors must be numbers above 0 other than 1, like (0.5, 2), not {factors!r}")

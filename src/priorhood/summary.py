@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.chains import halved, quantile, r_hat, ranked, sample_size
+from priorhood.draws import Summaries
 from priorhood.machine import cores
 from priorhood.priors import base_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
     import xarray as xr
@@ -61,6 +62,37 @@ def summarize_draws(name: str, draws: xr.DataArray, interval: float) -> pd.DataF
         index=pd.Index(labels_of(name, draws), name="parameter"),
     )
     return frame[below_diagonal(draws)] if base_of(name) == "omega" else frame
+
+
+def bounds_of(interval: float) -> tuple[float, float, float]:
+    """Probabilities of an equal-tailed interval's lower bound, of the median and of the upper bound."""
+    return round((1 - interval) / 2, 12), 0.5, round((1 + interval) / 2, 12)
+
+
+def summarize_mixtures(name: str, found: xr.Dataset, interval: float) -> pd.DataFrame:
+    """As summarize_draws, of a parameter's mean, sd and quantiles bounds_of(interval), without its draws.
+
+    found : Posterior.coefficients' variables
+    """
+    import pandas as pd
+
+    low, middle, high = (f"{name}_q{100 * level:g}" for level in bounds_of(interval))
+    percent = f"eti{interval * 100:g}"
+    mean = found[f"{name}_mean"]
+    told = {"mean": mean, "sd": found[f"{name}_sd"], "median": found[middle]}
+    told |= {f"{percent}_lb": found[low], f"{percent}_ub": found[high]}
+    columns = {key: values.values.ravel() for key, values in told.items()}
+    none = dict.fromkeys(("mcse_mean", "ess_bulk", "ess_tail", "r_hat"), np.nan)
+    labels = labels_of(name, mean.expand_dims(["chain", "draw"]))
+    return pd.DataFrame({**columns, **none}, index=pd.Index(labels, name="parameter"))
+
+
+def summaries_of(draws: xr.DataArray, levels: Sequence[float]) -> Summaries:
+    """Mean, sd and quantiles of draws (chain, draw, place, term)."""
+    flat = draws.transpose("chain", "draw", ...).values
+    flat = flat.reshape(-1, *flat.shape[2:])
+    quantiles = np.moveaxis(np.quantile(flat, levels, axis=0), 0, -1)
+    return Summaries(flat.mean(axis=0), flat.std(axis=0), quantiles)
 
 
 def varies(values: Array) -> npt.NDArray[np.bool_]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.draws import spread_dimension, term_dimension
+from priorhood.draws import QUANTILES, spread_dimension, term_dimension
+from priorhood.errors import ModelError, near
 from priorhood.formula import SEPARATOR
 from priorhood.gazetteer import Gazetteer
 from priorhood.hierarchy import hierarchy_of, shown
@@ -15,17 +16,23 @@ from priorhood.moments import Moments
 from priorhood.rows import Dropped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     import numpy.typing as npt
     import xarray as xr
 
     from priorhood.design import Design
-    from priorhood.draws import Draws
+    from priorhood.draws import Draws, Summaries
     from priorhood.model import Model
     from priorhood.scale import Scale
 
-# 2 came with family, noise and se; 3 with nested and crossed groupings. Files of 1 and 2 are read as they were.
-FORMAT = 3
+# 2 came with family, noise and se; 3 with nested and crossed groupings; 4 with summaries in place of draws. Older
+# files are read as they were.
+FORMAT = 4
 PLACES = "places"
+SUMMARIES = "summaries"
+OWN = ("posterior", "sample_stats", "moments", SUMMARIES, PLACES)
+ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "observed_data")
 
 
 def tree_of(
@@ -38,13 +45,14 @@ def tree_of(
     lead = ("chain", "draw")
     stats = {name: (lead, values) for name, values in draws.stats.items()}
     only = {k: posterior[k] for k in lead}
-    tree = xr.DataTree.from_dict(
-        {
-            "/posterior": posterior.assign_attrs(_arviz_attrs(draws)),
-            "/sample_stats": xr.Dataset(stats, coords=only, attrs=_arviz_attrs(draws)),
-            "/moments": _moments_dataset(moments),
-        }
-    )
+    groups = {
+        "/posterior": posterior.assign_attrs(_arviz_attrs(draws)),
+        "/sample_stats": xr.Dataset(stats, coords=only, attrs=_arviz_attrs(draws)),
+        "/moments": _moments_dataset(moments),
+    }
+    if draws.summaries is not None:
+        groups[f"/{SUMMARIES}"] = summarized(design, moments.labels, draws.summaries, QUANTILES)
+    tree = xr.DataTree.from_dict(groups)
     tree.attrs = {**_described(model, design, scale, moments), **draws.facts, **facts}
     return tree
 
@@ -69,8 +77,10 @@ def labelled(design: Design, labels: npt.NDArray[np.str_], draws: Draws) -> xr.D
         varying = [c.name for c in design.level_columns(at)]
         term = term_dimension(places.name, named, population)
         own = spread_dimension(places.name, varying, named, population)
-        coords |= {places.name: places.labels, term: named, own: varying}
-        variables[formula.effect_name(at)] = ((*lead, places.name, term), effects.beta)
+        coords |= {own: varying}
+        if effects.beta is not None:
+            coords |= {places.name: places.labels, term: named}
+            variables[formula.effect_name(at)] = ((*lead, places.name, term), effects.beta)
         spreads[f"tau{formula.suffix(at)}"] = ((*lead, own), effects.tau)
         if effects.omega is not None:
             coords[f"{own}_bis"] = varying
@@ -87,6 +97,24 @@ def labelled(design: Design, labels: npt.NDArray[np.str_], draws: Draws) -> xr.D
     if draws.nu is not None:
         variables["nu"] = (lead, draws.nu)
     return xr.Dataset(variables, coords=coords)
+
+
+def summarized(
+    design: Design, labels: npt.NDArray[np.str_], found: Summaries, levels: Sequence[float]
+) -> xr.Dataset:
+    """Means, sds and quantiles of the finest places' coefficients by name: beta_mean, beta_sd, beta_q5, …."""
+    import xarray as xr
+
+    places = hierarchy_of(design.formula, labels).levels[0]
+    named = [c.name for c in design.coefficient_columns(0)]
+    term = term_dimension(places.name, named, [c.name for c in design.population_columns])
+    columns = {"mean": found.mean, "sd": found.sd}
+    columns |= {f"q{100 * level:g}": found.quantiles[:, :, at] for at, level in enumerate(levels)}
+    beta = design.formula.effect_name(0)
+    return xr.Dataset(
+        {f"{beta}_{name}": ((places.name, term), values) for name, values in columns.items()},
+        coords={places.name: places.labels, term: named},
+    )
 
 
 def _described(model: Model, design: Design, scale: Scale, moments: Moments) -> dict[str, Any]:
@@ -201,3 +229,21 @@ def stored_places(tree: xr.DataTree) -> Gazetteer | None:
         places=dict(zip(labels, values, strict=True)),
         textual=frozenset(own.get("text", ())),
     )
+
+
+def attached(tree: xr.DataTree, more: Iterable[xr.DataTree]) -> xr.DataTree:
+    """The tree with the groups of other trees that have a place in it; see Posterior.attach."""
+    import xarray as xr
+
+    groups = {name: node.to_dataset() for name, node in tree.children.items()}
+    for other in more:
+        if not isinstance(other, xr.DataTree):
+            raise ModelError(f"attach takes trees of prior_predictive or posterior_predictive, not {other!r}")
+        for name, node in other.children.items():
+            if name not in OWN + ATTACHED:
+                raise ModelError(f"a posterior has no place for the group {name!r}; {near(name, ATTACHED)}")
+            if name not in OWN:
+                groups[name] = node.to_dataset()
+    together = xr.DataTree.from_dict(groups)
+    together.attrs = dict(tree.attrs)
+    return together

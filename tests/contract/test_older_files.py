@@ -4,7 +4,8 @@ files/format1.nc was written by version 0.1.0 from 60 simulated sales in 4 place
 draws. files/format2.nc came from the same version, before its release: Student-t errors with a noise by place,
 by NUTS, with predictive draws attached; format2_se.nc is eight schools, whose errors are known.
 format3.nc and format3_noise.nc are of simulated sales (seed 8): nested and crossed groupings, precision weights
-and a table of places; a residual sd for every place, alike. All are never written again: a change of the format
+and a table of places; a residual sd for every place, alike. format4_summaries.nc (seed 9) has no draws of its nested
+places, but their summaries. All are never written again: a change of the format
 adds a file beside them.
 """
 
@@ -87,3 +88,14 @@ def test_format_3_of_noise_by_place_loads_and_predicts_what_it_did():
     rows = post.predict({"zip": ["n00", "x9"], "living_space": [80, 80]}, unseen="draw")
     assert rows["mean"].tolist() == pytest.approx([146878.38112244, 127263.66803458], rel=1e-6)
     assert rows["q95"].tolist() == pytest.approx([188235.60578699, 182049.58742555], rel=1e-5)
+
+
+def test_format_4_of_summaries_loads_and_says_what_it_did():
+    post = ph.load(FORMAT_1.with_name("format4_summaries.nc"))
+    assert post.parameters == ["mu", "beta_district", "tau", "tau_district", "omega", "omega_district", "sigma"]
+    assert post.attrs["store"] == "summaries"
+    row = post.predict({"district": ["north"], "zip": ["12838"], "living_space": [80]}).iloc[0]
+    assert row["mean"] == pytest.approx(398336.2558589036, rel=1e-6)
+    assert row["q95"] == pytest.approx(467252.70386826654, rel=1e-6)
+    assert post.draws(zip="north/12838").values[1, 3, 0, 0] == pytest.approx(436565.4878773297, rel=1e-6)
+    assert post.coefficients()["beta_q95"].values[1, 1] == pytest.approx(4365.870820147226, rel=1e-6)

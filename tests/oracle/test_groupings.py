@@ -8,7 +8,6 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
-from priorhood.engines import pose
 from priorhood.exact.coordinates import Theta, constrain, from_prior
 from priorhood.exact.effects import draw_effects
 from priorhood.exact.marginal import collapse, log_marginal
@@ -16,6 +15,7 @@ from priorhood.gather import take
 from priorhood.hierarchy import hierarchy_of
 from priorhood.model import Model
 from priorhood.observations import observe
+from priorhood.posing import pose
 from priorhood.scale import learn_scale
 
 FORMULAS = {

@@ -8,9 +8,9 @@ from scipy import stats
 
 import priorhood as ph
 from priorhood import gather
-from priorhood.engines import pose
 from priorhood.exact.coordinates import Theta
 from priorhood.exact.marginal import collapse, log_marginal
+from priorhood.posing import pose
 from priorhood.scale import learn_scale
 from shared_data import data_file, data_json
 

@@ -34,6 +34,7 @@ from priorhood.cli.options import (
     Rows,
     Saved,
     Seed,
+    Store,
     Threads,
     Where,
     units_of,
@@ -170,6 +171,7 @@ def fit(
     draws: DrawCount = 1000,
     seed: Seed = None,
     threads: Threads = None,
+    store: Store = "auto",
     null: Null = None,
     decimal: Decimal = ".",
     as_json: Json = False,
@@ -190,7 +192,7 @@ def fit(
         lambda tell: run(
             model, rows, places=known, chains=chains, draws=draws, seed=seed, engine=engine, sampler=sampler,
             parameterization=parameterization, tune=tune, target_accept=target_accept,
-            drop_outliers=drop_outliers, threads=threads, progress=tell,
+            drop_outliers=drop_outliers, threads=threads, store=store, progress=tell,
         ),
         out,
         [table, *([places] if places else [])],
@@ -208,6 +210,7 @@ def refit(
     draws: DrawCount = 1000,
     seed: Seed = None,
     threads: Threads = None,
+    store: Store = "auto",
     as_json: Json = False,
 ) -> None:
     """Fit again under other priors, from a saved file alone."""
@@ -216,7 +219,9 @@ def refit(
 
     post = load(file)
     _fitted(
-        lambda tell: run(post, priors=prior, chains=chains, draws=draws, seed=seed, threads=threads, progress=tell),
+        lambda tell: run(
+            post, priors=prior, chains=chains, draws=draws, seed=seed, threads=threads, store=store, progress=tell
+        ),
         out,
         [],
         as_json=as_json,
@@ -235,6 +240,7 @@ def update(
     draws: DrawCount = 1000,
     seed: Seed = None,
     threads: Threads = None,
+    store: Store = "auto",
     null: Null = None,
     decimal: Decimal = ".",
     as_json: Json = False,
@@ -250,7 +256,7 @@ def update(
     _fitted(
         lambda tell: run(
             post, rows, places=known, chains=chains, draws=draws, seed=seed, drop_outliers=drop_outliers,
-            threads=threads, progress=tell,
+            threads=threads, store=store, progress=tell,
         ),
         out,
         [table, *([places] if places else [])],
@@ -265,6 +271,7 @@ def merge(
     draws: DrawCount = 1000,
     seed: Seed = None,
     threads: Threads = None,
+    store: Store = "auto",
     as_json: Json = False,
 ) -> None:
     """The posterior of all rows behind several saved posteriors of one model."""
@@ -273,7 +280,9 @@ def merge(
 
     posts = [load(file) for file in files]
     _fitted(
-        lambda tell: run(*posts, chains=chains, draws=draws, seed=seed, threads=threads, progress=tell),
+        lambda tell: run(
+            *posts, chains=chains, draws=draws, seed=seed, threads=threads, store=store, progress=tell
+        ),
         out,
         [],
         as_json=as_json,

@@ -51,6 +51,10 @@ Chains = Annotated[int, typer.Option(help="Number of chains.")]
 DrawCount = Annotated[int, typer.Option(help="Draws of every chain.")]
 Seed = Annotated[int | None, typer.Option(help="Random seed; one is chosen and recorded if not given.")]
 Threads = Annotated[int | None, typer.Option(help="Threads; all cores if not given.")]
+Store = Annotated[
+    str,
+    typer.Option(help="Of the finest places keep draws, or summaries (their mean, sd, quantiles); auto: by size."),
+]
 Picture = Annotated[Path, typer.Option("-o", "--out", help="Picture to write: PNG, SVG or PDF.")]
 Group = Annotated[list[str] | None, typer.Option("--group", metavar="LABEL", help="A place; repeatable.")]
 At = Annotated[

@@ -76,10 +76,9 @@ def print_summary(
     post: Posterior, *, as_json: bool, everything: bool, standardized: bool, facts: dict[str, Any]
 ) -> None:
     """Equations, table and account; or one JSON document with every parameter."""
-    names = post.parameters
     places = set(post.model.formula.places)
-    chosen = names if everything or as_json else [n for n in names if not places & set(post[n].dims)]
-    frame = post.summary(chosen, standardized=standardized)
+    drawn = [n for n in post.parameters if not places & set(post[n].dims)]
+    frame = post.summary(None if everything or as_json else drawn, standardized=standardized)
     if as_json:
         # JSON has no infinities: Pareto k is −∞ where all weights are alike.
         known = {k: post.attrs[k] for k in _FACTS if k in post.attrs}
@@ -90,15 +89,19 @@ def print_summary(
     screen = console()
     screen.print(post.equations(), soft_wrap=True, markup=False)
     screen.print()
-    screen.print(_table_of(frame, screen.width, standardized=standardized))
+    screen.print(_table_of(frame.head(MOST_LINES), screen.width, standardized=standardized))
+    if len(frame) > MOST_LINES:
+        screen.print(f"… and {len(frame) - MOST_LINES:,} more parameters: all of them with --json", soft_wrap=True)
     for line in _account(post):
         screen.print(line, soft_wrap=True, markup=False)
 
 
+MOST_LINES = 2_000  # of a table on the screen
+
 _FACTS = (
     "engine", "engine_reason", "seed", "rows_read", "rows_used", "acceptance", "pareto_k", "keep_every",
     "log_evidence", "log_evidence_error", "sampler", "parameterization", "tune", "target_accept", "divergences",
-    "sampling_time",
+    "sampling_time", "store", "store_reason",
 )  # fmt: skip
 
 
@@ -126,7 +129,7 @@ def _table_of(frame: Any, width: int, *, standardized: bool) -> Any:
     for label, row in frame.iterrows():
         bounds = [row[f"eti{interval}_lb"], row[f"eti{interval}_ub"]]
         numbers, judged = _numbers(row["mean"], row["sd"], bounds), ["", ""]
-        if row["sd"] > 0:
+        if row["sd"] > 0 and row["ess_bulk"] == row["ess_bulk"]:  # places without draws have none
             judged = [f"{row['ess_bulk']:,.0f}", f"{row['r_hat']:.3f}"]
         unit = [row["unit"]] if units else []
         table.add_row(str(label).replace("[", r"\["), *numbers, *unit, *judged)
@@ -169,6 +172,10 @@ def _account(post: Posterior) -> list[str]:
     )
     if a["engine"] != "exact":
         lines += [f"  {verdict}" for verdict in post.check()]
+    if post.summed:
+        lines.append(
+            f"of every {post.model.formula.group} mean, sd and quantiles are kept, not draws ({a['store_reason']})"
+        )
     lines += [f"note: {note}" for note in post.notes]
     return lines
 

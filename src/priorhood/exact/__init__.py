@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.draws import Draws, Effects
+from priorhood.draws import QUANTILES, Draws, Effects
 from priorhood.exact.compress import compress
 from priorhood.exact.coordinates import constrain, dimension
 from priorhood.exact.effects import draw_effects
@@ -19,6 +19,7 @@ from priorhood.exact.mode import Density, least_log_sigma
 from priorhood.exact.noise import Alike, Independent, NoisyDensity, NoisyProblem, draw_groups
 from priorhood.exact.noise import refuses as refuses_noise
 from priorhood.exact.problem import Crossed, Level, Problem, pose
+from priorhood.exact.summaries import Leaves, leaves_of
 from priorhood.priors import Fixed, Uniform
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from priorhood.exact.problem import Array
 
 __all__ = [
-    "Alike", "Crossed", "Independent", "Level", "NoisyProblem", "Problem", "compiled", "compress", "draw", "pose",
-    "refuses", "too_wide",
+    "Alike", "Crossed", "Independent", "Leaves", "Level", "NoisyProblem", "Problem", "compiled", "compress", "draw",
+    "leaves_of", "pose", "refuses", "too_wide",
 ]  # fmt: skip
 
 
@@ -101,8 +102,13 @@ def draw(
     rng: np.random.Generator,
     threads: int,
     tell: Callable[[str, int, int], None],
+    *,
+    stored: bool = True,
 ) -> Draws:
-    """Exact posterior draws of all parameters, on the standardized scale (math.md, sections 3 to 6)."""
+    """Exact posterior draws of all parameters, on the standardized scale (math.md, sections 3 to 6).
+
+    stored : whether the finest groups' coefficients are drawn; summed up if not, which one σ for all needs
+    """
     total, finished = chains * draws, 0
 
     def count(size: int) -> None:
@@ -128,8 +134,14 @@ def draw(
     collapsed = collapse(problem)
     explored = explored_by(Density(collapsed, threads))
     values = constrain(problem, explored.theta.reshape(total, -1))
-    found = draw_effects(collapsed, values, rng, threads, count)
-    return _shaped(problem, values, explored, found.mu, found.levels + found.crossed, values.sigma)
+    found = draw_effects(collapsed, values, rng, threads, count, finest=stored)
+    made = _shaped(problem, values, explored, found.mu, found.levels + found.crossed, values.sigma)
+    if stored:
+        return made
+    leaves = leaves_of(problem, values, found.mu, found.levels[1:], found.crossed)
+    told = leaves.summarize(QUANTILES, threads, lambda at, size: tell("summing up places", at, size))
+    effects = (replace(made.effects[0], beta=None), *made.effects[1:])
+    return replace(made, effects=effects, summaries=told)
 
 
 def _shaped(

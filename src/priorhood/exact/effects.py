@@ -89,7 +89,7 @@ def _descend_level(level, sigma, z, above, beta, work):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _draw_effects(A, b, P0, h0, lam, tree, root, sigma, z_leaf, z_upper, leaf, upper):
-    """Up, then down, for a batch of θ: leaf (S, D, J) and upper (S, D, slots) are filled."""
+    """Up, then down, for a batch of θ: leaf (S, D, J) and upper (S, D, slots) are filled; leaf may be empty."""
     levels = tree[4].shape[0] - 1
     spare = root_space(lam.shape[2], root)
     work = workspace(A.shape[0], max(lam.shape[2], spare[2].shape[0]))
@@ -104,6 +104,8 @@ def _draw_effects(A, b, P0, h0, lam, tree, root, sigma, z_leaf, z_upper, leaf, u
             at = levels - back
             level = level_of(at, A, b, P, h, lam[s], tree, root, sigma[s], spare)
             at_leaf = at == 0 and levels > 0
+            if at_leaf and leaf.shape[2] == 0:
+                continue
             _descend_level(
                 level, sigma[s], z_leaf[s] if at_leaf else z_upper[s], upper[s],
                 leaf[s] if at_leaf else upper[s], work,
@@ -136,6 +138,8 @@ def draw_effects(
     rng: np.random.Generator,
     threads: int = 1,
     done: Callable[[int], None] | None = None,
+    *,
+    finest: bool = True,
 ) -> Effects:
     """One exact draw of all coefficients for each of a batch of θ.
 
@@ -145,18 +149,19 @@ def draw_effects(
     ----------
     values : a batch of S θ
     done : told the number of finished draws, for a progress display
+    finest : whether the finest groups are drawn too; their coefficients are (S, C, 0) if not
 
     Notes
     -----
     O(S (J D² K + D³)). Random streams belong to runs of STREAM draws, so the numbers do not depend on threads.
     """
     problem = collapsed.problem
-    S, J = len(values.sigma), problem.J if problem.levels else 0
+    S, J = len(values.sigma), problem.J if problem.levels and finest else 0
     lam = factors(problem, values)
     slots = collapsed.h0.shape[1]
     widest = max([len(problem.root_cols) + problem.crossed_columns, *(level.K for level in problem.levels)])
     leaves = problem.levels[0].K if problem.levels else 0
-    found = _empty(problem, S)
+    found = _empty(problem, S, finest=finest)
     seeds = np.random.SeedSequence(rng.integers(2**63, size=4).tolist()).spawn(-(-S // STREAM))
     streams = [np.random.Generator(np.random.SFC64(seed)) for seed in seeds]
 
@@ -175,16 +180,16 @@ def draw_effects(
             if done:
                 done(size)
 
-    in_chunks(run, len(streams), cost=STREAM * max(J, 1) * problem.D, threads=threads)
+    in_chunks(run, len(streams), cost=STREAM * problem.J * problem.D, threads=threads)
     return found
 
 
-def _empty(problem: Problem, S: int) -> Effects:
-    """Room for S draws."""
+def _empty(problem: Problem, S: int, *, finest: bool) -> Effects:
+    """Room for S draws, of the finest groups or not."""
     return Effects(
         mu=np.empty((S, len(problem.root_cols))),
         levels=tuple(
-            np.empty((S, len(coefficient_columns(problem, at)), level.size))
+            np.empty((S, len(coefficient_columns(problem, at)), level.size if at or finest else 0))
             for at, level in enumerate(problem.levels)
         ),
         crossed=tuple(np.empty((S, one.K, one.size)) for one in problem.crossed),
@@ -197,6 +202,8 @@ def _take(collapsed: Collapsed, found: Effects, part: slice, leaf: Array, upper:
     top = upper[:, :, int(first[-1])]
     found.mu[part] = top[:, problem.root_cols] + problem.shift[problem.root_cols]
     for at, level in enumerate(problem.levels):
+        if not found.levels[at].shape[2]:
+            continue
         nodes = leaf if at == 0 else upper[:, :, first[at] : first[at] + level.size]
         cols = coefficient_columns(problem, at)
         found.levels[at][part] = nodes[:, cols] + problem.shift[cols, None]

@@ -57,12 +57,18 @@ def chosen(
     if names is None:
         kinds = {group} if labels else set(post.model.formula.places)
         names = [name for name in post.parameters if bool(kinds & set(post[name].dims)) == bool(labels)]
+        if labels and post.summed:
+            names.insert(0, post.model.formula.effect_name(0))
     if not names:
         raise ModelError(f"{picture} was given no parameters; there are {', '.join(post.parameters)}")
     found = []
     for name in dict.fromkeys(names):
         base = str(name).partition("[")[0]
+        if labels and post.summed and base == post.model.formula.effect_name(0):
+            found.append((name, post.draws(standardized=True, **{group: labels})))
+            continue
         if base not in post.parameters:
+            post[base]  # says what there is instead, where there is
             raise ModelError(f"the posterior has no parameter {name!r}; {near(str(name), post.parameters)}")
         draws = post[base]
         if labels and group in draws.dims:
@@ -97,7 +103,7 @@ def rows_of(post: Posterior, chosen: list[tuple[str, xr.DataArray]]) -> list[Row
     found: dict[str, Array] = {}
     for name, draws in chosen:
         base, single, _ = name.partition("[")
-        values = (draws * post.natural_factor(base)).transpose(*draws.dims).values
+        values = (draws * post.natural_of(base, draws)).transpose(*draws.dims).values
         values = values.reshape(*draws.shape[:2], -1)
         shown = {label: values[:, :, at] for at, label in _shown(base, draws)}
         if single and name not in shown:

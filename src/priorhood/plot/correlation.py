@@ -16,6 +16,8 @@ from priorhood.plot.places import (
     finest,
     flat,
     new_places,
+    place_draws,
+    place_means,
     regions,
     rows_in,
     two_terms,
@@ -66,13 +68,12 @@ def correlation(post: Posterior, terms: Sequence[str] | None = None, **places: o
             f"asked for {'one' if terms is not None else 'its only one'}: see plot.shrinkage and plot.forest"
         )
     chosen = asked(post, places)
-    draws = flat(post, "beta")[:, :, at]
-    means = draws.mean(axis=0)
+    means = place_means(post)[:, at]
     named = _notable(means, rows_in(post, level)) if chosen is None else chosen
     if len(named) > MOST:
         raise ModelError(f"{len(named)} ellipses would hide each other; choose up to {MOST} places")
     names = [post.design.coefficient_columns(0)[one].name for one in at]
-    return _drawn(post, names, at, draws, named)
+    return _drawn(post, names, at, means, named)
 
 
 def _notable(means: Array, rows: Array) -> Index:
@@ -112,12 +113,12 @@ def _signed(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")
 
 
-def _drawn(post: Posterior, names: list[str], at: list[int], draws: Array, named: Index) -> Figure:
+def _drawn(post: Posterior, names: list[str], at: list[int], means: Array, named: Index) -> Figure:
     from priorhood.plot import style
 
     found = _correlations(post, names)
     group = post.model.formula.group
-    J = draws.shape[1]
+    J = len(means)
     told = (
         f"Points: posterior means of {J:,} {plural(group)}; grey: 50 % and 90 % of new {plural(group)}; blue: "
         f"90 % of the draws of a {group}; cross: the average {group}."
@@ -127,12 +128,12 @@ def _drawn(post: Posterior, names: list[str], at: list[int], draws: Array, named
     heading.put(figure)
     wide = WIDE if found else WIDTH - LEFT - RIGHT
     axes = page.panel(figure, LEFT, FOOT - 0.1, wide, HIGH)
-    _plane(axes, post, at, draws, named)
+    _plane(axes, post, at, means, named)
     for axis, name in zip((axes.xaxis, axes.yaxis), names, strict=True):
         style.numbers(axis, 6)
         style.words(axis.set_label_text(axis_words(post, name)))
     level = post.hierarchy.levels[0]
-    page.name_points(axes, draws.mean(axis=0)[named], [str(level.labels[one]) for one in named])
+    page.name_points(axes, means[named], [str(level.labels[one]) for one in named])
     if found:
         left = LEFT + WIDE + GAP
         beside = page.panel(figure, left, FOOT - 0.1, WIDTH - left - RIGHT, HIGH * 0.55)
@@ -142,12 +143,12 @@ def _drawn(post: Posterior, names: list[str], at: list[int], draws: Array, named
     return figure
 
 
-def _plane(axes: Axes, post: Posterior, at: list[int], draws: Array, named: Index) -> None:
+def _plane(axes: Axes, post: Posterior, at: list[int], means: Array, named: Index) -> None:
     from priorhood.plot import style
 
     grey = regions(new_places(post, np.array(at)), MASSES)
-    own = [regions(draws[:, one], (MASSES[-1],))[0] for one in named]
-    means = draws.mean(axis=0)
+    draws = place_draws(post, named)[:, :, at]
+    own = [regions(draws[:, one], (MASSES[-1],))[0] for one in range(len(named))]
     every = np.concatenate([means, *grey, *own])
     region(axes, grey)
     for points in own:

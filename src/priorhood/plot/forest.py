@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, near, plural
+from priorhood.ondemand import positions
 from priorhood.plot import page
 from priorhood.plot.places import (
     asked,
@@ -18,7 +19,7 @@ from priorhood.plot.places import (
     finest,
     flat,
     home_words,
-    positions,
+    place_quantiles,
     rows_in,
     unit_of_outcome,
     words_of,
@@ -112,25 +113,27 @@ def _coefficient(post: Posterior, var: str, term: str | None) -> _Shown:
     names = {formula.effect_name(at): level for at, level in enumerate(post.hierarchy.groupings)}
     if post.model.noise is not None:
         names["sigma"] = post.hierarchy.levels[0]
-    names = {name: level for name, level in names.items() if name in post.parameters}
+    summed = formula.effect_name(0) if post.summed else ""
+    names = {name: level for name, level in names.items() if name in post.parameters or name == summed}
     if var not in names:
         raise ModelError(f"{var!r} is no parameter of the places; {near(var, names)}")
-    draws = flat(post, var)
     level = names[var]
     if var == "sigma":
+        draws = flat(post, var)
         if term is not None:
             raise ModelError("sigma has no terms: leave term out")
         centre = flat(post, "sigma_median") if "sigma_median" in post.parameters else None
         unit = post.model.unit_of(INTERCEPT)
         return _Shown(level, _quantiles(draws), _average(centre), f"sigma, {unit}", unit, "sigma")
-    terms = post[var][str(post[var].dims[-1])].values.astype(str).tolist()
+    terms = [column.name for column in post.design.coefficient_columns(list(names).index(var))]
     chosen = term if term is not None else INTERCEPT if INTERCEPT in terms else terms[0]
     if chosen not in terms:
         raise ModelError(f"{var} has no term {chosen!r}; {near(chosen, terms)}")
     unit = post.model.unit_of(chosen)
     name = f"{var}[{chosen}]"
-    values = draws[:, :, terms.index(chosen)]
-    return _Shown(level, _quantiles(values), _population(post, var, chosen), f"{name}, {unit}", unit, name)
+    one = terms.index(chosen)
+    told = place_quantiles(post, INTERVALS)[:, one] if var == summed else _quantiles(flat(post, var)[:, :, one])
+    return _Shown(level, told, _population(post, var, chosen), f"{name}, {unit}", unit, name)
 
 
 def _population(post: Posterior, var: str, term: str) -> Array | None:

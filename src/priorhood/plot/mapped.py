@@ -237,6 +237,9 @@ def _values(home: Home, show: str, below: float | None) -> Array:
     if show == "below":
         return home.below(float(below))  # type: ignore[arg-type]
     name, term = _coefficient(home.post, home.grouping, show)
+    if home.post.summed and name == home.post.model.formula.effect_name(0):
+        means = home.post.coefficients()[f"{name}_mean"]
+        return np.asarray(means.sel({str(means.dims[-1]): term}).values)
     draws = home.post.natural(name)
     if term:
         draws = draws.isel({draws.dims[-1]: draws[draws.dims[-1]].values.tolist().index(term)})
@@ -259,8 +262,8 @@ def _coefficient(post: Posterior, grouping: Places, show: str) -> tuple[str, str
     """
     at = [one.name for one in post.hierarchy.groupings].index(grouping.name)
     own = post.model.formula.effect_name(at)
-    held = post[own] if own in post.parameters else None
-    terms = [] if held is None else [str(term) for term in held[held.dims[-1]].values]
+    there = own in post.parameters or (post.summed and at == 0)
+    terms = [column.name for column in post.design.coefficient_columns(at)] if there else []
     options = [f"{own}[{term}]" for term in terms]
     if "sigma" in post.parameters and grouping.name in post["sigma"].dims:
         options.append("sigma")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,8 @@ import numpy.typing as npt
 from priorhood.errors import ModelError, near, some
 from priorhood.expect import AVERAGE, typical_values
 from priorhood.formula import SEPARATOR
-from priorhood.groups import Groups, coefficients_of
+from priorhood.groups import Groups
+from priorhood.ondemand import asked as positions_asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,36 +42,8 @@ def finest(post: Posterior, picture: str) -> Places:
 
 
 def asked(post: Posterior, places: Mapping[str, object]) -> Index | None:
-    """Positions of the places asked for by zip=…, in the order given; None where nothing was asked.
-
-    Raises
-    ------
-    ModelError : not the formula's group, or labels that are not there
-    """
-    if not places:
-        return None
-    group = post.model.formula.group
-    for name in places:
-        if name != group:
-            raise ModelError(
-                f"{name!r} is not the group of {post.model.formula.text!r}; "
-                + (f"it is {group!r}: {group}=…" if group else "it has none")
-            )
-    return positions(post.hierarchy.levels[0], places[group])
-
-
-def positions(level: Places, given: object) -> Index:
-    """Where some labels stand among a level's, each once."""
-    several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
-    known = {str(label): at for at, label in enumerate(level.labels.tolist())}
-    found: list[int] = []
-    for label in several:
-        if str(label) not in known:
-            raise ModelError(f"the posterior has no {level.name} {str(label)!r}; {near(str(label), known)}")
-        found.append(known[str(label)])
-    if not found:
-        raise ModelError(f"{level.name} was given no label; there are {some(known)}")
-    return np.array(list(dict.fromkeys(found)), dtype=np.int64)
+    """Positions of the places asked for by zip=…, in the order given; None where nothing was asked."""
+    return positions_asked(post.model.formula, post.hierarchy, places)
 
 
 def rows_in(post: Posterior, level: Places) -> Array:
@@ -83,6 +55,29 @@ def flat(post: Posterior, name: str) -> Array:
     """Draws of a parameter in the data's units: (S, …)."""
     values = post.natural(name).transpose("chain", "draw", ...).values
     return np.asarray(values.reshape(-1, *values.shape[2:]), dtype=np.float64)
+
+
+def place_means(post: Posterior) -> Array:
+    """Posterior means of all coefficients of the finest places, in the data's units: (places, C)."""
+    beta = post.model.formula.effect_name(0)
+    if post.summed:
+        return np.asarray(post.coefficients()[f"{beta}_mean"].values)
+    return np.asarray(flat(post, beta).mean(axis=0))
+
+
+def place_quantiles(post: Posterior, levels: tuple[float, ...]) -> Array:
+    """Quantiles of all coefficients of the finest places, in the data's units: (places, C, levels)."""
+    found = post.coefficients(levels)
+    beta = post.model.formula.effect_name(0)
+    return np.stack([found[f"{beta}_q{100 * level:g}"].values for level in levels], axis=-1)
+
+
+def place_draws(post: Posterior, places: Index) -> Array:
+    """Draws of some of the finest places' coefficients, in the data's units: (S, places, C)."""
+    finest = post.hierarchy.levels[0]
+    asked_for: dict[str, Any] = {finest.name: finest.labels[places]}
+    values = post.draws(**asked_for).values
+    return np.asarray(values.reshape(-1, *values.shape[2:]))
 
 
 def expected(post: Posterior, rows: pd.DataFrame) -> Array:
@@ -107,10 +102,7 @@ def average_home(post: Posterior, home: pd.DataFrame) -> pd.DataFrame | None:
 
 def coefficients(post: Posterior) -> Coefficients:
     """The draws as predictions take them."""
-    return coefficients_of(
-        post.tree["posterior"].to_dataset(), post.model, post.design, post.moments.labels,
-        post.moments.n / post.moments.n.sum(),
-    )  # fmt: skip
+    return post._coefficients()
 
 
 def new_places(post: Posterior, columns: Index) -> Array:

@@ -14,8 +14,8 @@ from priorhood.plot.places import (
     asked,
     average_coefficients,
     finest,
-    flat,
     new_places,
+    place_means,
     regions,
     rows_in,
     two_terms,
@@ -89,7 +89,7 @@ def shrinkage(post: Posterior, terms: str | Sequence[str] | None = None, **place
     alone = unpooled(post.moments, post.design, post.scale, level, _others(post)) * post.scale.natural()[cols]
     moved = _Moved(
         [names[one] for one in at], [str(label) for label in level.labels], alone[:, at],
-        flat(post, "beta").mean(axis=0)[:, at], rows_in(post, level),
+        place_means(post)[:, at], rows_in(post, level),
         average_coefficients(post)[:, at].mean(axis=0), new_places(post, np.array(at)),
     )  # fmt: skip
     chosen = asked(post, places)

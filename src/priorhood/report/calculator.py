@@ -12,7 +12,7 @@ from priorhood.design import Indicator
 from priorhood.expect import typical_values
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
-from priorhood.groups import Coefficients, Groups, coefficients_of
+from priorhood.groups import Coefficients, Groups
 from priorhood.moments import normal_label
 from priorhood.report.words import absent_label, unit_of
 
@@ -82,9 +82,7 @@ def thinned(post: Posterior, options: int) -> Coefficients:
     wanted = min(max(BUDGET // max(options * width, 1), LEAST), MOST)
     each = min(max(wanted // draws.sizes["chain"], 1), draws.sizes["draw"])
     kept = np.unique(np.linspace(0, draws.sizes["draw"] - 1, each).astype(int))
-    return coefficients_of(
-        draws.isel(draw=kept), post.model, post.design, post.moments.labels, post.moments.n / post.moments.n.sum()
-    )
+    return post._coefficients(draws.isel(draw=kept))
 
 
 def packed(values: Array) -> dict[str, Any]:
@@ -174,7 +172,7 @@ def _crossed(c: Coefficients, post: Posterior, which: int, at: Mapping[str, Any]
     new = Groups(c, (SEPARATOR.join(keys[key] for key in c.keys),), "draw", post.seed).across(which, 0)
     name = grouping.places.name
     labels = [f"the average {name}", f"a new {name}", *grouping.places.labels.tolist()]
-    effects = [np.zeros((S, K)), new, *(grouping.beta[:, i] for i in range(grouping.places.size))]
+    effects = [np.zeros((S, K)), new, *(grouping.drawn(np.array([i]))[:, 0] for i in range(grouping.places.size))]
     chosen = normal_label(str(at.get(name, "")))
     return {
         "name": name,

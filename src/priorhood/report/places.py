@@ -11,7 +11,6 @@ import numpy.typing as npt
 from priorhood.errors import ModelError, near
 from priorhood.expect import typical_values
 from priorhood.expression import Expression
-from priorhood.groups import coefficients_of
 from priorhood.moments import normal_label
 from priorhood.predict import frame_to_predict, read_rows
 from priorhood.report.words import absent_label, joined, listed, plainly, round_near, unit_of
@@ -181,10 +180,7 @@ def _alone(post: Posterior, homes: pd.DataFrame) -> Array:
     more rows than terms, or where they do not tell the terms apart; and with crossed groupings, whose cells are
     not places.
     """
-    c = coefficients_of(
-        post.tree["posterior"].to_dataset(), post.model, post.design, post.moments.labels,
-        post.moments.n / post.moments.n.sum(),
-    )  # fmt: skip
+    c = post._coefficients()
     size = c.levels[0].places.size
     if c.crossed:
         return np.full(size, np.nan)

@@ -1,0 +1,246 @@
+"""Down without draws: what is known of every finest group's coefficients, averaged over θ (math.md, section 5).
+
+Given a draw s of θ and of what lies above, place j's coefficient is Normal(m_js, v_js), equation (10). Over the
+draws it is a mixture of S such Normals, whose cumulants are sums, and which needs no draws of the coefficient.
+
+The loops run over places, or blocks of them, outside and over θ inside, so that a place's sums are read once. Every
+place is computed alone: neither threads nor other places change its bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numba as nb
+import numpy as np
+
+from priorhood.draws import Summaries
+from priorhood.exact.coordinates import Theta, factors
+from priorhood.exact.effects import coefficient_columns
+from priorhood.exact.leaf import ORDER, conditionals, draw_nodes, sum_pairs, sum_powers
+from priorhood.exact.marginal import BLOCK, in_chunks
+from priorhood.mixture import quantile_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from priorhood.exact.problem import Array, Index, Problem
+
+# The expansion to the sixth cumulant is taken where its last terms add up to fewer sds than LAST_TERMS, and where the
+# components' centres have at most the share APART of the variance, so that no lump of them escapes the cumulants.
+# Elsewhere the quantile is a root of the distribution function. Over 4,800 skewed, lumpy and heavy-tailed mixtures
+# of 50 and more components the error was at most 5.5e-4 sds where it is taken, and up to a whole sd elsewhere.
+# ACCURACY, in sds, is what is promised.
+LAST_TERMS = 5e-4
+APART = 0.2
+ACCURACY = 1e-3
+# In sds of the mixture: a component narrower than this is taken to be so wide, as where τ is 0.
+NARROWEST = 1e-5
+PAIR = 2
+# Numbers that the roots' components may take at a time.
+ROOM = 4_000_000
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _roots(mean, variance, sd, levels, starts, out):
+    """Quantiles out (n, Q) of mixtures of Normals mean, variance (n, S), whose sds are sd (n,)."""
+    inverse = np.empty(mean.shape[1])
+    for j in range(mean.shape[0]):
+        if not sd[j] > 0.0:
+            continue
+        least = (NARROWEST * sd[j]) ** 2
+        for s in range(mean.shape[1]):
+            inverse[s] = 1.0 / np.sqrt(max(variance[j, s], least))
+        for q in range(len(levels)):
+            out[j, q] = quantile_of(levels[q], starts[j, q], sd[j], mean[j], inverse)
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """The finest groups given S draws of all else.
+
+    above : (parents, D, S) coefficients of the groups' parents, of the outcome less X·shift
+    lam : (S, K, K) Λ̃; sigma : (S,); parent : (J,) which of the parents a group lies in
+    """
+
+    problem: Problem
+    above: Array
+    lam: Array
+    sigma: Array
+    parent: Index
+
+    @property
+    def cols(self) -> Index:
+        """(K,) the columns that vary by the finest group."""
+        return np.asarray(self.problem.levels[0].cols, np.int64)
+
+    @property
+    def inherited(self) -> Index:
+        """The columns, after those, that a group has from its parent."""
+        return coefficient_columns(self.problem, 0)[len(self.cols) :]
+
+    def summarize(
+        self, levels: Sequence[float], threads: int = 1, done: Callable[[int, int], None] | None = None
+    ) -> Summaries:
+        """Mean, sd and quantiles of every coefficient, over the draws of all else.
+
+        Notes
+        -----
+        O(S J (D K + K³)). Mean and sd are the mixture's own. Quantiles are the expansion of Cornish and Fisher
+        where it is good enough, and roots of the distribution function elsewhere: errors under ACCURACY sds.
+        """
+        problem, J, K, S = self.problem, self.problem.J, len(self.cols), len(self.sigma)
+        shift, C = problem.shift, len(self.cols) + len(self.inherited)
+        found = Summaries(np.empty((J, C)), np.empty((J, C)), np.empty((J, C, len(levels))))
+        blocks, finished = -(-J // BLOCK), 0
+        spread, square = (self._spread(), self.sigma**2) if K == PAIR else (np.zeros((0, 0)), self.sigma)
+
+        def run(first: int, last: int) -> None:
+            nonlocal finished
+            anchor, sums = np.empty((K, BLOCK)), np.empty((K, ORDER + 1, BLOCK))
+            for block in range(first, last):
+                lo = block * BLOCK
+                n = min(BLOCK, J - lo)
+                given = (problem.A, problem.b, lo, n, self.parent, self.above)
+                if K == PAIR:
+                    sum_pairs(*given, spread, square, self.cols, anchor, sums)
+                else:
+                    sum_powers(*given, self.lam, self.cols, self.sigma, anchor, sums)
+                self._finish(found, slice(lo, lo + n), anchor[:, :n], sums[:, :, :n] / S, levels)
+                finished += n
+                if done:
+                    done(finished, J)
+
+        in_chunks(run, blocks, cost=BLOCK * S * K * K, threads=threads)
+        found.mean[:, :K] += shift[self.cols]
+        found.quantiles[:, :K] += shift[self.cols][:, None]
+        for c, column in enumerate(self.inherited, start=K):
+            own = self.above[:, column] + shift[column]
+            found.mean[:, c], found.sd[:, c] = own.mean(axis=1)[self.parent], own.std(axis=1)[self.parent]
+            found.quantiles[:, c] = np.quantile(own, levels, axis=1).T[self.parent]
+        return found
+
+    def _spread(self) -> Array:
+        """Of two columns: Σ₀₀, Σ₀₁, Σ₁₁ and |Σ|, over σ², (4, S)."""
+        f, g, h = self.lam[:, 0, 0], self.lam[:, 1, 0], self.lam[:, 1, 1]
+        return np.stack([f**2, f * g, g**2 + h**2, (f * h) ** 2])
+
+    def _finish(self, found: Summaries, part: slice, anchor: Array, powers: Array, levels: Sequence[float]) -> None:
+        """Means of powers and of v, (K, ORDER + 1, n) → the summaries of a block."""
+        K = len(self.cols)
+        mean, sd, standard = cumulants(powers[:, :ORDER])
+        found.mean[part, :K] = (anchor + mean).T
+        found.sd[part, :K] = sd.T
+        score, last = cornish_fisher(standard, levels)
+        found.quantiles[part, :K] = (anchor[..., None] + mean[..., None] + sd[..., None] * score).swapaxes(0, 1)
+        easy = (last < LAST_TERMS) & (powers[:, ORDER] > (1 - APART) * sd**2)
+        hard = np.flatnonzero(~easy.all(axis=0))
+        size = max(1, ROOM // (2 * K * len(self.sigma)))
+        for lo in range(0, len(hard), size):
+            self._root(found, part.start + hard[lo : lo + size], levels)
+
+    def _root(self, found: Summaries, places: Index, levels: Sequence[float]) -> None:
+        """Quantiles of some places' coefficients as roots of their distribution functions."""
+        K = len(self.cols)
+        mean, variance = self.conditionals(places)
+        for r in range(K):
+            sd, centre = found.sd[places, r], found.mean[places, r]
+            # A wild expansion is no start.
+            near = np.clip(found.quantiles[places, r], (centre - 3 * sd)[:, None], (centre + 3 * sd)[:, None])
+            out = np.where(sd[:, None] > 0, near, centre[:, None])
+            _roots(mean[:, r], variance[:, r], sd, np.asarray(levels, float), near, out)
+            found.quantiles[places, r] = out
+
+    def conditionals(self, places: Index) -> tuple[Array, Array]:
+        """Means and variances of some places' own coefficients, less the shift, under every θ: (n, K, S) each."""
+        mean = np.empty((len(places), len(self.cols), len(self.sigma)))
+        variance = np.empty_like(mean)
+        A, b = self._sums(places)
+        conditionals(A, b, self.parent[places], self.above, self.lam, self.cols, self.sigma, mean, variance)
+        return mean, variance
+
+    def draw(self, places: Index, z: Array) -> Array:
+        """Whole coefficients of some places, one draw for every θ: (S, C, n); z (S, K, n) standard Normal.
+
+        A place's bits depend on its own z alone.
+        """
+        S, K, n = z.shape
+        padded = -(-n // BLOCK) * BLOCK
+        filled = np.concatenate([places, np.repeat(places[-1:], padded - n)])
+        noise = np.zeros((S, K, padded))
+        noise[:, :, :n] = z
+        drawn = np.empty_like(noise)
+        A, b = self._sums(filled)
+        draw_nodes(A, b, self.parent[filled], self.above, self.lam, self.cols, self.sigma, noise, drawn)
+        out = np.empty((S, K + len(self.inherited), n))
+        out[:, :K] = drawn[:, :, :n]
+        out[:, K:] = self.above[self.parent[places]][:, self.inherited].transpose(2, 1, 0)
+        return out + self.problem.shift[coefficient_columns(self.problem, 0), None]
+
+    def _sums(self, places: Index) -> tuple[Array, Array]:
+        return np.ascontiguousarray(self.problem.A[:, :, places]), np.ascontiguousarray(self.problem.b[:, places])
+
+
+def leaves_of(
+    problem: Problem, values: Theta, mu: Array, levels: tuple[Array, ...], crossed: tuple[Array, ...]
+) -> Leaves:
+    """The finest groups given θ and the draws of what lies above: mu (S, F), coarser levels (S, C, size), crossed.
+
+    As draw_effects returns them, and as a posterior stores them.
+    """
+    S = len(values.sigma)
+    starts = problem.levels[0].starts
+    above = np.zeros((S, problem.D, 1))
+    above[:, problem.root_cols, 0] = mu - problem.shift[problem.root_cols]
+    column = problem.D - problem.crossed_columns
+    for one, effects in zip(problem.crossed, crossed, strict=True):
+        width = one.size * one.K
+        above[:, column : column + width, 0] = effects.swapaxes(1, 2).reshape(S, width)
+        column += width
+    # The next coarser level's coefficients are whole: what it lacks is the root's.
+    for at in range(1, min(2, len(problem.levels))):
+        cols = coefficient_columns(problem, at)
+        above = np.repeat(above, problem.levels[at].size, axis=2)
+        above[:, cols] = levels[at - 1] - problem.shift[cols, None]
+    parent = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    K = problem.levels[0].K
+    lam = np.ascontiguousarray(factors(problem, values)[:, 0, :K, :K])
+    # The draws of one parent side by side, as the loops take them.
+    above = np.ascontiguousarray(above.transpose(2, 1, 0))
+    return Leaves(problem, above, lam, np.ascontiguousarray(values.sigma), parent)
+
+
+def cumulants(powers: Array) -> tuple[Array, Array, Array]:
+    """Means of powers about an anchor (K, ORDER, n) → mean less that and sd (K, n), κ₃/sd³ … κ₆/sd⁶ (4, K, n)."""
+    m1, m2, m3, m4, m5, m6 = powers.swapaxes(0, 1)
+    c2 = m2 - m1**2
+    c3 = m3 - 3 * m1 * m2 + 2 * m1**3
+    c4 = m4 - 4 * m1 * m3 + 6 * m1**2 * m2 - 3 * m1**4
+    c5 = m5 - 5 * m1 * m4 + 10 * m1**2 * m3 - 10 * m1**3 * m2 + 4 * m1**5
+    c6 = m6 - 6 * m1 * m5 + 15 * m1**2 * m4 - 20 * m1**3 * m3 + 15 * m1**4 * m2 - 5 * m1**6
+    sd = np.sqrt(np.maximum(c2, 0.0))
+    with np.errstate(divide="ignore", invalid="ignore"):  # constants have no shape
+        one, two, three, four = c3 / sd**3, c4 / sd**4, c5 / sd**5, c6 / sd**6
+    return m1, sd, np.stack([one, two - 3, three - 10 * one, four - 15 * two - 10 * one**2 + 30])
+
+
+def cornish_fisher(standard: Array, levels: Sequence[float]) -> tuple[Array, Array]:
+    """Quantiles (…, Q) in sds from the mean, and the size of the expansion's last terms (…), largest of all levels.
+
+    standard : κ₃/σ³ … κ₆/σ⁶ (4, …). Cornish and Fisher 1938; Abramowitz and Stegun 26.2.49
+    """
+    from scipy.special import ndtri
+
+    z = ndtri(np.asarray(levels, dtype=float))
+    g1, g2, g3, g4 = (one[..., None] for one in standard)
+    h1, h2, h3 = z, z**2 - 1, z**3 - 3 * z
+    h4, h5 = z**4 - 6 * z**2 + 3, z**5 - 10 * z**3 + 15 * z
+    third = g3 * h4 / 120 - g1 * g2 * (h4 + h2) / 24 + g1**3 * (12 * h4 + 19 * h2) / 324
+    parts = (
+        g4 * h5 / 720, -(g2**2) * (3 * h5 + 6 * h3 + 2 * h1) / 384, -g1 * g3 * (2 * h5 + 3 * h3) / 180,
+        g1**2 * g2 * (14 * h5 + 37 * h3 + 8 * h1) / 288, -(g1**4) * (252 * h5 + 832 * h3 + 227 * h1) / 7776,
+    )  # fmt: skip
+    score = z + g1 * h2 / 6 + g2 * h3 / 24 - g1**2 * (2 * h3 + h1) / 36 + third + sum(parts)
+    last = sum(np.abs(part) for part in parts)
+    return score, np.asarray(last.max(axis=-1))

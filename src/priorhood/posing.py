@@ -1,0 +1,66 @@
+"""The model and the sums as the exact engine takes them: standardized arrays, no labels (math.md, section 2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from priorhood.hierarchy import hierarchy_of
+from priorhood.priors import Fixed
+from priorhood.scale import standardized
+
+if TYPE_CHECKING:
+    from priorhood import exact
+    from priorhood.design import Design
+    from priorhood.model import Model
+    from priorhood.moments import Moments
+    from priorhood.scale import Scale
+
+
+def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Problem | exact.NoisyProblem:
+    """The model and the sums as the exact engine takes them: standardized arrays (math.md, section 2)."""
+    from priorhood import exact
+
+    resolved = model.resolve(design)
+    mean, scatter = standardized(found, design, scale)
+    noise: exact.Alike | exact.Independent | None = None
+    if resolved.sigma_median is not None and resolved.sigma_spread is not None:
+        noise = exact.Alike(resolved.sigma_median, resolved.sigma_spread)
+    elif model.noise is not None and resolved.sigma is not None and not isinstance(resolved.sigma, Fixed):
+        noise = exact.Independent(resolved.sigma)
+    # With w = 1/se² in the outcome's own unit, σ²/w = (se/unit)² is the error of the outcome divided by it.
+    known = Fixed(1.0) if noise else Fixed(1.0 / scale.unit)
+    sigma = known if noise or resolved.sigma is None else resolved.sigma
+    hierarchy = hierarchy_of(model.formula, found.labels)
+    depth = len(hierarchy.levels)
+    varying: list[dict[str, Any]] = [
+        {
+            "cols": np.array(design.index(design.level_columns(at)), dtype=np.int64),
+            "tau": resolved.tau[at],
+            "omega": resolved.omega[at],
+        }
+        for at in range(len(hierarchy.groupings))
+    ]
+    problem = exact.pose(
+        found.n,
+        mean,
+        scatter,
+        tuple(exact.Level(**varying[at], starts=hierarchy.starts(at)) for at in range(depth)),
+        root_cols=np.array(design.index(design.population_columns), dtype=np.int64),
+        root_mean=np.array([p.mean for p in resolved.mu]),
+        root_sd=np.array([p.sd for p in resolved.mu]),
+        sigma=sigma,
+        constant=design.constant,
+        weight=found.weight,
+        log_weight=found.log_weight,
+        crossed=tuple(
+            exact.Crossed(**given, of_cell=places.of_cell, size=places.size)
+            for places, given in zip(hierarchy.crossed, varying[depth:], strict=True)
+        ),
+        leaf=hierarchy.levels[0].of_cell if hierarchy.levels else None,
+    )
+    if noise is None:
+        return problem
+    rows = exact.compress(found.n, mean, scatter, problem.shift, found.weight)
+    return exact.NoisyProblem(problem, rows, noise)
