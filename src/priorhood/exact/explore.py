@@ -150,18 +150,7 @@ def explore(
         density = cast("Target", _Told(density, tell, ahead=chains * (WARM_UP + draws)))
     mode, curvature = find_mode(density, density.start(rng))
     density.refuse(mode)
-    refined = refine(density, mode, curvature, rng)
-    mixture = _cheaper(refined)
-    proposed = _propose(density, mixture, chains, draws, rng)
-    if mixture is not refined.mixture and not proposed.good:
-        mixture = refined.mixture
-        proposed = _propose(density, mixture, chains, draws, rng)
-    for attempt in range(ATTEMPTS):
-        if proposed.good:
-            break
-        mixture = widen(mixture, proposed.theta, proposed.log_weights, curvature, attempt, rng)
-        again = _propose(density, mixture, chains, draws, rng)
-        proposed = min(proposed, again, key=lambda p: (p.held > HOLD_LIMIT, p.pareto_k))
+    proposed = _settled(density, refine(density, mode, curvature, rng), curvature, chains, draws, rng)
     picked, accepted = _chains(proposed, chains, draws, rng)
     acceptance = float(accepted.mean())
     if acceptance < ACCEPT_LIMIT or proposed.pareto_k > PARETO_LIMIT or proposed.held > HOLD_LIMIT:
@@ -186,6 +175,24 @@ def explore(
         log_evidence_error=math.sqrt(max(1 / share - 1, 0.0) / len(proposed.log_weights)),
         evaluations=density.evaluations,
     )
+
+
+def _settled(
+    density: Target, refined: Refined, curvature: Array, chains: int, draws: int, rng: np.random.Generator
+) -> _Proposed:
+    """The proposals of the best mixture that was found within ATTEMPTS."""
+    mixture = _cheaper(refined)
+    proposed = _propose(density, mixture, chains, draws, rng)
+    if mixture is not refined.mixture and not proposed.good:
+        mixture = refined.mixture
+        proposed = _propose(density, mixture, chains, draws, rng)
+    for attempt in range(ATTEMPTS):
+        if proposed.good:
+            break
+        mixture = widen(mixture, proposed.theta, proposed.log_weights, curvature, attempt, rng)
+        again = _propose(density, mixture, chains, draws, rng)
+        proposed = min(proposed, again, key=lambda p: (p.held > HOLD_LIMIT, p.pareto_k))
+    return proposed
 
 
 def _cheaper(refined: Refined) -> Mixture:

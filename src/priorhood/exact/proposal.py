@@ -238,7 +238,10 @@ def effective_share(log_weights: Array) -> float:
 
 @dataclass(frozen=True)
 class Refined:
-    """The mixture that refinement ended with, its draws theta (n, dim), and their log p(θ | y) + const, heights (n,)."""
+    """The mixture that refinement ended with, and what its own draws told.
+
+    theta (n, dim); heights (n,), log p(θ | y) up to a constant
+    """
 
     mixture: Mixture
     theta: Array
