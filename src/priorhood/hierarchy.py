@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -75,7 +76,17 @@ class Hierarchy:
 
 def shown(keys: Labels) -> Labels:
     """Keys as labels for people: Berlin/Mitte/10115."""
-    return np.array([str(key).replace(SEPARATOR, "/") for key in keys], dtype=str)
+    letters = _letters(keys)
+    return np.where(letters == ord(SEPARATOR), np.uint32(ord("/")), letters).view(keys.dtype).reshape(keys.shape)
+
+
+def _letters(keys: Labels) -> npt.NDArray[np.uint32]:
+    """(k, width) the characters of keys, 0 after a key's last one."""
+    return np.ascontiguousarray(keys).view(np.uint32).reshape(len(keys), keys.dtype.itemsize // 4)
+
+
+# Of the labels that were asked for last, as long as somebody holds them: a fit asks six times.
+_latest: list[tuple[weakref.ref[Labels], Formula, Hierarchy]] = []
 
 
 def hierarchy_of(formula: Formula, cells: Labels) -> Hierarchy:
@@ -88,7 +99,21 @@ def hierarchy_of(formula: Formula, cells: Labels) -> Hierarchy:
     Raises
     ------
     ModelError : two places would be shown under one label
+
+    Notes
+    -----
+    O(J log J) once; the same array of labels, which nobody writes to, is looked at once.
     """
+    for labels, asked, found in tuple(_latest):
+        if labels() is cells and asked == formula:
+            return found
+    found = _hierarchy(formula, cells)
+    _latest[:] = [(weakref.ref(cells, lambda _: _latest.clear()), formula, found)]
+    return found
+
+
+def _hierarchy(formula: Formula, cells: Labels) -> Hierarchy:
+    """See hierarchy_of."""
     columns = labels_by_column(formula, cells)
     levels: list[Places] = []
     for grouping in reversed(formula.levels):
@@ -101,27 +126,27 @@ def labels_by_column(formula: Formula, cells: Labels) -> dict[str, Labels]:
     keys = formula.keys
     if len(keys) < 2:
         return dict.fromkeys(keys, cells)
-    split = [str(cell).split(SEPARATOR) for cell in cells]
-    odd = next((labels for labels in split if len(labels) != len(keys)), None)
-    if odd:
-        raise ModelError(f"the label {SEPARATOR.join(odd)!r} has the character {SEPARATOR!r} in it; remove it")
-    return {key: np.array([labels[at] for labels in split]) for at, key in enumerate(keys)}
+    odd = np.flatnonzero((_letters(cells) == ord(SEPARATOR)).sum(axis=1) != len(keys) - 1)
+    if len(odd):
+        raise ModelError(f"the label {str(cells[odd[0]])!r} has the character {SEPARATOR!r} in it; remove it")
+    split = SEPARATOR.join(cells.tolist()).split(SEPARATOR)
+    return {key: np.array(split[at :: len(keys)], dtype=str) for at, key in enumerate(keys)}
 
 
 def _places(grouping: Grouping, columns: dict[str, Labels], parents: Places | None) -> Places:
     """One grouping's places, sorted by their parent and then by their labels."""
     joined = columns[grouping.path[0]]
     for column in grouping.path[1:]:
-        joined = np.array(
-            [f"{left}{SEPARATOR}{right}" for left, right in zip(joined, columns[column], strict=True)]
-        )
+        joined = np.char.add(np.char.add(joined, SEPARATOR), columns[column])
     keys, first, of_cell = np.unique(joined, return_index=True, return_inverse=True)
     parent = np.zeros(len(keys), np.int64) if parents is None else parents.of_cell[first]
     order = np.argsort(parent, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     found = Places(grouping.path, keys[order], rank[of_cell.ravel()], parent[order])
-    if len(grouping.path) > 1 and len(np.unique(found.labels)) < found.size:
+    # Labels without a slash of their own stay as different as they are.
+    slashes = len(grouping.path) > 1 and bool((_letters(found.keys) == ord("/")).any())
+    if slashes and len(np.unique(found.labels)) < found.size:
         unique, count = np.unique(found.labels, return_counts=True)
         raise ModelError(
             f"two places of {grouping.group!r} would both be shown as {str(unique[count > 1][0])!r}, since labels "

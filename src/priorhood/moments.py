@@ -69,12 +69,12 @@ class Moments:
 def normal_label(text: str) -> str:
     """A group's label without surrounding blanks, and without the '.0' that a float column left."""
     text = text.strip()
-    return text.partition(".")[0] if re.fullmatch(r"[+-]?\d+\.0+", text) else text
+    return text.partition(".")[0] if "." in text and re.fullmatch(r"[+-]?\d+\.0+", text) else text
 
 
 def normal_key(key: str) -> str:
     """The labels of a joined key, each in its normal form."""
-    return SEPARATOR.join(map(normal_label, key.split(SEPARATOR)))
+    return SEPARATOR.join(map(normal_label, key.split(SEPARATOR))) if SEPARATOR in key else normal_label(key)
 
 
 def fold(
@@ -84,19 +84,22 @@ def fold(
 
     mean = Σ nᵢ meanᵢ / n,  scatter = Σ scatterᵢ + Σ nᵢ (meanᵢ − mean)(meanᵢ − mean)ᵀ,  n rows or weights
     """
-    labels, at = np.unique(keys, return_inverse=True)
+    labels, first, at = np.unique(keys, return_index=True, return_inverse=True)
+    if len(labels) == len(keys):
+        return labels, mass[first].astype(np.float64), mean[first], scatter[first]
     J, C = len(labels), mean.shape[1]
     total = np.bincount(at, weights=mass, minlength=J).astype(np.float64)
     # Means are averaged as differences to one of theirs: a lone part keeps its mean to the last bit.
-    anchor = np.zeros((J, C))
-    anchor[at] = mean
-    off = np.zeros((J, C))
-    np.add.at(off, at, mass[:, None] * (mean - anchor[at]))
-    joined = anchor + off / total[:, None]
+    anchor = mean[first]
+    joined = anchor + _summed(mass[:, None] * (mean - anchor[at]), at, J) / total[:, None]
     away = mean - joined[at]
-    spread = np.zeros((J, C, C))
-    np.add.at(spread, at, scatter + mass[:, None, None] * away[:, :, None] * away[:, None, :])
-    return labels, total, joined, spread
+    spread = scatter + mass[:, None, None] * away[:, :, None] * away[:, None, :]
+    return labels, total, joined, _summed(spread.reshape(-1, C * C), at, J).reshape(J, C, C)
+
+
+def _summed(values: Array, at: npt.NDArray[np.int64], size: int) -> Array:
+    """The rows of values (k, …) that go to each of `size` places, added up: (size, …)."""
+    return np.stack([np.bincount(at, weights=column, minlength=size) for column in values.T], axis=1)
 
 
 def add_up(keys: npt.NDArray[np.str_], n: Array) -> Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,7 +49,12 @@ def test_a_proposal_that_misses_the_posterior_is_refused(monkeypatch):
     def shrunk(mixture):
         return explore.Mixture(mixture.weights, mixture.means, tuple(0.1 * f for f in mixture.factors))
 
-    monkeypatch.setattr(explore, "refine", lambda *args: shrunk(fitted(*args)))
+    def refined(*args):
+        found = fitted(*args)
+        return replace(found, mixture=shrunk(found.mixture))
+
+    monkeypatch.setattr(explore, "refine", refined)
+    monkeypatch.setattr(explore, "nearly_normal", lambda refined: [])  # it would find the posterior again
     monkeypatch.setattr(explore, "widen", lambda *args: shrunk(widened(*args)))
     with pytest.raises(ph.SamplingError, match="Pareto k"):
         ph.fit("y ~ x + (x | g)", rows(20, 5, 2.0), seed=1)

@@ -7,6 +7,7 @@ probability of at most ranks.ALARM if the engine is right, by its bounds, and as
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,13 @@ def _shrunk(mixture, by):
 def _narrow(monkeypatch, by):
     """Every proposal a share as wide as was fitted."""
     fitted, widened = explore.refine, explore.widen
-    monkeypatch.setattr(explore, "refine", lambda *args: _shrunk(fitted(*args), by))
+
+    def refined(*args):
+        found = fitted(*args)
+        return replace(found, mixture=_shrunk(found.mixture, by))
+
+    monkeypatch.setattr(explore, "refine", refined)
+    monkeypatch.setattr(explore, "nearly_normal", lambda refined: [])  # it would find the posterior again
     monkeypatch.setattr(explore, "widen", lambda *args: _shrunk(widened(*args), by))
 
 

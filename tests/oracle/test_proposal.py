@@ -1,10 +1,25 @@
 """The proposal's density against SciPy's multivariate t, part by part; its draws against its density."""
 
+import importlib
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from priorhood.exact.proposal import DEGREES, Mixture, _cluster, _factor, _guarded
+from priorhood.exact.proposal import (
+    DEGREES,
+    GUARD,
+    NEARLY_NORMAL,
+    Mixture,
+    Refined,
+    _cluster,
+    _factor,
+    _guarded,
+    nearly_normal,
+)
+
+# The package exports the function of this name too.
+explore = importlib.import_module("priorhood.exact.explore")
 
 DIM = 5
 
@@ -54,3 +69,68 @@ def test_draws_of_a_wrong_width_do_not(mixture):
     part = Mixture((1.0,), (mixture.means[0],), (mixture.factors[0],))
     ratio = np.exp(part.logpdf(theta) - mixture.logpdf(theta))
     assert abs(ratio.mean() - 1) > 5 * ratio.std() / np.sqrt(len(ratio))
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """Mean and covariance of a Normal of very different widths."""
+    rng = np.random.default_rng(34)
+    factor = np.tril(rng.normal(size=(DIM, DIM))) + 2 * np.eye(DIM)
+    return rng.normal(size=DIM), factor @ factor.T
+
+
+def refined_for(mixture, logpdf):
+    theta = mixture.sample(np.random.default_rng(35), 1000)
+    return Refined(mixture, theta, logpdf(theta) - 1234.5)
+
+
+def beside(truth):
+    """A wide t near a Normal, as curvature gives it, with a part drawn out along every axis."""
+    mean, covariance = truth
+    factor = _factor(1.2 * covariance, covariance)
+    first = Mixture((1.0,), (mean + 0.1,), (factor,))
+    theta = first.sample(np.random.default_rng(36), 500)
+    return _guarded(first, first, theta, np.full(500, 1 / 500), covariance, guard=0.16, along=15.0)
+
+
+def test_a_normal_target_is_found_from_heights(truth):
+    """Heights tell a Normal to rounding; beside it the guard keeps its share of every density."""
+    target = stats.multivariate_normal(*truth)
+    refined = refined_for(beside(truth), target.logpdf)
+    for slim, degrees in zip(nearly_normal(refined), NEARLY_NORMAL, strict=True):
+        at = slim.degrees.index(degrees)
+        np.testing.assert_allclose(slim.means[at], truth[0], rtol=0, atol=1e-8)
+        np.testing.assert_allclose(slim.factors[at] @ slim.factors[at].T, truth[1], rtol=1e-8)
+        theta = np.concatenate([refined.theta, 20 * refined.theta])
+        parts = [stats.multivariate_t(truth[0], truth[1], df=degrees).logpdf(theta), refined.mixture.logpdf(theta)]
+        dense = np.logaddexp(np.log(1 - GUARD) + parts[0], np.log(GUARD) + parts[1])
+        np.testing.assert_allclose(slim.logpdf(theta), dense, rtol=0, atol=1e-6)
+        test_draws_have_the_density(slim)
+    assert explore._cheaper(refined) is not refined.mixture
+
+
+def test_a_heavy_tailed_target_keeps_its_wide_proposal(truth):
+    """Negative control: of a t with 3 degrees a Normal's weights would have a long tail; it is not taken."""
+    refined = refined_for(beside(truth), stats.multivariate_t(*truth, df=3).logpdf)
+    assert explore._cheaper(refined) is refined.mixture
+
+
+def test_a_ridge_without_a_peak_gives_no_normal(truth):
+    """A density that is lowest in its middle has no Normal's curvature there."""
+    refined = refined_for(
+        beside(truth), lambda theta: np.abs((theta - truth[0]) @ np.linalg.inv(truth[1])).sum(axis=1)
+    )
+    assert nearly_normal(refined) == []
+
+
+def test_spacing_of_weighed_draws_is_that_of_own_draws(truth):
+    """One spacing whether a proposal is judged by its own draws or by another one's, weighed."""
+    mixture = beside(truth)
+    target = stats.multivariate_normal(*truth)
+    first = Mixture((1.0,), (mixture.means[0],), (1.3 * mixture.factors[0],))
+    own = first.sample(np.random.default_rng(37), 20_000)
+    other = mixture.sample(np.random.default_rng(38), 20_000)
+    share = np.exp(first.logpdf(other) - mixture.logpdf(other))
+    weighed = explore._spacing(target.logpdf(other) - first.logpdf(other), share)
+    assert weighed == explore._spacing(target.logpdf(own) - first.logpdf(own))
+    assert weighed > explore._spacing(target.logpdf(other) - mixture.logpdf(other))

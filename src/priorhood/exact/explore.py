@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numba as nb
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from priorhood.errors import SamplingError
 from priorhood.exact.mode import Target, find_mode
-from priorhood.exact.proposal import Mixture, effective_share, refine, widen
+from priorhood.exact.proposal import Mixture, Refined, effective_share, nearly_normal, refine, widen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,7 @@ GOOD_TAIL = 0.5
 PARETO_LIMIT = 0.7
 GOOD_HOLD = 4.0  # kept draws that a chain is expected to stay at its heaviest state
 HOLD_LIMIT = 20.0
+EVEN = 1.5  # the largest weight, in mean weights, of a proposal narrower than the refined one
 ACCEPT_LIMIT = 0.05
 
 
@@ -98,6 +99,32 @@ def pareto_k(log_weights: Array) -> float:
     return (shape * size + 0.5 * 10) / (size + 10)  # their weak prior towards one half
 
 
+class _Told:
+    """A density computed in parts of half a second or less, so that progress can be told; otherwise the same.
+
+    ahead : θ that will be asked for at least once those asked for now are done
+    """
+
+    def __init__(self, density: Target, tell: Callable[[int, int], None], ahead: int) -> None:
+        self.density = density
+        self.tell = tell
+        self.ahead = ahead
+        self.size = max(16, int(0.5 / (density.cost * 2.5e-9)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.density, name)
+
+    def __call__(self, theta: Array) -> Array:
+        """(S, dim) → (S,)."""
+        found = np.empty(len(theta))
+        for lo in range(0, len(theta), self.size):
+            part = slice(lo, lo + self.size)
+            found[part] = self.density(theta[part])
+            done, left = self.density.evaluations, max(len(theta) - part.stop, 0)
+            self.tell(done, done + left + self.ahead)
+        return found
+
+
 def explore(
     density: Target,
     chains: int,
@@ -111,7 +138,7 @@ def explore(
     ----------
     chains, draws : kept draws; each is the last of keep_every proposals, keep_every chosen so that
         successive kept draws are nearly independent
-    tell : told (done, total) proposals weighed
+    tell : told (done, total) θ at which the density is computed, all that are known of so far, twice a second
 
     Raises
     ------
@@ -119,16 +146,11 @@ def explore(
     """
     if density.dim == 0:
         return _known(density, chains, draws)
+    if tell:
+        density = cast("Target", _Told(density, tell, ahead=chains * (WARM_UP + draws)))
     mode, curvature = find_mode(density, density.start(rng))
     density.refuse(mode)
-    mixture = refine(density, mode, curvature, rng)
-    proposed = _propose(density, mixture, chains, draws, rng, tell)
-    for attempt in range(ATTEMPTS):
-        if proposed.pareto_k <= GOOD_TAIL and proposed.held <= GOOD_HOLD:
-            break
-        mixture = widen(mixture, proposed.theta, proposed.log_weights, curvature, attempt, rng)
-        again = _propose(density, mixture, chains, draws, rng, tell)
-        proposed = min(proposed, again, key=lambda p: (p.held > HOLD_LIMIT, p.pareto_k))
+    proposed = _settled(density, refine(density, mode, curvature, rng), curvature, chains, draws, rng)
     picked, accepted = _chains(proposed, chains, draws, rng)
     acceptance = float(accepted.mean())
     if acceptance < ACCEPT_LIMIT or proposed.pareto_k > PARETO_LIMIT or proposed.held > HOLD_LIMIT:
@@ -153,6 +175,41 @@ def explore(
         log_evidence_error=math.sqrt(max(1 / share - 1, 0.0) / len(proposed.log_weights)),
         evaluations=density.evaluations,
     )
+
+
+def _settled(
+    density: Target, refined: Refined, curvature: Array, chains: int, draws: int, rng: np.random.Generator
+) -> _Proposed:
+    """The proposals of the best mixture that was found within ATTEMPTS."""
+    mixture = _cheaper(refined)
+    proposed = _propose(density, mixture, chains, draws, rng)
+    if mixture is not refined.mixture and not proposed.good:
+        mixture = refined.mixture
+        proposed = _propose(density, mixture, chains, draws, rng)
+    for attempt in range(ATTEMPTS):
+        if proposed.good:
+            break
+        mixture = widen(mixture, proposed.theta, proposed.log_weights, curvature, attempt, rng)
+        again = _propose(density, mixture, chains, draws, rng)
+        proposed = min(proposed, again, key=lambda p: (p.held > HOLD_LIMIT, p.pareto_k))
+    return proposed
+
+
+def _cheaper(refined: Refined) -> Mixture:
+    """The refined mixture, or one of a Normal where that saves at least half of the proposals.
+
+    So it does where groups are many: what all of them together say of θ is nearly a quadratic. The draws of the
+    refined mixture tell, weighed for the other one, so that the choice costs no further θ.
+    """
+    wide = _spacing(refined.log_weights)
+    for slim in nearly_normal(refined):
+        height = slim.logpdf(refined.theta)
+        share = np.exp(height - refined.mixture.logpdf(refined.theta))
+        log_weights = refined.heights - height
+        peak = share.sum() / (share @ np.exp(log_weights - log_weights.max()))
+        if peak < EVEN and 2 * _spacing(log_weights, share) <= wide:
+            return slim
+    return refined.mixture
 
 
 def _known(density: Target, chains: int, draws: int) -> Explored:
@@ -188,6 +245,11 @@ class _Proposed:
     pareto_k: float
     held: float
 
+    @property
+    def good(self) -> bool:
+        """Whether no other mixture is looked for."""
+        return self.pareto_k <= GOOD_TAIL and self.held <= GOOD_HOLD
+
 
 def _propose(
     density: Target,
@@ -195,14 +257,15 @@ def _propose(
     chains: int,
     draws: int,
     rng: np.random.Generator,
-    tell: Callable[[int, int], None] | None,
 ) -> _Proposed:
     """Draw as many proposals as the chains will need, judged by a pilot."""
     pilot = mixture.sample(rng, PILOT)
     pilot_heights = density(pilot)
     keep_every = _spacing(pilot_heights - mixture.logpdf(pilot))
     theta = mixture.sample(rng, chains * (WARM_UP + draws) * keep_every)
-    heights = np.concatenate([pilot_heights, _in_parts(density, theta, tell)])
+    if isinstance(density, _Told):
+        density.ahead = 0  # the last batch, unless another mixture is tried
+    heights = np.concatenate([pilot_heights, density(theta)])
     theta = np.concatenate([pilot, theta])
     log_weights = heights - mixture.logpdf(theta)
     if not np.isfinite(log_weights).any():
@@ -234,31 +297,24 @@ def _chains(
     return picked, accepted
 
 
-def _in_parts(density: Target, theta: Array, tell: Callable[[int, int], None] | None) -> Array:
-    """The density of many θ, in parts of a second or less so that progress can be told."""
-    cost = density.cost * 2.5e-9
-    size = max(64, min(len(theta), int(1.0 / cost)))
-    parts = []
-    for lo in range(0, len(theta), size):
-        parts.append(density(theta[lo : lo + size]))
-        if tell:
-            tell(min(lo + size, len(theta)), len(theta))
-    return np.concatenate(parts)
-
-
-def _spacing(log_weights: Array) -> int:
+def _spacing(log_weights: Array, share: Array | None = None) -> int:
     """Proposals a kept draw: the least k with correlation of successive kept draws under STUCK.
 
     A chain at a state of weight w stays there with probability s(w) = 1 − E min(1, w'/w); under the
     posterior, k proposals in a row are refused with probability E s(w)^k.
+
+    share : how much each stands for, where they were not drawn from the proposal that is judged; equal if None
     """
-    w = np.exp(np.sort(log_weights) - log_weights.max())
-    w = w[w > 0]
-    total = np.cumsum(w)
+    order = np.argsort(log_weights)
+    order = order[log_weights[order] - log_weights.max() > -700.0]
+    w = np.exp(log_weights[order] - log_weights.max())
+    mass = np.full(len(log_weights), 1.0) if share is None else share
+    total = np.cumsum(mass[order] * w)
+    above = mass[order].sum() - np.cumsum(mass[order])
     # E min(1, w'/w_i): the smaller weights count as w'/w_i, the rest as one.
-    moved = (total / w + np.arange(len(w) - 1, -1, -1)) / len(log_weights)
+    moved = (total / w + above) / mass.sum()
     stay = 1.0 - np.minimum(moved, 1.0)
-    target = w / w.sum()
+    target = mass[order] * w / total[-1]
     for k in range(1, MAX_KEEP_EVERY):
         if target @ stay**k < STUCK:
             return k

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from priorhood.exact.mode import Target
     from priorhood.exact.problem import Array
 
-DEGREES = 5.0  # of freedom of the t distributions
+DEGREES = 5.0  # of freedom of the t distributions …
+NEARLY_NORMAL = (500.0, 30.0)  # … and of those that are Normal but for their tails, the cheapest first
+GUARD = 0.03  # share of the wide mixture beside such a one
 ROUND = 500  # draws of a refinement round, times 1 + dim/4
 ROUNDS = 9
 MOST_PARTS = 7
@@ -27,7 +29,9 @@ IN_CACHE = 50_000  # numbers
 
 @dataclass(frozen=True)
 class Mixture:
-    """Σ_c weight_c t(mean_c, scale_c; DEGREES); lists of (dim,) means and (dim, dim) Cholesky factors.
+    """Σ_c weight_c t(mean_c, scale_c; degrees_c); lists of (dim,) means and (dim, dim) Cholesky factors.
+
+    degrees : of freedom of every part; DEGREES of all where there are none
 
     drawn_out : (P, dim), variances added along the axes: the last P dim parts are the first P ones, each with the
         variance of every axis added along it. They are known by their factors too; this makes them cheap.
@@ -37,13 +41,20 @@ class Mixture:
     means: tuple[Array, ...]
     factors: tuple[Array, ...]
     drawn_out: Array | None = None
+    degrees: tuple[float, ...] = ()
+
+    @cached_property
+    def _degrees(self) -> Array:
+        """(parts,) degrees of freedom."""
+        return np.array(self.degrees or (DEGREES,) * len(self.means))
 
     def sample(self, rng: np.random.Generator, count: int) -> Array:
         """Draws: (count, dim)."""
         dim = len(self.means[0])
         which = rng.choice(len(self.weights), size=count, p=self.weights)
         noise = rng.standard_normal((count, dim))
-        noise /= np.sqrt(rng.chisquare(DEGREES, count) / DEGREES)[:, None]
+        degrees = self._degrees[which]
+        noise /= np.sqrt(rng.chisquare(degrees) / degrees)[:, None]
         found = np.empty((count, dim))
         order = np.argsort(which, kind="stable")
         ends = np.searchsorted(which[order], np.arange(len(self.means) + 1))
@@ -66,7 +77,10 @@ class Mixture:
     def _peaks(self) -> Array:
         """Log weight plus log density at the mean, of every part: (parts, 1)."""
         dim = len(self.means[0])
-        norm = math.lgamma((DEGREES + dim) / 2) - math.lgamma(DEGREES / 2) - 0.5 * dim * math.log(DEGREES * math.pi)
+        norm = np.array([
+            math.lgamma((v + dim) / 2) - math.lgamma(v / 2) - 0.5 * dim * math.log(v * math.pi)
+            for v in self._degrees.tolist()
+        ])  # fmt: skip
         size = np.log(np.einsum("cdd->cd", np.stack(self.factors))).sum(axis=1)
         return np.asarray(np.log(self.weights) + norm - size)[:, None]
 
@@ -98,7 +112,8 @@ class Mixture:
         distance = np.einsum("cds,cds->cs", white, white)
         if self.drawn_out is not None:
             distance = np.concatenate([distance, self._along(white, distance)])
-        return np.asarray(self._peaks - 0.5 * (DEGREES + dim) * np.log1p(distance / DEGREES))
+        degrees = self._degrees[:, None]
+        return np.asarray(self._peaks - 0.5 * (degrees + dim) * np.log1p(distance / degrees))
 
     def _along(self, white: Array, distance: Array) -> Array:
         """Squared distances (P dim, S) of the drawn out parts: a variance v along an axis is a matrix of rank 1.
@@ -221,7 +236,24 @@ def effective_share(log_weights: Array) -> float:
     return float(w.sum() ** 2 / (len(w) * (w**2).sum()))
 
 
-def refine(density: Target, mode: Array, covariance: Array, rng: np.random.Generator) -> Mixture:
+@dataclass(frozen=True)
+class Refined:
+    """The mixture that refinement ended with, and what its own draws told.
+
+    theta (n, dim); heights (n,), log p(θ | y) up to a constant
+    """
+
+    mixture: Mixture
+    theta: Array
+    heights: Array
+
+    @cached_property
+    def log_weights(self) -> Array:
+        """(n,) importance weights."""
+        return np.asarray(self.heights - self.mixture.logpdf(self.theta))
+
+
+def refine(density: Target, mode: Array, covariance: Array, rng: np.random.Generator) -> Refined:
     """Adaptive multiple importance sampling (Cornuet et al. 2012): weigh, refit, until it serves.
 
     All draws so far are weighed against the mixture of all proposals so far, so none is wasted.
@@ -230,7 +262,7 @@ def refine(density: Target, mode: Array, covariance: Array, rng: np.random.Gener
     first = Mixture((1.0,), (mode,), (_factor(covariance, floor),))
     proposals, heights = [first], []
     every, mixed = np.empty((0, len(mode))), np.empty(0)
-    best, best_share = first, 0.0
+    best, best_share = Refined(first, every, mixed), 0.0
     count = int(ROUND * (1 + len(mode) / 4))
     for round_number in range(ROUNDS):
         current = proposals[-1]
@@ -239,7 +271,7 @@ def refine(density: Target, mode: Array, covariance: Array, rng: np.random.Gener
         share = effective_share(heights[-1] - current.logpdf(theta))
         gained = share > GAIN * best_share
         if share > best_share:
-            best, best_share = current, share
+            best, best_share = Refined(current, theta, heights[-1]), share
         if best_share > GOOD_WEIGHTS or (round_number > 3 and not gained and best_share > 0.5):
             break
         # Old draws meet the new proposal, new draws all proposals.
@@ -252,3 +284,56 @@ def refine(density: Target, mode: Array, covariance: Array, rng: np.random.Gener
         fit = _cluster(every, weights, floor, min(1 + round_number, MOST_PARTS), rng)
         proposals.append(_guarded(fit, first, every, weights, floor, guard=0.16, along=ALONG))
     return best
+
+
+def nearly_normal(refined: Refined) -> list[Mixture]:
+    """Normals beside a little of the refined mixture; none where log p(θ | y) has no peak of its own.
+
+    Its logarithm is the quadratic nearest to log p(θ | y) in the mean square over the posterior, fitted to the
+    heights of the refined mixture's draws: heights have no noise, so that a hundred tell a quadratic better than
+    the mean and covariance of a hundred thousand draws would.
+
+    Returns
+    -------
+    (1 − GUARD) t + GUARD refined mixture, for each of NEARLY_NORMAL: nowhere less than GUARD times as dense as the
+    refined one, so that the weights are bounded where its are
+    """
+    theta, dim = refined.theta, refined.theta.shape[1]
+    weights = _tempered(refined.log_weights)
+    mean, covariance = _weighted(theta, weights)
+    factor = _factor(covariance, covariance)
+    white = np.linalg.solve(factor, (theta - mean).T).T
+    rows, cols = np.tril_indices(dim)
+    features = np.column_stack([np.ones(len(theta)), white, white[:, rows] * white[:, cols]])
+    usable = np.isfinite(refined.heights)
+    if usable.sum() < 4 * features.shape[1]:
+        return []
+    root = np.sqrt(weights[usable])
+    top = refined.heights[usable].max()
+    fitted = np.linalg.lstsq(features[usable] * root[:, None], (refined.heights[usable] - top) * root, rcond=None)[
+        0
+    ]
+    precision = np.zeros((dim, dim))
+    np.add.at(precision, (rows, cols), -fitted[1 + dim :])
+    precision = precision + precision.T
+    eigenvalues, vectors = np.linalg.eigh(precision)
+    # The posterior's covariance is the unit matrix here: a Normal far from it is none of this posterior.
+    if eigenvalues[0] < 0.2 or eigenvalues[-1] > 5.0:
+        return []
+    spread = (vectors / eigenvalues) @ vectors.T
+    centre = mean + factor @ (spread @ fitted[1 : 1 + dim])
+    narrow = np.linalg.cholesky(factor @ spread @ factor.T)
+    return [_beside(refined.mixture, centre, narrow, degrees) for degrees in NEARLY_NORMAL]
+
+
+def _beside(mixture: Mixture, mean: Array, factor: Array, degrees: float) -> Mixture:
+    """A mixture with a narrow t put after its plain parts, where those that are drawn out stay the last."""
+    at = mixture._plain  # its own kind
+    shares = [GUARD * weight for weight in mixture.weights]
+    return Mixture(
+        (*shares[:at], 1 - GUARD, *shares[at:]),
+        (*mixture.means[:at], mean, *mixture.means[at:]),
+        (*mixture.factors[:at], factor, *mixture.factors[at:]),
+        mixture.drawn_out,
+        (*(DEGREES,) * at, degrees, *(DEGREES,) * (len(mixture.means) - at)),
+    )
