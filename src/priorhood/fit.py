@@ -252,11 +252,12 @@ def merge(
     for at, other in enumerate(posts[1:], start=2):
         _check_same(first, other, at)
     design = reduce(united, (post.design for post in posts))
-    together, gazetteer = recoded(first.moments, first.design, design), first.gazetteer
+    found = [recoded(post.moments, post.design, design) for post in posts]
+    together, gazetteer = found[0], first.gazetteer
     for at, other in enumerate(posts[1:], start=2):
-        if any(same(other.moments, earlier.moments) for earlier in posts[: at - 1]):
+        if any(same(found[at - 1], earlier) for earlier in found[: at - 1]):
             raise ModelError(f"cannot merge: file {at} holds the same rows as one before it; give each file once")
-        together = merged(together, recoded(other.moments, other.design, design))
+        together = merged(together, found[at - 1])
         if other.gazetteer is not None:
             theirs = replace(other.gazetteer, name=f"file {at}")
             gazetteer = theirs if gazetteer is None else gazetteer.joined(theirs)
