@@ -97,18 +97,21 @@ class Sums:
             f"variances and covariances of {', '.join(found.columns)}{_of_weights(self.weights)}; "
             f"{rows_of(self.rows)} in all"
         ]
-        lone, pairs = int((found.n == 1).sum()), int((found.n == 2).sum())
+        # A row that stands for several leaves no scatter either.
+        single = (found.n == 1) | ~found.scatter.any(axis=(1, 2))
+        lone, pairs = int(single.sum()), int((~single & (found.n == 2)).sum())
         if lone:
             told.append(f"one row: {_places(self.formula, lone)}; their sums are that row")
         if pairs:
             told.append(f"two rows: {_places(self.formula, pairs)}; their sums determine both rows")
-        told += self._reveals_categories()
+        cells = self._reveals_categories()
+        told += cells
         if self.gazetteer is not None:
             told.append(
                 f"the table of places: {len(self.gazetteer.places):,} labels with "
                 f"{', '.join(self.gazetteer.columns)}, of places without rows too"
             )
-        if lone or pairs:
+        if lone or pairs or cells:
             told.append("minimum (--minimum) leaves out places with few rows")
         return tuple(told)
 

@@ -87,3 +87,23 @@ def test_format_3_of_noise_by_place_loads_and_predicts_what_it_did():
     rows = post.predict({"zip": ["n00", "x9"], "living_space": [80, 80]}, unseen="draw")
     assert rows["mean"].tolist() == pytest.approx([146878.38112244, 127263.66803458], rel=1e-6)
     assert rows["q95"].tolist() == pytest.approx([188235.60578699, 182049.58742555], rel=1e-5)
+
+
+def test_sums_of_format_1_load_and_can_be_fitted_and_pooled():
+    sums = ph.load_moments(FORMAT_1.with_name("format1.moments"))
+    text = "log(price) ~ log(living_space) * kind + far + (log(living_space) | zip)"
+    assert repr(sums) == f"Sums({text!r}, 89 rows)"
+    assert (sums.weights.precision, sums.minimum) == ("w", 2)
+    assert sums.design.categories == {"kind": ("flat", "loft")}
+    assert [str(d) for d in sums.moments.dropped] == [
+        "1 row: missing 'kind'", "3 rows in 3 places: fewer than 2 rows of a category",
+    ]  # fmt: skip
+    assert dict(zip(sums.moments.labels.tolist(), sums.moments.n.tolist(), strict=True)) == {
+        "10115": 8, "11476": 46, "12157": 24, "12838": 11,
+    }  # fmt: skip
+    assert sums.moments.mean[0, -1] == pytest.approx(13.0395080, rel=1e-8)
+    assert sums.moments.log_weight == pytest.approx(14.269868630408109, rel=1e-12)
+    assert sums.gazetteer.places["10999",] == (3.0,)
+    post = ph.fit(text, sums, seed=1, chains=2, draws=100)
+    assert post.log_evidence == pytest.approx(5.618640473903443, abs=0.1)
+    assert ph.pool(sums).rows == 89

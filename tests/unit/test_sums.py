@@ -61,6 +61,12 @@ def test_what_is_revealed_counts_categories_too(rows):
     assert not any("category" in s for s in ph.moments("price ~ living_space + (1 | zip)", rows).reveals())
 
 
+def test_one_row_that_stands_for_several_is_that_row_too(rows):
+    repeated = rows.assign(times=7)
+    told = ph.moments(ph.Model(FORMULA, frequency_weights="times"), repeated).reveals()
+    assert told[1] == "one row: 2 zips; their sums are that row"
+
+
 def kept_rows(frame, minimum, *sets):
     """The obvious way: places with a count below the minimum, in all or of a category, leave the table."""
     small = set()
