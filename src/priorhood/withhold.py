@@ -6,6 +6,7 @@ a place is that of its rarest category, and of the rarest combination where the 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.design import Design
-from priorhood.errors import TableError
+from priorhood.errors import PriorhoodWarning, TableError
 from priorhood.expression import Expression
 from priorhood.moments import add_up, keep, normal_key
 from priorhood.recode import recoded
@@ -50,6 +51,8 @@ def withheld(
             f"{', in all and of every category that it has' if design.categories else ''}; the largest has "
             f"{max(rows):,.0f}: lower minimum (--minimum)"
         )
+    if rows[few].sum() > rows.sum() / 2:
+        _tell_rare(cells, minimum, rows[few].sum() / rows.sum())
     told = ~np.isin(cells.labels, labels[few])
     reason = f"fewer than {minimum:,} rows{' of a category' if design.categories else ''}"
     dropped = (Dropped(reason, "", int(rows[few].sum()), int(few.sum())),) if few.any() else ()
@@ -61,6 +64,24 @@ def withheld(
     }
     kept = Design(design.formula, left, design.numeric)
     return kept, recoded(rest, design, kept)
+
+
+def _tell_rare(cells: _Cells, minimum: int, share: float) -> None:
+    """Warn that most rows are left out, and of the category that most of them are left out for."""
+    rare: dict[str, int] = {}
+    for factor, values in cells.factors.items():
+        for category in np.unique(values):
+            here = values == category
+            count = int((add_up(cells.labels[here], cells.rows[here]) < minimum).sum())
+            rare[f"{factor} {str(category)!r}"] = count
+    worst = max(rare, key=lambda name: rare[name], default="")
+    why = f": {worst} has so few in {rare[worst]:,} places; join rare categories" if worst else ""
+    warnings.warn(
+        f"{share:.0%} of the rows are in places with fewer than {minimum:,} rows"
+        f"{' of a category' if rare else ''}, and left out{why}",
+        PriorhoodWarning,
+        stacklevel=4,
+    )
 
 
 class _Cells:

@@ -76,6 +76,7 @@ def kept_rows(frame, minimum, *sets):
     return frame[~frame["zip"].isin(small)], small
 
 
+@pytest.mark.filterwarnings(r"ignore:\d+% of the rows are in places:priorhood.errors.PriorhoodWarning")
 @pytest.mark.parametrize("backend", [pd.DataFrame, pl.DataFrame])
 @pytest.mark.parametrize(
     ("formula", "weights", "sets"),
@@ -109,6 +110,7 @@ def test_spellings_of_a_place_count_together(rows):
     assert ph.moments(FORMULA, spelt, minimum=3).moments.labels.tolist() == ["00003", "00008"]
 
 
+@pytest.mark.filterwarnings(r"ignore:\d+% of the rows are in places:priorhood.errors.PriorhoodWarning")
 def test_places_left_out_of_two_sites_are_counted_together(rows):
     first, second = rows[rows["zip"] < "00004"], rows[rows["zip"] >= "00004"]
     pooled = ph.pool(ph.moments(FORMULA, first, minimum=3), ph.moments(FORMULA, second, minimum=6))
@@ -119,6 +121,13 @@ def test_places_left_out_of_two_sites_are_counted_together(rows):
         zip=["1", "2"]).pipe(lambda f: pd.concat([f, second])), minimum=3))  # fmt: skip
     (both,) = same.moments.dropped
     assert (both.rows, both.places) == (6, 5)
+
+
+def test_a_rare_category_that_costs_most_rows_is_named(rows):
+    rare = rows.assign(kind=np.where(np.arange(len(rows)) % 30 == 0, "mill", "flat"))
+    with pytest.warns(ph.PriorhoodWarning, match=r"of the rows are .* kind 'mill' has so few in \d places; join"):
+        found = ph.moments("price ~ kind + (1 | zip)", rare, minimum=3)
+    assert found.moments.listed < len(rows) / 2
 
 
 def test_no_place_is_large_enough(rows):
