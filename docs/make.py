@@ -55,6 +55,7 @@ SECTIONS = {
         *("LogNormal", "Uniform", "Fixed", "LKJ"),
     ],
     "Fitting": ["fit", "refit", "update", "merge"],
+    "Sums": ["moments", "Sums", "pool", "load_moments"],
     "Posteriors": ["Posterior", "load", "Check", "Verdict"],
     "Predictive draws": ["prior_predictive", "posterior_predictive"],
     "Predictive checks": ["assess", "Assessment"],

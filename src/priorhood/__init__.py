@@ -42,6 +42,7 @@ from priorhood.report import report
 from priorhood.saved import load
 from priorhood.sensitivity import Sensitivity, sensitivity
 from priorhood.simulate import simulate
+from priorhood.sums import Sums, load_moments, moments, pool
 from priorhood.table import Table, read
 from priorhood.verdict import Verdict
 
@@ -73,6 +74,7 @@ __all__ = [
     "PriorhoodWarning",
     "SamplingError",
     "Sensitivity",
+    "Sums",
     "Table",
     "TableError",
     "Uniform",
@@ -84,10 +86,13 @@ __all__ = [
     "fit",
     "influence",
     "load",
+    "load_moments",
     "loo",
     "loo_places",
     "merge",
+    "moments",
     "plot",
+    "pool",
     "posterior_predictive",
     "prior_predictive",
     "read",

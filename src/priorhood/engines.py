@@ -329,6 +329,8 @@ def _choose(engine: str, refusal: str | None, taken: str, *, has_rows: bool) -> 
     ------
     ModelError : the engine asked for does not take the model; says which one does
     """
+    if engine == "nuts" and not has_rows:
+        raise ModelError("NUTS needs the rows, of which only the sums are here; leave engine out, or fit a table")
     if engine == "nuts":
         return "nuts", "asked for" + (f"; {refusal}" if refusal else "")
     if refusal is None:

@@ -1,25 +1,31 @@
-"""Fit a model to a table; fit again from the sums alone: refit, update, merge."""
+"""Fit a model to a table, or to sums of tables; fit again from the sums alone: refit, update, merge."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import reduce
+from typing import TYPE_CHECKING, Any
 
 from priorhood import gather
-from priorhood import moments as sums
 from priorhood.engines import fit_moments, new_run, nuts_settings
-from priorhood.errors import ModelError, PriorhoodWarning
+from priorhood.errors import ModelError, PriorhoodWarning, some
 from priorhood.model import Model
+from priorhood.moments import merge as merged
+from priorhood.moments import same
 from priorhood.observations import observe
 from priorhood.placing import placed
+from priorhood.posterior import Posterior
+from priorhood.recode import recoded, same_formula, united
 from priorhood.scale import learn_scale
 from priorhood.sources import using
+from priorhood.sums import Sums, pool
 from priorhood.table import read
 
 if TYPE_CHECKING:
-    from priorhood.engines import Progress
+    from priorhood.design import Design
+    from priorhood.engines import Progress, Run
     from priorhood.observations import Observations
-    from priorhood.posterior import Posterior
     from priorhood.scale import Scale
 
 __all__ = ["PriorhoodWarning", "equations", "fit", "merge", "refit", "update"]
@@ -43,12 +49,14 @@ def fit(
     store: str = "auto",
     progress: Progress | None = None,
 ) -> Posterior:
-    """Fit a model to a table of rows.
+    """Fit a model to a table of rows, or to the sums of one or several.
 
     Parameters
     ----------
     model : a Model, or a formula for one with default priors
-    table : whatever read() takes
+    table : whatever read() takes; or Sums, or a list of them, one a site: the posterior of all rows together.
+        What needs the rows is refused there: NUTS, and so Student-t errors; places and drop_outliers are for
+        moments()
     chains, draws : posterior draws; 4 × 1000 serve nearly every purpose
     seed : the same seed gives the same draws; one is chosen and recorded if None. NUTS keeps that within a
         process: elsewhere its compiled model may round otherwise, and its chains go other ways
@@ -73,7 +81,8 @@ def fit(
     ------
     PriorhoodError : names the column, rows or values and what to do
     """
-    model = model if isinstance(model, Model) else Model(model)
+    parts = _parts(table)
+    model = model if isinstance(model, Model) else _model(model, parts)
     run = new_run(chains, draws, seed, threads, progress, engine, store)
     given = {
         "sampler": sampler,
@@ -84,6 +93,9 @@ def fit(
     given = {option: value for option, value in given.items() if value is not None}
     if engine == "nuts" or given:
         nuts_settings(given)  # before the rows are read
+    if parts is not None:
+        _rows_only(places=places, drop_outliers=drop_outliers)
+        return _fit_sums(model, parts, run, engine, given)
     run.tell("reading rows", 0, 1)
     with using(threads):
         source, gazetteer = placed(read(table), places, model.formula)
@@ -95,6 +107,64 @@ def fit(
             return observe(source, design, scale, found.labels, drop_outliers=drop_outliers, weights=model.weights)
 
     return fit_moments(model, design, found, run, engine, rows, given).knowing(gazetteer)
+
+
+def _parts(table: object) -> Sums | None:
+    """The sums that were given in place of a table, pooled; None for a table."""
+    if isinstance(table, Sums | Posterior):
+        return pool(table)
+    if isinstance(table, list | tuple) and any(isinstance(part, Sums | Posterior) for part in table):
+        odd = next((part for part in table if not isinstance(part, Sums | Posterior)), None)
+        if odd is not None:
+            raise ModelError(
+                f"sums and {type(odd).__name__} cannot be fitted together: take its sums first (moments)"
+            )
+        return pool(*table)
+    return None
+
+
+def _model(formula: str, sums: Sums | None) -> Model:
+    """A model with default priors of a formula; sums of the same one say what their rows count."""
+    model = Model(formula)
+    return model if sums is None or not same_formula(model.formula, sums.formula) else sums.model()
+
+
+def _rows_only(**given: object) -> None:
+    """Raise for what can be done with rows alone."""
+    for name, value in given.items():
+        if value is not None:
+            option = name.replace("_", "-")
+            raise ModelError(
+                f"{name} (--{option}) needs the rows, and here are sums: give it where they are taken (moments)"
+            )
+
+
+def _fit_sums(model: Model, sums: Sums, run: Run, engine: str, given: dict[str, Any]) -> Posterior:
+    """The posterior of all rows that the sums are of.
+
+    Raises
+    ------
+    ModelError : sums of another formula or with other weights; a factor of one category
+    """
+    if not same_formula(model.formula, sums.formula):
+        raise ModelError(f"the sums were taken for {sums.formula.text!r}, not for {model.formula.text!r}")
+    if model.weights != sums.weights:
+        raise ModelError(
+            f"the sums were taken with {_said(sums.model())}, the model has {_said(model)}; give the model the same"
+        )
+    for factor, categories in sums.design.categories.items():
+        if len(categories) == 1:
+            raise ModelError(
+                f"categorical predictor {factor!r} has only the category {categories[0]!r} in all parts; "
+                f"leave it out"
+            )
+    return fit_moments(model, sums.design, sums.moments, run, engine, None, given).knowing(sums.gazetteer)
+
+
+def _said(model: Model) -> str:
+    """The columns of weights in a model's own words."""
+    words = {name: getattr(model, name) for name in ("se", "precision_weights", "frequency_weights")}
+    return ", ".join(f"{name}={column!r}" for name, column in words.items() if column) or "no weights"
 
 
 def refit(
@@ -134,7 +204,8 @@ def update(
 ) -> Posterior:
     """Add new rows: the posterior that a fit to the old and new rows together would give.
 
-    Only the new rows are read. The scale is learned again from all rows, as that fit would.
+    Only the new rows are read. The scale is learned again from all rows, as that fit would. Categories that the
+    posterior does not have become coefficients of the new one, with a warning.
 
     Parameters
     ----------
@@ -150,9 +221,26 @@ def update(
     model = post.model
     with using(threads):
         source, gazetteer = placed(read(table), places, model.formula, post.gazetteer, post.cells)
-        _, new = gather.take(source, model.formula, drop_outliers, post.design, weights=model.weights)
+        design, new = gather.take(
+            source, model.formula, drop_outliers, post.design, weights=model.weights, grow=True
+        )
     run.tell("reading rows", 1, 1)
-    return fit_moments(model, post.design, sums.merge(post.moments, new), run).knowing(gazetteer)
+    _tell_new(post.design, design)
+    together = merged(recoded(post.moments, post.design, design), new)
+    return fit_moments(model, design, together, run).knowing(gazetteer)
+
+
+def _tell_new(before: Design, design: Design) -> None:
+    """Warn of categories that a posterior did not have."""
+    for factor, categories in design.categories.items():
+        new = [c for c in categories if c not in before.categories[factor]]
+        if new:
+            warnings.warn(
+                f"predictor {factor!r} has categories that the posterior did not have: {some(new)}; they have "
+                f"coefficients now, relative to {categories[0]!r}",
+                PriorhoodWarning,
+                stacklevel=3,
+            )
 
 
 def merge(
@@ -166,24 +254,29 @@ def merge(
 ) -> Posterior:
     """Posteriors of one model from different rows → the posterior of all rows together.
 
+    Categories may differ: one that a posterior has never seen has no rows there.
+
     Raises
     ------
-    ModelError : the models, priors or categories differ
+    ModelError : the models or priors differ; a column that is numbers in one and categories in another
     """
     if len(posts) < 2:
         raise ModelError("merge needs at least two posteriors")
     first = posts[0]
     run = new_run(chains, draws, first.seed if seed is None else seed, threads, progress, store=store)
-    together, gazetteer = first.moments, first.gazetteer
     for at, other in enumerate(posts[1:], start=2):
         _check_same(first, other, at)
-        if any(sums.same(other.moments, earlier.moments) for earlier in posts[: at - 1]):
+    design = reduce(united, (post.design for post in posts))
+    found = [recoded(post.moments, post.design, design) for post in posts]
+    together, gazetteer = found[0], first.gazetteer
+    for at, other in enumerate(posts[1:], start=2):
+        if any(same(found[at - 1], earlier) for earlier in found[: at - 1]):
             raise ModelError(f"cannot merge: file {at} holds the same rows as one before it; give each file once")
-        together = sums.merge(together, other.moments)
+        together = merged(together, found[at - 1])
         if other.gazetteer is not None:
             theirs = replace(other.gazetteer, name=f"file {at}")
             gazetteer = theirs if gazetteer is None else gazetteer.joined(theirs)
-    return fit_moments(first.model, first.design, together, run).knowing(gazetteer)
+    return fit_moments(first.model, design, together, run).knowing(gazetteer)
 
 
 def equations(model: Model | str, table: object, *, places: object = None) -> str:
@@ -209,9 +302,3 @@ def _check_same(first: Posterior, other: Posterior, at: int) -> None:
                 f"cannot merge: {what} of file 1 is {mine[key]}, of file {at} {theirs[key]}; only the same model "
                 f"fitted to different rows can be merged (refit one of them first)"
             )
-    if first.design.categories != other.design.categories:
-        factor = next(k for k, v in first.design.categories.items() if other.design.categories.get(k) != v)
-        raise ModelError(
-            f"cannot merge: the categories of {factor!r} differ ({', '.join(first.design.categories[factor])} in "
-            f"file 1, {', '.join(other.design.categories.get(factor, ()))} in file {at}); fit all rows together"
-        )

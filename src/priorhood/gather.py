@@ -18,6 +18,7 @@ from priorhood.design import Design, Indicator
 from priorhood.errors import TableError
 from priorhood.labels import refuse_ids
 from priorhood.moments import Array, Moments, add_up, fold, normal_key
+from priorhood.recode import united
 from priorhood.rows import (
     KEY,
     REASON,
@@ -54,6 +55,9 @@ def take(
     drop_outliers: float | None = None,
     design: Design | None = None,
     weights: Weights = UNWEIGHTED,
+    *,
+    least: int = 2,
+    grow: bool = False,
 ) -> tuple[Design, Moments]:
     """One pass over the rows of a table; a second where the first one's centres were far off.
 
@@ -61,6 +65,8 @@ def take(
     ----------
     design : of an earlier fit, to take new rows into the same columns; learned from the table if None
     weights : the columns that say what a row counts
+    least : categories that a categorical predictor needs where the design is learned
+    grow : whether categories that the earlier fit had not become columns of the design returned; else refused
 
     Raises
     ------
@@ -68,9 +74,11 @@ def take(
     """
     frame = open_rows(table, formula, weights)
     refuse_ids(frame, formula.keys, table.name)
-    learned = learn_design(frame, formula, table.name, least=2 if design is None else 0)
+    learned = learn_design(frame, formula, table.name, least=least if design is None else 0)
     if design is None:
         design = learned
+    elif grow:
+        design = united(design, learned)
     else:
         _same_categories(design, learned, table.name)
     prepared = prepare(frame, design, drop_outliers, weights)

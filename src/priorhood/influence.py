@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood import gather
-from priorhood import moments as sums
 from priorhood.engines import draw_exact, exact_refusal, fit_moments, new_run
 from priorhood.errors import ModelError, near, rows_of, some
+from priorhood.moments import keep, subtract
 from priorhood.moved import Draws, far, flat_draws, shifts
 from priorhood.outside import log_of_places
 from priorhood.pareto import smoothed
@@ -164,7 +164,7 @@ def _less_place(post: Posterior, grouping: Places, at: int) -> Moments:
     rest = grouping.of_cell != at
     if not rest.any():
         raise ModelError(f"all rows are in {grouping.name} {str(grouping.labels[at])!r}: nothing would be left")
-    return sums.keep(post.moments, rest)
+    return keep(post.moments, rest)
 
 
 def _less_row(post: Posterior, row: Mapping[str, object]) -> Moments:
@@ -182,7 +182,7 @@ def _less_row(post: Posterior, row: Mapping[str, object]) -> Moments:
     }
     source, _ = placed(replace(read(table), name="the row"), None, model.formula, post.gazetteer, post.cells)
     _, own = gather.take(source, model.formula, None, post.design, weights=model.weights)
-    return sums.subtract(post.moments, own)
+    return subtract(post.moments, own)
 
 
 # -- one ---------------------------------------------------------------------------------------------------

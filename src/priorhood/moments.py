@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import ModelError
 from priorhood.formula import SEPARATOR
-from priorhood.rows import Dropped
+
+if TYPE_CHECKING:
+    from priorhood.rows import Dropped
 
 Array = npt.NDArray[np.float64]
 
@@ -252,7 +255,8 @@ def same(first: Moments, second: Moments) -> bool:
 
 
 def _added(dropped: tuple[Dropped, ...]) -> tuple[Dropped, ...]:
-    totals: dict[tuple[str, str], int] = {}
+    totals: dict[tuple[str, str], Dropped] = {}
     for d in dropped:
-        totals[d.reason, d.column] = totals.get((d.reason, d.column), 0) + d.rows
-    return tuple(Dropped(reason, column, rows) for (reason, column), rows in totals.items())
+        before = totals.get((d.reason, d.column), replace(d, rows=0, places=0))
+        totals[d.reason, d.column] = replace(d, rows=before.rows + d.rows, places=before.places + d.places)
+    return tuple(totals.values())

@@ -40,14 +40,19 @@ def check_name(at: int) -> str:
 
 @dataclass(frozen=True)
 class Dropped:
-    """Rows left out for one reason; column is '' where the reason is no single column's."""
+    """Rows left out for one reason; column is '' where the reason is no single column's.
+
+    places : how many places are left out whole, 0 where the reason is one of rows
+    """
 
     reason: str
     column: str
     rows: int
+    places: int = 0
 
     def __str__(self) -> str:
-        return f"{rows_of(self.rows)}: {self.reason}{f' {self.column!r}' if self.column else ''}"
+        where = f" in {self.places:,} place{'s' * (self.places != 1)}" if self.places else ""
+        return f"{rows_of(self.rows)}{where}: {self.reason}{f' {self.column!r}' if self.column else ''}"
 
 
 @dataclass(frozen=True)
@@ -176,7 +181,7 @@ def _require_number(frame: Frame, column: str, name: str, role: str, *, may_be_c
     )
 
 
-def _number_label(value: float) -> str:
+def number_label(value: float) -> str:
     """A category that is a number: all its digits, since it is read back to compare."""
     return repr(value).removesuffix(".0")
 
@@ -213,7 +218,7 @@ def _categories(
         used = used.filter(~missing(used, other))
     values = _distinct(used, column)
     if number:
-        values = [_number_label(v) for v in sorted({float(v) for v in values})]
+        values = [number_label(v) for v in sorted({float(v) for v in values})]
     if len(values) > MOST_CATEGORIES:
         raise TableError(
             f"{name}: column {column!r} has {len(values):,} categories; so many belong in a group part, like "
@@ -390,7 +395,7 @@ def rows_to_predict(table: Table, design: Design) -> Any:
             continue
         values = _distinct(frame, column)
         if factor in design.numeric:
-            values = [_number_label(float(v)) for v in values]
+            values = [number_label(float(v)) for v in values]
         new = [v for v in values if v not in categories]
         if new:
             raise TableError(

@@ -18,6 +18,8 @@ from priorhood.tree import FORMAT, stored_moments
 if TYPE_CHECKING:
     import xarray as xr
 
+SUMS_FORMAT = "priorhood_moments_format"  # the attribute that a file of sums has
+
 
 def load(path: str | Path) -> Posterior:
     """Read a saved posterior; the rows are not needed.
@@ -25,6 +27,16 @@ def load(path: str | Path) -> Posterior:
     Raises
     ------
     FileError : no such file, not whole, not a posterior of priorhood, or of a newer version
+    """
+    return understood(str(path), stored_tree(path))
+
+
+def stored_tree(path: str | Path) -> xr.DataTree:
+    """What is in a file of priorhood, in memory.
+
+    Raises
+    ------
+    FileError : no such file, not whole
     """
     import xarray as xr
 
@@ -35,24 +47,34 @@ def load(path: str | Path) -> Posterior:
         raise FileError(f"no file {str(path)!r}" + _nearby(target))
     try:
         with xr.open_datatree(target, engine="h5netcdf") as opened:
-            tree = opened.load()
+            return opened.load()
     except Exception as problem:  # noqa: BLE001  # whatever the readers raise on foreign bytes
         detail = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise FileError(
             f"{str(path)!r} cannot be read as a saved posterior; it is cut off or no netCDF file ({detail})"
         ) from None
-    return _understood(str(path), tree)
 
 
 def _nearby(target: Path) -> str:
     if not target.parent.is_dir():
         return f": there is no folder {str(target.parent)!r}"
-    hint = near(target.name, [f.name for f in target.parent.iterdir() if f.suffix == ".nc"])
+    hint = near(target.name, [f.name for f in target.parent.iterdir() if f.suffix in (".nc", target.suffix)])
     return f": {hint}" if hint.startswith("did you") else ""
 
 
-def _understood(path: str, tree: xr.DataTree) -> Posterior:
+def understood(path: str, tree: xr.DataTree) -> Posterior:
+    """A tree as the posterior that it is.
+
+    Raises
+    ------
+    FileError : no posterior of priorhood, or of a newer version
+    """
     version = tree.attrs.get("priorhood_format")
+    if version is None and SUMS_FORMAT in tree.attrs:
+        raise FileError(
+            f"{path!r} holds sums of rows, not a posterior: load_moments reads it, and fit makes a posterior of it "
+            f"(priorhood fit {path} -o post.nc)"
+        )
     if version is None:
         raise FileError(f"{path!r} is a netCDF file but no posterior of priorhood")
     if not isinstance(version, int | np.integer):

@@ -48,7 +48,7 @@ def tree_of(
     groups = {
         "/posterior": posterior.assign_attrs(_arviz_attrs(draws)),
         "/sample_stats": xr.Dataset(stats, coords=only, attrs=_arviz_attrs(draws)),
-        "/moments": _moments_dataset(moments),
+        "/moments": moments_dataset(moments),
     }
     if draws.summaries is not None:
         groups[f"/{SUMMARIES}"] = summarized(design, moments.labels, draws.summaries, QUANTILES)
@@ -127,15 +127,21 @@ def _described(model: Model, design: Design, scale: Scale, moments: Moments) -> 
         "scale": json.dumps(scale.to_dict()),
         "rows_read": moments.read,
         "rows_used": moments.rows,
-        "rows_dropped": json.dumps([[d.reason, d.column, d.rows] for d in moments.dropped]),
+        "rows_dropped": dropped_as_text(moments.dropped),
     }
+
+
+def dropped_as_text(dropped: tuple[Dropped, ...]) -> str:
+    """Rows left out, as an attribute; the number of places is there where it says something."""
+    return json.dumps([[d.reason, d.column, d.rows, *([d.places] if d.places else [])] for d in dropped])
 
 
 def _arviz_attrs(draws: Draws) -> dict[str, str]:
     return {"inference_library": "priorhood", "sampling_engine": str(draws.facts.get("engine", ""))}
 
 
-def _moments_dataset(moments: Moments) -> xr.Dataset:
+def moments_dataset(moments: Moments) -> xr.Dataset:
+    """The sums, with the labels of their cells and the names of their columns."""
     import xarray as xr
 
     group = _cell_dimension(moments.keys)
@@ -165,8 +171,8 @@ def _cell_dimension(keys: tuple[str, ...]) -> str:
     return keys[0] if len(keys) == 1 else "cell" if keys else "group"
 
 
-def stored_moments(tree: xr.DataTree, model: Model) -> Moments:
-    """The moments that a tree holds."""
+def stored_moments(tree: xr.DataTree, model: Model | Design) -> Moments:
+    """The moments that a tree holds; model : of which formula they are."""
     stored = tree["moments"].to_dataset()
     keys = model.formula.keys
     labels = stored[_cell_dimension(keys)].values.astype(str)

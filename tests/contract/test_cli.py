@@ -24,13 +24,18 @@ COMMANDS = typer.main.get_command(app).commands
 # Options of a command with another name in Python, or with a home elsewhere than in the function itself:
 # file and table are its arguments; where, nulls and decimal are read()'s; standardize, priors, units and
 # outcome_unit are Model's; out is Posterior.save's. --json and --out are the command line's own.
-RENAMED = {"prior": "priors", "null": "nulls", "unit": "units", "no_standardize": "standardize", "file": "post"}
+RENAMED = {"prior": "priors", "null": "nulls", "unit": "units", "no_standardize": "standardize", "file": "post",
+           "given": "table"}  # fmt: skip
 ELSEWHERE = {
     "fit": {
         "where": ph.read, "null": ph.read, "decimal": ph.read, "prior": ph.Model, "unit": ph.Model,
-        "no_standardize": ph.Model, "outcome_unit": ph.Model, "formula": ph.Model,
+        "no_standardize": ph.Model, "outcome_unit": ph.Model,
         "family": ph.Model, "noise": ph.Model, "se": ph.Model,
         "precision_weights": ph.Model, "frequency_weights": ph.Model,
+    },
+    "moments": {
+        "where": ph.read, "null": ph.read, "decimal": ph.read, "se": ph.Model, "precision_weights": ph.Model,
+        "frequency_weights": ph.Model,
     },
     "update": {"where": ph.read, "null": ph.read, "decimal": ph.read},
     "predict": {"null": ph.read, "decimal": ph.read},
@@ -45,11 +50,11 @@ OWN = {"areas", "out", "as_json", "group"}
 FUNCTIONS = {
     "fit": ph.fit, "refit": ph.refit, "update": ph.update, "merge": ph.merge, "simulate": ph.simulate,
     "predict": ph.Posterior.predict, "calibrate": ph.calibrate, "report": ph.report,
-    "sensitivity": ph.sensitivity, "influence": ph.influence,
+    "sensitivity": ph.sensitivity, "influence": ph.influence, "moments": ph.moments,
 }  # fmt: skip
 # What only Python has: progress is drawn by the command line itself; the formula comes with the Model.
 PYTHON_ONLY = {"progress", "model", "self"}
-ARGUMENTS = {"file", "files", "table", "formula", "model"}
+ARGUMENTS = {"file", "files", "table", "formula", "model", "given"}
 
 
 def home(command, option):
@@ -82,6 +87,10 @@ def test_every_parameter_of_the_function_is_an_option(command):
     # MODEL is the formula itself; units are for printing equations, which calibrate does not.
     left |= {"formula", "units"} if command == "calibrate" else set()
     left |= {"places"} if command == "influence" else set()
+    # The formula is an argument beside the table; of a model, sums need no more than it and the weights.
+    left |= {"formula"} if command in ("fit", "moments") else set()
+    chosen = {"priors", "outcome_unit", "standardize", "units", "family", "noise"}
+    left |= chosen if command == "moments" else set()
     assert wanted - left <= options
 
 

@@ -99,3 +99,23 @@ def test_format_4_of_summaries_loads_and_says_what_it_did():
     assert row["q95"] == pytest.approx(467252.70386826654, rel=1e-6)
     assert post.draws(zip="north/12838").values[1, 3, 0, 0] == pytest.approx(436565.4878773297, rel=1e-6)
     assert post.coefficients()["beta_q95"].values[1, 1] == pytest.approx(4365.870820147226, rel=1e-6)
+
+
+def test_sums_of_format_1_load_and_can_be_fitted_and_pooled():
+    sums = ph.load_moments(FORMAT_1.with_name("format1.moments"))
+    text = "log(price) ~ log(living_space) * kind + far + (log(living_space) | zip)"
+    assert repr(sums) == f"Sums({text!r}, 89 rows)"
+    assert (sums.weights.precision, sums.minimum) == ("w", 2)
+    assert sums.design.categories == {"kind": ("flat", "loft")}
+    assert [str(d) for d in sums.moments.dropped] == [
+        "1 row: missing 'kind'", "3 rows in 3 places: fewer than 2 rows of a category",
+    ]  # fmt: skip
+    assert dict(zip(sums.moments.labels.tolist(), sums.moments.n.tolist(), strict=True)) == {
+        "10115": 8, "11476": 46, "12157": 24, "12838": 11,
+    }  # fmt: skip
+    assert sums.moments.mean[0, -1] == pytest.approx(13.0395080, rel=1e-8)
+    assert sums.moments.log_weight == pytest.approx(14.269868630408109, rel=1e-12)
+    assert sums.gazetteer.places["10999",] == (3.0,)
+    post = ph.fit(text, sums, seed=1, chains=2, draws=100)
+    assert post.log_evidence == pytest.approx(5.618640473903443, abs=0.1)
+    assert ph.pool(sums).rows == 89

@@ -482,8 +482,14 @@ def test_update_with_rows_of_one_category_is_the_fit_of_all():
     post = ph.update(ph.fit(formula, frame[~last], seed=1, draws=50), frame[last], draws=50)
     whole = ph.fit(formula, frame, seed=1, draws=50)
     np.testing.assert_allclose(post["mu"].values, whole["mu"].values, rtol=1e-6, atol=1e-9)
+
+
+def test_influence_of_a_row_of_another_category_is_refused(fitted, sales):
+    kinds = sales.assign(kind=np.where(sales.index % 2 == 0, "flat", "house"))
+    post = ph.fit("price ~ kind + (1 | zip)", kinds, chains=2, draws=50, seed=1)
+    row = {"zip": kinds["zip"][0], "kind": "castle", "price": 1.0}
     with pytest.raises(ph.TableError, match="'kind' has the category 'castle'"):
-        ph.update(post, frame[last].assign(kind="castle"))
+        ph.influence(post, row=row)
 
 
 def test_twenty_predictors_in_a_pandas_frame_give_no_warning_and_the_right_products():

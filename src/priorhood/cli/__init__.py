@@ -19,6 +19,7 @@ from priorhood.cli.plotting import plot
 from priorhood.cli.reading import predict, summary
 from priorhood.cli.reporting import report
 from priorhood.cli.screen import say
+from priorhood.cli.sites import moments
 from priorhood.cli.what_if import influence, sensitivity
 from priorhood.errors import PriorhoodError
 
@@ -73,6 +74,7 @@ for command in (
     refit,
     update,
     merge,
+    moments,
     assess,
     compare,
     calibrate,

@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 import time
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,29 +38,19 @@ from priorhood.cli.options import (
     Where,
     units_of,
 )
-from priorhood.cli.screen import announce_compile, console, print_summary, progress, say
+from priorhood.cli.screen import announce_compile, console, heard, print_summary, progress, say
+from priorhood.cli.sites import Given, parts_of, pooled, same_weights, table_and_formula
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
     from priorhood.posterior import Posterior
+    from priorhood.sums import Sums
+    from priorhood.table import Table
 
 
 RESENT = 50  # times an interrupt that another language swallowed is sent again
-
-
-@contextmanager
-def heard(*, quiet: bool) -> Iterator[None]:
-    """Print our warnings as sentences."""
-    from priorhood.fit import PriorhoodWarning
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", PriorhoodWarning)
-        yield
-    for warning in caught:
-        if issubclass(warning.category, PriorhoodWarning) and not quiet:
-            say(f"warning: {warning.message}")
 
 
 def _interrupt_main() -> None:
@@ -143,10 +132,7 @@ def _fitted(
 
 
 def fit(
-    table: Rows,
-    formula: Annotated[
-        str, typer.Argument(metavar="FORMULA", help="'price ~ living_space + (living_space | zip)'")
-    ],
+    given: Given,
     out: OutNc,
     places: Places = None,
     where: Where = None,
@@ -176,17 +162,31 @@ def fit(
     decimal: Decimal = ".",
     as_json: Json = False,
 ) -> None:
-    """Fit a model to a table and save the posterior."""
+    """Fit a model to a table, or to the sums of several, and save the posterior."""
     from priorhood.fit import fit as run
     from priorhood.model import Model
     from priorhood.table import read
 
+    files, formula = parts_of(given)
+    rows: Table | Sums
+    if files:
+        with heard(quiet=as_json):
+            rows = pooled(
+                files, formula, places=places, where=where, drop_outliers=drop_outliers, null=null,
+                decimal=decimal if decimal != "." else None,
+            )  # fmt: skip
+        same_weights(rows, se=se, precision_weights=precision_weights, frequency_weights=frequency_weights)
+        formula, se = rows.formula.text, rows.weights.se
+        precision_weights, frequency_weights = rows.weights.precision, rows.weights.frequency
+    else:
+        table, formula = table_and_formula(given, "fit")
     model = Model(
         formula, prior, outcome_unit=outcome_unit, standardize=not no_standardize, units=units_of(unit or []),
         family=family, noise=noise, se=se, precision_weights=precision_weights,
         frequency_weights=frequency_weights,
     )  # fmt: skip
-    rows = read(table, where=where, nulls=null or (), decimal=decimal)
+    if not files:
+        rows = read(table, where=where, nulls=null or (), decimal=decimal)
     known = None if places is None else read(places, nulls=null or (), decimal=decimal)
     _fitted(
         lambda tell: run(
@@ -195,7 +195,7 @@ def fit(
             drop_outliers=drop_outliers, threads=threads, store=store, progress=tell,
         ),
         out,
-        [table, *([places] if places else [])],
+        [*(files or [table]), *([places] if places else [])],
         as_json=as_json,
         exact=engine != "nuts" and family == "normal",
         by_group=noise is not None,

@@ -6,10 +6,11 @@ import json
 import math
 import sys
 import threading
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from priorhood.errors import plural, rows_of
+from priorhood.errors import PriorhoodWarning, plural, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
 def say(message: str) -> None:
     """A sentence on standard error, beside what is asked for."""
     print(message, file=sys.stderr)
+
+
+@contextmanager
+def heard(*, quiet: bool) -> Iterator[None]:
+    """Print our warnings as sentences."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PriorhoodWarning)
+        yield
+    for warning in caught:
+        if issubclass(warning.category, PriorhoodWarning) and not quiet:
+            say(f"warning: {warning.message}")
 
 
 def console() -> Console:

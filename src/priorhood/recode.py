@@ -1,0 +1,159 @@
+"""Sums under other categories: where sites have seen different ones, an affine map gives the sums of all alike.
+
+A category that a site has never seen has an indicator of 0 there, and the indicator of its reference category is
+1 less those of the others. So every column of the joint design is an affine function of a site's own columns, and
+means and scatter follow without the rows (math.md, section 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from priorhood.design import Design, Indicator
+from priorhood.errors import ModelError, some
+
+if TYPE_CHECKING:
+    from priorhood.design import Column
+    from priorhood.formula import Formula
+    from priorhood.moments import Array, Moments
+
+# A product of numbers, by their texts, and of indicators of categories that are not their factor's first.
+Product = tuple[tuple[str, ...], frozenset[tuple[str, str]]]
+CONSTANT: Product = ((), frozenset())
+
+
+def united(first: Design, other: Design) -> Design:
+    """The design of both: every factor with the categories of either, in the order that a table of all would give.
+
+    Raises
+    ------
+    ModelError : another formula; a column that is numbers in one and categories in the other
+    """
+    if not same_formula(first.formula, other.formula):
+        raise ModelError(f"the formulas differ: {first.formula.text!r} and {other.formula.text!r}")
+    odd = sorted(set(first.categories) ^ set(other.categories))
+    if odd:
+        raise ModelError(
+            f"predictor {odd[0]!r} is categories in one part and numbers in another: sums of numbers do not tell "
+            f"how many rows had which; make it text, or numbers, everywhere"
+        )
+    numeric = first.numeric | other.numeric
+    for factor in sorted(first.numeric ^ other.numeric):
+        # Numbers as text are no other categories, unless they are written otherwise.
+        texts = [c for c in first.categories[factor] + other.categories[factor] if not _plain_number(c)]
+        if texts:
+            raise ModelError(
+                f"predictor {factor!r} is numbers in one part and text in another, where it is {some(texts, 3)}; "
+                f"give it one type everywhere"
+            )
+    categories = {
+        factor: tuple(
+            sorted({*own, *other.categories[factor]}, key=float if factor in numeric else None)  # type: ignore[arg-type]
+        )
+        for factor, own in first.categories.items()
+    }
+    return Design(first.formula, categories, numeric)
+
+
+def same_formula(first: Formula, other: Formula) -> bool:
+    """Whether two formulas say the same, however they are written."""
+    return replace(first, text="") == replace(other, text="")
+
+
+def _plain_number(text: str) -> bool:
+    """Whether a category reads as design labels a number."""
+    try:
+        return repr(float(text)).removesuffix(".0") == text
+    except ValueError:
+        return False
+
+
+def recoded(found: Moments, own: Design, target: Design) -> Moments:
+    """The moments of the same rows in the columns of another design of the same formula.
+
+    x' = A x + a, so mean' = A mean + a and scatter' = A scatter Aᵀ; A and a are whole numbers.
+
+    Parameters
+    ----------
+    target : has every category that rows of found have
+
+    Raises
+    ------
+    ModelError : a column of the target is no affine function of the own ones
+    """
+    if own.categories == target.categories:
+        return found
+    A, a = _affine(own, target)
+    scatter = A @ found.scatter @ A.T
+    # What was a difference of nearly equal sums is none of rows.
+    each = np.arange(len(a))
+    scatter[:, each, each] = np.maximum(scatter[:, each, each], 0.0)
+    columns = (*(c.name for c in target.columns if c.factors), found.columns[-1])
+    return replace(found, columns=columns, mean=found.mean @ A.T + a, scatter=scatter)
+
+
+def _affine(own: Design, target: Design) -> tuple[Array, Array]:
+    """A (C', C) and a (C',): columns and outcome of the target from those of a design."""
+    mine = [column for column in own.columns if column.factors]
+    theirs = [column for column in target.columns if column.factors]
+    expanded = [_expanded(column, own.categories) for column in mine]
+    A, a = np.zeros((len(theirs) + 1, len(mine) + 1)), np.zeros(len(theirs) + 1)
+    A[-1, -1] = 1.0
+    for row, column in enumerate(theirs):
+        if column in mine:
+            A[row, mine.index(column)] = 1.0
+            continue
+        weights = _solved(_expanded(column, own.categories), expanded)
+        if weights is None:
+            raise ModelError(
+                f"the sums do not tell {column.name!r}: it is no combination of {', '.join(c.name for c in mine)}; "
+                f"take the sums again, from rows of all categories"
+            )
+        A[row, :-1], a[row] = weights[:-1], weights[-1]
+    return A, a
+
+
+def _expanded(column: Column, seen: dict[str, tuple[str, ...]]) -> dict[Product, int]:
+    """A column as a sum of products, for rows of the categories seen; nothing for a category that is not."""
+    numbers = tuple(sorted(f.text for f in column.factors if not isinstance(f, Indicator)))
+    total: dict[frozenset[tuple[str, str]], int] = {frozenset(): 1}
+    for factor in column.factors:
+        if not isinstance(factor, Indicator):
+            continue
+        first, *others = seen[factor.factor]
+        if factor.category == first:  # 1 − Σ of the others
+            parts = [(frozenset(), 1), *((frozenset({(factor.factor, c)}), -1) for c in others)]
+        elif factor.category in others:
+            parts = [(frozenset({(factor.factor, factor.category)}), 1)]
+        else:
+            return {}
+        total = {left | right: p * q for left, p in total.items() for right, q in parts}
+    return {(numbers, product): count for product, count in total.items()}
+
+
+def _solved(wanted: dict[Product, int], given: list[dict[Product, int]]) -> Array | None:
+    """Weights (C + 1,) of the given sums of products, and of 1, that add up to the wanted one; None if none do."""
+    weights = np.zeros(len(given) + 1)
+    # Nearly every column is one product, so that the weights can be read off.
+    alone = {next(iter(each)): at for at, each in enumerate(given) if list(each.values()) == [1]}
+    alone[CONSTANT] = len(given)
+    if all(product in alone for product in wanted):
+        for product, count in wanted.items():
+            weights[alone[product]] = count
+        return weights
+    numbers = {product[0] for product in wanted}
+    near = [at for at, each in enumerate([*given, {CONSTANT: 1}]) if {p[0] for p in each} & numbers]
+    sums = [[*given, {CONSTANT: 1}][at] for at in near]
+    products = sorted({p for each in (wanted, *sums) for p in each}, key=repr)
+    matrix = np.array([[each.get(p, 0) for each in sums] for p in products], dtype=float)
+    right = np.array([wanted.get(p, 0) for p in products], dtype=float)
+    solution = np.linalg.lstsq(matrix, right, rcond=None)[0]
+    whole = np.round(solution)
+    solution = whole if np.array_equal(matrix @ whole, right) else solution
+    if np.abs(matrix @ solution - right).max() > 1e-9:
+        return None
+    weights[near] = solution
+    return weights
