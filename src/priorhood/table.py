@@ -16,6 +16,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from priorhood.elsewhere import (
+    ENGINES,
+    as_text,
+    fetched,
+    is_elsewhere,
+    kind_of,
+    plain,
+    rows_fetched,
+    told,
+    with_condition,
+)
 from priorhood.errors import TableError, near, some
 from priorhood.files import check_writable, write_atomically
 
@@ -44,7 +55,7 @@ class Table:
 
     name : for messages: the path, or the kind of frame
     columns : the names there are
-    kind : 'file', 'pandas', 'polars', 'polars-lazy', 'pyarrow' or 'duckdb'
+    kind : 'file', 'pandas', 'polars', 'polars-lazy', 'pyarrow', 'duckdb' or one of the engines elsewhere
     open : roles → narwhals frame, with the column KEPT where where= is given
     where : the row filter as SQL, or None
     joined : the columns that came from a table of places (places=)
@@ -64,7 +75,7 @@ class Table:
 
     def eager(self, numbers: Iterable[str]) -> nw.DataFrame[Any]:
         """All rows in memory, in order; a CSV's columns other than `numbers` as the text they are."""
-        text = frozenset(self.columns) - frozenset(numbers)
+        text = frozenset(self.columns) - frozenset(numbers) if self.kind not in ENGINES else frozenset()
         with explained(self.name):
             frame = self.open(text)
             return in_memory(frame)
@@ -82,7 +93,8 @@ def read(source: object, *, where: str | None = None, nulls: Iterable[str] = (),
     Parameters
     ----------
     source : path or glob of CSV, TSV, Parquet or JSON-lines files; a pandas or Polars frame (eager or
-        lazy); a PyArrow table; a DuckDB relation; a mapping of columns; or a Table
+        lazy); a PyArrow table; a DuckDB relation; a PySpark or Dask frame or an Ibis table, whose rows stay
+        where they are; a mapping of columns; or a Table
     where : SQL condition on the rows, such as "living_space > 0 and price > 0"
     nulls : texts in a CSV that mean a missing value, besides nothing at all: ["NA", "n/a"]
     decimal : decimal sign of a CSV
@@ -268,17 +280,20 @@ def _read_frame(source: object, where: str | None) -> Table:
 
     try:
         frame: Any = nw.from_native(source)
-        columns = tuple(frame.collect_schema().names())
+        schema = frame.collect_schema
+        columns = tuple((told(kind_of(frame), schema) if is_elsewhere(frame) else schema()).names())
     except nw.exceptions.DuplicateError as problem:
         repeated = str(problem).splitlines()[-1].strip("- ")
         raise TableError(f"the frame has a column more than once: {repeated}; rename it") from None
     except TypeError:
         raise TableError(
             f"cannot read a table from {type(source).__name__}; give a path, a pandas, Polars or PyArrow "
-            f"frame, a DuckDB relation or a mapping of columns"
+            f"frame, a DuckDB relation, a PySpark or Dask frame, an Ibis table or a mapping of columns"
         ) from None
-    implementation = str(frame.implementation).lower().rsplit(".", 1)[-1].replace("implementation", "")
-    kind = implementation.strip("<>: '\"")
+    kind = kind_of(frame)
+    if kind in ENGINES:
+        table = Table(f"{ENGINES[kind]} frame", columns, kind, lambda text: as_text(frame, text))
+        return table if where is None else _with_where(table, where)
     if kind == "polars" and isinstance(frame, nw.LazyFrame):
         kind = "polars-lazy"
     table = Table(f"{kind} frame", columns, kind, lambda _: frame)
@@ -302,6 +317,8 @@ def _with_where(table: Table, where: str) -> Table:
 
             flag = pl.sql_expr(where).fill_null(value=False).alias(KEPT)
             return nw.from_native(native.with_columns(flag))
+        if table.kind in ENGINES:
+            return nw.from_native(with_condition(native, table.kind, where, KEPT))
         relation = (
             native
             if table.kind == "duckdb"
@@ -317,7 +334,8 @@ def _with_where(table: Table, where: str) -> Table:
     except TableError:
         raise
     except Exception as problem:  # noqa: BLE001  # each backend has its own
-        raise TableError(_no_condition(where, str(problem).splitlines()[0])) from None
+        said = plain(problem) if table.kind in ENGINES else str(problem).splitlines()[0]
+        raise TableError(_no_condition(where, said)) from None
     return filtered
 
 
@@ -328,6 +346,8 @@ def collected(frame: Frame) -> dict[str, Any]:
     """A small result as NumPy columns; text with None for missing."""
     import narwhals.stable.v2 as nw
 
+    if is_elsewhere(frame):
+        frame = fetched(frame)
     if isinstance(frame, nw.LazyFrame):
         if str(frame.implementation).lower().endswith("duckdb"):
             found: dict[str, Any] = frame.to_native().fetchnumpy()
@@ -360,9 +380,11 @@ def missing(frame: Frame, column: str) -> nw.Expr:
 
 
 def in_memory(frame: Frame) -> nw.DataFrame[Any]:
-    """A lazy frame's rows, in order; pandas holds what DuckDB reads."""
+    """A lazy frame's rows, in order; pandas holds what DuckDB and engines elsewhere read."""
     import narwhals.stable.v2 as nw
 
+    if is_elsewhere(frame):
+        return rows_fetched(frame)
     if not isinstance(frame, nw.LazyFrame):
         return frame
     if str(frame.implementation).lower().endswith("duckdb"):
@@ -371,11 +393,11 @@ def in_memory(frame: Frame) -> nw.DataFrame[Any]:
 
 
 def with_columns(table: Table, frame: nw.DataFrame[Any], columns: dict[str, Any]) -> Any:
-    """The collected rows with columns added, as the kind of frame the table was; pandas for a file."""
+    """The collected rows with columns added, as the kind of frame the table was; pandas for files and engines."""
     import narwhals.stable.v2 as nw
 
     native: Any = frame.to_native()
-    if table.kind in ("pandas", "file", "duckdb"):
+    if table.kind in ("pandas", "file", "duckdb", *ENGINES):
         result = native.assign(**columns)
         return connection().from_df(result) if table.kind == "duckdb" else result
     backend = frame.implementation
