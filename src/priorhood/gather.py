@@ -121,7 +121,7 @@ def _preview_means(prepared: Prepared, design: Design, name: str) -> Array:
     some_rows = prepared.frame.filter(nw.col(REASON) == 0).head(PREVIEW)
     found = run(some_rows.select(*(nw.col(value_name(i)).mean() for i in range(len(plain)))), name)
     means = np.array([found[value_name(i)][0] for i in range(len(plain))], dtype=float)
-    return np.where(plain, np.nan_to_num(means), 0.0)
+    return np.where(plain & np.isfinite(means), means, 0.0)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ def observe(
     """
     prepared = prepare(open_rows(table, design.formula), design, drop_outliers, weights)
     values = [value_name(i) for i in range(prepared.values)]
-    found = run(prepared.frame.select(KEY, REASON, *values), table.name)
+    wanted: Any = prepared.frame.select(KEY, REASON, *values)
+    found = run(rows_fetched(wanted) if is_elsewhere(wanted) else wanted, table.name)
     row = np.flatnonzero(np.asarray(found[REASON]) == 0)
     columns = [np.asarray(found[v], dtype=np.float64)[row] for v in values]
     own = [d for d, column in enumerate(design.columns) if column.factors]

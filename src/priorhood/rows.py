@@ -204,7 +204,8 @@ def _count_rows(frame: Frame, column: str, values: list[str]) -> int:
     import narwhals.stable.v2 as nw
 
     text = nw.col(column).cast(nw.String).str.strip_chars()
-    return int(collected(frame.select(text.is_in(values).cast(nw.Int64).sum()))[column][0])
+    one = nw.when(text.is_in(values)).then(nw.lit(1)).otherwise(nw.lit(0))
+    return int(collected(frame.select(one.alias(column).sum()))[column][0])
 
 
 def _categories(

@@ -318,7 +318,10 @@ def _with_where(table: Table, where: str) -> Table:
             flag = pl.sql_expr(where).fill_null(value=False).alias(KEPT)
             return nw.from_native(native.with_columns(flag))
         if table.kind in ENGINES:
-            return nw.from_native(with_condition(native, table.kind, where, KEPT))
+            try:
+                return nw.from_native(with_condition(native, table.kind, where, KEPT))
+            except Exception as problem:  # noqa: BLE001  # each engine has its own
+                raise TableError(_no_condition(where, plain(problem))) from None
         relation = (
             native
             if table.kind == "duckdb"
@@ -334,8 +337,7 @@ def _with_where(table: Table, where: str) -> Table:
     except TableError:
         raise
     except Exception as problem:  # noqa: BLE001  # each backend has its own
-        said = plain(problem) if table.kind in ENGINES else str(problem).splitlines()[0]
-        raise TableError(_no_condition(where, said)) from None
+        raise TableError(_no_condition(where, str(problem).splitlines()[0])) from None
     return filtered
 
 
