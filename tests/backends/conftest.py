@@ -125,7 +125,7 @@ def ibis_put(tmp_path_factory):
 @pytest.fixture(scope="session")
 def postgres_put(postgres):
     ibis = pytest.importorskip("ibis", reason="Ibis is not installed")
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    pytest.importorskip("psycopg", reason="psycopg is not installed", exc_type=ImportError)
     connection = ibis.postgres.connect(host=str(postgres), user="priorhood", database="postgres")
     yield Put("ibis", _to_postgres(connection))
     connection.disconnect()

@@ -24,6 +24,7 @@ def spark(**settings: object):
     pytest.importorskip("pyspark", reason="PySpark is not installed")
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.skip("Spark needs Java (openjdk-17-jre-headless), which is not here")
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
@@ -53,7 +54,7 @@ def spark(**settings: object):
     os.chdir(folder)  # the workers' logs are written where the master starts
     try:
         session = builder.getOrCreate()
-    except (PySparkException, OSError) as problem:
+    except (PySparkException, Py4JError, OSError) as problem:
         shutil.rmtree(folder, ignore_errors=True)
         pytest.skip(f"Spark does not start here: {problem}")
     finally:
