@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.design import Design, Indicator
+from priorhood.elsewhere import is_elsewhere
 from priorhood.errors import TableError
 from priorhood.labels import refuse_ids
 from priorhood.moments import Array, Moments, add_up, fold, normal_key
@@ -131,7 +132,7 @@ def _preview_means(prepared: Prepared, design: Design, name: str) -> Array:
     some_rows = prepared.frame.filter(nw.col(REASON) == 0).head(PREVIEW)
     found = run(some_rows.select(*(nw.col(value_name(i)).mean() for i in range(len(plain)))), name)
     means = np.array([found[value_name(i)][0] for i in range(len(plain))], dtype=float)
-    return np.where(plain, np.nan_to_num(means), 0.0)
+    return np.where(plain & np.isfinite(means), means, 0.0)
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,9 @@ def _centred(frame: Any, values: list[str], shift: Array | None, *, weighted: bo
             *((nw.col(v) - float(s)).alias(v) for v, s in zip(values, shift, strict=True))
         ), []
     centres = [f"c{i}" for i in range(len(values))]
+    if is_elsewhere(frame):
+        frame = _beside_means(frame, values, centres, weighted=weighted)
+        return _less(frame, values, centres), centres
     if weighted:
         frame, products = _times_weight(frame, values)
         total = nw.col(WEIGHT).sum().over(KEY)
@@ -200,9 +204,27 @@ def _centred(frame: Any, values: list[str], shift: Array | None, *, weighted: bo
     else:
         means = [nw.col(v).mean().over(KEY) for v in values]
     frame = frame.with_columns(*(mean.alias(c) for mean, c in zip(means, centres, strict=True)))
-    return frame.with_columns(
-        *((nw.col(v) - nw.col(c)).alias(v) for v, c in zip(values, centres, strict=True))
-    ), centres
+    return _less(frame, values, centres), centres
+
+
+def _less(frame: Any, values: list[str], centres: list[str]) -> Any:
+    import narwhals.stable.v2 as nw
+
+    return frame.with_columns(*((nw.col(v) - nw.col(c)).alias(v) for v, c in zip(values, centres, strict=True)))
+
+
+def _beside_means(frame: Any, values: list[str], centres: list[str], *, weighted: bool) -> Any:
+    """The rows with their group's means, joined: a window would move all rows of a place to one worker."""
+    import narwhals.stable.v2 as nw
+
+    if weighted:
+        products, names = _times_weight(frame, values)
+        totals = products.group_by(KEY).agg(nw.col(WEIGHT).sum().alias("total"), *(nw.col(p).sum() for p in names))
+        shares = [(nw.col(p) / nw.col("total")).alias(c) for p, c in zip(names, centres, strict=True)]
+        means = totals.filter(nw.col("total") > 0).select(KEY, *shares)
+    else:
+        means = frame.group_by(KEY).agg(*(nw.col(v).mean().alias(c) for v, c in zip(values, centres, strict=True)))
+    return frame.join(means, on=KEY, how="left")
 
 
 def _pairs(factors: list[str | None]) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from priorhood.elsewhere import beside, is_elsewhere
 from priorhood.table import in_memory
 
 if TYPE_CHECKING:
@@ -23,11 +24,13 @@ def looked_up(frame: Frame, key: str, columns: dict[str, dict[str, Any]]) -> Fra
     Parameters
     ----------
     key : a column of text, which is taken away
-    columns : name → text → value, all numbers or all text; DuckDB and Polars' lazy frames stay lazy, others
-        are in memory anyway or are taken there
+    columns : name → text → value, all numbers or all text; DuckDB and Polars' lazy frames stay lazy, and
+        those of engines elsewhere, whose rows have no order; others are in memory anyway or are taken there
     """
     import narwhals.stable.v2 as nw
 
+    if is_elsewhere(frame):
+        return beside(frame, key, columns)
     native: Any = frame.to_native()
     backend = str(frame.implementation).lower()
     if backend.endswith("duckdb"):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.elsewhere import is_elsewhere, rows_fetched
 from priorhood.moments import normal_key
 from priorhood.rows import KEY, REASON, open_rows, prepare, run, value_name
 from priorhood.weights import UNWEIGHTED, Weights
@@ -53,10 +54,15 @@ def observe(
     Parameters
     ----------
     labels : (J,) the cells, as the sums have them
+
+    Raises
+    ------
+    TableError : too many rows on an engine elsewhere to bring here
     """
     prepared = prepare(open_rows(table, design.formula), design, drop_outliers, weights)
     values = [value_name(i) for i in range(prepared.values)]
-    found = run(prepared.frame.select(KEY, REASON, *values), table.name)
+    wanted: Any = prepared.frame.select(KEY, REASON, *values)
+    found = run(rows_fetched(wanted) if is_elsewhere(wanted) else wanted, table.name)
     row = np.flatnonzero(np.asarray(found[REASON]) == 0)
     columns = [np.asarray(found[v], dtype=np.float64)[row] for v in values]
     own = [d for d, column in enumerate(design.columns) if column.factors]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood.errors import TableError, near, some
-from priorhood.sources import DATABASE, connection, explained, kind_of, nearby_files, reading
+from priorhood.sources import DATABASE, connection, explained, format_of, nearby_files, reading
 
 if TYPE_CHECKING:
     import duckdb
@@ -125,12 +125,12 @@ def find_parts(path: str, nulls: tuple[str, ...], decimal: str) -> Parts:
     """
     named, _, inside = path.partition(INSIDE)
     files = _files(named)
-    kinds = {kind_of(f): f for f in files}
+    kinds = {format_of(f): f for f in files}
     if len(kinds) > 1:
         raise TableError(
             f"{named!r} has files of several formats: {some(map(_name, kinds.values()))}; name one kind"
         )
-    kind = kind_of(files[0])
+    kind = format_of(files[0])
     if inside and kind != DATABASE:
         raise TableError(f"{path!r}: only a DuckDB file has tables inside; leave {INSIDE + inside!r} out")
     if all(Path(f).stat().st_size == 0 for f in files):

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from priorhood.design import Design
+from priorhood.elsewhere import as_numbers, is_elsewhere
 from priorhood.errors import TableError, rows_of, some
 from priorhood.expression import Expression, Guard
 from priorhood.formula import SEPARATOR
 from priorhood.parts import broken_part
+from priorhood.quartiles import counted_quartiles
 from priorhood.sources import KEPT, explained
 from priorhood.table import Table, collected, missing
 from priorhood.weights import UNWEIGHTED, Weights, repeated_quartiles
@@ -105,7 +107,9 @@ def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED) -> 
         table.require(group, "the group")
     for column, role in weights.roles().items():
         table.require(column, role)
-    frame = table.frame(formula.keys)
+    written = [outcome, *map(Expression, formula.factors())]
+    numbers = [name for expression in written if not expression.categorical for name in expression.names]
+    frame = as_numbers(table.frame(formula.keys), numbers)
     for column, role in weights.roles().items():
         _require_number(frame, column, table.name, role, may_be_categorical=False)
     return frame
@@ -207,7 +211,8 @@ def _count_rows(frame: Frame, column: str, values: list[str]) -> int:
     import narwhals.stable.v2 as nw
 
     text = nw.col(column).cast(nw.String).str.strip_chars()
-    return int(collected(frame.select(text.is_in(values).cast(nw.Int64).sum()))[column][0])
+    one = nw.when(text.is_in(values)).then(nw.lit(1)).otherwise(nw.lit(0))
+    return int(collected(frame.select(one.alias(column).sum()))[column][0])
 
 
 def _categories(
@@ -360,17 +365,21 @@ def _outlier_flag(
     times = nw.lit(1.0) if frequency is None else nw.col(frequency).cast(nw.Float64)
     scored = _passing(frame, flags).select(safe.alias("score"), times.alias("times"))
     scored = scored.filter(~nw.col("score").is_null())
-    low, high = _quartiles(scored) if frequency is None else repeated_quartiles(scored)
+    low, high = _quartiles(scored, repeated=frequency is not None)
     reach = factor * (high - low)
     inside = (safe >= low - reach) & (safe <= high + reach)
     keep = nw.when(inside).then(nw.lit(value=True)).otherwise(nw.lit(value=False))
     return Flag(f"outlier in {outcome.text} / {predictor.text}", "", ~keep)
 
 
-def _quartiles(scored: Frame) -> tuple[float, float]:
+def _quartiles(scored: Frame, *, repeated: bool) -> tuple[float, float]:
     """Of the scores, with linear interpolation between neighbours."""
     import narwhals.stable.v2 as nw
 
+    if is_elsewhere(scored):
+        return counted_quartiles(scored)
+    if repeated:
+        return repeated_quartiles(scored)
     quartiles = [nw.col("score").quantile(q, interpolation="linear").alias(f"q{q}") for q in (0.25, 0.75)]
     found = collected(scored.select(*quartiles))
     return float(found["q0.25"][0]), float(found["q0.75"][0])

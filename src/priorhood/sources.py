@@ -135,7 +135,7 @@ def _plain(message: str) -> str:
     return re.sub(r"^\w+ Error: ", "", text)
 
 
-def kind_of(path: str) -> str:
+def format_of(path: str) -> str:
     """The format of a file of rows, by its name."""
     for kind, suffixes in _SUFFIXES.items():
         if path.lower().endswith(suffixes):

@@ -11,6 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from priorhood.elsewhere import (
+    ENGINES,
+    as_text,
+    fetched,
+    is_elsewhere,
+    kind_of,
+    plain,
+    rows_fetched,
+    told,
+    with_condition,
+)
 from priorhood.errors import TableError, near, some
 from priorhood.files import check_writable, write_atomically
 from priorhood.parts import find_parts
@@ -19,8 +30,8 @@ from priorhood.sources import (
     check_where,
     connection,
     explained,
+    format_of,
     kept,
-    kind_of,
     no_condition,
 )
 
@@ -38,7 +49,7 @@ class Table:
 
     name : for messages: the path, or the kind of frame
     columns : the names there are
-    kind : 'file', 'pandas', 'polars', 'polars-lazy', 'pyarrow' or 'duckdb'
+    kind : 'file', 'pandas', 'polars', 'polars-lazy', 'pyarrow', 'duckdb' or one of the engines elsewhere
     open : roles → narwhals frame, with the column KEPT where where= is given
     where : the row filter as SQL, or None
     joined : the columns that came from a table of places (places=)
@@ -63,7 +74,7 @@ class Table:
 
     def eager(self, numbers: Iterable[str]) -> nw.DataFrame[Any]:
         """All rows in memory, in order; a CSV's columns other than `numbers` as the text they are."""
-        text = frozenset(self.columns) - frozenset(numbers)
+        text = frozenset(self.columns) - frozenset(numbers) if self.kind not in ENGINES else frozenset()
         with explained(self.name):
             return _whole_again(in_memory(self.open(text)), [n for n in numbers if n in self.whole()])
 
@@ -81,7 +92,8 @@ def read(source: object, *, where: str | None = None, nulls: Iterable[str] = (),
     ----------
     source : path or glob of CSV, TSV, Parquet or JSON-lines files, or a folder of such parts; a DuckDB file,
         "sales.duckdb", or one of several tables in it, "sales.duckdb::homes"; a pandas or Polars frame (eager or
-        lazy); a PyArrow table; a DuckDB relation; a mapping of columns; or a Table
+        lazy); a PyArrow table; a DuckDB relation; a PySpark or Dask frame or an Ibis table, whose rows stay
+        where they are; a mapping of columns; or a Table
     where : SQL condition on the rows, such as "living_space > 0 and price > 0"
     nulls : texts in a CSV that mean a missing value, besides nothing at all: ["NA", "n/a"]
     decimal : decimal sign of a CSV
@@ -139,17 +151,20 @@ def _read_frame(source: object, where: str | None) -> Table:
 
     try:
         frame: Any = nw.from_native(source)
-        columns = tuple(frame.collect_schema().names())
+        schema = frame.collect_schema
+        columns = tuple((told(kind_of(frame), schema) if is_elsewhere(frame) else schema()).names())
     except nw.exceptions.DuplicateError as problem:
         repeated = str(problem).splitlines()[-1].strip("- ")
         raise TableError(f"the frame has a column more than once: {repeated}; rename it") from None
     except TypeError:
         raise TableError(
             f"cannot read a table from {type(source).__name__}; give a path, a pandas, Polars or PyArrow "
-            f"frame, a DuckDB relation or a mapping of columns"
+            f"frame, a DuckDB relation, a PySpark or Dask frame, an Ibis table or a mapping of columns"
         ) from None
-    implementation = str(frame.implementation).lower().rsplit(".", 1)[-1].replace("implementation", "")
-    kind = implementation.strip("<>: '\"")
+    kind = kind_of(frame)
+    if kind in ENGINES:
+        table = Table(f"{ENGINES[kind]} frame", columns, kind, lambda text: as_text(frame, text))
+        return table if where is None else _with_where(table, where)
     if kind == "polars" and isinstance(frame, nw.LazyFrame):
         kind = "polars-lazy"
     table = Table(f"{kind} frame", columns, kind, lambda _: frame)
@@ -173,6 +188,11 @@ def _with_where(table: Table, where: str) -> Table:
 
             flag = pl.sql_expr(where).fill_null(value=False).alias(KEPT)
             return nw.from_native(native.with_columns(flag))
+        if table.kind in ENGINES:
+            try:
+                return nw.from_native(with_condition(native, table.kind, where, KEPT))
+            except Exception as problem:  # noqa: BLE001  # each engine has its own
+                raise TableError(no_condition(where, plain(problem))) from None
         relation = (
             native
             if table.kind == "duckdb"
@@ -199,6 +219,8 @@ def collected(frame: Frame) -> dict[str, Any]:
     """A small result as NumPy columns; text with None for missing."""
     import narwhals.stable.v2 as nw
 
+    if is_elsewhere(frame):
+        frame = fetched(frame)
     if isinstance(frame, nw.LazyFrame):
         if str(frame.implementation).lower().endswith("duckdb"):
             found: dict[str, Any] = frame.to_native().fetchnumpy()
@@ -231,9 +253,11 @@ def missing(frame: Frame, column: str) -> nw.Expr:
 
 
 def in_memory(frame: Frame) -> nw.DataFrame[Any]:
-    """A lazy frame's rows, in order; pandas holds what DuckDB reads."""
+    """A lazy frame's rows, in order; pandas holds what DuckDB and engines elsewhere read."""
     import narwhals.stable.v2 as nw
 
+    if is_elsewhere(frame):
+        return rows_fetched(frame)
     if not isinstance(frame, nw.LazyFrame):
         return frame
     if str(frame.implementation).lower().endswith("duckdb"):
@@ -251,11 +275,11 @@ def _whole_again(rows: nw.DataFrame[Any], columns: list[str]) -> nw.DataFrame[An
 
 
 def with_columns(table: Table, frame: nw.DataFrame[Any], columns: dict[str, Any]) -> Any:
-    """The collected rows with columns added, as the kind of frame the table was; pandas for a file."""
+    """The collected rows with columns added, as the kind of frame the table was; pandas for files and engines."""
     import narwhals.stable.v2 as nw
 
     native: Any = frame.to_native()
-    if table.kind in ("pandas", "file", "duckdb"):
+    if table.kind in ("pandas", "file", "duckdb", *ENGINES):
         result = native.assign(**columns)
         return connection().from_df(result) if table.kind == "duckdb" else result
     backend = frame.implementation
@@ -276,7 +300,7 @@ def check_output(path: str | Path, *inputs: str | Path) -> None:
 
 def write_frame(frame: Any, path: str | Path) -> None:
     """Write a pandas frame as CSV, TSV, Parquet or JSON lines by the file's name, whole or not at all."""
-    kind = kind_of(str(path))
+    kind = format_of(str(path))
     if kind == "json":
         # pandas' own writer keeps 15 decimals, not 15 digits.
         rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")

@@ -1,0 +1,176 @@
+"""Rows that stay where they are, on real engines: sums, rows left out and messages are those of local rows."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import priorhood as ph
+from backends import servers
+from backends.conftest import _to_dask, _to_postgres
+from backends.homes import FITS, HOMES
+from priorhood import elsewhere, gather, table
+from priorhood.errors import TableError
+from priorhood.model import Model
+from priorhood.placing import placed
+
+
+def sums(source, formula, model, reading):
+    reading = dict(reading)
+    chosen, places = reading.pop("where", None), reading.pop("places", None)
+    model = Model(formula, **model)
+    source, _ = placed(ph.read(source, where=chosen), places, model.formula)
+    return gather.take(source, model.formula, weights=model.weights, **reading)
+
+
+def same(found, expected, tolerance=1e-9):
+    assert found.labels.tolist() == expected.labels.tolist()
+    assert found.columns == expected.columns
+    assert (found.keys, found.read, found.dropped) == (expected.keys, expected.read, expected.dropped)
+    for name in ("n", "mass", "mean"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=tolerance, atol=0)
+    assert found.log_weight == pytest.approx(expected.log_weight, rel=tolerance)
+    own = np.diagonal(expected.scatter, axis1=1, axis2=2)
+    # A column that is constant within places has nothing there but the rounding of sums as large as n mean².
+    sums = expected.mass[:, None] * expected.mean**2
+    size = np.sqrt(np.where(own.max(axis=0) > 1e-13 * sums.max(axis=0), own.max(axis=0), 1e-6 * sums.max(axis=0)))
+    assert np.all(np.abs(found.scatter - expected.scatter) <= tolerance * size[:, None] * size)
+
+
+@pytest.fixture(scope="module")
+def local():
+    return {name: sums(HOMES, *fit) for name, fit in FITS.items()}
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_sums_are_those_of_the_local_rows(name, put, local):
+    if put.name == "dask in processes" and "where" not in name:
+        pytest.skip("one fit shows that the workers can do what the threads can, and takes ten seconds")
+    design, expected = local[name]
+    found_design, found = sums(put(HOMES), *FITS[name])
+    assert found_design == design
+    same(found, expected)
+
+
+def refused(source, formula, reading) -> str:
+    with pytest.raises(TableError) as told:
+        sums(source, formula, {}, reading)
+    return re.sub(r"^\w+ frame", "frame", str(told.value))
+
+
+WRONG = HOMES.assign(area=HOMES["area"].fillna(50.0).where(HOMES.index != 5, np.inf), depth=HOMES["area"] - 200)
+MISTAKES = {
+    "no such column": ("price ~ are + (1 | zip)", {}),
+    "text for a number": ("price ~ sqrt(kind) + (1 | zip)", {}),
+    "infinite": ("price ~ area + (1 | zip)", {}),
+    "logarithm of 0": ("log(price) ~ rooms + (1 | zip)", {}),
+    "too many categories": ("price ~ id + (1 | zip)", {}),
+    "nothing left": ("price ~ rooms + (1 | zip)", {"where": "price < 0"}),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_messages_are_those_of_the_local_rows(name, put):
+    if put.name == "dask in processes":
+        pytest.skip("the same code as Dask's threads")
+    assert refused(put(WRONG), *MISTAKES[name]) == refused(WRONG, *MISTAKES[name])
+
+
+@pytest.mark.parametrize("where", ["price >", "prize > 3", "price > 3; drop"])
+def test_a_condition_that_cannot_be_read_is_said_before_rows_are(where, put):
+    assert re.search(
+        r"is no condition on rows \(.*\); write it like", refused(put(HOMES), "price ~ 1", {"where": where})
+    )
+
+
+def test_only_sums_travel(put, monkeypatch):
+    """Rows fetched, all told: those of the sums, one a place, and single ones."""
+    came, whole = [], table.fetched
+
+    def counted(frame):
+        found = whole(frame)
+        came.append(len(found))
+        return found
+
+    monkeypatch.setattr(table, "fetched", counted)
+    many = pd.concat([HOMES] * 5, ignore_index=True)
+    found = sums(put(many), "price ~ area * kind + (area | zip)", {}, {})[1]
+    assert found.rows > 1000
+    # The three kinds, twice; the preview's means; places, with their spellings and those of no label.
+    assert len(came) == 4
+    assert sorted(came)[:3] == [1, 3, 3]
+    assert came[-1] <= len(found.labels) + 4
+
+
+def test_predictions_bring_a_limited_number_of_rows(put, monkeypatch):
+    post = ph.fit("price ~ area + (area | zip)", HOMES, draws=50, chains=2, seed=1)
+    rows = HOMES[["zip", "area", "branch"]].iloc[40:52]
+    wanted = post.predict(rows, seed=3)
+    found = post.predict(put(rows), seed=3)
+    assert isinstance(found, pd.DataFrame)
+    both = [frame.sort_values(["area", "zip"]).reset_index(drop=True) for frame in (found, wanted)]
+    assert both[0]["zip"].tolist() == both[1]["zip"].tolist()
+    np.testing.assert_allclose(both[0]["mean"], both[1]["mean"], rtol=1e-9)
+    monkeypatch.setattr(elsewhere.rows_fetched, "__defaults__", (5,))
+    with pytest.raises(TableError, match="more than 5 rows; a fit by the exact engine takes sums"):
+        post.predict(put(rows))
+
+
+def test_update_adds_rows_from_elsewhere(put):
+    first, rest = HOMES.iloc[:100], HOMES.iloc[100:]
+    text = "price ~ area + kind + (area | zip)"
+    post = ph.fit(text, first, draws=50, chains=2, seed=1)
+    both = ph.update(post, put(rest))
+    same(both.moments, sums(HOMES, text, {}, {})[1])
+
+
+def test_a_lost_server_is_one_sentence(tmp_path):
+    ibis = pytest.importorskip("ibis", reason="Ibis is not installed")
+    with servers.postgres() as (folder, stop):
+        connection = ibis.postgres.connect(host=str(folder), user="priorhood", database="postgres")
+        homes = _to_postgres(connection)(HOMES)
+        with connection.con.cursor() as cursor:
+            cursor.execute(f"DROP TABLE {homes.get_name()}")
+        connection.con.commit()
+        with pytest.raises(TableError, match=r"Ibis stopped: UndefinedTable: .* does not exist.*; mend it"):
+            ph.fit("price ~ area + (1 | zip)", homes)
+        stop()
+        with pytest.raises(TableError, match=r"Ibis stopped: .*; a worker or the connection was lost"):
+            ph.fit("price ~ area + (1 | zip)", homes)
+        connection.disconnect()
+
+
+@pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")
+def test_a_lost_dask_worker_is_one_sentence():
+    distributed = pytest.importorskip("distributed", reason="Dask's distributed scheduler is not installed")
+    import dask
+
+    def dies(part):
+        os._exit(1)
+
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        servers.dask_cluster(1) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+        client.as_current(),
+    ):
+        lost = _to_dask(HOMES).map_partitions(dies, meta=HOMES.iloc[:0])
+        with pytest.raises(TableError, match=r"Dask stopped: KilledWorker: .* was lost, and"):
+            ph.fit("price ~ area + (1 | zip)", lost)
+
+
+def test_a_lost_spark_worker_is_one_sentence(spark):
+    """A task that ends its executor's process; the other worker's, started again, serves the later tests."""
+    from pyspark.sql.functions import col, expr
+
+    lost = spark.range(100).select(
+        col("id").cast("string").alias("zip"),
+        col("id").cast("double").alias("area"),
+        expr("double(java_method('java.lang.System', 'exit', int(id * 0 + 1)))").alias("price"),
+    )
+    with pytest.raises(TableError, match=r"Spark stopped: .*; a worker or the connection was lost"):
+        ph.fit("price ~ area + (1 | zip)", lost)
