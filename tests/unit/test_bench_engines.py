@@ -114,7 +114,7 @@ def test_what_goes_wrong_is_a_row(bench, monkeypatch):
     monkeypatch.setattr(engines, "_process", lambda *_: {"refused": "not of this kind", "versions": {}})
     row, found = engines._measured(case, "exact", engines.TRIAL, None)
     assert (row.status, row.reason, found) == ("refused", "not of this kind", None)
-    monkeypatch.setattr(engines.peers, "interpreter", lambda modules: (None, f"no {modules[0]}"))
+    monkeypatch.setattr(engines.environments, "interpreter", lambda modules: (None, f"no {modules[0]}"))
     row, _ = engines._measured(case, "nutpie", engines.TRIAL, None)
     assert (row.status, row.reason) == ("failed", "no pymc")
 
