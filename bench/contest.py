@@ -22,6 +22,8 @@ CHAINS, DRAWS, TUNE = 4, 1000, 1000
 # The quality that all draws are brought to: by twice as many of them, as often as it takes.
 LEAST_ESS, GREATEST_RHAT, MOST_DRAWS = 400.0, 1.01, 8000
 SEED = 1
+# R's last lines, after the error.
+AFTERWORDS = ("Execution halted", "Calls: ", "In addition: ")
 # A first fit of a contender that takes longer is not repeated with filled caches.
 WORTH_REPEATING = 120.0
 
@@ -101,9 +103,18 @@ def contest(
 
 
 def answered(
-    contender: Contender, asked: dict[str, Any], limits: Limits, command: list[str], folder: Path
+    contender: Contender,
+    asked: dict[str, Any],
+    limits: Limits,
+    command: list[str],
+    folder: Path,
+    *,
+    twice: bool = True,
 ) -> dict[str, Any]:
-    """What one number of draws gives: fields of a Record. The folder keeps the draws."""
+    """What one number of draws gives: fields of a Record. The folder keeps the draws.
+
+    twice : start a second process with the first one's compile caches, where that is no long wait
+    """
     asked = {
         "cores": min(asked["chains"], cores()), "seed": SEED, "fits": limits.fits, "spend": limits.spend, **asked
     }  # fmt: skip
@@ -116,7 +127,7 @@ def answered(
         "status": "fitted", "first": told["first_s"], "fits": tuple(told["fits_s"]), "peak_mb": ended.peak_mb,
         "versions": told["versions"],
     }  # fmt: skip
-    if told["first_s"] < WORTH_REPEATING:
+    if twice and told["first_s"] < WORTH_REPEATING:
         _process(contender, command, asked | {"fits": 0}, limits, folder)
         again = read_told(folder)
         found["ready"] = again["first_s"] if again else None
@@ -163,7 +174,7 @@ def _ending(ended: Watched, limits: Limits) -> tuple[str, str]:
         return "time", f"no result after {limits.seconds:,.0f} s"
     if ended.stopped == "memory":
         return "memory", f"more than {limits.memory_mb:,.0f} MB"
-    lines = [line.strip() for line in ended.errors.splitlines() if line.strip()]
+    lines = [line.strip() for line in ended.errors.splitlines() if line.strip() and not line.startswith(AFTERWORDS)]
     if ended.status < 0:
         return "failed", f"its process was ended by signal {-ended.status}"
     return "failed", lines[-1][:300] if lines else f"it ended with status {ended.status} and no word"

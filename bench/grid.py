@@ -78,7 +78,7 @@ def _size(n: int, J: int, limits: Limits) -> dict[str, Any]:
             continue
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            fits[one.name] = contest.answered(one, asked, limits, command, folder)
+            fits[one.name] = contest.answered(one, asked, limits, command, folder, twice=False)
             if fits[one.name]["status"] == "fitted":
                 last = contest.read_told(folder) or {}
                 draws[one.name] = contest.read_draws(last, folder), last["names"]

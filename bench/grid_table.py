@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from bench.readme_table import BUSY
 from bench.report import number
 
 HEAD = (
@@ -44,3 +45,17 @@ def _cells(name: str, fit: dict[str, Any], yardstick: float | None, agreement: d
         LABELS[name], f"{number(fit['first'])} s", f"{number(seconds)} s", number(ratio), number(fit["least_ess"]),
         number(fit["least_ess"] / seconds), apart + wrong,
     ]  # fmt: skip
+
+
+def circumstances(told: dict[str, Any]) -> str:
+    """The machine, the days, and whether others were at work."""
+    every = [size["machine"] for size in told["sizes"]]
+    if not every:
+        return "Not measured."
+    load = max(one["load_average"] for one in every)
+    busy = f" Other work ran on the machine (load up to {load:.1f}): times are long." if load > BUSY else ""
+    named = {f"{name} {v}" for size in told["sizes"] for fit in size["fits"].values()
+             for name, v in fit.get("versions", {}).items()}  # fmt: skip
+    return (
+        f"{every[0]['cpu']}, {every[0]['cores']} cores, {every[-1]['date'][:10]}. {', '.join(sorted(named))}.{busy}"
+    )

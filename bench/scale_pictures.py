@@ -119,6 +119,7 @@ def spread(heights: list[float], gap: float) -> list[float]:
     for at, height in enumerate(heights):
         pools.append([height - at * gap])
         while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
-            pools[-2] += pools.pop()
+            last = pools.pop()
+            pools[-1] += last
     flat = [float(np.mean(pool)) for pool in pools for _ in pool]
     return [z + at * gap for at, z in enumerate(flat)]

@@ -63,19 +63,39 @@ def line(record: Record) -> str:
     )
 
 
-def at_size(records: Records, size: Size, models: Iterable[str] = MODELS) -> str:
-    """All contenders at one size, as Markdown."""
+def at_size(records: Records, size: Size, models: Iterable[str] = MODELS, *, short: bool = False) -> str:
+    """All contenders at one size, as Markdown; short : without what the README need not say."""
     head = (
         "contender", "model", "gives", "first result: nothing compiled", "first result: compiled before",
         "further fit", "÷ priorhood", "least bulk ESS", "ESS/s", "peak memory", "Δ mean / sd",
     )  # fmt: skip
-    lines = [f"| {' | '.join(head)} |", f"|---|---|---|{'---:|' * (len(head) - 3)}"]
+    left_out = ("model", "least bulk ESS", "Δ mean / sd") if short else ()
+    columns = [at for at, name in enumerate(head) if name not in left_out]
+    aligned = ("---" if at < 3 else "---:" for at in columns)
+    lines = [f"| {' | '.join(head[at] for at in columns)} |", f"|{'|'.join(aligned)}|"]
     for model in models:
         found = [records.found.get((name, model, size.rows, size.groups)) for name in CONTENDERS]
         here = [one for one in found if one is not None]
         yardstick = next((one for one in here if one.contender == YARDSTICK and one.status == "fitted"), None)
-        lines += [f"| {' | '.join(_cells(one, yardstick))} |" for one in here]
+        rows = (_cells(one, yardstick) for one in here)
+        lines += [f"| {' | '.join(row[at] for at in columns)} |" for row in rows]
     return "\n".join(lines)
+
+
+def ratios(records: Records, size: Size, model: str) -> str:
+    """How many times priorhood's seconds the others take, in a sentence; nothing without both."""
+    found = {
+        name: records.found[key]
+        for name in CONTENDERS
+        if (key := (name, model, size.rows, size.groups)) in records.found and records.found[key].status == "fitted"
+    }
+    if YARDSTICK not in found:
+        return ""
+    own = fit_seconds(found.pop(YARDSTICK)) or 1.0
+    samplers = sorted((fit_seconds(one) or 0.0) / own for one in found.values() if one.least_ess is not None)
+    told = [f"{CONTENDERS[name].label} {number((fit_seconds(one) or 0.0) / own)}" for name, one in found.items()]
+    span = f" The samplers take {number(samplers[0])} to {number(samplers[-1])} times as long." if samplers else ""
+    return f"A further fit, in multiples of priorhood's: {', '.join(told)}.{span}"
 
 
 def _cells(record: Record, yardstick: Record | None) -> list[str]:

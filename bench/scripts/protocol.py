@@ -22,6 +22,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# A further fit is tried where the first took up to so many times what further fits may take together.
+PATIENCE = 4
 Asked = dict[str, Any]
 # mu (…, 2), tau (…, 2), sigma (…), beta (…, places, 2) of the places asked for, omega (…) where it is a parameter;
 # … is (chain, draw) of a sampler, nothing of a point estimate.
@@ -59,10 +61,10 @@ def run(
     told |= _kept(collect(result, data, asked), folder)
     del result
     _write(folder, told)
-    spent = 0.0
+    spent = seconds = 0.0
     for at in range(asked["fits"]):
-        # A further fit would take as long as the first one: not where that is too long.
-        if once > asked["spend"] or (at and spent + once > asked["spend"]):
+        # The first of them may take far less than the very first fit, which compiles; the others are alike.
+        if once > PATIENCE * asked["spend"] or spent + seconds > asked["spend"]:
             break
         seconds = _timed(fit, data, asked, 1 + at)[1]
         spent += seconds

@@ -145,4 +145,6 @@ def test_every_combination_is_kept_as_soon_as_it_is_there(bench, monkeypatch, tm
 def test_engines_are_a_part_of_the_benchmark(bench):
     main = bench("__main__")
     assert main.engines.NAME in main.NAMES
-    assert main.engines.NAME in main.QUICK_LACKS
+    usual, quick = (main._parser().parse_args(given) for given in ([], ["--quick"]))
+    assert main._usual(main.engines.NAME, usual)
+    assert not main._usual(main.engines.NAME, quick)
