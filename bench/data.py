@@ -1,8 +1,8 @@
 """The data of the contenders: intercept and slope by group, of any size, written by DuckDB without holding them.
 
 One generating model and one seed for all sizes: y = β₀[g] + β₁[g] x + ε, x and ε standard Normal but for ε's sd,
-β[g] ~ Normal(MU, diag(TAU) Ω diag(TAU)). A group's share of the rows goes with one over the square root of its place
-in the order, so that a few have many rows and most have less than the mean; every group has a row.
+β[g] ~ Normal(MU, diag(TAU) Ω diag(TAU)). A group's share of the rows goes with one over the square root of its
+place in the order, so that a few have many rows and most have less than the mean; every group has a row.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench import data
 from bench.contenders import CONTENDERS, YARDSTICK
 from bench.scale_table import fit_seconds
 from priorhood.plot import style
@@ -31,11 +32,15 @@ GAP = 0.052
 def draw(records: Records, sizes: tuple[Size, ...], model: str, *, by: str, path: Path) -> None:
     """Both panels over one series; by : "rows" or "groups"."""
     figure = style.picture(10.4, 4.9)
+    spans = _spans(records, sizes, model, by)
     for at, (title, seconds) in enumerate(PANELS.items()):
         axes = figure.add_axes((0.07 + 0.47 * at, 0.13, 0.30, 0.74))
         style.plain(axes)
         axes.set_xscale("log")
         axes.set_yscale("log")
+        # Before anything is drawn: the labels need to know where their lines end.
+        axes.set_xlim(spans[0])
+        axes.set_ylim(spans[1])
         style.words(axes.set_title(title, loc="left"), size=style.NORMAL, colour=style.INK)
         style.words(axes.set_xlabel(_what(by)), size=style.SMALL)
         _lines(axes, records, sizes, model, by, seconds)
@@ -46,6 +51,19 @@ def draw(records: Records, sizes: tuple[Size, ...], model: str, *, by: str, path
         size=style.SMALL,
     )
     figure.savefig(path)
+
+
+def _spans(
+    records: Records, sizes: tuple[Size, ...], model: str, by: str
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Limits of both axes, the same in all panels, so that they can be compared."""
+    here = [
+        one for one in records.found.values() if one.model == model and data.Size(one.rows, one.groups) in sizes
+    ]
+    fitted = [one for one in here if one.status == "fitted"]
+    x = [getattr(one, by) for one in fitted] or [1]
+    y = [value for one in fitted for seconds in PANELS.values() if (value := seconds(one))] or [1.0]
+    return (min(x) / 1.4, max(x) * 1.6), (min(y) / 1.6, max(y) * 1.8)
 
 
 def _what(by: str) -> str:
