@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,8 @@ QUICK_SECONDS = 60.0
 def main() -> None:
     """Parse, measure, print, write."""
     given = _parser().parse_args()
+    # A contender is in a session of its own: it must not outlive a benchmark that is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     wanted = tuple(given.only or (n for n in NAMES if _usual(n, given)))
     console = Console(width=None if os.isatty(1) else 190, highlight=False)
     before = machine.describe()

@@ -83,7 +83,7 @@ def at_size(records: Records, size: Size, models: Iterable[str] = MODELS, *, sho
 
 
 def ratios(records: Records, size: Size, model: str) -> str:
-    """How many times priorhood's seconds the others take, in a sentence; nothing without both."""
+    """How many times priorhood's seconds the others take, in a sentence; none where the machine was not free."""
     found = {
         name: records.found[key]
         for name in CONTENDERS
@@ -91,8 +91,11 @@ def ratios(records: Records, size: Size, model: str) -> str:
     }
     if YARDSTICK not in found:
         return ""
+    here = list(found.values())
     own = fit_seconds(found.pop(YARDSTICK)) or 1.0
     samplers = sorted((fit_seconds(one) or 0.0) / own for one in found.values() if one.least_ess is not None)
+    if any(one.machine["load_average"] > BUSY for one in here):
+        return "No ratios: other work ran on the machine, more beside some contenders than beside others."
     told = [f"{CONTENDERS[name].label} {number((fit_seconds(one) or 0.0) / own)}" for name, one in found.items()]
     span = f" The samplers take {number(samplers[0])} to {number(samplers[-1])} times as long." if samplers else ""
     return f"A further fit, in multiples of priorhood's: {', '.join(told)}.{span}"
@@ -159,7 +162,7 @@ def circumstances(records: Records) -> str:
     if busy:
         told += (
             f" Before {busy} of {len(every)} measurements other work ran on the machine (load up to "
-            f"{max(loads):.1f}): their times are long."
+            f"{max(loads):.1f}): their times are long, and ratios mean little."
         )
     return told
 

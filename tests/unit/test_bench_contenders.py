@@ -307,6 +307,11 @@ def test_a_busy_machine_is_said(bench, records, record):
     assert "other work" not in table.circumstances(records)
     records.keep(replace(record, rows=75_000, machine={**record.machine, "load_average": 3.2}))
     assert "Before 1 of 6 measurements other work ran" in table.circumstances(records)
+    # Ratios of times from a busy machine are nobody's.
+    size = bench("scale").BASE
+    assert "PyMC 6 150" in table.ratios(records, size, "independent")
+    records.keep(replace(record, machine={**record.machine, "load_average": 3.2}))
+    assert table.ratios(records, size, "independent").startswith("No ratios: other work ran")
 
 
 def test_labels_keep_their_distance_and_their_order(bench):
