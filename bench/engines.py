@@ -13,11 +13,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import engines_table
+from bench import engines_table, environments
 from bench.case import CHAINS, DATA_SEED, DRAWS, INDEPENDENT, PLACES, ROWS, TUNE
 from bench.case import CORRELATED as CORRELATED_FORMULA
 from bench.clock import ONE_THREAD, output_of
-from bench.contenders import peers
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -110,7 +109,7 @@ def _measured(
     case: Case, how: str, amount: dict[str, int], reference: dict[str, Any] | None
 ) -> tuple[Row, dict[str, Any] | None]:
     """A row, and what the engine's process told; whatever goes wrong is a row, too."""
-    python, reason = peers.interpreter(HOWS[how])
+    python, reason = environments.interpreter(HOWS[how])
     if python is None:
         return Row(case.name, how, "failed", reason), None
     try:

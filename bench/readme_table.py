@@ -1,10 +1,9 @@
-"""The benchmark's results as Markdown; `--write` puts them into the README between its markers."""
+"""What was measured of priorhood alone as Markdown; `--write` puts it into the README between its markers."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,16 @@ START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """Both tables, with the machine and the date under them."""
+    """The table, with the machine and the date under it."""
     machine = found["machine"]
     lines = ["| what | measured: least, median | target | command |", "|---|---:|---:|---|"]
     lines += [_measured(m) for m in found["measurements"]]
-    lines += ["", "| contender | model | gives | compile, first | total, compiled before | ÷ priorhood | min ESS |"]
-    lines.append("|---|---|---|---:|---:|---:|---:|")
-    yardstick = {
-        c["model"]: statistics.median(c["total"]) for c in found["contenders"] if c["contender"] == "priorhood"
-    }
-    lines += [_contended(c, yardstick[c["model"]]) for c in found["contenders"]]
-    lines += ["", *(f"Not measured: {s['contender']} ({s['reason']})." for s in found["skipped"])]
+    lines.append("")
     load = machine["load_average"]
     busy = f"Other work ran on the machine (load {load:.1f}): least times tell more. " if load > BUSY else ""
     quick = ("Quick run. " if found["quick"] else "") + ("" if found["complete"] else "Unfinished run. ")
     lines.append(
-        f"{quick}{busy}Contenders: medians; ESS, R-hat: worst of several seeds. {machine['cpu']}, "
+        f"{quick}{busy}ESS, R-hat: worst of several seeds. {machine['cpu']}, "
         f"{machine['cores']} cores, Python {machine['python']}, {machine['date'][:10]}. `make bench` repeats it."
     )
     return "\n".join(lines)
@@ -46,17 +39,6 @@ def _measured(m: dict[str, Any]) -> str:
     shown = f"{number(m['min'])}, {number(m['median'])}" if m["unit"] else f"worst {m['judged']:,.5g}"
     missed = " (missed)" if m["met"] is False else ""
     return f"| {m['what'].replace('|', chr(92) + '|')} | {shown}{unit}{missed} | {aim} | `{m['command']}` |"
-
-
-def _contended(c: dict[str, Any], yardstick: float) -> str:
-    total = statistics.median(c["total"])
-    cold = f"{number(statistics.median(c['cold']))} s" if c["cold"] else ""
-    ess = "" if c["least_ess"] is None else number(c["least_ess"])
-    versions = ", ".join(f"{name} {version}" for name, version in c["versions"].items())
-    return (
-        f"| {versions} | {c['model']} | {c['gives']} | {cold} | {number(total)} s | {number(total / yardstick)} "
-        f"| {ess} |"
-    )
 
 
 def rewritten(text: str, table: str, start: str = START, end: str = END) -> str:
@@ -72,7 +54,7 @@ def rewritten(text: str, table: str, start: str = START, end: str = END) -> str:
 
 
 def main() -> None:
-    """Print the tables, or write them into the README."""
+    """Print the table, or write it into the README."""
     parser = argparse.ArgumentParser(prog="python -m bench.readme_table", description=__doc__)
     parser.add_argument("--write", action="store_true", help="rewrite the block between the markers")
     parser.add_argument("--readme", type=Path, default=README, help="the file to rewrite")

@@ -1,32 +1,23 @@
-"""Time nutpie on the benchmark's model; see regression.main for the arguments."""
+"""nutpie, the fastest NUTS for PyMC models on a processor."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import nutpie
+import protocol
 import pymc as pm
-from regression import main
+from regression import build, collect
 
 
-def sample(model: Any, chains: int, draws: int, tune: int, cores: int, seed: int) -> tuple[float, float, Any]:
-    """Compile with numba, then sample."""
-    started = time.perf_counter()
-    compiled = nutpie.compile_pymc_model(model)
-    ready = time.perf_counter()
-    tree = nutpie.sample(
-        compiled,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        cores=cores,
-        seed=seed,
-        progress_bar=False,
-        save_warmup=False,
-    )
-    return ready - started, time.perf_counter() - ready, tree
+def fit(rows: protocol.Rows, asked: protocol.Asked, seed: int) -> Any:
+    """Build, compile with numba and sample."""
+    compiled = nutpie.compile_pymc_model(build(rows, correlated=asked["model"] == "correlated"))
+    return nutpie.sample(
+        compiled, draws=asked["draws"], tune=asked["tune"], chains=asked["chains"], cores=asked["cores"],
+        seed=seed, progress_bar=False, save_warmup=False,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main(sample, {"nutpie": nutpie.__version__, "PyMC": pm.__version__})
+    protocol.run(fit, collect, {"nutpie": nutpie.__version__, "PyMC": pm.__version__})

@@ -1,32 +1,22 @@
-"""Time PyMC's own NUTS on the benchmark's model; see regression.main for the arguments."""
+"""PyMC's own NUTS, of whichever version is installed here."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
+import protocol
 import pymc as pm
-from regression import main
+from regression import build, collect
 
 
-def sample(model: Any, chains: int, draws: int, tune: int, cores: int, seed: int) -> tuple[float, float, Any]:
-    """Let PyMC compile and sample in one call; it says how much of the time was sampling."""
-    started = time.perf_counter()
-    with model:
-        tree = pm.sample(
-            draws,
-            tune=tune,
-            chains=chains,
-            cores=cores,
-            random_seed=seed,
-            nuts_sampler="pymc",
-            progressbar=False,
-            compute_convergence_checks=False,
-        )
-    total = time.perf_counter() - started
-    sampling = float(tree["posterior"].attrs["sampling_time"])
-    return total - sampling, sampling, tree
+def fit(rows: protocol.Rows, asked: protocol.Asked, seed: int) -> Any:
+    """Build, compile and sample."""
+    with build(rows, correlated=asked["model"] == "correlated"):
+        return pm.sample(
+            asked["draws"], tune=asked["tune"], chains=asked["chains"], cores=asked["cores"], random_seed=seed,
+            nuts_sampler="pymc", progressbar=False, compute_convergence_checks=False,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main(sample, {"PyMC": pm.__version__})
+    protocol.run(fit, collect, {"PyMC": pm.__version__})

@@ -114,7 +114,7 @@ def test_what_goes_wrong_is_a_row(bench, monkeypatch):
     monkeypatch.setattr(engines, "_process", lambda *_: {"refused": "not of this kind", "versions": {}})
     row, found = engines._measured(case, "exact", engines.TRIAL, None)
     assert (row.status, row.reason, found) == ("refused", "not of this kind", None)
-    monkeypatch.setattr(engines.peers, "interpreter", lambda modules: (None, f"no {modules[0]}"))
+    monkeypatch.setattr(engines.environments, "interpreter", lambda modules: (None, f"no {modules[0]}"))
     row, _ = engines._measured(case, "nutpie", engines.TRIAL, None)
     assert (row.status, row.reason) == ("failed", "no pymc")
 
@@ -145,4 +145,6 @@ def test_every_combination_is_kept_as_soon_as_it_is_there(bench, monkeypatch, tm
 def test_engines_are_a_part_of_the_benchmark(bench):
     main = bench("__main__")
     assert main.engines.NAME in main.NAMES
-    assert main.engines.NAME in main.QUICK_LACKS
+    usual, quick = (main._parser().parse_args(given) for given in ([], ["--quick"]))
+    assert main._usual(main.engines.NAME, usual)
+    assert not main._usual(main.engines.NAME, quick)

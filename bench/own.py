@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 import priorhood as ph
-from bench import quality
-from bench.case import CHAINS, DRAWS, MODELS, Measurement, Reference, Result
+from bench.case import CHAINS, DRAWS, MODELS, Measurement, sales
 from bench.clock import repeat
-from priorhood.machine import cores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +19,13 @@ NAME = "priorhood"
 AGAIN = f"python -m bench --only {NAME}"
 
 
-def run(model: str, frame: pd.DataFrame, effort: Effort) -> tuple[list[Measurement], Result, Reference]:
+def measure(effort: Effort) -> list[Measurement]:
+    """Both models on the demo's sales."""
+    frame = sales()
+    return [one for model in MODELS for one in _model(model, frame, effort)]
+
+
+def _model(model: str, frame: pd.DataFrame, effort: Effort) -> list[Measurement]:
     """Time whole fits, each with another seed; judge the draws of some of them."""
     formula = ph.Model(MODELS[model])
 
@@ -38,7 +42,7 @@ def run(model: str, frame: pd.DataFrame, effort: Effort) -> tuple[list[Measureme
     least = tuple(float(s["ess_bulk"].min()) for s in summaries)
     greatest = tuple(float(s["r_hat"].max()) for s in summaries)
     told = f"{CHAINS} × {DRAWS} draws of {parameters} parameters, {model}"
-    found = [
+    return [
         Measurement(f"fit_{model}", f"pandas frame → {told}", "s", seconds, AGAIN, target=0.10),
         Measurement(f"fit_polars_{model}", f"Polars frame → {told}", "s", from_polars, AGAIN, target=0.10),
         Measurement(
@@ -49,15 +53,3 @@ def run(model: str, frame: pd.DataFrame, effort: Effort) -> tuple[list[Measureme
             f"rhat_{model}", f"greatest R-hat of them, {model}", "", greatest, AGAIN, target=1.01, worst=True,
         ),
     ]  # fmt: skip
-    result = Result(
-        NAME, model, f"{CHAINS} × {DRAWS} draws", seconds, least_ess=min(least), greatest_rhat=max(greatest),
-        versions={"priorhood": ph.__version__}, threads=f"{cores()} threads",
-    )  # fmt: skip
-    return found, result, _reference(posts[0])
-
-
-def _reference(post: ph.Posterior) -> Reference:
-    draws = {str(name): post[str(name)].values for name in post.tree["posterior"].data_vars}
-    mean, sd = quality.moments(draws)
-    scale = post.scale
-    return Reference(mean, sd, float(scale.centre[1]), float(scale.spread[1]), scale.unit)

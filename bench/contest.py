@@ -1,0 +1,203 @@
+"""One contender on one size of data: processes of its own, limits, the same measure of quality for all."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from arviz_stats.base import array_stats
+
+from bench import data
+from bench.clock import ONE_THREAD
+from bench.contenders import SCRIPTS, Contender
+from bench.watch import Watched, watched
+from priorhood.machine import cores
+
+CHAINS, DRAWS, TUNE = 4, 1000, 1000
+# The quality that all draws are brought to: by twice as many of them, as often as it takes.
+LEAST_ESS, GREATEST_RHAT, MOST_DRAWS = 400.0, 1.01, 8000
+SEED = 1
+# R's last lines, after the error.
+AFTERWORDS = ("Execution halted", "Calls: ", "In addition: ")
+# A first fit of a contender that takes longer is not repeated with filled caches.
+WORTH_REPEATING = 120.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one fit may take. fits, spend : at most so many further fits, and so many seconds for them."""
+
+    seconds: float = 600.0
+    memory_mb: float = 16_000.0
+    fits: int = 5
+    spend: float = 60.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """What came out for one contender, model and size; seconds, MB.
+
+    status : "fitted"; "time" or "memory", it was stopped there; "failed"; "refused", it has no such model
+    first : a whole process to its first result, with import, reading and compiling, compile caches empty; ready :
+        the same with filled ones, where that was tried; fits : further fits in the same process
+    draws, tries : draws a chain that reached the quality, and what came of fewer
+    mean, sd : of mu, tau, omega, sigma; a point estimate has no sd
+    """
+
+    contender: str
+    model: str
+    rows: int
+    groups: int
+    status: str
+    reason: str = ""
+    first: float | None = None
+    ready: float | None = None
+    fits: tuple[float, ...] = ()
+    peak_mb: float | None = None
+    draws: int | None = None
+    least_ess: float | None = None
+    greatest_rhat: float | None = None
+    tries: tuple[dict[str, Any], ...] = ()
+    mean: dict[str, float] = field(default_factory=dict)
+    sd: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, float] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reached(self) -> bool:
+        """Whether its draws have the quality; a point estimate has none to have."""
+        return self.least_ess is None or good(self.least_ess, self.greatest_rhat or np.inf)
+
+
+def good(least_ess: float, greatest_rhat: float) -> bool:
+    """Whether draws have the quality that all are brought to."""
+    return least_ess >= LEAST_ESS and greatest_rhat <= GREATEST_RHAT
+
+
+def contest(
+    contender: Contender, model: str, path: Path, size: data.Size, limits: Limits, command: list[str]
+) -> Record:
+    """Fit, with ever more draws until they have the quality, or a limit or what is left of it is reached."""
+    here = {"contender": contender.name, "model": model, "rows": size.rows, "groups": size.groups}
+    if model not in contender.models:
+        return Record(**here, status="refused", reason=contender.differs)
+    asked = {"data": str(path.resolve()), "model": model, "places": data.places(size), "chains": CHAINS}
+    draws, tries = DRAWS, []
+    while True:
+        with tempfile.TemporaryDirectory() as name:
+            amount = {"draws": draws, "tune": TUNE * draws // DRAWS}
+            told = answered(contender, asked | amount, limits, command, Path(name))
+        tries.append({k: told.get(k) for k in ("draws", "status", "first", "least_ess", "greatest_rhat")})
+        ess = told.get("least_ess")
+        done = told["status"] != "fitted" or ess is None or good(ess, told["greatest_rhat"])
+        if done or draws >= MOST_DRAWS or 2 * told["first"] > limits.seconds:
+            return Record(**here, **told, tries=tuple(tries), limits=asdict(limits))
+        draws *= 2
+
+
+def answered(
+    contender: Contender,
+    asked: dict[str, Any],
+    limits: Limits,
+    command: list[str],
+    folder: Path,
+    *,
+    twice: bool = True,
+) -> dict[str, Any]:
+    """What one number of draws gives: fields of a Record. The folder keeps the draws.
+
+    twice : start a second process with the first one's compile caches, where that is no long wait
+    """
+    asked = {
+        "cores": min(asked["chains"], cores()), "seed": SEED, "fits": limits.fits, "spend": limits.spend, **asked
+    }  # fmt: skip
+    ended = _process(contender, command, asked, limits, folder)
+    told = read_told(folder)
+    if told is None:
+        status, reason = _ending(ended, limits)
+        return {"status": status, "reason": reason, "peak_mb": ended.peak_mb, "draws": asked["draws"]}
+    found = _judged(told, folder) | {
+        "status": "fitted", "first": told["first_s"], "fits": tuple(told["fits_s"]), "peak_mb": ended.peak_mb,
+        "versions": told["versions"],
+    }  # fmt: skip
+    if twice and told["first_s"] < WORTH_REPEATING:
+        _process(contender, command, asked | {"fits": 0}, limits, folder)
+        again = read_told(folder)
+        found["ready"] = again["first_s"] if again else None
+    return found
+
+
+def _process(
+    contender: Contender, command: list[str], asked: dict[str, Any], limits: Limits, folder: Path
+) -> Watched:
+    """Run its script; the caches are those of the folder, and what an earlier one told is removed."""
+    told = folder / "told.json"
+    told.unlink(missing_ok=True)
+    caches = {
+        "NUMBA_CACHE_DIR": str(folder / "numba"), "PYTENSOR_FLAGS": f"base_compiledir={folder / 'pytensor'}",
+        "BENCH_CHAINS": str(asked["chains"]),
+    }  # fmt: skip
+    # Chains share the cores already; priorhood's own threads are its own business.
+    threads = {} if contender.python == "own" else ONE_THREAD
+
+    def too_long(seconds: float) -> bool:
+        # With a first result told, the further fits and the rest are left as much again.
+        return seconds > (2 * limits.seconds + limits.spend if told.exists() else limits.seconds)
+
+    data.dumped(asked | {"began": time.time()}, folder / "asked.json")
+    script = [*command, str(SCRIPTS / contender.script), str(folder / "asked.json")]
+    return watched(script, folder, caches | threads, too_long=too_long, memory_mb=limits.memory_mb)
+
+
+def read_draws(told: dict[str, Any], folder: Path) -> np.ndarray:
+    """The draws of the last process, (chain, draw, parameter)."""
+    shape = (told["draws"], told["chains"], len(told["names"]))
+    return np.fromfile(folder / "draws.f64").reshape(shape, order="F").transpose(1, 0, 2)
+
+
+def read_told(folder: Path) -> dict[str, Any] | None:
+    """What the last process told, if it came to a result."""
+    told = folder / "told.json"
+    return json.loads(told.read_text(encoding="utf-8")) if told.exists() else None
+
+
+def _ending(ended: Watched, limits: Limits) -> tuple[str, str]:
+    """Status and reason of a process that gave no result."""
+    if ended.stopped == "time":
+        return "time", f"no result after {limits.seconds:,.0f} s"
+    if ended.stopped == "memory":
+        return "memory", f"more than {limits.memory_mb:,.0f} MB"
+    lines = [line.strip() for line in ended.errors.splitlines() if line.strip() and not line.startswith(AFTERWORDS)]
+    if ended.status < 0:
+        return "failed", f"its process was ended by signal {-ended.status}"
+    return "failed", lines[-1][:300] if lines else f"it ended with status {ended.status} and no word"
+
+
+def _judged(told: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Means, sds, and the quality of all parameters that it told."""
+    if "point" in told:
+        few = {name: value for name, value in told["point"].items() if not name.startswith("beta")}
+        return {"mean": few}
+    draws = read_draws(told, folder)
+    return {"draws": told["draws"], **quality(draws, told["names"])}
+
+
+def quality(draws: np.ndarray, names: list[str]) -> dict[str, Any]:
+    """Least bulk ESS and greatest R-hat of (chain, draw, n); mean and sd of the parameters that are no place's."""
+    ess = array_stats.ess(draws, chain_axis=0, draw_axis=1, method="bulk")
+    rhat = array_stats.rhat(draws, chain_axis=0, draw_axis=1)
+    few = [at for at, name in enumerate(names) if not name.startswith("beta")]
+    flat = draws[:, :, few].reshape(-1, len(few))
+    return {
+        "least_ess": float(np.min(ess)),
+        "greatest_rhat": float(np.max(rhat)),
+        "mean": {names[at]: float(value) for at, value in zip(few, flat.mean(0), strict=True)},
+        "sd": {names[at]: float(value) for at, value in zip(few, flat.std(0, ddof=1), strict=True)},
+    }

@@ -1,0 +1,31 @@
+"""priorhood: every fit from the file, so that the pass over the rows is part of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import protocol
+
+import priorhood as ph
+
+FORMULAS = {"independent": "y ~ x + (x || g)", "correlated": "y ~ x + (x | g)"}
+
+
+def fit(path: str, asked: protocol.Asked, seed: int) -> ph.Posterior:
+    """The posterior of all places; columns and outcome as they are, for the same priors as the others'."""
+    model = ph.Model(FORMULAS[asked["model"]], standardize=False, outcome_unit=1.0)
+    return ph.fit(model, path, seed=seed, chains=asked["chains"], draws=asked["draws"])
+
+
+def collect(post: ph.Posterior, path: str, asked: protocol.Asked) -> protocol.Found:
+    """The draws of the population and of the places asked for."""
+    found: dict[str, Any] = {name: np.asarray(post[name]) for name in ("mu", "tau", "sigma")}
+    if asked["model"] == "correlated":
+        found["omega"] = np.asarray(post["omega"])[..., 1, 0]
+    beta = post["beta"].sel(g=[str(place) for place in asked["places"]])
+    return found | {"beta": np.asarray(beta)}
+
+
+if __name__ == "__main__":
+    protocol.run(fit, collect, {"priorhood": ph.__version__}, read=lambda asked: asked["data"])
