@@ -15,12 +15,13 @@ from bench.clock import whole_process
 AGAIN = "python -m bench --only places"
 # (places, rows, seconds that a fit may take, MB that it may take)
 SIZES = ((20_000, 1_000_000, 5.0, 4_000.0), (1_000_000, 20_000_000, 180.0, 4_000.0))
-# Places have from one row to some tens; every one a level and a slope of its own. Normal draws by Box and Muller from
+# Every place has rows, one to some tens, and a level and a slope of its own. Normal draws (Box, Muller) from
 # hashes of the row's number, so that the file is the same each time and no row is ever in Python.
 SALES = """
 COPY (
     WITH row AS (
-        SELECT i, CASE WHEN i < {places} THEN i ELSE floor({places} * pow((hash(i) % 1000003) / 1000003, 1.6))::BIGINT END AS p
+        SELECT i, CASE WHEN i < {places} THEN i
+            ELSE floor({places} * pow((hash(i) % 1000003) / 1000003, 1.6))::BIGINT END AS p
         FROM range({rows}) t(i)
     ), own AS (
         SELECT p, sqrt(-2 * ln((hash(p + 11) % 1000003 + 1) / 1000004)) AS r,

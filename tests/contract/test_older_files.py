@@ -4,8 +4,8 @@ files/format1.nc was written by version 0.1.0 from 60 simulated sales in 4 place
 draws. files/format2.nc came from the same version, before its release: Student-t errors with a noise by place,
 by NUTS, with predictive draws attached; format2_se.nc is eight schools, whose errors are known.
 format3.nc and format3_noise.nc are of simulated sales (seed 8): nested and crossed groupings, precision weights
-and a table of places; a residual sd for every place, alike. format4_summaries.nc (seed 9) has no draws of its nested
-places, but their summaries. All are never written again: a change of the format
+and a table of places; a residual sd for every place, alike. format4_summaries.nc has summaries of its nested
+places, no draws. All are never written again: a change of the format
 adds a file beside them.
 """
 
