@@ -32,6 +32,7 @@ def dask_client():
 THEIRS = (
     r"ignore:fetch_arrow_table\(\) is deprecated:DeprecationWarning",
     r"ignore:fetch_record_batch\(\) is deprecated:DeprecationWarning",
+    r"ignore:The inplace keyword in DataFrame.reset_index is deprecated:DeprecationWarning",
     r"ignore:The 'future.infer_string' option is deprecated:DeprecationWarning",
 )
 

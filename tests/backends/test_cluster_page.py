@@ -21,6 +21,8 @@ SALES = HOMES[["zip", "area", "price"]]
 def run(name, **known):
     """What the page's code leaves behind: its names and values."""
     exec(compile(f"# {EXAMPLES[name]}", f"{PAGE.name}, {name}", "exec"), known)
+    if "database" in known:
+        known["database"].disconnect()
     return known
 
 
@@ -60,7 +62,5 @@ def test_postgres(expected, postgres, monkeypatch):
     writer.con.commit()
     monkeypatch.setenv("PGHOST", str(postgres))
     monkeypatch.setenv("PGUSER", "priorhood")
-    known = run("PostgreSQL")
-    known["database"].disconnect()
-    assert known["post"].moments.rows == expected
     writer.disconnect()
+    assert run("PostgreSQL")["post"].moments.rows == expected
