@@ -63,7 +63,7 @@ class Table:
     where: str | None = None
     joined: tuple[str, ...] = ()
     odd: dict[str, str] = field(default_factory=dict)
-    whole: Callable[[], tuple[str, ...]] = tuple
+    whole: Callable[[], tuple[str, ...]] = field(default_factory=lambda: tuple)
 
     def require(self, column: str, role: str) -> None:
         """Raise unless the column is there."""
