@@ -129,15 +129,26 @@ def labels_by_column(formula: Formula, cells: Labels) -> dict[str, Labels]:
     odd = np.flatnonzero((_letters(cells) == ord(SEPARATOR)).sum(axis=1) != len(keys) - 1)
     if len(odd):
         raise ModelError(f"the label {str(cells[odd[0]])!r} has the character {SEPARATOR!r} in it; remove it")
-    split = SEPARATOR.join(cells.tolist()).split(SEPARATOR)
-    return {key: np.array(split[at :: len(keys)], dtype=str) for at, key in enumerate(keys)}
+    columns = apart(cells, len(keys))
+    return {key: np.array(columns[at :: len(keys)], dtype=str) for at, key in enumerate(keys)}
+
+
+def apart(cells: Labels, count: int) -> list[str]:
+    """The labels of every cell, one after the other; a cell has `count` of them."""
+    return SEPARATOR.join(cells.tolist()).split(SEPARATOR) if len(cells) and count else []
+
+
+def joined_labels(columns: list[Labels]) -> Labels:
+    """The labels of several columns, joined: (cells,)."""
+    found = columns[0]
+    for column in columns[1:]:
+        found = np.char.add(np.char.add(found, SEPARATOR), column)
+    return found
 
 
 def _places(grouping: Grouping, columns: dict[str, Labels], parents: Places | None) -> Places:
     """One grouping's places, sorted by their parent and then by their labels."""
-    joined = columns[grouping.path[0]]
-    for column in grouping.path[1:]:
-        joined = np.char.add(np.char.add(joined, SEPARATOR), columns[column])
+    joined = joined_labels([columns[column] for column in grouping.path])
     keys, first, of_cell = np.unique(joined, return_index=True, return_inverse=True)
     parent = np.zeros(len(keys), np.int64) if parents is None else parents.of_cell[first]
     order = np.argsort(parent, kind="stable")

@@ -9,9 +9,8 @@ import numpy as np
 
 from priorhood.draws import QUANTILES, spread_dimension, term_dimension
 from priorhood.errors import ModelError, near
-from priorhood.formula import SEPARATOR
 from priorhood.gazetteer import Gazetteer
-from priorhood.hierarchy import hierarchy_of, shown
+from priorhood.hierarchy import apart, hierarchy_of, joined_labels, shown
 from priorhood.moments import Moments
 from priorhood.rows import Dropped
 
@@ -154,8 +153,8 @@ def moments_dataset(moments: Moments) -> xr.Dataset:
     coords: dict[str, Any] = {group: shown(moments.labels), "column": columns, "column_bis": columns}
     if len(moments.keys) > 1:
         # The labels apart: a label may have a slash of its own.
-        apart = np.array([str(label).split(SEPARATOR) for label in moments.labels])
-        variables["key"] = ((group, "key_column"), apart)
+        labels = np.array(apart(moments.labels, len(moments.keys)), dtype=str).reshape(-1, len(moments.keys))
+        variables["key"] = ((group, "key_column"), labels)
         coords["key_column"] = list(moments.keys)
     if moments.weight is not None:
         variables["weight"] = ((group,), moments.weight)
@@ -177,7 +176,7 @@ def stored_moments(tree: xr.DataTree, model: Model | Design) -> Moments:
     keys = model.formula.keys
     labels = stored[_cell_dimension(keys)].values.astype(str)
     if len(keys) > 1:
-        labels = np.array([SEPARATOR.join(parts) for parts in stored["key"].values.astype(str)])
+        labels = joined_labels(list(stored["key"].values.astype(str).T))
     return Moments(
         keys=keys,
         labels=labels,

@@ -1,0 +1,72 @@
+"""The same bits for any number of threads, any parts of θ, whether progress is told or not."""
+
+import importlib
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import priorhood as ph
+from priorhood.exact import marginal
+
+explore = importlib.import_module("priorhood.exact.explore")
+
+MODELS = {
+    "one level": {"formula": "y ~ x + (x | place)"},
+    "nested": {"formula": "y ~ x + (x | land/place)"},
+    "crossed": {"formula": "y ~ x + (x || place) + (1 | kind)"},
+    "noise by place": {"formula": "y ~ x + (1 | place)", "noise": "place"},
+}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(41)
+    place = np.repeat(np.arange(30), 6)
+    x, kind = rng.normal(size=len(place)), rng.integers(0, 4, len(place))
+    effects = rng.normal(size=(30, 2))[place]
+    return {
+        "place": [f"p{p:02d}" for p in place], "land": [f"l{p % 5}" for p in place],
+        "kind": [f"k{k}" for k in kind],
+        "x": x, "y": 2 + effects[:, 0] + (1 + effects[:, 1]) * x + 0.3 * kind + rng.normal(size=len(place)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_threads_do_not_change_a_bit(name, rows, monkeypatch):
+    """Every batch goes to the threads, however small; the pieces differ with their number."""
+    monkeypatch.setattr(marginal, "WORTH_THREADS", 0)
+    pieces = []
+    pool = marginal._pool
+
+    def counted(threads, process):
+        pieces.append(threads)
+        return pool(threads, process)
+
+    monkeypatch.setattr(marginal, "_pool", counted)
+    model = ph.Model(**MODELS[name])
+    one, *others = (ph.fit(model, rows, chains=2, draws=60, seed=5, threads=k) for k in (1, 2, 5))
+    assert set(pieces) == {2, 5}
+    for other in others:
+        assert other.log_evidence == one.log_evidence
+        for parameter in one.parameters:
+            assert np.array_equal(one[parameter].values, other[parameter].values)
+
+
+def test_parts_that_progress_is_told_by_do_not_change_a_bit(rows, monkeypatch):
+    """Told of every 16 θ or of none: the same draws. What is done only grows, up to all of it."""
+    whole = ph.fit("y ~ x + (x | place)", rows, chains=2, draws=60, seed=5)
+
+    class Small(explore._Told):
+        def __init__(self, *given, **named):
+            super().__init__(*given, **named)
+            self.size = 16
+
+    monkeypatch.setattr(explore, "_Told", Small)
+    told = []
+    parts = ph.fit("y ~ x + (x | place)", rows, chains=2, draws=60, seed=5, progress=lambda *now: told.append(now))
+    assert np.array_equal(whole["beta"].values, parts["beta"].values)
+    done = [(d, t) for stage, d, t in told if stage == "exploring"]
+    assert all(later[0] - earlier[0] <= 16 for earlier, later in pairwise(done))
+    assert all(d <= t for d, t in done)
+    assert done[-1] == (parts.attrs["evaluations"],) * 2
