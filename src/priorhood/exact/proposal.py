@@ -296,8 +296,8 @@ def nearly_normal(refined: Refined) -> list[Mixture]:
 
     Returns
     -------
-    (1 − GUARD) t + GUARD refined mixture, of the degrees NEARLY_NORMAL and of LIGHT: nowhere less than GUARD times as
-    dense as the refined one, so that the weights are bounded where its are
+    (1 − GUARD) t + GUARD refined mixture, of the degrees NEARLY_NORMAL and of LIGHT: nowhere less than GUARD times
+    as dense as the refined one, so that the weights are bounded where its are
     """
     theta, dim = refined.theta, refined.theta.shape[1]
     weights = _tempered(refined.log_weights)
