@@ -9,6 +9,7 @@ from scipy import stats
 from priorhood.exact.proposal import (
     DEGREES,
     GUARD,
+    LIGHT,
     NEARLY_NORMAL,
     Mixture,
     Refined,
@@ -97,7 +98,7 @@ def test_a_normal_target_is_found_from_heights(truth):
     """Heights tell a Normal to rounding; beside it the guard keeps its share of every density."""
     target = stats.multivariate_normal(*truth)
     refined = refined_for(beside(truth), target.logpdf)
-    for slim, degrees in zip(nearly_normal(refined), NEARLY_NORMAL, strict=True):
+    for slim, degrees in zip(nearly_normal(refined), (NEARLY_NORMAL, LIGHT), strict=True):
         at = slim.degrees.index(degrees)
         np.testing.assert_allclose(slim.means[at], truth[0], rtol=0, atol=1e-8)
         np.testing.assert_allclose(slim.factors[at] @ slim.factors[at].T, truth[1], rtol=1e-8)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from priorhood.exact.problem import Array
 
 DEGREES = 5.0  # of freedom of the t distributions …
-NEARLY_NORMAL = (500.0, 30.0)  # … and of those that are Normal but for their tails, the cheapest first
+NEARLY_NORMAL = 500.0  # … of one that is Normal but for its far tails, …
+LIGHT = 30.0  # … and of one between, which is tried where that one's tails are too light
 GUARD = 0.03  # share of the wide mixture beside such a one
 ROUND = 500  # draws of a refinement round, times 1 + dim/4
 ROUNDS = 9
@@ -295,8 +296,8 @@ def nearly_normal(refined: Refined) -> list[Mixture]:
 
     Returns
     -------
-    (1 − GUARD) t + GUARD refined mixture, for each of NEARLY_NORMAL: nowhere less than GUARD times as dense as the
-    refined one, so that the weights are bounded where its are
+    (1 − GUARD) t + GUARD refined mixture, of the degrees NEARLY_NORMAL and of LIGHT: nowhere less than GUARD times
+    as dense as the refined one, so that the weights are bounded where its are
     """
     theta, dim = refined.theta, refined.theta.shape[1]
     weights = _tempered(refined.log_weights)
@@ -323,7 +324,7 @@ def nearly_normal(refined: Refined) -> list[Mixture]:
     spread = (vectors / eigenvalues) @ vectors.T
     centre = mean + factor @ (spread @ fitted[1 : 1 + dim])
     narrow = np.linalg.cholesky(factor @ spread @ factor.T)
-    return [_beside(refined.mixture, centre, narrow, degrees) for degrees in NEARLY_NORMAL]
+    return [_beside(refined.mixture, centre, narrow, degrees) for degrees in (NEARLY_NORMAL, LIGHT)]
 
 
 def _beside(mixture: Mixture, mean: Array, factor: Array, degrees: float) -> Mixture:
