@@ -17,6 +17,7 @@ from priorhood.exact.proposal import (
     _factor,
     _guarded,
     nearly_normal,
+    on_grid,
 )
 
 # The package exports the function of this name too.
@@ -100,14 +101,30 @@ def test_a_normal_target_is_found_from_heights(truth):
     refined = refined_for(beside(truth), target.logpdf)
     for slim, degrees in zip(nearly_normal(refined), (NEARLY_NORMAL, LIGHT), strict=True):
         at = slim.degrees.index(degrees)
-        np.testing.assert_allclose(slim.means[at], truth[0], rtol=0, atol=1e-8)
-        np.testing.assert_allclose(slim.factors[at] @ slim.factors[at].T, truth[1], rtol=1e-8)
+        mean, factor = on_grid(truth[0], np.linalg.cholesky(truth[1]))
+        np.testing.assert_allclose(slim.means[at], mean, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(slim.factors[at], factor, rtol=0, atol=1e-12)
         theta = np.concatenate([refined.theta, 20 * refined.theta])
-        parts = [stats.multivariate_t(truth[0], truth[1], df=degrees).logpdf(theta), refined.mixture.logpdf(theta)]
+        parts = [
+            stats.multivariate_t(mean, factor @ factor.T, df=degrees).logpdf(theta),
+            refined.mixture.logpdf(theta),
+        ]
         dense = np.logaddexp(np.log(1 - GUARD) + parts[0], np.log(GUARD) + parts[1])
         np.testing.assert_allclose(slim.logpdf(theta), dense, rtol=0, atol=1e-6)
         test_draws_have_the_density(slim)
     assert explore._cheaper(refined) is not refined.mixture
+
+
+def test_the_grid_is_finer_than_the_part(truth):
+    """A grid of GRID of the least sd, also of a ridge; what is on it stays there."""
+    for covariance in (truth[1], np.array([[1.0, 0.9999], [0.9999, 1.0]]), np.diag([1e-8, 1.0, 1e8])):
+        factor = np.linalg.cholesky(covariance)
+        mean, rounded = on_grid(np.arange(1.0, len(factor) + 1), factor)
+        assert np.linalg.norm(np.linalg.solve(factor, rounded) - np.eye(len(factor)), 2) < 0.02
+        assert np.linalg.norm(np.linalg.solve(factor, mean - np.arange(1.0, len(factor) + 1))) < 0.02
+        again = on_grid(mean, rounded)
+        assert np.array_equal(again[0], mean)
+        assert np.array_equal(again[1], rounded)
 
 
 def test_a_heavy_tailed_target_keeps_its_wide_proposal(truth):

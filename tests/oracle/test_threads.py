@@ -1,4 +1,4 @@
-"""The same bits for any number of threads, any parts of θ, whether progress is told or not."""
+"""The same bits for any number of threads, any parts of θ, whether progress is told or not; any order of rows."""
 
 import importlib
 from itertools import pairwise
@@ -70,3 +70,28 @@ def test_parts_that_progress_is_told_by_do_not_change_a_bit(rows, monkeypatch):
     assert all(later[0] - earlier[0] <= 16 for earlier, later in pairwise(done))
     assert all(d <= t for d, t in done)
     assert done[-1] == (parts.attrs["evaluations"],) * 2
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_order_of_rows_moves_no_draw(name, rows):
+    """Sums that differ by rounding give the same proposals, so that draws differ by rounding alone."""
+    model = ph.Model(**MODELS[name])
+    first = ph.fit(model, rows, chains=2, draws=200, seed=5)
+    for seed in range(4):
+        order = np.random.default_rng(seed).permutation(len(rows["y"]))
+        shuffled = {column: np.asarray(values)[order] for column, values in rows.items()}
+        other = ph.fit(model, shuffled, chains=2, draws=200, seed=5)
+        assert not np.array_equal(first.moments.scatter, other.moments.scatter)
+        assert other.log_evidence == pytest.approx(first.log_evidence, rel=1e-9)
+        for parameter in first.parameters:
+            np.testing.assert_allclose(other[parameter].values, first[parameter].values, rtol=1e-12, atol=1e-12)
+
+
+def test_without_the_grid_the_order_of_rows_would_move_draws(rows, monkeypatch):
+    """The control: what the grid is for."""
+    proposal = importlib.import_module("priorhood.exact.proposal")
+    monkeypatch.setattr(proposal, "on_grid", lambda mean, factor: (mean, factor))
+    order = np.random.default_rng(0).permutation(len(rows["y"]))
+    shuffled = {column: np.asarray(values)[order] for column, values in rows.items()}
+    posts = [ph.fit("y ~ x + (x | land/place)", r, chains=2, draws=200, seed=5) for r in (rows, shuffled)]
+    assert np.abs(posts[0]["tau_land"].values - posts[1]["tau_land"].values).max() > 1e-11

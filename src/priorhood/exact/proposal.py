@@ -26,6 +26,7 @@ GOOD_WEIGHTS = 0.7  # refinement stops at this effective share of the weights �
 GAIN = 1.05  # … or when a round no longer gains this factor
 MOST_FITTED = 20_000  # draws that a wider proposal is fitted to
 IN_CACHE = 50_000  # numbers
+GRID = 2.0**-8  # of a part's least sd, to which its mean and factor are rounded
 
 
 @dataclass(frozen=True)
@@ -138,10 +139,31 @@ def _factor(covariance: Array, floor: Array) -> Array:
     return np.asarray(np.linalg.cholesky((vectors * values) @ vectors.T * np.outer(scale, scale)))
 
 
+def on_grid(mean: Array, factor: Array) -> tuple[Array, Array]:
+    """A part's mean (dim,) and Cholesky factor (dim, dim), rounded to a grid far finer than the part is wide.
+
+    Rows in another order give sums that differ by rounding, and a mode and curvature that differ by a little more:
+    on the grid both are the same part, whose draws have the same bits.
+    """
+    own = np.diag(factor)
+    # Steps are powers of two: a step that differed by rounding would move every multiple of it.
+    step = GRID * 2.0 ** np.floor(np.log2(own.min()))
+    rounded = np.round(factor / step) * step
+    each = GRID * 2.0 ** np.floor(np.log2(own))
+    np.fill_diagonal(rounded, np.round(own / each) * each)
+    return np.round(mean / step) * step, np.tril(rounded)
+
+
 def _weighted(theta: Array, weights: Array) -> tuple[Array, Array]:
     mean = weights @ theta
     off = (theta - mean) * np.sqrt(weights)[:, None]
     return mean, off.T @ off
+
+
+def _moments(theta: Array, weights: Array, floor: Array) -> tuple[Array, Array]:
+    """Mean and Cholesky factor of the covariance of weighted draws."""
+    mean, covariance = _weighted(theta, weights)
+    return mean, _factor(covariance, floor)
 
 
 def _cluster(theta: Array, weights: Array, floor: Array, parts: int, rng: np.random.Generator) -> Mixture:
@@ -190,8 +212,10 @@ def _guarded(
     As a spread goes to 0 the data stop telling and the others stay where they are: log τ then has a
     long tail along its own axis, as thin as the part it starts from, which a wide t covers only thinly.
     """
-    mean, covariance = _weighted(theta, weights)
-    dim = len(mean)
+    mean, whole = on_grid(*_moments(theta, weights, floor))
+    parts = [on_grid(*part) for part in zip(fit.means, fit.factors, strict=True)]
+    fit = Mixture(fit.weights, tuple(m for m, _ in parts), tuple(f for _, f in parts))
+    covariance, dim = whole @ whole.T, len(mean)
     added = along * np.diag(covariance)
     axes = [np.diag(added * unit) for unit in np.eye(dim)]
     drawn_out = [
@@ -259,8 +283,9 @@ def refine(density: Target, mode: Array, covariance: Array, rng: np.random.Gener
 
     All draws so far are weighed against the mixture of all proposals so far, so none is wasted.
     """
-    floor = covariance
-    first = Mixture((1.0,), (mode,), (_factor(covariance, floor),))
+    mode, factor = on_grid(mode, _factor(covariance, covariance))
+    floor = factor @ factor.T
+    first = Mixture((1.0,), (mode,), (factor,))
     proposals, heights = [first], []
     every, mixed = np.empty((0, len(mode))), np.empty(0)
     best, best_share = Refined(first, every, mixed), 0.0
@@ -323,7 +348,7 @@ def nearly_normal(refined: Refined) -> list[Mixture]:
         return []
     spread = (vectors / eigenvalues) @ vectors.T
     centre = mean + factor @ (spread @ fitted[1 : 1 + dim])
-    narrow = np.linalg.cholesky(factor @ spread @ factor.T)
+    centre, narrow = on_grid(centre, np.linalg.cholesky(factor @ spread @ factor.T))
     return [_beside(refined.mixture, centre, narrow, degrees) for degrees in (NEARLY_NORMAL, LIGHT)]
 
 
