@@ -124,8 +124,9 @@ def _small(native: Any, kind: str, columns: dict[str, list[Any]], textual: list[
         return ibis.memtable(table)
     import dask.dataframe as dd
 
+    taken: Any = dd
     # pandas has several kinds of text, and a join wants one.
-    small = dd.from_pandas(table.to_pandas(), npartitions=1)
+    small = taken.from_pandas(table.to_pandas(), npartitions=1)
     return small.astype(dict.fromkeys(textual, native.dtypes[textual[0]]))
 
 
