@@ -34,6 +34,7 @@ from bench import (
     rows,
     scale,
     scale_table,
+    threads,
     weights,
 )
 from bench.case import CHAINS, DRAWS, QUICK, TUNE, Effort, Measurement
@@ -55,6 +56,7 @@ PARTS = {
     "groupings": groupings.measure,
     "rows": rows.measure,
     "places": places.measure,
+    "threads": threads.measure,
 }
 # They take hours at their full limits, and have results of their own, which grow.
 LONG = ("scale", grid.NAME)
