@@ -1,22 +1,18 @@
 """The compiled kernel: nanoseconds a (θ, group) on one core, and how near that is to what the core can do.
 
-What one (θ, group) costs with two columns, both varying (D = K = 2), counted along
-exact.marginal.factor_block, _log_pivots and eliminate, `||` first and what `|` adds:
+What one (θ, group) costs with two columns, both varying (D = K = 2), counted along exact.pairs._add_block, which
+takes `||` and `|` alike:
 
-    step                                flops   divisions   doubles loaded and stored
-    T = P Λ                              4 + 4               8 + 6
-    u = Λᵀh + a                          4 + 2               4 + 3
-    M = I + ΛᵀT                          6 + 2               6 + 3
-    elimination of both columns         10         2        23
-    product of pivots                    2                   2
-    Σ u²/D                               6                   4
-    message: 2 sums of h                12                  12
-    message: 3 sums of P                18                  14
-    together                            62 + 8     2        73 + 12
+    step                                 flops   divisions   doubles loaded and stored
+    |M|, its product                       9         1        2
+    P', 3 sums                            12
+    h', 2 sums                            12
+    uᵀM⁻¹u                                13
+    together                              46         1        2, and the 9 numbers of a group
 
-The sums A (4 doubles) and b (2 doubles) of a group come from whichever cache holds all groups; the
-rest is scratch of one block of groups, in the first cache. Three limits follow: reading the sums
-once, doing the arithmetic from registers, and moving the scratch as the passes are written now.
+A block of groups stays in the first cache for all θ of a batch. Three limits follow: reading the numbers from
+whichever cache holds all groups (which a batch does once, not for each θ), doing the arithmetic from registers, and
+loading a block from the first cache as the loop is written now.
 """
 
 from __future__ import annotations
@@ -42,10 +38,10 @@ if TYPE_CHECKING:
 # places, rows, posterior draws of θ taken as the batch
 SIZES = ((PLACES, ROWS, 4000), (20_000, 200_000, 200))
 TARGET_NS = 25.0
-FLOPS = {"independent": 62, "correlated": 70}
-DIVISIONS = 2
-SCRATCH = {"independent": 73, "correlated": 85}
-SUMS = 6
+FLOPS = 46
+DIVISIONS = 1
+NUMBERS = 9
+LOADED = NUMBERS + 2
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 # Doubles of an array: three of them fit the first cache of any processor of today.
 SMALL = 1024
@@ -120,8 +116,8 @@ def rates(times: int = 400, repeats: int = 9) -> Core:
 
 
 def reading(groups: int, repeats: int = 9) -> float:
-    """Nanoseconds to read the sums of one group once, when so many groups take turns in the cache."""
-    x = np.ones(groups * SUMS)
+    """Nanoseconds to read the numbers of one group once, when so many groups take turns in the cache."""
+    x = np.ones(groups * NUMBERS)
     times = max(4, 4_000_000 // len(x))
     return min(repeat(lambda _: _read(times, x), repeats)) / (times * groups) * 1e9
 
@@ -153,23 +149,23 @@ def measure(effort: Effort) -> list[Measurement]:
             collapsed = collapse(problem)
             seconds = repeat(partial(_once, collapsed, values), effort.kernels)
             ns = tuple(s / (thetas * places) * 1e9 for s in seconds)
-            arithmetic = FLOPS[label] * core.flop + DIVISIONS * core.division
-            scratch = SCRATCH[label] * core.double
+            arithmetic = FLOPS * core.flop + DIVISIONS * core.division
+            loading = LOADED * core.double
             found.append(
                 Measurement(
                     f"kernel_{label}_{places}", f"kernel, one core, {places:,} groups, {label}",
                     "ns per (θ, group)", ns, "python -m bench --only kernel", target=TARGET_NS,
-                    note=_limits(min(ns), memory, arithmetic, scratch, label, core),
+                    note=_limits(min(ns), memory, arithmetic, loading, core),
                 )
             )  # fmt: skip
     return found
 
 
-def _limits(ns: float, memory: float, arithmetic: float, scratch: float, label: str, core: Core) -> str:
-    floor = max(memory, arithmetic)
+def _limits(ns: float, memory: float, arithmetic: float, loading: float, core: Core) -> str:
+    floor = max(arithmetic, loading)
     return (
-        f"floor {floor:.2f} ns, {ns / floor:.1f} times off: {FLOPS[label]} flops at {1 / core.flop:.1f} Gflop/s "
-        f"and {DIVISIONS} divisions at {core.division:.2f} ns are {arithmetic:.2f} ns, {SUMS * 8} bytes of sums "
-        f"{memory:.2f} ns; {SCRATCH[label] * 8} bytes of scratch at {8 / core.double:.0f} GB/s (triad) "
-        f"as the passes are written, {scratch:.2f} ns"
+        f"floor {floor:.2f} ns, {ns / floor:.1f} times off: {FLOPS} flops at {1 / core.flop:.1f} Gflop/s "
+        f"and {DIVISIONS} division at {core.division:.2f} ns are {arithmetic:.2f} ns, {LOADED * 8} bytes from the "
+        f"first cache at {8 / core.double:.0f} GB/s (triad) {loading:.2f} ns; {NUMBERS * 8} bytes read for every θ "
+        f"from where all groups are would be {memory:.2f} ns"
     )

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import priorhood as ph
-from bench.case import CORRELATED, Effort, Measurement
+from bench.case import CORRELATED, QUICK, Effort, Measurement
 from bench.clock import output_of
 from bench.places import write_sales
 
@@ -34,14 +34,16 @@ def measure(effort: Effort) -> list[Measurement]:
     found = []
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "sales.parquet"
-        write_sales(path, PLACES, ROWS)
+        rows = ROWS // 5 if effort == QUICK else ROWS
+        write_sales(path, PLACES, rows)
         for threads in (1, 2):
             command = [sys.executable, "-m", "bench.threads", str(path), str(threads)]
             told = json.loads(output_of(command, Path(__file__).parents[1]))
-            what = f"threads={threads}: processor seconds a second, fit of {ROWS:,} rows in {PLACES:,} places"
+            what = f"threads={threads}: processor seconds a second, fit of {rows:,} rows in {PLACES:,} places"
             found.append(
                 Measurement(
-                    f"threads {threads}", what, "", (told["busy"] / told["seconds"],), AGAIN, target=threads + SLACK,
+                    f"threads {threads}", what, "", (told["busy"] / told["seconds"],), AGAIN,
+                    target=threads + SLACK,
                     note=f"{told['seconds']:.2f} s wall, {told['busy']:.2f} s processor time",
                 )
             )  # fmt: skip

@@ -59,15 +59,23 @@ def test_evidence_is_that_of_the_outcome_as_it_is(estimates, unit):
 
 
 def test_a_unit_is_only_a_unit(estimates):
-    """The same model in another unit: the same draws in the data's units."""
+    """The same model in another unit: the same posterior in the data's units.
+
+    The proposals' grid does not follow the unit, so that chains part; 0.1 sds are some four errors of 4,000 draws'
+    means and sds together.
+    """
     one = ph.fit(model(1000.0), estimates, seed=1)
     scaled = {
         "mu[Intercept]": ph.Normal(0, 30), "mu[x]": ph.Normal(0, 20), "tau": ph.HalfNormal(15),
     }  # fmt: skip
     other = ph.fit(ph.Model(TEXT, scaled, se="error", outcome_unit=100.0), estimates, seed=1)
-    assert other.log_evidence == pytest.approx(one.log_evidence, abs=1e-6)
+    error = np.hypot(one.attrs["log_evidence_error"], other.attrs["log_evidence_error"])
+    assert other.log_evidence == pytest.approx(one.log_evidence, abs=Z * error + 1e-6)
     for name in ("mu", "beta", "tau"):
-        np.testing.assert_allclose(other.natural(name).values, one.natural(name).values, rtol=1e-6, atol=1e-4)
+        draws = [post.natural(name).values for post in (one, other)]
+        (mean, sd), (again, spread) = ((d.mean(axis=(0, 1)), d.std(axis=(0, 1))) for d in draws)
+        assert (np.abs(again - mean) < 0.1 * sd).all()
+        assert (np.abs(spread / sd - 1) < 0.1).all()
 
 
 def test_equal_errors_are_a_known_sigma(estimates):

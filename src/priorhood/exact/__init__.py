@@ -40,10 +40,10 @@ def compiled(*, by_group: bool = False) -> bool:
 
     by_group : those of a residual sd for every group
     """
-    from priorhood.exact import effects, integral, marginal
+    from priorhood.exact import effects, integral, pairs
 
-    kernels: tuple[Any, ...] = (marginal._log_marginals, effects._draw_effects)
-    names = ("_log_marginals", "_draw_effects")
+    kernels: tuple[Any, ...] = (pairs.log_marginals, effects._draw_effects)
+    names = ("log_marginals", "_draw_effects")
     if by_group:
         kernels, names = (integral._log_integrals, integral._draw_noise), ("_log_integrals", "_draw_noise")
     return all(

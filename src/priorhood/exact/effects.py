@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
+from priorhood.exact.climb import BLOCK, FAST, climb, factor_block, level_of, root_space, workspace
 from priorhood.exact.coordinates import Theta, factors
-from priorhood.exact.marginal import (
-    BLOCK,
-    FAST,
-    Collapsed,
-    climb,
-    factor_block,
-    in_chunks,
-    level_of,
-    root_space,
-    workspace,
-)
+from priorhood.exact.marginal import Collapsed, in_chunks
+from priorhood.exact.pairs import add_places, fill_top
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,6 +104,22 @@ def _draw_effects(A, b, P0, h0, lam, tree, root, sigma, z_leaf, z_upper, leaf, u
             )  # fmt: skip
 
 
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _draw_tops(x, A, b, lam, tree, root, sigma, z, upper):
+    """What _draw_effects does above the leaves, where `pairs` takes the problem: upper (S, 2, slots) is filled."""
+    S = sigma.shape[0]
+    sums, logdet = np.empty((S, 6)), np.empty(S)
+    add_places(x, lam[:, 0], sums, logdet)
+    spare = root_space(2, root)
+    work = workspace(2, max(2, spare[2].shape[0]))
+    P, h = np.empty((2, 2, 2)), np.empty((2, 2))
+    for s in range(S):
+        fill_top(sums[s], tree[0], P, h)
+        level = level_of(1, A, b, P, h, lam[s], tree, root, sigma[s], spare)
+        upper[s] = 0.0
+        _descend_level(level, sigma[s], z[s], upper[s], upper[s], work)
+
+
 @dataclass(frozen=True)
 class Effects:
     """Draws of all coefficients.
@@ -171,11 +179,20 @@ def draw_effects(
             size = part.stop - part.start
             leaf = np.empty((size, problem.D, J))
             upper = np.empty((size, problem.D, slots))
-            _draw_effects(
-                problem.A, problem.b, collapsed.P0, collapsed.h0, lam[part], collapsed.tree, collapsed.root,
-                values.sigma[part], streams[stream].standard_normal((size, leaves, J)),
-                streams[stream].standard_normal((size, widest, slots)), leaf, upper,
-            )  # fmt: skip
+            noise = (
+                streams[stream].standard_normal((size, leaves, J)),
+                streams[stream].standard_normal((size, widest, slots)),
+            )
+            if collapsed.places is not None and not finest:
+                _draw_tops(
+                    collapsed.places, problem.A, problem.b, lam[part], collapsed.tree, collapsed.root,
+                    values.sigma[part], noise[1], upper,
+                )  # fmt: skip
+            else:
+                _draw_effects(
+                    problem.A, problem.b, collapsed.P0, collapsed.h0, lam[part], collapsed.tree, collapsed.root,
+                    values.sigma[part], *noise, leaf, upper,
+                )  # fmt: skip
             _take(collapsed, found, part, leaf, upper)
             if done:
                 done(size)

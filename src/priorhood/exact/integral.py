@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from priorhood.exact.marginal import FAST
+from priorhood.exact.climb import FAST
 
 STEP = 0.85  # in sds of the integrand
 WIDEST = 0.2  # step of a wide integrand

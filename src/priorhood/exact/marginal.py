@@ -1,12 +1,4 @@
-"""Up: the log density of all outcomes with every coefficient integrated out.
-
-The kernels work on a *block* of nodes at a time and run their inner loops over the nodes of
-that block, never over the entries of a small matrix: the arrays have the node as last axis, so
-the compiler turns each inner loop into vector instructions, and a block fits the fastest cache.
-
-Everything is kept in units in which σ has dropped out of the leaves: with P̃ = σ²P, h̃ = σ²h and
-Λ̃ = Λ/σ the leaf messages are the plain sums A_j, b_j of equation (5), whatever θ is.
-"""
+"""Log p(y | θ), every coefficient integrated out (math.md, equation 9)."""
 
 from __future__ import annotations
 
@@ -20,6 +12,8 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
+from priorhood.exact import pairs
+from priorhood.exact.climb import FAST, climb, root_space, workspace
 from priorhood.exact.coordinates import Theta, factors
 
 if TYPE_CHECKING:
@@ -27,259 +21,10 @@ if TYPE_CHECKING:
 
     from priorhood.exact.problem import Array, Index, Problem
 
-# Sums may be reordered and products fused; NaN and infinity keep their meaning.
-FAST = {"reassoc", "contract", "nsz", "arcp"}
-BLOCK = 128
-LANES = 8
 WORTH_THREADS = 100_000  # θ × nodes × columns, about half a millisecond
 
 
 _LOG_2PI = math.log(2.0 * math.pi)
-
-
-@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
-def _decompose(n, D, K, T, M, u, inv):
-    """M = L D Lᵀ in place, and T, u times L⁻¹, for a block of n nodes."""
-    for k in range(K):
-        m = M[k, k]
-        w = inv[k]
-        for i in range(n):
-            w[i] = 1.0 / m[i]
-        for r in range(k + 1, K):
-            l = M[r, k]
-            # Column k below the pivot still holds L·D; it serves the updates before it is divided.
-            for c in range(k + 1, r + 1):
-                m = M[r, c]
-                if c == r:
-                    for i in range(n):
-                        m[i] -= l[i] * w[i] * l[i]
-                else:
-                    # Row c of column k was divided already when r was c.
-                    x = M[c, k]
-                    for i in range(n):
-                        m[i] -= l[i] * x[i]
-            for i in range(n):
-                l[i] *= w[i]
-            for d in range(D):
-                t = T[d, r]
-                x = T[d, k]
-                for i in range(n):
-                    t[i] -= l[i] * x[i]
-            v = u[r]
-            x = u[k]
-            for i in range(n):
-                v[i] -= l[i] * x[i]
-
-
-@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
-def factor_block(P, h, lo, n, lam, cols, a, T, M, u, inv):
-    """Equation (6) for nodes lo … lo+n, factored: M = L D Lᵀ, then V = L⁻¹Tᵀ and v = L⁻¹u.
-
-    P (D, D, J), h (D, J): messages; lam (K, K): Λ̃, lower triangular; cols (K,): Z; a (K,): σ times
-    the prior mean of ε. Fills T (D, K, ≥n) with Vᵀ, M (K, K, ≥n) with L below and D on the
-    diagonal, u (K, ≥n) with v, and inv (K, ≥n) with 1/D.
-    """
-    D, K = P.shape[0], cols.shape[0]
-    for k in range(K):
-        for d in range(D):
-            t = T[d, k]
-            f = lam[k, k]
-            p = P[d, cols[k]]
-            for i in range(n):
-                t[i] = p[lo + i] * f
-            for r in range(k + 1, K):
-                f = lam[r, k]
-                if f != 0.0:
-                    p = P[d, cols[r]]
-                    for i in range(n):
-                        t[i] += p[lo + i] * f
-        v = u[k]
-        f = lam[k, k]
-        g = a[k]
-        q = h[cols[k]]
-        for i in range(n):
-            v[i] = q[lo + i] * f + g
-        for r in range(k + 1, K):
-            f = lam[r, k]
-            if f != 0.0:
-                q = h[cols[r]]
-                for i in range(n):
-                    v[i] += q[lo + i] * f
-    for k in range(K):
-        for c in range(k + 1):
-            m = M[k, c]
-            f = lam[k, k]
-            g = 1.0 if c == k else 0.0
-            t = T[cols[k], c]
-            for i in range(n):
-                m[i] = t[i] * f + g
-            for r in range(k + 1, K):
-                f = lam[r, k]
-                if f != 0.0:
-                    t = T[cols[r], c]
-                    for i in range(n):
-                        m[i] += t[i] * f
-    _decompose(n, D, K, T, M, u, inv)
-
-
-@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
-def _log_pivots(M, K, n):
-    """Σ log of the n·K pivots, with few logarithms: pivots are at least 1, so products only grow.
-
-    Products of LANES pivots are gathered until they pass 1e150; a product that overflows is taken
-    apart again.
-    """
-    total = 0.0
-    gathered = 1.0
-    for k in range(K):
-        m = M[k, k]
-        for lo in range(0, n, LANES):
-            product = 1.0
-            for i in range(lo, min(lo + LANES, n)):
-                product *= m[i]
-            if product < 1e150:
-                gathered *= product
-                if gathered > 1e150:
-                    total += math.log(gathered)
-                    gathered = 1.0
-            else:
-                for i in range(lo, min(lo + LANES, n)):
-                    total += math.log(m[i])
-    return total + math.log(gathered)
-
-
-@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
-def eliminate(P, h, first, starts, lam, cols, a, up_P, up_h, up_first, work):
-    """Equations (6) to (8) for one level: its nodes send to their parents.
-
-    P (D, D, nodes), h (D, nodes): the level's nodes begin at `first`; child c of parent p has
-    starts[p] ≤ c < starts[p + 1]. On entry slot up_first + p of up_P, up_h holds the sum of the
-    children's own messages; on return, of their messages with δ integrated out. Returns Σ log|M|
-    and σ² Σ uᵀM⁻¹u.
-    """
-    T, M, u, inv = work
-    D, K = P.shape[0], cols.shape[0]
-    logdet = 0.0
-    quad = 0.0
-    for p in range(starts.shape[0] - 1):
-        at = up_first + p
-        for lo in range(starts[p], starts[p + 1], BLOCK):
-            n = min(BLOCK, starts[p + 1] - lo)
-            factor_block(P, h, first + lo, n, lam, cols, a, T, M, u, inv)
-            logdet += _log_pivots(M, K, n)
-            for k in range(K):
-                v = u[k]
-                w = inv[k]
-                s = 0.0
-                for i in range(n):
-                    s += v[i] * v[i] * w[i]
-                quad += s
-                for d in range(D):
-                    t = T[d, k]
-                    s = 0.0
-                    for i in range(n):
-                        s += t[i] * v[i] * w[i]
-                    up_h[d, at] -= s
-                    for e in range(d + 1):
-                        x = T[e, k]
-                        s = 0.0
-                        for i in range(n):
-                            s += t[i] * x[i] * w[i]
-                        up_P[d, e, at] -= s
-        for d in range(D):
-            for e in range(d):
-                up_P[e, d, at] = up_P[d, e, at]
-    return logdet, quad
-
-
-@nb.njit(cache=True, nogil=True)
-def _add_children(P, h, first, starts, up_first):
-    """Add the messages of an upper level's nodes to their parents' slots of the same arrays."""
-    D = P.shape[0]
-    for p in range(starts.shape[0] - 1):
-        for c in range(starts[p], starts[p + 1]):
-            for d in range(D):
-                h[d, up_first + p] += h[d, first + c]
-                for e in range(D):
-                    P[d, e, up_first + p] += P[d, e, first + c]
-
-
-@nb.njit(cache=True, nogil=True)
-def workspace(D, K):
-    """Scratch arrays of one thread for blocks of nodes: T, M, u and 1/D."""
-    return (
-        np.empty((D, K, BLOCK)),
-        np.empty((K, K, BLOCK)),
-        np.empty((K, BLOCK)),
-        np.empty((K, BLOCK)),
-    )
-
-
-@nb.njit(cache=True, nogil=True)
-def root_space(K, root):
-    """What level_of fills or hands on: a prior mean of 0 for ε, and Λ̃ and prior mean of the root."""
-    F = root[0].shape[0]
-    for f in range(root[2].shape[0]):
-        F += root[2][f, 0] * root[2][f, 1]
-    return np.zeros(K), np.zeros((F, F)), np.zeros(F)
-
-
-@nb.njit(cache=True, nogil=True)
-def _fill_root(lam, levels, root, sigma, factor, offset):
-    """Λ̃ and σ × the prior mean of the root's ε: the population's, then every crossed grouping's places."""
-    at = root[0].shape[0]
-    for k in range(at):
-        factor[k, k] = root[0][k] / sigma
-        offset[k] = root[1][k] * sigma
-    for f in range(root[2].shape[0]):
-        K = root[2][f, 1]
-        for _ in range(root[2][f, 0]):
-            for r in range(K):
-                for c in range(r + 1):
-                    factor[at + r, at + c] = lam[levels + f, r, c]
-            at += K
-
-
-@nb.njit(cache=True, nogil=True)
-def level_of(at, A, b, P, h, lam, tree, root, sigma, spare):
-    """What eliminate and the way down need of the at-th level; the root is the last one.
-
-    Returns messages P, h and the first node in them, child pointers, Λ̃, columns, σ × the prior mean of
-    ε, and the first slot of the parents. One place for all levels, so that the kernels that use it
-    are compiled once.
-    """
-    cols, cols_at, starts, starts_at, first = tree
-    nothing, factor, offset = spare
-    own = cols[cols_at[at] : cols_at[at + 1]]
-    pointers = starts[starts_at[at] : starts_at[at + 1]]
-    if at == first.shape[0] - 1:
-        _fill_root(lam, at, root, sigma, factor, offset)
-        return P, h, first[at], pointers, factor, own, offset, first[at] + 1
-    if at == 0:
-        return A, b, 0, pointers, lam[at], own, nothing, first[1]
-    return P, h, first[at], pointers, lam[at], own, nothing, first[at + 1]
-
-
-@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
-def climb(A, b, P, h, lam, tree, root, sigma, work, spare):
-    """All levels for one θ, finest first, then the root: fills P, h; returns Σ log|M|, Σ uᵀM⁻¹u.
-
-    P (D, D, slots), h (D, slots) hold, on entry, the leaves' sums in their parents' slots and 0
-    elsewhere. root = (prior sd s₀, prior mean of ε, places and K of every crossed grouping); its columns are
-    the tree's last.
-    """
-    levels = tree[4].shape[0] - 1
-    logdet = 0.0
-    quad = 0.0
-    for at in range(levels + 1):
-        level = level_of(at, A, b, P, h, lam, tree, root, sigma, spare)
-        nodes_P, nodes_h, here, starts, factor, cols, a, above = level
-        if 0 < at < levels:
-            _add_children(P, h, here, starts, above)
-        more, part = eliminate(nodes_P, nodes_h, here, starts, factor, cols, a, P, h, above, work)
-        logdet += more
-        quad += part
-    return logdet, quad / sigma**2
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
@@ -300,13 +45,17 @@ def _log_marginals(A, b, c, N, P0, h0, lam, tree, root, sigma, out):
 
 @dataclass(frozen=True)
 class Collapsed:
-    """A Problem as flat arrays for the kernels: the θ-free part of the upward pass, done once."""
+    """A Problem as flat arrays for the kernels: the θ-free part of the upward pass, done once.
+
+    places : what `pairs` takes, where the problem has its shape
+    """
 
     problem: Problem
     P0: Array
     h0: Array
     tree: tuple[Index, Index, Index, Index, Index]
     root: tuple[Array, Array, Index]
+    places: Array | None = None
 
 
 def collapse(problem: Problem) -> Collapsed:
@@ -333,7 +82,7 @@ def collapse(problem: Problem) -> Collapsed:
     tree = (_joined(cols), _ends(cols), _joined(pointers), _ends(pointers), first)
     sizes_crossed = np.array([(one.size, one.K) for one in problem.crossed], np.int64).reshape(-1, 2)
     root = (problem.root_sd, problem.root_offset, sizes_crossed)
-    return Collapsed(problem, P0, h0, tree, root)
+    return Collapsed(problem, P0, h0, tree, root, pairs.sums_of(problem) if pairs.fits(problem) else None)
 
 
 def _joined(parts: list[Index]) -> Index:
@@ -367,6 +116,12 @@ def log_marginal(collapsed: Collapsed, values: Theta, threads: int = 1) -> Array
     out = np.empty(len(values.sigma))
 
     def chunk(lo: int, hi: int) -> None:
+        if collapsed.places is not None:
+            pairs.log_marginals(
+                collapsed.places, problem.A, problem.b, problem.c, problem.N,
+                lam[lo:hi], collapsed.tree, collapsed.root, values.sigma[lo:hi], out[lo:hi],
+            )  # fmt: skip
+            return
         _log_marginals(
             problem.A, problem.b, problem.c, problem.N, collapsed.P0, collapsed.h0,
             lam[lo:hi], collapsed.tree, collapsed.root, values.sigma[lo:hi], out[lo:hi],

@@ -16,10 +16,11 @@ import numba as nb
 import numpy as np
 
 from priorhood.draws import Summaries
+from priorhood.exact.climb import BLOCK
 from priorhood.exact.coordinates import Theta, factors
 from priorhood.exact.effects import coefficient_columns
 from priorhood.exact.leaf import ORDER, conditionals, draw_nodes, sum_pairs, sum_powers
-from priorhood.exact.marginal import BLOCK, in_chunks
+from priorhood.exact.marginal import in_chunks
 from priorhood.mixture import quantile_of
 
 if TYPE_CHECKING:

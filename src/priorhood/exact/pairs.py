@@ -1,0 +1,118 @@
+"""Up, where two columns vary by one grouping and there are no others: equations (6) to (9) in one vector loop.
+
+The model of an intercept and a slope by place. With A = (p q; q r), b and Σ̃ = ΛΛᵀ/σ² = (s t; t v), all over σ², and
+adj(·) the adjugate of a 2 × 2 matrix, (6) to (8) are, for one place,
+
+    |M| = 1 + tr AΣ̃ + |A||Σ̃|,   P' = (A + |A| adj Σ̃)/|M|,   h' = (b + adj(Σ̃) adj(A) b)/|M|,
+    uᵀM⁻¹u = (bᵀΣ̃b + |Σ̃| bᵀadj(A)b)/|M|
+
+|A|, adj(A)b and bᵀadj(A)b do not depend on θ and are found once. Blocks of places are outside and θ inside, so
+that a block's numbers stay in the fastest cache for all θ. Every θ is computed alone: neither threads nor the
+others change its bits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numba as nb
+import numpy as np
+
+from priorhood.exact.climb import FAST, eliminate, level_of, log_pivots, root_space, workspace
+
+if TYPE_CHECKING:
+    from priorhood.exact.problem import Array, Problem
+
+_LOG_2PI = math.log(2.0 * math.pi)
+PLACES = 128  # in a block
+NUMBERS = 9  # of a place
+
+
+def fits(problem: Problem) -> bool:
+    """Whether the problem has this shape: both columns vary by the one level, nothing cuts across."""
+    return len(problem.levels) == 1 and not problem.crossed and problem.D == problem.levels[0].K == 2
+
+
+def sums_of(problem: Problem) -> Array:
+    """(NUMBERS, J): p, q, r, |A|, b, adj(A)b and bᵀadj(A)b of every place, in the order of the level's columns."""
+    first, second = (int(c) for c in problem.levels[0].cols)
+    p, q, r = problem.A[first, first], problem.A[first, second], problem.A[second, second]
+    b, d = problem.b[first], problem.b[second]
+    # Of few rows both are 0 but for rounding, which must not make them negative.
+    det = np.maximum(p * r - q * q, 0.0)
+    c, e = r * b - q * d, p * d - q * b
+    return np.stack([p, q, r, det, b, d, c, e, np.maximum(b * c + d * e, 0.0)])
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _add_block(x, lo, n, s, t, v, g, pivots, into):
+    """Add one block of places under one θ to into (6,): P'₀₀, P'₁₀, P'₁₁, h'₀, h'₁, Σ uᵀM⁻¹u; |M| go to pivots."""
+    p, q, r, det = x[0, lo : lo + n], x[1, lo : lo + n], x[2, lo : lo + n], x[3, lo : lo + n]
+    b, d, c, e, own = (
+        x[4, lo : lo + n], x[5, lo : lo + n], x[6, lo : lo + n], x[7, lo : lo + n], x[8, lo : lo + n],
+    )  # fmt: skip
+    a0 = a1 = a2 = a3 = a4 = a5 = 0.0
+    for i in range(n):
+        m = 1.0 + s * p[i] + 2.0 * t * q[i] + v * r[i] + g * det[i]
+        pivots[i] = m
+        w = 1.0 / m
+        a0 += (p[i] + v * det[i]) * w
+        a1 += (q[i] - t * det[i]) * w
+        a2 += (r[i] + s * det[i]) * w
+        a3 += (b[i] + v * c[i] - t * e[i]) * w
+        a4 += (d[i] + s * e[i] - t * c[i]) * w
+        a5 += ((s * b[i] + t * d[i]) * b[i] + (t * b[i] + v * d[i]) * d[i] + g * own[i]) * w
+    into[0] += a0
+    into[1] += a1
+    into[2] += a2
+    into[3] += a3
+    into[4] += a4
+    into[5] += a5
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def add_places(x, lam, sums, logdet):
+    """All places under a batch of θ: lam (S, 2, 2) is Λ̃; fills sums (S, 6) as _add_block does, and Σ log|M|."""
+    M = np.empty((1, 1, PLACES))
+    sums[:] = 0.0
+    logdet[:] = 0.0
+    for lo in range(0, x.shape[1], PLACES):
+        n = min(PLACES, x.shape[1] - lo)
+        for at in range(lam.shape[0]):
+            f, g, h = lam[at, 0, 0], lam[at, 1, 0], lam[at, 1, 1]
+            _add_block(x, lo, n, f * f, f * g, g * g + h * h, (f * h) ** 2, M[0, 0], sums[at])
+            logdet[at] += log_pivots(M, 1, n)
+
+
+@nb.njit(cache=True, nogil=True)
+def fill_top(sums, cols, P, h):
+    """Sums of places' messages → the root's slot of P (2, 2, slots), h (2, slots); the spare slot is emptied."""
+    a, b = cols[0], cols[1]
+    P[:] = 0.0
+    h[:] = 0.0
+    P[a, a, 0] = sums[0]
+    P[a, b, 0] = P[b, a, 0] = sums[1]
+    P[b, b, 0] = sums[2]
+    h[a, 0] = sums[3]
+    h[b, 0] = sums[4]
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def log_marginals(x, A, b, c, N, lam, tree, root, sigma, out):
+    """Equation (9) for a batch of θ; lam (S, 1, 2, 2) and the rest as marginal's."""
+    S = sigma.shape[0]
+    sums, logdet = np.empty((S, 6)), np.empty(S)
+    add_places(x, lam[:, 0], sums, logdet)
+    spare = root_space(2, root)
+    work = workspace(2, max(2, spare[2].shape[0]))
+    P, h = np.empty((2, 2, 2)), np.empty((2, 2))
+    offset = np.sum(root[1] ** 2)
+    for s in range(S):
+        fill_top(sums[s], tree[0], P, h)
+        own_P, own_h, first, starts, factor, cols, a, up = level_of(
+            1, A, b, P, h, lam[s], tree, root, sigma[s], spare
+        )
+        more, part = eliminate(own_P, own_h, first, starts, factor, cols, a, P, h, up, work)
+        quad = (sums[s, 5] + part - c) / sigma[s] ** 2
+        out[s] = 0.5 * (quad - logdet[s] - more - offset) - N * (math.log(sigma[s]) + 0.5 * _LOG_2PI)
