@@ -146,8 +146,9 @@ def counted_labels(frame: Frame, column: str) -> tuple[int, int]:
     if kind == "dask":
         import dask
 
+        library: Any = dask
         asked = native[column].size, native[column].nunique_approx()
-        rows, labels = told(kind, lambda: dask.compute(*asked))
+        rows, labels = told(kind, lambda: library.compute(*asked))
         return int(rows), round(labels)
     if kind == "ibis":
         asked = native.aggregate(rows=native.count(), labels=native[column].approx_nunique())

@@ -113,7 +113,7 @@ def postgres():
 
 
 def _watch(end: list[object], folder: Path, who: dict[str, object]) -> subprocess.Popen[bytes]:
-    """A process that waits until its input ends, as it does too where this process is killed; then stops, cleans."""
+    """A process that waits for its input to end, be it that this process is killed, then stops and cleans."""
     script = 'folder=$1; shift; read -r _; "$@" >/dev/null 2>&1; rm -rf "$folder"'
     return subprocess.Popen(
         ["/bin/sh", "-c", script, "watch", str(folder), *map(str, end)],
@@ -122,7 +122,7 @@ def _watch(end: list[object], folder: Path, who: dict[str, object]) -> subproces
 
 
 def dask_cluster(processes: int = 2):
-    """A Dask cluster of that many processes; its dashboard on any free port, for several clusters on one machine."""
+    """A Dask cluster of that many processes; its dashboard on any free port, for several on one machine."""
     distributed = pytest.importorskip("distributed", reason="Dask's distributed scheduler is not installed")
     return distributed.LocalCluster(
         n_workers=processes,
