@@ -1,7 +1,8 @@
 """Write what the pages show: docstrings, the engine's constants, the picture, the outputs of all examples.
 
 `python docs/make.py` writes them; `python docs/make.py --check` writes nothing and fails when api.md is
-not what the docstrings say, or a constant in mathematics.md not what the code says.
+not what the docstrings say, a constant in mathematics.md not what the code says, or the table of costs in
+cluster.md not what is reckoned here.
 tests/contract/test_docs.py runs the examples and compares their outputs.
 
 In README.md and guide.md a block says by its first line what it is:
@@ -43,6 +44,7 @@ HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE / "guide.md")
 API = HERE / "api.md"
 MATHEMATICS = HERE / "mathematics.md"
+CLUSTER = HERE / "cluster.md"
 SCREEN = HERE / "images" / "summary.svg"
 SEED = "2412"
 
@@ -372,11 +374,62 @@ def with_numbers(text: str) -> str:
     return re.sub(r"^\| `(\w+)\.([A-Z_]+)` \| [^|]* \|", row, text, flags=re.MULTILINE)
 
 
+# What cluster.md assumes, and from which it reckons: rows, bytes a row as Parquet, numbers a place, cores and what
+# one of them reads a second.
+TABLE = {
+    "rows": 10_000_000_000,
+    "bytes": 19,
+    "numbers": 11,
+    "cores": 64,
+    "read": 100_000_000,
+    "partition": 128_000_000,  # as Spark cuts files by default
+}
+
+
+def cost() -> str:
+    """The table of cluster.md: what so many rows cost."""
+    rows, cores = TABLE["rows"], TABLE["cores"]
+    size, speed = rows * TABLE["bytes"], cores * TABLE["read"]
+    slow, fast = (rows / (cores * rate) / 60 for rate in (100_000, 1_000_000))
+    place = TABLE["numbers"] * 8
+    parts = -(-size // TABLE["partition"])
+    few, many = 20_000, 1_000_000
+    lines = [
+        f"| rows, of {TABLE['bytes']} bytes as Parquet, the size measured below | {rows:,} |",
+        f"| read, once | {rows:,} × {TABLE['bytes']} B = {size / 1e9:,.0f} GB |",
+        f"| read at {TABLE['read'] / 1e6:,.0f} MB/s a core, on {cores} cores | {size / 1e9:,.0f} GB / "
+        f"{speed / 1e9:.1f} GB/s = {size / speed:.0f} s |",
+        f"| grouped at r rows a second and core | {rows:,} / ({cores} r): {slow:.0f} minutes at r = 100,000, "
+        f"{fast:.1f} at 1,000,000 |",
+        *(
+            f"| sums of {places:,} places | {places:,} × {TABLE['numbers']} × 8 B = "
+            f"{places * place / 1e6:,.1f} MB, and the labels |"
+            for places in (few, many)
+        ),
+        *(
+            f"| between the workers, where each of {parts:,} partitions of {TABLE['partition'] / 1e6:.0f} MB has "
+            f"{places:,} places | {parts:,} × {places * place / 1e6:,.1f} MB = "
+            f"{parts * places * place / 1e9:,.1f} GB |"
+            for places in (few, many)
+        ),
+    ]
+    return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def with_cost(text: str) -> str:
+    """cluster.md with its table as it is reckoned here."""
+    return re.sub(r"^\| \| \|\n(?:\|.*\n)+", lambda _: cost() + "\n", text, count=1, flags=re.MULTILINE)
+
+
 def main() -> None:
     """Write, or check."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--check", action="store_true", help="write nothing; fail when api.md is stale")
-    wanted = {API: api(), MATHEMATICS: with_numbers(MATHEMATICS.read_text(encoding="utf-8"))}
+    wanted = {
+        API: api(),
+        MATHEMATICS: with_numbers(MATHEMATICS.read_text(encoding="utf-8")),
+        CLUSTER: with_cost(CLUSTER.read_text(encoding="utf-8")),
+    }
     if options.parse_args().check:
         stale = [p.name for p, text in wanted.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
         if stale:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from priorhood.elsewhere import counted_labels, is_elsewhere
 from priorhood.errors import TableError, some
 from priorhood.rows import run
 
@@ -42,21 +43,20 @@ def refuse_ids(frame: Frame, keys: tuple[str, ...], name: str) -> None:
 
 def _looks_so(frame: Frame, key: str, name: str) -> bool:
     """Whether nearly every one of the first rows has another label; a short table never does."""
-    import narwhals.stable.v2 as nw
-
     for rows, share in LOOKS:
-        first = frame.select(key).head(rows)
-        found = run(first.select(nw.len().alias("rows"), nw.col(key).n_unique().alias("labels")), name)
-        if found["rows"][0] < rows or found["labels"][0] <= share * rows:
+        seen, labels = _counted(frame.select(key).head(rows), key, name, roughly=False)
+        if seen < rows or labels <= share * rows:
             return False
     return True
 
 
-def _counted(frame: Frame, key: str, name: str) -> tuple[int, int]:
-    """Rows, and different labels: within a few per cent by DuckDB, exactly elsewhere."""
+def _counted(frame: Frame, key: str, name: str, *, roughly: bool = True) -> tuple[int, int]:
+    """Rows, and different labels: within a few per cent by engines elsewhere and, if roughly, by DuckDB."""
     import narwhals.stable.v2 as nw
 
-    if str(frame.implementation).lower().endswith("duckdb"):
+    if is_elsewhere(frame):
+        return counted_labels(frame, key)
+    if roughly and str(frame.implementation).lower().endswith("duckdb"):
         quoted = '"' + key.replace('"', '""') + '"'
         native: Any = frame.to_native()
         asked = nw.from_native(native.aggregate(f"count(*) AS rows, approx_count_distinct({quoted}) AS labels"))

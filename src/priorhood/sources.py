@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -80,7 +80,11 @@ def reading(database: str) -> duckdb.DuckDBPyConnection:
 
 def _quiet(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """Without DuckDB's own bar of progress: a fit shows one."""
-    con.execute("SET enable_progress_bar = false")
+    import duckdb
+
+    # In a notebook without ipywidgets there is none, and setting it is an error.
+    with suppress(duckdb.InvalidInputException):
+        con.execute("SET enable_progress_bar = false")
     return con
 
 

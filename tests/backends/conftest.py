@@ -137,7 +137,13 @@ def spark_put(spark, tmp_path_factory):
     return Put("spark", _to_spark(spark, tmp_path_factory.mktemp("spark")))
 
 
-ENGINES = ("dask", "dask_processes", "ibis", "postgres", "spark")
+# Spark and processes show what they alone have in a test of their own; all else there takes minutes.
+ENGINES = (
+    "dask",
+    "ibis",
+    "postgres",
+    *(pytest.param(e, marks=pytest.mark.slow) for e in ("dask_processes", "spark")),
+)
 
 
 @pytest.fixture(params=ENGINES)

@@ -89,14 +89,16 @@ def postgres():
         if done.returncode:
             raise OSError(f"{program}: {done.stderr.strip() or done.stdout.strip()}")
 
-    data = folder / "data"
+    data, watch = folder / "data", None
 
     def stop() -> None:
-        with contextlib.suppress(OSError):
-            call("pg_ctl", "stop", "-D", data, "-m", "immediate")
+        if watch is not None and not watch.stdin.closed:
+            watch.stdin.close()
+            watch.wait(60)
 
     try:
         call("initdb", "-D", data, "-A", "trust", "-U", "priorhood", "-E", "UTF8", "--no-locale", "--no-sync")
+        watch = _watch([programs / "pg_ctl", "stop", "-D", data, "-m", "immediate"], folder, who)
         options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=20"
         call("pg_ctl", "start", "-D", data, "-w", "-l", folder / "log", "-o", options)
     except (OSError, subprocess.TimeoutExpired) as problem:
@@ -110,9 +112,22 @@ def postgres():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _watch(end: list[object], folder: Path, who: dict[str, object]) -> subprocess.Popen[bytes]:
+    """A process that waits for its input to end, be it that this process is killed, then stops and cleans."""
+    script = 'folder=$1; shift; read -r _; "$@" >/dev/null 2>&1; rm -rf "$folder"'
+    return subprocess.Popen(
+        ["/bin/sh", "-c", script, "watch", str(folder), *map(str, end)],
+        cwd="/", stdin=subprocess.PIPE, start_new_session=True, **who,
+    )  # fmt: skip
+
+
 def dask_cluster(processes: int = 2):
-    """A Dask cluster of that many processes, with no dashboard."""
+    """A Dask cluster of that many processes; its dashboard on any free port, for several on one machine."""
     distributed = pytest.importorskip("distributed", reason="Dask's distributed scheduler is not installed")
     return distributed.LocalCluster(
-        n_workers=processes, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit="1GB"
+        n_workers=processes,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address="127.0.0.1:0",
+        memory_limit="1GB",
     )

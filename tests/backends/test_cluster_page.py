@@ -47,6 +47,7 @@ def test_dask(folder, expected, dask_put):
     assert run("Dask")["post"].moments.rows == expected
 
 
+@pytest.mark.slow
 def test_spark(folder, expected, spark, tmp_path):
     text = EXAMPLES["Spark"].replace('"sales/"', repr(str(tmp_path / "sales")))
     EXAMPLES["Spark here"] = text  # the session was started elsewhere

@@ -13,7 +13,7 @@ import priorhood as ph
 from backends import servers
 from backends.conftest import _to_dask, _to_postgres
 from backends.homes import FITS, HOMES
-from priorhood import elsewhere, gather, table
+from priorhood import elsewhere, gather, labels
 from priorhood.errors import TableError
 from priorhood.model import Model
 from priorhood.placing import placed
@@ -46,14 +46,23 @@ def local():
     return {name: sums(HOMES, *fit) for name, fit in FITS.items()}
 
 
+RICH = "categories, missing, spellings, where"
+
+
 @pytest.mark.parametrize("name", FITS)
 def test_sums_are_those_of_the_local_rows(name, put, local):
-    if put.name == "dask in processes" and "where" not in name:
+    if put.name == "dask in processes" and name != RICH:
         pytest.skip("one fit shows that the workers can do what the threads can, and takes ten seconds")
     design, expected = local[name]
     found_design, found = sums(put(HOMES), *FITS[name])
     assert found_design == design
     same(found, expected)
+
+
+def test_spark_takes_the_sums(spark_put, local):
+    """The one fit there that is run every time: two workers, text, a condition, labels to be mended."""
+    assert RICH in FITS
+    test_sums_are_those_of_the_local_rows(RICH, spark_put, local)
 
 
 def refused(source, formula, reading) -> str:
@@ -89,21 +98,65 @@ def test_a_condition_that_cannot_be_read_is_said_before_rows_are(where, put):
 
 def test_only_sums_travel(put, monkeypatch):
     """Rows fetched, all told: those of the sums, one a place, and single ones."""
-    came, whole = [], table.fetched
+    came, told = [], elsewhere.told
 
-    def counted(frame):
-        found = whole(frame)
-        came.append(len(found))
+    def counted(kind, ask):
+        found = told(kind, ask)
+        came.append(len(found) if hasattr(found, "columns") else 1)
         return found
 
-    monkeypatch.setattr(table, "fetched", counted)
+    monkeypatch.setattr(elsewhere, "told", counted)
     many = pd.concat([HOMES] * 5, ignore_index=True)
     found = sums(put(many), "price ~ area * kind + (area | zip)", {}, {})[1]
     assert found.rows > 1000
-    # The three kinds, twice; the preview's means; places, with their spellings and those of no label.
-    assert len(came) == 4
-    assert sorted(came)[:3] == [1, 3, 3]
-    assert came[-1] <= len(found.labels) + 4
+    # How many labels the first rows have; the three kinds, twice; the preview's means; places, with their
+    # spellings and those of no label.
+    assert len(came) == 5
+    assert sorted(came)[:4] == [1, 1, 3, 3]
+    assert sorted(came)[-1] <= len(found.labels) + 4
+
+
+def ids(rows: int) -> pd.DataFrame:
+    """Rows of which each has a label of its own, some none."""
+    frame = pd.DataFrame(
+        {"zip": [f"sale {i}" for i in range(rows)], "area": 1.0 + np.arange(rows) % 7, "price": 2.0}
+    )
+    frame.loc[::50, "zip"] = None
+    return frame
+
+
+def test_an_id_of_rows_is_no_place(put, monkeypatch):
+    monkeypatch.setattr(labels, "LOOKS", ((500, 0.5), (1500, 0.9)))
+    monkeypatch.setattr(gather, "prepare", lambda *_: pytest.fail("said before the sums are asked for"))
+    said = refused(put(ids(3000)), "price ~ area + (1 | zip)", {})
+    about = re.search(r"the group 'zip' has about ([\d,]+) different values in 3,000 rows: .* an id", said)
+    assert about, said
+    assert abs(int(about[1].replace(",", "")) / 2940 - 1) < 0.1
+    assert "there are 'area', 'price'" in said
+
+
+def test_places_of_a_few_rows_are_places(put, monkeypatch):
+    """The first rows look like ids, all rows do not: three of each label, far apart."""
+    monkeypatch.setattr(labels, "LOOKS", ((500, 0.5), (1500, 0.9)))
+    found = sums(put(pd.concat([ids(1600)] * 3, ignore_index=True)), "price ~ area + (1 | zip)", {}, {})[1]
+    assert len(found.labels) == 1600 - 32
+    assert set(found.n) == {3.0}
+
+
+@pytest.mark.filterwarnings(r"ignore:\d+% of the rows are in places:priorhood.errors.PriorhoodWarning")
+@pytest.mark.parametrize("options", [{}, {"precision_weights": "precision", "frequency_weights": "times"}])
+def test_places_of_few_rows_are_withheld(options, put):
+    """Rows of two places are made rare, of one in a category alone; the rest are those of a local fit."""
+    place = HOMES["zip"].str.strip().str.removesuffix(".0")
+    here = (place == "01060") & (place.groupby(place).cumcount() > 1)
+    rare = (place == "01064") & (HOMES["kind"] == "loft") & ((place + HOMES["kind"].fillna("")).duplicated())
+    rows = HOMES[~here & ~rare]
+    model = Model("price ~ area + kind + (area | zip)", **options)
+    found, expected = (ph.moments(model, each, minimum=3) for each in (put(rows), rows))
+    assert found.design == expected.design
+    assert {"01060", "01064"}.isdisjoint(expected.moments.labels)
+    assert 0 < len(expected.moments.labels) < 9
+    same(found.moments, expected.moments)
 
 
 def test_predictions_bring_a_limited_number_of_rows(put, monkeypatch):

@@ -92,7 +92,7 @@ def test_a_dropped_jacobian_is_seen(monkeypatch):
     """
     right = mode.log_prior
     monkeypatch.setattr(mode, "log_prior", lambda *args: right(*args) - args[1][:, -1])
-    found = p_values(400, 103)
+    found = p_values(240, 103, correlated=False)
     assert min(found["sigma"], found["log-likelihood"]) < ALARM / len(found), found
 
 
@@ -109,6 +109,6 @@ def test_a_narrow_posterior_is_seen(monkeypatch):
         return kernel(*args)
 
     monkeypatch.setattr(effects, "_draw_effects", narrow)
-    found = p_values(240, 104)
+    found = p_values(160, 104, correlated=False)
     assert min(found.values()) < ALARM / len(found), found
     assert np.isfinite(list(found.values())).all()

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import priorhood as ph
+from priorhood.formula import parse
+from priorhood.rows import learn_design, open_rows, prepare
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
@@ -88,6 +92,24 @@ def test_constants_are_those_of_the_code():
     text = make.MATHEMATICS.read_text(encoding="utf-8")
     assert "`explore.PARETO_LIMIT`" in text
     assert text == make.with_numbers(text), "run: python docs/make.py"
+
+
+def test_costs_are_those_reckoned():
+    text = make.CLUSTER.read_text(encoding="utf-8")
+    assert make.cost() in text, "run: python docs/make.py"
+    assert text.count("| | |") == 1
+
+
+def test_the_numbers_a_place_that_costs_are_reckoned_from():
+    """Those that a query of the sums brings for the formula that the page names."""
+    table = ph.read({"price": [2.0, 3.0], "area": [1.0, 2.0], "zip": ["a", "b"]})
+    formula = parse("price ~ area + (area | zip)")
+    frame = open_rows(table, formula)
+    design = learn_design(frame, formula, table.name)
+    prepared = prepare(frame, design, None)
+    columns = len(design.columns)
+    numbers = columns * (columns + 1) // 2 + columns + 1 + len(prepared.flags) + len(prepared.checks)
+    assert numbers == make.TABLE["numbers"]
 
 
 def test_picture_is_there():

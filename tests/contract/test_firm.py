@@ -67,8 +67,16 @@ def test_header_only_frame(sales, formula):
         ph.fit(formula, sales.head(0))
 
 
-def test_a_folder_is_no_table(folder, refused, formula):
-    refused("fit", folder, formula, "-o", folder / "out.nc", says=("is a folder",))
+def test_a_folder_without_parts_is_no_table(folder, refused, formula):
+    (folder / "parts").mkdir()
+    (folder / "parts" / "_SUCCESS").touch()
+    refused("fit", folder / "parts", formula, "-o", folder / "out.nc", says=("folder", "parts", "no files of rows"))
+
+
+def test_a_folder_of_other_files_is_no_table(folder, refused, formula):
+    (folder / "parts").mkdir()
+    (folder / "parts" / "notes.docx").write_text("x")
+    refused("fit", folder / "parts", formula, "-o", folder / "out.nc", says=("notes.docx", "format", ".parquet"))
 
 
 def test_unknown_format(folder, refused, formula):
