@@ -163,11 +163,18 @@ def _in_words(post: Posterior, homes: pd.DataFrame) -> str:
 
 def _coefficients(post: Posterior, depth: int) -> tuple[list[dict[str, str]], list[list[list[float | None]]]]:
     """The terms of a level with their units; for every place [mean, low, high] of each, in the data's units."""
-    draws = post.natural(post.model.formula.effect_name(depth))
-    terms = [str(term) for term in draws[draws.dims[-1]].values]
-    values = draws.values.reshape(-1, *draws.shape[2:])
-    low, high = np.quantile(values, BOUNDS, axis=0)
-    stacked = np.stack([values.mean(axis=0), low, high], axis=-1)
+    name = post.model.formula.effect_name(depth)
+    if post.summed and not depth:
+        found = post.coefficients(BOUNDS)
+        parts = [found[f"{name}_{part}"] for part in ("mean", *(f"q{100 * level:g}" for level in BOUNDS))]
+        terms = [str(term) for term in parts[0][parts[0].dims[-1]].values]
+        stacked = np.stack([part.values for part in parts], axis=-1)
+    else:
+        draws = post.natural(name)
+        terms = [str(term) for term in draws[draws.dims[-1]].values]
+        values = draws.values.reshape(-1, *draws.shape[2:])
+        low, high = np.quantile(values, BOUNDS, axis=0)
+        stacked = np.stack([values.mean(axis=0), low, high], axis=-1)
     told = [[[_rounded(v) for v in term] for term in place] for place in stacked.tolist()]
     return [{"name": term, "unit": post.model.unit_of(term)} for term in terms], told
 
