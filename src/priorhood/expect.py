@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from priorhood.coefficients import Coefficients
     from priorhood.design import Column, Design
     from priorhood.formula import Formula
-    from priorhood.groups import Coefficients
     from priorhood.hierarchy import Hierarchy
     from priorhood.moments import Moments
     from priorhood.scale import Scale

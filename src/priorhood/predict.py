@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.coefficients import HEAVY, NOISE, TAILS, stream
 from priorhood.errors import ModelError, TableError, near, some
 from priorhood.formula import SEPARATOR
-from priorhood.groups import HEAVY, NOISE, TAILS, Groups, refuse_new, spot_of, stream
+from priorhood.groups import Groups, refuse_new, spot_of
+from priorhood.kinds import rows_to_predict
 from priorhood.machine import memory
 from priorhood.moments import normal_label
-from priorhood.rows import rows_to_predict
 from priorhood.sources import KEPT
 from priorhood.table import missing, read, with_columns
 from priorhood.weights import ERRORS, LEAST, MOST
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
     import xarray as xr
 
+    from priorhood.coefficients import Coefficients
     from priorhood.design import Design
-    from priorhood.groups import Coefficients
     from priorhood.scale import Scale
     from priorhood.table import Table
     from priorhood.weights import Weights

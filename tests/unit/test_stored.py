@@ -234,9 +234,7 @@ def test_expected_outcomes_beyond_memory_are_refused(summed, monkeypatch):
     need = 2 * 8 * len(homes) * 2000
     monkeypatch.setattr(predict, "memory", lambda: need)
     for ask in (summed.expected, summed.predict_draws):
-        with pytest.raises(
-            ph.ModelError, match=r"12 rows × 2,000 draws of .* fewer rows at a time"
-        ):
+        with pytest.raises(ph.ModelError, match=r"12 rows × 2,000 draws of .* fewer rows at a time"):
             ask(homes)
     monkeypatch.setattr(predict, "memory", lambda: 2 * need)
     assert summed.expected(homes).shape == (4, 500, 12)
@@ -286,9 +284,7 @@ def test_a_page_holds_so_many_places(nested, summed, monkeypatch):
     monkeypatch.setitem(content.__globals__, "MOST_PLACES", 8)
     with pytest.raises(ph.ModelError, match=r"at most 8 places, and there are 12 zips: write a table of all"):
         report_content(summed)
-    with pytest.raises(
-        ph.ModelError, match=r"12 zips: show the districts \(level='district', --level"
-    ):
+    with pytest.raises(ph.ModelError, match=r"12 zips: show the districts \(level='district', --level"):
         report_content(nested["summaries"])
     districts = report_content(nested["summaries"], level="district")["rows"]
     assert len(districts) == nested["summaries"].hierarchy.levels[1].size

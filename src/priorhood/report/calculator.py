@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.coefficients import TOGETHER, Coefficients
 from priorhood.design import Indicator
 from priorhood.expect import typical_values
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
-from priorhood.groups import TOGETHER, Coefficients, Groups
+from priorhood.groups import Groups
 from priorhood.moments import normal_label
 from priorhood.report.words import absent_label, unit_of
 

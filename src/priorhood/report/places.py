@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from priorhood.groups import Coefficients
+    from priorhood.coefficients import Coefficients
     from priorhood.posterior import Posterior
 
 Array = npt.NDArray[np.float64]
