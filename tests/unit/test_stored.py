@@ -288,3 +288,15 @@ def test_a_page_holds_so_many_places(nested, summed, monkeypatch):
         report_content(nested["summaries"])
     districts = report_content(nested["summaries"], level="district")["rows"]
     assert len(districts) == nested["summaries"].hierarchy.levels[1].size
+
+
+def test_shrinkage_of_very_many_places_draws_some_arrows(summed, monkeypatch):
+    draws = ph.plot.shrinkage.__globals__
+    whole = ph.plot.shrinkage(summed)
+    monkeypatch.setitem(draws, "MOST_ARROWS", 3)
+    some = ph.plot.shrinkage(summed, zip=summed.hierarchy.levels[0].labels[[1]].tolist())
+    counts = [len(figure.axes[0].collections[0].get_segments()) for figure in (whole, some)]
+    assert counts[0] == 12
+    assert counts[1] in (3, 4)
+    texts = " ".join(text.get_text() for text in some.texts)
+    assert f"{counts[1]} of 12 arrows are drawn" in " ".join(texts.split())
