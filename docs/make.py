@@ -116,7 +116,10 @@ def _entry(name: str, thing: Any) -> list[str]:
     if not inspect.isclass(thing):
         return _described(f"### {name}", f"{name}{_signature(thing)}", _doc(thing))
     parts = _described(f"### {name}", f"{name}{_signature(thing.__init__)}", _doc(thing))
-    for member, value in vars(thing).items():
+    # What it has from the room below is its own to those who ask.
+    bases = [one for one in thing.__mro__ if one.__module__.startswith("priorhood.") and not _is_problem(one)]
+    members = {member: value for one in reversed(bases) for member, value in vars(one).items()}
+    for member, value in members.items():
         if member.startswith("_") or f"{name}.{member}" in INTERNAL or not callable(_function(value)):
             continue
         function = _function(value)

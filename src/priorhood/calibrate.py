@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood import gather
+from priorhood.coefficients import CALIBRATION, stream
 from priorhood.engines import Run, draw_exact, exact_refusal, new_run
 from priorhood.errors import ModelError, PriorhoodError, SamplingError
 from priorhood.forward import draw_prior
-from priorhood.groups import CALIBRATION, stream
 from priorhood.hierarchy import hierarchy_of
 from priorhood.informed import check_informed
 from priorhood.model import Model

@@ -12,8 +12,8 @@ from priorhood.groups import Groups
 from priorhood.predict import frame_to_predict, kept_rows, locations, read_rows
 
 if TYPE_CHECKING:
+    from priorhood.coefficients import Coefficients
     from priorhood.design import Design
-    from priorhood.groups import Coefficients
     from priorhood.scale import Scale
     from priorhood.table import Table
 

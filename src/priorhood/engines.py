@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 import warnings
@@ -19,7 +18,7 @@ from priorhood import nuts
 from priorhood.errors import ModelError, PriorhoodWarning, plural
 from priorhood.hierarchy import hierarchy_of
 from priorhood.informed import check_informed, far_prior
-from priorhood.machine import cores
+from priorhood.machine import cores, memory
 from priorhood.posing import pose
 from priorhood.posterior import Posterior, assemble
 from priorhood.predict import check_seed
@@ -122,7 +121,7 @@ def fit_moments(
     taken = TAKEN_BY_GROUP if model.noise is not None else TAKEN_ACROSS if model.formula.crossed else TAKEN
     chosen, reason = _choose(engine, refusal, taken, has_rows=rows is not None)
     stored, why = _stored(model, design, found, run, chosen)
-    run = replace(run, store=stored)
+    asked, run = run.store, replace(run, store=stored)
     if chosen == "exact" and problem is not None:
         if given:
             raise ModelError(
@@ -138,6 +137,7 @@ def fit_moments(
     facts |= {
         "engine_reason": reason,
         "store": stored,
+        "store_asked": asked,
         "store_reason": why,
         "seed": seed,
         "notes": json.dumps(list(notes)),
@@ -347,16 +347,13 @@ def _choose(engine: str, refusal: str | None, taken: str, *, has_rows: bool) -> 
 
 def _too_large(values: int, draws: int) -> str | None:
     """Why the draws would not fit into memory; None where they do."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not told by this system
-        return None
     needed = 2 * 8 * values  # the coefficients, and the random numbers they are made of
-    if needed < 0.7 * memory:
+    there = memory()
+    if there is None or needed < 0.7 * there:
         return None
     return (
         f"{draws:,} draws of every group's coefficients need about {needed / 1e9:.0f} GB, and this machine has "
-        f"{memory / 1e9:.0f} GB; ask for fewer draws (draws=, --draws)"
+        f"{there / 1e9:.0f} GB; ask for fewer draws (draws=, --draws)"
     )
 
 

@@ -14,7 +14,7 @@ from priorhood.errors import ModelError, near
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.groups import Groups
-from priorhood.predict import frame_to_predict, kept_rows, locations, read_rows
+from priorhood.predict import BLOCK, check_memory, frame_to_predict, kept_rows, locations, read_rows
 from priorhood.weights import Weights
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from priorhood.coefficients import Coefficients
     from priorhood.design import Column, Design
     from priorhood.formula import Formula
-    from priorhood.groups import Coefficients
     from priorhood.hierarchy import Hierarchy
     from priorhood.moments import Moments
     from priorhood.scale import Scale
@@ -43,23 +43,31 @@ def expected_rows(
     xᵀβ, and exp(xᵀβ + σ²/2) where the formula takes the log; there the centre, exp(xᵀβ), with Student-t errors,
     whose exp has no mean, and with known ones, which are of the measurement. NaN where a predictor is missing.
     Rows × draws stand in memory.
+
+    Raises
+    ------
+    ModelError : more of them than this machine has room for
     """
     centre = c.nu is not None or c.row_weights.se is not None
     c = replace(c, row_weights=Weights())  # a row need not say how large its own error is
     frame = kept_rows(frame_to_predict(table, design, c.row_weights))
     rows = read_rows(design, scale, c, frame, table.name, unseen)
     groups = Groups(c, rows.spots, unseen, seed)
+    check_memory(len(c.mu), len(rows.X), "what they are expected to be")
     out = np.full((len(c.mu), len(rows.X)), np.nan)
     usable = np.flatnonzero(rows.usable)
-    m = locations(rows, groups, usable)
-    if not design.formula.log_outcome:
-        out[:, usable] = scale.unit * m.T
-        return out, rows.status
-    m *= scale.unit
-    if not centre:
-        sigma, kind = groups.sigmas(rows.group[usable])
-        m += 0.5 * (scale.unit * sigma[kind]) ** 2
-    out[:, usable] = np.exp(m).T
+    # Rows of one group together: its coefficients are then fetched once a block.
+    order = usable[np.argsort(rows.group[usable], kind="stable")]
+    for lo in range(0, len(order), BLOCK):
+        part = order[lo : lo + BLOCK]
+        m = locations(rows, groups, part)
+        m *= scale.unit
+        if design.formula.log_outcome:
+            if not centre:
+                sigma, kind = groups.sigmas(rows.group[part])
+                m += 0.5 * (scale.unit * sigma[kind]) ** 2
+            np.exp(m, out=m)
+        out[:, part] = m.T
     return out, rows.status
 
 

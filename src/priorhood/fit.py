@@ -175,7 +175,7 @@ def refit(
     draws: int = 1000,
     seed: int | None = None,
     threads: int | None = None,
-    store: str = "auto",
+    store: str | None = None,
     progress: Progress | None = None,
 ) -> Posterior:
     """The same rows under other priors, from the sums in a posterior; no row is read.
@@ -183,9 +183,9 @@ def refit(
     Parameters
     ----------
     priors : those to replace, as Model takes them; the others stay
-    store : see fit
+    store : see fit; what the fit was asked for if None
     """
-    run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress, store=store)
+    run = _again(post, chains, draws, seed, threads, progress, store)
     return fit_moments(post.model.with_priors(priors), post.design, post.moments, run).knowing(post.gazetteer)
 
 
@@ -199,7 +199,7 @@ def update(
     places: object = None,
     drop_outliers: float | None = None,
     threads: int | None = None,
-    store: str = "auto",
+    store: str | None = None,
     progress: Progress | None = None,
 ) -> Posterior:
     """Add new rows: the posterior that a fit to the old and new rows together would give.
@@ -210,13 +210,13 @@ def update(
     Parameters
     ----------
     places : more places with their predictors, beside those that the posterior knows; see fit
-    store : see fit
+    store : see fit; what the posterior's fit was asked for if None
 
     Raises
     ------
     TableError : as of fit; a place with another value than the posterior knows
     """
-    run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress, store=store)
+    run = _again(post, chains, draws, seed, threads, progress, store)
     run.tell("reading rows", 0, 1)
     model = post.model
     with using(threads):
@@ -249,12 +249,13 @@ def merge(
     draws: int = 1000,
     seed: int | None = None,
     threads: int | None = None,
-    store: str = "auto",
+    store: str | None = None,
     progress: Progress | None = None,
 ) -> Posterior:
     """Posteriors of one model from different rows → the posterior of all rows together.
 
-    Categories may differ: one that a posterior has never seen has no rows there.
+    Categories may differ: one that a posterior has never seen has no rows there. Seed, and what is stored, are
+    those of the first one if None.
 
     Raises
     ------
@@ -263,7 +264,7 @@ def merge(
     if len(posts) < 2:
         raise ModelError("merge needs at least two posteriors")
     first = posts[0]
-    run = new_run(chains, draws, first.seed if seed is None else seed, threads, progress, store=store)
+    run = _again(first, chains, draws, seed, threads, progress, store)
     for at, other in enumerate(posts[1:], start=2):
         _check_same(first, other, at)
     design = reduce(united, (post.design for post in posts))
@@ -286,6 +287,20 @@ def equations(model: Model | str, table: object, *, places: object = None) -> st
     design, found = gather.take(source, model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
     return model.equations(design, scale)
+
+
+def _again(
+    post: Posterior,
+    chains: int,
+    draws: int,
+    seed: int | None,
+    threads: int | None,
+    progress: Progress | None,
+    store: str | None,
+) -> Run:
+    """What a fit from a posterior's sums is told: its seed, and what it was asked to store, unless given anew."""
+    asked = str(post.attrs.get("store_asked", "auto")) if store is None else store
+    return new_run(chains, draws, post.seed if seed is None else seed, threads, progress, store=asked)
 
 
 def _check_same(first: Posterior, other: Posterior, at: int) -> None:

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood import gather
+from priorhood.coefficients import PRIOR, coefficients_of, stream
 from priorhood.draws import Draws, Effects
 from priorhood.errors import ModelError
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
-from priorhood.groups import PRIOR, Groups, coefficients_of, refuse_new, spot_of, stream
+from priorhood.groups import Groups, refuse_new, spot_of
 from priorhood.hierarchy import hierarchy_of, shown
 from priorhood.machine import cores
 from priorhood.model import Model
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from priorhood.coefficients import Coefficients
     from priorhood.design import Design
-    from priorhood.groups import Coefficients
     from priorhood.moments import Moments
     from priorhood.predict import Rows
     from priorhood.scale import Scale

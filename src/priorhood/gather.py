@@ -17,22 +17,11 @@ import numpy.typing as npt
 from priorhood.design import Design, Indicator
 from priorhood.elsewhere import is_elsewhere
 from priorhood.errors import TableError
+from priorhood.kinds import learn_design
 from priorhood.labels import refuse_ids
 from priorhood.moments import Array, Moments, add_up, fold, normal_key
 from priorhood.recode import united
-from priorhood.rows import (
-    KEY,
-    REASON,
-    Dropped,
-    Prepared,
-    check_name,
-    learn_design,
-    open_rows,
-    prepare,
-    refuse,
-    run,
-    value_name,
-)
+from priorhood.rows import KEY, REASON, Dropped, Prepared, check_name, open_rows, prepare, refuse, run, value_name
 from priorhood.scan import scanned
 from priorhood.weights import UNWEIGHTED, Weights
 

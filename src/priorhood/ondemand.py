@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.coefficients import PLACE, correlation_factor, stream
 from priorhood.errors import ModelError, near, some
-from priorhood.groups import PLACE, correlation_factor, stream
 from priorhood.hierarchy import hierarchy_of
 from priorhood.posing import pose
 from priorhood.priors import Fixed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.groups import correlation_factor
+from priorhood.coefficients import correlation_factor
 from priorhood.scale import standardized
 
 if TYPE_CHECKING:

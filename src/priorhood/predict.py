@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.coefficients import HEAVY, NOISE, TAILS, stream
 from priorhood.errors import ModelError, TableError, near, some
 from priorhood.formula import SEPARATOR
-from priorhood.groups import HEAVY, NOISE, TAILS, Groups, refuse_new, spot_of, stream
+from priorhood.groups import Groups, refuse_new, spot_of
+from priorhood.kinds import rows_to_predict
+from priorhood.machine import memory
 from priorhood.moments import normal_label
-from priorhood.rows import rows_to_predict
 from priorhood.sources import KEPT
 from priorhood.table import missing, read, with_columns
 from priorhood.weights import ERRORS, LEAST, MOST
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
     import xarray as xr
 
+    from priorhood.coefficients import Coefficients
     from priorhood.design import Design
-    from priorhood.groups import Coefficients
     from priorhood.scale import Scale
     from priorhood.table import Table
     from priorhood.weights import Weights
@@ -71,6 +73,21 @@ def check_seed(seed: object) -> int:
     if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
         raise ModelError(f"seed must be a whole number from 0 to 2**63 - 1, not {seed!r}")
     return int(seed)
+
+
+def check_memory(draws: int, rows: int, what: str) -> None:
+    """Raise before rows × draws are made that this machine has no room for.
+
+    Raises
+    ------
+    ModelError
+    """
+    needed, there = 2 * 8 * draws * rows, memory()  # once more for what is done with them
+    if there is not None and needed > 0.7 * there:
+        raise ModelError(
+            f"{rows:,} rows × {draws:,} draws of {what} need about {needed / 1e9:.0f} GB, and this machine has "
+            f"{there / 1e9:.0f} GB: give fewer rows at a time, or take predict(), which holds no draws of rows"
+        )
 
 
 def _numbers(name: str, given: object) -> tuple[float, ...]:
@@ -338,6 +355,7 @@ def predict_draws(
         design, scale, c, kept_rows(frame_to_predict(table, design, c.row_weights)), table.name, unseen
     )
     n = len(rows.X)
+    check_memory(len(c.mu), n, "their outcomes")
     out = np.empty((len(c.mu), n))
     simulate(rows, Groups(c, rows.spots, unseen, seed), np.arange(n), design, scale, out, threads)
     return xr.DataArray(

@@ -26,8 +26,8 @@ from priorhood.ranks import Uniform
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from priorhood.coefficients import Coefficients, Grouping
     from priorhood.forward import Used
-    from priorhood.groups import Coefficients, Grouping
     from priorhood.posterior import Posterior
     from priorhood.table import Table
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.engines import draw_exact, exact_refusal, new_run
-from priorhood.errors import ModelError, PriorhoodError, near
+from priorhood.errors import ModelError, PriorhoodError, near, plural
 from priorhood.moved import FAR, WIDER, far, flat_draws, shifts
 from priorhood.priors import (
     LKJ,
@@ -69,12 +69,14 @@ class Sensitivity:
     """How far the posterior moves under other priors; printed, a table and a verdict.
 
     labels : (P,) the parameters; of_place : (P,) whether of a single place; refits : one a prior and factor
+    undrawn : the finest group, where only summaries of it are kept and so nothing was compared; else empty
     """
 
     labels: tuple[str, ...]
     of_place: npt.NDArray[np.bool_]
     refits: tuple[Refit, ...]
     formula: str
+    undrawn: str = ""
 
     @property
     def good(self) -> bool:
@@ -99,6 +101,13 @@ class Sensitivity:
             f"the data decide: with every prior scaled by {factors}, one at a time, no mean moves by "
             f"{FAR} of its sd, and no sd by a factor of {WIDER}"
         )
+
+    @property
+    def note(self) -> str:
+        """What was not compared; empty where all was."""
+        if not self.undrawn:
+            return ""
+        return f"single {plural(self.undrawn)} were not compared: no draws of them are stored, only summaries"
 
     def _moved(self, parameter: str) -> str:
         """What moves far under one prior, the farthest first, in words; empty where nothing does."""
@@ -156,7 +165,8 @@ class Sensitivity:
 
     def __str__(self) -> str:
         table = self.table.drop(columns=["of_place", "scaled", "refused"])
-        return f"{table.to_string(index=False, float_format=lambda value: f'{value:.3g}')}\n\n{self.verdict}"
+        told = "\n".join(one for one in (self.verdict, self.note) if one)
+        return f"{table.to_string(index=False, float_format=lambda value: f'{value:.3g}')}\n\n{told}"
 
     def __repr__(self) -> str:
         return f"Sensitivity({self.formula!r}: {len(self.refits)} refits, {self.verdict})"
@@ -202,7 +212,8 @@ def sensitivity(
 
     The refits are made from the sums in the posterior, under its scale, and compared with one under the priors as
     they are. Of 4 × 1000 draws a shift has a Monte Carlo error of about 0.02 sds. A posterior by NUTS is taken
-    where the exact engine takes its model.
+    where the exact engine takes its model. Of a posterior with summaries of the finest places only what was drawn
+    is compared: what all places have in common, coarser levels and crossed groups (Sensitivity.note).
 
     Parameters
     ----------
@@ -233,7 +244,8 @@ def sensitivity(
     jobs = [(key, factor, scaled_prior(stated_prior(post.model, key), factor)) for key in keys for factor in wanted]
     before, evidence = _refit(post, post.model, run)
     found = [one for one in _all(post, jobs, before, evidence, run) if one is not None]
-    return Sensitivity(before.labels, before.of_place, tuple(found), post.model.formula.text)
+    undrawn = post.hierarchy.levels[0].name if post.summed else ""
+    return Sensitivity(before.labels, before.of_place, tuple(found), post.model.formula.text, undrawn)
 
 
 def stated_prior(model: Model, key: str) -> Prior:

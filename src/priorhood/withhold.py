@@ -16,9 +16,10 @@ import numpy.typing as npt
 from priorhood.design import Design
 from priorhood.errors import PriorhoodWarning, TableError
 from priorhood.expression import Expression
+from priorhood.kinds import number_label
 from priorhood.moments import add_up, keep, normal_key
 from priorhood.recode import recoded
-from priorhood.rows import KEY, Dropped, joined_key, number_label, open_rows, prepare, run
+from priorhood.rows import KEY, Dropped, joined_key, open_rows, prepare, run
 
 if TYPE_CHECKING:
     from priorhood.moments import Array, Moments

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
+from priorhood.coefficients import coefficients_of
 from priorhood.density import predictive_density
-from priorhood.groups import coefficients_of
 
 
 @pytest.fixture(scope="module")

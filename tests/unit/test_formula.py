@@ -12,7 +12,7 @@ import priorhood as ph
 from priorhood.design import Design
 from priorhood.expression import Expression
 from priorhood.formula import parse
-from priorhood.rows import learn_design
+from priorhood.kinds import learn_design
 
 ONE = ()  # the intercept
 Z = "zip"

@@ -16,9 +16,9 @@ from scipy.special import ndtri
 
 import priorhood as ph
 from priorhood import forward, predict
+from priorhood.coefficients import HEAVY, NOISE, stream
 from priorhood.draws import Draws, Effects
 from priorhood.gather import take
-from priorhood.groups import HEAVY, NOISE, stream
 from priorhood.posterior import assemble
 from priorhood.scale import learn_scale
 

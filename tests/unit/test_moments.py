@@ -14,8 +14,9 @@ import pytest
 
 import priorhood as ph
 from priorhood.formula import parse
+from priorhood.kinds import learn_design
 from priorhood.moments import merge, normal_label
-from priorhood.rows import learn_design, open_rows, prepare, value_name
+from priorhood.rows import open_rows, prepare, value_name
 from priorhood.weights import Weights, repeated_quartiles
 
 TEXT = "y ~ x + (x | g)"

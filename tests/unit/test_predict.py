@@ -11,9 +11,9 @@ import pytest
 from scipy import optimize, stats
 
 import priorhood as ph
+from priorhood.coefficients import NEW_SIGMA, UNKNOWN, correlation_factor, stream
 from priorhood.draws import Draws, Effects
 from priorhood.gather import take
-from priorhood.groups import NEW_SIGMA, UNKNOWN, correlation_factor, stream
 from priorhood.mixture import precisions
 from priorhood.posterior import assemble
 from priorhood.scale import learn_scale

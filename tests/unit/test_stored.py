@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import priorhood as ph
-from priorhood import engines
+from priorhood import engines, portions, predict
+from priorhood.report import calculator
+from priorhood.report.content import content
 
 FORMULA = "price ~ living_space + (living_space | zip)"
 FIT = {"chains": 4, "draws": 500, "seed": 3}
@@ -199,3 +201,102 @@ def test_summaries_and_draws_on_demand_of_nested_and_crossed_places_agree(nested
     homes = {"district": ["10"], "zip": [""], "kind": ["b"], "living_space": [80.0]}
     means = [one.predict(homes, unseen="draw")["mean"].iloc[0] for one in nested.values()]
     assert means[0] == pytest.approx(means[1], rel=0.02)
+
+
+def test_what_was_asked_for_is_kept_to(summed, sales, tmp_path):
+    """By refit, update and merge, also from a file; unless another is asked for."""
+    few, more = {"chains": 1, "draws": 20}, {"chains": 2, "draws": 30, "seed": 1}
+    path = tmp_path / "asked.nc"
+    ph.fit(FORMULA, sales, store="summaries", **more).save(path)
+    post = ph.load(path)
+    halves = [ph.fit(FORMULA, part, store="summaries", **more) for part in (sales[::2], sales[1::2])]
+    again = [ph.refit(post, **few), ph.update(halves[0], sales[1::2], **few), ph.merge(*halves, **few)]
+    assert [(one.store, one.attrs["store_asked"]) for one in again] == [("summaries", "summaries")] * 3
+    assert not ph.refit(post, store="auto", **few).summed
+    assert ph.refit(ph.refit(post, store="auto", **few), **few).attrs["store_asked"] == "auto"
+    plain = replace(post, tree=post.tree.copy())
+    del plain.tree.attrs["store_asked"]  # a file from before
+    assert not ph.refit(plain, **few).summed
+
+
+def test_sensitivity_says_what_it_did_not_compare(summed, drawn):
+    run = {"parameters": "tau", "chains": 2, "draws": 50}
+    told = ph.sensitivity(summed, **run)
+    assert told.note == "single zips were not compared: no draws of them are stored, only summaries"
+    assert str(told).endswith(told.note)
+    made = ph.sensitivity(drawn, **run)
+    assert made.note == ""
+    assert str(made).endswith(made.verdict)
+
+
+def test_expected_outcomes_beyond_memory_are_refused(summed, monkeypatch):
+    homes = summed.homes()
+    need = 2 * 8 * len(homes) * 2000
+    monkeypatch.setattr(predict, "memory", lambda: need)
+    for ask in (summed.expected, summed.predict_draws):
+        with pytest.raises(ph.ModelError, match=r"12 rows × 2,000 draws of .* fewer rows at a time"):
+            ask(homes)
+    monkeypatch.setattr(predict, "memory", lambda: 2 * need)
+    assert summed.expected(homes).shape == (4, 500, 12)
+
+
+def test_homes_some_at_a_time_are_those_all_at_once(summed, drawn, nested, monkeypatch):
+    """Reports and pictures of many places: the same numbers, and no home left out or told twice."""
+    whole = {name: report_content(post) for name, post in (("zip", summed), ("drawn", drawn))}
+    level = report_content(nested["summaries"], level="district")
+    monkeypatch.setattr(portions, "AT_ONCE", 5 * 2000)
+    monkeypatch.setattr(calculator, "TOGETHER", 5)
+    assert_alike(report_content(summed), whole["zip"])
+    assert_alike(report_content(drawn), whole["drawn"])
+    assert_alike(report_content(nested["summaries"], level="district"), level)
+    homes = drawn.homes()
+    found = portions.over_draws(drawn, homes, lambda draws: draws.mean(axis=0))
+    np.testing.assert_allclose(found, drawn.expected(homes).values.mean(axis=(0, 1)), rtol=1e-12)
+
+
+def report_content(post, level=None):
+    return content(post, None, at={}, below=None, title=None, level=level)["places"]
+
+
+def assert_alike(one, other):
+    assert [row["label"] for row in one["rows"]] == [row["label"] for row in other["rows"]]
+    for key in ("mean", "sd", "low", "high", "below", "rows", "option"):
+        want = [row[key] for row in other["rows"]]
+        assert [row[key] for row in one["rows"]] == pytest.approx(want, rel=1e-6)
+    assert one["apart"] == pytest.approx(other["apart"], rel=1e-6)
+
+
+def test_a_level_of_a_report_is_the_mean_of_its_places_by_rows(nested):
+    post = nested["summaries"]
+    homes = post.homes()
+    expected = post.expected(homes, unseen="population").values.reshape(-1, len(homes))
+    rows = dict(zip(post.hierarchy.levels[0].labels, post.hierarchy.levels[0].total(post.moments.n), strict=True))
+    told = report_content(post, level="district")["rows"]
+    for row in told:
+        inside = [at for at, label in enumerate(rows) if label.startswith(f"{row['label']}/")]
+        shares = np.array([list(rows.values())[at] for at in inside])
+        want = expected[:, inside] @ shares / shares.sum()
+        assert (row["mean"], row["sd"]) == pytest.approx((want.mean(), want.std()), rel=1e-6)
+
+
+def test_a_page_holds_so_many_places(nested, summed, monkeypatch):
+    monkeypatch.setattr(calculator, "MOST_PLACES", 8)
+    monkeypatch.setitem(content.__globals__, "MOST_PLACES", 8)
+    with pytest.raises(ph.ModelError, match=r"at most 8 places, and there are 12 zips: write a table of all"):
+        report_content(summed)
+    with pytest.raises(ph.ModelError, match=r"12 zips: show the districts \(level='district', --level"):
+        report_content(nested["summaries"])
+    districts = report_content(nested["summaries"], level="district")["rows"]
+    assert len(districts) == nested["summaries"].hierarchy.levels[1].size
+
+
+def test_shrinkage_of_very_many_places_draws_some_arrows(summed, monkeypatch):
+    draws = ph.plot.shrinkage.__globals__
+    whole = ph.plot.shrinkage(summed)
+    monkeypatch.setitem(draws, "MOST_ARROWS", 3)
+    some = ph.plot.shrinkage(summed, zip=summed.hierarchy.levels[0].labels[[1]].tolist())
+    counts = [len(figure.axes[0].collections[0].get_segments()) for figure in (whole, some)]
+    assert counts[0] == 12
+    assert counts[1] in (3, 4)
+    texts = " ".join(text.get_text() for text in some.texts)
+    assert f"{counts[1]} of 12 arrows are drawn" in " ".join(texts.split())

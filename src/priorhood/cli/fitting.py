@@ -34,6 +34,7 @@ from priorhood.cli.options import (
     Saved,
     Seed,
     Store,
+    StoreAgain,
     Threads,
     Where,
     units_of,
@@ -210,7 +211,7 @@ def refit(
     draws: DrawCount = 1000,
     seed: Seed = None,
     threads: Threads = None,
-    store: Store = "auto",
+    store: StoreAgain = None,
     as_json: Json = False,
 ) -> None:
     """Fit again under other priors, from a saved file alone."""
@@ -240,7 +241,7 @@ def update(
     draws: DrawCount = 1000,
     seed: Seed = None,
     threads: Threads = None,
-    store: Store = "auto",
+    store: StoreAgain = None,
     null: Null = None,
     decimal: Decimal = ".",
     as_json: Json = False,
@@ -271,7 +272,7 @@ def merge(
     draws: DrawCount = 1000,
     seed: Seed = None,
     threads: Threads = None,
-    store: Store = "auto",
+    store: StoreAgain = None,
     as_json: Json = False,
 ) -> None:
     """The posterior of all rows behind several saved posteriors of one model."""

@@ -55,6 +55,10 @@ Store = Annotated[
     str,
     typer.Option(help="Of the finest places keep draws, or summaries (their mean, sd, quantiles); auto: by size."),
 ]
+StoreAgain = Annotated[
+    str | None,
+    typer.Option("--store", help="As of fit; if not given, what that of the file was asked for."),
+]
 Picture = Annotated[Path, typer.Option("-o", "--out", help="Picture to write: PNG, SVG or PDF.")]
 Group = Annotated[list[str] | None, typer.Option("--group", metavar="LABEL", help="A place; repeatable.")]
 At = Annotated[

@@ -46,10 +46,13 @@ def sensitivity(
             progress=tell,
         )  # fmt: skip
     if as_json:
-        print(json.dumps({"good": found.good, "verdict": found.verdict, "table": _records(found.table)}))
+        told = {"good": found.good, "verdict": found.verdict, "note": found.note}
+        print(json.dumps({**told, "table": _records(found.table)}))
         return
     _print(_farthest(found.table), "under each prior, the parameter that moves most: how far, in posterior sds")
     console().print(f"{'✓' if found.good else '✗'} {found.verdict}", soft_wrap=True, markup=False)
+    if found.note:
+        console().print(found.note, soft_wrap=True, markup=False)
 
 
 def influence(

@@ -24,6 +24,7 @@ from priorhood.plot.places import (
     unit_of_outcome,
     words_of,
 )  # fmt: skip
+from priorhood.portions import over_draws
 from priorhood.priors import base_of
 
 if TYPE_CHECKING:
@@ -152,9 +153,8 @@ def _homes(post: Posterior, at: Mapping[str, Any]) -> _Shown:
     average = None if row is None else _average(expected(post, row)[:, 0])
     axis = f"expected {words_of(post, name)} ({home_words(post, at)})"
     level = post.hierarchy.levels[0]
-    return _Shown(
-        level, _quantiles(expected(post, homes)), average, axis, unit_of_outcome(post), f"expected {name}"
-    )
+    quantiles = over_draws(post, homes, lambda draws: _quantiles(draws).T).T
+    return _Shown(level, quantiles, average, axis, unit_of_outcome(post), f"expected {name}")
 
 
 def _quantiles(draws: Array) -> Array:

@@ -22,6 +22,7 @@ from priorhood.plot.places import (
     words_of,
 )  # fmt: skip
 from priorhood.plot.points import Cloud, Points, cloud_of, extent, points_of
+from priorhood.portions import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,7 +185,7 @@ def _chosen(
         return np.arange(level.size), [""] * level.size
     middle = along.values[len(along.values) // 2]
     typical = middle if along.categorical else typical_values(post.design, post.moments).get(along.name, middle)
-    height = np.median(expected(post, post.homes({**given, along.name: typical})), axis=0)
+    height = over_draws(post, post.homes({**given, along.name: typical}), lambda draws: np.median(draws, axis=0))
     rows = rows_in(post, level)
     why: dict[int, str] = {}
     for words, order in (

@@ -13,10 +13,11 @@ from priorhood.areas import Areas, level_of, read_areas
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, near, plural
 from priorhood.expect import typical_values
+from priorhood.portions import over_draws
 from priorhood.priors import base_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from priorhood.hierarchy import Places
     from priorhood.posterior import Posterior
@@ -205,14 +206,21 @@ class Home:
             np.add.at(found.T, place, share[:, None] * values.T)
         return np.zeros((1, 0)) if found is None else found
 
+    def over(self, what: Callable[[Array], Array]) -> Array:
+        """What a function makes of the draws of every place, (S, n) → (…, n): (…, places)."""
+        if self.grouping is not self.post.hierarchy.levels[0]:
+            return what(self.draws)
+        return over_draws(self.post, self.parts[0][0], what, self.unseen)
+
     def below(self, threshold: float) -> Array:
         """(places,) the probability that such a home costs less.
 
         Known errors are those of measurements: there the probability is that of the true value.
         """
         if self.post.model.se is not None:
-            known = np.isfinite(self.draws).all(axis=0)
-            return np.where(known, (self.draws < threshold).mean(axis=0), np.nan)
+            return self.over(
+                lambda draws: np.where(np.isfinite(draws).all(axis=0), (draws < threshold).mean(axis=0), np.nan)
+            )
         found = np.zeros(self.grouping.size)
         for rows, place, share in self.parts:
             told = self.post.predict(rows, below=threshold, quantiles=(), unseen=self.unseen, prefix="predicted ")
@@ -231,9 +239,9 @@ def _values(home: Home, show: str, below: float | None) -> Array:
     if show == "rows":
         return home.rows
     if show == "price":
-        return np.asarray(home.draws.mean(axis=0))
+        return home.over(lambda draws: np.asarray(draws.mean(axis=0)))
     if show == "sd":
-        return np.asarray(home.draws.std(axis=0, ddof=1))
+        return home.over(lambda draws: np.asarray(draws.std(axis=0, ddof=1)))
     if show == "below":
         return home.below(float(below))  # type: ignore[arg-type]
     name, term = _coefficient(home.post, home.grouping, show)
@@ -248,8 +256,10 @@ def _values(home: Home, show: str, below: float | None) -> Array:
 
 def _details(home: Home, below: float | None) -> dict[str, Array]:
     """What the interactive map tells of a place besides."""
-    low, high = np.quantile(home.draws, INTERVAL, axis=0)
-    found = {"price": home.draws.mean(axis=0), "low": low, "high": high, "rows": home.rows}
+    price, low, high = home.over(
+        lambda draws: np.concatenate([draws.mean(axis=0)[None], np.quantile(draws, INTERVAL, axis=0)])
+    )
+    found = {"price": price, "low": low, "high": high, "rows": home.rows}
     return found if below is None else found | {"below": home.below(below)}
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from priorhood.groups import Coefficients
+    from priorhood.coefficients import Coefficients
     from priorhood.hierarchy import Places
     from priorhood.posterior import Posterior
 

@@ -39,8 +39,9 @@ def sensitivity(found: Sensitivity) -> Figure:
 
     refits = found.refits
     words = f"{found.verdict[0].upper()}{found.verdict[1:]}"
+    reading = f"{READING} {found.note[0].upper()}{found.note[1:]}." if found.note else READING
     heading = page.Heading(
-        "The data decide: no prior moves anything far" if found.good else words, READING, WIDTH, found.good
+        "The data decide: no prior moves anything far" if found.good else words, reading, WIDTH, found.good
     )
     height = heading.height + LINE * len(refits) + BELOW
     figure = style.picture(WIDTH, height)

@@ -36,6 +36,8 @@ Index = npt.NDArray[np.int64]
 MASSES = (0.5, 0.9)
 # Places named where none are asked for, and up to which every one has a line of its own.
 NAMED, LINES = 8, 60
+# Arrows of one picture; more would be a blot.
+MOST_ARROWS = 600
 # Of the unpooled estimates these are within the picture; where few rows make them wild, the others begin outside.
 REACH = (0.03, 0.97)
 # Inches.
@@ -182,16 +184,19 @@ def _in_the_plane(post: Posterior, moved: _Moved, named: Index) -> Figure:
     from priorhood.plot import style
 
     told = moved.told
+    arrowed = _arrowed(told, named)
     drawn = regions(moved.new, MASSES)
     limits = [
         _limits(np.concatenate([moved.pooled[:, t], drawn[-1][:, t]]), moved.alone[told, t]) for t in range(2)
     ]
     outside = sum(
         any(not low <= value <= high for value, (low, high) in zip(one, limits, strict=True))
-        for one in moved.alone[told]
+        for one in moved.alone[arrowed]
     )
     group = post.model.formula.group
     where = f"Ellipses: 50 % and 90 % of new {plural(group)}; cross: the average {group}."
+    if len(arrowed) < told.sum():
+        where = f"{len(arrowed):,} of {told.sum():,} arrows are drawn, and all points. {where}"
     heading = page.Heading(_finding(post, moved), _shown(post, moved, outside, where), WIDTH)
     figure = style.picture(WIDTH, heading.height + HIGH + FOOT)
     heading.put(figure)
@@ -200,7 +205,9 @@ def _in_the_plane(post: Posterior, moved: _Moved, named: Index) -> Figure:
     axes.set_ylim(*limits[1])
     region(axes, drawn)
     few = len(moved.labels) <= LINES
-    arrows(axes, moved.alone[told], moved.pooled[told], faint=not few)
+    arrows(axes, moved.alone[arrowed], moved.pooled[arrowed], faint=not few)
+    rest = np.setdiff1d(np.flatnonzero(told), arrowed)
+    axes.plot(*moved.pooled[rest].T, "o", color=style.COLOURS[0], markersize=1.5, alpha=0.3, markeredgewidth=0)
     ring = {"markerfacecolor": "none", "linestyle": "", "marker": "o", "markersize": 5}
     axes.plot(*moved.pooled[~told].T, **ring, color=style.COLOURS[1])  # type: ignore[arg-type]
     axes.plot(*moved.average, "P", color=style.POPULATION, markeredgecolor="white", markersize=10, zorder=5)
@@ -210,6 +217,15 @@ def _in_the_plane(post: Posterior, moved: _Moved, named: Index) -> Figure:
     page.name_points(axes, moved.pooled[named], [moved.labels[at] for at in named])
     _key(figure, rings=bool((~told).any()))
     return figure
+
+
+def _arrowed(told: npt.NDArray[np.bool_], named: Index) -> Index:
+    """Places whose arrows are drawn: all, or evenly spaced ones and those named, since more would be a blot."""
+    found = np.flatnonzero(told)
+    if len(found) <= MOST_ARROWS:
+        return found
+    even = found[np.linspace(0, len(found) - 1, MOST_ARROWS).astype(np.int64)]
+    return np.union1d(even, named[told[named]])
 
 
 def axis_words(post: Posterior, term: str) -> str:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.coefficients import TOGETHER, Coefficients
 from priorhood.design import Indicator
 from priorhood.expect import typical_values
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
-from priorhood.groups import Coefficients, Groups
+from priorhood.groups import Groups
 from priorhood.moments import normal_label
 from priorhood.report.words import absent_label, unit_of
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
+# Places that a page holds: with more it is tens of megabytes, which browsers open slowly.
+MOST_PLACES = 20_000
 # Numbers of the page's arrays together, at two bytes each; never fewer or more draws of a place than these.
 BUDGET = 220_000
 LEAST, MOST = 80, 1000
@@ -69,7 +72,7 @@ def calculator(post: Posterior, at: Mapping[str, Any]) -> dict[str, Any]:
     found["sigma"] = None if post.model.se else packed(np.log(np.maximum(sigma, 1e-300)))
     if c.levels:
         # (options, columns, S): a column's draws side by side.
-        found["beta"] = packed(np.stack([_beta(c, post, option).T for option in options]))
+        found["beta"] = packed(_betas(c, post, options))
     for which in range(len(hierarchy.crossed)):
         found["crossed"].append(_crossed(c, post, which, at))
     return found
@@ -112,7 +115,7 @@ def _base64(array: npt.NDArray[Any]) -> str:
 
 
 def _options(post: Posterior) -> list[dict[str, Any]]:
-    """Places to choose from: the average one, a new one, all there are, and those of the coarser levels.
+    """Places to choose from: the average one, a new one, all there are unless too many, those of coarser levels.
 
     key : labels along the path; kind : average, new, place, or the coarser level's name
     """
@@ -130,8 +133,9 @@ def _options(post: Posterior) -> list[dict[str, Any]]:
         for key, label in zip(level.keys.tolist(), level.labels.tolist(), strict=True):
             path = key.split(SEPARATOR)
             path = [*path, *unseen[len(path) :]]
-            if not at:
+            if not at and level.size <= MOST_PLACES:
                 found.append({"label": label, "kind": "place", "path": path, "unseen": "population"})
+            if not at:
                 continue
             words = {
                 "population": f"the average {finest.name} of {label}",
@@ -152,9 +156,17 @@ def _groups(c: Coefficients, post: Posterior, option: dict[str, Any]) -> Groups:
     return Groups(c, (spot,), option["unseen"], post.seed)
 
 
-def _beta(c: Coefficients, post: Posterior, option: dict[str, Any]) -> Array:
-    """(S, C)."""
-    return _groups(c, post, option).beta(0)
+def _betas(c: Coefficients, post: Posterior, options: list[dict[str, Any]]) -> Array:
+    """(options, C, S); the known places' together, since on demand draws of many cost little more than of one."""
+    finest = c.levels[0]
+    found = np.empty((len(options), len(finest.cols), len(c.mu)))
+    known = [at for at, option in enumerate(options) if option["kind"] == "place"]
+    places = np.array([finest.at[SEPARATOR.join(options[at]["path"])] for at in known], dtype=np.int64)
+    for lo in range(0, len(known), TOGETHER):
+        found[known[lo : lo + TOGETHER]] = finest.drawn(places[lo : lo + TOGETHER]).transpose(1, 2, 0)
+    for at in set(range(len(options))) - set(known):
+        found[at] = _groups(c, post, options[at]).beta(0).T
+    return found
 
 
 def _sigma(c: Coefficients, post: Posterior, option: dict[str, Any]) -> Array:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.errors import ModelError, near, plural, rows_of
-from priorhood.report.calculator import calculator
+from priorhood.report.calculator import MOST_PLACES, calculator
 from priorhood.report.places import check_labels, places_of
 from priorhood.report.words import listed, unit_of, with_unit
 
@@ -35,6 +35,7 @@ def content(
     if below is not None and not math.isfinite(below):
         raise ModelError(f"below must be a finite number, not {below!r}")
     depth = _depth(post, level)
+    _check_size(post, depth)
     check_labels(post, at)
     home = calculator(post, at)
     places = places_of(post, home["options"], depth, at, below)
@@ -62,6 +63,24 @@ def _depth(post: Posterior, level: str | None) -> int:
     if level not in names:
         raise ModelError(f"the formula has no level {level!r}: {near(level, names)}")
     return names.index(level)
+
+
+def _check_size(post: Posterior, depth: int) -> None:
+    """Raise for more places than a page holds.
+
+    Raises
+    ------
+    ModelError
+    """
+    levels = post.hierarchy.levels
+    if not levels or levels[depth].size <= MOST_PLACES:
+        return
+    fits = [one.name for one in levels[depth + 1 :] if one.size <= MOST_PLACES]
+    coarser = f"show the {plural(fits[0])} (level={fits[0]!r}, --level {fits[0]}), or " if fits else ""
+    raise ModelError(
+        f"a page holds at most {MOST_PLACES:,} places, and there are {levels[depth].size:,} "
+        f"{plural(levels[depth].name)}: {coarser}write a table of all: post.predict(post.homes())"
+    )
 
 
 def _title(post: Posterior) -> str:

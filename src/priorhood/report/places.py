@@ -12,6 +12,7 @@ from priorhood.errors import ModelError, near
 from priorhood.expect import typical_values
 from priorhood.expression import Expression
 from priorhood.moments import normal_label
+from priorhood.portions import over_draws, portions
 from priorhood.predict import frame_to_predict, read_rows
 from priorhood.report.words import absent_label, joined, listed, plainly, round_near, unit_of
 from priorhood.scale import standardized
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from priorhood.groups import Coefficients
+    from priorhood.coefficients import Coefficients
     from priorhood.posterior import Posterior
 
 Array = npt.NDArray[np.float64]
@@ -46,8 +47,7 @@ def places_of(
     the least-squares estimate from its own rows alone
     """
     homes = _homes(post, at)
-    expected = _in_level(post.expected(homes, unseen="population").values.reshape(-1, len(homes)), post, depth)
-    mean = expected.mean(axis=0)
+    (mean, sd, low, high), apart = _summed_up(post, homes, depth)
     if not np.isfinite(mean).all():
         raise ModelError(
             f"at {_in_words(post, homes)} {post.model.formula.text!r} has no finite value: a logarithm or root "
@@ -55,12 +55,10 @@ def places_of(
         )
     threshold = round_near(float(mean[0])) if below is None else float(below)
     probability = _in_level(_below(post, homes, threshold), post, depth)
-    low, high = np.quantile(expected, BOUNDS, axis=0)
-    sd = expected.std(axis=0)
     told = [
         {"mean": _rounded(mean[i]), "sd": _rounded(sd[i]), "low": _rounded(low[i]), "high": _rounded(high[i]),
          "below": _rounded(probability[i])}
-        for i in range(expected.shape[1])
+        for i in range(len(mean))
     ]  # fmt: skip
     found: dict[str, Any] = {
         "name": "", "unit": unit_of(post, post.model.formula.outcome_name), "home": _in_words(post, homes),
@@ -71,7 +69,7 @@ def places_of(
         return found
     level = post.hierarchy.levels[depth]
     found["name"] = level.name
-    found["apart"] = _rounded(expected[:, 1:].std(axis=1).mean()) if level.size > 1 else None
+    found["apart"] = _rounded(apart) if level.size > 1 else None
     found["terms"], coefficients = _coefficients(post, depth)
     counts = level.total(post.moments.n)
     alone = _alone(post, homes) if depth == 0 else np.full(level.size, np.nan)
@@ -111,14 +109,55 @@ def _homes(post: Posterior, at: Mapping[str, Any]) -> pd.DataFrame:
     return _with_place_values(post, pd.concat([average, homes], ignore_index=True))
 
 
+def _summed_up(post: Posterior, homes: pd.DataFrame, depth: int) -> tuple[Array, float]:
+    """Mean, sd and bounds of the average place and a level's (4, 1 + places); by what sd its places differ."""
+    parts = portions(post, homes) if not depth else [_level_draws(post, homes, depth)]
+    told, total, square, average = [], np.zeros(1), np.zeros(1), None
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused by name
+        for values in parts:
+            average = values[:, :1] if average is None else average
+            away = values - average
+            total, square = total + away.sum(axis=1), square + (away**2).sum(axis=1)
+            bounds = np.quantile(values, BOUNDS, axis=0)
+            told.append(np.stack([values.mean(axis=0), values.std(axis=0), *bounds]))
+        found = np.concatenate(told, axis=1)
+        places = max(found.shape[1] - 1, 1)
+        apart = np.sqrt(np.maximum(square / places - (total / places) ** 2, 0.0))
+    return found, float(np.mean(apart))
+
+
+def _level_draws(post: Posterior, homes: pd.DataFrame, depth: int) -> Array:
+    """Of the average place, and of a coarser level's the means over the finest places there: (S, 1 + places)."""
+    parent, share = _lying_in(post, depth)
+    size, at = post.hierarchy.levels[depth].size, 0
+    average, found = np.zeros((0, 1)), np.zeros((0, size))
+    for values in portions(post, homes):
+        if not at:
+            average, found = values[:, :1], np.zeros((len(values), size))
+            values = values[:, 1:]
+        here = slice(at, at + values.shape[1])
+        weights = np.zeros((values.shape[1], size))
+        weights[np.arange(len(weights)), parent[here]] = share[here]
+        found += values @ weights
+        at = here.stop
+    return np.concatenate([average, found], axis=1)
+
+
+def _lying_in(post: Posterior, depth: int) -> tuple[npt.NDArray[np.int64], Array]:
+    """In which place of a level every finest place lies (J,), and its share of the rows there (J,)."""
+    finest, level, n = post.hierarchy.levels[0], post.hierarchy.levels[depth], post.moments.n
+    parent = np.zeros(finest.size, dtype=np.int64)
+    parent[finest.of_cell] = level.of_cell
+    return parent, finest.total(n) / level.total(n)[parent]
+
+
 def _in_level(values: Array, post: Posterior, depth: int) -> Array:
-    """Of the average and the finest places (…, 1 + J) to a level's (…, 1 + places), by their shares of its rows."""
+    """Of the average and the finest places (1 + J,) to a level's (1 + places,), by their shares of its rows."""
     if not depth:
         return values
-    finest, level = post.hierarchy.levels[0], post.hierarchy.levels[depth]
-    n = np.zeros((finest.size, level.size))
-    np.add.at(n, (finest.of_cell, level.of_cell), post.moments.n)
-    return np.concatenate([values[..., :1], values[..., 1:] @ (n / n.sum(axis=0))], axis=-1)
+    parent, share = _lying_in(post, depth)
+    means = np.bincount(parent, weights=values[1:] * share, minlength=post.hierarchy.levels[depth].size)
+    return np.concatenate([values[:1], means])
 
 
 def _with_place_values(post: Posterior, homes: pd.DataFrame) -> pd.DataFrame:
@@ -142,8 +181,7 @@ def _with_place_values(post: Posterior, homes: pd.DataFrame) -> pd.DataFrame:
 def _below(post: Posterior, homes: pd.DataFrame, threshold: float) -> Array:
     """The probability of an outcome below the threshold; of the true value where the errors are known."""
     if post.model.se is not None:
-        expected = post.expected(homes, unseen="population").values.reshape(-1, len(homes))
-        return np.asarray((expected < threshold).mean(axis=0))
+        return over_draws(post, homes, lambda draws: (draws < threshold).mean(axis=0))
     told = post.predict(homes, quantiles=(), below=threshold, unseen="population", prefix="_")
     return np.asarray(told[f"_below_{threshold:.15g}"], dtype=float)
 
@@ -163,11 +201,18 @@ def _in_words(post: Posterior, homes: pd.DataFrame) -> str:
 
 def _coefficients(post: Posterior, depth: int) -> tuple[list[dict[str, str]], list[list[list[float | None]]]]:
     """The terms of a level with their units; for every place [mean, low, high] of each, in the data's units."""
-    draws = post.natural(post.model.formula.effect_name(depth))
-    terms = [str(term) for term in draws[draws.dims[-1]].values]
-    values = draws.values.reshape(-1, *draws.shape[2:])
-    low, high = np.quantile(values, BOUNDS, axis=0)
-    stacked = np.stack([values.mean(axis=0), low, high], axis=-1)
+    name = post.model.formula.effect_name(depth)
+    if post.summed and not depth:
+        found = post.coefficients(BOUNDS)
+        parts = [found[f"{name}_{part}"] for part in ("mean", *(f"q{100 * level:g}" for level in BOUNDS))]
+        terms = [str(term) for term in parts[0][parts[0].dims[-1]].values]
+        stacked = np.stack([part.values for part in parts], axis=-1)
+    else:
+        draws = post.natural(name)
+        terms = [str(term) for term in draws[draws.dims[-1]].values]
+        values = draws.values.reshape(-1, *draws.shape[2:])
+        low, high = np.quantile(values, BOUNDS, axis=0)
+        stacked = np.stack([values.mean(axis=0), low, high], axis=-1)
     told = [[[_rounded(v) for v in term] for term in place] for place in stacked.tolist()]
     return [{"name": term, "unit": post.model.unit_of(term)} for term in terms], told
 

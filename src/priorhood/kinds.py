@@ -1,0 +1,173 @@
+"""What a column is, numbers or categories, of the rows of a fit and of those to predict."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from priorhood.design import Design
+from priorhood.errors import TableError, rows_of, some
+from priorhood.expression import Expression
+from priorhood.sources import KEPT
+from priorhood.table import Table, collected, missing
+
+if TYPE_CHECKING:
+    from priorhood.formula import Formula
+    from priorhood.table import Frame
+
+MOST_CATEGORIES = 100
+
+
+def learn_design(frame: Frame, formula: Formula, name: str, least: int = 2) -> Design:
+    """Look at the predictors: which are numbers, which are categories, and which categories there are.
+
+    A categorical predictor needs `least` categories: two for a fit, any number for rows added to one.
+    """
+    import narwhals.stable.v2 as nw
+
+    schema = frame.collect_schema()
+    for part in Expression(formula.outcome).names:
+        require_number(frame, part, name, "the outcome", may_be_categorical=False)
+    categories: dict[str, tuple[str, ...]] = {}
+    numeric: set[str] = set()
+    for factor in formula.factors():
+        expression = Expression(factor)
+        column = expression.bare
+        textual = column is not None and not (schema[column].is_numeric() or schema[column] == nw.Boolean)
+        if column is None or not (expression.categorical or textual):
+            for part in expression.names:
+                require_number(frame, part, name, f"predictor {factor}", may_be_categorical=False)
+            continue
+        if not expression.categorical and not require_number(
+            frame, column, name, "predictor", may_be_categorical=True
+        ):
+            continue
+        if schema[column].is_numeric():
+            numeric.add(factor)
+        categories[factor] = _categories(frame, formula, column, name, least, number=factor in numeric)
+    return Design(formula, categories, frozenset(numeric))
+
+
+def require_number(frame: Frame, column: str, name: str, role: str, *, may_be_categorical: bool) -> bool:
+    """Raise unless a column can serve as a number; True where it should serve as categories instead."""
+    import narwhals.stable.v2 as nw
+
+    dtype = frame.collect_schema()[column]
+    if dtype.is_numeric() or dtype == nw.Boolean:
+        return False
+    if dtype not in (nw.String, nw.Categorical, nw.Enum, nw.Object):
+        raise TableError(
+            f"{name}: column {column!r} ({role}) holds {dtype}, not numbers; make a number of it first, "
+            f"such as days since a date"
+        )
+    values = _distinct(frame, column)
+    if not values:
+        return False  # no value at all: the rows are counted as missing later
+    # A lone 'inf' makes text of a CSV's whole column.
+    spoilt = [v for v in values if not _is_number(v)] or [v for v in values if not math.isfinite(float(v))]
+    commas = [v for v in spoilt if _is_number(v.replace(".", "").replace(",", "."))]
+    if len(commas) > len(values) / 2:
+        raise TableError(
+            f"{name}: column {column!r} ({role}) has decimal commas: {some(commas, 3)}; read the file with "
+            f"decimal=',' (--decimal ,) or convert the column"
+        )
+    if not spoilt:
+        if may_be_categorical:
+            raise TableError(
+                f"{name}: column {column!r} is text though all its values are numbers, like {some(values, 2)}; "
+                f"convert it to numbers, or write C({column}) to use it as categories"
+            )
+        raise TableError(f"{name}: column {column!r} ({role}) is text, like {some(values, 2)}; convert it")
+    if may_be_categorical and len(spoilt) > len(values) / 2:
+        return True
+    count = _count_rows(frame, column, spoilt[:50])
+    raise TableError(
+        f"{name}: column {column!r} ({role}) holds text where a number should be: {some(spoilt)} "
+        f"({rows_of(count)}); mend these rows, filter them out (where), or name texts that mean a missing value "
+        f"(nulls, --null)"
+    )
+
+
+def number_label(value: float) -> str:
+    """A category that is a number: all its digits, since it is read back to compare."""
+    return repr(value).removesuffix(".0")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _distinct(frame: Frame, column: str) -> list[str]:
+    """The different non-missing values as text, sorted."""
+    import narwhals.stable.v2 as nw
+
+    present = frame.filter(~missing(frame, column))
+    found = collected(present.select(nw.col(column).cast(nw.String).str.strip_chars()).unique())
+    return sorted(str(v) for v in found[column])
+
+
+def _count_rows(frame: Frame, column: str, values: list[str]) -> int:
+    import narwhals.stable.v2 as nw
+
+    text = nw.col(column).cast(nw.String).str.strip_chars()
+    one = nw.when(text.is_in(values)).then(nw.lit(1)).otherwise(nw.lit(0))
+    return int(collected(frame.select(one.alias(column).sum()))[column][0])
+
+
+def _categories(
+    frame: Frame, formula: Formula, column: str, name: str, least: int, *, number: bool
+) -> tuple[str, ...]:
+    used = frame if KEPT not in frame.collect_schema().names() else _only_kept(frame)
+    for other in Expression(formula.outcome).names + formula.keys:
+        used = used.filter(~missing(used, other))
+    values = _distinct(used, column)
+    if number:
+        values = [number_label(v) for v in sorted({float(v) for v in values})]
+    if len(values) > MOST_CATEGORIES:
+        raise TableError(
+            f"{name}: column {column!r} has {len(values):,} categories; so many belong in a group part, like "
+            f"(1 | {column})"
+        )
+    if len(values) < least:
+        only = f"only the category {values[0]!r}" if values else "no value"
+        raise TableError(f"{name}: categorical predictor {column!r} has {only}; leave it out")
+    return tuple(values)
+
+
+def _only_kept(frame: Frame) -> Frame:
+    import narwhals.stable.v2 as nw
+
+    return frame.filter(nw.col(KEPT))
+
+
+def rows_to_predict(table: Table, design: Design) -> Any:
+    """Rows to predict, in memory, after the same checks of columns and categories as for a fit."""
+    for factor in design.formula.factors():
+        for name in Expression(factor).names:
+            table.require(name, "a predictor of the fitted model")
+    for grouping in design.formula.groupings[:1] + design.formula.crossed:
+        # The places that it lies in may be left out where its own label tells which it is.
+        table.require(grouping.group, "the group of the fitted model")
+    categorical = {Expression(f).bare for f in design.categories if f not in design.numeric}
+    numbers = [v for v in design.variables if v not in categorical]
+    frame = table.eager(numbers)
+    for number in numbers:
+        require_number(frame, number, table.name, "a predictor of the fitted model", may_be_categorical=False)
+    for factor, categories in design.categories.items():
+        column = Expression(factor).bare
+        if column is None:
+            continue
+        values = _distinct(frame, column)
+        if factor in design.numeric:
+            values = [number_label(float(v)) for v in values]
+        new = [v for v in values if v not in categories]
+        if new:
+            raise TableError(
+                f"{table.name}: predictor {column!r} has the category {new[0]!r}, which the data of the fit had "
+                f"not; there are {some(categories, 12)}"
+            )
+    return frame
