@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shutil
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 
@@ -36,7 +38,10 @@ def run_cli(*argv: object) -> Ran:
     out, err = io.StringIO(), io.StringIO()
     before, sys.argv = sys.argv, ["priorhood", *map(str, argv)]
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as stop:
+        with (
+            contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as stop,
+            mock.patch.object(os, "_exit", sys.exit),
+        ):  # fmt: skip
             main()
     finally:
         sys.argv = before

@@ -563,6 +563,25 @@ def test_other_lost_errors_are_printed_still(capfd, monkeypatch):
     assert sys.unraisablehook is sys.__unraisablehook__
 
 
+def test_an_interrupted_command_takes_nothing_apart():
+    """What LLVM was doing has two owners where it was interrupted, and crashes when Python deletes it."""
+    program = """
+import os, priorhood.cli as cli
+class Linked:
+    def __del__(self):
+        os.abort()
+def fit():
+    module = Linked()
+    raise KeyboardInterrupt
+cli.app.registered_commands[0].callback = fit
+cli.main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "fit"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (130, "priorhood: interrupted; nothing was written\n")
+
+
 @pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
 def test_ctrl_c_leaves_the_former_file_as_it_was(sampler, tmp_path):
     small().to_csv(tmp_path / "s.csv", index=False)
@@ -578,7 +597,7 @@ def test_ctrl_c_leaves_the_former_file_as_it_was(sampler, tmp_path):
         assert child.poll() is None, child.communicate()
         os.kill(child.pid, signal.SIGINT)
         _out, err = child.communicate(timeout=300)
-    assert child.returncode == 130
+    assert child.returncode == 130, err
     assert "interrupted; nothing was written" in err
     assert "Traceback" not in err
     assert (tmp_path / "post.nc").read_bytes() == b"as it was"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -42,11 +43,27 @@ def main() -> NoReturn:
         sys.exit(2)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
-            say("priorhood: interrupted; nothing was written")
+            _end_interrupted()
         raise
     except BrokenPipeError:
         sys.exit(1)
     sys.exit(0)
+
+
+def _end_interrupted() -> NoReturn:
+    """End at once, without Python's own clearing up.
+
+    An interrupt that meets LLVM between two of its steps leaves a module with two owners, and taking that apart
+    crashes. So it is called while the exception still holds what it met.
+    """
+    from multiprocessing import active_children
+
+    say("priorhood: interrupted; nothing was written")
+    for child in active_children():
+        child.terminate()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
 
 
 def _version(value: bool) -> None:  # noqa: FBT001
