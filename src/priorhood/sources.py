@@ -90,8 +90,12 @@ def _quiet(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
 
 def _settings() -> dict[str, Any]:
     """Of every connection of our own: threads, and where a group-by goes that memory does not hold."""
-    spill = Path(tempfile.gettempdir()) / f"priorhood-{os.getpid()}"
-    return {"threads": _threads.get() or cores(), "temp_directory": str(spill)}
+    return {"threads": _threads.get() or cores(), "temp_directory": str(spilled())}
+
+
+def spilled() -> Path:
+    """Where a group-by of this process goes that memory does not hold; gone with its connection."""
+    return Path(tempfile.gettempdir()) / f"priorhood-{os.getpid()}"
 
 
 _threads: ContextVar[int | None] = ContextVar("threads", default=None)

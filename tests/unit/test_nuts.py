@@ -563,23 +563,27 @@ def test_other_lost_errors_are_printed_still(capfd, monkeypatch):
     assert sys.unraisablehook is sys.__unraisablehook__
 
 
-def test_an_interrupted_command_takes_nothing_apart():
+def test_an_interrupted_command_takes_nothing_apart(tmp_path):
     """What LLVM was doing has two owners where it was interrupted, and crashes when Python deletes it."""
     program = """
 import os, priorhood.cli as cli
+from priorhood.sources import spilled
 class Linked:
     def __del__(self):
         os.abort()
 def fit():
     module = Linked()
+    spilled().mkdir()
     raise KeyboardInterrupt
 cli.app.registered_commands[0].callback = fit
 cli.main()
 """
     ended = subprocess.run(
-        [sys.executable, "-c", program, "fit"], capture_output=True, text=True, check=False, timeout=60
-    )
+        [sys.executable, "-c", program, "fit"],
+        capture_output=True, text=True, check=False, timeout=60, env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (130, "priorhood: interrupted; nothing was written\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
