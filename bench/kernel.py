@@ -4,11 +4,11 @@ What one (θ, group) costs with two columns, both varying (D = K = 2), counted a
 takes `||` and `|` alike:
 
     step                                 flops   divisions   doubles loaded and stored
-    |M|, its product                       9         1        2
+    M₁₁, |M|, their inverses, its product 13         1        2
     P', 3 sums                            12
     h', 2 sums                            12
-    uᵀM⁻¹u                                13
-    together                              46         1        2, and the 9 numbers of a group
+    uᵀM⁻¹u                                10
+    together                              47         1        2, and the 8 numbers of a group
 
 A block of groups stays in the first cache for all θ of a batch. Three limits follow: reading the numbers from
 whichever cache holds all groups (which a batch does once, not for each θ), doing the arithmetic from registers, and
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 # places, rows, posterior draws of θ taken as the batch
 SIZES = ((PLACES, ROWS, 4000), (20_000, 200_000, 200))
 TARGET_NS = 25.0
-FLOPS = 46
+FLOPS = 47
 DIVISIONS = 1
-NUMBERS = 9
+NUMBERS = 8
 LOADED = NUMBERS + 2
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 # Doubles of an array: three of them fit the first cache of any processor of today.

@@ -63,4 +63,5 @@ def _counted(frame: Frame, key: str, name: str, *, roughly: bool = True) -> tupl
     else:
         asked = frame.select(nw.len().alias("rows"), nw.col(key).n_unique().alias("labels"))
     found = run(asked, name)
-    return int(found["rows"][0]), int(found["labels"][0])
+    rows = int(found["rows"][0])
+    return rows, int(found["labels"][0]) if rows else 0  # of no rows the second is missing

@@ -10,7 +10,8 @@ import pytest
 
 import priorhood as ph
 from priorhood.formula import parse
-from priorhood.rows import learn_design, open_rows, prepare
+from priorhood.kinds import learn_design
+from priorhood.rows import open_rows, prepare
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -41,6 +43,38 @@ def test_log_marginal_is_the_dense_normal(name):
     got = log_marginal(collapse(case.problem), values)
     want = [dense_log_density(case, values, at) for at in range(len(got))]
     np.testing.assert_allclose(got, want, rtol=1e-9)
+
+
+@pytest.mark.parametrize("ratio", [1e-1, 1e-3, 1e-5])
+def test_one_row_a_place_and_spreads_far_above_sigma(ratio):
+    """Where every A has rank one, and what is 0 but for rounding meets factors of (τ/σ)⁴.
+
+    The rows are independent given μ, so the density is that of a weighted regression, which QR solves without
+    loss. What may be lost is the rounding of each A, times the places' variance in that of σ; |A||Σ̃| multiplied out
+    loses its square.
+    """
+    rng = np.random.default_rng(5)
+    case = random_case(rng, J=40, most=1, D=2, cols=(0, 1), correlated=True)
+    values = constrain(case.problem, from_prior(case.problem, 6, rng))
+    values = replace(values, sigma=ratio * values.tau[0].min(axis=1))
+    collapsed = collapse(case.problem)
+    assert collapsed.places is not None
+    want, multiplied = [], []
+    for at in range(len(values.sigma)):
+        cov = case.covariances(values, at)[0][-1]
+        across = np.einsum("nd,de,ne->n", case.X, cov, case.X)
+        multiplied.append(across.max() / values.sigma[at] ** 2)
+        sd = np.sqrt(values.sigma[at] ** 2 + across)
+        prior = case.problem.root_sd
+        X = np.vstack([case.X / sd[:, None], np.diag(1.0 / prior)])
+        y = np.concatenate([case.y / sd, case.root_mean / prior])
+        q, r = np.linalg.qr(X)
+        rest = y - q @ (q.T @ y)
+        logdet = np.log(sd).sum() + np.log(np.abs(np.diag(r))).sum() + np.log(prior).sum()
+        want.append(-0.5 * rest @ rest - logdet - 0.5 * len(case.y) * np.log(2 * np.pi))
+    for way in (collapsed, replace(collapsed, places=None)):
+        error = np.abs(log_marginal(way, values) - want)
+        assert (error < 20 * np.finfo(float).eps * len(case.y) * np.array(multiplied)).all()
 
 
 def test_many_random_cases():

@@ -134,12 +134,13 @@ def test_weights_of_one_are_no_weights():
     the_same(ph.fit(model(precision_weights="w"), table().assign(w=1.0), **HOW), ph.fit(model(), table(), **HOW))
 
 
-def test_four_times_the_weights_is_twice_sigma():
+def test_e_squared_times_the_weights_is_e_times_sigma():
+    """log σ moves by 1, which is whole steps of the grid on which proposals lie."""
     one = ph.fit(model(precision_weights="w"), table(), **HOW)
-    wide = ph.Model(TEXT, {**PRIORS, "sigma": ph.Exponential(4)}, outcome_unit=1000, precision_weights="w")
-    two = ph.fit(wide, table().assign(w=lambda f: 4 * f["w"]), **HOW)
+    wide = ph.Model(TEXT, {**PRIORS, "sigma": ph.Exponential(2 * np.e)}, outcome_unit=1000, precision_weights="w")
+    two = ph.fit(wide, table().assign(w=lambda f: np.e**2 * f["w"]), **HOW)
     assert two.log_evidence == pytest.approx(one.log_evidence, abs=1e-6)
-    np.testing.assert_allclose(two["sigma"].values, 2 * one["sigma"].values, rtol=1e-6)
+    np.testing.assert_allclose(two["sigma"].values, np.e * one["sigma"].values, rtol=1e-6)
     np.testing.assert_allclose(two["beta"].values, one["beta"].values, rtol=1e-6, atol=1e-6)
 
 

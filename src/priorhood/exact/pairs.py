@@ -1,14 +1,17 @@
 """Up, where two columns vary by one grouping and there are no others: equations (6) to (9) in one vector loop.
 
-The model of an intercept and a slope by place. With A = (p q; q r), b and Σ̃ = ΛΛᵀ/σ² = (s t; t v), all over σ², and
+The model of an intercept and a slope by place. With A = (p q; q r), b = (b d), Λ̃ = (f 0; g h), Σ̃ = ΛΛᵀ/σ² and
 adj(·) the adjugate of a 2 × 2 matrix, (6) to (8) are, for one place,
 
-    |M| = 1 + tr AΣ̃ + |A||Σ̃|,   P' = (A + |A| adj Σ̃)/|M|,   h' = (b + adj(Σ̃) adj(A) b)/|M|,
-    uᵀM⁻¹u = (bᵀΣ̃b + |Σ̃| bᵀadj(A)b)/|M|
+    |M| = 1 + tr AΣ̃ + |A||Σ̃|,   P' = (A + |A| adj Σ̃)/|M|,   h' = (b + adj(Σ̃) c)/|M|,   c = adj(A) b
 
-|A|, adj(A)b and bᵀadj(A)b do not depend on θ and are found once. Blocks of places are outside and θ inside, so
-that a block's numbers stay in the fastest cache for all θ. Every θ is computed alone: neither threads nor the
-others change its bits.
+|A| and c do not depend on θ and are found once. Where a place has one row both are 0 but for rounding, which
+|Σ̃| would multiply; so uᵀM⁻¹u is not expanded like this but summed by pivots, where c enters squared:
+
+    uᵀM⁻¹u = u₁²/M₁₁ + (M₁₁u₂ − M₂₁u₁)²/(M₁₁|M|),   M₁₁ = 1 + λ₁ᵀAλ₁,   M₁₁u₂ − M₂₁u₁ = h(d + f²c₂ − fg c₁)
+
+λ₁ is the first column of Λ̃. Blocks of places are outside and θ inside, so that a block's numbers stay in the
+fastest cache for all θ. Every θ is computed alone: neither threads nor the others change its bits.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 _LOG_2PI = math.log(2.0 * math.pi)
 PLACES = 128  # in a block
-NUMBERS = 9  # of a place
+NUMBERS = 8  # of a place
 
 
 def fits(problem: Problem) -> bool:
@@ -35,34 +38,35 @@ def fits(problem: Problem) -> bool:
 
 
 def sums_of(problem: Problem) -> Array:
-    """(NUMBERS, J): p, q, r, |A|, b, adj(A)b and bᵀadj(A)b of every place, in the order of the level's columns."""
+    """(NUMBERS, J): p, q, r, |A|, b and adj(A)b of every place, in the order of the level's columns."""
     first, second = (int(c) for c in problem.levels[0].cols)
     p, q, r = problem.A[first, first], problem.A[first, second], problem.A[second, second]
     b, d = problem.b[first], problem.b[second]
-    # Of few rows both are 0 but for rounding, which must not make them negative.
-    det = np.maximum(p * r - q * q, 0.0)
-    c, e = r * b - q * d, p * d - q * b
-    return np.stack([p, q, r, det, b, d, c, e, np.maximum(b * c + d * e, 0.0)])
+    det = np.maximum(p * r - q * q, 0.0)  # 0 of one row but for rounding, which must not make it negative
+    return np.stack([p, q, r, det, b, d, r * b - q * d, p * d - q * b])
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
-def _add_block(x, lo, n, s, t, v, g, pivots, into):
+def _add_block(x, lo, n, f, g, h, pivots, into):
     """Add one block of places under one θ to into (6,): P'₀₀, P'₁₀, P'₁₁, h'₀, h'₁, Σ uᵀM⁻¹u; |M| go to pivots."""
     p, q, r, det = x[0, lo : lo + n], x[1, lo : lo + n], x[2, lo : lo + n], x[3, lo : lo + n]
-    b, d, c, e, own = (
-        x[4, lo : lo + n], x[5, lo : lo + n], x[6, lo : lo + n], x[7, lo : lo + n], x[8, lo : lo + n],
-    )  # fmt: skip
+    b, d, c, e = x[4, lo : lo + n], x[5, lo : lo + n], x[6, lo : lo + n], x[7, lo : lo + n]
+    s, t, v, k = f * f, f * g, g * g + h * h, (f * h) ** 2
     a0 = a1 = a2 = a3 = a4 = a5 = 0.0
     for i in range(n):
-        m = 1.0 + s * p[i] + 2.0 * t * q[i] + v * r[i] + g * det[i]
+        first = 1.0 + s * p[i] + 2.0 * t * q[i] + g * g * r[i]
+        m = first + h * h * r[i] + k * det[i]
         pivots[i] = m
-        w = 1.0 / m
+        each = 1.0 / (first * m)
+        w = first * each
         a0 += (p[i] + v * det[i]) * w
         a1 += (q[i] - t * det[i]) * w
         a2 += (r[i] + s * det[i]) * w
         a3 += (b[i] + v * c[i] - t * e[i]) * w
         a4 += (d[i] + s * e[i] - t * c[i]) * w
-        a5 += ((s * b[i] + t * d[i]) * b[i] + (t * b[i] + v * d[i]) * d[i] + g * own[i]) * w
+        u = f * b[i] + g * d[i]
+        z = h * (d[i] + s * e[i] - t * c[i])
+        a5 += (u * u * m + z * z) * each
     into[0] += a0
     into[1] += a1
     into[2] += a2
@@ -81,7 +85,7 @@ def add_places(x, lam, sums, logdet):
         n = min(PLACES, x.shape[1] - lo)
         for at in range(lam.shape[0]):
             f, g, h = lam[at, 0, 0], lam[at, 1, 0], lam[at, 1, 1]
-            _add_block(x, lo, n, f * f, f * g, g * g + h * h, (f * h) ** 2, M[0, 0], sums[at])
+            _add_block(x, lo, n, f, g, h, M[0, 0], sums[at])
             logdet[at] += log_pivots(M, 1, n)
 
 
