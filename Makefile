@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTEST ?=
 
 .PHONY: demo test slow check format bench clean
 
@@ -9,7 +10,7 @@ demo: $(VENV)/.installed
 	$(BIN)/priorhood demo --out demo
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST)
 
 slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
