@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.groups import Groups
-from priorhood.predict import frame_to_predict, kept_rows, locations, read_rows
+from priorhood.listings import frame_to_predict, kept_rows, locations, read_rows
 
 if TYPE_CHECKING:
     from priorhood.coefficients import Coefficients

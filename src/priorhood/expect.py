@@ -14,7 +14,8 @@ from priorhood.errors import ModelError, near
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.groups import Groups
-from priorhood.predict import BLOCK, check_memory, frame_to_predict, kept_rows, locations, read_rows
+from priorhood.listings import frame_to_predict, kept_rows, locations, read_rows
+from priorhood.predict import BLOCK, check_memory
 from priorhood.weights import Weights
 
 if TYPE_CHECKING:

@@ -17,19 +17,20 @@ import numpy.typing as npt
 
 from priorhood.errors import TableError, near
 from priorhood.expression import Expression
-from priorhood.forward import used_rows
 from priorhood.groups import Groups
+from priorhood.listings import locations
 from priorhood.machine import cores
-from priorhood.predict import BLOCK, locations
+from priorhood.predict import BLOCK
 from priorhood.ranks import Uniform
+from priorhood.used import used_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from priorhood.coefficients import Coefficients, Grouping
-    from priorhood.forward import Used
     from priorhood.posterior import Posterior
     from priorhood.table import Table
+    from priorhood.used import Used
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]

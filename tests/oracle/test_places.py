@@ -9,7 +9,7 @@ from scipy import stats
 
 import priorhood as ph
 from priorhood.groups import Groups
-from priorhood.predict import frame_to_predict, read_rows
+from priorhood.listings import frame_to_predict, read_rows
 from priorhood.table import read
 
 NESTED = "y ~ x + (x | city/district/zip) + (1 | kind)"

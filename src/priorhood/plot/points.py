@@ -12,9 +12,9 @@ from priorhood.design import Indicator
 from priorhood.errors import ModelError, TableError
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
+from priorhood.listings import frame_to_predict, kept_rows
 from priorhood.moments import normal_label
 from priorhood.plot.places import ellipse
-from priorhood.predict import frame_to_predict, kept_rows
 from priorhood.weights import Weights
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import ModelError, TableError, near, rows_of, some
-from priorhood.forward import used_rows
 from priorhood.groups import Groups
 from priorhood.machine import cores
 from priorhood.plot import page
 from priorhood.predict import UNSEEN, check_seed, predict_rows, request, simulate
 from priorhood.residuals import outcome_required, thinned
+from priorhood.used import used_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from priorhood.listings import Rows
     from priorhood.posterior import Posterior
-    from priorhood.predict import Rows
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]

@@ -13,8 +13,9 @@ from priorhood.expect import AVERAGE, typical_values
 from priorhood.expression import Expression
 from priorhood.forward import PriorWorld, prior_world
 from priorhood.groups import Groups
+from priorhood.listings import frame_to_predict, locations, read_rows
 from priorhood.plot import page
-from priorhood.predict import check_seed, frame_to_predict, locations, read_rows
+from priorhood.predict import check_seed
 from priorhood.table import read
 from priorhood.weights import Weights
 

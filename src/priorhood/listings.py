@@ -1,0 +1,154 @@
+"""Rows to predict: read, standardized as the fit's rows were, and told which group each is in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.errors import TableError, near
+from priorhood.formula import SEPARATOR
+from priorhood.groups import refuse_new, spot_of
+from priorhood.kinds import rows_to_predict
+from priorhood.moments import normal_label
+from priorhood.sources import KEPT
+from priorhood.table import missing
+from priorhood.weights import ERRORS, LEAST, MOST
+
+if TYPE_CHECKING:
+    import narwhals.stable.v2 as nw
+
+    from priorhood.coefficients import Coefficients
+    from priorhood.design import Design
+    from priorhood.groups import Groups
+    from priorhood.scale import Scale
+    from priorhood.table import Table
+    from priorhood.weights import Weights
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows to predict: X (n, D) standardized, NaN where missing; group (n,): the spot that a row is in.
+
+    error (n,): what sigma is multiplied by, the known standard error, 1/√w or 1; NaN where missing or invalid
+    status (n,): known, new, unknown, missing or invalid
+    spots : joined labels of every different place of the rows
+    """
+
+    X: Array
+    error: Array
+    group: npt.NDArray[np.int64]
+    status: npt.NDArray[np.str_]
+    spots: tuple[str, ...]
+
+    @property
+    def usable(self) -> npt.NDArray[np.bool_]:
+        """(n,) which rows can be predicted."""
+        return np.isfinite(self.X).all(axis=1) & np.isfinite(self.error)
+
+
+def frame_to_predict(table: Table, design: Design, weights: Weights, numbers: tuple[str, ...] = ()) -> Any:
+    """Rows to predict, in memory; what says their errors and the columns in `numbers` are read as numbers.
+
+    Raises
+    ------
+    TableError : a column that is not there, or text where a number should be
+    """
+    se = weights.se
+    if se is not None and se not in table.columns:
+        raise TableError(
+            f"{table.name} has no column {se!r} ({ERRORS}): {near(se, table.columns)}. The model's errors are "
+            f"known, so every row to predict says the standard error that its outcome is measured with, in the "
+            f"outcome's units"
+        )
+    wanted = frozenset((*numbers, *weights.to_predict(table.columns)))
+    frame = rows_to_predict(replace(table, open=lambda text: table.open(text - wanted)), design)
+    for column in wanted:
+        if not frame.schema[column].is_numeric() and not frame.schema[column].is_boolean():
+            raise TableError(
+                f"{table.name}: column {column!r} holds {frame.schema[column]}, not numbers; convert it"
+            )
+    return frame
+
+
+def read_rows(
+    design: Design, scale: Scale, c: Coefficients, frame: nw.DataFrame[Any], name: str, unseen: str
+) -> Rows:
+    """The design of every row, in order; a row that cannot be predicted is marked, not dropped.
+
+    Raises
+    ------
+    TableError : a column that is not there; a group or category that the fit did not have
+    """
+    import narwhals.stable.v2 as nw
+
+    columns = [design.build(column).alias(f"x{d}") for d, column in enumerate(design.columns) if column.factors]
+    flag: Any = nw.lit(value=False)
+    for variable in (*design.variables, *c.row_weights.to_predict(frame.columns)):
+        flag = flag | missing(frame, variable)
+    found = frame.select(flag.alias("absent"), *columns)
+    n = len(frame)
+    X = np.ones((n, len(design.columns)))
+    for d, column in enumerate(design.columns):
+        if column.factors:
+            X[:, d] = (found[f"x{d}"].to_numpy().astype(float) - scale.centre[d]) / scale.spread[d]
+    # A lone constant is broadcast to one row by some backends.
+    gone = np.broadcast_to(np.asarray(found["absent"].to_numpy(), dtype=bool), n)
+    X[gone] = np.nan
+    error = np.ones(n)
+    for given in c.row_weights.to_predict(frame.columns):
+        raw = frame[given].cast(nw.Float64).to_numpy().astype(float)
+        raw = np.where((raw >= LEAST) & (raw <= MOST), raw, np.nan)
+        error = raw / scale.unit if given == c.row_weights.se else 1.0 / np.sqrt(raw)
+    group, spots = _keys(frame, c, n)
+    known = tuple(spot_of(c, key) for key in spots)
+    if unseen == "error":
+        refuse_new(known, c, name)
+    status: npt.NDArray[np.str_] = np.array([spot.status for spot in known] or [""], dtype=str)[group]
+    rows = Rows(X, error, group, status, spots)
+    return replace(rows, status=np.where(rows.usable, status, np.where(gone, "missing", "invalid")))
+
+
+def _keys(frame: Any, c: Coefficients, n: int) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """Which spot every row is in, and the joined labels of the spots; '' where a row has no label."""
+    import narwhals.stable.v2 as nw
+
+    joined: list[str] = [""] * n
+    for at, name in enumerate(c.keys):
+        if name in frame.columns:
+            none = frame.select(missing(frame, name).alias("none"))["none"].to_numpy().astype(bool)
+            raw = frame.select(nw.col(name).cast(nw.String))[name].to_list()
+            texts = ["" if gone else normal_label(str(t)) for t, gone in zip(raw, none, strict=True)]
+        else:
+            texts = [""] * n
+        joined = [SEPARATOR.join(pair) for pair in zip(joined, texts, strict=True)] if at else texts
+    unique, inverse = np.unique(np.array(joined, dtype=str), return_inverse=True)
+    return inverse.astype(np.int64), tuple(unique.tolist())
+
+
+def locations(rows: Rows, groups: Groups, part: Any) -> Array:
+    """x_iᵀ β of the rows in `part` under every draw: (len(part), S), standardized."""
+    c = groups.c
+    own = np.isin(c.mu_cols, c.levels[0].cols if c.levels else [], invert=True)
+    X = rows.X[part]
+    m = X[:, c.mu_cols[own]] @ c.mu[:, own].T
+    which = rows.group[part] if c.levels else np.zeros(0, np.int64)
+    spots = np.unique(which)
+    own_of = groups.together(spots) if c.levels else {}
+    for spot in spots:
+        at = np.flatnonzero(which == spot)
+        m[at] += X[np.ix_(at, c.levels[0].cols)] @ own_of[int(spot)].T
+        for one, grouping in enumerate(c.crossed):
+            m[at] += X[np.ix_(at, grouping.cols)] @ groups.across(one, int(spot)).T
+    return np.asarray(m)
+
+
+def kept_rows(frame: Any) -> Any:
+    """The rows that meet the table's condition (where)."""
+    import narwhals.stable.v2 as nw
+
+    return frame.filter(nw.col(KEPT)).drop(KEPT) if KEPT in frame.columns else frame

@@ -1,0 +1,150 @@
+"""Rows of a table as one posterior sees them: those that a fit would use, with their outcome and their groups."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.errors import ModelError
+from priorhood.expression import Expression
+from priorhood.formula import SEPARATOR
+from priorhood.groups import refuse_new, spot_of
+from priorhood.hierarchy import shown
+from priorhood.listings import Rows, frame_to_predict, read_rows
+from priorhood.rows import Dropped
+from priorhood.sources import KEPT
+from priorhood.table import Table, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import xarray as xr
+
+    from priorhood.coefficients import Coefficients
+    from priorhood.design import Design
+    from priorhood.scale import Scale
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Used:
+    """The rows of a table, and which of them can be used.
+
+    rows : all (N); kept : (n,) positions of those used; y : (n,) their outcome, of its log where the formula
+    takes the log, or None where the table has none; labels : (n,) of their groups, or None
+    """
+
+    design: Design
+    rows: Rows
+    kept: npt.NDArray[np.int64]
+    y: Array | None
+    labels: npt.NDArray[np.str_] | None
+    dropped: tuple[Dropped, ...]
+
+    def labelled(self, values: npt.NDArray[Any], draws: xr.Dataset) -> xr.Dataset:
+        """Values (S, n) of every draw and row, named after the outcome."""
+        import xarray as xr
+
+        shape = (draws.sizes["chain"], draws.sizes["draw"], len(self.kept))
+        coords = {"chain": draws["chain"].values, "draw": draws["draw"].values, **self._coords()}
+        return xr.Dataset({self._name: (("chain", "draw", "row"), values.reshape(shape))}, coords=coords)
+
+    def observed(self) -> xr.Dataset:
+        """The outcome in its own units."""
+        import xarray as xr
+
+        y = np.asarray(self.y)
+        values = np.exp(y) if self.design.formula.log_outcome else y
+        return xr.Dataset({self._name: ("row", values)}, coords=self._coords())
+
+    @property
+    def _name(self) -> str:
+        # A slash would make a group of the file.
+        return re.sub(r"\s*/\s*", " per ", self.design.formula.outcome_name)
+
+    def _coords(self) -> dict[str, Any]:
+        name = self.design.formula.group or "row"
+        coords: dict[str, Any] = {"row": self.kept}
+        return coords if self.labels is None or name == "row" else {**coords, name: ("row", self.labels)}
+
+    def density_into(
+        self, out: npt.NDArray[Any], c: Coefficients, scale: Scale
+    ) -> Callable[[slice, Array, Array], None]:
+        """What writes the log densities of a chunk of rows into out (S, n); see simulate."""
+        y = np.asarray(self.y)
+        jacobian = np.log(scale.unit) + (y if self.design.formula.log_outcome else np.zeros_like(y))
+
+        def write(to: slice, m: Array, s: Array) -> None:
+            standard = _log_density(y[to, None] / scale.unit, m, s, c.nu)
+            standard -= jacobian[to, None]
+            out[:, to] = standard.T
+
+        return write
+
+
+def _log_density(y: Array, m: Array, s: Array, nu: Array | None) -> Array:
+    """Log p(y | m, s), Normal or Student's t, (rows, S); written over m, since it is large."""
+    np.subtract(y, m, out=m)
+    m /= s
+    m *= m
+    if nu is None:
+        m *= -0.5
+        m -= np.log(s) + 0.5 * np.log(2 * np.pi)
+        return m
+    from scipy.special import gammaln
+
+    m /= nu
+    np.log1p(m, out=m)
+    m *= -(nu + 1) / 2
+    m += gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi) - np.log(s)
+    return m
+
+
+def used_rows(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: str) -> Used:
+    """Read the rows; leave out those that a fit would leave out, and those with impossible values."""
+    import narwhals.stable.v2 as nw
+
+    formula = design.formula
+    outcome = Expression(formula.outcome)
+    observed = outcome.names if all(name in table.columns for name in outcome.names) else ()
+    weights = c.row_weights
+    counts = tuple(name for name in (weights.frequency,) if name in table.columns)
+    frame = frame_to_predict(table, design, weights, observed + counts)
+    # Rows that are left out may be in groups that the fit did not have: only those used are asked about below.
+    rows = read_rows(design, scale, c, frame, table.name, "population")
+    flags: list[tuple[str, str, Any]] = [("not in where", "", ~nw.col(KEPT))] if KEPT in frame.columns else []
+    places = (column for column in formula.keys if column in frame.columns)
+    needed = (*observed, *design.variables, *places, *weights.to_predict(table.columns), *counts)
+    flags += [("missing", column, missing(frame, column)) for column in dict.fromkeys(needed)]
+    flags += [("0 in", column, nw.col(column).cast(nw.Float64) == 0) for column in counts]
+    left = np.ones(len(frame), dtype=bool)
+    dropped = []
+    for reason, column, applies in flags:
+        gone = left & frame.select(applies.alias("gone"))["gone"].to_numpy().astype(bool)
+        dropped += [Dropped(reason, column, int(gone.sum()))]
+        left &= ~gone
+    usable, y = rows.usable, None
+    if observed:
+        y = frame.select(outcome.build().alias("y"))["y"].to_numpy().astype(float)
+        usable = usable & np.isfinite(y)
+    dropped += [Dropped("impossible value", "", int((left & ~usable).sum()))]
+    dropped = [d for d in dropped if d.rows]
+    kept = np.flatnonzero(left & usable)
+    if not len(kept):
+        reasons = "; ".join(map(str, dropped)) or "there are none"
+        raise ModelError(f"{table.name}: none of the {len(frame):,} rows can be used ({reasons})")
+    if unseen == "error":
+        refuse_new([spot_of(c, rows.spots[at]) for at in np.unique(rows.group[kept])], c, table.name)
+    labels = _finest(c, rows.spots)[rows.group[kept]] if formula.levels else None
+    return Used(design, rows, kept, None if y is None else y[kept], labels, tuple(dropped))
+
+
+def _finest(c: Coefficients, spots: tuple[str, ...]) -> npt.NDArray[np.str_]:
+    """The finest group of every spot, as it is shown."""
+    depth = len(c.levels[0].places.path)
+    return shown(np.array([SEPARATOR.join(spot.split(SEPARATOR)[:depth]) for spot in spots], dtype=str))
