@@ -40,6 +40,7 @@ from bench import (
 from bench.case import CHAINS, DRAWS, QUICK, TUNE, Effort, Measurement
 from bench.contenders import CONTENDERS
 from bench.contest import Limits
+from bench.readme_table import BUSY
 
 RESULTS = Path(__file__).with_name("results")
 PARTS = {
@@ -159,9 +160,9 @@ def _introduce(console: Console, found: dict[str, Any]) -> None:
         f"{CHAINS} × {DRAWS} draws (samplers: + {TUNE} to tune). Threads: priorhood and the samplers' chains "
         f"may use all {found['cores']} cores; kernel and lme4 use one; the others' linear algebra is held to one."
     )
-    if found["load_average"] > 0.5:
+    if machine.busy(found) > BUSY:
         console.print(
-            f"[yellow]others are using this machine (load {found['load_average']}): least values tell more[/yellow]"
+            f"[yellow]others use {machine.busy(found):.1f} cores of this machine: least values tell more[/yellow]"
         )
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bench.machine import busy
 from bench.readme_table import BUSY, rewritten
 from bench.report import number
 
@@ -63,11 +64,11 @@ def _circumstances(told: dict[str, Any]) -> str:
     machine = told["machine"]
     versions = {name: version for run in told["runs"] for name, version in run["versions"].items()}
     shown = ", ".join(f"{NAMES.get(name, name)} {version}" for name, version in versions.items())
-    load = machine["load_average"]
-    busy = f"Other work ran on the machine before (load {load:.1f}): times are long. " if load > BUSY else ""
+    load = busy(machine)
+    others = f"Other work ran on the machine before ({load:.1f} cores): times are long. " if load > BUSY else ""
     short = ("Trial with few draws. " if told["quick"] else "") + ("" if told["complete"] else "Unfinished run. ")
     return (
-        f"{short}{busy}{told['rows']:,} simulated sales in {told['places']} ZIP codes; {told['chains']} chains × "
+        f"{short}{others}{told['rows']:,} simulated sales in {told['places']} ZIP codes; {told['chains']} chains × "
         f"{told['draws']:,} draws, NUTS after {told['tune']:,} steps to adapt; seed {told['seed']}. "
         f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, {shown}, {machine['date'][:10]}."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from bench.machine import busy
 from bench.readme_table import BUSY
 from bench.report import number
 
@@ -52,10 +53,9 @@ def circumstances(told: dict[str, Any]) -> str:
     every = [size["machine"] for size in told["sizes"]]
     if not every:
         return "Not measured."
-    load = max(one["load_average"] for one in every)
-    busy = f" Other work ran on the machine (load up to {load:.1f}): times are long." if load > BUSY else ""
+    load = max(map(busy, every))
+    others = f" Other work ran on the machine (up to {load:.1f} cores): times are long." if load > BUSY else ""
     named = {f"{name} {v}" for size in told["sizes"] for fit in size["fits"].values()
              for name, v in fit.get("versions", {}).items()}  # fmt: skip
-    return (
-        f"{every[0]['cpu']}, {every[0]['cores']} cores, {every[-1]['date'][:10]}. {', '.join(sorted(named))}.{busy}"
-    )
+    where = f"{every[0]['cpu']}, {every[0]['cores']} cores, {every[-1]['date'][:10]}"
+    return f"{where}. {', '.join(sorted(named))}.{others}"

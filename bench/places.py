@@ -14,6 +14,7 @@ from bench.clock import whole_process
 
 AGAIN = "python -m bench --only places"
 # (places, rows, seconds that a fit may take, MB that it may take)
+WARM = (300, 3_000)  # compiles what the others take from the cache
 SIZES = ((20_000, 1_000_000, 5.0, 4_000.0), (1_000_000, 20_000_000, 180.0, 4_000.0))
 # Every place has rows, one to some tens, and a level and a slope of its own. Normal draws (Box, Muller) from
 # hashes of the row's number, so that the file is the same each time and no row is ever in Python.
@@ -47,7 +48,7 @@ def write_sales(path: Path, places: int, rows: int) -> None:
         connection.execute(SALES.format(places=places, rows=rows, path=path))
 
 
-def stages(path: str, told: str) -> None:
+def stages(path: str, told: str, store: str = "auto") -> None:
     """Fit, summarize, draw three places, save; the seconds of every stage to a JSON file."""
     seconds: dict[str, float] = {}
     began: dict[str, float] = {}
@@ -58,7 +59,7 @@ def stages(path: str, told: str) -> None:
             seconds[stage] = time.perf_counter() - began[stage]
 
     started = time.perf_counter()
-    post = ph.fit(CORRELATED, path, seed=1, progress=heard)
+    post = ph.fit(CORRELATED, path, seed=1, store=store, progress=heard)
     seconds["fit"] = time.perf_counter() - started
     started = time.perf_counter()
     frame = post.summary()
@@ -74,12 +75,14 @@ def measure(effort: Effort) -> list[Measurement]:
     """Seconds and peak memory; a quick run leaves the million out."""
     found = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        table, told = Path(name) / "sales.parquet", Path(name) / "told.json"
+        command = [sys.executable, "-m", "bench.places", str(table), str(told)]
+        here = Path(__file__).parents[1]
+        write_sales(table, *WARM)
+        whole_process([*command, "summaries"], here)
         for places, rows, least, memory in SIZES[: 1 if effort == QUICK else None]:
-            table, told = folder / "sales.parquet", folder / "told.json"
             write_sales(table, places, rows)
-            command = [sys.executable, "-m", "bench.places", str(table), str(told)]
-            ended = whole_process(command, Path(__file__).parents[1])
+            ended = whole_process(command, here)
             seconds = json.loads(told.read_text())
             note = ", ".join(f"{stage} {value:.2f} s" for stage, value in seconds.items() if stage != "parameters")
             note = f"{note}; whole process {ended.seconds:.1f} s, processor time {ended.cpu:.1f} s"

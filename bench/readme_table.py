@@ -7,12 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bench.machine import busy
 from bench.report import number
 
 LATEST = Path(__file__).parent / "results" / "latest.json"
 README = Path(__file__).parents[1] / "README.md"
-# Load average before the benchmark began, beyond which its times are not those of a free machine.
-BUSY = 0.5
+# Cores that others keep busy before a measurement, beyond which its times are not those of a free machine.
+BUSY = 0.25
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 
 
@@ -22,11 +23,11 @@ def markdown(found: dict[str, Any]) -> str:
     lines = ["| what | measured: least, median | target | command |", "|---|---:|---:|---|"]
     lines += [_measured(m) for m in found["measurements"]]
     lines.append("")
-    load = machine["load_average"]
-    busy = f"Other work ran on the machine (load {load:.1f}): least times tell more. " if load > BUSY else ""
+    load = busy(machine)
+    others = f"Other work ran on the machine ({load:.1f} cores): least times tell more. " if load > BUSY else ""
     quick = ("Quick run. " if found["quick"] else "") + ("" if found["complete"] else "Unfinished run. ")
     lines.append(
-        f"{quick}{busy}ESS, R-hat: worst of several seeds. {machine['cpu']}, "
+        f"{quick}{others}ESS, R-hat: worst of several seeds. {machine['cpu']}, "
         f"{machine['cores']} cores, Python {machine['python']}, {machine['date'][:10]}. `make bench` repeats it."
     )
     return "\n".join(lines)

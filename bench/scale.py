@@ -27,7 +27,7 @@ GROUPS = (
 )  # fmt: skip
 # The series have the model that all contenders can express.
 SERIES_MODEL = MODELS[0]
-FACTS = ("cpu", "cores", "memory_gb", "system", "date", "load_average")
+FACTS = ("cpu", "cores", "memory_gb", "system", "date", "others")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from bench.contenders import CONTENDERS, MODELS, YARDSTICK
+from bench.machine import busy
 from bench.readme_table import BUSY
 from bench.report import number
 
@@ -94,7 +95,7 @@ def ratios(records: Records, size: Size, model: str) -> str:
     here = list(found.values())
     own = fit_seconds(found.pop(YARDSTICK)) or 1.0
     samplers = sorted((fit_seconds(one) or 0.0) / own for one in found.values() if one.least_ess is not None)
-    if any(one.machine["load_average"] > BUSY for one in here):
+    if any(busy(one.machine) > BUSY for one in here):
         return "No ratios: other work ran on the machine, more beside some contenders than beside others."
     told = [f"{CONTENDERS[name].label} {number((fit_seconds(one) or 0.0) / own)}" for name, one in found.items()]
     span = f" The samplers take {number(samplers[0])} to {number(samplers[-1])} times as long." if samplers else ""
@@ -156,13 +157,13 @@ def circumstances(records: Records) -> str:
     every = list(records.found.values())
     machines = _different(f"{one.machine['cpu']}, {one.machine['cores']} cores" for one in every)
     days = sorted({one.machine["date"][:10] for one in every})
-    loads = [one.machine["load_average"] for one in every]
-    busy = sum(load > BUSY for load in loads)
+    loads = [busy(one.machine) for one in every]
+    found = sum(load > BUSY for load in loads)
     told = f"{'; '.join(machines)}. {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") + "."
-    if busy:
+    if found:
         told += (
-            f" Before {busy} of {len(every)} measurements other work ran on the machine (load up to "
-            f"{max(loads):.1f}): their times are long, and ratios mean little."
+            f" Before {found} of {len(every)} measurements other work ran on the machine (up to "
+            f"{max(loads):.1f} cores): their times are long, and ratios mean little."
         )
     return told
 

@@ -24,6 +24,7 @@ import numpy as np
 
 import priorhood as ph
 from bench import machine
+from bench.machine import busy
 from bench.readme_table import BUSY, rewritten
 from bench.report import number
 from bench.stress_designs import DESIGNS, Design
@@ -269,12 +270,12 @@ def _share_cells(one: Covered) -> list[str]:
 
 def _circumstances(told: dict[str, Any]) -> str:
     found = told["machine"]
-    load = found["load_average"]
-    busy = f"Other work ran on the machine (load {load:.1f}): times are long. " if load > BUSY else ""
+    load = busy(found)
+    others = f"Other work ran on the machine ({load:.1f} cores): times are long. " if load > BUSY else ""
     short = ("Trial of some designs. " if told["quick"] else "") + ("" if told["complete"] else "Unfinished run. ")
     libraries = ", ".join(f"{name} {found['libraries'][key]}" for key, name in LIBRARIES.items())
     return (
-        f"{short}{busy}{CHAINS} chains × {DRAWS:,} draws a fit; {RANKED} draws a refit; seed {SEED}. "
+        f"{short}{others}{CHAINS} chains × {DRAWS:,} draws a fit; {RANKED} draws a refit; seed {SEED}. "
         f"{found['cpu']}, {found['cores']} cores, Python {found['python']}, {libraries}, {found['date'][:10]}; "
         f"{told['seconds']:,.0f} s in all."
     )

@@ -29,7 +29,7 @@ def record(bench):
         draws=1000, least_ess=3000.0, greatest_rhat=1.002, mean={"mu[0]": 4.0, "sigma[0]": 0.8},
         sd={"mu[0]": 0.04, "sigma[0]": 0.01}, versions={"priorhood": "9.9", "Python": "3.99"},
         limits={"seconds": 60.0, "memory_mb": 4000.0},
-        machine={"cpu": "Abacus", "cores": 2, "date": "2026-11-21T10:00", "load_average": 0.1},
+        machine={"cpu": "Abacus", "cores": 2, "date": "2026-11-21T10:00", "others": 0.1},
     )  # fmt: skip
 
 
@@ -305,12 +305,12 @@ def test_table_has_times_ratios_and_reasons(bench, records):
 def test_a_busy_machine_is_said(bench, records, record):
     table = bench("scale_table")
     assert "other work" not in table.circumstances(records)
-    records.keep(replace(record, rows=75_000, machine={**record.machine, "load_average": 3.2}))
+    records.keep(replace(record, rows=75_000, machine={**record.machine, "others": 1.2}))
     assert "Before 1 of 6 measurements other work ran" in table.circumstances(records)
     # Ratios of times from a busy machine are nobody's.
     size = bench("scale").BASE
     assert "PyMC 6 150" in table.ratios(records, size, "independent")
-    records.keep(replace(record, machine={**record.machine, "load_average": 3.2}))
+    records.keep(replace(record, machine={**record.machine, "others": 1.2}))
     assert table.ratios(records, size, "independent").startswith("No ratios: other work ran")
 
 

@@ -36,7 +36,7 @@ def told(fitted):
     refused = fitted | lacking | {"model": "naive", "status": "refused", "reason": "too hard", "versions": {}}
     failed = fitted | lacking | {"how": "nutpie", "status": "failed", "reason": "out of memory", "versions": {}}
     return {
-        "machine": {"cpu": "Abacus", "cores": 2, "python": "3.99", "date": "2026-11-21", "load_average": 4.1},
+        "machine": {"cpu": "Abacus", "cores": 2, "python": "3.99", "date": "2026-11-21", "others": 1.6},
         "quick": False, "places": 219, "rows": 7500, "data_seed": 2412, "seed": 2412, "chains": 4, "draws": 1000,
         "tune": 1000, "repeats": 30, "complete": True, "runs": [refused, fitted, failed, by_nuts],
     }  # fmt: skip
@@ -57,7 +57,7 @@ def test_reasons_and_circumstances_are_told(bench, told):
     text = bench("engines_table").markdown(told)
     assert "Not taken: naive by exact (too hard)." in text
     assert "Not measured: centred by NUTS, nutpie (out of memory)." in text
-    for part in ("load 4.1", "Abacus", "Python 3.99", "priorhood 9.9", "PyMC 8.8", "2026-11-21", "seed 2412"):
+    for part in ("1.6 cores", "Abacus", "Python 3.99", "priorhood 9.9", "PyMC 8.8", "2026-11-21", "seed 2412"):
         assert part in text
     assert "Trial" not in text
     assert "Unfinished" not in text
@@ -136,7 +136,7 @@ def test_every_combination_is_kept_as_soon_as_it_is_there(bench, monkeypatch, tm
 
     monkeypatch.setattr(engines, "_write", count)
     monkeypatch.setattr(engines, "_measured", measured)
-    machine = {"cpu": "", "cores": 1, "python": "", "date": "", "load_average": 0.0}
+    machine = {"cpu": "", "cores": 1, "python": "", "date": "", "others": 0.0}
     target = engines.measure(machine, console, quick=True)
     assert counts == [*range(1, 13), 12]
     assert '"complete": true' in target.read_text(encoding="utf-8")
