@@ -1,7 +1,8 @@
 """`python -m bench`: measure, print, and write bench/results/.
 
 priorhood's own parts go to latest.json; the contenders, the series of sizes and the grid have files of their own,
-to which every run adds what they lack. `python -m bench.publish` makes the pages' tables and pictures from them.
+to which every run adds what they lack, with tables and pictures beside it. `python -m bench.publish` puts these on
+the project's pages.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from bench import (
     places,
     predictive,
     process,
+    publish,
     report,
     rows,
     scale,
@@ -141,9 +143,11 @@ def _others(given: argparse.Namespace, wanted: tuple[str, ...], console: Console
         target = RESULTS / ("contenders_trial.json" if given.quick else "contenders.json")
         plan = scale.Plan(names, tasks, limits, install=install, again=given.again)
         records = scale.measure(plan, console, target)
+        console.print(f"written to {os.path.relpath(target)}")
         if records.found:
             console.print(scale_table.at_size(records, scale.BASE), soft_wrap=True, markup=False)
-        console.print(f"written to {os.path.relpath(target)}")
+            for path in publish.beside(records):
+                console.print(f"written to {os.path.relpath(path)}")
     if grid.NAME in wanted:
         grid.measure(console, limits, again=given.again)
 

@@ -22,6 +22,7 @@ IMAGES = HERE.parent / "docs" / "images"
 FILES = ("contenders.json", "grid.json")
 # The README shows the model that all contenders can express.
 SHOWN = scale.SERIES_MODEL
+SERIES = ((scale.ROWS, "rows"), (scale.GROUPS, "groups"))
 
 
 def blocks(measured: Path = MEASURED) -> dict[Path, dict[str, str]]:
@@ -29,20 +30,21 @@ def blocks(measured: Path = MEASURED) -> dict[Path, dict[str, str]]:
     records = Records(measured / FILES[0])
     told = json.loads((measured / FILES[1]).read_text(encoding="utf-8"))
     about = scale_table.circumstances(records)
-    base = scale_table.at_size(records, scale.BASE)
-    series = [
-        scale_table.along(records, sizes, scale.SERIES_MODEL, by=by)
-        for sizes, by in ((scale.ROWS, "rows"), (scale.GROUPS, "groups"))
-    ]
     shown = scale_table.at_size(records, scale.BASE, (SHOWN,), short=True)
     return {
         README: {"contenders": f"{shown}\n\n{scale_table.ratios(records, scale.BASE, SHOWN)}\n\n{about}"},
-        PAGE: {
-            "base": f"{base}\n\n{about}",
-            "series": "\n\n".join(series),
-            "reasons": scale_table.reasons(records),
-            "grid": f"{grid_table.markdown(told)}\n\n{grid_table.circumstances(told)}",
-        },
+        PAGE: {**tables(records), "grid": f"{grid_table.markdown(told)}\n\n{grid_table.circumstances(told)}"},
+    }
+
+
+def tables(records: Records) -> dict[str, str]:
+    """What the records of the contenders say: at the size of the demo, along both series, what stopped whom."""
+    about = scale_table.circumstances(records)
+    series = (scale_table.along(records, sizes, scale.SERIES_MODEL, by=by) for sizes, by in SERIES)
+    return {
+        "base": f"{scale_table.at_size(records, scale.BASE)}\n\n{about}",
+        "series": "\n\n".join(series),
+        "reasons": scale_table.reasons(records),
     }
 
 
@@ -54,14 +56,22 @@ def filled(page: Path, texts: dict[str, str]) -> str:
     return text
 
 
-def pictures(measured: Path = MEASURED, images: Path = IMAGES) -> list[Path]:
+def pictures(records: Records, images: Path) -> list[Path]:
     """Time against rows and against groups."""
-    records = Records(measured / FILES[0])
     made = []
-    for sizes, by in ((scale.ROWS, "rows"), (scale.GROUPS, "groups")):
+    for sizes, by in SERIES:
         made.append(images / f"scale_{by}.png")
         scale_pictures.draw(records, sizes, scale.SERIES_MODEL, by=by, path=made[-1])
     return made
+
+
+def beside(records: Records) -> list[Path]:
+    """The tables as Markdown, and the pictures, in a folder named like the records' file beside it."""
+    folder = records.path.with_suffix("")
+    folder.mkdir(exist_ok=True)
+    page = folder / "tables.md"
+    page.write_text("\n\n".join(text for text in tables(records).values() if text) + "\n", encoding="utf-8")
+    return [page, *pictures(records, folder)]
 
 
 def main() -> None:
@@ -77,7 +87,7 @@ def main() -> None:
     for page, texts in blocks().items():
         page.write_text(filled(page, texts), encoding="utf-8")
         print(f"written: {page.name}")
-    for path in pictures():
+    for path in pictures(Records(MEASURED / FILES[0]), IMAGES):
         print(f"drawn: {path.name}")
 
 

@@ -84,7 +84,8 @@ def _lines(
         y = [seconds(one) for one in fitted]
         look = style.chain_look(at) | {"linewidth": 2.6 if name == YARDSTICK else 1.3}
         marker = {
-            "marker": "o",
+            # Another mark where the colours start again.
+            "marker": "o" if at < len(style.COLOURS) else "s",
             "markersize": 4.5,
             "markerfacecolor": look["color"] if contender.draws else "white",
         }

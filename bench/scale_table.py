@@ -50,7 +50,7 @@ def gives(record: Record) -> str:
     if record.least_ess is None:
         return "point estimate"
     told = f"4 × {record.draws:,} draws"
-    return told if record.reached else f"{told}, R-hat {record.greatest_rhat:.3f}, quality not reached"
+    return told if record.reached else f"{told}, R-hat {record.greatest_rhat:.4f}, quality not reached"
 
 
 def line(record: Record) -> str:

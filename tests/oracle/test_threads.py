@@ -1,6 +1,7 @@
 """The same bits for any number of threads, any parts of θ, whether progress is told or not; any order of rows."""
 
 import importlib
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -51,6 +52,27 @@ def test_threads_do_not_change_a_bit(name, rows, monkeypatch):
         assert other.log_evidence == one.log_evidence
         for parameter in one.parameters:
             assert np.array_equal(one[parameter].values, other[parameter].values)
+
+
+def _busy_elsewhere(work):
+    """Processor seconds of all other threads while work runs here; the least of three."""
+    found = []
+    for _ in range(3):
+        time.sleep(0.3)  # libraries' threads spin for a while after what they did before
+        before = time.process_time() - time.thread_time()
+        work()
+        found.append(time.process_time() - time.thread_time() - before)
+    return min(found)
+
+
+@pytest.mark.parametrize("name", ["one level", "nested", "crossed"])
+def test_one_thread_is_one_thread(name, rows):
+    """No library puts threads of its own to work, which would spin on the cores that the engine has been given."""
+    tall = np.random.default_rng(1).normal(size=(20_000, 40))
+    if _busy_elsewhere(lambda: [tall.T @ tall for _ in range(20)]) < 0.02:
+        pytest.skip("this NumPy multiplies matrices with one thread: there are none to see")
+    post = ph.fit(ph.Model(**MODELS[name]), rows, seed=5)
+    assert _busy_elsewhere(lambda: ph.refit(post, seed=6, threads=1)) < 0.02
 
 
 def test_parts_that_progress_is_told_by_do_not_change_a_bit(rows, monkeypatch):

@@ -321,11 +321,15 @@ def test_labels_keep_their_distance_and_their_order(bench):
     assert spread([0.1, 0.9], 0.05) == [0.1, 0.9]
 
 
-def test_picture_of_a_series_is_drawn(bench, records, tmp_path):
-    scale = bench("scale")
-    path = tmp_path / "rows.png"
-    bench("scale_pictures").draw(records, scale.ROWS, "independent", by="rows", path=path)
-    assert path.read_bytes().startswith(b"\x89PNG")
+def test_a_run_leaves_tables_and_pictures_beside_its_records(bench, records, tmp_path):
+    page, *pictures = bench("publish").beside(records)
+    assert page == tmp_path / "contenders" / "tables.md"
+    text = page.read_text(encoding="utf-8")
+    assert bench("scale_table").at_size(records, bench("scale").BASE) in text
+    assert "seconds of a further fit, groups:" in text
+    assert "RuntimeError: no room" in text
+    assert [path.name for path in pictures] == ["scale_rows.png", "scale_groups.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
 
 
 def test_pages_show_what_was_measured(bench):

@@ -84,7 +84,7 @@ def log_prior(problem: Problem, theta: Array, values: Theta) -> Array:
             x = theta[:, at : at + len(b)]
             # log(1 − tanh²x) = −2 log cosh x, without overflow or cancellation
             log_sech2 = -2.0 * (np.abs(x) + np.log1p(np.exp(-2.0 * np.abs(x))) - math.log(2.0))
-            total = total + log_sech2 @ b - sum(map(_log_norm, b))
+            total = total + np.einsum("sk,k->s", log_sech2, b) - sum(map(_log_norm, b))
             at += len(b)
     return total
 

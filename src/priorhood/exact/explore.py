@@ -206,7 +206,7 @@ def _cheaper(refined: Refined) -> Mixture:
         height = slim.logpdf(refined.theta)
         share = np.exp(height - refined.mixture.logpdf(refined.theta))
         log_weights = refined.heights - height
-        peak = share.sum() / (share @ np.exp(log_weights - log_weights.max()))
+        peak = share.sum() / (share * np.exp(log_weights - log_weights.max())).sum()
         if peak < EVEN and 2 * _spacing(log_weights, share) <= wide:
             return slim
     return refined.mixture
@@ -316,6 +316,6 @@ def _spacing(log_weights: Array, share: Array | None = None) -> int:
     stay = 1.0 - np.minimum(moved, 1.0)
     target = mass[order] * w / total[-1]
     for k in range(1, MAX_KEEP_EVERY):
-        if target @ stay**k < STUCK:
+        if (target * stay**k).sum() < STUCK:
             return k
     return MAX_KEEP_EVERY

@@ -26,6 +26,7 @@ GOOD_WEIGHTS = 0.7  # refinement stops at this effective share of the weights �
 GAIN = 1.05  # … or when a round no longer gains this factor
 MOST_FITTED = 20_000  # draws that a wider proposal is fitted to
 IN_CACHE = 50_000  # numbers
+ONE_THREAD = 200_000  # multiplications of a matrix product; beyond, libraries take threads to it, see turned
 GRID = 2.0**-8  # of a part's least sd, to which its mean and factor are rounded
 
 
@@ -62,7 +63,7 @@ class Mixture:
         ends = np.searchsorted(which[order], np.arange(len(self.means) + 1))
         for part, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
             own = order[ends[part] : ends[part + 1]]
-            found[own] = mean + noise[own] @ factor.T
+            found[own] = mean + turned(factor, noise[own])
         return found
 
     @cached_property
@@ -103,8 +104,9 @@ class Mixture:
         return found
 
     def _blocks(self, theta: Array) -> list[slice]:
-        """As many θ at a time as leave the numbers of all parts in the processor's cache."""
-        size = max(16, IN_CACHE // (len(self.means) * theta.shape[1]))
+        """As many θ at a time as leave the numbers of all parts in the cache, and a product to one thread."""
+        dim = theta.shape[1]
+        size = max(16, min(IN_CACHE // (len(self.means) * dim), ONE_THREAD // dim**2))
         return [slice(lo, lo + size) for lo in range(0, len(theta), size)]
 
     def _heights(self, theta: Array) -> Array:
@@ -154,10 +156,19 @@ def on_grid(mean: Array, factor: Array) -> tuple[Array, Array]:
     return np.round(mean / step) * step, np.tril(rounded)
 
 
+def turned(matrix: Array, theta: Array) -> Array:
+    """Every row of (S, n) multiplied by a matrix (m, n): (S, m).
+
+    By NumPy's own loop: after a tall product the threads of a linear algebra library go on spinning for a tenth of
+    a second, on the cores that the engine's own threads are to have.
+    """
+    return np.asarray(np.einsum("ab,sb->sa", matrix, theta))
+
+
 def _weighted(theta: Array, weights: Array) -> tuple[Array, Array]:
-    mean = weights @ theta
+    mean = np.einsum("s,sa->a", weights, theta)
     off = (theta - mean) * np.sqrt(weights)[:, None]
-    return mean, off.T @ off
+    return mean, np.einsum("sa,sb->ab", off, off)
 
 
 def _moments(theta: Array, weights: Array, floor: Array) -> tuple[Array, Array]:
@@ -172,13 +183,13 @@ def _cluster(theta: Array, weights: Array, floor: Array, parts: int, rng: np.ran
     Each covariance leans a little towards the whole's, so that no part closes in on a few draws.
     """
     mean, covariance = _weighted(theta, weights)
-    white = np.asarray(np.linalg.solve(_factor(covariance, floor), (theta - mean).T).T, dtype=np.float64)
+    white = turned(np.linalg.inv(_factor(covariance, floor)), theta - mean)
     centres = white[_scattered(white, weights, parts, rng)]
     share = np.exp(-0.5 * ((white[:, None] - centres) ** 2).sum(axis=2))
     share = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
     mixture = Mixture((1.0,), (mean,), (_factor(0.8 * covariance, floor),))
     for _ in range(EM_STEPS):
-        mass = weights @ share
+        mass = np.einsum("s,sc->c", weights, share)
         keep = mass > 0.02
         share, mass = share[:, keep], mass[keep] / mass[keep].sum()
         fitted = [_weighted(theta, w / w.sum()) for w in (weights[:, None] * share).T]
@@ -328,17 +339,13 @@ def nearly_normal(refined: Refined) -> list[Mixture]:
     weights = _tempered(refined.log_weights)
     mean, covariance = _weighted(theta, weights)
     factor = _factor(covariance, covariance)
-    white = np.linalg.solve(factor, (theta - mean).T).T
+    white = turned(np.linalg.inv(factor), theta - mean)
     rows, cols = np.tril_indices(dim)
     features = np.column_stack([np.ones(len(theta)), white, white[:, rows] * white[:, cols]])
     usable = np.isfinite(refined.heights)
     if usable.sum() < 4 * features.shape[1]:
         return []
-    root = np.sqrt(weights[usable])
-    top = refined.heights[usable].max()
-    fitted = np.linalg.lstsq(features[usable] * root[:, None], (refined.heights[usable] - top) * root, rcond=None)[
-        0
-    ]
+    fitted = _least_squares(features[usable], refined.heights[usable], weights[usable])
     precision = np.zeros((dim, dim))
     np.add.at(precision, (rows, cols), -fitted[1 + dim :])
     precision = precision + precision.T
@@ -350,6 +357,17 @@ def nearly_normal(refined: Refined) -> list[Mixture]:
     centre = mean + factor @ (spread @ fitted[1 : 1 + dim])
     centre, narrow = on_grid(centre, np.linalg.cholesky(factor @ spread @ factor.T))
     return [_beside(refined.mixture, centre, narrow, degrees) for degrees in (NEARLY_NORMAL, LIGHT)]
+
+
+def _least_squares(features: Array, heights: Array, weights: Array) -> Array:
+    """Coefficients (f,) of weighted heights (S,), from their greatest down, on features (S, f).
+
+    The features are of standardized θ, so that the normal equations lose no digits that are wanted.
+    """
+    scaled = np.ascontiguousarray((features * np.sqrt(weights)[:, None]).T)
+    drop = (heights - heights.max()) * np.sqrt(weights)
+    gram = np.einsum("as,bs->ab", scaled, scaled)
+    return np.asarray(np.linalg.lstsq(gram, np.einsum("as,s->a", scaled, drop), rcond=None)[0])
 
 
 def _beside(mixture: Mixture, mean: Array, factor: Array, degrees: float) -> Mixture:
