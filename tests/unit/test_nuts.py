@@ -548,6 +548,27 @@ def test_an_interrupt_swallowed_by_another_language_is_sent_again(swallowed, cap
     assert "KeyboardInterrupt" not in capfd.readouterr().err
 
 
+def test_an_error_that_an_interrupt_left_behind_is_the_interrupt():
+    """As numba's "no compiled object yet", of a library that was being compiled."""
+    from priorhood.cli.fitting import heeded
+
+    before = signal.getsignal(signal.SIGINT)
+
+    def fails(*, interrupted):
+        try:
+            if interrupted:
+                signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            pass
+        raise ph.SamplingError("no compiled object yet")
+
+    with pytest.raises(KeyboardInterrupt), heeded():
+        fails(interrupted=True)
+    assert signal.getsignal(signal.SIGINT) is before
+    with pytest.raises(ph.SamplingError), heeded():
+        fails(interrupted=False)
+
+
 def test_other_lost_errors_are_printed_still(capfd, monkeypatch):
     from priorhood.cli.fitting import heeded
 

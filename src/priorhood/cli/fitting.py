@@ -66,7 +66,8 @@ def heeded() -> Iterator[None]:
     """Ctrl-C ends what is inside in any case.
 
     Compilers and samplers call back through other languages, where an exception is printed and lost: such an
-    interrupt is not printed but sent again, and what swallows it silently ends once it is done.
+    interrupt is not printed but sent again, and what swallows it silently ends once it is done. An error that
+    comes after an interrupt is no error.
     """
     came: list[int] = []
     again: list[threading.Timer] = []
@@ -90,6 +91,11 @@ def heeded() -> Iterator[None]:
     sys.unraisablehook = lost
     try:
         yield
+    except Exception:
+        # What an interrupt left half done says something else of its own.
+        if came:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         signal.signal(signal.SIGINT, lambda *_: None)  # one sent again late ends here, not in what comes after
         for timer in again:
