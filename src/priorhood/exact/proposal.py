@@ -165,6 +165,11 @@ def turned(matrix: Array, theta: Array) -> Array:
     return np.asarray(np.einsum("ab,sb->sa", matrix, theta))
 
 
+def _whitened(factor: Array, off: Array) -> Array:
+    """F⁻¹x of every row."""
+    return turned(np.asarray(np.linalg.inv(factor), dtype=np.float64), off)
+
+
 def _weighted(theta: Array, weights: Array) -> tuple[Array, Array]:
     mean = np.einsum("s,sa->a", weights, theta)
     off = (theta - mean) * np.sqrt(weights)[:, None]
@@ -183,7 +188,7 @@ def _cluster(theta: Array, weights: Array, floor: Array, parts: int, rng: np.ran
     Each covariance leans a little towards the whole's, so that no part closes in on a few draws.
     """
     mean, covariance = _weighted(theta, weights)
-    white = turned(np.linalg.inv(_factor(covariance, floor)), theta - mean)
+    white = _whitened(_factor(covariance, floor), theta - mean)
     centres = white[_scattered(white, weights, parts, rng)]
     share = np.exp(-0.5 * ((white[:, None] - centres) ** 2).sum(axis=2))
     share = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
@@ -339,7 +344,7 @@ def nearly_normal(refined: Refined) -> list[Mixture]:
     weights = _tempered(refined.log_weights)
     mean, covariance = _weighted(theta, weights)
     factor = _factor(covariance, covariance)
-    white = turned(np.linalg.inv(factor), theta - mean)
+    white = _whitened(factor, theta - mean)
     rows, cols = np.tril_indices(dim)
     features = np.column_stack([np.ones(len(theta)), white, white[:, rows] * white[:, cols]])
     usable = np.isfinite(refined.heights)
