@@ -160,7 +160,8 @@ def turned(matrix: Array, theta: Array) -> Array:
     """Every row of (S, n) multiplied by a matrix (m, n): (S, m).
 
     By NumPy's own loop: after a tall product the threads of a linear algebra library go on spinning for a tenth of
-    a second, on the cores that the engine's own threads are to have.
+    a second, on the cores that the engine's own threads are to have. All sums over many θ are written so, by einsum
+    and sum, not by @.
     """
     return np.asarray(np.einsum("ab,sb->sa", matrix, theta))
 
