@@ -67,7 +67,9 @@ def nuts(case: str, bar: str, parameterization: str, draws: int = DRAWS, accept:
 
 
 @pytest.mark.parametrize("bar", ["||", "|"], ids=["independent", "correlated"])
-@pytest.mark.parametrize("case", ["simulated", "radon_mn", "rents"])
+@pytest.mark.parametrize(
+    "case", ["simulated", *(pytest.param(c, marks=pytest.mark.once) for c in ("radon_mn", "rents"))]
+)
 def test_exact_and_nuts_agree(case, bar):
     # Radon tells little of its slopes: more draws for the same Monte Carlo error.
     post = nuts(case, bar, CASES[case][1], 6000 if case == "radon_mn" else DRAWS)
@@ -75,7 +77,7 @@ def test_exact_and_nuts_agree(case, bar):
     assert disagreements(exact(case, bar), post) == []
 
 
-@pytest.mark.parametrize("case", ["simulated", "radon_mn, intercepts"])
+@pytest.mark.parametrize("case", ["simulated", pytest.param("radon_mn, intercepts", marks=pytest.mark.once)])
 def test_centred_and_noncentred_agree(case):
     assert disagreements(nuts(case, "||", "centered"), nuts(case, "||", "noncentered")) == []
 

@@ -16,6 +16,8 @@ import priorhood as ph
 from priorhood import forward
 from priorhood.hierarchy import Hierarchy, hierarchy_of
 
+pytestmark = pytest.mark.once
+
 PRIORS = ["tau ~ HalfNormal(1)", "sigma ~ HalfNormal(1)", "mu ~ Normal(0, 2)"]
 NESTED = "y ~ x + (1 | district/zip)"
 CROSSED = "y ~ x + (1 | zip) + (0 + x | kind)"

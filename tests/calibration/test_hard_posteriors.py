@@ -15,6 +15,8 @@ import pytest
 
 import priorhood as ph
 
+pytestmark = pytest.mark.once
+
 # The package exports the function of this name too.
 explore = importlib.import_module("priorhood.exact.explore")
 

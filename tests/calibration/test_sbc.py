@@ -16,6 +16,8 @@ from calibration.sbc import p_values
 from priorhood.exact import mode
 from priorhood.priors import HalfStudentT, InverseGamma, LogNormal, Uniform
 
+pytestmark = pytest.mark.once
+
 ALARM = 1e-3
 
 

@@ -103,7 +103,7 @@ def fast():
     return dict(FAST)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def formula():
     return FORMULA
 

@@ -87,13 +87,18 @@ def test_rows_to_predict_need_their_errors(folder, studies, cli, refused):
     refused("update", folder / "se.nc", folder / "new.csv", "-o", folder / "out.nc", says=("new.csv", "'effect'"))
 
 
-@pytest.mark.filterwarnings("ignore::priorhood.PriorhoodWarning")
-def test_what_needs_rows_says_so(folder, sales, refused, formula):
-    model = ph.Model(formula, family="student")
-    post = ph.fit(model, sales, draws=50, tune=100, chains=2, seed=1)
+@pytest.fixture(scope="module")
+def heavy(sales, formula):
+    """Student-t errors, by NUTS; compiled once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ph.PriorhoodWarning)
+        return ph.fit(ph.Model(formula, family="student"), sales, draws=200, tune=300, chains=2, seed=1)
+
+
+def test_what_needs_rows_says_so(folder, heavy, refused):
     with pytest.raises(ph.ModelError, match="gives no evidence"):
-        _ = post.log_evidence
-    post.save(folder / "student.nc")
+        _ = heavy.log_evidence
+    heavy.save(folder / "student.nc")
     saved = folder / "student.nc"
     says = ("Student-t", "needs the rows", "fit the model again from a table")
     refused("refit", saved, "-o", folder / "out.nc", "--prior", "tau ~ Exponential(1)", says=says)
@@ -159,13 +164,11 @@ def test_everything_fixed_is_a_conjugate_regression_and_valid_json(folder, studi
 @pytest.mark.filterwarnings(
     r"ignore:\s*ArviZ is undergoing:FutureWarning", "ignore::priorhood.PriorhoodWarning", "ignore:Estimated shape"
 )
-def test_a_nuts_posterior_goes_through_all_the_steps(folder, sales, formula):
+def test_a_nuts_posterior_goes_through_all_the_steps(folder, sales, heavy):
     """Fit, prior and posterior predictive, one file, ArviZ, the notebook's names."""
     az = pytest.importorskip("arviz")
-    model = ph.Model(formula, family="student")
-    post = ph.fit(model, sales, draws=200, tune=300, chains=2, seed=1)
-    predictive = ph.posterior_predictive(post, sales, seed=1)
-    whole = post.attach(ph.prior_predictive(model, sales, draws=50, seed=1), predictive)
+    predictive = ph.posterior_predictive(heavy, sales, seed=1)
+    whole = heavy.attach(ph.prior_predictive(heavy.model, sales, draws=50, seed=1), predictive)
     whole.save(folder / "whole.nc")
     again = ph.load(folder / "whole.nc")
     assert set(again.tree.children) == set(whole.tree.children)

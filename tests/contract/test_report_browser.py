@@ -17,7 +17,10 @@ import priorhood.report.calculator
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium to open the report with")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium to open the report with"),
+]
 
 FAST = {"chains": 2, "draws": 150, "seed": 1}
 UNITS = {"price": "€", "living_space": "m²"}
