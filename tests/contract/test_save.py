@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -105,6 +106,35 @@ def test_predictions_are_written_whole_or_not_at_all(folder, cli, monkeypatch):
     assert "No space left" in ran.err
     assert (folder / "out.csv").read_text() == "former\n"
     assert sorted(folder.iterdir()) == before
+
+
+@pytest.fixture(params=["pipe", "link"])
+def special(request, tmp_path):
+    """No file; a rename would put one in its place. Not a device: a failure would take it away."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    return tmp_path / request.param
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_device_or_a_pipe_is_refused_and_stays(folder, refused, formula, special):
+    before = special.stat()
+    says = (str(special), "a device or a pipe", "give the name of a file")
+    refused("fit", folder / "sales.csv", formula, "-o", special, says=says)
+    with pytest.raises(ph.FileError, match="a device or a pipe"):
+        files.write_atomically(special, pytest.fail)
+    assert (special.stat().st_ino, special.stat().st_mode) == (before.st_ino, before.st_mode)
+
+
+def test_a_link_leads_to_the_file(tmp_path, fitted):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link.nc").symlink_to(tmp_path / "elsewhere" / "post.nc")
+    for _ in range(2):  # there is no file at first
+        fitted.save(tmp_path / "link.nc")
+        assert (tmp_path / "link.nc").is_symlink()
+        assert np.array_equal(ph.load(tmp_path / "elsewhere" / "post.nc")["mu"].values, fitted["mu"].values)
+    with pytest.raises(ph.FileError, match="read in the same run"):
+        files.check_writable(tmp_path / "link.nc", tmp_path / "elsewhere" / "post.nc")
 
 
 def test_a_saved_file_has_the_usual_permissions(tmp_path, fitted):
