@@ -30,12 +30,16 @@ _BACKTICKED = re.compile(r"`([^`]*)`")
 
 @dataclass(frozen=True)
 class Guard:
-    """A condition that a row must meet for an expression to have a value: what > 0, what ≥ 0."""
+    """A condition that a row must meet for an expression to have a value: what > 0, what ≥ 0.
+
+    text : what is wrong with a row that does not; finite : the same of a finite value, where that is another matter
+    """
 
     text: str
     holds: nw.Expr
     value: nw.Expr
     advice: str = "mend these rows or filter them out (where)"
+    finite: str = ""
 
 
 @dataclass(frozen=True)

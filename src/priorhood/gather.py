@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # Rows looked at for values near the means; any value within some thousand sds of the mean will do.
 PREVIEW = 10_000
+# Products of sums, of weighted values too, are numbers up to here.
+MOST = 1e305
 FAR = 1e3
 # A group this many of its sds from the common centre is summed again around its own.
 APART = 1e3
@@ -75,6 +77,7 @@ def take(
     shift = _preview_means(prepared, design, table.name)
     found = _scanned(frame, prepared, design, shift, table.name) or _sums(prepared, design, shift, table.name)
     refuse(frame, design, prepared, found.failures, table.name)
+    _refuse_overflow(found, design, table.name)
     moments = _moments(found, prepared, design, table.name)
     if _too_far(moments, shift):
         found = _sums(prepared, design, None, table.name)
@@ -90,6 +93,19 @@ def _same_categories(design: Design, found: Design, name: str) -> None:
                 f"{name}: predictor {factor!r} has the category {new[0]!r}, which the fitted model has not; "
                 f"fit the model again from all rows"
             )
+
+
+def _refuse_overflow(found: _Sums, design: Design, name: str) -> None:
+    """What no row was found guilty of: a part that is not as its own statistics say."""
+    names = (*(c.name for c in design.columns if c.factors), design.formula.outcome)
+    square = np.abs(np.diagonal(found.second, axis1=1, axis2=2)).max(axis=0, initial=0)
+    wrong = [n for n, most, first in zip(names, square, found.first.T, strict=True)
+             if not max(most, np.abs(first).max(initial=0)) < MOST]  # fmt: skip
+    if wrong:
+        raise TableError(
+            f"{name}: the sums of {wrong[0]!r} are too large for numbers, though no value was found to be; a file "
+            f"may be damaged: make it anew"
+        )
 
 
 def _too_far(moments: Moments, shift: Array) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood.errors import TableError, near, some
 from priorhood.sources import DATABASE, connection, explained, format_of, nearby_files, reading
+from priorhood.uneven import first_names, uneven
 
 if TYPE_CHECKING:
     import duckdb
@@ -49,6 +50,33 @@ class Parts:
         if self.kind == "parquet":
             return connection().sql(f"FROM read_parquet({_listed(self.files)}{self._options(text)})")
         return self._json(text) if self.kind == "json" else self._csv(text)
+
+    def columns(self) -> tuple[str, ...]:
+        """Their names.
+
+        Where a line has other values than the first has names, DuckDB may take a later line for the names, and what
+        is above it for no rows at all.
+
+        Raises
+        ------
+        TableError : files that cannot be read; a line that is not like the first
+        """
+        try:
+            with explained(self.path):
+                found = tuple(self.relation(frozenset()).columns)
+        except TableError as problem:
+            self._even(str(problem))
+            raise
+        names = first_names(self.files[0]) if self.kind in ("csv", "tsv") else None
+        if names not in (None, 1, len(set(found) - self.partitions())):
+            self._even()
+        return found
+
+    def _even(self, problem: str = "") -> None:
+        """Raise where a line of a text file has more or fewer values than there are names."""
+        odd = uneven(self.files) if self.kind in ("csv", "tsv") and "damaged" not in problem else None
+        if odd is not None:
+            raise TableError(f"{self.path}: {odd}") from None
 
     def whole(self) -> tuple[str, ...]:
         """The columns of text files whose first rows are whole numbers."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from priorhood.complaints import UNNAMED
 from priorhood.elsewhere import as_numbers, is_elsewhere
 from priorhood.errors import TableError, rows_of
 from priorhood.expression import Expression, Guard
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 KEY = "__priorhood_key"
 REASON = "__priorhood_reason"
+# Up to here squares of values are numbers, times any weight and number of rows too.
+LARGEST = 1e100
 
 
 def value_name(at: int) -> str:
@@ -176,11 +179,16 @@ def _checks(design: Design) -> tuple[Check, ...]:
         expression = Expression(text)
         for column in expression.names:
             value = nw.col(column).cast(nw.Float64)
-            checks.append(Check(role, text, Guard(f"{column!r} is infinite", value.is_finite(), value)))
+            holds = value.is_finite() if expression.bare is None else value.abs() <= LARGEST
+            guard = Guard(f"{column!r} is infinite", holds, value, finite=f"{column!r} is too large to square")
+            checks.append(Check(role, text, guard))
         checks += [Check(role, text, guard) for guard in expression.guards()]
         if expression.bare is None:
             value = expression.build()
-            checks.append(Check(role, text, Guard(f"{text} is not finite", value.is_finite(), value)))
+            guard = Guard(
+                f"{text} is not finite", value.abs() <= LARGEST, value, finite=f"{text} is too large to square"
+            )
+            checks.append(Check(role, text, guard))
     return tuple(checks)
 
 
@@ -197,12 +205,13 @@ def refuse(frame: Frame, design: Design, prepared: Prepared, counts: list[int], 
     rows = _passing(frame, prepared.flags).filter(~guard.holds)
     labels = [nw.col(g).cast(nw.String).alias(f"label{i}") for i, g in enumerate(groups)]
     shown = run(rows.select(guard.value.alias("value"), *labels).head(3), name)
+    what = guard.finite if guard.finite and all(map(math.isfinite, shown["value"])) else guard.text
     examples = [
         f"{shown['value'][i]:g}" + (f" ({design.formula.group} {_shown_key(shown, groups, i)!r})" if groups else "")
         for i in range(len(shown["value"]))
     ]
     raise TableError(
-        f"{name}: {guard.text} in {rows_of(counts[failed[0]])}, needed for {check.role} {check.text!r}: "
+        f"{name}: {what} in {rows_of(counts[failed[0]])}, needed for {check.role} {check.text!r}: "
         f"{', '.join(examples)}; {guard.advice}"
     )
 
@@ -268,4 +277,6 @@ def run(frame: Frame, name: str) -> dict[str, Any]:
         part = broken_part(name) if ".parquet" not in str(problem).removeprefix(name) else None
         if part is None:
             raise
-        raise TableError(f"{problem}: {part!r} cannot be read whole; write it again, or leave it out") from None
+        if UNNAMED in str(problem):
+            raise TableError(str(problem).replace(UNNAMED, f"file {part!r}", 1)) from None
+        raise TableError(f"{problem}: file {part!r} cannot be read whole; make it anew, or leave it out") from None

@@ -1,8 +1,8 @@
 """The sums of rows that DuckDB reads, in one scan that does little more than the bare group-by.
 
 Labels are grouped as they stand and mended once a group; a row that does not count is grouped under its
-reason, so that no value is masked. Where the sums show a value that is not finite, or that an expression has
-none, nothing is returned: `gather` then goes the way that counts such rows and names them.
+reason, so that no value is masked. Where the sums show a value that is not finite or too large, or that an
+expression has none, nothing is returned: `gather` then goes the way that counts such rows and names them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
-from priorhood.rows import run
+from priorhood.rows import LARGEST, run
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
@@ -65,7 +65,8 @@ def scanned(
     n = np.asarray(found["n"], dtype=np.float64)
     first, second = _matrices(found, len(shift), pairs)
     # NaN in a row that another reason leaves out counts as missing too, and may come first.
-    whole = bool(np.isfinite(first).all() and np.isfinite(second).all())
+    whole = max(np.abs(first).max(initial=0), np.abs(shift).max()) <= LARGEST
+    whole = bool(whole and np.abs(second).max(initial=0) <= LARGEST**2)  # neither is NaN or infinite
     if watched and whole:
         there, zero = (np.asarray(found[c], dtype=np.float64) for c in ("there", "zero"))
         whole = np.array_equal(there[reason == 0], n[reason == 0]) and bool(np.isfinite(zero).all())

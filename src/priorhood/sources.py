@@ -1,4 +1,4 @@
-"""Files of rows → DuckDB relations: formats by name, conditions on rows, the backend's errors in our words.
+"""Files of rows → DuckDB relations: formats by name, conditions on rows.
 
 Nothing but this module knows files of rows. A column's type follows from its role: a group's labels are
 text whatever they look like, so a file is opened only when roles are known.
@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from priorhood.complaints import plainly
 from priorhood.errors import TableError, near, some
 from priorhood.machine import cores
 
@@ -74,7 +75,7 @@ def reading(database: str) -> duckdb.DuckDBPyConnection:
             f"or give a relation of it"
         ) from None
     except duckdb.IOException as problem:
-        why = "another program has it open to write" if "lock" in str(problem) else _plain(str(problem))
+        why = "another program has it open to write" if "lock" in str(problem) else plainly(str(problem))
         raise TableError(f"cannot read {database!r}: {why}") from None
 
 
@@ -119,28 +120,7 @@ def explained(name: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as problem:
-        raise TableError(f"{name}: {_plain(str(problem))}") from None
-
-
-def _plain(message: str) -> str:
-    spoilt = re.search(
-        r'Error when converting column "([^"]+)"\. Could not convert string "(.*?)" to ', message, re.DOTALL
-    )
-    if spoilt:
-        value = spoilt[2].strip('"')
-        line = re.search(r"CSV Error on Line: (\d+)", message)
-        where = f" in line {line[1]}" if line else ""
-        return (
-            f"column {spoilt[1]!r} holds {value!r}{where} among numbers; mend the file, or say that "
-            f"{value!r} means a missing value (nulls=[{value!r}], --null {value!r})"
-        )
-    if re.search(r"max_temp_directory_size|duckdb_temp_", message):
-        return (
-            "neither memory nor the disk for temporary files has room; nothing was written. Free space in "
-            f"{tempfile.gettempdir()!r}, or name another folder in the environment (TMPDIR)"
-        )
-    text = re.sub(r"\s+", " ", message.split("\nLINE")[0].split("\n\n")[0]).strip()
-    return re.sub(r"^\w+ Error: ", "", text)
+        raise TableError(f"{name}: {plainly(str(problem), name)}") from None
 
 
 def format_of(path: str) -> str:
@@ -184,7 +164,7 @@ def kept(relation: duckdb.DuckDBPyRelation, where: str | None) -> duckdb.DuckDBP
     except duckdb.BinderException as problem:
         unknown = re.search(r'column "?([^"]+?)"? (?:was )?not found', str(problem), re.IGNORECASE)
         if unknown is None:
-            raise TableError(no_condition(where, _plain(str(problem)))) from None
+            raise TableError(no_condition(where, plainly(str(problem)))) from None
         why = f"no column {unknown[1]!r}: {near(unknown[1], relation.columns)}"
         raise TableError(no_condition(where, why)) from None
     except duckdb.Error:

@@ -118,8 +118,7 @@ def read(source: object, *, where: str | None = None, nulls: Iterable[str] = (),
 
 def _read_file(path: str, where: str | None, nulls: tuple[str, ...], decimal: str) -> Table:
     parts = find_parts(path, nulls, decimal)
-    with explained(path):
-        columns = tuple(parts.relation(frozenset()).columns)
+    columns = parts.columns()
 
     def opened(text: frozenset[str]) -> Any:
         import narwhals.stable.v2 as nw

@@ -188,6 +188,31 @@ def test_infinite(refuses_fit, sales, column, value):
     refuses_fit(changed, (repr(column), "infinite", "2 rows", value, f"zip '{sales['zip'][4]}'"))
 
 
+@pytest.mark.parametrize("kind", ["pandas", "polars", "csv", "parquet"])
+@pytest.mark.parametrize("column", ["price", "living_space"])
+@pytest.mark.parametrize("value", [1e120, -1e160, 1e308])
+def test_too_large_to_square(folder, sales, formula, kind, column, value):
+    """A typo by a hundred digits is a number all the same, and its square may be none."""
+    rows = sales.copy()
+    rows.loc[4, column] = value
+    if kind == "polars":
+        rows = pytest.importorskip("polars").from_pandas(rows)
+    elif kind != "pandas":
+        path = folder / f"large.{kind}"
+        rows.to_csv(path, index=False) if kind == "csv" else rows.to_parquet(path)
+        rows = path
+    with pytest.raises(ph.TableError, match=f"'{column}' is too large to square in 1 row, ") as caught:
+        ph.fit(formula, rows, draws=20)
+    assert f": {value:g} (zip '{sales['zip'][4]}'); mend" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [1e80, 1e93])
+def test_large_numbers_are_numbers(sales, formula, value):
+    post = ph.fit(formula, sales.assign(price=sales["price"] * value), draws=50, seed=1)
+    plain = ph.fit(formula, sales, draws=50, seed=1)
+    assert post.summary("mu")["mean"].to_numpy() / value == pytest.approx(plain.summary("mu")["mean"].to_numpy())
+
+
 def test_infinite_in_a_frame(sales, formula):
     with pytest.raises(ph.TableError, match="'price' is infinite in 1 row,"):
         ph.fit(formula, sales.assign(price=sales["price"].where(sales.index != 5, np.inf)))

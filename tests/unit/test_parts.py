@@ -161,7 +161,7 @@ def test_a_broken_part_is_named(homes, tmp_path):
     whole = part.read_bytes()
     for broken in (whole[:200], b""):
         part.write_bytes(broken)
-        with pytest.raises(ph.TableError, match=r"part-1\.parquet"):
+        with pytest.raises(ph.TableError, match=r"part-1\.parquet' is damaged, cut off or not .* make it anew, or"):
             sums(folder)
 
 
@@ -171,7 +171,7 @@ def test_a_part_with_spoilt_pages_is_named(homes, tmp_path):
     whole = bytearray(part.read_bytes())
     whole[4:400] = b"\xff" * 396
     part.write_bytes(whole)
-    with pytest.raises(ph.TableError, match=r"part-1\.parquet"):
+    with pytest.raises(ph.TableError, match=r"part-1\.parquet' is damaged"):
         sums(folder)
 
 

@@ -1,0 +1,93 @@
+"""What DuckDB says of files that it cannot read → our words: which file, which line, what to do."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+_DAMAGED = re.compile(
+    r"No magic bytes|too small to be a Parquet|Footer length|decompression failure|TProtocolException|corrupt"
+    r"|Unexpected end of \w+ stream|Could not decompress|don't know what type|Out of buffer"
+)
+# Where it does not say which file it is about.
+UNNAMED = "a file"
+_ADVICE = re.compile(r"\n\s*(?:LINE|Possible |Potential |Expected Type|The search space)|\n\n")
+
+
+def plainly(message: str, name: str = "") -> str:
+    """The complaint about a table, whose name is often its file's, without advice for DuckDB's own users."""
+    for words in (_spoilt, _no_room, _damaged, _line, _no_columns):
+        found = words(message, _file(message, name))
+        if found:
+            return found
+    first = re.sub(r"^(?:[A-Z]\w* )+Error: ", "", _ADVICE.split(message.strip())[0].strip())
+    return re.sub(r"\s+", " ", first)
+
+
+def _file(message: str, name: str) -> str:
+    """The file as a sentence names it: by its name where the table has several."""
+    named = re.search(r"^\s*file = (.+)$|[Ff]ile ['\"]([^'\"]+)['\"]", message, re.MULTILINE)
+    if named is None:
+        return "the file" if Path(name).is_file() else UNNAMED
+    file = (named[1] or named[2]).strip()
+    return "the file" if file == name else f"file {file!r}"
+
+
+def _spoilt(message: str, file: str) -> str | None:
+    """A text where numbers are."""
+    found = re.search(
+        r'Error when converting column "([^"]+)"\. Could not convert string "(.*?)" to ', message, re.DOTALL
+    )
+    if found is None:
+        return None
+    value = found[2].strip('"')
+    line = re.search(r"CSV Error on Line: (\d+)", message)
+    where = f" in line {line[1]}" if line else ""
+    where += f" of {file}" if line and file.startswith("file ") else ""
+    return (
+        f"column {found[1]!r} holds {value!r}{where} among numbers; mend the file, or say that "
+        f"{value!r} means a missing value (nulls=[{value!r}], --null {value!r})"
+    )
+
+
+def _no_room(message: str, _: str) -> str | None:
+    if not re.search(r"max_temp_directory_size|duckdb_temp_", message):
+        return None
+    return (
+        "neither memory nor the disk for temporary files has room; nothing was written. Free space in "
+        f"{tempfile.gettempdir()!r}, or name another folder in the environment (TMPDIR)"
+    )
+
+
+def _damaged(message: str, file: str) -> str | None:
+    found = _DAMAGED.search(message)
+    if found is None:
+        return None
+    return f"{file} is damaged, cut off or not what its name says ({found[0]}); make it anew, or leave it out"
+
+
+def _line(message: str, file: str) -> str | None:
+    """A line of a CSV that is not like the others."""
+    found = re.search(r"CSV Error on Line: (\d+)(?:\s*\nOriginal Line: ?(.*))?", message)
+    if found is None:
+        return None
+    if "not utf-8" in message:
+        return f"{file} is not UTF-8 text, from line {found[1]} on; write it as UTF-8 (iconv -t UTF-8)"
+    text = f", {_short(found[2])!r}," if found[2] else ""
+    counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", message)
+    what = f"has {counts[2]} columns, not {counts[1]}" if counts else "is not like the others (quotes, line ends?)"
+    return f"line {found[1]} of {file}{text} {what}; mend the line or leave it out"
+
+
+def _no_columns(message: str, file: str) -> str | None:
+    if "Error when sniffing file" not in message:
+        return None
+    return (
+        f"no columns can be made out in {file}: it should be UTF-8 text with a line of names, and one separator "
+        "(comma, semicolon, tab or |) between as many values in every line"
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "…"

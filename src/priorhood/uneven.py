@@ -1,0 +1,82 @@
+"""Text files that do not fall into columns: which line is not like the line of names."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SEPARATORS = ",;\t|"
+# DuckDB looks at 20,480 lines before it settles for the columns; what comes later it finds itself.
+LINES = 25_000
+FILES = 50
+
+
+def first_names(file: str) -> int | None:
+    """How many names the first line has; None where it cannot be read."""
+    with suppress(*_UNREAD), _opened(file) as text:
+        for line in _lines(text):
+            return _values(line, _separator([line]))
+    return None
+
+
+def uneven(files: Iterable[str]) -> str | None:
+    """What is wrong with the first line that has more or fewer values than the line of names; None if none has.
+
+    Parameters
+    ----------
+    files : of separated values, as text or compressed with gzip; of others nothing is said
+    """
+    several = list(files)
+    for file in several[:FILES]:
+        with suppress(*_UNREAD), _opened(file) as text:
+            found = _uneven(list(islice(_lines(text), LINES)))
+            if found:
+                return f"file {file!r}: {found}" if len(several) > 1 else found
+    return None
+
+
+_UNREAD = (OSError, EOFError, UnicodeDecodeError, csv.Error)
+
+
+def _opened(file: str) -> TextIO:
+    if file.lower().endswith(".gz"):
+        return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
+    return Path(file).open(encoding="utf-8-sig", newline="")
+
+
+def _lines(text: TextIO) -> Iterator[str]:
+    """Those that DuckDB counts: neither blank nor comments."""
+    return (line for line in text if line.strip() and not line.startswith("#"))
+
+
+def _uneven(lines: list[str]) -> str | None:
+    if not lines:
+        return None
+    separator = _separator(lines[:2])
+    wanted = _values(lines[0], separator)
+    reader = csv.reader(lines, delimiter=separator)
+    for at, values in enumerate(reader):
+        if len(values) != wanted:
+            line = lines[reader.line_num - 1].rstrip("\r\n")
+            shown = line if len(line) <= 60 else line[:57] + "…"
+            return (
+                f"row {at}, {shown!r}, has {len(values)} {'value' if len(values) == 1 else 'values'} and the first "
+                f"line {wanted} {'name' if wanted == 1 else 'names'}; mend the one that is wrong, or leave it out"
+            )
+    return None
+
+
+def _separator(lines: list[str]) -> str:
+    """The one that makes most names of the first line; where none does, most values of the next."""
+    return max(SEPARATORS, key=lambda separator: [_values(line, separator) for line in lines])
+
+
+def _values(line: str, separator: str) -> int:
+    return len(next(csv.reader([line], delimiter=separator)))
