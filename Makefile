@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 	$(BIN)/priorhood demo --out demo
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(PYTEST)
 
 slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow

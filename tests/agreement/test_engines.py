@@ -66,9 +66,16 @@ def nuts(case: str, bar: str, parameterization: str, draws: int = DRAWS, accept:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("bar", ["||", "|"], ids=["independent", "correlated"])
 @pytest.mark.parametrize(
-    "case", ["simulated", *(pytest.param(c, marks=pytest.mark.once) for c in ("radon_mn", "rents"))]
+    ("case", "bar"),
+    [
+        ("simulated", "||"),
+        ("simulated", "|"),
+        pytest.param("radon_mn", "|", marks=pytest.mark.once),
+        pytest.param("radon_mn", "||", marks=pytest.mark.slow),
+        pytest.param("rents", "||", marks=pytest.mark.slow),
+        pytest.param("rents", "|", marks=pytest.mark.slow),
+    ],
 )
 def test_exact_and_nuts_agree(case, bar):
     # Radon tells little of its slopes: more draws for the same Monte Carlo error.
@@ -77,7 +84,8 @@ def test_exact_and_nuts_agree(case, bar):
     assert disagreements(exact(case, bar), post) == []
 
 
-@pytest.mark.parametrize("case", ["simulated", pytest.param("radon_mn, intercepts", marks=pytest.mark.once)])
+@pytest.mark.once
+@pytest.mark.parametrize("case", ["simulated", pytest.param("radon_mn, intercepts", marks=pytest.mark.slow)])
 def test_centred_and_noncentred_agree(case):
     assert disagreements(nuts(case, "||", "centered"), nuts(case, "||", "noncentered")) == []
 
