@@ -6,12 +6,14 @@ import re
 import tempfile
 from pathlib import Path
 
+from priorhood.uneven import shown
+
 _DAMAGED = re.compile(
     r"No magic bytes|too small to be a Parquet|Footer length|decompression failure|TProtocolException|corrupt"
     r"|Unexpected end of \w+ stream|Could not decompress|don't know what type|Out of buffer"
 )
 # Where it does not say which file it is about.
-UNNAMED = "a file"
+UNNAMED = "one of the files"
 _ADVICE = re.compile(r"\n\s*(?:LINE|Possible |Potential |Expected Type|The search space)|\n\n")
 
 
@@ -74,7 +76,7 @@ def _line(message: str, file: str) -> str | None:
         return None
     if "not utf-8" in message:
         return f"{file} is not UTF-8 text, from line {found[1]} on; write it as UTF-8 (iconv -t UTF-8)"
-    text = f", {_short(found[2])!r}," if found[2] else ""
+    text = f", {shown(found[2])}," if found[2] else ""
     counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", message)
     what = f"has {counts[2]} columns, not {counts[1]}" if counts else "is not like the others (quotes, line ends?)"
     return f"line {found[1]} of {file}{text} {what}; mend the line or leave it out"
@@ -87,7 +89,3 @@ def _no_columns(message: str, file: str) -> str | None:
         f"no columns can be made out in {file}: it should be UTF-8 text with a line of names, and one separator "
         "(comma, semicolon, tab or |) between as many values in every line"
     )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "…"

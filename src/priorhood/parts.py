@@ -64,17 +64,17 @@ class Parts:
         try:
             with explained(self.path):
                 found = tuple(self.relation(frozenset()).columns)
-        except TableError as problem:
-            self._even(str(problem))
+        except TableError:
+            self._even()
             raise
         names = first_names(self.files[0]) if self.kind in ("csv", "tsv") else None
         if names not in (None, 1, len(set(found) - self.partitions())):
             self._even()
         return found
 
-    def _even(self, problem: str = "") -> None:
+    def _even(self) -> None:
         """Raise where a line of a text file has more or fewer values than there are names."""
-        odd = uneven(self.files) if self.kind in ("csv", "tsv") and "damaged" not in problem else None
+        odd = uneven(self.files) if self.kind in ("csv", "tsv") else None
         if odd is not None:
             raise TableError(f"{self.path}: {odd}") from None
 

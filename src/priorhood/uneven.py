@@ -16,6 +16,14 @@ SEPARATORS = ",;\t|"
 # DuckDB looks at 20,480 lines before it settles for the columns; what comes later it finds itself.
 LINES = 25_000
 FILES = 50
+# Of these it complains itself, or another room does.
+_UNREAD = (OSError, EOFError, UnicodeDecodeError, csv.Error)
+
+
+def shown(line: str) -> str:
+    """A line as messages quote it."""
+    text = line.rstrip("\r\n")
+    return repr(text if len(text) <= 60 else text[:57] + "…")
 
 
 def first_names(file: str) -> int | None:
@@ -42,9 +50,6 @@ def uneven(files: Iterable[str]) -> str | None:
     return None
 
 
-_UNREAD = (OSError, EOFError, UnicodeDecodeError, csv.Error)
-
-
 def _opened(file: str) -> TextIO:
     if file.lower().endswith(".gz"):
         return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
@@ -64,11 +69,11 @@ def _uneven(lines: list[str]) -> str | None:
     reader = csv.reader(lines, delimiter=separator)
     for at, values in enumerate(reader):
         if len(values) != wanted:
-            line = lines[reader.line_num - 1].rstrip("\r\n")
-            shown = line if len(line) <= 60 else line[:57] + "…"
+            has = f"{len(values)} {'value' if len(values) == 1 else 'values'}"
+            names = f"{wanted} {'name' if wanted == 1 else 'names'}"
             return (
-                f"row {at}, {shown!r}, has {len(values)} {'value' if len(values) == 1 else 'values'} and the first "
-                f"line {wanted} {'name' if wanted == 1 else 'names'}; mend the one that is wrong, or leave it out"
+                f"row {at}, {shown(lines[reader.line_num - 1])}, has {has} and the first line {names}; mend the "
+                "one that is wrong, or leave it out"
             )
     return None
 
