@@ -82,14 +82,23 @@ def good(least_ess: float, greatest_rhat: float) -> bool:
 
 
 def contest(
-    contender: Contender, model: str, path: Path, size: data.Size, limits: Limits, command: list[str]
+    contender: Contender,
+    model: str,
+    path: Path,
+    size: data.Size,
+    limits: Limits,
+    command: list[str],
+    earlier: tuple[dict[str, Any], ...] = (),
 ) -> Record:
-    """Fit, with ever more draws until they have the quality, or a limit or what is left of it is reached."""
+    """Fit, with ever more draws until they have the quality, or a limit or what is left of it is reached.
+
+    earlier : tries of a run under smaller limits, which this one goes on from
+    """
     here = {"contender": contender.name, "model": model, "rows": size.rows, "groups": size.groups}
     if model not in contender.models:
         return Record(**here, status="refused", reason=contender.differs)
     asked = {"data": str(path.resolve()), "model": model, "places": data.places(size), "chains": CHAINS}
-    draws, tries = DRAWS, []
+    draws, tries = 2 * earlier[-1]["draws"] if earlier else DRAWS, list(earlier)
     while True:
         with tempfile.TemporaryDirectory() as name:
             amount = {"draws": draws, "tune": TUNE * draws // DRAWS}

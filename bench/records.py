@@ -6,7 +6,9 @@ import json
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from bench.contest import Limits, Record
+import numpy as np
+
+from bench.contest import MOST_DRAWS, Limits, Record
 from bench.data import Size, dumped
 
 if TYPE_CHECKING:
@@ -42,6 +44,11 @@ class Records:
         record = self.found.get(wanted)
         return record is not None and not _outgrown(record, limits)
 
+    def tries(self, wanted: Key) -> tuple[dict[str, Any], ...]:
+        """What its numbers of draws came to, where none reached the quality before a limit."""
+        record = self.found.get(wanted)
+        return record.tries if record is not None and _short(record) else ()
+
     def obstacle(self, wanted: Key, limits: Limits) -> Record | None:
         """A record of a size that is in no way larger, which says that this one is not worth trying."""
         contender, model, rows, groups = wanted
@@ -57,13 +64,20 @@ class Records:
 
 
 def _outgrown(record: Record, limits: Limits) -> bool:
-    """Whether it was stopped by a limit below that of now."""
+    """Whether it was stopped by a limit below that of now, which has room for more."""
     if record.status == "time":
         return record.limits["seconds"] < limits.seconds
     if record.status == "memory":
         return record.limits["memory_mb"] < limits.memory_mb
+    if _short(record):
+        return 2 * (record.first or np.inf) <= limits.seconds
     # Whatever failed may have been mended since: its own size is tried again, by a new run alone.
     return False
+
+
+def _short(record: Record) -> bool:
+    """Whether it has draws, but its limit let it take too few for the quality."""
+    return record.status == "fitted" and not record.reached and (record.draws or 0) < MOST_DRAWS
 
 
 def read(told: dict[str, Any]) -> Record:

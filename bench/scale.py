@@ -71,17 +71,23 @@ def measure(plan: Plan, console: Console, target: Path = RESULTS) -> Records:
             if records.obstacle(wanted, plan.limits):
                 continue
             console.print(f"measuring {name}, {model}, {size} …", style="dim")
-            records.keep(_record(CONTENDERS[name], model, size, plan.limits, commands[name]))
+            earlier = () if plan.again else records.tries(wanted)
+            records.keep(_record(CONTENDERS[name], model, size, plan.limits, commands[name], earlier))
             fresh.add(wanted)
             console.print(scale_table.line(records.found[wanted]), soft_wrap=True, markup=False)
     return records
 
 
 def _record(
-    contender: Contender, model: str, size: Size, limits: contest.Limits, command: list[str]
+    contender: Contender,
+    model: str,
+    size: Size,
+    limits: contest.Limits,
+    command: list[str],
+    earlier: tuple[dict[str, Any], ...],
 ) -> contest.Record:
     path = data.made(size, FILES, csv=contender.script.endswith(".R"))
     before = machine.describe()
-    found = contest.contest(contender, model, path, size, limits, command)
+    found = contest.contest(contender, model, path, size, limits, command, earlier)
     about: dict[str, Any] = {name: before[name] for name in FACTS}
     return replace(found, machine=about, data=data.facts(path))

@@ -185,6 +185,28 @@ def test_draws_are_doubled_until_they_have_the_quality(bench, monkeypatch, tmp_p
     found = contest.contest(someone, "correlated", tmp_path, size, contest.Limits(seconds=10), ["x"])
     assert not found.reached
     assert len(found.tries) == 1
+    # A later run under a greater limit goes on from there.
+    asked.clear()
+    limits = contest.Limits(seconds=100)
+    again = contest.contest(someone, "correlated", tmp_path, size, limits, ["x"], found.tries)
+    assert again.reached
+    assert asked == [(2000, 2000), (4000, 4000)]
+    assert [one["draws"] for one in again.tries] == [1000, 2000, 4000]
+
+
+def test_draws_that_fell_short_go_on_where_the_limit_has_room_for_twice_as_many(bench, record, tmp_path):
+    records, limits = bench("records").Records(tmp_path / "records.json"), bench("contest").Limits(seconds=900.0)
+    tries = ({"draws": 2000, "status": "fitted", "first": 550.0},)
+    told = {"first": 550.0, "draws": 2000, "least_ess": 700.0, "greatest_rhat": 1.0104, "tries": tries}
+    records.keep(replace(record, contender="rstanarm", **told))
+    wanted = ("rstanarm", "independent", 7_500, 219)
+    assert records.settled(wanted, limits)
+    assert records.settled(wanted, replace(limits, seconds=1000.0))
+    assert not records.settled(wanted, replace(limits, seconds=1800.0))
+    assert records.tries(wanted) == tries
+    records.keep(replace(record, contender="rstanarm", **told | {"greatest_rhat": 1.009}))
+    assert records.settled(wanted, replace(limits, seconds=1800.0))
+    assert records.tries(wanted) == ()
 
 
 def test_quality_sees_a_chain_that_is_elsewhere(bench):
@@ -253,7 +275,7 @@ def test_a_run_goes_on_where_it_was_broken_off(bench, monkeypatch, record, tmp_p
     scale = bench("scale")
     made = []
 
-    def one(contender, model, size, limits, command):
+    def one(contender, model, size, limits, command, earlier):
         made.append((contender.name, size.rows))
         if len(made) == 3:
             raise KeyboardInterrupt
