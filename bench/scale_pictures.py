@@ -47,9 +47,10 @@ def draw(records: Records, sizes: tuple[Size, ...], model: str, *, by: str, path
         if at == 0:
             style.words(axes.set_ylabel("seconds"), size=style.SMALL)
     style.words(
-        figure.text(0.07, 0.015, "○ point estimate   × stopped at a limit or failed at the next size"),
+        figure.text(0.07, 0.015, "○ point estimate   × stopped at a limit or failed at the next size"
+                    "   ▲ draws short of the quality: it needs longer"),
         size=style.SMALL,
-    )
+    )  # fmt: skip
     figure.savefig(path)
 
 
@@ -90,6 +91,11 @@ def _lines(
             "markerfacecolor": look["color"] if contender.draws else "white",
         }
         axes.plot(x, y, **look, **marker, zorder=3 if name == YARDSTICK else 2)
+        short = [i for i, one in enumerate(fitted) if not one.reached]
+        axes.plot(
+            [x[i] for i in short], [y[i] for i in short], linestyle="", marker="^", markersize=8,
+            color=look["color"], zorder=4,
+        )  # fmt: skip
         if any(one is not None and one.status != "fitted" for one in found):
             axes.plot(x[-1:], y[-1:], marker="x", markersize=9, color=look["color"], zorder=4)
         ends.append((x[-1], y[-1], contender.label, look["color"], name == YARDSTICK))
@@ -119,7 +125,7 @@ def _labels(axes: Axes, ends: list[Any]) -> None:
     ends = sorted(ends, key=lambda end: end[1])
     at = axes.transAxes.inverted()
     points = [at.transform(axes.transData.transform((x, y))) for x, y, *_ in ends]
-    heights = spread([point[1] for point in points], GAP)
+    heights = spread([point[1] for point in points], GAP, most=1.0)
     for (_, _, text, colour, bold), point, height in zip(ends, points, heights, strict=True):
         axes.annotate(
             "", xy=point, xytext=(1.05, height), xycoords="axes fraction", textcoords="axes fraction",
@@ -129,10 +135,10 @@ def _labels(axes: Axes, ends: list[Any]) -> None:
         style.words(label, colour=colour, bold=bold)
 
 
-def spread(heights: list[float], gap: float) -> list[float]:
-    """Heights, ascending, moved as little as it takes to lie at least so far apart (least squares).
+def spread(heights: list[float], gap: float, most: float = np.inf) -> list[float]:
+    """Heights, ascending, moved as little as it takes to lie so far apart and none above most (least squares).
 
-    With h_i = z_i + i gap, z must not fall: the pool of adjacent violators.
+    With h_i = z_i + i gap, z must not fall: the pool of adjacent violators, cut off where the last is too high.
     """
     pools: list[list[float]] = []
     for at, height in enumerate(heights):
@@ -140,5 +146,6 @@ def spread(heights: list[float], gap: float) -> list[float]:
         while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
             last = pools.pop()
             pools[-1] += last
-    flat = [float(np.mean(pool)) for pool in pools for _ in pool]
+    top = most - (len(heights) - 1) * gap
+    flat = [min(float(np.mean(pool)), top) for pool in pools for _ in pool]
     return [z + at * gap for at, z in enumerate(flat)]

@@ -341,6 +341,7 @@ def test_labels_keep_their_distance_and_their_order(bench):
     moved = spread([0.1, 0.11, 0.12, 0.8], 0.05)
     assert np.allclose(moved, [0.06, 0.11, 0.16, 0.8])
     assert spread([0.1, 0.9], 0.05) == [0.1, 0.9]
+    assert np.allclose(spread([0.1, 0.99, 1.0], 0.05, most=1.0), [0.1, 0.95, 1.0])
 
 
 def test_a_run_leaves_tables_and_pictures_beside_its_records(bench, records, tmp_path):
