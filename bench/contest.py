@@ -7,7 +7,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from arviz_stats.base import array_stats
@@ -17,6 +17,9 @@ from bench.clock import ONE_THREAD
 from bench.contenders import SCRIPTS, Contender
 from bench.watch import Watched, watched
 from priorhood.machine import cores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CHAINS, DRAWS, TUNE = 4, 1000, 1000
 # The quality that all draws are brought to: by twice as many of them, as often as it takes.
@@ -89,25 +92,29 @@ def contest(
     limits: Limits,
     command: list[str],
     earlier: tuple[dict[str, Any], ...] = (),
-) -> Record:
+) -> Iterator[Record]:
     """Fit, with ever more draws until they have the quality, or a limit or what is left of it is reached.
 
-    earlier : tries of a run under smaller limits, which this one goes on from
+    What is known is given after every number of draws, so that nothing is lost where the next is broken off.
+
+    earlier : tries of a run under smaller limits or broken off, which this one goes on from
     """
     here = {"contender": contender.name, "model": model, "rows": size.rows, "groups": size.groups}
     if model not in contender.models:
-        return Record(**here, status="refused", reason=contender.differs)
+        yield Record(**here, status="refused", reason=contender.differs)
+        return
     asked = {"data": str(path.resolve()), "model": model, "places": data.places(size), "chains": CHAINS}
     draws, tries = 2 * earlier[-1]["draws"] if earlier else DRAWS, list(earlier)
-    while True:
+    done = False
+    while not done:
         with tempfile.TemporaryDirectory() as name:
             amount = {"draws": draws, "tune": TUNE * draws // DRAWS}
             told = answered(contender, asked | amount, limits, command, Path(name))
         tries.append({k: told.get(k) for k in ("draws", "status", "first", "least_ess", "greatest_rhat")})
+        yield Record(**here, **told, tries=tuple(tries), limits=asdict(limits))
         ess = told.get("least_ess")
         done = told["status"] != "fitted" or ess is None or good(ess, told["greatest_rhat"])
-        if done or draws >= MOST_DRAWS or 2 * told["first"] > limits.seconds:
-            return Record(**here, **told, tries=tuple(tries), limits=asdict(limits))
+        done = done or draws >= MOST_DRAWS or 2 * told["first"] > limits.seconds
         draws *= 2
 
 

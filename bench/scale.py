@@ -16,6 +16,8 @@ from bench.data import Size
 from bench.records import Key, Records
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
 RESULTS = Path(__file__).with_name("results") / "contenders.json"
@@ -72,22 +74,24 @@ def measure(plan: Plan, console: Console, target: Path = RESULTS) -> Records:
                 continue
             console.print(f"measuring {name}, {model}, {size} …", style="dim")
             earlier = () if plan.again else records.tries(wanted)
-            records.keep(_record(CONTENDERS[name], model, size, plan.limits, commands[name], earlier))
+            for record in _found(CONTENDERS[name], model, size, plan.limits, commands[name], earlier):
+                records.keep(record)
             fresh.add(wanted)
             console.print(scale_table.line(records.found[wanted]), soft_wrap=True, markup=False)
     return records
 
 
-def _record(
+def _found(
     contender: Contender,
     model: str,
     size: Size,
     limits: contest.Limits,
     command: list[str],
     earlier: tuple[dict[str, Any], ...],
-) -> contest.Record:
+) -> Iterator[contest.Record]:
+    """Its record, ever better."""
     path = data.made(size, FILES, csv=contender.script.endswith(".R"))
     before = machine.describe()
-    found = contest.contest(contender, model, path, size, limits, command, earlier)
     about: dict[str, Any] = {name: before[name] for name in FACTS}
-    return replace(found, machine=about, data=data.facts(path))
+    for found in contest.contest(contender, model, path, size, limits, command, earlier):
+        yield replace(found, machine=about, data=data.facts(path))

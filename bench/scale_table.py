@@ -153,7 +153,7 @@ def reasons(records: Records) -> str:
 
 
 def circumstances(records: Records) -> str:
-    """The machine, the days, the limits, and whether others were at work."""
+    """The machine, the days, and whether others were at work."""
     every = list(records.found.values())
     machines = _different(f"{one.machine['cpu']}, {one.machine['cores']} cores" for one in every)
     days = sorted({one.machine["date"][:10] for one in every})

@@ -153,7 +153,7 @@ def test_what_stops_a_contender_is_told(bench, tmp_path, how, status, reason):
     contender = bench("contenders").Contender("x", "X", str(script), python="own")
     limits = contest.Limits(seconds=1.0 if how == "slow" else 30.0, memory_mb=150.0)
     path, size = tmp_path / "none.parquet", bench("data").Size(10, 2)
-    found = contest.contest(contender, "correlated", path, size, limits, [sys.executable])
+    *_, found = contest.contest(contender, "correlated", path, size, limits, [sys.executable])
     assert (found.status, found.reason) == (status, reason)
     assert found.fits == ()
 
@@ -161,7 +161,9 @@ def test_what_stops_a_contender_is_told(bench, tmp_path, how, status, reason):
 def test_a_model_that_cannot_be_expressed_is_not_tried(bench, tmp_path):
     contest = bench("contest")
     bambi = bench("contenders").CONTENDERS["bambi"]
-    found = contest.contest(bambi, "correlated", tmp_path, bench("data").Size(10, 2), contest.Limits(), ["false"])
+    *_, found = contest.contest(
+        bambi, "correlated", tmp_path, bench("data").Size(10, 2), contest.Limits(), ["false"]
+    )
     assert (found.status, found.reason) == ("refused", bambi.differs)
 
 
@@ -177,18 +179,18 @@ def test_draws_are_doubled_until_they_have_the_quality(bench, monkeypatch, tmp_p
     monkeypatch.setattr(contest, "answered", answered)
     someone = bench("contenders").CONTENDERS["nutpie"]
     size = bench("data").Size(10, 2)
-    found = contest.contest(someone, "correlated", tmp_path, size, contest.Limits(seconds=100), ["x"])
+    *_, found = contest.contest(someone, "correlated", tmp_path, size, contest.Limits(seconds=100), ["x"])
     assert asked == [(1000, 1000), (2000, 2000), (4000, 4000)]
     assert found.reached
     assert [one["draws"] for one in found.tries] == [1000, 2000, 4000]
     # Twice as many would take longer than the limit: not tried, and not said to have the quality.
-    found = contest.contest(someone, "correlated", tmp_path, size, contest.Limits(seconds=10), ["x"])
+    *_, found = contest.contest(someone, "correlated", tmp_path, size, contest.Limits(seconds=10), ["x"])
     assert not found.reached
     assert len(found.tries) == 1
     # A later run under a greater limit goes on from there.
     asked.clear()
     limits = contest.Limits(seconds=100)
-    again = contest.contest(someone, "correlated", tmp_path, size, limits, ["x"], found.tries)
+    *_, again = contest.contest(someone, "correlated", tmp_path, size, limits, ["x"], found.tries)
     assert again.reached
     assert asked == [(2000, 2000), (4000, 4000)]
     assert [one["draws"] for one in again.tries] == [1000, 2000, 4000]
@@ -280,10 +282,10 @@ def test_a_run_goes_on_where_it_was_broken_off(bench, monkeypatch, record, tmp_p
         if len(made) == 3:
             raise KeyboardInterrupt
         status = "time" if (contender.name, size.rows) == ("lme4", 7500) else "fitted"
-        return replace(record, contender=contender.name, model=model, rows=size.rows, groups=size.groups,
-                       status=status)  # fmt: skip
+        yield replace(record, contender=contender.name, model=model, rows=size.rows, groups=size.groups,
+                      status=status)  # fmt: skip
 
-    monkeypatch.setattr(scale, "_record", one)
+    monkeypatch.setattr(scale, "_found", one)
     monkeypatch.setattr(scale.environments, "command_of", lambda contender, install: (["x"], ""))
     limits = bench("contest").Limits(seconds=60.0, memory_mb=4000.0)
     plan = scale.Plan(("priorhood", "lme4"), scale.series(100_000), limits)
@@ -298,6 +300,32 @@ def test_a_run_goes_on_where_it_was_broken_off(bench, monkeypatch, record, tmp_p
     assert len(made) == 5
     scale.measure(replace(plan, again=True), console, tmp_path / "c.json")
     assert len(made) == 9
+
+
+def test_draws_are_kept_where_the_next_number_of_them_is_broken_off(bench, monkeypatch, tmp_path):
+    scale, contest = bench("scale"), bench("contest")
+    asked = []
+
+    def answered(contender, what, limits, command, folder):
+        asked.append(what["draws"])
+        if asked == [1000, 2000]:
+            raise KeyboardInterrupt
+        return {"status": "fitted", "first": 9.0, "fits": (1.0,), "draws": what["draws"],
+                "least_ess": 0.25 * what["draws"], "greatest_rhat": 1.001}  # fmt: skip
+
+    monkeypatch.setattr(contest, "answered", answered)
+    monkeypatch.setattr(scale, "FILES", tmp_path)
+    monkeypatch.setattr(scale.environments, "command_of", lambda contender, install: (["x"], ""))
+    task = ("correlated", bench("data").Size(100, 10))
+    plan = scale.Plan(("nutpie",), (task,), contest.Limits(seconds=100))
+    with pytest.raises(KeyboardInterrupt):
+        scale.measure(plan, Console(quiet=True), tmp_path / "c.json")
+    kept = bench("records").Records(tmp_path / "c.json").found["nutpie", "correlated", 100, 10]
+    assert (kept.draws, kept.reached) == (1000, False)
+    scale.measure(plan, Console(quiet=True), tmp_path / "c.json")
+    assert asked == [1000, 2000, 2000]
+    kept = bench("records").Records(tmp_path / "c.json").found["nutpie", "correlated", 100, 10]
+    assert (kept.draws, kept.reached) == (2000, True)
 
 
 # -- tables and pictures ------------------------------------------------------------------------------------
