@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ CHAINS, DRAWS, TUNE = 4, 1000, 1000
 # The quality that all draws are brought to: by twice as many of them, as often as it takes.
 LEAST_ESS, GREATEST_RHAT, MOST_DRAWS = 400.0, 1.01, 8000
 SEED = 1
+TOLD_OF_A_TRY = ("draws", "status", "reason", "first", "least_ess", "greatest_rhat")
 # R's last lines, after the error.
 AFTERWORDS = ("Execution halted", "Calls: ", "In addition: ")
 # A first fit of a contender that takes longer is not repeated with filled caches.
@@ -48,7 +49,8 @@ class Record:
     status : "fitted"; "time" or "memory", it was stopped there; "failed"; "refused", it has no such model
     first : a whole process to its first result, with import, reading and compiling, compile caches empty; ready :
         the same with filled ones, where that was tried; fits : further fits in the same process
-    draws, tries : draws a chain that reached the quality, and what came of fewer
+    draws, tries : draws a chain, the most that it finished, and what came of every number that was tried; `limits`
+        are those of the last
     mean, sd : of mu, tau, omega, sigma; a point estimate has no sd
     """
 
@@ -84,6 +86,24 @@ def good(least_ess: float, greatest_rhat: float) -> bool:
     return least_ess >= LEAST_ESS and greatest_rhat <= GREATEST_RHAT
 
 
+def may_go_on(record: Record, limits: Limits) -> bool:
+    """Whether it has draws short of the quality, and twice as many may come to an end within these limits."""
+    if record.status != "fitted" or record.reached or (record.draws or 0) >= MOST_DRAWS:
+        return False
+    if record.tries and record.tries[-1]["status"] != "fitted":
+        return outgrown(record.tries[-1]["status"], record.limits, limits)
+    return 2 * (record.first or np.inf) <= limits.seconds
+
+
+def outgrown(status: str, then: dict[str, float], limits: Limits) -> bool:
+    """Whether it was stopped by a limit below that of now.
+
+    Whatever failed may have been mended since: its own size is tried again, by a new run alone.
+    """
+    bound = {"time": "seconds", "memory": "memory_mb"}.get(status)
+    return bound is not None and then[bound] < getattr(limits, bound)
+
+
 def contest(
     contender: Contender,
     model: str,
@@ -91,31 +111,33 @@ def contest(
     size: data.Size,
     limits: Limits,
     command: list[str],
-    earlier: tuple[dict[str, Any], ...] = (),
+    earlier: Record | None = None,
 ) -> Iterator[Record]:
     """Fit, with ever more draws until they have the quality, or a limit or what is left of it is reached.
 
-    What is known is given after every number of draws, so that nothing is lost where the next is broken off.
+    What is known is given after every number of draws, so that nothing is lost where the next is broken off. Where
+    it is stopped, by a limit or a failure, the most draws that were finished stay what is known.
 
-    earlier : tries of a run under smaller limits or broken off, which this one goes on from
+    earlier : what a run under smaller limits or broken off came to, which this one goes on from
     """
     here = {"contender": contender.name, "model": model, "rows": size.rows, "groups": size.groups}
     if model not in contender.models:
         yield Record(**here, status="refused", reason=contender.differs)
         return
     asked = {"data": str(path.resolve()), "model": model, "places": data.places(size), "chains": CHAINS}
-    draws, tries = 2 * earlier[-1]["draws"] if earlier else DRAWS, list(earlier)
-    done = False
-    while not done:
+    finished = earlier
+    while True:
+        draws = 2 * (finished.draws or 0) if finished else DRAWS
         with tempfile.TemporaryDirectory() as name:
             amount = {"draws": draws, "tune": TUNE * draws // DRAWS}
             told = answered(contender, asked | amount, limits, command, Path(name))
-        tries.append({k: told.get(k) for k in ("draws", "status", "first", "least_ess", "greatest_rhat")})
-        yield Record(**here, **told, tries=tuple(tries), limits=asdict(limits))
-        ess = told.get("least_ess")
-        done = told["status"] != "fitted" or ess is None or good(ess, told["greatest_rhat"])
-        done = done or draws >= MOST_DRAWS or 2 * told["first"] > limits.seconds
-        draws *= 2
+        tries = (*(finished.tries if finished else ()), {k: told.get(k) for k in TOLD_OF_A_TRY})
+        if told["status"] == "fitted" or finished is None:
+            finished = Record(**here, **told)
+        finished = replace(finished, tries=tries, limits=asdict(limits))
+        yield finished
+        if not may_go_on(finished, limits):
+            return
 
 
 def answered(

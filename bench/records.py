@@ -6,9 +6,7 @@ import json
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bench.contest import MOST_DRAWS, Limits, Record
+from bench.contest import Limits, Record, may_go_on, outgrown
 from bench.data import Size, dumped
 
 if TYPE_CHECKING:
@@ -44,10 +42,10 @@ class Records:
         record = self.found.get(wanted)
         return record is not None and not _outgrown(record, limits)
 
-    def tries(self, wanted: Key) -> tuple[dict[str, Any], ...]:
-        """What its numbers of draws came to, where none reached the quality before a limit."""
+    def short(self, wanted: Key, limits: Limits) -> Record | None:
+        """A record with draws short of the quality, which these limits leave room to go on from."""
         record = self.found.get(wanted)
-        return record.tries if record is not None and _short(record) else ()
+        return record if record is not None and may_go_on(record, limits) else None
 
     def obstacle(self, wanted: Key, limits: Limits) -> Record | None:
         """A record of a size that is in no way larger, which says that this one is not worth trying."""
@@ -65,19 +63,7 @@ class Records:
 
 def _outgrown(record: Record, limits: Limits) -> bool:
     """Whether it was stopped by a limit below that of now, which has room for more."""
-    if record.status == "time":
-        return record.limits["seconds"] < limits.seconds
-    if record.status == "memory":
-        return record.limits["memory_mb"] < limits.memory_mb
-    if _short(record):
-        return 2 * (record.first or np.inf) <= limits.seconds
-    # Whatever failed may have been mended since: its own size is tried again, by a new run alone.
-    return False
-
-
-def _short(record: Record) -> bool:
-    """Whether it has draws, but its limit let it take too few for the quality."""
-    return record.status == "fitted" and not record.reached and (record.draws or 0) < MOST_DRAWS
+    return may_go_on(record, limits) or outgrown(record.status, record.limits, limits)
 
 
 def read(told: dict[str, Any]) -> Record:

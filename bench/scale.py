@@ -73,7 +73,7 @@ def measure(plan: Plan, console: Console, target: Path = RESULTS) -> Records:
             if records.obstacle(wanted, plan.limits):
                 continue
             console.print(f"measuring {name}, {model}, {size} …", style="dim")
-            earlier = () if plan.again else records.tries(wanted)
+            earlier = None if plan.again else records.short(wanted, plan.limits)
             for record in _found(CONTENDERS[name], model, size, plan.limits, commands[name], earlier):
                 records.keep(record)
             fresh.add(wanted)
@@ -87,11 +87,12 @@ def _found(
     size: Size,
     limits: contest.Limits,
     command: list[str],
-    earlier: tuple[dict[str, Any], ...],
+    earlier: contest.Record | None,
 ) -> Iterator[contest.Record]:
     """Its record, ever better."""
     path = data.made(size, FILES, csv=contender.script.endswith(".R"))
     before = machine.describe()
     about: dict[str, Any] = {name: before[name] for name in FACTS}
     for found in contest.contest(contender, model, path, size, limits, command, earlier):
-        yield replace(found, machine=about, data=data.facts(path))
+        # What an earlier run finished keeps the machine that it ran on.
+        yield found if found.machine else replace(found, machine=about, data=data.facts(path))

@@ -190,7 +190,7 @@ def test_draws_are_doubled_until_they_have_the_quality(bench, monkeypatch, tmp_p
     # A later run under a greater limit goes on from there.
     asked.clear()
     limits = contest.Limits(seconds=100)
-    *_, again = contest.contest(someone, "correlated", tmp_path, size, limits, ["x"], found.tries)
+    *_, again = contest.contest(someone, "correlated", tmp_path, size, limits, ["x"], found)
     assert again.reached
     assert asked == [(2000, 2000), (4000, 4000)]
     assert [one["draws"] for one in again.tries] == [1000, 2000, 4000]
@@ -205,10 +205,61 @@ def test_draws_that_fell_short_go_on_where_the_limit_has_room_for_twice_as_many(
     assert records.settled(wanted, limits)
     assert records.settled(wanted, replace(limits, seconds=1000.0))
     assert not records.settled(wanted, replace(limits, seconds=1800.0))
-    assert records.tries(wanted) == tries
+    assert records.short(wanted, limits) is None
+    assert records.short(wanted, replace(limits, seconds=1800.0)).tries == tries
     records.keep(replace(record, contender="rstanarm", **told | {"greatest_rhat": 1.009}))
     assert records.settled(wanted, replace(limits, seconds=1800.0))
-    assert records.tries(wanted) == ()
+    assert records.short(wanted, replace(limits, seconds=1800.0)) is None
+
+
+@pytest.mark.parametrize(("how", "bound"), [("time", "seconds"), ("memory", "memory_mb"), ("failed", None)])
+def test_draws_that_were_finished_stay_where_twice_as_many_are_stopped(bench, monkeypatch, tmp_path, how, bound):
+    scale, contest = bench("scale"), bench("contest")
+    asked = []
+
+    def answered(contender, what, limits, command, folder):
+        asked.append(what["draws"])
+        if what["draws"] == 4000 and limits == little:
+            return {"status": how, "reason": "no room", "peak_mb": 900.0, "draws": 4000}
+        return {"status": "fitted", "first": 9.0, "fits": (1.0,), "draws": what["draws"],
+                "least_ess": 0.12 * what["draws"], "greatest_rhat": 1.001}  # fmt: skip
+
+    monkeypatch.setattr(contest, "answered", answered)
+    monkeypatch.setattr(scale, "FILES", tmp_path)
+    monkeypatch.setattr(scale.environments, "command_of", lambda contender, install: (["x"], ""))
+    little = contest.Limits(seconds=100.0, memory_mb=1000.0)
+    plan = scale.Plan(("nutpie",), (("correlated", bench("data").Size(100, 10)),), little)
+
+    def known(plan):
+        scale.measure(plan, Console(quiet=True), tmp_path / "c.json")
+        return bench("records").Records(tmp_path / "c.json").found["nutpie", "correlated", 100, 10]
+
+    kept = known(plan)
+    assert (kept.status, kept.draws, kept.first, kept.reached) == ("fitted", 2000, 9.0, False)
+    assert [one["draws"] for one in kept.tries] == [1000, 2000, 4000]
+    assert [one["status"] for one in kept.tries] == ["fitted", "fitted", how]
+    # The same limits do not ask for it once more; greater ones do, for the number of draws that was stopped.
+    assert known(plan) == kept
+    assert asked == [1000, 2000, 4000]
+    if bound is None:
+        assert known(replace(plan, limits=replace(little, seconds=900.0, memory_mb=9000.0))) == kept
+        return
+    kept = known(replace(plan, limits=replace(little, **{bound: 900.0 if bound == "seconds" else 9000.0})))
+    assert asked == [1000, 2000, 4000, 4000]
+    assert (kept.draws, kept.reached) == (4000, True)
+
+
+def test_draws_of_an_earlier_run_keep_the_machine_that_they_ran_on(bench, monkeypatch, record, tmp_path):
+    scale, contest = bench("scale"), bench("contest")
+    records, wanted = bench("records").Records(tmp_path / "c.json"), ("nutpie", "independent", 100, 10)
+    told = {"rows": 100, "groups": 10, "least_ess": 100.0}
+    records.keep(replace(record, contender="nutpie", **told))
+    monkeypatch.setattr(contest, "answered", lambda *given: {"status": "time", "reason": "no", "draws": 2000})
+    monkeypatch.setattr(scale, "FILES", tmp_path)
+    monkeypatch.setattr(scale.environments, "command_of", lambda contender, install: (["x"], ""))
+    plan = scale.Plan(("nutpie",), (("independent", bench("data").Size(100, 10)),), contest.Limits(seconds=100.0))
+    kept = scale.measure(plan, Console(quiet=True), tmp_path / "c.json").found[wanted]
+    assert (kept.machine["cpu"], kept.draws, kept.status) == ("Abacus", 1000, "fitted")
 
 
 def test_quality_sees_a_chain_that_is_elsewhere(bench):
