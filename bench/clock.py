@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
+def environment(changes: dict[str, str] | None = None) -> dict[str, str]:
+    """Variables for another process: those of this one, changed.
+
+    Python keeps its bytecode there, as it does for whoever has not told it otherwise: compiling all imports anew
+    takes a multiple of a whole fit.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, **(changes or {})}
+
+
 @dataclass(frozen=True)
 class Ended:
     """A process from start to end: wall seconds, seconds of processor time, peak resident memory in MB."""
@@ -48,7 +58,7 @@ def whole_process(command: list[str], folder: Path, env: dict[str, str] | None =
     """
     # A child's peak memory starts from that of the process that starts it, so a small one must start it.
     launcher = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), *command]
-    done = subprocess.run(launcher, cwd=folder, env={**os.environ, **(env or {})}, capture_output=True, text=True)
+    done = subprocess.run(launcher, cwd=folder, env=environment(env), capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     return Ended(**json.loads(done.stdout))
@@ -61,7 +71,7 @@ def output_of(command: list[str], folder: Path, env: dict[str, str] | None = Non
     ------
     RuntimeError : it failed; the message holds the end of its standard error
     """
-    done = subprocess.run(command, cwd=folder, env={**os.environ, **(env or {})}, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=environment(env), capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     return done.stdout

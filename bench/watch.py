@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.clock import environment
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -41,7 +43,7 @@ def watched(
     with log.open("w", encoding="utf-8") as errors:
         started = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **env}, stdout=errors, stderr=subprocess.STDOUT,
+            command, cwd=folder, env=environment(env), stdout=errors, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:

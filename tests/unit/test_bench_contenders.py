@@ -524,6 +524,19 @@ def test_an_environment_of_other_pins_is_not_taken(bench, monkeypatch, tmp_path)
     assert environments.command_of(nutpie, install=False)[0] == [str(mark.parent / "bin" / "python")]
 
 
+@pytest.mark.parametrize("how", ["output_of", "whole_process", "watched"])
+def test_processes_keep_bytecode_although_this_one_does_not(bench, monkeypatch, tmp_path, how):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (tmp_path / "helper.py").write_text("x = 1\n", encoding="utf-8")
+    command = [sys.executable, "-c", "import helper"]
+    if how == "watched":
+        watch = bench("watch")
+        watch.watched(command, tmp_path, {}, too_long=lambda seconds: seconds > 60, memory_mb=1000.0)
+    else:
+        getattr(bench("clock"), how)(command, tmp_path)
+    assert list((tmp_path / "__pycache__").glob("helper.*.pyc"))
+
+
 def test_memory_of_children_counts(bench):
     watch = bench("watch")
     if not Path("/proc/self/smaps_rollup").exists():
