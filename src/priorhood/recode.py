@@ -50,9 +50,7 @@ def united(first: Design, other: Design) -> Design:
                 f"give it one type everywhere"
             )
     categories = {
-        factor: tuple(
-            sorted({*own, *other.categories[factor]}, key=float if factor in numeric else None)  # type: ignore[arg-type]
-        )
+        factor: tuple(sorted({*own, *other.categories[factor]}, key=float if factor in numeric else None))
         for factor, own in first.categories.items()
     }
     return Design(first.formula, categories, numeric)

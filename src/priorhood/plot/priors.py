@@ -127,7 +127,7 @@ def _compared(name: str, unit: str, draws: Array, prior: Prior, factor: float) -
     """A parameter that is `factor` times what its prior is of."""
     low = -np.inf if isinstance(prior, Normal) else 0.0
     bounds = (prior.lower * factor, prior.upper * factor) if isinstance(prior, Uniform) else (low, np.inf)
-    drawn = prior.sample(np.random.default_rng(0), WIDTHS)  # type: ignore[union-attr, arg-type]
+    drawn = prior.sample(np.random.default_rng(0), WIDTHS)  # type: ignore[arg-type]
     middle = np.quantile(drawn, [0.05, 0.95]) * factor
 
     def density(x: Array) -> Array:
