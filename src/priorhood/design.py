@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from priorhood.errors import FormulaError
 from priorhood.expression import Expression
+from priorhood.words import INTERCEPT as INTERCEPT
+from priorhood.words import alone
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
-    from priorhood.formula import Formula, Term
-
-INTERCEPT = "Intercept"
+    from priorhood.formula import Formula
+    from priorhood.terms import Term
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Column:
 
 def _label(factor: Expression | Indicator) -> str:
     if isinstance(factor, Indicator):
-        return f"{Expression(factor.factor).bare}[{factor.category}]"
+        return f"{alone(str(Expression(factor.factor).bare))}[{factor.category}]"
     return factor.text
 
 

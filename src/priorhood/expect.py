@@ -129,7 +129,7 @@ def check_home(design: Design, at: Mapping[str, Any]) -> None:
     groups = [key for level in design.formula.groupings for key in level.path]
     allowed = [*design.variables, *_across(design.formula)]
     texts = {Expression(factor).bare for factor in design.categories}
-    logged = {factor.logged for column in design.columns for factor in column.factors
+    logged = {factor.logged_column for column in design.columns for factor in column.factors
               if isinstance(factor, Expression)}  # fmt: skip
     for name, value in at.items():
         if name not in allowed:

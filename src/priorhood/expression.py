@@ -1,31 +1,39 @@
-"""Arithmetic of columns, `log(price)` or `I(area ** 2)`: Python's own syntax → narwhals expressions."""
+"""One factor of a formula as text, `log(price)` or `I(area ** 2)`, and its value as a narwhals expression."""
 
 from __future__ import annotations
 
-import ast
+import math
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from priorhood.errors import FormulaError, near
+from priorhood.arithmetic import (
+    Binary,
+    Call,
+    Coded,
+    Name,
+    Negative,
+    Node,
+    Number,
+    Value,
+    columns_of,
+    functions_of,
+    inner_text,
+    nested_of,
+    text_of,
+    tree_of,
+    tree_of_words,
+)
+from priorhood.errors import FormulaError
+from priorhood.words import INTERCEPT, Word, brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import narwhals.stable.v2 as nw
 
-_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-    ast.Mult: lambda a, b: a * b,
-    ast.Div: lambda a, b: a / b,
-    ast.Pow: lambda a, b: a**b,
-}
-
-_FUNCTIONS = ("log", "log2", "log10", "log1p", "sqrt", "exp", "I")
-
-_BACKTICKED = re.compile(r"`([^`]*)`")
+# Whole numbers up to here are the same as floating-point numbers.
+_WHOLE = 2**53
 
 
 @dataclass(frozen=True)
@@ -48,139 +56,180 @@ class Expression:
 
     text: str
 
-    @cached_property
-    def _parsed(self) -> tuple[ast.expr, dict[str, str]]:
-        quoted: dict[str, str] = {}
-
-        def hide(match: re.Match[str]) -> str:
-            name = f"_column_{len(quoted)}"
-            quoted[name] = match[1]
-            return name
-
-        if not self.text.isidentifier() and re.fullmatch(r"[^`()+*/-]*", self.text):
-            return ast.Name("_column_0"), {"_column_0": self.text}
-        try:
-            tree = ast.parse(_BACKTICKED.sub(hide, self.text.strip()), mode="eval").body
-        except SyntaxError:
-            raise FormulaError(f"{self.text!r} in the formula cannot be read as arithmetic of columns") from None
-        return tree, quoted
+    @property
+    def tree(self) -> Node:
+        """The text as a tree."""
+        return tree_of(self.text)
 
     @property
     def categorical(self) -> bool:
         """Whether the formula itself says so: C(column)."""
-        tree, _ = self._parsed
-        return isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "C"
+        return isinstance(self.tree, Coded)
+
+    @property
+    def reference(self) -> Value | None:
+        """The reference level that C(column, Treatment("house")) asks for."""
+        return self.tree.reference if isinstance(self.tree, Coded) else None
+
+    @property
+    def levels(self) -> tuple[Value, ...] | None:
+        """The levels, in order, that C(column, levels=["house", "flat"]) asks for."""
+        return self.tree.levels if isinstance(self.tree, Coded) else None
 
     @property
     def bare(self) -> str | None:
         """The column's name where the expression is nothing but a column, or C(column)."""
-        tree, quoted = self._parsed
-        if self.categorical and isinstance(tree, ast.Call):
-            if len(tree.args) != 1 or not isinstance(tree.args[0], ast.Name):
-                raise FormulaError(f"{self.text}: C() takes one column")
-            tree = tree.args[0]
-        return quoted.get(tree.id, tree.id) if isinstance(tree, ast.Name) else None
+        if isinstance(self.tree, Coded):
+            return self.tree.column
+        return self.tree.name if isinstance(self.tree, Name) else None
 
     @property
     def logged(self) -> str | None:
         """What stands inside where the whole is log(…)."""
-        tree, _ = self._parsed
-        if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "log":
-            return self.text.strip()[4:-1].strip()
-        return None
+        inside = self._inside_log()
+        return None if inside is None else text_of(inside)
+
+    @property
+    def logged_column(self) -> str | None:
+        """The column's name where the whole is log(column)."""
+        inside = self._inside_log()
+        return inside.name if isinstance(inside, Name) else None
+
+    def _inside_log(self) -> Node | None:
+        return self.tree.inside if isinstance(self.tree, Call) and self.tree.function == "log" else None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns that the expression reads, in order."""
-        tree, quoted = self._parsed
-        called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-        found = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called]
-        return tuple(dict.fromkeys(quoted.get(name, name) for name in found))
+        return tuple(dict.fromkeys(columns_of(self.tree)))
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The functions that it calls."""
+        return tuple(dict.fromkeys(functions_of(self.tree)))
+
+    @property
+    def shown(self) -> str:
+        """For a title: a column's own name, else the text."""
+        return self.tree.name if isinstance(self.tree, Name) else self.text
 
     def check(self) -> Expression:
         """Itself, if it is arithmetic of columns."""
-        self.build()
+        if not isinstance(self.tree, Coded):
+            self.build()
+            if not self.names:
+                raise FormulaError(f"{brief(self.text)} in the formula names no column")
         return self
 
     def build(self) -> nw.Expr:
         """The value as a narwhals expression; null where a guard does not hold."""
-        built: nw.Expr = self._build([])
+        built: nw.Expr = _Builder(self.text, []).visit(self.tree)
         return built
 
     def guards(self) -> list[Guard]:
         """The conditions of its logarithms and roots."""
         found: list[Guard] = []
-        self._build(found)
+        _Builder(self.text, found).visit(self.tree)
         return found
 
     def nested(self) -> list[Any]:
         """The arithmetic as lists that JSON can hold: ["log", ["column", "area"]], ["**", …, ["number", 2.0]]."""
-        tree, quoted = self._parsed
         self.check()
-        return _nested(tree, quoted)
-
-    def _build(self, guards: list[Guard]) -> Any:
-        tree, quoted = self._parsed
-        return _Builder(self.text, quoted, guards).visit(tree)
+        return nested_of(self.tree)
 
 
-_SIGNS: dict[type[ast.operator], str] = {
-    ast.Add: "+",
-    ast.Sub: "-",
-    ast.Mult: "*",
-    ast.Div: "/",
-    ast.Pow: "**",
+def expression_of(words: tuple[Word, ...], text: str) -> Expression:
+    """The expression that some words of a formula are, in the one form in which it is written.
+
+    Raises
+    ------
+    FormulaError : they are no arithmetic of columns
+    """
+    return Expression(text_of(tree_of_words(words, text)))
+
+
+def column_of(label: str) -> str | None:
+    """The column that a term's label is about where the term is nothing but a column; else None."""
+    try:
+        tree = Expression(label).tree
+    except FormulaError:
+        return None
+    return tree.name if isinstance(tree, Name) and label != INTERCEPT else None
+
+
+def tidy_label(label: str) -> str:
+    """A term's label in the one form in which it is written: `log( area ):type[loft]` → `log(area):type[loft]`."""
+    label = label.strip()
+    if label == INTERCEPT:
+        return label
+    # A category may hold any letter, and stays as it is.
+    parts = re.findall(r"((?:`[^`]*`|[^`:\[])+)(\[.*?\](?=:|$))?(:|$)", label, re.DOTALL)
+    if "".join(part + category + mark for part, category, mark in parts) != label:
+        return label
+    return "".join(_tidy_factor(part) + category + mark for part, category, mark in parts)
+
+
+def _tidy_factor(text: str) -> str:
+    try:
+        return text_of(tree_of(text.strip()))
+    except FormulaError:
+        return text
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "**": lambda a, b: a**b,
 }
-
-
-def _nested(node: ast.expr, quoted: dict[str, str]) -> list[Any]:
-    """Of an expression that has been checked."""
-    if isinstance(node, ast.Name):
-        return ["column", quoted.get(node.id, node.id)]
-    if isinstance(node, ast.BinOp):
-        return [_SIGNS[type(node.op)], _nested(node.left, quoted), _nested(node.right, quoted)]
-    if isinstance(node, ast.UnaryOp):
-        return ["-", ["number", 0.0], _nested(node.operand, quoted)]
-    if isinstance(node, ast.Call):
-        inside, name = _nested(node.args[0], quoted), node.func.id  # type: ignore[attr-defined]
-        return inside if name == "I" else [name, inside]
-    return ["number", float(node.value)]  # type: ignore[attr-defined]
+_OF_CONSTANTS: dict[str, Callable[[float], float]] = {
+    "log": math.log, "log2": math.log2, "log10": math.log10, "log1p": math.log1p,
+    "sqrt": math.sqrt, "exp": math.exp,
+}  # fmt: skip
 
 
 class _Builder:
-    """One walk over the syntax tree; refuses whatever is not arithmetic of columns."""
+    """One walk over the tree. Constants are floating-point numbers, which no power makes long."""
 
-    def __init__(self, text: str, quoted: dict[str, str], guards: list[Guard]) -> None:
+    def __init__(self, text: str, guards: list[Guard]) -> None:
         self.text = text
-        self.quoted = quoted
         self.guards = guards
 
-    def visit(self, node: ast.expr) -> Any:
+    def visit(self, tree: Node) -> Any:
         import narwhals.stable.v2 as nw
 
-        if isinstance(node, ast.Name):
-            return nw.col(self.quoted.get(node.id, node.id)).cast(nw.Float64)
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-            return node.value
-        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-            return _OPERATORS[type(node.op)](self.visit(node.left), self.visit(node.right))
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            return 0.0 - self.visit(node.operand)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            return self._call(node.func.id, node)
+        if isinstance(tree, Name):
+            return nw.col(tree.name).cast(nw.Float64)
+        if isinstance(tree, Number):
+            return tree.value if abs(tree.value) <= _WHOLE else float(tree.value)
+        if isinstance(tree, Binary):
+            left, right = self.visit(tree.left), self.visit(tree.right)
+            if _constant(left) and _constant(right):
+                return self._finite(tree, lambda: _of_numbers(tree.sign, left, right))
+            return _OPERATORS[tree.sign](left, right)
+        if isinstance(tree, Negative):
+            return 0.0 - self.visit(tree.inside)
+        if isinstance(tree, Call):
+            return self._call(tree)
         raise FormulaError(f"{self.text!r} in the formula: only columns, numbers, + - * / ** and functions")
 
-    def _call(self, name: str, node: ast.Call) -> Any:
-        if name not in _FUNCTIONS:
-            raise FormulaError(f"function {name!r} in {self.text!r} is not known: {near(name, _FUNCTIONS)}")
-        if len(node.args) != 1 or node.keywords:
-            raise FormulaError(f"{self.text!r}: {name}() takes one argument")
-        inside = self.visit(node.args[0])
-        text = ast.unparse(node.args[0])
-        for hidden, column in self.quoted.items():
-            text = text.replace(hidden, column)
+    def _finite(self, tree: Node, value: Callable[[], float]) -> float:
+        try:
+            found = value()
+        except (OverflowError, ZeroDivisionError, ValueError):
+            found = math.nan
+        if not math.isfinite(found):
+            raise FormulaError(f"{brief(self.text)} in the formula: {brief(inner_text(tree))} is no finite number")
+        return found
+
+    def _call(self, tree: Call) -> Any:
+        name, inside = tree.function, self.visit(tree.inside)
         if name == "I":
             return inside
+        if _constant(inside):
+            return self._finite(tree, lambda: _OF_CONSTANTS[name](float(inside)))
+        text = text_of(tree.inside)
         if name == "exp":
             return inside.exp()
         if name == "sqrt":
@@ -196,3 +245,12 @@ class _Builder:
 
         self.guards.append(Guard(text, holds, value if shown is None else shown))
         return nw.when(holds).then(value)
+
+
+def _constant(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
+def _of_numbers(sign: str, left: float, right: float) -> float:
+    # math.pow has no complex values, and ends where floating-point numbers do.
+    return math.pow(left, right) if sign == "**" else float(_OPERATORS[sign](float(left), float(right)))

@@ -1,23 +1,22 @@
-"""`price ~ living_space + (living_space | zip)`: lme4's formulas → outcome, terms, grouping levels.
-
-formulaic reads everything but the `|` parts; each side of a bar is again a formula for formulaic.
-"""
+"""`price ~ living_space + (living_space | zip)`: lme4's formulas → outcome, terms, grouping levels."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from priorhood.errors import FormulaError
-from priorhood.expression import Expression
-
-# A term is the product of its factors, each an expression as text; () is the intercept.
-Term = tuple[str, ...]
+from priorhood.expression import Expression, expression_of
+from priorhood.terms import Term, encloses, signed_chunks, terms_of
+from priorhood.words import Word, alone, brief, tidied, words_of
 
 # Between the labels of a place and of those that it lies in. No label of a table has it.
 SEPARATOR = "\x1f"
 
 RESERVED = frozenset({"chain", "draw", "term", "term_bis", "column", "column_bis", "sample"})
+
+
+MOST_GROUPINGS = 50
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,8 @@ class Formula:
 
     @property
     def outcome_name(self) -> str:
-        """What a prediction is a prediction of: the outcome without its log."""
-        return Expression(self.outcome).logged or self.outcome
+        """What a prediction is a prediction of: the outcome without its log, a column by its name."""
+        return Expression(Expression(self.outcome).logged or self.outcome).shown
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -91,7 +90,7 @@ class Formula:
 
     def suffix(self, at: int) -> str:
         """What the names of a grouping's parameters end in: nothing for the finest level's, else _group."""
-        return f"_{self.groupings[at].group}" if at else ""
+        return f"_{alone(self.groupings[at].group)}" if at else ""
 
     def effect_name(self, at: int) -> str:
         """The name of a grouping's coefficients: beta, beta_district, or delta_type of a crossed one."""
@@ -111,140 +110,121 @@ def parse(text: str) -> Formula:
     """
     if not isinstance(text, str) or not text.strip():
         raise FormulaError("the formula is empty; write it like 'price ~ living_space + (living_space | zip)'")
-    text = " ".join(text.split())
-    left, tilde, right = text.partition("~")
-    if not tilde or "~" in right:
-        raise FormulaError(f"formula {text!r} needs exactly one '~': outcome ~ predictors")
-    outcome = left.strip()
-    if not outcome:
-        raise FormulaError(f"formula {text!r} has no outcome before '~'")
-    if not right.strip():
-        raise FormulaError(f"formula {text!r} has nothing after '~'; write '{outcome} ~ 1' for a mean alone")
-    stray = re.search(r"[][{}@$;!?\"'\\]", re.sub(r"`[^`]*`", "", text))
-    if stray:
-        raise FormulaError(f"formula {text!r}: {stray[0]!r} has no meaning here; put odd column names in backticks")
+    text = tidied(text)
+    words = words_of(text)
+    tildes = [at for at, word in enumerate(words) if word.is_sign("~")]
+    if len(tildes) != 1:
+        raise FormulaError(f"formula {brief(text)} needs exactly one '~': outcome ~ predictors")
+    left, right = words[: tildes[0]], words[tildes[0] + 1 :]
+    if not left:
+        raise FormulaError(f"formula {brief(text)} has no outcome before '~'")
+    if not right:
+        start = text[: left[-1].end]
+        raise FormulaError(f"formula {brief(text)} has nothing after '~'; write '{start} ~ 1' for a mean alone")
+    outcome = expression_of(left, text)
     _check_outcome(outcome)
     plain, bars = _split_bars(right, text)
-    levels, crossed = _arranged([x for bar in bars for x in _groupings(bar, text)], text)
-    population = _terms(plain, text)
-    formula = Formula(text, outcome, population, levels, crossed)
+    found = [grouping for bar in bars for grouping in _groupings(bar, text)]
+    if len(found) > MOST_GROUPINGS:
+        raise FormulaError(f"formula {brief(text)} has {len(found):,} groupings; the most are {MOST_GROUPINGS}")
+    levels, crossed = _arranged(found, text)
+    formula = Formula(text, outcome.text, terms_of(plain, text), levels, crossed)
     _check_places(formula)
     if not formula.terms:
-        raise FormulaError(f"formula {text!r} has neither an intercept nor a predictor")
+        raise FormulaError(f"formula {brief(text)} has neither an intercept nor a predictor")
     for factor in formula.factors():
-        if not Expression(factor).categorical:
-            Expression(factor).check()
-    own = set(Expression(outcome).names) & {n for f in formula.factors() for n in Expression(f).names}
-    if own:
-        raise FormulaError(f"formula {text!r}: {min(own)!r} is on both sides of '~'")
+        Expression(factor).check()
+        _check_apart(outcome, Expression(factor), text)
     return formula
 
 
-def _check_outcome(outcome: str) -> None:
-    expression = Expression(outcome).check()
-    if not expression.names:
-        raise FormulaError(f"the outcome {outcome!r} names no column")
-    inner = expression.logged or outcome
-    if re.search(r"\b(log|log2|log10|log1p|sqrt|exp)\s*\(", inner):
-        raise FormulaError(f"outcome {outcome!r}: write a column, its arithmetic, or log(…) around the whole")
+def _check_outcome(outcome: Expression) -> None:
+    if outcome.categorical:
+        raise FormulaError(f"the outcome {outcome.text!r} must be a number: write the column without C()")
+    if not outcome.names:
+        raise FormulaError(f"the outcome {outcome.text!r} names no column")
+    outcome.check()
+    inner = Expression(outcome.logged or outcome.text)
+    if any(function != "I" for function in inner.functions):
+        raise FormulaError(f"outcome {outcome.text!r}: write a column, its arithmetic, or log(…) around the whole")
 
 
-def _split_bars(right: str, text: str) -> tuple[str, list[str]]:
+def _check_apart(outcome: Expression, factor: Expression, text: str) -> None:
+    """Raise where the outcome is computed from a predictor: of price ~ log(price), nothing is left to learn."""
+    both = set(outcome.names) & set(factor.names)
+    inner = Expression(outcome.logged or outcome.text)
+    if both and (len(set(outcome.names)) == 1 or factor.nested() in (outcome.nested(), inner.nested())):
+        raise FormulaError(f"formula {brief(text)}: {min(both)!r} is on both sides of '~'")
+
+
+def _split_bars(right: tuple[Word, ...], text: str) -> tuple[tuple[Word, ...], list[tuple[Word, ...]]]:
     """The right side without its `( … | … )` parts, and those parts without their brackets."""
-    chunks = _signed_chunks(right, text)
-    plain, bars = [], []
-    for sign, chunk in chunks:
-        if chunk.startswith("(") and chunk.endswith(")") and "|" in chunk and _encloses(chunk):
-            if sign == "-":
-                raise FormulaError(f"formula {text!r}: a group part cannot be taken away with '-'")
-            bars.append(chunk[1:-1])
-        elif "|" in chunk:
+    plain: list[Word] = []
+    bars: list[tuple[Word, ...]] = []
+    for sign, chunk in signed_chunks(right, text):
+        if not any(word.is_sign("|", "||") for word in chunk):
+            plain += [Word("sign", sign, chunk[0].start, chunk[0].start), *chunk]
+        elif not encloses(chunk):
             raise FormulaError(
-                f"formula {text!r}: write group parts in brackets and added, like '+ (1 + area | zip)'"
+                f"formula {brief(text)}: write group parts in brackets and added, like '+ (1 + area | zip)'"
             )
+        elif sign == "-":
+            raise FormulaError(f"formula {brief(text)}: a group part cannot be taken away with '-'")
         else:
-            plain.append(f"{sign} {chunk}")
-    joined = " ".join(plain).removeprefix("+ ")
-    return joined or "1", bars
+            bars.append(chunk[1:-1])
+    return tuple(plain), bars
 
 
-def _encloses(chunk: str) -> bool:
-    """Whether the first bracket closes only at the end."""
-    depth = 0
-    for at, char in enumerate(chunk):
-        depth += (char == "(") - (char == ")")
-        if depth == 0:
-            return at == len(chunk) - 1
-    return False
-
-
-def _signed_chunks(right: str, text: str) -> list[tuple[str, str]]:
-    """Split at the plus and minus signs outside all brackets and backticks."""
-    chunks: list[tuple[str, str]] = []
-    sign, start, depth, quoted = "+", 0, 0, False
-    for at, char in enumerate(right + "+"):
-        if char == "`":
-            quoted = not quoted
-        if quoted:
-            continue
-        depth += (char == "(") - (char == ")")
-        if depth < 0:
-            raise FormulaError(f"formula {text!r}: a ')' without its '('")
-        if depth == 0 and char in "+-":
-            chunk = right[start:at].strip()
-            if chunk:
-                chunks.append((sign, chunk))
-            elif at == len(right) or start > 0:
-                raise FormulaError(f"formula {text!r}: a term is missing next to '{char if start == 0 else sign}'")
-            sign, start = char, at + 1
-    if depth > 0 or quoted:
-        raise FormulaError(f"formula {text!r}: {'a backtick' if quoted else 'a bracket'} is not closed")
-    return chunks
-
-
-def _groupings(bar: str, text: str) -> list[Grouping]:
+def _groupings(bar: tuple[Word, ...], text: str) -> list[Grouping]:
     """`terms | a/b` → a grouping by a and one by a and b, coarsest first; `terms | a:b` → only the latter."""
-    match = re.fullmatch(r"([^|]*)(\|\|?)([^|]*)", bar)
-    if match is None or not match[1].strip() or not match[3].strip():
-        raise FormulaError(f"formula {text!r}: cannot read '({bar})'; write it like '(1 + area | zip)'")
-    paths = _paths(match[3].strip(), text)
-    terms = _terms(match[1], text)
+    marks = [at for at, word in enumerate(bar) if word.is_sign("|", "||")]
+    left, right = bar[: marks[0]], bar[marks[0] + 1 :]
+    if len(marks) > 1 or not left or not right:
+        shown = text[bar[0].start : bar[-1].end]
+        raise FormulaError(f"formula {brief(text)}: cannot read '({shown})'; write it like '(1 + area | zip)'")
+    group = text[right[0].start : right[-1].end]
+    paths = _paths(right, group, text)
+    terms = terms_of(left, text)
     if not terms:
-        raise FormulaError(f"formula {text!r}: nothing varies by {match[3].strip()!r} in '({bar})'")
-    return [Grouping(path, terms, correlated=match[2] == "|" and len(terms) > 1) for path in paths]
+        shown = text[bar[0].start : bar[-1].end]
+        raise FormulaError(f"formula {brief(text)}: nothing varies by {group!r} in '({shown})'")
+    correlated = bar[marks[0]].text == "|" and len(terms) > 1
+    return [Grouping(path, terms, correlated=correlated) for path in paths]
 
 
-def _paths(group: str, text: str) -> list[tuple[str, ...]]:
+def _paths(words: tuple[Word, ...], group: str, text: str) -> list[tuple[str, ...]]:
     """`city/district:zip` → (city,), (city, district, zip): lme4's notation of nested groups."""
-    steps = [
-        [_column(name.strip(), group, text) for name in _outside_quotes(step, ":")]
-        for step in _outside_quotes(group, "/")
-    ]
+    if len(words) > 2 * MOST_GROUPINGS:
+        raise FormulaError(
+            f"formula {brief(text)}: the group {brief(group)} has more columns than {MOST_GROUPINGS}"
+        )
+    steps = [[_column(name, group, text) for name in _split_at(step, ":")] for step in _split_at(words, "/")]
     paths = [tuple(name for step in steps[: at + 1] for name in step) for at in range(len(steps))]
     if len(set(paths[-1])) < len(paths[-1]):
-        raise FormulaError(f"formula {text!r}: the group {group!r} names a column twice")
+        raise FormulaError(f"formula {brief(text)}: the group {group!r} names a column twice")
     return paths
 
 
-def _outside_quotes(text: str, mark: str) -> list[str]:
-    """Split at a mark outside backticks."""
-    return re.split(rf"{mark}(?=(?:[^`]*`[^`]*`)*[^`]*$)", text)
+def _split_at(words: tuple[Word, ...], sign: str) -> list[tuple[Word, ...]]:
+    """The parts between the signs."""
+    cuts = [-1, *(at for at, word in enumerate(words) if word.is_sign(sign)), len(words)]
+    return [words[before + 1 : at] for before, at in pairwise(cuts)]
 
 
-def _column(name: str, group: str, text: str) -> str:
-    if name.startswith("`") and name.endswith("`") and len(name) > 2:
-        name = name[1:-1]
-    elif "+" in name:
+def _column(words: tuple[Word, ...], group: str, text: str) -> str:
+    if not words:
         raise FormulaError(
-            f"formula {text!r}: the group {group!r} combines columns with '+'; write nested groups a/b (b within "
-            f"a), crossed ones as parts of their own: (1 | a) + (1 | b)"
+            f"formula {brief(text)}: a column is missing in the group {group!r}; write a/b for b within a"
         )
-    elif not name:
+    if any(word.is_sign("+") for word in words):
         raise FormulaError(
-            f"formula {text!r}: a column is missing in the group {group!r}; write a/b for b within a"
+            f"formula {brief(text)}: the group {group!r} combines columns with '+'; write nested groups a/b (b "
+            f"within a), crossed ones as parts of their own: (1 | a) + (1 | b)"
         )
-    elif not name.isidentifier():
-        raise FormulaError(f"formula {text!r}: the group {name!r} is no column name; put it in backticks")
+    if len(words) > 1 or words[0].kind != "name":
+        shown = text[words[0].start : words[-1].end]
+        raise FormulaError(f"formula {brief(text)}: the group {shown!r} is no column name; put it in backticks")
+    name = words[0].text
     if name in RESERVED:
         raise FormulaError(f"the group column cannot be called {name!r}, a name of the result; rename it")
     return name
@@ -261,15 +241,15 @@ def _arranged(found: list[Grouping], text: str) -> tuple[tuple[Grouping, ...], t
         if any(set(grouping.path) == set(earlier.path) for earlier in found[:at]):
             name = ":".join(grouping.path)
             raise FormulaError(
-                f"formula {text!r}: write the terms that vary by {name!r} in one part: (1 + area | "
+                f"formula {brief(text)}: write the terms that vary by {name!r} in one part: (1 + area | "
                 f"{name}) with correlation, (1 + area || {name}) without"
             )
     names = [grouping.group for grouping in found]
     twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
     if twice:
         raise FormulaError(
-            f"formula {text!r}: two groupings end in {twice!r}, and their parameters would have one name; use a "
-            f"copy of the column with another name for one of them"
+            f"formula {brief(text)}: two groupings end in {twice!r}, and their parameters would have one name; use "
+            f"a copy of the column with another name for one of them"
         )
     levels: list[Grouping] = []
     for grouping in found:
@@ -296,42 +276,3 @@ def _nested(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     """Whether one path is the beginning of the other."""
     least = min(len(one), len(other))
     return one[:least] == other[:least]
-
-
-def _without_calls(part: str) -> str:
-    """The text with every function call, log(a) or I(a ** 2), made one word."""
-    before = None
-    while before != part:
-        before, part = part, re.sub(r"\b[A-Za-z_]\w*\([^()]*\)", "call", part)
-    return part
-
-
-def _terms(part: str, text: str) -> tuple[Term, ...]:
-    """Formulaic's reading of one side, as factors' texts."""
-    from formulaic import Formula as Reader
-    from formulaic.errors import FormulaicError
-
-    power = re.search(r"([\w`]+)\s*(?:\*\*|\^)\s*(\w+)", _without_calls(part))
-    if power:
-        raise FormulaError(
-            f"formula {text!r}: a power of a column is written I({power[1]} ** {power[2]}); outside I() '**' and "
-            f"'^' mean interactions, like (a + b)^2"
-        )
-
-    try:
-        read = Reader(f"~ {part.strip()}")
-    except (FormulaicError, SyntaxError) as problem:
-        reason = re.sub(r"⧛\[[0-9;]*m|⧚", "", str(problem)).splitlines()[0].rstrip(".")
-        if "`.` operator" in reason:
-            reason = "'.' is not read; name the columns"
-        raise FormulaError(f"formula {text!r}: cannot read {part.strip()!r}: {reason}") from None
-    if not hasattr(read, "rhs") and not hasattr(read, "__iter__"):
-        raise FormulaError(f"formula {text!r}: cannot read {part.strip()!r}")
-    terms: list[Term] = []
-    for term in getattr(read, "rhs", read):
-        factors = [str(f.expr) for f in term.factors]
-        numbers = [f for f in factors if re.fullmatch(r"[0-9.]+", f)]
-        if numbers and factors != ["1"]:
-            raise FormulaError(f"formula {text!r}: a term cannot be multiplied by the number {numbers[0]}")
-        terms.append(() if factors == ["1"] else tuple(factors))
-    return tuple(terms)

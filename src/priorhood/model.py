@@ -10,7 +10,7 @@ from priorhood import gather, nuts
 from priorhood.design import INTERCEPT, Design
 from priorhood.equations import equations_of
 from priorhood.errors import ModelError, PriorError, near
-from priorhood.expression import Expression
+from priorhood.expression import Expression, column_of
 from priorhood.formula import Formula, parse
 from priorhood.hierarchy import hierarchy_of
 from priorhood.observations import observe
@@ -298,7 +298,10 @@ class Model:
         unit = self.units.get(outcome, outcome)
         if self.formula.log_outcome:
             unit = f"log {unit}"
-        return unit if term == INTERCEPT else f"{unit} per {self.units.get(term, term)}"
+        if term == INTERCEPT:
+            return unit
+        column = column_of(term)
+        return f"{unit} per {self.units.get(column or term, column or term)}"
 
     # -- as text -----------------------------------------------------------------------------------------
 

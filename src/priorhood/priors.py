@@ -7,6 +7,7 @@ import re
 from dataclasses import fields
 
 from priorhood.errors import PriorError, near
+from priorhood.expression import tidy_label
 from priorhood.families import (
     FAMILIES,
     LKJ,
@@ -24,6 +25,7 @@ from priorhood.families import (
     Uniform,
     cholesky_of_partial,
 )
+from priorhood.words import alone, unquoted
 
 # The families too: to other rooms, they are what a prior is.
 __all__ = [
@@ -124,7 +126,10 @@ def _instead(name: str, domain: str | None) -> str:
 
 def parse_prior(text: str) -> tuple[str, Prior]:
     """`tau[living_space] ~ Exponential(scale=5)` → its key and distribution."""
-    name, tilde, right = text.partition("~")
+    if not isinstance(text, str):
+        raise PriorError(f"prior {text!r} is no text; write it like 'tau[area] ~ Exponential(scale=5)'")
+    # Not at a '~' within a name in backticks.
+    name, tilde, right = re.fullmatch(r"((?:`[^`]*`|[^`~])*)(~?)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
     if not tilde:
         raise PriorError(f"prior {text!r} has no '~'; write it like 'tau[area] ~ Exponential(scale=5)'")
     key = check_key(name)
@@ -140,18 +145,19 @@ def _named(key: str, text: str) -> Prior:
 
 
 def check_key(key: str) -> str:
-    """A parameter's name, blanks removed: `mu`, `tau[area]`, `sigma`, `omega`."""
+    """A parameter's name as we write it: `mu`, `tau[area]`, `sigma`, `omega`, `tau_district[log(area)]`."""
     match = re.fullmatch(
-        r"\s*(mu|sigma|sigma_median|sigma_spread|nu|(?:tau|omega)(?:_[^\[]+?)?)\s*(\[\s*(.+?)\s*\])?\s*",
+        r"\s*(mu|sigma|sigma_median|sigma_spread|nu|(?:tau|omega)(_(?:`[^`]+`|[^`\[]+?))?)\s*(\[\s*(.+?)\s*\])?\s*",
         key, re.DOTALL,
     )  # fmt: skip
-    if match is None or (base_of(match[1]) not in ("mu", "tau") and match[2]):
+    if match is None or (base_of(match[1]) not in ("mu", "tau") and match[3]):
         raise PriorError(
             f"prior for {key.strip()!r}: the parameters are mu, mu[term], tau, tau[term], sigma, "
             f"sigma_median, sigma_spread, nu, omega, and tau_group, tau_group[term], omega_group of a further "
             f"grouping, by its column"
         )
-    return f"{match[1]}[{match[3]}]" if match[3] else match[1]
+    name = match[1] if match[2] is None else f"{base_of(match[1])}_{alone(unquoted(match[2][1:]))}"
+    return f"{name}[{tidy_label(match[4])}]" if match[4] else name
 
 
 def base_of(key: str) -> str:

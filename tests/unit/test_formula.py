@@ -74,7 +74,8 @@ def test_taken_apart(text, outcome, population, level):
         ("log(y) ~ a", True, "y"),
         ("y ~ a", False, "y"),
         ("log(y / b) ~ a", True, "y / b"),
-        ("`p €` ~ a", False, "`p €`"),
+        ("`p €` ~ a", False, "p €"),
+        ("log(`p/€`) ~ a", True, "p/€"),
     ],
 )
 def test_outcome(text, logged, name):

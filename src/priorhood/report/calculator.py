@@ -249,7 +249,7 @@ def _range(post: Posterior, name: str) -> list[float] | None:
             low = centre - 2 * spread
             # Areas and ages are not negative; what lies around zero may be.
             return [max(float(low), 0.0) if centre > spread else float(low), float(centre + 2 * spread)]
-        if expression is not None and expression.logged == name:
+        if expression is not None and expression.logged_column == name:
             return [float(np.exp(centre - 2 * spread)), float(np.exp(centre + 2 * spread))]
     return None
 

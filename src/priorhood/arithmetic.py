@@ -1,0 +1,359 @@
+"""Arithmetic of columns as a tree: `I(area ** 2)`, there from text and back to text.
+
+The one form in which an expression is written has names in backticks where, and only where, they would be read as
+something else without.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from priorhood.errors import FormulaError, near
+from priorhood.words import END, Word, alone, brief, is_loose, words_of, written
+
+FUNCTIONS = ("log", "log2", "log10", "log1p", "sqrt", "exp", "I")
+
+# Words of one expression: what is deeper than that is a column to be made first.
+MOST_WORDS = 200
+
+# What C() takes beside its column, as patsy and formulaic spell it.
+_TREATMENTS = ("Treatment", "treatment", "contr.treatment")
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Name:
+    """A column."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Number:
+    """A constant."""
+
+    value: int | float
+
+
+@dataclass(frozen=True)
+class Binary:
+    """left + right, and so on."""
+
+    sign: str
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True)
+class Negative:
+    """−inside."""
+
+    inside: Node
+
+
+@dataclass(frozen=True)
+class Call:
+    """log(inside); I(inside) is the inside itself."""
+
+    function: str
+    inside: Node
+
+
+@dataclass(frozen=True)
+class Coded:
+    """C(column): a column to be taken as categories, with the reference or all levels where they are said."""
+
+    column: str
+    reference: Value | None = None
+    levels: tuple[Value, ...] | None = None
+
+
+Node = Name | Number | Binary | Negative | Call | Coded
+
+# How tightly a sign binds; of a unary minus, between * and **.
+_STRENGTH = {"+": 1, "-": 1, "*": 2, "/": 2, "**": 4}
+_UNARY = 3
+
+
+@lru_cache(maxsize=4096)
+def tree_of(text: str) -> Node:
+    """A name that stands alone is that column, blanks and all."""
+    return Name(text) if is_loose(text) else _Reader(words_of(text), text).whole()
+
+
+def tree_of_words(words: tuple[Word, ...], text: str) -> Node:
+    """The expression that some words of a formula are.
+
+    Raises
+    ------
+    FormulaError : they are no arithmetic of columns
+    """
+    return _Reader(words, text).whole()
+
+
+# -- text → tree ------------------------------------------------------------------------------------------
+
+
+class _Reader:
+    """One walk over the words of an expression; refuses whatever is not arithmetic of columns."""
+
+    def __init__(self, words: tuple[Word, ...], text: str) -> None:
+        self.words = words
+        self.text = text
+        self.at = 0
+        self.part = text[words[0].start : words[-1].end] if words else text
+
+    def whole(self) -> Node:
+        if not self.words:
+            raise self.refused()
+        if self.words[0].kind == "name" and self.words[0].text == "C" and self.peek(1).is_sign("("):
+            found = self.coded()
+        else:
+            if len(self.words) > MOST_WORDS:
+                raise FormulaError(
+                    f"{brief(self.part)} in the formula has more than {MOST_WORDS} names, numbers and signs; make "
+                    f"a column of it first"
+                )
+            found = self.sums(0)
+        if self.at < len(self.words):
+            raise self.refused()
+        return found
+
+    def peek(self, ahead: int = 0) -> Word:
+        return self.words[self.at + ahead] if self.at + ahead < len(self.words) else END
+
+    def take(self) -> Word:
+        word = self.peek()
+        self.at += 1
+        return word
+
+    def expect(self, sign: str) -> None:
+        if not self.take().is_sign(sign):
+            raise self.refused()
+
+    def refused(self) -> FormulaError:
+        for word, after in pairwise(self.words):
+            if word.kind in ("name", "number") and after.kind in ("name", "number"):
+                both = self.text[word.start : after.end]
+                return FormulaError(
+                    f"{brief(self.part)} in the formula cannot be read: {both!r} lacks a sign; put names with "
+                    f"blanks in backticks"
+                )
+        stray = next((w.text[0] for w in self.words if w.kind == "text" or w.is_sign("[", "]", "=")), None)
+        if stray:
+            return FormulaError(
+                f"formula {brief(self.text)}: {stray!r} has no meaning here; put odd column names in backticks"
+            )
+        return FormulaError(f"{brief(self.part)} in the formula cannot be read as arithmetic of columns")
+
+    def sums(self, least: int) -> Node:
+        """Signs that bind at least so tightly, from the left; ** from the right."""
+        left = self.unary()
+        while (sign := self.peek()).kind == "sign" and _STRENGTH.get(sign.text, -1) > least:
+            self.take()
+            strength = _STRENGTH[sign.text]
+            left = Binary(sign.text, left, self.sums(strength - (sign.text == "**")))
+        return left
+
+    def unary(self) -> Node:
+        if self.peek().is_sign("-"):
+            self.take()
+            return Negative(self.sums(_UNARY))
+        return self.atom()
+
+    def atom(self) -> Node:
+        word = self.take()
+        if word.is_sign("("):
+            inside = self.sums(0)
+            self.expect(")")
+            return inside
+        if word.kind == "number":
+            return Number(self.number(word.text))
+        if word.kind != "name":
+            raise self.refused()
+        if self.peek().is_sign("(") and self.text[word.start] != "`":
+            return self.call(word.text)
+        return Name(word.text)
+
+    def number(self, text: str) -> int | float:
+        digits = text.replace("_", "")
+        if digits.isdigit() and len(digits) <= 300:
+            return int(digits)
+        value = float(digits)
+        if not math.isfinite(value):
+            raise FormulaError(f"{brief(self.part)} in the formula: {brief(text)} is too large for a number")
+        return value
+
+    def call(self, function: str) -> Node:
+        if function == "C":
+            raise FormulaError(f"{brief(self.part)}: C() stands alone, around one column")
+        if function not in FUNCTIONS:
+            raise FormulaError(f"function {function!r} in {brief(self.part)} is not known: {_instead(function)}")
+        self.expect("(")
+        alone = FormulaError(f"{brief(self.part)}: {function}() takes one argument")
+        if self.peek().is_sign(")"):
+            raise alone
+        inside = self.sums(0)
+        if self.peek().is_sign(",", "="):
+            raise alone
+        self.expect(")")
+        return Call(function, inside)
+
+    # C(column), C(column, Treatment("level")), C(column, levels=["level", "level"])
+
+    def coded(self) -> Node:
+        self.take(), self.take()
+        wrong = FormulaError(
+            f'{brief(self.part)}: C() takes one column, and after it Treatment("…"), the level that is the '
+            f'reference, or levels=["…", "…"], all of them in order'
+        )
+        column = self.take()
+        if column.kind != "name":
+            raise wrong
+        reference: Value | None = None
+        levels: tuple[Value, ...] | None = None
+        while self.peek().is_sign(","):
+            self.take()
+            what = self.take()
+            if what.kind != "name":
+                raise wrong
+            if what.text in _TREATMENTS and self.peek().is_sign("(") and reference is None:
+                self.take()
+                if self.peek().text in ("reference", "base") and self.peek(1).is_sign("="):
+                    self.take(), self.take()
+                reference = self.value(wrong)
+                closed = self.take().is_sign(")")
+            elif (
+                what.text == "levels" and self.peek().is_sign("=") and self.peek(1).is_sign("[") and levels is None
+            ):
+                self.take()
+                levels = self.listed(wrong)
+                closed = True
+            else:
+                closed = False
+            if not closed:
+                raise wrong
+        if not self.take().is_sign(")"):
+            raise wrong
+        return Coded(column.text, reference, levels)
+
+    def listed(self, wrong: FormulaError) -> tuple[Value, ...]:
+        found: list[Value] = []
+        self.take()
+        while not self.peek().is_sign("]"):
+            found.append(self.value(wrong))
+            if self.peek().is_sign(","):
+                self.take()
+            elif not self.peek().is_sign("]"):
+                raise wrong
+        self.take()
+        return tuple(found)
+
+    def value(self, wrong: FormulaError) -> Value:
+        word = self.take()
+        if word.kind == "text":
+            try:
+                return str(ast.literal_eval(word.text))
+            except (ValueError, SyntaxError):
+                raise wrong from None
+        if word.kind == "name" and word.text in ("True", "False"):
+            return word.text == "True"
+        sign = 1
+        if word.is_sign("-"):
+            sign, word = -1, self.take()
+        if word.kind != "number":
+            raise wrong
+        return sign * self.number(word.text)
+
+
+def _instead(function: str) -> str:
+    """What to write for a function that is not known."""
+    last = function.rpartition(".")[2]
+    if last in FUNCTIONS:
+        return f"write {last}(…)"
+    if last in ("scale", "center", "standardize"):
+        return "write the column itself, since numbers are centred and divided by their sd anyway"
+    if last == "offset":
+        return "subtract it from the outcome, as in price - known ~ …"
+    return near(function, FUNCTIONS)
+
+
+# -- tree → text, values ------------------------------------------------------------------------------------
+
+
+def text_of(tree: Node) -> str:
+    """The one form in which an expression is written."""
+    return alone(tree.name) if isinstance(tree, Name) else inner_text(tree)
+
+
+def inner_text(tree: Node) -> str:
+    """The same within a larger expression, where a name of several words is in backticks."""
+    if isinstance(tree, Name):
+        return written(tree.name)
+    if isinstance(tree, Number):
+        return repr(tree.value)
+    if isinstance(tree, Call):
+        return f"{tree.function}({inner_text(tree.inside)})"
+    if isinstance(tree, Negative):
+        return f"-{_within(tree.inside, _UNARY)}"
+    if isinstance(tree, Coded):
+        asked = [] if tree.reference is None else [f"Treatment({_literal(tree.reference)})"]
+        asked += [] if tree.levels is None else [f"levels=[{', '.join(map(_literal, tree.levels))}]"]
+        return f"C({', '.join([written(tree.column), *asked])})"
+    strength = _STRENGTH[tree.sign]
+    right_first = tree.sign == "**"
+    left = _within(tree.left, strength + right_first)
+    return f"{left} {tree.sign} {_within(tree.right, strength + (not right_first))}"
+
+
+def _within(tree: Node, strength: int) -> str:
+    """With brackets unless it binds at least so tightly."""
+    own = _STRENGTH[tree.sign] if isinstance(tree, Binary) else _UNARY if isinstance(tree, Negative) else 5
+    return inner_text(tree) if own >= strength else f"({inner_text(tree)})"
+
+
+def _literal(value: Value) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def columns_of(tree: Node) -> list[str]:
+    """The columns that it reads, as often as it does."""
+    if isinstance(tree, Name):
+        return [tree.name]
+    if isinstance(tree, Coded):
+        return [tree.column]
+    if isinstance(tree, Binary):
+        return columns_of(tree.left) + columns_of(tree.right)
+    return [] if isinstance(tree, Number) else columns_of(tree.inside)
+
+
+def functions_of(tree: Node) -> list[str]:
+    """The functions that it calls."""
+    if isinstance(tree, Binary):
+        return functions_of(tree.left) + functions_of(tree.right)
+    if isinstance(tree, Call):
+        return [tree.function, *functions_of(tree.inside)]
+    return functions_of(tree.inside) if isinstance(tree, Negative) else []
+
+
+def nested_of(tree: Node) -> list[Any]:
+    """Of an expression that has been checked."""
+    if isinstance(tree, Name):
+        return ["column", tree.name]
+    if isinstance(tree, Coded):
+        return ["column", tree.column]
+    if isinstance(tree, Binary):
+        return [tree.sign, nested_of(tree.left), nested_of(tree.right)]
+    if isinstance(tree, Negative):
+        return ["-", ["number", 0.0], nested_of(tree.inside)]
+    if isinstance(tree, Call):
+        inside = nested_of(tree.inside)
+        return inside if tree.function == "I" else [tree.function, inside]
+    return ["number", float(tree.value)]

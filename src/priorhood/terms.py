@@ -1,0 +1,221 @@
+"""`a + b*c - d` → the terms it stands for, products of factors: Wilkinson and Rogers' notation, as R has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from priorhood.errors import FormulaError
+from priorhood.expression import expression_of
+from priorhood.words import END, Word, brief
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# A term is the product of its factors, each an expression as text; () is the intercept.
+Term = tuple[str, ...]
+
+# Terms of one side, and columns of one interaction.
+MOST_TERMS = 1_000
+MOST_FACTORS = 20
+
+# How tightly a sign binds.
+_STRENGTH = {"*": 1, "/": 1, "%in%": 1, ":": 2, "**": 3, "^": 3}
+
+
+def terms_of(words: tuple[Word, ...], text: str) -> tuple[Term, ...]:
+    """The terms of one side of a bar or of '~', with an intercept unless it is taken away; fewer factors first.
+
+    Raises
+    ------
+    FormulaError : they cannot be read, or are too many
+    """
+    found = _Terms(text)
+    found.add([()])
+    _add_up(found, words, text)
+    return tuple(sorted(found.all(), key=len))
+
+
+def signed_chunks(words: tuple[Word, ...], text: str) -> list[tuple[str, tuple[Word, ...]]]:
+    """Split at the plus and minus signs outside all brackets.
+
+    Raises
+    ------
+    FormulaError : brackets that do not match, a sign without a term
+    """
+    chunks: list[tuple[str, tuple[Word, ...]]] = []
+    sign, start, depth = "+", 0, 0
+    for at, word in enumerate((*words, END)):
+        depth += word.is_sign("(") - word.is_sign(")")
+        if depth < 0:
+            raise FormulaError(f"formula {brief(text)}: a ')' without its '('")
+        if depth == 0 and (not word or word.is_sign("+", "-")):
+            if at > start:
+                chunks.append((sign, words[start:at]))
+            elif words and (at == len(words) or start > 0):
+                missing = word.text if start == 0 else sign
+                raise FormulaError(f"formula {brief(text)}: a term is missing next to {missing!r}")
+            sign, start = word.text, at + 1
+    if depth > 0:
+        raise FormulaError(f"formula {brief(text)}: a bracket is not closed")
+    return chunks
+
+
+def encloses(words: tuple[Word, ...]) -> bool:
+    """Whether they stand in one pair of brackets."""
+    depth = 0
+    for at, word in enumerate(words):
+        depth += word.is_sign("(") - word.is_sign(")")
+        if depth == 0:
+            return at == len(words) - 1 and at > 0
+    return False
+
+
+class _Terms:
+    """Terms in the order in which they came, each once whatever the order of its factors."""
+
+    def __init__(self, text: str, terms: Iterable[Term] = ()) -> None:
+        self.text = text
+        self.found: dict[frozenset[str], Term] = {}
+        self.add(terms)
+
+    def add(self, terms: Iterable[Term]) -> None:
+        for term in terms:
+            if len(term) > MOST_FACTORS:
+                raise FormulaError(
+                    f"formula {brief(self.text)} has an interaction of more than {MOST_FACTORS} columns"
+                )
+            self.found.setdefault(frozenset(term), term)
+            if len(self.found) > MOST_TERMS:
+                raise FormulaError(
+                    f"formula {brief(self.text)} has more than {MOST_TERMS:,} terms; write out those needed"
+                )
+
+    def remove(self, terms: Iterable[Term]) -> None:
+        for term in terms:
+            self.found.pop(frozenset(term), None)
+
+    def all(self) -> list[Term]:
+        return list(self.found.values())
+
+
+def _add_up(into: _Terms, words: tuple[Word, ...], text: str) -> None:
+    for sign, chunk in signed_chunks(words, text):
+        number = chunk[0].text if len(chunk) == 1 and chunk[0].kind == "number" else None
+        # To add 0 is to take the intercept away.
+        there = (sign == "+") == (number != "0")
+        terms = [()] if number in ("0", "1") else _Product(chunk, text).whole()
+        into.add(terms) if there else into.remove(terms)
+
+
+class _Product:
+    """A chunk without a plus or minus outside brackets: one walk over its words."""
+
+    def __init__(self, words: tuple[Word, ...], text: str) -> None:
+        self.words = words
+        self.text = text
+        self.at = 0
+
+    def whole(self) -> list[Term]:
+        found = self.products(0)
+        if self.at < len(self.words):
+            raise self.refused()
+        return found
+
+    def peek(self) -> Word:
+        return self.words[self.at] if self.at < len(self.words) else END
+
+    def written(self, start: int, end: int) -> str:
+        return self.text[self.words[start].start : self.words[end - 1].end]
+
+    def refused(self) -> FormulaError:
+        part = brief(self.written(0, len(self.words)))
+        at = min(self.at, len(self.words) - 1)
+        word = self.words[at]
+        if word.kind == "text" or word.is_sign("[", "]", "="):
+            said = f"{word.text[0]!r} has no meaning here; put odd column names in backticks"
+        elif at > 0 and word.kind in ("name", "number") and self.words[at - 1].kind in ("name", "number"):
+            both = self.written(at - 1, at + 1)
+            said = f"cannot read {part}: {both!r} lacks a sign; put names with blanks in backticks"
+        else:
+            said = f"cannot read {part} at {word.text!r}"
+        return FormulaError(f"formula {brief(self.text)}: {said}")
+
+    def products(self, least: int) -> list[Term]:
+        start = self.at
+        left = self.atom()
+        while (sign := self.peek()).kind == "sign" and _STRENGTH.get(sign.text, 0) > least:
+            end = self.at
+            self.at += 1
+            if sign.text in ("**", "^"):
+                left = self.power(left, start, end)
+                continue
+            right = self.products(_STRENGTH[sign.text])
+            left = self.crossed(sign.text, left, right)
+        return left
+
+    def crossed(self, sign: str, left: list[Term], right: list[Term]) -> list[Term]:
+        if sign == ":":
+            return self.times(left, right)
+        if sign == "*":
+            return _Terms(self.text, [*left, *right, *self.times(left, right)]).all()
+        if sign == "%in%":
+            left, right = right, left
+        every = tuple(dict.fromkeys(factor for term in left for factor in term))
+        return _Terms(self.text, [*left, *self.times([every], right)]).all()
+
+    def times(self, left: list[Term], right: list[Term]) -> list[Term]:
+        if () in left or () in right:
+            raise FormulaError(f"formula {brief(self.text)}: a term cannot be multiplied by the number 1")
+        return _Terms(self.text, (tuple(dict.fromkeys(a + b)) for a in left for b in right)).all()
+
+    def power(self, base: list[Term], start: int, end: int) -> list[Term]:
+        exponent = self.peek()
+        self.at += 1
+        if len(base) == 1:
+            raise FormulaError(
+                f"formula {brief(self.text)}: a power of a column is written I({self.written(start, end)} ** "
+                f"{exponent.text or 2}); outside I() '**' and '^' mean interactions, like (a + b)^2"
+            )
+        if exponent.kind != "number" or not exponent.text.isdigit() or int(exponent.text[:4]) < 1:
+            raise FormulaError(
+                f"formula {brief(self.text)}: interactions up to an order are written like (a + b)^2, with a "
+                f"whole number"
+            )
+        found = base
+        for _ in range(int(exponent.text[:4]) - 1):
+            more = _Terms(self.text, [*found, *self.times(found, base)]).all()
+            if len(more) == len(found):
+                break
+            found = more
+        return found
+
+    def atom(self) -> list[Term]:
+        start, word = self.at, self.peek()
+        if word.is_sign("("):
+            end = self.closing(start)
+            self.at = end + 1
+            inside = _Terms(self.text)
+            if end == start + 1:
+                raise FormulaError(f"formula {brief(self.text)}: there is nothing in the brackets '()'")
+            _add_up(inside, self.words[start + 1 : end], self.text)
+            return inside.all()
+        if word.kind == "number":
+            raise FormulaError(
+                f"formula {brief(self.text)}: a term cannot be multiplied by the number {word.text}, nor be it; a "
+                f"column of that name goes in backticks"
+            )
+        if word.kind != "name":
+            raise self.refused()
+        self.at += 1
+        if self.peek().is_sign("(") and self.text[word.start] != "`":
+            self.at = self.closing(self.at) + 1
+        return [(expression_of(self.words[start : self.at], self.text).text,)]
+
+    def closing(self, start: int) -> int:
+        """Where the bracket that opens there closes."""
+        depth = 0
+        for at in range(start, len(self.words)):
+            depth += self.words[at].is_sign("(") - self.words[at].is_sign(")")
+            if depth == 0:
+                return at
+        raise FormulaError(f"formula {brief(self.text)}: a bracket is not closed")
