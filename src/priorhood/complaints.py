@@ -19,7 +19,7 @@ _ADVICE = re.compile(r"\n\s*(?:LINE|Possible |Potential |Expected Type|The searc
 
 def plainly(message: str, name: str = "") -> str:
     """The complaint about a table, whose name is often its file's, without advice for DuckDB's own users."""
-    for words in (_spoilt, _no_room, _damaged, _line, _no_columns):
+    for words in (_spoilt, _no_room, _damaged, _line, _no_columns, _in_use, _reached):
         found = words(message, _file(message, name))
         if found:
             return found
@@ -88,4 +88,25 @@ def _no_columns(message: str, file: str) -> str | None:
     return (
         f"no columns can be made out in {file}: it should be UTF-8 text with a line of names, and one separator "
         "(comma, semicolon, tab or |) between as many values in every line"
+    )
+
+
+def _in_use(message: str, _: str) -> str | None:
+    """Another thread has the connection of a relation that is not ours."""
+    if "connection is busy" not in message:
+        return None
+    return (
+        "the relation's connection is in use by another thread of this program; give every thread a relation of "
+        "its own (connection.cursor().sql(…)), or a frame (relation.df())"
+    )
+
+
+def _reached(message: str, _: str) -> str | None:
+    """A view of a database that is not asked for what is elsewhere."""
+    found = re.search(r'Cannot access (?:file|directory) "(.*?)" - file system operations are disabled', message)
+    if found is None:
+        return None
+    return (
+        f"a view in it reads another file, {found[1]!r}, which a database is not let do; have its owner make a "
+        f"table of the view (CREATE TABLE … AS FROM …), or read that file itself"
     )

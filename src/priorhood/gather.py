@@ -8,6 +8,7 @@ where its error is known (math.md, equation 5), and as often as it stands for eq
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ MOST = 1e305
 FAR = 1e3
 # A group this many of its sds from the common centre is summed again around its own.
 APART = 1e3
+# Columns of a pandas frame that it calls fragmented, less the key.
+MANY = 99
 WEIGHT = "__priorhood_weight"
 LOG_WEIGHT = "__priorhood_log_weight"
 TIMES = "__priorhood_times"
@@ -64,25 +67,26 @@ def take(
     ------
     TableError : a column that is not there or cannot be used; a group that is an id of rows; no rows left
     """
-    frame = open_rows(table, formula, weights)
-    refuse_ids(frame, formula.keys, table.name)
-    learned = learn_design(frame, formula, table.name, least=least if design is None else 0)
-    if design is None:
-        design = learned
-    elif grow:
-        design = united(design, learned)
-    else:
-        _same_categories(design, learned, table.name)
-    prepared = prepare(frame, design, drop_outliers, weights)
-    shift = _preview_means(prepared, design, table.name)
-    found = _scanned(frame, prepared, design, shift, table.name) or _sums(prepared, design, shift, table.name)
-    refuse(frame, design, prepared, found.failures, table.name)
-    _refuse_overflow(found, design, table.name)
-    moments = _moments(found, prepared, design, table.name)
-    if _too_far(moments, shift):
-        found = _sums(prepared, design, None, table.name)
+    with table.alone():
+        frame = open_rows(table, formula, weights)
+        refuse_ids(frame, formula.keys, table.name)
+        learned = learn_design(frame, formula, table.name, least=least if design is None else 0)
+        if design is None:
+            design = learned
+        elif grow:
+            design = united(design, learned)
+        else:
+            _same_categories(design, learned, table.name)
+        prepared = prepare(frame, design, drop_outliers, weights)
+        shift = _preview_means(prepared, design, table.name)
+        found = _scanned(frame, prepared, design, shift, table.name) or _sums(prepared, design, shift, table.name)
+        refuse(frame, design, prepared, found.failures, table.name)
+        _refuse_overflow(found, design, table.name)
         moments = _moments(found, prepared, design, table.name)
-    return design, moments
+        if _too_far(moments, shift):
+            found = _sums(prepared, design, None, table.name)
+            moments = _moments(found, prepared, design, table.name)
+        return design, moments
 
 
 def _same_categories(design: Design, found: Design, name: str) -> None:
@@ -310,9 +314,11 @@ def _by_key(frame: Any, sums: list[str], centres: list[str]) -> Any:
     """The sums of every key, and the centre that all its rows have."""
     import narwhals.stable.v2 as nw
 
-    with warnings.catch_warnings():
-        # Of a pandas frame with more than a hundred sums, once one row a key: nothing to be mended by anyone.
-        warnings.filterwarnings("ignore", "DataFrame is highly fragmented")
+    # Filters are one for all threads, and changed only where pandas would warn: from a hundred sums on, of what is
+    # one row a key, so that nobody could mend it.
+    with warnings.catch_warnings() if len(sums) + len(centres) > MANY else nullcontext():
+        if len(sums) + len(centres) > MANY:
+            warnings.filterwarnings("ignore", "DataFrame is highly fragmented")
         return frame.group_by(KEY).agg(*(nw.col(s).sum() for s in sums), *(nw.col(c).min() for c in centres))
 
 

@@ -167,10 +167,11 @@ def read_gazetteer(source: object, formula: Formula) -> Gazetteer:
             f"{table.name} (places) has none of the formula's predictors {some(read_by_formula)}; there are "
             f"{some(others, 12) if others else 'none'}"
         )
-    frame = kept(table.frame(keys))
-    textual = frozenset(c for c in columns if _is_text(frame, c, table.name))
-    gazetteer = Gazetteer(table.name, keys, columns, {}, textual)
-    return replace(gazetteer, places=_places(gazetteer, _listed(frame, gazetteer)))
+    with table.alone():
+        frame = kept(table.frame(keys))
+        textual = frozenset(c for c in columns if _is_text(frame, c, table.name))
+        gazetteer = Gazetteer(table.name, keys, columns, {}, textual)
+        return replace(gazetteer, places=_places(gazetteer, _listed(frame, gazetteer)))
 
 
 def kept(frame: Frame) -> Frame:

@@ -59,10 +59,11 @@ def observe(
     ------
     TableError : too many rows on an engine elsewhere to bring here
     """
-    prepared = prepare(open_rows(table, design.formula), design, drop_outliers, weights)
-    values = [value_name(i) for i in range(prepared.values)]
-    wanted: Any = prepared.frame.select(KEY, REASON, *values)
-    found = run(rows_fetched(wanted) if is_elsewhere(wanted) else wanted, table.name)
+    with table.alone():
+        prepared = prepare(open_rows(table, design.formula), design, drop_outliers, weights)
+        values = [value_name(i) for i in range(prepared.values)]
+        wanted: Any = prepared.frame.select(KEY, REASON, *values)
+        found = run(rows_fetched(wanted) if is_elsewhere(wanted) else wanted, table.name)
     row = np.flatnonzero(np.asarray(found[REASON]) == 0)
     columns = [np.asarray(found[v], dtype=np.float64)[row] for v in values]
     own = [d for d, column in enumerate(design.columns) if column.factors]

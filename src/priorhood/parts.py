@@ -51,6 +51,11 @@ class Parts:
             return connection().sql(f"FROM read_parquet({_listed(self.files)}{self._options(text)})")
         return self._json(text) if self.kind == "json" else self._csv(text)
 
+    @property
+    def sealed(self) -> bool:
+        """Whether what reads them reads no other file: a database's views are someone's own."""
+        return self.kind == DATABASE
+
     def columns(self) -> tuple[str, ...]:
         """Their names.
 

@@ -122,8 +122,8 @@ def _spots(table: Table, gazetteer: Gazetteer, formula: Formula, cells: dict[str
         if key not in gazetteer.keys and key in table.columns
     )
     keys = gazetteer.keys + tuple(above)
-    frame = kept(table.frame(formula.keys))
-    with explained(table.name):
+    with explained(table.name), table.alone():
+        frame = kept(table.frame(formula.keys))
         found = collected(frame.select(_joined_label(frame, keys).alias(LABEL)).unique())[LABEL]
     spots: dict[str, Labels] = {}
     seen = _lying_in(gazetteer.keys, tuple(above), cells)

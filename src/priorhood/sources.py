@@ -6,12 +6,15 @@ text whatever they look like, so a file is opened only when roles are known.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
+import shutil
 import tempfile
+import threading
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,27 +42,45 @@ _SUFFIXES = {
 
 
 def connection() -> duckdb.DuckDBPyConnection:
-    """The one DuckDB connection of this process, of our own, so that no user's settings are touched."""
-    con, threads = _connection(os.getpid()), _threads.get() or cores()
-    if _given.get(os.getpid()) != threads:
-        con.execute(f"SET threads = {threads}")
-        _given[os.getpid()] = threads
+    """The thread's connection to a DuckDB of our own, so that no user's settings are touched.
+
+    A connection in use refuses other threads. The database, with its memory and its threads, is one for all of this
+    process who want as many threads: changing that under a sum would change its last bits.
+    """
+    key = os.getpid(), _threads.get() or cores()
+    con = _mine.connections.get(key)
+    if con is None:
+        con = _mine.connections[key] = _quiet(_database(key).cursor())
     return con
 
 
-# Threads of the connection, by process.
-_given: dict[int, int] = {}
+class _Mine(threading.local):
+    """Connections of one thread, by process and threads: a fork lacks its parent's threads, and closes nothing."""
+
+    def __init__(self) -> None:
+        self.connections: dict[tuple[int, int], duckdb.DuckDBPyConnection] = {}
 
 
-@cache
-def _connection(process: int) -> duckdb.DuckDBPyConnection:  # noqa: ARG001  # a fork has no threads of its parent's
+_mine = _Mine()
+_databases: dict[tuple[int, int], duckdb.DuckDBPyConnection] = {}
+
+
+def _database(key: tuple[int, int]) -> duckdb.DuckDBPyConnection:
+    """The first connection to a database of the process; where two threads make one at once, the later goes."""
     import duckdb
 
-    return _quiet(duckdb.connect(config=_settings()))
+    if key not in _databases:
+        _databases.setdefault(key, duckdb.connect(config=_settings(str(key[1]))))
+    return _databases[key]
+
+
+# What a stranger's database may not do: its views are theirs, and would read whatever its reader can. Settings are
+# not locked: nobody can undo these, and a connection silences DuckDB's bar itself. They come first, see _settings.
+_SEALED = {"enable_external_access": False, "allow_persistent_secrets": False}
 
 
 def reading(database: str) -> duckdb.DuckDBPyConnection:
-    """A DuckDB file opened to read; it is let go of with the last relation of the connection.
+    """A DuckDB file opened to read, and no other file; it is let go of with the last relation of the connection.
 
     Raises
     ------
@@ -67,16 +88,25 @@ def reading(database: str) -> duckdb.DuckDBPyConnection:
     """
     import duckdb
 
-    try:
-        return _quiet(duckdb.connect(database, read_only=True, config=_settings()))
-    except duckdb.ConnectionException:
-        raise TableError(
-            f"{database!r} is open in this program already, by a connection with other settings: close that one, "
-            f"or give a relation of it"
-        ) from None
-    except duckdb.IOException as problem:
-        why = "another program has it open to write" if "lock" in str(problem) else plainly(str(problem))
-        raise TableError(f"cannot read {database!r}: {why}") from None
+    # Connections to one file have the settings of the first, which another thread may have made.
+    wanted = {**_SEALED, **_settings(hashlib.sha256(os.path.realpath(database).encode()).hexdigest()[:12])}
+    _asked.add(wanted["threads"])
+    for threads in (wanted["threads"], *sorted(_asked)):
+        try:
+            return _quiet(duckdb.connect(database, read_only=True, config={**wanted, "threads": threads}))
+        except duckdb.ConnectionException:
+            continue
+        except duckdb.IOException as problem:
+            why = "another program has it open to write" if "lock" in str(problem) else plainly(str(problem))
+            raise TableError(f"cannot read {database!r}: {why}") from None
+    raise TableError(
+        f"{database!r} is open in this program already, by a connection with other settings: close that one, "
+        f"or give a relation of it"
+    )
+
+
+# Numbers of threads that a database was opened with in this process.
+_asked: set[int] = set()
 
 
 def _quiet(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
@@ -89,14 +119,31 @@ def _quiet(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def _settings() -> dict[str, Any]:
-    """Of every connection of our own: threads, and where a group-by goes that memory does not hold."""
-    return {"threads": _threads.get() or cores(), "temp_directory": str(spilled())}
+def _settings(name: str) -> dict[str, Any]:
+    """Of every database that we open: threads, where a group-by goes that memory does not hold, no extensions.
+
+    DuckDB takes them from the last to the first, and no temporary directory once other files are out of reach.
+    """
+    return {
+        "threads": _threads.get() or cores(),
+        "temp_directory": str(spilled(name)),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
 
 
-def spilled() -> Path:
-    """Where a group-by of this process goes that memory does not hold; gone with its connection."""
-    return Path(tempfile.gettempdir()) / f"priorhood-{os.getpid()}"
+def spilled(name: str = "") -> Path:
+    """Where a group-by of this process goes that memory does not hold; gone with its database.
+
+    Databases that share a folder would, by some versions of DuckDB, write into each other's files.
+    """
+    return Path(tempfile.gettempdir()) / f"priorhood-{os.getpid()}{name and f'-{name}'}"
+
+
+def clear_spilled() -> None:
+    """Delete what a process that ends at once would leave there."""
+    for folder in (spilled(), *spilled().parent.glob(f"{spilled().name}-*")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 _threads: ContextVar[int | None] = ContextVar("threads", default=None)
@@ -152,11 +199,17 @@ def no_condition(where: str, why: str) -> str:
     return f"where {where!r} is no condition on rows ({why}); write it like 'living_space > 0 and price > 0'"
 
 
-def kept(relation: duckdb.DuckDBPyRelation, where: str | None) -> duckdb.DuckDBPyRelation:
-    """The rows with the column KEPT where there is a condition."""
+def kept(relation: duckdb.DuckDBPyRelation, where: str | None, *, sealed: bool = False) -> duckdb.DuckDBPyRelation:
+    """The rows with the column KEPT where there is a condition.
+
+    Parameters
+    ----------
+    sealed : whether the relation is of a database that reads no other file, whose tables a condition may ask
+    """
     if where is None:
         return relation
     check_where(where)
+    _check_expression(where, sealed=sealed)
     import duckdb
 
     try:
@@ -175,3 +228,61 @@ def check_where(where: str) -> None:
     """Raise where a condition is empty, or more than a condition."""
     if not where.strip() or ";" in where or "--" in where:
         raise TableError(no_condition(where, "it has a ; or -- in it"))
+
+
+_ASKS = "it asks for more than the row's own columns"
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`")
+# What begins a query within an expression, and functions of engines elsewhere that read files or run programs.
+_QUERY = re.compile(
+    r"\(\s*(?:select|from|table|with)\b|/\*"
+    r"|\b(?:java_method|try_reflect|reflect|pg_\w+|lo_\w+|dblink\w*|query_to_xml\w*|read_\w+|load_file|getenv)\s*\(",
+    re.IGNORECASE,
+)
+
+
+def check_elsewhere(where: str) -> None:
+    """Raise where a condition in another engine's SQL is a query of its own, which would read tables and files."""
+    check_where(where)
+    # A backslash quotes a quote in some engines, and none in others.
+    bare = where if "\\" in where else _QUOTED.sub("''", where)
+    if _QUERY.search(bare):
+        raise TableError(no_condition(where, _ASKS))
+
+
+def _check_expression(where: str, *, sealed: bool) -> None:
+    """Raise where DuckDB reads the condition as more than one expression of a row's columns.
+
+    A view, a table and a file are named in a query within it; a variable of Python's would be found by its name.
+    """
+    said = connection().execute("SELECT json_serialize_sql($1)", [f"SELECT ({where}\n)"]).fetchall()
+    parsed = json.loads(said[0][0])
+    if parsed["error"]:
+        raise TableError(no_condition(where, "a syntax error"))
+    nodes = [statement["node"] for statement in parsed["statements"]]
+    alone = len(nodes) == 1 and len(nodes[0].get("select_list", ())) == 1
+    if not (alone and nodes[0]["from_table"]["type"] == "EMPTY"):
+        raise TableError(no_condition(where, "a syntax error"))
+    if not sealed and any(map(_reads, _parts_of(parsed))):
+        raise TableError(no_condition(where, _ASKS))
+
+
+def _parts_of(parsed: Any) -> Iterator[dict[str, Any]]:
+    """Every node of a parsed query."""
+    waiting = [parsed]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            yield one
+        if isinstance(one, dict | list):
+            waiting += one.values() if isinstance(one, dict) else one
+
+
+_OF_ROWS = ("unnest", "range", "generate_series")
+
+
+def _reads(node: dict[str, Any]) -> bool:
+    """Whether a node names a table, or calls a function that makes one of something else than the row."""
+    kind = node.get("type")
+    if kind == "TABLE_FUNCTION":
+        return node["function"].get("function_name") not in _OF_ROWS
+    return kind in ("BASE_TABLE", "SHOW_REF") or node.get("function_name") == "getenv"

@@ -7,6 +7,9 @@ group's labels are text whatever they look like, so a file is opened only then.
 from __future__ import annotations
 
 import json
+import os
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +27,10 @@ from priorhood.elsewhere import (
 )
 from priorhood.errors import TableError, near, some
 from priorhood.files import check_writable, write_atomically
-from priorhood.parts import find_parts
+from priorhood.parts import Parts, find_parts
 from priorhood.sources import (
     KEPT,
-    check_where,
+    check_elsewhere,
     connection,
     explained,
     format_of,
@@ -36,7 +39,7 @@ from priorhood.sources import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     import narwhals.stable.v2 as nw
 
@@ -72,10 +75,22 @@ class Table:
         if column in self.odd:
             raise TableError(f"{self.name}: column {column!r} ({role}) {self.odd[column]}")
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """What is inside reads the rows without another thread's doing so, where they have one connection for all.
+
+        A relation is the user's, with the connection that it was made by: of its readers one waits for the other.
+        """
+        if self.kind != "duckdb":
+            yield
+            return
+        with _relations, explained(self.name):
+            yield
+
     def eager(self, numbers: Iterable[str]) -> nw.DataFrame[Any]:
         """All rows in memory, in order; a CSV's columns other than `numbers` as the text they are."""
         text = frozenset(self.columns) - frozenset(numbers) if self.kind not in ENGINES else frozenset()
-        with explained(self.name):
+        with explained(self.name), self.alone():
             return _whole_again(in_memory(self.open(text)), [n for n in numbers if n in self.whole()])
 
     def frame(self, text: Iterable[str]) -> Frame:
@@ -83,6 +98,19 @@ class Table:
         with explained(self.name):
             opened: Frame = self.open(frozenset(text) & frozenset(self.columns))
             return opened
+
+
+_relations = threading.RLock()
+
+
+def _renew() -> None:
+    """In a forked process no other thread is there, which might have held the lock."""
+    global _relations
+    _relations = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 def read(source: object, *, where: str | None = None, nulls: Iterable[str] = (), decimal: str = ".") -> Table:
@@ -118,17 +146,23 @@ def read(source: object, *, where: str | None = None, nulls: Iterable[str] = (),
 
 def _read_file(path: str, where: str | None, nulls: tuple[str, ...], decimal: str) -> Table:
     parts = find_parts(path, nulls, decimal)
-    columns = parts.columns()
-
-    def opened(text: frozenset[str]) -> Any:
-        import narwhals.stable.v2 as nw
-
-        return nw.from_native(kept(parts.relation(text), where))
-
-    table = Table(path, columns, "file", opened, where, odd=parts.odd, whole=parts.whole)
+    table = Table(path, parts.columns(), "file", _OfFile(parts, where), where, odd=parts.odd, whole=parts.whole)
     if where is not None:
         table.frame(())
     return table
+
+
+@dataclass(frozen=True)
+class _OfFile:
+    """Opens files in the thread that asks, with that thread's connection."""
+
+    parts: Parts
+    where: str | None
+
+    def __call__(self, text: frozenset[str]) -> Any:
+        import narwhals.stable.v2 as nw
+
+        return nw.from_native(kept(self.parts.relation(text), self.where, sealed=self.parts.sealed))
 
 
 # -- frames --------------------------------------------------------------------------------------------
@@ -162,32 +196,76 @@ def _read_frame(source: object, where: str | None) -> Table:
         ) from None
     kind = kind_of(frame)
     if kind in ENGINES:
-        table = Table(f"{ENGINES[kind]} frame", columns, kind, lambda text: as_text(frame, text))
+        table = Table(f"{ENGINES[kind]} frame", columns, kind, _OfFrame(frame, kind))
         return table if where is None else _with_where(table, where)
     if kind == "polars" and isinstance(frame, nw.LazyFrame):
         kind = "polars-lazy"
-    table = Table(f"{kind} frame", columns, kind, lambda _: frame)
+    table = Table(f"{kind} frame", columns, kind, _OfFrame(frame, kind))
     return table if where is None else _with_where(table, where)
+
+
+@dataclass(frozen=True)
+class _OfFrame:
+    """Opens a frame, which is there already."""
+
+    frame: Any
+    kind: str
+
+    def __call__(self, text: frozenset[str]) -> Any:
+        return as_text(self.frame, text) if self.kind in ENGINES else self.frame
+
+    def __reduce__(self) -> Any:
+        if self.kind == "duckdb" or (self.kind in ENGINES and self.kind != "dask"):
+            raise TableError(
+                f"the rows of a {ENGINES.get(self.kind, 'duckdb')} frame belong to a connection of this process: "
+                f"they can be neither copied nor sent to another one; give the name of a file, or a pandas frame"
+            )
+        return _reopened, (self.frame.to_native(), self.kind)
+
+
+def _reopened(native: Any, kind: str) -> _OfFrame:
+    import narwhals.stable.v2 as nw
+
+    return _OfFrame(nw.from_native(native), kind)
 
 
 def _with_where(table: Table, where: str) -> Table:
     """A frame's rows with the SQL condition evaluated by the engine that fits it."""
-    import narwhals.stable.v2 as nw
-
-    check_where(where)
     if table.where is not None:
         where = f"({table.where}) and ({where})"
     if table.kind == "file":
         raise TableError("give where= where the file is read: read(path, where=...)")
+    filtered = Table(table.name, table.columns, table.kind, _Filtered(table, where), where)
+    try:
+        with table.alone():
+            filtered.frame(()).collect_schema()
+    except TableError:
+        raise
+    except Exception as problem:  # noqa: BLE001  # each backend has its own
+        raise TableError(no_condition(where, str(problem).splitlines()[0])) from None
+    return filtered
 
-    def opened(text: frozenset[str]) -> Any:
+
+@dataclass(frozen=True)
+class _Filtered:
+    """Opens a frame with the column KEPT, which the engine that has the rows fills."""
+
+    table: Table
+    where: str
+
+    def __call__(self, text: frozenset[str]) -> Any:
+        import narwhals.stable.v2 as nw
+
+        table, where = self.table, self.where
         native: Any = table.open(text).to_native()
         if table.kind.startswith("polars"):
             import polars as pl
 
+            check_elsewhere(where)
             flag = pl.sql_expr(where).fill_null(value=False).alias(KEPT)
             return nw.from_native(native.with_columns(flag))
         if table.kind in ENGINES:
+            check_elsewhere(where)
             try:
                 return nw.from_native(with_condition(native, table.kind, where, KEPT))
             except Exception as problem:  # noqa: BLE001  # each engine has its own
@@ -200,15 +278,6 @@ def _with_where(table: Table, where: str) -> Table:
             else connection().from_df(native)
         )
         return nw.from_native(kept(relation, where))
-
-    filtered = Table(table.name, table.columns, table.kind, opened, where)
-    try:
-        filtered.frame(()).collect_schema()
-    except TableError:
-        raise
-    except Exception as problem:  # noqa: BLE001  # each backend has its own
-        raise TableError(no_condition(where, str(problem).splitlines()[0])) from None
-    return filtered
 
 
 # -- out of the backend ---------------------------------------------------------------------------------
@@ -280,7 +349,8 @@ def with_columns(table: Table, frame: nw.DataFrame[Any], columns: dict[str, Any]
     native: Any = frame.to_native()
     if table.kind in ("pandas", "file", "duckdb", *ENGINES):
         result = native.assign(**columns)
-        return connection().from_df(result) if table.kind == "duckdb" else result
+        # A relation that leaves us has a connection of its own, that ours are free whatever becomes of it.
+        return connection().cursor().from_df(result) if table.kind == "duckdb" else result
     backend = frame.implementation
     added = [nw.new_series(name, values.tolist(), backend=backend) for name, values in columns.items()]
     result = frame.with_columns(*added).to_native()

@@ -42,7 +42,8 @@ def withheld(
     ------
     TableError : no place has enough rows
     """
-    cells = _counted(table, design, weights, drop_outliers)
+    with table.alone():
+        cells = _counted(table, design, weights, drop_outliers)
     labels, rows = np.unique(cells.labels), add_up(cells.labels, cells.rows)
     least = _least(cells, design)
     few = np.array([least[label] < minimum for label in labels.tolist()])

@@ -370,7 +370,7 @@ def test_more_places_than_can_be_fitted(tmp_path, monkeypatch):
 
 def test_threads_limit_the_reader_too():
     def now():
-        return sources.connection().execute("SELECT current_setting('threads')").fetchone()[0]
+        return sources.connection().execute("SELECT current_setting('threads')").fetchall()[0][0]
 
     before = now()
     with sources.using(1):

@@ -56,15 +56,14 @@ def _end_interrupted() -> NoReturn:
     An interrupt that meets LLVM between two of its steps leaves a module with two owners, and taking that apart
     crashes. So it is called while the exception still holds what it met.
     """
-    import shutil
     from multiprocessing import active_children
 
-    from priorhood.sources import spilled
+    from priorhood.sources import clear_spilled
 
     say("priorhood: interrupted; nothing was written")
     for child in active_children():
         child.terminate()
-    shutil.rmtree(spilled(), ignore_errors=True)
+    clear_spilled()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(INTERRUPTED)

@@ -1,0 +1,168 @@
+"""A stranger's file, or condition, reads no file but the one that is named."""
+
+from __future__ import annotations
+
+import duckdb
+import pandas as pd
+import pytest
+
+import priorhood as ph
+
+FORMULA = "price ~ 1 + (1 | zip)"
+FAST = {"chains": 2, "draws": 50, "seed": 1}
+ROWS = pd.DataFrame({"zip": ["a", "b", "c", "d"] * 5, "price": [float(3 * i % 17) for i in range(20)]})
+
+SECRET = "zip,price\nalice,1\nbob,2\ncarol,3\nalice,4\nbob,6\ncarol,5\n"
+
+
+@pytest.fixture
+def secret(tmp_path):
+    """A file that nobody asked for."""
+    path = tmp_path / "secret.csv"
+    path.write_text(SECRET)
+    return path
+
+
+VIEWS = {
+    "a reader": "FROM read_csv('{}')",
+    "a name": "FROM '{}'",
+    "text": "SELECT string_split(content, chr(10))[1] AS zip, 1.0 AS price FROM read_text('{}')",
+    "a glob": "SELECT file AS zip, 1.0 AS price FROM glob('{}')",
+    "within": "SELECT zip, (SELECT max(price) FROM read_csv('{}')) AS price FROM homes",
+    "a macro": "FROM looked('{}')",
+    "a query as text": "FROM query('FROM read_csv(''{}'')')",
+}
+
+
+@pytest.mark.parametrize("how", VIEWS)
+def test_a_view_reads_no_other_file(tmp_path, secret, how):
+    database = tmp_path / "theirs.duckdb"
+    with duckdb.connect(str(database)) as con:
+        con.execute("CREATE TABLE homes AS FROM ROWS")
+        con.execute("CREATE MACRO looked(path) AS TABLE FROM read_csv(path)")
+        con.execute(f"CREATE VIEW sales AS {VIEWS[how].format(secret)}")
+    for read in (lambda s: ph.fit(FORMULA, s, **FAST), lambda s: ph.moments(FORMULA, s), ph.read):
+        with pytest.raises(ph.TableError, match=r"reads another file|does not exist") as refused:
+            read(f"{database}::sales")
+        assert "alice" not in str(refused.value)
+    assert ph.fit(FORMULA, f"{database}::homes", **FAST).moments.n.sum() == 20
+
+
+def test_views_of_the_databases_own_tables_are_tables(tmp_path):
+    database = tmp_path / "theirs.duckdb"
+    with duckdb.connect(str(database)) as con:
+        con.execute("CREATE TABLE homes AS FROM ROWS")
+        con.execute("CREATE MACRO larger(a) AS a > 2")
+        con.execute("CREATE VIEW sales AS SELECT zip, price FROM homes WHERE larger(price)")
+    post = ph.fit(FORMULA, f"{database}::sales", **FAST)
+    assert post.moments.n.sum() == (ROWS["price"] > 2).sum()
+    # What the file has in it, a condition may ask.
+    where = "price > (SELECT avg(price) FROM homes)"
+    assert (
+        ph.moments(FORMULA, ph.read(f"{database}::homes", where=where)).moments.n.sum()
+        == (ROWS["price"] > ROWS["price"].mean()).sum()
+    )
+
+
+def test_the_database_is_free_again(tmp_path):
+    """After a fit its owner may write."""
+    database = tmp_path / "ours.duckdb"
+    with duckdb.connect(str(database)) as con:
+        con.execute("CREATE TABLE homes AS FROM ROWS")
+    ph.moments(FORMULA, str(database))
+    with duckdb.connect(str(database)) as con:
+        con.execute("INSERT INTO homes VALUES ('a', 1.0)")
+    assert ph.moments(FORMULA, str(database)).moments.n.sum() == 21
+
+
+def test_no_extension_is_loaded_or_fetched():
+    from priorhood import sources
+
+    names = "'autoload_known_extensions', 'autoinstall_known_extensions'"
+    asked = f"SELECT value FROM duckdb_settings() WHERE name IN ({names})"
+    assert sources.connection().execute(asked).fetchall() == [("false",), ("false",)]
+
+
+# -- conditions ----------------------------------------------------------------------------------------
+
+ASKING = {
+    "a reader": "price > (SELECT max(price) FROM read_csv('{}'))",
+    "among": "zip IN (SELECT zip FROM read_csv('{}'))",
+    "among a list": "zip IN (FROM read_csv('{}'))",
+    "a name": "EXISTS (FROM '{}')",
+    "a table": "EXISTS (TABLE '{}')",
+    "a comment": "EXISTS (/**/ SELECT 1 FROM '{}')",
+    "text": "(SELECT content FROM read_text('{}')) LIKE 'zip%'",
+    "bytes": "(SELECT length(content) FROM read_blob('{}')) > 3",
+    "a glob": "EXISTS (SELECT file FROM glob('{}'))",
+    "a query as text": "EXISTS (FROM query('FROM ''{}'''))",
+    "in a list": "list_contains([(SELECT max(price) FROM read_csv('{}'))], price)",
+    "a common table": "(WITH t AS (FROM '{}') SELECT count(*) FROM t) > 0",
+    "in a case": "CASE WHEN price > 2 THEN EXISTS (FROM '{}') ELSE false END",
+    "beyond the bracket": "true) , (EXISTS (FROM '{}')",
+    "another source": "true) AS x, * FROM read_csv('{}') WHERE (true",
+}
+OTHERS = {
+    "environment": "getenv('HOME') <> ''",
+    "copy": "COPY (SELECT 1) TO '{}'",
+    "attach": "ATTACH '{}'",
+    "install": "INSTALL httpfs",
+    "pragma": "PRAGMA database_list",
+    "several": "true; SELECT 1",
+    "a variable of Python's": "EXISTS (FROM frame)",
+}
+SOURCES = ("csv", "parquet", "jsonl", "duckdb", "pandas", "relation", "polars", "pyarrow")
+
+
+@pytest.fixture(scope="module")
+def forms(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("forms")
+    relation = duckdb.connect().from_df(ROWS)
+    relation.write_csv(str(folder / "rows.csv"))
+    relation.write_parquet(str(folder / "rows.parquet"))
+    ROWS.to_json(folder / "rows.jsonl", orient="records", lines=True)
+    with duckdb.connect(str(folder / "rows.duckdb")) as con:
+        con.execute("CREATE TABLE homes AS FROM ROWS")
+    made = {kind: str(folder / f"rows.{kind}") for kind in ("csv", "parquet", "jsonl", "duckdb")}
+    made |= {"pandas": ROWS, "relation": duckdb.connect().from_df(ROWS)}
+    return made
+
+
+def _form(forms, kind):
+    if kind in forms:
+        return forms[kind]
+    if kind == "polars":
+        return pytest.importorskip("polars").from_pandas(ROWS)
+    return pytest.importorskip("pyarrow").table(ROWS)
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_a_condition_asks_for_nothing_but_the_row(forms, secret, kind):
+    frame = pd.DataFrame({"a": [1]})  # found by its name, if the condition could
+    source, before = _form(forms, kind), secret.read_bytes()
+    for words in (ASKING | OTHERS).values():
+        with pytest.raises(ph.TableError) as refused:
+            ph.moments(FORMULA, ph.read(source, where=words.format(secret)))
+        assert "alice" not in str(refused.value).replace(words.format(secret), "")
+    assert secret.read_bytes() == before
+    assert len(frame) == 1
+
+
+HELD = {
+    "price > 3 AND zip <> 'a'": 12,
+    "zip IN ('a', 'b') OR price BETWEEN 2 AND 5": 14,
+    "upper(zip) = 'A' AND abs(price - 1) < 100": 5,
+    "CASE WHEN zip = 'a' THEN price > 3 ELSE price > 5 END": 13,
+    "length(zip || '(select') = 8": 20,
+    "substring(zip FROM 1 FOR 1) = 'a'": 5,
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("where", HELD)
+def test_conditions_with_functions_of_the_row_hold(forms, kind, where):
+    if kind == "polars" and " FOR " in where:
+        pytest.skip("Polars' SQL has no FOR here")
+    expected = duckdb.sql(f"SELECT count(*) FROM ROWS WHERE {where}").fetchall()[0][0]
+    found = ph.moments(FORMULA, ph.read(_form(forms, kind), where=where))
+    assert found.moments.n.sum() == expected
