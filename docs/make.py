@@ -5,7 +5,7 @@ not what the docstrings say, a constant in mathematics.md not what the code says
 cluster.md not what is reckoned here.
 tests/contract/test_docs.py runs the examples and compares their outputs.
 
-In README.md and guide.md a block says by its first line what it is:
+In README.md, guide.md and pymc.md a block says by its first line what it is:
 
     python         run, all of a page in one namespace; a text block right after it is what it prints
     python unrun   compiled, not run: for what takes a minute
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-PAGES = (HERE.parent / "README.md", HERE / "guide.md")
+PAGES = (HERE.parent / "README.md", HERE / "guide.md", HERE / "pymc.md")
 API = HERE / "api.md"
 MATHEMATICS = HERE / "mathematics.md"
 CLUSTER = HERE / "cluster.md"

@@ -130,7 +130,7 @@ def fit_moments(
             )
         result, facts = _by_exact(model, problem, scale, found, run)
     elif rows is not None:
-        regression = model.regression(design, found.labels, rows(scale))
+        regression = model.regression(design, scale, found.labels, rows(scale))
         settings = nuts_settings(given or {})
         result = nuts.draw(regression, settings, run.chains, run.draws, seed, run.threads, run.tell)
         facts = {}

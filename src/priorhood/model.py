@@ -186,9 +186,14 @@ class Model:
         """A plain PyMC model of the rows of a table, to look at, extend and sample as any other.
 
         Its variables mu, beta, tau, omega, sigma, nu have the names, dims, coords and standardized scale of
-        fit(); the outcome is `y`. Data containers: `X` (row, column), `outcome` and the groups' index; `se`,
-        `precision_weights` and `frequency_weights` where the model has them. A row that stands for n equal ones
-        is one row of `y`; the other n − 1 are in the potential `repeated`, which PyMC's predictive draws ignore.
+        fit(). The outcome is `y`, in its own units: so are PyMC's predictive draws and log-likelihoods, as those of
+        posterior_predictive. Posterior.for_pymc gives a fit's draws of all its variables.
+
+        Data containers by row: `X` (row, column), standardized as (x − `column_centre`)/`column_spread`, `outcome`
+        and the groups' index; `se`, `precision_weights` and `frequency_weights` where the model has them;
+        Posterior.rows_for_pymc gives them of other rows. `outcome_unit` is what the standardized scale is
+        multiplied by. A row that stands for n equal ones is one row of `y`; the other n − 1 are in the potential
+        `repeated`, which PyMC's predictive draws ignore.
 
         Parameters
         ----------
@@ -202,22 +207,24 @@ class Model:
         ModelError : PyMC is not installed; a model that NUTS does not take
         TableError : a column that is not there or cannot be used
         """
-        reason = nuts.unavailable()
-        if reason:
-            raise ModelError(reason)
-        nuts.check(nuts.Settings("pymc", parameterization))
+        nuts.check_installed(parameterization)
         table, _ = placed(read(data), places, self.formula)
         design, found = gather.take(table, self.formula, drop_outliers, weights=self.weights)
         scale = learn_scale(found, design, standardize=self.standardize, unit=self.outcome_unit)
         rows = observe(table, design, scale, found.labels, drop_outliers=drop_outliers, weights=self.weights)
-        return nuts.build(self.regression(design, found.labels, rows), parameterization)
+        return nuts.build(self.regression(design, scale, found.labels, rows), parameterization)
 
-    def regression(self, design: Design, labels: npt.NDArray[np.str_], rows: Observations) -> nuts.Regression:
+    def regression(
+        self, design: Design, scale: Scale, labels: npt.NDArray[np.str_], rows: Observations
+    ) -> nuts.Regression:
         """The model and standardized rows as NUTS takes them."""
         resolved = self.resolve(design)
         hierarchy = hierarchy_of(self.formula, labels)
         return nuts.Regression(
             rows=rows,
+            scale=scale,
+            outcome=self.formula.outcome,
+            logged=self.formula.log_outcome,
             columns=design.names,
             constant=design.constant,
             population=tuple(design.index(design.population_columns)),

@@ -71,7 +71,7 @@ def notebook_names(groups: Mapping[str, xr.Dataset], design: Design, attrs: Mapp
     return tree
 
 
-def for_arviz(tree: NotebookTree) -> Any:
+def for_arviz(tree: xr.DataTree) -> Any:
     """The tree as the installed ArviZ takes it: its own InferenceData before 1.0, the tree itself since.
 
     Without ArviZ it is the tree.

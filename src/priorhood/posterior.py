@@ -8,23 +8,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood import nuts
 from priorhood import predict as predicting
 from priorhood.check import Check, check_draws
 from priorhood.coefficients import Coefficients, coefficients_of
+from priorhood.completed import completed, new_data, regression_of
 from priorhood.expect import expected_rows, typical_homes
 from priorhood.files import write_atomically
 from priorhood.machine import cores
+from priorhood.observations import Observations
 from priorhood.ondemand import numbers_of
 from priorhood.placing import placed_to_predict, together
 from priorhood.reading import Reading
 from priorhood.table import Table, read
 from priorhood.tree import attached, tree_of, with_places
+from priorhood.used import used_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
+    import pymc as pm
     import xarray as xr
 
     from priorhood.design import Design
@@ -80,6 +85,86 @@ class Posterior(Reading):
 
         groups = {name: node.to_dataset() for name, node in self.tree.children.items()}
         return for_arviz(notebook_names(groups, self.design, self.attrs))
+
+    # -- PyMC ----------------------------------------------------------------------------------------------
+
+    def to_pymc(self, table: object, parameterization: str = "centered", *, places: object = None) -> pm.Model:
+        """A PyMC model of any rows on this posterior's scale, with its columns and places; see Model.to_pymc.
+
+        Model.to_pymc learns scale, categories and places from its rows, which are the fit's. This one takes them
+        from the posterior, whatever the rows: homes to predict, some of the fit's, all rows of a merged posterior.
+
+        Parameters
+        ----------
+        table : whatever read() takes, as for predict(); outcomes that it does not have are NaN
+        parameterization : "centered" or "noncentered"
+        places : more places with their predictors, see predict
+
+        Raises
+        ------
+        ModelError : PyMC is not installed; a model that NUTS does not take; no row that can be used
+        TableError : a column that is not there; a row in a place that the fit did not have, or that does not say
+            its place
+        """
+        nuts.check_installed(parameterization)
+        return nuts.build(self._regression(table, places), parameterization)
+
+    def rows_for_pymc(self, table: object, *, places: object = None) -> dict[str, Any]:
+        """Other rows for a PyMC model: `pm.set_data(**post.rows_for_pymc(rows))`.
+
+        The predictors are standardized as the posterior's were, places are found by label. Rows without a
+        predictor, with impossible values or not in where= are left out, as for a fit: the coordinate `row` has
+        the positions in the table. Outcomes that the table does not have are NaN.
+
+        Returns
+        -------
+        new_data, the values of the model's containers by name, and coords
+
+        Raises
+        ------
+        TableError, ModelError : as of to_pymc
+        """
+        return new_data(self._regression(table, places))
+
+    def for_pymc(self, model: pm.Model) -> Any:
+        """The posterior with all variables that a model of to_pymc draws, as pymc.sample would have returned it.
+
+        PyMC draws anew, from its prior, every variable that a posterior lacks. A model of to_pymc has some that
+        ours has not: `spread`, the factor of a covariance; `z` and `sigma_z` of the non-centred form; `tau[…]`
+        where priors are of several families; `partial`; `beta_own`. They follow from tau, omega, beta, mu and
+        sigma and are here, beside these, in groups posterior, sample_stats, observed_data and constant_data.
+
+        Returns
+        -------
+        what pymc.sample_posterior_predictive and pymc.compute_log_likelihood take: InferenceData with ArviZ
+        before 1.0, a DataTree since
+
+        Raises
+        ------
+        ModelError : a model of other rows, columns, places or parameters; one that has been extended by variables
+            of its own, which is done afterwards
+        """
+        g = self.tree
+        empty = self._regression(None)
+        return completed(
+            g["posterior"].to_dataset(), g["sample_stats"].to_dataset(), empty, self._coefficients(), model
+        )
+
+    def _regression(self, table: object, places: object = None) -> nuts.Regression:
+        """The rows of a table as NUTS takes them, on this posterior's scale; without a table, none."""
+        weights, none = self.model.weights, np.zeros(0)
+        rows = Observations(
+            X=np.zeros((0, len(self.design.columns))), y=none, cell=np.zeros(0, dtype=np.int64),
+            se=None if weights.se is None else none,
+            precision=None if weights.precision is None else none,
+            times=None if weights.frequency is None else none,
+        )  # fmt: skip
+        own = self.model.regression(self.design, self.scale, self.moments.labels, rows)
+        if table is None:
+            return own
+        source, c = self.placed(table, places), self._coefficients()
+        used = used_rows(source, self.design, self.scale, c, "population")
+        return regression_of(used, c, self.scale, own, source.name)
 
     # -- using it ------------------------------------------------------------------------------------------
 

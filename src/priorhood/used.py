@@ -37,6 +37,7 @@ class Used:
 
     rows : all (N); kept : (n,) positions of those used; y : (n,) their outcome, of its log where the formula
     takes the log, or None where the table has none; labels : (n,) of their groups, or None
+    times : (n,) how many equal rows each stands for, or None where the model has no frequencies
     """
 
     design: Design
@@ -45,6 +46,7 @@ class Used:
     y: Array | None
     labels: npt.NDArray[np.str_] | None
     dropped: tuple[Dropped, ...]
+    times: Array | None = None
 
     def labelled(self, values: npt.NDArray[Any], draws: xr.Dataset) -> xr.Dataset:
         """Values (S, n) of every draw and row, named after the outcome."""
@@ -141,7 +143,10 @@ def used_rows(table: Table, design: Design, scale: Scale, c: Coefficients, unsee
     if unseen == "error":
         refuse_new([spot_of(c, rows.spots[at]) for at in np.unique(rows.group[kept])], c, table.name)
     labels = _finest(c, rows.spots)[rows.group[kept]] if formula.levels else None
-    return Used(design, rows, kept, None if y is None else y[kept], labels, tuple(dropped))
+    times = None if weights.frequency is None else np.ones(len(kept))
+    for column in counts:
+        times = frame.select(nw.col(column).cast(nw.Float64).alias("times"))["times"].to_numpy()[kept]
+    return Used(design, rows, kept, None if y is None else y[kept], labels, tuple(dropped), times)
 
 
 def _finest(c: Coefficients, spots: tuple[str, ...]) -> npt.NDArray[np.str_]:

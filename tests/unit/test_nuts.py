@@ -149,6 +149,9 @@ class Point:
             self.values["sigma"] = sigma
             spread = sigma[GROUP] if model.noise else sigma
         times = np.array(TABLE["n"]) if model.frequency_weights else 1.0
+        # The outcome is in its own units, and itself where the formula takes its log.
+        jacobian = np.log(self.scale.unit) + (np.log(TABLE["y"]) if model.formula.log_outcome else np.zeros(len(y)))
+        total -= (times * jacobian).sum()
         if model.precision_weights:
             spread = spread / np.sqrt(TABLE["w"])
         if model.family == "student":
@@ -284,7 +287,7 @@ def test_bounded_and_correlated_spreads_are_the_written_out_density(formula):
         want += stats.beta(b, b).logpdf((z + 1) / 2).sum()
         want += stats.multivariate_normal(np.zeros(K), factor @ factor.T).logpdf(beta - mu).sum()
         y = np.array(TABLE["y"]) / scale.unit
-        want += stats.norm((columns * beta[GROUP]).sum(axis=1), sigma).logpdf(y).sum()
+        want += stats.norm((columns * beta[GROUP]).sum(axis=1), sigma).logpdf(y).sum() - len(y) * np.log(scale.unit)
         given = {"mu": mu, "beta": beta, "sigma_log__": np.log(sigma), "partial_logodds__": 2 * np.arctanh(z)}
         for k, name in enumerate(design.names):
             logit = np.log((tau[k] - 0.2) / (2.5 - tau[k]))

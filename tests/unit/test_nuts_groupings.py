@@ -122,7 +122,7 @@ def written_out(model, table, point, *, centred):
     total += stats.expon(scale=5).logpdf(sigma).sum()
     finest = table[list(formula.levels[0].path)].agg("/".join, axis=1)
     spread = sigma if model.noise is None else [sigma[list(built.coords["zip"]).index(z)] for z in finest]
-    return total + stats.norm(location, spread).logpdf(table.y / 100).sum()
+    return total + stats.norm(100 * location, 100 * np.asarray(spread)).logpdf(table.y).sum()
 
 
 def above(model, point, row, at, term, mu):

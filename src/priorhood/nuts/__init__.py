@@ -6,6 +6,16 @@ PyMC, nutpie and NumPyro are imported where a model is built or sampled, and now
 from priorhood.nuts.build import build
 from priorhood.nuts.regression import Grouping, Regression
 from priorhood.nuts.sample import draw
-from priorhood.nuts.settings import Settings, check, default_sampler, unavailable
+from priorhood.nuts.settings import Settings, check, check_installed, default_sampler, unavailable
 
-__all__ = ["Grouping", "Regression", "Settings", "build", "check", "default_sampler", "draw", "unavailable"]
+__all__ = [
+    "Grouping",
+    "Regression",
+    "Settings",
+    "build",
+    "check",
+    "check_installed",
+    "default_sampler",
+    "draw",
+    "unavailable",
+]

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 def build(r: Regression, parameterization: str = "centered") -> pm.Model:
     """A plain PyMC model with the exact engine's names, dims, coords and scale.
 
+    The outcome `y` alone has its own units, so that predictive draws and log-likelihoods have them.
+
     centered : β_j ~ Normal(mu, Σ);  noncentered : β_j = mu + Λ z_j, z_j ~ Normal(0, I)   (math.md, 2 and 3)
     Correlated effects have Λ = diag(τ) L from LKJCholeskyCov, or from partial correlations where a τ has bounds.
 
@@ -48,7 +50,9 @@ def _built(r: Regression, *, centered: bool) -> pm.Model:
     import pymc as pm
 
     with pm.Model(coords=_coords(r)) as model:
-        X = pm.Data("X", r.rows.X, dims=("row", "column"))
+        X = pm.Data("X", r.data["X"], dims=("row", "column"))
+        pm.Data("column_centre", r.scale.centre, dims="column")
+        pm.Data("column_spread", r.scale.spread, dims="column")
         location: Any = 0.0
         mu = None
         if r.population:
@@ -60,10 +64,9 @@ def _built(r: Regression, *, centered: bool) -> pm.Model:
         finest = None
         for at in reversed(range(r.levels)):
             above = _effects(r, at, mu, above, centered=centered)
-        for at, grouping in enumerate(r.groupings):
-            if 0 < at < r.levels:
-                continue
-            index = pm.Data(f"{grouping.name}_index", r.index(at), dims="row")
+        for at in r.located:
+            grouping, name = r.groupings[at], f"{r.groupings[at].name}_index"
+            index = pm.Data(name, r.data[name], dims="row")
             finest = index if at == 0 else finest
             effects = above if at == 0 else _effects(r, at, None, None, centered=centered)
             location = location + sum(
@@ -76,6 +79,7 @@ def _built(r: Regression, *, centered: bool) -> pm.Model:
 def _coords(r: Regression) -> dict[str, Any]:
     """The exact engine's coordinates, and those of rows and columns."""
     coords: dict[str, Any] = {"row": np.arange(len(r.rows.y)), "column": list(r.columns)}
+    coords["response"] = [r.outcome]
     if r.population:
         coords["term"] = [r.columns[d] for d in r.population]
     for grouping in r.groupings:
@@ -298,12 +302,15 @@ def _errors(r: Regression, location: Any, index: Any, *, centered: bool) -> None
     import pymc as pm
     import pytensor.tensor as pt
 
-    outcome = pm.Data("outcome", r.rows.y, dims="row")
+    # PyMC takes NaN for a value to be drawn; here it is an outcome that is not known, of a row to predict.
+    unknown = np.isnan(r.data["outcome"])
+    outcome = pm.Data("outcome", np.where(unknown, 1.0, r.data["outcome"]), dims="row")
+    unit = pm.Data("outcome_unit", np.array([r.scale.unit]), dims="response")[0]
     if r.sigma_median is not None and r.sigma_spread is not None:
         median, apart = _one("sigma_median", r.sigma_median), _one("sigma_spread", r.sigma_spread)
         spread: Any = _alike(median, apart, r, centered=centered)[index]
     elif r.sigma is None:
-        spread = pm.Data("se", r.rows.se, dims="row")
+        spread = pm.Data("se", r.data["se"], dims="row")
     elif r.noise:
         sigma = r.sigma
         if isinstance(sigma, Fixed):
@@ -314,11 +321,24 @@ def _errors(r: Regression, location: Any, index: Any, *, centered: bool) -> None
     else:
         spread = _one("sigma", r.sigma)
     if r.rows.precision is not None:
-        spread = spread / pt.sqrt(pm.Data("precision_weights", r.rows.precision, dims="row"))
+        spread = spread / pt.sqrt(pm.Data("precision_weights", r.data["precision_weights"], dims="row"))
+    where: dict[str, Any] = {"observed": outcome, "dims": "row"}
+    location, spread = unit * location, unit * spread
     if r.nu is None:
-        y = pm.Normal("y", location, spread, observed=outcome, dims="row")
+        y = (pm.LogNormal if r.logged else pm.Normal)("y", location, spread, **where)
+    elif r.logged:
+        y = pm.CustomDist("y", _one("nu", r.nu), location, spread, dist=_log_student, **where)
     else:
-        y = pm.StudentT("y", nu=_one("nu", r.nu), mu=location, sigma=spread, observed=outcome, dims="row")
+        y = pm.StudentT("y", nu=_one("nu", r.nu), mu=location, sigma=spread, **where)
+    if unknown.any():
+        outcome.set_value(r.data["outcome"])
     if r.rows.times is not None:
-        times = pm.Data("frequency_weights", r.rows.times, dims="row")
+        times = pm.Data("frequency_weights", r.data["frequency_weights"], dims="row")
         pm.Potential("repeated", ((times - 1) * pm.logp(y, outcome)).sum())
+
+
+def _log_student(nu: Any, location: Any, spread: Any, size: Any) -> Any:
+    """Of a number whose log is Student's t."""
+    import pymc as pm
+
+    return pm.math.exp(pm.StudentT.dist(nu=nu, mu=location, sigma=spread, size=size))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from priorhood.observations import Observations
-    from priorhood.priors import LKJ, Normal, Scale
+    from priorhood.priors import LKJ, Normal
+    from priorhood.priors import Scale as ScalePrior
+    from priorhood.scale import Scale
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Grouping:
     parent: npt.NDArray[np.int64] | None
     varying: tuple[int, ...]
     coefficients: tuple[int, ...]
-    tau: tuple[Scale, ...]
+    tau: tuple[ScalePrior, ...]
     omega: LKJ | None
 
 
@@ -40,6 +43,7 @@ class Grouping:
 class Regression:
     """What NUTS is given: standardized rows, priors, and the names that its variables shall have.
 
+    scale : how the rows were standardized; outcome : its text; logged : whether that is the log of a number above 0
     columns : (D,) names of the design's columns; constant : the intercept's, or None
     population : positions of the columns with a coefficient in mu
     groupings : the nested levels, finest first, then crossed ones; levels : how many are nested
@@ -49,21 +53,45 @@ class Regression:
     """
 
     rows: Observations
+    scale: Scale
+    outcome: str
+    logged: bool
     columns: tuple[str, ...]
     constant: int | None
     population: tuple[int, ...]
     groupings: tuple[Grouping, ...]
     levels: int
     mu: tuple[Normal, ...]
-    sigma: Scale | None
-    nu: Scale | None
+    sigma: ScalePrior | None
+    nu: ScalePrior | None
     noise: bool
-    sigma_median: Scale | None = None
-    sigma_spread: Scale | None = None
+    sigma_median: ScalePrior | None = None
+    sigma_spread: ScalePrior | None = None
 
     def index(self, at: int) -> npt.NDArray[np.int64]:
         """(N,) the place of every row in a grouping."""
         return self.groupings[at].of_cell[self.rows.cell]
+
+    @cached_property
+    def data(self) -> dict[str, npt.NDArray[Any]]:
+        """What PyMC's containers of the rows hold, by their names; the outcome in its own units."""
+        y = self.rows.y * self.scale.unit
+        weights = {
+            "se": self.rows.se,
+            "precision_weights": self.rows.precision,
+            "frequency_weights": self.rows.times,
+        }
+        return {
+            "X": self.rows.X,
+            "outcome": np.exp(y) if self.logged else y,
+            **{f"{self.groupings[at].name}_index": self.index(at) for at in self.located},
+            **{name: held for name, held in weights.items() if held is not None},
+        }
+
+    @property
+    def located(self) -> tuple[int, ...]:
+        """The groupings whose coefficients a row's location takes: the finest level, and those across it."""
+        return tuple(at for at in range(len(self.groupings)) if at == 0 or at >= self.levels)
 
     def effect(self, at: int) -> str:
         """The name of a grouping's coefficients: beta, beta_district, delta_type."""

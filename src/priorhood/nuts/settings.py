@@ -55,6 +55,14 @@ def default_sampler() -> str:
     return "nutpie" if installed("nutpie") else "pymc"
 
 
+def check_installed(parameterization: str) -> None:
+    """Raise unless a PyMC model of this form can be built here."""
+    reason = unavailable()
+    if reason:
+        raise ModelError(reason)
+    check(Settings("pymc", parameterization))
+
+
 def check(settings: Settings) -> Settings:
     """The settings, if they can be."""
     if settings.parameterization not in PARAMETERIZATIONS:

@@ -1,0 +1,334 @@
+"""A posterior as PyMC takes it back: rows for its containers, and every variable that its models draw.
+
+A model of Model.to_pymc has free variables that no posterior of ours holds: factors of covariances, and
+standardized effects. They follow from the parameters that it does hold (math.md, 2 and 3).
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.coefficients import correlation_factor
+from priorhood.draws import term_dimension
+from priorhood.errors import ModelError, PriorhoodWarning, TableError, some
+from priorhood.formula import SEPARATOR
+from priorhood.groups import spot_of
+from priorhood.notebook import for_arviz
+from priorhood.observations import Observations
+from priorhood.ondemand import flat_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pymc as pm
+    import xarray as xr
+
+    from priorhood.coefficients import Coefficients
+    from priorhood.nuts import Grouping, Regression
+    from priorhood.scale import Scale
+    from priorhood.used import Used
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+WEIGHTS = ("se", "precision_weights", "frequency_weights")
+SAME_SCALE = 1e-9  # in sds of a column: other orders of adding up the same rows differ by less
+
+
+# -- rows -------------------------------------------------------------------------------------------------
+
+
+def regression_of(used: Used, c: Coefficients, scale: Scale, like: Regression, name: str) -> Regression:
+    """The rows of a table that can be used, standardized as the posterior's were, each in its places.
+
+    like : the posterior's own, whose rows are of no account; name : of the table
+
+    Raises
+    ------
+    TableError : a row in a place that the fit did not have, or that does not say its place
+    """
+    left = [d for d in used.dropped if d.reason in ("missing", "impossible value")]
+    if left:
+        warnings.warn(
+            f"{name}: {sum(d.rows for d in left):,} of {len(used.rows.X):,} rows are left out "
+            f"({'; '.join(map(str, left))}); the coordinate `row` says which rows are there",
+            PriorhoodWarning,
+            stacklevel=3,
+        )
+    X, error, spot = used.rows.X[used.kept], used.rows.error[used.kept], used.rows.group[used.kept]
+    spots, cell = np.unique(spot, return_inverse=True)
+    rows = Observations(
+        X=X,
+        y=np.full(len(X), np.nan) if used.y is None else used.y / scale.unit,
+        cell=cell.astype(np.int64),
+        se=error if c.row_weights.se is not None else None,
+        precision=error**-2.0 if c.row_weights.precision is not None else None,
+        times=used.times,
+        row=used.kept,
+    )
+    places = _places(used, c, spots, name)
+    found = tuple(
+        replace(grouping, of_cell=places.get(at, grouping.of_cell)) for at, grouping in enumerate(like.groupings)
+    )
+    return replace(like, rows=rows, groupings=found)
+
+
+def _places(used: Used, c: Coefficients, spots: Index, name: str) -> dict[int, Index]:
+    """Of the finest level and of the groupings across: the place of every spot."""
+    known = [spot_of(c, used.rows.spots[at]) for at in spots.tolist()]
+    new = dict.fromkeys(place for spot in known for place in spot.new)
+    if new:
+        group = next(iter(new))[0]
+        labels = [label for column, label in new if column == group]
+        raise TableError(
+            f"{name}: {group} {some(labels)} {'was' if len(labels) == 1 else 'were'} not in the data of the fit, "
+            f"and the PyMC model has coefficients of the fit's places alone. Leave these rows out, or predict them "
+            f"without PyMC: predict(rows, unseen='draw')"
+        )
+    silent = np.array([spot.status != "known" for spot in known])
+    if silent.any():
+        rows = int(np.isin(used.rows.group[used.kept], spots[silent]).sum())
+        raise TableError(
+            f"{name}: {rows:,} rows do not say where they are ({', '.join(c.keys)}), and the PyMC model takes a "
+            f"place for every row. Leave these rows out, or predict them without PyMC: predict(rows), which "
+            f"averages over the places that they may be in"
+        )
+    found = {}
+    for at, grouping in enumerate(c.levels[:1] + c.crossed):
+        positions = np.zeros(len(known), dtype=np.int64)
+        for i, spot in enumerate(known):
+            # A known spot lies in one place of each grouping, though not always in a cell that has rows.
+            key = SEPARATOR.join(spot.labels[column] for column in grouping.places.path)
+            positions[i] = grouping.places.of_cell[spot.cells[0]] if at == 0 else grouping.at[key]
+        found[at if at == 0 else len(c.levels) + at - 1] = positions
+    return found
+
+
+def new_data(r: Regression) -> dict[str, Any]:
+    """What pymc.set_data takes: the containers' values and the rows' coordinate."""
+    return {"new_data": dict(r.data), "coords": {"row": np.asarray(r.rows.row)}}
+
+
+# -- draws ------------------------------------------------------------------------------------------------
+
+
+def completed(posterior: xr.Dataset, stats: xr.Dataset, r: Regression, c: Coefficients, model: pm.Model) -> Any:
+    """The draws of all that a model of to_pymc draws, with its data: what pymc.sample would have returned.
+
+    r : the posterior's own regression; its rows are of no account
+
+    Returns
+    -------
+    InferenceData where ArviZ is older than 1.0, a DataTree since
+
+    Raises
+    ------
+    ModelError : another model, or one of other rows
+    """
+    import xarray as xr
+
+    _check_same(r, model)
+    effect = r.effect(0) if r.groupings else None
+    if effect is not None and effect not in posterior:
+        posterior = _with_finest(posterior, r, c, effect)
+    follow = _following(posterior, r)
+    shape = (posterior.sizes["chain"], posterior.sizes["draw"])
+    found = {}
+    for variable in model.free_RVs:
+        name = variable.name
+        if name in posterior:
+            continue
+        if name not in follow:
+            raise ModelError(
+                f"the PyMC model draws {name!r}, which is no variable of to_pymc and does not follow from the "
+                f"posterior; complete the posterior first (for_pymc), then extend the model"
+            )
+        values = follow[name]()
+        dims = model.named_vars_to_dims.get(name) or [f"{name}_dim_{i}" for i in range(values.ndim - 1)]
+        found[name] = (("chain", "draw", *dims), values.reshape(*shape, *values.shape[1:]))
+    drawn = posterior.assign(found)
+    coords = {d: np.asarray(model.coords[d]) for d in drawn.dims if d not in drawn.coords and d in model.coords}
+    held = {variable.name: variable for variable in model.data_vars}
+    constant = {name: variable for name, variable in held.items() if name != "outcome"}
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": drawn.assign_coords(coords),
+            "sample_stats": stats,
+            "observed_data": _data({"y": held["outcome"]}, model),
+            "constant_data": _data(constant, model),
+        }
+    )
+    return for_arviz(tree)
+
+
+def _data(variables: dict[str, Any], model: pm.Model) -> xr.Dataset:
+    """What a model's containers hold now, with its coordinates."""
+    import xarray as xr
+
+    dims = {name: model.named_vars_to_dims.get(held.name) or () for name, held in variables.items()}
+    return xr.Dataset(
+        {name: (dims[name], np.asarray(held.get_value())) for name, held in variables.items()},
+        coords={d: np.asarray(model.coords[d]) for own in dims.values() for d in own if d is not None},
+    )
+
+
+def _with_finest(posterior: xr.Dataset, r: Regression, c: Coefficients, effect: str) -> xr.Dataset:
+    """With draws of the finest places' coefficients, where only summaries of them are stored."""
+    values = c.levels[0].drawn(np.arange(c.levels[0].places.size))
+    g = r.groupings[0]
+    dims = ("chain", "draw", g.name, term_dimension(g.name, g.coefficients, r.population))
+    shape = (posterior.sizes["chain"], posterior.sizes["draw"])
+    coords = {dims[2]: g.labels, dims[3]: [r.columns[d] for d in g.coefficients]}
+    return posterior.assign({effect: (dims, values.reshape(*shape, *values.shape[1:]))}).assign_coords(coords)
+
+
+def _following(posterior: xr.Dataset, r: Regression) -> dict[str, Callable[[], Array]]:
+    """Name of a variable of either parameterization → what makes its draws (S, …) from those of the parameters."""
+    found: dict[str, Callable[[], Array]] = {}
+    for at, g in enumerate(r.groupings):
+        effects = _Effects(posterior, r, at)
+        found |= {f"{r.effect(at)}_own": effects.own, f"z{g.suffix}": effects.standardized}
+        found |= {f"tau{g.suffix}[{r.columns[d]}]": partial(effects.tau, k) for k, d in enumerate(g.varying)}
+        if g.omega is not None:
+            found |= {f"spread{g.suffix}": effects.packed, f"partial{g.suffix}": effects.shares}
+    if r.sigma_median is not None:
+        found["sigma_z"] = lambda: (
+            np.log(flat_of(posterior, "sigma") / flat_of(posterior, "sigma_median")[:, None])
+            / flat_of(posterior, "sigma_spread")[:, None]
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class _Effects:
+    """One grouping's draws, as the variables of its model."""
+
+    posterior: xr.Dataset
+    r: Regression
+    at: int
+
+    @property
+    def g(self) -> Grouping:
+        return self.r.groupings[self.at]
+
+    def tau(self, k: int) -> Array:
+        """One spread (S,)."""
+        return flat_of(self.posterior, f"tau{self.g.suffix}")[:, k]
+
+    def own(self) -> Array:
+        """The coefficients that vary by it (S, places, K)."""
+        varying = [self.g.coefficients.index(d) for d in self.g.varying]
+        return flat_of(self.posterior, self.r.effect(self.at))[:, :, varying]
+
+    def factor(self) -> Array:
+        """Cholesky factors of its correlations (S, K, K)."""
+        return correlation_factor(flat_of(self.posterior, f"omega{self.g.suffix}"))
+
+    def spread(self) -> Array:
+        """Λ = diag(τ) L (S, K, K)."""
+        tau = flat_of(self.posterior, f"tau{self.g.suffix}")[:, :, None]
+        return np.asarray(tau * (np.eye(tau.shape[1]) if self.g.omega is None else self.factor()))
+
+    def standardized(self) -> Array:
+        """Z = Λ⁻¹ (β − mean) (S, places, K)."""
+        return _apart(self.own() - _mean(self.posterior, self.r, self.at), self.spread())
+
+    def packed(self) -> Array:
+        """The lower triangles of Λ row by row, as PyMC packs them."""
+        return self.spread()[:, *np.tril_indices(len(self.g.varying))]
+
+    def shares(self) -> Array:
+        """Canonical partial correlations, brought to 0 … 1."""
+        return 0.5 + 0.5 * _partial(self.factor())
+
+
+def _mean(posterior: xr.Dataset, r: Regression, at: int) -> Array:
+    """What a grouping's varying coefficients lie around: their parents', mu or 0; (S, places or 1, K)."""
+    g = r.groupings[at]
+    coarser = r.groupings[at + 1].coefficients if g.parent is not None else ()
+    above = flat_of(posterior, r.effect(at + 1))[:, g.parent] if g.parent is not None else None
+    mu = flat_of(posterior, "mu")[:, None] if r.population and at < r.levels else None
+    S = posterior.sizes["chain"] * posterior.sizes["draw"]
+    out = np.zeros((S, 1 if above is None else above.shape[1], len(g.varying)))
+    for k, d in enumerate(g.varying):
+        if above is not None and d in coarser:
+            out[:, :, k] = above[:, :, coarser.index(d)]
+        elif mu is not None and d in r.population:
+            out[:, :, k] = mu[:, :, r.population.index(d)]
+    return out
+
+
+def _apart(effects: Array, spread: Array) -> Array:
+    """The z with Λ z = effects, Λ (S, K, K) lower triangular: (S, places, K); 0 where Λ has no extent."""
+    z = np.zeros_like(effects)
+    for k in range(effects.shape[2]):
+        rest = effects[:, :, k] - np.einsum("si,sji->sj", spread[:, k, :k], z[:, :, :k])
+        pivot = spread[:, k, k, None]
+        np.divide(rest, pivot, out=z[:, :, k], where=pivot > 0)
+    return z
+
+
+def _partial(factor: Array) -> Array:
+    """Canonical partial correlations (S, K (K − 1)/2) of Cholesky factors of correlations, row by row."""
+    found = []
+    for i in range(1, factor.shape[1]):
+        left = np.ones(len(factor))
+        for j in range(i):
+            one = np.divide(factor[:, i, j], left, out=np.zeros(len(factor)), where=left > 0).clip(-1, 1)
+            found.append(one)
+            left = left * np.sqrt(1 - one**2)
+    return np.stack(found, axis=1)
+
+
+# -- whether it is the posterior's model ------------------------------------------------------------------
+
+
+def _check_same(r: Regression, model: Any) -> None:
+    """Raise unless a PyMC model has the posterior's columns, places, parameters and scale."""
+    there = getattr(model, "named_vars", {})
+    absent = [n for n in ("y", "X", "outcome", "outcome_unit", "column_centre", "column_spread") if n not in there]
+    if absent:
+        raise ModelError(
+            f"for_pymc takes a PyMC model that to_pymc made, and this one has no variable {absent[0]!r}: "
+            f"Model.to_pymc(rows) makes one of the fit's rows, Posterior.to_pymc(rows) one of any rows"
+        )
+    theirs = str(model.coords["response"][0])
+    if theirs != r.outcome:
+        raise ModelError(f"the PyMC model is of the outcome {theirs!r}, the posterior of {r.outcome!r}")
+    for dim, own in (("column", r.columns), *((g.name, g.labels.tolist()) for g in r.groupings)):
+        other = [str(label) for label in model.coords.get(dim, ())]
+        if other != list(own):
+            odd = [label for label in (*own, *other) if (label in own) != (label in other)] or other
+            raise ModelError(f"the PyMC model and the posterior differ in {dim}: {some(odd)}. {_rows_of_the_fit()}")
+    for name in (*r.parameters, *WEIGHTS):
+        mine = name in r.parameters or name in r.data
+        if mine != (name in there):
+            has, lacks = ("posterior", "PyMC model") if mine else ("PyMC model", "posterior")
+            raise ModelError(f"the {has} has {name}, the {lacks} does not: they are of two models")
+    centre, spread, unit = (there[n].get_value() for n in ("column_centre", "column_spread", "outcome_unit"))
+    apart = np.abs(centre - r.scale.centre) / r.scale.spread, np.abs(spread / r.scale.spread - 1)
+    worst = np.maximum(*apart)
+    if abs(unit[0] / r.scale.unit - 1) > SAME_SCALE:
+        raise ModelError(
+            f"the PyMC model's outcome is in units of {unit[0]:g}, the posterior's in {r.scale.unit:g}. "
+            f"{_rows_of_the_fit()}"
+        )
+    if worst.max() > SAME_SCALE:
+        at = int(worst.argmax())
+        raise ModelError(
+            f"the PyMC model has standardized {r.columns[at]!r} by {centre[at]:g} and {spread[at]:g}, the "
+            f"posterior by {r.scale.centre[at]:g} and {r.scale.spread[at]:g}. {_rows_of_the_fit()}"
+        )
+
+
+def _rows_of_the_fit() -> str:
+    return (
+        "Model.to_pymc learns them from its rows, which must be the fit's; Posterior.to_pymc(rows) takes the "
+        "posterior's, whatever the rows"
+    )
