@@ -306,7 +306,8 @@ def _check_same(r: Regression, model: Any) -> None:
         if other != list(own):
             odd = [label for label in (*own, *other) if (label in own) != (label in other)] or other
             raise ModelError(f"the PyMC model and the posterior differ in {dim}: {some(odd)}. {_rows_of_the_fit()}")
-    for name in (*r.parameters, *WEIGHTS):
+    optional = ("mu", "sigma", "sigma_median", "sigma_spread", "nu", *(f"omega{g.suffix}" for g in r.groupings))
+    for name in dict.fromkeys((*r.parameters, *optional, *WEIGHTS)):
         mine = name in r.parameters or name in r.data
         if mine != (name in there):
             has, lacks = ("posterior", "PyMC model") if mine else ("PyMC model", "posterior")

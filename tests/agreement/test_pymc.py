@@ -308,9 +308,12 @@ def test_rows_that_cannot_be_used_are_said_and_counted():
     with pytest.raises(ph.TableError, match=r"place .*p99.* was not in the data of.*predict\(rows, unseen="):
         post.rows_for_pymc(NEW.assign(place=["p99", *NEW["place"][1:]]))
     assert post.predict(NEW.assign(place="p99"), unseen="draw")["status"].eq("new").all()
-    with pytest.raises(ph.TableError, match=r"24 rows do not say where they are \(place\).*predict\(rows\)"):
-        post.rows_for_pymc(NEW.drop(columns="place"))
-    assert post.predict(NEW.drop(columns="place"))["status"].eq("unknown").all()
+    nested = posterior("nested")
+    with pytest.raises(
+        ph.TableError, match=r"24 rows do not say where they are \(district, zip\).*predict\(rows\)"
+    ):
+        nested.rows_for_pymc(NEW.drop(columns="district"))
+    assert nested.predict(NEW.drop(columns="district"))["status"].eq("unknown").all()
 
 
 def test_other_models_are_refused_with_what_differs():
