@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import warnings
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.batches import MANY, Names, Rows, Sums, summed
 from priorhood.design import Design, Indicator
 from priorhood.elsewhere import is_elsewhere
 from priorhood.errors import TableError
@@ -22,7 +23,19 @@ from priorhood.kinds import learn_design
 from priorhood.labels import refuse_ids
 from priorhood.moments import Array, Moments, add_up, fold, normal_key
 from priorhood.recode import united
-from priorhood.rows import KEY, REASON, Dropped, Prepared, check_name, open_rows, prepare, refuse, run, value_name
+from priorhood.rows import (
+    KEY,
+    REASON,
+    Dropped,
+    Prepared,
+    check_name,
+    open_rows,
+    part_named,
+    prepare,
+    refuse,
+    run,
+    value_name,
+)
 from priorhood.scan import scanned
 from priorhood.weights import UNWEIGHTED, Weights
 
@@ -38,7 +51,7 @@ FAR = 1e3
 # A group this many of its sds from the common centre is summed again around its own.
 APART = 1e3
 # Columns of a pandas frame that it calls fragmented, less the key.
-MANY = 99
+FRAGMENTED = 99
 WEIGHT = "__priorhood_weight"
 LOG_WEIGHT = "__priorhood_log_weight"
 TIMES = "__priorhood_times"
@@ -79,7 +92,8 @@ def take(
             _same_categories(design, learned, table.name)
         prepared = prepare(frame, design, drop_outliers, weights)
         shift = _preview_means(prepared, design, table.name)
-        found = _scanned(frame, prepared, design, shift, table.name) or _sums(prepared, design, shift, table.name)
+        scan = _scanned(frame, prepared, design, shift, table.name) if len(shift) < MANY else None
+        found = scan or _sums(prepared, design, shift, table.name)
         refuse(frame, design, prepared, found.failures, table.name)
         _refuse_overflow(found, design, table.name)
         moments = _moments(found, prepared, design, table.name)
@@ -99,7 +113,7 @@ def _same_categories(design: Design, found: Design, name: str) -> None:
             )
 
 
-def _refuse_overflow(found: _Sums, design: Design, name: str) -> None:
+def _refuse_overflow(found: Sums, design: Design, name: str) -> None:
     """What no row was found guilty of: a part that is not as its own statistics say."""
     names = (*(c.name for c in design.columns if c.factors), design.formula.outcome)
     square = np.abs(np.diagonal(found.second, axis1=1, axis2=2)).max(axis=0, initial=0)
@@ -142,26 +156,6 @@ def _preview_means(prepared: Prepared, design: Design, name: str) -> Array:
     found = run(some_rows.select(*(nw.col(value_name(i)).mean() for i in range(len(plain)))), name)
     means = np.array([found[value_name(i)][0] for i in range(len(plain))], dtype=float)
     return np.where(plain & np.isfinite(means), means, 0.0)
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """Per key as the table has it: centres (k, C), sums (k, C) and products (k, C, C) around them.
-
-    counts (k, 1 + flags) : rows by reason, used ones first; failures : rows that fail each check
-    n : (k,) rows used, each as often as it stands for equal rows; sums and products count them so
-    weight : (k,) Σ w where rows have weights, as sums and products then have; log_weight : Σ log w of all
-    """
-
-    keys: list[str]
-    centre: Array
-    first: Array
-    second: Array
-    counts: Array
-    failures: list[int]
-    n: Array
-    weight: Array | None
-    log_weight: float
 
 
 def _with_weights(prepared: Prepared) -> Any:
@@ -242,7 +236,7 @@ def _pairs(factors: list[str | None]) -> list[tuple[int, int]]:
     return [(a, b) for a in range(C) for b in range(a + 1) if factors[a] is None or factors[a] != factors[b]]
 
 
-def _scanned(frame: Frame, prepared: Prepared, design: Design, shift: Array, name: str) -> _Sums | None:
+def _scanned(frame: Frame, prepared: Prepared, design: Design, shift: Array, name: str) -> Sums | None:
     """The same as _sums where one plain scan finds it."""
     factors = _indicators(design)
     found = scanned(frame, design, prepared, shift, _pairs(factors), name)
@@ -251,7 +245,7 @@ def _scanned(frame: Frame, prepared: Prepared, design: Design, shift: Array, nam
     for a, factor in enumerate(factors):
         if factor is not None:
             found.second[:, a, a] = found.first[:, a]
-    return _Sums(
+    return Sums(
         keys=[normal_key(key) for key in found.keys],
         centre=np.broadcast_to(shift, found.first.shape),
         first=found.first,
@@ -264,7 +258,7 @@ def _scanned(frame: Frame, prepared: Prepared, design: Design, shift: Array, nam
     )
 
 
-def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) -> _Sums:
+def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) -> Sums:
     """Sums around a common shift or, without one, around every group's own mean."""
     import narwhals.stable.v2 as nw
 
@@ -273,6 +267,14 @@ def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) ->
     values = left = [value_name(i) for i in range(C)]
     graded, repeated = prepared.weights.graded, prepared.weights.frequency is not None
     frame: Any = _with_weights(prepared) if (weighted := graded or repeated) else prepared.frame
+    failures = [check_name(i) for i in range(len(prepared.checks))]
+    if C >= MANY and not is_elsewhere(frame):
+        marks = (WEIGHT if graded else None, LOG_WEIGHT if graded else None, TIMES if repeated else None)
+        rows = Rows(frame, Names(KEY, REASON, tuple(values), tuple(failures), *marks))
+        if rows.fit():
+            with part_named(name):
+                added = summed(rows, shift, len(prepared.flags))
+            return replace(added, keys=["" if _no_label(k) else normal_key(str(k)) for k in added.keys])
     frame, centres = _centred(frame, values, shift, weighted=weighted)
     if weighted:
         frame, left = _times_weight(frame, values)
@@ -284,7 +286,6 @@ def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) ->
         nw.when(nw.col(REASON) == r).then(nw.lit(1)).otherwise(nw.lit(0)).alias(reason)
         for r, reason in enumerate(reasons)
     ]
-    failures = [check_name(i) for i in range(len(prepared.checks))]
     there = [*failures, *left, *([WEIGHT, LOG_WEIGHT] if graded else []), *([TIMES] if repeated else [])]
     sums = [*reasons, *(f"p{a}_{b}" for a, b in pairs), *there]
     grouped = _by_key(frame.select(KEY, *products, *counts, *there, *centres), sums, centres)
@@ -297,7 +298,7 @@ def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) ->
         if factors[a] is not None:
             second[:, a, a] = first[:, a]
     counted = _stacked(found, reasons)
-    return _Sums(
+    return Sums(
         keys=["" if _no_label(k) else normal_key(str(k)) for k in found[KEY]],
         centre=np.broadcast_to(shift, first.shape) if shift is not None else _stacked(found, centres),
         first=first,
@@ -316,7 +317,7 @@ def _by_key(frame: Any, sums: list[str], centres: list[str]) -> Any:
 
     # Filters are one for all threads, and changed only where pandas would warn: from a hundred sums on, of what is
     # one row a key, so that nobody could mend it.
-    with warnings.catch_warnings() if len(sums) + len(centres) > MANY else nullcontext():
+    with warnings.catch_warnings() if len(sums) + len(centres) > FRAGMENTED else nullcontext():
         if len(sums) + len(centres) > MANY:
             warnings.filterwarnings("ignore", "DataFrame is highly fragmented")
         return frame.group_by(KEY).agg(*(nw.col(s).sum() for s in sums), *(nw.col(c).min() for c in centres))
@@ -331,7 +332,7 @@ def _stacked(found: dict[str, Any], columns: list[str]) -> Array:
     return np.stack([_numbers(found[c]) for c in columns], axis=1)
 
 
-def _moments(found: _Sums, prepared: Prepared, design: Design, name: str) -> Moments:
+def _moments(found: Sums, prepared: Prepared, design: Design, name: str) -> Moments:
     """Sums → moments; keys that are one label in different spellings are joined."""
     read = int(found.counts.sum())
     rows = found.counts.sum(axis=0).astype(int)[1:]

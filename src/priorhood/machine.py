@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 
+# Multiplications of a product of matrices; beyond, linear algebra libraries take threads of their own to it, which
+# go on spinning for a tenth of a second on the cores that ours are to have.
+ONE_THREAD = 200_000
+
 
 def cores() -> int:
     """How many they are."""

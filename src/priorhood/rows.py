@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from priorhood.table import Table, collected, missing
 from priorhood.weights import UNWEIGHTED, Weights, repeated_quartiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import narwhals.stable.v2 as nw
 
@@ -140,9 +141,9 @@ def prepare(frame: Frame, design: Design, drop_outliers: float | None, weights: 
     if drop_outliers is not None:
         flags.append(_outlier_flag(frame, design, flags, drop_outliers, weights.frequency))
 
-    reason: Any = nw.lit(0)
-    for at in range(len(flags), 0, -1):
-        reason = nw.when(flags[at - 1].applies).then(nw.lit(at)).otherwise(reason)
+    # The first that applies; one condition in the other would be as deep as there are columns.
+    numbered = [nw.when(flag.applies).then(nw.lit(at)) for at, flag in enumerate(flags, start=1)]
+    reason = nw.coalesce(*numbered, nw.lit(0))
     key = joined_key(formula.keys)
     columns = [design.build(c) for c in design.columns if c.factors] + [outcome.build()]
     columns += [nw.col(column) for column in weights.columns]
@@ -163,9 +164,8 @@ def prepare(frame: Frame, design: Design, drop_outliers: float | None, weights: 
 
 
 def _passing(frame: Frame, flags: Iterable[Flag]) -> Frame:
-    for flag in flags:
-        frame = frame.filter(~flag.applies)
-    return frame
+    passing = [~flag.applies for flag in flags]
+    return frame.filter(*passing) if passing else frame
 
 
 def _checks(design: Design) -> tuple[Check, ...]:
@@ -270,9 +270,16 @@ def _quartiles(scored: Frame, *, repeated: bool) -> tuple[float, float]:
 
 def run(frame: Frame, name: str) -> dict[str, Any]:
     """Collect with the backend's errors explained, and the part of a table that they are about found."""
+    with part_named(name):
+        return collected(frame)
+
+
+@contextmanager
+def part_named(name: str) -> Iterator[None]:
+    """Explain the backend's errors, and find the part of a table that they are about."""
     try:
         with explained(name):
-            return collected(frame)
+            yield
     except TableError as problem:
         part = broken_part(name) if ".parquet" not in str(problem).removeprefix(name) else None
         if part is None:

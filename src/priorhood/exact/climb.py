@@ -19,6 +19,7 @@ import numpy as np
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 BLOCK = 128
 LANES = 8
+TILE = 4
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
@@ -56,12 +57,11 @@ def _decompose(n, D, K, T, M, u, inv):
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
-def factor_block(P, h, lo, n, lam, cols, a, T, M, u, inv):
+def factor_block(P, h, lo, n, lam, cols, T, M, u, inv):
     """Equation (6) for nodes lo … lo+n, factored: M = L D Lᵀ, then V = L⁻¹Tᵀ and v = L⁻¹u.
 
-    P (D, D, J), h (D, J): messages; lam (K, K): Λ̃, lower triangular; cols (K,): Z; a (K,): σ times
-    the prior mean of ε. Fills T (D, K, ≥n) with Vᵀ, M (K, K, ≥n) with L below and D on the
-    diagonal, u (K, ≥n) with v, and inv (K, ≥n) with 1/D.
+    P (D, D, J), h (D, J): messages; lam (K, K): Λ̃, lower triangular; cols (K,): Z. Fills T (D, K, ≥n)
+    with Vᵀ, M (K, K, ≥n) with L below and D on the diagonal, u (K, ≥n) with v, and inv (K, ≥n) with 1/D.
     """
     D, K = P.shape[0], cols.shape[0]
     for k in range(K):
@@ -79,10 +79,9 @@ def factor_block(P, h, lo, n, lam, cols, a, T, M, u, inv):
                         t[i] += p[lo + i] * f
         v = u[k]
         f = lam[k, k]
-        g = a[k]
         q = h[cols[k]]
         for i in range(n):
-            v[i] = q[lo + i] * f + g
+            v[i] = q[lo + i] * f
         for r in range(k + 1, K):
             f = lam[r, k]
             if f != 0.0:
@@ -133,7 +132,37 @@ def log_pivots(M, K, n):
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
-def eliminate(P, h, first, starts, lam, cols, a, up_P, up_h, up_first, work):
+def _subtract_products(V, L, at, up_P):
+    """P ← P − V Vᵀ for the slot `at` of up_P, its lower half; V (≥D, ≥L) has rows of 0 up to a multiple of TILE.
+
+    The one step whose cost grows with D²: a tile of 2 × TILE sums shares its loads, and reads only, so that the
+    compiler keeps the sums in registers.
+    """
+    D = up_P.shape[0]
+    for d in range(0, D, 2):
+        one, two = V[d], V[d + 1]
+        for e in range(0, d + 2, TILE):
+            v0, v1, v2, v3 = V[e], V[e + 1], V[e + 2], V[e + 3]
+            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = 0.0
+            for i in range(L):
+                x, y = one[i], two[i]
+                a0 += x * v0[i]
+                a1 += x * v1[i]
+                a2 += x * v2[i]
+                a3 += x * v3[i]
+                b0 += y * v0[i]
+                b1 += y * v1[i]
+                b2 += y * v2[i]
+                b3 += y * v3[i]
+            for r, sums in ((d, (a0, a1, a2, a3)), (d + 1, (b0, b1, b2, b3))):
+                if r < D:
+                    for c in range(TILE):
+                        if e + c <= r:
+                            up_P[r, e + c, at] -= sums[c]
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def eliminate(P, h, first, starts, lam, cols, up_P, up_h, up_first, work):
     """Equations (6) to (8) for one level: its nodes send to their parents.
 
     P (D, D, nodes), h (D, nodes): the level's nodes begin at `first`; child c of parent p has
@@ -141,7 +170,7 @@ def eliminate(P, h, first, starts, lam, cols, a, up_P, up_h, up_first, work):
     children's own messages; on return, of their messages with δ integrated out. Returns Σ log|M|
     and σ² Σ uᵀM⁻¹u.
     """
-    T, M, u, inv = work
+    T, M, u, inv, V = work
     D, K = P.shape[0], cols.shape[0]
     logdet = 0.0
     quad = 0.0
@@ -149,27 +178,27 @@ def eliminate(P, h, first, starts, lam, cols, a, up_P, up_h, up_first, work):
         at = up_first + p
         for lo in range(starts[p], starts[p + 1], BLOCK):
             n = min(BLOCK, starts[p + 1] - lo)
-            factor_block(P, h, first + lo, n, lam, cols, a, T, M, u, inv)
+            factor_block(P, h, first + lo, n, lam, cols, T, M, u, inv)
             logdet += log_pivots(M, K, n)
+            # T M⁻¹ Tᵀ = V Vᵀ: of every node and column one entry of V a row, side by side.
             for k in range(K):
                 v = u[k]
                 w = inv[k]
                 s = 0.0
                 for i in range(n):
-                    s += v[i] * v[i] * w[i]
+                    w[i] = math.sqrt(w[i])
+                    v[i] *= w[i]
+                    s += v[i] * v[i]
                 quad += s
                 for d in range(D):
                     t = T[d, k]
+                    x = V[d, k * n : k * n + n]
                     s = 0.0
                     for i in range(n):
-                        s += t[i] * v[i] * w[i]
+                        x[i] = t[i] * w[i]
+                        s += x[i] * v[i]
                     up_h[d, at] -= s
-                    for e in range(d + 1):
-                        x = T[e, k]
-                        s = 0.0
-                        for i in range(n):
-                            s += t[i] * x[i] * w[i]
-                        up_P[d, e, at] -= s
+            _subtract_products(V, K * n, at, up_P)
         for d in range(D):
             for e in range(d):
                 up_P[e, d, at] = up_P[d, e, at]
@@ -190,31 +219,35 @@ def _add_children(P, h, first, starts, up_first):
 
 @nb.njit(cache=True, nogil=True)
 def workspace(D, K):
-    """Scratch arrays of one thread for blocks of nodes: T, M, u and 1/D."""
+    """Scratch arrays of one thread for blocks of nodes: T, M, u, 1/D, and V of eliminate."""
     return (
         np.empty((D, K, BLOCK)),
         np.empty((K, K, BLOCK)),
         np.empty((K, BLOCK)),
         np.empty((K, BLOCK)),
+        np.zeros((-(-D // TILE) * TILE, K * BLOCK)),
     )
 
 
 @nb.njit(cache=True, nogil=True)
-def root_space(K, root):
-    """What level_of fills or hands on: a prior mean of 0 for ε, and Λ̃ and prior mean of the root."""
+def root_space(root):
+    """What factor_root fills: Λ̃, the Cholesky factor of M, v = L⁻¹u; and the most columns of one triangle in Λ̃."""
     F = root[0].shape[0]
+    band = 1
     for f in range(root[2].shape[0]):
         F += root[2][f, 0] * root[2][f, 1]
-    return np.zeros(K), np.zeros((F, F)), np.zeros(F)
+        band = max(band, root[2][f, 1])
+    return np.zeros((F, F)), np.empty((F, F)), np.empty(F), band
 
 
 @nb.njit(cache=True, nogil=True)
-def _fill_root(lam, levels, root, sigma, factor, offset):
+def _fill_root(lam, levels, root, sigma, factor, v):
     """Λ̃ and σ × the prior mean of the root's ε: the population's, then every crossed grouping's places."""
     at = root[0].shape[0]
+    v[:] = 0.0
     for k in range(at):
         factor[k, k] = root[0][k] / sigma
-        offset[k] = root[1][k] * sigma
+        v[k] = root[1][k] * sigma
     for f in range(root[2].shape[0]):
         K = root[2][f, 1]
         for _ in range(root[2][f, 0]):
@@ -224,43 +257,116 @@ def _fill_root(lam, levels, root, sigma, factor, offset):
             at += K
 
 
-@nb.njit(cache=True, nogil=True)
-def level_of(at, A, b, P, h, lam, tree, root, sigma, spare):
-    """What eliminate and the way down need of the at-th level; the root is the last one.
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _cholesky(L, F):
+    """The Cholesky factor of a matrix F × F in place of its lower half, by rows; TILE rows share their loads."""
+    for top in range(0, F, TILE):
+        n = min(TILE, F - top)
+        for j in range(top):
+            y = L[j]
+            inverse = 1.0 / y[j]
+            if n == TILE:
+                r0, r1, r2, r3 = L[top], L[top + 1], L[top + 2], L[top + 3]
+                s0 = s1 = s2 = s3 = 0.0
+                for k in range(j):
+                    s0 += r0[k] * y[k]
+                    s1 += r1[k] * y[k]
+                    s2 += r2[k] * y[k]
+                    s3 += r3[k] * y[k]
+                r0[j] = (r0[j] - s0) * inverse
+                r1[j] = (r1[j] - s1) * inverse
+                r2[j] = (r2[j] - s2) * inverse
+                r3[j] = (r3[j] - s3) * inverse
+            else:
+                for r in range(top, top + n):
+                    x = L[r]
+                    s = 0.0
+                    for k in range(j):
+                        s += x[k] * y[k]
+                    x[j] = (x[j] - s) * inverse
+        for r in range(top, top + n):
+            x = L[r]
+            for j in range(top, r + 1):
+                y = L[j]
+                s = 0.0
+                for k in range(j):
+                    s += x[k] * y[k]
+                x[j] = math.sqrt(x[j] - s) if j == r else (x[j] - s) / y[j]
 
-    Returns messages P, h and the first node in them, child pointers, Λ̃, columns, σ × the prior mean of
-    ε, and the first slot of the parents. One place for all levels, so that the kernels that use it
-    are compiled once.
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def factor_root(P, h, lam, tree, root, sigma, spare):
+    """Equation (6) at the root, factored: M = L Lᵀ and v = L⁻¹u fill `spare`; returns log|M| and uᵀM⁻¹u σ².
+
+    Λ̃ is a diagonal but for the small triangles of crossed effects.
+    """
+    factor, L, v, band = spare
+    levels = tree[4].shape[0] - 1
+    cols = tree[0][tree[1][levels] : tree[1][levels + 1]]
+    at = tree[4][levels]
+    F = cols.shape[0]
+    _fill_root(lam, levels, root, sigma, factor, v)
+    # A row of ΛᵀP, then its products with Λ: a row of M.
+    row = np.empty(F)
+    for k in range(F):
+        for c in range(min(k + band, F)):
+            s = 0.0
+            for r in range(k, min(k + band, F)):
+                s += factor[r, k] * P[cols[r], cols[c], at]
+            row[c] = s
+        for c in range(k + 1):
+            s = 0.0
+            for r in range(c, min(c + band, F)):
+                s += row[r] * factor[r, c]
+            L[k, c] = s
+        L[k, k] += 1.0
+        for r in range(k, min(k + band, F)):
+            v[k] += factor[r, k] * h[cols[r], at]
+    _cholesky(L, F)
+    logdet = 0.0
+    quad = 0.0
+    for k in range(F):
+        x = L[k]
+        s = v[k]
+        for j in range(k):
+            s -= x[j] * v[j]
+        v[k] = s / x[k]
+        quad += v[k] * v[k]
+        logdet += math.log(x[k])
+    return 2.0 * logdet, quad
+
+
+@nb.njit(cache=True, nogil=True)
+def level_of(at, A, b, P, h, lam, tree):
+    """What eliminate and the way down need of the at-th level, the finest being 0.
+
+    Returns messages P, h and the first node in them, child pointers, Λ̃, columns, and the first slot of the
+    parents. One place for all levels, so that the kernels that use it are compiled once.
     """
     cols, cols_at, starts, starts_at, first = tree
-    nothing, factor, offset = spare
     own = cols[cols_at[at] : cols_at[at + 1]]
     pointers = starts[starts_at[at] : starts_at[at + 1]]
-    if at == first.shape[0] - 1:
-        _fill_root(lam, at, root, sigma, factor, offset)
-        return P, h, first[at], pointers, factor, own, offset, first[at] + 1
     if at == 0:
-        return A, b, 0, pointers, lam[at], own, nothing, first[1]
-    return P, h, first[at], pointers, lam[at], own, nothing, first[at + 1]
+        return A, b, 0, pointers, lam[at], own, first[1]
+    return P, h, first[at], pointers, lam[at], own, first[at + 1]
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def climb(A, b, P, h, lam, tree, root, sigma, work, spare):
-    """All levels for one θ, finest first, then the root: fills P, h; returns Σ log|M|, Σ uᵀM⁻¹u.
+    """All levels for one θ, finest first, then the root: fills P, h, spare; returns Σ log|M|, Σ uᵀM⁻¹u.
 
     P (D, D, slots), h (D, slots) hold, on entry, the leaves' sums in their parents' slots and 0
     elsewhere. root = (prior sd s₀, prior mean of ε, places and K of every crossed grouping); its columns are
     the tree's last.
     """
-    levels = tree[4].shape[0] - 1
     logdet = 0.0
     quad = 0.0
-    for at in range(levels + 1):
-        level = level_of(at, A, b, P, h, lam, tree, root, sigma, spare)
-        nodes_P, nodes_h, here, starts, factor, cols, a, above = level
-        if 0 < at < levels:
+    for at in range(tree[4].shape[0] - 1):
+        nodes_P, nodes_h, here, starts, factor, cols, above = level_of(at, A, b, P, h, lam, tree)
+        if at > 0:
             _add_children(P, h, here, starts, above)
-        more, part = eliminate(nodes_P, nodes_h, here, starts, factor, cols, a, P, h, above, work)
+        more, part = eliminate(nodes_P, nodes_h, here, starts, factor, cols, P, h, above, work)
         logdet += more
         quad += part
-    return logdet, quad / sigma**2
+    more, part = factor_root(P, h, lam, tree, root, sigma, spare)
+    return logdet + more, (quad + part) / sigma**2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
-from priorhood.exact.climb import BLOCK, FAST, climb, factor_block, level_of, root_space, workspace
+from priorhood.exact.climb import BLOCK, FAST, climb, factor_block, factor_root, level_of, root_space, workspace
 from priorhood.exact.coordinates import Theta, factors
 from priorhood.exact.marginal import Collapsed, in_chunks
 from priorhood.exact.pairs import add_places, fill_top
@@ -66,8 +66,8 @@ def _descend_level(level, sigma, z, above, beta, work):
 
     z (K, nodes) and beta are laid out as the level's messages are.
     """
-    P, h, first, starts, lam, cols, a, up_first = level
-    T, M, u, inv = work
+    P, h, first, starts, lam, cols, up_first = level
+    T, M, u, inv, _ = work
     D = P.shape[0]
     parent = np.empty(D)
     for p in range(starts.shape[0] - 1):
@@ -75,16 +75,39 @@ def _descend_level(level, sigma, z, above, beta, work):
             parent[d] = above[d, up_first + p]
         for lo in range(starts[p], starts[p + 1], BLOCK):
             n = min(BLOCK, starts[p + 1] - lo)
-            factor_block(P, h, first + lo, n, lam, cols, a, T, M, u, inv)
+            factor_block(P, h, first + lo, n, lam, cols, T, M, u, inv)
             _descend_block(parent, n, first + lo, lam, cols, sigma, z, T, M, u, inv, beta)
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _draw_root(tree, sigma, z, spare, beta):
+    """Equation (10) at the root, from what factor_root leaves: β = Λ̃ε, ε = L⁻ᵀ(v + σz); beta (D, slots) was 0."""
+    factor, L, v, band = spare
+    levels = tree[4].shape[0] - 1
+    cols = tree[0][tree[1][levels] : tree[1][levels + 1]]
+    at = tree[4][levels]
+    F = cols.shape[0]
+    for k in range(F):
+        v[k] += sigma * z[k, at]
+    for k in range(F - 1, -1, -1):
+        x = L[k]
+        v[k] /= x[k]
+        f = v[k]
+        for j in range(k):
+            v[j] -= x[j] * f
+    for r in range(F):
+        s = 0.0
+        for k in range(max(0, r - band + 1), r + 1):
+            s += factor[r, k] * v[k]
+        beta[cols[r], at] = s
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _draw_effects(A, b, P0, h0, lam, tree, root, sigma, z_leaf, z_upper, leaf, upper):
     """Up, then down, for a batch of θ: leaf (S, D, J) and upper (S, D, slots) are filled; leaf may be empty."""
     levels = tree[4].shape[0] - 1
-    spare = root_space(lam.shape[2], root)
-    work = workspace(A.shape[0], max(lam.shape[2], spare[2].shape[0]))
+    spare = root_space(root)
+    work = workspace(A.shape[0], lam.shape[2])
     P = np.empty_like(P0)
     h = np.empty_like(h0)
     for s in range(sigma.shape[0]):
@@ -92,32 +115,30 @@ def _draw_effects(A, b, P0, h0, lam, tree, root, sigma, z_leaf, z_upper, leaf, u
         h[:] = h0
         climb(A, b, P, h, lam[s], tree, root, sigma[s], work, spare)
         upper[s] = 0.0
-        for back in range(levels + 1):
-            at = levels - back
-            level = level_of(at, A, b, P, h, lam[s], tree, root, sigma[s], spare)
-            at_leaf = at == 0 and levels > 0
-            if at_leaf and leaf.shape[2] == 0:
+        _draw_root(tree, sigma[s], z_upper[s], spare, upper[s])
+        for back in range(levels):
+            at = levels - 1 - back
+            if at == 0 and leaf.shape[2] == 0:
                 continue
+            level = level_of(at, A, b, P, h, lam[s], tree)
             _descend_level(
-                level, sigma[s], z_leaf[s] if at_leaf else z_upper[s], upper[s],
-                leaf[s] if at_leaf else upper[s], work,
-            )  # fmt: skip
+                level, sigma[s], z_upper[s] if at else z_leaf[s], upper[s], upper[s] if at else leaf[s], work
+            )
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
-def _draw_tops(x, A, b, lam, tree, root, sigma, z, upper):
+def _draw_tops(x, lam, tree, root, sigma, z, upper):
     """What _draw_effects does above the leaves, where `pairs` takes the problem: upper (S, 2, slots) is filled."""
     S = sigma.shape[0]
     sums, logdet = np.empty((S, 6)), np.empty(S)
     add_places(x, lam[:, 0], sums, logdet)
-    spare = root_space(2, root)
-    work = workspace(2, max(2, spare[2].shape[0]))
-    P, h = np.empty((2, 2, 2)), np.empty((2, 2))
+    spare = root_space(root)
+    P, h = np.empty((2, 2, 1)), np.empty((2, 1))
     for s in range(S):
         fill_top(sums[s], tree[0], P, h)
-        level = level_of(1, A, b, P, h, lam[s], tree, root, sigma[s], spare)
+        factor_root(P, h, lam[s], tree, root, sigma[s], spare)
         upper[s] = 0.0
-        _descend_level(level, sigma[s], z[s], upper[s], upper[s], work)
+        _draw_root(tree, sigma[s], z[s], spare, upper[s])
 
 
 @dataclass(frozen=True)
@@ -181,11 +202,12 @@ def draw_effects(
             upper = np.empty((size, problem.D, slots))
             noise = (
                 streams[stream].standard_normal((size, leaves, J)),
-                streams[stream].standard_normal((size, widest, slots)),
+                # One column more than the slots: a seed's numbers are those of earlier versions.
+                streams[stream].standard_normal((size, widest, slots + 1)),
             )
             if collapsed.places is not None and not finest:
                 _draw_tops(
-                    collapsed.places, problem.A, problem.b, lam[part], collapsed.tree, collapsed.root,
+                    collapsed.places, lam[part], collapsed.tree, collapsed.root,
                     values.sigma[part], noise[1], upper,
                 )  # fmt: skip
             else:

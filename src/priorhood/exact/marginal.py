@@ -30,9 +30,8 @@ _LOG_2PI = math.log(2.0 * math.pi)
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _log_marginals(A, b, c, N, P0, h0, lam, tree, root, sigma, out):
     """Equation (9) for a batch of θ."""
-    D = A.shape[0]
-    spare = root_space(lam.shape[2], root)
-    work = workspace(D, max(lam.shape[2], spare[2].shape[0]))
+    spare = root_space(root)
+    work = workspace(A.shape[0], lam.shape[2])
     P = np.empty_like(P0)
     h = np.empty_like(h0)
     offset = np.sum(root[1] ** 2)
@@ -61,24 +60,24 @@ class Collapsed:
 def collapse(problem: Problem) -> Collapsed:
     """Lay the tree out flat and add the leaves' sums up to their parents' slots.
 
-    Slots: the nodes of level 2, …, of level L, the root, and one spare above the root.
+    Slots: the nodes of level 2, …, of level L, and the root.
     """
     levels = problem.levels
     sizes = [level.size for level in levels]
     first = np.concatenate([[0], np.cumsum([0, *sizes[1:]])]).astype(np.int64)
     if not levels:
         first = np.zeros(1, np.int64)
-    slots = int(first[-1]) + 2
+    slots = int(first[-1]) + 1
     P0 = np.zeros((problem.D, problem.D, slots))
     h0 = np.zeros((problem.D, slots))
     starts = levels[0].starts if levels else np.array([0, problem.J])
     parents = len(starts) - 1
     P0[:, :, :parents] = np.add.reduceat(problem.A, starts[:-1], axis=2)
     h0[:, :parents] = np.add.reduceat(problem.b, starts[:-1], axis=1)
-    # The root is the last level of the tree: one node, whose parent is the spare slot.
+    # The root's columns are the tree's last.
     effects = np.arange(problem.D - problem.crossed_columns, problem.D)
     cols = [*(np.asarray(level.cols, np.int64) for level in levels), np.append(problem.root_cols, effects)]
-    pointers = [*(np.asarray(level.starts, np.int64) for level in levels), np.array([0, 1])]
+    pointers = [np.asarray(level.starts, np.int64) for level in levels]
     tree = (_joined(cols), _ends(cols), _joined(pointers), _ends(pointers), first)
     sizes_crossed = np.array([(one.size, one.K) for one in problem.crossed], np.int64).reshape(-1, 2)
     root = (problem.root_sd, problem.root_offset, sizes_crossed)
@@ -118,7 +117,7 @@ def log_marginal(collapsed: Collapsed, values: Theta, threads: int = 1) -> Array
     def chunk(lo: int, hi: int) -> None:
         if collapsed.places is not None:
             pairs.log_marginals(
-                collapsed.places, problem.A, problem.b, problem.c, problem.N,
+                collapsed.places, problem.c, problem.N,
                 lam[lo:hi], collapsed.tree, collapsed.root, values.sigma[lo:hi], out[lo:hi],
             )  # fmt: skip
             return

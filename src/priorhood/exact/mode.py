@@ -110,7 +110,9 @@ class Density:
         self.low = np.array(low)
         self.high = np.array(high)
         self.dim = dimension(problem)
-        self.cost = problem.J * problem.D**2
+        widest = max([1, *(level.K for level in problem.levels)])
+        D = problem.D
+        self.cost = int(problem.J * widest * D * (1 + D / 40) + D**3 / 20)
 
     def __call__(self, theta: Array) -> Array:
         """(S, dim) → (S,)."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
-from priorhood.exact.climb import FAST, eliminate, level_of, log_pivots, root_space, workspace
+from priorhood.exact.climb import FAST, factor_root, log_pivots, root_space
 
 if TYPE_CHECKING:
     from priorhood.exact.problem import Array, Problem
@@ -91,10 +91,8 @@ def add_places(x, lam, sums, logdet):
 
 @nb.njit(cache=True, nogil=True)
 def fill_top(sums, cols, P, h):
-    """Sums of places' messages → the root's slot of P (2, 2, slots), h (2, slots); the spare slot is emptied."""
+    """Sums of places' messages → the root's slot of P (2, 2, 1), h (2, 1)."""
     a, b = cols[0], cols[1]
-    P[:] = 0.0
-    h[:] = 0.0
     P[a, a, 0] = sums[0]
     P[a, b, 0] = P[b, a, 0] = sums[1]
     P[b, b, 0] = sums[2]
@@ -103,20 +101,16 @@ def fill_top(sums, cols, P, h):
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
-def log_marginals(x, A, b, c, N, lam, tree, root, sigma, out):
+def log_marginals(x, c, N, lam, tree, root, sigma, out):
     """Equation (9) for a batch of θ; lam (S, 1, 2, 2) and the rest as marginal's."""
     S = sigma.shape[0]
     sums, logdet = np.empty((S, 6)), np.empty(S)
     add_places(x, lam[:, 0], sums, logdet)
-    spare = root_space(2, root)
-    work = workspace(2, max(2, spare[2].shape[0]))
-    P, h = np.empty((2, 2, 2)), np.empty((2, 2))
+    spare = root_space(root)
+    P, h = np.empty((2, 2, 1)), np.empty((2, 1))
     offset = np.sum(root[1] ** 2)
     for s in range(S):
         fill_top(sums[s], tree[0], P, h)
-        own_P, own_h, first, starts, factor, cols, a, up = level_of(
-            1, A, b, P, h, lam[s], tree, root, sigma[s], spare
-        )
-        more, part = eliminate(own_P, own_h, first, starts, factor, cols, a, P, h, up, work)
+        more, part = factor_root(P, h, lam[s], tree, root, sigma[s], spare)
         quad = (sums[s, 5] + part - c) / sigma[s] ** 2
         out[s] = 0.5 * (quad - logdet[s] - more - offset) - N * (math.log(sigma[s]) + 0.5 * _LOG_2PI)

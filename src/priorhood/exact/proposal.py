@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood.machine import ONE_THREAD
+
 if TYPE_CHECKING:
     from priorhood.exact.mode import Target
     from priorhood.exact.problem import Array
@@ -26,7 +28,6 @@ GOOD_WEIGHTS = 0.7  # refinement stops at this effective share of the weights â€
 GAIN = 1.05  # â€¦ or when a round no longer gains this factor
 MOST_FITTED = 20_000  # draws that a wider proposal is fitted to
 IN_CACHE = 50_000  # numbers
-ONE_THREAD = 200_000  # multiplications of a matrix product; beyond, libraries take threads to it, see turned
 GRID = 2.0**-8  # of a part's least sd, to which its mean and factor are rounded
 
 

@@ -1,0 +1,93 @@
+"""Sums of tables with many columns: rows in batches here, and as expressions of the backend, are one thing."""
+
+from __future__ import annotations
+
+import warnings
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import priorhood as ph
+from priorhood import batches, gather
+
+PREDICTORS = 30
+
+
+@pytest.fixture(scope="module")
+def homes() -> pd.DataFrame:
+    rng = np.random.default_rng(4)
+    rows = 400
+    frame = pd.DataFrame(rng.normal(3.0, 1.0, (rows, PREDICTORS)), columns=[f"x{i}" for i in range(PREDICTORS)])
+    frame["type"] = rng.choice(["flat", "house", "loft"], rows)
+    frame["zip"] = [f"{z:05d}" for z in rng.integers(1000, 1012, rows)]
+    frame["se"] = rng.uniform(0.5, 2.0, rows)
+    frame["times"] = rng.integers(0, 4, rows)
+    frame["price"] = 1e6 + frame[["x0", "x1"]].sum(axis=1) * 1e3 + rng.normal(0, 1e3, rows)
+    frame.loc[3, "x7"] = np.nan
+    frame.loc[5, "price"] = np.nan
+    frame.loc[9, "zip"] = None
+    return frame
+
+
+def formula(log: bool = False) -> str:
+    terms = " + ".join(f"log(x{i} ** 2 + 1)" if log and i == 2 else f"x{i}" for i in range(PREDICTORS))
+    return f"price ~ {terms} + type + (x0 | zip)"
+
+
+FORMS = {
+    "pandas": lambda frame: frame,
+    "polars": pl.from_pandas,
+    "polars-lazy": lambda frame: pl.from_pandas(frame).lazy(),
+    "pyarrow": lambda frame: pl.from_pandas(frame).to_arrow(),
+    "duckdb": lambda frame: duckdb.from_df(frame),
+}
+
+
+def apart(table: object, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, model: ph.Model, **options: object):
+    """The sums of the table in batches, and of the frame by the backend's own expressions."""
+    found = ph.moments(model, ph.read(table, **options)).moments
+    monkeypatch.setattr(gather, "MANY", 10_000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pd.errors.PerformanceWarning)  # so many columns
+        slow = ph.moments(model, ph.read(frame, **options)).moments
+    return found, slow
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("weights", [{}, {"se": "se"}, {"precision_weights": "se", "frequency_weights": "times"}])
+def test_batches_add_up_to_the_sums_of_the_backend(form, weights, homes, monkeypatch):
+    monkeypatch.setattr(batches, "BATCH", 5_000)  # several batches, and places in more than one
+    model = ph.Model(formula(), **weights)
+    found, slow = apart(FORMS[form](homes), homes, monkeypatch, model, where="x0 > 1")
+    assert found.labels.tolist() == slow.labels.tolist()
+    assert found.dropped == slow.dropped
+    assert found.log_weight == pytest.approx(slow.log_weight, rel=1e-12)
+    for name in ("n", "mass", "mean", "scatter"):
+        ours, theirs = getattr(found, name), getattr(slow, name)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12 * np.abs(theirs).max())
+
+
+def test_a_place_far_from_the_others_keeps_its_digits(homes, monkeypatch):
+    far = homes.assign(x5=homes.x5 + np.where(homes.zip == "01003", 1e6, 0.0))
+    found, slow = apart(far, far, monkeypatch, ph.Model(formula()))
+    np.testing.assert_allclose(found.scatter, slow.scatter, rtol=1e-9, atol=1e-9)
+
+
+def test_two_hundred_predictors_are_read(homes):
+    rng = np.random.default_rng(5)
+    wide = pd.DataFrame(rng.normal(size=(300, 200)), columns=[f"v{i}" for i in range(200)])
+    wide["zip"], wide["price"] = rng.integers(1000, 1010, 300).astype(str), rng.normal(size=300)
+    model = ph.Model("price ~ " + " + ".join(f"v{i}" for i in range(200)) + " + (1 | zip)")
+    for form in ("pandas", "polars", "duckdb"):
+        assert ph.moments(model, FORMS[form](wide)).moments.n.sum() == 300
+
+
+def test_a_logarithm_of_a_row_that_has_none_is_named(homes):
+    bad = homes.assign(x2=np.where(homes.index == 20, -1.0, homes.x2))
+    terms = formula().replace("x2 ", "log(x2) ")
+    for form in ("pandas", "duckdb"):
+        with pytest.raises(ph.PriorhoodError, match=r"x2 <= 0 in .* row"):
+            ph.moments(terms, FORMS[form](bad))
