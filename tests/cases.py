@@ -135,7 +135,14 @@ def named_cases() -> dict[str, Case]:
         np.column_stack([np.ones(12), np.tile([0.0, 1.0, 2.0], 4)]), np.tile([1.0, 2.0, 4.0], 4), group, 4
     )
     six = random_case(np.random.default_rng(21), J=6, most=8, D=6, cols=range(6))
-    return cases | weighted_cases(rng) | known_cases(rng) | {"six terms": six}
+    # Products of places and the root's factor are taken in tiles of four columns.
+    wide = {
+        f"{D} columns": random_case(
+            np.random.default_rng(D), J=150, D=D, cols=(0, 2), parents=np.arange(150) // 40 if D % 2 else None
+        )
+        for D in (8, 9, 10, 11, 37)
+    }
+    return cases | weighted_cases(rng) | known_cases(rng) | {"six terms": six} | wide
 
 
 def weighted_cases(rng: np.random.Generator) -> dict[str, Case]:
