@@ -42,6 +42,12 @@ class Column:
         return ":".join(map(_label, self.factors)) or INTERCEPT
 
     @property
+    def term(self) -> str:
+        """The term that it is of, without categories: `area:type` of `area:type[loft]`."""
+        plain = (Expression(f.factor).bare if isinstance(f, Indicator) else f.text for f in self.factors)
+        return ":".join(map(str, plain)) or INTERCEPT
+
+    @property
     def indicator(self) -> bool:
         """Whether it is made of indicators only, and so is not divided by its sd."""
         return bool(self.factors) and all(isinstance(f, Indicator) for f in self.factors)
@@ -88,6 +94,10 @@ class Design:
         """The columns whose coefficient varies by a grouping: the levels, finest first, then the crossed ones."""
         return _expand(self.formula.groupings[at].terms, self.categories)
 
+    def correlated(self, at: int) -> bool:
+        """Whether the coefficients that vary by a grouping are correlated: written with `|`, and several."""
+        return self.formula.groupings[at].correlated and len(self.level_columns(at)) > 1
+
     def coefficient_columns(self, at: int) -> tuple[Column, ...]:
         """The columns whose coefficient differs between the places of a grouping.
 
@@ -110,6 +120,22 @@ class Design:
     def variables(self) -> tuple[str, ...]:
         """The table's columns that the predictors read."""
         return tuple(dict.fromkeys(n for f in self.formula.factors() for n in Expression(f).names))
+
+    @cached_property
+    def references(self) -> dict[str, str]:
+        """Categorical column → the category that its coefficients are relative to, where they are to one."""
+        found: dict[str, str] = {}
+        parts = (self.population_columns, *map(self.level_columns, range(len(self.formula.groupings))))
+        for factor, categories in self.categories.items():
+            for part in parts:
+                seen: dict[frozenset[Expression | Indicator], set[str]] = {}
+                for column in part:
+                    for one in column.factors:
+                        if isinstance(one, Indicator) and one.factor == factor:
+                            seen.setdefault(frozenset(column.factors) - {one}, set()).add(one.category)
+                if any(categories[0] not in those for those in seen.values()):
+                    found[str(Expression(factor).bare)] = categories[0]
+        return found
 
     def build(self, column: Column) -> nw.Expr:
         """A design column as a narwhals expression (not for the intercept)."""

@@ -110,6 +110,7 @@ def fit_moments(
 
     scale : of an earlier fit, so that priors and parameters mean the same; learned from the sums if None
     """
+    model = model.settled(design)
     scale = scale or learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
     notes = check_informed(model, design, found) + far_prior(model, design, scale, found)
     for note in notes:

@@ -63,6 +63,9 @@ def _likelihood(model: Model, design: Design, scale: Scale) -> list[str]:
     lines += [_effects(model, design, at) for at in range(len(model.formula.groupings))]
     if "sigma_median" in model.priors:
         lines.append(f"  log sigma[{model.noise}] ~ Normal(log sigma_median, sigma_spread²)")
+    if design.references:
+        told = ", ".join(f"{column} {category!r}" for column, category in design.references.items())
+        lines.append(f"  reference level{'s' * (len(design.references) > 1)}: {told}")
     return [*lines, ""]
 
 
@@ -87,7 +90,7 @@ def _effects(model: Model, design: Design, at: int) -> str:
     """The distribution of one grouping's coefficients."""
     grouping, suffix = model.formula.groupings[at], model.formula.suffix(at)
     tau, omega = f"tau{suffix}", f"omega{suffix}"
-    spread = f"diag({tau}) {omega} diag({tau})" if grouping.correlated else f"diag({tau}²)"
+    spread = f"diag({tau}) {omega} diag({tau})" if design.correlated(at) else f"diag({tau}²)"
     columns = design.level_columns(at)
     if at >= len(model.formula.levels):
         return f"  δ[{grouping.group}] ~ Normal(0, {spread})"

@@ -57,7 +57,9 @@ def rows_of(count: int) -> str:
 
 
 def plural(name: str) -> str:
-    """A column's name for several of its places: zips, counties, branches."""
+    """A column's name for several of its places: zips, counties, branches; zip:type stays."""
+    if ":" in name:
+        return name
     if name[-1:].lower() == "y" and name[-2:-1].lower() not in ("", "a", "e", "i", "o", "u", "_"):
         return f"{name[:-1]}ies"
     return f"{name}es" if name.lower().endswith(("s", "x", "ch", "sh")) else f"{name}s"

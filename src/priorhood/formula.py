@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from priorhood.errors import FormulaError
@@ -24,16 +24,25 @@ class Grouping:
     """`(terms | group)`: which coefficients vary by group, and whether they are correlated (`|`, not `||`).
 
     path : the columns that tell its places apart, coarsest first: ("city", "district") for districts of cities
+    correlated : written with `|`, around more than an intercept. Whether there is more than one coefficient to
+        correlate is known once the categories are: Design.correlated
+    joined : named after all columns of its path, since another grouping ends in the same column
     """
 
     path: tuple[str, ...]
     terms: tuple[Term, ...]
     correlated: bool
+    joined: bool = False
+
+    @property
+    def column(self) -> str:
+        """Its own column, the last of the path."""
+        return self.path[-1]
 
     @property
     def group(self) -> str:
-        """Its own column, the last of the path: what its parameters are named after."""
-        return self.path[-1]
+        """What its parameters and its dimension are named after: its own column, or `zip_year`."""
+        return "_".join(self.path) if self.joined else self.column
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,13 @@ class Formula:
         """What the names of a grouping's parameters end in: nothing for the finest level's, else _group."""
         return f"_{alone(self.groupings[at].group)}" if at else ""
 
+    def title(self, at: int) -> str:
+        """What one of a grouping's places is called where they are counted: zip; zip:type without a level zip."""
+        grouping, above = self.groupings[at], self.levels[at + 1 : at + 2]
+        if len(grouping.path) == 1 or (above and not grouping.joined):
+            return ":".join(grouping.path[len(above[0].path) if above else 0 :])
+        return ":".join(grouping.path)
+
     def effect_name(self, at: int) -> str:
         """The name of a grouping's coefficients: beta, beta_district, or delta_type of a crossed one."""
         return f"{'beta' if at < len(self.levels) else 'delta'}{self.suffix(at)}"
@@ -135,6 +151,16 @@ def parse(text: str) -> Formula:
     for factor in formula.factors():
         Expression(factor).check()
         _check_apart(outcome, Expression(factor), text)
+    return formula
+
+
+def independent(formula: Formula, paths: set[tuple[str, ...]]) -> Formula:
+    """The formula with `||` in place of `|` in the parts of some groupings, by their paths."""
+    for bar in [word for word in reversed(words_of(formula.text)) if word.is_sign("|")]:
+        found = parse(formula.text[: bar.start] + "||" + formula.text[bar.end :])
+        now = {grouping.path for grouping in found.groupings if not grouping.correlated}
+        if any(grouping.correlated and grouping.path in now & paths for grouping in formula.groupings):
+            formula = found
     return formula
 
 
@@ -188,7 +214,7 @@ def _groupings(bar: tuple[Word, ...], text: str) -> list[Grouping]:
     if not terms:
         shown = text[bar[0].start : bar[-1].end]
         raise FormulaError(f"formula {brief(text)}: nothing varies by {group!r} in '({shown})'")
-    correlated = bar[marks[0]].text == "|" and len(terms) > 1
+    correlated = bar[marks[0]].text == "|" and terms != ((),)
     return [Grouping(path, terms, correlated=correlated) for path in paths]
 
 
@@ -244,19 +270,34 @@ def _arranged(found: list[Grouping], text: str) -> tuple[tuple[Grouping, ...], t
                 f"formula {brief(text)}: write the terms that vary by {name!r} in one part: (1 + area | "
                 f"{name}) with correlation, (1 + area || {name}) without"
             )
+    columns = [grouping.column for grouping in found]
+    found = [
+        replace(grouping, joined=len(grouping.path) > 1 and columns.count(grouping.column) > 1)
+        for grouping in found
+    ]
     names = [grouping.group for grouping in found]
-    twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
-    if twice:
+    twice = next((at for at, name in enumerate(names) if name in names[:at]), None)
+    if twice is not None:
+        one, other = (":".join(found[at].path) for at in (names.index(names[twice]), twice))
         raise FormulaError(
-            f"formula {brief(text)}: two groupings end in {twice!r}, and their parameters would have one name; use "
-            f"a copy of the column with another name for one of them"
+            f"formula {brief(text)}: the parameters of the groupings {one!r} and {other!r} would both be named "
+            f"after {names[twice]!r}; rename a column"
         )
-    levels: list[Grouping] = []
-    for grouping in found:
-        if all(_nested(grouping.path, level.path) for level in levels):
-            levels.append(grouping)
+    # Where two end in one column, (1 | year) + (1 | zip) + (1 | zip:year), the order in which they are written says
+    # nothing: the most that lie in each other are the levels.
+    starts = found if any(grouping.joined for grouping in found) else found[:1]
+    levels = max((_chain(start, found) for start in starts), key=len, default=[])
     levels.sort(key=lambda level: -len(level.path))
     return tuple(levels), tuple(grouping for grouping in found if grouping not in levels)
+
+
+def _chain(start: Grouping, found: list[Grouping]) -> list[Grouping]:
+    """A grouping and all that lie above or below it and each other."""
+    levels = [start]
+    for grouping in found:
+        if grouping is not start and all(_nested(grouping.path, level.path) for level in levels):
+            levels.append(grouping)
+    return levels
 
 
 def _check_places(formula: Formula) -> None:

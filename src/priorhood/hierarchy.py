@@ -14,7 +14,7 @@ from priorhood.errors import ModelError
 from priorhood.formula import SEPARATOR
 
 if TYPE_CHECKING:
-    from priorhood.formula import Formula, Grouping
+    from priorhood.formula import Formula
 
 Index = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.str_]
@@ -25,20 +25,19 @@ class Places:
     """The places of one grouping, those of one parent side by side.
 
     path : its columns, coarsest first
+    name : what its dimension is called: its own column, or `zip_year`
+    title : what one of them is called where they are counted: zip, zip:type
     keys : (size,) the labels along the path, joined by SEPARATOR
     of_cell : (cells,) the place of every cell of the sums
     parent : (size,) index of the place of the next coarser level that it lies in; 0 where there is none
     """
 
     path: tuple[str, ...]
+    name: str
+    title: str
     keys: Labels
     of_cell: Index
     parent: Index
-
-    @property
-    def name(self) -> str:
-        """The grouping's own column."""
-        return self.path[-1]
 
     @property
     def size(self) -> int:
@@ -116,9 +115,10 @@ def _hierarchy(formula: Formula, cells: Labels) -> Hierarchy:
     """See hierarchy_of."""
     columns = labels_by_column(formula, cells)
     levels: list[Places] = []
-    for grouping in reversed(formula.levels):
-        levels.insert(0, _places(grouping, columns, levels[0] if levels else None))
-    return Hierarchy(tuple(levels), tuple(_places(grouping, columns, None) for grouping in formula.crossed))
+    for at in reversed(range(len(formula.levels))):
+        levels.insert(0, _places(formula, at, columns, levels[0] if levels else None))
+    crossed = range(len(formula.levels), len(formula.groupings))
+    return Hierarchy(tuple(levels), tuple(_places(formula, at, columns, None) for at in crossed))
 
 
 def labels_by_column(formula: Formula, cells: Labels) -> dict[str, Labels]:
@@ -146,21 +146,24 @@ def joined_labels(columns: list[Labels]) -> Labels:
     return found
 
 
-def _places(grouping: Grouping, columns: dict[str, Labels], parents: Places | None) -> Places:
+def _places(formula: Formula, at: int, columns: dict[str, Labels], parents: Places | None) -> Places:
     """One grouping's places, sorted by their parent and then by their labels."""
+    grouping = formula.groupings[at]
     joined = joined_labels([columns[column] for column in grouping.path])
     keys, first, of_cell = np.unique(joined, return_index=True, return_inverse=True)
     parent = np.zeros(len(keys), np.int64) if parents is None else parents.of_cell[first]
     order = np.argsort(parent, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    found = Places(grouping.path, keys[order], rank[of_cell.ravel()], parent[order])
+    found = Places(
+        grouping.path, grouping.group, formula.title(at), keys[order], rank[of_cell.ravel()], parent[order]
+    )
     # Labels without a slash of their own stay as different as they are.
     slashes = len(grouping.path) > 1 and bool((_letters(found.keys) == ord("/")).any())
     if slashes and len(np.unique(found.labels)) < found.size:
         unique, count = np.unique(found.labels, return_counts=True)
         raise ModelError(
-            f"two places of {grouping.group!r} would both be shown as {str(unique[count > 1][0])!r}, since labels "
+            f"two places of {grouping.column!r} would both be shown as {str(unique[count > 1][0])!r}, since labels "
             f"of {' and '.join(grouping.path)} contain '/'; replace it in the labels"
         )
     return found

@@ -9,7 +9,7 @@ from priorhood.design import Design
 from priorhood.errors import TableError, rows_of, some
 from priorhood.expression import Expression
 from priorhood.sources import KEPT
-from priorhood.table import Table, collected, missing
+from priorhood.table import Table, collected, declared_order, missing
 
 if TYPE_CHECKING:
     from priorhood.formula import Formula
@@ -135,7 +135,8 @@ def _categories(
     if len(values) < least:
         only = f"only the category {values[0]!r}" if values else "no value"
         raise TableError(f"{name}: categorical predictor {column!r} has {only}; leave it out")
-    return tuple(values)
+    order = [text.strip() for text in declared_order(frame, column)]
+    return tuple(dict.fromkeys([*(v for v in order if v in values), *values]))
 
 
 def _only_kept(frame: Frame) -> Frame:
@@ -151,7 +152,7 @@ def rows_to_predict(table: Table, design: Design) -> Any:
             table.require(name, "a predictor of the fitted model")
     for grouping in design.formula.groupings[:1] + design.formula.crossed:
         # The places that it lies in may be left out where its own label tells which it is.
-        table.require(grouping.group, "the group of the fitted model")
+        table.require(grouping.column, "the group of the fitted model")
     categorical = {Expression(f).bare for f in design.categories if f not in design.numeric}
     numbers = [v for v in design.variables if v not in categorical]
     frame = table.eager(numbers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pymc as pm
 
+    from priorhood.design import Column
     from priorhood.observations import Observations
     from priorhood.scale import Scale
 
@@ -48,6 +50,10 @@ class Resolved:
 
 
 FAMILIES = ("normal", "student")
+
+
+class Settled(dict[str, Prior]):
+    """Priors of a model that was there before: those of parameters that it has not are left out, not refused."""
 
 
 class Model:
@@ -121,10 +127,16 @@ class Model:
         for name in self.formula.places:
             if name in ("sigma", "nu") and name not in absent:
                 raise ModelError(f"the group column cannot be called {name!r}, a parameter's name; rename it")
-        for key in given:
-            if _kind(key) in absent:
-                raise PriorError(f"prior for {key}: {absent[_kind(key)]}, so there is no such parameter")
-        self.priors = {k: v for k, v in self.priors.items() if _kind(k) not in absent}
+        self._given = frozenset(() if isinstance(priors, Settled) else given)
+        self._refuse(absent)
+        self.priors = {k: v for k, v in self.priors.items() if _absence(k, absent) is None}
+
+    def _refuse(self, absent: dict[str, str]) -> None:
+        """Raise for a prior that was given for a parameter that the model has not."""
+        for key in sorted(self._given):
+            reason = _absence(key, absent)
+            if reason is not None:
+                raise PriorError(f"prior for {key}: {reason}, so there is no such parameter")
 
     @property
     def weights(self) -> Weights:
@@ -136,6 +148,12 @@ class Model:
         found: dict[str, str] = {}
         if not self.formula.levels:
             found |= dict.fromkeys(("tau", "omega"), "the formula has no group part")
+        elif not any(grouping.correlated for grouping in self.formula.groupings):
+            found["omega"] = "no effects are correlated (with '|' around several, as in (x | g), they are)"
+        if not self.formula.population:
+            found["mu"] = "the formula has no population part"
+        elif () not in self.formula.population:
+            found[f"mu[{INTERCEPT}]"] = "the formula has no intercept"
         if self.se is not None:
             found["sigma"] = f"the errors are known ({self.se})"
         if self.noise is None:
@@ -162,9 +180,9 @@ class Model:
 
     def with_priors(self, priors: object) -> Model:
         """The same model with some priors replaced."""
-        return Model(
+        model = Model(
             self.formula,
-            read_priors(priors, over=self.priors),
+            Settled(read_priors(priors, over=self.priors)),
             outcome_unit="auto" if self.outcome_unit is None else self.outcome_unit,
             standardize=self.standardize,
             units=self.units,
@@ -174,6 +192,24 @@ class Model:
             precision_weights=self.precision_weights,
             frequency_weights=self.frequency_weights,
         )
+        given = given_priors(priors)
+        model._given = frozenset(given)
+        model._refuse(model._absent(independent="sigma" in given))
+        return model
+
+    def settled(self, design: Design) -> Model:
+        """The model once its columns are known: without priors of correlations that it turns out not to have.
+
+        Raises
+        ------
+        PriorError : a prior was given for a parameter that the model has not
+        """
+        self.resolve(design)
+        if any(design.correlated(at) for at in range(len(self.formula.groupings))):
+            return self
+        found = copy(self)
+        found.priors = {key: prior for key, prior in self.priors.items() if base_of(key) != "omega"}
+        return found
 
     def to_pymc(
         self,
@@ -256,38 +292,50 @@ class Model:
 
         Raises
         ------
-        PriorError : a key names a term that the model does not have
+        PriorError : a key names a parameter or a term that the model does not have
         """
-        population = [c.name for c in design.population_columns]
-        groupings = self.formula.groupings
-        terms = [[c.name for c in design.level_columns(at)] for at in range(len(groupings))]
-        suffixes = [self.formula.suffix(at) for at in range(len(groupings))]
-        known = {"mu", "tau", "omega", "sigma", *COMMON, "nu", f"mu[{INTERCEPT}]"} | {
-            f"mu[{n}]" for n in population
-        }
-        for grouping, suffix, names in zip(groupings, suffixes, terms, strict=True):
-            known |= {f"tau{suffix}"} | ({f"omega{suffix}"} if grouping.correlated else set())
-            known |= {f"{tau}[{n}]" for n in names for tau in ("tau", f"tau{suffix}")}
+        terms = [design.level_columns(at) for at in range(len(self.formula.groupings))]
+        suffixes = [self.formula.suffix(at) for at in range(len(terms))]
+        correlated = [design.correlated(at) for at in range(len(terms))]
+        known = {key for key in self.priors if base_of(key) in ("sigma", "nu")}
+        known |= {"mu", *(f"mu{inside}" for column in design.population_columns for inside in _insides(column))}
+        for suffix, columns, several in zip(suffixes, terms, correlated, strict=True):
+            known |= {"tau", f"tau{suffix}"} | ({"omega", f"omega{suffix}"} if several else set())
+            known |= {f"{tau}{at}" for c in columns for at in _insides(c) for tau in ("tau", f"tau{suffix}")}
         for key in self.priors:
-            if key not in known:
-                raise PriorError(f"prior for {key}: the model has no such parameter; {near(key, sorted(known))}")
+            if key not in known and (key in self._given or key != "omega"):
+                raise PriorError(f"prior for {key}: the model has no such parameter; {self._instead(key, known)}")
 
-        def pick(name: str, suffix: str, term: str) -> Any:
-            keys = (f"{name}{suffix}[{term}]", f"{name}{suffix}", f"{name}[{term}]", name)
+        def pick(name: str, suffix: str, column: Column) -> Any:
+            keys = [f"{name}{end}{at}" for end in (suffix, "") for at in (*_insides(column), "")]
             return next(self.priors[key] for key in keys if key in self.priors)
 
         return Resolved(
-            mu=tuple(pick("mu", "", n) for n in population),
-            tau=tuple(tuple(pick("tau", s, n) for n in names) for s, names in zip(suffixes, terms, strict=True)),
+            mu=tuple(pick("mu", "", column) for column in design.population_columns),
+            tau=tuple(
+                tuple(pick("tau", suffix, column) for column in columns)
+                for suffix, columns in zip(suffixes, terms, strict=True)
+            ),
             omega=tuple(
-                pick("omega", suffix, "") if grouping.correlated and len(names) > 1 else None
-                for grouping, suffix, names in zip(groupings, suffixes, terms, strict=True)
+                self.priors.get(f"omega{suffix}", self.priors["omega"]) if several else None  # type: ignore[misc]
+                for suffix, several in zip(suffixes, correlated, strict=True)
             ),
             sigma=self.priors.get("sigma"),  # type: ignore[arg-type]
             nu=self.priors.get("nu"),  # type: ignore[arg-type]
             sigma_median=self.priors.get("sigma_median"),  # type: ignore[arg-type]
             sigma_spread=self.priors.get("sigma_spread"),  # type: ignore[arg-type]
         )
+
+    def _instead(self, key: str, known: set[str]) -> str:
+        """What to write for a parameter that is not there."""
+        finest, (name, bracket, inside) = self.formula.group, key.partition("[")
+        if finest and name in (f"tau_{finest}", f"omega_{finest}"):
+            own = f"{base_of(key)}{bracket}{inside}"
+            if own in known:
+                return f"{own!r} is that of {finest}, the finest grouping"
+        if base_of(key) == "omega" and not any(base_of(one) == "omega" for one in known):
+            return "no grouping has two correlated effects"
+        return near(key, sorted(known))
 
     # -- printing --------------------------------------------------------------------------------------
 
@@ -333,7 +381,8 @@ class Model:
         unit = stored["outcome_unit"]
         return cls(
             stored["formula"],
-            {key: parse_distribution(text) for key, text in stored["priors"].items()},
+            # Earlier versions kept priors of parameters that a model has not.
+            Settled({key: parse_distribution(text) for key, text in stored["priors"].items()}),
             outcome_unit="auto" if unit is None else unit,
             standardize=stored["standardize"],
             units=stored["units"],
@@ -400,6 +449,16 @@ def _unit(given: float | str) -> float | None:
     if not (math.isfinite(unit) and unit > 0):
         raise ModelError(f"outcome_unit must be a number above 0 or 'auto', not {given!r}")
     return unit
+
+
+def _absence(key: str, absent: dict[str, str]) -> str | None:
+    """Why the model has no parameter of this name; None where it may have it."""
+    return absent.get(key, absent.get(_kind(key)))
+
+
+def _insides(column: Column) -> tuple[str, ...]:
+    """What may stand in the brackets of a coefficient's prior: its own name, or that of its whole factor."""
+    return tuple(dict.fromkeys((f"[{column.name}]", f"[{column.term}]")))
 
 
 def _kind(key: str) -> str:

@@ -117,7 +117,7 @@ def _spots(table: Table, gazetteer: Gazetteer, formula: Formula, cells: dict[str
     above = dict.fromkeys(
         key
         for grouping in formula.groupings
-        if grouping.group in gazetteer.keys
+        if grouping.column in gazetteer.keys
         for key in grouping.path
         if key not in gazetteer.keys and key in table.columns
     )

@@ -51,7 +51,7 @@ class Posterior(Reading):
 
     def __repr__(self) -> str:
         size = self.tree["posterior"].sizes
-        places = ", ".join(f"{one.size:,} {one.name}" for one in self.hierarchy.groupings) or "no groups"
+        places = ", ".join(f"{one.size:,} {one.title}" for one in self.hierarchy.groupings) or "no groups"
         rows = f"{self.moments.rows:,} rows, {places}"
         kept = ", of places their summaries" if self.summed else ""
         return (

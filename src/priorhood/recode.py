@@ -16,6 +16,8 @@ from priorhood.design import Design, Indicator
 from priorhood.errors import ModelError, some
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from priorhood.design import Column
     from priorhood.formula import Formula
     from priorhood.moments import Array, Moments
@@ -26,7 +28,10 @@ CONSTANT: Product = ((), frozenset())
 
 
 def united(first: Design, other: Design) -> Design:
-    """The design of both: every factor with the categories of either, in the order that a table of all would give.
+    """The design of both: every factor with the categories of either, in their order.
+
+    That is the one of a table of all: of numbers by size, of text the alphabet's, unless one of both has another
+    one, which its table declared. Where both have, and they contradict each other, the first one's counts.
 
     Raises
     ------
@@ -50,10 +55,31 @@ def united(first: Design, other: Design) -> Design:
                 f"give it one type everywhere"
             )
     categories = {
-        factor: tuple(sorted({*own, *other.categories[factor]}, key=float if factor in numeric else None))
+        factor: _in_order(own, other.categories[factor], float if factor in numeric else str)
         for factor, own in first.categories.items()
     }
     return Design(first.formula, categories, numeric)
+
+
+def _in_order(
+    first: tuple[str, ...], other: tuple[str, ...], usual: Callable[[str], float | str]
+) -> tuple[str, ...]:
+    """The categories of either. Where both orders are the usual one, so is theirs; else see united."""
+    if all(list(own) == sorted(own, key=usual) for own in (first, other)):
+        return tuple(sorted({*first, *other}, key=usual))
+    if list(first) == sorted(first, key=usual):
+        first, other = other, first
+    if list(other) == sorted(other, key=usual):
+        return (*first, *(category for category in other if category not in first))
+    found = list(first)
+    for at, category in enumerate(other):
+        if category in found:
+            continue
+        # Next to the nearest neighbour that both have.
+        before = next((found.index(one) + 1 for one in reversed(other[:at]) if one in found), None)
+        behind = next((found.index(one) for one in other[at:] if one in found), len(found))
+        found.insert(behind if before is None else before, category)
+    return tuple(found)
 
 
 def same_formula(first: Formula, other: Formula) -> bool:

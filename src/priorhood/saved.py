@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from priorhood.design import Design
-from priorhood.errors import FileError, near
+from priorhood.errors import FileError, PriorhoodWarning, near
+from priorhood.formula import independent
 from priorhood.model import Model
 from priorhood.posterior import Posterior
 from priorhood.scale import Scale
@@ -87,8 +90,37 @@ def understood(path: str, tree: xr.DataTree) -> Posterior:
         model = Model.from_dict(json.loads(tree.attrs["model"]))
         categories = {k: tuple(v) for k, v in json.loads(tree.attrs["categories"]).items()}
         design = Design(model.formula, categories, frozenset(json.loads(tree.attrs["numeric_categories"])))
+        model, design = _as_fitted(path, model, design, tree)
+        model = model.settled(design)
         scale = Scale.from_dict(json.loads(tree.attrs["scale"]))
         moments = stored_moments(tree, model)
     except (KeyError, json.JSONDecodeError) as problem:
         raise FileError(f"{path!r} is a posterior with a part missing: {problem}") from None
     return Posterior(model, design, scale, moments, tree)
+
+
+def _as_fitted(path: str, model: Model, design: Design, tree: xr.DataTree) -> tuple[Model, Design]:
+    """What a formula meant to the version that fitted it, written so that it means the same now.
+
+    Up to 0.1 a `|` around a single categorical term, (0 + type | zip), was fitted without correlations.
+    """
+    groupings, there = model.formula.groupings, tree["posterior"].data_vars
+    without = {
+        grouping.path
+        for at, grouping in enumerate(groupings)
+        if design.correlated(at) and f"omega{model.formula.suffix(at)}" not in there and len(grouping.terms) == 1
+    }
+    if not without:
+        return model, design
+    stored = model.to_dict()
+    formula = independent(model.formula, without)
+    note = (
+        f"{model.formula.text!r} was fitted by an earlier version of priorhood, which took no correlations from "
+        f"'|' around a single categorical term: it is read as what was fitted, {formula.text!r}; for correlations "
+        f"fit it again from the rows"
+    )
+    warnings.warn(f"{path!r}: {note}", PriorhoodWarning, stacklevel=4)
+    model = Model.from_dict({**stored, "formula": formula.text})
+    tree.attrs["model"] = json.dumps(model.to_dict())
+    tree.attrs["notes"] = json.dumps([*json.loads(tree.attrs["notes"]), note])
+    return model, replace(design, formula=formula)

@@ -164,7 +164,8 @@ def _places(formula: Formula, count: int) -> str:
     """'219 zips', '1 zip'; where groupings cross, their meetings; without groups the table."""
     if not formula.keys:
         return "the table"
-    names = [formula.group, *(grouping.group for grouping in formula.crossed)]
+    depth = len(formula.levels)
+    names = [formula.title(at) for at in (0, *range(depth, len(formula.groupings)))]
     if len(names) > 1:
         return f"{count:,} combination{'s' * (count != 1)} of {' and '.join(names)}"
     return f"{count:,} {names[0] if count == 1 else plural(names[0])}"

@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     Frame = nw.LazyFrame[Any] | nw.DataFrame[Any]
 
 
+# A dictionary of more texts is one of labels, not of the categories of a predictor.
+MOST_ORDERED = 1000
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows somewhere, not read yet.
@@ -270,14 +274,52 @@ class _Filtered:
                 return nw.from_native(with_condition(native, table.kind, where, KEPT))
             except Exception as problem:  # noqa: BLE001  # each engine has its own
                 raise TableError(no_condition(where, plain(problem))) from None
-        relation = (
-            native
-            if table.kind == "duckdb"
-            else connection().from_arrow(native)
-            if (table.kind == "pyarrow")
-            else connection().from_df(native)
-        )
+        relation = native if table.kind == "duckdb" else _ordered_relation(nw.from_native(native))
         return nw.from_native(kept(relation, where))
+
+
+def _ordered_relation(frame: nw.DataFrame[Any]) -> Any:
+    """A pandas frame or PyArrow table as DuckDB has it, whose own reading forgets the order of a dictionary."""
+    native = frame.to_native()
+    relation = connection().from_df(native) if kind_of(frame) == "pandas" else connection().from_arrow(native)
+    for column, kind in zip(relation.columns, relation.types, strict=True):
+        order = declared_order(frame, column) if str(kind) == "VARCHAR" else ()
+        if not 0 < len(order) <= MOST_ORDERED:
+            continue
+        texts = ", ".join("'" + text.replace("'", "''") + "'" for text in order)
+        name = '"' + column.replace('"', '""') + '"'
+        relation = relation.project(f"* REPLACE (CAST({name} AS ENUM({texts})) AS {name})")
+    return relation
+
+
+def declared_order(frame: Frame, column: str) -> tuple[str, ...]:
+    """The categories of a column in the order that its type has them; none where the type has no order.
+
+    pandas' Categorical, Polars' Enum, Arrow's dictionary, DuckDB's ENUM. Polars' Categorical has none: its
+    categories come in the order in which this process happened to see them.
+    """
+    import narwhals.stable.v2 as nw
+
+    dtype = frame.collect_schema()[column]
+    if dtype == nw.Enum:
+        return tuple(map(str, dtype.categories))  # type: ignore[attr-defined]
+    if dtype != nw.Categorical or kind_of(frame) == "polars":
+        return ()
+    if kind_of(frame) == "dask":
+        told = frame.to_native()[column].cat
+        return tuple(map(str, told.categories)) if told.known else ()
+    if isinstance(frame, nw.LazyFrame):
+        return ()
+    native: Any = frame[column].to_native()
+    if hasattr(getattr(native, "dtype", None), "pyarrow_dtype"):
+        # A dictionary of Arrow in a pandas frame.
+        import pyarrow as pa
+
+        chunks = pa.chunked_array(native.array.__arrow_array__()).unify_dictionaries().chunks
+        found = chunks[0].dictionary.to_pylist() if chunks else []
+    else:
+        found = frame[column].cat.get_categories().to_list()
+    return tuple(dict.fromkeys(str(category) for category in found if category is not None))
 
 
 # -- out of the backend ---------------------------------------------------------------------------------

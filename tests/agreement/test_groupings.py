@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::priorhood.PriorhoodWarning")
 # Spreads that keep off 0, where neither of PyMC's forms mixes well.
 PRIORS = ["tau ~ Gamma(6, 0.1)", "sigma ~ HalfNormal(1)", "mu ~ Normal(0, 2)"]
 TOGETHER = "y ~ x + (1 | district/zip) + (1 | kind)"
-APART = ["y ~ x + (x | district/zip)", "y ~ x + (x | zip) + (1 | kind)"]
+APART = ["y ~ x + (x | district/zip)", "y ~ x + (x | zip) + (1 | kind)", "y ~ x + (0 + half | zip)"]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def rows():
     slope = 1 + 0.6 * rng.normal(size=8)
     y = level[z] + slope[z] * x + 0.6 * rng.normal(size=4)[kind] + 0.7 * rng.normal(size=160)
     frame = pd.DataFrame({"zip": z, "district": z // 2, "kind": kind}).astype(str)
-    return frame.assign(x=x, y=y)
+    return frame.assign(half=np.where(kind < 2, "low", "high"), x=x, y=y)
 
 
 def fit(rows, formula, engine, draws=1500, **options):

@@ -5,8 +5,8 @@ draws. files/format2.nc came from the same version, before its release: Student-
 by NUTS, with predictive draws attached; format2_se.nc is eight schools, whose errors are known.
 format3.nc and format3_noise.nc are of simulated sales (seed 8): nested and crossed groupings, precision weights
 and a table of places; a residual sd for every place, alike. format4_summaries.nc has summaries of its nested
-places, no draws. All are never written again: a change of the format
-adds a file beside them.
+places, no draws. format4_factor_bar.nc, of 60 simulated sales (seed 9), is of a version that fitted `|` around a
+single categorical term as `||`. All are never written again: a change of the format adds a file beside them.
 """
 
 from __future__ import annotations
@@ -99,6 +99,27 @@ def test_format_4_of_summaries_loads_and_says_what_it_did():
     assert row["q95"] == pytest.approx(467252.70386826654, rel=1e-6)
     assert post.draws(zip="north/12838").values[1, 3, 0, 0] == pytest.approx(436565.4878773297, rel=1e-6)
     assert post.coefficients()["beta_q95"].values[1, 1] == pytest.approx(4365.870820147226, rel=1e-6)
+
+
+def test_a_bar_around_one_factor_goes_on_meaning_what_was_fitted(tmp_path):
+    """(0 + kind | district/zip) had no correlations then: it loads, says so; no refit makes it another model."""
+    with pytest.warns(ph.PriorhoodWarning, match=r"read as what was fitted, '.*\(0 \+ kind \|\| district/zip\)'"):
+        post = ph.load(FORMAT_1.with_name("format4_factor_bar.nc"))
+    assert post.model.formula.text == "price ~ living_space + (0 + kind || district/zip)"
+    assert post.notes[-1].startswith("'price ~ living_space + (0 + kind | district/zip)' was fitted by an earlier")
+    assert "omega" not in post.equations()
+    assert "omega" not in post.priors()
+    row = post.predict({"district": ["north"], "zip": ["00"], "kind": ["house"], "living_space": [80]}).iloc[0]
+    assert row["q50"] == pytest.approx(297568.204067, rel=1e-6)
+    assert row["q95"] == pytest.approx(333082.7091, rel=1e-6)
+    again = ph.refit(post, draws=1000, chains=4)
+    assert again.parameters == ["mu", "beta", "beta_district", "tau", "tau_district", "sigma"]
+    assert again.log_evidence == pytest.approx(-720.1715369754269, abs=0.1)
+    new = {"district": ["north", "south"], "zip": ["00", "01"], "kind": ["house", "flat"],
+           "living_space": [80, 70], "price": [300_000, 210_000]}  # fmt: skip
+    assert "omega" not in ph.update(post, new, draws=50).parameters
+    post.save(tmp_path / "again.nc")
+    assert ph.load(tmp_path / "again.nc").notes == post.notes  # and without a warning
 
 
 def test_sums_of_format_1_load_and_can_be_fitted_and_pooled():

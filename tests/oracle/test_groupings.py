@@ -31,6 +31,10 @@ FORMULAS = {
     "nested and crossed": "y ~ x + (x | district/zip) + (x || kind)",
     "levels not written as nested": "y ~ x + (1 | zip) + (1 | district)",
     "crossed within the tree": "y ~ x + (1 | city/district) + (1 | city:kind)",
+    "every kind a level of its own": "y ~ x + (0 + kind | zip)",
+    "every kind a slope of its own, nested": "y ~ kind + (0 + x:kind | district/zip)",
+    "every year a level of its own, crossed": "y ~ x + (1 | zip) + (0 + C(year) | kind)",
+    "place, time and both": "y ~ x + (1 | year) + (1 | zip) + (x | zip:year)",
 }
 
 
@@ -130,6 +134,24 @@ class Dense:
 @pytest.fixture(scope="module", params=FORMULAS)
 def dense(request):
     return Dense(Model(FORMULAS[request.param]), rows())
+
+
+CORRELATED = {
+    "(0 + kind | zip)": 3, "(0 + C(year) | district/zip)": 4, "(0 + x:kind | zip)": 3, "(kind | zip)": 3,
+    "(1 | zip) + (0 + kind | year)": 3, "(0 + x | zip)": 0, "(0 + kind || zip)": 0, "(1 | zip)": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("part", CORRELATED)
+def test_a_bar_correlates_coefficients_not_terms(part):
+    """One factor is several coefficients: as in lme4, their number says whether `|` has what to correlate."""
+    built = Dense(Model(f"y ~ x + {part}"), rows())
+    widths = [one.K for one in built.problem.varying if one.omega is not None]
+    assert set(widths) == ({CORRELATED[part]} if CORRELATED[part] else set())
+    assert ("LKJ" in built.model.equations(built.design, built.scale)) == bool(widths)
+    assert [built.design.correlated(at) for at in range(len(built.problem.varying))] == [
+        one.omega is not None for one in built.problem.varying
+    ]  # fmt: skip
 
 
 def thetas(problem, count=6):

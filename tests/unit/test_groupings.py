@@ -73,7 +73,7 @@ def test_groupings_that_no_data_of_this_form_can_tell(rows, part, words):
     ("part", "words"),
     [
         ("(1 | city + zip)", ["a/b (b within", "(1 | a) + (1 | b)"]),
-        ("(1 | city/zip) + (1 | district:zip)", ["two groupings end in 'zip'", "copy of the column"]),
+        ("(1 | city_zip) + (1 | zip) + (1 | city:zip)", ["'city_zip' and 'city:zip'", "rename a column"]),
         ("(1 | city/zip/city)", ["names a column twice"]),
         ("(1 | city:zip) + (x | zip:city)", ["in one part", "zip:city"]),
         ("(1 | city/zip) + (x | city)", ["in one part", "'city'"]),
@@ -88,6 +88,60 @@ def test_group_parts_that_cannot_be(part, words):
     with pytest.raises(FormulaError) as problem:
         ph.Model(f"y ~ x + {part}")
     assert all(word in str(problem.value) for word in words), problem.value
+
+
+ORDERS = [
+    "(1 | zip) + (1 | kind) + (1 | zip:kind)", "(1 | kind) + (1 | zip) + (1 | zip:kind)",
+    "(1 | zip:kind) + (1 | kind) + (1 | zip)", "(1 | zip/kind) + (1 | kind)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("part", ORDERS)
+def test_places_times_and_both_have_names_of_their_own(rows, part):
+    """However it is written: zip:kind lies in zip, kind crosses both; the posterior is that of a copied column."""
+    post = ph.fit(f"y ~ x + {part}", rows, seed=1, draws=100)
+    assert post.parameters == ["mu", "beta", "beta_zip", "delta_kind", "tau", "tau_zip", "tau_kind", "sigma"]
+    assert post["beta"].dims == ("chain", "draw", "zip_kind", "zip_kind_term")
+    assert post["beta"].sizes["zip_kind"] == rows.groupby(["zip", "kind"]).ngroups
+    copied = ph.fit("y ~ x + (1 | zip/sort) + (1 | kind)", rows.assign(sort=rows.kind), seed=1, draws=100)
+    np.testing.assert_array_equal(post["beta"].values, copied["beta"].values)
+    assert post.log_evidence == copied.log_evidence
+    assert "12 zip, 3 kind" in repr(post)
+    assert f"{post['beta'].sizes['zip_kind']} zip:kind" in repr(post)
+
+
+def test_a_new_time_is_new_in_its_known_place(rows, tmp_path):
+    post = ph.fit("y ~ x + (1 | zip) + (1 | kind) + (1 | zip:kind)", rows, seed=1, draws=100)
+    post.save(tmp_path / "post.nc")
+    post = ph.load(tmp_path / "post.nc")
+    homes = {"zip": ["00", "00", "99"], "kind": ["flat", "barn", "flat"], "x": [0.0, 0.0, 0.0]}
+    found = post.predict(homes, unseen="population")
+    assert found["status"].tolist() == ["known", "new", "new"]
+    # The average kind in a known zip: mu is within, beta_zip has it; its centre is that of x.
+    base = post.natural("beta_zip").sel(zip="00").mean().item() - post.natural("mu").sel(
+        term="x"
+    ).mean().item() * post.scale.centre[post.design.names.index("x")]  # fmt: skip
+    assert found["mean"][1] == pytest.approx(base, rel=1e-9)
+    with pytest.raises(TableError, match="zip_kind '00/barn', '99/flat' were not"):
+        post.predict(homes)
+    assert post.draws(zip_kind="00/flat").sizes["zip_kind"] == 1
+    priors = ph.Model(post.model.formula, {"tau_kind": "Fixed(0.5)", "tau_zip": "HalfNormal(1)"})
+    assert (ph.fit(priors, rows, seed=1, draws=50)["tau_kind"] == 0.5).all()
+
+
+def test_two_groupings_with_the_same_last_column_both_have_long_names(rows):
+    formula = ph.Model("y ~ x + (1 | city/zip) + (1 | district:zip)").formula
+    assert formula.places == ("city_zip", "city", "district_zip")
+    assert [formula.suffix(at) for at in range(3)] == ["", "_city", "_district_zip"]
+
+
+def test_what_is_counted_is_named(rows):
+    """Combinations are no kinds: 36 zip:kind, not 36 kinds; places in places are named by their own column."""
+    count = rows.groupby(["zip", "kind"]).ngroups
+    assert f"{count} zip:kind," in repr(ph.fit("y ~ x + (1 | zip:kind)", rows, seed=1, draws=20))
+    assert f"of {count} zip:kind the labels" in str(ph.moments("y ~ x + (1 | zip:kind)", rows))
+    nested = ph.Model("y ~ x + (1 | city) + (1 | city:district:zip)").formula
+    assert [nested.title(at) for at in range(2)] == ["district:zip", "city"]
 
 
 def test_a_group_is_not_called_like_a_parameter():

@@ -96,7 +96,17 @@ def print_summary(
         known = {k: post.attrs[k] for k in _FACTS if k in post.attrs}
         account = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in known.items()}
         rows = json.loads(frame.reset_index().to_json(orient="records"))
-        print(json.dumps({**facts, **account, "notes": list(post.notes), "summary": rows}))
+        print(
+            json.dumps(
+                {
+                    **facts,
+                    **account,
+                    "notes": list(post.notes),
+                    "references": post.design.references,
+                    "summary": rows,
+                }
+            )
+        )
         return
     screen = console()
     screen.print(post.equations(), soft_wrap=True, markup=False)
@@ -173,7 +183,7 @@ def _quality(a: dict[str, Any]) -> str:
 
 def _account(post: Posterior) -> list[str]:
     a = post.attrs
-    groups = ", ".join(f"{one.size:,} {plural(one.name)}" for one in post.hierarchy.groupings)
+    groups = ", ".join(f"{one.size:,} {plural(one.title)}" for one in post.hierarchy.groupings)
     size = post.tree["posterior"].sizes
     listed = post.moments.listed
     stand = f", standing for {a['rows_used']:,}" if post.model.frequency_weights else ""

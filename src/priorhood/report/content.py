@@ -93,7 +93,7 @@ def _summary(post: Posterior, places: dict[str, Any]) -> list[str]:
     """What was found, in two or three sentences."""
     a, formula = post.attrs, post.model.formula
     groups = listed(
-        [f"{one.size:,} {one.name if one.size == 1 else plural(one.name)}" for one in post.hierarchy.groupings]
+        [f"{one.size:,} {one.title if one.size == 1 else plural(one.title)}" for one in post.hierarchy.groupings]
     )
     home, average = places["home"], places["average"]
     where = f" in the average {formula.group}" if formula.group else ""
