@@ -160,18 +160,29 @@ class Design:
         return nw.when(same).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
 
 
+def _parts_of(term: Term, several: list[str]) -> set[frozenset[str]]:
+    """The term without one or more of its categorical factors."""
+    found = {frozenset(term)}
+    for factor in several:
+        found |= {part - {factor} for part in found}
+    return found - {frozenset(term)}
+
+
 def _expand(terms: tuple[Term, ...], categories: dict[str, tuple[str, ...]]) -> tuple[Column, ...]:
     """Terms → columns, with treatment coding.
 
     A categorical factor f of a term loses its first category where the term without f is there too
     (`1 + f`, `a + a:f`): the columns would otherwise add up to those of that term. Where it is not
-    (`0 + f`, `a:f` alone) every category has its own column.
+    (`0 + f`, `a:f` alone) every category has its own column; and where no part of an interaction of several is
+    there (`0 + f:g`), so has every combination.
     """
     present = {frozenset(term) for term in terms}
     columns: list[Column] = []
     for term in terms:
         options: list[list[Expression | Indicator]] = []
         several = [f for f in term if f in categories]
+        parts = _parts_of(term, several)
+        whole = not parts & present
         for factor in term:
             if factor not in categories:
                 options.append([Expression(factor)])
@@ -180,13 +191,14 @@ def _expand(terms: tuple[Term, ...], categories: dict[str, tuple[str, ...]]) -> 
             reduced = rest in present
             # All categories of f add up to the term without it, so that a later term finds it there.
             present.add(rest)
-            if len(several) > 1 and not reduced:
+            if len(several) > 1 and not reduced and not whole:
                 joined, starred = ":".join(term), "*".join(term)
                 raise FormulaError(
                     f"the interaction {joined!r} of categorical columns needs its parts in the formula too: "
                     f"write {starred!r}"
                 )
             options.append([Indicator(factor, c) for c in categories[factor][1 if reduced else 0 :]])
+        present |= parts if whole else set()
         products: list[tuple[Expression | Indicator, ...]] = [()]
         for option in options:
             products = [(*left, right) for left in products for right in option]
