@@ -48,6 +48,16 @@ class Column:
         return ":".join(map(str, plain)) or INTERCEPT
 
     @property
+    def indicators(self) -> tuple[Indicator, ...]:
+        """Its indicators."""
+        return tuple(f for f in self.factors if isinstance(f, Indicator))
+
+    @property
+    def numbers(self) -> frozenset[Expression]:
+        """Its numeric factors."""
+        return frozenset(f for f in self.factors if isinstance(f, Expression))
+
+    @property
     def indicator(self) -> bool:
         """Whether it is made of indicators only, and so is not divided by its sd."""
         return bool(self.factors) and all(isinstance(f, Indicator) for f in self.factors)

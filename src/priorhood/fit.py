@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from priorhood import gather
 from priorhood.engines import fit_moments, new_run, nuts_settings
 from priorhood.errors import ModelError, PriorhoodWarning, some
+from priorhood.expression import Expression
+from priorhood.kinds import asked_order
 from priorhood.model import Model
 from priorhood.moments import merge as merged
 from priorhood.moments import same
@@ -153,6 +155,7 @@ def _fit_sums(model: Model, sums: Sums, run: Run, engine: str, given: dict[str, 
             f"the sums were taken with {_said(sums.model())}, the model has {_said(model)}; give the model the same"
         )
     for factor, categories in sums.design.categories.items():
+        asked_order(Expression(factor), categories, sums.name, whole=True)
         if len(categories) == 1:
             raise ModelError(
                 f"categorical predictor {factor!r} has only the category {categories[0]!r} in all parts; "

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.design import INTERCEPT
-from priorhood.errors import ModelError, plural
+from priorhood.errors import ModelError, plural, some
 from priorhood.hierarchy import hierarchy_of
-from priorhood.scale import standardized
+from priorhood.scale import standardized, without_rows
 
 if TYPE_CHECKING:
     from priorhood.design import Design
@@ -76,6 +76,19 @@ def _without(hierarchy: Hierarchy, at: int) -> str:
     if len(hierarchy.groupings) == 1:
         return "drop the group part of the formula"
     return f"leave {name} out: (… | {hierarchy.levels[at - 1].name})" if 0 < at < depth else f"drop (… | {name})"
+
+
+def empty_cells(design: Design, found: Moments) -> tuple[str, ...]:
+    """A note on combinations of categories that no row has: their coefficients are known by their priors alone."""
+    names = [column.name for column in design.columns if column.factors]
+    empty = [names[at] for at in without_rows(found, design)]
+    if not empty:
+        return ()
+    several = len(empty) > 1
+    return (
+        f"no row has {some(empty, 3)}: {'these coefficients are' if several else 'its coefficient is'} known by "
+        f"{'their' if several else 'its'} prior alone, and predictions there are as wide as that",
+    )
 
 
 def far_prior(model: Model, design: Design, scale: Scale, found: Moments) -> tuple[str, ...]:

@@ -6,12 +6,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from priorhood.design import Design
-from priorhood.errors import TableError, rows_of, some
+from priorhood.errors import FormulaError, TableError, rows_of, some
 from priorhood.expression import Expression
 from priorhood.sources import KEPT
 from priorhood.table import Table, collected, declared_order, missing
+from priorhood.words import written
 
 if TYPE_CHECKING:
+    from priorhood.arithmetic import Value
     from priorhood.formula import Formula
     from priorhood.table import Frame
 
@@ -44,8 +46,73 @@ def learn_design(frame: Frame, formula: Formula, name: str, least: int = 2) -> D
             continue
         if schema[column].is_numeric():
             numeric.add(factor)
-        categories[factor] = _categories(frame, formula, column, name, least, number=factor in numeric)
+        found = _categories(frame, formula, column, number=factor in numeric)
+        if len(found) > MOST_CATEGORIES:
+            raise TableError(
+                f"{name}: column {column!r} has {len(found):,} categories; so many belong in a group part, like "
+                f"(1 | {written(column)})"
+            )
+        if len(found) < least:
+            only = f"only the category {found[0]!r}" if found else "no value"
+            raise TableError(f"{name}: categorical predictor {column!r} has {only}; leave it out")
+        categories[factor] = asked_order(expression, found, name, whole=least > 1)
+    _check_alike(categories)
     return Design(formula, categories, frozenset(numeric))
+
+
+def asked_order(expression: Expression, found: tuple[str, ...], name: str, *, whole: bool) -> tuple[str, ...]:
+    """The categories as C(column, Treatment("house")) or C(column, levels=[…]) has them: the reference first.
+
+    Parameters
+    ----------
+    whole : whether the rows are all there are, so that the reference must be among them
+
+    Raises
+    ------
+    TableError : a level that no row has, or that is not listed
+    """
+    column = expression.bare
+    if expression.levels is not None:
+        listed = tuple(level_label(value, found) for value in expression.levels)
+        new = [category for category in found if category not in listed]
+        if new:
+            raise TableError(
+                f"{name}: predictor {column!r} has the category {new[0]!r}, which {expression.text} does not list; "
+                f"there are {some(found, 12)}"
+            )
+        found = tuple(category for category in listed if category in found)
+    if expression.reference is None:
+        return found
+    reference = level_label(expression.reference, found)
+    if reference not in found and whole:
+        raise TableError(
+            f"{name}: {expression.text}: no row has the level {reference!r} of {column!r}; there are "
+            f"{some(found, 12)}"
+        )
+    return tuple(sorted(found, key=lambda category: category != reference))
+
+
+def level_label(value: Value, found: tuple[str, ...]) -> str:
+    """A level as a formula writes it, as categories are written: 3 and 3.0 are the number 3."""
+    if isinstance(value, bool):
+        return next((category for category in found if category.casefold() == str(value).casefold()), str(value))
+    return value if isinstance(value, str) else number_label(float(value))
+
+
+def _check_alike(categories: dict[str, tuple[str, ...]]) -> None:
+    """Refuse a column that a formula takes as categories in two ways: its coefficients would have one name.
+
+    Raises
+    ------
+    FormulaError
+    """
+    ways: dict[str, str] = {}
+    for factor in categories:
+        other = ways.setdefault(str(Expression(factor).bare), factor)
+        if other != factor:
+            raise FormulaError(
+                f"the formula has {other} and {factor}, the same categories in two ways: write {other} everywhere"
+            )
 
 
 def require_number(frame: Frame, column: str, name: str, role: str, *, may_be_categorical: bool) -> bool:
@@ -118,23 +185,15 @@ def _count_rows(frame: Frame, column: str, values: list[str]) -> int:
     return int(collected(frame.select(one.alias(column).sum()))[column][0])
 
 
-def _categories(
-    frame: Frame, formula: Formula, column: str, name: str, least: int, *, number: bool
-) -> tuple[str, ...]:
+def _categories(frame: Frame, formula: Formula, column: str, *, number: bool) -> tuple[str, ...]:
+    """The categories of the rows that have all that the formula reads, in order."""
     used = frame if KEPT not in frame.collect_schema().names() else _only_kept(frame)
-    for other in Expression(formula.outcome).names + formula.keys:
+    read = [name for factor in formula.factors() for name in Expression(factor).names]
+    for other in dict.fromkeys((*Expression(formula.outcome).names, *formula.keys, *read)):
         used = used.filter(~missing(used, other))
     values = _distinct(used, column)
     if number:
         values = [number_label(v) for v in sorted({float(v) for v in values})]
-    if len(values) > MOST_CATEGORIES:
-        raise TableError(
-            f"{name}: column {column!r} has {len(values):,} categories; so many belong in a group part, like "
-            f"(1 | {column})"
-        )
-    if len(values) < least:
-        only = f"only the category {values[0]!r}" if values else "no value"
-        raise TableError(f"{name}: categorical predictor {column!r} has {only}; leave it out")
     order = [text.strip() for text in declared_order(frame, column)]
     return tuple(dict.fromkeys([*(v for v in order if v in values), *values]))
 

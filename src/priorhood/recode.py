@@ -14,6 +14,8 @@ import numpy as np
 
 from priorhood.design import Design, Indicator
 from priorhood.errors import ModelError, some
+from priorhood.expression import Expression
+from priorhood.kinds import asked_order, level_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,10 +57,20 @@ def united(first: Design, other: Design) -> Design:
                 f"give it one type everywhere"
             )
     categories = {
-        factor: _in_order(own, other.categories[factor], float if factor in numeric else str)
+        factor: _of_both(Expression(factor), own, other.categories[factor], float if factor in numeric else str)
         for factor, own in first.categories.items()
     }
     return Design(first.formula, categories, numeric)
+
+
+def _of_both(
+    factor: Expression, first: tuple[str, ...], other: tuple[str, ...], usual: Callable[[str], float | str]
+) -> tuple[str, ...]:
+    """The categories of either, in the order that the formula asks for, where it does; see united."""
+    ahead = () if factor.reference is None else (level_label(factor.reference, first + other),)
+    rest = [tuple(category for category in own if category not in ahead) for own in (first, other)]
+    there = tuple(category for category in ahead if category in first + other)
+    return asked_order(factor, (*there, *_in_order(rest[0], rest[1], usual)), "the sums", whole=False)
 
 
 def _in_order(

@@ -59,9 +59,15 @@ def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: fl
     sd = np.sqrt(np.diag(scatter) / moments.mass.sum())
     D = len(design.columns)
     centre, spread = np.zeros(D), np.ones(D)
+    empty = without_rows(moments, design)
     own = 0
     for d, column in enumerate(design.columns):
         if not column.factors:
+            continue
+        if own in empty:
+            # Only the prior says something of its coefficient, see informed.empty_cells.
+            spread[d] = empty[own] if standardize else 1.0
+            own += 1
             continue
         if sd[own] <= 1e-13 * abs(mean[own]) or sd[own] == 0:
             raise ModelError(
@@ -81,6 +87,24 @@ def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: fl
         # A log has no unit to divide by.
         unit = 1.0 if design.formula.log_outcome else 10.0 ** round(math.log10(sd[-1]))
     return Scale(centre, spread, unit)
+
+
+def without_rows(moments: Moments, design: Design) -> dict[int, float]:
+    """Columns, by their position in the sums, of a combination of categories that no row has.
+
+    With the spread that they would be likely to have: that of other columns of the same numbers, 1 without numbers.
+    """
+    mean, scatter = moments.pooled()
+    sd = np.sqrt(np.diag(scatter) / moments.mass.sum())
+    columns = [column for column in design.columns if column.factors]
+    found: dict[int, float] = {}
+    for own, column in enumerate(columns):
+        alike = [at for at, c in enumerate(columns) if c.numbers == column.numbers and at != own and sd[at] > 0]
+        spread = float(sd[alike].mean()) if column.numbers and alike else 1.0
+        # Where sites have other categories, a sum of 0 is a difference of sums.
+        if column.indicators and abs(mean[own]) <= 1e-12 * spread and sd[own] <= 1e-7 * spread:
+            found[own] = spread
+    return found
 
 
 def _absorbed(design: Design, d: int) -> bool:
