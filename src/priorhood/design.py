@@ -205,7 +205,7 @@ def _expand(terms: tuple[Term, ...], categories: dict[str, tuple[str, ...]]) -> 
                 joined, starred = ":".join(term), "*".join(term)
                 raise FormulaError(
                     f"the interaction {joined!r} of categorical columns needs its parts in the formula too: "
-                    f"write {starred!r}"
+                    f"write {starred!r}, or without an intercept '0 + {joined}'"
                 )
             options.append([Indicator(factor, c) for c in categories[factor][1 if reduced else 0 :]])
         present |= parts if whole else set()
