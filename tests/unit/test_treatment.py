@@ -1,4 +1,4 @@
-"""C(column, Treatment("level")) chooses the reference, C(column, levels=[…]) the order; empty cells keep their prior."""
+"""C(column, Treatment("level")) chooses the reference, C(column, levels=[…]) the order; empty cells stay on priors."""
 
 from __future__ import annotations
 
