@@ -1,4 +1,4 @@
-"""C(column, Treatment("level")) chooses the reference, C(column, levels=[…]) the order; empty cells stay on priors."""
+"""C(column, Treatment("level")) chooses the reference, C(column, levels=[…]) the order; cells without rows."""
 
 from __future__ import annotations
 
