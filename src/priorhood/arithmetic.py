@@ -282,6 +282,12 @@ def _instead(function: str) -> str:
         return "write the column itself, since numbers are centred and divided by their sd anyway"
     if last == "offset":
         return "subtract it from the outcome, as in price - known ~ …"
+    if last in ("factor", "as_factor"):
+        return "write C(…)"
+    if last in ("relevel", "fct_relevel"):
+        return 'write C(type, Treatment("house")) for the level that is to be the reference'
+    if last in ("poly", "bs", "ns", "cr", "cc", "s", "te"):
+        return "write powers of a column as I(area ** 2), or make the columns first"
     return near(function, FUNCTIONS)
 
 

@@ -23,7 +23,7 @@ from priorhood.errors import ModelError, PriorhoodError, SamplingError
 from priorhood.forward import draw_prior
 from priorhood.hierarchy import hierarchy_of
 from priorhood.informed import check_informed
-from priorhood.model import Model
+from priorhood.model import Model, as_model
 from priorhood.outcomes import log_likelihood, simulate_sums
 from priorhood.placing import placed
 from priorhood.posterior import Posterior
@@ -227,7 +227,7 @@ def _bench(
     ModelError : no data; a model that the exact engine does not take, or that the design cannot inform
     """
     post = model if isinstance(model, Posterior) else None
-    chosen = post.model if post else model if isinstance(model, Model) else Model(str(model))
+    chosen = post.model if post else as_model(model, data)
     if data is None and given is not None:
         raise ModelError("places goes with a table of rows, not with a saved posterior alone, which has its own")
     if data is not None:

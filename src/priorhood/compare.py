@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from priorhood.leaveout import DRAWS, loo, loo_places
 from priorhood.posterior import Posterior
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     import pandas as pd
 
@@ -30,7 +31,7 @@ PRIORS_MATTER = (
 
 
 def compare(
-    models: Mapping[str, Posterior | Elpd],
+    models: Mapping[str, Posterior | Elpd] | Sequence[Posterior | Elpd],
     table: object = None,
     by: str = "row",
     *,
@@ -43,7 +44,7 @@ def compare(
 
     Parameters
     ----------
-    models : posteriors by name, or what loo() or loo_places() gave
+    models : posteriors by name, or what loo() or loo_places() gave; of a list the names are the formulas
     table : the rows of the fits, for by="row"
     by : "row", for more rows of the same places; "place", for places not seen; "evidence", for Bayes factors
     level : the places' column, with by="place"; see loo_places
@@ -63,6 +64,7 @@ def compare(
     """
     if by not in WAYS:
         raise ModelError(f"by must be one of {', '.join(WAYS)}, not {by!r}")
+    models = _by_name(models)
     if not models:
         raise ModelError("compare needs at least one model: {'name': posterior, …}")
     _check_level(level, by)
@@ -77,6 +79,22 @@ def compare(
         except PriorhoodError as problem:
             raise type(problem)(f"{name}: {problem}") from None
     return tabulate(found)
+
+
+def _by_name(models: object) -> Mapping[str, Posterior | Elpd]:
+    """The models by name: of a list their formulas, or their numbers where these do not tell them apart."""
+    if isinstance(models, Mapping):
+        return models
+    if not isinstance(models, list | tuple):
+        raise ModelError(
+            f"compare takes several models, {{'name': posterior, …}} or [posterior, …], and then the table; not "
+            f"{type(models).__name__}"
+        )
+    texts = [one.model.formula.text if isinstance(one, Posterior) else "" for one in models]
+    told = len(set(texts)) == len(texts) and all(texts)
+    return {
+        text if told else f"model {at}": one for at, (text, one) in enumerate(zip(texts, models, strict=True), 1)
+    }
 
 
 def _check_level(level: str | None, by: str) -> None:

@@ -35,7 +35,7 @@ def predictive_density(
     -------
     (n, T), exact but for rounding, without simulation; NaN for rows that cannot be predicted
     """
-    frame = kept_rows(frame_to_predict(table, design, c.row_weights))
+    frame = kept_rows(frame_to_predict(table, design, c.row_weights, unseen=unseen))
     rows = read_rows(design, scale, c, frame, table.name, unseen)
     groups = Groups(c, rows.spots, unseen, seed)
     out = np.full((len(rows.X), len(at)), np.nan)

@@ -14,7 +14,7 @@ from priorhood.errors import ModelError, near
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.groups import Groups
-from priorhood.listings import frame_to_predict, kept_rows, locations, read_rows
+from priorhood.listings import AVERAGE, frame_to_predict, kept_rows, locations, read_rows
 from priorhood.predict import BLOCK, check_memory
 from priorhood.weights import Weights
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-AVERAGE = "(average)"
-
 
 def expected_rows(
     c: Coefficients, design: Design, scale: Scale, table: Table, unseen: str, seed: int
@@ -51,7 +49,7 @@ def expected_rows(
     """
     centre = c.nu is not None or c.row_weights.se is not None
     c = replace(c, row_weights=Weights())  # a row need not say how large its own error is
-    frame = kept_rows(frame_to_predict(table, design, c.row_weights))
+    frame = kept_rows(frame_to_predict(table, design, c.row_weights, unseen=unseen))
     rows = read_rows(design, scale, c, frame, table.name, unseen)
     groups = Groups(c, rows.spots, unseen, seed)
     check_memory(len(c.mu), len(rows.X), "what they are expected to be")

@@ -12,7 +12,7 @@ from priorhood.engines import fit_moments, new_run, nuts_settings
 from priorhood.errors import ModelError, PriorhoodWarning, some
 from priorhood.expression import Expression
 from priorhood.kinds import asked_order
-from priorhood.model import Model
+from priorhood.model import Model, as_model
 from priorhood.moments import merge as merged
 from priorhood.moments import same
 from priorhood.observations import observe
@@ -84,7 +84,7 @@ def fit(
     PriorhoodError : names the column, rows or values and what to do
     """
     parts = _parts(table)
-    model = model if isinstance(model, Model) else _model(model, parts)
+    model = _model(model, parts, table)
     run = new_run(chains, draws, seed, threads, progress, engine, store)
     given = {
         "sampler": sampler,
@@ -125,10 +125,12 @@ def _parts(table: object) -> Sums | None:
     return None
 
 
-def _model(formula: str, sums: Sums | None) -> Model:
+def _model(given: Model | str, sums: Sums | None, table: object) -> Model:
     """A model with default priors of a formula; sums of the same one say what their rows count."""
-    model = Model(formula)
-    return model if sums is None or not same_formula(model.formula, sums.formula) else sums.model()
+    model = as_model(given, table)
+    if model is given or sums is None or not same_formula(model.formula, sums.formula):
+        return model
+    return sums.model()
 
 
 def _rows_only(**given: object) -> None:
@@ -285,7 +287,7 @@ def merge(
 
 def equations(model: Model | str, table: object, *, places: object = None) -> str:
     """A model's equations with the numbers and units of a table, before fitting: one pass over the rows."""
-    model = model if isinstance(model, Model) else Model(model)
+    model = as_model(model, table)
     source, _ = placed(read(table), places, model.formula)
     design, found = gather.take(source, model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
@@ -302,6 +304,11 @@ def _again(
     store: str | None,
 ) -> Run:
     """What a fit from a posterior's sums is told: its seed, and what it was asked to store, unless given anew."""
+    if not isinstance(post, Posterior):
+        raise ModelError(
+            f"a posterior is needed first, not {type(post).__name__}: one that was fitted, or load('post.nc') of a "
+            f"saved one"
+        )
     asked = str(post.attrs.get("store_asked", "auto")) if store is None else store
     return new_run(chains, draws, post.seed if seed is None else seed, threads, progress, store=asked)
 

@@ -16,7 +16,7 @@ from priorhood.errors import ModelError
 from priorhood.groups import Groups
 from priorhood.hierarchy import hierarchy_of
 from priorhood.machine import cores
-from priorhood.model import Model
+from priorhood.model import Model, as_model
 from priorhood.placing import placed
 from priorhood.posterior import Posterior
 from priorhood.predict import UNSEEN, check_seed, simulate
@@ -75,7 +75,7 @@ def prior_predictive(
     ------
     TableError, PriorError, ModelError : as for a fit; draws or dtype that cannot be
     """
-    model = model if isinstance(model, Model) else Model(model)
+    model = as_model(model, table)
     _check_dtype(dtype)
     if not isinstance(draws, int) or draws < 1:
         raise ModelError(f"draws must be a whole number of at least 1, not {draws!r}")
@@ -115,7 +115,7 @@ def prior_world(
     """
     if isinstance(model, Posterior) and table is None:
         return _world(model.model, model.design, model.moments, draws, seed, model.scale)
-    model = model.model if isinstance(model, Posterior) else model if isinstance(model, Model) else Model(model)
+    model = model.model if isinstance(model, Posterior) else as_model(model, table)
     if table is None:
         raise ModelError(f"{model.formula.text!r} needs a table, whose scale its priors are stated on")
     source, _ = placed(read(table), places, model.formula)

@@ -91,6 +91,19 @@ def empty_cells(design: Design, found: Moments) -> tuple[str, ...]:
     )
 
 
+def truths(design: Design, found: Moments) -> tuple[str, ...]:
+    """A note where the outcome is 0 or 1 in every row, as its sums say: Σ y² = Σ y in every cell."""
+    y, scatter = found.mean[:, -1], found.scatter[:, -1, -1]
+    if found.weight is not None or design.formula.log_outcome or not ((y >= 0) & (y <= 1)).all():
+        return ()
+    if (np.abs(scatter + found.n * y * (y - 1.0)) > 1e-9 * found.n).any():
+        return ()
+    return (
+        f"the outcome {design.formula.outcome!r} is 0 or 1 in every row: it is fitted as any number, with Normal "
+        f"errors, so that predictions are shares and may lie below 0 or above 1",
+    )
+
+
 def far_prior(model: Model, design: Design, scale: Scale, found: Moments) -> tuple[str, ...]:
     """A note where the intercept's prior is far from where the outcome is: it would pull the fit."""
     if INTERCEPT not in [c.name for c in design.population_columns]:

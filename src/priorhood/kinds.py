@@ -204,14 +204,20 @@ def _only_kept(frame: Frame) -> Frame:
     return frame.filter(nw.col(KEPT))
 
 
-def rows_to_predict(table: Table, design: Design) -> Any:
-    """Rows to predict, in memory, after the same checks of columns and categories as for a fit."""
+def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
+    """Rows to predict, in memory, after the same checks of columns and categories as for a fit.
+
+    unseen : "population" for the average place where the column of the places is not there
+    """
     for factor in design.formula.factors():
         for name in Expression(factor).names:
             table.require(name, "a predictor of the fitted model")
     for grouping in design.formula.groupings[:1] + design.formula.crossed:
         # The places that it lies in may be left out where its own label tells which it is.
-        table.require(grouping.column, "the group of the fitted model")
+        if unseen == "population" and grouping.column not in table.columns:
+            continue
+        advice = f"; for the average {grouping.column} say unseen=population"
+        table.require(grouping.column, "the group of the fitted model", advice)
     categorical = {Expression(f).bare for f in design.categories if f not in design.numeric}
     numbers = [v for v in design.variables if v not in categorical]
     frame = table.eager(numbers)

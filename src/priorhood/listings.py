@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
+AVERAGE = "(average)"
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -51,7 +53,9 @@ class Rows:
         return np.isfinite(self.X).all(axis=1) & np.isfinite(self.error)
 
 
-def frame_to_predict(table: Table, design: Design, weights: Weights, numbers: tuple[str, ...] = ()) -> Any:
+def frame_to_predict(
+    table: Table, design: Design, weights: Weights, numbers: tuple[str, ...] = (), *, unseen: str = "error"
+) -> Any:
     """Rows to predict, in memory; what says their errors and the columns in `numbers` are read as numbers.
 
     Raises
@@ -66,7 +70,7 @@ def frame_to_predict(table: Table, design: Design, weights: Weights, numbers: tu
             f"outcome's units"
         )
     wanted = frozenset((*numbers, *weights.to_predict(table.columns)))
-    frame = rows_to_predict(replace(table, open=lambda text: table.open(text - wanted)), design)
+    frame = rows_to_predict(replace(table, open=lambda text: table.open(text - wanted)), design, unseen)
     for column in wanted:
         if not frame.schema[column].is_numeric() and not frame.schema[column].is_boolean():
             raise TableError(
@@ -104,7 +108,7 @@ def read_rows(
         raw = frame[given].cast(nw.Float64).to_numpy().astype(float)
         raw = np.where((raw >= LEAST) & (raw <= MOST), raw, np.nan)
         error = raw / scale.unit if given == c.row_weights.se else 1.0 / np.sqrt(raw)
-    group, spots = _keys(frame, c, n)
+    group, spots = _keys(frame, c, n, unseen)
     known = tuple(spot_of(c, key) for key in spots)
     if unseen == "error":
         refuse_new(known, c, name)
@@ -113,10 +117,15 @@ def read_rows(
     return replace(rows, status=np.where(rows.usable, status, np.where(gone, "missing", "invalid")))
 
 
-def _keys(frame: Any, c: Coefficients, n: int) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    """Which spot every row is in, and the joined labels of the spots; '' where a row has no label."""
+def _keys(frame: Any, c: Coefficients, n: int, unseen: str) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """Which spot every row is in, and the joined labels of the spots; '' where a row has no label.
+
+    Without a grouping's own column every row is in its average place, where unseen says so.
+    """
     import narwhals.stable.v2 as nw
 
+    paths = [one.places.path for one in (*c.levels[:1], *c.crossed) if one.places.path[-1] not in frame.columns]
+    average = {name for path in paths for name in path} if unseen == "population" else set()
     joined: list[str] = [""] * n
     for at, name in enumerate(c.keys):
         if name in frame.columns:
@@ -124,7 +133,7 @@ def _keys(frame: Any, c: Coefficients, n: int) -> tuple[npt.NDArray[np.int64], t
             raw = frame.select(nw.col(name).cast(nw.String))[name].to_list()
             texts = ["" if gone else normal_label(str(t)) for t, gone in zip(raw, none, strict=True)]
         else:
-            texts = [""] * n
+            texts = [AVERAGE if name in average else ""] * n
         joined = [SEPARATOR.join(pair) for pair in zip(joined, texts, strict=True)] if at else texts
     unique, inverse = np.unique(np.array(joined, dtype=str), return_inverse=True)
     return inverse.astype(np.int64), tuple(unique.tolist())

@@ -103,6 +103,8 @@ class Model:
         precision_weights: str | None = None,
         frequency_weights: str | None = None,
     ) -> None:
+        if not isinstance(formula, str | Formula):
+            raise ModelError(_no_formula(formula))
         self.formula = formula if isinstance(formula, Formula) else parse(formula)
         self.priors: dict[str, Prior] = read_priors(priors)
         self.outcome_unit = _unit(outcome_unit)
@@ -394,6 +396,41 @@ class Model:
             precision_weights=stored.get("precision_weights"),
             frequency_weights=stored.get("frequency_weights"),
         )
+
+
+def as_model(given: object, table: object = None) -> Model:
+    """A model, or a formula as one with default priors.
+
+    Parameters
+    ----------
+    table : what was given as the table, to say where the two were given the other way round
+
+    Raises
+    ------
+    ModelError, FormulaError
+    """
+    if isinstance(given, Model):
+        return given
+    turned = isinstance(table, Model | Formula) or (isinstance(table, str) and "~" in table)
+    if turned and not (isinstance(given, str) and "~" in given):
+        raise ModelError(
+            f"the formula comes first, then the table: here "
+            f"{repr(given) if isinstance(given, str) else type(given).__name__} is the first and {table!r} the "
+            f"second; turn them round"
+        )
+    if isinstance(given, str | Formula):
+        return Model(given)
+    raise ModelError(_no_formula(given))
+
+
+def _no_formula(given: object) -> str:
+    """What is wrong with a formula that is none."""
+    if hasattr(given, "model") and isinstance(given.model, Model):
+        return "a posterior is no model: give its own (post.model)"
+    return (
+        f"a formula is text, like 'price ~ living_space + (living_space | zip)', or a Model; not "
+        f"{type(given).__name__}"
+    )
 
 
 def _errors(formula: Formula, family: str, noise: str | None, se: str | None) -> tuple[str, str | None, str | None]:

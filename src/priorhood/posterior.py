@@ -191,7 +191,8 @@ class Posterior(Reading):
             are of no account here
         quantiles : probabilities; below, above : thresholds in the outcome's units
         unseen : for a group that the fit did not have: "error"; "population", the average group, of nested
-            places the nearest parent that is known; "draw", a group drawn around that, one for all its rows
+            places the nearest parent that is known, and so for a table without the group's column; "draw", a group
+            drawn around that, one for all its rows
         prefix : put before the names of the new columns
         places : more places with their predictors, where the model was fitted with places. What the fit's
             table of places says is known anyway, and serves rows without such a column of their own

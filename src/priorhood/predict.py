@@ -107,7 +107,7 @@ def predict_table(
     """Predictive summaries beside the rows given, as the kind of frame that was given."""
     table = read(source)
     # Collected once: a query asked twice might give its rows in another order.
-    frame = kept_rows(frame_to_predict(table, design, c.row_weights))
+    frame = kept_rows(frame_to_predict(table, design, c.row_weights, unseen=wanted.unseen))
     rows = read_rows(design, scale, c, frame, table.name, wanted.unseen)
     columns = predict_rows(c, design, scale, rows, wanted, progress)
     named = {wanted.prefix + name: values for name, values in columns.items()}
@@ -221,7 +221,12 @@ def predict_draws(
 
     table = read(source)
     rows = read_rows(
-        design, scale, c, kept_rows(frame_to_predict(table, design, c.row_weights)), table.name, unseen
+        design,
+        scale,
+        c,
+        kept_rows(frame_to_predict(table, design, c.row_weights, unseen=unseen)),
+        table.name,
+        unseen,
     )
     n = len(rows.X)
     check_memory(len(c.mu), n, "their outcomes")

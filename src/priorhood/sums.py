@@ -17,7 +17,7 @@ from priorhood.errors import FileError, ModelError, PriorhoodWarning, plural, ro
 from priorhood.files import write_atomically
 from priorhood.formula import SEPARATOR, parse
 from priorhood.hierarchy import shown
-from priorhood.model import Model
+from priorhood.model import Model, as_model
 from priorhood.moments import Moments
 from priorhood.moments import merge as merged
 from priorhood.placing import placed
@@ -204,7 +204,7 @@ def moments(
     ------
     PriorhoodError : names the column, rows or values and what to do
     """
-    model = model if isinstance(model, Model) else Model(model)
+    model = as_model(model, table)
     if not isinstance(minimum, int) or isinstance(minimum, bool) or minimum < 1:
         raise ModelError(f"minimum must be a whole number of at least 1, not {minimum!r}")
     source, gazetteer = placed(read(table), places, model.formula)

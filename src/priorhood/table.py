@@ -72,10 +72,10 @@ class Table:
     odd: dict[str, str] = field(default_factory=dict)
     whole: Callable[[], tuple[str, ...]] = field(default_factory=lambda: tuple)
 
-    def require(self, column: str, role: str) -> None:
-        """Raise unless the column is there."""
+    def require(self, column: str, role: str, advice: str = "") -> None:
+        """Raise unless the column is there; with advice on what else to do."""
         if column not in self.columns:
-            raise TableError(f"{self.name} has no column {column!r} ({role}): {near(column, self.columns)}")
+            raise TableError(f"{self.name} has no column {column!r} ({role}): {near(column, self.columns)}{advice}")
         if column in self.odd:
             raise TableError(f"{self.name}: column {column!r} ({role}) {self.odd[column]}")
 

@@ -91,6 +91,7 @@ def forest(
     ModelError : no group, a parameter that places do not have, unknown labels, over 200 places, no matplotlib
     """
     finest(post, "forest")
+    var, term = _apart(var, term)
     shown = _coefficient(post, var, term) if at is None else _homes(post, at)
     chosen = asked(post, places)
     if chosen is None and not isinstance(select, str):
@@ -107,6 +108,14 @@ def forest(
 
 
 # -- what is shown ------------------------------------------------------------------------------------------
+
+
+def _apart(var: str, term: str | None) -> tuple[str, str | None]:
+    """`beta[Intercept]`, as a map takes it, is beta with the term Intercept."""
+    name, bracket, inside = var.partition("[")
+    if term is not None or not bracket or not inside.endswith("]"):
+        return var, term
+    return name, inside[:-1].strip()
 
 
 def _coefficient(post: Posterior, var: str, term: str | None) -> _Shown:

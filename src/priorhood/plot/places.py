@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import ModelError, near, some
-from priorhood.expect import AVERAGE, typical_values
+from priorhood.expect import typical_values
 from priorhood.formula import SEPARATOR
 from priorhood.groups import Groups
+from priorhood.listings import AVERAGE
 from priorhood.ondemand import asked as positions_asked
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import ModelError, near
-from priorhood.expect import AVERAGE, typical_values
+from priorhood.expect import typical_values
 from priorhood.expression import Expression
 from priorhood.forward import PriorWorld, prior_world
 from priorhood.groups import Groups
-from priorhood.listings import frame_to_predict, locations, read_rows
+from priorhood.listings import AVERAGE, frame_to_predict, locations, read_rows
 from priorhood.plot import page
 from priorhood.predict import check_seed
 from priorhood.table import read

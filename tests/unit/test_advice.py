@@ -1,0 +1,145 @@
+"""What users of other tools write first: it works, or the message names the way, and the way works."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import priorhood as ph
+
+HOW = {"seed": 1, "draws": 50, "chains": 2}
+TEXT = "price ~ area + type + (1 | zip)"
+
+
+@pytest.fixture(scope="module")
+def homes():
+    rng = np.random.default_rng(3)
+    n = 200
+    zips = rng.integers(0, 8, n)
+    frame = pd.DataFrame(
+        {
+            "zip": [f"{z:02d}" for z in zips], "district": np.array(["n", "s"])[zips % 2],
+            "type": rng.choice(["flat", "house"], n), "area": rng.uniform(40, 160, n),
+            "year": rng.integers(2019, 2022, n),
+        }
+    )  # fmt: skip
+    frame["known"] = 1000 * frame.area
+    frame["garage"] = rng.integers(0, 2, n) > 0
+    return frame.assign(price=3000 * frame.area + 20_000 * rng.normal(size=8)[zips] + 9000 * rng.normal(size=n))
+
+
+@pytest.fixture(scope="module")
+def post(homes):
+    return ph.fit(TEXT, homes, **HOW)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says", "right"),
+    [
+        ("np.log(price) ~ area + (1 | zip)", "write log(…)", "log(price) ~ area + (1 | zip)"),
+        ("price ~ np.log(area) + (1 | zip)", "write log(…)", "price ~ log(area) + (1 | zip)"),
+        ("price ~ scale(area) + (1 | zip)", "write the column itself", "price ~ area + (1 | zip)"),
+        ("price ~ area + offset(known) + (1 | zip)", "as in price - known ~", "price - known ~ area + (1 | zip)"),
+        ("price ~ factor(year) + (1 | zip)", "write C(…)", "price ~ C(year) + (1 | zip)"),
+        ("price ~ as.factor(year) + (1 | zip)", "write C(…)", "price ~ C(year) + (1 | zip)"),
+        ("price ~ relevel(type, house)", 'C(type, Treatment("house"))', 'price ~ C(type, Treatment("house"))'),
+        ("price ~ poly(area, 2)", "I(area ** 2)", "price ~ area + I(area ** 2)"),
+    ],
+)
+def test_functions_of_other_tools(homes, wrong, says, right):
+    with pytest.raises(ph.FormulaError) as problem:
+        ph.fit(wrong, homes)
+    assert says in str(problem.value)
+    ph.fit(right, homes, **HOW)
+
+
+def test_without_the_places_column_the_average_one_serves(homes, post):
+    """As for a made-up label; without unseen= the message says so."""
+    rows = pd.DataFrame({"area": [100.0, 60.0], "type": ["flat", "house"]})
+    for unseen in ("error", "draw"):
+        with pytest.raises(ph.TableError, match="for the average zip say unseen=population"):
+            post.predict(rows, unseen=unseen)
+    found = post.predict(rows, unseen="population")
+    named = post.predict(rows.assign(zip="nowhere"), unseen="population")
+    assert found["status"].tolist() == ["new", "new"]
+    assert list(found.columns) == [name for name in named.columns if name != "zip"]
+    assert found["mean"].tolist() == named["mean"].tolist()
+    expected = post.expected(rows, unseen="population").mean(("chain", "draw"))
+    np.testing.assert_allclose(expected, found["mean"], rtol=1e-12)
+    assert post.predict_draws(rows, unseen="population").shape == (2, 50, 2)
+
+
+@pytest.mark.parametrize(
+    "part", ["(1 | district/zip)", "(1 | zip) + (1 | type)", "(1 | zip) + (1 | year) + (1 | zip:year)"]
+)
+def test_without_some_of_the_places_columns(homes, part):
+    """A district that is given counts; all that is not is the average one."""
+    post = ph.fit(f"price ~ area + {part}", homes, **HOW)
+    keys = post.model.formula.keys
+    home = {"area": [100.0], **{key: [homes[key].iloc[0]] for key in keys}}
+    for left_out in (keys, keys[-1:]):
+        given = {name: value for name, value in home.items() if name not in left_out}
+        made_up = {**given, **{name: ["made up"] for name in left_out}}
+        one, other = (post.predict(rows, unseen="population") for rows in (given, made_up))
+        assert one["mean"].tolist() == other["mean"].tolist()
+
+
+def test_a_forest_takes_the_spelling_of_a_map(post):
+    pytest.importorskip("matplotlib")
+    ph.plot.forest(post, "beta[Intercept]")
+    with pytest.raises(ph.ModelError, match="beta has no term 'area'; there are 'Intercept'"):
+        ph.plot.forest(post, "beta[area]")
+
+
+def test_compare_takes_a_list(homes, post):
+    other = ph.fit("price ~ area + (1 | zip)", homes, **HOW)
+    found, named = ph.compare([post, other], homes), ph.compare({TEXT: post, "b": other}, homes)
+    assert set(found.index) == {TEXT, "price ~ area + (1 | zip)"}
+    assert found["elpd"].tolist() == named["elpd"].tolist()
+    assert set(ph.compare((post, post), by="evidence").index) == {"model 1", "model 2"}
+    with pytest.raises(ph.ModelError, match="compare takes several models"):
+        ph.compare(post, homes)
+
+
+def test_arguments_the_other_way_round(homes, post):
+    """Named, with what was given; turned round they work."""
+    for call in (ph.fit, ph.moments, ph.equations, ph.prior_predictive):
+        with pytest.raises(ph.ModelError, match=r"the formula comes first, then the table: here DataFrame is the"):
+            call(homes, TEXT)
+        with pytest.raises(ph.ModelError, match=r"here 'sales\.csv' is the first and 'price ~ area"):
+            call("sales.csv", "price ~ area + (1 | zip)")
+        with pytest.raises(ph.ModelError, match="turn them round"):
+            call(homes, ph.Model(TEXT))
+        call(TEXT, homes)
+    for wrong in (homes, ["price ~ area"], 3, None):
+        with pytest.raises(ph.ModelError, match="a formula is text, like"):
+            ph.Model(wrong)
+        with pytest.raises(ph.ModelError, match="a formula is text, like"):
+            ph.fit(wrong, homes)
+    with pytest.raises(ph.ModelError, match=r"post\.model"):
+        ph.fit(post, homes)
+    ph.fit(post.model, homes, **HOW)
+    for call in (ph.update, ph.refit):
+        with pytest.raises(ph.ModelError, match="a posterior is needed first, not DataFrame"):
+            call(*(homes, post)[: 2 if call is ph.update else 1])
+
+
+def test_an_outcome_of_truths_is_noted(homes):
+    with pytest.warns(ph.PriorhoodWarning, match="'garage' is 0 or 1 in every row"):
+        post = ph.fit("garage ~ area + (1 | zip)", homes, **HOW)
+    assert "shares" in post.notes[0]
+    assert ph.fit("share ~ area + (1 | zip)", homes.assign(share=homes.garage * 0.99), **HOW).notes == ()
+
+
+@pytest.mark.parametrize("of_rows", [str, int, float, "Int64"])
+@pytest.mark.parametrize("of_places", [str, int, float])
+def test_labels_that_are_numbers_find_their_places(of_rows, of_places):
+    """In the rows, in the table of places, whatever their types are."""
+    rng = np.random.default_rng(5)
+    zips = rng.integers(1, 9, 120)
+    rows = pd.DataFrame({"zip": zips, "y": zips + rng.normal(size=120)}).astype({"zip": of_rows})
+    places = pd.DataFrame({"zip": np.arange(1, 9), "far": np.arange(8.0)}).astype({"zip": of_places})
+    post = ph.fit("y ~ far + (1 | zip)", rows, places=places, **HOW)
+    assert post.attrs["rows_used"] == 120
+    assert post["beta"]["zip"].values.tolist() == [str(z) for z in range(1, 9)]
