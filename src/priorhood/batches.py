@@ -66,7 +66,7 @@ class Sums:
 
     counts (k, 1 + reasons) : rows by reason, used ones first; failures : rows that fail each check
     n : (k,) rows used, each as often as it stands for equal rows; sums and products count them so
-    weight : (k,) Σ w where rows have weights, as sums and products then have; log_weight : Σ log w of all
+    weight : (k,) Σ w where rows have weights, as sums and products then have; log_weight : (k,) Σ log w
     """
 
     keys: list[Any]
@@ -77,7 +77,7 @@ class Sums:
     failures: list[int]
     n: Array
     weight: Array | None
-    log_weight: float
+    log_weight: Array | None
 
 
 class Rows:
@@ -177,7 +177,7 @@ def summed(rows: Rows, shift: Array | None, reasons: int) -> Sums:
         failures=failures.astype(int).tolist(),
         n=told[:, reasons + 1] if rows.names.times else told[:, 0],
         weight=told[:, reasons + 2] if rows.names.weight else None,
-        log_weight=float(told[:, reasons + 3].sum()),
+        log_weight=told[:, reasons + 3] if rows.names.log_weight else None,
     )
 
 

@@ -32,8 +32,9 @@ class Elpd:
     formula : of the model; outcome : its name; logged : whether the formula takes its log
     way : how it was computed, in words
     pointwise : frame, one row a row of the table used (indexed by its position) or a place (by its label): rows
-        (how many it stands for), elpd (of one of them, of all rows of a place), p, pareto_k; of rows also label
-        (their place) and pit, P(y < y_i | the other rows); of places also elpd_per_row
+        (how many it stands for), elpd (of one of them, of all rows of a place), p, pareto_k, mcse (Monte Carlo
+        error of elpd); of rows also label (their place) and pit, P(y < y_i | the other rows); of places also
+        elpd_per_row and approximate (of files without what single places' values need)
     draws : of θ, that were taken; mcse : Monte Carlo error of elpd
     """
 
@@ -76,7 +77,7 @@ class Elpd:
     @cached_property
     def check(self) -> Check:
         """Verdicts: whether the weights hold, and whether there are enough draws."""
-        return Check((self._weights(), self._error()))
+        return Check((self._weights(), self._error(), *self._shared()))
 
     @property
     def bad(self) -> pd.DataFrame:
@@ -107,6 +108,17 @@ class Elpd:
             return Verdict(good=True, about="draws", text=text)
         return Verdict(good=False, about="draws", text=f"{text}: take more draws (draws=, --draws)")
 
+    def _shared(self) -> tuple[Verdict, ...]:
+        """Of an older file: which places' own values are approximate."""
+        count = int(self.pointwise["approximate"].sum()) if "approximate" in self.pointwise else 0
+        if not count:
+            return ()
+        text = (
+            f"{count:,} of {len(self.pointwise):,} {plural(self.unit)} have an approximate elpd: the file has the "
+            f"sum of the logarithms of all rows' weights alone; their sum is exact. Fit again from the table"
+        )
+        return (Verdict(good=False, about="weights of rows", text=text),)
+
     def __str__(self) -> str:
         what = f"{len(self.pointwise):,} {plural(self.unit) if len(self.pointwise) != 1 else self.unit}"
         lines = [
@@ -135,23 +147,30 @@ class Sums:
 
     influence: Array
 
-    def take(self, out: Array, within: Array, times: Array, cdf: Array | None = None) -> dict[str, Array]:
-        """Of n things and S draws: elpd, p and Pareto k (n,) of each, and P(y < y_i) where cdf (n, S) is given.
+    def take(
+        self, out: Array, within: Array, times: Array, cdf: Array | None = None, weights: Array | None = None
+    ) -> dict[str, Array]:
+        """Of n things and S draws: elpd, p, Pareto k and Monte Carlo error (n,) of each; pit where cdf is given.
 
         out : (n, S) log density given θ of what is left out; within : of the same when it is not
+        cdf : (n, S) its distribution function, for P(y < y_i)
+        weights : (S,) log of what the draws weigh in the posterior; all alike if None
 
         elpd_i = log Σ_s w_is p_is, w_is ∝ 1/p_is with its tail smoothed (math.md, equation 25).
         """
-        logs, k = smoothed(-out)
+        own = np.zeros(out.shape[1]) if weights is None else weights - np.logaddexp.reduce(weights)
+        logs, k = smoothed(own - out)
         terms = logs + out
         top = terms.max(axis=1, keepdims=True)
         elpd = top[:, 0] + np.log(np.exp(terms - top).sum(axis=1))
         highest = within.max(axis=1, keepdims=True)
-        lppd = highest[:, 0] + np.log(np.exp(within - highest).mean(axis=1))
-        weights = np.exp(logs)
-        self.influence += times @ (np.exp(terms - elpd[:, None]) - weights)
-        found = {"elpd": elpd, "p": lppd - elpd, "pareto_k": k}
-        return found if cdf is None else found | {"pit": (weights * cdf).sum(axis=1)}
+        shares = np.exp(own - np.logaddexp.reduce(own))
+        lppd = highest[:, 0] + np.log((np.exp(within - highest) * shares).sum(axis=1))
+        chances = np.exp(logs)
+        apart = np.exp(terms - elpd[:, None]) - chances
+        self.influence += times @ apart
+        found = {"elpd": elpd, "p": lppd - elpd, "pareto_k": k, "mcse": np.sqrt((apart**2).sum(axis=1))}
+        return found if cdf is None else found | {"pit": (chances * cdf).sum(axis=1)}
 
     @property
     def error(self) -> float:

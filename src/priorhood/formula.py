@@ -303,7 +303,7 @@ def _chain(start: Grouping, found: list[Grouping]) -> list[Grouping]:
 def _check_places(formula: Formula) -> None:
     """Refuse a group called like a parameter or a dimension of the result, which the file could not hold."""
     taken = {"mu"} if formula.population else set()
-    taken |= {"n", "mean", "scatter", "weight"} if len(formula.keys) == 1 else set()
+    taken |= {"n", "mean", "scatter", "weight", "log_weight"} if len(formula.keys) == 1 else set()
     for at, grouping in enumerate(formula.groupings):
         taken |= {formula.effect_name(at), f"tau{formula.suffix(at)}"}
         taken |= {f"omega{formula.suffix(at)}"} if grouping.correlated else set()

@@ -254,7 +254,7 @@ def _scanned(frame: Frame, prepared: Prepared, design: Design, shift: Array, nam
         failures=[0] * len(prepared.checks),
         n=found.counts[:, 0],
         weight=None,
-        log_weight=0.0,
+        log_weight=None,
     )
 
 
@@ -307,7 +307,7 @@ def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) ->
         failures=[int(_numbers(found[f]).sum()) for f in failures],
         n=_numbers(found[TIMES]) if repeated else counted[:, 0],
         weight=_numbers(found[WEIGHT]) if graded else None,
-        log_weight=float(_numbers(found[LOG_WEIGHT]).sum()) if graded else 0.0,
+        log_weight=_numbers(found[LOG_WEIGHT]) if graded else None,
     )
 
 
@@ -352,10 +352,10 @@ def _moments(found: Sums, prepared: Prepared, design: Design, name: str) -> Mome
     labels, mass, mean, scatter = fold(keys, mass, found.centre[used] + off, scatter)
     where = design.formula.keys
     names = (*(c.name for c in design.columns if c.factors), design.formula.outcome)
-    if found.weight is None:
+    if found.weight is None or found.log_weight is None:
         return Moments(where, labels, names, mass, mean, scatter, read, dropped)
-    rows_by_label = add_up(keys, n)
-    return Moments(where, labels, names, rows_by_label, mean, scatter, read, dropped, mass, found.log_weight)
+    rows_by_label, logs = add_up(keys, n), add_up(keys, found.log_weight[used])
+    return Moments(where, labels, names, rows_by_label, mean, scatter, read, dropped, mass, float(logs.sum()), logs)
 
 
 def _no_label(key: object) -> bool:

@@ -190,8 +190,8 @@ def _less_row(post: Posterior, row: Mapping[str, object]) -> Moments:
 
 def _without(post: Posterior, rest: Moments, what: str, run: Run) -> Influence:
     after = fit_moments(post.model, post.design, rest, run, scale=post.scale).knowing(post.gazetteer)
-    if rest.weight is not None and rest.log_weight == post.moments.log_weight:
-        # Σ log w is known of all rows together only, and the evidence of the rest with it.
+    if rest.weight is not None and rest.log_weights is None and rest.log_weight == post.moments.log_weight:
+        # In an older file Σ log w is that of all rows together, and the evidence of the rest is not known.
         after.tree.attrs |= {"log_evidence": math.nan, "log_evidence_standardized": math.nan}
     before, names = _flat(post), post.model.formula.places
     left = flat_draws(after.tree["posterior"].to_dataset(), names)

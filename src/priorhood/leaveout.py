@@ -12,6 +12,7 @@ from priorhood.elpd import Elpd, Sums
 from priorhood.errors import ModelError, TableError, near, rows_of
 from priorhood.gather import take
 from priorhood.machine import cores
+from priorhood.moments import keep as kept
 from priorhood.observations import observe
 from priorhood.placing import placed
 from priorhood.posed import chosen_draws, collapse_refusal, flat_draws, posed_of
@@ -38,6 +39,8 @@ DRAWS = 1000
 BLOCK = 2**20
 # A place that leaves less than this of what is known of its parent is left out by hand.
 LEFT = 1e-6
+# Wider draws of θ beside the posterior's: of a t with so many degrees of freedom, and so many times its covariance.
+DEGREES, WIDER, SEED = 5.0, 2.0, 1
 # Means and sds of the table's columns may differ from the posterior's by rounding alone.
 SAME = 1e-6
 
@@ -138,7 +141,7 @@ def _summed(
 
     N, log = len(rows.y), post.design.formula.log_outcome
     times = np.ones(N) if rows.times is None else rows.times
-    columns = {name: np.empty(N) for name in ("elpd", "p", "pareto_k", "pit")}
+    columns = {name: np.empty(N) for name in ("elpd", "p", "pareto_k", "mcse", "pit")}
     sums = Sums(np.zeros(count))
     jacobian = np.log(post.scale.unit) + (rows.y * post.scale.unit if log else np.zeros(N))
     for at, out, within, cdf in blocks:
@@ -261,8 +264,9 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
 
     Notes
     -----
-    No rows are needed. Of weighted rows a file has Σ log w of all together alone: of places with several rows it
-    is shared out by rows, which changes single values a little, and neither their sum nor differences of models.
+    No rows are needed. A file of weighted rows that was written by an earlier version has Σ log w of all together
+    alone: of places with several rows it is shared out by rows, and they are marked as approximate; their sum and
+    differences of models are not.
     """
     import pandas as pd
 
@@ -274,22 +278,62 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
         )
     grouping, which = _grouping(post, level)
     at = chosen_draws(post, draws)
-    posed = posed_of(post, at)
+    posed, weights = _beside(post, posed_of(post, at))
     out, within = _left_out(post, posed, which, grouping)
     moments = post.moments
     n = grouping.total(moments.n)
-    sums = Sums(np.zeros(len(at)))
-    found = sums.take(out, within, np.ones(grouping.size))
+    sums = Sums(np.zeros(out.shape[1]))
+    found = sums.take(out, within, np.ones(grouping.size), weights=weights)
     jacobian = n * np.log(post.scale.unit)
     if post.design.formula.log_outcome:
         jacobian += _log_jacobian(moments, grouping)
     found["elpd"] = found["elpd"] - jacobian
+    approximate = (n > 1) & (moments.weight is not None and moments.log_weights is None)
     frame = pd.DataFrame(
-        {"rows": n.astype(int), **found, "elpd_per_row": found["elpd"] / n},
+        {"rows": n.astype(int), **found, "elpd_per_row": found["elpd"] / n, "approximate": approximate},
         index=pd.Index(grouping.labels, name=grouping.name),
     )
     way = "closed form given θ, weighted for its shift"
     return _elpd(post, "place", grouping.name, way, frame, len(at), sums.error)
+
+
+def _beside(post: Posterior, posed: Posed) -> tuple[Posed, Array | None]:
+    """The draws of θ with half as many wider ones beside them, and the log of what each weighs in the posterior.
+
+    Without a place θ may lie where no draw of the posterior does, and 1/p(y_v | y₋ᵥ, θ) is then unbounded over its
+    draws. θ of a t twice as wide reach there; all are weighed against the mixture of both (math.md, equation 25).
+    """
+    from scipy import stats
+
+    from priorhood import exact
+    from priorhood.exact.coordinates import constrain, unconstrain
+    from priorhood.exact.given import Given
+    from priorhood.exact.marginal import collapse
+    from priorhood.exact.mode import Density
+
+    problem = posed.problem
+    if isinstance(problem, exact.NoisyProblem):
+        return posed, None
+    density, theta = Density(collapse(problem), cores()), unconstrain(problem, posed.values)
+    S, dim = theta.shape
+    if not dim:
+        return posed, None
+    rng, more = np.random.default_rng(SEED), S // 2
+    mean, spread = theta.mean(axis=0), np.atleast_2d(np.cov(theta.T)) * WIDER
+    factor = np.linalg.cholesky(spread + 1e-9 * np.trace(spread) / dim * np.eye(dim))
+    stretch = np.sqrt(rng.chisquare(DEGREES, more) / DEGREES)
+    wide = mean + (rng.standard_normal((more, dim)) @ factor.T) / stretch[:, None]
+    every = np.concatenate([theta, wide])
+    heights = density(every)
+    there = np.isfinite(heights)
+    every, heights = every[there], heights[there]
+    log_t = stats.multivariate_t(mean, factor @ factor.T, DEGREES).logpdf(every)
+    evidence = post.tree.attrs.get("log_evidence_standardized")
+    if evidence is None:  # of draws by NUTS
+        evidence = float(np.logaddexp.reduce((heights - log_t)[there[:S].sum() :]) - np.log(more))
+    mixture = np.logaddexp(np.log(S / (S + more)) + heights - float(evidence), np.log(more / (S + more)) + log_t)
+    values = constrain(problem, every)
+    return replace(posed, values=values, given=Given(problem, values, values.sigma)), heights - mixture
 
 
 def _log_jacobian(moments: Moments, grouping: Places) -> Array:
@@ -346,10 +390,12 @@ def _squares(post: Posterior, base: Problem, grouping: Places) -> tuple[Array, A
 
 
 def _log_weights(moments: Moments, grouping: Places) -> Array:
-    """Σ log w of every place (size,): known where it has one row; what is not is shared out by rows."""
+    """Σ log w of every place (size,); of an older file known where it has one row, else shared out by rows."""
     n = moments.n
     if moments.weight is None:
         return np.zeros(grouping.size)
+    if moments.log_weights is not None:
+        return grouping.total(moments.log_weights)
     log = n * np.log(moments.weight / n)
     several = n > 1
     if several.any():
@@ -369,11 +415,7 @@ def _by_hand(post: Posterior, posed: Posed, grouping: Places, places: Any, share
         if not keep.any():
             out.append(whole)
             continue
-        rest = replace(
-            moments, labels=moments.labels[keep], n=moments.n[keep], mean=moments.mean[keep],
-            scatter=moments.scatter[keep], weight=None if moments.weight is None else moments.weight[keep],
-            log_weight=moments.log_weight - float(shares[v]),
-        )  # fmt: skip
+        rest = replace(kept(moments, keep), log_weight=moments.log_weight - float(shares[v]))
         problem: Any = pose(post.model, post.design, post.scale, rest)
         out.append(whole - log_marginal(collapse(problem), posed.values, cores()))
     return np.stack(out)

@@ -32,7 +32,8 @@ class Moments:
     mean : (J, C); scatter : (J, C, C), sums of products of deviations from the cell's mean
     read : rows looked at; dropped : those left out, by reason
     weight : (J,) Σ w where every row has a weight w, which mean and scatter then have too; None without
-    log_weight : Σ log w of all rows
+    log_weight : Σ log w of all rows; log_weights : (J,) of every cell; None without weights, and in files
+        of earlier versions, which have that of all rows alone
     """
 
     keys: tuple[str, ...]
@@ -45,6 +46,7 @@ class Moments:
     dropped: tuple[Dropped, ...]
     weight: Array | None = None
     log_weight: float = 0.0
+    log_weights: Array | None = None
 
     @property
     def rows(self) -> int:
@@ -147,14 +149,18 @@ def merge(first: Moments, second: Moments) -> Moments:
         dropped=_added(first.dropped + second.dropped),
         weight=None if first.weight is None else mass,
         log_weight=first.log_weight + second.log_weight,
+        log_weights=None
+        if first.log_weights is None or second.log_weights is None
+        else add_up(keys, np.concatenate([first.log_weights, second.log_weights])),
     )
 
 
 def keep(found: Moments, cells: npt.NDArray[np.bool_], dropped: tuple[Dropped, ...] = ()) -> Moments:
     """The moments of some cells (J,) alone; dropped : why the rows of the others are left out.
 
-    log_weight stays that of all rows: it is known of all together only, and is the same for every θ.
+    Where log_weight is known of all rows together only, it stays theirs: it is the same for every θ.
     """
+    logs = None if found.log_weights is None else found.log_weights[cells]
     return replace(
         found,
         labels=found.labels[cells],
@@ -162,6 +168,8 @@ def keep(found: Moments, cells: npt.NDArray[np.bool_], dropped: tuple[Dropped, .
         mean=found.mean[cells],
         scatter=found.scatter[cells],
         weight=None if found.weight is None else found.weight[cells],
+        log_weight=found.log_weight if logs is None else float(logs.sum()),
+        log_weights=logs,
         dropped=_added(found.dropped + dropped),
     )
 
@@ -188,6 +196,10 @@ def subtract(whole: Moments, part: Moments) -> Moments:
             name = ", ".join(str(label).split(SEPARATOR))
             raise ModelError(f"no row of {' and '.join(whole.keys)} {name!r} is in the posterior's data")
     n, mass = whole.n.copy(), whole.mass.copy()
+    logs = None
+    if whole.log_weights is not None and part.log_weights is not None:
+        logs = whole.log_weights.copy()
+        logs[at] -= part.log_weights
     mean, scatter = whole.mean.copy(), whole.scatter.copy()
     for cell, n2, m2, mean2, scatter2 in zip(at, part.n, part.mass, part.mean, part.scatter, strict=True):
         n[cell] -= n2
@@ -203,6 +215,7 @@ def subtract(whole: Moments, part: Moments) -> Moments:
     rest = replace(
         whole, n=n, mean=mean, scatter=scatter, read=whole.read - part.read,
         weight=None if whole.weight is None else mass, log_weight=whole.log_weight - part.log_weight,
+        log_weights=logs,
     )  # fmt: skip
     return keep(rest, n > 0)
 

@@ -174,7 +174,7 @@ def _places(formula: Formula, count: int) -> str:
 def _of_weights(weights: Weights) -> str:
     if not weights.graded:
         return ""
-    return f", all weighted, and the sum of their weights ({weights.se or weights.precision})"
+    return f", all weighted, and the sums of their weights and their logarithms ({weights.se or weights.precision})"
 
 
 def moments(

@@ -158,6 +158,8 @@ def moments_dataset(moments: Moments) -> xr.Dataset:
         coords["key_column"] = list(moments.keys)
     if moments.weight is not None:
         variables["weight"] = ((group,), moments.weight)
+    if moments.log_weights is not None:
+        variables["log_weight"] = ((group,), moments.log_weights)
     return xr.Dataset(
         variables,
         coords=coords,
@@ -188,6 +190,7 @@ def stored_moments(tree: xr.DataTree, model: Model | Design) -> Moments:
         dropped=tuple(Dropped(*d) for d in json.loads(tree.attrs["rows_dropped"])),
         weight=stored["weight"].values if "weight" in stored else None,
         log_weight=float(stored.attrs.get("log_weight", 0.0)),
+        log_weights=stored["log_weight"].values if "log_weight" in stored else None,
     )
 
 

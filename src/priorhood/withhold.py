@@ -7,7 +7,6 @@ a place is that of its rarest category, and of the rarest combination where the 
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from priorhood.weights import Weights
 
 ROWS = "__priorhood_rows"
-LOG_WEIGHT = "__priorhood_log_weight"
 
 
 def withheld(
@@ -59,7 +57,6 @@ def withheld(
     reason = f"fewer than {minimum:,} rows{' of a category' if design.categories else ''}"
     dropped = (Dropped(reason, "", int(rows[few].sum()), int(few.sum())),) if few.any() else ()
     rest = keep(found, ~np.isin(found.labels, labels[few]), dropped)
-    rest = replace(rest, log_weight=float(cells.log_weight[told].sum()))
     left = {
         factor: tuple(c for c in design.categories[factor] if c in set(values[told].tolist()))
         for factor, values in cells.factors.items()
@@ -89,13 +86,12 @@ def _tell_rare(cells: _Cells, minimum: int, share: float) -> None:
 class _Cells:
     """Rows used, counted by place and by the categories of every factor.
 
-    labels : (G,) places; factors : factor → (G,) its category; rows : (G,); log_weight : (G,) Σ log w
+    labels : (G,) places; factors : factor → (G,) its category; rows : (G,)
     """
 
     def __init__(self, found: dict[str, Any], design: Design) -> None:
         self.labels: npt.NDArray[np.str_] = np.array([normal_key(str(key)) for key in found[KEY]], dtype=str)
         self.rows: Array = np.asarray(found[ROWS], dtype=float)
-        self.log_weight: Array = np.asarray(found[LOG_WEIGHT], dtype=float)
         self.factors: dict[str, npt.NDArray[np.str_]] = {}
         for at, factor in enumerate(design.categories):
             values = found[_factor_name(at)]
@@ -119,20 +115,9 @@ def _counted(table: Table, design: Design, weights: Weights, drop_outliers: floa
         column = nw.col(str(Expression(factor).bare))
         value = column.cast(nw.Float64) if factor in design.numeric else column.cast(nw.String).str.strip_chars()
         factors.append(value.alias(_factor_name(at)))
-    log_w: Any = nw.lit(0.0)
-    if weights.se is not None:
-        log_w = nw.col(weights.se).cast(nw.Float64).log() * -2.0
-    elif weights.precision is not None:
-        log_w = nw.col(weights.precision).cast(nw.Float64).log()
-    if weights.frequency is not None:
-        log_w = log_w * nw.col(weights.frequency).cast(nw.Float64)
     names = [KEY, *map(_factor_name, range(len(factors)))]
-    counts = frame.select(
-        joined_key(design.formula.keys).alias(KEY), *factors, nw.lit(1).alias(ROWS), log_w.alias(LOG_WEIGHT)
-    )
-    return _Cells(
-        run(counts.group_by(*names).agg(nw.col(ROWS).sum(), nw.col(LOG_WEIGHT).sum()), table.name), design
-    )
+    counts = frame.select(joined_key(design.formula.keys).alias(KEY), *factors, nw.lit(1).alias(ROWS))
+    return _Cells(run(counts.group_by(*names).agg(nw.col(ROWS).sum()), table.name), design)
 
 
 def _least(cells: _Cells, design: Design) -> dict[str, float]:

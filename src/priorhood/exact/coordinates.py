@@ -55,6 +55,24 @@ def constrain(problem: Problem, theta: Array) -> Theta:
     return Theta(tuple(tau), tuple(corr), problem.sigma.constrain(theta[:, at]))
 
 
+def unconstrain(problem: Problem, values: Theta) -> Array:
+    """Spreads, Cholesky factors of the correlations, residual sd → θ (S, dim); undoes constrain."""
+    columns = []
+    for level, tau, corr in zip(problem.varying, values.tau, values.corr, strict=True):
+        columns += [np.asarray(level.tau[k].coordinate(np.log(tau[:, k]))) for k in level.free]
+        if not level.pairs:
+            continue
+        for i in range(level.K):
+            left = np.ones(len(tau))
+            for j in range(i):
+                z = np.clip(corr[:, i, j] / left, -1.0 + 1e-15, 1.0 - 1e-15)
+                columns.append(np.arctanh(z))
+                left = left * np.sqrt((1.0 - z) * (1.0 + z))
+    if not isinstance(problem.sigma, Fixed):
+        columns.append(np.asarray(problem.sigma.coordinate(np.log(values.sigma))))
+    return np.stack(columns, axis=1) if columns else np.zeros((len(values.sigma), 0))
+
+
 def factors(problem: Problem, values: Theta) -> Array:
     """Λ̃_ℓ = diag(τ_ℓ) L_ℓ / σ of every grouping, padded to the widest: (S, groupings, K, K)."""
     widest = max((level.K for level in problem.varying), default=1)
