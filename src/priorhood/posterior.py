@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from priorhood import predict as predicting
 from priorhood.check import Check, check_draws
 from priorhood.coefficients import Coefficients, coefficients_of
 from priorhood.completed import completed, new_data, regression_of
+from priorhood.errors import PriorhoodWarning
 from priorhood.expect import expected_rows, typical_homes
 from priorhood.files import write_atomically
 from priorhood.machine import cores
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from priorhood.model import Model
     from priorhood.moments import Moments
     from priorhood.scale import Scale
+    from priorhood.tails import Tails
 
 Array = npt.NDArray[np.float64]
 
@@ -203,7 +207,9 @@ class Posterior(Reading):
         mean, sd, q5, q50 (the median), q95, below_X, above_X in the outcome's own units, and status: known,
         new, unknown (no group given: averaged over the known ones by their rows), missing (a predictor), or
         invalid (log of a number ≤ 0); the last two have no numbers. Under a log outcome mean is that of
-        the price, E exp(m + σ²/2), and lies above the median.
+        the price, E exp(m + σ²/2), and lies above the median; mean and sd are those with every scale below its
+        posterior 1 − 1e-6 quantile, and infinite where the 1 − 1e-4 quantile makes another mean (by over 1 %) or
+        sd (5 %), which a warning says, and what to do.
 
         Notes
         -----
@@ -215,11 +221,35 @@ class Posterior(Reading):
         Where groups have their own residual sd, a new group's is drawn from what they have in common, or from
         its prior where they are independent; also with "population".
         """
+        found, note = self._predicted(
+            table, quantiles, below=below, above=above, unseen=unseen, prefix=prefix, seed=seed, places=places,
+            progress=progress,
+        )  # fmt: skip
+        if note:
+            warnings.warn(note, PriorhoodWarning, stacklevel=2)
+        return found
+
+    def _predicted(
+        self,
+        table: object,
+        quantiles: Sequence[float] = (),
+        *,
+        below: float | Sequence[float] | None = None,
+        above: float | Sequence[float] | None = None,
+        unseen: str = "error",
+        prefix: str = "",
+        seed: int | None = None,
+        places: object = None,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> tuple[Any, str | None]:
+        """What predict() gives, and what it says of it: a note on moments that are infinite."""
         wanted = predicting.request(
             quantiles, below, above, unseen, prefix, self.seed if seed is None else seed, cores()
         )
         rows = self.placed(table, places)
-        return predicting.predict_table(self._coefficients(), self.design, self.scale, rows, wanted, progress)
+        return predicting.predict_table(
+            self._coefficients(), self.design, self.scale, rows, wanted, progress, self._tails
+        )
 
     def predict_draws(
         self, table: object, *, unseen: str = "error", seed: int | None = None, places: object = None
@@ -243,7 +273,8 @@ class Posterior(Reading):
 
         xᵀβ in the outcome's own units; exp(xᵀβ + σ²/2) where the formula takes the log; there the centre,
         exp(xᵀβ), with Student-t and with known errors. Its mean over the draws is predict()'s; its sd is smaller,
-        that of what is not known of the place.
+        that of what is not known of the place. Under a log outcome that mean may be infinite though every draw is
+        finite; predict() says so.
 
         Returns
         -------
@@ -297,6 +328,16 @@ class Posterior(Reading):
             stored if thinned is None else thinned, self.model, self.design, self.moments.labels,
             self.moments.n / self.moments.n.sum(), made,
         )  # fmt: skip
+
+    @cached_property
+    def _tails(self) -> Tails | None:
+        """How far the scales reach, where that decides whether moments exist: under a log outcome."""
+        # Loads the exact engine.
+        from priorhood.tails import tails_of
+
+        if not self.model.formula.log_outcome:
+            return None
+        return tails_of(self.model, self.design, self.scale, self.moments, self._coefficients(), cores())
 
     # -- the file ----------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from priorhood.coefficients import Coefficients
     from priorhood.design import Design
     from priorhood.scale import Scale
+    from priorhood.tails import Tails
 
 Array = npt.NDArray[np.float64]
 
@@ -103,13 +104,14 @@ def predict_table(
     source: object,
     wanted: Request,
     progress: Callable[[str, int, int], None] | None = None,
-) -> Any:
-    """Predictive summaries beside the rows given, as the kind of frame that was given."""
+    tails: Tails | None = None,
+) -> tuple[Any, str | None]:
+    """Predictive summaries beside the rows given, as the kind of frame that was given; see predict_rows."""
     table = read(source)
     # Collected once: a query asked twice might give its rows in another order.
     frame = kept_rows(frame_to_predict(table, design, c.row_weights, unseen=wanted.unseen))
     rows = read_rows(design, scale, c, frame, table.name, wanted.unseen)
-    columns = predict_rows(c, design, scale, rows, wanted, progress)
+    columns, note = predict_rows(c, design, scale, rows, wanted, progress, tails)
     named = {wanted.prefix + name: values for name, values in columns.items()}
     clash = [name for name in named if name in table.columns]
     if clash:
@@ -117,7 +119,7 @@ def predict_table(
             f"{table.name} has a column {clash[0]!r} already; give the predictions' columns a prefix, "
             f"like predicted_"
         )
-    return with_columns(table, frame.drop(*table.joined), named)
+    return with_columns(table, frame.drop(*table.joined), named), note
 
 
 def predict_rows(
@@ -127,8 +129,12 @@ def predict_rows(
     rows: Rows,
     wanted: Request,
     progress: Callable[[str, int, int], None] | None = None,
-) -> dict[str, Any]:
-    """Mean, sd, quantiles and probabilities of every row, in blocks."""
+    tails: Tails | None = None,
+) -> tuple[dict[str, Any], str | None]:
+    """Mean, sd, quantiles and probabilities of every row, in blocks; a note where moments are infinite.
+
+    tails : of the posterior, under a log outcome; without them moments are those of the draws
+    """
     from scipy.special import ndtri
 
     from priorhood.mixture import precisions, summarize
@@ -145,13 +151,14 @@ def predict_rows(
     # Rows of one group together: its coefficients are then fetched once a block.
     order = usable[np.argsort(rows.group[usable], kind="stable")]
     groups = Groups(c, rows.spots, wanted.unseen, wanted.seed)
-    tails = None if c.nu is None else precisions(c.nu, stream(wanted.seed, TAILS))
+    normals = None if c.nu is None else precisions(c.nu, stream(wanted.seed, TAILS))
     blocks = [order[lo : lo + BLOCK] for lo in range(0, len(order), BLOCK)]
+    verdict = None if tails is None else tails.judge(rows, groups)
 
     def block(part: Any) -> int:
         m = np.ascontiguousarray(locations(rows, groups, part))
         sigma, kind = groups.sigmas(rows.group[part])
-        inverse = 1.0 / sigma if tails is None else (tails / sigma[:, None]).reshape(len(sigma), -1)
+        inverse = 1.0 / sigma if normals is None else (normals / sigma[:, None]).reshape(len(sigma), -1)
         out = np.empty(len(part)), np.empty(len(part)), np.empty((len(part), len(levels)))
         probability = np.empty((len(part), len(thresholds)))
         summarize(
@@ -160,6 +167,9 @@ def predict_rows(
         )  # fmt: skip
         mean[part], sd[part], quantiles[part] = out
         below[part] = probability
+        if tails is not None and verdict is not None and verdict.judged[part].any():
+            at = part[verdict.judged[part]]
+            mean[at], sd[at] = tails.moments(c, rows, groups, at)
         return len(part)
 
     done = 0
@@ -170,7 +180,11 @@ def predict_rows(
                 progress("predicting", done, len(order))
     if c.nu is not None and not logged and c.nu.min() <= 1:
         mean[:] = np.nan
-    return _named_columns(wanted, scale.unit, mean, sd, quantiles, below, rows.status, logged=logged)
+    note = None
+    if tails is not None and verdict is not None:
+        mean[verdict.mean], sd[verdict.sd] = np.inf, np.inf
+        note = tails.note(verdict, rows)
+    return _named_columns(wanted, scale.unit, mean, sd, quantiles, below, rows.status, logged=logged), note
 
 
 def _variance(c: Coefficients, sigma: Array, *, logged: bool) -> Array:

@@ -58,17 +58,20 @@ def predict(
     known = None if places is None else read(places, nulls=null or (), decimal=decimal)
     levels = _quantiles(quantiles)
     with progress(quiet=as_json) as tell:
-        result = post.predict(
-            rows, quantiles=levels, below=below, above=above, unseen=unseen, prefix=prefix, seed=seed, places=known,
+        result, note = post._predicted(
+            rows, levels, below=below, above=above, unseen=unseen, prefix=prefix, seed=seed, places=known,
             progress=tell,
         )  # fmt: skip
     write_frame(result, out)
     counts = {str(k): int(v) for k, v in result[prefix + "status"].value_counts().items()}
     if as_json:
-        print(json.dumps({"out": str(out), "rows": len(result), "status": counts}))
+        notes = [note] if note else []
+        print(json.dumps({"out": str(out), "rows": len(result), "status": counts, "notes": notes}))
     else:
         told = ", ".join(f"{count:,} {status}" for status, count in counts.items())
         print(f"{rows_of(len(result))} predicted ({told}), written to {out}")
+        if note:
+            print(f"note: {note}")
 
 
 def _quantiles(text: str) -> list[float]:

@@ -13,7 +13,7 @@ from priorhood.areas import Areas, level_of, read_areas
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, near, plural
 from priorhood.expect import typical_values
-from priorhood.portions import over_draws
+from priorhood.portions import Moments, moments_of, over_draws
 from priorhood.priors import base_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Mapped:
     values : (n,) NaN where a predictor of the place is not known
     title : the finding asked for; note : what else holds of it; unit : of the values, "" for a share
     kind : amount, share (0 to 1), count; slope, whose sign matters; difference, from the average at 0
-    details : further numbers of every place, for those who ask: price, low, high, below, rows
+    details : further numbers of every place, for those who ask: price, low, high, below, rows; centre : whether
+        that price is the mean or the median
     """
 
     areas: Areas
@@ -46,6 +47,7 @@ class Mapped:
     kind: str
     details: dict[str, Array]
     outcome_unit: str = ""
+    centre: str = "mean"
 
     @cached_property
     def limits(self) -> tuple[float, float]:
@@ -141,7 +143,8 @@ def mapped(
     known = {name: values[chosen] for name, values in _details(home, below).items()} if details else {}
     values = _values(home, show, below)[chosen]
     title, note, unit, kind = _words(home, show, below)
-    return Mapped(areas, values, title, note, unit, kind, known, _outcome_unit(post))
+    centre = home.moments.name if details else "mean"
+    return Mapped(areas, values, title, note, unit, kind, known, _outcome_unit(post), centre)
 
 
 def _check(post: Posterior, grouping: Places, show: str, below: float | None, *, details: bool) -> None:
@@ -206,6 +209,11 @@ class Home:
             np.add.at(found.T, place, share[:, None] * values.T)
         return np.zeros((1, 0)) if found is None else found
 
+    @cached_property
+    def moments(self) -> Moments:
+        """How its draws are summed up: by mean and sd, where these exist."""
+        return moments_of(self.post, (rows for rows, _, _ in self.parts), self.unseen)
+
     def over(self, what: Callable[[Array], Array]) -> Array:
         """What a function makes of the draws of every place, (S, n) → (…, n): (…, places)."""
         if self.grouping is not self.post.hierarchy.levels[0]:
@@ -223,7 +231,7 @@ class Home:
             )
         found = np.zeros(self.grouping.size)
         for rows, place, share in self.parts:
-            told = self.post.predict(rows, below=threshold, quantiles=(), unseen=self.unseen, prefix="predicted ")
+            told, _ = self.post._predicted(rows, below=threshold, unseen=self.unseen, prefix="predicted ")
             column = next(name for name in told.columns if str(name).startswith("predicted below_"))
             np.add.at(found, place, share * told[column].to_numpy())
         return found
@@ -239,9 +247,9 @@ def _values(home: Home, show: str, below: float | None) -> Array:
     if show == "rows":
         return home.rows
     if show == "price":
-        return home.over(lambda draws: np.asarray(draws.mean(axis=0)))
+        return home.over(home.moments.centre)
     if show == "sd":
-        return home.over(lambda draws: np.asarray(draws.std(axis=0, ddof=1)))
+        return home.over(lambda draws: home.moments.spread(draws, ddof=1))
     if show == "below":
         return home.below(float(below))  # type: ignore[arg-type]
     name, term = _coefficient(home.post, home.grouping, show)
@@ -257,7 +265,7 @@ def _values(home: Home, show: str, below: float | None) -> Array:
 def _details(home: Home, below: float | None) -> dict[str, Array]:
     """What the interactive map tells of a place besides."""
     price, low, high = home.over(
-        lambda draws: np.concatenate([draws.mean(axis=0)[None], np.quantile(draws, INTERVAL, axis=0)])
+        lambda draws: np.concatenate([home.moments.centre(draws)[None], np.quantile(draws, INTERVAL, axis=0)])
     )
     found = {"price": price, "low": low, "high": high, "rows": home.rows}
     return found if below is None else found | {"below": home.below(below)}
@@ -303,9 +311,12 @@ def _words(home: Home, show: str, below: float | None) -> tuple[str, str, str, s
     if show == "rows":
         return f"Rows of the data in each {home.grouping.name}", "", "", "count"
     if show == "price":
-        return f"Average {outcome} of {named}", note, unit, "amount"
+        middle = "Average" if home.moments.mean else "Median"
+        told = "" if home.moments.mean else "Posterior median, for the mean is infinite."
+        return f"{middle} {outcome} of {named}", f"{told} {note}".strip(), unit, "amount"
     if show == "sd":
-        return f"How uncertain the average {outcome} of {named} is", f"Posterior sd. {note}".strip(), unit, "amount"
+        told = "Posterior sd." if home.moments.sd else "90 % interval / 3.29, for the posterior sd is infinite."
+        return f"How uncertain the average {outcome} of {named} is", f"{told} {note}".strip(), unit, "amount"
     if show == "below":
         limit = f"{with_exact(float(below))} {unit}".strip()  # type: ignore[arg-type]
         costs = "costs less than" if outcome in ("price", "rent") else f"has a {outcome} below"

@@ -127,8 +127,8 @@ def predictive(
     title = f"{post.model.formula.text}: {told}"
     if kind == "scatter":
         wanted = request((0.05, 0.5, 0.95), None, None, unseen, "", seed, cores())
-        found = predict_rows(c, post.design, post.scale, _part(used.rows, rows), wanted)
-        # Student's t has no mean for small nu, and its exp none at all.
+        found, _ = predict_rows(c, post.design, post.scale, _part(used.rows, rows), wanted, None, post._tails)
+        # Student's t has no mean for small nu, its exp none at all, nor a Normal's where a scale's tail is long.
         centre = "mean" if np.isfinite(found["mean"]).all() else "median"
         predicted = found["mean" if centre == "mean" else "q50"]
         return _scatter(y, predicted, found["q5"], found["q95"], (_outcome(post), centre), title)

@@ -77,7 +77,7 @@ def price(
     rows = _rows(post, home, at, places)
     if home is None and unseen == "error":
         _check_crossed(post, at)
-    found = _frame(post.predict(rows, quantiles=(*ENDS, *MIDDLE), below=below, unseen=unseen, prefix=PREFIX))
+    found = _frame(post._predicted(rows, (*ENDS, *MIDDLE), below=below, unseen=unseen, prefix=PREFIX)[0])
     if not 0 < len(found) <= MOST:
         raise ModelError(f"{len(found):,} homes do not fit into one picture; 1 to {MOST} do")
     numbers = found[[f"{PREFIX}q{100 * level:g}" for level in (*ENDS, *MIDDLE)]].to_numpy(dtype=float)
@@ -228,7 +228,7 @@ def _density(axes: Axes, home: _Home, grid: Array, below: float | None) -> None:
 def _numbers(home: _Home, below: float | None, unit: str) -> list[str]:
     """Mean and median, the interval, and the share below."""
     low, middle, high = home.quantiles
-    mean = page.amount(home.mean, unit) if np.isfinite(home.mean) else "none"
+    mean = page.amount(home.mean, unit) if np.isfinite(home.mean) else "infinite" if home.mean > 0 else "none"
     lines = [
         f"median {page.amount(middle)}, mean {mean}",
         f"90 %: {page.amount(low)} to {page.amount(high, unit)}",

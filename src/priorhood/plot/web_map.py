@@ -117,7 +117,7 @@ def _told(found: Mapped, one: int, below: float | None) -> tuple[tuple[str, str]
     if found.values[one] not in [values[one] for values in held.values()]:
         told.append(("Shown here", found.text(found.values[one])))
     if "price" in held:
-        told.append(("Average", _amount(held["price"][one], unit)))
+        told.append(("Average" if found.centre == "mean" else "Median", _amount(held["price"][one], unit)))
         bounds = f"{_amount(held['low'][one], '')} to {_amount(held['high'][one], unit)}"
         told.append(("90 % interval", bounds if np.isfinite(held["low"][one]) else "not known"))
     if "below" in held and below is not None:

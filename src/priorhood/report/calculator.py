@@ -15,6 +15,7 @@ from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.groups import Groups
 from priorhood.moments import normal_label
+from priorhood.portions import judged
 from priorhood.report.words import absent_label, unit_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ MOST_PLACES = 20_000
 # Numbers of the page's arrays together, at two bytes each; never fewer or more draws of a place than these.
 BUDGET = 220_000
 LEAST, MOST = 80, 1000
+# Options up to which means are judged at the ends of every field too.
+MOST_AT_ENDS = 500
 
 
 def calculator(post: Posterior, at: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,6 +69,7 @@ def calculator(post: Posterior, at: Mapping[str, Any]) -> dict[str, Any]:
         "beta_columns": c.levels[0].cols.tolist() if c.levels else [],
         "beta": None,
         "crossed": [],
+        "infinite": _infinite(post, options, at),
     }
     by_place = c.sigma.ndim == 2
     sigma = c.sigma[None] if not by_place else np.stack([_sigma(c, post, option) for option in options])
@@ -154,6 +158,39 @@ def _groups(c: Coefficients, post: Posterior, option: dict[str, Any]) -> Groups:
     labels = dict(zip(c.levels[0].places.path, option["path"], strict=True))
     spot = SEPARATOR.join(labels.get(key, "") for key in c.keys)
     return Groups(c, (spot,), option["unseen"], post.seed)
+
+
+def _infinite(post: Posterior, options: list[dict[str, Any]], at: Mapping[str, Any]) -> dict[str, Any] | None:
+    """By option, whether a price has an infinite mean: here, of the home shown; ends, of one far out in one field.
+
+    None where no mean is infinite whatever the home: under no log, and with Student's t, where the page knows.
+    """
+    import pandas as pd
+
+    tails = post._tails
+    if tails is None or post.model.se is not None:
+        return None
+    fields = _fields(post, at)
+    absent = {key: absent_label(post) for key in post.model.formula.keys}
+    home = absent | {field["name"]: field["value"] for field in fields}
+    own = _own_values(post, options)
+    finest = post.hierarchy.levels[0].path if post.hierarchy.levels else ()
+    rows = []
+    for which, option in enumerate(options or [{"path": (), "unseen": "population"}]):
+        known = {name: values[which] for name, values in own.items() if values[which] is not None}
+        rows.append(home | known | dict(zip(finest, option["path"], strict=True)))
+    unseen = np.array([option["unseen"] for option in options] or ["population"])
+    far = [{field["name"]: end} for field in fields if field.get("range") for end in field["range"]]
+    here, ends = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
+    for change in [{}, *(far if len(rows) <= MOST_AT_ENDS else [])]:
+        frame = pd.DataFrame([row | change for row in rows])
+        told = np.zeros(len(rows), bool)
+        for way in ("population", "draw"):
+            at_once = np.flatnonzero(unseen == way)
+            if len(at_once):
+                told[at_once] = judged(post, tails, frame.iloc[at_once], way, noise=True).mean
+        here, ends = (told, told) if not change else (here, ends | told)
+    return {"here": here.tolist(), "ends": ends.tolist()}
 
 
 def _betas(c: Coefficients, post: Posterior, options: list[dict[str, Any]]) -> Array:

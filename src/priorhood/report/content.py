@@ -103,7 +103,8 @@ def _summary(post: Posterior, places: dict[str, Any]) -> list[str]:
     told, low, high = (with_unit(average[key], average["sd"], places["unit"]) for key in ("mean", "low", "high"))
     sentences = [
         f"{rows_of(int(a['rows_used']))}{' in ' if groups else ''}{groups}.",
-        f"{lead} expected {formula.outcome_name}{where} is {told} (90\u00a0% interval {low} to {high}).",
+        f"{lead} expected {formula.outcome_name}{where} is {told} (90\u00a0% interval {low} to {high})"
+        f"{'' if places['centre'] == 'mean' else ', by its median, for the mean is infinite'}.",
     ]
     if places["apart"] is not None and len(places["rows"]) > 1:
         sentences.append(_range_of(places))

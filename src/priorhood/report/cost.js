@@ -71,13 +71,20 @@ function calculate() {
   const mixture = wrong.length ? null : CALCULATOR.predictive(home, option, crossed);
   if (mixture && !mixture.m.every(Number.isFinite)) wrong.push("these values have no logarithm or root");
   document.getElementById("answer").replaceChildren(...(wrong.length
-    ? [element("p", { class: "look" }, `${wrong.join("; ")}.`)] : answer(mixture, threshold)));
+    ? [element("p", { class: "look" }, `${wrong.join("; ")}.`)] : answer(mixture, threshold, isInfinite(home, option))));
   if (wrong.length) say(`${wrong.join("; ")}.`);
 }
 
-function answer(mixture, threshold) {
+// Whether the mean is infinite: known for the home first shown, and for homes within the range of most rows.
+function isInfinite(home, option) {
+  const { infinite, fields } = DATA.home;
+  const changed = fields.some((field) => String(field.value) !== String(home[field.name]));
+  return Boolean(infinite && (infinite.here[option] || (changed && infinite.ends[option])));
+}
+
+function answer(mixture, threshold, infinite) {
   const q = [0.05, 0.25, 0.5, 0.75, 0.95].map((p) => mixture.quantile(p));
-  const spread = (q[4] - q[0]) / 3.3 || Math.abs(q[2]) / 100, mean = mixture.mean(), below = mixture.below(threshold);
+  const spread = (q[4] - q[0]) / 3.3 || Math.abs(q[2]) / 100, mean = infinite ? Infinity : mixture.mean(), below = mixture.below(threshold);
   const facts = [
     ["median", money(q[2], spread), q[2]],
     ["mean", Number.isFinite(mean) ? money(mean, spread) : "none (heavy tails)", mean],

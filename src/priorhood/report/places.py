@@ -13,7 +13,7 @@ from priorhood.expect import typical_values
 from priorhood.expression import Expression
 from priorhood.listings import frame_to_predict, read_rows
 from priorhood.moments import normal_label
-from priorhood.portions import over_draws, portions
+from priorhood.portions import Moments, moments_of, over_draws, portions
 from priorhood.report.words import absent_label, joined, listed, plainly, round_near, unit_of
 from priorhood.scale import standardized
 from priorhood.weights import Weights
@@ -44,10 +44,12 @@ def places_of(
     -------
     name, unit, home in words, threshold; average and rows: mean, sd, low, high of the expected outcome, the
     probability below the threshold; a row also its label, rows, option of the calculator, coefficients and
-    the least-squares estimate from its own rows alone
+    the least-squares estimate from its own rows alone. Where the mean of any is infinite, centre says that "mean"
+    is the median, and where its sd is, sd that "sd" is the 90 % interval's width / 3.29
     """
     homes = _homes(post, at)
-    (mean, sd, low, high), apart = _summed_up(post, homes, depth)
+    moments = moments_of(post, [homes])
+    (mean, sd, low, high), apart = _summed_up(post, homes, depth, moments)
     if not np.isfinite(mean).all():
         raise ModelError(
             f"at {_in_words(post, homes)} {post.model.formula.text!r} has no finite value: a logarithm or root "
@@ -63,7 +65,7 @@ def places_of(
     found: dict[str, Any] = {
         "name": "", "unit": unit_of(post, post.model.formula.outcome_name), "home": _in_words(post, homes),
         "threshold": threshold, "chosen": below is not None, "average": told[0], "apart": None, "terms": [],
-        "rows": [],
+        "rows": [], "centre": moments.name, "sd": moments.sd,
     }  # fmt: skip
     if not post.hierarchy.levels:
         return found
@@ -72,7 +74,7 @@ def places_of(
     found["apart"] = _rounded(apart) if level.size > 1 else None
     found["terms"], coefficients = _coefficients(post, depth)
     counts = level.total(post.moments.n)
-    alone = _alone(post, homes) if depth == 0 else np.full(level.size, np.nan)
+    alone = _alone(post, homes, moments) if depth == 0 else np.full(level.size, np.nan)
     found["not_alone"] = _not_alone(post, depth)
     names = level.labels.tolist()
     option = {label: i for i, label in enumerate(options)}
@@ -109,7 +111,7 @@ def _homes(post: Posterior, at: Mapping[str, Any]) -> pd.DataFrame:
     return _with_place_values(post, pd.concat([average, homes], ignore_index=True))
 
 
-def _summed_up(post: Posterior, homes: pd.DataFrame, depth: int) -> tuple[Array, float]:
+def _summed_up(post: Posterior, homes: pd.DataFrame, depth: int, moments: Moments) -> tuple[Array, float]:
     """Mean, sd and bounds of the average place and a level's (4, 1 + places); by what sd its places differ."""
     parts = portions(post, homes) if not depth else [_level_draws(post, homes, depth)]
     told, total, square, average = [], np.zeros(1), np.zeros(1), None
@@ -119,11 +121,11 @@ def _summed_up(post: Posterior, homes: pd.DataFrame, depth: int) -> tuple[Array,
             away = values - average
             total, square = total + away.sum(axis=1), square + (away**2).sum(axis=1)
             bounds = np.quantile(values, BOUNDS, axis=0)
-            told.append(np.stack([values.mean(axis=0), values.std(axis=0), *bounds]))
+            told.append(np.stack([moments.centre(values), moments.spread(values), *bounds]))
         found = np.concatenate(told, axis=1)
         places = max(found.shape[1] - 1, 1)
         apart = np.sqrt(np.maximum(square / places - (total / places) ** 2, 0.0))
-    return found, float(np.mean(apart))
+    return found, float(np.mean(apart) if moments.sd else np.median(apart))
 
 
 def _level_draws(post: Posterior, homes: pd.DataFrame, depth: int) -> Array:
@@ -182,7 +184,7 @@ def _below(post: Posterior, homes: pd.DataFrame, threshold: float) -> Array:
     """The probability of an outcome below the threshold; of the true value where the errors are known."""
     if post.model.se is not None:
         return over_draws(post, homes, lambda draws: (draws < threshold).mean(axis=0))
-    told = post.predict(homes, quantiles=(), below=threshold, unseen="population", prefix="_")
+    told, _ = post._predicted(homes, below=threshold, unseen="population", prefix="_")
     return np.asarray(told[f"_below_{threshold:.15g}"], dtype=float)
 
 
@@ -217,7 +219,7 @@ def _coefficients(post: Posterior, depth: int) -> tuple[list[dict[str, str]], li
     return [{"name": term, "unit": post.model.unit_of(term)} for term in terms], told
 
 
-def _alone(post: Posterior, homes: pd.DataFrame) -> Array:
+def _alone(post: Posterior, homes: pd.DataFrame, moments: Moments) -> Array:
     """What the home costs by each place's own rows alone: least squares of the terms that vary by place (J,).
 
     min over b of Σ w (y − x_Pᵀ μ − x_Zᵀ b)², from the sums of equation (5); Z the columns that vary, μ the
@@ -247,7 +249,7 @@ def _alone(post: Posterior, homes: pd.DataFrame) -> Array:
             continue
         b = np.linalg.solve(A, gram[j][varying, -1] - gram[j][np.ix_(varying, others)] @ mu)
         found[j] = X[j, varying] @ b + X[j, others] @ mu
-    return _in_units(post, c, found)
+    return _in_units(post, c, found, moments)
 
 
 def _not_alone(post: Posterior, depth: int) -> str:
@@ -259,12 +261,12 @@ def _not_alone(post: Posterior, depth: int) -> str:
     return "Its own rows alone are too few, or too alike, to tell."
 
 
-def _in_units(post: Posterior, c: Coefficients, found: Array) -> Array:
-    """Standardized locations (J,) in the outcome's units; under a log outcome the mean, exp(m + σ²/2)."""
+def _in_units(post: Posterior, c: Coefficients, found: Array, moments: Moments) -> Array:
+    """Standardized locations (J,) in the outcome's units; under a log outcome exp(m + σ²/2), of a middle σ²."""
     if not post.model.formula.log_outcome:
         return found * post.scale.unit
     noisy = c.nu is None and post.model.se is None
-    half = 0.5 * post.scale.unit**2 * (c.sigma**2).mean(axis=0) if noisy else 0.0
+    half = 0.5 * post.scale.unit**2 * moments.centre(c.sigma**2) if noisy else 0.0
     with np.errstate(over="ignore"):
         return np.asarray(np.exp(found * post.scale.unit + half))
 

@@ -1,0 +1,181 @@
+"""How far every scale's posterior reaches, far beyond what draws show (docs/mathematics.md, section 7).
+
+p(u | y) of one coordinate u of θ is its conditional maximum times the volume there (Laplace), node by node upwards
+from its 90 % quantile, where draws of a reference run calibrate it. All is computed from the problem with random
+numbers of its own, so that a posterior of the same sums has the same tails whatever its seed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from priorhood.errors import SamplingError
+from priorhood.exact.coordinates import constrain
+from priorhood.exact.explore import explore
+from priorhood.exact.marginal import collapse
+from priorhood.exact.mode import Density, find_mode
+
+if TYPE_CHECKING:
+    from priorhood.exact.coordinates import Theta
+    from priorhood.exact.problem import Array, Index, Problem
+
+# Upper probabilities: a tail begins at BEGIN, is a body's beyond BODY, and the mean must not depend on what lies
+# between NEAR and FAR.
+BEGIN, BODY, NEAR, FAR = 0.1, 0.01, 1e-4, 1e-6
+SEED = 1
+REFERENCE = 1000  # draws of θ that the body is of
+SHOWN = 250  # of them stand for the body
+MOST_STEPS = 60
+DEEP = 30.0  # log density under the one at a tail's beginning at which it ends
+NODES = 12  # of Gauss and Legendre, in either part of a tail
+
+
+@dataclass(frozen=True, repr=False)
+class Reach:
+    """θ that stand for a posterior's body and every scale's tail.
+
+    values : N draws and nodes of θ; near, far (N,) : what they weigh below and above the scales' 1 − NEAR quantiles
+    of (N,) : the scale in whose tail a node lies, by its place among scales; −1 in the body
+    scales : (grouping, term) of every free scale, grouping −1 for σ; limits : their 1 − FAR quantiles
+    """
+
+    values: Theta
+    near: Array
+    far: Array
+    of: Index
+    scales: tuple[tuple[int, int], ...]
+    limits: Array
+
+
+@dataclass(frozen=True)
+class _Along:
+    """The density of all other coordinates where one is given."""
+
+    density: Density
+    at: int
+    u: float
+
+    def __call__(self, rest: Array) -> Array:
+        return self.density(np.insert(rest, self.at, self.u, axis=1))
+
+
+def reach_of(problem: Problem, threads: int) -> Reach | None:
+    """The reach of every free scale; None where a run of reference fails."""
+    density = Density(collapse(problem), threads)
+    scales, coordinates = _coordinates(problem)
+    if not scales:
+        return None
+    try:
+        explored = explore(density, 2, REFERENCE // 2, np.random.default_rng(SEED))
+    except SamplingError:
+        return None
+    theta = explored.theta.reshape(-1, density.dim)
+    tails = [upper_tail(*_marginal(density, theta, at)) for at in coordinates]
+    inside = np.ones(len(theta), dtype=bool)
+    for at in coordinates:
+        inside &= theta[:, at] <= np.quantile(theta[:, at], 1.0 - BODY)
+    body = theta[inside][:: max(1, int(inside.sum()) // SHOWN)]
+    nodes, near, far, of = [body], [np.full(len(body), inside.mean() / len(body))], [np.zeros(len(body))], []
+    of.append(np.full(len(body), -1))
+    limits = []
+    for number, (at, tail) in enumerate(zip(coordinates, tails, strict=True)):
+        u, weights, beyond, limit, rest = tail
+        nodes.append(np.insert(rest, at, u, axis=1))
+        near.append(np.where(beyond, 0.0, weights))
+        far.append(np.where(beyond, weights, 0.0))
+        of.append(np.full(len(u), number))
+        limits.append(limit)
+    values = constrain(problem, np.concatenate(nodes))
+    ends = np.tile(np.median(theta, axis=0), (len(limits), 1))
+    ends[np.arange(len(limits)), coordinates] = limits
+    reached = constrain(problem, ends)
+    return Reach(
+        values, np.concatenate(near), np.concatenate(far), np.concatenate(of), scales,
+        np.array([
+            reached.sigma[i] if which < 0 else reached.tau[which][i, k] for i, (which, k) in enumerate(scales)
+        ]),
+    )  # fmt: skip
+
+
+def _coordinates(problem: Problem) -> tuple[tuple[tuple[int, int], ...], list[int]]:
+    """The free scales, and where they are in θ."""
+    scales, coordinates, at = [], [], 0
+    for which, level in enumerate(problem.varying):
+        for k in level.free:
+            scales.append((which, int(k)))
+            coordinates.append(at)
+            at += 1
+        at += level.pairs
+    if not problem.known_noise:
+        scales.append((-1, 0))
+        coordinates.append(at)
+    return tuple(scales), coordinates
+
+
+def _marginal(density: Density, theta: Array, at: int) -> tuple[Array, Array, Array, float]:
+    """One coordinate's points upwards from its 1 − BEGIN quantile, log p there, the others' modes (n, dim − 1).
+
+    And the coordinate's 1 − BODY quantile, of the reference draws.
+    """
+    own = theta[:, at]
+    begin, body = np.quantile(own, [1.0 - BEGIN, 1.0 - BODY])
+    step = max(0.75 * (body - begin), 0.02)
+    start = np.delete(theta[own >= begin], at, axis=1).mean(axis=0)
+    points, heights, modes = [], [], []
+    u = float(begin)
+    for _ in range(MOST_STEPS):
+        height, start = _given(_Along(density, at, u), start)
+        if not math.isfinite(height):
+            break
+        points.append(u)
+        heights.append(height)
+        modes.append(start)
+        if height < heights[0] - DEEP:
+            break
+        u += step
+    return np.array(points), np.array(heights), np.array(modes), float(body)
+
+
+def _given(along: _Along, start: Array) -> tuple[float, Array]:
+    """Log of the integral over all other coordinates (Laplace), and their mode."""
+    if not len(start):
+        return float(along(np.zeros((1, 0)))[0]), start
+    mode, covariance = find_mode(along, start)  # type: ignore[arg-type]
+    volume = 0.5 * np.linalg.slogdet(covariance)[1]
+    return float(along(mode[None])[0] + volume), mode
+
+
+def upper_tail(
+    points: Array, heights: Array, others: Array, body: float
+) -> tuple[Array, Array, Array, float, Array]:
+    """Nodes of a tail of mass BEGIN whose log density is known at points, up to a constant.
+
+    Returns
+    -------
+    u (n,), the mass (n,) that each stands for, whether it lies beyond the 1 − NEAR quantile, the 1 − FAR quantile;
+    others (n, m), interpolated
+    """
+    from scipy.interpolate import PchipInterpolator
+
+    if len(points) < 2:
+        u = points if len(points) else np.array([body])
+        rest = others if len(points) else np.zeros((1, others.shape[-1] if others.ndim > 1 else 0))
+        return u, np.zeros(1), np.zeros(1, dtype=bool), float(u[-1]), rest
+    shape = PchipInterpolator(points, heights)
+    fine = np.linspace(points[0], points[-1], 200 * len(points))
+    p = np.exp(shape(fine) - heights.max())
+    pieces = 0.5 * (p[1:] + p[:-1]) * (fine[1] - fine[0])
+    above = np.append(np.cumsum(pieces[::-1])[::-1], 0.0)
+    above *= BEGIN / above[0]
+    scale = BEGIN / pieces.sum()
+    near, far = (float(np.interp(math.log(q), np.log(above[:-1])[::-1], fine[:-1][::-1])) for q in (NEAR, FAR))
+    at, w = np.polynomial.legendre.leggauss(NODES)
+    parts = [(min(body, near), near), (near, far)]
+    u = np.concatenate([0.5 * (hi - lo) * at + 0.5 * (hi + lo) for lo, hi in parts])
+    mass = np.concatenate([0.5 * (hi - lo) * w for lo, hi in parts]) * scale * np.exp(shape(u) - heights.max())
+    rest = PchipInterpolator(points, others, axis=0)(u) if others.shape[1] else np.zeros((len(u), 0))
+    return u, mass, np.repeat([False, True], NODES), far, np.asarray(rest)

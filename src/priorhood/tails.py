@@ -1,0 +1,514 @@
+"""Whether mean and sd of a price exist under a log outcome (docs/mathematics.md, section 7).
+
+Under a log outcome a mean is E exp(m + ½v) over θ, where v grows with the square of every scale: it diverges under
+any prior with a heavier tail than a Normal's, mostly so far out that no number of draws shows it, at times so near
+that the mean of the draws is an accident. So means and sds are those of the posterior with every scale below its
+1 − 1e-6 quantile, and infinite where it matters whether that is the 1 − 1e-4 quantile. Quantiles and verdict come
+from the density, not from the draws, so that no seed says otherwise (see exact.reach).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from priorhood.errors import plural
+from priorhood.formula import SEPARATOR
+from priorhood.listings import locations
+from priorhood.posing import pose
+from priorhood.priors import Fixed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from priorhood.coefficients import Coefficients
+    from priorhood.design import Design
+    from priorhood.exact import Problem
+    from priorhood.exact.given import Given
+    from priorhood.exact.reach import Reach
+    from priorhood.groups import Groups
+    from priorhood.listings import Rows
+    from priorhood.model import Model
+    from priorhood.moments import Moments
+    from priorhood.scale import Scale
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+# Shares of the mean and of the sd that may lie between the two truncations.
+MEAN_MOVES, SD_MOVES = 0.01, 0.05
+# By so much half the variance of a log outcome may exceed its middle at the scales' ends where no moment can be in
+# doubt: exp of it times 1e-4 is far from MEAN_MOVES, exp of four times it from SD_MOVES.
+PLAIN = 0.75
+# An unknown place may be any of so many that are looked at; numbers (rows × nodes) at a time.
+MOST_LEAVES, BLOCK = 256, 2**20
+# Of one θ, in units of the engine's cost, beyond which its density is not asked 10,000 times more.
+MOST_COST = 400_000
+# HalfNormal scales of the advice, in logs: under half of those at which mean and sd cease to exist, 1 and ½.
+FOR_MEAN, FOR_SD = 0.5, 0.25
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of n rows: whether mean and sd are infinite (n,), and which scales that is owed to (n, scales).
+
+    judged (n,) : whether the density had to be asked, so that draws beyond the scales' limits do not count
+    """
+
+    mean: Flags
+    sd: Flags
+    owed: Flags
+    judged: Flags
+
+
+@dataclass(frozen=True, repr=False)
+class _Spread:
+    """A scale that is not known: its grouping (−1: sigma) and term, its column, draws (S,) and prior."""
+
+    name: str
+    which: int
+    term: int
+    column: int
+    draws: Array
+    log_prior: Callable[[Array], Array]
+
+    @cached_property
+    def middle(self) -> float:
+        """Its median."""
+        return float(np.median(self.draws))
+
+    @cached_property
+    def most(self) -> float:
+        """A value beyond its 1 − 1e-6 quantile, unless the tail is thinner between 90 and 99 % than beyond."""
+        return _most(self.draws)
+
+    @cached_property
+    def tail(self) -> tuple[Array, Array, Flags, float]:
+        """Nodes, their masses, whether beyond the 1 − 1e-4 quantile; the 1 − 1e-6 quantile: from the draws."""
+        return _fitted(self.draws, self.log_prior)
+
+
+@dataclass(frozen=True, repr=False)
+class Tails:
+    """The tails of a posterior's scales, and what the moments of prices owe to them.
+
+    c : all draws; problem : what the exact engine would be given, None where it does not take the model
+    """
+
+    model: Model
+    design: Design
+    unit: float
+    c: Coefficients
+    problem: Problem | None
+    threads: int
+
+    def judge(self, rows: Rows, groups: Groups, *, noise: bool = True, centre: bool = False) -> Verdict:
+        """Whether the moments of rows are infinite; of those that cannot be predicted they are not.
+
+        noise : of the outcome itself, or else of E(y | θ, β); centre : of exp(xᵀβ), without σ²/2
+        """
+        n, usable = len(rows.X), np.flatnonzero(rows.usable)
+        mean, sd, owed = np.zeros(n, bool), np.zeros(n, bool), np.zeros((n, len(self.names)), bool)
+        judged = np.zeros(n, bool)
+        doubtful = usable[~self._plain(rows, groups, usable, centre=centre)]
+        judged[doubtful] = True
+        if not len(doubtful):
+            return Verdict(mean, sd, owed, judged)
+        ask = self._by_draws if self.reach is None else self._by_density
+        for spot in np.unique(rows.group[doubtful]):
+            own = doubtful[rows.group[doubtful] == spot]
+            for lo in range(0, len(own), 2000):
+                part = own[lo : lo + 2000]
+                told = ask(rows.X[part], rows.error[part], groups, int(spot), noise=noise, centre=centre)
+                mean[part], sd[part], owed[part] = told
+        return Verdict(mean, sd, owed, judged)
+
+    def moments(self, c: Coefficients, rows: Rows, groups: Groups, part: Index) -> tuple[Array, Array]:
+        """Mean and sd of rows over the draws that have every scale below its limit: (len(part),) each.
+
+        What a new place has of its own is integrated out, exp(m + ½v), since one draw of it for every θ leaves more
+        to chance than θ does.
+        """
+        from priorhood.mixture import summarize
+
+        within = np.flatnonzero(self.kept(c))
+        m = locations(rows, replace(groups, unseen="population"), part)[:, within]
+        sigma, kind = groups.sigmas(rows.group[part])
+        variance = (rows.error[part, None] * sigma[kind]) ** 2
+        for spot in np.unique(rows.group[part]):
+            own = np.flatnonzero(rows.group[part] == spot)
+            for which in self._drawn(groups, int(spot)):
+                grouping = (c.levels + c.crossed)[which]
+                X = rows.X[np.ix_(part[own], grouping.own)]
+                variance[own] += (np.einsum("ik,skl->isl", X, grouping.spread) ** 2).sum(axis=2)
+        n, none = len(part), np.empty(0)
+        mean, sd, nothing = np.empty(n), np.empty(n), np.empty((n, 0))
+        summarize(
+            np.ascontiguousarray(m), np.ones((n, len(within))), np.ascontiguousarray(variance[:, within]),
+            np.arange(n), np.ones(n), none, none, none, self.unit, mean, sd, nothing, nothing,
+        )  # fmt: skip
+        return mean, sd
+
+    def kept(self, c: Coefficients) -> Flags:
+        """(S,) which of some draws have every scale below its limit."""
+        found = np.ones(len(c.mu), bool)
+        for one, limit in zip(self._spreads, self._limits, strict=True):
+            own = c.sigma if one.which < 0 else _taus(c, one.which)[:, one.term]
+            found &= own <= limit
+        return found if found.any() else np.ones(len(found), bool)
+
+    def note(self, verdict: Verdict, rows: Rows, what: str = "row") -> str | None:
+        """What is infinite, why, and what to do, in a sentence; None where nothing is."""
+        means, sds, n = int(verdict.mean.sum()), int(verdict.sd.sum()), len(verdict.mean)
+        if not sds:
+            return None
+        told = f"the sd of {sds:,} of {n:,} {what if n == 1 else plural(what)} is infinite"
+        if means:
+            told = f"mean and sd of {means:,} of {n:,} {what if n == 1 else plural(what)} are infinite"
+            told += f", of {sds - means:,} more the sd" if sds > means else ""
+        outcome = self.model.formula.outcome
+        priors = self._advice(verdict, rows)
+        scales = np.array(self.names)[verdict.owed.any(axis=0)].tolist()
+        tail = "tail is" if len(scales) == 1 else "tails are"
+        why = (
+            f"a moment under {outcome} is the mean of an exponential, for which {_joined(scales)}'s {tail} too long"
+        )
+        if not priors:
+            return f"{told}: {why}; take the median (q50) and the quantiles, which hold"
+        texts = [" and ".join(f"'{name} ~ HalfNormal({s[at]:g})'" for name, s in priors.items()) for at in (0, 1)]
+        exists = f"{texts[0]} the mean exists, with {texts[1]} the sd too" if means else f"{texts[1]} the sd exists"
+        return (
+            f"{told}: {why}. Take the median (q50) and the quantiles, which hold; or a prior of thin tail: with "
+            f"{exists}"
+        )
+
+    def _advice(self, verdict: Verdict, rows: Rows) -> dict[str, tuple[float, float]]:
+        """HalfNormal scales with which the mean and the sd of the rows exist, of the scales that it is owed to.
+
+        Empty where one of them is a place's own sigma, which has no such prior.
+        """
+        owed: Flags = np.asarray(verdict.owed.any(axis=0))
+        if self.c.sigma.ndim > 1 and owed[-1]:
+            return {}
+        found, several = {}, max(1.0, 0.5 * owed.sum()) ** 0.5
+        for at in np.flatnonzero(owed):
+            one, own = self._spreads[at], verdict.owed[:, at]
+            times = rows.error[own] if one.which < 0 else np.abs(rows.X[own, one.column])
+            most = self.unit * max(float(times.max()), 1e-6) * several
+            found[one.name] = (_rounded_down(FOR_MEAN / most), _rounded_down(FOR_SD / most))
+        return found
+
+    # -- the scales ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _spreads(self) -> tuple[_Spread, ...]:
+        """Those that are not known; with noise by place, sigma is looked at place by place."""
+        model, resolved, found = self.model, self.model.resolve(self.design), []
+        for at in range(len(model.formula.groupings)):
+            taus = _taus(self.c, at)
+            for k, column in enumerate(self.design.level_columns(at)):
+                prior = resolved.tau[at][k]
+                if not isinstance(prior, Fixed):
+                    name = f"tau{model.formula.suffix(at)}[{column.name}]"
+                    where = int(self.design.index((column,))[0])
+                    found.append(_Spread(name, at, k, where, taus[:, k], prior.logpdf))
+        if resolved.sigma is not None and not isinstance(resolved.sigma, Fixed) and self.c.sigma.ndim == 1:
+            found.append(_Spread("sigma", -1, 0, -1, self.c.sigma, resolved.sigma.logpdf))
+        return tuple(found)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The scales' names, as priors have them; last a place's own sigma, where it has one."""
+        return (*(one.name for one in self._spreads), *(("sigma",) if self.c.sigma.ndim > 1 else ()))
+
+    @cached_property
+    def reach(self) -> Reach | None:
+        """The tails from the density; None where it cannot be asked."""
+        from priorhood.exact.reach import reach_of
+
+        if self.problem is None or self.problem.J * self.problem.D**2 > MOST_COST:
+            return None
+        return reach_of(self.problem, self.threads)
+
+    @cached_property
+    def _limits(self) -> list[float]:
+        if self.reach is not None:
+            return [float(limit) for limit in self.reach.limits]
+        return [one.tail[3] for one in self._spreads]
+
+    def _plain(self, rows: Rows, groups: Groups, part: Index, *, centre: bool) -> Flags:
+        """(len(part),) whether the scales' ends, taken together, leave no doubt that the moments exist."""
+        X, over = rows.X[part], np.zeros(len(part))
+        for one in self._spreads:
+            if one.which < 0:
+                if not centre:
+                    over += rows.error[part] ** 2 * (one.most**2 - one.middle**2)
+                continue
+            grouping = (self.c.levels + self.c.crossed)[one.which]
+            # Correlated effects may add up, and what lies above is no better known than its places tell.
+            times = len(grouping.own) * (1.0 + 1.0 / grouping.places.size)
+            over += times * X[:, one.column] ** 2 * (one.most**2 - one.middle**2)
+        if self.c.sigma.ndim > 1 and not centre:
+            for spot in np.unique(rows.group[part]):
+                sigma = groups.sigma(int(spot))
+                at = rows.group[part] == spot
+                over[at] += rows.error[part][at] ** 2 * (_most(sigma) ** 2 - np.median(sigma) ** 2)
+        return np.asarray(0.5 * self.unit**2 * over <= PLAIN)
+
+    # -- by the density -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def _given(self) -> Given:
+        from priorhood.exact.given import Given
+
+        if self.problem is None or self.reach is None:
+            raise TypeError("the density of this model cannot be asked")
+        return Given(self.problem, self.reach.values, self.reach.values.sigma)
+
+    def _by_density(
+        self, X: Array, error: Array, groups: Groups, spot: int, *, noise: bool, centre: bool
+    ) -> tuple[Flags, Flags, Flags]:
+        """Of rows of one spot: first and second moments at every node of θ, weighed."""
+        reach, u = self.reach, self.unit
+        if reach is None:
+            raise TypeError("the density of this model cannot be asked")
+        wide, fresh = self._placed(X, groups, spot)
+        sigma = np.ones(len(reach.near)) if self.model.se is not None else reach.values.sigma
+        own = 0.0 if centre else u**2 * (error[:, None] * sigma) ** 2
+        first, second = np.zeros((2, len(X), len(reach.near)))
+        typical: Array | None = None
+        for share, mean, cov in self._states(groups, spot):
+            m = u * (wide @ (mean + self._shift).T)
+            v = u**2 * (np.einsum("ia,nab,ib->in", wide, cov, wide, optimize=True) + fresh)
+            one, two = m + 0.5 * (v + own), 2.0 * m + 2.0 * v + (2.0 if noise else 1.0) * own
+            # Powers of e relative to a typical one, so that only what cannot matter is beyond numbers.
+            typical = np.median(one, axis=1, keepdims=True) if typical is None else typical
+            first += share * np.exp(np.minimum(one - typical, 300.0))
+            second += share * np.exp(np.minimum(two - 2.0 * typical, 600.0))
+        return _weighed(first, second, reach)
+
+    @cached_property
+    def _shift(self) -> Array:
+        return np.zeros(0) if self.problem is None else self.problem.shift
+
+    def _placed(self, X: Array, groups: Groups, spot: int) -> tuple[Array, Array]:
+        """The rows' columns and those of crossed effects (n, D); the variance of what is drawn anew (n, N)."""
+        problem, reach, c = self.problem, self.reach, self.c
+        if problem is None or reach is None:
+            raise TypeError("the density of this model cannot be asked")
+        wide = np.zeros((len(X), problem.D))
+        wide[:, : X.shape[1]] = X
+        fresh = np.zeros((len(X), len(reach.near)))
+        for which in self._drawn(groups, spot):
+            columns = problem.varying[which].cols
+            loads = reach.values.tau[which][:, :, None] * reach.values.corr[which]
+            fresh += (np.einsum("ik,nkl->inl", X[:, columns], loads) ** 2).sum(axis=2)
+        one, first = groups.found[spot], X.shape[1]
+        for at, grouping in enumerate(c.crossed):
+            path = [one.labels[column] for column in grouping.places.path]
+            known = grouping.at.get(SEPARATOR.join(path))
+            if known is None and "" in path:
+                known = 0  # one of the known ones, which are alike in their tails
+            if known is not None:
+                to = first + known * len(grouping.own)
+                wide[:, to : to + len(grouping.own)] = X[:, problem.crossed[at].cols]
+            first += grouping.places.size * len(grouping.own)
+        return wide, fresh
+
+    def _drawn(self, groups: Groups, spot: int) -> list[int]:
+        """The groupings of which a spot's place is new, and drawn."""
+        one, c, found = groups.found[spot], self.c, []
+        if groups.unseen == "population":
+            return []
+        if c.levels and not len(one.cells):
+            found += self._new_levels(groups, spot)[0]
+        for at, grouping in enumerate(c.crossed):
+            path = [one.labels[column] for column in grouping.places.path]
+            if "" not in path and SEPARATOR.join(path) not in grouping.at:
+                found.append(len(c.levels) + at)
+        return found
+
+    def _new_levels(self, groups: Groups, spot: int) -> tuple[list[int], int, int]:
+        """Of a new place: the levels whose effects are drawn, and the level and node that it lies in."""
+        one = groups.found[spot]
+        new: list[int] = []
+        for at, level in enumerate(self.c.levels):
+            path = [one.labels[column] for column in level.places.path]
+            known = level.at.get(SEPARATOR.join(path))
+            if known is None and "" in path:
+                fits = [i for i, key in enumerate(level.places.keys.tolist()) if _alike(key, path)]
+                known = fits[0] if fits else None
+            if known is not None:
+                return new, at, known
+            new.append(at)
+        return new, len(self.c.levels), 0
+
+    def _states(self, groups: Groups, spot: int) -> Iterator[tuple[float, Array, Array]]:
+        """The coefficients of a spot at every node, less the shift: share, mean (N, D), covariance (N, D, D)."""
+        c, given, one = self.c, self._given, groups.found[spot]
+        if not c.levels:
+            yield 1.0, given.root.mean[0], given.root.cov[0]
+            return
+        if not len(one.cells):
+            _, at, node = self._new_levels(groups, spot)
+            above = given.upper[at - 1]
+            yield 1.0, above.mean[node], above.cov[node]
+            return
+        leaf = c.levels[0].places.of_cell[one.cells]
+        shares = np.bincount(leaf, weights=c.weights[one.cells])
+        leaves = np.flatnonzero(shares)
+        leaves = leaves[:: max(1, len(leaves) // MOST_LEAVES)]
+        for which in leaves:
+            mean, cov = given.cells(np.array([which]), None)
+            yield float(shares[which] / shares[leaves].sum()), mean[0], cov[0]
+
+    # -- by the draws -------------------------------------------------------------------------------------------
+
+    def _by_draws(
+        self, X: Array, error: Array, groups: Groups, spot: int, *, noise: bool, centre: bool
+    ) -> tuple[Flags, Flags, Flags]:
+        """The same where no density can be asked: every scale's tail is its prior's times a power, from the draws.
+
+        What a known place's coefficients owe to a spread is left out: its rows bound it.
+        """
+        c, drawn = self.c, self._drawn(groups, spot)
+        parts: list[tuple[Array, float, tuple[Array, Array, Flags, float]]] = []
+        for scale in self._spreads:
+            if scale.which < 0:
+                squares = np.zeros(len(X)) if centre else error**2
+            else:
+                squares = X[:, scale.column] ** 2 * (scale.which in drawn)
+            parts.append((squares, scale.middle, scale.tail))
+        if c.sigma.ndim > 1:
+            sigma = groups.sigma(spot)
+            squares = np.zeros(len(X)) if centre else error**2
+            parts.append((squares, float(np.median(sigma)), _fitted(sigma, self._own_sigma)))
+        moved = np.zeros((2, len(X), len(parts)))
+        total = np.ones((2, len(X)))
+        for at, (squares, middle, (t, mass, beyond, _)) in enumerate(parts):
+            for power, half in enumerate((0.5, 2.0 if noise else 1.0)):
+                grown = half * self.unit**2 * squares[:, None] * (t**2 - middle**2)
+                weighed = mass * np.exp(np.minimum(grown, 300.0))
+                moved[power, :, at] = weighed[:, beyond].sum(axis=1)
+                total[power] += weighed.sum(axis=1)
+        share = moved / total[:, :, None]
+        mean = share[0].sum(axis=1) > MEAN_MOVES
+        sd = mean | (0.5 * share[1].sum(axis=1) > SD_MOVES)
+        return mean, sd, _owed(share[0], 0.5 * share[1], mean, sd)
+
+    def _own_sigma(self, x: Array) -> Array:
+        """Log prior density of a place's own sigma."""
+        if self.c.noise is not None:
+            return np.asarray(self.c.noise.logpdf(x))
+        if self.c.common is None:
+            return np.zeros_like(x)
+        some = slice(None, None, max(1, len(self.c.mu) // 200))
+        median, spread = (values[some, None] for values in self.c.common)
+        with np.errstate(divide="ignore"):
+            p = np.exp(-0.5 * ((np.log(x) - np.log(median)) / spread) ** 2) / (spread * x)
+            return np.asarray(np.log(p.mean(axis=0)))
+
+
+def tails_of(
+    model: Model, design: Design, scale: Scale, moments: Moments, c: Coefficients, threads: int
+) -> Tails | None:
+    """None where no tail matters: the outcome is no log, or its exponential has no moments, as with Student's t."""
+    if not model.formula.log_outcome or model.family != "normal":
+        return None
+    return Tails(model, design, scale.unit, c, _collapsed(model, design, scale, moments, c), threads)
+
+
+def _collapsed(model: Model, design: Design, scale: Scale, moments: Moments, c: Coefficients) -> Problem | None:
+    from priorhood import exact
+
+    if model.noise is not None:
+        return None
+    effects = sum(grouping.places.size * len(grouping.own) for grouping in c.crossed)
+    if effects and exact.too_wide(effects, c.levels[0].places.size):
+        return None
+    problem = pose(model, design, scale, moments)
+    return None if isinstance(problem, exact.NoisyProblem) or exact.refuses(problem) else problem
+
+
+def _joined(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _rounded_down(value: float) -> float:
+    """To two digits."""
+    power = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return float(f"{math.floor(value / power + 1e-9) * power:.2g}")
+
+
+def _taus(c: Coefficients, which: int) -> Array:
+    """Draws (S, K) of a grouping's spreads: the lengths of the rows of diag(τ) chol Ω."""
+    return np.asarray(np.sqrt(((c.levels + c.crossed)[which].spread ** 2).sum(axis=2)))
+
+
+def _alike(key: str, path: list[str]) -> bool:
+    return all(label in ("", own) for own, label in zip(key.split(SEPARATOR), path, strict=True))
+
+
+def _most(draws: Array) -> float:
+    """Beyond the 1 − 1e-6 quantile: half as far again, and more, as the tail of 90 to 99 % goes on, in logs."""
+    ninety, last = np.quantile(draws, [0.9, 0.99])
+    if ninety <= 0:
+        return float(last)
+    with np.errstate(over="ignore"):
+        return float(max(last * (last / ninety) ** 6, draws.max()))
+
+
+def _weighed(first: Array, second: Array, reach: Reach) -> tuple[Flags, Flags, Flags]:
+    """Moments (n, N) at every node → whether mean and sd are infinite, and to which scales it is owed."""
+    near = reach.near / reach.near.sum()
+    scales = len(reach.scales)
+    far = np.where(reach.of[:, None] == np.arange(scales), reach.far[:, None], 0.0)
+    less, more = 1.0, 1.0 + far.sum()
+    one, two = first @ near / less, second @ near / less
+    added, squares = first @ far, second @ far
+    whole, square = (one + added.sum(axis=1)) / more, (two + squares.sum(axis=1)) / more
+    mean = np.abs(whole - one) > MEAN_MOVES * whole
+    before, after = (np.sqrt(np.maximum(b - a**2, 0.0)) for a, b in ((one, two), (whole, square)))
+    sd = mean | (np.abs(after - before) > SD_MOVES * after)
+    shares = added / (more * whole[:, None]), squares / (2.0 * more * np.maximum(after, 1e-300)[:, None] ** 2)
+    return mean, sd, _owed(*shares, mean, sd)
+
+
+def _owed(first: Array, second: Array, mean: Flags, sd: Flags) -> Flags:
+    """(n, scales) the scales that alone bring a tenth of what a moment may move by."""
+    owed = mean[:, None] & (first > 0.1 * MEAN_MOVES)
+    return np.asarray(owed | (sd[:, None] & (second > 0.1 * SD_MOVES)))
+
+
+def _fitted(draws: Array, log_prior: Callable[[Array], Array]) -> tuple[Array, Array, Flags, float]:
+    """The tail of draws of a scale as its prior's times a power of it, as likely to the draws as can be.
+
+    So is a likelihood that is flat in the scale, or falls with it by a power for every place (math.md, section 4).
+    """
+    from priorhood.exact.reach import BEGIN, BODY, upper_tail
+
+    u = np.log(np.maximum(draws, 1e-300))
+    begin, body = (float(v) for v in np.quantile(u, [1.0 - BEGIN, 1.0 - BODY]))
+    beyond = u[u > begin]
+    if body <= begin or len(beyond) < 5:
+        last = float(draws.max())
+        return np.array([last]), np.zeros(1), np.zeros(1, bool), last
+    points = begin + np.linspace(0.0, 12.0, 1201)
+    with np.errstate(over="ignore", divide="ignore"):
+        base = np.maximum(log_prior(np.exp(points)) + points, -1e6)
+    powers = np.concatenate([[0.0], np.geomspace(0.1, 400.0, 60)])
+    heights = base - powers[:, None] * (points - begin)
+    mass = np.log(np.exp(heights - heights.max(axis=1, keepdims=True)).sum(axis=1)) + heights.max(axis=1)
+    likely = np.interp(beyond, points, base).sum() - powers * (beyond - begin).sum() - len(beyond) * mass
+    chosen = heights[np.argmax(likely)]
+    inside = chosen > chosen.max() - 60.0
+    nodes, weights, far, limit, _ = upper_tail(
+        points[inside], chosen[inside], np.zeros((int(inside.sum()), 0)), body
+    )
+    return np.asarray(np.exp(nodes)), weights, np.asarray(far), math.exp(limit)
