@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.assessment import EFFECT, LEVEL, SHARE, SLOPE, SPREAD, Assessment
+from priorhood.choices import check_seed
 from priorhood.errors import ModelError, plural, rows_of
-from priorhood.predict import UNSEEN, check_seed
+from priorhood.predict import UNSEEN
 from priorhood.ranks import p_text
 from priorhood.residuals import BINS, DRAWS, INSIDE, effect_p, residuals, thinned
 from priorhood.verdict import Verdict

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood import gather
+from priorhood.choices import MOST_DRAWS, check_seed, whole
 from priorhood.coefficients import CALIBRATION, stream
 from priorhood.engines import Run, draw_exact, exact_refusal, new_run
 from priorhood.errors import ModelError, PriorhoodError, SamplingError
@@ -27,7 +28,6 @@ from priorhood.model import Model, as_model
 from priorhood.outcomes import log_likelihood, simulate_sums
 from priorhood.placing import placed
 from priorhood.posterior import Posterior
-from priorhood.predict import check_seed
 from priorhood.ranks import ALARM, Uniform, counts_below, judge, places
 from priorhood.scale import learn_scale
 from priorhood.summary import below_diagonal, labels_of
@@ -167,9 +167,10 @@ def calibrate(
     SamplingError : no refit could be drawn
     """
     new_run(1, 10, seed, threads, progress)
-    for name, value, least in (("refits", refits, LEAST_REFITS), ("draws", draws, LEAST_DRAWS)):
-        if not isinstance(value, int) or value < least:
-            raise ModelError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    refits, draws = (
+        whole("refits", refits, LEAST_REFITS, MOST_DRAWS),
+        whole("draws", draws, LEAST_DRAWS, MOST_DRAWS),
+    )
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
     started = time.perf_counter()
     run = new_run(1, draws * THIN, seed, threads, progress)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.errors import ModelError
+from priorhood.choices import check_seed, whole
 from priorhood.simulate import zip_codes
 
 Array = npt.NDArray[np.float64]
@@ -16,6 +16,7 @@ Array = npt.NDArray[np.float64]
 RADIUS = 0.18
 RELAXED = 12  # rounds of Lloyd's algorithm: cells of similar, not of equal size
 BORDER = 256  # points of the outline
+MOST_AREAS = 20_000  # whose cells are found in a minute or so
 
 
 def simulate_areas(places: int = 219, seed: int = 2412) -> dict[str, Any]:
@@ -31,11 +32,10 @@ def simulate_areas(places: int = 219, seed: int = 2412) -> dict[str, Any]:
 
     Raises
     ------
-    ModelError : no place
+    ModelError : no place, or more than a map shows
     """
-    if places < 1:
-        raise ModelError(f"needed: at least 1 place, not {places}")
-    rng = np.random.default_rng([seed, places])
+    whole("places", places, 1, MOST_AREAS)
+    rng = np.random.default_rng([check_seed(seed), places])
     outline = _outline(rng)
     points = _inside(rng, outline, places)
     for _ in range(RELAXED):

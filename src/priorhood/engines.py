@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood import nuts
+from priorhood.choices import MOST_CHAINS, MOST_DRAWS, MOST_IN_ALL, MOST_THREADS, check_seed, whole
 from priorhood.errors import ModelError, PriorhoodWarning, plural
 from priorhood.hierarchy import hierarchy_of
 from priorhood.informed import check_informed, empty_cells, far_prior, truths
 from priorhood.machine import cores, memory
 from priorhood.posing import pose
 from priorhood.posterior import Posterior, assemble
-from priorhood.predict import check_seed
 from priorhood.scale import Scale, learn_scale
 
 if TYPE_CHECKING:
@@ -67,11 +67,13 @@ def new_run(
     store: str = "auto",
 ) -> Run:
     """Check what every fit is told."""
-    for name, value, least in (("chains", chains, 1), ("draws", draws, 10)):
-        if not isinstance(value, int) or value < least:
-            raise ModelError(f"{name} must be a whole number of at least {least}, not {value!r}")
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise ModelError(f"threads must be a whole number of at least 1, not {threads!r}")
+    chains, draws = whole("chains", chains, 1, MOST_CHAINS), whole("draws", draws, 10, MOST_DRAWS)
+    if chains * draws > MOST_IN_ALL:
+        raise ModelError(
+            f"{chains:,} chains × {draws:,} draws are more than {MOST_IN_ALL:,} draws in all: give fewer"
+        )
+    threads = None if threads is None else whole("threads", threads, 1, MOST_THREADS)
+    seed = None if seed is None else check_seed(seed)
     if engine not in ENGINES:
         raise ModelError(f"engine {engine!r} is not known; there are {', '.join(ENGINES)}")
     if store not in STORES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -70,3 +71,15 @@ def some(values: Iterable[object], most: int = 5) -> str:
     listed = [repr(value) if isinstance(value, str) else str(value) for value in values]
     shown = ", ".join(listed[:most])
     return f"{shown} and {len(listed) - most:,} more" if len(listed) > most else shown
+
+
+# What a terminal obeys and a page of XML must not hold: C0 but tab and line feed, C1, what turns the direction of
+# writing, and halves of characters, which no file of text can hold.
+_UNSEEN = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff\\ufffe\\uffff]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with its control characters as Python writes them: names and labels come from files."""
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)

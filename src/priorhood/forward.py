@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood import gather
+from priorhood.choices import MOST_DRAWS, check_seed, whole
 from priorhood.coefficients import PRIOR, coefficients_of, stream
 from priorhood.draws import Draws, Effects
 from priorhood.errors import ModelError
@@ -19,7 +20,7 @@ from priorhood.machine import cores
 from priorhood.model import Model, as_model
 from priorhood.placing import placed
 from priorhood.posterior import Posterior
-from priorhood.predict import UNSEEN, check_seed, simulate
+from priorhood.predict import UNSEEN, simulate
 from priorhood.scale import learn_scale
 from priorhood.table import read
 from priorhood.tree import labelled
@@ -77,8 +78,7 @@ def prior_predictive(
     """
     model = as_model(model, table)
     _check_dtype(dtype)
-    if not isinstance(draws, int) or draws < 1:
-        raise ModelError(f"draws must be a whole number of at least 1, not {draws!r}")
+    whole("draws", draws, 1, MOST_DRAWS)
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
     source, _ = placed(read(table), places, model.formula)
     world = _world(model, *gather.take(source, model.formula, weights=model.weights), draws, seed)

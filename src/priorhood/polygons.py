@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +48,39 @@ def _opened(source: object) -> tuple[str, Any]:
     path = Path(source)
     if not path.exists():
         raise FileError(f"no file {str(source)!r}{nearby_files(str(path))}")
+    if any(map(_POINTER.search, _heads(path))):
+        raise FileError(
+            f"{str(source)!r} has no polygons in it, but says where others are (GDAL's VRT or WFS); give that file"
+        )
     try:
         return path.name, geopandas.read_file(path)
     except Exception as problem:  # noqa: BLE001  # whatever the drivers raise on foreign bytes
         detail = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise FileError(f"{str(source)!r} cannot be read as a file of polygons ({detail})") from None
+
+
+# What GDAL would follow, whatever the file is called, to any file of the reader's or into the network.
+_POINTER = re.compile(rb"<\s*(?:OGR(?:VRT|WFS)|VRTDataset|GDAL_W)", re.IGNORECASE)
+_HEAD = 65_536
+
+
+def _heads(path: Path) -> Iterator[bytes]:
+    """The beginning of a file, of every file of a folder, of every member of an archive.
+
+    Raises
+    ------
+    FileError : neither a file nor a folder
+    """
+    if not path.is_file() and not path.is_dir():
+        raise FileError(f"{str(path)!r} is a device or a pipe, not a file of polygons")
+    for file in (path,) if path.is_file() else (f for f in path.rglob("*") if f.is_file()):
+        with file.open("rb") as opened:
+            yield opened.read(_HEAD)
+        if zipfile.is_zipfile(file):
+            with suppress(zipfile.BadZipFile, NotImplementedError, RuntimeError), zipfile.ZipFile(file) as archive:
+                for member in archive.namelist():
+                    with archive.open(member) as opened:
+                        yield opened.read(_HEAD)
 
 
 def _from_mapping(source: Mapping[Any, Any]) -> Any:
@@ -81,6 +112,11 @@ def _situated(name: str, frame: Any, crs: object) -> Any:
         raise TableError(
             f"{name} does not say which coordinates it has (no CRS); say it: crs={WGS84!r} (--crs {WGS84}) for "
             f"longitude and latitude"
+        )
+    if frame.crs.is_geocentric or not (frame.crs.is_geographic or frame.crs.is_projected):
+        raise TableError(
+            f"{name} has coordinates ({frame.crs.name}) that are no map's; say what they are with crs= (--crs "
+            f"{WGS84} for longitude and latitude)"
         )
     west, south, east, north = frame.total_bounds
     if frame.crs.is_geographic and (min(west, south) < -361 or east > 361 or max(abs(south), abs(north)) > 90.1):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.choices import MOST_DRAWS, whole
 from priorhood.engines import exact_refusal, new_run
-from priorhood.errors import ModelError
 from priorhood.ondemand import flat_of
 from priorhood.ondemand import theta_of as thetas
 from priorhood.posing import pose
@@ -32,8 +32,7 @@ def collapse_refusal(post: Posterior) -> str | None:
 
 def chosen_draws(post: Posterior, draws: int) -> Index:
     """Which draws are taken: evenly spread over all chains."""
-    if not isinstance(draws, int) or draws < 50:
-        raise ModelError(f"draws must be a whole number of at least 50, not {draws!r}")
+    whole("draws", draws, 50, MOST_DRAWS)
     sizes = post.tree["posterior"].sizes
     total = sizes["chain"] * sizes["draw"]
     return np.unique(np.linspace(0, total - 1, min(draws, total)).round().astype(np.int64))

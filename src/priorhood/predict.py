@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.choices import check_seed
 from priorhood.coefficients import HEAVY, NOISE, TAILS, stream
 from priorhood.errors import ModelError, TableError, some
 from priorhood.groups import Groups
@@ -60,13 +61,6 @@ def request(
         raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
     check_seed(seed)
     return Request(chosen, _numbers("below", below), _numbers("above", above), unseen, prefix, seed, threads)
-
-
-def check_seed(seed: object) -> int:
-    """A seed as a file can hold it: a whole number from 0 to 2⁶³ − 1."""
-    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-        raise ModelError(f"seed must be a whole number from 0 to 2**63 - 1, not {seed!r}")
-    return int(seed)
 
 
 def check_memory(draws: int, rows: int, what: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.choices import check_seed, whole
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ Array = npt.NDArray[np.float64]
 # Berlin's 219 ZIP codes with sales lie in this range; the simulated ones are spread over it.
 FIRST_ZIP, LAST_ZIP = 10115, 14199
 MOST_ROWS = 150
+# Rows, and places: what a frame in memory does for.
+MOST_SIMULATED = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,10 @@ def simulate(places: int = 219, rows: int = 7500, seed: int = 2412) -> tuple[pd.
     """
     import pandas as pd
 
-    if places < 1 or rows < places:
+    whole("places", places, 1, MOST_SIMULATED)
+    if whole("rows", rows, 1, MOST_SIMULATED) < places:
         raise ModelError(f"needed: at least 1 place and a row for each, not {places} places and {rows} rows")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     counts = _counts(places, rows, rng)
     truth = _truth(places, rng)
     place = rng.permutation(np.repeat(np.arange(places), counts))

@@ -255,7 +255,10 @@ def _check_expression(where: str, *, sealed: bool) -> None:
     A view, a table and a file are named in a query within it; a variable of Python's would be found by its name.
     """
     said = connection().execute("SELECT json_serialize_sql($1)", [f"SELECT ({where}\n)"]).fetchall()
-    parsed = json.loads(said[0][0])
+    try:
+        parsed = json.loads(said[0][0])
+    except RecursionError:
+        raise TableError(no_condition(where, "it is nested too deeply")) from None
     if parsed["error"]:
         raise TableError(no_condition(where, "a syntax error"))
     nodes = [statement["node"] for statement in parsed["statements"]]

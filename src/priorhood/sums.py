@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood import gather
+from priorhood.choices import whole
 from priorhood.design import Design, Indicator
 from priorhood.errors import FileError, ModelError, PriorhoodWarning, plural, rows_of, some
 from priorhood.files import write_atomically
@@ -205,8 +206,7 @@ def moments(
     PriorhoodError : names the column, rows or values and what to do
     """
     model = as_model(model, table)
-    if not isinstance(minimum, int) or isinstance(minimum, bool) or minimum < 1:
-        raise ModelError(f"minimum must be a whole number of at least 1, not {minimum!r}")
+    whole("minimum", minimum, 1, 2**53)
     source, gazetteer = placed(read(table), places, model.formula)
     if drop_outliers is not None:
         warnings.warn(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import duckdb
 import pandas as pd
 import pytest
 
 import priorhood as ph
+from priorhood.polygons import read_polygons
 
 FORMULA = "price ~ 1 + (1 | zip)"
 FAST = {"chains": 2, "draws": 50, "seed": 1}
@@ -81,6 +84,29 @@ def test_no_extension_is_loaded_or_fetched():
     names = "'autoload_known_extensions', 'autoinstall_known_extensions'"
     asked = f"SELECT value FROM duckdb_settings() WHERE name IN ({names})"
     assert sources.connection().execute(asked).fetchall() == [("false",), ("false",)]
+
+
+VRT = """<OGRVRTDataSource><OGRVRTLayer name="secret"><SrcDataSource>{}</SrcDataSource>
+<GeometryType>wkbPolygon</GeometryType><LayerSRS>WGS84</LayerSRS><GeometryField encoding="WKT" field="WKT"/>
+</OGRVRTLayer></OGRVRTDataSource>"""
+
+
+@pytest.mark.parametrize("name", ["zips.geojson", "zips.vrt", "zips.zip", "folder"])
+def test_polygons_point_to_no_other_file(tmp_path, name):
+    geopandas = pytest.importorskip("geopandas")
+    secret = tmp_path / "secret.csv"
+    secret.write_text('zip,WKT\nalice,"POLYGON((0 0,1 0,1 1,0 0))"\n')
+    text, path = VRT.format(secret), tmp_path / name
+    if name == "zips.zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("zips.vrt", text)
+    else:
+        path = path if path.suffix else path / "zips.vrt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        assert list(geopandas.read_file(path)["zip"]) == ["alice"]  # the control: GDAL follows it
+    with pytest.raises(ph.FileError, match="has no polygons in it, but says where others are"):
+        read_polygons(tmp_path / name, None)
 
 
 # -- conditions ----------------------------------------------------------------------------------------

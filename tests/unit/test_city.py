@@ -51,7 +51,7 @@ def test_cells_are_nearest_to_their_points():
 def test_seeds():
     assert json.dumps(ph.simulate_areas(12)) == json.dumps(ph.simulate_areas(12))
     assert ph.simulate_areas(12, 1) != ph.simulate_areas(12, 2)
-    with pytest.raises(ph.ModelError, match="at least 1 place, not 0"):
+    with pytest.raises(ph.ModelError, match="places must be a whole number of at least 1, not 0"):
         ph.simulate_areas(0)
 
 

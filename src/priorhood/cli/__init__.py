@@ -19,7 +19,7 @@ from priorhood.cli.mapping import map_places
 from priorhood.cli.plotting import plot
 from priorhood.cli.reading import predict, summary
 from priorhood.cli.reporting import report
-from priorhood.cli.screen import say
+from priorhood.cli.screen import say, shown
 from priorhood.cli.sites import moments
 from priorhood.cli.what_if import influence, sensitivity
 from priorhood.errors import PriorhoodError
@@ -36,6 +36,11 @@ app = typer.Typer(
 
 def main() -> NoReturn:
     """Entry point: a problem in the input is one message and exit code 2, never a traceback."""
+    with shown():
+        _run()
+
+
+def _run() -> NoReturn:
     try:
         app(standalone_mode=True)
     except PriorhoodError as problem:
@@ -47,6 +52,13 @@ def main() -> NoReturn:
         raise
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as problem:
+        named = f": {str(problem.filename)!r}" if problem.filename else ""
+        say(f"priorhood: {problem.strerror or problem}{named}")
+        sys.exit(2)
+    except MemoryError:
+        say("priorhood: this machine has no memory for that; nothing was written. Give fewer draws or rows")
+        sys.exit(2)
     sys.exit(0)
 
 

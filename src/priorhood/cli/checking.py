@@ -12,6 +12,7 @@ import typer
 from priorhood.cli.options import Group, Json, Picture, Saved, Vars
 from priorhood.cli.plotting import check_picture, drawn, places_of, plot, write_picture
 from priorhood.cli.screen import console, say
+from priorhood.errors import visible
 
 if TYPE_CHECKING:
     from priorhood.check import Check
@@ -55,8 +56,8 @@ def _print(found: Check) -> None:
     screen = console()
     for verdict in found:
         mark = Text("✓ " if verdict.good else "✗ ", style="green" if verdict.good else "bold red")
-        screen.print(mark.append(f"{verdict.about}: ", style="bold").append(verdict.text, style="not bold"),
-                     soft_wrap=True)  # fmt: skip
+        mark.append(f"{visible(verdict.about)}: ", style="bold").append(visible(verdict.text), style="not bold")
+        screen.print(mark, soft_wrap=True)
     bad = len(found.bad)
     if bad:
         screen.print(f"{bad} of {len(found)} verdicts ask for something to be done", markup=False)

@@ -73,7 +73,7 @@ def _one(post: Posterior, rows: object, by: str, options: dict[str, Any], *, as_
 
     found = leave_out(post, rows, by, **options)
     if as_json:
-        print(json.dumps({**_facts(found), "pointwise": _records(found.pointwise)}, ensure_ascii=False))
+        print(json.dumps({**_facts(found), "pointwise": _records(found.pointwise)}))
     else:
         console().print(str(found), soft_wrap=True, markup=False)
     if not picture:
@@ -109,11 +109,7 @@ def _several(
     frame = run(posts, rows, by, **options)
     note = frame.attrs.get("note")
     if as_json:
-        print(
-            json.dumps(
-                {"by": by, "models": _records(frame), **({"note": note} if note else {})}, ensure_ascii=False
-            )
-        )
+        print(json.dumps({"by": by, "models": _records(frame), **({"note": note} if note else {})}))
     else:
         screen = console()
         screen.print(_table(frame))

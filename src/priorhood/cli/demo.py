@@ -27,6 +27,7 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Write simulated Berlin-like sales: zip, living_space, price."""
+    from priorhood.files import write_atomically
     from priorhood.simulate import simulate as run
     from priorhood.table import check_output, write_frame
 
@@ -34,9 +35,10 @@ def simulate(
     if areas:
         _check_areas(areas, out)
     frame, _ = run(places, rows, seed)
+    polygons = _polygons(places, seed) if areas else ""
     write_frame(frame, out)
     if areas:
-        _write_areas(areas, places, seed)
+        write_atomically(areas, lambda name: Path(name).write_text(polygons, encoding="utf-8"))
     if as_json:
         told = {"out": str(out), "rows": len(frame), "places": places, "seed": seed}
         print(json.dumps(told | ({"areas": str(areas)} if areas else {})))
@@ -57,12 +59,10 @@ def _check_areas(areas: Path, out: Path) -> None:
         raise FileError(f"--areas {str(areas)!r} is the file of the sales; give another name")
 
 
-def _write_areas(areas: Path, places: int, seed: int) -> None:
+def _polygons(places: int, seed: int) -> str:
     from priorhood.city import simulate_areas
-    from priorhood.files import write_atomically
 
-    text = json.dumps(simulate_areas(places, seed))
-    write_atomically(areas, lambda name: Path(name).write_text(text, encoding="utf-8"))
+    return json.dumps(simulate_areas(places, seed))
 
 
 def demo(

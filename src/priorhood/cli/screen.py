@@ -10,7 +10,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from priorhood.errors import PriorhoodWarning, plural, rows_of
+from priorhood.errors import PriorhoodWarning, plural, rows_of, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +19,40 @@ if TYPE_CHECKING:
 
     from priorhood.calibrate import Calibration
     from priorhood.posterior import Posterior
+
+
+class Visible:
+    """A stream of text that shows control characters, as a file's labels may have, instead of sending them."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write what can be shown of a text."""
+        self.stream.write(visible(text))
+        return len(text)
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Let nothing that is printed inside steer the terminal, nor fail for a character that it does not have."""
+    before = sys.stdout, sys.stderr
+    for stream in before:
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = map(Visible, before)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _bare(stream: Any) -> Any:
+    """The stream itself, for rich, whose own colours are to arrive."""
+    return stream.stream if isinstance(stream, Visible) else stream
 
 
 def say(message: str) -> None:
@@ -41,7 +75,14 @@ def console() -> Console:
     """Standard output; a pipe has no width, so tables get room there."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 150, highlight=False)
+    class Screen(Console):
+        """A console that shows control characters in what it is given."""
+
+        def render_str(self, text: str, **options: Any) -> Any:
+            """As rich does, of what can be shown."""
+            return super().render_str(visible(text), **options)
+
+    return Screen(file=_bare(sys.stdout), width=None if sys.stdout.isatty() else 150, highlight=False)
 
 
 @contextmanager
@@ -55,7 +96,7 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
-        console=Console(stderr=True), transient=True,
+        console=Console(file=_bare(sys.stderr)), transient=True,
     )  # fmt: skip
     tasks: dict[str, Any] = {}
     # By the clock, not by a report: the reading of a large table reports only its end.

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from priorhood.choices import MOST_DRAWS, whole
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ def check(settings: Settings) -> Settings:
             f"parameterization must be {' or '.join(map(repr, PARAMETERIZATIONS))}, not "
             f"{settings.parameterization!r}"
         )
-    if not isinstance(settings.tune, int) or settings.tune < 1:
-        raise ModelError(f"tune must be a whole number of at least 1, not {settings.tune!r}")
+    whole("tune", settings.tune, 1, MOST_DRAWS)
     if not isinstance(settings.target_accept, int | float) or not 0 < settings.target_accept < 1:
         raise ModelError(f"target_accept must lie between 0 and 1, like 0.9, not {settings.target_accept!r}")
     return settings

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.choices import MOST_DRAWS, check_seed, whole
 from priorhood.errors import ModelError, TableError, near, rows_of, some
 from priorhood.groups import Groups
 from priorhood.machine import cores
 from priorhood.plot import page
-from priorhood.predict import UNSEEN, check_seed, predict_rows, request, simulate
+from priorhood.predict import UNSEEN, predict_rows, request, simulate
 from priorhood.residuals import outcome_required, thinned
 from priorhood.used import used_rows
 
@@ -141,8 +142,8 @@ def predictive(
 def _check(kind: object, draws: object, unseen: object) -> None:
     if kind not in KINDS:
         raise ModelError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
-    if draws is not None and (not isinstance(draws, int) or draws < 1):
-        raise ModelError(f"draws must be a whole number of at least 1, not {draws!r}")
+    if draws is not None:
+        whole("draws", draws, 1, MOST_DRAWS)
     if unseen not in UNSEEN:
         raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.choices import check_seed, finite, whole
 from priorhood.errors import ModelError, near
 from priorhood.expect import typical_values
 from priorhood.expression import Expression
@@ -15,7 +16,6 @@ from priorhood.forward import PriorWorld, prior_world
 from priorhood.groups import Groups
 from priorhood.listings import AVERAGE, frame_to_predict, locations, read_rows
 from priorhood.plot import page
-from priorhood.predict import check_seed
 from priorhood.table import read
 from priorhood.weights import Weights
 
@@ -33,6 +33,7 @@ Array = npt.NDArray[np.float64]
 POINTS = 60
 SDS = 2.0  # the data's range: their mean and so many sds either way
 LINES = 100  # drawn; shares are of all
+MOST_LINES = 100_000
 # Inches.
 WIDTH, HEIGHT, LEFT, GAP, RIGHT, TOP, BELOW = 11.0, 4.6, 1.3, 0.5, 0.25, 1.0, 0.6
 
@@ -87,8 +88,7 @@ def prior_lines(
 
 
 def _check(bounds: object, draws: object) -> None:
-    if not isinstance(draws, int) or draws < 1:
-        raise ModelError(f"draws must be a whole number of at least 1, not {draws!r}")
+    whole("draws", draws, 1, MOST_LINES)
     if bounds is None:
         return
     ends = tuple(bounds) if isinstance(bounds, tuple | list) else ()
@@ -96,6 +96,8 @@ def _check(bounds: object, draws: object) -> None:
         raise ModelError(
             f"bounds must be the least and the most the outcome can be, (0, 10_000_000), not {bounds!r}"
         )
+    for end in ends:
+        finite("bounds", end)
 
 
 # -- the lines --------------------------------------------------------------------------------------------

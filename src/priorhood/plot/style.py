@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from priorhood.errors import ModelError
+from priorhood.errors import ModelError, visible
 
 try:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -80,10 +80,17 @@ def numbers(axis: Axis, most: int = 5) -> None:
 
 def words(texts: Any, *, size: float = SMALL, colour: str = SOFT, bold: bool = False) -> None:
     """Dress a text; names and units are shown as they are, `$` too."""
-    texts.set(fontsize=size, color=colour, fontweight="bold" if bold else "normal", parse_math=False)
+    texts.set(
+        text=visible(texts.get_text()),
+        fontsize=size,
+        color=colour,
+        fontweight="bold" if bold else "normal",
+        parse_math=False,
+    )
 
 
 def shortened(text: str, most: int, *, middle: bool = True) -> str:
-    """A long text without its middle, or without its end."""
+    """A text with what a font and a file can show, and if it is long without its middle, or without its end."""
+    text = visible(text)
     half = (most - 1) // 2 if middle else 0
     return text if len(text) <= most else f"{text[: most - 1 - half]}…{text[len(text) - half :]}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.errors import FileError
+from priorhood.errors import FileError, visible
 from priorhood.plot.mapped import Mapped, mapped, percent, with_exact, with_unit
 from priorhood.plot.maps import GREY, colour_stops, coloured
 
@@ -143,14 +143,17 @@ def _page(found: Mapped, below: float | None) -> str:
     paths = []
     for one, shape in enumerate(drawn):
         about = f"{shape.label}: " + ", ".join(f"{name} {value}" for name, value in shape.told)
-        focus = f' tabindex="{0 if one == 0 else -1}" role="img" aria-label="{escape(about)}"' if one < own else ""
+        focus = (
+            f' tabindex="{0 if one == 0 else -1}" role="img" aria-label="{_escaped(about)}"' if one < own else ""
+        )
         colour = f' fill="{shape.colour}"' if shape.colour != GREY else ' class="none"'
         paths.append(f'<path data-i="{one}"{colour}{focus} d="{shape.path}"/>')
-    data = json.dumps([[shape.label, shape.told] for shape in drawn], ensure_ascii=False).replace("<", "\\u003c")
-    options = "".join(f'<option value="{escape(label)}">' for label in found.areas.labels)
+    told = [[visible(one.label), [[*map(visible, pair)] for pair in one.told]] for one in drawn]
+    data = json.dumps(told, ensure_ascii=False).replace("<", "\\u003c")
+    options = "".join(f'<option value="{_escaped(label)}">' for label in found.areas.labels)
     return PAGE.format(
-        title=escape(found.title), note=escape(found.note), account=escape(found.areas.account() + "."),
-        level=escape(found.areas.level), wide=wide + 4, tall=tall + 4,
+        title=_escaped(found.title), note=_escaped(found.note), account=_escaped(found.areas.account() + "."),
+        level=_escaped(found.areas.level), wide=wide + 4, tall=tall + 4,
         paths="\n".join(paths), data=data, options=options,
         legend=_legend(found),
     )  # fmt: skip
@@ -167,12 +170,17 @@ def _legend(found: Mapped) -> str:
         ends[1] = f"≥ {ends[1]}"
     grey = '<span class="key"></span> no data' if len(found.areas.others) or len(there) < len(found.values) else ""
     bar = f'<span class="bar" style="background:linear-gradient(to right, {stops})"></span>'
-    return f"<span>{escape(ends[0])}</span>{bar}<span>{escape(ends[1])}</span>{grey}"
+    return f"<span>{_escaped(ends[0])}</span>{bar}<span>{_escaped(ends[1])}</span>{grey}"
 
 
 def check_page(path: Path) -> bool:
     """Whether a map is to be a page, by its name's ending."""
     return path.suffix.lower() in ENDINGS
+
+
+def _escaped(text: str) -> str:
+    """A text within HTML, in quotes too."""
+    return escape(visible(text))
 
 
 PAGE = """<!DOCTYPE html>

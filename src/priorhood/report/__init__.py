@@ -6,7 +6,7 @@ import json
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from priorhood.errors import FileError, ModelError
+from priorhood.errors import FileError, ModelError, visible
 from priorhood.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def assembled(data: Mapping[str, Any]) -> str:
     folder = files("priorhood.report")
     text = folder.joinpath("page.html").read_text(encoding="utf-8")
     # < and > appear in JSON within strings only.
+    data = _shown(data)
     held = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
     for sign, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028")):
         held = held.replace(sign, code)
@@ -127,6 +128,15 @@ def assembled(data: Mapping[str, Any]) -> str:
         text = text.replace(f"<!--{name}-->", part)
     # Last, so that nothing in the data is taken for one of the marks above.
     return text.replace("<!--data-->", held)
+
+
+def _shown(data: Any) -> Any:
+    """The data with every text as a browser may show it; labels come from files."""
+    if isinstance(data, str):
+        return visible(data)
+    if isinstance(data, dict):
+        return {_shown(name): _shown(value) for name, value in data.items()}
+    return [_shown(value) for value in data] if isinstance(data, list | tuple) else data
 
 
 def _escaped(text: str) -> str:
