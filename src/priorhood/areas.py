@@ -197,7 +197,7 @@ def level_of(post: Posterior, level: str | None = None) -> Places:
     if level not in names:
         raise ModelError(
             f"{text!r} has no group {level!r}; {near(level, names)}. One is added by a fit: "
-            f"priorhood fit TABLE '… + (1 | {level}/{names[0]})' -o FILE"
+            f"priorhood fit TABLE {f'{text} + (1 | {level})'!r} -o FILE"
         )
     return groupings[names.index(level)]
 

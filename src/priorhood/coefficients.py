@@ -156,7 +156,7 @@ def coefficients_of(
     found = []
     for at, places in enumerate(hierarchy.groupings):
         suffix, own = formula.suffix(at), design.level_columns(at)
-        correlated = f"omega{suffix}" in draws
+        correlated = f"omega{suffix}" in draws.data_vars
         corr = correlation_factor(flat(f"omega{suffix}")) if correlated else np.eye(len(own))
         found.append(
             Grouping(
@@ -175,9 +175,9 @@ def coefficients_of(
         levels=tuple(found[:depth]),
         crossed=tuple(found[depth:]),
         sigma=flat("sigma") if model.se is None else np.ones(S),
-        nu=flat("nu") if "nu" in draws else None,
+        nu=flat("nu") if "nu" in draws.data_vars else None,
         noise=model.resolve(design).sigma if model.noise else None,
-        common=(flat("sigma_median"), flat("sigma_spread")) if "sigma_median" in draws else None,
+        common=(flat("sigma_median"), flat("sigma_spread")) if "sigma_median" in draws.data_vars else None,
         row_weights=model.weights,
         cell_labels=labels_by_column(formula, cells),
         weights=weights,

@@ -135,14 +135,14 @@ def completed(posterior: xr.Dataset, stats: xr.Dataset, r: Regression, c: Coeffi
 
     _check_same(r, model)
     effect = r.effect(0) if r.groupings else None
-    if effect is not None and effect not in posterior:
+    if effect is not None and effect not in posterior.data_vars:
         posterior = _with_finest(posterior, r, c, effect)
     follow = _following(posterior, r)
     shape = (posterior.sizes["chain"], posterior.sizes["draw"])
     found = {}
     for variable in model.free_RVs:
         name = variable.name
-        if name in posterior:
+        if name in posterior.data_vars:
             continue
         if name not in follow:
             raise ModelError(

@@ -24,6 +24,8 @@ from priorhood.priors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pymc as pm
 
     from priorhood.nuts.regression import Grouping, Regression
@@ -73,11 +75,26 @@ def _built(r: Regression, *, centered: bool) -> pm.Model:
                 _times(r, X, d, effects[index, k]) for k, d in enumerate(grouping.coefficients)
             )
         _errors(r, location, finest, centered=centered)
+    for name in model.named_vars:
+        _check_name(name, model.coords)
     return model
 
 
+def _check_name(name: str, groups: Iterable[str]) -> None:
+    """Refuse a group called like a variable or a dimension of the model, which PyMC would take for one another."""
+    if name in groups:
+        raise ModelError(f"a group in PyMC cannot be called {name!r}, a name of its model; rename it")
+
+
 def _coords(r: Regression) -> dict[str, Any]:
-    """The exact engine's coordinates, and those of rows and columns."""
+    """The exact engine's coordinates, and those of rows and columns.
+
+    Raises
+    ------
+    ModelError : a group called like one of these, or like the variable that has it for a dimension
+    """
+    for name in ("row", "response", "z"):
+        _check_name(name, [grouping.name for grouping in r.groupings])
     coords: dict[str, Any] = {"row": np.arange(len(r.rows.y)), "column": list(r.columns)}
     coords["response"] = [r.outcome]
     if r.population:

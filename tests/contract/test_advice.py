@@ -1,0 +1,721 @@
+"""Advice that works: whoever does what a message says gets further.
+
+Each case brings about a message, holds that it says the advice, and does what it says: that must succeed, or at
+least be stopped by something else. What must be installed, bought (memory) or looked at is not followed here.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import priorhood as ph
+
+from .conftest import FAST, FAST_OPTIONS, FORMULA, run_cli
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BLOCKS = "price ~ centre + (1 | district/block)"
+ONE = "price ~ living_space + (1 | zip)"
+SMALL = {**FAST, "engine": "exact"}
+
+
+@cache
+def sales() -> pd.DataFrame:
+    """Homes in 8 ZIP codes of 3 districts, of 3 kinds, with errors and weights of their own."""
+    frame, _ = ph.simulate(8, 160, seed=1)
+    rng = np.random.default_rng(2)
+    at = frame["zip"].map({z: i for i, z in enumerate(sorted(set(frame["zip"])))})
+    return frame.assign(
+        district=np.array(["north", "south", "west"])[at % 3],
+        kind=rng.choice(["flat", "house", "loft"], len(frame)),
+        error=rng.uniform(1e4, 5e4, len(frame)),
+        weight=rng.uniform(0.5, 2, len(frame)),
+        times=rng.integers(1, 4, len(frame)),
+    )
+
+
+@cache
+def fit(formula: str = FORMULA, **options: Any) -> ph.Posterior:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ph.PriorhoodWarning)
+        chosen = {k: options.pop(k) for k in ("family", "noise", "se", "precision_weights") if k in options}
+        return ph.fit(ph.Model(formula, **chosen), sales(), **{**SMALL, **options})
+
+
+def new_homes(zip_code: str = "99999") -> dict[str, list[Any]]:
+    return {"zip": [zip_code], "living_space": [80.0]}
+
+
+def square(x: float, label: str, column: str = "zip") -> dict[str, Any]:
+    ring = [[x, 0], [x + 1, 0], [x + 1, 1], [x, 1], [x, 0]]
+    return {
+        "type": "Feature",
+        "properties": {column: label},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+
+
+def polygons(column: str = "zip") -> dict[str, Any]:
+    labels = sorted(set(sales()["zip"]))
+    return {"type": "FeatureCollection", "features": [square(i, z, column) for i, z in enumerate(labels)]}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What brings the message about, what it must say, and what it says to do, followed."""
+
+    wrong: Callable[[], object]
+    says: tuple[str, ...]
+    right: tuple[Callable[[], object], ...]
+
+
+def case(wrong: Callable[[], object], says: str | tuple[str, ...], *right: Callable[[], object]) -> Case:
+    return Case(wrong, (says,) if isinstance(says, str) else says, right)
+
+
+def told(what: Callable[[], object]) -> list[str]:
+    """The messages of a call: its error, else its warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ph.PriorhoodWarning)
+        try:
+            what()
+        except ph.PriorhoodError as problem:
+            return [str(problem)]
+    return [str(one.message) for one in caught if issubclass(one.category, ph.PriorhoodWarning)]
+
+
+PLACES = pd.DataFrame({"zip": sorted(set(sales()["zip"])), "centre": np.arange(8.0)})
+STUDENT = {"family": "student"}
+
+PYTHON = {
+    # -- models ------------------------------------------------------------------------------------------------
+    "noise without a group": case(
+        lambda: ph.Model("price ~ living_space", noise="zip"),
+        "add a part like (1 | zip)",
+        lambda: ph.Model("price ~ living_space + (1 | zip)", noise="zip"),
+    ),
+    "noise of another group": case(
+        lambda: ph.Model(FORMULA, noise="district"), "its group is 'zip'", lambda: ph.Model(FORMULA, noise="zip")
+    ),
+    "known errors and a noise": case(
+        lambda: ph.Model(FORMULA, noise="zip", se="error"),
+        "choose one",
+        lambda: ph.Model(FORMULA, noise="zip"),
+        lambda: ph.Model(FORMULA, se="error"),
+    ),
+    "known errors and precision": case(
+        lambda: ph.Model(FORMULA, se="error", precision_weights="weight"),
+        "choose one",
+        lambda: ph.Model(FORMULA, se="error"),
+        lambda: ph.Model(FORMULA, precision_weights="weight"),
+    ),
+    "one column of two weights": case(
+        lambda: ph.Model(FORMULA, precision_weights="times", frequency_weights="times"),
+        ("n equal rows takes frequency_weights", "the mean of n rows precision_weights"),
+        lambda: ph.Model(FORMULA, frequency_weights="times"),
+        lambda: ph.Model(FORMULA, precision_weights="times"),
+    ),
+    "frequencies that are no counts": case(
+        lambda: ph.moments(ph.Model(FORMULA, frequency_weights="weight"), sales()),
+        "are precision_weights",
+        lambda: ph.moments(ph.Model(FORMULA, precision_weights="weight"), sales()),
+    ),
+    "priors for sigma and what they have in common": case(
+        lambda: ph.Model(FORMULA, ["sigma ~ Exponential(1)", "sigma_spread ~ Exponential(1)"], noise="zip"),
+        "choose one",
+        lambda: ph.Model(FORMULA, ["sigma ~ Exponential(1)"], noise="zip"),
+        lambda: ph.Model(FORMULA, ["sigma_spread ~ Exponential(1)"], noise="zip"),
+    ),
+    "a prior of all sigma without noise": case(
+        lambda: ph.Model(FORMULA, ["sigma_spread ~ Exponential(1)"]),
+        "noise= gives every group its own",
+        lambda: ph.Model(FORMULA, ["sigma_spread ~ Exponential(1)"], noise="zip"),
+    ),
+    "a prior of nu with Normal errors": case(
+        lambda: ph.Model(FORMULA, ["nu ~ Gamma(2, 10)"]),
+        "family='student' has nu",
+        lambda: ph.Model(FORMULA, ["nu ~ Gamma(2, 10)"], family="student"),
+    ),
+    "a group called like a parameter": case(
+        lambda: ph.Model("price ~ 1 + (1 | sigma)"), "rename it", lambda: ph.Model("price ~ 1 + (1 | sigma_1)")
+    ),
+    "an outcome_unit that is none": case(
+        lambda: ph.Model(FORMULA, outcome_unit="euro"),
+        "a number above 0 or 'auto'",
+        lambda: ph.Model(FORMULA, outcome_unit=1000),
+        lambda: ph.Model(FORMULA, outcome_unit="auto"),
+    ),
+    "a unit of a column misspelt": case(
+        lambda: ph.Model(FORMULA, units={"livingspace": "m²"}),
+        "did you mean 'living_space'?",
+        lambda: ph.Model(FORMULA, units={"living_space": "m²"}),
+    ),
+    # -- priors ------------------------------------------------------------------------------------------------
+    "a prior that cannot be read": case(
+        lambda: ph.Model(FORMULA, ["tau ~ Exponential("]),
+        "write it like Exponential(scale=5)",
+        lambda: ph.Model(FORMULA, ["tau ~ Exponential(scale=5)"]),
+    ),
+    "a prior that is no distribution": case(
+        lambda: ph.Model(FORMULA, ["tau ~ 5"]),
+        "write it like Exponential(scale=5)",
+        lambda: ph.Model(FORMULA, ["tau ~ Exponential(scale=5)"]),
+    ),
+    "a prior without a parameter": case(
+        lambda: ph.Model("price ~ area + (area | zip)", ["Exponential(5)"]),
+        "write it like 'tau[area] ~ Exponential(scale=5)'",
+        lambda: ph.Model("price ~ area + (area | zip)", ["tau[area] ~ Exponential(scale=5)"]),
+    ),
+    "another tool's family of scales": case(
+        lambda: ph.Model(FORMULA, ["tau ~ student_t(3, 0, 2.5)"]),
+        ("HalfStudentT", "student_t(3, 0, 2.5) of an sd is HalfStudentT(3, 2.5)"),
+        lambda: ph.Model(FORMULA, ["tau ~ HalfStudentT(3, 2.5)"]),
+    ),
+    "a scale's prior for a coefficient": case(
+        lambda: ph.Model(FORMULA, ["mu ~ HalfNormal(1)"]),
+        ("use Normal", "in the model that Model.to_pymc() gives"),
+        lambda: ph.Model(FORMULA, ["mu ~ Normal(0, 100)"]),
+    ),
+    "a coefficient's prior for a scale": case(
+        lambda: ph.Model(FORMULA, ["tau ~ Normal(0, 1)"]),
+        "HalfNormal",
+        lambda: ph.Model(FORMULA, ["tau ~ HalfNormal(1)"]),
+    ),
+    "bounds the wrong way round": case(
+        lambda: ph.Model(FORMULA, ["tau ~ Uniform(3, 3)"]),
+        "for a known scale write Fixed",
+        lambda: ph.Model(FORMULA, ["tau ~ Fixed(3)"]),
+    ),
+    "a prior of a term misspelt": case(
+        lambda: ph.fit(ph.Model(FORMULA, ["tau[livingspace] ~ Exponential(1)"]), sales(), **SMALL),
+        "did you mean 'tau[living_space]'",
+        lambda: ph.fit(ph.Model(FORMULA, ["tau[living_space] ~ Exponential(1)"]), sales(), **SMALL),
+    ),
+    "a prior far from the outcome": case(
+        lambda: ph.fit(ph.Model(FORMULA, outcome_unit=1), sales(), **SMALL),
+        ("give a wider prior, or an outcome_unit near the outcome's sd", "mu[Intercept] ~ Normal"),
+        lambda: ph.fit(ph.Model(FORMULA, ["mu[Intercept] ~ Normal(0, 1000000)"], outcome_unit=1), sales(), **SMALL),
+        lambda: ph.fit(ph.Model(FORMULA, outcome_unit=sales()["price"].std()), sales(), **SMALL),
+    ),
+    # -- engines -----------------------------------------------------------------------------------------------
+    "what the exact engine does not take": case(
+        lambda: ph.fit(ph.Model(FORMULA, **STUDENT), sales(), engine="exact"),
+        "engine='nuts' (--engine nuts) does",
+        lambda: ph.Model(FORMULA, **STUDENT).to_pymc(sales()),
+    ),
+    "NUTS from sums": case(
+        lambda: ph.fit(FORMULA, ph.moments(FORMULA, sales()), engine="nuts"),
+        "leave engine out",
+        lambda: ph.fit(FORMULA, ph.moments(FORMULA, sales()), **FAST),
+    ),
+    "summaries without groups": case(
+        lambda: ph.fit("price ~ living_space", sales(), store="summaries", **FAST),
+        "the model has no groups",
+        lambda: ph.fit(FORMULA, sales(), store="summaries", **FAST),
+    ),
+    "a fixed spread with correlations in PyMC": case(
+        lambda: ph.Model(FORMULA, ["tau[living_space] ~ Fixed(0.1)"]).to_pymc(sales()),
+        ("the exact engine does (engine='exact')", "write || for independent effects"),
+        lambda: ph.fit(ph.Model(FORMULA, ["tau[living_space] ~ Fixed(0.1)"]), sales(), **SMALL),
+        lambda: ph.Model(FORMULA.replace("|", "||"), ["tau[living_space] ~ Fixed(0.1)"]).to_pymc(sales()),
+    ),
+    "one group alone": case(
+        lambda: ph.fit(FORMULA, sales()[sales()["zip"] == sales()["zip"][0]], **SMALL),
+        "drop the group part of the formula",
+        lambda: ph.fit("price ~ living_space", sales()[sales()["zip"] == sales()["zip"][0]], **SMALL),
+    ),
+    "a level that says nothing": case(
+        lambda: ph.fit("price ~ 1 + (1 | own/zip)", sales().assign(own=sales()["zip"]), **SMALL),
+        "leave one of both out of the formula, like (… | zip)",
+        lambda: ph.fit("price ~ 1 + (1 | zip)", sales().assign(own=sales()["zip"]), **SMALL),
+    ),
+    "an outcome that is computed": case(
+        lambda: ph.fit(
+            "price ~ living_space + (1 | zip)", sales().assign(price=2 * sales()["living_space"]), **SMALL
+        ),
+        "Look for an outcome computed from",
+        lambda: ph.fit(ONE, sales(), **SMALL),
+    ),
+    "a predictor that does not vary": case(
+        lambda: ph.fit("price ~ living_space + one", sales().assign(one=1.0), **SMALL),
+        "leave it out",
+        lambda: ph.fit("price ~ living_space", sales().assign(one=1.0), **SMALL),
+    ),
+    # -- sums, updates, merges ---------------------------------------------------------------------------------
+    "a table beside sums": case(
+        lambda: ph.fit(FORMULA, [ph.moments(FORMULA, sales()[:80]), sales()[80:]], **FAST),
+        "take its sums first (moments)",
+        lambda: ph.fit(FORMULA, [ph.moments(FORMULA, part) for part in (sales()[:80], sales()[80:])], **FAST),
+    ),
+    "outliers of sums": case(
+        lambda: ph.fit(FORMULA, ph.moments(FORMULA, sales()), drop_outliers=1.5),
+        "give it where they are taken (moments)",
+        lambda: ph.fit(FORMULA, told_and_done(lambda: ph.moments(FORMULA, sales(), drop_outliers=1.5)), **FAST),
+    ),
+    "sums with other weights": case(
+        lambda: ph.fit(
+            ph.Model(FORMULA), ph.moments(ph.Model(FORMULA, precision_weights="weight"), sales()), **FAST
+        ),
+        ("precision_weights='weight'", "give the model the same"),
+        lambda: ph.fit(ph.Model(FORMULA, precision_weights="weight"), weighted_sums(), **FAST),
+    ),
+    "too high a minimum": case(
+        lambda: ph.moments(FORMULA, sales(), minimum=1000),
+        "lower minimum",
+        lambda: ph.moments(FORMULA, sales(), minimum=2),
+    ),
+    "the same rows twice": case(
+        lambda: ph.merge(fit(), fit(), **FAST),
+        "give each file once",
+        lambda: ph.merge(
+            *(ph.fit(ph.Model(FORMULA), part, **SMALL) for part in (sales()[:80], sales()[80:])), **FAST
+        ),
+    ),
+    "merging models that differ": case(
+        lambda: ph.merge(*parts_with_priors(refitted=False), **FAST),
+        "refit one of them first",
+        lambda: ph.merge(*parts_with_priors(refitted=True), **FAST),
+    ),
+    "a category that the fit had not": case(
+        lambda: fit("price ~ kind + (1 | zip)").predict({"zip": [sales()["zip"][0]], "kind": ["barn"]}),
+        "there are 'flat', 'house', 'loft'",
+        lambda: fit("price ~ kind + (1 | zip)").predict({"zip": [sales()["zip"][0]], "kind": ["loft"]}),
+    ),
+    # -- predictions -------------------------------------------------------------------------------------------
+    "a place that the fit had not": case(
+        lambda: fit().predict(new_homes()),
+        ("unseen=", "population", "draw"),
+        lambda: fit().predict(new_homes(), unseen="population"),
+        lambda: fit().predict(new_homes(), unseen="draw"),
+    ),
+    "a column of the predictions' name": case(
+        lambda: fit().predict(sales().assign(mean=1.0)),
+        "a prefix, like predicted_",
+        lambda: fit().predict(sales().assign(mean=1.0), prefix="predicted_"),
+    ),
+    "quantiles in percent": case(
+        lambda: fit().predict(sales(), quantiles=[5, 50, 95]),
+        "between 0 and 1, like 0.05,0.5,0.95",
+        lambda: fit().predict(sales(), quantiles=[0.05, 0.5, 0.95]),
+    ),
+    "unseen misspelt": case(
+        lambda: fit().predict(sales(), unseen="new"),
+        "error, population, draw",
+        lambda: fit().predict(sales(), unseen="draw"),
+    ),
+    "no standard errors to predict": case(
+        lambda: fit(se="error").predict(sales().drop(columns="error")),
+        "every row to predict says the standard error",
+        lambda: fit(se="error").predict(sales()),
+    ),
+    "a home that says where it is": case(
+        lambda: ph.plot.forest(fit(), at={"zip": sales()["zip"][0]}),
+        "choose places by zip=… (--group)",
+        lambda: ph.plot.forest(fit(), zip=sales()["zip"][0], at={"living_space": 100}),
+    ),
+    "a home without its size": case(
+        lambda: fit("price ~ log(living_space) + (1 | zip)").homes(),
+        "say at={'living_space': …}",
+        lambda: fit("price ~ log(living_space) + (1 | zip)").homes({"living_space": 80}),
+    ),
+    "a home with no number": case(
+        lambda: ph.plot.forest(fit(), at={"living_space": "big"}),
+        "like living_space=100",
+        lambda: ph.plot.forest(fit(), at={"living_space": 100}),
+    ),
+    "draws that were not stored": case(
+        lambda: fit(store="summaries")["beta"],
+        ("post.draws(zip=['10115'])", "post.coefficients()", "store='draws' (--store draws)"),
+        lambda: fit(store="summaries").draws(zip=["10115"]),
+        lambda: fit(store="summaries").coefficients(),
+        lambda: fit(store="draws")["beta"],
+    ),
+    "the notebook's names of summaries": case(
+        lambda: fit(store="summaries").notebook_names(),
+        "fit with store='draws' (--store draws)",
+        lambda: fit(store="draws").notebook_names(),
+    ),
+    # -- places ------------------------------------------------------------------------------------------------
+    "a predictor in both tables": case(
+        lambda: ph.moments("price ~ centre + (1 | zip)", sales().assign(centre=1.0), places=PLACES),
+        "Leave it out of one of them, or rename it",
+        lambda: ph.moments("price ~ centre + (1 | zip)", sales(), places=PLACES),
+        lambda: ph.moments("price ~ centre + (1 | zip)", sales().assign(other=1.0), places=PLACES),
+    ),
+    "a slope that cannot vary": case(
+        lambda: ph.moments("price ~ centre + (centre | zip)", sales(), places=PLACES),
+        ("leave it out of (… | zip)", "keeps its coefficient among the other predictors"),
+        lambda: ph.moments("price ~ centre + (1 | zip)", sales(), places=PLACES),
+    ),
+    "places without a group": case(
+        lambda: ph.moments("price ~ centre", sales(), places=PLACES),
+        "add one like (1 | zip)",
+        lambda: ph.moments("price ~ centre + (1 | zip)", sales(), places=PLACES),
+    ),
+    "labels that several places have": case(
+        lambda: ph.moments("price ~ centre + (1 | district/block)", blocks(), places=block_places("block")),
+        "the column district too",
+        lambda: ph.moments(
+            "price ~ centre + (1 | district/block)", blocks(), places=block_places("district", "block")
+        ),
+    ),
+    # -- comparisons -------------------------------------------------------------------------------------------
+    "leave-one-row-out without rows": case(
+        lambda: ph.compare({"a": fit(), "b": fit("price ~ 1 + (1 | zip)")}),
+        ("give the fit's table (--data)", "by='place' and by='evidence' (--by) need none"),
+        lambda: ph.compare({"a": fit(), "b": fit("price ~ 1 + (1 | zip)")}, sales()),
+        lambda: ph.compare({"a": fit(), "b": fit("price ~ 1 + (1 | zip)")}, by="place"),
+        lambda: ph.compare({"a": fit(), "b": fit("price ~ 1 + (1 | zip)")}, by="evidence"),
+    ),
+    "a level without places left out": case(
+        lambda: ph.compare({"a": nested(), "b": nested("1")}, sales(), level="district"),
+        "give by='place' (--by place)",
+        lambda: ph.compare({"a": nested(), "b": nested("1")}, by="place", level="district"),
+    ),
+    "an Elpd of another kind": case(
+        lambda: ph.compare({"a": ph.loo_places(fit()), "b": fit()}, sales(), by="row"),
+        "give by='place'",
+        lambda: ph.compare({"a": ph.loo_places(fit()), "b": fit()}, by="place"),
+    ),
+    "leave-one-out with other rows": case(
+        lambda: ph.loo(fit(), sales()[:100]),
+        "takes the rows of the fit: give its table",
+        lambda: ph.loo(fit(), sales()),
+    ),
+    "leave-one-place-out without closed form": case(
+        lambda: ph.loo_places(forged_student()),
+        "leave-one-row-out works for every model: ph.loo",
+        lambda: ph.loo(forged_student(), sales()),
+    ),
+    "leave-one-place-out of weighted log rows": case(
+        lambda: ph.loo_places(fit("log(price) ~ living_space + (1 | zip)", precision_weights="weight")),
+        "use leave-one-row-out, ph.loo",
+        lambda: ph.loo(fit("log(price) ~ living_space + (1 | zip)", precision_weights="weight"), sales()),
+    ),
+    "influence without places": case(
+        lambda: ph.influence(fit("price ~ living_space")),
+        "give a row (--row)",
+        lambda: ph.influence(fit("price ~ living_space"), row=dict(sales().iloc[0])),
+    ),
+    # -- pictures and pages ------------------------------------------------------------------------------------
+    "a map of shares without a threshold": case(
+        lambda: ph.plot.map(fit(), polygons(), show="below"),
+        "below=350_000 (--below 350000)",
+        lambda: ph.plot.map(fit(), polygons(), show="below", below=350_000),
+    ),
+    "polygons without coordinates' names": case(
+        lambda: ph.plot.map(fit(), frame_of_polygons(None)),
+        "crs='EPSG:4326' (--crs EPSG:4326)",
+        lambda: ph.plot.map(fit(), frame_of_polygons(None), crs="EPSG:4326"),
+    ),
+    "polygons with metres for degrees": case(
+        lambda: ph.plot.map(fit(), frame_of_polygons("EPSG:4326", by=500_000.0)),
+        ("crs=", "EPSG:25833 for UTM zone 33"),
+        lambda: ph.plot.map(fit(), frame_of_polygons("EPSG:4326", by=500_000.0), crs="EPSG:25833"),
+    ),
+    "coordinates misspelt": case(
+        lambda: ph.plot.map(fit(), polygons(), crs="WGS"),
+        "write it like EPSG:4326",
+        lambda: ph.plot.map(fit(), polygons(), crs="EPSG:4326"),
+    ),
+    "a table for polygons": case(
+        lambda: ph.plot.map(fit(), PLACES),
+        "give a file of polygons, such as GeoJSON",
+        lambda: ph.plot.map(fit(), polygons()),
+    ),
+    "a map of a group that is not there": case(
+        lambda: ph.plot.map(fit(), polygons("district"), level="district"),
+        "priorhood fit TABLE 'price ~ living_space + (living_space | zip) + (1 | district)' -o FILE",
+        lambda: ph.plot.map(
+            fit("price ~ living_space + (living_space | zip) + (1 | district)"),
+            polygons("district"),
+            level="district",
+        ),
+    ),
+    "a map without a group": case(
+        lambda: ph.plot.map(fit("price ~ living_space"), polygons()),
+        "priorhood fit TABLE 'price ~ living_space + (1 | zip)' -o FILE",
+        lambda: ph.plot.map(fit("price ~ living_space + (1 | zip)"), polygons()),
+    ),
+    "lines along what is given": case(
+        lambda: ph.plot.lines(fit(), at={"living_space": 80}), "leave it out of at", lambda: ph.plot.lines(fit())
+    ),
+    "a price of no home": case(
+        lambda: ph.plot.price(fit()),
+        ("home={…} (--home TABLE)", "zip=… (--group)", "at={…} (--at)"),
+        lambda: ph.plot.price(fit(), home={"zip": sales()["zip"][0], "living_space": 80}),
+        lambda: ph.plot.price(fit(), zip=sales()["zip"][0], at={"living_space": 80}),
+    ),
+    "a price of no kind": case(
+        lambda: ph.plot.price(crossed(), zip=sales()["zip"][0]),
+        ("at={'kind': …}", "unseen='population'"),
+        lambda: ph.plot.price(crossed(), zip=sales()["zip"][0], at={"kind": "loft"}),
+        lambda: ph.plot.price(crossed(), zip=sales()["zip"][0], unseen="population"),
+    ),
+    "ranks of one chain": case(
+        lambda: ph.plot.ranks(fit(chains=1)),
+        "fit with at least 2 (chains=4)",
+        lambda: ph.plot.ranks(fit(chains=4)),
+    ),
+    # -- verdicts ----------------------------------------------------------------------------------------------
+    "one chain": case(
+        lambda: warn(fit(chains=1, draws=400)),
+        "run at least 2, better 4 (chains=4)",
+        lambda: warn(fit(chains=4, draws=400)),
+    ),
+    "too few draws": case(lambda: warn(fit(draws=50)), "draw at least 100 per chain", lambda: warn(fit(draws=400))),
+}
+
+
+def warn(post: ph.Posterior) -> None:
+    """The verdicts that ask for something, as warnings."""
+    for verdict in post.check():
+        if not verdict.good:
+            warnings.warn(verdict.text, ph.PriorhoodWarning, stacklevel=2)
+
+
+def told_and_done(what: Callable[[], Any]) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ph.PriorhoodWarning)
+        return what()
+
+
+def weighted_sums() -> ph.Sums:
+    return ph.moments(ph.Model(FORMULA, precision_weights="weight"), sales())
+
+
+def nested(terms: str = "living_space") -> ph.Posterior:
+    return fit(f"price ~ living_space + ({terms} | district/zip)")
+
+
+def crossed() -> ph.Posterior:
+    return fit("price ~ living_space + (1 | zip) + (1 | kind)")
+
+
+@cache
+def forged_student() -> ph.Posterior:
+    """With Student's errors, which NUTS alone draws: the draws of a fit with Normal ones, and a nu."""
+    from dataclasses import replace
+
+    post = fit()
+    tree = post.tree.copy()
+    draws = tree["posterior"].to_dataset()
+    tree["posterior"] = draws.assign(nu=draws["sigma"] * 0 + 4.0)
+    return replace(post, model=ph.Model(FORMULA, **STUDENT), tree=tree)
+
+
+def parts_with_priors(*, refitted: bool) -> list[ph.Posterior]:
+    """Posteriors of halves, one under another prior; or with it refitted."""
+    one, two = (ph.fit(FORMULA, part, **SMALL) for part in (sales()[:80], sales()[80:]))
+    two = ph.refit(two, priors=["tau ~ HalfNormal(1)"], **FAST)
+    return [ph.refit(one, priors=["tau ~ HalfNormal(1)"], **FAST) if refitted else one, two]
+
+
+def blocks() -> pd.DataFrame:
+    """Blocks of the same names in every district."""
+    return sales().assign(block=(sales().index % 3).astype(str))
+
+
+def block_places(*keys: str) -> pd.DataFrame:
+    own = blocks()[["district", "block"]].drop_duplicates()
+    own = own.assign(centre=np.arange(len(own), dtype=float))
+    return own[[*keys, "centre"]].drop_duplicates(subset=list(keys))
+
+
+def table_for_polygons() -> Any:
+    """A file of places, opened as one of polygons is."""
+    return pytest.importorskip("geopandas").GeoDataFrame(PLACES)
+
+
+def frame_of_polygons(crs: str | None, by: float = 1.0) -> Any:
+    geopandas = pytest.importorskip("geopandas")
+    frame = geopandas.GeoDataFrame.from_features(polygons()["features"])
+    frame["geometry"] = frame.geometry.scale(by, by, origin=(0, 0)) if by != 1 else frame.geometry
+    return frame if crs is None else frame.set_crs(crs)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pytensor")
+@pytest.mark.parametrize("name", PYTHON)
+def test_who_does_what_a_message_says_gets_further(name):
+    one = PYTHON[name]
+    said = next((text for text in told(one.wrong) if all(part in text for part in one.says)), None)
+    assert said, told(one.wrong)
+    for right in one.right:
+        again = told(right)
+        assert not any(all(part in text for part in one.says) for text in again), again
+
+
+# -- the command line --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Tables, posteriors, sums and polygons, as a user would have them."""
+    found = tmp_path_factory.mktemp("advice")
+    sales().to_csv(found / "sales.csv", index=False)
+    sales()[:80].to_csv(found / "first.csv", index=False)
+    sales()[80:].to_csv(found / "second.csv", index=False)
+    sales().assign(mean=1.0).to_csv(found / "clash.csv", index=False)
+    sales()[:3].to_csv(found / "few.csv", index=False)
+    pd.DataFrame(new_homes()).to_csv(found / "new.csv", index=False)
+    (found / "zips.geojson").write_text(json.dumps(polygons()))
+    fit().save(found / "post.nc")
+    fit("price ~ 1 + (1 | zip)").save(found / "other.nc")
+    fit("price ~ living_space").save(found / "pooled.nc")
+    ph.moments(FORMULA, sales()[:80]).save(found / "first.moments")
+    return found
+
+
+SIZE = ("--row", "zip=10115", "--row", "living_space=80")
+HOME = (*SIZE, "--row", "price=400000")
+# Name: the command, what it says, and what it says to do: one or several commands, one after the other.
+COMMANDS = {
+    "a formula without quotes": (
+        ("fit", "sales.csv", "price", "~", "living_space", "-o", "x.nc"),
+        "write a formula in quotes, like 'price ~ living_space + (living_space | zip)'",
+        [("fit", "sales.csv", "price ~ living_space + (living_space | zip)", "-o", "x.nc", *FAST_OPTIONS)],
+    ),
+    "a home spelt otherwise": (
+        ("plot", "forest", "post.nc", "-o", "x.png", "--at", "living_space:100"),
+        "write it like --at living_space=100",
+        [("plot", "forest", "post.nc", "-o", "x.png", "--at", "living_space=100")],
+    ),
+    "a row spelt otherwise": (
+        ("influence", "post.nc", "--row", "price"),
+        "write it like --row price=310000",
+        [("influence", "post.nc", *FAST_OPTIONS, "--row", "price=310000", *SIZE)],
+    ),
+    "quantiles that are none": (
+        ("predict", "post.nc", "sales.csv", "-o", "x.csv", "--quantiles", "low,high"),
+        "write it like 0.05,0.5,0.95",
+        [("predict", "post.nc", "sales.csv", "-o", "x.csv", "--quantiles", "0.05,0.5,0.95")],
+    ),
+    "a table beside sums": (
+        ("fit", "first.moments", "second.csv", "-o", "x.nc"),
+        "(priorhood moments TABLE FORMULA -o FILE)",
+        [
+            ("moments", "second.csv", FORMULA, "-o", "second.moments"),
+            ("fit", "first.moments", "second.moments", "-o", "x.nc", *FAST_OPTIONS),
+        ],
+    ),
+    "a condition on sums": (
+        ("fit", "first.moments", "-o", "x.nc", "--where", "price > 0"),
+        "(priorhood moments TABLE FORMULA)",
+        [
+            ("moments", "first.csv", FORMULA, "-o", "y.moments", "--where", "price > 0"),
+            ("fit", "y.moments", "-o", "x.nc", *FAST_OPTIONS),
+        ],
+    ),
+    "weights of sums": (
+        ("fit", "first.moments", "-o", "x.nc", "--se", "error"),
+        "leave it out, or take them again",
+        [
+            ("fit", "first.moments", "-o", "x.nc", *FAST_OPTIONS),
+            ("moments", "first.csv", FORMULA, "-o", "z.moments", "--se", "error"),
+            ("fit", "z.moments", "-o", "x.nc", "--se", "error", *FAST_OPTIONS),
+        ],
+    ),
+    "sums for a posterior": (
+        ("summary", "first.moments"),
+        "(priorhood fit first.moments -o post.nc)",
+        [("fit", "first.moments", "-o", "x.nc", *FAST_OPTIONS), ("summary", "x.nc")],
+    ),
+    "a comparison without rows": (
+        ("compare", "post.nc", "other.nc"),
+        ("give the fit's table (--data)", "(--by) need none"),
+        [
+            ("compare", "post.nc", "other.nc", "--data", "sales.csv"),
+            ("compare", "post.nc", "other.nc", "--by", "place"),
+            ("compare", "post.nc", "other.nc", "--by", "evidence"),
+        ],
+    ),
+    "a comparison with itself": (
+        ("compare", "post.nc", "post.nc", "--by", "evidence"),
+        "give each model once",
+        [("compare", "post.nc", "other.nc", "--by", "evidence")],
+    ),
+    "a new place": (
+        ("predict", "post.nc", "new.csv", "-o", "x.csv"),
+        ("unseen=", "population", "draw"),
+        [
+            ("predict", "post.nc", "new.csv", "-o", "x.csv", "--unseen", "population"),
+            ("predict", "post.nc", "new.csv", "-o", "x.csv", "--unseen", "draw"),
+        ],
+    ),
+    "a column of the predictions' name": (
+        ("predict", "post.nc", "clash.csv", "-o", "x.csv"),
+        "a prefix, like predicted_",
+        [("predict", "post.nc", "clash.csv", "-o", "x.csv", "--prefix", "predicted_")],
+    ),
+    "a picture of another kind": (
+        ("plot", "forest", "post.nc", "-o", "x.txt"),
+        ".png",
+        [("plot", "forest", "post.nc", "-o", "x.png")],
+    ),
+    "a report of another kind": (
+        ("report", "post.nc", "-o", "x.pdf"),
+        "must end in .html",
+        [("report", "post.nc", "-o", "x.html")],
+    ),
+    "a column of polygons that are not there": (
+        ("report", "post.nc", "-o", "x.html", "--column", "zip"),
+        "(--places)",
+        [("report", "post.nc", "-o", "x.html", "--column", "zip", "--places", "zips.geojson")],
+    ),
+    "a prior that the model has not": (
+        ("refit", "pooled.nc", "-o", "x.nc", "--prior", "tau ~ HalfNormal(1)"),
+        "the formula has no group part",
+        [("refit", "post.nc", "-o", "x.nc", "--prior", "tau ~ HalfNormal(1)", *FAST_OPTIONS)],
+    ),
+    "a choice that a posterior has made": (
+        ("calibrate", "post.nc", "--se", "error"),
+        "goes with a formula",
+        [("calibrate", FORMULA, "sales.csv", "--se", "error", "--refits", "20")],
+    ),
+    "too high a minimum": (
+        ("moments", "sales.csv", FORMULA, "-o", "x.moments", "--minimum", "1000"),
+        "lower minimum (--minimum)",
+        [("moments", "sales.csv", FORMULA, "-o", "x.moments", "--minimum", "2")],
+    ),
+    "a price of no home": (
+        ("plot", "price", "post.nc", "-o", "x.png"),
+        ("(--home TABLE)", "(--group)", "(--at)"),
+        [
+            ("plot", "price", "post.nc", "-o", "x.png", "--group", "10115", "--at", "living_space=80"),
+            ("plot", "price", "post.nc", "-o", "x.png", "--home", "few.csv"),
+        ],
+    ),
+    "influence without places": (
+        ("influence", "pooled.nc"),
+        "give a row (--row)",
+        [("influence", "pooled.nc", *FAST_OPTIONS, *HOME)],
+    ),
+    "a level without places left out": (
+        ("compare", "post.nc", "other.nc", "--level", "zip", "--data", "sales.csv"),
+        "(--by place)",
+        [("compare", "post.nc", "other.nc", "--level", "zip", "--by", "place")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_do_what_their_messages_say(name, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    wrong, says, right = COMMANDS[name]
+    ran = run_cli(*wrong)
+    assert ran.code == 2
+    said = " ".join(ran.err.split())
+    for part in (says,) if isinstance(says, str) else says:
+        assert part in said
+    for command in right:
+        ran = run_cli(*command)
+        assert ran.code in (0, 1), ran.err  # 1: a verdict that asks for something
