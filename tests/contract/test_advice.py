@@ -323,9 +323,9 @@ PYTHON = {
         lambda: ph.plot.forest(fit(), zip=sales()["zip"][0], at={"living_space": 100}),
     ),
     "a home without its size": case(
-        lambda: fit("price ~ log(living_space) + (1 | zip)").homes(),
+        lambda: fit("price ~ living_space:weight + (1 | zip)").homes({"weight": 1}),
         "say at={'living_space': …}",
-        lambda: fit("price ~ log(living_space) + (1 | zip)").homes({"living_space": 80}),
+        lambda: fit("price ~ living_space:weight + (1 | zip)").homes({"weight": 1, "living_space": 80}),
     ),
     "a home with no number": case(
         lambda: ph.plot.forest(fit(), at={"living_space": "big"}),
@@ -427,11 +427,6 @@ PYTHON = {
         "write it like EPSG:4326",
         lambda: ph.plot.map(fit(), polygons(), crs="EPSG:4326"),
     ),
-    "a table for polygons": case(
-        lambda: ph.plot.map(fit(), PLACES),
-        "give a file of polygons, such as GeoJSON",
-        lambda: ph.plot.map(fit(), polygons()),
-    ),
     "a map of a group that is not there": case(
         lambda: ph.plot.map(fit(), polygons("district"), level="district"),
         "priorhood fit TABLE 'price ~ living_space + (living_space | zip) + (1 | district)' -o FILE",
@@ -529,11 +524,6 @@ def block_places(*keys: str) -> pd.DataFrame:
     own = blocks()[["district", "block"]].drop_duplicates()
     own = own.assign(centre=np.arange(len(own), dtype=float))
     return own[[*keys, "centre"]].drop_duplicates(subset=list(keys))
-
-
-def table_for_polygons() -> Any:
-    """A file of places, opened as one of polygons is."""
-    return pytest.importorskip("geopandas").GeoDataFrame(PLACES)
 
 
 def frame_of_polygons(crs: str | None, by: float = 1.0) -> Any:
@@ -665,6 +655,11 @@ COMMANDS = {
         ("report", "post.nc", "-o", "x.pdf"),
         "must end in .html",
         [("report", "post.nc", "-o", "x.html")],
+    ),
+    "a table for polygons": (
+        ("plot", "map", "post.nc", "sales.csv", "-o", "x.png"),
+        "give a file of polygons, such as GeoJSON",
+        [("plot", "map", "post.nc", "zips.geojson", "-o", "x.png")],
     ),
     "a column of polygons that are not there": (
         ("report", "post.nc", "-o", "x.html", "--column", "zip"),

@@ -24,8 +24,6 @@ from priorhood.priors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pymc as pm
 
     from priorhood.nuts.regression import Grouping, Regression
@@ -51,6 +49,7 @@ def build(r: Regression, parameterization: str = "centered") -> pm.Model:
 def _built(r: Regression, *, centered: bool) -> pm.Model:
     import pymc as pm
 
+    _check_groups(r)
     with pm.Model(coords=_coords(r)) as model:
         X = pm.Data("X", r.data["X"], dims=("row", "column"))
         pm.Data("column_centre", r.scale.centre, dims="column")
@@ -75,26 +74,25 @@ def _built(r: Regression, *, centered: bool) -> pm.Model:
                 _times(r, X, d, effects[index, k]) for k, d in enumerate(grouping.coefficients)
             )
         _errors(r, location, finest, centered=centered)
-    for name in model.named_vars:
-        _check_name(name, model.coords)
     return model
 
 
-def _check_name(name: str, groups: Iterable[str]) -> None:
-    """Refuse a group called like a variable or a dimension of the model, which PyMC would take for one another."""
-    if name in groups:
-        raise ModelError(f"a group in PyMC cannot be called {name!r}, a name of its model; rename it")
-
-
-def _coords(r: Regression) -> dict[str, Any]:
-    """The exact engine's coordinates, and those of rows and columns.
+def _check_groups(r: Regression) -> None:
+    """Refuse a group called like a variable or a dimension of the model, which PyMC would take for one another.
 
     Raises
     ------
-    ModelError : a group called like one of these, or like the variable that has it for a dimension
+    ModelError
     """
-    for name in ("row", "response", "z"):
-        _check_name(name, [grouping.name for grouping in r.groupings])
+    taken = {"row", "response", "y", "column_centre", "column_spread", "outcome_unit", *r.data, *r.parameters}
+    taken |= {f"{name}{g.suffix}" for g in r.groupings for name in ("z", "spread", "partial", "tau_priors")}
+    for grouping in r.groupings:
+        if grouping.name in taken:
+            raise ModelError(f"a group in PyMC cannot be called {grouping.name!r}, a name of its model; rename it")
+
+
+def _coords(r: Regression) -> dict[str, Any]:
+    """The exact engine's coordinates, and those of rows and columns."""
     coords: dict[str, Any] = {"row": np.arange(len(r.rows.y)), "column": list(r.columns)}
     coords["response"] = [r.outcome]
     if r.population:
