@@ -98,7 +98,7 @@ class Elpd:
             about="weights",
             text=f"{len(bad):,} of {len(k):,} {what} have a Pareto k over {self.good_k:.2f}: "
             f"{names}{more}. Without them the posterior is another one, and what is said of "
-            f"them is uncertain: look at them, or fit the model without them and compare",
+            f"them is uncertain: look at them, and at what the model says when it is fitted without them",
         )
 
     def _error(self) -> Verdict:

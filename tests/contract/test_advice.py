@@ -206,6 +206,76 @@ PYTHON = {
         lambda: ph.fit(ph.Model(FORMULA, ["mu[Intercept] ~ Normal(0, 1000000)"], outcome_unit=1), sales(), **SMALL),
         lambda: ph.fit(ph.Model(FORMULA, outcome_unit=sales()["price"].std()), sales(), **SMALL),
     ),
+    # -- formulas ----------------------------------------------------------------------------------------------
+    "an empty formula": case(
+        lambda: ph.Model(""),
+        "write it like 'price ~ living_space + (living_space | zip)'",
+        lambda: ph.moments("price ~ living_space + (living_space | zip)", sales()),
+    ),
+    "nothing after ~": case(
+        lambda: ph.Model("price ~"), "write 'price ~ 1' for a mean alone", lambda: ph.moments("price ~ 1", sales())
+    ),
+    "an outcome as categories": case(
+        lambda: ph.Model("C(price) ~ 1"), "write the column without C()", lambda: ph.moments("price ~ 1", sales())
+    ),
+    "a log within an outcome": case(
+        lambda: ph.Model("1 + log(price) ~ 1"),
+        "or log(…) around the whole",
+        lambda: ph.moments("log(1 + price) ~ 1", sales()),
+    ),
+    "a bar without terms": case(
+        lambda: ph.Model("price ~ area + (area | )"),
+        "write it like '(1 + area | zip)'",
+        lambda: ph.Model("price ~ area + (1 + area | zip)"),
+    ),
+    "a group without its second column": case(
+        lambda: ph.Model("price ~ 1 + (1 | district/)"),
+        "write a/b for b within a",
+        lambda: ph.moments("price ~ 1 + (1 | district/zip)", sales()),
+    ),
+    "groups that are added": case(
+        lambda: ph.Model("price ~ 1 + (1 | zip + kind)"),
+        ("write nested groups a/b (b within a)", "crossed ones as parts of their own: (1 | a) + (1 | b)"),
+        lambda: ph.moments("price ~ 1 + (1 | zip/kind)", sales()),
+        lambda: ph.moments("price ~ 1 + (1 | zip) + (1 | kind)", sales()),
+    ),
+    "a group with a name of the result": case(
+        lambda: ph.moments("price ~ 1 + (1 | mu)", sales().rename(columns={"zip": "mu"})),
+        "rename it",
+        lambda: ph.moments("price ~ 1 + (1 | mu_)", sales().rename(columns={"zip": "mu_"})),
+    ),
+    "one group in two parts": case(
+        lambda: ph.Model("price ~ area + (1 | zip) + (0 + area | zip)"),
+        ("(1 + area | zip) with correlation", "(1 + area || zip) without"),
+        lambda: ph.Model("price ~ area + (1 + area | zip)"),
+        lambda: ph.Model("price ~ area + (1 + area || zip)"),
+    ),
+    "a group without brackets": case(
+        lambda: ph.Model("price ~ area + 1 + area | zip"),
+        "write group parts in brackets and added, like '+ (1 + area | zip)'",
+        lambda: ph.Model("price ~ area + (1 + area | zip)"),
+    ),
+    "an interaction without its parts": case(
+        lambda: ph.moments("price ~ kind:district", sales()),
+        ("write 'kind*district'", "'0 + kind:district'"),
+        lambda: ph.moments("price ~ kind*district", sales()),
+        lambda: ph.moments("price ~ 0 + kind:district", sales()),
+    ),
+    "a backtick that is not closed": case(
+        lambda: ph.Model("price ~ `living space"),
+        "a backtick is not closed",
+        lambda: ph.Model("price ~ `living space`"),
+    ),
+    "a column misspelt": case(
+        lambda: ph.moments("price ~ livingspace", sales()),
+        "did you mean 'living_space'",
+        lambda: ph.moments("price ~ living_space", sales()),
+    ),
+    "categories in two ways": case(
+        lambda: ph.moments("price ~ kind + C(kind):living_space", sales()),
+        ("the same categories in two ways: write", "everywhere"),
+        lambda: ph.moments("price ~ kind + kind:living_space", sales()),
+    ),
     # -- engines -----------------------------------------------------------------------------------------------
     "what the exact engine does not take": case(
         lambda: ph.fit(ph.Model(FORMULA, **STUDENT), sales(), engine="exact"),
