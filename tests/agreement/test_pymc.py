@@ -232,7 +232,7 @@ def test_a_posterior_that_is_not_completed_is_found_out(name, caplog):
 # -- log-likelihoods ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["correlated", "log, another unit", "known errors", "precision", "Student, log"])
+@pytest.mark.parametrize("name", ["correlated", "log, another unit", "known errors", "frequency", "Student, log"])
 def test_log_likelihoods_are_on_one_scale(name):
     """Of every draw and row, in the outcome's own units: to rounding."""
     pm, post = _pymc(), posterior(name)
