@@ -81,6 +81,22 @@ def test_nothing_raw_on_the_terminal(cli, odd, monkeypatch, case):
         (odd / name).unlink(missing_ok=True)
 
 
+@pytest.mark.parametrize("name", ["[/b]", "[red]", ":house:", "a\\\\[b]"])
+def test_names_are_no_markup(cli, odd, tmp_path, name):
+    """Of a file, a column and a label."""
+    frame = pd.read_csv(odd / "sales.csv").rename(columns={"kind": name})
+    frame["zip"] = frame["zip"].replace(LABELS[0], name)
+    frame.to_csv(tmp_path / f"{name.replace('/', '')}.csv", index=False)
+    out = tmp_path / f"{name.replace('/', '')}.nc"
+    table = tmp_path / f"{name.replace('/', '')}.csv"
+    ran = cli("fit", table, f"price ~ living_space + `{name}` + (1 | zip)", "-o", out, "--draws", "50")
+    assert ran.code == 0, ran.err
+    assert f"written to {out}" in ran.out
+    assert ran.out.count(name) >= 2
+    said = "".join(cli("summary", out, "--all").out.split())
+    assert f"zip={name}" in said or f",{name}]" in said or f"[{name}" in said
+
+
 def test_without_the_screen_they_would_arrive(odd):
     """The control: the same summary printed as it is."""
     assert UNSEEN.search("\n".join(ph.load(odd / "post.nc").summary().index))

@@ -95,7 +95,7 @@ def calibrate(
     print_calibration(found, as_json=as_json, facts={} if out is None else {"out": str(out)})
     if not as_json:
         written = "" if out is None else f", the picture written to {out}"
-        console().print(f"calibrated in {seconds:.2f} s{written}", soft_wrap=True, markup=False)
+        console().print(f"calibrated in {seconds:.2f} s{written}", soft_wrap=True)
     if not found.passed:
         raise typer.Exit(NOT_PASSED)
 

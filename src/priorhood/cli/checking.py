@@ -60,7 +60,7 @@ def _print(found: Check) -> None:
         screen.print(mark, soft_wrap=True)
     bad = len(found.bad)
     if bad:
-        screen.print(f"{bad} of {len(found)} verdicts ask for something to be done", markup=False)
+        screen.print(f"{bad} of {len(found)} verdicts ask for something to be done")
 
 
 def _as_json(found: Check) -> dict[str, Any]:

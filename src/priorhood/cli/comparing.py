@@ -75,7 +75,7 @@ def _one(post: Posterior, rows: object, by: str, options: dict[str, Any], *, as_
     if as_json:
         print(json.dumps({**_facts(found), "pointwise": _records(found.pointwise)}))
     else:
-        console().print(str(found), soft_wrap=True, markup=False)
+        console().print(str(found), soft_wrap=True)
     if not picture:
         return None
     from priorhood.plot import loo
@@ -114,7 +114,7 @@ def _several(
         screen = console()
         screen.print(_table(frame))
         if note:
-            screen.print(f"note: {note}", soft_wrap=True, markup=False)
+            screen.print(f"note: {note}", soft_wrap=True)
     if not picture:
         return None
     from priorhood.plot import compare as draw
@@ -137,7 +137,7 @@ def _table(frame: Any) -> Any:
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for label, row in frame.iterrows():
-        table.add_row(str(label).replace("[", r"\["), *(_cell(name, row[name]) for name in columns))
+        table.add_row(str(label), *(_cell(name, row[name]) for name in columns))
     return table
 
 

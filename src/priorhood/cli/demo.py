@@ -79,10 +79,10 @@ def demo(
         raise FileError(f"cannot make the folder {str(out)!r}: {problem.strerror}") from None
     screen = console()
     for words in _steps(out, seed, pictures=find_spec("matplotlib"), maps=find_spec("geopandas")):
-        screen.print(f"\n$ priorhood {shlex.join(words)}", style="bold", soft_wrap=True, markup=False)
+        screen.print(f"\n$ priorhood {shlex.join(words)}", style="bold", soft_wrap=True)
         app(words, standalone_mode=False)
     page = out / "report.html"
-    screen.print(f"\nThe report opens in any browser: {page.resolve()}", soft_wrap=True, markup=False)
+    screen.print(f"\nThe report opens in any browser: {page.resolve()}", soft_wrap=True)
 
 
 def _steps(out: Path, seed: int, *, pictures: object, maps: object) -> list[list[str]]:

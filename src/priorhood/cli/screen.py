@@ -82,7 +82,9 @@ def console() -> Console:
             """As rich does, of what can be shown."""
             return super().render_str(visible(text), **options)
 
-    return Screen(file=_bare(sys.stdout), width=None if sys.stdout.isatty() else 150, highlight=False)
+    width = None if sys.stdout.isatty() else 150
+    # What is printed has names in it, of which [b] and :house: are to be themselves.
+    return Screen(file=_bare(sys.stdout), width=width, highlight=False, markup=False, emoji=False)
 
 
 @contextmanager
@@ -150,13 +152,13 @@ def print_summary(
         )
         return
     screen = console()
-    screen.print(post.equations(), soft_wrap=True, markup=False)
+    screen.print(post.equations(), soft_wrap=True)
     screen.print()
     screen.print(_table_of(frame.head(MOST_LINES), screen.width, standardized=standardized))
     if len(frame) > MOST_LINES:
         screen.print(f"… and {len(frame) - MOST_LINES:,} more parameters: all of them with --json", soft_wrap=True)
     for line in _account(post):
-        screen.print(line, soft_wrap=True, markup=False)
+        screen.print(line, soft_wrap=True)
 
 
 MOST_LINES = 2_000  # of a table on the screen
@@ -195,7 +197,7 @@ def _table_of(frame: Any, width: int, *, standardized: bool) -> Any:
         if row["sd"] > 0 and row["ess_bulk"] == row["ess_bulk"]:  # places without draws have none
             judged = [f"{row['ess_bulk']:,.0f}", f"{row['r_hat']:.3f}"]
         unit = [row["unit"]] if units else []
-        table.add_row(str(label).replace("[", r"\["), *numbers, *unit, *judged)
+        table.add_row(str(label), *numbers, *unit, *judged)
     return table
 
 
@@ -262,9 +264,9 @@ def print_calibration(found: Calibration, *, as_json: bool, facts: dict[str, Any
     screen.print(_calibration_table(frame, found))
     if found.places:
         sizes = ", ".join(f"{label} ({rows_of(rows)})" for label, rows in found.places.items())
-        screen.print(f"places with the most, the median and the fewest rows: {sizes}", soft_wrap=True, markup=False)
+        screen.print(f"places with the most, the median and the fewest rows: {sizes}", soft_wrap=True)
     for verdict in found.verdicts:
-        screen.print(str(verdict), soft_wrap=True, markup=False)
+        screen.print(str(verdict), soft_wrap=True)
 
 
 def _calibration_table(frame: Any, found: Calibration) -> Any:
@@ -284,5 +286,5 @@ def _calibration_table(frame: Any, found: Calibration) -> Any:
     table.add_column("", no_wrap=True)
     for label, row in frame.iterrows():
         shares = [f"{row[name]:.1%}" for name in ("in50", "in90", "below")]
-        table.add_row(str(label).replace("[", r"\["), *shares, p_text(row["p_value"]), "✓" if row["good"] else "✗")
+        table.add_row(str(label), *shares, p_text(row["p_value"]), "✓" if row["good"] else "✗")
     return table

@@ -50,9 +50,9 @@ def sensitivity(
         print(json.dumps({**told, "table": _records(found.table)}))
         return
     _print(_farthest(found.table), "under each prior, the parameter that moves most: how far, in posterior sds")
-    console().print(f"{'✓' if found.good else '✗'} {found.verdict}", soft_wrap=True, markup=False)
+    console().print(f"{'✓' if found.good else '✗'} {found.verdict}", soft_wrap=True)
     if found.note:
-        console().print(found.note, soft_wrap=True, markup=False)
+        console().print(found.note, soft_wrap=True)
 
 
 def influence(
@@ -134,7 +134,7 @@ def _cell(value: Any, name: str) -> str:
         return "" if math.isnan(value) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     if isinstance(value, bool):
         return "yes" if value else ""
-    return str(value).replace("[", r"\[")
+    return str(value)
 
 
 @plot.command("sensitivity")
