@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.errors import plural
+from priorhood.coefficients import correlation_factor
+from priorhood.errors import SamplingError, plural
 from priorhood.formula import SEPARATOR
 from priorhood.listings import locations
 from priorhood.posing import pose
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from priorhood.coefficients import Coefficients
     from priorhood.design import Design
-    from priorhood.exact import Problem
+    from priorhood.exact import NoisyProblem, Problem
     from priorhood.exact.given import Given
     from priorhood.exact.reach import Reach
     from priorhood.groups import Groups
@@ -46,8 +47,10 @@ MEAN_MOVES, SD_MOVES = 0.01, 0.05
 # By so much half the variance of a log outcome may exceed its middle at the scales' ends where no moment can be in
 # doubt: exp of it times 1e-4 is far from MEAN_MOVES, exp of four times it from SD_MOVES.
 PLAIN = 0.75
-# An unknown place may be any of so many that are looked at; numbers (rows × nodes) at a time.
-MOST_LEAVES, BLOCK = 256, 2**20
+# An unknown place may be any of so many that are looked at.
+MOST_LEAVES = 256
+# Draws of a run of reference where every place has its own sigma, and its seed.
+REFERENCE, SEED = 2000, 1
 # Of one θ, in units of the engine's cost, beyond which its density is not asked 10,000 times more.
 MOST_COST = 400_000
 # HalfNormal scales of the advice, in logs: under half of those at which mean and sd cease to exist, 1 and ½.
@@ -98,7 +101,8 @@ class _Spread:
 class Tails:
     """The tails of a posterior's scales, and what the moments of prices owe to them.
 
-    c : all draws; problem : what the exact engine would be given, None where it does not take the model
+    c : all draws; problem : what the exact engine would be given, None where it does not take the model; noisy :
+        that of a model where every place has its own sigma
     """
 
     model: Model
@@ -106,6 +110,7 @@ class Tails:
     unit: float
     c: Coefficients
     problem: Problem | None
+    noisy: NoisyProblem | None
     threads: int
 
     def judge(self, rows: Rows, groups: Groups, *, noise: bool = True, centre: bool = False) -> Verdict:
@@ -240,7 +245,7 @@ class Tails:
     def _limits(self) -> list[float]:
         if self.reach is not None:
             return [float(limit) for limit in self.reach.limits]
-        return [one.tail[3] for one in self._spreads]
+        return [one.tail[3] for one in self._referred._spreads]
 
     def _plain(self, rows: Rows, groups: Groups, part: Index, *, centre: bool) -> Flags:
         """(len(part),) whether the scales' ends, taken together, leave no doubt that the moments exist."""
@@ -368,6 +373,34 @@ class Tails:
             mean, cov = given.cells(np.array([which]), None)
             yield float(shares[which] / shares[leaves].sum()), mean[0], cov[0]
 
+    @cached_property
+    def _referred(self) -> Tails:
+        """These with draws of a run of reference, which no seed of a fit changes, where sigma is a place's own."""
+        from priorhood import exact
+
+        if self.noisy is None:
+            return self
+        try:
+            made = exact.draw(
+                self.noisy, 2, REFERENCE // 2, np.random.default_rng(SEED), self.threads, lambda *_: None
+            )
+        except SamplingError:
+            return self
+
+        def flat(values: Array | None) -> Array:
+            found = np.zeros((2, REFERENCE // 2)) if values is None else values
+            return found.reshape(REFERENCE, *found.shape[2:])
+
+        effects, level = made.effects[0], self.c.levels[0]
+        corr = np.eye(len(level.own)) if effects.omega is None else correlation_factor(flat(effects.omega))
+        levels = (replace(level, stored=None, spread=flat(effects.tau)[:, :, None] * corr),)
+        common = None if self.c.common is None else (flat(made.sigma_median), flat(made.sigma_spread))
+        sigma = flat(made.sigma)
+        sigma = sigma if sigma.ndim > 1 else self.c.sigma[:1].repeat(REFERENCE, axis=0)
+        return replace(
+            self, c=replace(self.c, mu=flat(made.mu), levels=levels, sigma=sigma, common=common), noisy=None
+        )
+
     # -- by the draws -------------------------------------------------------------------------------------------
 
     def _by_draws(
@@ -377,18 +410,19 @@ class Tails:
 
         What a known place's coefficients owe to a spread is left out: its rows bound it.
         """
-        c, drawn = self.c, self._drawn(groups, spot)
+        told = self._referred
+        c, drawn = told.c, self._drawn(groups, spot)
         parts: list[tuple[Array, float, tuple[Array, Array, Flags, float]]] = []
-        for scale in self._spreads:
+        for scale in told._spreads:
             if scale.which < 0:
                 squares = np.zeros(len(X)) if centre else error**2
             else:
                 squares = X[:, scale.column] ** 2 * (scale.which in drawn)
             parts.append((squares, scale.middle, scale.tail))
         if c.sigma.ndim > 1:
-            sigma = groups.sigma(spot)
+            sigma = (groups if told is self else replace(groups, c=c, seed=SEED)).sigma(spot)
             squares = np.zeros(len(X)) if centre else error**2
-            parts.append((squares, float(np.median(sigma)), _fitted(sigma, self._own_sigma)))
+            parts.append((squares, float(np.median(sigma)), _fitted(sigma, told._own_sigma)))
         moved = np.zeros((2, len(X), len(parts)))
         total = np.ones((2, len(X)))
         for at, (squares, middle, (t, mass, beyond, _)) in enumerate(parts):
@@ -421,19 +455,25 @@ def tails_of(
     """None where no tail matters: the outcome is no log, or its exponential has no moments, as with Student's t."""
     if not model.formula.log_outcome or model.family != "normal":
         return None
-    return Tails(model, design, scale.unit, c, _collapsed(model, design, scale, moments, c), threads)
+    problem, noisy = _posed(model, design, scale, moments, c)
+    return Tails(model, design, scale.unit, c, problem, noisy, threads)
 
 
-def _collapsed(model: Model, design: Design, scale: Scale, moments: Moments, c: Coefficients) -> Problem | None:
+def _posed(
+    model: Model, design: Design, scale: Scale, moments: Moments, c: Coefficients
+) -> tuple[Problem | None, NoisyProblem | None]:
+    """What the exact engine would be given, with one sigma or one a place; None where it takes no such model."""
     from priorhood import exact
 
-    if model.noise is not None:
-        return None
+    if model.noise is not None and len(c.levels) + len(c.crossed) > 1:
+        return None, None
     effects = sum(grouping.places.size * len(grouping.own) for grouping in c.crossed)
     if effects and exact.too_wide(effects, c.levels[0].places.size):
-        return None
+        return None, None
     problem = pose(model, design, scale, moments)
-    return None if isinstance(problem, exact.NoisyProblem) or exact.refuses(problem) else problem
+    if exact.refuses(problem):
+        return None, None
+    return (None, problem) if isinstance(problem, exact.NoisyProblem) else (problem, None)
 
 
 def _joined(names: list[str]) -> str:
