@@ -721,6 +721,31 @@ COMMANDS = {
         ".png",
         [("plot", "forest", "post.nc", "-o", "x.png")],
     ),
+    "a folder for a file": (
+        ("refit", "post.nc", "-o", "."),
+        "give the name of a file in it",
+        [("refit", "post.nc", "-o", "./x.nc", *FAST_OPTIONS)],
+    ),
+    "a table over itself": (
+        ("predict", "post.nc", "few.csv", "-o", "few.csv"),
+        "it is read in the same run; give another name",
+        [("predict", "post.nc", "few.csv", "-o", "x.csv")],
+    ),
+    "a table of another kind": (
+        ("predict", "post.nc", "few.csv", "-o", "x.xlsx"),
+        "its name must end in one of '.csv'",
+        [("predict", "post.nc", "few.csv", "-o", "x.csv")],
+    ),
+    "a map of another kind": (
+        ("plot", "map", "post.nc", "zips.geojson", "-o", "x.txt"),
+        "or .html",
+        [("plot", "map", "post.nc", "zips.geojson", "-o", "x.html")],
+    ),
+    "polygons of the demo": (
+        ("simulate", "-o", "s.csv", "--areas", "s.shp"),
+        "must end in .geojson or .json",
+        [("simulate", "-o", "s.csv", "--areas", "s.geojson")],
+    ),
     "a report of another kind": (
         ("report", "post.nc", "-o", "x.pdf"),
         "must end in .html",
