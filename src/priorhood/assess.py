@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.arithmetic import inner_text
 from priorhood.assessment import EFFECT, LEVEL, SHARE, SLOPE, SPREAD, Assessment
 from priorhood.choices import check_seed
+from priorhood.design import Indicator
 from priorhood.errors import ModelError, plural, rows_of
+from priorhood.expression import Expression
+from priorhood.formula import written_out
 from priorhood.predict import UNSEEN
 from priorhood.ranks import p_text
 from priorhood.residuals import BINS, DRAWS, INSIDE, effect_p, residuals, thinned
@@ -19,7 +23,10 @@ from priorhood.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from priorhood.design import Column, Design
+    from priorhood.formula import Formula
     from priorhood.posterior import Posterior
+    from priorhood.terms import Term
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -125,7 +132,7 @@ def _shape_remedy(a: Assessment, shares: Array) -> str:
     low, high = float(counts[0]), 1.0 - float(counts[-1])  # the outer 2 % each
     positive = not formula.log_outcome and bool((a.residuals.y > 0).all())
     if high > LONGER * low and high > 1.0 / BINS:
-        log = f"model log({formula.outcome_name}), or " if positive else ""
+        log = f"{_logged(formula)}, or " if positive else ""
         return f"the rows have a longer tail above than the errors; {log}{_tails_remedy(a)}"
     if low > LONGER * high and low > 1.0 / BINS:
         return f"the rows have a longer tail below than the errors; {_tails_remedy(a)}"
@@ -192,7 +199,7 @@ def _numbers(a: Assessment, question: str, at: int) -> str:
 def _place_words(a: Assessment, question: str) -> tuple[str, str]:
     """What does not fit, and what to do about it."""
     group, model = a.model.formula.group, a.model
-    varying = {str(term) for grouping in model.formula.groupings for term in grouping.terms}
+    design = a.residuals.used.design
     if question == SPREAD:
         if model.se is not None:
             return "scatter unlike the known errors", f"look at {model.se} there, or let more terms vary by {group}"
@@ -200,8 +207,8 @@ def _place_words(a: Assessment, question: str) -> tuple[str, str]:
             return "scatter unlike their own sigma", "its prior holds it; give sigma another one"
         return "scatter more or less than the others", _noise_remedy(a)
     if question == LEVEL:
-        if "1" not in varying:
-            return "lie above or below the line", f"let the level vary by place: (1 | {group})"
+        if not any(_levels(design, at) for at in range(len(model.formula.levels))):
+            return "lie above or below the line", f"let the level vary by place: {_varying(model.formula, ())}"
         return (
             "lie above or below what is expected of them",
             "tau is held small, or few rows far off weigh too much: give tau a wider prior, or family='student'",
@@ -212,10 +219,41 @@ def _place_words(a: Assessment, question: str) -> tuple[str, str]:
             "look at their rows, or add a predictor of the places that tells what they have in common",
         )
     term = question.removeprefix(f"{SLOPE} of ")
-    if term in varying:
-        bent = f"the line may bend: try log({term}) or its square"
-        return f"have rows that their own {question} does not follow", bent
-    return f"have another {question} than the others", f"let it vary by place: ({term} | {group})"
+    column = design.columns[design.names.index(term)]
+    if any(column in design.level_columns(at) for at in range(len(model.formula.levels))):
+        return f"have rows that their own {question} does not follow", _bent(model.formula, column)
+    own = tuple(f.factor if isinstance(f, Indicator) else f.text for f in column.factors)
+    return f"have another {question} than the others", f"let it vary by place: {_varying(model.formula, own)}"
+
+
+def _levels(design: Design, at: int) -> bool:
+    """Whether the level varies by a grouping: an intercept, or one of every category."""
+    terms = design.formula.groupings[at].terms
+    return any(all(factor in design.categories for factor in term) for term in terms)
+
+
+def _varying(formula: Formula, term: Term) -> str:
+    """The formula with one more term that varies by the finest groups."""
+    finest = formula.levels[0]
+    terms = (*finest.terms, term) if term else (term, *finest.terms)
+    more = replace(finest, terms=terms, correlated=finest.correlated or finest.terms == ((),))
+    return f"fit {written_out(replace(formula, levels=(more, *formula.levels[1:])))!r}"
+
+
+def _bent(formula: Formula, column: Column) -> str:
+    """The formula with the square of a numeric column."""
+    if len(column.factors) != 1 or column.indicators:
+        return "look at their rows"
+    square = (f"I({inner_text(Expression(column.term).tree)} ** 2)",)
+    if square in formula.terms:
+        return "the line may bend otherwise than a square: look at their rows"
+    return f"the line may bend: fit {written_out(replace(formula, population=(*formula.population, square)))!r}"
+
+
+def _logged(formula: Formula) -> str:
+    """The formula with the log of its outcome."""
+    logged = f"log({inner_text(Expression(formula.outcome).tree)})"
+    return f"fit {written_out(replace(formula, outcome=logged))!r}"
 
 
 def _noise_remedy(a: Assessment) -> str:
@@ -227,7 +265,7 @@ def _noise_remedy(a: Assessment) -> str:
     typical = np.bincount(r.place, r.y) / a.n
     if np.corrcoef(np.log(typical), np.log(r.of("sd")))[0, 1] < 0.5:
         return way
-    return f"it grows with {formula.outcome_name}: model log({formula.outcome_name}); or {way}"
+    return f"it grows with {formula.outcome_name}: {_logged(formula)}; or {way}"
 
 
 def _of_groupings(a: Assessment) -> Iterator[Verdict]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from priorhood.arithmetic import inner_text
 from priorhood.errors import FormulaError
 from priorhood.expression import Expression, expression_of
 from priorhood.terms import Term, encloses, signed_chunks, terms_of
-from priorhood.words import Word, alone, brief, tidied, words_of
+from priorhood.words import Word, alone, brief, tidied, words_of, written
 
 # Between the labels of a place and of those that it lies in. No label of a table has it.
 SEPARATOR = "\x1f"
@@ -152,6 +153,23 @@ def parse(text: str) -> Formula:
         Expression(factor).check()
         _check_apart(outcome, Expression(factor), text)
     return formula
+
+
+def written_out(formula: Formula) -> str:
+    """The text of a formula, from its parts: for formulas that a message proposes."""
+    parts = [_sum(formula.population)]
+    for grouping in formula.groupings:
+        mark = "|" if grouping.correlated or grouping.terms == ((),) else "||"
+        parts.append(f"({_sum(grouping.terms)} {mark} {':'.join(map(written, grouping.path))})")
+    return f"{inner_text(Expression(formula.outcome).tree)} ~ {' + '.join(parts)}"
+
+
+def _sum(terms: tuple[Term, ...]) -> str:
+    """Terms as they are added: the intercept is there unless taken away."""
+    told = [":".join(inner_text(Expression(factor).tree) for factor in term) for term in terms if term]
+    if () not in terms:
+        told.insert(0, "0")
+    return " + ".join(told) or "1"
 
 
 def independent(formula: Formula, paths: set[tuple[str, ...]]) -> Formula:

@@ -14,6 +14,7 @@ import numpy as np
 
 from priorhood.errors import FormulaError, TableError, near, some
 from priorhood.expression import Expression
+from priorhood.formula import written_out
 from priorhood.moments import normal_label
 from priorhood.sources import KEPT, explained
 from priorhood.table import in_memory, missing, read
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
     import narwhals.stable.v2 as nw
 
-    from priorhood.formula import Formula
+    from priorhood.formula import Formula, Grouping
     from priorhood.table import Frame
+    from priorhood.terms import Term
 
 LABEL = "__priorhood_place"
 Value = float | str
@@ -81,8 +83,8 @@ class Gazetteer:
                 one = ":".join(term)
                 raise FormulaError(
                     f"{one} is constant within every {grouping.group}, since it comes from {self.name}: its slope "
-                    f"cannot vary by {grouping.group}; leave it out of (… | {'/'.join(grouping.path)}), it keeps "
-                    f"its coefficient among the other predictors"
+                    f"cannot vary by {grouping.group}; among the other predictors it has its coefficient: fit "
+                    f"{_moved(formula, grouping, term)!r}"
                 )
 
     def joined(self, other: Gazetteer) -> Gazetteer:
@@ -239,3 +241,11 @@ def label_of(frame: Frame, key: str) -> nw.Expr:
 
     text = nw.col(key).cast(nw.String)
     return nw.when(missing(frame, key)).then(nw.lit("")).otherwise(text)
+
+
+def _moved(formula: Formula, grouping: Grouping, term: Term) -> str:
+    """The formula with a term of a grouping among the population's."""
+    rest = replace(grouping, terms=tuple(other for other in grouping.terms if other != term) or ((),))
+    groupings = tuple(rest if other is grouping else other for other in formula.groupings)
+    population = tuple(dict.fromkeys((*formula.population, term)))
+    return written_out(replace(formula, population=population, levels=groupings, crossed=()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,13 @@ import numpy as np
 
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, plural, some
+from priorhood.formula import written_out
 from priorhood.hierarchy import hierarchy_of
 from priorhood.scale import standardized, without_rows
 
 if TYPE_CHECKING:
     from priorhood.design import Design
+    from priorhood.formula import Formula
     from priorhood.hierarchy import Hierarchy
     from priorhood.model import Model
     from priorhood.moments import Moments
@@ -35,7 +38,7 @@ def check_informed(model: Model, design: Design, found: Moments) -> tuple[str, .
     if not found.keys:
         return ()
     hierarchy = hierarchy_of(model.formula, found.labels)
-    _check_places(hierarchy, found)
+    _check_places(model.formula, hierarchy, found)
     finest = hierarchy.levels[0]
     # Rows of different weights tell the two apart: sigma²/w and tau² add to different sums.
     alike = found.weight is None or bool(np.ptp(found.weight) == 0)
@@ -47,7 +50,7 @@ def check_informed(model: Model, design: Design, found: Moments) -> tuple[str, .
     return ()
 
 
-def _check_places(hierarchy: Hierarchy, found: Moments) -> None:
+def _check_places(formula: Formula, hierarchy: Hierarchy, found: Moments) -> None:
     """Refuse a grouping of one place, and a level whose places each hold one of the next finer level.
 
     Raises
@@ -59,23 +62,21 @@ def _check_places(hierarchy: Hierarchy, found: Moments) -> None:
             continue
         raise ModelError(
             f"all {found.rows:,} rows have the one {places.name} {str(places.labels[0])!r}: nothing can be learned "
-            f"about how {plural(places.name)} differ; {_without(hierarchy, at)}"
+            f"about how {plural(places.name)} differ: fit {_without(formula, at)}"
         )
-    for finer_level, level in pairwise(hierarchy.levels):
+    for at, (finer_level, level) in enumerate(pairwise(hierarchy.levels)):
         if level.size == finer_level.size:
             raise ModelError(
                 f"every one of the {level.size:,} {plural(level.name)} has one {finer_level.name}: what is common "
                 f"to a {level.name} cannot be told from what is particular to its {finer_level.name}; leave one of "
-                f"both out of the formula, like (… | {finer_level.name})"
+                f"both out: fit {_without(formula, at + 1)} or {_without(formula, at)}"
             )
 
 
-def _without(hierarchy: Hierarchy, at: int) -> str:
-    """How to write a formula without one of its groupings."""
-    name, depth = hierarchy.groupings[at].name, len(hierarchy.levels)
-    if len(hierarchy.groupings) == 1:
-        return "drop the group part of the formula"
-    return f"leave {name} out: (… | {hierarchy.levels[at - 1].name})" if 0 < at < depth else f"drop (… | {name})"
+def _without(formula: Formula, at: int) -> str:
+    """A formula without one of its groupings."""
+    rest = tuple(grouping for other, grouping in enumerate(formula.groupings) if other != at)
+    return repr(written_out(replace(formula, levels=rest, crossed=())))
 
 
 def empty_cells(design: Design, found: Moments) -> tuple[str, ...]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from priorhood.design import Design
 from priorhood.errors import FormulaError, TableError, rows_of, some
 from priorhood.expression import Expression
+from priorhood.formula import Grouping, written_out
 from priorhood.sources import KEPT
 from priorhood.table import Table, collected, declared_order, missing
-from priorhood.words import written
 
 if TYPE_CHECKING:
     from priorhood.arithmetic import Value
@@ -49,8 +50,8 @@ def learn_design(frame: Frame, formula: Formula, name: str, least: int = 2) -> D
         found = _categories(frame, formula, column, number=factor in numeric)
         if len(found) > MOST_CATEGORIES:
             raise TableError(
-                f"{name}: column {column!r} has {len(found):,} categories; so many belong in a group part, like "
-                f"(1 | {written(column)})"
+                f"{name}: column {column!r} has {len(found):,} categories; so many belong in a group part: fit "
+                f"{_as_group(formula, factor, column)!r}"
             )
         if len(found) < least:
             only = f"only the category {found[0]!r}" if found else "no value"
@@ -58,6 +59,18 @@ def learn_design(frame: Frame, formula: Formula, name: str, least: int = 2) -> D
         categories[factor] = asked_order(expression, found, name, whole=least > 1)
     _check_alike(categories)
     return Design(formula, categories, frozenset(numeric))
+
+
+def _as_group(formula: Formula, factor: str, column: str) -> str:
+    """The formula with a categorical factor as a grouping."""
+    groupings = [
+        replace(one, terms=tuple(term for term in one.terms if factor not in term) or ((),))
+        for one in formula.groupings
+    ]
+    if all(one.path != (column,) for one in groupings):
+        groupings.append(Grouping((column,), ((),), correlated=False))
+    population = tuple(term for term in formula.population if factor not in term)
+    return written_out(replace(formula, population=population, levels=tuple(groupings), crossed=()))
 
 
 def asked_order(expression: Expression, found: tuple[str, ...], name: str, *, whole: bool) -> tuple[str, ...]:

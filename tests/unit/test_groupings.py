@@ -59,8 +59,8 @@ def same(one, two):
     ("part", "words"),
     [
         ("(1 | zip_again/zip)", ["12 zip_agains has one zip", "leave one of both out"]),
-        ("(1 | one/zip)", ["one one 'same'", "(… | zip)"]),
-        ("(1 | zip) + (1 | one)", ["one one 'same'", "drop (… | one)"]),
+        ("(1 | one/zip)", ["one one 'same'", "fit 'y ~ x + (1 | one:zip)'"]),
+        ("(1 | zip) + (1 | one)", ["one one 'same'", "fit 'y ~ x + (1 | zip)'"]),
     ],
 )
 def test_groupings_that_no_data_of_this_form_can_tell(rows, part, words):
