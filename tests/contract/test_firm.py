@@ -114,7 +114,7 @@ TYPOS = [
     ("price ~ living_space - (1 | zip)", ("'-'",)),
     ("price ~ . + (1 | zip)", ("name the columns",)),
     ("price ~ living_space + (1 | district + zip)", ("'district + zip'", "a/b", "(1 | a) + (1 | b)")),
-    ("price ~ living_space + (1 | city/zip) + (1 | district:zip)", ("two groupings end in 'zip'", "copy")),
+    ("price ~ living_space + (1 | city_zip) + (1 | zip) + (1 | city:zip)", ("'city_zip'", "rename a column")),
     ("price ~ living_space + (1 | city//zip)", ("'city//zip'", "a column is missing")),
     ("price ~ living_space + (1 | tau/zip)", ("'tau'", "rename")),
     ("price ~ living_space + (1 | zip) + (living_space | zip)", ("one part", "(1 + area || zip)")),
