@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,6 +23,7 @@ from .conftest import FAST, FAST_OPTIONS, FORMULA, run_cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 BLOCKS = "price ~ centre + (1 | district/block)"
 ONE = "price ~ living_space + (1 | zip)"
@@ -300,14 +302,13 @@ PYTHON = {
     ),
     "one group alone": case(
         lambda: ph.fit(FORMULA, sales()[sales()["zip"] == sales()["zip"][0]], **SMALL),
-        "fit 'price ~ living_space'",
+        "drop the group part of the formula",
         lambda: ph.fit("price ~ living_space", sales()[sales()["zip"] == sales()["zip"][0]], **SMALL),
     ),
     "a level that says nothing": case(
         lambda: ph.fit("price ~ 1 + (1 | own/zip)", sales().assign(own=sales()["zip"]), **SMALL),
-        "leave one of both out: fit 'price ~ 1 + (1 | own:zip)' or 'price ~ 1 + (1 | own)'",
-        lambda: ph.fit("price ~ 1 + (1 | own:zip)", sales().assign(own=sales()["zip"]), **SMALL),
-        lambda: ph.fit("price ~ 1 + (1 | own)", sales().assign(own=sales()["zip"]), **SMALL),
+        "leave one of both out of the formula, like (… | zip)",
+        lambda: ph.fit("price ~ 1 + (1 | zip)", sales().assign(own=sales()["zip"]), **SMALL),
     ),
     "an outcome that is computed": case(
         lambda: ph.fit(
@@ -424,7 +425,7 @@ PYTHON = {
     ),
     "a slope that cannot vary": case(
         lambda: ph.moments("price ~ centre + (centre | zip)", sales(), places=PLACES),
-        ("among the other predictors it has its coefficient", "fit 'price ~ centre + (1 | zip)'"),
+        ("leave it out of (… | zip)", "keeps its coefficient among the other predictors"),
         lambda: ph.moments("price ~ centre + (1 | zip)", sales(), places=PLACES),
     ),
     "places without a group": case(
@@ -633,6 +634,7 @@ def folder(tmp_path_factory):
     fit("price ~ 1 + (1 | zip)").save(found / "other.nc")
     fit("price ~ living_space").save(found / "pooled.nc")
     ph.moments(FORMULA, sales()[:80]).save(found / "first.moments")
+    mangled(found)
     return found
 
 
@@ -810,3 +812,69 @@ def test_commands_do_what_their_messages_say(name, folder, monkeypatch):
     for command in right:
         ran = run_cli(*command)
         assert ran.code in (0, 1), ran.err  # 1: a verdict that asks for something
+
+
+# -- tables as they come -----------------------------------------------------------------------------------
+
+
+def mangled(folder: Path) -> None:
+    """Tables with what keeps them from being read as they are."""
+    rows = sales()[["zip", "living_space", "price"]].assign(price=sales()["price"].astype(int))
+    price, size = rows["price"], rows["living_space"]
+    tables = {
+        "nulls": rows.assign(price=price.astype(str).where(rows.index > 1, "n/a")),
+        "thousands": rows.assign(price=[f"{one:,}" for one in price]),
+        "commas": rows.assign(living_space=[f"{one:.1f}".replace(".", ",") for one in size]),
+        "zero": rows.assign(price=price.where(rows.index != 5, 0)),
+        "dates": rows.assign(sold=pd.date_range("2020-01-01", periods=len(rows)).astype(str)),
+        "latin": rows.assign(town="Köln", zip="Köln " + rows["zip"]),
+    }
+    for name, frame in tables.items():
+        frame.to_csv(
+            folder / f"{name}.csv", index=False, sep=";" if name == "commas" else ",",
+            encoding="latin-1" if name == "latin" else "utf-8",
+        )  # fmt: skip
+    (folder / "uneven.csv").write_text(rows.to_csv(index=False) + "10115,80,400000,5\n")
+    (folder / "even.csv").write_text(rows.to_csv(index=False) + "10115,80,400000\n")
+    with duckdb.connect(str(folder / "two.duckdb")) as database:
+        database.execute("CREATE TABLE homes AS SELECT zip, living_space, price FROM rows")
+        database.execute("CREATE TABLE others AS SELECT 1 AS one")
+
+
+# The table, the formula; what is said; how the table and options become what is said to do.
+TABLES = {
+    "decimal commas": (("commas.csv", FORMULA), "(--decimal ,)", [("commas.csv", FORMULA, "--decimal", ",")]),
+    "the log of nothing": (
+        ("zero.csv", "log(price) ~ 1 + (1 | zip)"),
+        "filter them out (where)",
+        [("zero.csv", "log(price) ~ 1 + (1 | zip)", "--where", "price > 0")],
+    ),
+    "a line that is longer": (("uneven.csv", FORMULA), "or leave it out", [("even.csv", FORMULA)]),
+    "several tables": (
+        ("two.duckdb", FORMULA),
+        "say which, like 'two.duckdb::homes'",
+        [("two.duckdb::homes", FORMULA)],
+    ),
+    "a condition that is none": (
+        ("sales.csv", FORMULA, "--where", "price >"),
+        "write it like 'living_space > 0 and price > 0'",
+        [("sales.csv", FORMULA, "--where", "living_space > 0 and price > 0")],
+    ),
+    "polygons for a table": (
+        ("zips.geojson", FORMULA),
+        "tables are .csv, .tsv, .parquet or .jsonl",
+        [("sales.csv", FORMULA)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_are_read_as_their_messages_say(name, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    wrong, says, right = TABLES[name]
+    ran = run_cli("moments", *wrong, "-o", "read.moments")
+    assert ran.code == 2
+    assert says in " ".join(ran.err.split())
+    for command in right:
+        ran = run_cli("moments", *command, "-o", "read.moments")
+        assert ran.code == 0, ran.err
