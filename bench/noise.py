@@ -30,14 +30,15 @@ def _fit(model: ph.Model, frame: Any, at: int) -> ph.Posterior:
 
 def _density(model: ph.Model, frame: Any) -> tuple[NoisyDensity, np.ndarray]:
     """The density on one thread, and θ near the mode, as most proposals are."""
-    from priorhood.exact.mode import find_mode
     from priorhood.exact.noise import NoisyDensity
+    from priorhood.exact.search import find_modes
 
     design, found = gather.take(read(frame), model.formula)
     problem = pose(model, design, learn_scale(found, design, standardize=True, unit=None), found)
     density, rng = NoisyDensity(problem, 1), np.random.default_rng(1)  # type: ignore[arg-type]
-    mode, covariance = find_mode(density, density.start(rng))
-    return density, mode + rng.standard_normal((BATCH, len(mode))) @ np.linalg.cholesky(covariance).T
+    modes = find_modes(density, rng)
+    factor = np.linalg.cholesky(modes.covariances[0])
+    return density, modes.means[0] + rng.standard_normal((BATCH, len(factor))) @ factor.T
 
 
 def measure(effort: Effort) -> list[Measurement]:

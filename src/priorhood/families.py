@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 
 _LOG_2 = math.log(2.0)
 _LOG_PI = math.log(math.pi)
-_LEAST = 1e-150  # stands for 0 where a density has a logarithm of x or divides by it
+_LEAST = 1e-300  # stands for 0 where a density has a logarithm of x or divides by it
 
 
 def _number(family: str, name: str, value: object, *, positive: bool) -> float:

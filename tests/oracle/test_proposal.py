@@ -83,7 +83,8 @@ def truth():
 
 def refined_for(mixture, logpdf):
     theta = mixture.sample(np.random.default_rng(35), 1000)
-    return Refined(mixture, theta, logpdf(theta) - 1234.5)
+    first = Mixture((1.0,), mixture.means[:1], mixture.factors[:1])
+    return Refined(mixture, first, np.eye(DIM), theta, logpdf(theta) - 1234.5)
 
 
 def beside(truth):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +18,13 @@ import numpy as np
 from priorhood.priors import Fixed, cholesky_of_partial
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from priorhood.exact.problem import Array, Problem
-    from priorhood.priors import Scale
+    from priorhood.priors import LKJ, Scale
+
+# Logs of the least and the largest scale: beyond, squares are no numbers.
+REACH_BELOW, REACH_ABOVE = 690.0, 300.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,31 @@ class Theta:
     tau: tuple[Array, ...]
     corr: tuple[Array, ...]
     sigma: Array
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A coordinate of θ: what it is, its prior's text, and the prior's log density along it."""
+
+    name: str
+    prior: str
+    log_density: Callable[[Array], Array]
+
+    def slope(self, u: float, step: float) -> float:
+        """Of the log density, from u to u + step."""
+        below, above = self.log_density(np.array([u, u + step]))
+        return float((above - below) / step)
+
+    @cached_property
+    def peak(self) -> float:
+        """Where the density along the coordinate is highest."""
+        grid = np.linspace(-REACH_BELOW, REACH_ABOVE, 3 * int(REACH_BELOW + REACH_ABOVE) + 1)
+        for step in (1.0, 0.05):
+            with np.errstate(over="ignore", invalid="ignore"):
+                heights = np.nan_to_num(self.log_density(grid), nan=-np.inf)
+            top = float(grid[np.argmax(heights)])
+            grid = top + step * np.linspace(-0.5, 0.5, 41)
+        return top
 
 
 def dimension(problem: Problem) -> int:
@@ -100,11 +131,35 @@ def log_prior(problem: Problem, theta: Array, values: Theta) -> Array:
         if level.omega and level.K > 1:
             b = level.omega.shapes(level.K)
             x = theta[:, at : at + len(b)]
-            # log(1 − tanh²x) = −2 log cosh x, without overflow or cancellation
-            log_sech2 = -2.0 * (np.abs(x) + np.log1p(np.exp(-2.0 * np.abs(x))) - math.log(2.0))
-            total = total + np.einsum("sk,k->s", log_sech2, b) - sum(map(_log_norm, b))
+            total = total + np.einsum("sk,k->s", _log_sech2(x), b) - sum(map(_log_norm, b))
             at += len(b)
     return total
+
+
+def axes(problem: Problem) -> list[Axis]:
+    """The prior of every coordinate of θ, in θ's order: under it they are independent."""
+    found = []
+    for level in problem.varying:
+        found += [of_scale("tau", level.tau[k]) for k in level.free]
+        if level.omega and level.K > 1:
+            found += [_of_partial(level.omega, float(b)) for b in level.omega.shapes(level.K)]
+    if not problem.known_noise:
+        found.append(of_scale("sigma", problem.sigma))
+    return found
+
+
+def of_scale(name: str, prior: Scale) -> Axis:
+    """A scale's coordinate."""
+    return Axis(name, str(prior), lambda u: np.asarray(prior.logpdf(prior.constrain(u)) + prior.log_jacobian(u)))
+
+
+def _of_partial(omega: LKJ, b: float) -> Axis:
+    return Axis("omega", str(omega), lambda x: b * _log_sech2(x) - _log_norm(b))
+
+
+def _log_sech2(x: Array) -> Array:
+    """log(1 − tanh²x) = −2 log cosh x, without overflow or cancellation."""
+    return np.asarray(-2.0 * (np.abs(x) + np.log1p(np.exp(-2.0 * np.abs(x))) - math.log(2.0)))
 
 
 def _log_norm(b: float) -> float:
@@ -118,7 +173,8 @@ def from_prior(problem: Problem, draws: int, rng: np.random.Generator) -> Array:
     for level in problem.varying:
         parts += [_drawn(level.tau[k], draws, rng) for k in level.free]
         if level.omega and level.K > 1:
-            parts.append(np.arctanh(level.omega.sample(rng, (draws, level.K))))
+            with np.errstate(divide="ignore"):  # a draw that is ±1 up to rounding
+                parts.append(np.arctanh(level.omega.sample(rng, (draws, level.K))))
     if not problem.known_noise:
         parts.append(_drawn(problem.sigma, draws, rng))
     return np.concatenate(parts, axis=1)

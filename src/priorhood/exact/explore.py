@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import SamplingError
-from priorhood.exact.mode import Target, find_mode
 from priorhood.exact.proposal import Mixture, Refined, effective_share, nearly_normal, refine, widen
+from priorhood.exact.search import Modes, find_modes, with_more
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from priorhood.exact.coordinates import Axis
+    from priorhood.exact.mode import Target
     from priorhood.exact.problem import Array
 
 PILOT = 1000  # proposals that judge the mixture and start the chains
@@ -29,11 +31,13 @@ STUCK = 0.02  # tolerated correlation of successive kept draws, which sets the t
 MAX_KEEP_EVERY = 24
 ATTEMPTS = 3  # at a proposal whose weights have a tail this good:
 GOOD_TAIL = 0.5
+HEAVIEST = 6  # draws from which further modes are looked for, where it is worse
 PARETO_LIMIT = 0.7
 GOOD_HOLD = 4.0  # kept draws that a chain is expected to stay at its heaviest state
 HOLD_LIMIT = 20.0
 EVEN = 1.5  # the largest weight, in mean weights, of a proposal narrower than the refined one
 ACCEPT_LIMIT = 0.05
+CUT = 1e-3  # share of the posterior beyond the bounds that is refused above
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,11 @@ def pareto_k(log_weights: Array) -> float:
     profile = size * (np.log(-(b / k)) - k - 1)
     weights = np.exp(profile - profile.max())
     shape = float(np.mean(np.log1p(-(b @ weights) / weights.sum() * x)))
-    return (shape * size + 0.5 * 10) / (size + 10)  # their weak prior towards one half
+    shape = (shape * size + 0.5 * 10) / (size + 10)  # their weak prior towards one half
+    # A few weights above a plateau look like a long tail. Of so many from one of shape k, the largest is (size/E)^k
+    # times the least or more, E standard exponential, which is under 5 in 993 of 1,000.
+    most = -float(finite[-size - 1] - finite[-1]) / math.log(max(size / 5, 2.0))
+    return max(min(shape, most), min(shape, GOOD_TAIL))
 
 
 class _Told:
@@ -148,9 +156,10 @@ def explore(
         return _known(density, chains, draws)
     if tell:
         density = cast("Target", _Told(density, tell, ahead=chains * (WARM_UP + draws)))
-    mode, curvature = find_mode(density, density.start(rng))
-    density.refuse(mode)
-    proposed = _settled(density, refine(density, mode, curvature, rng), curvature, chains, draws, rng)
+    density.refuse()
+    modes = find_modes(density, rng)
+    proposed = _settled(density, modes, chains, draws, rng)
+    _check_ends(density, proposed)
     picked, accepted = _chains(proposed, chains, draws, rng)
     acceptance = float(accepted.mean())
     if acceptance < ACCEPT_LIMIT or proposed.pareto_k > PARETO_LIMIT or proposed.held > HOLD_LIMIT:
@@ -177,21 +186,73 @@ def explore(
     )
 
 
-def _settled(
-    density: Target, refined: Refined, curvature: Array, chains: int, draws: int, rng: np.random.Generator
-) -> _Proposed:
-    """The proposals of the best mixture that was found within ATTEMPTS."""
+def _check_ends(density: Target, proposed: _Proposed) -> None:
+    """Refuse a posterior that goes on where θ ends: beyond, σ is rounding, or a scale is no number.
+
+    There the data tell nothing of the coordinate, so that it falls off as its prior does: as much lies beyond a
+    bound as from there to where the prior's density is twice that at the bound.
+
+    Raises
+    ------
+    SamplingError : more than CUT of it
+    """
+    weights = np.exp(proposed.log_weights - proposed.log_weights.max())
+    total = weights.sum()
+    for k, axis in enumerate(density.axes):
+        for end, side in ((density.low[k], 1.0), (density.high[k], -1.0)):
+            if axis is None or not math.isfinite(end):
+                continue
+            slope = axis.slope(end, 1e-3 * side) * side
+            reach = math.log(2.0) / max(slope, 1e-3)
+            near = float(weights[(proposed.theta[:, k] - end) * side < reach].sum() / total)
+            cut = near / (1.0 + near)
+            if cut > CUT:
+                raise SamplingError(_beyond(axis, side, cut))
+
+
+def _beyond(axis: Axis, side: float, cut: float) -> str:
+    """Why a posterior is refused that goes on beyond a bound."""
+    if axis.name == "sigma" and side > 0:
+        return (
+            f"about {cut:.1%} of the posterior lies where sigma is so small that the sums lose it to rounding: the "
+            f"rows do not keep it off 0, and {axis.prior} does not either. Give sigma a prior that does, like "
+            f"Exponential or LogNormal"
+        )
+    where = "0" if side > 0 else "infinity"
+    if axis.name == "omega":
+        return (
+            f"about {cut:.1%} of the posterior lies where correlations are 1 up to rounding: {axis.prior} leads "
+            f"there, and the rows do not keep it off. Give omega a greater eta, at least 0.1"
+        )
+    return (
+        f"about {cut:.1%} of the posterior lies where {axis.name} is too near to {where} to be a number: "
+        f"{axis.prior} leads there, and the rows do not keep it off. Give {axis.name} a prior with a lighter tail, "
+        f"like Exponential, or a Gamma of shape 0.1 or more"
+    )
+
+
+def _settled(density: Target, modes: Modes, chains: int, draws: int, rng: np.random.Generator) -> _Proposed:
+    """The proposals of the best mixture that was found within ATTEMPTS.
+
+    Draws with a great weight may be of a mode that the search has not seen: it is gone on with from them.
+    """
+    refined = refine(density, modes, rng)
     mixture = _cheaper(refined)
     proposed = _propose(density, mixture, chains, draws, rng)
     if mixture is not refined.mixture and not proposed.good:
-        mixture = refined.mixture
-        proposed = _propose(density, mixture, chains, draws, rng)
+        proposed = _propose(density, refined.mixture, chains, draws, rng)
     for attempt in range(ATTEMPTS):
         if proposed.good:
             break
-        mixture = widen(mixture, proposed.theta, proposed.log_weights, curvature, attempt, rng)
+        more = with_more(density, modes, proposed.heaviest)
+        if more:
+            modes, refined = more, refine(density, more, rng)
+            mixture = refined.mixture
+        else:
+            mixture = widen(refined.first, proposed.theta, proposed.log_weights, refined.floor, attempt, rng)
         again = _propose(density, mixture, chains, draws, rng)
-        proposed = min(proposed, again, key=lambda p: (p.held > HOLD_LIMIT, p.pareto_k))
+        # One of more modes tells more of the posterior, whatever its tail.
+        proposed = again if more else min(proposed, again, key=lambda p: (p.held > HOLD_LIMIT, p.pareto_k))
     return proposed
 
 
@@ -244,6 +305,11 @@ class _Proposed:
     keep_every: int
     pareto_k: float
     held: float
+
+    @property
+    def heaviest(self) -> Array:
+        """The draws of the greatest weights: (HEAVIEST, dim)."""
+        return np.asarray(self.theta[np.argsort(-self.log_weights, kind="stable")[:HEAVIEST]])
 
     @property
     def good(self) -> bool:

@@ -1,20 +1,34 @@
-"""The posterior density of θ, its mode and its curvature there (math.md, section 4, steps 1 and 2)."""
+"""The posterior density of θ, where it ends, and where to look for its modes (math.md, section 4)."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from priorhood.errors import SamplingError
-from priorhood.exact.coordinates import constrain, dimension, from_prior, log_prior
+from priorhood.exact.coordinates import (
+    REACH_ABOVE,
+    REACH_BELOW,
+    Theta,
+    axes,
+    constrain,
+    dimension,
+    from_prior,
+    log_prior,
+)
 from priorhood.exact.marginal import Collapsed, log_marginal
 from priorhood.priors import Fixed, Uniform
 
 if TYPE_CHECKING:
+    from priorhood.exact.coordinates import Axis
     from priorhood.exact.problem import Array, Problem, Varying
     from priorhood.priors import Scale
+
+
+MOST_SETS = 4  # spreads of which every set is tried at 0; of more, none, one by one, and all
 
 
 def _log_noise(problem: Problem) -> float:
@@ -28,9 +42,23 @@ def least_log_sigma(problem: Problem) -> float:
     return _log_noise(problem) - reach
 
 
-def reach_of(prior: Scale, low: float, high: float) -> tuple[float, float]:
-    """The bounds, logs of the scale, on its coordinate; a prior with bounds of its own needs no others."""
-    return (-math.inf, math.inf) if isinstance(prior, Uniform) else (low, high)
+def reach_of(prior: Scale, axis: Axis, scale: float) -> tuple[float, float]:
+    """The bounds of a scale's coordinate, around the log of the data's scale; none where the prior has its own.
+
+    They leave out what no posterior has mass in, unless the prior's tail is thicker than any number can be: see
+    explore, which measures what is left out.
+    """
+    if isinstance(prior, Uniform):
+        return -math.inf, math.inf
+    low, high = min(scale - 50.0, axis.peak - 25.0), max(scale + 20.0, axis.peak + 20.0)
+    low -= _further(axis.slope(max(low, -REACH_BELOW), 1.0)) - 50.0
+    high += _further(-axis.slope(min(high, REACH_ABOVE) - 1.0, 1.0)) - 50.0
+    return max(low, -REACH_BELOW), min(high, REACH_ABOVE)
+
+
+def _further(slope: float) -> float:
+    """How far a tail that falls off at this rate is followed: to e^−25 of it, 50 at the least."""
+    return max(50.0, 25.0 / max(slope, 0.01))
 
 
 def beside(prior: Scale, log_scale: Array) -> Array:
@@ -38,11 +66,12 @@ def beside(prior: Scale, log_scale: Array) -> Array:
     return np.asarray(np.nan_to_num(prior.coordinate(log_scale), neginf=-4.0, posinf=4.0))
 
 
-def bounds_of(level: Varying, log_scatter: float) -> tuple[list[float], list[float]]:
+def bounds_of(level: Varying, axes: list[Axis], scale: float) -> tuple[list[float], list[float]]:
     """The least and largest coordinates of a grouping's spreads and correlations."""
-    reach = [reach_of(level.tau[k], log_scatter - 50.0, log_scatter + 20.0) for k in level.free]
-    pairs = level.pairs
-    return [least for least, _ in reach] + [-12.0] * pairs, [most for _, most in reach] + [12.0] * pairs
+    free = level.free
+    reach = [reach_of(level.tau[k], axis, scale) for k, axis in zip(free, axes, strict=False)]
+    ends = [max(12.0, 25.0 / max(-axis.slope(12.0, 1.0), 0.01)) for axis in axes[len(free) :][: level.pairs]]
+    return [low for low, _ in reach] + [-end for end in ends], [high for _, high in reach] + ends
 
 
 def scatter_over(crowd: Array, at: int, level: Varying, log_scatter: float, rng: np.random.Generator) -> int:
@@ -56,10 +85,18 @@ def scatter_over(crowd: Array, at: int, level: Varying, log_scatter: float, rng:
     return at + pairs
 
 
+def centre_of(level: Varying, log_scatter: float) -> list[float]:
+    """The coordinates of spreads of the rows' scatter, and correlations of 0."""
+    spreads = [float(beside(level.tau[k], np.array(log_scatter))) for k in level.free]
+    return spreads + [0.0] * level.pairs
+
+
 class Target(Protocol):
     """A posterior density to explore: log p(θ | y) up to a constant, −∞ outside low … high.
 
     dim : length of θ; cost : of one θ, roughly in units of 2.5 ns; evaluations : θ computed so far
+    axes : what every coordinate is, and its prior, None where that is no scale and no correlation
+    centre : (dim,) where the data's scale would have every coordinate
     """
 
     low: Array
@@ -67,15 +104,17 @@ class Target(Protocol):
     dim: int
     cost: int
     evaluations: int
+    axes: list[Axis | None]
+    centre: Array
 
     def __call__(self, theta: Array) -> Array:
         """(S, dim) → (S,)."""
 
-    def start(self, rng: np.random.Generator) -> Array:
-        """A θ of some density, to look for the mode from."""
+    def crowd(self, rng: np.random.Generator) -> Array:
+        """Points around the data's scale and from the prior, to look for modes from: (n, dim)."""
 
-    def refuse(self, mode: Array) -> None:
-        """Stop at a mode that is none."""
+    def refuse(self) -> None:
+        """Stop where there is nothing to explore."""
 
 
 class Density:
@@ -83,8 +122,8 @@ class Density:
 
     In (9) c/σ² and Σ uᵀM⁻¹u nearly cancel once σ is far below the rows' scatter s: the rounding is about
     1e-16 N (s/σ)². σ is bounded where that reaches 1e-3, at s/σ = 300,000 for a hundred rows and 3,000 for a
-    million. Few rows have next to no posterior mass beyond, many have none, unless they lie exactly
-    on their lines, which is refused (see explore). A known σ below that bound is refused too.
+    million. Few rows have next to no posterior mass beyond, which is measured (see explore), many have none, unless
+    they lie exactly on their lines, which is refused. A known σ below that bound is refused too.
     """
 
     def __init__(self, collapsed: Collapsed, threads: int) -> None:
@@ -98,17 +137,22 @@ class Density:
             # Rows may lie on their lines by chance: what the errors alone would scatter is the least.
             errors = math.log(problem.sigma.value) + 0.5 * math.log(problem.N / problem.weight)
             self.log_scatter = max(self.log_scatter, errors)
-        low, high = [], []
+        own = axes(problem)
+        self.axes: list[Axis | None] = [*own]
+        low: list[float] = []
+        high: list[float] = []
+        centre: list[float] = []
         for level in problem.varying:
-            lows, highs = bounds_of(level, self.log_scatter)
+            lows, highs = bounds_of(level, own[len(low) :], self.log_scatter)
             low += lows
             high += highs
+            centre += centre_of(level, self.log_scatter)
         if not problem.known_noise:
-            least, most = least_log_sigma(problem), self.log_noise + 20.0
-            low.append(float(problem.sigma.coordinate(least)))
-            high.append(reach_of(problem.sigma, least, most)[1])
-        self.low = np.array(low)
-        self.high = np.array(high)
+            low.append(float(problem.sigma.coordinate(least_log_sigma(problem))))
+            high.append(reach_of(problem.sigma, own[-1], self.log_noise)[1])
+            centre.append(float(beside(problem.sigma, np.array(self.log_noise))))
+        self.low, self.high = np.array(low), np.array(high)
+        self.centre = np.array(centre)
         self.dim = dimension(problem)
         widest = max([1, *(level.K for level in problem.levels)])
         D = problem.D
@@ -124,8 +168,8 @@ class Density:
         inside = (bounded == theta).all(axis=1)
         return np.where(inside & np.isfinite(total), total, -np.inf)
 
-    def start(self, rng: np.random.Generator) -> Array:
-        """The best of a crowd: spreads and noise around the pooled residual sd, correlations around 0."""
+    def crowd(self, rng: np.random.Generator) -> Array:
+        """Spreads and noise around the pooled residual sd, correlations around 0; and draws from the prior."""
         problem = self.collapsed.problem
         crowd = np.zeros((96, self.dim))
         at = 0
@@ -133,92 +177,49 @@ class Density:
             at = scatter_over(crowd, at, level, self.log_scatter, rng)
         if not problem.known_noise:
             crowd[:, -1] = beside(problem.sigma, self.log_noise + rng.uniform(-2.0, 0.2, 96))
-        return best_of(self, np.concatenate([crowd, from_prior(problem, 32, rng)]))
+        return np.concatenate([crowd, from_prior(problem, 32, rng)])
 
-    def refuse(self, mode: Array) -> None:
-        """Stop at a mode where σ is 0 up to rounding.
+    def refuse(self) -> None:
+        """Stop where the rows lie exactly on the model's lines.
 
         Raises
         ------
-        SamplingError : there
+        SamplingError : they do
         """
-        if not self.collapsed.problem.known_noise and mode[-1] < self.low[-1] + 1.0:
-            raise SamplingError(
-                "the rows lie exactly on the model's lines: the residual sd is 0 up to rounding, and its posterior "
-                "has no width to explore. Look for an outcome computed from the predictors, or drop predictors"
-            )
+        if not self.collapsed.problem.known_noise:
+            check_lines(self.collapsed)
 
 
-def best_of(density: Target, crowd: Array) -> Array:
-    """The member of a crowd (S, dim) where the density is highest.
+def check_lines(collapsed: Collapsed) -> None:
+    """Stop where the rows lie exactly on the model's lines, whatever the priors say of the noise.
+
+    With spreads of the data's scale and a σ far below that, log p(y | θ) is flat in log σ if coefficients are as
+    many as rows; with more rows it falls steeply, the smaller σ, if there is noise, and rises by 1 for each row too
+    many if there is none. Where it rises with some spreads at 0, priors may outweigh it, at 1 for each of them.
 
     Raises
     ------
-    SamplingError : it can be computed at none
+    SamplingError : they do
     """
-    heights = density(crowd)
-    if not np.isfinite(heights).any():
+    problem = collapsed.problem
+    least = least_log_sigma(problem)
+    free = [(at, k) for at, level in enumerate(problem.varying) for k in level.free]
+    sizes = range(len(free) + 1) if len(free) <= MOST_SETS else (0, 1, len(free))
+    sets = [one for size in sizes for one in itertools.combinations(free, size)]
+    tau, corr = [], []
+    for at, level in enumerate(problem.varying):
+        spreads = np.full((len(sets), level.K), math.sqrt(max(problem.scatter, 1e-200)))
+        for k, prior in enumerate(level.tau):
+            if isinstance(prior, Fixed):
+                spreads[:, k] = prior.value
+            spreads[[(at, k) in one for one in sets], k] = math.exp(least) * 1e-6
+        tau.append(np.repeat(spreads, 2, axis=0))
+        corr.append(np.tile(np.eye(level.K), (2 * len(sets), 1, 1)))
+    sigma = np.tile(np.exp(least + np.array([0.0, 2.0])), len(sets))
+    heights = log_marginal(collapsed, Theta(tuple(tau), tuple(corr), sigma)).reshape(-1, 2)
+    rise = (heights[:, 0] - heights[:, 1]) / 2.0
+    if (rise > np.array([len(one) for one in sets]) + 0.5).any():
         raise SamplingError(
-            "the posterior density could not be computed anywhere near the data's scale; "
-            "look for extreme values in the outcome and predictors, or give outcome_unit"
+            "the rows lie exactly on the model's lines: the residual sd is 0 up to rounding, and its posterior "
+            "has no width to explore. Look for an outcome computed from the predictors, or drop predictors"
         )
-    return np.asarray(crowd[np.argmax(heights)])
-
-
-def _stencil(dim: int) -> Array:
-    """Points for central differences: ±e_d, then e_a + e_b and −e_a − e_b for a < b."""
-    unit = np.eye(dim)
-    pairs = [unit[a] + unit[b] for a in range(dim) for b in range(a)]
-    both = np.array(pairs).reshape(-1, dim)
-    return np.concatenate([np.zeros((1, dim)), unit, -unit, both, -both])
-
-
-def _derivatives(density: Target, at: Array, step: Array) -> tuple[float, Array, Array]:
-    """Value, gradient and Hessian by central differences from one batch; step (dim,)."""
-    dim = len(at)
-    f = density(at + _stencil(dim) * step)
-    plus, minus = f[1 : dim + 1], f[dim + 1 : 2 * dim + 1]
-    gradient = (plus - minus) / (2 * step)
-    second = (plus - 2 * f[0] + minus) / step**2
-    hessian = np.diag(second)
-    pairs = dim * (dim - 1) // 2
-    up, down = f[2 * dim + 1 : 2 * dim + 1 + pairs], f[2 * dim + 1 + pairs :]
-    index = 0
-    for a in range(dim):
-        for b in range(a):
-            mixed = up[index] + down[index] - plus[a] - minus[a] - plus[b] - minus[b] + 2 * f[0]
-            hessian[a, b] = hessian[b, a] = mixed / (2 * step[a] * step[b])
-            index += 1
-    return float(f[0]), gradient, hessian
-
-
-def find_mode(density: Target, start: Array) -> tuple[Array, Array]:
-    """Damped Newton from a start; returns the mode and a covariance from the curvature there.
-
-    Every iteration is two batches: the stencil of differences, and a line of step lengths. Where the
-    density is not curved downwards the step follows the absolute curvature, so it still climbs.
-    """
-    lengths = np.array([1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 1.5, 2.5])
-    at = start
-    step = np.full(len(start), 1e-2)
-    covariance = np.eye(len(start))
-    for _ in range(60):
-        value, gradient, hessian = _derivatives(density, at, step)
-        if not (np.isfinite(hessian).all() and np.isfinite(gradient).all()):
-            break
-        eigenvalues, vectors = np.linalg.eigh(-hessian)
-        # A flat or rising direction is given the curvature of a coordinate known to within e^±2.
-        bounded = np.maximum(np.abs(eigenvalues), 0.25)
-        covariance = (vectors / bounded) @ vectors.T
-        direction = covariance @ gradient
-        size = np.abs(direction).max()
-        direction *= min(1.0, 2.0 / size) if size > 0 else 1.0
-        heights = density(at + lengths[:, None] * direction)
-        best = int(np.argmax(heights))
-        if heights[best] <= value:
-            break
-        at = at + lengths[best] * direction
-        step = np.clip(0.05 * np.sqrt(np.diag(covariance)), 1e-5, 1e-2)
-        if heights[best] - value < 1e-3:
-            break
-    return at, covariance

@@ -16,11 +16,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.exact import integral
-from priorhood.exact.coordinates import Theta, constrain, dimension, factors, from_prior, log_prior
+from priorhood.exact.coordinates import (
+    Axis,
+    Theta,
+    axes,
+    constrain,
+    dimension,
+    factors,
+    from_prior,
+    log_prior,
+    of_scale,
+)
 from priorhood.exact.effects import STREAM
-from priorhood.exact.marginal import in_chunks
-from priorhood.exact.mode import beside, best_of, bounds_of, reach_of, scatter_over
-from priorhood.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal, HalfStudentT, LogNormal
+from priorhood.exact.marginal import collapse, in_chunks
+from priorhood.exact.mode import beside, bounds_of, centre_of, check_lines, reach_of, scatter_over
+from priorhood.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal, HalfStudentT, LogNormal, Uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,18 +133,30 @@ class NoisyDensity:
         known = base.J * square * math.exp(-2.0 * self.log_scatter)
         self.scale = 1.0 / np.sqrt(base.root_sd**-2.0 + known)
         F, hyper = len(base.root_cols), problem.hyper
-        low, high = [-np.inf] * F, [np.inf] * F
+        low, high, centre = [-np.inf] * F, [np.inf] * F, [0.0] * F
+        own = axes(base)
         for level in base.levels:
-            lows, highs = bounds_of(level, self.log_scatter)
+            lows, highs = bounds_of(level, own, self.log_scatter)
             low += lows
             high += highs
+            centre += centre_of(level, self.log_scatter)
         if isinstance(problem.noise, Alike):
-            bounds = {0: (self.log_scatter - 50.0, self.log_scatter + 20.0), 1: (LEAST_SPREAD, MOST_SPREAD)}
-            both = (problem.noise.median, problem.noise.spread)
-            chosen = [reach_of(p, *bounds[at]) for at, p in enumerate(both) if not isinstance(p, Fixed)]
-            low += [bound for bound, _ in chosen]
-            high += [bound for _, bound in chosen]
+            median, spread = problem.noise.median, problem.noise.spread
+            if not isinstance(median, Fixed):
+                own.append(of_scale("sigma_median", median))
+                reach = reach_of(median, own[-1], self.log_scatter)
+                low.append(reach[0])
+                high.append(reach[1])
+                centre.append(float(beside(median, np.array(self.log_scatter))))
+            if not isinstance(spread, Fixed):
+                own.append(of_scale("sigma_spread", spread))
+                bounded = isinstance(spread, Uniform)
+                low.append(-np.inf if bounded else LEAST_SPREAD)
+                high.append(np.inf if bounded else MOST_SPREAD)
+                centre.append(float(beside(spread, np.array(-1.0))))
+        self.axes: list[Axis | None] = [*[None] * F, *own]
         self.low, self.high = np.array(low), np.array(high)
+        self.centre = np.array(centre)
         self.hyper = len(hyper)
 
     def __call__(self, theta: Array) -> Array:
@@ -178,8 +200,8 @@ class NoisyDensity:
                     at += 1
         return np.asarray(total)
 
-    def start(self, rng: np.random.Generator) -> Array:
-        """The best of a crowd around the pooled fit, its residual sd, and sds within e^±1 of each other."""
+    def crowd(self, rng: np.random.Generator) -> Array:
+        """Around the pooled fit, its residual sd, and sds within e^±1 of each other; and draws from the prior."""
         problem, base = self.problem, self.problem.base
         F = len(base.root_cols)
         crowd = np.zeros((96, self.dim))
@@ -194,10 +216,11 @@ class NoisyDensity:
             low, high = (self.log_scatter - 3.0, self.log_scatter + 0.2) if median else (-3.0, 0.0)
             crowd[:, at + i] = beside(prior, rng.uniform(low, high, 96))
             drawn.append(np.asarray(prior.coordinate(np.log(prior.sample(rng, 32))))[:, None])
-        return best_of(self, np.concatenate([crowd, np.concatenate(drawn, axis=1)]))
+        return np.concatenate([crowd, np.concatenate(drawn, axis=1)])
 
-    def refuse(self, mode: Array) -> None:
-        """Nothing to refuse at the mode: groups that lie on their lines were refused before."""
+    def refuse(self) -> None:
+        """Stop where the rows lie exactly on the model's lines, all groups' together; see mode.check_lines."""
+        check_lines(collapse(self.problem.base))
 
 
 def kernel_priors(noise: Independent | Alike, values: NoisyTheta) -> tuple[Array, Array]:

@@ -14,6 +14,7 @@ from priorhood.machine import ONE_THREAD
 if TYPE_CHECKING:
     from priorhood.exact.mode import Target
     from priorhood.exact.problem import Array
+    from priorhood.exact.search import Modes
 
 DEGREES = 5.0  # of freedom of the t distributions …
 NEARLY_NORMAL = 500.0  # … of one that is Normal but for its far tails, …
@@ -28,6 +29,7 @@ GOOD_WEIGHTS = 0.7  # refinement stops at this effective share of the weights �
 GAIN = 1.05  # … or when a round no longer gains this factor
 MOST_FITTED = 20_000  # draws that a wider proposal is fitted to
 IN_CACHE = 50_000  # numbers
+LEAST_SHARE = 0.1  # of the first draws that a mode gets, of those of the greatest
 GRID = 2.0**-8  # of a part's least sd, to which its mean and factor are rounded
 
 
@@ -184,20 +186,28 @@ def _moments(theta: Array, weights: Array, floor: Array) -> tuple[Array, Array]:
     return mean, _factor(covariance, floor)
 
 
-def _cluster(theta: Array, weights: Array, floor: Array, parts: int, rng: np.random.Generator) -> Mixture:
-    """A mixture of `parts` t's fitted to weighted draws by expectation–maximization.
+def _cluster(
+    theta: Array, weights: Array, floor: Array, parts: int, rng: np.random.Generator, modes: tuple[Array, ...] = ()
+) -> Mixture:
+    """A mixture of `parts` t's fitted to weighted draws by expectation–maximization, begun at the modes, if many.
 
     Each covariance leans a little towards the whole's, so that no part closes in on a few draws.
     """
     mean, covariance = _weighted(theta, weights)
-    white = _whitened(_factor(covariance, floor), theta - mean)
-    centres = white[_scattered(white, weights, parts, rng)]
+    factor = _factor(covariance, floor)
+    white = _whitened(factor, theta - mean)
+    if len(modes) > 1:
+        at_modes = _whitened(factor, np.array(modes) - mean)
+        parts += len(modes) - 1
+        centres = np.concatenate([at_modes, white[_scattered(white, weights, parts, rng, at_modes)]])
+    else:
+        centres = white[_scattered(white, weights, parts, rng)]
     share = np.exp(-0.5 * ((white[:, None] - centres) ** 2).sum(axis=2))
     share = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
     mixture = Mixture((1.0,), (mean,), (_factor(0.8 * covariance, floor),))
     for _ in range(EM_STEPS):
         mass = np.einsum("s,sc->c", weights, share)
-        keep = mass > 0.02
+        keep = mass > (0.02 if len(modes) < 2 else 0.002)
         share, mass = share[:, keep], mass[keep] / mass[keep].sum()
         fitted = [_weighted(theta, w / w.sum()) for w in (weights[:, None] * share).T]
         mixture = Mixture(
@@ -210,11 +220,14 @@ def _cluster(theta: Array, weights: Array, floor: Array, parts: int, rng: np.ran
     return mixture
 
 
-def _scattered(white: Array, weights: Array, parts: int, rng: np.random.Generator) -> list[int]:
-    """Indices of weighted draws far from each other (k-means++), to start the clusters at."""
-    chosen = [int(rng.choice(len(white), p=weights))]
-    while len(chosen) < parts:
-        gap = np.min([((white - white[c]) ** 2).sum(axis=1) for c in chosen], axis=0)
+def _scattered(
+    white: Array, weights: Array, parts: int, rng: np.random.Generator, there: Array | None = None
+) -> list[int]:
+    """Indices of weighted draws far from each other and from `there` (k-means++), to start the clusters at."""
+    points = [] if there is None else list(there)
+    chosen = [] if points else [int(rng.choice(len(white), p=weights))]
+    while len(points) + len(chosen) < parts:
+        gap = np.min([((white - c) ** 2).sum(axis=1) for c in (*points, *white[chosen])], axis=0)
         chances = weights * gap
         if not chances.sum() > 0:
             break  # fewer weighted draws than parts
@@ -234,17 +247,24 @@ def _guarded(
     parts = [on_grid(*part) for part in zip(fit.means, fit.factors, strict=True)]
     fit = Mixture(fit.weights, tuple(m for m, _ in parts), tuple(f for _, f in parts))
     covariance, dim = whole @ whole.T, len(mean)
+    # Modes that the fit lost are in the first proposal: none is ever without a part of its own.
+    own, wide, out = (0.15, 0.25, 0.6) if len(first.means) == 1 else (0.4, 0.2, 0.4)
     added = along * np.diag(covariance)
     axes = [np.diag(added * unit) for unit in np.eye(dim)]
     drawn_out = [
-        (0.6 * guard * weight / dim, centre, _factor(factor @ factor.T + axis, floor))
+        (out * guard * weight / dim, centre, _factor(factor @ factor.T + axis, floor))
         for weight, centre, factor in zip(fit.weights, fit.means, fit.factors, strict=True)
         for axis in axes
     ]
     return Mixture(
-        (*((1 - guard) * w for w in fit.weights), 0.15 * guard, 0.25 * guard, *(w for w, _, _ in drawn_out)),
-        (*fit.means, first.means[0], mean, *(m for _, m, _ in drawn_out)),
-        (*fit.factors, first.factors[0], _factor(2.0 * covariance, floor), *(f for _, _, f in drawn_out)),
+        (
+            *((1 - guard) * w for w in fit.weights),
+            *(own * guard * w for w in first.weights),
+            wide * guard,
+            *(w for w, _, _ in drawn_out),
+        ),
+        (*fit.means, *first.means, mean, *(m for _, m, _ in drawn_out)),
+        (*fit.factors, *first.factors, _factor(2.0 * covariance, floor), *(f for _, _, f in drawn_out)),
         np.tile(added, (len(fit.means), 1)),
     )
 
@@ -257,7 +277,7 @@ def _tempered(log_weights: Array) -> Array:
 
 
 def widen(
-    mixture: Mixture, theta: Array, log_weights: Array, floor: Array, attempt: int, rng: np.random.Generator
+    first: Mixture, theta: Array, log_weights: Array, floor: Array, attempt: int, rng: np.random.Generator
 ) -> Mixture:
     """A proposal with heavier tails, fitted to draws whose weights showed that the last one's were thin.
 
@@ -267,8 +287,8 @@ def widen(
     if len(theta) > MOST_FITTED:
         theta = theta[rng.choice(len(theta), size=MOST_FITTED, p=weights)]
         weights = np.full(MOST_FITTED, 1 / MOST_FITTED)
-    fit = _cluster(theta, weights, floor, MOST_PARTS + attempt, rng)
-    return _guarded(fit, mixture, theta, weights, floor, guard=0.2, along=ALONG * 2**attempt)
+    fit = _cluster(theta, weights, floor, MOST_PARTS + attempt, rng, first.means)
+    return _guarded(fit, first, theta, weights, floor, guard=0.2, along=ALONG * 2**attempt)
 
 
 def effective_share(log_weights: Array) -> float:
@@ -283,10 +303,13 @@ def effective_share(log_weights: Array) -> float:
 class Refined:
     """The mixture that refinement ended with, and what its own draws told.
 
+    first : the t's at the modes that it began with; floor : (dim, dim), whose diagonal holds parts from closing in
     theta (n, dim); heights (n,), log p(θ | y) up to a constant
     """
 
     mixture: Mixture
+    first: Mixture
+    floor: Array
     theta: Array
     heights: Array
 
@@ -296,18 +319,29 @@ class Refined:
         return np.asarray(self.heights - self.mixture.logpdf(self.theta))
 
 
-def refine(density: Target, mode: Array, covariance: Array, rng: np.random.Generator) -> Refined:
+def at_modes(modes: Modes) -> Mixture:
+    """A t at every mode, with the curvature's covariance, weighted by mass, but by LEAST_SHARE at the least."""
+    parts = [on_grid(m, _factor(c, c)) for m, c in zip(modes.means, modes.covariances, strict=True)]
+    shares = np.maximum(np.exp(modes.log_masses - modes.log_masses.max()), LEAST_SHARE)
+    # Masses that differ by rounding give the same draws.
+    shares = np.round(shares * 1024.0) / 1024.0
+    return Mixture(
+        tuple((shares / shares.sum()).tolist()), tuple(mean for mean, _ in parts), tuple(f for _, f in parts)
+    )
+
+
+def refine(density: Target, modes: Modes, rng: np.random.Generator) -> Refined:
     """Adaptive multiple importance sampling (Cornuet et al. 2012): weigh, refit, until it serves.
 
     All draws so far are weighed against the mixture of all proposals so far, so none is wasted.
     """
-    mode, factor = on_grid(mode, _factor(covariance, covariance))
-    floor = factor @ factor.T
-    first = Mixture((1.0,), (mode,), (factor,))
+    first = at_modes(modes)
+    factor = first.factors[0] if len(first.means) == 1 else _factor(modes.scale, modes.scale)
+    floor, dim = factor @ factor.T, len(factor)
     proposals, heights = [first], []
-    every, mixed = np.empty((0, len(mode))), np.empty(0)
-    best, best_share = Refined(first, every, mixed), 0.0
-    count = int(ROUND * (1 + len(mode) / 4))
+    every, mixed = np.empty((0, dim)), np.empty(0)
+    best, best_share = Refined(first, first, floor, every, mixed), 0.0
+    count = int(ROUND * (1 + dim / 4) * (1 + 0.5 * (len(first.means) - 1)))
     for round_number in range(ROUNDS):
         current = proposals[-1]
         theta = current.sample(rng, count)
@@ -315,7 +349,7 @@ def refine(density: Target, mode: Array, covariance: Array, rng: np.random.Gener
         share = effective_share(heights[-1] - current.logpdf(theta))
         gained = share > GAIN * best_share
         if share > best_share:
-            best, best_share = Refined(current, theta, heights[-1]), share
+            best, best_share = Refined(current, first, floor, theta, heights[-1]), share
         if best_share > GOOD_WEIGHTS or (round_number > 3 and not gained and best_share > 0.5):
             break
         # Old draws meet the new proposal, new draws all proposals.
@@ -325,7 +359,7 @@ def refine(density: Target, mode: Array, covariance: Array, rng: np.random.Gener
         log_weights = np.concatenate(heights) - mixed
         weights = _tempered(log_weights)
         # One part for an ellipse; more, round by round, for the bent and two-armed ones.
-        fit = _cluster(every, weights, floor, min(1 + round_number, MOST_PARTS), rng)
+        fit = _cluster(every, weights, floor, min(1 + round_number, MOST_PARTS), rng, first.means)
         proposals.append(_guarded(fit, first, every, weights, floor, guard=0.16, along=ALONG))
     return best
 
@@ -342,6 +376,8 @@ def nearly_normal(refined: Refined) -> list[Mixture]:
     (1 − GUARD) t + GUARD refined mixture, of the degrees NEARLY_NORMAL and of LIGHT: nowhere less than GUARD times
     as dense as the refined one, so that the weights are bounded where its are
     """
+    if len(refined.first.means) > 1:
+        return []
     theta, dim = refined.theta, refined.theta.shape[1]
     weights = _tempered(refined.log_weights)
     mean, covariance = _weighted(theta, weights)

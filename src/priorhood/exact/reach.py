@@ -17,7 +17,8 @@ from priorhood.errors import SamplingError
 from priorhood.exact.coordinates import constrain
 from priorhood.exact.explore import explore
 from priorhood.exact.marginal import collapse
-from priorhood.exact.mode import Density, find_mode
+from priorhood.exact.mode import Density
+from priorhood.exact.search import find_mode
 
 if TYPE_CHECKING:
     from priorhood.exact.coordinates import Theta
@@ -144,7 +145,7 @@ def _given(along: _Along, start: Array) -> tuple[float, Array]:
     """Log of the integral over all other coordinates (Laplace), and their mode."""
     if not len(start):
         return float(along(np.zeros((1, 0)))[0]), start
-    mode, covariance = find_mode(along, start)  # type: ignore[arg-type]
+    mode, covariance = find_mode(along, start)
     volume = 0.5 * np.linalg.slogdet(covariance)[1]
     return float(along(mode[None])[0] + volume), mode
 

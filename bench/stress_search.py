@@ -1,0 +1,402 @@
+"""A search for silent errors: random small designs and priors, the engine against quadrature that is not its own.
+
+`python -m bench.stress_search` explores each of 1,000 with 4 × 20,000 draws and counts what was right, refused, and
+wrong without a word; bench/results/stress_search.json has every design. A design is wrong where
+
+- log p(y) is off by more than 0.1 and by more than 5 reported errors, or
+- the share of draws below a quantile of the quadrature is off by more than 0.03 and by more than 5 standard errors.
+
+Priors are of every family, with scales from 1/1,000 to 1,000 times the data's, LKJ from 0.1 to 10. Designs are
+made to have several modes: outlying places, one row a place, predictors that hardly vary, parents of one child.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import priorhood as ph
+from bench.readme_table import rewritten
+from priorhood import exact, gather, posing
+from priorhood.exact.coordinates import constrain
+from priorhood.exact.explore import explore
+from priorhood.exact.marginal import collapse
+from priorhood.exact.mode import Density
+from priorhood.families import (
+    Exponential,
+    Fixed,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    HalfStudentT,
+    InverseGamma,
+    LogNormal,
+    Uniform,
+)
+from priorhood.scale import learn_scale
+from priorhood.table import read
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from oracle import quadrature
+
+HERE = Path(__file__).parent
+RESULTS, MEASURED = HERE / "results" / "stress_search.json", HERE / "measured" / "stress_search.json"
+PAGE = HERE.parent / "docs" / "stress.md"
+START, END = "<!-- search:start -->", "<!-- search:end -->"
+SEED = 1717
+CHAINS, DRAWS = 4, 20_000
+EVIDENCE_OFF, SHARE_OFF, ERRORS = 0.1, 0.03, 5.0
+RIGHT, REFUSED, SILENT, UNKNOWN = "right", "refused", "silently wrong", "no quadrature"
+VERDICTS = (RIGHT, REFUSED, SILENT, UNKNOWN)
+SANE = 30.0  # a prior whose scale is within this factor of the data's, without an extreme tail
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A design: what ph.Model and ph.fit are given, and the same as one big Normal.
+
+    names : of the quadrature's axes, as (parameter, element)
+    sane : whether all priors are of the data's scale
+    """
+
+    structure: str
+    formula: str
+    priors: tuple[str, ...]
+    options: dict[str, Any]
+    frame: dict[str, Any]
+    dense: quadrature.Dense
+    names: tuple[tuple[str, int], ...]
+    sane: bool
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of a design."""
+
+    index: int
+    structure: str
+    formula: str
+    priors: tuple[str, ...]
+    rows: int
+    sane: bool
+    verdict: str
+    reason: str = ""
+    log_evidence: float = math.nan
+    evidence_off: float = math.nan
+    evidence_error: float = math.nan
+    share_off: float = math.nan
+    share_errors: float = math.nan
+    worst: str = ""
+    acceptance: float = math.nan
+    pareto_k: float = math.nan
+    evaluations: int = 0
+    seconds: float = 0.0
+    quadrature_seconds: float = 0.0
+    points: int = field(default=0)
+
+
+STRUCTURES = ("pooled", "places", "places", "uncorrelated", "correlated", "slopes", "nested", "nested", "crossed")
+
+
+def random_scale(rng: np.random.Generator, data: float, *, tight: bool = False) -> tuple[Any, bool]:
+    """A prior of a scale, 1/1,000 to 1,000 times the data's, and whether it is an ordinary one."""
+    power = rng.uniform(-3.0, -1.0) if tight else rng.uniform(-3.0, 3.0)
+    s = data * 10.0**power
+    ordinary = abs(power) < math.log10(SANE)
+    kind = rng.integers(0, 4 if tight else 9)
+    if kind == 0:
+        shape = float(rng.choice([0.5, 1, 2, 3, 5, 10, 30]))
+        return InverseGamma(shape, s * (shape + 1)), ordinary and shape >= 1
+    if kind == 1:
+        return HalfStudentT(float(rng.choice([0.5, 1, 2, 3, 4, 7, 30])), s), ordinary
+    if kind == 2:
+        sd = float(rng.choice([0.1, 0.3, 0.5, 1, 2, 5]))
+        return LogNormal(math.log(s), sd), ordinary and sd >= 0.3
+    if kind == 3:
+        shape = float(rng.choice([0.1, 0.2, 0.5, 1, 2, 5, 20]))
+        return Gamma(shape, s / shape), ordinary and shape >= 0.5
+    if kind == 4:
+        return Exponential(s), ordinary
+    if kind == 5:
+        return HalfNormal(s), ordinary
+    if kind == 6:
+        return HalfCauchy(s), ordinary
+    if kind == 7:
+        return Uniform(0 if rng.random() < 0.7 else s / 3, s), ordinary and power > -0.5
+    return Fixed(s), ordinary
+
+
+def random_design(index: int) -> Posed:
+    """The index-th design, always the same."""
+    rng = np.random.default_rng([SEED, index])
+    structure = str(rng.choice(STRUCTURES))
+    labels, rows = _groups(rng, structure)
+    a, b = labels
+    one = np.ones(rows)
+    x = rng.normal(size=rows)
+    if structure in ("uncorrelated", "correlated") and rng.random() < 0.4:
+        x = 1.0 + float(rng.choice([0.01, 0.05, 0.3])) * x
+    data = float(10.0 ** rng.uniform(-1.0, 1.0)) if rng.random() < 0.3 else 1.0
+    noise = data * float(rng.choice([0.03, 0.3, 1.0]))
+    y = noise * rng.normal(size=rows) + data * _effects(rng, b) * (x if structure == "slopes" else one)
+    if structure in ("uncorrelated", "correlated"):
+        y = y + data * _effects(rng, b) * x
+    if structure in ("nested", "crossed"):
+        y = y + data * _effects(rng, a)
+    if rng.random() < 0.2:  # alternating
+        y = data * 3.0 * (-1.0) ** np.arange(rows) + noise * rng.normal(size=rows)
+    tight = rng.random() < 0.5
+    shared, ordinary = random_scale(rng, data, tight=tight)
+
+    def prior() -> tuple[Any, bool]:
+        return (shared, ordinary) if rng.random() < 0.6 else random_scale(rng, data, tight=tight)
+
+    texts, sane, names, given = [], True, [], []
+
+    def spreads(suffix: str, count: int) -> list[Any]:
+        nonlocal sane
+        found = []
+        for k in range(count):
+            one_prior, fine = prior()
+            sane = sane and fine
+            term = ("[Intercept]", "[x]")[k] if count == 2 else ""
+            texts.append(f"tau{suffix}{term} ~ {one_prior!r}")
+            if isinstance(one_prior, Fixed):
+                found.append(one_prior.value)
+            else:
+                found.append(quadrature.scale_of(one_prior))
+                names.append((f"tau{suffix}", k))
+        return found
+
+    mu_sd = data * float(rng.choice([0.1, 1.0, 20.0]))
+    slope = structure in ("uncorrelated", "correlated", "slopes")
+    columns, mu = [one, *([x] if slope else [])], [(0.0, mu_sd)] * (1 + slope)
+    texts.append(f"mu ~ Normal(0, {mu_sd!r})")
+    left = f"y ~ {'x' if slope else '1'}"
+    options: dict[str, Any] = {}
+    if structure == "places":
+        formula = f"{left} + (1 | b)"
+        given = [(b, [one], spreads("", 1), None)]
+    elif structure == "slopes":
+        formula = f"{left} + (0 + x | b)"
+        given = [(b, [x], spreads("", 1), None)]
+    elif structure == "uncorrelated":
+        formula = f"{left} + (x || b)"
+        given = [(b, [one, x], spreads("", 2), None)]
+    elif structure == "correlated":
+        formula = f"{left} + (x | b)"
+        taus = spreads("", 2)
+        eta = float(rng.choice([0.1, 0.3, 0.5, 1, 2, 10]))
+        sane = sane and eta >= 0.5
+        texts.append(f"omega ~ LKJ({eta})")
+        given = [(b, [one, x], taus, eta)]
+        names.append(("omega", 0))
+    elif structure == "nested":
+        formula = f"{left} + (1 | a/b)"
+        given = [(b, [one], spreads("", 1), None), (a, [one], spreads("_a", 1), None)]
+    elif structure == "crossed":
+        formula = f"{left} + (1 | b) + (1 | a)"
+        given = [(b, [one], spreads("", 1), None), (a, [one], spreads("_a", 1), None)]
+    else:
+        formula = left
+    frame: dict[str, Any] = {"y": y, "x": x, "a": [f"a{i}" for i in a], "b": [f"b{i}" for i in b]}
+    known = weights = sigma = None
+    how = rng.random()
+    if not names or (how >= 0.3 and not (structure == "correlated" and len(names) > 2)):
+        chosen, fine = prior()
+        if isinstance(chosen, Fixed) and not names:
+            chosen = Exponential(data)
+        sane = sane and fine
+        texts.append(f"sigma ~ {chosen!r}")
+        if isinstance(chosen, Fixed):
+            sigma = chosen.value
+        else:
+            sigma = quadrature.scale_of(chosen)
+            names.append(("sigma", 0))
+        if how > 0.85:
+            weights = 10.0 ** rng.uniform(-1.0, 1.0, rows)
+            frame["w"], options["precision_weights"] = weights, "w"
+    else:
+        known = noise * 10.0 ** rng.uniform(-0.5, 0.5, rows) if rng.random() < 0.5 else np.full(rows, noise)
+        frame["e"], options["se"] = known, "e"
+    dense = quadrature.regression(y, columns, mu, given, sigma, known, weights)
+    return Posed(structure, formula, tuple(texts), options, frame, dense, tuple(names), sane)
+
+
+def _groups(rng: np.random.Generator, structure: str) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+    """Labels of two groupings of at most 18 rows, coarse and fine; of rows, one to some in a place."""
+    places = int(rng.integers(2, 10))
+    per = rng.choice([1, 1, 2, 3, 0])
+    counts = rng.integers(1, 5, places) if per == 0 else np.full(places, per)
+    b = np.repeat(np.arange(places), counts)[:18]
+    if structure == "crossed":
+        return (rng.integers(0, int(rng.integers(2, 5)), len(b)), b), len(b)
+    # Parents: many of one child, as in tables of districts with one ZIP code.
+    parents = rng.integers(0, places, places) if rng.random() < 0.5 else np.maximum(np.arange(places) - 2, 0)
+    return (parents[b], b), len(b)
+
+
+def _effects(rng: np.random.Generator, label: np.ndarray) -> np.ndarray:
+    """Effects of groups in units of the data's scale: none, some, or one outlying group."""
+    found = rng.normal(size=label.max() + 1) * float(rng.choice([0.0, 0.01, 0.3, 1.0, 3.0]))
+    if rng.random() < 0.25:
+        found[rng.integers(0, len(found))] += float(rng.choice([-4.0, 4.0]))
+    return np.asarray(found[label])
+
+
+def explored_design(posed: Posed, seed: int, draws: int) -> tuple[Any, dict[tuple[str, int], np.ndarray]]:
+    """What a fit explores, without the coefficients' draws; the values of every scale and correlation (draws,)."""
+    model = ph.Model(posed.formula, list(posed.priors), standardize=False, outcome_unit=1.0, **posed.options)
+    columns, found = gather.take(read(posed.frame), model.formula, weights=model.weights)
+    scale = learn_scale(found, columns, standardize=model.standardize, unit=model.outcome_unit)
+    problem = posing.pose(model, columns, scale, found)
+    reason = exact.refuses(problem)
+    if model.se is None and problem.c <= 1e-14 * found.pooled()[1][-1, -1]:
+        reason = "the outcome is an exact function of the predictors"  # as engines says
+    if reason:
+        raise ph.ModelError(reason)
+    explored = explore(Density(collapse(problem), 1), CHAINS, draws, np.random.default_rng(seed))
+    theta = explored.theta.reshape(CHAINS * draws, -1)
+    made = constrain(problem, theta)
+    values = {("sigma", 0): made.sigma}
+    for suffix, tau, corr in zip(("", "_a"), made.tau, made.corr, strict=False):
+        values |= {(f"tau{suffix}", k): tau[:, k] for k in range(tau.shape[1])}
+        if tau.shape[1] == 2:
+            values["omega", 0] = corr[:, 1, 0]
+    return explored, values
+
+
+def _integrated(dense: quadrature.Dense) -> quadrature.Found:
+    """The quadrature; from a finer lattice where the first one does not settle."""
+    try:
+        return quadrature.integrate(dense)
+    except RuntimeError:
+        return quadrature.integrate(dense, step=0.4 if len(dense.axes) > 2 else 0.2)
+
+
+def judge(index: int, posed: Posed | None = None, draws: int = DRAWS) -> Judged:
+    """Fit a design, and hold it against the quadrature."""
+    posed = posed or random_design(index)
+    started = time.perf_counter()
+    told: dict[str, Any] = {
+        "index": index, "structure": posed.structure, "formula": posed.formula, "priors": posed.priors,
+        "rows": len(posed.frame["y"]), "sane": posed.sane,
+    }  # fmt: skip
+    try:
+        explored, values = explored_design(posed, index, draws)
+    except ph.PriorhoodError as problem:
+        seconds = time.perf_counter() - started
+        return Judged(**told, verdict=REFUSED, reason=str(problem), seconds=seconds)
+    seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    try:
+        truth = _integrated(posed.dense)
+    except RuntimeError as problem:
+        return Judged(**told, verdict=UNKNOWN, reason=str(problem), seconds=seconds)
+    off = explored.log_evidence - truth.log_evidence
+    error = explored.log_evidence_error
+    share_off = share_errors = 0.0
+    worst = ""
+    silent = abs(off) > EVIDENCE_OFF and abs(off) > ERRORS * error
+    for axis, (name, element) in enumerate(posed.names):
+        for p in quadrature.PROBABILITIES:
+            edge = truth.quantile(axis, p)
+            if name == "omega" and abs(edge) > 1 - 1e-12:
+                continue  # 1 up to rounding
+            below = values[name, element] < edge
+            # Batch means: draws of a chain that stays at a state are told by them.
+            batches = below.reshape(40, -1).mean(axis=1)
+            se = max(float(batches.std(ddof=1)) / math.sqrt(40), math.sqrt(p * (1 - p) / below.size))
+            far = float(below.mean()) - p
+            if abs(far) > abs(share_off):
+                share_off, share_errors, worst = far, far / se, f"{name} {element} at {p}"
+            silent = silent or (abs(far) > SHARE_OFF and abs(far) > ERRORS * se)
+    return Judged(
+        **told, verdict=SILENT if silent else RIGHT, log_evidence=truth.log_evidence, evidence_off=off,
+        evidence_error=error, share_off=share_off, share_errors=share_errors, worst=worst,
+        acceptance=explored.acceptance, pareto_k=explored.pareto_k, evaluations=explored.evaluations,
+        seconds=seconds,
+        quadrature_seconds=time.perf_counter() - started, points=truth.points,
+    )  # fmt: skip
+
+
+# -- the table --------------------------------------------------------------------------------------------
+
+
+def markdown(found: list[dict[str, Any]]) -> str:
+    """The counts, by structure."""
+    silent = sum(one["verdict"] == SILENT for one in found)
+    refused = [one for one in found if one["verdict"] == REFUSED]
+    sane = [one for one in found if one["sane"]]
+    right = [one for one in found if one["verdict"] == RIGHT]
+    off = [abs(one["evidence_off"]) / one["evidence_error"] for one in right if one["evidence_error"] > 0]
+    within = sum(one < 2 for one in off) / max(len(off), 1)
+    furthest = max((abs(one["evidence_off"]) for one in right), default=0.0)
+    shares = max((abs(one["share_off"]) for one in right), default=0.0)
+    lines = [
+        f"**{len(found):,} designs: {len(right):,} right, {len(refused):,} refused, {silent} silently wrong.** "
+        f"Of the {len(sane):,} whose priors have the data's scale, {sum(one['sane'] for one in refused)} were "
+        f"refused. Where it was right, log p(y) is within two reported errors of the quadrature's in {within:.0%} "
+        f"(Normal errors: 95%) and off by {furthest:.3f} at most; shares of draws are off by {shares:.3f} at most.",
+        "",
+        f"| structure | designs | {RIGHT} | {REFUSED} | {SILENT} | {UNKNOWN} |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name in dict.fromkeys(STRUCTURES):
+        own = [one["verdict"] for one in found if one["structure"] == name]
+        lines.append(f"| {name} | {len(own)} | " + " | ".join(str(own.count(v)) for v in VERDICTS) + " |")
+    return "\n".join(lines)
+
+
+def write_page(found: list[dict[str, Any]]) -> None:
+    """Put the table between the page's markers."""
+    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(rewritten(text, markdown(found), START, END), encoding="utf-8")
+
+
+def main() -> None:
+    """Judge a range of designs, or write what was found into the page."""
+    parser = argparse.ArgumentParser(prog="python -m bench.stress_search", description=__doc__)
+    parser.add_argument("--designs", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--target", type=Path, default=RESULTS)
+    parser.add_argument("--write", nargs="+", type=Path, help="results to keep in bench/measured and on the page")
+    given = parser.parse_args()
+    if given.write:
+        parts = [json.loads(path.read_text(encoding="utf-8")) for path in given.write]
+        every = {one["index"]: one for part in parts for one in part}
+        found = [every[index] for index in sorted(every)]
+        lines = (json.dumps({key: _short(value) for key, value in one.items()}) for one in found)
+        MEASURED.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+        write_page(json.loads(MEASURED.read_text(encoding="utf-8")))
+        return
+    found = []
+    for index in range(given.first, given.first + given.designs):
+        one = judge(index)
+        found.append(asdict(one))
+        if one.verdict != RIGHT:
+            off = f"{one.evidence_off:.3f} ± {one.evidence_error:.4f}, {one.share_off:.3f}, {one.worst}"
+            print(index, one.verdict, one.formula, *one.priors, off, one.reason, flush=True)
+        if index % 20 == 19 or len(found) == given.designs:
+            given.target.parent.mkdir(exist_ok=True)
+            given.target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print({v: sum(one["verdict"] == v for one in found) for v in VERDICTS})
+
+
+def _short(value: Any) -> Any:
+    """A number of four digits; what is no number is none in JSON."""
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
+if __name__ == "__main__":
+    main()

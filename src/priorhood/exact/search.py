@@ -1,0 +1,250 @@
+"""The search for every mode of log p(θ | y) that may hold a part of the posterior (math.md, section 4, steps 1, 2).
+
+Where a prior has its own place far below the data's scale, each scale may be small there, its effects left to the
+others: as many modes as there are ways to share out what the rows scatter. So the climb starts from the best of a
+crowd, from the best of it with each set of such scales put where their priors have them, and from every hump on a
+line through each mode that is found.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from priorhood.errors import SamplingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from priorhood.exact.mode import Target
+    from priorhood.exact.problem import Array
+
+FAR, FAR_ABOVE = 1.5, 4.0  # in logs: a prior's own place so far below or above the data's scale is a start
+MOST_SETS = 4  # scales with such a place, of which every set is tried; of more, one by one and all
+NEIGHBOURS = 24  # members of the crowd from which the others' coordinates are taken
+LINE = 24  # points on a line through a mode …
+LONG_LINE = 14  # … where coordinates are many
+VALLEY = 0.1  # depth between humps that are two
+MATTERS = 12.0  # log mass below the greatest at which a mode is left out
+MOST_MODES = 16
+STEPS = 60  # of a climb
+LENGTHS = np.array([1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 1.5, 2.5])
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Modes, the greatest mass first.
+
+    means (M, dim); covariances (M, dim, dim), from the curvature there; log_masses (M,), by Laplace's method,
+    up to a constant; heights (M,), log p(θ | y) there
+    """
+
+    means: Array
+    covariances: Array
+    log_masses: Array
+    heights: Array
+
+    @property
+    def scale(self) -> Array:
+        """(dim, dim), of which the diagonal is the least variance of any mode, along every coordinate."""
+        if len(self.means) == 1:
+            return np.asarray(self.covariances[0])
+        return np.diag(np.diagonal(self.covariances, axis1=1, axis2=2).min(axis=0))
+
+
+def find_modes(density: Target, rng: np.random.Generator) -> Modes:
+    """All modes within MATTERS of the greatest.
+
+    Raises
+    ------
+    SamplingError : the density can be computed nowhere near the data or the priors
+    """
+    crowd = density.crowd(rng)
+    heights = density(crowd)
+    if not np.isfinite(heights).any():
+        raise SamplingError(
+            "the posterior density could not be computed anywhere near the data's scale; "
+            "look for extreme values in the outcome and predictors, or give outcome_unit"
+        )
+    starts = np.concatenate([crowd[np.argmax(heights)][None], _small_in_turn(density, crowd, heights)])
+    return _all_from(density, starts, [])
+
+
+def with_more(density: Target, modes: Modes, starts: Array) -> Modes | None:
+    """Modes and what is found from further starts beside them; None where that is none."""
+    known = list(zip(modes.heights.tolist(), modes.means, modes.covariances, strict=True))
+    found = _all_from(density, starts, known)
+    return found if len(found.means) > len(modes.means) else None
+
+
+def _all_from(density: Target, starts: Array, found: list[tuple[float, Array, Array]]) -> Modes:
+    """Modes found before, and those from the starts, and from the humps on lines through each of these."""
+    while len(starts):
+        new = _climbed(density, starts)
+        fresh = _fresh(density, found, new)
+        found += fresh
+        found.sort(key=lambda one: -one[0])
+        del found[MOST_MODES:]
+        starts = np.concatenate([
+            np.empty((0, density.dim)),
+            *(_humps(density, mean) for _, mean, _ in fresh if len(found) < MOST_MODES),
+        ])  # fmt: skip
+    height, mean, covariance = (np.array(part) for part in zip(*found, strict=True))
+    masses = height + 0.5 * np.linalg.slogdet(covariance)[1]
+    order = [at for at in np.argsort(-masses, kind="stable") if masses[at] > masses.max() - MATTERS]
+    return Modes(mean[order], covariance[order], masses[order], height[order])
+
+
+def _small_in_turn(density: Target, crowd: Array, heights: Array) -> Array:
+    """Starts with the scales whose priors have a place of their own put there, in every set of them."""
+    own = _peaks(density)
+    off = own - density.centre
+    far = np.flatnonzero((off < -FAR) | (off > FAR_ABOVE))
+    if not len(far):
+        return np.empty((0, density.dim))
+    sizes = range(len(far) + 1) if len(far) <= MOST_SETS else (0, 1, len(far) - 1, len(far))
+    sets = [list(one) for size in sizes for one in itertools.combinations(far.tolist(), size)]
+    best = crowd[np.argsort(-heights, kind="stable")[: NEIGHBOURS // 2]]
+    pool = np.concatenate([best, crowd[: NEIGHBOURS // 2]])
+    tried = np.repeat(pool[None], 2 * len(sets), axis=0)
+    for at, one in enumerate(sets):
+        # The others anywhere, and the others that could be small near the data's scale, as they must be if they
+        # are to take over what the small ones leave.
+        others = np.setdiff1d(far, one)
+        near = tried[2 * at + 1]
+        near[:, others] = np.clip(near[:, others], density.centre[others] - 1.0, density.centre[others] + 1.0)
+        tried[2 * at : 2 * at + 2, :, one] = own[one]
+    found = density(tried.reshape(-1, density.dim))
+    found = found.reshape(len(tried), -1)
+    usable = np.isfinite(found).any(axis=1)
+    return np.asarray(tried[np.arange(len(tried)), np.argmax(found, axis=1)][usable])
+
+
+def _peaks(density: Target) -> Array:
+    """Where the prior of every coordinate has it, the data's scale where that is no scale's: (dim,)."""
+    pairs = zip(density.axes, density.centre.tolist(), strict=True)
+    return np.array([centre if axis is None else axis.peak for axis, centre in pairs])
+
+
+def _humps(density: Target, mode: Array) -> Array:
+    """The tops of other humps along the coordinates through a mode: (n, dim)."""
+    dim = density.dim
+    count = LINE if dim <= 6 else LONG_LINE
+    lines = np.tile(mode, (dim, count, 1))
+    own = _peaks(density)
+    low = np.maximum(density.low, np.minimum(density.centre - 8.0, own - 4.0))
+    high = np.minimum(density.high, np.maximum(density.centre + 4.0, own + 4.0))
+    for k in range(dim):
+        ticks = np.linspace(low[k], high[k], count - 1)
+        lines[k, :, k] = np.sort(np.append(ticks, mode[k]))
+    heights = density(lines.reshape(-1, dim)).reshape(dim, count)
+    tops = []
+    for k in range(dim):
+        home = int(np.argmin(np.abs(lines[k, :, k] - mode[k])))
+        f = heights[k]
+        left = np.append(-np.inf, f[:-1])
+        right = np.append(f[1:], -np.inf)
+        for top in np.flatnonzero(np.isfinite(f) & (f > left) & (f >= right)).tolist():
+            between = f[min(top, home) : max(top, home) + 1]
+            if top != home and between.min() < f[top] - VALLEY:
+                tops.append(lines[k, top])
+    return np.array(tops).reshape(-1, dim)
+
+
+def _fresh(
+    density: Target, known: Sequence[tuple[float, Array, Array]], new: Sequence[tuple[float, Array, Array]]
+) -> list[tuple[float, Array, Array]]:
+    """The new ones that are neither known nor twice among them."""
+    kept: list[tuple[float, Array, Array]] = []
+    for one in sorted(new, key=lambda one: -one[0]):
+        if np.isfinite(one[0]) and not any(_same(density, one, other) for other in (*known, *kept)):
+            kept.append(one)
+    return kept
+
+
+def _same(density: Target, one: tuple[float, Array, Array], other: tuple[float, Array, Array]) -> bool:
+    """Whether two tops are one: close to each other, or without a valley between."""
+    off = one[1] - other[1]
+    distance = min(float(off @ np.linalg.solve(covariance, off)) for covariance in (one[2], other[2]))
+    if distance < 0.25:
+        return True
+    if distance > 25.0 and np.abs(off).max() > 3.0:
+        return False
+    between = density(other[1] + np.linspace(0.1, 0.9, 9)[:, None] * off)
+    return bool(between.min() > min(one[0], other[0]) - VALLEY)
+
+
+# -- the climb --------------------------------------------------------------------------------------------
+
+
+def _stencil(dim: int) -> Array:
+    """Points for central differences: 0, ±e_d, then e_a + e_b and −e_a − e_b for a > b."""
+    unit = np.eye(dim)
+    pairs = [unit[a] + unit[b] for a in range(dim) for b in range(a)]
+    both = np.array(pairs).reshape(-1, dim)
+    return np.concatenate([np.zeros((1, dim)), unit, -unit, both, -both])
+
+
+def _derivatives(density: Callable[[Array], Array], at: Array, step: Array) -> tuple[Array, Array, Array]:
+    """Values (n,), gradients (n, dim) and Hessians (n, dim, dim) by central differences from one batch."""
+    n, dim = at.shape
+    points = at[:, None] + _stencil(dim) * step[:, None]
+    f = density(points.reshape(-1, dim)).reshape(n, -1)
+    with np.errstate(invalid="ignore"):
+        plus, minus, middle = f[:, 1 : dim + 1], f[:, dim + 1 : 2 * dim + 1], f[:, :1]
+        gradient = (plus - minus) / (2 * step)
+        hessian = np.zeros((n, dim, dim))
+        hessian[:, np.arange(dim), np.arange(dim)] = (plus - 2 * middle + minus) / step**2
+        a, b = np.tril_indices(dim, -1)
+        up, down = f[:, 2 * dim + 1 : 2 * dim + 1 + len(a)], f[:, 2 * dim + 1 + len(a) :]
+        mixed = up + down - plus[:, a] - minus[:, a] - plus[:, b] - minus[:, b] + 2 * middle
+        hessian[:, a, b] = hessian[:, b, a] = mixed / (2 * step[:, a] * step[:, b])
+    return f[:, 0], gradient, hessian
+
+
+def find_mode(density: Callable[[Array], Array], start: Array) -> tuple[Array, Array]:
+    """The mode above one start, and a covariance from the curvature there."""
+    _, mode, covariance = _climbed(density, start[None])[0]
+    return mode, covariance
+
+
+def _climbed(density: Callable[[Array], Array], starts: Array) -> list[tuple[float, Array, Array]]:
+    """Damped Newton from all starts together: height, place and a covariance from the curvature there, of each.
+
+    Every iteration is two batches: the stencils of differences, and a line of step lengths each. Where the
+    density is not curved downwards the step follows the absolute curvature, so it still climbs.
+    """
+    n, dim = starts.shape
+    at, step = starts.copy(), np.full((n, dim), 1e-2)
+    covariance = np.repeat(np.eye(dim)[None], n, axis=0)
+    height = np.full(n, -np.inf)
+    on = np.arange(n)
+    for _ in range(STEPS):
+        value, gradient, hessian = _derivatives(density, at[on], step[on])
+        height[on] = np.maximum(height[on], value)
+        usable = np.isfinite(hessian).all(axis=(1, 2)) & np.isfinite(gradient).all(axis=1)
+        on, value, gradient, hessian = on[usable], value[usable], gradient[usable], hessian[usable]
+        if not len(on):
+            break
+        eigenvalues, vectors = np.linalg.eigh(-hessian)
+        # A flat or rising direction is given the curvature of a coordinate known to within e^±2.
+        bounded = np.maximum(np.abs(eigenvalues), 0.25)
+        covariance[on] = (vectors / bounded[:, None, :]) @ vectors.swapaxes(1, 2)
+        direction = (covariance[on] @ gradient[:, :, None])[:, :, 0]
+        size = np.abs(direction).max(axis=1)
+        direction *= np.minimum(1.0, 2.0 / np.maximum(size, 1e-300))[:, None]
+        lines = at[on][:, None] + LENGTHS[:, None] * direction[:, None]
+        heights = density(lines.reshape(-1, dim)).reshape(len(on), -1)
+        best = np.argmax(heights, axis=1)
+        reached = heights[np.arange(len(on)), best]
+        better = reached > value
+        on, moved, gain = on[better], lines[np.arange(len(best)), best][better], (reached - value)[better]
+        at[on], height[on] = moved, reached[better]
+        step[on] = np.clip(0.05 * np.sqrt(np.diagonal(covariance[on], axis1=1, axis2=2)), 1e-5, 1e-2)
+        on = on[gain >= 1e-3]
+        if not len(on):
+            break
+    return list(zip(height.tolist(), at, covariance, strict=True))

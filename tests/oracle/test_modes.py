@@ -1,0 +1,326 @@
+"""Every mode of θ, or a refusal: posteriors with two modes and with mass at the ends of θ, against quadrature.
+
+Deterministic: data and draws have fixed seeds. A comparison fails a right engine with the probability of five
+standard errors, 6e-7, some hundreds of times in all.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import priorhood as ph
+from oracle import quadrature
+from priorhood import gather, posing
+from priorhood.exact.marginal import collapse
+from priorhood.exact.mode import Density
+from priorhood.priors import parse_distribution
+from priorhood.scale import learn_scale
+from priorhood.table import read
+
+ROOT = Path(__file__).parents[2]
+explore = importlib.import_module("priorhood.exact.explore")
+search = importlib.import_module("priorhood.exact.search")
+
+
+@pytest.fixture(scope="module")
+def stress_search():
+    """The program of the search, which is not installed."""
+    patch = pytest.MonkeyPatch()
+    patch.syspath_prepend(str(ROOT))
+    yield importlib.import_module("bench.stress_search")
+    patch.undo()
+
+
+def scale(text):
+    return quadrature.scale_of(parse_distribution(text))
+
+
+# -- posteriors of two modes, and of mass at the ends -----------------------------------------------------
+
+OUTLYING = np.tile([-0.3, 0, 0.3], 6) + np.repeat([0, 0.2, -0.1, 0.1, -0.2, 4], 3)
+SIX = np.array([3, -3, 3.2, -3.1, 1.5, -1.2])
+FAR_APART = np.array([2.9, -2.8, 3.3, -3.2, 1.1, -1.4, 0.2, 2.0])
+
+
+def places(stress_search, y, group, tau, sigma, mu_sd=1.0):
+    """y ~ 1 + (1 | b)."""
+    one = np.ones(len(y))
+    dense = quadrature.regression(y, [one], [(0, mu_sd)], [(group, [one], [scale(tau)], None)], scale(sigma))
+    return posed(
+        stress_search, "y ~ 1 + (1 | b)", (f"tau ~ {tau}", f"sigma ~ {sigma}", f"mu ~ Normal(0, {mu_sd})"),
+        {"y": y, "b": [f"b{i}" for i in group]}, dense, (("tau", 0), ("sigma", 0)),
+    )  # fmt: skip
+
+
+def posed(stress_search, formula, priors, frame, dense, names, options=None):
+    return stress_search.Posed("", formula, priors, options or {}, frame, dense, names, True)
+
+
+def outlying(s):
+    """Six places, one of them far off: a large spread, or a large noise."""
+    return places(s, OUTLYING, np.repeat(np.arange(6), 3), "InverseGamma(5, 0.01)", "InverseGamma(5, 0.01)")
+
+
+def alone(s, prior="InverseGamma(3, 0.01)"):
+    """One row a place: the spread or the noise, and nothing tells which."""
+    return places(s, SIX, np.arange(6), prior, prior)
+
+
+def alone_t(s):
+    return alone(s, "HalfStudentT(3, 0.001)")
+
+
+def alone_gamma(s):
+    return places(s, FAR_APART, np.arange(8), "Gamma(0.3, 0.01)", "Gamma(3, 0.001)", 5.0)
+
+
+def alone_log_normal(s):
+    return places(s, FAR_APART, np.arange(8), "LogNormal(-6, 0.7)", "LogNormal(-5, 0.7)", 5.0)
+
+
+def only_children(s):
+    """12 regions of which 11 have one ZIP code, known errors: the region's spread or the code's."""
+    region = np.concatenate([[0, 0, 0], np.arange(1, 12)])
+    y = np.array([0.1, -0.2, 0.3, 1.1, -0.9, 0.2, 0.8, -1.3, 0.5, -0.4, 1.4, -0.7, 0.6, -0.1])
+    one, code = np.ones(14), np.arange(14)
+    prior = "InverseGamma(3, 0.02)"
+    levels = [(code, [one], [scale(prior)], None), (region, [one], [scale(prior)], None)]
+    dense = quadrature.regression(y, [one], [(0, 1)], levels, None, known=np.full(14, 0.2))
+    frame = {"y": y, "a": [f"a{i:02d}" for i in region], "b": [f"b{i:02d}" for i in code], "e": np.full(14, 0.2)}
+    priors = (f"tau ~ {prior}", f"tau_a ~ {prior}", "mu ~ Normal(0, 1)")
+    return posed(s, "y ~ 1 + (1 | a/b)", priors, frame, dense, (("tau", 0), ("tau_a", 0)), {"se": "e"})
+
+
+def nearly_constant(s):
+    """A predictor of which all values are near 1: its spread, or the intercept's."""
+    rng = np.random.default_rng(3)
+    group = np.repeat(np.arange(6), 3)
+    x = 1 + 0.02 * rng.normal(size=18)
+    y = np.array([1.2, -0.6, 0.4, -1.1, 0.7, -0.3])[group] + 0.3 * rng.normal(size=18)
+    one, prior = np.ones(18), "InverseGamma(3, 0.02)"
+    level = [(group, [one, x], [scale(prior)] * 2, None)]
+    dense = quadrature.regression(y, [one, x], [(0, 1), (0, 1)], level, scale("Exponential(1)"))
+    priors = (f"tau ~ {prior}", "sigma ~ Exponential(1)", "mu ~ Normal(0, 1)")
+    frame = {"y": y, "x": x, "b": [f"b{i}" for i in group]}
+    return posed(s, "y ~ x + (x || b)", priors, frame, dense, (("tau", 0), ("tau", 1), ("sigma", 0)))
+
+
+def crossed(s):
+    """Two groupings that nearly agree, and the noise: three ways to explain six outlying rows."""
+    a, b = np.repeat(np.arange(4), 4), np.repeat(np.arange(4), 4)
+    b[[3, 11]] = [1, 3]
+    y = np.array([2.1, -1.9, 0.3, -0.8])[a] + np.tile([0.2, -0.1, 0.0, 0.15], 4)
+    one, prior = np.ones(16), "InverseGamma(4, 0.01)"
+    levels = [(b, [one], [scale(prior)], None), (a, [one], [scale(prior)], None)]
+    dense = quadrature.regression(y, [one], [(0, 1)], levels, scale(prior))
+    priors = (f"tau ~ {prior}", f"tau_a ~ {prior}", f"sigma ~ {prior}", "mu ~ Normal(0, 1)")
+    frame = {"y": y, "a": [f"a{i}" for i in a], "b": [f"b{i}" for i in b]}
+    return posed(s, "y ~ 1 + (1 | b) + (1 | a)", priors, frame, dense, (("tau", 0), ("tau_a", 0), ("sigma", 0)))
+
+
+def unlike_errors(s):
+    """Known errors of two kinds: the precise ones say that the spread is small, the others that it is large."""
+    y = np.array([0.0, 0.02, -0.02, 30.0, -25.0, 40.0, -35.0])
+    known = np.array([0.01, 0.01, 0.01, 8.0, 8.0, 8.0, 8.0])
+    one, place = np.ones(7), np.arange(7)
+    dense = quadrature.regression(
+        y, [one], [(0, 1)], [(place, [one], [scale("HalfCauchy(1)")], None)], None, known=known
+    )
+    frame = {"y": y, "b": [f"b{i}" for i in place], "e": known}
+    priors = ("tau ~ HalfCauchy(1)", "mu ~ Normal(0, 1)")
+    return posed(s, "y ~ 1 + (1 | b)", priors, frame, dense, (("tau", 0),), {"se": "e"})
+
+
+TWO_MODES = [
+    outlying, alone, alone_t, alone_gamma, alone_log_normal, only_children, nearly_constant, crossed, unlike_errors
+]  # fmt: skip
+
+
+def no_spread(s, tau, sigma="Exponential(1)", rows=4):
+    """Six places that do not differ: nothing keeps tau off 0."""
+    rng = np.random.default_rng(8)
+    return places(s, rng.normal(size=6 * rows), np.repeat(np.arange(6), rows), tau, sigma)
+
+
+def correlation(s, eta):
+    """4 places × 3 rows, spreads and noise known: θ is the correlation alone."""
+    rng = np.random.default_rng(4)
+    group, x, one = np.repeat(np.arange(4), 3), rng.normal(size=12), np.ones(12)
+    y = rng.normal(size=12)
+    dense = quadrature.regression(y, [one, x], [(0, 1)] * 2, [(group, [one, x], [0.7, 0.7], eta)], 1.0)
+    priors = ("tau ~ Fixed(0.7)", "sigma ~ Fixed(1)", f"omega ~ LKJ({eta})", "mu ~ Normal(0, 1)")
+    frame = {"y": y, "x": x, "b": [f"b{i}" for i in group]}
+    return posed(s, "y ~ x + (x | b)", priors, frame, dense, (("omega", 0),))
+
+
+ENDS = {
+    "LKJ(0.3)": lambda s: correlation(s, 0.3),
+    "LKJ(0.1)": lambda s: correlation(s, 0.1),
+    "LKJ(0.05)": lambda s: correlation(s, 0.05),
+    "Gamma(0.2, 1)": lambda s: no_spread(s, "Gamma(0.2, 1)"),
+    "Gamma(0.05, 1)": lambda s: no_spread(s, "Gamma(0.05, 1)"),
+    "LogNormal(0, 200)": lambda s: no_spread(s, "LogNormal(0, 200)"),
+    "HalfStudentT(0.05, 1)": lambda s: no_spread(s, "HalfStudentT(0.05, 1)"),
+    "InverseGamma(0.05, 1)": lambda s: no_spread(s, "InverseGamma(0.05, 1)"),
+    "Uniform(0, 0.001)": lambda s: no_spread(s, "Uniform(0, 0.001)"),
+    "Uniform(0.5, 0.6)": lambda s: no_spread(s, "Uniform(0.5, 0.6)"),
+}
+BEYOND = {
+    "tau Gamma(0.001, 1)": (lambda s: no_spread(s, "Gamma(0.001, 1)"), "tau is too near to 0"),
+    "LKJ(0.001)": (lambda s: correlation(s, 0.001), "correlations are 1 up to rounding"),
+    "sigma Gamma(0.2, 1), one row": (
+        lambda s: no_spread(s, "Exponential(1)", "Gamma(0.2, 1)", rows=1),
+        "sigma is so small that the sums lose it",
+    ),
+}  # fmt: skip
+MADE = {make.__name__: make for make in TWO_MODES} | ENDS
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_all_of_the_posterior_is_found(stress_search, name):
+    for seed in (1, 2):
+        found = stress_search.judge(seed, MADE[name](stress_search), draws=5000)
+        assert found.verdict == stress_search.RIGHT, found
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_a_posterior_that_goes_on_where_numbers_end_is_refused(stress_search, name):
+    make, reason = BEYOND[name]
+    for seed in (1, 2):
+        found = stress_search.judge(seed, make(stress_search), draws=1000)
+        assert found.verdict == stress_search.REFUSED
+        assert reason in found.reason
+
+
+def test_the_advice_on_ends_is_taken(stress_search):
+    """An Exponential in place of the Gamma is fitted, as the refusal says."""
+    advised = no_spread(stress_search, "Exponential(1)", "Exponential(1)", rows=1)
+    assert stress_search.judge(1, advised, draws=1000).verdict == stress_search.RIGHT
+
+
+@pytest.mark.parametrize("make", [outlying, alone, alone_t, only_children, nearly_constant])
+def test_one_climb_alone_would_be_wrong_in_silence(stress_search, make, monkeypatch):
+    """The control: without starts of small scales and without lines, half of each of these posteriors is lost."""
+    monkeypatch.setattr(search, "_small_in_turn", lambda density, *_: np.empty((0, density.dim)))
+    monkeypatch.setattr(search, "_humps", lambda density, *_: np.empty((0, density.dim)))
+    assert stress_search.judge(1, make(stress_search), draws=5000).verdict == stress_search.SILENT
+
+
+# -- the quadrature itself --------------------------------------------------------------------------------
+
+
+def test_quadrature_has_the_values_known_in_closed_form(stress_search):
+    """E sigma 1.364, E tau 0.061, P(sigma < 0.6) 0.048, log p(y) −63.317; and E tau of the six rows alone."""
+    found = quadrature.integrate(outlying(stress_search).dense)
+    assert found.log_evidence == pytest.approx(-63.317, abs=2e-3)
+    assert found.mean(1) == pytest.approx(1.364, abs=1e-3)
+    assert found.mean(0) == pytest.approx(0.061, abs=1e-3)
+    assert found.below(1, 0.6) == pytest.approx(0.048, abs=1e-3)
+    assert quadrature.integrate(alone(stress_search).dense).mean(0) == pytest.approx(1.217, abs=1e-3)
+    assert quadrature.integrate(alone_t(stress_search).dense).mean(0) == pytest.approx(1.214, abs=1e-3)
+
+
+def test_quadrature_of_one_normal_is_exact():
+    """One row, known error: y ~ Normal(0, 1 + 1 + tau²), with tau uniform: SciPy's own quadrature."""
+    from scipy import integrate, stats
+
+    one = np.ones(1)
+    dense = quadrature.regression(
+        [2.0], [one], [(0, 1)], [([0], [one], [scale("Uniform(0.5, 4)")], None)], None, known=[1.0]
+    )
+    found = quadrature.integrate(dense, tolerance=1e-6)
+    total, _ = integrate.quad(lambda t: stats.norm(0, np.sqrt(2 + t**2)).pdf(2.0) / 3.5, 0.5, 4)
+    half, _ = integrate.quad(lambda t: stats.norm(0, np.sqrt(2 + t**2)).pdf(2.0) / 3.5, 0.5, 2)
+    assert found.log_evidence == pytest.approx(np.log(total), abs=1e-6)
+    assert found.below(0, 2.0) == pytest.approx(half / total, abs=1e-4)
+
+
+@pytest.mark.parametrize("index", range(40))
+def test_quadrature_and_engine_have_one_density(stress_search, index):
+    """The same number at random θ: two derivations of one model and its priors, in one coordinate."""
+    design = stress_search.random_design(index)
+    model = ph.Model(design.formula, list(design.priors), standardize=False, outcome_unit=1.0, **design.options)
+    try:
+        columns, found = gather.take(read(design.frame), model.formula, weights=model.weights)
+    except ph.PriorhoodError:
+        return  # a grouping of one place
+    numbers = learn_scale(found, columns, standardize=False, unit=1.0)
+    density = Density(collapse(posing.pose(model, columns, numbers, found)), 1)
+    theta = density.centre + np.random.default_rng(index).normal(size=(20, density.dim))
+    # The engine's θ has a correlation after the spreads, as the quadrature's axes do.
+    np.testing.assert_allclose(density(theta), design.dense.log_posterior(theta), rtol=1e-7, atol=1e-6)
+
+
+# -- rows exactly on lines --------------------------------------------------------------------------------
+
+
+def on_lines(rows=4, places=5, slope=2.0):
+    group = np.repeat(np.arange(places), rows)
+    x = np.tile(np.arange(rows), places) + 0.1 * group
+    y = np.array([1.0, 3.0, -2.0, 0.5, 7.0])[group] + slope * x
+    return {"y": y, "x": x, "g": [f"g{i}" for i in group], "w": 1.0 + group, "n": np.full(len(x), 2)}
+
+
+LINES = {
+    "places": {"formula": "y ~ x + (1 | g)"},
+    "slopes": {"formula": "y ~ x + (x | g)"},
+    "precision weights": {"formula": "y ~ x + (1 | g)", "precision_weights": "w"},
+    "frequency weights": {"formula": "y ~ x + (1 | g)", "frequency_weights": "n"},
+    "noise by place": {"formula": "y ~ x + (1 | g)", "noise": "g"},
+    **{
+        f"sigma ~ {prior}": {"formula": "y ~ x + (1 | g)", "priors": [f"sigma ~ {prior}", f"tau ~ {prior}"]}
+        for prior in (
+            "HalfCauchy(1)", "HalfNormal(0.01)", "HalfStudentT(3, 100)", "Gamma(2, 1)", "InverseGamma(3, 0.01)",
+            "LogNormal(0, 1)", "Uniform(0, 3)",
+        )
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [2, 4])
+@pytest.mark.parametrize("name", LINES)
+def test_rows_on_lines_are_refused_under_every_seed(name, rows):
+    for seed in range(3):
+        with pytest.raises(ph.PriorhoodError, match=r"exact|0 up to rounding"):
+            ph.fit(ph.Model(**LINES[name]), on_lines(rows), seed=seed, chains=2, draws=50)
+
+
+def test_rows_near_lines_are_fitted():
+    """Not refused: noise of a ten-thousandth of the scatter; as many coefficients as rows; known noise."""
+    table = on_lines()
+    noisy = table | {"y": table["y"] + 1e-4 * np.random.default_rng(1).normal(size=len(table["y"]))}
+    post = ph.fit(ph.Model("y ~ x + (1 | g)", outcome_unit=1.0), noisy, seed=1)
+    assert 0.5e-4 < float(post["sigma"].median()) < 2e-4
+    rng = np.random.default_rng(2)
+    two = on_lines(2) | {"y": rng.normal(size=10)}
+    assert ph.fit("y ~ x + (x | g)", two, seed=1, draws=200).attrs["pareto_k"] < 0.7
+    ph.fit(ph.Model("y ~ x + (1 | g)", ["sigma ~ Fixed(0.1)"]), table, seed=1, draws=200)
+
+
+# -- the search for silent errors -------------------------------------------------------------------------
+
+FIRST = 50
+
+
+def test_no_small_design_is_wrong_in_silence(stress_search):
+    """The first fifty designs of one or two scales; see bench.stress_search."""
+    chosen = (i for i in itertools.count() if len(stress_search.random_design(i).names) <= 2)
+    found = [stress_search.judge(i, draws=2500) for i in itertools.islice(chosen, FIRST)]
+    counts = {v: sum(one.verdict == v for one in found) for v in {one.verdict for one in found}}
+    assert counts.get(stress_search.SILENT, 0) == 0, [one for one in found if one.verdict == stress_search.SILENT]
+    assert counts[stress_search.RIGHT] >= 0.9 * FIRST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(20))
+def test_no_design_is_wrong_in_silence(stress_search, part):
+    found = [stress_search.judge(index) for index in range(50 * part, 50 * part + 50)]
+    wrong = [one for one in found if one.verdict == stress_search.SILENT]
+    assert not wrong
+    sane = [one for one in found if one.sane]
+    assert sum(one.verdict == stress_search.REFUSED for one in sane) <= max(3, 0.1 * len(sane))
