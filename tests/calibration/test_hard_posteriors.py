@@ -58,5 +58,5 @@ def test_a_proposal_that_misses_the_posterior_is_refused(monkeypatch):
     monkeypatch.setattr(explore, "refine", refined)
     monkeypatch.setattr(explore, "nearly_normal", lambda refined: [])  # it would find the posterior again
     monkeypatch.setattr(explore, "widen", lambda *args: shrunk(widened(*args)))
-    with pytest.raises(ph.SamplingError, match="Pareto k"):
+    with pytest.raises(ph.SamplingError, match=r"Pareto k.*tighter priors.*NUTS"):
         ph.fit("y ~ x + (x | g)", rows(20, 5, 2.0), seed=1)

@@ -50,11 +50,10 @@ def test_the_hardest_reach_the_quality(stress, named, name, spread):
     assert found.pareto_k <= explore.PARETO_LIMIT
 
 
-def test_what_prior_and_data_tear_apart_is_refused_with_advice(stress, named):
+def test_what_prior_and_data_tear_apart_is_fitted(stress, named):
+    """Two modes: the spread far beyond its prior, or the noise."""
     found = stress.fitted(named["3 groups, 5 rows, 2 terms correlated, HalfNormal(0.1)"], 100.0)
-    assert found.verdict == stress.REFUSED
-    assert "tighter priors" in found.reason
-    assert "NUTS" in found.reason
+    assert found.verdict == stress.REACHED, found.reason
 
 
 def _shrunk(mixture, by):
