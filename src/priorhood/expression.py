@@ -113,6 +113,11 @@ class Expression:
         """For a title: a column's own name, else the text."""
         return self.tree.name if isinstance(self.tree, Name) else self.text
 
+    @property
+    def inner(self) -> str:
+        """The text within a larger expression, as in log(…)."""
+        return inner_text(self.tree)
+
     def check(self) -> Expression:
         """Itself, if it is arithmetic of columns."""
         if not isinstance(self.tree, Coded):

@@ -9,7 +9,7 @@ from priorhood.arithmetic import inner_text
 from priorhood.errors import FormulaError
 from priorhood.expression import Expression, expression_of
 from priorhood.terms import Term, encloses, signed_chunks, terms_of
-from priorhood.words import Word, alone, brief, tidied, words_of, written
+from priorhood.words import Word, alone, brief, dimension, tidied, words_of, written
 
 # Between the labels of a place and of those that it lies in. No label of a table has it.
 SEPARATOR = "\x1f"
@@ -43,7 +43,11 @@ class Grouping:
     @property
     def group(self) -> str:
         """What its parameters and its dimension are named after: its own column, or `zip_year`."""
-        return "_".join(self.path) if self.joined else self.column
+        return dimension("_".join(self.path) if self.joined else self.column)
+
+    def is_called(self, name: object) -> bool:
+        """Whether a user means it: by its name, or by its column's."""
+        return name == self.group or (name == self.column and not self.joined)
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,12 @@ class Formula:
     @property
     def outcome_name(self) -> str:
         """What a prediction is a prediction of: the outcome without its log, a column by its name."""
-        return Expression(Expression(self.outcome).logged or self.outcome).shown
+        return self.unlogged.shown
+
+    @property
+    def unlogged(self) -> Expression:
+        """The outcome without its log, as an expression."""
+        return Expression(Expression(self.outcome).logged or self.outcome)
 
     @property
     def terms(self) -> tuple[Term, ...]:

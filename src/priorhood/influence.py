@@ -240,7 +240,7 @@ def _of_every_place(post: Posterior, run: Run) -> pd.DataFrame:
     draws = _flat(post)
     sd = draws.sd
     mean = draws.mean
-    own = _own(draws, [str(label) for label in finest.labels])
+    own = _own(draws, [str(label) for label in finest.labels], post.design.names)
     step = sd * _natural_factors(post, draws.labels)
     units = [post.unit_of(label) for label in draws.labels]
     counts = finest.total(post.moments.n).astype(int)
@@ -269,16 +269,13 @@ def _of_every_place(post: Posterior, run: Run) -> pd.DataFrame:
     return frame.loc[frame["shift"].abs().sort_values(ascending=False, kind="stable").index]
 
 
-def _own(draws: Draws, labels: list[str]) -> npt.NDArray[np.int64]:
+def _own(draws: Draws, labels: list[str], terms: Sequence[str]) -> npt.NDArray[np.int64]:
     """(P,) which of the finest places a parameter belongs to; −1 where to none."""
-    found = np.full(len(draws.labels), -1)
-    where = {label: at for at, label in enumerate(labels)}
-    for at, label in enumerate(draws.labels):
-        name, _, inside = label.partition("[")
-        if draws.of_place[at] and name in ("beta", "sigma"):
-            inside = inside[:-1]
-            found[at] = where.get(inside if name == "sigma" else inside.rpartition(", ")[0], -1)
-    return found
+    where = {f"sigma[{label}]": at for at, label in enumerate(labels)}
+    # Labels and terms may have commas themselves.
+    where |= {f"beta[{label}, {term}]": at for at, label in enumerate(labels) for term in terms}
+    each = zip(draws.labels, draws.of_place, strict=True)
+    return np.array([where.get(label, -1) if single else -1 for label, single in each], dtype=np.int64)
 
 
 def _most(draws: Draws, shift: Array, step: Array, units: Sequence[str]) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def require_number(frame: Frame, column: str, name: str, role: str, *, may_be_ca
         if may_be_categorical:
             raise TableError(
                 f"{name}: column {column!r} is text though all its values are numbers, like {some(values, 2)}; "
-                f"convert it to numbers, or write C({column}) to use it as categories"
+                f"convert it to numbers, or write C({written(column)}) to use it as categories"
             )
         raise TableError(f"{name}: column {column!r} ({role}) is text, like {some(values, 2)}; convert it")
     if may_be_categorical and len(spoilt) > len(values) / 2:

@@ -16,11 +16,22 @@ from priorhood.formula import Formula, parse
 from priorhood.hierarchy import hierarchy_of
 from priorhood.observations import observe
 from priorhood.placing import placed
-from priorhood.priors import COMMON, LKJ, Normal, Prior, base_of, given_priors, parse_distribution, read_priors
+from priorhood.priors import (
+    COMMON,
+    LKJ,
+    Normal,
+    Prior,
+    base_of,
+    given_priors,
+    parse_distribution,
+    read_priors,
+    split_label,
+)
 from priorhood.priors import Scale as ScalePrior
 from priorhood.scale import learn_scale
 from priorhood.table import read
 from priorhood.weights import Weights
+from priorhood.words import alone, unquoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,7 +120,10 @@ class Model:
         self.priors: dict[str, Prior] = read_priors(priors)
         self.outcome_unit = _unit(outcome_unit)
         self.standardize = bool(standardize)
-        self.units = dict(units or {})
+        noise, se, precision_weights, frequency_weights = map(
+            _named, (noise, se, precision_weights, frequency_weights)
+        )
+        self.units = {unquoted(name): unit for name, unit in (units or {}).items()}
         self.family, self.noise, self.se = _errors(self.formula, family, noise, se)
         self.precision_weights, self.frequency_weights = precision_weights, frequency_weights
         _check_weights(self.formula, self.weights)
@@ -330,11 +344,11 @@ class Model:
 
     def _instead(self, key: str, known: set[str]) -> str:
         """What to write for a parameter that is not there."""
-        finest, (name, bracket, inside) = self.formula.group, key.partition("[")
-        if finest and name in (f"tau_{finest}", f"omega_{finest}"):
-            own = f"{base_of(key)}{bracket}{inside}"
+        finest, (name, inside) = alone(self.formula.group), split_label(key)
+        if self.formula.group and name in (f"tau_{finest}", f"omega_{finest}"):
+            own = f"{base_of(key)}[{inside}]" if inside else base_of(key)
             if own in known:
-                return f"{own!r} is that of {finest}, the finest grouping"
+                return f"{own!r} is that of {self.formula.group}, the finest grouping"
         if base_of(key) == "omega" and not any(base_of(one) == "omega" for one in known):
             return "no grouping has two correlated effects"
         return near(key, sorted(known))
@@ -433,11 +447,18 @@ def _no_formula(given: object) -> str:
     )
 
 
+def _named(column: str | None) -> str | None:
+    """A column's name as the table has it, whether it was given in backticks or not."""
+    return unquoted(column) if isinstance(column, str) else column
+
+
 def _errors(formula: Formula, family: str, noise: str | None, se: str | None) -> tuple[str, str | None, str | None]:
     """Check what is said of the errors."""
     if family not in FAMILIES:
         raise ModelError(f"family {family!r} is not known; there are {' and '.join(FAMILIES)}")
-    if noise is not None and noise != formula.group:
+    if noise is not None and formula.levels and formula.levels[0].is_called(noise):
+        noise = formula.group
+    elif noise is not None:
         groups = f"is {formula.group!r}" if formula.levels else "is not there; add a part like (1 | zip)"
         raise ModelError(f"noise must be the formula's group, not {noise!r}; its group {groups}")
     if se is None:

@@ -140,12 +140,12 @@ def asked(formula: Formula, hierarchy: Hierarchy, places: Mapping[str, object]) 
         return None
     group = formula.group
     for name in places:
-        if name != group:
+        if not (group and formula.levels[0].is_called(name)):
             raise ModelError(
                 f"{name!r} is not the group of {formula.text!r}; "
                 + (f"it is {group!r}: {group}=…" if group else "it has none")
             )
-    return positions(hierarchy.levels[0], places[group])
+    return positions(hierarchy.levels[0], next(iter(places.values())))
 
 
 def positions(level: Places, given: object) -> Index:

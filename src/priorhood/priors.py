@@ -32,6 +32,7 @@ __all__ = [
     "DEFAULTS", "DOMAINS", "FAMILIES", "LKJ", "Exponential", "Fixed", "Gamma", "HalfCauchy", "HalfNormal",
     "HalfStudentT", "InverseGamma", "LogNormal", "Normal", "Prior", "Scale", "Uniform", "check_domain",
     "check_key", "cholesky_of_partial", "given_priors", "parse_distribution", "parse_prior", "read_priors",
+    "split_label",
 ]  # fmt: skip
 
 # Which families a parameter takes, by the first part of its name (up to an underscore or bracket).
@@ -158,6 +159,13 @@ def check_key(key: str) -> str:
         )
     name = match[1] if match[2] is None else f"{base_of(match[1])}_{alone(unquoted(match[2][1:]))}"
     return f"{name}[{tidy_label(match[4])}]" if match[4] else name
+
+
+def split_label(label: str) -> tuple[str, str]:
+    """A parameter's name, and what stands in its brackets: `tau_district` and `area` of `tau_district[area]`."""
+    name = re.match(r"(?:`[^`]*`|[^`\[])*", label).group()  # type: ignore[union-attr]
+    inside = label[len(name) :]
+    return name, inside[1:-1] if inside.endswith("]") else inside[1:]
 
 
 def base_of(key: str) -> str:

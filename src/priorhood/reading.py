@@ -16,7 +16,7 @@ from priorhood.draws import QUANTILES
 from priorhood.errors import ModelError, near
 from priorhood.hierarchy import Hierarchy, hierarchy_of, labels_by_column
 from priorhood.ondemand import OnDemand, on_demand
-from priorhood.priors import base_of
+from priorhood.priors import base_of, split_label
 from priorhood.summary import bounds_of, summarize_draws, summarize_mixtures
 from priorhood.tree import SUMMARIES, stored_places
 
@@ -234,10 +234,13 @@ class Reading:
 
     def unit_of(self, label: str) -> str:
         """The unit of a parameter by its label, `beta[10115, area]`."""
-        name, _, inside = label.partition("[")
+        name, inside = split_label(label)
         if base_of(name) in PURE or name == "sigma_spread":
             return ""
         if name in ("sigma", "sigma_median"):
             return self.model.unit_of(INTERCEPT)
-        term = inside[:-1].partition(", ")[2] if base_of(name) in ("beta", "delta") else inside[:-1]
-        return self.model.unit_of(term or INTERCEPT)
+        if base_of(name) in ("beta", "delta"):
+            # Labels of places may have commas; terms are those of the model.
+            terms = sorted(self.design.names, key=len, reverse=True)
+            inside = next((term for term in terms if inside.endswith(f", {term}")), "")
+        return self.model.unit_of(inside or INTERCEPT)

@@ -18,6 +18,7 @@ from priorhood.quartiles import counted_quartiles
 from priorhood.sources import KEPT, explained
 from priorhood.table import Table, collected, missing
 from priorhood.weights import UNWEIGHTED, Weights, repeated_quartiles
+from priorhood.words import alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -241,8 +242,8 @@ def _outlier_flag(
     numbers = [f for f in design.formula.factors() if f not in design.categories]
     if not numbers:
         raise TableError("drop_outliers compares the outcome per predictor; the formula has no numeric predictor")
-    predictor = Expression(Expression(numbers[0]).names[0])
-    outcome = Expression(design.formula.outcome_name)
+    predictor = Expression(alone(Expression(numbers[0]).names[0]))
+    outcome = design.formula.unlogged
     ratio = outcome.build() / predictor.build()
     safe = nw.when((outcome.build() > 0) & (predictor.build() > 0)).then(ratio).log()
     times = nw.lit(1.0) if frequency is None else nw.col(frequency).cast(nw.Float64)

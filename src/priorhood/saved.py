@@ -14,6 +14,7 @@ from priorhood.design import Design
 from priorhood.errors import FileError, PriorhoodWarning, near
 from priorhood.formula import independent
 from priorhood.model import Model
+from priorhood.older import in_todays_words
 from priorhood.posterior import Posterior
 from priorhood.scale import Scale
 from priorhood.tree import FORMAT, stored_moments
@@ -50,7 +51,7 @@ def stored_tree(path: str | Path) -> xr.DataTree:
         raise FileError(f"no file {str(path)!r}" + _nearby(target))
     try:
         with xr.open_datatree(target, engine="h5netcdf") as opened:
-            return opened.load()
+            return in_todays_words(opened.load())
     except Exception as problem:  # noqa: BLE001  # whatever the readers raise on foreign bytes
         detail = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise FileError(

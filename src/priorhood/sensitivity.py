@@ -26,6 +26,7 @@ from priorhood.priors import (
     Normal,
     Uniform,
     check_key,
+    split_label,
 )
 from priorhood.tree import labelled
 
@@ -256,9 +257,9 @@ def stated_prior(model: Model, key: str) -> Prior:
     ModelError : none is stated
     """
     key = check_key(key)
-    name, bracket, term = key.partition("[")
+    name, term = split_label(key)
     base = name.partition("_")[0] if name not in model.priors and not name.startswith("sigma") else name
-    for one in (key, name, f"{base}{bracket}{term}", base):
+    for one in (key, name, f"{base}[{term}]", base):
         if one in model.priors:
             return model.priors[one]
     raise ModelError(f"the model has no prior for {key}; {near(key, model.priors)}")

@@ -37,6 +37,7 @@ from priorhood.sources import (
     kept,
     no_condition,
 )
+from priorhood.words import same_letters, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
 
 # A dictionary of more texts is one of labels, not of the categories of a predictor.
 MOST_ORDERED = 1000
+
+# What the names of columns begin with that the rows get here.
+OWN = "__priorhood"
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,9 @@ class Table:
     def require(self, column: str, role: str, advice: str = "") -> None:
         """Raise unless the column is there; with advice on what else to do."""
         if column not in self.columns:
-            raise TableError(f"{self.name} has no column {column!r} ({role}): {near(column, self.columns)}{advice}")
+            raise TableError(
+                f"{self.name} has no column {column!r} ({role}): {_instead(column, self.columns)}{advice}"
+            )
         if column in self.odd:
             raise TableError(f"{self.name}: column {column!r} ({role}) {self.odd[column]}")
 
@@ -117,6 +123,32 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)
 
 
+def _instead(column: str, columns: tuple[str, ...]) -> str:
+    """What a column that is not there may stand for."""
+    alike = [name for name in columns if same_letters(name, column)]
+    if alike:
+        own = ", ".join(f"U+{ord(letter):04X}" for letter in dict.fromkeys(alike[0]) if letter not in column)
+        return (
+            f"there is {alike[0]!r}, which Unicode takes for a way to write the same, but is another name"
+            f"{f' ({own})' if own else ''}; copy it from there"
+        )
+    hint = near(column, columns)
+    odd = next((name for name in columns if repr(name) in hint and written(name) != name), None)
+    if odd is None:
+        return hint
+    if "`" in odd:
+        return f"{hint} A name with a backtick cannot be written in a formula: rename the column {odd!r}"
+    return f"{hint} Such a name goes in backticks: {written(odd)}"
+
+
+def _checked(columns: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """The names, if none is one that the rows get here."""
+    taken = next((column for column in columns if column.casefold().startswith(OWN)), None)
+    if taken is not None:
+        raise TableError(f"{name}: a column cannot be called {taken!r}; names that begin so are ours: rename it")
+    return columns
+
+
 def read(source: object, *, where: str | None = None, nulls: Iterable[str] = (), decimal: str = ".") -> Table:
     """Take a table of rows, without reading it yet.
 
@@ -150,7 +182,8 @@ def read(source: object, *, where: str | None = None, nulls: Iterable[str] = (),
 
 def _read_file(path: str, where: str | None, nulls: tuple[str, ...], decimal: str) -> Table:
     parts = find_parts(path, nulls, decimal)
-    table = Table(path, parts.columns(), "file", _OfFile(parts, where), where, odd=parts.odd, whole=parts.whole)
+    columns = _checked(parts.columns(), path)
+    table = Table(path, columns, "file", _OfFile(parts, where), where, odd=parts.odd, whole=parts.whole)
     if where is not None:
         table.frame(())
     return table
@@ -183,9 +216,24 @@ def _from_mapping(columns: dict[Any, Any]) -> Any:
         raise TableError(f"the columns given do not make a table: {problem}") from None
 
 
+def _named_by_text(source: object) -> object:
+    """A pandas frame with its columns' names as text, where some are numbers; another source as it is."""
+    names = getattr(source, "columns", None)
+    if type(source).__module__.partition(".")[0] != "pandas" or names is None or getattr(names, "nlevels", 2) > 1:
+        return source
+    texts = [str(name) for name in names]
+    if all(isinstance(name, str) for name in names):
+        return source
+    twice = next((text for at, text in enumerate(texts) if text in texts[:at]), None)
+    if twice is not None:
+        raise TableError(f"the frame has the column {twice!r} more than once, as text and as a number; rename one")
+    return source.set_axis(texts, axis=1)  # type: ignore[attr-defined]
+
+
 def _read_frame(source: object, where: str | None) -> Table:
     import narwhals.stable.v2 as nw
 
+    source = _named_by_text(source)
     try:
         frame: Any = nw.from_native(source)
         schema = frame.collect_schema
@@ -199,6 +247,7 @@ def _read_frame(source: object, where: str | None) -> Table:
             f"frame, a DuckDB relation, a PySpark or Dask frame, an Ibis table or a mapping of columns"
         ) from None
     kind = kind_of(frame)
+    _checked(columns, f"{kind} frame")
     if kind in ENGINES:
         table = Table(f"{ENGINES[kind]} frame", columns, kind, _OfFrame(frame, kind))
         return table if where is None else _with_where(table, where)

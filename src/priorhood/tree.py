@@ -13,6 +13,7 @@ from priorhood.gazetteer import Gazetteer
 from priorhood.hierarchy import apart, hierarchy_of, joined_labels, shown
 from priorhood.moments import Moments
 from priorhood.rows import Dropped
+from priorhood.words import dimension
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -169,7 +170,7 @@ def moments_dataset(moments: Moments) -> xr.Dataset:
 
 def _cell_dimension(keys: tuple[str, ...]) -> str:
     """The dimension of the sums: the group's own name where the cells are its places."""
-    return keys[0] if len(keys) == 1 else "cell" if keys else "group"
+    return dimension(keys[0]) if len(keys) == 1 else "cell" if keys else "group"
 
 
 def stored_moments(tree: xr.DataTree, model: Model | Design) -> Moments:

@@ -186,6 +186,16 @@ def alone(name: str) -> str:
     return name if is_loose(name) else f"`{name}`"
 
 
+def dimension(name: str) -> str:
+    """A name for a dimension: in a file a slash would be a path, so that the sign of division stands for it."""
+    return name.replace("/", "\u2215")
+
+
+def same_letters(one: str, other: str) -> bool:
+    """Whether two different names differ by Unicode's ways to write a letter alone, as nº and no do."""
+    return one != other and unicodedata.normalize("NFKC", one) == unicodedata.normalize("NFKC", other)
+
+
 def unquoted(text: str) -> str:
     """A name that may stand in backticks, without them."""
     stripped = text.strip()

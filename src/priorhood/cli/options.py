@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from priorhood.errors import ModelError
+from priorhood.words import unquoted
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="File to write.")]
 OutNc = Annotated[Path, typer.Option("-o", "--out", help="netCDF file to write the posterior to.")]
@@ -99,12 +101,16 @@ def row_of(given: list[str] | None, labels: tuple[str, ...]) -> dict[str, float 
     return {name: text if name in labels else _number(text) for name, text in pairs.items()}
 
 
+_PAIR = re.compile(r"(`[^`]*`|[^=]*)(=?)(.*)", re.DOTALL)
+
+
 def _pairs(option: str, example: str, given: list[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
-    wrong = [whole for whole, (left, _, right) in zip(given, pairs, strict=True) if not (left and right)]
+    # Not at a sign within a name in backticks.
+    pairs = [_PAIR.fullmatch(text).groups() for text in given]  # type: ignore[union-attr]
+    wrong = [whole for whole, parts in zip(given, pairs, strict=True) if not all(parts)]
     if wrong:
         raise ModelError(f"--{option} {wrong[0]!r}: write it like --{option} {example}")
-    return {left: right for left, _, right in pairs}
+    return {unquoted(left): right for left, _, right in pairs}
 
 
 def _number(text: str) -> float | str:

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from priorhood.design import INTERCEPT
 from priorhood.enough import ESS_PER_CHAIN, R_HAT_LIMIT
 from priorhood.errors import ModelError, near
+from priorhood.expression import tidy_label
 from priorhood.plot.places import asked
-from priorhood.priors import base_of
+from priorhood.priors import base_of, split_label
 from priorhood.summary import below_diagonal, convergence, labels_of
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def chosen(
         raise ModelError(f"{picture} was given no parameters; there are {', '.join(post.parameters)}")
     found = []
     for name in dict.fromkeys(names):
-        base = str(name).partition("[")[0]
+        base, _ = split_label(str(name))
         if labels and post.summed and base == post.model.formula.effect_name(0):
             found.append((name, post.draws(standardized=True, **{group: labels})))
             continue
@@ -102,10 +103,12 @@ def rows_of(post: Posterior, chosen: list[tuple[str, xr.DataArray]]) -> list[Row
     """
     found: dict[str, Array] = {}
     for name, draws in chosen:
-        base, single, _ = name.partition("[")
+        base, single = split_label(name)
         values = (draws * post.natural_of(base, draws)).transpose(*draws.dims).values
         values = values.reshape(*draws.shape[:2], -1)
         shown = {label: values[:, :, at] for at, label in _shown(base, draws)}
+        if single and name not in shown:
+            name = f"{base}[{tidy_label(single)}]"  # as we write it
         if single and name not in shown:
             raise ModelError(f"the posterior has no parameter {name!r}; {near(name, shown)}")
         found |= {name: shown[name]} if single else shown
@@ -137,7 +140,7 @@ def _check_number(post: Posterior, chosen: list[tuple[str, xr.DataArray]]) -> No
         return
     group = _group(post)
     name, draws = max(chosen, key=lambda one: counts[one[0]])
-    advice = f"single ones, var_names=[{_shown(name.partition('[')[0], draws)[0][1]!r}, …]"
+    advice = f"single ones, var_names=[{_shown(split_label(name)[0], draws)[0][1]!r}, …]"
     if any(group in draws.dims for _, draws in chosen):
         label = _known(post)[0]
         keyword = f"{group}={label!r}" if group.isidentifier() else f"**{{{group!r}: {label!r}}}"
@@ -147,7 +150,7 @@ def _check_number(post: Posterior, chosen: list[tuple[str, xr.DataArray]]) -> No
 
 def _axis_words(post: Posterior, label: str) -> str:
     """What the axis of a parameter counts."""
-    name, _, inside = label.partition("[")
+    name, term = split_label(label)
     if base_of(name) == "omega":
         return "correlation"
     if name == "nu":
@@ -156,7 +159,6 @@ def _axis_words(post: Posterior, label: str) -> str:
         return "sd of log sigma"
     if name in ("sigma", "sigma_median"):
         return post.model.unit_of(INTERCEPT)
-    term = inside[:-1]
     if base_of(name) in ("beta", "delta"):
         # Labels of groups may have commas; terms are those of the model.
         term = next(t for t in sorted(post.design.names, key=len, reverse=True) if term.endswith(f", {t}"))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from priorhood.enough import ESS_PER_CHAIN, R_HAT_LIMIT, mcse_limit
 from priorhood.errors import ModelError
 from priorhood.plot import page
+from priorhood.priors import split_label
 from priorhood.sampler import ACCEPT_LIMIT
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _of_places(post: Posterior, labels: pd.Index) -> npt.NDArray[np.bool_]:
     """Which parameters belong to a single place: beta, delta, a sigma of its own."""
     places = set(post.model.formula.places)
     names = {name for name in post.parameters if places & set(map(str, post[name].dims))}
-    return np.array([str(label).partition("[")[0] in names for label in labels])
+    return np.array([split_label(str(label))[0] in names for label in labels])
 
 
 def _axes(figure: Figure, row: int, column: int, columns: int, height: float) -> Axes:

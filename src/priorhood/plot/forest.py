@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, near, plural
+from priorhood.expression import tidy_label
 from priorhood.ondemand import positions
 from priorhood.plot import page
 from priorhood.plot.places import (
@@ -136,7 +137,7 @@ def _coefficient(post: Posterior, var: str, term: str | None) -> _Shown:
         unit = post.model.unit_of(INTERCEPT)
         return _Shown(level, _quantiles(draws), _average(centre), f"sigma, {unit}", unit, "sigma")
     terms = [column.name for column in post.design.coefficient_columns(list(names).index(var))]
-    chosen = term if term is not None else INTERCEPT if INTERCEPT in terms else terms[0]
+    chosen = tidy_label(term) if term is not None else INTERCEPT if INTERCEPT in terms else terms[0]
     if chosen not in terms:
         raise ModelError(f"{var} has no term {chosen!r}; {near(chosen, terms)}")
     unit = post.model.unit_of(chosen)

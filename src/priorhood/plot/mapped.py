@@ -13,8 +13,9 @@ from priorhood.areas import Areas, level_of, read_areas
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, near, plural
 from priorhood.expect import typical_values
+from priorhood.expression import tidy_label
 from priorhood.portions import Moments, moments_of, over_draws
-from priorhood.priors import base_of
+from priorhood.priors import base_of, split_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -285,11 +286,12 @@ def _coefficient(post: Posterior, grouping: Places, show: str) -> tuple[str, str
     options = [f"{own}[{term}]" for term in terms]
     if "sigma" in post.parameters and grouping.name in post["sigma"].dims:
         options.append("sigma")
-    name, _, inside = show.partition("[")
+    name, inside = split_label(show)
+    term = tidy_label(inside)
     if show == "sigma" and show in options:
         return "sigma", ""
-    if name in (own, base_of(own)) and inside.endswith("]") and inside[:-1] in terms:
-        return own, inside[:-1]
+    if name in (own, base_of(own)) and term in terms:
+        return own, term
     raise ModelError(
         f"show={show!r}: a map of {plural(grouping.name)} shows one of {', '.join(SHOWS)}, or of its "
         f"coefficients; {near(show, options)}"

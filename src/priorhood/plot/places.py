@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from priorhood.errors import ModelError, near, some
 from priorhood.expect import typical_values
+from priorhood.expression import tidy_label
 from priorhood.formula import SEPARATOR
 from priorhood.groups import Groups
 from priorhood.listings import AVERAGE
@@ -141,6 +142,7 @@ def two_terms(post: Posterior, given: object, picture: str) -> list[int]:
     if given is None:
         return list(range(min(2, len(names))))
     terms = [given] if isinstance(given, str) else list(given)  # type: ignore[call-overload]
+    terms = [tidy_label(str(term)) for term in terms]
     for term in terms:
         if term not in names:
             raise ModelError(f"{term!r} does not vary by {post.model.formula.group}; {near(str(term), names)}")

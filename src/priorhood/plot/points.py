@@ -75,7 +75,7 @@ def points_of(post: Posterior, name: str, data: object) -> Points:
     import narwhals.stable.v2 as nw
 
     design, formula = post.design, post.model.formula
-    outcome = Expression(formula.outcome_name)
+    outcome = formula.unlogged
     table = post.placed(data)
     for column in outcome.names:
         table.require(column, "the outcome")

@@ -178,10 +178,10 @@ def _of_places(
         return None, ""
     own = post.model.formula.group
     for name in group:
-        if name != own:
+        if not (own and post.model.formula.levels[0].is_called(name)):
             hint = f"it is {own!r}: {own}=…" if own else "it has none"
             raise ModelError(f"{name!r} is not the group of {post.model.formula.text!r}; {hint}")
-    given = group[own]
+    given = next(iter(group.values()))
     wanted = [
         str(one) for one in (given if isinstance(given, Iterable) and not isinstance(given, str) else [given])
     ]

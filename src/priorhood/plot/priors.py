@@ -14,7 +14,7 @@ from priorhood.errors import ModelError, near
 from priorhood.plot import page
 from priorhood.plot.kernel import smoothed
 from priorhood.plot.places import flat
-from priorhood.priors import LKJ, Fixed, Normal, Prior, Uniform
+from priorhood.priors import LKJ, Fixed, Normal, Prior, Uniform, split_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,11 +76,11 @@ def priors(post: Posterior, var_names: str | Sequence[str] | None = None) -> Fig
     every = list(compared(post))
     names = [var_names] if isinstance(var_names, str) else var_names
     if names is not None:
-        known = list(dict.fromkeys(text for one in every for text in (one.name, one.name.partition("[")[0])))
+        known = list(dict.fromkeys(text for one in every for text in (one.name, split_label(one.name)[0])))
         for name in names:
             if name not in known:
                 raise ModelError(f"{name!r} is no parameter with a prior to compare; {near(str(name), known)}")
-        every = [one for one in every if {one.name, one.name.partition("[")[0]} & set(names)]
+        every = [one for one in every if {one.name, split_label(one.name)[0]} & set(names)]
     if not 0 < len(every) <= MOST:
         raise ModelError(f"{len(every)} parameters do not fit into one picture, 1 to {MOST} do: choose var_names")
     return _drawn(post, every)

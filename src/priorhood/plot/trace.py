@@ -10,6 +10,7 @@ import numpy.typing as npt
 from priorhood.plot import page
 from priorhood.plot.choosing import Row, chosen, rows_of
 from priorhood.plot.kernel import BOUNDS, smoothed
+from priorhood.priors import split_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,7 @@ def _density(axes: Axes, row: Row) -> None:
 
     style.plain(axes)
     for at, draws in enumerate(row.values):
-        grid, density = smoothed(draws, *BOUNDS.get(row.label.partition("[")[0], (-np.inf, np.inf)))
+        grid, density = smoothed(draws, *BOUNDS.get(split_label(row.label)[0], (-np.inf, np.inf)))
         axes.plot(grid, density, linewidth=1.2, marker="", **style.chain_look(at))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
