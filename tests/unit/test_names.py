@@ -374,7 +374,7 @@ def test_a_column_on_both_sides(rows):
     # A row to predict needs the predictors, not the outcome's other column.
     home = ratio.predict({"zip": ["01067"], "area": [60.0]})
     assert home["mean"].iloc[0] == pytest.approx(float(rows["y"].mean() / 60), rel=0.5)
-    drawn = ratio.posterior_predictive(rows)
+    drawn = ph.posterior_predictive(ratio, rows)
     assert list(drawn["posterior_predictive"].data_vars) == ["y per area"]
 
 
