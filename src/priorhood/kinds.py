@@ -12,6 +12,7 @@ from priorhood.expression import Expression
 from priorhood.formula import Grouping, written_out
 from priorhood.sources import KEPT
 from priorhood.table import Table, collected, declared_order, missing
+from priorhood.words import written
 
 if TYPE_CHECKING:
     from priorhood.arithmetic import Value
