@@ -225,4 +225,4 @@ def _advice(problem: BaseException) -> str:
             "a worker or the connection was lost, and nothing was written here: see the engine's own log, give its "
             "workers more memory or smaller partitions, and run the same call again"
         )
-    return "mend it on that engine, where the same columns can be looked at, and run the same call again"
+    return "fix it on that engine, where the same columns can be looked at, and run the same call again"

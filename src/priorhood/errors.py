@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class PriorhoodError(ValueError):
-    """A problem in the input that its user can mend; the command line prints it and exits with 2."""
+    """A problem in the input that its user can fix; the command line prints it and exits with 2."""
 
 
 class TableError(PriorhoodError):

@@ -46,7 +46,7 @@ class Guard:
     text: str
     holds: nw.Expr
     value: nw.Expr
-    advice: str = "mend these rows or filter them out (where)"
+    advice: str = "fix these rows or filter them out (where)"
     finite: str = ""
 
 

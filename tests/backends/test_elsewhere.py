@@ -189,7 +189,7 @@ def test_a_lost_server_is_one_sentence(tmp_path):
         with connection.con.cursor() as cursor:
             cursor.execute(f"DROP TABLE {homes.get_name()}")
         connection.con.commit()
-        with pytest.raises(TableError, match=r"Ibis stopped: UndefinedTable: .* does not exist.*; mend it"):
+        with pytest.raises(TableError, match=r"Ibis stopped: UndefinedTable: .* does not exist.*; fix it"):
             ph.fit("price ~ area + (1 | zip)", homes)
         stop()
         with pytest.raises(TableError, match=r"Ibis stopped: .*; a worker or the connection was lost"):

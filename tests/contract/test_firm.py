@@ -203,7 +203,7 @@ def test_too_large_to_square(folder, sales, formula, kind, column, value):
         rows = path
     with pytest.raises(ph.TableError, match=f"'{column}' is too large to square in 1 row, ") as caught:
         ph.fit(formula, rows, draws=20)
-    assert f": {value:g} (zip '{sales['zip'][4]}'); mend" in str(caught.value)
+    assert f": {value:g} (zip '{sales['zip'][4]}'); fix" in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [1e80, 1e93])
