@@ -89,7 +89,12 @@ def _partition(part: Any, where: str, name: str) -> Any:
     """One partition of a Dask frame, a pandas frame, with the condition; runs on the workers."""
     import duckdb
 
-    with duckdb.connect(config={"threads": 1}) as connection:
+    alone = {
+        "enable_external_access": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    with duckdb.connect(config={**alone, "threads": 1}) as connection:
         held = connection.from_df(part.reset_index(drop=True)).project(f"coalesce(({where}), false) AS held")
         return part.assign(**{name: held.fetchnumpy()["held"].astype(bool)})
 

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 MOST_NAMED = 3
+# Priors this many times as narrow or wide are others altogether.
+MOST_FACTOR = 1_000
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,11 @@ def sensitivity(
     wanted = [float(one) for one in factors] if not isinstance(factors, str) else []
     if not wanted or not all(math.isfinite(one) and one > 0 and one != 1 for one in wanted):
         raise ModelError(f"factors must be numbers above 0 other than 1, like (0.5, 2), not {factors!r}")
+    if not all(1 / MOST_FACTOR <= one <= MOST_FACTOR for one in wanted):
+        raise ModelError(
+            f"factors must be between 1/{MOST_FACTOR:,} and {MOST_FACTOR:,}, not {factors!r}: the question is "
+            f"whether another prior that might be meant would say something else"
+        )
     refusal = exact_refusal(post.model, post.design, post.scale, post.moments, run)
     if refusal:
         raise ModelError(

@@ -137,7 +137,7 @@ OTHERS = {
     "several": "true; SELECT 1",
     "a variable of Python's": "EXISTS (FROM frame)",
 }
-SOURCES = ("csv", "parquet", "jsonl", "duckdb", "pandas", "relation", "polars", "pyarrow")
+SOURCES = ("csv", "parquet", "jsonl", "duckdb", "pandas", "relation", "polars", "pyarrow", "dask")
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +159,8 @@ def _form(forms, kind):
         return forms[kind]
     if kind == "polars":
         return pytest.importorskip("polars").from_pandas(ROWS)
+    if kind == "dask":
+        return pytest.importorskip("dask.dataframe").from_pandas(ROWS, npartitions=2)
     return pytest.importorskip("pyarrow").table(ROWS)
 
 
