@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import tempfile
+import secrets
+import signal
+import stat
+import threading
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from priorhood.errors import FileError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
-def write_atomically(path: str | Path, write: Any) -> None:
+PART = ".part"  # how the name of a file ends that is not whole yet
+NAME_MAX = 255  # bytes of a file's name, where the file system does not say
+CHANCE = 8  # letters that tell two writers of one file apart
+
+
+def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a temporary file beside the target, then rename it over the target.
 
-    Where the path is a link, what it leads to is the target.
+    Where the path is a link, what it leads to is the target. What a process that was killed left of the same
+    target is cleared away. The file is on the disk, not in its cache alone, before it takes the target's place.
+
+    Parameters
+    ----------
+    write : takes an open binary file, which has a `name` for writers that want one
 
     Raises
     ------
@@ -22,19 +40,23 @@ def write_atomically(path: str | Path, write: Any) -> None:
     """
     check_writable(path)
     target = _target(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part" + target.suffix, dir=target.parent)
-    os.close(handle)
     try:
-        write(name)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(target)
+        _clear_left(target)
+        with _part(target) as (file, name):
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+            if os.name == "nt":  # where an open file has no other name
+                file.close()
+            Path(name).replace(target)
+        _sync_folder(target.parent)
     except OSError as problem:
-        raise FileError(f"cannot write {str(path)!r}: {problem.strerror or problem}") from None
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
+        raise FileError(f"cannot write {str(path)!r}: {_reason(problem)}") from None
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text in UTF-8, whole or not at all; raises as write_atomically does."""
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def _target(path: str | Path) -> Path:
@@ -43,18 +65,215 @@ def _target(path: str | Path) -> Path:
     return Path(os.path.realpath(given)) if given.is_symlink() else given
 
 
+def _reason(problem: OSError) -> str:
+    """What the system says, and what helps."""
+    said = problem.strerror or str(problem) or type(problem).__name__
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{said}; make room, or give a name on another disk"
+    return said
+
+
 def check_writable(path: str | Path, *inputs: str | Path) -> None:
-    """Raise before any work is done if a file cannot be written there, or is an input."""
-    target, shown = _target(path), str(path)
-    for given in inputs:
-        if target.exists() and Path(given).exists() and target.samefile(given):
-            raise FileError(f"cannot write {shown!r}: it is read in the same run; give another name")
+    """Raise before any work is done if a file cannot be written there, or is an input.
+
+    A file is made beside the target and taken away again: nothing else tells what a file system takes.
+    """
+    shown = str(path)
+    if "\0" in shown:
+        raise FileError(f"cannot write {shown!r}: a name of a file has no character 0")
+    try:
+        target = _target(path)
+        for given in inputs:
+            if _same(target, given):
+                raise FileError(f"cannot write {shown!r}: it is read in the same run; give another name")
+        _check_kind(target, shown)
+        with _part(target):
+            pass
+    except OSError as problem:
+        raise FileError(f"cannot write {shown!r}: {_refusal(path, problem)}") from None
+
+
+def _same(target: Path, given: str | Path) -> bool:
+    """Whether an input is the target."""
+    with contextlib.suppress(OSError, ValueError):  # an input of no possible name is no file
+        return target.exists() and Path(given).exists() and target.samefile(given)
+    return False
+
+
+def _check_kind(target: Path, shown: str) -> None:
+    """Raise where the target is no file, its folder none, or neither may be written to."""
     if target.is_dir():
         raise FileError(f"cannot write {shown!r}: it is a folder; give the name of a file in it")
     # A rename would put a file in the place of the device, for every program on the machine.
     if target.exists() and not target.is_file():
         raise FileError(f"cannot write {shown!r}: it is a device or a pipe; give the name of a file")
     if not target.parent.is_dir():
-        raise FileError(f"cannot write {shown!r}: there is no folder {str(target.parent)!r}")
+        there = next((folder for folder in target.parents if folder.exists()), target.parent)
+        why = f"{str(there)!r} is a file" if there.is_file() else f"there is no folder {str(target.parent)!r}"
+        raise FileError(f"cannot write {shown!r}: {why}")
     if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
         raise FileError(f"cannot write {shown!r}: no permission")
+    if len(os.fsencode(target.name)) > _longest(target.parent):
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+
+
+def _refusal(path: str | Path, problem: OSError) -> str:
+    """Why a file system does not take a name."""
+    if problem.errno == errno.ENAMETOOLONG:
+        length = len(os.fsencode(Path(path).name))
+        return f"the name is too long, {length:,} bytes; give a shorter one"
+    if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"no permission ({problem.strerror})"
+    if problem.errno == errno.ENOENT:
+        return f"no file can be made in {str(Path(path).parent)!r}; give another folder"
+    return _reason(problem)
+
+
+# -- the temporary file --------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _part(target: Path) -> Iterator[tuple[BinaryIO, str]]:
+    """A new file beside the target, open and locked; gone in the end unless it was renamed.
+
+    SIGTERM takes it away too, and then does what it would have done.
+    """
+    names: list[str] = []
+
+    def clear() -> None:
+        for name in names:
+            with contextlib.suppress(OSError):
+                Path(name).unlink()
+
+    with _before_the_end(clear):
+        try:
+            with _made(target, names) as file:
+                yield file, names[0]
+        finally:
+            clear()
+
+
+def _made(target: Path, names: list[str]) -> BinaryIO:
+    """The file itself; its name is noted before it is there."""
+    while True:
+        names[:] = [str(target.with_name(_stem(target) + secrets.token_hex(CHANCE // 2) + PART))]
+        try:
+            file = cast("BinaryIO", open(names[0], "x+b", opener=_opener(target)))  # noqa: SIM115
+        except FileExistsError:
+            names.clear()
+            continue
+        # Another process may have taken the file for one left behind before it was locked.
+        if _locked(file) and _is_there(file, names[0]):
+            return file
+        file.close()
+
+
+def _opener(target: Path) -> Callable[[str, int], int]:
+    """Open as the target may be: with its own permissions where it is there, else the usual ones."""
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+
+    def opened(name: str, flags: int) -> int:
+        handle = os.open(name, flags, 0o666 if mode is None else mode)
+        if mode is not None and hasattr(os, "fchmod"):
+            os.fchmod(handle, mode)  # the umask may have taken some
+        return handle
+
+    return opened
+
+
+def _stem(target: Path) -> str:
+    """How the names of its temporary files begin: hidden, after the target, no longer than a name may be."""
+    room = _longest(target.parent) - CHANCE - len(PART)
+    whole = f".{target.name}."
+    if len(os.fsencode(whole)) <= room:
+        return whole
+    ending = f"~{zlib.crc32(os.fsencode(target.name)):08x}."
+    kept = whole[:-1]
+    while len(os.fsencode(kept + ending)) > room:
+        kept = kept[:-1]
+    return kept + ending
+
+
+def _longest(folder: Path) -> int:
+    """Bytes that a name may have there."""
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):
+        return NAME_MAX
+
+
+def _locked(file: BinaryIO) -> bool:
+    """Lock an open file against others; False where somebody else has it. Nobody's where locks are not known."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _is_there(file: BinaryIO, name: str) -> bool:
+    """Whether the name still leads to the open file."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(name))  # noqa: PTH116
+    except FileNotFoundError:
+        return False
+
+
+def _clear_left(target: Path) -> None:
+    """Take away what processes that are no more left of the target: a living one holds its file locked."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    stem = _stem(target)
+    for entry in os.listdir(target.parent):  # noqa: PTH208  # only names are wanted, of what may be a large folder
+        if entry.startswith(stem) and entry.endswith(PART) and len(entry) == len(stem) + CHANCE + len(PART):
+            left = target.with_name(entry)
+            with contextlib.suppress(OSError), left.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
+
+
+@contextlib.contextmanager
+def _before_the_end(clear: Callable[[], None]) -> Iterator[None]:
+    """Let SIGTERM clear away before it does what it did before.
+
+    Only where signals can be handled, in the main thread, and somebody's own handler stays as it is.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: Any = signal.getsignal(signal.SIGTERM)
+    if before is None or before is signal.SIG_IGN:
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        clear()
+        signal.signal(signal.SIGTERM, before)
+        if callable(before):
+            before(number, frame)
+        else:
+            os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the new name on the disk too, where a folder can be told so."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

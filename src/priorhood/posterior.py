@@ -19,6 +19,7 @@ from priorhood.errors import PriorhoodWarning
 from priorhood.expect import expected_rows, typical_homes
 from priorhood.files import write_atomically
 from priorhood.machine import cores
+from priorhood.netcdf import write_tree
 from priorhood.observations import Observations
 from priorhood.ondemand import numbers_of
 from priorhood.placing import placed_to_predict, together
@@ -363,7 +364,7 @@ class Posterior(Reading):
         ------
         FileError : the place cannot be written
         """
-        write_atomically(path, lambda name: self.tree.to_netcdf(name, engine="h5netcdf"))
+        write_atomically(path, lambda file: write_tree(file, self.tree))
 
 
 def assemble(

@@ -14,15 +14,31 @@ from priorhood.design import Design
 from priorhood.errors import FileError, PriorhoodWarning, near
 from priorhood.formula import independent
 from priorhood.model import Model
+from priorhood.netcdf import Damage, read_tree
 from priorhood.older import in_todays_words
 from priorhood.posterior import Posterior
-from priorhood.scale import Scale
-from priorhood.tree import FORMAT, stored_moments
+from priorhood.sound import (
+    ALWAYS,
+    OF_ENGINE,
+    OF_POSTERIOR,
+    check_attributes,
+    check_draws_of,
+    reading,
+    sound_moments,
+    sound_places,
+    stored_design,
+    stored_model,
+    stored_scale,
+)
+from priorhood.tree import FORMAT
 
 if TYPE_CHECKING:
     import xarray as xr
 
 SUMS_FORMAT = "priorhood_moments_format"  # the attribute that a file of sums has
+
+
+FIRST_CHECKED = 5  # the format of a posterior that came with checksums
 
 
 def load(path: str | Path) -> Posterior:
@@ -42,21 +58,12 @@ def stored_tree(path: str | Path) -> xr.DataTree:
     ------
     FileError : no such file, not whole
     """
-    import xarray as xr
-
     target = Path(path)
     if target.is_dir():
         raise FileError(f"{str(path)!r} is a folder; name the posterior's file in it")
     if not target.is_file():
         raise FileError(f"no file {str(path)!r}" + _nearby(target))
-    try:
-        with xr.open_datatree(target, engine="h5netcdf") as opened:
-            return in_todays_words(opened.load())
-    except Exception as problem:  # noqa: BLE001  # whatever the readers raise on foreign bytes
-        detail = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        raise FileError(
-            f"{str(path)!r} cannot be read as a saved posterior; it is cut off or no netCDF file ({detail})"
-        ) from None
+    return in_todays_words(read_tree(target))
 
 
 def _nearby(target: Path) -> str:
@@ -88,15 +95,20 @@ def understood(path: str, tree: xr.DataTree) -> Posterior:
             f"{path!r} has file format {version}, this version of priorhood reads up to {FORMAT}; upgrade priorhood"
         )
     try:
-        model = Model.from_dict(json.loads(tree.attrs["model"]))
-        categories = {k: tuple(v) for k, v in json.loads(tree.attrs["categories"]).items()}
-        design = Design(model.formula, categories, frozenset(json.loads(tree.attrs["numeric_categories"])))
-        model, design = _as_fitted(path, model, design, tree)
-        model = model.settled(design)
-        scale = Scale.from_dict(json.loads(tree.attrs["scale"]))
-        moments = stored_moments(tree, model)
-    except (KeyError, json.JSONDecodeError) as problem:
-        raise FileError(f"{path!r} is a posterior with a part missing: {problem}") from None
+        check_attributes(tree.attrs, ALWAYS + OF_POSTERIOR)
+        check_attributes(tree.attrs, OF_ENGINE[tree.attrs["engine"]])
+        model = stored_model(tree)
+        design = stored_design(tree, model.formula)
+        if int(version) < FIRST_CHECKED and "posterior" in tree.children:
+            model, design = _as_fitted(path, model, design, tree)
+        with reading("@model"):
+            model = model.settled(design)
+        scale = stored_scale(tree, design)
+        moments = sound_moments(tree, design, model.weights)
+        check_draws_of(tree, model, design, moments)
+        sound_places(tree, model.formula)
+    except Damage as problem:
+        raise FileError(f"{path!r} cannot be used: {problem}") from None
     return Posterior(model, design, scale, moments, tree)
 
 

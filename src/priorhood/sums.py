@@ -21,13 +21,22 @@ from priorhood.hierarchy import shown
 from priorhood.model import Model, as_model
 from priorhood.moments import Moments
 from priorhood.moments import merge as merged
+from priorhood.netcdf import Damage, write_tree
 from priorhood.placing import placed
 from priorhood.posterior import Posterior
 from priorhood.recode import recoded, same_formula, united
 from priorhood.saved import SUMS_FORMAT, stored_tree, understood
+from priorhood.sound import (
+    ALWAYS,
+    check_attributes,
+    reading,
+    sound_moments,
+    sound_places,
+    stored_design,
+    stored_weights,
+)
 from priorhood.table import read
-from priorhood.tree import dropped_as_text, moments_dataset, stored_moments, stored_places, with_places
-from priorhood.weights import Weights
+from priorhood.tree import dropped_as_text, moments_dataset, with_places
 from priorhood.withhold import withheld
 
 if TYPE_CHECKING:
@@ -37,8 +46,9 @@ if TYPE_CHECKING:
 
     from priorhood.formula import Formula
     from priorhood.gazetteer import Gazetteer
+    from priorhood.weights import Weights
 
-FORMAT = 1
+FORMAT = 2  # 2 came with checksums
 # Of places with several rows: sums that agree to so many digits are of the same rows.
 ALIKE = 1e-12
 # This many rows in one place, or fewer, are no evidence of a copy.
@@ -140,7 +150,7 @@ class Sums:
         ------
         FileError : the place cannot be written
         """
-        write_atomically(path, lambda name: self._tree().to_netcdf(name, engine="h5netcdf"))
+        write_atomically(path, lambda file: write_tree(file, self._tree()))
 
     def _tree(self) -> xr.DataTree:
         import xarray as xr
@@ -252,14 +262,14 @@ def load_moments(path: str | Path) -> Sums:
             f"upgrade priorhood"
         )
     try:
-        categories = {k: tuple(v) for k, v in json.loads(tree.attrs["categories"]).items()}
-        numeric = frozenset(json.loads(tree.attrs["numeric_categories"]))
-        design = Design(parse(tree.attrs["formula"]), categories, numeric)
-        found = stored_moments(tree, design)
-        weights, least = Weights(**json.loads(tree.attrs["weights"])), int(tree.attrs["minimum"])
-    except (KeyError, TypeError, json.JSONDecodeError) as problem:
-        raise FileError(f"{name!r} is a file of sums with a part missing: {problem}") from None
-    return Sums(name, design, weights, found, stored_places(tree), least)
+        check_attributes(tree.attrs, (*ALWAYS, "formula", "weights", "minimum"))
+        with reading("@formula"):
+            formula = parse(tree.attrs["formula"])
+        design, weights = stored_design(tree, formula), stored_weights(tree)
+        found, places = sound_moments(tree, design, weights), sound_places(tree, formula)
+    except Damage as problem:
+        raise FileError(f"{name!r} cannot be used: {problem}") from None
+    return Sums(name, design, weights, found, places, int(tree.attrs["minimum"]))
 
 
 # -- several sites -----------------------------------------------------------------------------------------

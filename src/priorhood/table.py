@@ -26,7 +26,7 @@ from priorhood.elsewhere import (
     with_condition,
 )
 from priorhood.errors import TableError, near, some
-from priorhood.files import check_writable, write_atomically
+from priorhood.files import check_writable, write_atomically, write_text
 from priorhood.parts import Parts, find_parts
 from priorhood.sources import (
     KEPT,
@@ -464,10 +464,13 @@ def write_frame(frame: Any, path: str | Path) -> None:
     if kind == "json":
         # pandas' own writer keeps 15 decimals, not 15 digits.
         rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        write_atomically(path, lambda name: Path(name).write_text(text, encoding="utf-8"))
+        write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     elif kind == "parquet":
         with explained(f"cannot write {str(path)!r}"):
-            write_atomically(path, lambda name: connection().from_df(frame).write_parquet(name))
+            write_atomically(path, lambda file: connection().from_df(frame).write_parquet(file.name))
     else:
-        write_atomically(path, lambda name: frame.to_csv(name, index=False, sep="\t" if kind == "tsv" else ","))
+        packed = "gzip" if str(path).lower().endswith(".gz") else None
+        sign = "\t" if kind == "tsv" else ","
+        write_atomically(
+            path, lambda file: frame.to_csv(file, index=False, sep=sign, compression=packed, encoding="utf-8")
+        )

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from priorhood.scale import Scale
 
 # 2 came with family, noise and se; 3 with nested and crossed groupings; 4 with summaries in place of draws. Older
-# files are read as they were.
-FORMAT = 4
+# files are read as they were. 5 came with checksums.
+FORMAT = 5
 PLACES = "places"
 SUMMARIES = "summaries"
 OWN = ("posterior", "sample_stats", "moments", SUMMARIES, PLACES)

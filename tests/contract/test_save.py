@@ -17,7 +17,7 @@ import pytest
 import xarray as xr
 
 import priorhood as ph
-from priorhood import files
+from priorhood import files, posterior
 from priorhood import tree as stored
 
 SAVING = """
@@ -56,11 +56,10 @@ def test_a_killed_process_leaves_a_whole_file(tmp_path, fitted):
         assert any(found.tree.identical(post.tree) for post in (fitted, other))
         left = [f for f in target.parent.iterdir() if f != target]
         interrupted += bool(left)
-        for file in left:
-            # What a killed process cannot clear away is hidden and named after its target.
-            assert file.name.startswith(".post.nc.")
-            file.unlink()
+        # What a killed process cannot clear away is hidden, named after its target, and gone with the next save.
+        assert all(file.name.startswith(".post.nc.") for file in left)
         fitted.save(target)
+        assert [*target.parent.iterdir()] == [target]
     assert interrupted, "no kill fell into a save: choose another seed"
 
 
@@ -74,11 +73,11 @@ def test_an_exception_while_writing_leaves_the_former_file(tmp_path, fitted, mon
         fitted.save(target)
     before = target.read_bytes() if existing else None
 
-    def write(self, name, **options):
-        Path(name).write_bytes(b"half")
+    def write(file, tree):
+        file.write(b"half")
         raise problem
 
-    monkeypatch.setattr(xr.DataTree, "to_netcdf", write)
+    monkeypatch.setattr(posterior, "write_tree", write)
     expected = ph.FileError if isinstance(problem, OSError) else type(problem)
     with pytest.raises(expected) as caught:
         fitted.save(target)
@@ -96,8 +95,8 @@ def test_predictions_are_written_whole_or_not_at_all(folder, cli, monkeypatch):
     (folder / "out.csv").write_text("former\n")
     before = sorted(folder.iterdir())
 
-    def write(self, name, **options):
-        Path(name).write_text("half")
+    def write(self, file, **options):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", write)
@@ -146,7 +145,7 @@ def test_a_saved_file_has_the_usual_permissions(tmp_path, fitted):
 def test_the_temporary_file_is_beside_the_target(tmp_path):
     """Only a rename within one file system is atomic."""
     seen = []
-    files.write_atomically(tmp_path / "x.nc", lambda name: seen.append(Path(name).parent))
+    files.write_atomically(tmp_path / "x.nc", lambda file: seen.append(Path(file.name).parent))
     assert seen == [tmp_path]
 
 

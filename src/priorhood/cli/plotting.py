@@ -67,7 +67,7 @@ def write_picture(figure: Figure, out: Path) -> None:
     """Whole or not at all; the kind by the name's ending."""
     from priorhood.files import write_atomically
 
-    write_atomically(out, figure.savefig)
+    write_atomically(out, lambda file: figure.savefig(file, format=out.suffix[1:].lower()))
 
 
 def places_of(post: Posterior, labels: list[str] | None) -> dict[str, Any]:

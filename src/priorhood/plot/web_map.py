@@ -52,11 +52,11 @@ class InteractiveMap:
         """
         from pathlib import Path
 
-        from priorhood.files import write_atomically
+        from priorhood.files import write_text
 
         if Path(path).suffix.lower() not in ENDINGS:
             raise FileError(f"cannot write a page to {str(path)!r}; its name must end in .html")
-        write_atomically(path, lambda name: Path(name).write_text(self.html, encoding="utf-8"))
+        write_text(path, self.html)
 
     def _repr_html_(self) -> str:
         # A frame of its own: the page's style and script do not meet the notebook's.

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from priorhood.errors import FileError, ModelError, visible
-from priorhood.files import check_writable, write_atomically
+from priorhood.files import check_writable, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,8 @@ def report(
     FileError : a file that cannot be written, or is no .html
     """
     check_report(out)
-    write_atomically(out, _Writer(page(post, places, at, below, title, column, level, crs)))
+    text = page(post, places, at, below, title, column, level, crs)
+    write_text(out, text)
 
 
 def check_report(out: str | Path, *inputs: str | Path) -> None:
@@ -62,18 +63,6 @@ def check_report(out: str | Path, *inputs: str | Path) -> None:
     check_writable(out, *inputs)
     if not str(out).lower().endswith(ENDINGS):
         raise FileError(f"cannot write a report to {str(out)!r}; its name must end in .html")
-
-
-class _Writer:
-    """What write_atomically calls with the name of a file to fill."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __call__(self, name: str) -> None:
-        from pathlib import Path
-
-        Path(name).write_text(self.text, encoding="utf-8")
 
 
 def page(
