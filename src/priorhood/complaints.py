@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from pathlib import Path
 
+from priorhood.files import is_file
 from priorhood.uneven import shown
 
 _DAMAGED = re.compile(
@@ -31,7 +31,7 @@ def _file(message: str, name: str) -> str:
     """The file as a sentence names it: by its name where the table has several."""
     named = re.search(r"^\s*file = (.+)$|[Ff]ile ['\"]([^'\"]+)['\"]", message, re.MULTILINE)
     if named is None:
-        return "the file" if Path(name).is_file() else UNNAMED
+        return "the file" if is_file(name) else UNNAMED
     file = (named[1] or named[2]).strip()
     return "the file" if file == name else f"file {file!r}"
 

@@ -54,6 +54,21 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
         raise FileError(f"cannot write {str(path)!r}: {_reason(problem)}") from None
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether it is the name of a file that is there; what can be no name, being too long, is none."""
+    return os.path.isfile(path)  # noqa: PTH113  # Path.is_file raises for such names
+
+
+def is_folder(path: str | Path) -> bool:
+    """The same of a folder."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_there(path: str | Path) -> bool:
+    """The same of whatever has a name."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write a text in UTF-8, whole or not at all; raises as write_atomically does."""
     write_atomically(path, lambda file: file.write(text.encode()))

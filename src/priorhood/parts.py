@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood.errors import TableError, near, some
+from priorhood.files import is_folder, is_there
 from priorhood.sources import DATABASE, connection, explained, format_of, nearby_files, reading
 from priorhood.uneven import first_names, uneven
 
@@ -173,7 +174,7 @@ def find_parts(path: str, nulls: tuple[str, ...], decimal: str) -> Parts:
     if kind != "parquet":
         files = [f for f in files if Path(f).stat().st_size > 0]
     # Folders of the path as given are no partitions: only those found below it are.
-    above = len(Path(named).parts) if Path(named).is_dir() else _plain_parts(named)
+    above = len(Path(named).parts) if is_folder(named) else _plain_parts(named)
     partitioned = any("=" in part for part in Path(files[0]).parent.parts[above:])
     found = Parts(path, kind, tuple(files), nulls, decimal, partitioned=partitioned)
     return _compared(found) if kind == "parquet" and len(files) > 1 else found
@@ -187,11 +188,11 @@ def _plain_parts(path: str) -> int:
 
 def _files(path: str) -> list[str]:
     # A file's own name may look like a pattern.
-    found = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) and not Path(path).exists() else [path]  # noqa: PTH207
-    missing = [f for f in found if not Path(f).exists()]
+    found = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) and not is_there(path) else [path]  # noqa: PTH207
+    missing = [f for f in found if not is_there(f)]
     if missing or not found:
         raise TableError(f"no file {path!r}{nearby_files(path)}")
-    return [inner for f in found for inner in (_inside_folder(f) if Path(f).is_dir() else [f])]
+    return [inner for f in found for inner in (_inside_folder(f) if is_folder(f) else [f])]
 
 
 def _inside_folder(path: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from priorhood.errors import FileError, ModelError, TableError
+from priorhood.files import is_there
 from priorhood.sources import nearby_files
 
 WGS84 = "EPSG:4326"  # longitude and latitude: GeoJSON's, by its standard (RFC 7946)
@@ -46,7 +47,7 @@ def _opened(source: object) -> tuple[str, Any]:
             f"polygons come from a file, a GeoDataFrame or GeoJSON as a mapping, not {type(source).__name__}"
         )
     path = Path(source)
-    if not path.exists():
+    if not is_there(path):
         raise FileError(f"no file {str(source)!r}{nearby_files(str(path))}")
     if any(map(_POINTER.search, _heads(path))):
         raise FileError(

@@ -12,6 +12,7 @@ import numpy as np
 
 from priorhood.design import Design
 from priorhood.errors import FileError, PriorhoodWarning, near
+from priorhood.files import is_file, is_folder
 from priorhood.formula import independent
 from priorhood.model import Model
 from priorhood.netcdf import Damage, read_tree
@@ -59,15 +60,15 @@ def stored_tree(path: str | Path) -> xr.DataTree:
     FileError : no such file, not whole
     """
     target = Path(path)
-    if target.is_dir():
+    if is_folder(target):
         raise FileError(f"{str(path)!r} is a folder; name the posterior's file in it")
-    if not target.is_file():
+    if not is_file(target):
         raise FileError(f"no file {str(path)!r}" + _nearby(target))
     return in_todays_words(read_tree(target))
 
 
 def _nearby(target: Path) -> str:
-    if not target.parent.is_dir():
+    if not is_folder(target.parent):
         return f": there is no folder {str(target.parent)!r}"
     hint = near(target.name, [f.name for f in target.parent.iterdir() if f.suffix in (".nc", target.suffix)])
     return f": {hint}" if hint.startswith("did you") else ""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood.complaints import plainly
 from priorhood.errors import TableError, near, some
+from priorhood.files import is_folder
 from priorhood.machine import cores
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def format_of(path: str) -> str:
 def nearby_files(path: str) -> str:
     """': did you mean …?' where a file of the folder is named almost so."""
     folder = Path(path).parent
-    names = [f.name for f in folder.iterdir() if f.is_file()] if folder.is_dir() else []
+    names = [f.name for f in folder.iterdir() if f.is_file()] if is_folder(folder) else []
     hint = near(Path(path).name, names)
     return f": {hint}" if hint.startswith("did you") else ""
 

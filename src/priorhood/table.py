@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -467,10 +468,29 @@ def write_frame(frame: Any, path: str | Path) -> None:
         write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     elif kind == "parquet":
         with explained(f"cannot write {str(path)!r}"):
-            write_atomically(path, lambda file: connection().from_df(frame).write_parquet(file.name))
+            write_atomically(path, lambda file: _write_parquet(frame, file.name))
     else:
         packed = "gzip" if str(path).lower().endswith(".gz") else None
         sign = "\t" if kind == "tsv" else ","
         write_atomically(
             path, lambda file: frame.to_csv(file, index=False, sep=sign, compression=packed, encoding="utf-8")
         )
+
+
+def _write_parquet(frame: Any, name: str) -> None:
+    """Let DuckDB write into the file itself: it would make one of its own beside it, for another to clear away.
+
+    Raises
+    ------
+    OSError : no space
+    """
+    import duckdb
+
+    quoted = name.replace("'", "''")
+    try:
+        connection().from_df(frame).query("frame", f"COPY frame TO '{quoted}' (FORMAT parquet, USE_TMP_FILE false)")
+    except duckdb.IOException as problem:
+        number = re.search(r'"errno":\s*"(\d+)"', str(problem))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from None

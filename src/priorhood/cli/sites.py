@@ -21,6 +21,7 @@ from priorhood.cli.options import (
 )
 from priorhood.cli.screen import heard, say
 from priorhood.errors import ModelError, some
+from priorhood.files import is_file
 
 if TYPE_CHECKING:
     from priorhood.sums import Sums
@@ -65,9 +66,9 @@ def parts_of(given: list[str]) -> tuple[list[str], str | None]:
 
 def _holds_sums(text: str) -> bool:
     path = Path(text)
-    if "~" in text and not path.is_file():
+    if "~" in text and not is_file(path):
         return False
-    if path.is_file():
+    if is_file(path):
         with path.open("rb") as file:
             return file.read(len(SIGNATURE)) == SIGNATURE or path.suffix in ENDINGS
     return path.suffix in ENDINGS
