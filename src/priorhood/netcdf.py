@@ -16,13 +16,13 @@ import numpy as np
 from priorhood.errors import FileError, some
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     import h5py
     import xarray as xr
 
 CHECKSUMS = "checksums"  # the attribute of the root that holds them
-FOOT = b"priorhood %012d\n"  # the end of a file: how long the list before it is
+FOOT = b"priorhood %12d\n"  # the end of a file: how long the list before it is
 FOOT_LENGTH = len(FOOT % 0)
 LARGE = 1 << 20  # bytes that are written at once, rather than held
 PAGE = 1 << 16
@@ -216,8 +216,10 @@ def _checksum(value: Any) -> str:
 # -- reading -------------------------------------------------------------------------------------------------
 
 
-def read_tree(path: str | Path) -> xr.DataTree:
+def read_tree(path: str | Path, formats: Mapping[str, tuple[int, int]]) -> xr.DataTree:
     """What is in a file, in memory; of a file with checksums, what was saved.
+
+    formats : attributes that tell a file's format → the first that has checksums, and the last that is known
 
     Raises
     ------
@@ -231,20 +233,19 @@ def read_tree(path: str | Path) -> xr.DataTree:
         groups, attrs = _groups(path)
         tree = xr.DataTree.from_dict(groups)
         tree.attrs = attrs
-        return _checked(tree)
+        return _checked(tree, formats)
     except Damage as problem:
         raise FileError(f"{str(path)!r} cannot be used: {problem}") from None
-    except OSError as problem:
-        raise FileError(_unread(path, problem.strerror or str(problem))) from None
     except Exception as problem:  # noqa: BLE001  # whatever the readers raise on foreign bytes
-        raise FileError(_unread(path, str(problem) or type(problem).__name__)) from None
+        raise FileError(
+            f"{str(path)!r} cannot be read as a saved posterior; it is cut off or no netCDF file "
+            f"({_first_line(problem)})"
+        ) from None
 
 
-def _unread(path: str | Path, why: str) -> str:
-    return (
-        f"{str(path)!r} cannot be read as a saved posterior; it is cut off or no netCDF file "
-        f"({why.splitlines()[0][:200]})"
-    )
+def _first_line(problem: Exception) -> str:
+    said = str(problem).strip().splitlines()
+    return said[0][:200] if said else type(problem).__name__
 
 
 def _groups(path: str | Path) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
@@ -260,7 +261,10 @@ def _groups(path: str | Path) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
         with h5netcdf.File(h5, "r", decode_vlen_strings=True) as root:
             for name in inside:
                 store = H5NetCDFStore(root, group=name or None)
-                groups[f"/{name}"] = xr.open_dataset(store, cache=False).load()
+                try:
+                    groups[f"/{name}"] = xr.open_dataset(store, cache=False).load()
+                except Exception as problem:  # noqa: BLE001  # whatever the readers raise on foreign bytes
+                    raise Damage(f"the group {name or '/'!r} cannot be read ({_first_line(problem)})") from None
     attrs = groups["/"].attrs
     return groups, attrs
 
@@ -271,7 +275,7 @@ def _check_foot(file: BinaryIO) -> None:
     file.seek(max(0, size - FOOT_LENGTH))
     foot = file.read()
     name, _, length = foot.rstrip(b"\n").partition(b" ")
-    if name != FOOT.partition(b" ")[0] or not length.isdigit():
+    if name != FOOT.partition(b" ")[0] or not length.strip().isdigit():
         return
     start = size - FOOT_LENGTH - int(length)
     try:
@@ -286,15 +290,21 @@ def _check_foot(file: BinaryIO) -> None:
     for first, last, checksum in gaps:
         if _checksum_between(file, first, last) != checksum:
             raise Damage(
-                f"bytes {first:,} to {last:,}, of its structure, attributes and labels, are not what was saved; "
+                f"its structure, attributes or labels are not what was saved (bytes {first:,} to {last:,}); "
                 f"save it again, or take a copy that is whole"
             )
 
 
-def _checked(tree: xr.DataTree) -> xr.DataTree:
+def _checked(tree: xr.DataTree, formats: Mapping[str, tuple[int, int]]) -> xr.DataTree:
     """The tree without its checksums; raise where a part is not what was saved."""
     told = tree.attrs.pop(CHECKSUMS, None)
+    given = [(tree.attrs.get(name), *limits) for name, limits in formats.items()]
+    known = [(int(own), *limits) for own, *limits in given if isinstance(own, int | np.integer)]
+    if any(own > last for own, _, last in known):
+        return tree  # which is refused for its format
     if told is None:
+        if any(own >= first for own, first, _ in known):
+            raise Damage(f"the attribute {CHECKSUMS!r} is missing")
         return tree
     try:
         saved = json.loads(told)
@@ -307,7 +317,13 @@ def _checked(tree: xr.DataTree) -> xr.DataTree:
     if changed:
         gone = [name for name in changed if name not in now]
         which = ", ".join(map(shown_part, changed[:3])) + (f" and {len(changed) - 3:,} more" if changed[3:] else "")
-        said = "is missing" if gone == changed[:1] else "is not what was saved"
+        said = (
+            "is missing"
+            if gone == changed
+            else "is not what was saved"
+            if len(changed) == 1
+            else "are not as saved"
+        )
         raise Damage(f"{which} {said}; the file is damaged, or another program changed it")
     return tree
 

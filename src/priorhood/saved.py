@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SUMS_FORMAT = "priorhood_moments_format"  # the attribute that a file of sums has
+SUMS_LAST = 2  # its format: 2 came with checksums
+FORMATS = {"priorhood_format": (5, FORMAT), SUMS_FORMAT: (2, SUMS_LAST)}
 
 
 FIRST_CHECKED = 5  # the format of a posterior that came with checksums
@@ -64,13 +66,17 @@ def stored_tree(path: str | Path) -> xr.DataTree:
         raise FileError(f"{str(path)!r} is a folder; name the posterior's file in it")
     if not is_file(target):
         raise FileError(f"no file {str(path)!r}" + _nearby(target))
-    return in_todays_words(read_tree(target))
+    return in_todays_words(read_tree(target, FORMATS))
 
 
 def _nearby(target: Path) -> str:
     if not is_folder(target.parent):
         return f": there is no folder {str(target.parent)!r}"
-    hint = near(target.name, [f.name for f in target.parent.iterdir() if f.suffix in (".nc", target.suffix)])
+    try:
+        names = [f.name for f in target.parent.iterdir() if f.suffix in (".nc", target.suffix)]
+    except OSError:
+        return ""
+    hint = near(target.name, names)
     return f": {hint}" if hint.startswith("did you") else ""
 
 

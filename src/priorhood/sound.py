@@ -170,14 +170,15 @@ def stored_model(tree: xr.DataTree) -> Model:
 def stored_scale(tree: xr.DataTree, design: Design) -> Scale:
     """The scale that the attribute tells, of the design's columns."""
     with reading("@scale"):
-        scale = Scale.from_dict(json.loads(tree.attrs["scale"]))
+        told = json.loads(tree.attrs["scale"])
+        if not _is_finite(told["unit"]) or told["unit"] <= 0:
+            raise ValueError(f"unit is {told['unit']!r}")
+        scale = Scale.from_dict(told)
         for name, values in (("centre", scale.centre), ("spread", scale.spread)):
             if values.shape != (len(design.names),) or not np.isfinite(values).all():
                 raise ValueError(f"{name} is {_short(values.tolist())} for {len(design.names)} columns")
         if not (scale.spread > 0).all():
             raise ValueError(f"spread is {_short(scale.spread.tolist())}")
-        if not _is_finite(scale.unit) or scale.unit <= 0:
-            raise ValueError(f"unit is {scale.unit!r}")
     return scale
 
 

@@ -25,7 +25,7 @@ from priorhood.netcdf import Damage, write_tree
 from priorhood.placing import placed
 from priorhood.posterior import Posterior
 from priorhood.recode import recoded, same_formula, united
-from priorhood.saved import SUMS_FORMAT, stored_tree, understood
+from priorhood.saved import SUMS_FORMAT, SUMS_LAST, stored_tree, understood
 from priorhood.sound import (
     ALWAYS,
     check_attributes,
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from priorhood.gazetteer import Gazetteer
     from priorhood.weights import Weights
 
-FORMAT = 2  # 2 came with checksums
 # Of places with several rows: sums that agree to so many digits are of the same rows.
 ALIKE = 1e-12
 # This many rows in one place, or fewer, are no evidence of a copy.
@@ -157,7 +156,7 @@ class Sums:
 
         tree = xr.DataTree.from_dict({"moments": moments_dataset(self.moments)})
         tree.attrs = {
-            SUMS_FORMAT: FORMAT,
+            SUMS_FORMAT: SUMS_LAST,
             "formula": self.formula.text,
             "weights": json.dumps(asdict(self.weights)),
             "categories": json.dumps({k: list(v) for k, v in self.design.categories.items()}),
@@ -256,9 +255,9 @@ def load_moments(path: str | Path) -> Sums:
             )
         return sums
     known = tree.attrs[SUMS_FORMAT]
-    if not isinstance(known, int | np.integer) or int(known) > FORMAT:
+    if not isinstance(known, int | np.integer) or int(known) > SUMS_LAST:
         raise FileError(
-            f"{name!r} has format {known} of sums, this version of priorhood reads up to {FORMAT}; "
+            f"{name!r} has format {known} of sums, this version of priorhood reads up to {SUMS_LAST}; "
             f"upgrade priorhood"
         )
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -378,13 +379,14 @@ def _foreign(folder):
 
 
 def _changed(folder, **attrs):
-    tree = ph.load(folder / "post.nc").tree.copy()
+    post = ph.load(folder / "post.nc")
+    tree = post.tree.copy()
     for name, value in attrs.items():
         if value is None:
             del tree.attrs[name]
         else:
             tree.attrs[name] = value
-    tree.to_netcdf(folder / "bad.nc", engine="h5netcdf")
+    replace(post, tree=tree).save(folder / "bad.nc")
 
 
 def _newer(folder):
@@ -399,12 +401,12 @@ def _odd_version(folder):
 
 def _part_missing(folder):
     _changed(folder, scale=None)
-    return ("bad.nc", "part missing", "scale")
+    return ("bad.nc", "the attribute 'scale' is missing")
 
 
 def _no_model(folder):
     _changed(folder, model="{")
-    return ("bad.nc", "part missing")
+    return ("bad.nc", "the attribute 'model' is '{', not a JSON mapping")
 
 
 @pytest.mark.parametrize(
