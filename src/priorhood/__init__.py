@@ -2,7 +2,7 @@
 
 from importlib.metadata import version as _version
 
-from priorhood import plot
+from priorhood import _starting, plot
 from priorhood.assess import assess
 from priorhood.assessment import Assessment
 from priorhood.calibrate import Calibration, calibrate

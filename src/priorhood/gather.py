@@ -20,7 +20,7 @@ from priorhood.design import Design, Indicator
 from priorhood.elsewhere import is_elsewhere
 from priorhood.errors import TableError
 from priorhood.kinds import learn_design
-from priorhood.labels import refuse_ids
+from priorhood.labels import refuse_ids, refuse_unwritable
 from priorhood.moments import Array, Moments, add_up, fold, normal_key
 from priorhood.recode import united
 from priorhood.rows import (
@@ -348,6 +348,9 @@ def _moments(found: Sums, prepared: Prepared, design: Design, name: str) -> Mome
     scatter[found.counts[used, 0] == 1] = 0.0
     diagonal = np.arange(scatter.shape[1])
     scatter[:, diagonal, diagonal] = np.maximum(scatter[:, diagonal, diagonal], 0.0)
+    refuse_unwritable(map(str, found.keys), " or ".join(map(repr, design.formula.keys)), name)
+    for factor, categories in design.categories.items():
+        refuse_unwritable(categories, repr(factor), name)
     keys: npt.NDArray[np.str_] = np.array(found.keys, dtype=str)[used]
     labels, mass, mean, scatter = fold(keys, mass, found.centre[used] + off, scatter)
     where = design.formula.keys

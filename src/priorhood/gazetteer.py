@@ -15,6 +15,7 @@ import numpy as np
 from priorhood.errors import FormulaError, TableError, near, some
 from priorhood.expression import Expression
 from priorhood.formula import written_out
+from priorhood.labels import refuse_unwritable
 from priorhood.moments import normal_label
 from priorhood.sources import KEPT, explained
 from priorhood.table import in_memory, missing, read
@@ -230,6 +231,7 @@ def _places(known: Gazetteer, rows: Iterable[tuple[Labels, tuple[Value, ...]]]) 
     """The rows of a table of places as one entry a place."""
     places: dict[Labels, tuple[Value, ...]] = {}
     for labels, values in rows:
+        refuse_unwritable((*labels, *(value for value in values if isinstance(value, str))), "a place", known.name)
         before = places.get(labels)
         places[labels] = values if before is None else _agreed(known, labels, before, values, f"in {known.name}")
     return places

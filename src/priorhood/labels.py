@@ -1,4 +1,4 @@
-"""How many labels a group's column has, before their sums are asked for: an id of rows is no place."""
+"""What a group's labels may be, before a fit: an id of rows is no place, and no text cannot be saved."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from priorhood.errors import TableError, some
 from priorhood.rows import run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from priorhood.table import Frame
 
 # First looks: so many rows, of which so large a share of different labels asks for a second look.
@@ -65,3 +67,19 @@ def _counted(frame: Frame, key: str, name: str, *, roughly: bool = True) -> tupl
     found = run(asked, name)
     rows = int(found["rows"][0])
     return rows, int(found["labels"][0]) if rows else 0  # of no rows the second is missing
+
+
+def refuse_unwritable(texts: Iterable[str], column: str, name: str) -> None:
+    """Raise before a fit where a label or category could not be saved: no text in UTF-8, or with a character 0."""
+    listed = list(texts)
+    whole = "\n".join(listed)
+    try:
+        whole.encode()
+        odd = next(text for text in listed if "\0" in text) if "\0" in whole else None
+    except UnicodeEncodeError:
+        odd = next(text for text in listed if text != text.encode(errors="replace").decode())
+    if odd is not None:
+        raise TableError(
+            f"{name}: {column} has the value {odd!r}, which cannot be saved as text; replace such characters in "
+            f"the table"
+        )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.design import Design
 from priorhood.errors import FileError, PriorhoodWarning, near
 from priorhood.files import is_file, is_folder
 from priorhood.formula import independent
@@ -36,12 +35,12 @@ from priorhood.tree import FORMAT
 if TYPE_CHECKING:
     import xarray as xr
 
+    from priorhood.design import Design
+
 SUMS_FORMAT = "priorhood_moments_format"  # the attribute that a file of sums has
 SUMS_LAST = 2  # its format: 2 came with checksums
-FORMATS = {"priorhood_format": (5, FORMAT), SUMS_FORMAT: (2, SUMS_LAST)}
-
-
-FIRST_CHECKED = 5  # the format of a posterior that came with checksums
+FIRST_CHECKED = 5  # that of a posterior which came with them
+FORMATS = {"priorhood_format": (FIRST_CHECKED, FORMAT), SUMS_FORMAT: (2, SUMS_LAST)}
 
 
 def load(path: str | Path) -> Posterior:

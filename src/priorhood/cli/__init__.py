@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from typing import Annotated, NoReturn
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -24,7 +27,11 @@ from priorhood.cli.sites import moments
 from priorhood.cli.what_if import influence, sensitivity
 from priorhood.errors import PriorhoodError
 
-INTERRUPTED = 130  # what Typer makes of Ctrl-C
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+INTERRUPTED, TERMINATED = 130, 143  # what Typer makes of Ctrl-C, and shells of SIGTERM
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,7 +43,7 @@ app = typer.Typer(
 
 def main() -> NoReturn:
     """Entry point: a problem in the input is one message and exit code 2, never a traceback."""
-    with shown():
+    with shown(), _signals():
         _run()
 
 
@@ -62,23 +69,67 @@ def _run() -> NoReturn:
     sys.exit(0)
 
 
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end a command with one sentence, also where what they meet turns them into another error.
+
+    A module that is interrupted while it loads raises an ImportError; a callback prints the interrupt and loses it.
+    """
+    if threading.current_thread() is not threading.main_thread():  # where signals cannot be handled
+        yield
+        return
+    came: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        signal.default_int_handler(number, frame)
+
+    def lost(what: sys.UnraisableHookArgs) -> None:
+        if issubclass(what.exc_type, KeyboardInterrupt):
+            _end_interrupted()
+        hook(what)
+
+    hook, before = sys.unraisablehook, {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    sys.unraisablehook = lost
+    signal.signal(signal.SIGINT, interrupt)
+    if before[signal.SIGTERM] is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: _end("priorhood: stopped by SIGTERM", TERMINATED))
+    try:
+        yield
+    except KeyboardInterrupt:
+        _end_interrupted()
+    except Exception:
+        if came:
+            _end_interrupted()
+        raise
+    finally:
+        sys.unraisablehook = hook
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
 def _end_interrupted() -> NoReturn:
     """End at once, without Python's own clearing up.
 
     An interrupt that meets LLVM between two of its steps leaves a module with two owners, and taking that apart
     crashes. So it is called while the exception still holds what it met.
     """
+    _end("priorhood: interrupted; nothing was written", INTERRUPTED)
+
+
+def _end(said: str, code: int) -> NoReturn:
+    """Say it and be gone, with all that is outside of this process."""
     from multiprocessing import active_children
 
     from priorhood.sources import clear_spilled
 
-    say("priorhood: interrupted; nothing was written")
+    say(said)
     for child in active_children():
         child.terminate()
     clear_spilled()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(INTERRUPTED)
+    os._exit(code)
 
 
 def _version(value: bool) -> None:  # noqa: FBT001

@@ -27,7 +27,7 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Write simulated Berlin-like sales: zip, living_space, price."""
-    from priorhood.files import write_atomically
+    from priorhood.files import write_text
     from priorhood.simulate import simulate as run
     from priorhood.table import check_output, write_frame
 
@@ -38,7 +38,7 @@ def simulate(
     polygons = _polygons(places, seed) if areas else ""
     write_frame(frame, out)
     if areas:
-        write_atomically(areas, lambda name: Path(name).write_text(polygons, encoding="utf-8"))
+        write_text(areas, polygons)
     if as_json:
         told = {"out": str(out), "rows": len(frame), "places": places, "seed": seed}
         print(json.dumps(told | ({"areas": str(areas)} if areas else {})))
