@@ -46,9 +46,9 @@ print("went on", len(ph.load(sys.argv[2]).summary()))
 
 @pytest.fixture(scope="module")
 def big(tmp_path_factory):
-    """A posterior of 400 kB and sums of 130 kB."""
+    """A posterior and sums of more than 200 kB each."""
     folder = tmp_path_factory.mktemp("big")
-    sales, _ = ph.simulate(600, 3_000, seed=1)
+    sales, _ = ph.simulate(2_000, 6_000, seed=1)
     formula = "price ~ living_space + (1 | zip)"
     ph.fit(formula, sales, chains=2, draws=50, seed=1).save(folder / "post.nc")
     ph.moments(formula, sales).save(folder / "sums.moments")
