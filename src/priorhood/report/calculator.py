@@ -172,7 +172,10 @@ def _infinite(post: Posterior, options: list[dict[str, Any]], at: Mapping[str, A
         return None
     fields = _fields(post, at)
     absent = {key: absent_label(post) for key in post.model.formula.keys}
-    home = absent | {field["name"]: field["value"] for field in fields}
+    numbers = {str(Expression(factor).bare) for factor in post.design.numeric}
+    home = absent | {
+        field["name"]: float(field["value"]) if field["name"] in numbers else field["value"] for field in fields
+    }
     own = _own_values(post, options)
     finest = post.hierarchy.levels[0].path if post.hierarchy.levels else ()
     rows = []

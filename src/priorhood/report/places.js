@@ -5,14 +5,14 @@ const SHADES = ["#fde725", "#8fd744", "#35b779", "#21908d", "#31688e", "#443a83"
 const MOST_ROWS = 300;
 
 // By the median where a mean is infinite, and the width of the 90 % interval where an sd is.
-const EXPECTED = `expected ${OUTCOME.name}${PLACES.centre === "median" ? " (median)" : ""}`;
-const UNCERTAINTY = PLACES.sd ? `sd of the expected ${OUTCOME.name}`
-  : `90 % interval of the expected ${OUTCOME.name} / 3.29, its sd being infinite`;
+const expectedName = () => `expected ${OUTCOME.name}${PLACES.centre === "median" ? " (median)" : ""}`;
+const uncertaintyName = () => (PLACES.sd ? `sd of the expected ${OUTCOME.name}`
+  : `90 % interval of the expected ${OUTCOME.name} / 3.29, its sd being infinite`);
 
 const MEASURES = () => [
-  { key: "mean", name: EXPECTED, told: (row) => money(row.mean, row.sd) },
+  { key: "mean", name: expectedName(), told: (row) => money(row.mean, row.sd) },
   { key: "below", name: `probability below ${withUnit(exact(PLACES.threshold), OUTCOME.unit)}`, told: (row) => percent(row.below) },
-  { key: "sd", name: `uncertainty: ${UNCERTAINTY}`, told: (row) => `± ${money(row.sd, row.sd)}` },
+  { key: "sd", name: `uncertainty: ${uncertaintyName()}`, told: (row) => `± ${money(row.sd, row.sd)}` },
   { key: "rows", name: "rows", told: (row) => `${row.rows.toLocaleString("en-US")} rows` },
 ];
 
@@ -256,7 +256,7 @@ function profile(row) {
   const away = row.mean - one.mean;
   const facts = [
     ["rows", row.rows.toLocaleString("en-US")],
-    [EXPECTED, money(row.mean, row.sd)],
+    [expectedName(), money(row.mean, row.sd)],
     ["90 % interval", `${number(row.low, row.sd)} to ${money(row.high, row.sd)}`],
     [`the average ${PLACES.name}`, money(one.mean, one.sd)],
   ];
