@@ -120,7 +120,7 @@ def forward(model, given, caplog, **options):
     with caplog.at_level(logging.INFO, logger="pymc"), warnings.catch_warnings(), model:
         warnings.simplefilter("ignore")
         found = pm.sample_posterior_predictive(
-            given, random_seed=8, progressbar=False, compile_kwargs=FAST, **options
+            given, random_seed=8, progressbar=False, compile_kwargs=dict(FAST), **options
         )
     said = next(r.getMessage() for r in caplog.records if r.getMessage().startswith("Sampling: ["))
     y = np.asarray(found["predictions" if options.get("predictions") else "posterior_predictive"]["y"])
@@ -239,7 +239,7 @@ def test_log_likelihoods_are_on_one_scale(name):
     model = post.model.to_pymc(ROWS, "noncentered")
     with warnings.catch_warnings(), model:
         warnings.simplefilter("ignore")
-        given = pm.compute_log_likelihood(post.for_pymc(model), progressbar=False, compile_kwargs=FAST)
+        given = pm.compute_log_likelihood(post.for_pymc(model), progressbar=False, compile_kwargs=dict(FAST))
     ours = ph.posterior_predictive(post, ROWS)["log_likelihood"]["y"]
     np.testing.assert_allclose(np.asarray(given["log_likelihood"]["y"]), ours.values, rtol=1e-8, atol=1e-8)
 
@@ -251,7 +251,7 @@ def test_arviz_compares_models_of_both_without_taking_a_unit_for_a_finding(tmp_p
     model = post.model.to_pymc(ROWS)
     with warnings.catch_warnings(), model:
         warnings.simplefilter("ignore")
-        theirs = pm.compute_log_likelihood(post.for_pymc(model), progressbar=False, compile_kwargs=FAST)
+        theirs = pm.compute_log_likelihood(post.for_pymc(model), progressbar=False, compile_kwargs=dict(FAST))
     post.attach(ph.posterior_predictive(post, ROWS)).save(tmp_path / "post.nc")
     ours = az.from_netcdf(tmp_path / "post.nc")
     other = ph.fit("y ~ 1", ROWS, chains=CHAINS, draws=DRAWS, seed=3)
