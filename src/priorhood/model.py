@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from priorhood import gather, nuts
 from priorhood.design import INTERCEPT, Design
 from priorhood.equations import equations_of
-from priorhood.errors import ModelError, PriorError, near
+from priorhood.errors import FormulaError, ModelError, PriorError, near
 from priorhood.expression import Expression, column_of
 from priorhood.formula import Formula, parse
 from priorhood.hierarchy import hierarchy_of
@@ -115,7 +115,7 @@ class Model:
         frequency_weights: str | None = None,
     ) -> None:
         if not isinstance(formula, str | Formula):
-            raise ModelError(_no_formula(formula))
+            raise FormulaError(_no_formula(formula))
         self.formula = formula if isinstance(formula, Formula) else parse(formula)
         self.priors: dict[str, Prior] = read_priors(priors)
         self.outcome_unit = _unit(outcome_unit)
@@ -434,7 +434,7 @@ def as_model(given: object, table: object = None) -> Model:
         )
     if isinstance(given, str | Formula):
         return Model(given)
-    raise ModelError(_no_formula(given))
+    raise FormulaError(_no_formula(given))
 
 
 def _no_formula(given: object) -> str:

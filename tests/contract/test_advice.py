@@ -302,7 +302,7 @@ PYTHON = {
     ),
     "one group alone": case(
         lambda: ph.fit(FORMULA, sales()[sales()["zip"] == sales()["zip"][0]], **SMALL),
-        "drop the group part of the formula",
+        "fit 'price ~ living_space'",
         lambda: ph.fit("price ~ living_space", sales()[sales()["zip"] == sales()["zip"][0]], **SMALL),
     ),
     "a level that says nothing": case(

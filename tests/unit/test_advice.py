@@ -113,11 +113,11 @@ def test_arguments_the_other_way_round(homes, post):
             call(homes, ph.Model(TEXT))
         call(TEXT, homes)
     for wrong in (homes, ["price ~ area"], 3, None):
-        with pytest.raises(ph.ModelError, match="a formula is text, like"):
+        with pytest.raises(ph.FormulaError, match="a formula is text, like"):
             ph.Model(wrong)
-        with pytest.raises(ph.ModelError, match="a formula is text, like"):
+        with pytest.raises(ph.FormulaError, match="a formula is text, like"):
             ph.fit(wrong, homes)
-    with pytest.raises(ph.ModelError, match=r"post\.model"):
+    with pytest.raises(ph.FormulaError, match=r"post\.model"):
         ph.fit(post, homes)
     ph.fit(post.model, homes, **HOW)
     for call in (ph.update, ph.refit):
