@@ -10,8 +10,8 @@ import numpy as np
 
 from priorhood.errors import ModelError, TableError, near, plural, some
 from priorhood.formula import SEPARATOR
-from priorhood.moments import normal_label
 from priorhood.polygons import WGS84, polygons_in, read_polygons
+from priorhood.spelling import normal_label
 
 if TYPE_CHECKING:
     import geopandas

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.columns import collected, in_memory
 from priorhood.machine import ONE_THREAD, memory
-from priorhood.table import collected, in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.hierarchy import hierarchy_of, labels_by_column
+from priorhood.moments import normal_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,8 +103,9 @@ class Grouping:
 
     @cached_property
     def at(self) -> dict[str, int]:
-        """Key → index of every place."""
-        return {key: i for i, key in enumerate(self.places.keys.tolist())}
+        """Key → index of every place; also the normal form of those that an older version spelled otherwise."""
+        keys = self.places.keys.tolist()
+        return {normal_key(key): i for i, key in enumerate(keys)} | {key: i for i, key in enumerate(keys)}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
+from pathlib import Path
 
 from priorhood.files import is_file
 from priorhood.uneven import shown
@@ -19,7 +21,7 @@ _ADVICE = re.compile(r"\n\s*(?:LINE|Possible |Potential |Expected Type|The searc
 
 def plainly(message: str, name: str = "") -> str:
     """The complaint about a table, whose name is often its file's, without advice for DuckDB's own users."""
-    for words in (_spoilt, _no_room, _damaged, _line, _no_columns, _in_use, _reached):
+    for words in (_other_encoding, _spoilt, _no_room, _damaged, _line, _no_columns, _in_use, _reached):
         found = words(message, _file(message, name))
         if found:
             return found
@@ -74,12 +76,43 @@ def _line(message: str, file: str) -> str | None:
     found = re.search(r"CSV Error on Line: (\d+)(?:\s*\nOriginal Line: ?(.*))?", message)
     if found is None:
         return None
-    if "not utf-8" in message:
-        return f"{file} is not UTF-8 text, from line {found[1]} on; write it as UTF-8 (iconv -t UTF-8)"
     text = f", {shown(found[2])}," if found[2] else ""
     counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", message)
     what = f"has {counts[2]} columns, not {counts[1]}" if counts else "is not like the others (quotes, line ends?)"
     return f"line {found[1]} of {file}{text} {what}; mend the line or leave it out"
+
+
+def _other_encoding(message: str, file: str) -> str | None:
+    """Text that is not UTF-8: what it is, as far as its bytes say, and how it becomes UTF-8."""
+    if "not utf-8" not in message:
+        return None
+    line = re.search(r"CSV Error on Line: (\d+)", message)
+    where = f", from line {line[1]} on" if line else ""
+    named = re.search(r"^\s*file = (.+)$", message, re.MULTILINE)
+    path = named[1].strip() if named else ""
+    encoding = "" if path.endswith((".gz", ".zst")) else _encoding(path)
+    if not encoding:
+        return f"{file} is not UTF-8 text{where}; write it as UTF-8 (iconv -f CP1252 -t UTF-8, or from what it is)"
+    out = str(Path(path).with_suffix("")) + "-utf8" + Path(path).suffix
+    return (
+        f"{file} is not UTF-8 text{where}, and looks like {encoding}; write it as UTF-8: "
+        f"iconv -f {encoding} -t UTF-8 {shlex.quote(path)} > {shlex.quote(out)}"
+    )
+
+
+def _encoding(path: str) -> str:
+    """The encoding that a file's first bytes have, as iconv calls it; '' where it cannot be read as it is."""
+    try:
+        with Path(path).open("rb") as file:
+            first = file.read(1 << 20)
+    except OSError:
+        return ""
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16"
+    if first.count(0) > len(first) / 4:
+        return "UTF-16LE" if first[1:2] == b"\0" else "UTF-16BE"
+    # Bytes that Windows has no letters for.
+    return "ISO-8859-1" if set(first) & {0x81, 0x8D, 0x8F, 0x90, 0x9D} else "CP1252"
 
 
 def _no_columns(message: str, file: str) -> str | None:

@@ -166,7 +166,7 @@ class Design:
         if factor.factor in self.numeric:
             same = nw.col(column).cast(nw.Float64) == float(factor.category)
         else:
-            same = nw.col(column).cast(nw.String).str.strip_chars() == factor.category
+            same = nw.col(column).cast(nw.String) == factor.category
         return nw.when(same).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 ENGINES = {"pyspark": "Spark", "pyspark_connect": "Spark", "dask": "Dask", "ibis": "Ibis"}
 # Rows that may come here where rows themselves are asked for, not sums: as a pandas frame some hundred MB.
 MOST_ROWS = 1_000_000
-# Whole numbers below it are written without an exponent by no engine's leave but ours.
-WHOLE = 1e15
 
 
 def kind_of(frame: Frame) -> str:
@@ -34,23 +32,6 @@ def kind_of(frame: Frame) -> str:
 def is_elsewhere(frame: Frame) -> bool:
     """Whether an engine other than this process holds the rows."""
     return kind_of(frame) in ENGINES
-
-
-def as_text(frame: Frame, columns: Iterable[str]) -> Frame:
-    """Columns of decimal numbers that are labels, as text; Java would write 12345678.0 as 1.2345678E7."""
-    import narwhals.stable.v2 as nw
-
-    schema = frame.collect_schema()
-    if kind_of(frame) == "dask":
-        return frame  # pandas writes them, as it does in this process
-    texts = []
-    for column in (c for c in columns if schema[c].is_float()):
-        value = nw.col(column)
-        whole = (value == value.floor()) & (value < WHOLE) & (value > -WHOLE)
-        safe = nw.when(whole).then(value)
-        text = nw.when(whole).then(safe.cast(nw.Int64).cast(nw.String)).otherwise(value.cast(nw.String))
-        texts.append(nw.when(~(value.is_null() | value.is_nan())).then(text).alias(column))
-    return frame.with_columns(*texts) if texts else frame
 
 
 def as_numbers(frame: Frame, columns: Iterable[str]) -> Frame:

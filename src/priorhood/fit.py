@@ -11,6 +11,7 @@ from priorhood import gather
 from priorhood.engines import fit_moments, new_run, nuts_settings
 from priorhood.errors import ModelError, PriorhoodWarning, some
 from priorhood.expression import Expression
+from priorhood.formula import SEPARATOR
 from priorhood.kinds import asked_order
 from priorhood.model import Model, as_model
 from priorhood.moments import merge as merged
@@ -21,12 +22,14 @@ from priorhood.posterior import Posterior
 from priorhood.recode import recoded, same_formula, united
 from priorhood.scale import learn_scale
 from priorhood.sources import using
+from priorhood.spelling import alike, unlike
 from priorhood.sums import Sums, pool
 from priorhood.table import read
 
 if TYPE_CHECKING:
     from priorhood.design import Design
     from priorhood.engines import Progress, Run
+    from priorhood.moments import Moments
     from priorhood.observations import Observations
     from priorhood.scale import Scale
 
@@ -231,6 +234,7 @@ def update(
         )
     run.tell("reading rows", 1, 1)
     _tell_new(post.design, design)
+    _tell_alike(post, new)
     together = merged(recoded(post.moments, post.design, design), new)
     return fit_moments(model, design, together, run).knowing(gazetteer)
 
@@ -246,6 +250,21 @@ def _tell_new(before: Design, design: Design) -> None:
                 PriorhoodWarning,
                 stacklevel=3,
             )
+
+
+def _tell_alike(post: Posterior, new: Moments) -> None:
+    """Warn of places that are new to a posterior but for how they are spelled."""
+    known = {label.replace(SEPARATOR, "/"): None for label in post.moments.labels.tolist()}
+    there = [label.replace(SEPARATOR, "/") for label in new.labels.tolist()]
+    found = alike([label for label in there if label not in known], known)
+    if found:
+        one, other = next(iter(found.items()))
+        more = f" and {len(found) - 1:,} more like it" if len(found) > 1 else ""
+        warnings.warn(
+            f"place {one!r}{more} is new to the posterior, which has {other!r}: {unlike(one, other)}",
+            PriorhoodWarning,
+            stacklevel=3,
+        )
 
 
 def merge(

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.batches import MANY, Names, Rows, Sums, summed
+from priorhood.columns import part_named, run
 from priorhood.design import Design, Indicator
 from priorhood.elsewhere import is_elsewhere
 from priorhood.errors import TableError
@@ -23,19 +24,7 @@ from priorhood.kinds import learn_design
 from priorhood.labels import refuse_ids, refuse_unwritable
 from priorhood.moments import Array, Moments, add_up, fold, normal_key
 from priorhood.recode import united
-from priorhood.rows import (
-    KEY,
-    REASON,
-    Dropped,
-    Prepared,
-    check_name,
-    open_rows,
-    part_named,
-    prepare,
-    refuse,
-    run,
-    value_name,
-)
+from priorhood.rows import KEY, REASON, Dropped, Prepared, check_name, open_rows, prepare, refuse, value_name
 from priorhood.scan import scanned
 from priorhood.weights import UNWEIGHTED, Weights
 
@@ -81,7 +70,7 @@ def take(
     TableError : a column that is not there or cannot be used; a group that is an id of rows; no rows left
     """
     with table.alone():
-        frame = open_rows(table, formula, weights)
+        frame = open_rows(table, formula, weights, design)
         refuse_ids(frame, formula.keys, table.name)
         learned = learn_design(frame, formula, table.name, least=least if design is None else 0)
         if design is None:

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood.columns import in_memory, label_text, missing
 from priorhood.errors import FormulaError, TableError, near, some
 from priorhood.expression import Expression
 from priorhood.formula import written_out
+from priorhood.kinds import roles_of
 from priorhood.labels import refuse_unwritable
-from priorhood.moments import normal_label
+from priorhood.roles import in_roles
 from priorhood.sources import KEPT, explained
-from priorhood.table import in_memory, missing, read
+from priorhood.spelling import normal_label
+from priorhood.table import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -154,6 +157,8 @@ def read_gazetteer(source: object, formula: Formula) -> Gazetteer:
     ------
     TableError : no label column, no predictor, a column of neither numbers nor text, a place with two values
     """
+    import narwhals.stable.v2 as nw
+
     table = read(source)
     keys = tuple(key for key in formula.keys if key in table.columns)
     if not keys:
@@ -170,9 +175,12 @@ def read_gazetteer(source: object, formula: Formula) -> Gazetteer:
             f"{table.name} (places) has none of the formula's predictors {some(read_by_formula)}; there are "
             f"{some(others, 12) if others else 'none'}"
         )
+    every = roles_of(formula)
+    roles = {column: replace(every[column], said="a predictor of places") for column in columns}
     with table.alone():
-        frame = kept(table.frame(keys))
-        textual = frozenset(c for c in columns if _is_text(frame, c, table.name))
+        frame = kept(in_roles(table.frame(keys), roles, table))
+        schema = frame.collect_schema()
+        textual = frozenset(c for c in columns if not (schema[c].is_numeric() or schema[c] == nw.Boolean))
         gazetteer = Gazetteer(table.name, keys, columns, {}, textual)
         return replace(gazetteer, places=_places(gazetteer, _listed(frame, gazetteer)))
 
@@ -184,26 +192,6 @@ def kept(frame: Frame) -> Frame:
     return frame.filter(nw.col(KEPT)) if KEPT in frame.collect_schema().names() else frame
 
 
-def _is_text(frame: Frame, column: str, name: str) -> bool:
-    """Whether a column is text, not numbers.
-
-    Raises
-    ------
-    TableError : neither
-    """
-    import narwhals.stable.v2 as nw
-
-    dtype = frame.collect_schema()[column]
-    if dtype.is_numeric() or dtype == nw.Boolean:
-        return False
-    if dtype not in (nw.String, nw.Categorical, nw.Enum, nw.Object):
-        raise TableError(
-            f"{name}: column {column!r} (a predictor of places) holds {dtype}, not numbers; make a number of it "
-            f"first, such as days since a date"
-        )
-    return True
-
-
 def _listed(frame: Frame, known: Gazetteer) -> list[tuple[Labels, tuple[Value, ...]]]:
     """Labels and values of every row of a table of places that says which place it is about."""
     import narwhals.stable.v2 as nw
@@ -211,7 +199,7 @@ def _listed(frame: Frame, known: Gazetteer) -> list[tuple[Labels, tuple[Value, .
     values = []
     for column in known.columns:
         number = nw.col(column).cast(nw.Float64)
-        value = nw.col(column).cast(nw.String).str.strip_chars() if column in known.textual else number
+        value = nw.col(column).cast(nw.String) if column in known.textual else number
         values.append(nw.when(~missing(frame, column)).then(value).alias(column))
     names = {f"{LABEL}{at}": label_of(frame, key) for at, key in enumerate(known.keys)}
     with explained(known.name):
@@ -241,8 +229,7 @@ def label_of(frame: Frame, key: str) -> nw.Expr:
     """The label in a column as text; '' where there is none."""
     import narwhals.stable.v2 as nw
 
-    text = nw.col(key).cast(nw.String)
-    return nw.when(missing(frame, key)).then(nw.lit("")).otherwise(text)
+    return nw.when(missing(frame, key)).then(nw.lit("")).otherwise(label_text(frame, key))
 
 
 def _moved(formula: Formula, grouping: Grouping, term: Term) -> str:

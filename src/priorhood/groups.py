@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.coefficients import NEW_ACROSS, NEW_GROUP, NEW_SIGMA, UNKNOWN, UNKNOWN_ACROSS, stream
-from priorhood.errors import TableError, some
+from priorhood.errors import PriorhoodWarning, TableError, some
 from priorhood.formula import SEPARATOR
+from priorhood.spelling import alike, unlike
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,25 +31,42 @@ def refuse_new(spots: Iterable[Spot], c: Coefficients, name: str) -> None:
         return
     group = next(iter(places))[0]
     new = [label for column, label in places if column == group]
-    known = next(one.places.labels for one in c.levels + c.crossed if one.places.name == group)
     nested = group == c.levels[0].places.name and len(c.levels) > 1
     average = f"that of its {c.levels[1].places.name}" if nested else f"the average {group}"
     raise TableError(
         f"{name}: {group} {some(new)} {'was' if len(new) == 1 else 'were'} not in the data of the "
-        f"fit{_lost_zeros(new[0], known)}. Say what to do with new ones: unseen=population ({average}) "
+        f"fit{_but_known(_alike(c, group, new))}. Say what to do with new ones: unseen=population ({average}) "
         f"or unseen=draw (a {group} like the others)"
     )
 
 
-def _lost_zeros(label: str, labels: npt.NDArray[np.str_]) -> str:
-    """A hint where a label lost its leading zeros on the way: 1067 for 01067."""
-    bare = _without_zeros(label)
-    same = [known for known in labels.tolist() if _without_zeros(known) == bare]
-    return f" (but {same[0]!r} was: read the column as text to keep its zeros)" if same else ""
+def tell_alike(spots: Iterable[Spot], c: Coefficients, name: str) -> None:
+    """Warn of new places whose labels differ from known ones as 1067 does from 01067."""
+    places = dict.fromkeys(one for spot in spots for one in spot.new)
+    for group in dict.fromkeys(column for column, _ in places):
+        found = _alike(c, group, [label for column, label in places if column == group])
+        if found:
+            new, known = next(iter(found.items()))
+            others = f" and {len(found) - 1:,} more like it" if len(found) > 1 else ""
+            warnings.warn(
+                f"{name}: {group} {new!r}{others} {'is' if len(found) == 1 else 'are'} new, but {known!r} was in "
+                f"the data of the fit: {unlike(new, known)}",
+                PriorhoodWarning,
+                stacklevel=5,
+            )
 
 
-def _without_zeros(label: str) -> str:
-    return "/".join(part.lstrip("0") for part in label.split("/"))
+def _alike(c: Coefficients, group: str, new: list[str]) -> dict[str, str]:
+    known = next(one.places.labels for one in c.levels + c.crossed if one.places.name == group)
+    return alike(new, known.tolist())
+
+
+def _but_known(found: dict[str, str]) -> str:
+    if not found:
+        return ""
+    new, known = next(iter(found.items()))
+    more = f", and {len(found) - 1:,} more like it" if len(found) > 1 else ""
+    return f" (but {known!r} was{more}: {unlike(new, known)})"
 
 
 @dataclass(frozen=True)

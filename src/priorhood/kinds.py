@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from priorhood.columns import GIVEN, collected, declared_order, missing, textual
 from priorhood.design import Design
-from priorhood.errors import FormulaError, TableError, rows_of, some
+from priorhood.errors import FormulaError, TableError, some
 from priorhood.expression import Expression
 from priorhood.formula import Grouping, written_out
+from priorhood.roles import Role, in_roles
 from priorhood.sources import KEPT
-from priorhood.table import Table, collected, declared_order, missing
-from priorhood.words import written
+from priorhood.spelling import normal_label
 
 if TYPE_CHECKING:
     from priorhood.arithmetic import Value
+    from priorhood.columns import Frame
     from priorhood.formula import Formula
-    from priorhood.table import Frame
+    from priorhood.table import Table
 
 MOST_CATEGORIES = 100
 
@@ -26,25 +27,18 @@ def learn_design(frame: Frame, formula: Formula, name: str, least: int = 2) -> D
     """Look at the predictors: which are numbers, which are categories, and which categories there are.
 
     A categorical predictor needs `least` categories: two for a fit, any number for rows added to one.
-    """
-    import narwhals.stable.v2 as nw
 
+    Parameters
+    ----------
+    frame : rows with their columns as their roles want them (roles): what is text is categories
+    """
     schema = frame.collect_schema()
-    for part in Expression(formula.outcome).names:
-        require_number(frame, part, name, "the outcome", may_be_categorical=False)
     categories: dict[str, tuple[str, ...]] = {}
     numeric: set[str] = set()
     for factor in formula.factors():
         expression = Expression(factor)
         column = expression.bare
-        textual = column is not None and not (schema[column].is_numeric() or schema[column] == nw.Boolean)
-        if column is None or not (expression.categorical or textual):
-            for part in expression.names:
-                require_number(frame, part, name, f"predictor {factor}", may_be_categorical=False)
-            continue
-        if not expression.categorical and not require_number(
-            frame, column, name, "predictor", may_be_categorical=True
-        ):
+        if column is None or not (expression.categorical or textual(schema[column])):
             continue
         if schema[column].is_numeric():
             numeric.add(factor)
@@ -72,6 +66,32 @@ def _as_group(formula: Formula, factor: str, column: str) -> str:
         groupings.append(Grouping((column,), ((),), correlated=False))
     population = tuple(term for term in formula.population if factor not in term)
     return written_out(replace(formula, population=population, levels=tuple(groupings), crossed=()))
+
+
+def roles_of(formula: Formula, design: Design | None = None) -> dict[str, Role]:
+    """Column → what the outcome and the predictors want it to be; with a design, as that fit had it."""
+    roles: dict[str, Role] = {}
+    for factor in formula.factors():
+        expression = Expression(factor)
+        if expression.bare is None:
+            roles |= {part: Role(f"predictor {factor}", number=True) for part in expression.names}
+        elif design is not None and factor in design.categories:
+            numeric = factor in design.numeric
+            known = () if numeric else design.categories[factor]
+            roles.setdefault(expression.bare, Role("predictor", number=numeric, category=not numeric, known=known))
+        elif expression.categorical:
+            roles.setdefault(expression.bare, Role("predictor", category=True))
+        else:
+            before = roles.get(expression.bare, Role(""))
+            number = before.number or design is not None
+            roles[expression.bare] = Role(before.said if before.number else "predictor", number=number)
+    return roles | {part: Role("the outcome", number=True) for part in Expression(formula.outcome).names}
+
+
+def texts_of(formula: Formula, design: Design | None = None) -> tuple[str, ...]:
+    """The columns that are text whatever they look like: labels, and what an earlier fit had as categories."""
+    known = () if design is None else tuple(f for f in design.categories if f not in design.numeric)
+    return tuple(dict.fromkeys((*formula.keys, *(str(Expression(f).bare) for f in known))))
 
 
 def asked_order(expression: Expression, found: tuple[str, ...], name: str, *, whole: bool) -> tuple[str, ...]:
@@ -129,57 +149,9 @@ def _check_alike(categories: dict[str, tuple[str, ...]]) -> None:
             )
 
 
-def require_number(frame: Frame, column: str, name: str, role: str, *, may_be_categorical: bool) -> bool:
-    """Raise unless a column can serve as a number; True where it should serve as categories instead."""
-    import narwhals.stable.v2 as nw
-
-    dtype = frame.collect_schema()[column]
-    if dtype.is_numeric() or dtype == nw.Boolean:
-        return False
-    if dtype not in (nw.String, nw.Categorical, nw.Enum, nw.Object):
-        raise TableError(
-            f"{name}: column {column!r} ({role}) holds {dtype}, not numbers; make a number of it first, "
-            f"such as days since a date"
-        )
-    values = _distinct(frame, column)
-    if not values:
-        return False  # no value at all: the rows are counted as missing later
-    # A lone 'inf' makes text of a CSV's whole column.
-    spoilt = [v for v in values if not _is_number(v)] or [v for v in values if not math.isfinite(float(v))]
-    commas = [v for v in spoilt if _is_number(v.replace(".", "").replace(",", "."))]
-    if len(commas) > len(values) / 2:
-        raise TableError(
-            f"{name}: column {column!r} ({role}) has decimal commas: {some(commas, 3)}; read the file with "
-            f"decimal=',' (--decimal ,) or convert the column"
-        )
-    if not spoilt:
-        if may_be_categorical:
-            raise TableError(
-                f"{name}: column {column!r} is text though all its values are numbers, like {some(values, 2)}; "
-                f"convert it to numbers, or write C({written(column)}) to use it as categories"
-            )
-        raise TableError(f"{name}: column {column!r} ({role}) is text, like {some(values, 2)}; convert it")
-    if may_be_categorical and len(spoilt) > len(values) / 2:
-        return True
-    count = _count_rows(frame, column, spoilt[:50])
-    raise TableError(
-        f"{name}: column {column!r} ({role}) holds text where a number should be: {some(spoilt)} "
-        f"({rows_of(count)}); mend these rows, filter them out (where), or name texts that mean a missing value "
-        f"(nulls, --null)"
-    )
-
-
 def number_label(value: float) -> str:
     """A category that is a number: all its digits, since it is read back to compare."""
     return repr(value).removesuffix(".0")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _distinct(frame: Frame, column: str) -> list[str]:
@@ -187,16 +159,8 @@ def _distinct(frame: Frame, column: str) -> list[str]:
     import narwhals.stable.v2 as nw
 
     present = frame.filter(~missing(frame, column))
-    found = collected(present.select(nw.col(column).cast(nw.String).str.strip_chars()).unique())
+    found = collected(present.select(nw.col(column).cast(nw.String)).unique())
     return sorted(str(v) for v in found[column])
-
-
-def _count_rows(frame: Frame, column: str, values: list[str]) -> int:
-    import narwhals.stable.v2 as nw
-
-    text = nw.col(column).cast(nw.String).str.strip_chars()
-    one = nw.when(text.is_in(values)).then(nw.lit(1)).otherwise(nw.lit(0))
-    return int(collected(frame.select(one.alias(column).sum()))[column][0])
 
 
 def _categories(frame: Frame, formula: Formula, column: str, *, number: bool) -> tuple[str, ...]:
@@ -208,7 +172,8 @@ def _categories(frame: Frame, formula: Formula, column: str, *, number: bool) ->
     values = _distinct(used, column)
     if number:
         values = [number_label(v) for v in sorted({float(v) for v in values})]
-    order = [text.strip() for text in declared_order(frame, column)]
+    declared = GIVEN + column if GIVEN + column in frame.collect_schema().names() else column
+    order = [normal_label(text) for text in declared_order(frame, declared)]
     return tuple(dict.fromkeys([*(v for v in order if v in values), *values]))
 
 
@@ -232,11 +197,10 @@ def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
             continue
         advice = f"; for the average {grouping.column} say unseen=population"
         table.require(grouping.column, "the group of the fitted model", advice)
-    categorical = {Expression(f).bare for f in design.categories if f not in design.numeric}
-    numbers = [v for v in design.variables if v not in categorical]
-    frame = table.eager(numbers)
-    for number in numbers:
-        require_number(frame, number, table.name, "a predictor of the fitted model", may_be_categorical=False)
+    every, said = roles_of(design.formula, design), "a predictor of the fitted model"
+    roles = {column: replace(every[column], said=said) for column in design.variables}
+    rows = table.eager([column for column, role in roles.items() if not role.category])
+    frame = in_roles(rows, roles, table, keep=True)
     for factor, categories in design.categories.items():
         column = Expression(factor).bare
         if column is None:

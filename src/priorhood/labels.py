@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from priorhood.columns import run
 from priorhood.elsewhere import counted_labels, is_elsewhere
 from priorhood.errors import TableError, some
-from priorhood.rows import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.columns import label_text, missing
 from priorhood.errors import TableError, near
 from priorhood.formula import SEPARATOR
-from priorhood.groups import refuse_new, spot_of
+from priorhood.groups import refuse_new, spot_of, tell_alike
 from priorhood.kinds import rows_to_predict
-from priorhood.moments import normal_label
+from priorhood.roles import Role, in_roles
 from priorhood.sources import KEPT
-from priorhood.table import missing
+from priorhood.spelling import normal_label
 from priorhood.weights import ERRORS, LEAST, MOST
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 AVERAGE = "(average)"
+# unseen= of those who ask about new places once they know which rows count.
+LATER = "later"
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,9 @@ def frame_to_predict(
         )
     wanted = frozenset((*numbers, *weights.to_predict(table.columns)))
     frame = rows_to_predict(replace(table, open=lambda text: table.open(text - wanted)), design, unseen)
-    for column in wanted:
-        if not frame.schema[column].is_numeric() and not frame.schema[column].is_boolean():
-            raise TableError(
-                f"{table.name}: column {column!r} holds {frame.schema[column]}, not numbers; convert it"
-            )
-    return frame
+    said = weights.roles()
+    roles = {column: Role(said.get(column, "the outcome"), number=True) for column in sorted(wanted)}
+    return in_roles(frame, roles, table, keep=True)
 
 
 def read_rows(
@@ -112,6 +112,8 @@ def read_rows(
     known = tuple(spot_of(c, key) for key in spots)
     if unseen == "error":
         refuse_new(known, c, name)
+    elif unseen != LATER:
+        tell_alike(known, c, name)
     status: npt.NDArray[np.str_] = np.array([spot.status for spot in known] or [""], dtype=str)[group]
     rows = Rows(X, error, group, status, spots)
     return replace(rows, status=np.where(rows.usable, status, np.where(gone, "missing", "invalid")))
@@ -122,15 +124,13 @@ def _keys(frame: Any, c: Coefficients, n: int, unseen: str) -> tuple[npt.NDArray
 
     Without a grouping's own column every row is in its average place, where unseen says so.
     """
-    import narwhals.stable.v2 as nw
-
     paths = [one.places.path for one in (*c.levels[:1], *c.crossed) if one.places.path[-1] not in frame.columns]
     average = {name for path in paths for name in path} if unseen == "population" else set()
     joined: list[str] = [""] * n
     for at, name in enumerate(c.keys):
         if name in frame.columns:
             none = frame.select(missing(frame, name).alias("none"))["none"].to_numpy().astype(bool)
-            raw = frame.select(nw.col(name).cast(nw.String))[name].to_list()
+            raw = frame.select(label_text(frame, name).alias(name))[name].to_list()
             texts = ["" if gone else normal_label(str(t)) for t, gone in zip(raw, none, strict=True)]
         else:
             texts = [AVERAGE if name in average else ""] * n

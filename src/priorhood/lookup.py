@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from priorhood.columns import in_memory
 from priorhood.elsewhere import beside, is_elsewhere
-from priorhood.table import in_memory
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw

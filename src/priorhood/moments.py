@@ -5,7 +5,6 @@ A cell is a finest group; where groupings cross, it is where one place of each m
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from priorhood.errors import ModelError
 from priorhood.formula import SEPARATOR
+from priorhood.spelling import normal_label
 
 if TYPE_CHECKING:
     from priorhood.rows import Dropped
@@ -69,12 +69,6 @@ class Moments:
         mean = (mass @ self.mean) / mass.sum()
         off = self.mean - mean
         return mean, self.scatter.sum(axis=0) + np.einsum("j,ja,jb->ab", mass, off, off)
-
-
-def normal_label(text: str) -> str:
-    """A group's label without surrounding blanks, and without the '.0' that a float column left."""
-    text = text.strip()
-    return text.partition(".")[0] if "." in text and re.fullmatch(r"[+-]?\d+\.0+", text) else text
 
 
 def normal_key(key: str) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.columns import run
 from priorhood.elsewhere import is_elsewhere, rows_fetched
 from priorhood.moments import normal_key
-from priorhood.rows import KEY, REASON, open_rows, prepare, run, value_name
+from priorhood.rows import KEY, REASON, open_rows, prepare, value_name
 from priorhood.weights import UNWEIGHTED, Weights
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def observe(
     TableError : too many rows on an engine elsewhere to bring here
     """
     with table.alone():
-        prepared = prepare(open_rows(table, design.formula), design, drop_outliers, weights)
+        prepared = prepare(open_rows(table, design.formula, design=design), design, drop_outliers, weights)
         values = [value_name(i) for i in range(prepared.values)]
         wanted: Any = prepared.frame.select(KEY, REASON, *values)
         found = run(rows_fetched(wanted) if is_elsewhere(wanted) else wanted, table.name)

@@ -7,6 +7,7 @@ row is read, from what they say of themselves.
 from __future__ import annotations
 
 import glob
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,19 +15,23 @@ from typing import TYPE_CHECKING, Any
 from priorhood.errors import TableError, near, some
 from priorhood.files import is_folder, is_there
 from priorhood.sources import DATABASE, connection, explained, format_of, nearby_files, reading
+from priorhood.spelling import BLANKS, UNSAID, Spelling
 from priorhood.uneven import first_names, uneven
 
 if TYPE_CHECKING:
     import duckdb
 
 INSIDE = "::"
+# Rows of a CSV whose texts are looked at for how numbers are written.
+FIRST = 10_000
+LOOK, BUFFER = 2_048, 1 << 21
 
 
 @dataclass(frozen=True)
 class Parts:
     """Files of one format that are one table.
 
-    path : as given; kind : the format; inside : the table of a database
+    path : as given; kind : the format; inside : the table of a database; spelling : of a CSV's values
     partitioned : whether folders called column=value say more columns
     mixed : whether the parts differ in their columns; odd : column → why it cannot be used
     """
@@ -34,8 +39,7 @@ class Parts:
     path: str
     kind: str
     files: tuple[str, ...]
-    nulls: tuple[str, ...] = ()
-    decimal: str = "."
+    spelling: Spelling = UNSAID
     inside: str = ""
     partitioned: bool = False
     mixed: bool = False
@@ -73,14 +77,29 @@ class Parts:
         except TableError:
             self._even()
             raise
-        names = first_names(self.files[0]) if self.kind in ("csv", "tsv") else None
+        names = first_names(self.files[0]) if self.separated else None
         if names not in (None, 1, len(set(found) - self.partitions())):
             self._even()
         return found
 
+    @property
+    def separated(self) -> bool:
+        """Whether they are text with separators, whose types are made up by their reader."""
+        return self.kind in ("csv", "tsv")
+
+    def written(self, columns: list[str]) -> dict[str, list[str]]:
+        """The texts of the first rows, column by column, as they are written; missing values left out."""
+        wanted = [c for c in columns if c not in self.partitions()]
+        if not wanted:
+            return {}
+        # A small buffer, since so few rows are read.
+        rows = self._read_csv(self._hive(frozenset()), all_varchar=True, sample_size=LOOK, buffer_size=BUFFER)
+        found = rows.project(", ".join(map(_quoted, wanted))).limit(FIRST).fetchnumpy()
+        return {c: [str(v).strip(BLANKS) for v in values.tolist() if v is not None] for c, values in found.items()}
+
     def _even(self) -> None:
         """Raise where a line of a text file has more or fewer values than there are names."""
-        odd = uneven(self.files) if self.kind in ("csv", "tsv") else None
+        odd = uneven(self.files) if self.separated else None
         if odd is not None:
             raise TableError(f"{self.path}: {odd}") from None
 
@@ -117,7 +136,7 @@ class Parts:
         return self._read_json(self._hive(text), columns={c: wider.get(c, t) for c, t in types.items()})
 
     def _read_json(self, hive: dict[str, Any], **options: Any) -> duckdb.DuckDBPyRelation:
-        files: Any = list(self.files)
+        files: Any = [literal(f) for f in self.files]
         return connection().read_json(files, format="newline_delimited", **hive, **options)
 
     def _csv(self, text: frozenset[str]) -> duckdb.DuckDBPyRelation:
@@ -127,21 +146,37 @@ class Parts:
         wider = types | dict.fromkeys((c for c in _whole(first) if c not in self.partitions()), "DOUBLE")
         return first if wider == types else self._read_csv(hive, wider)
 
-    def _read_csv(self, hive: dict[str, Any], types: dict[str, str] | None = None) -> duckdb.DuckDBPyRelation:
+    def _read_csv(
+        self, hive: dict[str, Any], types: dict[str, str] | None = None, **how: Any
+    ) -> duckdb.DuckDBPyRelation:
         # The quote is said, not sniffed: quotes may come late in a file.
         options: dict[str, Any] = {
             "header": True,
             "quotechar": '"',
             "escapechar": '"',
-            "na_values": ["", *self.nulls],
-            "decimal": self.decimal,
+            "na_values": ["", *self.spelling.nulls],
+            "decimal": self.spelling.signs.decimal,
         }
+        if self.spelling.thousands:
+            # A column is text wherever its thousands begin.
+            options["sample_size"] = -1
+        if self.spelling.nulls and (names := self._names()):
+            options["names"] = names
         if self.kind == "tsv":
             options["delimiter"] = "\t"
         if types:
             options["dtype"] = types
-        files: Any = list(self.files)
-        return connection().read_csv(files, **hive, **options)
+        files: Any = [literal(f) for f in self.files]
+        return connection().read_csv(files, **hive, **{**options, **how})
+
+    def _names(self) -> list[str] | None:
+        """The line of names, where a text that means a missing value is a name too; None otherwise."""
+        options: dict[str, Any] = {"header": True, "quotechar": '"', "escapechar": '"', "hive_partitioning": False}
+        if self.kind == "tsv":
+            options["delimiter"] = "\t"
+        files: Any = [literal(f) for f in self.files]
+        names: list[str] = connection().read_csv(files, **options).columns
+        return names if set(names) & set(self.spelling.nulls) else None
 
 
 def _whole(relation: duckdb.DuckDBPyRelation) -> tuple[str, ...]:
@@ -150,14 +185,14 @@ def _whole(relation: duckdb.DuckDBPyRelation) -> tuple[str, ...]:
     return tuple(column for column, kind in types if kind in ("BIGINT", "HUGEINT"))
 
 
-def find_parts(path: str, nulls: tuple[str, ...], decimal: str) -> Parts:
+def find_parts(path: str, spelling: Spelling = UNSAID) -> Parts:
     """What a path stands for: a file, a glob, a folder of parts, a table of a DuckDB file.
 
     Raises
     ------
     TableError : no such file, an unknown format, several formats or tables, parts that cannot be read
     """
-    named, _, inside = path.partition(INSIDE)
+    named, _, inside = (path, "", "") if os.path.exists(path) else path.partition(INSIDE)  # noqa: PTH110  # also of too long a name
     files = _files(named)
     kinds = {format_of(f): f for f in files}
     if len(kinds) > 1:
@@ -176,7 +211,7 @@ def find_parts(path: str, nulls: tuple[str, ...], decimal: str) -> Parts:
     # Folders of the path as given are no partitions: only those found below it are.
     above = len(Path(named).parts) if is_folder(named) else _plain_parts(named)
     partitioned = any("=" in part for part in Path(files[0]).parent.parts[above:])
-    found = Parts(path, kind, tuple(files), nulls, decimal, partitioned=partitioned)
+    found = Parts(path, kind, tuple(files), spelling, partitioned=partitioned)
     return _compared(found) if kind == "parquet" and len(files) > 1 else found
 
 
@@ -260,13 +295,13 @@ def broken_part(path: str) -> str | None:
     import duckdb
 
     try:
-        found = find_parts(path, (), ".")
+        found = find_parts(path)
     except TableError:
         return None
     for file in found.files if found.kind == "parquet" and len(found.files) > 1 else ():
         try:
             # Every value is read: what a file says of itself would do for less.
-            connection().read_parquet(file).aggregate("max(hash(COLUMNS(*)))").fetchall()
+            connection().read_parquet(literal(file)).aggregate("max(hash(COLUMNS(*)))").fetchall()
         except duckdb.Error:
             return _name(file)
     return None
@@ -277,7 +312,7 @@ def _textual(kind: tuple[str, str]) -> bool:
 
 
 def _type(file: str, column: str) -> str:
-    relation = connection().read_parquet(file)
+    relation = connection().read_parquet(literal(file))
     return str(relation.types[relation.columns.index(column)])
 
 
@@ -286,7 +321,12 @@ def _name(path: object) -> str:
 
 
 def _listed(files: tuple[str, ...]) -> str:
-    return "[" + ", ".join("'" + f.replace("'", "''") + "'" for f in files) + "]"
+    return "[" + ", ".join("'" + literal(f).replace("'", "''") + "'" for f in files) + "]"
+
+
+def literal(file: str) -> str:
+    """A file's name for DuckDB, which would take [1], * and ? for patterns."""
+    return glob.escape(file)
 
 
 def _quoted(name: str) -> str:

@@ -6,13 +6,13 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from priorhood.columns import collected
 from priorhood.errors import PriorhoodWarning, TableError, some
 from priorhood.formula import SEPARATOR
 from priorhood.gazetteer import LABEL, Labels, kept, label_of, no_value, read_gazetteer
 from priorhood.lookup import looked_up
-from priorhood.moments import normal_label
 from priorhood.sources import explained
-from priorhood.table import collected
+from priorhood.spelling import alike, normal_label, unlike
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -161,17 +161,25 @@ def _tell_unknown(table: Table, gazetteer: Gazetteer, spots: dict[str, Labels]) 
         name = "/".join(gazetteer.keys)
         raise TableError(
             f"no {name} of {table.name} is in {gazetteer.name}: there are {_some(labels)}, and here "
-            f"{_some(sorted(gazetteer.places))}; labels are compared as text"
+            f"{_some(sorted(gazetteer.places))}; labels are compared as text{_alike_in(gazetteer, labels)}"
         )
     for at, column in enumerate(gazetteer.columns):
         unknown = [s for s in labels if s not in gazetteer.places or no_value(gazetteer.places[s][at])]
         if unknown:
             warnings.warn(
                 f"{gazetteer.name} does not say {column!r} of {len(unknown):,} of the {len(labels):,} places of "
-                f"{table.name}: {gazetteer.keys[-1]} {_some(unknown)}; their rows are left out",
+                f"{table.name}: {gazetteer.keys[-1]} {_some(unknown)}; their rows are left "
+                f"out{_alike_in(gazetteer, [s for s in unknown if s not in gazetteer.places])}",
                 PriorhoodWarning,
                 stacklevel=4,
             )
+
+
+def _alike_in(gazetteer: Gazetteer, labels: list[Labels]) -> str:
+    """Of places that are not there, one that is but for its spelling."""
+    found = alike(map("/".join, labels), map("/".join, gazetteer.places))
+    new, known = next(iter(found.items()), ("", ""))
+    return f"; {new!r} is {known!r} there: {unlike(new, known)}" if found else ""
 
 
 def _some(places: Iterable[Labels]) -> str:

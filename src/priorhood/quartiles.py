@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.table import collected
+from priorhood.columns import collected
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from priorhood.complaints import UNNAMED
+from priorhood.columns import collected, label_text, missing, run
 from priorhood.elsewhere import as_numbers, is_elsewhere
 from priorhood.errors import TableError, rows_of
 from priorhood.expression import Expression, Guard
 from priorhood.formula import SEPARATOR
-from priorhood.kinds import require_number
-from priorhood.parts import broken_part
+from priorhood.kinds import roles_of, texts_of
 from priorhood.quartiles import counted_quartiles
-from priorhood.sources import KEPT, explained
-from priorhood.table import Table, collected, missing
+from priorhood.roles import Role, check_thousands, in_roles
+from priorhood.sources import KEPT
 from priorhood.weights import UNWEIGHTED, Weights, repeated_quartiles
 from priorhood.words import alone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     import narwhals.stable.v2 as nw
 
     from priorhood.design import Design
     from priorhood.formula import Formula
-    from priorhood.table import Frame
+    from priorhood.table import Frame, Table
 
 KEY = "__priorhood_key"
 REASON = "__priorhood_reason"
@@ -100,8 +98,15 @@ class Prepared:
         return {column: value_name(first + i) for i, column in enumerate(self.weights.columns)}
 
 
-def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED) -> Frame:
-    """The table's rows with the columns' roles known: labels as text, weights as numbers."""
+def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED, design: Design | None = None) -> Frame:
+    """The table's rows with the columns as their roles want them: labels as text, weights as numbers.
+
+    Parameters
+    ----------
+    design : of an earlier fit, whose numbers and categories the columns are again
+    """
+    import narwhals.stable.v2 as nw
+
     outcome = Expression(formula.outcome)
     for name in outcome.names:
         table.require(name, "the outcome")
@@ -112,12 +117,19 @@ def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED) -> 
         table.require(group, "the group")
     for column, role in weights.roles().items():
         table.require(column, role)
-    written = [outcome, *map(Expression, formula.factors())]
-    numbers = [name for expression in written if not expression.categorical for name in expression.names]
-    frame = as_numbers(table.frame(formula.keys), numbers)
-    for column, role in weights.roles().items():
-        require_number(frame, column, table.name, role, may_be_categorical=False)
-    return frame
+    roles = roles_of(formula, design) | {c: Role(said, number=True) for c, said in weights.roles().items()}
+    texts = texts_of(formula, design)
+    frame = table.frame(texts)
+    if table.written is not None:
+        # A CSV's truths are categories as they are written where the formula wants categories.
+        schema = frame.collect_schema()
+        truths = [c for c, role in roles.items() if role.category and schema[c] == nw.Boolean]
+        frame = table.frame((*texts, *truths)) if truths else frame
+    frame = in_roles(frame, roles, table)
+    numbers = [c for c, role in roles.items() if not role.category]
+    if design is None:
+        check_thousands(frame, numbers, table)
+    return as_numbers(frame, numbers)
 
 
 def prepare(frame: Frame, design: Design, drop_outliers: float | None, weights: Weights = UNWEIGHTED) -> Prepared:
@@ -145,7 +157,7 @@ def prepare(frame: Frame, design: Design, drop_outliers: float | None, weights: 
     # The first that applies; one condition in the other would be as deep as there are columns.
     numbered = [nw.when(flag.applies).then(nw.lit(at)) for at, flag in enumerate(flags, start=1)]
     reason = nw.coalesce(*numbered, nw.lit(0))
-    key = joined_key(formula.keys)
+    key = joined_key(frame, formula.keys)
     columns = [design.build(c) for c in design.columns if c.factors] + [outcome.build()]
     columns += [nw.col(column) for column in weights.columns]
     values = [c.cast(nw.Float64).alias(value_name(i)) for i, c in enumerate(columns)]
@@ -195,8 +207,6 @@ def _checks(design: Design) -> tuple[Check, ...]:
 
 def refuse(frame: Frame, design: Design, prepared: Prepared, counts: list[int], name: str) -> None:
     """Raise for the first check that rows failed, with a few of the values."""
-    import narwhals.stable.v2 as nw
-
     failed = [at for at, count in enumerate(counts) if count > 0]
     if not failed:
         return
@@ -204,7 +214,7 @@ def refuse(frame: Frame, design: Design, prepared: Prepared, counts: list[int], 
     guard = check.guard
     groups = design.formula.keys
     rows = _passing(frame, prepared.flags).filter(~guard.holds)
-    labels = [nw.col(g).cast(nw.String).alias(f"label{i}") for i, g in enumerate(groups)]
+    labels = [label_text(frame, g).alias(f"label{i}") for i, g in enumerate(groups)]
     shown = run(rows.select(guard.value.alias("value"), *labels).head(3), name)
     what = guard.finite if guard.finite and all(map(math.isfinite, shown["value"])) else guard.text
     examples = [
@@ -221,13 +231,13 @@ def _shown_key(shown: dict[str, Any], keys: tuple[str, ...], row: int) -> str:
     return "/".join(str(shown[f"label{at}"][row]) for at in range(len(keys)))
 
 
-def joined_key(keys: tuple[str, ...]) -> nw.Expr:
+def joined_key(frame: Frame, keys: tuple[str, ...]) -> nw.Expr:
     """Where a row is, as one text: its labels in the key columns, joined."""
     import narwhals.stable.v2 as nw
 
     if not keys:
         return nw.lit("")
-    texts = [nw.col(key).cast(nw.String) for key in keys]
+    texts = [label_text(frame, key) for key in keys]
     return texts[0] if len(texts) == 1 else nw.concat_str(texts, separator=SEPARATOR)
 
 
@@ -267,24 +277,3 @@ def _quartiles(scored: Frame, *, repeated: bool) -> tuple[float, float]:
     quartiles = [nw.col("score").quantile(q, interpolation="linear").alias(f"q{q}") for q in (0.25, 0.75)]
     found = collected(scored.select(*quartiles))
     return float(found["q0.25"][0]), float(found["q0.75"][0])
-
-
-def run(frame: Frame, name: str) -> dict[str, Any]:
-    """Collect with the backend's errors explained, and the part of a table that they are about found."""
-    with part_named(name):
-        return collected(frame)
-
-
-@contextmanager
-def part_named(name: str) -> Iterator[None]:
-    """Explain the backend's errors, and find the part of a table that they are about."""
-    try:
-        with explained(name):
-            yield
-    except TableError as problem:
-        part = broken_part(name) if ".parquet" not in str(problem).removeprefix(name) else None
-        if part is None:
-            raise
-        if UNNAMED in str(problem):
-            raise TableError(str(problem).replace(UNNAMED, f"file {part!r}", 1)) from None
-        raise TableError(f"{problem}: file {part!r} cannot be read whole; make it anew, or leave it out") from None

@@ -70,19 +70,14 @@ def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: fl
             own += 1
             continue
         if sd[own] <= 1e-13 * abs(mean[own]) or sd[own] == 0:
-            raise ModelError(
-                f"predictor {column.name!r} is {mean[own]:g} in all {moments.rows:,} rows used; nothing can "
-                f"be learned about it: leave it out"
-            )
+            raise ModelError(_constant(f"predictor {column.name!r}", mean[own], sd[own], moments, "leave it out"))
         if standardize:
             centre[d] = mean[own] if _absorbed(design, d) else 0.0
             spread[d] = 1.0 if column.indicator else sd[own]
         own += 1
     if sd[-1] <= 1e-13 * abs(mean[-1]) or sd[-1] == 0:
-        raise ModelError(
-            f"the outcome {design.formula.outcome!r} is {mean[-1]:g} in all {moments.rows:,} rows used: nothing "
-            f"can be learned from it; look at how the column was read and filtered"
-        )
+        advice = "look at how the column was read and filtered"
+        raise ModelError(_constant(f"the outcome {design.formula.outcome!r}", mean[-1], sd[-1], moments, advice))
     if unit is None:
         # A log has no unit to divide by.
         unit = 1.0 if design.formula.log_outcome else 10.0 ** round(math.log10(sd[-1]))
@@ -132,3 +127,13 @@ def standardized(moments: Moments, design: Design, scale: Scale) -> tuple[Array,
     scatter = np.zeros((J, D + 1, D + 1))
     scatter[np.ix_(range(J), own, own)] = moments.scatter / np.outer(spread, spread)
     return mean, scatter
+
+
+def _constant(what: str, mean: float, sd: float, moments: Moments, advice: str) -> str:
+    """Of a column that is the same in all rows, or differs by less than sums of its values can tell."""
+    if sd == 0:
+        return f"{what} is {mean:g} in all {moments.rows:,} rows used: nothing can be learned from it; {advice}"
+    return (
+        f"{what} is {mean:.15g} ± {sd:.2g} in the {moments.rows:,} rows used: so small a difference is lost in the "
+        f"rounding of so large numbers; take {mean:.6g} off the column first, or {advice}"
+    )

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.columns import label_text, run
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
-from priorhood.rows import LARGEST, run
+from priorhood.rows import LARGEST
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
@@ -84,7 +85,10 @@ def _labels(frame: Frame, design: Design, prepared: Prepared) -> list[nw.Expr]:
     schema = frame.collect_schema()
     texts: list[Any] = [nw.lit("")]
     if design.formula.keys:
-        texts = [nw.col(key).cast(nw.Int64 if _whole(schema[key]) else nw.String) for key in design.formula.keys]
+        texts = [
+            nw.col(key).cast(nw.Int64) if _whole(schema[key]) else label_text(frame, key)
+            for key in design.formula.keys
+        ]
         # A column of whole numbers with gaps would come as floating-point numbers; rows with gaps do not count.
         texts[1:] = [
             text.fill_null(0) if _whole(schema[key]) else text

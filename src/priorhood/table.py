@@ -11,33 +11,19 @@ import os
 import re
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from priorhood.elsewhere import (
-    ENGINES,
-    as_text,
-    fetched,
-    is_elsewhere,
-    kind_of,
-    plain,
-    rows_fetched,
-    told,
-    with_condition,
-)
+from priorhood.columns import in_memory, restored
+from priorhood.conditions import conditioned
+from priorhood.elsewhere import ENGINES, is_elsewhere, kind_of, told
 from priorhood.errors import TableError, near, some
 from priorhood.files import check_writable, write_atomically, write_text
+from priorhood.numerals import Numbers
 from priorhood.parts import Parts, find_parts
-from priorhood.sources import (
-    KEPT,
-    check_elsewhere,
-    connection,
-    explained,
-    format_of,
-    kept,
-    no_condition,
-)
+from priorhood.sources import connection, explained, format_of, no_condition
+from priorhood.spelling import UNSAID, Spelling
 from priorhood.words import same_letters, written
 
 if TYPE_CHECKING:
@@ -47,9 +33,6 @@ if TYPE_CHECKING:
 
     Frame = nw.LazyFrame[Any] | nw.DataFrame[Any]
 
-
-# A dictionary of more texts is one of labels, not of the categories of a predictor.
-MOST_ORDERED = 1000
 
 # What the names of columns begin with that the rows get here.
 OWN = "__priorhood"
@@ -66,6 +49,7 @@ class Table:
     where : the row filter as SQL, or None
     joined : the columns that came from a table of places (places=)
     odd : column → why it cannot be used; whole : says which columns of a file look like whole numbers
+    spelling : what was said of its texts; written : the texts of a CSV's first rows, column by column
     """
 
     name: str
@@ -76,6 +60,8 @@ class Table:
     joined: tuple[str, ...] = ()
     odd: dict[str, str] = field(default_factory=dict)
     whole: Callable[[], tuple[str, ...]] = field(default_factory=lambda: tuple)
+    spelling: Spelling = UNSAID
+    written: Callable[[list[str]], dict[str, list[str]]] | None = None
 
     def require(self, column: str, role: str, advice: str = "") -> None:
         """Raise unless the column is there; with advice on what else to do."""
@@ -150,7 +136,14 @@ def _checked(columns: tuple[str, ...], name: str) -> tuple[str, ...]:
     return columns
 
 
-def read(source: object, *, where: str | None = None, nulls: Iterable[str] = (), decimal: str = ".") -> Table:
+def read(
+    source: object,
+    *,
+    where: str | None = None,
+    nulls: Iterable[str] = (),
+    decimal: str | None = None,
+    thousands: str | None = None,
+) -> Table:
     """Take a table of rows, without reading it yet.
 
     Parameters
@@ -160,31 +153,40 @@ def read(source: object, *, where: str | None = None, nulls: Iterable[str] = (),
         lazy); a PyArrow table; a DuckDB relation; a PySpark or Dask frame or an Ibis table, whose rows stay
         where they are; a mapping of columns; or a Table
     where : SQL condition on the rows, such as "living_space > 0 and price > 0"
-    nulls : texts in a CSV that mean a missing value, besides nothing at all: ["NA", "n/a"]
-    decimal : decimal sign of a CSV
+    nulls : values that mean a missing one, besides nothing at all: ["NA", "n/a"]
+    decimal : decimal sign of numbers in texts, so of a CSV; "." unless said, "," where thousands is "."
+    thousands : what stands between the thousands of numbers in texts: "," in 1,250,000, or one of . ' _ and a blank
+
+    Text that is a number once nulls and signs are known becomes one.
 
     Raises
     ------
-    TableError : no such file, nothing in it, a condition that cannot be read
+    TableError : no such file, nothing in it, a condition that cannot be read; one sign for decimals and thousands
     """
+    spelling = Spelling((nulls,) if isinstance(nulls, str) else tuple(map(str, nulls)), decimal, thousands or "")
     if isinstance(source, Table):
+        if spelling != UNSAID:
+            raise TableError("give nulls, decimal and thousands where the table is read first: read(path, nulls=…)")
         return source if where is None else _with_where(source, where)
-    if decimal not in (".", ","):
-        raise TableError(f"decimal must be '.' or ',', not {decimal!r}")
     if isinstance(source, str | Path):
-        return _read_file(str(source), where, tuple(nulls), decimal)
+        return _read_file(str(source), where, spelling)
     if isinstance(source, dict):
         source = _from_mapping(source)
-    return _read_frame(source, where)
+    return _read_frame(source, where, spelling)
 
 
 # -- files ---------------------------------------------------------------------------------------------
 
 
-def _read_file(path: str, where: str | None, nulls: tuple[str, ...], decimal: str) -> Table:
-    parts = find_parts(path, nulls, decimal)
+def _read_file(path: str, where: str | None, spelling: Spelling) -> Table:
+    parts = find_parts(path, spelling)
     columns = _checked(parts.columns(), path)
-    table = Table(path, columns, "file", _OfFile(parts, where), where, odd=parts.odd, whole=parts.whole)
+    # A CSV's nulls are read where its types are made up.
+    numbers = Numbers(replace(spelling, nulls=()) if parts.separated else spelling)
+    table = Table(
+        path, columns, "file", _OfFile(parts, where, numbers), where, odd=parts.odd, whole=parts.whole,
+        spelling=spelling, written=parts.written if parts.separated else None,
+    )  # fmt: skip
     if where is not None:
         table.frame(())
     return table
@@ -196,11 +198,13 @@ class _OfFile:
 
     parts: Parts
     where: str | None
+    numbers: Numbers
 
     def __call__(self, text: frozenset[str]) -> Any:
         import narwhals.stable.v2 as nw
 
-        return nw.from_native(kept(self.parts.relation(text), self.where, sealed=self.parts.sealed))
+        rows = self.numbers.read(nw.from_native(self.parts.relation(text)), text)
+        return rows if self.where is None else conditioned(rows, self.where, sealed=self.parts.sealed)
 
 
 # -- frames --------------------------------------------------------------------------------------------
@@ -231,7 +235,7 @@ def _named_by_text(source: object) -> object:
     return source.set_axis(texts, axis=1)  # type: ignore[attr-defined]
 
 
-def _read_frame(source: object, where: str | None) -> Table:
+def _read_frame(source: object, where: str | None, spelling: Spelling) -> Table:
     import narwhals.stable.v2 as nw
 
     source = _named_by_text(source)
@@ -249,12 +253,10 @@ def _read_frame(source: object, where: str | None) -> Table:
         ) from None
     kind = kind_of(frame)
     _checked(columns, f"{kind} frame")
-    if kind in ENGINES:
-        table = Table(f"{ENGINES[kind]} frame", columns, kind, _OfFrame(frame, kind))
-        return table if where is None else _with_where(table, where)
+    name = f"{ENGINES.get(kind, kind)} frame"
     if kind == "polars" and isinstance(frame, nw.LazyFrame):
         kind = "polars-lazy"
-    table = Table(f"{kind} frame", columns, kind, _OfFrame(frame, kind))
+    table = Table(name, columns, kind, _OfFrame(frame, kind, Numbers(spelling)), spelling=spelling)
     return table if where is None else _with_where(table, where)
 
 
@@ -264,9 +266,10 @@ class _OfFrame:
 
     frame: Any
     kind: str
+    numbers: Numbers
 
     def __call__(self, text: frozenset[str]) -> Any:
-        return as_text(self.frame, text) if self.kind in ENGINES else self.frame
+        return self.numbers.read(self.frame, text)
 
     def __reduce__(self) -> Any:
         if self.kind == "duckdb" or (self.kind in ENGINES and self.kind != "dask"):
@@ -274,13 +277,13 @@ class _OfFrame:
                 f"the rows of a {ENGINES.get(self.kind, 'duckdb')} frame belong to a connection of this process: "
                 f"they can be neither copied nor sent to another one; give the name of a file, or a pandas frame"
             )
-        return _reopened, (self.frame.to_native(), self.kind)
+        return _reopened, (self.frame.to_native(), self.kind, self.numbers)
 
 
-def _reopened(native: Any, kind: str) -> _OfFrame:
+def _reopened(native: Any, kind: str, numbers: Numbers) -> _OfFrame:
     import narwhals.stable.v2 as nw
 
-    return _OfFrame(nw.from_native(native), kind)
+    return _OfFrame(nw.from_native(native), kind, numbers)
 
 
 def _with_where(table: Table, where: str) -> Table:
@@ -289,7 +292,7 @@ def _with_where(table: Table, where: str) -> Table:
         where = f"({table.where}) and ({where})"
     if table.kind == "file":
         raise TableError("give where= where the file is read: read(path, where=...)")
-    filtered = Table(table.name, table.columns, table.kind, _Filtered(table, where), where)
+    filtered = replace(table, open=_Filtered(table, where), where=where)
     try:
         with table.alone():
             filtered.frame(()).collect_schema()
@@ -308,121 +311,10 @@ class _Filtered:
     where: str
 
     def __call__(self, text: frozenset[str]) -> Any:
-        import narwhals.stable.v2 as nw
-
-        table, where = self.table, self.where
-        native: Any = table.open(text).to_native()
-        if table.kind.startswith("polars"):
-            import polars as pl
-
-            check_elsewhere(where)
-            flag = pl.sql_expr(where).fill_null(value=False).alias(KEPT)
-            return nw.from_native(native.with_columns(flag))
-        if table.kind in ENGINES:
-            check_elsewhere(where)
-            try:
-                return nw.from_native(with_condition(native, table.kind, where, KEPT))
-            except Exception as problem:  # noqa: BLE001  # each engine has its own
-                raise TableError(no_condition(where, plain(problem))) from None
-        relation = native if table.kind == "duckdb" else _ordered_relation(nw.from_native(native))
-        return nw.from_native(kept(relation, where))
+        return conditioned(self.table.open(text), self.where)
 
 
-def _ordered_relation(frame: nw.DataFrame[Any]) -> Any:
-    """A pandas frame or PyArrow table as DuckDB has it, whose own reading forgets the order of a dictionary."""
-    native = frame.to_native()
-    relation = connection().from_df(native) if kind_of(frame) == "pandas" else connection().from_arrow(native)
-    for column, kind in zip(relation.columns, relation.types, strict=True):
-        order = declared_order(frame, column) if str(kind) == "VARCHAR" else ()
-        if not 0 < len(order) <= MOST_ORDERED:
-            continue
-        texts = ", ".join("'" + text.replace("'", "''") + "'" for text in order)
-        name = '"' + column.replace('"', '""') + '"'
-        relation = relation.project(f"* REPLACE (CAST({name} AS ENUM({texts})) AS {name})")
-    return relation
-
-
-def declared_order(frame: Frame, column: str) -> tuple[str, ...]:
-    """The categories of a column in the order that its type has them; none where the type has no order.
-
-    pandas' Categorical, Polars' Enum, Arrow's dictionary, DuckDB's ENUM. Polars' Categorical has none: its
-    categories come in the order in which this process happened to see them.
-    """
-    import narwhals.stable.v2 as nw
-
-    dtype = frame.collect_schema()[column]
-    if dtype == nw.Enum:
-        return tuple(map(str, dtype.categories))  # type: ignore[attr-defined]
-    if dtype != nw.Categorical or kind_of(frame) == "polars":
-        return ()
-    if kind_of(frame) == "dask":
-        told = frame.to_native()[column].cat
-        return tuple(map(str, told.categories)) if told.known else ()
-    if isinstance(frame, nw.LazyFrame):
-        return ()
-    native: Any = frame[column].to_native()
-    if hasattr(getattr(native, "dtype", None), "pyarrow_dtype"):
-        # A dictionary of Arrow in a pandas frame.
-        import pyarrow as pa
-
-        chunks = pa.chunked_array(native.array.__arrow_array__()).unify_dictionaries().chunks
-        found = chunks[0].dictionary.to_pylist() if chunks else []
-    else:
-        found = frame[column].cat.get_categories().to_list()
-    return tuple(dict.fromkeys(str(category) for category in found if category is not None))
-
-
-# -- out of the backend ---------------------------------------------------------------------------------
-
-
-def collected(frame: Frame) -> dict[str, Any]:
-    """A small result as NumPy columns; text with None for missing."""
-    import narwhals.stable.v2 as nw
-
-    if is_elsewhere(frame):
-        frame = fetched(frame)
-    if isinstance(frame, nw.LazyFrame):
-        if str(frame.implementation).lower().endswith("duckdb"):
-            found: dict[str, Any] = frame.to_native().fetchnumpy()
-            return {name: _unmasked(values) for name, values in found.items()}
-        frame = frame.collect() if "polars" in str(frame.implementation).lower() else frame.collect("pandas")
-    return {name: frame[name].to_numpy() for name in frame.columns}
-
-
-def _unmasked(values: Any) -> Any:
-    import numpy as np
-
-    if isinstance(values, np.ma.MaskedArray):
-        empty = None if values.dtype.kind in "OUS" else np.nan
-        filled: Any = values.astype(object if empty is None else float)
-        return filled.filled(empty)
-    return values
-
-
-def missing(frame: Frame, column: str) -> nw.Expr:
-    """Whether a row has no value in a column: null, NaN, or blank text."""
-    import narwhals.stable.v2 as nw
-
-    dtype = frame.collect_schema()[column]
-    none = nw.col(column).is_null()
-    if dtype.is_float():
-        return none | nw.col(column).is_nan()
-    if dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object):
-        return none | (nw.col(column).cast(nw.String).str.strip_chars() == "")
-    return none
-
-
-def in_memory(frame: Frame) -> nw.DataFrame[Any]:
-    """A lazy frame's rows, in order; pandas holds what DuckDB and engines elsewhere read."""
-    import narwhals.stable.v2 as nw
-
-    if is_elsewhere(frame):
-        return rows_fetched(frame)
-    if not isinstance(frame, nw.LazyFrame):
-        return frame
-    if str(frame.implementation).lower().endswith("duckdb"):
-        return nw.from_native(frame.to_native().df(), eager_only=True)
-    return frame.collect() if "polars" in str(frame.implementation).lower() else frame.collect("pandas")
+# -- rows, and back ----------------------------------------------------------------------------------------
 
 
 def _whole_again(rows: nw.DataFrame[Any], columns: list[str]) -> nw.DataFrame[Any]:
@@ -438,6 +330,7 @@ def with_columns(table: Table, frame: nw.DataFrame[Any], columns: dict[str, Any]
     """The collected rows with columns added, as the kind of frame the table was; pandas for files and engines."""
     import narwhals.stable.v2 as nw
 
+    frame = restored(frame)
     native: Any = frame.to_native()
     if table.kind in ("pandas", "file", "duckdb", *ENGINES):
         result = native.assign(**columns)

@@ -27,10 +27,10 @@ def shown(line: str) -> str:
 
 
 def first_names(file: str) -> int | None:
-    """How many names the first line has; None where it cannot be read."""
+    """How many names the line of names has; None where it cannot be read."""
     with suppress(*_UNREAD), _opened(file) as text:
-        for line in _lines(text):
-            return _values(line, _separator([line]))
+        first = _record(_lines(text))
+        return _values(first, _separator([first])) if first else None
     return None
 
 
@@ -61,11 +61,21 @@ def _lines(text: TextIO) -> Iterator[str]:
     return (line for line in text if line.strip() and not line.startswith("#"))
 
 
+def _record(lines: Iterator[str]) -> str:
+    """The first line, with those that a quoted line break makes part of it."""
+    record = next(lines, "")
+    while record.count('"') % 2 and (more := next(lines, "")):
+        record += more
+    return record
+
+
 def _uneven(lines: list[str]) -> str | None:
     if not lines:
         return None
-    separator = _separator(lines[:2])
-    wanted = _values(lines[0], separator)
+    rest = iter(lines)
+    first = _record(rest)
+    separator = _separator([first, *islice(rest, 1)])
+    wanted = _values(first, separator)
     reader = csv.reader(lines, delimiter=separator)
     for at, values in enumerate(reader):
         if len(values) != wanted:
@@ -84,4 +94,4 @@ def _separator(lines: list[str]) -> str:
 
 
 def _values(line: str, separator: str) -> int:
-    return len(next(csv.reader([line], delimiter=separator)))
+    return len(next(csv.reader(line.splitlines(keepends=True), delimiter=separator)))

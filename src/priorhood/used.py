@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.columns import missing
 from priorhood.errors import ModelError
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
-from priorhood.groups import refuse_new, spot_of
+from priorhood.groups import refuse_new, spot_of, tell_alike
 from priorhood.hierarchy import shown
-from priorhood.listings import Rows, frame_to_predict, read_rows
+from priorhood.listings import LATER, Rows, frame_to_predict, read_rows
 from priorhood.rows import Dropped
 from priorhood.sources import KEPT
-from priorhood.table import Table, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from priorhood.coefficients import Coefficients
     from priorhood.design import Design
     from priorhood.scale import Scale
+    from priorhood.table import Table
 
 Array = npt.NDArray[np.float64]
 
@@ -118,7 +119,7 @@ def used_rows(table: Table, design: Design, scale: Scale, c: Coefficients, unsee
     counts = tuple(name for name in (weights.frequency,) if name in table.columns)
     frame = frame_to_predict(table, design, weights, observed + counts)
     # Rows that are left out may be in groups that the fit did not have: only those used are asked about below.
-    rows = read_rows(design, scale, c, frame, table.name, "population")
+    rows = read_rows(design, scale, c, frame, table.name, LATER)
     flags: list[tuple[str, str, Any]] = [("not in where", "", ~nw.col(KEPT))] if KEPT in frame.columns else []
     places = (column for column in formula.keys if column in frame.columns)
     needed = (*observed, *design.variables, *places, *weights.to_predict(table.columns), *counts)
@@ -140,8 +141,11 @@ def used_rows(table: Table, design: Design, scale: Scale, c: Coefficients, unsee
     if not len(kept):
         reasons = "; ".join(map(str, dropped)) or "there are none"
         raise ModelError(f"{table.name}: none of the {len(frame):,} rows can be used ({reasons})")
+    spots = [spot_of(c, rows.spots[at]) for at in np.unique(rows.group[kept])]
     if unseen == "error":
-        refuse_new([spot_of(c, rows.spots[at]) for at in np.unique(rows.group[kept])], c, table.name)
+        refuse_new(spots, c, table.name)
+    else:
+        tell_alike(spots, c, table.name)
     labels = _finest(c, rows.spots)[rows.group[kept]] if formula.levels else None
     times = None if weights.frequency is None else np.ones(len(kept))
     for column in counts:

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from priorhood.columns import collected
 from priorhood.expression import Guard
-from priorhood.table import collected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

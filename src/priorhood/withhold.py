@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.columns import run
 from priorhood.design import Design
 from priorhood.errors import PriorhoodWarning, TableError
 from priorhood.expression import Expression
 from priorhood.kinds import number_label
 from priorhood.moments import add_up, keep, normal_key
 from priorhood.recode import recoded
-from priorhood.rows import KEY, Dropped, joined_key, open_rows, prepare, run
+from priorhood.rows import KEY, Dropped, joined_key, open_rows, prepare
 
 if TYPE_CHECKING:
     from priorhood.moments import Array, Moments
@@ -107,16 +108,16 @@ def _counted(table: Table, design: Design, weights: Weights, drop_outliers: floa
     """Count the rows that the sums are of, on the backend that holds them."""
     import narwhals.stable.v2 as nw
 
-    frame: Any = open_rows(table, design.formula, weights)
+    frame: Any = open_rows(table, design.formula, weights, design)
     for flag in prepare(frame, design, drop_outliers, weights).flags:
         frame = frame.filter(~flag.applies)
     factors = []
     for at, factor in enumerate(design.categories):
         column = nw.col(str(Expression(factor).bare))
-        value = column.cast(nw.Float64) if factor in design.numeric else column.cast(nw.String).str.strip_chars()
+        value = column.cast(nw.Float64) if factor in design.numeric else column.cast(nw.String)
         factors.append(value.alias(_factor_name(at)))
     names = [KEY, *map(_factor_name, range(len(factors)))]
-    counts = frame.select(joined_key(design.formula.keys).alias(KEY), *factors, nw.lit(1).alias(ROWS))
+    counts = frame.select(joined_key(frame, design.formula.keys).alias(KEY), *factors, nw.lit(1).alias(ROWS))
     return _Cells(run(counts.group_by(*names).agg(nw.col(ROWS).sum()), table.name), design)
 
 

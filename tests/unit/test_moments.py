@@ -15,8 +15,9 @@ import pytest
 import priorhood as ph
 from priorhood.formula import parse
 from priorhood.kinds import learn_design
-from priorhood.moments import merge, normal_label
+from priorhood.moments import merge
 from priorhood.rows import open_rows, prepare, value_name
+from priorhood.spelling import normal_label
 from priorhood.weights import Weights, repeated_quartiles
 
 TEXT = "y ~ x + (x | g)"

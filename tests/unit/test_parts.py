@@ -280,7 +280,8 @@ def test_one_plain_scan_finds_what_the_longer_way_finds(homes, tmp_path, monkeyp
     _, quick = gather.take(ph.read(path, where=where), parse(text), **options)
     monkeypatch.setattr(gather, "scanned", lambda *_: None)
     _, slow = gather.take(ph.read(path, where=where), parse(text), **options)
-    assert took == [spoilt is None]
+    # A condition has NaN of its column as null.
+    assert took == [spoilt is None or where is not None]
     assert quick.labels.tolist() == slow.labels.tolist()
     assert (quick.read, quick.dropped) == (slow.read, slow.dropped)
     np.testing.assert_array_equal(quick.n, slow.n)

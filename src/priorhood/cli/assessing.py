@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +19,9 @@ from priorhood.cli.options import (
     Rows,
     Saved,
     Seed,
+    Thousands,
     Where,
+    spelled,
     values_of,
 )
 from priorhood.cli.plotting import check_picture, drawn, places_of, plot, write_picture
@@ -47,7 +49,8 @@ def assess(
     where: Where = None,
     seed: Seed = None,
     null: Null = None,
-    decimal: Decimal = ".",
+    decimal: Decimal = None,
+    thousands: Thousands = None,
     as_json: Json = False,
 ) -> None:
     """Which places and rows does the model fit badly, and what would help? Exit code 1 if any."""
@@ -55,7 +58,8 @@ def assess(
 
     if out is not None:
         check_output(out, file, table, *([places] if places else []))
-    found = _assessed(file, table, unseen, places, where, seed, null, decimal, quiet=as_json)
+    options = spelled(null, decimal, thousands)
+    found = _assessed(file, table, unseen, places, where, seed, options, quiet=as_json)
     if out is not None:
         write_frame(found.summary().reset_index(), out)
     if as_json:
@@ -84,8 +88,7 @@ def _assessed(
     places: str | None,
     where: str | None,
     seed: int | None,
-    null: list[str] | None,
-    decimal: str,
+    options: dict[str, Any],
     *,
     quiet: bool,
 ) -> Assessment:
@@ -94,8 +97,8 @@ def _assessed(
     from priorhood.table import read
 
     post = load(file)
-    rows = read(table, where=where, nulls=null or (), decimal=decimal)
-    known = None if places is None else read(places, nulls=null or (), decimal=decimal)
+    rows = read(table, where=where, **options)
+    known = None if places is None else read(places, **options)
     with progress(quiet=quiet) as tell:
         return run(post, rows, unseen=unseen, seed=seed, places=known, progress=tell)
 

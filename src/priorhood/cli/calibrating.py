@@ -23,8 +23,10 @@ from priorhood.cli.options import (
     PrecisionWeights,
     Priors,
     Seed,
+    Thousands,
     Threads,
     Where,
+    spelled,
 )
 from priorhood.cli.plotting import check_picture, write_picture
 from priorhood.cli.screen import announce_compile, console, print_calibration, progress
@@ -61,7 +63,8 @@ def calibrate(
     seed: Seed = None,
     threads: Threads = None,
     null: Null = None,
-    decimal: Decimal = ".",
+    decimal: Decimal = None,
+    thousands: Thousands = None,
     as_json: Json = False,
 ) -> None:
     """Fit simulated outcomes whose truth is known: is it where the draws say? Exit code 1 if not."""
@@ -78,8 +81,8 @@ def calibrate(
     if data is None:
         _only_with("a table", {key: value for key, value in of_rows.items() if value})
     given = _model(model, prior, chosen)
-    rows = None if data is None else read(data, where=where, nulls=null or (), decimal=decimal)
-    known = None if places is None else read(places, nulls=null or (), decimal=decimal)
+    rows = None if data is None else read(data, where=where, **spelled(null, decimal, thousands))
+    known = None if places is None else read(places, **spelled(null, decimal, thousands))
     announce_compile(quiet=as_json)
     started = time.perf_counter()
     with progress(quiet=as_json) as tell:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from priorhood.cli.options import Decimal, Json, Null, Outliers, Places, Where
+from priorhood.cli.options import Decimal, Json, Null, Outliers, Places, Thousands, Where, spelled
 from priorhood.cli.plotting import check_picture, write_picture
 from priorhood.cli.screen import console, say
 from priorhood.errors import ModelError
@@ -37,7 +37,8 @@ def compare(
     where: Where = None,
     drop_outliers: Outliers = None,
     null: Null = None,
-    decimal: Decimal = ".",
+    decimal: Decimal = None,
+    thousands: Thousands = None,
     as_json: Json = False,
 ) -> None:
     """Which model predicts better: leave one row or one place out, or the evidence. No refits."""
@@ -47,8 +48,8 @@ def compare(
     if out is not None:
         check_picture(out, *files, data, places)
     posts = dict(zip(_names(files), map(load, files), strict=True))
-    rows = None if data is None else read(data, where=where, nulls=null or (), decimal=decimal)
-    known = None if places is None else read(places, nulls=null or (), decimal=decimal)
+    rows = None if data is None else read(data, where=where, **spelled(null, decimal, thousands))
+    known = None if places is None else read(places, **spelled(null, decimal, thousands))
     options = {"level": level, "draws": draws, "places": known, "drop_outliers": drop_outliers}
     if len(posts) == 1 and by != "evidence":
         figure = _one(next(iter(posts.values())), rows, by, options, as_json=as_json, picture=out is not None)

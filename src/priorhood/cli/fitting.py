@@ -35,8 +35,10 @@ from priorhood.cli.options import (
     Seed,
     Store,
     StoreAgain,
+    Thousands,
     Threads,
     Where,
+    spelled,
     units_of,
 )
 from priorhood.cli.screen import announce_compile, console, heard, print_summary, progress, say
@@ -166,7 +168,8 @@ def fit(
     threads: Threads = None,
     store: Store = "auto",
     null: Null = None,
-    decimal: Decimal = ".",
+    decimal: Decimal = None,
+    thousands: Thousands = None,
     as_json: Json = False,
 ) -> None:
     """Fit a model to a table, or to the sums of several, and save the posterior."""
@@ -180,7 +183,7 @@ def fit(
         with heard(quiet=as_json):
             rows = pooled(
                 files, formula, places=places, where=where, drop_outliers=drop_outliers, null=null,
-                decimal=decimal if decimal != "." else None,
+                decimal=decimal, thousands=thousands,
             )  # fmt: skip
         same_weights(rows, se=se, precision_weights=precision_weights, frequency_weights=frequency_weights)
         formula, se = rows.formula.text, rows.weights.se
@@ -193,8 +196,8 @@ def fit(
         frequency_weights=frequency_weights,
     )  # fmt: skip
     if not files:
-        rows = read(table, where=where, nulls=null or (), decimal=decimal)
-    known = None if places is None else read(places, nulls=null or (), decimal=decimal)
+        rows = read(table, where=where, **spelled(null, decimal, thousands))
+    known = None if places is None else read(places, **spelled(null, decimal, thousands))
     _fitted(
         lambda tell: run(
             model, rows, places=known, chains=chains, draws=draws, seed=seed, engine=engine, sampler=sampler,
@@ -249,7 +252,8 @@ def update(
     threads: Threads = None,
     store: StoreAgain = None,
     null: Null = None,
-    decimal: Decimal = ".",
+    decimal: Decimal = None,
+    thousands: Thousands = None,
     as_json: Json = False,
 ) -> None:
     """Add new rows to a saved posterior; only the new rows are read."""
@@ -258,8 +262,8 @@ def update(
     from priorhood.table import read
 
     post = load(file)
-    rows = read(table, where=where, nulls=null or (), decimal=decimal)
-    known = None if places is None else read(places, nulls=null or (), decimal=decimal)
+    rows = read(table, where=where, **spelled(null, decimal, thousands))
+    known = None if places is None else read(places, **spelled(null, decimal, thousands))
     _fitted(
         lambda tell: run(
             post, rows, places=known, chains=chains, draws=draws, seed=seed, drop_outliers=drop_outliers,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,7 +26,11 @@ Outliers = Annotated[
     typer.Option(help="Drop rows whose log outcome per predictor is beyond the quartiles ± this × IQR."),
 ]
 Null = Annotated[list[str] | None, typer.Option("--null", help="Text that means a missing value; repeatable.")]
-Decimal = Annotated[str, typer.Option(help="Decimal sign of a CSV.")]
+Decimal = Annotated[str | None, typer.Option(metavar="SIGN", help="Decimal sign of a CSV; a point if not given.")]
+Thousands = Annotated[
+    str | None,
+    typer.Option(metavar="SIGN", help="What stands between a number's thousands: ',' in 1,250,000."),
+]
 Priors = Annotated[
     list[str] | None, typer.Option("--prior", help="'tau[area] ~ Exponential(scale=5)'; repeatable.")
 ]
@@ -81,6 +85,11 @@ Vars = Annotated[
     typer.Option("--var", metavar="NAME", help="Parameter: tau, 'tau[living_space]'; repeatable."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+
+
+def spelled(null: list[str] | None, decimal: str | None, thousands: str | None) -> dict[str, Any]:
+    """How values are written in a table, as read() takes it."""
+    return {"nulls": null or (), "decimal": decimal, "thousands": thousands}
 
 
 def units_of(given: list[str]) -> dict[str, str]:

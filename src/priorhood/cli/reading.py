@@ -16,6 +16,8 @@ from priorhood.cli.options import (
     Rows,
     Saved,
     Seed,
+    Thousands,
+    spelled,
 )
 from priorhood.cli.screen import print_summary, progress
 from priorhood.errors import ModelError, rows_of
@@ -45,7 +47,8 @@ def predict(
     prefix: Annotated[str, typer.Option(help="Put before the new columns' names.")] = "",
     seed: Seed = None,
     null: Null = None,
-    decimal: Decimal = ".",
+    decimal: Decimal = None,
+    thousands: Thousands = None,
     as_json: Json = False,
 ) -> None:
     """Write a table with the predictive distribution of every row beside it."""
@@ -54,8 +57,8 @@ def predict(
 
     check_output(out, file, table, *([places] if places else []))
     post = load(file)
-    rows = read(table, nulls=null or (), decimal=decimal)
-    known = None if places is None else read(places, nulls=null or (), decimal=decimal)
+    rows = read(table, **spelled(null, decimal, thousands))
+    known = None if places is None else read(places, **spelled(null, decimal, thousands))
     levels = _quantiles(quantiles)
     with progress(quiet=as_json) as tell:
         result, note = post._predicted(

@@ -17,7 +17,9 @@ from priorhood.cli.options import (
     Outliers,
     Places,
     PrecisionWeights,
+    Thousands,
     Where,
+    spelled,
 )
 from priorhood.cli.screen import heard, say
 from priorhood.errors import ModelError, some
@@ -143,7 +145,8 @@ def moments(
     precision_weights: PrecisionWeights = None,
     frequency_weights: FrequencyWeights = None,
     null: Null = None,
-    decimal: Decimal = ".",
+    decimal: Decimal = None,
+    thousands: Thousands = None,
     as_json: Json = False,
 ) -> None:
     """Write the sums of a table that a fit needs, and no row; or pool files of sums into one."""
@@ -158,14 +161,14 @@ def moments(
         if files:
             sums = pooled(
                 files, formula, minimum=minimum if minimum != 1 else None, places=places, where=where,
-                drop_outliers=drop_outliers, null=null, decimal=decimal if decimal != "." else None,
+                drop_outliers=drop_outliers, null=null, decimal=decimal, thousands=thousands,
             )  # fmt: skip
             same_weights(sums, se=se, precision_weights=precision_weights, frequency_weights=frequency_weights)
         else:
             table, formula = table_and_formula(given, "moments")
             model = Model(formula, se=se, precision_weights=precision_weights, frequency_weights=frequency_weights)
-            known = None if places is None else read(places, nulls=null or (), decimal=decimal)
-            rows = read(table, where=where, nulls=null or (), decimal=decimal)
+            known = None if places is None else read(places, **spelled(null, decimal, thousands))
+            rows = read(table, where=where, **spelled(null, decimal, thousands))
             sums = taken(model, rows, minimum=minimum, places=known, drop_outliers=drop_outliers)
     sums.save(out)
     _print(sums, out, as_json=as_json)

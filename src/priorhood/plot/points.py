@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.columns import label_text
 from priorhood.design import Indicator
 from priorhood.errors import ModelError, TableError
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.listings import frame_to_predict, kept_rows
-from priorhood.moments import normal_label
 from priorhood.plot.places import ellipse
+from priorhood.spelling import normal_label
 from priorhood.weights import Weights
 
 if TYPE_CHECKING:
@@ -102,10 +103,8 @@ def points_of(post: Posterior, name: str, data: object) -> Points:
 
 def _placed(frame: Any, level: Places) -> npt.NDArray[np.int64]:
     """The place of every row, by the labels along its path or by its own alone; −1 where the fit had it not."""
-    import narwhals.stable.v2 as nw
-
     there = [key for key in level.path if key in frame.columns]
-    texts = [frame.select(nw.col(key).cast(nw.String))[key].to_list() for key in there]
+    texts = [frame.select(label_text(frame, key).alias(key))[key].to_list() for key in there]
     keys = level.keys.tolist()
     if len(there) < len(level.path):
         keys = [key.split(SEPARATOR)[-1] for key in keys]

@@ -14,9 +14,9 @@ from priorhood.expect import typical_values
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.groups import Groups
-from priorhood.moments import normal_label
 from priorhood.portions import judged
 from priorhood.report.words import absent_label, unit_of
+from priorhood.spelling import normal_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,10 +12,10 @@ from priorhood.errors import ModelError, near
 from priorhood.expect import typical_values
 from priorhood.expression import Expression
 from priorhood.listings import frame_to_predict, read_rows
-from priorhood.moments import normal_label
 from priorhood.portions import Moments, moments_of, over_draws, portions
 from priorhood.report.words import absent_label, joined, listed, plainly, round_near, unit_of
 from priorhood.scale import standardized
+from priorhood.spelling import normal_label
 from priorhood.weights import Weights
 
 if TYPE_CHECKING:

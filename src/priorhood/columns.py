@@ -1,0 +1,193 @@
+"""Columns of any backend: what is missing, labels and texts as expressions, and results brought out of it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from priorhood.complaints import UNNAMED
+from priorhood.elsewhere import fetched, is_elsewhere, kind_of, rows_fetched
+from priorhood.errors import TableError
+from priorhood.parts import broken_part
+from priorhood.sources import explained
+from priorhood.spelling import BLANKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import narwhals.stable.v2 as nw
+
+    Frame = nw.LazyFrame[Any] | nw.DataFrame[Any]
+
+# Before the name of a column as it was given, where one is read otherwise for a while.
+GIVEN = "__priorhood_given_"
+
+
+def collected(frame: Frame) -> dict[str, Any]:
+    """A small result as NumPy columns; text with None for missing."""
+    import narwhals.stable.v2 as nw
+
+    if is_elsewhere(frame):
+        frame = fetched(frame)
+    if isinstance(frame, nw.LazyFrame):
+        if str(frame.implementation).lower().endswith("duckdb"):
+            found: dict[str, Any] = frame.to_native().fetchnumpy()
+            return {name: _unmasked(values) for name, values in found.items()}
+        frame = frame.collect() if "polars" in str(frame.implementation).lower() else frame.collect("pandas")
+    return {name: frame[name].to_numpy() for name in frame.columns}
+
+
+def _unmasked(values: Any) -> Any:
+    import numpy as np
+
+    if isinstance(values, np.ma.MaskedArray):
+        empty = None if values.dtype.kind in "OUS" else np.nan
+        filled: Any = values.astype(object if empty is None else float)
+        return filled.filled(empty)
+    return values
+
+
+def stripped(frame: Frame, column: str) -> nw.Expr:
+    """A column as text without surrounding blanks, of all kinds that Unicode has."""
+    import narwhals.stable.v2 as nw
+
+    text = nw.col(column).cast(nw.String)
+    if kind_of(frame) == "ibis":  # whose strip takes no characters
+        return text.str.strip_chars_start(BLANKS).str.strip_chars_end(BLANKS)
+    return text.str.strip_chars(BLANKS)
+
+
+def textual(dtype: object) -> bool:
+    """Whether a column's values are texts, or may be."""
+    import narwhals.stable.v2 as nw
+
+    return dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object)
+
+
+def is_nan(column: str) -> nw.Expr:
+    """Whether a value is NaN, also of Parquet files that say nothing of it in their statistics.
+
+    Many writers leave NaN out of a column's least and largest value, and DuckDB takes a column so for one without,
+    as far as it can see through an expression: not through a CASE.
+    """
+    import narwhals.stable.v2 as nw
+
+    return nw.when(~nw.col(column).is_null()).then(nw.col(column)).is_nan()
+
+
+def missing(frame: Frame, column: str) -> nw.Expr:
+    """Whether a row has no value in a column: null, NaN, or blank text."""
+    import narwhals.stable.v2 as nw
+
+    dtype = frame.collect_schema()[column]
+    none = nw.col(column).is_null()
+    if dtype.is_float():
+        return none | is_nan(column)
+    return none | (stripped(frame, column) == "") if textual(dtype) else none
+
+
+# Whole numbers below it are whole numbers of 64 bits.
+WHOLE = 9e18
+
+
+def label_text(frame: Frame, column: str) -> nw.Expr:
+    """A column of labels as text: of decimal numbers that are whole all digits, which no two backends write alike.
+
+    Java has 1.2345678E7, PyArrow 3.6e+14. What is left is for normal_label.
+    """
+    import narwhals.stable.v2 as nw
+
+    if not frame.collect_schema()[column].is_float():
+        return nw.col(column).cast(nw.String)
+    # Without NaN, and without what statistics say of it.
+    value = nw.when(~(nw.col(column).is_null() | is_nan(column))).then(nw.col(column))
+    whole = (value == value.floor()) & (value < WHOLE) & (value > -WHOLE)
+    digits = nw.when(whole).then(value).otherwise(nw.lit(0.0)).cast(nw.Int64).cast(nw.String)
+    text = nw.when(whole).then(digits).otherwise(value.cast(nw.String))
+    return nw.when(~value.is_null()).then(text)
+
+
+def in_memory(frame: Frame) -> nw.DataFrame[Any]:
+    """A lazy frame's rows, in order; pandas holds what DuckDB and engines elsewhere read."""
+    import narwhals.stable.v2 as nw
+
+    if is_elsewhere(frame):
+        return rows_fetched(frame)
+    if not isinstance(frame, nw.LazyFrame):
+        return frame
+    if str(frame.implementation).lower().endswith("duckdb"):
+        return nw.from_native(frame.to_native().df(), eager_only=True)
+    return frame.collect() if "polars" in str(frame.implementation).lower() else frame.collect("pandas")
+
+
+def with_readings(frame: Frame, readings: dict[str, nw.Expr], keep: Iterable[str]) -> Frame:
+    """The frame with columns read otherwise; those in keep stay, as they were given, under other names."""
+    import narwhals.stable.v2 as nw
+
+    if not readings:
+        return frame
+    given = [nw.col(c).alias(GIVEN + c) for c in keep]
+    rows: Any = frame.with_columns(*given) if given else frame
+    found: Frame = rows.with_columns(*(reading.alias(c) for c, reading in readings.items()))
+    return found
+
+
+def restored(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
+    """The rows with all columns as they were given."""
+    import narwhals.stable.v2 as nw
+
+    given = [c for c in frame.columns if c.startswith(GIVEN)]
+    if not given:
+        return frame
+    return frame.with_columns(nw.col(c).alias(c.removeprefix(GIVEN)) for c in given).drop(given)
+
+
+def declared_order(frame: Frame, column: str) -> tuple[str, ...]:
+    """The categories of a column in the order that its type has them; none where the type has no order.
+
+    pandas' Categorical, Polars' Enum, Arrow's dictionary, DuckDB's ENUM. Polars' Categorical has none: its
+    categories come in the order in which this process happened to see them.
+    """
+    import narwhals.stable.v2 as nw
+
+    dtype = frame.collect_schema()[column]
+    if dtype == nw.Enum:
+        return tuple(map(str, dtype.categories))  # type: ignore[attr-defined]
+    if dtype != nw.Categorical or kind_of(frame) == "polars":
+        return ()
+    if kind_of(frame) == "dask":
+        told = frame.to_native()[column].cat
+        return tuple(map(str, told.categories)) if told.known else ()
+    if isinstance(frame, nw.LazyFrame):
+        return ()
+    native: Any = frame[column].to_native()
+    if hasattr(getattr(native, "dtype", None), "pyarrow_dtype"):
+        # A dictionary of Arrow in a pandas frame.
+        import pyarrow as pa
+
+        chunks = pa.chunked_array(native.array.__arrow_array__()).unify_dictionaries().chunks
+        found = chunks[0].dictionary.to_pylist() if chunks else []
+    else:
+        found = frame[column].cat.get_categories().to_list()
+    return tuple(dict.fromkeys(str(category) for category in found if category is not None))
+
+
+def run(frame: Frame, name: str) -> dict[str, Any]:
+    """Collect with the backend's errors explained, and the part of a table that they are about found."""
+    with part_named(name):
+        return collected(frame)
+
+
+@contextmanager
+def part_named(name: str) -> Iterator[None]:
+    """Explain the backend's errors, and find the part of a table that they are about."""
+    try:
+        with explained(name):
+            yield
+    except TableError as problem:
+        part = broken_part(name) if ".parquet" not in str(problem).removeprefix(name) else None
+        if part is None:
+            raise
+        if UNNAMED in str(problem):
+            raise TableError(str(problem).replace(UNNAMED, f"file {part!r}", 1)) from None
+        raise TableError(f"{problem}: file {part!r} cannot be read whole; make it anew, or leave it out") from None

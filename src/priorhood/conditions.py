@@ -1,0 +1,132 @@
+"""Conditions on rows, where=: by the engine that holds them, of missing values never met."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from priorhood.columns import collected, declared_order, is_nan, stripped, textual
+from priorhood.elsewhere import ENGINES, kind_of, plain, with_condition
+from priorhood.errors import TableError, some
+from priorhood.sources import KEPT, check_elsewhere, check_where, connection, kept, no_condition
+from priorhood.spelling import PLAIN, guessed
+
+if TYPE_CHECKING:
+    from priorhood.columns import Frame
+
+
+# A dictionary of more texts is one of labels, not of the categories of a predictor.
+MOST_ORDERED = 1000
+
+
+def conditioned(frame: Frame, where: str, *, sealed: bool = False) -> Frame:
+    """The rows with the SQL condition as the column KEPT, false where it is unknown.
+
+    Parameters
+    ----------
+    sealed : see sources.kept
+
+    Raises
+    ------
+    TableError : no condition; one that compares numbers with a column that has texts among its numbers
+    """
+    check_where(where)
+    schema = frame.collect_schema()
+    frame = _without_nan(frame, where)
+    try:
+        return _evaluated(frame.drop(KEPT) if KEPT in schema.names() else frame, where, sealed=sealed)
+    except TableError:
+        why = _texts(frame, where)
+        if why is None:
+            raise
+        raise TableError(f"where {where!r}: {why}") from None
+
+
+def _mentioned(frame: Frame, where: str) -> list[str]:
+    return [c for c in frame.collect_schema().names() if c.casefold() in where.casefold()]
+
+
+def _without_nan(frame: Frame, where: str) -> Frame:
+    """NaN is a missing value, though engines have it above every number."""
+    import narwhals.stable.v2 as nw
+
+    schema = frame.collect_schema()
+    floats = [c for c in _mentioned(frame, where) if schema[c].is_float()]
+    present = [nw.when(~is_nan(c)).then(nw.col(c)).alias(c) for c in floats]
+    found: Frame = frame.with_columns(*present) if present else frame
+    return found
+
+
+def _evaluated(frame: Frame, where: str, *, sealed: bool) -> Frame:
+    import narwhals.stable.v2 as nw
+
+    kind = kind_of(frame)
+    native: Any = frame.to_native()
+    if kind == "polars":
+        import polars as pl
+
+        check_elsewhere(where)
+        try:
+            flag = pl.sql_expr(where).fill_null(value=False).alias(KEPT)
+            found: Frame = nw.from_native(native.with_columns(flag))
+            # A lazy frame says what it cannot compare once it does.
+            native.lazy().head(1).select(flag).collect()
+        except pl.exceptions.PolarsError as problem:
+            raise TableError(no_condition(where, str(problem).splitlines()[0])) from None
+        return found
+    if kind in ENGINES:
+        check_elsewhere(where)
+        try:
+            held: Frame = nw.from_native(with_condition(native, kind, where, KEPT))
+        except Exception as problem:  # noqa: BLE001  # each engine has its own
+            raise TableError(no_condition(where, plain(problem))) from None
+        return held
+    if kind != "duckdb":
+        native = _ordered_relation(frame)
+    relation: Frame = nw.from_native(kept(native, where, sealed=sealed))
+    return relation
+
+
+def _ordered_relation(frame: Frame) -> Any:
+    """A pandas frame or PyArrow table as DuckDB has it, whose own reading forgets the order of a dictionary."""
+    native = frame.to_native()
+    relation = connection().from_df(native) if kind_of(frame) == "pandas" else connection().from_arrow(native)
+    for column, kind in zip(relation.columns, relation.types, strict=True):
+        order = declared_order(frame, column) if str(kind) == "VARCHAR" else ()
+        if not 0 < len(order) <= MOST_ORDERED:
+            continue
+        texts = ", ".join("'" + text.replace("'", "''") + "'" for text in order)
+        name = '"' + column.replace('"', '""') + '"'
+        relation = relation.project(f"* REPLACE (CAST({name} AS ENUM({texts})) AS {name})")
+    return relation
+
+
+def _texts(frame: Frame, where: str) -> str | None:
+    """Why a column of the condition is not the numbers that it looks like; None where none is."""
+    schema = frame.collect_schema()
+    for column in _mentioned(frame, where):
+        if not textual(schema[column]):
+            continue
+        found = collected(frame.select(stripped(frame, column).alias(column)).unique())[column]
+        values = sorted({v for v in found.tolist() if isinstance(v, str) and v})
+        signed = guessed(values)
+        reads = signed[0].read if signed else PLAIN.read
+        odd = [v for v in values if not reads(v)]
+        if 2 * len(odd) >= len(values):
+            continue
+        if odd:
+            options = " ".join(f"--null {shell_word(v)}" for v in odd[:5])
+            return (
+                f"column {column!r} holds {some(odd)} among numbers, and is text so; name what means a missing "
+                f"value (nulls={odd[:5]!r}, {options}), or fix these rows"
+            )
+        if signed:
+            return f"column {column!r} is text, like {some(signed[1], 2)}; read it with {signed[0]}"
+        return f"column {column!r} is text though all its values are numbers; convert it, or compare it with texts"
+    return None
+
+
+def shell_word(text: str) -> str:
+    """A text as one word of a command line."""
+    import shlex
+
+    return shlex.quote(text)

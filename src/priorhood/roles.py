@@ -1,0 +1,319 @@
+"""A table's columns as their roles want them: numbers, truths and categories in one form, whatever holds them."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from priorhood.columns import label_text, run, stripped, textual, with_readings
+from priorhood.conditions import shell_word
+from priorhood.dates import days_since
+from priorhood.elsewhere import ENGINES, kind_of
+from priorhood.errors import PriorhoodWarning, TableError, rows_of, some
+from priorhood.sources import KEPT
+from priorhood.spelling import (
+    BLANKS,
+    FALSE,
+    TRUE,
+    date_format,
+    guessed,
+    in_thousands,
+    normal_label,
+    truth,
+    two_kinds,
+)
+from priorhood.words import written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import narwhals.stable.v2 as nw
+
+    from priorhood.columns import Frame
+    from priorhood.table import Table
+
+# Rows looked at for thousands that were read as decimals.
+FIRST = 10_000
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a column is for: said in words; a number, categories, or either where neither is asked for.
+
+    known : the categories of a fit, whose spelling stays
+    """
+
+    said: str
+    number: bool = False
+    category: bool = False
+    known: tuple[str, ...] = ()
+
+
+def in_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool = False) -> Frame:
+    """The rows with every column as its role wants it: numbers, or categories in their normal form.
+
+    Only rows that meet the table's condition (where) count.
+
+    Parameters
+    ----------
+    keep : whether the columns as they were given stay beside
+
+    Raises
+    ------
+    TableError : text or dates where numbers should be
+    """
+    import narwhals.stable.v2 as nw
+
+    readings = {}
+    for column, role in roles.items():
+        reading = _reading(frame, column, role, table)
+        if reading is not None:
+            readings[column] = reading
+    schema = frame.collect_schema()
+    # The type of a column may have an order of its categories.
+    ordered = [c for c in readings if schema[c] in (nw.Categorical, nw.Enum)]
+    return with_readings(frame, readings, readings if keep else ordered)
+
+
+def _reading(frame: Frame, column: str, role: Role, table: Table) -> nw.Expr | None:
+    """How a column is read; None where it is as it should be."""
+    import narwhals.stable.v2 as nw
+
+    dtype = frame.collect_schema()[column]
+    if dtype.is_numeric() and not role.known:
+        return None
+    if role.category:
+        return _category(frame, column, role, _counted(frame, column, table.name))
+    if dtype == nw.Boolean:
+        return None
+    if not textual(dtype):
+        raise TableError(f"{table.name}: column {column!r} ({role.said}) {_no_number(frame, column, dtype, table)}")
+    if dtype == nw.Object and (numbers := _object(frame, column)) is not None:
+        return numbers
+    counts = _counted(frame, column, table.name)
+    values = sorted({text.strip(BLANKS) for text in counts} - {""})
+    signs = table.spelling.signs
+    if all(truth(value) is not None for value in values) and values:
+        word = stripped(frame, column).str.to_lowercase()
+        false = nw.when(word.is_in(FALSE)).then(nw.lit(0.0))
+        return nw.when(word.is_in(TRUE)).then(nw.lit(1.0)).otherwise(false)
+    spoilt = [v for v in values if not signs.read(v)]
+    spoilt = spoilt or [v for v in values if not math.isfinite(float(signs.plain(v)))]
+    if spoilt:
+        if _is_category(role, values, spoilt, column, table):
+            return _category(frame, column, role, counts)
+        rows = sum(count for text, count in counts.items() if text.strip(BLANKS) in set(spoilt))
+        raise TableError(f"{table.name}: column {column!r} ({role.said}) {_spoilt(spoilt, rows)}")
+    if values and table.written is None and not _others(frame, column, table):
+        raise TableError(f"{table.name}: column {column!r} {_numbers_as_text(column, role, values)}")
+    _tell_thousands(column, values, table)
+    text = nw.when(stripped(frame, column) != "").then(stripped(frame, column))
+    if KEPT in frame.collect_schema().names():
+        text = nw.when(nw.col(KEPT)).then(text)
+    return signs.number(text)
+
+
+def _is_category(role: Role, values: list[str], spoilt: list[str], column: str, table: Table) -> bool:
+    """Whether a predictor with texts is categories.
+
+    Raises
+    ------
+    TableError : it is numbers written otherwise, or dates
+    """
+    given = table.spelling.signs
+    what = f"{table.name}: column {column!r} ({role.said})"
+    found = guessed(values, table.spelling)
+    if found is not None and (set(spoilt) <= set(found[1]) or len(found[1]) > len(values) / 2):
+        signs, odd = found
+        other = table.spelling.decimal not in (None, signs.decimal)
+        instead = f" in place of decimal={given.decimal!r}" if other else ""
+        if signs.thousands:
+            look = f"has numbers that look like thousands: {some(odd, 3)}"
+        else:
+            look = f"has decimal {'commas' if signs.decimal == ',' else 'points'}: {some(odd, 3)}"
+        raise TableError(f"{what} {look}; read the table with {signs}{instead}, or convert the column")
+    dates = [v for v in values if date_format([v])]
+    if len(dates) > len(values) / 2 and date_format(dates):
+        raise TableError(
+            f"{what} holds dates, like {some(dates[:1])}, not numbers; {days_since(table, column, dates)}"
+        )
+    return not role.number and len(spoilt) > len(values) / 2
+
+
+def _spoilt(spoilt: list[str], count: int) -> str:
+    options = " ".join(f"--null {shell_word(v)}" for v in spoilt[:3])
+    return (
+        f"holds text where a number should be: {some(spoilt)} ({rows_of(count)}); fix these rows, filter them out "
+        f"(where), or name texts that mean a missing value (nulls={spoilt[:3]!r}, {options})"
+    )
+
+
+def _numbers_as_text(column: str, role: Role, values: list[str]) -> str:
+    if role.number:
+        return f"({role.said}) is text, like {some(values, 2)}; convert it"
+    return (
+        f"is text though all its values are numbers, like {some(values, 2)}; convert it to numbers, or write "
+        f"C({written(column)}) to use it as categories"
+    )
+
+
+def _no_number(frame: Frame, column: str, dtype: Any, table: Table) -> str:
+    """Of dates and the like."""
+    import narwhals.stable.v2 as nw
+
+    if not (dtype == nw.Date or dtype == nw.Datetime):
+        return f"holds {dtype}, not numbers; make a number of it first"
+    texts = table.written([column])[column] if table.written else _first_texts(frame, column, table)
+    return f"holds dates, not numbers; {days_since(table, column, texts, typed=table.written is None)}"
+
+
+def _first_texts(frame: Frame, column: str, table: Table) -> list[str]:
+    import narwhals.stable.v2 as nw
+
+    found = run(frame.select(nw.col(column).cast(nw.String)).head(FIRST), table.name)[column].tolist()
+    return [str(text)[:10] for text in found if isinstance(text, str)]
+
+
+def _counted(frame: Frame, column: str, name: str) -> dict[str, int]:
+    """The different texts of the rows that count, as they stand, and how many rows have them."""
+    import narwhals.stable.v2 as nw
+
+    names = frame.collect_schema().names()
+    rows: Any = frame.filter(nw.col(KEPT)) if KEPT in names else frame
+    texts = rows.filter(~nw.col(column).is_null()).select(label_text(frame, column).alias("text"))
+    found = run(texts.group_by("text").agg(nw.len().alias("rows")), name)
+    pairs = zip(found["text"].tolist(), found["rows"].tolist(), strict=True)
+    return {str(text): int(count) for text, count in pairs if text is not None}
+
+
+def _others(frame: Frame, column: str, table: Table) -> bool:
+    """Whether rows that a condition leaves out have texts that are no numbers."""
+    import narwhals.stable.v2 as nw
+
+    if KEPT not in frame.collect_schema().names():
+        return False
+    rest: Any = frame.filter(~nw.col(KEPT) & ~nw.col(column).is_null())
+    found = run(rest.select(stripped(frame, column).alias("text")).unique(), table.name)["text"].tolist()
+    return any(isinstance(text, str) and text and not table.spelling.signs.read(text) for text in found)
+
+
+def _object(frame: Frame, column: str) -> nw.Expr | None:
+    """Python's own numbers and truths in a column of pandas as numbers; None where there are others."""
+    import narwhals.stable.v2 as nw
+    import pandas as pd
+
+    if kind_of(frame) != "pandas":
+        return None
+    values: Any = frame.to_native()[column]  # type: ignore[union-attr]
+    kind = pd.api.types.infer_dtype(values, skipna=True)
+    if kind not in ("integer", "floating", "mixed-integer-float", "decimal", "boolean"):
+        return None
+    numbers = [float("nan") if gone else float(v) for v, gone in zip(values, pd.isna(values), strict=True)]
+    made: Any = pd.Series(numbers, index=values.index, dtype="float64", name=column)
+    series: Any = nw.from_native(made, series_only=True)
+    return series  # type: ignore[no-any-return]  # with_columns takes it as it takes an expression
+
+
+# -- categories -------------------------------------------------------------------------------------------
+
+
+def _category(frame: Frame, column: str, role: Role, texts: Iterable[str]) -> nw.Expr | None:
+    """The column with every spelling of a category as one; None where all are so."""
+    import narwhals.stable.v2 as nw
+
+    plain: Any = label_text(frame, column)
+    known = {normal_label(category): category for category in role.known}
+    meant = {text: known.get(normal := normal_label(text), normal) for text in texts}
+    other = {text: category for text, category in meant.items() if text != category}
+    if not other:
+        return None if textual(frame.collect_schema()[column]) else plain  # type: ignore[no-any-return]
+    found: Any = plain
+    for category in dict.fromkeys(other.values()):
+        spelled = [text for text, meaning in other.items() if meaning == category]
+        found = nw.when(plain.is_in(spelled)).then(nw.lit(category)).otherwise(found)
+    return found  # type: ignore[no-any-return]
+
+
+# -- thousands --------------------------------------------------------------------------------------------
+
+
+def check_thousands(frame: Frame, columns: Iterable[str], table: Table) -> None:
+    """Say where numbers were read as decimals that look like thousands: 1.200 beside 950.
+
+    Raises
+    ------
+    TableError : of a CSV, where nothing was said of its signs
+    """
+    schema = frame.collect_schema()
+    numbers = [c for c in columns if schema[c].is_numeric() and c not in table.joined]
+    if not numbers or table.kind in ENGINES or table.spelling.thousands:
+        return
+    if table.written is not None:
+        for column, texts in table.written(numbers).items():
+            _tell_thousands(column, texts, table)
+        return
+    import narwhals.stable.v2 as nw
+
+    floats = [c for c in numbers if not schema[c].is_integer()]
+    found = (
+        run(frame.select(*(nw.col(c).cast(nw.Float64) for c in floats)).head(FIRST), table.name) if floats else {}
+    )
+    for column, column_values in found.items():
+        values = [v for v in np.asarray(column_values, dtype=float).tolist() if math.isfinite(v)]
+        large = [v for v in values if v.is_integer() and abs(v) >= 10]
+        small = [v for v in values if not v.is_integer() or abs(v) < 10]
+        broken = [v for v in small if not v.is_integer()]
+        exact = all(abs(v) >= 1 and math.isclose(v * 1000, round(v * 1000), rel_tol=1e-12) for v in small)
+        if len(broken) < 3 or not exact or max(map(abs, values)) >= 1000 or not two_kinds(small, large):
+            continue
+        shown = ", ".join(f"{v:g}" for v in broken[:3])
+        warnings.warn(
+            f"{table.name}: column {column!r} has {shown} beside whole numbers hundreds of times as large, like "
+            f"{max(large):g}: if 1.2 was written 1.200 for 1,200, such values are 1,000 times too small; read the "
+            f"file that they come from with thousands='.'",
+            PriorhoodWarning,
+            stacklevel=6,
+        )
+
+
+def _tell_thousands(column: str, texts: list[str], table: Table) -> None:
+    """Of a CSV's texts: refuse what nothing was said of, warn where the decimal sign was given."""
+    spelling = table.spelling
+    signs = spelling.signs
+    if signs.thousands:
+        return
+    odd = in_thousands(texts, signs.decimal)
+    if not odd and signs.decimal == ",":
+        odd = _every_three(texts)
+    if not odd:
+        return
+    whole = [t for t in texts if signs.decimal not in t and t.isdigit()]
+    beside = f" beside whole numbers hundreds of times as large, like {some(whole, 1)}" if whole else ""
+    look = (
+        f"{table.name}: column {column!r} has values with exactly three digits after {signs.decimal!r}, like "
+        f"{some(dict.fromkeys(odd), 3)}{beside}: they look like thousands"
+    )
+    instead = f"thousands={signs.decimal!r} (--thousands {signs.decimal})"
+    if spelling.decimal is None:
+        raise TableError(
+            f"{look}; read the file with {instead}, or, if they are decimals, say so: decimal={signs.decimal!r} "
+            f"(--decimal {signs.decimal})"
+        )
+    warnings.warn(
+        f"{look}, and are read as decimals, as decimal={signs.decimal!r} says; if they are thousands, give "
+        f"{instead} in its place",
+        PriorhoodWarning,
+        stacklevel=7,
+    )
+
+
+def _every_three(texts: list[str]) -> list[str]:
+    """The texts with a comma, where there are several, and every one has three digits behind it."""
+    signed = [t for t in texts if "," in t]
+    exact = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+    return signed if len(signed) >= 3 and all(map(exact.fullmatch, signed)) else []

@@ -1,0 +1,281 @@
+"""How labels, truths, numbers and dates are spelled in a table: one form, whoever wrote them.
+
+A backend has its own words for the same value: 360470001001000.0 is '3.60470001001e+14' to PyArrow, True is
+'true' to DuckDB. What is decided here holds for all of them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from priorhood.errors import TableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import narwhals.stable.v2 as nw
+
+# All white space of Unicode, and the marks without width that spreadsheets and web pages leave around texts.
+# Joiners (U+200C, U+200D) belong to the spelling of some languages and stay.
+BLANKS = (
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
+    "\u200a\u2028\u2029\u202f\u205f\u3000\u200b\u200e\u200f\u2060\ufeff"
+)
+
+# The words that DuckDB takes for truths where it reads a CSV; case does not matter.
+TRUE = ("true", "t", "yes")
+FALSE = ("false", "f", "no")
+
+_CLOCK = re.compile(r"(?:(\d{4}-\d\d-\d\d)[ T])?(\d\d:\d\d:\d\d)(?:\.(\d+))?(?:(Z)|([+-]\d\d)(?::?(\d\d))?)?")
+
+
+def normal_label(text: str) -> str:
+    """A label or category in the form that all backends share.
+
+    Without surrounding blanks, with letters and their marks as one; without the '.0' that a float column left;
+    truths as 'true' and 'false'; a time of midnight as its date.
+    """
+    text = text.strip(BLANKS)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    if "." in text and re.fullmatch(r"[+-]?\d+\.0+", text):
+        return text.partition(".")[0]
+    if text in ("True", "TRUE", "False", "FALSE"):
+        return text.lower()
+    if ":" in text and (clock := _CLOCK.fullmatch(text)):
+        return _timed(clock)
+    # A small number is 1e-07 to Python and DuckDB, 1e-7 to others.
+    return re.sub(r"e-0(\d)$", r"e-\1", text) if "e-0" in text and _is_float(text) else text
+
+
+def _timed(clock: re.Match[str]) -> str:
+    day, time, fraction, utc, hours, minutes = clock.groups()
+    fraction = (fraction or "").rstrip("0")
+    zone = "+00:00" if utc else f"{hours}:{minutes or '00'}" if hours else ""
+    if day and time == "00:00:00" and not fraction and not zone:
+        return day
+    return f"{day + ' ' if day else ''}{time}{'.' + fraction if fraction else ''}{zone}"
+
+
+def _is_float(text: str) -> bool:
+    return re.fullmatch(r"[+-]?\d(?:\.\d+)?e-\d+", text) is not None
+
+
+def alike(new: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """New label → a known one that differs from it by leading zeros, case, blanks or the end of ZIP+4."""
+    index: dict[str, str] = {}
+    for label in known:
+        index.setdefault(_loosely(label), label)
+    return {label: index[loose] for label in new if (loose := _loosely(label)) in index}
+
+
+def _loosely(label: str) -> str:
+    """What is left of a label where zeros, case, blanks and ZIP+4 do not count."""
+    parts = re.sub(r"\s", "", label.casefold()).split("/")
+    return "/".join(re.sub(r"^(\d{5})-\d{4}$", r"\1", part).lstrip("0") for part in parts)
+
+
+def unlike(new: str, known: str) -> str:
+    """What is to be done about two labels that are alike."""
+    if new.casefold() == known.casefold():
+        return "labels are compared letter by letter, so write them alike"
+    if re.search(r"\d{5}-\d{4}", new) or re.search(r"\d{5}-\d{4}", known):
+        return "one of them is ZIP+4, so write them with as many digits"
+    if new.replace("0", "") == known.replace("0", ""):
+        return "read the column as text to keep its zeros"
+    return "write them alike"
+
+
+def truth(text: str) -> bool | None:
+    """True or False for the words that say so, None for others."""
+    word = text.strip(BLANKS).lower()
+    return True if word in TRUE else False if word in FALSE else None
+
+
+# -- numbers ----------------------------------------------------------------------------------------------
+
+# A sign as it is given → all that stand for it in files.
+_SAME_SIGN = {" ": " \xa0\u202f\u2009", "'": "'\u2019"}
+DECIMALS = (".", ",")
+THOUSANDS = (",", ".", " ", "'", "_")
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What stands before the decimals of a number, and between its thousands ('' for nothing)."""
+
+    decimal: str = "."
+    thousands: str = ""
+
+    @cached_property
+    def separators(self) -> str:
+        """All characters that stand between thousands."""
+        return _SAME_SIGN.get(self.thousands, self.thousands)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        point = re.escape(self.decimal)
+        whole = r"[0-9]+"
+        if self.thousands:
+            whole = rf"(?:[0-9]{{1,3}}(?:[{re.escape(self.separators)}][0-9]{{3}})+|[0-9]+)"
+        number = rf"(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?"
+        return re.compile(rf"[+-]?(?:{number}|[iI]nf(?:inity)?)|[nN][aA][nN]")
+
+    def read(self, text: str) -> bool:
+        """Whether a text without surrounding blanks is a number so written."""
+        return self._pattern.fullmatch(text) is not None
+
+    def plain(self, text: str) -> str:
+        """A number so written, as Python and every backend write it."""
+        for sign in self.separators:
+            text = text.replace(sign, "")
+        return text.replace(self.decimal, ".")
+
+    def number(self, text: nw.Expr) -> nw.Expr:
+        """The same of a column of such texts: numbers."""
+        import narwhals.stable.v2 as nw
+
+        for sign in self.separators:
+            text = text.str.replace_all(sign, "", literal=True)
+        if self.decimal != ".":
+            text = text.str.replace_all(self.decimal, ".", literal=True)
+        return text.cast(nw.Float64)
+
+    def __str__(self) -> str:
+        shown = self.decimal == "," if self.thousands != "." else False
+        options = [f"--decimal {self.decimal}"] if shown or not self.thousands else []
+        said = [f"decimal={self.decimal!r}"] if options else []
+        if self.thousands:
+            options.append(f"--thousands {self.thousands if self.thousands in ',._' else repr(self.thousands)}")
+            said.append(f"thousands={self.thousands!r}")
+        return f"{', '.join(said)} ({' '.join(options)})"
+
+
+PLAIN = Signs()
+# Thousands before decimal commas: 1,250 may be either, and read as the wrong one is 1,000 times too small.
+_GUESSES = (
+    Signs(".", ","), Signs(",", ""), Signs(",", "."),
+    Signs(".", " "), Signs(".", "'"), Signs(",", " "), Signs(",", "'"),
+)  # fmt: skip
+
+
+def in_thousands(texts: Iterable[str], decimal: str) -> list[str]:
+    """The texts that look like thousands though they can be read as decimals: 1.200 beside 950.
+
+    Every value with a sign has exactly three digits behind it, every whole number is below 1,000, and those are
+    hundreds of times as large: as decimals, one column would have two kinds of values and nothing in between.
+    """
+    values = [t for t in texts if re.fullmatch(r"[+-]?[0-9.,]+", t)]
+    signed = [t for t in values if decimal in t]
+    exact = re.compile(rf"[+-]?[1-9][0-9]{{0,2}}{re.escape(decimal)}[0-9]{{3}}")
+    if not signed or not all(map(exact.fullmatch, signed)):
+        return []
+    whole = [t for t in values if decimal not in t]
+    if not whole or not all(re.fullmatch(r"[+-]?[0-9]{1,3}", t) for t in whole):
+        return []
+    small = [abs(float(t.replace(decimal, "."))) for t in signed]
+    return signed if two_kinds(small, [abs(float(t)) for t in whole]) else []
+
+
+def two_kinds(small: list[float], large: list[float]) -> bool:
+    """Whether the small values look like thousands of the large ones: with nothing in between."""
+    small, large = [abs(value) for value in small], [abs(value) for value in large if value]
+    if not small or not large:
+        return False
+    # 500 times as large in the middle; half of that allows for few values of a wide spread.
+    return _middle(large) >= 250 * _middle(small) and min(large) >= 5 * max(small)
+
+
+def _middle(values: list[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """What the user says of a table's texts.
+
+    nulls : texts that mean a missing value; decimal : None where it is not said
+    """
+
+    nulls: tuple[str, ...] = ()
+    decimal: str | None = None
+    thousands: str = ""
+
+    def __post_init__(self) -> None:
+        if self.decimal not in (None, *DECIMALS):
+            raise TableError(f"decimal must be '.' or ',', not {self.decimal!r}")
+        if self.thousands not in ("", *THOUSANDS):
+            listed = ", ".join(map(repr, THOUSANDS))
+            raise TableError(f"thousands must be one of {listed}, or nothing, not {self.thousands!r}")
+        if self.thousands and self.thousands == self.decimal:
+            raise TableError(
+                f"decimal and thousands are both {self.decimal!r}: no number has one sign for both; leave out the "
+                f"one that is not so"
+            )
+
+    @property
+    def signs(self) -> Signs:
+        """As given; thousands points leave decimals the comma."""
+        return Signs(self.decimal or ("," if self.thousands == "." else "."), self.thousands)
+
+
+UNSAID = Spelling()
+
+
+def guessed(texts: Iterable[str], given: Spelling = UNSAID) -> tuple[Signs, list[str]] | None:
+    """The signs under which all texts that look like numbers are numbers, and those that are none as it is.
+
+    Signs that agree with what was given come first; what was given is never found.
+    """
+    order = [s for s in (*_GUESSES, PLAIN) if s != given.signs]
+    order.sort(key=lambda signs: given.decimal not in (None, signs.decimal))
+    numbers = [t for t in texts if any(signs.read(t) for signs in (given.signs, *order))]
+    odd = [t for t in numbers if not given.signs.read(t)]
+    # Thousands are no guess where nothing stands between them.
+    order = [s for s in order if not s.thousands or any(sign in text for text in numbers for sign in s.separators)]
+    found = next((signs for signs in order if all(map(signs.read, numbers))), None) if odd else None
+    return None if found is None else (found, odd)
+
+
+# -- dates ------------------------------------------------------------------------------------------------
+
+_DATES = {
+    r"\d{4}-\d\d-\d\d": "%Y-%m-%d",
+    r"\d{4}/\d\d?/\d\d?": "%Y/%m/%d",
+    r"\d{8}T\d{6}": "%Y%m%dT%H%M%S",
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d": "%Y-%m-%dT%H:%M:%S",
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d": "%Y-%m-%d %H:%M:%S",
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,6}": "%Y-%m-%dT%H:%M:%S.%f",
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,6}": "%Y-%m-%d %H:%M:%S.%f",
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:?\d\d)": "%Y-%m-%dT%H:%M:%S%z",
+    r"\d{4}-\d\d-\d\d \d\d:\d\d": "%Y-%m-%d %H:%M",
+    r"\d\d?\.\d\d?\.\d{4}": "%d.%m.%Y",
+    r"\d\d?/\d\d?/\d{4}": "%m/%d/%Y",
+    r"\d\d?-\d\d?-\d{4}": "%m-%d-%Y",
+    r"\d\d?-[A-Za-z]{3}-\d{4}": "%d-%b-%Y",
+}
+_DAY_FIRST = {"%m/%d/%Y": "%d/%m/%Y", "%m-%d-%Y": "%d-%m-%Y"}
+
+
+def date_format(texts: list[str]) -> str | None:
+    """How dates are written where all texts are dates written alike, as strptime has it; None otherwise."""
+    for pattern, form in _DATES.items():
+        if texts and all(re.fullmatch(pattern, text) for text in texts):
+            return next((f for f in (form, _DAY_FIRST.get(form)) if f and _all_dates(texts, f)), None)
+    return None
+
+
+def _all_dates(texts: list[str], form: str) -> bool:
+    from datetime import datetime
+
+    try:
+        for text in texts:
+            datetime.strptime(text, form)  # only whether it is a date
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,688 @@
+"""One reading of a table: how its values are written, and who holds it, makes no difference without a word."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import gzip
+import re
+import shlex
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import duckdb
+import hypothesis.strategies as st
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+import priorhood as ph
+from priorhood.formula import parse
+from priorhood.gather import take
+from priorhood.spelling import BLANKS, Signs, alike, date_format, guessed, in_thousands, normal_label
+
+TEXT = "price ~ area + (1 | zip)"
+
+
+def sums(table, text=TEXT, **options):
+    return take(ph.read(table, **options), parse(text))
+
+
+def refused(table, text=TEXT, **options):
+    with pytest.raises(ph.TableError) as caught:
+        sums(table, text, **options)
+    return str(caught.value)
+
+
+def written(folder, text, name="rows.csv", encoding="utf-8"):
+    path = folder / name
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def homes(rows=60, seed=3):
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "zip": [("01067", "01069", "10115")[i % 3] for i in range(rows)],
+            "area": rng.integers(40, 110, rows),
+            "price": rng.integers(150, 450, rows) * 1000.0 + rng.integers(0, 1000, rows),
+        }
+    )
+
+
+# -- every backend, every value ---------------------------------------------------------------------------
+
+FORMS = {
+    "pandas": lambda t, _: t.to_pandas(),
+    "pandas of Arrow": lambda t, _: t.to_pandas(types_mapper=pd.ArrowDtype),
+    "pandas nullable": lambda t, _: t.to_pandas().convert_dtypes(),
+    "pandas objects": lambda t, _: pd.DataFrame(
+        {c: pd.Series(t[c].to_pylist(), dtype=object) for c in t.column_names}
+    ),
+    "polars": lambda t, _: pl.from_arrow(t),
+    "polars lazy": lambda t, _: pl.from_arrow(t).lazy(),
+    "pyarrow": lambda t, _: t,
+    "duckdb": lambda t, _: duckdb.from_arrow(t),
+    "parquet": lambda t, folder: _parquet(t, folder / "rows.parquet"),
+    "csv": lambda t, folder: _csv(t, folder / "rows.csv", ","),
+    "csv.gz": lambda t, folder: _csv(t, folder / "rows.csv.gz", ","),
+    "tsv": lambda t, folder: _csv(t, folder / "rows.tsv", "\t"),
+    "jsonl": lambda t, folder: _json(t, folder / "rows.jsonl"),
+}
+
+
+def _parquet(table, path):
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(table, path)
+    return path
+
+
+def _plain(value):
+    return "" if value is None or value != value else f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def _csv(table, path, separator):
+    lines = [separator.join(table.column_names)]
+    lines += [separator.join(map(_plain, row.values())) for row in table.to_pylist()]
+    data = ("\n".join(lines) + "\n").encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def _json(table, path):
+    import json
+
+    rows = [{c: None if v != v else v for c, v in row.items()} for row in table.to_pylist()]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    return path
+
+
+LABELS = {
+    "zeros": (pa.string(), ["01067", "1067", "00501", "01067\u00a0", "Köln", "Ko\u0308ln", None, " "]),
+    "whole numbers as floats": (pa.float64(), [360470001001000.0, 1.0, 12345678901.0, 7.0, None, float("nan")]),
+    "large whole numbers": (pa.int64(), [9007199254740993, 9007199254740992, -1]),
+    "truths": (pa.bool_(), [True, False, None]),
+}
+KINDS = {
+    "texts": (
+        pa.string(),
+        ["house", "house\u00a0", "\u200bflat", "flat", "Ha\u0308user", "Häuser", None, " \u3000"],
+    ),
+    "yes and no": (pa.string(), ["yes", "no", "No ", None]),
+    "truths": (pa.bool_(), [True, False, None]),
+    "numbers": (pa.float64(), [1.0, 2.0, 3.5, float("nan"), None]),
+    "whole numbers": (pa.int64(), [1, 2, 3, None]),
+}
+
+
+@st.composite
+def tables(draw):
+    """Few rows: a label, what may be categories, a number with gaps, an outcome; whether C() is asked; where."""
+    label, kind = draw(st.sampled_from(sorted(LABELS))), draw(st.sampled_from(sorted(KINDS)))
+    n = draw(st.integers(6, 14))
+    several = lambda values: st.lists(st.sampled_from(values), min_size=n, max_size=n)  # noqa: E731
+    columns = {
+        "place": pa.array(draw(several(LABELS[label][1])), LABELS[label][0]),
+        "kind": pa.array(draw(several(KINDS[kind][1])), KINDS[kind][0]),
+        "area": pa.array(draw(several([20.5, 31.25, 48.0, 77.125, 90.0, None])), pa.float64()),
+        "price": pa.array(np.random.default_rng(n).normal(3e5, 7e4, n).round(2)),
+    }
+    return pa.table(columns), draw(st.booleans()), draw(st.sampled_from([None, "area > 25"]))
+
+
+@settings(deadline=None, derandomize=True, max_examples=12, suppress_health_check=list(HealthCheck))
+@given(drawn=tables())
+def test_every_backend_finds_the_same_labels_categories_and_sums(tmp_path_factory, drawn):
+    table, asked, where = drawn
+    text = f"price ~ area + {'C(kind)' if asked else 'kind'} + (1 | place)"
+    folder = tmp_path_factory.mktemp("forms")
+    found = {}
+    for name, made in FORMS.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                found[name] = sums(made(table, folder), text, where=where)
+            except ph.PriorhoodError as problem:
+                found[name] = re.sub(r"^.*?: ", "", str(problem), count=1)
+    design, expected = found["pandas"] if not isinstance(found["pandas"], str) else (None, found["pandas"])
+    for name, one in found.items():
+        if design is None:
+            # Without a category or a row left, all say so in the same words.
+            assert one == expected, name
+            continue
+        assert not isinstance(one, str), (name, one)
+        assert one[0].categories == design.categories, name
+        assert one[1].labels.tolist() == expected.labels.tolist(), name
+        assert one[1].columns == expected.columns, name
+        assert (one[1].read, one[1].dropped) == (expected.read, expected.dropped), name
+        np.testing.assert_array_equal(one[1].n, expected.n, err_msg=name)
+        np.testing.assert_allclose(one[1].mean, expected.mean, rtol=1e-12, err_msg=name)
+        size = np.sqrt(np.maximum(np.diag(expected.pooled()[1]), 1e-300))
+        unit = np.outer(size, size)
+        np.testing.assert_allclose(one[1].scatter / unit, expected.scatter / unit, atol=1e-12, err_msg=name)
+
+
+def test_the_control_of_backends_sees_a_difference(tmp_path):
+    """One value another, and the sums differ by more than is allowed above."""
+    table = pa.table({"place": ["a", "b"] * 5, "price": np.arange(10.0)})
+    other = table.set_column(1, "price", pa.array([*np.arange(9.0), 9.0 + 1e-9]))
+    one, two = sums(table, "price ~ 1 + (1 | place)")[1], sums(other, "price ~ 1 + (1 | place)")[1]
+    assert abs(one.mean - two.mean).max() / abs(one.mean).max() > 1e-12
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_labels_of_floats_are_all_digits(tmp_path, form):
+    """A float of a merge, 360470001001000.0, is 3.6e+14 to PyArrow alone."""
+    codes = [360470001001000.0, 12345678901.0, 5.0] * 6
+    table = pa.table({"place": codes, "price": np.arange(18.0)})
+    assert sums(FORMS[form](table, tmp_path), "price ~ 1 + (1 | place)")[1].labels.tolist() == [
+        "12345678901", "360470001001000", "5",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["pandas", "pandas of Arrow", "polars", "pyarrow", "duckdb", "parquet"])
+def test_times_of_midnight_are_dates_as_labels(tmp_path, form):
+    days = [datetime.datetime(2014, 5, 2), datetime.datetime(2014, 5, 3, 13, 30)] * 6
+    table = pa.table({"day": days, "price": np.arange(12.0)})
+    found = sums(FORMS[form](table, tmp_path), "price ~ 1 + (1 | day)")[1]
+    assert found.labels.tolist() == ["2014-05-02", "2014-05-03 13:30:00"]
+
+
+def test_normal_labels():
+    texts = (" 01067\u00a0", "\ufeff10115", "7.0", "1.10", "TRUE", "False", "true story")
+    assert [normal_label(text) for text in texts] == [
+        "01067", "10115", "7", "1.10", "true", "false", "true story",
+    ]  # fmt: skip
+    assert normal_label("Ko\u0308ln") == normal_label("Köln") == "Köln"
+    # Letters of scripts that join, and what only looks like a float, stay.
+    assert normal_label("\u0d28\u0d4d\u200d") == "\u0d28\u0d4d\u200d"
+    assert normal_label("1e5") == "1e5"
+    assert all(c.isspace() or c in "\u200b\u200e\u200f\u2060\ufeff" for c in BLANKS)
+    assert {chr(c) for c in range(0x110000) if chr(c).isspace()} <= set(BLANKS)
+
+
+def test_python_objects_in_a_frame_are_what_they_are():
+    frame = homes().assign(new=np.random.default_rng(1).random(60) < 0.5)
+    expected = sums(frame, "price ~ area + new + (1 | zip)")[1]
+    objects = frame.astype({"area": object, "new": object})
+    objects["price"] = [decimal.Decimal(str(v)) for v in frame["price"]]
+    found = sums(objects, "price ~ area + new + (1 | zip)")[1]
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-12)
+
+
+# -- yes and no -------------------------------------------------------------------------------------------
+
+
+def furnished():
+    return homes().assign(furnished=np.where(np.random.default_rng(2).random(60) < 0.5, "yes", "no"))
+
+
+def test_a_fit_of_yes_and_no_takes_frames_and_files_of_the_same_rows(tmp_path):
+    frame, text = furnished(), "price ~ area + furnished + (1 | zip)"
+    path = tmp_path / "rows.csv"
+    frame.to_csv(path, index=False)
+    post = ph.fit(text, path, chains=2, draws=100, seed=1)
+    assert "furnished" in post.design.names
+    for rows in (frame, pl.from_pandas(frame), path, frame.assign(furnished=frame["furnished"] == "yes")):
+        predicted = ph.fit(text, rows, chains=2, draws=100, seed=1).predict(rows, quantiles=[])
+        other = post.predict(rows, quantiles=[])
+        one, two = (nw_column(found, "mean") for found in (predicted, other))
+        np.testing.assert_allclose(one, two, rtol=1e-9)
+    # The columns that were given come back as they were.
+    assert post.predict(frame, quantiles=[])["furnished"].tolist() == frame["furnished"].tolist()
+
+
+def nw_column(frame, name):
+    import narwhals.stable.v2 as nw
+
+    return nw.from_native(frame, eager_only=True)[next(c for c in frame.columns if c.endswith(name))].to_numpy()
+
+
+def test_categories_are_asked_for_by_c(tmp_path):
+    frame, text = furnished(), "price ~ area + C(furnished) + (1 | zip)"
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    for rows in (frame, tmp_path / "rows.csv", pa.Table.from_pandas(frame)):
+        assert sums(rows, text)[0].categories == {"C(furnished)": ("no", "yes")}
+
+
+# -- NaN and texts in conditions --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "form", ["pandas", "polars", "polars lazy", "pyarrow", "duckdb", "parquet", "pandas of Arrow"]
+)
+def test_nan_meets_no_condition(tmp_path, form):
+    dist = [float("nan"), 3.0, 20.0, None, 11.0] * 12
+    table = pa.Table.from_pandas(homes(), preserve_index=False).append_column("dist", pa.array(dist))
+    assert sums(FORMS[form](table, tmp_path), where="dist > 10")[1].n.sum() == 24
+    assert sums(FORMS[form](table, tmp_path), where="not dist > 10")[1].n.sum() == 12
+
+
+def test_nan_that_a_parquet_file_says_nothing_of(tmp_path):
+    """PyArrow's statistics leave NaN out, and DuckDB takes a column so for one without NaN."""
+    frame = homes()
+    spoilt = frame.assign(area=frame["area"].where(frame.index > 5, np.nan).astype(float))
+    table = pa.Table.from_pandas(spoilt, preserve_index=False)
+    table = table.set_column(1, "area", pa.array(spoilt["area"].to_numpy(), from_pandas=False))
+    path = _parquet(table, tmp_path / "rows.parquet")
+    assert duckdb.sql(f"SELECT count(*) FROM '{path}' WHERE isnan(area)").fetchall() == [(0,)]  # the fault itself
+    for rows in (path, duckdb.read_parquet(str(path))):
+        for options, kept in (({}, 54), ({"where": "area > 0"}, 54), ({"where": "price > 0"}, 54)):
+            found = sums(rows, **options)[1]
+            assert found.n.sum() == kept
+            np.testing.assert_allclose(found.mean, sums(frame[6:])[1].mean, rtol=1e-12)
+
+
+def test_nan_in_a_csv_meets_no_condition(tmp_path):
+    path = tmp_path / "rows.csv"
+    homes().assign(dist=[np.nan, 3.0, 20.0] * 20).to_csv(path, index=False, na_rep="NaN")
+    assert sums(path, where="dist > 10")[1].n.sum() == 20
+
+
+def with_na():
+    return homes().assign(dist=["NA", "8.3", "13.4", "20.0"] * 15)
+
+
+@pytest.mark.parametrize("form", ["csv", "pandas", "polars", "polars lazy", "pyarrow", "duckdb", "parquet"])
+def test_a_condition_on_numbers_with_na_among_them(tmp_path, form):
+    """The advice is followed: nulls work for frames as for files."""
+    table = FORMS[form](pa.Table.from_pandas(with_na(), preserve_index=False), tmp_path)
+    said = refused(table, where="dist > 10")
+    assert "column 'dist' holds 'NA' among numbers" in said
+    assert "(nulls=['NA'], --null NA)" in said
+    assert sums(table, where="dist > 10", nulls=["NA"])[1].n.sum() == 30
+
+
+@pytest.mark.parametrize("form", ["csv", "pandas", "polars", "pyarrow", "duckdb", "jsonl"])
+def test_texts_among_numbers_are_counted_after_where(tmp_path, form):
+    frame = homes()
+    asked = frame.astype({"price": object})
+    asked["price"] = [f"{v:.0f}" for v in frame["price"]]
+    asked.loc[[3, 17, 40], "price"] = "Price on request"
+    table = FORMS[form](pa.Table.from_pandas(asked, preserve_index=False), tmp_path)
+    said = refused(table)
+    assert "'Price on request' (3 rows)" in said
+    _, expected = sums(frame.drop([3, 17, 40]))
+    for options in ({"where": "price <> 'Price on request'"}, {"nulls": ["Price on request"]}):
+        found = sums(table, **options)[1]
+        assert found.n.sum() == 57
+        np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-12)
+    assert "(nulls=['Price on request'], --null 'Price on request')" in said
+
+
+def test_a_second_line_of_names(tmp_path):
+    frame = homes()
+    lines = frame.to_csv(index=False).splitlines()
+    lines.insert(1, "district,floor area,total price")
+    path = written(tmp_path, "\n".join(lines) + "\n")
+    found = sums(path, where="zip <> 'district'")[1]
+    np.testing.assert_allclose(found.mean, sums(frame)[1].mean, rtol=1e-12)
+
+
+def test_names_in_the_middle_are_nulls_and_names(tmp_path):
+    frame = homes()
+    lines = frame.to_csv(index=False).splitlines()
+    lines.insert(30, lines[0])
+    path = written(tmp_path, "\n".join(lines) + "\n")
+    assert "--null area" in refused(path)
+    table = ph.read(path, nulls=["price", "area"])
+    assert table.columns == ("zip", "area", "price")
+    found = sums(path, nulls=["price", "area"])[1]
+    np.testing.assert_allclose(found.mean, sums(frame)[1].mean, rtol=1e-12)
+
+
+def test_nulls_that_are_numbers(tmp_path):
+    frame = homes()
+    frame.loc[[1, 2], "price"] = -999.0
+    frame["price"] = frame["price"].astype(int)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    for table in (frame, pl.from_pandas(frame), tmp_path / "rows.csv"):
+        found = sums(table, nulls=["-999"])[1]
+        assert (found.n.sum(), [(d.reason, d.column, d.rows) for d in found.dropped]) == (
+            58,
+            [("missing", "price", 2)],
+        )
+
+
+# -- thousands --------------------------------------------------------------------------------------------
+
+
+def grouped(values, sign, point="."):
+    return [f"{v:,.2f}".removesuffix(".00").translate(str.maketrans({",": sign, ".": point})) for v in values]
+
+
+def rents():
+    """From some hundred to some thousand."""
+    rng = np.random.default_rng(5)
+    return homes().assign(price=rng.integers(600, 1990, 60).astype(float))
+
+
+@pytest.mark.parametrize("sign", [",", ".", " ", "'", "_", "\u202f"])
+@pytest.mark.parametrize("form", ["csv", "pandas", "polars", "pyarrow", "duckdb", "parquet", "jsonl"])
+def test_thousands(tmp_path, sign, form):
+    frame = rents().assign(price=lambda f: f["price"] * 1003)
+    texts = frame.assign(price=grouped(frame["price"], sign))
+    table = FORMS[form](pa.Table.from_pandas(texts, preserve_index=False), tmp_path)
+    given = " " if sign == "\u202f" else sign
+    np.testing.assert_allclose(sums(table, thousands=given)[1].mean, sums(frame)[1].mean, rtol=1e-12)
+    assert sums(table, where="price > 1000000", thousands=given)[1].n.sum() == (frame["price"] > 1e6).sum()
+
+
+def test_thousands_beside_plain_numbers_are_said_and_the_advice_works(tmp_path):
+    frame = rents()
+    path = tmp_path / "rows.csv"
+    frame.assign(price=grouped(frame["price"], ",")).to_csv(path, index=False)
+    said = refused(path)
+    assert "look like thousands" in said
+    assert "thousands=',' (--thousands ,)" in said
+    assert "decimal" not in said
+    np.testing.assert_allclose(sums(path, thousands=",")[1].mean, sums(frame)[1].mean, rtol=1e-12)
+    # Who says that they are decimals is told what they look like, and what to give in its place.
+    with pytest.warns(ph.PriorhoodWarning, match=r"three digits after ','.*thousands=',' \(--thousands ,\)"):
+        sums(path, decimal=",")
+
+
+def test_thousands_and_cents_never_advise_what_is_given(tmp_path):
+    frame = rents().assign(price=lambda f: f["price"] * 1003 + 0.25)
+    path = tmp_path / "rows.csv"
+    frame.assign(price=[f"{v:,.2f}" for v in frame["price"]]).to_csv(path, index=False)
+    assert "(--thousands ,), or" in refused(path)
+    said = refused(path, decimal=",")
+    assert "thousands=',' (--thousands ,) in place of decimal=','" in said
+    assert "--decimal" not in said
+    np.testing.assert_allclose(sums(path, thousands=",")[1].mean, sums(frame)[1].mean, rtol=1e-12)
+
+
+def test_thousands_in_blanks_and_quotes(tmp_path):
+    frame = rents().assign(price=lambda f: f["price"] * 431)
+    path = tmp_path / "rows.csv"
+    frame.assign(price=[f" {v:,.0f} " for v in frame["price"]]).to_csv(path, index=False)
+    assert "--thousands ," in refused(path)
+    with pytest.warns(ph.PriorhoodWarning, match="thousands=','"):
+        sums(path, decimal=",")
+    np.testing.assert_allclose(sums(path, thousands=",")[1].mean, sums(frame)[1].mean, rtol=1e-12)
+
+
+def test_points_between_thousands_beside_whole_numbers(tmp_path):
+    frame = rents()
+    path = tmp_path / "rows.csv"
+    frame.assign(price=grouped(frame["price"], ".")).to_csv(path, index=False, sep=";")
+    said = refused(path)
+    assert "exactly three digits after '.'" in said
+    assert "thousands='.' (--thousands .)" in said
+    assert "--thousands ." in refused(path, decimal=",")
+    for options in ({"thousands": "."}, {"thousands": ".", "decimal": ","}):
+        np.testing.assert_allclose(sums(path, **options)[1].mean, sums(frame)[1].mean, rtol=1e-12)
+    with pytest.warns(ph.PriorhoodWarning, match="read as decimals, as decimal='.' says"):
+        found = sums(path, decimal=".")[1]
+    assert found.mean[:, -1].max() < 800
+    # A frame has only the numbers left.
+    with pytest.warns(ph.PriorhoodWarning, match="1,000 times too small"):
+        sums(pd.read_csv(path, sep=";", dtype={"zip": str}))
+
+
+def test_points_and_commas(tmp_path):
+    frame = rents().assign(price=lambda f: f["price"] * 1003 + 0.5)
+    path = tmp_path / "rows.csv"
+    frame.assign(price=grouped(frame["price"], ".", ",")).to_csv(path, index=False, sep=";")
+    assert "thousands='.' (--thousands .)" in refused(path)
+    np.testing.assert_allclose(sums(path, decimal=",", thousands=".")[1].mean, sums(frame)[1].mean, rtol=1e-12)
+
+
+def test_decimal_commas_are_advised_where_they_can_be_nothing_else(tmp_path):
+    frame = homes().assign(area=lambda f: f["area"] + 0.5)
+    path = tmp_path / "rows.csv"
+    texts = frame.astype({"price": int})
+    texts.assign(area=[f"{v:.1f}".replace(".", ",") for v in frame["area"]]).to_csv(path, index=False, sep=";")
+    assert "has decimal commas: " in refused(path)
+    assert "read the table with decimal=',' (--decimal ,), or" in refused(path)
+    np.testing.assert_allclose(sums(path, decimal=",")[1].mean, sums(frame)[1].mean, rtol=1e-12)
+    # And points where commas were said to be.
+    frame.to_csv(path, index=False)
+    assert "decimal points" in refused(path, decimal=",")
+    assert "read the table with decimal='.' (--decimal .) in place of decimal=','" in refused(path, decimal=",")
+
+
+@pytest.mark.parametrize("thousands", ["1,2,3", "12,50", "1,2500", "1234,567"])
+def test_what_is_no_thousand_is_refused(tmp_path, thousands):
+    path = written(tmp_path, "zip,price\n" + "".join(f'a,"{v}"\n' for v in ["1,250", "2,100", thousands] * 5))
+    assert repr(thousands) in refused(path, "price ~ 1 + (1 | zip)", thousands=",")
+
+
+def test_signs_that_contradict_each_other(tmp_path):
+    with pytest.raises(ph.TableError, match="both ','"):
+        ph.read(homes(), decimal=",", thousands=",")
+    with pytest.raises(ph.TableError, match="thousands must be one of"):
+        ph.read(homes(), thousands="x")
+    with pytest.raises(ph.TableError, match="decimal must be"):
+        ph.read(homes(), decimal=";")
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["1.250", "2.375", "52.520", "13.405"],  # coordinates
+        ["0.125", "0.250", "950", "1"],
+        ["1.5", "1.250", "900", "850"],
+        ["1.250", "3", "7", "2.125"],  # rooms, ratings
+        ["120.000", "85.500", "99"],
+        ["1.185", "950", "12000"],  # what is above a thousand would have a point too
+        ["1.234", "2.345", "3.456"],
+        ["100", "200", "300"],
+    ],
+)
+def test_ordinary_decimals_are_no_thousands(texts):
+    assert in_thousands(texts * 10, ".") == []
+
+
+def test_thousands_are_found_among_texts():
+    assert in_thousands(["950", "1.200", "1.000", "820"], ".") == ["1.200", "1.000"]
+    assert guessed(["1,250", "820"])[0] == Signs(".", ",")
+    assert guessed(["1,250", "12,5"])[0] == Signs(",", "")
+    assert guessed(["1.234,5"])[0] == Signs(",", ".")
+    assert guessed(["1'250.50"])[0] == Signs(".", "'")
+    assert guessed(["820", "nan"]) is None
+
+
+# -- dates ------------------------------------------------------------------------------------------------
+
+DATES = ["%Y%m%dT000000", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%m/%d/%Y", "%d.%m.%Y", "%Y-%m-%d %H:%M:%S"]
+
+
+def dated(form, rows=60):
+    frame = homes(rows)
+    days = pd.Timestamp("2014-05-02") + pd.to_timedelta(np.arange(rows) % 40, unit="D")
+    return frame.assign(date=days.strftime(form) if form else days)
+
+
+def days_of(frame):
+    return np.arange(len(frame)) % 40
+
+
+@pytest.mark.parametrize("form", [*DATES, None], ids=str)
+def test_dates_are_no_categories_and_the_advice_works_in_pandas(form):
+    frame = dated(form)
+    said = refused(frame, "price ~ area + date + (1 | zip)")
+    assert "holds dates" in said
+    line = said.partition("in its place: ")[2]
+    d = frame.copy()
+    exec(line, {"pd": pd, "d": d})  # the line as the message has it
+    assert d["days"].tolist() == days_of(frame).tolist()
+    sums(d, "price ~ area + days + (1 | zip)")
+
+
+@pytest.mark.parametrize("form", [*DATES, None], ids=str)
+def test_the_advice_works_in_polars(form):
+    frame = pl.from_pandas(dated(form))
+    line = refused(frame, "price ~ area + date + (1 | zip)").partition("in its place: ")[2]
+    d = eval(line, {"pl": pl, "d": frame})  # the line as the message has it
+    assert d["days"].to_list() == days_of(frame).tolist()
+
+
+@pytest.mark.parametrize("form", ["%Y%m%dT000000", "%Y-%m-%d", "%m/%d/%Y", "%d.%m.%Y"])
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_the_advice_works_on_the_command_line(tmp_path, form, separator):
+    path = tmp_path / "homes sold.csv"
+    frame = dated(form)
+    frame.to_csv(path, index=False, sep=separator)
+    command = refused(path, "price ~ area + date + (1 | zip)").partition("in its place: ")[2]
+    words = shlex.split(command)
+    assert words[0] == "python"
+    subprocess.run([sys.executable, *words[1:]], check=True)
+    _, found = sums(tmp_path / "homes sold days.csv", "price ~ area + days + (1 | zip)")
+    assert found.labels.tolist() == ["01067", "01069", "10115"]
+    assert found.pooled()[0][1] == pytest.approx(days_of(frame).mean(), rel=1e-12)
+
+
+def test_a_date_may_be_a_place_or_asked_for_as_categories():
+    frame = dated("%Y-%m-%d").assign(date=lambda f: f["date"].str[:8] + "01")
+    assert sums(frame, "price ~ area + (1 | date)")[1].labels.tolist() == ["2014-05-01", "2014-06-01"]
+    assert sums(frame, "price ~ C(date) + (1 | zip)")[0].categories == {"C(date)": ("2014-05-01", "2014-06-01")}
+
+
+def test_what_is_a_date():
+    assert date_format(["10/13/2014", "10/2/2014"]) == "%m/%d/%Y"
+    assert date_format(["13/10/2014", "2/10/2014"]) == "%d/%m/%Y"
+    assert date_format(["2014-02-30"]) is None
+    assert date_format(["10115", "10117"]) is None
+    assert date_format([]) is None
+
+
+# -- labels that are nearly known ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def known():
+    frame = homes().assign(zip=lambda f: f["zip"].replace({"10115": "98103", "01069": "Mitte"}))
+    return frame, ph.fit(TEXT, frame, chains=2, draws=100, seed=1)
+
+
+NEARLY = {"1067": "keep its zeros", "98103-1234": "ZIP+4", "MITTE": "letter by letter"}
+
+
+@pytest.mark.parametrize("label", NEARLY)
+def test_labels_that_are_nearly_known_are_named(known, label):
+    frame, post = known
+    row = pd.DataFrame({"zip": [label], "area": [70]})
+    with pytest.raises(ph.TableError, match=rf"{label}.*but '.*' was.*{re.escape(NEARLY[label])}"):
+        post.predict(row)
+    for unseen in ("draw", "population"):
+        with pytest.warns(ph.PriorhoodWarning, match=rf"{label}.* is new, but .*{re.escape(NEARLY[label])}"):
+            post.predict(row, unseen=unseen)
+        with pytest.warns(ph.PriorhoodWarning, match=label):
+            ph.assess(post, frame.assign(zip=frame["zip"].where(frame.index > 5, label)), unseen=unseen)
+    with pytest.warns(ph.PriorhoodWarning, match=rf"{label}.*is new to the posterior.*{re.escape(NEARLY[label])}"):
+        ph.update(post, frame.head(9).assign(zip=label), chains=2, draws=100)
+
+
+def test_labels_that_are_really_new_are_not_warned_of(known):
+    post = known[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ph.PriorhoodWarning)
+        post.predict({"zip": ["20095", "Hamburg"], "area": [70, 80]}, unseen="draw")
+
+
+def test_places_that_are_nearly_known_are_named():
+    frame = homes()
+    places = pd.DataFrame({"zip": [1067, 1069, 10115], "distance": [1.0, 2.0, 3.0]})
+    with pytest.warns(ph.PriorhoodWarning, match=r"'01067' is '1067' there: read the column as text"):
+        take_placed(frame, places)
+    with pytest.raises(ph.TableError, match=r"labels are compared as text; '01067' is '1067' there"):
+        take_placed(frame[frame["zip"] != "10115"], places)
+
+
+def take_placed(frame, places):
+    from priorhood.placing import placed
+
+    return placed(ph.read(frame), places, parse("price ~ area + distance + (1 | zip)"))
+
+
+def test_places_by_whole_numbers(tmp_path):
+    """A table of places from pandas has whole numbers for labels, as the rows have."""
+    frame = homes().assign(zip=lambda f: f["zip"].astype(int))
+    places = pd.DataFrame({"zip": [1067, 1069, 10115], "distance": [1.0, 2.0, 4.0]})
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    places.to_parquet(tmp_path / "places.parquet")
+    for rows in (frame, tmp_path / "rows.csv"):
+        for table in (places, tmp_path / "places.parquet", places.astype({"zip": float})):
+            made, gazetteer = take_placed(rows, table)
+            assert sorted(gazetteer.places) == [("10115",), ("1067",), ("1069",)]
+            assert take(made, parse("price ~ area + distance + (1 | zip)"))[1].n.sum() == 60
+
+
+def test_alike():
+    assert alike(["1067", "98103-1234", "sw1a1aa", "20095"], ["01067", "98103", "SW1A 1AA"]) == {
+        "1067": "01067", "98103-1234": "98103", "sw1a1aa": "SW1A 1AA",
+    }  # fmt: skip
+
+
+# -- files ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "jsonl"])
+def test_a_path_that_exists_is_that_file(tmp_path, suffix):
+    one, other = homes(30, 1), homes(60, 2)
+    for name, frame in (("a[1]", one), ("a1", other), ("x?", one), ("xy", other), ("s*", one), ("st", other)):
+        FORMS[suffix](pa.Table.from_pandas(frame, preserve_index=False), tmp_path)
+        (tmp_path / f"rows.{suffix}").rename(tmp_path / f"{name}.{suffix}")
+    for name in ("a[1]", "x?", "s*"):
+        assert sums(tmp_path / f"{name}.{suffix}")[1].n.sum() == 30
+    (tmp_path / f"a[1].{suffix}").unlink()
+    # Otherwise it is a pattern.
+    assert sums(tmp_path / f"a[1].{suffix}")[1].n.sum() == 60
+
+
+def test_a_line_break_in_a_name(tmp_path):
+    frame = homes().rename(columns={"area": "living\narea"})
+    path = tmp_path / "rows.csv"
+    frame.to_csv(path, index=False)
+    assert ph.read(path).columns == ("zip", "living\narea", "price")
+    assert sums(path, "price ~ 1 + (1 | zip)")[1].n.sum() == 60
+    # A line that is not like it is named all the same.
+    path.write_text(path.read_text() + "10115,3\n")
+    assert "has 2" in refused(path)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-16-le", "latin-1"])
+def test_other_encodings_say_what_makes_them_utf_8(tmp_path, encoding):
+    text = homes().assign(zip=lambda f: f["zip"].replace("10115", "Köln")).to_csv(index=False)
+    path = written(tmp_path, text, "old file.csv", encoding)
+    said = refused(path)
+    command = re.search(r"iconv .*", said)[0]
+    subprocess.run(command, shell=True, check=True)
+    assert "Köln" in sums(tmp_path / "old file-utf8.csv")[1].labels.tolist()
+
+
+def test_small_differences_between_large_numbers_are_not_called_the_same():
+    frame = homes().assign(price=1e14 + np.random.default_rng(1).normal(0, 3, 60))
+    with pytest.raises(
+        ph.ModelError, match=r"± [23]\.?\d* in the 60 rows used: so small a difference.*take 1e\+14 off"
+    ):
+        ph.fit(TEXT, frame)
+    ph.fit(TEXT, frame.assign(price=frame["price"] - 1e14), chains=2, draws=100)
+
+
+def test_the_command_line_takes_thousands(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from priorhood.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    frame = rents()
+    frame.assign(price=grouped(frame["price"], ",")).to_csv("rows.csv", index=False)
+    run = CliRunner().invoke
+    told = run(app, ["fit", "rows.csv", TEXT, "-o", "out.nc"])
+    assert told.exit_code != 0
+    few = ["--chains", "2", "--draws", "100", "--seed", "1"]
+    assert run(app, ["fit", "rows.csv", TEXT, "-o", "out.nc", *few, "--thousands", ","]).exit_code == 0
+    assert run(app, ["predict", "out.nc", "rows.csv", "-o", "out.csv", "--thousands", ","]).exit_code == 0
+    assert run(app, ["moments", "rows.csv", TEXT, "-o", "out.moments", "--thousands", ","]).exit_code == 0
+    post = ph.load(Path("out.nc"))
+    assert post.moments.mean[:, -1].min() > 900
