@@ -223,8 +223,9 @@ def _from_mapping(columns: dict[Any, Any]) -> Any:
 
 def _named_by_text(source: object) -> object:
     """A pandas frame with its columns' names as text, where some are numbers; another source as it is."""
-    names = getattr(source, "columns", None)
-    if type(source).__module__.partition(".")[0] != "pandas" or names is None or getattr(names, "nlevels", 2) > 1:
+    # A lazy frame is not asked for its columns, which may cost it a plan.
+    names = getattr(source, "columns", None) if type(source).__module__.partition(".")[0] == "pandas" else None
+    if names is None or getattr(names, "nlevels", 2) > 1:
         return source
     texts = [str(name) for name in names]
     if all(isinstance(name, str) for name in names):
