@@ -7,7 +7,6 @@ row is read, from what they say of themselves.
 from __future__ import annotations
 
 import glob
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -192,7 +191,7 @@ def find_parts(path: str, spelling: Spelling = UNSAID) -> Parts:
     ------
     TableError : no such file, an unknown format, several formats or tables, parts that cannot be read
     """
-    named, _, inside = (path, "", "") if os.path.exists(path) else path.partition(INSIDE)  # noqa: PTH110  # also of too long a name
+    named, _, inside = (path, "", "") if is_there(path) else path.partition(INSIDE)
     files = _files(named)
     kinds = {format_of(f): f for f in files}
     if len(kinds) > 1:
