@@ -307,8 +307,9 @@ PYTHON = {
     ),
     "a level that says nothing": case(
         lambda: ph.fit("price ~ 1 + (1 | own/zip)", sales().assign(own=sales()["zip"]), **SMALL),
-        "leave one of both out of the formula, like (… | zip)",
-        lambda: ph.fit("price ~ 1 + (1 | zip)", sales().assign(own=sales()["zip"]), **SMALL),
+        "leave one of both out: fit 'price ~ 1 + (1 | own:zip)' or 'price ~ 1 + (1 | own)'",
+        lambda: ph.fit("price ~ 1 + (1 | own:zip)", sales().assign(own=sales()["zip"]), **SMALL),
+        lambda: ph.fit("price ~ 1 + (1 | own)", sales().assign(own=sales()["zip"]), **SMALL),
     ),
     "an outcome that is computed": case(
         lambda: ph.fit(
@@ -425,7 +426,7 @@ PYTHON = {
     ),
     "a slope that cannot vary": case(
         lambda: ph.moments("price ~ centre + (centre | zip)", sales(), places=PLACES),
-        ("leave it out of (… | zip)", "keeps its coefficient among the other predictors"),
+        ("among the other predictors it has its coefficient", "fit 'price ~ centre + (1 | zip)'"),
         lambda: ph.moments("price ~ centre + (1 | zip)", sales(), places=PLACES),
     ),
     "places without a group": case(
