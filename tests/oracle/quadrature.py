@@ -23,7 +23,7 @@ PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @nb.njit(cache=True, nogil=True)
 def _log_normals(y, V0, G, c, out):
-    """log Normal(y | 0, V₀ + Σ c_i G_i) by a textbook Cholesky, row by row; −∞ where it is not positive."""
+    """log Normal(y | 0, V₀ + Σ c_i G_i) by a textbook Cholesky; −∞ where it is singular but for rounding."""
     n = len(y)
     L = np.empty((n, n))
     w = np.empty(n)
@@ -35,13 +35,15 @@ def _log_normals(y, V0, G, c, out):
                 v = V0[i, j]
                 for k in range(c.shape[1]):
                     v += c[s, k] * G[k, i, j]
+                whole = v
                 for k in range(j):
                     v -= L[i, k] * L[j, k]
                 if j < i:
                     L[i, j] = v / L[j, j]
                     left -= L[i, j] * w[j]
                 else:
-                    L[i, i] = math.sqrt(v) if v > 0 else np.nan
+                    # What is left of the variance would be rounding.
+                    L[i, i] = math.sqrt(v) if v > 1e-13 * whole else np.nan
             w[i] = left / L[i, i]
             log_det += math.log(L[i, i])
             square += w[i] * w[i]
