@@ -25,7 +25,7 @@ from priorhood.families import (
     Uniform,
     cholesky_of_partial,
 )
-from priorhood.words import alone, unquoted
+from priorhood.words import alone, dimension, unquoted
 
 # The families too: to other rooms, they are what a prior is.
 __all__ = [
@@ -157,7 +157,7 @@ def check_key(key: str) -> str:
             f"sigma_median, sigma_spread, nu, omega, and tau_group, tau_group[term], omega_group of a further "
             f"grouping, by its column"
         )
-    name = match[1] if match[2] is None else f"{base_of(match[1])}_{alone(unquoted(match[2][1:]))}"
+    name = match[1] if match[2] is None else f"{base_of(match[1])}_{alone(dimension(unquoted(match[2][1:])))}"
     return f"{name}[{tidy_label(match[4])}]" if match[4] else name
 
 

@@ -215,6 +215,21 @@ def test_every_prior_that_equations_print_is_read_back(rows):
     assert set(post.summary("tau_`a[b]`").index) == {n for n in names if n.startswith("tau_`a[b]`")}
 
 
+def test_a_group_with_a_slash(tmp_path, rows):
+    """Its dimension has the sign of division; whoever names it may write either."""
+    frame = rows.rename(columns={"city": "State/County"})
+    text = "y ~ area + (1 | `State/County`/zip)"
+    post = ph.fit(ph.Model(text, "tau_`State/County` ~ HalfNormal(3)"), frame, **QUICK)
+    name = "tau_`State\u2215County`"
+    assert post.priors()[name] == ph.HalfNormal(3)
+    assert ph.Model(text, post.priors()).priors == post.priors()
+    post.save(tmp_path / "post.nc")
+    assert ph.load(tmp_path / "post.nc").summary(name).index.tolist() == [f"{name}[Intercept]"]
+    alone = ph.fit(ph.Model("y ~ area + (1 | `State/County`)", noise="State/County"), frame, **QUICK)
+    assert alone.draws(**{"State/County": "A"}).shape[2] == 1
+    assert alone["sigma"].dims[-1] == "State\u2215County"
+
+
 def test_blanks_in_a_priors_key_do_not_matter():
     model = ph.Model(
         "y ~ log(`a b`) + `a b` + `c/d`", ["mu[ log( `a b` ) ] ~ Normal(0, 1)", "mu[`a b`] ~ Normal(0, 2)"]
