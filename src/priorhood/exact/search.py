@@ -94,7 +94,7 @@ def _all_from(density: Target, starts: Array, found: list[tuple[float, Array, Ar
         ])  # fmt: skip
     height, mean, covariance = (np.array(part) for part in zip(*found, strict=True))
     masses = height + 0.5 * np.linalg.slogdet(covariance)[1]
-    order = [at for at in np.argsort(-masses, kind="stable") if masses[at] > masses.max() - MATTERS]
+    order = [at for at in np.argsort(-masses, kind="stable") if masses[at] >= masses.max() - MATTERS]
     return Modes(mean[order], covariance[order], masses[order], height[order])
 
 
