@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import narwhals.stable.v2 as nw
+    from narwhals.stable.v2.dtypes import DType
 
     Frame = nw.LazyFrame[Any] | nw.DataFrame[Any]
 
@@ -75,11 +76,14 @@ def is_nan(column: str) -> nw.Expr:
     return nw.when(~nw.col(column).is_null()).then(nw.col(column)).is_nan()
 
 
-def missing(frame: Frame, column: str) -> nw.Expr:
-    """Whether a row has no value in a column: null, NaN, or blank text."""
+def missing(frame: Frame, column: str, dtype: DType | None = None) -> nw.Expr:
+    """Whether a row has no value in a column: null, NaN, or blank text.
+
+    dtype : of the column, where it is known; a frame of many columns takes long to be asked for each
+    """
     import narwhals.stable.v2 as nw
 
-    dtype = frame.collect_schema()[column]
+    dtype = frame.collect_schema()[column] if dtype is None else dtype
     none = nw.col(column).is_null()
     if dtype.is_float():
         return none | is_nan(column)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import narwhals.stable.v2 as nw
+    from narwhals.stable.v2.dtypes import DType
 
     from priorhood.columns import Frame
     from priorhood.table import Table
@@ -70,21 +71,20 @@ def in_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool =
     import narwhals.stable.v2 as nw
 
     readings = {}
+    schema = frame.collect_schema()
     for column, role in roles.items():
-        reading = _reading(frame, column, role, table)
+        reading = _reading(frame, column, schema[column], role, table)
         if reading is not None:
             readings[column] = reading
-    schema = frame.collect_schema()
     # The type of a column may have an order of its categories.
     ordered = [c for c in readings if schema[c] in (nw.Categorical, nw.Enum)]
     return with_readings(frame, readings, readings if keep else ordered)
 
 
-def _reading(frame: Frame, column: str, role: Role, table: Table) -> nw.Expr | None:
+def _reading(frame: Frame, column: str, dtype: DType, role: Role, table: Table) -> nw.Expr | None:
     """How a column is read; None where it is as it should be."""
     import narwhals.stable.v2 as nw
 
-    dtype = frame.collect_schema()[column]
     if dtype.is_numeric() and not role.known:
         return None
     if role.category:
@@ -264,17 +264,21 @@ def check_thousands(frame: Frame, columns: Iterable[str], table: Table) -> None:
         run(frame.select(*(nw.col(c).cast(nw.Float64) for c in floats)).head(FIRST), table.name) if floats else {}
     )
     for column, column_values in found.items():
-        values = [v for v in np.asarray(column_values, dtype=float).tolist() if math.isfinite(v)]
-        large = [v for v in values if v.is_integer() and abs(v) >= 10]
-        small = [v for v in values if not v.is_integer() or abs(v) < 10]
-        broken = [v for v in small if not v.is_integer()]
-        exact = all(abs(v) >= 1 and math.isclose(v * 1000, round(v * 1000), rel_tol=1e-12) for v in small)
-        if len(broken) < 3 or not exact or max(map(abs, values)) >= 1000 or not two_kinds(small, large):
+        values = np.asarray(column_values, dtype=float)
+        values = values[np.isfinite(values)]
+        size, whole = np.abs(values), values == np.floor(values)
+        if not len(values) or size.max() >= 1000:
             continue
-        shown = ", ".join(f"{v:g}" for v in broken[:3])
+        small, large = values[~whole | (size < 10)], values[whole & (size >= 10)]
+        broken = small[small != np.floor(small)]
+        thousandths = small * 1000
+        exact = (np.abs(small) >= 1) & np.isclose(thousandths, np.round(thousandths), rtol=1e-12, atol=0.0)
+        if len(broken) < 3 or not exact.all() or not two_kinds(small.tolist(), large.tolist()):
+            continue
+        shown = ", ".join(f"{v:g}" for v in broken[:3].tolist())
         warnings.warn(
             f"{table.name}: column {column!r} has {shown} beside whole numbers hundreds of times as large, like "
-            f"{max(large):g}: if 1.2 was written 1.200 for 1,200, such values are 1,000 times too small; read the "
+            f"{large.max():g}: if 1.2 was written 1.200 for 1,200, such values are 1,000 times too small; read the "
             f"file that they come from with thousands='.'",
             PriorhoodWarning,
             stacklevel=6,

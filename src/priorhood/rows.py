@@ -144,10 +144,11 @@ def prepare(frame: Frame, design: Design, drop_outliers: float | None, weights: 
     formula = design.formula
     outcome = Expression(formula.outcome)
     flags: list[Flag] = []
-    if KEPT in frame.collect_schema().names():
+    schema = frame.collect_schema()
+    if KEPT in schema:
         flags.append(Flag("not in where", "", ~nw.col(KEPT)))
     needed = dict.fromkeys(outcome.names + design.variables + formula.keys + weights.columns)
-    flags += [Flag("missing", column, missing(frame, column)) for column in needed]
+    flags += [Flag("missing", column, missing(frame, column, schema[column])) for column in needed]
     if weights.frequency is not None:
         flags.append(Flag("0 in", weights.frequency, nw.col(weights.frequency).cast(nw.Float64) == 0))
     checks = _checks(design) + tuple(Check(*each) for each in weights.guards())
