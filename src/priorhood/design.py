@@ -44,7 +44,9 @@ class Column:
     @property
     def term(self) -> str:
         """The term that it is of, without categories: `area:type` of `area:type[loft]`."""
-        plain = (Expression(f.factor).bare if isinstance(f, Indicator) else f.text for f in self.factors)
+        plain = (
+            alone(str(Expression(f.factor).bare)) if isinstance(f, Indicator) else f.text for f in self.factors
+        )
         return ":".join(map(str, plain)) or INTERCEPT
 
     @property
