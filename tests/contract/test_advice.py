@@ -7,6 +7,10 @@ least be stopped by something else. What must be installed, bought (memory) or l
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+import subprocess
+import sys
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -844,6 +848,13 @@ def mangled(folder: Path) -> None:
 
 # The table, the formula; what is said; how the table and options become what is said to do.
 TABLES = {
+    "texts that mean nothing": (("nulls.csv", FORMULA), "--null n/a", [("nulls.csv", FORMULA, "--null", "n/a")]),
+    "texts to be left out": (
+        ("nulls.csv", FORMULA),
+        "filter them out (where)",
+        [("nulls.csv", FORMULA, "--where", "price <> 'n/a'")],
+    ),
+    "thousands": (("thousands.csv", FORMULA), "(--thousands ,)", [("thousands.csv", FORMULA, "--thousands", ",")]),
     "decimal commas": (("commas.csv", FORMULA), "(--decimal ,)", [("commas.csv", FORMULA, "--decimal", ",")]),
     "the log of nothing": (
         ("zero.csv", "log(price) ~ 1 + (1 | zip)"),
@@ -879,3 +890,26 @@ def test_tables_are_read_as_their_messages_say(name, folder, monkeypatch):
     for command in right:
         ran = run_cli("moments", *command, "-o", "read.moments")
         assert ran.code == 0, ran.err
+
+
+@pytest.mark.parametrize(
+    ("table", "formula", "program", "written", "then"),
+    [
+        ("latin.csv", "price ~ 1 + (1 | zip)", "iconv ", "latin-utf8.csv", "price ~ 1 + (1 | zip)"),
+        ("dates.csv", "price ~ sold + (1 | zip)", "python -c ", "dates days.csv", "price ~ days + (1 | zip)"),
+    ],
+)
+def test_programs_that_messages_name_write_what_can_be_read(
+    table, formula, program, written, then, folder, monkeypatch
+):
+    """The command is taken from the message, letter by letter, and run by the shell."""
+    monkeypatch.chdir(folder)
+    if shutil.which(program.split()[0]) is None and program.startswith("iconv"):
+        pytest.skip("iconv is not installed")
+    ran = run_cli("moments", table, formula, "-o", "read.moments")
+    assert ran.code == 2
+    command = ran.err[ran.err.index(program) :].strip().replace("python -c", f"{shlex.quote(sys.executable)} -c")
+    subprocess.run(command, shell=True, check=True, cwd=folder)  # what a user would do
+    assert (folder / written).is_file()
+    ran = run_cli("moments", written, then, "-o", "read.moments")
+    assert ran.code == 0, ran.err
