@@ -19,7 +19,6 @@ from priorhood.draws import term_dimension
 from priorhood.errors import ModelError, PriorhoodWarning, TableError, some
 from priorhood.formula import SEPARATOR
 from priorhood.groups import spot_of
-from priorhood.notebook import for_arviz
 from priorhood.observations import Observations
 from priorhood.ondemand import flat_of
 
@@ -164,6 +163,8 @@ def completed(posterior: xr.Dataset, stats: xr.Dataset, r: Regression, c: Coeffi
             "constant_data": _data(constant, model),
         }
     )
+    from priorhood.notebook import for_arviz
+
     return for_arviz(tree)
 
 

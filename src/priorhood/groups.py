@@ -35,8 +35,8 @@ def refuse_new(spots: Iterable[Spot], c: Coefficients, name: str) -> None:
     average = f"that of its {c.levels[1].places.name}" if nested else f"the average {group}"
     raise TableError(
         f"{name}: {group} {some(new)} {'was' if len(new) == 1 else 'were'} not in the data of the "
-        f"fit{_but_known(_alike(c, group, new))}. Say what to do with new ones: unseen=population ({average}) "
-        f"or unseen=draw (a {group} like the others)"
+        f"fit{_but_known(_alike(c, group, new))}. Say what to do with new ones: unseen='population' "
+        f"(--unseen population: {average}) or unseen='draw' (--unseen draw: a {group} like the others)"
     )
 
 

@@ -195,7 +195,7 @@ def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
         # The places that it lies in may be left out where its own label tells which it is.
         if unseen == "population" and grouping.column not in table.columns:
             continue
-        advice = f"; for the average {grouping.column} say unseen=population"
+        advice = f"; for the average {grouping.column} say unseen='population' (--unseen population)"
         table.require(grouping.column, "the group of the fitted model", advice)
     every, said = roles_of(design.formula, design), "a predictor of the fitted model"
     roles = {column: replace(every[column], said=said) for column in design.variables}

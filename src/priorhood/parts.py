@@ -153,7 +153,7 @@ class Parts:
             "header": True,
             "quotechar": '"',
             "escapechar": '"',
-            "na_values": ["", *self.spelling.nulls],
+            "na_values": ["", *(null for null in self.spelling.nulls if null not in self.spelling.with_separators)],
             "decimal": self.spelling.signs.decimal,
         }
         if self.spelling.thousands:
@@ -324,8 +324,8 @@ def _listed(files: tuple[str, ...]) -> str:
 
 
 def literal(file: str) -> str:
-    """A file's name for DuckDB, which would take [1], * and ? for patterns."""
-    return glob.escape(file)
+    """A file's name for DuckDB, which takes [1], * and ? for patterns where there is no backslash."""
+    return file if "\\" in file else glob.escape(file)
 
 
 def _quoted(name: str) -> str:

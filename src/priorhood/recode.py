@@ -56,11 +56,19 @@ def united(first: Design, other: Design) -> Design:
                 f"predictor {factor!r} is numbers in one part and text in another, where it is {some(texts, 3)}; "
                 f"give it one type everywhere"
             )
-    categories = {
-        factor: _of_both(Expression(factor), own, other.categories[factor], float if factor in numeric else str)
-        for factor, own in first.categories.items()
-    }
+    categories = {}
+    for factor in first.categories:
+        usual: Callable[[str], float | str] = float if factor in numeric else str
+        own, others = (_sorted_numbers(design, factor, numeric) for design in (first, other))
+        categories[factor] = _of_both(Expression(factor), own, others, usual)
     return Design(first.formula, categories, numeric)
+
+
+def _sorted_numbers(design: Design, factor: str, numeric: frozenset[str]) -> tuple[str, ...]:
+    """The categories; by size where they are numbers in one of both, and in the alphabet's order here."""
+    own = design.categories[factor]
+    as_text = factor in numeric and factor not in design.numeric and list(own) == sorted(own)
+    return tuple(sorted(own, key=float)) if as_text else own
 
 
 def _of_both(

@@ -65,7 +65,9 @@ def stored_tree(path: str | Path) -> xr.DataTree:
         raise FileError(f"{str(path)!r} is a folder; name the posterior's file in it")
     if not is_file(target):
         raise FileError(f"no file {str(path)!r}" + _nearby(target))
-    return in_todays_words(read_tree(target, FORMATS))
+    tree = in_todays_words(read_tree(target, FORMATS))
+    tree.encoding["source"] = str(path)  # as xarray has it, for the report
+    return tree
 
 
 def _nearby(target: Path) -> str:

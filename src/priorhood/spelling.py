@@ -206,6 +206,11 @@ class Spelling:
     decimal: str | None = None
     thousands: str = ""
 
+    @property
+    def with_separators(self) -> tuple[str, ...]:
+        """The nulls with a sign that may separate the values of a CSV."""
+        return tuple(null for null in self.nulls if set(null) & set(",;\t|"))
+
     def __post_init__(self) -> None:
         if self.decimal not in (None, *DECIMALS):
             raise TableError(f"decimal must be '.' or ',', not {self.decimal!r}")

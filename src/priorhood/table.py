@@ -125,7 +125,7 @@ def _instead(column: str, columns: tuple[str, ...]) -> str:
         return hint
     if "`" in odd:
         return f"{hint} A name with a backtick cannot be written in a formula: rename the column {odd!r}"
-    return f"{hint} Such a name goes in backticks: {written(odd)}"
+    return f"{hint} (in a formula {written(odd)})"
 
 
 def _checked(columns: tuple[str, ...], name: str) -> tuple[str, ...]:
@@ -181,8 +181,8 @@ def read(
 def _read_file(path: str, where: str | None, spelling: Spelling) -> Table:
     parts = find_parts(path, spelling)
     columns = _checked(parts.columns(), path)
-    # A CSV's nulls are read where its types are made up.
-    numbers = Numbers(replace(spelling, nulls=()) if parts.separated else spelling)
+    # A CSV's nulls are read where its types are made up, but for those that its reader does not take.
+    numbers = Numbers(replace(spelling, nulls=spelling.with_separators) if parts.separated else spelling)
     table = Table(
         path, columns, "file", _OfFile(parts, where, numbers), where, odd=parts.odd, whole=parts.whole,
         spelling=spelling, written=parts.written if parts.separated else None,

@@ -28,19 +28,22 @@ RENAMED = {"prior": "priors", "null": "nulls", "unit": "units", "no_standardize"
            "given": "table"}  # fmt: skip
 ELSEWHERE = {
     "fit": {
-        "where": ph.read, "null": ph.read, "decimal": ph.read, "prior": ph.Model, "unit": ph.Model,
+        "where": ph.read, "null": ph.read, "decimal": ph.read, "thousands": ph.read,
+        "prior": ph.Model, "unit": ph.Model,
         "no_standardize": ph.Model, "outcome_unit": ph.Model,
         "family": ph.Model, "noise": ph.Model, "se": ph.Model,
         "precision_weights": ph.Model, "frequency_weights": ph.Model,
     },
     "moments": {
-        "where": ph.read, "null": ph.read, "decimal": ph.read, "se": ph.Model, "precision_weights": ph.Model,
+        "where": ph.read, "null": ph.read, "decimal": ph.read, "thousands": ph.read,
+        "se": ph.Model, "precision_weights": ph.Model,
         "frequency_weights": ph.Model,
     },
-    "update": {"where": ph.read, "null": ph.read, "decimal": ph.read},
-    "predict": {"null": ph.read, "decimal": ph.read},
+    "update": {"where": ph.read, "null": ph.read, "decimal": ph.read, "thousands": ph.read},
+    "predict": {"null": ph.read, "decimal": ph.read, "thousands": ph.read},
     "calibrate": {
-        "where": ph.read, "null": ph.read, "decimal": ph.read, "prior": ph.Model, "no_standardize": ph.Model,
+        "where": ph.read, "null": ph.read, "decimal": ph.read, "thousands": ph.read,
+        "prior": ph.Model, "no_standardize": ph.Model,
         "outcome_unit": ph.Model, "family": ph.Model, "noise": ph.Model, "se": ph.Model,
         "precision_weights": ph.Model, "frequency_weights": ph.Model,
     },

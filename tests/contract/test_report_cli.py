@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_a_report_is_written(shelf, cli, tmp_path):
     assert "living_space 100" in told["summary"][1]
     assert len(told["map"]["paths"]) == 8
     # The file's name, not where it lies.
-    assert told["made"][0] == ["posterior", "post.nc"]
+    assert ["posterior", "post.nc"] in told["made"]
     assert list(tmp_path.iterdir()) == [out]
 
 
@@ -123,7 +124,9 @@ def test_inputs_are_not_written_over(shelf, cli, tmp_path):
 def test_old_files_have_reports(cli, tmp_path, name):
     ran = cli("report", FILES / f"{name}.nc", "-o", tmp_path / "r.html")
     assert ran.code == 0, ran.err
-    told, post = data_of(tmp_path / "r.html"), ph.load(FILES / f"{name}.nc")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ph.PriorhoodWarning)  # of what a formula meant then
+        told, post = data_of(tmp_path / "r.html"), ph.load(FILES / f"{name}.nc")
     homes = post.homes()
     expected = post.expected(homes, unseen="population").values.reshape(-1, len(homes)).mean(axis=0)
     assert [row["mean"] for row in told["places"]["rows"]] == pytest.approx(expected, rel=1e-6)

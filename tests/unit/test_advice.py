@@ -58,7 +58,9 @@ def test_without_the_places_column_the_average_one_serves(homes, post):
     """As for a made-up label; without unseen= the message says so."""
     rows = pd.DataFrame({"area": [100.0, 60.0], "type": ["flat", "house"]})
     for unseen in ("error", "draw"):
-        with pytest.raises(ph.TableError, match="for the average zip say unseen=population"):
+        with pytest.raises(
+            ph.TableError, match=r"for the average zip say unseen='population' .--unseen population."
+        ):
             post.predict(rows, unseen=unseen)
     found = post.predict(rows, unseen="population")
     named = post.predict(rows.assign(zip="nowhere"), unseen="population")

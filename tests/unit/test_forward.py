@@ -73,7 +73,8 @@ def drawn(model, table, chains=2, draws=60, seed=11):
     effects = (Effects(beta, tau, omega),) if model.formula.levels else ()
     alike = "sigma_median" in model.priors
     draws_ = Draws(
-        mu, effects, sigma, stats={"lp": rng.normal(size=shape)}, facts={}, nu=nu,
+        mu, effects, sigma, stats={"lp": rng.normal(size=shape), "diverging": np.zeros(shape, bool)}, nu=nu,
+        facts={"engine": "nuts", "engine_reason": "a test's"},
         sigma_median=rng.uniform(0.5, 0.7, shape) if alike else None,
         sigma_spread=rng.uniform(0.1, 0.4, shape) if alike else None,
     )  # fmt: skip
@@ -359,7 +360,7 @@ def test_refusals(posts, table):
         forward.posterior_predictive(posts["se"], table.drop(columns="error"))
     with pytest.raises(ph.TableError, match="no column 'price'"):
         forward.prior_predictive(MODELS["slopes"], table.drop(columns="price"))
-    with pytest.raises(ph.TableError, match="column 'price' holds String, not numbers"):
+    with pytest.raises(ph.TableError, match=r"column 'price' .* holds text where a number should be: 'dear'"):
         forward.posterior_predictive(posts["slopes"], table.assign(price="dear"))
 
 
@@ -533,7 +534,7 @@ def test_outcomes_are_uniform_in_their_predictive_distribution(table, name, wide
     }
     draws = Draws(
         fixed["mu"], (Effects(fixed["beta"], fixed["tau"], fixed.get("omega")),), widened * fixed["sigma"],
-        stats={}, facts={}, nu=fixed.get("nu"),
+        stats={}, facts={"engine": "nuts", "engine_reason": "a test's"}, nu=fixed.get("nu"),
     )  # fmt: skip
     post = assemble(model, design, scale, found, draws, {"seed": 1, "notes": "[]"})
     y = truth["prior_predictive"]["price"].values[0, 0]

@@ -436,7 +436,11 @@ def made(model, table, least_nu=3.0, draws=400, seed=4):
     tau, omega = rng.uniform(0.2, 0.4, (*shape, K)), np.broadcast_to(np.eye(2), (*shape, 2, 2))
     given = Draws(
         mu, (Effects(beta, tau, omega if K == 2 else None),), None if model.se else sigma,
-        stats={}, facts={}, nu=rng.uniform(least_nu, 12, shape) if model.family == "student" else None,
+        stats={"lp": rng.normal(size=shape), "diverging": np.zeros(shape, bool)},
+        facts={"engine": "nuts", "engine_reason": "a test's"},
+        nu=rng.uniform(least_nu, 12, shape) if model.family == "student" else None,
+        sigma_median=rng.uniform(0.3, 0.5, shape) if "sigma_median" in model.priors else None,
+        sigma_spread=rng.uniform(0.1, 0.4, shape) if "sigma_median" in model.priors else None,
     )  # fmt: skip
     return assemble(model, design, scale, found, given, {"seed": 3, "notes": "[]"})
 

@@ -182,9 +182,8 @@ def test_all_cells_have_columns_where_none_of_their_parts_is_there(rows):
     assert len(design.names) == 9
     assert design.names[0] == "type[flat]:quarter[1]"
     assert design.references == {}
-    assert (
-        len(ph.fit("y ~ 1 + (0 + x:new:type || zip)", rows.assign(new=rows.new.map(str)), **HOW).design.names) == 7
-    )
+    built = rows.assign(new=rows.new.map({True: "new", False: "old"}))
+    assert len(ph.fit("y ~ 1 + (0 + x:new:type || zip)", built, **HOW).design.names) == 7
 
 
 def test_a_category_of_rows_that_do_not_count_is_no_column(rows):

@@ -22,7 +22,7 @@ from priorhood.cli.mapping import map_places
 from priorhood.cli.plotting import plot
 from priorhood.cli.reading import predict, summary
 from priorhood.cli.reporting import report
-from priorhood.cli.screen import say, shown
+from priorhood.cli.screen import heard, say, shown
 from priorhood.cli.sites import moments
 from priorhood.cli.what_if import influence, sensitivity
 from priorhood.errors import PriorhoodError
@@ -49,7 +49,8 @@ def main() -> NoReturn:
 
 def _run() -> NoReturn:
     try:
-        app(standalone_mode=True)
+        with heard(quiet=False):
+            app(standalone_mode=True)
     except PriorhoodError as problem:
         say(f"priorhood: {problem}")
         sys.exit(2)

@@ -62,13 +62,16 @@ def say(message: str) -> None:
 
 @contextmanager
 def heard(*, quiet: bool) -> Iterator[None]:
-    """Print our warnings as sentences."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", PriorhoodWarning)
-        yield
-    for warning in caught:
-        if issubclass(warning.category, PriorhoodWarning) and not quiet:
-            say(f"warning: {warning.message}")
+    """Print our warnings as sentences, also where an error follows."""
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", PriorhoodWarning)
+            yield
+    finally:
+        for warning in caught:
+            if issubclass(warning.category, PriorhoodWarning) and not quiet:
+                say(f"warning: {warning.message}")
 
 
 def console() -> Console:
