@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 PILOT = 1000  # proposals that judge the mixture and start the chains
 WARM_UP = 20  # kept draws' worth of proposals before the first kept draw
-STUCK = 0.02  # tolerated correlation of successive kept draws, which sets the thinning
+STUCK = 0.02  # tolerated correlation of successive kept draws, which sets the thinning …
+STUCK_DEAR = 0.25  # … where θ is dear: twice the proposals would add less than they cost
+DEAR = 100_000  # in the units of Target.cost, a quarter of a millisecond
 MAX_KEEP_EVERY = 24
 ATTEMPTS = 3  # at a proposal whose weights have a tail this good:
 GOOD_TAIL = 0.5
@@ -327,7 +329,8 @@ def _propose(
     """Draw as many proposals as the chains will need, judged by a pilot."""
     pilot = mixture.sample(rng, PILOT)
     pilot_heights = density(pilot)
-    keep_every = _spacing(pilot_heights - mixture.logpdf(pilot))
+    stuck = STUCK if density.cost < DEAR else STUCK_DEAR
+    keep_every = _spacing(pilot_heights - mixture.logpdf(pilot), stuck=stuck)
     theta = mixture.sample(rng, chains * (WARM_UP + draws) * keep_every)
     if isinstance(density, _Told):
         density.ahead = 0  # the last batch, unless another mixture is tried
@@ -363,8 +366,8 @@ def _chains(
     return picked, accepted
 
 
-def _spacing(log_weights: Array, share: Array | None = None) -> int:
-    """Proposals a kept draw: the least k with correlation of successive kept draws under STUCK.
+def _spacing(log_weights: Array, share: Array | None = None, stuck: float = STUCK) -> int:
+    """Proposals a kept draw: the least k with correlation of successive kept draws under `stuck`.
 
     A chain at a state of weight w stays there with probability s(w) = 1 − E min(1, w'/w); under the
     posterior, k proposals in a row are refused with probability E s(w)^k.
@@ -382,6 +385,6 @@ def _spacing(log_weights: Array, share: Array | None = None) -> int:
     stay = 1.0 - np.minimum(moved, 1.0)
     target = mass[order] * w / total[-1]
     for k in range(1, MAX_KEEP_EVERY):
-        if (target * stay**k).sum() < STUCK:
+        if (target * stay**k).sum() < stuck:
             return k
     return MAX_KEEP_EVERY
