@@ -327,7 +327,7 @@ def test_a_name_with_a_backtick_cannot_be_written(rows):
 
 def test_a_name_that_lacks_its_backticks(rows):
     frame = rows.rename(columns={"plain": "HOA/MONTH"})
-    with pytest.raises(ph.TableError, match=r"no column 'HOA'.*backticks: `HOA/MONTH`"):
+    with pytest.raises(ph.TableError, match=r"no column 'HOA'.*in a formula `HOA/MONTH`"):
         ph.moments("y ~ HOA/MONTH + (1 | zip)", frame)
     assert ph.moments("y ~ `HOA/MONTH` + (1 | zip)", frame).rows == len(rows)
 
