@@ -106,7 +106,7 @@ def pareto_k(log_weights: Array) -> float:
     # A few weights above a plateau look like a long tail. Of so many from one of shape k, the largest is (size/E)^k
     # times the least or more, E standard exponential, which is under 5 in 993 of 1,000.
     most = -float(finite[-size - 1] - finite[-1]) / math.log(max(size / 5, 2.0))
-    return max(min(shape, most), min(shape, GOOD_TAIL))
+    return shape if shape <= GOOD_TAIL else min(shape, most)
 
 
 class _Told:
