@@ -89,7 +89,7 @@ def written_out(model, table, point, *, centred):
         terms = ["Intercept" if t == () else t[0] for t in grouping.terms]
         tau = values[f"tau{suffix}"]
         factor = np.diag(tau)
-        if grouping.correlated:
+        if f"omega{suffix}" in values:  # written with | around several
             factor = tau[:, None] * np.linalg.cholesky(values[f"omega{suffix}"])
         else:
             total += stats.expon(scale=5).logpdf(tau).sum()
