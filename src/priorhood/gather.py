@@ -69,10 +69,12 @@ def take(
     ------
     TableError : a column that is not there or cannot be used; a group that is an id of rows; no rows left
     """
-    with table.alone():
+    # What a row makes infinite is refused by its name; NumPy need not warn of it before.
+    with table.alone(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         frame = open_rows(table, formula, weights, design)
         refuse_ids(frame, formula.keys, table.name)
-        learned = learn_design(frame, formula, table.name, least=least if design is None else 0)
+        least = least if design is None else 0
+        learned = learn_design(frame, formula, table.name, least, table.orders)
         if design is None:
             design = learned
         elif grow:

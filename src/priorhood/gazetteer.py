@@ -6,13 +6,13 @@ and is there for places that no row is in yet.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.columns import in_memory, label_text, missing
+from priorhood.columns import declared_order, in_memory, label_text, missing
 from priorhood.errors import FormulaError, TableError, near, some
 from priorhood.expression import Expression
 from priorhood.formula import written_out
@@ -46,6 +46,7 @@ class Gazetteer:
     columns : the predictors it has
     places : labels in normal form → value of every column; NaN or '' where it is not known
     textual : which columns are text, and so categories
+    orders : column → its categories in the order that its type declares; a design has it from there on
     """
 
     name: str
@@ -53,6 +54,7 @@ class Gazetteer:
     columns: tuple[str, ...]
     places: dict[Labels, tuple[Value, ...]]
     textual: frozenset[str]
+    orders: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     @cached_property
     def _by_part(self) -> dict[tuple[bool, ...], dict[Labels, Labels | None]]:
@@ -112,7 +114,7 @@ class Gazetteer:
             own = tuple(values[at] for at in order)
             both = f"in {self.name} and in {other.name}"
             places[labels] = _agreed(self, labels, places[labels], own, both) if labels in places else own
-        return replace(self, places=places)
+        return replace(self, places=places, orders={**other.orders, **self.orders})
 
 
 def _part(labels: Labels, given: tuple[bool, ...]) -> Labels:
@@ -178,10 +180,12 @@ def read_gazetteer(source: object, formula: Formula) -> Gazetteer:
     every = roles_of(formula)
     roles = {column: replace(every[column], said="a predictor of places") for column in columns}
     with table.alone():
-        frame = kept(in_roles(table.frame(keys), roles, table))
+        given = table.frame(keys)
+        orders = {c: order for c in columns if (order := declared_order(given, c))}
+        frame = kept(in_roles(given, roles, table))
         schema = frame.collect_schema()
         textual = frozenset(c for c in columns if not (schema[c].is_numeric() or schema[c] == nw.Boolean))
-        gazetteer = Gazetteer(table.name, keys, columns, {}, textual)
+        gazetteer = Gazetteer(table.name, keys, columns, {}, textual, orders)
         return replace(gazetteer, places=_places(gazetteer, _listed(frame, gazetteer)))
 
 

@@ -13,6 +13,7 @@ from priorhood.formula import Grouping, written_out
 from priorhood.roles import Role, in_roles
 from priorhood.sources import KEPT
 from priorhood.spelling import normal_label
+from priorhood.words import brief, cut
 
 if TYPE_CHECKING:
     from priorhood.arithmetic import Value
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 MOST_CATEGORIES = 100
 
 
-def learn_design(frame: Frame, formula: Formula, name: str, least: int = 2) -> Design:
+def learn_design(
+    frame: Frame, formula: Formula, name: str, least: int = 2, orders: dict[str, tuple[str, ...]] | None = None
+) -> Design:
     """Look at the predictors: which are numbers, which are categories, and which categories there are.
 
     A categorical predictor needs `least` categories: two for a fit, any number for rows added to one.
@@ -31,6 +34,7 @@ def learn_design(frame: Frame, formula: Formula, name: str, least: int = 2) -> D
     Parameters
     ----------
     frame : rows with their columns as their roles want them (roles): what is text is categories
+    orders : column → the order of its categories, of columns whose type in the frame does not say it
     """
     schema = frame.collect_schema()
     categories: dict[str, tuple[str, ...]] = {}
@@ -42,7 +46,8 @@ def learn_design(frame: Frame, formula: Formula, name: str, least: int = 2) -> D
             continue
         if schema[column].is_numeric():
             numeric.add(factor)
-        found = _categories(frame, formula, column, number=factor in numeric)
+        declared = (orders or {}).get(column) or _declared(frame, column)
+        found = _categories(frame, formula, column, declared, number=factor in numeric)
         if len(found) > MOST_CATEGORIES:
             raise TableError(
                 f"{name}: column {column!r} has {len(found):,} categories; so many belong in a group part: fit "
@@ -120,7 +125,7 @@ def asked_order(expression: Expression, found: tuple[str, ...], name: str, *, wh
     reference = level_label(expression.reference, found)
     if reference not in found and whole:
         raise TableError(
-            f"{name}: {expression.text}: no row has the level {reference!r} of {column!r}; there are "
+            f"{name}: {cut(expression.text)}: no row has the level {brief(reference)} of {column!r}; there are "
             f"{some(found, 12)}"
         )
     return tuple(sorted(found, key=lambda category: category != reference))
@@ -163,8 +168,15 @@ def _distinct(frame: Frame, column: str) -> list[str]:
     return sorted(str(v) for v in found[column])
 
 
-def _categories(frame: Frame, formula: Formula, column: str, *, number: bool) -> tuple[str, ...]:
-    """The categories of the rows that have all that the formula reads, in order."""
+def _declared(frame: Frame, column: str) -> tuple[str, ...]:
+    """The order of a column's categories as its type had it where it was given."""
+    return declared_order(frame, GIVEN + column if GIVEN + column in frame.collect_schema().names() else column)
+
+
+def _categories(
+    frame: Frame, formula: Formula, column: str, declared: tuple[str, ...], *, number: bool
+) -> tuple[str, ...]:
+    """The categories of the rows that have all that the formula reads, in the order declared, else their own."""
     used = frame if KEPT not in frame.collect_schema().names() else _only_kept(frame)
     read = [name for factor in formula.factors() for name in Expression(factor).names]
     for other in dict.fromkeys((*Expression(formula.outcome).names, *formula.keys, *read)):
@@ -172,8 +184,7 @@ def _categories(frame: Frame, formula: Formula, column: str, *, number: bool) ->
     values = _distinct(used, column)
     if number:
         values = [number_label(v) for v in sorted({float(v) for v in values})]
-    declared = GIVEN + column if GIVEN + column in frame.collect_schema().names() else column
-    order = [normal_label(text) for text in declared_order(frame, declared)]
+    order = map(normal_label, declared)
     return tuple(dict.fromkeys([*(v for v in order if v in values), *values]))
 
 

@@ -94,7 +94,8 @@ def read_rows(
     flag: Any = nw.lit(value=False)
     for variable in (*design.variables, *c.row_weights.to_predict(frame.columns)):
         flag = flag | missing(frame, variable)
-    found = frame.select(flag.alias("absent"), *columns)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # such rows are marked
+        found = frame.select(flag.alias("absent"), *columns)
     n = len(frame)
     X = np.ones((n, len(design.columns)))
     for d, column in enumerate(design.columns):

@@ -31,7 +31,7 @@ from priorhood.priors import Scale as ScalePrior
 from priorhood.scale import learn_scale
 from priorhood.table import read
 from priorhood.weights import Weights
-from priorhood.words import alone, unquoted
+from priorhood.words import alone, cut, unquoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,7 +152,7 @@ class Model:
         for key in sorted(self._given):
             reason = _absence(key, absent)
             if reason is not None:
-                raise PriorError(f"prior for {key}: {reason}, so there is no such parameter")
+                raise PriorError(f"prior for {cut(key)}: {reason}, so there is no such parameter")
 
     @property
     def weights(self) -> Weights:
@@ -320,7 +320,7 @@ class Model:
             known |= {f"{tau}{at}" for c in columns for at in _insides(c) for tau in ("tau", f"tau{suffix}")}
         for key in self.priors:
             if key not in known and (key in self._given or key != "omega"):
-                raise PriorError(f"prior for {key}: the model has no such parameter; {self._instead(key, known)}")
+                raise PriorError(f"prior for {cut(key)}: the model has no such parameter; {self._instead(key, known)}")
 
         def pick(name: str, suffix: str, column: Column) -> Any:
             keys = [f"{name}{end}{at}" for end in (suffix, "") for at in (*_insides(column), "")]

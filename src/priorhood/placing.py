@@ -207,4 +207,5 @@ def _with_columns(table: Table, gazetteer: Gazetteer, columns: tuple[str, ...], 
         columns=table.columns + columns,
         open=opened,
         joined=columns,
+        orders={column: order for column, order in gazetteer.orders.items() if column in columns},
     )

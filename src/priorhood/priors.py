@@ -25,7 +25,7 @@ from priorhood.families import (
     Uniform,
     cholesky_of_partial,
 )
-from priorhood.words import alone, dimension, unquoted
+from priorhood.words import alone, brief, cut, dimension, unquoted
 
 # The families too: to other rooms, they are what a prior is.
 __all__ = [
@@ -53,6 +53,9 @@ DEFAULTS: dict[str, Prior] = {
     "nu": Gamma(2, 10),
     "omega": LKJ(2),
 }
+
+# The letters of one distribution.
+LONGEST = 1_000
 
 # What the groups' sigma have in common with noise; a prior for sigma itself stands in their place.
 COMMON = ("sigma_median", "sigma_spread")
@@ -89,15 +92,17 @@ def parse_distribution(text: str, domain: str | None = None) -> Prior:
     PriorError : not a call of a known family with numbers.
     """
     text = text.strip()
+    if len(text) > LONGEST:
+        raise PriorError(f"prior {brief(text)} has {len(text):,} letters; the most are {LONGEST:,}")
     try:
         call = ast.parse(text, mode="eval").body
     except SyntaxError:
-        raise PriorError(f"prior {text!r} cannot be read; write it like Exponential(scale=5)") from None
+        raise PriorError(f"prior {brief(text)} cannot be read; write it like Exponential(scale=5)") from None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-        raise PriorError(f"prior {text!r} is no distribution; write it like Exponential(scale=5)")
+        raise PriorError(f"prior {brief(text)} is no distribution; write it like Exponential(scale=5)")
     family = FAMILIES.get(call.func.id)
     if family is None:
-        raise PriorError(f"prior family {call.func.id!r} is not known: {_instead(call.func.id, domain)}")
+        raise PriorError(f"prior family {brief(call.func.id)} is not known: {_instead(call.func.id, domain)}")
     try:
         args = [ast.literal_eval(arg) for arg in call.args]
         named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
@@ -106,7 +111,7 @@ def parse_distribution(text: str, domain: str | None = None) -> Prior:
         if isinstance(problem, PriorError):
             raise
         expected = ", ".join(f.name for f in fields(family))
-        raise PriorError(f"prior {text!r}: {family.__name__} takes numbers for: {expected}") from None
+        raise PriorError(f"prior {brief(text)}: {family.__name__} takes numbers for: {expected}") from None
     return prior
 
 
@@ -132,7 +137,7 @@ def parse_prior(text: str) -> tuple[str, Prior]:
     # Not at a '~' within a name in backticks.
     name, tilde, right = re.fullmatch(r"((?:`[^`]*`|[^`~])*)(~?)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
     if not tilde:
-        raise PriorError(f"prior {text!r} has no '~'; write it like 'tau[area] ~ Exponential(scale=5)'")
+        raise PriorError(f"prior {brief(text)} has no '~'; write it like 'tau[area] ~ Exponential(scale=5)'")
     key = check_key(name)
     return key, _named(key, right)
 
@@ -142,7 +147,7 @@ def _named(key: str, text: str) -> Prior:
     try:
         return parse_distribution(text, DOMAINS[base_of(key)])
     except PriorError as problem:
-        raise PriorError(f"prior for {key.strip()}: {problem}") from None
+        raise PriorError(f"prior for {cut(key.strip())}: {problem}") from None
 
 
 def check_key(key: str) -> str:
@@ -153,7 +158,7 @@ def check_key(key: str) -> str:
     )  # fmt: skip
     if match is None or (base_of(match[1]) not in ("mu", "tau") and match[3]):
         raise PriorError(
-            f"prior for {key.strip()!r}: the parameters are mu, mu[term], tau, tau[term], sigma, "
+            f"prior for {brief(key.strip())}: the parameters are mu, mu[term], tau, tau[term], sigma, "
             f"sigma_median, sigma_spread, nu, omega, and tau_group, tau_group[term], omega_group of a further "
             f"grouping, by its column"
         )

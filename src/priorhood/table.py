@@ -24,7 +24,7 @@ from priorhood.numerals import Numbers
 from priorhood.parts import Parts, find_parts
 from priorhood.sources import connection, explained, format_of, no_condition
 from priorhood.spelling import UNSAID, Spelling
-from priorhood.words import same_letters, written
+from priorhood.words import brief, same_letters, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -47,7 +47,7 @@ class Table:
     kind : 'file', 'pandas', 'polars', 'polars-lazy', 'pyarrow', 'duckdb' or one of the engines elsewhere
     open : roles → narwhals frame, with the column KEPT where where= is given
     where : the row filter as SQL, or None
-    joined : the columns that came from a table of places (places=)
+    joined : the columns that came from a table of places (places=); orders : the orders of categories declared there
     odd : column → why it cannot be used; whole : says which columns of a file look like whole numbers
     spelling : what was said of its texts; written : the texts of a CSV's first rows, column by column
     """
@@ -58,6 +58,7 @@ class Table:
     open: Callable[[frozenset[str]], Any]
     where: str | None = None
     joined: tuple[str, ...] = ()
+    orders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     odd: dict[str, str] = field(default_factory=dict)
     whole: Callable[[], tuple[str, ...]] = field(default_factory=lambda: tuple)
     spelling: Spelling = UNSAID
@@ -67,7 +68,7 @@ class Table:
         """Raise unless the column is there; with advice on what else to do."""
         if column not in self.columns:
             raise TableError(
-                f"{self.name} has no column {column!r} ({role}): {_instead(column, self.columns)}{advice}"
+                f"{self.name} has no column {brief(column)} ({role}): {_instead(column, self.columns)}{advice}"
             )
         if column in self.odd:
             raise TableError(f"{self.name}: column {column!r} ({role}) {self.odd[column]}")

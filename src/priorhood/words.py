@@ -152,7 +152,12 @@ def tidied(text: str) -> str:
 
 def brief(text: str) -> str:
     """The text in quotes for a message, long ones cut."""
-    return repr(text if len(text) <= 300 else f"{text[:200]} … {text[-50:]}")
+    return repr(cut(text))
+
+
+def cut(text: str) -> str:
+    """The text without the middle of a long one."""
+    return text if len(text) <= 300 else f"{text[:200]} … {text[-50:]}"
 
 
 def written(name: str) -> str:

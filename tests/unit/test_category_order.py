@@ -63,7 +63,7 @@ FORMS = {
     "polars": enum,
     "polars, lazy": lambda f: enum(f).lazy(),
     "arrow": dictionary,
-    "arrow, in chunks": lambda f: pa.concat_tables([dictionary(f[:90]), dictionary(f[90:])]),
+    "arrow, in chunks": lambda f: pa.concat_tables([dictionary(f[: len(f) // 2]), dictionary(f[len(f) // 2 :])]),
     "duckdb": lambda f: duckdb_enum(duckdb.connect(), f),
 }  # fmt: skip
 
@@ -205,3 +205,56 @@ def test_report_and_command_name_the_reference(rows, tmp_path, capsys):
     assert "reference level: type 'house'" in capsys.readouterr().out
     print_summary(post, as_json=True, everything=False, standardized=False, facts={})
     assert json.loads(capsys.readouterr().out)["references"] == {"type": "house"}
+
+
+# -- tables of places -----------------------------------------------------------------------------------------
+
+BY_PLACE = "y ~ x + type + (1 | zip)"
+
+
+@pytest.fixture(scope="module")
+def homes():
+    """Rows without a type, and the type of every ZIP as text."""
+    rng = np.random.default_rng(3)
+    zips = pd.DataFrame({"zip": list("abcdefgh"), "type": ["flat", "house", "loft", "house"] * 2})
+    rows = pd.DataFrame({"zip": rng.choice(zips["zip"], 120), "x": rng.normal(size=120)})
+    return rows.assign(y=rows.x + rng.normal(size=120)), zips
+
+
+@pytest.mark.parametrize("where", [None, "zip <> 'z'"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_table_of_places_has_the_order_of_its_type(homes, form, where):
+    """Beside rows of any kind, as if the column were in the rows."""
+    rows, zips = homes
+    pasted = ph.fit(BY_PLACE, categorical(rows.merge(zips, on="zip", how="left")), **HOW)
+    for table in (rows, pl.from_pandas(rows)):
+        post = ph.fit(BY_PLACE, table, places=ph.read(FORMS[form](zips), where=where), **HOW)
+        assert post.design.categories == {"type": ("house", "loft", "flat")}
+        assert "reference level: type 'house'" in post.equations()
+        np.testing.assert_allclose(post["mu"].values, pasted["mu"].values, rtol=1e-6, atol=1e-6)
+    # The control: text is in the alphabet's order.
+    assert ph.fit(BY_PLACE, rows, places=zips, **HOW).design.categories == {"type": ("flat", "house", "loft")}
+
+
+def test_the_order_of_a_table_of_places_travels(homes, tmp_path):
+    rows, zips = homes
+    whole = ph.fit(BY_PLACE, rows, places=categorical(zips), **HOW)
+    whole.save(tmp_path / "post.nc")
+    sums = ph.moments(BY_PLACE, rows, places=categorical(zips))
+    sums.save(tmp_path / "a.moments")
+    first = ph.fit(BY_PLACE, rows[:60], places=categorical(zips), **HOW)
+    for post in (
+        ph.load(tmp_path / "post.nc"),
+        ph.fit(BY_PLACE, ph.load_moments(tmp_path / "a.moments"), **HOW),
+        ph.update(first, rows[60:], **HOW),
+        ph.update(first, rows[60:], places=categorical(zips, ORDER[::-1]), **HOW),
+    ):
+        assert post.design == whole.design
+        assert post.log_evidence == pytest.approx(whole.log_evidence, abs=1e-6)
+
+
+def test_numbers_of_places_as_categories_are_in_their_types_order(homes):
+    rows, zips = homes
+    rooms = pd.Categorical([2, 3, 10, 3] * 2, categories=[10, 3, 2])
+    post = ph.fit("y ~ C(type) + (1 | zip)", rows, places=zips.assign(type=rooms), **HOW)
+    assert post.design.categories == {"C(type)": ("10", "3", "2")}
