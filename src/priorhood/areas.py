@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from priorhood.errors import ModelError, TableError, near, plural, some
 from priorhood.formula import SEPARATOR
 from priorhood.polygons import WGS84, polygons_in, read_polygons
-from priorhood.spelling import normal_label
+from priorhood.spelling import alike, loosely, normal_label, unlike
 
 if TYPE_CHECKING:
     import geopandas
@@ -35,7 +36,7 @@ class Areas:
     unmatched_places : of the posterior, without a polygon
     unmatched_areas : labels of polygons without a place in the posterior; others : these polygons
     merged : polygons that were joined with others of the same label; mended : outlines that crossed themselves
-    unzeroed : labels that were found only without their leading zeros
+    loose : labels that were found only where zeros, case, blanks and ZIP+4 do not count → the place's own
     """
 
     source: str
@@ -48,7 +49,7 @@ class Areas:
     others: geopandas.GeoDataFrame
     merged: int = 0
     mended: int = 0
-    unzeroed: int = 0
+    loose: dict[str, str] = field(default_factory=dict)
 
     def account(self) -> str:
         """What was found and what was not, in one sentence."""
@@ -71,8 +72,12 @@ class Areas:
         if self.mended:
             were = "outline that crosses itself was" if self.mended == 1 else "outlines that cross themselves were"
             parts.append(f"{self.mended:,} {were} mended")
-        if self.unzeroed:
-            parts.append(f"{self.unzeroed:,} labels were found without their leading zeros")
+        if self.loose:
+            label, own = next(iter(self.loose.items()))
+            were = "label was" if len(self.loose) == 1 else "labels were"
+            parts.append(
+                f"{len(self.loose):,} {were} found but for leading zeros, case, blanks or ZIP+4: {own!r} as {label!r}"
+            )
         return "; ".join(parts)
 
     def rings(self, tolerance: float = DETAIL) -> dict[str, list[Ring]]:
@@ -152,7 +157,8 @@ def read_areas(
     """Polygons of a posterior's places.
 
     Labels are compared as text in their normal form (10115, also where the file has the number 10115.0), and,
-    where that finds nothing, without leading zeros. Nested places are found by their own label where only one has
+    where that finds nothing and only one place and one label are meant, without leading zeros, case, blanks and
+    the end of ZIP+4. Nested places are found by their own label where only one has
     it, by `parent/label`, or by a property for every column of their path.
 
     Parameters
@@ -173,8 +179,8 @@ def read_areas(
     places = level_of(post, level)
     name, frame, mended = read_polygons(source, crs)
     column, keys = _join_column(name, frame, places, column)
-    found, unzeroed = _found(keys, places)
-    return _areas(name, column, frame, places, keys, found, mended, unzeroed)
+    found, loose = _found(keys, places)
+    return _areas(name, column, frame, places, keys, found | loose, mended, loose)
 
 
 def level_of(post: Posterior, level: str | None = None) -> Places:
@@ -225,9 +231,9 @@ def _join_column(name: str, frame: Any, places: Places, column: str | None) -> t
         keys = ["/".join(labels) for labels in zip(*(_texts(frame[one]) for one in own), strict=True)]
         return "/".join(own), _matching(name, "/".join(own), keys, places)
     texts = {one: _texts(frame[one]) for one in properties}
-    if own[-1] and _found(texts[own[-1]], places)[0]:
+    if own[-1] and _hits(texts[own[-1]], places):
         return own[-1], texts[own[-1]]
-    hits = {one: len(set(_found(keys, places)[0].values())) for one, keys in texts.items()}
+    hits = {one: _hits(keys, places) for one, keys in texts.items()}
     most = max(hits.values(), default=0)
     if not most:
         raise TableError(_nothing_in_common(name, texts, places))
@@ -241,9 +247,15 @@ def _join_column(name: str, frame: Any, places: Places, column: str | None) -> t
     return best[0], texts[best[0]]
 
 
+def _hits(keys: list[str], places: Places) -> int:
+    """How many places the labels find."""
+    found, loose = _found(keys, places)
+    return len({*found.values(), *loose.values()})
+
+
 def _matching(name: str, column: str, keys: list[str], places: Places) -> list[str]:
     """The keys, if any is a place's."""
-    if not _found(keys, places)[0]:
+    if not _hits(keys, places):
         raise TableError(_nothing_in_common(name, {column: keys}, places))
     return keys
 
@@ -260,23 +272,33 @@ def _nothing_in_common(name: str, texts: dict[str, list[str]], places: Places) -
     advice = (
         f"; {some(sorted(shared), 3)} is the name of several, so give {'/'.join(places.path)}" if shared else ""
     )
+    nearly = alike(sorted({key for keys in texts.values() for key in keys if key}), places.labels.tolist())
+    if nearly and not advice:
+        label, known = next(iter(nearly.items()))
+        advice = f"; {label!r} may be {known!r}, but not it alone: {unlike(label, known)}"
     return (
         f"{name} has no polygon of any {places.name}: the posterior has {some(places.labels.tolist(), 3)}, the "
         f"polygons have {', '.join(held) or 'no properties'}{advice}"
     )
 
 
-def _found(keys: list[str], places: Places) -> tuple[dict[str, int], int]:
-    """Which place every different label of the polygons is, and how many only without leading zeros."""
+def _found(keys: list[str], places: Places) -> tuple[dict[str, int], dict[str, int]]:
+    """Which place every different label of the polygons is, as it stands, and in another spelling.
+
+    What counts as another spelling is what a prediction tells of a new label that is nearly known (spelling.alike).
+    """
     names = _names_of(places)
     found = {key: names[key] for key in dict.fromkeys(keys) if key in names}
     taken = set(found.values())
-    bare = _unique({_without_zeros(name): at for name, at in names.items()}, map(_without_zeros, names))
-    more = {key: bare.get(_without_zeros(key)) for key in dict.fromkeys(keys) if key and key not in found}
-    late = {key: at for key, at in more.items() if at is not None and at not in taken}
+    # Names of one place that are one but for their spelling are no reason to doubt which place is meant.
+    meant: dict[str, set[int]] = {}
+    for name, at in names.items():
+        meant.setdefault(loosely(name), set()).add(at)
+    more = {key: meant.get(loosely(key), set()) - taken for key in dict.fromkeys(keys) if key and key not in found}
+    late = {key: next(iter(at)) for key, at in more.items() if len(at) == len(meant.get(loosely(key), ())) == 1}
     # Two different labels that would become one place are none.
-    late = {key: at for key, at in late.items() if list(late.values()).count(at) == 1}
-    return found | late, len(late)
+    counts = Counter(late.values())
+    return found, {key: at for key, at in late.items() if counts[at] == 1}
 
 
 def _names_of(places: Places) -> dict[str, int]:
@@ -287,13 +309,7 @@ def _names_of(places: Places) -> dict[str, int]:
 
 
 def _unique(index: dict[str, int], names: Any) -> dict[str, int]:
-    from collections import Counter
-
     return {name: index[name] for name, count in Counter(names).items() if count == 1}
-
-
-def _without_zeros(label: str) -> str:
-    return "/".join(part.lstrip("0") if part.isdigit() else part for part in label.split("/"))
 
 
 def _areas(
@@ -304,7 +320,7 @@ def _areas(
     keys: list[str],
     found: dict[str, int],
     mended: int,
-    unzeroed: int,
+    loose: dict[str, int],
 ) -> Areas:
     """The polygons by place, those of one label as one."""
     labels = places.labels.tolist()
@@ -324,5 +340,5 @@ def _areas(
         others=rest,
         merged=int((own >= 0).sum()) - len(mine),
         mended=mended,
-        unzeroed=unzeroed,
+        loose={key: labels[at] for key, at in loose.items()},
     )

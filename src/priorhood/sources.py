@@ -94,6 +94,8 @@ def reading(database: str) -> duckdb.DuckDBPyConnection:
     _asked.add(wanted["threads"])
     for threads in (wanted["threads"], *sorted(_asked)):
         try:
+            if os.getpid() != _LOADED_IN:
+                return _attached(database, wanted)
             return _quiet(duckdb.connect(database, read_only=True, config={**wanted, "threads": threads}))
         except duckdb.ConnectionException:
             continue
@@ -104,6 +106,23 @@ def reading(database: str) -> duckdb.DuckDBPyConnection:
         f"{database!r} is open in this program already, by a connection with other settings: close that one, "
         f"or give a relation of it"
     )
+
+
+# Another process is a fork of the one that loaded this module.
+_LOADED_IN = os.getpid()
+
+
+def _attached(database: str, wanted: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    """The same in a fork. DuckDB has a list of a process's open files, which a thread that is not there may hold."""
+    import duckdb
+
+    con = _quiet(duckdb.connect(config={name: value for name, value in wanted.items() if name not in _SEALED}))
+    name = "'" + database.replace("'", "''") + "'"
+    con.execute(f"ATTACH {name} AS {KEPT} (TYPE duckdb, READ_ONLY)")
+    con.execute(f"USE {KEPT}")
+    for setting in _SEALED:
+        con.execute(f"SET {setting} = false")
+    return con
 
 
 # Numbers of threads that a database was opened with in this process.

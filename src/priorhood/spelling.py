@@ -69,11 +69,11 @@ def alike(new: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     """New label → a known one that differs from it by leading zeros, case, blanks or the end of ZIP+4."""
     index: dict[str, str] = {}
     for label in known:
-        index.setdefault(_loosely(label), label)
-    return {label: index[loose] for label in new if (loose := _loosely(label)) in index}
+        index.setdefault(loosely(label), label)
+    return {label: index[loose] for label in new if (loose := loosely(label)) in index}
 
 
-def _loosely(label: str) -> str:
+def loosely(label: str) -> str:
     """What is left of a label where zeros, case, blanks and ZIP+4 do not count."""
     parts = re.sub(r"\s", "", label.casefold()).split("/")
     return "/".join(re.sub(r"^(\d{5})-\d{4}$", r"\1", part).lstrip("0") for part in parts)

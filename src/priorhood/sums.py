@@ -35,6 +35,7 @@ from priorhood.sound import (
     stored_design,
     stored_weights,
 )
+from priorhood.spelling import loosely, unlike
 from priorhood.table import read
 from priorhood.tree import dropped_as_text, moments_dataset, with_places
 from priorhood.withhold import withheld
@@ -298,7 +299,7 @@ def pool(*parts: Sums | Posterior) -> Sums:
     design = reduce(united, (part.design for part in each))
     found = [recoded(part.moments, part.design, design) for part in each]
     check_copies(found, [_named(part, at) for at, part in enumerate(each, 1)])
-    _tell_zeros(each)
+    _tell_spellings(each)
     gazetteer = first.gazetteer
     for at, other in enumerate(each[1:], 2):
         if other.gazetteer is not None:
@@ -368,18 +369,20 @@ def _alike(first: Moments, other: Moments) -> np.ndarray:
     return np.asarray(labels[near])
 
 
-def _tell_zeros(parts: list[Sums]) -> None:
-    """Warn of labels that differ by leading zeros alone, which a table may have lost."""
+def _tell_spellings(parts: list[Sums]) -> None:
+    """Warn of labels that no table has both of and that differ by their spelling alone, as zeros that were lost."""
     for at, column in enumerate(parts[0].formula.keys):
         own = [{str(label).split(SEPARATOR)[at] for label in part.moments.labels} for part in parts]
         first: dict[str, str] = {}
         for label in sorted(set().union(*own)):
-            other = first.setdefault(label.lstrip("0"), label)
-            if other != label and label.isdigit():
-                warnings.warn(
-                    f"{column} {other!r} and {label!r} are two places: leading zeros are part of a label. Where "
-                    f"they are one, read {column} as text at the site that lost them",
-                    PriorhoodWarning,
-                    stacklevel=4,
-                )
-                break
+            other = first.setdefault(loosely(label), label)
+            if other == label or any({label, other} <= labels for labels in own):
+                continue
+            zeros = label.isdigit() and other.isdigit()
+            advice = f"read {column} as text at the site that lost zeros" if zeros else unlike(label, other)
+            warnings.warn(
+                f"{column} {other!r} and {label!r} are two places to pool; where they are one, {advice}",
+                PriorhoodWarning,
+                stacklevel=4,
+            )
+            break

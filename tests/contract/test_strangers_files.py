@@ -37,7 +37,16 @@ VIEWS = {
 }
 
 
+@pytest.fixture(params=["here", "in a fork"])
+def reader(request, monkeypatch):
+    """In a fork a database is attached: nothing of what it may not do is lost by that."""
+    if request.param == "in a fork":
+        monkeypatch.setattr("priorhood.sources._LOADED_IN", -1)
+    return request.param
+
+
 @pytest.mark.parametrize("how", VIEWS)
+@pytest.mark.usefixtures("reader")
 def test_a_view_reads_no_other_file(tmp_path, secret, how):
     database = tmp_path / "theirs.duckdb"
     with duckdb.connect(str(database)) as con:
@@ -51,6 +60,7 @@ def test_a_view_reads_no_other_file(tmp_path, secret, how):
     assert ph.fit(FORMULA, f"{database}::homes", **FAST).moments.n.sum() == 20
 
 
+@pytest.mark.usefixtures("reader")
 def test_views_of_the_databases_own_tables_are_tables(tmp_path):
     database = tmp_path / "theirs.duckdb"
     with duckdb.connect(str(database)) as con:
@@ -67,6 +77,7 @@ def test_views_of_the_databases_own_tables_are_tables(tmp_path):
     )
 
 
+@pytest.mark.usefixtures("reader")
 def test_the_database_is_free_again(tmp_path):
     """After a fit its owner may write."""
     database = tmp_path / "ours.duckdb"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import priorhood as ph
@@ -68,10 +70,61 @@ def test_leading_zeros_that_were_lost(sales):
     labels = post.hierarchy.levels[0].labels.tolist()
     areas = read_areas(squares([int(label) for label in labels]), post)
     assert list(areas.labels) == labels
-    assert "12 labels were found without their leading zeros" in areas.account()
+    assert "12 labels were found but for leading zeros, case, blanks or ZIP+4: '0" in areas.account()
     # The label itself goes before one that lacks zeros.
     both = read_areas(squares([labels[0], int(labels[0])]), post)
     assert both.unmatched_areas == (str(int(labels[0])),)
+
+
+SPELLINGS = {
+    "zeros": ("01067", "1067"),
+    "more zeros": ("1067", "0001067"),
+    "case": ("Mitte", "MITTE"),
+    "blanks": ("SW1A 1AA", "sw1a1aa"),
+    "ZIP+4 of the polygon": ("10001", "10001-1234"),
+    "ZIP+4 of the place": ("10001-1234", "10001"),
+    "both": ("1067", "01067-1234"),
+}
+
+
+@pytest.fixture(scope="module")
+def spelled():
+    """A fit to a place for the label of every spelling above, and two plain ones."""
+
+    @functools.cache
+    def fit(*places):
+        rows = pd.DataFrame({"zip": [*places, "20095", "Altona"] * 6})
+        rows["price"] = np.random.default_rng(5).normal(300, 20, len(rows)).round(1)
+        return ph.fit("price ~ 1 + (1 | zip)", rows, chains=2, draws=50, seed=1)
+
+    return fit
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_one_rule_for_labels_of_polygons_and_of_predictions(spelled, name):
+    """What a prediction calls nearly known, polygons are joined to, and say so."""
+    place, label = SPELLINGS[name]
+    post = spelled(place)
+    with pytest.raises(ph.TableError, match=rf"'{label}' was not in .*but '{place}' was"):
+        post.predict({"zip": [label]})
+    areas = read_areas(squares([label, "20095", "Altona"]), post)
+    assert dict(areas.loose) == {label: place}
+    assert set(areas.labels) == {place, "20095", "Altona"}
+    assert f"1 label was found but for leading zeros, case, blanks or ZIP+4: '{place}' as '{label}'" in areas.account()
+
+
+def test_a_label_that_may_be_several_places_is_none_of_them(spelled):
+    """Nor are several labels one place; the label itself goes before what is nearly it."""
+    several = spelled("10001-1234", "10001-5678")
+    areas = read_areas(squares(["10001", "20095"]), several)
+    assert areas.unmatched_areas == ("10001",)
+    assert areas.loose == {}
+    with pytest.raises(ph.TableError, match=r"'10001' may be '10001-1234', but not it alone: one of them is ZIP\+4"):
+        read_areas(squares(["10001"]), several)
+    one = spelled("10001")
+    assert read_areas(squares(["10001-1", "10001-1234", "10001-5678", "20095"]), one).labels == ("20095",)
+    exact = read_areas(squares(["10001", "10001-1234"]), one)
+    assert (exact.labels, exact.unmatched_areas) == (("10001",), ("10001-1234",))
 
 
 def test_the_property_with_most_labels_is_found(fitted, labels):
