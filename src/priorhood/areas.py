@@ -76,7 +76,8 @@ class Areas:
             label, own = next(iter(self.loose.items()))
             were = "label was" if len(self.loose) == 1 else "labels were"
             parts.append(
-                f"{len(self.loose):,} {were} found but for leading zeros, case, blanks or ZIP+4: {own!r} as {label!r}"
+                f"{len(self.loose):,} {were} found but for leading zeros, case, blanks or ZIP+4: {own!r} as "
+                f"{label!r}"
             )
         return "; ".join(parts)
 

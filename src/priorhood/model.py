@@ -320,7 +320,8 @@ class Model:
             known |= {f"{tau}{at}" for c in columns for at in _insides(c) for tau in ("tau", f"tau{suffix}")}
         for key in self.priors:
             if key not in known and (key in self._given or key != "omega"):
-                raise PriorError(f"prior for {cut(key)}: the model has no such parameter; {self._instead(key, known)}")
+                why = "the model has no such parameter"
+                raise PriorError(f"prior for {cut(key)}: {why}; {self._instead(key, known)}")
 
         def pick(name: str, suffix: str, column: Column) -> Any:
             keys = [f"{name}{end}{at}" for end in (suffix, "") for at in (*_insides(column), "")]

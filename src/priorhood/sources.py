@@ -113,7 +113,7 @@ _LOADED_IN = os.getpid()
 
 
 def _attached(database: str, wanted: dict[str, Any]) -> duckdb.DuckDBPyConnection:
-    """The same in a fork. DuckDB has a list of a process's open files, which a thread that is not there may hold."""
+    """The same in a fork. DuckDB has a list of all open files, which a thread that is not there may hold."""
     import duckdb
 
     con = _quiet(duckdb.connect(config={name: value for name, value in wanted.items() if name not in _SEALED}))

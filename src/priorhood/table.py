@@ -47,7 +47,7 @@ class Table:
     kind : 'file', 'pandas', 'polars', 'polars-lazy', 'pyarrow', 'duckdb' or one of the engines elsewhere
     open : roles → narwhals frame, with the column KEPT where where= is given
     where : the row filter as SQL, or None
-    joined : the columns that came from a table of places (places=); orders : the orders of categories declared there
+    joined : the columns that came from a table of places (places=); orders : of their categories, as declared there
     odd : column → why it cannot be used; whole : says which columns of a file look like whole numbers
     spelling : what was said of its texts; written : the texts of a CSV's first rows, column by column
     """

@@ -1,4 +1,4 @@
-"""Formulas that are too long, too deep or have too many terms: one short sentence at once, wherever they come from."""
+"""Formulas too long, too deep or of too many terms: one short sentence at once, wherever they come from."""
 
 from __future__ import annotations
 

@@ -110,7 +110,8 @@ def test_one_rule_for_labels_of_polygons_and_of_predictions(spelled, name):
     areas = read_areas(squares([label, "20095", "Altona"]), post)
     assert dict(areas.loose) == {label: place}
     assert set(areas.labels) == {place, "20095", "Altona"}
-    assert f"1 label was found but for leading zeros, case, blanks or ZIP+4: '{place}' as '{label}'" in areas.account()
+    said = f"1 label was found but for leading zeros, case, blanks or ZIP+4: '{place}' as '{label}'"
+    assert said in areas.account()
 
 
 def test_a_label_that_may_be_several_places_is_none_of_them(spelled):
@@ -119,7 +120,7 @@ def test_a_label_that_may_be_several_places_is_none_of_them(spelled):
     areas = read_areas(squares(["10001", "20095"]), several)
     assert areas.unmatched_areas == ("10001",)
     assert areas.loose == {}
-    with pytest.raises(ph.TableError, match=r"'10001' may be '10001-1234', but not it alone: one of them is ZIP\+4"):
+    with pytest.raises(ph.TableError, match=r"'10001' may be '10001-1234', but not it alone: one .* ZIP\+4"):
         read_areas(squares(["10001"]), several)
     one = spelled("10001")
     assert read_areas(squares(["10001-1", "10001-1234", "10001-5678", "20095"]), one).labels == ("20095",)
