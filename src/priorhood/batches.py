@@ -1,7 +1,8 @@
 """Rows of many columns, in this process, and their sums of products as products of matrices.
 
 A backend takes C²/2 sums one by one, each an expression of its own: at a hundred columns it plans longer than it
-adds up. As numbers, the rows of a place are one matrix, whose product with itself has them all.
+adds up. As numbers, the rows of a place are one matrix, whose product with itself has them all. So with what is
+asked of every column, whether it has a value and whether that can be squared: of a matrix it is asked once.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import numpy.typing as npt
 
 from priorhood.columns import collected, in_memory
 from priorhood.machine import ONE_THREAD, memory
+from priorhood.rows import LARGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from priorhood.table import Frame
 
@@ -35,26 +37,37 @@ ROOM = 0.15
 class Names:
     """Columns of the rows: where a row is, why it is left out (0: it is not), its values, failed checks.
 
+    numbers : columns of the table; gaps : of each, the number of the reason that a row without a value is left out
+        for, where it is not left out for another of a lesser number
+    values, checks : numbers, which must be at most LARGEST in size, or columns of their own, 1 where a check fails
     weight, log_weight, times : what it counts, where rows differ in that
     """
 
     key: str
     reason: str
+    numbers: tuple[str, ...]
+    gaps: tuple[int, ...]
     values: tuple[str, ...]
     checks: tuple[str, ...]
     weight: str | None
     log_weight: str | None
     times: str | None
 
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All of them, each once."""
+        marks = [name for name in (self.weight, self.log_weight, self.times) if name]
+        return tuple(dict.fromkeys((self.key, self.reason, *self.numbers, *self.values, *self.checks, *marks)))
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows: the numbers of their places, and what Names has: (n,); values (n, C), checks (n, checks)."""
+    """Some rows: the numbers of their places, and what Names has: (n,), values (n, C); failures of each check."""
 
     place: Index
     reason: Index
     values: Array
-    checks: Array
+    failures: Index
     weight: Array | None
     log_weight: Array | None
     times: Array | None
@@ -84,13 +97,9 @@ class Rows:
     """Rows in memory, read in batches as often as they are asked for; keys in the order met."""
 
     def __init__(self, frame: Frame, names: Names) -> None:
-        every = [
-            names.key, names.reason, *names.values, *names.checks,
-            *(name for name in (names.weight, names.log_weight, names.times) if name),
-        ]  # fmt: skip
-        self.frame = frame.select(*every)
+        self.frame = frame
         self.names = names
-        self.width = len(every)
+        self.width = len(names.every)
         self.places: dict[Any, int] = {}
 
     def fit(self) -> bool:
@@ -101,6 +110,16 @@ class Rows:
             return True
         rows = int(collected(self.frame.select(nw.len().alias("rows")))["rows"][0])
         return 8 * self.width * rows <= (memory() or 0) * ROOM
+
+    def preview(self) -> Array:
+        """Means of the values in the first batch that has rows that count; NaN where none has."""
+        for batch in self:
+            used = batch.values[batch.reason == 0]
+            if len(used):
+                there = ~np.isnan(used)
+                with np.errstate(invalid="ignore", over="ignore"):
+                    return np.asarray(np.where(there, used, 0.0).sum(axis=0) / there.sum(axis=0))
+        return np.full(len(self.names.values), np.nan)
 
     def __iter__(self) -> Iterator[Batch]:
         self.frame = in_memory(self.frame)
@@ -116,26 +135,50 @@ class Rows:
         def numbers(name: str | None) -> Array | None:
             return None if name is None else np.asarray(rows[name].to_numpy(), dtype=np.float64)
 
-        def stacked(columns: tuple[str, ...]) -> Array:
-            found = np.empty((len(rows), len(columns)))
-            for at, name in enumerate(columns):
-                found[:, at] = rows[name].to_numpy()
-            return found
+        def stacked(columns: Iterable[str]) -> Array:
+            wanted = list(columns)
+            found = rows.select(*wanted).to_numpy() if wanted else np.empty((len(rows), 0))
+            return np.ascontiguousarray(found, dtype=np.float64)
 
         codes, keys = pd.factorize(np.asarray(rows[names.key].to_numpy(), dtype=object))
         every = [*keys.tolist(), None] if (codes < 0).any() else keys.tolist()
         known = np.array([self.places.setdefault(key, len(self.places)) for key in every], np.int64)
+        reason = np.array(rows[names.reason].to_numpy(), np.int64)
+        own = stacked(names.numbers)
+        _add_gaps(reason, own, names.gaps)
+        place_of = {name: at for at, name in enumerate(names.numbers)}
+        used = reason == 0
+        large = (np.abs(own[used]) > LARGEST).sum(axis=0)
+        marked = stacked(c for c in names.checks if c not in place_of)[used].sum(axis=0)
+        marks = iter(marked.tolist())
+        failures = [large[place_of[c]] if c in place_of else next(marks) for c in names.checks]
+        if names.values != names.numbers:
+            others = [name for name in names.values if name not in place_of]
+            place_of |= {name: at for at, name in enumerate(others, start=len(names.numbers))}
+            own = np.hstack([own, stacked(others)])[:, [place_of[name] for name in names.values]]
         return Batch(
             place=known[codes],
-            reason=np.asarray(rows[names.reason].to_numpy(), np.int64),
-            values=stacked(names.values),
-            checks=stacked(names.checks),
+            reason=reason,
+            values=own,
+            failures=np.array(failures, np.int64),
             weight=numbers(names.weight),
             log_weight=numbers(names.log_weight),
             times=numbers(names.times),
         )
 
 
+def _add_gaps(reason: Index, numbers: Array, gaps: tuple[int, ...]) -> None:
+    """Put the reasons of rows without a value among those that are there, the least first."""
+    gone = np.isnan(numbers)
+    some = np.flatnonzero(gone.any(axis=1))
+    if len(some):
+        first = np.where(gone[some], np.array(gaps), np.iinfo(np.int64).max).min(axis=1)
+        before = reason[some]
+        reason[some] = np.where(before == 0, first, np.minimum(before, first))
+
+
+# Values of which a check fails may be infinite, or too large to square; they are refused by name afterwards.
+@np.errstate(invalid="ignore", over="ignore")
 def summed(rows: Rows, shift: Array | None, reasons: int) -> Sums:
     """The sums around a common shift or, without one, around every place's own mean, which takes a pass before.
 
@@ -148,13 +191,13 @@ def summed(rows: Rows, shift: Array | None, reasons: int) -> Sums:
     tally: list[Array] = []  # of every place: rows by reason, then what the used ones count, Σ w and Σ log w
     first: list[Array] = []
     second: list[Array] = []
-    failures = np.zeros(len(rows.names.checks))
+    failures = np.zeros(len(rows.names.checks), np.int64)
     for batch in rows:
         for _ in range(len(rows.places) - len(first)):
             tally.append(np.zeros(reasons + 4))
             first.append(np.zeros(C))
             second.append(np.zeros((C, C)))
-        failures += batch.checks.sum(axis=0)
+        failures += batch.failures
         heavy = batch.times if batch.weight is None else batch.weight
         for place, part in _by_place(batch):
             used = part[batch.reason[part] == 0]
@@ -174,7 +217,7 @@ def summed(rows: Rows, shift: Array | None, reasons: int) -> Sums:
         first=np.array(first).reshape(-1, C),
         second=np.array(second).reshape(-1, C, C),
         counts=told[:, : reasons + 1],
-        failures=failures.astype(int).tolist(),
+        failures=failures.tolist(),
         n=told[:, reasons + 1] if rows.names.times else told[:, 0],
         weight=told[:, reasons + 2] if rows.names.weight else None,
         log_weight=told[:, reasons + 3] if rows.names.log_weight else None,

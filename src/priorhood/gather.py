@@ -29,6 +29,8 @@ from priorhood.scan import scanned
 from priorhood.weights import UNWEIGHTED, Weights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from priorhood.formula import Formula
     from priorhood.table import Frame, Table
 
@@ -82,14 +84,15 @@ def take(
         else:
             _same_categories(design, learned, table.name)
         prepared = prepare(frame, design, drop_outliers, weights)
-        shift = _preview_means(prepared, design, table.name)
+        rows = _in_batches(prepared, design, table.name)
+        shift = _preview_means(prepared, rows, design, table.name)
         scan = _scanned(frame, prepared, design, shift, table.name) if len(shift) < MANY else None
-        found = scan or _sums(prepared, design, shift, table.name)
+        found = scan or _sums(prepared, rows, design, shift, table.name)
         refuse(frame, design, prepared, found.failures, table.name)
         _refuse_overflow(found, design, table.name)
         moments = _moments(found, prepared, design, table.name)
         if _too_far(moments, shift):
-            found = _sums(prepared, design, None, table.name)
+            found = _sums(prepared, rows, design, None, table.name)
             moments = _moments(found, prepared, design, table.name)
         return design, moments
 
@@ -138,36 +141,76 @@ def _indicators(design: Design) -> list[str | None]:
     return [f.factor if isinstance(f, Indicator) else None for f in own] + [None]
 
 
-def _preview_means(prepared: Prepared, design: Design, name: str) -> Array:
+def _in_batches(prepared: Prepared, design: Design, name: str) -> Rows | None:
+    """The rows as matrices where columns are many; None where they are few, or memory has no room for the rows."""
+    import narwhals.stable.v2 as nw
+
+    C = sum(1 for column in design.columns if column.factors) + 1
+    if C < MANY or is_elsewhere(prepared.rows):
+        return None
+    schema = prepared.rows.collect_schema()
+    numbers = tuple(dict.fromkeys(value.column for value in prepared.values if value.column))
+    about = {flag.column: at for at, flag in enumerate(prepared.flags, start=1) if flag.reason == "missing"}
+    gaps = tuple(about[column] for column in numbers)
+    values = [value.column or value_name(i) for i, value in enumerate(prepared.values[:C])]
+    checks = [c.bounded if c.bounded in numbers else check_name(i) for i, c in enumerate(prepared.checks)]
+    weighing = _weighing(prepared.weights, lambda column: nw.col(column).cast(nw.Float64))
+    marks = [mark if mark in weighing else None for mark in (WEIGHT, LOG_WEIGHT, TIMES)]
+    own = [
+        *(v.built.alias(value_name(i)) for i, v in enumerate(prepared.values[:C]) if not v.column),
+        *(
+            nw.when(~check.guard.holds).then(nw.lit(1)).otherwise(nw.lit(0)).alias(check_name(i))
+            for i, check in enumerate(prepared.checks)
+            if check.bounded not in numbers
+        ),
+        *(weight.alias(mark) for mark, weight in weighing.items()),
+    ]
+    plain = [column for column in numbers if schema[column] == nw.Float64]
+    if other := [column for column in numbers if schema[column] != nw.Float64]:
+        own.append(nw.col(*other).cast(nw.Float64))
+    reason = prepared.reason(set(range(1, len(prepared.flags) + 1)) - set(gaps))
+    names = Names(KEY, REASON, numbers, gaps, tuple(values), tuple(checks), *marks)
+    with part_named(name):
+        rows = Rows(prepared.rows.select(prepared.key.alias(KEY), reason, *plain, *own), names)
+        return rows if rows.fit() else None
+
+
+def _preview_means(prepared: Prepared, rows: Rows | None, design: Design, name: str) -> Array:
     """Means of the first usable rows; 0 for indicators, whose products then vanish."""
     import narwhals.stable.v2 as nw
 
     plain = np.array([factor is None for factor in _indicators(design)])
-    some_rows = prepared.frame.filter(nw.col(REASON) == 0).head(PREVIEW)
-    found = run(some_rows.select(*(nw.col(value_name(i)).mean() for i in range(len(plain)))), name)
-    means = np.array([found[value_name(i)][0] for i in range(len(plain))], dtype=float)
+    if rows is not None:
+        with part_named(name):
+            means = rows.preview()
+    else:
+        some_rows = prepared.frame.filter(nw.col(REASON) == 0).head(PREVIEW)
+        found = run(some_rows.select(*(nw.col(value_name(i)).mean() for i in range(len(plain)))), name)
+        means = np.array([found[value_name(i)][0] for i in range(len(plain))], dtype=float)
     return np.where(plain & np.isfinite(means), means, 0.0)
 
 
-def _with_weights(prepared: Prepared) -> Any:
-    """The frame with what every used row counts: n equal rows, n w and n log w."""
+def _weighing(weights: Weights, of: Callable[[str], Any]) -> dict[str, Any]:
+    """What every used row counts: n equal rows (TIMES), n w and n log w; nothing where rows count alike.
+
+    of : the numbers of a column of weights
+    """
     import narwhals.stable.v2 as nw
 
-    weights, names = prepared.weights, prepared.weight_names()
+    if not weights.columns:
+        return {}
     given = weights.se or weights.precision
     w: Any = nw.lit(1.0)
     log_w: Any = nw.lit(0.0)
     if given is not None:
         # A weight of 0 is refused later, by name; its logarithm would be an error of the backend's own.
-        value = nw.col(names[given])
+        value = of(given)
         safe = nw.when(value > 0).then(value)
         w, log_w = (safe, safe.log()) if weights.se is None else (1.0 / (safe * safe), safe.log() * -2.0)
     if weights.frequency is None:
-        return prepared.frame.with_columns(w.alias(WEIGHT), log_w.alias(LOG_WEIGHT))
-    times = nw.col(names[weights.frequency])
-    return prepared.frame.with_columns(
-        times.alias(TIMES), (times * w).alias(WEIGHT), (times * log_w).alias(LOG_WEIGHT)
-    )
+        return {WEIGHT: w, LOG_WEIGHT: log_w}
+    times = of(weights.frequency)
+    return {TIMES: times, WEIGHT: times * w, LOG_WEIGHT: times * log_w}
 
 
 def _times_weight(frame: Any, values: list[str]) -> tuple[Any, list[str]]:
@@ -249,23 +292,24 @@ def _scanned(frame: Frame, prepared: Prepared, design: Design, shift: Array, nam
     )
 
 
-def _sums(prepared: Prepared, design: Design, shift: Array | None, name: str) -> Sums:
+def _sums(prepared: Prepared, rows: Rows | None, design: Design, shift: Array | None, name: str) -> Sums:
     """Sums around a common shift or, without one, around every group's own mean."""
     import narwhals.stable.v2 as nw
 
+    if rows is not None:
+        with part_named(name):
+            added = summed(rows, shift, len(prepared.flags))
+        return replace(added, keys=["" if _no_label(k) else normal_key(str(k)) for k in added.keys])
     factors = _indicators(design)
     C = len(factors)
     values = left = [value_name(i) for i in range(C)]
     graded, repeated = prepared.weights.graded, prepared.weights.frequency is not None
-    frame: Any = _with_weights(prepared) if (weighted := graded or repeated) else prepared.frame
+    names = prepared.weight_names()
+    weighing = _weighing(prepared.weights, lambda column: nw.col(names[column]))
+    frame: Any = prepared.frame
+    if weighted := bool(weighing):
+        frame = frame.with_columns(*(weight.alias(mark) for mark, weight in weighing.items()))
     failures = [check_name(i) for i in range(len(prepared.checks))]
-    if C >= MANY and not is_elsewhere(frame):
-        marks = (WEIGHT if graded else None, LOG_WEIGHT if graded else None, TIMES if repeated else None)
-        rows = Rows(frame, Names(KEY, REASON, tuple(values), tuple(failures), *marks))
-        if rows.fit():
-            with part_named(name):
-                added = summed(rows, shift, len(prepared.flags))
-            return replace(added, keys=["" if _no_label(k) else normal_key(str(k)) for k in added.keys])
     frame, centres = _centred(frame, values, shift, weighted=weighted)
     if weighted:
         frame, left = _times_weight(frame, values)
@@ -335,7 +379,8 @@ def _moments(found: Sums, prepared: Prepared, design: Design, name: str) -> Mome
     n = found.n[used]
     mass = n if found.weight is None else found.weight[used]
     off = found.first[used] / mass[:, None]
-    scatter = found.second[used] - mass[:, None, None] * off[:, :, None] * off[:, None, :]
+    scatter = found.second[used]
+    scatter -= (mass[:, None] * off)[:, :, None] * off[:, None, :]
     scatter[found.counts[used, 0] == 1] = 0.0
     diagonal = np.arange(scatter.shape[1])
     scatter[:, diagonal, diagonal] = np.maximum(scatter[:, diagonal, diagonal], 0.0)

@@ -62,7 +62,7 @@ def observe(
     """
     with table.alone():
         prepared = prepare(open_rows(table, design.formula, design=design), design, drop_outliers, weights)
-        values = [value_name(i) for i in range(prepared.values)]
+        values = [value_name(i) for i in range(len(prepared.values))]
         wanted: Any = prepared.frame.select(KEY, REASON, *values)
         found = run(rows_fetched(wanted) if is_elsewhere(wanted) else wanted, table.name)
     row = np.flatnonzero(np.asarray(found[REASON]) == 0)

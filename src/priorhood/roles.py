@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from priorhood.columns import label_text, run, stripped, textual, with_readings
 from priorhood.conditions import shell_word
@@ -38,8 +39,11 @@ if TYPE_CHECKING:
     from priorhood.columns import Frame
     from priorhood.table import Table
 
+Array = npt.NDArray[np.float64]
+
 # Rows looked at for thousands that were read as decimals.
 FIRST = 10_000
+FEW = 20
 
 
 @dataclass(frozen=True)
@@ -271,9 +275,10 @@ def check_thousands(frame: Frame, columns: Iterable[str], table: Table) -> None:
             continue
         small, large = values[~whole | (size < 10)], values[whole & (size >= 10)]
         broken = small[small != np.floor(small)]
-        thousandths = small * 1000
-        exact = (np.abs(small) >= 1) & np.isclose(thousandths, np.round(thousandths), rtol=1e-12, atol=0.0)
-        if len(broken) < 3 or not exact.all() or not two_kinds(small.tolist(), large.tolist()):
+        # The first few values tell of most columns.
+        if len(broken) < 3 or not _thousandths(small[:FEW]).all() or not _thousandths(small).all():
+            continue
+        if not two_kinds(small.tolist(), large.tolist()):
             continue
         shown = ", ".join(f"{v:g}" for v in broken[:3].tolist())
         warnings.warn(
@@ -283,6 +288,12 @@ def check_thousands(frame: Frame, columns: Iterable[str], table: Table) -> None:
             PriorhoodWarning,
             stacklevel=6,
         )
+
+
+def _thousandths(values: Array) -> npt.NDArray[np.bool_]:
+    """Which values are at least 1 in size, and whole numbers of thousandths."""
+    scaled = values * 1000
+    return (np.abs(values) >= 1) & np.isclose(scaled, np.round(scaled), rtol=1e-12, atol=0.0)
 
 
 def _tell_thousands(column: str, texts: list[str], table: Table) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from priorhood.columns import collected, label_text, missing, run
@@ -19,7 +20,7 @@ from priorhood.weights import UNWEIGHTED, Weights, repeated_quartiles
 from priorhood.words import alone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     import narwhals.stable.v2 as nw
 
@@ -71,30 +72,74 @@ class Flag:
 
 @dataclass(frozen=True)
 class Check:
-    """What a used row must meet, for the factor, outcome or column of weights `text`."""
+    """What a used row must meet, for the factor, outcome or column of weights `text`.
+
+    bounded : the column that must be at most LARGEST in size, where that is all
+    """
 
     role: str
     text: str
     guard: Guard
+    bounded: str | None = None
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value that every row has; the column that it is, where it is no more than that column's numbers."""
+
+    built: nw.Expr
+    column: str | None = None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A lazy frame of KEY, REASON (0: used; k: dropped for flags[k − 1]), values and failed checks.
+    """Rows, and what is to be said of each: why it is left out (flags), its values, what they must meet (checks).
 
-    Values are null unless the row is used. They are the design's columns without the intercept, the outcome
-    and the columns of weights. A check's column is 1 where a used row fails it.
+    rows : with their columns as their roles want them; key : where a row is, as one text
+    values : the design's columns without the intercept, the outcome and the columns of weights
     """
 
-    frame: Frame
+    rows: Frame
+    key: nw.Expr
     flags: tuple[Flag, ...]
-    values: int
+    values: tuple[Value, ...]
     checks: tuple[Check, ...]
     weights: Weights
 
+    @cached_property
+    def frame(self) -> Frame:
+        """A frame of KEY, REASON (0: used; k: dropped for flags[k − 1]), values and failed checks.
+
+        Values are null unless the row is used. A check's column is 1 where a used row fails it.
+        """
+        import narwhals.stable.v2 as nw
+
+        values = [value.built.alias(value_name(i)) for i, value in enumerate(self.values)]
+        failures = [(~check.guard.holds).alias(check_name(i)) for i, check in enumerate(self.checks)]
+        chosen: Any = self.rows.select(
+            self.key.alias(KEY), self.reason(range(1, len(self.flags) + 1)), *values, *failures
+        )
+        used = nw.col(REASON) == 0
+        masked = [nw.when(used).then(nw.col(value_name(i))).alias(value_name(i)) for i in range(len(values))]
+        counted = [
+            nw.when(used & nw.col(check_name(i))).then(nw.lit(1)).otherwise(nw.lit(0)).alias(check_name(i))
+            for i in range(len(failures))
+        ]
+        found: Frame = chosen.with_columns(*masked, *counted)
+        return found
+
+    def reason(self, chosen: Container[int]) -> nw.Expr:
+        """REASON as some of the flags have it, told by their numbers: the first that applies, 0 where none does."""
+        import narwhals.stable.v2 as nw
+
+        # One condition in the other would be as deep as there are columns.
+        flags = enumerate(self.flags, start=1)
+        numbered = [nw.when(flag.applies).then(nw.lit(at)) for at, flag in flags if at in chosen]
+        return nw.coalesce(*numbered, nw.lit(0)).alias(REASON)
+
     def weight_names(self) -> dict[str, str]:
         """Column of weights → its name in the frame."""
-        first = self.values - len(self.weights.columns)
+        first = len(self.values) - len(self.weights.columns)
         return {column: value_name(first + i) for i, column in enumerate(self.weights.columns)}
 
 
@@ -155,26 +200,15 @@ def prepare(frame: Frame, design: Design, drop_outliers: float | None, weights: 
     if drop_outliers is not None:
         flags.append(_outlier_flag(frame, design, flags, drop_outliers, weights.frequency))
 
-    # The first that applies; one condition in the other would be as deep as there are columns.
-    numbered = [nw.when(flag.applies).then(nw.lit(at)) for at, flag in enumerate(flags, start=1)]
-    reason = nw.coalesce(*numbered, nw.lit(0))
-    key = joined_key(frame, formula.keys)
-    columns = [design.build(c) for c in design.columns if c.factors] + [outcome.build()]
-    columns += [nw.col(column) for column in weights.columns]
-    values = [c.cast(nw.Float64).alias(value_name(i)) for i, c in enumerate(columns)]
-    failures = [(~check.guard.holds).alias(check_name(i)) for i, check in enumerate(checks)]
-    chosen = frame.select(key.alias(KEY), reason.alias(REASON), *values, *failures)
-    masked = [
-        nw.when(nw.col(REASON) == 0).then(nw.col(value_name(i))).alias(value_name(i)) for i in range(len(columns))
+    made = [(c.factors[0] if len(c.factors) == 1 else None, design.build(c)) for c in design.columns if c.factors]
+    bare = [part.bare if isinstance(part, Expression) else None for part, _ in made]
+    built = [*(value for _, value in made), outcome.build(), *map(nw.col, weights.columns)]
+    columns = [
+        column if column and (schema[column].is_numeric() or schema[column] == nw.Boolean) else None
+        for column in (*bare, outcome.bare, *weights.columns)
     ]
-    counted = [
-        nw.when((nw.col(REASON) == 0) & nw.col(check_name(i)))
-        .then(nw.lit(1))
-        .otherwise(nw.lit(0))
-        .alias(check_name(i))
-        for i in range(len(checks))
-    ]
-    return Prepared(chosen.with_columns(*masked, *counted), tuple(flags), len(columns), checks, weights)
+    values = tuple(Value(v.cast(nw.Float64), column) for v, column in zip(built, columns, strict=True))
+    return Prepared(frame, joined_key(frame, formula.keys), tuple(flags), values, checks, weights)
 
 
 def _passing(frame: Frame, flags: Iterable[Flag]) -> Frame:
@@ -195,7 +229,7 @@ def _checks(design: Design) -> tuple[Check, ...]:
             value = nw.col(column).cast(nw.Float64)
             holds = value.is_finite() if expression.bare is None else value.abs() <= LARGEST
             guard = Guard(f"{column!r} is infinite", holds, value, finite=f"{column!r} is too large to square")
-            checks.append(Check(role, text, guard))
+            checks.append(Check(role, text, guard, expression.bare))
         checks += [Check(role, text, guard) for guard in expression.guards()]
         if expression.bare is None:
             value = expression.build()

@@ -13,6 +13,7 @@ from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
     from priorhood.design import Design
+    from priorhood.expression import Expression
     from priorhood.moments import Moments
 
 Array = npt.NDArray[np.float64]
@@ -93,9 +94,13 @@ def without_rows(moments: Moments, design: Design) -> dict[int, float]:
     sd = np.sqrt(np.diag(scatter) / moments.mass.sum())
     columns = [column for column in design.columns if column.factors]
     found: dict[int, float] = {}
+    numbers = [column.numbers for column in columns]
+    of: dict[frozenset[Expression], list[int]] = {}
+    for at, own_numbers in enumerate(numbers):
+        of.setdefault(own_numbers, []).append(at)
     for own, column in enumerate(columns):
-        alike = [at for at, c in enumerate(columns) if c.numbers == column.numbers and at != own and sd[at] > 0]
-        spread = float(sd[alike].mean()) if column.numbers and alike else 1.0
+        alike = [at for at in of[numbers[own]] if at != own and sd[at] > 0]
+        spread = float(sd[alike].mean()) if numbers[own] and alike else 1.0
         # Where sites have other categories, a sum of 0 is a difference of sums.
         if column.indicators and abs(mean[own]) <= 1e-12 * spread and sd[own] <= 1e-7 * spread:
             found[own] = spread

@@ -91,3 +91,61 @@ def test_a_logarithm_of_a_row_that_has_none_is_named(homes):
     for form in ("pandas", "duckdb"):
         with pytest.raises(ph.PriorhoodError, match=r"x2 <= 0 in .* row"):
             ph.moments(terms, FORMS[form](bad))
+
+
+@pytest.mark.parametrize("form", ["pandas", "nullable", "polars", "polars-lazy", "pyarrow", "duckdb"])
+def test_numbers_of_every_type_and_their_gaps(form, homes, monkeypatch):
+    rng = np.random.default_rng(6)
+    wide = homes.drop(columns=["type"]).assign(
+        whole=rng.integers(0, 9, len(homes)),
+        small=rng.normal(size=len(homes)).astype(np.float32),
+        sold=rng.integers(0, 2, len(homes)).astype(bool),
+        counted=pd.array(rng.integers(0, 2**53, len(homes)), dtype="Int64"),
+        # A label, and a number too.
+        zone=rng.integers(1, 8, len(homes)),
+    )
+    wide.loc[[3, 30], "counted"] = pd.NA  # row 3 has another gap
+    wide.loc[[30, 31], ["zip", "x9"]] = None
+    native = {"nullable": lambda frame: frame.convert_dtypes(), **FORMS}[form](wide)
+    terms = f"{formula().split(' + type')[0]} + whole + small + sold + counted + zone"
+    model = ph.Model(f"{terms} + (x0 | zone/zip)")
+    found, slow = apart(native, wide, monkeypatch, model, where="x1 > 1")
+    assert found.labels.tolist() == slow.labels.tolist()
+    assert found.labels[0][0] in "1234567"
+    assert found.dropped == slow.dropped
+    for name in ("n", "mean", "scatter"):
+        ours, theirs = getattr(found, name), getattr(slow, name)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-12 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("x7", np.inf, "'x7' is infinite in 2 rows, needed for predictor 'x7': inf"),
+        ("x7", -1e200, "'x7' is too large to square in 2 rows, needed for predictor 'x7': -1e+200"),
+        ("x2", 1e60, "x2 is too large"),
+        ("price", np.inf, "'price' is infinite in 2 rows, needed for outcome 'price': inf"),
+        ("se", 0.0, "'se' is not above 0 in 2 rows, needed for the standard errors 'se': 0"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named_as_of_few_columns(form, column, value, message, homes, monkeypatch):
+    # Row 9 has no label, and does not count.
+    bad = homes.assign(**{column: np.where(homes.index.isin([9, 20, 21]), value, homes[column])})
+    model = ph.Model(formula().replace("x2 ", "I(x2 ** 2) "), se="se")
+    said = []
+    for many in (gather.MANY, 10_000):
+        monkeypatch.setattr(gather, "MANY", many)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.PerformanceWarning)  # so many columns
+            with pytest.raises(ph.PriorhoodError) as caught:
+                ph.moments(model, FORMS[form](bad))
+        said.append(str(caught.value))
+    assert message.replace("x2 is", "I(x2 ** 2) is") in said[0]
+    assert said[0] == said[1]
+
+
+def test_the_user_s_frame_is_left_as_it_was(homes):
+    before = homes.copy(deep=True)
+    ph.moments(formula(), homes)
+    pd.testing.assert_frame_equal(homes, before)

@@ -439,7 +439,7 @@ def test_prepared_rows_end_with_the_errors():
     formula = parse(TEXT)
     opened = open_rows(ph.read(frame), formula, Weights(se="se"))
     prepared = prepare(opened, learn_design(opened, formula, "frame"), None, Weights(se="se"))
-    assert prepared.values == 3
+    assert len(prepared.values) == 3
     found = prepared.frame.to_native()
     used = found["__priorhood_reason"] == 0
     assert used.tolist() == [i != 3 for i in range(30)]
