@@ -66,6 +66,7 @@ def _evaluated(frame: Frame, where: str, *, sealed: bool) -> Frame:
 
         check_elsewhere(where)
         try:
+            pl.sql_expr(f"({where}\n)")  # an alias is no part of an expression
             flag = pl.sql_expr(where).fill_null(value=False).alias(KEPT)
             found: Frame = nw.from_native(native.with_columns(flag))
             # A lazy frame says what it cannot compare once it does.

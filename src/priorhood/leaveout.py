@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from priorhood.elpd import Elpd, Sums
 from priorhood.errors import ModelError, TableError, near, rows_of
+from priorhood.formula import SEPARATOR
 from priorhood.gather import take
 from priorhood.machine import cores
 from priorhood.moments import keep as kept
@@ -129,7 +130,8 @@ def _same_rows(mine: Moments, found: Moments, name: str) -> None:
     off |= np.abs(own_sd - their_sd) > 1e-4 * (sd * np.sqrt(mine.mass)[:, None] + own_sd)
     if off.any():
         j, c = np.argwhere(off)[0]
-        where = f" in {mine.labels[j]!r}" if mine.keys else ""
+        place = str(mine.labels[j]).replace(SEPARATOR, "/")
+        where = f" in {place!r}" if mine.keys else ""
         raise TableError(f"{name}: the values of {mine.columns[c]!r}{where} are not those of the fit; {advice}")
 
 

@@ -400,3 +400,66 @@ def test_commands_say_what_is_damaged(files, tmp_path, cli):
         assert (ran.code, ran.err.count("\n")) == (2, 1)
         assert "is not what was saved" in ran.err or "are not what was saved" in ran.err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["post.nc"]
+
+
+# Words before the file and after it, of commands that read one; what writes is given a name in the folder.
+READING = {
+    "summary": ((), ()), "check": ((), ()), "predict": ((), ("rows.csv", "-o", "out.csv")),
+    "report": ((), ("-o", "out.html")), "refit": ((), ("-o", "out.nc")),
+    "update": ((), ("rows.csv", "-o", "out.nc")),
+    "merge": (("plain",), ("-o", "out.nc")), "compare": (("plain",), ("--data", "rows.csv")),
+    "assess": ((), ("rows.csv",)), "sensitivity": ((), ()), "influence": ((), ()),
+    "plot forest": ((), ("-o", "out.png")), "plot trace": ((), ("-o", "out.png")),
+    "plot prior": ((), ("-o", "out.png")),
+}  # fmt: skip
+
+
+def _commands_say_it(files, rows, folder, cli, monkeypatch, names, count, seed):
+    """Spoilt files through commands: refused in a sentence, or as if nothing were spoilt; how many are so."""
+    monkeypatch.chdir(folder)
+    shutil.copy(files / "plain", folder / "plain")
+    rows.to_csv(folder / "rows.csv", index=False)
+    chance = random.Random(seed)
+    kept, same = {p.name for p in folder.iterdir()}, 0
+    for at in range(count):
+        name, (command, (before, after)) = names[at % len(names)], list(READING.items())[at % len(READING)]
+        path = folder / f"spoilt.{'moments' if name.endswith('moments') else 'nc'}"
+        content = _spoilt((files / name).read_bytes(), chance)
+        path.write_bytes(content)
+        ran = cli(*command.split(), *before, path.name, *after)
+        path.unlink()
+        said = f"{command} {name} {at}: {ran}"
+        assert "Traceback" not in ran.err, said
+        same += ran.code == 0
+        if ran.code:
+            assert ran.code == 2, said
+            assert ran.err.startswith("priorhood: "), said
+            assert ran.err.count("\n") == 1, said
+            assert {p.name for p in folder.iterdir()} == kept, said
+        for left in {p.name for p in folder.iterdir()} - kept:
+            (folder / left).unlink()
+    return same
+
+
+def test_commands_say_what_is_spoilt(files, rows, tmp_path, cli, monkeypatch):
+    names = ["plain", "nested", "crossed", "summaries"]
+    assert _commands_say_it(files, rows, tmp_path, cli, monkeypatch, names, 4 * len(READING), 5) < 10
+
+
+def test_every_command_reads_what_is_whole(files, rows, tmp_path, cli, monkeypatch):
+    """The control: a refusal above is of the file, not of the words around it."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("plain", "whole.nc"):
+        shutil.copy(files / "plain", tmp_path / name)
+    other = rows.assign(price=rows["price"] + 1)
+    ph.fit("price ~ living_space + (living_space | zip)", other, **FAST).save(tmp_path / "other.nc")
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    for command, (before, after) in READING.items():
+        ran = cli(*command.split(), *before, "other.nc" if command == "merge" else "whole.nc", *after)
+        assert ran.code in (0, 1), (command, ran)
+
+
+@pytest.mark.slow
+def test_commands_say_what_is_spoilt_in_every_shape(files, rows, tmp_path, cli, monkeypatch):
+    names = [*POSTERIORS[:-1], *SUMS]
+    assert _commands_say_it(files, rows, tmp_path, cli, monkeypatch, names, 1_500, 6) < 150

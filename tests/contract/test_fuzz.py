@@ -78,6 +78,10 @@ TOO_MUCH = {
     ],
     "geocentric": ["report", "post.nc", "--places", "zips.geojson", "--crs", "EPSG:4978", "-o", "out.html"],
     "geocentric map": ["plot", "map", "post.nc", "zips.geojson", "--crs", "EPSG:4978", "-o", "out.png"],
+    # What seed 782 found: a factor of the prior's scale that no number holds.
+    "factors": ["plot", "sensitivity", "--out", "out.svg", "--factors", "9223372036854775808", "post.nc"],
+    "factors of a table": ["sensitivity", "post.nc", "--factors", "9223372036854775808"],
+    "factors near 0": ["sensitivity", "post.nc", "--factors", "1e-320"],
     "refits": ["calibrate", fuzz.FORMULA, "sales.csv", "--refits", "99999999999"],
     "nesting": ["fit", "sales.csv", fuzz.FORMULA, "--where", "(" * 2000 + "price" + ")" * 2000, "-o", "out.nc"],
     "a long where": ["fit", "sales.csv", fuzz.FORMULA, "--where", " + ".join(["price"] * 3000), "-o", "out.nc"],

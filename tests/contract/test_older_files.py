@@ -1,4 +1,4 @@
-"""A file saved by an earlier version goes on loading, and means the same.
+"""A file saved by an earlier version, or by this one, goes on loading, and means the same.
 
 files/format1.nc was written by version 0.1.0 from 60 simulated sales in 4 places (seed 7), 2 chains of 25
 draws. files/format2.nc came from the same version, before its release: Student-t errors with a noise by place,
@@ -6,7 +6,9 @@ by NUTS, with predictive draws attached; format2_se.nc is eight schools, whose e
 format3.nc and format3_noise.nc are of simulated sales (seed 8): nested and crossed groupings, precision weights
 and a table of places; a residual sd for every place, alike. format4_summaries.nc has summaries of its nested
 places, no draws. format4_factor_bar.nc, of 60 simulated sales (seed 9), is of a version that fitted `|` around a
-single categorical term as `||`. All are never written again: a change of the format adds a file beside them.
+single categorical term as `||`. format5.nc and format2.moments, of 72 simulated sales (seed 10), are the first with
+checksums: odd names, categories in a declared order, a reference chosen, weights and a table of places.
+All are never written again: a change of the format adds a file beside them.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from pathlib import Path
 import pytest
 
 import priorhood as ph
+from priorhood.saved import SUMS_LAST
+from priorhood.tree import FORMAT
 
 FORMAT_1 = Path(__file__).parent / "files" / "format1.nc"
 
@@ -140,3 +144,49 @@ def test_sums_of_format_1_load_and_can_be_fitted_and_pooled():
     post = ph.fit(text, sums, seed=1, chains=2, draws=100)
     assert post.log_evidence == pytest.approx(5.618640473903443, abs=0.1)
     assert ph.pool(sums).rows == 89
+
+
+CURRENT = "log(price) ~ log(`area (m²)`) + type + C(`nº`, Treatment(2)) + far + (0 + type | zip)"
+
+
+def test_format_5_loads_and_predicts_what_it_did(tmp_path):
+    post = ph.load(FORMAT_1.with_name("format5.nc"))
+    assert post.attrs["priorhood_format"] == 5
+    assert post.model.formula.text == CURRENT
+    assert post.parameters == ["mu", "beta", "tau", "omega", "sigma"]
+    assert post.design.categories == {"type": ("house", "flat", "loft"), "C(nº, Treatment(2))": ("2", "1", "3")}
+    assert post.design.references == {"type": "house", "nº": "2"}
+    assert post.priors()["tau"] == ph.HalfNormal(0.25)
+    assert post.model.precision_weights == "w"
+    # 99084 is in the table of places alone, which the file has.
+    homes = {"zip": ["01067", "99084"], "area (m²)": [80, 60], "type": ["loft", "house"], "nº": [1, 3], "w": [1, 2]}
+    rows = post.predict(homes, unseen="draw")
+    assert rows["status"].tolist() == ["known", "new"]
+    assert rows["mean"].tolist() == pytest.approx([291154.504270957, 141347.974929448], rel=1e-6)
+    assert rows["q95"].tolist() == pytest.approx([451493.696040644, 200654.965440035], rel=1e-6)
+    assert post.log_evidence == pytest.approx(-22.066937051416947, rel=1e-12)
+    post.save(tmp_path / "again.nc")
+    assert ph.load(tmp_path / "again.nc").predict(homes, unseen="draw").equals(rows)
+    assert ph.refit(post, draws=1000).log_evidence == pytest.approx(post.log_evidence, abs=0.1)
+
+
+def test_sums_of_format_2_load_and_can_be_fitted():
+    sums = ph.load_moments(FORMAT_1.with_name("format2.moments"))
+    assert repr(sums) == f"Sums({CURRENT!r}, 54 rows)"
+    assert sums.design.categories == {"type": ("house", "flat", "loft"), "C(nº, Treatment(2))": ("2", "1", "3")}
+    assert dict(zip(sums.moments.labels.tolist(), sums.moments.n.tolist(), strict=True)) == {
+        "01067": 14, "01069": 13, "01097": 14, "10115": 13,
+    }  # fmt: skip
+    assert sums.moments.mean[0, -1] == pytest.approx(12.42999112, rel=1e-8)
+    assert sums.moments.log_weight == pytest.approx(32.251670446104995, rel=1e-12)
+    assert sums.gazetteer.places["99084",] == (7.0,)
+    model = ph.Model(CURRENT, "tau ~ HalfNormal(0.25)", precision_weights="w")
+    assert ph.fit(model, sums, seed=1, draws=500).log_evidence == pytest.approx(-24.93, abs=0.1)
+
+
+def test_there_is_a_file_of_every_format():
+    """Whoever raises a format adds a file of it, by a script like those before, and a test above."""
+    names = {path.name for path in FORMAT_1.parent.iterdir()}
+    posteriors = {name.partition(".nc")[0].partition("_")[0] for name in names}
+    assert {f"format{at}" for at in range(1, FORMAT + 1)} <= posteriors
+    assert {f"format{at}.moments" for at in range(1, SUMS_LAST + 1)} <= names

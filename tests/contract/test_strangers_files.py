@@ -146,9 +146,35 @@ OTHERS = {
     "install": "INSTALL httpfs",
     "pragma": "PRAGMA database_list",
     "several": "true; SELECT 1",
+    "several, of which one reads": "price > 1; FROM '{}'",
+    "nothing": "",
+    "a semicolon": "price > 1;",
+    "an open quote": "zip = 'a",
+    "an open name": 'price > 1 AND "zip = 1',
+    "an open bracket": "(price > 1",
+    "a closed bracket": "price > 1) OR (",
+    "an open comment": "price > 1 /* AND",
+    "a comment to the end": "EXISTS (FROM '{}') -- price > 1",
+    "a comment over a bracket": "true) AS x FROM '{}' --",
+    "dollar quotes": "EXISTS (FROM query($$FROM '{}'$$))",
+    "escaped quotes": "EXISTS (FROM query(E'FROM '{}''))",
+    "two columns": "price > 1, zip = 'a'",
+    "an alias": "price > 1 AS x",
+    "an order": "price > 1 ORDER BY price",
+    "a union": "true UNION SELECT true FROM '{}'",
+    "a set": "SET enable_external_access = true",
+    "a sniffer": "EXISTS (FROM sniff_csv('{}'))",
+    "metadata": "EXISTS (FROM parquet_metadata('{}'))",
+    "a parameter": "price > $1",
+    "a question": "price > ?",
+    "NUL": "price > 1\0",
     "a variable of Python's": "EXISTS (FROM frame)",
 }
-SOURCES = ("csv", "parquet", "jsonl", "duckdb", "pandas", "relation", "polars", "pyarrow", "dask")
+OF_IBIS = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # with the newest DuckDB and pandas
+SOURCES = (
+    "csv", "parquet", "jsonl", "duckdb", "pandas", "relation", "polars", "pyarrow", "dask",
+    pytest.param("ibis", marks=OF_IBIS),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +196,8 @@ def _form(forms, kind):
         return forms[kind]
     if kind == "polars":
         return pytest.importorskip("polars").from_pandas(ROWS)
+    if kind == "ibis":
+        return pytest.importorskip("ibis").duckdb.connect().read_parquet(forms["parquet"])
     if kind == "dask":
         return pytest.importorskip("dask.dataframe").from_pandas(ROWS, npartitions=2)
     return pytest.importorskip("pyarrow").table(ROWS)

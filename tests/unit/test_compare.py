@@ -125,7 +125,7 @@ def test_what_cannot_be_is_refused(posts, options, says):
 
 def test_rows_that_are_not_those_of_the_fit(posts, table):
     changed = table.assign(price=table["price"].where(table.index != 7, 1e6))
-    with pytest.raises(ph.TableError, match=r"'price' in .* not those of the fit"):
+    with pytest.raises(ph.TableError, match=r"'price' in '.* not those of the fit"):
         ph.loo(posts["lines"], changed)
     with pytest.raises(ph.TableError, match="a place 'elsewhere'"):
         ph.loo(posts["lines"], table.assign(zip=table["zip"].where(table.index != 7, "elsewhere")))
