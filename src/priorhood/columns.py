@@ -87,7 +87,20 @@ def missing(frame: Frame, column: str, dtype: DType | None = None) -> nw.Expr:
     none = nw.col(column).is_null()
     if dtype.is_float():
         return none | is_nan(column)
-    return none | (stripped(frame, column) == "") if textual(dtype) else none
+    return none | _blank(frame, column) if textual(dtype) else none
+
+
+def _blank(frame: Frame, column: str) -> nw.Expr:
+    """Whether a text is blank."""
+    import narwhals.stable.v2 as nw
+
+    blank = stripped(frame, column) == ""
+    if kind_of(frame) != "duckdb":
+        return blank
+    # DuckDB takes letters apart to strip them, and looks into a CASE only where it must: not at texts that begin
+    # with one of ASCII's visible signs.
+    text = nw.col(column).cast(nw.String)
+    return nw.when(~((text >= "!") & (text < "\x7f"))).then(blank).otherwise(nw.lit(value=False))
 
 
 # Whole numbers below it are whole numbers of 64 bits.

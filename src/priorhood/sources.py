@@ -6,6 +6,7 @@ text whatever they look like, so a file is opened only when roles are known.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ import re
 import shutil
 import tempfile
 import threading
+import weakref
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -55,15 +57,31 @@ def connection() -> duckdb.DuckDBPyConnection:
     return con
 
 
+class _Connections(dict[tuple[int, int], "duckdb.DuckDBPyConnection"]):
+    """By process and threads: a fork lacks its parent's threads, and closes nothing."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]  # one is no other, whatever both hold
+
+
 class _Mine(threading.local):
-    """Connections of one thread, by process and threads: a fork lacks its parent's threads, and closes nothing."""
+    """What one thread has."""
 
     def __init__(self) -> None:
-        self.connections: dict[tuple[int, int], duckdb.DuckDBPyConnection] = {}
+        self.connections = _Connections()
+        _every.add(self.connections)
 
 
+_every: weakref.WeakSet[_Connections] = weakref.WeakSet()
 _mine = _Mine()
-_databases: dict[tuple[int, int], duckdb.DuckDBPyConnection] = {}
+_databases = _Connections()
+
+
+@atexit.register
+def _let_go() -> None:
+    """Before the interpreter ends, which leaves a running thread what it has: DuckDB then tells of leaks."""
+    for connections in (*_every, _databases):
+        for key in [key for key in connections if key[0] == os.getpid()]:
+            connections.pop(key, None)
 
 
 def _database(key: tuple[int, int]) -> duckdb.DuckDBPyConnection:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from priorhood.errors import TableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import narwhals.stable.v2 as nw
 
@@ -163,18 +163,24 @@ _GUESSES = (
 )  # fmt: skip
 
 
-def in_thousands(texts: Iterable[str], decimal: str) -> list[str]:
+def in_thousands(texts: Sequence[str], decimal: str) -> list[str]:
     """The texts that look like thousands though they can be read as decimals: 1.200 beside 950.
 
     Every value with a sign has exactly three digits behind it, every whole number is below 1,000, and those are
     hundreds of times as large: as decimals, one column would have two kinds of values and nothing in between.
     """
-    values = [t for t in texts if re.fullmatch(r"[+-]?[0-9.,]+", t)]
-    signed = [t for t in values if decimal in t]
+    numeral = re.compile(r"[+-]?[0-9.,]+")
     exact = re.compile(rf"[+-]?[1-9][0-9]{{0,2}}{re.escape(decimal)}[0-9]{{3}}")
-    if not signed or not all(map(exact.fullmatch, signed)):
+    signed = []
+    for text in texts:  # of most columns the first that has a sign tells
+        if decimal in text:
+            if exact.fullmatch(text):
+                signed.append(text)
+            elif numeral.fullmatch(text):
+                return []
+    if not signed:
         return []
-    whole = [t for t in values if decimal not in t]
+    whole = [t for t in texts if decimal not in t and numeral.fullmatch(t)]
     if not whole or not all(re.fullmatch(r"[+-]?[0-9]{1,3}", t) for t in whole):
         return []
     small = [abs(float(t.replace(decimal, "."))) for t in signed]

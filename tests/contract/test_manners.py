@@ -243,3 +243,36 @@ def test_threads_that_meet_before_anything_is_compiled(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
     said = subprocess.run(command, check=True, timeout=600, capture_output=True, text=True, env=environment)
     assert said.stdout == "1\n"
+
+
+# A thread that is not waited for, still running with a table at the end of the program.
+LEFT_RUNNING = """
+import sys, threading, time
+import priorhood as ph
+
+read = threading.Event()
+
+
+def go():
+    table = ph.read(sys.argv[1])
+    ph.moments("price ~ living_space + (1 | zip)", table)
+    read.set()
+    time.sleep(100)
+
+
+threading.Thread(target=go, daemon=True).start()
+assert read.wait(60)
+time.sleep(0.3)
+print(len(ph.moments("price ~ living_space + (1 | zip)", sys.argv[1]).moments.n))
+"""
+
+
+def test_the_end_of_a_program_whose_threads_still_run_says_nothing(tmp_path, sales):
+    """DuckDB's "leaked … instances" of connections that nobody let go of."""
+    path = tmp_path / "sales.csv"
+    sales.to_csv(path, index=False)
+    said = subprocess.run(
+        [sys.executable, "-c", LEFT_RUNNING, str(path)], check=True, timeout=120, capture_output=True, text=True
+    )
+    assert said.stderr == ""
+    assert int(said.stdout) == sales["zip"].nunique()
