@@ -261,7 +261,8 @@ def _children(at):
     """The points and all neighbours at one step."""
     d = at.shape[1]
     shifts = np.stack([g.ravel() for g in np.meshgrid(*[[-1, 0, 1]] * d, indexing="ij")], axis=1)
-    codes = np.unique(np.concatenate([_code(at + shift) for shift in shifts]))
+    codes = np.sort(np.concatenate([_code(at + shift) for shift in shifts]))
+    codes = codes[np.append(True, codes[1:] > codes[:-1])]  # np.unique's hashes of such numbers collide
     out = np.empty((len(codes), d), np.int64)
     for k in range(d - 1, -1, -1):
         out[:, k] = (codes & ((1 << 15) - 1)) - OFFSET
