@@ -8,6 +8,7 @@ wrong without a word; bench/results/stress_search.json has every design. A desig
 
 Priors are of every family, with scales from 1/1,000 to 1,000 times the data's, LKJ from 0.1 to 10. Designs are
 made to have several modes: outlying places, one row a place, predictors that hardly vary, parents of one child.
+From index 1,000 on, rows count differently (frequency and precision weights), or every place has its own noise.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ import numpy as np
 
 import priorhood as ph
 from bench.readme_table import rewritten
-from priorhood import exact, gather, posing
+from priorhood import engines, exact, gather, posing
 from priorhood.exact.coordinates import constrain
 from priorhood.exact.explore import explore
 from priorhood.exact.marginal import collapse
 from priorhood.exact.mode import Density
+from priorhood.exact.noise import LEAST_SHAPE, TAKEN, NoisyDensity, draw_groups
 from priorhood.families import (
     Exponential,
     Fixed,
@@ -103,6 +105,16 @@ class Judged:
     points: int = field(default=0)
 
 
+# Designs of these kinds, in turn, follow the first thousand.
+FIRST_OF_KINDS = 1000
+FREQUENCY, PRECISION, OWN, ALIKE = (
+    "frequency weights",
+    "precision weights",
+    "noise by place",
+    "noise by place, alike",
+)
+KINDS = (FREQUENCY, PRECISION, OWN, ALIKE)
+DESIGNS = FIRST_OF_KINDS + 160
 STRUCTURES = ("pooled", "places", "places", "uncorrelated", "correlated", "slopes", "nested", "nested", "crossed")
 
 
@@ -137,8 +149,11 @@ def random_scale(rng: np.random.Generator, data: float, *, tight: bool = False) 
 def random_design(index: int) -> Posed:
     """The index-th design, always the same."""
     rng = np.random.default_rng([SEED, index])
+    kind = KINDS[index % len(KINDS)] if index >= FIRST_OF_KINDS else None
+    if kind in (OWN, ALIKE):
+        return _own_noise(rng, kind)
     structure = str(rng.choice(STRUCTURES))
-    labels, rows = _groups(rng, structure)
+    labels, rows = _groups(rng, structure, 8 if kind == FREQUENCY else 18)
     a, b = labels
     one = np.ones(rows)
     x = rng.normal(size=rows)
@@ -210,7 +225,11 @@ def random_design(index: int) -> Posed:
     frame: dict[str, Any] = {"y": y, "x": x, "a": [f"a{i}" for i in a], "b": [f"b{i}" for i in b]}
     known = weights = sigma = None
     how = rng.random()
-    if not names or (how >= 0.3 and not (structure == "correlated" and len(names) > 2)):
+    if kind == PRECISION and structure == "correlated" and len(names) > 2:
+        # θ has three coordinates already.
+        texts.append(f"sigma ~ Fixed({noise!r})")
+        sigma = noise
+    elif not names or kind == PRECISION or (how >= 0.3 and not (structure == "correlated" and len(names) > 2)):
         chosen, fine = prior()
         if isinstance(chosen, Fixed) and not names:
             chosen = Exponential(data)
@@ -221,22 +240,125 @@ def random_design(index: int) -> Posed:
         else:
             sigma = quadrature.scale_of(chosen)
             names.append(("sigma", 0))
-        if how > 0.85:
+        if how > 0.85 and kind is None:
             weights = 10.0 ** rng.uniform(-1.0, 1.0, rows)
             frame["w"], options["precision_weights"] = weights, "w"
     else:
         known = noise * 10.0 ** rng.uniform(-0.5, 0.5, rows) if rng.random() < 0.5 else np.full(rows, noise)
         frame["e"], options["se"] = known, "e"
-    dense = quadrature.regression(y, columns, mu, given, sigma, known, weights)
-    return Posed(structure, formula, tuple(texts), options, frame, dense, tuple(names), sane)
+    times = np.ones(rows, int)
+    if kind == PRECISION or (kind == FREQUENCY and known is None and rng.random() < 0.3):
+        weights = 10.0 ** (float(rng.choice([0.3, 1.0, 3.0])) * rng.uniform(-1.0, 1.0, rows))
+        frame["w"], options["precision_weights"] = weights, "w"
+    if kind == FREQUENCY:
+        times = counts_of_rows(rng, rows)
+        frame["n"], options["frequency_weights"] = times, "n"
+    dense = as_rows(times, y, columns, mu, given, sigma, known, weights)
+    return Posed(kind or structure, formula, tuple(texts), options, frame, dense, tuple(names), sane)
 
 
-def _groups(rng: np.random.Generator, structure: str) -> tuple[tuple[np.ndarray, np.ndarray], int]:
-    """Labels of two groupings of at most 18 rows, coarse and fine; of rows, one to some in a place."""
+def counts_of_rows(rng: np.random.Generator, rows: int) -> np.ndarray:
+    """How many rows each stands for: none to five, two of them at least one."""
+    times = rng.choice([0, 1, 1, 2, 3, 5], rows)
+    times[[0, -1]] = np.maximum(times[[0, -1]], 1)
+    return np.asarray(times)
+
+
+def as_rows(
+    times: np.ndarray, y: np.ndarray, columns: list[Any], mu: list[Any], given: list[Any], sigma: Any, known: Any,
+    weights: Any, noise: Any = None,
+) -> Any:  # fmt: skip
+    """The quadrature's model, with every row as often as it counts."""
+
+    def rows(each: Any) -> Any:
+        return None if each is None else np.repeat(each, times)
+
+    groupings = [(rows(labels), [rows(x) for x in cols], taus, eta) for labels, cols, taus, eta in given]
+    return quadrature.regression(
+        rows(y), [rows(x) for x in columns], mu, groupings, sigma, rows(known), rows(weights), rows(noise)
+    )
+
+
+def _own_noise(rng: np.random.Generator, kind: str) -> Posed:
+    """A residual sd for each of two or three places, independent of each other or alike."""
+    places = 3 if kind == OWN and rng.random() < 0.4 else 2
+    counts = rng.integers(1, 7, places)
+    if rng.random() < 0.3:
+        counts[rng.integers(places)] = 1
+    b = np.repeat(np.arange(places), counts)
+    rows = len(b)
+    data = float(10.0 ** rng.uniform(-1.0, 1.0)) if rng.random() < 0.3 else 1.0
+    noise = (
+        data
+        * float(rng.choice([0.03, 0.3, 1.0]))
+        * 10.0 ** (float(rng.choice([0, 0.3, 1])) * rng.normal(size=places))
+    )
+    one, x = np.ones(rows), rng.normal(size=rows)
+    shape = str(rng.choice(["places", "places", "slopes", "uncorrelated"]))
+    varies = {"places": [one], "slopes": [x], "uncorrelated": [one, x]}[shape]
+    y = noise[b] * rng.normal(size=rows) + sum(data * _effects(rng, b) * each for each in varies)
+    tight = rng.random() < 0.4
+    texts, sane, names, taus = [], True, [], []
+    # Three coordinates at most, the residual sds among them: spreads are known where those are many.
+    free = shape != "uncorrelated" and places == 2 and rng.random() < (0.7 if kind == OWN else 0.4)
+    for k in range(len(varies)):
+        term = ("[Intercept]", "[x]")[k] if len(varies) == 2 else ""
+        prior, fine = random_scale(rng, data, tight=tight)
+        if not free:
+            prior, fine = Fixed(data * 10.0 ** rng.uniform(-2.0, 1.0)), True
+        sane = sane and fine
+        texts.append(f"tau{term} ~ {prior!r}")
+        taus.append(prior.value if isinstance(prior, Fixed) else quadrature.scale_of(prior))
+        names += [] if isinstance(prior, Fixed) else [("tau", k)]
+    sigma: Any
+    if kind == OWN:
+        prior, fine = random_scale(rng, data, tight=tight)
+        while not isinstance(prior, TAKEN) or (isinstance(prior, Gamma) and prior.shape < LEAST_SHAPE):
+            prior, fine = random_scale(rng, data, tight=tight)
+        sane = sane and fine
+        texts.append(f"sigma ~ {prior!r}")
+        sigma = quadrature.scale_of(prior)
+        names += [("sigma", j) for j in range(places)]
+    else:
+        sigma = []
+        known = str(rng.choice(["", *["sigma_median", "sigma_spread"] * 4])) if free else ""
+        for name, size in (("sigma_median", data), ("sigma_spread", 1.0)):
+            prior, fine = random_scale(rng, size, tight=tight and name == "sigma_median")
+            if name == known and not isinstance(prior, Fixed):
+                prior, fine = Fixed(size * 10.0 ** rng.uniform(-2.0, 1.0)), True
+            sane = sane and fine
+            texts.append(f"{name} ~ {prior!r}")
+            sigma.append(prior.value if isinstance(prior, Fixed) else quadrature.scale_of(prior))
+            names += [] if isinstance(prior, Fixed) else [(name, 0)]
+    mu_sd = data * float(rng.choice([0.1, 1.0, 20.0]))
+    columns = [[one], [one, x]][shape != "places"]
+    terms = {"places": "1 + (1 | b)", "slopes": "x + (0 + x | b)", "uncorrelated": "x + (x || b)"}[shape]
+    if shape == "places" and rng.random() < 0.15:
+        columns, terms = [], "0 + (1 | b)"
+    if columns:
+        texts.append(f"mu ~ Normal(0, {mu_sd!r})")
+    frame: dict[str, Any] = {"y": y, "x": x, "b": [f"b{i}" for i in b]}
+    options: dict[str, Any] = {"noise": "b"}
+    times, weights = np.ones(rows, int), None
+    if rng.random() < 0.3:
+        weights = 10.0 ** rng.uniform(-1.0, 1.0, rows)
+        frame["w"], options["precision_weights"] = weights, "w"
+    if rng.random() < 0.2:
+        times = counts_of_rows(rng, rows)
+        times[np.unique(b, return_index=True)[1]] = 1  # of every place one
+        frame["n"], options["frequency_weights"] = times, "n"
+    dense = as_rows(
+        times, y, columns, [(0.0, mu_sd)] * len(columns), [(b, varies, taus, None)], sigma, None, weights, b
+    )
+    return Posed(kind, f"y ~ {terms}", tuple(texts), options, frame, dense, tuple(names), sane)
+
+
+def _groups(rng: np.random.Generator, structure: str, most: int) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+    """Labels of two groupings of rows, coarse and fine; of rows, one to some in a place."""
     places = int(rng.integers(2, 10))
     per = rng.choice([1, 1, 2, 3, 0])
     counts = rng.integers(1, 5, places) if per == 0 else np.full(places, per)
-    b = np.repeat(np.arange(places), counts)[:18]
+    b = np.repeat(np.arange(places), counts)[:most]
     if structure == "crossed":
         return (rng.integers(0, int(rng.integers(2, 5)), len(b)), b), len(b)
     # Parents: many of one child, as in tables of districts with one ZIP code.
@@ -259,11 +381,22 @@ def explored_design(posed: Posed, seed: int, draws: int) -> tuple[Any, dict[tupl
     scale = learn_scale(found, columns, standardize=model.standardize, unit=model.outcome_unit)
     problem = posing.pose(model, columns, scale, found)
     reason = exact.refuses(problem)
-    if model.se is None and problem.c <= 1e-14 * found.pooled()[1][-1, -1]:
+    base = problem.base if isinstance(problem, exact.NoisyProblem) else problem
+    if model.se is None and base.c <= 1e-14 * found.pooled()[1][-1, -1]:
         reason = "the outcome is an exact function of the predictors"  # as engines says
     if reason:
         raise ph.ModelError(reason)
-    explored = explore(Density(collapse(problem), 1), CHAINS, draws, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    if isinstance(problem, exact.NoisyProblem):
+        engines._check_scatter(problem, found)
+        density = NoisyDensity(problem, 1)
+        explored = explore(density, CHAINS, draws, rng)
+        own = density.constrain(explored.theta.reshape(CHAINS * draws, -1))
+        sigma, _ = draw_groups(problem, own, rng)
+        values = {("sigma", j): sigma[:, j] for j in range(sigma.shape[1])}
+        values |= {("tau", k): own.scales.tau[0][:, k] for k in range(own.scales.tau[0].shape[1])}
+        return explored, values | {("sigma_median", 0): own.median, ("sigma_spread", 0): own.spread}
+    explored = explore(Density(collapse(problem), 1), CHAINS, draws, rng)
     theta = explored.theta.reshape(CHAINS * draws, -1)
     made = constrain(problem, theta)
     values = {("sigma", 0): made.sigma}
@@ -279,7 +412,7 @@ def _integrated(dense: quadrature.Dense) -> quadrature.Found:
     try:
         return quadrature.integrate(dense)
     except RuntimeError:
-        return quadrature.integrate(dense, step=0.4 if len(dense.axes) > 2 else 0.2)
+        return quadrature.integrate(dense, step=0.4 if len(dense.axes) > 2 else 0.2, least=5000)
 
 
 def judge(index: int, posed: Posed | None = None, draws: int = DRAWS) -> Judged:
@@ -350,7 +483,7 @@ def markdown(found: list[dict[str, Any]]) -> str:
         f"| structure | designs | {RIGHT} | {REFUSED} | {SILENT} | {UNKNOWN} |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    for name in dict.fromkeys(STRUCTURES):
+    for name in dict.fromkeys((*STRUCTURES, *KINDS)):
         own = [one["verdict"] for one in found if one["structure"] == name]
         lines.append(f"| {name} | {len(own)} | " + " | ".join(str(own.count(v)) for v in VERDICTS) + " |")
     return "\n".join(lines)
@@ -365,7 +498,7 @@ def write_page(found: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Judge a range of designs, or write what was found into the page."""
     parser = argparse.ArgumentParser(prog="python -m bench.stress_search", description=__doc__)
-    parser.add_argument("--designs", type=int, default=1000)
+    parser.add_argument("--designs", type=int, default=DESIGNS)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--target", type=Path, default=RESULTS)
     parser.add_argument("--write", nargs="+", type=Path, help="results to keep in bench/measured and on the page")

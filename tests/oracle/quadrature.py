@@ -184,12 +184,15 @@ class Found:
         return float((self.axes[axis].value(0.5 * (t[1:] + t[:-1])) * np.diff(cdf)).sum())
 
 
-def integrate(dense, tolerance=1e-2, step=None, most=8_000_000, low=-690.0, high=300.0):
+def integrate(dense, tolerance=1e-2, step=None, most=8_000_000, low=-690.0, high=300.0, least=0):
     """The lattice, halved until log p(y) and all quantiles move by less than the tolerance.
 
     step : the coarsest one; a finer one where a prior is so narrow that the first loses its peak
+    least : points that are gone on with, of the first levels, however low: a narrow ridge is then not lost
     """
     d = len(dense.axes)
+    if d == 0:
+        return Found(float(dense.log_posterior(np.empty((1, 0)))[0]), 0.0, 1, (), [])
     ends = [_to_lattice(np.array([low, high] if isinstance(a, Scale) else [low, -low])) for a in dense.axes]
     step = step or (1.0 if d > 2 else 0.5)
     ticks = [np.arange(math.ceil(a / step), math.floor(b / step) + 1) for a, b in ends]
@@ -209,10 +212,15 @@ def integrate(dense, tolerance=1e-2, step=None, most=8_000_000, low=-690.0, high
         now = _summed(dense, at, f, step)
         if before is not None and level >= 2 and _moved(before, now) < tolerance:
             return now_with(now, total)
-        before = now
         if total > most:
-            raise RuntimeError(f"quadrature: {total} points and still moving by {_moved(before, now)}")
+            moved = math.inf if before is None else _moved(before, now)
+            if moved < tolerance:
+                return now_with(now, total)
+            raise RuntimeError(f"quadrature: {total} points and still moving by {moved}")
+        before = now
         keep = f > f.max() - max(70.0 - 30.0 * level, 15.0)
+        if level < 5 and keep.sum() < least < len(f):
+            keep = f >= np.partition(f, -least)[-least]
         at, f = at[keep], f[keep]
         known_at, known_f = 2 * at, f
         at = _children(2 * at)
@@ -303,12 +311,14 @@ def same(labels):
     return (labels[:, None] == labels[None, :]).astype(float)
 
 
-def regression(y, columns, mu, groupings, sigma, known=None, weights=None):
-    """A model of standardized numbers → Dense.
+def regression(y, columns, mu, groupings, sigma, known=None, weights=None, noise=None):
+    """A model of standardized numbers → Dense, or Alike.
 
     columns : population columns, each (N,); mu : their priors' (mean, sd)
     groupings : (labels, columns that vary, priors of their spreads, eta or None); a spread may be a number
     sigma : prior, or a number; known : (N,) known sds in place of it; weights : (N,) variance σ²/w
+    noise : (N,) labels 0, 1 … of the residual sds that sigma is the priors of, one by one; where sigma is a pair,
+        their median's and their spread's, of two that are alike
     """
     y = np.asarray(y, float)
     n = len(y)
@@ -335,6 +345,11 @@ def regression(y, columns, mu, groupings, sigma, known=None, weights=None):
     w = np.ones(n) if weights is None else np.asarray(weights, float)
     if known is not None:
         V0 = V0 + np.diag(np.asarray(known, float) ** 2)
+    elif noise is not None:
+        own = [np.diag((noise == j) / w) for j in range(noise.max() + 1)]
+        for each in own if isinstance(sigma, Scale) else []:
+            G.append(each)
+            recipe.append((axis(sigma),) * 2 + (None,))
     else:
         a = axis(sigma)
         G.append(np.diag(1 / w))
@@ -350,4 +365,183 @@ def regression(y, columns, mu, groupings, sigma, known=None, weights=None):
                 out.append(of(a) * of(b) * (1.0 if c is None else values[c]))
         return out
 
-    return Dense(y, mean, np.asarray(V0), np.array(G), tuple(axes), parts)
+    if noise is None or isinstance(sigma, Scale):
+        return Dense(y, mean, np.asarray(V0), np.array(G), tuple(axes), parts)
+    size = len(axes)
+    median, spread = map(axis, sigma)
+    return Alike(Dense(y, mean, np.asarray(V0), np.array([*G, *own]), tuple(axes), parts), size, median, spread)
+
+
+# -- residual sds that are alike --------------------------------------------------------------------------
+
+TICK = 0.2  # of log σ, on a lattice like that of θ
+NARROW = 1.0  # ticks: a spread of log σ under this is integrated by Gauss–Hermite
+NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(10)
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Two residual sds, log σ_j ~ Normal(log median, spread²): integrated out for every θ, on a lattice of both.
+
+    dense : the model with them, the last two of G; size : axes of spreads and correlations, which come first
+    median, spread : their axes, or what they are known to be
+    """
+
+    dense: Dense
+    size: int
+    median: int | float
+    spread: int | float
+    tables: dict = field(default_factory=dict, repr=False)
+
+    @property
+    def axes(self):
+        return self.dense.axes
+
+    @property
+    def y(self):
+        return self.dense.y
+
+    def log_posterior(self, t):
+        """t (S, d) → (S,), with the priors' densities of the axes, normalized."""
+        values = [axis.value(t[:, k]) for k, axis in enumerate(self.axes)]
+        total = np.zeros(len(t)) + sum(axis.log_density(t[:, k]) for k, axis in enumerate(self.axes))
+        out = np.full(len(t), -np.inf)
+        use = np.flatnonzero(np.isfinite(total))
+        with np.errstate(divide="ignore"):
+            m, s = (
+                np.broadcast_to(values[a] if isinstance(a, int) else a, len(t))[use]
+                for a in (self.median, self.spread)
+            )
+            m, s = np.maximum(np.log(m), -700.0), np.maximum(s, 1e-300)
+        coarse = np.maximum(STRETCH * np.sinh(_to_lattice(m - self._centre) / STRETCH), -700.0)
+        narrow = s < NARROW * TICK * np.cosh(_to_lattice(coarse) / STRETCH)
+        found = np.empty(len(use))
+        known = np.stack([np.broadcast_to(c, len(t))[use] for c in self.dense.parts(values)] or [m], axis=1)
+        known = np.minimum(known[:, : len(self.dense.G) - 2], 1e200)
+        found[narrow] = self._near(known[narrow], m[narrow], s[narrow])
+        lone, of = (
+            np.unique(known, axis=0, return_inverse=True) if known.shape[1] else (known[:1], np.zeros(len(m), int))
+        )
+        of = of.ravel()
+        for i, given in enumerate(lone):
+            some = np.flatnonzero((of == i) & ~narrow)
+            if len(some):
+                found[some] = self._wide(given, m[some], s[some])
+        out[use] = total[use] + found
+        return out
+
+    @property
+    def _centre(self):
+        """Around which log σ has its lattice: that of the outcome's sd."""
+        return math.log(max(np.std(self.dense.y), 1e-12))
+
+    def _heights(self, known, logs):
+        """log p(y | everything): known (S, …), logs (S, 2) of the σ."""
+        c = np.concatenate([known, np.exp(2 * np.minimum(logs, 230.0))], axis=1)
+        out = np.empty(len(c))
+        d = self.dense
+        _log_normals(d.y - d.mean, d.V0, d.G, np.ascontiguousarray(c, dtype=float), out)
+        return out
+
+    def _wide(self, known, m, s):
+        """Sums over the lattice of both log σ."""
+        low, high = _to_lattice(np.array([-660.0, 280.0]))
+        v = np.arange(math.ceil(low / TICK), math.floor(high / TICK) + 1) * TICK
+        logs = self._centre + STRETCH * np.sinh(v / STRETCH)
+        key = known.tobytes()
+        if key not in self.tables:
+            both = np.stack([g.ravel() for g in np.meshgrid(logs, logs, indexing="ij")], axis=1)
+            found = self._heights(np.broadcast_to(known, (len(both), len(known))), both)
+            self.tables[key] = found.reshape(len(v), len(v))
+        out = np.empty(len(m))
+        _sum_over_both(self.tables[key], logs, np.log(np.cosh(v / STRETCH) * TICK), m, s, out)
+        return out
+
+    def _near(self, known, m, s):
+        """Gauss–Hermite around the highest point of both z, log σ = log median + spread z."""
+        S = len(m)
+        if not S:
+            return np.empty(0)
+
+        def height(z, of):
+            """z (S, P, 2) → (S, P), without the Normals' constant."""
+            P = z.shape[1]
+            logs = m[of, None, None] + s[of, None, None] * z
+            flat = self._heights(np.repeat(known[of], P, axis=0), logs.reshape(-1, 2)).reshape(-1, P)
+            return flat - 0.5 * (z**2).sum(axis=2)
+
+        every = np.arange(S)
+        rise, bend = _bends(height, np.zeros((S, 2)), every)
+        easy = ((np.abs(rise) < 2.0) & (bend > 0.5)).all(axis=1)
+        z = np.where(easy[:, None], rise / np.maximum(bend, 0.5), 0.0)
+        hard = every[~easy]
+        if len(hard):
+            climbed = [_climbed(height, start, hard) for start in ((0, 0), (15, 0), (0, 15), (15, 15))]
+            best = np.argmax([height(one[:, None, :], hard)[:, 0] for one in climbed], axis=0)
+            z[hard] = np.array(climbed)[best, np.arange(len(hard))]
+        _, bend = _bends(height, z, every)
+        width = np.clip(bend, 0.3, 1e4) ** -0.5
+        nodes = np.stack([g.ravel() for g in np.meshgrid(NODES, NODES, indexing="ij")], axis=1)
+        weights = np.log(np.outer(NODE_WEIGHTS, NODE_WEIGHTS).ravel()) + 0.5 * (nodes**2).sum(axis=1)
+        found = height(z[:, None, :] + width[:, None, :] * nodes, every) + weights
+        top = found.max(axis=1)
+        with np.errstate(divide="ignore"):
+            total = np.log(np.exp(found - np.maximum(top, -1e300)[:, None]).sum(axis=1))
+        return top + total + np.log(width).sum(axis=1) - math.log(2 * math.pi)
+
+
+def _climbed(height, start, of):
+    """The highest z on ever finer lines through a start, by turns along either z: (S, 2)."""
+    z = np.tile(np.asarray(start, float), (len(of), 1))
+    for reach, step in ((39.0, 3.0), (3.0, 1.0), (1.0, 0.25), (0.25, 0.0625)):
+        grid = np.arange(-reach, reach + step, step)
+        for k in (0, 1, 0, 1):
+            tried = np.repeat(z[:, None, :], len(grid), axis=1)
+            tried[:, :, k] += grid
+            z[:, k] += grid[np.argmax(height(tried, of), axis=1)]
+    return z
+
+
+def _bends(height, z, of):
+    """Slopes and (less) second derivatives by either z: (S, 2) each; a bend of 1 where a height is none."""
+    rise, bend = np.empty((len(z), 2)), np.empty((len(z), 2))
+    for k in (0, 1):
+        step = 0.1 * (np.arange(2) == k)
+        low, here, high = np.maximum(height(np.stack([z - step, z, z + step], axis=1), of), -1e300).T
+        rise[:, k], bend[:, k] = (high - low) / 0.2, (2 * here - low - high) / 0.01
+    return rise, np.where(np.abs(bend) < 1e290, bend, 1.0)
+
+
+@nb.njit(cache=True, nogil=True)
+def _sum_over_both(table, logs, log_steps, m, s, out):
+    """log Σ_ij exp(table_ij) w_i w_j, w_i the Normal's share of the lattice's i-th step."""
+    n = len(logs)
+    w = np.empty(n)
+    for k in range(len(m)):
+        for i in range(n):
+            z = (logs[i] - m[k]) / s[k]
+            w[i] = log_steps[i] - 0.5 * z * z - math.log(s[k]) - 0.5 * math.log(2 * math.pi)
+        # The sds that cannot be told from 0: all of the Normal below the lattice.
+        below = 0.5 * math.erfc((m[k] - logs[0]) / s[k] / math.sqrt(2.0))
+        if below > 0.0:
+            w[0] = max(w[0], math.log(below))
+        first, last = 0, n - 1
+        highest = w.max()
+        while w[first] < highest - 760.0:
+            first += 1
+        while w[last] < highest - 760.0:
+            last -= 1
+        top = -np.inf
+        for i in range(first, last + 1):
+            for j in range(first, last + 1):
+                top = max(top, table[i, j] + w[i] + w[j])
+        if top == -np.inf:
+            out[k] = top
+            continue
+        total = 0.0
+        for i in range(first, last + 1):
+            for j in range(first, last + 1):
+                one = table[i, j] + w[i] + w[j] - top
+                if one > -36.0:
+                    total += math.exp(one)
+        out[k] = top + math.log(total)

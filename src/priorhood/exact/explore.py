@@ -226,6 +226,12 @@ def _beyond(axis: Axis, side: float, cut: float) -> str:
             f"about {cut:.1%} of the posterior lies where correlations are 1 up to rounding: {axis.prior} leads "
             f"there, and the rows do not keep it off. Give omega a greater eta, at least 0.1"
         )
+    if axis.name == "sigma_spread" and side > 0:
+        return (
+            f"about {cut:.1%} of the posterior lies where sigma_spread is so small that all sigma are one up to "
+            f"rounding: {axis.prior} leads there, and the rows do not keep it off. Give sigma_spread a prior with "
+            f"less mass at 0, like HalfNormal or Exponential, or all groups one sigma (leave noise out)"
+        )
     return (
         f"about {cut:.1%} of the posterior lies where {axis.name} is too near to {where} to be a number: "
         f"{axis.prior} leads there, and the rows do not keep it off. Give {axis.name} a prior with a lighter tail, "
