@@ -261,7 +261,8 @@ def _tell_alike(post: Posterior, new: Moments) -> None:
         one, other = next(iter(found.items()))
         more = f" and {len(found) - 1:,} more like it" if len(found) > 1 else ""
         warnings.warn(
-            f"place {one!r}{more} is new to the posterior, which has {other!r}: {unlike(one, other)}",
+            f"place {one!r}{more} is new to the posterior, which has {other!r}: "
+            f"{unlike(one, other, post.model.formula.keys)}",
             PriorhoodWarning,
             stacklevel=3,
         )

@@ -35,8 +35,9 @@ def refuse_new(spots: Iterable[Spot], c: Coefficients, name: str) -> None:
     average = f"that of its {c.levels[1].places.name}" if nested else f"the average {group}"
     raise TableError(
         f"{name}: {group} {some(new)} {'was' if len(new) == 1 else 'were'} not in the data of the "
-        f"fit{_but_known(_alike(c, group, new))}. Say what to do with new ones: unseen='population' "
-        f"(--unseen population: {average}) or unseen='draw' (--unseen draw: a {group} like the others)"
+        f"fit{_but_known(_alike(c, group, new), _path(c, group))}. Say what to do with new ones: "
+        f"unseen='population' (--unseen population: {average}) or unseen='draw' (--unseen draw: a {group} like the "
+        f"others)"
     )
 
 
@@ -50,7 +51,7 @@ def tell_alike(spots: Iterable[Spot], c: Coefficients, name: str) -> None:
             others = f" and {len(found) - 1:,} more like it" if len(found) > 1 else ""
             warnings.warn(
                 f"{name}: {group} {new!r}{others} {'is' if len(found) == 1 else 'are'} new, but {known!r} was in "
-                f"the data of the fit: {unlike(new, known)}",
+                f"the data of the fit: {unlike(new, known, _path(c, group))}",
                 PriorhoodWarning,
                 stacklevel=5,
             )
@@ -61,12 +62,16 @@ def _alike(c: Coefficients, group: str, new: list[str]) -> dict[str, str]:
     return alike(new, known.tolist())
 
 
-def _but_known(found: dict[str, str]) -> str:
+def _path(c: Coefficients, group: str) -> tuple[str, ...]:
+    return next(one.places.path for one in c.levels + c.crossed if one.places.name == group)
+
+
+def _but_known(found: dict[str, str], columns: tuple[str, ...]) -> str:
     if not found:
         return ""
     new, known = next(iter(found.items()))
     more = f", and {len(found) - 1:,} more like it" if len(found) > 1 else ""
-    return f" (but {known!r} was{more}: {unlike(new, known)})"
+    return f" (but {known!r} was{more}: {unlike(new, known, columns)})"
 
 
 @dataclass(frozen=True)

@@ -210,7 +210,8 @@ def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
         table.require(grouping.column, "the group of the fitted model", advice)
     every, said = roles_of(design.formula, design), "a predictor of the fitted model"
     roles = {column: replace(every[column], said=said) for column in design.variables}
-    rows = table.eager([column for column, role in roles.items() if not role.category])
+    numbers = [column for column, role in roles.items() if not role.category]
+    rows = table.eager(numbers, texts_of(design.formula, design))
     frame = in_roles(rows, roles, table, keep=True)
     for factor, categories in design.categories.items():
         column = Expression(factor).bare

@@ -109,6 +109,14 @@ class Parts:
         first = self._read_json({}) if self.kind == "json" else self._read_csv({})
         return _whole(first)
 
+    def typed(self) -> frozenset[str]:
+        """The columns whose values are no texts in the files, whatever they are read as."""
+        if self.separated:
+            return frozenset()
+        found = self._read_json(self._hive(frozenset())) if self.kind == "json" else self.relation(frozenset())
+        types = zip(found.columns, map(str, found.types), strict=True)
+        return frozenset(column for column, kind in types if kind != "VARCHAR")
+
     def _options(self, text: frozenset[str]) -> str:
         asked = ", union_by_name = true" if self.mixed else ""
         if self.partitioned:

@@ -11,7 +11,7 @@ from priorhood.errors import PriorhoodWarning, TableError, some
 from priorhood.formula import SEPARATOR
 from priorhood.gazetteer import LABEL, Labels, kept, label_of, no_value, read_gazetteer
 from priorhood.lookup import looked_up
-from priorhood.sources import explained
+from priorhood.sources import KEPT, explained
 from priorhood.spelling import alike, normal_label, unlike
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _alike_in(gazetteer: Gazetteer, labels: list[Labels]) -> str:
     """Of places that are not there, one that is but for its spelling."""
     found = alike(map("/".join, labels), map("/".join, gazetteer.places))
     new, known = next(iter(found.items()), ("", ""))
-    return f"; {new!r} is {known!r} there: {unlike(new, known)}" if found else ""
+    return f"; {new!r} is {known!r} there: {unlike(new, known, gazetteer.keys, gazetteer.name)}" if found else ""
 
 
 def _some(places: Iterable[Labels]) -> str:
@@ -198,7 +198,7 @@ def _with_columns(table: Table, gazetteer: Gazetteer, columns: tuple[str, ...], 
 
     def opened(text: frozenset[str]) -> Any:
         # Labels are text here in any case, as they are where the spots were read.
-        frame: Any = table.open((text | frozenset(gazetteer.keys)) & frozenset(table.columns))
+        frame: Any = table.open((text | frozenset(gazetteer.keys)) & frozenset((*table.columns, KEPT)))
         return looked_up(frame.with_columns(_joined_label(frame, gazetteer.keys).alias(LABEL)), LABEL, found)
 
     return replace(

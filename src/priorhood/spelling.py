@@ -79,15 +79,37 @@ def loosely(label: str) -> str:
     return "/".join(re.sub(r"^(\d{5})-\d{4}$", r"\1", part).lstrip("0") for part in parts)
 
 
-def unlike(new: str, known: str) -> str:
-    """What is to be done about two labels that are alike."""
+def unlike(new: str, known: str, columns: Sequence[str], older: str = "") -> str:
+    """What is to be done about two labels that are alike.
+
+    Parameters
+    ----------
+    columns : of the labels, which have as many parts between slashes; older : what has the known one, if not a fit
+    """
     if new.casefold() == known.casefold():
         return "labels are compared letter by letter, so write them alike"
     if re.search(r"\d{5}-\d{4}", new) or re.search(r"\d{5}-\d{4}", known):
         return "one of them is ZIP+4, so write them with as many digits"
-    if new.replace("0", "") == known.replace("0", ""):
-        return "read the column as text to keep its zeros"
-    return "write them alike"
+    parts = list(zip(columns, new.split("/"), known.split("/"), strict=False))
+    if len(parts) != new.count("/") + 1:
+        parts = [(columns[-1], new, known)]
+    column, one, other = next((part for part in parts if part[1] != part[2]), parts[0])
+    if one == other or one.lstrip("0") != other.lstrip("0"):
+        return "write them alike"
+    as_text = (
+        f"read as text (pandas: dtype={{{column!r}: str}}; Polars: schema_overrides={{{column!r}: pl.String}}; a "
+        f"CSV that priorhood is given by name keeps the zeros that it has)"
+    )
+    if len(one) < len(other):
+        return (
+            f"{one!r} has lost its zeros: have {column!r} {as_text}, or put them back, "
+            f"frame[{column!r}].astype(str).str.zfill({len(other)})"
+        )
+    return (
+        f"{older or 'the table of the fit'} has lost the zeros of {other!r}: have {column!r} there "
+        f"{as_text}{'' if older else ', and fit again'}; or write labels here as there, "
+        f"frame[{column!r}].str.lstrip('0')"
+    )
 
 
 def truth(text: str) -> bool | None:

@@ -22,8 +22,8 @@ from priorhood.errors import TableError, near, some
 from priorhood.files import check_writable, write_atomically, write_text
 from priorhood.numerals import Numbers
 from priorhood.parts import Parts, find_parts
-from priorhood.sources import connection, explained, format_of, no_condition
-from priorhood.spelling import UNSAID, Spelling
+from priorhood.sources import KEPT, connection, explained, format_of, no_condition
+from priorhood.spelling import PLAIN, UNSAID, Spelling
 from priorhood.words import brief, same_letters, written
 
 if TYPE_CHECKING:
@@ -45,10 +45,12 @@ class Table:
     name : for messages: the path, or the kind of frame
     columns : the names there are
     kind : 'file', 'pandas', 'polars', 'polars-lazy', 'pyarrow', 'duckdb' or one of the engines elsewhere
-    open : roles → narwhals frame, with the column KEPT where where= is given
+    open : columns of text → narwhals frame, with the column KEPT where where= is given; a file leaves the condition
+        out where KEPT is among the columns of text
     where : the row filter as SQL, or None
     joined : the columns that came from a table of places (places=); orders : of their categories, as declared there
-    odd : column → why it cannot be used; whole : says which columns of a file look like whole numbers
+    odd : column → why it cannot be used
+    whole : says which columns of a file look like whole numbers; typed : which of them are no texts in it
     spelling : what was said of its texts; written : the texts of a CSV's first rows, column by column
     """
 
@@ -61,6 +63,7 @@ class Table:
     orders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     odd: dict[str, str] = field(default_factory=dict)
     whole: Callable[[], tuple[str, ...]] = field(default_factory=lambda: tuple)
+    typed: Callable[[], frozenset[str]] = field(default_factory=lambda: frozenset)
     spelling: Spelling = UNSAID
     written: Callable[[list[str]], dict[str, list[str]]] | None = None
 
@@ -85,11 +88,36 @@ class Table:
         with _relations, explained(self.name):
             yield
 
-    def eager(self, numbers: Iterable[str]) -> nw.DataFrame[Any]:
-        """All rows in memory, in order; a CSV's columns other than `numbers` as the text they are."""
-        text = frozenset(self.columns) - frozenset(numbers) if self.kind not in ENGINES else frozenset()
+    def eager(self, numbers: Iterable[str], labels: Iterable[str]) -> nw.DataFrame[Any]:
+        """All rows in memory, in order; a file's columns other than `numbers` as the text they are.
+
+        But for labels, texts that are numbers by what was said of their signs become some: a table that is handed
+        back has its numbers in one form.
+        """
+        kept = frozenset(labels) & frozenset(self.columns)
+        text = frozenset(self.columns) - frozenset(numbers) if self.kind == "file" else kept
         with explained(self.name), self.alone():
-            return _whole_again(in_memory(self.open(text)), [n for n in numbers if n in self.whole()])
+            rows = (
+                self._with_texts(text, kept) if self.kind == "file" and self.where else in_memory(self.open(text))
+            )
+            whole = [n for n in numbers if n in self.whole()]
+            if self.kind == "file" and self.spelling.signs != PLAIN:
+                before = rows.schema
+                rows = Numbers(self.spelling).read(rows, kept | self.typed())
+                # Also 1.250, which no reader of numbers takes for a whole one.
+                whole += [c for c in rows.columns if rows.schema[c] != before[c] and rows.schema[c].is_float()]
+            return _whole_again(rows, whole)
+
+    def _with_texts(self, text: frozenset[str], labels: frozenset[str]) -> nw.DataFrame[Any]:
+        """All rows of a file, some columns as text, but the condition met as in a fit: with numbers as numbers.
+
+        A file's rows come in its order, however often they are read.
+        """
+        import narwhals.stable.v2 as nw
+
+        rows = in_memory(self.open(text | {KEPT}))
+        kept = in_memory(self.open(labels).select(KEPT))
+        return nw.concat([rows, kept], how="horizontal")
 
     def frame(self, text: Iterable[str]) -> Frame:
         """The rows as a narwhals frame; the columns named in text come as text, untouched."""
@@ -186,7 +214,7 @@ def _read_file(path: str, where: str | None, spelling: Spelling) -> Table:
     numbers = Numbers(replace(spelling, nulls=spelling.with_separators) if parts.separated else spelling)
     table = Table(
         path, columns, "file", _OfFile(parts, where, numbers), where, odd=parts.odd, whole=parts.whole,
-        spelling=spelling, written=parts.written if parts.separated else None,
+        typed=parts.typed, spelling=spelling, written=parts.written if parts.separated else None,
     )  # fmt: skip
     if where is not None:
         table.frame(())
@@ -204,8 +232,10 @@ class _OfFile:
     def __call__(self, text: frozenset[str]) -> Any:
         import narwhals.stable.v2 as nw
 
-        rows = self.numbers.read(nw.from_native(self.parts.relation(text)), text)
-        return rows if self.where is None else conditioned(rows, self.where, sealed=self.parts.sealed)
+        rows = self.numbers.read(nw.from_native(self.parts.relation(text - {KEPT})), text)
+        return (
+            rows if self.where is None or KEPT in text else conditioned(rows, self.where, sealed=self.parts.sealed)
+        )
 
 
 # -- frames --------------------------------------------------------------------------------------------

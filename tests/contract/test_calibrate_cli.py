@@ -68,6 +68,7 @@ def test_interrupted(folder, cli, monkeypatch):
     [
         (("FORMULA",), ("calibrate needs the table",)),
         (("post.nc", "--where", "price > 0"), ("--where goes with a table",)),
+        (("post.nc", "--thousands", "."), ("--thousands goes with a table",)),
         (("post.nc", "--noise", "zip"), ("--noise goes with a formula",)),
         (("post.nc", "--no-standardize"), ("--no-standardize goes with a formula",)),
         (("nothing.nc",), ("nothing.nc",)),

@@ -40,7 +40,7 @@ ELSEWHERE = {
         "frequency_weights": ph.Model,
     },
     "update": {"where": ph.read, "null": ph.read, "decimal": ph.read, "thousands": ph.read},
-    "predict": {"null": ph.read, "decimal": ph.read, "thousands": ph.read},
+    "predict": {"where": ph.read, "null": ph.read, "decimal": ph.read, "thousands": ph.read},
     "calibrate": {
         "where": ph.read, "null": ph.read, "decimal": ph.read, "thousands": ph.read,
         "prior": ph.Model, "no_standardize": ph.Model,
@@ -85,8 +85,7 @@ def test_every_parameter_of_the_function_is_an_option(command):
     options = {RENAMED.get(p.name, p.name) for p in COMMANDS[command].params} | {"posts", "post", "table"}
     homes = [FUNCTIONS[command], *set(ELSEWHERE.get(command, {}).values())]
     wanted = {name for function in homes for name in inspect.signature(function).parameters}
-    # Rows to predict may be left as they are: a condition on them would take rows away from the result.
-    left = {"source", *PYTHON_ONLY} | ({"where"} if command == "predict" else set())
+    left = {"source", *PYTHON_ONLY}
     # MODEL is the formula itself; units are for printing equations, which calibrate does not.
     left |= {"formula", "units"} if command == "calibrate" else set()
     left |= {"places"} if command == "influence" else set()
@@ -118,6 +117,24 @@ def test_options_are_spelt_like_parameters(command):
         if parameter.param_type_name == "option":
             assert f"--{shown}" in long
             assert parameter.help
+
+
+def reading_tables():
+    """Commands that take a table of rows, pictures too, by their words."""
+    pictures = {f"plot {name}": command for name, command in COMMANDS["plot"].commands.items()}
+    every = {name: command for name, command in (COMMANDS | pictures).items() if name != "plot"}
+    return {n: c for n, c in every.items() if any("TABLE" in (p.metavar or "") for p in c.params)}
+
+
+def test_every_command_reads_tables_with_the_same_options():
+    found = reading_tables()
+    assert {"fit", "predict", "assess", "plot lines", "plot prior", "plot price", "plot pit"} <= set(found)
+    shared = {}
+    for name, command in found.items():
+        options = {p.name: (tuple(p.opts), p.help, p.metavar, p.multiple) for p in command.params}
+        for option in ("where", "null", "decimal", "thousands"):
+            assert option in options, f"priorhood {name} reads a table without --{option}"
+            assert shared.setdefault(option, options[option]) == options[option], (name, option)
 
 
 def test_every_command_is_documented(cli):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 pytest.importorskip("matplotlib")
@@ -35,6 +37,59 @@ def test_a_picture_is_written(cli, folder, monkeypatch, label, words, suffix):
     assert ran.code == 0, ran.err
     assert f"written to {out}" in ran.out + ran.err
     assert out.read_bytes().startswith(STARTS[suffix])
+
+
+@pytest.fixture(scope="module")
+def german(sales):
+    """The sales as a German office writes them, with n/a among the numbers."""
+    swapped = str.maketrans(",.", ".,")
+    local = sales.assign(
+        price=[f"{v:,.6f}".translate(swapped) for v in sales["price"]],
+        living_space=[f"{v:,.6f}".translate(swapped) for v in sales["living_space"]],
+    )
+    return local.to_csv(index=False, sep=";") + f"{sales.zip.iloc[0]};n/a;1.000,5\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("lines", "post.nc", "--data"),
+        ("prior", "price ~ living_space + (1 | zip)", "--seed", "1", "--data"),
+        ("predictive", "post.nc", "--seed", "1", "--data"),
+        ("pit", "post.nc", "--seed", "1", "--data"),
+        ("misfit", "post.nc", "--seed", "1", "--data"),
+        ("price", "post.nc", "--home"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_pictures_read_tables_as_fits_do(cli, folder, monkeypatch, sales, german, words):
+    monkeypatch.chdir(folder)
+    plain = sales.round(6)
+    few = 3 if words[0] == "price" else len(plain)
+    plain.head(few).to_csv("plain.csv", index=False)
+    lines = german.splitlines(keepends=True)
+    (folder / "german.csv").write_text("".join([*lines[: few + 1], lines[-1]]), encoding="utf-8")
+    spelled = ("--thousands", ".", "--decimal", ",", "--null", "n/a", "--where", "living_space > 0")
+    for table, options in (("plain.csv", ()), ("german.csv", spelled)):
+        ran = cli("plot", *words, table, "-o", f"{table}.svg", *options)
+        assert ran.code == 0, ran.err
+    one, other = ((folder / f"{table}.csv.svg").read_text() for table in ("plain", "german"))
+    # The same marks and letters; their ids and the time of drawing are chance.
+    assert marks(one) == marks(other)
+
+
+def marks(text):
+    return re.findall(r' d="([^"]+)"|<!-- (.*?) -->', text)
+
+
+@pytest.mark.parametrize(
+    "option", [("--null", "n/a"), ("--decimal", ","), ("--thousands", "."), ("--where", "price > 0")]
+)
+@pytest.mark.parametrize("picture", ["lines", "price", "prior"])
+def test_how_a_table_is_read_goes_with_a_table(refused, folder, monkeypatch, picture, option):
+    monkeypatch.chdir(folder)
+    named = "--home" if picture == "price" else "--data"
+    refused("plot", picture, "post.nc", "-o", "picture.png", *option, says=(option[0], f"name it with {named}"))
 
 
 def test_homes_of_a_table(cli, folder, label):

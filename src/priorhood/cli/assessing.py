@@ -22,14 +22,18 @@ from priorhood.cli.options import (
     Thousands,
     Where,
     spelled,
+    table_of,
     values_of,
 )
 from priorhood.cli.plotting import check_picture, drawn, places_of, plot, write_picture
 from priorhood.cli.screen import progress, say
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from priorhood.assessment import Assessment
     from priorhood.posterior import Posterior
+    from priorhood.table import Table
 
 WRONG = 1  # exit code: the command did its work, and something is wrong
 
@@ -103,12 +107,11 @@ def _assessed(
         return run(post, rows, unseen=unseen, seed=seed, places=known, progress=tell)
 
 
-def _against(post: Posterior, data: str, unseen: str, where: str | None, seed: int | None) -> Assessment:
+def _against(post: Posterior, rows: Table, unseen: str, seed: int | None) -> Assessment:
     """The rows of a picture held against the model."""
     from priorhood.assess import assess as run
-    from priorhood.table import read
 
-    return run(post, read(data, where=where), unseen=unseen, seed=seed)
+    return run(post, rows, unseen=unseen, seed=seed)
 
 
 @plot.command()
@@ -124,15 +127,17 @@ def prior(
     at: At = None,
     draws: Annotated[int, typer.Option(help="Draws from the prior.")] = 500,
     seed: Seed = None,
+    null: Null = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
 ) -> None:
     """Lines of the average place and of single places, drawn from the prior."""
     from priorhood import plot as pictures
     from priorhood.saved import load
-    from priorhood.table import read
 
     check_picture(out, model if "~" not in model else None, data)
     given = model if "~" in model else load(model)
-    rows = None if data is None else read(data, where=where)
+    rows = table_of("--data", data, where, spelled(null, decimal, thousands))
     figure = pictures.prior_lines(given, rows, bounds=bounds, x=x, at=values_of(at), draws=draws, seed=seed)
     write_picture(figure, out)
     say(f"written to {out}")
@@ -149,35 +154,64 @@ def predictive(
     where: Where = None,
     seed: Seed = None,
     group: Group = None,
+    null: Null = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
 ) -> None:
     """Observed outcomes against replicated ones."""
     from priorhood import plot as pictures
     from priorhood.table import read
 
-    drawn(
-        file, out,
-        lambda post: pictures.predictive(
-            post, read(data, where=where), kind, draws=draws, unseen=unseen, seed=seed, **places_of(post, group)
-        ),
-        data,
-    )  # fmt: skip
+    def draw(post: Posterior) -> Figure:
+        rows = read(data, where=where, **spelled(null, decimal, thousands))
+        return pictures.predictive(
+            post, rows, kind, draws=draws, unseen=unseen, seed=seed, **places_of(post, group)
+        )
+
+    drawn(file, out, draw, data)
 
 
 @plot.command()
 def pit(
-    file: Saved, out: Picture, data: Data, unseen: Unseen = "error", where: Where = None, seed: Seed = None
+    file: Saved,
+    out: Picture,
+    data: Data,
+    unseen: Unseen = "error",
+    where: Where = None,
+    seed: Seed = None,
+    null: Null = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
 ) -> None:
     """Whether rows fall where the model says, overall and by place."""
     from priorhood import plot as pictures
+    from priorhood.table import read
 
-    drawn(file, out, lambda post: pictures.pit(_against(post, data, unseen, where, seed)), data)
+    def draw(post: Posterior) -> Figure:
+        rows = read(data, where=where, **spelled(null, decimal, thousands))
+        return pictures.pit(_against(post, rows, unseen, seed))
+
+    drawn(file, out, draw, data)
 
 
 @plot.command()
 def misfit(
-    file: Saved, out: Picture, data: Data, unseen: Unseen = "error", where: Where = None, seed: Seed = None
+    file: Saved,
+    out: Picture,
+    data: Data,
+    unseen: Unseen = "error",
+    where: Where = None,
+    seed: Seed = None,
+    null: Null = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
 ) -> None:
     """Which places fit badly, and how."""
     from priorhood import plot as pictures
+    from priorhood.table import read
 
-    drawn(file, out, lambda post: pictures.misfit(_against(post, data, unseen, where, seed)), data)
+    def draw(post: Posterior) -> Figure:
+        rows = read(data, where=where, **spelled(null, decimal, thousands))
+        return pictures.misfit(_against(post, rows, unseen, seed))
+
+    drawn(file, out, draw, data)

@@ -77,7 +77,8 @@ def calibrate(
         "outcome_unit": outcome_unit, "standardize": not no_standardize, "family": family, "noise": noise, "se": se,
         "precision_weights": precision_weights, "frequency_weights": frequency_weights,
     }  # fmt: skip
-    of_rows = {"places": places, "where": where, "drop_outliers": drop_outliers, "null": null}
+    of_rows = {"places": places, "where": where, "drop_outliers": drop_outliers, "null": null,
+               "decimal": decimal, "thousands": thousands}  # fmt: skip
     if data is None:
         _only_with("a table", {key: value for key, value in of_rows.items() if value})
     given = _model(model, prior, chosen)

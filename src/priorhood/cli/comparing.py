@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from priorhood.cli.options import Decimal, Json, Null, Outliers, Places, Thousands, Where, spelled
+from priorhood.cli.options import Decimal, Json, Null, Outliers, Places, Thousands, Where, spelled, table_of
 from priorhood.cli.plotting import check_picture, write_picture
 from priorhood.cli.screen import console, say
 from priorhood.errors import ModelError
@@ -48,8 +48,10 @@ def compare(
     if out is not None:
         check_picture(out, *files, data, places)
     posts = dict(zip(_names(files), map(load, files), strict=True))
-    rows = None if data is None else read(data, where=where, **spelled(null, decimal, thousands))
-    known = None if places is None else read(places, **spelled(null, decimal, thousands))
+    spelling = spelled(null, decimal, thousands)
+    known = None if places is None else read(places, **spelling)
+    # What is said of values is said of the table of places too.
+    rows = table_of("--data", data, where, spelling if data or known is None else spelled(None, None, None))
     options = {"level": level, "draws": draws, "places": known, "drop_outliers": drop_outliers}
     if len(posts) == 1 and by != "evidence":
         figure = _one(next(iter(posts.values())), rows, by, options, as_json=as_json, picture=out is not None)

@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from priorhood.cli.options import At, Group, Picture, Saved, Vars, Where, values_of
+from priorhood.cli.options import (
+    At,
+    Decimal,
+    Group,
+    Null,
+    Picture,
+    Saved,
+    Thousands,
+    Vars,
+    Where,
+    spelled,
+    table_of,
+    values_of,
+)
 from priorhood.cli.plotting import drawn, places_of
 
 if TYPE_CHECKING:
@@ -29,13 +42,15 @@ def lines(
     where: Where = None,
     at: At = None,
     group: Group = None,
+    null: Null = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
 ) -> None:
     """The outcome against a predictor: places' lines and bands, against the average place's."""
     from priorhood import plot as pictures
-    from priorhood.table import read
 
     def draw(post: Posterior) -> Figure:
-        rows = None if data is None else read(data, where=where)
+        rows = table_of("--data", data, where, spelled(null, decimal, thousands))
         return pictures.lines(post, x, rows, values_of(at), **places_of(post, group))
 
     drawn(file, out, draw, data)
@@ -94,16 +109,19 @@ def price(
     at: At = None,
     unseen: Annotated[str, typer.Option(help="New groups: error, population or draw.")] = "error",
     group: Group = None,
+    where: Where = None,
+    null: Null = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
 ) -> None:
     """The price distribution of a home, and the share below a threshold."""
     from priorhood import plot as pictures
 
-    drawn(
-        file, out,
-        lambda post: pictures.price(
-            post, home, below, at=values_of(at), unseen=unseen, **places_of(post, group)
-        ), home,
-    )  # fmt: skip
+    def draw(post: Posterior) -> Figure:
+        homes = table_of("--home", home, where, spelled(null, decimal, thousands))
+        return pictures.price(post, homes, below, at=values_of(at), unseen=unseen, **places_of(post, group))
+
+    drawn(file, out, draw, home)
 
 
 DRAWN = (lines, shrinkage, forest, priors, correlation, price)

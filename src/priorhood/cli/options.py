@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from priorhood.errors import ModelError
 from priorhood.words import unquoted
+
+if TYPE_CHECKING:
+    from priorhood.table import Table
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="File to write.")]
 OutNc = Annotated[Path, typer.Option("-o", "--out", help="netCDF file to write the posterior to.")]
@@ -90,6 +93,23 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 def spelled(null: list[str] | None, decimal: str | None, thousands: str | None) -> dict[str, Any]:
     """How values are written in a table, as read() takes it."""
     return {"nulls": null or (), "decimal": decimal, "thousands": thousands}
+
+
+def table_of(option: str, path: str | None, where: str | None, spelling: dict[str, Any]) -> Table | None:
+    """The table that an option or argument names, read as the command says; None where there is none.
+
+    Raises
+    ------
+    ModelError : it is said how to read it, and there is none
+    """
+    from priorhood.table import read
+
+    if path is not None:
+        return read(path, where=where, **spelling)
+    said = {"where": where, "null": spelling["nulls"], **{k: spelling[k] for k in ("decimal", "thousands")}}
+    for name in (name for name, value in said.items() if value):
+        raise ModelError(f"--{name} says how a table is read, and none is given: name it with {option}")
+    return None
 
 
 def units_of(given: list[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from priorhood.cli.options import (
     Saved,
     Seed,
     Thousands,
+    Where,
     spelled,
 )
 from priorhood.cli.screen import print_summary, progress
@@ -44,6 +45,7 @@ def predict(
     quantiles: Annotated[str, typer.Option(help="Comma-separated probabilities.")] = "0.05,0.5,0.95",
     unseen: Annotated[str, typer.Option(help="New groups: error, population or draw.")] = "error",
     places: Places = None,
+    where: Where = None,
     prefix: Annotated[str, typer.Option(help="Put before the new columns' names.")] = "",
     seed: Seed = None,
     null: Null = None,
@@ -57,7 +59,7 @@ def predict(
 
     check_output(out, file, table, *([places] if places else []))
     post = load(file)
-    rows = read(table, **spelled(null, decimal, thousands))
+    rows = read(table, where=where, **spelled(null, decimal, thousands))
     known = None if places is None else read(places, **spelled(null, decimal, thousands))
     levels = _quantiles(quantiles)
     with progress(quiet=as_json) as tell:
