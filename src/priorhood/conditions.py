@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood.columns import collected, declared_order, is_nan, stripped, textual
 from priorhood.elsewhere import ENGINES, kind_of, plain, with_condition
 from priorhood.errors import TableError, some
 from priorhood.sources import KEPT, check_elsewhere, check_where, connection, kept, no_condition
-from priorhood.spelling import PLAIN, guessed
+from priorhood.spelling import PLAIN, affix, guessed, perhaps_missing
 
 if TYPE_CHECKING:
     from priorhood.columns import Frame
+    from priorhood.spelling import Affix
 
 
 # A dictionary of more texts is one of labels, not of the categories of a predictor.
@@ -112,18 +115,51 @@ def _texts(frame: Frame, where: str) -> str | None:
         signed = guessed(values)
         reads = signed[0].read if signed else PLAIN.read
         odd = [v for v in values if not reads(v)]
+        found_affix = affix(values) if odd else None
+        if found_affix is not None:
+            return f"column {column!r} is text: it has {affixed(found_affix, column)}"
         if 2 * len(odd) >= len(values):
             continue
         if odd:
-            options = " ".join(f"--null {shell_word(v)}" for v in odd[:5])
             return (
-                f"column {column!r} holds {some(odd)} among numbers, and is text so; name what means a missing "
-                f"value (nulls={odd[:5]!r}, {options}), or fix these rows"
+                f"column {column!r} holds {some(odd)} among numbers, and is text so; fix these rows{or_null(odd)}"
             )
         if signed:
             return f"column {column!r} is text, like {some(signed[1], 2)}; read it with {signed[0]}"
         return f"column {column!r} is text though all its values are numbers; convert it, or compare it with texts"
     return None
+
+
+def or_null(texts: list[str]) -> str:
+    """What to do about texts among numbers that may mean a missing value; '' where none does."""
+    words = perhaps_missing(texts)
+    if not words:
+        return ""
+    options = " ".join(f"--null {shell_word(word)}" for word in words)
+    return f", or name texts that mean a missing value (nulls={words!r}, {options})"
+
+
+def affixed(found: Affix, column: str, path: str = "") -> str:
+    """What to do about numbers with a sign before or behind them.
+
+    Parameters
+    ----------
+    path : of a CSV, in which a command can do it
+    """
+    signs = [sign for sign in (found.before, found.behind) if sign]
+    places = [f"{sign!r} {where}" for sign, where in ((found.before, "before"), (found.behind, "behind")) if sign]
+    take = "".join(f".str.replace({sign!r}, '', regex=False)" for sign in signs)
+    polars = "".join(f".str.replace_all({sign!r}, '', literal=True)" for sign in signs)
+    advice = (
+        f"take {'it' if len(signs) == 1 else 'them'} away: frame[{column!r}]{take} in pandas, {polars} in Polars"
+    )
+    if path:
+        # Not in the line of names.
+        commands = "; ".join("1!s/" + re.sub(r"([\\.*\[\]^$/])", r"\\\1", sign) + "//g" for sign in signs)
+        out = Path(path).with_name(Path(path).stem + "-plain" + Path(path).suffix)
+        advice += f", or sed {shell_word(commands)} {shell_word(path)} > {shell_word(str(out))}"
+    reads = f", and read what comes of it with {found.signs}" if found.signs != PLAIN else ""
+    return f"numbers with {' and '.join(places)} them, like {some(found.odd, 2)}; {advice}{reads}"
 
 
 def shell_word(text: str) -> str:

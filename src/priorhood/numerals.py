@@ -89,8 +89,9 @@ class Numbers:
         return all(not isinstance(v, str) or v in blank or self.spelling.signs.read(v) for v in values)
 
     def _made(self, values: list[Any]) -> bool:
-        """Whether there are numbers, and signs or nulls that kept them from being some."""
+        """Whether there are numbers, and signs or nulls that kept them from being some, or these ones: 151.604."""
         blank = set(self._blank)
         numbers = [v for v in values if isinstance(v, str) and v not in blank]
         given = blank - {""}
-        return bool(numbers) and (any(v in given for v in values) or not all(map(PLAIN.read, numbers)))
+        signs = self.spelling.signs
+        return bool(numbers) and (any(v in given for v in values) or any(signs.plain(v) != v for v in numbers))

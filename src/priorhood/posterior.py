@@ -205,12 +205,12 @@ class Posterior(Reading):
         Returns
         -------
         the rows as given, in order, as the kind of frame that was given (pandas for a file or mapping), texts that
-        are numbers by read()'s decimal and thousands as numbers, with mean, sd, q5, q50 (the median), q95, below_X, above_X in the outcome's own units, and status: known,
-        new, unknown (no group given: averaged over the known ones by their rows), missing (a predictor), or
-        invalid (log of a number ≤ 0); the last two have no numbers. Under a log outcome mean is that of
-        the price, E exp(m + σ²/2), and lies above the median; mean and sd are those with every scale below its
-        posterior 1 − 1e-6 quantile, and infinite where the 1 − 1e-4 quantile makes another mean (by over 1 %) or
-        sd (5 %), which a warning says, and what to do.
+        are numbers by read()'s decimal and thousands as numbers, with mean, sd, q5, q50 (the median), q95, below_X,
+        above_X in the outcome's own units, and status: known, new, unknown (no group given: averaged over the known
+        ones by their rows), missing (a predictor), or invalid (log of a number ≤ 0); the last two have no numbers.
+        Under a log outcome mean is that of the price, E exp(m + σ²/2), and lies above the median; mean and sd are
+        those with every scale below its posterior 1 − 1e-6 quantile, and infinite where the 1 − 1e-4 quantile makes
+        another mean (by over 1 %) or sd (5 %), which a warning says, and what to do.
 
         Notes
         -----

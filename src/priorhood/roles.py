@@ -12,15 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.columns import label_text, run, stripped, textual, with_readings
-from priorhood.conditions import shell_word
+from priorhood.conditions import affixed, or_null
 from priorhood.dates import days_since
 from priorhood.elsewhere import ENGINES, kind_of
 from priorhood.errors import PriorhoodWarning, TableError, rows_of, some
+from priorhood.files import is_file
 from priorhood.sources import KEPT
 from priorhood.spelling import (
     BLANKS,
     FALSE,
     TRUE,
+    affix,
     date_format,
     guessed,
     in_thousands,
@@ -140,20 +142,32 @@ def _is_category(role: Role, values: list[str], spoilt: list[str], column: str, 
             look = f"has numbers that look like thousands: {some(odd, 3)}"
         else:
             look = f"has decimal {'commas' if signs.decimal == ',' else 'points'}: {some(odd, 3)}"
+        if signs.decimal == given.thousands:
+            raise TableError(
+                f"{what} {look}, where {given} was said of the whole table: write this column as the others, "
+                f"frame[{column!r}].str.replace({signs.decimal!r}, {given.decimal!r}, regex=False) in pandas"
+            )
         raise TableError(f"{what} {look}; read the table with {signs}{instead}, or convert the column")
     dates = [v for v in values if date_format([v])]
     if len(dates) > len(values) / 2 and date_format(dates):
         raise TableError(
             f"{what} holds dates, like {some(dates[:1])}, not numbers; {days_since(table, column, dates)}"
         )
-    return not role.number and len(spoilt) > len(values) / 2
+    mostly = len(spoilt) > len(values) / 2
+    found_affix = affix(values, table.spelling)
+    if found_affix is not None and (found_affix.usual or role.number or not mostly):
+        path = table.name if table.written and table.name.lower().endswith((".csv", ".tsv", ".txt")) else ""
+        if not is_file(path):
+            path = ""
+        instead = "" if role.number else f"; or write C({written(column)}) to use it as categories"
+        raise TableError(f"{what} has {affixed(found_affix, column, path)}{instead}")
+    return not role.number and mostly
 
 
 def _spoilt(spoilt: list[str], count: int) -> str:
-    options = " ".join(f"--null {shell_word(v)}" for v in spoilt[:3])
     return (
         f"holds text where a number should be: {some(spoilt)} ({rows_of(count)}); fix these rows, filter them out "
-        f"(where), or name texts that mean a missing value (nulls={spoilt[:3]!r}, {options})"
+        f"(where){or_null(spoilt)}"
     )
 
 

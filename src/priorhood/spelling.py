@@ -275,6 +275,76 @@ def guessed(texts: Iterable[str], given: Spelling = UNSAID) -> tuple[Signs, list
     return None if found is None else (found, odd)
 
 
+# -- currencies and units -----------------------------------------------------------------------------------
+
+# Of money and of homes: what is written at numbers, and not at names of kinds.
+_CURRENCIES = ("eur", "euro", "euros", "usd", "us$", "gbp", "chf")
+_UNITS = (
+    *("%", "m", "m²", "m2", "qm", "sqm", "sq.m", "km", "cm", "mm", "ha", "kwh"),
+    *("ft", "ft²", "ft2", "sqft", "sq.ft", "sf", "acres"),
+)
+_AFFIXED = re.compile(r"([^\d.,+\-]*)([+-]?(?:\d(?:[\d.,\s'\u2019_]*\d)?))([^\d]*)")
+# What makes another number of a number.
+_BOUNDS = set("()<>≤≥~±")
+
+
+@dataclass(frozen=True)
+class Affix:
+    """A sign before or behind all numbers of a column, as in $294,100 and 78 m².
+
+    signs : how the numbers are written; odd : the texts that have it
+    """
+
+    before: str
+    behind: str
+    signs: Signs
+    odd: tuple[str, ...]
+
+    @property
+    def usual(self) -> bool:
+        """Whether it is a currency or a unit, which no category has."""
+        return all(not sign or _is_currency(sign) or _joined(sign) in _UNITS for sign in (self.before, self.behind))
+
+
+def _is_currency(sign: str) -> bool:
+    return _joined(sign) in _CURRENCIES or all(unicodedata.category(letter) == "Sc" for letter in sign)
+
+
+def _joined(sign: str) -> str:
+    return re.sub(r"\s", "", sign.casefold())
+
+
+def affix(texts: Iterable[str], given: Spelling = UNSAID) -> Affix | None:
+    """The sign that keeps texts from being numbers, where it is one and the same; None where it is not that.
+
+    Texts without a digit do not count. Letters may stand for thousands: then every text must have them.
+    """
+    found = {t: m for t in texts if any(map(str.isdigit, t)) and (m := _AFFIXED.fullmatch(t))}
+    if not found or any(any(map(str.isdigit, t)) and t not in found for t in texts):
+        return None
+    pairs = {t: (m[1].strip(BLANKS), m[3].strip(BLANKS)) for t, m in found.items()}
+    odd = tuple(t for t, pair in pairs.items() if any(pair))
+    if len({pairs[t] for t in odd}) != 1:
+        return None
+    before, behind = pairs[odd[0]]
+    plain = len(odd) == len(pairs) or not any(map(str.isalpha, before + behind))
+    if not plain or _BOUNDS & set(before + behind) or not (before + behind).isprintable() or "`" in before + behind:
+        return None
+    cores = [m[2] for m in found.values()]
+    money = any(map(_is_currency, filter(None, (before, behind))))
+    if money and given.decimal is None and all(re.fullmatch(r"[+-]?\d{1,3}(?:\.\d{3})+", core) for core in cores):
+        # No money has three decimals.
+        return Affix(before, behind, Signs(",", "."), odd)
+    guess = (given.signs, cores) if all(map(given.signs.read, cores)) else guessed(cores, given)
+    return Affix(before, behind, guess[0], odd) if guess and all(map(guess[0].read, cores)) else None
+
+
+def perhaps_missing(texts: Iterable[str]) -> list[str]:
+    """Those that may mean a missing value, as n/a, - and unknown do: few, and without a digit."""
+    words = [text for text in texts if not any(map(str.isdigit, text))]
+    return words if len(words) <= 5 else []
+
+
 # -- dates ------------------------------------------------------------------------------------------------
 
 _DATES = {

@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 import priorhood as ph
 from priorhood.formula import parse
 from priorhood.gather import take
-from priorhood.spelling import BLANKS, Signs, alike, date_format, guessed, in_thousands, normal_label, unlike
+from priorhood.spelling import BLANKS, Signs, affix, alike, date_format, guessed, in_thousands, normal_label, unlike
 
 TEXT = "price ~ area + (1 | zip)"
 
@@ -489,6 +489,136 @@ def test_thousands_are_found_among_texts():
     assert guessed(["1.234,5"])[0] == Signs(",", ".")
     assert guessed(["1'250.50"])[0] == Signs(".", "'")
     assert guessed(["820", "nan"]) is None
+
+
+# -- currencies and units ------------------------------------------------------------------------------------
+
+# How it is written: sign before, sign behind, thousands, decimals.
+WRITTEN = {
+    "$294,100": ("$", "", ",", 0),
+    "US$ 294,100.50": ("US$ ", "", ",", 2),
+    "294.100 €": ("", " €", ".", 0),
+    "294.100,50\u00a0€": ("", "\u00a0€", ".", 2),
+    "294100 EUR": ("", " EUR", "", 0),
+    "CHF 294'100.–": ("CHF ", ".–", "'", 0),
+    "* 294100 /": ("* ", " /", "", 0),
+}
+
+
+def signed(values, form):
+    before, behind, thousands, decimals = WRITTEN[form]
+    swapped = str.maketrans(",.", (thousands or "_") + ("," if thousands == "." else "."))
+    texts = [f"{round(v, decimals):,.{decimals}f}".translate(swapped).replace("_", "") for v in values]
+    return [before + text + behind for text in texts]
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+@pytest.mark.parametrize("way", ["pandas", "polars", "sed"])
+def test_signs_of_currencies_are_taken_away_as_the_message_says(tmp_path, form, way):
+    frame = homes()
+    path = written(
+        tmp_path, frame.assign(price=signed(frame["price"], form)).to_csv(index=False, sep=";"), "a b.csv"
+    )
+    said = refused(path)
+    assert "numbers with" in said
+    assert "nulls=" not in said
+    options = re.search(r"thousands=('.'|\"'\")", said)
+    options = {"thousands": options[1][1]} if options else {}
+    text = pd.read_csv(path, sep=";", dtype=str)
+    if way == "pandas":
+        taken = re.search(r"away: (.*?) in pandas", said)[1]
+        table = text.assign(price=eval(taken, {"frame": text}))
+    elif way == "polars":
+        taken = re.search(r"in pandas, (.*?) in Polars", said)[1]
+        table = pl.from_pandas(text).with_columns(eval(f"pl.col('price'){taken}", {"pl": pl}))
+    else:
+        subprocess.run(re.search(r"sed .*?(?=, and read|$)", said)[0], shell=True, check=True)
+        table = tmp_path / "a b-plain.csv"
+    if way != "sed":
+        column = (pl.col("area").cast(pl.Int64),) if way == "polars" else ()
+        table = table.with_columns(*column) if way == "polars" else table.assign(area=table["area"].astype(int))
+        if not options:
+            table = table.with_columns(pl.col("price").str.strip_chars().cast(pl.Float64)) if way == "polars" else (
+                table.assign(price=table["price"].astype(float))
+            )  # fmt: skip
+    assert np.allclose(sums(table, **options)[1].mean, sums(frame)[1].mean, rtol=1e-5)
+
+
+def test_a_condition_on_prices_with_a_sign(tmp_path):
+    frame = homes()
+    table = frame.assign(asked=signed(frame["price"], "$294,100"))
+    for source in (table, written(tmp_path, table.to_csv(index=False))):
+        said = refused(source, where="asked > 200000")
+        assert "numbers with '$' before them" in said
+        away = table.assign(asked=eval(re.search(r"away: (.*?) in pandas", said)[1], {"frame": table}))
+        expected = (frame["price"] > 200000).sum()
+        assert sums(away, where="asked > 200000", thousands=",")[1].n.sum() == expected
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        (["$1", "$2"], ("$", "")),
+        (["1 €", "2"], ("", "€")),
+        (["1 €", "on request"], ("", "€")),
+        (["1 €", "$2"], None),  # not one sign
+        (["(1,200)", "(300)"], None),  # a loss
+        (["<5", "<7"], None),
+        (["1 k", "2000"], None),  # a letter that may mean thousands
+        (["1 k", "2 k"], ("", "k")),
+        (["A1", "B2"], None),
+        (["3-4 rooms", "5 rooms"], None),
+        (["10/13/2014"], None),
+        (["1", "2"], None),
+        (["n/a"], None),
+    ],
+)
+def test_a_sign_at_all_numbers(texts, found):
+    one = affix(texts)
+    assert (one and (one.before, one.behind)) == found
+
+
+def test_kinds_with_numbers_in_their_names_stay_categories():
+    frame = homes().assign(kind=["type 1", "type 2", "type 3", "type 1"] * 15)
+    assert take(ph.read(frame), parse("price ~ kind + (1 | zip)"))[0].categories["kind"] == (
+        "type 1",
+        "type 2",
+        "type 3",
+    )
+    said = refused(frame.assign(kind=["60 m²", "90 m²"] * 30), "price ~ kind + (1 | zip)")
+    assert "numbers with 'm²' behind them" in said
+    assert re.search(r"or write (.*) to use it", said)[1] == "C(kind)"
+    made = take(ph.read(frame.assign(kind=["60 m²", "90 m²"] * 30)), parse("price ~ C(kind) + (1 | zip)"))
+    assert made[0].categories["C(kind)"] == ("60 m²", "90 m²")
+
+
+def test_nulls_are_advised_for_few_texts_that_may_mean_one(tmp_path):
+    """All of them at once, so that one turn is enough; never for numbers that are written badly."""
+    frame = homes()
+    price = frame["price"].astype(int).astype(str)
+    words = ["n/a", "-", "unknown", "price on request"]
+    path = written(tmp_path, frame.assign(price=[*words, *price[4:]]).to_csv(index=False))
+    said = refused(path)
+    nulls = eval(re.search(r"nulls=(\[.*?\])", said)[1])
+    assert sorted(nulls) == sorted(words)
+    assert shlex.split(re.search(r"(--null .*)\)", said)[1])[1::2] == nulls
+    assert sums(path, nulls=nulls)[1].n.sum() == 56
+    broken = written(tmp_path, frame.assign(price=["12?4", "3x", *price[2:]]).to_csv(index=False), "broken.csv")
+    assert "nulls=" not in refused(broken)
+    assert "nulls=" not in refused(frame.assign(price=["12?4", "3x", *price[2:]]), where="price > 5")
+    many = written(tmp_path, frame.assign(price=[*"abcdefghij", *price[10:]]).to_csv(index=False), "many.csv")
+    assert "nulls=" not in refused(many)
+
+
+def test_a_column_against_the_signs_of_the_others(tmp_path):
+    """No advice that contradicts what was said: points in one column, thousands of points in another."""
+    frame = homes().assign(area=lambda f: f["area"] + 0.25, price=lambda f: grouped(f["price"].round(), "."))
+    path = written(tmp_path, frame.to_csv(index=False, sep=";"))
+    said = refused(path, thousands=".")
+    assert "decimal='.'" not in said
+    text = pd.read_csv(path, sep=";", dtype=str)
+    text["area"] = eval(re.search(r"others, (.*) in pandas", said)[1], {"frame": text})
+    assert sums(text, thousands=".")[1].n.sum() == 60
 
 
 # -- dates ------------------------------------------------------------------------------------------------
