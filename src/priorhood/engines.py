@@ -16,7 +16,7 @@ import numpy as np
 
 from priorhood import nuts
 from priorhood.choices import MOST_CHAINS, MOST_DRAWS, MOST_IN_ALL, MOST_THREADS, check_seed, whole
-from priorhood.errors import ModelError, PriorhoodWarning, plural
+from priorhood.errors import ModelError, PriorhoodWarning, SamplingError, plural
 from priorhood.hierarchy import hierarchy_of
 from priorhood.informed import check_informed, empty_cells, far_prior, truths
 from priorhood.machine import cores, memory
@@ -132,7 +132,12 @@ def fit_moments(
                 f"{next(iter(given))} is an option of NUTS, and the exact engine takes this model; to use NUTS all "
                 f"the same give engine='nuts' (--engine nuts)"
             )
-        result, facts = _by_exact(model, problem, scale, found, run)
+        try:
+            result, facts = _by_exact(model, problem, scale, found, run)
+        except SamplingError as refused:
+            # What the engine knows of is its own difficulty; so far a prior is the cause of any.
+            far = far_prior(model, design, scale, found, least=50)
+            raise SamplingError(f"no engine explores this posterior: {far[0]}") if far else refused from None
     elif rows is not None:
         regression = model.regression(design, scale, found.labels, rows(scale))
         settings = nuts_settings(given or {})

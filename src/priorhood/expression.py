@@ -176,9 +176,11 @@ def tidy_label(label: str) -> str:
 
 def _tidy_factor(text: str) -> str:
     try:
-        return text_of(tree_of(text.strip()))
+        tree = tree_of(text.strip())
     except FormulaError:
         return text
+    # Arithmetic is no factor but within I(…): it is a name that lacks its backticks, Objekt-Typ.
+    return text if isinstance(tree, Binary | Negative) else text_of(tree)
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -173,6 +174,25 @@ def written_out(formula: Formula) -> str:
     return f"{inner_text(Expression(formula.outcome).tree)} ~ {' + '.join(parts)}"
 
 
+def shifted(formula: Formula, mean: float, sd: float) -> str:
+    """The formula, as text, with a constant near the outcome's mean taken off: what is left has few digits.
+
+    Of a log outcome it is taken off the outcome itself: so near each other, logs say no more than differences do.
+    """
+    if formula.log_outcome:
+        mean, sd = math.exp(mean), math.exp(mean) * sd
+    left = less(Expression(formula.outcome).logged or formula.outcome, mean, sd)
+    return f"{left} ~ {written_out(replace(formula, outcome='y')).removeprefix('y ~ ')}"
+
+
+def less(expression: str, mean: float, sd: float) -> str:
+    """An expression less a constant near its mean, of as many digits as there are above its sd."""
+    digits = -math.ceil(math.log10(sd))
+    constant = round(mean, digits)
+    number = f"{abs(constant):.{max(digits, 0)}f}" if abs(constant) < 1e15 else repr(abs(constant))
+    return f"{inner_text(Expression(expression).tree)} {'-' if constant >= 0 else '+'} {number}"
+
+
 def _sum(terms: tuple[Term, ...]) -> str:
     """Terms as they are added: the intercept is there unless taken away."""
     told = [":".join(inner_text(Expression(factor).tree) for factor in term) for term in terms if term]
@@ -276,7 +296,9 @@ def _column(words: tuple[Word, ...], group: str, text: str) -> str:
         )
     if len(words) > 1 or words[0].kind != "name":
         shown = text[words[0].start : words[-1].end]
-        raise FormulaError(f"formula {brief(text)}: the group {shown!r} is no column name; put it in backticks")
+        raise FormulaError(
+            f"formula {brief(text)}: the group {shown!r} is no column name; put it in backticks, {written(shown)}"
+        )
     name = words[0].text
     if name in RESERVED:
         raise FormulaError(f"the group column cannot be called {name!r}, a name of the result; rename it")

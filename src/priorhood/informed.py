@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import numpy as np
 
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, plural, some
-from priorhood.formula import written_out
+from priorhood.formula import shifted, written_out
 from priorhood.hierarchy import hierarchy_of
 from priorhood.scale import standardized, without_rows
 
@@ -105,17 +106,31 @@ def truths(design: Design, found: Moments) -> tuple[str, ...]:
     )
 
 
-def far_prior(model: Model, design: Design, scale: Scale, found: Moments) -> tuple[str, ...]:
-    """A note where the intercept's prior is far from where the outcome is: it would pull the fit."""
+def far_prior(model: Model, design: Design, scale: Scale, found: Moments, *, least: float = 3.0) -> tuple[str, ...]:
+    """A note where the intercept's prior is far from where the outcome is: it would pull the fit.
+
+    Parameters
+    ----------
+    least : of the prior's sds, how many that is
+    """
     if INTERCEPT not in [c.name for c in design.population_columns]:
         return ()
     prior = model.resolve(design).mu[[c.name for c in design.population_columns].index(INTERCEPT)]
     mean, _ = standardized(found, design, scale)
     level = float(found.n @ mean[:, -1] / found.n.sum())
     away = abs(level - prior.mean) / prior.sd
-    if away < 3 or (scale.centre.any() == 0 and len(design.columns) > 1 and away < 10):
+    if away < least or (scale.centre.any() == 0 and len(design.columns) > 1 and away < 10):
         return ()
+    centre, scatter = found.pooled()
+    sd = math.sqrt(scatter[-1, -1] / found.mass.sum())
+    if 0.1 < sd / scale.unit < 10:
+        other = f"take the mean off the outcome, {shifted(model.formula, float(centre[-1]), sd)!r}"
+    else:
+        other = "choose an outcome_unit near the outcome's sd"
+    wide = 10.0 ** math.ceil(math.log10(abs(level)))
+    # Beyond, numbers have no digits left for what the mean is not.
+    wider = f"give a wider prior, like mu[Intercept] ~ Normal(0, {wide:.15g}), or " if abs(level) < 1e9 else ""
     return (
         f"the prior mu[Intercept] ~ {prior} is {away:.0f} of its sds from the outcome's mean ({level:.4g} on the "
-        f"model's scale) and will pull the fit; give a wider prior, or an outcome_unit near the outcome's sd",
+        f"model's scale) and will pull the fit; {wider}{other}",
     )

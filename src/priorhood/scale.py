@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import ModelError
+from priorhood.formula import less, shifted
 
 if TYPE_CHECKING:
-    from priorhood.design import Design
+    from priorhood.design import Column, Design
     from priorhood.expression import Expression
     from priorhood.moments import Moments
 
@@ -71,14 +72,21 @@ def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: fl
             own += 1
             continue
         if sd[own] <= 1e-13 * abs(mean[own]) or sd[own] == 0:
-            raise ModelError(_constant(f"predictor {column.name!r}", mean[own], sd[own], moments, "leave it out"))
+            advice = "leave it out"
+            if sd[own] > 0:
+                advice = _less(column, mean[own], sd[own])
+            raise ModelError(_constant(f"predictor {column.name!r}", mean[own], sd[own], moments, advice))
         if standardize:
             centre[d] = mean[own] if _absorbed(design, d) else 0.0
             spread[d] = 1.0 if column.indicator else sd[own]
         own += 1
     if sd[-1] <= 1e-13 * abs(mean[-1]) or sd[-1] == 0:
-        advice = "look at how the column was read and filtered"
-        raise ModelError(_constant(f"the outcome {design.formula.outcome!r}", mean[-1], sd[-1], moments, advice))
+        what = f"the outcome {design.formula.outcome!r}"
+        if sd[-1] == 0:
+            advice = "look at how the column was read and filtered"
+        else:
+            advice = f"take it off the outcome: fit {shifted(design.formula, mean[-1], sd[-1])!r}"
+        raise ModelError(_constant(what, mean[-1], sd[-1], moments, advice))
     if unit is None:
         # A log has no unit to divide by.
         unit = 1.0 if design.formula.log_outcome else 10.0 ** round(math.log10(sd[-1]))
@@ -134,11 +142,18 @@ def standardized(moments: Moments, design: Design, scale: Scale) -> tuple[Array,
     return mean, scatter
 
 
+def _less(column: Column, mean: float, sd: float) -> str:
+    """What to do about a predictor whose differences are lost in its size."""
+    if len(column.factors) > 1 or column.indicator:
+        return "leave it out"
+    return f"write I({less(next(iter(column.numbers)).text, mean, sd)}) in its place, or leave it out"
+
+
 def _constant(what: str, mean: float, sd: float, moments: Moments, advice: str) -> str:
     """Of a column that is the same in all rows, or differs by less than sums of its values can tell."""
     if sd == 0:
         return f"{what} is {mean:g} in all {moments.rows:,} rows used: nothing can be learned from it; {advice}"
     return (
         f"{what} is {mean:.15g} ± {sd:.2g} in the {moments.rows:,} rows used: so small a difference is lost in the "
-        f"rounding of so large numbers; take {mean:.6g} off the column first, or {advice}"
+        f"rounding of so large numbers; {advice}"
     )

@@ -103,7 +103,7 @@ class Table:
             whole = [n for n in numbers if n in self.whole()]
             if self.kind == "file" and self.spelling.signs != PLAIN:
                 before = rows.schema
-                rows = Numbers(self.spelling).read(rows, kept | self.typed())
+                rows = in_memory(Numbers(self.spelling).read(rows, kept | self.typed()))
                 # Also 1.250, which no reader of numbers takes for a whole one.
                 whole += [c for c in rows.columns if rows.schema[c] != before[c] and rows.schema[c].is_float()]
             return _whole_again(rows, whole)
@@ -148,13 +148,14 @@ def _instead(column: str, columns: tuple[str, ...]) -> str:
             f"there is {alike[0]!r}, which Unicode takes for a way to write the same, but is another name"
             f"{f' ({own})' if own else ''}; copy it from there"
         )
-    hint = near(column, columns)
-    odd = next((name for name in columns if repr(name) in hint and written(name) != name), None)
-    if odd is None:
-        return hint
-    if "`" in odd:
-        return f"{hint} A name with a backtick cannot be written in a formula: rename the column {odd!r}"
-    return f"{hint} (in a formula {written(odd)})"
+    # Without backticks, of `Bad / WC` there is Bad.
+    whole = [name for name in columns if written(name) != name and column in re.split(r"\W+", name)]
+    hint = f"did you mean {' or '.join(map(repr, whole[:3]))}?" if whole else near(column, columns)
+    odd = [name for name in columns if repr(name) in hint and written(name) != name]
+    backtick = next((name for name in odd if "`" in name), None)
+    if backtick is not None:
+        return f"{hint} A name with a backtick cannot be written in a formula: rename the column {backtick!r}"
+    return f"{hint} (in a formula {', '.join(map(written, odd))}; in a shell, put the formula in single quotes)" if odd else hint
 
 
 def _checked(columns: tuple[str, ...], name: str) -> tuple[str, ...]:

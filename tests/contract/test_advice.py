@@ -208,7 +208,10 @@ PYTHON = {
     ),
     "a prior far from the outcome": case(
         lambda: ph.fit(ph.Model(FORMULA, outcome_unit=1), sales(), **SMALL),
-        ("give a wider prior, or an outcome_unit near the outcome's sd", "mu[Intercept] ~ Normal"),
+        (
+            "give a wider prior, like mu[Intercept] ~ Normal(0, 1000000)",
+            "choose an outcome_unit near the outcome's sd",
+        ),
         lambda: ph.fit(ph.Model(FORMULA, ["mu[Intercept] ~ Normal(0, 1000000)"], outcome_unit=1), sales(), **SMALL),
         lambda: ph.fit(ph.Model(FORMULA, outcome_unit=sales()["price"].std()), sales(), **SMALL),
     ),

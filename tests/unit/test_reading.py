@@ -841,10 +841,65 @@ def test_other_encodings_say_what_makes_them_utf_8(tmp_path, encoding):
 def test_small_differences_between_large_numbers_are_not_called_the_same():
     frame = homes().assign(price=1e14 + np.random.default_rng(1).normal(0, 3, 60))
     with pytest.raises(
-        ph.ModelError, match=r"± [23]\.?\d* in the 60 rows used: so small a difference.*take 1e\+14 off"
-    ):
+        ph.ModelError, match=r"± [23]\.?\d* in the 60 rows used: so small a difference.*take it off the outcome"
+    ) as caught:
         ph.fit(TEXT, frame)
-    ph.fit(TEXT, frame.assign(price=frame["price"] - 1e14), chains=2, draws=100)
+    check_taken_off(caught.value, frame)
+
+
+def check_taken_off(said, frame):
+    """The formula that a message has gives the posterior of differences, whatever they are counted from."""
+    formula = re.search(r"'([^';]* ~ [^';]*)'", str(said))[1]
+    options = {"chains": 2, "draws": 100, "seed": 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ph.PriorhoodWarning)
+        post = ph.fit(formula, frame, **options)
+    price = frame["price"] - frame["price"].mean()
+    own = ph.fit(TEXT, frame.assign(price=price), **options)
+    assert post.summary().loc["sigma", "mean"] == pytest.approx(own.summary().loc["sigma", "mean"], rel=0.05)
+    assert post.summary().loc["mu[area]", "mean"] == pytest.approx(
+        own.summary().loc["mu[area]", "mean"], abs=0.3 * own.summary().loc["mu[area]", "sd"]
+    )
+
+
+@pytest.mark.parametrize(("constant", "noise"), [(1e8, 1.0), (1e8, 0.001), (-1e8, 1.0), (1e10, 0.01), (1e4, 1.0)])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_large_constant_is_taken_off_by_the_formula_that_is_said(constant, noise, seed):
+    frame = homes(60, seed)
+    price = constant + 0.01 * noise * frame["area"] + np.random.default_rng(seed).normal(0, noise, 60)
+    frame = frame.assign(price=price)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ph.PriorhoodWarning)
+        try:
+            ph.fit(TEXT, frame, chains=2, draws=100, seed=seed)
+        except ph.SamplingError as problem:
+            check_taken_off(problem, frame)
+    (told,) = (str(one.message) for one in caught)
+    check_taken_off(told, frame)
+    if abs(constant / noise) < 1e9:
+        # The other way out.
+        prior = re.search(r"like (mu\[Intercept\] ~ Normal\(0, [\de+]+\))", told)[1]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ph.PriorhoodWarning)
+            post = ph.fit(ph.Model(TEXT, [prior]), frame, chains=2, draws=100, seed=seed)
+        assert post.summary().loc["sigma", "mean"] == pytest.approx(noise, rel=0.4)
+    else:
+        assert "wider" not in told
+
+
+def test_logs_of_a_large_constant_are_differences():
+    frame = homes().assign(price=1e14 + np.random.default_rng(1).normal(0, 3, 60))
+    with pytest.raises(ph.ModelError, match="take it off the outcome") as caught:
+        ph.fit("log(price) ~ area + (1 | zip)", frame)
+    check_taken_off(caught.value, frame)
+
+
+def test_a_predictor_of_a_large_constant():
+    frame = homes().assign(area=1e14 + homes()["area"] // 40)
+    with pytest.raises(ph.ModelError, match="so small a difference") as caught:
+        ph.fit(TEXT, frame)
+    formula = TEXT.replace("area", re.search(r"write (I\(.*?\)) in its place", str(caught.value))[1])
+    ph.fit(formula, frame, chains=2, draws=100, seed=1)
 
 
 def test_the_command_line_takes_thousands(tmp_path, monkeypatch):

@@ -381,6 +381,9 @@ def nearly_normal(refined: Refined) -> list[Mixture]:
     theta, dim = refined.theta, refined.theta.shape[1]
     weights = _tempered(refined.log_weights)
     mean, covariance = _weighted(theta, weights)
+    # Where one draw has all the weight there is nothing to standardize by.
+    if not (np.diag(covariance) > 0).all():
+        return []
     factor = _factor(covariance, covariance)
     white = _whitened(factor, theta - mean)
     rows, cols = np.tril_indices(dim)
