@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.design import Indicator
-from priorhood.errors import ModelError, near
+from priorhood.errors import ModelError, near, some
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.groups import Groups
+from priorhood.kinds import number_label
 from priorhood.listings import AVERAGE, frame_to_predict, kept_rows, locations, read_rows
 from priorhood.predict import BLOCK, check_memory
+from priorhood.spelling import normal_label
 from priorhood.weights import Weights
+from priorhood.words import keyword
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +103,7 @@ def typical_homes(
     for depth, column in enumerate(() if places is None else places.path):
         columns[column] = [str(key).split(SEPARATOR)[depth] for key in keys]
     across = _across(formula)
-    check_home(design, at)
+    at = checked_home(design, at)
     for key in across:
         columns[key] = [at.get(key, AVERAGE)] * size
     found = typical_values(design, moments)
@@ -115,8 +119,8 @@ def typical_homes(
     return pd.DataFrame(columns)
 
 
-def check_home(design: Design, at: Mapping[str, Any]) -> None:
-    """Whether a home can have these values: of predictors there are, numbers where numbers belong.
+def checked_home(design: Design, at: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a home, if it can have them: of predictors there are, numbers where numbers belong.
 
     A value that is no number, or whose log is none, would be a missing predictor, and the home drawn empty.
 
@@ -126,15 +130,23 @@ def check_home(design: Design, at: Mapping[str, Any]) -> None:
     """
     groups = [key for level in design.formula.groupings for key in level.path]
     allowed = [*design.variables, *_across(design.formula)]
-    texts = {Expression(factor).bare for factor in design.categories}
+    texts = {Expression(factor).bare: factor for factor in design.categories}
+    found = dict(at)
     logged = {factor.logged_column for column in design.columns for factor in column.factors
               if isinstance(factor, Expression)}  # fmt: skip
     for name, value in at.items():
         if name not in allowed:
-            own = f"{name!r} is where the home is, no predictor: choose places by {name}=… (--group)"
+            label = f"{value:.15g}" if isinstance(value, float) else str(value)
+            own = f"{name!r} is where the home is, no predictor: choose the place by "
+            if name == design.formula.group:
+                own += f"{keyword(name, label)} (--group {shlex.quote(label)})"
+            else:
+                own += f"{keyword(design.formula.group, '…')} (--group …), which says its {name} too"
             raise ModelError(
-                own if name in groups else f"the model has no predictor {name!r}; {near(name, allowed)}"
+                own if name in groups else f"the model has no predictor {name!r} (at, --at); {near(name, allowed)}"
             )
+        if name in texts:
+            _check_category(design, name, texts[name], value)
         if name not in design.variables or name in texts:
             continue
         try:
@@ -142,11 +154,32 @@ def check_home(design: Design, at: Mapping[str, Any]) -> None:
         except (TypeError, ValueError):
             number = math.nan
         if not math.isfinite(number):
-            raise ModelError(f"{name!r} of the home must be a finite number, like {name}=100, not {value!r}")
+            given = shlex.quote(f"{name}=100.5")
+            raise ModelError(
+                f"{name!r} of the home must be a finite number, like at={{{name!r}: 100.5}} (--at {given}), not "
+                f"{value!r}"
+            )
+        found[name] = number
         if name in logged and number <= 0:
             raise ModelError(
                 f"{name!r} of the home must be above 0, since the formula takes its log, not {value!r}"
             )
+    return found
+
+
+def _check_category(design: Design, name: str, factor: str, value: object) -> None:
+    """Raise for a category that the fit did not have."""
+    own = design.categories[factor]
+    try:
+        number = number_label(float(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = ""
+    if not {normal_label(str(value)), number} & set(own):
+        listed = " ".join(shlex.quote(f"{name}={category}") for category in own[:1])
+        raise ModelError(
+            f"{name!r} of the home must be one of {some(own, 12)}, like at={{{name!r}: {own[0]!r}}} (--at "
+            f"{listed}), not {value!r}"
+        )
 
 
 def _across(formula: Formula) -> list[str]:

@@ -19,6 +19,7 @@ from priorhood.errors import ModelError, near, some
 from priorhood.hierarchy import hierarchy_of
 from priorhood.posing import pose
 from priorhood.priors import Fixed
+from priorhood.words import keyword
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,7 +144,7 @@ def asked(formula: Formula, hierarchy: Hierarchy, places: Mapping[str, object]) 
         if not (group and formula.levels[0].is_called(name)):
             raise ModelError(
                 f"{name!r} is not the group of {formula.text!r}; "
-                + (f"it is {group!r}: {group}=…" if group else "it has none")
+                + (f"it is {group!r}: {keyword(group, '…')}" if group else "it has none")
             )
     return positions(hierarchy.levels[0], next(iter(places.values())))
 

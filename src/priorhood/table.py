@@ -70,9 +70,8 @@ class Table:
     def require(self, column: str, role: str, advice: str = "") -> None:
         """Raise unless the column is there; with advice on what else to do."""
         if column not in self.columns:
-            raise TableError(
-                f"{self.name} has no column {brief(column)} ({role}): {_instead(column, self.columns)}{advice}"
-            )
+            instead = _instead(column, self.columns, written_in=role)
+            raise TableError(f"{self.name} has no column {brief(column)} ({role}): {instead}{advice}")
         if column in self.odd:
             raise TableError(f"{self.name}: column {column!r} ({role}) {self.odd[column]}")
 
@@ -139,8 +138,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)
 
 
-def _instead(column: str, columns: tuple[str, ...]) -> str:
-    """What a column that is not there may stand for."""
+def _instead(column: str, columns: tuple[str, ...], *, written_in: str) -> str:
+    """What a column that is not there may stand for.
+
+    Parameters
+    ----------
+    written_in : the column's role; that of a fitted model is in no formula that could be changed
+    """
     alike = [name for name in columns if same_letters(name, column)]
     if alike:
         own = ", ".join(f"U+{ord(letter):04X}" for letter in dict.fromkeys(alike[0]) if letter not in column)
@@ -155,7 +159,9 @@ def _instead(column: str, columns: tuple[str, ...]) -> str:
     backtick = next((name for name in odd if "`" in name), None)
     if backtick is not None:
         return f"{hint} A name with a backtick cannot be written in a formula: rename the column {backtick!r}"
-    return f"{hint} (in a formula {', '.join(map(written, odd))}; in a shell, put the formula in single quotes)" if odd else hint
+    if not odd or "fitted model" in written_in:
+        return hint
+    return f"{hint} (in a formula {', '.join(map(written, odd))}; in a shell, put the formula in single quotes)"
 
 
 def _checked(columns: tuple[str, ...], name: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from keyword import iskeyword
 
 from priorhood.errors import FormulaError
 
@@ -194,6 +195,12 @@ def alone(name: str) -> str:
 def dimension(name: str) -> str:
     """A name for a dimension: in a file a slash would be a path, so that the sign of division stands for it."""
     return name.replace("/", "\u2215")
+
+
+def keyword(name: str, value: object) -> str:
+    """A column's name as an argument of a call, with its value: Python reads no name as nº, which is no to it."""
+    plain = name.isidentifier() and unicodedata.normalize("NFKC", name) == name and not iskeyword(name)
+    return f"{name}={value!r}" if plain else f"**{{{name!r}: {value!r}}}"
 
 
 def same_letters(one: str, other: str) -> bool:

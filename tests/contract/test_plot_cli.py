@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
+
+import priorhood as ph
 
 pytest.importorskip("matplotlib")
 
@@ -104,15 +107,78 @@ def test_homes_of_a_table(cli, folder, label):
     ("words", "says"),
     [
         (["lines", "--group", "99999"], ("no zip '99999'",)),
-        (["lines", "--x", "living"], ("no predictor 'living'",)),
+        (["lines", "--x", "living"], ("no predictor 'living' (x, --x)",)),
         (["lines", "--data", "sale.csv"], ("sale.csv", "did you mean")),
         (["forest", "--select", "best"], ("select", "widest")),
         (["forest", "--at", "rooms=3"], ("no predictor 'rooms'",)),
         (["priors", "--var", "taus"], ("did you mean 'tau'",)),
         (["correlation", "--terms", "Intercept"], ("needs two",)),
         (["price"], ("which home",)),
+        (["price", "--at", "zip=99999"], ("'zip' is where", "zip='99999' (--group 99999)")),
+        (["price", "--at", "rooms=3"], ("no predictor 'rooms' (at, --at)",)),
+        (
+            ["price", "--at", "living_space=big"],
+            ("'living_space' of the home", "'big'", "(--at living_space=100.5)"),
+        ),
+        (["price", "--at", "living_space"], ("write it like --at living_space=100",)),
+        (["prior", "--at", "living_space=big"], ("must be a finite number", "'big'")),
     ],
 )
 def test_wrong_wishes(refused, folder, monkeypatch, words, says):
     monkeypatch.chdir(folder)
     refused("plot", words[0], "post.nc", "-o", "picture.png", *words[1:], says=says)
+
+
+@pytest.fixture(scope="module")
+def odd(sales, tmp_path_factory):
+    """A posterior of columns with names that formulas, shells and Python read otherwise."""
+    zips = sorted(set(sales["zip"]))
+    at = sales["zip"].map({z: i for i, z in enumerate(zips)})
+    frame = sales.rename(columns={"living_space": "a/b", "price": "Preis"}).assign(
+        **{"nº": [f"{i:05}" for i in at], "Objekt-Typ": [("01", "EFH", "Whg")[i % 3] for i in range(len(sales))]}
+    )
+    path = tmp_path_factory.mktemp("odd") / "odd.nc"
+    post = ph.fit("Preis ~ `a/b` + `Objekt-Typ` + (1 | `nº`)", frame, chains=2, draws=50, seed=1)
+    post.save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--at", "nº=00001"], "'nº' is where the home is"),
+        (["--at", "nº=99999", "--group", "00001"], "'nº' is where the home is"),
+        ([], "which home?"),
+        (["--group", "00001", "--at", "ab=3"], "no predictor 'ab' (at, --at); did you mean 'a/b'?"),
+        (["--group", "00001", "--at", "a/b=x"], "'a/b' of the home must be a finite number"),
+        (["--group", "00001", "--at", "a/b"], "write it like --at a/b=100"),
+        (["--group", "00001", "--at", "Objekt-Typ=Villa"], "'Objekt-Typ' of the home must be one of '01', 'EFH'"),
+    ],
+)
+def test_a_home_is_said_as_the_message_says(refused, cli, folder, monkeypatch, odd, words, says):
+    monkeypatch.chdir(folder)
+    said = refused("plot", "price", odd, "-o", "picture.png", *words, says=(says,))
+    advice = dict.fromkeys(re.findall(r"(--(?:at|group)) ('[^']*'|[^ ,)]+)", said.partition(says)[2] or said))
+    values = [(option, shlex.split(value)[0]) for option, value in advice]
+    followed = [part for pair in values if pair[0] == "--group" or "=" in pair[1] for part in pair]
+    if "99999" in said:
+        followed = ["--group", "00001"]
+    if "did you mean" in said:
+        followed = ["--at", "a/b=3"]
+    if "--at" in words and "--at" not in followed:
+        followed += ["--at", "a/b=100"]
+    if "--group" not in followed:
+        followed += ["--group", "00001"]
+    ran = cli("plot", "price", odd, "-o", "picture.png", *followed)
+    assert ran.code == 0, (followed, ran.err)
+
+
+def test_categories_and_labels_keep_their_zeros_on_the_command_line(cli, folder, monkeypatch, odd):
+    """01 is a category here; where a number is asked for, 0100 is 100."""
+    monkeypatch.chdir(folder)
+    ran = cli(
+        "plot", "price", odd, "-o", "one.svg", "--group", "00001", "--at", "Objekt-Typ=01", "--at", "a/b=0100"
+    )
+    assert ran.code == 0, ran.err
+    ran = cli("plot", "price", odd, "-o", "two.svg", "--group", "00001", "--at", "a/b=100", "--at", "Objekt-Typ=01")
+    assert marks((folder / "one.svg").read_text()) == marks((folder / "two.svg").read_text())

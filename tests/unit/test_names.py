@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import unicodedata
 
 import numpy as np
@@ -330,6 +331,57 @@ def test_a_name_that_lacks_its_backticks(rows):
     with pytest.raises(ph.TableError, match=r"no column 'HOA'.*in a formula `HOA/MONTH`"):
         ph.moments("y ~ HOA/MONTH + (1 | zip)", frame)
     assert ph.moments("y ~ `HOA/MONTH` + (1 | zip)", frame).rows == len(rows)
+
+
+ODD = {
+    "Objekt-Typ": "Objekt-Typ",
+    "Bad / WC": "Bad / WC",
+    "a[b]": "a[b]",
+    "x:y": "x:y",
+    "log(z)": "log(z)",
+    "a**b": "a**b",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_prior_that_lacks_its_backticks_is_named_as_it_is_written(rows, name):
+    """The name in the message is the one given, and the one proposed works where it is pasted."""
+    frame = rows.rename(columns={"plain": name})
+    text = f"y ~ `{name}` + (1 | zip)"
+    model = ph.Model(text, [f"mu[{name}] ~ Normal(0, 9)"])
+    with pytest.raises(ph.PriorError) as caught:
+        ph.fit(model, frame, **QUICK)
+    said = str(caught.value)
+    assert f"prior for mu[{name}]: the model has no such parameter" in said
+    proposed = re.search(r"did you mean '(.*?)'", said)[1]
+    assert proposed == f"mu[`{name}`]"
+    ph.fit(ph.Model(text, [f"{proposed} ~ Normal(0, 9)"]), frame, **QUICK)
+
+
+@pytest.mark.parametrize("name", ["Objekt-Typ", "Bad / WC", "2-room flats"])
+def test_a_name_of_several_words_is_proposed_with_what_it_is_written_in(rows, name):
+    frame = rows.rename(columns={"plain": name})
+    for written_so in (name, name.replace(" ", "")):
+        if written_so[0].isdigit():
+            continue
+        with pytest.raises(ph.TableError) as caught:
+            ph.moments(f"y ~ {written_so} + (1 | zip)", frame)
+        said = str(caught.value)
+        assert f"did you mean {name!r}?" in said
+        proposed = re.search(r"in a formula (`.*?`)", said)[1]
+        assert ph.moments(f"y ~ {proposed} + (1 | zip)", frame).rows == len(rows)
+    with pytest.raises(ph.PriorhoodError, match="`") as caught:
+        ph.moments(f"y ~ 1 + (1 | {name})", frame)
+
+
+def test_several_odd_names_are_all_proposed(rows):
+    frame = rows.rename(columns={"plain": "Bad / WC", "area": "Bad 2"})
+    with pytest.raises(
+        ph.TableError, match=r"did you mean 'Bad . WC' or 'Bad 2'\?|'Bad 2' or 'Bad . WC'\?"
+    ) as caught:
+        ph.moments("y ~ Bad + (1 | zip)", frame)
+    assert "`Bad / WC`" in str(caught.value)
+    assert "`Bad 2`" in str(caught.value)
 
 
 # -- files ------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -138,11 +139,15 @@ def _pairs(option: str, example: str, given: list[str]) -> dict[str, str]:
     pairs = [_PAIR.fullmatch(text).groups() for text in given]  # type: ignore[union-attr]
     wrong = [whole for whole, parts in zip(given, pairs, strict=True) if not all(parts)]
     if wrong:
-        raise ModelError(f"--{option} {wrong[0]!r}: write it like --{option} {example}")
+        own = "" if "=" in wrong[0] else shlex.quote(f"{wrong[0]}={example.partition('=')[2]}")
+        raise ModelError(f"--{option} {wrong[0]!r}: write it like --{option} {own or example}")
     return {unquoted(left): right for left, _, right in pairs}
 
 
 def _number(text: str) -> float | str:
+    # 01067 is a label; whoever wants a number makes one of it.
+    if re.match(r"0[0-9]", text):
+        return text
     try:
         return float(text)
     except ValueError:

@@ -15,6 +15,7 @@ from priorhood.expression import tidy_label
 from priorhood.plot.places import asked
 from priorhood.priors import base_of, split_label
 from priorhood.summary import below_diagonal, convergence, labels_of
+from priorhood.words import keyword
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,8 +144,7 @@ def _check_number(post: Posterior, chosen: list[tuple[str, xr.DataArray]]) -> No
     advice = f"single ones, var_names=[{_shown(split_label(name)[0], draws)[0][1]!r}, …]"
     if any(group in draws.dims for _, draws in chosen):
         label = _known(post)[0]
-        keyword = f"{group}={label!r}" if group.isidentifier() else f"**{{{group!r}: {label!r}}}"
-        advice = f"fewer places, {keyword}, or {advice}"
+        advice = f"fewer places, {keyword(group, label)}, or {advice}"
     raise ModelError(f"{total:,} parameters do not fit into one picture, {MOST_ROWS} do: choose {advice}")
 
 

@@ -147,7 +147,7 @@ def _predictor(post: Posterior, x: str | None) -> str:
         read = [n for f in factors for n in Expression(f.factor if isinstance(f, Indicator) else f.text).names]
         return next((n for n in (*read, *variables) if n not in own), variables[0])
     if x not in variables:
-        raise ModelError(f"the model has no predictor {x!r}; {near(x, variables)}")
+        raise ModelError(f"the model has no predictor {x!r} (x, --x); {near(x, variables)}")
     return x
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ import numpy.typing as npt
 
 from priorhood.density import predictive_density
 from priorhood.errors import ModelError, some
+from priorhood.expect import checked_home
 from priorhood.plot import page
 from priorhood.plot.places import asked, coefficients, unit_of_outcome, words_of
+from priorhood.words import keyword
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,10 +108,13 @@ def _rows(post: Posterior, home: object, at: Mapping[str, Any] | None, places: M
         return home
     chosen = asked(post, places)
     if chosen is None and post.hierarchy.levels:
-        group = post.model.formula.group
+        checked_home(post.design, at or {})
+        group, label = post.model.formula.group, str(post.hierarchy.levels[0].labels[0])
+        name = next((v for v in post.design.variables if v not in post.design.categories), None)
+        like = "" if name is None else f", like at={{{name!r}: 100}} (--at {shlex.quote(f'{name}=100')})"
         raise ModelError(
-            f"which home? Give home={{…}} (--home TABLE), or its place, {group}=… (--group), and its predictors, "
-            f"at={{…}} (--at)"
+            f"which home? Give home={{…}} (--home TABLE), or its place, like {keyword(group, label)} (--group "
+            f"{shlex.quote(label)}), and its predictors{like}"
         )
     homes = post.homes(at)
     return homes if chosen is None else homes.iloc[chosen].reset_index(drop=True)

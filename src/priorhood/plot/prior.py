@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from priorhood.choices import check_seed, finite, whole
 from priorhood.errors import ModelError, near
-from priorhood.expect import typical_values
+from priorhood.expect import checked_home, typical_values
 from priorhood.expression import Expression
 from priorhood.forward import PriorWorld, prior_world
 from priorhood.groups import Groups
@@ -110,7 +110,8 @@ def _lines(world: PriorWorld, x: str | None, at: dict[str, Any]) -> _Lines:
     name, column, logged = _predictor(world, x)
     for one in at:
         if one not in design.variables:
-            raise ModelError(f"the model has no predictor {one!r}; {near(one, design.variables)}")
+            raise ModelError(f"the model has no predictor {one!r} (at, --at); {near(one, design.variables)}")
+    at = checked_home(design, at)
     mean, scatter = found.pooled()
     where = found.columns.index(column)
     sd = np.sqrt(np.diag(scatter) / found.mass.sum())

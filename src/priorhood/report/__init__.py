@@ -76,10 +76,10 @@ def page(
     crs: str | None,
 ) -> str:
     """The page as text: template, style, scripts and data."""
-    from priorhood.expect import check_home
+    from priorhood.expect import checked_home
     from priorhood.report.content import content
 
-    check_home(post.design, at or {})
+    checked_home(post.design, at or {})
     areas = _areas(post, places, column, level, crs)
     data = content(post, areas, at=at or {}, below=below, title=title, level=level)
     return assembled(data)
