@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 from priorhood.design import INTERCEPT
+from priorhood.words import alone, written
 
 if TYPE_CHECKING:
     from priorhood.design import Column, Design
@@ -27,21 +29,40 @@ def equations_of(model: Model, design: Design, scale: Scale) -> str:
             name = f"tau{model.formula.suffix(at)}[{column.name}]"
             rows.append((name, spread, factor, column.name))  # type: ignore[arg-type]
     if resolved.sigma is not None:
-        name = f"sigma[{model.noise}]" if model.noise else "sigma"
-        rows.append((name, resolved.sigma, scale.unit, INTERCEPT))  # type: ignore[arg-type]
+        rows.append((_sigma(model), resolved.sigma, scale.unit, INTERCEPT))  # type: ignore[arg-type]
     if resolved.sigma_median is not None:
         rows.append(("sigma_median", resolved.sigma_median, scale.unit, INTERCEPT))  # type: ignore[arg-type]
-    wide = max(len(name) for name, *_ in rows)
-    text = max(len(str(prior)) for _, prior, *_ in rows)
+    wide = max(width(name) for name, *_ in rows)
+    text = max(width(str(prior)) for _, prior, *_ in rows)
     for name, prior, factor, term in rows:
         shown = prior.scaled(factor)
-        lines.append(f"  {name:<{wide}} ~ {prior!s:<{text}}  = {shown} {model.unit_of(term)}")
+        lines.append(
+            f"  {_padded(name, wide)} ~ {_padded(str(prior), text)}  = {shown} {model.unit_of(term, quoted=True)}"
+        )
     if resolved.sigma_spread is not None:
-        lines.append(f"  {'sigma_spread':<{wide}} ~ {resolved.sigma_spread}")
-    lines += [f"  {'nu':<{wide}} ~ {resolved.nu}"] if resolved.nu is not None else []
+        lines.append(f"  {_padded('sigma_spread', wide)} ~ {resolved.sigma_spread}")
+    lines += [f"  {_padded('nu', wide)} ~ {resolved.nu}"] if resolved.nu is not None else []
     for at, omega in enumerate(resolved.omega):
-        lines += [f"  {'omega' + model.formula.suffix(at):<{wide}} ~ {omega}"] if omega else []
+        lines += [f"  {_padded('omega' + model.formula.suffix(at), wide)} ~ {omega}"] if omega else []
     return "\n".join(lines)
+
+
+def width(text: str) -> int:
+    """The columns that a text takes on a terminal: two for a sign as wide as high, none for a mark on another."""
+    return sum(
+        0 if unicodedata.category(letter) in ("Mn", "Me", "Cf")
+        else 2 if unicodedata.east_asian_width(letter) in "WF"
+        else 1
+        for letter in text
+    )  # fmt: skip
+
+
+def _padded(text: str, wide: int) -> str:
+    return text + " " * (wide - width(text))
+
+
+def _sigma(model: Model) -> str:
+    return f"sigma[{alone(model.noise)}]" if model.noise else "sigma"
 
 
 def _likelihood(model: Model, design: Design, scale: Scale) -> list[str]:
@@ -59,12 +80,12 @@ def _likelihood(model: Model, design: Design, scale: Scale) -> list[str]:
     outcome = model.formula.outcome + (f" / {scale.unit:,.12g}" if scale.unit != 1 else "")
     lines = [f"  {outcome} = {' + '.join(parts)} + ε,  ε ~ {_noise(model, scale)}"]
     if model.frequency_weights is not None:
-        lines.append(f"  a row stands for {model.frequency_weights} equal rows")
+        lines.append(f"  a row stands for {alone(model.frequency_weights)} equal rows")
     lines += [_effects(model, design, at) for at in range(len(model.formula.groupings))]
     if "sigma_median" in model.priors:
-        lines.append(f"  log sigma[{model.noise}] ~ Normal(log sigma_median, sigma_spread²)")
+        lines.append(f"  log {_sigma(model)} ~ Normal(log sigma_median, sigma_spread²)")
     if design.references:
-        told = ", ".join(f"{column} {category!r}" for column, category in design.references.items())
+        told = ", ".join(f"{alone(column)} {category!r}" for column, category in design.references.items())
         lines.append(f"  reference level{'s' * (len(design.references) > 1)}: {told}")
     return [*lines, ""]
 
@@ -74,7 +95,7 @@ def _coefficients(model: Model, design: Design, column: Column) -> list[str]:
     levels = len(model.formula.levels)
     names = [_mean(model, design, 0, column)]
     for at, grouping in enumerate(model.formula.crossed, start=levels):
-        names += [f"δ[{grouping.group}, {column.name}]"] if column in design.level_columns(at) else []
+        names += [f"δ[{alone(grouping.group)}, {column.name}]"] if column in design.level_columns(at) else []
     return [name for name in names if name != "0"]
 
 
@@ -82,7 +103,7 @@ def _mean(model: Model, design: Design, at: int, column: Column) -> str:
     """The symbol of a column's coefficient at a level, or above it where it does not differ there; "0"."""
     for level in range(at, len(model.formula.levels)):
         if column in design.level_columns(level):
-            return f"β[{model.formula.levels[level].group}, {column.name}]"
+            return f"β[{alone(model.formula.levels[level].group)}, {column.name}]"
     return f"mu[{column.name}]" if column in design.population_columns else "0"
 
 
@@ -93,16 +114,16 @@ def _effects(model: Model, design: Design, at: int) -> str:
     spread = f"diag({tau}) {omega} diag({tau})" if design.correlated(at) else f"diag({tau}²)"
     columns = design.level_columns(at)
     if at >= len(model.formula.levels):
-        return f"  δ[{grouping.group}] ~ Normal(0, {spread})"
+        return f"  δ[{alone(grouping.group)}] ~ Normal(0, {spread})"
     means = ", ".join(_mean(model, design, at + 1, column) for column in columns)
-    return f"  β[{grouping.group}] ~ Normal(({means}), {spread})"
+    return f"  β[{alone(grouping.group)}] ~ Normal(({means}), {spread})"
 
 
 def _noise(model: Model, scale: Scale) -> str:
     """The errors' distribution, as the equations print it."""
     if model.se is not None:
-        return f"Normal(0, {model.se}{f' / {scale.unit:,.12g}' if scale.unit != 1 else ''})"
-    sigma = f"sigma[{model.noise}]" if model.noise else "sigma"
+        return f"Normal(0, {written(model.se)}{f' / {scale.unit:,.12g}' if scale.unit != 1 else ''})"
+    sigma = _sigma(model)
     if model.precision_weights is not None:
-        sigma += f" / √{model.precision_weights}"
+        sigma += f" / √{written(model.precision_weights)}"
     return f"Student(nu, 0, {sigma})" if model.family == "student" else f"Normal(0, {sigma})"

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.design import Indicator
-from priorhood.errors import ModelError, near, some
+from priorhood.errors import ModelError, near
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.groups import Groups
@@ -175,10 +175,10 @@ def _check_category(design: Design, name: str, factor: str, value: object) -> No
     except (TypeError, ValueError):
         number = ""
     if not {normal_label(str(value)), number} & set(own):
-        listed = " ".join(shlex.quote(f"{name}={category}") for category in own[:1])
+        shown = f"{value:.15g}" if isinstance(value, float) else str(value)
         raise ModelError(
-            f"{name!r} of the home must be one of {some(own, 12)}, like at={{{name!r}: {own[0]!r}}} (--at "
-            f"{listed}), not {value!r}"
+            f"there is no {name} {shown!r}: {near(shown, own)} (at, --at, like --at "
+            f"{shlex.quote(f'{name}={own[0]}')})"
         )
 
 

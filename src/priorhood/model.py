@@ -364,8 +364,8 @@ class Model:
             return "\n".join([self.formula.text, "", *lines, "", last])
         return equations_of(self, design, scale)
 
-    def unit_of(self, term: str) -> str:
-        """The unit of a coefficient in words: '€ per m²'."""
+    def unit_of(self, term: str, *, quoted: bool = False) -> str:
+        """The unit of a coefficient in words: '€ per m²'; one without a unit by its name, or as quoted."""
         outcome = self.formula.outcome_name
         unit = self.units.get(outcome, outcome)
         if self.formula.log_outcome:
@@ -373,7 +373,8 @@ class Model:
         if term == INTERCEPT:
             return unit
         column = column_of(term)
-        return f"{unit} per {self.units.get(column or term, column or term)}"
+        name = term if quoted or column is None else column
+        return f"{unit} per {self.units.get(column or term, name)}"
 
     # -- as text -----------------------------------------------------------------------------------------
 

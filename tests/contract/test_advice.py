@@ -399,7 +399,7 @@ PYTHON = {
     ),
     "a home that says where it is": case(
         lambda: ph.plot.forest(fit(), at={"zip": sales()["zip"][0]}),
-        "choose places by zip=… (--group)",
+        "choose the place by zip=",
         lambda: ph.plot.forest(fit(), zip=sales()["zip"][0], at={"living_space": 100}),
     ),
     "a home without its size": case(
@@ -409,7 +409,7 @@ PYTHON = {
     ),
     "a home with no number": case(
         lambda: ph.plot.forest(fit(), at={"living_space": "big"}),
-        "like living_space=100",
+        "like at={'living_space': 100.5}",
         lambda: ph.plot.forest(fit(), at={"living_space": 100}),
     ),
     "draws that were not stored": case(
@@ -526,7 +526,11 @@ PYTHON = {
     ),
     "a price of no home": case(
         lambda: ph.plot.price(fit()),
-        ("home={…} (--home TABLE)", "zip=… (--group)", "at={…} (--at)"),
+        (
+            "home={…} (--home TABLE)",
+            "zip='10115' (--group 10115)",
+            "at={'living_space': 100} (--at living_space=100)",
+        ),
         lambda: ph.plot.price(fit(), home={"zip": sales()["zip"][0], "living_space": 80}),
         lambda: ph.plot.price(fit(), zip=sales()["zip"][0], at={"living_space": 80}),
     ),
@@ -789,7 +793,7 @@ COMMANDS = {
     ),
     "a price of no home": (
         ("plot", "price", "post.nc", "-o", "x.png"),
-        ("(--home TABLE)", "(--group)", "(--at)"),
+        ("(--home TABLE)", "(--group 10115)", "(--at living_space=100)"),
         [
             ("plot", "price", "post.nc", "-o", "x.png", "--group", "10115", "--at", "living_space=80"),
             ("plot", "price", "post.nc", "-o", "x.png", "--home", "few.csv"),

@@ -152,7 +152,10 @@ def odd(sales, tmp_path_factory):
         (["--group", "00001", "--at", "ab=3"], "no predictor 'ab' (at, --at); did you mean 'a/b'?"),
         (["--group", "00001", "--at", "a/b=x"], "'a/b' of the home must be a finite number"),
         (["--group", "00001", "--at", "a/b"], "write it like --at a/b=100"),
-        (["--group", "00001", "--at", "Objekt-Typ=Villa"], "'Objekt-Typ' of the home must be one of '01', 'EFH'"),
+        (
+            ["--group", "00001", "--at", "Objekt-Typ=Villa"],
+            "there is no Objekt-Typ 'Villa': there are '01', 'EFH', 'Whg'",
+        ),
     ],
 )
 def test_a_home_is_said_as_the_message_says(refused, cli, folder, monkeypatch, odd, words, says):

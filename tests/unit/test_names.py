@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import priorhood as ph
+from priorhood.equations import width
 from priorhood.expression import Expression, tidy_label
 from priorhood.formula import RESERVED, parse
 from priorhood.words import alone, is_loose
@@ -382,6 +383,37 @@ def test_several_odd_names_are_all_proposed(rows):
         ph.moments("y ~ Bad + (1 | zip)", frame)
     assert "`Bad / WC`" in str(caught.value)
     assert "`Bad 2`" in str(caught.value)
+
+
+@pytest.mark.parametrize("options", [{"noise": "n/o"}, {"se": "s/e"}, {"precision_weights": "w (m²)"}, {}], ids=str)
+def test_equations_write_every_odd_name_in_backticks(rows, options):
+    """Of one name there is one spelling, also of groups, weights, errors, units and reference levels."""
+    frame = rows.rename(columns={"plain": "a/b", "zip": "n/o", "city": "k:l", "f": "Objekt-Typ"})
+    frame = frame.assign(**{"s/e": 1.0, "w (m²)": 1.0, "log(x)": frame["area"]})
+    text = "y ~ `a/b` + `Objekt-Typ` + `log(x)` + (1 + `a/b` | `n/o`)" + (
+        "" if options.get("noise") else " + (1 | `k:l`)"
+    )
+    told = ph.equations(ph.Model(text, **options), frame)
+    for name in ("a/b", "n\u2215o", "k:l", "Objekt-Typ", "log(x)", "s/e", "w (m²)"):
+        assert name not in re.sub("`[^`]*`", "", told), name
+    assert "per `a/b`" in told
+    assert "reference level: `Objekt-Typ`" in told
+    # A name of its own kind stays as it is.
+    assert "`area`" not in ph.equations("y ~ area + (1 | zip)", rows)
+
+
+def test_equations_are_aligned_by_the_columns_of_a_terminal(rows):
+    from rich.cells import cell_len
+
+    frame = rows.rename(columns={"plain": "価格", "area": NFD, "zip": "nº"})
+    told = ph.equations(f"y ~ 価格 + `{NFD}` + (1 + 価格 | `nº`)", frame)
+    block = [line for line in told.partition("\n\n")[2].partition("\n\n")[2].splitlines() if " ~ " in line]
+    assert len(block) > 5
+    assert any("価格" in line for line in block)
+    assert any(NFD in line for line in block)
+    assert len({cell_len(line.partition(" ~ ")[0]) for line in block}) == 1
+    assert len({cell_len(line.partition("  = ")[0]) for line in block if "  = " in line}) == 1
+    assert all(width(line) == cell_len(line) for line in block)
 
 
 # -- files ------------------------------------------------------------------------------------------------

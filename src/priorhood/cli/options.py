@@ -139,7 +139,7 @@ def _pairs(option: str, example: str, given: list[str]) -> dict[str, str]:
     pairs = [_PAIR.fullmatch(text).groups() for text in given]  # type: ignore[union-attr]
     wrong = [whole for whole, parts in zip(given, pairs, strict=True) if not all(parts)]
     if wrong:
-        own = "" if "=" in wrong[0] else shlex.quote(f"{wrong[0]}={example.partition('=')[2]}")
+        own = "" if set("=:") & set(wrong[0]) else shlex.quote(f"{wrong[0]}={example.partition('=')[2]}")
         raise ModelError(f"--{option} {wrong[0]!r}: write it like --{option} {own or example}")
     return {unquoted(left): right for left, _, right in pairs}
 
