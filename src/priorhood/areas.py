@@ -276,7 +276,7 @@ def _nothing_in_common(name: str, texts: dict[str, list[str]], places: Places) -
     nearly = alike(sorted({key for keys in texts.values() for key in keys if key}), places.labels.tolist())
     if nearly and not advice:
         label, known = next(iter(nearly.items()))
-        advice = f"; {label!r} may be {known!r}, but not it alone: {unlike(label, known)}"
+        advice = f"; {label!r} may be {known!r}, but not it alone: {unlike(label, known, places.path)}"
     return (
         f"{name} has no polygon of any {places.name}: the posterior has {some(places.labels.tolist(), 3)}, the "
         f"polygons have {', '.join(held) or 'no properties'}{advice}"

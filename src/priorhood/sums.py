@@ -379,7 +379,9 @@ def _tell_spellings(parts: list[Sums]) -> None:
             if other == label or any({label, other} <= labels for labels in own):
                 continue
             zeros = label.isdigit() and other.isdigit()
-            advice = f"read {column} as text at the site that lost zeros" if zeros else unlike(label, other)
+            advice = (
+                f"read {column} as text at the site that lost zeros" if zeros else unlike(label, other, (column,))
+            )
             warnings.warn(
                 f"{column} {other!r} and {label!r} are two places to pool; where they are one, {advice}",
                 PriorhoodWarning,
