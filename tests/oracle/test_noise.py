@@ -212,6 +212,20 @@ def test_draws_given_theta_have_their_distribution(make, noise):
         assert min(found) > 1e-4 / len(found), (at, found)
 
 
+@pytest.mark.parametrize("center", [0.3, 1.0, 8.0])
+@pytest.mark.parametrize("make", [few_rows, three_terms])
+def test_draws_under_a_prior_narrower_than_the_step(make, center):
+    """The first step is then too long: it is halved alike for every draw, wherever the draw's nodes lie.
+
+    Halved by the draw's own nodes, shares of σ were off by up to 0.06. Kolmogorov–Smirnov as above.
+    """
+    case, problem = make(np.random.default_rng(31))
+    problem = with_noise(problem, Independent(Gamma(200, center / 200)))
+    values = NoisyDensity(problem, 1).constrain(thetas(problem, np.random.default_rng(35), [0.02, 0.5, 0.9, 3.0]))
+    found = [stats.kstest(ranks, "uniform").pvalue for ranks in uniform_ranks(case, problem, values, 2)]
+    assert min(found) > 1e-4 / len(found), found
+
+
 def test_draws_on_a_grid_are_seen(monkeypatch):
     """Negative control: nodes that do not move leave a trace."""
     case, problem = few_rows(np.random.default_rng(31))
