@@ -16,6 +16,7 @@ from priorhood.hierarchy import hierarchy_of
 from priorhood.model import Model
 from priorhood.netcdf import Damage, shown_part
 from priorhood.priors import base_of
+from priorhood.rows import LARGEST
 from priorhood.scale import Scale
 from priorhood.tree import PLACES, SUMMARIES, labelled, stored_moments, stored_places, summarized
 from priorhood.weights import Weights
@@ -247,6 +248,7 @@ def sound_moments(tree: xr.DataTree, design: Design, weights: Weights) -> Moment
         if least == 0.0 and not (values > 0).all():
             raise Damage(f"{shown_part(f'moments/{name}')} has the value 0, which it cannot have")
     _check_scatter(found.scatter)
+    _check_sizes(found)
     if found.rows != int(tree.attrs["rows_used"]):
         raise Damage(f"{shown_part('moments/n')} adds up to {found.rows:,} rows, not {tree.attrs['rows_used']:,}")
     return found
@@ -268,6 +270,15 @@ def _check_scatter(scatter: Any) -> None:
     apart = np.abs(scatter - scatter.transpose(0, 2, 1)) > limit
     if (own < -limit.max(initial=0.0)).any() or apart.any() or (np.abs(scatter) > bound + limit).any():
         raise Damage(f"{shown_part('moments/scatter')} is no sum of squares and products")
+
+
+def _check_sizes(found: Moments) -> None:
+    """Raise where the sums cannot be those of values that a table may have."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        _, scatter = found.pooled()
+        possible = np.abs(scatter) <= 4.0 * LARGEST**2 * found.mass.sum()
+    if (np.abs(found.mean) > LARGEST).any() or not possible.all():
+        raise Damage(f"{shown_part('moments')} has sums of values beyond {LARGEST:g}, which no table may have")
 
 
 def sound_places(tree: xr.DataTree, formula: Any) -> Gazetteer | None:

@@ -220,6 +220,21 @@ def test_a_part_that_does_not_fit_is_no_traceback_under_right_checksums(files, t
     assert sum(one != "used" for one in said) > 0.3 * len(cases)
 
 
+@pytest.mark.parametrize(("part", "value"), [("mean", 1e101), ("mean", 1e200), ("scatter", 1e250), ("n", 1e308)])
+@pytest.mark.parametrize("name", ["plain", "plain.moments"])
+def test_sums_of_values_that_no_table_may_have_are_refused(files, tmp_path, name, part, value):
+    """They ended in an OverflowError where the outcome's sd was infinite."""
+    path = tmp_path / name
+    shutil.copy(files / name, path)
+    with h5py.File(path, "r+") as h5:
+        own = h5[f"moments/{part}"]
+        at = (0, -1, -1)[: own.ndim]
+        own[at] = value if own.dtype.kind == "f" else np.iinfo(own.dtype).max
+    assert _sealed(path)
+    with pytest.raises(ph.FileError, match="'moments"):
+        _loaded(path)
+
+
 def _spoilt(content, chance):
     """A file with flipped bits, or cut off, or with something put in."""
     spoilt = bytearray(content)
