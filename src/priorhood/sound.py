@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from priorhood.gazetteer import Gazetteer
     from priorhood.moments import Moments
 
+SQUARABLE = 1e150  # the square of a draw, and the sum of many, are numbers
 CLOSE = 1e-8  # of a symmetric matrix, how far its halves may be apart
 LEAD = ("chain", "draw")
 # What a model is told by: of each entry the types that it may have; older files do not have them all.
@@ -329,7 +330,7 @@ def _limits(name: str) -> tuple[float, float]:
     base = base_of(name)
     if base == "omega":
         return -1 - CLOSE, 1 + CLOSE
-    return (0.0 if base in ("tau", "sigma", "sigma_median", "sigma_spread", "nu") else -math.inf), math.inf
+    return (0.0 if base in ("tau", "sigma", "sigma_median", "sigma_spread", "nu") else -SQUARABLE), SQUARABLE
 
 
 def _check_variable(group: str, name: str, stored: xr.Dataset, expected: xr.DataArray) -> None:
@@ -398,5 +399,5 @@ def _check_summaries(tree: xr.DataTree, design: Design, moments: Moments) -> Non
     )
     for name, expected in wanted.data_vars.items():
         _check_variable(SUMMARIES, str(name), stored, expected)
-        least = 0.0 if str(name).endswith("_sd") else -math.inf
-        _check_numbers(f"{SUMMARIES}/{name}", stored[name].values, least)
+        least = 0.0 if str(name).endswith("_sd") else -SQUARABLE
+        _check_numbers(f"{SUMMARIES}/{name}", stored[name].values, least, SQUARABLE)

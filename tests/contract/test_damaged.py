@@ -235,6 +235,17 @@ def test_sums_of_values_that_no_table_may_have_are_refused(files, tmp_path, name
         _loaded(path)
 
 
+def test_draws_without_a_square_are_refused(files, tmp_path):
+    """Their sd was infinite."""
+    path = tmp_path / "plain"
+    shutil.copy(files / "plain", path)
+    with h5py.File(path, "r+") as h5:
+        h5["posterior/mu"][0, 0, 0] = 1e160
+    assert _sealed(path)
+    with pytest.raises(ph.FileError, match=r"posterior/mu.* has the value 1e\+160, which it cannot have"):
+        _loaded(path)
+
+
 def _spoilt(content, chance):
     """A file with flipped bits, or cut off, or with something put in."""
     spoilt = bytearray(content)
