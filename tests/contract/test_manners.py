@@ -134,7 +134,7 @@ def _free(relation):
 def test_predictions_for_a_relation_have_a_connection_of_their_own(sold, fitted):
     """So that whoever has them may read them while the thread that made them goes on."""
     table = ph.read(sold["relation"])
-    made = with_columns(table, table.eager(["living_space"]), {"mean": np.zeros(160)})
+    made = with_columns(table, table.eager(["living_space"], []), {"mean": np.zeros(160)})
     before = sources.connection()
     before.execute("SELECT * FROM range(10)")  # a result that is not fetched keeps the connection
     try:
