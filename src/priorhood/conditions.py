@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood.columns import collected, declared_order, is_nan, stripped, textual
@@ -13,6 +11,8 @@ from priorhood.sources import KEPT, check_elsewhere, check_where, connection, ke
 from priorhood.spelling import PLAIN, affix, guessed, perhaps_missing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from priorhood.columns import Frame
     from priorhood.spelling import Affix
 
@@ -139,12 +139,12 @@ def or_null(texts: list[str]) -> str:
     return f", or name texts that mean a missing value (nulls={words!r}, {options})"
 
 
-def affixed(found: Affix, column: str, path: str = "") -> str:
+def affixed(found: Affix, column: str, command: Callable[[str], str] | None = None) -> str:
     """What to do about numbers with a sign before or behind them.
 
     Parameters
     ----------
-    path : of a CSV, in which a command can do it
+    command : a line of Python about the rows d → the command that does it to the file that they are in
     """
     signs = [sign for sign in (found.before, found.behind) if sign]
     places = [f"{sign!r} {where}" for sign, where in ((found.before, "before"), (found.behind, "behind")) if sign]
@@ -153,11 +153,8 @@ def affixed(found: Affix, column: str, path: str = "") -> str:
     advice = (
         f"take {'it' if len(signs) == 1 else 'them'} away: frame[{column!r}]{take} in pandas, {polars} in Polars"
     )
-    if path:
-        # Not in the line of names.
-        commands = "; ".join("1!s/" + re.sub(r"([\\.*\[\]^$/])", r"\\\1", sign) + "//g" for sign in signs)
-        out = Path(path).with_name(Path(path).stem + "-plain" + Path(path).suffix)
-        advice += f", or sed {shell_word(commands)} {shell_word(path)} > {shell_word(str(out))}"
+    if command is not None:
+        advice += f", or {command(f'd[{column!r}] = d[{column!r}]{take}')}"
     reads = f", and read what comes of it with {found.signs}" if found.signs != PLAIN else ""
     return f"numbers with {' and '.join(places)} them, like {some(found.odd, 2)}; {advice}{reads}"
 

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from priorhood.spelling import date_format
+from priorhood.spelling import date_format, day_first
 
 if TYPE_CHECKING:
     from priorhood.table import Table
@@ -21,15 +21,25 @@ def days_since(table: Table, column: str, texts: list[str], *, typed: bool = Fal
     ----------
     typed : whether the column has dates, which are text here alone
     """
-    form, first = None if typed else date_format(texts), min(_days(texts), default="2000-01-01")
-    said = f"make days since a date of it, and write {DAYS} in its place: "
+    form = date_format(texts, short=True)
+    first = min(_days(texts, form), default="2000-01-01")
+    if typed:
+        form = None
+    elif form is None:  # any guess of pandas' could take days for months
+        return (
+            f"make days since a date of it, with the format that {texts[0]!r} has, if texts: "
+            f"pd.to_datetime(d[{column!r}], format=…) of a pandas frame d, and write {DAYS} in its place"
+        )
+    other = day_first(texts, form)
+    doubt = f" (months are taken to come before days; if not, with {other!r} in place of {form!r})" if other else ""
+    said = f"make days since a date of it{doubt}, and write {DAYS} in its place: "
     if table.kind == "polars" or table.kind == "polars-lazy":
         return said + _polars(column, form, first)
     line = f"d[{DAYS!r}] = ({_parsed(column, form)} - pd.Timestamp({first!r})).dt.days"
     if table.kind == "pandas":
         return said + line
     if table.kind == "file" and Path(table.name).is_file():
-        return f"{said}python -c {shlex.quote(_script(table.name, line))}"
+        return said + script(table.name, line, DAYS)
     return f"{said}{line} of a pandas frame d, or the like where the rows are"
 
 
@@ -48,26 +58,25 @@ def _polars(column: str, form: str | None, first: str) -> str:
     return f"d.with_columns(({made} - pl.datetime({year}, {month}, {day})).dt.total_days().alias({DAYS!r}))"
 
 
-def _script(path: str, line: str) -> str:
-    """What writes a file with the days beside it."""
+def script(path: str, line: str, ending: str) -> str:
+    """A command that changes the rows d of a file by a line of Python, and writes them to a file beside it."""
     plain = path.removesuffix(".gz").removesuffix(".zst")
     stem = str(Path(plain).with_suffix(""))
     if plain.endswith((".parquet", ".pq")):
-        read, write = f"pd.read_parquet({path!r})", f"d.to_parquet({stem + ' days.parquet'!r})"
+        read, write = f"pd.read_parquet({path!r})", f"d.to_parquet({f'{stem} {ending}.parquet'!r})"
     elif plain.endswith((".jsonl", ".ndjson")):
         read = f"pd.read_json({path!r}, lines=True, dtype=False, convert_dates=False)"
-        write = f"d.to_json({stem + ' days.jsonl'!r}, orient='records', lines=True)"
+        write = f"d.to_json({f'{stem} {ending}.jsonl'!r}, orient='records', lines=True)"
     else:
         read = f"pd.read_csv({path!r}, sep=None, engine='python', dtype=str, keep_default_na=False)"
-        write = f"d.to_csv({stem + ' days.csv'!r}, index=False)"
-    return f"import pandas as pd; d = {read}; {line}; {write}"
+        write = f"d.to_csv({f'{stem} {ending}.csv'!r}, index=False)"
+    return f"python -c {shlex.quote(f'import pandas as pd; d = {read}; {line}; {write}')}"
 
 
-def _days(texts: list[str]) -> list[str]:
+def _days(texts: list[str], form: str | None) -> list[str]:
     """The dates as 2014-10-13."""
     from datetime import datetime
 
-    form = date_format(texts)
     if form is None:
         return []
     return [datetime.strptime(text, form).strftime("%Y-%m-%d") for text in texts]  # a date

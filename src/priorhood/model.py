@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from priorhood.priors import (
     split_label,
 )
 from priorhood.priors import Scale as ScalePrior
+from priorhood.rows import LARGEST
 from priorhood.scale import learn_scale
 from priorhood.table import read
 from priorhood.weights import Weights
@@ -119,10 +120,14 @@ class Model:
         self.formula = formula if isinstance(formula, Formula) else parse(formula)
         self.priors: dict[str, Prior] = read_priors(priors)
         self.outcome_unit = _unit(outcome_unit)
+        if standardize not in (True, False):
+            raise ModelError(f"standardize must be True or False, not {standardize!r}")
         self.standardize = bool(standardize)
         noise, se, precision_weights, frequency_weights = map(
             _named, (noise, se, precision_weights, frequency_weights)
         )
+        if not isinstance(units, Mapping | None):
+            raise ModelError(f"units must be a dictionary, like {{'price': '€'}}, not {units!r}")
         self.units = {unquoted(name): unit for name, unit in (units or {}).items()}
         self.family, self.noise, self.se = _errors(self.formula, family, noise, se)
         self.precision_weights, self.frequency_weights = precision_weights, frequency_weights
@@ -506,8 +511,10 @@ def _unit(given: float | str) -> float | None:
         unit = float(given)
     except (TypeError, ValueError):
         raise ModelError(f"outcome_unit must be a number above 0 or 'auto', not {given!r}") from None
-    if not (math.isfinite(unit) and unit > 0):
-        raise ModelError(f"outcome_unit must be a number above 0 or 'auto', not {given!r}")
+    if not 1 / LARGEST <= unit <= LARGEST:
+        raise ModelError(
+            f"outcome_unit must be 'auto' or a number above 0, from {1 / LARGEST:g} to {LARGEST:g}, not {given!r}"
+        )
     return unit
 
 

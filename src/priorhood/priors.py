@@ -106,6 +106,8 @@ def parse_distribution(text: str, domain: str | None = None) -> Prior:
     try:
         args = [ast.literal_eval(arg) for arg in call.args]
         named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        if len(named) < len(call.keywords):
+            raise PriorError(f"prior {brief(text)} gives an argument twice")
         prior: Prior = family(*args, **named)
     except (TypeError, ValueError) as problem:
         if isinstance(problem, PriorError):

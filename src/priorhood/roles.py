@@ -6,6 +6,7 @@ import math
 import re
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from priorhood.columns import label_text, run, stripped, textual, with_readings
 from priorhood.conditions import affixed, or_null
-from priorhood.dates import days_since
+from priorhood.dates import days_since, script
 from priorhood.elsewhere import ENGINES, kind_of
 from priorhood.errors import PriorhoodWarning, TableError, rows_of, some
 from priorhood.files import is_file
@@ -156,11 +157,9 @@ def _is_category(role: Role, values: list[str], spoilt: list[str], column: str, 
     mostly = len(spoilt) > len(values) / 2
     found_affix = affix(values, table.spelling)
     if found_affix is not None and (found_affix.usual or role.number or not mostly):
-        path = table.name if table.written and table.name.lower().endswith((".csv", ".tsv", ".txt")) else ""
-        if not is_file(path):
-            path = ""
+        beside = partial(script, table.name, ending="plain") if table.written and is_file(table.name) else None
         instead = "" if role.number else f"; or write C({written(column)}) to use it as categories"
-        raise TableError(f"{what} has {affixed(found_affix, column, path)}{instead}")
+        raise TableError(f"{what} has {affixed(found_affix, column, beside)}{instead}")
     return not role.number and mostly
 
 
@@ -269,11 +268,13 @@ def check_thousands(frame: Frame, columns: Iterable[str], table: Table) -> None:
     """
     schema = frame.collect_schema()
     numbers = [c for c in columns if schema[c].is_numeric() and c not in table.joined]
+    numbers = [c for c in numbers if c not in table.told]
     if not numbers or table.kind in ENGINES or table.spelling.thousands:
         return
     if table.written is not None:
         for column, texts in table.written(numbers).items():
             _tell_thousands(column, texts, table)
+        table.told.update(numbers)  # what was refused is refused again
         return
     import narwhals.stable.v2 as nw
 
@@ -302,6 +303,7 @@ def check_thousands(frame: Frame, columns: Iterable[str], table: Table) -> None:
             PriorhoodWarning,
             stacklevel=6,
         )
+    table.told.update(numbers)
 
 
 def _thousandths(values: Array) -> npt.NDArray[np.bool_]:

@@ -172,8 +172,7 @@ def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED, des
         frame = table.frame((*texts, *truths)) if truths else frame
     frame = in_roles(frame, roles, table)
     numbers = [c for c, role in roles.items() if not role.category]
-    if design is None:
-        check_thousands(frame, numbers, table)
+    check_thousands(frame, numbers, table)
     return as_numbers(frame, numbers)
 
 

@@ -284,8 +284,8 @@ _UNITS = (
     *("ft", "ft²", "ft2", "sqft", "sq.ft", "sf", "acres"),
 )
 _AFFIXED = re.compile(r"([^\d.,+\-]*)([+-]?(?:\d(?:[\d.,\s'\u2019_]*\d)?))([^\d]*)")
-# What makes another number of a number.
-_BOUNDS = set("()<>≤≥~±")
+# What makes another number of a number: bounds, losses, signs of minus in whatever typography.
+_BOUNDS = set("()<>≤≥~±-\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d+\uff0b")
 
 
 @dataclass(frozen=True)
@@ -328,7 +328,9 @@ def affix(texts: Iterable[str], given: Spelling = UNSAID) -> Affix | None:
         return None
     before, behind = pairs[odd[0]]
     plain = len(odd) == len(pairs) or not any(map(str.isalpha, before + behind))
-    if not plain or _BOUNDS & set(before + behind) or not (before + behind).isprintable() or "`" in before + behind:
+    # A price may end in .- for no cents.
+    bounds = _BOUNDS & set(before + re.sub(r"[.,][-\u2013\u2014]+", "", behind))
+    if not plain or bounds or not (before + behind).isprintable() or "`" in before + behind:
         return None
     cores = [m[2] for m in found.values()]
     money = any(map(_is_currency, filter(None, (before, behind))))
@@ -362,15 +364,32 @@ _DATES = {
     r"\d\d?-\d\d?-\d{4}": "%m-%d-%Y",
     r"\d\d?-[A-Za-z]{3}-\d{4}": "%d-%b-%Y",
 }
-_DAY_FIRST = {"%m/%d/%Y": "%d/%m/%Y", "%m-%d-%Y": "%d-%m-%Y"}
+# Texts so written may be something else; where a file's reader has found dates in them, they are these.
+_SHORT_DATES = {
+    r"\d\d?\.\d\d?\.\d\d": "%d.%m.%y",
+    r"\d\d?/\d\d?/\d\d": "%m/%d/%y",
+    r"\d\d?-\d\d?-\d\d": "%m-%d-%y",
+}
+_DAY_FIRST = {
+    "%m/%d/%Y": "%d/%m/%Y", "%m-%d-%Y": "%d-%m-%Y", "%m/%d/%y": "%d/%m/%y", "%m-%d-%y": "%d-%m-%y",
+}  # fmt: skip
 
 
-def date_format(texts: list[str]) -> str | None:
-    """How dates are written where all texts are dates written alike, as strptime has it; None otherwise."""
-    for pattern, form in _DATES.items():
+def date_format(texts: list[str], *, short: bool = False) -> str | None:
+    """How dates are written where all texts are dates written alike, as strptime has it; None otherwise.
+
+    short : also with years of two digits
+    """
+    for pattern, form in {**_DATES, **(_SHORT_DATES if short else {})}.items():
         if texts and all(re.fullmatch(pattern, text) for text in texts):
             return next((f for f in (form, _DAY_FIRST.get(form)) if f and _all_dates(texts, f)), None)
     return None
+
+
+def day_first(texts: list[str], form: str | None) -> str | None:
+    """The format with the day before the month, where the dates may be meant so as well."""
+    other = _DAY_FIRST.get(form or "")
+    return other if other and _all_dates(texts, other) else None
 
 
 def _all_dates(texts: list[str], form: str) -> bool:

@@ -52,6 +52,7 @@ class Table:
     odd : column → why it cannot be used
     whole : says which columns of a file look like whole numbers; typed : which of them are no texts in it
     spelling : what was said of its texts; written : the texts of a CSV's first rows, column by column
+    told : the columns that were looked at for thousands: once is enough, however often the rows are read
     """
 
     name: str
@@ -66,6 +67,7 @@ class Table:
     typed: Callable[[], frozenset[str]] = field(default_factory=lambda: frozenset)
     spelling: Spelling = UNSAID
     written: Callable[[list[str]], dict[str, list[str]]] | None = None
+    told: set[str] = field(default_factory=set, compare=False)
 
     def require(self, column: str, role: str, advice: str = "") -> None:
         """Raise unless the column is there; with advice on what else to do."""
@@ -263,8 +265,13 @@ def _named_by_text(source: object) -> object:
     """A pandas frame with its columns' names as text, where some are numbers; another source as it is."""
     # A lazy frame is not asked for its columns, which may cost it a plan.
     names = getattr(source, "columns", None) if type(source).__module__.partition(".")[0] == "pandas" else None
-    if names is None or getattr(names, "nlevels", 2) > 1:
+    if names is None:
         return source
+    if names.nlevels > 1:
+        raise TableError(
+            "the frame's columns have names of several parts: join them, frame.columns = ['_'.join(map(str, name)) "
+            "for name in frame.columns]"
+        )
     texts = [str(name) for name in names]
     if all(isinstance(name, str) for name in names):
         return source

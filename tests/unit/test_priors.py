@@ -379,3 +379,22 @@ def test_refit_priors_replace_what_is_named_and_nothing_else():
     own = model.with_priors("mu[Intercept] ~ Normal(1, 2)").with_priors("mu ~ Normal(0, 3)")
     assert own.priors["mu[Intercept]"] == ph.Normal(1, 2)
     assert own.priors["mu"] == ph.Normal(0, 3)
+
+
+def test_an_argument_given_twice_is_refused():
+    with pytest.raises(ph.PriorError, match="gives an argument twice"):
+        read_priors("mu ~ Normal(sd=1, mean=0, mean=2)")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"units": "€"}, "units must be a dictionary, like {'price': '€'}, not '€'"),
+        ({"standardize": "no"}, "standardize must be True or False, not 'no'"),
+        ({"outcome_unit": 1e300}, r"from 1e-100 to 1e\+100, not 1e\+300"),
+        ({"outcome_unit": 1e-300}, r"from 1e-100 to 1e\+100, not 1e-300"),
+    ],
+)
+def test_options_of_another_kind_are_refused(given, said):
+    with pytest.raises(ph.ModelError, match=said):
+        ph.Model("price ~ area + (1 | zip)", **given)
