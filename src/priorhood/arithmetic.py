@@ -146,6 +146,8 @@ class _Reader:
                     f"{brief(self.part)} in the formula cannot be read: {both!r} lacks a sign; put names with "
                     f"blanks in backticks"
                 )
+        if any(word.is_sign("^") for word in self.words):
+            return FormulaError(f"{brief(self.part)} in the formula: a power is written with '**', as in x ** 2")
         stray = next((w.text[0] for w in self.words if w.kind == "text" or w.is_sign("[", "]", "=")), None)
         if stray:
             return FormulaError(

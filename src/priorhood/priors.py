@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import unicodedata
+from contextlib import suppress
 from dataclasses import fields
 
 from priorhood.errors import PriorError, near
@@ -25,7 +27,7 @@ from priorhood.families import (
     Uniform,
     cholesky_of_partial,
 )
-from priorhood.words import alone, brief, cut, dimension, unquoted
+from priorhood.words import alone, brief, cut, dimension, unquoted, unusual, usual
 
 # The families too: to other rooms, they are what a prior is.
 __all__ = [
@@ -95,6 +97,37 @@ def parse_distribution(text: str, domain: str | None = None) -> Prior:
     if len(text) > LONGEST:
         raise PriorError(f"prior {brief(text)} has {len(text):,} letters; the most are {LONGEST:,}")
     try:
+        return _read(text, domain)
+    except PriorError:
+        meant = _meant(text)
+        if not meant:
+            raise
+    why = "has signs of another keyboard" if meant[0] == _plain(text) else "has no plain numbers, like 1250.5"
+    raise PriorError(f"prior {brief(text)} {why}; write {_either(meant)}")
+
+
+def _plain(text: str) -> str:
+    """The text with the signs and digits of an English keyboard."""
+    return "".join(str(unicodedata.digit(letter, letter)) for letter in usual(text))
+
+
+def _meant(text: str) -> list[str]:
+    """What a distribution that cannot be read is meant as: with other signs, decimal commas, thousands."""
+    plain = _plain(text)
+    parts = re.sub(r",\s+|;\s*", "; ", plain)  # of numbers, commas are those without a blank
+    whole = re.sub(r"(?<=\d)[,\s'](?=\d{3}(?!\d))", "", parts)
+    comma = re.sub(r"(?<=\d)\.(?=\d{3},)", "", parts).replace(",", ".")
+    found = []
+    for guess in (plain, whole.replace(";", ","), comma.replace(";", ",")):
+        with suppress(PriorError):
+            _read(guess)
+            found.append(guess)
+    return found[:1] if found[:1] == [plain] else list(dict.fromkeys(found))
+
+
+def _read(text: str, domain: str | None = None) -> Prior:
+    """The distribution that a text is."""
+    try:
         call = ast.parse(text, mode="eval").body
     except SyntaxError:
         raise PriorError(f"prior {brief(text)} cannot be read; write it like Exponential(scale=5)") from None
@@ -113,7 +146,8 @@ def parse_distribution(text: str, domain: str | None = None) -> Prior:
         if isinstance(problem, PriorError):
             raise
         expected = ", ".join(f.name for f in fields(family))
-        raise PriorError(f"prior {brief(text)}: {family.__name__} takes numbers for: {expected}") from None
+        remark = f" ({REMARKS[family.__name__]})" if family.__name__ in REMARKS else ""
+        raise PriorError(f"prior {brief(text)}: {family.__name__} takes numbers for: {expected}{remark}") from None
     return prior
 
 
@@ -138,6 +172,9 @@ def parse_prior(text: str) -> tuple[str, Prior]:
         raise PriorError(f"prior {text!r} is no text; write it like 'tau[area] ~ Exponential(scale=5)'")
     # Not at a '~' within a name in backticks.
     name, tilde, right = re.fullmatch(r"((?:`[^`]*`|[^`~])*)(~?)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    if not tilde and "~" in usual(text):
+        odd = next(letter for letter in text if usual(letter) == "~")
+        raise PriorError(f"prior {brief(text)}: {unusual(text, odd)}")
     if not tilde:
         raise PriorError(f"prior {brief(text)} has no '~'; write it like 'tau[area] ~ Exponential(scale=5)'")
     key = check_key(name)

@@ -30,6 +30,18 @@ _WORD = re.compile(
 )
 _NUMBER = re.compile(r"[0-9._]+(?:[eE][+-]?[0-9]+)?")
 
+# Signs of typography, of word processors and of other keyboards → the signs that they stand for.
+_SIGNS = {
+    "~": "\u02dc\u2053\u223c\u223d\u301c\uff5e", "+": "\u2795\ufe62\uff0b",
+    "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2796\ufe63\uff0d", "*": "\u00d7\u2217\u22c5\uff0a",
+    "/": "\u00f7\u2044\u2215\uff0f", "|": "\u01c0\u2223\u2502\uff5c", "||": "\u2016\u2225", "(": "\uff08",
+    ")": "\uff09", "[": "\uff3b", "]": "\uff3d", ",": "\uff0c", ":": "\u2236\uff1a", "=": "\uff1d",
+    "`": "\u00b4\u02cb\uff40", "'": "\u2018\u2019\uff07", '"': "\u201c\u201d\u201e\uff02",
+    "": "\u00ad\u200b\u200c\u200d\u2060\ufeff",
+}  # fmt: skip
+_QUOTED = re.compile(r"""(`[^`]*`|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")
+_MEANT = {ord(odd): sign for sign, several in _SIGNS.items() for odd in several}
+
 
 @dataclass(frozen=True)
 class Word:
@@ -140,14 +152,32 @@ def _stray(text: str, at: int) -> FormulaError:
         return FormulaError(
             f"formula {brief(text)}: {word[:end]!r} is no number; a name that begins with a digit goes in backticks"
         )
+    found = unusual(text, text[at])
+    if found:
+        return FormulaError(f"formula {brief(text)}: {found}; column names that have it go in backticks")
     return FormulaError(
         f"formula {brief(text)}: {text[at]!r} has no meaning here; put odd column names in backticks"
     )
 
 
+def unusual(text: str, letter: str) -> str:
+    """What is said of a letter of a text that only looks like a sign, or like nothing; '' of any other."""
+    sign = _MEANT.get(ord(letter))
+    if sign is None:
+        return ""
+    code = f"U+{ord(letter):04X}"
+    what = f"{letter!r} ({code}) is not the sign {sign!r}" if sign else f"it has an invisible letter ({code})"
+    return f"{what}; write {brief(usual(text))}"
+
+
+def usual(text: str) -> str:
+    """The text with the signs of a formula for those that look like them, but within backticks and quotes."""
+    return "".join(p if at % 2 else p.translate(_MEANT) for at, p in enumerate(_QUOTED.split(text)))
+
+
 def tidied(text: str) -> str:
     """The text with one blank for several, but within backticks and quotes, which stay as they are."""
-    parts = re.split(r"""(`[^`]*`|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""", text)
+    parts = _QUOTED.split(text)
     return "".join(p if at % 2 else re.sub(r"\s+", " ", p) for at, p in enumerate(parts)).strip()
 
 

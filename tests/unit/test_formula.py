@@ -237,3 +237,32 @@ def test_large_numbers_as_categories_keep_all_their_digits():
     post = ph.fit("y ~ C(code)", frame, seed=1, draws=50)
     assert post.design.names == ("Intercept", "code[0.30000000000000004]", "code[1234567]", "code[1234568]")
     assert post.predict(frame)["status"].eq("known").all()
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("price ∼ area − 1 + (1 ∣ zip)", "price ~ area - 1 + (1 | zip)"),
+        ("price ~ area ＋ rooms", "price ~ area + rooms"),
+        ("price ~ area × rooms + （1 ‖ zip）", "price ~ area * rooms + (1 || zip)"),
+        ("log(price ÷ area) ~ rooms – 1", "log(price / area) ~ rooms - 1"),
+        ("price ~ C(type, Treatment(“a–b”))", 'price ~ C(type, Treatment("a-b"))'),
+        ("price ~ area − `a − b`", "price ~ area - `a − b`"),
+        ('price ~ C(type, Treatment("a–b")) − 1', 'price ~ C(type, Treatment("a–b")) - 1'),
+        ("price ~ ´area´ ", "price ~ `area`"),
+        ("price ~ area\u200b + rooms", "price ~ area + rooms"),
+        ("\ufeffprice ~ area", "price ~ area"),
+    ],
+)
+def test_signs_of_another_keyboard(text, right):
+    """They are named, with the formula that has the usual ones; names and labels keep theirs."""
+    with pytest.raises(ph.FormulaError) as problem:
+        parse(text)
+    assert f"; write {right!r}; column names that have it go in backticks" in str(problem.value)
+    parse(right)
+
+
+def test_a_power():
+    with pytest.raises(ph.FormulaError, match=r"a power is written with '\*\*', as in x \*\* 2"):
+        parse("price ~ I(area^2)")
+    parse("price ~ I(area ** 2)")

@@ -398,3 +398,45 @@ def test_an_argument_given_twice_is_refused():
 def test_options_of_another_kind_are_refused(given, said):
     with pytest.raises(ph.ModelError, match=said):
         ph.Model("price ~ area + (1 | zip)", **given)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("tau ~ Exponential(0,5)", ["Exponential(0.5)"]),
+        ("tau ~ Exponential(scale=0,5)", ["Exponential(scale=0.5)"]),
+        ("tau ~ Exponential(1,000)", ["Exponential(1000)", "Exponential(1.000)"]),
+        ("tau ~ Exponential(1.000,5)", ["Exponential(1000.5)"]),
+        ("tau ~ Exponential(10 000)", ["Exponential(10000)"]),
+        ("tau ~ Exponential(10\u2019000)", ["Exponential(10000)"]),
+        ("mu ~ Normal(0, 0,5)", ["Normal(0, 0.5)"]),
+        ("mu ~ Normal(\u22120,5, 1,5)", ["Normal(-0.5, 1.5)"]),
+        ("mu ~ Normal(\u22121, 2)", ["Normal(-1, 2)"]),
+        ("sigma_median ~ LogNormal(-1,5; 1)", ["LogNormal(-1.5, 1)"]),
+        ("tau ~ HalfStudentT(3, 2,5)", ["HalfStudentT(3, 2.5)"]),
+        ("omega ~ LKJ\uff08\uff12\uff09", ["LKJ(2)"]),
+    ],
+)
+def test_numbers_as_elsewhere_are_said_and_what_is_said_can_be_read(text, meant):
+    """Decimal commas, thousands and another keyboard's signs."""
+    with pytest.raises(ph.PriorError) as problem:
+        parse_prior(text)
+    assert str(problem.value).endswith(f"; write {' or '.join(meant)}")
+    for distribution in meant:
+        parse_prior(f"{text.partition('~')[0]}~ {distribution}")
+
+
+@pytest.mark.parametrize("text", ["mu ~ Normal(0,5)", "tau ~ Gamma(2,5)", "tau ~ Uniform(0,5)"])
+def test_a_comma_between_two_numbers_is_one(text):
+    assert parse_prior(text)[1] == parse_distribution(text.partition("~")[2].replace(",", ", "))
+
+
+@pytest.mark.parametrize("text", ["mu ~ Normal(0,0,0,5)", "tau ~ Exponential(0, 5)", "tau ~ Exponential(rate=5)"])
+def test_what_may_mean_several_things_is_not_guessed(text):
+    with pytest.raises(ph.PriorError, match=r"takes numbers for: (mean, sd|scale .scale is the mean, 1/rate.)$"):
+        parse_prior(text)
+
+
+def test_a_tilde_of_another_keyboard():
+    with pytest.raises(ph.PriorError, match=r"'∼' .U\+223C. is not the sign '~'; write 'tau ~ Exponential.5.'$"):
+        parse_prior("tau ∼ Exponential(5)")
