@@ -21,7 +21,7 @@ _ADVICE = re.compile(r"\n\s*(?:LINE|Possible |Potential |Expected Type|The searc
 
 def plainly(message: str, name: str = "") -> str:
     """The complaint about a table, whose name is often its file's, without advice for DuckDB's own users."""
-    for words in (_other_encoding, _spoilt, _no_room, _damaged, _line, _no_columns, _in_use, _reached):
+    for words in (_other_encoding, _spoilt, _no_room, _twins, _damaged, _line, _no_columns, _in_use, _reached):
         found = words(message, _file(message, name))
         if found:
             return found
@@ -113,6 +113,19 @@ def _encoding(path: str) -> str:
         return "UTF-16LE" if first[1:2] == b"\0" else "UTF-16BE"
     # Bytes that Windows has no letters for.
     return "ISO-8859-1" if set(first) & {0x81, 0x8D, 0x8F, 0x90, 0x9D} else "CP1252"
+
+
+def _twins(message: str, file: str) -> str | None:
+    """Two values of one name in a line of JSON; the reader lowers the case of names to compare them."""
+    found = re.search(r'duplicate key "([^"]+)"|the keys \'(.+?)\' and \'(.+?)\' differ only in case', message)
+    if found is None:
+        return None
+    if found[1]:
+        return f"{file} has the name {found[1]!r} more than once in a line: rename all but one of them"
+    return (
+        f"{file} has the names {found[2]!r} and {found[3]!r}, which differ by the case of their letters alone and "
+        f"are one name here: rename one of them"
+    )
 
 
 def _no_columns(message: str, file: str) -> str | None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from priorhood.columns import collected, declared_order, is_nan, stripped, textual
 from priorhood.elsewhere import ENGINES, kind_of, plain, with_condition
 from priorhood.errors import TableError, some
-from priorhood.sources import KEPT, check_elsewhere, check_where, connection, kept, no_condition
+from priorhood.sources import KEPT, check_elsewhere, check_where, columns_of, connection, kept, no_condition
 from priorhood.spelling import PLAIN, affix, guessed, perhaps_missing
+from priorhood.twins import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from priorhood.columns import Frame
     from priorhood.spelling import Affix
@@ -21,18 +22,21 @@ if TYPE_CHECKING:
 MOST_ORDERED = 1000
 
 
-def conditioned(frame: Frame, where: str, *, sealed: bool = False) -> Frame:
+def conditioned(frame: Frame, where: str, *, sealed: bool = False, twins: Mapping[str, str] | None = None) -> Frame:
     """The rows with the SQL condition as the column KEPT, false where it is unknown.
 
     Parameters
     ----------
     sealed : see sources.kept
+    twins : column → why it cannot be used: what evaluates the condition takes it for another one
 
     Raises
     ------
-    TableError : no condition; one that compares numbers with a column that has texts among its numbers
+    TableError : no condition; one of such a column, or of numbers where a column has texts among them
     """
     check_where(where)
+    if twins and (unclear := refused(columns_of(where), twins)):
+        raise TableError(f"where {where!r}: column {unclear!r} {twins[unclear]}")
     schema = frame.collect_schema()
     frame = _without_nan(frame, where)
     try:

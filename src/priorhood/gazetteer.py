@@ -170,6 +170,7 @@ def read_gazetteer(source: object, formula: Formula) -> Gazetteer:
             f"{near(formula.keys[-1], table.columns) if formula.keys else 'add one like (1 | zip)'}"
         )
     read_by_formula = dict.fromkeys(n for f in formula.factors() for n in Expression(f).names)
+    table.check_apart(read_by_formula)
     columns = tuple(name for name in read_by_formula if name in table.columns and name not in keys)
     if not columns:
         others = [column for column in table.columns if column not in keys]

@@ -7,14 +7,15 @@ row is read, from what they say of themselves.
 from __future__ import annotations
 
 import glob
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood.errors import TableError, near, some
 from priorhood.files import is_folder, is_there
 from priorhood.sources import DATABASE, connection, explained, format_of, nearby_files, reading
-from priorhood.spelling import BLANKS, UNSAID, Spelling
+from priorhood.spelling import BLANKS, UNSAID, Spelling, normal_label
+from priorhood.twins import as_engines, perhaps_renamed, twins
 from priorhood.uneven import first_names, uneven
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ INSIDE = "::"
 # Rows of a CSV whose texts are looked at for how numbers are written.
 FIRST = 10_000
 LOOK, BUFFER = 2_048, 1 << 21
+# Lines among which that of the names is.
+FEW = 100
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,70 @@ class Parts:
         if names not in (None, 1, len(set(found) - self.partitions())):
             self._even()
         return found
+
+    def twins(self, columns: tuple[str, ...]) -> dict[str, str]:
+        """Column → why it cannot be used, where two have one name for the files' reader.
+
+        Parameters
+        ----------
+        columns : see columns; only where one may have been renamed the files are asked for their own names
+        """
+        own = tuple(c for c in columns if c not in self.partitions())
+        with explained(self.path):
+            found = self._in_folders_too() if self.partitioned else {}
+            if perhaps_renamed(own) and self.kind == "parquet":
+                found |= twins(self._names_in_parquet(own), own)
+            elif perhaps_renamed(own) and self.separated:
+                found |= twins(self._names_in_text(own), own)
+        return found
+
+    def _in_folders_too(self) -> dict[str, str]:
+        """The columns of which folders say otherwise than their files do: the reader believes the folders."""
+        folders = {as_engines(c): c for c in self.partitions()}
+        if self.kind == "parquet":
+            rows = connection().read_parquet(literal(self.files[0]), hive_partitioning=False)
+        elif self.separated:
+            rows = connection().read_csv(literal(self.files[0]), header=True, all_varchar=True, **self._as_quoted())
+        else:
+            rows = replace(self, files=self.files[:1])._read_json({"hive_partitioning": False})
+        both = [name for name in rows.columns if as_engines(name) in folders]
+        if not both:
+            return {}
+        values = rows.project(", ".join(f"{_quoted(name)}::VARCHAR" for name in both)).limit(1).fetchall()
+        parts = Path(self.files[0]).parent.parts
+        return {
+            name: f"is in the files ({value!r}), and otherwise in their folders' names ({part}): rename one of them"
+            for row in values
+            for name, value in zip(both, row, strict=True)
+            for part in parts
+            if as_engines(part).startswith(f"{as_engines(name)}=")
+            and normal_label(str(value)) != normal_label(part.partition("=")[2])
+        }
+
+    def _names_in_parquet(self, columns: tuple[str, ...]) -> list[str]:
+        """Those of the first file, but for what is inside columns of several values."""
+        found = connection().sql(
+            f"SELECT name, num_children FROM parquet_schema({_listed(self.files[:1])})"  # noqa: S608  # quoted
+        ).fetchall()[1:]  # fmt: skip
+        names: list[str] = []
+        inside = 0
+        for name, children in found:
+            if not inside:
+                names.append(name)
+            inside = max(inside - 1, 0) + (children or 0)
+        return names if len(names) == len(columns) else list(columns)
+
+    def _names_in_text(self, columns: tuple[str, ...]) -> list[str]:
+        """The line of names as it stands, which is the one that the columns are called after."""
+        options: dict[str, Any] = {"header": False, "all_varchar": True, "sample_size": LOOK, "buffer_size": BUFFER}
+        rows = connection().read_csv(literal(self.files[0]), **{**self._as_quoted(), **options})
+        for values in rows.limit(FEW).fetchall():
+            names = [str(value or "").strip() for value in values]
+            if len(names) == len(columns) and all(
+                as_engines(column).startswith(as_engines(name)) for name, column in zip(names, columns, strict=True)
+            ):
+                return names
+        return list(columns)
 
     @property
     def separated(self) -> bool:
@@ -176,13 +243,15 @@ class Parts:
         files: Any = [literal(f) for f in self.files]
         return connection().read_csv(files, **hive, **{**options, **how})
 
+    def _as_quoted(self) -> dict[str, Any]:
+        """How the values of a line are told apart, as far as that is not sniffed."""
+        options: dict[str, Any] = {"quotechar": '"', "escapechar": '"', "hive_partitioning": False}
+        return {**options, "delimiter": "\t"} if self.kind == "tsv" else options
+
     def _names(self) -> list[str] | None:
         """The line of names, where a text that means a missing value is a name too; None otherwise."""
-        options: dict[str, Any] = {"header": True, "quotechar": '"', "escapechar": '"', "hive_partitioning": False}
-        if self.kind == "tsv":
-            options["delimiter"] = "\t"
         files: Any = [literal(f) for f in self.files]
-        names: list[str] = connection().read_csv(files, **options).columns
+        names: list[str] = connection().read_csv(files, header=True, **self._as_quoted()).columns
         return names if set(names) & set(self.spelling.nulls) else None
 
 

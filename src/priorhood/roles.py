@@ -77,6 +77,7 @@ def in_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool =
     """
     import narwhals.stable.v2 as nw
 
+    table.check_apart(roles)
     readings = {}
     schema = frame.collect_schema()
     for column, role in roles.items():

@@ -292,19 +292,39 @@ def _check_expression(where: str, *, sealed: bool) -> None:
 
     A view, a table and a file are named in a query within it; a variable of Python's would be found by its name.
     """
-    said = connection().execute("SELECT json_serialize_sql($1)", [f"SELECT ({where}\n)"]).fetchall()
-    try:
-        parsed = json.loads(said[0][0])
-    except RecursionError:
-        raise TableError(no_condition(where, "it is nested too deeply")) from None
-    if parsed["error"]:
-        raise TableError(no_condition(where, "a syntax error"))
+    parsed = _parsed(where)
     nodes = [statement["node"] for statement in parsed["statements"]]
     alone = len(nodes) == 1 and len(nodes[0].get("select_list", ())) == 1
     if not (alone and nodes[0]["from_table"]["type"] == "EMPTY"):
         raise TableError(no_condition(where, "a syntax error"))
     if not sealed and any(map(_reads, _parts_of(parsed))):
         raise TableError(no_condition(where, _ASKS))
+
+
+def columns_of(where: str) -> list[str]:
+    """The names that a condition reads, as DuckDB parses it; all words of one that it cannot parse."""
+    try:
+        nodes = list(_parts_of(_parsed(where)))
+    except TableError:  # in the SQL of another engine
+        return re.findall(r"\w+", where)
+    return [name for node in nodes if node.get("type") == "COLUMN_REF" for name in node["column_names"]]
+
+
+def _parsed(where: str) -> dict[str, Any]:
+    """DuckDB's own account of a condition.
+
+    Raises
+    ------
+    TableError : it is none
+    """
+    said = connection().execute("SELECT json_serialize_sql($1)", [f"SELECT ({where}\n)"]).fetchall()
+    try:
+        parsed: dict[str, Any] = json.loads(said[0][0])
+    except RecursionError:
+        raise TableError(no_condition(where, "it is nested too deeply")) from None
+    if parsed["error"]:
+        raise TableError(no_condition(where, "a syntax error"))
+    return parsed
 
 
 def _parts_of(parsed: Any) -> Iterator[dict[str, Any]]:

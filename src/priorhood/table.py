@@ -24,6 +24,7 @@ from priorhood.numerals import Numbers
 from priorhood.parts import Parts, find_parts
 from priorhood.sources import KEPT, connection, explained, format_of, no_condition
 from priorhood.spelling import PLAIN, UNSAID, Spelling
+from priorhood.twins import twins
 from priorhood.words import brief, same_letters, written
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     Frame = nw.LazyFrame[Any] | nw.DataFrame[Any]
 
 
+# Kinds whose engines read Price and price as one name.
+ONE_CASE = ("duckdb", "pyspark", "pyspark_connect", "ibis")
 # What the names of columns begin with that the rows get here.
 OWN = "__priorhood"
 
@@ -49,7 +52,7 @@ class Table:
         out where KEPT is among the columns of text
     where : the row filter as SQL, or None
     joined : the columns that came from a table of places (places=); orders : of their categories, as declared there
-    odd : column → why it cannot be used
+    odd : column → why it cannot be used; twins : those that a reader takes for another one
     whole : says which columns of a file look like whole numbers; typed : which of them are no texts in it
     spelling : what was said of its texts; written : the texts of a CSV's first rows, column by column
     told : the columns that were looked at for thousands: once is enough, however often the rows are read
@@ -63,6 +66,7 @@ class Table:
     joined: tuple[str, ...] = ()
     orders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     odd: dict[str, str] = field(default_factory=dict)
+    twins: dict[str, str] = field(default_factory=dict)
     whole: Callable[[], tuple[str, ...]] = field(default_factory=lambda: tuple)
     typed: Callable[[], frozenset[str]] = field(default_factory=lambda: frozenset)
     spelling: Spelling = UNSAID
@@ -71,11 +75,18 @@ class Table:
 
     def require(self, column: str, role: str, advice: str = "") -> None:
         """Raise unless the column is there; with advice on what else to do."""
+        why = self.odd.get(column) or self.twins.get(column)
+        if why is not None:
+            raise TableError(f"{self.name}: column {column!r} ({role}) {why}")
         if column not in self.columns:
-            instead = _instead(column, self.columns, written_in=role)
+            instead = _instead(column, tuple(c for c in self.columns if c not in self.twins), written_in=role)
             raise TableError(f"{self.name} has no column {brief(column)} ({role}): {instead}{advice}")
-        if column in self.odd:
-            raise TableError(f"{self.name}: column {column!r} ({role}) {self.odd[column]}")
+
+    def check_apart(self, columns: Iterable[str]) -> None:
+        """Raise where a column is another one to what reads the rows."""
+        for column in columns:
+            if column in self.twins:
+                raise TableError(f"{self.name}: column {column!r} {self.twins[column]}")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -95,6 +106,8 @@ class Table:
         But for labels, texts that are numbers by what was said of their signs become some: a table that is handed
         back has its numbers in one form.
         """
+        numbers, labels = tuple(numbers), tuple(labels)
+        self.check_apart((*numbers, *labels))
         kept = frozenset(labels) & frozenset(self.columns)
         text = frozenset(self.columns) - frozenset(numbers) if self.kind == "file" else kept
         with explained(self.name), self.alone():
@@ -107,7 +120,13 @@ class Table:
                 rows = in_memory(Numbers(self.spelling).read(rows, kept | self.typed()))
                 # Also 1.250, which no reader of numbers takes for a whole one.
                 whole += [c for c in rows.columns if rows.schema[c] != before[c] and rows.schema[c].is_float()]
-            return _whole_again(rows, whole)
+            return _whole_again(self._called(rows), whole)
+
+    def _called(self, rows: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
+        """A frame's rows with its own names, of which DuckDB changes one of twins where it meets a condition."""
+        if self.kind == "file" or len(set(self.columns)) < len(self.columns):
+            return rows
+        return rows.rename({c: own for c, own in zip(rows.columns, self.columns, strict=False) if c != own})
 
     def _with_texts(self, text: frozenset[str], labels: frozenset[str]) -> nw.DataFrame[Any]:
         """All rows of a file, some columns as text, but the condition met as in a fit: with numbers as numbers.
@@ -122,8 +141,10 @@ class Table:
 
     def frame(self, text: Iterable[str]) -> Frame:
         """The rows as a narwhals frame; the columns named in text come as text, untouched."""
+        text = frozenset(text)
+        self.check_apart(sorted(text))
         with explained(self.name):
-            opened: Frame = self.open(frozenset(text) & frozenset(self.columns))
+            opened: Frame = self.open(text & frozenset(self.columns))
             return opened
 
 
@@ -221,9 +242,10 @@ def _read_file(path: str, where: str | None, spelling: Spelling) -> Table:
     columns = _checked(parts.columns(), path)
     # A CSV's nulls are read where its types are made up, but for those that its reader does not take.
     numbers = Numbers(replace(spelling, nulls=spelling.with_separators) if parts.separated else spelling)
+    alike = parts.twins(columns)
     table = Table(
-        path, columns, "file", _OfFile(parts, where, numbers), where, odd=parts.odd, whole=parts.whole,
-        typed=parts.typed, spelling=spelling, written=parts.written if parts.separated else None,
+        path, columns, "file", _OfFile(parts, where, numbers, alike), where, odd=parts.odd, twins=alike,
+        whole=parts.whole, typed=parts.typed, spelling=spelling, written=parts.written if parts.separated else None,
     )  # fmt: skip
     if where is not None:
         table.frame(())
@@ -237,14 +259,15 @@ class _OfFile:
     parts: Parts
     where: str | None
     numbers: Numbers
+    twins: dict[str, str]
 
     def __call__(self, text: frozenset[str]) -> Any:
         import narwhals.stable.v2 as nw
 
         rows = self.numbers.read(nw.from_native(self.parts.relation(text - {KEPT})), text)
-        return (
-            rows if self.where is None or KEPT in text else conditioned(rows, self.where, sealed=self.parts.sealed)
-        )
+        if self.where is None or KEPT in text:
+            return rows
+        return conditioned(rows, self.where, sealed=self.parts.sealed, twins=self.twins)
 
 
 # -- frames --------------------------------------------------------------------------------------------
@@ -289,6 +312,8 @@ def _read_frame(source: object, where: str | None, spelling: Spelling) -> Table:
         frame: Any = nw.from_native(source)
         schema = frame.collect_schema
         columns = tuple((told(kind_of(frame), schema) if is_elsewhere(frame) else schema()).names())
+        # A relation's schema has two columns of one name as one.
+        names = tuple(map(str, frame.to_native().columns)) if kind_of(frame) == "duckdb" else columns
     except nw.exceptions.DuplicateError as problem:
         repeated = str(problem).splitlines()[-1].strip("- ")
         raise TableError(f"the frame has a column more than once: {repeated}; rename it") from None
@@ -302,7 +327,8 @@ def _read_frame(source: object, where: str | None, spelling: Spelling) -> Table:
     name = f"{ENGINES.get(kind, kind)} frame"
     if kind == "polars" and isinstance(frame, nw.LazyFrame):
         kind = "polars-lazy"
-    table = Table(name, columns, kind, _OfFrame(frame, kind, Numbers(spelling)), spelling=spelling)
+    alike = twins(names) if kind in ONE_CASE else {}
+    table = Table(name, columns, kind, _OfFrame(frame, kind, Numbers(spelling)), spelling=spelling, twins=alike)
     return table if where is None else _with_where(table, where)
 
 
@@ -338,6 +364,9 @@ def _with_where(table: Table, where: str) -> Table:
         where = f"({table.where}) and ({where})"
     if table.kind == "file":
         raise TableError("give where= where the file is read: read(path, where=...)")
+    if table.kind not in (*ONE_CASE, "polars", "polars-lazy"):
+        # DuckDB meets the condition.
+        table = replace(table, twins=twins(table.columns))
     filtered = replace(table, open=_Filtered(table, where), where=where)
     try:
         with table.alone():
@@ -357,7 +386,7 @@ class _Filtered:
     where: str
 
     def __call__(self, text: frozenset[str]) -> Any:
-        return conditioned(self.table.open(text), self.where)
+        return conditioned(self.table.open(text), self.where, twins=self.table.twins)
 
 
 # -- rows, and back ----------------------------------------------------------------------------------------

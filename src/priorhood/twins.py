@@ -1,0 +1,68 @@
+"""Columns that cannot be told apart: of one name, or of names that an engine takes for one.
+
+DuckDB, Spark and most databases read price and Price as one name. DuckDB gives the second of a file another one,
+price_1, which nobody wrote.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from typing import TYPE_CHECKING
+
+from priorhood.errors import some
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def as_engines(name: str) -> str:
+    """A name as DuckDB compares it: letters of ASCII in one case, others as they are."""
+    return name.translate(_LOWER)
+
+
+def perhaps_renamed(columns: Sequence[str]) -> bool:
+    """Whether a name that a reader gives a second column is among them: price_1 beside price."""
+    there = set(map(as_engines, columns))
+    return any((end := re.fullmatch(r"(.*)[_:]\d+", name)) and as_engines(end[1]) in there for name in columns)
+
+
+def twins(names: Sequence[str], columns: Sequence[str] = ()) -> dict[str, str]:
+    """Column → why it cannot be used, where the names cannot be told apart.
+
+    Parameters
+    ----------
+    names : as the table has them, in order; columns : what its reader calls them
+    """
+    at: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        at.setdefault(as_engines(name), []).append(place)
+    found: dict[str, str] = {}
+    for places in at.values():
+        spelled = dict.fromkeys(names[place] for place in places)
+        numbers = " and ".join(str(place + 1) for place in places)
+        for name in spelled if len(places) > 1 else ():
+            if len(spelled) == 1:
+                found[name] = f"is there {len(places)} times, as columns {numbers}: rename all but one of them"
+            else:
+                others = some(other for other in spelled if other != name)
+                found[name] = (
+                    f"differs from {others} by the case of its letters alone (columns {numbers}), which counts "
+                    f"for nothing here: rename all but one of them"
+                )
+    for name, column in zip(names, columns, strict=False):
+        if column != name and column not in names and name in found:
+            found[column] = (
+                f"is no name of the table, but of what was read as a second {name!r}, which {found[name]}"
+            )
+    return found
+
+
+def refused(columns: Iterable[str], why: Mapping[str, str]) -> str | None:
+    """The first column of `why` that an engine takes one of some names for; None where it takes none so."""
+    listed = list(columns)
+    wanted = set(map(as_engines, listed))
+    exact = (name for name in listed if name in why)
+    return next(exact, next((name for name in why if as_engines(name) in wanted), None))
