@@ -24,6 +24,7 @@ from priorhood.spelling import (
     FALSE,
     TRUE,
     affix,
+    all_in_thousands,
     date_format,
     guessed,
     in_thousands,
@@ -172,11 +173,15 @@ def _spoilt(spoilt: list[str], count: int) -> str:
 
 
 def _numbers_as_text(column: str, role: Role, values: list[str]) -> str:
+    three = all_in_thousands(values)
+    thousands = (
+        f" (if {three[0]!r} is {three[0].replace('.', '')}, read the table with thousands='.')" if three else ""
+    )
     if role.number:
-        return f"({role.said}) is text, like {some(values, 2)}; convert it"
+        return f"({role.said}) is text, like {some(values, 2)}; convert it{thousands}"
     return (
-        f"is text though all its values are numbers, like {some(values, 2)}; convert it to numbers, or write "
-        f"C({written(column)}) to use it as categories"
+        f"is text though all its values are numbers, like {some(values, 2)}; convert it to numbers{thousands}, or "
+        f"write C({written(column)}) to use it as categories"
     )
 
 
@@ -314,12 +319,22 @@ def _thousandths(values: Array) -> npt.NDArray[np.bool_]:
 
 
 def _tell_thousands(column: str, texts: list[str], table: Table) -> None:
-    """Of a CSV's texts: refuse what nothing was said of, warn where the decimal sign was given."""
+    """Of a CSV's texts: refuse two kinds of values of which nothing was said, warn of other likely thousands."""
     spelling = table.spelling
     signs = spelling.signs
-    if signs.thousands:
+    if signs.thousands or column in table.told:
         return
     odd = in_thousands(texts, signs.decimal)
+    if not odd and spelling.decimal is None and (three := all_in_thousands(texts)):
+        one = three[0]
+        warnings.warn(
+            f"{table.name}: every value of column {column!r} has a point and three digits, like {some(three, 3)}: "
+            f"{one!r} is read as {float(one):g}; if it is {one.replace('.', '')}, read the file with thousands='.' "
+            f"(--thousands .), and if they are decimals, say so: decimal='.' (--decimal .)",
+            PriorhoodWarning,
+            stacklevel=7,
+        )
+        table.told.add(column)
     if not odd and signs.decimal == ",":
         odd = _every_three(texts)
     if not odd:

@@ -209,6 +209,19 @@ def in_thousands(texts: Sequence[str], decimal: str) -> list[str]:
     return signed if two_kinds(small, [abs(float(t)) for t in whole]) else []
 
 
+def all_in_thousands(texts: Sequence[str]) -> list[str]:
+    """The different texts where all look like thousands with points, 124.508, and may as well be decimals.
+
+    None of them begins with 0, there are several, and they are not all near one value, as latitudes of a city are.
+    """
+    exact = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
+    if not all(map(exact.fullmatch, texts)):  # of most columns the first tells
+        return []
+    different = list(dict.fromkeys(texts))
+    sizes = [abs(float(text)) for text in different]
+    return different if len(different) >= 5 and max(sizes) >= 2 * min(sizes) else []
+
+
 def two_kinds(small: list[float], large: list[float]) -> bool:
     """Whether the small values look like thousands of the large ones: with nothing in between."""
     small, large = [abs(value) for value in small], [abs(value) for value in large if value]

@@ -24,7 +24,18 @@ from hypothesis import HealthCheck, given, settings
 import priorhood as ph
 from priorhood.formula import parse
 from priorhood.gather import take
-from priorhood.spelling import BLANKS, Signs, affix, alike, date_format, guessed, in_thousands, normal_label, unlike
+from priorhood.spelling import (
+    BLANKS,
+    Signs,
+    affix,
+    alike,
+    all_in_thousands,
+    date_format,
+    guessed,
+    in_thousands,
+    normal_label,
+    unlike,
+)
 
 TEXT = "price ~ area + (1 | zip)"
 
@@ -489,6 +500,69 @@ def test_thousands_are_found_among_texts():
     assert guessed(["1.234,5"])[0] == Signs(",", ".")
     assert guessed(["1'250.50"])[0] == Signs(".", "'")
     assert guessed(["820", "nan"]) is None
+
+
+def in_points(values):
+    return [f"{value:,.0f}".replace(",", ".") for value in values]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv", "rows.csv.gz"])
+def test_a_column_of_nothing_but_points_and_three_digits_is_said_once(tmp_path, name):
+    """124.508 may be 124508: it is read as it stands, and the message has what reads it otherwise."""
+    frame = homes().assign(price=in_points(homes()["price"]))
+    path = tmp_path / name
+    frame.to_csv(path, index=False, sep="\t" if name.endswith("tsv") else ",")
+    rows = ph.read(path)
+    with pytest.warns(ph.PriorhoodWarning, match="three digits") as caught:
+        _, decimals = take(rows, parse(TEXT))
+    first = frame["price"][0]
+    assert len(caught) == 1
+    said = str(caught[0].message)
+    assert f"column 'price' has a point and three digits, like {first!r}" in said
+    assert f"{first!r} is read as {float(first):g}; if it is {first.replace('.', '')}" in said
+    take(rows, parse(TEXT))  # once is enough: a second warning would be an error here
+    thousands = sums(path, thousands=re.search(r"thousands='(.)'", said)[1])[1]
+    np.testing.assert_allclose(thousands.mean[:, 1], 1000 * decimals.mean[:, 1])
+    assert thousands.pooled()[0][1] == pytest.approx(homes()["price"].mean())
+    confirmed = sums(path, decimal=re.search(r"decimal='(.)'", said)[1])[1]
+    np.testing.assert_array_equal(confirmed.mean, decimals.mean)
+
+
+def test_rows_to_predict_and_places_in_points_are_said_too(tmp_path):
+    post = ph.fit("price ~ area + (1 | zip)", homes(), seed=1, chains=1, draws=50)
+    areas = in_points(np.linspace(45_000, 140_500, 8))
+    pd.DataFrame({"zip": ["01067"] * 8, "area": areas}).to_csv(tmp_path / "rows.csv", index=False)
+    with pytest.warns(ph.PriorhoodWarning, match="column 'area' has a point and three digits"):
+        post.predict(tmp_path / "rows.csv")
+    pd.DataFrame({"zip": [f"0106{i}" for i in range(8)], "income": areas}).to_csv(tmp_path / "p.csv", index=False)
+    with pytest.warns(ph.PriorhoodWarning, match="column 'income' has a point and three digits"):
+        ph.fit(
+            "price ~ income + (1 | zip)", homes().assign(zip=[f"0106{i % 8}" for i in range(60)]),
+            places=tmp_path / "p.csv", seed=1, chains=1, draws=50,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_texts_in_points_of_a_frame_are_refused_with_the_sign(kind):
+    frame = homes().assign(price=in_points(homes()["price"]))
+    rows = frame if kind == "pandas" else pl.from_pandas(frame)
+    said = refused(rows)
+    sign = re.search(rf"if {frame['price'].min()!r} is \d+, read the table with thousands='(.)'", said)[1]
+    assert sums(rows, thousands=sign)[1].pooled()[0][1] == pytest.approx(homes()["price"].mean())
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["52.517", "52.520", "52.431", "52.600", "52.489"],  # latitudes
+        ["0.532", "1.250", "12.300", "4.125", "8.500"],  # kilometres
+        ["1.25", "2.375", "52.520", "13.405", "8.125"],
+        ["124.508", "95.500", "88.250"],  # too few to tell
+        ["124.508", "95.500", "88.250", "1204.500", "300.125"],
+    ],
+)
+def test_ordinary_three_decimals_are_not_said(texts):
+    assert all_in_thousands(texts) == []
 
 
 # -- currencies and units ------------------------------------------------------------------------------------
