@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ WGS84 = "EPSG:4326"  # longitude and latitude: GeoJSON's, by its standard (RFC 7
 
 
 def read_polygons(source: object, crs: object) -> tuple[str, Any, int]:
-    """The source's name for messages; its frame, every shape a MultiPolygon; how many outlines were mended.
+    """The source's name for messages; its frame, every shape a MultiPolygon; how many outlines were repaired.
 
     Raises
     ------
@@ -49,7 +50,11 @@ def _opened(source: object) -> tuple[str, Any]:
     path = Path(source)
     if not is_there(path):
         raise FileError(f"no file {str(source)!r}{nearby_files(str(path))}")
-    if any(map(_POINTER.search, _heads(path))):
+    try:
+        elsewhere = any(map(_POINTER.search, _heads(path)))
+    except OSError as problem:
+        raise FileError(f"cannot read {str(problem.filename or path)!r}: {problem.strerror}") from None
+    if elsewhere:
         raise FileError(
             f"{str(source)!r} has no polygons in it, but says where others are (GDAL's VRT or WFS); give that file"
         )
@@ -63,18 +68,26 @@ def _opened(source: object) -> tuple[str, Any]:
 # What GDAL would follow, whatever the file is called, to any file of the reader's or into the network.
 _POINTER = re.compile(rb"<\s*(?:OGR(?:VRT|WFS)|VRTDataset|GDAL_W)", re.IGNORECASE)
 _HEAD = 65_536
+_MOST_FILES = 1_000  # in a folder: a geodatabase of every layer of a country has some hundreds
 
 
 def _heads(path: Path) -> Iterator[bytes]:
-    """The beginning of a file, of every file of a folder, of every member of an archive.
+    """The beginning of a file, of every file right in a folder, as GDAL reads it, of every member of an archive.
 
     Raises
     ------
-    FileError : neither a file nor a folder
+    FileError : neither a file nor a folder, an empty file, or a folder of something else
     """
     if not path.is_file() and not path.is_dir():
         raise FileError(f"{str(path)!r} is a device or a pipe, not a file of polygons")
-    for file in (path,) if path.is_file() else (f for f in path.rglob("*") if f.is_file()):
+    if path.is_file() and not path.stat().st_size:  # or a kernel's, which may wait for ever: /proc/kmsg
+        raise FileError(f"{str(path)!r} is empty")
+    files = [path] if path.is_file() else list(itertools.islice(path.iterdir(), _MOST_FILES + 1))
+    if len(files) > _MOST_FILES:
+        raise FileError(f"the folder {str(path)!r} has over {_MOST_FILES:,} files; name the one with the polygons")
+    for file in files:
+        if not file.is_file() or not file.stat().st_size:
+            continue
         with file.open("rb") as opened:
             yield opened.read(_HEAD)
         if zipfile.is_zipfile(file):

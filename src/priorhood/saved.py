@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.errors import FileError, PriorhoodWarning, near
-from priorhood.files import is_file, is_folder
+from priorhood.files import is_file, is_folder, is_there
 from priorhood.formula import independent
 from priorhood.model import Model
 from priorhood.netcdf import Damage, read_tree
@@ -63,8 +63,12 @@ def stored_tree(path: str | Path) -> xr.DataTree:
     target = Path(path)
     if is_folder(target):
         raise FileError(f"{str(path)!r} is a folder; name the posterior's file in it")
-    if not is_file(target):
+    if not is_there(target):
         raise FileError(f"no file {str(path)!r}" + _nearby(target))
+    if not is_file(target):
+        raise FileError(f"{str(path)!r} is a device or a pipe; write what comes from it to a file first")
+    if not target.stat().st_size:
+        raise FileError(f"{str(path)!r} is empty")
     tree = in_todays_words(read_tree(target, FORMATS))
     tree.encoding["source"] = str(path)  # as xarray has it, for the report
     return tree

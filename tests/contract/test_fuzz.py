@@ -87,6 +87,11 @@ TOO_MUCH = {
     "a long where": ["fit", "sales.csv", fuzz.FORMULA, "--where", " + ".join(["price"] * 3000), "-o", "out.nc"],
     "a pipe": ["fit", "pipe.csv", fuzz.FORMULA, "-o", "out.nc"],
     "a pipe of draws": ["summary", "pipe.nc"],
+    "a kernel's file that waits": ["summary", "/proc/kmsg"],
+    "rows that wait": ["fit", "/proc/kmsg", fuzz.FORMULA, "-o", "out.nc"],
+    "polygons that wait": ["plot", "map", "post.nc", "/proc/kmsg", "-o", "out.png"],
+    # What seed 1367 found: the whole disk was read.
+    "polygons of a disk": ["plot", "map", "post.nc", "/", "-o", "out.png"],
     "a loop": ["fit", "loop.csv", fuzz.FORMULA, "-o", "out.nc"],
 }
 

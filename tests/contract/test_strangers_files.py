@@ -120,6 +120,23 @@ def test_polygons_point_to_no_other_file(tmp_path, name):
         read_polygons(tmp_path / name, None)
 
 
+def test_a_folder_of_polygons_is_what_lies_right_in_it(tmp_path):
+    """Whatever lay below was read: the whole disk, for '/'."""
+    geopandas = pytest.importorskip("geopandas")
+    below = tmp_path / "all" / "below"
+    below.mkdir(parents=True)
+    (below / "zips.vrt").write_text(VRT.format(tmp_path / "secret.csv"))
+    (below.parent / "notes.txt").write_text("no polygons")
+    with pytest.raises(Exception, match=r"notes|not recognized|no layer|unsupported"):
+        geopandas.read_file(below.parent)  # so does GDAL, and no pointer below is followed
+    with pytest.raises(ph.FileError, match="cannot be read as a file of polygons"):
+        read_polygons(below.parent, None)
+    for i in range(1_001):
+        (below / f"{i}.txt").touch()
+    with pytest.raises(ph.FileError, match="has over 1,000 files; name the one with the polygons"):
+        read_polygons(below, None)
+
+
 # -- conditions ----------------------------------------------------------------------------------------
 
 ASKING = {

@@ -70,7 +70,7 @@ def _holds_sums(text: str) -> bool:
     path = Path(text)
     if "~" in text and not is_file(path):
         return False
-    if is_file(path):
+    if is_file(path) and path.stat().st_size:  # a kernel's file, which may wait for ever, has no size
         with path.open("rb") as file:
             return file.read(len(SIGNATURE)) == SIGNATURE or path.suffix in ENDINGS
     return path.suffix in ENDINGS
