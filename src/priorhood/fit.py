@@ -13,6 +13,7 @@ from priorhood.errors import ModelError, PriorhoodWarning, some
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.kinds import asked_order
+from priorhood.lookalikes import tell_lookalikes
 from priorhood.model import Model, as_model
 from priorhood.moments import merge as merged
 from priorhood.moments import same
@@ -106,6 +107,7 @@ def fit(
         source, gazetteer = placed(read(table), places, model.formula)
         design, found = gather.take(source, model.formula, drop_outliers, weights=model.weights)
     run.tell("reading rows", 1, 1)
+    tell_lookalikes(source, design, found)
 
     def rows(scale: Scale) -> Observations:
         with using(threads):
@@ -233,6 +235,7 @@ def update(
             source, model.formula, drop_outliers, post.design, weights=model.weights, grow=True
         )
     run.tell("reading rows", 1, 1)
+    tell_lookalikes(source, design, new)
     _tell_new(post.design, design)
     _tell_alike(post, new)
     together = merged(recoded(post.moments, post.design, design), new)

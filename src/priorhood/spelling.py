@@ -79,6 +79,52 @@ def loosely(label: str) -> str:
     return "/".join(re.sub(r"^(\d{5})-\d{4}$", r"\1", part).lstrip("0") for part in parts)
 
 
+def alike_among(labels: Sequence[str], separator: str) -> list[list[str]]:
+    """Labels that are one where leading zeros, case and blanks do not count, group by group.
+
+    ZIP+4 is alike to its ZIP, and to others of it where that is there.
+
+    Parameters
+    ----------
+    separator : stands between the parts of a label
+    """
+    if not _may_be_alike(labels, separator):
+        return []
+    groups: dict[str, list[str]] = {}
+    for label in labels:
+        groups.setdefault(loosely(label.replace(separator, "/")), []).append(label)
+    found = [group for group in groups.values() if len(group) > 1]
+    return [group for group in found if not all(map(_PLUS_FOUR.search, group))]
+
+
+_PLUS_FOUR = re.compile(r"\b\d{5}-\d{4}\b")
+
+
+def _may_be_alike(labels: Sequence[str], separator: str) -> bool:
+    """Whether any of the labels can be alike; of a million, most need not be taken apart for that."""
+    whole = "\n".join(labels)
+    if "-" in whole and _PLUS_FOUR.search(whole):
+        return True
+    # Where all labels have capitals in the same places, none is gained.
+    one_case = any(whole == form(whole) for form in (str.casefold, str.upper, str.title))
+    text = whole if one_case else whole.casefold()
+    text = text.replace(" ", "") if text.isascii() else re.sub(rf"[^\S\n{separator}]+", "", text)
+    zeros = re.search(rf"(?:\A|[\n{separator}])0[^\n{separator}]", text)
+    if text == whole and (zeros is None or _of_one_width(labels)):
+        return False
+    if zeros and separator in text:
+        text = re.sub(rf"(?:^|(?<={separator}))0+", "", text, flags=re.MULTILINE)
+    parts = text.split("\n")
+    if zeros and separator not in text:
+        parts = [label.lstrip("0") for label in parts]
+    return len(parts) != len(labels) or len(set(parts)) < len(labels)
+
+
+def _of_one_width(labels: Sequence[str]) -> bool:
+    """Whether all are digits, and as many, so that none has lost a zero that another has."""
+    return len(set(map(len, labels))) == 1 and "".join(labels).isdecimal()
+
+
 def unlike(new: str, known: str, columns: Sequence[str], older: str = "") -> str:
     """What is to be done about two labels that are alike.
 

@@ -18,6 +18,7 @@ from priorhood.errors import FileError, ModelError, PriorhoodWarning, plural, ro
 from priorhood.files import write_atomically
 from priorhood.formula import SEPARATOR, parse
 from priorhood.hierarchy import shown
+from priorhood.lookalikes import tell_lookalikes
 from priorhood.model import Model, as_model
 from priorhood.moments import Moments
 from priorhood.moments import merge as merged
@@ -226,6 +227,7 @@ def moments(
             stacklevel=2,
         )
     design, found = gather.take(source, model.formula, drop_outliers, weights=model.weights, least=1)
+    tell_lookalikes(source, design, found)
     if minimum > 1:
         design, found = withheld(found, design, source, model.weights, drop_outliers, minimum)
     return Sums(source.name, design, model.weights, found, gazetteer, minimum)

@@ -55,7 +55,7 @@ class Table:
     odd : column → why it cannot be used; twins : those that a reader takes for another one
     whole : says which columns of a file look like whole numbers; typed : which of them are no texts in it
     spelling : what was said of its texts; written : the texts of a CSV's first rows, column by column
-    told : the columns that were looked at for thousands: once is enough, however often the rows are read
+    told : what was said of it, such as the columns that were looked at for thousands: once is enough
     """
 
     name: str

@@ -1,0 +1,184 @@
+"""Places and categories of one table that are spelled alike: 01067 and 1067, Bonn and bonn."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from priorhood.dates import script
+from priorhood.errors import ModelError, PriorhoodWarning, plural
+from priorhood.expression import Expression
+from priorhood.files import is_file
+from priorhood.formula import SEPARATOR
+from priorhood.hierarchy import hierarchy_of
+from priorhood.spelling import alike_among, loosely
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from priorhood.design import Design
+    from priorhood.moments import Array, Moments
+    from priorhood.table import Table
+
+    # How a label is changed; the same of a column of pandas, of Polars.
+    Rule = tuple[Callable[[str], str], str, str]
+
+LOOKED = "spelling of labels"
+SHOWN = 3
+# So many labels are said one by one, more by what makes all of them alike.
+FEW = 5
+_PLUS_FOUR = re.compile(r"(\d{5})-\d{4}")
+_RULES: tuple[Rule, ...] = (
+    (
+        lambda label: _PLUS_FOUR.sub(r"\1", label),
+        rf".str.replace(r'{_PLUS_FOUR.pattern}', r'\1', regex=True)",
+        rf".str.replace(r'{_PLUS_FOUR.pattern}', '${{1}}')",
+    ),
+    (str.lower, ".str.lower()", ".str.to_lowercase()"),
+    (
+        lambda label: re.sub(r"\s+", "", label),
+        r".str.replace(r'\s+', '', regex=True)",
+        r".str.replace_all(r'\s+', '')",
+    ),
+)
+
+
+def tell_lookalikes(table: Table, design: Design, found: Moments) -> None:
+    """Warn, once a table, of places and categories that may be one, but are spelled in two ways and fitted apart.
+
+    Parameters
+    ----------
+    found : the sums of the table's rows
+    """
+    if LOOKED in table.told:
+        return
+    table.told.add(LOOKED)
+    said: list[str] = []
+    # Labels that are one as they are shown are refused by a fit.
+    with suppress(ModelError):
+        hierarchy = hierarchy_of(design.formula, found.labels) if found.keys else None
+        # Of what coarser places differ in, the finer ones need not tell.
+        for places in (*reversed(hierarchy.levels), *hierarchy.crossed) if hierarchy else ():
+            rows = places.total(found.n)
+            said += _tell(table, places.path, places.keys.tolist(), rows, plural(places.title), said)
+    for factor, categories in design.categories.items():
+        column = Expression(factor).bare
+        if column is not None and factor not in design.numeric:
+            rows = np.zeros(len(categories))
+            said += _tell(table, (column,), list(categories), rows, f"categories of {column}", said)
+
+
+def _tell(
+    table: Table, path: tuple[str, ...], labels: list[str], rows: Array, what: str, said: list[str]
+) -> list[str]:
+    """Warn of labels of one kind, which have so many rows; the column that the warning is about.
+
+    Parameters
+    ----------
+    said : columns of which that is told already
+    """
+    groups = [
+        alike
+        for group in alike_among(labels, SEPARATOR)
+        for alike in _apart(group, [at for at, column in enumerate(path) if column in said])
+    ]
+    if not groups:
+        return []
+    at = min(next(i for i in range(len(path)) if _differ(group, i)) for group in groups)
+    count = dict(zip(labels, rows, strict=True))
+    spelled: dict[str, dict[str, float]] = {}
+    for label in (label for group in groups if _differ(group, at) for label in group):
+        own = label.split(SEPARATOR)[at]
+        there = spelled.setdefault(loosely(own), {})
+        there[own] = there.get(own, 0.0) + count[label]
+    meant = {
+        label: best for there in spelled.values() for best in [_best(there)] for label in there if label != best
+    }
+    listed = [" and ".join(repr(label.replace(SEPARATOR, "/")) for label in group) for group in groups[:SHOWN]]
+    more = f", and {len(groups) - SHOWN:,} more so" if len(groups) > SHOWN else ""
+    every = {label.split(SEPARATOR)[at] for label in labels}
+    warnings.warn(
+        f"{table.name}: {', '.join(listed)}{more} are different {what} here, though they differ by leading zeros, "
+        f"case, blanks or ZIP+4 alone; if they are the same, write them alike: "
+        f"{_advice(table, path[at], meant, every)}",
+        PriorhoodWarning,
+        stacklevel=4,
+    )
+    return [path[at]]
+
+
+def _differ(group: list[str], at: int) -> bool:
+    return len({label.split(SEPARATOR)[at] for label in group}) > 1
+
+
+def _apart(group: list[str], same: list[int]) -> list[list[str]]:
+    """Those of a group that are the same in some parts, where there are several."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for label in group:
+        parts = label.split(SEPARATOR)
+        found.setdefault(tuple(parts[at] for at in same), []).append(label)
+    return [alike for alike in found.values() if len(alike) > 1]
+
+
+def _advice(table: Table, column: str, meant: Mapping[str, str], labels: set[str]) -> str:
+    """What makes some labels of a column what they are meant to be, for those who have the table."""
+    polars = table.kind in ("polars", "polars-lazy")
+    rule = f".replace({meant!r})" if len(meant) <= FEW else _rule(meant, labels, polars=polars)
+    plain = (table.kind == "file" and table.written is not None) or _is_text(table, column)
+    if polars:
+        return f"d = d.with_columns(pl.col({column!r}){'' if plain else '.cast(pl.String)'}{rule})"
+    # Python's own numbers among texts are no texts.
+    text = "" if plain else ".astype(object).map(str, na_action='ignore')"
+    line = f"d[{column!r}] = d[{column!r}]{text}{rule}"
+    if is_file(table.name):
+        return script(table.name, line, "alike")
+    return line if table.kind == "pandas" else f"{line} of a pandas frame d, or the like where the rows are"
+
+
+def _best(spelled: Mapping[str, float]) -> str:
+    """The spelling, of some with their rows, that the others are to have: zeros are lost, and not put there."""
+    ordered = sorted(spelled, key=lambda label: -spelled[label])
+    return min(ordered, key=lambda label: (bool(_PLUS_FOUR.fullmatch(label)), len(label.lstrip("0")) - len(label)))
+
+
+def _rule(meant: Mapping[str, str], every: Iterable[str], *, polars: bool) -> str:
+    """Calls for a column of texts, of pandas or Polars, that make all of some labels what they are meant to be.
+
+    Parameters
+    ----------
+    every : all labels of the column
+    """
+    shortened, *others = _RULES
+    rules = [shortened, *others, _zeros([shortened[0](label) for label in every])]
+    for rule in tuple(rules):
+        rest = [one for one in rules if one is not rule]
+        if all(_changed(label, rest) == _changed(best, rest) for label, best in meant.items()):
+            rules = rest
+    return "".join(in_polars if polars else in_pandas for _, in_pandas, in_polars in rules)
+
+
+def _changed(label: str, rules: Iterable[Rule]) -> str:
+    for change, *_ in rules:
+        label = change(label)
+    return label
+
+
+def _zeros(labels: Sequence[str]) -> Rule:
+    if all(label.isdecimal() for label in labels):
+        width = max(map(len, labels))
+        return lambda label: label.zfill(width), f".str.zfill({width})", f".str.zfill({width})"
+    return (
+        lambda label: re.sub(r"^0+(.)", r"\1", label),
+        r".str.replace(r'^0+(.)', r'\1', regex=True)",
+        r".str.replace(r'^0+(.)', '${1}')",
+    )
+
+
+def _is_text(table: Table, column: str) -> bool:
+    import narwhals.stable.v2 as nw
+
+    return table.frame(()).collect_schema()[column] == nw.String

@@ -1,0 +1,188 @@
+"""Places and categories of one table that are spelled alike are said once, with what makes them one."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import warnings
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import priorhood as ph
+from priorhood.lookalikes import SHOWN
+from priorhood.spelling import alike_among
+
+TEXT = "price ~ area + (1 | zip)"
+# Spellings of two places and more, and what becomes of them.
+SPELLED = {
+    "zeros": (["01067", "1067", "01069", "10115"], ["01067", "01069", "10115"]),
+    "case": (["Bonn", "Bonn", "bonn", "BONN", "Köln"], ["Bonn", "Köln"]),
+    "blanks": (["New York", "NewYork", "Boston"], ["Boston", "New York"]),
+    "ZIP+4": (["10115", "10115-1234", "10115-9999", "10117"], ["10115", "10117"]),
+    "lost zeros of many": ([f"{z}106{i}" for i in range(9) for z in ("0", "")], [f"0106{i}" for i in range(9)]),
+    "zeros of odd labels": ([f"{z}{c}1" for c in "ABCDEFG" for z in ("00", "")], [f"{c}1" for c in "ABCDEFG"]),
+    "case of many": ([c * 3 for c in "ABCDEFG"] + [c * 3 for c in "abcdefg"], [c * 3 for c in "abcdefg"]),
+    "ZIP+4 of many": (
+        [f"1011{i}" for i in range(9)] + [f"1011{i}-0001" for i in range(9)], [f"1011{i}" for i in range(9)]
+    ),
+    "all at once of many": (
+        ["01067", "1067", *(f"Ab {c}" for c in "uvwxyz"), *(f"ab{c}" for c in "uvwxyz"), "10115-1234", "10115"],
+        ["1067", "10115", *(f"ab{c}" for c in "uvwxyz")],
+    ),
+}  # fmt: skip
+
+
+def homes(labels, rows=120):
+    rng = np.random.default_rng(9)
+    zips = [labels[i % len(labels)] for i in range(rows)]
+    return pd.DataFrame(
+        {"zip": zips, "area": rng.integers(40, 110, rows), "price": rng.normal(3e5, 5e4, rows).round(1)}
+    )
+
+
+def said(rows, text=TEXT):
+    """The places, and what was warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = ph.moments(text, rows)
+    return found.moments.labels.tolist(), [str(one.message) for one in caught]
+
+
+def merged(rows, message):
+    """The rows after what a message says to do with them."""
+    advice = message.partition("write them alike: ")[2]
+    if advice.startswith("python -c"):
+        command = shlex.split(advice)
+        subprocess.run([sys.executable, *command[1:]], check=True)
+        return re.search(r"d\.to_\w+\('(.*?)'", command[2])[1]
+    names = {"d": rows.copy() if isinstance(rows, pd.DataFrame) else rows, "pd": pd, "pl": pl}
+    exec(advice.removesuffix(" of a pandas frame d, or the like where the rows are"), names)
+    return names["d"]
+
+
+def of_file(suffix):
+    def made(frame, folder):
+        path = folder / f"rows{suffix}"
+        if suffix.startswith(".csv"):
+            frame.to_csv(path, index=False)
+        elif suffix == ".parquet":
+            frame.to_parquet(path)
+        else:
+            frame.to_json(path, orient="records", lines=True)
+        return str(path)
+
+    return made
+
+
+SOURCES = {
+    **{suffix: of_file(suffix) for suffix in (".csv", ".csv.gz", ".parquet", ".jsonl")},
+    "pandas": lambda frame, _: frame,
+    "categorical": lambda frame, _: frame.astype({"zip": "category"}),
+    "polars": lambda frame, _: pl.from_pandas(frame),
+    "enum": lambda frame, _: pl.from_pandas(frame).with_columns(
+        pl.col("zip").cast(pl.Enum(frame["zip"].unique().tolist()))
+    ),
+    "lazy": lambda frame, _: pl.from_pandas(frame).lazy(),
+}
+
+
+@pytest.mark.parametrize("spelled", SPELLED)
+@pytest.mark.parametrize("source", ["pandas", "polars", ".csv"])
+def test_labels_become_one_as_the_message_says(tmp_path, source, spelled):
+    labels, one = SPELLED[spelled]
+    rows = SOURCES[source](homes(labels), tmp_path)
+    places, (message,) = said(rows)
+    assert sorted(places) == sorted(set(labels))
+    assert "are different zips here, though they differ by leading zeros" in message
+    found, more = said(merged(rows, message))
+    assert (sorted(found), more) == (sorted(one), [])
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_source_says_so_with_what_works_there(tmp_path, source):
+    rows = SOURCES[source](homes(["01067", "1067", "Bonn", "bonn", "10115"]), tmp_path)
+    _, (message,) = said(rows)
+    assert "'01067' and '1067', 'Bonn' and 'bonn' are different zips" in message
+    assert said(merged(rows, message)) == (["01067", "10115", "Bonn"], [])
+
+
+@pytest.mark.parametrize("kind", ["pyarrow", "duckdb"])
+def test_rows_that_are_held_elsewhere_are_changed_as_a_frame(kind):
+    frame = homes(["01067", "1067", "10115"])
+    rows = pa.Table.from_pandas(frame) if kind == "pyarrow" else duckdb.from_df(frame)
+    _, (message,) = said(rows)
+    assert said(merged(frame, message)) == (["01067", "10115"], [])
+
+
+def test_numbers_among_texts_are_changed_too():
+    frame = homes(["01067", 1067, "10115"])
+    frame.loc[0, "zip"] = None
+    _, (message,) = said(frame)
+    changed = merged(frame, message)
+    assert said(changed) == (["01067", "10115"], [])
+    assert changed["zip"].isna().sum() == 1
+
+
+def test_categories_are_said_as_places_are(tmp_path):
+    frame = homes(["01067", "10115"]).assign(kind=[("flat", "Flat", "house")[i % 3] for i in range(120)])
+    for text in ("price ~ kind + (1 | zip)", "price ~ C(kind) + (1 | zip)"):
+        _, (message,) = said(frame, text)
+        assert "'Flat' and 'flat' are different categories of kind here" in message
+    assert said(merged(frame, message), text)[1] == []
+
+
+def test_a_fit_and_an_update_say_it_once_a_table():
+    table = ph.read(homes(["01067", "1067", "10115"]))
+    with pytest.warns(ph.PriorhoodWarning, match="are different zips") as caught:
+        post = ph.fit(TEXT, table, seed=1, chains=1, draws=50)
+    assert len(caught) == 1
+    ph.fit(TEXT, table, seed=2, chains=1, draws=50)  # a second warning would be an error here
+    with pytest.warns(ph.PriorhoodWarning, match="'Bonn' and 'bonn' are different zips"):
+        ph.update(post, homes(["Bonn", "bonn"]))
+
+
+def test_nested_places_are_said_where_they_lie():
+    frame = homes(["1", "01", "2", "3"]).assign(city=[("Bonn", "Köln", "Köln")[i % 3] for i in range(120)])
+    _, (message,) = said(frame, "price ~ area + (1 | city/zip)")
+    assert "'Bonn/01' and 'Bonn/1', 'Köln/01' and 'Köln/1' are different zips" in message
+    assert said(merged(frame, message), "price ~ area + (1 | city/zip)")[1] == []
+    both = frame.assign(city=frame["city"].where(frame.index < 60, "bonn"))
+    _, messages = said(both, "price ~ area + (1 | city/zip)")
+    assert "'Bonn' and 'bonn' are different cities" in messages[0]
+    assert "d['zip'].replace({'1': '01'})" in messages[1]
+
+
+def test_the_same_number_in_two_cities_is_no_lookalike():
+    """Block 01 of Bonn and block 1 of Köln are different places."""
+    frame = homes(["x"]).assign(city=[("Bonn", "Köln")[i % 2] for i in range(120)])
+    frame["zip"] = [("01", "1", "02", "2")[i % 4] for i in range(120)]
+    assert said(frame, "price ~ area + (1 | city/zip)")[1] == []
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["01067", "01069", "10115"],
+        ["10115-1234", "10115-9999", "10117-0001"],  # of ZIP+4, all are places
+        ["Bonn", "Köln", "köln-nord"],
+        ["0", "10", "100", "5"],
+        ["A1", "A01b", "A10"],
+        ["New York", "New Castle"],
+    ],
+)
+def test_ordinary_labels_are_not_said(labels):
+    assert alike_among(labels, "\x1f") == []
+    assert said(homes(labels))[1] == []
+
+
+def test_many_are_counted():
+    labels = [f"{zeros}{i}" for i in range(100, 120) for zeros in ("", "0")]
+    _, (message,) = said(homes(labels))
+    assert f", and {20 - SHOWN} more so are different zips" in message
