@@ -188,6 +188,11 @@ def _by_exact(
 
     base = problem.base if isinstance(problem, exact.NoisyProblem) else problem
     if model.se is None and base.c <= 1e-14 * found.pooled()[1][-1, -1] / scale.unit**2:
+        if found.rows <= len(base.root_cols):
+            raise ModelError(
+                f"the model has as many coefficients as there are rows to use, {found.rows:,}, and goes exactly "
+                f"through every row: there is no noise to learn. It takes more rows, or fewer predictors"
+            )
         raise ModelError(
             f"the outcome {model.formula.outcome!r} is an exact function of the predictors: there is no noise to "
             f"learn. Look for an outcome computed from a predictor"

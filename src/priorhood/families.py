@@ -38,6 +38,19 @@ def _finite(x: Array) -> Array:
     return np.clip(x, 1e-300, 1e300)
 
 
+def _ratio(x: Array | float, scale: Array | float, power: int = 1) -> Array:
+    """(x/scale)^power, infinite where that is beyond a double."""
+    with np.errstate(over="ignore"):
+        return np.asarray((x / scale) ** power)
+
+
+def _log_heavy(x: Array, scale: float, nu: float) -> Array:
+    """log(1 + (x/scale)²/nu), also where the square is beyond a double."""
+    z = _ratio(x, scale)
+    near = np.minimum(z, 1e100)
+    return np.where(z < 1e100, np.log1p(near**2 / nu), 2.0 * np.log(np.maximum(z, 1.0)) - math.log(nu))
+
+
 def _finite_exp(log_x: Array) -> Array:
     return np.asarray(np.exp(np.clip(log_x, -690.0, 690.0)))
 
@@ -121,7 +134,7 @@ class HalfNormal(_Positive):
 
     def logpdf(self, x: Array) -> Array:
         """Log density, elementwise."""
-        return 0.5 * (_LOG_2 - _LOG_PI) - math.log(self.sd) - 0.5 * (x / self.sd) ** 2
+        return 0.5 * (_LOG_2 - _LOG_PI) - math.log(self.sd) - 0.5 * _ratio(x, self.sd, 2)
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
         """Independent draws."""
@@ -150,7 +163,7 @@ class HalfStudentT(_Positive):
         else:  # where they nearly cancel, Stirling's series
             gammas = 0.5 * math.log(nu / 2) - 1 / (4 * nu)
         norm = _LOG_2 + gammas - 0.5 * (math.log(nu) + _LOG_PI) - math.log(self.scale)
-        return norm - 0.5 * (nu + 1) * np.log1p((x / self.scale) ** 2 / nu)
+        return norm - 0.5 * (nu + 1) * _log_heavy(x, self.scale, nu)
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
         """Independent draws."""
@@ -169,7 +182,7 @@ class HalfCauchy(_Positive):
 
     def logpdf(self, x: Array) -> Array:
         """Log density, elementwise."""
-        return _LOG_2 - _LOG_PI - math.log(self.scale) - np.log1p((x / self.scale) ** 2)
+        return _LOG_2 - _LOG_PI - math.log(self.scale) - _log_heavy(x, self.scale, 1.0)
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
         """Independent draws."""
@@ -188,7 +201,7 @@ class Exponential(_Positive):
 
     def logpdf(self, x: Array) -> Array:
         """Log density, elementwise."""
-        return -x / self.scale - math.log(self.scale)
+        return -_ratio(x, self.scale) - math.log(self.scale)
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
         """Independent draws."""
@@ -209,7 +222,7 @@ class Gamma(_Positive):
     def logpdf(self, x: Array) -> Array:
         """Log density, elementwise."""
         norm = math.lgamma(self.shape) + self.shape * math.log(self.scale)
-        return (self.shape - 1.0) * np.log(x) - x / self.scale - norm
+        return (self.shape - 1.0) * np.log(x) - _ratio(x, self.scale) - norm
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
         """Independent draws."""
@@ -231,7 +244,7 @@ class InverseGamma(_Positive):
         """Log density, elementwise; −∞ at 0."""
         above = np.maximum(x, _LEAST)
         norm = self.shape * math.log(self.scale) - math.lgamma(self.shape)
-        return np.where(x > 0, norm - (self.shape + 1.0) * np.log(above) - self.scale / above, -np.inf)
+        return np.where(x > 0, norm - (self.shape + 1.0) * np.log(above) - _ratio(self.scale, above), -np.inf)
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
         """Independent draws."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from priorhood.arithmetic import inner_text
+from priorhood.arithmetic import Binary, Call, Number, inner_text, text_of
 from priorhood.errors import FormulaError
 from priorhood.expression import Expression, expression_of
 from priorhood.terms import Term, encloses, signed_chunks, terms_of
@@ -185,10 +186,35 @@ def shifted(formula: Formula, mean: float, sd: float) -> str:
     return f"{left} ~ {written_out(replace(formula, outcome='y')).removeprefix('y ~ ')}"
 
 
+def recentred(formula: Formula, mean: float, sd: float) -> tuple[str, float]:
+    """A formula, as text, whose outcome is nearer to 0, and what has been taken off the outcome; 0 if nothing.
+
+    Of a log outcome that is the log of a constant that it is divided by.
+    """
+    if not formula.log_outcome:
+        sd = sd if abs(mean - near_mean(mean, sd)) < sd else sd / 10.0
+        return shifted(formula, mean, sd), near_mean(mean, sd)
+    with suppress(OverflowError):
+        constant = float(f"{math.exp(mean):.2g}")
+        divided = Binary(
+            "/",
+            Expression(formula.unlogged.text).tree,
+            Number(int(constant) if constant.is_integer() else constant),
+        )
+        if constant:
+            return written_out(replace(formula, outcome=text_of(Call("log", divided)))), math.log(constant)
+    return formula.text, 0.0
+
+
+def near_mean(mean: float, sd: float) -> float:
+    """A mean to as many digits as there are above the sd."""
+    return round(mean, -math.ceil(math.log10(sd)))
+
+
 def less(expression: str, mean: float, sd: float) -> str:
     """An expression less a constant near its mean, of as many digits as there are above its sd."""
     digits = -math.ceil(math.log10(sd))
-    constant = round(mean, digits)
+    constant = near_mean(mean, sd)
     number = f"{abs(constant):.{max(digits, 0)}f}" if abs(constant) < 1e15 else repr(abs(constant))
     return f"{inner_text(Expression(expression).tree)} {'-' if constant >= 0 else '+'} {number}"
 

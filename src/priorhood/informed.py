@@ -11,7 +11,7 @@ import numpy as np
 
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, plural, some
-from priorhood.formula import shifted, written_out
+from priorhood.formula import recentred, written_out
 from priorhood.hierarchy import hierarchy_of
 from priorhood.scale import standardized, without_rows
 
@@ -123,14 +123,24 @@ def far_prior(model: Model, design: Design, scale: Scale, found: Moments, *, lea
         return ()
     centre, scatter = found.pooled()
     sd = math.sqrt(scatter[-1, -1] / found.mass.sum())
-    if 0.1 < sd / scale.unit < 10:
-        other = f"take the mean off the outcome, {shifted(model.formula, float(centre[-1]), sd)!r}"
-    else:
-        other = "choose an outcome_unit near the outcome's sd"
-    wide = 10.0 ** math.ceil(math.log10(abs(level)))
-    # Beyond, numbers have no digits left for what the mean is not.
-    wider = f"give a wider prior, like mu[Intercept] ~ Normal(0, {wide:.15g}), or " if abs(level) < 1e9 else ""
+    text, off = recentred(model.formula, float(centre[-1]), sd)
+    left = level - off / scale.unit
+    advice = []
+    if abs(level) < 1e9:  # beyond, numbers have no digits left for what the mean is not
+        advice.append(f"give a wider prior, like {_reaching(level, sd / scale.unit)}")
+    if not 0.1 < sd / scale.unit < 10:
+        advice.append("choose an outcome_unit near the outcome's sd")
+    elif off and abs(left - prior.mean) < least * prior.sd:
+        advice.append(f"take the mean off the outcome, {text!r}")
+    elif not advice:
+        advice = [f"take the mean off the outcome, {text!r}, and give the prior {_reaching(left, sd / scale.unit)}"]
+    sds = f"{away:.0f}" if away < 1e6 else "over a million"
     return (
-        f"the prior mu[Intercept] ~ {prior} is {away:.0f} of its sds from the outcome's mean ({level:.4g} on the "
-        f"model's scale) and will pull the fit; {wider}{other}",
+        f"the prior mu[Intercept] ~ {prior} is {sds} of its sds from the outcome's mean ({level:.4g} on the "
+        f"model's scale) and will pull the fit; {' or '.join(advice)}",
     )
+
+
+def _reaching(level: float, sd: float) -> str:
+    """A prior of the intercept that has a level and what is around it."""
+    return f"mu[Intercept] ~ Normal(0, {10.0 ** math.ceil(math.log10(max(abs(level), sd))):.15g})"

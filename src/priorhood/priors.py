@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 import unicodedata
 from contextlib import suppress
@@ -56,6 +57,10 @@ DEFAULTS: dict[str, Prior] = {
     "omega": LKJ(2),
 }
 
+# Between these no square of a ratio of scales is too small or too large for a number; beyond, no data are near.
+LEAST, MOST = 1e-30, 1e30
+# Of shapes, degrees of freedom, eta and the sd of a log, without a unit: beyond, densities lose their digits.
+LEAST_PURE, MOST_PURE = 1e-6, 1e10
 # The letters of one distribution.
 LONGEST = 1_000
 
@@ -231,7 +236,29 @@ def check_domain(key: str, prior: object) -> Prior:
         raise PriorError(
             f"prior for {key}: {prior} does not fit a {wanted} parameter; use {_either(fitting)}{advice}"
         )
+    _check_size(key, prior)
     return prior
+
+
+def _check_size(key: str, prior: Prior) -> None:
+    """Raise for a number with which no posterior can be computed."""
+    for field in fields(prior):
+        name, value = field.name, abs(getattr(prior, field.name))
+        logs = isinstance(prior, LogNormal)
+        pure = name in ("shape", "nu", "eta") or (logs and name == "sd")
+        least, most = (LEAST_PURE, MOST_PURE) if pure else (LEAST, MOST)
+        if name in ("mean", "lower"):
+            least = 0.0
+        if logs and name == "mean":
+            most = round(math.log(MOST))
+        elif name == "nu":
+            most = MOST  # where it is Normal
+        if not least <= value <= most:
+            scale = "" if pure else "; priors are of the model's scale, on which the outcome's sd is near 1"
+            raise PriorError(
+                f"prior for {key}: {name} of {prior} must be "
+                f"{f'at least {least:g}' if value < least else f'at most {most:g}'} in size{scale}"
+            )
 
 
 def _either(names: list[str]) -> str:

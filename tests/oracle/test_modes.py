@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,6 +204,53 @@ def test_the_advice_on_ends_is_taken(stress_search):
     """An Exponential in place of the Gamma is fitted, as the refusal says."""
     advised = no_spread(stress_search, "Exponential(1)", "Exponential(1)", rows=1)
     assert stress_search.judge(1, advised, draws=1000).verdict == stress_search.RIGHT
+
+
+def two_places(s, tau, sigma="Exponential(1)"):
+    """Two places: nothing keeps tau from being large."""
+    y = np.array([0.0, 0.4, 5.0, 5.3])
+    return places(s, y, np.repeat([0, 1], 2), tau, sigma)
+
+
+REFUSED_FOR_A_PRIOR = {
+    "sigma, Gamma": lambda s: no_spread(s, "Exponential(1)", "Gamma(0.2, 1)", rows=1),
+    "sigma, far too small": lambda s: no_spread(s, "Exponential(1)", "Exponential(1e-8)", rows=1),
+    "sigma, LogNormal": lambda s: s.random_design(612),
+    "sigma, Uniform": lambda s: s.random_design(210),
+    "sigma, two scales": lambda s: s.random_design(443),
+    "sigma, against many rows": lambda s: no_spread(s, "Exponential(1)", "Exponential(1e-30)"),
+    "tau to 0": lambda s: no_spread(s, "Gamma(0.001, 1)"),
+    "tau to 0, wide": lambda s: no_spread(s, "LogNormal(0, 1000)"),
+    "tau to infinity": lambda s: two_places(s, "InverseGamma(0.001, 1)"),
+    "tau to infinity, HalfStudentT": lambda s: two_places(s, "HalfStudentT(0.001, 1e-30)"),
+    "omega": lambda s: correlation(s, 0.001),
+    "sigma_spread, Exponential": lambda s: s.random_design(1103),
+    "sigma_spread, LogNormal": lambda s: s.random_design(1151),
+    "sigma_spread, Gamma": lambda s: s.random_design(1123),
+}
+
+
+@pytest.mark.filterwarnings("ignore:every b has one row")
+@pytest.mark.parametrize("name", REFUSED_FOR_A_PRIOR)
+def test_every_prior_that_a_refusal_advises_is_fitted(stress_search, name):
+    """In place of the one that it names, which is the only change."""
+    made = REFUSED_FOR_A_PRIOR[name](stress_search)
+
+    def fit(priors):
+        model = ph.Model(made.formula, list(priors), standardize=False, outcome_unit=1, **made.options)
+        return ph.fit(model, {k: list(v) for k, v in made.frame.items()}, seed=1, draws=1000)
+
+    with pytest.raises(ph.SamplingError) as problem:
+        fit(made.priors)
+    said, parameter = str(problem.value), name.split(",")[0].split()[0]
+    named = [p for p in made.priors if p.split("[")[0].split()[0] == parameter]
+    assert len(named) == 1
+    prior = str(parse_distribution(named[0].partition("~")[2]))
+    assert prior in said
+    advised = re.findall(r"[A-Z]\w+\([\d.e, +-]+\)", said.rpartition(", like ")[2])
+    assert advised
+    for other in advised:
+        fit([f"{parameter} ~ {other}" if p == named[0] else p for p in made.priors])
 
 
 @pytest.mark.parametrize("make", [outlying, alone, alone_t, only_children, nearly_constant])

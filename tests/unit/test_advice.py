@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+from contextlib import suppress
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -145,3 +149,109 @@ def test_labels_that_are_numbers_find_their_places(of_rows, of_places):
     post = ph.fit("y ~ far + (1 | zip)", rows, places=places, **HOW)
     assert post.attrs["rows_used"] == 120
     assert post["beta"]["zip"].values.tolist() == [str(z) for z in range(1, 9)]
+
+
+# -- priors that no data are near --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("prior", "said"),
+    [
+        (
+            "tau ~ Exponential(1e300)",
+            "scale of Exponential(scale=1e+300) must be at most 1e+30 in size; priors are of",
+        ),
+        ("tau ~ Exponential(1e-300)", "scale of Exponential(scale=1e-300) must be at least 1e-30 in size"),
+        ("mu ~ Normal(-1e31, 1)", "mean of Normal(mean=-1e+31, sd=1) must be at most 1e+30"),
+        ("sigma ~ LogNormal(-70, 1)", "mean of LogNormal(mean=-70, sd=1) must be at most 69"),
+        (
+            "sigma ~ Gamma(1e15, 1e-15)",
+            "shape of Gamma(shape=1000000000000000, scale=1e-15) must be at most 1e+10 in",
+        ),
+        ("tau ~ HalfStudentT(1e-9, 1)", "nu of HalfStudentT(nu=1e-09, scale=1) must be at least 1e-06"),
+    ],
+)
+def test_priors_of_which_nothing_can_be_computed(prior, said):
+    with pytest.raises(ph.PriorError) as problem:
+        ph.Model(TEXT, prior)
+    assert said in str(problem.value)
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        f"{parameter} ~ {family}"
+        for parameter in ("tau", "sigma")
+        for scale in ("1e-30", "1e30")
+        for family in (f"Exponential({scale})", f"HalfNormal({scale})", f"HalfCauchy({scale})",
+                       f"Gamma(2, {scale})", f"InverseGamma(2, {scale})", f"HalfStudentT(3, {scale})")
+    ] + ["mu ~ Normal(0, 1e30)", "mu ~ Normal(1e30, 1e30)", "mu ~ Normal(0, 1e-30)", "mu ~ Normal(1e30, 1e-30)",
+         "mu[area] ~ Normal(1e30, 1e-30)"],
+)  # fmt: skip
+def test_the_farthest_priors_are_fitted_or_refused(homes, prior):
+    """NumPy's warnings are errors here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ph.PriorhoodWarning)
+        with suppress(ph.SamplingError):
+            ph.fit(ph.Model(TEXT, prior), homes, **HOW)
+
+
+@pytest.mark.parametrize(
+    ("prior", "formulas"),
+    [
+        ("mu[Intercept] ~ Normal(0, 0.05)", 0), ("mu[Intercept] ~ Normal(1000, 1)", 0),
+        ("mu[Intercept] ~ Normal(0, 1)", 1), ("mu[Intercept] ~ Normal(-9, 0.001)", 0),
+        ("mu[Intercept] ~ Normal(0, 1e-30)", 0),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("text", [TEXT, TEXT.replace("price", "log(price)")])
+def test_what_is_advised_about_a_far_prior_is_near_enough(homes, text, prior, formulas):
+    """Priors and formulas alike; no formula takes off nothing, or less than would do."""
+    priced = homes.assign(price=homes.price + 200_000)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with suppress(ph.SamplingError):
+            ph.fit(ph.Model(text, prior), priced, **HOW)
+    (told,) = [str(one.message) for one in caught]
+    wider = re.findall(r"mu\[Intercept\] ~ Normal\(0, [\de+]+\)", told.partition(" and will pull")[2])
+    found = re.findall(r"outcome, '([^']*)'", told)
+    assert len(wider) == 1
+    assert len(found) >= formulas
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ph.fit(ph.Model(text, wider), priced, **HOW)
+        for formula in found:
+            ph.fit(ph.Model(formula, prior), priced, **HOW)
+
+
+def test_an_outcome_around_0_with_a_far_prior():
+    """Its mean has no logarithm."""
+    frame = pd.DataFrame({"y": [-1.0, 1.0, -2.0, 2.0, -1.5, 1.5], "zip": list("aabbcc")})
+    with pytest.warns(ph.PriorhoodWarning, match=r"like mu\[Intercept\] ~ Normal\(0, 10\)"):
+        ph.fit(ph.Model("y ~ 1 + (1 | zip)", "mu ~ Normal(100, 1)"), frame, **HOW)
+    ph.fit(ph.Model("y ~ 1 + (1 | zip)", "mu ~ Normal(0, 10)"), frame, **HOW)
+
+
+# -- too few rows -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["price ~ area", "price ~ area + (1 | zip)"])
+def test_as_many_rows_as_coefficients(homes, text):
+    """Any outcome is a function of the predictors then; both ways out are ways out."""
+    few = homes.drop_duplicates("zip")[:2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ph.PriorhoodWarning)  # one row a zip
+        with pytest.raises(
+            ph.ModelError, match=r"as many coefficients as there are rows to use, 2.*more rows, or fewer"
+        ):
+            ph.fit(text, few, **HOW)
+        ph.fit(text, homes.drop_duplicates("zip")[:3], **HOW)
+        ph.fit(text.replace("area", "1"), few, **HOW)
+
+
+def test_rows_that_are_there_twice(homes):
+    few = homes.drop_duplicates("zip")[:3]
+    with pytest.raises(ph.SamplingError, match=r"Look for rows that are there twice, and leave these out$"):
+        ph.fit("price ~ 1 + (1 | zip)", pd.concat([few, few]), **HOW)
+    with pytest.warns(ph.PriorhoodWarning, match="has one row"):
+        ph.fit("price ~ 1 + (1 | zip)", pd.concat([few, few]).drop_duplicates(), **HOW)

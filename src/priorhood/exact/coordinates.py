@@ -38,11 +38,12 @@ class Theta:
 
 @dataclass(frozen=True)
 class Axis:
-    """A coordinate of θ: what it is, its prior's text, and the prior's log density along it."""
+    """A coordinate of θ: what it is, its prior's text, the prior's log density along it, the parameter there."""
 
     name: str
     prior: str
     log_density: Callable[[Array], Array]
+    value: Callable[[Array], Array]
 
     def slope(self, u: float, step: float) -> float:
         """Of the log density, from u to u + step."""
@@ -150,11 +151,15 @@ def axes(problem: Problem) -> list[Axis]:
 
 def of_scale(name: str, prior: Scale) -> Axis:
     """A scale's coordinate."""
-    return Axis(name, str(prior), lambda u: np.asarray(prior.logpdf(prior.constrain(u)) + prior.log_jacobian(u)))
+
+    def log_density(u: Array) -> Array:
+        return np.asarray(prior.logpdf(prior.constrain(u)) + prior.log_jacobian(u))
+
+    return Axis(name, str(prior), log_density, prior.constrain)
 
 
 def _of_partial(omega: LKJ, b: float) -> Axis:
-    return Axis("omega", str(omega), lambda x: b * _log_sech2(x) - _log_norm(b))
+    return Axis("omega", str(omega), lambda x: b * _log_sech2(x) - _log_norm(b), np.tanh)
 
 
 def _log_sech2(x: Array) -> Array:

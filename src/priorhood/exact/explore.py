@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import SamplingError
+from priorhood.exact.mode import one_digit
 from priorhood.exact.proposal import Mixture, Refined, effective_share, nearly_normal, refine, widen
 from priorhood.exact.search import Modes, find_modes, with_more
 
@@ -159,8 +160,14 @@ def explore(
     if tell:
         density = cast("Target", _Told(density, tell, ahead=chains * (WARM_UP + draws)))
     density.refuse()
-    modes = find_modes(density, rng)
-    proposed = _settled(density, modes, chains, draws, rng)
+    try:
+        modes = find_modes(density, rng)
+        proposed = _settled(density, modes, chains, draws, rng)
+    except (np.linalg.LinAlgError, ZeroDivisionError) as problem:
+        raise SamplingError(
+            "the posterior is too narrow for the numbers that the exact engine explores it with: its priors leave "
+            "next to nothing of what the rows say. Give wider ones"
+        ) from problem
     _check_ends(density, proposed)
     picked, accepted = _chains(proposed, chains, draws, rng)
     acceptance = float(accepted.mean())
@@ -209,33 +216,36 @@ def _check_ends(density: Target, proposed: _Proposed) -> None:
             near = float(weights[(proposed.theta[:, k] - end) * side < reach].sum() / total)
             cut = near / (1.0 + near)
             if cut > CUT:
-                raise SamplingError(_beyond(axis, side, cut))
+                raise SamplingError(_beyond(density, axis, float(end), side, cut))
 
 
-def _beyond(axis: Axis, side: float, cut: float) -> str:
-    """Why a posterior is refused that goes on beyond a bound."""
+def _beyond(density: Target, axis: Axis, end: float, side: float, cut: float) -> str:
+    """Why a posterior is refused that goes on beyond a bound, and a prior under which it does not."""
+    share = f"about {cut:.1%} of the posterior lies"
+    leads = f"{axis.prior} leads there, and the rows do not keep it off"
+    scale = one_digit(density.log_scatter)
     if axis.name == "sigma" and side > 0:
+        # Of the first, the share below the bound is its ratio to the scale, of the second that under −5.
+        least = math.log(axis.value(np.array([end]))[0])
+        wide = math.exp(least - density.log_scatter) < CUT / 10
+        advice = [f"Exponential({scale})"] * wide + [f"LogNormal({math.ceil(least + 5.0)}, 1)"]
         return (
-            f"about {cut:.1%} of the posterior lies where sigma is so small that the sums lose it to rounding: the "
-            f"rows do not keep it off 0, and {axis.prior} does not either. Give sigma a prior that does, like "
-            f"Exponential or LogNormal"
+            f"{share} where sigma is so small that the sums lose it to rounding: the rows do not keep it off 0, "
+            f"and {axis.prior} does not either. Give sigma a prior that does, like {' or '.join(advice)}"
         )
-    where = "0" if side > 0 else "infinity"
     if axis.name == "omega":
-        return (
-            f"about {cut:.1%} of the posterior lies where correlations are 1 up to rounding: {axis.prior} leads "
-            f"there, and the rows do not keep it off. Give omega a greater eta, at least 0.1"
+        return f"{share} where correlations are 1 up to rounding: {leads}. Give omega a greater eta, like LKJ(1)"
+    if axis.name == "sigma_spread":
+        where = (
+            "so small that all sigma are one up to rounding" if side > 0 else f"over {math.exp(end):.0f}, in logs"
         )
-    if axis.name == "sigma_spread" and side > 0:
         return (
-            f"about {cut:.1%} of the posterior lies where sigma_spread is so small that all sigma are one up to "
-            f"rounding: {axis.prior} leads there, and the rows do not keep it off. Give sigma_spread a prior with "
-            f"less mass at 0, like HalfNormal or Exponential, or all groups one sigma (leave noise out)"
+            f"{share} where sigma_spread is {where}: {leads}. Give sigma_spread a prior with less mass there, like "
+            f"HalfNormal(1), or all groups one sigma (leave noise out)"
         )
     return (
-        f"about {cut:.1%} of the posterior lies where {axis.name} is too near to {where} to be a number: "
-        f"{axis.prior} leads there, and the rows do not keep it off. Give {axis.name} a prior with a lighter tail, "
-        f"like Exponential, or a Gamma of shape 0.1 or more"
+        f"{share} where {axis.name} is too near to {'0' if side > 0 else 'infinity'} to be a number: {leads}. In "
+        f"place of this prior give one of the data's scale, like {axis.name} ~ Exponential({scale})"
     )
 
 

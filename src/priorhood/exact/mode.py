@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 MOST_SETS = 4  # spreads of which every set is tried at 0; of more, none, one by one, and all
 
 
+def one_digit(log_scale: float) -> str:
+    """A scale near one whose log is given, as a prior of it is written."""
+    return f"{float(f'{math.exp(log_scale):.0e}'):g}"
+
+
 def _log_noise(problem: Problem) -> float:
     """Log √(c/N): what σ would be if the pooled fit left nothing but noise."""
     return 0.5 * math.log(max(problem.c / problem.N, 1e-200))
@@ -96,7 +101,7 @@ class Target(Protocol):
 
     dim : length of θ; cost : of one θ, roughly in units of 2.5 ns; evaluations : θ computed so far
     axes : what every coordinate is, and its prior, None where that is no scale and no correlation
-    centre : (dim,) where the data's scale would have every coordinate
+    centre : (dim,) where the data's scale would have every coordinate; log_scatter : the log of that scale
     """
 
     low: Array
@@ -106,6 +111,7 @@ class Target(Protocol):
     evaluations: int
     axes: list[Axis | None]
     centre: Array
+    log_scatter: float
 
     def __call__(self, theta: Array) -> Array:
         """(S, dim) → (S,)."""
@@ -184,10 +190,22 @@ class Density:
 
         Raises
         ------
-        SamplingError : they do
+        SamplingError : they do; or the prior of σ has its mass where the sums are rounding, whatever they say
         """
-        if not self.collapsed.problem.known_noise:
-            check_lines(self.collapsed)
+        problem = self.collapsed.problem
+        if problem.known_noise:
+            return
+        check_lines(self.collapsed)
+        low, axis = float(self.low[-1]), self.axes[-1]
+        if axis is None or not math.isfinite(low) or isinstance(problem.sigma, Uniform):
+            return
+        # What the rows can push σ upwards there, by their log density's slope, and the prior downwards.
+        if -axis.slope(low, 1e-3) > 0.01 * problem.c * math.exp(-2.0 * low):
+            raise SamplingError(
+                f"sigma ~ {axis.prior} keeps sigma so far below the rows' scatter that the sums lose it to "
+                f"rounding. Give sigma a prior that allows for what the rows scatter, like "
+                f"Exponential({one_digit(self.log_scatter)})"
+            )
 
 
 def check_lines(collapsed: Collapsed) -> None:
@@ -219,7 +237,8 @@ def check_lines(collapsed: Collapsed) -> None:
     heights = log_marginal(collapsed, Theta(tuple(tau), tuple(corr), sigma)).reshape(-1, 2)
     rise = (heights[:, 0] - heights[:, 1]) / 2.0
     if (rise > np.array([len(one) for one in sets]) + 0.5).any():
+        predictors = "an outcome computed from the predictors, or drop predictors" if problem.D > 1 else ""
         raise SamplingError(
-            "the rows lie exactly on the model's lines: the residual sd is 0 up to rounding, and its posterior "
-            "has no width to explore. Look for an outcome computed from the predictors, or drop predictors"
+            f"the rows lie exactly on the model's lines: the residual sd is 0 up to rounding, and its posterior "
+            f"has no width to explore. Look for {predictors or 'rows that are there twice, and leave these out'}"
         )
