@@ -10,6 +10,7 @@ from priorhood.errors import TableError, some
 from priorhood.sources import KEPT, check_elsewhere, check_where, columns_of, connection, kept, no_condition
 from priorhood.spelling import PLAIN, affix, guessed, perhaps_missing
 from priorhood.twins import refused
+from priorhood.words import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -125,9 +126,8 @@ def _texts(frame: Frame, where: str) -> str | None:
         if 2 * len(odd) >= len(values):
             continue
         if odd:
-            return (
-                f"column {column!r} holds {some(odd)} among numbers, and is text so; fix these rows{or_null(odd)}"
-            )
+            shown = some(map(cut, odd))
+            return f"column {column!r} holds {shown} among numbers, and is text so; fix these rows{or_null(odd)}"
         if signed:
             return f"column {column!r} is text, like {some(signed[1], 2)}; read it with {signed[0]}"
         return f"column {column!r} is text though all its values are numbers; convert it, or compare it with texts"

@@ -22,6 +22,7 @@ from priorhood.sources import KEPT
 from priorhood.spelling import (
     BLANKS,
     FALSE,
+    PLAIN,
     TRUE,
     affix,
     all_in_thousands,
@@ -32,7 +33,7 @@ from priorhood.spelling import (
     truth,
     two_kinds,
 )
-from priorhood.words import written
+from priorhood.words import cut, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,7 +101,8 @@ def _reading(frame: Frame, column: str, dtype: DType, role: Role, table: Table) 
         return _category(frame, column, role, _counted(frame, column, table.name))
     if dtype == nw.Boolean:
         return None
-    if not textual(dtype):
+    # Of a CSV, a number of hundreds of digits makes a column of neither.
+    if not textual(dtype) and not (dtype == nw.Unknown and table.written):
         raise TableError(f"{table.name}: column {column!r} ({role.said}) {_no_number(frame, column, dtype, table)}")
     if dtype == nw.Object and (numbers := _object(frame, column)) is not None:
         return numbers
@@ -117,7 +119,8 @@ def _reading(frame: Frame, column: str, dtype: DType, role: Role, table: Table) 
         if _is_category(role, values, spoilt, column, table):
             return _category(frame, column, role, counts)
         rows = sum(count for text, count in counts.items() if text.strip(BLANKS) in set(spoilt))
-        raise TableError(f"{table.name}: column {column!r} ({role.said}) {_spoilt(spoilt, rows)}")
+        why = _words(spoilt, column, role) if len(spoilt) == len(values) else ""
+        raise TableError(f"{table.name}: column {column!r} ({role.said}) {why or _spoilt(spoilt, rows)}")
     if values and table.written is None and not _others(frame, column, table):
         raise TableError(f"{table.name}: column {column!r} {_numbers_as_text(column, role, values)}")
     _tell_thousands(column, values, table)
@@ -166,10 +169,24 @@ def _is_category(role: Role, values: list[str], spoilt: list[str], column: str, 
 
 
 def _spoilt(spoilt: list[str], count: int) -> str:
-    return (
-        f"holds text where a number should be: {some(spoilt)} ({rows_of(count)}); fix these rows, filter them out "
-        f"(where){or_null(spoilt)}"
+    if all(any(map(str.isdigit, text)) and PLAIN.read(text) for text in spoilt):
+        longest = max(spoilt, key=len)
+        what = f"a number that is too large: {longest[:15]}{'…' * (len(longest) > 15)} ({len(longest)} signs)"
+    else:
+        what = f"text where a number should be: {some(map(cut, spoilt))}"
+    null = or_null(spoilt)
+    return f"holds {what} ({rows_of(count)}); fix these rows{',' if null else ' or'} filter them out (where){null}"
+
+
+def _words(texts: list[str], column: str, role: Role) -> str:
+    """What is said of a column without any number; '' where its texts have digits."""
+    if any(any(map(str.isdigit, text)) for text in texts):
+        return ""
+    other = (
+        f"write {written(column)} by itself" if role.said.startswith("predictor") else "name a column of numbers"
     )
+    categories = " to use it as categories" if role.said.startswith("predictor") else ""
+    return f"holds text, not numbers, like {some(texts, 3)}; {other}{categories}"
 
 
 def _numbers_as_text(column: str, role: Role, values: list[str]) -> str:
@@ -190,9 +207,25 @@ def _no_number(frame: Frame, column: str, dtype: Any, table: Table) -> str:
     import narwhals.stable.v2 as nw
 
     if not (dtype == nw.Date or dtype == nw.Datetime):
-        return f"holds {dtype}, not numbers; make a number of it first"
+        what, instead = next((said for kind, *said in _kinds() if dtype == kind), ["values of another kind", ""])
+        like = some(_first_texts(frame, column, table)[:1]) if dtype == nw.Time else ""
+        return f"holds {what}{like and f', like {like}'}, not numbers; make numbers of them first{instead}"
     texts = table.written([column])[column] if table.written else _first_texts(frame, column, table)
     return f"holds dates, not numbers; {days_since(table, column, texts, typed=table.written is None)}"
+
+
+def _kinds() -> tuple[tuple[type[DType], str, str], ...]:
+    """Kinds of values that are no numbers, in words, and what makes numbers of them."""
+    import narwhals.stable.v2 as nw
+
+    return (
+        (nw.Time, "times of day", ", such as hours since midnight"),
+        (nw.Duration, "durations", ", such as days"),
+        (nw.List, "lists", ""),
+        (nw.Array, "lists", ""),
+        (nw.Struct, "several values each", ""),
+        (nw.Binary, "bytes", ""),
+    )
 
 
 def _first_texts(frame: Frame, column: str, table: Table) -> list[str]:

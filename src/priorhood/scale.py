@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.errors import ModelError
+from priorhood.errors import ModelError, rows_of
 from priorhood.formula import less, shifted
 
 if TYPE_CHECKING:
@@ -152,8 +152,9 @@ def _less(column: Column, mean: float, sd: float) -> str:
 def _constant(what: str, mean: float, sd: float, moments: Moments, advice: str) -> str:
     """Of a column that is the same in all rows, or differs by less than sums of its values can tell."""
     if sd == 0:
-        return f"{what} is {mean:g} in all {moments.rows:,} rows used: nothing can be learned from it; {advice}"
+        rows = f"all {moments.rows:,} rows" if moments.rows > 1 else "the only row"
+        return f"{what} is {mean:g} in {rows} used: nothing can be learned from it; {advice}"
     return (
-        f"{what} is {mean:.15g} ± {sd:.2g} in the {moments.rows:,} rows used: so small a difference is lost in the "
-        f"rounding of so large numbers; {advice}"
+        f"{what} is {mean:.15g} ± {sd:.2g} in the {rows_of(moments.rows)} used: so small a difference is lost in "
+        f"the rounding of so large numbers; {advice}"
     )

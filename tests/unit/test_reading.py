@@ -565,6 +565,65 @@ def test_ordinary_three_decimals_are_not_said(texts):
     assert all_in_thousands(texts) == []
 
 
+# -- texts where numbers should be ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["price ~ log(kind) + (1 | zip)", "kind ~ area + (1 | zip)"])
+def test_a_column_of_words_is_no_number_and_not_missing(tmp_path, text):
+    """nulls for all its words would leave no row."""
+    frame = homes().assign(kind=[("flat", "house", "loft")[i % 3] for i in range(60)])
+    for rows in (frame, pl.from_pandas(frame), written(tmp_path, frame.to_csv(index=False))):
+        said = refused(rows, text)
+        assert "column 'kind'" in said
+        assert "holds text, not numbers, like 'flat', 'house', 'loft'" in said
+        assert "null" not in said
+    if "log" in text:
+        assert "write kind by itself to use it as categories" in refused(frame, text)
+        assert sums(frame, text.replace("log(kind)", "kind"))[1].rows == 60
+
+
+def test_texts_among_numbers_are_fixed_or_filtered_out():
+    frame = homes().astype({"area": str})
+    frame.loc[3, "area"] = "12-15"
+    assert "'12-15' (1 row); fix these rows or filter them out (where)" in refused(frame)
+    frame.loc[3, "area"] = "n/a"
+    said = refused(frame)
+    assert "'n/a' (1 row); fix these rows, filter them out (where), or name texts" in said
+    assert sums(frame, nulls=re.search(r"nulls=\['(.*?)'\]", said)[1])[1].rows == 59
+
+
+@pytest.mark.parametrize("digits", [40, 400])
+def test_a_number_of_hundreds_of_digits_is_said_with_its_rows(tmp_path, digits):
+    frame = homes().astype({"area": str})
+    frame.loc[3, "area"] = "9" * digits
+    for rows in (written(tmp_path, frame.to_csv(index=False)), frame):
+        if digits == 40 and rows is not frame:
+            assert sums(rows)[1].rows == 60
+        elif digits == 400:
+            said = refused(rows)
+            assert (
+                "column 'area' (predictor) holds a number that is too large: 999999999999999… (400 signs) (1 row)"
+                in said
+            )
+
+
+def test_values_that_are_no_numbers_are_called_in_plain_words(tmp_path):
+    frame = pl.from_pandas(homes()).with_columns(
+        pl.lit(datetime.time(10, 30)).alias("at"),
+        pl.duration(days=pl.col("area")).alias("listed"),
+        pl.concat_list("area", "price").alias("both"),
+        pl.struct("area", "price").alias("parts"),
+    )
+    frame.to_pandas().to_parquet(tmp_path / "rows.parquet")
+    kinds = {"at": "times of day, like '10:30:00'", "both": "lists", "parts": "several values each"}
+    for column, kind in kinds.items():
+        for rows in (frame, tmp_path / "rows.parquet"):
+            assert f"holds {kind}, not numbers; make numbers of them first" in refused(rows, f"price ~ {column}")
+    assert "holds durations, not numbers; make numbers of them first, such as days" in refused(
+        frame, "price ~ listed"
+    )
+
+
 # -- currencies and units ------------------------------------------------------------------------------------
 
 # How it is written: sign before, sign behind, thousands, decimals.
