@@ -325,6 +325,14 @@ def _checked(tree: xr.DataTree, formats: Mapping[str, tuple[int, int]]) -> xr.Da
             else "are not as saved"
         )
         raise Damage(f"{which} {said}; the file is damaged, or another program changed it")
+    for node in tree.subtree:
+        at = f"{node.path}/".lstrip("/")
+        stored = node.to_dataset(inherit=False)
+        ours = {dim for name, one in stored.variables.items() if f"{at}{name}" in saved for dim in one.dims}
+        # What is added is of no account, but labels of a dimension that had none would be looked up.
+        new = [f"{at}{dim}" for dim in stored.indexes if dim in ours and f"{at}{dim}" not in saved]
+        if new:
+            raise Damage(f"{shown_part(new[0])} was not saved; the file is damaged, or another program changed it")
     return tree
 
 

@@ -241,6 +241,16 @@ def test_sums_of_values_that_no_table_may_have_are_refused(files, tmp_path, name
         _loaded(path)
 
 
+def test_labels_that_a_dimension_had_not_are_refused(files, tmp_path):
+    """Without HDF5's name for a dimension that has no labels, zeros were its labels."""
+    path = tmp_path / "places"
+    shutil.copy(files / "places", path)
+    with h5py.File(path, "r+") as h5:
+        del h5["places/place"].attrs["NAME"]
+    with pytest.raises(ph.FileError, match="the variable 'places/place' was not saved"):
+        _loaded(path)
+
+
 def test_draws_without_a_square_are_refused(files, tmp_path):
     """Their sd was infinite."""
     path = tmp_path / "plain"
