@@ -154,13 +154,15 @@ def affixed(found: Affix, column: str, command: Callable[[str], str] | None = No
     places = [f"{sign!r} {where}" for sign, where in ((found.before, "before"), (found.behind, "behind")) if sign]
     take = "".join(f".str.replace({sign!r}, '', regex=False)" for sign in signs)
     polars = "".join(f".str.replace_all({sign!r}, '', literal=True)" for sign in signs)
-    advice = (
-        f"take {'it' if len(signs) == 1 else 'them'} away: frame[{column!r}]{take} in pandas, {polars} in Polars"
-    )
-    if command is not None:
-        advice += f", or {command(f'd[{column!r}] = d[{column!r}]{take}')}"
+    advice = f"take {'it' if len(signs) == 1 else 'them'} away: {changed(column, take, polars, command)}"
     reads = f", and read what comes of it with {found.signs}" if found.signs != PLAIN else ""
     return f"numbers with {' and '.join(places)} them, like {some(found.odd, 2)}; {advice}{reads}"
+
+
+def changed(column: str, pandas: str, polars: str, command: Callable[[str], str] | None = None) -> str:
+    """How a column is changed by calls of pandas, of Polars, or by a command (see affixed)."""
+    advice = f"frame[{column!r}]{pandas} in pandas, {polars} in Polars"
+    return advice if command is None else f"{advice}, or {command(f'd[{column!r}] = d[{column!r}]{pandas}')}"
 
 
 def shell_word(text: str) -> str:

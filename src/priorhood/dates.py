@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from priorhood.spelling import date_format, day_first
+from priorhood.spelling import date_format, day_first, of_months
 
 if TYPE_CHECKING:
     from priorhood.table import Table
@@ -51,8 +51,13 @@ def _parsed(column: str, form: str | None) -> str:
 
 
 def _polars(column: str, form: str | None, first: str) -> str:
-    made = f"pl.col({column!r})" + (f".str.to_datetime({form!r})" if form else ".cast(pl.Datetime)")
-    if form and form.endswith("%z"):
+    zone = bool(form and form.endswith("%z"))
+    form = form and form.replace(".%f", "%.f").replace("%z", "%#z")  # as Polars writes fractions, and zones or Z
+    if of_months(form):  # of which Polars makes no date
+        made = f"('01 ' + pl.col({column!r})).str.to_datetime({f'%d {form}'!r})"
+    else:
+        made = f"pl.col({column!r})" + (f".str.to_datetime({form!r})" if form else ".cast(pl.Datetime)")
+    if zone:
         made += ".dt.replace_time_zone(None)"
     year, month, day = map(int, first.split("-"))
     return f"d.with_columns(({made} - pl.datetime({year}, {month}, {day})).dt.total_days().alias({DAYS!r}))"

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.columns import label_text, run, stripped, textual, with_readings
-from priorhood.conditions import affixed, or_null
+from priorhood.conditions import affixed, changed, or_null
 from priorhood.dates import days_since, script
 from priorhood.elsewhere import ENGINES, kind_of
 from priorhood.errors import PriorhoodWarning, TableError, rows_of, some
@@ -30,9 +30,11 @@ from priorhood.spelling import (
     guessed,
     in_thousands,
     normal_label,
+    of_months,
     truth,
     two_kinds,
 )
+from priorhood.unusual import rewriting
 from priorhood.words import cut, written
 
 if TYPE_CHECKING:
@@ -139,6 +141,7 @@ def _is_category(role: Role, values: list[str], spoilt: list[str], column: str, 
     """
     given = table.spelling.signs
     what = f"{table.name}: column {column!r} ({role.said})"
+    categories = "" if role.number else f"; or write C({written(column)}) to use it as categories"
     found = guessed(values, table.spelling)
     if found is not None and (set(spoilt) <= set(found[1]) or len(found[1]) > len(values) / 2):
         signs, odd = found
@@ -153,18 +156,25 @@ def _is_category(role: Role, values: list[str], spoilt: list[str], column: str, 
                 f"{what} {look}, where {given} was said of the whole table: write this column as the others, "
                 f"frame[{column!r}].str.replace({signs.decimal!r}, {given.decimal!r}, regex=False) in pandas"
             )
-        raise TableError(f"{what} {look}; read the table with {signs}{instead}, or convert the column")
+        raise TableError(f"{what} {look}; read the table with {signs}{instead}, or convert the column{categories}")
     dates = [v for v in values if date_format([v])]
-    if len(dates) > len(values) / 2 and date_format(dates):
-        raise TableError(
-            f"{what} holds dates, like {some(dates[:1])}, not numbers; {days_since(table, column, dates)}"
+    form = date_format(dates) if len(dates) > len(values) / 2 else None
+    if form is not None:
+        either = (
+            f"write C({written(column)}) to use it as categories, or " if categories and of_months(form) else ""
         )
-    mostly = len(spoilt) > len(values) / 2
+        raise TableError(
+            f"{what} holds dates, like {some(dates[:1])}, not numbers; {either}{days_since(table, column, dates)}"
+        )
+    beside = partial(script, table.name, ending="plain") if table.written and is_file(table.name) else None
     found_affix = affix(values, table.spelling)
+    mostly = len(spoilt) > len(values) / 2
     if found_affix is not None and (found_affix.usual or role.number or not mostly):
-        beside = partial(script, table.name, ending="plain") if table.written and is_file(table.name) else None
-        instead = "" if role.number else f"; or write C({written(column)}) to use it as categories"
-        raise TableError(f"{what} has {affixed(found_affix, column, beside)}{instead}")
+        raise TableError(f"{what} has {affixed(found_affix, column, beside)}{categories}")
+    unusual = rewriting(values, table.spelling) if found_affix is None else None
+    if unusual is not None:
+        advice = f": {changed(column, unusual.pandas, unusual.polars, beside)}" if unusual.pandas else ""
+        raise TableError(f"{what} {unusual.look}{advice}{categories}")
     return not role.number and mostly
 
 

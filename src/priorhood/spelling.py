@@ -227,7 +227,7 @@ PLAIN = Signs()
 # Thousands before decimal commas: 1,250 may be either, and read as the wrong one is 1,000 times too small.
 _GUESSES = (
     Signs(".", ","), Signs(",", ""), Signs(",", "."),
-    Signs(".", " "), Signs(".", "'"), Signs(",", " "), Signs(",", "'"),
+    Signs(".", " "), Signs(".", "'"), Signs(",", " "), Signs(",", "'"), Signs(".", "_"),
 )  # fmt: skip
 
 
@@ -337,14 +337,24 @@ def guessed(texts: Iterable[str], given: Spelling = UNSAID) -> tuple[Signs, list
 # -- currencies and units -----------------------------------------------------------------------------------
 
 # Of money and of homes: what is written at numbers, and not at names of kinds.
-_CURRENCIES = ("eur", "euro", "euros", "usd", "us$", "gbp", "chf")
-_UNITS = (
-    *("%", "m", "m²", "m2", "qm", "sqm", "sq.m", "km", "cm", "mm", "ha", "kwh"),
-    *("ft", "ft²", "ft2", "sqft", "sq.ft", "sf", "acres"),
+_CURRENCIES = (
+    *("eur", "euro", "euros", "usd", "us$", "a$", "c$", "r$", "nz$", "gbp", "chf", "fr", "fr.", "sfr", "sfr."),
+    *("kr", "kr.", "sek", "nok", "dkk", "isk", "zł", "pln", "kč", "czk", "huf", "rs", "rs.", "inr", "aud", "cad"),
+    *(",-", ".-", ",\u2013", ".\u2013", ",\u2014", ".\u2014", "'"),  # no cents; what a spreadsheet has before texts
 )
-_AFFIXED = re.compile(r"([^\d.,+\-]*)([+-]?(?:\d(?:[\d.,\s'\u2019_]*\d)?))([^\d]*)")
+_UNITS = (
+    *("%", "m²", "m2", "m³", "m3", "qm", "sqm", "sq.m", "km", "km²", "km2", "cm", "mm", "ha", "kwh"),
+    *("ft", "ft²", "ft2", "sqft", "sq.ft", "sq.ft.", "sf", "mi", "ac", "acre", "acres"),
+)
+_NEARLY = ("ca", "ca.", "circa", "approx", "approx.", "about", "etwa", "rd.", "~", "\u223c", "\u2248")
+# What every number of a column must have, or it is another number.
+_TIMES = ("m", "k", "tsd", "tsd.", "mio", "mio.", "mn", "million")
+_AFFIXED = re.compile(
+    r"((?:[^\d.,+\-]|(?<=[^\W\d_])\.)*)([+-]?(?:\d(?:[\d.,\s'\u2019_]*\d)?))([^\d]*(?:(?<=[A-Za-z])[23])?)"
+)
+_LAKHS = re.compile(r"[+-]?\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d*)?")
 # What makes another number of a number: bounds, losses, signs of minus in whatever typography.
-_BOUNDS = set("()<>≤≥~±-\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d+\uff0b")
+_BOUNDS = set("()<>≤≥±-\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d+\uff0b")
 
 
 @dataclass(frozen=True)
@@ -362,7 +372,12 @@ class Affix:
     @property
     def usual(self) -> bool:
         """Whether it is a currency or a unit, which no category has."""
-        return all(not sign or _is_currency(sign) or _joined(sign) in _UNITS for sign in (self.before, self.behind))
+        return all(not sign or _is_usual(sign) or _joined(sign) in _TIMES for sign in (self.before, self.behind))
+
+
+def _is_usual(sign: str) -> bool:
+    """Whether numbers with and without it are of one kind."""
+    return _is_currency(sign) or _joined(sign) in (*_UNITS, *_NEARLY)
 
 
 def _is_currency(sign: str) -> bool:
@@ -386,9 +401,10 @@ def affix(texts: Iterable[str], given: Spelling = UNSAID) -> Affix | None:
     if len({pairs[t] for t in odd}) != 1:
         return None
     before, behind = pairs[odd[0]]
-    plain = len(odd) == len(pairs) or not any(map(str.isalpha, before + behind))
+    plain = len(odd) == len(pairs) or all(not any(map(str.isalpha, s)) or _is_usual(s) for s in (before, behind))
     # A price may end in .- for no cents.
     bounds = _BOUNDS & set(before + re.sub(r"[.,][-\u2013\u2014]+", "", behind))
+    bounds |= {letter for letter in before + behind if unicodedata.decomposition(letter).startswith("<fraction>")}
     if not plain or bounds or not (before + behind).isprintable() or "`" in before + behind:
         return None
     cores = [m[2] for m in found.values()]
@@ -396,8 +412,39 @@ def affix(texts: Iterable[str], given: Spelling = UNSAID) -> Affix | None:
     if money and given.decimal is None and all(re.fullmatch(r"[+-]?\d{1,3}(?:\.\d{3})+", core) for core in cores):
         # No money has three decimals.
         return Affix(before, behind, Signs(",", "."), odd)
+    if any(re.search(r",\d\d,", core) for core in cores) and all(is_number(core, given) for core in cores):
+        return Affix(before, behind, PLAIN, odd)  # in lakhs, which is told of what is left
     guess = (given.signs, cores) if all(map(given.signs.read, cores)) else guessed(cores, given)
     return Affix(before, behind, guess[0], odd) if guess and all(map(guess[0].read, cores)) else None
+
+
+def usual_signs(texts: Sequence[str], given: Spelling = UNSAID) -> tuple[dict[tuple[str, str], str], bool]:
+    """The different signs before and behind numbers → a text that has them; whether some make another number of it.
+
+    None where a text is anything else.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for text in texts:
+        match = _AFFIXED.fullmatch(text)
+        pair = (match[1].strip(BLANKS), match[3].strip(BLANKS)) if match else ("", "")
+        known = all(not sign or _is_usual(sign) or _joined(sign) in _TIMES for sign in pair)
+        if not match or not known or not is_number(match[2], given):
+            return {}, False
+        found.setdefault(pair, text)
+    sizes = len(found) > 1 and any(_joined(sign) in _TIMES for pair in found for sign in pair)
+    if not sizes:
+        found.pop(("", ""), None)
+    return found, sizes
+
+
+def lakhs(text: str) -> bool:
+    """Whether a text is a number with commas as in 1,02,368, or as in 102,368."""
+    return _LAKHS.fullmatch(text) is not None
+
+
+def is_number(text: str, given: Spelling = UNSAID) -> bool:
+    """Whether a text is a number by what was given, or by some signs that could be."""
+    return any(signs.read(text) for signs in (given.signs, PLAIN, *_GUESSES)) or lakhs(text)
 
 
 def perhaps_missing(texts: Iterable[str]) -> list[str]:
@@ -422,6 +469,24 @@ _DATES = {
     r"\d\d?/\d\d?/\d{4}": "%m/%d/%Y",
     r"\d\d?-\d\d?-\d{4}": "%m-%d-%Y",
     r"\d\d?-[A-Za-z]{3}-\d{4}": "%d-%b-%Y",
+    r"\d\d?-[A-Za-z]{3}-\d\d": "%d-%b-%y",
+    r"\d\d? [A-Za-z]{3} \d{4}": "%d %b %Y",
+    r"\d\d? [A-Za-z]+ \d{4}": "%d %B %Y",
+    r"[A-Za-z]{3} \d\d?, \d{4}": "%b %d, %Y",
+    r"[A-Za-z]+ \d\d?, \d{4}": "%B %d, %Y",
+    r"[A-Za-z]{3}, \d\d? [A-Za-z]{3} \d{4}": "%a, %d %b %Y",
+    r"\d\d?\.\d\d?\.\d{4} \d\d?:\d\d": "%d.%m.%Y %H:%M",
+    r"\d\d?\.\d\d?\.\d{4} \d\d?:\d\d:\d\d": "%d.%m.%Y %H:%M:%S",
+    r"\d\d?/\d\d?/\d{4} \d\d?:\d\d": "%m/%d/%Y %H:%M",
+    r"\d\d?/\d\d?/\d{4} \d\d?:\d\d:\d\d": "%m/%d/%Y %H:%M:%S",
+    r"\d\d?/\d\d?/\d{4} \d\d?:\d\d [AP]M": "%m/%d/%Y %I:%M %p",
+    r"\d\d?/\d\d?/\d{4} \d\d?:\d\d:\d\d [AP]M": "%m/%d/%Y %I:%M:%S %p",
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,6}(?:Z|[+-]\d\d:?\d\d)": "%Y-%m-%dT%H:%M:%S.%f%z",
+    # Months, which may as well be categories.
+    r"(?:18|19|20)\d\d-\d\d": "%Y-%m",
+    r"\d\d?/(?:18|19|20)\d\d": "%m/%Y",
+    r"[A-Za-z]{3} \d{4}": "%b %Y",
+    r"[A-Za-z]+ \d{4}": "%B %Y",
 }
 # Texts so written may be something else; where a file's reader has found dates in them, they are these.
 _SHORT_DATES = {
@@ -431,7 +496,14 @@ _SHORT_DATES = {
 }
 _DAY_FIRST = {
     "%m/%d/%Y": "%d/%m/%Y", "%m-%d-%Y": "%d-%m-%Y", "%m/%d/%y": "%d/%m/%y", "%m-%d-%y": "%d-%m-%y",
+    "%m/%d/%Y %H:%M": "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S": "%d/%m/%Y %H:%M:%S",
 }  # fmt: skip
+_ANY_DATE = re.compile("|".join(f"(?:{pattern})" for pattern in (*_DATES, *_SHORT_DATES)))
+
+
+def of_months(form: str | None) -> bool:
+    """Whether dates so written have no day."""
+    return form is not None and "%d" not in form and "%Y%m" not in form
 
 
 def date_format(texts: list[str], *, short: bool = False) -> str | None:
@@ -439,8 +511,10 @@ def date_format(texts: list[str], *, short: bool = False) -> str | None:
 
     short : also with years of two digits
     """
+    if not texts or not _ANY_DATE.fullmatch(texts[0]):
+        return None
     for pattern, form in {**_DATES, **(_SHORT_DATES if short else {})}.items():
-        if texts and all(re.fullmatch(pattern, text) for text in texts):
+        if all(re.fullmatch(pattern, text) for text in texts):
             return next((f for f in (form, _DAY_FIRST.get(form)) if f and _all_dates(texts, f)), None)
     return None
 

@@ -36,6 +36,7 @@ from priorhood.spelling import (
     normal_label,
     unlike,
 )
+from priorhood.unusual import rewriting
 
 TEXT = "price ~ area + (1 | zip)"
 
@@ -716,6 +717,89 @@ def test_a_sign_at_all_numbers(texts, found):
     assert (one and (one.before, one.behind)) == found
 
 
+# How whole numbers are written unusually, and what they are after the advice was followed.
+UNUSUAL = {
+    "full width": (lambda v: "".join(chr(0xFF10 + int(d)) for d in str(v)), 1),
+    "Arabic": (lambda v: "".join(chr(0x660 + int(d)) for d in str(v)), 1),
+    "Devanagari": (lambda v: "".join(chr(0x966 + int(d)) for d in str(v)), 1),
+    "minus sign": (lambda v: f"\u2212{v}", -1),
+    "dash": (lambda v: f"\u2013{v}", -1),
+    "accounts": (lambda v: f"({v})", -1),
+    "two units": (lambda v: f"{v} m2" if v % 2 else f"{v} sqm", 1),
+    "one unit, two ways": (lambda v: f"{v} m\u00b2" if v % 2 else f"{v}m2", 1),
+    "before and behind": (lambda v: f"EUR {v}" if v % 2 else f"{v} \u20ac", 1),
+    "some without": (lambda v: f"{v} m2" if v % 2 else str(v), 1),
+    "circa": (lambda v: f"ca. {v}" if v % 2 else str(v), 1),
+    "about": (lambda v: f"~{v}", 1),
+    "crowns": (lambda v: f"kr. {v}", 1),
+    "francs": (lambda v: f"Fr. {v}.-", 1),
+    "no cents": (lambda v: f"{v},-", 1),
+    "text mark": (lambda v: f"'{v}", 1),
+    "lakhs": (lambda v: f"1,{v:02d},368" if v < 100 else f"{v - 100:02d},368", None),
+    "rupees in lakhs": (lambda v: f"\u20b91,{v % 100:02d},368", None),
+}
+
+
+@pytest.mark.parametrize("form", UNUSUAL)
+@pytest.mark.parametrize("way", ["pandas", "polars", "command"])
+def test_unusual_numbers_are_no_categories_and_become_numbers_as_the_message_says(tmp_path, form, way):
+    write, times = UNUSUAL[form]
+    frame = homes()
+    areas = frame["area"]
+    frame["area"] = areas.map(write)
+    wanted = areas * times if times else frame["area"].str.replace("[^0-9]", "", regex=True).astype(float)
+    rows = frame if way != "polars" else pl.from_pandas(frame)
+    if way == "command":
+        rows = written(tmp_path, frame.to_csv(index=False), "a b.csv")
+    for _ in range(2 if form == "rupees in lakhs" else 1):  # the sign, then the commas
+        said = refused(rows)
+        assert "; or write C(area) to use it as categories" in said
+        if way == "command":
+            command = shlex.split(re.search(r"in Polars, or (python -c .*); or write", said)[1])
+            subprocess.run([sys.executable, *command[1:]], check=True)
+            rows = re.search(r"to_csv\('(.*?)'", command[2])[1]
+        elif way == "pandas":
+            column = eval(re.search(r"(frame\['area'\].*?) in pandas", said)[1], {"frame": rows})
+            rows = rows.assign(area=column)
+        else:
+            calls = re.search(r"in pandas, (\..*?) in Polars", said)[1]
+            rows = rows.with_columns(eval(f"pl.col('area'){calls}", {"pl": pl}))
+    if way == "pandas":
+        plain = rows.assign(area=rows["area"].str.strip().astype(float))
+    elif way == "polars":
+        plain = rows.with_columns(pl.col("area").str.strip_chars().cast(float))
+    else:
+        plain = rows
+    assert sums(plain)[1].pooled()[0][0] == pytest.approx(wanted.mean())
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["\u00b9", "\u00b2"],  # superscripts: m\u00b2 is no m2 by them
+        ["9\u00bd", "10"],
+        ["96\u2013101", "101\u2013106"],
+        ["3 Zimmer", "4 Zimmer"],
+        ["50+", "100+"],
+        ["(a) 1", "(b) 2"],
+        ["type 1", "type 2"],
+    ],
+)
+def test_what_is_no_number_in_another_guise(texts):
+    assert rewriting(texts) is None
+    assert affix(texts) is None or not affix(texts).usual
+
+
+def test_numbers_of_different_sizes_are_not_made_one(tmp_path):
+    """0.3m and 250k: no sign may be taken away."""
+    frame = homes()
+    frame["area"] = [f"{v}k" if v % 2 else f"{v / 1000:.3f}m" for v in frame["area"]]
+    said = refused(frame)
+    assert "has numbers of different sizes, like" in said
+    assert "replace" not in said
+    assert sums(frame, "price ~ C(area) + (1 | zip)")[1].rows == 60
+
+
 def test_a_sign_is_taken_out_of_one_column_alone(tmp_path):
     """The command for a file leaves the other columns and the line of names as they are."""
     frame = homes().assign(k=lambda f: f["zip"].map({"01067": "Park", "01069": "Par", "10115": "-1k"}))
@@ -805,7 +889,18 @@ def test_a_column_against_the_signs_of_the_others(tmp_path):
 
 # -- dates ------------------------------------------------------------------------------------------------
 
-DATES = ["%Y%m%dT000000", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%m/%d/%Y", "%d.%m.%Y", "%Y-%m-%d %H:%M:%S"]
+DATES = [
+    *("%Y%m%dT000000", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%m/%d/%Y", "%d.%m.%Y", "%Y-%m-%d %H:%M:%S"),
+    *("%d %B %Y", "%d %b %Y", "%B %d, %Y", "%b %d, %Y", "%d-%b-%y", "%a, %d %b %Y", "%d.%m.%Y %H:%M"),
+    *(
+        "%m/%d/%Y %I:%M %p",
+        "%m/%d/%Y %H:%M:%S",
+        "%Y-%m-%dT%H:%M:%S.000Z",
+        "%Y-%m-%dT%H:%M:%SZ",
+        "%Y-%m-%d %H:%M:%S.250",
+    ),
+]
+MONTHS = ["%b %Y", "%B %Y", "%Y-%m", "%m/%Y"]
 
 
 def dated(form, rows=60):
@@ -853,6 +948,30 @@ def test_the_advice_works_on_the_command_line(tmp_path, form, separator):
     assert found.pooled()[0][1] == pytest.approx(days_of(frame).mean(), rel=1e-12)
 
 
+@pytest.mark.parametrize("form", MONTHS)
+@pytest.mark.parametrize("way", ["pandas", "polars", "command"])
+def test_months_are_dates_or_categories_if_asked_for(tmp_path, form, way):
+    frame = homes()
+    months = pd.date_range("2019-11-01", periods=5, freq="MS").take(np.arange(60) % 5)
+    frame["sold"] = months.strftime(form)
+    rows = {"pandas": frame, "polars": pl.from_pandas(frame), "command": tmp_path / "homes.csv"}[way]
+    frame.to_csv(tmp_path / "homes.csv", index=False)
+    said = refused(rows, "price ~ sold + (1 | zip)")
+    line = said.partition("in its place: ")[2]
+    if way == "pandas":
+        d = frame.copy()
+        exec(line, {"pd": pd, "d": d})
+    elif way == "polars":
+        d = eval(line, {"pl": pl, "d": rows})
+    else:
+        subprocess.run([sys.executable, *shlex.split(line)[1:]], check=True)
+        d = tmp_path / "homes days.csv"
+    found = sums(d, "price ~ days + (1 | zip)")[1]
+    assert found.pooled()[0][0] == pytest.approx((months - months[0]).days.to_numpy().mean())
+    term = re.search(r"not numbers; write (C\(sold\)) to use it as categories, or make days", said)[1]
+    assert len(sums(rows, f"price ~ {term} + (1 | zip)")[0].categories[term]) == 5
+
+
 @pytest.mark.parametrize("form", ["%d.%m.%y", "%m/%d/%y"])
 def test_years_of_two_digits(tmp_path, form):
     """A CSV's reader finds the dates; no line may leave it to pandas which is the month."""
@@ -882,6 +1001,9 @@ def test_what_is_a_date():
     assert date_format(["13/10/2014", "2/10/2014"]) == "%d/%m/%Y"
     assert date_format(["2014-02-30"]) is None
     assert date_format(["10115", "10117"]) is None
+    assert date_format(["Phase 2020", "May 2020"]) is None
+    assert date_format(["1234-01", "1234-02"]) is None
+    assert date_format(["May 2020", "June 2020"]) == "%B %Y"
     assert date_format([]) is None
 
 
