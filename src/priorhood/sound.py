@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SQUARABLE = 1e150  # the square of a draw, and the sum of many, are numbers
 CLOSE = 1e-8  # of a symmetric matrix, how far its halves may be apart
+LEAST_NU = 1e-3  # with fewer degrees of freedom the quartiles of an error are beyond every number
 LEAD = ("chain", "draw")
 # What a model is told by: of each entry the types that it may have; older files do not have them all.
 ENTRIES: dict[str, tuple[type, ...]] = {
@@ -330,7 +331,9 @@ def _limits(name: str) -> tuple[float, float]:
     base = base_of(name)
     if base == "omega":
         return -1 - CLOSE, 1 + CLOSE
-    return (0.0 if base in ("tau", "sigma", "sigma_median", "sigma_spread", "nu") else -SQUARABLE), SQUARABLE
+    if base == "nu":
+        return LEAST_NU, SQUARABLE
+    return (0.0 if base in ("tau", "sigma", "sigma_median", "sigma_spread") else -SQUARABLE), SQUARABLE
 
 
 def _check_variable(group: str, name: str, stored: xr.Dataset, expected: xr.DataArray) -> None:

@@ -263,6 +263,16 @@ def test_draws_without_a_square_are_refused(files, tmp_path):
         _loaded(path)
 
 
+def test_draws_of_errors_without_quartiles_are_refused(files, tmp_path):
+    """Their predictions were no numbers."""
+    path = tmp_path / "student"
+    shutil.copy(files / "student", path)
+    with h5py.File(path, "r+") as h5:
+        h5["posterior/nu"][...] = 0.0
+    with pytest.raises(ph.FileError, match=r"posterior/nu.* has the value 0, which it cannot have"):
+        _loaded(path)
+
+
 def _spoilt(content, chance):
     """A file with flipped bits, or cut off, or with something put in."""
     spoilt = bytearray(content)
