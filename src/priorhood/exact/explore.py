@@ -198,8 +198,9 @@ def explore(
 def _check_ends(density: Target, proposed: _Proposed) -> None:
     """Refuse a posterior that goes on where θ ends: beyond, σ is rounding, or a scale is no number.
 
-    There the data tell nothing of the coordinate, so that it falls off as its prior does: as much lies beyond a
-    bound as from there to where the prior's density is twice that at the bound.
+    There the data tell nothing of the coordinate, so that it falls off as its prior does, as e^−su at u beyond the
+    bound: as much lies beyond as from there to r within, divided by e^sr − 1. r is where the prior's density is
+    twice that at the bound, or a quarter of the way to the posterior's middle, if that is nearer.
 
     Raises
     ------
@@ -211,12 +212,20 @@ def _check_ends(density: Target, proposed: _Proposed) -> None:
         for end, side in ((density.low[k], 1.0), (density.high[k], -1.0)):
             if axis is None or not math.isfinite(end):
                 continue
-            slope = axis.slope(end, 1e-3 * side) * side
-            reach = math.log(2.0) / max(slope, 1e-3)
-            near = float(weights[(proposed.theta[:, k] - end) * side < reach].sum() / total)
+            slope = max(axis.slope(end, 1e-3 * side) * side, 1e-3)
+            inwards = (proposed.theta[:, k] - end) * side
+            reach = min(math.log(2.0) / slope, max(0.25 * _middle(inwards, weights), 1e-3))
+            near = float(weights[inwards < reach].sum() / total) / math.expm1(slope * reach)
             cut = near / (1.0 + near)
             if cut > CUT:
                 raise SamplingError(_beyond(density, axis, float(end), side, cut))
+
+
+def _middle(values: Array, weights: Array) -> float:
+    """The median of weighted values."""
+    order = np.argsort(values)
+    mass = np.cumsum(weights[order])
+    return float(values[order[np.searchsorted(mass, 0.5 * mass[-1])]])
 
 
 def _beyond(density: Target, axis: Axis, end: float, side: float, cut: float) -> str:
