@@ -12,7 +12,8 @@ from oracle import noise as oracle
 from oracle.noise_cases import INDEPENDENT, LEARNED, log_prior_of, noisy, with_noise
 from priorhood import exact
 from priorhood.exact import Alike, Independent, integral
-from priorhood.exact.noise import NoisyDensity, NoisyTheta, draw_groups, log_marginal
+from priorhood.exact.coordinates import factors
+from priorhood.exact.noise import NoisyDensity, NoisyTheta, draw_groups, kernel_priors, log_marginal
 from priorhood.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal
 
 Z = 4.5
@@ -112,6 +113,32 @@ def test_log_marginal_is_the_integral_of_dense_normals(make, noise):
     want = [sum(one[2] for one in dense(case, problem, values, at)) for at in range(len(got))]
     # A far offset costs the dense sums digits, not the engine's.
     np.testing.assert_allclose(got, want, rtol=1e-9, atol=2e-6 if make is far_offset else 1e-7)
+
+
+@pytest.mark.parametrize(
+    "prior", [HalfNormal(1e-2), Exponential(1e-3), HalfCauchy(1e-5), Gamma(2.0, 1e-3)], ids=str
+)
+def test_a_prior_far_below_the_rows(prior):
+    """The integrand is narrow and far above the prior's own place: right, and of few nodes from there on.
+
+    Nearer to 0 than these priors, sigma leaves neither the dense sums nor ours the digits to compare.
+    """
+    case, problem = few_rows(np.random.default_rng(31))
+    problem = with_noise(problem, Independent(prior))
+    values = NoisyDensity(problem, 1).constrain(thetas(problem, np.random.default_rng(32)))
+    grids = [dense(case, problem, values, at) for at in range(len(values.beta))]
+    want = [sum(g[2] for g in one) for one in grids]
+    np.testing.assert_allclose(log_marginal(problem, values), want, rtol=1e-9, atol=1e-7)
+    rows, (priors, _) = problem.rows, kernel_priors(problem.noise, values)
+    for j in np.flatnonzero(rows.rss > 0):
+        G, d, e, norm = integral.space(rows.R.shape[1], problem.base.levels[0].K)
+        lam = factors(problem.base, values.scales)[5, 0]
+        cols, rank = problem.base.levels[0].cols, rows.rank[j]
+        integral.rotate(rows.R[j], rows.z[j], rank, lam, cols, values.beta[5], G, d, e)
+        own = integral.LogPrior(*priors[5])
+        _, x, h = integral.log_integral(own, rows.rest[j], rows.rss[j], rank, d, e, norm)
+        t, heights, _ = grids[5][j]
+        assert (t[np.argmax(heights)] - x) / h < 150
 
 
 def test_a_wrong_sum_is_seen():

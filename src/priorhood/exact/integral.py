@@ -28,6 +28,8 @@ TAIL = 1e-10  # share of the sum at which the nodes end
 AGREE = 0.003  # difference of even and odd nodes, as a share: the error of the whole is its square or less
 QUARTER = 0.2  # the like of the nodes by fours, |Σ iᵏ f_k|, wherever they lie: a Gaussian's is 0.18 at STEP
 HALVINGS = 8
+APART = 2.0  # by which a prior is far below the rows' σ, in logs …
+CLOSE = 1e-3  # … and how nearly it is found where the two meet
 LOWEST, HIGHEST = -300.0, 340.0  # log σ whose square a double holds
 
 
@@ -111,7 +113,8 @@ def _rises(prior, rss, n):
     """
     a = 0.5 * math.log(rss / n) - prior.m
     if prior.precision == 0.0:
-        a = min(a, _prior_rises(prior))
+        low = _prior_rises(prior)
+        a = _between(prior, rss, n, low, a) if a - low > APART else min(a, low)
         return a, rss * math.exp(-2.0 * (a + prior.m))
     # At the root rss/σ² = n + κx, and x is at most the a of the rows alone.
     a = max(0.0, a - 0.5 * math.log(1.0 + prior.precision * a / n)) if a > 0.0 else a
@@ -123,6 +126,25 @@ def _rises(prior, rss, n):
         if step * step * (prior.precision + 2.0 * q) < 0.1:
             break
     return a, q
+
+
+@nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
+def _between(prior, rss, n, low, high):
+    """Where a prior far below the rows' σ holds rss/σ²: the integrand rises up to low, and perhaps not at high.
+
+    Its slope is at least rss/σ² + power − n less the prior's pull, which falls with x. The range is halved to where
+    that is 0, from below, so that the integrand rises up to there.
+    """
+    while high - low > CLOSE:
+        x = 0.5 * (low + high)
+        square = math.exp(2.0 * (x + prior.m))
+        pull = prior.linear * math.sqrt(square) + prior.square * square
+        pull += 2.0 * prior.cauchy * prior.heavy * square / (1.0 + prior.heavy * square)
+        if rss / square + prior.power - n > pull:
+            low = x
+        else:
+            high = x
+    return low
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
