@@ -16,7 +16,7 @@ from priorhood.files import is_folder, is_there
 from priorhood.sources import DATABASE, connection, explained, format_of, nearby_files, reading
 from priorhood.spelling import BLANKS, UNSAID, Spelling, normal_label
 from priorhood.twins import as_engines, perhaps_renamed, twins
-from priorhood.uneven import first_names, uneven
+from priorhood.uneven import first_names, heading, uneven
 
 if TYPE_CHECKING:
     import duckdb
@@ -243,6 +243,14 @@ class Parts:
         files: Any = [literal(f) for f in self.files]
         return connection().read_csv(files, **hive, **{**options, **how})
 
+    def heading_of(self, file: str) -> tuple[str, list[str]]:
+        """The separator and the names that the reader finds in one file of text."""
+        with explained(file):
+            names = connection().read_csv(literal(file), header=True, **self._as_quoted()).columns
+            asked = "SELECT Delimiter FROM sniff_csv($1, header = true)"
+            separators = connection().execute(asked, [literal(file)]).fetchall()
+        return (separators[0][0] if len(names) > 1 else "", names)
+
     def _as_quoted(self) -> dict[str, Any]:
         """How the values of a line are told apart, as far as that is not sniffed."""
         options: dict[str, Any] = {"quotechar": '"', "escapechar": '"', "hive_partitioning": False}
@@ -288,7 +296,37 @@ def find_parts(path: str, spelling: Spelling = UNSAID) -> Parts:
     above = len(Path(named).parts) if is_folder(named) else _plain_parts(named)
     partitioned = any("=" in part for part in Path(files[0]).parent.parts[above:])
     found = Parts(path, kind, tuple(files), spelling, partitioned=partitioned)
+    if found.separated and len(files) > 1:
+        _check_headings(found)
     return _compared(found) if kind == "parquet" and len(files) > 1 else found
+
+
+def _check_headings(found: Parts) -> None:
+    """Raise where a part's line of names is not that of the first: the reader puts columns together by their place.
+
+    Raises
+    ------
+    TableError
+    """
+    headings = [heading(file) for file in found.files]
+    unlike = [file for file, one in zip(found.files, headings, strict=True) if one is None or one != headings[0]]
+    if not unlike:
+        return
+    # Compressed, or with lines above the names, which the reader knows better.
+    separator, names = found.heading_of(found.files[0])
+    for file in unlike:
+        own_separator, own = found.heading_of(file)
+        if (own_separator, own) == (separator, names):
+            continue
+        how = (
+            f"the names {some(own, 8)}, not {some(names, 8)}" if sorted(own) != sorted(names)
+            else "the same names in another order" if own != names
+            else f"the separator {own_separator!r}, not {separator!r}"
+        )  # fmt: skip
+        raise TableError(
+            f"{found.path}: the part {_name(file)} does not begin as {_name(found.files[0])} does: it has {how}. "
+            f"Write the parts alike: the same names in one order, with one separator"
+        )
 
 
 def _plain_parts(path: str) -> int:

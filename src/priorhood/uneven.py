@@ -34,6 +34,16 @@ def first_names(file: str) -> int | None:
     return None
 
 
+def heading(file: str) -> tuple[str, list[str]] | None:
+    """The separator of the line of names, and the names; None where it cannot be read."""
+    with suppress(*_UNREAD), _opened(file) as text:
+        first = _record(_lines(text))
+        separator = _separator([first]) if first else ""
+        if separator:
+            return separator, [name.strip() for name in next(csv.reader([first], delimiter=separator))]
+    return None
+
+
 def uneven(files: Iterable[str]) -> str | None:
     """What is wrong with the first line that has more or fewer values than the line of names; None if none has.
 
