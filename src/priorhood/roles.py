@@ -29,6 +29,7 @@ from priorhood.spelling import (
     date_format,
     guessed,
     in_thousands,
+    in_two_ways,
     normal_label,
     of_months,
     truth,
@@ -142,6 +143,9 @@ def _is_category(role: Role, values: list[str], spoilt: list[str], column: str, 
     given = table.spelling.signs
     what = f"{table.name}: column {column!r} ({role.said})"
     categories = "" if role.number else f"; or write C({written(column)}) to use it as categories"
+    if not given.thousands and (ways := in_two_ways(values)):
+        both = " and ".join(map(repr, ways))
+        raise TableError(f"{what} has thousands written in two ways, {both}: write them alike{categories}")
     found = guessed(values, table.spelling)
     if found is not None and (set(spoilt) <= set(found[1]) or len(found[1]) > len(values) / 2):
         signs, odd = found

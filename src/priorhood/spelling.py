@@ -149,7 +149,8 @@ def unlike(new: str, known: str, columns: Sequence[str], older: str = "") -> str
     if len(one) < len(other):
         return (
             f"{one!r} has lost its zeros: have {column!r} {as_text}, or put them back, "
-            f"frame[{column!r}].astype(str).str.zfill({len(other)})"
+            f"frame[{column!r}].astype(str).str.removesuffix('.0').str.zfill({len(other)})"
+            f".where(frame[{column!r}].notna())"
         )
     return (
         f"{older or 'the table of the fit'} has lost the zeros of {other!r}: have {column!r} there "
@@ -234,8 +235,8 @@ _GUESSES = (
 def in_thousands(texts: Sequence[str], decimal: str) -> list[str]:
     """The texts that look like thousands though they can be read as decimals: 1.200 beside 950.
 
-    Every value with a sign has exactly three digits behind it, every whole number is below 1,000, and those are
-    hundreds of times as large: as decimals, one column would have two kinds of values and nothing in between.
+    Every value with a sign has exactly three digits behind it, and every whole number is below 1,000, or none is;
+    those are hundreds of times as large: as decimals, one column would have two kinds of values.
     """
     numeral = re.compile(r"[+-]?[0-9.,]+")
     exact = re.compile(rf"[+-]?[1-9][0-9]{{0,2}}{re.escape(decimal)}[0-9]{{3}}")
@@ -248,11 +249,31 @@ def in_thousands(texts: Sequence[str], decimal: str) -> list[str]:
                 return []
     if not signed:
         return []
-    whole = [t for t in texts if decimal not in t and numeral.fullmatch(t)]
-    if not whole or not all(re.fullmatch(r"[+-]?[0-9]{1,3}", t) for t in whole):
+    rest = [t for t in texts if decimal not in t and numeral.fullmatch(t)]
+    if not rest or not all(re.fullmatch(r"[+-]?[0-9]+", t) for t in rest):
         return []
-    small = [abs(float(t.replace(decimal, "."))) for t in signed]
-    return signed if two_kinds(small, [abs(float(t)) for t in whole]) else []
+    small, whole = [abs(float(t.replace(decimal, "."))) for t in signed], [abs(float(t)) for t in rest]
+    return signed if (max(whole) < 1000 or min(whole) >= 1000) and two_kinds(small, whole) else []
+
+
+# Of one to three digits, and three more behind every sign, which is the same throughout.
+_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}([,.'\u2019_\s])[0-9]{3}(?:\1[0-9]{3})*")
+
+
+def in_two_ways(texts: Sequence[str]) -> list[str]:
+    """A text of every way in which thousands are written, where there are two ways and no other use of their signs.
+
+    No choice of signs reads both: 623,210 beside 195.719, or beside 195 719.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        if match := _GROUPED.fullmatch(text):
+            sign = next((one for one, like in _SAME_SIGN.items() if match[1] in like), match[1])
+            found.setdefault(sign, text)
+    for sign in ",.":
+        if sign in found and any(sign in text and not _GROUPED.fullmatch(text) for text in texts):
+            del found[sign]
+    return list(found.values()) if len(found) > 1 else []
 
 
 def all_in_thousands(texts: Sequence[str]) -> list[str]:

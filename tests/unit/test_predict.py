@@ -566,7 +566,7 @@ def test_known_errors_are_needed_of_every_row(measured, tmp_path):
     rows = measured.head(6).reset_index(drop=True)
     with pytest.raises(ph.TableError, match=r"no column 'error' \(the standard errors.*outcome's units"):
         post.predict(rows.drop(columns="error"))
-    with pytest.raises(ph.TableError, match=r"column 'error' .* holds text where a number should be: 'small'"):
+    with pytest.raises(ph.TableError, match=r"column 'error' .* holds text, not numbers, like 'small'"):
         post.predict(rows.assign(error="small"))
     rows.loc[[1, 2, 3], "error"] = [np.nan, 0.0, np.inf]
     found = post.predict(rows)

@@ -1050,7 +1050,34 @@ def test_places_that_are_nearly_known_are_named():
         take_placed(frame[frame["zip"] != "10115"], places)
 
 
-@pytest.mark.parametrize("reader", ["pandas", "polars", "csv", "zfill"])
+@pytest.mark.parametrize("kind", ["csv", "pandas"])
+@pytest.mark.parametrize("ways", [("{:,}", "."), ("{:,}", " "), ("{:,}", "'"), ("{:_}", ",")])
+def test_thousands_in_two_ways_are_refused_whatever_is_said(tmp_path, ways, kind):
+    """The advice was an option under which one of the two ways was decimals."""
+    frame = homes()
+    first, sign = ways
+    prices = [first.format(400_001 + 7 * i) for i in range(len(frame))]
+    prices[3::7] = [p.replace(",", sign).replace("_", sign) for p in prices[3::7]]
+    table = frame.assign(price=prices)
+    source = written(tmp_path, table.to_csv(index=False)) if kind == "csv" else table
+    with pytest.raises(ph.TableError, match=r"written in two ways, .400.0\d\d. and .400.0\d\d.: write them alike"):
+        ph.fit(TEXT, source, chains=2, draws=50)
+
+
+def test_thousands_beside_whole_numbers_without_a_sign_are_refused(tmp_path):
+    """195.719 beside 623210 was read as 195.719."""
+    frame = homes()
+    prices = [str(400_001 + 7 * i) for i in range(len(frame))]
+    prices[3::20] = [f"{p[:3]}.{p[3:]}" for p in prices[3::20]]
+    path = written(tmp_path, frame.assign(price=prices).to_csv(index=False))
+    with pytest.raises(
+        ph.TableError, match=r"like '400\.022'.* look like thousands; read the file with thousands='\.'"
+    ):
+        ph.moments(TEXT, path)
+    assert take(ph.read(path, thousands="."), parse(TEXT))[1].pooled()[0][-1] > 400_000
+
+
+@pytest.mark.parametrize("reader", ["pandas", "polars", "csv", "zfill", "zfill of floats"])
 def test_zeros_that_new_rows_lost(tmp_path, reader):
     """The advice, followed: in either library, by the file's name, and where the file itself has none."""
     frame = homes()
@@ -1059,9 +1086,12 @@ def test_zeros_that_new_rows_lost(tmp_path, reader):
     with pytest.raises(ph.TableError, match="'1067' has lost its zeros: have 'zip' read as text") as caught:
         post.predict(pd.read_csv(path))
     said = str(caught.value)
-    if reader == "zfill":
+    if reader.startswith("zfill"):
         lost = frame.assign(zip=frame["zip"].str.lstrip("0"))
-        table = lost.assign(zip=eval(re.search(r"frame\['zip'\]\.astype\S+?zfill\(\d\)", said)[0], {"frame": lost}))
+        if reader == "zfill of floats":  # as a blank among whole numbers makes them
+            lost = pd.concat([lost.assign(zip=lost["zip"].astype(float)), lost.head(1).assign(zip=np.nan)])
+        line = re.search(r"frame\['zip'\]\.astype.*?notna\(\)\)", said)[0]
+        table = lost.assign(zip=eval(line, {"frame": lost})).dropna(subset="zip")
     elif reader == "pandas":
         table = pd.read_csv(path, dtype=eval(re.search(r"dtype=(\{.*?\})", said)[1]))
     else:
