@@ -68,7 +68,7 @@ def stored_tree(path: str | Path) -> xr.DataTree:
     if not is_file(target):
         raise FileError(f"{str(path)!r} is a device or a pipe; write what comes from it to a file first")
     if not target.stat().st_size:
-        raise FileError(f"{str(path)!r} is empty")
+        raise FileError(f"{str(path)!r} is empty: it is cut off or no netCDF file")
     tree = in_todays_words(read_tree(target, FORMATS))
     tree.encoding["source"] = str(path)  # as xarray has it, for the report
     return tree

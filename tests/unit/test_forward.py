@@ -360,7 +360,7 @@ def test_refusals(posts, table):
         forward.posterior_predictive(posts["se"], table.drop(columns="error"))
     with pytest.raises(ph.TableError, match="no column 'price'"):
         forward.prior_predictive(MODELS["slopes"], table.drop(columns="price"))
-    with pytest.raises(ph.TableError, match=r"column 'price' .* holds text where a number should be: 'dear'"):
+    with pytest.raises(ph.TableError, match=r"column 'price' .* holds text, not numbers, like 'dear'"):
         forward.posterior_predictive(posts["slopes"], table.assign(price="dear"))
 
 
