@@ -263,13 +263,19 @@ _GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}([,.'\u2019_\s])[0-9]{3}(?:\1[0-9]{3
 def in_two_ways(texts: Sequence[str]) -> list[str]:
     """A text of every way in which thousands are written, where there are two ways and no other use of their signs.
 
-    No choice of signs reads both: 623,210 beside 195.719, or beside 195 719.
+    No choice of signs reads both: 623,210 beside 195.719, or beside 195 719. Where most texts are no numbers, there
+    are none.
     """
     found: dict[str, str] = {}
+    numbers = 0
     for text in texts:
-        if match := _GROUPED.fullmatch(text):
+        match = _GROUPED.fullmatch(text)
+        numbers += bool(match) or text.isdecimal()
+        if match:
             sign = next((one for one, like in _SAME_SIGN.items() if match[1] in like), match[1])
             found.setdefault(sign, text)
+    if numbers <= len(texts) / 2:
+        return []
     for sign in ",.":
         if sign in found and any(sign in text and not _GROUPED.fullmatch(text) for text in texts):
             del found[sign]

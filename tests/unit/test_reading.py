@@ -1064,6 +1064,16 @@ def test_thousands_in_two_ways_are_refused_whatever_is_said(tmp_path, ways, kind
         ph.fit(TEXT, source, chains=2, draws=50)
 
 
+def test_categories_of_which_a_few_look_like_thousands_are_categories():
+    frame = homes()
+    kinds = ["loft", "flat", "studio", "house", "villa", "1,000", "1 000"]
+    made = ph.fit(
+        "price ~ kind + (1 | zip)", frame.assign(kind=[kinds[i % 7] for i in range(len(frame))]),
+        chains=2, draws=50, seed=1,
+    )  # fmt: skip
+    assert set(made.design.categories["kind"]) == set(kinds)
+
+
 def test_thousands_beside_whole_numbers_without_a_sign_are_refused(tmp_path):
     """195.719 beside 623210 was read as 195.719."""
     frame = homes()
