@@ -79,7 +79,8 @@ def roles_of(formula: Formula, design: Design | None = None) -> dict[str, Role]:
     for factor in formula.factors():
         expression = Expression(factor)
         if expression.bare is None:
-            roles |= {part: Role(f"predictor {factor}", number=True) for part in expression.names}
+            free = design is None
+            roles |= {part: Role(f"predictor {factor}", number=True, predictor=free) for part in expression.names}
         elif design is not None and factor in design.categories:
             numeric = factor in design.numeric
             known = () if numeric else design.categories[factor]
@@ -89,7 +90,8 @@ def roles_of(formula: Formula, design: Design | None = None) -> dict[str, Role]:
         else:
             before = roles.get(expression.bare, Role(""))
             number = before.number or design is not None
-            roles[expression.bare] = Role(before.said if before.number else "predictor", number=number)
+            said = before.said if before.number else "predictor"
+            roles[expression.bare] = Role(said, number=number, predictor=design is None)
     return roles | {part: Role("the outcome", number=True) for part in Expression(formula.outcome).names}
 
 

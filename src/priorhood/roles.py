@@ -58,12 +58,14 @@ FEW = 20
 class Role:
     """What a column is for: said in words; a number, categories, or either where neither is asked for.
 
+    predictor : whether a formula could have it as categories instead
     known : the categories of a fit, whose spelling stays
     """
 
     said: str
     number: bool = False
     category: bool = False
+    predictor: bool = False
     known: tuple[str, ...] = ()
 
 
@@ -196,11 +198,9 @@ def _words(texts: list[str], column: str, role: Role) -> str:
     """What is said of a column without any number; '' where its texts have digits."""
     if any(any(map(str.isdigit, text)) for text in texts):
         return ""
-    other = (
-        f"write {written(column)} by itself" if role.said.startswith("predictor") else "name a column of numbers"
-    )
-    categories = " to use it as categories" if role.said.startswith("predictor") else ""
-    return f"holds text, not numbers, like {some(texts, 3)}; {other}{categories}"
+    categories = f"write {written(column)} by itself to use it as categories"
+    instead = categories if role.predictor else "name a column of numbers"
+    return f"holds text, not numbers, like {some(texts, 3)}; {instead}"
 
 
 def _numbers_as_text(column: str, role: Role, values: list[str]) -> str:
