@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any
 from priorhood.columns import collected, declared_order, is_nan, stripped, textual
 from priorhood.elsewhere import ENGINES, kind_of, plain, with_condition
 from priorhood.errors import TableError, some
-from priorhood.sources import KEPT, check_elsewhere, check_where, columns_of, connection, kept, no_condition
+from priorhood.sources import (
+    KEPT,
+    check_elsewhere,
+    check_where,
+    columns_of,
+    connection,
+    kept,
+    no_condition,
+    sql_name,
+)
 from priorhood.spelling import PLAIN, affix, guessed, perhaps_missing
-from priorhood.twins import refused
+from priorhood.twins import as_engines, refused
+from priorhood.twins import twins as twins_of
 from priorhood.words import cut
 
 if TYPE_CHECKING:
@@ -36,9 +46,11 @@ def conditioned(frame: Frame, where: str, *, sealed: bool = False, twins: Mappin
     TableError : no condition; one of such a column, or of numbers where a column has texts among them
     """
     check_where(where)
+    schema = frame.collect_schema()
+    if kind_of(frame) == "polars":
+        twins = twins_of(_met(schema.names(), where))
     if twins and (unclear := refused(columns_of(where), twins)):
         raise TableError(f"where {where!r}: column {unclear!r} {twins[unclear]}")
-    schema = frame.collect_schema()
     frame = _without_nan(frame, where)
     try:
         return _evaluated(frame.drop(KEPT) if KEPT in schema.names() else frame, where, sealed=sealed)
@@ -70,17 +82,7 @@ def _evaluated(frame: Frame, where: str, *, sealed: bool) -> Frame:
     kind = kind_of(frame)
     native: Any = frame.to_native()
     if kind == "polars":
-        import polars as pl
-
-        check_elsewhere(where)
-        try:
-            pl.sql_expr(f"({where}\n)")  # an alias is no part of an expression
-            flag = pl.sql_expr(where).fill_null(value=False).alias(KEPT)
-            found: Frame = nw.from_native(native.with_columns(flag))
-            # A lazy frame says what it cannot compare once it does.
-            native.lazy().head(1).select(flag).collect()
-        except pl.exceptions.PolarsError as problem:
-            raise TableError(no_condition(where, str(problem).splitlines()[0])) from None
+        found: Frame = nw.from_native(_with_flag(native, where, _mentioned(frame, where)))
         return found
     if kind in ENGINES:
         check_elsewhere(where)
@@ -95,16 +97,48 @@ def _evaluated(frame: Frame, where: str, *, sealed: bool) -> Frame:
     return relation
 
 
+def _met(columns: list[str], where: str) -> list[str]:
+    """The columns without those that DuckDB takes for one that the condition names letter by letter."""
+    read = columns_of(where)
+    exact = {as_engines(name) for name in read if name in columns}
+    return [name for name in columns if name in read or as_engines(name) not in exact]
+
+
+def _with_flag(native: Any, where: str, mentioned: list[str]) -> Any:
+    """A Polars frame, lazy or not, with the column KEPT, as DuckDB has it.
+
+    Polars has an SQL of its own, in which round(2.5) is 2, 2.5::int too, and 7 / 2 is 3.
+    """
+    import narwhals.stable.v2 as nw
+    import polars as pl
+
+    def flag(columns: Any) -> Any:
+        relation = kept(_ordered_relation(nw.from_native(columns)), where)
+        return pl.DataFrame(relation.project(sql_name(KEPT)).to_arrow_table()).to_series().cast(pl.Boolean)
+
+    schema = native.collect_schema()
+    known = [name for name in _met(schema.names(), where) if schema[name] != pl.Object]
+    # Without rows: whether it is a condition on these columns at all.
+    flag(pl.DataFrame(schema={name: schema[name] for name in known}))
+    chosen = [name for name in mentioned if name in known] or known[:1]
+    if isinstance(native, pl.DataFrame):
+        return native.with_columns(flag(native.select(chosen)).alias(KEPT))
+    whole = pl.struct(chosen).map_batches(lambda rows: flag(rows.struct.unnest()), return_dtype=pl.Boolean)
+    return native.with_columns(whole.alias(KEPT))
+
+
 def _ordered_relation(frame: Frame) -> Any:
-    """A pandas frame or PyArrow table as DuckDB has it, whose own reading forgets the order of a dictionary."""
+    """An eager frame as DuckDB has it, whose own reading forgets the order of a dictionary."""
     native = frame.to_native()
+    if kind_of(frame) == "polars":
+        native = native.to_arrow()
     relation = connection().from_df(native) if kind_of(frame) == "pandas" else connection().from_arrow(native)
     for column, kind in zip(relation.columns, relation.types, strict=True):
         order = declared_order(frame, column) if str(kind) == "VARCHAR" else ()
         if not 0 < len(order) <= MOST_ORDERED:
             continue
         texts = ", ".join("'" + text.replace("'", "''") + "'" for text in order)
-        name = '"' + column.replace('"', '""') + '"'
+        name = sql_name(column)
         relation = relation.project(f"* REPLACE (CAST({name} AS ENUM({texts})) AS {name})")
     return relation
 

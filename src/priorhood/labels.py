@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from priorhood.columns import run
 from priorhood.elsewhere import counted_labels, is_elsewhere
 from priorhood.errors import TableError, some
+from priorhood.sources import sql_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,9 +60,10 @@ def _counted(frame: Frame, key: str, name: str, *, roughly: bool = True) -> tupl
     if is_elsewhere(frame):
         return counted_labels(frame, key)
     if roughly and str(frame.implementation).lower().endswith("duckdb"):
-        quoted = '"' + key.replace('"', '""') + '"'
         native: Any = frame.to_native()
-        asked = nw.from_native(native.aggregate(f"count(*) AS rows, approx_count_distinct({quoted}) AS labels"))
+        asked = nw.from_native(
+            native.aggregate(f"count(*) AS rows, approx_count_distinct({sql_name(key)}) AS labels")
+        )
     else:
         asked = frame.select(nw.len().alias("rows"), nw.col(key).n_unique().alias("labels"))
     found = run(asked, name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood.columns import in_memory
 from priorhood.elsewhere import beside, is_elsewhere
+from priorhood.sources import sql_name
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
@@ -34,8 +35,8 @@ def looked_up(frame: Frame, key: str, columns: dict[str, dict[str, Any]]) -> Fra
     native: Any = frame.to_native()
     backend = str(frame.implementation).lower()
     if backend.endswith("duckdb"):
-        found = ", ".join(f"{_sql(key, values)} AS {_quoted(name)}" for name, values in columns.items())
-        native = native.project(f"* EXCLUDE ({_quoted(key)}), {found}")
+        found = ", ".join(f"{_sql(key, values)} AS {sql_name(name)}" for name, values in columns.items())
+        native = native.project(f"* EXCLUDE ({sql_name(key)}), {found}")
     elif backend.endswith("polars"):
         native = native.with_columns(*(_polars(key, v).alias(name) for name, v in columns.items())).drop(key)
     else:
@@ -79,7 +80,7 @@ def _sql(key: str, values: dict[str, Any]) -> str:
     if not values:
         return f"CAST(NULL AS {kind})"
     texts = ", ".join(map(_literal, values))
-    at = f"CAST(enum_code(TRY_CAST({_quoted(key)} AS ENUM({texts}))) AS BIGINT) + 1"
+    at = f"CAST(enum_code(TRY_CAST({sql_name(key)} AS ENUM({texts}))) AS BIGINT) + 1"
     if kind == "DOUBLE":
         return f"list_extract(CAST({_listed(values.values())} AS DOUBLE[]), {at})"
     # A list of numbers is read from one literal, a list of texts from as many as there are.
@@ -95,7 +96,3 @@ def _listed(numbers: Any) -> str:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood.errors import TableError, near, some
 from priorhood.files import is_folder, is_there
-from priorhood.sources import DATABASE, connection, explained, format_of, nearby_files, reading
+from priorhood.sources import DATABASE, connection, explained, format_of, nearby_files, reading, sql_name
 from priorhood.spelling import BLANKS, UNSAID, Spelling, normal_label
 from priorhood.twins import as_engines, perhaps_renamed, twins
 from priorhood.uneven import first_names, heading, uneven
@@ -112,7 +112,7 @@ class Parts:
         both = [name for name in rows.columns if as_engines(name) in folders]
         if not both:
             return {}
-        values = rows.project(", ".join(f"{_quoted(name)}::VARCHAR" for name in both)).limit(1).fetchall()
+        values = rows.project(", ".join(f"{sql_name(name)}::VARCHAR" for name in both)).limit(1).fetchall()
         parts = Path(self.files[0]).parent.parts
         return {
             name: f"is in the files ({value!r}), and otherwise in their folders' names ({part}): rename one of them"
@@ -160,7 +160,7 @@ class Parts:
             return {}
         # A small buffer, since so few rows are read.
         rows = self._read_csv(self._hive(frozenset()), all_varchar=True, sample_size=LOOK, buffer_size=BUFFER)
-        found = rows.project(", ".join(map(_quoted, wanted))).limit(FIRST).fetchnumpy()
+        found = rows.project(", ".join(map(sql_name, wanted))).limit(FIRST).fetchnumpy()
         return {c: [str(v).strip(BLANKS) for v in values.tolist() if v is not None] for c, values in found.items()}
 
     def _even(self) -> None:
@@ -187,7 +187,7 @@ class Parts:
     def _options(self, text: frozenset[str]) -> str:
         asked = ", union_by_name = true" if self.mixed else ""
         if self.partitioned:
-            labels = ", ".join(f"{_quoted(c)}: VARCHAR" for c in sorted(text & self.partitions()))
+            labels = ", ".join(f"{sql_name(c)}: VARCHAR" for c in sorted(text & self.partitions()))
             asked += ", hive_partitioning = true" + (f", hive_types = {{{labels}}}" if labels else "")
         return asked
 
@@ -364,7 +364,9 @@ def _table_of(path: str, files: list[str], inside: str) -> str:
             "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary UNION ALL "
             "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
         ).fetchall()  # fmt: skip
-    tables = {t if schema == "main" else f"{schema}.{t}": f"{_quoted(schema)}.{_quoted(t)}" for schema, t in found}
+    tables = {
+        t if schema == "main" else f"{schema}.{t}": f"{sql_name(schema)}.{sql_name(t)}" for schema, t in found
+    }
     if not tables:
         raise TableError(f"{path!r} has no table in it")
     if not inside and len(tables) > 1:
@@ -441,7 +443,3 @@ def _listed(files: tuple[str, ...]) -> str:
 def literal(file: str) -> str:
     """A file's name for DuckDB, which takes [1], * and ? for patterns where there is no backslash."""
     return file if "\\" in file else glob.escape(file)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

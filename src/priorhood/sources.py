@@ -24,6 +24,7 @@ from priorhood.complaints import plainly
 from priorhood.errors import TableError, near, some
 from priorhood.files import is_folder
 from priorhood.machine import cores
+from priorhood.twins import as_engines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,7 +248,7 @@ def kept(relation: duckdb.DuckDBPyRelation, where: str | None, *, sealed: bool =
     if where is None:
         return relation
     check_where(where)
-    _check_expression(where, sealed=sealed)
+    _check_alike(where, _expression(where, sealed=sealed), relation)
     import duckdb
 
     try:
@@ -287,8 +288,8 @@ def check_elsewhere(where: str) -> None:
         raise TableError(no_condition(where, _ASKS))
 
 
-def _check_expression(where: str, *, sealed: bool) -> None:
-    """Raise where DuckDB reads the condition as more than one expression of a row's columns.
+def _expression(where: str, *, sealed: bool) -> dict[str, Any]:
+    """The condition as DuckDB parses it; raise where that is more than one expression of a row's columns.
 
     A view, a table and a file are named in a query within it; a variable of Python's would be found by its name.
     """
@@ -299,6 +300,70 @@ def _check_expression(where: str, *, sealed: bool) -> None:
         raise TableError(no_condition(where, "a syntax error"))
     if not sealed and any(map(_reads, _parts_of(parsed))):
         raise TableError(no_condition(where, _ASKS))
+    return parsed
+
+
+# What depends on whether a whole number is held as one, which a CSV does not say, or on the moment.
+_UNSURE = {
+    "//": "// divides whole numbers and others in different ways; write floor(a / b)",
+    "divide": "divide() does so to whole numbers and others in different ways; write floor(a / b)",
+    **dict.fromkeys(
+        ("hash", "typeof", "pg_typeof"), "{}() asks how a number is stored, which is not the same in every file"
+    ),
+    **dict.fromkeys(
+        ("random", "uuid", "uuidv4", "uuidv7", "gen_random_uuid", "nextval"),
+        "{}() is another one each time that the rows are read; make a column of it",
+    ),
+}
+_TEXTS = ("||", "concat", "concat_ws", "format", "printf")
+_NUMBERS = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DOUBLE|FLOAT|DECIMAL.*")
+
+
+def _check_alike(where: str, parsed: dict[str, Any], relation: duckdb.DuckDBPyRelation) -> None:
+    """Raise where the same row could meet the condition in one file or frame and not in another."""
+    kinds = dict(zip(relation.columns, map(str, relation.types), strict=True))
+    numbers = {as_engines(name) for name, kind in kinds.items() if _NUMBERS.fullmatch(kind)}
+    for node in _parts_of(parsed):
+        name = str(node.get("function_name", "")).lower()
+        if name in _UNSURE:
+            raise TableError(f"where {where!r}: {_UNSURE[name].format(name)}")
+        if name in _TEXTS or _cast_to(node) in ("VARCHAR", "TEXT", "STRING", "CHAR", "BPCHAR"):
+            for column in _written_out(node):
+                if as_engines(column) in numbers:
+                    raise TableError(
+                        f"where {where!r}: {column!r} is a number, which is the text 50 in some files or frames "
+                        f"and 50.0 in others; compare numbers, or write {sql_name(column)}::bigint::varchar"
+                    )
+
+
+def _cast_to(node: dict[str, Any]) -> str:
+    """The type that a node of a parsed condition casts to; '' for others."""
+    if node.get("type") != "OPERATOR_CAST":
+        return ""
+    # Versions of DuckDB before 1.5 have the type by its id.
+    return str(node["type_expr"]["type_name"] if "type_expr" in node else node["cast_type"]["id"]).upper()
+
+
+def _written_out(node: Any) -> Iterator[str]:
+    """The columns in a node that become text there: none of a comparison, or cast to a whole number before."""
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting += one
+        elif (
+            isinstance(one, dict)
+            and one.get("class") != "COMPARISON"
+            and not _cast_to(one).endswith(("INT", "INTEGER"))
+        ):
+            if one.get("type") == "COLUMN_REF":
+                yield one["column_names"][-1]
+            waiting += one.values()
+
+
+def sql_name(column: str) -> str:
+    """A column's name as SQL has it."""
+    return '"' + column.replace('"', '""') + '"'
 
 
 def columns_of(where: str) -> list[str]:

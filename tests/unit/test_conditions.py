@@ -1,0 +1,169 @@
+"""where= keeps the same rows of the same table in every form, or is refused in every one."""
+
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import priorhood as ph
+
+N = 300
+
+
+@pytest.fixture(scope="module")
+def frame():
+    rng = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            "zip": rng.choice(list("abcdefgh"), N),
+            "area": rng.integers(20, 200, N),
+            "dist": np.where(np.arange(N) == 3, np.nan, np.round(rng.uniform(0, 20, N) * 2) / 2),
+            "kind": rng.choice(["flat", "House", "x_y"], N),
+            "ok": rng.choice([True, False], N),
+            "price": rng.normal(300, 50, N),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def forms(frame, tmp_path_factory):
+    """The same table in every form, by name."""
+    folder = tmp_path_factory.mktemp("forms")
+    frame.to_csv(folder / "t.csv", index=False)
+    frame.to_parquet(folder / "t.parquet")
+    polars = pl.from_pandas(frame)
+    return {
+        "CSV": folder / "t.csv",
+        "Parquet": folder / "t.parquet",
+        "pandas": frame,
+        "pandas of Arrow": frame.convert_dtypes(dtype_backend="pyarrow"),
+        "Polars": polars,
+        "lazy Polars": polars.lazy(),
+        "lazy Parquet": pl.scan_parquet(folder / "t.parquet"),
+        "PyArrow": pa.Table.from_pandas(frame),
+    }
+
+
+def kept(source, where):
+    """How many rows are left, and the sum of their prices, or what is said of the condition."""
+    try:
+        found = ph.moments("price ~ 1 + (1 | zip)", ph.read(source, where=where)).moments
+    except ph.TableError as problem:
+        return str(problem)
+    return int(found.n.sum()), round(float((found.n * found.mean[:, -1]).sum()), 6)
+
+
+# Each with its answer by NumPy.
+SAME = {
+    "dist::int = 10": lambda d: np.rint(d["dist"]) == 10,
+    "cast(dist as integer) = 10": lambda d: np.rint(d["dist"]) == 10,
+    "round(dist) = 10": lambda d: np.floor(d["dist"] + 0.5) == 10,  # halves away from zero
+    "area / 2 > 70.2": lambda d: d["area"] > 140,
+    "area / 7 * 7 < area + 0.1": lambda d: d["area"] > 0,
+    "floor(area / 7) = 10": lambda d: d["area"] // 7 == 10,
+    "round(area, -1) = 50": lambda d: (d["area"] >= 45) & (d["area"] < 55),
+    "area % 7 = 0": lambda d: d["area"] % 7 == 0,
+    "area ^ 2 > 10000": lambda d: d["area"] > 100,
+    "area ** 2 > 10000": lambda d: d["area"] > 100,
+    "log(area) > 2": lambda d: d["area"] > 100,
+    "not isnan(dist)": lambda d: d["dist"].notna(),
+    "dist is null": lambda d: d["dist"].isna(),
+    "not dist > 10": lambda d: d["dist"] <= 10,
+    "area > '100'": lambda d: d["area"] > 100,
+    "area in ('50', '51')": lambda d: d["area"].isin([50, 51]),
+    "ok = 'true'": lambda d: d["ok"],
+    "ok::varchar = 'true'": lambda d: d["ok"],
+    "length(area::bigint::varchar) = 2": lambda d: d["area"] < 100,
+    "zip || area::int < 'b5'": lambda d: d["zip"] + d["area"].astype(str) < "b5",
+    "concat(zip, kind) = 'aflat'": lambda d: (d["zip"] == "a") & (d["kind"] == "flat"),
+    "zip || (area > 100) = 'atrue'": lambda d: (d["zip"] == "a") & (d["area"] > 100),
+    "regexp_matches(kind, '^f')": lambda d: d["kind"] == "flat",
+    "kind similar to 'f.*'": lambda d: d["kind"] == "flat",
+    "contains(kind, 'ou')": lambda d: d["kind"] == "House",
+    "KIND = 'flat' and Area > 100": lambda d: (d["kind"] == "flat") & (d["area"] > 100),
+    "price > avg(price) over ()": lambda d: d["price"] > d["price"].mean(),
+}
+
+
+@pytest.mark.parametrize("where", SAME)
+def test_every_form_keeps_the_same_rows(forms, frame, where):
+    chosen = frame.loc[SAME[where](frame), "price"]
+    assert 0 < len(chosen) <= N
+    expected = len(chosen), round(float(chosen.sum()), 6)
+    assert {form: kept(source, where) for form, source in forms.items()} == dict.fromkeys(forms, expected)
+
+
+REFUSED = {
+    "area // 7 = 10": "floor(a / b)",
+    "divide(area, 7) = 10": "floor(a / b)",
+    "typeof(area) = 'BIGINT'": "how a number is stored",
+    "hash(area) % 2 = 0": "how a number is stored",
+    "random() < 0.5": "each time that the rows are read",
+    "zip || uuid() > 'b'": "each time that the rows are read",
+    "area::varchar <> '50'": "'area' is a number",
+    "cast(AREA as text) <> '50'": "'AREA' is a number",
+    "area || '' <> '50'": "'area' is a number",
+    "concat(zip, dist) <> 'a5'": "'dist' is a number",
+    "format('{}', area) <> '50'": "'area' is a number",
+    "(area / 2)::varchar <> '50'": "'area' is a number",
+}
+
+
+@pytest.mark.parametrize("where", REFUSED)
+def test_every_form_refuses_what_would_differ(forms, where):
+    said = {kept(source, where) for source in forms.values()}
+    assert len(said) == 1
+    (why,) = said
+    assert REFUSED[where] in why
+
+
+def test_the_advice_on_numbers_as_text_works(forms):
+    why = kept(forms["CSV"], "length(area::varchar) > 2")
+    written = why.rpartition("write ")[2]
+    assert kept(forms["CSV"], f"length({written}) > 2") == kept(forms["pandas"], "area > 99")
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_polars_own_types(frame, lazy):
+    """Enums in their order, Decimals, dates and columns that no other engine takes."""
+    order = ["x_y", "flat", "House"]
+    days = [dt.date(2021, 1, 1) + dt.timedelta(days=i) for i in range(N)]
+    rows = pl.from_pandas(frame).with_columns(
+        pl.col("kind").cast(pl.Enum(order)),
+        pl.col("dist").fill_nan(None).cast(pl.Decimal(8, 1)),
+        pl.Series("day", days),
+        pl.Series("thing", [object()] * N, dtype=pl.Object),
+    )
+    rows = rows.lazy() if lazy else rows
+    assert kept(rows, "kind = 'flat'")[0] == (frame["kind"] == "flat").sum()
+    assert kept(rows, "dist = 10")[0] == (frame["dist"] == 10).sum()
+    assert kept(rows, "day > '2021-02-01'")[0] == N - 32
+    found = ph.moments("price ~ kind + (1 | zip)", ph.read(rows, where="dist > 2 and kind <> 'House'"))
+    assert found.design.categories["kind"] == ("x_y", "flat")
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_names_that_differ_by_case_in_polars(frame, lazy):
+    rows = pl.from_pandas(frame.assign(Area=-1.0))
+    rows = rows.lazy() if lazy else rows
+    assert kept(rows, "area > 100") == kept(frame, "area > 100")
+    assert kept(rows, "dist > 2 and Area < 0") == kept(frame, "dist > 2")
+    for where in ("area > 0 and Area < 0", "AREA > 0"):
+        assert "by the case of its letters" in kept(rows, where)
+
+
+@pytest.mark.parametrize("form", ["Polars", "lazy Parquet", "pandas", "CSV"])
+def test_unknown_columns_are_named(forms, form):
+    assert kept(forms[form], "aera > 3").startswith("where 'aera > 3' is no condition on rows (no column 'aera'")
+    assert "did you mean 'area'" in kept(forms[form], "aera > 3")
+
+
+def test_lazy_frames_in_threads(forms):
+    expected = kept(forms["pandas"], "dist > 10")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: kept(forms["lazy Parquet"], "dist > 10"), range(24)))
+    assert found == [expected] * 24
