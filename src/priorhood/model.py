@@ -21,6 +21,7 @@ from priorhood.priors import (
     LKJ,
     Normal,
     Prior,
+    Settled,
     base_of,
     given_priors,
     parse_distribution,
@@ -62,10 +63,6 @@ class Resolved:
 
 
 FAMILIES = ("normal", "student")
-
-
-class Settled(dict[str, Prior]):
-    """Priors of a model that was there before: those of parameters that it has not are left out, not refused."""
 
 
 class Model:
@@ -404,7 +401,7 @@ class Model:
         unit = stored["outcome_unit"]
         return cls(
             stored["formula"],
-            # Earlier versions kept priors of parameters that a model has not.
+            # Earlier versions kept priors of parameters that a model has not, and of any size.
             Settled({key: parse_distribution(text) for key, text in stored["priors"].items()}),
             outcome_unit="auto" if unit is None else unit,
             standardize=stored["standardize"],

@@ -33,7 +33,7 @@ from priorhood.words import alone, brief, cut, dimension, unquoted, unusual, usu
 # The families too: to other rooms, they are what a prior is.
 __all__ = [
     "DEFAULTS", "DOMAINS", "FAMILIES", "LKJ", "Exponential", "Fixed", "Gamma", "HalfCauchy", "HalfNormal",
-    "HalfStudentT", "InverseGamma", "LogNormal", "Normal", "Prior", "Scale", "Uniform", "check_domain",
+    "HalfStudentT", "InverseGamma", "LogNormal", "Normal", "Prior", "Scale", "Settled", "Uniform", "check_domain",
     "check_key", "cholesky_of_partial", "given_priors", "parse_distribution", "parse_prior", "read_priors",
     "split_label",
 ]  # fmt: skip
@@ -222,6 +222,13 @@ def base_of(key: str) -> str:
     return key.partition("[")[0].partition("_")[0]
 
 
+class Settled(dict[str, Prior]):
+    """Priors of a model that was there before.
+
+    Those of parameters that it has not are left out, not refused; those of earlier versions may be of any size.
+    """
+
+
 def check_domain(key: str, prior: object) -> Prior:
     """The prior, if its family fits the parameter that key names."""
     if not isinstance(
@@ -236,7 +243,6 @@ def check_domain(key: str, prior: object) -> Prior:
         raise PriorError(
             f"prior for {key}: {prior} does not fit a {wanted} parameter; use {_either(fitting)}{advice}"
         )
-    _check_size(key, prior)
     return prior
 
 
@@ -300,4 +306,6 @@ def given_priors(given: object) -> dict[str, Prior]:
         if key in chosen:
             raise PriorError(f"prior for {key} is given twice: {chosen[key]} and {prior}")
         chosen[key] = check_domain(key, prior)
+        if not isinstance(given, Settled):
+            _check_size(key, prior)
     return chosen

@@ -13,8 +13,11 @@ All are never written again: a change of the format adds a file beside them.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 import priorhood as ph
@@ -39,6 +42,24 @@ def test_format_1_can_be_fitted_again():
     again = ph.refit(ph.load(FORMAT_1), priors="tau ~ Exponential(1)", draws=200)
     assert again.priors()["tau"] == ph.Exponential(1)
     assert again["beta"].sizes["zip"] == 4
+
+
+def test_a_prior_of_any_size_goes_on_loading(tmp_path):
+    """A new model may not have one beyond 1e30; the first versions took it."""
+    path = tmp_path / "post.nc"
+    path.write_bytes(FORMAT_1.read_bytes())
+    with h5py.File(path, "r+") as file:
+        model = json.loads(file.attrs["model"])
+        model["priors"]["mu"] = "Normal(mean=0, sd=1e+35)"
+        file.attrs["model"] = json.dumps(model)
+    post = ph.load(path)
+    assert post.priors()["mu"] == ph.Normal(0, 1e35)
+    again = ph.refit(post, priors="tau ~ Exponential(1)", draws=200, seed=1)
+    assert again.priors()["mu"] == ph.Normal(0, 1e35)
+    usual = ph.refit(post, priors=["tau ~ Exponential(1)", "mu ~ Normal(0, 1e10)"], draws=200, seed=1)
+    np.testing.assert_allclose(again["mu"].mean(), usual["mu"].mean(), rtol=1e-2)
+    with pytest.raises(ph.PriorError, match=r"must be at most 1e\+30"):
+        post.model.with_priors("mu ~ Normal(0, 1e35)")
 
 
 def test_format_2_loads_and_predicts_what_it_did():
