@@ -4,6 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST ?=
 
+# Where it is set, every command that a test starts would compile all libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test slow check format bench clean
 
 demo: $(VENV)/.installed
