@@ -98,7 +98,7 @@ def may_go_on(record: Record, limits: Limits) -> bool:
 def outgrown(status: str, then: dict[str, float], limits: Limits) -> bool:
     """Whether it was stopped by a limit below that of now.
 
-    Whatever failed may have been mended since: its own size is tried again, by a new run alone.
+    Whatever failed may have been repaired since: its own size is tried again, by a new run alone.
     """
     bound = {"time": "seconds", "memory": "memory_mb"}.get(status)
     return bound is not None and then[bound] < getattr(limits, bound)

@@ -502,8 +502,8 @@ plt.show()
 if SHORT:
     say("(Not fitted in the short form.)")
 else:
-    mended = fit_by_nuts(each_its_noise.with_priors("sigma ~ Gamma(10, 0.05)"), sales)
-    print(mended.check())
+    repaired = fit_by_nuts(each_its_noise.with_priors("sigma ~ Gamma(10, 0.05)"), sales)
+    print(repaired.check())
 
 # %% [markdown]
 # ## 5. Centred or non-centred

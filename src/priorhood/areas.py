@@ -35,7 +35,7 @@ class Areas:
     labels : of the places with a polygon, as the posterior shows them; frame : their polygons, one row a label
     unmatched_places : of the posterior, without a polygon
     unmatched_areas : labels of polygons without a place in the posterior; others : these polygons
-    merged : polygons that were joined with others of the same label; mended : outlines that crossed themselves
+    merged : polygons that were joined with others of the same label; repaired : outlines that crossed themselves
     loose : labels that were found only where zeros, case, blanks and ZIP+4 do not count → the place's own
     """
 
@@ -48,7 +48,7 @@ class Areas:
     unmatched_areas: tuple[str, ...]
     others: geopandas.GeoDataFrame
     merged: int = 0
-    mended: int = 0
+    repaired: int = 0
     loose: dict[str, str] = field(default_factory=dict)
 
     def account(self) -> str:
@@ -69,9 +69,11 @@ class Areas:
             parts.append(f"{len(self.unmatched_areas):,} {are} of no {self.level} of the data")
         if self.merged:
             parts.append(f"{self.merged:,} polygons were joined to others of the same label")
-        if self.mended:
-            were = "outline that crosses itself was" if self.mended == 1 else "outlines that cross themselves were"
-            parts.append(f"{self.mended:,} {were} mended")
+        if self.repaired:
+            were = (
+                "outline that crosses itself was" if self.repaired == 1 else "outlines that cross themselves were"
+            )
+            parts.append(f"{self.repaired:,} {were} repaired")
         if self.loose:
             label, own = next(iter(self.loose.items()))
             were = "label was" if len(self.loose) == 1 else "labels were"
@@ -178,10 +180,10 @@ def read_areas(
     ModelError : the posterior has no group, or not this level; geopandas is not here
     """
     places = level_of(post, level)
-    name, frame, mended = read_polygons(source, crs)
+    name, frame, repaired = read_polygons(source, crs)
     column, keys = _join_column(name, frame, places, column)
     found, loose = _found(keys, places)
-    return _areas(name, column, frame, places, keys, found | loose, mended, loose)
+    return _areas(name, column, frame, places, keys, found | loose, repaired, loose)
 
 
 def level_of(post: Posterior, level: str | None = None) -> Places:
@@ -320,7 +322,7 @@ def _areas(
     places: Places,
     keys: list[str],
     found: dict[str, int],
-    mended: int,
+    repaired: int,
     loose: dict[str, int],
 ) -> Areas:
     """The polygons by place, those of one label as one."""
@@ -340,6 +342,6 @@ def _areas(
         unmatched_areas=tuple(key or "(no label)" for key in rest.index),
         others=rest,
         merged=int((own >= 0).sum()) - len(mine),
-        mended=mended,
+        repaired=repaired,
         loose={key: labels[at] for key, at in loose.items()},
     )

@@ -50,7 +50,7 @@ def _spoilt(message: str, file: str) -> str | None:
     where = f" in line {line[1]}" if line else ""
     where += f" of {file}" if line and file.startswith("file ") else ""
     return (
-        f"column {found[1]!r} holds {value!r}{where} among numbers; mend the file, or say that "
+        f"column {found[1]!r} holds {value!r}{where} among numbers; fix the file, or say that "
         f"{value!r} means a missing value (nulls=[{value!r}], --null {value!r})"
     )
 
@@ -79,7 +79,7 @@ def _line(message: str, file: str) -> str | None:
     text = f", {shown(found[2])}," if found[2] else ""
     counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", message)
     what = f"has {counts[2]} columns, not {counts[1]}" if counts else "is not like the others (quotes, line ends?)"
-    return f"line {found[1]} of {file}{text} {what}; mend the line or leave it out"
+    return f"line {found[1]} of {file}{text} {what}; fix the line or leave it out"
 
 
 def _other_encoding(message: str, file: str) -> str | None:

@@ -351,7 +351,7 @@ def _by_key(frame: Any, sums: list[str], centres: list[str]) -> Any:
     import narwhals.stable.v2 as nw
 
     # Filters are one for all threads, and changed only where pandas would warn: from a hundred sums on, of what is
-    # one row a key, so that nobody could mend it.
+    # one row a key, so that nobody could fix it.
     with warnings.catch_warnings() if len(sums) + len(centres) > FRAGMENTED else nullcontext():
         if len(sums) + len(centres) > MANY:
             warnings.filterwarnings("ignore", "DataFrame is highly fragmented")

@@ -396,7 +396,7 @@ def _compared(found: Parts) -> Parts:
         lacking = [f for f in found.files if f not in kinds]
         mixed |= bool(lacking) or len(set(kinds.values())) > 1
         if lacking:
-            odd[name] = f"is not in every part: {_name(lacking[0])} has none; mend the parts"
+            odd[name] = f"is not in every part: {_name(lacking[0])} has none; fix the parts"
         elif len({_textual(kind) for kind in kinds.values()}) > 1:
             text, other = (next(f for f, k in kinds.items() if _textual(k) is w) for w in (True, False))
             odd[name] = (

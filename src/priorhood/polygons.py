@@ -27,8 +27,8 @@ def read_polygons(source: object, crs: object) -> tuple[str, Any, int]:
     FileError, TableError, ModelError : see areas.read_areas
     """
     name, raw = _opened(source)
-    frame, mended = _whole(name, _situated(name, raw, crs))
-    return name, frame, mended
+    frame, repaired = _whole(name, _situated(name, raw, crs))
+    return name, frame, repaired
 
 
 def _opened(source: object) -> tuple[str, Any]:
@@ -142,7 +142,7 @@ def _situated(name: str, frame: Any, crs: object) -> Any:
 
 
 def _whole(name: str, frame: Any) -> tuple[Any, int]:
-    """The polygons alone, outlines that cross themselves mended, with their number."""
+    """The polygons alone, outlines that cross themselves repaired, with their number."""
     import shapely
 
     shapes = frame.geometry.to_numpy()

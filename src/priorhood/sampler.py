@@ -1,4 +1,4 @@
-"""How the sampler fared: the exact engine's proposals; divergences and tree depth of NUTS."""
+"""What the sampler did: the exact engine's proposals; divergences and tree depth of NUTS."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The sums of rows that DuckDB reads, in one scan that does little more than the bare group-by.
 
-Labels are grouped as they stand and mended once a group; a row that does not count is grouped under its
+Labels are grouped as they stand and repaired once a group; a row that does not count is grouped under its
 reason, so that no value is masked. Where the sums show a value that is not finite or too large, or that an
 expression has none, nothing is returned: `gather` then goes the way that counts such rows and names them.
 """

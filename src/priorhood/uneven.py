@@ -92,7 +92,7 @@ def _uneven(lines: list[str]) -> str | None:
             has = f"{len(values)} {'value' if len(values) == 1 else 'values'}"
             names = f"{wanted} {'name' if wanted == 1 else 'names'}"
             return (
-                f"row {at}, {shown(lines[reader.line_num - 1])}, has {has} and the first line {names}; mend the "
+                f"row {at}, {shown(lines[reader.line_num - 1])}, has {has} and the first line {names}; fix the "
                 "one that is wrong, or leave it out"
             )
     return None

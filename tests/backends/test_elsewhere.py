@@ -60,7 +60,7 @@ def test_sums_are_those_of_the_local_rows(name, put, local):
 
 
 def test_spark_takes_the_sums(spark_put, local):
-    """The one fit there that is run every time: two workers, text, a condition, labels to be mended."""
+    """The one fit there that is run every time: two workers, text, a condition, labels to be repaired."""
     assert RICH in FITS
     test_sums_are_those_of_the_local_rows(RICH, spark_put, local)
 

@@ -152,9 +152,9 @@ def test_outlines_that_cross_themselves_are_mended(fitted, labels):
     bow = shapely.Polygon([(0, 50), (1, 51), (1, 50), (0, 51)])
     frame.geometry = [bow, *frame.geometry[1:]]
     areas = read_areas(frame, fitted)
-    assert areas.mended == 1
+    assert areas.repaired == 1
     assert areas.frame.geometry[labels[0]].area == pytest.approx(0.5)
-    assert "1 outline that crosses itself was mended" in areas.account()
+    assert "1 outline that crosses itself was repaired" in areas.account()
 
 
 def test_nested_places(nested):

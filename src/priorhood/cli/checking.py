@@ -81,7 +81,7 @@ def _as_json(found: Check) -> dict[str, Any]:
 
 @plot.command()
 def diagnostics(file: Saved, out: Picture) -> None:
-    """R-hat, effective sample sizes and Monte Carlo errors of all parameters; how the sampler fared."""
+    """R-hat, effective sample sizes and Monte Carlo errors of all parameters, and what the sampler did."""
     from priorhood import plot as pictures
 
     drawn(file, out, pictures.diagnostics)

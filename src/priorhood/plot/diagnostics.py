@@ -1,4 +1,4 @@
-"""The measures of all parameters' draws as histograms, with their limits; and how the sampler fared."""
+"""The measures of all parameters' draws as histograms, with their limits, and what the sampler did."""
 
 from __future__ import annotations
 
