@@ -65,6 +65,26 @@ def textual(dtype: object) -> bool:
     return dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object)
 
 
+def has_dates(frame: Frame, column: str) -> bool:
+    """Whether a column's values are dates, with or without a time."""
+    import narwhals.stable.v2 as nw
+
+    dtype = frame.collect_schema()[column]
+    return dtype in (nw.Date, nw.Datetime) or zoned(frame, column)
+
+
+def zoned(frame: Frame, column: str) -> bool:
+    """Whether a column's values are times of a zone.
+
+    Of a zone like America/New_York in a pandas frame, narwhals finds no type.
+    """
+    dtype: Any = frame.collect_schema()[column]
+    if kind_of(frame) == "pandas":
+        dtype = frame.to_native()[column].dtype  # type: ignore[union-attr]
+        dtype = getattr(dtype, "pyarrow_dtype", dtype)
+    return any(getattr(dtype, name, None) is not None for name in ("time_zone", "tz"))
+
+
 def is_nan(column: str) -> nw.Expr:
     """Whether a value is NaN, also of Parquet files that say nothing of it in their statistics.
 

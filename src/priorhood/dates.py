@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from priorhood.spelling import date_format, day_first, of_months
+from priorhood.calendars import Dates
+from priorhood.columns import zoned
 
 if TYPE_CHECKING:
     from priorhood.table import Table
 
 DAYS = "days"
+ISO = Dates("%Y-%m-%d")
+# What is no date is missing then.
+_COERCED = ", errors='coerce'"
 
 
-def days_since(table: Table, column: str, texts: list[str], *, typed: bool = False) -> str:
+def days_since(table: Table, column: str, texts: list[str], found: Dates | None) -> str:
     """How a column of dates becomes days since the first of some of its texts, said to those who have the table.
 
     Parameters
     ----------
-    typed : whether the column has dates, which are text here alone
+    texts : some of its values that are dates; of a column that has dates and no text, as 2014-10-13
+    found : how they are written; None for a column that has dates
     """
-    form = date_format(texts, short=True)
-    first = min(_days(texts, form), default="2000-01-01")
-    if typed:
-        form = None
-    elif form is None:  # any guess of pandas' could take days for months
-        return (
-            f"make days since a date of it, with the format that {texts[0]!r} has, if texts: "
-            f"pd.to_datetime(d[{column!r}], format=…) of a pandas frame d, and write {DAYS} in its place"
-        )
-    other = day_first(texts, form)
-    doubt = f" (months are taken to come before days; if not, with {other!r} in place of {form!r})" if other else ""
-    said = f"make days since a date of it{doubt}, and write {DAYS} in its place: "
+    days = (found or ISO).read(texts) or []
+    first = min(days, default="2000-01-01")
+    said = f"make days since a date of it{_doubt(found)}, and write {DAYS} in its place: "
     if table.kind == "polars" or table.kind == "polars-lazy":
-        return said + _polars(column, form, first)
-    line = f"d[{DAYS!r}] = ({_parsed(column, form)} - pd.Timestamp({first!r})).dt.days"
+        return said + _polars(table, column, found, first)
+    line = f"d[{DAYS!r}] = ({_pandas(table, column, found)} - pd.Timestamp({first!r})).dt.days"
     if table.kind == "pandas":
         return said + line
     if table.kind == "file" and Path(table.name).is_file():
@@ -43,24 +40,63 @@ def days_since(table: Table, column: str, texts: list[str], *, typed: bool = Fal
     return f"{said}{line} of a pandas frame d, or the like where the rows are"
 
 
-def _parsed(column: str, form: str | None) -> str:
-    of = f"d[{column!r}]" + (f", format={form!r}" if form else "")
-    if form and form.endswith("%z"):
-        return f"pd.to_datetime({of}, utc=True).dt.tz_localize(None)"
-    return f"pd.to_datetime({of})"
+def _doubt(found: Dates | None) -> str:
+    if found is None or not found.others:
+        return ""
+    names = {"m": "month", "d": "day", "y": "year", "Y": "year"}
+    order = ", ".join(names[letter] for letter in re.findall(r"%([mdyY])", found.form))
+    others = " or ".join(map(repr, found.others))
+    return f" (taken for {order}, in this order; if not, with {others} in place of {found.form!r})"
 
 
-def _polars(column: str, form: str | None, first: str) -> str:
-    zone = bool(form and form.endswith("%z"))
-    form = form and form.replace(".%f", "%.f").replace("%z", "%#z")  # as Polars writes fractions, and zones or Z
-    if of_months(form):  # of which Polars makes no date
-        made = f"('01 ' + pl.col({column!r})).str.to_datetime({f'%d {form}'!r})"
+def _pandas(table: Table, column: str, found: Dates | None) -> str:
+    value = f"d[{column!r}]"
+    if found is None:
+        return (
+            f"pd.to_datetime({value}).dt.tz_localize(None)" if _zoned(table, column) else f"pd.to_datetime({value})"
+        )
+    if _numeric(table, column):
+        value += ".astype('Int64').astype('string')"
+    value += ".str.strip()" if found.blank else ""
+    if found.first:
+        value += f".str[:{found.first}]"
+    if found.months:
+        value += ".str.lower()"
+        value += r".str.replace(r'^\D+', '', regex=True)" if found.before else ""
+        value += f".replace({found.months!r}, regex=True)" + r".str.replace(r'\D+', '-', regex=True)"
+    return f"pd.to_datetime({value}, format={found.form!r}{'' if found.whole else _COERCED})"
+
+
+def _polars(table: Table, column: str, found: Dates | None, first: str) -> str:
+    value = f"pl.col({column!r})"
+    if found is None:
+        made = value + (".dt.replace_time_zone(None)" if _zoned(table, column) else ".cast(pl.Datetime)")
     else:
-        made = f"pl.col({column!r})" + (f".str.to_datetime({form!r})" if form else ".cast(pl.Datetime)")
-    if zone:
-        made += ".dt.replace_time_zone(None)"
+        if _numeric(table, column):
+            value += ".cast(pl.Int64, strict=False).cast(pl.String)"
+        value += ".str.strip_chars()" if found.blank else ""
+        if found.first:
+            value += f".str.slice(0, {found.first})"
+        if found.months:
+            value += ".str.to_lowercase()"
+            value += r".str.replace(r'^\D+', '')" if found.before else ""
+            value += f".str.replace_many({list(found.months)!r}, {list(found.months.values())!r})"
+            value += r".str.replace_all(r'\D+', '-')"
+        form = found.form
+        if found.of_months:  # of which Polars makes no date
+            value, form = f"('01 ' + {value})", f"%d {form}"
+        made = f"{value}.str.to_datetime({form!r}{'' if found.whole else ', strict=False'})"
     year, month, day = map(int, first.split("-"))
     return f"d.with_columns(({made} - pl.datetime({year}, {month}, {day})).dt.total_days().alias({DAYS!r}))"
+
+
+def _numeric(table: Table, column: str) -> bool:
+    """Whether the values are numbers to who follows the advice, who has a CSV's as texts."""
+    return table.written is None and bool(table.frame(()).collect_schema()[column].is_numeric())
+
+
+def _zoned(table: Table, column: str) -> bool:
+    return zoned(table.frame(()), column)
 
 
 def script(path: str, line: str, ending: str) -> str:
@@ -70,18 +106,13 @@ def script(path: str, line: str, ending: str) -> str:
     if plain.endswith((".parquet", ".pq")):
         read, write = f"pd.read_parquet({path!r})", f"d.to_parquet({f'{stem} {ending}.parquet'!r})"
     elif plain.endswith((".jsonl", ".ndjson")):
-        read = f"pd.read_json({path!r}, lines=True, dtype=False, convert_dates=False)"
+        # pandas' own reader makes dates of some columns by their names.
+        held = f"pathlib.Path({path!r}).read_bytes()"
+        held = f"gzip.decompress({held})" if path.endswith(".gz") else held
+        read = f"pd.DataFrame(json.loads(line) for line in {held}.splitlines() if line.strip())"
         write = f"d.to_json({f'{stem} {ending}.jsonl'!r}, orient='records', lines=True)"
     else:
         read = f"pd.read_csv({path!r}, sep=None, engine='python', dtype=str, keep_default_na=False)"
         write = f"d.to_csv({f'{stem} {ending}.csv'!r}, index=False)"
-    return f"python -c {shlex.quote(f'import pandas as pd; d = {read}; {line}; {write}')}"
-
-
-def _days(texts: list[str], form: str | None) -> list[str]:
-    """The dates as 2014-10-13."""
-    from datetime import datetime
-
-    if form is None:
-        return []
-    return [datetime.strptime(text, form).strftime("%Y-%m-%d") for text in texts]  # a date
+    used = "".join(f"import {name}; " for name in ("gzip", "json", "pathlib") if f"{name}." in read)
+    return f"python -c {shlex.quote(f'{used}import pandas as pd; d = {read}; {line}; {write}')}"

@@ -18,7 +18,7 @@ from priorhood.expression import Expression
 from priorhood.formula import written_out
 from priorhood.kinds import roles_of
 from priorhood.labels import refuse_unwritable
-from priorhood.roles import check_thousands, in_roles
+from priorhood.roles import check_numbers, in_roles
 from priorhood.sources import KEPT, explained
 from priorhood.spelling import normal_label
 from priorhood.table import read
@@ -184,7 +184,7 @@ def read_gazetteer(source: object, formula: Formula) -> Gazetteer:
         given = table.frame(keys)
         orders = {c: order for c in columns if (order := declared_order(given, c))}
         given = in_roles(given, roles, table)
-        check_thousands(given, [c for c, role in roles.items() if not role.category], table)
+        check_numbers(given, roles, table)
         frame = kept(given)
         schema = frame.collect_schema()
         textual = frozenset(c for c in columns if not (schema[c].is_numeric() or schema[c] == nw.Boolean))

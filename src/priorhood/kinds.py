@@ -10,7 +10,7 @@ from priorhood.design import Design
 from priorhood.errors import FormulaError, TableError, some
 from priorhood.expression import Expression
 from priorhood.formula import Grouping, written_out
-from priorhood.roles import Role, check_thousands, in_roles
+from priorhood.roles import Role, check_numbers, in_roles
 from priorhood.sources import KEPT
 from priorhood.spelling import normal_label
 from priorhood.words import brief, cut
@@ -215,7 +215,7 @@ def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
     numbers = [column for column, role in roles.items() if not role.category]
     rows = table.eager(numbers, texts_of(design.formula, design))
     frame = in_roles(rows, roles, table, keep=True)
-    check_thousands(frame, numbers, table)
+    check_numbers(frame, roles, table)
     for factor, categories in design.categories.items():
         column = Expression(factor).bare
         if column is None:

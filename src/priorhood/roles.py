@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.columns import label_text, run, stripped, textual, with_readings
+from priorhood.calendars import Dates, dates_of, like_numbered, numbered_dates
+from priorhood.columns import has_dates, label_text, run, stripped, textual, with_readings
 from priorhood.conditions import affixed, changed, or_null
 from priorhood.dates import days_since, script
 from priorhood.elsewhere import ENGINES, kind_of
@@ -26,12 +27,10 @@ from priorhood.spelling import (
     TRUE,
     affix,
     all_in_thousands,
-    date_format,
     guessed,
     in_thousands,
     in_two_ways,
     normal_label,
-    of_months,
     truth,
     two_kinds,
 )
@@ -49,9 +48,11 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-# Rows looked at for thousands that were read as decimals.
+# Rows looked at for numbers that are dates, or thousands that were read as decimals.
 FIRST = 10_000
 FEW = 20
+# Before the name of a column of numbers that was looked at for dates.
+_NO_DATES = "no dates: "
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,9 @@ def _reading(frame: Frame, column: str, dtype: DType, role: Role, table: Table) 
     if dtype == nw.Boolean:
         return None
     # Of a CSV, a number of hundreds of digits makes a column of neither.
+    what = f"{table.name}: column {column!r} ({role.said})"
     if not textual(dtype) and not (dtype == nw.Unknown and table.written):
-        raise TableError(f"{table.name}: column {column!r} ({role.said}) {_no_number(frame, column, dtype, table)}")
+        raise TableError(f"{what} {_no_number(frame, column, dtype, table)}")
     if dtype == nw.Object and (numbers := _object(frame, column)) is not None:
         return numbers
     counts = _counted(frame, column, table.name)
@@ -121,11 +123,13 @@ def _reading(frame: Frame, column: str, dtype: DType, role: Role, table: Table) 
     spoilt = [v for v in values if not signs.read(v)]
     spoilt = spoilt or [v for v in values if not math.isfinite(float(signs.plain(v)))]
     if spoilt:
-        if _is_category(role, values, spoilt, column, table):
+        if _is_category(role, values, spoilt, column, table, counts):
             return _category(frame, column, role, counts)
         rows = sum(count for text, count in counts.items() if text.strip(BLANKS) in set(spoilt))
         why = _words(spoilt, column, role) if len(spoilt) == len(values) else ""
-        raise TableError(f"{table.name}: column {column!r} ({role.said}) {why or _spoilt(spoilt, rows)}")
+        raise TableError(f"{what} {why or _spoilt(spoilt, rows)}")
+    if not role.number and (dates := numbered_dates(values)):
+        raise TableError(f"{what} {_dates(column, role, values, _as_they_stand(dates, counts), table)}")
     if values and table.written is None and not _others(frame, column, table):
         raise TableError(f"{table.name}: column {column!r} {_numbers_as_text(column, role, values)}")
     _tell_thousands(column, values, table)
@@ -135,8 +139,14 @@ def _reading(frame: Frame, column: str, dtype: DType, role: Role, table: Table) 
     return signs.number(text)
 
 
-def _is_category(role: Role, values: list[str], spoilt: list[str], column: str, table: Table) -> bool:
+def _is_category(
+    role: Role, values: list[str], spoilt: list[str], column: str, table: Table, texts: Iterable[str]
+) -> bool:
     """Whether a predictor with texts is categories.
+
+    Parameters
+    ----------
+    values : without surrounding blanks; texts : as they stand
 
     Raises
     ------
@@ -163,15 +173,8 @@ def _is_category(role: Role, values: list[str], spoilt: list[str], column: str, 
                 f"frame[{column!r}].str.replace({signs.decimal!r}, {given.decimal!r}, regex=False) in pandas"
             )
         raise TableError(f"{what} {look}; read the table with {signs}{instead}, or convert the column{categories}")
-    dates = [v for v in values if date_format([v])]
-    form = date_format(dates) if len(dates) > len(values) / 2 else None
-    if form is not None:
-        either = (
-            f"write C({written(column)}) to use it as categories, or " if categories and of_months(form) else ""
-        )
-        raise TableError(
-            f"{what} holds dates, like {some(dates[:1])}, not numbers; {either}{days_since(table, column, dates)}"
-        )
+    if dates := _of_dates(column, role, values, table, texts):
+        raise TableError(f"{what} {dates}")
     beside = partial(script, table.name, ending="plain") if table.written and is_file(table.name) else None
     found_affix = affix(values, table.spelling)
     mostly = len(spoilt) > len(values) / 2
@@ -182,6 +185,47 @@ def _is_category(role: Role, values: list[str], spoilt: list[str], column: str, 
         advice = f": {changed(column, unusual.pandas, unusual.polars, beside)}" if unusual.pandas else ""
         raise TableError(f"{what} {unusual.look}{advice}{categories}")
     return not role.number and mostly
+
+
+def _of_dates(column: str, role: Role, values: list[str], table: Table, texts: Iterable[str]) -> str:
+    """What is said where most values of a column are dates, written as texts; '' where they are not.
+
+    Parameters
+    ----------
+    texts : the values as they stand
+    """
+    dates, found = values, dates_of(values, short=True)
+    if found is None:
+        dates = [v for v in values if dates_of([v])]
+        found = dates_of(dates) if len(dates) > len(values) / 2 else None
+    if found is None and not role.number:
+        dates = [v for v in values if like_numbered(v)]
+        found = numbered_dates(dates) if len(dates) > len(values) / 2 else None
+    if found is None:
+        return ""
+    found = replace(found, whole=found.whole and len(dates) == len(values))
+    return _dates(column, role, dates, _as_they_stand(found, texts), table)
+
+
+def _as_they_stand(found: Dates, texts: Iterable[str]) -> Dates:
+    """With what the texts have around dates, or in place of them."""
+    plain = {text: text.strip(BLANKS) for text in texts}
+    blank = any(text != stripped for text, stripped in plain.items())
+    return replace(found, whole=found.whole and all(plain.values()), blank=blank)
+
+
+def _dates(column: str, role: Role, dates: list[str], found: Dates, table: Table) -> str:
+    """What is said of a column of dates."""
+    ways = []
+    if not role.number and (found.of_months or not found.sure or "%y" in found.form):
+        ways.append(f"write C({written(column)}) to use it as categories")
+    if found.numbered and not role.number:
+        ways.append(f"write I({written(column)}) to use it as the number that it is")
+    if found.form:
+        ways.append(days_since(table, column, dates, found))
+    else:
+        ways.append("write them as 2014-10-13, since the months' names are not known here")
+    return f"holds {found.called}, like {some(dates[:1])}, not numbers; {', or '.join(ways)}"
 
 
 def _spoilt(spoilt: list[str], count: int) -> str:
@@ -220,12 +264,25 @@ def _no_number(frame: Frame, column: str, dtype: Any, table: Table) -> str:
     """Of dates and the like."""
     import narwhals.stable.v2 as nw
 
-    if not (dtype == nw.Date or dtype == nw.Datetime):
+    if not has_dates(frame, column):
         what, instead = next((said for kind, *said in _kinds() if dtype == kind), ["values of another kind", ""])
-        like = some(_first_texts(frame, column, table)[:1]) if dtype == nw.Time else ""
+        like = some([text[:10] for text in _first_texts(frame, column, table)][:1]) if dtype == nw.Time else ""
         return f"holds {what}{like and f', like {like}'}, not numbers; make numbers of them first{instead}"
-    texts = table.written([column])[column] if table.written else _first_texts(frame, column, table)
-    return f"holds dates, not numbers; {days_since(table, column, texts, typed=table.written is None)}"
+    return f"holds dates, not numbers; {_days_of_typed(frame, column, table)}"
+
+
+def _days_of_typed(frame: Frame, column: str, table: Table) -> str:
+    """How days are made of a column in which its reader finds dates, though they are texts in some files."""
+    as_text = table.frame((column,))
+    if not textual(as_text.collect_schema()[column]):
+        return days_since(table, column, [text[:10] for text in _first_texts(frame, column, table)], None)
+    given = _first_texts(as_text, column, table)
+    texts = [text for text in (text.strip(BLANKS) for text in given) if text]
+    found = dates_of(texts, short=True)
+    if found is None:  # any guess of pandas' could take days for months
+        shown = some(texts[:1])
+        return f"write them alike, as 2014-10-13, in place of {shown}, and you are told how to make days of them"
+    return days_since(table, column, texts, _as_they_stand(found, given))
 
 
 def _kinds() -> tuple[tuple[type[DType], str, str], ...]:
@@ -246,7 +303,7 @@ def _first_texts(frame: Frame, column: str, table: Table) -> list[str]:
     import narwhals.stable.v2 as nw
 
     found = run(frame.select(nw.col(column).cast(nw.String)).head(FIRST), table.name)[column].tolist()
-    return [str(text)[:10] for text in found if isinstance(text, str)]
+    return [text for text in found if isinstance(text, str)]
 
 
 def _counted(frame: Frame, column: str, name: str) -> dict[str, int]:
@@ -309,54 +366,93 @@ def _category(frame: Frame, column: str, role: Role, texts: Iterable[str]) -> nw
     return found  # type: ignore[no-any-return]
 
 
-# -- thousands --------------------------------------------------------------------------------------------
+# -- numbers that are others --------------------------------------------------------------------------------
 
 
-def check_thousands(frame: Frame, columns: Iterable[str], table: Table) -> None:
-    """Say where numbers were read as decimals that look like thousands: 1.200 beside 950.
+def check_numbers(frame: Frame, roles: dict[str, Role], table: Table) -> None:
+    """Say where numbers are dates, 20140502, or were read as decimals that look like thousands: 1.200 beside 950.
+
+    Parameters
+    ----------
+    frame : the rows with their columns as their roles want them
 
     Raises
     ------
-    TableError : of a CSV, where nothing was said of its signs
+    TableError : dates that a formula has as a predictor by itself; of a CSV, thousands of which nothing was said
     """
     schema = frame.collect_schema()
-    numbers = [c for c in columns if schema[c].is_numeric() and c not in table.joined]
-    numbers = [c for c in numbers if c not in table.told]
-    if not numbers or table.kind in ENGINES or table.spelling.thousands:
+    numbers = [c for c in roles if not roles[c].category and schema[c].is_numeric() and c not in table.joined]
+    thousands = [c for c in numbers if c not in table.told and not table.spelling.thousands]
+    dates = [c for c in numbers if not roles[c].number and _NO_DATES + c not in table.told]
+    looked = list(dict.fromkeys((*thousands, *dates)))
+    if not looked or table.kind in ENGINES:
         return
+    # What was refused is refused again: it is told of only where nothing is raised.
     if table.written is not None:
-        for column, texts in table.written(numbers).items():
-            _tell_thousands(column, texts, table)
-        table.told.update(numbers)  # what was refused is refused again
-        return
+        texts = table.written(looked)
+        _refuse_numbered({c: texts[c] for c in dates if c in texts}, roles, table)
+        for column in (c for c in thousands if c in texts):
+            _tell_thousands(column, texts[column], table)
+    else:
+        found = _first_numbers(frame, [c for c in looked if c in dates or not schema[c].is_integer()], table)
+        _refuse_numbered(
+            {c: list(map("{:.0f}".format, found[c])) for c in dates if _may_be_dates(found[c])}, roles, table
+        )
+        for column in (c for c in thousands if c in found and not schema[c].is_integer()):
+            _tell_thousandths(column, found[column], table)
+    table.told.update((*thousands, *(_NO_DATES + c for c in dates)))
+
+
+def _first_numbers(frame: Frame, columns: list[str], table: Table) -> dict[str, Array]:
+    """The finite values of the first rows."""
     import narwhals.stable.v2 as nw
 
-    floats = [c for c in numbers if not schema[c].is_integer()]
-    found = (
-        run(frame.select(*(nw.col(c).cast(nw.Float64) for c in floats)).head(FIRST), table.name) if floats else {}
+    if not columns:
+        return {}
+    found = run(frame.select(*(nw.col(c).cast(nw.Float64) for c in columns)).head(FIRST), table.name)
+    values = {column: np.asarray(given, dtype=float) for column, given in found.items()}
+    return {column: one[np.isfinite(one)] for column, one in values.items()}
+
+
+def _may_be_dates(values: Array) -> bool:
+    """Whether no value tells that they are none, as nearly all columns' first ones do."""
+    for some_of_them in (values[:FEW], values):
+        size = some_of_them[some_of_them != 0]
+        if not ((size >= 190001) & (size == np.floor(size))).all():
+            return False
+    return len(values) > 0
+
+
+def _refuse_numbered(columns: dict[str, list[str]], roles: dict[str, Role], table: Table) -> None:
+    """Raise for a column of whole numbers that are dates."""
+    for column, values in columns.items():
+        found = numbered_dates(values)
+        if found is not None:
+            dates = sorted(set(filter(like_numbered, values)))
+            what = f"{table.name}: column {column!r} ({roles[column].said})"
+            raise TableError(f"{what} {_dates(column, roles[column], dates, found, table)}")
+
+
+def _tell_thousandths(column: str, values: Array, table: Table) -> None:
+    """Warn of numbers that look like thousands read as decimals."""
+    size, whole = np.abs(values), values == np.floor(values)
+    if not len(values) or size.max() >= 1000:
+        return
+    small, large = values[~whole | (size < 10)], values[whole & (size >= 10)]
+    broken = small[small != np.floor(small)]
+    # The first few values tell of most columns.
+    if len(broken) < 3 or not _thousandths(small[:FEW]).all() or not _thousandths(small).all():
+        return
+    if not two_kinds(small.tolist(), large.tolist()):
+        return
+    shown = ", ".join(f"{v:g}" for v in broken[:3].tolist())
+    warnings.warn(
+        f"{table.name}: column {column!r} has {shown} beside whole numbers hundreds of times as large, like "
+        f"{large.max():g}: if 1.2 was written 1.200 for 1,200, such values are 1,000 times too small; read the "
+        f"file that they come from with thousands='.'",
+        PriorhoodWarning,
+        stacklevel=7,
     )
-    for column, column_values in found.items():
-        values = np.asarray(column_values, dtype=float)
-        values = values[np.isfinite(values)]
-        size, whole = np.abs(values), values == np.floor(values)
-        if not len(values) or size.max() >= 1000:
-            continue
-        small, large = values[~whole | (size < 10)], values[whole & (size >= 10)]
-        broken = small[small != np.floor(small)]
-        # The first few values tell of most columns.
-        if len(broken) < 3 or not _thousandths(small[:FEW]).all() or not _thousandths(small).all():
-            continue
-        if not two_kinds(small.tolist(), large.tolist()):
-            continue
-        shown = ", ".join(f"{v:g}" for v in broken[:3].tolist())
-        warnings.warn(
-            f"{table.name}: column {column!r} has {shown} beside whole numbers hundreds of times as large, like "
-            f"{large.max():g}: if 1.2 was written 1.200 for 1,200, such values are 1,000 times too small; read the "
-            f"file that they come from with thousands='.'",
-            PriorhoodWarning,
-            stacklevel=6,
-        )
-    table.told.update(numbers)
 
 
 def _thousandths(values: Array) -> npt.NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from priorhood.expression import Expression, Guard
 from priorhood.formula import SEPARATOR
 from priorhood.kinds import roles_of, texts_of
 from priorhood.quartiles import counted_quartiles
-from priorhood.roles import Role, check_thousands, in_roles
+from priorhood.roles import Role, check_numbers, in_roles
 from priorhood.sources import KEPT
 from priorhood.weights import UNWEIGHTED, Weights, repeated_quartiles
 from priorhood.words import alone
@@ -172,7 +172,7 @@ def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED, des
         frame = table.frame((*texts, *truths)) if truths else frame
     frame = in_roles(frame, roles, table)
     numbers = [c for c, role in roles.items() if not role.category]
-    check_thousands(frame, numbers, table)
+    check_numbers(frame, roles, table)
     return as_numbers(frame, numbers)
 
 

@@ -22,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import priorhood as ph
+from priorhood.calendars import dates_of
 from priorhood.formula import parse
 from priorhood.gather import take
 from priorhood.spelling import (
@@ -30,7 +31,6 @@ from priorhood.spelling import (
     affix,
     alike,
     all_in_thousands,
-    date_format,
     guessed,
     in_thousands,
     normal_label,
@@ -996,15 +996,20 @@ def test_a_date_may_be_a_place_or_asked_for_as_categories():
     assert sums(frame, "price ~ C(date) + (1 | zip)")[0].categories == {"C(date)": ("2014-05-01", "2014-06-01")}
 
 
+def form_of(texts):
+    found = dates_of(texts)
+    return found and found.form
+
+
 def test_what_is_a_date():
-    assert date_format(["10/13/2014", "10/2/2014"]) == "%m/%d/%Y"
-    assert date_format(["13/10/2014", "2/10/2014"]) == "%d/%m/%Y"
-    assert date_format(["2014-02-30"]) is None
-    assert date_format(["10115", "10117"]) is None
-    assert date_format(["Phase 2020", "May 2020"]) is None
-    assert date_format(["1234-01", "1234-02"]) is None
-    assert date_format(["May 2020", "June 2020"]) == "%B %Y"
-    assert date_format([]) is None
+    assert form_of(["10/13/2014", "10/2/2014"]) == "%m/%d/%Y"
+    assert form_of(["13/10/2014", "2/10/2014"]) == "%d/%m/%Y"
+    assert form_of(["2014-02-30"]) is None
+    assert form_of(["10115", "10117"]) is None
+    assert form_of(["Phase 2020", "May 2020"]) is None
+    assert form_of(["1234-01", "1234-02"]) is None
+    assert form_of(["May 2020", "June 2020"]) == "%B %Y"
+    assert form_of([]) is None
 
 
 # -- labels that are nearly known ---------------------------------------------------------------------------

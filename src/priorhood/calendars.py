@@ -1,0 +1,252 @@
+"""How dates are written: by which format, with months in whose words, as texts or as whole numbers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_CLOCK = r"[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)? ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?)?"
+_DATES = {
+    r"\d{4}-\d\d-\d\d": "%Y-%m-%d",
+    r"\d{4}/\d\d?/\d\d?": "%Y/%m/%d",
+    r"\d{8}T\d{6}": "%Y%m%dT%H%M%S",
+    r"\d\d?\.\d\d?\.\d{4}": "%d.%m.%Y",
+    r"\d\d?/\d\d?/\d{4}": "%m/%d/%Y",
+    r"\d\d?-\d\d?-\d{4}": "%m-%d-%Y",
+    r"\d\d?-[A-Za-z]{3}-\d{4}": "%d-%b-%Y",
+    r"\d\d?-[A-Za-z]{3}-\d\d": "%d-%b-%y",
+    r"\d\d? [A-Za-z]{3} \d{4}": "%d %b %Y",
+    r"\d\d? [A-Za-z]+ \d{4}": "%d %B %Y",
+    r"\d\d?[A-Za-z]{3}\d{4}": "%d%b%Y",
+    r"[A-Za-z]{3} \d\d?, \d{4}": "%b %d, %Y",
+    r"[A-Za-z]+ \d\d?, \d{4}": "%B %d, %Y",
+    r"[A-Za-z]{3}, \d\d? [A-Za-z]{3} \d{4}": "%a, %d %b %Y",
+    r"[A-Za-z]+, \d\d? [A-Za-z]+ \d{4}": "%A, %d %B %Y",
+    r"[A-Za-z]+, [A-Za-z]+ \d\d?, \d{4}": "%A, %B %d, %Y",
+    r"\d\d?\.\d\d?\.\d{4} \d\d?:\d\d": "%d.%m.%Y %H:%M",
+    r"\d\d?\.\d\d?\.\d{4} \d\d?:\d\d:\d\d": "%d.%m.%Y %H:%M:%S",
+    r"\d\d?/\d\d?/\d{4} \d\d?:\d\d": "%m/%d/%Y %H:%M",
+    r"\d\d?/\d\d?/\d{4} \d\d?:\d\d:\d\d": "%m/%d/%Y %H:%M:%S",
+    r"\d\d?/\d\d?/\d{4} \d\d?:\d\d [AP]M": "%m/%d/%Y %I:%M %p",
+    r"\d\d?/\d\d?/\d{4} \d\d?:\d\d:\d\d [AP]M": "%m/%d/%Y %I:%M:%S %p",
+    # Months, which may as well be categories.
+    r"(?:18|19|20)\d\d-\d\d": "%Y-%m",
+    r"\d\d?/(?:18|19|20)\d\d": "%m/%Y",
+    r"[A-Za-z]{3} \d{4}": "%b %Y",
+    r"[A-Za-z]+ \d{4}": "%B %Y",
+    r"[A-Za-z]{3}-\d{4}": "%b-%Y",
+    r"[A-Za-z]{3}-\d\d": "%b-%y",
+}
+# Texts so written may be something else where not all of a column are.
+_SHORT_DATES = {
+    r"\d\d?\.\d\d?\.\d\d": "%d.%m.%y",
+    r"\d\d?/\d\d?/\d\d": "%m/%d/%y",
+    r"\d\d?-\d\d?-\d\d": "%m-%d-%y",
+}
+# Ways to read the same texts otherwise.
+_OTHERS = {
+    "%m/%d/%Y": ("%d/%m/%Y",), "%m-%d-%Y": ("%d-%m-%Y",),
+    "%m/%d/%Y %H:%M": ("%d/%m/%Y %H:%M",), "%m/%d/%Y %H:%M:%S": ("%d/%m/%Y %H:%M:%S",),
+    "%m/%d/%y": ("%d/%m/%y", "%y/%m/%d"), "%m-%d-%y": ("%d-%m-%y", "%y-%m-%d"), "%d.%m.%y": ("%y.%m.%d",),
+}  # fmt: skip
+# The day of these is in the letters before the clock.
+_TIMED = re.compile(r"\d{4}-\d\d-\d\d" + _CLOCK)
+
+# What the months' names have that those of other months have not.
+_STEMS = (
+    "jan feb mar apr may jun jul aug sep oct nov dec",
+    "jan feb mär apr mai jun jul aug sep okt nov dez",
+    "jän feb mär apr mai jun jul aug sep okt nov dez",
+    "jan feb mrz apr mai jun jul aug sep okt nov dez",
+    "jan fév mars avr mai juin juil août sep oct nov déc",
+    "ene feb mar abr may jun jul ago sep oct nov dic",
+    "gen feb mar apr mag giu lug ago set ott nov dic",
+    "jan feb maa apr mei jun jul aug sep okt nov dec",
+    "jan feb mrt apr mei jun jul aug sep okt nov dec",
+    "jan fev mar abr mai jun jul ago set out nov dez",
+    "jan feb mar apr maj jun jul aug sep okt nov dec",
+    "jan feb mar apr mai jun jul aug sep okt nov des",
+    "sty lut mar kwi maj cze lip sie wrz paź lis gru",
+)
+_NAMES = (
+    "january february march april may june july august september october november december",
+    "januar februar märz april mai juni juli august september oktober november dezember",
+    "jänner februar märz april mai juni juli august september oktober november dezember",
+    "januar februar mrz april mai juni juli august september oktober november dezember",
+    "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
+    "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+    "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
+    "januari februari maart april mei juni juli augustus september oktober november december",
+    "januari februari mrt april mei juni juli augustus september oktober november december",
+    "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
+    "januari februari mars april maj juni juli augusti september oktober november december",
+    "januar februar mars april mai juni juli august september oktober november desember",
+    "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia",
+)
+_LANGUAGES = tuple((stems.split(), names.split()) for stems, names in zip(_STEMS, _NAMES, strict=True))
+
+_DAY, _WORD, _YEAR = r"\d\d?(?:\.|st|nd|rd|th|º|er)?", r"(?P<month>[^\W\d_]{3,})\.?", r"(?:1[6-9]|20|21)\d\d"
+# In lower case: 9. juli 2021, friday 9th of july, 2021, 9-jul-21; july 9th, 2021; juli 2021, jul-21.
+_WORDED = {
+    rf"(?P<before>[^\W\d_]+\.?,? )?{_DAY}[ -]?(?:de |of )?{_WORD},?[ -]?(?:de )?{_YEAR}": "%d-%m-%Y",
+    rf"\d\d?\.?[ -]?{_WORD}[ -]\d\d": "%d-%m-%y",
+    rf"{_WORD} {_DAY},? {_YEAR}": "-%m-%d-%Y",
+    rf"{_WORD}[ -]?(?:de )?{_YEAR}": "-%m-%Y",
+    rf"{_WORD}-\d\d": "-%m-%y",
+}  # fmt: skip
+_ANY_WORDED = re.compile(r"(?:[^\W\d_]+\.?,? )?\d{0,2}[^\d]{3,24}(?:\d\d?[a-z]{0,2},? )?\d{2,4}")
+_ANY_DATE = re.compile("|".join(f"(?:{pattern})" for pattern in (*_DATES, *_SHORT_DATES)))
+
+# Whole numbers: the format of their first digits, how many these are, how many different ones make dates of them.
+_NUMBERED = {
+    r"(?:19|20)\d{6}(?:\.0+)?": ("%Y%m%d", 8, 3),
+    r"(?:19|20)\d{12}(?:\.0+)?": ("%Y%m%d", 8, 3),
+    r"(?:19|20)\d{4}(?:\.0+)?": ("%Y%m", 6, 6),
+}
+_NO_NUMBER = {"0", "0.0", "99999999", "99999999.0", "999999", "999999.0"}
+
+
+@dataclass(frozen=True)
+class Dates:
+    """How all dates of a column are written.
+
+    form : as strptime has it, once all else is done; '' where months have names that are not known here
+    first : how many letters of a text are the date, 0 for all of them
+    months : what a month's name begins with, in lower case → what stands for it; before : whether words precede
+    others : formats by which the same texts are other dates
+    sure : whether nothing else is written so; whole : whether the column has no other texts
+    blank : whether blanks surround some; numbered : whether they are whole numbers, which may be no dates
+    """
+
+    form: str
+    first: int = 0
+    months: dict[str, str] = field(default_factory=dict, hash=False)
+    before: bool = False
+    others: tuple[str, ...] = ()
+    sure: bool = True
+    whole: bool = True
+    blank: bool = False
+    numbered: bool = False
+
+    @property
+    def of_months(self) -> bool:
+        """Whether the dates have no day."""
+        return "%d" not in self.form
+
+    def plain(self, text: str) -> str:
+        """A text as its format has it."""
+        text = text[: self.first or None]
+        if not self.months:
+            return text
+        text = re.sub(r"^\D+", "", text.lower()) if self.before else text.lower()
+        for name, number in self.months.items():
+            text = text.replace(name, number)
+        return re.sub(r"\D+", "-", text)
+
+    def read(self, texts: Iterable[str], form: str = "") -> list[str] | None:
+        """The dates as 2014-10-13; None where one of the texts is no date."""
+        from datetime import datetime
+
+        try:
+            return [
+                datetime.strptime(self.plain(text), form or self.form).strftime("%Y-%m-%d")  # a date alone
+                for text in texts
+            ]
+        except ValueError:
+            return None
+
+    @cached_property
+    def called(self) -> str:
+        """What they are called in messages."""
+        return "dates" if self.sure else "what looks like dates"
+
+
+def dates_of(texts: Sequence[str], *, short: bool = False) -> Dates | None:
+    """How dates are written where all texts are dates written alike; None otherwise.
+
+    Parameters
+    ----------
+    short : also with years of two digits
+    """
+    if not texts:
+        return None
+    if all(map(_TIMED.fullmatch, texts)):
+        found = Dates("%Y-%m-%d", first=10)
+        return found if found.read(texts) else None
+    if _ANY_DATE.fullmatch(texts[0]):
+        for pattern, form in {**_DATES, **(_SHORT_DATES if short else {})}.items():
+            if all(re.fullmatch(pattern, text) for text in texts) and (one := _by_format(texts, form)):
+                return one
+    return _worded(texts) if _ANY_WORDED.fullmatch(texts[0].lower()) else None
+
+
+def _by_format(texts: Sequence[str], form: str) -> Dates | None:
+    found = {f: days for f in (form, *_OTHERS.get(form, ())) if (days := Dates(f).read(texts))}
+    if not found:
+        return None
+    forms = list(found)
+    if "%y" in form and len(forms) > 1:
+        # Sales lie within few years: 21-07-09 and 22-04-30 are of 2021 and 2022, not of 2009 and 2030.
+        years = {f: len({day[:4] for day in days}) for f, days in found.items()}
+        forms = [f for f in forms if 2 * years[f] <= 3 * min(years.values())]
+    return Dates(forms[0], others=tuple(forms[1:]))
+
+
+def _worded(texts: Sequence[str]) -> Dates | None:
+    """Months in the words of some language, in any of the usual orders."""
+    lower = [text.lower() for text in texts]
+    for pattern, form in _WORDED.items():
+        matches = [re.fullmatch(pattern, text) for text in lower]
+        if not all(matches):
+            continue
+        words = {match["month"] for match in matches if match}
+        before = any(match.groupdict().get("before") for match in matches if match)
+        for stems, names in _LANGUAGES:
+            if all(_month(word, stems, names) for word in words):
+                months = {stem: f"-{at:02d}-" for at, stem in enumerate(stems, start=1)}
+                found = Dates(form, months=months, before=before)
+                return found if found.read(texts) else None
+        return _unknown(lower, words) if form == "%d-%m-%Y" and not before else None
+    return None
+
+
+def _month(word: str, stems: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a word is a month's name, or its beginning."""
+    return any(word.startswith(stem) and name.startswith(word) for stem, name in zip(stems, names, strict=True))
+
+
+def _unknown(texts: Sequence[str], words: set[str]) -> Dates | None:
+    """Days of months that are called something else: up to twelve words, with days beyond any other count of 12."""
+    days = {int(re.match(r"\d+", text)[0]) for text in texts}  # type: ignore[index]  # all begin with digits
+    if not 3 <= len(words) <= 12 or not 12 < max(days) <= 31 or len(days) < 6:
+        return None
+    return Dates("", sure=False)
+
+
+def like_numbered(text: str) -> bool:
+    """Whether a text is a whole number that may be a date."""
+    return any(re.fullmatch(pattern, text) for pattern in _NUMBERED)
+
+
+def numbered_dates(texts: Sequence[str]) -> Dates | None:
+    """How dates are written where all texts are whole numbers that are dates: 20210709, 202107; None otherwise.
+
+    Two dates are as good as any two numbers. Zeros and nines may stand for a missing one.
+    """
+    begun = next((text for text in texts if text not in _NO_NUMBER), "")  # of most columns it tells
+    for pattern, (form, first, least) in _NUMBERED.items():
+        if not re.fullmatch(pattern, begun):
+            continue
+        given = [text for text in dict.fromkeys(texts) if text not in _NO_NUMBER]
+        found = Dates(form, first=first, numbered=True)
+        alike = len(given) >= least and all(re.fullmatch(pattern, text) for text in given)
+        days = found.read(given) if alike else None
+        # Twelve numbers in a row may be anything.
+        if days and (not found.of_months or len({day[:4] for day in days}) > 1):
+            return replace(found, whole=not any(text in _NO_NUMBER for text in texts))
+    return None
