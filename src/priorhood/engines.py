@@ -122,6 +122,7 @@ def fit_moments(
     run = replace(run, seed=seed)
     started = time.perf_counter()
     problem, refusal = _collapsed(model, design, scale, found, run)
+    _check_kept(model, design, scale, found, engine)
     taken = TAKEN_BY_GROUP if model.noise is not None else TAKEN_ACROSS if model.formula.crossed else TAKEN
     chosen, reason = _choose(engine, refusal, taken, has_rows=rows is not None)
     stored, why = _stored(model, design, found, run, chosen)
@@ -159,6 +160,23 @@ def fit_moments(
         if not verdict.good:
             warnings.warn(verdict.text, PriorhoodWarning, stacklevel=3)
     return post
+
+
+def _check_kept(model: Model, design: Design, scale: Scale, found: Moments, engine: str) -> None:
+    """Refuse a residual sd that is known to be far below what the rows scatter; warn where NUTS is to try.
+
+    Raises
+    ------
+    ModelError : with the prior, and how far
+    """
+    from priorhood import exact
+
+    reason = exact.lost(pose(model, design, scale, found))
+    if reason is None:
+        return
+    if engine != "nuts" and model.family == "normal":
+        raise ModelError(reason)
+    warnings.warn(reason, PriorhoodWarning, stacklevel=4)
 
 
 def exact_refusal(model: Model, design: Design, scale: Scale, found: Moments, run: Run) -> str | None:

@@ -15,7 +15,7 @@ from priorhood.exact.coordinates import constrain, dimension
 from priorhood.exact.effects import draw_effects
 from priorhood.exact.explore import Explored, explore
 from priorhood.exact.marginal import collapse
-from priorhood.exact.mode import Density, least_log_sigma
+from priorhood.exact.mode import Density, least_log_sigma, one_digit
 from priorhood.exact.noise import Alike, Independent, NoisyDensity, NoisyProblem, draw_groups
 from priorhood.exact.noise import refuses as refuses_noise
 from priorhood.exact.problem import Crossed, Level, Problem, pose
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Alike", "Crossed", "Independent", "Leaves", "Level", "NoisyProblem", "Problem", "compiled", "compress", "draw",
-    "leaves_of", "pose", "refuses", "too_wide",
+    "leaves_of", "lost", "pose", "refuses", "too_wide",
 ]  # fmt: skip
 
 
@@ -57,6 +57,7 @@ MOST_CROSSED = 100
 MOST_PRODUCTS = 20_000_000
 # Spreads, correlations and the residual sd beyond which a mixture of t's no longer finds its way.
 MOST_DIMENSIONS = 40
+NO_SPREAD = 0.01  # of the log of σ: all places' are one, nearly
 
 
 def too_wide(effects: int, groups: int) -> str | None:
@@ -80,19 +81,49 @@ def refuses(problem: Problem | NoisyProblem) -> str | None:
             f"{dim} {what} would have to be explored, more than {MOST_DIMENSIONS}: let fewer "
             f"coefficients vary by group, or write || for independent ones"
         )
-    if isinstance(problem, NoisyProblem):
-        return refuses_noise(problem)
-    if isinstance(problem.sigma, Fixed) and math.log(problem.sigma.value) < least_log_sigma(problem):
-        return (
-            "the known errors are so far below the rows' scatter that the sums lose them to rounding: look for "
-            "an error in the wrong unit, or leave sigma to be learned"
-        )
-    if isinstance(problem.sigma, Uniform) and math.log(problem.sigma.upper) < least_log_sigma(problem):
-        return (
-            f"sigma ~ {problem.sigma} allows only errors so far below the rows' scatter that the sums lose them to "
-            f"rounding: give it a greater upper bound"
-        )
-    return None
+    return lost(problem) or (refuses_noise(problem) if isinstance(problem, NoisyProblem) else None)
+
+
+def lost(problem: Problem | NoisyProblem) -> str | None:
+    """Why no engine can explore a residual sd that is known, or nearly, to be far below what the rows scatter.
+
+    None where it is not. The sums lose it to rounding, and in NUTS every other parameter hangs on its digits.
+    """
+    base = problem.base if isinstance(problem, NoisyProblem) else problem
+    noise = problem.noise if isinstance(problem, NoisyProblem) else None
+    scale = one_digit(0.5 * math.log(max(base.c / base.N, 1e-200)))
+    if noise is None:
+        sigma = base.sigma
+        # Known errors: those of the rows, not one of a prior.
+        given = base.weight != base.N or base.log_weight != 0.0
+        what, advice = f"sigma ~ {sigma} is", f"leave it to be learned, like sigma ~ Exponential({scale})"
+        if given:
+            what, advice = (
+                "the known errors are",
+                "look for an error in the wrong unit, or leave sigma to be learned",
+            )
+    elif isinstance(noise, Alike) and isinstance(noise.spread, Fixed) and noise.spread.value <= NO_SPREAD:
+        sigma, given = noise.median, False
+        what = f"sigma_median ~ {sigma}, with sigma_spread ~ {noise.spread}, is"
+        advice = f"leave it to be learned, like sigma_median ~ Exponential({scale})"
+    else:
+        return None
+    if isinstance(sigma, Uniform):
+        most = sigma.upper
+        what, advice = f"{what} at most", f"give it a greater upper bound, like Uniform(0, {10 * float(scale):g})"
+    elif isinstance(sigma, Fixed):
+        most = sigma.value
+    else:
+        return None
+    if math.log(most) >= least_log_sigma(base):
+        return None
+    times = math.sqrt(base.c / base.N) / most
+    far = f"{times:,.0f}" if times < 1e7 else f"{times:.0e}"
+    size = "" if given else f", {scale} on the model's scale"
+    return (
+        f"{what} {far} times less than what the rows scatter around one line{size}, so that all that it says is "
+        f"lost to rounding: {advice}"
+    )
 
 
 def draw(

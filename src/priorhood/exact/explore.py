@@ -155,11 +155,11 @@ def explore(
     ------
     SamplingError : Pareto k over 0.7 or acceptance under 5 %: the draws could not be trusted
     """
+    density.refuse()
     if density.dim == 0:
         return _known(density, chains, draws)
     if tell:
         density = cast("Target", _Told(density, tell, ahead=chains * (WARM_UP + draws)))
-    density.refuse()
     try:
         modes = find_modes(density, rng)
         proposed = _settled(density, modes, chains, draws, rng)
@@ -219,6 +219,15 @@ def _check_ends(density: Target, proposed: _Proposed) -> None:
             cut = near / (1.0 + near)
             if cut > CUT:
                 raise SamplingError(_beyond(density, axis, float(end), side, cut))
+    near = float(weights[density.at_border(proposed.theta)].sum() / total)
+    if near > CUT:
+        scale = one_digit(density.log_scatter)
+        raise SamplingError(
+            f"about {near:.1%} of the posterior lies where spreads are so far above sigma that the sums lose it to "
+            f"rounding: neither the rows nor the priors keep them off. Give tau and mu priors of the data's scale, "
+            f"like tau ~ Exponential({scale}), and sigma one that keeps it off 0, like LogNormal"
+            f"({math.floor(density.log_scatter):g}, 1)"
+        )
 
 
 def _middle(values: Array, weights: Array) -> float:

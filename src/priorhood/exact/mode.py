@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from priorhood.priors import Scale
 
 
+# Square of two spreads' ratio to σ, the lesser one's, times the rows: there, (9) is off by some 1e-3 (see Density).
+LOST = 1e15
+BORDER = math.exp(-1.0)  # a posterior that comes so near to it may go on beyond
 MOST_SETS = 4  # spreads of which every set is tried at 0; of more, none, one by one, and all
 
 
@@ -119,6 +122,9 @@ class Target(Protocol):
     def crowd(self, rng: np.random.Generator) -> Array:
         """Points around the data's scale and from the prior, to look for modes from: (n, dim)."""
 
+    def at_border(self, theta: Array) -> Array:
+        """Whether θ is where spreads are nearly too far above σ for (9): (S, dim) → (S,)."""
+
     def refuse(self) -> None:
         """Stop where there is nothing to explore."""
 
@@ -130,6 +136,11 @@ class Density:
     1e-16 N (s/σ)². σ is bounded where that reaches 1e-3, at s/σ = 300,000 for a hundred rows and 3,000 for a
     million. Few rows have next to no posterior mass beyond, which is measured (see explore), many have none, unless
     they lie exactly on their lines, which is refused. A known σ below that bound is refused too.
+
+    What a place's coefficients leave to the grouping above is P̃ − T M⁻¹Tᵀ, about 1/λ² where the ratio λ of its
+    spread to σ is great. That is off by 1e-17 N, which the next spread's λ² multiplies: where the lesser of two has
+    N λ² over LOST, the density is −∞, and a posterior that comes near is refused. Population coefficients count as
+    one such spread, since they are eliminated last and all at once.
     """
 
     def __init__(self, collapsed: Collapsed, threads: int) -> None:
@@ -171,8 +182,45 @@ class Density:
         bounded = np.clip(theta, self.low, self.high)
         values = constrain(problem, bounded)
         total = log_marginal(self.collapsed, values, self.threads) + log_prior(problem, bounded, values)
-        inside = (bounded == theta).all(axis=1)
+        inside = (bounded == theta).all(axis=1) & (self._rounding(values) < LOST)
         return np.where(inside & np.isfinite(total), total, -np.inf)
+
+    def _rounding(self, values: Theta) -> Array:
+        """N λ² of the lesser of the two greatest spreads, λ in units of σ, N in those of A's diagonal: (S,)."""
+        problem = self.collapsed.problem
+        mass = problem.A.diagonal().sum(axis=0)
+        spreads = [tau**2 * mass[one.cols] for one, tau in zip(problem.varying, values.tau, strict=True)]
+        if not spreads:
+            return np.zeros(len(values.sigma))
+        root = float(np.max(problem.root_sd**2 * mass[problem.root_cols], initial=0.0))
+        both = np.column_stack([*spreads, np.full(len(values.sigma), root)])
+        return np.asarray(np.partition(both, -2, axis=1)[:, -2] / values.sigma**2)
+
+    def at_border(self, theta: Array) -> Array:
+        """Whether the rounding of two great spreads is nearly LOST: (S, dim) → (S,)."""
+        values = constrain(self.collapsed.problem, np.clip(theta, self.low, self.high))
+        return np.asarray(self._rounding(values) > BORDER * LOST)
+
+    def _check_known(self, problem: Problem) -> None:
+        """Stop where known spreads are too far above the greatest σ that the rows allow.
+
+        Raises
+        ------
+        SamplingError : with the prior of the greatest of them
+        """
+        known = [prior for one in problem.varying for prior in one.tau if isinstance(prior, Fixed)]
+        if not known:
+            return
+        tau = [np.array([[p.value if isinstance(p, Fixed) else 0.0 for p in one.tau]]) for one in problem.varying]
+        most = problem.sigma.value if isinstance(problem.sigma, Fixed) else math.exp(self.log_scatter + 2.0)
+        if self._rounding(Theta(tuple(tau), (), np.array([most]))) < LOST:
+            return
+        largest = max(known, key=lambda prior: prior.value)
+        raise SamplingError(
+            f"tau ~ {largest} lets places differ by so many times the residual sd that the sums lose the sd to "
+            f"rounding: what the rows scatter is {one_digit(self.log_scatter)} on the model's scale. Give tau a "
+            f"value near that, or leave it to be learned, like tau ~ Exponential({one_digit(self.log_scatter)})"
+        )
 
     def crowd(self, rng: np.random.Generator) -> Array:
         """Spreads and noise around the pooled residual sd, correlations around 0; and draws from the prior."""
@@ -190,9 +238,11 @@ class Density:
 
         Raises
         ------
-        SamplingError : they do; or the prior of σ has its mass where the sums are rounding, whatever they say
+        SamplingError : they do; or the prior of σ has its mass where the sums are rounding, whatever they say;
+            or known spreads are so great that they are
         """
         problem = self.collapsed.problem
+        self._check_known(problem)
         if problem.known_noise:
             return
         check_lines(self.collapsed)

@@ -218,6 +218,10 @@ class NoisyDensity:
             drawn.append(np.asarray(prior.coordinate(np.log(prior.sample(rng, 32))))[:, None])
         return np.concatenate([crowd, np.concatenate(drawn, axis=1)])
 
+    def at_border(self, theta: Array) -> Array:
+        """Nowhere: a group's own rows are rotated, and nothing is left to a spread above."""
+        return np.zeros(len(theta), dtype=bool)
+
     def refuse(self) -> None:
         """Stop where the rows lie exactly on the model's lines, all groups' together; see mode.check_lines."""
         check_lines(collapse(self.problem.base))
