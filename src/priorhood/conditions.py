@@ -20,6 +20,7 @@ from priorhood.sources import (
 from priorhood.spelling import PLAIN, affix, guessed, perhaps_missing
 from priorhood.twins import as_engines, refused
 from priorhood.twins import twins as twins_of
+from priorhood.unusual import COLUMN, times
 from priorhood.words import cut
 
 if TYPE_CHECKING:
@@ -186,17 +187,23 @@ def affixed(found: Affix, column: str, command: Callable[[str], str] | None = No
     """
     signs = [sign for sign in (found.before, found.behind) if sign]
     places = [f"{sign!r} {where}" for sign, where in ((found.before, "before"), (found.behind, "behind")) if sign]
+    look = f"numbers with {' and '.join(places)} them, like {some(found.odd, 2)}"
+    if found.times > 1:
+        scaled = changed(column, *times({found.behind: found.times}, found.signs), command)
+        return f"{look}; make numbers {found.times:,} times as large of them: {scaled}"
     take = "".join(f".str.replace({sign!r}, '', regex=False)" for sign in signs)
     polars = "".join(f".str.replace_all({sign!r}, '', literal=True)" for sign in signs)
     advice = f"take {'it' if len(signs) == 1 else 'them'} away: {changed(column, take, polars, command)}"
     reads = f", and read what comes of it with {found.signs}" if found.signs != PLAIN else ""
-    return f"numbers with {' and '.join(places)} them, like {some(found.odd, 2)}; {advice}{reads}"
+    return f"{look}; {advice}{reads}"
 
 
 def changed(column: str, pandas: str, polars: str, command: Callable[[str], str] | None = None) -> str:
     """How a column is changed by calls of pandas, of Polars, or by a command (see affixed)."""
-    advice = f"frame[{column!r}]{pandas} in pandas, {polars} in Polars"
-    return advice if command is None else f"{advice}, or {command(f'd[{column!r}] = d[{column!r}]{pandas}')}"
+    frame, own = f"frame[{column!r}]", f"d[{column!r}]"
+    in_polars = polars.replace(COLUMN, f"pl.col({column!r})")
+    advice = f"{frame}{pandas.replace(COLUMN, frame)} in pandas, {in_polars} in Polars"
+    return advice if command is None else f"{advice}, or {command(f'{own} = {own}{pandas.replace(COLUMN, own)}')}"
 
 
 def shell_word(text: str) -> str:

@@ -10,7 +10,7 @@ from priorhood.design import Design
 from priorhood.errors import FormulaError, TableError, some
 from priorhood.expression import Expression
 from priorhood.formula import Grouping, written_out
-from priorhood.roles import Role, check_numbers, in_roles
+from priorhood.roles import MOST_CATEGORIES, Role, check_numbers, in_roles
 from priorhood.sources import KEPT
 from priorhood.spelling import normal_label
 from priorhood.words import brief, cut
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from priorhood.columns import Frame
     from priorhood.formula import Formula
     from priorhood.table import Table
-
-MOST_CATEGORIES = 100
 
 
 def learn_design(

@@ -34,11 +34,11 @@ from priorhood.spelling import (
     truth,
     two_kinds,
 )
-from priorhood.unusual import rewriting
+from priorhood.unusual import ranges, rewriting, truths
 from priorhood.words import cut, written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import narwhals.stable.v2 as nw
     from narwhals.stable.v2.dtypes import DType
@@ -51,6 +51,8 @@ Array = npt.NDArray[np.float64]
 # Rows looked at for numbers that are dates, or thousands that were read as decimals.
 FIRST = 10_000
 FEW = 20
+# More belong in a group part.
+MOST_CATEGORIES = 100
 # Before the name of a column of numbers that was looked at for dates.
 _NO_DATES = "no dates: "
 
@@ -120,6 +122,9 @@ def _reading(frame: Frame, column: str, dtype: DType, role: Role, table: Table) 
         word = stripped(frame, column).str.to_lowercase()
         false = nw.when(word.is_in(FALSE)).then(nw.lit(0.0))
         return nw.when(word.is_in(TRUE)).then(nw.lit(1.0)).otherwise(false)
+    if in_ways := truths(values):
+        advice = changed(column, in_ways.pandas, in_ways.polars, _command(table))
+        raise TableError(f"{what} {in_ways.look}: {advice}{_or_categories(role, column)}")
     spoilt = [v for v in values if not signs.read(v)]
     spoilt = spoilt or [v for v in values if not math.isfinite(float(signs.plain(v)))]
     if spoilt:
@@ -127,7 +132,7 @@ def _reading(frame: Frame, column: str, dtype: DType, role: Role, table: Table) 
             return _category(frame, column, role, counts)
         rows = sum(count for text, count in counts.items() if text.strip(BLANKS) in set(spoilt))
         why = _words(spoilt, column, role) if len(spoilt) == len(values) else ""
-        raise TableError(f"{what} {why or _spoilt(spoilt, rows)}")
+        raise TableError(f"{what} {why or _spoilt(spoilt, rows, values, column, role, table)}")
     if not role.number and (dates := numbered_dates(values)):
         raise TableError(f"{what} {_dates(column, role, values, _as_they_stand(dates, counts), table)}")
     if values and table.written is None and not _others(frame, column, table):
@@ -154,7 +159,7 @@ def _is_category(
     """
     given = table.spelling.signs
     what = f"{table.name}: column {column!r} ({role.said})"
-    categories = "" if role.number else f"; or write C({written(column)}) to use it as categories"
+    categories = _or_categories(role, column)
     if not given.thousands and (ways := in_two_ways(values)):
         both = " and ".join(map(repr, ways))
         raise TableError(f"{what} has thousands written in two ways, {both}: write them alike{categories}")
@@ -175,7 +180,7 @@ def _is_category(
         raise TableError(f"{what} {look}; read the table with {signs}{instead}, or convert the column{categories}")
     if dates := _of_dates(column, role, values, table, texts):
         raise TableError(f"{what} {dates}")
-    beside = partial(script, table.name, ending="plain") if table.written and is_file(table.name) else None
+    beside = _command(table)
     found_affix = affix(values, table.spelling)
     mostly = len(spoilt) > len(values) / 2
     if found_affix is not None and (found_affix.usual or role.number or not mostly):
@@ -184,7 +189,23 @@ def _is_category(
     if unusual is not None:
         advice = f": {changed(column, unusual.pandas, unusual.polars, beside)}" if unusual.pandas else ""
         raise TableError(f"{what} {unusual.look}{advice}{categories}")
+    bounded = ranges(spoilt, set(values) - set(spoilt), table.spelling) if len(values) > MOST_CATEGORIES else None
+    if mostly and not role.number and bounded is not None:
+        advice = changed(column, bounded.pandas, bounded.polars, beside)
+        raise TableError(
+            f"{what} has {len(values):,} ranges and numbers, like {some(spoilt, 3)}; {bounded.look}: {advice}; or "
+            f"write wider ranges to use them as categories"
+        )
     return not role.number and mostly
+
+
+def _or_categories(role: Role, column: str) -> str:
+    return "" if role.number else f"; or write C({written(column)}) to use it as categories"
+
+
+def _command(table: Table) -> Callable[[str], str] | None:
+    """What makes a command, for the file that a table is, of a line of Python about its rows d."""
+    return partial(script, table.name, ending="plain") if table.written and is_file(table.name) else None
 
 
 def _of_dates(column: str, role: Role, values: list[str], table: Table, texts: Iterable[str]) -> str:
@@ -228,14 +249,21 @@ def _dates(column: str, role: Role, dates: list[str], found: Dates, table: Table
     return f"holds {found.called}, like {some(dates[:1])}, not numbers; {', or '.join(ways)}"
 
 
-def _spoilt(spoilt: list[str], count: int) -> str:
+def _spoilt(spoilt: list[str], count: int, values: list[str], column: str, role: Role, table: Table) -> str:
     if all(any(map(str.isdigit, text)) and PLAIN.read(text) for text in spoilt):
         longest = max(spoilt, key=len)
         what = f"a number that is too large: {longest[:15]}{'…' * (len(longest) > 15)} ({len(longest)} signs)"
     else:
         what = f"text where a number should be: {some(map(cut, spoilt))}"
     null = or_null(spoilt)
-    return f"holds {what} ({rows_of(count)}); fix these rows{',' if null else ' or'} filter them out (where){null}"
+    bounded = ranges(spoilt, set(values) - set(spoilt), table.spelling)
+    said = f"holds {what} ({rows_of(count)}); fix these rows{',' if null else ' or'} filter them out (where)"
+    if bounded is None:
+        return f"{said}{null}"
+    return (
+        f"{said}; or {bounded.look}: {changed(column, bounded.pandas, bounded.polars, _command(table))}"
+        f"{_or_categories(role, column)}"
+    )
 
 
 def _words(texts: list[str], column: str, role: Role) -> str:

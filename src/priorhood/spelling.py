@@ -159,6 +159,36 @@ def unlike(new: str, known: str, columns: Sequence[str], older: str = "") -> str
     )
 
 
+# Words for yes and no; no letters that may stand for sides and kinds.
+_TRUTHS = (
+    *(("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"), ("on", "off"), ("ja", "nein"), ("j", "n")),
+    *(
+        ("wahr", "falsch"),
+        ("oui", "non"),
+        ("vrai", "faux"),
+        ("sí", "no"),
+        ("si", "no"),
+        ("sì", "no"),
+        ("ja", "nee"),
+    ),
+)
+_DIGITS = {"1": True, "0": False, "1.0": True, "0.0": False}
+
+
+def truths_in_two_ways(texts: Iterable[str]) -> dict[str, bool]:
+    """Text in lower case → what it says, where all texts are truths, in two pairs of words or with digits beside.
+
+    {} for others.
+    """
+    words = {text.strip(BLANKS).lower() for text in texts}
+    said = {word: word == true for true, false in _TRUTHS for word in (true, false)}
+    if not words or not words <= {*said, *_DIGITS}:
+        return {}
+    whole = sum(words >= set(pair) for pair in _TRUTHS)
+    with_digits = bool(words & _DIGITS.keys()) and bool(words - _DIGITS.keys())
+    return {word: (said | _DIGITS)[word] for word in sorted(words)} if with_digits or whole > 1 else {}
+
+
 def truth(text: str) -> bool | None:
     """True or False for the words that say so, None for others."""
     word = text.strip(BLANKS).lower()
@@ -363,19 +393,46 @@ def guessed(texts: Iterable[str], given: Spelling = UNSAID) -> tuple[Signs, list
 
 # -- currencies and units -----------------------------------------------------------------------------------
 
+# And what a spreadsheet has before texts.
+_NO_CENTS = (",-", ".-", ",\u2013", ".\u2013", ",\u2014", ".\u2014", "'")
 # Of money and of homes: what is written at numbers, and not at names of kinds.
 _CURRENCIES = (
     *("eur", "euro", "euros", "usd", "us$", "a$", "c$", "r$", "nz$", "gbp", "chf", "fr", "fr.", "sfr", "sfr."),
     *("kr", "kr.", "sek", "nok", "dkk", "isk", "zł", "pln", "kč", "czk", "huf", "rs", "rs.", "inr", "aud", "cad"),
-    *(",-", ".-", ",\u2013", ".\u2013", ",\u2014", ".\u2014", "'"),  # no cents; what a spreadsheet has before texts
+    *_NO_CENTS,
 )
 _UNITS = (
     *("%", "m²", "m2", "m³", "m3", "qm", "sqm", "sq.m", "km", "km²", "km2", "cm", "mm", "ha", "kwh"),
     *("ft", "ft²", "ft2", "sqft", "sq.ft", "sq.ft.", "sf", "mi", "ac", "acre", "acres"),
 )
 _NEARLY = ("ca", "ca.", "circa", "approx", "approx.", "about", "etwa", "rd.", "~", "\u223c", "\u2248")
-# What every number of a column must have, or it is another number.
-_TIMES = ("m", "k", "tsd", "tsd.", "mio", "mio.", "mn", "million")
+# How many times a number is meant: what every number of a column must have, or it is another number.
+_TIMES = {
+    **dict.fromkeys(("k", "tsd", "tsd."), 1_000),
+    **dict.fromkeys(("m", "mio", "mio.", "mn", "mn.", "million", "millions"), 1_000_000),
+    **dict.fromkeys(("bn", "mrd", "mrd.", "billion"), 1_000_000_000),
+}
+# With a currency alone: T€, TEUR.
+_TIMES_OF_MONEY = {**_TIMES, "t": 1_000, "b": 1_000_000_000}
+# What units measure, and how many times the first of their kind they are; signs of one currency.
+_MEANINGS = {
+    **dict.fromkeys(("m²", "m2", "qm", "sqm", "sq.m"), ("area", 1.0)),
+    **dict.fromkeys(("ft²", "ft2", "sqft", "sq.ft", "sq.ft.", "sf"), ("area", 0.09290304)),
+    **dict.fromkeys(("ac", "acre", "acres"), ("area", 4046.8564224)),
+    "ha": ("area", 1e4),
+    **dict.fromkeys(("km²", "km2"), ("area", 1e6)),
+    "km": ("length", 1000.0), "cm": ("length", 0.01), "mm": ("length", 0.001), "ft": ("length", 0.3048),
+    "mi": ("length", 1609.344),
+    **dict.fromkeys(("m³", "m3"), ("volume", 1.0)),
+    **dict.fromkeys(("eur", "euro", "euros"), ("€", 1.0)),
+    **dict.fromkeys(("usd", "us$"), ("$", 1.0)),
+    **dict.fromkeys(("fr", "fr.", "sfr", "sfr."), ("chf", 1.0)),
+    **dict.fromkeys(("kr.", "sek", "nok", "dkk", "isk"), ("kr", 1.0)),
+    "gbp": ("£", 1.0), "aud": ("a$", 1.0), "cad": ("c$", 1.0), "pln": ("zł", 1.0), "czk": ("kč", 1.0),
+    **dict.fromkeys(("rs", "rs.", "inr"), ("₹", 1.0)),
+}  # fmt: skip
+METRES = ("length", 1.0)
+MEASURED = ("area", "length", "volume")
 _AFFIXED = re.compile(
     r"((?:[^\d.,+\-]|(?<=[^\W\d_])\.)*)([+-]?(?:\d(?:[\d.,\s'\u2019_]*\d)?))([^\d]*(?:(?<=[A-Za-z])[23])?)"
 )
@@ -399,7 +456,31 @@ class Affix:
     @property
     def usual(self) -> bool:
         """Whether it is a currency or a unit, which no category has."""
-        return all(not sign or _is_usual(sign) or _joined(sign) in _TIMES for sign in (self.before, self.behind))
+        return all(not sign or _is_usual(sign) or multiple(sign) for sign in (self.before, self.behind))
+
+    @property
+    def times(self) -> int:
+        """How many times the numbers are meant, 1 where that is not sure: 12 m may be metres."""
+        return 1 if not self.before and _joined(self.behind) == "m" else multiple(self.behind) or 1
+
+
+def multiple(sign: str) -> int | None:
+    """How many times a number with a sign behind it is meant, as in 425k and 1.2 Mio. €; None for other signs."""
+    joined = _joined(sign)
+    if joined in _TIMES:
+        return _TIMES[joined]
+    for word in sorted(_TIMES_OF_MONEY, key=len, reverse=True):
+        if joined.startswith(word) and joined not in _CURRENCIES and _is_currency(joined.removeprefix(word)):
+            return _TIMES_OF_MONEY[word]
+    return None
+
+
+def meaning(sign: str) -> tuple[str, float] | None:
+    """What a unit measures, and how many times the first one of its kind it is; None for what is no unit."""
+    joined = _joined(sign)
+    if not joined or joined in (*_NEARLY, *_NO_CENTS) or multiple(sign):
+        return None
+    return _MEANINGS.get(joined, (joined, 1.0))
 
 
 def _is_usual(sign: str) -> bool:
@@ -407,8 +488,14 @@ def _is_usual(sign: str) -> bool:
     return _is_currency(sign) or _joined(sign) in (*_UNITS, *_NEARLY)
 
 
+def is_unit(sign: str) -> bool:
+    """Whether it is nothing, or a currency or unit."""
+    return not sign.strip(BLANKS) or _is_usual(sign.strip(BLANKS))
+
+
 def _is_currency(sign: str) -> bool:
-    return _joined(sign) in _CURRENCIES or all(unicodedata.category(letter) == "Sc" for letter in sign)
+    symbols = all(unicodedata.category(letter) == "Sc" for letter in sign)
+    return _joined(sign) in _CURRENCIES or (bool(sign) and symbols)
 
 
 def _joined(sign: str) -> str:
@@ -445,23 +532,35 @@ def affix(texts: Iterable[str], given: Spelling = UNSAID) -> Affix | None:
     return Affix(before, behind, guess[0], odd) if guess and all(map(guess[0].read, cores)) else None
 
 
-def usual_signs(texts: Sequence[str], given: Spelling = UNSAID) -> tuple[dict[tuple[str, str], str], bool]:
-    """The different signs before and behind numbers → a text that has them; whether some make another number of it.
+@dataclass(frozen=True)
+class Marked:
+    """A text that is a number with signs of currencies, units or multiples: $1.2m."""
 
-    None where a text is anything else.
-    """
-    found: dict[tuple[str, str], str] = {}
+    text: str
+    before: str
+    core: str
+    behind: str
+
+
+def usual_signs(texts: Sequence[str], given: Spelling = UNSAID) -> list[Marked]:
+    """The texts with the signs before and behind their numbers taken apart; none where a text is anything else."""
+    found = []
     for text in texts:
         match = _AFFIXED.fullmatch(text)
         pair = (match[1].strip(BLANKS), match[3].strip(BLANKS)) if match else ("", "")
-        known = all(not sign or _is_usual(sign) or _joined(sign) in _TIMES for sign in pair)
+        known = all(not sign or _is_usual(sign) or multiple(sign) for sign in pair)
         if not match or not known or not is_number(match[2], given):
-            return {}, False
-        found.setdefault(pair, text)
-    sizes = len(found) > 1 and any(_joined(sign) in _TIMES for pair in found for sign in pair)
-    if not sizes:
-        found.pop(("", ""), None)
-    return found, sizes
+            return []
+        found.append(Marked(text, pair[0], match[2], pair[1]))
+    return found
+
+
+def signs_of(numbers: Sequence[str], given: Spelling = UNSAID) -> Signs | None:
+    """The signs by which all are numbers: what was given, or what they look like."""
+    if all(map(given.signs.read, numbers)):
+        return given.signs
+    guess = guessed(numbers, given)
+    return guess[0] if guess and all(map(guess[0].read, numbers)) else None
 
 
 def lakhs(text: str) -> bool:

@@ -342,3 +342,173 @@ def test_whole_numbers_of_dates():
     assert numbered_dates([]) is None
     assert numbered_dates(["20210709", "20210710", "20211332"]) is None
     assert numbered_dates(["18210709", "18210710", "18210711"]) is None
+
+
+# -- numbers with units, multiples, bounds ---------------------------------------------------------------------
+
+
+def followed(said, table, frame, backend):
+    """The table after the column was changed as the message says: by its command, or in pandas or Polars."""
+    if backend == "csv":
+        end = said.find("; or write")
+        return ran(said[said.index("python -c ") : end if end > 0 else None])
+    assert "python -c" not in said
+    if backend == "polars":
+        calls = re.search(r" in pandas, (\..*?) in Polars", said)[1]
+        return table.with_columns(eval(f"pl.col('x'){calls}", {"pl": pl}))
+    rows = table if backend.startswith("pandas") else frame
+    return rows.assign(x=eval(re.search(r"(frame\['x'\].*?) in pandas", said)[1], {"frame": rows}))
+
+
+V = np.random.default_rng(2).integers(40, 160, N)
+ODD = V % 2 == 1
+BIG = V * 5 + 100
+
+
+def either(odd, even):
+    return [odd.format(v) if v % 2 else even.format(v) for v in V]
+
+
+# How it is written; what the message says; what the numbers are then.
+SCALED = {
+    "m² and sqft": (
+        [f"{v} m²" if v % 2 else f"{round(v / 0.09290304, 6)} sqft" for v in V],
+        "has numbers in two units, like", V,
+    ),
+    "sqm, m² and acres": (
+        [f"{v} sqm" if v % 3 else f"{v / 4046.8564224:.12f} ac" for v in V],
+        "has numbers in two units, like", V,
+    ),
+    "thousands in two units": (
+        [f"{v + 1000:,} m²" if v % 2 else f"{(v + 1000) / 0.09290304:,.4f} sqft" for v in V],
+        "has numbers in two units, like", V + 1000,
+    ),
+    "m and ft": ([f"{v} m" if v % 3 else f"{v / 0.3048:.9f} ft" for v in V], "in two units", V),
+    "km and mi": ([f"{v} km" if v % 2 else f"{v / 1.609344:.9f} mi" for v in V], "in two units", V),
+    "k": ([f"{v}k" for v in BIG], "numbers with 'k' behind them", BIG * 1e3),
+    "$ k": ([f"${v}k" for v in BIG], "numbers with '$' before and 'k' behind them", BIG * 1e3),
+    "Mio. €": ([f"{v / 100:.2f} Mio. €".replace(".", ",", 1) for v in BIG], "'Mio. €' behind", BIG * 1e4),
+    "T€": ([f"{v} T€" for v in BIG], "'T€' behind", BIG * 1e3),
+    "k and whole": ([f"{v}k" if v % 2 else f"{v * 1000}" for v in BIG], "of different sizes", BIG * 1e3),
+    "k and m": ([f"{v}k" if v % 2 else f"{v / 1000}m" for v in BIG], "of different sizes", BIG * 1e3),
+    "$ k, $ m, $": (
+        [(f"${v}k", f"${v / 1000}M", f"${v * 1000:,}")[v % 3] for v in BIG.tolist()],
+        "of different sizes", BIG * 1e3,
+    ),
+}  # fmt: skip
+UNCLEAR = {
+    "€ and $": (either("{} €", "${}"), "has numbers in two units, like '"),
+    "m² and km": (either("{} m²", "{} km"), "has numbers in two units, like '"),
+    "three": ([("{} m²", "{} sqft", "{}")[v % 3].format(v) for v in V], "has numbers in two units, like '"),
+    "m and none": (either("{}m", "{}"), "has numbers of different sizes, like '"),
+}
+
+
+@through
+@pytest.mark.parametrize("form", SCALED)
+def test_numbers_of_two_units_or_sizes_are_converted_as_the_message_says(tmp_path, form, backend):
+    texts, says, expected = SCALED[form]
+    frame = homes(texts)
+    table = BACKENDS[backend](frame, tmp_path)
+    said = refused(table)
+    assert says in said
+    assert "take" not in said
+    assert len(sums(ph.read(table), TEXT.replace("x", "C(x)"))[0].categories["C(x)"]) > 20
+    found = sums(followed(said, table, frame, backend))[1].pooled()[0][0]
+    factor = found / expected.mean()
+    # Areas are in the unit that most homes have.
+    assert min(abs(factor - one) for one in (1, 1 / 0.09290304, 1 / 1.609344, 1 / 4046.8564224)) < 1e-6 * factor
+
+
+@through
+@pytest.mark.parametrize("form", UNCLEAR)
+def test_units_that_no_factor_makes_one_are_said_without_a_line(tmp_path, form, backend):
+    texts, says = UNCLEAR[form]
+    said = refused(BACKENDS[backend](homes(texts), tmp_path))
+    assert says in said
+    assert "frame[" not in said
+    assert said.endswith("first; or write C(x) to use it as categories")
+
+
+TRUTHS = {
+    "Y N 1 0": [("Y", "N", "1", "0")[v % 4] for v in V],
+    "yes no 1 0": [("yes", "no", "1", "0")[v % 4] for v in V],
+    "Yes, no, y, n": [("Yes", "no", "y", "n ")[v % 4] for v in V],
+    "true false 1.0 0.0": [("true", "FALSE", "1.0", "0.0")[v % 4] for v in V],
+    "ja nein 1 0": [("ja", "nein", "1", "0")[v % 4] for v in V],
+    "Y 0": [("Y", "0")[v % 2] for v in V],
+    "with gaps": [("Y", "N", "1", None)[v % 4] for v in V],
+}
+
+
+@through
+@pytest.mark.parametrize("form", TRUTHS)
+def test_truths_in_two_ways_are_said_and_become_truths(tmp_path, form, backend):
+    """They were advised to be read as missing, or became four categories."""
+    frame = homes(pd.array(TRUTHS[form], dtype="str"))
+    table = BACKENDS[backend](frame, tmp_path)
+    said = refused(table)
+    assert "column 'x' (predictor) writes truths in more than one way, '" in said
+    assert "null" not in said
+    found = sums(followed(said, table, frame, backend))[1]
+    known = [text for text in TRUTHS[form] if text is not None]
+    true = sum(text.strip().lower() in ("y", "yes", "1", "true", "1.0", "ja") for text in known)
+    assert found.pooled()[0][0] == pytest.approx(true / len(known))
+    assert found.columns[0] == "x"
+
+
+@pytest.mark.parametrize(
+    ("values", "categories"),
+    [
+        ("Y N", ("N", "Y")), ("S N O", ("N", "O", "S")), ("N S W E", ("E", "N", "S", "W")),
+        ("t f s", ("f", "s", "t")), ("yes no maybe", ("maybe", "no", "yes")), ("on off", ("off", "on")),
+    ],
+)  # fmt: skip
+def test_other_words_are_categories(values, categories):
+    words = values.split()
+    frame = homes([words[i % len(words)] for i in range(N)])
+    assert sums(frame)[0].categories["x"] == categories
+
+
+BOUNDED = {
+    "5+": ([("1", "2", "3", "4", "5+")[v % 5] for v in V], [1, 2, 3, 4, 5], "take '5+' for the number that it"),
+    "<1": ([("<1", "1", "2", "3")[v % 4] for v in V], [1, 1, 2, 3], "take '<1' for the number that it ends at"),
+    "30-35": (
+        [("28", "30-35", "41", "46")[v % 4] for v in V], [28, 32.5, 41, 46],
+        "take the middle of ranges like '30-35'",
+    ),
+    "1.5, 2 - 3, 6 or more": (
+        [("1.5", "2 – 3", "4", "5", "6 or more")[v % 5] for v in V], [1.5, 2.5, 4, 5, 6],
+        "take the middle of ranges like '2 – 3', take '6 or more' for the number that it begins at",
+    ),
+    "1,000-1,200": (
+        [("850", "900", "1,000-1,200")[v % 3] for v in V], [850, 900, 1100],
+        "take the middle of ranges like '1,000-1,200'",
+    ),
+}  # fmt: skip
+
+
+@through
+@pytest.mark.parametrize("form", BOUNDED)
+def test_ranges_and_bounds_are_said_with_what_makes_numbers_of_them(tmp_path, form, backend):
+    texts, numbers, says = BOUNDED[form]
+    frame = homes(texts)
+    table = BACKENDS[backend](frame, tmp_path)
+    said = refused(table)
+    assert says in said
+    assert "fix these rows or filter them out (where); or take" in said
+    expected = np.mean([numbers[v % len(numbers)] for v in V])
+    assert sums(followed(said, table, frame, backend))[1].pooled()[0][0] == pytest.approx(expected)
+    term = re.search(r"; or write (C\(x\)) to use it as categories", said)[1]
+    assert len(sums(table, TEXT.replace("x", term))[0].categories[term]) == len(numbers)
+
+
+@through
+def test_ranges_alone_are_categories_until_they_are_too_many(tmp_path, backend):
+    table = BACKENDS[backend](homes([("30-35", "36-40", "41+")[v % 3] for v in V]), tmp_path)
+    assert sums(table)[0].categories["x"] == ("30-35", "36-40", "41+")
+    frame = pd.concat([homes([f"{v}-{v + 5}" for v in range(at, at + N)]) for at in (1, 81)], ignore_index=True)
+    table = BACKENDS[backend](frame, tmp_path)
+    said = refused(table)
+    assert "has 160 ranges and numbers, like '1-6'" in said
+    assert sums(followed(said, table, frame, backend))[1].pooled()[0][0] == pytest.approx(83)

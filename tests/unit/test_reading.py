@@ -796,7 +796,10 @@ def test_numbers_of_different_sizes_are_not_made_one(tmp_path):
     frame["area"] = [f"{v}k" if v % 2 else f"{v / 1000:.3f}m" for v in frame["area"]]
     said = refused(frame)
     assert "has numbers of different sizes, like" in said
-    assert "replace" not in said
+    assert ".str.replace(" not in said
+    assert ".str.replace_all(" not in said
+    made = frame.assign(area=eval(re.search(r"(frame\['area'\].*?) in pandas", said)[1], {"frame": frame}))
+    assert made["area"].tolist() == pytest.approx((1000 * homes()["area"]).tolist())
     assert sums(frame, "price ~ C(area) + (1 | zip)")[1].rows == 60
 
 
