@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.arithmetic import inner_text
 from priorhood.errors import ModelError, rows_of
 from priorhood.formula import less, shifted
+from priorhood.rows import LARGEST
 
 if TYPE_CHECKING:
     from priorhood.design import Column, Design
@@ -71,6 +73,16 @@ def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: fl
             spread[d] = empty[own] if standardize else 1.0
             own += 1
             continue
+        if _too_near_zero(mean[own], sd[own]):
+            one = len(column.factors) == 1 and not column.indicator
+            text = inner_text(next(iter(column.numbers)).tree) if one else ""
+            text = text if text.isidentifier() else f"({text})"
+            advice = (
+                f"write I({text} * {_factor(mean[own], sd[own])}) in its place, or leave it out"
+                if one
+                else "leave it out"
+            )
+            raise ModelError(_tiny(f"predictor {column.name!r}", mean[own], sd[own], moments, advice))
         if sd[own] <= 1e-13 * abs(mean[own]) or sd[own] == 0:
             advice = "leave it out"
             if sd[own] > 0:
@@ -80,6 +92,11 @@ def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: fl
             centre[d] = mean[own] if _absorbed(design, d) else 0.0
             spread[d] = 1.0 if column.indicator else sd[own]
         own += 1
+    if _too_near_zero(mean[-1], sd[-1]):
+        what = f"the outcome {design.formula.outcome!r}"
+        raise ModelError(
+            _tiny(what, mean[-1], sd[-1], moments, f"multiply it by {_factor(mean[-1], sd[-1])} first")
+        )
     if sd[-1] <= 1e-13 * abs(mean[-1]) or sd[-1] == 0:
         what = f"the outcome {design.formula.outcome!r}"
         if sd[-1] == 0:
@@ -147,6 +164,25 @@ def _less(column: Column, mean: float, sd: float) -> str:
     if len(column.factors) > 1 or column.indicator:
         return "leave it out"
     return f"write I({less(next(iter(column.numbers)).text, mean, sd)}) in its place, or leave it out"
+
+
+def _too_near_zero(mean: float, sd: float) -> bool:
+    """Whether values that may differ are so near to 0 that sums of their squares are no numbers any more."""
+    return bool(0 < max(abs(mean), sd) < 1.0 / LARGEST)
+
+
+def _factor(mean: float, sd: float) -> str:
+    """A power of ten that makes values of this size numbers with squares."""
+    return f"1e{-math.floor(math.log10(max(abs(mean), sd, 1e-300)))}"
+
+
+def _tiny(what: str, mean: float, sd: float, moments: Moments, advice: str) -> str:
+    """Of a column whose values may differ, but not by their sums of squares."""
+    size = f"{mean:.3g} on average" if mean else f"within {sd:.2g} of 0"
+    return (
+        f"{what} is {size} in the {rows_of(moments.rows)} used, so near to 0 that the squares of its values are no "
+        f"numbers: {advice}"
+    )
 
 
 def _constant(what: str, mean: float, sd: float, moments: Moments, advice: str) -> str:

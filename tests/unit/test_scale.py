@@ -261,3 +261,31 @@ def test_outcome_unit(homes, unit):
     assert post.scale.unit == unit
     np.testing.assert_allclose(post.natural("sigma"), post["sigma"] * unit)
     assert "mu[Intercept]" in post.summary().index
+
+
+@pytest.mark.parametrize("size", [1e-120, 1e-195, 1e-290])
+@pytest.mark.parametrize("column", ["area", "price"])
+def test_tiny_values_are_not_said_to_be_equal(homes, column, size):
+    """They were said to be all the same, or lost their digits in silence."""
+    tiny = homes.assign(**{column: homes[column] * size})
+    with pytest.raises(
+        ph.ModelError, match="so near to 0 that the squares of its values are no numbers: "
+    ) as caught:
+        ph.fit("price ~ area + (1 | zip)", tiny, draws=50, seed=1)
+    said = str(caught.value)
+    assert "in all" not in said
+    if column == "area":
+        advised = said.split("write ")[1].split(" in its place")[0]
+        formula, rows = f"price ~ {advised} + (1 | zip)", tiny
+    else:
+        factor = float(said.split("multiply it by ")[1].split()[0])
+        formula, rows = "price ~ area + (1 | zip)", tiny.assign(price=tiny["price"] * factor)
+    found = ph.fit(formula, rows, draws=50, seed=1)
+    plain = ph.fit("price ~ area + (1 | zip)", homes, draws=50, seed=1)
+    ratio = found["mu"].values / plain["mu"].values
+    np.testing.assert_allclose(ratio, np.broadcast_to(ratio[0, 0], ratio.shape), rtol=1e-6)
+
+
+def test_a_column_of_equal_tiny_values_is_not_said_to_differ(homes):
+    with pytest.raises(ph.ModelError, match="predictor 'area' is 0 in all 200 rows used"):
+        ph.fit("price ~ area + (1 | zip)", homes.assign(area=0.0), draws=50, seed=1)
