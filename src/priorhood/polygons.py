@@ -138,7 +138,28 @@ def _situated(name: str, frame: Any, crs: object) -> Any:
             f"{name} has coordinates such as {west:,.0f} and {south:,.0f}, which are no degrees of longitude and "
             f"latitude; say what they are with crs= (--crs EPSG:25833 for UTM zone 33)"
         )
+    _check_on_earth(name, frame)
     return frame
+
+
+def _check_on_earth(name: str, frame: Any) -> None:
+    """Raise where the coordinates have no longitude and latitude on the Earth, of which maps are made."""
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
+    west, south, east, north = frame.total_bounds
+    if not np.isfinite([west, south, east, north]).all():  # nothing but empty geometries
+        return
+    try:
+        found = Transformer.from_crs(frame.crs, WGS84, always_xy=True).transform([west, east], [south, north])
+        there = bool(np.isfinite(found).all(axis=0).any())
+    except ProjError:
+        there = False
+    if not there:
+        raise TableError(
+            f"{name} has coordinates ({frame.crs.name}) such as {west:,.6g} and {south:,.6g}, which are no place "
+            f"on the Earth; say what they are with crs= (--crs {WGS84} for longitude and latitude)"
+        )
 
 
 def _whole(name: str, frame: Any) -> tuple[Any, int]:

@@ -203,6 +203,15 @@ def test_coordinates_must_be_known(fitted, labels):
     with pytest.raises(ph.TableError, match=r"no CRS.*crs='EPSG:4326' \(--crs EPSG:4326\)"):
         read_areas(bare, fitted)
     assert read_areas(bare, fitted, crs="EPSG:4326").frame.crs == "EPSG:4326"
+    for nowhere in ("EPSG:4978", "EPSG:5703", "+proj=cart +type=crs"):  # geocentric, heights alone
+        with pytest.raises(ph.TableError, match="that are no map's; say what they are with crs="):
+            read_areas(bare, fitted, crs=nowhere)
+    for moon in ("IAU_2015:30100", "+proj=longlat +a=1737400 +b=1737400 +type=crs"):
+        with pytest.raises(ph.TableError, match="which are no place on the Earth; say what they are with crs="):
+            read_areas(bare, fitted, crs=moon)
+    far = bare.set_geometry(bare.geometry.translate(3e7, 3e7))
+    with pytest.raises(ph.TableError, match="which are no place on the Earth"):
+        read_areas(far, fitted, crs="+proj=ortho +lat_0=-90 +type=crs")
     with pytest.raises(ph.TableError, match="crs 'metres' is no coordinate reference system"):
         read_areas(bare, fitted, crs="metres")
     far = squares(labels)
