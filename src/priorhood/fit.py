@@ -12,11 +12,11 @@ from priorhood.engines import fit_moments, new_run, nuts_settings
 from priorhood.errors import ModelError, PriorhoodWarning, some
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
+from priorhood.hierarchy import shown
 from priorhood.kinds import asked_order
 from priorhood.lookalikes import tell_lookalikes
 from priorhood.model import Model, as_model
 from priorhood.moments import merge as merged
-from priorhood.moments import same
 from priorhood.observations import observe
 from priorhood.placing import placed
 from priorhood.posterior import Posterior
@@ -24,7 +24,7 @@ from priorhood.recode import recoded, same_formula, united
 from priorhood.scale import learn_scale
 from priorhood.sources import using
 from priorhood.spelling import alike, unlike
-from priorhood.sums import Sums, pool
+from priorhood.sums import Sums, check_copies, copied_places, one_by_one, pool
 from priorhood.table import read
 
 if TYPE_CHECKING:
@@ -215,7 +215,8 @@ def update(
     """Add new rows: the posterior that a fit to the old and new rows together would give.
 
     Only the new rows are read. The scale is learned again from all rows, as that fit would. Categories that the
-    posterior does not have become coefficients of the new one, with a warning.
+    posterior does not have become coefficients of the new one, with a warning. Rows count again if they were among
+    the old ones; where the sums of a place say that they were, there is a warning.
 
     Parameters
     ----------
@@ -238,8 +239,9 @@ def update(
     tell_lookalikes(source, design, new)
     _tell_new(post.design, design)
     _tell_alike(post, new)
-    together = merged(recoded(post.moments, post.design, design), new)
-    return fit_moments(model, design, together, run).knowing(gazetteer)
+    before = recoded(post.moments, post.design, design)
+    _tell_counted(before, new)
+    return fit_moments(model, design, merged(before, new), run).knowing(gazetteer)
 
 
 def _tell_new(before: Design, design: Design) -> None:
@@ -253,6 +255,23 @@ def _tell_new(before: Design, design: Design) -> None:
                 PriorhoodWarning,
                 stacklevel=3,
             )
+
+
+def _tell_counted(before: Moments, new: Moments) -> None:
+    """Warn of new rows whose sums are those that a posterior has of their places: they are there already."""
+    places = copied_places(before, new)
+    if not len(places):
+        return
+    if len(places) == len(new.n):
+        what = "their sums are the very same in every place" if new.keys else "their sums are the very same"
+    else:
+        what = f"in {len(places):,} places their sums are the very same, such as {some(shown(places).tolist(), 3)}"
+    warnings.warn(
+        f"these rows look as if the posterior counted them already: {what}. They count twice now; give new rows "
+        f"alone",
+        PriorhoodWarning,
+        stacklevel=3,
+    )
 
 
 def _tell_alike(post: Posterior, new: Moments) -> None:
@@ -289,18 +308,18 @@ def merge(
     ------
     ModelError : the models or priors differ; a column that is numbers in one and categories in another
     """
+    one_by_one("merge", posts, Posterior)
     if len(posts) < 2:
-        raise ModelError("merge needs at least two posteriors")
+        raise ModelError(f"merge needs at least two posteriors, and {len(posts) or 'none'} was given")
     first = posts[0]
     run = _again(first, chains, draws, seed, threads, progress, store)
     for at, other in enumerate(posts[1:], start=2):
         _check_same(first, other, at)
     design = reduce(united, (post.design for post in posts))
     found = [recoded(post.moments, post.design, design) for post in posts]
+    check_copies(found, [f"file {at}" for at in range(1, len(posts) + 1)], "cannot merge: ", "give each file once")
     together, gazetteer = found[0], first.gazetteer
     for at, other in enumerate(posts[1:], start=2):
-        if any(same(found[at - 1], earlier) for earlier in found[: at - 1]):
-            raise ModelError(f"cannot merge: file {at} holds the same rows as one before it; give each file once")
         together = merged(together, found[at - 1])
         if other.gazetteer is not None:
             theirs = replace(other.gazetteer, name=f"file {at}")

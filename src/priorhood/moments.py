@@ -249,18 +249,6 @@ def _without(
     return rest, np.zeros_like(spread) if single or empty else spread
 
 
-def same(first: Moments, second: Moments) -> bool:
-    """Whether two sets of moments are of the same rows, to the last bit."""
-    return bool(
-        np.array_equal(first.labels, second.labels)
-        and np.array_equal(first.n, second.n)
-        and np.array_equal(first.mean, second.mean)
-        and np.array_equal(first.scatter, second.scatter)
-        and np.array_equal(first.mass, second.mass)
-        and first.log_weight == second.log_weight
-    )
-
-
 def _added(dropped: tuple[Dropped, ...]) -> tuple[Dropped, ...]:
     totals: dict[tuple[str, str], Dropped] = {}
     for d in dropped:

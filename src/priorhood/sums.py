@@ -290,6 +290,7 @@ def pool(*parts: Sums | Posterior) -> Sums:
     """
     if not parts:
         raise ModelError("there are no sums to pool")
+    one_by_one("pool", parts, (Sums, Posterior))
     each = [
         sums_of(part, f"part {at}") if isinstance(part, Posterior) else part for at, part in enumerate(parts, 1)
     ]
@@ -309,6 +310,24 @@ def pool(*parts: Sums | Posterior) -> Sums:
             gazetteer = theirs if gazetteer is None else gazetteer.joined(theirs)
     least = min(part.minimum for part in each)
     return Sums("the pooled sums", design, first.weights, reduce(merged, found), gazetteer, least)
+
+
+def one_by_one(name: str, given: tuple[object, ...], kinds: type | tuple[type, ...]) -> None:
+    """Refuse a list in place of its entries, and what is none of the kinds.
+
+    Raises
+    ------
+    ModelError : with how the function is called
+    """
+    for at, part in enumerate(given, 1):
+        if isinstance(part, list | tuple):
+            raise ModelError(
+                f"{name} takes them one by one, {name}(a, b), and was given a {type(part).__name__}: write "
+                f"{name}(*them) with a star"
+            )
+        if not isinstance(part, kinds):
+            what = "a posterior" if kinds is Posterior else "sums or a posterior"
+            raise ModelError(f"{name} takes {what} as argument {at}, not {type(part).__name__}")
 
 
 def _named(part: Sums, at: int) -> str:
@@ -332,8 +351,10 @@ def _check_same(first: Sums, other: Sums, at: int) -> None:
             )
 
 
-def check_copies(found: list[Moments], names: list[str]) -> None:
+def check_copies(found: list[Moments], names: list[str], lead: str = "", advice: str = "give each once") -> None:
     """Refuse parts of the same rows; warn of places whose sums are alike in two parts.
+
+    lead, advice : what a refusal begins and ends with
 
     Raises
     ------
@@ -346,10 +367,10 @@ def check_copies(found: list[Moments], names: list[str]) -> None:
                 continue
             if len(places) == len(found[at].n) == len(found[before].n):
                 raise ModelError(
-                    f"{names[at]} holds the same rows as {names[before]}: every place has the same sums in both; "
-                    f"give each once"
+                    f"{lead}{names[at]} holds the same rows as {names[before]}: every place has the same sums in "
+                    f"both; {advice}"
                 )
-            told = places[found[at].n[np.searchsorted(found[at].labels, places)] > CHANCE]
+            told = copied_places(found[before], found[at])
             if len(told):
                 warnings.warn(
                     f"{len(told):,} places have the very same sums in {names[before]} and {names[at]}, such as "
@@ -357,6 +378,14 @@ def check_copies(found: list[Moments], names: list[str]) -> None:
                     PriorhoodWarning,
                     stacklevel=4,
                 )
+
+
+def copied_places(first: Moments, other: Moments) -> np.ndarray:
+    """The labels of places whose rows seem to be in both; of few rows that is chance, if other places differ."""
+    places = _alike(first, other)
+    if len(places) == len(other.n) and other.rows > CHANCE:
+        return places
+    return np.asarray(places[other.n[np.searchsorted(other.labels, places)] > CHANCE])
 
 
 def _alike(first: Moments, other: Moments) -> np.ndarray:

@@ -72,9 +72,10 @@ def elsewhere():
 
 @pytest.fixture(scope="session")
 def stock(tmp_path_factory, sales, fitted, elsewhere):
-    """sales.csv, and two fits of one model to different rows: post.nc and elsewhere.nc; made once."""
+    """sales.csv and elsewhere.csv, and the fits of one model to them, post.nc and elsewhere.nc; made once."""
     folder = tmp_path_factory.mktemp("stock")
     sales.to_csv(folder / "sales.csv", index=False)
+    ph.simulate(16, 160, seed=2)[0].to_csv(folder / "elsewhere.csv", index=False)
     fitted.save(folder / "post.nc")
     elsewhere.save(folder / "elsewhere.nc")
     return folder

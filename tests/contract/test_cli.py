@@ -157,7 +157,7 @@ def argv_of(command, folder, formula, options):
         "summary": ["summary", post],
         "predict": ["predict", post, sales, "-o", out, "--below", "350000", "--seed", "3"],
         "refit": ["refit", post, "-o", out, *options, "--prior", "tau ~ Exponential(1)"],
-        "update": ["update", post, sales, "-o", out, *options],
+        "update": ["update", post, folder / "elsewhere.csv", "-o", out, *options],
         "merge": ["merge", post, folder / "elsewhere.nc", "-o", out, *options],
         "simulate": ["simulate", "-o", out, "--places", "5", "--rows", "40"],
     }[command]
@@ -295,8 +295,11 @@ def test_refit_update_merge_are_pythons(folder, cli, fitted, elsewhere, sales, f
 
 def test_a_file_can_be_updated_in_place(folder, cli, fitted, fit_options, sales, fast):
     post = folder / "post.nc"
-    assert cli("update", post, folder / "sales.csv", "-o", post, *fit_options).code == 0
-    same_draws(ph.load(post), ph.update(fitted, sales, **fast))
+    ran = cli("update", post, folder / "sales.csv", "-o", post, *fit_options)
+    assert ran.code == 0
+    assert "look as if the posterior counted them already" in ran.err
+    with pytest.warns(ph.PriorhoodWarning, match="counted them already"):
+        same_draws(ph.load(post), ph.update(fitted, sales, **fast))
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".jsonl"])

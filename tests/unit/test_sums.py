@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -150,6 +152,45 @@ def test_the_same_rows_twice(rows, sums):
         ph.fit(FORMULA, [sums, again], **FAST)
     with pytest.raises(ph.ModelError, match="the same rows as part 1"):
         ph.pool(sums, ph.fit(FORMULA, rows, **FAST))
+
+
+def test_merge_and_pool_say_why_they_cannot(rows, sums):
+    post = ph.fit(FORMULA, rows, **FAST)
+    with pytest.raises(ph.ModelError, match=r"merge takes them one by one, .* a list: write merge\(\*them\)"):
+        ph.merge([post, post])
+    with pytest.raises(ph.ModelError, match="at least two posteriors, and 1 was given"):
+        ph.merge(post)
+    with pytest.raises(ph.ModelError, match=r"file 2 holds the same rows as file 1.*give each file once"):
+        ph.merge(*[post, post])
+    with pytest.raises(ph.ModelError, match="merge takes a posterior as argument 2, not Sums"):
+        ph.merge(post, sums)
+    with pytest.raises(ph.ModelError, match=r"pool takes them one by one, .* a list: write pool\(\*them\)"):
+        ph.pool([sums])
+    with pytest.raises(ph.ModelError, match="pool takes sums or a posterior as argument 1, not DataFrame"):
+        ph.pool(rows)
+
+
+COUNTED = "look as if the posterior counted them already: "
+
+
+@pytest.mark.parametrize("formula", [FORMULA, "price ~ living_space"])
+def test_rows_that_a_posterior_has_are_told(rows, formula):
+    post = ph.fit(formula, rows[rows["zip"] > "00002"], **FAST)
+    with pytest.warns(ph.PriorhoodWarning, match=COUNTED + "their sums are the very same"):
+        twice = ph.update(post, rows[rows["zip"] > "00002"].sample(frac=1, random_state=3), **FAST)
+    assert twice.moments.rows == 2 * post.moments.rows
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ph.PriorhoodWarning)
+        ph.update(post, rows[rows["zip"] <= "00002"], **FAST)
+
+
+def test_places_that_a_posterior_has_are_told(rows):
+    post = ph.fit(FORMULA, rows[rows["zip"] > "00002"], **FAST)
+    with pytest.warns(ph.PriorhoodWarning, match=COUNTED + r"in \d+ places .* such as '00003'"):
+        ph.update(post, rows, **FAST)
+    other = ph.fit(FORMULA, rows[rows["zip"] > "00006"], **FAST)
+    with pytest.warns(ph.PriorhoodWarning, match="2 places have the very same sums in file 1 and file 2"):
+        ph.merge(post, other, **FAST)
 
 
 def test_some_of_the_rows_twice_is_a_warning(rows, sums):
