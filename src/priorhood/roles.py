@@ -437,7 +437,8 @@ def _first_numbers(frame: Frame, columns: list[str], table: Table) -> dict[str, 
 
     if not columns:
         return {}
-    found = run(frame.select(*(nw.col(c).cast(nw.Float64) for c in columns)).head(FIRST), table.name)
+    # An eager frame would be cast whole.
+    found = run(frame.head(FIRST).select(*(nw.col(c).cast(nw.Float64) for c in columns)), table.name)
     values = {column: np.asarray(given, dtype=float) for column, given in found.items()}
     return {column: one[np.isfinite(one)] for column, one in values.items()}
 
