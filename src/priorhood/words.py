@@ -87,6 +87,8 @@ def words_of(text: str) -> tuple[Word, ...]:
         else:
             end = match.end()
             kind = str(match.lastgroup)
+            if kind == "quoted" and _goes_on(text, end):
+                raise FormulaError(f"formula {brief(text)}: {BACKTICK}")
             if kind == "quoted":
                 found.append(Word("name", _checked(match["quoted"], text), at, end))
             elif kind != "blank":
@@ -94,6 +96,18 @@ def words_of(text: str) -> tuple[Word, ...]:
         at = end
     _check_depth(found, text)
     return tuple(found)
+
+
+# No sign takes a backtick's meaning away, neither a second one nor a backslash.
+BACKTICK = (
+    "a name that has a backtick itself cannot be written in a formula, not by a second backtick or a backslash "
+    "either: rename that column, and write the new name"
+)
+
+
+def _goes_on(text: str, end: int) -> bool:
+    """Whether a name goes on after its closing backtick, as in `ti``ck` and ``tick``."""
+    return text[end : end + 1] == "`" or _continues(text, end)
 
 
 def _check_depth(words: list[Word], text: str) -> None:
@@ -142,6 +156,8 @@ def _stray(text: str, at: int) -> FormulaError:
             f"formula {brief(text)}: a backtick is not closed (a name that has a backtick itself cannot be "
             f"written: rename that column)"
         )
+    if text[at : at + 2] == "\\`":
+        return FormulaError(f"formula {brief(text)}: {BACKTICK}")
     if text[at] == ".":
         return FormulaError(f"formula {brief(text)}: '.' is not read; name the columns")
     word = text[at:]

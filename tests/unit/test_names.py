@@ -521,3 +521,39 @@ def test_c_says_reference_and_levels(text, reference, levels):
 def test_c_takes_one_column(text):
     with pytest.raises(ph.FormulaError, match=r"C\(\) takes one column"):
         parse(f"y ~ {text}")
+
+
+@pytest.mark.parametrize("way", ["``tick``", "```tick```", r"\`tick\`", r"`\`tick\``", "```tick`", "`ti``ck`"])
+def test_a_backtick_of_a_name_has_no_second_way(way):
+    """They were said to have no name, or to lack a sign."""
+    n = 40
+    rng = np.random.default_rng(1)
+    name = "ti`ck" if way == "`ti``ck`" else "`tick`"
+    rows = pd.DataFrame({"zip": np.arange(n) % 5, name: rng.normal(size=n), "price": rng.normal(size=n)})
+    with pytest.raises(
+        ph.FormulaError, match=r"a name that has a backtick itself cannot be written .* rename that"
+    ):
+        ph.fit(f"price ~ {way} + (1 | zip)", rows)
+    post = ph.fit("price ~ tick + (1 | zip)", rows.rename(columns={name: "tick"}), draws=50, seed=1)
+    assert "tick" in post["mu"]["term"].values
+    with pytest.raises(ph.FormulaError, match="a column without a name cannot be used"):
+        ph.fit("price ~ `` + (1 | zip)", rows)
+
+
+@pytest.mark.parametrize("bar", ["|", "||"])
+def test_both_forms_that_an_interaction_alone_is_pointed_to_are_fitted(bar):
+    n = 240
+    rng = np.random.default_rng(1)
+    rows = pd.DataFrame(
+        {
+            "zip": np.arange(n) % 6, "type": rng.choice(["a", "b"], n), "quarter": rng.integers(1, 4, n),
+            "price": rng.normal(size=n),
+        }
+    )  # fmt: skip
+    with pytest.raises(ph.FormulaError) as caught:
+        ph.fit(f"price ~ 1 + (type:C(quarter) {bar} zip)", rows)
+    advised = str(caught.value).split(": write ")[1].replace("or without an intercept ", "").split(", ")
+    assert [one.strip("'") for one in advised] == ["type*C(quarter)", "0 + type:C(quarter)"]
+    for one in advised:
+        post = ph.fit(f"price ~ 1 + ({one.strip(chr(39))} {bar} zip)", rows, draws=50, seed=1)
+        assert post["tau"].shape[-1] == 6
