@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from priorhood.scale import Scale
 
 
+FEW_ROWS = 10  # of fewer, one may be the sum of the others by chance
+
+
 def check_informed(model: Model, design: Design, found: Moments) -> tuple[str, ...]:
     """Refuse what no data of this form can tell; return notes on what they can hardly tell.
 
@@ -103,6 +106,24 @@ def truths(design: Design, found: Moments) -> tuple[str, ...]:
     return (
         f"the outcome {design.formula.outcome!r} is 0 or 1 in every row: it is fitted as any number, with Normal "
         f"errors, so that predictions are shares and may lie below 0 or above 1",
+    )
+
+
+def sum_of_the_others(design: Design, found: Moments) -> tuple[str, ...]:
+    """A note where a place of one row has the sum of all other rows' outcomes: it is the total, not a place."""
+    y, n = found.mean[:, -1], found.n
+    if len(found.keys) != 1 or found.weight is not None or design.formula.log_outcome or found.rows < FEW_ROWS:
+        return ()
+    at = int(np.argmax(y))
+    rest = float(n @ y) - y[at]
+    if n[at] != 1 or y.min() < 0 or abs(y[at] - rest) > 1e-9 * rest:
+        return ()
+    key, label = found.keys[0], str(found.labels[at])
+    plain = key.isidentifier() and "'" not in label and '"' not in label
+    where = f"where=\"{key} <> '{label}'\"" if plain else "where="
+    return (
+        f"the only row of {key} {label!r} has as {design.formula.outcome!r} the sum of all other rows, "
+        f"{y[at]:,.6g}: it looks like a line of totals, not a place; leave it out ({where})",
     )
 
 

@@ -333,3 +333,19 @@ def test_sums_of_a_saved_posterior(rows, sums, tmp_path):
     ph.fit(ph.Model(FORMULA, "tau ~ HalfNormal(1)"), rows, **FAST).save(tmp_path / "post.nc")
     with pytest.warns(ph.PriorhoodWarning, match="not its priors and other choices; refit"):
         ph.load_moments(tmp_path / "post.nc")
+
+
+def test_a_line_of_totals_is_told(rows):
+    """It is a place of its own, whose line goes through it, so that no residual tells it."""
+    total = pd.DataFrame({"zip": ["Total"], "living_space": [rows["living_space"].sum()]})
+    both = pd.concat([rows, total.assign(price=rows["price"].sum())])
+    with pytest.warns(ph.PriorhoodWarning, match="only row of zip 'Total' .* sum of all other rows.*") as told:
+        ph.fit(FORMULA, both, **FAST)
+    advised = (
+        next(str(one.message) for one in told if "Total" in str(one.message)).split('where="')[1].split('"')[0]
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ph.PriorhoodWarning)
+        left = ph.fit(FORMULA, ph.read(both, where=advised), **FAST)
+        assert left.moments.rows == len(rows)
+        ph.fit(FORMULA, pd.concat([rows, total.assign(price=rows["price"].sum() * 1.001)]), **FAST)
