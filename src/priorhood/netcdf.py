@@ -264,9 +264,30 @@ def _groups(path: str | Path) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
                 try:
                     groups[f"/{name}"] = xr.open_dataset(store, cache=False).load()
                 except Exception as problem:  # noqa: BLE001  # whatever the readers raise on foreign bytes
-                    raise Damage(f"the group {name or '/'!r} cannot be read ({_first_line(problem)})") from None
+                    without = _without_labels(h5[name or "/"])
+                    why = (
+                        f"labels that {without} had are missing" if without
+                        else _first_line(problem) if isinstance(problem, OSError | ValueError)
+                        else "its parts do not fit together"
+                    )  # fmt: skip
+                    raise Damage(f"the group {name or '/'!r} cannot be read: {why}") from None
     attrs = groups["/"].attrs
     return groups, attrs
+
+
+def _without_labels(group: h5py.Group) -> str:
+    """The first variable of a group of which a dimension has lost the variable that labels it; '' without one."""
+    import h5py
+
+    for name, found in group.items():
+        if isinstance(found, h5py.Dataset) and "DIMENSION_LIST" in found.attrs:
+            try:
+                whole = all(len(dim) and dim[0].name for dim in found.dims)
+            except Exception:  # noqa: BLE001  # of a reference to nothing
+                whole = False
+            if not whole:
+                return shown_part(f"{group.name}/{name}".lstrip("/"))
+    return ""
 
 
 def _check_foot(file: BinaryIO) -> None:

@@ -252,6 +252,20 @@ def test_labels_that_a_dimension_had_not_are_refused(files, tmp_path):
         _loaded(path)
 
 
+@pytest.mark.parametrize("gone", ["posterior/term", "posterior/zip", "moments/zip"])
+def test_labels_that_are_gone_are_named(files, tmp_path, gone):
+    """What the reader stumbled on was told in Python's words: 'NoneType' object has no attribute 'split'."""
+    path = tmp_path / "plain"
+    shutil.copy(files / "plain", path)
+    with h5py.File(path, "r+") as h5:
+        del h5[gone]
+    with path.open("ab") as file:  # without the checksums at the end, as another program leaves it
+        file.write(b"x" * 40)
+    with pytest.raises(ph.FileError, match=r"(labels that|the variable) .* missing") as caught:
+        _loaded(path)
+    assert "NoneType" not in str(caught.value)
+
+
 def test_draws_without_a_square_are_refused(files, tmp_path):
     """Their sd was infinite."""
     path = tmp_path / "plain"
