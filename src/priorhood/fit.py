@@ -240,8 +240,9 @@ def update(
     _tell_new(post.design, design)
     _tell_alike(post, new)
     before = recoded(post.moments, post.design, design)
+    together = fit_moments(model, design, merged(before, new), run).knowing(gazetteer)
     _tell_counted(before, new)
-    return fit_moments(model, design, merged(before, new), run).knowing(gazetteer)
+    return together
 
 
 def _tell_new(before: Design, design: Design) -> None:

@@ -51,8 +51,9 @@ def reading(part: str) -> Iterator[None]:
     except PriorhoodError as problem:
         raise Damage(f"{shown_part(part)} says what no version of priorhood has written: {problem}") from None
     except Exception as problem:  # noqa: BLE001  # whatever follows from parts that do not fit together
-        said = str(problem).splitlines()[0][:200] if str(problem) else type(problem).__name__
-        raise Damage(f"{shown_part(part)} cannot be understood ({said})") from None
+        # What other errors say is of our code, not of the file.
+        said = str(problem).partition("\n")[0][:200] if isinstance(problem, ValueError) else ""
+        raise Damage(f"{shown_part(part)} cannot be understood{f' ({said})' * bool(said)}") from None
 
 
 # -- attributes ----------------------------------------------------------------------------------------------
