@@ -1,8 +1,10 @@
 """Hierarchical regressions by place: tables of sales in; posteriors and prices out."""
 
+from priorhood import _starting  # isort: skip  # before all else that Ctrl-C could meet
+
 from importlib.metadata import version as _version
 
-from priorhood import _starting, plot
+from priorhood import plot
 from priorhood.assess import assess
 from priorhood.assessment import Assessment
 from priorhood.calibrate import Calibration, calibrate

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
+from priorhood.calendars import dates_of
 from priorhood.columns import collected, declared_order, is_nan, stripped, textual
 from priorhood.elsewhere import ENGINES, kind_of, plain, with_condition
 from priorhood.errors import TableError, some
@@ -15,6 +17,7 @@ from priorhood.sources import (
     connection,
     kept,
     no_condition,
+    orderings,
     sql_name,
 )
 from priorhood.spelling import PLAIN, affix, guessed, perhaps_missing
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from priorhood.spelling import Affix
 
 
+# So many rows are looked at for dates.
+LOOK = 1000
 # A dictionary of more texts is one of labels, not of the categories of a predictor.
 MOST_ORDERED = 1000
 
@@ -52,7 +57,8 @@ def conditioned(frame: Frame, where: str, *, sealed: bool = False, twins: Mappin
         twins = twins_of(_met(schema.names(), where))
     if twins and (unclear := refused(columns_of(where), twins)):
         raise TableError(f"where {where!r}: column {unclear!r} {twins[unclear]}")
-    frame = _without_nan(frame, where)
+    frame = _without_missing(frame, where)
+    _check_dates(frame, where)
     try:
         return _evaluated(frame.drop(KEPT) if KEPT in schema.names() else frame, where, sealed=sealed)
     except TableError:
@@ -66,15 +72,57 @@ def _mentioned(frame: Frame, where: str) -> list[str]:
     return [c for c in frame.collect_schema().names() if c.casefold() in where.casefold()]
 
 
-def _without_nan(frame: Frame, where: str) -> Frame:
-    """NaN is a missing value, though engines have it above every number."""
+def _without_missing(frame: Frame, where: str) -> Frame:
+    """NaN is a missing value, though engines have it above every number; and so is text of blanks alone."""
     import narwhals.stable.v2 as nw
 
     schema = frame.collect_schema()
     floats = [c for c in _mentioned(frame, where) if schema[c].is_float()]
     present = [nw.when(~is_nan(c)).then(nw.col(c)).alias(c) for c in floats]
+    texts = [c for c in _mentioned(frame, where) if textual(schema[c])]
+    present += [nw.when(stripped(frame, c) != "").then(nw.col(c)).alias(c) for c in texts]
     found: Frame = frame.with_columns(*present) if present else frame
     return found
+
+
+# Dates that are in order as texts, and the beginnings of those that they may be compared with.
+_IN_ORDER = {
+    "%Y-%m-%d": r"\d{4}(-\d\d(-\d\d([T ].*)?)?)?",
+    "%Y-%m": r"\d{4}(-\d\d(-\d\d([T ].*)?)?)?",
+    "%Y%m%dT%H%M%S": r"\d{4}(\d\d(\d\d(T.*)?)?)?",
+    "%Y/%m/%d": r"\d{4}(/\d\d(/\d\d)?)?",
+}
+
+
+def _check_dates(frame: Frame, where: str) -> None:
+    """Raise where dates that are text are compared by their letters, and that is another order.
+
+    Raises
+    ------
+    TableError : with a condition of dates
+    """
+    schema = frame.collect_schema()
+    for name, text in orderings(where):
+        column = next((c for c in schema.names() if as_engines(c) == as_engines(name)), None)
+        if column is None or not textual(schema[column]):
+            continue
+        first = collected(frame.select(stripped(frame, column).alias(column)).drop_nulls().head(LOOK))[column]
+        values = list(dict.fromkeys(value for value in first.tolist() if value))
+        found = dates_of(values, short=True)
+        if found is None:
+            continue
+        equal = len(set(map(len, values))) == 1 or found.first
+        if equal and re.fullmatch(_IN_ORDER.get(found.form, "(?!)"), text):
+            continue
+        why = f"where {where!r}: column {column!r} is text, like {values[0]!r}, in another order than its dates"
+        if not found.form or found.months or found.first:
+            raise TableError(f"{why}; compare {column!r} with dates written alike, or make a column of dates")
+        own = dates_of([text], short=True)
+        day = (found.read([text]) or (own and own.read([text])) or ["2024-06-01"])[0]
+        other = f" (or {found.others[0]!r}, if these are days first)" if found.others else ""
+        raise TableError(
+            f"{why}; compare dates, like try_strptime({sql_name(column)}, {found.form!r}) > date {day!r}{other}"
+        )
 
 
 def _evaluated(frame: Frame, where: str, *, sealed: bool) -> Frame:
@@ -147,8 +195,9 @@ def _ordered_relation(frame: Frame) -> Any:
 def _texts(frame: Frame, where: str) -> str | None:
     """Why a column of the condition is not the numbers that it looks like; None where none is."""
     schema = frame.collect_schema()
-    for column in _mentioned(frame, where):
-        if not textual(schema[column]):
+    read = set(map(as_engines, columns_of(where)))
+    for column in schema.names():
+        if as_engines(column) not in read or not textual(schema[column]):
             continue
         found = collected(frame.select(stripped(frame, column).alias(column)).unique())[column]
         values = sorted({v for v in found.tolist() if isinstance(v, str) and v})

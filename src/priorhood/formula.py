@@ -215,7 +215,7 @@ def less(expression: str, mean: float, sd: float) -> str:
     """An expression less a constant near its mean, of as many digits as there are above its sd."""
     digits = -math.ceil(math.log10(sd))
     constant = near_mean(mean, sd)
-    number = f"{abs(constant):.{max(digits, 0)}f}" if abs(constant) < 1e15 else repr(abs(constant))
+    number = f"{abs(constant):.{max(digits, 0)}f}" if abs(constant) < 1e15 else repr(float(abs(constant)))
     return f"{inner_text(Expression(expression).tree)} {'-' if constant >= 0 else '+'} {number}"
 
 

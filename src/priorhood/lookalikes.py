@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood.conditions import shell_word
 from priorhood.dates import script
-from priorhood.errors import ModelError, PriorhoodWarning, plural
+from priorhood.errors import ModelError, PriorhoodWarning, plural, rows_of
 from priorhood.expression import Expression
 from priorhood.files import is_file
 from priorhood.formula import SEPARATOR
@@ -64,12 +65,36 @@ def tell_lookalikes(table: Table, design: Design, found: Moments) -> None:
         # Of what coarser places differ in, the finer ones need not tell.
         for places in (*reversed(hierarchy.levels), *hierarchy.crossed) if hierarchy else ():
             rows = places.total(found.n)
-            said += _tell(table, places.path, places.keys.tolist(), rows, plural(places.title), said)
+            labels = places.keys.tolist()
+            said += _tell(table, places.path, labels, rows, plural(places.title), said)
+            _tell_missing(table, [label.split(SEPARATOR)[-1] for label in labels], rows, plural(places.title))
     for factor, categories in design.categories.items():
         column = Expression(factor).bare
         if column is not None and factor not in design.numeric:
             rows = np.zeros(len(categories))
+            _tell_missing(table, [text for text in categories if text != "None"], None, f"categories of {column}")
             said += _tell(table, (column,), list(categories), rows, f"categories of {column}", said)
+
+
+# What a missing value becomes where a frame's column is made text.
+_MISSING = {"nan", "NaN", "NaT", "<NA>", "None"}
+
+
+def _tell_missing(table: Table, labels: list[str], rows: Array | None, what: str) -> None:
+    """Warn of labels that are what missing values become as text."""
+    found = sorted(_MISSING.intersection(labels))
+    if not found:
+        return
+    count = "" if rows is None else f" ({rows_of(int(rows[np.isin(labels, found)].sum()))})"
+    options = " ".join(f"--null {shell_word(text)}" for text in found)
+    these = f"{' and '.join(map(repr, found))} {'is' if len(found) == 1 else 'are'}"
+    warnings.warn(
+        f"{table.name}: {these} among the {what}{count}, as "
+        f"missing values are where a column is made text; if that is what they are, read the table with "
+        f"nulls={found!r} ({options})",
+        PriorhoodWarning,
+        stacklevel=4,
+    )
 
 
 def _tell(

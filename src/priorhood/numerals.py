@@ -63,7 +63,8 @@ class Numbers:
 
     def _numbers(self, *, whole: bool) -> list[float]:
         """The nulls that are numbers."""
-        values = [float(null) for null in self.spelling.nulls if PLAIN.read(null) and null.lower() != "nan"]
+        nulls = [null.strip(BLANKS) for null in self.spelling.nulls]
+        values = [float(null) for null in nulls if PLAIN.read(null) and null.lower() != "nan"]
         return [int(v) for v in values if v.is_integer()] if whole else values
 
     def _present(self, frame: Frame, column: str) -> nw.Expr:

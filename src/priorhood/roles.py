@@ -182,7 +182,7 @@ def _is_category(
         raise TableError(f"{what} {dates}")
     beside = _command(table)
     found_affix = affix(values, table.spelling)
-    mostly = len(spoilt) > len(values) / 2
+    mostly = 2 * len(spoilt) > sum(value.lower() != "nan" for value in values)
     if found_affix is not None and (found_affix.usual or role.number or not mostly):
         raise TableError(f"{what} has {affixed(found_affix, column, beside)}{categories}")
     unusual = rewriting(values, table.spelling) if found_affix is None else None

@@ -219,6 +219,10 @@ def format_of(path: str) -> str:
             f"{path!r} is no table, by its name; polygons are for the map (priorhood plot map FILE POLYGONS) and "
             f"the report (--places POLYGONS), tables are .csv, .tsv, .parquet or .jsonl"
         )
+    if path.lower().endswith(".moments"):
+        raise TableError(f"{path!r} has sums, by its name, not rows; priorhood.load_moments({path!r}) reads it")
+    if path.lower().endswith(".nc"):
+        raise TableError(f"{path!r} is a posterior, by its name, not rows; priorhood.load({path!r}) reads it")
     known = some([s for suffixes in _SUFFIXES.values() for s in suffixes], 20)
     raise TableError(f"cannot tell the format of {path!r} by its name; known are {known}")
 
@@ -315,6 +319,7 @@ _UNSURE = {
         "{}() is another one each time that the rows are read; make a column of it",
     ),
 }
+_BY_PLACE = ("row_number", "ntile", "lag", "lead", "first", "first_value", "last", "last_value", "nth_value")
 _TEXTS = ("||", "concat", "concat_ws", "format", "printf")
 _NUMBERS = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DOUBLE|FLOAT|DECIMAL.*")
 
@@ -325,6 +330,11 @@ def _check_alike(where: str, parsed: dict[str, Any], relation: duckdb.DuckDBPyRe
     numbers = {as_engines(name) for name, kind in kinds.items() if _NUMBERS.fullmatch(kind)}
     for node in _parts_of(parsed):
         name = str(node.get("function_name", "")).lower()
+        if name in _BY_PLACE and node.get("class") == "WINDOW" and not node["orders"]:
+            raise TableError(
+                f"where {where!r}: {name}() without an order counts rows as they happen to come; give it one, "
+                f"like {name}(…) over (order by …)"
+            )
         if name in _UNSURE:
             raise TableError(f"where {where!r}: {_UNSURE[name].format(name)}")
         if name in _TEXTS or _cast_to(node) in ("VARCHAR", "TEXT", "STRING", "CHAR", "BPCHAR"):
@@ -373,6 +383,30 @@ def columns_of(where: str) -> list[str]:
     except TableError:  # in the SQL of another engine
         return re.findall(r"\w+", where)
     return [name for node in nodes if node.get("type") == "COLUMN_REF" for name in node["column_names"]]
+
+
+_ORDERED = ("COMPARE_LESSTHAN", "COMPARE_GREATERTHAN", "COMPARE_LESSTHANOREQUALTO", "COMPARE_GREATERTHANOREQUALTO")
+
+
+def orderings(where: str) -> list[tuple[str, str]]:
+    """The columns that a condition compares with a text by <, >, <=, >= or between, each with that text."""
+    found = []
+    try:
+        nodes = list(_parts_of(_parsed(where)))
+    except TableError:  # in the SQL of another engine
+        return []
+    for node in nodes:
+        if node.get("type") in _ORDERED:
+            pairs = [(node["left"], node["right"]), (node["right"], node["left"])]
+        elif node.get("type") in ("COMPARE_BETWEEN", "COMPARE_NOT_BETWEEN"):
+            pairs = [(node["input"], node["lower"]), (node["input"], node["upper"])]
+        else:
+            continue
+        for one, other in pairs:
+            literal = other.get("literal") or {}
+            if one.get("type") == "COLUMN_REF" and literal.get("kind") == "STRING":
+                found.append((str(one["column_names"][-1]), str(literal["text"])))
+    return found
 
 
 def _parsed(where: str) -> dict[str, Any]:

@@ -186,3 +186,27 @@ def test_many_are_counted():
     labels = [f"{zeros}{i}" for i in range(100, 120) for zeros in ("", "0")]
     _, (message,) = said(homes(labels))
     assert f", and {20 - SHOWN} more so are different zips" in message
+
+
+@pytest.mark.parametrize("text", ["nan", "None", "<NA>", "NaT"])
+def test_missing_values_made_text_are_told_and_the_advice_leaves_them_out(text):
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame(
+        {"zip": rng.choice(["a", "b", "c"], 60), "x": rng.normal(size=60), "y": rng.normal(size=60)}
+    )
+    frame.loc[::6, "zip"] = text
+    with pytest.warns(ph.PriorhoodWarning, match=rf"'{text}' is among the zips \(10 rows\), as missing") as told:
+        found = ph.fit("y ~ x + (1 | zip)", frame, seed=1, draws=50)
+    assert len(told) == 1
+    assert found.moments.rows == 60
+    nulls = str(told[0].message).partition("nulls=")[2].partition(" (")[0]
+    assert ph.fit("y ~ x + (1 | zip)", ph.read(frame, nulls=eval(nulls)), seed=1, draws=50).moments.rows == 50
+
+
+def test_a_category_called_none_is_one():
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"cellar": rng.choice(["None", "full"], 60), "y": rng.normal(size=60)})
+    frame["zip"] = rng.choice(["a", "b", "c"], 60)
+    ph.fit("y ~ cellar + (1 | zip)", frame, seed=1, draws=50)
+    with pytest.warns(ph.PriorhoodWarning, match="'nan' is among the categories of cellar, as missing"):
+        ph.fit("y ~ cellar + (1 | zip)", frame.replace("None", "nan"), seed=1, draws=50)

@@ -289,3 +289,13 @@ def test_tiny_values_are_not_said_to_be_equal(homes, column, size):
 def test_a_column_of_equal_tiny_values_is_not_said_to_differ(homes):
     with pytest.raises(ph.ModelError, match="predictor 'area' is 0 in all 200 rows used"):
         ph.fit("price ~ area + (1 | zip)", homes.assign(area=0.0), draws=50, seed=1)
+
+
+def test_a_huge_constant_is_advised_as_a_formula_takes_it(homes):
+    huge = homes.assign(area=homes["area"].round() + 1e15)
+    with pytest.raises(ph.ModelError, match=r"write I\(area - 1\d+\.0\) in its place") as caught:
+        ph.fit("price ~ area + (1 | zip)", huge, draws=50, seed=1)
+    advised = str(caught.value).split("write ")[1].split(" in its place")[0]
+    found = ph.fit(f"price ~ {advised} + (1 | zip)", huge, draws=50, seed=1)
+    plain = ph.fit("price ~ area + (1 | zip)", homes.assign(area=homes["area"].round()), draws=50, seed=1)
+    np.testing.assert_allclose(found["mu"][..., 1], plain["mu"][..., 1], rtol=1e-6)
