@@ -133,7 +133,8 @@ PLANTED = {
 def test_a_planted_bug_is_found(cli, prey, monkeypatch, bug):
     """The control: a summary that does one of these is among the first hundred cases, and judged."""
     monkeypatch.chdir(prey)
-    monkeypatch.setattr(fuzz, "SECONDS", 2)
+    if bug == "hang":
+        monkeypatch.setattr(fuzz, "SECONDS", 5)
     saved = importlib.import_module("priorhood.saved")
     load = saved.load
 
@@ -146,6 +147,7 @@ def test_a_planted_bug_is_found(cli, prey, monkeypatch, bug):
     seed = next(s for s in range(100) if fuzz.case(s, KNOWN)[0] == "summary" and "post.nc" in fuzz.case(s, KNOWN))
     assert fuzz.judged(cli, fuzz.case(seed, KNOWN), prey) is not None
     monkeypatch.setattr(saved, "load", load)
+    monkeypatch.setattr(fuzz, "SECONDS", 60)
     assert fuzz.judged(cli, fuzz.case(seed, KNOWN), prey) is None
 
 
