@@ -33,7 +33,7 @@ def simulate(
 
     check_output(out)
     if areas:
-        _check_areas(areas, out)
+        _check_areas(areas, out, places)
     frame, _ = run(places, rows, seed)
     polygons = _polygons(places, seed) if areas else ""
     write_frame(frame, out)
@@ -48,11 +48,14 @@ def simulate(
             print(f"{places:,} polygons, written to {areas}")
 
 
-def _check_areas(areas: Path, out: Path) -> None:
+def _check_areas(areas: Path, out: Path, places: int) -> None:
+    from priorhood.choices import whole
+    from priorhood.city import MOST_AREAS
     from priorhood.errors import FileError
     from priorhood.files import check_writable
 
     check_writable(areas)
+    whole("places", places, 1, MOST_AREAS)
     if areas.suffix.lower() not in (".geojson", ".json"):
         raise FileError(f"cannot write polygons to {str(areas)!r}; its name must end in .geojson or .json")
     if areas.resolve() == out.resolve():
