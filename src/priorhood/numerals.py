@@ -23,9 +23,13 @@ FIRST = 1_000
 
 @dataclass(frozen=True)
 class Numbers:
-    """Reads columns of text as numbers; which ones is found once a table."""
+    """Reads columns of text as numbers; which ones is found once a table.
+
+    of_numbers : further nulls, which a reader has taken from texts and not from numbers: -999 is -999.0 too
+    """
 
     spelling: Spelling
+    of_numbers: tuple[str, ...] = ()
     _found: dict[str, bool] = field(default_factory=dict, compare=False)
 
     def read(self, frame: Frame, text: frozenset[str]) -> Frame:
@@ -35,10 +39,11 @@ class Numbers:
         """
         import narwhals.stable.v2 as nw
 
-        if not self.spelling.nulls and self.spelling.signs == PLAIN:
+        of_texts = bool(self.spelling.nulls) or self.spelling.signs != PLAIN
+        if not of_texts and not self._numbers(whole=False):
             return frame
         schema = frame.collect_schema()
-        texts = [c for c in schema.names() if textual(schema[c])]
+        texts = [c for c in schema.names() if textual(schema[c])] if of_texts else []
         read: list[nw.Expr] = []
         for column in schema.names():
             if column in texts:
@@ -63,7 +68,7 @@ class Numbers:
 
     def _numbers(self, *, whole: bool) -> list[float]:
         """The nulls that are numbers."""
-        nulls = [null.strip(BLANKS) for null in self.spelling.nulls]
+        nulls = [null.strip(BLANKS) for null in (*self.spelling.nulls, *self.of_numbers)]
         values = [float(null) for null in nulls if PLAIN.read(null) and null.lower() != "nan"]
         return [int(v) for v in values if v.is_integer()] if whole else values
 

@@ -240,9 +240,13 @@ def read(
 def _read_file(path: str, where: str | None, spelling: Spelling) -> Table:
     parts = find_parts(path, spelling)
     columns = _checked(parts.columns(), path)
+    # A CSV's nulls are read where its types are made up, but for those that its reader does not take.
+    numbers = Numbers(spelling)
+    if parts.separated:
+        numbers = Numbers(replace(spelling, nulls=spelling.with_separators), spelling.nulls)
     alike = parts.twins(columns)
     table = Table(
-        path, columns, "file", _OfFile(parts, where, Numbers(spelling), alike), where, odd=parts.odd, twins=alike,
+        path, columns, "file", _OfFile(parts, where, numbers, alike), where, odd=parts.odd, twins=alike,
         whole=parts.whole, typed=parts.typed, spelling=spelling, written=parts.written if parts.separated else None,
     )  # fmt: skip
     if where is not None:
