@@ -7,7 +7,7 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from priorhood.files import is_file
+from priorhood.files import free_name, is_file
 from priorhood.uneven import shown
 
 _DAMAGED = re.compile(
@@ -93,7 +93,7 @@ def _other_encoding(message: str, file: str) -> str | None:
     encoding = "" if path.endswith((".gz", ".zst")) else _encoding(path)
     if not encoding:
         return f"{file} is not UTF-8 text{where}; write it as UTF-8 (iconv -f CP1252 -t UTF-8, or from what it is)"
-    out = str(Path(path).with_suffix("")) + "-utf8" + Path(path).suffix
+    out = str(free_name(Path(path), "-utf8"))
     return (
         f"{file} is not UTF-8 text{where}, and looks like {encoding}; write it as UTF-8: "
         f"iconv -f {encoding} -t UTF-8 {shlex.quote(path)} > {shlex.quote(out)}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from priorhood.calendars import Dates
 from priorhood.columns import zoned
+from priorhood.files import free_name
 
 if TYPE_CHECKING:
     from priorhood.table import Table
@@ -102,17 +103,19 @@ def _zoned(table: Table, column: str) -> bool:
 def script(path: str, line: str, ending: str) -> str:
     """A command that changes the rows d of a file by a line of Python, and writes them to a file beside it."""
     plain = path.removesuffix(".gz").removesuffix(".zst")
-    stem = str(Path(plain).with_suffix(""))
-    if plain.endswith((".parquet", ".pq")):
-        read, write = f"pd.read_parquet({path!r})", f"d.to_parquet({f'{stem} {ending}.parquet'!r})"
-    elif plain.endswith((".jsonl", ".ndjson")):
+    columnar, lines = plain.endswith((".parquet", ".pq")), plain.endswith((".jsonl", ".ndjson"))
+    suffix = ".parquet" if columnar else ".jsonl" if lines else ".csv"
+    out = str(free_name(Path(plain).with_suffix(suffix), f" {ending}"))
+    if columnar:
+        read, write = f"pd.read_parquet({path!r})", f"d.to_parquet({out!r})"
+    elif lines:
         # pandas' own reader makes dates of some columns by their names.
         held = f"pathlib.Path({path!r}).read_bytes()"
         held = f"gzip.decompress({held})" if path.endswith(".gz") else held
         read = f"pd.DataFrame(json.loads(line) for line in {held}.splitlines() if line.strip())"
-        write = f"d.to_json({f'{stem} {ending}.jsonl'!r}, orient='records', lines=True)"
+        write = f"d.to_json({out!r}, orient='records', lines=True)"
     else:
         read = f"pd.read_csv({path!r}, sep=None, engine='python', dtype=str, keep_default_na=False)"
-        write = f"d.to_csv({f'{stem} {ending}.csv'!r}, index=False)"
+        write = f"d.to_csv({out!r}, index=False)"
     used = "".join(f"import {name}; " for name in ("gzip", "json", "pathlib") if f"{name}." in read)
     return f"python -c {shlex.quote(f'{used}import pandas as pd; d = {read}; {line}; {write}')}"

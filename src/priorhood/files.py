@@ -69,6 +69,16 @@ def is_there(path: str | Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110
 
 
+def free_name(path: Path, ending: str) -> Path:
+    """A file beside another, whose name ends otherwise, that is not there yet: "sales plain.csv" of "sales.csv"."""
+    name = path.with_name(f"{path.stem}{ending}{path.suffix}")
+    count = 2
+    while is_there(name):
+        name = path.with_name(f"{path.stem}{ending} {count}{path.suffix}")
+        count += 1
+    return name
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write a text in UTF-8, whole or not at all; raises as write_atomically does."""
     write_atomically(path, lambda file: file.write(text.encode()))

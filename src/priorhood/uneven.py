@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
+import shlex
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
+
+from priorhood.files import free_name
+from priorhood.spelling import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,6 +21,10 @@ SEPARATORS = ",;\t|"
 # DuckDB looks at 20,480 lines before it settles for the columns; what comes later it finds itself.
 LINES = 25_000
 FILES = 50
+# So many lines of a title are looked for, and so many of a table below them make it one.
+TITLE, TABLE = 20, 200
+# What a spreadsheet takes for the separator, and nothing else does.
+_TOLD = re.compile(r"\"?sep=.?\"?\s*", re.IGNORECASE)
 # Of these it complains itself, or another room does.
 _UNREAD = (OSError, EOFError, UnicodeDecodeError, csv.Error)
 
@@ -27,9 +36,11 @@ def shown(line: str) -> str:
 
 
 def first_names(file: str) -> int | None:
-    """How many names the line of names has; None where it cannot be read."""
+    """How many names the line of names has, none where it says the separator; None where it cannot be read."""
     with suppress(*_UNREAD), _opened(file) as text:
         first = _record(_lines(text))
+        if _TOLD.fullmatch(first):
+            return 0
         return _values(first, _separator([first])) if first else None
     return None
 
@@ -47,6 +58,8 @@ def heading(file: str) -> tuple[str, list[str]] | None:
 def uneven(files: Iterable[str]) -> str | None:
     """What is wrong with the first line that has more or fewer values than the line of names; None if none has.
 
+    Where a table begins below the first line, what is above it is wrong.
+
     Parameters
     ----------
     files : of separated values, as text or compressed with gzip; of others nothing is said
@@ -54,7 +67,8 @@ def uneven(files: Iterable[str]) -> str | None:
     several = list(files)
     for file in several[:FILES]:
         with suppress(*_UNREAD), _opened(file) as text:
-            found = _uneven(list(islice(_lines(text), LINES)))
+            lines = list(islice(text, LINES))
+            found = _titled(file, lines) or _uneven([line for line in lines if line.strip()])
             if found:
                 return f"file {file!r}: {found}" if len(several) > 1 else found
     return None
@@ -67,8 +81,8 @@ def _opened(file: str) -> TextIO:
 
 
 def _lines(text: TextIO) -> Iterator[str]:
-    """Those that DuckDB counts: neither blank nor comments."""
-    return (line for line in text if line.strip() and not line.startswith("#"))
+    """Those that DuckDB counts: not blank."""
+    return (line for line in text if line.strip())
 
 
 def _record(lines: Iterator[str]) -> str:
@@ -77,6 +91,38 @@ def _record(lines: Iterator[str]) -> str:
     while record.count('"') % 2 and (more := next(lines, "")):
         record += more
     return record
+
+
+def _titled(file: str, lines: list[str]) -> str | None:
+    """What is said of lines above the line of names, and what takes them away."""
+    above = next((at for at in range(1, min(TITLE, len(lines) - 1)) if _begins(lines, at)), 0)
+    if not above:
+        return None
+    gzipped = file.lower().endswith(".gz")
+    out = free_name(Path(file.removesuffix(".gz") if gzipped else file), " plain")
+    rest = f"tail -n +{above + 1}"
+    command = f"gzip -dc {shlex.quote(file)} | {rest}" if gzipped else f"{rest} {shlex.quote(file)}"
+    which = "line 1 is" if above == 1 else f"lines 1 to {above} are"
+    first = next(line for line in lines if line.strip())
+    return (
+        f"{which} above the line of names, with {shown(first)}; take {'it' if above == 1 else 'them'} away, like "
+        f"{command} > {shlex.quote(str(out))}"
+    )
+
+
+def _begins(lines: list[str], at: int) -> bool:
+    """Whether a table begins at a line: names, and no line above has so many values as all below have."""
+    rest = [line for line in lines[at : at + TABLE] if line.strip()]
+    if not lines[at].strip() or not "".join(lines[:at]).strip() or len(rest) < 2:
+        return False
+    separator = _separator(rest[:2])
+    names, *rows = csv.reader(rest, delimiter=separator)
+    if len(names) < 2 or any(not name.strip() or is_number(name.strip()) for name in names):
+        return False
+    if any(len(row) != len(names) for row in rows):
+        return False
+    above = (line for line in lines[:at] if line.strip() and not _TOLD.fullmatch(line))
+    return all(_values(line, separator) != len(names) for line in above)
 
 
 def _uneven(lines: list[str]) -> str | None:

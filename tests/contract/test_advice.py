@@ -6,6 +6,7 @@ least be stopped by something else. What must be installed, bought (memory) or l
 
 from __future__ import annotations
 
+import gzip
 import json
 import shlex
 import shutil
@@ -847,6 +848,12 @@ def mangled(folder: Path) -> None:
             encoding="latin-1" if name == "latin" else "utf-8",
         )  # fmt: skip
     (folder / "uneven.csv").write_text(rows.to_csv(index=False) + "10115,80,400000,5\n")
+    (folder / "titled.csv").write_text("Sales of 2024\n\n" + rows.to_csv(index=False))
+    (folder / "separator.csv").write_text("sep=;\n" + rows[["zip", "price"]].to_csv(index=False, sep=";"))
+    (folder / "commented.csv.gz").write_bytes(
+        gzip.compress(b"# Sales, of 2024\n" + rows.to_csv(index=False).encode())
+    )
+    (folder / "commented plain.csv").write_text("not to be written over")
     (folder / "even.csv").write_text(rows.to_csv(index=False) + "10115,80,400000\n")
     with duckdb.connect(str(folder / "two.duckdb")) as database:
         database.execute("CREATE TABLE homes AS SELECT zip, living_space, price FROM rows")
@@ -904,6 +911,15 @@ def test_tables_are_read_as_their_messages_say(name, folder, monkeypatch):
     [
         ("latin.csv", "price ~ 1 + (1 | zip)", "iconv ", "latin-utf8.csv", "price ~ 1 + (1 | zip)"),
         ("dates.csv", "price ~ sold + (1 | zip)", "python -c ", "dates days.csv", "price ~ days + (1 | zip)"),
+        ("titled.csv", "price ~ 1 + (1 | zip)", "tail ", "titled plain.csv", "price ~ 1 + (1 | zip)"),
+        ("separator.csv", "price ~ 1 + (1 | zip)", "tail ", "separator plain.csv", "price ~ 1 + (1 | zip)"),
+        (
+            "commented.csv.gz",
+            "price ~ 1 + (1 | zip)",
+            "gzip -dc ",
+            "commented plain 2.csv",
+            "price ~ 1 + (1 | zip)",
+        ),
     ],
 )
 def test_programs_that_messages_name_write_what_can_be_read(
@@ -911,8 +927,8 @@ def test_programs_that_messages_name_write_what_can_be_read(
 ):
     """The command is taken from the message, letter by letter, and run by the shell."""
     monkeypatch.chdir(folder)
-    if shutil.which(program.split()[0]) is None and program.startswith("iconv"):
-        pytest.skip("iconv is not installed")
+    if program != "python -c " and shutil.which(program.split()[0]) is None:
+        pytest.skip(f"{program.split()[0]} is not installed")
     ran = run_cli("moments", table, formula, "-o", "read.moments")
     assert ran.code == 2
     command = ran.err[ran.err.index(program) :].strip().replace("python -c", f"{shlex.quote(sys.executable)} -c")

@@ -50,8 +50,18 @@ SPOILT = {
         "4 values",
     ),
     "a line of words": (lambda t: t.replace("\n", "\nto be continued\n", 1), "row 1, 'to be", "1 value and"),
-    "a title": (lambda t: "Sales, Berlin\n" + t, "row 1, 'zip,area,price', has 3 values and the first line 2"),
-    "a lone title": (lambda t: "Sales\n" + t, "row 1, 'zip,area,price', has 3 values and the first line 1 name"),
+    "a title": (
+        lambda t: "Sales, Berlin\n" + t,
+        "line 1 is above the line of names, with 'Sales, ",
+    ),
+    "a lone title": (lambda t: "\nSales\n\n" + t, "lines 1 to 3 are above the line of names, with 'Sales'"),
+    "comments": (
+        lambda t: "# Sales\n# of, Berlin\n" + t,
+        "lines 1 to 2 are above the line of names",
+        "tail -n +3 ",
+    ),
+    "a comment below": (lambda t: t + "# the end\n", "row 2001, '# the end', has 1 value and the first line 3"),
+    "a name too few": (lambda t: t.replace("zip,", "", 1), "row 1, '", "has 3 values and the first line 2 names"),
     "not numbers": (
         lambda t: t + "10001,many,4\n",
         "column 'area' (predictor) holds text",
@@ -99,6 +109,7 @@ FINE = {
     "a mark of the byte order": lambda t: "\ufeff" + t,
     "quotes": lambda t: t.replace("zip,area,price", '"zip","area","price"'),
     "line ends": lambda t: t.replace("\n", "\r\n"),
+    "signs of comments": lambda t: t.replace("\n10001,", "\n#10001,").replace("\n10002,", "\n//10002,"),
 }
 
 
