@@ -25,8 +25,12 @@ GIVEN = "__priorhood_given_"
 
 
 def collected(frame: Frame) -> dict[str, Any]:
-    """A small result as NumPy columns; text with None for missing."""
+    """A small result as NumPy columns; text as objects, with None for missing.
+
+    NumPy's own text would lose a character 0 at the end, and with it two labels become one.
+    """
     import narwhals.stable.v2 as nw
+    import numpy as np
 
     if is_elsewhere(frame):
         frame = fetched(frame)
@@ -35,7 +39,10 @@ def collected(frame: Frame) -> dict[str, Any]:
             found: dict[str, Any] = frame.to_native().fetchnumpy()
             return {name: _unmasked(values) for name, values in found.items()}
         frame = frame.collect() if "polars" in str(frame.implementation).lower() else frame.collect("pandas")
-    return {name: frame[name].to_numpy() for name in frame.columns}
+    return {
+        name: np.array(column.to_list(), dtype=object) if column.dtype == nw.String else column.to_numpy()
+        for name, column in ((name, frame[name]) for name in frame.columns)
+    }
 
 
 def _unmasked(values: Any) -> Any:

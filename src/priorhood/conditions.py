@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from priorhood.calendars import dates_of
-from priorhood.columns import collected, declared_order, is_nan, stripped, textual
+from priorhood.columns import collected, declared_order, missing, stripped, textual
 from priorhood.elsewhere import ENGINES, kind_of, plain, with_condition
 from priorhood.errors import TableError, some
 from priorhood.sources import (
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from priorhood.spelling import Affix
 
 
-# Texts of blanks alone: to strip every text would take a minute for a million rows.
-BLANK = [" " * count for count in range(17)]
 # So many rows are looked at for dates.
 LOOK = 1000
 # A dictionary of more texts is one of labels, not of the categories of a predictor.
@@ -71,6 +69,7 @@ def conditioned(frame: Frame, where: str, *, sealed: bool = False, twins: Mappin
 
 
 def _mentioned(frame: Frame, where: str) -> list[str]:
+    """Columns that a condition may read, in whatever SQL: one more does no harm."""
     return [c for c in frame.collect_schema().names() if c.casefold() in where.casefold()]
 
 
@@ -79,10 +78,8 @@ def _without_missing(frame: Frame, where: str) -> Frame:
     import narwhals.stable.v2 as nw
 
     schema = frame.collect_schema()
-    floats = [c for c in _mentioned(frame, where) if schema[c].is_float()]
-    present = [nw.when(~is_nan(c)).then(nw.col(c)).alias(c) for c in floats]
-    texts = [c for c in _mentioned(frame, where) if textual(schema[c])]
-    present += [nw.when(~nw.col(c).cast(nw.String).is_in(BLANK)).then(nw.col(c)).alias(c) for c in texts]
+    may_lack = [c for c in _mentioned(frame, where) if schema[c].is_float() or textual(schema[c])]
+    present = [nw.when(~missing(frame, c, schema[c])).then(nw.col(c)).alias(c) for c in may_lack]
     found: Frame = frame.with_columns(*present) if present else frame
     return found
 

@@ -384,7 +384,9 @@ def _moments(found: Sums, prepared: Prepared, design: Design, name: str) -> Mome
     scatter[found.counts[used, 0] == 1] = 0.0
     diagonal = np.arange(scatter.shape[1])
     scatter[:, diagonal, diagonal] = np.maximum(scatter[:, diagonal, diagonal], 0.0)
-    refuse_unwritable(map(str, found.keys), " or ".join(map(repr, design.formula.keys)), name)
+    by = design.formula.keys
+    listed = (str(key) for key, counts in zip(found.keys, used, strict=True) if counts)
+    refuse_unwritable(listed, " or ".join(map(repr, by)), name, max(len(by), 1))
     for factor, categories in design.categories.items():
         refuse_unwritable(categories, repr(factor), name)
     keys: npt.NDArray[np.str_] = np.array(found.keys, dtype=str)[used]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from priorhood.columns import run
 from priorhood.elsewhere import counted_labels, is_elsewhere
 from priorhood.errors import TableError, some
+from priorhood.formula import SEPARATOR
 from priorhood.sources import sql_name
 
 if TYPE_CHECKING:
@@ -71,16 +72,28 @@ def _counted(frame: Frame, key: str, name: str, *, roughly: bool = True) -> tupl
     return rows, int(found["labels"][0]) if rows else 0  # of no rows the second is missing
 
 
-def refuse_unwritable(texts: Iterable[str], column: str, name: str) -> None:
-    """Raise before a fit where a label or category could not be saved: no text in UTF-8, or with a character 0."""
+def refuse_unwritable(texts: Iterable[str], column: str, name: str, keys: int = 1) -> None:
+    """Raise before a fit where a label or category could not be saved: no text in UTF-8, or with a character 0.
+
+    Parameters
+    ----------
+    texts : of several keys their labels, joined, in which none may have what joins them
+    """
     listed = list(texts)
     whole = "\n".join(listed)
+    joined = next((text for text in listed if text.count(SEPARATOR) >= keys), None) if SEPARATOR in whole else None
+    if joined is not None:
+        raise TableError(
+            f"{name}: {column} has the value {joined!r} with the character {SEPARATOR!r}, which no label may have; "
+            f"replace it in the table"
+        )
     try:
         whole.encode()
         odd = next(text for text in listed if "\0" in text) if "\0" in whole else None
     except UnicodeEncodeError:
         odd = next(text for text in listed if text != text.encode(errors="replace").decode())
     if odd is not None:
+        odd = odd.replace(SEPARATOR, "/")
         raise TableError(
             f"{name}: {column} has the value {odd!r}, which cannot be saved as text; replace such characters in "
             f"the table"

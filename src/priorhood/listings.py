@@ -13,6 +13,7 @@ from priorhood.errors import TableError, near
 from priorhood.formula import SEPARATOR
 from priorhood.groups import refuse_new, spot_of, tell_alike
 from priorhood.kinds import rows_to_predict
+from priorhood.labels import refuse_unwritable
 from priorhood.roles import Role, in_roles
 from priorhood.sources import KEPT
 from priorhood.spelling import normal_label
@@ -109,7 +110,7 @@ def read_rows(
         raw = frame[given].cast(nw.Float64).to_numpy().astype(float)
         raw = np.where((raw >= LEAST) & (raw <= MOST), raw, np.nan)
         error = raw / scale.unit if given == c.row_weights.se else 1.0 / np.sqrt(raw)
-    group, spots = _keys(frame, c, n, unseen)
+    group, spots = _keys(frame, c, n, unseen, name)
     known = tuple(spot_of(c, key) for key in spots)
     if unseen == "error":
         refuse_new(known, c, name)
@@ -120,7 +121,9 @@ def read_rows(
     return replace(rows, status=np.where(rows.usable, status, np.where(gone, "missing", "invalid")))
 
 
-def _keys(frame: Any, c: Coefficients, n: int, unseen: str) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+def _keys(
+    frame: Any, c: Coefficients, n: int, unseen: str, table: str
+) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
     """Which spot every row is in, and the joined labels of the spots; '' where a row has no label.
 
     Without a grouping's own column every row is in its average place, where unseen says so.
@@ -132,7 +135,9 @@ def _keys(frame: Any, c: Coefficients, n: int, unseen: str) -> tuple[npt.NDArray
         if name in frame.columns:
             none = frame.select(missing(frame, name).alias("none"))["none"].to_numpy().astype(bool)
             raw = frame.select(label_text(frame, name).alias(name))[name].to_list()
-            texts = ["" if gone else normal_label(str(t)) for t, gone in zip(raw, none, strict=True)]
+            texts = ["" if gone else str(t) for t, gone in zip(raw, none, strict=True)]
+            refuse_unwritable(dict.fromkeys(texts), repr(name), table)
+            texts = list(map(normal_label, texts))
         else:
             texts = [AVERAGE if name in average else ""] * n
         joined = [SEPARATOR.join(pair) for pair in zip(joined, texts, strict=True)] if at else texts

@@ -7,6 +7,7 @@ expression has none, nothing is returned: `gather` then goes the way that counts
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from priorhood.columns import label_text, run
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.rows import LARGEST
+from priorhood.spelling import BLANKS
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
@@ -30,6 +32,8 @@ Pairs = list[tuple[int, int]]
 
 # The least whole numbers of 64 bits stand for reasons where labels are whole numbers.
 LEAST = -(2**63)
+# And what no label begins with where they are texts.
+LEFT_OUT = SEPARATOR + secrets.token_hex(8)
 WATCHED = "watched"
 
 
@@ -103,7 +107,7 @@ def _labels(frame: Frame, design: Design, prepared: Prepared) -> list[nw.Expr]:
         # NaN shows in the sums, and a blank label once a group: unless a later flag takes such rows first.
         light = flag.reason == "missing" and flag.column in lightly and not outliers
         applies = nw.col(flag.column).is_null() if light else flag.applies
-        first = nw.when(applies).then(nw.lit(LEAST + at if numbered else f"{SEPARATOR}{at}")).otherwise(first)
+        first = nw.when(applies).then(nw.lit(LEAST + at if numbered else f"{LEFT_OUT}{at}")).otherwise(first)
     return [text.alias(f"l{i}") for i, text in enumerate([first, *texts[1:]])]
 
 
@@ -170,7 +174,7 @@ def _read_labels(
     reason = np.array([_reason(label, len(prepared.flags)) for label in columns[0]], dtype=np.int64)
     about = {flag.column: at for at, flag in enumerate(prepared.flags, start=1) if flag.reason == "missing"}
     for key, labels in zip(keys, columns, strict=False):
-        empty = np.array([not str(label).strip() for label in labels], dtype=bool)
+        empty = np.array([not str(label).strip(BLANKS) for label in labels], dtype=bool)
         reason[empty & (reason == 0)] = about[key]
     joined = [SEPARATOR.join(map(str, labels)) for labels in zip(*columns, strict=True)]
     return ["" if left_out else label for label, left_out in zip(joined, reason, strict=True)], reason
@@ -179,7 +183,7 @@ def _read_labels(
 def _reason(label: object, flags: int) -> int:
     """The number of the reason that stands in a label's stead, or 0."""
     if isinstance(label, str):
-        return int(label[1:]) if label.startswith(SEPARATOR) else 0
+        return int(label.removeprefix(LEFT_OUT)) if label.startswith(LEFT_OUT) else 0
     number = int(label) - LEAST  # type: ignore[call-overload]
     return int(number) if 0 < number <= flags else 0
 

@@ -199,6 +199,34 @@ def test_labels_of_floats_are_all_digits(tmp_path, form):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_labels_and_texts_of_blanks_alone_are_missing(tmp_path, form):
+    """Whichever blanks: CSV and the other files made a place without a name of those that have no width."""
+    labels = ["a", "b", "\u200ba\ufeff", *BLANKS, "".join(BLANKS)]
+    table = pa.table({"place": labels * 3, "kind": ["x", *labels[1:]] * 3, "price": np.arange(3.0 * len(labels))})
+    table = FORMS[form](table, tmp_path)
+    found = sums(table, "price ~ 1 + (1 | place)")[1]
+    assert dict(zip(found.labels.tolist(), found.n.tolist(), strict=True)) == {"a": 6, "b": 3}
+    assert [(d.reason, d.rows) for d in found.dropped] == [("missing", 3 * (len(BLANKS) + 1))]
+    assert sums(table, "price ~ 1", where="kind is not null")[1].n.sum() == 9
+    assert sums(table, "price ~ 1", where="kind <> 'x'")[1].n.sum() == 6
+
+
+@pytest.mark.parametrize("odd", ["a\0", "\0", "\x1f1", "\x1fa", "a\x1f", "a\x1fb"])
+@pytest.mark.parametrize("form", FORMS)
+def test_characters_that_no_label_may_have(tmp_path, form, odd):
+    """They were lost at the end, so that two places were one, or taken for a row that is left out."""
+    table = pa.table({"kind": ["x", "y"] * 12, "place": ["a", "b", "c", odd] * 6, "price": np.arange(24.0)})
+    table = FORMS[form](table, tmp_path)
+    for text in ("price ~ 1 + (1 | place)", "price ~ 1 + (1 | kind/place)"):
+        with pytest.raises(ph.TableError, match=r"cannot be saved as text|no label may have"):
+            sums(table, text)
+    known = pd.DataFrame({"place": ["a", "b"] * 9, "price": np.arange(18.0) % 7})
+    fitted = ph.fit("price ~ 1 + (1 | place)", known)
+    with pytest.raises(ph.TableError, match=r"cannot be saved as text|no label may have"):
+        fitted.predict(table, unseen="draw")
+
+
 @pytest.mark.parametrize("form", ["pandas", "pandas of Arrow", "polars", "pyarrow", "duckdb", "parquet"])
 def test_times_of_midnight_are_dates_as_labels(tmp_path, form):
     days = [datetime.datetime(2014, 5, 2), datetime.datetime(2014, 5, 3, 13, 30)] * 6
