@@ -30,7 +30,6 @@ def collected(frame: Frame) -> dict[str, Any]:
     NumPy's own text would lose a character 0 at the end, and with it two labels become one.
     """
     import narwhals.stable.v2 as nw
-    import numpy as np
 
     if is_elsewhere(frame):
         frame = fetched(frame)
@@ -39,10 +38,19 @@ def collected(frame: Frame) -> dict[str, Any]:
             found: dict[str, Any] = frame.to_native().fetchnumpy()
             return {name: _unmasked(values) for name, values in found.items()}
         frame = frame.collect() if "polars" in str(frame.implementation).lower() else frame.collect("pandas")
-    return {
-        name: np.array(column.to_list(), dtype=object) if column.dtype == nw.String else column.to_numpy()
-        for name, column in ((name, frame[name]) for name in frame.columns)
-    }
+    return {name: _plain(frame[name]) for name in frame.columns}
+
+
+def _plain(column: nw.Series[Any]) -> Any:
+    import narwhals.stable.v2 as nw
+    import numpy as np
+
+    found = column.to_list() if column.dtype == nw.String else column.to_numpy()
+    if isinstance(found, np.ndarray) and found.dtype.kind != "O":
+        return found
+    # Of pandas, whose missing value is neither a text nor a number.
+    whole = [None if gone else value for value, gone in zip(found, column.is_null(), strict=True)]
+    return np.array(whole, dtype=float if column.dtype.is_numeric() else object)
 
 
 def _unmasked(values: Any) -> Any:

@@ -212,6 +212,16 @@ def test_labels_and_texts_of_blanks_alone_are_missing(tmp_path, form):
     assert sums(table, "price ~ 1", where="kind <> 'x'")[1].n.sum() == 6
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.float64(), pa.int64(), pa.bool_(), pa.null()], ids=str)
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "csv.gz"])
+def test_a_column_without_any_value_is_named(tmp_path, form, kind):
+    """pandas' own types of it ended in a traceback."""
+    table = pa.table({"zip": ["a", "b"] * 12, "x": pa.array([None] * 24, kind), "price": np.arange(24.0)})
+    table = FORMS[form](table, tmp_path)
+    for text in ("price ~ x + (1 | zip)", "price ~ 1 + (1 | x)", "x ~ 1 + (1 | zip)", "price ~ log(x) + (1 | zip)"):
+        assert re.search("'x'|log.x.", refused(table, text))
+
+
 @pytest.mark.parametrize("odd", ["a\0", "\0", "\x1f1", "\x1fa", "a\x1f", "a\x1fb"])
 @pytest.mark.parametrize("form", FORMS)
 def test_characters_that_no_label_may_have(tmp_path, form, odd):
