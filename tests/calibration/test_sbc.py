@@ -21,13 +21,13 @@ pytestmark = pytest.mark.once
 ALARM = 1e-3
 
 
-@pytest.mark.parametrize(("correlated", "seed"), [(True, 101), (False, 102)])
+@pytest.mark.parametrize(("correlated", "seed"), [(True, 101), pytest.param(False, 102, marks=pytest.mark.slow)])
 def test_ranks_are_uniform(correlated, seed):
     found = p_values(320, seed, correlated=correlated)
     assert min(found.values()) > ALARM / len(found), found
 
 
-@pytest.mark.parametrize(("correlated", "seed"), [(True, 105), (False, 106)])
+@pytest.mark.parametrize(("correlated", "seed"), [pytest.param(True, 105, marks=pytest.mark.slow), (False, 106)])
 def test_ranks_are_uniform_where_errors_and_a_spread_are_known(correlated, seed):
     found = p_values(320, seed, correlated=correlated, rows=sbc.known_errors)
     assert not {"sigma", "tau0"} & set(found)
@@ -40,7 +40,10 @@ FAMILIES = {"tau": (Uniform(0, 1.5), InverseGamma(3, 1)), "sigma": LogNormal(-0.
 BOUNDED = {"tau": (HalfStudentT(3, 0.7), Uniform(0.3, 1)), "sigma": Uniform(0.2, 2)}
 
 
-@pytest.mark.parametrize(("priors", "correlated", "seed"), [(FAMILIES, True, 108), (BOUNDED, False, 109)])
+@pytest.mark.parametrize(
+    ("priors", "correlated", "seed"),
+    [pytest.param(FAMILIES, True, 108, marks=pytest.mark.slow), (BOUNDED, False, 109)],
+)
 def test_ranks_are_uniform_under_other_families(priors, correlated, seed):
     found = p_values(200, seed, correlated=correlated, **priors)
     assert min(found.values()) > ALARM / len(found), found

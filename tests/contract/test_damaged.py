@@ -215,11 +215,13 @@ def _check_refused(files, tmp_path, cases, chance):
         assert said == "same" or (said.startswith(repr(str(tmp_path / case[0]))) and "\n" not in said), said
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("seed", range(3))
 def test_a_broken_part_is_refused_unless_it_is_of_no_account(files, tmp_path, seed):
     _check_refused(files, tmp_path, *_cases(files, [*POSTERIORS[:-1], *SUMS], 40, seed))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("seed", range(3))
 def test_a_part_that_does_not_fit_is_no_traceback_under_right_checksums(files, tmp_path, seed):
     cases, chance = _cases(files, [*POSTERIORS, *SUMS], 25, 100 + seed)

@@ -78,7 +78,7 @@ def fresh():
     return builder.unrun(builder.SCRIPT.read_text(encoding="utf-8"))
 
 
-@pytest.mark.once  # the guide's examples, which run everywhere, call the same
+@pytest.mark.slow  # the guide's examples, which run everywhere, call the same
 def test_short_form_runs(tmp_path, fresh):
     (tmp_path / "here").mkdir()
     environment = {**os.environ, "PYTHONUTF8": "1", "NO_COLOR": "1"}
