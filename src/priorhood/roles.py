@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from narwhals.stable.v2.dtypes import DType
 
     from priorhood.columns import Frame
+    from priorhood.spelling import Signs
     from priorhood.table import Table
 
 Array = npt.NDArray[np.float64]
@@ -90,8 +91,8 @@ def in_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool =
     table.check_apart(roles)
     readings = {}
     schema = frame.collect_schema()
-    for column, role in roles.items():
-        reading = _reading(frame, column, schema[column], role, table)
+    for column in roles:
+        reading = _reading(frame, column, schema[column], roles, table)
         if reading is not None:
             readings[column] = reading
     # The type of a column may have an order of its categories.
@@ -99,10 +100,11 @@ def in_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool =
     return with_readings(frame, readings, readings if keep else ordered)
 
 
-def _reading(frame: Frame, column: str, dtype: DType, role: Role, table: Table) -> nw.Expr | None:
+def _reading(frame: Frame, column: str, dtype: DType, roles: dict[str, Role], table: Table) -> nw.Expr | None:
     """How a column is read; None where it is as it should be."""
     import narwhals.stable.v2 as nw
 
+    role = roles[column]
     if dtype.is_numeric() and not role.known:
         return None
     if role.category:
@@ -128,7 +130,7 @@ def _reading(frame: Frame, column: str, dtype: DType, role: Role, table: Table) 
     spoilt = [v for v in values if not signs.read(v)]
     spoilt = spoilt or [v for v in values if not math.isfinite(float(signs.plain(v)))]
     if spoilt:
-        if _is_category(role, values, spoilt, column, table, counts):
+        if _is_category(frame, roles, values, spoilt, column, table, counts):
             return _category(frame, column, role, counts)
         rows = sum(count for text, count in counts.items() if text.strip(BLANKS) in set(spoilt))
         why = _words(spoilt, column, role) if len(spoilt) == len(values) else ""
@@ -145,7 +147,13 @@ def _reading(frame: Frame, column: str, dtype: DType, role: Role, table: Table) 
 
 
 def _is_category(
-    role: Role, values: list[str], spoilt: list[str], column: str, table: Table, texts: Iterable[str]
+    frame: Frame,
+    roles: dict[str, Role],
+    values: list[str],
+    spoilt: list[str],
+    column: str,
+    table: Table,
+    texts: Iterable[str],
 ) -> bool:
     """Whether a predictor with texts is categories.
 
@@ -157,7 +165,7 @@ def _is_category(
     ------
     TableError : it is numbers written otherwise, or dates
     """
-    given = table.spelling.signs
+    role, given = roles[column], table.spelling.signs
     what = f"{table.name}: column {column!r} ({role.said})"
     categories = _or_categories(role, column)
     if not given.thousands and (ways := in_two_ways(values)):
@@ -166,12 +174,16 @@ def _is_category(
     found = guessed(values, table.spelling)
     if found is not None and (set(spoilt) <= set(found[1]) or len(found[1]) > len(values) / 2):
         signs, odd = found
-        other = table.spelling.decimal not in (None, signs.decimal)
-        instead = f" in place of decimal={given.decimal!r}" if other else ""
+        instead = (
+            f" in place of decimal={given.decimal!r}" if table.spelling.decimal not in (None, signs.decimal) else ""
+        )
         if signs.thousands:
             look = f"has numbers that look like thousands: {some(odd, 3)}"
         else:
             look = f"has decimal {'commas' if signs.decimal == ',' else 'points'}: {some(odd, 3)}"
+        if not signs.thousands and (whole := _with_thousands(signs, roles, frame, table)):
+            signs, other = whole
+            look += f", and column {other!r} has thousands with {signs.thousands!r}"
         if signs.decimal == given.thousands:
             raise TableError(
                 f"{what} {look}, where {given} was said of the whole table: write this column as the others, "
@@ -197,6 +209,19 @@ def _is_category(
             f"write wider ranges to use them as categories"
         )
     return not role.number and mostly
+
+
+def _with_thousands(signs: Signs, roles: dict[str, Role], frame: Frame, table: Table) -> tuple[Signs, str] | None:
+    """The signs of another column that has the same decimals, and thousands besides, and its name.
+
+    In a table with 84,5 and 356.448,00 nobody should be told of one after the other.
+    """
+    for column, role in roles.items():
+        if not role.category and textual(frame.collect_schema()[column]):
+            found = guessed({text.strip(BLANKS) for text in _counted(frame, column, table.name)} - {""})
+            if found is not None and found[0].thousands and found[0].decimal == signs.decimal:
+                return found[0], column
+    return None
 
 
 def _or_categories(role: Role, column: str) -> str:

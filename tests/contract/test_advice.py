@@ -660,6 +660,11 @@ COMMANDS = {
         "write a formula in quotes, like 'price ~ living_space + (living_space | zip)'",
         [("fit", "sales.csv", "price ~ living_space + (living_space | zip)", "-o", "x.nc", *FAST_OPTIONS)],
     ),
+    "the formula first": (
+        ("fit", FORMULA, "sales.csv", "-o", "x.nc"),
+        f"the table comes first, then the formula: 'sales.csv' before '{FORMULA}'",
+        [("fit", "sales.csv", FORMULA, "-o", "x.nc", *FAST_OPTIONS)],
+    ),
     "a home spelt otherwise": (
         ("plot", "forest", "post.nc", "-o", "x.png", "--at", "living_space:100"),
         "write it like --at living_space=100",

@@ -450,6 +450,23 @@ def test_thousands_and_cents_never_advise_what_is_given(tmp_path):
     np.testing.assert_allclose(sums(path, thousands=",")[1].mean, sums(frame)[1].mean, rtol=1e-12)
 
 
+@pytest.mark.parametrize("order", [("zip", "area", "price"), ("price", "area", "zip")])
+def test_decimal_commas_and_thousands_are_told_together(tmp_path, order):
+    frame = homes().assign(area=lambda d: d.area + 0.5)
+    texts = frame.assign(
+        area=[f"{v:.1f}".replace(".", ",") for v in frame.area],
+        price=[f"{v:,.2f}".translate(str.maketrans(",.", ".,")) for v in frame.price],
+    )
+    texts[list(order)].to_csv(tmp_path / "rows.csv", sep=";", index=False)
+    for table in (tmp_path / "rows.csv", texts):
+        said = refused(table)
+        assert "decimal commas" in said
+        assert "column 'price' has thousands with '.'" in said
+        assert "(--thousands .)" in said
+        found = sums(table, thousands=".")[1]
+        np.testing.assert_allclose(found.mean, sums(frame)[1].mean, rtol=1e-12)
+
+
 def test_thousands_in_blanks_and_quotes(tmp_path):
     frame = rents().assign(price=lambda f: f["price"] * 431)
     path = tmp_path / "rows.csv"

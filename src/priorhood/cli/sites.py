@@ -81,8 +81,10 @@ def table_and_formula(given: list[str], command: str) -> tuple[str, str]:
 
     Raises
     ------
-    ModelError : fewer or more
+    ModelError : fewer or more, or the formula first
     """
+    if len(given) == 2 and "~" in given[0] and "~" not in given[1]:
+        raise ModelError(f"the table comes first, then the formula: {given[1]!r} before {given[0]!r}")
     if len(given) != 2:
         raise ModelError(
             f"{command} takes a table and a formula, or files of sums (priorhood moments), not {some(given)}; "
