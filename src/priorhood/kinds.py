@@ -10,7 +10,7 @@ from priorhood.design import Design
 from priorhood.errors import FormulaError, TableError, some
 from priorhood.expression import Expression
 from priorhood.formula import Grouping, written_out
-from priorhood.roles import MOST_CATEGORIES, Role, check_numbers, in_roles
+from priorhood.roles import MOST_CATEGORIES, Role, check_numbers, in_roles, refuse_nested
 from priorhood.sources import KEPT
 from priorhood.spelling import normal_label
 from priorhood.words import brief, cut
@@ -212,6 +212,8 @@ def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
     roles = {column: replace(every[column], said=said) for column in design.variables}
     numbers = [column for column, role in roles.items() if not role.category]
     rows = table.eager(numbers, texts_of(design.formula, design))
+    keys = [key for key in design.formula.keys if key in table.columns]
+    refuse_nested(rows, dict.fromkeys(keys, "the group"), table.name)
     frame = in_roles(rows, roles, table, keep=True)
     check_numbers(frame, roles, table)
     for factor, categories in design.categories.items():

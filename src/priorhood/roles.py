@@ -91,6 +91,8 @@ def in_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool =
     table.check_apart(roles)
     readings = {}
     schema = frame.collect_schema()
+    labels = [c for c, role in roles.items() if role.category or (schema[c] == nw.Object and not role.number)]
+    refuse_nested(frame, {column: roles[column].said for column in labels}, table.name)
     for column in roles:
         reading = _reading(frame, column, schema[column], roles, table)
         if reading is not None:
@@ -138,7 +140,8 @@ def _reading(frame: Frame, column: str, dtype: DType, roles: dict[str, Role], ta
     if not role.number and (dates := numbered_dates(values)):
         raise TableError(f"{what} {_dates(column, role, values, _as_they_stand(dates, counts), table)}")
     if values and table.written is None and not _others(frame, column, table):
-        raise TableError(f"{table.name}: column {column!r} {_numbers_as_text(column, role, values)}")
+        held = "categories" if dtype in (nw.Categorical, nw.Enum) else "text"
+        raise TableError(f"{table.name}: column {column!r} {_numbers_as_text(column, role, values, held)}")
     _tell_thousands(column, values, table)
     text = nw.when(stripped(frame, column) != "").then(stripped(frame, column))
     if KEPT in frame.collect_schema().names():
@@ -300,16 +303,16 @@ def _words(texts: list[str], column: str, role: Role) -> str:
     return f"holds text, not numbers, like {some(texts, 3)}; {instead}"
 
 
-def _numbers_as_text(column: str, role: Role, values: list[str]) -> str:
+def _numbers_as_text(column: str, role: Role, values: list[str], held: str) -> str:
     three = all_in_thousands(values)
     thousands = (
         f" (if {three[0]!r} is {three[0].replace('.', '')}, read the table with thousands='.')" if three else ""
     )
     if role.number:
-        return f"({role.said}) is text, like {some(values, 2)}; convert it{thousands}"
+        return f"({role.said}) is {held}, like {some(values, 2)}; convert it{thousands}"
     return (
-        f"is text though all its values are numbers, like {some(values, 2)}; convert it to numbers{thousands}, or "
-        f"write C({written(column)}) to use it as categories"
+        f"is {held} though all its values are numbers, like {some(values, 2)}; convert it to numbers{thousands}, "
+        f"or write C({written(column)}) to use it as categories"
     )
 
 
@@ -336,6 +339,31 @@ def _days_of_typed(frame: Frame, column: str, table: Table) -> str:
         shown = some(texts[:1])
         return f"write them alike, as 2014-10-13, in place of {shown}, and you are told how to make days of them"
     return days_since(table, column, texts, _as_they_stand(found, given))
+
+
+def refuse_nested(frame: Frame, said: dict[str, str], name: str) -> None:
+    """Raise where a column of labels or categories has values that are no labels: lists, bytes, durations.
+
+    Parameters
+    ----------
+    said : column → what it is for, in words
+    """
+    import narwhals.stable.v2 as nw
+
+    schema = frame.collect_schema()
+    for column, role in said.items():
+        dtype = schema[column]
+        what = next((words for kind, words, _ in _kinds() if dtype == kind and kind != nw.Time), "")
+        if not what and dtype == nw.Object and kind_of(frame) == "pandas":
+            native: Any = frame.to_native()
+            held = {kind for kind in map(type, native[column].array) if _holds_several(kind)}
+            what = f"values of type {min(kind.__name__ for kind in held)}" if held else ""
+        if what:
+            raise TableError(f"{name}: column {column!r} ({role}) holds {what}, no labels; make text of them")
+
+
+def _holds_several(kind: type) -> bool:
+    return kind.__hash__ is None or issubclass(kind, tuple | frozenset | bytes)
 
 
 def _kinds() -> tuple[tuple[type[DType], str, str], ...]:

@@ -14,7 +14,7 @@ from priorhood.expression import Expression, Guard
 from priorhood.formula import SEPARATOR
 from priorhood.kinds import roles_of, texts_of
 from priorhood.quartiles import counted_quartiles
-from priorhood.roles import Role, check_numbers, in_roles
+from priorhood.roles import Role, check_numbers, in_roles, refuse_nested
 from priorhood.sources import KEPT
 from priorhood.weights import UNWEIGHTED, Weights, repeated_quartiles
 from priorhood.words import alone
@@ -170,6 +170,7 @@ def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED, des
         schema = frame.collect_schema()
         truths = [c for c, role in roles.items() if role.category and schema[c] == nw.Boolean]
         frame = table.frame((*texts, *truths)) if truths else frame
+    refuse_nested(frame, dict.fromkeys(formula.keys, "the group"), table.name)
     frame = in_roles(frame, roles, table)
     numbers = [c for c, role in roles.items() if not role.category]
     check_numbers(frame, roles, table)
