@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.elpd import Elpd, standard_error
+from priorhood.elpd import Elpd, outcomes_of, standard_error
 from priorhood.errors import ModelError, PriorhoodError, rows_of, some
 from priorhood.leaveout import DRAWS, loo, loo_places
 from priorhood.posterior import Posterior
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+
+    from priorhood.elpd import Outcomes
 
 Array = npt.NDArray[np.float64]
 
@@ -203,6 +205,12 @@ def _aligned(best: str, first: Elpd, name: str, other: Elpd) -> Array:
             f"{best} and {name} were fitted to different rows: in {mine[one]!r} "
             f"{first.pointwise['rows'].iloc[one]:,} and {counts[one]:,}"
         )
+    placed = at if first.by == "place" else np.zeros(1, np.int64)
+    unlike = first.outcomes.unlike(other.outcomes, placed)
+    if len(unlike):
+        one = unlike[0]
+        where = f" in {mine[one]!r}" if first.by == "place" else ""
+        raise _of_other_rows(f"{best} and {name}", first.outcomes, other.outcomes, one, placed[one], where)
     return np.asarray(other.pointwise["elpd"].to_numpy()[at])
 
 
@@ -319,12 +327,21 @@ def _same_data(first_name: str, first: Posterior, name: str, other: Posterior) -
             f"{both} were fitted to different rows, {rows_of(first.moments.rows)} and {other.moments.rows:,}: "
             f"compare models of the same rows"
         )
-    if mine.log_outcome != theirs.log_outcome or first.model.weights != other.model.weights:
-        return  # other sums: that they are of the same rows cannot be seen
-    (m1, s1), (m2, s2) = first.moments.pooled(), other.moments.pooled()
-    sd = math.sqrt(s1[-1, -1] / first.moments.mass.sum())
-    if abs(m1[-1] - m2[-1]) > 1e-6 * (sd + abs(m1[-1])) or abs(s1[-1, -1] - s2[-1, -1]) > 1e-6 * s1[-1, -1]:
-        raise ModelError(
-            f"{both} were fitted to different outcomes: the mean of {mine.outcome!r} is {m1[-1]:,.6g} and "
-            f"{m2[-1]:,.6g}; compare models of the same rows"
-        )
+    one, two = (
+        outcomes_of(post.moments, post.model.formula.outcome, post.model.weights) for post in (first, other)
+    )
+    if len(one.unlike(two, np.zeros(1, np.int64))):
+        raise _of_other_rows(both, one, two, 0, 0)
+
+
+def _of_other_rows(both: str, first: Outcomes, other: Outcomes, at: int, there: int, where: str = "") -> ModelError:
+    """What is said of two models whose outcomes' sums differ; at, there : where, in the first and the other."""
+    m1, m2 = first.mean[at], other.mean[there]
+    what, v1, v2 = "mean", m1, m2
+    if f"{m1:,.6g}" == f"{m2:,.6g}":
+        what, v1, v2 = "scatter", first.scatter[at], other.scatter[there]
+    return ModelError(
+        f"{both} were fitted to different outcomes: the {what} of {first.name!r}{where} is {v1:,.6g} and "
+        f"{v2:,.6g}; compare models of the same rows; missing values of a "
+        f"predictor that one of them has leave rows out"
+    )

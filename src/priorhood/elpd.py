@@ -18,10 +18,65 @@ from priorhood.verdict import Verdict
 if TYPE_CHECKING:
     import pandas as pd
 
+    from priorhood.hierarchy import Places
+    from priorhood.moments import Moments
+    from priorhood.weights import Weights
+
 Array = npt.NDArray[np.float64]
 
 # Standard errors of which the Monte Carlo error may be this share.
 NOTABLE_ERROR = 0.25
+# Sums of the same outcomes differ by rounding alone.
+SAME = 1e-6
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What a posterior's sums say of its rows' outcomes: whether two models may be of the same rows.
+
+    name : the outcome as the formula takes it: price, log(price); weights : of the rows
+    mass, mean, scatter : (K,) of every place, or of all rows as one
+    """
+
+    name: str
+    weights: Weights
+    mass: Array
+    mean: Array
+    scatter: Array
+
+    def unlike(self, other: Outcomes, at: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Where the other's sums are of other outcomes; nowhere where they cannot tell.
+
+        They cannot where only one is of logarithms, or the rows weigh otherwise.
+
+        Parameters
+        ----------
+        at : where each of these is in the other
+        """
+        if self.name != other.name or self.weights != other.weights:
+            return np.zeros(0, np.int64)
+        mean, scatter = other.mean[at], other.scatter[at]
+        total = self.mass.sum()
+        off = self.mean - self.mass @ self.mean / total
+        sd = math.sqrt((self.scatter.sum() + self.mass @ off**2) / total)
+        apart = np.abs(self.mean - mean) > SAME * (sd + np.abs(self.mean))
+        # A place may have a single row, and no scatter but rounding.
+        apart |= np.abs(self.scatter - scatter) > SAME * (self.scatter + self.mass * sd**2) / 2
+        return np.flatnonzero(apart)
+
+
+def outcomes_of(moments: Moments, name: str, weights: Weights, places: Places | None = None) -> Outcomes:
+    """The outcomes' sums of every place; of all rows as one without places."""
+    mass, mean, scatter = moments.mass, moments.mean[:, -1], moments.scatter[:, -1, -1]
+    cell = np.zeros(len(mass), np.int64) if places is None else places.of_cell
+
+    def total(values: Array) -> Array:
+        return np.bincount(cell, weights=values).astype(np.float64)
+
+    own = total(mass)
+    first = mean[np.unique(cell, return_index=True)[1]]
+    centre = first + total(mass * (mean - first[cell])) / own
+    return Outcomes(name, weights, own, centre, total(scatter + mass * (mean - centre[cell]) ** 2))
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,6 +91,7 @@ class Elpd:
         error of elpd); of rows also label (their place) and pit, P(y < y_i | the other rows); of places also
         elpd_per_row and approximate (of files without what single places' values need)
     draws : of θ, that were taken; mcse : Monte Carlo error of elpd
+    outcomes : their sums, by place or of all rows together
     """
 
     by: str
@@ -47,6 +103,7 @@ class Elpd:
     pointwise: pd.DataFrame
     draws: int
     mcse: float
+    outcomes: Outcomes
 
     @property
     def times(self) -> Array:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.elpd import Elpd, Sums
+from priorhood.elpd import Elpd, Sums, outcomes_of
 from priorhood.errors import ModelError, TableError, near, rows_of
 from priorhood.formula import SEPARATOR
 from priorhood.gather import take
@@ -156,12 +156,15 @@ def _summed(
     frame = pd.DataFrame(
         {"label": labels, "rows": times.astype(int), **columns}, index=pd.Index(np.asarray(rows.row), name="row")
     )
-    return _elpd(post, "row", "row", way, frame, count, sums.error)
+    return _elpd(post, None, way, frame, count, sums.error)
 
 
-def _elpd(post: Posterior, by: str, unit: str, way: str, frame: Any, count: int, error: float) -> Elpd:
+def _elpd(post: Posterior, grouping: Places | None, way: str, frame: Any, count: int, error: float) -> Elpd:
+    """By place where there is a grouping, else by row."""
     formula = post.model.formula
-    return Elpd(by, unit, formula.text, formula.outcome_name, formula.log_outcome, way, frame, count, error)
+    by, unit = ("row", "row") if grouping is None else ("place", grouping.name)
+    sums = outcomes_of(post.moments, formula.outcome, post.model.weights, grouping)
+    return Elpd(by, unit, formula.text, formula.outcome_name, formula.log_outcome, way, frame, count, error, sums)
 
 
 def _collapsed_rows(post: Posterior, rows: Observations, at: Index) -> Iterator[tuple[Index, Array, Array, Array]]:
@@ -296,7 +299,7 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
         index=pd.Index(grouping.labels, name=grouping.name),
     )
     way = "closed form given θ, weighted for its shift"
-    return _elpd(post, "place", grouping.name, way, frame, len(at), sums.error)
+    return _elpd(post, grouping, way, frame, len(at), sums.error)
 
 
 def _beside(post: Posterior, posed: Posed) -> tuple[Posed, Array | None]:

@@ -113,6 +113,37 @@ def test_other_rows_and_outcomes_are_refused(posts, table):
         ph.compare(left)
 
 
+def test_as_many_rows_that_are_others_are_refused(table):
+    # The same number in every place: other ones lack a predictor, or other halves of the table were read.
+    by_zip = table.groupby("zip").cumcount()
+    rows = table.groupby("zip")["price"].transform("size")
+    table = table[(by_zip < rows // 2 * 2) & (rows > 3)]
+    by_zip = by_zip[table.index]
+    gaps = {"first": table["noise"].mask(by_zip == 0), "second": table["noise"].mask(by_zip == 1)}
+    pairs = [[table.assign(noise=gap) for gap in gaps.values()], [table[by_zip % 2 == half] for half in (0, 1)]]
+    for pair in pairs:
+        fits = [ph.fit("price ~ noise + (1 | zip)", rows, chains=1, draws=100, seed=1) for rows in pair]
+        one, two = ({"a": fits[0], "b": fits[1]}, dict(zip("ab", map(ph.loo_places, fits), strict=True)))
+        for models in (one, two):
+            with pytest.raises(ph.ModelError, match=r"outcomes: the mean of 'price' in '\d+' is .* same rows"):
+                ph.compare(models, by="place")
+        with pytest.raises(ph.ModelError, match="different outcomes: the mean of 'price' is"):
+            ph.compare(one, by="evidence")
+    # Halves have the same positions, and are not the same rows.
+    halves = {name: rows.reset_index(drop=True) for name, rows in zip("ab", pairs[1], strict=True)}
+    rows = {name: ph.loo(post, halves[name]) for name, post in zip("ab", fits, strict=True)}
+    with pytest.raises(ph.ModelError, match="different outcomes: the mean of 'price' is"):
+        ph.compare(rows)
+
+
+def test_rows_in_another_order_and_reading_are_the_same(table, tmp_path):
+    table.sample(frac=1, random_state=1).to_csv(tmp_path / "t.csv", index=False)
+    other = ph.fit("price ~ (1 | district/zip)", str(tmp_path / "t.csv"), chains=1, draws=100, seed=1)
+    first = ph.fit("price ~ living_space + (1 | zip)", table, chains=1, draws=100, seed=1)
+    for by in ("place", "evidence"):
+        assert len(ph.compare([first, other], by=by)) == 2
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [({}, "give the fit's table"), ({"by": "zip"}, "by must be one of row, place, evidence"),
