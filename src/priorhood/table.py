@@ -6,7 +6,6 @@ group's labels are text whatever they look like, so a file is opened only then.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import threading
@@ -18,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 from priorhood.columns import in_memory, restored
 from priorhood.conditions import conditioned
 from priorhood.elsewhere import ENGINES, is_elsewhere, kind_of, told
-from priorhood.errors import TableError, near, some
-from priorhood.files import check_writable, write_atomically, write_text
+from priorhood.errors import TableError, near
 from priorhood.numerals import Numbers
 from priorhood.parts import Parts, find_parts
-from priorhood.sources import KEPT, connection, explained, format_of, no_condition
+from priorhood.sources import KEPT, connection, explained, no_condition
 from priorhood.spelling import PLAIN, UNSAID, Spelling
 from priorhood.twins import twins
 from priorhood.words import brief, same_letters, written
@@ -417,50 +415,3 @@ def with_columns(table: Table, frame: nw.DataFrame[Any], columns: dict[str, Any]
     added = [nw.new_series(name, values.tolist(), backend=backend) for name, values in columns.items()]
     result = frame.with_columns(*added).to_native()
     return result.lazy() if table.kind == "polars-lazy" else result
-
-
-_WRITABLE = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".jsonl", ".ndjson")
-
-
-def check_output(path: str | Path, *inputs: str | Path) -> None:
-    """Raise before any work is done if a table cannot be written there, or would replace an input."""
-    check_writable(path, *inputs)
-    if not str(path).lower().endswith(_WRITABLE):
-        raise TableError(f"cannot write a table to {str(path)!r}; its name must end in one of {some(_WRITABLE, 9)}")
-
-
-def write_frame(frame: Any, path: str | Path) -> None:
-    """Write a pandas frame as CSV, TSV, Parquet or JSON lines by the file's name, whole or not at all."""
-    kind = format_of(str(path))
-    if kind == "json":
-        # pandas' own writer keeps 15 decimals, not 15 digits.
-        rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
-        write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    elif kind == "parquet":
-        with explained(f"cannot write {str(path)!r}"):
-            write_atomically(path, lambda file: _write_parquet(frame, file.name))
-    else:
-        packed = "gzip" if str(path).lower().endswith(".gz") else None
-        sign = "\t" if kind == "tsv" else ","
-        write_atomically(
-            path, lambda file: frame.to_csv(file, index=False, sep=sign, compression=packed, encoding="utf-8")
-        )
-
-
-def _write_parquet(frame: Any, name: str) -> None:
-    """Let DuckDB write into the file itself: it would make one of its own beside it, for another to clear away.
-
-    Raises
-    ------
-    OSError : no space
-    """
-    import duckdb
-
-    quoted = name.replace("'", "''")
-    try:
-        connection().from_df(frame).query("frame", f"COPY frame TO '{quoted}' (FORMAT parquet, USE_TMP_FILE false)")
-    except duckdb.IOException as problem:
-        number = re.search(r'"errno":\s*"(\d+)"', str(problem))
-        if number is None:
-            raise
-        raise OSError(int(number[1]), os.strerror(int(number[1]))) from None

@@ -642,6 +642,7 @@ def folder(tmp_path_factory):
     sales().assign(mean=1.0).to_csv(found / "clash.csv", index=False)
     sales()[:3].to_csv(found / "few.csv", index=False)
     pd.DataFrame(new_homes()).to_csv(found / "new.csv", index=False)
+    sales()[:3].assign(form=b"\xff").to_parquet(found / "bytes.parquet")
     (found / "zips.geojson").write_text(json.dumps(polygons()))
     fit().save(found / "post.nc")
     fit("price ~ 1 + (1 | zip)").save(found / "other.nc")
@@ -756,6 +757,11 @@ COMMANDS = {
         ("predict", "post.nc", "few.csv", "-o", "x.xlsx"),
         "its name must end in one of '.csv'",
         [("predict", "post.nc", "few.csv", "-o", "x.csv")],
+    ),
+    "bytes as text": (
+        ("predict", "post.nc", "bytes.parquet", "-o", "x.csv"),
+        "the name of a Parquet file (.parquet)",
+        [("predict", "post.nc", "bytes.parquet", "-o", "x.parquet")],
     ),
     "a map of another kind": (
         ("plot", "map", "post.nc", "zips.geojson", "-o", "x.txt"),

@@ -58,7 +58,7 @@ def assess(
     as_json: Json = False,
 ) -> None:
     """Which places and rows does the model fit badly, and what would help? Exit code 1 if any."""
-    from priorhood.table import check_output, write_frame
+    from priorhood.export import check_output, write_frame
 
     if out is not None:
         check_output(out, file, table, *([places] if places else []))

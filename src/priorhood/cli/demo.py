@@ -27,9 +27,9 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Write simulated Berlin-like sales: zip, living_space, price."""
+    from priorhood.export import check_output, write_frame
     from priorhood.files import write_text
     from priorhood.simulate import simulate as run
-    from priorhood.table import check_output, write_frame
 
     check_output(out)
     if areas:

@@ -54,12 +54,14 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Write a table with the predictive distribution of every row beside it."""
+    from priorhood.export import check_kinds, check_output, kinds_of, write_frame
     from priorhood.saved import load
-    from priorhood.table import check_output, read, write_frame
+    from priorhood.table import read
 
     check_output(out, file, table, *([places] if places else []))
     post = load(file)
     rows = read(table, where=where, **spelled(null, decimal, thousands))
+    check_kinds(out, rows)
     known = None if places is None else read(places, **spelled(null, decimal, thousands))
     levels = _quantiles(quantiles)
     with progress(quiet=as_json) as tell:
@@ -67,7 +69,7 @@ def predict(
             rows, levels, below=below, above=above, unseen=unseen, prefix=prefix, seed=seed, places=known,
             progress=tell,
         )  # fmt: skip
-    write_frame(result, out)
+    write_frame(result, out, kinds_of(rows))
     counts = {str(k): int(v) for k, v in result[prefix + "status"].value_counts().items()}
     if as_json:
         notes = [note] if note else []
