@@ -178,7 +178,8 @@ def with_readings(frame: Frame, readings: dict[str, nw.Expr], keep: Iterable[str
 
     if not readings:
         return frame
-    given = [nw.col(c).alias(GIVEN + c) for c in keep]
+    there = frame.collect_schema().names()
+    given = [nw.col(c).alias(GIVEN + c) for c in keep if GIVEN + c not in there]
     rows: Any = frame.with_columns(*given) if given else frame
     found: Frame = rows.with_columns(*(reading.alias(c) for c, reading in readings.items()))
     return found

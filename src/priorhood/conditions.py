@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from priorhood.arrow import plainly_typed
 from priorhood.calendars import dates_of
 from priorhood.columns import collected, declared_order, missing, stripped, textual
 from priorhood.elsewhere import ENGINES, kind_of, plain, with_condition
@@ -177,9 +178,9 @@ def _with_flag(native: Any, where: str, mentioned: list[str]) -> Any:
 
 def _ordered_relation(frame: Frame) -> Any:
     """An eager frame as DuckDB has it, whose own reading forgets the order of a dictionary."""
-    native = frame.to_native()
+    native = _known_to_duckdb(frame.to_native()) if kind_of(frame) == "pandas" else frame.to_native()
     if kind_of(frame) == "polars":
-        native = native.to_arrow()
+        native = plainly_typed(native.to_arrow())
     relation = connection().from_df(native) if kind_of(frame) == "pandas" else connection().from_arrow(native)
     for column, kind in zip(relation.columns, relation.types, strict=True):
         order = declared_order(frame, column) if str(kind) == "VARCHAR" else ()
@@ -189,6 +190,21 @@ def _ordered_relation(frame: Frame) -> Any:
         name = sql_name(column)
         relation = relation.project(f"* REPLACE (CAST({name} AS ENUM({texts})) AS {name})")
     return relation
+
+
+def _known_to_duckdb(rows: Any) -> Any:
+    """A pandas frame with periods, intervals and the like as texts: DuckDB reads no frame that has any."""
+    found = rows
+    for at, dtype in enumerate(rows.dtypes):
+        categories = getattr(dtype, "categories", None)
+        if not re.match(r"period|interval|complex|float128", str(getattr(categories, "dtype", dtype))):
+            continue
+        found, column = found.copy(deep=False), rows.iloc[:, at]
+        if categories is None:
+            found.isetitem(at, column.astype(object).map(str, na_action="ignore"))
+        else:
+            found.isetitem(at, column.cat.rename_categories(categories.astype(str)))
+    return found
 
 
 def _texts(frame: Frame, where: str) -> str | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from priorhood.errors import FormulaError
 from priorhood.expression import Expression
 from priorhood.words import INTERCEPT as INTERCEPT
@@ -166,7 +168,13 @@ class Design:
         if column is None:
             raise FormulaError(f"{factor.factor!r} is no column")
         if factor.factor in self.numeric:
-            same = nw.col(column).cast(nw.Float64) == float(factor.category)
+            value, number = nw.col(column).cast(nw.Float64), float(factor.category)
+            same = value == number
+            # A number of 32 bits is written 1.1, and is another one with 64.
+            with np.errstate(over="ignore"):
+                shorter = float(np.float32(number))
+            if shorter != number:
+                same = same | (value == shorter)
         else:
             same = nw.col(column).cast(nw.String) == factor.category
         return nw.when(same).then(nw.lit(1.0)).otherwise(nw.lit(0.0))

@@ -18,7 +18,7 @@ from priorhood.expression import Expression
 from priorhood.formula import written_out
 from priorhood.kinds import roles_of
 from priorhood.labels import refuse_unwritable
-from priorhood.roles import check_numbers, in_roles
+from priorhood.roles import as_written, check_numbers, in_roles, refuse_nested
 from priorhood.sources import KEPT, explained
 from priorhood.spelling import normal_label
 from priorhood.table import read
@@ -183,7 +183,8 @@ def read_gazetteer(source: object, formula: Formula) -> Gazetteer:
     with table.alone():
         given = table.frame(keys)
         orders = {c: order for c in columns if (order := declared_order(given, c))}
-        given = in_roles(given, roles, table)
+        refuse_nested(given, dict.fromkeys(keys, "the places"), table.name)
+        given = in_roles(as_written(given, roles, table, keys), roles, table)
         check_numbers(given, roles, table)
         frame = kept(given)
         schema = frame.collect_schema()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood.arrow import wide_numbers
 from priorhood.calendars import Dates, dates_of, like_numbered, numbered_dates
 from priorhood.columns import has_dates, label_text, run, stripped, textual, with_readings
 from priorhood.conditions import affixed, changed, or_null
@@ -102,13 +103,29 @@ def in_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool =
     return with_readings(frame, readings, readings if keep else ordered)
 
 
+def as_written(frame: Frame, roles: dict[str, Role], table: Table, texts: tuple[str, ...]) -> Frame:
+    """The rows, of a CSV with its truths, dates and times as they are written where categories are wanted of them.
+
+    DuckDB would find them in its own words once, 2024-01-03, and at the next reading in the file's, 03.01.2024.
+
+    Parameters
+    ----------
+    frame : as opened with `texts` as text
+    """
+    if table.written is None:
+        return frame
+    schema = frame.collect_schema()
+    typed = [c for c in roles if roles[c].category and not (schema[c].is_numeric() or textual(schema[c]))]
+    return table.frame((*texts, *typed)) if typed else frame
+
+
 def _reading(frame: Frame, column: str, dtype: DType, roles: dict[str, Role], table: Table) -> nw.Expr | None:
     """How a column is read; None where it is as it should be."""
     import narwhals.stable.v2 as nw
 
     role = roles[column]
     if dtype.is_numeric() and not role.known:
-        return None
+        return _wide(frame, column, dtype)
     if role.category:
         return _category(frame, column, role, _counted(frame, column, table.name))
     if dtype == nw.Boolean:
@@ -408,6 +425,19 @@ def _others(frame: Frame, column: str, table: Table) -> bool:
     rest: Any = frame.filter(~nw.col(KEPT) & ~nw.col(column).is_null())
     found = run(rest.select(stripped(frame, column).alias("text")).unique(), table.name)["text"].tolist()
     return any(isinstance(text, str) and text and not table.spelling.signs.read(text) for text in found)
+
+
+def _wide(frame: Frame, column: str, dtype: DType) -> nw.Expr | None:
+    """Whole numbers of Arrow's that are too large for its own way to make floating-point ones; None of others."""
+    import narwhals.stable.v2 as nw
+
+    if dtype not in (nw.Int64, nw.UInt64) or kind_of(frame) not in ("pyarrow", "pandas"):
+        return None
+    made = wide_numbers(frame.to_native(), column)
+    if made is None:
+        return None
+    series: Any = nw.from_native(made, series_only=True)
+    return series  # type: ignore[no-any-return]  # as in _object
 
 
 def _object(frame: Frame, column: str) -> nw.Expr | None:

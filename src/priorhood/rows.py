@@ -14,7 +14,7 @@ from priorhood.expression import Expression, Guard
 from priorhood.formula import SEPARATOR
 from priorhood.kinds import roles_of, texts_of
 from priorhood.quartiles import counted_quartiles
-from priorhood.roles import Role, check_numbers, in_roles, refuse_nested
+from priorhood.roles import Role, as_written, check_numbers, in_roles, refuse_nested
 from priorhood.sources import KEPT
 from priorhood.weights import UNWEIGHTED, Weights, repeated_quartiles
 from priorhood.words import alone
@@ -150,8 +150,6 @@ def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED, des
     ----------
     design : of an earlier fit, whose numbers and categories the columns are again
     """
-    import narwhals.stable.v2 as nw
-
     outcome = Expression(formula.outcome)
     for name in outcome.names:
         table.require(name, "the outcome")
@@ -165,13 +163,8 @@ def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED, des
     roles = roles_of(formula, design) | {c: Role(said, number=True) for c, said in weights.roles().items()}
     texts = texts_of(formula, design)
     frame = table.frame(texts)
-    if table.written is not None:
-        # A CSV's truths are categories as they are written where the formula wants categories.
-        schema = frame.collect_schema()
-        truths = [c for c, role in roles.items() if role.category and schema[c] == nw.Boolean]
-        frame = table.frame((*texts, *truths)) if truths else frame
     refuse_nested(frame, dict.fromkeys(formula.keys, "the group"), table.name)
-    frame = in_roles(frame, roles, table)
+    frame = in_roles(as_written(frame, roles, table, texts), roles, table)
     numbers = [c for c, role in roles.items() if not role.category]
     check_numbers(frame, roles, table)
     return as_numbers(frame, numbers)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -37,13 +39,14 @@ def normal_label(text: str) -> str:
     """A label or category in the form that all backends share.
 
     Without surrounding blanks, with letters and their marks as one; without the '.0' that a float column left;
-    truths as 'true' and 'false'; a time of midnight as its date.
+    truths as 'true' and 'false'; a time of midnight as its date; a time of a zone as that of UTC.
     """
     text = text.strip(BLANKS)
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     if "." in text and re.fullmatch(r"[+-]?\d+\.0+", text):
-        return text.partition(".")[0]
+        whole = text.partition(".")[0]
+        return "0" if whole == "-0" else whole
     if text in ("True", "TRUE", "False", "FALSE"):
         return text.lower()
     if ":" in text and (clock := _CLOCK.fullmatch(text)):
@@ -58,6 +61,11 @@ def _timed(clock: re.Match[str]) -> str:
     zone = "+00:00" if utc else f"{hours}:{minutes or '00'}" if hours else ""
     if day and time == "00:00:00" and not fraction and not zone:
         return day
+    if day and zone:
+        # Parquet has the moment without its zone, and DuckDB writes it in the zone of the machine.
+        with suppress(OverflowError):
+            day, time = datetime.fromisoformat(f"{day}T{time}{zone}").astimezone(UTC).isoformat()[:19].split("T")
+            zone = "+00:00"
     return f"{day + ' ' if day else ''}{time}{'.' + fraction if fraction else ''}{zone}"
 
 

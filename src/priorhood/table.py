@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from priorhood.columns import in_memory, restored
+from priorhood.arrow import plainly_typed
+from priorhood.columns import in_memory, restored, with_readings
 from priorhood.conditions import conditioned
 from priorhood.elsewhere import ENGINES, is_elsewhere, kind_of, told
 from priorhood.errors import TableError, near
@@ -110,7 +111,9 @@ class Table:
         text = frozenset(self.columns) - frozenset(numbers) if self.kind == "file" else kept
         with explained(self.name), self.alone():
             rows = (
-                self._with_texts(text, kept) if self.kind == "file" and self.where else in_memory(self.open(text))
+                self._with_texts(text, kept)
+                if self.kind == "file" and self.where
+                else in_memory(self._labelled(self.open(text), kept))
             )
             whole = [n for n in numbers if n in self.whole()]
             if self.kind == "file" and self.spelling.signs != PLAIN:
@@ -133,7 +136,7 @@ class Table:
         """
         import narwhals.stable.v2 as nw
 
-        rows = in_memory(self.open(text | {KEPT}))
+        rows = in_memory(self._labelled(self.open(text | {KEPT}), labels))
         kept = in_memory(self.open(labels).select(KEPT))
         return nw.concat([rows, kept], how="horizontal")
 
@@ -144,6 +147,19 @@ class Table:
         with explained(self.name):
             opened: Frame = self.open(text & frozenset(self.columns))
             return opened
+
+    def _labelled(self, rows: Frame, labels: frozenset[str]) -> Frame:
+        """The rows with labels that are numbers as texts, what was given beside them, before they leave DuckDB.
+
+        On the way out decimals, and in older versions large whole numbers beside a gap, become floating-point ones.
+        """
+        import narwhals.stable.v2 as nw
+
+        if kind_of(rows) != "duckdb":
+            return rows
+        schema = rows.collect_schema()
+        numbers = [c for c in sorted(labels) if schema[c].is_integer() or schema[c].is_decimal()]
+        return with_readings(rows, {c: nw.col(c).cast(nw.String) for c in numbers}, numbers)
 
 
 _relations = threading.RLock()
@@ -307,7 +323,7 @@ def _named_by_text(source: object) -> object:
 def _read_frame(source: object, where: str | None, spelling: Spelling) -> Table:
     import narwhals.stable.v2 as nw
 
-    source = _named_by_text(source)
+    source = plainly_typed(_named_by_text(source))
     try:
         frame: Any = nw.from_native(source)
         schema = frame.collect_schema
@@ -341,7 +357,7 @@ class _OfFrame:
     numbers: Numbers
 
     def __call__(self, text: frozenset[str]) -> Any:
-        return self.numbers.read(self.frame, text)
+        return self.numbers.read(_with_texts_of_categories(self.frame), text)
 
     def __reduce__(self) -> Any:
         if self.kind == "duckdb" or (self.kind in ENGINES and self.kind != "dask"):
@@ -350,6 +366,23 @@ class _OfFrame:
                 f"they can be neither copied nor sent to another one; give the name of a file, or a pandas frame"
             )
         return _reopened, (self.frame.to_native(), self.kind, self.numbers)
+
+
+def _with_texts_of_categories(frame: Any) -> Any:
+    """A pandas frame with all categories as texts, those of numbers too: beside a gap pandas writes 1 as 1.0."""
+    import narwhals.stable.v2 as nw
+
+    schema = frame.collect_schema() if kind_of(frame) == "pandas" else {}
+    readings: dict[str, Any] = {}
+    for column in (name for name, dtype in schema.items() if dtype in (nw.Categorical, nw.Enum)):
+        held = frame.to_native()[column]
+        categories = getattr(getattr(held, "cat", None), "categories", None)
+        if categories is None or hasattr(held.dtype, "pyarrow_dtype"):
+            continue
+        texts = categories.astype(str)
+        if categories.inferred_type != "string" and texts.is_unique:
+            readings[column] = nw.from_native(held.cat.rename_categories(texts), series_only=True)
+    return with_readings(frame, readings, readings)
 
 
 def _reopened(native: Any, kind: str, numbers: Numbers) -> _OfFrame:
@@ -413,5 +446,7 @@ def with_columns(table: Table, frame: nw.DataFrame[Any], columns: dict[str, Any]
         return connection().cursor().from_df(result) if table.kind == "duckdb" else result
     backend = frame.implementation
     added = [nw.new_series(name, values.tolist(), backend=backend) for name, values in columns.items()]
-    result = frame.with_columns(*added).to_native()
-    return result.lazy() if table.kind == "polars-lazy" else result
+    result = frame.with_columns(*added)
+    if table.kind == "pyarrow":  # of which DuckDB made pandas' where there was a condition
+        return result.to_arrow()
+    return result.to_native().lazy() if table.kind == "polars-lazy" else result.to_native()

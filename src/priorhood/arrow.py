@@ -1,0 +1,118 @@
+"""Arrow's rarer types of columns as those that everything here can compute with, the values being the same.
+
+Polars and DuckDB hand texts over as views, half numbers and run-ends come from files of measurements, decimals of
+32 bits from newer writers: PyArrow itself cannot filter, group or compare them, and DuckDB reads some of them not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# By what Arrow's types begin with.
+_VIEWS = {"string_view": "large_string", "binary_view": "large_binary"}
+_RARE = (*_VIEWS, "run_end_encoded", "halffloat", "decimal32", "decimal64", "extension<")
+
+
+def rarely(kind: Any) -> bool:
+    """Whether a column of Arrow's type is read here as one of another type."""
+    text = str(kind)
+    return text.startswith(_RARE) or (text.startswith("dictionary") and "_view" in text)
+
+
+def plainly_typed(source: Any) -> Any:
+    """A PyArrow table, or a pandas frame of Arrow's columns, with the rarer types as others; itself where none is.
+
+    Parameters
+    ----------
+    source : any frame; one of another kind is not looked at
+    """
+    library = type(source).__module__.partition(".")[0]
+    if library == "pyarrow" and hasattr(source, "set_column"):
+        for at, field in enumerate(source.schema):
+            if rarely(field.type):
+                source = source.set_column(at, field.name, _plain(source.column(at)))
+        return source
+    if library != "pandas" or getattr(source, "ndim", 0) != 2:
+        return source
+    import pandas as pd
+
+    found = source
+    for at, dtype in enumerate(source.dtypes):
+        if isinstance(dtype, pd.SparseDtype):
+            found = found.copy(deep=False)
+            found.isetitem(at, source.iloc[:, at].sparse.to_dense())
+        if not rarely(getattr(dtype, "pyarrow_dtype", "")):
+            continue
+        found = found.copy(deep=False)
+        column = _plain(_arrow_of(source.iloc[:, at]))
+        made: Any = pd.array(column, dtype=pd.ArrowDtype(column.type))
+        found.isetitem(at, pd.Series(made, index=source.index))
+    return found
+
+
+def _arrow_of(column: Any) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    held = column.array.__arrow_array__()
+    return held if isinstance(held, pa.ChunkedArray) else pa.chunked_array([held])
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """One column, cast to what its values are at their plainest."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    text = str(kind)
+    if text.startswith("extension<arrow.bool8"):
+        return pa.chunked_array([chunk.storage.cast(pa.bool_()) for chunk in column.chunks], pa.bool_())
+    if text.startswith("extension<arrow.uuid"):
+        texts = [None if value is None else str(value) for value in column.to_pylist()]
+        return pa.chunked_array([pa.array(texts, pa.string())])
+    if text.startswith("extension"):
+        stored = pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type)
+        return _plain(stored) if rarely(stored.type) else stored
+    if text.startswith("run_end_encoded"):
+        decoded = pa.chunked_array([pc.run_end_decode(chunk) for chunk in column.chunks], kind.value_type)
+        return _plain(decoded) if rarely(decoded.type) else decoded
+    if text.startswith("dictionary"):
+        values = pa.large_string() if "string" in str(kind.value_type) else pa.large_binary()
+        chunks = [
+            pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(values), ordered=kind.ordered)
+            for chunk in column.chunks
+        ]
+        return pa.chunked_array(chunks, pa.dictionary(kind.index_type, values, kind.ordered))
+    if text.startswith("decimal"):
+        return column.cast(pa.decimal128(kind.precision, kind.scale))
+    return column.cast(pa.type_for_alias(_VIEWS.get(text, "float32")))
+
+
+def wide_numbers(native: Any, column: str) -> Any:
+    """A column of whole numbers as floating-point ones where Arrow would refuse to make these of them; else None.
+
+    Its own cast takes no number beyond 2^53, such as nanoseconds since 1970, of which the nearest is meant.
+
+    Parameters
+    ----------
+    native : a PyArrow table or a pandas frame
+    """
+    if type(native).__module__.partition(".")[0] == "pyarrow":
+        held = native[column]
+    elif hasattr(native[column].dtype, "pyarrow_dtype"):
+        held = _arrow_of(native[column])
+    else:
+        return None
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ends = pc.min_max(held).as_py()
+    if all(end is None or abs(end) <= 2**53 for end in ends.values()):
+        return None
+    numbers = pc.cast(held, pa.float64(), safe=False)
+    if isinstance(native, pd.DataFrame):
+        return pd.Series(pd.array(numbers, dtype=pd.ArrowDtype(pa.float64())), index=native.index, name=column)
+    return numbers
