@@ -138,6 +138,29 @@ def _blank(frame: Frame, column: str) -> nw.Expr:
     return nw.when(~((text >= "!") & (text < "\x7f"))).then(blank).otherwise(nw.lit(value=False))
 
 
+def thousands_marks(columns: tuple[str, ...]) -> list[nw.Expr]:
+    """Two marks a row for each column of numbers: 1,000 or more; less, with a third decimal, as 1.050 is read."""
+    import narwhals.stable.v2 as nw
+
+    marks: list[Any] = []
+    for column in columns:
+        value = nw.col(column).cast(nw.Float64)
+        size, hundredfold = value.abs(), value * 100
+        large = (size >= THOUSAND) & (size <= FINITE)
+        third = ((hundredfold - hundredfold.round()).abs() > ROUNDING) & (size < THOUSAND)
+        marks += [nw.when(mark).then(nw.lit(1)).otherwise(nw.lit(0)) for mark in (large, third)]
+    return marks
+
+
+def may_be_thousands(columns: tuple[str, ...], marks: Iterable[float]) -> tuple[str, ...]:
+    """The columns that may have thousands read as decimals, by the largest marks of all rows."""
+    found = list(marks)
+    pairs = zip(found[::2], found[1::2], strict=True)
+    return tuple(column for column, (large, third) in zip(columns, pairs, strict=True) if third and not large)
+
+
+# What tells of a size; what NaN and infinity are above; what rounding leaves of a hundredfold.
+THOUSAND, FINITE, ROUNDING = 1000.0, 1e300, 1e-6
 # Whole numbers below it are whole numbers of 64 bits.
 WHOLE = 9e18
 

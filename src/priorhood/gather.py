@@ -24,6 +24,7 @@ from priorhood.kinds import learn_design
 from priorhood.labels import refuse_ids, refuse_unwritable
 from priorhood.moments import Array, Moments, add_up, fold, normal_key
 from priorhood.recode import united
+from priorhood.roles import check_rest
 from priorhood.rows import KEY, REASON, Dropped, Prepared, check_name, open_rows, prepare, refuse, value_name
 from priorhood.scan import scanned
 from priorhood.weights import UNWEIGHTED, Weights
@@ -86,8 +87,10 @@ def take(
         prepared = prepare(frame, design, drop_outliers, weights)
         rows = _in_batches(prepared, design, table.name)
         shift = _preview_means(prepared, rows, design, table.name)
-        scan = _scanned(frame, prepared, design, shift, table.name) if len(shift) < MANY else None
-        found = scan or _sums(prepared, rows, design, shift, table.name)
+        looked = tuple(sorted(table.unread))
+        scan = _scanned(frame, prepared, design, shift, looked, table.name) if len(shift) < MANY else None
+        found, late = scan or (_sums(prepared, rows, design, shift, table.name), None)
+        check_rest(frame, table, late)
         refuse(frame, design, prepared, found.failures, table.name)
         _refuse_overflow(found, design, table.name)
         moments = _moments(found, prepared, design, table.name)
@@ -270,16 +273,18 @@ def _pairs(factors: list[str | None]) -> list[tuple[int, int]]:
     return [(a, b) for a in range(C) for b in range(a + 1) if factors[a] is None or factors[a] != factors[b]]
 
 
-def _scanned(frame: Frame, prepared: Prepared, design: Design, shift: Array, name: str) -> Sums | None:
-    """The same as _sums where one plain scan finds it."""
+def _scanned(
+    frame: Frame, prepared: Prepared, design: Design, shift: Array, looked: tuple[str, ...], name: str
+) -> tuple[Sums, tuple[str, ...]] | None:
+    """The same as _sums where one plain scan finds it, and the columns for check_rest."""
     factors = _indicators(design)
-    found = scanned(frame, design, prepared, shift, _pairs(factors), name)
+    found = scanned(frame, design, prepared, shift, _pairs(factors), name, looked)
     if found is None:
         return None
     for a, factor in enumerate(factors):
         if factor is not None:
             found.second[:, a, a] = found.first[:, a]
-    return Sums(
+    sums = Sums(
         keys=[normal_key(key) for key in found.keys],
         centre=np.broadcast_to(shift, found.first.shape),
         first=found.first,
@@ -290,6 +295,7 @@ def _scanned(frame: Frame, prepared: Prepared, design: Design, shift: Array, nam
         weight=None,
         log_weight=None,
     )
+    return sums, found.late
 
 
 def _sums(prepared: Prepared, rows: Rows | None, design: Design, shift: Array | None, name: str) -> Sums:

@@ -10,7 +10,7 @@ from priorhood.design import Design
 from priorhood.errors import FormulaError, TableError, some
 from priorhood.expression import Expression
 from priorhood.formula import Grouping, written_out
-from priorhood.roles import MOST_CATEGORIES, Role, check_numbers, in_roles, refuse_nested
+from priorhood.roles import MOST_CATEGORIES, Role, check_numbers, check_rest, in_roles, refuse_nested
 from priorhood.sources import KEPT
 from priorhood.spelling import normal_label
 from priorhood.words import brief, cut
@@ -216,6 +216,7 @@ def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
     refuse_nested(rows, dict.fromkeys(keys, "the group"), table.name)
     frame = in_roles(rows, roles, table, keep=True)
     check_numbers(frame, roles, table)
+    check_rest(frame, table)
     for factor, categories in design.categories.items():
         column = Expression(factor).bare
         if column is None:

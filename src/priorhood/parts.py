@@ -153,13 +153,19 @@ class Parts:
         """Whether they are text with separators, whose types are made up by their reader."""
         return self.kind in ("csv", "tsv")
 
-    def written(self, columns: list[str]) -> dict[str, list[str]]:
-        """The texts of the first rows, column by column, as they are written; missing values left out."""
+    def written(self, columns: list[str], *, every: bool = False) -> dict[str, list[str]]:
+        """The texts of the first rows, column by column, as they are written; missing values left out.
+
+        every : all different texts of a column in place of them
+        """
         wanted = [c for c in columns if c not in self.partitions()]
         if not wanted:
             return {}
         # A small buffer, since so few rows are read.
         rows = self._read_csv(self._hive(frozenset()), all_varchar=True, sample_size=LOOK, buffer_size=BUFFER)
+        if every:
+            texts = {c: rows.project(sql_name(c)).distinct().fetchall() for c in wanted}
+            return {c: [v.strip(BLANKS) for (v,) in values if v is not None] for c, values in texts.items()}
         found = rows.project(", ".join(map(sql_name, wanted))).limit(FIRST).fetchnumpy()
         return {c: [str(v).strip(BLANKS) for v in values.tolist() if v is not None] for c, values in found.items()}
 

@@ -14,7 +14,16 @@ import numpy.typing as npt
 
 from priorhood.arrow import wide_numbers
 from priorhood.calendars import Dates, dates_of, like_numbered, numbered_dates
-from priorhood.columns import has_dates, label_text, run, stripped, textual, with_readings
+from priorhood.columns import (
+    has_dates,
+    label_text,
+    may_be_thousands,
+    run,
+    stripped,
+    textual,
+    thousands_marks,
+    with_readings,
+)
 from priorhood.conditions import affixed, changed, or_null
 from priorhood.dates import days_since, script
 from priorhood.elsewhere import ENGINES, kind_of
@@ -55,6 +64,7 @@ FIRST = 10_000
 FEW = 20
 # More belong in a group part.
 MOST_CATEGORIES = 100
+_FOUR_DIGITS = re.compile(r"[+-]?[0-9]{4}")
 # Before the name of a column of numbers that was looked at for dates.
 _NO_DATES = "no dates: "
 
@@ -503,7 +513,11 @@ def check_numbers(frame: Frame, roles: dict[str, Role], table: Table) -> None:
         texts = table.written(looked)
         _refuse_numbered({c: texts[c] for c in dates if c in texts}, roles, table)
         for column in (c for c in thousands if c in texts):
-            _tell_thousands(column, texts[column], table)
+            # A column that has 1234 has no signs in its thousands.
+            if not _tell_thousands(column, texts[column], table) and not any(
+                map(_FOUR_DIGITS.match, texts[column])
+            ):
+                table.unread.add(column)
     else:
         found = _first_numbers(frame, [c for c in looked if c in dates or not schema[c].is_integer()], table)
         _refuse_numbered(
@@ -520,8 +534,9 @@ def _first_numbers(frame: Frame, columns: list[str], table: Table) -> dict[str, 
 
     if not columns:
         return {}
-    # An eager frame would be cast whole.
-    found = run(frame.head(FIRST).select(*(nw.col(c).cast(nw.Float64) for c in columns)), table.name)
+    # An eager frame would be cast whole; its rows are taken from all over, since it may be sorted.
+    every = frame.gather_every(len(frame) // FIRST + 1) if isinstance(frame, nw.DataFrame) else frame.head(FIRST)
+    found = run(every.select(*(nw.col(c).cast(nw.Float64) for c in columns)), table.name)
     values = {column: np.asarray(given, dtype=float) for column, given in found.items()}
     return {column: one[np.isfinite(one)] for column, one in values.items()}
 
@@ -573,12 +588,47 @@ def _thousandths(values: Array) -> npt.NDArray[np.bool_]:
     return (np.abs(values) >= 1) & np.isclose(scaled, np.round(scaled), rtol=1e-12, atol=0.0)
 
 
-def _tell_thousands(column: str, texts: list[str], table: Table) -> None:
-    """Of a CSV's texts: refuse two kinds of values of which nothing was said, warn of other likely thousands."""
+def check_rest(frame: Frame, table: Table, late: tuple[str, ...] | None = None) -> None:
+    """Say where thousands are read as decimals beyond the rows that were looked at first, as in a sorted table.
+
+    Parameters
+    ----------
+    late : columns of which the numbers of all rows leave that possible, where that is known
+
+    Raises
+    ------
+    TableError : as check_numbers
+    """
+    for column in _late(frame, table) if late is None else late:
+        if table.written is not None and column in table.unread:
+            table.told.discard(column)
+            _tell_thousands(column, table.written([column], every=True)[column], table)
+            table.told.add(column)
+    table.unread.clear()
+
+
+def _late(frame: Frame, table: Table) -> tuple[str, ...]:
+    import narwhals.stable.v2 as nw
+
+    looked = tuple(sorted(table.unread))
+    marks = [mark.alias(f"m{i}") for i, mark in enumerate(thousands_marks(looked))]
+    if not marks:
+        return ()
+    found = run(frame.select(*marks).select(nw.all().max()), table.name)
+    return may_be_thousands(looked, [found[f"m{i}"][0] for i in range(len(marks))])
+
+
+def _tell_thousands(column: str, texts: list[str], table: Table) -> bool:
+    """Of a CSV's texts: refuse two kinds of values of which nothing was said, warn of other likely thousands.
+
+    Returns
+    -------
+    whether it has warned
+    """
     spelling = table.spelling
     signs = spelling.signs
     if signs.thousands or column in table.told:
-        return
+        return False
     odd = in_thousands(texts, signs.decimal)
     if not odd and spelling.decimal is None and (three := all_in_thousands(texts)):
         one = three[0]
@@ -590,10 +640,11 @@ def _tell_thousands(column: str, texts: list[str], table: Table) -> None:
             stacklevel=7,
         )
         table.told.add(column)
+        return True
     if not odd and signs.decimal == ",":
         odd = _every_three(texts)
     if not odd:
-        return
+        return False
     whole = [t for t in texts if signs.decimal not in t and t.isdigit()]
     beside = f" beside whole numbers hundreds of times as large, like {some(whole, 1)}" if whole else ""
     look = (
@@ -612,6 +663,7 @@ def _tell_thousands(column: str, texts: list[str], table: Table) -> None:
         PriorhoodWarning,
         stacklevel=7,
     )
+    return True
 
 
 def _every_three(texts: list[str]) -> list[str]:

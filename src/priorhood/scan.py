@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.columns import label_text, run
+from priorhood.columns import label_text, may_be_thousands, run, thousands_marks
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.rows import LARGEST
@@ -43,29 +43,40 @@ class Scanned:
 
     keys : labels, joined; counts : (k, 1 + flags) rows used, and rows left out by reason
     first : (k, C); second : (k, C, C) sums of the values less the shift, and of their products
+    late : columns that may have thousands read as decimals, see columns.may_be_thousands
     """
 
     keys: list[str]
     counts: Array
     first: Array
     second: Array
+    late: tuple[str, ...]
 
 
 def scanned(
-    frame: Frame, design: Design, prepared: Prepared, shift: Array, pairs: Pairs, name: str
+    frame: Frame,
+    design: Design,
+    prepared: Prepared,
+    shift: Array,
+    pairs: Pairs,
+    name: str,
+    looked: tuple[str, ...] = (),
 ) -> Scanned | None:
     """The sums around the shift; None where weights, another backend or a value need the longer way.
 
     Parameters
     ----------
     pairs : (a, b), a ≥ b, whose products are to be summed
+    looked : columns of numbers that are looked at for thousands read as decimals
     """
     if prepared.weights.columns or not str(frame.implementation).lower().endswith("duckdb"):
         return None
     keys = design.formula.keys
     watched = _watched(design)
-    rows = frame.select(*_labels(frame, design, prepared), *_values(design, shift), *watched)
-    found = run(_grouped(rows, max(len(keys), 1), len(shift), pairs, watched=bool(watched)), name)
+    marks = [mark.alias(f"m{i}") for i, mark in enumerate(thousands_marks(looked))]
+    rows = frame.select(*_labels(frame, design, prepared), *_values(design, shift), *watched, *marks)
+    grouped = _grouped(rows, max(len(keys), 1), len(shift), pairs, watched=bool(watched), marks=len(marks))
+    found = run(grouped, name)
     labels, reason = _read_labels(found, prepared, keys)
     n = np.asarray(found["n"], dtype=np.float64)
     first, second = _matrices(found, len(shift), pairs)
@@ -79,7 +90,8 @@ def scanned(
         return None
     counts = np.zeros((len(n), 1 + len(prepared.flags)))
     counts[np.arange(len(n)), reason] = n
-    return Scanned(labels, counts, first, second)
+    late = may_be_thousands(looked, [found[f"m{i}"].max() for i in range(len(marks))])
+    return Scanned(labels, counts, first, second, late)
 
 
 def _labels(frame: Frame, design: Design, prepared: Prepared) -> list[nw.Expr]:
@@ -151,7 +163,7 @@ def _watched(design: Design) -> list[nw.Expr]:
     return [] if total is None else [total.alias(WATCHED)]
 
 
-def _grouped(rows: Frame, keys: int, values: int, pairs: Pairs, *, watched: bool) -> Frame:
+def _grouped(rows: Frame, keys: int, values: int, pairs: Pairs, *, watched: bool, marks: int) -> Frame:
     """Rows and sums by the key columns."""
     import narwhals.stable.v2 as nw
 
@@ -161,6 +173,7 @@ def _grouped(rows: Frame, keys: int, values: int, pairs: Pairs, *, watched: bool
     asked = [nw.len().alias("n"), *(nw.col(s).sum() for s in sums)]
     if watched:
         asked += [nw.col(WATCHED).count().alias("there"), nw.col(WATCHED).sum().alias("zero")]
+    asked += [nw.col(f"m{i}").max() for i in range(marks)]
     frame: Any = rows.with_columns(*products)
     grouped: Frame = frame.group_by(*labels).agg(*asked)
     return grouped

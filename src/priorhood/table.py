@@ -53,7 +53,9 @@ class Table:
     joined : the columns that came from a table of places (places=); orders : of their categories, as declared there
     odd : column → why it cannot be used; twins : those that a reader takes for another one
     whole : says which columns of a file look like whole numbers; typed : which of them are no texts in it
-    spelling : what was said of its texts; written : the texts of a CSV's first rows, column by column
+    spelling : what was said of its texts; written : the texts of a CSV's first rows, or all
+        different ones, column by column
+    unread : columns of a CSV in whose first texts no thousands were found, and whose others nobody has looked at
     told : what was said of it, such as the columns that were looked at for thousands: once is enough
     """
 
@@ -69,7 +71,8 @@ class Table:
     whole: Callable[[], tuple[str, ...]] = field(default_factory=lambda: tuple)
     typed: Callable[[], frozenset[str]] = field(default_factory=lambda: frozenset)
     spelling: Spelling = UNSAID
-    written: Callable[[list[str]], dict[str, list[str]]] | None = None
+    written: Callable[..., dict[str, list[str]]] | None = None
+    unread: set[str] = field(default_factory=set, compare=False)
     told: set[str] = field(default_factory=set, compare=False)
 
     def require(self, column: str, role: str, advice: str = "") -> None:

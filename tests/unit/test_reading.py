@@ -476,6 +476,63 @@ def test_thousands_and_cents_never_advise_what_is_given(tmp_path):
     np.testing.assert_allclose(sums(path, thousands=",")[1].mean, sums(frame)[1].mean, rtol=1e-12)
 
 
+def sorted_rents(rows=24_000):
+    """Sorted by rent: the first of 1,000 or more is beyond the rows that are looked at first."""
+    rng = np.random.default_rng(4)
+    area, place = rng.integers(20, 150, rows), rng.integers(0, 40, rows)
+    rent = 200 + 9 * area + 100 * rng.normal(size=40)[place] + 60 * rng.normal(size=rows)
+    frame = pd.DataFrame({"zip": 10115 + place, "area": area, "price": rent.round().astype(int).clip(50)})
+    frame = frame.sort_values("price", ignore_index=True)
+    assert (frame.price >= 1000).to_numpy().argmax() > 10_000
+    return frame
+
+
+@pytest.mark.parametrize("weights", [{}, {"precision_weights": "area"}])
+def test_thousands_that_begin_late_in_a_file(tmp_path, weights):
+    """They were decimals, without a word."""
+    frame = sorted_rents()
+    frame.assign(price=[f"{v:,}".replace(",", ".") for v in frame.price]).to_csv(
+        tmp_path / "rents.csv", index=False
+    )
+    model = ph.Model(TEXT, **weights)
+    with pytest.raises(ph.TableError, match=r"column 'price' has values with exactly three digits after '\.'"):
+        ph.moments(model, tmp_path / "rents.csv")
+    right = ph.moments(model, frame).moments
+    found = ph.moments(model, ph.read(tmp_path / "rents.csv", thousands=".")).moments
+    np.testing.assert_allclose(found.mean, right.mean, rtol=1e-12)
+    with pytest.warns(ph.PriorhoodWarning, match="are read as decimals, as decimal='.' says"):
+        assert ph.moments(model, ph.read(tmp_path / "rents.csv", decimal=".")).moments.mean[:, 1].max() < 1000
+    frame.to_csv(tmp_path / "plain.csv", index=False)
+    np.testing.assert_allclose(ph.moments(model, tmp_path / "plain.csv").moments.mean, right.mean, rtol=1e-12)
+
+
+def test_thousands_that_begin_late_in_rows_to_predict(tmp_path):
+    frame = sorted_rents()
+    post = ph.fit("price ~ area + (1 | zip)", frame, seed=1)
+    new = frame.assign(area=[f"{v:,}".replace(",", ".") for v in frame.price])
+    new.to_csv(tmp_path / "new.csv", index=False)
+    with pytest.raises(ph.TableError, match=r"column 'area' has values with exactly three digits after '\.'"):
+        post.predict(tmp_path / "new.csv")
+
+
+def test_thousands_that_begin_late_in_a_frame():
+    frame = sorted_rents()
+    frame["price"] = [float(f"{v:,}".replace(",", ".")) for v in frame.price]
+    with pytest.warns(ph.PriorhoodWarning, match="1,000 times too small"):
+        sums(frame)
+
+
+@pytest.mark.parametrize("decimals", [1, 2, 3])
+def test_decimals_that_begin_late_are_decimals(tmp_path, decimals):
+    """The control: sizes below 1,000 with decimals, looked at again only where there are three."""
+    frame = sorted_rents()
+    size = [str(v) if v < 990 else f"{v / 1.7:.{decimals}f}" for v in frame.price]
+    frame.assign(area=size).to_csv(tmp_path / "rents.csv", index=False)
+    found = sums(tmp_path / "rents.csv")[1]
+    expected = sums(frame.assign(area=list(map(float, size))))[1]
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-12)
+
+
 @pytest.mark.parametrize("order", [("zip", "area", "price"), ("price", "area", "zip")])
 def test_decimal_commas_and_thousands_are_told_together(tmp_path, order):
     frame = homes().assign(area=lambda d: d.area + 0.5)
