@@ -242,32 +242,44 @@ def or_null(texts: list[str]) -> str:
     return f", or name texts that mean a missing value (nulls={words!r}, {options})"
 
 
-def affixed(found: Affix, column: str, command: Callable[[str], str] | None = None) -> str:
+def affixed(found: Affix, column: str, command: Callable[[str], str] | None = None, instead: str = "") -> str:
     """What to do about numbers with a sign before or behind them.
 
     Parameters
     ----------
     command : a line of Python about the rows d → the command that does it to the file that they are in
+    instead : see changed
     """
     signs = [sign for sign in (found.before, found.behind) if sign]
     places = [f"{sign!r} {where}" for sign, where in ((found.before, "before"), (found.behind, "behind")) if sign]
     look = f"numbers with {' and '.join(places)} them, like {some(found.odd, 2)}"
     if found.times > 1:
-        scaled = changed(column, *times({found.behind: found.times}, found.signs), command)
+        scaled = changed(column, *times({found.behind: found.times}, found.signs), command, instead)
         return f"{look}; make numbers {found.times:,} times as large of them: {scaled}"
     take = "".join(f".str.replace({sign!r}, '', regex=False)" for sign in signs)
     polars = "".join(f".str.replace_all({sign!r}, '', literal=True)" for sign in signs)
-    advice = f"take {'it' if len(signs) == 1 else 'them'} away: {changed(column, take, polars, command)}"
     reads = f", and read what comes of it with {found.signs}" if found.signs != PLAIN else ""
-    return f"{look}; {advice}{reads}"
+    advice = changed(column, take, polars, command, instead)
+    return f"{look}; take {'it' if len(signs) == 1 else 'them'} away{reads}: {advice}"
 
 
-def changed(column: str, pandas: str, polars: str, command: Callable[[str], str] | None = None) -> str:
-    """How a column is changed by calls of pandas, of Polars, or by a command (see affixed)."""
+def changed(
+    column: str, pandas: str, polars: str, command: Callable[[str], str] | None = None, instead: str = ""
+) -> str:
+    """How a column is changed by calls of pandas, of Polars, or by a command (see affixed).
+
+    The command is the last that is said: who copies it copies to the end of the line.
+
+    Parameters
+    ----------
+    instead : what else may be done, such as "; or write …"
+    """
     frame, own = f"frame[{column!r}]", f"d[{column!r}]"
     in_polars = polars.replace(COLUMN, f"pl.col({column!r})")
-    advice = f"{frame}{pandas.replace(COLUMN, frame)} in pandas, {in_polars} in Polars"
-    return advice if command is None else f"{advice}, or {command(f'{own} = {own}{pandas.replace(COLUMN, own)}')}"
+    advice = f"{frame}{pandas.replace(COLUMN, frame)} in pandas, {in_polars} in Polars{instead}"
+    if command is None:
+        return advice
+    return f"{advice}{';' if instead else ','} or {command(f'{own} = {own}{pandas.replace(COLUMN, own)}')}"
 
 
 def shell_word(text: str) -> str:

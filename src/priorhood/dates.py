@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from priorhood.calendars import Dates
 from priorhood.columns import zoned
-from priorhood.files import free_name
+from priorhood.files import free_name, is_file
+from priorhood.parts import find_parts
+from priorhood.sources import DATABASE
 
 if TYPE_CHECKING:
     from priorhood.table import Table
@@ -36,8 +38,8 @@ def days_since(table: Table, column: str, texts: list[str], found: Dates | None)
     line = f"d[{DAYS!r}] = ({_pandas(table, column, found)} - pd.Timestamp({first!r})).dt.days"
     if table.kind == "pandas":
         return said + line
-    if table.kind == "file" and Path(table.name).is_file():
-        return said + script(table.name, line, DAYS)
+    if command := command_for(table, line, DAYS):
+        return said + command
     return f"{said}{line} of a pandas frame d, or the like where the rows are"
 
 
@@ -100,8 +102,28 @@ def _zoned(table: Table, column: str) -> bool:
     return zoned(table.frame(()), column)
 
 
-def script(path: str, line: str, ending: str) -> str:
-    """A command that changes the rows d of a file by a line of Python, and writes them to a file beside it."""
+def command_for(table: Table, line: str, ending: str) -> str | None:
+    """A command that changes the rows d of the file that a table is (see script); None where it is no one file."""
+    if table.kind != "file":
+        return None
+    parts = find_parts(table.name)
+    if parts.kind == DATABASE:
+        return script(parts.files[0], line, ending, inside=parts.inside)
+    return script(table.name, line, ending) if is_file(table.name) else None
+
+
+def script(path: str, line: str, ending: str, *, inside: str = "") -> str:
+    """A command that changes the rows d of a file by a line of Python, and writes them to a file beside it.
+
+    Parameters
+    ----------
+    inside : the table of a DuckDB file, quoted for SQL
+    """
+    if inside:
+        out = str(free_name(Path(path).with_suffix(".parquet"), f" {ending}"))
+        read = f"duckdb.connect({path!r}, read_only=True).sql({f'FROM {inside}'!r}).df()"
+        write = f"duckdb.from_df(d).write_parquet({out!r})"
+        return f"python -c {shlex.quote(f'import duckdb; import pandas as pd; d = {read}; {line}; {write}')}"
     plain = path.removesuffix(".gz").removesuffix(".zst")
     columnar, lines = plain.endswith((".parquet", ".pq")), plain.endswith((".jsonl", ".ndjson"))
     suffix = ".parquet" if columnar else ".jsonl" if lines else ".csv"

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.conditions import shell_word
-from priorhood.dates import script
+from priorhood.dates import command_for
 from priorhood.errors import ModelError, PriorhoodWarning, plural, rows_of
 from priorhood.expression import Expression
-from priorhood.files import is_file
 from priorhood.formula import SEPARATOR
 from priorhood.hierarchy import hierarchy_of
 from priorhood.spelling import alike_among, loosely
@@ -159,8 +158,8 @@ def _advice(table: Table, column: str, meant: Mapping[str, str], labels: set[str
     # Python's own numbers among texts are no texts.
     text = "" if plain else ".astype(object).map(str, na_action='ignore')"
     line = f"d[{column!r}] = d[{column!r}]{text}{rule}"
-    if is_file(table.name):
-        return script(table.name, line, "alike")
+    if command := command_for(table, line, "alike"):
+        return command
     return line if table.kind == "pandas" else f"{line} of a pandas frame d, or the like where the rows are"
 
 

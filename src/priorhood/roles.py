@@ -154,8 +154,9 @@ def _reading(frame: Frame, column: str, dtype: DType, roles: dict[str, Role], ta
         false = nw.when(word.is_in(FALSE)).then(nw.lit(0.0))
         return nw.when(word.is_in(TRUE)).then(nw.lit(1.0)).otherwise(false)
     if in_ways := truths(values):
-        advice = changed(column, in_ways.pandas, in_ways.polars, _command(table))
-        raise TableError(f"{what} {in_ways.look}: {advice}{_or_categories(role, column)}")
+        instead = _or_categories(role, column)
+        advice = changed(column, in_ways.pandas, in_ways.polars, _command(table), instead)
+        raise TableError(f"{what} {in_ways.look}: {advice}")
     spoilt = [v for v in values if not signs.read(v)]
     spoilt = spoilt or [v for v in values if not math.isfinite(float(signs.plain(v)))]
     if spoilt:
@@ -226,17 +227,20 @@ def _is_category(
     found_affix = affix(values, table.spelling)
     mostly = 2 * len(spoilt) > sum(value.lower() != "nan" for value in values)
     if found_affix is not None and (found_affix.usual or role.number or not mostly):
-        raise TableError(f"{what} has {affixed(found_affix, column, beside)}{categories}")
+        categories = "" if found_affix.usual and _measures(values, found_affix.signs) else categories
+        raise TableError(f"{what} has {affixed(found_affix, column, beside, categories)}")
     unusual = rewriting(values, table.spelling) if found_affix is None else None
     if unusual is not None:
-        advice = f": {changed(column, unusual.pandas, unusual.polars, beside)}" if unusual.pandas else ""
-        raise TableError(f"{what} {unusual.look}{advice}{categories}")
+        advice = categories
+        if unusual.pandas:
+            advice = f": {changed(column, unusual.pandas, unusual.polars, beside, categories)}"
+        raise TableError(f"{what} {unusual.look}{advice}")
     bounded = ranges(spoilt, set(values) - set(spoilt), table.spelling) if len(values) > MOST_CATEGORIES else None
     if mostly and not role.number and bounded is not None:
-        advice = changed(column, bounded.pandas, bounded.polars, beside)
+        wider = "; or write wider ranges to use them as categories"
+        advice = changed(column, bounded.pandas, bounded.polars, beside, wider)
         raise TableError(
-            f"{what} has {len(values):,} ranges and numbers, like {some(spoilt, 3)}; {bounded.look}: {advice}; or "
-            f"write wider ranges to use them as categories"
+            f"{what} has {len(values):,} ranges and numbers, like {some(spoilt, 3)}; {bounded.look}: {advice}"
         )
     return not role.number and mostly
 
@@ -252,6 +256,11 @@ def _with_thousands(signs: Signs, roles: dict[str, Role], frame: Frame, table: T
             if found is not None and found[0].thousands and found[0].decimal == signs.decimal:
                 return found[0], column
     return None
+
+
+def _measures(values: list[str], signs: Signs) -> bool:
+    """Whether values with a unit are measured, like 100.5 m², and not a few kinds, like 60 m² and 90 m²."""
+    return len(values) > FEW or any(re.search(rf"\d{re.escape(signs.decimal)}\d", value) for value in values)
 
 
 def _or_categories(role: Role, column: str) -> str:
@@ -315,10 +324,9 @@ def _spoilt(spoilt: list[str], count: int, values: list[str], column: str, role:
     said = f"holds {what} ({rows_of(count)}); fix these rows{',' if null else ' or'} filter them out (where)"
     if bounded is None:
         return f"{said}{null}"
-    return (
-        f"{said}; or {bounded.look}: {changed(column, bounded.pandas, bounded.polars, _command(table))}"
-        f"{_or_categories(role, column)}"
-    )
+    instead = _or_categories(role, column)
+    advice = changed(column, bounded.pandas, bounded.polars, _command(table), instead)
+    return f"{said}; or {bounded.look}: {advice}"
 
 
 def _words(texts: list[str], column: str, role: Role) -> str:

@@ -869,6 +869,13 @@ def mangled(folder: Path) -> None:
     with duckdb.connect(str(folder / "two.duckdb")) as database:
         database.execute("CREATE TABLE homes AS SELECT zip, living_space, price FROM rows")
         database.execute("CREATE TABLE others AS SELECT 1 AS one")
+    with duckdb.connect(str(folder / "dated.duckdb")) as database:
+        database.register("dated", tables["dates"])
+        database.execute("CREATE TABLE homes AS SELECT * REPLACE (sold::TIMESTAMP AS sold) FROM dated")
+    with duckdb.connect(str(folder / "both.duckdb")) as database:
+        database.register("dated", tables["dates"])
+        database.execute('CREATE SCHEMA "the town"; CREATE TABLE "the town"."our homes" AS FROM dated')
+        database.execute("CREATE TABLE others AS SELECT 1 AS one")
 
 
 # The table, the formula; what is said; how the table and options become what is said to do.
@@ -922,6 +929,20 @@ def test_tables_are_read_as_their_messages_say(name, folder, monkeypatch):
     [
         ("latin.csv", "price ~ 1 + (1 | zip)", "iconv ", "latin-utf8.csv", "price ~ 1 + (1 | zip)"),
         ("dates.csv", "price ~ sold + (1 | zip)", "python -c ", "dates days.csv", "price ~ days + (1 | zip)"),
+        (
+            "dated.duckdb",
+            "price ~ sold + (1 | zip)",
+            "python -c ",
+            "dated days.parquet",
+            "price ~ days + (1 | zip)",
+        ),
+        (
+            "both.duckdb::the town.our homes",
+            "price ~ sold + (1 | zip)",
+            "python -c ",
+            "both days.parquet",
+            "price ~ days + (1 | zip)",
+        ),
         ("titled.csv", "price ~ 1 + (1 | zip)", "tail ", "titled plain.csv", "price ~ 1 + (1 | zip)"),
         ("separator.csv", "price ~ 1 + (1 | zip)", "tail ", "separator plain.csv", "price ~ 1 + (1 | zip)"),
         (
