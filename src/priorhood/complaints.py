@@ -21,12 +21,34 @@ _ADVICE = re.compile(r"\n\s*(?:LINE|Possible |Potential |Expected Type|The searc
 
 def plainly(message: str, name: str = "") -> str:
     """The complaint about a table, whose name is often its file's, without advice for DuckDB's own users."""
-    for words in (_other_encoding, _spoilt, _no_room, _twins, _damaged, _line, _no_columns, _in_use, _reached):
+    for words in (
+        _other_encoding,
+        _spoilt,
+        _no_room,
+        _twins,
+        _damaged,
+        _line,
+        _no_columns,
+        _in_use,
+        _reached,
+        _overflow,
+    ):
         found = words(message, _file(message, name))
         if found:
             return found
     first = re.sub(r"^(?:[A-Z]\w* )+Error: ", "", _ADVICE.split(message.strip())[0].strip())
     return re.sub(r"\s+", " ", first)
+
+
+def _overflow(message: str, _: str) -> str | None:
+    """Whole numbers of a condition, beyond 64 bits."""
+    found = re.search(r"Overflow in \w+ of \w+ \((-?\d+) (.) (-?\d+)\)", message)
+    if found is None:
+        return None
+    return (
+        f"where= goes beyond whole numbers, at {found[1]} {found[2]} {found[3]}; make decimals of a column first, "
+        f"like size::double {found[2]} size"
+    )
 
 
 def _file(message: str, name: str) -> str:

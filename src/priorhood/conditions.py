@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood.arrow import plainly_typed
 from priorhood.calendars import dates_of
-from priorhood.columns import collected, declared_order, missing, stripped, textual
+from priorhood.columns import GIVEN, collected, declared_order, missing, stripped, textual
 from priorhood.elsewhere import ENGINES, kind_of, plain, with_condition
 from priorhood.errors import TableError, some
 from priorhood.sources import (
@@ -60,8 +60,9 @@ def conditioned(frame: Frame, where: str, *, sealed: bool = False, twins: Mappin
         raise TableError(f"where {where!r}: column {unclear!r} {twins[unclear]}")
     frame = _without_missing(frame, where)
     _check_dates(frame, where)
+    frame = frame.drop(KEPT) if KEPT in schema.names() else frame
     try:
-        return _evaluated(frame.drop(KEPT) if KEPT in schema.names() else frame, where, sealed=sealed)
+        return _evaluated(frame, where, sealed=sealed)
     except TableError:
         why = _texts(frame, where)
         if why is None:
@@ -83,6 +84,39 @@ def _without_missing(frame: Frame, where: str) -> Frame:
     present = [nw.when(~missing(frame, c, schema[c])).then(nw.col(c)).alias(c) for c in may_lack]
     found: Frame = frame.with_columns(*present) if present else frame
     return found
+
+
+def _as_in_a_file(frame: Frame, where: str) -> tuple[Frame, tuple[str, ...]]:
+    """DuckDB's whole numbers of few bits and decimals as a CSV has them, whose products and remainders are others.
+
+    Whole numbers of 64 bits stay: not all of them are floating-point numbers. Other engines' own casts of decimals
+    are not exact.
+
+    Returns
+    -------
+    the relation; the columns that are others, which stand beside as they were
+    """
+    import narwhals.stable.v2 as nw
+
+    schema = frame.collect_schema()
+    exact = (nw.Int64, nw.UInt64, nw.Int128, nw.UInt128)
+    given = tuple(
+        c
+        for c in _mentioned(frame, where)
+        if (schema[c].is_integer() and schema[c] not in exact) or schema[c] == nw.Decimal
+    )
+    if not given:
+        return frame, ()
+    beside = frame.with_columns(*(nw.col(c).alias(GIVEN + c) for c in given))
+    return beside.with_columns(*(nw.col(c).cast(nw.Float64) for c in given)), given
+
+
+def _as_given(frame: Frame, given: tuple[str, ...]) -> Frame:
+    import narwhals.stable.v2 as nw
+
+    if not given:
+        return frame
+    return frame.with_columns(*(nw.col(GIVEN + c).alias(c) for c in given)).drop(*(GIVEN + c for c in given))
 
 
 # Dates that are in order as texts, and the beginnings of those that they may be compared with.
@@ -140,10 +174,10 @@ def _evaluated(frame: Frame, where: str, *, sealed: bool) -> Frame:
         except Exception as problem:  # noqa: BLE001  # each engine has its own
             raise TableError(no_condition(where, plain(problem))) from None
         return held
-    if kind != "duckdb":
-        native = _ordered_relation(frame)
-    relation: Frame = nw.from_native(kept(native, where, sealed=sealed))
-    return relation
+    relation: Frame = frame if kind == "duckdb" else nw.from_native(_ordered_relation(frame))
+    numbers, given = _as_in_a_file(relation, where)
+    held = nw.from_native(kept(numbers.to_native(), where, sealed=sealed))
+    return _as_given(held, given)
 
 
 def _met(columns: list[str], where: str) -> list[str]:
@@ -162,7 +196,8 @@ def _with_flag(native: Any, where: str, mentioned: list[str]) -> Any:
     import polars as pl
 
     def flag(columns: Any) -> Any:
-        relation = kept(_ordered_relation(nw.from_native(columns)), where)
+        numbers, _ = _as_in_a_file(nw.from_native(_ordered_relation(nw.from_native(columns))), where)
+        relation = kept(numbers.to_native(), where)
         return pl.DataFrame(relation.project(sql_name(KEPT)).to_arrow_table()).to_series().cast(pl.Boolean)
 
     schema = native.collect_schema()

@@ -25,6 +25,8 @@ INSIDE = "::"
 # Rows of a CSV whose texts are looked at for how numbers are written.
 FIRST = 10_000
 LOOK, BUFFER = 2_048, 1 << 21
+# Up to it all whole numbers are floating-point numbers.
+LARGEST_WHOLE = 2**53
 # Lines among which that of the names is.
 FEW = 100
 
@@ -212,7 +214,7 @@ class Parts:
         # Text columns are read again as text, before any digits could be lost.
         first = self._read_json(self._hive(text))
         types = {c: str(t) for c, t in zip(first.columns, first.types, strict=True) if c not in self.partitions()}
-        wider = dict.fromkeys(_whole(first), "DOUBLE") | dict.fromkeys(text, "VARCHAR")
+        wider = dict.fromkeys(_narrow(first), "DOUBLE") | dict.fromkeys(text, "VARCHAR")
         return self._read_json(self._hive(text), columns={c: wider.get(c, t) for c, t in types.items()})
 
     def _read_json(self, hive: dict[str, Any], **options: Any) -> duckdb.DuckDBPyRelation:
@@ -223,7 +225,7 @@ class Parts:
         hive, own = self._hive(text), text - self.partitions()
         types = dict.fromkeys(sorted(own), "VARCHAR")
         first = self._read_csv(hive, types)
-        wider = types | dict.fromkeys((c for c in _whole(first) if c not in self.partitions()), "DOUBLE")
+        wider = types | dict.fromkeys((c for c in _narrow(first) if c not in self.partitions()), "DOUBLE")
         return first if wider == types else self._read_csv(hive, wider)
 
     def _read_csv(
@@ -273,6 +275,20 @@ def _whole(relation: duckdb.DuckDBPyRelation) -> tuple[str, ...]:
     """Columns found to be whole numbers: from the first rows alone, so that later ones may have decimals."""
     types = zip(relation.columns, map(str, relation.types), strict=True)
     return tuple(column for column, kind in types if kind in ("BIGINT", "HUGEINT"))
+
+
+def _narrow(relation: duckdb.DuckDBPyRelation) -> tuple[str, ...]:
+    """Those of them that are floating-point numbers too, as ids of 17 digits are not."""
+    columns = _whole(relation)
+    if not columns:
+        return ()
+    asked = ", ".join(f"max({sql_name(c)}), min({sql_name(c)})" for c in columns)
+    found = relation.limit(FIRST).aggregate(asked).fetchall()[0]
+    ends = zip(found[::2], found[1::2], strict=True)
+    return tuple(
+        column for column, (most, least) in zip(columns, ends, strict=True)
+        if most is None or max(most, -least) <= LARGEST_WHOLE
+    )  # fmt: skip
 
 
 def find_parts(path: str, spelling: Spelling = UNSAID) -> Parts:

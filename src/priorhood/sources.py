@@ -259,6 +259,10 @@ def kept(relation: duckdb.DuckDBPyRelation, where: str | None, *, sealed: bool =
         return relation.project(f'*, coalesce(({where}), false) AS "{KEPT}"')
     except duckdb.BinderException as problem:
         unknown = re.search(r'column "?([^"]+?)"? (?:was )?not found', str(problem), re.IGNORECASE)
+        kind = re.search(r"values of type (\w+) and BOOLEAN in COALESCE", str(problem))
+        if kind is not None:
+            held = "a text" if kind[1] == "VARCHAR" else f"of type {kind[1]}"
+            raise TableError(no_condition(where, f"it is {held}, neither true nor false; compare it")) from None
         if unknown is None:
             raise TableError(no_condition(where, plainly(str(problem)))) from None
         why = f"no column {unknown[1]!r}: {near(unknown[1], relation.columns)}"

@@ -1,6 +1,7 @@
 """where= keeps the same rows of the same table in every form, or is refused in every one."""
 
 import datetime as dt
+import decimal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -175,6 +176,58 @@ def in_forms(frame, folder):
     frame.to_parquet(folder / "t.parquet")
     polars = pl.from_pandas(frame)
     return [folder / "t.csv", folder / "t.parquet", frame, polars, polars.lazy(), pa.Table.from_pandas(frame)]
+
+
+def numbers_of_every_kind():
+    """Whole numbers beyond 2^53, of 32 and 16 bits, without a sign, and decimals."""
+    at = np.arange(N)
+    return pd.DataFrame({
+        "zip": [("a", "b", "c")[i % 3] for i in at], "price": at % 7.0,
+        "parcel": 100_000_000_000_000_000 + at, "lot": (49_000 - at).astype("int32"),
+        "small": (200 - at % 9).astype("int16"), "count": at.astype("uint32"),
+        "share": [decimal.Decimal(f"{i % 10 / 10:.1f}") for i in at],
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("where", "right"),
+    [
+        ("parcel <> 100000000000000103", lambda d: d.parcel != 100_000_000_000_000_103),
+        ("parcel = 100000000000000103", lambda d: d.parcel == 100_000_000_000_000_103),
+        ("parcel > 100000000000000103", lambda d: d.parcel > 100_000_000_000_000_103),
+        ("lot * lot > 2390000000", lambda d: d.lot.astype(float) ** 2 > 2_390_000_000),
+        ("small * small > 39000", lambda d: d.small.astype(float) ** 2 > 39_000),
+        ("count - 100 > 0", lambda d: d["count"].astype(float) > 100),
+        ("lot * lot * lot * lot * lot > 0", lambda d: d.lot > 0),
+        # Of floating-point numbers, as a CSV has them: 0.6 % 0.2 is not 0.
+        ("share % 0.2 = 0", lambda d: np.fmod(d.share.astype(float), 0.2) == 0),
+        ("share = 0.3", lambda d: d.share.astype(float) == 0.3),
+    ],
+)
+def test_numbers_of_every_kind_meet_a_condition_alike(tmp_path, where, right):
+    """Ids of 17 digits were floating-point numbers in a CSV; products of 32 bits ended in an error elsewhere."""
+    rows = numbers_of_every_kind()
+    expected = int(right(rows).sum())
+    assert 0 < expected < N or "lot * lot * lot" in where
+    for source in in_forms(rows, tmp_path):
+        assert kept(source, where)[0] == expected
+    # What is not the condition's stays what it was.
+    found = ph.moments("price ~ 1 + (1 | lot)", ph.read(pa.Table.from_pandas(rows), where="lot > 48990")).moments
+    assert found.labels.tolist() == [str(v) for v in range(48_991, 49_001)]
+
+
+def test_a_text_is_no_condition(frame, tmp_path):
+    rows = frame.assign(note="yes and no")
+    for source in in_forms(rows, tmp_path):
+        assert "it is a text, neither true nor false; compare it" in kept(source, "note")
+
+
+def test_whole_numbers_beyond_64_bits_are_refused(frame):
+    rows = frame.assign(big=2**40 + np.arange(N))
+    said = kept(pa.Table.from_pandas(rows), "big * big > 0")
+    assert "goes beyond whole numbers" in said
+    assert "like size::double * size" in said
+    assert kept(pa.Table.from_pandas(rows), "big::double * big > 0")[0] == N
 
 
 def test_blanks_are_missing(frame, tmp_path):
