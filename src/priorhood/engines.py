@@ -18,7 +18,7 @@ from priorhood import nuts
 from priorhood.choices import MOST_CHAINS, MOST_DRAWS, MOST_IN_ALL, MOST_THREADS, check_seed, whole
 from priorhood.errors import ModelError, PriorhoodWarning, SamplingError, plural
 from priorhood.hierarchy import hierarchy_of
-from priorhood.informed import check_informed, empty_cells, far_prior, sum_of_the_others, truths
+from priorhood.informed import check_informed, empty_cells, far_prior, far_sigma, sum_of_the_others, truths
 from priorhood.machine import cores, memory
 from priorhood.posing import pose
 from priorhood.posterior import Posterior, assemble
@@ -116,6 +116,7 @@ def fit_moments(
     scale = scale or learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
     notes = check_informed(model, design, found) + empty_cells(design, found)
     notes += truths(design, found) + sum_of_the_others(design, found) + far_prior(model, design, scale, found)
+    notes += far_sigma(model, design, scale, found)
     for note in notes:
         warnings.warn(note, PriorhoodWarning, stacklevel=3)
     seed = int(np.random.default_rng().integers(2**31)) if run.seed is None else check_seed(run.seed)

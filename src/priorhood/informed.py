@@ -11,6 +11,7 @@ import numpy as np
 
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, plural, some
+from priorhood.families import Fixed
 from priorhood.formula import recentred, written_out
 from priorhood.hierarchy import hierarchy_of
 from priorhood.scale import standardized, without_rows
@@ -159,6 +160,37 @@ def far_prior(model: Model, design: Design, scale: Scale, found: Moments, *, lea
     return (
         f"the prior mu[Intercept] ~ {prior} is {sds} of its sds from the outcome's mean ({level:.4g} on the "
         f"model's scale) and will pull the fit; {' or '.join(advice)}",
+    )
+
+
+# A prior is told of that moves sigma by so many of its posterior sds, which are 1/√(2 rows) of it.
+FAR = 1.0
+FEWEST = 5
+
+
+def far_sigma(model: Model, design: Design, scale: Scale, found: Moments) -> tuple[str, ...]:
+    """A note where precision weights make sigma a size that its prior does not have: it would pull the fit.
+
+    In logs, the prior moves the mode of sigma by d log p(σ) / d log σ over twice the rows.
+    """
+    prior = model.resolve(design).sigma
+    rows = found.rows - len(found.n) - len(design.columns) + 1
+    if found.weight is None or prior is None or isinstance(prior, Fixed) or rows < FEWEST:
+        return ()
+    scatter = standardized(found, design, scale)[1].sum(axis=0)
+    slopes = np.linalg.lstsq(scatter[:-1, :-1], scatter[:-1, -1], rcond=None)[0]
+    sigma = math.sqrt(max(scatter[-1, -1] - slopes @ scatter[:-1, -1], 0.0) / rows)
+    if not sigma:
+        return ()
+    below, above = (float(prior.logpdf(np.array(sigma * (1 + step)))) for step in (-1e-4, 1e-4))
+    away = abs(above - below) / 2e-4 / math.sqrt(2 * rows)
+    if not away > FAR:
+        return ()
+    mean = float(found.weight.sum() / found.n.sum())
+    return (
+        f"the residual sd of a row of weight 1 is about {sigma:.4g} on the model's scale, and the prior "
+        f"sigma ~ {prior} will pull it; divide the weights by their mean, {mean:.4g}, or give a prior that reaches "
+        f"it, like sigma ~ HalfNormal({10.0 ** math.ceil(math.log10(sigma)):.15g})",
     )
 
 

@@ -232,6 +232,30 @@ def test_an_outcome_around_0_with_a_far_prior():
     ph.fit(ph.Model("y ~ 1 + (1 | zip)", "mu ~ Normal(0, 10)"), frame, **HOW)
 
 
+@pytest.mark.parametrize("weight", [1e-6, 1.0, 30.0, 1e8, 1e9])
+def test_weights_that_make_sigma_larger_than_its_prior_are_told(homes, weight):
+    """Alike for all rows they change nothing but sigma, which its prior then holds back: 0.69 of it at 1e8."""
+    weighted = homes.assign(w=weight)
+    model = ph.Model(TEXT, precision_weights="w")
+    right = float(ph.fit(ph.Model(TEXT), homes, **HOW).natural("sigma").mean())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = float(ph.fit(model, weighted, **HOW).natural("sigma").mean()) / weight**0.5
+    told = [str(one.message) for one in caught]
+    assert bool(told) == (weight > 1000)
+    if not told:
+        assert found == pytest.approx(right, rel=0.03)
+        return
+    assert found < 0.97 * right
+    mean, prior = re.search(r"by their mean, (\S+), or give .*, like (sigma ~ HalfNormal\(\d+\))", told[0]).groups()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        divided = ph.fit(model, weighted.assign(w=weighted.w / float(mean)), **HOW)
+        wider = ph.fit(ph.Model(TEXT, prior, precision_weights="w"), weighted, **HOW)
+    assert float(divided.natural("sigma").mean()) == pytest.approx(right, rel=0.03)
+    assert float(wider.natural("sigma").mean()) / weight**0.5 == pytest.approx(right, rel=0.03)
+
+
 # -- too few rows -------------------------------------------------------------------------------------------
 
 
