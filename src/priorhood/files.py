@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 PART = ".part"  # how the name of a file ends that is not whole yet
 NAME_MAX = 255  # bytes of a file's name, where the file system does not say
 CHANCE = 8  # letters that tell two writers of one file apart
+# How the names of files end that are no netCDF files to anyone.
+_OTHERS = {
+    "a table": (".csv", ".tsv", ".tab", ".txt", ".parquet", ".pq", ".jsonl", ".ndjson", ".duckdb", ".ddb", ".xlsx",
+                ".xls", ".feather", ".arrow"),
+    "polygons": (".geojson", ".json", ".shp", ".gpkg"),
+    "a picture": (".png", ".svg", ".pdf", ".jpg", ".jpeg"),
+    "a page": (".html", ".htm", ".md"),
+}  # fmt: skip
+_PACKED = (".gz", ".zst", ".zip", ".bz2")
 
 
 def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
@@ -52,6 +61,24 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
         _sync_folder(target.parent)
     except OSError as problem:
         raise FileError(f"cannot write {str(path)!r}: {_reason(problem)}") from None
+
+
+def check_netcdf(path: str | Path, what: str, ending: str) -> None:
+    """Raise where the name is that of another kind of file than the netCDF file that is to be written.
+
+    Parameters
+    ----------
+    what : is written, in words; ending : that such a file's name has
+    """
+    name = Path(path).name
+    plain = next((name[: -len(packed)] for packed in _PACKED if name.lower().endswith(packed)), name)
+    for kind, endings in _OTHERS.items():
+        if plain.lower().endswith(endings):
+            own = Path(path).with_name(f"{plain.rpartition('.')[0] or plain}{ending}")
+            raise FileError(
+                f"cannot write {what} to {str(path)!r}: it is a netCDF file, and by the name it would be {kind}; "
+                f"end the name in {ending}, like {str(own)!r}"
+            )
 
 
 def is_file(path: str | Path) -> bool:

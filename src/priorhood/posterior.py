@@ -17,7 +17,7 @@ from priorhood.coefficients import Coefficients, coefficients_of
 from priorhood.completed import completed, new_data, regression_of
 from priorhood.errors import PriorhoodWarning
 from priorhood.expect import expected_rows, typical_homes
-from priorhood.files import write_atomically
+from priorhood.files import check_netcdf, write_atomically
 from priorhood.machine import cores
 from priorhood.netcdf import write_tree
 from priorhood.observations import Observations
@@ -362,8 +362,9 @@ class Posterior(Reading):
 
         Raises
         ------
-        FileError : the place cannot be written
+        FileError : the place cannot be written; a name like that of a table, a picture or a page
         """
+        check_netcdf(path, "a posterior", ".nc")
         write_atomically(path, lambda file: write_tree(file, self.tree))
 
 

@@ -15,7 +15,7 @@ from priorhood import gather
 from priorhood.choices import whole
 from priorhood.design import Design, Indicator
 from priorhood.errors import FileError, ModelError, PriorhoodWarning, plural, rows_of, some
-from priorhood.files import write_atomically
+from priorhood.files import check_netcdf, write_atomically
 from priorhood.formula import SEPARATOR, parse
 from priorhood.hierarchy import shown
 from priorhood.lookalikes import tell_lookalikes
@@ -149,8 +149,9 @@ class Sums:
 
         Raises
         ------
-        FileError : the place cannot be written
+        FileError : the place cannot be written; a name like that of a table, a picture or a page
         """
+        check_netcdf(path, "the sums of rows", ".moments")
         write_atomically(path, lambda file: write_tree(file, self._tree()))
 
     def _tree(self) -> xr.DataTree:

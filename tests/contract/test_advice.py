@@ -104,6 +104,15 @@ PLACES = pd.DataFrame({"zip": sorted(set(sales()["zip"])), "centre": np.arange(8
 STUDENT = {"family": "student"}
 
 PYTHON = {
+    # -- files -------------------------------------------------------------------------------------------------
+    "a posterior saved as a table": case(
+        lambda: fit().save("nowhere/x.csv.gz"), "like 'nowhere/x.nc'", lambda: fit().save("nowhere/x.nc")
+    ),
+    "sums saved as a page": case(
+        lambda: ph.moments(FORMULA, sales()).save("nowhere/x.html"),
+        "like 'nowhere/x.moments'",
+        lambda: ph.moments(FORMULA, sales()).save("nowhere/x.moments"),
+    ),
     # -- models ------------------------------------------------------------------------------------------------
     "noise without a group": case(
         lambda: ph.Model("price ~ living_space", noise="zip"),
@@ -742,6 +751,21 @@ COMMANDS = {
         ("plot", "forest", "post.nc", "-o", "x.txt"),
         ".png",
         [("plot", "forest", "post.nc", "-o", "x.png")],
+    ),
+    "a posterior for a table": (
+        ("fit", "sales.csv", FORMULA, "-o", "first.csv"),
+        "by the name it would be a table; end the name in .nc, like 'first.nc'",
+        [("fit", "sales.csv", FORMULA, "-o", "first.nc", *FAST_OPTIONS)],
+    ),
+    "a posterior for a page": (
+        ("refit", "post.nc", "-o", "X.HTML"),
+        "like 'X.nc'",
+        [("refit", "post.nc", "-o", "X.nc", *FAST_OPTIONS)],
+    ),
+    "sums for a picture": (
+        ("moments", "sales.csv", FORMULA, "-o", "x.png"),
+        "by the name it would be a picture; end the name in .moments, like 'x.moments'",
+        [("moments", "sales.csv", FORMULA, "-o", "x.moments")],
     ),
     "a folder for a file": (
         ("refit", "post.nc", "-o", "."),

@@ -119,9 +119,10 @@ def _fitted(
     by_group: bool = False,
 ) -> None:
     """Fit, save, report: the common end of fit, refit, update and merge."""
-    from priorhood.files import check_writable
+    from priorhood.files import check_netcdf, check_writable
 
     check_writable(out, *inputs)
+    check_netcdf(out, "a posterior", ".nc")
     if exact:
         announce_compile(quiet=as_json, by_group=by_group)
     started = time.perf_counter()

@@ -152,13 +152,14 @@ def moments(
     as_json: Json = False,
 ) -> None:
     """Write the sums of a table that a fit needs, and no row; or pool files of sums into one."""
-    from priorhood.files import check_writable
+    from priorhood.files import check_netcdf, check_writable
     from priorhood.model import Model
     from priorhood.sums import moments as taken
     from priorhood.table import read
 
     files, formula = parts_of(given)
     check_writable(out, *(files or given[:1]), *([places] if places else []))
+    check_netcdf(out, "the sums of rows", ".moments")
     with heard(quiet=as_json):
         if files:
             sums = pooled(
