@@ -64,6 +64,7 @@ FIRST = 10_000
 FEW = 20
 # More belong in a group part.
 MOST_CATEGORIES = 100
+_ZERO_FIRST = re.compile(r"0[0-9]+")
 _FOUR_DIGITS = re.compile(r"[+-]?[0-9]{4}")
 # Before the name of a column of numbers that was looked at for dates.
 _NO_DATES = "no dates: "
@@ -520,6 +521,7 @@ def check_numbers(frame: Frame, roles: dict[str, Role], table: Table) -> None:
     if table.written is not None:
         texts = table.written(looked)
         _refuse_numbered({c: texts[c] for c in dates if c in texts}, roles, table)
+        _tell_zeros({c: texts[c] for c in dates if c in texts and roles[c].predictor}, table)
         for column in (c for c in thousands if c in texts):
             # A column that has 1234 has no signs in its thousands.
             if not _tell_thousands(column, texts[column], table) and not any(
@@ -566,6 +568,19 @@ def _refuse_numbered(columns: dict[str, list[str]], roles: dict[str, Role], tabl
             dates = sorted(set(filter(like_numbered, values)))
             what = f"{table.name}: column {column!r} ({roles[column].said})"
             raise TableError(f"{what} {_dates(column, roles[column], dates, found, table)}")
+
+
+def _tell_zeros(columns: dict[str, list[str]], table: Table) -> None:
+    """Warn of numbers that are written as labels are, with zeros before them: 01028."""
+    for column, texts in columns.items():
+        zeros = list(dict.fromkeys(filter(_ZERO_FIRST.fullmatch, texts)))
+        if zeros:
+            warnings.warn(
+                f"{table.name}: column {column!r} has zeros before its numbers, like {some(zeros, 2)}, and is read "
+                f"as numbers; if they are labels, write C({written(column)}) to use them as categories",
+                PriorhoodWarning,
+                stacklevel=7,
+            )
 
 
 def _tell_thousandths(column: str, values: Array, table: Table) -> None:

@@ -476,6 +476,20 @@ def test_thousands_and_cents_never_advise_what_is_given(tmp_path):
     np.testing.assert_allclose(sums(path, thousands=",")[1].mean, sums(frame)[1].mean, rtol=1e-12)
 
 
+def test_zeros_before_the_numbers_of_a_predictor_are_told(tmp_path):
+    """A frame, which has them as texts, refuses them; a CSV took a ZIP code for a number without a word."""
+    frame = homes().assign(area=lambda d: d.area.map("{:04d}".format))
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    with pytest.warns(
+        ph.PriorhoodWarning, match=r"column 'area' has zeros before its numbers, like '00\d\d'.* C\(area\)"
+    ):
+        found = sums(tmp_path / "rows.csv")[1]
+    np.testing.assert_allclose(found.mean, sums(homes())[1].mean, rtol=1e-12)
+    sums(tmp_path / "rows.csv", "price ~ C(area) + (1 | zip)")
+    sums(tmp_path / "rows.csv", "price ~ I(area) + (1 | zip)")
+    assert "C(area)" in refused(frame)
+
+
 def sorted_rents(rows=24_000):
     """Sorted by rent: the first of 1,000 or more is beyond the rows that are looked at first."""
     rng = np.random.default_rng(4)
