@@ -13,10 +13,11 @@ import numpy.typing as npt
 from priorhood.coefficients import NEW_ACROSS, NEW_GROUP, NEW_SIGMA, UNKNOWN, UNKNOWN_ACROSS, stream
 from priorhood.errors import PriorhoodWarning, TableError, some
 from priorhood.formula import SEPARATOR
+from priorhood.lookalikes import nulls_of, tell_missing
 from priorhood.spelling import alike, unlike
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from priorhood.coefficients import Coefficients
 
@@ -32,16 +33,31 @@ def refuse_new(spots: Iterable[Spot], c: Coefficients, name: str) -> None:
     group = next(iter(places))[0]
     new = [label for column, label in places if column == group]
     nested = group == c.levels[0].places.name and len(c.levels) > 1
+    # Of nested places the last label is their own.
+    nulls = nulls_of(label.rpartition("/")[2] for label in new)
     average = f"that of its {c.levels[1].places.name}" if nested else f"the average {group}"
     raise TableError(
         f"{name}: {group} {some(new)} {'was' if len(new) == 1 else 'were'} not in the data of the "
         f"fit{_but_known(_alike(c, group, new), _path(c, group))}. Say what to do with new ones: "
         f"unseen='population' (--unseen population: {average}) or unseen='draw' (--unseen draw: a {group} like the "
-        f"others)"
+        f"others){f'; or, where it is a missing value, read the table with {nulls}' if nulls else ''}"
     )
 
 
-def tell_alike(spots: Iterable[Spot], c: Coefficients, name: str) -> None:
+def tell_doubtful(spots: Sequence[Spot], rows: Index, c: Coefficients, name: str) -> None:
+    """Warn of new places that may be known ones, as 1067 may be 01067, or none, as nan.
+
+    Parameters
+    ----------
+    rows : (spots,) how many each has
+    """
+    _tell_alike(spots, c, name)
+    for column in dict.fromkeys(column for spot in spots for column, _ in spot.new):
+        at = [i for i, spot in enumerate(spots) if any(column == own for own, _ in spot.new)]
+        tell_missing(name, [spots[i].labels[column] for i in at], rows[at].astype(float), f"new labels of {column}")
+
+
+def _tell_alike(spots: Iterable[Spot], c: Coefficients, name: str) -> None:
     """Warn of new places whose labels differ from known ones as 1067 does from 01067."""
     places = dict.fromkeys(one for spot in spots for one in spot.new)
     for group in dict.fromkeys(column for column, _ in places):
@@ -53,7 +69,7 @@ def tell_alike(spots: Iterable[Spot], c: Coefficients, name: str) -> None:
                 f"{name}: {group} {new!r}{others} {'is' if len(found) == 1 else 'are'} new, but {known!r} was in "
                 f"the data of the fit: {unlike(new, known, _path(c, group))}",
                 PriorhoodWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from priorhood.columns import label_text, missing
 from priorhood.errors import TableError, near
 from priorhood.formula import SEPARATOR
-from priorhood.groups import refuse_new, spot_of, tell_alike
+from priorhood.groups import refuse_new, spot_of, tell_doubtful
 from priorhood.kinds import rows_to_predict
 from priorhood.labels import refuse_unwritable
 from priorhood.roles import Role, in_roles
@@ -115,7 +115,7 @@ def read_rows(
     if unseen == "error":
         refuse_new(known, c, name)
     elif unseen != LATER:
-        tell_alike(known, c, name)
+        tell_doubtful(known, np.bincount(group, minlength=len(known)), c, name)
     status: npt.NDArray[np.str_] = np.array([spot.status for spot in known] or [""], dtype=str)[group]
     rows = Rows(X, error, group, status, spots)
     return replace(rows, status=np.where(rows.usable, status, np.where(gone, "missing", "invalid")))

@@ -66,12 +66,14 @@ def tell_lookalikes(table: Table, design: Design, found: Moments) -> None:
             rows = places.total(found.n)
             labels = places.keys.tolist()
             said += _tell(table, places.path, labels, rows, plural(places.title), said)
-            _tell_missing(table, [label.split(SEPARATOR)[-1] for label in labels], rows, plural(places.title))
+            tell_missing(table.name, [label.split(SEPARATOR)[-1] for label in labels], rows, plural(places.title))
     for factor, categories in design.categories.items():
         column = Expression(factor).bare
         if column is not None and factor not in design.numeric:
             rows = np.zeros(len(categories))
-            _tell_missing(table, [text for text in categories if text != "None"], None, f"categories of {column}")
+            tell_missing(
+                table.name, [text for text in categories if text != "None"], None, f"categories of {column}"
+            )
             said += _tell(table, (column,), list(categories), rows, f"categories of {column}", said)
 
 
@@ -79,18 +81,29 @@ def tell_lookalikes(table: Table, design: Design, found: Moments) -> None:
 _MISSING = {"nan", "NaN", "NaT", "<NA>", "None"}
 
 
-def _tell_missing(table: Table, labels: list[str], rows: Array | None, what: str) -> None:
-    """Warn of labels that are what missing values become as text."""
+def nulls_of(labels: Iterable[str]) -> str:
+    """What reads those labels as missing that are what missing values become as text; '' where none is."""
+    found = sorted(_MISSING.intersection(labels))
+    options = " ".join(f"--null {shell_word(text)}" for text in found)
+    return f"nulls={found!r} ({options})" if found else ""
+
+
+def tell_missing(name: str, labels: Sequence[str], rows: Array | None, what: str) -> None:
+    """Warn of labels that are what missing values become as text.
+
+    Parameters
+    ----------
+    name : of the table; rows : how many have each label; what : they are, in words
+    """
     found = sorted(_MISSING.intersection(labels))
     if not found:
         return
     count = "" if rows is None else f" ({rows_of(int(rows[np.isin(labels, found)].sum()))})"
-    options = " ".join(f"--null {shell_word(text)}" for text in found)
     these = f"{' and '.join(map(repr, found))} {'is' if len(found) == 1 else 'are'}"
     warnings.warn(
-        f"{table.name}: {these} among the {what}{count}, as "
+        f"{name}: {these} among the {what}{count}, as "
         f"missing values are where a column is made text; if that is what they are, read the table with "
-        f"nulls={found!r} ({options})",
+        f"{nulls_of(found)}",
         PriorhoodWarning,
         stacklevel=4,
     )

@@ -13,7 +13,7 @@ from priorhood.columns import missing
 from priorhood.errors import ModelError
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
-from priorhood.groups import refuse_new, spot_of, tell_alike
+from priorhood.groups import refuse_new, spot_of, tell_doubtful
 from priorhood.hierarchy import shown
 from priorhood.listings import LATER, Rows, frame_to_predict, read_rows
 from priorhood.rows import Dropped
@@ -141,11 +141,12 @@ def used_rows(table: Table, design: Design, scale: Scale, c: Coefficients, unsee
     if not len(kept):
         reasons = "; ".join(map(str, dropped)) or "there are none"
         raise ModelError(f"{table.name}: none of the {len(frame):,} rows can be used ({reasons})")
-    spots = [spot_of(c, rows.spots[at]) for at in np.unique(rows.group[kept])]
+    there, counted = np.unique(rows.group[kept], return_counts=True)
+    spots = [spot_of(c, rows.spots[at]) for at in there]
     if unseen == "error":
         refuse_new(spots, c, table.name)
     else:
-        tell_alike(spots, c, table.name)
+        tell_doubtful(spots, counted, c, table.name)
     labels = _finest(c, rows.spots)[rows.group[kept]] if formula.levels else None
     times = None if weights.frequency is None else np.ones(len(kept))
     for column in counts:

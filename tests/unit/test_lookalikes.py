@@ -203,6 +203,28 @@ def test_missing_values_made_text_are_told_and_the_advice_leaves_them_out(text):
     assert ph.fit("y ~ x + (1 | zip)", ph.read(frame, nulls=eval(nulls)), seed=1, draws=50).moments.rows == 50
 
 
+@pytest.mark.parametrize("text", ["nan", "None", "<NA>"])
+@pytest.mark.parametrize("places", ["zip", "town/zip"])
+def test_missing_values_made_text_are_told_of_rows_to_predict(text, places):
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"zip": rng.choice(["a", "b", "c", "d"], 60), "y": rng.normal(size=60)})
+    frame["town"] = frame["zip"].map({"a": "t", "b": "t", "c": "u", "d": "u"})
+    post = ph.fit(f"y ~ 1 + (1 | {places})", frame, chains=1, seed=1, draws=50)
+    rows = frame.head(9).assign(town="t", zip=["a", text, "b", text, "new", "a", "a", "a", "a"])
+    says = rf"'{text}' is among the new labels of zip \(2 rows\), as missing"
+    for unseen in ("draw", "population"):
+        with pytest.warns(ph.PriorhoodWarning, match=says) as told:
+            post.predict(rows, unseen=unseen)
+        assert len(told) == 1
+    with pytest.warns(ph.PriorhoodWarning, match=says):
+        ph.assess(post, rows, unseen="draw")
+    nulls = str(told[0].message).partition("nulls=")[2].partition(" (")[0]
+    found = post.predict(ph.read(rows, nulls=eval(nulls)), unseen="draw")
+    assert found["status"].value_counts().to_dict() == {"known": 6, "unknown": 2, "new": 1}
+    with pytest.raises(ph.TableError, match=rf"a missing value, read the table with nulls=\['{text}'\] \(--null"):
+        post.predict(rows)
+
+
 def test_a_category_called_none_is_one():
     rng = np.random.default_rng(5)
     frame = pd.DataFrame({"cellar": rng.choice(["None", "full"], 60), "y": rng.normal(size=60)})
