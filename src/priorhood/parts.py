@@ -16,7 +16,7 @@ from priorhood.files import is_folder, is_there
 from priorhood.sources import DATABASE, connection, explained, format_of, nearby_files, reading, sql_name
 from priorhood.spelling import BLANKS, UNSAID, Spelling, normal_label
 from priorhood.twins import as_engines, perhaps_renamed, twins
-from priorhood.uneven import first_names, heading, uneven
+from priorhood.uneven import first_names, heading, named_below, uneven
 
 if TYPE_CHECKING:
     import duckdb
@@ -85,6 +85,10 @@ class Parts:
         if names not in (None, 1, len(set(found) - self.partitions())):
             self._even()
         return found
+
+    def named_below(self, column: str) -> str | None:
+        """What is said of a column that is named below the first line, with what makes a table of the file."""
+        return named_below(self.files[0], column) if self.separated and len(self.files) == 1 else None
 
     def twins(self, columns: tuple[str, ...]) -> dict[str, str]:
         """Column → why it cannot be used, where two have one name for the files' reader.

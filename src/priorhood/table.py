@@ -57,6 +57,7 @@ class Table:
         different ones, column by column
     unread : columns of a CSV in whose first texts no thousands were found, and whose others nobody has looked at
     told : what was said of it, such as the columns that were looked at for thousands: once is enough
+    below : says of a column that is not there whether a text file has it in a later line
     """
 
     name: str
@@ -74,6 +75,7 @@ class Table:
     written: Callable[..., dict[str, list[str]]] | None = None
     unread: set[str] = field(default_factory=set, compare=False)
     told: set[str] = field(default_factory=set, compare=False)
+    below: Callable[[str], str | None] | None = None
 
     def require(self, column: str, role: str, advice: str = "") -> None:
         """Raise unless the column is there; with advice on what else to do."""
@@ -82,7 +84,9 @@ class Table:
             raise TableError(f"{self.name}: column {column!r} ({role}) {why}")
         if column not in self.columns:
             instead = _instead(column, tuple(c for c in self.columns if c not in self.twins), written_in=role)
-            raise TableError(f"{self.name} has no column {brief(column)} ({role}): {instead}{advice}")
+            titled = self.below(column) if self.below is not None else None
+            why = titled or f"{instead}{advice}"
+            raise TableError(f"{self.name} has no column {brief(column)} ({role}): {why}")
 
     def check_apart(self, columns: Iterable[str]) -> None:
         """Raise where a column is another one to what reads the rows."""
@@ -265,6 +269,7 @@ def _read_file(path: str, where: str | None, spelling: Spelling) -> Table:
     table = Table(
         path, columns, "file", _OfFile(parts, where, numbers, alike), where, odd=parts.odd, twins=alike,
         whole=parts.whole, typed=parts.typed, spelling=spelling, written=parts.written if parts.separated else None,
+        below=parts.named_below,
     )  # fmt: skip
     if where is not None:
         table.frame(())

@@ -74,6 +74,26 @@ def uneven(files: Iterable[str]) -> str | None:
     return None
 
 
+def named_below(file: str, name: str) -> str | None:
+    """What is said where a name that the first line has not is in a line of names below it; None where none has it.
+
+    A spreadsheet writes as many separators behind a title as behind the names: nothing is uneven then.
+    """
+    with suppress(*_UNREAD), _opened(file) as text:
+        lines = list(islice(text, TITLE + 1))
+        for at in range(1, len(lines) - 1):
+            separator = _separator(lines[at : at + 1])
+            first, *rest = csv.reader(lines[at : at + 2], delimiter=separator)
+            names = [one.strip() for one in first]
+            if len(names) < 2 or name not in names or any(not one or is_number(one) for one in names):
+                continue
+            if any(
+                is_number(one.strip()) for row in rest for one in row
+            ):  # no row of texts, of which one is the name
+                return _taken_away(file, lines, at)
+    return None
+
+
 def _opened(file: str) -> TextIO:
     if file.lower().endswith(".gz"):
         return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
@@ -94,10 +114,13 @@ def _record(lines: Iterator[str]) -> str:
 
 
 def _titled(file: str, lines: list[str]) -> str | None:
-    """What is said of lines above the line of names, and what takes them away."""
+    """What is said of lines above the line of names; None where there are none."""
     above = next((at for at in range(1, min(TITLE, len(lines) - 1)) if _begins(lines, at)), 0)
-    if not above:
-        return None
+    return _taken_away(file, lines, above) if above else None
+
+
+def _taken_away(file: str, lines: list[str], above: int) -> str:
+    """What is said of the first so many lines, and what takes them away."""
     gzipped = file.lower().endswith(".gz")
     out = free_name(Path(file.removesuffix(".gz") if gzipped else file), " plain")
     rest = f"tail -n +{above + 1}"

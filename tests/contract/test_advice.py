@@ -884,6 +884,7 @@ def mangled(folder: Path) -> None:
         )  # fmt: skip
     (folder / "uneven.csv").write_text(rows.to_csv(index=False) + "10115,80,400000,5\n")
     (folder / "titled.csv").write_text("Sales of 2024\n\n" + rows.to_csv(index=False))
+    (folder / "padded.csv").write_text("Sales of 2024,,\n" + rows.to_csv(index=False))
     (folder / "separator.csv").write_text("sep=;\n" + rows[["zip", "price"]].to_csv(index=False, sep=";"))
     (folder / "commented.csv.gz").write_bytes(
         gzip.compress(b"# Sales, of 2024\n" + rows.to_csv(index=False).encode())
@@ -968,6 +969,7 @@ def test_tables_are_read_as_their_messages_say(name, folder, monkeypatch):
             "price ~ days + (1 | zip)",
         ),
         ("titled.csv", "price ~ 1 + (1 | zip)", "tail ", "titled plain.csv", "price ~ 1 + (1 | zip)"),
+        ("padded.csv", "price ~ 1 + (1 | zip)", "tail ", "padded plain.csv", "price ~ 1 + (1 | zip)"),
         ("separator.csv", "price ~ 1 + (1 | zip)", "tail ", "separator plain.csv", "price ~ 1 + (1 | zip)"),
         (
             "commented.csv.gz",

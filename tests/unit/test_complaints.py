@@ -54,6 +54,17 @@ SPOILT = {
         lambda t: "Sales, Berlin\n" + t,
         "line 1 is above the line of names, with 'Sales, ",
     ),
+    "a title of as many values": (
+        lambda t: "Sales 2023,,\n" + t,
+        "has no column 'price' (the outcome): line 1 is above the line of names, with 'Sales 2023",
+        "take it away, like ",
+        "tail -n +2 ",
+    ),
+    "a title of as many words": (
+        lambda t: "Sales,Berlin,final\n,,\n" + t,
+        "has no column 'price' (the outcome): lines 1 to 2 are above the line of names, with 'Sales",
+        "tail -n +3 ",
+    ),
     "a lone title": (lambda t: "\nSales\n\n" + t, "lines 1 to 3 are above the line of names, with 'Sales'"),
     "comments": (
         lambda t: "# Sales\n# of, Berlin\n" + t,
@@ -159,3 +170,10 @@ def test_what_is_not_known_is_told_in_its_first_words():
     assert plainly(message) == "the table is odd"
     with pytest.raises(ph.TableError, match=r"^homes: .*nothing"), explained("homes"):
         duckdb.sql("SELECT * FROM nothing")
+
+
+def test_a_label_that_is_called_as_a_column_is_no_line_of_names(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text('zip,what\na,price\n"b\nc",price\n1,price\n')
+    with pytest.raises(ph.TableError, match=r"no column 'price' \(the outcome\): there are 'zip', 'what'$"):
+        ph.moments("price ~ 1 + (1 | zip)", str(path))
