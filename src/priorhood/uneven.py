@@ -82,6 +82,8 @@ def named_below(file: str, name: str) -> str | None:
     with suppress(*_UNREAD), _opened(file) as text:
         lines = list(islice(text, TITLE + 1))
         for at in range(1, len(lines) - 1):
+            if "".join(lines[:at]).count('"') % 2:  # within a value of several lines
+                continue
             separator = _separator(lines[at : at + 1])
             first, *rest = csv.reader(lines[at : at + 2], delimiter=separator)
             names = [one.strip() for one in first]
