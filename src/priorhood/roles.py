@@ -571,10 +571,10 @@ def _refuse_numbered(columns: dict[str, list[str]], roles: dict[str, Role], tabl
 
 
 def _tell_zeros(columns: dict[str, list[str]], table: Table) -> None:
-    """Warn of numbers that are written as labels are, with zeros before them: 01028."""
+    """Warn of numbers that are written as labels are, with zeros before them to one width: 01028, 10115."""
     for column, texts in columns.items():
         zeros = list(dict.fromkeys(filter(_ZERO_FIRST.fullmatch, texts)))
-        if zeros:
+        if zeros and len(set(map(len, texts))) == 1:
             warnings.warn(
                 f"{table.name}: column {column!r} has zeros before its numbers, like {some(zeros, 2)}, and is read "
                 f"as numbers; if they are labels, write C({written(column)}) to use them as categories",

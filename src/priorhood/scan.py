@@ -90,7 +90,7 @@ def scanned(
         return None
     counts = np.zeros((len(n), 1 + len(prepared.flags)))
     counts[np.arange(len(n)), reason] = n
-    late = may_be_thousands(looked, [found[f"m{i}"].max() for i in range(len(marks))])
+    late = may_be_thousands(looked, [found[f"m{i}"].max(initial=0) for i in range(len(marks))])
     return Scanned(labels, counts, first, second, late)
 
 
