@@ -52,8 +52,9 @@ def tell_doubtful(spots: Sequence[Spot], rows: Index, c: Coefficients, name: str
     rows : (spots,) how many each has
     """
     _tell_alike(spots, c, name)
-    for column in dict.fromkeys(column for spot in spots for column, _ in spot.new):
-        at = [i for i, spot in enumerate(spots) if any(column == own for own, _ in spot.new)]
+    of_spot = [{column for group, _ in spot.new for column in _path(c, group)} for spot in spots]
+    for column in c.keys:
+        at = [i for i, columns in enumerate(of_spot) if column in columns]
         tell_missing(name, [spots[i].labels[column] for i in at], rows[at].astype(float), f"new labels of {column}")
 
 
