@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -213,14 +213,16 @@ def _listed(frame: Frame, known: Gazetteer) -> list[tuple[Labels, tuple[Value, .
     with explained(known.name):
         found = in_memory(frame.select(*(label.alias(name) for name, label in names.items()), *values))
     labels = zip(*(map(normal_label, found[name].to_list()) for name in names), strict=True)
-    lists = [[_plain(v, text=c in known.textual) for v in found[c].to_list()] for c in known.columns]
+    lists = [_plain(found[c], text=c in known.textual) for c in known.columns]
     return [(at, values) for at, values in zip(labels, zip(*lists, strict=True), strict=True) if all(at)]
 
 
-def _plain(value: object, *, text: bool) -> Value:
+def _plain(column: nw.Series[Any], *, text: bool) -> list[Value]:
+    """Its values; of missing ones, of which pandas has several kinds, none is a number or a text."""
     if text:
-        return value if isinstance(value, str) else ""
-    return float("nan") if value is None else float(value)  # type: ignore[arg-type]
+        return [value if isinstance(value, str) else "" for value in column.to_list()]
+    pairs = zip(column.to_list(), column.is_null(), strict=True)
+    return [float("nan") if gone else float(value) for value, gone in pairs]
 
 
 def _places(known: Gazetteer, rows: Iterable[tuple[Labels, tuple[Value, ...]]]) -> dict[Labels, tuple[Value, ...]]:

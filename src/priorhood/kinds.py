@@ -221,7 +221,7 @@ def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
         column = Expression(factor).bare
         if column is None:
             continue
-        values = _distinct(frame, column)
+        values = _distinct(frame if KEPT not in frame.columns else _only_kept(frame), column)
         if factor in design.numeric:
             values = [number_label(float(v)) for v in values]
         new = [v for v in values if v not in categories]

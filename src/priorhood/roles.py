@@ -138,6 +138,8 @@ def _reading(frame: Frame, column: str, dtype: DType, roles: dict[str, Role], ta
     if dtype.is_numeric() and not role.known:
         return _wide(frame, column, dtype)
     if role.category:
+        if dtype == nw.Object and not role.known and (numbers := _object(frame, column, truths=False)) is not None:
+            return numbers
         return _category(frame, column, role, _counted(frame, column, table.name))
     if dtype == nw.Boolean:
         return None
@@ -459,8 +461,8 @@ def _wide(frame: Frame, column: str, dtype: DType) -> nw.Expr | None:
     return series  # type: ignore[no-any-return]  # as in _object
 
 
-def _object(frame: Frame, column: str) -> nw.Expr | None:
-    """Python's own numbers and truths in a column of pandas as numbers; None where there are others."""
+def _object(frame: Frame, column: str, *, truths: bool = True) -> nw.Expr | None:
+    """Python's own numbers, and truths, in a column of pandas as numbers; None where there are others."""
     import narwhals.stable.v2 as nw
     import pandas as pd
 
@@ -468,7 +470,7 @@ def _object(frame: Frame, column: str) -> nw.Expr | None:
         return None
     values: Any = frame.to_native()[column]  # type: ignore[union-attr]
     kind = pd.api.types.infer_dtype(values, skipna=True)
-    if kind not in ("integer", "floating", "mixed-integer-float", "decimal", "boolean"):
+    if kind not in ("integer", "floating", "mixed-integer-float", "decimal", *(["boolean"] if truths else [])):
         return None
     numbers = [float("nan") if gone else float(v) for v, gone in zip(values, pd.isna(values), strict=True)]
     made: Any = pd.Series(numbers, index=values.index, dtype="float64", name=column)

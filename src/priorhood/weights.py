@@ -99,7 +99,7 @@ def _frequency(column: str) -> tuple[Guard, ...]:
         Guard(f"{column!r} is below 0", value >= 0, value),
         Guard(f"{column!r} is infinite", value.is_finite(), value),
         Guard(f"{column!r} is too large a count", value <= MOST_TIMES, value),
-        Guard(f"{column!r} is not a whole number", (value % 1) == 0, value, advice),
+        Guard(f"{column!r} is not a whole number", value == value.floor(), value, advice),
     )
 
 

@@ -297,3 +297,56 @@ def test_sparse_numbers_are_numbers():
     table = pd.DataFrame(rows(x=pd.arrays.SparseArray(values)))
     text = "price ~ x + (1 | zip)"
     np.testing.assert_allclose(means(table, text), means(pd.DataFrame(rows(x=values)), text))
+
+
+@pytest.mark.parametrize("kind", ["UInt16", "Int64", "Float32", "uint8[pyarrow]", "double[pyarrow]"])
+def test_counts_of_pandas_own_types(kind):
+    """Arrow has no remainder of a division: a column of counts ended in a traceback."""
+    table = pd.DataFrame(rows(n=[1, 2, 3, 1] * 6))
+    text = ph.Model("price ~ 1 + (1 | zip)", frequency_weights="n")
+    found, expected = (ph.fit(text, one, **FEW).moments for one in (table.astype({"n": kind}), table))
+    np.testing.assert_allclose(found.n, expected.n)
+    np.testing.assert_allclose(found.mean, expected.mean)
+    with pytest.raises(ph.TableError, match="'n' is not a whole number"):
+        ph.fit(text, table.assign(n=table["n"] + 0.5).astype({"n": "double[pyarrow]"}))
+
+
+@pytest.mark.parametrize("kind", ["Float64", "double[pyarrow]", pd.ArrowDtype(pa.decimal128(6, 2)), "object"])
+def test_gaps_in_a_table_of_places(kind):
+    """pandas has several kinds of missing values, not all of them numbers."""
+    table = pd.DataFrame(rows()).assign(zip=["a", "b", "c", "d"] * 6)
+    places = pd.DataFrame({"zip": list("abcd"), "dist": [1.5, 2.0, 4.25, None]})
+    text = "price ~ dist + (1 | zip)"
+    given = [None if v != v else decimal.Decimal(str(v)) for v in places["dist"]]
+    typed = places.assign(
+        dist=pd.Series(given, dtype=kind) if "ecimal" in str(kind) else places["dist"].astype(kind)
+    )
+    with pytest.warns(ph.PriorhoodWarning, match="does not say 'dist' of 1 of the 4"):
+        found, expected = (ph.fit(text, table, places=one, **FEW).moments for one in (typed, places))
+    np.testing.assert_allclose(found.mean, expected.mean)
+    assert found.labels.tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("made", [int, float, lambda v: decimal.Decimal(f"{v}.50")])
+def test_categories_of_python_objects_are_in_the_order_of_numbers(made):
+    """As texts 10 came before 9, and was the reference."""
+    values = [made(v) for v in (9, 10, 11, 9) * 6]
+    objects = pd.DataFrame(rows(kind=pd.Series(values, dtype=object)))
+    plain = pd.DataFrame(rows(kind=list(map(float, values))))
+    text = "price ~ C(kind) + (1 | zip)"
+    for where in (None, "price is not null"):
+        design, found = sums(objects, text, where=where)
+        assert design.categories == sums(plain, text)[0].categories
+        np.testing.assert_allclose(found.mean, means(plain, text))
+    posts = [ph.fit(text, one, **FEW) for one in (objects, plain)]
+    np.testing.assert_allclose(*(numbers(post.predict(objects)) for post in posts))
+
+
+@pytest.mark.parametrize("kind", [int, str])
+def test_categories_that_a_condition_leaves_out_of_predictions(kind):
+    """A fit under the same condition never saw them, and predictions were refused."""
+    table = pd.DataFrame(rows(rooms=list(map(kind, (1, 2, 3, 4) * 6)), size=[1, 2, 3, 4] * 6))
+    post = ph.fit("price ~ C(rooms) + (1 | zip)", ph.read(table, where="size < 4"), **FEW)
+    assert len(post.predict(ph.read(table, where="size < 4"))) == 18
+    with pytest.raises(ph.TableError, match="has the category '4'"):
+        post.predict(table)
