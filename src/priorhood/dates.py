@@ -104,12 +104,12 @@ def _zoned(table: Table, column: str) -> bool:
 
 def command_for(table: Table, line: str, ending: str) -> str | None:
     """A command that changes the rows d of the file that a table is (see script); None where it is no one file."""
-    if table.kind != "file":
+    if not table.path:
         return None
-    parts = find_parts(table.name)
+    parts = find_parts(table.path)
     if parts.kind == DATABASE:
         return script(parts.files[0], line, ending, inside=parts.inside)
-    return script(table.name, line, ending) if is_file(table.name) else None
+    return script(table.path, line, ending) if is_file(table.path) else None
 
 
 def script(path: str, line: str, ending: str, *, inside: str = "") -> str:

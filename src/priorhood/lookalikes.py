@@ -171,7 +171,8 @@ def _advice(table: Table, column: str, meant: Mapping[str, str], labels: set[str
     # Python's own numbers among texts are no texts.
     text = "" if plain else ".astype(object).map(str, na_action='ignore')"
     line = f"d[{column!r}] = d[{column!r}]{text}{rule}"
-    if command := command_for(table, line, "alike"):
+    # What places= brought is in no file of the rows.
+    if column not in table.joined and (command := command_for(table, line, "alike")):
         return command
     return line if table.kind == "pandas" else f"{line} of a pandas frame d, or the like where the rows are"
 

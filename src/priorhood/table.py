@@ -56,6 +56,7 @@ class Table:
     spelling : what was said of its texts; written : the texts of a CSV's first rows, or all
         different ones, column by column
     unread : columns of a CSV in whose first texts no thousands were found, and whose others nobody has looked at
+    path : what a file was read from, whatever its name says beside
     told : what was said of it, such as the columns that were looked at for thousands: once is enough
     below : says of a column that is not there whether a text file has it in a later line
     """
@@ -75,6 +76,7 @@ class Table:
     written: Callable[..., dict[str, list[str]]] | None = None
     unread: set[str] = field(default_factory=set, compare=False)
     told: set[str] = field(default_factory=set, compare=False)
+    path: str = ""
     below: Callable[[str], str | None] | None = None
 
     def require(self, column: str, role: str, advice: str = "") -> None:
@@ -269,7 +271,7 @@ def _read_file(path: str, where: str | None, spelling: Spelling) -> Table:
     table = Table(
         path, columns, "file", _OfFile(parts, where, numbers, alike), where, odd=parts.odd, twins=alike,
         whole=parts.whole, typed=parts.typed, spelling=spelling, written=parts.written if parts.separated else None,
-        below=parts.named_below,
+        below=parts.named_below, path=path,
     )  # fmt: skip
     if where is not None:
         table.frame(())
@@ -455,6 +457,8 @@ def with_columns(table: Table, frame: nw.DataFrame[Any], columns: dict[str, Any]
     backend = frame.implementation
     added = [nw.new_series(name, values.tolist(), backend=backend) for name, values in columns.items()]
     result = frame.with_columns(*added)
-    if table.kind == "pyarrow":  # of which DuckDB made pandas' where there was a condition
-        return result.to_arrow()
+    if table.kind == "pyarrow" and not backend.is_pyarrow():  # DuckDB has met a condition
+        import pyarrow as pa
+
+        return pa.Table.from_pandas(result.to_native(), preserve_index=False)
     return result.to_native().lazy() if table.kind == "polars-lazy" else result.to_native()

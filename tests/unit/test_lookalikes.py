@@ -113,6 +113,23 @@ def test_every_source_says_so_with_what_works_there(tmp_path, source):
     assert said(merged(rows, message)) == (["01067", "10115", "Bonn"], [])
 
 
+@pytest.mark.parametrize("source", [".csv", ".parquet", "pandas", "polars"])
+def test_places_that_have_a_table_of_their_own_are_said(tmp_path, source):
+    """A file that was joined with what is known of its places has the name of no file: the fit was refused."""
+    rows = homes(["01067", "1067", "10115", "10117"])
+    places = pd.DataFrame({"zip": rows["zip"].unique(), "side": ["n", "s", "n", "N"]})
+    made = SOURCES[source](rows, tmp_path)
+    with pytest.warns(ph.PriorhoodWarning) as told:
+        post = ph.fit("price ~ side + (1 | zip)", made, places=places, chains=2, draws=50, seed=1)
+    assert len(post.moments.labels) == 4
+    message = next(str(one.message) for one in told if "different zips" in str(one.message))
+    assert said(merged(made, message))[0] == ["01067", "10115", "10117"]
+    # What the table of places brought is in no file of the rows.
+    of_sides = [str(one.message) for one in told if "'N'" in str(one.message)]
+    assert len(of_sides) == 1
+    assert "python -c" not in of_sides[0]
+
+
 @pytest.mark.parametrize("kind", ["pyarrow", "duckdb"])
 def test_rows_that_are_held_elsewhere_are_changed_as_a_frame(kind):
     frame = homes(["01067", "1067", "10115"])

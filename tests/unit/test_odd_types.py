@@ -231,6 +231,7 @@ def test_labels_are_the_same_in_a_fit_and_in_predictions(tmp_path, form, kind, w
     assert sorted(post["beta"]["zip"].values.tolist()) == expected
     predicted = post.predict(ph.read(table, where=where))
     found = predicted.df() if form == "duckdb" else predicted
+    assert list(found.column_names if form == "pyarrow" else found.columns)[:3] == ["zip", "price", "mean"]
     status = found["status"].to_pylist() if form == "pyarrow" else found["status"].to_list()
     assert status == ["known", "known", "unknown"] * 8
 
@@ -268,6 +269,8 @@ def test_ids_beside_gaps_come_back_as_they_were(tmp_path, form, where):
     predicted = post.predict(ph.read(FORMS[form](table, tmp_path), where=where))
     kind = {"parquet": pd.DataFrame, "duckdb": duckdb.DuckDBPyRelation, "pyarrow": pa.Table}.get(form, pl.DataFrame)
     assert isinstance(predicted, kind)
+    some = post.predict(ph.read(FORMS[form](table, tmp_path), where="id is null"))
+    assert (some.column_names if form == "pyarrow" else list(some.columns))[:4] == ["zip", "price", "id", "mean"]
     if form == "parquet":
         predicted = pa.Table.from_pandas(predicted)
     elif form == "duckdb":
