@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import warnings
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -212,6 +213,12 @@ def test_labels_and_texts_of_blanks_alone_are_missing(tmp_path, form):
     assert sums(table, "price ~ 1", where="kind <> 'x'")[1].n.sum() == 6
 
 
+@cache
+def of_two_places(column):
+    rows = pd.DataFrame({column: ["a", "b"] * 12, "price": np.arange(24.0) % 5})
+    return ph.fit(f"price ~ 1 + (1 | {column})", rows, seed=1, draws=50)
+
+
 NESTED = {
     "lists": [[1, 2], [3]],
     "several values each": [{"a": 1}, {"a": 2}],
@@ -233,9 +240,8 @@ def test_values_that_are_no_labels_are_refused(tmp_path, form, what):
     for text in ("price ~ C(x) + (1 | zip)", "price ~ 1 + (1 | x)", "price ~ 1 + (1 | zip/x)"):
         said = refused(table, text)
         assert re.search(f"column 'x' \\((predictor|the group)\\) holds ({what}|values of type)", said), said
-    fitted = ph.fit("price ~ 1 + (1 | x)", pd.DataFrame({"x": ["a", "b"] * 12, "price": np.arange(24.0) % 5}))
     with pytest.raises(ph.TableError, match=r"column 'x' \(the group\) holds"):
-        fitted.predict(table, unseen="draw")
+        of_two_places("x").predict(table, unseen="draw")
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.float64(), pa.int64(), pa.bool_(), pa.null()], ids=str)
@@ -257,10 +263,8 @@ def test_characters_that_no_label_may_have(tmp_path, form, odd):
     for text in ("price ~ 1 + (1 | place)", "price ~ 1 + (1 | kind/place)"):
         with pytest.raises(ph.TableError, match=r"cannot be saved as text|no label may have"):
             sums(table, text)
-    known = pd.DataFrame({"place": ["a", "b"] * 9, "price": np.arange(18.0) % 7})
-    fitted = ph.fit("price ~ 1 + (1 | place)", known)
     with pytest.raises(ph.TableError, match=r"cannot be saved as text|no label may have"):
-        fitted.predict(table, unseen="draw")
+        of_two_places("place").predict(table, unseen="draw")
 
 
 @pytest.mark.parametrize("form", ["pandas", "pandas of Arrow", "polars", "pyarrow", "duckdb", "parquet"])
