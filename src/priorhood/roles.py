@@ -396,8 +396,26 @@ def refuse_nested(frame: Frame, said: dict[str, str], name: str) -> None:
             native: Any = frame.to_native()
             held = {kind for kind in map(type, native[column].array) if _holds_several(kind)}
             what = f"values of type {min(kind.__name__ for kind in held)}" if held else ""
+        if (
+            not what
+            and dtype == nw.Unknown
+            and kind_of(frame) in ("polars", "pyarrow")
+            and _has_no_text(frame, column)
+        ):
+            what = "values of another kind"
         if what:
             raise TableError(f"{name}: column {column!r} ({role}) holds {what}, no labels; make text of them")
+
+
+def _has_no_text(frame: Frame, column: str) -> bool:
+    """Whether a column of a type unknown here cannot be written as text, as intervals of months cannot."""
+    import narwhals.stable.v2 as nw
+
+    try:
+        run(frame.head(1).select(nw.col(column).cast(nw.String)), "")
+    except Exception:  # noqa: BLE001  # each library has its own
+        return True
+    return False
 
 
 def _holds_several(kind: type) -> bool:

@@ -244,6 +244,24 @@ def test_values_that_are_no_labels_are_refused(tmp_path, form, what):
         of_two_places("x").predict(table, unseen="draw")
 
 
+@pytest.mark.parametrize("text", ["price ~ C(x) + (1 | zip)", "price ~ 1 + (1 | x)"])
+def test_types_that_have_no_text_are_refused(text):
+    months = pa.array([pa.MonthDayNano([1, 2, 3]), pa.MonthDayNano([2, 2, 3])] * 12)
+    table = pa.table({"zip": ["a", "b"] * 12, "x": months, "price": np.arange(24.0)})
+    periods = pa.Table.from_pandas(
+        pd.DataFrame({"x": pd.period_range("2020-01", periods=2, freq="M").repeat(12)}), preserve_index=False
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # older Polars takes such types for what they are stored as, and says so
+        extended = pl.from_arrow(table.set_column(1, "x", periods["x"]))
+    assert "holds values of another kind, no labels" in refused(table, text)
+    for frame in (extended, extended.lazy()):
+        if extended.schema["x"] == pl.Int64:
+            assert len(sums(frame, text)[1].labels) == 2
+        else:
+            assert "holds values of another kind, no labels" in refused(frame, text)
+
+
 @pytest.mark.parametrize("kind", [pa.string(), pa.float64(), pa.int64(), pa.bool_(), pa.null()], ids=str)
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "csv.gz"])
 def test_a_column_without_any_value_is_named(tmp_path, form, kind):
