@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from priorhood.columns import GIVEN, collected, declared_order, missing, textual
 from priorhood.design import Design
 from priorhood.errors import FormulaError, TableError, some
@@ -154,6 +156,22 @@ def _check_alike(categories: dict[str, tuple[str, ...]]) -> None:
             )
 
 
+def _check_bits(numbers: set[float], column: str) -> None:
+    """Refuse two categories that are one number with 32 bits: a row of one would count for both (see design).
+
+    Raises
+    ------
+    FormulaError
+    """
+    with np.errstate(over="ignore"):
+        twin = next((v for v in sorted(numbers) if (other := float(np.float32(v))) != v and other in numbers), None)
+    if twin is not None:
+        raise FormulaError(
+            f"column {column!r} has the categories {twin!r} and {float(np.float32(twin))!r}, which are one number "
+            f"with 32 bits: round the column"
+        )
+
+
 def number_label(value: float) -> str:
     """A category that is a number: all its digits, since it is read back to compare."""
     return repr(value).removesuffix(".0")
@@ -183,7 +201,9 @@ def _categories(
         used = used.filter(~missing(used, other))
     values = _distinct(used, column)
     if number:
-        values = [number_label(v) for v in sorted({float(v) for v in values})]
+        numbers = {float(v) for v in values}
+        _check_bits(numbers, column)
+        values = [number_label(v) for v in sorted(numbers)]
     order = map(normal_label, declared)
     return tuple(dict.fromkeys([*(v for v in order if v in values), *values]))
 

@@ -353,3 +353,13 @@ def test_categories_that_a_condition_leaves_out_of_predictions(kind):
     assert len(post.predict(ph.read(table, where="size < 4"))) == 18
     with pytest.raises(ph.TableError, match="has the category '4'"):
         post.predict(table)
+
+
+def test_categories_that_are_one_number_with_32_bits_are_refused():
+    """A row of one would count for both."""
+    rows = pd.DataFrame({"zip": ["a", "b"] * 12, "x": [1.1, float(np.float32(1.1)), 2.0] * 8, "y": np.arange(24.0)})
+    with pytest.raises(
+        ph.FormulaError, match=r"'x' has the categories 1.1 and 1.10000002\d+, which are one number"
+    ):
+        ph.moments("y ~ C(x) + (1 | zip)", rows)
+    ph.moments("y ~ C(x) + (1 | zip)", rows.assign(x=rows.x.round(3)))
