@@ -148,3 +148,11 @@ def test_design_names_every_room_in_order():
     layers = next(c["layers"] for c in contracts if c["type"] == "layers")
     text = (DOCS / "design.md").read_text(encoding="utf-8").partition("## Rooms")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE) == [x.rpartition(".")[2] for x in layers]
+
+
+def test_every_dependency_is_imported():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        required = tomllib.load(file)["project"]["dependencies"]
+    needed = {re.split(r"[\[<>=;~!]", name)[0].strip().replace("-", "_") for name in required}
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "priorhood").rglob("*.py"))
+    assert needed <= set(re.findall(r"^\s*(?:import|from) (\w+)", code, flags=re.MULTILINE))
