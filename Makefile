@@ -2,40 +2,69 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
+FILE ?=
 PYTEST ?=
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 # Where it is set, every command that a test starts would compile all libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test slow check format bench clean
+.PHONY: install demo test long versions slow style check format hooks bench clean
+
+install: $(VENV)/.installed
 
 demo: $(VENV)/.installed
 	$(BIN)/priorhood demo --out demo
 
+# All tests, one process a core; `make test FILE=tests/unit/test_x.py` runs one file in this process.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest $(if $(FILE),$(FILE),-n auto) $(PYTEST)
+
+# Statistics, samplers and servers that take some minutes; CI runs them too.
+long: $(VENV)/.installed
+	$(BIN)/python -m pytest $(if $(FILE),$(FILE),-n auto) -m "long and not slow" $(PYTEST)
+
+# What another version of Python or its libraries can change, for make PYTHON=python3.13 VENV=.venv-13 versions:
+# not the mathematics, real data and other engines' tables, and a few cases of a test that has many.
+versions: $(VENV)/.installed
+	$(BIN)/python -m pytest -n auto -m "not slow and not once" --cases 6 $(PYTEST) \
+	  --ignore=tests/oracle --ignore=tests/calibration --ignore=tests/reference --ignore=tests/backends
 
 slow: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(BIN)/python -m pytest $(if $(FILE),$(FILE),-n auto) -m slow $(PYTEST)
 
-check: $(VENV)/.installed
+# What needs no more than ruff, which is there in seconds.
+style: $(BIN)/ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+check: style $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.installed
+format: $(BIN)/ruff
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+hooks: $(VENV)/.installed
+	$(BIN)/pre-commit install
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "priorhood needs Python 3.11 or newer; name one: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	@# Bytecode is made when a module is first imported, which most never are: half a minute less.
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -e ".[dev]" -c constraints.txt
+
+$(BIN)/ruff: constraints.txt | $(BIN)/python
+	$(PIP) ruff
+	touch $@
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --no-compile -e ".[dev]"
+	@# Bytecode by all processors at once, without the libraries' own tests: without it, every command compiles what
+	@# it imports wherever PYTHONDONTWRITEBYTECODE is set.
+	$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true
 	touch $@
 
 clean:

@@ -74,7 +74,7 @@ def _nuts(case: str, bar: str, parameterization: str, draws: int) -> ph.Posterio
     ("case", "bar"),
     [
         ("simulated", "||"),
-        ("simulated", "|"),
+        pytest.param("simulated", "|", marks=pytest.mark.long),
         pytest.param("radon_mn", "|", marks=pytest.mark.slow),
         pytest.param("radon_mn", "||", marks=pytest.mark.slow),
         pytest.param("rents", "||", marks=pytest.mark.slow),
@@ -132,6 +132,7 @@ def test_two_exact_fits_agree():
     assert disagreements(one, two) == []
 
 
+@pytest.mark.long
 def test_one_line_of_arviz_compares_them():
     """Same names, dims, coords and order."""
     one, two = exact("simulated", "|"), nuts("simulated", "|", "centered")

@@ -37,6 +37,7 @@ def fit(rows, formula, engine, draws=1500, **options):
     return ph.fit(model, rows, seed=4, draws=draws, engine=engine, **options)
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_exact_and_nuts_agree(rows):
     by_nuts = fit(rows, TOGETHER, "nuts", parameterization="noncentered")

@@ -24,6 +24,7 @@ def fit(rows, engine, **weights):
     return ph.fit(model, rows, seed=3, draws=2500, engine=engine)
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_the_engines_agree(rows):
     weights = {"precision_weights": "w", "frequency_weights": "n"}

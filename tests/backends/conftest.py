@@ -139,9 +139,8 @@ def spark_put(spark, tmp_path_factory):
 
 # Spark and processes show what they alone have in a test of their own; all else there takes minutes.
 ENGINES = (
-    "dask",
     "ibis",
-    "postgres",
+    *(pytest.param(e, marks=pytest.mark.long) for e in ("dask", "postgres")),
     *(pytest.param(e, marks=pytest.mark.slow) for e in ("dask_processes", "spark")),
 )
 

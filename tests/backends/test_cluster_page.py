@@ -43,6 +43,7 @@ def expected():
     return int((SALES["area"].gt(0) & SALES["price"].notna() & SALES["zip"].fillna(" ").str.strip().ne("")).sum())
 
 
+@pytest.mark.long
 def test_dask(folder, expected, dask_put):
     assert run("Dask")["post"].moments.rows == expected
 
@@ -54,6 +55,7 @@ def test_spark(folder, expected, spark, tmp_path):
     assert run("Spark here", spark=spark)["post"].moments.rows == expected
 
 
+@pytest.mark.long
 def test_postgres(expected, postgres, monkeypatch):
     ibis = pytest.importorskip("ibis", reason="Ibis is not installed")
     writer = ibis.postgres.connect(host=str(postgres), user="priorhood", database="postgres")

@@ -59,6 +59,7 @@ def test_sums_are_those_of_the_local_rows(name, put, local):
     same(found, expected)
 
 
+@pytest.mark.long
 def test_spark_takes_the_sums(spark_put, local):
     """The one fit there that is run every time: two workers, text, a condition, labels to be repaired."""
     assert RICH in FITS
@@ -181,6 +182,7 @@ def test_update_adds_rows_from_elsewhere(put):
     same(both.moments, sums(HOMES, text, {}, {})[1])
 
 
+@pytest.mark.long
 def test_a_lost_server_is_one_sentence(tmp_path):
     ibis = pytest.importorskip("ibis", reason="Ibis is not installed")
     with servers.postgres() as (folder, stop):
@@ -198,6 +200,7 @@ def test_a_lost_server_is_one_sentence(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")
+@pytest.mark.long
 def test_a_lost_dask_worker_is_one_sentence():
     distributed = pytest.importorskip("distributed", reason="Dask's distributed scheduler is not installed")
     import dask
@@ -216,6 +219,7 @@ def test_a_lost_dask_worker_is_one_sentence():
             ph.fit("price ~ area + (1 | zip)", lost)
 
 
+@pytest.mark.long
 def test_a_lost_spark_worker_is_one_sentence(spark):
     """A task that ends its executor's process; the other worker's, started again, serves the later tests."""
     from pyspark.sql.functions import col, expr

@@ -23,6 +23,7 @@ with servers.postgres() as (folder, _):
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
 def test_a_server_ends_with_a_killed_test(by):
     servers._postgres_programs()

@@ -15,7 +15,7 @@ import priorhood as ph
 from priorhood.errors import SamplingError
 from priorhood.forward import draw_prior
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.long, pytest.mark.once]
 
 # The package exports the function of this name too.
 module = importlib.import_module("priorhood.calibrate")

@@ -16,7 +16,7 @@ import priorhood as ph
 from priorhood import forward
 from priorhood.hierarchy import Hierarchy, hierarchy_of
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.long, pytest.mark.once]
 
 PRIORS = ["tau ~ HalfNormal(1)", "sigma ~ HalfNormal(1)", "mu ~ Normal(0, 2)"]
 NESTED = "y ~ x + (1 | district/zip)"

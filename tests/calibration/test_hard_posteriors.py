@@ -15,7 +15,7 @@ import pytest
 
 import priorhood as ph
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.long, pytest.mark.once]
 
 # The package exports the function of this name too.
 explore = importlib.import_module("priorhood.exact.explore")

@@ -19,7 +19,7 @@ from priorhood.errors import SamplingError
 from priorhood.exact import Alike, Independent
 from priorhood.priors import Exponential, Gamma, HalfNormal
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.long, pytest.mark.once]
 
 ALARM = 1e-3
 GROUP = np.repeat(np.arange(7), [1, 1, 2, 2, 3, 4, 9])

@@ -16,7 +16,7 @@ from calibration.sbc import p_values
 from priorhood.exact import mode
 from priorhood.priors import HalfStudentT, InverseGamma, LogNormal, Uniform
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.long, pytest.mark.once]
 
 ALARM = 1e-3
 

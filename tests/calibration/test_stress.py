@@ -16,7 +16,7 @@ from scipy.stats import binom
 
 from priorhood.ranks import ALARM
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.long, pytest.mark.once]
 
 explore = importlib.import_module("priorhood.exact.explore")
 ROOT = Path(__file__).parents[2]

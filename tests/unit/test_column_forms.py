@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import re
-import shlex
 
 import duckdb
 import numpy as np
@@ -17,6 +16,7 @@ import priorhood as ph
 from priorhood.calendars import dates_of, numbered_dates
 from priorhood.formula import parse
 from priorhood.gather import take
+from shell import run_python
 
 N = 80
 TEXT = "price ~ x + (1 | zip)"
@@ -70,10 +70,7 @@ def sums(table, text=TEXT):
 
 def ran(command):
     """Where the table is that a command of a message has written."""
-    words = shlex.split(command)
-    assert words[:2] == ["python", "-c"]
-    exec(words[2], {})  # the code as a shell hands it over
-    return re.search(r"d\.to_\w+\('(.*?)'", words[2])[1]
+    return re.search(r"d\.to_\w+\('(.*?)'", run_python(command))[1]
 
 
 def with_days(said, table, frame, backend):

@@ -357,6 +357,7 @@ def small() -> object:
 
 
 # nutpie is the one that tests/agreement compares.
+@pytest.mark.long
 @pytest.mark.parametrize("sampler", ["pymc", "numpyro"])
 def test_every_sampler_gives_the_same_posterior(sampler):
     model = ph.Model("price ~ living_space + (1 | zip)", ["tau ~ HalfNormal(1)", "sigma ~ HalfNormal(1)"])
@@ -610,6 +611,7 @@ cli.main()
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
 def test_ctrl_c_leaves_the_former_file_as_it_was(sampler, tmp_path):
     small().to_csv(tmp_path / "s.csv", index=False)

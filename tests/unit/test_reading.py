@@ -38,6 +38,7 @@ from priorhood.spelling import (
     unlike,
 )
 from priorhood.unusual import rewriting
+from shell import run_python
 
 TEXT = "price ~ area + (1 | zip)"
 
@@ -841,7 +842,7 @@ def test_signs_of_currencies_are_taken_away_as_the_message_says(tmp_path, form, 
         table = pl.from_pandas(text).with_columns(eval(f"pl.col('price'){taken}", {"pl": pl}))
     else:
         command = re.search(r"python -c .*$", said)[0]
-        subprocess.run([sys.executable, *shlex.split(command)[1:]], check=True)
+        run_python(command)
         table = tmp_path / "a b plain.csv"
     if way != "command":
         column = (pl.col("area").cast(pl.Int64),) if way == "polars" else ()
@@ -931,9 +932,8 @@ def test_unusual_numbers_are_no_categories_and_become_numbers_as_the_message_say
         signed = re.search(r"has numbers with ['\"]", said)
         assert ("; or write C(area) to use it as categories" in said) == (signed is None)
         if way == "command":
-            command = shlex.split(re.search(r"[,;] or (python -c .*)$", said)[1])
-            subprocess.run([sys.executable, *command[1:]], check=True)
-            rows = re.search(r"to_csv\('(.*?)'", command[2])[1]
+            code = run_python(re.search(r"[,;] or (python -c .*)$", said)[1])
+            rows = re.search(r"to_csv\('(.*?)'", code)[1]
         elif way == "pandas":
             column = eval(re.search(r"(frame\['area'\].*?) in pandas", said)[1], {"frame": rows})
             rows = rows.assign(area=column)
@@ -1121,10 +1121,7 @@ def test_the_advice_works_on_the_command_line(tmp_path, form, separator):
     path = tmp_path / "homes sold.csv"
     frame = dated(form)
     frame.to_csv(path, index=False, sep=separator)
-    command = refused(path, "price ~ area + date + (1 | zip)").partition("in its place: ")[2]
-    words = shlex.split(command)
-    assert words[0] == "python"
-    subprocess.run([sys.executable, *words[1:]], check=True)
+    run_python(refused(path, "price ~ area + date + (1 | zip)").partition("in its place: ")[2])
     _, found = sums(tmp_path / "homes sold days.csv", "price ~ area + days + (1 | zip)")
     assert found.labels.tolist() == ["01067", "01069", "10115"]
     assert found.pooled()[0][1] == pytest.approx(days_of(frame).mean(), rel=1e-12)
@@ -1146,7 +1143,7 @@ def test_months_are_dates_or_categories_if_asked_for(tmp_path, form, way):
     elif way == "polars":
         d = eval(line, {"pl": pl, "d": rows})
     else:
-        subprocess.run([sys.executable, *shlex.split(line)[1:]], check=True)
+        run_python(line)
         d = tmp_path / "homes days.csv"
     found = sums(d, "price ~ days + (1 | zip)")[1]
     assert found.pooled()[0][0] == pytest.approx((months - months[0]).days.to_numpy().mean())
@@ -1162,7 +1159,7 @@ def test_years_of_two_digits(tmp_path, form):
     said = refused(path, "price ~ area + date + (1 | zip)")
     command = said.partition("in its place: ")[2]
     assert form in command
-    subprocess.run([sys.executable, *shlex.split(command)[1:]], check=True)
+    run_python(command)
     _, found = sums(tmp_path / "homes days.csv", "price ~ area + days + (1 | zip)")
     assert found.pooled()[0][1] == pytest.approx(days_of(dated(form)).mean(), rel=1e-12)
 
