@@ -64,7 +64,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --no-compile -e ".[dev]"
 	@# Bytecode by all processors at once, without the libraries' own tests: without it, every command compiles what
 	@# it imports wherever PYTHONDONTWRITEBYTECODE is set.
-	$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true
+	$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib src || true
 	touch $@
 
 clean:

@@ -83,6 +83,7 @@ def test_a_full_disk(tmp_path, big):
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX limits the size of files")
 def test_files_may_not_be_large(tmp_path, big):
     _written_on(tmp_path, big, 60_000)
@@ -99,19 +100,18 @@ while True:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX has SIGTERM")
-def test_sigterm_leaves_nothing(tmp_path, big):
+@pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(4, 8))])
+def test_sigterm_leaves_nothing(tmp_path, big, seed):
     target = tmp_path / "post.nc"
     target.write_bytes((big / "post.nc").read_bytes())
-    chance = random.Random(3)
-    for _ in range(5):
-        argv = [sys.executable, "-c", STOPPED, str(big / "post.nc"), str(target)]
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as saving:
-            assert saving.stdout.readline() == "ready\n"
-            time.sleep(chance.uniform(0.0, 0.1))
-            saving.terminate()
-            assert saving.wait(60) == -signal.SIGTERM
-        assert [*tmp_path.iterdir()] == [target]
-        assert len(ph.load(target)["beta"]["zip"]) == len(ph.load(big / "post.nc")["beta"]["zip"])
+    argv = [sys.executable, "-c", STOPPED, str(big / "post.nc"), str(target)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as saving:
+        assert saving.stdout.readline() == "ready\n"
+        time.sleep(random.Random(seed).uniform(0.0, 0.1))
+        saving.terminate()
+        assert saving.wait(60) == -signal.SIGTERM
+    assert [*tmp_path.iterdir()] == [target]
+    assert len(ph.load(target)["beta"]["zip"]) == len(ph.load(big / "post.nc")["beta"]["zip"])
 
 
 def test_what_was_left_goes_and_what_is_being_written_stays(tmp_path):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 
 import numpy as np
 import pytest
 
 import priorhood as ph
+
+from .conftest import run_cli
 
 FIT = ("--engine", "nuts", "--tune", "200", "--draws", "100", "--chains", "2", "--seed", "1")
 
@@ -88,18 +91,24 @@ def test_rows_to_predict_need_their_errors(folder, studies, cli, refused):
 
 
 @pytest.fixture(scope="module")
-def heavy(sales, formula):
-    """Student-t errors, by NUTS; compiled once."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ph.PriorhoodWarning)
-        return ph.fit(ph.Model(formula, family="student"), sales, draws=200, tune=300, chains=2, seed=1)
+def student(stock, tmp_path_factory, formula):
+    """Student-t errors and a scale a place, by NUTS from the command line, once: what it said, its file."""
+    file = tmp_path_factory.mktemp("student") / "student.nc"
+    options = ("--tune", "300", "--draws", "200", "--chains", "2", "--seed", "1", "--json")
+    return run_cli(
+        "fit", stock / "sales.csv", formula, "-o", file, "--family", "student", "--noise", "zip", *options
+    ), file
 
 
-def test_what_needs_rows_says_so(folder, heavy, refused):
+@pytest.fixture(scope="module")
+def heavy(student):
+    return ph.load(student[1])
+
+
+def test_what_needs_rows_says_so(folder, heavy, student, refused):
     with pytest.raises(ph.ModelError, match="gives no evidence"):
         _ = heavy.log_evidence
-    heavy.save(folder / "student.nc")
-    saved = folder / "student.nc"
+    saved = shutil.copy(student[1], folder)
     says = ("Student-t", "needs the rows", "fit the model again from a table")
     refused("refit", saved, "-o", folder / "out.nc", "--prior", "tau ~ Exponential(1)", says=says)
     refused("update", saved, folder / "sales.csv", "-o", folder / "out.nc", says=says)
@@ -109,6 +118,7 @@ def test_what_needs_rows_says_so(folder, heavy, refused):
 # -- done ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_nuts_from_the_command_line_as_from_python(folder, cli, formula):
     ran = cli("fit", folder / "sales.csv", formula, "-o", folder / "out.nc", *FIT)
     assert ran.code == 0
@@ -135,9 +145,8 @@ def test_nuts_from_the_command_line_as_from_python(folder, cli, formula):
     assert "engine exact" in again.out
 
 
-def test_auto_takes_nuts_where_the_exact_engine_does_not(folder, cli, formula):
-    options = ("--family", "student", "--noise", "zip", *FIT[2:], "--json")
-    ran = cli("fit", folder / "sales.csv", formula, "-o", folder / "out.nc", *options)
+def test_auto_takes_nuts_where_the_exact_engine_does_not(cli, student, heavy):
+    ran, file = student
     assert ran.code == 0
     told = json.loads(ran.out)
     assert told["engine"] == "nuts"
@@ -145,11 +154,10 @@ def test_auto_takes_nuts_where_the_exact_engine_does_not(folder, cli, formula):
     labels = [row["parameter"] for row in told["summary"]]
     assert "nu" in labels
     assert sum(label.startswith("sigma[") for label in labels) == 8
-    post = ph.load(folder / "out.nc")
-    assert post["sigma"].dims == ("chain", "draw", "zip")
+    assert heavy["sigma"].dims == ("chain", "draw", "zip")
     # The screen shows what is not by place; --all shows every sigma.
-    assert "sigma[" not in cli("summary", folder / "out.nc").out.partition("R-hat")[2].partition("engine")[0]
-    assert "sigma[" in cli("summary", folder / "out.nc", "--all").out
+    assert "sigma[" not in cli("summary", file).out.partition("R-hat")[2].partition("engine")[0]
+    assert "sigma[" in cli("summary", file, "--all").out
 
 
 def test_everything_fixed_is_a_conjugate_regression_and_valid_json(folder, studies, cli):

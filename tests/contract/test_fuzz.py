@@ -42,7 +42,9 @@ def _found(cli, prey, seeds):
     return wrong
 
 
-@pytest.mark.parametrize("first", range(0, EVERYDAY, CHUNK))
+@pytest.mark.parametrize(
+    "first", [0, CHUNK, *(pytest.param(at, marks=pytest.mark.long) for at in range(2 * CHUNK, EVERYDAY, CHUNK))]
+)
 def test_whatever_is_typed(cli, prey, monkeypatch, first):
     monkeypatch.chdir(prey)
     assert _found(cli, prey, range(first, first + CHUNK)) == {}

@@ -195,20 +195,23 @@ BEYOND = {
 MADE = {make.__name__: make for make in TWO_MODES} | ENDS
 
 
+seeds = pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
+
+
+@seeds
 @pytest.mark.parametrize("name", MADE)
-def test_all_of_the_posterior_is_found(stress_search, name):
-    for seed in (1, 2):
-        found = stress_search.judge(seed, MADE[name](stress_search), draws=5000)
-        assert found.verdict == stress_search.RIGHT, found
+def test_all_of_the_posterior_is_found(stress_search, name, seed):
+    found = stress_search.judge(seed, MADE[name](stress_search), draws=5000)
+    assert found.verdict == stress_search.RIGHT, found
 
 
+@seeds
 @pytest.mark.parametrize("name", BEYOND)
-def test_a_posterior_that_goes_on_where_numbers_end_is_refused(stress_search, name):
+def test_a_posterior_that_goes_on_where_numbers_end_is_refused(stress_search, name, seed):
     make, reason = BEYOND[name]
-    for seed in (1, 2):
-        found = stress_search.judge(seed, make(stress_search), draws=1000)
-        assert found.verdict == stress_search.REFUSED
-        assert reason in found.reason
+    found = stress_search.judge(seed, make(stress_search), draws=1000)
+    assert found.verdict == stress_search.REFUSED
+    assert reason in found.reason
 
 
 def test_the_advice_on_ends_is_taken(stress_search):
@@ -329,6 +332,7 @@ def test_quadrature_and_engine_have_one_density(stress_search, index):
     np.testing.assert_allclose(density(theta), design.dense.log_posterior(theta), rtol=1e-7, atol=1e-6)
 
 
+@pytest.mark.long
 def test_quadrature_of_two_sds_alike_is_that_of_a_plain_grid(stress_search):
     """A third computation: Normals of five rows on a grid of both log σ, from narrow to wide."""
     from scipy import stats
@@ -430,6 +434,7 @@ def altered(s, posed, row=-1):
     return replace(posed, dense=changed)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", range(4))
 def test_one_weight_altered_is_seen(stress_search, kind):
     """The control of weights and noise by place: right, and silently wrong beside an altered quadrature."""
@@ -450,6 +455,7 @@ def test_no_small_design_is_wrong_in_silence(stress_search):
     assert counts[stress_search.RIGHT] >= 0.9 * FIRST
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", range(4))
 def test_no_small_design_of_weights_or_noise_by_place_is_wrong_in_silence(stress_search, kind):
     """The first two of each kind with one or two scales."""

@@ -103,8 +103,16 @@ def dense(case, problem, values: NoisyTheta, at: int) -> list:
     return found
 
 
-@pytest.mark.parametrize("noise", PRIORS, ids=str)
-@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    ("make", "noise"),
+    # Every prior and all rows once; each with each in `make long`.
+    [
+        pytest.param(make, noise, marks=[] if few_rows is make or noise is LEARNED else pytest.mark.long)
+        for make in MAKERS
+        for noise in PRIORS
+    ],
+    ids=lambda one: getattr(one, "__name__", str(one)),
+)
 def test_log_marginal_is_the_integral_of_dense_normals(make, noise):
     case, problem = make(np.random.default_rng(31))
     problem = with_noise(problem, noise)
@@ -228,7 +236,13 @@ def uniform_ranks(case, problem, values, at):
 
 
 @pytest.mark.parametrize("noise", PRIORS[:2], ids=str)
-@pytest.mark.parametrize("make", [few_rows, columns_of_the_population, three_terms, weighted])
+@pytest.mark.parametrize(
+    "make",
+    [
+        few_rows,
+        *(pytest.param(m, marks=pytest.mark.long) for m in (columns_of_the_population, three_terms, weighted)),
+    ],
+)
 def test_draws_given_theta_have_their_distribution(make, noise):
     """Kolmogorov–Smirnov at 1e-4 over all quantities of a case (Bonferroni); seeds are fixed."""
     case, problem = make(np.random.default_rng(31))
@@ -240,7 +254,7 @@ def test_draws_given_theta_have_their_distribution(make, noise):
 
 
 @pytest.mark.parametrize("center", [0.3, 1.0, 8.0])
-@pytest.mark.parametrize("make", [few_rows, three_terms])
+@pytest.mark.parametrize("make", [few_rows, pytest.param(three_terms, marks=pytest.mark.long)])
 def test_draws_under_a_prior_narrower_than_the_step(make, center):
     """The first step is then too long: it is halved alike for every draw, wherever the draw's nodes lie.
 
