@@ -11,8 +11,8 @@ import numpy as np
 
 from priorhood.errors import ModelError, TableError, near, plural, some
 from priorhood.formula import SEPARATOR
+from priorhood.label_forms import alike, loosely, normal_label, unlike
 from priorhood.polygons import WGS84, polygons_in, read_polygons
-from priorhood.spelling import alike, loosely, normal_label, unlike
 
 if TYPE_CHECKING:
     import geopandas

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.arithmetic import inner_text
 from priorhood.assessment import EFFECT, LEVEL, SHARE, SLOPE, SPREAD, Assessment
@@ -23,13 +22,11 @@ from priorhood.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from priorhood._arrays import Array
     from priorhood.design import Column, Design
     from priorhood.formula import Formula
     from priorhood.posterior import Posterior
     from priorhood.terms import Term
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 WORST = 3
 LONGER = 2.0  # times as many rows in one tail as in the other

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.ranks import ALARM
 from priorhood.residuals import INSIDE, Residuals, two_sided
@@ -17,11 +16,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from priorhood._arrays import Array, Index, Labels
     from priorhood.model import Model
     from priorhood.verdict import Verdict
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 # All rows together, places, groupings above or across them, single rows: each may raise a false alarm so often.
 SHARE = ALARM / 4
@@ -39,7 +36,7 @@ class Assessment:
 
     model: Model
     residuals: Residuals
-    effects: dict[str, tuple[npt.NDArray[np.str_], Array]]
+    effects: dict[str, tuple[Labels, Array]]
     verdicts: tuple[Verdict, ...] = ()
 
     @property

@@ -11,19 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from priorhood.affine import LARGEST
 from priorhood.columns import collected, in_memory
 from priorhood.machine import ONE_THREAD, memory
-from priorhood.rows import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from priorhood._arrays import Array, Index
     from priorhood.table import Frame
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 # Columns, the outcome among them, from which on this is the faster way.
 MANY = 24

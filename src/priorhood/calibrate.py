@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood import gather
 from priorhood.choices import MOST_DRAWS, check_seed, whole
@@ -40,15 +39,13 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from priorhood._arrays import Array, Flags, Index
+    from priorhood.affine import Scale
     from priorhood.design import Design
     from priorhood.draws import Draws
     from priorhood.hierarchy import Hierarchy
     from priorhood.moments import Moments
-    from priorhood.scale import Scale
     from priorhood.verdict import Verdict
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 # A draw that is ranked is the last of so many: two in a row share their θ with a probability under STUCK⁴.
 THIN = 4
@@ -87,7 +84,7 @@ class Calibration:
         return all(verdict.good for verdict in self.verdicts)
 
     @property
-    def good(self) -> npt.NDArray[np.bool_]:
+    def good(self) -> Flags:
         """Which quantities' ranks are uniform, as far as can be told: (Q,)."""
         return np.asarray(self.p_values > ALARM / len(self.quantities))
 

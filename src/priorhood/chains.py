@@ -7,11 +7,12 @@ are (parameter, chain, draw).
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    from priorhood._arrays import Array
 
 # A range below which all draws are one value.
 ALIKE = float(np.finfo(float).resolution)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.choices import check_seed, whole
 from priorhood.simulate import zip_codes
 
-Array = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    from priorhood._arrays import Array
 
 # Degrees, about the point 0° N, 0° E in the sea, where a degree is as long in both directions.
 RADIUS = 0.18

@@ -7,24 +7,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.hierarchy import hierarchy_of, labels_by_column
-from priorhood.moments import normal_key
+from priorhood.label_forms import normal_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import xarray as xr
 
+    from priorhood._arrays import Array, Index, Labels
     from priorhood.design import Design
     from priorhood.hierarchy import Places
     from priorhood.model import Model
     from priorhood.priors import Scale as ScalePrior
     from priorhood.weights import Weights
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 # Streams of random numbers, so that one purpose does not disturb another.
 NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR, CALIBRATION, NEW_ACROSS, UNKNOWN_ACROSS, PLACE = range(
@@ -130,7 +127,7 @@ class Coefficients:
     noise: ScalePrior | None
     common: tuple[Array, Array] | None
     row_weights: Weights
-    cell_labels: dict[str, npt.NDArray[np.str_]]
+    cell_labels: dict[str, Labels]
     weights: Array
 
     @property
@@ -143,7 +140,7 @@ def coefficients_of(
     draws: xr.Dataset,
     model: Model,
     design: Design,
-    cells: npt.NDArray[np.str_],
+    cells: Labels,
     weights: Array,
     made: Draughts | None = None,
 ) -> Coefficients:

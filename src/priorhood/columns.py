@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from priorhood.complaints import UNNAMED
 from priorhood.elsewhere import fetched, is_elsewhere, kind_of, rows_fetched
 from priorhood.errors import TableError
+from priorhood.label_forms import BLANKS
 from priorhood.parts import broken_part
 from priorhood.sources import explained
-from priorhood.spelling import BLANKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

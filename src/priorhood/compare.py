@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.elpd import Elpd, outcomes_of, standard_error
 from priorhood.errors import ModelError, PriorhoodError, rows_of, some
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from priorhood._arrays import Array
     from priorhood.elpd import Outcomes
-
-Array = npt.NDArray[np.float64]
 
 WAYS = ("row", "place", "evidence")
 # Under these the Normal approximation of a difference is not to be trusted (Sivula et al. 2025).

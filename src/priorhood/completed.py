@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.coefficients import correlation_factor
 from priorhood.draws import term_dimension
@@ -28,13 +27,11 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
+    from priorhood._arrays import Array, Index
+    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
     from priorhood.nuts import Grouping, Regression
-    from priorhood.scale import Scale
     from priorhood.used import Used
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 WEIGHTS = ("se", "precision_weights", "frequency_weights")
 SAME_SCALE = 1e-9  # in sds of a column: other orders of adding up the same rows differ by less

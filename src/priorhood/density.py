@@ -6,18 +6,16 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.groups import Groups
 from priorhood.listings import frame_to_predict, kept_rows, locations, read_rows
 
 if TYPE_CHECKING:
+    from priorhood._arrays import Array
+    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
     from priorhood.design import Design
-    from priorhood.scale import Scale
     from priorhood.table import Table
-
-Array = npt.NDArray[np.float64]
 
 BLOCK = 2**20  # values at a time
 

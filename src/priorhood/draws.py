@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Array = npt.NDArray[np.float64]
+    import numpy.typing as npt
+
+    from priorhood._arrays import Array
+
 
 # Of the finest groups' coefficients these are kept where the draws are not; 90 % is the interval of summary().
 QUANTILES = (0.05, 0.5, 0.95)

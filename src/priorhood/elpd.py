@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.check import Check
 from priorhood.errors import plural
@@ -18,11 +17,10 @@ from priorhood.verdict import Verdict
 if TYPE_CHECKING:
     import pandas as pd
 
+    from priorhood._arrays import Array, Index
     from priorhood.hierarchy import Places
     from priorhood.moments import Moments
     from priorhood.weights import Weights
-
-Array = npt.NDArray[np.float64]
 
 # Standard errors of which the Monte Carlo error may be this share.
 NOTABLE_ERROR = 0.25
@@ -44,7 +42,7 @@ class Outcomes:
     mean: Array
     scatter: Array
 
-    def unlike(self, other: Outcomes, at: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def unlike(self, other: Outcomes, at: Index) -> Index:
         """Where the other's sums are of other outcomes; nowhere where they cannot tell.
 
         They cannot where only one is of logarithms, or the rows weigh otherwise.

@@ -22,10 +22,11 @@ from priorhood.informed import check_informed, empty_cells, far_prior, far_sigma
 from priorhood.machine import cores, memory
 from priorhood.posing import pose
 from priorhood.posterior import Posterior, assemble
-from priorhood.scale import Scale, learn_scale
+from priorhood.scale import learn_scale
 
 if TYPE_CHECKING:
     from priorhood import exact
+    from priorhood.affine import Scale
     from priorhood.design import Design
     from priorhood.draws import Draws
     from priorhood.hierarchy import Hierarchy
@@ -143,7 +144,7 @@ def fit_moments(
             far = far_prior(model, design, scale, found, least=50)
             raise SamplingError(f"no engine explores this posterior: {far[0]}") if far else refused from None
     elif rows is not None:
-        regression = model.regression(design, scale, found.labels, rows(scale))
+        regression = nuts.regression_of(model, design, scale, found.labels, rows(scale))
         settings = nuts_settings(given or {})
         result = nuts.draw(regression, settings, run.chains, run.draws, seed, run.threads, run.tell)
         facts = {}

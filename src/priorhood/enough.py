@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.summary import measures
 from priorhood.verdict import WORST, Judged, Verdict, bad, good, listed
@@ -15,7 +14,8 @@ from priorhood.verdict import WORST, Judged, Verdict, bad, good, listed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Array = npt.NDArray[np.float64]
+    from priorhood._arrays import Array
+
 
 # Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), section 4.
 R_HAT_LIMIT = 1.01

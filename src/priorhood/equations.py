@@ -9,9 +9,9 @@ from priorhood.design import INTERCEPT
 from priorhood.words import alone, written
 
 if TYPE_CHECKING:
+    from priorhood.affine import Scale
     from priorhood.design import Column, Design
     from priorhood.model import Model
-    from priorhood.scale import Scale
 
 
 def equations_of(model: Model, design: Design, scale: Scale) -> str:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.design import Indicator
 from priorhood.errors import ModelError, near
@@ -16,9 +15,9 @@ from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.groups import Groups
 from priorhood.kinds import number_label
+from priorhood.label_forms import normal_label
 from priorhood.listings import AVERAGE, frame_to_predict, kept_rows, locations, read_rows
 from priorhood.predict import BLOCK, check_memory
-from priorhood.spelling import normal_label
 from priorhood.weights import Weights
 from priorhood.words import keyword
 
@@ -27,20 +26,19 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from priorhood._arrays import Array, Labels
+    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
     from priorhood.design import Column, Design
     from priorhood.formula import Formula
     from priorhood.hierarchy import Hierarchy
     from priorhood.moments import Moments
-    from priorhood.scale import Scale
     from priorhood.table import Table
-
-Array = npt.NDArray[np.float64]
 
 
 def expected_rows(
     c: Coefficients, design: Design, scale: Scale, table: Table, unseen: str, seed: int
-) -> tuple[Array, npt.NDArray[np.str_]]:
+) -> tuple[Array, Labels]:
     """E(y_i | θ) of every row under every draw, in the outcome's units: (S, n), and the rows' status.
 
     xᵀβ, and exp(xᵀβ + σ²/2) where the formula takes the log; there the centre, exp(xᵀβ), with Student-t errors,

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.errors import PriorError
 
-Array = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    from priorhood._arrays import Array
 
 _LOG_2 = math.log(2.0)
 _LOG_PI = math.log(math.pi)

@@ -14,6 +14,7 @@ from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.hierarchy import shown
 from priorhood.kinds import asked_order
+from priorhood.label_forms import alike, unlike
 from priorhood.lookalikes import tell_lookalikes
 from priorhood.model import Model, as_model
 from priorhood.moments import merge as merged
@@ -23,16 +24,15 @@ from priorhood.posterior import Posterior
 from priorhood.recode import recoded, same_formula, united
 from priorhood.scale import learn_scale
 from priorhood.sources import using
-from priorhood.spelling import alike, unlike
 from priorhood.sums import Sums, check_copies, copied_places, one_by_one, pool
 from priorhood.table import read
 
 if TYPE_CHECKING:
+    from priorhood.affine import Scale
     from priorhood.design import Design
     from priorhood.engines import Progress, Run
     from priorhood.moments import Moments
     from priorhood.observations import Observations
-    from priorhood.scale import Scale
 
 __all__ = ["PriorhoodWarning", "equations", "fit", "merge", "refit", "update"]
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood import gather
 from priorhood.choices import MOST_DRAWS, check_seed, whole
@@ -31,12 +30,11 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from priorhood._arrays import Array, Labels
+    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
     from priorhood.design import Design
     from priorhood.moments import Moments
-    from priorhood.scale import Scale
-
-Array = npt.NDArray[np.float64]
 
 DTYPES = ("float64", "float32")
 
@@ -229,9 +227,7 @@ def _facts(model: Model, scale: Scale, used: Used, seed: int) -> dict[str, Any]:
     }
 
 
-def draw_prior(
-    model: Model, design: Design, cells: npt.NDArray[np.str_], draws: int, rng: np.random.Generator
-) -> Draws:
+def draw_prior(model: Model, design: Design, cells: Labels, draws: int, rng: np.random.Generator) -> Draws:
     """Draws of every parameter from its prior, one chain, and of the coefficients of all groups."""
     resolved, hierarchy = model.resolve(design), hierarchy_of(model.formula, cells)
     mu = np.stack([p.sample(rng, draws) for p in resolved.mu], axis=-1) if resolved.mu else np.empty((draws, 0))

@@ -13,25 +13,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.batches import MANY, Names, Rows, Sums, summed
 from priorhood.columns import part_named, run
 from priorhood.design import Design, Indicator
+from priorhood.dropped import Dropped
 from priorhood.elsewhere import is_elsewhere
 from priorhood.errors import TableError
 from priorhood.kinds import learn_design
+from priorhood.label_forms import normal_key
 from priorhood.labels import refuse_ids, refuse_unwritable
-from priorhood.moments import Array, Moments, add_up, fold, normal_key
+from priorhood.moments import Moments, add_up, fold
 from priorhood.recode import united
 from priorhood.roles import check_rest
-from priorhood.rows import KEY, REASON, Dropped, Prepared, check_name, open_rows, prepare, refuse, value_name
+from priorhood.rows import KEY, REASON, Prepared, check_name, open_rows, prepare, refuse, value_name
 from priorhood.scan import scanned
 from priorhood.weights import UNWEIGHTED, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from priorhood._arrays import Array, Labels
     from priorhood.formula import Formula
     from priorhood.table import Frame, Table
 
@@ -395,7 +397,7 @@ def _moments(found: Sums, prepared: Prepared, design: Design, name: str) -> Mome
     refuse_unwritable(listed, " or ".join(map(repr, by)), name, max(len(by), 1))
     for factor, categories in design.categories.items():
         refuse_unwritable(categories, repr(factor), name)
-    keys: npt.NDArray[np.str_] = np.array(found.keys, dtype=str)[used]
+    keys: Labels = np.array(found.keys, dtype=str)[used]
     labels, mass, mean, scatter = fold(keys, mass, found.centre[used] + off, scatter)
     where = design.formula.keys
     names = (*(c.name for c in design.columns if c.factors), design.formula.outcome)

@@ -17,10 +17,10 @@ from priorhood.errors import FormulaError, TableError, near, some
 from priorhood.expression import Expression
 from priorhood.formula import written_out
 from priorhood.kinds import roles_of
+from priorhood.label_forms import normal_label
 from priorhood.labels import refuse_unwritable
 from priorhood.roles import as_written, check_numbers, in_roles, refuse_nested
 from priorhood.sources import KEPT, explained
-from priorhood.spelling import normal_label
 from priorhood.table import read
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 LABEL = "__priorhood_place"
 Value = float | str
-Labels = tuple[str, ...]
+PlaceLabels = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -52,21 +52,21 @@ class Gazetteer:
     name: str
     keys: tuple[str, ...]
     columns: tuple[str, ...]
-    places: dict[Labels, tuple[Value, ...]]
+    places: dict[PlaceLabels, tuple[Value, ...]]
     textual: frozenset[str]
     orders: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     @cached_property
-    def _by_part(self) -> dict[tuple[bool, ...], dict[Labels, Labels | None]]:
+    def _by_part(self) -> dict[tuple[bool, ...], dict[PlaceLabels, PlaceLabels | None]]:
         return {}
 
-    def find(self, labels: Labels) -> tuple[Value, ...] | None:
+    def find(self, labels: PlaceLabels) -> tuple[Value, ...] | None:
         """The values of one place; a label '' is not known, and the others may tell the place all the same."""
         if all(labels):
             return self.places.get(labels)
         given = tuple(map(bool, labels))
         if given not in self._by_part:
-            parts: dict[Labels, Labels | None] = {}
+            parts: dict[PlaceLabels, PlaceLabels | None] = {}
             for place in self.places:
                 part = _part(place, given)
                 parts[part] = None if part in parts else place
@@ -117,7 +117,7 @@ class Gazetteer:
         return replace(self, places=places, orders={**other.orders, **self.orders})
 
 
-def _part(labels: Labels, given: tuple[bool, ...]) -> Labels:
+def _part(labels: PlaceLabels, given: tuple[bool, ...]) -> PlaceLabels:
     return tuple(label for label, there in zip(labels, given, strict=True) if there)
 
 
@@ -127,7 +127,7 @@ def no_value(value: Value) -> bool:
 
 
 def _agreed(
-    known: Gazetteer, labels: Labels, one: tuple[Value, ...], other: tuple[Value, ...], where: str
+    known: Gazetteer, labels: PlaceLabels, one: tuple[Value, ...], other: tuple[Value, ...], where: str
 ) -> tuple[Value, ...]:
     """The values of a place that is there twice; what only one of both says counts.
 
@@ -200,7 +200,7 @@ def kept(frame: Frame) -> Frame:
     return frame.filter(nw.col(KEPT)) if KEPT in frame.collect_schema().names() else frame
 
 
-def _listed(frame: Frame, known: Gazetteer) -> list[tuple[Labels, tuple[Value, ...]]]:
+def _listed(frame: Frame, known: Gazetteer) -> list[tuple[PlaceLabels, tuple[Value, ...]]]:
     """Labels and values of every row of a table of places that says which place it is about."""
     import narwhals.stable.v2 as nw
 
@@ -225,9 +225,11 @@ def _plain(column: nw.Series[Any], *, text: bool) -> list[Value]:
     return [float("nan") if gone else float(value) for value, gone in pairs]
 
 
-def _places(known: Gazetteer, rows: Iterable[tuple[Labels, tuple[Value, ...]]]) -> dict[Labels, tuple[Value, ...]]:
+def _places(
+    known: Gazetteer, rows: Iterable[tuple[PlaceLabels, tuple[Value, ...]]]
+) -> dict[PlaceLabels, tuple[Value, ...]]:
     """The rows of a table of places as one entry a place."""
-    places: dict[Labels, tuple[Value, ...]] = {}
+    places: dict[PlaceLabels, tuple[Value, ...]] = {}
     for labels, values in rows:
         refuse_unwritable((*labels, *(value for value in values if isinstance(value, str))), "a place", known.name)
         before = places.get(labels)

@@ -8,21 +8,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.coefficients import NEW_ACROSS, NEW_GROUP, NEW_SIGMA, UNKNOWN, UNKNOWN_ACROSS, stream
 from priorhood.errors import PriorhoodWarning, TableError, some
 from priorhood.formula import SEPARATOR
+from priorhood.label_forms import alike, unlike
 from priorhood.lookalikes import nulls_of, tell_missing
-from priorhood.spelling import alike, unlike
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from priorhood._arrays import Array, Index
     from priorhood.coefficients import Coefficients
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 
 def refuse_new(spots: Iterable[Spot], c: Coefficients, name: str) -> None:

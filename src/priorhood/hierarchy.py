@@ -14,10 +14,8 @@ from priorhood.errors import ModelError
 from priorhood.formula import SEPARATOR
 
 if TYPE_CHECKING:
+    from priorhood._arrays import Array, Index, Labels
     from priorhood.formula import Formula
-
-Index = npt.NDArray[np.int64]
-Labels = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Places:
         """Number of places."""
         return len(self.keys)
 
-    def total(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def total(self, values: Array) -> Array:
         """The sum over every place's cells, such as of their rows: (size,)."""
         return np.bincount(self.of_cell, weights=values, minlength=self.size).astype(np.float64)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood import gather
 from priorhood.engines import draw_exact, exact_refusal, fit_moments, new_run
@@ -25,12 +24,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from priorhood._arrays import Array, Flags, Index
     from priorhood.engines import Progress, Run
     from priorhood.hierarchy import Places
     from priorhood.moments import Moments
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
 
 PARETO_LIMIT = 0.7
 SHOWN = 5
@@ -50,7 +48,7 @@ class Influence:
     what: str
     rows: int
     labels: tuple[str, ...]
-    of_place: npt.NDArray[np.bool_]
+    of_place: Flags
     shift: Array
     ratio: Array
     change: Array
@@ -269,7 +267,7 @@ def _of_every_place(post: Posterior, run: Run) -> pd.DataFrame:
     return frame.loc[frame["shift"].abs().sort_values(ascending=False, kind="stable").index]
 
 
-def _own(draws: Draws, labels: list[str], terms: Sequence[str]) -> npt.NDArray[np.int64]:
+def _own(draws: Draws, labels: list[str], terms: Sequence[str]) -> Index:
     """(P,) which of the finest places a parameter belongs to; −1 where to none."""
     where = {f"sigma[{label}]": at for at, label in enumerate(labels)}
     # Labels and terms may have commas themselves.

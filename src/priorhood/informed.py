@@ -17,12 +17,12 @@ from priorhood.hierarchy import hierarchy_of
 from priorhood.scale import standardized, without_rows
 
 if TYPE_CHECKING:
+    from priorhood.affine import Scale
     from priorhood.design import Design
     from priorhood.formula import Formula
     from priorhood.hierarchy import Hierarchy
     from priorhood.model import Model
     from priorhood.moments import Moments
-    from priorhood.scale import Scale
 
 
 FEW_ROWS = 10  # of fewer, one may be the sum of the others by chance

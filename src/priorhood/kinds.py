@@ -12,9 +12,9 @@ from priorhood.design import Design
 from priorhood.errors import FormulaError, TableError, some
 from priorhood.expression import Expression
 from priorhood.formula import Grouping, written_out
+from priorhood.label_forms import normal_label
 from priorhood.roles import MOST_CATEGORIES, Role, check_numbers, check_rest, in_roles, refuse_nested
 from priorhood.sources import KEPT
-from priorhood.spelling import normal_label
 from priorhood.words import brief, cut
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.elpd import Elpd, Sums, outcomes_of
 from priorhood.errors import ModelError, TableError, near, rows_of
@@ -24,15 +23,13 @@ from priorhood.table import read
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from priorhood._arrays import Array, Index
     from priorhood.exact import NoisyProblem, Problem
     from priorhood.hierarchy import Places
     from priorhood.moments import Moments
     from priorhood.observations import Observations
     from priorhood.posed import Posed
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 # Draws of θ that are taken of a posterior's: see DRAWS in docs/mathematics.md.
 DRAWS = 1000

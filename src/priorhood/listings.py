@@ -6,30 +6,28 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.columns import label_text, missing
 from priorhood.errors import TableError, near
 from priorhood.formula import SEPARATOR
 from priorhood.groups import refuse_new, spot_of, tell_doubtful
 from priorhood.kinds import rows_to_predict
+from priorhood.label_forms import normal_label
 from priorhood.labels import refuse_unwritable
 from priorhood.roles import Role, in_roles
 from priorhood.sources import KEPT
-from priorhood.spelling import normal_label
 from priorhood.weights import ERRORS, LEAST, MOST
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
+    from priorhood._arrays import Array, Flags, Index, Labels
+    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
     from priorhood.design import Design
     from priorhood.groups import Groups
-    from priorhood.scale import Scale
     from priorhood.table import Table
     from priorhood.weights import Weights
-
-Array = npt.NDArray[np.float64]
 
 AVERAGE = "(average)"
 # unseen= of those who ask about new places once they know which rows count.
@@ -47,12 +45,12 @@ class Rows:
 
     X: Array
     error: Array
-    group: npt.NDArray[np.int64]
-    status: npt.NDArray[np.str_]
+    group: Index
+    status: Labels
     spots: tuple[str, ...]
 
     @property
-    def usable(self) -> npt.NDArray[np.bool_]:
+    def usable(self) -> Flags:
         """(n,) which rows can be predicted."""
         return np.isfinite(self.X).all(axis=1) & np.isfinite(self.error)
 
@@ -116,14 +114,12 @@ def read_rows(
         refuse_new(known, c, name)
     elif unseen != LATER:
         tell_doubtful(known, np.bincount(group, minlength=len(known)), c, name)
-    status: npt.NDArray[np.str_] = np.array([spot.status for spot in known] or [""], dtype=str)[group]
+    status: Labels = np.array([spot.status for spot in known] or [""], dtype=str)[group]
     rows = Rows(X, error, group, status, spots)
     return replace(rows, status=np.where(rows.usable, status, np.where(gone, "missing", "invalid")))
 
 
-def _keys(
-    frame: Any, c: Coefficients, n: int, unseen: str, table: str
-) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+def _keys(frame: Any, c: Coefficients, n: int, unseen: str, table: str) -> tuple[Index, tuple[str, ...]]:
     """Which spot every row is in, and the joined labels of the spots; '' where a row has no label.
 
     Without a grouping's own column every row is in its average place, where unseen says so.

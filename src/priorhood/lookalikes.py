@@ -15,13 +15,14 @@ from priorhood.errors import ModelError, PriorhoodWarning, plural, rows_of
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.hierarchy import hierarchy_of
-from priorhood.spelling import alike_among, loosely
+from priorhood.label_forms import alike_among, loosely
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from priorhood._arrays import Array
     from priorhood.design import Design
-    from priorhood.moments import Array, Moments
+    from priorhood.moments import Moments
     from priorhood.table import Table
 
     # How a label is changed; the same of a column of pandas, of Polars.

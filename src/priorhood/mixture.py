@@ -8,12 +8,13 @@ itself a mixture of Normals with one mean; `precisions` says of which.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numba as nb
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    from priorhood._arrays import Array
 
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 # Normals that stand for all draws of Student's t together, at the least.

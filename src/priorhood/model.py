@@ -7,15 +7,12 @@ from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from priorhood import gather, nuts
+from priorhood.affine import LARGEST
 from priorhood.design import INTERCEPT, Design
 from priorhood.equations import equations_of
 from priorhood.errors import FormulaError, ModelError, PriorError, near
 from priorhood.expression import Expression, column_of
 from priorhood.formula import Formula, parse
-from priorhood.hierarchy import hierarchy_of
-from priorhood.observations import observe
-from priorhood.placing import placed
 from priorhood.priors import (
     COMMON,
     LKJ,
@@ -29,20 +26,14 @@ from priorhood.priors import (
     split_label,
 )
 from priorhood.priors import Scale as ScalePrior
-from priorhood.rows import LARGEST
-from priorhood.scale import learn_scale
-from priorhood.table import read
 from priorhood.weights import Weights
 from priorhood.words import alone, cut, unquoted
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pymc as pm
 
+    from priorhood.affine import Scale
     from priorhood.design import Column
-    from priorhood.observations import Observations
-    from priorhood.scale import Scale
 
 
 @dataclass(frozen=True)
@@ -261,49 +252,9 @@ class Model:
         ModelError : PyMC is not installed; a model that NUTS does not take
         TableError : a column that is not there or cannot be used
         """
-        nuts.check_installed(parameterization)
-        table, _ = placed(read(data), places, self.formula)
-        design, found = gather.take(table, self.formula, drop_outliers, weights=self.weights)
-        scale = learn_scale(found, design, standardize=self.standardize, unit=self.outcome_unit)
-        rows = observe(table, design, scale, found.labels, drop_outliers=drop_outliers, weights=self.weights)
-        return nuts.build(self.regression(design, scale, found.labels, rows), parameterization)
+        from priorhood.nuts.to_pymc import to_pymc
 
-    def regression(
-        self, design: Design, scale: Scale, labels: npt.NDArray[np.str_], rows: Observations
-    ) -> nuts.Regression:
-        """The model and standardized rows as NUTS takes them."""
-        resolved = self.resolve(design)
-        hierarchy = hierarchy_of(self.formula, labels)
-        return nuts.Regression(
-            rows=rows,
-            scale=scale,
-            outcome=self.formula.outcome,
-            logged=self.formula.log_outcome,
-            columns=design.names,
-            constant=design.constant,
-            population=tuple(design.index(design.population_columns)),
-            groupings=tuple(
-                nuts.Grouping(
-                    name=places.name,
-                    suffix=self.formula.suffix(at),
-                    labels=places.labels,
-                    of_cell=places.of_cell,
-                    parent=places.parent if at + 1 < len(hierarchy.levels) else None,
-                    varying=tuple(design.index(design.level_columns(at))),
-                    coefficients=tuple(design.index(design.coefficient_columns(at))),
-                    tau=resolved.tau[at],
-                    omega=resolved.omega[at],
-                )
-                for at, places in enumerate(hierarchy.groupings)
-            ),
-            levels=len(hierarchy.levels),
-            mu=resolved.mu,
-            sigma=resolved.sigma,
-            nu=resolved.nu,
-            noise=self.noise is not None,
-            sigma_median=resolved.sigma_median,
-            sigma_spread=resolved.sigma_spread,
-        )
+        return to_pymc(self, data, parameterization, places=places, drop_outliers=drop_outliers)
 
     def resolve(self, design: Design) -> Resolved:
         """The prior of every parameter. The most particular key counts: tau_zip[area], tau_zip, tau[area], tau.

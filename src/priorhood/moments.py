@@ -9,16 +9,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.errors import ModelError
 from priorhood.formula import SEPARATOR
-from priorhood.spelling import normal_label
 
 if TYPE_CHECKING:
-    from priorhood.rows import Dropped
-
-Array = npt.NDArray[np.float64]
+    from priorhood._arrays import Array, Flags, Index, Labels
+    from priorhood.dropped import Dropped
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Moments:
     """
 
     keys: tuple[str, ...]
-    labels: npt.NDArray[np.str_]
+    labels: Labels
     columns: tuple[str, ...]
     n: Array
     mean: Array
@@ -71,14 +68,7 @@ class Moments:
         return mean, self.scatter.sum(axis=0) + np.einsum("j,ja,jb->ab", mass, off, off)
 
 
-def normal_key(key: str) -> str:
-    """The labels of a joined key, each in its normal form."""
-    return SEPARATOR.join(map(normal_label, key.split(SEPARATOR))) if SEPARATOR in key else normal_label(key)
-
-
-def fold(
-    keys: npt.NDArray[np.str_], mass: Array, mean: Array, scatter: Array
-) -> tuple[npt.NDArray[np.str_], Array, Array, Array]:
+def fold(keys: Labels, mass: Array, mean: Array, scatter: Array) -> tuple[Labels, Array, Array, Array]:
     """Join the moments of equal keys, exactly: labels (J,) sorted, mass (J,), mean (J, C), scatter (J, C, C).
 
     mean = Σ nᵢ meanᵢ / n,  scatter = Σ scatterᵢ + Σ nᵢ (meanᵢ − mean)(meanᵢ − mean)ᵀ,  n rows or weights
@@ -96,12 +86,12 @@ def fold(
     return labels, total, joined, _summed(spread.reshape(-1, C * C), at, J).reshape(J, C, C)
 
 
-def _summed(values: Array, at: npt.NDArray[np.int64], size: int) -> Array:
+def _summed(values: Array, at: Index, size: int) -> Array:
     """The rows of values (k, …) that go to each of `size` places, added up: (size, …)."""
     return np.stack([np.bincount(at, weights=column, minlength=size) for column in values.T], axis=1)
 
 
-def add_up(keys: npt.NDArray[np.str_], n: Array) -> Array:
+def add_up(keys: Labels, n: Array) -> Array:
     """The sums of equal keys, in the order of their labels: (J,)."""
     labels, at = np.unique(keys, return_inverse=True)
     return np.bincount(at, weights=n, minlength=len(labels)).astype(np.float64)
@@ -149,7 +139,7 @@ def merge(first: Moments, second: Moments) -> Moments:
     )
 
 
-def keep(found: Moments, cells: npt.NDArray[np.bool_], dropped: tuple[Dropped, ...] = ()) -> Moments:
+def keep(found: Moments, cells: Flags, dropped: tuple[Dropped, ...] = ()) -> Moments:
     """The moments of some cells (J,) alone; dropped : why the rows of the others are left out.
 
     Where log_weight is known of all rows together only, it stays theirs: it is the same for every θ.

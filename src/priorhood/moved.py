@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.priors import base_of
 from priorhood.summary import below_diagonal, labels_of, varies
@@ -14,7 +13,7 @@ from priorhood.summary import below_diagonal, labels_of, varies
 if TYPE_CHECKING:
     import xarray as xr
 
-Array = npt.NDArray[np.float64]
+    from priorhood._arrays import Array, Flags
 
 # A mean that has moved by less than a third of an sd, or an sd by less than a third, changes no conclusion. This
 # is a choice; Kallioinen, Paananen, Bürkner and Vehtari (2024) measure sensitivity otherwise, by how fast the
@@ -32,7 +31,7 @@ class Draws:
 
     labels: tuple[str, ...]
     values: Array
-    of_place: npt.NDArray[np.bool_]
+    of_place: Flags
 
     @property
     def mean(self) -> Array:
@@ -52,7 +51,7 @@ def flat_draws(posterior: xr.Dataset, places: tuple[str, ...]) -> Draws:
     """
     labels: list[str] = []
     values: list[Array] = []
-    own: list[npt.NDArray[np.bool_]] = []
+    own: list[Flags] = []
     names = sorted(map(str, posterior.data_vars), key=lambda name: bool(set(places) & set(posterior[name].dims)))
     for name in names:
         draws = posterior[name].transpose("chain", "draw", ...)
@@ -78,7 +77,7 @@ def shifts(before: Draws, after: Draws) -> tuple[Array, Array]:
     return shift, ratio
 
 
-def far(shift: Array, ratio: Array) -> npt.NDArray[np.bool_]:
+def far(shift: Array, ratio: Array) -> Flags:
     """Which have moved by more than FAR sds, or have another width by more than the factor WIDER; elementwise."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray((np.abs(shift) >= FAR) | (np.abs(np.log(ratio)) >= np.log(WIDER)))

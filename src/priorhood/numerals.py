@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from priorhood.columns import collected, stripped, textual
-from priorhood.spelling import BLANKS, PLAIN, Spelling
+from priorhood.label_forms import BLANKS
+from priorhood.spelling import PLAIN, Spelling
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw

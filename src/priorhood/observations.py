@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.columns import run
 from priorhood.elsewhere import is_elsewhere, rows_fetched
-from priorhood.moments import normal_key
+from priorhood.label_forms import normal_key
 from priorhood.rows import KEY, REASON, open_rows, prepare, value_name
 from priorhood.weights import UNWEIGHTED, Weights
 
 if TYPE_CHECKING:
+    from priorhood._arrays import Array, Index, Labels
+    from priorhood.affine import Scale
     from priorhood.design import Design
-    from priorhood.scale import Scale
     from priorhood.table import Table
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -34,18 +32,18 @@ class Observations:
 
     X: Array
     y: Array
-    cell: npt.NDArray[np.int64]
+    cell: Index
     se: Array | None = None
     precision: Array | None = None
     times: Array | None = None
-    row: npt.NDArray[np.int64] | None = None
+    row: Index | None = None
 
 
 def observe(
     table: Table,
     design: Design,
     scale: Scale,
-    labels: npt.NDArray[np.str_],
+    labels: Labels,
     *,
     drop_outliers: float | None = None,
     weights: Weights = UNWEIGHTED,
@@ -85,7 +83,7 @@ def observe(
     )
 
 
-def _index(keys: object, labels: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
+def _index(keys: object, labels: Labels) -> Index:
     """Every row's cell among the labels, whatever its spelling in the table."""
     unique, inverse = np.unique(np.asarray(keys, dtype=str), return_inverse=True)
     at = {label: i for i, label in enumerate(labels.tolist())}

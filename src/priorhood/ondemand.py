@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.coefficients import PLACE, correlation_factor, stream
 from priorhood.errors import ModelError, near, some
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from priorhood._arrays import Array, Index, Labels
+    from priorhood.affine import Scale
     from priorhood.design import Design
     from priorhood.draws import Summaries
     from priorhood.exact import Leaves, Problem
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
     from priorhood.hierarchy import Hierarchy, Places
     from priorhood.model import Model
     from priorhood.moments import Moments
-    from priorhood.scale import Scale
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class OnDemand:
     """
 
     leaves: Leaves
-    keys: npt.NDArray[np.str_]
+    keys: Labels
     seed: int
     at: Index
     total: int

@@ -6,19 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.hierarchy import hierarchy_of
 from priorhood.scale import standardized
 
 if TYPE_CHECKING:
+    from priorhood._arrays import Array
+    from priorhood.affine import Scale
     from priorhood.design import Design
     from priorhood.draws import Draws
     from priorhood.hierarchy import Hierarchy
     from priorhood.moments import Moments
-    from priorhood.scale import Scale
-
-Array = npt.NDArray[np.float64]
 
 # Directions in which a group's columns hardly differ, beside those in which they do.
 FLAT = 1e-12

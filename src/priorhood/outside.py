@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.coefficients import correlation_factor
 from priorhood.scale import standardized
@@ -13,9 +12,8 @@ from priorhood.scale import standardized
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from priorhood._arrays import Array
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
 
 
 def log_of_places(post: Posterior) -> Callable[[int], Array] | None:

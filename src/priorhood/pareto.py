@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    from priorhood._arrays import Array
 
 # Fewer weights in a tail than these have no shape.
 LEAST_TAIL = 5

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood.errors import TableError, near, some
 from priorhood.files import is_folder, is_there
+from priorhood.label_forms import BLANKS, normal_label
 from priorhood.sources import DATABASE, connection, explained, format_of, nearby_files, reading, sql_name
-from priorhood.spelling import BLANKS, UNSAID, Spelling, normal_label
+from priorhood.spelling import UNSAID, Spelling
 from priorhood.twins import as_engines, perhaps_renamed, twins
 from priorhood.uneven import first_names, heading, named_below, uneven
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from priorhood.columns import collected
 from priorhood.errors import PriorhoodWarning, TableError, some
 from priorhood.formula import SEPARATOR
-from priorhood.gazetteer import LABEL, Labels, kept, label_of, no_value, read_gazetteer
+from priorhood.gazetteer import LABEL, PlaceLabels, kept, label_of, no_value, read_gazetteer
+from priorhood.label_forms import alike, normal_label, unlike
 from priorhood.lookup import looked_up
 from priorhood.sources import KEPT, explained
-from priorhood.spelling import alike, normal_label, unlike
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -107,7 +107,9 @@ def _joined_label(frame: Frame, keys: tuple[str, ...]) -> nw.Expr:
     return texts[0] if len(texts) == 1 else nw.concat_str(texts, separator=SEPARATOR)
 
 
-def _spots(table: Table, gazetteer: Gazetteer, formula: Formula, cells: dict[str, Any] | None) -> dict[str, Labels]:
+def _spots(
+    table: Table, gazetteer: Gazetteer, formula: Formula, cells: dict[str, Any] | None
+) -> dict[str, PlaceLabels]:
     """The different labels of the rows, as the table spells them → in normal form.
 
     Raises
@@ -125,7 +127,7 @@ def _spots(table: Table, gazetteer: Gazetteer, formula: Formula, cells: dict[str
     with explained(table.name), table.alone():
         frame = kept(table.frame(formula.keys))
         found = collected(frame.select(_joined_label(frame, keys).alias(LABEL)).unique())[LABEL]
-    spots: dict[str, Labels] = {}
+    spots: dict[str, PlaceLabels] = {}
     seen = _lying_in(gazetteer.keys, tuple(above), cells)
     for text in map(str, found):
         parts = text.split(SEPARATOR)
@@ -141,7 +143,9 @@ def _spots(table: Table, gazetteer: Gazetteer, formula: Formula, cells: dict[str
     return spots
 
 
-def _lying_in(keys: tuple[str, ...], above: tuple[str, ...], cells: dict[str, Any] | None) -> dict[Labels, Labels]:
+def _lying_in(
+    keys: tuple[str, ...], above: tuple[str, ...], cells: dict[str, Any] | None
+) -> dict[PlaceLabels, PlaceLabels]:
     """Labels in some columns of the places that the fit had → their labels in the columns above."""
     if cells is None or not above:
         return {}
@@ -149,7 +153,7 @@ def _lying_in(keys: tuple[str, ...], above: tuple[str, ...], cells: dict[str, An
     return dict(zip(own, rest, strict=True))
 
 
-def _tell_unknown(table: Table, gazetteer: Gazetteer, spots: dict[str, Labels]) -> None:
+def _tell_unknown(table: Table, gazetteer: Gazetteer, spots: dict[str, PlaceLabels]) -> None:
     """Warn of places of the rows of which a predictor is not known.
 
     Raises
@@ -175,19 +179,21 @@ def _tell_unknown(table: Table, gazetteer: Gazetteer, spots: dict[str, Labels]) 
             )
 
 
-def _alike_in(gazetteer: Gazetteer, labels: list[Labels]) -> str:
+def _alike_in(gazetteer: Gazetteer, labels: list[PlaceLabels]) -> str:
     """Of places that are not there, one that is but for its spelling."""
     found = alike(map("/".join, labels), map("/".join, gazetteer.places))
     new, known = next(iter(found.items()), ("", ""))
     return f"; {new!r} is {known!r} there: {unlike(new, known, gazetteer.keys, gazetteer.name)}" if found else ""
 
 
-def _some(places: Iterable[Labels]) -> str:
+def _some(places: Iterable[PlaceLabels]) -> str:
     listed = ["/".join(labels) for labels in places]
     return some(listed, 3) if listed else "none"
 
 
-def _with_columns(table: Table, gazetteer: Gazetteer, columns: tuple[str, ...], spots: dict[str, Labels]) -> Table:
+def _with_columns(
+    table: Table, gazetteer: Gazetteer, columns: tuple[str, ...], spots: dict[str, PlaceLabels]
+) -> Table:
     """The table with some of the places' predictors as columns."""
     found: dict[str, dict[str, Any]] = {column: {} for column in columns}
     for text, labels in spots.items():

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.groups import Groups
 from priorhood.listings import frame_to_predict, kept_rows, read_rows
@@ -17,10 +16,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from priorhood._arrays import Array, Flags
     from priorhood.posterior import Posterior
     from priorhood.tails import Tails, Verdict
-
-Array = npt.NDArray[np.float64]
 
 # Draws that stand in memory at once: 80 MB, and as much again to sum them up.
 AT_ONCE = 10_000_000
@@ -46,7 +44,7 @@ class Moments:
 
     mean: bool = True
     sd: bool = True
-    kept: npt.NDArray[np.bool_] | None = None
+    kept: Flags | None = None
 
     @property
     def name(self) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.choices import MOST_DRAWS, whole
 from priorhood.engines import exact_refusal, new_run
@@ -15,13 +14,11 @@ from priorhood.ondemand import theta_of as thetas
 from priorhood.posing import pose
 
 if TYPE_CHECKING:
+    from priorhood._arrays import Array, Index
     from priorhood.exact import NoisyProblem, Problem
     from priorhood.exact.coordinates import Theta
     from priorhood.exact.given import Given
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 
 def collapse_refusal(post: Posterior) -> str | None:

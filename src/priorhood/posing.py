@@ -12,10 +12,10 @@ from priorhood.scale import standardized
 
 if TYPE_CHECKING:
     from priorhood import exact
+    from priorhood.affine import Scale
     from priorhood.design import Design
     from priorhood.model import Model
     from priorhood.moments import Moments
-    from priorhood.scale import Scale
 
 
 def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Problem | exact.NoisyProblem:

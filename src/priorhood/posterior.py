@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood import nuts
 from priorhood import predict as predicting
@@ -24,8 +23,9 @@ from priorhood.observations import Observations
 from priorhood.ondemand import numbers_of
 from priorhood.placing import placed_to_predict, together
 from priorhood.reading import Reading
+from priorhood.stored_sums import with_places
 from priorhood.table import Table, read
-from priorhood.tree import attached, tree_of, with_places
+from priorhood.tree import attached, tree_of
 from priorhood.used import used_rows
 
 if TYPE_CHECKING:
@@ -36,15 +36,13 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
+    from priorhood.affine import Scale
     from priorhood.design import Design
     from priorhood.draws import Draws
     from priorhood.gazetteer import Gazetteer
     from priorhood.model import Model
     from priorhood.moments import Moments
-    from priorhood.scale import Scale
     from priorhood.tails import Tails
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,7 @@ class Posterior(Reading):
             precision=None if weights.precision is None else none,
             times=None if weights.frequency is None else none,
         )  # fmt: skip
-        own = self.model.regression(self.design, self.scale, self.moments.labels, rows)
+        own = nuts.regression_of(self.model, self.design, self.scale, self.moments.labels, rows)
         if table is None:
             return own
         source, c = self.placed(table, places), self._coefficients()

@@ -22,12 +22,11 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from priorhood._arrays import Array, Index
+    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
     from priorhood.design import Design
-    from priorhood.scale import Scale
     from priorhood.tails import Tails
-
-Array = npt.NDArray[np.float64]
 
 UNSEEN = ("error", "population", "draw")
 BLOCK = 256  # rows predicted at a time: rows × draws never stand in memory together
@@ -249,7 +248,7 @@ def predict_draws(
 def simulate(
     rows: Rows,
     groups: Groups,
-    kept: npt.NDArray[np.int64],
+    kept: Index,
     design: Design,
     scale: Scale,
     out: npt.NDArray[Any],

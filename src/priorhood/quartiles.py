@@ -10,11 +10,8 @@ import numpy as np
 from priorhood.columns import collected
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
+    from priorhood._arrays import Array
     from priorhood.table import Frame
-
-    Array = npt.NDArray[np.float64]
 
 # Intervals counted at a time: 10 billion different values take three looks.
 INTERVALS = 10_000
@@ -79,3 +76,22 @@ def _intervals(scored: Frame, low: float, high: float) -> Array:
     )
     counted = np.stack([np.asarray(found[name], dtype=float) for name in names], axis=1)
     return counted[np.argsort(counted[:, 0])]
+
+
+def repeated_quartiles(scored: Frame) -> tuple[float, float]:
+    """Quartiles of `score` where a row stands for `times` equal ones: at the places (n − 1)q, counted from 0."""
+    import narwhals.stable.v2 as nw
+
+    n = float(collected(scored.select(nw.col("times").sum()))["times"][0] or 0.0)
+    places = [(n - 1) * q for q in (0.25, 0.75)]
+    passed = scored.with_columns(nw.col("times").cum_sum().over(order_by="score").alias("passed"))
+    at = [math.floor(place) for place in places] + [math.ceil(place) for place in places]
+    found = collected(
+        passed.select(
+            *(nw.when(nw.col("passed") > k).then(nw.col("score")).min().alias(f"s{i}") for i, k in enumerate(at))
+        )
+    )
+    low, high, above_low, above_high = (float(found[f"s{i}"][0]) for i in range(4))
+    low += (above_low - low) * (places[0] - at[0])
+    high += (above_high - high) * (places[1] - at[1])
+    return low, high

@@ -10,7 +10,6 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.errors import ModelError
 from priorhood.verdict import Verdict
@@ -18,8 +17,7 @@ from priorhood.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
+    from priorhood._arrays import Array, Index
 
 ALARM = 0.01  # a right engine is called wrong once in a hundred runs, all quantities together
 # Refits left out shift a distribution function by no more than their share, which the band of 500 hardly sees.

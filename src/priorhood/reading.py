@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood import finest
 from priorhood.design import INTERCEPT
@@ -17,8 +16,9 @@ from priorhood.errors import ModelError, near
 from priorhood.hierarchy import Hierarchy, hierarchy_of, labels_by_column
 from priorhood.ondemand import OnDemand, on_demand
 from priorhood.priors import base_of, split_label
+from priorhood.stored_sums import stored_places
 from priorhood.summary import bounds_of, summarize_draws, summarize_mixtures
-from priorhood.tree import SUMMARIES, stored_places
+from priorhood.tree import SUMMARIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from priorhood._arrays import Index, Labels
+    from priorhood.affine import Scale
     from priorhood.design import Design
     from priorhood.gazetteer import Gazetteer
     from priorhood.model import Model
     from priorhood.moments import Moments
-    from priorhood.scale import Scale
-
-Array = npt.NDArray[np.float64]
 
 INTERVAL = 0.9
 KINDS = ("mu", "beta", "delta", "tau", "omega", "sigma", "nu")
@@ -79,7 +78,7 @@ class Reading:
         return stored_places(self.tree)
 
     @property
-    def cells(self) -> dict[str, npt.NDArray[np.str_]]:
+    def cells(self) -> dict[str, Labels]:
         """The label of every cell of the sums in every key column."""
         return labels_by_column(self.model.formula, self.moments.labels)
 
@@ -132,7 +131,7 @@ class Reading:
         """All that the finest places' draws are made of."""
         return self._made(None)
 
-    def _made(self, at: npt.NDArray[np.int64] | None) -> OnDemand:
+    def _made(self, at: Index | None) -> OnDemand:
         stored = self.tree["posterior"].to_dataset()
         return on_demand(stored, self.model, self.design, self.scale, self.moments, self.seed, at)
 

@@ -20,9 +20,10 @@ from priorhood.kinds import asked_order, level_label
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from priorhood._arrays import Array
     from priorhood.design import Column
     from priorhood.formula import Formula
-    from priorhood.moments import Array, Moments
+    from priorhood.moments import Moments
 
 # A product of numbers, by their texts, and of indicators of categories that are not their factor's first.
 Product = tuple[tuple[str, ...], frozenset[tuple[str, str]]]

@@ -13,7 +13,6 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.errors import TableError, near
 from priorhood.expression import Expression
@@ -27,13 +26,11 @@ from priorhood.used import used_rows
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from priorhood._arrays import Array, Flags, Index, Labels
     from priorhood.coefficients import Coefficients, Grouping
     from priorhood.posterior import Posterior
     from priorhood.table import Table
     from priorhood.used import Used
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 INSIDE = (0.5, 0.8, 0.9)
 BINS = 50  # of a PIT value, for its distribution function
@@ -85,7 +82,7 @@ class Residuals:
     pit: Array
     tail: Array
     z: Array
-    labels: npt.NDArray[np.str_]
+    labels: Labels
     found: tuple[OfPlace, ...]
     terms: tuple[str, ...]
     counts: Index
@@ -169,7 +166,7 @@ def thinned(post: Posterior, most: int) -> Coefficients:
     return post._coefficients(chosen)
 
 
-def _places(used: Used) -> tuple[npt.NDArray[np.str_], Index]:
+def _places(used: Used) -> tuple[Labels, Index]:
     """The different places of the rows used, and the index of each row's; one place where there are no groups."""
     if used.labels is None:
         return np.array([""]), np.zeros(len(used.kept), np.int64)
@@ -177,7 +174,7 @@ def _places(used: Used) -> tuple[npt.NDArray[np.str_], Index]:
     return labels, place.astype(np.int64)
 
 
-def _own(post: Posterior, used: Used, labels: npt.NDArray[np.str_], place: Index) -> bool:
+def _own(post: Posterior, used: Used, labels: Labels, place: Index) -> bool:
     """Whether the rows used are those of the fit, by their number in every place and the mean outcome."""
     m = post.moments
     if len(used.kept) != m.listed:
@@ -205,7 +202,7 @@ class _Work:
     c: Coefficients
     used: Used
     groups: Groups
-    shown: npt.NDArray[np.bool_]
+    shown: Flags
 
     @cached_property
     def lines(self) -> Index:
@@ -315,7 +312,7 @@ def two_sided(tails: Array) -> Array:
     return np.asarray(np.minimum(4.0 * tails.min(axis=0), 1.0))
 
 
-def effect_p(post: Posterior, c: Coefficients) -> dict[str, tuple[npt.NDArray[np.str_], Array]]:
+def effect_p(post: Posterior, c: Coefficients) -> dict[str, tuple[Labels, Array]]:
     """Of every grouping: its places' labels, and p-values of their effects being like the others'.
 
     ε = Λ⁻¹(β_own − β_parent) ~ Normal(0, I) of a posterior draw if the model is right, so |ε|² ~ χ²(K).

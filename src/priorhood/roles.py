@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.arrow import wide_numbers
 from priorhood.calendars import Dates, dates_of, like_numbered, numbered_dates
@@ -29,9 +28,9 @@ from priorhood.dates import days_since, script
 from priorhood.elsewhere import ENGINES, kind_of
 from priorhood.errors import PriorhoodWarning, TableError, rows_of, some
 from priorhood.files import is_file
+from priorhood.label_forms import BLANKS, normal_label
 from priorhood.sources import KEPT
 from priorhood.spelling import (
-    BLANKS,
     FALSE,
     PLAIN,
     TRUE,
@@ -40,7 +39,6 @@ from priorhood.spelling import (
     guessed,
     in_thousands,
     in_two_ways,
-    normal_label,
     truth,
     two_kinds,
 )
@@ -53,11 +51,10 @@ if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
     from narwhals.stable.v2.dtypes import DType
 
+    from priorhood._arrays import Array, Flags
     from priorhood.columns import Frame
     from priorhood.spelling import Signs
     from priorhood.table import Table
-
-Array = npt.NDArray[np.float64]
 
 # Rows looked at for numbers that are dates, or thousands that were read as decimals.
 FIRST = 10_000
@@ -625,7 +622,7 @@ def _tell_thousandths(column: str, values: Array, table: Table) -> None:
     )
 
 
-def _thousandths(values: Array) -> npt.NDArray[np.bool_]:
+def _thousandths(values: Array) -> Flags:
     """Which values are at least 1 in size, and whole numbers of thousandths."""
     scaled = values * 1000
     return (np.abs(values) >= 1) & np.isclose(scaled, np.round(scaled), rtol=1e-12, atol=0.0)

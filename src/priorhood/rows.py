@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from priorhood.affine import LARGEST
 from priorhood.columns import collected, label_text, missing, run
 from priorhood.elsewhere import as_numbers, is_elsewhere
 from priorhood.errors import TableError, rows_of
 from priorhood.expression import Expression, Guard
 from priorhood.formula import SEPARATOR
 from priorhood.kinds import roles_of, texts_of
-from priorhood.quartiles import counted_quartiles
+from priorhood.quartiles import counted_quartiles, repeated_quartiles
 from priorhood.roles import Role, as_written, check_numbers, in_roles, refuse_nested
 from priorhood.sources import KEPT
-from priorhood.weights import UNWEIGHTED, Weights, repeated_quartiles
+from priorhood.weights import UNWEIGHTED, Weights
 from priorhood.words import alone
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 KEY = "__priorhood_key"
 REASON = "__priorhood_reason"
-# Up to here squares of values are numbers, times any weight and number of rows too.
-LARGEST = 1e100
 
 
 def value_name(at: int) -> str:
@@ -42,23 +41,6 @@ def value_name(at: int) -> str:
 def check_name(at: int) -> str:
     """Name of the at-th check's column in the prepared frame."""
     return f"__priorhood_check_{at}"
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """Rows left out for one reason; column is '' where the reason is no single column's.
-
-    places : how many places are left out whole, 0 where the reason is one of rows
-    """
-
-    reason: str
-    column: str
-    rows: int
-    places: int = 0
-
-    def __str__(self) -> str:
-        where = f" in {self.places:,} place{'s' * (self.places != 1)}" if self.places else ""
-        return f"{rows_of(self.rows)}{where}: {self.reason}{f' {self.column!r}' if self.column else ''}"
 
 
 @dataclass(frozen=True)

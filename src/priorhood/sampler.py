@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.errors import plural, rows_of
 from priorhood.priors import base_of
 from priorhood.summary import varies
 from priorhood.verdict import Judged, Verdict, bad, good, listed
 
-Array = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    from priorhood._arrays import Array, Flags
 
 # The exact engine refuses beyond these.
 PARETO_LIMIT = 0.7
@@ -75,7 +76,7 @@ def _step_remedy(judged: Judged) -> str:
     return f"try {other} or {higher}" if other else f"try {higher}"
 
 
-def _where(judged: Judged, diverging: npt.NDArray[np.bool_]) -> tuple[bool, str]:
+def _where(judged: Judged, diverging: Flags) -> tuple[bool, str]:
     """Where the divergent draws lie, in words, and whether it is the groups' noise that makes them."""
     everywhere = "all over the posterior: no parameter differs there"
     if diverging.all():
@@ -101,9 +102,7 @@ def _where(judged: Judged, diverging: npt.NDArray[np.bool_]) -> tuple[bool, str]
     return judged.noise_by_group, everywhere
 
 
-def _shifted(
-    name: str, labels: list[str], values: Array, diverging: npt.NDArray[np.bool_]
-) -> list[tuple[str, str, float, Array]]:
+def _shifted(name: str, labels: list[str], values: Array, diverging: Flags) -> list[tuple[str, str, float, Array]]:
     """The elements in which divergent draws differ from the others: name, label, by how many sds, values."""
     from scipy.stats import binom
 
@@ -119,7 +118,7 @@ def _shifted(
     return [(name, labels[at], float(shift[at]), values[:, :, at]) for at in np.flatnonzero(varies(values) & far)]
 
 
-def _share(values: Array, diverging: npt.NDArray[np.bool_], *, small: bool) -> tuple[float, str]:
+def _share(values: Array, diverging: Flags, *, small: bool) -> tuple[float, str]:
     """The share of the divergent draws beyond a tail's quantile of the others, and the name of that."""
     quantile = float(np.quantile(values[~diverging], TAIL if small else 1 - TAIL))
     beyond = values[diverging] < quantile if small else values[diverging] > quantile

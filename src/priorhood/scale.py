@@ -3,49 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from priorhood.affine import LARGEST, Scale
 from priorhood.arithmetic import inner_text
 from priorhood.errors import ModelError, rows_of
 from priorhood.formula import less, shifted
-from priorhood.rows import LARGEST
 
 if TYPE_CHECKING:
+    from priorhood._arrays import Array
     from priorhood.design import Column, Design
     from priorhood.expression import Expression
     from priorhood.moments import Moments
-
-Array = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Scale:
-    """x_std = (x − centre) / spread for every design column, y_std = y / unit.
-
-    centre, spread : (D,); the intercept has 0 and 1
-    unit : of the outcome (of its log where the formula takes the log)
-    """
-
-    centre: Array
-    spread: Array
-    unit: float
-
-    def natural(self) -> Array:
-        """(D,) factor from a standardized coefficient to the data's units: unit / spread."""
-        return np.asarray(self.unit / self.spread)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return {"centre": self.centre.tolist(), "spread": self.spread.tolist(), "unit": self.unit}
-
-    @classmethod
-    def from_dict(cls, stored: dict[str, Any]) -> Scale:
-        """The scale that to_dict described."""
-        return cls(np.array(stored["centre"]), np.array(stored["spread"]), float(stored["unit"]))
 
 
 def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: float | None) -> Scale:

@@ -12,22 +12,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from priorhood.affine import LARGEST
 from priorhood.columns import label_text, may_be_thousands, run, thousands_marks
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
-from priorhood.rows import LARGEST
-from priorhood.spelling import BLANKS
+from priorhood.label_forms import BLANKS
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
+    from priorhood._arrays import Array, Index
     from priorhood.design import Design
     from priorhood.rows import Prepared
     from priorhood.table import Frame
 
-Array = npt.NDArray[np.float64]
 Pairs = list[tuple[int, int]]
 
 # The least whole numbers of 64 bits stand for reasons where labels are whole numbers.
@@ -179,9 +178,7 @@ def _grouped(rows: Frame, keys: int, values: int, pairs: Pairs, *, watched: bool
     return grouped
 
 
-def _read_labels(
-    found: dict[str, Any], prepared: Prepared, keys: tuple[str, ...]
-) -> tuple[list[str], npt.NDArray[np.int64]]:
+def _read_labels(found: dict[str, Any], prepared: Prepared, keys: tuple[str, ...]) -> tuple[list[str], Index]:
     """Joined labels, '' of rows left out; and the number of the reason, 0 for rows that count."""
     columns = [found[f"l{i}"].tolist() for i in range(max(len(keys), 1))]
     reason = np.array([_reason(label, len(prepared.flags)) for label in columns[0]], dtype=np.int64)

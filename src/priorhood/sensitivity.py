@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.engines import draw_exact, exact_refusal, new_run
 from priorhood.errors import ModelError, PriorhoodError, near, plural
@@ -35,13 +34,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from priorhood._arrays import Array, Flags
     from priorhood.engines import Progress, Run
     from priorhood.model import Model
     from priorhood.moved import Draws
     from priorhood.posterior import Posterior
     from priorhood.priors import Prior
-
-Array = npt.NDArray[np.float64]
 
 MOST_NAMED = 3
 # Priors this many times as narrow or wide are others altogether.
@@ -76,7 +74,7 @@ class Sensitivity:
     """
 
     labels: tuple[str, ...]
-    of_place: npt.NDArray[np.bool_]
+    of_place: Flags
     refits: tuple[Refit, ...]
     formula: str
     undrawn: str = ""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.choices import check_seed, whole
 from priorhood.errors import ModelError
@@ -14,7 +13,7 @@ from priorhood.errors import ModelError
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = npt.NDArray[np.float64]
+    from priorhood._arrays import Array, Index, Labels
 
 # Berlin's 219 ZIP codes with sales lie in this range; the simulated ones are spread over it.
 FIRST_ZIP, LAST_ZIP = 10115, 14199
@@ -36,7 +35,7 @@ class Truth:
     rho: float
     sigma: float
     mean_size: float
-    zip: npt.NDArray[np.str_]
+    zip: Labels
     beta: Array
 
 
@@ -65,7 +64,7 @@ def simulate(places: int = 219, rows: int = 7500, seed: int = 2412) -> tuple[pd.
     return frame, truth
 
 
-def _counts(places: int, rows: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def _counts(places: int, rows: int, rng: np.random.Generator) -> Index:
     """Rows of every place: at least 1, the most about MOST_ROWS where the mean allows it."""
     weight = rng.gamma(1.1, size=places)
     most = max(MOST_ROWS, 3 * rows // places)

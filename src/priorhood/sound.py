@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood.affine import LARGEST, Scale
 from priorhood.design import Design
 from priorhood.draws import QUANTILES, Draws, Effects, Summaries
 from priorhood.errors import PriorhoodError, some
@@ -16,9 +17,8 @@ from priorhood.hierarchy import hierarchy_of
 from priorhood.model import Model
 from priorhood.netcdf import Damage, shown_part
 from priorhood.priors import base_of
-from priorhood.rows import LARGEST
-from priorhood.scale import Scale
-from priorhood.tree import PLACES, SUMMARIES, labelled, stored_moments, stored_places, summarized
+from priorhood.stored_sums import PLACES, stored_moments, stored_places
+from priorhood.tree import SUMMARIES, labelled, summarized
 from priorhood.weights import Weights
 
 if TYPE_CHECKING:

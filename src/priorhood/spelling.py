@@ -8,163 +8,22 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from priorhood.errors import TableError
+from priorhood.label_forms import BLANKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import narwhals.stable.v2 as nw
 
-# All white space of Unicode, and the marks without width that spreadsheets and web pages leave around texts.
-# Joiners (U+200C, U+200D) belong to the spelling of some languages and stay.
-BLANKS = (
-    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
-    "\u200a\u2028\u2029\u202f\u205f\u3000\u200b\u200e\u200f\u2060\ufeff"
-)
 
 # The words that DuckDB takes for truths where it reads a CSV; case does not matter.
 TRUE = ("true", "t", "yes")
 FALSE = ("false", "f", "no")
-
-_CLOCK = re.compile(r"(?:(\d{4}-\d\d-\d\d)[ T])?(\d\d:\d\d:\d\d)(?:\.(\d+))?(?:(Z)|([+-]\d\d)(?::?(\d\d))?)?")
-
-
-def normal_label(text: str) -> str:
-    """A label or category in the form that all backends share.
-
-    Without surrounding blanks, with letters and their marks as one; without the '.0' that a float column left;
-    truths as 'true' and 'false'; a time of midnight as its date; a time of a zone as that of UTC.
-    """
-    text = text.strip(BLANKS)
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    if "." in text and re.fullmatch(r"[+-]?\d+\.0+", text):
-        whole = text.partition(".")[0]
-        return "0" if whole == "-0" else whole
-    if text in ("True", "TRUE", "False", "FALSE"):
-        return text.lower()
-    if ":" in text and (clock := _CLOCK.fullmatch(text)):
-        return _timed(clock)
-    # A small number is 1e-07 to Python and DuckDB, 1e-7 to others.
-    return re.sub(r"e-0(\d)$", r"e-\1", text) if "e-0" in text and _is_float(text) else text
-
-
-def _timed(clock: re.Match[str]) -> str:
-    day, time, fraction, utc, hours, minutes = clock.groups()
-    fraction = (fraction or "").rstrip("0")
-    zone = "+00:00" if utc else f"{hours}:{minutes or '00'}" if hours else ""
-    if day and time == "00:00:00" and not fraction and not zone:
-        return day
-    if day and zone:
-        # Parquet has the moment without its zone, and DuckDB writes it in the zone of the machine.
-        with suppress(OverflowError):
-            day, time = datetime.fromisoformat(f"{day}T{time}{zone}").astimezone(UTC).isoformat()[:19].split("T")
-            zone = "+00:00"
-    return f"{day + ' ' if day else ''}{time}{'.' + fraction if fraction else ''}{zone}"
-
-
-def _is_float(text: str) -> bool:
-    return re.fullmatch(r"[+-]?\d(?:\.\d+)?e-\d+", text) is not None
-
-
-def alike(new: Iterable[str], known: Iterable[str]) -> dict[str, str]:
-    """New label → a known one that differs from it by leading zeros, case, blanks or the end of ZIP+4."""
-    index: dict[str, str] = {}
-    for label in known:
-        index.setdefault(loosely(label), label)
-    return {label: index[loose] for label in new if (loose := loosely(label)) in index}
-
-
-def loosely(label: str) -> str:
-    """What is left of a label where zeros, case, blanks and ZIP+4 do not count."""
-    parts = re.sub(r"\s", "", label.casefold()).split("/")
-    return "/".join(re.sub(r"^(\d{5})-\d{4}$", r"\1", part).lstrip("0") for part in parts)
-
-
-def alike_among(labels: Sequence[str], separator: str) -> list[list[str]]:
-    """Labels that are one where leading zeros, case and blanks do not count, group by group.
-
-    ZIP+4 is alike to its ZIP, and to others of it where that is there.
-
-    Parameters
-    ----------
-    separator : stands between the parts of a label
-    """
-    if not _may_be_alike(labels, separator):
-        return []
-    groups: dict[str, list[str]] = {}
-    for label in labels:
-        groups.setdefault(loosely(label.replace(separator, "/")), []).append(label)
-    found = [group for group in groups.values() if len(group) > 1]
-    return [group for group in found if not all(map(_PLUS_FOUR.search, group))]
-
-
-_PLUS_FOUR = re.compile(r"\b\d{5}-\d{4}\b")
-
-
-def _may_be_alike(labels: Sequence[str], separator: str) -> bool:
-    """Whether any of the labels can be alike; of a million, most need not be taken apart for that."""
-    whole = "\n".join(labels)
-    if "-" in whole and _PLUS_FOUR.search(whole):
-        return True
-    # Where all labels have capitals in the same places, none is gained.
-    one_case = any(whole == form(whole) for form in (str.casefold, str.upper, str.title))
-    text = whole if one_case else whole.casefold()
-    text = text.replace(" ", "") if text.isascii() else re.sub(rf"[^\S\n{separator}]+", "", text)
-    zeros = re.search(rf"(?:\A|[\n{separator}])0[^\n{separator}]", text)
-    if text == whole and (zeros is None or _of_one_width(labels)):
-        return False
-    if zeros and separator in text:
-        text = re.sub(rf"(?:^|(?<={separator}))0+", "", text, flags=re.MULTILINE)
-    parts = text.split("\n")
-    if zeros and separator not in text:
-        parts = [label.lstrip("0") for label in parts]
-    return len(parts) != len(labels) or len(set(parts)) < len(labels)
-
-
-def _of_one_width(labels: Sequence[str]) -> bool:
-    """Whether all are digits, and as many, so that none has lost a zero that another has."""
-    return len(set(map(len, labels))) == 1 and "".join(labels).isdecimal()
-
-
-def unlike(new: str, known: str, columns: Sequence[str], older: str = "") -> str:
-    """What is to be done about two labels that are alike.
-
-    Parameters
-    ----------
-    columns : of the labels, which have as many parts between slashes; older : what has the known one, if not a fit
-    """
-    if new.casefold() == known.casefold():
-        return "labels are compared letter by letter, so write them alike"
-    if re.search(r"\d{5}-\d{4}", new) or re.search(r"\d{5}-\d{4}", known):
-        return "one of them is ZIP+4, so write them with as many digits"
-    parts = list(zip(columns, new.split("/"), known.split("/"), strict=False))
-    if len(parts) != new.count("/") + 1:
-        parts = [(columns[-1], new, known)]
-    column, one, other = next((part for part in parts if part[1] != part[2]), parts[0])
-    if one == other or one.lstrip("0") != other.lstrip("0"):
-        return "write them alike"
-    as_text = (
-        f"read as text (pandas: dtype={{{column!r}: str}}; Polars: schema_overrides={{{column!r}: pl.String}}; a "
-        f"CSV that priorhood is given by name keeps the zeros that it has)"
-    )
-    if len(one) < len(other):
-        return (
-            f"{one!r} has lost its zeros: have {column!r} {as_text}, or put them back, "
-            f"frame[{column!r}].astype(str).str.removesuffix('.0').str.zfill({len(other)})"
-            f".where(frame[{column!r}].notna())"
-        )
-    return (
-        f"{older or 'the table of the fit'} has lost the zeros of {other!r}: have {column!r} there "
-        f"{as_text}{'' if older else ', and fit again'}; or write labels here as there, "
-        f"frame[{column!r}].str.lstrip('0')"
-    )
 
 
 # Words for yes and no; no letters that may stand for sides and kinds.

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.chains import halved, quantile, r_hat, ranked, sample_size
 from priorhood.draws import Summaries
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-Array = npt.NDArray[np.float64]
+    from priorhood._arrays import Array, Flags
 
 CHUNK = 128  # parameters that are copied at a time: neighbours in memory, which lie far apart by draw
 BLOCK = 16  # and looked at: their draws and spectra stay in the processor's cache
@@ -95,7 +94,7 @@ def summaries_of(draws: xr.DataArray, levels: Sequence[float]) -> Summaries:
     return Summaries(flat.mean(axis=0), flat.std(axis=0), quantiles)
 
 
-def varies(values: Array) -> npt.NDArray[np.bool_]:
+def varies(values: Array) -> Flags:
     """Which parameters have a convergence to speak of: constants, as the diagonal of omega, do not.
 
     values : (chain, draw, parameter)
@@ -103,7 +102,7 @@ def varies(values: Array) -> npt.NDArray[np.bool_]:
     return np.concatenate([np.zeros(0, dtype=bool), *(_moving(own) for own in _gathered(values))])
 
 
-def _moving(own: Array) -> npt.NDArray[np.bool_]:
+def _moving(own: Array) -> Flags:
     """Which of draws (P, chain, draw) are of no constant."""
     sd = own.std(axis=(1, 2), ddof=1)
     # A constant's sd is its rounding, whatever its unit.
@@ -179,7 +178,7 @@ def labels_of(name: str, draws: xr.DataArray) -> list[str]:
     return [f"{name}[{inside}]" if coordinates else name for inside in found]
 
 
-def below_diagonal(draws: xr.DataArray) -> npt.NDArray[np.bool_]:
+def below_diagonal(draws: xr.DataArray) -> Flags:
     """A correlation matrix is shown once: below its diagonal."""
     K = draws.shape[-1]
     return np.asarray(np.tril(np.ones((K, K), dtype=bool), -1).ravel())

@@ -18,6 +18,7 @@ from priorhood.errors import FileError, ModelError, PriorhoodWarning, plural, ro
 from priorhood.files import check_netcdf, write_atomically
 from priorhood.formula import SEPARATOR, parse
 from priorhood.hierarchy import shown
+from priorhood.label_forms import loosely, unlike
 from priorhood.lookalikes import tell_lookalikes
 from priorhood.model import Model, as_model
 from priorhood.moments import Moments
@@ -36,9 +37,8 @@ from priorhood.sound import (
     stored_design,
     stored_weights,
 )
-from priorhood.spelling import loosely, unlike
+from priorhood.stored_sums import dropped_as_text, moments_dataset, with_places
 from priorhood.table import read
-from priorhood.tree import dropped_as_text, moments_dataset, with_places
 from priorhood.withhold import withheld
 
 if TYPE_CHECKING:

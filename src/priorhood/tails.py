@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.coefficients import correlation_factor
 from priorhood.errors import SamplingError, plural
@@ -27,6 +26,8 @@ from priorhood.priors import Fixed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from priorhood._arrays import Array, Flags, Index
+    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
     from priorhood.design import Design
     from priorhood.exact import NoisyProblem, Problem
@@ -36,11 +37,6 @@ if TYPE_CHECKING:
     from priorhood.listings import Rows
     from priorhood.model import Model
     from priorhood.moments import Moments
-    from priorhood.scale import Scale
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 # Shares of the mean and of the sd that may lie between the two truncations.
 MEAN_MOVES, SD_MOVES = 0.01, 0.05

@@ -9,27 +9,24 @@ import numpy as np
 
 from priorhood.draws import QUANTILES, spread_dimension, term_dimension
 from priorhood.errors import ModelError, near
-from priorhood.gazetteer import Gazetteer
-from priorhood.hierarchy import apart, hierarchy_of, joined_labels, shown
-from priorhood.moments import Moments
-from priorhood.rows import Dropped
-from priorhood.words import dimension
+from priorhood.hierarchy import hierarchy_of
+from priorhood.stored_sums import PLACES, dropped_as_text, moments_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import numpy.typing as npt
     import xarray as xr
 
+    from priorhood._arrays import Labels
+    from priorhood.affine import Scale
     from priorhood.design import Design
     from priorhood.draws import Draws, Summaries
     from priorhood.model import Model
-    from priorhood.scale import Scale
+    from priorhood.moments import Moments
 
 # 2 came with family, noise and se; 3 with nested and crossed groupings; 4 with summaries in place of draws. Older
 # files are read as they were. 5 came with checksums.
 FORMAT = 5
-PLACES = "places"
 SUMMARIES = "summaries"
 OWN = ("posterior", "sample_stats", "moments", SUMMARIES, PLACES)
 ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "observed_data")
@@ -57,7 +54,7 @@ def tree_of(
     return tree
 
 
-def labelled(design: Design, labels: npt.NDArray[np.str_], draws: Draws) -> xr.Dataset:
+def labelled(design: Design, labels: Labels, draws: Draws) -> xr.Dataset:
     """Draws of all parameters by name, with the terms' names and the groups' labels as coordinates."""
     import xarray as xr
 
@@ -99,9 +96,7 @@ def labelled(design: Design, labels: npt.NDArray[np.str_], draws: Draws) -> xr.D
     return xr.Dataset(variables, coords=coords)
 
 
-def summarized(
-    design: Design, labels: npt.NDArray[np.str_], found: Summaries, levels: Sequence[float]
-) -> xr.Dataset:
+def summarized(design: Design, labels: Labels, found: Summaries, levels: Sequence[float]) -> xr.Dataset:
     """Means, sds and quantiles of the finest places' coefficients by name: beta_mean, beta_sd, beta_q5, …."""
     import xarray as xr
 
@@ -131,113 +126,8 @@ def _described(model: Model, design: Design, scale: Scale, moments: Moments) -> 
     }
 
 
-def dropped_as_text(dropped: tuple[Dropped, ...]) -> str:
-    """Rows left out, as an attribute; the number of places is there where it says something."""
-    return json.dumps([[d.reason, d.column, d.rows, *([d.places] if d.places else [])] for d in dropped])
-
-
 def _arviz_attrs(draws: Draws) -> dict[str, str]:
     return {"inference_library": "priorhood", "sampling_engine": str(draws.facts.get("engine", ""))}
-
-
-def moments_dataset(moments: Moments) -> xr.Dataset:
-    """The sums, with the labels of their cells and the names of their columns."""
-    import xarray as xr
-
-    group = _cell_dimension(moments.keys)
-    columns = list(moments.columns)
-    variables: dict[str, Any] = {
-        "n": ((group,), moments.n),
-        "mean": ((group, "column"), moments.mean),
-        "scatter": ((group, "column", "column_bis"), moments.scatter),
-    }
-    coords: dict[str, Any] = {group: shown(moments.labels), "column": columns, "column_bis": columns}
-    if len(moments.keys) > 1:
-        # The labels apart: a label may have a slash of its own.
-        labels = np.array(apart(moments.labels, len(moments.keys)), dtype=str).reshape(-1, len(moments.keys))
-        variables["key"] = ((group, "key_column"), labels)
-        coords["key_column"] = list(moments.keys)
-    if moments.weight is not None:
-        variables["weight"] = ((group,), moments.weight)
-    if moments.log_weights is not None:
-        variables["log_weight"] = ((group,), moments.log_weights)
-    return xr.Dataset(
-        variables,
-        coords=coords,
-        attrs={} if moments.weight is None else {"log_weight": moments.log_weight},
-    )
-
-
-def _cell_dimension(keys: tuple[str, ...]) -> str:
-    """The dimension of the sums: the group's own name where the cells are its places."""
-    return dimension(keys[0]) if len(keys) == 1 else "cell" if keys else "group"
-
-
-def stored_moments(tree: xr.DataTree, model: Model | Design) -> Moments:
-    """The moments that a tree holds; model : of which formula they are."""
-    stored = tree["moments"].to_dataset()
-    keys = model.formula.keys
-    labels = stored[_cell_dimension(keys)].values.astype(str)
-    if len(keys) > 1:
-        labels = joined_labels(list(stored["key"].values.astype(str).T))
-    return Moments(
-        keys=keys,
-        labels=labels,
-        columns=tuple(str(c) for c in stored["column"].values),
-        n=stored["n"].values,
-        mean=stored["mean"].values,
-        scatter=stored["scatter"].values,
-        read=int(tree.attrs["rows_read"]),
-        dropped=tuple(Dropped(*d) for d in json.loads(tree.attrs["rows_dropped"])),
-        weight=stored["weight"].values if "weight" in stored else None,
-        log_weight=float(stored.attrs.get("log_weight", 0.0)),
-        log_weights=stored["log_weight"].values if "log_weight" in stored else None,
-    )
-
-
-def with_places(tree: xr.DataTree, gazetteer: Gazetteer | None) -> xr.DataTree:
-    """The tree with what is known of the places."""
-    import xarray as xr
-
-    if gazetteer is None:
-        return tree
-    groups = {name: node.to_dataset() for name, node in tree.children.items()}
-    together = xr.DataTree.from_dict({**groups, PLACES: _places_dataset(gazetteer)})
-    together.attrs = dict(tree.attrs)
-    return together
-
-
-def _places_dataset(gazetteer: Gazetteer) -> xr.Dataset:
-    import xarray as xr
-
-    labels = np.array(list(gazetteer.places), dtype=str).reshape(-1, len(gazetteer.keys))
-    variables: dict[str, Any] = {"key": (("place", "key_column"), labels)}
-    coords: dict[str, Any] = {"key_column": list(gazetteer.keys)}
-    for name, textual, dtype in (("number", False, float), ("text", True, str)):
-        own = [at for at, column in enumerate(gazetteer.columns) if (column in gazetteer.textual) == textual]
-        if own:
-            values = [[place[at] for at in own] for place in gazetteer.places.values()]
-            variables[name] = (("place", f"{name}_column"), np.array(values, dtype=dtype).reshape(-1, len(own)))
-            coords[f"{name}_column"] = [gazetteer.columns[at] for at in own]
-    return xr.Dataset(variables, coords=coords)
-
-
-def stored_places(tree: xr.DataTree) -> Gazetteer | None:
-    """What a tree knows of the places; None where the fit had no table of places."""
-    if PLACES not in tree.children:
-        return None
-    stored = tree[PLACES].to_dataset()
-    own = {name: tuple(map(str, stored[f"{name}_column"].values)) for name in ("number", "text") if name in stored}
-    lists = [stored[name].values.tolist() for name in own]
-    values = [tuple(value for part in parts for value in part) for parts in zip(*lists, strict=True)]
-    labels = [tuple(parts) for parts in stored["key"].values.astype(str).tolist()]
-    return Gazetteer(
-        name="the posterior",
-        keys=tuple(map(str, stored["key_column"].values)),
-        columns=tuple(column for columns in own.values() for column in columns),
-        places=dict(zip(labels, values, strict=True)),
-        textual=frozenset(own.get("text", ())),
-    )
 
 
 def attached(tree: xr.DataTree, more: Iterable[xr.DataTree]) -> xr.DataTree:

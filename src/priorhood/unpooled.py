@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.scale import standardized
 
 if TYPE_CHECKING:
+    from priorhood._arrays import Array
+    from priorhood.affine import Scale
     from priorhood.design import Design
     from priorhood.hierarchy import Places
     from priorhood.moments import Moments
-    from priorhood.scale import Scale
-
-Array = npt.NDArray[np.float64]
 
 # The least eigenvalue of a place's XᵀX, its diagonal made 1, that still tells all coefficients apart.
 SINGULAR = 1e-10

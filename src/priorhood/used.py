@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.columns import missing
+from priorhood.dropped import Dropped
 from priorhood.errors import ModelError
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.groups import refuse_new, spot_of, tell_doubtful
 from priorhood.hierarchy import shown
 from priorhood.listings import LATER, Rows, frame_to_predict, read_rows
-from priorhood.rows import Dropped
 from priorhood.sources import KEPT
 
 if TYPE_CHECKING:
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from priorhood._arrays import Array, Index, Labels
+    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
     from priorhood.design import Design
-    from priorhood.scale import Scale
     from priorhood.table import Table
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,9 @@ class Used:
 
     design: Design
     rows: Rows
-    kept: npt.NDArray[np.int64]
+    kept: Index
     y: Array | None
-    labels: npt.NDArray[np.str_] | None
+    labels: Labels | None
     dropped: tuple[Dropped, ...]
     times: Array | None = None
 
@@ -154,7 +153,7 @@ def used_rows(table: Table, design: Design, scale: Scale, c: Coefficients, unsee
     return Used(design, rows, kept, None if y is None else y[kept], labels, tuple(dropped), times)
 
 
-def _finest(c: Coefficients, spots: tuple[str, ...]) -> npt.NDArray[np.str_]:
+def _finest(c: Coefficients, spots: tuple[str, ...]) -> Labels:
     """The finest group of every spot, as it is shown."""
     depth = len(c.levels[0].places.path)
     return shown(np.array([SEPARATOR.join(spot.split(SEPARATOR)[:depth]) for spot in spots], dtype=str))

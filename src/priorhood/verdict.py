@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from priorhood.priors import base_of
 from priorhood.summary import below_diagonal, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy.typing as npt
     import xarray as xr
 
-Array = npt.NDArray[np.float64]
+    from priorhood._arrays import Array
 
 WORST = 3  # so many offenders are named
 

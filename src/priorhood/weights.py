@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from priorhood.columns import collected
 from priorhood.expression import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from priorhood.table import Frame
 
 ERRORS = "the standard errors"
 PRECISIONS = "the precision weights"
@@ -101,22 +98,3 @@ def _frequency(column: str) -> tuple[Guard, ...]:
         Guard(f"{column!r} is too large a count", value <= MOST_TIMES, value),
         Guard(f"{column!r} is not a whole number", value == value.floor(), value, advice),
     )
-
-
-def repeated_quartiles(scored: Frame) -> tuple[float, float]:
-    """Quartiles of `score` where a row stands for `times` equal ones: at the places (n − 1)q, counted from 0."""
-    import narwhals.stable.v2 as nw
-
-    n = float(collected(scored.select(nw.col("times").sum()))["times"][0] or 0.0)
-    places = [(n - 1) * q for q in (0.25, 0.75)]
-    passed = scored.with_columns(nw.col("times").cum_sum().over(order_by="score").alias("passed"))
-    at = [math.floor(place) for place in places] + [math.ceil(place) for place in places]
-    found = collected(
-        passed.select(
-            *(nw.when(nw.col("passed") > k).then(nw.col("score")).min().alias(f"s{i}") for i, k in enumerate(at))
-        )
-    )
-    low, high, above_low, above_high = (float(found[f"s{i}"][0]) for i in range(4))
-    low += (above_low - low) * (places[0] - at[0])
-    high += (above_high - high) * (places[1] - at[1])
-    return low, high

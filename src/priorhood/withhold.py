@@ -10,19 +10,21 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.columns import run
 from priorhood.design import Design
+from priorhood.dropped import Dropped
 from priorhood.errors import PriorhoodWarning, TableError
 from priorhood.expression import Expression
 from priorhood.kinds import number_label
-from priorhood.moments import add_up, keep, normal_key
+from priorhood.label_forms import normal_key
+from priorhood.moments import add_up, keep
 from priorhood.recode import recoded
-from priorhood.rows import KEY, Dropped, joined_key, open_rows, prepare
+from priorhood.rows import KEY, joined_key, open_rows, prepare
 
 if TYPE_CHECKING:
-    from priorhood.moments import Array, Moments
+    from priorhood._arrays import Array, Labels
+    from priorhood.moments import Moments
     from priorhood.table import Table
     from priorhood.weights import Weights
 
@@ -91,9 +93,9 @@ class _Cells:
     """
 
     def __init__(self, found: dict[str, Any], design: Design) -> None:
-        self.labels: npt.NDArray[np.str_] = np.array([normal_key(str(key)) for key in found[KEY]], dtype=str)
+        self.labels: Labels = np.array([normal_key(str(key)) for key in found[KEY]], dtype=str)
         self.rows: Array = np.asarray(found[ROWS], dtype=float)
-        self.factors: dict[str, npt.NDArray[np.str_]] = {}
+        self.factors: dict[str, Labels] = {}
         for at, factor in enumerate(design.categories):
             values = found[_factor_name(at)]
             texts = [number_label(float(v)) for v in values] if factor in design.numeric else list(map(str, values))

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pytest
 
 import priorhood as ph
+from priorhood.label_forms import alike_among
 from priorhood.lookalikes import SHOWN
-from priorhood.spelling import alike_among
 
 TEXT = "price ~ area + (1 | zip)"
 # Spellings of two places and more, and what becomes of them.

@@ -15,10 +15,11 @@ import pytest
 import priorhood as ph
 from priorhood.formula import parse
 from priorhood.kinds import learn_design
+from priorhood.label_forms import normal_label
 from priorhood.moments import merge
+from priorhood.quartiles import repeated_quartiles
 from priorhood.rows import open_rows, prepare, value_name
-from priorhood.spelling import normal_label
-from priorhood.weights import Weights, repeated_quartiles
+from priorhood.weights import Weights
 
 TEXT = "y ~ x + (x | g)"
 

@@ -17,7 +17,7 @@ import pytest
 import priorhood as ph
 from priorhood.formula import parse
 from priorhood.gather import take
-from priorhood.spelling import normal_label
+from priorhood.label_forms import normal_label
 
 ROWS = 24
 FEW = {"chains": 2, "draws": 50, "seed": 1}

@@ -18,10 +18,10 @@ import pytest
 import priorhood as ph
 from priorhood import gather, labels, sources
 from priorhood.cli import main
+from priorhood.dropped import Dropped
 from priorhood.export import write_frame
 from priorhood.formula import SEPARATOR, parse
 from priorhood.labels import refuse_ids
-from priorhood.rows import Dropped
 
 TEXT = "price ~ area + (area | zip)"
 

@@ -26,17 +26,8 @@ import priorhood as ph
 from priorhood.calendars import dates_of
 from priorhood.formula import parse
 from priorhood.gather import take
-from priorhood.spelling import (
-    BLANKS,
-    Signs,
-    affix,
-    alike,
-    all_in_thousands,
-    guessed,
-    in_thousands,
-    normal_label,
-    unlike,
-)
+from priorhood.label_forms import BLANKS, alike, normal_label, unlike
+from priorhood.spelling import Signs, affix, all_in_thousands, guessed, in_thousands
 from priorhood.unusual import rewriting
 from shell import run_python
 

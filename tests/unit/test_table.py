@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import priorhood as ph
-from priorhood.rows import Dropped
+from priorhood.dropped import Dropped
 
 TEXT = "price ~ area * kind + log(area) + balcony + (area | zip)"
 

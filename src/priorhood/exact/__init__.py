@@ -25,9 +25,9 @@ from priorhood.priors import Fixed, Uniform
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from priorhood._arrays import Array
     from priorhood.exact.coordinates import Theta
     from priorhood.exact.mode import Target
-    from priorhood.exact.problem import Array
 
 __all__ = [
     "Alike", "Crossed", "Independent", "Leaves", "Level", "NoisyProblem", "Problem", "compiled", "compress", "draw",

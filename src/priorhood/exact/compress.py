@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from priorhood.exact.problem import Array, Index
+    from priorhood._arrays import Array, Index
 
 SAME = 1e-12  # a predictor varies within a group if this share of its square does
 ROUNDING = 1e-13  # and an outcome is off its line if this share of its scatter is

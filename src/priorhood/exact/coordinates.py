@@ -20,7 +20,8 @@ from priorhood.priors import Fixed, cholesky_of_partial
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from priorhood.exact.problem import Array, Problem
+    from priorhood._arrays import Array
+    from priorhood.exact.problem import Problem
     from priorhood.priors import LKJ, Scale
 
 # Logs of the least and the largest scale: beyond, squares are no numbers.

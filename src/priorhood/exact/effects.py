@@ -16,7 +16,8 @@ from priorhood.exact.pairs import add_places, fill_top
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from priorhood.exact.problem import Array, Index, Problem
+    from priorhood._arrays import Array, Index
+    from priorhood.exact.problem import Problem
 
 # Draws per random stream: fixed, so that the numbers do not depend on the number of threads.
 STREAM = 64

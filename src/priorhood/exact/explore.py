@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numba as nb
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.errors import SamplingError
 from priorhood.exact.mode import one_digit
@@ -22,9 +21,9 @@ from priorhood.exact.search import Modes, find_modes, with_more
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from priorhood._arrays import Array, Index
     from priorhood.exact.coordinates import Axis
     from priorhood.exact.mode import Target
-    from priorhood.exact.problem import Array
 
 PILOT = 1000  # proposals that judge the mixture and start the chains
 WARM_UP = 20  # kept draws' worth of proposals before the first kept draw
@@ -378,9 +377,7 @@ def _propose(
     return _Proposed(theta, heights, log_weights, keep_every, pareto_k(log_weights), held)
 
 
-def _chains(
-    proposed: _Proposed, chains: int, draws: int, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.int64], Array]:
+def _chains(proposed: _Proposed, chains: int, draws: int, rng: np.random.Generator) -> tuple[Index, Array]:
     """Walk every chain over its own proposals; a chain starts at a pilot draw taken by weight."""
     picked = np.empty((chains, draws), np.int64)
     accepted = np.empty((chains, draws))

@@ -15,8 +15,9 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from priorhood._arrays import Array, Index
     from priorhood.exact.coordinates import Theta
-    from priorhood.exact.problem import Array, Index, Problem
+    from priorhood.exact.problem import Problem
 
 _LOG_2PI = math.log(2.0 * math.pi)
 # Numbers in one stack of matrices: more would leave the cache.

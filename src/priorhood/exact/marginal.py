@@ -19,7 +19,8 @@ from priorhood.exact.coordinates import Theta, factors
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from priorhood.exact.problem import Array, Index, Problem
+    from priorhood._arrays import Array, Index
+    from priorhood.exact.problem import Problem
 
 WORTH_THREADS = 100_000  # θ × nodes × columns, about half a millisecond
 

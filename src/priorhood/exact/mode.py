@@ -23,8 +23,9 @@ from priorhood.exact.marginal import Collapsed, log_marginal
 from priorhood.priors import Fixed, Uniform
 
 if TYPE_CHECKING:
+    from priorhood._arrays import Array
     from priorhood.exact.coordinates import Axis
-    from priorhood.exact.problem import Array, Problem, Varying
+    from priorhood.exact.problem import Problem, Varying
     from priorhood.priors import Scale
 
 

@@ -35,8 +35,9 @@ from priorhood.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from priorhood._arrays import Array
     from priorhood.exact.compress import PseudoRows
-    from priorhood.exact.problem import Array, Problem
+    from priorhood.exact.problem import Problem
     from priorhood.priors import Scale
 
 TAKEN = (Exponential, HalfNormal, HalfStudentT, HalfCauchy, Gamma, LogNormal)

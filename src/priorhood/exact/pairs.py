@@ -25,7 +25,8 @@ import numpy as np
 from priorhood.exact.climb import FAST, factor_root, log_pivots, root_space
 
 if TYPE_CHECKING:
-    from priorhood.exact.problem import Array, Problem
+    from priorhood._arrays import Array
+    from priorhood.exact.problem import Problem
 
 _LOG_2PI = math.log(2.0 * math.pi)
 PLACES = 128  # in a block

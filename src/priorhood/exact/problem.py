@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.priors import Fixed
 
 if TYPE_CHECKING:
+    from priorhood._arrays import Array, Index
     from priorhood.priors import LKJ, Scale
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

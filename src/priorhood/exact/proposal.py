@@ -12,8 +12,8 @@ import numpy as np
 from priorhood.machine import ONE_THREAD
 
 if TYPE_CHECKING:
+    from priorhood._arrays import Array
     from priorhood.exact.mode import Target
-    from priorhood.exact.problem import Array
     from priorhood.exact.search import Modes
 
 DEGREES = 5.0  # of freedom of the t distributions …

@@ -21,8 +21,9 @@ from priorhood.exact.mode import Density
 from priorhood.exact.search import find_mode
 
 if TYPE_CHECKING:
+    from priorhood._arrays import Array, Index
     from priorhood.exact.coordinates import Theta
-    from priorhood.exact.problem import Array, Index, Problem
+    from priorhood.exact.problem import Problem
 
 # Upper probabilities: a tail begins at BEGIN, is a body's beyond BODY, and the mean must not depend on what lies
 # between NEAR and FAR.

@@ -26,7 +26,8 @@ from priorhood.mixture import quantile_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from priorhood.exact.problem import Array, Index, Problem
+    from priorhood._arrays import Array, Index
+    from priorhood.exact.problem import Problem
 
 # The expansion to the sixth cumulant is taken where its last terms add up to fewer sds than LAST_TERMS, where the
 # components' centres have at most the share APART of the variance, so that no lump escapes the cumulants.

@@ -7,6 +7,7 @@ from priorhood.nuts.build import build
 from priorhood.nuts.regression import Grouping, Regression
 from priorhood.nuts.sample import draw
 from priorhood.nuts.settings import Settings, check, check_installed, default_sampler, unavailable
+from priorhood.nuts.to_pymc import regression_of
 
 __all__ = [
     "Grouping",
@@ -17,5 +18,6 @@ __all__ = [
     "check_installed",
     "default_sampler",
     "draw",
+    "regression_of",
     "unavailable",
 ]

@@ -11,10 +11,11 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from priorhood._arrays import Index, Labels
+    from priorhood.affine import Scale
     from priorhood.observations import Observations
     from priorhood.priors import LKJ, Normal
     from priorhood.priors import Scale as ScalePrior
-    from priorhood.scale import Scale
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class Grouping:
 
     name: str
     suffix: str
-    labels: npt.NDArray[np.str_]
-    of_cell: npt.NDArray[np.int64]
-    parent: npt.NDArray[np.int64] | None
+    labels: Labels
+    of_cell: Index
+    parent: Index | None
     varying: tuple[int, ...]
     coefficients: tuple[int, ...]
     tau: tuple[ScalePrior, ...]
@@ -68,7 +69,7 @@ class Regression:
     sigma_median: ScalePrior | None = None
     sigma_spread: ScalePrior | None = None
 
-    def index(self, at: int) -> npt.NDArray[np.int64]:
+    def index(self, at: int) -> Index:
         """(N,) the place of every row in a grouping."""
         return self.groupings[at].of_cell[self.rows.cell]
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.design import INTERCEPT
 from priorhood.enough import ESS_PER_CHAIN, R_HAT_LIMIT
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from priorhood._arrays import Array
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
 
 MOST_ROWS = 20
 

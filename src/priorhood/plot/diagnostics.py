@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from priorhood._arrays import Array, Flags
     from priorhood.check import Check
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
 
 # Inches.
 WIDTH, PANEL, LEFT, RIGHT, TOP, BELOW, GAP, ABOVE = 11.0, 2.5, 0.72, 0.2, 0.65, 0.5, 0.5, 0.55
@@ -89,7 +88,7 @@ def _measures(chains: int) -> tuple[_Measure, ...]:
     )
 
 
-def _of_places(post: Posterior, labels: pd.Index) -> npt.NDArray[np.bool_]:
+def _of_places(post: Posterior, labels: pd.Index) -> Flags:
     """Which parameters belong to a single place: beta, delta, a sigma of its own."""
     places = set(post.model.formula.places)
     names = {name for name in post.parameters if places & set(map(str, post[name].dims))}
@@ -103,9 +102,7 @@ def _axes(figure: Figure, row: int, column: int, columns: int, height: float) ->
     return figure.add_axes((left, bottom, wide / WIDTH, (PANEL - ABOVE - BELOW) / height))
 
 
-def _histogram(
-    axes: Axes, found: pd.Series, of_place: npt.NDArray[np.bool_], measure: _Measure, *, first: bool
-) -> None:
+def _histogram(axes: Axes, found: pd.Series, of_place: Flags, measure: _Measure, *, first: bool) -> None:
     from priorhood.plot import style
 
     style.plain(axes)
@@ -268,7 +265,7 @@ def _energies(axes: Axes, energy: Array) -> None:
           good=bool(fraction.min() >= 0.3))  # fmt: skip
 
 
-def _headline(figure: Figure, check: Check, measures: pd.DataFrame, of_place: npt.NDArray[np.bool_]) -> None:
+def _headline(figure: Figure, check: Check, measures: pd.DataFrame, of_place: Flags) -> None:
 
     bad = [verdict.about for verdict in check.bad]
     words = f"The draws of all {len(measures):,} parameters can be relied on: every verdict is good"

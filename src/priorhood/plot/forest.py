@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, near, plural
@@ -34,11 +33,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from priorhood._arrays import Array, Index
     from priorhood.hierarchy import Places
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 SELECT = ("auto", "top", "bottom", "widest")
 # Places up to which all are shown; in a section of "auto", and of a single one.

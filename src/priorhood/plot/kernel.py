@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.sampler import POSITIVE
 
-Array = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    from priorhood._arrays import Array
 
 GRID = 512
 BOUNDS = {**dict.fromkeys(POSITIVE, (0.0, np.inf)), "omega": (-1.0, 1.0)}

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.design import Indicator
 from priorhood.errors import ModelError, near, plural
@@ -30,10 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from priorhood._arrays import Array, Index
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 MOST = 24
 # Places up to which all are shown where none are asked for.

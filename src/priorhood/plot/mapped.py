@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.areas import Areas, level_of, read_areas
 from priorhood.design import INTERCEPT
@@ -20,10 +19,9 @@ from priorhood.priors import base_of, split_label
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from priorhood._arrays import Array, Index
     from priorhood.hierarchy import Places
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
 
 SHOWS = ("price", "below", "sd", "rows")
 INTERVAL = (0.05, 0.95)
@@ -173,7 +171,7 @@ class Home:
     at: dict[str, Any]
 
     @cached_property
-    def parts(self) -> list[tuple[Any, npt.NDArray[np.int64], Array]]:
+    def parts(self) -> list[tuple[Any, Index, Array]]:
         """Rows to predict, the place of the grouping that each stands for, and its share there."""
         post, finest = self.post, self.post.hierarchy.levels[0]
         if self.grouping.name in self.at:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.errors import plural, rows_of
 from priorhood.plot import page
@@ -16,9 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from priorhood._arrays import Array, Index
     from priorhood.assessment import Assessment
-
-Array = npt.NDArray[np.float64]
 
 BAND = 0.99
 NAMED = 4  # places with their label beside them
@@ -269,7 +267,7 @@ def _worst(axes: Axes, listed: Any) -> None:
 # -- common to both ---------------------------------------------------------------------------------------
 
 
-def _labelled(axes: Axes, x: Array, y: Array, those: npt.NDArray[np.int64], labels: Any) -> None:
+def _labelled(axes: Axes, x: Array, y: Array, those: Index, labels: Any) -> None:
     """A few points with their names beside them, as far as these find room; the axes' limits are set before."""
     page.name_points(axes, np.column_stack([x, y])[those], [str(labels[at]) for at in those])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.errors import ModelError, near, some
 from priorhood.expect import typical_values
@@ -20,12 +19,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from priorhood._arrays import Array, Index
     from priorhood.coefficients import Coefficients
     from priorhood.hierarchy import Places
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 # Draws of new places' coefficients, at the least, that a region of stated mass is made from.
 NEW_PLACES = 40_000

@@ -6,23 +6,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.columns import label_text
 from priorhood.design import Indicator
 from priorhood.errors import ModelError, TableError
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
+from priorhood.label_forms import normal_label
 from priorhood.listings import frame_to_predict, kept_rows
 from priorhood.plot.places import ellipse
-from priorhood.spelling import normal_label
 from priorhood.weights import Weights
 
 if TYPE_CHECKING:
+    from priorhood._arrays import Array, Index
     from priorhood.hierarchy import Places
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
 
 # Sds of all rows on both sides of their mean that lines are drawn over where there are no rows.
 REACH = 2.0
@@ -36,7 +34,7 @@ class Points:
 
     x: Array
     y: Array
-    place: npt.NDArray[np.int64]
+    place: Index
     left_out: int = 0
 
     def of(self, place: int) -> Points:
@@ -101,7 +99,7 @@ def points_of(post: Posterior, name: str, data: object) -> Points:
     return Points(x[used], y[used], place[used])
 
 
-def _placed(frame: Any, level: Places) -> npt.NDArray[np.int64]:
+def _placed(frame: Any, level: Places) -> Index:
     """The place of every row, by the labels along its path or by its own alone; −1 where the fit had it not."""
     there = [key for key in level.path if key in frame.columns]
     texts = [frame.select(label_text(frame, key).alias(key))[key].to_list() for key in there]

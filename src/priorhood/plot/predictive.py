@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.choices import MOST_DRAWS, check_seed, whole
 from priorhood.errors import ModelError, TableError, near, rows_of, some
@@ -24,12 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from priorhood._arrays import Array, Flags, Index, Labels
     from priorhood.listings import Rows
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
-Labels = npt.NDArray[np.str_]
 
 KINDS = ("density", "histogram", "scatter")
 MOST_ROWS = 20_000  # rows that a picture shows; of more, evenly spaced ones
@@ -170,9 +166,7 @@ def _outcome(post: Posterior) -> str:
     return f"{name}, {unit}" if unit else name
 
 
-def _of_places(
-    post: Posterior, labels: Labels | None, group: dict[str, object]
-) -> tuple[npt.NDArray[np.bool_] | None, str]:
+def _of_places(post: Posterior, labels: Labels | None, group: dict[str, object]) -> tuple[Flags | None, str]:
     """Which of the rows used lie in the places asked for, and that in words."""
     if not group:
         return None, ""
@@ -365,7 +359,7 @@ def _scatter(y: Array, mean: Array, low: Array, high: Array, names: tuple[str, s
     return figure
 
 
-def _tenths(figure: Figure, mean: Array, inside: npt.NDArray[np.bool_]) -> None:
+def _tenths(figure: Figure, mean: Array, inside: Flags) -> None:
     """The share of rows inside their intervals, by tenths of the predicted mean, with binomial limits."""
     from scipy.stats import binom
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.density import predictive_density
 from priorhood.errors import ModelError, some
@@ -23,9 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from priorhood._arrays import Array
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
 
 MOST = 20
 GRID = 500

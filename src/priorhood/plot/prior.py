@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.choices import check_seed, finite, whole
 from priorhood.errors import ModelError, near
@@ -25,10 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from priorhood._arrays import Array
     from priorhood.model import Model
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
 
 POINTS = 60
 SDS = 2.0  # the data's range: their mean and so many sds either way

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, near
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from priorhood._arrays import Array
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
 
 MOST = 40
 GRID = 400

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.errors import ModelError
 from priorhood.plot import page
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from priorhood._arrays import Array
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
 
 # Inches.
 WIDTH, PANEL, LEFT, RIGHT, TOP, BELOW, GAP, ABOVE, FOOT = 11.0, 2.2, 0.75, 0.25, 0.65, 0.5, 0.35, 0.55, 0.3

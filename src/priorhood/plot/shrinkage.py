@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.errors import plural
 from priorhood.plot import page
@@ -28,10 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from priorhood._arrays import Array, Flags, Index
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
 
 MASSES = (0.5, 0.9)
 # Places named where none are asked for, and up to which every one has a line of its own.
@@ -57,7 +54,7 @@ class _Moved:
     new: Array
 
     @property
-    def told(self) -> npt.NDArray[np.bool_]:
+    def told(self) -> Flags:
         """(J,) whether a place's rows alone tell its coefficients."""
         return np.asarray(np.isfinite(self.alone).all(axis=1))
 
@@ -219,7 +216,7 @@ def _in_the_plane(post: Posterior, moved: _Moved, named: Index) -> Figure:
     return figure
 
 
-def _arrowed(told: npt.NDArray[np.bool_], named: Index) -> Index:
+def _arrowed(told: Flags, named: Index) -> Index:
     """Places whose arrows are drawn: all, or evenly spaced ones and those named, since more would be a blot."""
     found = np.flatnonzero(told)
     if len(found) <= MOST_ARROWS:

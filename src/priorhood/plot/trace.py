@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.plot import page
 from priorhood.plot.choosing import Row, chosen, rows_of
@@ -18,9 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from priorhood._arrays import Flags
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
 
 # Inches.
 WIDTH, ROW, LEFT, GAP, RIGHT, ABOVE, BELOW, FOOT = 11.0, 2.05, page.EDGE, 1.2, 0.25, 0.48, 0.48, 0.3
@@ -56,7 +54,7 @@ def trace(post: Posterior, var_names: str | Sequence[str] | None = None, **place
     return _drawn(rows, diverging, post[post.parameters[0]]["chain"].values.tolist(), heading)
 
 
-def _told(rows: list[Row], diverging: npt.NDArray[np.bool_] | None) -> tuple[str, str]:
+def _told(rows: list[Row], diverging: Flags | None) -> tuple[str, str]:
     """Whether the chains agree, and how to read it."""
     bad = [row.label for row in rows if not row.good]
     if len(rows[0].values) == 1:
@@ -73,9 +71,7 @@ def _told(rows: list[Row], diverging: npt.NDArray[np.bool_] | None) -> tuple[str
     return finding, reading
 
 
-def _drawn(
-    rows: list[Row], diverging: npt.NDArray[np.bool_] | None, chains: list[Any], heading: page.Heading
-) -> Figure:
+def _drawn(rows: list[Row], diverging: Flags | None, chains: list[Any], heading: page.Heading) -> Figure:
     from priorhood.plot import style
 
     height = heading.height + ROW * len(rows) + FOOT
@@ -113,7 +109,7 @@ def _density(axes: Axes, row: Row) -> None:
     style.words(axes.set_xlabel(style.shortened(row.unit, 80), labelpad=2))
 
 
-def _course(axes: Axes, row: Row, diverging: npt.NDArray[np.bool_] | None) -> None:
+def _course(axes: Axes, row: Row, diverging: Flags | None) -> None:
     from priorhood.plot import style
 
     style.plain(axes)

@@ -14,17 +14,16 @@ from priorhood.expect import typical_values
 from priorhood.expression import Expression
 from priorhood.formula import SEPARATOR
 from priorhood.groups import Groups
+from priorhood.label_forms import normal_label
 from priorhood.portions import judged
 from priorhood.report.words import absent_label, unit_of
-from priorhood.spelling import normal_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from priorhood._arrays import Array
     from priorhood.design import Column, Design
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
 
 # Places that a page holds: with more it is tens of megabytes, which browsers open slowly.
 MOST_PLACES = 20_000

@@ -6,16 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.errors import ModelError, near
 from priorhood.expect import typical_values
 from priorhood.expression import Expression
+from priorhood.label_forms import normal_label
 from priorhood.listings import frame_to_predict, read_rows
 from priorhood.portions import Moments, moments_of, over_draws, portions
 from priorhood.report.words import absent_label, joined, listed, plainly, round_near, unit_of
 from priorhood.scale import standardized
-from priorhood.spelling import normal_label
 from priorhood.weights import Weights
 
 if TYPE_CHECKING:
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from priorhood._arrays import Array, Index
     from priorhood.coefficients import Coefficients
     from priorhood.posterior import Posterior
-
-Array = npt.NDArray[np.float64]
 
 BOUNDS = (0.05, 0.95)
 # Of a place's own cross-products: beyond, its rows do not tell the terms apart.
@@ -145,7 +143,7 @@ def _level_draws(post: Posterior, homes: pd.DataFrame, depth: int) -> Array:
     return np.concatenate([average, found], axis=1)
 
 
-def _lying_in(post: Posterior, depth: int) -> tuple[npt.NDArray[np.int64], Array]:
+def _lying_in(post: Posterior, depth: int) -> tuple[Index, Array]:
     """In which place of a level every finest place lies (J,), and its share of the rows there (J,)."""
     finest, level, n = post.hierarchy.levels[0], post.hierarchy.levels[depth], post.moments.n
     parent = np.zeros(finest.size, dtype=np.int64)

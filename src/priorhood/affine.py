@@ -1,0 +1,41 @@
+"""Raw ↔ standardized: centre and spread of every column, and the outcome's unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from priorhood._arrays import Array
+
+
+@dataclass(frozen=True)
+class Scale:
+    """x_std = (x − centre) / spread for every design column, y_std = y / unit.
+
+    centre, spread : (D,); the intercept has 0 and 1
+    unit : of the outcome (of its log where the formula takes the log)
+    """
+
+    centre: Array
+    spread: Array
+    unit: float
+
+    def natural(self) -> Array:
+        """(D,) factor from a standardized coefficient to the data's units: unit / spread."""
+        return np.asarray(self.unit / self.spread)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {"centre": self.centre.tolist(), "spread": self.spread.tolist(), "unit": self.unit}
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> Scale:
+        """The scale that to_dict described."""
+        return cls(np.array(stored["centre"]), np.array(stored["spread"]), float(stored["unit"]))
+
+
+# Up to here squares of values are numbers, times any weight and number of rows too.
+LARGEST = 1e100

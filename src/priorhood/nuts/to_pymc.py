@@ -1,0 +1,72 @@
+"""A model and rows → a plain PyMC model; a model and standardized rows → what NUTS takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from priorhood import gather
+from priorhood.hierarchy import hierarchy_of
+from priorhood.nuts.build import build
+from priorhood.nuts.regression import Grouping, Regression
+from priorhood.nuts.settings import check_installed
+from priorhood.observations import observe
+from priorhood.placing import placed
+from priorhood.scale import learn_scale
+from priorhood.table import read
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+    from priorhood._arrays import Labels
+    from priorhood.affine import Scale
+    from priorhood.design import Design
+    from priorhood.model import Model
+    from priorhood.observations import Observations
+
+
+def to_pymc(
+    model: Model, data: object, parameterization: str, *, places: object, drop_outliers: float | None
+) -> pm.Model:
+    """A plain PyMC model of the rows of a table; see Model.to_pymc."""
+    check_installed(parameterization)
+    table, _ = placed(read(data), places, model.formula)
+    design, found = gather.take(table, model.formula, drop_outliers, weights=model.weights)
+    scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
+    rows = observe(table, design, scale, found.labels, drop_outliers=drop_outliers, weights=model.weights)
+    return build(regression_of(model, design, scale, found.labels, rows), parameterization)
+
+
+def regression_of(model: Model, design: Design, scale: Scale, labels: Labels, rows: Observations) -> Regression:
+    """The model and standardized rows as NUTS takes them; labels of the sums' cells."""
+    resolved = model.resolve(design)
+    hierarchy = hierarchy_of(model.formula, labels)
+    return Regression(
+        rows=rows,
+        scale=scale,
+        outcome=model.formula.outcome,
+        logged=model.formula.log_outcome,
+        columns=design.names,
+        constant=design.constant,
+        population=tuple(design.index(design.population_columns)),
+        groupings=tuple(
+            Grouping(
+                name=places.name,
+                suffix=model.formula.suffix(at),
+                labels=places.labels,
+                of_cell=places.of_cell,
+                parent=places.parent if at + 1 < len(hierarchy.levels) else None,
+                varying=tuple(design.index(design.level_columns(at))),
+                coefficients=tuple(design.index(design.coefficient_columns(at))),
+                tau=resolved.tau[at],
+                omega=resolved.omega[at],
+            )
+            for at, places in enumerate(hierarchy.groupings)
+        ),
+        levels=len(hierarchy.levels),
+        mu=resolved.mu,
+        sigma=resolved.sigma,
+        nu=resolved.nu,
+        noise=model.noise is not None,
+        sigma_median=resolved.sigma_median,
+        sigma_spread=resolved.sigma_spread,
+    )

@@ -1,0 +1,128 @@
+"""Sums of rows, and what is known of the places, as groups of a labelled tree, there and back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from priorhood.dropped import Dropped
+from priorhood.gazetteer import Gazetteer
+from priorhood.hierarchy import apart, joined_labels, shown
+from priorhood.moments import Moments
+from priorhood.words import dimension
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from priorhood.design import Design
+    from priorhood.model import Model
+
+
+PLACES = "places"
+
+
+def dropped_as_text(dropped: tuple[Dropped, ...]) -> str:
+    """Rows left out, as an attribute; the number of places is there where it says something."""
+    return json.dumps([[d.reason, d.column, d.rows, *([d.places] if d.places else [])] for d in dropped])
+
+
+def moments_dataset(moments: Moments) -> xr.Dataset:
+    """The sums, with the labels of their cells and the names of their columns."""
+    import xarray as xr
+
+    group = _cell_dimension(moments.keys)
+    columns = list(moments.columns)
+    variables: dict[str, Any] = {
+        "n": ((group,), moments.n),
+        "mean": ((group, "column"), moments.mean),
+        "scatter": ((group, "column", "column_bis"), moments.scatter),
+    }
+    coords: dict[str, Any] = {group: shown(moments.labels), "column": columns, "column_bis": columns}
+    if len(moments.keys) > 1:
+        # The labels apart: a label may have a slash of its own.
+        labels = np.array(apart(moments.labels, len(moments.keys)), dtype=str).reshape(-1, len(moments.keys))
+        variables["key"] = ((group, "key_column"), labels)
+        coords["key_column"] = list(moments.keys)
+    if moments.weight is not None:
+        variables["weight"] = ((group,), moments.weight)
+    if moments.log_weights is not None:
+        variables["log_weight"] = ((group,), moments.log_weights)
+    return xr.Dataset(
+        variables,
+        coords=coords,
+        attrs={} if moments.weight is None else {"log_weight": moments.log_weight},
+    )
+
+
+def _cell_dimension(keys: tuple[str, ...]) -> str:
+    """The dimension of the sums: the group's own name where the cells are its places."""
+    return dimension(keys[0]) if len(keys) == 1 else "cell" if keys else "group"
+
+
+def stored_moments(tree: xr.DataTree, model: Model | Design) -> Moments:
+    """The moments that a tree holds; model : of which formula they are."""
+    stored = tree["moments"].to_dataset()
+    keys = model.formula.keys
+    labels = stored[_cell_dimension(keys)].values.astype(str)
+    if len(keys) > 1:
+        labels = joined_labels(list(stored["key"].values.astype(str).T))
+    return Moments(
+        keys=keys,
+        labels=labels,
+        columns=tuple(str(c) for c in stored["column"].values),
+        n=stored["n"].values,
+        mean=stored["mean"].values,
+        scatter=stored["scatter"].values,
+        read=int(tree.attrs["rows_read"]),
+        dropped=tuple(Dropped(*d) for d in json.loads(tree.attrs["rows_dropped"])),
+        weight=stored["weight"].values if "weight" in stored else None,
+        log_weight=float(stored.attrs.get("log_weight", 0.0)),
+        log_weights=stored["log_weight"].values if "log_weight" in stored else None,
+    )
+
+
+def with_places(tree: xr.DataTree, gazetteer: Gazetteer | None) -> xr.DataTree:
+    """The tree with what is known of the places."""
+    import xarray as xr
+
+    if gazetteer is None:
+        return tree
+    groups = {name: node.to_dataset() for name, node in tree.children.items()}
+    together = xr.DataTree.from_dict({**groups, PLACES: _places_dataset(gazetteer)})
+    together.attrs = dict(tree.attrs)
+    return together
+
+
+def _places_dataset(gazetteer: Gazetteer) -> xr.Dataset:
+    import xarray as xr
+
+    labels = np.array(list(gazetteer.places), dtype=str).reshape(-1, len(gazetteer.keys))
+    variables: dict[str, Any] = {"key": (("place", "key_column"), labels)}
+    coords: dict[str, Any] = {"key_column": list(gazetteer.keys)}
+    for name, textual, dtype in (("number", False, float), ("text", True, str)):
+        own = [at for at, column in enumerate(gazetteer.columns) if (column in gazetteer.textual) == textual]
+        if own:
+            values = [[place[at] for at in own] for place in gazetteer.places.values()]
+            variables[name] = (("place", f"{name}_column"), np.array(values, dtype=dtype).reshape(-1, len(own)))
+            coords[f"{name}_column"] = [gazetteer.columns[at] for at in own]
+    return xr.Dataset(variables, coords=coords)
+
+
+def stored_places(tree: xr.DataTree) -> Gazetteer | None:
+    """What a tree knows of the places; None where the fit had no table of places."""
+    if PLACES not in tree.children:
+        return None
+    stored = tree[PLACES].to_dataset()
+    own = {name: tuple(map(str, stored[f"{name}_column"].values)) for name in ("number", "text") if name in stored}
+    lists = [stored[name].values.tolist() for name in own]
+    values = [tuple(value for part in parts for value in part) for parts in zip(*lists, strict=True)]
+    labels = [tuple(parts) for parts in stored["key"].values.astype(str).tolist()]
+    return Gazetteer(
+        name="the posterior",
+        keys=tuple(map(str, stored["key_column"].values)),
+        columns=tuple(column for columns in own.values() for column in columns),
+        places=dict(zip(labels, values, strict=True)),
+        textual=frozenset(own.get("text", ())),
+    )
