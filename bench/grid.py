@@ -22,7 +22,7 @@ from bench import agreement, contest, environments, grid_table, machine
 from bench.contenders import SCRIPTS, Contender
 from bench.data import dumped
 from bench.scale import FACTS, FILES
-from priorhood.families import HalfStudentT
+from priorhood.model.distributions import HalfStudentT
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -32,7 +32,7 @@ from priorhood.exact.explore import explore
 from priorhood.exact.marginal import collapse
 from priorhood.exact.mode import Density
 from priorhood.exact.noise import LEAST_SHAPE, TAKEN, NoisyDensity, draw_groups
-from priorhood.families import (
+from priorhood.model.distributions import (
     Exponential,
     Fixed,
     Gamma,

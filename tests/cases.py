@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.exact import Level, Problem, pose
-from priorhood.priors import LKJ, Exponential, Fixed
+from priorhood.model.priors import LKJ, Exponential, Fixed
 
 if TYPE_CHECKING:
     from priorhood.exact.coordinates import Theta

@@ -48,7 +48,7 @@ if what == "bare":
 else:
     import priorhood as ph
     from priorhood import gather
-    from priorhood.formula import parse
+    from priorhood.model.formula import parse
     from priorhood.sources import connection, using
 
     done: list[ph.Posterior] = []

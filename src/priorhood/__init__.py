@@ -25,9 +25,8 @@ from priorhood.fit import PriorhoodWarning, equations, fit, merge, refit, update
 from priorhood.forward import posterior_predictive, prior_predictive
 from priorhood.influence import Influence, influence
 from priorhood.leaveout import loo, loo_places
-from priorhood.model import Model
-from priorhood.posterior import Posterior
-from priorhood.priors import (
+from priorhood.model.model import Model
+from priorhood.model.priors import (
     LKJ,
     Exponential,
     Fixed,
@@ -40,6 +39,7 @@ from priorhood.priors import (
     Normal,
     Uniform,
 )
+from priorhood.posterior import Posterior
 from priorhood.report import report
 from priorhood.saved import load
 from priorhood.sensitivity import Sensitivity, sensitivity

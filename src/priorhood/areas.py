@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.errors import ModelError, TableError, near, plural, some
-from priorhood.formula import SEPARATOR
 from priorhood.label_forms import alike, loosely, normal_label, unlike
+from priorhood.model.formula import SEPARATOR
 from priorhood.polygons import WGS84, polygons_in, read_polygons
 
 if TYPE_CHECKING:
     import geopandas
 
-    from priorhood.hierarchy import Places
+    from priorhood.model.hierarchy import Places
     from priorhood.posterior import Posterior
 
 Ring = list[tuple[float, float]]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.arithmetic import inner_text
 from priorhood.assessment import EFFECT, LEVEL, SHARE, SLOPE, SPREAD, Assessment
 from priorhood.choices import check_seed
-from priorhood.design import Indicator
 from priorhood.errors import ModelError, plural, rows_of
-from priorhood.expression import Expression
-from priorhood.formula import written_out
+from priorhood.model.arithmetic import inner_text
+from priorhood.model.design import Indicator
+from priorhood.model.expression import Expression
+from priorhood.model.formula import written_out
 from priorhood.predict import UNSEEN
 from priorhood.ranks import p_text
 from priorhood.residuals import BINS, DRAWS, INSIDE, effect_p, residuals, thinned
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from priorhood._arrays import Array
-    from priorhood.design import Column, Design
-    from priorhood.formula import Formula
+    from priorhood.model.design import Column, Design
+    from priorhood.model.formula import Formula
+    from priorhood.model.terms import Term
     from priorhood.posterior import Posterior
-    from priorhood.terms import Term
 
 WORST = 3
 LONGER = 2.0  # times as many rows in one tail as in the other

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Index, Labels
-    from priorhood.model import Model
+    from priorhood.model.model import Model
     from priorhood.verdict import Verdict
 
 # All rows together, places, groupings above or across them, single rows: each may raise a false alarm so often.

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.affine import LARGEST
 from priorhood.columns import collected, in_memory
 from priorhood.machine import ONE_THREAD, memory
+from priorhood.model.scale import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

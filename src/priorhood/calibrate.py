@@ -21,9 +21,9 @@ from priorhood.coefficients import CALIBRATION, stream
 from priorhood.engines import Run, draw_exact, exact_refusal, new_run
 from priorhood.errors import ModelError, PriorhoodError, SamplingError
 from priorhood.forward import draw_prior
-from priorhood.hierarchy import hierarchy_of
 from priorhood.informed import check_informed
-from priorhood.model import Model, as_model
+from priorhood.model.hierarchy import hierarchy_of
+from priorhood.model.model import Model, as_model
 from priorhood.outcomes import log_likelihood, simulate_sums
 from priorhood.placing import placed
 from priorhood.posterior import Posterior
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Flags, Index
-    from priorhood.affine import Scale
-    from priorhood.design import Design
     from priorhood.draws import Draws
-    from priorhood.hierarchy import Hierarchy
+    from priorhood.model.design import Design
+    from priorhood.model.hierarchy import Hierarchy
+    from priorhood.model.scale import Scale
     from priorhood.moments import Moments
     from priorhood.verdict import Verdict
 

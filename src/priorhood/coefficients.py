@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from priorhood.hierarchy import hierarchy_of, labels_by_column
 from priorhood.label_forms import normal_key
+from priorhood.model.hierarchy import hierarchy_of, labels_by_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Index, Labels
-    from priorhood.design import Design
-    from priorhood.hierarchy import Places
-    from priorhood.model import Model
-    from priorhood.priors import Scale as ScalePrior
-    from priorhood.weights import Weights
+    from priorhood.model.design import Design
+    from priorhood.model.hierarchy import Places
+    from priorhood.model.model import Model
+    from priorhood.model.priors import Scale as ScalePrior
+    from priorhood.model.weights import Weights
 
 # Streams of random numbers, so that one purpose does not disturb another.
 NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR, CALIBRATION, NEW_ACROSS, UNKNOWN_ACROSS, PLACE = range(

@@ -16,8 +16,8 @@ import numpy as np
 from priorhood.coefficients import correlation_factor
 from priorhood.draws import term_dimension
 from priorhood.errors import ModelError, PriorhoodWarning, TableError, some
-from priorhood.formula import SEPARATOR
 from priorhood.groups import spot_of
+from priorhood.model.formula import SEPARATOR
 from priorhood.observations import Observations
 from priorhood.ondemand import flat_of
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Index
-    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
+    from priorhood.model.scale import Scale
     from priorhood.nuts import Grouping, Regression
     from priorhood.used import Used
 

@@ -10,6 +10,7 @@ from priorhood.calendars import dates_of
 from priorhood.columns import GIVEN, collected, declared_order, missing, stripped, textual
 from priorhood.elsewhere import ENGINES, kind_of, plain, with_condition
 from priorhood.errors import TableError, some
+from priorhood.model.tokens import cut
 from priorhood.sources import (
     KEPT,
     check_elsewhere,
@@ -25,7 +26,6 @@ from priorhood.spelling import PLAIN, affix, guessed, perhaps_missing
 from priorhood.twins import as_engines, refused
 from priorhood.twins import twins as twins_of
 from priorhood.unusual import COLUMN, times
-from priorhood.words import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

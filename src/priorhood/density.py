@@ -12,9 +12,9 @@ from priorhood.listings import frame_to_predict, kept_rows, locations, read_rows
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
-    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
-    from priorhood.design import Design
+    from priorhood.model.design import Design
+    from priorhood.model.scale import Scale
     from priorhood.table import Table
 
 BLOCK = 2**20  # values at a time

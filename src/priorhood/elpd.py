@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Index
-    from priorhood.hierarchy import Places
+    from priorhood.model.hierarchy import Places
+    from priorhood.model.weights import Weights
     from priorhood.moments import Moments
-    from priorhood.weights import Weights
 
 # Standard errors of which the Monte Carlo error may be this share.
 NOTABLE_ERROR = 0.25

@@ -17,20 +17,20 @@ import numpy as np
 from priorhood import nuts
 from priorhood.choices import MOST_CHAINS, MOST_DRAWS, MOST_IN_ALL, MOST_THREADS, check_seed, whole
 from priorhood.errors import ModelError, PriorhoodWarning, SamplingError, plural
-from priorhood.hierarchy import hierarchy_of
 from priorhood.informed import check_informed, empty_cells, far_prior, far_sigma, sum_of_the_others, truths
 from priorhood.machine import cores, memory
+from priorhood.model.hierarchy import hierarchy_of
 from priorhood.posing import pose
 from priorhood.posterior import Posterior, assemble
 from priorhood.scale import learn_scale
 
 if TYPE_CHECKING:
     from priorhood import exact
-    from priorhood.affine import Scale
-    from priorhood.design import Design
     from priorhood.draws import Draws
-    from priorhood.hierarchy import Hierarchy
-    from priorhood.model import Model
+    from priorhood.model.design import Design
+    from priorhood.model.hierarchy import Hierarchy
+    from priorhood.model.model import Model
+    from priorhood.model.scale import Scale
     from priorhood.moments import Moments
     from priorhood.observations import Observations
 

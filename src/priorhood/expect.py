@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.design import Indicator
 from priorhood.errors import ModelError, near
-from priorhood.expression import Expression
-from priorhood.formula import SEPARATOR
 from priorhood.groups import Groups
 from priorhood.kinds import number_label
 from priorhood.label_forms import normal_label
 from priorhood.listings import AVERAGE, frame_to_predict, kept_rows, locations, read_rows
+from priorhood.model.design import Indicator
+from priorhood.model.expression import Expression
+from priorhood.model.formula import SEPARATOR
+from priorhood.model.tokens import keyword
+from priorhood.model.weights import Weights
 from priorhood.predict import BLOCK, check_memory
-from priorhood.weights import Weights
-from priorhood.words import keyword
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Labels
-    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
-    from priorhood.design import Column, Design
-    from priorhood.formula import Formula
-    from priorhood.hierarchy import Hierarchy
+    from priorhood.model.design import Column, Design
+    from priorhood.model.formula import Formula
+    from priorhood.model.hierarchy import Hierarchy
+    from priorhood.model.scale import Scale
     from priorhood.moments import Moments
     from priorhood.table import Table
 

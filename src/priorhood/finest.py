@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import xarray as xr
 
-    from priorhood.design import Design
-    from priorhood.hierarchy import Hierarchy
-    from priorhood.model import Model
+    from priorhood.model.design import Design
+    from priorhood.model.hierarchy import Hierarchy
+    from priorhood.model.model import Model
     from priorhood.ondemand import OnDemand
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from priorhood import gather
 from priorhood.engines import fit_moments, new_run, nuts_settings
 from priorhood.errors import ModelError, PriorhoodWarning, some
-from priorhood.expression import Expression
-from priorhood.formula import SEPARATOR
-from priorhood.hierarchy import shown
 from priorhood.kinds import asked_order
 from priorhood.label_forms import alike, unlike
 from priorhood.lookalikes import tell_lookalikes
-from priorhood.model import Model, as_model
+from priorhood.model.expression import Expression
+from priorhood.model.formula import SEPARATOR
+from priorhood.model.hierarchy import shown
+from priorhood.model.model import Model, as_model
 from priorhood.moments import merge as merged
 from priorhood.observations import observe
 from priorhood.placing import placed
@@ -28,9 +28,9 @@ from priorhood.sums import Sums, check_copies, copied_places, one_by_one, pool
 from priorhood.table import read
 
 if TYPE_CHECKING:
-    from priorhood.affine import Scale
-    from priorhood.design import Design
     from priorhood.engines import Progress, Run
+    from priorhood.model.design import Design
+    from priorhood.model.scale import Scale
     from priorhood.moments import Moments
     from priorhood.observations import Observations
 

@@ -14,9 +14,9 @@ from priorhood.coefficients import PRIOR, coefficients_of, stream
 from priorhood.draws import Draws, Effects
 from priorhood.errors import ModelError
 from priorhood.groups import Groups
-from priorhood.hierarchy import hierarchy_of
 from priorhood.machine import cores
-from priorhood.model import Model, as_model
+from priorhood.model.hierarchy import hierarchy_of
+from priorhood.model.model import Model, as_model
 from priorhood.placing import placed
 from priorhood.posterior import Posterior
 from priorhood.predict import UNSEEN, simulate
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Labels
-    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
-    from priorhood.design import Design
+    from priorhood.model.design import Design
+    from priorhood.model.scale import Scale
     from priorhood.moments import Moments
 
 DTYPES = ("float64", "float32")

@@ -14,11 +14,11 @@ import numpy as np
 
 from priorhood.columns import declared_order, in_memory, label_text, missing
 from priorhood.errors import FormulaError, TableError, near, some
-from priorhood.expression import Expression
-from priorhood.formula import written_out
 from priorhood.kinds import roles_of
 from priorhood.label_forms import normal_label
 from priorhood.labels import refuse_unwritable
+from priorhood.model.expression import Expression
+from priorhood.model.formula import written_out
 from priorhood.roles import as_written, check_numbers, in_roles, refuse_nested
 from priorhood.sources import KEPT, explained
 from priorhood.table import read
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     import narwhals.stable.v2 as nw
 
-    from priorhood.formula import Formula, Grouping
+    from priorhood.model.formula import Formula, Grouping
+    from priorhood.model.terms import Term
     from priorhood.table import Frame
-    from priorhood.terms import Term
 
 LABEL = "__priorhood_place"
 Value = float | str

@@ -11,9 +11,9 @@ import numpy as np
 
 from priorhood.coefficients import NEW_ACROSS, NEW_GROUP, NEW_SIGMA, UNKNOWN, UNKNOWN_ACROSS, stream
 from priorhood.errors import PriorhoodWarning, TableError, some
-from priorhood.formula import SEPARATOR
 from priorhood.label_forms import alike, unlike
 from priorhood.lookalikes import nulls_of, tell_missing
+from priorhood.model.formula import SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Flags, Index
     from priorhood.engines import Progress, Run
-    from priorhood.hierarchy import Places
+    from priorhood.model.hierarchy import Places
     from priorhood.moments import Moments
     from priorhood.posterior import Posterior
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, plural, some
-from priorhood.families import Fixed
-from priorhood.formula import recentred, written_out
-from priorhood.hierarchy import hierarchy_of
+from priorhood.model.design import INTERCEPT
+from priorhood.model.distributions import Fixed
+from priorhood.model.formula import recentred, written_out
+from priorhood.model.hierarchy import hierarchy_of
 from priorhood.scale import standardized, without_rows
 
 if TYPE_CHECKING:
-    from priorhood.affine import Scale
-    from priorhood.design import Design
-    from priorhood.formula import Formula
-    from priorhood.hierarchy import Hierarchy
-    from priorhood.model import Model
+    from priorhood.model.design import Design
+    from priorhood.model.formula import Formula
+    from priorhood.model.hierarchy import Hierarchy
+    from priorhood.model.model import Model
+    from priorhood.model.scale import Scale
     from priorhood.moments import Moments
 
 

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.columns import GIVEN, collected, declared_order, missing, textual
-from priorhood.design import Design
 from priorhood.errors import FormulaError, TableError, some
-from priorhood.expression import Expression
-from priorhood.formula import Grouping, written_out
 from priorhood.label_forms import normal_label
+from priorhood.model.design import Design
+from priorhood.model.expression import Expression
+from priorhood.model.formula import Grouping, written_out
+from priorhood.model.tokens import brief, cut
 from priorhood.roles import MOST_CATEGORIES, Role, check_numbers, check_rest, in_roles, refuse_nested
 from priorhood.sources import KEPT
-from priorhood.words import brief, cut
 
 if TYPE_CHECKING:
-    from priorhood.arithmetic import Value
     from priorhood.columns import Frame
-    from priorhood.formula import Formula
+    from priorhood.model.arithmetic import Value
+    from priorhood.model.formula import Formula
     from priorhood.table import Table
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from priorhood.formula import SEPARATOR
+from priorhood.model.formula import SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from priorhood.columns import run
 from priorhood.elsewhere import counted_labels, is_elsewhere
 from priorhood.errors import TableError, some
-from priorhood.formula import SEPARATOR
+from priorhood.model.formula import SEPARATOR
 from priorhood.sources import sql_name
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import numpy as np
 
 from priorhood.elpd import Elpd, Sums, outcomes_of
 from priorhood.errors import ModelError, TableError, near, rows_of
-from priorhood.formula import SEPARATOR
 from priorhood.gather import take
 from priorhood.machine import cores
+from priorhood.model.formula import SEPARATOR
 from priorhood.moments import keep as kept
 from priorhood.observations import observe
 from priorhood.placing import placed
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Index
     from priorhood.exact import NoisyProblem, Problem
-    from priorhood.hierarchy import Places
+    from priorhood.model.hierarchy import Places
     from priorhood.moments import Moments
     from priorhood.observations import Observations
     from priorhood.posed import Posed

@@ -12,16 +12,16 @@ import numpy as np
 from priorhood.conditions import shell_word
 from priorhood.dates import command_for
 from priorhood.errors import ModelError, PriorhoodWarning, plural, rows_of
-from priorhood.expression import Expression
-from priorhood.formula import SEPARATOR
-from priorhood.hierarchy import hierarchy_of
 from priorhood.label_forms import alike_among, loosely
+from priorhood.model.expression import Expression
+from priorhood.model.formula import SEPARATOR
+from priorhood.model.hierarchy import hierarchy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from priorhood._arrays import Array
-    from priorhood.design import Design
+    from priorhood.model.design import Design
     from priorhood.moments import Moments
     from priorhood.table import Table
 

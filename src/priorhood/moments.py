@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.errors import ModelError
-from priorhood.formula import SEPARATOR
+from priorhood.model.formula import SEPARATOR
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Flags, Index, Labels

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.priors import base_of
+from priorhood.model.priors import base_of
 from priorhood.summary import below_diagonal, labels_of, varies
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError
+from priorhood.model.design import INTERCEPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from priorhood.design import Design
+    from priorhood.model.design import Design
 
 GROUP = "zip_code"
 PAIR = ["alpha", "beta"]

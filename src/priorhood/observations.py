@@ -10,13 +10,13 @@ import numpy as np
 from priorhood.columns import run
 from priorhood.elsewhere import is_elsewhere, rows_fetched
 from priorhood.label_forms import normal_key
+from priorhood.model.weights import UNWEIGHTED, Weights
 from priorhood.rows import KEY, REASON, open_rows, prepare, value_name
-from priorhood.weights import UNWEIGHTED, Weights
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Index, Labels
-    from priorhood.affine import Scale
-    from priorhood.design import Design
+    from priorhood.model.design import Design
+    from priorhood.model.scale import Scale
     from priorhood.table import Table
 
 

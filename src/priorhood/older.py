@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from priorhood.design import Design, Indicator
-from priorhood.expression import Expression
-from priorhood.formula import parse
-from priorhood.priors import split_label
-from priorhood.words import is_loose
+from priorhood.model.design import Design, Indicator
+from priorhood.model.expression import Expression
+from priorhood.model.formula import parse
+from priorhood.model.priors import split_label
+from priorhood.model.tokens import is_loose
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from priorhood.design import Column
+    from priorhood.model.design import Column
 
 
 def in_todays_words(tree: xr.DataTree) -> xr.DataTree:

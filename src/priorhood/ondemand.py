@@ -15,10 +15,10 @@ import numpy as np
 
 from priorhood.coefficients import PLACE, correlation_factor, stream
 from priorhood.errors import ModelError, near, some
-from priorhood.hierarchy import hierarchy_of
+from priorhood.model.hierarchy import hierarchy_of
+from priorhood.model.priors import Fixed
+from priorhood.model.tokens import keyword
 from priorhood.posing import pose
-from priorhood.priors import Fixed
-from priorhood.words import keyword
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Index, Labels
-    from priorhood.affine import Scale
-    from priorhood.design import Design
     from priorhood.draws import Summaries
     from priorhood.exact import Leaves, Problem
     from priorhood.exact.coordinates import Theta
-    from priorhood.formula import Formula
-    from priorhood.hierarchy import Hierarchy, Places
-    from priorhood.model import Model
+    from priorhood.model.design import Design
+    from priorhood.model.formula import Formula
+    from priorhood.model.hierarchy import Hierarchy, Places
+    from priorhood.model.model import Model
+    from priorhood.model.scale import Scale
     from priorhood.moments import Moments
 
 

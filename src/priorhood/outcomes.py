@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.hierarchy import hierarchy_of
+from priorhood.model.hierarchy import hierarchy_of
 from priorhood.scale import standardized
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
-    from priorhood.affine import Scale
-    from priorhood.design import Design
     from priorhood.draws import Draws
-    from priorhood.hierarchy import Hierarchy
+    from priorhood.model.design import Design
+    from priorhood.model.hierarchy import Hierarchy
+    from priorhood.model.scale import Scale
     from priorhood.moments import Moments
 
 # Directions in which a group's columns hardly differ, beside those in which they do.

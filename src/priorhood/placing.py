@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood.columns import collected
 from priorhood.errors import PriorhoodWarning, TableError, some
-from priorhood.formula import SEPARATOR
 from priorhood.gazetteer import LABEL, PlaceLabels, kept, label_of, no_value, read_gazetteer
 from priorhood.label_forms import alike, normal_label, unlike
 from priorhood.lookup import looked_up
+from priorhood.model.formula import SEPARATOR
 from priorhood.sources import KEPT, explained
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     import narwhals.stable.v2 as nw
 
-    from priorhood.formula import Formula
     from priorhood.gazetteer import Gazetteer
+    from priorhood.model.formula import Formula
     from priorhood.table import Frame, Table
 
 

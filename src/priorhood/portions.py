@@ -9,7 +9,7 @@ import numpy as np
 
 from priorhood.groups import Groups
 from priorhood.listings import frame_to_predict, kept_rows, read_rows
-from priorhood.weights import Weights
+from priorhood.model.weights import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

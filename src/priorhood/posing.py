@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.hierarchy import hierarchy_of
-from priorhood.priors import Fixed
+from priorhood.model.hierarchy import hierarchy_of
+from priorhood.model.priors import Fixed
 from priorhood.scale import standardized
 
 if TYPE_CHECKING:
     from priorhood import exact
-    from priorhood.affine import Scale
-    from priorhood.design import Design
-    from priorhood.model import Model
+    from priorhood.model.design import Design
+    from priorhood.model.model import Model
+    from priorhood.model.scale import Scale
     from priorhood.moments import Moments
 
 

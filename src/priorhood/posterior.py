@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
-    from priorhood.affine import Scale
-    from priorhood.design import Design
     from priorhood.draws import Draws
     from priorhood.gazetteer import Gazetteer
-    from priorhood.model import Model
+    from priorhood.model.design import Design
+    from priorhood.model.model import Model
+    from priorhood.model.scale import Scale
     from priorhood.moments import Moments
     from priorhood.tails import Tails
 

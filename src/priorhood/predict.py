@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Index
-    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
-    from priorhood.design import Design
+    from priorhood.model.design import Design
+    from priorhood.model.scale import Scale
     from priorhood.tails import Tails
 
 UNSEEN = ("error", "population", "draw")

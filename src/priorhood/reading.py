@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood import finest
-from priorhood.design import INTERCEPT
 from priorhood.draws import QUANTILES
 from priorhood.errors import ModelError, near
-from priorhood.hierarchy import Hierarchy, hierarchy_of, labels_by_column
+from priorhood.model.design import INTERCEPT
+from priorhood.model.hierarchy import Hierarchy, hierarchy_of, labels_by_column
+from priorhood.model.priors import base_of, split_label
 from priorhood.ondemand import OnDemand, on_demand
-from priorhood.priors import base_of, split_label
 from priorhood.stored_sums import stored_places
 from priorhood.summary import bounds_of, summarize_draws, summarize_mixtures
 from priorhood.tree import SUMMARIES
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Index, Labels
-    from priorhood.affine import Scale
-    from priorhood.design import Design
     from priorhood.gazetteer import Gazetteer
-    from priorhood.model import Model
+    from priorhood.model.design import Design
+    from priorhood.model.model import Model
+    from priorhood.model.scale import Scale
     from priorhood.moments import Moments
 
 INTERVAL = 0.9

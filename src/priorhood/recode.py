@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.design import Design, Indicator
 from priorhood.errors import ModelError, some
-from priorhood.expression import Expression
 from priorhood.kinds import asked_order, level_label
+from priorhood.model.design import Design, Indicator
+from priorhood.model.expression import Expression
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from priorhood._arrays import Array
-    from priorhood.design import Column
-    from priorhood.formula import Formula
+    from priorhood.model.design import Column
+    from priorhood.model.formula import Formula
     from priorhood.moments import Moments
 
 # A product of numbers, by their texts, and of indicators of categories that are not their factor's first.

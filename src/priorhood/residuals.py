@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.errors import TableError, near
-from priorhood.expression import Expression
 from priorhood.groups import Groups
 from priorhood.listings import locations
 from priorhood.machine import cores
+from priorhood.model.expression import Expression
 from priorhood.predict import BLOCK
 from priorhood.ranks import Uniform
 from priorhood.used import used_rows

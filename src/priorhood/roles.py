@@ -29,6 +29,7 @@ from priorhood.elsewhere import ENGINES, kind_of
 from priorhood.errors import PriorhoodWarning, TableError, rows_of, some
 from priorhood.files import is_file
 from priorhood.label_forms import BLANKS, normal_label
+from priorhood.model.tokens import cut, written
 from priorhood.sources import KEPT
 from priorhood.spelling import (
     FALSE,
@@ -43,7 +44,6 @@ from priorhood.spelling import (
     two_kinds,
 )
 from priorhood.unusual import ranges, rewriting, truths
-from priorhood.words import cut, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from priorhood.affine import LARGEST
 from priorhood.columns import collected, label_text, missing, run
 from priorhood.elsewhere import as_numbers, is_elsewhere
 from priorhood.errors import TableError, rows_of
-from priorhood.expression import Expression, Guard
-from priorhood.formula import SEPARATOR
 from priorhood.kinds import roles_of, texts_of
+from priorhood.model.expression import Expression, Guard
+from priorhood.model.formula import SEPARATOR
+from priorhood.model.scale import LARGEST
+from priorhood.model.tokens import alone
+from priorhood.model.weights import UNWEIGHTED, Weights
 from priorhood.quartiles import counted_quartiles, repeated_quartiles
 from priorhood.roles import Role, as_written, check_numbers, in_roles, refuse_nested
 from priorhood.sources import KEPT
-from priorhood.weights import UNWEIGHTED, Weights
-from priorhood.words import alone
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
     import narwhals.stable.v2 as nw
 
-    from priorhood.design import Design
-    from priorhood.formula import Formula
+    from priorhood.model.design import Design
+    from priorhood.model.formula import Formula
     from priorhood.table import Frame, Table
 
 KEY = "__priorhood_key"

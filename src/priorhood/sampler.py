@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.errors import plural, rows_of
-from priorhood.priors import base_of
+from priorhood.model.priors import base_of
 from priorhood.summary import varies
 from priorhood.verdict import Judged, Verdict, bad, good, listed
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from priorhood.errors import FileError, PriorhoodWarning, near
 from priorhood.files import is_file, is_folder, is_there
-from priorhood.formula import independent
-from priorhood.model import Model
+from priorhood.model.formula import independent
+from priorhood.model.model import Model
 from priorhood.netcdf import Damage, read_tree
 from priorhood.older import in_todays_words
 from priorhood.posterior import Posterior
@@ -35,7 +35,7 @@ from priorhood.tree import FORMAT
 if TYPE_CHECKING:
     import xarray as xr
 
-    from priorhood.design import Design
+    from priorhood.model.design import Design
 
 SUMS_FORMAT = "priorhood_moments_format"  # the attribute that a file of sums has
 SUMS_LAST = 2  # its format: 2 came with checksums

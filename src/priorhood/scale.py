@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.affine import LARGEST, Scale
-from priorhood.arithmetic import inner_text
 from priorhood.errors import ModelError, rows_of
-from priorhood.formula import less, shifted
+from priorhood.model.arithmetic import inner_text
+from priorhood.model.formula import less, shifted
+from priorhood.model.scale import LARGEST, Scale
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
-    from priorhood.design import Column, Design
-    from priorhood.expression import Expression
+    from priorhood.model.design import Column, Design
+    from priorhood.model.expression import Expression
     from priorhood.moments import Moments
 
 

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.affine import LARGEST
 from priorhood.columns import label_text, may_be_thousands, run, thousands_marks
-from priorhood.expression import Expression
-from priorhood.formula import SEPARATOR
 from priorhood.label_forms import BLANKS
+from priorhood.model.expression import Expression
+from priorhood.model.formula import SEPARATOR
+from priorhood.model.scale import LARGEST
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
     from priorhood._arrays import Array, Index
-    from priorhood.design import Design
+    from priorhood.model.design import Design
     from priorhood.rows import Prepared
     from priorhood.table import Frame
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from priorhood.engines import draw_exact, exact_refusal, new_run
 from priorhood.errors import ModelError, PriorhoodError, near, plural
-from priorhood.moved import FAR, WIDER, far, flat_draws, shifts
-from priorhood.priors import (
+from priorhood.model.priors import (
     LKJ,
     Exponential,
     Fixed,
@@ -27,6 +26,7 @@ from priorhood.priors import (
     check_key,
     split_label,
 )
+from priorhood.moved import FAR, WIDER, far, flat_draws, shifts
 from priorhood.tree import labelled
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Flags
     from priorhood.engines import Progress, Run
-    from priorhood.model import Model
+    from priorhood.model.model import Model
+    from priorhood.model.priors import Prior
     from priorhood.moved import Draws
     from priorhood.posterior import Posterior
-    from priorhood.priors import Prior
 
 MOST_NAMED = 3
 # Priors this many times as narrow or wide are others altogether.

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.affine import LARGEST, Scale
-from priorhood.design import Design
 from priorhood.draws import QUANTILES, Draws, Effects, Summaries
 from priorhood.errors import PriorhoodError, some
-from priorhood.hierarchy import hierarchy_of
-from priorhood.model import Model
+from priorhood.model.design import Design
+from priorhood.model.hierarchy import hierarchy_of
+from priorhood.model.model import Model
+from priorhood.model.priors import base_of
+from priorhood.model.scale import LARGEST, Scale
+from priorhood.model.weights import Weights
 from priorhood.netcdf import Damage, shown_part
-from priorhood.priors import base_of
 from priorhood.stored_sums import PLACES, stored_moments, stored_places
 from priorhood.tree import SUMMARIES, labelled, summarized
-from priorhood.weights import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

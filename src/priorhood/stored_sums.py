@@ -9,15 +9,15 @@ import numpy as np
 
 from priorhood.dropped import Dropped
 from priorhood.gazetteer import Gazetteer
-from priorhood.hierarchy import apart, joined_labels, shown
+from priorhood.model.hierarchy import apart, joined_labels, shown
+from priorhood.model.tokens import dimension
 from priorhood.moments import Moments
-from priorhood.words import dimension
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from priorhood.design import Design
-    from priorhood.model import Model
+    from priorhood.model.design import Design
+    from priorhood.model.model import Model
 
 
 PLACES = "places"

@@ -10,7 +10,7 @@ import numpy as np
 from priorhood.chains import halved, quantile, r_hat, ranked, sample_size
 from priorhood.draws import Summaries
 from priorhood.machine import cores
-from priorhood.priors import base_of
+from priorhood.model.priors import base_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,14 +13,14 @@ import numpy as np
 
 from priorhood import gather
 from priorhood.choices import whole
-from priorhood.design import Design, Indicator
 from priorhood.errors import FileError, ModelError, PriorhoodWarning, plural, rows_of, some
 from priorhood.files import check_netcdf, write_atomically
-from priorhood.formula import SEPARATOR, parse
-from priorhood.hierarchy import shown
 from priorhood.label_forms import loosely, unlike
 from priorhood.lookalikes import tell_lookalikes
-from priorhood.model import Model, as_model
+from priorhood.model.design import Design, Indicator
+from priorhood.model.formula import SEPARATOR, parse
+from priorhood.model.hierarchy import shown
+from priorhood.model.model import Model, as_model
 from priorhood.moments import Moments
 from priorhood.moments import merge as merged
 from priorhood.netcdf import Damage, write_tree
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from priorhood.formula import Formula
     from priorhood.gazetteer import Gazetteer
-    from priorhood.weights import Weights
+    from priorhood.model.formula import Formula
+    from priorhood.model.weights import Weights
 
 # Of places with several rows: sums that agree to so many digits are of the same rows.
 ALIKE = 1e-12

@@ -19,12 +19,12 @@ from priorhood.columns import in_memory, restored, with_readings
 from priorhood.conditions import conditioned
 from priorhood.elsewhere import ENGINES, is_elsewhere, kind_of, told
 from priorhood.errors import TableError, near
+from priorhood.model.tokens import brief, same_letters, written
 from priorhood.numerals import Numbers
 from priorhood.parts import Parts, find_parts
 from priorhood.sources import KEPT, connection, explained, no_condition
 from priorhood.spelling import PLAIN, UNSAID, Spelling
 from priorhood.twins import twins
-from priorhood.words import brief, same_letters, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

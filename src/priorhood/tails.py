@@ -18,24 +18,24 @@ import numpy as np
 
 from priorhood.coefficients import correlation_factor
 from priorhood.errors import SamplingError, plural
-from priorhood.formula import SEPARATOR
 from priorhood.listings import locations
+from priorhood.model.formula import SEPARATOR
+from priorhood.model.priors import Fixed
 from priorhood.posing import pose
-from priorhood.priors import Fixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from priorhood._arrays import Array, Flags, Index
-    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
-    from priorhood.design import Design
     from priorhood.exact import NoisyProblem, Problem
     from priorhood.exact.given import Given
     from priorhood.exact.reach import Reach
     from priorhood.groups import Groups
     from priorhood.listings import Rows
-    from priorhood.model import Model
+    from priorhood.model.design import Design
+    from priorhood.model.model import Model
+    from priorhood.model.scale import Scale
     from priorhood.moments import Moments
 
 # Shares of the mean and of the sd that may lie between the two truncations.

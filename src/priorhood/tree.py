@@ -9,7 +9,7 @@ import numpy as np
 
 from priorhood.draws import QUANTILES, spread_dimension, term_dimension
 from priorhood.errors import ModelError, near
-from priorhood.hierarchy import hierarchy_of
+from priorhood.model.hierarchy import hierarchy_of
 from priorhood.stored_sums import PLACES, dropped_as_text, moments_dataset
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Labels
-    from priorhood.affine import Scale
-    from priorhood.design import Design
     from priorhood.draws import Draws, Summaries
-    from priorhood.model import Model
+    from priorhood.model.design import Design
+    from priorhood.model.model import Model
+    from priorhood.model.scale import Scale
     from priorhood.moments import Moments
 
 # 2 came with family, noise and se; 3 with nested and crossed groupings; 4 with summaries in place of draws. Older

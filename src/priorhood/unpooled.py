@@ -10,9 +10,9 @@ from priorhood.scale import standardized
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
-    from priorhood.affine import Scale
-    from priorhood.design import Design
-    from priorhood.hierarchy import Places
+    from priorhood.model.design import Design
+    from priorhood.model.hierarchy import Places
+    from priorhood.model.scale import Scale
     from priorhood.moments import Moments
 
 # The least eigenvalue of a place's XᵀX, its diagonal made 1, that still tells all coefficients apart.

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from priorhood.columns import missing
 from priorhood.dropped import Dropped
 from priorhood.errors import ModelError
-from priorhood.expression import Expression
-from priorhood.formula import SEPARATOR
 from priorhood.groups import refuse_new, spot_of, tell_doubtful
-from priorhood.hierarchy import shown
 from priorhood.listings import LATER, Rows, frame_to_predict, read_rows
+from priorhood.model.expression import Expression
+from priorhood.model.formula import SEPARATOR
+from priorhood.model.hierarchy import shown
 from priorhood.sources import KEPT
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Index, Labels
-    from priorhood.affine import Scale
     from priorhood.coefficients import Coefficients
-    from priorhood.design import Design
+    from priorhood.model.design import Design
+    from priorhood.model.scale import Scale
     from priorhood.table import Table
 
 

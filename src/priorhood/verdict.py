@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from priorhood.priors import base_of
+from priorhood.model.priors import base_of
 from priorhood.summary import below_diagonal, labels_of
 
 if TYPE_CHECKING:

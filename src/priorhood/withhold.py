@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.columns import run
-from priorhood.design import Design
 from priorhood.dropped import Dropped
 from priorhood.errors import PriorhoodWarning, TableError
-from priorhood.expression import Expression
 from priorhood.kinds import number_label
 from priorhood.label_forms import normal_key
+from priorhood.model.design import Design
+from priorhood.model.expression import Expression
 from priorhood.moments import add_up, keep
 from priorhood.recode import recoded
 from priorhood.rows import KEY, joined_key, open_rows, prepare
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Labels
+    from priorhood.model.weights import Weights
     from priorhood.moments import Moments
     from priorhood.table import Table
-    from priorhood.weights import Weights
 
 ROWS = "__priorhood_rows"
 

@@ -15,7 +15,7 @@ from backends.conftest import _to_dask, _to_postgres
 from backends.homes import FITS, HOMES
 from priorhood import elsewhere, gather, labels
 from priorhood.errors import TableError
-from priorhood.model import Model
+from priorhood.model.model import Model
 from priorhood.placing import placed
 
 

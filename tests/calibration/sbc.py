@@ -14,7 +14,7 @@ from cases import pose_rows
 from priorhood import exact
 from priorhood.errors import SamplingError
 from priorhood.exact.coordinates import constrain, from_prior
-from priorhood.priors import Exponential, Fixed
+from priorhood.model.priors import Exponential, Fixed
 
 GROUPS, ROWS, D = 6, 12, 2
 RANKS = 63  # draws a rank is taken among: 64 equally likely ranks

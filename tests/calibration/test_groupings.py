@@ -14,7 +14,7 @@ import pytest
 
 import priorhood as ph
 from priorhood import forward
-from priorhood.hierarchy import Hierarchy, hierarchy_of
+from priorhood.model.hierarchy import Hierarchy, hierarchy_of
 
 pytestmark = [pytest.mark.long, pytest.mark.once]
 

@@ -17,7 +17,7 @@ from oracle.noise_cases import noisy
 from priorhood import exact
 from priorhood.errors import SamplingError
 from priorhood.exact import Alike, Independent
-from priorhood.priors import Exponential, Gamma, HalfNormal
+from priorhood.model.priors import Exponential, Gamma, HalfNormal
 
 pytestmark = [pytest.mark.long, pytest.mark.once]
 

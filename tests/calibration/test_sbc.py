@@ -14,7 +14,7 @@ import pytest
 from calibration import sbc
 from calibration.sbc import p_values
 from priorhood.exact import mode
-from priorhood.priors import HalfStudentT, InverseGamma, LogNormal, Uniform
+from priorhood.model.priors import HalfStudentT, InverseGamma, LogNormal, Uniform
 
 pytestmark = [pytest.mark.long, pytest.mark.once]
 

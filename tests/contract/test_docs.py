@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import priorhood as ph
-from priorhood.formula import parse
 from priorhood.kinds import learn_design
+from priorhood.model.formula import parse
 from priorhood.rows import open_rows, prepare
 
 ROOT = Path(__file__).parents[2]

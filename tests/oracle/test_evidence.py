@@ -15,7 +15,7 @@ from priorhood import exact
 from priorhood.exact.coordinates import constrain
 from priorhood.exact.marginal import collapse
 from priorhood.exact.mode import Density
-from priorhood.priors import Exponential, Fixed, HalfCauchy, HalfNormal
+from priorhood.model.priors import Exponential, Fixed, HalfCauchy, HalfNormal
 
 Z = 4.5
 DRAWS = 5000

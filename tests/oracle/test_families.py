@@ -16,7 +16,7 @@ from scipy import stats
 
 from cases import pose_rows
 from priorhood import exact
-from priorhood.priors import (
+from priorhood.model.priors import (
     Exponential,
     Gamma,
     HalfCauchy,

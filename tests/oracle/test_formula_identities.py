@@ -19,7 +19,7 @@ import priorhood as ph
 from priorhood.exact.coordinates import Theta
 from priorhood.exact.marginal import collapse, log_marginal
 from priorhood.gather import take
-from priorhood.hierarchy import hierarchy_of
+from priorhood.model.hierarchy import hierarchy_of
 from priorhood.posing import pose
 from priorhood.scale import learn_scale
 

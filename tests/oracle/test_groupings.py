@@ -12,8 +12,8 @@ from priorhood.exact.coordinates import Theta, constrain, from_prior
 from priorhood.exact.effects import draw_effects
 from priorhood.exact.marginal import collapse, log_marginal
 from priorhood.gather import take
-from priorhood.hierarchy import hierarchy_of
-from priorhood.model import Model
+from priorhood.model.hierarchy import hierarchy_of
+from priorhood.model.model import Model
 from priorhood.observations import observe
 from priorhood.posing import pose
 from priorhood.scale import learn_scale

@@ -5,9 +5,9 @@ import gc
 import numpy as np
 import pytest
 
-from priorhood import hierarchy
 from priorhood.errors import ModelError
-from priorhood.formula import SEPARATOR, parse
+from priorhood.model.formula import SEPARATOR, parse
+from priorhood.model.model import hierarchy
 
 NESTED = parse("y ~ x + (x | land/city/zip) + (1 | kind)")
 LABELS = (["Köln", "A", "ß", ""], ["n", "süd", "北"], ["1", "01", "0001", "x y"], ["flat", "house"])

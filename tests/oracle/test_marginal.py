@@ -13,7 +13,7 @@ from oracle import dense
 from priorhood.exact.coordinates import Theta, constrain, dimension, from_prior
 from priorhood.exact.effects import coefficient_columns, draw_effects
 from priorhood.exact.marginal import collapse, log_marginal
-from priorhood.priors import Exponential, Fixed
+from priorhood.model.priors import Exponential, Fixed
 
 CASES = named_cases()
 

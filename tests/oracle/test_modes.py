@@ -22,7 +22,7 @@ from oracle import quadrature
 from priorhood import gather, posing
 from priorhood.exact.marginal import collapse
 from priorhood.exact.mode import Density
-from priorhood.priors import parse_distribution
+from priorhood.model.priors import parse_distribution
 from priorhood.scale import learn_scale
 from priorhood.table import read
 

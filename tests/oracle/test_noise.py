@@ -14,7 +14,7 @@ from priorhood import exact
 from priorhood.exact import Alike, Independent, integral
 from priorhood.exact.coordinates import factors
 from priorhood.exact.noise import NoisyDensity, NoisyTheta, draw_groups, kernel_priors, log_marginal
-from priorhood.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal
+from priorhood.model.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal
 
 Z = 4.5
 SPREADS = [1e-10, 1e-6, 1e-3, 0.02, 0.1, 0.3, 1.0, 3.0, 10.0, 25.0]

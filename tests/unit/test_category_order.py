@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 import priorhood as ph
-from priorhood.design import Design
-from priorhood.formula import parse
+from priorhood.model.design import Design
+from priorhood.model.formula import parse
 from priorhood.recode import united
 
 ORDER = ["house", "loft", "attic", "flat"]  # attic is never there

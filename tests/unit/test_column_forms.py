@@ -14,9 +14,9 @@ import pytest
 
 import priorhood as ph
 from priorhood.calendars import dates_of, numbered_dates
-from priorhood.formula import parse
 from priorhood.gather import take
 from shell import run_python
+from priorhood.model.formula import parse
 
 N = 80
 TEXT = "price ~ x + (1 | zip)"

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.design import Design
-from priorhood.expression import Expression
-from priorhood.formula import parse
 from priorhood.kinds import learn_design
+from priorhood.model.design import Design
+from priorhood.model.expression import Expression
+from priorhood.model.formula import parse
 
 ONE = ()  # the intercept
 Z = "zip"

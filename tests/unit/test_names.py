@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import priorhood as ph
-from priorhood.equations import width
-from priorhood.expression import Expression, tidy_label
-from priorhood.formula import RESERVED, parse
-from priorhood.words import alone, is_loose
+from priorhood.model.equations import width
+from priorhood.model.expression import Expression, tidy_label
+from priorhood.model.formula import RESERVED, parse
+from priorhood.model.tokens import alone, is_loose
 
 NFD = unicodedata.normalize("NFD", "größe")
 

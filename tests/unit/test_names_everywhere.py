@@ -15,7 +15,7 @@ import pytest
 
 import priorhood as ph
 from priorhood.areas import read_areas
-from priorhood.words import alone, dimension
+from priorhood.model.tokens import alone, dimension
 
 ROLES = ("plain", "kind", "zip", "city", "far", "w", "y")
 # A name for every role: as many as there are, none twice in a row of them.

@@ -18,8 +18,8 @@ from scipy import stats
 
 import priorhood as ph
 from priorhood import nuts
+from priorhood.model.priors import cholesky_of_partial
 from priorhood.nuts import sample as sampling
-from priorhood.priors import cholesky_of_partial
 
 RNG = np.random.default_rng(5)
 J = 6

@@ -15,9 +15,9 @@ import pyarrow.parquet
 import pytest
 
 import priorhood as ph
-from priorhood.formula import parse
 from priorhood.gather import take
 from priorhood.label_forms import normal_label
+from priorhood.model.formula import parse
 
 ROWS = 24
 FEW = {"chains": 2, "draws": 50, "seed": 1}

@@ -20,8 +20,8 @@ from priorhood import gather, labels, sources
 from priorhood.cli import main
 from priorhood.dropped import Dropped
 from priorhood.export import write_frame
-from priorhood.formula import SEPARATOR, parse
 from priorhood.labels import refuse_ids
+from priorhood.model.formula import SEPARATOR, parse
 
 TEXT = "price ~ area + (area | zip)"
 

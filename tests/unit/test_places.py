@@ -13,8 +13,8 @@ import pytest
 
 import priorhood as ph
 from priorhood import gather
-from priorhood.formula import parse
 from priorhood.gazetteer import read_gazetteer
+from priorhood.model.formula import parse
 from priorhood.placing import placed
 
 FORMULA = "price ~ living_space + distance + kind + (living_space | zip)"

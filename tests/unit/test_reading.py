@@ -24,9 +24,9 @@ from hypothesis import HealthCheck, given, settings
 
 import priorhood as ph
 from priorhood.calendars import dates_of
-from priorhood.formula import parse
 from priorhood.gather import take
 from priorhood.label_forms import BLANKS, alike, normal_label, unlike
+from priorhood.model.formula import parse
 from priorhood.spelling import Signs, affix, all_in_thousands, guessed, in_thousands
 from priorhood.unusual import rewriting
 from shell import run_python

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.expression import Expression
+from priorhood.model.expression import Expression
 from priorhood.report import assembled
 from priorhood.report.calculator import packed, thinned
 from priorhood.report.content import content

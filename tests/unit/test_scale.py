@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
+from priorhood.model.weights import Weights
 from priorhood.scale import learn_scale, standardized
-from priorhood.weights import Weights
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.families import FAMILIES
-from priorhood.formula import parse
 from priorhood.gather import take
+from priorhood.model.distributions import FAMILIES
+from priorhood.model.formula import parse
 from priorhood.moments import keep, merge, subtract
 from priorhood.moved import FAR
 from priorhood.sensitivity import scaled_prior

@@ -33,7 +33,7 @@ from priorhood.cli.screen import announce_compile, console, print_calibration, p
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
-    from priorhood.model import Model
+    from priorhood.model.model import Model
     from priorhood.posterior import Posterior
 
 NOT_PASSED = 1  # exit code: the command did its work, and the answer is no
@@ -108,7 +108,7 @@ def _model(text: str, prior: list[str] | None, chosen: dict[str, Any]) -> Model 
     """A formula's Model, or a posterior, with other priors where some are given."""
     from dataclasses import replace
 
-    from priorhood.model import Model
+    from priorhood.model.model import Model
     from priorhood.saved import load
 
     if "~" in text:

@@ -175,7 +175,7 @@ def fit(
 ) -> None:
     """Fit a model to a table, or to the sums of several, and save the posterior."""
     from priorhood.fit import fit as run
-    from priorhood.model import Model
+    from priorhood.model.model import Model
     from priorhood.table import read
 
     files, formula = parts_of(given)

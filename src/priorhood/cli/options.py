@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from priorhood.errors import ModelError
-from priorhood.words import unquoted
+from priorhood.model.tokens import unquoted
 
 if TYPE_CHECKING:
     from priorhood.table import Table

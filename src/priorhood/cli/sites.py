@@ -105,7 +105,7 @@ def pooled(files: list[str], formula: str | None, **rows_only: object) -> Sums:
     ------
     PriorhoodError
     """
-    from priorhood.formula import parse
+    from priorhood.model.formula import parse
     from priorhood.recode import same_formula
     from priorhood.sums import load_moments, pool
 
@@ -153,7 +153,7 @@ def moments(
 ) -> None:
     """Write the sums of a table that a fit needs, and no row; or pool files of sums into one."""
     from priorhood.files import check_netcdf, check_writable
-    from priorhood.model import Model
+    from priorhood.model.model import Model
     from priorhood.sums import moments as taken
     from priorhood.table import read
 

@@ -20,7 +20,7 @@ from priorhood.exact.noise import Alike, Independent, NoisyDensity, NoisyProblem
 from priorhood.exact.noise import refuses as refuses_noise
 from priorhood.exact.problem import Crossed, Level, Problem, pose
 from priorhood.exact.summaries import Leaves, leaves_of
-from priorhood.priors import Fixed, Uniform
+from priorhood.model.priors import Fixed, Uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable

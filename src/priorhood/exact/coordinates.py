@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.priors import Fixed, cholesky_of_partial
+from priorhood.model.priors import Fixed, cholesky_of_partial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from priorhood._arrays import Array
     from priorhood.exact.problem import Problem
-    from priorhood.priors import LKJ, Scale
+    from priorhood.model.priors import LKJ, Scale
 
 # Logs of the least and the largest scale: beyond, squares are no numbers.
 REACH_BELOW, REACH_ABOVE = 690.0, 300.0

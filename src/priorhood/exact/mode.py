@@ -20,13 +20,13 @@ from priorhood.exact.coordinates import (
     log_prior,
 )
 from priorhood.exact.marginal import Collapsed, log_marginal
-from priorhood.priors import Fixed, Uniform
+from priorhood.model.priors import Fixed, Uniform
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.exact.coordinates import Axis
     from priorhood.exact.problem import Problem, Varying
-    from priorhood.priors import Scale
+    from priorhood.model.priors import Scale
 
 
 # Square of two spreads' ratio to σ, the lesser one's, times the rows: there, (9) is off by some 1e-3 (see Density).

@@ -30,7 +30,16 @@ from priorhood.exact.coordinates import (
 from priorhood.exact.effects import STREAM
 from priorhood.exact.marginal import collapse, in_chunks
 from priorhood.exact.mode import beside, bounds_of, centre_of, check_lines, reach_of, scatter_over
-from priorhood.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal, HalfStudentT, LogNormal, Uniform
+from priorhood.model.priors import (
+    Exponential,
+    Fixed,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    HalfStudentT,
+    LogNormal,
+    Uniform,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +47,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.exact.compress import PseudoRows
     from priorhood.exact.problem import Problem
-    from priorhood.priors import Scale
+    from priorhood.model.priors import Scale
 
 TAKEN = (Exponential, HalfNormal, HalfStudentT, HalfCauchy, Gamma, LogNormal)
 _LOG_2PI = math.log(2.0 * math.pi)

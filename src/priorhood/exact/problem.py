@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.priors import Fixed
+from priorhood.model.priors import Fixed
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
-    from priorhood.priors import LKJ, Scale
+    from priorhood.model.priors import LKJ, Scale
 
 
 @dataclass(frozen=True)

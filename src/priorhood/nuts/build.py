@@ -9,8 +9,7 @@ import numpy as np
 
 from priorhood.draws import spread_dimension, term_dimension
 from priorhood.errors import ModelError
-from priorhood.nuts.settings import quiet
-from priorhood.priors import (
+from priorhood.model.priors import (
     LKJ,
     Exponential,
     Fixed,
@@ -22,12 +21,13 @@ from priorhood.priors import (
     LogNormal,
     Uniform,
 )
+from priorhood.nuts.settings import quiet
 
 if TYPE_CHECKING:
     import pymc as pm
 
+    from priorhood.model.priors import Scale
     from priorhood.nuts.regression import Grouping, Regression
-    from priorhood.priors import Scale
 
 
 def build(r: Regression, parameterization: str = "centered") -> pm.Model:

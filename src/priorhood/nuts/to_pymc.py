@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from priorhood import gather
-from priorhood.hierarchy import hierarchy_of
+from priorhood.model.hierarchy import hierarchy_of
 from priorhood.nuts.build import build
 from priorhood.nuts.regression import Grouping, Regression
 from priorhood.nuts.settings import check_installed
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from priorhood._arrays import Labels
-    from priorhood.affine import Scale
-    from priorhood.design import Design
-    from priorhood.model import Model
+    from priorhood.model.design import Design
+    from priorhood.model.model import Model
+    from priorhood.model.scale import Scale
     from priorhood.observations import Observations
 
 

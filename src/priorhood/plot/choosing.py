@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.design import INTERCEPT
 from priorhood.enough import ESS_PER_CHAIN, R_HAT_LIMIT
 from priorhood.errors import ModelError, near
-from priorhood.expression import tidy_label
+from priorhood.model.design import INTERCEPT
+from priorhood.model.expression import tidy_label
+from priorhood.model.priors import base_of, split_label
+from priorhood.model.tokens import keyword
 from priorhood.plot.places import asked
-from priorhood.priors import base_of, split_label
 from priorhood.summary import below_diagonal, convergence, labels_of
-from priorhood.words import keyword
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from priorhood.enough import ESS_PER_CHAIN, R_HAT_LIMIT, mcse_limit
 from priorhood.errors import ModelError
+from priorhood.model.priors import split_label
 from priorhood.plot import page
-from priorhood.priors import split_label
 from priorhood.sampler import ACCEPT_LIMIT
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, near, plural
-from priorhood.expression import tidy_label
+from priorhood.model.design import INTERCEPT
+from priorhood.model.expression import tidy_label
+from priorhood.model.priors import base_of
 from priorhood.ondemand import positions
 from priorhood.plot import page
 from priorhood.plot.places import (
@@ -25,7 +26,6 @@ from priorhood.plot.places import (
     words_of,
 )  # fmt: skip
 from priorhood.portions import over_draws
-from priorhood.priors import base_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array, Index
-    from priorhood.hierarchy import Places
+    from priorhood.model.hierarchy import Places
     from priorhood.posterior import Posterior
 
 SELECT = ("auto", "top", "bottom", "widest")

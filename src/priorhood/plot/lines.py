@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.design import Indicator
 from priorhood.errors import ModelError, near, plural
 from priorhood.expect import typical_values
-from priorhood.expression import Expression
+from priorhood.model.design import Indicator
+from priorhood.model.expression import Expression
 from priorhood.plot import page
 from priorhood.plot.places import (
     asked,

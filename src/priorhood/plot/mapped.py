@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.areas import Areas, level_of, read_areas
-from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, near, plural
 from priorhood.expect import typical_values
-from priorhood.expression import tidy_label
+from priorhood.model.design import INTERCEPT
+from priorhood.model.expression import tidy_label
+from priorhood.model.priors import base_of, split_label
 from priorhood.portions import Moments, moments_of, over_draws
-from priorhood.priors import base_of, split_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from priorhood._arrays import Array, Index
-    from priorhood.hierarchy import Places
+    from priorhood.model.hierarchy import Places
     from priorhood.posterior import Posterior
 
 SHOWS = ("price", "below", "sd", "rows")

@@ -8,10 +8,10 @@ import numpy as np
 
 from priorhood.errors import ModelError, near, some
 from priorhood.expect import typical_values
-from priorhood.expression import tidy_label
-from priorhood.formula import SEPARATOR
 from priorhood.groups import Groups
 from priorhood.listings import AVERAGE
+from priorhood.model.expression import tidy_label
+from priorhood.model.formula import SEPARATOR
 from priorhood.ondemand import asked as positions_asked
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Index
     from priorhood.coefficients import Coefficients
-    from priorhood.hierarchy import Places
+    from priorhood.model.hierarchy import Places
     from priorhood.posterior import Posterior
 
 # Draws of new places' coefficients, at the least, that a region of stated mass is made from.

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from priorhood.columns import label_text
-from priorhood.design import Indicator
 from priorhood.errors import ModelError, TableError
-from priorhood.expression import Expression
-from priorhood.formula import SEPARATOR
 from priorhood.label_forms import normal_label
 from priorhood.listings import frame_to_predict, kept_rows
+from priorhood.model.design import Indicator
+from priorhood.model.expression import Expression
+from priorhood.model.formula import SEPARATOR
+from priorhood.model.weights import Weights
 from priorhood.plot.places import ellipse
-from priorhood.weights import Weights
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
-    from priorhood.hierarchy import Places
+    from priorhood.model.hierarchy import Places
     from priorhood.posterior import Posterior
 
 # Sds of all rows on both sides of their mean that lines are drawn over where there are no rows.

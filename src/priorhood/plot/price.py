@@ -11,9 +11,9 @@ import numpy as np
 from priorhood.density import predictive_density
 from priorhood.errors import ModelError, some
 from priorhood.expect import checked_home
+from priorhood.model.tokens import keyword
 from priorhood.plot import page
 from priorhood.plot.places import asked, coefficients, unit_of_outcome, words_of
-from priorhood.words import keyword
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,13 +10,13 @@ import numpy as np
 from priorhood.choices import check_seed, finite, whole
 from priorhood.errors import ModelError, near
 from priorhood.expect import checked_home, typical_values
-from priorhood.expression import Expression
 from priorhood.forward import PriorWorld, prior_world
 from priorhood.groups import Groups
 from priorhood.listings import AVERAGE, frame_to_predict, locations, read_rows
+from priorhood.model.expression import Expression
+from priorhood.model.weights import Weights
 from priorhood.plot import page
 from priorhood.table import read
-from priorhood.weights import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array
-    from priorhood.model import Model
+    from priorhood.model.model import Model
     from priorhood.posterior import Posterior
 
 POINTS = 60

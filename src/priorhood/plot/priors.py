@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.design import INTERCEPT
 from priorhood.errors import ModelError, near
+from priorhood.model.design import INTERCEPT
+from priorhood.model.priors import LKJ, Fixed, Normal, Prior, Uniform, split_label
 from priorhood.plot import page
 from priorhood.plot.kernel import smoothed
 from priorhood.plot.places import flat
-from priorhood.priors import LKJ, Fixed, Normal, Prior, Uniform, split_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood.model.priors import split_label
 from priorhood.plot import page
 from priorhood.plot.choosing import Row, chosen, rows_of
 from priorhood.plot.kernel import BOUNDS, smoothed
-from priorhood.priors import split_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

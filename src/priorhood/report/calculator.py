@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.coefficients import TOGETHER, Coefficients
-from priorhood.design import Indicator
 from priorhood.expect import typical_values
-from priorhood.expression import Expression
-from priorhood.formula import SEPARATOR
 from priorhood.groups import Groups
 from priorhood.label_forms import normal_label
+from priorhood.model.design import Indicator
+from priorhood.model.expression import Expression
+from priorhood.model.formula import SEPARATOR
 from priorhood.portions import judged
 from priorhood.report.words import absent_label, unit_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from priorhood._arrays import Array
-    from priorhood.design import Column, Design
+    from priorhood.model.design import Column, Design
     from priorhood.posterior import Posterior
 
 # Places that a page holds: with more it is tens of megabytes, which browsers open slowly.

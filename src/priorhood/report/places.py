@@ -9,13 +9,13 @@ import numpy as np
 
 from priorhood.errors import ModelError, near
 from priorhood.expect import typical_values
-from priorhood.expression import Expression
 from priorhood.label_forms import normal_label
 from priorhood.listings import frame_to_predict, read_rows
+from priorhood.model.expression import Expression
+from priorhood.model.weights import Weights
 from priorhood.portions import Moments, moments_of, over_draws, portions
 from priorhood.report.words import absent_label, joined, listed, plainly, round_near, unit_of
 from priorhood.scale import standardized
-from priorhood.weights import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

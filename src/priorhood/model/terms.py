@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from priorhood.errors import FormulaError
-from priorhood.expression import expression_of
-from priorhood.words import END, Word, brief
+from priorhood.model.expression import expression_of
+from priorhood.model.tokens import END, Word, brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,13 +5,13 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
-from priorhood.design import INTERCEPT
-from priorhood.words import alone, written
+from priorhood.model.design import INTERCEPT
+from priorhood.model.tokens import alone, written
 
 if TYPE_CHECKING:
-    from priorhood.affine import Scale
-    from priorhood.design import Column, Design
-    from priorhood.model import Model
+    from priorhood.model.design import Column, Design
+    from priorhood.model.model import Model
+    from priorhood.model.scale import Scale
 
 
 def equations_of(model: Model, design: Design, scale: Scale) -> str:

@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from priorhood.arithmetic import Binary, Call, Number, inner_text, text_of
 from priorhood.errors import FormulaError
-from priorhood.expression import Expression, expression_of
-from priorhood.terms import Term, encloses, signed_chunks, terms_of
-from priorhood.words import Word, alone, brief, dimension, tidied, words_of, written
+from priorhood.model.arithmetic import Binary, Call, Number, inner_text, text_of
+from priorhood.model.expression import Expression, expression_of
+from priorhood.model.terms import Term, encloses, signed_chunks, terms_of
+from priorhood.model.tokens import Word, alone, brief, dimension, tidied, words_of, written
 
 # Between the labels of a place and of those that it lies in. No label of a table has it.
 SEPARATOR = "\x1f"

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.errors import ModelError
-from priorhood.formula import SEPARATOR
+from priorhood.model.formula import SEPARATOR
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Index, Labels
-    from priorhood.formula import Formula
+    from priorhood.model.formula import Formula
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from priorhood.expression import Guard
+from priorhood.model.expression import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from priorhood.errors import FormulaError, near
-from priorhood.words import END, Word, alone, brief, is_loose, words_of, written
+from priorhood.model.tokens import END, Word, alone, brief, is_loose, words_of, written
 
 FUNCTIONS = ("log", "log2", "log10", "log1p", "sqrt", "exp", "I")
 

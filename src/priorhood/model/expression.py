@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from priorhood.arithmetic import (
+from priorhood.errors import FormulaError
+from priorhood.model.arithmetic import (
     Binary,
     Call,
     Coded,
@@ -24,8 +25,7 @@ from priorhood.arithmetic import (
     tree_of,
     tree_of_words,
 )
-from priorhood.errors import FormulaError
-from priorhood.words import INTERCEPT, Word, brief
+from priorhood.model.tokens import INTERCEPT, Word, brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.errors import FormulaError
-from priorhood.expression import Expression
-from priorhood.words import INTERCEPT as INTERCEPT
-from priorhood.words import alone
+from priorhood.model.expression import Expression
+from priorhood.model.tokens import INTERCEPT as INTERCEPT
+from priorhood.model.tokens import alone
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
-    from priorhood.formula import Formula
-    from priorhood.terms import Term
+    from priorhood.model.formula import Formula
+    from priorhood.model.terms import Term
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from contextlib import suppress
 from dataclasses import fields
 
 from priorhood.errors import PriorError, near
-from priorhood.expression import tidy_label
-from priorhood.families import (
+from priorhood.model.distributions import (
     FAMILIES,
     LKJ,
     Exponential,
@@ -28,7 +27,8 @@ from priorhood.families import (
     Uniform,
     cholesky_of_partial,
 )
-from priorhood.words import alone, brief, cut, dimension, unquoted, unusual, usual
+from priorhood.model.expression import tidy_label
+from priorhood.model.tokens import alone, brief, cut, dimension, unquoted, unusual, usual
 
 # The families too: to other rooms, they are what a prior is.
 __all__ = [

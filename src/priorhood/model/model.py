@@ -7,13 +7,12 @@ from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from priorhood.affine import LARGEST
-from priorhood.design import INTERCEPT, Design
-from priorhood.equations import equations_of
 from priorhood.errors import FormulaError, ModelError, PriorError, near
-from priorhood.expression import Expression, column_of
-from priorhood.formula import Formula, parse
-from priorhood.priors import (
+from priorhood.model.design import INTERCEPT, Design
+from priorhood.model.equations import equations_of
+from priorhood.model.expression import Expression, column_of
+from priorhood.model.formula import Formula, parse
+from priorhood.model.priors import (
     COMMON,
     LKJ,
     Normal,
@@ -25,15 +24,16 @@ from priorhood.priors import (
     read_priors,
     split_label,
 )
-from priorhood.priors import Scale as ScalePrior
-from priorhood.weights import Weights
-from priorhood.words import alone, cut, unquoted
+from priorhood.model.priors import Scale as ScalePrior
+from priorhood.model.scale import LARGEST
+from priorhood.model.tokens import alone, cut, unquoted
+from priorhood.model.weights import Weights
 
 if TYPE_CHECKING:
     import pymc as pm
 
-    from priorhood.affine import Scale
-    from priorhood.design import Column
+    from priorhood.model.design import Column
+    from priorhood.model.scale import Scale
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The model before any data: formula, design, priors, hierarchy, weights, scale, equations."""
