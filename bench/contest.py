@@ -16,7 +16,7 @@ from bench import data
 from bench.clock import ONE_THREAD
 from bench.contenders import SCRIPTS, Contender
 from bench.watch import Watched, watched
-from priorhood.machine import cores
+from priorhood._system import cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from priorhood.machine import cores
+from priorhood._system import cores
 
 LIBRARIES = (
     "priorhood",

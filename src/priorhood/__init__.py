@@ -1,16 +1,15 @@
 """Hierarchical regressions by place: tables of sales in; posteriors and prices out."""
 
-from priorhood import _starting  # isort: skip  # before all else that Ctrl-C could meet
-
 from importlib.metadata import version as _version
 
+from priorhood import _interrupt as _starting
 from priorhood import plot
 from priorhood.assess import assess
 from priorhood.assessment import Assessment
 from priorhood.calibrate import Calibration, calibrate
 from priorhood.check import Check
-from priorhood.city import simulate_areas
 from priorhood.compare import compare
+from priorhood.datasets import simulate, simulate_areas
 from priorhood.elpd import Elpd
 from priorhood.errors import (
     FileError,
@@ -43,7 +42,6 @@ from priorhood.posterior import Posterior
 from priorhood.report import report
 from priorhood.saved import load
 from priorhood.sensitivity import Sensitivity, sensitivity
-from priorhood.simulate import simulate
 from priorhood.sums import Sums, load_moments, moments, pool
 from priorhood.table import Table, read
 from priorhood.verdict import Verdict

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._arguments import check_seed
 from priorhood.assessment import EFFECT, LEVEL, SHARE, SLOPE, SPREAD, Assessment
-from priorhood.choices import check_seed
 from priorhood.errors import ModelError, plural, rows_of
 from priorhood.model.arithmetic import inner_text
 from priorhood.model.design import Indicator

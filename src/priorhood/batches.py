@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._system import ONE_THREAD, memory
 from priorhood.columns import collected, in_memory
-from priorhood.machine import ONE_THREAD, memory
 from priorhood.model.scale import LARGEST
 
 if TYPE_CHECKING:

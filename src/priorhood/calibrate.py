@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood import gather
-from priorhood.choices import MOST_DRAWS, check_seed, whole
+from priorhood._arguments import MOST_DRAWS, check_seed, whole
 from priorhood.coefficients import CALIBRATION, stream
 from priorhood.engines import Run, draw_exact, exact_refusal, new_run
 from priorhood.errors import ModelError, PriorhoodError, SamplingError

@@ -7,7 +7,7 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from priorhood.files import free_name, is_file
+from priorhood._system import free_name, is_file
 from priorhood.uneven import shown
 
 _DAMAGED = re.compile(

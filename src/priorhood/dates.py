@@ -7,9 +7,9 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from priorhood._system import free_name, is_file
 from priorhood.calendars import Dates
 from priorhood.columns import zoned
-from priorhood.files import free_name, is_file
 from priorhood.parts import find_parts
 from priorhood.sources import DATABASE
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood import nuts
-from priorhood.choices import MOST_CHAINS, MOST_DRAWS, MOST_IN_ALL, MOST_THREADS, check_seed, whole
+from priorhood._arguments import MOST_CHAINS, MOST_DRAWS, MOST_IN_ALL, MOST_THREADS, check_seed, whole
+from priorhood._system import cores, memory
 from priorhood.errors import ModelError, PriorhoodWarning, SamplingError, plural
 from priorhood.informed import check_informed, empty_cells, far_prior, far_sigma, sum_of_the_others, truths
-from priorhood.machine import cores, memory
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.posing import pose
 from priorhood.posterior import Posterior, assemble

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._system import check_writable, write_atomically, write_text
 from priorhood.errors import TableError, some
-from priorhood.files import check_writable, write_atomically, write_text
 from priorhood.sources import connection, explained, format_of, sql_name
 
 if TYPE_CHECKING:

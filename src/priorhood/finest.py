@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from priorhood._system import cores
 from priorhood.draws import QUANTILES
 from priorhood.errors import ModelError, some
-from priorhood.machine import cores
 from priorhood.ondemand import asked
 from priorhood.summary import summaries_of
 from priorhood.tree import SUMMARIES, summarized

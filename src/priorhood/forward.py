@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood import gather
-from priorhood.choices import MOST_DRAWS, check_seed, whole
+from priorhood._arguments import MOST_DRAWS, check_seed, whole
+from priorhood._system import cores
 from priorhood.coefficients import PRIOR, coefficients_of, stream
 from priorhood.draws import Draws, Effects
 from priorhood.errors import ModelError
 from priorhood.groups import Groups
-from priorhood.machine import cores
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model, as_model
 from priorhood.placing import placed

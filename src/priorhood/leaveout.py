@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._system import cores
 from priorhood.elpd import Elpd, Sums, outcomes_of
 from priorhood.errors import ModelError, TableError, near, rows_of
 from priorhood.gather import take
-from priorhood.machine import cores
 from priorhood.model.formula import SEPARATOR
 from priorhood.moments import keep as kept
 from priorhood.observations import observe

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from priorhood._system import is_folder, is_there
 from priorhood.errors import TableError, near, some
-from priorhood.files import is_folder, is_there
 from priorhood.label_forms import BLANKS, normal_label
 from priorhood.sources import DATABASE, connection, explained, format_of, nearby_files, reading, sql_name
 from priorhood.spelling import UNSAID, Spelling

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.choices import MOST_DRAWS, whole
+from priorhood._arguments import MOST_DRAWS, whole
 from priorhood.engines import exact_refusal, new_run
 from priorhood.ondemand import flat_of
 from priorhood.ondemand import theta_of as thetas

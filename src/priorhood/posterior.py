@@ -11,13 +11,12 @@ import numpy as np
 
 from priorhood import nuts
 from priorhood import predict as predicting
+from priorhood._system import check_netcdf, cores, write_atomically
 from priorhood.check import Check, check_draws
 from priorhood.coefficients import Coefficients, coefficients_of
 from priorhood.completed import completed, new_data, regression_of
 from priorhood.errors import PriorhoodWarning
 from priorhood.expect import expected_rows, typical_homes
-from priorhood.files import check_netcdf, write_atomically
-from priorhood.machine import cores
 from priorhood.netcdf import write_tree
 from priorhood.observations import Observations
 from priorhood.ondemand import numbers_of

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.choices import check_seed
+from priorhood._arguments import check_seed
+from priorhood._system import memory
 from priorhood.coefficients import HEAVY, NOISE, TAILS, stream
 from priorhood.errors import ModelError, TableError, some
 from priorhood.groups import Groups
 from priorhood.listings import Rows, frame_to_predict, kept_rows, locations, read_rows
-from priorhood.machine import memory
 from priorhood.table import read, with_columns
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._system import cores
 from priorhood.errors import TableError, near
 from priorhood.groups import Groups
 from priorhood.listings import locations
-from priorhood.machine import cores
 from priorhood.model.expression import Expression
 from priorhood.predict import BLOCK
 from priorhood.ranks import Uniform

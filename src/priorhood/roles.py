@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._system import is_file
 from priorhood.arrow import wide_numbers
 from priorhood.calendars import Dates, dates_of, like_numbered, numbered_dates
 from priorhood.columns import (
@@ -27,7 +28,6 @@ from priorhood.conditions import affixed, changed, or_null
 from priorhood.dates import days_since, script
 from priorhood.elsewhere import ENGINES, kind_of
 from priorhood.errors import PriorhoodWarning, TableError, rows_of, some
-from priorhood.files import is_file
 from priorhood.label_forms import BLANKS, normal_label
 from priorhood.model.tokens import cut, written
 from priorhood.sources import KEPT

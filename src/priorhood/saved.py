@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._system import is_file, is_folder, is_there
 from priorhood.errors import FileError, PriorhoodWarning, near
-from priorhood.files import is_file, is_folder, is_there
 from priorhood.model.formula import independent
 from priorhood.model.model import Model
 from priorhood.netcdf import Damage, read_tree

@@ -20,10 +20,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from priorhood._system import cores, is_folder
 from priorhood.complaints import plainly
 from priorhood.errors import TableError, near, some
-from priorhood.files import is_folder
-from priorhood.machine import cores
 from priorhood.twins import as_engines
 
 if TYPE_CHECKING:

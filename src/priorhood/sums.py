@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood import gather
-from priorhood.choices import whole
+from priorhood._arguments import whole
+from priorhood._system import check_netcdf, write_atomically
 from priorhood.errors import FileError, ModelError, PriorhoodWarning, plural, rows_of, some
-from priorhood.files import check_netcdf, write_atomically
 from priorhood.label_forms import loosely, unlike
 from priorhood.lookalikes import tell_lookalikes
 from priorhood.model.design import Design, Indicator

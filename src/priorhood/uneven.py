@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from priorhood.files import free_name
+from priorhood._system import free_name
 from priorhood.spelling import is_number
 
 if TYPE_CHECKING:

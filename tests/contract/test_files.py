@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import priorhood as ph
-from priorhood import files, netcdf
+from priorhood import _system as files
+from priorhood import netcdf
 
 OLD = b"the former file"
 

@@ -17,7 +17,8 @@ import pytest
 import xarray as xr
 
 import priorhood as ph
-from priorhood import files, posterior
+from priorhood import _system as files
+from priorhood import posterior
 from priorhood import tree as stored
 
 SAVING = """

@@ -27,9 +27,9 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Write simulated Berlin-like sales: zip, living_space, price."""
+    from priorhood._system import write_text
+    from priorhood.datasets import simulate as run
     from priorhood.export import check_output, write_frame
-    from priorhood.files import write_text
-    from priorhood.simulate import simulate as run
 
     check_output(out)
     if areas:
@@ -49,10 +49,10 @@ def simulate(
 
 
 def _check_areas(areas: Path, out: Path, places: int) -> None:
-    from priorhood.choices import whole
-    from priorhood.city import MOST_AREAS
+    from priorhood._arguments import whole
+    from priorhood._system import check_writable
+    from priorhood.datasets import MOST_AREAS
     from priorhood.errors import FileError
-    from priorhood.files import check_writable
 
     check_writable(areas)
     whole("places", places, 1, MOST_AREAS)
@@ -63,7 +63,7 @@ def _check_areas(areas: Path, out: Path, places: int) -> None:
 
 
 def _polygons(places: int, seed: int) -> str:
-    from priorhood.city import simulate_areas
+    from priorhood.datasets import simulate_areas
 
     return json.dumps(simulate_areas(places, seed))
 

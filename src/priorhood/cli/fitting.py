@@ -119,7 +119,7 @@ def _fitted(
     by_group: bool = False,
 ) -> None:
     """Fit, save, report: the common end of fit, refit, update and merge."""
-    from priorhood.files import check_netcdf, check_writable
+    from priorhood._system import check_netcdf, check_writable
 
     check_writable(out, *inputs)
     check_netcdf(out, "a posterior", ".nc")

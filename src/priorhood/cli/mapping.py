@@ -45,7 +45,7 @@ def map_places(
             )
         drawn(file, out, lambda post: pictures.map(post, places, show, **options), places)  # type: ignore[arg-type]
         return
-    from priorhood.files import check_writable
+    from priorhood._system import check_writable
     from priorhood.saved import load
 
     check_writable(out, file, places)

@@ -53,7 +53,7 @@ def drawn(file: Path, out: Path, draw: Callable[[Posterior], Figure], *inputs: s
 
 def check_picture(out: Path, *inputs: str | Path | None) -> None:
     """Raise before any work is done if a picture cannot be drawn, or written there."""
-    from priorhood.files import check_writable
+    from priorhood._system import check_writable
 
     # Says what to install where matplotlib is not.
     from priorhood.plot import style  # noqa: F401
@@ -65,7 +65,7 @@ def check_picture(out: Path, *inputs: str | Path | None) -> None:
 
 def write_picture(figure: Figure, out: Path) -> None:
     """Whole or not at all; the kind by the name's ending."""
-    from priorhood.files import write_atomically
+    from priorhood._system import write_atomically
 
     write_atomically(out, lambda file: figure.savefig(file, format=out.suffix[1:].lower()))
 

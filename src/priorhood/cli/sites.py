@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from priorhood._system import is_file
 from priorhood.cli.options import (
     Decimal,
     FrequencyWeights,
@@ -23,7 +24,6 @@ from priorhood.cli.options import (
 )
 from priorhood.cli.screen import heard, say
 from priorhood.errors import ModelError, some
-from priorhood.files import is_file
 
 if TYPE_CHECKING:
     from priorhood.sums import Sums
@@ -152,7 +152,7 @@ def moments(
     as_json: Json = False,
 ) -> None:
     """Write the sums of a table that a fit needs, and no row; or pool files of sums into one."""
-    from priorhood.files import check_netcdf, check_writable
+    from priorhood._system import check_netcdf, check_writable
     from priorhood.model.model import Model
     from priorhood.sums import moments as taken
     from priorhood.table import read

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.machine import ONE_THREAD
+from priorhood._system import ONE_THREAD
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array

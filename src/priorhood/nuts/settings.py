@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from priorhood.choices import MOST_DRAWS, whole
+from priorhood._arguments import MOST_DRAWS, whole
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:

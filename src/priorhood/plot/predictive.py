@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.choices import MOST_DRAWS, check_seed, whole
+from priorhood._arguments import MOST_DRAWS, check_seed, whole
+from priorhood._system import cores
 from priorhood.errors import ModelError, TableError, near, rows_of, some
 from priorhood.groups import Groups
-from priorhood.machine import cores
 from priorhood.plot import page
 from priorhood.predict import UNSEEN, predict_rows, request, simulate
 from priorhood.residuals import outcome_required, thinned

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.choices import check_seed, finite, whole
+from priorhood._arguments import check_seed, finite, whole
 from priorhood.errors import ModelError, near
 from priorhood.expect import checked_home, typical_values
 from priorhood.forward import PriorWorld, prior_world

@@ -52,7 +52,7 @@ class InteractiveMap:
         """
         from pathlib import Path
 
-        from priorhood.files import write_text
+        from priorhood._system import write_text
 
         if Path(path).suffix.lower() not in ENDINGS:
             raise FileError(f"cannot write a page to {str(path)!r}; its name must end in .html")

@@ -6,8 +6,8 @@ import json
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from priorhood._system import check_writable, write_text
 from priorhood.errors import FileError, ModelError, visible
-from priorhood.files import check_writable, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

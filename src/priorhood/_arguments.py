@@ -1,4 +1,4 @@
-"""Numbers that a user chooses: whole, and neither less than makes sense nor more than a machine can take."""
+"""Arguments of users, checked: whole numbers, finite ones, seeds."""
 
 from __future__ import annotations
 
