@@ -11,9 +11,9 @@ import priorhood as ph
 from bench.case import CHAINS, DRAWS, MODELS, Measurement, sales
 from bench.clock import repeat
 from priorhood import gather
+from priorhood.data.sources.table import read
 from priorhood.posing import pose
 from priorhood.scale import learn_scale
-from priorhood.table import read
 
 if TYPE_CHECKING:
     from bench.case import Effort

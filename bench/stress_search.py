@@ -27,6 +27,7 @@ import numpy as np
 import priorhood as ph
 from bench.readme_table import rewritten
 from priorhood import engines, exact, gather, posing
+from priorhood.data.sources.table import read
 from priorhood.exact.coordinates import constrain
 from priorhood.exact.explore import explore
 from priorhood.exact.marginal import collapse
@@ -44,7 +45,6 @@ from priorhood.model.distributions import (
     Uniform,
 )
 from priorhood.scale import learn_scale
-from priorhood.table import read
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from oracle import quadrature

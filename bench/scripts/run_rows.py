@@ -48,8 +48,8 @@ if what == "bare":
 else:
     import priorhood as ph
     from priorhood import gather
+    from priorhood.data.sources.duckdb_io import connection, using
     from priorhood.model.formula import parse
-    from priorhood.sources import connection, using
 
     done: list[ph.Posterior] = []
     few = Path(out).with_name("few.csv")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood.data.labels import alike, loosely, normal_label, unlike
 from priorhood.errors import ModelError, TableError, near, plural, some
-from priorhood.label_forms import alike, loosely, normal_label, unlike
 from priorhood.model.formula import SEPARATOR
 from priorhood.polygons import WGS84, polygons_in, read_polygons
 

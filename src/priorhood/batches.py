@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._system import ONE_THREAD, memory
-from priorhood.columns import collected, in_memory
+from priorhood.data.sources.columns import collected, in_memory
 from priorhood.model.scale import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from priorhood._arrays import Array, Index
-    from priorhood.table import Frame
+    from priorhood.data.sources.table import Frame
 
 # Columns, the outcome among them, from which on this is the faster way.
 MANY = 24

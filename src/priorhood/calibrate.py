@@ -18,6 +18,8 @@ import numpy as np
 from priorhood import gather
 from priorhood._arguments import MOST_DRAWS, check_seed, whole
 from priorhood.coefficients import CALIBRATION, stream
+from priorhood.data.join_places import placed
+from priorhood.data.sources.table import read
 from priorhood.engines import Run, draw_exact, exact_refusal, new_run
 from priorhood.errors import ModelError, PriorhoodError, SamplingError
 from priorhood.forward import draw_prior
@@ -25,12 +27,10 @@ from priorhood.informed import check_informed
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model, as_model
 from priorhood.outcomes import log_likelihood, simulate_sums
-from priorhood.placing import placed
 from priorhood.posterior import Posterior
 from priorhood.ranks import ALARM, Uniform, counts_below, judge, places
 from priorhood.scale import learn_scale
 from priorhood.summary import below_diagonal, labels_of
-from priorhood.table import read
 from priorhood.tree import labelled
 
 if TYPE_CHECKING:

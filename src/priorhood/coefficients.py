@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from priorhood.label_forms import normal_key
+from priorhood.data.labels import normal_key
 from priorhood.model.hierarchy import hierarchy_of, labels_by_column
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from priorhood.listings import frame_to_predict, kept_rows, locations, read_rows
 if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.coefficients import Coefficients
+    from priorhood.data.sources.table import Table
     from priorhood.model.design import Design
     from priorhood.model.scale import Scale
-    from priorhood.table import Table
 
 BLOCK = 2**20  # values at a time
 

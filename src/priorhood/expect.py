@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood.data.labels import normal_label
+from priorhood.data.schema import number_label
 from priorhood.errors import ModelError, near
 from priorhood.groups import Groups
-from priorhood.kinds import number_label
-from priorhood.label_forms import normal_label
 from priorhood.listings import AVERAGE, frame_to_predict, kept_rows, locations, read_rows
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Labels
     from priorhood.coefficients import Coefficients
+    from priorhood.data.sources.table import Table
     from priorhood.model.design import Column, Design
     from priorhood.model.formula import Formula
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.scale import Scale
     from priorhood.moments import Moments
-    from priorhood.table import Table
 
 
 def expected_rows(

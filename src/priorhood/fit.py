@@ -8,10 +8,13 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from priorhood import gather
+from priorhood.data.join_places import placed
+from priorhood.data.labels import alike, unlike
+from priorhood.data.schema import asked_order
+from priorhood.data.sources.duckdb_io import using
+from priorhood.data.sources.table import read
 from priorhood.engines import fit_moments, new_run, nuts_settings
 from priorhood.errors import ModelError, PriorhoodWarning, some
-from priorhood.kinds import asked_order
-from priorhood.label_forms import alike, unlike
 from priorhood.lookalikes import tell_lookalikes
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
@@ -19,13 +22,10 @@ from priorhood.model.hierarchy import shown
 from priorhood.model.model import Model, as_model
 from priorhood.moments import merge as merged
 from priorhood.observations import observe
-from priorhood.placing import placed
 from priorhood.posterior import Posterior
 from priorhood.recode import recoded, same_formula, united
 from priorhood.scale import learn_scale
-from priorhood.sources import using
 from priorhood.sums import Sums, check_copies, copied_places, one_by_one, pool
-from priorhood.table import read
 
 if TYPE_CHECKING:
     from priorhood.engines import Progress, Run

@@ -12,16 +12,16 @@ from priorhood import gather
 from priorhood._arguments import MOST_DRAWS, check_seed, whole
 from priorhood._system import cores
 from priorhood.coefficients import PRIOR, coefficients_of, stream
+from priorhood.data.join_places import placed
+from priorhood.data.sources.table import read
 from priorhood.draws import Draws, Effects
 from priorhood.errors import ModelError
 from priorhood.groups import Groups
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model, as_model
-from priorhood.placing import placed
 from priorhood.posterior import Posterior
 from priorhood.predict import UNSEEN, simulate
 from priorhood.scale import learn_scale
-from priorhood.table import read
 from priorhood.tree import labelled
 from priorhood.used import Used, used_rows
 

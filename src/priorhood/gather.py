@@ -15,27 +15,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.batches import MANY, Names, Rows, Sums, summed
-from priorhood.columns import part_named, run
-from priorhood.dropped import Dropped
-from priorhood.elsewhere import is_elsewhere
+from priorhood.data.dropped import Dropped
+from priorhood.data.label_checks import refuse_ids, refuse_unwritable
+from priorhood.data.labels import normal_key
+from priorhood.data.roles import check_rest
+from priorhood.data.rows import KEY, REASON, Prepared, check_name, open_rows, prepare, refuse, value_name
+from priorhood.data.schema import learn_design
+from priorhood.data.sources.columns import part_named, run
+from priorhood.data.sources.remote import is_elsewhere
 from priorhood.errors import TableError
-from priorhood.kinds import learn_design
-from priorhood.label_forms import normal_key
-from priorhood.labels import refuse_ids, refuse_unwritable
 from priorhood.model.design import Design, Indicator
 from priorhood.model.weights import UNWEIGHTED, Weights
 from priorhood.moments import Moments, add_up, fold
 from priorhood.recode import united
-from priorhood.roles import check_rest
-from priorhood.rows import KEY, REASON, Prepared, check_name, open_rows, prepare, refuse, value_name
 from priorhood.scan import scanned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from priorhood._arrays import Array, Labels
+    from priorhood.data.sources.table import Frame, Table
     from priorhood.model.formula import Formula
-    from priorhood.table import Frame, Table
 
 # Rows looked at for values near the means; any value within some thousand sds of the mean will do.
 PREVIEW = 10_000

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.coefficients import NEW_ACROSS, NEW_GROUP, NEW_SIGMA, UNKNOWN, UNKNOWN_ACROSS, stream
+from priorhood.data.labels import alike, unlike
 from priorhood.errors import PriorhoodWarning, TableError, some
-from priorhood.label_forms import alike, unlike
 from priorhood.lookalikes import nulls_of, tell_missing
 from priorhood.model.formula import SEPARATOR
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood import gather
+from priorhood.data.join_places import placed
+from priorhood.data.sources.table import read
 from priorhood.engines import draw_exact, exact_refusal, fit_moments, new_run
 from priorhood.errors import ModelError, near, rows_of, some
 from priorhood.moments import keep, subtract
 from priorhood.moved import Draws, far, flat_draws, shifts
 from priorhood.outside import log_of_places
 from priorhood.pareto import smoothed
-from priorhood.placing import placed
-from priorhood.table import read
 from priorhood.tree import labelled
 
 if TYPE_CHECKING:

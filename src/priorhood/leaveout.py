@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._system import cores
+from priorhood.data.join_places import placed
+from priorhood.data.sources.table import read
 from priorhood.elpd import Elpd, Sums, outcomes_of
 from priorhood.errors import ModelError, TableError, near, rows_of
 from priorhood.gather import take
 from priorhood.model.formula import SEPARATOR
 from priorhood.moments import keep as kept
 from priorhood.observations import observe
-from priorhood.placing import placed
 from priorhood.posed import chosen_draws, collapse_refusal, flat_draws, posed_of
 from priorhood.posing import pose
 from priorhood.scale import standardized
-from priorhood.table import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

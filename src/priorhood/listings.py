@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.columns import label_text, missing
+from priorhood.data.label_checks import refuse_unwritable
+from priorhood.data.labels import normal_label
+from priorhood.data.roles import Role, in_roles
+from priorhood.data.schema import rows_to_predict
+from priorhood.data.sources.columns import label_text, missing
+from priorhood.data.sources.duckdb_io import KEPT
 from priorhood.errors import TableError, near
 from priorhood.groups import refuse_new, spot_of, tell_doubtful
-from priorhood.kinds import rows_to_predict
-from priorhood.label_forms import normal_label
-from priorhood.labels import refuse_unwritable
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.weights import ERRORS, LEAST, MOST
-from priorhood.roles import Role, in_roles
-from priorhood.sources import KEPT
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
     from priorhood._arrays import Array, Flags, Index, Labels
     from priorhood.coefficients import Coefficients
+    from priorhood.data.sources.table import Table
     from priorhood.groups import Groups
     from priorhood.model.design import Design
     from priorhood.model.scale import Scale
     from priorhood.model.weights import Weights
-    from priorhood.table import Table
 
 AVERAGE = "(average)"
 # unseen= of those who ask about new places once they know which rows count.

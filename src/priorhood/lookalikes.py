@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.conditions import shell_word
-from priorhood.dates import command_for
+from priorhood.data.date_advice import command_for
+from priorhood.data.labels import alike_among, loosely
+from priorhood.data.sources.conditions import shell_word
 from priorhood.errors import ModelError, PriorhoodWarning, plural, rows_of
-from priorhood.label_forms import alike_among, loosely
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.hierarchy import hierarchy_of
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from priorhood._arrays import Array
+    from priorhood.data.sources.table import Table
     from priorhood.model.design import Design
     from priorhood.moments import Moments
-    from priorhood.table import Table
 
     # How a label is changed; the same of a column of pandas, of Polars.
     Rule = tuple[Callable[[str], str], str, str]

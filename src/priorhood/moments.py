@@ -15,7 +15,7 @@ from priorhood.model.formula import SEPARATOR
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Flags, Index, Labels
-    from priorhood.dropped import Dropped
+    from priorhood.data.dropped import Dropped
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.columns import run
-from priorhood.elsewhere import is_elsewhere, rows_fetched
-from priorhood.label_forms import normal_key
+from priorhood.data.labels import normal_key
+from priorhood.data.rows import KEY, REASON, open_rows, prepare, value_name
+from priorhood.data.sources.columns import run
+from priorhood.data.sources.remote import is_elsewhere, rows_fetched
 from priorhood.model.weights import UNWEIGHTED, Weights
-from priorhood.rows import KEY, REASON, open_rows, prepare, value_name
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Index, Labels
+    from priorhood.data.sources.table import Table
     from priorhood.model.design import Design
     from priorhood.model.scale import Scale
-    from priorhood.table import Table
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from priorhood._system import is_there
+from priorhood.data.sources.duckdb_io import nearby_files
 from priorhood.errors import FileError, ModelError, TableError
-from priorhood.sources import nearby_files
 
 WGS84 = "EPSG:4326"  # longitude and latitude: GeoJSON's, by its standard (RFC 7946)
 

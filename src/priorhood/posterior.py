@@ -15,15 +15,15 @@ from priorhood._system import check_netcdf, cores, write_atomically
 from priorhood.check import Check, check_draws
 from priorhood.coefficients import Coefficients, coefficients_of
 from priorhood.completed import completed, new_data, regression_of
+from priorhood.data.join_places import placed_to_predict, together
+from priorhood.data.sources.table import Table, read
 from priorhood.errors import PriorhoodWarning
 from priorhood.expect import expected_rows, typical_homes
 from priorhood.netcdf import write_tree
 from priorhood.observations import Observations
 from priorhood.ondemand import numbers_of
-from priorhood.placing import placed_to_predict, together
 from priorhood.reading import Reading
 from priorhood.stored_sums import with_places
-from priorhood.table import Table, read
 from priorhood.tree import attached, tree_of
 from priorhood.used import used_rows
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
+    from priorhood.data.place_table import Gazetteer
     from priorhood.draws import Draws
-    from priorhood.gazetteer import Gazetteer
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale

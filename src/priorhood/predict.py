@@ -12,10 +12,10 @@ import numpy.typing as npt
 from priorhood._arguments import check_seed
 from priorhood._system import memory
 from priorhood.coefficients import HEAVY, NOISE, TAILS, stream
+from priorhood.data.sources.table import read, with_columns
 from priorhood.errors import ModelError, TableError, some
 from priorhood.groups import Groups
 from priorhood.listings import Rows, frame_to_predict, kept_rows, locations, read_rows
-from priorhood.table import read, with_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable

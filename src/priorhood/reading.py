@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Index, Labels
-    from priorhood.gazetteer import Gazetteer
+    from priorhood.data.place_table import Gazetteer
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale

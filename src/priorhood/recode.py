@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood.data.schema import asked_order, level_label
 from priorhood.errors import ModelError, some
-from priorhood.kinds import asked_order, level_label
 from priorhood.model.design import Design, Indicator
 from priorhood.model.expression import Expression
 

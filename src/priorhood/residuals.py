@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Flags, Index, Labels
     from priorhood.coefficients import Coefficients, Grouping
+    from priorhood.data.sources.table import Table
     from priorhood.posterior import Posterior
-    from priorhood.table import Table
     from priorhood.used import Used
 
 INSIDE = (0.5, 0.8, 0.9)

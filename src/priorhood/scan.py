@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.columns import label_text, may_be_thousands, run, thousands_marks
-from priorhood.label_forms import BLANKS
+from priorhood.data.labels import BLANKS
+from priorhood.data.sources.columns import label_text, may_be_thousands, run, thousands_marks
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.scale import LARGEST
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
     from priorhood._arrays import Array, Index
+    from priorhood.data.rows import Prepared
+    from priorhood.data.sources.table import Frame
     from priorhood.model.design import Design
-    from priorhood.rows import Prepared
-    from priorhood.table import Frame
 
 Pairs = list[tuple[int, int]]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from priorhood.gazetteer import Gazetteer
+    from priorhood.data.place_table import Gazetteer
     from priorhood.moments import Moments
 
 SQUARABLE = 1e150  # the square of a draw, and the sum of many, are numbers

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.dropped import Dropped
-from priorhood.gazetteer import Gazetteer
+from priorhood.data.dropped import Dropped
+from priorhood.data.place_table import Gazetteer
 from priorhood.model.hierarchy import apart, joined_labels, shown
 from priorhood.model.tokens import dimension
 from priorhood.moments import Moments

@@ -14,8 +14,10 @@ import numpy as np
 from priorhood import gather
 from priorhood._arguments import whole
 from priorhood._system import check_netcdf, write_atomically
+from priorhood.data.join_places import placed
+from priorhood.data.labels import loosely, unlike
+from priorhood.data.sources.table import read
 from priorhood.errors import FileError, ModelError, PriorhoodWarning, plural, rows_of, some
-from priorhood.label_forms import loosely, unlike
 from priorhood.lookalikes import tell_lookalikes
 from priorhood.model.design import Design, Indicator
 from priorhood.model.formula import SEPARATOR, parse
@@ -24,7 +26,6 @@ from priorhood.model.model import Model, as_model
 from priorhood.moments import Moments
 from priorhood.moments import merge as merged
 from priorhood.netcdf import Damage, write_tree
-from priorhood.placing import placed
 from priorhood.posterior import Posterior
 from priorhood.recode import recoded, same_formula, united
 from priorhood.saved import SUMS_FORMAT, SUMS_LAST, stored_tree, understood
@@ -38,7 +39,6 @@ from priorhood.sound import (
     stored_weights,
 )
 from priorhood.stored_sums import dropped_as_text, moments_dataset, with_places
-from priorhood.table import read
 from priorhood.withhold import withheld
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from priorhood.gazetteer import Gazetteer
+    from priorhood.data.place_table import Gazetteer
     from priorhood.model.formula import Formula
     from priorhood.model.weights import Weights
 

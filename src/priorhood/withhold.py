@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.columns import run
-from priorhood.dropped import Dropped
+from priorhood.data.dropped import Dropped
+from priorhood.data.labels import normal_key
+from priorhood.data.rows import KEY, joined_key, open_rows, prepare
+from priorhood.data.schema import number_label
+from priorhood.data.sources.columns import run
 from priorhood.errors import PriorhoodWarning, TableError
-from priorhood.kinds import number_label
-from priorhood.label_forms import normal_key
 from priorhood.model.design import Design
 from priorhood.model.expression import Expression
 from priorhood.moments import add_up, keep
 from priorhood.recode import recoded
-from priorhood.rows import KEY, joined_key, open_rows, prepare
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Labels
+    from priorhood.data.sources.table import Table
     from priorhood.model.weights import Weights
     from priorhood.moments import Moments
-    from priorhood.table import Table
 
 ROWS = "__priorhood_rows"
 

@@ -19,10 +19,10 @@ from scipy import stats
 
 import priorhood as ph
 from priorhood import gather
+from priorhood.data.sources.table import read
 from priorhood.forward import draw_prior
 from priorhood.posterior import assemble
 from priorhood.scale import learn_scale
-from priorhood.table import read
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:\s*ArviZ is undergoing:FutureWarning"),

@@ -13,10 +13,12 @@ import priorhood as ph
 from backends import servers
 from backends.conftest import _to_dask, _to_postgres
 from backends.homes import FITS, HOMES
-from priorhood import elsewhere, gather, labels
+from priorhood import gather
+from priorhood.data import label_checks as labels
+from priorhood.data.join_places import placed
+from priorhood.data.sources import remote as elsewhere
 from priorhood.errors import TableError
 from priorhood.model.model import Model
-from priorhood.placing import placed
 
 
 def sums(source, formula, model, reading):

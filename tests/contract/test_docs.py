@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import priorhood as ph
-from priorhood.kinds import learn_design
+from priorhood.data.rows import open_rows, prepare
+from priorhood.data.schema import learn_design
 from priorhood.model.formula import parse
-from priorhood.rows import open_rows, prepare
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -24,7 +24,7 @@ WRITING = """
 import os, resource, sys
 import numpy as np, pandas as pd
 import priorhood as ph
-from priorhood.export import write_frame
+from priorhood.data.sources.export import write_frame
 
 folder, saved, sums, limit = sys.argv[1], ph.load(sys.argv[2]), ph.load_moments(sys.argv[3]), int(sys.argv[4])
 rows = pd.DataFrame(np.random.default_rng(1).normal(size=(20_000, 3)), columns=["a", "b", "c"])

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 import priorhood as ph
-from priorhood import sources
-from priorhood.table import with_columns
+from priorhood.data.sources import duckdb_io as sources
+from priorhood.data.sources.table import with_columns
 
 pl = pytest.importorskip("polars")
 pa = pytest.importorskip("pyarrow")
@@ -74,7 +74,7 @@ def test_one_connection_for_all_threads_would_fail(sold, monkeypatch):
     """The control: what was there before this test was, one connection a process."""
     lone = sources.connection()
     monkeypatch.setattr(sources, "connection", lambda: lone)
-    monkeypatch.setattr("priorhood.parts.connection", lambda: lone)
+    monkeypatch.setattr("priorhood.data.sources.paths.connection", lambda: lone)
     with ThreadPoolExecutor(12) as pool:
         waiting = [pool.submit(_done, sold["sales.csv"]) for _ in range(12)]
     assert any(one.exception() is not None for one in waiting)

@@ -41,7 +41,7 @@ VIEWS = {
 def reader(request, monkeypatch):
     """In a fork a database is attached: nothing of what it may not do is lost by that."""
     if request.param == "in a fork":
-        monkeypatch.setattr("priorhood.sources._LOADED_IN", -1)
+        monkeypatch.setattr("priorhood.data.sources.duckdb_io._LOADED_IN", -1)
     return request.param
 
 
@@ -90,7 +90,7 @@ def test_the_database_is_free_again(tmp_path):
 
 
 def test_no_extension_is_loaded_or_fetched():
-    from priorhood import sources
+    from priorhood.data.sources import duckdb_io as sources
 
     names = "'autoload_known_extensions', 'autoinstall_known_extensions'"
     asked = f"SELECT value FROM duckdb_settings() WHERE name IN ({names})"

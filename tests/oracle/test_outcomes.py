@@ -11,9 +11,9 @@ from scipy import stats
 
 import priorhood as ph
 from priorhood import gather, outcomes
+from priorhood.data.sources.table import read
 from priorhood.draws import Draws, Effects
 from priorhood.scale import learn_scale
-from priorhood.table import read
 
 SIMULATIONS = 2500
 ALARM = 1e-4  # of a Kolmogorov–Smirnov test, dozens of which are made

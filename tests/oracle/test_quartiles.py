@@ -8,8 +8,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from priorhood import quartiles
-from priorhood.quartiles import counted_quartiles
+from priorhood.data import quantiles as quartiles
+from priorhood.data.quantiles import counted_quartiles
 
 RNG = np.random.default_rng(12)
 SCORES = {

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from priorhood.data.sources.table import read
 from priorhood.gather import take
 from priorhood.model.formula import parse
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.weights import Weights
 from priorhood.scale import learn_scale
-from priorhood.table import read
 from priorhood.unpooled import unpooled
 
 

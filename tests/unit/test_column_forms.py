@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import priorhood as ph
-from priorhood.calendars import dates_of, numbered_dates
+from priorhood.data.date_formats import dates_of, numbered_dates
 from priorhood.gather import take
 from shell import run_python
 from priorhood.model.formula import parse

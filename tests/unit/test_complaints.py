@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.complaints import plainly
-from priorhood.sources import explained
+from priorhood.data.sources.duckdb_errors import plainly
+from priorhood.data.sources.duckdb_io import explained
 
 FORMULA = "price ~ area + (1 | zip)"
 # DuckDB's own options, which no one can give here.

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.export import check_kinds, kinds_of, write_frame
+from priorhood.data.sources.export import check_kinds, kinds_of, write_frame
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.kinds import learn_design
+from priorhood.data.schema import learn_design
 from priorhood.model.design import Design
 from priorhood.model.expression import Expression
 from priorhood.model.formula import parse

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 import priorhood as ph
-from priorhood.label_forms import alike_among
+from priorhood.data.labels import alike_among
 from priorhood.lookalikes import SHOWN
 
 TEXT = "price ~ area + (1 | zip)"

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pytest
 
 import priorhood as ph
-from priorhood.kinds import learn_design
-from priorhood.label_forms import normal_label
+from priorhood.data.labels import normal_label
+from priorhood.data.quantiles import repeated_quartiles
+from priorhood.data.rows import open_rows, prepare, value_name
+from priorhood.data.schema import learn_design
 from priorhood.model.formula import parse
 from priorhood.model.weights import Weights
 from priorhood.moments import merge
-from priorhood.quartiles import repeated_quartiles
-from priorhood.rows import open_rows, prepare, value_name
 
 TEXT = "y ~ x + (x | g)"
 

@@ -592,7 +592,7 @@ def test_an_interrupted_command_takes_nothing_apart(tmp_path):
     """What LLVM was doing has two owners where it was interrupted, and crashes when Python deletes it."""
     program = """
 import os, priorhood.cli as cli
-from priorhood.sources import spilled
+from priorhood.data.sources.duckdb_io import spilled
 class Linked:
     def __del__(self):
         os.abort()

@@ -15,8 +15,8 @@ import pyarrow.parquet
 import pytest
 
 import priorhood as ph
+from priorhood.data.labels import normal_label
 from priorhood.gather import take
-from priorhood.label_forms import normal_label
 from priorhood.model.formula import parse
 
 ROWS = 24

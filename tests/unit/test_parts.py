@@ -16,11 +16,13 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood import gather, labels, sources
+from priorhood import gather
 from priorhood.cli import main
-from priorhood.dropped import Dropped
-from priorhood.export import write_frame
-from priorhood.labels import refuse_ids
+from priorhood.data import label_checks as labels
+from priorhood.data.dropped import Dropped
+from priorhood.data.label_checks import refuse_ids
+from priorhood.data.sources import duckdb_io as sources
+from priorhood.data.sources.export import write_frame
 from priorhood.model.formula import SEPARATOR, parse
 
 TEXT = "price ~ area + (area | zip)"

@@ -13,9 +13,9 @@ import pytest
 
 import priorhood as ph
 from priorhood import gather
-from priorhood.gazetteer import read_gazetteer
+from priorhood.data.join_places import placed
+from priorhood.data.place_table import read_gazetteer
 from priorhood.model.formula import parse
-from priorhood.placing import placed
 
 FORMULA = "price ~ living_space + distance + kind + (living_space | zip)"
 FAST = {"chains": 2, "draws": 50, "seed": 1}

@@ -23,9 +23,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import priorhood as ph
-from priorhood.calendars import dates_of
+from priorhood.data.date_formats import dates_of
+from priorhood.data.labels import BLANKS, alike, normal_label, unlike
+from priorhood.data.number_advice import rewriting
+from priorhood.data.number_formats import Signs, affix, all_in_thousands, guessed, in_thousands
 from priorhood.gather import take
-from priorhood.label_forms import BLANKS, alike, normal_label, unlike
 from priorhood.model.formula import parse
 from priorhood.spelling import Signs, affix, all_in_thousands, guessed, in_thousands
 from priorhood.unusual import rewriting
@@ -1314,7 +1316,7 @@ def test_zeros_of_one_of_two_labels():
 
 
 def take_placed(frame, places):
-    from priorhood.placing import placed
+    from priorhood.data.join_places import placed
 
     return placed(ph.read(frame), places, parse("price ~ area + distance + (1 | zip)"))
 

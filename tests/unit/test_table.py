@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import priorhood as ph
-from priorhood.dropped import Dropped
+from priorhood.data.dropped import Dropped
 
 TEXT = "price ~ area * kind + log(area) + balcony + (area | zip)"
 

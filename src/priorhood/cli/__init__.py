@@ -122,7 +122,7 @@ def _end(said: str, code: int) -> NoReturn:
     """Say it and be gone, with all that is outside of this process."""
     from multiprocessing import active_children
 
-    from priorhood.sources import clear_spilled
+    from priorhood.data.sources.duckdb_io import clear_spilled
 
     say(said)
     for child in active_children():

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood.assessment import Assessment
+    from priorhood.data.sources.table import Table
     from priorhood.posterior import Posterior
-    from priorhood.table import Table
 
 WRONG = 1  # exit code: the command did its work, and something is wrong
 
@@ -58,7 +58,7 @@ def assess(
     as_json: Json = False,
 ) -> None:
     """Which places and rows does the model fit badly, and what would help? Exit code 1 if any."""
-    from priorhood.export import check_output, write_frame
+    from priorhood.data.sources.export import check_output, write_frame
 
     if out is not None:
         check_output(out, file, table, *([places] if places else []))
@@ -97,8 +97,8 @@ def _assessed(
     quiet: bool,
 ) -> Assessment:
     from priorhood.assess import assess as run
+    from priorhood.data.sources.table import read
     from priorhood.saved import load
-    from priorhood.table import read
 
     post = load(file)
     rows = read(table, where=where, **options)
@@ -160,7 +160,7 @@ def predictive(
 ) -> None:
     """Observed outcomes against replicated ones."""
     from priorhood import plot as pictures
-    from priorhood.table import read
+    from priorhood.data.sources.table import read
 
     def draw(post: Posterior) -> Figure:
         rows = read(data, where=where, **spelled(null, decimal, thousands))
@@ -185,7 +185,7 @@ def pit(
 ) -> None:
     """Whether rows fall where the model says, overall and by place."""
     from priorhood import plot as pictures
-    from priorhood.table import read
+    from priorhood.data.sources.table import read
 
     def draw(post: Posterior) -> Figure:
         rows = read(data, where=where, **spelled(null, decimal, thousands))
@@ -208,7 +208,7 @@ def misfit(
 ) -> None:
     """Which places fit badly, and how."""
     from priorhood import plot as pictures
-    from priorhood.table import read
+    from priorhood.data.sources.table import read
 
     def draw(post: Posterior) -> Figure:
         rows = read(data, where=where, **spelled(null, decimal, thousands))

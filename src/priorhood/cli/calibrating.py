@@ -69,7 +69,7 @@ def calibrate(
 ) -> None:
     """Fit simulated outcomes whose truth is known: is it where the draws say? Exit code 1 if not."""
     from priorhood.calibrate import calibrate as run
-    from priorhood.table import read
+    from priorhood.data.sources.table import read
 
     if out is not None:
         check_picture(out, model, data, places)

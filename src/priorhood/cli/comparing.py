@@ -42,8 +42,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Which model predicts better: leave one row or one place out, or the evidence. No refits."""
+    from priorhood.data.sources.table import read
     from priorhood.saved import load
-    from priorhood.table import read
 
     if out is not None:
         check_picture(out, *files, data, places)

@@ -28,8 +28,8 @@ def simulate(
 ) -> None:
     """Write simulated Berlin-like sales: zip, living_space, price."""
     from priorhood._system import write_text
+    from priorhood.data.sources.export import check_output, write_frame
     from priorhood.datasets import simulate as run
-    from priorhood.export import check_output, write_frame
 
     check_output(out)
     if areas:

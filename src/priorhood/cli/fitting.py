@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    from priorhood.data.sources.table import Table
     from priorhood.posterior import Posterior
     from priorhood.sums import Sums
-    from priorhood.table import Table
 
 
 RESENT = 50  # times an interrupt that another language swallowed is sent again
@@ -174,9 +174,9 @@ def fit(
     as_json: Json = False,
 ) -> None:
     """Fit a model to a table, or to the sums of several, and save the posterior."""
+    from priorhood.data.sources.table import read
     from priorhood.fit import fit as run
     from priorhood.model.model import Model
-    from priorhood.table import read
 
     files, formula = parts_of(given)
     rows: Table | Sums
@@ -258,9 +258,9 @@ def update(
     as_json: Json = False,
 ) -> None:
     """Add new rows to a saved posterior; only the new rows are read."""
+    from priorhood.data.sources.table import read
     from priorhood.fit import update as run
     from priorhood.saved import load
-    from priorhood.table import read
 
     post = load(file)
     rows = read(table, where=where, **spelled(null, decimal, thousands))

@@ -13,7 +13,7 @@ from priorhood.errors import ModelError
 from priorhood.model.tokens import unquoted
 
 if TYPE_CHECKING:
-    from priorhood.table import Table
+    from priorhood.data.sources.table import Table
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="File to write.")]
 OutNc = Annotated[Path, typer.Option("-o", "--out", help="netCDF file to write the posterior to.")]
@@ -103,7 +103,7 @@ def table_of(option: str, path: str | None, where: str | None, spelling: dict[st
     ------
     ModelError : it is said how to read it, and there is none
     """
-    from priorhood.table import read
+    from priorhood.data.sources.table import read
 
     if path is not None:
         return read(path, where=where, **spelling)

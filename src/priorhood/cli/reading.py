@@ -54,9 +54,9 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Write a table with the predictive distribution of every row beside it."""
-    from priorhood.export import check_kinds, check_output, kinds_of, write_frame
+    from priorhood.data.sources.export import check_kinds, check_output, kinds_of, write_frame
+    from priorhood.data.sources.table import read
     from priorhood.saved import load
-    from priorhood.table import read
 
     check_output(out, file, table, *([places] if places else []))
     post = load(file)

@@ -153,9 +153,9 @@ def moments(
 ) -> None:
     """Write the sums of a table that a fit needs, and no row; or pool files of sums into one."""
     from priorhood._system import check_netcdf, check_writable
+    from priorhood.data.sources.table import read
     from priorhood.model.model import Model
     from priorhood.sums import moments as taken
-    from priorhood.table import read
 
     files, formula = parts_of(given)
     check_writable(out, *(files or given[:1]), *([places] if places else []))

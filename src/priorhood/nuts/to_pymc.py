@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from priorhood import gather
+from priorhood.data.join_places import placed
+from priorhood.data.sources.table import read
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.nuts.build import build
 from priorhood.nuts.regression import Grouping, Regression
 from priorhood.nuts.settings import check_installed
 from priorhood.observations import observe
-from priorhood.placing import placed
 from priorhood.scale import learn_scale
-from priorhood.table import read
 
 if TYPE_CHECKING:
     import pymc as pm

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from priorhood.columns import label_text
+from priorhood.data.labels import normal_label
+from priorhood.data.sources.columns import label_text
 from priorhood.errors import ModelError, TableError
-from priorhood.label_forms import normal_label
 from priorhood.listings import frame_to_predict, kept_rows
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression

@@ -134,7 +134,7 @@ def _frame(found: Any) -> pd.DataFrame:
     """What predict() gives, whatever kind of frame it was asked with."""
     import narwhals.stable.v2 as nw
 
-    from priorhood.columns import in_memory
+    from priorhood.data.sources.columns import in_memory
 
     return in_memory(nw.from_native(found)).to_pandas()
 

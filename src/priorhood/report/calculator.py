@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood.coefficients import TOGETHER, Coefficients
+from priorhood.data.labels import normal_label
 from priorhood.expect import typical_values
 from priorhood.groups import Groups
-from priorhood.label_forms import normal_label
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR

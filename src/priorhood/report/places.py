@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood.data.labels import normal_label
 from priorhood.errors import ModelError, near
 from priorhood.expect import typical_values
-from priorhood.label_forms import normal_label
 from priorhood.listings import frame_to_predict, read_rows
 from priorhood.model.expression import Expression
 from priorhood.model.weights import Weights

@@ -7,27 +7,27 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from priorhood.columns import collected, label_text, missing, run
-from priorhood.elsewhere import as_numbers, is_elsewhere
+from priorhood.data.quantiles import counted_quartiles, repeated_quartiles
+from priorhood.data.roles import Role, as_written, check_numbers, in_roles, refuse_nested
+from priorhood.data.schema import roles_of, texts_of
+from priorhood.data.sources.columns import collected, label_text, missing, run
+from priorhood.data.sources.duckdb_io import KEPT
+from priorhood.data.sources.remote import as_numbers, is_elsewhere
 from priorhood.errors import TableError, rows_of
-from priorhood.kinds import roles_of, texts_of
 from priorhood.model.expression import Expression, Guard
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.scale import LARGEST
 from priorhood.model.tokens import alone
 from priorhood.model.weights import UNWEIGHTED, Weights
-from priorhood.quartiles import counted_quartiles, repeated_quartiles
-from priorhood.roles import Role, as_written, check_numbers, in_roles, refuse_nested
-from priorhood.sources import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
     import narwhals.stable.v2 as nw
 
+    from priorhood.data.sources.table import Frame, Table
     from priorhood.model.design import Design
     from priorhood.model.formula import Formula
-    from priorhood.table import Frame, Table
 
 KEY = "__priorhood_key"
 REASON = "__priorhood_reason"

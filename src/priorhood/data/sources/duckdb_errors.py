@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from priorhood._system import free_name, is_file
-from priorhood.uneven import shown
+from priorhood.data.sources.uneven import shown
 
 _DAMAGED = re.compile(
     r"No magic bytes|too small to be a Parquet|Footer length|decompression failure|TProtocolException|corrupt"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from priorhood.complaints import UNNAMED
-from priorhood.elsewhere import fetched, is_elsewhere, kind_of, rows_fetched
+from priorhood.data.labels import BLANKS
+from priorhood.data.sources.duckdb_errors import UNNAMED
+from priorhood.data.sources.duckdb_io import explained
+from priorhood.data.sources.paths import broken_part
+from priorhood.data.sources.remote import fetched, is_elsewhere, kind_of, rows_fetched
 from priorhood.errors import TableError
-from priorhood.label_forms import BLANKS
-from priorhood.parts import broken_part
-from priorhood.sources import explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -12,12 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood._system import is_folder, is_there
+from priorhood.data.labels import BLANKS, normal_label
+from priorhood.data.number_formats import UNSAID, Spelling
+from priorhood.data.sources.column_names import as_engines, perhaps_renamed, twins
+from priorhood.data.sources.duckdb_io import (
+    DATABASE,
+    connection,
+    explained,
+    format_of,
+    nearby_files,
+    reading,
+    sql_name,
+)
+from priorhood.data.sources.uneven import first_names, heading, named_below, uneven
 from priorhood.errors import TableError, near, some
-from priorhood.label_forms import BLANKS, normal_label
-from priorhood.sources import DATABASE, connection, explained, format_of, nearby_files, reading, sql_name
-from priorhood.spelling import UNSAID, Spelling
-from priorhood.twins import as_engines, perhaps_renamed, twins
-from priorhood.uneven import first_names, heading, named_below, uneven
 
 if TYPE_CHECKING:
     import duckdb

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from priorhood.columns import in_memory
-from priorhood.elsewhere import beside, is_elsewhere
-from priorhood.sources import sql_name
+from priorhood.data.sources.columns import in_memory
+from priorhood.data.sources.duckdb_io import sql_name
+from priorhood.data.sources.remote import beside, is_elsewhere
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
     import polars as pl
 
-    from priorhood.table import Frame
+    from priorhood.data.sources.table import Frame
 
 
 def looked_up(frame: Frame, key: str, columns: dict[str, dict[str, Any]]) -> Frame:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._system import check_writable, write_atomically, write_text
+from priorhood.data.sources.duckdb_io import connection, explained, format_of, sql_name
 from priorhood.errors import TableError, some
-from priorhood.sources import connection, explained, format_of, sql_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from priorhood.table import Table
+    from priorhood.data.sources.table import Table
 
 _WRITABLE = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".jsonl", ".ndjson")
 # A number of 64 bits has so many decimal digits.

@@ -7,8 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from priorhood.errors import some
-from priorhood.spelling import (
+from priorhood.data.number_formats import (
     MEASURED,
     METRES,
     UNSAID,
@@ -24,6 +23,7 @@ from priorhood.spelling import (
     truths_in_two_ways,
     usual_signs,
 )
+from priorhood.errors import some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.columns import collected
+from priorhood.data.sources.columns import collected
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
-    from priorhood.table import Frame
+    from priorhood.data.sources.table import Frame
 
 # Intervals counted at a time: 10 billion different values take three looks.
 INTERVALS = 10_000

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.columns import GIVEN, collected, declared_order, missing, textual
+from priorhood.data.labels import normal_label
+from priorhood.data.roles import MOST_CATEGORIES, Role, check_numbers, check_rest, in_roles, refuse_nested
+from priorhood.data.sources.columns import GIVEN, collected, declared_order, missing, textual
+from priorhood.data.sources.duckdb_io import KEPT
 from priorhood.errors import FormulaError, TableError, some
-from priorhood.label_forms import normal_label
 from priorhood.model.design import Design
 from priorhood.model.expression import Expression
 from priorhood.model.formula import Grouping, written_out
 from priorhood.model.tokens import brief, cut
-from priorhood.roles import MOST_CATEGORIES, Role, check_numbers, check_rest, in_roles, refuse_nested
-from priorhood.sources import KEPT
 
 if TYPE_CHECKING:
-    from priorhood.columns import Frame
+    from priorhood.data.sources.columns import Frame
+    from priorhood.data.sources.table import Table
     from priorhood.model.arithmetic import Value
     from priorhood.model.formula import Formula
-    from priorhood.table import Table
 
 
 def learn_design(

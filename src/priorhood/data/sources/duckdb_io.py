@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood._system import cores, is_folder
-from priorhood.complaints import plainly
+from priorhood.data.sources.column_names import as_engines
+from priorhood.data.sources.duckdb_errors import plainly
 from priorhood.errors import TableError, near, some
-from priorhood.twins import as_engines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

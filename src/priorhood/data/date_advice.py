@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from priorhood._system import free_name, is_file
-from priorhood.calendars import Dates
-from priorhood.columns import zoned
-from priorhood.parts import find_parts
-from priorhood.sources import DATABASE
+from priorhood.data.date_formats import Dates
+from priorhood.data.sources.columns import zoned
+from priorhood.data.sources.duckdb_io import DATABASE
+from priorhood.data.sources.paths import find_parts
 
 if TYPE_CHECKING:
-    from priorhood.table import Table
+    from priorhood.data.sources.table import Table
 
 DAYS = "days"
 ISO = Dates("%Y-%m-%d")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from priorhood.columns import run
-from priorhood.elsewhere import counted_labels, is_elsewhere
+from priorhood.data.sources.columns import run
+from priorhood.data.sources.duckdb_io import sql_name
+from priorhood.data.sources.remote import counted_labels, is_elsewhere
 from priorhood.errors import TableError, some
 from priorhood.model.formula import SEPARATOR
-from priorhood.sources import sql_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from priorhood.table import Frame
+    from priorhood.data.sources.table import Frame
 
 # First looks: so many rows, of which so large a share of different labels asks for a second look.
 LOOKS = ((10_000, 0.5), (1_000_000, 0.9))

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from priorhood.columns import collected, stripped, textual
-from priorhood.label_forms import BLANKS
-from priorhood.spelling import PLAIN, Spelling
+from priorhood.data.labels import BLANKS
+from priorhood.data.number_formats import PLAIN, Spelling
+from priorhood.data.sources.columns import collected, stripped, textual
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
-    from priorhood.columns import Frame
+    from priorhood.data.sources.columns import Frame
 
 # A column whose first rows are no numbers is not looked at further.
 FIRST = 1_000

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from priorhood.arrow import plainly_typed
-from priorhood.calendars import dates_of
-from priorhood.columns import GIVEN, collected, declared_order, missing, stripped, textual
-from priorhood.elsewhere import ENGINES, kind_of, plain, with_condition
-from priorhood.errors import TableError, some
-from priorhood.model.tokens import cut
-from priorhood.sources import (
+from priorhood.data.date_formats import dates_of
+from priorhood.data.number_advice import COLUMN, times
+from priorhood.data.number_formats import PLAIN, affix, guessed, perhaps_missing
+from priorhood.data.sources.arrow import plainly_typed
+from priorhood.data.sources.column_names import as_engines, refused
+from priorhood.data.sources.column_names import twins as twins_of
+from priorhood.data.sources.columns import GIVEN, collected, declared_order, missing, stripped, textual
+from priorhood.data.sources.duckdb_io import (
     KEPT,
     check_elsewhere,
     check_where,
@@ -22,16 +23,15 @@ from priorhood.sources import (
     orderings,
     sql_name,
 )
-from priorhood.spelling import PLAIN, affix, guessed, perhaps_missing
-from priorhood.twins import as_engines, refused
-from priorhood.twins import twins as twins_of
-from priorhood.unusual import COLUMN, times
+from priorhood.data.sources.remote import ENGINES, kind_of, plain, with_condition
+from priorhood.errors import TableError, some
+from priorhood.model.tokens import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from priorhood.columns import Frame
-    from priorhood.spelling import Affix
+    from priorhood.data.number_formats import Affix
+    from priorhood.data.sources.columns import Frame
 
 
 # So many rows are looked at for dates.

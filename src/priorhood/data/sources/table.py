@@ -14,17 +14,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from priorhood.arrow import plainly_typed
-from priorhood.columns import in_memory, restored, with_readings
-from priorhood.conditions import conditioned
-from priorhood.elsewhere import ENGINES, is_elsewhere, kind_of, told
+from priorhood.data.number_formats import PLAIN, UNSAID, Spelling
+from priorhood.data.sources.arrow import plainly_typed
+from priorhood.data.sources.column_names import twins
+from priorhood.data.sources.columns import in_memory, restored, with_readings
+from priorhood.data.sources.conditions import conditioned
+from priorhood.data.sources.duckdb_io import KEPT, connection, explained, no_condition
+from priorhood.data.sources.paths import Parts, find_parts
+from priorhood.data.sources.remote import ENGINES, is_elsewhere, kind_of, told
+from priorhood.data.text_numbers import Numbers
 from priorhood.errors import TableError, near
 from priorhood.model.tokens import brief, same_letters, written
-from priorhood.numerals import Numbers
-from priorhood.parts import Parts, find_parts
-from priorhood.sources import KEPT, connection, explained, no_condition
-from priorhood.spelling import PLAIN, UNSAID, Spelling
-from priorhood.twins import twins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.columns import declared_order, in_memory, label_text, missing
+from priorhood.data.label_checks import refuse_unwritable
+from priorhood.data.labels import normal_label
+from priorhood.data.roles import as_written, check_numbers, in_roles, refuse_nested
+from priorhood.data.schema import roles_of
+from priorhood.data.sources.columns import declared_order, in_memory, label_text, missing
+from priorhood.data.sources.duckdb_io import KEPT, explained
+from priorhood.data.sources.table import read
 from priorhood.errors import FormulaError, TableError, near, some
-from priorhood.kinds import roles_of
-from priorhood.label_forms import normal_label
-from priorhood.labels import refuse_unwritable
 from priorhood.model.expression import Expression
 from priorhood.model.formula import written_out
-from priorhood.roles import as_written, check_numbers, in_roles, refuse_nested
-from priorhood.sources import KEPT, explained
-from priorhood.table import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import narwhals.stable.v2 as nw
 
+    from priorhood.data.sources.table import Frame
     from priorhood.model.formula import Formula, Grouping
     from priorhood.model.terms import Term
-    from priorhood.table import Frame
 
 LABEL = "__priorhood_place"
 Value = float | str

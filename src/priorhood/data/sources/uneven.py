@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from priorhood._system import free_name
-from priorhood.spelling import is_number
+from priorhood.data.number_formats import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,22 +6,22 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from priorhood.columns import collected
+from priorhood.data.labels import alike, normal_label, unlike
+from priorhood.data.place_table import LABEL, PlaceLabels, kept, label_of, no_value, read_gazetteer
+from priorhood.data.sources.columns import collected
+from priorhood.data.sources.duckdb_io import KEPT, explained
+from priorhood.data.sources.lookup import looked_up
 from priorhood.errors import PriorhoodWarning, TableError, some
-from priorhood.gazetteer import LABEL, PlaceLabels, kept, label_of, no_value, read_gazetteer
-from priorhood.label_forms import alike, normal_label, unlike
-from priorhood.lookup import looked_up
 from priorhood.model.formula import SEPARATOR
-from priorhood.sources import KEPT, explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import narwhals.stable.v2 as nw
 
-    from priorhood.gazetteer import Gazetteer
+    from priorhood.data.place_table import Gazetteer
+    from priorhood.data.sources.table import Frame, Table
     from priorhood.model.formula import Formula
-    from priorhood.table import Frame, Table
 
 
 def placed(

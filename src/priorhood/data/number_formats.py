@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from priorhood.data.labels import BLANKS
 from priorhood.errors import TableError
-from priorhood.label_forms import BLANKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

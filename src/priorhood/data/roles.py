@@ -12,26 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._system import is_file
-from priorhood.arrow import wide_numbers
-from priorhood.calendars import Dates, dates_of, like_numbered, numbered_dates
-from priorhood.columns import (
-    has_dates,
-    label_text,
-    may_be_thousands,
-    run,
-    stripped,
-    textual,
-    thousands_marks,
-    with_readings,
-)
-from priorhood.conditions import affixed, changed, or_null
-from priorhood.dates import days_since, script
-from priorhood.elsewhere import ENGINES, kind_of
-from priorhood.errors import PriorhoodWarning, TableError, rows_of, some
-from priorhood.label_forms import BLANKS, normal_label
-from priorhood.model.tokens import cut, written
-from priorhood.sources import KEPT
-from priorhood.spelling import (
+from priorhood.data.date_advice import days_since, script
+from priorhood.data.date_formats import Dates, dates_of, like_numbered, numbered_dates
+from priorhood.data.labels import BLANKS, normal_label
+from priorhood.data.number_advice import ranges, rewriting, truths
+from priorhood.data.number_formats import (
     FALSE,
     PLAIN,
     TRUE,
@@ -43,7 +28,22 @@ from priorhood.spelling import (
     truth,
     two_kinds,
 )
-from priorhood.unusual import ranges, rewriting, truths
+from priorhood.data.sources.arrow import wide_numbers
+from priorhood.data.sources.columns import (
+    has_dates,
+    label_text,
+    may_be_thousands,
+    run,
+    stripped,
+    textual,
+    thousands_marks,
+    with_readings,
+)
+from priorhood.data.sources.conditions import affixed, changed, or_null
+from priorhood.data.sources.duckdb_io import KEPT
+from priorhood.data.sources.remote import ENGINES, kind_of
+from priorhood.errors import PriorhoodWarning, TableError, rows_of, some
+from priorhood.model.tokens import cut, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,9 +52,9 @@ if TYPE_CHECKING:
     from narwhals.stable.v2.dtypes import DType
 
     from priorhood._arrays import Array, Flags
-    from priorhood.columns import Frame
-    from priorhood.spelling import Signs
-    from priorhood.table import Table
+    from priorhood.data.number_formats import Signs
+    from priorhood.data.sources.columns import Frame
+    from priorhood.data.sources.table import Table
 
 # Rows looked at for numbers that are dates, or thousands that were read as decimals.
 FIRST = 10_000

@@ -1,0 +1,1 @@
+"""Where rows come from: files, frames, DuckDB relations and engines elsewhere."""
