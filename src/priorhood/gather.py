@@ -16,11 +16,10 @@ import numpy as np
 
 from priorhood.batches import MANY, Names, Rows, Sums, summed
 from priorhood.data.dropped import Dropped
-from priorhood.data.label_checks import refuse_ids, refuse_unwritable
 from priorhood.data.labels import normal_key
 from priorhood.data.roles import check_rest
 from priorhood.data.rows import KEY, REASON, Prepared, check_name, open_rows, prepare, refuse, value_name
-from priorhood.data.schema import learn_design
+from priorhood.data.schema import learn_design, refuse_ids, refuse_unwritable
 from priorhood.data.sources.columns import part_named, run
 from priorhood.data.sources.remote import is_elsewhere
 from priorhood.errors import TableError

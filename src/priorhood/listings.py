@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.data.label_checks import refuse_unwritable
 from priorhood.data.labels import normal_label
 from priorhood.data.roles import Role, in_roles
-from priorhood.data.schema import rows_to_predict
+from priorhood.data.schema import refuse_unwritable, rows_to_predict
 from priorhood.data.sources.columns import label_text, missing
 from priorhood.data.sources.duckdb_io import KEPT
 from priorhood.errors import TableError, near

@@ -20,7 +20,7 @@ from priorhood import gather
 from priorhood.cli import main
 from priorhood.data import label_checks as labels
 from priorhood.data.dropped import Dropped
-from priorhood.data.label_checks import refuse_ids
+from priorhood.data.schema import refuse_ids
 from priorhood.data.sources import duckdb_io as sources
 from priorhood.data.sources.export import write_frame
 from priorhood.model.formula import SEPARATOR, parse

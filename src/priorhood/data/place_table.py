@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.data.label_checks import refuse_unwritable
 from priorhood.data.labels import normal_label
 from priorhood.data.roles import as_written, check_numbers, in_roles, refuse_nested
-from priorhood.data.schema import roles_of
+from priorhood.data.schema import refuse_unwritable, roles_of
 from priorhood.data.sources.columns import declared_order, in_memory, label_text, missing
 from priorhood.data.sources.duckdb_io import KEPT, explained
 from priorhood.data.sources.table import read

@@ -15,6 +15,7 @@ from priorhood._system import is_folder, is_there
 from priorhood.data.labels import BLANKS, normal_label
 from priorhood.data.number_formats import UNSAID, Spelling
 from priorhood.data.sources.column_names import as_engines, perhaps_renamed, twins
+from priorhood.data.sources.duckdb_errors import first_names, heading, named_below, uneven
 from priorhood.data.sources.duckdb_io import (
     DATABASE,
     connection,
@@ -24,7 +25,6 @@ from priorhood.data.sources.duckdb_io import (
     reading,
     sql_name,
 )
-from priorhood.data.sources.uneven import first_names, heading, named_below, uneven
 from priorhood.errors import TableError, near, some
 
 if TYPE_CHECKING:
