@@ -10,10 +10,10 @@ import numpy as np
 import priorhood as ph
 from bench.case import CHAINS, DRAWS, MODELS, Measurement, sales
 from bench.clock import repeat
-from priorhood import gather
 from priorhood.data.sources.table import read
 from priorhood.posing import pose
-from priorhood.scale import learn_scale
+from priorhood.suffstats import collect as gather
+from priorhood.suffstats.standardize import learn_scale
 
 if TYPE_CHECKING:
     from bench.case import Effort

@@ -26,7 +26,7 @@ import numpy as np
 
 import priorhood as ph
 from bench.readme_table import rewritten
-from priorhood import engines, exact, gather, posing
+from priorhood import engines, exact, posing
 from priorhood.data.sources.table import read
 from priorhood.exact.coordinates import constrain
 from priorhood.exact.explore import explore
@@ -44,7 +44,8 @@ from priorhood.model.distributions import (
     LogNormal,
     Uniform,
 )
-from priorhood.scale import learn_scale
+from priorhood.suffstats import collect as gather
+from priorhood.suffstats.standardize import learn_scale
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from oracle import quadrature

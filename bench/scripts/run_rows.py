@@ -47,9 +47,9 @@ if what == "bare":
     con.execute("SELECT 1").fetchall()
 else:
     import priorhood as ph
-    from priorhood import gather
     from priorhood.data.sources.duckdb_io import connection, using
     from priorhood.model.formula import parse
+    from priorhood.suffstats import collect as gather
 
     done: list[ph.Posterior] = []
     few = Path(out).with_name("few.csv")

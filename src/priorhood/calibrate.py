@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood import gather
 from priorhood._arguments import MOST_DRAWS, check_seed, whole
 from priorhood.coefficients import CALIBRATION, stream
 from priorhood.data.join_places import placed
@@ -29,7 +28,8 @@ from priorhood.model.model import Model, as_model
 from priorhood.outcomes import log_likelihood, simulate_sums
 from priorhood.posterior import Posterior
 from priorhood.ranks import ALARM, Uniform, counts_below, judge, places
-from priorhood.scale import learn_scale
+from priorhood.suffstats import collect as gather
+from priorhood.suffstats.standardize import learn_scale
 from priorhood.summary import below_diagonal, labels_of
 from priorhood.tree import labelled
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.scale import Scale
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
     from priorhood.verdict import Verdict
 
 # A draw that is ranked is the last of so many: two in a row share their θ with a probability under STUCK⁴.

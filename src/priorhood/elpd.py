@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
     from priorhood.model.hierarchy import Places
     from priorhood.model.weights import Weights
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 # Standard errors of which the Monte Carlo error may be this share.
 NOTABLE_ERROR = 0.25

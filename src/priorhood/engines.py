@@ -22,7 +22,7 @@ from priorhood.informed import check_informed, empty_cells, far_prior, far_sigma
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.posing import pose
 from priorhood.posterior import Posterior, assemble
-from priorhood.scale import learn_scale
+from priorhood.suffstats.standardize import learn_scale
 
 if TYPE_CHECKING:
     from priorhood import exact
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.moments import Moments
     from priorhood.observations import Observations
+    from priorhood.suffstats.moments import Moments
 
 Progress = Callable[[str, int, int], None]
 

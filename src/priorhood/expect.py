@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from priorhood.model.formula import Formula
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.scale import Scale
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 
 def expected_rows(

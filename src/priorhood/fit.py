@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from priorhood import gather
 from priorhood.data.join_places import placed
 from priorhood.data.labels import alike, unlike
 from priorhood.data.schema import asked_order
@@ -15,24 +14,25 @@ from priorhood.data.sources.duckdb_io import using
 from priorhood.data.sources.table import read
 from priorhood.engines import fit_moments, new_run, nuts_settings
 from priorhood.errors import ModelError, PriorhoodWarning, some
-from priorhood.lookalikes import tell_lookalikes
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.hierarchy import shown
 from priorhood.model.model import Model, as_model
-from priorhood.moments import merge as merged
 from priorhood.observations import observe
 from priorhood.posterior import Posterior
-from priorhood.recode import recoded, same_formula, united
-from priorhood.scale import learn_scale
+from priorhood.suffstats import collect as gather
+from priorhood.suffstats.moments import merge as merged
+from priorhood.suffstats.recode import recoded, same_formula, united
+from priorhood.suffstats.similar_labels import tell_lookalikes
+from priorhood.suffstats.standardize import learn_scale
 from priorhood.sums import Sums, check_copies, copied_places, one_by_one, pool
 
 if TYPE_CHECKING:
     from priorhood.engines import Progress, Run
     from priorhood.model.design import Design
     from priorhood.model.scale import Scale
-    from priorhood.moments import Moments
     from priorhood.observations import Observations
+    from priorhood.suffstats.moments import Moments
 
 __all__ = ["PriorhoodWarning", "equations", "fit", "merge", "refit", "update"]
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood import gather
 from priorhood._arguments import MOST_DRAWS, check_seed, whole
 from priorhood._system import cores
 from priorhood.coefficients import PRIOR, coefficients_of, stream
@@ -21,7 +20,8 @@ from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model, as_model
 from priorhood.posterior import Posterior
 from priorhood.predict import UNSEEN, simulate
-from priorhood.scale import learn_scale
+from priorhood.suffstats import collect as gather
+from priorhood.suffstats.standardize import learn_scale
 from priorhood.tree import labelled
 from priorhood.used import Used, used_rows
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from priorhood.coefficients import Coefficients
     from priorhood.model.design import Design
     from priorhood.model.scale import Scale
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 DTYPES = ("float64", "float32")
 

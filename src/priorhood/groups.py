@@ -12,8 +12,8 @@ import numpy as np
 from priorhood.coefficients import NEW_ACROSS, NEW_GROUP, NEW_SIGMA, UNKNOWN, UNKNOWN_ACROSS, stream
 from priorhood.data.labels import alike, unlike
 from priorhood.errors import PriorhoodWarning, TableError, some
-from priorhood.lookalikes import nulls_of, tell_missing
 from priorhood.model.formula import SEPARATOR
+from priorhood.suffstats.similar_labels import nulls_of, tell_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

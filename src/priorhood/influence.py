@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood import gather
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.engines import draw_exact, exact_refusal, fit_moments, new_run
 from priorhood.errors import ModelError, near, rows_of, some
-from priorhood.moments import keep, subtract
 from priorhood.moved import Draws, far, flat_draws, shifts
 from priorhood.outside import log_of_places
 from priorhood.pareto import smoothed
+from priorhood.suffstats import collect as gather
+from priorhood.suffstats.moments import keep, subtract
 from priorhood.tree import labelled
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Flags, Index
     from priorhood.engines import Progress, Run
     from priorhood.model.hierarchy import Places
-    from priorhood.moments import Moments
     from priorhood.posterior import Posterior
+    from priorhood.suffstats.moments import Moments
 
 PARETO_LIMIT = 0.7
 SHOWN = 5

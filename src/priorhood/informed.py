@@ -14,7 +14,7 @@ from priorhood.model.design import INTERCEPT
 from priorhood.model.distributions import Fixed
 from priorhood.model.formula import recentred, written_out
 from priorhood.model.hierarchy import hierarchy_of
-from priorhood.scale import standardized, without_rows
+from priorhood.suffstats.standardize import standardized, without_rows
 
 if TYPE_CHECKING:
     from priorhood.model.design import Design
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 
 FEW_ROWS = 10  # of fewer, one may be the sum of the others by chance

@@ -12,13 +12,13 @@ from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.elpd import Elpd, Sums, outcomes_of
 from priorhood.errors import ModelError, TableError, near, rows_of
-from priorhood.gather import take
 from priorhood.model.formula import SEPARATOR
-from priorhood.moments import keep as kept
 from priorhood.observations import observe
 from priorhood.posed import chosen_draws, collapse_refusal, flat_draws, posed_of
 from priorhood.posing import pose
-from priorhood.scale import standardized
+from priorhood.suffstats.collect import take
+from priorhood.suffstats.moments import keep as kept
+from priorhood.suffstats.standardize import standardized
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
     from priorhood.exact import NoisyProblem, Problem
     from priorhood.model.hierarchy import Places
-    from priorhood.moments import Moments
     from priorhood.observations import Observations
     from priorhood.posed import Posed
     from priorhood.posterior import Posterior
+    from priorhood.suffstats.moments import Moments
 
 # Draws of θ that are taken of a posterior's: see DRAWS in docs/mathematics.md.
 DRAWS = 1000

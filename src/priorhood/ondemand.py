@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from priorhood.model.hierarchy import Hierarchy, Places
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.model.hierarchy import hierarchy_of
-from priorhood.scale import standardized
+from priorhood.suffstats.standardize import standardized
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.scale import Scale
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 # Directions in which a group's columns hardly differ, beside those in which they do.
 FLAT = 1e-12

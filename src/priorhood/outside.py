@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.coefficients import correlation_factor
-from priorhood.scale import standardized
+from priorhood.suffstats.standardize import standardized
 
 if TYPE_CHECKING:
     from collections.abc import Callable

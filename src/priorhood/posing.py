@@ -8,14 +8,14 @@ import numpy as np
 
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.priors import Fixed
-from priorhood.scale import standardized
+from priorhood.suffstats.standardize import standardized
 
 if TYPE_CHECKING:
     from priorhood import exact
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 
 def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Problem | exact.NoisyProblem:

@@ -23,7 +23,7 @@ from priorhood.netcdf import write_tree
 from priorhood.observations import Observations
 from priorhood.ondemand import numbers_of
 from priorhood.reading import Reading
-from priorhood.stored_sums import with_places
+from priorhood.suffstats.io import with_places
 from priorhood.tree import attached, tree_of
 from priorhood.used import used_rows
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
     from priorhood.tails import Tails
 
 

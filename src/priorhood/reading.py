@@ -16,7 +16,7 @@ from priorhood.model.design import INTERCEPT
 from priorhood.model.hierarchy import Hierarchy, hierarchy_of, labels_by_column
 from priorhood.model.priors import base_of, split_label
 from priorhood.ondemand import OnDemand, on_demand
-from priorhood.stored_sums import stored_places
+from priorhood.suffstats.io import stored_places
 from priorhood.summary import bounds_of, summarize_draws, summarize_mixtures
 from priorhood.tree import SUMMARIES
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 INTERVAL = 0.9
 KINDS = ("mu", "beta", "delta", "tau", "omega", "sigma", "nu")

@@ -18,7 +18,7 @@ from priorhood.model.priors import base_of
 from priorhood.model.scale import LARGEST, Scale
 from priorhood.model.weights import Weights
 from priorhood.netcdf import Damage, shown_part
-from priorhood.stored_sums import PLACES, stored_moments, stored_places
+from priorhood.suffstats.io import PLACES, stored_moments, stored_places
 from priorhood.tree import SUMMARIES, labelled, summarized
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood.data.place_table import Gazetteer
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 SQUARABLE = 1e150  # the square of a draw, and the sum of many, are numbers
 CLOSE = 1e-8  # of a symmetric matrix, how far its halves may be apart

@@ -11,23 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood import gather
 from priorhood._arguments import whole
 from priorhood._system import check_netcdf, write_atomically
 from priorhood.data.join_places import placed
 from priorhood.data.labels import loosely, unlike
 from priorhood.data.sources.table import read
 from priorhood.errors import FileError, ModelError, PriorhoodWarning, plural, rows_of, some
-from priorhood.lookalikes import tell_lookalikes
 from priorhood.model.design import Design, Indicator
 from priorhood.model.formula import SEPARATOR, parse
 from priorhood.model.hierarchy import shown
 from priorhood.model.model import Model, as_model
-from priorhood.moments import Moments
-from priorhood.moments import merge as merged
 from priorhood.netcdf import Damage, write_tree
 from priorhood.posterior import Posterior
-from priorhood.recode import recoded, same_formula, united
 from priorhood.saved import SUMS_FORMAT, SUMS_LAST, stored_tree, understood
 from priorhood.sound import (
     ALWAYS,
@@ -38,8 +33,13 @@ from priorhood.sound import (
     stored_design,
     stored_weights,
 )
-from priorhood.stored_sums import dropped_as_text, moments_dataset, with_places
-from priorhood.withhold import withheld
+from priorhood.suffstats import collect as gather
+from priorhood.suffstats.io import dropped_as_text, moments_dataset, with_places
+from priorhood.suffstats.min_rows import withheld
+from priorhood.suffstats.moments import Moments
+from priorhood.suffstats.moments import merge as merged
+from priorhood.suffstats.recode import recoded, same_formula, united
+from priorhood.suffstats.similar_labels import tell_lookalikes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 # Shares of the mean and of the sd that may lie between the two truncations.
 MEAN_MOVES, SD_MOVES = 0.01, 0.05

@@ -10,7 +10,7 @@ import numpy as np
 from priorhood.draws import QUANTILES, spread_dimension, term_dimension
 from priorhood.errors import ModelError, near
 from priorhood.model.hierarchy import hierarchy_of
-from priorhood.stored_sums import PLACES, dropped_as_text, moments_dataset
+from priorhood.suffstats.io import PLACES, dropped_as_text, moments_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 # 2 came with family, noise and se; 3 with nested and crossed groupings; 4 with summaries in place of draws. Older
 # files are read as they were. 5 came with checksums.

@@ -18,11 +18,11 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
-from priorhood import gather
 from priorhood.data.sources.table import read
 from priorhood.forward import draw_prior
 from priorhood.posterior import assemble
-from priorhood.scale import learn_scale
+from priorhood.suffstats import collect as gather
+from priorhood.suffstats.standardize import learn_scale
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:\s*ArviZ is undergoing:FutureWarning"),

@@ -13,12 +13,12 @@ import priorhood as ph
 from backends import servers
 from backends.conftest import _to_dask, _to_postgres
 from backends.homes import FITS, HOMES
-from priorhood import gather
 from priorhood.data import label_checks as labels
 from priorhood.data.join_places import placed
 from priorhood.data.sources import remote as elsewhere
 from priorhood.errors import TableError
 from priorhood.model.model import Model
+from priorhood.suffstats import collect as gather
 
 
 def sums(source, formula, model, reading):

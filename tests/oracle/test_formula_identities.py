@@ -18,10 +18,10 @@ from scipy import stats
 import priorhood as ph
 from priorhood.exact.coordinates import Theta
 from priorhood.exact.marginal import collapse, log_marginal
-from priorhood.gather import take
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.posing import pose
-from priorhood.scale import learn_scale
+from priorhood.suffstats.collect import take
+from priorhood.suffstats.standardize import learn_scale
 
 PRIORS = {"mu": "Normal(0.5, 3)"}
 SIGMA = 0.8

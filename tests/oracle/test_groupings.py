@@ -11,12 +11,12 @@ import priorhood as ph
 from priorhood.exact.coordinates import Theta, constrain, from_prior
 from priorhood.exact.effects import draw_effects
 from priorhood.exact.marginal import collapse, log_marginal
-from priorhood.gather import take
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model
 from priorhood.observations import observe
 from priorhood.posing import pose
-from priorhood.scale import learn_scale
+from priorhood.suffstats.collect import take
+from priorhood.suffstats.standardize import learn_scale
 
 FORMULAS = {
     "two levels": "y ~ x + (x | district/zip)",

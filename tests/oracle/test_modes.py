@@ -19,12 +19,13 @@ import pytest
 
 import priorhood as ph
 from oracle import quadrature
-from priorhood import gather, posing
+from priorhood import posing
 from priorhood.data.sources.table import read
 from priorhood.exact.marginal import collapse
 from priorhood.exact.mode import Density
 from priorhood.model.priors import parse_distribution
-from priorhood.scale import learn_scale
+from priorhood.suffstats import collect as gather
+from priorhood.suffstats.standardize import learn_scale
 
 ROOT = Path(__file__).parents[2]
 explore = importlib.import_module("priorhood.exact.explore")

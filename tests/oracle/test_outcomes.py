@@ -10,10 +10,11 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
-from priorhood import gather, outcomes
+from priorhood import outcomes
 from priorhood.data.sources.table import read
 from priorhood.draws import Draws, Effects
-from priorhood.scale import learn_scale
+from priorhood.suffstats import collect as gather
+from priorhood.suffstats.standardize import learn_scale
 
 SIMULATIONS = 2500
 ALARM = 1e-4  # of a Kolmogorov–Smirnov test, dozens of which are made

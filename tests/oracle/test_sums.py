@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.recode import recoded, united
+from priorhood.suffstats.recode import recoded, united
 
 ROWS = 400
 FORMULAS = (

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from priorhood.data.sources.table import read
-from priorhood.gather import take
 from priorhood.model.formula import parse
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.weights import Weights
-from priorhood.scale import learn_scale
-from priorhood.unpooled import unpooled
+from priorhood.suffstats.collect import take
+from priorhood.suffstats.least_squares import unpooled
+from priorhood.suffstats.standardize import learn_scale
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
-from priorhood import gather
 from priorhood.exact.coordinates import Theta
 from priorhood.exact.marginal import collapse, log_marginal
 from priorhood.posing import pose
-from priorhood.scale import learn_scale
+from priorhood.suffstats import collect as gather
+from priorhood.suffstats.standardize import learn_scale
 from shared_data import data_file, data_json
 
 WEAK = ["mu ~ Normal(0, 100000)", "tau ~ HalfCauchy(1000)", "sigma ~ HalfCauchy(1000)"]

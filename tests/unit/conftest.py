@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import priorhood as ph
-from priorhood.gather import take
 from priorhood.model.formula import parse
+from priorhood.suffstats.collect import take
 
 FORMULA = "price ~ living_space + (living_space | zip)"
 

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 import priorhood as ph
-from priorhood import batches, gather
+from priorhood.suffstats import collect as gather
+from priorhood.suffstats import memory_scan as batches
 
 PREDICTORS = 30
 

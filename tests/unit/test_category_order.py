@@ -14,7 +14,7 @@ import pytest
 import priorhood as ph
 from priorhood.model.design import Design
 from priorhood.model.formula import parse
-from priorhood.recode import united
+from priorhood.suffstats.recode import united
 
 ORDER = ["house", "loft", "attic", "flat"]  # attic is never there
 TEXT = "y ~ x + type + (1 | zip)"

@@ -75,9 +75,9 @@ def test_log_evidence_is_that_of_the_reparameterized_model_under_priors_that_mat
     """
     from priorhood.exact.coordinates import Theta
     from priorhood.exact.marginal import collapse, log_marginal
-    from priorhood.gather import take
     from priorhood.posing import pose
-    from priorhood.scale import learn_scale
+    from priorhood.suffstats.collect import take
+    from priorhood.suffstats.standardize import learn_scale
 
     frame = rows[0]
     change = np.array([[1.0, 0.0], [-1.0, 1.0]])

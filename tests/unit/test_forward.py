@@ -18,9 +18,9 @@ import priorhood as ph
 from priorhood import forward, predict
 from priorhood.coefficients import HEAVY, NOISE, stream
 from priorhood.draws import Draws, Effects
-from priorhood.gather import take
 from priorhood.posterior import assemble
-from priorhood.scale import learn_scale
+from priorhood.suffstats.collect import take
+from priorhood.suffstats.standardize import learn_scale
 
 MODELS = {
     "slopes": ph.Model("price ~ living_space + (living_space | zip)"),

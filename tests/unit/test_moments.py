@@ -19,7 +19,7 @@ from priorhood.data.rows import open_rows, prepare, value_name
 from priorhood.data.schema import learn_design
 from priorhood.model.formula import parse
 from priorhood.model.weights import Weights
-from priorhood.moments import merge
+from priorhood.suffstats.moments import merge
 
 TEXT = "y ~ x + (x | g)"
 

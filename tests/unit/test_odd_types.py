@@ -16,8 +16,8 @@ import pytest
 
 import priorhood as ph
 from priorhood.data.labels import normal_label
-from priorhood.gather import take
 from priorhood.model.formula import parse
+from priorhood.suffstats.collect import take
 
 ROWS = 24
 FEW = {"chains": 2, "draws": 50, "seed": 1}

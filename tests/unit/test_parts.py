@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood import gather
 from priorhood.cli import main
 from priorhood.data import label_checks as labels
 from priorhood.data.dropped import Dropped
@@ -24,6 +23,7 @@ from priorhood.data.schema import refuse_ids
 from priorhood.data.sources import duckdb_io as sources
 from priorhood.data.sources.export import write_frame
 from priorhood.model.formula import SEPARATOR, parse
+from priorhood.suffstats import collect as gather
 
 TEXT = "price ~ area + (area | zip)"
 

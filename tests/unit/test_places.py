@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 
 import priorhood as ph
-from priorhood import gather
 from priorhood.data.join_places import placed
 from priorhood.data.place_table import read_gazetteer
 from priorhood.model.formula import parse
+from priorhood.suffstats import collect as gather
 
 FORMULA = "price ~ living_space + distance + kind + (living_space | zip)"
 FAST = {"chains": 2, "draws": 50, "seed": 1}

@@ -13,10 +13,10 @@ from scipy import optimize, stats
 import priorhood as ph
 from priorhood.coefficients import NEW_SIGMA, UNKNOWN, correlation_factor, stream
 from priorhood.draws import Draws, Effects
-from priorhood.gather import take
 from priorhood.mixture import precisions
 from priorhood.posterior import assemble
-from priorhood.scale import learn_scale
+from priorhood.suffstats.collect import take
+from priorhood.suffstats.standardize import learn_scale
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import priorhood as ph
 from priorhood.model.formula import parse, written_out
-from priorhood.recode import same_formula
+from priorhood.suffstats.recode import same_formula
 
 HOW = {"seed": 1, "draws": 50, "chains": 2}
 

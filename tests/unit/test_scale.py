@@ -8,7 +8,7 @@ import pytest
 
 import priorhood as ph
 from priorhood.model.weights import Weights
-from priorhood.scale import learn_scale, standardized
+from priorhood.suffstats.standardize import learn_scale, standardized
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import priorhood as ph
-from priorhood.gather import take
 from priorhood.model.formula import parse
+from priorhood.suffstats.collect import take
 
 TEXT = "price ~ area + (1 | zip)"
 

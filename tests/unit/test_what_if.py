@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.gather import take
 from priorhood.model.distributions import FAMILIES
 from priorhood.model.formula import parse
-from priorhood.moments import keep, merge, subtract
 from priorhood.moved import FAR
 from priorhood.sensitivity import scaled_prior
+from priorhood.suffstats.collect import take
+from priorhood.suffstats.moments import keep, merge, subtract
 
 FORMULA = "price ~ living_space + (living_space | zip)"
 # The sums' own scale is the model's, so that a fit of fewer rows has the same priors.

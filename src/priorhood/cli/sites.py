@@ -106,7 +106,7 @@ def pooled(files: list[str], formula: str | None, **rows_only: object) -> Sums:
     PriorhoodError
     """
     from priorhood.model.formula import parse
-    from priorhood.recode import same_formula
+    from priorhood.suffstats.recode import same_formula
     from priorhood.sums import load_moments, pool
 
     for name, value in rows_only.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from priorhood import gather
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.model.hierarchy import hierarchy_of
@@ -12,7 +11,8 @@ from priorhood.nuts.build import build
 from priorhood.nuts.regression import Grouping, Regression
 from priorhood.nuts.settings import check_installed
 from priorhood.observations import observe
-from priorhood.scale import learn_scale
+from priorhood.suffstats import collect as gather
+from priorhood.suffstats.standardize import learn_scale
 
 if TYPE_CHECKING:
     import pymc as pm

@@ -19,7 +19,7 @@ from priorhood.plot.places import (
     rows_in,
     two_terms,
 )  # fmt: skip
-from priorhood.unpooled import unpooled
+from priorhood.suffstats.least_squares import unpooled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

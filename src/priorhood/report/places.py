@@ -15,7 +15,7 @@ from priorhood.model.expression import Expression
 from priorhood.model.weights import Weights
 from priorhood.portions import Moments, moments_of, over_draws, portions
 from priorhood.report.words import absent_label, joined, listed, plainly, round_near, unit_of
-from priorhood.scale import standardized
+from priorhood.suffstats.standardize import standardized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.model.design import Column
     from priorhood.model.formula import Formula
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 # A product of numbers, by their texts, and of indicators of categories that are not their factor's first.
 Product = tuple[tuple[str, ...], frozenset[tuple[str, str]]]

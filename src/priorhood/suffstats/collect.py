@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.batches import MANY, Names, Rows, Sums, summed
 from priorhood.data.dropped import Dropped
 from priorhood.data.labels import normal_key
 from priorhood.data.roles import check_rest
@@ -25,9 +24,10 @@ from priorhood.data.sources.remote import is_elsewhere
 from priorhood.errors import TableError
 from priorhood.model.design import Design, Indicator
 from priorhood.model.weights import UNWEIGHTED, Weights
-from priorhood.moments import Moments, add_up, fold
-from priorhood.recode import united
-from priorhood.scan import scanned
+from priorhood.suffstats.duckdb_scan import scanned
+from priorhood.suffstats.memory_scan import MANY, Names, Rows, Sums, summed
+from priorhood.suffstats.moments import Moments, add_up, fold
+from priorhood.suffstats.recode import united
 
 if TYPE_CHECKING:
     from collections.abc import Callable

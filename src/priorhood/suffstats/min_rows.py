@@ -19,14 +19,14 @@ from priorhood.data.sources.columns import run
 from priorhood.errors import PriorhoodWarning, TableError
 from priorhood.model.design import Design
 from priorhood.model.expression import Expression
-from priorhood.moments import add_up, keep
-from priorhood.recode import recoded
+from priorhood.suffstats.moments import add_up, keep
+from priorhood.suffstats.recode import recoded
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Labels
     from priorhood.data.sources.table import Table
     from priorhood.model.weights import Weights
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 ROWS = "__priorhood_rows"
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.scale import standardized
+from priorhood.suffstats.standardize import standardized
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.model.design import Design
     from priorhood.model.hierarchy import Places
     from priorhood.model.scale import Scale
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 # The least eigenvalue of a place's XᵀX, its diagonal made 1, that still tells all coefficients apart.
 SINGULAR = 1e-10

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.model.design import Column, Design
     from priorhood.model.expression import Expression
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
 
 def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: float | None) -> Scale:

@@ -11,7 +11,7 @@ from priorhood.data.dropped import Dropped
 from priorhood.data.place_table import Gazetteer
 from priorhood.model.hierarchy import apart, joined_labels, shown
 from priorhood.model.tokens import dimension
-from priorhood.moments import Moments
+from priorhood.suffstats.moments import Moments
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.data.sources.table import Table
     from priorhood.model.design import Design
-    from priorhood.moments import Moments
+    from priorhood.suffstats.moments import Moments
 
     # How a label is changed; the same of a column of pandas, of Polars.
     Rule = tuple[Callable[[str], str], str, str]
