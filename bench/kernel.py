@@ -27,13 +27,13 @@ import numpy as np
 import priorhood as ph
 from bench.case import DATA_SEED, MODELS, PLACES, ROWS, Measurement
 from bench.clock import repeat
-from priorhood.exact.coordinates import Theta
-from priorhood.exact.marginal import Collapsed, collapse, log_marginal
-from priorhood.posing import pose
+from priorhood.engines.adapt import pose
+from priorhood.engines.exact.marginal import Collapsed, collapse, log_marginal
+from priorhood.engines.exact.theta import Theta
 
 if TYPE_CHECKING:
     from bench.case import Effort
-    from priorhood.exact.problem import Problem
+    from priorhood.engines.exact.problem import Problem
 
 # places, rows, posterior draws of θ taken as the batch
 SIZES = ((PLACES, ROWS, 4000), (20_000, 200_000, 200))

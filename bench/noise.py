@@ -11,13 +11,13 @@ import priorhood as ph
 from bench.case import CHAINS, DRAWS, MODELS, Measurement, sales
 from bench.clock import repeat
 from priorhood.data.sources.table import read
-from priorhood.posing import pose
+from priorhood.engines.adapt import pose
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.standardize import learn_scale
 
 if TYPE_CHECKING:
     from bench.case import Effort
-    from priorhood.exact.noise import NoisyDensity
+    from priorhood.engines.exact.group_noise import NoisyDensity
 
 AGAIN = "python -m bench --only noise"
 PRIORS = {"alike": None, "independent": "sigma ~ Exponential(5)"}
@@ -30,8 +30,8 @@ def _fit(model: ph.Model, frame: Any, at: int) -> ph.Posterior:
 
 def _density(model: ph.Model, frame: Any) -> tuple[NoisyDensity, np.ndarray]:
     """The density on one thread, and θ near the mode, as most proposals are."""
-    from priorhood.exact.noise import NoisyDensity
-    from priorhood.exact.search import find_modes
+    from priorhood.engines.exact.group_noise import NoisyDensity
+    from priorhood.engines.exact.mode_search import find_modes
 
     design, found = gather.take(read(frame), model.formula)
     problem = pose(model, design, learn_scale(found, design, standardize=True, unit=None), found)

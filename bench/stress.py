@@ -29,7 +29,7 @@ from bench.readme_table import BUSY, rewritten
 from bench.report import number
 from bench.stress_designs import DESIGNS, Design
 from priorhood.data.sources.table import read
-from priorhood.engines import fit_moments, new_run
+from priorhood.fitting.run import fit_moments, new_run
 from priorhood.forward import draw_prior
 from priorhood.outcomes import simulate_sums
 from priorhood.ranks import ALARM

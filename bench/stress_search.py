@@ -26,13 +26,15 @@ import numpy as np
 
 import priorhood as ph
 from bench.readme_table import rewritten
-from priorhood import engines, exact, posing
 from priorhood.data.sources.table import read
-from priorhood.exact.coordinates import constrain
-from priorhood.exact.explore import explore
-from priorhood.exact.marginal import collapse
-from priorhood.exact.mode import Density
-from priorhood.exact.noise import LEAST_SHAPE, TAKEN, NoisyDensity, draw_groups
+from priorhood.engines import adapt as posing
+from priorhood.engines import exact
+from priorhood.engines.exact.group_noise import LEAST_SHAPE, TAKEN, NoisyDensity, draw_groups
+from priorhood.engines.exact.marginal import collapse
+from priorhood.engines.exact.mode import Density
+from priorhood.engines.exact.sampler import explore
+from priorhood.engines.exact.theta import constrain
+from priorhood.fitting import run as engines
 from priorhood.model.distributions import (
     Exponential,
     Fixed,

@@ -371,7 +371,7 @@ def with_numbers(text: str) -> str:
     """mathematics.md with the engine's constants as they are in the code."""
 
     def row(match: re.Match[str]) -> str:
-        value = getattr(importlib.import_module(f"priorhood.exact.{match[1]}"), match[2])
+        value = getattr(importlib.import_module(f"priorhood.engines.exact.{match[1]}"), match[2])
         return f"| `{match[1]}.{match[2]}` | {value:g} |"
 
     return re.sub(r"^\| `(\w+)\.([A-Z_]+)` \| [^|]* \|", row, text, flags=re.MULTILINE)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.exact import Level, Problem, pose
+from priorhood.engines.exact import Level, Problem, pose
 from priorhood.model.priors import LKJ, Exponential, Fixed
 
 if TYPE_CHECKING:
-    from priorhood.exact.coordinates import Theta
+    from priorhood.engines.exact.theta import Theta
 
 
 @dataclass(frozen=True)

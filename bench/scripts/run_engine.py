@@ -17,7 +17,7 @@ import numpy as np
 
 import priorhood as ph
 
-# What each engine imports: done before any clock starts, but for priorhood.exact, whose kernels are timed.
+# What each engine imports: done before any clock starts, but for priorhood.engines.exact, whose kernels are timed.
 LIBRARIES = {
     "exact": ("numba", "scipy"),
     "nutpie": ("pymc", "nutpie"),

@@ -19,8 +19,8 @@ from priorhood._arguments import MOST_DRAWS, check_seed, whole
 from priorhood.coefficients import CALIBRATION, stream
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
-from priorhood.engines import Run, draw_exact, exact_refusal, new_run
 from priorhood.errors import ModelError, PriorhoodError, SamplingError
+from priorhood.fitting.run import Run, draw_exact, exact_refusal, new_run
 from priorhood.forward import draw_prior
 from priorhood.informed import check_informed
 from priorhood.model.hierarchy import hierarchy_of
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Flags, Index
-    from priorhood.draws import Draws
+    from priorhood.engines.draws import Draws
     from priorhood.model.design import Design
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.scale import Scale

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.coefficients import correlation_factor
-from priorhood.draws import term_dimension
+from priorhood.engines.draws import term_dimension
+from priorhood.engines.observations import Observations
 from priorhood.errors import ModelError, PriorhoodWarning, TableError, some
 from priorhood.groups import spot_of
 from priorhood.model.formula import SEPARATOR
-from priorhood.observations import Observations
 from priorhood.ondemand import flat_of
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Index
     from priorhood.coefficients import Coefficients
+    from priorhood.engines.nuts import Grouping, Regression
     from priorhood.model.scale import Scale
-    from priorhood.nuts import Grouping, Regression
     from priorhood.used import Used
 
 WEIGHTS = ("se", "precision_weights", "frequency_weights")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from priorhood._system import cores
-from priorhood.draws import QUANTILES
+from priorhood.engines.draws import QUANTILES
 from priorhood.errors import ModelError, some
 from priorhood.ondemand import asked
 from priorhood.summary import summaries_of

@@ -12,13 +12,13 @@ from priorhood.data.labels import alike, unlike
 from priorhood.data.schema import asked_order
 from priorhood.data.sources.duckdb_io import using
 from priorhood.data.sources.table import read
-from priorhood.engines import fit_moments, new_run, nuts_settings
+from priorhood.engines.observations import observe
 from priorhood.errors import ModelError, PriorhoodWarning, some
+from priorhood.fitting.run import fit_moments, new_run, nuts_settings
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.hierarchy import shown
 from priorhood.model.model import Model, as_model
-from priorhood.observations import observe
 from priorhood.posterior import Posterior
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.moments import merge as merged
@@ -28,10 +28,10 @@ from priorhood.suffstats.standardize import learn_scale
 from priorhood.sums import Sums, check_copies, copied_places, one_by_one, pool
 
 if TYPE_CHECKING:
-    from priorhood.engines import Progress, Run
+    from priorhood.engines.observations import Observations
+    from priorhood.fitting.run import Progress, Run
     from priorhood.model.design import Design
     from priorhood.model.scale import Scale
-    from priorhood.observations import Observations
     from priorhood.suffstats.moments import Moments
 
 __all__ = ["PriorhoodWarning", "equations", "fit", "merge", "refit", "update"]

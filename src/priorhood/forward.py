@@ -13,7 +13,7 @@ from priorhood._system import cores
 from priorhood.coefficients import PRIOR, coefficients_of, stream
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
-from priorhood.draws import Draws, Effects
+from priorhood.engines.draws import Draws, Effects
 from priorhood.errors import ModelError
 from priorhood.groups import Groups
 from priorhood.model.hierarchy import hierarchy_of

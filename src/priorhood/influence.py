@@ -10,8 +10,8 @@ import numpy as np
 
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
-from priorhood.engines import draw_exact, exact_refusal, fit_moments, new_run
 from priorhood.errors import ModelError, near, rows_of, some
+from priorhood.fitting.run import draw_exact, exact_refusal, fit_moments, new_run
 from priorhood.moved import Draws, far, flat_draws, shifts
 from priorhood.outside import log_of_places
 from priorhood.pareto import smoothed
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Flags, Index
-    from priorhood.engines import Progress, Run
+    from priorhood.fitting.run import Progress, Run
     from priorhood.model.hierarchy import Places
     from priorhood.posterior import Posterior
     from priorhood.suffstats.moments import Moments

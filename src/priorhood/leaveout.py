@@ -11,11 +11,11 @@ from priorhood._system import cores
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.elpd import Elpd, Sums, outcomes_of
+from priorhood.engines.adapt import pose
+from priorhood.engines.observations import observe
 from priorhood.errors import ModelError, TableError, near, rows_of
 from priorhood.model.formula import SEPARATOR
-from priorhood.observations import observe
 from priorhood.posed import chosen_draws, collapse_refusal, flat_draws, posed_of
-from priorhood.posing import pose
 from priorhood.suffstats.collect import take
 from priorhood.suffstats.moments import keep as kept
 from priorhood.suffstats.standardize import standardized
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from priorhood._arrays import Array, Index
-    from priorhood.exact import NoisyProblem, Problem
+    from priorhood.engines.exact import NoisyProblem, Problem
+    from priorhood.engines.observations import Observations
     from priorhood.model.hierarchy import Places
-    from priorhood.observations import Observations
     from priorhood.posed import Posed
     from priorhood.posterior import Posterior
     from priorhood.suffstats.moments import Moments
@@ -168,7 +168,7 @@ def _collapsed_rows(post: Posterior, rows: Observations, at: Index) -> Iterator[
     """Blocks of rows, by the closed form given θ."""
     from scipy.special import ndtr
 
-    from priorhood.exact.given import picks, without_row
+    from priorhood.engines.exact.conditional import picks, without_row
 
     posed = posed_of(post, at)
     given, problem = posed.given, posed.base
@@ -307,11 +307,11 @@ def _beside(post: Posterior, posed: Posed) -> tuple[Posed, Array | None]:
     """
     from scipy import stats
 
-    from priorhood import exact
-    from priorhood.exact.coordinates import constrain, unconstrain
-    from priorhood.exact.given import Given
-    from priorhood.exact.marginal import collapse
-    from priorhood.exact.mode import Density
+    from priorhood.engines import exact
+    from priorhood.engines.exact.conditional import Given
+    from priorhood.engines.exact.marginal import collapse
+    from priorhood.engines.exact.mode import Density
+    from priorhood.engines.exact.theta import constrain, unconstrain
 
     problem = posed.problem
     if isinstance(problem, exact.NoisyProblem):
@@ -365,8 +365,8 @@ def _grouping(post: Posterior, level: str | None) -> tuple[Places, int]:
 
 def _left_out(post: Posterior, posed: Posed, which: int, grouping: Places) -> tuple[Array, Array]:
     """Log p(y_v | the others, θ) and log p(y_v | all, θ) of every place and draw: (size, S) each."""
-    from priorhood import exact
-    from priorhood.exact.given import log_places
+    from priorhood.engines import exact
+    from priorhood.engines.exact.conditional import log_places
 
     shares = _log_weights(post.moments, grouping)
     if isinstance(posed.problem, exact.NoisyProblem):
@@ -407,7 +407,7 @@ def _log_weights(moments: Moments, grouping: Places) -> Array:
 
 def _by_hand(post: Posterior, posed: Posed, grouping: Places, places: Any, shares: Array) -> Array:
     """Log p(y | θ) less that of all other places' rows, from their sums: (places, S)."""
-    from priorhood.exact.marginal import collapse, log_marginal
+    from priorhood.engines.exact.marginal import collapse, log_marginal
 
     moments = post.moments
     whole = log_marginal(collapse(posed.base), posed.values, cores())
@@ -425,7 +425,7 @@ def _by_hand(post: Posterior, posed: Posed, grouping: Places, places: Any, share
 
 def _noisy_places(post: Posterior, posed: Posed, problem: NoisyProblem) -> Array:
     """Log p(y_j | θ) of every place, its σ integrated out too, up to its weights: (J, S)."""
-    from priorhood.exact.noise import NoisyTheta, log_by_group
+    from priorhood.engines.exact.group_noise import NoisyTheta, log_by_group
 
     S = len(posed.at)
     median, spread = (

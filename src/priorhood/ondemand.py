@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.coefficients import PLACE, correlation_factor, stream
+from priorhood.engines.adapt import pose
 from priorhood.errors import ModelError, near, some
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.priors import Fixed
 from priorhood.model.tokens import keyword
-from priorhood.posing import pose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Index, Labels
-    from priorhood.draws import Summaries
-    from priorhood.exact import Leaves, Problem
-    from priorhood.exact.coordinates import Theta
+    from priorhood.engines.draws import Summaries
+    from priorhood.engines.exact import Leaves, Problem
+    from priorhood.engines.exact.theta import Theta
     from priorhood.model.design import Design
     from priorhood.model.formula import Formula
     from priorhood.model.hierarchy import Hierarchy, Places
@@ -78,7 +78,7 @@ def on_demand(
 
     posterior : (chain, draw, …) of all that is stored; at : which of its draws, chains one after the other
     """
-    from priorhood import exact
+    from priorhood.engines import exact
 
     problem = pose(model, design, scale, moments)
     base = problem.base if isinstance(problem, exact.NoisyProblem) else problem
@@ -102,7 +102,7 @@ def flat_of(posterior: xr.Dataset, name: str) -> Array:
 
 def theta_of(posterior: xr.Dataset, model: Model, base: Problem, at: Index) -> Theta:
     """Spreads, correlations and σ of some draws, as the engine has them."""
-    from priorhood.exact.coordinates import Theta
+    from priorhood.engines.exact.theta import Theta
 
     tau, corr = [], []
     for i, varying in enumerate(base.varying):

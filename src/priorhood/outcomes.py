@@ -12,7 +12,7 @@ from priorhood.suffstats.standardize import standardized
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
-    from priorhood.draws import Draws
+    from priorhood.engines.draws import Draws
     from priorhood.model.design import Design
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.scale import Scale

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._arguments import MOST_DRAWS, whole
-from priorhood.engines import exact_refusal, new_run
+from priorhood.engines.adapt import pose
+from priorhood.fitting.run import exact_refusal, new_run
 from priorhood.ondemand import flat_of
 from priorhood.ondemand import theta_of as thetas
-from priorhood.posing import pose
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
-    from priorhood.exact import NoisyProblem, Problem
-    from priorhood.exact.coordinates import Theta
-    from priorhood.exact.given import Given
+    from priorhood.engines.exact import NoisyProblem, Problem
+    from priorhood.engines.exact.conditional import Given
+    from priorhood.engines.exact.theta import Theta
     from priorhood.posterior import Posterior
 
 
@@ -48,8 +48,8 @@ class Posed:
 
 def posed_of(post: Posterior, at: Index) -> Posed:
     """The problem of a posterior's sums, and so many of its draws of θ."""
-    from priorhood import exact
-    from priorhood.exact.given import Given
+    from priorhood.engines import exact
+    from priorhood.engines.exact.conditional import Given
 
     problem = pose(post.model, post.design, post.scale, post.moments)
     base = problem.base if isinstance(problem, exact.NoisyProblem) else problem

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood import nuts
 from priorhood import predict as predicting
 from priorhood._system import check_netcdf, cores, write_atomically
 from priorhood.check import Check, check_draws
@@ -17,10 +16,11 @@ from priorhood.coefficients import Coefficients, coefficients_of
 from priorhood.completed import completed, new_data, regression_of
 from priorhood.data.join_places import placed_to_predict, together
 from priorhood.data.sources.table import Table, read
+from priorhood.engines import nuts
+from priorhood.engines.observations import Observations
 from priorhood.errors import PriorhoodWarning
 from priorhood.expect import expected_rows, typical_homes
 from priorhood.netcdf import write_tree
-from priorhood.observations import Observations
 from priorhood.ondemand import numbers_of
 from priorhood.reading import Reading
 from priorhood.suffstats.io import with_places
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood.data.place_table import Gazetteer
-    from priorhood.draws import Draws
+    from priorhood.engines.draws import Draws
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale

@@ -130,7 +130,7 @@ def predict_rows(
     """
     from scipy.special import ndtri
 
-    from priorhood.mixture import precisions, summarize
+    from priorhood.engines.mixture import precisions, summarize
 
     logged = design.formula.log_outcome
     levels = np.array(wanted.quantiles)

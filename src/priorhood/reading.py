@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood import finest
-from priorhood.draws import QUANTILES
+from priorhood.engines.draws import QUANTILES
 from priorhood.errors import ModelError, near
 from priorhood.model.design import INTERCEPT
 from priorhood.model.hierarchy import Hierarchy, hierarchy_of, labels_by_column

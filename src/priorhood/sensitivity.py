@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.engines import draw_exact, exact_refusal, new_run
 from priorhood.errors import ModelError, PriorhoodError, near, plural
+from priorhood.fitting.run import draw_exact, exact_refusal, new_run
 from priorhood.model.priors import (
     LKJ,
     Exponential,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Flags
-    from priorhood.engines import Progress, Run
+    from priorhood.fitting.run import Progress, Run
     from priorhood.model.model import Model
     from priorhood.model.priors import Prior
     from priorhood.moved import Draws

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.draws import QUANTILES, Draws, Effects, Summaries
+from priorhood.engines.draws import QUANTILES, Draws, Effects, Summaries
 from priorhood.errors import PriorhoodError, some
 from priorhood.model.design import Design
 from priorhood.model.hierarchy import hierarchy_of

@@ -9,7 +9,7 @@ import numpy as np
 
 from priorhood._system import cores
 from priorhood.chains import halved, quantile, r_hat, ranked, sample_size
-from priorhood.draws import Summaries
+from priorhood.engines.draws import Summaries
 from priorhood.model.priors import base_of
 
 if TYPE_CHECKING:

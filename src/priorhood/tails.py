@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.coefficients import correlation_factor
+from priorhood.engines.adapt import pose
 from priorhood.errors import SamplingError, plural
 from priorhood.listings import locations
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.priors import Fixed
-from priorhood.posing import pose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from priorhood._arrays import Array, Flags, Index
     from priorhood.coefficients import Coefficients
-    from priorhood.exact import NoisyProblem, Problem
-    from priorhood.exact.given import Given
-    from priorhood.exact.reach import Reach
+    from priorhood.engines.exact import NoisyProblem, Problem
+    from priorhood.engines.exact.conditional import Given
+    from priorhood.engines.exact.tails import Reach
     from priorhood.groups import Groups
     from priorhood.listings import Rows
     from priorhood.model.design import Design
@@ -136,7 +136,7 @@ class Tails:
         What a new place has of its own is integrated out, exp(m + ½v), since one draw of it for every θ leaves more
         to chance than θ does.
         """
-        from priorhood.mixture import summarize
+        from priorhood.engines.mixture import summarize
 
         within = np.flatnonzero(self.kept(c))
         m = locations(rows, replace(groups, unseen="population"), part)[:, within]
@@ -231,7 +231,7 @@ class Tails:
     @cached_property
     def reach(self) -> Reach | None:
         """The tails from the density; None where it cannot be asked."""
-        from priorhood.exact.reach import reach_of
+        from priorhood.engines.exact.tails import reach_of
 
         if self.problem is None or self.problem.J * self.problem.D**2 > MOST_COST:
             return None
@@ -266,7 +266,7 @@ class Tails:
 
     @cached_property
     def _given(self) -> Given:
-        from priorhood.exact.given import Given
+        from priorhood.engines.exact.conditional import Given
 
         if self.problem is None or self.reach is None:
             raise TypeError("the density of this model cannot be asked")
@@ -372,7 +372,7 @@ class Tails:
     @cached_property
     def _referred(self) -> Tails:
         """These with draws of a run of reference, which no seed of a fit changes, where sigma is a place's own."""
-        from priorhood import exact
+        from priorhood.engines import exact
 
         if self.noisy is None:
             return self
@@ -459,7 +459,7 @@ def _posed(
     model: Model, design: Design, scale: Scale, moments: Moments, c: Coefficients
 ) -> tuple[Problem | None, NoisyProblem | None]:
     """What the exact engine would be given, with one sigma or one a place; None where it takes no such model."""
-    from priorhood import exact
+    from priorhood.engines import exact
 
     if model.noise is not None and len(c.levels) + len(c.crossed) > 1:
         return None, None
@@ -527,7 +527,7 @@ def _fitted(draws: Array, log_prior: Callable[[Array], Array]) -> tuple[Array, A
 
     So is a likelihood that is flat in the scale, or falls with it by a power for every place (math.md, section 4).
     """
-    from priorhood.exact.reach import BEGIN, BODY, upper_tail
+    from priorhood.engines.exact.tails import BEGIN, BODY, upper_tail
 
     u = np.log(np.maximum(draws, 1e-300))
     begin, body = (float(v) for v in np.quantile(u, [1.0 - BEGIN, 1.0 - BODY]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.draws import QUANTILES, spread_dimension, term_dimension
+from priorhood.engines.draws import QUANTILES, spread_dimension, term_dimension
 from priorhood.errors import ModelError, near
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.suffstats.io import PLACES, dropped_as_text, moments_dataset
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Labels
-    from priorhood.draws import Draws, Summaries
+    from priorhood.engines.draws import Draws, Summaries
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale

@@ -11,9 +11,9 @@ import numpy as np
 from scipy import stats
 
 from cases import pose_rows
-from priorhood import exact
+from priorhood.engines import exact
+from priorhood.engines.exact.theta import constrain, from_prior
 from priorhood.errors import SamplingError
-from priorhood.exact.coordinates import constrain, from_prior
 from priorhood.model.priors import Exponential, Fixed
 
 GROUPS, ROWS, D = 6, 12, 2

@@ -18,7 +18,7 @@ import priorhood as ph
 pytestmark = [pytest.mark.long, pytest.mark.once]
 
 # The package exports the function of this name too.
-explore = importlib.import_module("priorhood.exact.explore")
+explore = importlib.import_module("priorhood.engines.exact.sampler")
 
 DESIGNS = list(itertools.product([3, 20, 100], [1, 2, 5], [0.0, 2.0], ["(1 | g)", "(x || g)", "(x | g)"]))
 

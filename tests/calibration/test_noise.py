@@ -14,9 +14,9 @@ from scipy import stats
 
 from calibration.sbc import RANKS, THIN
 from oracle.noise_cases import noisy
-from priorhood import exact
+from priorhood.engines import exact
+from priorhood.engines.exact import Alike, Independent
 from priorhood.errors import SamplingError
-from priorhood.exact import Alike, Independent
 from priorhood.model.priors import Exponential, Gamma, HalfNormal
 
 pytestmark = [pytest.mark.long, pytest.mark.once]

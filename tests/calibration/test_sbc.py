@@ -13,7 +13,7 @@ import pytest
 
 from calibration import sbc
 from calibration.sbc import p_values
-from priorhood.exact import mode
+from priorhood.engines.exact import mode
 from priorhood.model.priors import HalfStudentT, InverseGamma, LogNormal, Uniform
 
 pytestmark = [pytest.mark.long, pytest.mark.once]
@@ -103,7 +103,7 @@ def test_a_dropped_jacobian_is_seen(monkeypatch):
 
 def test_a_narrow_posterior_is_seen(monkeypatch):
     """Negative control: coefficients drawn with six tenths of their sd."""
-    from priorhood.exact import effects
+    from priorhood.engines.exact import effects
 
     kernel = effects._draw_effects
 

@@ -18,7 +18,7 @@ from priorhood.ranks import ALARM
 
 pytestmark = [pytest.mark.long, pytest.mark.once]
 
-explore = importlib.import_module("priorhood.exact.explore")
+explore = importlib.import_module("priorhood.engines.exact.sampler")
 ROOT = Path(__file__).parents[2]
 
 HARDEST = [
@@ -75,7 +75,7 @@ def _narrow(monkeypatch, by):
 
 def _frozen(monkeypatch):
     """The t from mode and curvature, not refined: as the first round has it."""
-    monkeypatch.setattr(importlib.import_module("priorhood.exact.proposal"), "ROUNDS", 1)
+    monkeypatch.setattr(importlib.import_module("priorhood.engines.exact.proposal"), "ROUNDS", 1)
     monkeypatch.setattr(explore, "ATTEMPTS", 0)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from cases import moments_of, pose_rows
-from priorhood.exact import Alike, Independent, NoisyProblem, compress
+from priorhood.engines.exact import Alike, Independent, NoisyProblem, compress
 from priorhood.model.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal, HalfStudentT, LogNormal
 
 LEARNED = Alike(Exponential(5), HalfNormal(1))

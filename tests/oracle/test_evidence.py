@@ -11,10 +11,10 @@ import pytest
 
 from cases import named_cases, pose_rows, random_case
 from oracle import dense
-from priorhood import exact
-from priorhood.exact.coordinates import constrain
-from priorhood.exact.marginal import collapse
-from priorhood.exact.mode import Density
+from priorhood.engines import exact
+from priorhood.engines.exact.marginal import collapse
+from priorhood.engines.exact.mode import Density
+from priorhood.engines.exact.theta import constrain
 from priorhood.model.priors import Exponential, Fixed, HalfCauchy, HalfNormal
 
 Z = 4.5

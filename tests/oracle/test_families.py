@@ -15,7 +15,7 @@ import pytest
 from scipy import stats
 
 from cases import pose_rows
-from priorhood import exact
+from priorhood.engines import exact
 from priorhood.model.priors import (
     Exponential,
     Gamma,

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import priorhood as ph
-from priorhood.exact.coordinates import Theta
-from priorhood.exact.marginal import collapse, log_marginal
+from priorhood.engines.adapt import pose
+from priorhood.engines.exact.marginal import collapse, log_marginal
+from priorhood.engines.exact.theta import Theta
 from priorhood.model.hierarchy import hierarchy_of
-from priorhood.posing import pose
 from priorhood.suffstats.collect import take
 from priorhood.suffstats.standardize import learn_scale
 

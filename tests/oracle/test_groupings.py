@@ -8,13 +8,13 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
-from priorhood.exact.coordinates import Theta, constrain, from_prior
-from priorhood.exact.effects import draw_effects
-from priorhood.exact.marginal import collapse, log_marginal
+from priorhood.engines.adapt import pose
+from priorhood.engines.exact.effects import draw_effects
+from priorhood.engines.exact.marginal import collapse, log_marginal
+from priorhood.engines.exact.theta import Theta, constrain, from_prior
+from priorhood.engines.observations import observe
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model
-from priorhood.observations import observe
-from priorhood.posing import pose
 from priorhood.suffstats.collect import take
 from priorhood.suffstats.standardize import learn_scale
 

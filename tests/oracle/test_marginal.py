@@ -10,9 +10,9 @@ from scipy import stats
 
 from cases import named_cases, pose_rows, random_case
 from oracle import dense
-from priorhood.exact.coordinates import Theta, constrain, dimension, from_prior
-from priorhood.exact.effects import coefficient_columns, draw_effects
-from priorhood.exact.marginal import collapse, log_marginal
+from priorhood.engines.exact.effects import coefficient_columns, draw_effects
+from priorhood.engines.exact.marginal import collapse, log_marginal
+from priorhood.engines.exact.theta import Theta, constrain, dimension, from_prior
 from priorhood.model.priors import Exponential, Fixed
 
 CASES = named_cases()

@@ -19,17 +19,17 @@ import pytest
 
 import priorhood as ph
 from oracle import quadrature
-from priorhood import posing
 from priorhood.data.sources.table import read
-from priorhood.exact.marginal import collapse
-from priorhood.exact.mode import Density
+from priorhood.engines import adapt as posing
+from priorhood.engines.exact.marginal import collapse
+from priorhood.engines.exact.mode import Density
 from priorhood.model.priors import parse_distribution
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.standardize import learn_scale
 
 ROOT = Path(__file__).parents[2]
-explore = importlib.import_module("priorhood.exact.explore")
-search = importlib.import_module("priorhood.exact.search")
+explore = importlib.import_module("priorhood.engines.exact.sampler")
+search = importlib.import_module("priorhood.engines.exact.mode_search")
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,11 @@ from scipy import stats
 
 from oracle import noise as oracle
 from oracle.noise_cases import INDEPENDENT, LEARNED, log_prior_of, noisy, with_noise
-from priorhood import exact
-from priorhood.exact import Alike, Independent, integral
-from priorhood.exact.coordinates import factors
-from priorhood.exact.noise import NoisyDensity, NoisyTheta, draw_groups, kernel_priors, log_marginal
+from priorhood.engines import exact
+from priorhood.engines.exact import Alike, Independent
+from priorhood.engines.exact.group_noise import NoisyDensity, NoisyTheta, draw_groups, kernel_priors, log_marginal
+from priorhood.engines.exact.kernels import noise_integral as integral
+from priorhood.engines.exact.theta import factors
 from priorhood.model.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal
 
 Z = 4.5

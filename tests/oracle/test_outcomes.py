@@ -12,7 +12,7 @@ from scipy import stats
 import priorhood as ph
 from priorhood import outcomes
 from priorhood.data.sources.table import read
-from priorhood.draws import Draws, Effects
+from priorhood.engines.draws import Draws, Effects
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.standardize import learn_scale
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from priorhood.exact.proposal import (
+from priorhood.engines.exact.proposal import (
     DEGREES,
     GUARD,
     LIGHT,
@@ -21,7 +21,7 @@ from priorhood.exact.proposal import (
 )
 
 # The package exports the function of this name too.
-explore = importlib.import_module("priorhood.exact.explore")
+explore = importlib.import_module("priorhood.engines.exact.sampler")
 
 DIM = 5
 

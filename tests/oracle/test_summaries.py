@@ -8,11 +8,11 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from cases import named_cases, random_case
-from priorhood.draws import QUANTILES
-from priorhood.exact.coordinates import constrain, from_prior
-from priorhood.exact.effects import coefficient_columns, draw_effects
-from priorhood.exact.marginal import collapse
-from priorhood.exact.summaries import ACCURACY, APART, LAST_TERMS, cornish_fisher, cumulants, leaves_of
+from priorhood.engines.draws import QUANTILES
+from priorhood.engines.exact.effects import coefficient_columns, draw_effects
+from priorhood.engines.exact.marginal import collapse
+from priorhood.engines.exact.summaries import ACCURACY, APART, LAST_TERMS, cornish_fisher, cumulants, leaves_of
+from priorhood.engines.exact.theta import constrain, from_prior
 
 CASES = {name: case for name, case in named_cases().items() if case.problem.levels}
 

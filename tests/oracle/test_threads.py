@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import priorhood as ph
-from priorhood.exact import marginal
+from priorhood.engines.exact import marginal
 
-explore = importlib.import_module("priorhood.exact.explore")
+explore = importlib.import_module("priorhood.engines.exact.sampler")
 
 MODELS = {
     "one level": {"formula": "y ~ x + (x | place)"},
@@ -118,7 +118,7 @@ def test_the_order_of_rows_moves_no_draw(name, rows):
 
 def test_without_the_grid_the_order_of_rows_would_move_draws(rows, monkeypatch):
     """The control: what the grid is for."""
-    proposal = importlib.import_module("priorhood.exact.proposal")
+    proposal = importlib.import_module("priorhood.engines.exact.proposal")
     monkeypatch.setattr(proposal, "on_grid", lambda mean, factor: (mean, factor))
     order = np.random.default_rng(0).permutation(len(rows["y"]))
     shuffled = {column: np.asarray(values)[order] for column, values in rows.items()}

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
-from priorhood.exact.coordinates import Theta
-from priorhood.exact.marginal import collapse, log_marginal
-from priorhood.posing import pose
+from priorhood.engines.adapt import pose
+from priorhood.engines.exact.marginal import collapse, log_marginal
+from priorhood.engines.exact.theta import Theta
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.standardize import learn_scale
 from shared_data import data_file, data_json

@@ -91,7 +91,7 @@ def test_lines_of_the_page_are_the_models_measured(bench):
 
 
 def test_defaults_on_the_page_are_those_of_the_code():
-    from priorhood.nuts import Settings
+    from priorhood.engines.nuts import Settings
 
     text = PAGE.read_text(encoding="utf-8")
     rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}

@@ -172,7 +172,7 @@ def test_rows_are_told_by_their_position(posts, table):
 def test_blocks_change_nothing(posts, table, monkeypatch):
     whole = ph.loo(posts["lines"], table), ph.loo_places(posts["logs"])
     monkeypatch.setattr("priorhood.leaveout.BLOCK", 5000)
-    monkeypatch.setattr("priorhood.exact.given.STACK", 5000)
+    monkeypatch.setattr("priorhood.engines.exact.conditional.STACK", 5000)
     parts = ph.loo(posts["lines"], table), ph.loo_places(posts["logs"])
     for one, two in zip(whole, parts, strict=True):
         pd.testing.assert_frame_equal(one.pointwise, two.pointwise, rtol=1e-9)

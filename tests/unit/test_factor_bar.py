@@ -73,9 +73,9 @@ def test_log_evidence_is_that_of_the_reparameterized_model_under_priors_that_mat
     Cov(flat, house) of tau = (8, 9), omega = LKJ → fixed scales only; so both are compared given θ, over a grid of
     omega: the likelihood of (0 + kind | zip) at Σ is that of (kind | zip) at T Σ Tᵀ, T = ((1, 0), (−1, 1)).
     """
-    from priorhood.exact.coordinates import Theta
-    from priorhood.exact.marginal import collapse, log_marginal
-    from priorhood.posing import pose
+    from priorhood.engines.adapt import pose
+    from priorhood.engines.exact.marginal import collapse, log_marginal
+    from priorhood.engines.exact.theta import Theta
     from priorhood.suffstats.collect import take
     from priorhood.suffstats.standardize import learn_scale
 

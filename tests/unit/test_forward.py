@@ -17,7 +17,7 @@ from scipy.special import ndtri
 import priorhood as ph
 from priorhood import forward, predict
 from priorhood.coefficients import HEAVY, NOISE, stream
-from priorhood.draws import Draws, Effects
+from priorhood.engines.draws import Draws, Effects
 from priorhood.posterior import assemble
 from priorhood.suffstats.collect import take
 from priorhood.suffstats.standardize import learn_scale

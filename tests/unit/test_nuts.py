@@ -17,9 +17,9 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
-from priorhood import nuts
+from priorhood.engines import nuts
+from priorhood.engines.nuts import sample as sampling
 from priorhood.model.priors import cholesky_of_partial
-from priorhood.nuts import sample as sampling
 
 RNG = np.random.default_rng(5)
 J = 6
@@ -424,7 +424,7 @@ def test_the_exact_engine_says_who_takes_what_it_refuses(model):
 def absent(monkeypatch, *libraries):
     there = importlib.util.find_spec
     monkeypatch.setattr(
-        "priorhood.nuts.settings.importlib.util.find_spec",
+        "priorhood.engines.nuts.settings.importlib.util.find_spec",
         lambda name: None if name in libraries else there(name),
     )
 

@@ -11,7 +11,7 @@ from scipy import integrate, special, stats
 
 import priorhood as ph
 from cases import pose_rows
-from priorhood.exact.coordinates import constrain, log_prior
+from priorhood.engines.exact.theta import constrain, log_prior
 from priorhood.model.priors import DEFAULTS, FAMILIES, parse_distribution, parse_prior, read_priors
 
 LEVEL = 1e-3  # of the goodness-of-fit tests; the seeds are fixed, so it passes or fails once for all

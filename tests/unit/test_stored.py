@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import priorhood as ph
-from priorhood import engines, portions, predict
+from priorhood import portions, predict
+from priorhood.fitting import run as engines
 from priorhood.report import calculator
 from priorhood.report.content import content
 

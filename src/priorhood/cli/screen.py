@@ -124,7 +124,7 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 
 def announce_compile(*, quiet: bool, by_group: bool = False) -> None:
     """Say that the first fit on a machine takes longer."""
-    from priorhood.exact import compiled
+    from priorhood.engines.exact import compiled
 
     if not quiet and not compiled(by_group=by_group):
         print("compiling the engine, once on this machine (about 15 seconds) …", file=sys.stderr)

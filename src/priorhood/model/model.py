@@ -252,7 +252,7 @@ class Model:
         ModelError : PyMC is not installed; a model that NUTS does not take
         TableError : a column that is not there or cannot be used
         """
-        from priorhood.nuts.to_pymc import to_pymc
+        from priorhood.engines.nuts.to_pymc import to_pymc
 
         return to_pymc(self, data, parameterization, places=places, drop_outliers=drop_outliers)
 

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from priorhood._arrays import Index, Labels
+    from priorhood.engines.observations import Observations
     from priorhood.model.priors import LKJ, Normal
     from priorhood.model.priors import Scale as ScalePrior
     from priorhood.model.scale import Scale
-    from priorhood.observations import Observations
 
 
 @dataclass(frozen=True)

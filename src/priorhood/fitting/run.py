@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood import nuts
 from priorhood._arguments import MOST_CHAINS, MOST_DRAWS, MOST_IN_ALL, MOST_THREADS, check_seed, whole
 from priorhood._system import cores, memory
+from priorhood.engines import nuts
+from priorhood.engines.adapt import pose
 from priorhood.errors import ModelError, PriorhoodWarning, SamplingError, plural
 from priorhood.informed import check_informed, empty_cells, far_prior, far_sigma, sum_of_the_others, truths
 from priorhood.model.hierarchy import hierarchy_of
-from priorhood.posing import pose
 from priorhood.posterior import Posterior, assemble
 from priorhood.suffstats.standardize import learn_scale
 
 if TYPE_CHECKING:
-    from priorhood import exact
-    from priorhood.draws import Draws
+    from priorhood.engines import exact
+    from priorhood.engines.draws import Draws
+    from priorhood.engines.observations import Observations
     from priorhood.model.design import Design
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.observations import Observations
     from priorhood.suffstats.moments import Moments
 
 Progress = Callable[[str, int, int], None]
@@ -173,7 +173,7 @@ def _check_kept(model: Model, problem: exact.Problem | exact.NoisyProblem, engin
     ------
     ModelError : with the prior, and how far
     """
-    from priorhood import exact
+    from priorhood.engines import exact
 
     reason = exact.lost(problem)
     if reason is None:
@@ -206,7 +206,7 @@ def _by_exact(
     model: Model, problem: exact.Problem | exact.NoisyProblem, scale: Scale, found: Moments, run: Run
 ) -> tuple[Draws, dict[str, Any]]:
     # Loads or compiles kernels: only where they are used.
-    from priorhood import exact
+    from priorhood.engines import exact
 
     base = problem.base if isinstance(problem, exact.NoisyProblem) else problem
     if model.se is None and base.c <= 1e-14 * found.pooled()[1][-1, -1] / scale.unit**2:
@@ -283,7 +283,7 @@ def _collapsed(
             None,
             "with Student-t errors the rows do not collapse to sums, so the exact engine does not take them",
         )
-    from priorhood import exact
+    from priorhood.engines import exact
 
     if hierarchy.crossed:
         reason = _too_wide(hierarchy, [size * terms for size, terms in sizes])
@@ -344,7 +344,7 @@ def _stored(model: Model, design: Design, found: Moments, run: Run, engine: str)
 
 def _too_wide(hierarchy: Hierarchy, effects: list[int]) -> str | None:
     """Why the exact engine does not take the crossed groupings, with their effects; None where it does."""
-    from priorhood import exact
+    from priorhood.engines import exact
 
     depth = len(hierarchy.levels)
     reason = exact.too_wide(sum(effects[depth:]), hierarchy.levels[0].size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from priorhood.exact.climb import BLOCK, FAST
+from priorhood.engines.exact.kernels.upward import BLOCK, FAST
 
 # Powers of a coefficient that are summed; behind them the sum of its variances.
 ORDER = 6

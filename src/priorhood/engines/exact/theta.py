@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from priorhood._arrays import Array
-    from priorhood.exact.problem import Problem
+    from priorhood.engines.exact.problem import Problem
     from priorhood.model.priors import LKJ, Scale
 
 # Logs of the least and the largest scale: beyond, squares are no numbers.

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, cast
 import numba as nb
 import numpy as np
 
+from priorhood.engines.exact.mode import one_digit
+from priorhood.engines.exact.mode_search import Modes, find_modes, with_more
+from priorhood.engines.exact.proposal import Mixture, Refined, effective_share, nearly_normal, refine, widen
 from priorhood.errors import SamplingError
-from priorhood.exact.mode import one_digit
-from priorhood.exact.proposal import Mixture, Refined, effective_share, nearly_normal, refine, widen
-from priorhood.exact.search import Modes, find_modes, with_more
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from priorhood._arrays import Array, Index
-    from priorhood.exact.coordinates import Axis
-    from priorhood.exact.mode import Target
+    from priorhood.engines.exact.mode import Target
+    from priorhood.engines.exact.theta import Axis
 
 PILOT = 1000  # proposals that judge the mixture and start the chains
 WARM_UP = 20  # kept draws' worth of proposals before the first kept draw

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from priorhood.exact.climb import FAST
+from priorhood.engines.exact.kernels.upward import FAST
 
 STEP = 0.85  # in sds of the integrand
 WIDEST = 0.2  # step of a wide integrand

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from priorhood._arrays import Array
-    from priorhood.exact.mode import Target
+    from priorhood.engines.exact.mode import Target
 
 FAR, FAR_ABOVE = 1.5, 4.0  # in logs: a prior's own place so far below or above the data's scale is a start
 MOST_SETS = 4  # scales with such a place, of which every set is tried; of more, one by one and all

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.exact import integral
-from priorhood.exact.coordinates import (
+from priorhood.engines.exact.effects import STREAM
+from priorhood.engines.exact.kernels import noise_integral as integral
+from priorhood.engines.exact.marginal import collapse, in_chunks
+from priorhood.engines.exact.mode import beside, bounds_of, centre_of, check_lines, reach_of, scatter_over
+from priorhood.engines.exact.theta import (
     Axis,
     Theta,
     axes,
@@ -27,9 +30,6 @@ from priorhood.exact.coordinates import (
     log_prior,
     of_scale,
 )
-from priorhood.exact.effects import STREAM
-from priorhood.exact.marginal import collapse, in_chunks
-from priorhood.exact.mode import beside, bounds_of, centre_of, check_lines, reach_of, scatter_over
 from priorhood.model.priors import (
     Exponential,
     Fixed,
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from priorhood._arrays import Array
-    from priorhood.exact.compress import PseudoRows
-    from priorhood.exact.problem import Problem
+    from priorhood.engines.exact.compress import PseudoRows
+    from priorhood.engines.exact.problem import Problem
     from priorhood.model.priors import Scale
 
 TAKEN = (Exponential, HalfNormal, HalfStudentT, HalfCauchy, Gamma, LogNormal)

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood.engines.exact.marginal import collapse
+from priorhood.engines.exact.mode import Density
+from priorhood.engines.exact.mode_search import find_mode
+from priorhood.engines.exact.sampler import explore
+from priorhood.engines.exact.theta import constrain
 from priorhood.errors import SamplingError
-from priorhood.exact.coordinates import constrain
-from priorhood.exact.explore import explore
-from priorhood.exact.marginal import collapse
-from priorhood.exact.mode import Density
-from priorhood.exact.search import find_mode
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
-    from priorhood.exact.coordinates import Theta
-    from priorhood.exact.problem import Problem
+    from priorhood.engines.exact.problem import Problem
+    from priorhood.engines.exact.theta import Theta
 
 # Upper probabilities: a tail begins at BEGIN, is a body's beyond BODY, and the mean must not depend on what lies
 # between NEAR and FAR.

@@ -13,8 +13,8 @@ from priorhood._system import ONE_THREAD
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
-    from priorhood.exact.mode import Target
-    from priorhood.exact.search import Modes
+    from priorhood.engines.exact.mode import Target
+    from priorhood.engines.exact.mode_search import Modes
 
 DEGREES = 5.0  # of freedom of the t distributions …
 NEARLY_NORMAL = 500.0  # … of one that is Normal but for its far tails, …

@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
-from priorhood.exact.climb import BLOCK, FAST, climb, factor_block, factor_root, level_of, root_space, workspace
-from priorhood.exact.coordinates import Theta, factors
-from priorhood.exact.marginal import Collapsed, in_chunks
-from priorhood.exact.pairs import add_places, fill_top
+from priorhood.engines.exact.kernels.two_terms import add_places, fill_top
+from priorhood.engines.exact.kernels.upward import (
+    BLOCK,
+    FAST,
+    climb,
+    factor_block,
+    factor_root,
+    level_of,
+    root_space,
+    workspace,
+)
+from priorhood.engines.exact.marginal import Collapsed, in_chunks
+from priorhood.engines.exact.theta import Theta, factors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from priorhood._arrays import Array, Index
-    from priorhood.exact.problem import Problem
+    from priorhood.engines.exact.problem import Problem
 
 # Draws per random stream: fixed, so that the numbers do not depend on the number of threads.
 STREAM = 64

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
+from priorhood.engines.nuts.build import build
+from priorhood.engines.nuts.regression import Grouping, Regression
+from priorhood.engines.nuts.settings import check_installed
+from priorhood.engines.observations import observe
 from priorhood.model.hierarchy import hierarchy_of
-from priorhood.nuts.build import build
-from priorhood.nuts.regression import Grouping, Regression
-from priorhood.nuts.settings import check_installed
-from priorhood.observations import observe
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.standardize import learn_scale
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from priorhood._arrays import Labels
+    from priorhood.engines.observations import Observations
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.observations import Observations
 
 
 def to_pymc(

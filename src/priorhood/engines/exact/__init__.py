@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.draws import QUANTILES, Draws, Effects
-from priorhood.exact.compress import compress
-from priorhood.exact.coordinates import constrain, dimension
-from priorhood.exact.effects import draw_effects
-from priorhood.exact.explore import Explored, explore
-from priorhood.exact.marginal import collapse
-from priorhood.exact.mode import Density, least_log_sigma, one_digit
-from priorhood.exact.noise import Alike, Independent, NoisyDensity, NoisyProblem, draw_groups
-from priorhood.exact.noise import refuses as refuses_noise
-from priorhood.exact.problem import Crossed, Level, Problem, pose
-from priorhood.exact.summaries import Leaves, leaves_of
+from priorhood.engines.draws import QUANTILES, Draws, Effects
+from priorhood.engines.exact.compress import compress
+from priorhood.engines.exact.effects import draw_effects
+from priorhood.engines.exact.group_noise import Alike, Independent, NoisyDensity, NoisyProblem, draw_groups
+from priorhood.engines.exact.group_noise import refuses as refuses_noise
+from priorhood.engines.exact.marginal import collapse
+from priorhood.engines.exact.mode import Density, least_log_sigma, one_digit
+from priorhood.engines.exact.problem import Crossed, Level, Problem, pose
+from priorhood.engines.exact.sampler import Explored, explore
+from priorhood.engines.exact.summaries import Leaves, leaves_of
+from priorhood.engines.exact.theta import constrain, dimension
 from priorhood.model.priors import Fixed, Uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from priorhood._arrays import Array
-    from priorhood.exact.coordinates import Theta
-    from priorhood.exact.mode import Target
+    from priorhood.engines.exact.mode import Target
+    from priorhood.engines.exact.theta import Theta
 
 __all__ = [
     "Alike", "Crossed", "Independent", "Leaves", "Level", "NoisyProblem", "Problem", "compiled", "compress", "draw",
@@ -40,7 +40,9 @@ def compiled(*, by_group: bool = False) -> bool:
 
     by_group : those of a residual sd for every group
     """
-    from priorhood.exact import effects, integral, pairs
+    from priorhood.engines.exact import effects
+    from priorhood.engines.exact.kernels import noise_integral as integral
+    from priorhood.engines.exact.kernels import two_terms as pairs
 
     kernels: tuple[Any, ...] = (pairs.log_marginals, effects._draw_effects)
     names = ("log_marginals", "_draw_effects")

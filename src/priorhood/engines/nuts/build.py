@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.draws import spread_dimension, term_dimension
+from priorhood.engines.draws import spread_dimension, term_dimension
+from priorhood.engines.nuts.settings import quiet
 from priorhood.errors import ModelError
 from priorhood.model.priors import (
     LKJ,
@@ -21,13 +22,12 @@ from priorhood.model.priors import (
     LogNormal,
     Uniform,
 )
-from priorhood.nuts.settings import quiet
 
 if TYPE_CHECKING:
     import pymc as pm
 
+    from priorhood.engines.nuts.regression import Grouping, Regression
     from priorhood.model.priors import Scale
-    from priorhood.nuts.regression import Grouping, Regression
 
 
 def build(r: Regression, parameterization: str = "centered") -> pm.Model:

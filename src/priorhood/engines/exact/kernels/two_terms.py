@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
-from priorhood.exact.climb import FAST, factor_root, log_pivots, root_space
+from priorhood.engines.exact.kernels.upward import FAST, factor_root, log_pivots, root_space
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
-    from priorhood.exact.problem import Problem
+    from priorhood.engines.exact.problem import Problem
 
 _LOG_2PI = math.log(2.0 * math.pi)
 PLACES = 128  # in a block

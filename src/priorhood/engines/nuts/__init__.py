@@ -3,11 +3,11 @@
 PyMC, nutpie and NumPyro are imported where a model is built or sampled, and nowhere else.
 """
 
-from priorhood.nuts.build import build
-from priorhood.nuts.regression import Grouping, Regression
-from priorhood.nuts.sample import draw
-from priorhood.nuts.settings import Settings, check, check_installed, default_sampler, unavailable
-from priorhood.nuts.to_pymc import regression_of
+from priorhood.engines.nuts.build import build
+from priorhood.engines.nuts.regression import Grouping, Regression
+from priorhood.engines.nuts.sample import draw
+from priorhood.engines.nuts.settings import Settings, check, check_installed, default_sampler, unavailable
+from priorhood.engines.nuts.to_pymc import regression_of
 
 __all__ = [
     "Grouping",

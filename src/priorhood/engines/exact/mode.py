@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from priorhood.errors import SamplingError
-from priorhood.exact.coordinates import (
+from priorhood.engines.exact.marginal import Collapsed, log_marginal
+from priorhood.engines.exact.theta import (
     REACH_ABOVE,
     REACH_BELOW,
     Theta,
@@ -19,13 +19,13 @@ from priorhood.exact.coordinates import (
     from_prior,
     log_prior,
 )
-from priorhood.exact.marginal import Collapsed, log_marginal
+from priorhood.errors import SamplingError
 from priorhood.model.priors import Fixed, Uniform
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
-    from priorhood.exact.coordinates import Axis
-    from priorhood.exact.problem import Problem, Varying
+    from priorhood.engines.exact.problem import Problem, Varying
+    from priorhood.engines.exact.theta import Axis
     from priorhood.model.priors import Scale
 
 

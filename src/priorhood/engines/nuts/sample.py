@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.draws import Draws, Effects
+from priorhood.engines.draws import Draws, Effects
+from priorhood.engines.nuts.build import build
+from priorhood.engines.nuts.settings import MAX_TREEDEPTH, Settings, quiet
 from priorhood.errors import SamplingError
-from priorhood.nuts.build import build
-from priorhood.nuts.settings import MAX_TREEDEPTH, Settings, quiet
 
 if TYPE_CHECKING:
-    from priorhood.nuts.regression import Regression
+    from priorhood.engines.nuts.regression import Regression
 
 Tell = Callable[[str, int, int], None]
 Sampled = tuple[Any, float, float]  # tree, seconds to compile, seconds to sample

@@ -11,7 +11,7 @@ from priorhood.model.priors import Fixed
 from priorhood.suffstats.standardize import standardized
 
 if TYPE_CHECKING:
-    from priorhood import exact
+    from priorhood.engines import exact
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Problem | exact.NoisyProblem:
     """The model and the sums as the exact engine takes them: standardized arrays (math.md, section 2)."""
-    from priorhood import exact
+    from priorhood.engines import exact
 
     resolved = model.resolve(design)
     mean, scatter = standardized(found, design, scale)

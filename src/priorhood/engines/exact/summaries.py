@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
-from priorhood.draws import Summaries
-from priorhood.exact.climb import BLOCK
-from priorhood.exact.coordinates import Theta, factors
-from priorhood.exact.effects import coefficient_columns
-from priorhood.exact.leaf import ORDER, conditionals, draw_nodes, sum_pairs, sum_powers
-from priorhood.exact.marginal import in_chunks
-from priorhood.mixture import quantile_of
+from priorhood.engines.draws import Summaries
+from priorhood.engines.exact.effects import coefficient_columns
+from priorhood.engines.exact.kernels.leaf import ORDER, conditionals, draw_nodes, sum_pairs, sum_powers
+from priorhood.engines.exact.kernels.upward import BLOCK
+from priorhood.engines.exact.marginal import in_chunks
+from priorhood.engines.exact.theta import Theta, factors
+from priorhood.engines.mixture import quantile_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from priorhood._arrays import Array, Index
-    from priorhood.exact.problem import Problem
+    from priorhood.engines.exact.problem import Problem
 
 # The expansion to the sixth cumulant is taken where its last terms add up to fewer sds than LAST_TERMS, where the
 # components' centres have at most the share APART of the variance, so that no lump escapes the cumulants.

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from priorhood._arrays import Array, Index
-    from priorhood.exact.coordinates import Theta
-    from priorhood.exact.problem import Problem
+    from priorhood.engines.exact.problem import Problem
+    from priorhood.engines.exact.theta import Theta
 
 _LOG_2PI = math.log(2.0 * math.pi)
 # Numbers in one stack of matrices: more would leave the cache.

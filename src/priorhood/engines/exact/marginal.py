@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
-from priorhood.exact import pairs
-from priorhood.exact.climb import FAST, climb, root_space, workspace
-from priorhood.exact.coordinates import Theta, factors
+from priorhood.engines.exact.kernels import two_terms as pairs
+from priorhood.engines.exact.kernels.upward import FAST, climb, root_space, workspace
+from priorhood.engines.exact.theta import Theta, factors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from priorhood._arrays import Array, Index
-    from priorhood.exact.problem import Problem
+    from priorhood.engines.exact.problem import Problem
 
 WORTH_THREADS = 100_000  # θ × nodes × columns, about half a millisecond
 

@@ -1,0 +1,1 @@
+"""Engines: sums or rows in, draws out; arrays without labels or units."""

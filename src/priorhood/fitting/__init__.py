@@ -1,0 +1,1 @@
+"""Fit a model to rows or sums; fit again from the sums alone."""
