@@ -29,13 +29,13 @@ from bench.readme_table import BUSY, rewritten
 from bench.report import number
 from bench.stress_designs import DESIGNS, Design
 from priorhood.data.sources.table import read
+from priorhood.diagnostics.summary import convergence, varies
+from priorhood.diagnostics.uniformity import ALARM
 from priorhood.fitting.run import fit_moments, new_run
 from priorhood.forward import draw_prior
 from priorhood.outcomes import simulate_sums
-from priorhood.ranks import ALARM
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.standardize import learn_scale
-from priorhood.summary import convergence, varies
 
 if TYPE_CHECKING:
     from priorhood.calibrate import Calibration

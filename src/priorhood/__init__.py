@@ -7,10 +7,11 @@ from priorhood import plot
 from priorhood.assess import assess
 from priorhood.assessment import Assessment
 from priorhood.calibrate import Calibration, calibrate
-from priorhood.check import Check
 from priorhood.compare import compare
 from priorhood.data.sources.table import Table, read
 from priorhood.datasets import simulate, simulate_areas
+from priorhood.diagnostics.check import Check
+from priorhood.diagnostics.verdict import Verdict
 from priorhood.elpd import Elpd
 from priorhood.errors import (
     FileError,
@@ -44,7 +45,6 @@ from priorhood.report import report
 from priorhood.saved import load
 from priorhood.sensitivity import Sensitivity, sensitivity
 from priorhood.sums import Sums, load_moments, moments, pool
-from priorhood.verdict import Verdict
 
 __version__ = _version("priorhood")
 

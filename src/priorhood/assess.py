@@ -9,15 +9,15 @@ import numpy as np
 
 from priorhood._arguments import check_seed
 from priorhood.assessment import EFFECT, LEVEL, SHARE, SLOPE, SPREAD, Assessment
+from priorhood.diagnostics.uniformity import p_text
+from priorhood.diagnostics.verdict import Verdict
 from priorhood.errors import ModelError, plural, rows_of
 from priorhood.model.arithmetic import inner_text
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
 from priorhood.model.formula import written_out
 from priorhood.predict import UNSEEN
-from priorhood.ranks import p_text
 from priorhood.residuals import BINS, DRAWS, INSIDE, effect_p, residuals, thinned
-from priorhood.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

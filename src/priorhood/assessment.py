@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.ranks import ALARM
+from priorhood.diagnostics.uniformity import ALARM
 from priorhood.residuals import INSIDE, Residuals, two_sided
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Index, Labels
+    from priorhood.diagnostics.verdict import Verdict
     from priorhood.model.model import Model
-    from priorhood.verdict import Verdict
 
 # All rows together, places, groupings above or across them, single rows: each may raise a false alarm so often.
 SHARE = ALARM / 4

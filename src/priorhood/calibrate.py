@@ -19,6 +19,8 @@ from priorhood._arguments import MOST_DRAWS, check_seed, whole
 from priorhood.coefficients import CALIBRATION, stream
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
+from priorhood.diagnostics.summary import below_diagonal, labels_of
+from priorhood.diagnostics.uniformity import ALARM, Uniform, counts_below, judge, places
 from priorhood.errors import ModelError, PriorhoodError, SamplingError
 from priorhood.fitting.run import Run, draw_exact, exact_refusal, new_run
 from priorhood.forward import draw_prior
@@ -27,10 +29,8 @@ from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model, as_model
 from priorhood.outcomes import log_likelihood, simulate_sums
 from priorhood.posterior import Posterior
-from priorhood.ranks import ALARM, Uniform, counts_below, judge, places
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.standardize import learn_scale
-from priorhood.summary import below_diagonal, labels_of
 from priorhood.tree import labelled
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Flags, Index
+    from priorhood.diagnostics.verdict import Verdict
     from priorhood.engines.draws import Draws
     from priorhood.model.design import Design
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.scale import Scale
     from priorhood.suffstats.moments import Moments
-    from priorhood.verdict import Verdict
 
 # A draw that is ranked is the last of so many: two in a row share their θ with a probability under STUCK⁴.
 THIN = 4

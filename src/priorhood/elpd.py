@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.check import Check
+from priorhood.diagnostics.check import Check
+from priorhood.diagnostics.psis import good_k, smoothed
+from priorhood.diagnostics.verdict import Verdict
 from priorhood.errors import plural
-from priorhood.pareto import good_k, smoothed
-from priorhood.verdict import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from priorhood._system import cores
+from priorhood.diagnostics.summary import summaries_of
 from priorhood.engines.draws import QUANTILES
 from priorhood.errors import ModelError, some
 from priorhood.ondemand import asked
-from priorhood.summary import summaries_of
 from priorhood.tree import SUMMARIES, summarized
 
 if TYPE_CHECKING:

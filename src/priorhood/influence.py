@@ -10,11 +10,11 @@ import numpy as np
 
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
+from priorhood.diagnostics.psis import smoothed
 from priorhood.errors import ModelError, near, rows_of, some
 from priorhood.fitting.run import draw_exact, exact_refusal, fit_moments, new_run
 from priorhood.moved import Draws, far, flat_draws, shifts
 from priorhood.outside import log_of_places
-from priorhood.pareto import smoothed
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.moments import keep, subtract
 from priorhood.tree import labelled

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood.diagnostics.summary import below_diagonal, labels_of, varies
 from priorhood.model.priors import base_of
-from priorhood.summary import below_diagonal, labels_of, varies
 
 if TYPE_CHECKING:
     import xarray as xr

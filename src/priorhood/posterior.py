@@ -11,11 +11,11 @@ import numpy as np
 
 from priorhood import predict as predicting
 from priorhood._system import check_netcdf, cores, write_atomically
-from priorhood.check import Check, check_draws
 from priorhood.coefficients import Coefficients, coefficients_of
 from priorhood.completed import completed, new_data, regression_of
 from priorhood.data.join_places import placed_to_predict, together
 from priorhood.data.sources.table import Table, read
+from priorhood.diagnostics.check import Check, check_draws
 from priorhood.engines import nuts
 from priorhood.engines.observations import Observations
 from priorhood.errors import PriorhoodWarning

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood import finest
+from priorhood.diagnostics.summary import bounds_of, summarize_draws, summarize_mixtures
 from priorhood.engines.draws import QUANTILES
 from priorhood.errors import ModelError, near
 from priorhood.model.design import INTERCEPT
@@ -17,7 +18,6 @@ from priorhood.model.hierarchy import Hierarchy, hierarchy_of, labels_by_column
 from priorhood.model.priors import base_of, split_label
 from priorhood.ondemand import OnDemand, on_demand
 from priorhood.suffstats.io import stored_places
-from priorhood.summary import bounds_of, summarize_draws, summarize_mixtures
 from priorhood.tree import SUMMARIES
 
 if TYPE_CHECKING:

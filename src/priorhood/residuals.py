@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._system import cores
+from priorhood.diagnostics.uniformity import Uniform
 from priorhood.errors import TableError, near
 from priorhood.groups import Groups
 from priorhood.listings import locations
 from priorhood.model.expression import Expression
 from priorhood.predict import BLOCK
-from priorhood.ranks import Uniform
 from priorhood.used import used_rows
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from priorhood.ranks import ALARM
+from priorhood.diagnostics.uniformity import ALARM
 
 pytestmark = [pytest.mark.long, pytest.mark.once]
 

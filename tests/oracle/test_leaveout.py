@@ -13,10 +13,10 @@ from scipy import integrate, stats
 
 import priorhood as ph
 from oracle.test_groupings import Dense, rows
+from priorhood.diagnostics.psis import smoothed
 from priorhood.elpd import Sums
 from priorhood.engines.exact.conditional import Given, log_places, picks, without_row
 from priorhood.engines.exact.theta import constrain, from_prior
-from priorhood.pareto import smoothed
 from unit.test_forward import drawn
 
 FORMULAS = (

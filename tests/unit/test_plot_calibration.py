@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import priorhood as ph
-from priorhood.ranks import Uniform, counts_below, judge
+from priorhood.diagnostics.uniformity import Uniform, counts_below, judge
 
 matplotlib = pytest.importorskip("matplotlib")
 

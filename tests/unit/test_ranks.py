@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from priorhood.ranks import ALARM, Uniform, counts_below, judge, shape
+from priorhood.diagnostics.uniformity import ALARM, Uniform, counts_below, judge, shape
 
 
 @pytest.mark.parametrize(("N", "L"), [(1, 1), (3, 2), (4, 3), (5, 2)])

@@ -15,7 +15,7 @@ from priorhood.cli.screen import console, say
 from priorhood.errors import visible
 
 if TYPE_CHECKING:
-    from priorhood.check import Check
+    from priorhood.diagnostics.check import Check
 
 WRONG = 1  # exit code: the command did its work, and something is wrong
 # Of every measure, whether its least or its most is the worst.

@@ -276,7 +276,7 @@ def _calibration_table(frame: Any, found: Calibration) -> Any:
     from rich import box
     from rich.table import Table
 
-    from priorhood.ranks import p_text
+    from priorhood.diagnostics.uniformity import p_text
 
     table = Table(
         box=box.SIMPLE_HEAD,

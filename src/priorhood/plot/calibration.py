@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood.diagnostics.uniformity import ALARM, counts_below, p_text
 from priorhood.plot import page
-from priorhood.ranks import ALARM, counts_below, p_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.enough import ESS_PER_CHAIN, R_HAT_LIMIT
+from priorhood.diagnostics.convergence import ESS_PER_CHAIN, R_HAT_LIMIT
+from priorhood.diagnostics.summary import below_diagonal, convergence, labels_of
 from priorhood.errors import ModelError, near
 from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
 from priorhood.model.priors import base_of, split_label
 from priorhood.model.tokens import keyword
 from priorhood.plot.places import asked
-from priorhood.summary import below_diagonal, convergence, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

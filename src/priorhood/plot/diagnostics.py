@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.enough import ESS_PER_CHAIN, R_HAT_LIMIT, mcse_limit
+from priorhood.diagnostics.convergence import ESS_PER_CHAIN, R_HAT_LIMIT, mcse_limit
+from priorhood.diagnostics.sampler import ACCEPT_LIMIT
 from priorhood.errors import ModelError
 from priorhood.model.priors import split_label
 from priorhood.plot import page
-from priorhood.sampler import ACCEPT_LIMIT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array, Flags
-    from priorhood.check import Check
+    from priorhood.diagnostics.check import Check
     from priorhood.posterior import Posterior
 
 # Inches.

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood.diagnostics.uniformity import Uniform, p_text
 from priorhood.errors import plural, rows_of
 from priorhood.plot import page
-from priorhood.ranks import Uniform, p_text
 from priorhood.residuals import BINS
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood.diagnostics.summary import convergence
 from priorhood.errors import ModelError
 from priorhood.plot import page
 from priorhood.plot.choosing import Row, chosen, rows_of
-from priorhood.summary import convergence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

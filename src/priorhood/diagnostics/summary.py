@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._system import cores
-from priorhood.chains import halved, quantile, r_hat, ranked, sample_size
+from priorhood.diagnostics.rhat_ess import halved, quantile, r_hat, ranked, sample_size
 from priorhood.engines.draws import Summaries
 from priorhood.model.priors import base_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from priorhood.diagnostics.summary import below_diagonal, labels_of
 from priorhood.model.priors import base_of
-from priorhood.summary import below_diagonal, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

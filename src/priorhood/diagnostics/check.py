@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from priorhood.enough import convergence_verdicts, draws_verdict, measured
-from priorhood.sampler import depth, divergences, exploration
-from priorhood.verdict import Judged, Verdict
+from priorhood.diagnostics.convergence import convergence_verdicts, draws_verdict, measured
+from priorhood.diagnostics.sampler import depth, divergences, exploration
+from priorhood.diagnostics.verdict import Judged, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from priorhood.enough import Measured
+    from priorhood.diagnostics.convergence import Measured
 
 
 @dataclass(frozen=True, repr=False)

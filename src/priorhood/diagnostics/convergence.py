@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.summary import measures
-from priorhood.verdict import WORST, Judged, Verdict, bad, good, listed
+from priorhood.diagnostics.summary import measures
+from priorhood.diagnostics.verdict import WORST, Judged, Verdict, bad, good, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood.diagnostics.summary import varies
+from priorhood.diagnostics.verdict import Judged, Verdict, bad, good, listed
 from priorhood.errors import plural, rows_of
 from priorhood.model.priors import base_of
-from priorhood.summary import varies
-from priorhood.verdict import Judged, Verdict, bad, good, listed
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Flags

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood.diagnostics.verdict import Verdict
 from priorhood.errors import ModelError
-from priorhood.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
