@@ -16,7 +16,7 @@ from priorhood.model.arithmetic import inner_text
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
 from priorhood.model.formula import written_out
-from priorhood.predict import UNSEEN
+from priorhood.prediction.predict import UNSEEN
 from priorhood.residuals import BINS, DRAWS, INSIDE, effect_p, residuals, thinned
 
 if TYPE_CHECKING:

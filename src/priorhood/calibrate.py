@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._arguments import MOST_DRAWS, check_seed, whole
-from priorhood.coefficients import CALIBRATION, stream
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.summary import below_diagonal, labels_of
@@ -29,6 +28,7 @@ from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model, as_model
 from priorhood.outcomes import log_likelihood, simulate_sums
 from priorhood.posterior import Posterior
+from priorhood.prediction.coefficients import CALIBRATION, stream
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.standardize import learn_scale
 from priorhood.tree import labelled

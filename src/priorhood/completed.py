@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.coefficients import correlation_factor
 from priorhood.engines.draws import term_dimension
 from priorhood.engines.observations import Observations
 from priorhood.errors import ModelError, PriorhoodWarning, TableError, some
-from priorhood.groups import spot_of
 from priorhood.model.formula import SEPARATOR
 from priorhood.ondemand import flat_of
+from priorhood.prediction.coefficients import correlation_factor
+from priorhood.prediction.places import spot_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Index
-    from priorhood.coefficients import Coefficients
     from priorhood.engines.nuts import Grouping, Regression
     from priorhood.model.scale import Scale
-    from priorhood.used import Used
+    from priorhood.prediction.coefficients import Coefficients
+    from priorhood.prediction.observed import Used
 
 WEIGHTS = ("se", "precision_weights", "frequency_weights")
 SAME_SCALE = 1e-9  # in sds of a column: other orders of adding up the same rows differ by less

@@ -10,20 +10,20 @@ import numpy as np
 
 from priorhood._arguments import MOST_DRAWS, check_seed, whole
 from priorhood._system import cores
-from priorhood.coefficients import PRIOR, coefficients_of, stream
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.engines.draws import Draws, Effects
 from priorhood.errors import ModelError
-from priorhood.groups import Groups
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model, as_model
 from priorhood.posterior import Posterior
-from priorhood.predict import UNSEEN, simulate
+from priorhood.prediction.coefficients import PRIOR, coefficients_of, stream
+from priorhood.prediction.observed import Used, used_rows
+from priorhood.prediction.places import Groups
+from priorhood.prediction.predict import UNSEEN, simulate
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.standardize import learn_scale
 from priorhood.tree import labelled
-from priorhood.used import Used, used_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Labels
-    from priorhood.coefficients import Coefficients
     from priorhood.model.design import Design
     from priorhood.model.scale import Scale
+    from priorhood.prediction.coefficients import Coefficients
     from priorhood.suffstats.moments import Moments
 
 DTYPES = ("float64", "float32")

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.coefficients import PLACE, correlation_factor, stream
 from priorhood.engines.adapt import pose
 from priorhood.errors import ModelError, near, some
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.priors import Fixed
 from priorhood.model.tokens import keyword
+from priorhood.prediction.coefficients import PLACE, correlation_factor, stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

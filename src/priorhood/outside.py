@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.coefficients import correlation_factor
+from priorhood.prediction.coefficients import correlation_factor
 from priorhood.suffstats.standardize import standardized
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.groups import Groups
-from priorhood.listings import frame_to_predict, kept_rows, read_rows
 from priorhood.model.weights import Weights
+from priorhood.prediction.places import Groups
+from priorhood.prediction.rows import frame_to_predict, kept_rows, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Flags
     from priorhood.posterior import Posterior
-    from priorhood.tails import Tails, Verdict
+    from priorhood.prediction.finite_moments import Tails, Verdict
 
 # Draws that stand in memory at once: 80 MB, and as much again to sum them up.
 AT_ONCE = 10_000_000

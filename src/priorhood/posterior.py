@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood import predict as predicting
 from priorhood._system import check_netcdf, cores, write_atomically
-from priorhood.coefficients import Coefficients, coefficients_of
 from priorhood.completed import completed, new_data, regression_of
 from priorhood.data.join_places import placed_to_predict, together
 from priorhood.data.sources.table import Table, read
@@ -19,13 +17,15 @@ from priorhood.diagnostics.check import Check, check_draws
 from priorhood.engines import nuts
 from priorhood.engines.observations import Observations
 from priorhood.errors import PriorhoodWarning
-from priorhood.expect import expected_rows, typical_homes
 from priorhood.netcdf import write_tree
 from priorhood.ondemand import numbers_of
+from priorhood.prediction import predict as predicting
+from priorhood.prediction.coefficients import Coefficients, coefficients_of
+from priorhood.prediction.expected import expected_rows, typical_homes
+from priorhood.prediction.observed import used_rows
 from priorhood.reading import Reading
 from priorhood.suffstats.io import with_places
 from priorhood.tree import attached, tree_of
-from priorhood.used import used_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
+    from priorhood.prediction.finite_moments import Tails
     from priorhood.suffstats.moments import Moments
-    from priorhood.tails import Tails
 
 
 @dataclass(frozen=True)
@@ -331,7 +331,7 @@ class Posterior(Reading):
     def _tails(self) -> Tails | None:
         """How far the scales reach, where that decides whether moments exist: under a log outcome."""
         # Loads the exact engine.
-        from priorhood.tails import tails_of
+        from priorhood.prediction.finite_moments import tails_of
 
         if not self.model.formula.log_outcome:
             return None

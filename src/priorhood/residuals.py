@@ -17,20 +17,20 @@ import numpy as np
 from priorhood._system import cores
 from priorhood.diagnostics.uniformity import Uniform
 from priorhood.errors import TableError, near
-from priorhood.groups import Groups
-from priorhood.listings import locations
 from priorhood.model.expression import Expression
-from priorhood.predict import BLOCK
-from priorhood.used import used_rows
+from priorhood.prediction.observed import used_rows
+from priorhood.prediction.places import Groups
+from priorhood.prediction.predict import BLOCK
+from priorhood.prediction.rows import locations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from priorhood._arrays import Array, Flags, Index, Labels
-    from priorhood.coefficients import Coefficients, Grouping
     from priorhood.data.sources.table import Table
     from priorhood.posterior import Posterior
-    from priorhood.used import Used
+    from priorhood.prediction.coefficients import Coefficients, Grouping
+    from priorhood.prediction.observed import Used
 
 INSIDE = (0.5, 0.8, 0.9)
 BINS = 50  # of a PIT value, for its distribution function

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
-from priorhood.coefficients import coefficients_of
-from priorhood.density import predictive_density
+from priorhood.prediction.coefficients import coefficients_of
+from priorhood.prediction.density import predictive_density
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from scipy import stats
 
 import priorhood as ph
 from priorhood.data.sources.table import read
-from priorhood.groups import Groups
-from priorhood.listings import frame_to_predict, read_rows
+from priorhood.prediction.places import Groups
+from priorhood.prediction.rows import frame_to_predict, read_rows
 
 NESTED = "y ~ x + (x | city/district/zip) + (1 | kind)"
 S = 4000

@@ -15,10 +15,11 @@ from scipy import stats
 from scipy.special import ndtri
 
 import priorhood as ph
-from priorhood import forward, predict
-from priorhood.coefficients import HEAVY, NOISE, stream
+from priorhood import forward
 from priorhood.engines.draws import Draws, Effects
 from priorhood.posterior import assemble
+from priorhood.prediction import predict
+from priorhood.prediction.coefficients import HEAVY, NOISE, stream
 from priorhood.suffstats.collect import take
 from priorhood.suffstats.standardize import learn_scale
 

@@ -192,8 +192,8 @@ def test_ellipses_hold_their_share_of_new_places(post, mass):
     """Of 40,000 new draws, the share inside differs by 0.01 from the stated one once in 10⁴ runs at most."""
     from matplotlib.path import Path
 
-    from priorhood.groups import Groups
     from priorhood.plot.places import coefficients, new_places, regions
+    from priorhood.prediction.places import Groups
 
     polygon = regions(new_places(post, np.array([0, 1])), (mass,))[0]
     c = coefficients(post)

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 import priorhood as ph
 from priorhood.cli import app
 from priorhood.data.sources.table import read
-from priorhood.groups import Groups
-from priorhood.listings import frame_to_predict, read_rows
 from priorhood.plot.mapped import mapped
 from priorhood.portions import moments_of
+from priorhood.prediction.finite_moments import _fitted, _most
+from priorhood.prediction.places import Groups
+from priorhood.prediction.rows import frame_to_predict, read_rows
 from priorhood.report.content import content
-from priorhood.tails import _fitted, _most
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.errors import ModelError, near, plural
-from priorhood.expect import typical_values
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
 from priorhood.plot import page
@@ -22,6 +21,7 @@ from priorhood.plot.places import (
 )  # fmt: skip
 from priorhood.plot.points import Cloud, Points, cloud_of, extent, points_of
 from priorhood.portions import over_draws
+from priorhood.prediction.expected import typical_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,11 +10,11 @@ import numpy as np
 
 from priorhood.areas import Areas, level_of, read_areas
 from priorhood.errors import ModelError, near, plural
-from priorhood.expect import typical_values
 from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
 from priorhood.model.priors import base_of, split_label
 from priorhood.portions import Moments, moments_of, over_draws
+from priorhood.prediction.expected import typical_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.errors import ModelError, near, some
-from priorhood.expect import typical_values
-from priorhood.groups import Groups
-from priorhood.listings import AVERAGE
 from priorhood.model.expression import tidy_label
 from priorhood.model.formula import SEPARATOR
 from priorhood.ondemand import asked as positions_asked
+from priorhood.prediction.expected import typical_values
+from priorhood.prediction.places import Groups
+from priorhood.prediction.rows import AVERAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Index
-    from priorhood.coefficients import Coefficients
     from priorhood.model.hierarchy import Places
     from priorhood.posterior import Posterior
+    from priorhood.prediction.coefficients import Coefficients
 
 # Draws of new places' coefficients, at the least, that a region of stated mass is made from.
 NEW_PLACES = 40_000

@@ -10,12 +10,12 @@ import numpy as np
 from priorhood.data.labels import normal_label
 from priorhood.data.sources.columns import label_text
 from priorhood.errors import ModelError, TableError
-from priorhood.listings import frame_to_predict, kept_rows
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.weights import Weights
 from priorhood.plot.places import ellipse
+from priorhood.prediction.rows import frame_to_predict, kept_rows
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Index

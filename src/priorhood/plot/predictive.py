@@ -11,11 +11,11 @@ import numpy as np
 from priorhood._arguments import MOST_DRAWS, check_seed, whole
 from priorhood._system import cores
 from priorhood.errors import ModelError, TableError, near, rows_of, some
-from priorhood.groups import Groups
 from priorhood.plot import page
-from priorhood.predict import UNSEEN, predict_rows, request, simulate
+from priorhood.prediction.observed import used_rows
+from priorhood.prediction.places import Groups
+from priorhood.prediction.predict import UNSEEN, predict_rows, request, simulate
 from priorhood.residuals import outcome_required, thinned
-from priorhood.used import used_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array, Flags, Index, Labels
-    from priorhood.listings import Rows
     from priorhood.posterior import Posterior
+    from priorhood.prediction.rows import Rows
 
 KINDS = ("density", "histogram", "scatter")
 MOST_ROWS = 20_000  # rows that a picture shows; of more, evenly spaced ones

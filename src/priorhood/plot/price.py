@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.density import predictive_density
 from priorhood.errors import ModelError, some
-from priorhood.expect import checked_home
 from priorhood.model.tokens import keyword
 from priorhood.plot import page
 from priorhood.plot.places import asked, coefficients, unit_of_outcome, words_of
+from priorhood.prediction.density import predictive_density
+from priorhood.prediction.expected import checked_home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,13 +10,13 @@ import numpy as np
 from priorhood._arguments import check_seed, finite, whole
 from priorhood.data.sources.table import read
 from priorhood.errors import ModelError, near
-from priorhood.expect import checked_home, typical_values
 from priorhood.forward import PriorWorld, prior_world
-from priorhood.groups import Groups
-from priorhood.listings import AVERAGE, frame_to_predict, locations, read_rows
 from priorhood.model.expression import Expression
 from priorhood.model.weights import Weights
 from priorhood.plot import page
+from priorhood.prediction.expected import checked_home, typical_values
+from priorhood.prediction.places import Groups
+from priorhood.prediction.rows import AVERAGE, frame_to_predict, locations, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

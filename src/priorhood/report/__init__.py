@@ -76,7 +76,7 @@ def page(
     crs: str | None,
 ) -> str:
     """The page as text: template, style, scripts and data."""
-    from priorhood.expect import checked_home
+    from priorhood.prediction.expected import checked_home
     from priorhood.report.content import content
 
     checked_home(post.design, at or {})

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.coefficients import TOGETHER, Coefficients
 from priorhood.data.labels import normal_label
-from priorhood.expect import typical_values
-from priorhood.groups import Groups
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.portions import judged
+from priorhood.prediction.coefficients import TOGETHER, Coefficients
+from priorhood.prediction.expected import typical_values
+from priorhood.prediction.places import Groups
 from priorhood.report.words import absent_label, unit_of
 
 if TYPE_CHECKING:

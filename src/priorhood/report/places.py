@@ -9,11 +9,11 @@ import numpy as np
 
 from priorhood.data.labels import normal_label
 from priorhood.errors import ModelError, near
-from priorhood.expect import typical_values
-from priorhood.listings import frame_to_predict, read_rows
 from priorhood.model.expression import Expression
 from priorhood.model.weights import Weights
 from priorhood.portions import Moments, moments_of, over_draws, portions
+from priorhood.prediction.expected import typical_values
+from priorhood.prediction.rows import frame_to_predict, read_rows
 from priorhood.report.words import absent_label, joined, listed, plainly, round_near, unit_of
 from priorhood.suffstats.standardize import standardized
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Index
-    from priorhood.coefficients import Coefficients
     from priorhood.posterior import Posterior
+    from priorhood.prediction.coefficients import Coefficients
 
 BOUNDS = (0.05, 0.95)
 # Of a place's own cross-products: beyond, its rows do not tell the terms apart.

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from priorhood._arguments import check_seed
 from priorhood._system import memory
-from priorhood.coefficients import HEAVY, NOISE, TAILS, stream
 from priorhood.data.sources.table import read, with_columns
 from priorhood.errors import ModelError, TableError, some
-from priorhood.groups import Groups
-from priorhood.listings import Rows, frame_to_predict, kept_rows, locations, read_rows
+from priorhood.prediction.coefficients import HEAVY, NOISE, TAILS, stream
+from priorhood.prediction.places import Groups
+from priorhood.prediction.rows import Rows, frame_to_predict, kept_rows, locations, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Index
-    from priorhood.coefficients import Coefficients
     from priorhood.model.design import Design
     from priorhood.model.scale import Scale
-    from priorhood.tails import Tails
+    from priorhood.prediction.coefficients import Coefficients
+    from priorhood.prediction.finite_moments import Tails
 
 UNSEEN = ("error", "population", "draw")
 BLOCK = 256  # rows predicted at a time: rows × draws never stand in memory together

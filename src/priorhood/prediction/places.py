@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.coefficients import NEW_ACROSS, NEW_GROUP, NEW_SIGMA, UNKNOWN, UNKNOWN_ACROSS, stream
 from priorhood.data.labels import alike, unlike
 from priorhood.errors import PriorhoodWarning, TableError, some
 from priorhood.model.formula import SEPARATOR
+from priorhood.prediction.coefficients import NEW_ACROSS, NEW_GROUP, NEW_SIGMA, UNKNOWN, UNKNOWN_ACROSS, stream
 from priorhood.suffstats.similar_labels import nulls_of, tell_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from priorhood._arrays import Array, Index
-    from priorhood.coefficients import Coefficients
+    from priorhood.prediction.coefficients import Coefficients
 
 
 def refuse_new(spots: Iterable[Spot], c: Coefficients, name: str) -> None:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.groups import Groups
-from priorhood.listings import frame_to_predict, kept_rows, locations, read_rows
+from priorhood.prediction.places import Groups
+from priorhood.prediction.rows import frame_to_predict, kept_rows, locations, read_rows
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
-    from priorhood.coefficients import Coefficients
     from priorhood.data.sources.table import Table
     from priorhood.model.design import Design
     from priorhood.model.scale import Scale
+    from priorhood.prediction.coefficients import Coefficients
 
 BLOCK = 2**20  # values at a time
 

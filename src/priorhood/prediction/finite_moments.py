@@ -16,26 +16,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.coefficients import correlation_factor
 from priorhood.engines.adapt import pose
 from priorhood.errors import SamplingError, plural
-from priorhood.listings import locations
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.priors import Fixed
+from priorhood.prediction.coefficients import correlation_factor
+from priorhood.prediction.rows import locations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from priorhood._arrays import Array, Flags, Index
-    from priorhood.coefficients import Coefficients
     from priorhood.engines.exact import NoisyProblem, Problem
     from priorhood.engines.exact.conditional import Given
     from priorhood.engines.exact.tails import Reach
-    from priorhood.groups import Groups
-    from priorhood.listings import Rows
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
+    from priorhood.prediction.coefficients import Coefficients
+    from priorhood.prediction.places import Groups
+    from priorhood.prediction.rows import Rows
     from priorhood.suffstats.moments import Moments
 
 # Shares of the mean and of the sd that may lie between the two truncations.

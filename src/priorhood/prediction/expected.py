@@ -12,14 +12,14 @@ import numpy as np
 from priorhood.data.labels import normal_label
 from priorhood.data.schema import number_label
 from priorhood.errors import ModelError, near
-from priorhood.groups import Groups
-from priorhood.listings import AVERAGE, frame_to_predict, kept_rows, locations, read_rows
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.tokens import keyword
 from priorhood.model.weights import Weights
-from priorhood.predict import BLOCK, check_memory
+from priorhood.prediction.places import Groups
+from priorhood.prediction.predict import BLOCK, check_memory
+from priorhood.prediction.rows import AVERAGE, frame_to_predict, kept_rows, locations, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Labels
-    from priorhood.coefficients import Coefficients
     from priorhood.data.sources.table import Table
     from priorhood.model.design import Column, Design
     from priorhood.model.formula import Formula
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.scale import Scale
+    from priorhood.prediction.coefficients import Coefficients
     from priorhood.suffstats.moments import Moments
 
 

@@ -13,20 +13,20 @@ from priorhood.data.schema import refuse_unwritable, rows_to_predict
 from priorhood.data.sources.columns import label_text, missing
 from priorhood.data.sources.duckdb_io import KEPT
 from priorhood.errors import TableError, near
-from priorhood.groups import refuse_new, spot_of, tell_doubtful
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.weights import ERRORS, LEAST, MOST
+from priorhood.prediction.places import refuse_new, spot_of, tell_doubtful
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
     from priorhood._arrays import Array, Flags, Index, Labels
-    from priorhood.coefficients import Coefficients
     from priorhood.data.sources.table import Table
-    from priorhood.groups import Groups
     from priorhood.model.design import Design
     from priorhood.model.scale import Scale
     from priorhood.model.weights import Weights
+    from priorhood.prediction.coefficients import Coefficients
+    from priorhood.prediction.places import Groups
 
 AVERAGE = "(average)"
 # unseen= of those who ask about new places once they know which rows count.

@@ -13,11 +13,11 @@ from priorhood.data.dropped import Dropped
 from priorhood.data.sources.columns import missing
 from priorhood.data.sources.duckdb_io import KEPT
 from priorhood.errors import ModelError
-from priorhood.groups import refuse_new, spot_of, tell_doubtful
-from priorhood.listings import LATER, Rows, frame_to_predict, read_rows
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.hierarchy import shown
+from priorhood.prediction.places import refuse_new, spot_of, tell_doubtful
+from priorhood.prediction.rows import LATER, Rows, frame_to_predict, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Index, Labels
-    from priorhood.coefficients import Coefficients
     from priorhood.data.sources.table import Table
     from priorhood.model.design import Design
     from priorhood.model.scale import Scale
+    from priorhood.prediction.coefficients import Coefficients
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Predictions for rows and places, known, new or unknown."""
