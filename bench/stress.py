@@ -32,14 +32,14 @@ from priorhood.data.sources.table import read
 from priorhood.diagnostics.summary import convergence, varies
 from priorhood.diagnostics.uniformity import ALARM
 from priorhood.fitting.run import fit_moments, new_run
-from priorhood.forward import draw_prior
 from priorhood.outcomes import simulate_sums
+from priorhood.posterior.predictive import draw_prior
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.standardize import learn_scale
 
 if TYPE_CHECKING:
     from priorhood.calibrate import Calibration
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 NAME = "stress"
 PAGE = Path(__file__).parents[1] / "docs" / "stress.md"

@@ -23,7 +23,6 @@ from priorhood.errors import (
     TableError,
 )
 from priorhood.fit import PriorhoodWarning, equations, fit, merge, refit, update
-from priorhood.forward import posterior_predictive, prior_predictive
 from priorhood.influence import Influence, influence
 from priorhood.leaveout import loo, loo_places
 from priorhood.model.model import Model
@@ -40,9 +39,10 @@ from priorhood.model.priors import (
     Normal,
     Uniform,
 )
-from priorhood.posterior import Posterior
+from priorhood.posterior.io import load
+from priorhood.posterior.posterior import Posterior
+from priorhood.posterior.predictive import posterior_predictive, prior_predictive
 from priorhood.report import report
-from priorhood.saved import load
 from priorhood.sensitivity import Sensitivity, sensitivity
 from priorhood.sums import Sums, load_moments, moments, pool
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import geopandas
 
     from priorhood.model.hierarchy import Places
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 Ring = list[tuple[float, float]]
 

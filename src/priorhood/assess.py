@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from priorhood.model.design import Column, Design
     from priorhood.model.formula import Formula
     from priorhood.model.terms import Term
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 WORST = 3
 LONGER = 2.0  # times as many rows in one tail as in the other

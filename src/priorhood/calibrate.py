@@ -22,16 +22,16 @@ from priorhood.diagnostics.summary import below_diagonal, labels_of
 from priorhood.diagnostics.uniformity import ALARM, Uniform, counts_below, judge, places
 from priorhood.errors import ModelError, PriorhoodError, SamplingError
 from priorhood.fitting.run import Run, draw_exact, exact_refusal, new_run
-from priorhood.forward import draw_prior
 from priorhood.informed import check_informed
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model, as_model
 from priorhood.outcomes import log_likelihood, simulate_sums
-from priorhood.posterior import Posterior
+from priorhood.posterior.posterior import Posterior
+from priorhood.posterior.predictive import draw_prior
+from priorhood.posterior.tree import labelled
 from priorhood.prediction.coefficients import CALIBRATION, stream
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.standardize import learn_scale
-from priorhood.tree import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

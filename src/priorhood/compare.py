@@ -11,7 +11,7 @@ import numpy as np
 from priorhood.elpd import Elpd, outcomes_of, standard_error
 from priorhood.errors import ModelError, PriorhoodError, rows_of, some
 from priorhood.leaveout import DRAWS, loo, loo_places
-from priorhood.posterior import Posterior
+from priorhood.posterior.posterior import Posterior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,7 +19,7 @@ from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.hierarchy import shown
 from priorhood.model.model import Model, as_model
-from priorhood.posterior import Posterior
+from priorhood.posterior.posterior import Posterior
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.moments import merge as merged
 from priorhood.suffstats.recode import recoded, same_formula, united

@@ -15,9 +15,9 @@ from priorhood.errors import ModelError, near, rows_of, some
 from priorhood.fitting.run import draw_exact, exact_refusal, fit_moments, new_run
 from priorhood.moved import Draws, far, flat_draws, shifts
 from priorhood.outside import log_of_places
+from priorhood.posterior.tree import labelled
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.moments import keep, subtract
-from priorhood.tree import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Flags, Index
     from priorhood.fitting.run import Progress, Run
     from priorhood.model.hierarchy import Places
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
     from priorhood.suffstats.moments import Moments
 
 PARETO_LIMIT = 0.7

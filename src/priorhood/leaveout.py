@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from priorhood.engines.observations import Observations
     from priorhood.model.hierarchy import Places
     from priorhood.posed import Posed
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
     from priorhood.suffstats.moments import Moments
 
 # Draws of θ that are taken of a posterior's: see DRAWS in docs/mathematics.md.

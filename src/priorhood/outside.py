@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from priorhood._arrays import Array
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 
 def log_of_places(post: Posterior) -> Callable[[int], Array] | None:

@@ -10,15 +10,15 @@ import numpy as np
 from priorhood._arguments import MOST_DRAWS, whole
 from priorhood.engines.adapt import pose
 from priorhood.fitting.run import exact_refusal, new_run
-from priorhood.ondemand import flat_of
-from priorhood.ondemand import theta_of as thetas
+from priorhood.posterior.lazy_draws import flat_of
+from priorhood.posterior.lazy_draws import theta_of as thetas
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
     from priorhood.engines.exact import NoisyProblem, Problem
     from priorhood.engines.exact.conditional import Given
     from priorhood.engines.exact.theta import Theta
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 
 def collapse_refusal(post: Posterior) -> str | None:

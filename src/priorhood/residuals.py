@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Flags, Index, Labels
     from priorhood.data.sources.table import Table
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
     from priorhood.prediction.coefficients import Coefficients, Grouping
     from priorhood.prediction.observed import Used
 

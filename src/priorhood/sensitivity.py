@@ -27,7 +27,7 @@ from priorhood.model.priors import (
     split_label,
 )
 from priorhood.moved import FAR, WIDER, far, flat_draws, shifts
-from priorhood.tree import labelled
+from priorhood.posterior.tree import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from priorhood.model.model import Model
     from priorhood.model.priors import Prior
     from priorhood.moved import Draws
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 MOST_NAMED = 3
 # Priors this many times as narrow or wide are others altogether.

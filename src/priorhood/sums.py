@@ -21,10 +21,10 @@ from priorhood.model.design import Design, Indicator
 from priorhood.model.formula import SEPARATOR, parse
 from priorhood.model.hierarchy import shown
 from priorhood.model.model import Model, as_model
-from priorhood.netcdf import Damage, write_tree
-from priorhood.posterior import Posterior
-from priorhood.saved import SUMS_FORMAT, SUMS_LAST, stored_tree, understood
-from priorhood.sound import (
+from priorhood.posterior.io import SUMS_FORMAT, SUMS_LAST, stored_tree, understood
+from priorhood.posterior.netcdf import Damage, write_tree
+from priorhood.posterior.posterior import Posterior
+from priorhood.posterior.validation import (
     ALWAYS,
     check_attributes,
     reading,

@@ -19,8 +19,8 @@ from scipy import stats
 
 import priorhood as ph
 from priorhood.data.sources.table import read
-from priorhood.forward import draw_prior
-from priorhood.posterior import assemble
+from priorhood.posterior.posterior import assemble
+from priorhood.posterior.predictive import draw_prior
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.standardize import learn_scale
 

@@ -13,7 +13,7 @@ import pytest
 
 import priorhood as ph
 from priorhood.errors import SamplingError
-from priorhood.forward import draw_prior
+from priorhood.posterior.predictive import draw_prior
 
 pytestmark = [pytest.mark.long, pytest.mark.once]
 

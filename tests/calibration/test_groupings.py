@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood import forward
 from priorhood.model.hierarchy import Hierarchy, hierarchy_of
+from priorhood.posterior import predictive as forward
 
 pytestmark = [pytest.mark.long, pytest.mark.once]
 

@@ -20,8 +20,8 @@ import pytest
 import xarray as xr
 
 import priorhood as ph
-from priorhood import netcdf
 from priorhood.errors import PriorhoodWarning
+from priorhood.posterior import netcdf
 
 OLD = Path(__file__).parent / "files"
 # One of a kind every day, the others in `make long`.

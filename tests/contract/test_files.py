@@ -15,7 +15,7 @@ import pytest
 
 import priorhood as ph
 from priorhood import _system as files
-from priorhood import netcdf
+from priorhood.posterior import netcdf
 
 OLD = b"the former file"
 

@@ -137,7 +137,7 @@ def test_a_planted_bug_is_found(cli, prey, monkeypatch, bug):
     monkeypatch.chdir(prey)
     if bug == "hang":
         monkeypatch.setattr(fuzz, "SECONDS", 5)
-    saved = importlib.import_module("priorhood.saved")
+    saved = importlib.import_module("priorhood.posterior.io")
     load = saved.load
 
     def planted(file):

@@ -9,7 +9,7 @@ import pytest
 
 import fuzz
 import priorhood as ph
-from priorhood import netcdf
+from priorhood.posterior import netcdf
 
 SECONDS = 2.0  # of the processor for one refusal; it takes tenths
 LETTERS = 1000  # of one sentence

@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 
 import priorhood as ph
-from priorhood.saved import SUMS_LAST
-from priorhood.tree import FORMAT
+from priorhood.posterior.io import SUMS_LAST
+from priorhood.posterior.tree import FORMAT
 
 FORMAT_1 = Path(__file__).parent / "files" / "format1.nc"
 

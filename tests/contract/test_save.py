@@ -18,8 +18,8 @@ import xarray as xr
 
 import priorhood as ph
 from priorhood import _system as files
-from priorhood import posterior
-from priorhood import tree as stored
+from priorhood.posterior import posterior
+from priorhood.posterior import tree as stored
 
 SAVING = """
 import sys

@@ -15,9 +15,9 @@ from scipy import stats
 from scipy.special import ndtri
 
 import priorhood as ph
-from priorhood import forward
 from priorhood.engines.draws import Draws, Effects
-from priorhood.posterior import assemble
+from priorhood.posterior import predictive as forward
+from priorhood.posterior.posterior import assemble
 from priorhood.prediction import predict
 from priorhood.prediction.coefficients import HEAVY, NOISE, stream
 from priorhood.suffstats.collect import take

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import priorhood as ph
-from priorhood.notebook import NotebookTree, notebook_names
+from priorhood.posterior.notebook_names import NotebookTree, notebook_names
 
 INDEPENDENT = "price ~ living_space + (living_space || zip)"
 # ArviZ before 1.0 announces its successor.
@@ -173,7 +173,7 @@ def test_a_condition_keeps_the_rest_as_missing(independent):
 
 
 def test_without_arviz_it_is_the_tree(independent, monkeypatch):
-    from priorhood import notebook
+    from priorhood.posterior import notebook_names as notebook
 
     def missing(name):
         raise notebook.metadata.PackageNotFoundError(name)

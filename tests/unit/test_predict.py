@@ -13,7 +13,7 @@ from scipy import optimize, stats
 import priorhood as ph
 from priorhood.engines.draws import Draws, Effects
 from priorhood.engines.mixture import precisions
-from priorhood.posterior import assemble
+from priorhood.posterior.posterior import assemble
 from priorhood.prediction.coefficients import NEW_SIGMA, UNKNOWN, correlation_factor, stream
 from priorhood.suffstats.collect import take
 from priorhood.suffstats.standardize import learn_scale

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import priorhood as ph
-from priorhood import portions
 from priorhood.fitting import run as engines
+from priorhood.posterior import portions
 from priorhood.prediction import predict
 from priorhood.report import calculator
 from priorhood.report.content import content

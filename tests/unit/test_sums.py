@@ -300,7 +300,7 @@ def test_the_file_tells_nothing_of_whose_it_is_nor_of_places_left_out(rows, tmp_
 def test_files_that_are_no_sums(tmp_path, sums, rows):
     import xarray as xr
 
-    from priorhood.netcdf import write_tree
+    from priorhood.posterior.netcdf import write_tree
 
     def refused(path, match, load=ph.load_moments):
         with pytest.raises(ph.FileError, match=match):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from priorhood.assessment import Assessment
     from priorhood.data.sources.table import Table
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 WRONG = 1  # exit code: the command did its work, and something is wrong
 
@@ -98,7 +98,7 @@ def _assessed(
 ) -> Assessment:
     from priorhood.assess import assess as run
     from priorhood.data.sources.table import read
-    from priorhood.saved import load
+    from priorhood.posterior.io import load
 
     post = load(file)
     rows = read(table, where=where, **options)
@@ -133,7 +133,7 @@ def prior(
 ) -> None:
     """Lines of the average place and of single places, drawn from the prior."""
     from priorhood import plot as pictures
-    from priorhood.saved import load
+    from priorhood.posterior.io import load
 
     check_picture(out, model if "~" not in model else None, data)
     given = model if "~" in model else load(model)

@@ -34,7 +34,7 @@ from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
     from priorhood.model.model import Model
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 NOT_PASSED = 1  # exit code: the command did its work, and the answer is no
 
@@ -109,7 +109,7 @@ def _model(text: str, prior: list[str] | None, chosen: dict[str, Any]) -> Model 
     from dataclasses import replace
 
     from priorhood.model.model import Model
-    from priorhood.saved import load
+    from priorhood.posterior.io import load
 
     if "~" in text:
         return Model(text, prior, **chosen)

@@ -30,7 +30,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Can the draws be relied on? A sentence for each question. Exit code 1 if something is wrong."""
-    from priorhood.saved import load
+    from priorhood.posterior.io import load
 
     if out is not None:
         check_picture(out, file)

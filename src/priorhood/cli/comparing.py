@@ -16,7 +16,7 @@ from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
     from priorhood.elpd import Elpd
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 
 def compare(
@@ -43,7 +43,7 @@ def compare(
 ) -> None:
     """Which model predicts better: leave one row or one place out, or the evidence. No refits."""
     from priorhood.data.sources.table import read
-    from priorhood.saved import load
+    from priorhood.posterior.io import load
 
     if out is not None:
         check_picture(out, *files, data, places)

@@ -25,7 +25,7 @@ from priorhood.cli.plotting import drawn, places_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 Terms = Annotated[
     list[str] | None,

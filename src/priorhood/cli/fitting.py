@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from priorhood.data.sources.table import Table
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
     from priorhood.sums import Sums
 
 
@@ -226,7 +226,7 @@ def refit(
 ) -> None:
     """Fit again under other priors, from a saved file alone."""
     from priorhood.fit import refit as run
-    from priorhood.saved import load
+    from priorhood.posterior.io import load
 
     post = load(file)
     _fitted(
@@ -260,7 +260,7 @@ def update(
     """Add new rows to a saved posterior; only the new rows are read."""
     from priorhood.data.sources.table import read
     from priorhood.fit import update as run
-    from priorhood.saved import load
+    from priorhood.posterior.io import load
 
     post = load(file)
     rows = read(table, where=where, **spelled(null, decimal, thousands))
@@ -288,7 +288,7 @@ def merge(
 ) -> None:
     """The posterior of all rows behind several saved posteriors of one model."""
     from priorhood.fit import merge as run
-    from priorhood.saved import load
+    from priorhood.posterior.io import load
 
     posts = [load(file) for file in files]
     _fitted(

@@ -46,7 +46,7 @@ def map_places(
         drawn(file, out, lambda post: pictures.map(post, places, show, **options), places)  # type: ignore[arg-type]
         return
     from priorhood._system import check_writable
-    from priorhood.saved import load
+    from priorhood.posterior.io import load
 
     check_writable(out, file, places)
     pictures.interactive_map(load(file), places, show, **options).save(out)  # type: ignore[arg-type]

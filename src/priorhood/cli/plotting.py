@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -44,7 +44,7 @@ def trace(
 
 def drawn(file: Path, out: Path, draw: Callable[[Posterior], Figure], *inputs: str | Path | None) -> None:
     """Load, draw, write: the common course of all pictures."""
-    from priorhood.saved import load
+    from priorhood.posterior.io import load
 
     check_picture(out, file, *inputs)
     write_picture(draw(load(file)), out)

@@ -31,7 +31,7 @@ def summary(
     as_json: Json = False,
 ) -> None:
     """Print what a saved posterior says."""
-    from priorhood.saved import load
+    from priorhood.posterior.io import load
 
     print_summary(load(file), as_json=as_json, everything=everything, standardized=standardized, facts={})
 
@@ -56,7 +56,7 @@ def predict(
     """Write a table with the predictive distribution of every row beside it."""
     from priorhood.data.sources.export import check_kinds, check_output, kinds_of, write_frame
     from priorhood.data.sources.table import read
-    from priorhood.saved import load
+    from priorhood.posterior.io import load
 
     check_output(out, file, table, *([places] if places else []))
     post = load(file)

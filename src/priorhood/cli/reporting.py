@@ -27,9 +27,9 @@ def report(
     crs: Crs = None,
 ) -> None:
     """Write a page that a browser opens without a network: what was fitted and found, what a home costs."""
+    from priorhood.posterior.io import load
     from priorhood.report import check_report
     from priorhood.report import report as write_report
-    from priorhood.saved import load
 
     check_report(out, file, *([places] if places else []))
     write_report(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from priorhood.calibrate import Calibration
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 
 class Visible:

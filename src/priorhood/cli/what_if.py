@@ -35,7 +35,7 @@ def sensitivity(
     as_json: Json = False,
 ) -> None:
     """How far the posterior moves under other priors: each made narrower and wider, from the file alone."""
-    from priorhood.saved import load
+    from priorhood.posterior.io import load
     from priorhood.sensitivity import sensitivity as run
 
     post = load(file)
@@ -71,7 +71,7 @@ def influence(
     """What moves without a place (--group) or a row (--row); without either, of every place, the most first."""
     from priorhood.influence import Influence
     from priorhood.influence import influence as run
-    from priorhood.saved import load
+    from priorhood.posterior.io import load
 
     post = load(file)
     places = places_of(post, [group] if group else None)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 MOST_ROWS = 20
 

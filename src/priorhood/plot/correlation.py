@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array, Index
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 MOST = 12
 # Inches.

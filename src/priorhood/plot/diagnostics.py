@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Flags
     from priorhood.diagnostics.check import Check
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 # Inches.
 WIDTH, PANEL, LEFT, RIGHT, TOP, BELOW, GAP, ABOVE = 11.0, 2.5, 0.72, 0.2, 0.65, 0.5, 0.5, 0.55

@@ -11,7 +11,6 @@ from priorhood.errors import ModelError, near, plural
 from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
 from priorhood.model.priors import base_of
-from priorhood.ondemand import positions
 from priorhood.plot import page
 from priorhood.plot.places import (
     asked,
@@ -25,7 +24,8 @@ from priorhood.plot.places import (
     unit_of_outcome,
     words_of,
 )  # fmt: skip
-from priorhood.portions import over_draws
+from priorhood.posterior.lazy_draws import positions
+from priorhood.posterior.portions import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Index
     from priorhood.model.hierarchy import Places
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 SELECT = ("auto", "top", "bottom", "widest")
 # Places up to which all are shown; in a section of "auto", and of a single one.

@@ -20,7 +20,7 @@ from priorhood.plot.places import (
     words_of,
 )  # fmt: skip
 from priorhood.plot.points import Cloud, Points, cloud_of, extent, points_of
-from priorhood.portions import over_draws
+from priorhood.posterior.portions import over_draws
 from priorhood.prediction.expected import typical_values
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array, Index
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 MOST = 24
 # Places up to which all are shown where none are asked for.

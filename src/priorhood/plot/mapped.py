@@ -13,7 +13,7 @@ from priorhood.errors import ModelError, near, plural
 from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
 from priorhood.model.priors import base_of, split_label
-from priorhood.portions import Moments, moments_of, over_draws
+from priorhood.posterior.portions import Moments, moments_of, over_draws
 from priorhood.prediction.expected import typical_values
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Index
     from priorhood.model.hierarchy import Places
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 SHOWS = ("price", "below", "sd", "rows")
 INTERVAL = (0.05, 0.95)

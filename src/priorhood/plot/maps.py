@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 # Inches.
 WIDTH, TALLEST, LOWEST, SIDE, BELOW, BAR = 9.0, 9.5, 3.5, 0.3, 0.62, 1.55

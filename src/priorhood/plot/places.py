@@ -9,7 +9,7 @@ import numpy as np
 from priorhood.errors import ModelError, near, some
 from priorhood.model.expression import tidy_label
 from priorhood.model.formula import SEPARATOR
-from priorhood.ondemand import asked as positions_asked
+from priorhood.posterior.lazy_draws import asked as positions_asked
 from priorhood.prediction.expected import typical_values
 from priorhood.prediction.places import Groups
 from priorhood.prediction.rows import AVERAGE
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Index
     from priorhood.model.hierarchy import Places
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
     from priorhood.prediction.coefficients import Coefficients
 
 # Draws of new places' coefficients, at the least, that a region of stated mass is made from.

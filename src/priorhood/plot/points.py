@@ -20,7 +20,7 @@ from priorhood.prediction.rows import frame_to_predict, kept_rows
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
     from priorhood.model.hierarchy import Places
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 # Sds of all rows on both sides of their mean that lines are drawn over where there are no rows.
 REACH = 2.0

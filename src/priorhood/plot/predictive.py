@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array, Flags, Index, Labels
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
     from priorhood.prediction.rows import Rows
 
 KINDS = ("density", "histogram", "scatter")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 MOST = 20
 GRID = 500

@@ -10,10 +10,10 @@ import numpy as np
 from priorhood._arguments import check_seed, finite, whole
 from priorhood.data.sources.table import read
 from priorhood.errors import ModelError, near
-from priorhood.forward import PriorWorld, prior_world
 from priorhood.model.expression import Expression
 from priorhood.model.weights import Weights
 from priorhood.plot import page
+from priorhood.posterior.predictive import PriorWorld, prior_world
 from priorhood.prediction.expected import checked_home, typical_values
 from priorhood.prediction.places import Groups
 from priorhood.prediction.rows import AVERAGE, frame_to_predict, locations, read_rows
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array
     from priorhood.model.model import Model
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 POINTS = 60
 SDS = 2.0  # the data's range: their mean and so many sds either way

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 # Inches.
 WIDTH, PANEL, LEFT, RIGHT, TOP, BELOW, GAP, ABOVE, FOOT = 11.0, 2.2, 0.75, 0.25, 0.65, 0.5, 0.35, 0.55, 0.3

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array, Flags, Index
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 MASSES = (0.5, 0.9)
 # Places named where none are asked for, and up to which every one has a line of its own.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Flags
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 # Inches.
 WIDTH, ROW, LEFT, GAP, RIGHT, ABOVE, BELOW, FOOT = 11.0, 2.05, page.EDGE, 1.2, 0.25, 0.48, 0.48, 0.3

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from priorhood.areas import Ring
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 ENDINGS = (".html", ".htm")
 SIZE = 1000  # units of the drawing's longer side

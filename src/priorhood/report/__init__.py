@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 SCRIPTS = ("mixture.js", "charts.js", "places.js", "cost.js", "page.js")
 ENDINGS = (".html", ".htm")

@@ -12,7 +12,7 @@ from priorhood.data.labels import normal_label
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
-from priorhood.portions import judged
+from priorhood.posterior.portions import judged
 from priorhood.prediction.coefficients import TOGETHER, Coefficients
 from priorhood.prediction.expected import typical_values
 from priorhood.prediction.places import Groups
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array
     from priorhood.model.design import Column, Design
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 # Places that a page holds: with more it is tens of megabytes, which browsers open slowly.
 MOST_PLACES = 20_000

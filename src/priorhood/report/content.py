@@ -18,7 +18,7 @@ from priorhood.report.words import listed, unit_of, with_unit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 _PRIOR = re.compile(r"^  (\S.*?)\s+~ (.*?)(?:\s+= (.*))?$")
 

@@ -11,7 +11,7 @@ from priorhood.data.labels import normal_label
 from priorhood.errors import ModelError, near
 from priorhood.model.expression import Expression
 from priorhood.model.weights import Weights
-from priorhood.portions import Moments, moments_of, over_draws, portions
+from priorhood.posterior.portions import Moments, moments_of, over_draws, portions
 from priorhood.prediction.expected import typical_values
 from priorhood.prediction.rows import frame_to_predict, read_rows
 from priorhood.report.words import absent_label, joined, listed, plainly, round_near, unit_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Index
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
     from priorhood.prediction.coefficients import Coefficients
 
 BOUNDS = (0.05, 0.95)

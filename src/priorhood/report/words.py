@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
 
 
 def unit_of(post: Posterior, column: str) -> str:

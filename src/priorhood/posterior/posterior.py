@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._system import check_netcdf, cores, write_atomically
-from priorhood.completed import completed, new_data, regression_of
 from priorhood.data.join_places import placed_to_predict, together
 from priorhood.data.sources.table import Table, read
 from priorhood.diagnostics.check import Check, check_draws
 from priorhood.engines import nuts
 from priorhood.engines.observations import Observations
 from priorhood.errors import PriorhoodWarning
-from priorhood.netcdf import write_tree
-from priorhood.ondemand import numbers_of
+from priorhood.posterior.lazy_draws import numbers_of
+from priorhood.posterior.netcdf import write_tree
+from priorhood.posterior.pymc_draws import completed, new_data, regression_of
+from priorhood.posterior.reading import Reading
+from priorhood.posterior.tree import attached, tree_of
 from priorhood.prediction import predict as predicting
 from priorhood.prediction.coefficients import Coefficients, coefficients_of
 from priorhood.prediction.expected import expected_rows, typical_homes
 from priorhood.prediction.observed import used_rows
-from priorhood.reading import Reading
 from priorhood.suffstats.io import with_places
-from priorhood.tree import attached, tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -83,7 +83,7 @@ class Posterior(Reading):
         ModelError : not an intercept and one numeric slope by one group
         """
         # Loads xarray.
-        from priorhood.notebook import for_arviz, notebook_names
+        from priorhood.posterior.notebook_names import for_arviz, notebook_names
 
         groups = {name: node.to_dataset() for name, node in self.tree.children.items()}
         return for_arviz(notebook_names(groups, self.design, self.attrs))

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood import finest
 from priorhood.diagnostics.summary import bounds_of, summarize_draws, summarize_mixtures
 from priorhood.engines.draws import QUANTILES
 from priorhood.errors import ModelError, near
 from priorhood.model.design import INTERCEPT
 from priorhood.model.hierarchy import Hierarchy, hierarchy_of, labels_by_column
 from priorhood.model.priors import base_of, split_label
-from priorhood.ondemand import OnDemand, on_demand
+from priorhood.posterior import finest
+from priorhood.posterior.lazy_draws import OnDemand, on_demand
+from priorhood.posterior.tree import SUMMARIES
 from priorhood.suffstats.io import stored_places
-from priorhood.tree import SUMMARIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

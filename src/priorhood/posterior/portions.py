@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Flags
-    from priorhood.posterior import Posterior
+    from priorhood.posterior.posterior import Posterior
     from priorhood.prediction.finite_moments import Tails, Verdict
 
 # Draws that stand in memory at once: 80 MB, and as much again to sum them up.

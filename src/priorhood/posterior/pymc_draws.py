@@ -17,7 +17,7 @@ from priorhood.engines.draws import term_dimension
 from priorhood.engines.observations import Observations
 from priorhood.errors import ModelError, PriorhoodWarning, TableError, some
 from priorhood.model.formula import SEPARATOR
-from priorhood.ondemand import flat_of
+from priorhood.posterior.lazy_draws import flat_of
 from priorhood.prediction.coefficients import correlation_factor
 from priorhood.prediction.places import spot_of
 
@@ -160,7 +160,7 @@ def completed(posterior: xr.Dataset, stats: xr.Dataset, r: Regression, c: Coeffi
             "constant_data": _data(constant, model),
         }
     )
-    from priorhood.notebook import for_arviz
+    from priorhood.posterior.notebook_names import for_arviz
 
     return for_arviz(tree)
 

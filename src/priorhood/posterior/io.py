@@ -14,10 +14,11 @@ from priorhood._system import is_file, is_folder, is_there
 from priorhood.errors import FileError, PriorhoodWarning, near
 from priorhood.model.formula import independent
 from priorhood.model.model import Model
-from priorhood.netcdf import Damage, read_tree
-from priorhood.older import in_todays_words
-from priorhood.posterior import Posterior
-from priorhood.sound import (
+from priorhood.posterior.netcdf import Damage, read_tree
+from priorhood.posterior.older_formats import in_todays_words
+from priorhood.posterior.posterior import Posterior
+from priorhood.posterior.tree import FORMAT
+from priorhood.posterior.validation import (
     ALWAYS,
     OF_ENGINE,
     OF_POSTERIOR,
@@ -30,7 +31,6 @@ from priorhood.sound import (
     stored_model,
     stored_scale,
 )
-from priorhood.tree import FORMAT
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -16,14 +16,14 @@ from priorhood.engines.draws import Draws, Effects
 from priorhood.errors import ModelError
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model, as_model
-from priorhood.posterior import Posterior
+from priorhood.posterior.posterior import Posterior
+from priorhood.posterior.tree import labelled
 from priorhood.prediction.coefficients import PRIOR, coefficients_of, stream
 from priorhood.prediction.observed import Used, used_rows
 from priorhood.prediction.places import Groups
 from priorhood.prediction.predict import UNSEEN, simulate
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.standardize import learn_scale
-from priorhood.tree import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from priorhood._system import cores
 from priorhood.diagnostics.summary import summaries_of
 from priorhood.engines.draws import QUANTILES
 from priorhood.errors import ModelError, some
-from priorhood.ondemand import asked
-from priorhood.tree import SUMMARIES, summarized
+from priorhood.posterior.lazy_draws import asked
+from priorhood.posterior.tree import SUMMARIES, summarized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.model import Model
-    from priorhood.ondemand import OnDemand
+    from priorhood.posterior.lazy_draws import OnDemand
 
 
 def not_stored(name: str, hierarchy: Hierarchy, attrs: Mapping[str, Any]) -> str:

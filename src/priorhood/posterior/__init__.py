@@ -1,0 +1,1 @@
+"""The posterior: labelled draws, summaries, files."""
