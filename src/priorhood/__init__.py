@@ -22,7 +22,8 @@ from priorhood.errors import (
     SamplingError,
     TableError,
 )
-from priorhood.fit import PriorhoodWarning, equations, fit, merge, refit, update
+from priorhood.fitting.federated import Sums, load_moments, moments, pool
+from priorhood.fitting.fit import PriorhoodWarning, equations, fit, merge, refit, update
 from priorhood.influence import Influence, influence
 from priorhood.leaveout import loo, loo_places
 from priorhood.model.model import Model
@@ -44,7 +45,6 @@ from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.predictive import posterior_predictive, prior_predictive
 from priorhood.report import report
 from priorhood.sensitivity import Sensitivity, sensitivity
-from priorhood.sums import Sums, load_moments, moments, pool
 
 __version__ = _version("priorhood")
 

@@ -135,7 +135,7 @@ def test_an_interrupt_that_a_library_swallows_ends_the_fit_all_the_same(odd, cli
         except KeyboardInterrupt:
             return run(*args, **options)
 
-    module = importlib.import_module("priorhood.fit")
+    module = importlib.import_module("priorhood.fitting.fit")
     run = module.fit
     monkeypatch.setattr(module, "fit", swallowing)
     before = signal.getsignal(signal.SIGINT)

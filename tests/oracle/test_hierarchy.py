@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from priorhood.errors import ModelError
-from priorhood.model.formula import SEPARATOR, parse
 from priorhood.model import hierarchy
+from priorhood.model.formula import SEPARATOR, parse
 
 NESTED = parse("y ~ x + (x | land/city/zip) + (1 | kind)")
 LABELS = (["Köln", "A", "ß", ""], ["n", "süd", "北"], ["1", "01", "0001", "x y"], ["flat", "house"])

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from priorhood.data.sources.table import Table
+    from priorhood.fitting.federated import Sums
     from priorhood.posterior.posterior import Posterior
-    from priorhood.sums import Sums
 
 
 RESENT = 50  # times an interrupt that another language swallowed is sent again
@@ -175,7 +175,7 @@ def fit(
 ) -> None:
     """Fit a model to a table, or to the sums of several, and save the posterior."""
     from priorhood.data.sources.table import read
-    from priorhood.fit import fit as run
+    from priorhood.fitting.fit import fit as run
     from priorhood.model.model import Model
 
     files, formula = parts_of(given)
@@ -225,7 +225,7 @@ def refit(
     as_json: Json = False,
 ) -> None:
     """Fit again under other priors, from a saved file alone."""
-    from priorhood.fit import refit as run
+    from priorhood.fitting.fit import refit as run
     from priorhood.posterior.io import load
 
     post = load(file)
@@ -259,7 +259,7 @@ def update(
 ) -> None:
     """Add new rows to a saved posterior; only the new rows are read."""
     from priorhood.data.sources.table import read
-    from priorhood.fit import update as run
+    from priorhood.fitting.fit import update as run
     from priorhood.posterior.io import load
 
     post = load(file)
@@ -287,7 +287,7 @@ def merge(
     as_json: Json = False,
 ) -> None:
     """The posterior of all rows behind several saved posteriors of one model."""
-    from priorhood.fit import merge as run
+    from priorhood.fitting.fit import merge as run
     from priorhood.posterior.io import load
 
     posts = [load(file) for file in files]

@@ -26,7 +26,7 @@ from priorhood.cli.screen import heard, say
 from priorhood.errors import ModelError, some
 
 if TYPE_CHECKING:
-    from priorhood.sums import Sums
+    from priorhood.fitting.federated import Sums
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"  # of every netCDF4 file
 ENDINGS = (".moments", ".nc")
@@ -105,9 +105,9 @@ def pooled(files: list[str], formula: str | None, **rows_only: object) -> Sums:
     ------
     PriorhoodError
     """
+    from priorhood.fitting.federated import load_moments, pool
     from priorhood.model.formula import parse
     from priorhood.suffstats.recode import same_formula
-    from priorhood.sums import load_moments, pool
 
     for name, value in rows_only.items():
         if value:
@@ -154,8 +154,8 @@ def moments(
     """Write the sums of a table that a fit needs, and no row; or pool files of sums into one."""
     from priorhood._system import check_netcdf, check_writable
     from priorhood.data.sources.table import read
+    from priorhood.fitting.federated import moments as taken
     from priorhood.model.model import Model
-    from priorhood.sums import moments as taken
 
     files, formula = parts_of(given)
     check_writable(out, *(files or given[:1]), *([places] if places else []))

@@ -19,7 +19,14 @@ from priorhood._system import cores, memory
 from priorhood.engines import nuts
 from priorhood.engines.adapt import pose
 from priorhood.errors import ModelError, PriorhoodWarning, SamplingError, plural
-from priorhood.informed import check_informed, empty_cells, far_prior, far_sigma, sum_of_the_others, truths
+from priorhood.fitting.identifiability import (
+    check_informed,
+    empty_cells,
+    far_prior,
+    far_sigma,
+    sum_of_the_others,
+    truths,
+)
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.posterior.posterior import Posterior, assemble
 from priorhood.suffstats.standardize import learn_scale

@@ -14,6 +14,7 @@ from priorhood.data.sources.duckdb_io import using
 from priorhood.data.sources.table import read
 from priorhood.engines.observations import observe
 from priorhood.errors import ModelError, PriorhoodWarning, some
+from priorhood.fitting.federated import Sums, check_copies, copied_places, one_by_one, pool
 from priorhood.fitting.run import fit_moments, new_run, nuts_settings
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
@@ -25,7 +26,6 @@ from priorhood.suffstats.moments import merge as merged
 from priorhood.suffstats.recode import recoded, same_formula, united
 from priorhood.suffstats.similar_labels import tell_lookalikes
 from priorhood.suffstats.standardize import learn_scale
-from priorhood.sums import Sums, check_copies, copied_places, one_by_one, pool
 
 if TYPE_CHECKING:
     from priorhood.engines.observations import Observations
