@@ -4,15 +4,10 @@ from importlib.metadata import version as _version
 
 from priorhood import _interrupt as _starting
 from priorhood import plot
-from priorhood.assess import assess
-from priorhood.assessment import Assessment
-from priorhood.calibrate import Calibration, calibrate
-from priorhood.compare import compare
 from priorhood.data.sources.table import Table, read
 from priorhood.datasets import simulate, simulate_areas
 from priorhood.diagnostics.check import Check
 from priorhood.diagnostics.verdict import Verdict
-from priorhood.elpd import Elpd
 from priorhood.errors import (
     FileError,
     FormulaError,
@@ -22,10 +17,16 @@ from priorhood.errors import (
     SamplingError,
     TableError,
 )
+from priorhood.evaluation.assess import assess
+from priorhood.evaluation.assessment import Assessment
+from priorhood.evaluation.compare import compare
+from priorhood.evaluation.elpd import Elpd
+from priorhood.evaluation.influence import Influence, influence
+from priorhood.evaluation.loo import loo, loo_places
+from priorhood.evaluation.sbc import Calibration, calibrate
+from priorhood.evaluation.sensitivity import Sensitivity, sensitivity
 from priorhood.fitting.federated import Sums, load_moments, moments, pool
 from priorhood.fitting.fit import PriorhoodWarning, equations, fit, merge, refit, update
-from priorhood.influence import Influence, influence
-from priorhood.leaveout import loo, loo_places
 from priorhood.model.model import Model
 from priorhood.model.priors import (
     LKJ,
@@ -44,7 +45,6 @@ from priorhood.posterior.io import load
 from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.predictive import posterior_predictive, prior_predictive
 from priorhood.report import report
-from priorhood.sensitivity import Sensitivity, sensitivity
 
 __version__ = _version("priorhood")
 

@@ -18,7 +18,7 @@ from priorhood.posterior.predictive import draw_prior
 pytestmark = [pytest.mark.long, pytest.mark.once]
 
 # The package exports the function of this name too.
-module = importlib.import_module("priorhood.calibrate")
+module = importlib.import_module("priorhood.evaluation.sbc")
 
 FORMULA = "price ~ living_space + (living_space | zip)"
 POOLED = ["sigma ~ HalfNormal(1)", "mu ~ Normal(0, 2)"]

@@ -65,7 +65,7 @@ def test_a_wrong_parent_is_seen(rows, monkeypatch):
 
 def test_crossed_effects_too_wide_are_seen(rows, monkeypatch):
     """Negative control: truths whose crossed effects are twice what their spread says."""
-    module = importlib.import_module("priorhood.calibrate")  # the package exports the function of this name
+    module = importlib.import_module("priorhood.evaluation.sbc")  # the package exports the function of this name
     right = module.draw_prior
 
     def wrong(*args):

@@ -11,7 +11,7 @@ import pytest
 import priorhood as ph
 
 FEW = ("--refits", "20", "--draws", "19", "--seed", "1")
-module = importlib.import_module("priorhood.calibrate")
+module = importlib.import_module("priorhood.evaluation.sbc")
 
 
 def test_formula_and_table_or_the_posterior_alone(folder, cli, formula):

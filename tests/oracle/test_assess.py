@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
-from priorhood.assess import _agreeing
-from priorhood.residuals import DRAWS, effect_p, residuals, thinned, two_sided
+from priorhood.evaluation.assess import _agreeing
+from priorhood.evaluation.residuals import DRAWS, effect_p, residuals, thinned, two_sided
 from unit.test_forward import drawn
 
 MODEL = ph.Model(

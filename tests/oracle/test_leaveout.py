@@ -14,9 +14,9 @@ from scipy import integrate, stats
 import priorhood as ph
 from oracle.test_groupings import Dense, rows
 from priorhood.diagnostics.psis import smoothed
-from priorhood.elpd import Sums
 from priorhood.engines.exact.conditional import Given, log_places, picks, without_row
 from priorhood.engines.exact.theta import constrain, from_prior
+from priorhood.evaluation.elpd import Sums
 from unit.test_forward import drawn
 
 FORMULAS = (
@@ -180,7 +180,7 @@ def test_without_the_correction_for_the_shift_of_theta_it_is_another_number(monk
     def alike(log_ratios):
         return np.full(log_ratios.shape, -np.log(log_ratios.shape[1])), np.zeros(len(log_ratios))
 
-    monkeypatch.setattr("priorhood.elpd.smoothed", alike)
+    monkeypatch.setattr("priorhood.evaluation.elpd.smoothed", alike)
     wrong = ph.loo(post, table)
     assert wrong.elpd - found.elpd > 10 * found.mcse
 
@@ -280,7 +280,7 @@ def test_rows_of_any_grouping_are_arvizs(formula, options, monkeypatch):
     """The same way for models that do integrate out, so that levels, crossed effects and noise are compared too."""
     table = forty()
     post = ph.fit(ph.Model(formula, SCALES[:2], **options), table, seed=1, chains=2, draws=150)
-    monkeypatch.setattr("priorhood.leaveout.collapse_refusal", lambda _: "a test says so")
+    monkeypatch.setattr("priorhood.evaluation.loo.collapse_refusal", lambda _: "a test says so")
     found = ph.loo(post, table)
     elpd, k = loo_of_arviz(post, table, "y")
     np.testing.assert_allclose(found.pointwise["elpd"], elpd, atol=1e-8)

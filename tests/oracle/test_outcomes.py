@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
-from priorhood import outcomes
 from priorhood.data.sources.table import read
 from priorhood.engines.draws import Draws, Effects
+from priorhood.evaluation import outcomes
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.standardize import learn_scale
 

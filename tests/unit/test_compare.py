@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.compare import stacking
+from priorhood.evaluation.compare import stacking
 
 COLUMNS = ["rank", "elpd_diff", "dse", "p_worse", "diag_diff", "diag_elpd", "p", "elpd", "se", "weight"]
 
@@ -171,7 +171,7 @@ def test_rows_are_told_by_their_position(posts, table):
 
 def test_blocks_change_nothing(posts, table, monkeypatch):
     whole = ph.loo(posts["lines"], table), ph.loo_places(posts["logs"])
-    monkeypatch.setattr("priorhood.leaveout.BLOCK", 5000)
+    monkeypatch.setattr("priorhood.evaluation.loo.BLOCK", 5000)
     monkeypatch.setattr("priorhood.engines.exact.conditional.STACK", 5000)
     parts = ph.loo(posts["lines"], table), ph.loo_places(posts["logs"])
     for one, two in zip(whole, parts, strict=True):

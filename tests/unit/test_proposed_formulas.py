@@ -76,15 +76,15 @@ def test_a_level_that_is_to_vary(rows):
 @pytest.mark.parametrize("part", ["(1 | g)", "(x | g)", "(0 + kind | g)"])
 def test_what_is_there_is_not_proposed_again(rows, part):
     """The level varies already: the prior or a few rows are what holds it."""
-    from priorhood.assess import _place_words, assess
-    from priorhood.assessment import LEVEL
+    from priorhood.evaluation.assess import _place_words, assess
+    from priorhood.evaluation.assessment import LEVEL
 
     post = ph.fit(f"y ~ x + {part}", rows, **HOW)
     assert "give tau a wider prior" in _place_words(assess(post, rows), LEVEL)[1]
 
 
 def test_a_line_that_bends(rows):
-    from priorhood.assess import _place_words, assess
+    from priorhood.evaluation.assess import _place_words, assess
 
     found = assess(ph.fit("y ~ `my size` + kind + (`my size` + kind | g)", rows, **HOW), rows)
     formulas = proposed(_place_words(found, "slope of my size")[1])

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
+from priorhood.evaluation.sensitivity import scaled_prior
+from priorhood.evaluation.shift import FAR
 from priorhood.model.distributions import FAMILIES
 from priorhood.model.formula import parse
-from priorhood.moved import FAR
-from priorhood.sensitivity import scaled_prior
 from priorhood.suffstats.collect import take
 from priorhood.suffstats.moments import keep, merge, subtract
 

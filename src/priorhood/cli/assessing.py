@@ -31,8 +31,8 @@ from priorhood.cli.screen import progress, say
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from priorhood.assessment import Assessment
     from priorhood.data.sources.table import Table
+    from priorhood.evaluation.assessment import Assessment
     from priorhood.posterior.posterior import Posterior
 
 WRONG = 1  # exit code: the command did its work, and something is wrong
@@ -96,8 +96,8 @@ def _assessed(
     *,
     quiet: bool,
 ) -> Assessment:
-    from priorhood.assess import assess as run
     from priorhood.data.sources.table import read
+    from priorhood.evaluation.assess import assess as run
     from priorhood.posterior.io import load
 
     post = load(file)
@@ -109,7 +109,7 @@ def _assessed(
 
 def _against(post: Posterior, rows: Table, unseen: str, seed: int | None) -> Assessment:
     """The rows of a picture held against the model."""
-    from priorhood.assess import assess as run
+    from priorhood.evaluation.assess import assess as run
 
     return run(post, rows, unseen=unseen, seed=seed)
 

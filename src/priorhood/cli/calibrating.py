@@ -68,8 +68,8 @@ def calibrate(
     as_json: Json = False,
 ) -> None:
     """Fit simulated outcomes whose truth is known: is it where the draws say? Exit code 1 if not."""
-    from priorhood.calibrate import calibrate as run
     from priorhood.data.sources.table import read
+    from priorhood.evaluation.sbc import calibrate as run
 
     if out is not None:
         check_picture(out, model, data, places)

@@ -15,7 +15,7 @@ from priorhood.cli.screen import console, say
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
-    from priorhood.elpd import Elpd
+    from priorhood.evaluation.elpd import Elpd
     from priorhood.posterior.posterior import Posterior
 
 
@@ -72,7 +72,7 @@ def _names(files: list[Path]) -> list[str]:
 
 def _one(post: Posterior, rows: object, by: str, options: dict[str, Any], *, as_json: bool, picture: bool) -> Any:
     """One model's own elpd."""
-    from priorhood.compare import leave_out
+    from priorhood.evaluation.compare import leave_out
 
     found = leave_out(post, rows, by, **options)
     if as_json:
@@ -107,7 +107,7 @@ def _several(
     posts: dict[str, Posterior], rows: object, by: str, options: dict[str, Any], *, as_json: bool, picture: bool
 ) -> Any:
     """The table of several models."""
-    from priorhood.compare import compare as run
+    from priorhood.evaluation.compare import compare as run
 
     frame = run(posts, rows, by, **options)
     note = frame.attrs.get("note")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from priorhood.calibrate import Calibration
+    from priorhood.evaluation.sbc import Calibration
     from priorhood.posterior.posterior import Posterior
 
 

@@ -35,8 +35,8 @@ def sensitivity(
     as_json: Json = False,
 ) -> None:
     """How far the posterior moves under other priors: each made narrower and wider, from the file alone."""
+    from priorhood.evaluation.sensitivity import sensitivity as run
     from priorhood.posterior.io import load
-    from priorhood.sensitivity import sensitivity as run
 
     post = load(file)
     announce_compile(quiet=as_json, by_group=post.model.noise is not None)
@@ -69,8 +69,8 @@ def influence(
     as_json: Json = False,
 ) -> None:
     """What moves without a place (--group) or a row (--row); without either, of every place, the most first."""
-    from priorhood.influence import Influence
-    from priorhood.influence import influence as run
+    from priorhood.evaluation.influence import Influence
+    from priorhood.evaluation.influence import influence as run
     from priorhood.posterior.io import load
 
     post = load(file)
@@ -141,6 +141,6 @@ def _cell(value: Any, name: str) -> str:
 def sensitivity_picture(file: Saved, out: Picture, factors: Factors = None, parameters: Parameters = None) -> None:
     """How far every parameter moves under scaled priors."""
     from priorhood import plot as pictures
-    from priorhood.sensitivity import sensitivity as run
+    from priorhood.evaluation.sensitivity import sensitivity as run
 
     drawn(file, out, lambda post: pictures.sensitivity(run(post, tuple(factors or USUAL), parameters)))

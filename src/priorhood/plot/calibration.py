@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from priorhood.calibrate import Calibration
+    from priorhood.evaluation.sbc import Calibration
 
 MOST_PANELS = 40
 # Inches.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from priorhood.elpd import Elpd
+    from priorhood.evaluation.elpd import Elpd
 
 # Inches.
 WIDTH, HEIGHT, ROW, RIGHT, BELOW = 8.5, 4.6, 0.34, 0.35, 0.6

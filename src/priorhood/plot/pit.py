@@ -8,15 +8,15 @@ import numpy as np
 
 from priorhood.diagnostics.uniformity import Uniform, p_text
 from priorhood.errors import plural, rows_of
+from priorhood.evaluation.residuals import BINS
 from priorhood.plot import page
-from priorhood.residuals import BINS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array, Index
-    from priorhood.assessment import Assessment
+    from priorhood.evaluation.assessment import Assessment
 
 BAND = 0.99
 NAMED = 4  # places with their label beside them

@@ -11,11 +11,11 @@ import numpy as np
 from priorhood._arguments import MOST_DRAWS, check_seed, whole
 from priorhood._system import cores
 from priorhood.errors import ModelError, TableError, near, rows_of, some
+from priorhood.evaluation.residuals import outcome_required, thinned
 from priorhood.plot import page
 from priorhood.prediction.observed import used_rows
 from priorhood.prediction.places import Groups
 from priorhood.prediction.predict import UNSEEN, predict_rows, request, simulate
-from priorhood.residuals import outcome_required, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.moved import FAR, far
+from priorhood.evaluation.shift import FAR, far
 from priorhood.plot import page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from priorhood.sensitivity import Sensitivity
+    from priorhood.evaluation.sensitivity import Sensitivity
 
 # Inches.
 WIDTH, LINE, LEFT, RIGHT, BELOW = 9.5, 0.34, 2.9, 0.3, 0.6

@@ -21,11 +21,11 @@ from priorhood.data.sources.table import read
 from priorhood.diagnostics.summary import below_diagonal, labels_of
 from priorhood.diagnostics.uniformity import ALARM, Uniform, counts_below, judge, places
 from priorhood.errors import ModelError, PriorhoodError, SamplingError
+from priorhood.evaluation.outcomes import log_likelihood, simulate_sums
 from priorhood.fitting.identifiability import check_informed
 from priorhood.fitting.run import Run, draw_exact, exact_refusal, new_run
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model, as_model
-from priorhood.outcomes import log_likelihood, simulate_sums
 from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.predictive import draw_prior
 from priorhood.posterior.tree import labelled

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._arguments import check_seed
-from priorhood.assessment import EFFECT, LEVEL, SHARE, SLOPE, SPREAD, Assessment
 from priorhood.diagnostics.uniformity import p_text
 from priorhood.diagnostics.verdict import Verdict
 from priorhood.errors import ModelError, plural, rows_of
+from priorhood.evaluation.assessment import EFFECT, LEVEL, SHARE, SLOPE, SPREAD, Assessment
+from priorhood.evaluation.residuals import BINS, DRAWS, INSIDE, effect_p, residuals, thinned
 from priorhood.model.arithmetic import inner_text
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
 from priorhood.model.formula import written_out
 from priorhood.prediction.predict import UNSEEN
-from priorhood.residuals import BINS, DRAWS, INSIDE, effect_p, residuals, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

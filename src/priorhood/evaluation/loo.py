@@ -10,12 +10,12 @@ import numpy as np
 from priorhood._system import cores
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
-from priorhood.elpd import Elpd, Sums, outcomes_of
 from priorhood.engines.adapt import pose
 from priorhood.engines.observations import observe
 from priorhood.errors import ModelError, TableError, near, rows_of
+from priorhood.evaluation.elpd import Elpd, Sums, outcomes_of
+from priorhood.evaluation.exact_posterior import chosen_draws, collapse_refusal, flat_draws, posed_of
 from priorhood.model.formula import SEPARATOR
-from priorhood.posed import chosen_draws, collapse_refusal, flat_draws, posed_of
 from priorhood.suffstats.collect import take
 from priorhood.suffstats.moments import keep as kept
 from priorhood.suffstats.standardize import standardized
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
     from priorhood.engines.exact import NoisyProblem, Problem
     from priorhood.engines.observations import Observations
+    from priorhood.evaluation.exact_posterior import Posed
     from priorhood.model.hierarchy import Places
-    from priorhood.posed import Posed
     from priorhood.posterior.posterior import Posterior
     from priorhood.suffstats.moments import Moments
 

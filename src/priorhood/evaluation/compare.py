@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.elpd import Elpd, outcomes_of, standard_error
 from priorhood.errors import ModelError, PriorhoodError, rows_of, some
-from priorhood.leaveout import DRAWS, loo, loo_places
+from priorhood.evaluation.elpd import Elpd, outcomes_of, standard_error
+from priorhood.evaluation.loo import DRAWS, loo, loo_places
 from priorhood.posterior.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array
-    from priorhood.elpd import Outcomes
+    from priorhood.evaluation.elpd import Outcomes
 
 WAYS = ("row", "place", "evidence")
 # Under these the Normal approximation of a difference is not to be trusted (Sivula et al. 2025).

@@ -12,9 +12,9 @@ from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.psis import smoothed
 from priorhood.errors import ModelError, near, rows_of, some
+from priorhood.evaluation.outside import log_of_places
+from priorhood.evaluation.shift import Draws, far, flat_draws, shifts
 from priorhood.fitting.run import draw_exact, exact_refusal, fit_moments, new_run
-from priorhood.moved import Draws, far, flat_draws, shifts
-from priorhood.outside import log_of_places
 from priorhood.posterior.tree import labelled
 from priorhood.suffstats import collect as gather
 from priorhood.suffstats.moments import keep, subtract

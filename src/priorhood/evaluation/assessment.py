@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.diagnostics.uniformity import ALARM
-from priorhood.residuals import INSIDE, Residuals, two_sided
+from priorhood.evaluation.residuals import INSIDE, Residuals, two_sided
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.errors import ModelError, PriorhoodError, near, plural
+from priorhood.evaluation.shift import FAR, WIDER, far, flat_draws, shifts
 from priorhood.fitting.run import draw_exact, exact_refusal, new_run
 from priorhood.model.priors import (
     LKJ,
@@ -26,7 +27,6 @@ from priorhood.model.priors import (
     check_key,
     split_label,
 )
-from priorhood.moved import FAR, WIDER, far, flat_draws, shifts
 from priorhood.posterior.tree import labelled
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Flags
+    from priorhood.evaluation.shift import Draws
     from priorhood.fitting.run import Progress, Run
     from priorhood.model.model import Model
     from priorhood.model.priors import Prior
-    from priorhood.moved import Draws
     from priorhood.posterior.posterior import Posterior
 
 MOST_NAMED = 3

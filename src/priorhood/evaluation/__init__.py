@@ -1,0 +1,1 @@
+"""Evaluation of a fitted model: cross-validation, comparison, checks, calibration, sensitivity."""
