@@ -9,7 +9,7 @@ import numpy as np
 from bench import data
 from bench.contenders import CONTENDERS, YARDSTICK
 from bench.scale_table import fit_seconds
-from priorhood.plot import style
+from priorhood.plot.figure import style
 
 if TYPE_CHECKING:
     from collections.abc import Callable

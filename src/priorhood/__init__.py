@@ -44,7 +44,7 @@ from priorhood.model.priors import (
 from priorhood.posterior.io import load
 from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.predictive import posterior_predictive, prior_predictive
-from priorhood.report import report
+from priorhood.reporting import report
 
 __version__ = _version("priorhood")
 

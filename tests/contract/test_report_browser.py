@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import priorhood as ph
-import priorhood.report.calculator
+import priorhood.reporting.calculator
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 CHROMIUM = shutil.which("chromium")
@@ -146,7 +146,7 @@ def test_the_error_of_a_probability_is_that_of_its_draws(post, file, opened):
 
 @pytest.mark.slow
 def test_thinned_draws_are_within_their_error(opened, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["priorhood.report.calculator"], "BUDGET", 1)
+    monkeypatch.setattr(sys.modules["priorhood.reporting.calculator"], "BUDGET", 1)
     post = ph.fit("price ~ living_space + (1 | zip)", ph.simulate(12, 300, seed=2)[0], draws=1000, seed=1)
     page = opened(written(post, tmp_path))
     label = str(post.moments.labels[0])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.polygons import read_polygons
+from priorhood.plot.maps.polygons import read_polygons
 
 FORMULA = "price ~ 1 + (1 | zip)"
 FAST = {"chains": 2, "draws": 50, "seed": 1}

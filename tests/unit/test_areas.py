@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.areas import read_areas
+from priorhood.plot.maps.areas import read_areas
 
 geopandas = pytest.importorskip("geopandas")
 shapely = pytest.importorskip("shapely")
@@ -303,7 +303,7 @@ def test_holes_and_islands_stay(fitted, labels):
 
 def test_shared_borders_are_simplified_alike():
     """Simplified one by one, the same polygons leave gaps: the control."""
-    from priorhood.areas import simplified
+    from priorhood.plot.maps.areas import simplified
 
     rng = np.random.default_rng(3)
     x = np.linspace(0, 100, 400)

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.areas import read_areas
 from priorhood.model.tokens import alone, dimension
+from priorhood.plot.maps.areas import read_areas
 
 ROLES = ("plain", "kind", "zip", "city", "far", "w", "y")
 # A name for every role: as many as there are, none twice in a row of them.

@@ -12,7 +12,7 @@ import xarray as xr
 import priorhood as ph
 from pictures import check_room
 from priorhood import plot
-from priorhood.plot import page, style
+from priorhood.plot.figure import page, style
 
 pytest.importorskip("matplotlib")
 

@@ -13,8 +13,8 @@ import pytest
 
 import priorhood as ph
 from priorhood import plot
-from priorhood.plot.mapped import mapped, percent
-from priorhood.plot.maps import coloured
+from priorhood.plot.maps.static import coloured
+from priorhood.plot.maps.values import mapped, percent
 
 matplotlib = pytest.importorskip("matplotlib")
 geopandas = pytest.importorskip("geopandas")

@@ -192,7 +192,7 @@ def test_ellipses_hold_their_share_of_new_places(post, mass):
     """Of 40,000 new draws, the share inside differs by 0.01 from the stated one once in 10⁴ runs at most."""
     from matplotlib.path import Path
 
-    from priorhood.plot.places import coefficients, new_places, regions
+    from priorhood.plot.figure.select_places import coefficients, new_places, regions
     from priorhood.prediction.places import Groups
 
     polygon = regions(new_places(post, np.array([0, 1])), (mass,))[0]
@@ -247,7 +247,7 @@ def test_hundreds_of_places(many):
 
 
 def test_priors_are_those_of_the_model_in_the_datas_units(post):
-    from priorhood.plot.priors import compared
+    from priorhood.plot.parameters.prior_posterior import compared
 
     for one in compared(post):
         low, high = one.bounds

@@ -203,7 +203,7 @@ def test_names_are_shown_as_they_are(sales):
     [(1234500.0, "1,234,500"), (0.25, "0.25"), (-3000.0, "−3,000"), (0.0, "0"), (-0.0, "0"), (3e-7, "3e-07")],
 )
 def test_numbers(value, text):
-    from priorhood.plot.style import number
+    from priorhood.plot.figure.style import number
 
     assert number(value) == text
 
@@ -236,7 +236,7 @@ def test_a_figure_can_be_saved_and_pickled(post, tmp_path):
 
 
 def test_without_matplotlib_the_extra_is_named(post, monkeypatch):
-    monkeypatch.delitem(sys.modules, "priorhood.plot.style", raising=False)
+    monkeypatch.delitem(sys.modules, "priorhood.plot.figure.style", raising=False)
     monkeypatch.delattr(plot, "style", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ph.PriorhoodError, match=r"pip install matplotlib \(priorhood's extra \[plot\]\)"):

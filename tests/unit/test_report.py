@@ -14,10 +14,10 @@ import pytest
 
 import priorhood as ph
 from priorhood.model.expression import Expression
-from priorhood.report import assembled
-from priorhood.report.calculator import packed, thinned
-from priorhood.report.content import content
-from priorhood.report.words import number, round_near
+from priorhood.reporting import assembled
+from priorhood.reporting.calculator import packed, thinned
+from priorhood.reporting.content import content
+from priorhood.reporting.words import number, round_near
 
 UNITS = {"price": "€", "living_space": "m²"}
 
@@ -255,5 +255,5 @@ def test_data_cannot_end_their_element():
 
 
 def test_import_does_not_load_it():
-    script = "import sys, priorhood; assert 'priorhood.report.content' not in sys.modules"
+    script = "import sys, priorhood; assert 'priorhood.reporting.content' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -11,8 +11,8 @@ import priorhood as ph
 from priorhood.fitting import run as engines
 from priorhood.posterior import portions
 from priorhood.prediction import predict
-from priorhood.report import calculator
-from priorhood.report.content import content
+from priorhood.reporting import calculator
+from priorhood.reporting.content import content
 
 FORMULA = "price ~ living_space + (living_space | zip)"
 FIT = {"chains": 4, "draws": 500, "seed": 3}

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 import priorhood as ph
 from priorhood.cli import app
 from priorhood.data.sources.table import read
-from priorhood.plot.mapped import mapped
+from priorhood.plot.maps.values import mapped
 from priorhood.posterior.portions import moments_of
 from priorhood.prediction.finite_moments import _fitted, _most
 from priorhood.prediction.places import Groups
 from priorhood.prediction.rows import frame_to_predict, read_rows
-from priorhood.report.content import content
+from priorhood.reporting.content import content
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ def map_places(
 ) -> None:
     """What one and the same home costs in every place; the probability that it costs less than --below."""
     from priorhood import plot as pictures
-    from priorhood.plot.web_map import check_page
+    from priorhood.plot.maps.interactive import check_page
 
     values = values_of(at)
     options = {"at": values, "below": below, "column": column, "level": level, "crs": crs}

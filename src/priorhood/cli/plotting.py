@@ -56,7 +56,6 @@ def check_picture(out: Path, *inputs: str | Path | None) -> None:
     from priorhood._system import check_writable
 
     # Says what to install where matplotlib is not.
-    from priorhood.plot import style  # noqa: F401
 
     check_writable(out, *(given for given in inputs if given))
     if out.suffix.lower() not in PICTURES:

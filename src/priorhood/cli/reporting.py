@@ -28,8 +28,8 @@ def report(
 ) -> None:
     """Write a page that a browser opens without a network: what was fitted and found, what a home costs."""
     from priorhood.posterior.io import load
-    from priorhood.report import check_report
-    from priorhood.report import report as write_report
+    from priorhood.reporting import check_report
+    from priorhood.reporting import report as write_report
 
     check_report(out, file, *([places] if places else []))
     write_report(

@@ -3,23 +3,23 @@
 Only this room needs matplotlib.
 """
 
-from priorhood.plot.calibration import calibration
-from priorhood.plot.compare import compare, loo
-from priorhood.plot.correlation import correlation
-from priorhood.plot.diagnostics import diagnostics
-from priorhood.plot.forest import forest
-from priorhood.plot.lines import lines
-from priorhood.plot.maps import map  # noqa: A004  # the word for it
-from priorhood.plot.pit import misfit, pit
-from priorhood.plot.predictive import predictive
-from priorhood.plot.price import price
-from priorhood.plot.prior import prior_lines
-from priorhood.plot.priors import priors
-from priorhood.plot.ranks import ranks
-from priorhood.plot.sensitivity import sensitivity
-from priorhood.plot.shrinkage import shrinkage
-from priorhood.plot.trace import trace
-from priorhood.plot.web_map import InteractiveMap, interactive_map
+from priorhood.plot.checks.calibration import calibration
+from priorhood.plot.checks.compare import compare, loo
+from priorhood.plot.checks.pit import misfit, pit
+from priorhood.plot.checks.predictive import predictive
+from priorhood.plot.checks.sensitivity import sensitivity
+from priorhood.plot.draws.diagnostics import diagnostics
+from priorhood.plot.draws.ranks import ranks
+from priorhood.plot.draws.trace import trace
+from priorhood.plot.maps.interactive import InteractiveMap, interactive_map
+from priorhood.plot.maps.static import map  # noqa: A004  # the word for it
+from priorhood.plot.parameters.prior_lines import prior_lines
+from priorhood.plot.parameters.prior_posterior import priors
+from priorhood.plot.places.correlation import correlation
+from priorhood.plot.places.forest import forest
+from priorhood.plot.places.lines import lines
+from priorhood.plot.places.price import price
+from priorhood.plot.places.shrinkage import shrinkage
 
 __all__ = [
     "InteractiveMap",

@@ -1,0 +1,1 @@
+"""Pictures of checks: predictive distributions, calibration, comparison, sensitivity."""

@@ -1,0 +1,1 @@
+"""Pictures of draws: traces, ranks, diagnostics."""

@@ -1,0 +1,1 @@
+"""Figures: layout, style, and the choice of places and parameters."""

@@ -1,0 +1,1 @@
+"""Pictures of priors and posteriors."""

@@ -1,0 +1,1 @@
+"""Pictures of places: intervals, shrinkage, lines, prices."""

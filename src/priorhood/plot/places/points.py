@@ -1,0 +1,215 @@
+"""The rows of a place along a predictor: themselves, where a table is given, or what their sums say of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from priorhood.data.labels import normal_label
+from priorhood.data.sources.columns import label_text
+from priorhood.errors import ModelError, TableError
+from priorhood.model.design import Indicator
+from priorhood.model.expression import Expression
+from priorhood.model.formula import SEPARATOR
+from priorhood.model.weights import Weights
+from priorhood.plot.figure.select_places import ellipse
+from priorhood.prediction.rows import frame_to_predict, kept_rows
+
+if TYPE_CHECKING:
+    from priorhood._arrays import Array, Index
+    from priorhood.model.hierarchy import Places
+    from priorhood.posterior.posterior import Posterior
+
+# Sds of all rows on both sides of their mean that lines are drawn over where there are no rows.
+REACH = 2.0
+
+
+@dataclass(frozen=True)
+class Points:
+    """Rows: x (of categories their position) and y in the outcome's units, and the place of each."""
+
+    MOST: ClassVar[int] = 2000
+
+    x: Array
+    y: Array
+    place: Index
+    left_out: int = 0
+
+    def of(self, place: int) -> Points:
+        """The rows of one place; of very many, some by chance, the same each time."""
+        own = np.flatnonzero(self.place == place)
+        kept = own
+        if len(own) > self.MOST:
+            kept = np.sort(np.random.default_rng(0).choice(own, self.MOST, replace=False))
+        return Points(self.x[kept], self.y[kept], self.place[kept], len(own) - len(kept))
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """What the sums say of a place's rows: an ellipse (n, 2), or crosses at means."""
+
+    outline: Array
+    crosses: bool
+
+    @property
+    def x(self) -> Array:
+        """Of the outline."""
+        return self.outline[:, 0]
+
+    @property
+    def y(self) -> Array:
+        """Of the outline."""
+        return self.outline[:, 1]
+
+
+def points_of(post: Posterior, name: str, data: object) -> Points:
+    """The rows of a table that have the predictor, the outcome and a place that the fit had.
+
+    Raises
+    ------
+    TableError : a column that is not there, or none of these rows
+    """
+    import narwhals.stable.v2 as nw
+
+    design, formula = post.design, post.model.formula
+    outcome = formula.unlogged
+    table = post.placed(data)
+    for column in outcome.names:
+        table.require(column, "the outcome")
+    frame = kept_rows(frame_to_predict(table, design, Weights(), outcome.names))
+    y = frame.select(outcome.build().alias("y"))["y"].to_numpy().astype(float)
+    categories = next((c for f, c in design.categories.items() if Expression(f).bare == name), None)
+    if categories is None:
+        x = frame.select(nw.col(name).cast(nw.Float64))[name].to_numpy().astype(float)
+    else:
+        texts = [str(value).strip().removesuffix(".0") for value in frame[name].to_list()]
+        x = np.array([categories.index(t) if t in categories else np.nan for t in texts], dtype=float)
+    place = np.zeros(len(y), np.int64)
+    if post.hierarchy.levels:
+        level = post.hierarchy.levels[0]
+        place = _placed(frame, level)
+    used = np.isfinite(x) & np.isfinite(y) & (place >= 0)
+    if not used.any():
+        raise TableError(
+            f"{table.name}: no row has {name!r}, {formula.outcome_name!r} and a place that the fit had: nothing to "
+            f"draw"
+        )
+    return Points(x[used], y[used], place[used])
+
+
+def _placed(frame: Any, level: Places) -> Index:
+    """The place of every row, by the labels along its path or by its own alone; −1 where the fit had it not."""
+    there = [key for key in level.path if key in frame.columns]
+    texts = [frame.select(label_text(frame, key).alias(key))[key].to_list() for key in there]
+    keys = level.keys.tolist()
+    if len(there) < len(level.path):
+        keys = [key.split(SEPARATOR)[-1] for key in keys]
+        texts = texts[-1:]
+    at = {key: place for place, key in enumerate(keys)}
+    joined = [SEPARATOR.join(normal_label(str(part)) for part in parts) for parts in zip(*texts, strict=True)]
+    return np.array([at.get(key, -1) for key in joined], dtype=np.int64)
+
+
+def extent(post: Posterior, name: str, points: Points | None) -> tuple[float, float]:
+    """Between which values of a numeric predictor lines are drawn: those of the rows, or most of them.
+
+    Without rows the mean of all ± 2 sd, of a log that of the log. It ends at 0 where it would cross it and 0 is
+    over an sd from the mean: areas and the like are never negative.
+
+    Raises
+    ------
+    ModelError : without rows, a predictor that is only within another expression
+    """
+    if points is not None:
+        return _apart(float(points.x.min()), float(points.x.max()))
+    column = _column(post, name)
+    if column is None:
+        raise ModelError(
+            f"the formula has {name!r} only within another expression, so that its range is not known: give the "
+            f"rows, data=…"
+        )
+    position, logged = column
+    mean, scatter = post.moments.pooled()
+    centre = float(mean[position])
+    sd = float(np.sqrt(scatter[position, position] / post.moments.mass.sum()))
+    low, high = centre - REACH * sd, centre + REACH * sd
+    if logged:
+        return _apart(float(np.exp(low)), float(np.exp(high)))
+    if abs(centre) > sd:
+        low, high = (max(low, 0.0), high) if centre > 0 else (low, min(high, 0.0))
+    return _apart(low, high)
+
+
+def _apart(low: float, high: float) -> tuple[float, float]:
+    """Two different ends."""
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _column(post: Posterior, name: str) -> tuple[int, bool] | None:
+    """Where the sums have the predictor itself or its log, and whether its log."""
+    found: dict[bool, int] = {}
+    for position, column in enumerate(c for c in post.design.columns if c.factors):
+        only = column.factors[0] if len(column.factors) == 1 else None
+        if isinstance(only, Expression):
+            if only.bare == name:
+                found[False] = position
+            if only.logged is not None and Expression(only.logged).bare == name:
+                found[True] = position
+    return None if not found else (found[min(found)], min(found))
+
+
+def cloud_of(post: Posterior, name: str, place: int) -> Cloud | None:
+    """The mean ± 1 sd of a place's rows, as an ellipse, of few rows a cross; of categories the means of each.
+
+    Under a log the ellipse is that of the logs. None where the sums do not have the predictor by itself.
+    """
+    mean, covariance = _moments_of(post, place)
+    if any(Expression(factor).bare == name for factor in post.design.categories):
+        return _means(post, name, mean, covariance)
+    column = _column(post, name)
+    if column is None:
+        return None
+    position, logged = column
+    both = [position, len(mean) - 1]
+    outline = ellipse(mean[both], covariance[np.ix_(both, both)], 1.0)
+    crosses = bool(np.ptp(outline, axis=0).max() == 0)
+    outline = outline[:1] if crosses else outline
+    x = np.exp(outline[:, 0]) if logged else outline[:, 0]
+    y = np.exp(outline[:, 1]) if post.model.formula.log_outcome else outline[:, 1]
+    return Cloud(np.column_stack([x, y]), crosses)
+
+
+def _moments_of(post: Posterior, place: int) -> tuple[Array, Array]:
+    """Mean (C,) and covariance (C, C) of a finest place's rows, over all its cells."""
+    moments = post.moments
+    levels = post.hierarchy.levels
+    cells = np.flatnonzero(levels[0].of_cell == place) if levels else np.arange(len(moments.n))
+    own = replace(
+        moments, labels=moments.labels[cells], n=moments.n[cells], mean=moments.mean[cells],
+        scatter=moments.scatter[cells], weight=None if moments.weight is None else moments.weight[cells],
+    )  # fmt: skip
+    mean, scatter = own.pooled()
+    return mean, scatter / own.mass.sum()
+
+
+def _means(post: Posterior, name: str, mean: Array, covariance: Array) -> Cloud | None:
+    """The mean outcome of every category: E(y | c) = E(1_c y) / E(1_c), the reference by what is left."""
+    factor, categories = next((f, c) for f, c in post.design.categories.items() if Expression(f).bare == name)
+    shares, sums = dict.fromkeys(categories, np.nan), dict.fromkeys(categories, np.nan)
+    for position, column in enumerate(c for c in post.design.columns if c.factors):
+        only = column.factors[0]
+        if len(column.factors) == 1 and isinstance(only, Indicator) and only.factor == factor:
+            shares[only.category] = mean[position]
+            sums[only.category] = covariance[position, -1] + mean[position] * mean[-1]
+    missing = [c for c in categories if not np.isfinite(shares[c])]
+    if len(missing) > 1:
+        return None
+    for category in missing:
+        shares[category] = 1.0 - sum(v for c, v in shares.items() if c != category)
+        sums[category] = mean[-1] - sum(v for c, v in sums.items() if c != category)
+    there = [at for at, c in enumerate(categories) if shares[c] > 1e-9]
+    y = np.array([sums[categories[at]] / shares[categories[at]] for at in there])
+    y = np.exp(y) if post.model.formula.log_outcome else y
+    return Cloud(np.column_stack([np.array(there, dtype=float), y]), crosses=True)
