@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.cli.screen import Visible, shown
+from priorhood.cli.output import Visible, shown
 from priorhood.errors import visible
 
 pytest.importorskip("matplotlib")

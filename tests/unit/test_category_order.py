@@ -196,7 +196,7 @@ def test_equations_name_the_reference(rows):
 
 
 def test_report_and_command_name_the_reference(rows, tmp_path, capsys):
-    from priorhood.cli.screen import print_summary
+    from priorhood.cli.output import print_summary
 
     post = ph.fit(TEXT, categorical(rows), **HOW)
     ph.report(post, tmp_path / "report.html")

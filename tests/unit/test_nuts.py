@@ -525,7 +525,7 @@ def test_a_sampler_that_fails_is_named(monkeypatch):
 @pytest.mark.parametrize("swallowed", [1, 3])
 def test_an_interrupt_swallowed_by_another_language_is_sent_again(swallowed, capfd):
     """What is raised in a callback from C is printed by Python and lost, as in llvmlite while it compiles."""
-    from priorhood.cli.fitting import heeded
+    from priorhood.cli.fit import heeded
 
     calls = 0
 
@@ -554,7 +554,7 @@ def test_an_interrupt_swallowed_by_another_language_is_sent_again(swallowed, cap
 
 def test_an_error_that_an_interrupt_left_behind_is_the_interrupt():
     """As numba's "no compiled object yet", of a library that was being compiled."""
-    from priorhood.cli.fitting import heeded
+    from priorhood.cli.fit import heeded
 
     before = signal.getsignal(signal.SIGINT)
 
@@ -574,7 +574,7 @@ def test_an_error_that_an_interrupt_left_behind_is_the_interrupt():
 
 
 def test_other_lost_errors_are_printed_still(capfd, monkeypatch):
-    from priorhood.cli.fitting import heeded
+    from priorhood.cli.fit import heeded
 
     monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
 

@@ -11,19 +11,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from priorhood.cli.assessing import assess
-from priorhood.cli.calibrating import calibrate
-from priorhood.cli.checking import check
-from priorhood.cli.comparing import compare
+from priorhood.cli.compare import compare
 from priorhood.cli.demo import demo, simulate
-from priorhood.cli.drawing import DRAWN
-from priorhood.cli.fitting import fit, merge, refit, update
-from priorhood.cli.mapping import map_places
-from priorhood.cli.plotting import plot
-from priorhood.cli.reading import predict, summary
-from priorhood.cli.reporting import report
-from priorhood.cli.screen import heard, say, shown
-from priorhood.cli.sites import moments
+from priorhood.cli.evaluate import assess, calibrate
+from priorhood.cli.fit import fit, merge, refit, update
+from priorhood.cli.moments import moments
+from priorhood.cli.output import heard, say, shown
+from priorhood.cli.plot import DRAWN, map_places, plot
+from priorhood.cli.posterior import check, predict, summary
+from priorhood.cli.report import report
 from priorhood.cli.what_if import influence, sensitivity
 from priorhood.errors import PriorhoodError
 

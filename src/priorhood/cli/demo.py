@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from priorhood.cli.options import Json, Out
-from priorhood.cli.screen import console
+from priorhood.cli.output import console
 
 FORMULA = "price ~ living_space + (living_space | zip)"
 

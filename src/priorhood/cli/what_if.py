@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from priorhood.cli.options import Chains, DrawCount, Json, Picture, Saved, Seed, Threads, row_of
-from priorhood.cli.plotting import drawn, places_of, plot
-from priorhood.cli.screen import announce_compile, console, progress
+from priorhood.cli.output import announce_compile, console, progress
+from priorhood.cli.plot import drawn, places_of, plot
 from priorhood.errors import rows_of
 
 if TYPE_CHECKING:

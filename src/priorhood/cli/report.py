@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from priorhood.cli.options import At, Column, Crs, Level, Saved, values_of
-from priorhood.cli.screen import say
+from priorhood.cli.output import say
 
 
 def report(

@@ -22,7 +22,7 @@ from priorhood.cli.options import (
     Where,
     spelled,
 )
-from priorhood.cli.screen import heard, say
+from priorhood.cli.output import heard, say
 from priorhood.errors import ModelError, some
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from priorhood.cli.options import Decimal, Json, Null, Outliers, Places, Thousands, Where, spelled, table_of
-from priorhood.cli.plotting import check_picture, write_picture
-from priorhood.cli.screen import console, say
+from priorhood.cli.output import console, say
+from priorhood.cli.plot import check_picture, write_picture
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from priorhood.cli.moments import Given, parts_of, pooled, same_weights, table_and_formula
 from priorhood.cli.options import (
     Chains,
     Decimal,
@@ -41,8 +42,7 @@ from priorhood.cli.options import (
     spelled,
     units_of,
 )
-from priorhood.cli.screen import announce_compile, console, heard, print_summary, progress, say
-from priorhood.cli.sites import Given, parts_of, pooled, same_weights, table_and_formula
+from priorhood.cli.output import announce_compile, console, heard, print_summary, progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
