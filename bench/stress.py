@@ -31,7 +31,7 @@ from bench.stress_designs import DESIGNS, Design
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.summary import convergence, varies
 from priorhood.diagnostics.uniformity import ALARM
-from priorhood.evaluation.outcomes import simulate_sums
+from priorhood.evaluation.sbc import simulate_sums
 from priorhood.fitting.run import fit_moments, new_run
 from priorhood.posterior.predictive import draw_prior
 from priorhood.suffstats import collect as gather

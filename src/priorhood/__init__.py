@@ -17,8 +17,7 @@ from priorhood.errors import (
     SamplingError,
     TableError,
 )
-from priorhood.evaluation.assess import assess
-from priorhood.evaluation.assessment import Assessment
+from priorhood.evaluation.assess import Assessment, assess
 from priorhood.evaluation.compare import compare
 from priorhood.evaluation.elpd import Elpd
 from priorhood.evaluation.influence import Influence, influence

@@ -76,8 +76,7 @@ def test_a_level_that_is_to_vary(rows):
 @pytest.mark.parametrize("part", ["(1 | g)", "(x | g)", "(0 + kind | g)"])
 def test_what_is_there_is_not_proposed_again(rows, part):
     """The level varies already: the prior or a few rows are what holds it."""
-    from priorhood.evaluation.assess import _place_words, assess
-    from priorhood.evaluation.assessment import LEVEL
+    from priorhood.evaluation.assess import LEVEL, _place_words, assess
 
     post = ph.fit(f"y ~ x + {part}", rows, **HOW)
     assert "give tau a wider prior" in _place_words(assess(post, rows), LEVEL)[1]

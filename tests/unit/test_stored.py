@@ -9,7 +9,7 @@ import pytest
 
 import priorhood as ph
 from priorhood.fitting import run as engines
-from priorhood.posterior import portions
+from priorhood.posterior import price_batches as portions
 from priorhood.prediction import predict
 from priorhood.reporting import calculator
 from priorhood.reporting.content import content

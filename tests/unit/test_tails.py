@@ -15,7 +15,7 @@ import priorhood as ph
 from priorhood.cli import app
 from priorhood.data.sources.table import read
 from priorhood.plot.maps.values import mapped
-from priorhood.posterior.portions import moments_of
+from priorhood.posterior.price_batches import moments_of
 from priorhood.prediction.finite_moments import _fitted, _most
 from priorhood.prediction.places import Groups
 from priorhood.prediction.rows import frame_to_predict, read_rows

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood.data.sources.table import Table
-    from priorhood.evaluation.assessment import Assessment
+    from priorhood.evaluation.assess import Assessment
     from priorhood.model.model import Model
     from priorhood.posterior.posterior import Posterior
 

@@ -12,7 +12,7 @@ from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.psis import smoothed
 from priorhood.errors import ModelError, near, rows_of, some
-from priorhood.evaluation.outside import log_of_places
+from priorhood.evaluation.exact_posterior import log_of_places
 from priorhood.evaluation.shift import Draws, far, flat_draws, shifts
 from priorhood.fitting.run import draw_exact, exact_refusal, fit_moments, new_run
 from priorhood.posterior.tree import labelled

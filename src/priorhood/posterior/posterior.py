@@ -16,10 +16,10 @@ from priorhood.diagnostics.check import Check, check_draws
 from priorhood.engines import nuts
 from priorhood.engines.observations import Observations
 from priorhood.errors import PriorhoodWarning
+from priorhood.posterior.labelled import Reading
 from priorhood.posterior.lazy_draws import numbers_of
 from priorhood.posterior.netcdf import write_tree
 from priorhood.posterior.pymc_draws import completed, new_data, regression_of
-from priorhood.posterior.reading import Reading
 from priorhood.posterior.tree import attached, tree_of
 from priorhood.prediction import predict as predicting
 from priorhood.prediction.coefficients import Coefficients, coefficients_of

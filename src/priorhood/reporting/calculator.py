@@ -12,7 +12,7 @@ from priorhood.data.labels import normal_label
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
-from priorhood.posterior.portions import judged
+from priorhood.posterior.price_batches import judged
 from priorhood.prediction.coefficients import TOGETHER, Coefficients
 from priorhood.prediction.expected import typical_values
 from priorhood.prediction.places import Groups

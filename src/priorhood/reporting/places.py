@@ -11,7 +11,7 @@ from priorhood.data.labels import normal_label
 from priorhood.errors import ModelError, near
 from priorhood.model.expression import Expression
 from priorhood.model.weights import Weights
-from priorhood.posterior.portions import Moments, moments_of, over_draws, portions
+from priorhood.posterior.price_batches import PriceMoments, moments_of, over_draws, portions
 from priorhood.prediction.expected import typical_values
 from priorhood.prediction.rows import frame_to_predict, read_rows
 from priorhood.reporting.words import absent_label, joined, listed, plainly, round_near, unit_of
@@ -109,7 +109,7 @@ def _homes(post: Posterior, at: Mapping[str, Any]) -> pd.DataFrame:
     return _with_place_values(post, pd.concat([average, homes], ignore_index=True))
 
 
-def _summed_up(post: Posterior, homes: pd.DataFrame, depth: int, moments: Moments) -> tuple[Array, float]:
+def _summed_up(post: Posterior, homes: pd.DataFrame, depth: int, moments: PriceMoments) -> tuple[Array, float]:
     """Mean, sd and bounds of the average place and a level's (4, 1 + places); by what sd its places differ."""
     parts = portions(post, homes) if not depth else [_level_draws(post, homes, depth)]
     told, total, square, average = [], np.zeros(1), np.zeros(1), None
@@ -217,7 +217,7 @@ def _coefficients(post: Posterior, depth: int) -> tuple[list[dict[str, str]], li
     return [{"name": term, "unit": post.model.unit_of(term)} for term in terms], told
 
 
-def _alone(post: Posterior, homes: pd.DataFrame, moments: Moments) -> Array:
+def _alone(post: Posterior, homes: pd.DataFrame, moments: PriceMoments) -> Array:
     """What the home costs by each place's own rows alone: least squares of the terms that vary by place (J,).
 
     min over b of Σ w (y − x_Pᵀ μ − x_Zᵀ b)², from the sums of equation (5); Z the columns that vary, μ the
@@ -259,7 +259,7 @@ def _not_alone(post: Posterior, depth: int) -> str:
     return "Its own rows alone are too few, or too alike, to tell."
 
 
-def _in_units(post: Posterior, c: Coefficients, found: Array, moments: Moments) -> Array:
+def _in_units(post: Posterior, c: Coefficients, found: Array, moments: PriceMoments) -> Array:
     """Standardized locations (J,) in the outcome's units; under a log outcome exp(m + σ²/2), of a middle σ²."""
     if not post.model.formula.log_outcome:
         return found * post.scale.unit

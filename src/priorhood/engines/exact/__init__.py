@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.engines.draws import QUANTILES, Draws, Effects
-from priorhood.engines.exact.compress import compress
 from priorhood.engines.exact.effects import draw_effects
-from priorhood.engines.exact.group_noise import Alike, Independent, NoisyDensity, NoisyProblem, draw_groups
+from priorhood.engines.exact.group_noise import (
+    Alike,
+    Independent,
+    NoisyDensity,
+    NoisyProblem,
+    compress,
+    draw_groups,
+)
 from priorhood.engines.exact.group_noise import refuses as refuses_noise
 from priorhood.engines.exact.marginal import collapse
 from priorhood.engines.exact.mode import Density, least_log_sigma, one_digit

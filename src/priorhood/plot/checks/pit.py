@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array, Index
-    from priorhood.evaluation.assessment import Assessment
+    from priorhood.evaluation.assess import Assessment
 
 BAND = 0.99
 NAMED = 4  # places with their label beside them

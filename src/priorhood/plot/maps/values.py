@@ -13,7 +13,7 @@ from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
 from priorhood.model.priors import base_of, split_label
 from priorhood.plot.maps.areas import Areas, level_of, read_areas
-from priorhood.posterior.portions import Moments, moments_of, over_draws
+from priorhood.posterior.price_batches import PriceMoments, moments_of, over_draws
 from priorhood.prediction.expected import typical_values
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class Home:
         return np.zeros((1, 0)) if found is None else found
 
     @cached_property
-    def moments(self) -> Moments:
+    def moments(self) -> PriceMoments:
         """How its draws are summed up: by mean and sd, where these exist."""
         return moments_of(self.post, (rows for rows, _, _ in self.parts), self.unseen)
 

@@ -25,7 +25,7 @@ from priorhood.plot.figure.select_places import (
     words_of,
 )  # fmt: skip
 from priorhood.posterior.lazy_draws import positions
-from priorhood.posterior.portions import over_draws
+from priorhood.posterior.price_batches import over_draws
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -20,7 +20,7 @@ from priorhood.plot.figure.select_places import (
     words_of,
 )  # fmt: skip
 from priorhood.plot.places.points import Cloud, Points, cloud_of, extent, points_of
-from priorhood.posterior.portions import over_draws
+from priorhood.posterior.price_batches import over_draws
 from priorhood.prediction.expected import typical_values
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ def portions(post: Posterior, homes: pd.DataFrame, unseen: str = "population") -
 
 
 @dataclass(frozen=True)
-class Moments:
+class PriceMoments:
     """How draws of what homes are expected to cost are summed up, all of them in one way.
 
     mean, sd : whether they exist; kept (S,) : the draws that count for them, None where all do
@@ -68,15 +68,15 @@ class Moments:
         return draws if self.kept is None else draws[self.kept]
 
 
-def moments_of(post: Posterior, homes: Iterable[pd.DataFrame], unseen: str = "population") -> Moments:
+def moments_of(post: Posterior, homes: Iterable[pd.DataFrame], unseen: str = "population") -> PriceMoments:
     """Whether mean and sd of E(y | θ) exist for all of some homes; under no log they do."""
     tails = post._tails
     if tails is None:
-        return Moments()
-    found = Moments()
+        return PriceMoments()
+    found = PriceMoments()
     for some in homes:
         told = judged(post, tails, some, unseen, noise=False)
-        found = Moments(
+        found = PriceMoments(
             mean=found.mean and not told.mean.any(),
             sd=found.sd and not told.sd.any(),
             kept=tails.kept(tails.c) if told.judged.any() else found.kept,

@@ -15,7 +15,7 @@ from priorhood.errors import ModelError, near
 from priorhood.model.design import INTERCEPT
 from priorhood.model.hierarchy import Hierarchy, hierarchy_of, labels_by_column
 from priorhood.model.priors import base_of, split_label
-from priorhood.posterior import finest
+from priorhood.posterior import finest_places as finest
 from priorhood.posterior.lazy_draws import OnDemand, on_demand
 from priorhood.posterior.tree import SUMMARIES
 from priorhood.suffstats.io import stored_places
