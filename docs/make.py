@@ -374,7 +374,7 @@ def with_numbers(text: str) -> str:
         value = getattr(importlib.import_module(f"priorhood.engines.exact.{match[1]}"), match[2])
         return f"| `{match[1]}.{match[2]}` | {value:g} |"
 
-    return re.sub(r"^\| `(\w+)\.([A-Z_]+)` \| [^|]* \|", row, text, flags=re.MULTILINE)
+    return re.sub(r"^\| `([\w.]+)\.([A-Z_]+)` \| [^|]* \|", row, text, flags=re.MULTILINE)
 
 
 # What cluster.md assumes, and from which it reckons: rows, bytes a row as Parquet, numbers a place, cores and what

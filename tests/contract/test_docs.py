@@ -142,7 +142,7 @@ def test_links_lead_somewhere(page):
             assert anchor in map(_anchor, headings), f"{page.name}: {link}"
 
 
-def test_design_names_every_room_in_order():
+def test_design_names_every_module():
     with (ROOT / "pyproject.toml").open("rb") as file:
         contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
     layers = next(c["layers"] for c in contracts if c["type"] == "layers")
@@ -156,3 +156,24 @@ def test_every_dependency_is_imported():
     needed = {re.split(r"[\[<>=;~!]", name)[0].strip().replace("-", "_") for name in required}
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "priorhood").rglob("*.py"))
     assert needed <= set(re.findall(r"^\s*(?:import|from) (\w+)", code, flags=re.MULTILINE))
+    layers = [name for layer in contracts[0]["layers"] for name in re.findall(r"priorhood\.(\w+)", layer)]
+    text = (DOCS / "design.md").read_text(encoding="utf-8").partition("## Packages")[2].partition("\n## ")[0]
+    package, ground = ROOT / "src/priorhood", "On the ground"
+    listed = {
+        title.strip("`"): re.findall(r"^\| `([\w/]+)` \|", rows, flags=re.MULTILINE)
+        for title, rows in re.findall(
+            r"^### (`\w+`|On the ground)(.*?)(?=^###|\Z)", text, flags=re.MULTILINE | re.DOTALL
+        )
+    }
+    files = {
+        name: sorted(
+            path.relative_to(package / name).with_suffix("").as_posix()
+            for path in (package / name).rglob("*.py")
+            if not path.name.startswith("__")
+        )
+        for name in layers
+        if (package / name).is_dir()
+    }
+    alone = sorted(path.stem for path in package.glob("*.py") if not path.name.startswith("__"))
+    assert list(listed) == [*files, ground]  # in the contract's order
+    assert {name: sorted(rows) for name, rows in listed.items()} == {**files, ground: alone}
