@@ -14,10 +14,9 @@ import pytest
 
 import priorhood as ph
 from priorhood.data.date_formats import dates_of, numbered_dates
-from priorhood.gather import take
-from shell import run_python
 from priorhood.model.formula import parse
 from priorhood.suffstats.collect import take
+from shell import run_python
 
 N = 80
 TEXT = "price ~ x + (1 | zip)"

@@ -28,10 +28,8 @@ from priorhood.data.labels import BLANKS, alike, normal_label, unlike
 from priorhood.data.number_advice import rewriting
 from priorhood.data.number_formats import Signs, affix, all_in_thousands, guessed, in_thousands
 from priorhood.model.formula import parse
-from priorhood.spelling import Signs, affix, all_in_thousands, guessed, in_thousands
-from priorhood.unusual import rewriting
-from shell import run_python
 from priorhood.suffstats.collect import take
+from shell import run_python
 
 TEXT = "price ~ area + (1 | zip)"
 
