@@ -27,7 +27,7 @@ import numpy as np
 import priorhood as ph
 from bench.case import DATA_SEED, MODELS, PLACES, ROWS, Measurement
 from bench.clock import repeat
-from priorhood.engines.adapt import pose
+from priorhood.engines.adapt import to_exact
 from priorhood.engines.exact.marginal import Collapsed, collapse, log_marginal
 from priorhood.engines.exact.theta import Theta
 
@@ -131,7 +131,7 @@ def posed(places: int, rows: int, thetas: int, formula: str) -> tuple[Problem, T
     correlated = "omega" in post.tree["posterior"].data_vars
     omega = post["omega"].values.reshape(thetas, K, K) if correlated else np.tile(np.eye(K), (thetas, 1, 1))
     values = Theta((tau,), (np.linalg.cholesky(omega),), post["sigma"].values.ravel())
-    return pose(post.model, post.design, post.scale, post.moments), values
+    return to_exact(post.model, post.design, post.scale, post.moments), values
 
 
 def _once(collapsed: Collapsed, values: Theta, _: int) -> None:

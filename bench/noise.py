@@ -11,13 +11,13 @@ import priorhood as ph
 from bench.case import CHAINS, DRAWS, MODELS, Measurement, sales
 from bench.clock import repeat
 from priorhood.data.sources.table import read
-from priorhood.engines.adapt import pose
-from priorhood.suffstats import collect as gather
+from priorhood.engines.adapt import to_exact
+from priorhood.suffstats import collect
 from priorhood.suffstats.standardize import learn_scale
 
 if TYPE_CHECKING:
     from bench.case import Effort
-    from priorhood.engines.exact.group_noise import NoisyDensity
+    from priorhood.engines.exact.group_noise import GroupNoiseDensity
 
 AGAIN = "python -m bench --only noise"
 PRIORS = {"alike": None, "independent": "sigma ~ Exponential(5)"}
@@ -28,14 +28,14 @@ def _fit(model: ph.Model, frame: Any, at: int) -> ph.Posterior:
     return ph.fit(model, frame, seed=1000 + at, chains=CHAINS, draws=DRAWS)
 
 
-def _density(model: ph.Model, frame: Any) -> tuple[NoisyDensity, np.ndarray]:
+def _density(model: ph.Model, frame: Any) -> tuple[GroupNoiseDensity, np.ndarray]:
     """The density on one thread, and θ near the mode, as most proposals are."""
-    from priorhood.engines.exact.group_noise import NoisyDensity
+    from priorhood.engines.exact.group_noise import GroupNoiseDensity
     from priorhood.engines.exact.mode_search import find_modes
 
-    design, found = gather.take(read(frame), model.formula)
-    problem = pose(model, design, learn_scale(found, design, standardize=True, unit=None), found)
-    density, rng = NoisyDensity(problem, 1), np.random.default_rng(1)  # type: ignore[arg-type]
+    design, found = collect.collect_moments(read(frame), model.formula)
+    problem = to_exact(model, design, learn_scale(found, design, standardize=True, unit=None), found)
+    density, rng = GroupNoiseDensity(problem, 1), np.random.default_rng(1)  # type: ignore[arg-type]
     modes = find_modes(density, rng)
     factor = np.linalg.cholesky(modes.covariances[0])
     return density, modes.means[0] + rng.standard_normal((BATCH, len(factor))) @ factor.T

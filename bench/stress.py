@@ -34,7 +34,7 @@ from priorhood.diagnostics.uniformity import ALARM
 from priorhood.evaluation.sbc import simulate_sums
 from priorhood.fitting.run import fit_moments, new_run
 from priorhood.posterior.predictive import draw_prior
-from priorhood.suffstats import collect as gather
+from priorhood.suffstats import collect
 from priorhood.suffstats.standardize import learn_scale
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Covered:
 def _posed(design: Design) -> tuple[ph.Model, Any, Any]:
     """The model, the columns and the sums of a design; its outcomes are a placeholder of sd 1, or its own."""
     model = ph.Model(design.formula, list(design.priors), **design.options)
-    columns, found = gather.take(read(design.frame()), model.formula, weights=model.weights)
+    columns, found = collect.collect_moments(read(design.frame()), model.formula, weights=model.weights)
     return model, columns, found
 
 

@@ -27,14 +27,13 @@ import numpy as np
 import priorhood as ph
 from bench.readme_table import rewritten
 from priorhood.data.sources.table import read
-from priorhood.engines import adapt as posing
-from priorhood.engines import exact
-from priorhood.engines.exact.group_noise import LEAST_SHAPE, TAKEN, NoisyDensity, draw_groups
+from priorhood.engines import adapt, exact
+from priorhood.engines.exact.group_noise import LEAST_SHAPE, TAKEN, GroupNoiseDensity, draw_groups
 from priorhood.engines.exact.marginal import collapse
 from priorhood.engines.exact.mode import Density
 from priorhood.engines.exact.sampler import explore
 from priorhood.engines.exact.theta import constrain
-from priorhood.fitting import run as engines
+from priorhood.fitting import run
 from priorhood.model.distributions import (
     Exponential,
     Fixed,
@@ -46,7 +45,7 @@ from priorhood.model.distributions import (
     LogNormal,
     Uniform,
 )
-from priorhood.suffstats import collect as gather
+from priorhood.suffstats import collect
 from priorhood.suffstats.standardize import learn_scale
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -380,19 +379,19 @@ def _effects(rng: np.random.Generator, label: np.ndarray) -> np.ndarray:
 def explored_design(posed: Posed, seed: int, draws: int) -> tuple[Any, dict[tuple[str, int], np.ndarray]]:
     """What a fit explores, without the coefficients' draws; the values of every scale and correlation (draws,)."""
     model = ph.Model(posed.formula, list(posed.priors), standardize=False, outcome_unit=1.0, **posed.options)
-    columns, found = gather.take(read(posed.frame), model.formula, weights=model.weights)
+    columns, found = collect.collect_moments(read(posed.frame), model.formula, weights=model.weights)
     scale = learn_scale(found, columns, standardize=model.standardize, unit=model.outcome_unit)
-    problem = posing.pose(model, columns, scale, found)
+    problem = adapt.to_exact(model, columns, scale, found)
     reason = exact.refuses(problem)
-    base = problem.base if isinstance(problem, exact.NoisyProblem) else problem
+    base = problem.base if isinstance(problem, exact.GroupNoiseProblem) else problem
     if model.se is None and base.c <= 1e-14 * found.pooled()[1][-1, -1]:
         reason = "the outcome is an exact function of the predictors"  # as engines says
     if reason:
         raise ph.ModelError(reason)
     rng = np.random.default_rng(seed)
-    if isinstance(problem, exact.NoisyProblem):
-        engines._check_scatter(problem, found)
-        density = NoisyDensity(problem, 1)
+    if isinstance(problem, exact.GroupNoiseProblem):
+        run._check_scatter(problem, found)
+        density = GroupNoiseDensity(problem, 1)
         explored = explore(density, CHAINS, draws, rng)
         own = density.constrain(explored.theta.reshape(CHAINS * draws, -1))
         sigma, _ = draw_groups(problem, own, rng)

@@ -27,7 +27,7 @@ def bare() -> None:
 def sums() -> None:
     """The same sums by priorhood, with every row's values minded."""
     with using(int(threads)):
-        gather.take(ph.read(source), parse(TEXT))
+        collect.collect_moments(ph.read(source), parse(TEXT))
 
 
 def fit() -> None:
@@ -49,11 +49,11 @@ else:
     import priorhood as ph
     from priorhood.data.sources.duckdb_io import connection, using
     from priorhood.model.formula import parse
-    from priorhood.suffstats import collect as gather
+    from priorhood.suffstats import collect
 
     done: list[ph.Posterior] = []
     few = Path(out).with_name("few.csv")
-    gather.take(ph.read(few), parse(TEXT))
+    collect.collect_moments(ph.read(few), parse(TEXT))
     if what != "sums":
         post = ph.load(Path(out).with_name("all.nc")) if what == "update" else None
         ph.fit(TEXT, few, seed=1, draws=10)

@@ -2,8 +2,7 @@
 
 from importlib.metadata import version as _version
 
-from priorhood import _interrupt as _starting
-from priorhood import plot
+from priorhood import _interrupt, plot
 from priorhood.data.sources.table import Table, read
 from priorhood.datasets import simulate, simulate_areas
 from priorhood.diagnostics.check import Check

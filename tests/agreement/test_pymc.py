@@ -21,7 +21,7 @@ import priorhood as ph
 from priorhood.data.sources.table import read
 from priorhood.posterior.posterior import assemble
 from priorhood.posterior.predictive import draw_prior
-from priorhood.suffstats import collect as gather
+from priorhood.suffstats import collect
 from priorhood.suffstats.standardize import learn_scale
 
 pytestmark = [
@@ -106,7 +106,7 @@ def posterior(name: str) -> ph.Posterior:
     model = MODELS[name]
     if model.family == "normal":
         return ph.fit(model, ROWS, chains=CHAINS, draws=DRAWS, seed=3)
-    design, found = gather.take(read(ROWS), model.formula)
+    design, found = collect.collect_moments(read(ROWS), model.formula)
     scale = learn_scale(found, design, standardize=True, unit=model.outcome_unit)
     one = draw_prior(model, design, found.labels, CHAINS * DRAWS, np.random.default_rng(4))
     facts = {"engine": "prior", "notes": "[]", "seed": 4, "store": "draws"}

@@ -13,12 +13,12 @@ import priorhood as ph
 from backends import servers
 from backends.conftest import _to_dask, _to_postgres
 from backends.homes import FITS, HOMES
-from priorhood.data import label_checks as labels
+from priorhood.data import schema
 from priorhood.data.join_places import placed
-from priorhood.data.sources import remote as elsewhere
+from priorhood.data.sources import remote
 from priorhood.errors import TableError
 from priorhood.model.model import Model
-from priorhood.suffstats import collect as gather
+from priorhood.suffstats import collect
 
 
 def sums(source, formula, model, reading):
@@ -26,7 +26,7 @@ def sums(source, formula, model, reading):
     chosen, places = reading.pop("where", None), reading.pop("places", None)
     model = Model(formula, **model)
     source, _ = placed(ph.read(source, where=chosen), places, model.formula)
-    return gather.take(source, model.formula, weights=model.weights, **reading)
+    return collect.collect_moments(source, model.formula, weights=model.weights, **reading)
 
 
 def same(found, expected, tolerance=1e-9):
@@ -101,14 +101,14 @@ def test_a_condition_that_cannot_be_read_is_said_before_rows_are(where, put):
 
 def test_only_sums_travel(put, monkeypatch):
     """Rows fetched, all told: those of the sums, one a place, and single ones."""
-    came, told = [], elsewhere.told
+    came, told = [], remote.told
 
     def counted(kind, ask):
         found = told(kind, ask)
         came.append(len(found) if hasattr(found, "columns") else 1)
         return found
 
-    monkeypatch.setattr(elsewhere, "told", counted)
+    monkeypatch.setattr(remote, "told", counted)
     many = pd.concat([HOMES] * 5, ignore_index=True)
     found = sums(put(many), "price ~ area * kind + (area | zip)", {}, {})[1]
     assert found.rows > 1000
@@ -129,8 +129,8 @@ def ids(rows: int) -> pd.DataFrame:
 
 
 def test_an_id_of_rows_is_no_place(put, monkeypatch):
-    monkeypatch.setattr(labels, "LOOKS", ((500, 0.5), (1500, 0.9)))
-    monkeypatch.setattr(gather, "prepare", lambda *_: pytest.fail("said before the sums are asked for"))
+    monkeypatch.setattr(schema, "LOOKS", ((500, 0.5), (1500, 0.9)))
+    monkeypatch.setattr(collect, "prepare", lambda *_: pytest.fail("said before the sums are asked for"))
     said = refused(put(ids(3000)), "price ~ area + (1 | zip)", {})
     about = re.search(r"the group 'zip' has about ([\d,]+) different values in 3,000 rows: .* an id", said)
     assert about, said
@@ -140,7 +140,7 @@ def test_an_id_of_rows_is_no_place(put, monkeypatch):
 
 def test_places_of_a_few_rows_are_places(put, monkeypatch):
     """The first rows look like ids, all rows do not: three of each label, far apart."""
-    monkeypatch.setattr(labels, "LOOKS", ((500, 0.5), (1500, 0.9)))
+    monkeypatch.setattr(schema, "LOOKS", ((500, 0.5), (1500, 0.9)))
     found = sums(put(pd.concat([ids(1600)] * 3, ignore_index=True)), "price ~ area + (1 | zip)", {}, {})[1]
     assert len(found.labels) == 1600 - 32
     assert set(found.n) == {3.0}
@@ -171,7 +171,7 @@ def test_predictions_bring_a_limited_number_of_rows(put, monkeypatch):
     both = [frame.sort_values(["area", "zip"]).reset_index(drop=True) for frame in (found, wanted)]
     assert both[0]["zip"].tolist() == both[1]["zip"].tolist()
     np.testing.assert_allclose(both[0]["mean"], both[1]["mean"], rtol=1e-9)
-    monkeypatch.setattr(elsewhere.rows_fetched, "__defaults__", (5,))
+    monkeypatch.setattr(remote.rows_fetched, "__defaults__", (5,))
     with pytest.raises(TableError, match="more than 5 rows; a fit by the exact engine takes sums"):
         post.predict(put(rows))
 

@@ -14,7 +14,7 @@ import pytest
 
 import priorhood as ph
 from priorhood.model.hierarchy import Hierarchy, hierarchy_of
-from priorhood.posterior import predictive as forward
+from priorhood.posterior import predictive
 
 pytestmark = [pytest.mark.long, pytest.mark.once]
 
@@ -59,7 +59,7 @@ def test_a_wrong_parent_is_seen(rows, monkeypatch):
         elsewhere = replace(finest, parent=np.arange(finest.size) % 4)
         return Hierarchy((elsewhere, *right.levels[1:]), right.crossed)
 
-    monkeypatch.setattr(forward, "hierarchy_of", wrong)
+    monkeypatch.setattr(predictive, "hierarchy_of", wrong)
     assert not calibrated(NESTED, rows, 60, 1).passed
 
 

@@ -15,7 +15,7 @@ from scipy import stats
 from calibration.sbc import RANKS, THIN
 from oracle.noise_cases import noisy
 from priorhood.engines import exact
-from priorhood.engines.exact import Alike, Independent
+from priorhood.engines.exact import PooledNoise, UnpooledNoise
 from priorhood.errors import SamplingError
 from priorhood.model.priors import Exponential, Gamma, HalfNormal
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.long, pytest.mark.once]
 ALARM = 1e-3
 GROUP = np.repeat(np.arange(7), [1, 1, 2, 2, 3, 4, 9])
 J, D = 7, 2
-NOISE = {"alike": Alike(Exponential(1), HalfNormal(0.7)), "independent": Independent(Gamma(2, 0.5))}
+NOISE = {"alike": PooledNoise(Exponential(1), HalfNormal(0.7)), "independent": UnpooledNoise(Gamma(2, 0.5))}
 
 
 def log_likelihood(y, X, beta, sigma):
@@ -37,7 +37,7 @@ def one_rank(X, rng, noise, changed):
     tau, mu = rng.exponential(1.0, D), rng.normal(0.0, 1.0, D)
     beta = mu + tau * rng.standard_normal((J, D))
     median = spread = None
-    if isinstance(noise, Alike):
+    if isinstance(noise, PooledNoise):
         median, spread = noise.median.sample(rng, 1)[0], noise.spread.sample(rng, 1)[0]
         sigma = median * np.exp(spread * rng.standard_normal(J))
     else:

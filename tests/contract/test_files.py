@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import priorhood as ph
-from priorhood import _system as files
+from priorhood import _system
 from priorhood.posterior import netcdf
 
 OLD = b"the former file"
@@ -128,11 +128,11 @@ def test_what_was_left_goes_and_what_is_being_written_stays(tmp_path):
 
     def write(file):
         # Somebody else writes the same file meanwhile, and is done first.
-        files.write_atomically(target, lambda inner: inner.write(b"second"))
+        _system.write_atomically(target, lambda inner: inner.write(b"second"))
         assert Path(file.name).exists()
         file.write(b"first")
 
-    files.write_atomically(target, write)
+    _system.write_atomically(target, write)
     assert target.read_bytes() == b"first"
     assert sorted(tmp_path.iterdir()) == sorted([target, *others])
 
@@ -145,7 +145,7 @@ def test_long_names(tmp_path, length, letter):
     target = tmp_path / (letter * count + "b" * rest + ending)
     assert len(os.fsencode(target.name)) == length
     for text in ("one", "two"):
-        files.write_text(target, text)
+        _system.write_text(target, text)
         assert target.read_text() == text
     assert [*tmp_path.iterdir()] == [target]
 
@@ -164,7 +164,9 @@ NAMES = {
 @pytest.mark.parametrize("command", ["fit", "moments"])
 def test_a_name_that_cannot_be_is_refused_before_the_fit(folder, refused, formula, monkeypatch, command, name):
     path, said = NAMES[name]
-    monkeypatch.setattr("priorhood.suffstats.collect.take", lambda *_, **__: pytest.fail("the table was read"))
+    monkeypatch.setattr(
+        "priorhood.suffstats.collect.collect_moments", lambda *_, **__: pytest.fail("the table was read")
+    )
     refused(command, folder / "sales.csv", formula, "-o", folder / path, says=(said,))
 
 
@@ -200,7 +202,7 @@ def test_a_file_that_is_written_again_keeps_its_permissions(tmp_path):
     target.write_bytes(OLD)
     for mode in (0o600, 0o666):
         target.chmod(mode)
-        files.write_text(target, "new")
+        _system.write_text(target, "new")
         assert target.stat().st_mode & 0o777 == mode
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import priorhood as ph
-from priorhood.data.sources import duckdb_io as sources
+from priorhood.data.sources import duckdb_io
 from priorhood.data.sources.table import with_columns
 
 pl = pytest.importorskip("polars")
@@ -72,8 +72,8 @@ def test_every_kind_of_table_from_many_threads_at_once(sold, alone):
 
 def test_one_connection_for_all_threads_would_fail(sold, monkeypatch):
     """The control: what was there before this test was, one connection a process."""
-    lone = sources.connection()
-    monkeypatch.setattr(sources, "connection", lambda: lone)
+    lone = duckdb_io.connection()
+    monkeypatch.setattr(duckdb_io, "connection", lambda: lone)
     monkeypatch.setattr("priorhood.data.sources.paths.connection", lambda: lone)
     with ThreadPoolExecutor(12) as pool:
         waiting = [pool.submit(_done, sold["sales.csv"]) for _ in range(12)]
@@ -135,7 +135,7 @@ def test_predictions_for_a_relation_have_a_connection_of_their_own(sold, fitted)
     """So that whoever has them may read them while the thread that made them goes on."""
     table = ph.read(sold["relation"])
     made = with_columns(table, table.eager(["living_space"], []), {"mean": np.zeros(160)})
-    before = sources.connection()
+    before = duckdb_io.connection()
     before.execute("SELECT * FROM range(10)")  # a result that is not fetched keeps the connection
     try:
         assert len(made.df()) == 160

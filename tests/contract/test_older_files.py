@@ -161,7 +161,7 @@ def test_sums_of_format_1_load_and_can_be_fitted_and_pooled():
     }  # fmt: skip
     assert sums.moments.mean[0, -1] == pytest.approx(13.0395080, rel=1e-8)
     assert sums.moments.log_weight == pytest.approx(14.269868630408109, rel=1e-12)
-    assert sums.gazetteer.places["10999",] == (3.0,)
+    assert sums.place_table.places["10999",] == (3.0,)
     post = ph.fit(text, sums, seed=1, chains=2, draws=100)
     assert post.log_evidence == pytest.approx(5.618640473903443, abs=0.1)
     assert ph.pool(sums).rows == 89
@@ -200,7 +200,7 @@ def test_sums_of_format_2_load_and_can_be_fitted():
     }  # fmt: skip
     assert sums.moments.mean[0, -1] == pytest.approx(12.42999112, rel=1e-8)
     assert sums.moments.log_weight == pytest.approx(32.251670446104995, rel=1e-12)
-    assert sums.gazetteer.places["99084",] == (7.0,)
+    assert sums.place_table.places["99084",] == (7.0,)
     model = ph.Model(CURRENT, "tau ~ HalfNormal(0.25)", precision_weights="w")
     assert ph.fit(model, sums, seed=1, draws=500).log_evidence == pytest.approx(-24.93, abs=0.1)
 

@@ -44,7 +44,7 @@ def test_fit_predict_and_update_are_pythons(folder, cli, zips, sales, fit_option
     sales.head(5).assign(zip="88888").to_csv(folder / "late.csv", index=False)
     ran = cli("update", folder / "away.nc", folder / "late.csv", "-o", folder / "both.nc", *more, *fit_options)
     assert ran.code == 0, ran.err
-    assert ("88888",) in ph.load(folder / "both.nc").gazetteer.places
+    assert ("88888",) in ph.load(folder / "both.nc").place_table.places
 
 
 def test_calibrate_takes_places(folder, cli, zips):

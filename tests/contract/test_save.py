@@ -17,7 +17,7 @@ import pytest
 import xarray as xr
 
 import priorhood as ph
-from priorhood import _system as files
+from priorhood import _system
 from priorhood.posterior import posterior
 from priorhood.posterior import tree as stored
 
@@ -122,7 +122,7 @@ def test_a_device_or_a_pipe_is_refused_and_stays(folder, refused, formula, speci
     says = (str(special), "a device or a pipe", "give the name of a file")
     refused("fit", folder / "sales.csv", formula, "-o", special, says=says)
     with pytest.raises(ph.FileError, match="a device or a pipe"):
-        files.write_atomically(special, pytest.fail)
+        _system.write_atomically(special, pytest.fail)
     assert (special.stat().st_ino, special.stat().st_mode) == (before.st_ino, before.st_mode)
 
 
@@ -134,7 +134,7 @@ def test_a_link_leads_to_the_file(tmp_path, fitted):
         assert (tmp_path / "link.nc").is_symlink()
         assert np.array_equal(ph.load(tmp_path / "elsewhere" / "post.nc")["mu"].values, fitted["mu"].values)
     with pytest.raises(ph.FileError, match="read in the same run"):
-        files.check_writable(tmp_path / "link.nc", tmp_path / "elsewhere" / "post.nc")
+        _system.check_writable(tmp_path / "link.nc", tmp_path / "elsewhere" / "post.nc")
 
 
 def test_a_saved_file_has_the_usual_permissions(tmp_path, fitted):
@@ -146,7 +146,7 @@ def test_a_saved_file_has_the_usual_permissions(tmp_path, fitted):
 def test_the_temporary_file_is_beside_the_target(tmp_path):
     """Only a rename within one file system is atomic."""
     seen = []
-    files.write_atomically(tmp_path / "x.nc", lambda file: seen.append(Path(file.name).parent))
+    _system.write_atomically(tmp_path / "x.nc", lambda file: seen.append(Path(file.name).parent))
     assert seen == [tmp_path]
 
 

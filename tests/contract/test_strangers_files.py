@@ -90,11 +90,11 @@ def test_the_database_is_free_again(tmp_path):
 
 
 def test_no_extension_is_loaded_or_fetched():
-    from priorhood.data.sources import duckdb_io as sources
+    from priorhood.data.sources import duckdb_io
 
     names = "'autoload_known_extensions', 'autoinstall_known_extensions'"
     asked = f"SELECT value FROM duckdb_settings() WHERE name IN ({names})"
-    assert sources.connection().execute(asked).fetchall() == [("false",), ("false",)]
+    assert duckdb_io.connection().execute(asked).fetchall() == [("false",), ("false",)]
 
 
 VRT = """<OGRVRTDataSource><OGRVRTLayer name="secret"><SrcDataSource>{}</SrcDataSource>

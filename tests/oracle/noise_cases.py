@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from cases import moments_of, pose_rows
-from priorhood.engines.exact import Alike, Independent, NoisyProblem, compress
+from priorhood.engines.exact import GroupNoiseProblem, PooledNoise, UnpooledNoise, compress
 from priorhood.model.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal, HalfStudentT, LogNormal
 
-LEARNED = Alike(Exponential(5), HalfNormal(1))
+LEARNED = PooledNoise(Exponential(5), HalfNormal(1))
 INDEPENDENT = [
     Exponential(5),
     HalfNormal(2),
@@ -28,7 +28,7 @@ def noisy(X, y, group, J, noise=LEARNED, weights=None, **options):
     w = np.ones(len(y)) if weights is None else weights
     mass = None if weights is None else np.bincount(group, weights=w, minlength=J)
     rows = compress(*moments_of(X, y, group, J, w), problem.shift, mass)
-    return case, NoisyProblem(problem, rows, noise)
+    return case, GroupNoiseProblem(problem, rows, noise)
 
 
 def with_noise(problem, noise):
@@ -38,7 +38,7 @@ def with_noise(problem, noise):
 
 def log_prior_of(noise, median, spread):
     """The log density of t = log σ_j as a function, and where it is centred and how wide."""
-    if isinstance(noise, Independent):
+    if isinstance(noise, UnpooledNoise):
         return lambda t: noise.prior.logpdf(np.exp(t)) + t, 0.0, 1.0
     m = np.log(median)
     return (

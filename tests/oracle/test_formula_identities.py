@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import priorhood as ph
-from priorhood.engines.adapt import pose
+from priorhood.engines.adapt import to_exact
 from priorhood.engines.exact.marginal import collapse, log_marginal
 from priorhood.engines.exact.theta import Theta
 from priorhood.model.hierarchy import hierarchy_of
-from priorhood.suffstats.collect import take
+from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.standardize import learn_scale
 
 PRIORS = {"mu": "Normal(0.5, 3)"}
@@ -54,9 +54,9 @@ class Fitted:
 
     def __init__(self, right, frame):
         self.model = ph.Model(f"y ~ {right}", PRIORS, standardize=False, outcome_unit=1)
-        self.design, self.sums = take(ph.read(frame), self.model.formula)
+        self.design, self.sums = collect_moments(ph.read(frame), self.model.formula)
         scale = learn_scale(self.sums, self.design, standardize=False, unit=1.0)
-        self.problem = pose(self.model, self.design, scale, self.sums)
+        self.problem = to_exact(self.model, self.design, scale, self.sums)
         self.frame = frame
 
     def widths(self):

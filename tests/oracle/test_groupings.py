@@ -8,14 +8,14 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
-from priorhood.engines.adapt import pose
+from priorhood.engines.adapt import to_exact
 from priorhood.engines.exact.effects import draw_effects
 from priorhood.engines.exact.marginal import collapse, log_marginal
 from priorhood.engines.exact.theta import Theta, constrain, from_prior
-from priorhood.engines.observations import observe
+from priorhood.engines.observations import read_observations
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model
-from priorhood.suffstats.collect import take
+from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.standardize import learn_scale
 
 FORMULAS = {
@@ -59,11 +59,11 @@ class Dense:
     """Every coefficient, place and row of a model as one Normal: u, the population and all effects, y = R u + ε."""
 
     def __init__(self, model, table):
-        design, found = take(ph.read(table), model.formula)
+        design, found = collect_moments(ph.read(table), model.formula)
         self.scale = learn_scale(found, design, standardize=model.standardize, unit=1.0)
         self.design, self.model = design, model
-        self.problem = pose(model, design, self.scale, found)
-        seen = observe(ph.read(table), design, self.scale, found.labels)
+        self.problem = to_exact(model, design, self.scale, found)
+        seen = read_observations(ph.read(table), design, self.scale, found.labels)
         self.X, self.y, self.table = seen.X, seen.y, table
         self.hierarchy = hierarchy_of(model.formula, found.labels)
         F = len(design.population_columns)

@@ -16,7 +16,7 @@ from oracle.test_groupings import Dense, rows
 from priorhood.diagnostics.psis import smoothed
 from priorhood.engines.exact.conditional import Given, log_places, picks, without_row
 from priorhood.engines.exact.theta import constrain, from_prior
-from priorhood.evaluation.elpd import Sums
+from priorhood.evaluation.elpd import DensitySums
 from unit.test_forward import drawn
 
 FORMULAS = (
@@ -227,7 +227,7 @@ def test_it_agrees_with_arviz_within_both_errors_and_its_weights_are_better(smal
     table, post = small
     found = ph.loo(post, table)
     log = ph.posterior_predictive(post, table)["log_likelihood"]["price"].values.reshape(4000, -1).T
-    theirs = Sums(np.zeros(4000))
+    theirs = DensitySums(np.zeros(4000))
     told = theirs.take(log, log, np.ones(len(log)))
     bad = told["pareto_k"] > found.good_k
     # Where their weights have a good tail, every row agrees; the rest are theirs alone.

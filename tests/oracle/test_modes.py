@@ -20,11 +20,11 @@ import pytest
 import priorhood as ph
 from oracle import quadrature
 from priorhood.data.sources.table import read
-from priorhood.engines import adapt as posing
+from priorhood.engines import adapt
 from priorhood.engines.exact.marginal import collapse
 from priorhood.engines.exact.mode import Density
 from priorhood.model.priors import parse_distribution
-from priorhood.suffstats import collect as gather
+from priorhood.suffstats import collect
 from priorhood.suffstats.standardize import learn_scale
 
 ROOT = Path(__file__).parents[2]
@@ -323,11 +323,11 @@ def test_quadrature_and_engine_have_one_density(stress_search, index):
     design = stress_search.random_design(index)
     model = ph.Model(design.formula, list(design.priors), standardize=False, outcome_unit=1.0, **design.options)
     try:
-        columns, found = gather.take(read(design.frame), model.formula, weights=model.weights)
+        columns, found = collect.collect_moments(read(design.frame), model.formula, weights=model.weights)
     except ph.PriorhoodError:
         return  # a grouping of one place
     numbers = learn_scale(found, columns, standardize=False, unit=1.0)
-    density = Density(collapse(posing.pose(model, columns, numbers, found)), 1)
+    density = Density(collapse(adapt.to_exact(model, columns, numbers, found)), 1)
     theta = density.centre + np.random.default_rng(index).normal(size=(20, density.dim))
     # The engine's θ has a correlation after the spreads, as the quadrature's axes do.
     np.testing.assert_allclose(density(theta), design.dense.log_posterior(theta), rtol=1e-7, atol=1e-6)

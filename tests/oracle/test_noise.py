@@ -11,15 +11,21 @@ from scipy import stats
 from oracle import noise as oracle
 from oracle.noise_cases import INDEPENDENT, LEARNED, log_prior_of, noisy, with_noise
 from priorhood.engines import exact
-from priorhood.engines.exact import Alike, Independent
-from priorhood.engines.exact.group_noise import NoisyDensity, NoisyTheta, draw_groups, kernel_priors, log_marginal
-from priorhood.engines.exact.kernels import noise_integral as integral
+from priorhood.engines.exact import PooledNoise, UnpooledNoise
+from priorhood.engines.exact.group_noise import (
+    GroupNoiseDensity,
+    NoisyTheta,
+    draw_groups,
+    kernel_priors,
+    log_marginal,
+)
+from priorhood.engines.exact.kernels import noise_integral
 from priorhood.engines.exact.theta import factors
 from priorhood.model.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal
 
 Z = 4.5
 SPREADS = [1e-10, 1e-6, 1e-3, 0.02, 0.1, 0.3, 1.0, 3.0, 10.0, 25.0]
-PRIORS = [LEARNED, *map(Independent, INDEPENDENT)]
+PRIORS = [LEARNED, *map(UnpooledNoise, INDEPENDENT)]
 
 
 def few_rows(rng):
@@ -83,7 +89,7 @@ def thetas(problem, rng, spreads=SPREADS):
     theta[:, F : F + K] = rng.uniform(-4.0, 1.0, (len(spreads), K))
     theta[:2, F : F + K] = [[-20.0], [-8.0]]
     theta[2, F] = 5.0
-    if isinstance(problem.noise, Alike):
+    if isinstance(problem.noise, PooledNoise):
         theta[:, -1] = np.log(spreads)
     return theta
 
@@ -117,7 +123,7 @@ def dense(case, problem, values: NoisyTheta, at: int) -> list:
 def test_log_marginal_is_the_integral_of_dense_normals(make, noise):
     case, problem = make(np.random.default_rng(31))
     problem = with_noise(problem, noise)
-    values = NoisyDensity(problem, 1).constrain(thetas(problem, np.random.default_rng(32)))
+    values = GroupNoiseDensity(problem, 1).constrain(thetas(problem, np.random.default_rng(32)))
     got = log_marginal(problem, values)
     want = [sum(one[2] for one in dense(case, problem, values, at)) for at in range(len(got))]
     # A far offset costs the dense sums digits, not the engine's.
@@ -133,19 +139,19 @@ def test_a_prior_far_below_the_rows(prior):
     Nearer to 0 than these priors, sigma leaves neither the dense sums nor ours the digits to compare.
     """
     case, problem = few_rows(np.random.default_rng(31))
-    problem = with_noise(problem, Independent(prior))
-    values = NoisyDensity(problem, 1).constrain(thetas(problem, np.random.default_rng(32)))
+    problem = with_noise(problem, UnpooledNoise(prior))
+    values = GroupNoiseDensity(problem, 1).constrain(thetas(problem, np.random.default_rng(32)))
     grids = [dense(case, problem, values, at) for at in range(len(values.beta))]
     want = [sum(g[2] for g in one) for one in grids]
     np.testing.assert_allclose(log_marginal(problem, values), want, rtol=1e-9, atol=1e-7)
     rows, (priors, _) = problem.rows, kernel_priors(problem.noise, values)
     for j in np.flatnonzero(rows.rss > 0):
-        G, d, e, norm = integral.space(rows.R.shape[1], problem.base.levels[0].K)
+        G, d, e, norm = noise_integral.space(rows.R.shape[1], problem.base.levels[0].K)
         lam = factors(problem.base, values.scales)[5, 0]
         cols, rank = problem.base.levels[0].cols, rows.rank[j]
-        integral.rotate(rows.R[j], rows.z[j], rank, lam, cols, values.beta[5], G, d, e)
-        own = integral.LogPrior(*priors[5])
-        _, x, h = integral.log_integral(own, rows.rest[j], rows.rss[j], rank, d, e, norm)
+        noise_integral.rotate(rows.R[j], rows.z[j], rank, lam, cols, values.beta[5], G, d, e)
+        own = noise_integral.LogPrior(*priors[5])
+        _, x, h = noise_integral.log_integral(own, rows.rest[j], rows.rss[j], rank, d, e, norm)
         t, heights, _ = grids[5][j]
         assert (t[np.argmax(heights)] - x) / h < 150
 
@@ -153,7 +159,7 @@ def test_a_prior_far_below_the_rows(prior):
 def test_a_wrong_sum_is_seen():
     """Negative control: one part in 10⁶ of one pseudo-row."""
     _, problem = few_rows(np.random.default_rng(31))
-    values = NoisyDensity(problem, 1).constrain(thetas(problem, np.random.default_rng(32)))
+    values = GroupNoiseDensity(problem, 1).constrain(thetas(problem, np.random.default_rng(32)))
     right = log_marginal(problem, values)
     problem.rows.z[5, 1] *= 1 + 1e-6
     assert np.abs(log_marginal(problem, values) - right).max() > 1e-7
@@ -166,7 +172,7 @@ def test_many_groups_are_the_sum_of_each():
     X = np.column_stack([np.ones(len(group)), rng.normal(size=len(group))])
     case, problem = noisy(X, rng.standard_t(2, size=len(group)), group, 1000)
     base, rows = problem.base, problem.rows
-    values = NoisyDensity(problem, 2).constrain(thetas(problem, rng, [1e-3, 0.5, 3.0]))
+    values = GroupNoiseDensity(problem, 2).constrain(thetas(problem, rng, [1e-3, 0.5, 3.0]))
     alone = np.empty((1000, 3))
     for j in range(1000):
         one = replace(rows, **{k: getattr(rows, k)[[j]] for k in ("R", "z", "rank", "rest", "rss")})
@@ -186,9 +192,9 @@ def test_many_groups_are_the_sum_of_each():
 def test_threads_and_batches_do_not_change_a_bit():
     _, problem = few_rows(np.random.default_rng(31))
     theta = np.repeat(thetas(problem, np.random.default_rng(34)), 300, axis=0)
-    density = NoisyDensity(problem, 3)
+    density = GroupNoiseDensity(problem, 3)
     whole = density(theta)
-    assert np.array_equal(whole[::300], [NoisyDensity(problem, 1)(t[None])[0] for t in theta[::300]])
+    assert np.array_equal(whole[::300], [GroupNoiseDensity(problem, 1)(t[None])[0] for t in theta[::300]])
     values = density.constrain(theta)
     one = draw_groups(problem, values, np.random.default_rng(9), threads=1)
     two = draw_groups(problem, values, np.random.default_rng(9), threads=3)
@@ -248,7 +254,9 @@ def test_draws_given_theta_have_their_distribution(make, noise):
     """Kolmogorov–Smirnov at 1e-4 over all quantities of a case (Bonferroni); seeds are fixed."""
     case, problem = make(np.random.default_rng(31))
     problem = with_noise(problem, noise)
-    values = NoisyDensity(problem, 1).constrain(thetas(problem, np.random.default_rng(35), [0.02, 0.5, 0.9, 3.0]))
+    values = GroupNoiseDensity(problem, 1).constrain(
+        thetas(problem, np.random.default_rng(35), [0.02, 0.5, 0.9, 3.0])
+    )
     for at in (2, 3):
         found = [stats.kstest(ranks, "uniform").pvalue for ranks in uniform_ranks(case, problem, values, at)]
         assert min(found) > 1e-4 / len(found), (at, found)
@@ -262,8 +270,10 @@ def test_draws_under_a_prior_narrower_than_the_step(make, center):
     Halved by the draw's own nodes, shares of σ were off by up to 0.06. Kolmogorov–Smirnov as above.
     """
     case, problem = make(np.random.default_rng(31))
-    problem = with_noise(problem, Independent(Gamma(200, center / 200)))
-    values = NoisyDensity(problem, 1).constrain(thetas(problem, np.random.default_rng(35), [0.02, 0.5, 0.9, 3.0]))
+    problem = with_noise(problem, UnpooledNoise(Gamma(200, center / 200)))
+    values = GroupNoiseDensity(problem, 1).constrain(
+        thetas(problem, np.random.default_rng(35), [0.02, 0.5, 0.9, 3.0])
+    )
     found = [stats.kstest(ranks, "uniform").pvalue for ranks in uniform_ranks(case, problem, values, 2)]
     assert min(found) > 1e-4 / len(found), found
 
@@ -271,14 +281,16 @@ def test_draws_under_a_prior_narrower_than_the_step(make, center):
 def test_draws_on_a_grid_are_seen(monkeypatch):
     """Negative control: nodes that do not move leave a trace."""
     case, problem = few_rows(np.random.default_rng(31))
-    values = NoisyDensity(problem, 1).constrain(thetas(problem, np.random.default_rng(35), [0.02, 0.5, 0.9, 3.0]))
-    kernel = integral._draw_noise
+    values = GroupNoiseDensity(problem, 1).constrain(
+        thetas(problem, np.random.default_rng(35), [0.02, 0.5, 0.9, 3.0])
+    )
+    kernel = noise_integral._draw_noise
 
     def still(*args):
         args[9][:, 0] = 0.5
         return kernel(*args)
 
-    monkeypatch.setattr(integral, "_draw_noise", still)
+    monkeypatch.setattr(noise_integral, "_draw_noise", still)
     ranks = uniform_ranks(case, problem, values, 3)
     assert min(stats.kstest(r, "uniform").pvalue for r in ranks) < 1e-10
 
@@ -297,11 +309,11 @@ def alone(noise, tau, seed):
 
 
 GRIDS = [
-    (Independent(Exponential(1)), HalfNormal(1), ([-9, -14], [9, 3]), 401),
-    (Independent(HalfNormal(1)), Fixed(0.7), ([-9], [9]), 2001),
-    (Alike(Exponential(1), HalfNormal(1)), Fixed(0.7), ([-8, -6, -11], [8, 4, 2.2]), 71),
-    (Alike(HalfCauchy(1), Fixed(0.5)), Exponential(1), ([-9, -14, -5], [9, 3.5, 4]), 71),
-    (Alike(Fixed(0.8), Gamma(2, 0.3)), Fixed(0.7), ([-9, -6], [9, 3]), 401),
+    (UnpooledNoise(Exponential(1)), HalfNormal(1), ([-9, -14], [9, 3]), 401),
+    (UnpooledNoise(HalfNormal(1)), Fixed(0.7), ([-9], [9]), 2001),
+    (PooledNoise(Exponential(1), HalfNormal(1)), Fixed(0.7), ([-8, -6, -11], [8, 4, 2.2]), 71),
+    (PooledNoise(HalfCauchy(1), Fixed(0.5)), Exponential(1), ([-9, -14, -5], [9, 3.5, 4]), 71),
+    (PooledNoise(Fixed(0.8), Gamma(2, 0.3)), Fixed(0.7), ([-9, -6], [9, 3]), 401),
 ]
 
 
@@ -310,7 +322,7 @@ def test_draws_and_evidence_are_those_of_quadrature(noise, tau, bounds, points):
     """Shares below the grid's quantiles, as in test_evidence: Z = 4.5, seeds fixed."""
     _, problem = alone(noise, tau, 41)
     assert exact.refuses(problem) is None
-    density = NoisyDensity(problem, 2)
+    density = GroupNoiseDensity(problem, 2)
     axes = [np.linspace(a, b, points) for a, b in zip(*bounds, strict=True)]
     theta = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], axis=1)
     log_p = density(theta)
@@ -322,7 +334,7 @@ def test_draws_and_evidence_are_those_of_quadrature(noise, tau, bounds, points):
     assert draws.facts["log_evidence_standardized"] == pytest.approx(evidence, abs=Z * error + coarse)
     found = [(draws.mu[..., 0] - problem.base.shift[0]) / density.scale[0]]
     found += [] if isinstance(tau, Fixed) else [np.log(draws.tau[..., 0])]
-    if isinstance(noise, Alike):
+    if isinstance(noise, PooledNoise):
         found += [] if isinstance(noise.median, Fixed) else [np.log(draws.sigma_median)]
         found += [] if isinstance(noise.spread, Fixed) else [np.log(draws.sigma_spread)]
     assert len(found) == len(axes)

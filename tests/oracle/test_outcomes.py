@@ -12,8 +12,8 @@ from scipy import stats
 import priorhood as ph
 from priorhood.data.sources.table import read
 from priorhood.engines.draws import Draws, Effects
-from priorhood.evaluation import outcomes
-from priorhood.suffstats import collect as gather
+from priorhood.evaluation import sbc
+from priorhood.suffstats import collect
 from priorhood.suffstats.standardize import learn_scale
 
 SIMULATIONS = 2500
@@ -34,7 +34,7 @@ def setting(formula, se):
     """What is learned of the rows, the model's columns of every row, and one draw of everything."""
     frame = rows()
     model = ph.Model(formula, se=se)
-    design, found = gather.take(read(frame), model.formula, weights=model.weights)
+    design, found = collect.collect_moments(read(frame), model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=True, unit=None)
     columns = [np.ones(12) if n == "Intercept" else frame[n].to_numpy() for n in design.names]
     X = (np.column_stack(columns) - scale.centre) / scale.spread
@@ -78,7 +78,7 @@ def both(formula, se):
     plain = summed(frame, design, mean + sd * rng.normal(size=(SIMULATIONS, 12)), w, group)
     made = []
     for _ in range(SIMULATIONS):
-        m = outcomes.simulate_sums(found, design, scale, truth, rng)
+        m = sbc.simulate_sums(found, design, scale, truth, rng)
         made.append(np.column_stack([m.mean[:, -1], m.scatter[:, :, -1]]))
     return plain, np.array(made)
 
@@ -115,13 +115,13 @@ def test_sums_are_distributed_as_those_of_rows(formula, se):
 @pytest.mark.parametrize("wrong", ["noise of products", "degrees of freedom"])
 def test_wrong_sums_are_seen(monkeypatch, wrong):
     """Negative controls: products without their noise; ranks that count for nothing in what is left."""
-    right = outcomes._root
+    right = sbc._root
 
     def changed(S, n):
         R, rank = right(S, n)
         return (0.8 * R, rank) if wrong == "noise of products" else (R, np.maximum(rank - 1, 0))
 
-    monkeypatch.setattr(outcomes, "_root", changed)
+    monkeypatch.setattr(sbc, "_root", changed)
     assert least_p(*both("y ~ a + b + (a + b | g)", None)) < ALARM
 
 
@@ -141,5 +141,5 @@ def test_log_likelihood_is_that_of_the_rows(se):
                       sigma=None if se else draws.sigma[:, s : s + 1])  # fmt: skip
         mean, sd, _, _ = of_rows(frame, X, one, design, scale, se)
         expected.append(stats.norm.logpdf(frame["y"], mean, sd).sum())
-    fast = outcomes.log_likelihood(found, design, scale, draws)
+    fast = sbc.log_likelihood(found, design, scale, draws)
     np.testing.assert_allclose(fast - fast[0], np.array(expected) - expected[0], rtol=1e-10, atol=1e-9)

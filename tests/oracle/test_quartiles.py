@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from priorhood.data import quantiles as quartiles
+from priorhood.data import quantiles
 from priorhood.data.quantiles import counted_quartiles
 
 RNG = np.random.default_rng(12)
@@ -35,7 +35,7 @@ def frame(score, times, make=pd.DataFrame):
 @pytest.mark.parametrize("name", SCORES)
 def test_those_of_all_scores(name, make, intervals, monkeypatch):
     """Whatever the number of intervals: few, so that every look cuts the one before."""
-    monkeypatch.setattr(quartiles, "INTERVALS", intervals)
+    monkeypatch.setattr(quantiles, "INTERVALS", intervals)
     score = SCORES[name]
     found = counted_quartiles(frame(score, np.ones(len(score)), make))
     np.testing.assert_allclose(found, np.quantile(score, [0.25, 0.75]), rtol=1e-14, atol=1e-15)
@@ -43,7 +43,7 @@ def test_those_of_all_scores(name, make, intervals, monkeypatch):
 
 @pytest.mark.parametrize("intervals", [2, 10_000])
 def test_those_of_repeated_scores(intervals, monkeypatch):
-    monkeypatch.setattr(quartiles, "INTERVALS", intervals)
+    monkeypatch.setattr(quantiles, "INTERVALS", intervals)
     rng = np.random.default_rng(3)
     for size in (1, 2, 3, 4, 5, 30, 200):
         for _ in range(8):
@@ -60,15 +60,15 @@ def test_of_nothing_there_are_none():
 
 def test_a_look_counts_intervals_not_rows(monkeypatch):
     """What comes here, at most: the ends, then INTERVALS rows a look, three looks for each quartile."""
-    came, whole = [], quartiles.collected
+    came, whole = [], quantiles.collected
 
     def counted(asked):
         found = whole(asked)
         came.append(len(next(iter(found.values()))))
         return found
 
-    monkeypatch.setattr(quartiles, "collected", counted)
-    monkeypatch.setattr(quartiles, "INTERVALS", 100)
+    monkeypatch.setattr(quantiles, "collected", counted)
+    monkeypatch.setattr(quantiles, "INTERVALS", 100)
     score = np.random.default_rng(5).uniform(size=50_000)
     found = counted_quartiles(frame(score, np.ones(len(score))))
     np.testing.assert_allclose(found, np.quantile(score, [0.25, 0.75]), rtol=1e-14)

@@ -12,7 +12,7 @@ from priorhood.data.sources.table import read
 from priorhood.model.formula import parse
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.weights import Weights
-from priorhood.suffstats.collect import take
+from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.least_squares import unpooled
 from priorhood.suffstats.standardize import learn_scale
 
@@ -34,7 +34,7 @@ def rows():
 def found(formula, rows, others=None, weights=None):
     """The estimates in the data's units, by place."""
     parsed = parse(formula)
-    design, moments = take(read(rows), parsed, weights=weights or Weights())
+    design, moments = collect_moments(read(rows), parsed, weights=weights or Weights())
     scale = learn_scale(moments, design, standardize=True, unit=None)
     level = hierarchy_of(parsed, moments.labels).levels[0]
     given = np.zeros((len(moments.n), len(design.columns))) if others is None else others(design, scale, moments)
@@ -77,7 +77,7 @@ def test_cells_of_crossed_groupings_are_put_together(rows):
 
 def test_far_from_zero_without_centring(rows):
     parsed = parse("price ~ year + (year | zip)")
-    design, moments = take(read(rows), parsed)
+    design, moments = collect_moments(read(rows), parsed)
     scale = dataclasses.replace(learn_scale(moments, design, standardize=False, unit=1.0))
     level = hierarchy_of(parsed, moments.labels).levels[0]
     own = unpooled(moments, design, scale, level, np.zeros((5, 2)))

@@ -7,10 +7,10 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
-from priorhood.engines.adapt import pose
+from priorhood.engines.adapt import to_exact
 from priorhood.engines.exact.marginal import collapse, log_marginal
 from priorhood.engines.exact.theta import Theta
-from priorhood.suffstats import collect as gather
+from priorhood.suffstats import collect
 from priorhood.suffstats.standardize import learn_scale
 from shared_data import data_file, data_json
 
@@ -71,9 +71,9 @@ def test_collapsed_likelihood_is_the_reml_criterion(name):
     """
     reference = data_json("lmm_reference.json")[name]["REML"]
     model = weak(name)
-    design, found = gather.take(ph.read(data_file(FITS[name][0])), model.formula)
+    design, found = collect.collect_moments(ph.read(data_file(FITS[name][0])), model.formula)
     scale = learn_scale(found, design, standardize=False, unit=1.0)
-    collapsed = collapse(pose(model, design, scale, found))
+    collapsed = collapse(to_exact(model, design, scale, found))
     K = len(reference["sd_group"])
     rho = reference.get("corr", 0.0)
     corr = np.array([[1.0, 0.0], [rho, np.sqrt(1 - rho**2)]])[:K, :K]

@@ -11,8 +11,7 @@ import polars as pl
 import pytest
 
 import priorhood as ph
-from priorhood.suffstats import collect as gather
-from priorhood.suffstats import memory_scan as batches
+from priorhood.suffstats import collect, memory_scan
 
 PREDICTORS = 30
 
@@ -53,7 +52,7 @@ SLOW = []
 def apart(table: object, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, model: ph.Model, **options: object):
     """The sums of the table in batches, and of the frame by the backend's own expressions, taken once a model."""
     found = ph.moments(model, ph.read(table, **options)).moments
-    monkeypatch.setattr(gather, "MANY", 10_000)
+    monkeypatch.setattr(collect, "MANY", 10_000)
     for one, rows, chosen, slow in SLOW:
         if one == model and chosen == options and rows.equals(frame):
             return found, slow
@@ -66,7 +65,7 @@ def apart(table: object, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, m
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("weights", [{}, {"se": "se"}, {"precision_weights": "se", "frequency_weights": "times"}])
 def test_batches_add_up_to_the_sums_of_the_backend(form, weights, homes, monkeypatch):
-    monkeypatch.setattr(batches, "BATCH", 5_000)  # several batches, and places in more than one
+    monkeypatch.setattr(memory_scan, "BATCH", 5_000)  # several batches, and places in more than one
     model = ph.Model(formula(), **weights)
     found, slow = apart(FORMS[form](homes), homes, monkeypatch, model, where="x0 > 1")
     assert found.labels.tolist() == slow.labels.tolist()
@@ -148,8 +147,8 @@ def test_a_value_that_cannot_be_is_named_as_of_few_columns(form, column, value, 
     bad = homes.assign(**{column: np.where(homes.index.isin([9, 20, 21]), value, homes[column])})
     model = ph.Model(formula().replace("x2 ", "I(x2 ** 2) "), se="se")
     said = []
-    for many in (gather.MANY, 10_000):
-        monkeypatch.setattr(gather, "MANY", many)
+    for many in (collect.MANY, 10_000):
+        monkeypatch.setattr(collect, "MANY", many)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.PerformanceWarning)  # so many columns
             with pytest.raises(ph.PriorhoodError) as caught:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import priorhood as ph
-from priorhood import city
+from priorhood import datasets
 
 shapely = pytest.importorskip("shapely")
 
@@ -25,7 +25,7 @@ def test_cells_fill_the_outline_without_overlap(places):
     assert [feature["properties"]["zip"] for feature in found["features"]] == truth.zip.tolist()
     shapes = polygons(found)
     assert shapely.is_valid(shapes).all()
-    outline = shapely.Polygon(city._outline(np.random.default_rng([2412, places])))
+    outline = shapely.Polygon(datasets._outline(np.random.default_rng([2412, places])))
     assert shapely.area(shapes).sum() == pytest.approx(outline.area, rel=1e-4)
     assert shapely.union_all(shapes).area == pytest.approx(outline.area, rel=1e-4)
     assert shapely.area(shapes).min() > 0.1 * shapely.area(shapes).mean()
@@ -34,9 +34,9 @@ def test_cells_fill_the_outline_without_overlap(places):
 def test_cells_are_nearest_to_their_points():
     """The obvious way: which of the points is nearest."""
     rng = np.random.default_rng(1)
-    outline = city._outline(rng)
-    points = city._inside(rng, outline, 20)
-    shapes = [shapely.Polygon(cell) for cell in city._cells(points, outline)]
+    outline = datasets._outline(rng)
+    points = datasets._inside(rng, outline, 20)
+    shapes = [shapely.Polygon(cell) for cell in datasets._cells(points, outline)]
     whole = shapely.Polygon(outline)
     tried = 0
     for x, y in rng.uniform(-0.2, 0.2, size=(600, 2)):

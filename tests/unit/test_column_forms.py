@@ -15,7 +15,7 @@ import pytest
 import priorhood as ph
 from priorhood.data.date_formats import dates_of, numbered_dates
 from priorhood.model.formula import parse
-from priorhood.suffstats.collect import take
+from priorhood.suffstats.collect import collect_moments
 from shell import run_python
 
 N = 80
@@ -60,12 +60,12 @@ through = pytest.mark.parametrize("backend", BACKENDS)
 
 def refused(table, text=TEXT):
     with pytest.raises(ph.TableError) as caught:
-        take(ph.read(table), parse(text))
+        collect_moments(ph.read(table), parse(text))
     return str(caught.value)
 
 
 def sums(table, text=TEXT):
-    return take(ph.read(table), parse(text))
+    return collect_moments(ph.read(table), parse(text))
 
 
 def ran(command):
@@ -290,10 +290,10 @@ def test_whoever_wants_a_number_of_a_date_has_it(tmp_path, form, backend):
     """As the message says; and as categories, a place, a part of arithmetic."""
     table = ph.read(BACKENDS[backend](homes(NUMBERS[form]()), tmp_path))
     term = re.search(r"write (I\(x\)) to use it as the number that it is", refused(table))[1]
-    found = take(table, parse(TEXT.replace("x", term)))[1]
+    found = collect_moments(table, parse(TEXT.replace("x", term)))[1]
     assert found.pooled()[0][0] == pytest.approx(np.nanmean(NUMBERS[form]().astype(float)))
-    assert take(table, parse("price ~ log(x) + (1 | zip)"))[1].rows == found.rows
-    assert len(take(table, parse("price ~ 1 + (1 | x)"))[1].labels) > 40
+    assert collect_moments(table, parse("price ~ log(x) + (1 | zip)"))[1].rows == found.rows
+    assert len(collect_moments(table, parse("price ~ 1 + (1 | x)"))[1].labels) > 40
     refused(table)  # what was looked at for another formula is refused as before
 
 

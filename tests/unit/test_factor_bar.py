@@ -73,10 +73,10 @@ def test_log_evidence_is_that_of_the_reparameterized_model_under_priors_that_mat
     Cov(flat, house) of tau = (8, 9), omega = LKJ → fixed scales only; so both are compared given θ, over a grid of
     omega: the likelihood of (0 + kind | zip) at Σ is that of (kind | zip) at T Σ Tᵀ, T = ((1, 0), (−1, 1)).
     """
-    from priorhood.engines.adapt import pose
+    from priorhood.engines.adapt import to_exact
     from priorhood.engines.exact.marginal import collapse, log_marginal
     from priorhood.engines.exact.theta import Theta
-    from priorhood.suffstats.collect import take
+    from priorhood.suffstats.collect import collect_moments
     from priorhood.suffstats.standardize import learn_scale
 
     frame = rows[0]
@@ -84,9 +84,9 @@ def test_log_evidence_is_that_of_the_reparameterized_model_under_priors_that_mat
     found = {}
     for text, how in ((BAR, np.eye(2)), ("y ~ kind + (kind | zip)", change)):
         model = ph.Model(text, standardize=False, outcome_unit=1)
-        design, sums = take(ph.read(frame), model.formula)
+        design, sums = collect_moments(ph.read(frame), model.formula)
         scale = learn_scale(sums, design, standardize=False, unit=1.0)
-        problem = pose(model, design, scale, sums)
+        problem = to_exact(model, design, scale, sums)
         covariances = [how @ np.array([[64, r * 72], [r * 72, 81]]) @ how.T for r in (-0.5, 0.0, 0.6, 0.95)]
         sd = np.sqrt([np.diag(each) for each in covariances])
         corr = np.array([np.linalg.cholesky(c / np.outer(s, s)) for c, s in zip(covariances, sd, strict=True)])

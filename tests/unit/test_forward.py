@@ -16,11 +16,11 @@ from scipy.special import ndtri
 
 import priorhood as ph
 from priorhood.engines.draws import Draws, Effects
-from priorhood.posterior import predictive as forward
+from priorhood.posterior import predictive
 from priorhood.posterior.posterior import assemble
 from priorhood.prediction import predict
 from priorhood.prediction.coefficients import HEAVY, NOISE, stream
-from priorhood.suffstats.collect import take
+from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.standardize import learn_scale
 
 MODELS = {
@@ -54,7 +54,7 @@ def drawn(model, table, chains=2, draws=60, seed=11):
     rng = np.random.default_rng(seed)
     if model.se and not model.formula.log_outcome:
         table = table.assign(error=table["error"] * 1e5)
-    design, found = take(ph.read(table), model.formula, weights=model.weights)
+    design, found = collect_moments(ph.read(table), model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=True, unit=None)
     shape, J = (chains, draws), len(found.n)
     F = len(design.population_columns)
@@ -124,7 +124,7 @@ def loop(post, frame):
 def test_draws_against_the_obvious_loop(posts, table, name):
     post = posts[name]
     frame = own_table(name, table)
-    found = forward.posterior_predictive(post, frame, seed=8)
+    found = predictive.posterior_predictive(post, frame, seed=8)
     values = found["posterior_predictive"]["price"].stack(sample=("chain", "draw"))
     S = values.sizes["sample"]
     logged = name.endswith("log")
@@ -144,7 +144,7 @@ def test_draws_against_the_obvious_loop(posts, table, name):
 def test_log_likelihood_against_scipy(posts, table, name):
     post = posts[name]
     frame = own_table(name, table)
-    found = forward.posterior_predictive(post, frame)["log_likelihood"]["price"].stack(sample=("chain", "draw"))
+    found = predictive.posterior_predictive(post, frame)["log_likelihood"]["price"].stack(sample=("chain", "draw"))
     unit = post.scale.unit
     picked = [0, 7, 256, 298]
     for i, (m, s) in zip(picked, loop(post, frame.iloc[picked]), strict=True):
@@ -166,13 +166,13 @@ def test_the_likelihood_is_a_density_of_the_outcome_in_its_own_units(posts, tabl
     row = own_table(name, table).iloc[[5]]
     # Equal steps of probability far into the tails of a wide Normal; of the log where outcomes are positive.
     reach = ndtri(np.linspace(1e-12, 1 - 1e-12, 4001))
-    draws = forward.posterior_predictive(post, row)["posterior_predictive"]["price"].values
+    draws = predictive.posterior_predictive(post, row)["posterior_predictive"]["price"].values
     logged = name.endswith("log")
     centre = np.median(np.log(draws) if logged else draws)
     width = 8 * np.std(np.log(draws) if logged else draws)
     grid = np.sort(np.concatenate([centre + width * reach, centre + width * np.linspace(-40, 40, 4000)]))
     frame = pd.concat([row] * len(grid), ignore_index=True).assign(price=np.exp(grid) if logged else grid)
-    found = forward.posterior_predictive(post, frame)["log_likelihood"]["price"].values.reshape(-1, len(grid))
+    found = predictive.posterior_predictive(post, frame)["log_likelihood"]["price"].values.reshape(-1, len(grid))
     # ∫ p(y) dy over the grid; by d log y where that is the grid.
     area = np.trapezoid(np.exp(found) * (np.exp(grid) if logged else 1.0), grid, axis=1)
     # The heaviest tail, nu = 3, has less than 1e-4 beyond 40 widths.
@@ -181,7 +181,7 @@ def test_the_likelihood_is_a_density_of_the_outcome_in_its_own_units(posts, tabl
 
 def test_labels_dimensions_and_attributes(posts, table):
     post = posts["slopes"]
-    found = forward.posterior_predictive(post, table)
+    found = predictive.posterior_predictive(post, table)
     assert list(found.children) == [
         "posterior", "sample_stats", "posterior_predictive", "log_likelihood", "observed_data",
     ]  # fmt: skip
@@ -197,21 +197,21 @@ def test_labels_dimensions_and_attributes(posts, table):
     assert json.loads(found.attrs["scale"]) == post.scale.to_dict()
     assert (found.attrs["seed"], found.attrs["rows_read"], found.attrs["rows_used"]) == (3, 300, 300)
     assert found["posterior_predictive"].attrs["seed"] == 3
-    without = forward.posterior_predictive(post, table, log_likelihood=False)
+    without = predictive.posterior_predictive(post, table, log_likelihood=False)
     assert "log_likelihood" not in without.children
 
 
 def test_threads_and_chunks_do_not_matter(posts, table, monkeypatch):
     for name in ("slopes", "student, noise, log"):
-        whole = forward.posterior_predictive(posts[name], table)
+        whole = predictive.posterior_predictive(posts[name], table)
         for threads, chunk in ((1, 2**19), (5, 1000), (2, 1)):
-            monkeypatch.setattr(forward, "cores", lambda threads=threads: threads)
+            monkeypatch.setattr(predictive, "cores", lambda threads=threads: threads)
             monkeypatch.setattr(predict, "CHUNK", chunk)
-            again = forward.posterior_predictive(posts[name], table)
+            again = predictive.posterior_predictive(posts[name], table)
             for group in ("posterior_predictive", "log_likelihood"):
                 np.testing.assert_allclose(again[group]["price"], whole[group]["price"], rtol=1e-11)
         # Rows that come after change nothing.
-        part = forward.posterior_predictive(posts[name], table.iloc[:290])
+        part = predictive.posterior_predictive(posts[name], table.iloc[:290])
         first = whole["posterior_predictive"]["price"][:, :, :290]
         np.testing.assert_allclose(part["posterior_predictive"]["price"], first, rtol=1e-11)
 
@@ -219,13 +219,13 @@ def test_threads_and_chunks_do_not_matter(posts, table, monkeypatch):
 def test_memory_is_the_result_and_chunks(table):
     post = drawn(MODELS["slopes"], table, chains=2, draws=500)
     frame = pd.concat([table] * 20, ignore_index=True)
-    forward.posterior_predictive(post, table)  # imports and caches
+    predictive.posterior_predictive(post, table)  # imports and caches
     tracemalloc.start()
-    found = forward.posterior_predictive(post, frame)
+    found = predictive.posterior_predictive(post, frame)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     result = sum(found[g]["price"].nbytes for g in ("posterior_predictive", "log_likelihood"))
-    threads = forward.cores()
+    threads = predictive.cores()
     # A chunk: locations, errors and what is written, with room for one more.
     assert peak - result < 20e6 + threads * 4 * 8 * predict.CHUNK
 
@@ -239,8 +239,8 @@ def test_rows_left_out_are_counted_and_change_nothing(posts, table):
     rows.loc[259, "living_space"] = np.inf
     rows.loc[[260, 261], "price"] = -5.0  # no logarithm
     post = posts["log"]
-    whole = forward.posterior_predictive(post, table)
-    found = forward.posterior_predictive(post, rows)
+    whole = predictive.posterior_predictive(post, table)
+    found = predictive.posterior_predictive(post, rows)
     kept = np.setdiff1d(np.arange(300), [1, 2, 258, 259, 260, 261])
     assert found["log_likelihood"]["row"].values.tolist() == kept.tolist()
     assert json.loads(found.attrs["rows_dropped"]) == [
@@ -254,13 +254,13 @@ def test_rows_left_out_are_counted_and_change_nothing(posts, table):
         expected = whole[group]["price"].sel(row=kept)
         np.testing.assert_allclose(found[group]["price"], expected, rtol=1e-11)
     np.testing.assert_allclose(found["observed_data"]["price"], table["price"].iloc[kept])
-    kept_too = forward.posterior_predictive(post, ph.read(rows, where="living_space > 80"))
+    kept_too = predictive.posterior_predictive(post, ph.read(rows, where="living_space > 80"))
     assert kept_too["observed_data"]["row"].values.tolist() == [
         i for i in kept if table["living_space"].iloc[i] > 80
     ]
     assert json.loads(kept_too.attrs["rows_dropped"])[0][0] == "not in where"
     with pytest.raises(ph.ModelError, match=r"none of the 2 rows can be used .*missing 'price'"):
-        forward.posterior_predictive(post, table.head(2).assign(price=np.nan))
+        predictive.posterior_predictive(post, table.head(2).assign(price=np.nan))
 
 
 def test_weights_of_rows(posts, table):
@@ -272,14 +272,14 @@ def test_weights_of_rows(posts, table):
     rows.loc[5, "w"] = np.nan
     rows.loc[6, "w"] = -1.0
     rows.loc[2, "zip"] = "new"  # of no row that is there
-    found = forward.posterior_predictive(post, rows, seed=8)
+    found = predictive.posterior_predictive(post, rows, seed=8)
     kept = np.setdiff1d(np.arange(300), range(2, 7))
     assert found["log_likelihood"]["row"].values.tolist() == kept.tolist()
     assert json.loads(found.attrs["rows_dropped"]) == [
         ["missing", "w", 1], ["missing", "n", 1], ["0 in", "n", 2], ["impossible value", "", 1],
     ]  # fmt: skip
-    bare = forward.posterior_predictive(post, table.drop(columns=["w", "n"]), seed=8)
-    ones = forward.posterior_predictive(post, table.assign(w=1), seed=8)
+    bare = predictive.posterior_predictive(post, table.drop(columns=["w", "n"]), seed=8)
+    ones = predictive.posterior_predictive(post, table.assign(w=1), seed=8)
     for group in ("posterior_predictive", "log_likelihood"):
         np.testing.assert_array_equal(bare[group]["price"], ones[group]["price"])
 
@@ -293,15 +293,15 @@ def test_other_kinds_of_tables(posts, table, tmp_path, name, make):
         source = tmp_path / "rows.csv"
     else:
         source = make(frame)
-    found, expected = (forward.posterior_predictive(posts[name], t) for t in (source, frame))
+    found, expected = (predictive.posterior_predictive(posts[name], t) for t in (source, frame))
     for group in ("posterior_predictive", "log_likelihood"):
         np.testing.assert_allclose(found[group]["price"], expected[group]["price"], rtol=1e-11)
 
 
 def test_without_an_outcome_there_is_nothing_observed(posts, table):
-    found = forward.posterior_predictive(posts["log"], table.drop(columns="price"))
+    found = predictive.posterior_predictive(posts["log"], table.drop(columns="price"))
     assert list(found.children) == ["posterior", "sample_stats", "posterior_predictive"]
-    whole = forward.posterior_predictive(posts["log"], table)
+    whole = predictive.posterior_predictive(posts["log"], table)
     np.testing.assert_array_equal(found["posterior_predictive"]["price"], whole["posterior_predictive"]["price"])
 
 
@@ -320,8 +320,8 @@ def test_unseen_groups_are_those_of_predict(posts, table, unseen, name):
     post = posts[name]
     rows = table.head(40).assign(zip=["new1", "new2"] * 20)
     with pytest.raises(ph.TableError, match="were not in the data"):
-        forward.posterior_predictive(post, rows)
-    found = forward.posterior_predictive(post, rows, unseen=unseen)
+        predictive.posterior_predictive(post, rows)
+    found = predictive.posterior_predictive(post, rows, unseen=unseen)
     assert found.attrs["unseen"] == unseen
     assert found["posterior_predictive"]["zip"].values.tolist() == rows["zip"].tolist()
     np.testing.assert_array_equal(found["posterior_predictive"]["price"], post.predict_draws(rows, unseen=unseen))
@@ -335,16 +335,16 @@ def test_unseen_groups_are_those_of_predict(posts, table, unseen, name):
 
 
 def test_half_the_memory_on_request(posts, table):
-    whole = forward.posterior_predictive(posts["log"], table)
-    half = forward.posterior_predictive(posts["log"], table, dtype="float32")
+    whole = predictive.posterior_predictive(posts["log"], table)
+    half = predictive.posterior_predictive(posts["log"], table, dtype="float32")
     for group in ("posterior_predictive", "log_likelihood"):
         assert half[group]["price"].dtype == np.float32
         np.testing.assert_allclose(half[group]["price"], whole[group]["price"], rtol=1e-6)
-    prior = forward.prior_predictive(MODELS["slopes"], table, draws=20, seed=1, dtype="float32")
+    prior = predictive.prior_predictive(MODELS["slopes"], table, draws=20, seed=1, dtype="float32")
     assert prior["prior_predictive"]["price"].dtype == np.float32
     for make in (
-        lambda: forward.posterior_predictive(posts["log"], table, dtype="float16"),
-        lambda: forward.prior_predictive(MODELS["slopes"], table, dtype=int),
+        lambda: predictive.posterior_predictive(posts["log"], table, dtype="float16"),
+        lambda: predictive.prior_predictive(MODELS["slopes"], table, dtype=int),
     ):
         with pytest.raises(ph.ModelError, match="dtype must be 'float64' or 'float32'"):
             make()
@@ -352,29 +352,29 @@ def test_half_the_memory_on_request(posts, table):
 
 def test_refusals(posts, table):
     with pytest.raises(ph.ModelError, match="unseen must be one of"):
-        forward.posterior_predictive(posts["slopes"], table, unseen="guess")
+        predictive.posterior_predictive(posts["slopes"], table, unseen="guess")
     with pytest.raises(ph.ModelError, match="seed"):
-        forward.posterior_predictive(posts["slopes"], table, seed=-1)
+        predictive.posterior_predictive(posts["slopes"], table, seed=-1)
     with pytest.raises(ph.ModelError, match="draws"):
-        forward.prior_predictive(MODELS["slopes"], table, draws=0)
+        predictive.prior_predictive(MODELS["slopes"], table, draws=0)
     with pytest.raises(ph.TableError, match="no column 'error'"):
-        forward.posterior_predictive(posts["se"], table.drop(columns="error"))
+        predictive.posterior_predictive(posts["se"], table.drop(columns="error"))
     with pytest.raises(ph.TableError, match="no column 'price'"):
-        forward.prior_predictive(MODELS["slopes"], table.drop(columns="price"))
+        predictive.prior_predictive(MODELS["slopes"], table.drop(columns="price"))
     with pytest.raises(ph.TableError, match=r"column 'price' .* holds text, not numbers, like 'dear'"):
-        forward.posterior_predictive(posts["slopes"], table.assign(price="dear"))
+        predictive.posterior_predictive(posts["slopes"], table.assign(price="dear"))
 
 
 def test_progress_is_told(posts, table):
     told = []
-    forward.posterior_predictive(posts["slopes"], table, progress=lambda *what: told.append(what))
+    predictive.posterior_predictive(posts["slopes"], table, progress=lambda *what: told.append(what))
     assert told == [("simulating", 1, 2), ("simulating", 2, 2)]
 
 
 def test_an_outcome_that_is_arithmetic(table, tmp_path):
     rows = table.assign(area=np.linspace(0.9, 1.1, len(table)))
     post = drawn(ph.Model("log(price / area) ~ living_space + (1 | zip)"), rows)
-    found = forward.posterior_predictive(post, rows)
+    found = predictive.posterior_predictive(post, rows)
     assert list(found["observed_data"].data_vars) == ["price per area"]
     np.testing.assert_allclose(found["observed_data"]["price per area"], rows["price"] / rows["area"])
     whole = post.attach(found)
@@ -410,7 +410,7 @@ def wide(table):
 
 @pytest.fixture(scope="module")
 def prior(wide):
-    return forward.prior_predictive(ph.Model(WIDE, PRIORS, family="student"), wide, draws=8000, seed=5)
+    return predictive.prior_predictive(ph.Model(WIDE, PRIORS, family="student"), wide, draws=8000, seed=5)
 
 
 @pytest.mark.parametrize("name", SCIPY)
@@ -457,7 +457,7 @@ def test_prior_coefficients_are_those_of_the_groups_distribution(prior):
 def test_prior_outcomes_are_those_of_the_prior_parameters(prior, wide):
     """(y − xᵀβ)/σ of every row is Student's t with the draw's nu: its distribution function is uniform."""
     draws = prior["prior"]
-    design, found = take(ph.read(wide), ph.Model(WIDE).formula)
+    design, found = collect_moments(ph.read(wide), ph.Model(WIDE).formula)
     scale = learn_scale(found, design, standardize=True, unit=None)
     x = np.stack([np.ones(300), wide["living_space"], wide["rooms"]], axis=1)
     x = (x - scale.centre) / scale.spread
@@ -471,7 +471,7 @@ def test_prior_outcomes_are_those_of_the_prior_parameters(prior, wide):
 @pytest.mark.parametrize("name", MODELS)
 def test_the_prior_is_named_and_shaped_like_the_posterior(posts, table, name):
     post = posts[name]
-    tree = forward.prior_predictive(MODELS[name], own_table(name, table), draws=30, seed=2)
+    tree = predictive.prior_predictive(MODELS[name], own_table(name, table), draws=30, seed=2)
     assert list(tree.children) == ["prior", "prior_predictive", "observed_data"]
     made, there = tree["prior"].to_dataset(), post.tree["posterior"].to_dataset()
     assert list(made.data_vars) == list(there.data_vars)
@@ -483,32 +483,34 @@ def test_the_prior_is_named_and_shaped_like_the_posterior(posts, table, name):
     assert tree["prior_predictive"]["price"].sizes == {"chain": 1, "draw": 30, "row": 300}
     assert json.loads(tree.attrs["scale"]) == post.scale.to_dict()
     assert tree.attrs["seed"] == 2
-    again = forward.prior_predictive(MODELS[name], own_table(name, table), draws=30, seed=2)
+    again = predictive.prior_predictive(MODELS[name], own_table(name, table), draws=30, seed=2)
     assert again.identical(tree)
 
 
 def test_a_seed_is_chosen_and_recorded(table):
-    one = forward.prior_predictive("price ~ living_space", table, draws=5)
-    assert one.identical(forward.prior_predictive("price ~ living_space", table, draws=5, seed=one.attrs["seed"]))
+    one = predictive.prior_predictive("price ~ living_space", table, draws=5)
+    assert one.identical(
+        predictive.prior_predictive("price ~ living_space", table, draws=5, seed=one.attrs["seed"])
+    )
 
 
 def test_a_fixed_scale_has_no_distribution(table):
-    tree = forward.prior_predictive(ph.Model(MODELS["intercepts"].formula, "tau ~ Fixed(20)"), table, draws=9)
+    tree = predictive.prior_predictive(ph.Model(MODELS["intercepts"].formula, "tau ~ Fixed(20)"), table, draws=9)
     np.testing.assert_array_equal(tree["prior"]["tau"], 20.0)
 
 
 def test_rows_of_the_prior_are_those_of_a_fit(table):
     rows = table.reset_index(drop=True)
     rows.loc[3, "living_space"] = np.nan
-    tree = forward.prior_predictive(MODELS["slopes"], rows, draws=9, seed=1)
+    tree = predictive.prior_predictive(MODELS["slopes"], rows, draws=9, seed=1)
     assert tree["observed_data"]["row"].values.tolist() == [0, 1, 2, *range(4, 300)]
     rows.loc[rows["zip"] == rows["zip"][0], "price"] = np.nan
-    tree = forward.prior_predictive(MODELS["slopes"], rows, draws=9, seed=1)
+    tree = predictive.prior_predictive(MODELS["slopes"], rows, draws=9, seed=1)
     assert rows["zip"][0] not in tree["prior"]["zip"]
     assert tree.attrs["rows_used"] == (rows["zip"] != rows["zip"][0]).sum() - (rows["zip"][3] != rows["zip"][0])
     rows.loc[rows["zip"] != rows["zip"][0], "living_space"] = np.inf
     with pytest.raises(ph.TableError, match="infinite"):
-        forward.prior_predictive(MODELS["slopes"], rows, draws=9)
+        predictive.prior_predictive(MODELS["slopes"], rows, draws=9)
 
 
 # -- calibration ------------------------------------------------------------------------------------------
@@ -526,8 +528,8 @@ def test_outcomes_are_uniform_in_their_predictive_distribution(table, name, wide
     like = MODELS[name]
     model = ph.Model(like.formula, priors, noise=like.noise, family=like.family, outcome_unit=unit)
     rows = pd.concat([table] * 14, ignore_index=True)
-    truth = forward.prior_predictive(model, rows, draws=1, seed=6)
-    design, found = take(ph.read(rows), model.formula)
+    truth = predictive.prior_predictive(model, rows, draws=1, seed=6)
+    design, found = collect_moments(ph.read(rows), model.formula)
     scale = learn_scale(found, design, standardize=True, unit=unit)
     count = 400
     fixed = {
@@ -539,7 +541,9 @@ def test_outcomes_are_uniform_in_their_predictive_distribution(table, name, wide
     )  # fmt: skip
     post = assemble(model, design, scale, found, draws, {"seed": 1, "notes": "[]"})
     y = truth["prior_predictive"]["price"].values[0, 0]
-    made = forward.posterior_predictive(post, rows, log_likelihood=False)["posterior_predictive"]["price"].values[0]
+    made = predictive.posterior_predictive(post, rows, log_likelihood=False)["posterior_predictive"][
+        "price"
+    ].values[0]
     rank = (made < y).sum(axis=0)
     u = (rank + np.random.default_rng(7).random(len(y))) / (count + 1)
     p = stats.kstest(u, "uniform").pvalue
@@ -564,8 +568,8 @@ def many():
 @pytest.fixture(scope="module")
 def trees(fitted_well, many):
     return (
-        forward.prior_predictive(fitted_well.model, many, draws=50, seed=1),
-        forward.posterior_predictive(fitted_well, many),
+        predictive.prior_predictive(fitted_well.model, many, draws=50, seed=1),
+        predictive.posterior_predictive(fitted_well, many),
     )
 
 
@@ -615,8 +619,8 @@ def test_arviz_draws_predictive_checks(fitted_well, trees, tmp_path):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_attached_groups_come_back_from_the_file(fitted, sales, tmp_path, dtype):
-    prior = forward.prior_predictive(fitted.model, sales, draws=20, seed=1, dtype=dtype)
-    made = forward.posterior_predictive(fitted, sales, dtype=dtype)
+    prior = predictive.prior_predictive(fitted.model, sales, draws=20, seed=1, dtype=dtype)
+    made = predictive.posterior_predictive(fitted, sales, dtype=dtype)
     whole = fitted.attach(prior, made)
     assert set(whole.tree.children) == {
         "posterior", "sample_stats", "moments",
@@ -634,7 +638,7 @@ def test_attached_groups_come_back_from_the_file(fitted, sales, tmp_path, dtype)
 
 
 def test_attached_groups_are_replaced_and_strange_ones_refused(fitted, sales):
-    first, second = (forward.prior_predictive(fitted.model, sales, draws=n, seed=1) for n in (20, 30))
+    first, second = (predictive.prior_predictive(fitted.model, sales, draws=n, seed=1) for n in (20, 30))
     both = fitted.attach(first).attach(second)
     assert both.tree["prior"].sizes["draw"] == 30
     other = xr.DataTree.from_dict({"posterior": xr.Dataset({"mu": 1.0}), "moments": xr.Dataset()})

@@ -17,13 +17,13 @@ import pytest
 
 import priorhood as ph
 from priorhood.cli import main
-from priorhood.data import label_checks as labels
+from priorhood.data import schema
 from priorhood.data.dropped import Dropped
 from priorhood.data.schema import refuse_ids
-from priorhood.data.sources import duckdb_io as sources
+from priorhood.data.sources import duckdb_io
 from priorhood.data.sources.export import write_frame
 from priorhood.model.formula import SEPARATOR, parse
-from priorhood.suffstats import collect as gather
+from priorhood.suffstats import collect
 
 TEXT = "price ~ area + (area | zip)"
 
@@ -42,7 +42,7 @@ def homes():
 
 
 def sums(table, text=TEXT, **options):
-    return gather.take(ph.read(table, **options), parse(text))[1]
+    return collect.collect_moments(ph.read(table, **options), parse(text))[1]
 
 
 def folder_of(homes, folder, suffix):
@@ -127,14 +127,14 @@ def test_several_tables_of_a_database_are_named(homes, tmp_path):
 def test_a_database_is_not_locked_after_reading(homes, tmp_path):
     path = database(homes, tmp_path)
     table = ph.read(path)
-    gather.take(table, parse(TEXT))
+    collect.collect_moments(table, parse(TEXT))
     gc.collect()
     write = f"import duckdb; duckdb.connect({str(path)!r}).execute('CREATE TABLE t AS SELECT 1')"
     subprocess.run([sys.executable, "-c", write], check=True)
     with duckdb.connect(str(path)) as con:
         assert con.execute("SELECT count(*) FROM t").fetchone() == (1,)
         with pytest.raises(ph.TableError, match="is open in this program already"):
-            gather.take(table, parse(TEXT))
+            collect.collect_moments(table, parse(TEXT))
 
 
 def test_what_is_no_database_is_said(tmp_path):
@@ -322,16 +322,16 @@ def test_one_plain_scan_finds_what_the_longer_way_finds(homes, tmp_path, monkeyp
             f"SELECT * REPLACE (CASE WHEN area > 170 THEN 'nan'::DOUBLE ELSE area END AS area) FROM '{path}'"
         ).to_parquet(str(path := tmp_path / "nan.parquet"))
     took: list[bool] = []
-    plain = gather.scanned
+    plain = collect.scanned
 
     def watched(*args):
         took.append((found := plain(*args)) is not None)
         return found
 
-    monkeypatch.setattr(gather, "scanned", watched)
-    _, quick = gather.take(ph.read(path, where=where), parse(text), **options)
-    monkeypatch.setattr(gather, "scanned", lambda *_: None)
-    _, slow = gather.take(ph.read(path, where=where), parse(text), **options)
+    monkeypatch.setattr(collect, "scanned", watched)
+    _, quick = collect.collect_moments(ph.read(path, where=where), parse(text), **options)
+    monkeypatch.setattr(collect, "scanned", lambda *_: None)
+    _, slow = collect.collect_moments(ph.read(path, where=where), parse(text), **options)
     # A condition has NaN of its column as null.
     assert took == [spoilt is None or where is not None]
     assert quick.labels.tolist() == slow.labels.tolist()
@@ -394,7 +394,7 @@ def numbered(folder, label, rows):
 
 
 def test_an_id_of_rows_is_no_place(tmp_path, monkeypatch):
-    monkeypatch.setattr(gather, "prepare", lambda *_: pytest.fail("said before trying"))
+    monkeypatch.setattr(collect, "prepare", lambda *_: pytest.fail("said before trying"))
     path = numbered(tmp_path, "'sale ' || i", 1_200_000)
     with pytest.raises(
         ph.TableError, match=r"the group 'zip' has about 1,\d+,\d+ .* in 1,200,000 rows: .* an id"
@@ -411,8 +411,8 @@ def test_many_places_with_two_rows_each_are_places(tmp_path, label):
 
 
 def test_more_places_than_can_be_fitted(tmp_path, monkeypatch):
-    monkeypatch.setattr(labels, "MOST_PLACES", 400_000)
-    monkeypatch.setattr(labels, "LOOKS", ((10_000, 0.5),))
+    monkeypatch.setattr(schema, "MOST_PLACES", 400_000)
+    monkeypatch.setattr(schema, "LOOKS", ((10_000, 0.5),))
     path = numbered(tmp_path, "(hash(i) % 500000)::VARCHAR", 1_200_000)
     with pytest.raises(ph.TableError, match=r"at most 400,000 places can be fitted; group by something coarser"):
         sums(path)
@@ -423,10 +423,10 @@ def test_more_places_than_can_be_fitted(tmp_path, monkeypatch):
 
 def test_threads_limit_the_reader_too():
     def now():
-        return sources.connection().execute("SELECT current_setting('threads')").fetchall()[0][0]
+        return duckdb_io.connection().execute("SELECT current_setting('threads')").fetchall()[0][0]
 
     before = now()
-    with sources.using(1):
+    with duckdb_io.using(1):
         assert now() == 1
     assert now() == before
 
@@ -438,7 +438,7 @@ def test_a_full_disk_while_spilling_is_said(tmp_path, monkeypatch):
     duckdb.sql(
         f"SELECT hash(i // 2)::VARCHAR AS zip, i % 7 AS area, i % 11 AS price FROM range({n}) t(i)"
     ).to_parquet(str(path))
-    con = sources.connection()
+    con = duckdb_io.connection()
     con.execute("SET memory_limit = '60MB'; SET max_temp_directory_size = '1MB'")
     try:
         with pytest.raises(
@@ -493,7 +493,7 @@ def large(tmp_path_factory):
 def test_the_same_sums_in_any_order_parts_and_threads(large, file, threads):
     frame = duckdb.read_parquet(str(large / "all.parquet")).df()
     by = frame.groupby("zip")
-    with sources.using(threads):
+    with duckdb_io.using(threads):
         found = sums(large / file)
     assert found.labels.tolist() == sorted(by.groups)
     np.testing.assert_array_equal(found.n, by.size())
@@ -507,7 +507,7 @@ def test_the_same_sums_in_any_order_parts_and_threads(large, file, threads):
 
 
 def test_one_thread_gives_the_same_bits(large):
-    with sources.using(1):
+    with duckdb_io.using(1):
         one, again = (sums(large / "all.parquet") for _ in range(2))
     assert np.array_equal(one.mean, again.mean)
     assert np.array_equal(one.scatter, again.scatter)

@@ -13,9 +13,9 @@ import pytest
 
 import priorhood as ph
 from priorhood.data.join_places import placed
-from priorhood.data.place_table import read_gazetteer
+from priorhood.data.place_table import read_place_table
 from priorhood.model.formula import parse
-from priorhood.suffstats import collect as gather
+from priorhood.suffstats import collect
 
 FORMULA = "price ~ living_space + distance + kind + (living_space | zip)"
 FAST = {"chains": 2, "draws": 50, "seed": 1}
@@ -92,7 +92,7 @@ def test_files_with_labels_that_keep_their_zeros(tmp_path, sales, zips):
     zips.to_csv(tmp_path / "zips.csv", index=False)
     post = ph.fit(FORMULA, tmp_path / "sales.csv", places=tmp_path / "zips.csv", **FAST)
     same(post, ph.fit(FORMULA, sales.merge(zips, on="zip"), **FAST))
-    assert (FURTHER.replace("9", "0", 1),) in post.gazetteer.places
+    assert (FURTHER.replace("9", "0", 1),) in post.place_table.places
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars", "duckdb"])
@@ -139,7 +139,7 @@ def test_nuts_draws_as_with_the_pasted_column(sales, zips, pasted):
         warnings.simplefilter("ignore", ph.PriorhoodWarning)
         found, want = ph.fit(FORMULA, sales, places=zips, **options), ph.fit(FORMULA, pasted, **options)
     same(found, want)
-    assert found.gazetteer is not None
+    assert found.place_table is not None
 
 
 def test_calibrate_sees_the_column(sales, zips, pasted, by_places):
@@ -333,7 +333,7 @@ def frames_equal(one: pd.DataFrame, other: pd.DataFrame) -> None:
 def test_predictions_at_new_places_are_those_of_the_pasted_column(by_places, by_paste, zips, tmp_path):
     by_places.save(tmp_path / "post.nc")
     loaded = ph.load(tmp_path / "post.nc")
-    assert loaded.gazetteer.places == by_places.gazetteer.places
+    assert loaded.place_table.places == by_places.place_table.places
     homes = pd.DataFrame({"zip": [FURTHER, zips["zip"].iloc[0], FURTHER], "living_space": [80.0, 90.0, 100.0]})
     with_columns = homes.merge(zips[["zip", "distance", "kind"]], on="zip", how="left")
     want = by_paste.predict(with_columns, unseen="draw")
@@ -407,7 +407,7 @@ def test_update_adds_places(by_paste, sales, zips, pasted):
     late = ph.update(early, sales[~first], places=zips[~known])
     want = ph.update(ph.fit(FORMULA, pasted[first], **FAST), pasted[~first])
     same(late, want)
-    assert len(late.gazetteer.places) == len(zips)
+    assert len(late.place_table.places) == len(zips)
     with pytest.raises(ph.TableError, match=r"twice, in the posterior and in pandas frame, with distance"):
         ph.update(early, sales[~first], places=zips.assign(distance=2.0))
     with pytest.raises(ph.TableError, match="'distance' is a column of the rows"):
@@ -415,12 +415,12 @@ def test_update_adds_places(by_paste, sales, zips, pasted):
 
 
 def test_refit_and_merge_keep_the_places(by_places, sales, zips):
-    assert ph.refit(by_places, priors="sigma ~ HalfNormal(sd=3)").gazetteer.places == by_places.gazetteer.places
+    assert ph.refit(by_places, priors="sigma ~ HalfNormal(sd=3)").place_table.places == by_places.place_table.places
     formula = "price ~ living_space + distance + (1 | zip)"
     few = zips[["zip", "distance"]]
     halves = [ph.fit(formula, part, places=few, **FAST) for part in (sales[:150], sales[150:])]
     together = ph.merge(*halves)
-    assert together.gazetteer.places == halves[0].gazetteer.places
+    assert together.place_table.places == halves[0].place_table.places
     other = ph.fit(formula, sales[150:], places=few.assign(distance=few["distance"] + 1), **FAST)
     with pytest.raises(ph.TableError, match="in the posterior and in file 2, with distance"):
         ph.merge(halves[0], other)
@@ -429,12 +429,12 @@ def test_refit_and_merge_keep_the_places(by_places, sales, zips):
 def test_attach_and_the_notebooks_names_keep_the_places(by_places, sales):
     tree = ph.posterior_predictive(by_places, sales)
     kept = by_places.attach(tree, by_places.tree)
-    assert kept.gazetteer.places == by_places.gazetteer.places
+    assert kept.place_table.places == by_places.place_table.places
     assert "posterior_predictive" in kept.tree.children
 
 
 def test_only_what_the_formula_reads_is_kept(zips):
-    found = read_gazetteer(zips, parse(FORMULA))
+    found = read_place_table(zips, parse(FORMULA))
     assert found.columns == ("distance", "kind")
     assert found.textual == {"kind"}
     assert len(found.places) == len(zips)
@@ -443,20 +443,20 @@ def test_only_what_the_formula_reads_is_kept(zips):
 def test_predictors_of_places_need_no_second_pass(sales, zips, monkeypatch):
     """A predictor without any spread within its groups is not a group far from the others."""
     passes = []
-    sums = gather._sums
-    monkeypatch.setattr(gather, "_sums", lambda *given: passes.append(given[2]) or sums(*given))
+    sums = collect._sums
+    monkeypatch.setattr(collect, "_sums", lambda *given: passes.append(given[2]) or sums(*given))
     rng = np.random.default_rng(1)
     many = pd.DataFrame({"zip": rng.choice(zips["zip"], 20_000), "x": rng.normal(size=20_000)})
     many["y"] = many["x"] + rng.normal(size=len(many))
     formula = "y ~ x + distance + (1 | zip)"
-    gather.take(placed(ph.read(many), zips, parse(formula))[0], parse(formula))
+    collect.collect_moments(placed(ph.read(many), zips, parse(formula))[0], parse(formula))
     assert len(passes) == 1
     # The control: groups whose outcomes lie thousands of their sds apart are.
     many["y"] += many["zip"].astype(float) * 1e4
-    gather.take(placed(ph.read(many), zips, parse(formula))[0], parse(formula))
+    collect.collect_moments(placed(ph.read(many), zips, parse(formula))[0], parse(formula))
     assert len(passes) == 3
 
 
 def test_a_posterior_without_places_knows_none(by_paste):
-    assert by_paste.gazetteer is None
+    assert by_paste.place_table is None
     assert "places" not in by_paste.tree.children

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import priorhood as ph
-from priorhood.diagnostics.uniformity import Uniform, counts_below, judge
+from priorhood.diagnostics.uniformity import UniformityTest, counts_below, judge
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -20,7 +20,7 @@ def made(sizes, refused=0):
     ranks = rng.integers(0, 40, (100, right + bent))
     ranks[:, right:] = np.minimum(ranks[:, right:], rng.integers(0, 40, (100, bent)))
     names = tuple(f"q{at}[a $term$]" for at in range(right + bent))
-    uniform = Uniform(100, 39)
+    uniform = UniformityTest(100, 39)
     p = np.array([uniform.p_value(counts_below(one, 39)) for one in ranks.T])
     told = (("no way", refused),) if refused else ()
     return ph.Calibration(

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from priorhood.diagnostics.uniformity import ALARM, Uniform, counts_below, judge, shape
+from priorhood.diagnostics.uniformity import ALARM, UniformityTest, counts_below, judge, shape
 
 
 @pytest.mark.parametrize(("N", "L"), [(1, 1), (3, 2), (4, 3), (5, 2)])
 def test_p_values_are_those_of_all_possible_ranks(N, L):
     """Every one of (L + 1)^N ranks has the same probability: count those at least as unusual."""
-    uniform = Uniform(N, L)
+    uniform = UniformityTest(N, L)
     all_counts = [counts_below(np.array(r), L) for r in itertools.product(range(L + 1), repeat=N)]
     shares = np.arange(1, L + 1) / (L + 1)
     gammas = np.array(
@@ -29,7 +29,7 @@ def test_p_values_are_those_of_all_possible_ranks(N, L):
 def test_uniform_ranks_fail_as_often_as_is_said(N, L):
     """4,000 sets of uniform ranks: shares within 4 standard errors of what was aimed at, or below (discrete)."""
     rng = np.random.default_rng(3)
-    uniform = Uniform(N, L)
+    uniform = UniformityTest(N, L)
     low, high = uniform.band(0.05)
     sets = [counts_below(rng.integers(0, L + 1, N), L) for _ in range(4000)]
     outside = np.array([((c < low) | (c > high)).any() for c in sets])
@@ -42,7 +42,7 @@ def test_uniform_ranks_fail_as_often_as_is_said(N, L):
 def test_many_quantities_fail_together_once_in_a_hundred():
     """1,000 right runs of 10 quantities: at most 10 + 3 standard errors are called wrong, and not none."""
     rng = np.random.default_rng(4)
-    uniform = Uniform(100, 39)
+    uniform = UniformityTest(100, 39)
     wrong = 0
     for _ in range(1000):
         ranks = rng.integers(0, 40, (100, 10))
@@ -65,7 +65,7 @@ def test_shapes_are_named(factor, shift, named):
 def test_verdicts_name_quantities_and_refusals():
     rng = np.random.default_rng(6)
     ranks = np.column_stack([rng.integers(0, 100, 200), rng.binomial(99, 0.5, 200), np.zeros(200, int)])
-    uniform = Uniform(200, 99)
+    uniform = UniformityTest(200, 99)
     p = np.array([uniform.p_value(counts_below(one, 99)) for one in ranks.T])
     told = judge(["mu", "tau", "sigma"], ranks, 99, p, [("no way", 9)])
     assert [(v.good, v.about) for v in told] == [(True, "refits"), (False, "wide"), (False, "high")]

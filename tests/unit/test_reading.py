@@ -28,14 +28,14 @@ from priorhood.data.labels import BLANKS, alike, normal_label, unlike
 from priorhood.data.number_advice import rewriting
 from priorhood.data.number_formats import Signs, affix, all_in_thousands, guessed, in_thousands
 from priorhood.model.formula import parse
-from priorhood.suffstats.collect import take
+from priorhood.suffstats.collect import collect_moments
 from shell import run_python
 
 TEXT = "price ~ area + (1 | zip)"
 
 
 def sums(table, text=TEXT, **options):
-    return take(ph.read(table, **options), parse(text))
+    return collect_moments(ph.read(table, **options), parse(text))
 
 
 def refused(table, text=TEXT, **options):
@@ -681,13 +681,13 @@ def test_a_column_of_nothing_but_points_and_three_digits_is_said_once(tmp_path, 
     frame.to_csv(path, index=False, sep="\t" if name.endswith("tsv") else ",")
     rows = ph.read(path)
     with pytest.warns(ph.PriorhoodWarning, match="three digits") as caught:
-        _, decimals = take(rows, parse(TEXT))
+        _, decimals = collect_moments(rows, parse(TEXT))
     first = frame["price"][0]
     assert len(caught) == 1
     said = str(caught[0].message)
     assert f"column 'price' has a point and three digits, like {first!r}" in said
     assert f"{first!r} is read as {float(first):g}; if it is {first.replace('.', '')}" in said
-    take(rows, parse(TEXT))  # once is enough: a second warning would be an error here
+    collect_moments(rows, parse(TEXT))  # once is enough: a second warning would be an error here
     thousands = sums(path, thousands=re.search(r"thousands='(.)'", said)[1])[1]
     np.testing.assert_allclose(thousands.mean[:, 1], 1000 * decimals.mean[:, 1])
     assert thousands.pooled()[0][1] == pytest.approx(homes()["price"].mean())
@@ -1016,7 +1016,7 @@ def test_columns_with_names_of_several_parts():
 
 def test_kinds_with_numbers_in_their_names_stay_categories():
     frame = homes().assign(kind=["type 1", "type 2", "type 3", "type 1"] * 15)
-    assert take(ph.read(frame), parse("price ~ kind + (1 | zip)"))[0].categories["kind"] == (
+    assert collect_moments(ph.read(frame), parse("price ~ kind + (1 | zip)"))[0].categories["kind"] == (
         "type 1",
         "type 2",
         "type 3",
@@ -1027,7 +1027,9 @@ def test_kinds_with_numbers_in_their_names_stay_categories():
     said = refused(frame.assign(kind=["60.5 m²", "90 m²"] * 30), "price ~ kind + (1 | zip)")
     assert "numbers with 'm²' behind them" in said
     assert "C(kind)" not in said
-    made = take(ph.read(frame.assign(kind=["60 m²", "90 m²"] * 30)), parse("price ~ C(kind) + (1 | zip)"))
+    made = collect_moments(
+        ph.read(frame.assign(kind=["60 m²", "90 m²"] * 30)), parse("price ~ C(kind) + (1 | zip)")
+    )
     assert made[0].categories["C(kind)"] == ("60 m²", "90 m²")
 
 
@@ -1259,7 +1261,7 @@ def test_thousands_beside_whole_numbers_without_a_sign_are_refused(tmp_path):
         ph.TableError, match=r"like '400\.022'.* look like thousands; read the file with thousands='\.'"
     ):
         ph.moments(TEXT, path)
-    assert take(ph.read(path, thousands="."), parse(TEXT))[1].pooled()[0][-1] > 400_000
+    assert collect_moments(ph.read(path, thousands="."), parse(TEXT))[1].pooled()[0][-1] > 400_000
 
 
 @pytest.mark.parametrize("reader", ["pandas", "polars", "csv", "zfill", "zfill of floats"])
@@ -1327,9 +1329,9 @@ def test_places_by_whole_numbers(tmp_path):
     places.to_parquet(tmp_path / "places.parquet")
     for rows in (frame, tmp_path / "rows.csv"):
         for table in (places, tmp_path / "places.parquet", places.astype({"zip": float})):
-            made, gazetteer = take_placed(rows, table)
-            assert sorted(gazetteer.places) == [("10115",), ("1067",), ("1069",)]
-            assert take(made, parse("price ~ area + distance + (1 | zip)"))[1].n.sum() == 60
+            made, place_table = take_placed(rows, table)
+            assert sorted(place_table.places) == [("10115",), ("1067",), ("1069",)]
+            assert collect_moments(made, parse("price ~ area + distance + (1 | zip)"))[1].n.sum() == 60
 
 
 def test_alike():
@@ -1541,7 +1543,9 @@ def test_a_condition_means_the_same_in_predictions_as_in_a_fit(tmp_path, of_list
     """Of columns that the model does not read, too: they are numbers in a fit."""
     frame = german(listed()) if spelled else listed()
     path = written(tmp_path, frame.to_csv(index=False, sep=";"))
-    kept = take(ph.read(path, where=where.replace("id <> '0003'", "true"), **spelled), parse(TEXT))[1].n.sum()
+    kept = collect_moments(ph.read(path, where=where.replace("id <> '0003'", "true"), **spelled), parse(TEXT))[
+        1
+    ].n.sum()
     found = of_listed.predict(ph.read(path, where=where, **spelled))
     if "id" not in where:
         assert 0 < kept == len(found)

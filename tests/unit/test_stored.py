@@ -9,7 +9,7 @@ import pytest
 
 import priorhood as ph
 from priorhood.fitting import run as engines
-from priorhood.posterior import price_batches as portions
+from priorhood.posterior import price_batches
 from priorhood.prediction import predict
 from priorhood.reporting import calculator
 from priorhood.reporting.content import content
@@ -246,13 +246,13 @@ def test_homes_some_at_a_time_are_those_all_at_once(summed, drawn, nested, monke
     """Reports and pictures of many places: the same numbers, and no home left out or told twice."""
     whole = {name: report_content(post) for name, post in (("zip", summed), ("drawn", drawn))}
     level = report_content(nested["summaries"], level="district")
-    monkeypatch.setattr(portions, "AT_ONCE", 5 * 2000)
+    monkeypatch.setattr(price_batches, "AT_ONCE", 5 * 2000)
     monkeypatch.setattr(calculator, "TOGETHER", 5)
     assert_alike(report_content(summed), whole["zip"])
     assert_alike(report_content(drawn), whole["drawn"])
     assert_alike(report_content(nested["summaries"], level="district"), level)
     homes = drawn.homes()
-    found = portions.over_draws(drawn, homes, lambda draws: draws.mean(axis=0))
+    found = price_batches.over_draws(drawn, homes, lambda draws: draws.mean(axis=0))
     np.testing.assert_allclose(found, drawn.expected(homes).values.mean(axis=(0, 1)), rtol=1e-12)
 
 

@@ -282,7 +282,7 @@ def test_saved_and_read_again(rows, tmp_path):
     assert found.design == sums.design
     assert (found.weights, found.minimum) == (sums.weights, 2)
     assert found.moments.dropped == sums.moments.dropped
-    assert found.gazetteer.places == sums.gazetteer.places
+    assert found.place_table.places == sums.place_table.places
     for name in ("labels", "n", "mean", "scatter", "weight", "read", "log_weight", "columns", "keys"):
         np.testing.assert_array_equal(getattr(found.moments, name), getattr(sums.moments, name))
 

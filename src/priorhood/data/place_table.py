@@ -37,7 +37,7 @@ PlaceLabels = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Gazetteer:
+class PlaceTable:
     """What is known of every place, those without rows too.
 
     name : for messages
@@ -92,7 +92,7 @@ class Gazetteer:
                     f"{_moved(formula, grouping, term)!r}"
                 )
 
-    def joined(self, other: Gazetteer) -> Gazetteer:
+    def joined(self, other: PlaceTable) -> PlaceTable:
         """The places of both.
 
         Raises
@@ -126,7 +126,7 @@ def no_value(value: Value) -> bool:
 
 
 def _agreed(
-    known: Gazetteer, labels: PlaceLabels, one: tuple[Value, ...], other: tuple[Value, ...], where: str
+    known: PlaceTable, labels: PlaceLabels, one: tuple[Value, ...], other: tuple[Value, ...], where: str
 ) -> tuple[Value, ...]:
     """The values of a place that is there twice; what only one of both says counts.
 
@@ -147,7 +147,7 @@ def _shown(value: Value) -> str:
     return repr(value) if isinstance(value, str) else f"{value:.12g}"
 
 
-def read_gazetteer(source: object, formula: Formula) -> Gazetteer:
+def read_place_table(source: object, formula: Formula) -> PlaceTable:
     """Read a table of places: the label columns that the formula has, and the predictors that it reads.
 
     Parameters
@@ -188,8 +188,8 @@ def read_gazetteer(source: object, formula: Formula) -> Gazetteer:
         frame = kept(given)
         schema = frame.collect_schema()
         textual = frozenset(c for c in columns if not (schema[c].is_numeric() or schema[c] == nw.Boolean))
-        gazetteer = Gazetteer(table.name, keys, columns, {}, textual, orders)
-        return replace(gazetteer, places=_places(gazetteer, _listed(frame, gazetteer)))
+        place_table = PlaceTable(table.name, keys, columns, {}, textual, orders)
+        return replace(place_table, places=_places(place_table, _listed(frame, place_table)))
 
 
 def kept(frame: Frame) -> Frame:
@@ -199,7 +199,7 @@ def kept(frame: Frame) -> Frame:
     return frame.filter(nw.col(KEPT)) if KEPT in frame.collect_schema().names() else frame
 
 
-def _listed(frame: Frame, known: Gazetteer) -> list[tuple[PlaceLabels, tuple[Value, ...]]]:
+def _listed(frame: Frame, known: PlaceTable) -> list[tuple[PlaceLabels, tuple[Value, ...]]]:
     """Labels and values of every row of a table of places that says which place it is about."""
     import narwhals.stable.v2 as nw
 
@@ -225,7 +225,7 @@ def _plain(column: nw.Series[Any], *, text: bool) -> list[Value]:
 
 
 def _places(
-    known: Gazetteer, rows: Iterable[tuple[PlaceLabels, tuple[Value, ...]]]
+    known: PlaceTable, rows: Iterable[tuple[PlaceLabels, tuple[Value, ...]]]
 ) -> dict[PlaceLabels, tuple[Value, ...]]:
     """The rows of a table of places as one entry a place."""
     places: dict[PlaceLabels, tuple[Value, ...]] = {}

@@ -53,7 +53,7 @@ class Flag:
 
 
 @dataclass(frozen=True)
-class Check:
+class RowCheck:
     """What a used row must meet, for the factor, outcome or column of weights `text`.
 
     bounded : the column that must be at most LARGEST in size, where that is all
@@ -85,7 +85,7 @@ class Prepared:
     key: nw.Expr
     flags: tuple[Flag, ...]
     values: tuple[Value, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[RowCheck, ...]
     weights: Weights
 
     @cached_property
@@ -171,7 +171,7 @@ def prepare(frame: Frame, design: Design, drop_outliers: float | None, weights: 
     flags += [Flag("missing", column, missing(frame, column, schema[column])) for column in needed]
     if weights.frequency is not None:
         flags.append(Flag("0 in", weights.frequency, nw.col(weights.frequency).cast(nw.Float64) == 0))
-    checks = _checks(design) + tuple(Check(*each) for each in weights.guards())
+    checks = _checks(design) + tuple(RowCheck(*each) for each in weights.guards())
     if drop_outliers is not None:
         flags.append(_outlier_flag(frame, design, flags, drop_outliers, weights.frequency))
 
@@ -191,12 +191,12 @@ def _passing(frame: Frame, flags: Iterable[Flag]) -> Frame:
     return frame.filter(*passing) if passing else frame
 
 
-def _checks(design: Design) -> tuple[Check, ...]:
+def _checks(design: Design) -> tuple[RowCheck, ...]:
     """What every used row must meet: finite columns and terms, logarithms of positive numbers only."""
     import narwhals.stable.v2 as nw
 
     numbers = [f for f in design.formula.factors() if f not in design.categories]
-    checks: list[Check] = []
+    checks: list[RowCheck] = []
     for text in (design.formula.outcome, *numbers):
         role = "outcome" if text == design.formula.outcome else "predictor"
         expression = Expression(text)
@@ -204,14 +204,14 @@ def _checks(design: Design) -> tuple[Check, ...]:
             value = nw.col(column).cast(nw.Float64)
             holds = value.is_finite() if expression.bare is None else value.abs() <= LARGEST
             guard = Guard(f"{column!r} is infinite", holds, value, finite=f"{column!r} is too large to square")
-            checks.append(Check(role, text, guard, expression.bare))
-        checks += [Check(role, text, guard) for guard in expression.guards()]
+            checks.append(RowCheck(role, text, guard, expression.bare))
+        checks += [RowCheck(role, text, guard) for guard in expression.guards()]
         if expression.bare is None:
             value = expression.build()
             guard = Guard(
                 f"{text} is not finite", value.abs() <= LARGEST, value, finite=f"{text} is too large to square"
             )
-            checks.append(Check(role, text, guard))
+            checks.append(RowCheck(role, text, guard))
     return tuple(checks)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from priorhood.diagnostics.convergence import Measured
+    from priorhood.diagnostics.convergence import ConvergenceStats
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,7 +27,7 @@ class Check:
     """
 
     verdicts: tuple[Verdict, ...]
-    found: Measured | None = None
+    found: ConvergenceStats | None = None
 
     @property
     def good(self) -> bool:

@@ -24,7 +24,7 @@ LEAST_DRAWS = 100
 
 
 @dataclass(frozen=True)
-class Measured:
+class ConvergenceStats:
     """The measures of every parameter that varies, in the posterior's order: (P,) each.
 
     r_hat : NaN for a single chain, ∞ for chains that each stay where they are
@@ -65,7 +65,7 @@ def _broken(judged: Judged) -> list[str]:
     ]
 
 
-def measured(judged: Judged) -> Measured | None:
+def measured(judged: Judged) -> ConvergenceStats | None:
     """The measures of every parameter that varies; None where the draws are too few."""
     if judged.draws < LEAST_DRAWS:
         return None
@@ -76,10 +76,10 @@ def measured(judged: Judged) -> Measured | None:
         moving = ~np.isnan(found[1])
         labels += [name for name, keep in zip(names, moving, strict=True) if keep]
         values.append(np.stack([*found[:3], 1 / np.sqrt(found[3])])[:, moving])
-    return Measured(tuple(labels), *np.concatenate(values, axis=1)) if values else None
+    return ConvergenceStats(tuple(labels), *np.concatenate(values, axis=1)) if values else None
 
 
-def convergence_verdicts(judged: Judged, found: Measured) -> list[Verdict]:
+def convergence_verdicts(judged: Judged, found: ConvergenceStats) -> list[Verdict]:
     """R-hat, bulk and tail ESS, MCSE against the sd: whether all parameters keep the limits."""
     if not found.labels:
         return []

@@ -40,7 +40,7 @@ def counts_below(ranks: Index, draws: int) -> Index:
     return np.cumsum(np.bincount(ranks, minlength=draws + 1))[:draws].astype(np.int64)
 
 
-class Uniform:
+class UniformityTest:
     """N independent ranks, each one of 0 … L alike.
 
     C_i, the number of ranks under i, is Binomial(N, i/(L + 1)). How unusual ranks are is the least two-sided

@@ -15,20 +15,22 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 
-def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Problem | exact.NoisyProblem:
+def to_exact(
+    model: Model, design: Design, scale: Scale, found: CellMoments
+) -> exact.Problem | exact.GroupNoiseProblem:
     """The model and the sums as the exact engine takes them: standardized arrays (math.md, section 2)."""
     from priorhood.engines import exact
 
     resolved = model.resolve(design)
     mean, scatter = standardized(found, design, scale)
-    noise: exact.Alike | exact.Independent | None = None
+    noise: exact.PooledNoise | exact.UnpooledNoise | None = None
     if resolved.sigma_median is not None and resolved.sigma_spread is not None:
-        noise = exact.Alike(resolved.sigma_median, resolved.sigma_spread)
+        noise = exact.PooledNoise(resolved.sigma_median, resolved.sigma_spread)
     elif model.noise is not None and resolved.sigma is not None and not isinstance(resolved.sigma, Fixed):
-        noise = exact.Independent(resolved.sigma)
+        noise = exact.UnpooledNoise(resolved.sigma)
     # With w = 1/se² in the outcome's own unit, σ²/w = (se/unit)² is the error of the outcome divided by it.
     known = Fixed(1.0) if noise else Fixed(1.0 / scale.unit)
     sigma = known if noise or resolved.sigma is None else resolved.sigma
@@ -63,4 +65,4 @@ def pose(model: Model, design: Design, scale: Scale, found: Moments) -> exact.Pr
     if noise is None:
         return problem
     rows = exact.compress(found.n, mean, scatter, problem.shift, found.weight)
-    return exact.NoisyProblem(problem, rows, noise)
+    return exact.GroupNoiseProblem(problem, rows, noise)

@@ -39,7 +39,7 @@ class Observations:
     row: Index | None = None
 
 
-def observe(
+def read_observations(
     table: Table,
     design: Design,
     scale: Scale,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
     from priorhood.model.hierarchy import Places
     from priorhood.model.weights import Weights
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 # Standard errors of which the Monte Carlo error may be this share.
 NOTABLE_ERROR = 0.25
@@ -63,7 +63,7 @@ class Outcomes:
         return np.flatnonzero(apart)
 
 
-def outcomes_of(moments: Moments, name: str, weights: Weights, places: Places | None = None) -> Outcomes:
+def outcomes_of(moments: CellMoments, name: str, weights: Weights, places: Places | None = None) -> Outcomes:
     """The outcomes' sums of every place; of all rows as one without places."""
     mass, mean, scatter = moments.mass, moments.mean[:, -1], moments.scatter[:, -1, -1]
     cell = np.zeros(len(mass), np.int64) if places is None else places.of_cell
@@ -194,7 +194,7 @@ def standard_error(values: Array, times: Array) -> float:
 
 
 @dataclass
-class Sums:
+class DensitySums:
     """What blocks of rows or places leave behind, one after the other.
 
     influence : (S,) Σ over all so far of what each draw adds to log Σ w p / Σ w, to first order

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._arguments import MOST_DRAWS, whole
-from priorhood.engines.adapt import pose
+from priorhood.engines.adapt import to_exact
 from priorhood.fitting.run import exact_refusal, new_run
 from priorhood.posterior.lazy_draws import flat_of
 from priorhood.posterior.lazy_draws import theta_of as thetas
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from priorhood._arrays import Array, Index
-    from priorhood.engines.exact import NoisyProblem, Problem
+    from priorhood.engines.exact import GroupNoiseProblem, Problem
     from priorhood.engines.exact.conditional import Given
     from priorhood.engines.exact.theta import Theta
     from priorhood.posterior.posterior import Posterior
@@ -44,7 +44,7 @@ class Posed:
     """A saved posterior as the exact engine takes it: the problem, draws `at` of θ, coefficients given them."""
 
     at: Index
-    problem: Problem | NoisyProblem
+    problem: Problem | GroupNoiseProblem
     base: Problem
     values: Theta
     given: Given
@@ -55,10 +55,10 @@ def posed_of(post: Posterior, at: Index) -> Posed:
     from priorhood.engines import exact
     from priorhood.engines.exact.conditional import Given
 
-    problem = pose(post.model, post.design, post.scale, post.moments)
-    base = problem.base if isinstance(problem, exact.NoisyProblem) else problem
+    problem = to_exact(post.model, post.design, post.scale, post.moments)
+    base = problem.base if isinstance(problem, exact.GroupNoiseProblem) else problem
     values = theta_of(post, base, at)
-    if not isinstance(problem, exact.NoisyProblem):
+    if not isinstance(problem, exact.GroupNoiseProblem):
         return Posed(at, problem, base, values, Given(base, values, values.sigma))
     root = np.zeros((len(at), base.D))
     root[:, base.root_cols] = flat_draws(post, "mu")[at] - base.shift[base.root_cols]

@@ -13,10 +13,10 @@ from priorhood.data.sources.table import read
 from priorhood.diagnostics.psis import smoothed
 from priorhood.errors import ModelError, near, rows_of, some
 from priorhood.evaluation.exact_posterior import log_of_places
-from priorhood.evaluation.shift import Draws, far, flat_draws, shifts
+from priorhood.evaluation.shift import FlatDraws, far, flat_draws, shifts
 from priorhood.fitting.run import draw_exact, exact_refusal, fit_moments, new_run
 from priorhood.posterior.tree import labelled
-from priorhood.suffstats import collect as gather
+from priorhood.suffstats import collect
 from priorhood.suffstats.moments import keep, subtract
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from priorhood.fitting.run import Progress, Run
     from priorhood.model.hierarchy import Places
     from priorhood.posterior.posterior import Posterior
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 PARETO_LIMIT = 0.7
 SHOWN = 5
@@ -157,7 +157,7 @@ def _place(post: Posterior, places: Mapping[str, object]) -> tuple[Places, int]:
     return known[name], labels.index(str(label))
 
 
-def _less_place(post: Posterior, grouping: Places, at: int) -> Moments:
+def _less_place(post: Posterior, grouping: Places, at: int) -> CellMoments:
     """The sums without one place's cells."""
     rest = grouping.of_cell != at
     if not rest.any():
@@ -165,7 +165,7 @@ def _less_place(post: Posterior, grouping: Places, at: int) -> Moments:
     return keep(post.moments, rest)
 
 
-def _less_row(post: Posterior, row: Mapping[str, object]) -> Moments:
+def _less_row(post: Posterior, row: Mapping[str, object]) -> CellMoments:
     """The sums without one row."""
     if not isinstance(row, dict):
         raise ModelError(f"row must be a mapping of columns to values, not {row!r}")
@@ -178,16 +178,16 @@ def _less_row(post: Posterior, row: Mapping[str, object]) -> Moments:
     table = {
         name: value if isinstance(value, list | tuple | np.ndarray) else [value] for name, value in row.items()
     }
-    source, _ = placed(replace(read(table), name="the row"), None, model.formula, post.gazetteer, post.cells)
-    _, own = gather.take(source, model.formula, None, post.design, weights=model.weights)
+    source, _ = placed(replace(read(table), name="the row"), None, model.formula, post.place_table, post.cells)
+    _, own = collect.collect_moments(source, model.formula, None, post.design, weights=model.weights)
     return subtract(post.moments, own)
 
 
 # -- one ---------------------------------------------------------------------------------------------------
 
 
-def _without(post: Posterior, rest: Moments, what: str, run: Run) -> Influence:
-    after = fit_moments(post.model, post.design, rest, run, scale=post.scale).knowing(post.gazetteer)
+def _without(post: Posterior, rest: CellMoments, what: str, run: Run) -> Influence:
+    after = fit_moments(post.model, post.design, rest, run, scale=post.scale).with_places(post.place_table)
     if rest.weight is not None and rest.log_weights is None and rest.log_weight == post.moments.log_weight:
         # In an older file Σ log w is that of all rows together, and the evidence of the rest is not known.
         after.tree.attrs |= {"log_evidence": math.nan, "log_evidence_standardized": math.nan}
@@ -202,14 +202,14 @@ def _without(post: Posterior, rest: Moments, what: str, run: Run) -> Influence:
     return Influence(what, rows, left.labels, left.of_place, shift, ratio, change, units, after)
 
 
-def _flat(post: Posterior) -> Draws:
+def _flat(post: Posterior) -> FlatDraws:
     return flat_draws(post.tree["posterior"].to_dataset(), post.model.formula.places)
 
 
-def _of_labels(draws: Draws, labels: tuple[str, ...]) -> Draws:
+def _of_labels(draws: FlatDraws, labels: tuple[str, ...]) -> FlatDraws:
     where = {label: at for at, label in enumerate(draws.labels)}
     at = np.array([where[label] for label in labels])
-    return Draws(labels, draws.values[:, at], draws.of_place[at])
+    return FlatDraws(labels, draws.values[:, at], draws.of_place[at])
 
 
 def _natural_factors(post: Posterior, labels: tuple[str, ...]) -> Array:
@@ -267,7 +267,7 @@ def _of_every_place(post: Posterior, run: Run) -> pd.DataFrame:
     return frame.loc[frame["shift"].abs().sort_values(ascending=False, kind="stable").index]
 
 
-def _own(draws: Draws, labels: list[str], terms: Sequence[str]) -> Index:
+def _own(draws: FlatDraws, labels: list[str], terms: Sequence[str]) -> Index:
     """(P,) which of the finest places a parameter belongs to; −1 where to none."""
     where = {f"sigma[{label}]": at for at, label in enumerate(labels)}
     # Labels and terms may have commas themselves.
@@ -276,7 +276,7 @@ def _own(draws: Draws, labels: list[str], terms: Sequence[str]) -> Index:
     return np.array([where.get(label, -1) if single else -1 for label, single in each], dtype=np.int64)
 
 
-def _most(draws: Draws, shift: Array, step: Array, units: Sequence[str]) -> dict[str, Any]:
+def _most(draws: FlatDraws, shift: Array, step: Array, units: Sequence[str]) -> dict[str, Any]:
     """What moves most: of the parameters of all places together, and of those of single places.
 
     step, units : (P,) of every parameter, its sd in the data's units, and their name
@@ -292,7 +292,7 @@ def _most(draws: Draws, shift: Array, step: Array, units: Sequence[str]) -> dict
     return found
 
 
-def _refitted(post: Posterior, before: Draws, rest: Moments, run: Run) -> Array:
+def _refitted(post: Posterior, before: FlatDraws, rest: CellMoments, run: Run) -> Array:
     """(P,) shifts by a refit; NaN for what the rest does not have."""
     drawn = draw_exact(post.model, post.design, post.scale, rest, replace(run, tell=lambda *_: None))
     after = flat_draws(labelled(post.design, rest.labels, drawn), post.model.formula.places)

@@ -10,13 +10,13 @@ import numpy as np
 from priorhood._system import cores
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
-from priorhood.engines.adapt import pose
-from priorhood.engines.observations import observe
+from priorhood.engines.adapt import to_exact
+from priorhood.engines.observations import read_observations
 from priorhood.errors import ModelError, TableError, near, rows_of
-from priorhood.evaluation.elpd import Elpd, Sums, outcomes_of
+from priorhood.evaluation.elpd import DensitySums, Elpd, outcomes_of
 from priorhood.evaluation.exact_posterior import chosen_draws, collapse_refusal, flat_draws, posed_of
 from priorhood.model.formula import SEPARATOR
-from priorhood.suffstats.collect import take
+from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.moments import keep as kept
 from priorhood.suffstats.standardize import standardized
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from priorhood._arrays import Array, Index
-    from priorhood.engines.exact import NoisyProblem, Problem
+    from priorhood.engines.exact import GroupNoiseProblem, Problem
     from priorhood.engines.observations import Observations
     from priorhood.evaluation.exact_posterior import Posed
     from priorhood.model.hierarchy import Places
     from priorhood.posterior.posterior import Posterior
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 # Draws of θ that are taken of a posterior's: see DRAWS in docs/mathematics.md.
 DRAWS = 1000
@@ -104,15 +104,15 @@ def _rows_of(post: Posterior, table: object, places: object, drop_outliers: floa
     TableError : they are not
     """
     model = post.model
-    source, _ = placed(read(table), places, model.formula, post.gazetteer, post.cells)
-    _, found = take(source, model.formula, drop_outliers, post.design, weights=model.weights)
+    source, _ = placed(read(table), places, model.formula, post.place_table, post.cells)
+    _, found = collect_moments(source, model.formula, drop_outliers, post.design, weights=model.weights)
     _same_rows(post.moments, found, source.name)
-    return observe(
+    return read_observations(
         source, post.design, post.scale, post.moments.labels, drop_outliers=drop_outliers, weights=model.weights
     )
 
 
-def _same_rows(mine: Moments, found: Moments, name: str) -> None:
+def _same_rows(mine: CellMoments, found: CellMoments, name: str) -> None:
     advice = "leave-one-out takes the rows of the fit: give its table, with its where=, drop_outliers= and places="
     if found.rows != mine.rows:
         raise TableError(f"{name} has {rows_of(found.rows)} that can be used, the fit had {mine.rows:,}; {advice}")
@@ -141,7 +141,7 @@ def _summed(
     N, log = len(rows.y), post.design.formula.log_outcome
     times = np.ones(N) if rows.times is None else rows.times
     columns = {name: np.empty(N) for name in ("elpd", "p", "pareto_k", "mcse", "pit")}
-    sums = Sums(np.zeros(count))
+    sums = DensitySums(np.zeros(count))
     jacobian = np.log(post.scale.unit) + (rows.y * post.scale.unit if log else np.zeros(N))
     for at, out, within, cdf in blocks:
         found = sums.take(out, within, times[at], cdf)
@@ -284,7 +284,7 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
     out, within = _left_out(post, posed, which, grouping)
     moments = post.moments
     n = grouping.total(moments.n)
-    sums = Sums(np.zeros(out.shape[1]))
+    sums = DensitySums(np.zeros(out.shape[1]))
     found = sums.take(out, within, np.ones(grouping.size), weights=weights)
     jacobian = n * np.log(post.scale.unit)
     if post.design.formula.log_outcome:
@@ -314,7 +314,7 @@ def _beside(post: Posterior, posed: Posed) -> tuple[Posed, Array | None]:
     from priorhood.engines.exact.theta import constrain, unconstrain
 
     problem = posed.problem
-    if isinstance(problem, exact.NoisyProblem):
+    if isinstance(problem, exact.GroupNoiseProblem):
         return posed, None
     density, theta = Density(collapse(problem), cores()), unconstrain(problem, posed.values)
     S, dim = theta.shape
@@ -338,7 +338,7 @@ def _beside(post: Posterior, posed: Posed) -> tuple[Posed, Array | None]:
     return replace(posed, values=values, given=Given(problem, values, values.sigma)), heights - mixture
 
 
-def _log_jacobian(moments: Moments, grouping: Places) -> Array:
+def _log_jacobian(moments: CellMoments, grouping: Places) -> Array:
     """Σ log y of every place, under a log outcome: (size,)."""
     if moments.weight is None:
         total = moments.n * moments.mean[:, -1]
@@ -369,7 +369,7 @@ def _left_out(post: Posterior, posed: Posed, which: int, grouping: Places) -> tu
     from priorhood.engines.exact.conditional import log_places
 
     shares = _log_weights(post.moments, grouping)
-    if isinstance(posed.problem, exact.NoisyProblem):
+    if isinstance(posed.problem, exact.GroupNoiseProblem):
         own = _noisy_places(post, posed, posed.problem) + 0.5 * shares[:, None]
         return own, own
     if which >= len(post.hierarchy.levels):
@@ -391,7 +391,7 @@ def _squares(post: Posterior, base: Problem, grouping: Places) -> tuple[Array, A
     return grouping.total(post.moments.n), grouping.total(c)
 
 
-def _log_weights(moments: Moments, grouping: Places) -> Array:
+def _log_weights(moments: CellMoments, grouping: Places) -> Array:
     """Σ log w of every place (size,); of an older file known where it has one row, else shared out by rows."""
     n = moments.n
     if moments.weight is None:
@@ -418,12 +418,12 @@ def _by_hand(post: Posterior, posed: Posed, grouping: Places, places: Any, share
             out.append(whole)
             continue
         rest = replace(kept(moments, keep), log_weight=moments.log_weight - float(shares[v]))
-        problem: Any = pose(post.model, post.design, post.scale, rest)
+        problem: Any = to_exact(post.model, post.design, post.scale, rest)
         out.append(whole - log_marginal(collapse(problem), posed.values, cores()))
     return np.stack(out)
 
 
-def _noisy_places(post: Posterior, posed: Posed, problem: NoisyProblem) -> Array:
+def _noisy_places(post: Posterior, posed: Posed, problem: GroupNoiseProblem) -> Array:
     """Log p(y_j | θ) of every place, its σ integrated out too, up to its weights: (J, S)."""
     from priorhood.engines.exact.group_noise import NoisyTheta, log_by_group
 

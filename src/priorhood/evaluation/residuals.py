@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._system import cores
-from priorhood.diagnostics.uniformity import Uniform
+from priorhood.diagnostics.uniformity import UniformityTest
 from priorhood.errors import TableError, near
 from priorhood.model.expression import Expression
 from priorhood.prediction.observed import used_rows
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Flags, Index, Labels
     from priorhood.data.sources.table import Table
     from priorhood.posterior.posterior import Posterior
-    from priorhood.prediction.coefficients import Coefficients, Grouping
-    from priorhood.prediction.observed import Used
+    from priorhood.prediction.coefficients import Coefficients, GroupDraws
+    from priorhood.prediction.observed import ObservedRows
 
 INSIDE = (0.5, 0.8, 0.9)
 BINS = 50  # of a PIT value, for its distribution function
@@ -76,7 +76,7 @@ class Residuals:
     own : whether these are the rows of the fit
     """
 
-    used: Used
+    used: ObservedRows
     place: Index
     y: Array
     pit: Array
@@ -92,7 +92,7 @@ class Residuals:
     @cached_property
     def p_uniform(self) -> float:
         """That the PIT values are uniform: twice the mean of the p-values under single draws."""
-        uniform = Uniform(self.shown, BINS - 1)
+        uniform = UniformityTest(self.shown, BINS - 1)
         return min(2.0 * float(np.mean([uniform.p_value(counts) for counts in self.counts])), 1.0)
 
     def of(self, name: str) -> Array:
@@ -166,7 +166,7 @@ def thinned(post: Posterior, most: int) -> Coefficients:
     return post._coefficients(chosen)
 
 
-def _places(used: Used) -> tuple[Labels, Index]:
+def _places(used: ObservedRows) -> tuple[Labels, Index]:
     """The different places of the rows used, and the index of each row's; one place where there are no groups."""
     if used.labels is None:
         return np.array([""]), np.zeros(len(used.kept), np.int64)
@@ -174,7 +174,7 @@ def _places(used: Used) -> tuple[Labels, Index]:
     return labels, place.astype(np.int64)
 
 
-def _own(post: Posterior, used: Used, labels: Labels, place: Index) -> bool:
+def _own(post: Posterior, used: ObservedRows, labels: Labels, place: Index) -> bool:
     """Whether the rows used are those of the fit, by their number in every place and the mean outcome."""
     m = post.moments
     if len(used.kept) != m.listed:
@@ -200,7 +200,7 @@ class _Work:
 
     post: Posterior
     c: Coefficients
-    used: Used
+    used: ObservedRows
     groups: Groups
     shown: Flags
 
@@ -338,7 +338,7 @@ def effect_p(post: Posterior, c: Coefficients) -> dict[str, tuple[Labels, Array]
 
 def _effects(c: Coefficients, at: int, some: Index) -> Array:
     """What some places of a grouping add to their parents' coefficients, of its own columns: (S, some, K)."""
-    grouping: Grouping = (c.levels + c.crossed)[at]
+    grouping: GroupDraws = (c.levels + c.crossed)[at]
     if at >= len(c.levels):
         return grouping.drawn(some)
     own = grouping.drawn(some)[:, :, : len(grouping.own)]  # its own columns come first

@@ -19,7 +19,7 @@ from priorhood._arguments import MOST_DRAWS, check_seed, whole
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.summary import below_diagonal, labels_of
-from priorhood.diagnostics.uniformity import ALARM, Uniform, counts_below, judge, places
+from priorhood.diagnostics.uniformity import ALARM, UniformityTest, counts_below, judge, places
 from priorhood.errors import ModelError, PriorhoodError, SamplingError
 from priorhood.fitting.identifiability import check_informed
 from priorhood.fitting.run import Run, draw_exact, exact_refusal, new_run
@@ -29,7 +29,7 @@ from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.predictive import draw_prior
 from priorhood.posterior.tree import labelled
 from priorhood.prediction.coefficients import CALIBRATION, stream
-from priorhood.suffstats import collect as gather
+from priorhood.suffstats import collect
 from priorhood.suffstats.standardize import learn_scale, standardized
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.scale import Scale
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 # A draw that is ranked is the last of so many: two in a row share their θ with a probability under STUCK⁴.
 THIN = 4
@@ -90,7 +90,7 @@ class Calibration:
     @property
     def band(self) -> tuple[Index, Index]:
         """The least and the largest number of ranks under 1, 2, … draws that are good: (draws,) each."""
-        return Uniform(len(self.ranks), self.draws).band(ALARM / len(self.quantities))
+        return UniformityTest(len(self.ranks), self.draws).band(ALARM / len(self.quantities))
 
     def summary(self) -> pd.DataFrame:
         """One row for every quantity.
@@ -189,7 +189,7 @@ class _Bench:
     model: Model
     design: Design
     scale: Scale
-    moments: Moments
+    moments: CellMoments
     places: dict[str, dict[str, int]]
 
     def quantities(self, draws: Draws, likelihood: Array) -> dict[str, Array]:
@@ -229,8 +229,8 @@ def _bench(
         raise ModelError("places goes with a table of rows, not with a saved posterior alone, which has its own")
     if data is not None:
         run.tell("reading rows", 0, 1)
-        source, _ = placed(read(data), given, chosen.formula, post.gazetteer if post else None)
-        design, found = gather.take(source, chosen.formula, drop_outliers, weights=chosen.weights)
+        source, _ = placed(read(data), given, chosen.formula, post.place_table if post else None)
+        design, found = collect.collect_moments(source, chosen.formula, drop_outliers, weights=chosen.weights)
         run.tell("reading rows", 1, 1)
         scale = learn_scale(found, design, standardize=chosen.standardize, unit=chosen.outcome_unit)
     elif post is not None:
@@ -247,7 +247,7 @@ def _bench(
     return _Bench(chosen, design, scale, found, _places(hierarchy_of(chosen.formula, found.labels), found))
 
 
-def _places(hierarchy: Hierarchy, found: Moments) -> dict[str, dict[str, int]]:
+def _places(hierarchy: Hierarchy, found: CellMoments) -> dict[str, dict[str, int]]:
     """Of every grouping the places with the most, the median and the fewest rows, and how many these are."""
     chosen: dict[str, dict[str, int]] = {}
     for one in hierarchy.groupings:
@@ -304,7 +304,7 @@ def _judged(
 ) -> Calibration:  # fmt: skip
     names = tuple(found[0])
     ranks = np.array([[one[name] for name in names] for one in found], dtype=np.int64)
-    uniform = Uniform(len(ranks), draws)
+    uniform = UniformityTest(len(ranks), draws)
     p_values = np.array([uniform.p_value(counts_below(one, draws)) for one in ranks.T])
     verdicts = judge(names, ranks, draws, p_values, refused)
     ranked = {label: rows for places in bench.places.values() for label, rows in places.items()}
@@ -340,7 +340,9 @@ def _noise(draws: Draws, part: slice, scale: Scale, hierarchy: Hierarchy) -> Arr
     return np.asarray(sigma.reshape(count, 1) if sigma.ndim == 1 else sigma[:, hierarchy.levels[0].of_cell])
 
 
-def simulate_sums(found: Moments, design: Design, scale: Scale, truth: Draws, rng: np.random.Generator) -> Moments:
+def simulate_sums(
+    found: CellMoments, design: Design, scale: Scale, truth: Draws, rng: np.random.Generator
+) -> CellMoments:
     """The moments of rows with the same predictors, and outcomes drawn under the first of `truth`'s draws.
 
     With y = Xβ + ε, ε_i ~ Normal(0, σ²/w_i), a group of n rows, mass m = Σ w, mean x̄ and centred scatter
@@ -391,7 +393,7 @@ def _root(S: Array, n: Array) -> tuple[Array, Array]:
     return size[:, :, None] * root, there.sum(axis=1).astype(float)
 
 
-def log_likelihood(found: Moments, design: Design, scale: Scale, draws: Draws) -> Array:
+def log_likelihood(found: CellMoments, design: Design, scale: Scale, draws: Draws) -> Array:
     """Log p(y | β, σ) of all rows for every draw of one chain, up to a constant of the data: (S,).
 
     Σ_j −n_j log σ − (Σ w(y − xᵀβ_j)²) / 2σ²

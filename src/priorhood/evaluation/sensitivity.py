@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Flags
-    from priorhood.evaluation.shift import Draws
+    from priorhood.evaluation.shift import FlatDraws
     from priorhood.fitting.run import Progress, Run
     from priorhood.model.model import Model
     from priorhood.model.priors import Prior
@@ -293,7 +293,7 @@ def _with(model: Model, key: str, prior: Prior) -> Model:
     return model.with_priors({**model.priors, key: prior})
 
 
-def _refit(post: Posterior, model: Model, run: Run) -> tuple[Draws, float]:
+def _refit(post: Posterior, model: Model, run: Run) -> tuple[FlatDraws, float]:
     """Draws of all parameters under a model's priors, and log p(y) on the standardized scale."""
     drawn = draw_exact(model, post.design, post.scale, post.moments, run)
     found = flat_draws(labelled(post.design, post.moments.labels, drawn), post.model.formula.places)
@@ -305,7 +305,7 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 
 def _all(
-    post: Posterior, jobs: list[tuple[str, float, Prior]], before: Draws, evidence: float, run: Run
+    post: Posterior, jobs: list[tuple[str, float, Prior]], before: FlatDraws, evidence: float, run: Run
 ) -> list[Refit]:
     """Every refit; several at a time, since the kernels release the lock."""
 

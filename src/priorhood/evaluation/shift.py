@@ -22,7 +22,7 @@ FAR, WIDER = 0.3, 1.3
 
 
 @dataclass(frozen=True)
-class Draws:
+class FlatDraws:
     """Draws of parameters by their labels, on the standardized scale.
 
     labels : (P,), those of all places together first; values : (S, P)
@@ -44,7 +44,7 @@ class Draws:
         return np.where(varies(self.values[None]), self.values.std(axis=0, ddof=1), 0.0)
 
 
-def flat_draws(posterior: xr.Dataset, places: tuple[str, ...]) -> Draws:
+def flat_draws(posterior: xr.Dataset, places: tuple[str, ...]) -> FlatDraws:
     """Every parameter's draws, chains one after the other; of omega what is below its diagonal.
 
     places : the columns of the groupings, which are dimensions of what single places have
@@ -61,10 +61,10 @@ def flat_draws(posterior: xr.Dataset, places: tuple[str, ...]) -> Draws:
         labels += [label for label, kept in zip(named, keep, strict=True) if kept]
         values.append(flat[:, keep])
         own.append(np.full(int(keep.sum()), bool(set(places) & set(map(str, draws.dims)))))
-    return Draws(tuple(labels), np.concatenate(values, axis=1), np.concatenate(own))
+    return FlatDraws(tuple(labels), np.concatenate(values, axis=1), np.concatenate(own))
 
 
-def shifts(before: Draws, after: Draws) -> tuple[Array, Array]:
+def shifts(before: FlatDraws, after: FlatDraws) -> tuple[Array, Array]:
     """By how many sds of before every mean has moved, and the ratio of the sds: (P,) each, NaN for constants.
 
     after : of the same parameters in the same order

@@ -33,10 +33,10 @@ from priorhood.posterior.validation import (
     stored_design,
     stored_weights,
 )
-from priorhood.suffstats import collect as gather
+from priorhood.suffstats import collect
 from priorhood.suffstats.io import dropped_as_text, moments_dataset, with_places
 from priorhood.suffstats.min_rows import withheld
-from priorhood.suffstats.moments import Moments
+from priorhood.suffstats.moments import CellMoments
 from priorhood.suffstats.moments import merge as merged
 from priorhood.suffstats.recode import recoded, same_formula, united
 from priorhood.suffstats.similar_labels import tell_lookalikes
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from priorhood.data.place_table import Gazetteer
+    from priorhood.data.place_table import PlaceTable
     from priorhood.model.formula import Formula
     from priorhood.model.weights import Weights
 
@@ -66,15 +66,15 @@ class Sums:
     design : the formula, and the categories that the rows have
     weights : the columns that said what a row counts
     moments : counts, means and scatter of every place
-    gazetteer : what the table of places says; None without one
+    place_table : what the table of places says; None without one
     minimum : places with fewer rows are left out; 1 for none
     """
 
     name: str
     design: Design
     weights: Weights
-    moments: Moments
-    gazetteer: Gazetteer | None = None
+    moments: CellMoments
+    place_table: PlaceTable | None = None
     minimum: int = 1
 
     @property
@@ -118,10 +118,10 @@ class Sums:
             told.append(f"two rows: {_places(self.formula, pairs)}; their sums determine both rows")
         cells = self._reveals_categories()
         told += cells
-        if self.gazetteer is not None:
+        if self.place_table is not None:
             told.append(
-                f"the table of places: {len(self.gazetteer.places):,} labels with "
-                f"{', '.join(self.gazetteer.columns)}, of places without rows too"
+                f"the table of places: {len(self.place_table.places):,} labels with "
+                f"{', '.join(self.place_table.columns)}, of places without rows too"
             )
         if lone or pairs or cells:
             told.append("minimum (--minimum) leaves out places with few rows")
@@ -170,7 +170,7 @@ class Sums:
             "minimum": self.minimum,
             "versions": json.dumps({"priorhood": version("priorhood")}),
         }
-        return with_places(tree, self.gazetteer)
+        return with_places(tree, self.place_table)
 
 
 def _places(formula: Formula, count: int) -> str:
@@ -219,7 +219,7 @@ def moments(
     """
     model = as_model(model, table)
     whole("minimum", minimum, 1, 2**53)
-    source, gazetteer = placed(read(table), places, model.formula)
+    source, place_table = placed(read(table), places, model.formula)
     if drop_outliers is not None:
         warnings.warn(
             "outliers are judged by the quartiles of this table alone: sums of several tables differ from those of "
@@ -227,16 +227,16 @@ def moments(
             PriorhoodWarning,
             stacklevel=2,
         )
-    design, found = gather.take(source, model.formula, drop_outliers, weights=model.weights, least=1)
+    design, found = collect.collect_moments(source, model.formula, drop_outliers, weights=model.weights, least=1)
     tell_lookalikes(source, design, found)
     if minimum > 1:
         design, found = withheld(found, design, source, model.weights, drop_outliers, minimum)
-    return Sums(source.name, design, model.weights, found, gazetteer, minimum)
+    return Sums(source.name, design, model.weights, found, place_table, minimum)
 
 
 def sums_of(post: Posterior, name: str = "the posterior") -> Sums:
     """The sums that a posterior was made of."""
-    return Sums(name, post.design, post.model.weights, post.moments, post.gazetteer)
+    return Sums(name, post.design, post.model.weights, post.moments, post.place_table)
 
 
 def load_moments(path: str | Path) -> Sums:
@@ -304,13 +304,13 @@ def pool(*parts: Sums | Posterior) -> Sums:
     found = [recoded(part.moments, part.design, design) for part in each]
     check_copies(found, [_named(part, at) for at, part in enumerate(each, 1)])
     _tell_spellings(each)
-    gazetteer = first.gazetteer
+    place_table = first.place_table
     for at, other in enumerate(each[1:], 2):
-        if other.gazetteer is not None:
-            theirs = replace(other.gazetteer, name=_named(other, at))
-            gazetteer = theirs if gazetteer is None else gazetteer.joined(theirs)
+        if other.place_table is not None:
+            theirs = replace(other.place_table, name=_named(other, at))
+            place_table = theirs if place_table is None else place_table.joined(theirs)
     least = min(part.minimum for part in each)
-    return Sums("the pooled sums", design, first.weights, reduce(merged, found), gazetteer, least)
+    return Sums("the pooled sums", design, first.weights, reduce(merged, found), place_table, least)
 
 
 def one_by_one(name: str, given: tuple[object, ...], kinds: type | tuple[type, ...]) -> None:
@@ -352,7 +352,9 @@ def _check_same(first: Sums, other: Sums, at: int) -> None:
             )
 
 
-def check_copies(found: list[Moments], names: list[str], lead: str = "", advice: str = "give each once") -> None:
+def check_copies(
+    found: list[CellMoments], names: list[str], lead: str = "", advice: str = "give each once"
+) -> None:
     """Refuse parts of the same rows; warn of places whose sums are alike in two parts.
 
     lead, advice : what a refusal begins and ends with
@@ -381,7 +383,7 @@ def check_copies(found: list[Moments], names: list[str], lead: str = "", advice:
                 )
 
 
-def copied_places(first: Moments, other: Moments) -> np.ndarray:
+def copied_places(first: CellMoments, other: CellMoments) -> np.ndarray:
     """The labels of places whose rows seem to be in both; of few rows that is chance, if other places differ."""
     places = _alike(first, other)
     if len(places) == len(other.n) and other.rows > CHANCE:
@@ -389,7 +391,7 @@ def copied_places(first: Moments, other: Moments) -> np.ndarray:
     return np.asarray(places[other.n[np.searchsorted(other.labels, places)] > CHANCE])
 
 
-def _alike(first: Moments, other: Moments) -> np.ndarray:
+def _alike(first: CellMoments, other: CellMoments) -> np.ndarray:
     """The labels of places that have the same sums in both, but for rounding."""
     labels, i, j = np.intersect1d(first.labels, other.labels, return_indices=True)
     mean, scatter = first.mean[i], first.scatter[i]

@@ -12,7 +12,7 @@ from priorhood.data.labels import alike, unlike
 from priorhood.data.schema import asked_order
 from priorhood.data.sources.duckdb_io import using
 from priorhood.data.sources.table import read
-from priorhood.engines.observations import observe
+from priorhood.engines.observations import read_observations
 from priorhood.errors import ModelError, PriorhoodWarning, some
 from priorhood.fitting.federated import Sums, check_copies, copied_places, one_by_one, pool
 from priorhood.fitting.run import fit_moments, new_run, nuts_settings
@@ -21,7 +21,7 @@ from priorhood.model.formula import SEPARATOR
 from priorhood.model.hierarchy import shown
 from priorhood.model.model import Model, as_model
 from priorhood.posterior.posterior import Posterior
-from priorhood.suffstats import collect as gather
+from priorhood.suffstats import collect
 from priorhood.suffstats.moments import merge as merged
 from priorhood.suffstats.recode import recoded, same_formula, united
 from priorhood.suffstats.similar_labels import tell_lookalikes
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from priorhood.fitting.run import Progress, Run
     from priorhood.model.design import Design
     from priorhood.model.scale import Scale
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 __all__ = ["PriorhoodWarning", "equations", "fit", "merge", "refit", "update"]
 
@@ -104,16 +104,18 @@ def fit(
         return _fit_sums(model, parts, run, engine, given)
     run.tell("reading rows", 0, 1)
     with using(threads):
-        source, gazetteer = placed(read(table), places, model.formula)
-        design, found = gather.take(source, model.formula, drop_outliers, weights=model.weights)
+        source, place_table = placed(read(table), places, model.formula)
+        design, found = collect.collect_moments(source, model.formula, drop_outliers, weights=model.weights)
     run.tell("reading rows", 1, 1)
     tell_lookalikes(source, design, found)
 
     def rows(scale: Scale) -> Observations:
         with using(threads):
-            return observe(source, design, scale, found.labels, drop_outliers=drop_outliers, weights=model.weights)
+            return read_observations(
+                source, design, scale, found.labels, drop_outliers=drop_outliers, weights=model.weights
+            )
 
-    return fit_moments(model, design, found, run, engine, rows, given).knowing(gazetteer)
+    return fit_moments(model, design, found, run, engine, rows, given).with_places(place_table)
 
 
 def _parts(table: object) -> Sums | None:
@@ -168,7 +170,7 @@ def _fit_sums(model: Model, sums: Sums, run: Run, engine: str, given: dict[str, 
                 f"categorical predictor {factor!r} has only the category {categories[0]!r} in all parts; "
                 f"leave it out"
             )
-    return fit_moments(model, sums.design, sums.moments, run, engine, None, given).knowing(sums.gazetteer)
+    return fit_moments(model, sums.design, sums.moments, run, engine, None, given).with_places(sums.place_table)
 
 
 def _said(model: Model) -> str:
@@ -196,7 +198,7 @@ def refit(
     store : see fit; what the fit was asked for if None
     """
     run = _again(post, chains, draws, seed, threads, progress, store)
-    return fit_moments(post.model.with_priors(priors), post.design, post.moments, run).knowing(post.gazetteer)
+    return fit_moments(post.model.with_priors(priors), post.design, post.moments, run).with_places(post.place_table)
 
 
 def update(
@@ -231,8 +233,8 @@ def update(
     run.tell("reading rows", 0, 1)
     model = post.model
     with using(threads):
-        source, gazetteer = placed(read(table), places, model.formula, post.gazetteer, post.cells)
-        design, new = gather.take(
+        source, place_table = placed(read(table), places, model.formula, post.place_table, post.cells)
+        design, new = collect.collect_moments(
             source, model.formula, drop_outliers, post.design, weights=model.weights, grow=True
         )
     run.tell("reading rows", 1, 1)
@@ -240,7 +242,7 @@ def update(
     _tell_new(post.design, design)
     _tell_alike(post, new)
     before = recoded(post.moments, post.design, design)
-    together = fit_moments(model, design, merged(before, new), run).knowing(gazetteer)
+    together = fit_moments(model, design, merged(before, new), run).with_places(place_table)
     _tell_counted(before, new)
     return together
 
@@ -258,7 +260,7 @@ def _tell_new(before: Design, design: Design) -> None:
             )
 
 
-def _tell_counted(before: Moments, new: Moments) -> None:
+def _tell_counted(before: CellMoments, new: CellMoments) -> None:
     """Warn of new rows whose sums are those that a posterior has of their places: they are there already."""
     places = copied_places(before, new)
     if not len(places):
@@ -275,7 +277,7 @@ def _tell_counted(before: Moments, new: Moments) -> None:
     )
 
 
-def _tell_alike(post: Posterior, new: Moments) -> None:
+def _tell_alike(post: Posterior, new: CellMoments) -> None:
     """Warn of places that are new to a posterior but for how they are spelled."""
     known = {label.replace(SEPARATOR, "/"): None for label in post.moments.labels.tolist()}
     there = [label.replace(SEPARATOR, "/") for label in new.labels.tolist()]
@@ -319,20 +321,20 @@ def merge(
     design = reduce(united, (post.design for post in posts))
     found = [recoded(post.moments, post.design, design) for post in posts]
     check_copies(found, [f"file {at}" for at in range(1, len(posts) + 1)], "cannot merge: ", "give each file once")
-    together, gazetteer = found[0], first.gazetteer
+    together, place_table = found[0], first.place_table
     for at, other in enumerate(posts[1:], start=2):
         together = merged(together, found[at - 1])
-        if other.gazetteer is not None:
-            theirs = replace(other.gazetteer, name=f"file {at}")
-            gazetteer = theirs if gazetteer is None else gazetteer.joined(theirs)
-    return fit_moments(first.model, design, together, run).knowing(gazetteer)
+        if other.place_table is not None:
+            theirs = replace(other.place_table, name=f"file {at}")
+            place_table = theirs if place_table is None else place_table.joined(theirs)
+    return fit_moments(first.model, design, together, run).with_places(place_table)
 
 
 def equations(model: Model | str, table: object, *, places: object = None) -> str:
     """A model's equations with the numbers and units of a table, before fitting: one pass over the rows."""
     model = as_model(model, table)
     source, _ = placed(read(table), places, model.formula)
-    design, found = gather.take(source, model.formula, weights=model.weights)
+    design, found = collect.collect_moments(source, model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
     return model.equations(design, scale)
 

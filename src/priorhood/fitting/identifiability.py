@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 
 FEW_ROWS = 10  # of fewer, one may be the sum of the others by chance
 
 
-def check_informed(model: Model, design: Design, found: Moments) -> tuple[str, ...]:
+def check_informed(model: Model, design: Design, found: CellMoments) -> tuple[str, ...]:
     """Refuse what no data of this form can tell; return notes on what they can hardly tell.
 
     Raises
@@ -55,7 +55,7 @@ def check_informed(model: Model, design: Design, found: Moments) -> tuple[str, .
     return ()
 
 
-def _check_places(formula: Formula, hierarchy: Hierarchy, found: Moments) -> None:
+def _check_places(formula: Formula, hierarchy: Hierarchy, found: CellMoments) -> None:
     """Refuse a grouping of one place, and a level whose places each hold one of the next finer level.
 
     Raises
@@ -84,7 +84,7 @@ def _without(formula: Formula, at: int) -> str:
     return repr(written_out(replace(formula, levels=rest, crossed=())))
 
 
-def empty_cells(design: Design, found: Moments) -> tuple[str, ...]:
+def empty_cells(design: Design, found: CellMoments) -> tuple[str, ...]:
     """A note on combinations of categories that no row has: their coefficients are known by their priors alone."""
     names = [column.name for column in design.columns if column.factors]
     empty = [names[at] for at in without_rows(found, design)]
@@ -97,7 +97,7 @@ def empty_cells(design: Design, found: Moments) -> tuple[str, ...]:
     )
 
 
-def truths(design: Design, found: Moments) -> tuple[str, ...]:
+def truths(design: Design, found: CellMoments) -> tuple[str, ...]:
     """A note where the outcome is 0 or 1 in every row, as its sums say: Σ y² = Σ y in every cell."""
     y, scatter = found.mean[:, -1], found.scatter[:, -1, -1]
     if found.weight is not None or design.formula.log_outcome or not ((y >= 0) & (y <= 1)).all():
@@ -110,7 +110,7 @@ def truths(design: Design, found: Moments) -> tuple[str, ...]:
     )
 
 
-def sum_of_the_others(design: Design, found: Moments) -> tuple[str, ...]:
+def sum_of_the_others(design: Design, found: CellMoments) -> tuple[str, ...]:
     """A note where a place of one row has the sum of all other rows' outcomes: it is the total, not a place."""
     y, n = found.mean[:, -1], found.n
     if len(found.keys) != 1 or found.weight is not None or design.formula.log_outcome or found.rows < FEW_ROWS:
@@ -128,7 +128,9 @@ def sum_of_the_others(design: Design, found: Moments) -> tuple[str, ...]:
     )
 
 
-def far_prior(model: Model, design: Design, scale: Scale, found: Moments, *, least: float = 3.0) -> tuple[str, ...]:
+def far_prior(
+    model: Model, design: Design, scale: Scale, found: CellMoments, *, least: float = 3.0
+) -> tuple[str, ...]:
     """A note where the intercept's prior is far from where the outcome is: it would pull the fit.
 
     Parameters
@@ -168,7 +170,7 @@ FAR = 1.0
 FEWEST = 5
 
 
-def far_sigma(model: Model, design: Design, scale: Scale, found: Moments) -> tuple[str, ...]:
+def far_sigma(model: Model, design: Design, scale: Scale, found: CellMoments) -> tuple[str, ...]:
     """A note where precision weights make sigma a size that its prior does not have: it would pull the fit.
 
     In logs, the prior moves the mode of sigma by d log p(σ) / d log σ over twice the rows.

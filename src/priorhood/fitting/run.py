@@ -17,7 +17,7 @@ import numpy as np
 from priorhood._arguments import MOST_CHAINS, MOST_DRAWS, MOST_IN_ALL, MOST_THREADS, check_seed, whole
 from priorhood._system import cores, memory
 from priorhood.engines import nuts
-from priorhood.engines.adapt import pose
+from priorhood.engines.adapt import to_exact
 from priorhood.errors import ModelError, PriorhoodWarning, SamplingError, plural
 from priorhood.fitting.identifiability import (
     check_informed,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 Progress = Callable[[str, int, int], None]
 
@@ -109,7 +109,7 @@ def _silent(stage: str, done: int, total: int) -> None:
 def fit_moments(
     model: Model,
     design: Design,
-    found: Moments,
+    found: CellMoments,
     run: Run,
     engine: str = "auto",
     rows: Callable[[Scale], Observations] | None = None,
@@ -133,7 +133,7 @@ def fit_moments(
     problem, refusal = _collapsed(model, design, scale, found, run)
     # Crossed effects that the exact engine does not take may be too wide for its matrices.
     if problem is not None or not model.formula.crossed:
-        _check_kept(model, problem or pose(model, design, scale, found), engine)
+        _check_kept(model, problem or to_exact(model, design, scale, found), engine)
     taken = TAKEN_BY_GROUP if model.noise is not None else TAKEN_ACROSS if model.formula.crossed else TAKEN
     chosen, reason = _choose(engine, refusal, taken, has_rows=rows is not None)
     stored, why = _stored(model, design, found, run, chosen)
@@ -173,7 +173,7 @@ def fit_moments(
     return post
 
 
-def _check_kept(model: Model, problem: exact.Problem | exact.NoisyProblem, engine: str) -> None:
+def _check_kept(model: Model, problem: exact.Problem | exact.GroupNoiseProblem, engine: str) -> None:
     """Refuse a residual sd that is known to be far below what the rows scatter; warn where NUTS is to try.
 
     Raises
@@ -190,12 +190,12 @@ def _check_kept(model: Model, problem: exact.Problem | exact.NoisyProblem, engin
     warnings.warn(reason, PriorhoodWarning, stacklevel=4)
 
 
-def exact_refusal(model: Model, design: Design, scale: Scale, found: Moments, run: Run) -> str | None:
+def exact_refusal(model: Model, design: Design, scale: Scale, found: CellMoments, run: Run) -> str | None:
     """Why the exact engine does not take the model; None where it does."""
     return _collapsed(model, design, scale, found, run)[1]
 
 
-def draw_exact(model: Model, design: Design, scale: Scale, found: Moments, run: Run) -> Draws:
+def draw_exact(model: Model, design: Design, scale: Scale, found: CellMoments, run: Run) -> Draws:
     """A fit's way from sums to draws under a given scale, without labels, notes and other engines.
 
     Raises
@@ -210,12 +210,12 @@ def draw_exact(model: Model, design: Design, scale: Scale, found: Moments, run: 
 
 
 def _by_exact(
-    model: Model, problem: exact.Problem | exact.NoisyProblem, scale: Scale, found: Moments, run: Run
+    model: Model, problem: exact.Problem | exact.GroupNoiseProblem, scale: Scale, found: CellMoments, run: Run
 ) -> tuple[Draws, dict[str, Any]]:
     # Loads or compiles kernels: only where they are used.
     from priorhood.engines import exact
 
-    base = problem.base if isinstance(problem, exact.NoisyProblem) else problem
+    base = problem.base if isinstance(problem, exact.GroupNoiseProblem) else problem
     if model.se is None and base.c <= 1e-14 * found.pooled()[1][-1, -1] / scale.unit**2:
         if found.rows <= len(base.root_cols):
             raise ModelError(
@@ -226,7 +226,7 @@ def _by_exact(
             f"the outcome {model.formula.outcome!r} is an exact function of the predictors: there is no noise to "
             f"learn. Look for an outcome computed from a predictor"
         )
-    if isinstance(problem, exact.NoisyProblem):
+    if isinstance(problem, exact.GroupNoiseProblem):
         _check_scatter(problem, found)
     result = exact.draw(
         problem, run.chains, run.draws, np.random.default_rng(run.seed), run.threads, run.tell,
@@ -241,7 +241,7 @@ def _by_exact(
     return result, {"log_evidence": evidence}
 
 
-def _check_scatter(problem: exact.NoisyProblem, found: Moments) -> None:
+def _check_scatter(problem: exact.GroupNoiseProblem, found: CellMoments) -> None:
     """Refuse groups that say that their residual sd is 0: the density has no bound there.
 
     Raises
@@ -269,8 +269,8 @@ TAKEN_ACROSS = "Gaussian errors, one tree of groups and few effects across it: a
 
 
 def _collapsed(
-    model: Model, design: Design, scale: Scale, found: Moments, run: Run
-) -> tuple[exact.Problem | exact.NoisyProblem | None, str | None]:
+    model: Model, design: Design, scale: Scale, found: CellMoments, run: Run
+) -> tuple[exact.Problem | exact.GroupNoiseProblem | None, str | None]:
     """What the exact engine is given, or why it does not take the model.
 
     Raises
@@ -301,7 +301,7 @@ def _collapsed(
             f"with a residual sd for every {model.noise} (noise) the exact engine takes one grouping, neither "
             f"nested nor crossed ones"
         )
-    problem = pose(model, design, scale, found)
+    problem = to_exact(model, design, scale, found)
     return problem, exact.refuses(problem)
 
 
@@ -320,7 +320,7 @@ def _numbers(hierarchy: Hierarchy, design: Design, run: Run) -> int:
     return run.chains * run.draws * hierarchy.levels[0].size * len(design.coefficient_columns(0))
 
 
-def _stored(model: Model, design: Design, found: Moments, run: Run, engine: str) -> tuple[str, str]:
+def _stored(model: Model, design: Design, found: CellMoments, run: Run, engine: str) -> tuple[str, str]:
     """What is kept of the finest groups' coefficients, "draws" or "summaries", and why.
 
     Raises

@@ -401,10 +401,10 @@ class LKJ(_Text):
         return cholesky_of_partial(self.sample(rng, (draws, K)), K)
 
 
-Scale = Union[
+ScalePrior = Union[
     Exponential, HalfNormal, HalfStudentT, HalfCauchy, Gamma, InverseGamma, LogNormal, Uniform, Fixed
 ]  # fmt: skip
-Prior = Union[Normal, Scale, LKJ]
+Prior = Union[Normal, ScalePrior, LKJ]
 
 _ALL = (
     Normal, Exponential, HalfNormal, HalfStudentT, HalfCauchy, Gamma, InverseGamma, LogNormal, Uniform, Fixed, LKJ,

@@ -17,6 +17,7 @@ from priorhood.model.priors import (
     LKJ,
     Normal,
     Prior,
+    ScalePrior,
     Settled,
     base_of,
     given_priors,
@@ -24,7 +25,6 @@ from priorhood.model.priors import (
     read_priors,
     split_label,
 )
-from priorhood.model.priors import Scale as ScalePrior
 from priorhood.model.scale import LARGEST
 from priorhood.model.tokens import alone, cut, unquoted
 from priorhood.model.weights import Weights

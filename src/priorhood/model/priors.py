@@ -23,7 +23,7 @@ from priorhood.model.distributions import (
     LogNormal,
     Normal,
     Prior,
-    Scale,
+    ScalePrior,
     Uniform,
     cholesky_of_partial,
 )
@@ -33,9 +33,9 @@ from priorhood.model.tokens import alone, brief, cut, dimension, unquoted, unusu
 # The families too: to other rooms, they are what a prior is.
 __all__ = [
     "DEFAULTS", "DOMAINS", "FAMILIES", "LKJ", "Exponential", "Fixed", "Gamma", "HalfCauchy", "HalfNormal",
-    "HalfStudentT", "InverseGamma", "LogNormal", "Normal", "Prior", "Scale", "Settled", "Uniform", "check_domain",
-    "check_key", "cholesky_of_partial", "given_priors", "parse_distribution", "parse_prior", "read_priors",
-    "split_label",
+    "HalfStudentT", "InverseGamma", "LogNormal", "Normal", "Prior", "ScalePrior", "Settled", "Uniform",
+    "check_domain", "check_key", "cholesky_of_partial", "given_priors", "parse_distribution", "parse_prior",
+    "read_priors", "split_label",
 ]  # fmt: skip
 
 # Which families a parameter takes, by the first part of its name (up to an underscore or bracket).

@@ -15,7 +15,7 @@ from priorhood.errors import ModelError, near
 from priorhood.model.design import INTERCEPT
 from priorhood.model.hierarchy import Hierarchy, hierarchy_of, labels_by_column
 from priorhood.model.priors import base_of, split_label
-from priorhood.posterior import finest_places as finest
+from priorhood.posterior import finest_places
 from priorhood.posterior.lazy_draws import OnDemand, on_demand
 from priorhood.posterior.tree import SUMMARIES
 from priorhood.suffstats.io import stored_places
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Index, Labels
-    from priorhood.data.place_table import Gazetteer
+    from priorhood.data.place_table import PlaceTable
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 INTERVAL = 0.9
 KINDS = ("mu", "beta", "delta", "tau", "omega", "sigma", "nu")
@@ -48,7 +48,7 @@ class Reading:
     model: Model
     design: Design
     scale: Scale
-    moments: Moments
+    moments: CellMoments
     tree: xr.DataTree
 
     @property
@@ -73,7 +73,7 @@ class Reading:
         return hierarchy_of(self.model.formula, self.moments.labels)
 
     @cached_property
-    def gazetteer(self) -> Gazetteer | None:
+    def place_table(self) -> PlaceTable | None:
         """What is known of the places themselves, from places=; None where nothing is."""
         return stored_places(self.tree)
 
@@ -105,7 +105,7 @@ class Reading:
         if name in draws:
             return draws[name]
         if self.summed and name == self.model.formula.effect_name(0):
-            raise ModelError(finest.not_stored(name, self.hierarchy, self.attrs))
+            raise ModelError(finest_places.not_stored(name, self.hierarchy, self.attrs))
         raise ModelError(f"the posterior has no parameter {name!r}; {near(name, map(str, draws.data_vars))}")
 
     @property
@@ -154,7 +154,7 @@ class Reading:
         ------
         ModelError : no places given, labels that are not there, not the formula's group
         """
-        found = finest.draws(self.tree, self.model, self.hierarchy, places, lambda: self._on_demand)
+        found = finest_places.draws(self.tree, self.model, self.hierarchy, places, lambda: self._on_demand)
         return found if standardized else found * self._natural_of(found)
 
     def coefficients(self, quantiles: Sequence[float] = QUANTILES, *, standardized: bool = False) -> xr.Dataset:
@@ -164,7 +164,9 @@ class Reading:
         -------
         beta_mean, beta_sd, beta_q5, … by (group, term); intercepts are at the centre of the predictors
         """
-        found = finest.coefficients(self.tree, self.design, self.moments.labels, quantiles, lambda: self._on_demand)
+        found = finest_places.coefficients(
+            self.tree, self.design, self.moments.labels, quantiles, lambda: self._on_demand
+        )
         return found if standardized else found * self._natural_of(next(iter(found.values())))
 
     def natural_factor(self, name: str) -> xr.DataArray | float:
@@ -227,7 +229,7 @@ class Reading:
                 frame = summarize_mixtures(name, told, interval)
             else:
                 frame = summarize_draws(name, self[name] if standardized else self.natural(name), interval)
-            frame.insert(5, "unit", "" if standardized else finest.units(self.unit_of, list(frame.index)))
+            frame.insert(5, "unit", "" if standardized else finest_places.units(self.unit_of, list(frame.index)))
             rows.append(frame)
         return pd.concat(rows)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.engines.adapt import pose
+from priorhood.engines.adapt import to_exact
 from priorhood.errors import ModelError, near, some
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.priors import Fixed
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from priorhood.model.hierarchy import Hierarchy, Places
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def on_demand(
     model: Model,
     design: Design,
     scale: Scale,
-    moments: Moments,
+    moments: CellMoments,
     seed: int,
     at: Index | None = None,
 ) -> OnDemand:
@@ -80,8 +80,8 @@ def on_demand(
     """
     from priorhood.engines import exact
 
-    problem = pose(model, design, scale, moments)
-    base = problem.base if isinstance(problem, exact.NoisyProblem) else problem
+    problem = to_exact(model, design, scale, moments)
+    base = problem.base if isinstance(problem, exact.GroupNoiseProblem) else problem
     formula, depth = model.formula, len(base.levels)
     total = posterior.sizes["chain"] * posterior.sizes["draw"]
     at = np.arange(total) if at is None else at

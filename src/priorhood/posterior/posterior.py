@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
-    from priorhood.data.place_table import Gazetteer
+    from priorhood.data.place_table import PlaceTable
     from priorhood.engines.draws import Draws
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
     from priorhood.prediction.finite_moments import Tails
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 
 @dataclass(frozen=True)
@@ -304,17 +304,17 @@ class Posterior(Reading):
         ------
         ModelError : a name that the formula does not have; a predictor whose mean is not known
         """
-        known = frozenset(() if self.gazetteer is None else self.gazetteer.columns)
+        known = frozenset(() if self.place_table is None else self.place_table.columns)
         return typical_homes(self.design, self.moments, self.hierarchy, known, at or {})
 
     def placed(self, table: object, places: object = None) -> Table:
         """Rows to predict, with the places' predictors that they do not bring themselves."""
         formula = self.model.formula
-        return placed_to_predict(read(table), together(places, formula, self.gazetteer), formula, self.cells)
+        return placed_to_predict(read(table), together(places, formula, self.place_table), formula, self.cells)
 
-    def knowing(self, gazetteer: Gazetteer | None) -> Posterior:
+    def with_places(self, place_table: PlaceTable | None) -> Posterior:
         """The same posterior with what is known of the places in its tree."""
-        return replace(self, tree=with_places(self.tree, gazetteer))
+        return replace(self, tree=with_places(self.tree, place_table))
 
     def _coefficients(self, thinned: xr.Dataset | None = None) -> Coefficients:
         """The draws as predictions take them: all, or some of them."""
@@ -366,7 +366,7 @@ class Posterior(Reading):
 
 
 def assemble(
-    model: Model, design: Design, scale: Scale, moments: Moments, draws: Draws, facts: dict[str, Any]
+    model: Model, design: Design, scale: Scale, moments: CellMoments, draws: Draws, facts: dict[str, Any]
 ) -> Posterior:
     """Label an engine's arrays."""
     return Posterior(model, design, scale, moments, tree_of(model, design, scale, moments, draws, facts))

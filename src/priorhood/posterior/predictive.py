@@ -19,10 +19,10 @@ from priorhood.model.model import Model, as_model
 from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.tree import labelled
 from priorhood.prediction.coefficients import PRIOR, coefficients_of, stream
-from priorhood.prediction.observed import Used, used_rows
+from priorhood.prediction.observed import ObservedRows, used_rows
 from priorhood.prediction.places import Groups
 from priorhood.prediction.predict import UNSEEN, simulate
-from priorhood.suffstats import collect as gather
+from priorhood.suffstats import collect
 from priorhood.suffstats.standardize import learn_scale
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.scale import Scale
     from priorhood.prediction.coefficients import Coefficients
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 DTYPES = ("float64", "float32")
 
@@ -79,7 +79,7 @@ def prior_predictive(
     whole("draws", draws, 1, MOST_DRAWS)
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
     source, _ = placed(read(table), places, model.formula)
-    world = _world(model, *gather.take(source, model.formula, weights=model.weights), draws, seed)
+    world = _world(model, *collect.collect_moments(source, model.formula, weights=model.weights), draws, seed)
     design, scale, drawn, c = world.design, world.scale, world.drawn, world.coefficients
     used = used_rows(source, design, scale, c, "error")
     out = np.empty((draws, len(used.kept)), dtype=dtype)
@@ -96,7 +96,7 @@ class PriorWorld:
     model: Model
     design: Design
     scale: Scale
-    moments: Moments
+    moments: CellMoments
     drawn: xr.Dataset
     coefficients: Coefficients
     seed: int
@@ -117,11 +117,11 @@ def prior_world(
     if table is None:
         raise ModelError(f"{model.formula.text!r} needs a table, whose scale its priors are stated on")
     source, _ = placed(read(table), places, model.formula)
-    return _world(model, *gather.take(source, model.formula, weights=model.weights), draws, seed)
+    return _world(model, *collect.collect_moments(source, model.formula, weights=model.weights), draws, seed)
 
 
 def _world(
-    model: Model, design: Design, found: Moments, draws: int, seed: int, scale: Scale | None = None
+    model: Model, design: Design, found: CellMoments, draws: int, seed: int, scale: Scale | None = None
 ) -> PriorWorld:
     scale = scale or learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
     drawn = labelled(design, found.labels, draw_prior(model, design, found.labels, draws, stream(seed, PRIOR)))
@@ -216,7 +216,7 @@ def _tree(made: dict[str, xr.Dataset], facts: dict[str, Any]) -> xr.DataTree:
     return tree
 
 
-def _facts(model: Model, scale: Scale, used: Used, seed: int) -> dict[str, Any]:
+def _facts(model: Model, scale: Scale, used: ObservedRows, seed: int) -> dict[str, Any]:
     return {
         "model": json.dumps(model.to_dict()),
         "scale": json.dumps(scale.to_dict()),

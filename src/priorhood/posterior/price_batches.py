@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Flags
     from priorhood.posterior.posterior import Posterior
-    from priorhood.prediction.finite_moments import Tails, Verdict
+    from priorhood.prediction.finite_moments import MomentVerdict, Tails
 
 # Draws that stand in memory at once: 80 MB, and as much again to sum them up.
 AT_ONCE = 10_000_000
@@ -84,7 +84,7 @@ def moments_of(post: Posterior, homes: Iterable[pd.DataFrame], unseen: str = "po
     return found
 
 
-def judged(post: Posterior, tails: Tails, homes: pd.DataFrame, unseen: str, *, noise: bool) -> Verdict:
+def judged(post: Posterior, tails: Tails, homes: pd.DataFrame, unseen: str, *, noise: bool) -> MomentVerdict:
     """Whether the moments of homes are infinite; noise : of their outcomes, or else of E(y | θ)."""
     c = tails.c if noise else replace(tails.c, row_weights=Weights())
     table = post.placed(homes)

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Index
-    from priorhood.engines.nuts import Grouping, Regression
+    from priorhood.engines.nuts import Regression, RegressionGrouping
     from priorhood.model.scale import Scale
     from priorhood.prediction.coefficients import Coefficients
-    from priorhood.prediction.observed import Used
+    from priorhood.prediction.observed import ObservedRows
 
 WEIGHTS = ("se", "precision_weights", "frequency_weights")
 SAME_SCALE = 1e-9  # in sds of a column: other orders of adding up the same rows differ by less
@@ -40,7 +40,7 @@ SAME_SCALE = 1e-9  # in sds of a column: other orders of adding up the same rows
 # -- rows -------------------------------------------------------------------------------------------------
 
 
-def regression_of(used: Used, c: Coefficients, scale: Scale, like: Regression, name: str) -> Regression:
+def regression_of(used: ObservedRows, c: Coefficients, scale: Scale, like: Regression, name: str) -> Regression:
     """The rows of a table that can be used, standardized as the posterior's were, each in its places.
 
     like : the posterior's own, whose rows are of no account; name : of the table
@@ -75,7 +75,7 @@ def regression_of(used: Used, c: Coefficients, scale: Scale, like: Regression, n
     return replace(like, rows=rows, groupings=found)
 
 
-def _places(used: Used, c: Coefficients, spots: Index, name: str) -> dict[int, Index]:
+def _places(used: ObservedRows, c: Coefficients, spots: Index, name: str) -> dict[int, Index]:
     """Of the finest level and of the groupings across: the place of every spot."""
     known = [spot_of(c, used.rows.spots[at]) for at in spots.tolist()]
     new = dict.fromkeys(place for spot in known for place in spot.new)
@@ -212,7 +212,7 @@ class _Effects:
     at: int
 
     @property
-    def g(self) -> Grouping:
+    def g(self) -> RegressionGrouping:
         return self.r.groupings[self.at]
 
     def tau(self, k: int) -> Array:

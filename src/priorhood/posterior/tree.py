@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 # 2 came with family, noise and se; 3 with nested and crossed groupings; 4 with summaries in place of draws. Older
 # files are read as they were. 5 came with checksums.
@@ -33,7 +33,7 @@ ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood
 
 
 def tree_of(
-    model: Model, design: Design, scale: Scale, moments: Moments, draws: Draws, facts: dict[str, Any]
+    model: Model, design: Design, scale: Scale, moments: CellMoments, draws: Draws, facts: dict[str, Any]
 ) -> xr.DataTree:
     """Label an engine's arrays."""
     import xarray as xr
@@ -112,7 +112,7 @@ def summarized(design: Design, labels: Labels, found: Summaries, levels: Sequenc
     )
 
 
-def _described(model: Model, design: Design, scale: Scale, moments: Moments) -> dict[str, Any]:
+def _described(model: Model, design: Design, scale: Scale, moments: CellMoments) -> dict[str, Any]:
     """What was chosen and learned, as attributes of the file."""
     return {
         "priorhood_format": FORMAT,

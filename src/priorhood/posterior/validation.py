@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from priorhood.data.place_table import Gazetteer
-    from priorhood.suffstats.moments import Moments
+    from priorhood.data.place_table import PlaceTable
+    from priorhood.suffstats.moments import CellMoments
 
 SQUARABLE = 1e150  # the square of a draw, and the sum of many, are numbers
 CLOSE = 1e-8  # of a symmetric matrix, how far its halves may be apart
@@ -217,7 +217,7 @@ def _group(tree: xr.DataTree, name: str) -> xr.Dataset:
     return tree[name].to_dataset()
 
 
-def sound_moments(tree: xr.DataTree, design: Design, weights: Weights) -> Moments:
+def sound_moments(tree: xr.DataTree, design: Design, weights: Weights) -> CellMoments:
     """The sums that a tree holds.
 
     Raises
@@ -257,7 +257,7 @@ def sound_moments(tree: xr.DataTree, design: Design, weights: Weights) -> Moment
     return found
 
 
-def _check_labels(found: Moments, stored: xr.Dataset) -> None:
+def _check_labels(found: CellMoments, stored: xr.Dataset) -> None:
     if len(found.keys) > 1 and tuple(map(str, stored["key_column"].values)) != found.keys:
         raise Damage(f"{shown_part('moments/key_column')} is not {some(found.keys)}")
     if not len(found.labels) or not (found.labels[1:] > found.labels[:-1]).all():
@@ -275,7 +275,7 @@ def _check_scatter(scatter: Any) -> None:
         raise Damage(f"{shown_part('moments/scatter')} is no sum of squares and products")
 
 
-def _check_sizes(found: Moments) -> None:
+def _check_sizes(found: CellMoments) -> None:
     """Raise where the sums cannot be those of values that a table may have."""
     with np.errstate(over="ignore", invalid="ignore"):
         _, scatter = found.pooled()
@@ -284,7 +284,7 @@ def _check_sizes(found: Moments) -> None:
         raise Damage(f"{shown_part('moments')} has sums of values beyond {LARGEST:g}, which no table may have")
 
 
-def sound_places(tree: xr.DataTree, formula: Any) -> Gazetteer | None:
+def sound_places(tree: xr.DataTree, formula: Any) -> PlaceTable | None:
     """What a tree knows of the places; raises as sound_moments does."""
     if PLACES not in tree.children:
         return None
@@ -306,7 +306,7 @@ def sound_places(tree: xr.DataTree, formula: Any) -> Gazetteer | None:
     return found
 
 
-def check_draws_of(tree: xr.DataTree, model: Model, design: Design, moments: Moments) -> None:
+def check_draws_of(tree: xr.DataTree, model: Model, design: Design, moments: CellMoments) -> None:
     """Raise unless the draws are those of the model's parameters and of its places, and possible numbers."""
     stored = _group(tree, "posterior")
     if any(not stored.sizes.get(dim) for dim in LEAD):
@@ -355,7 +355,7 @@ def _check_variable(group: str, name: str, stored: xr.Dataset, expected: xr.Data
             raise Damage(f"{shown_part(f'{group}/{dim}')} does not have the labels that the model's {dim} has")
 
 
-def _empty(model: Model, design: Design, moments: Moments, *, summed: bool) -> Draws:
+def _empty(model: Model, design: Design, moments: CellMoments, *, summed: bool) -> Draws:
     """No draws of the model: arrays of the right shapes but for chains and draws, of which there are none."""
 
     def none(*shape: int) -> Any:
@@ -394,7 +394,7 @@ def _check_stats(tree: xr.DataTree, posterior: xr.Dataset) -> None:
         _check_numbers(path, values.values)
 
 
-def _check_summaries(tree: xr.DataTree, design: Design, moments: Moments) -> None:
+def _check_summaries(tree: xr.DataTree, design: Design, moments: CellMoments) -> None:
     stored, columns = tree[SUMMARIES].to_dataset(), len(design.coefficient_columns(0))
     size = hierarchy_of(design.formula, moments.labels).levels[0].size
     none = np.empty((size, columns))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.hierarchy import Places
     from priorhood.model.model import Model
-    from priorhood.model.priors import Scale as ScalePrior
+    from priorhood.model.priors import ScalePrior
     from priorhood.model.weights import Weights
 
 # Streams of random numbers, so that one purpose does not disturb another.
@@ -47,7 +47,7 @@ class Draughts(Protocol):
 
 
 @dataclass(frozen=True)
-class Grouping:
+class GroupDraws:
     """Draws of one grouping, flattened to (S, …).
 
     stored (S, places, C) : of its columns cols; of a crossed grouping its effects; made on demand where it is None
@@ -120,8 +120,8 @@ class Coefficients:
 
     mu: Array
     mu_cols: Index
-    levels: tuple[Grouping, ...]
-    crossed: tuple[Grouping, ...]
+    levels: tuple[GroupDraws, ...]
+    crossed: tuple[GroupDraws, ...]
     sigma: Array
     nu: Array | None
     noise: ScalePrior | None
@@ -158,7 +158,7 @@ def coefficients_of(
         correlated = f"omega{suffix}" in draws.data_vars
         corr = correlation_factor(flat(f"omega{suffix}")) if correlated else np.eye(len(own))
         found.append(
-            Grouping(
+            GroupDraws(
                 places=places,
                 stored=flat(formula.effect_name(at)) if formula.effect_name(at) in draws else None,
                 made=made if at == 0 else None,

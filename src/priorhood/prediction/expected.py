@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.scale import Scale
     from priorhood.prediction.coefficients import Coefficients
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 
 def expected_rows(
@@ -74,7 +74,7 @@ def expected_rows(
 
 def typical_homes(
     design: Design,
-    moments: Moments,
+    moments: CellMoments,
     hierarchy: Hierarchy,
     known: frozenset[str],
     at: Mapping[str, Any],
@@ -186,7 +186,7 @@ def _across(formula: Formula) -> list[str]:
     return [key for key in formula.keys if key not in nested]
 
 
-def typical_values(design: Design, moments: Moments) -> dict[str, float | str]:
+def typical_values(design: Design, moments: CellMoments) -> dict[str, float | str]:
     """The mean of every numeric predictor over all rows, and the most frequent category."""
     mean = dict(zip(moments.columns, moments.pooled()[0], strict=True))
     found: dict[str, float | str] = {}

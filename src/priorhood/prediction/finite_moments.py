@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.engines.adapt import pose
+from priorhood.engines.adapt import to_exact
 from priorhood.errors import SamplingError, plural
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.priors import Fixed
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from priorhood._arrays import Array, Flags, Index
-    from priorhood.engines.exact import NoisyProblem, Problem
+    from priorhood.engines.exact import GroupNoiseProblem, Problem
     from priorhood.engines.exact.conditional import Given
     from priorhood.engines.exact.tails import Reach
     from priorhood.model.design import Design
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from priorhood.model.scale import Scale
     from priorhood.prediction.coefficients import Coefficients
     from priorhood.prediction.places import Groups
-    from priorhood.prediction.rows import Rows
-    from priorhood.suffstats.moments import Moments
+    from priorhood.prediction.rows import PredictionRows
+    from priorhood.suffstats.moments import CellMoments
 
 # Shares of the mean and of the sd that may lie between the two truncations.
 MEAN_MOVES, SD_MOVES = 0.01, 0.05
@@ -54,7 +54,7 @@ FOR_MEAN, FOR_SD = 0.5, 0.25
 
 
 @dataclass(frozen=True)
-class Verdict:
+class MomentVerdict:
     """Of n rows: whether mean and sd are infinite (n,), and which scales that is owed to (n, scales).
 
     judged (n,) : whether the density had to be asked, so that draws beyond the scales' limits do not count
@@ -106,10 +106,12 @@ class Tails:
     unit: float
     c: Coefficients
     problem: Problem | None
-    noisy: NoisyProblem | None
+    noisy: GroupNoiseProblem | None
     threads: int
 
-    def judge(self, rows: Rows, groups: Groups, *, noise: bool = True, centre: bool = False) -> Verdict:
+    def judge(
+        self, rows: PredictionRows, groups: Groups, *, noise: bool = True, centre: bool = False
+    ) -> MomentVerdict:
         """Whether the moments of rows are infinite; of those that cannot be predicted they are not.
 
         noise : of the outcome itself, or else of E(y | θ, β); centre : of exp(xᵀβ), without σ²/2
@@ -120,7 +122,7 @@ class Tails:
         doubtful = usable[~self._plain(rows, groups, usable, centre=centre)]
         judged[doubtful] = True
         if not len(doubtful):
-            return Verdict(mean, sd, owed, judged)
+            return MomentVerdict(mean, sd, owed, judged)
         ask = self._by_draws if self.reach is None else self._by_density
         for spot in np.unique(rows.group[doubtful]):
             own = doubtful[rows.group[doubtful] == spot]
@@ -128,9 +130,9 @@ class Tails:
                 part = own[lo : lo + 2000]
                 told = ask(rows.X[part], rows.error[part], groups, int(spot), noise=noise, centre=centre)
                 mean[part], sd[part], owed[part] = told
-        return Verdict(mean, sd, owed, judged)
+        return MomentVerdict(mean, sd, owed, judged)
 
-    def moments(self, c: Coefficients, rows: Rows, groups: Groups, part: Index) -> tuple[Array, Array]:
+    def moments(self, c: Coefficients, rows: PredictionRows, groups: Groups, part: Index) -> tuple[Array, Array]:
         """Mean and sd of rows over the draws that have every scale below its limit: (len(part),) each.
 
         What a new place has of its own is integrated out, exp(m + ½v), since one draw of it for every θ leaves more
@@ -164,7 +166,7 @@ class Tails:
             found &= own <= limit
         return found if found.any() else np.ones(len(found), bool)
 
-    def note(self, verdict: Verdict, rows: Rows, what: str = "row") -> str | None:
+    def note(self, verdict: MomentVerdict, rows: PredictionRows, what: str = "row") -> str | None:
         """What is infinite, why, and what to do, in a sentence; None where nothing is."""
         means, sds, n = int(verdict.mean.sum()), int(verdict.sd.sum()), len(verdict.mean)
         if not sds:
@@ -189,7 +191,7 @@ class Tails:
             f"{exists}"
         )
 
-    def _advice(self, verdict: Verdict, rows: Rows) -> dict[str, tuple[float, float]]:
+    def _advice(self, verdict: MomentVerdict, rows: PredictionRows) -> dict[str, tuple[float, float]]:
         """HalfNormal scales with which the mean and the sd of the rows exist, of the scales that it is owed to.
 
         Empty where one of them is a place's own sigma, which has no such prior.
@@ -243,7 +245,7 @@ class Tails:
             return [float(limit) for limit in self.reach.limits]
         return [one.tail[3] for one in self._referred._spreads]
 
-    def _plain(self, rows: Rows, groups: Groups, part: Index, *, centre: bool) -> Flags:
+    def _plain(self, rows: PredictionRows, groups: Groups, part: Index, *, centre: bool) -> Flags:
         """(len(part),) whether the scales' ends, taken together, leave no doubt that the moments exist."""
         X, over = rows.X[part], np.zeros(len(part))
         for one in self._spreads:
@@ -446,7 +448,7 @@ class Tails:
 
 
 def tails_of(
-    model: Model, design: Design, scale: Scale, moments: Moments, c: Coefficients, threads: int
+    model: Model, design: Design, scale: Scale, moments: CellMoments, c: Coefficients, threads: int
 ) -> Tails | None:
     """None where no tail matters: the outcome is no log, or its exponential has no moments, as with Student's t."""
     if not model.formula.log_outcome or model.family != "normal":
@@ -456,8 +458,8 @@ def tails_of(
 
 
 def _posed(
-    model: Model, design: Design, scale: Scale, moments: Moments, c: Coefficients
-) -> tuple[Problem | None, NoisyProblem | None]:
+    model: Model, design: Design, scale: Scale, moments: CellMoments, c: Coefficients
+) -> tuple[Problem | None, GroupNoiseProblem | None]:
     """What the exact engine would be given, with one sigma or one a place; None where it takes no such model."""
     from priorhood.engines import exact
 
@@ -466,10 +468,10 @@ def _posed(
     effects = sum(grouping.places.size * len(grouping.own) for grouping in c.crossed)
     if effects and exact.too_wide(effects, c.levels[0].places.size):
         return None, None
-    problem = pose(model, design, scale, moments)
+    problem = to_exact(model, design, scale, moments)
     if exact.refuses(problem):
         return None, None
-    return (None, problem) if isinstance(problem, exact.NoisyProblem) else (problem, None)
+    return (None, problem) if isinstance(problem, exact.GroupNoiseProblem) else (problem, None)
 
 
 def _joined(names: list[str]) -> str:

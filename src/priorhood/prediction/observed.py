@@ -17,7 +17,7 @@ from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.hierarchy import shown
 from priorhood.prediction.places import refuse_new, spot_of, tell_doubtful
-from priorhood.prediction.rows import LATER, Rows, frame_to_predict, read_rows
+from priorhood.prediction.rows import LATER, PredictionRows, frame_to_predict, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Used:
+class ObservedRows:
     """The rows of a table, and which of them can be used.
 
     rows : all (N); kept : (n,) positions of those used; y : (n,) their outcome, of its log where the formula
@@ -41,7 +41,7 @@ class Used:
     """
 
     design: Design
-    rows: Rows
+    rows: PredictionRows
     kept: Index
     y: Array | None
     labels: Labels | None
@@ -107,7 +107,7 @@ def _log_density(y: Array, m: Array, s: Array, nu: Array | None) -> Array:
     return m
 
 
-def used_rows(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: str) -> Used:
+def used_rows(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: str) -> ObservedRows:
     """Read the rows; leave out those that a fit would leave out, and those with impossible values."""
     import narwhals.stable.v2 as nw
 
@@ -150,7 +150,7 @@ def used_rows(table: Table, design: Design, scale: Scale, c: Coefficients, unsee
     times = None if weights.frequency is None else np.ones(len(kept))
     for column in counts:
         times = frame.select(nw.col(column).cast(nw.Float64).alias("times"))["times"].to_numpy()[kept]
-    return Used(design, rows, kept, None if y is None else y[kept], labels, tuple(dropped), times)
+    return ObservedRows(design, rows, kept, None if y is None else y[kept], labels, tuple(dropped), times)
 
 
 def _finest(c: Coefficients, spots: tuple[str, ...]) -> Labels:

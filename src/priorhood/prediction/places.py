@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from priorhood.prediction.coefficients import Coefficients
 
 
-def refuse_new(spots: Iterable[Spot], c: Coefficients, name: str) -> None:
+def refuse_new(spots: Iterable[PlaceKey], c: Coefficients, name: str) -> None:
     """Raise for places that the fit did not have, where nothing was said about them."""
     places = dict.fromkeys(one for spot in spots for one in spot.new)
     if not places:
@@ -41,7 +41,7 @@ def refuse_new(spots: Iterable[Spot], c: Coefficients, name: str) -> None:
     )
 
 
-def tell_doubtful(spots: Sequence[Spot], rows: Index, c: Coefficients, name: str) -> None:
+def tell_doubtful(spots: Sequence[PlaceKey], rows: Index, c: Coefficients, name: str) -> None:
     """Warn of new places that may be known ones, as 1067 may be 01067, or none, as nan.
 
     Parameters
@@ -55,7 +55,7 @@ def tell_doubtful(spots: Sequence[Spot], rows: Index, c: Coefficients, name: str
         tell_missing(name, [spots[i].labels[column] for i in at], rows[at].astype(float), f"new labels of {column}")
 
 
-def _tell_alike(spots: Iterable[Spot], c: Coefficients, name: str) -> None:
+def _tell_alike(spots: Iterable[PlaceKey], c: Coefficients, name: str) -> None:
     """Warn of new places whose labels differ from known ones as 1067 does from 01067."""
     places = dict.fromkeys(one for spot in spots for one in spot.new)
     for group in dict.fromkeys(column for column, _ in places):
@@ -89,7 +89,7 @@ def _but_known(found: dict[str, str], columns: tuple[str, ...]) -> str:
 
 
 @dataclass(frozen=True)
-class Spot:
+class PlaceKey:
     """What is known of where a row is.
 
     labels : column → label, '' where the row does not say
@@ -121,7 +121,7 @@ class Groups:
     seed: int
 
     @cached_property
-    def found(self) -> tuple[Spot, ...]:
+    def found(self) -> tuple[PlaceKey, ...]:
         """What is known of every spot."""
         return tuple(spot_of(self.c, key) for key in self.spots)
 
@@ -149,7 +149,7 @@ class Groups:
         at = {spot: i for i, spot in enumerate(known)}
         return {spot: made[:, at[spot]] if spot in at else self.beta(spot) for spot in spots.tolist()}
 
-    def _leaf(self, one: Spot) -> Index:
+    def _leaf(self, one: PlaceKey) -> Index:
         """For a row that does not say where it is: the known finest group that every draw takes, (S,)."""
         path = [one.labels[column] for column in self.c.levels[0].places.path]
         rng = stream(self.seed, UNKNOWN, *SEPARATOR.join(path).strip(SEPARATOR).encode())
@@ -162,7 +162,7 @@ class Groups:
         at = np.searchsorted(shares / shares[-1], (rng.permutation(S) + rng.random()) / S)
         return np.asarray(cells[at.clip(0, len(cells) - 1)])
 
-    def _new(self, one: Spot) -> Array:
+    def _new(self, one: PlaceKey) -> Array:
         """A new place: from the coarsest level down, what is known of it, and draws of what is not."""
         c, finest = self.c, self.c.levels[0]
         whole = np.zeros((len(c.mu), 1 + max(int(finest.cols.max()), int(c.mu_cols.max(initial=0)))))
@@ -224,13 +224,13 @@ class Groups:
         return np.stack([self.sigma(int(spot)) for spot in unique]), kind
 
 
-def spot_of(c: Coefficients, key: str) -> Spot:
+def spot_of(c: Coefficients, key: str) -> PlaceKey:
     """What is known of a place, by the joined labels of c.keys.
 
     A finest group whose label is known without all of its parents' is the one that has them, if one does.
     """
     if not c.levels:
-        return Spot({}, np.zeros(0, np.int64), "known", ())
+        return PlaceKey({}, np.zeros(0, np.int64), "known", ())
     labels = dict(zip(c.keys, key.split(SEPARATOR, len(c.keys) - 1), strict=True))
     finest = c.levels[0].places
     path = [labels[column] for column in finest.path]
@@ -252,7 +252,7 @@ def spot_of(c: Coefficients, key: str) -> Spot:
         else:
             status = "new"
             new.append((grouping.places.name, _without_blanks(own)))
-    return Spot(labels, cells, status, tuple(new))
+    return PlaceKey(labels, cells, status, tuple(new))
 
 
 def _matching(c: Coefficients, labels: dict[str, str], path: tuple[str, ...]) -> Index:

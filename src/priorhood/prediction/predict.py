@@ -15,7 +15,7 @@ from priorhood.data.sources.table import read, with_columns
 from priorhood.errors import ModelError, TableError, some
 from priorhood.prediction.coefficients import HEAVY, NOISE, TAILS, stream
 from priorhood.prediction.places import Groups
-from priorhood.prediction.rows import Rows, frame_to_predict, kept_rows, locations, read_rows
+from priorhood.prediction.rows import PredictionRows, frame_to_predict, kept_rows, locations, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +119,7 @@ def predict_rows(
     c: Coefficients,
     design: Design,
     scale: Scale,
-    rows: Rows,
+    rows: PredictionRows,
     wanted: Request,
     progress: Callable[[str, int, int], None] | None = None,
     tails: Tails | None = None,
@@ -246,7 +246,7 @@ def predict_draws(
 
 
 def simulate(
-    rows: Rows,
+    rows: PredictionRows,
     groups: Groups,
     kept: Index,
     design: Design,

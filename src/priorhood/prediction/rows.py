@@ -34,7 +34,7 @@ LATER = "later"
 
 
 @dataclass(frozen=True)
-class Rows:
+class PredictionRows:
     """Rows to predict: X (n, D) standardized, NaN where missing; group (n,): the spot that a row is in.
 
     error (n,): what sigma is multiplied by, the known standard error, 1/√w or 1; NaN where missing or invalid
@@ -79,7 +79,7 @@ def frame_to_predict(
 
 def read_rows(
     design: Design, scale: Scale, c: Coefficients, frame: nw.DataFrame[Any], name: str, unseen: str
-) -> Rows:
+) -> PredictionRows:
     """The design of every row, in order; a row that cannot be predicted is marked, not dropped.
 
     Raises
@@ -114,7 +114,7 @@ def read_rows(
     elif unseen != LATER:
         tell_doubtful(known, np.bincount(group, minlength=len(known)), c, name)
     status: Labels = np.array([spot.status for spot in known] or [""], dtype=str)[group]
-    rows = Rows(X, error, group, status, spots)
+    rows = PredictionRows(X, error, group, status, spots)
     return replace(rows, status=np.where(rows.usable, status, np.where(gone, "missing", "invalid")))
 
 
@@ -140,7 +140,7 @@ def _keys(frame: Any, c: Coefficients, n: int, unseen: str, table: str) -> tuple
     return inverse.astype(np.int64), tuple(unique.tolist())
 
 
-def locations(rows: Rows, groups: Groups, part: Any) -> Array:
+def locations(rows: PredictionRows, groups: Groups, part: Any) -> Array:
     """x_iᵀ β of the rows in `part` under every draw: (len(part), S), standardized."""
     c = groups.c
     own = np.isin(c.mu_cols, c.levels[0].cols if c.levels else [], invert=True)

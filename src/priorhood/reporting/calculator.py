@@ -236,7 +236,7 @@ def _crossed(c: Coefficients, post: Posterior, which: int, at: Mapping[str, Any]
 
 def _own_values(post: Posterior, options: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """What is known of the places themselves: predictor → its value for every option, None where not known."""
-    known = post.gazetteer
+    known = post.place_table
     if known is None or not options:
         return {}
     finest = post.hierarchy.levels[0].path

@@ -162,7 +162,7 @@ def _in_level(values: Array, post: Posterior, depth: int) -> Array:
 
 def _with_place_values(post: Posterior, homes: pd.DataFrame) -> pd.DataFrame:
     """What the places know themselves written into the rows; the mean of all rows for the average place."""
-    known = post.gazetteer
+    known = post.place_table
     missing = [name for name in post.design.variables if name not in homes.columns]
     if known is None or not missing:
         return homes

@@ -25,8 +25,8 @@ from priorhood.errors import TableError
 from priorhood.model.design import Design, Indicator
 from priorhood.model.weights import UNWEIGHTED, Weights
 from priorhood.suffstats.duckdb_scan import scanned
-from priorhood.suffstats.memory_scan import MANY, Names, Rows, Sums, summed
-from priorhood.suffstats.moments import Moments, add_up, fold
+from priorhood.suffstats.memory_scan import MANY, BatchedRows, BatchSums, Names, summed
+from priorhood.suffstats.moments import CellMoments, add_up, fold
 from priorhood.suffstats.recode import united
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ LOG_WEIGHT = "__priorhood_log_weight"
 TIMES = "__priorhood_times"
 
 
-def take(
+def collect_moments(
     table: Table,
     formula: Formula,
     drop_outliers: float | None = None,
@@ -59,7 +59,7 @@ def take(
     *,
     least: int = 2,
     grow: bool = False,
-) -> tuple[Design, Moments]:
+) -> tuple[Design, CellMoments]:
     """One pass over the rows of a table; a second where the first one's centres were far off.
 
     Parameters
@@ -111,7 +111,7 @@ def _same_categories(design: Design, found: Design, name: str) -> None:
             )
 
 
-def _refuse_overflow(found: Sums, design: Design, name: str) -> None:
+def _refuse_overflow(found: BatchSums, design: Design, name: str) -> None:
     """What no row was found guilty of: a part that is not as its own statistics say."""
     names = (*(c.name for c in design.columns if c.factors), design.formula.outcome)
     square = np.abs(np.diagonal(found.second, axis1=1, axis2=2)).max(axis=0, initial=0)
@@ -124,7 +124,7 @@ def _refuse_overflow(found: Sums, design: Design, name: str) -> None:
         )
 
 
-def _too_far(moments: Moments, shift: Array) -> bool:
+def _too_far(moments: CellMoments, shift: Array) -> bool:
     """Whether n (mean − shift)² outweighs a scatter so far that their difference lost digits."""
     _, scatter = moments.pooled()
     scale = np.sqrt(np.diag(scatter) / moments.mass.sum())
@@ -145,7 +145,7 @@ def _indicators(design: Design) -> list[str | None]:
     return [f.factor if isinstance(f, Indicator) else None for f in own] + [None]
 
 
-def _in_batches(prepared: Prepared, design: Design, name: str) -> Rows | None:
+def _in_batches(prepared: Prepared, design: Design, name: str) -> BatchedRows | None:
     """The rows as matrices where columns are many; None where they are few, or memory has no room for the rows."""
     import narwhals.stable.v2 as nw
 
@@ -175,11 +175,11 @@ def _in_batches(prepared: Prepared, design: Design, name: str) -> Rows | None:
     reason = prepared.reason(set(range(1, len(prepared.flags) + 1)) - set(gaps))
     names = Names(KEY, REASON, numbers, gaps, tuple(values), tuple(checks), *marks)
     with part_named(name):
-        rows = Rows(prepared.rows.select(prepared.key.alias(KEY), reason, *plain, *own), names)
+        rows = BatchedRows(prepared.rows.select(prepared.key.alias(KEY), reason, *plain, *own), names)
         return rows if rows.fit() else None
 
 
-def _preview_means(prepared: Prepared, rows: Rows | None, design: Design, name: str) -> Array:
+def _preview_means(prepared: Prepared, rows: BatchedRows | None, design: Design, name: str) -> Array:
     """Means of the first usable rows; 0 for indicators, whose products then vanish."""
     import narwhals.stable.v2 as nw
 
@@ -276,7 +276,7 @@ def _pairs(factors: list[str | None]) -> list[tuple[int, int]]:
 
 def _scanned(
     frame: Frame, prepared: Prepared, design: Design, shift: Array, looked: tuple[str, ...], name: str
-) -> tuple[Sums, tuple[str, ...]] | None:
+) -> tuple[BatchSums, tuple[str, ...]] | None:
     """The same as _sums where one plain scan finds it, and the columns for check_rest."""
     factors = _indicators(design)
     found = scanned(frame, design, prepared, shift, _pairs(factors), name, looked)
@@ -285,7 +285,7 @@ def _scanned(
     for a, factor in enumerate(factors):
         if factor is not None:
             found.second[:, a, a] = found.first[:, a]
-    sums = Sums(
+    sums = BatchSums(
         keys=[normal_key(key) for key in found.keys],
         centre=np.broadcast_to(shift, found.first.shape),
         first=found.first,
@@ -299,7 +299,9 @@ def _scanned(
     return sums, found.late
 
 
-def _sums(prepared: Prepared, rows: Rows | None, design: Design, shift: Array | None, name: str) -> Sums:
+def _sums(
+    prepared: Prepared, rows: BatchedRows | None, design: Design, shift: Array | None, name: str
+) -> BatchSums:
     """Sums around a common shift or, without one, around every group's own mean."""
     import narwhals.stable.v2 as nw
 
@@ -340,7 +342,7 @@ def _sums(prepared: Prepared, rows: Rows | None, design: Design, shift: Array | 
         if factors[a] is not None:
             second[:, a, a] = first[:, a]
     counted = _stacked(found, reasons)
-    return Sums(
+    return BatchSums(
         keys=["" if _no_label(k) else normal_key(str(k)) for k in found[KEY]],
         centre=np.broadcast_to(shift, first.shape) if shift is not None else _stacked(found, centres),
         first=first,
@@ -374,7 +376,7 @@ def _stacked(found: dict[str, Any], columns: list[str]) -> Array:
     return np.stack([_numbers(found[c]) for c in columns], axis=1)
 
 
-def _moments(found: Sums, prepared: Prepared, design: Design, name: str) -> Moments:
+def _moments(found: BatchSums, prepared: Prepared, design: Design, name: str) -> CellMoments:
     """Sums → moments; keys that are one label in different spellings are joined."""
     read = int(found.counts.sum())
     rows = found.counts.sum(axis=0).astype(int)[1:]
@@ -401,9 +403,11 @@ def _moments(found: Sums, prepared: Prepared, design: Design, name: str) -> Mome
     where = design.formula.keys
     names = (*(c.name for c in design.columns if c.factors), design.formula.outcome)
     if found.weight is None or found.log_weight is None:
-        return Moments(where, labels, names, mass, mean, scatter, read, dropped)
+        return CellMoments(where, labels, names, mass, mean, scatter, read, dropped)
     rows_by_label, logs = add_up(keys, n), add_up(keys, found.log_weight[used])
-    return Moments(where, labels, names, rows_by_label, mean, scatter, read, dropped, mass, float(logs.sum()), logs)
+    return CellMoments(
+        where, labels, names, rows_by_label, mean, scatter, read, dropped, mass, float(logs.sum()), logs
+    )
 
 
 def _no_label(key: object) -> bool:

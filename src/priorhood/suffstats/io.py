@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.data.dropped import Dropped
-from priorhood.data.place_table import Gazetteer
+from priorhood.data.place_table import PlaceTable
 from priorhood.model.hierarchy import apart, joined_labels, shown
 from priorhood.model.tokens import dimension
-from priorhood.suffstats.moments import Moments
+from priorhood.suffstats.moments import CellMoments
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,7 +28,7 @@ def dropped_as_text(dropped: tuple[Dropped, ...]) -> str:
     return json.dumps([[d.reason, d.column, d.rows, *([d.places] if d.places else [])] for d in dropped])
 
 
-def moments_dataset(moments: Moments) -> xr.Dataset:
+def moments_dataset(moments: CellMoments) -> xr.Dataset:
     """The sums, with the labels of their cells and the names of their columns."""
     import xarray as xr
 
@@ -61,14 +61,14 @@ def _cell_dimension(keys: tuple[str, ...]) -> str:
     return dimension(keys[0]) if len(keys) == 1 else "cell" if keys else "group"
 
 
-def stored_moments(tree: xr.DataTree, model: Model | Design) -> Moments:
+def stored_moments(tree: xr.DataTree, model: Model | Design) -> CellMoments:
     """The moments that a tree holds; model : of which formula they are."""
     stored = tree["moments"].to_dataset()
     keys = model.formula.keys
     labels = stored[_cell_dimension(keys)].values.astype(str)
     if len(keys) > 1:
         labels = joined_labels(list(stored["key"].values.astype(str).T))
-    return Moments(
+    return CellMoments(
         keys=keys,
         labels=labels,
         columns=tuple(str(c) for c in stored["column"].values),
@@ -83,34 +83,34 @@ def stored_moments(tree: xr.DataTree, model: Model | Design) -> Moments:
     )
 
 
-def with_places(tree: xr.DataTree, gazetteer: Gazetteer | None) -> xr.DataTree:
+def with_places(tree: xr.DataTree, place_table: PlaceTable | None) -> xr.DataTree:
     """The tree with what is known of the places."""
     import xarray as xr
 
-    if gazetteer is None:
+    if place_table is None:
         return tree
     groups = {name: node.to_dataset() for name, node in tree.children.items()}
-    together = xr.DataTree.from_dict({**groups, PLACES: _places_dataset(gazetteer)})
+    together = xr.DataTree.from_dict({**groups, PLACES: _places_dataset(place_table)})
     together.attrs = dict(tree.attrs)
     return together
 
 
-def _places_dataset(gazetteer: Gazetteer) -> xr.Dataset:
+def _places_dataset(place_table: PlaceTable) -> xr.Dataset:
     import xarray as xr
 
-    labels = np.array(list(gazetteer.places), dtype=str).reshape(-1, len(gazetteer.keys))
+    labels = np.array(list(place_table.places), dtype=str).reshape(-1, len(place_table.keys))
     variables: dict[str, Any] = {"key": (("place", "key_column"), labels)}
-    coords: dict[str, Any] = {"key_column": list(gazetteer.keys)}
+    coords: dict[str, Any] = {"key_column": list(place_table.keys)}
     for name, textual, dtype in (("number", False, float), ("text", True, str)):
-        own = [at for at, column in enumerate(gazetteer.columns) if (column in gazetteer.textual) == textual]
+        own = [at for at, column in enumerate(place_table.columns) if (column in place_table.textual) == textual]
         if own:
-            values = [[place[at] for at in own] for place in gazetteer.places.values()]
+            values = [[place[at] for at in own] for place in place_table.places.values()]
             variables[name] = (("place", f"{name}_column"), np.array(values, dtype=dtype).reshape(-1, len(own)))
-            coords[f"{name}_column"] = [gazetteer.columns[at] for at in own]
+            coords[f"{name}_column"] = [place_table.columns[at] for at in own]
     return xr.Dataset(variables, coords=coords)
 
 
-def stored_places(tree: xr.DataTree) -> Gazetteer | None:
+def stored_places(tree: xr.DataTree) -> PlaceTable | None:
     """What a tree knows of the places; None where the fit had no table of places."""
     if PLACES not in tree.children:
         return None
@@ -119,7 +119,7 @@ def stored_places(tree: xr.DataTree) -> Gazetteer | None:
     lists = [stored[name].values.tolist() for name in own]
     values = [tuple(value for part in parts for value in part) for parts in zip(*lists, strict=True)]
     labels = [tuple(parts) for parts in stored["key"].values.astype(str).tolist()]
-    return Gazetteer(
+    return PlaceTable(
         name="the posterior",
         keys=tuple(map(str, stored["key_column"].values)),
         columns=tuple(column for columns in own.values() for column in columns),

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.hierarchy import Places
     from priorhood.model.scale import Scale
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 # The least eigenvalue of a place's XᵀX, its diagonal made 1, that still tells all coefficients apart.
 SINGULAR = 1e-10
 
 
-def unpooled(moments: Moments, design: Design, scale: Scale, places: Places, others: Array) -> Array:
+def unpooled(moments: CellMoments, design: Design, scale: Scale, places: Places, others: Array) -> Array:
     """Least squares of every finest place's rows alone; the limit of its coefficients as τ → ∞.
 
     b_j = (Σ w x xᵀ)⁻¹ Σ w x (y − zᵀg),  x the columns whose coefficient differs between the places

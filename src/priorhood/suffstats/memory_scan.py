@@ -71,7 +71,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Sums:
+class BatchSums:
     """Per key: first (k, C) and second (k, C, C) sums of values less their centre (k, C), every row by its weight.
 
     counts (k, 1 + reasons) : rows by reason, used ones first; failures : rows that fail each check
@@ -90,7 +90,7 @@ class Sums:
     log_weight: Array | None
 
 
-class Rows:
+class BatchedRows:
     """Rows in memory, read in batches as often as they are asked for; keys in the order met."""
 
     def __init__(self, frame: Frame, names: Names) -> None:
@@ -176,7 +176,7 @@ def _add_gaps(reason: Index, numbers: Array, gaps: tuple[int, ...]) -> None:
 
 # Values of which a check fails may be infinite, or too large to square; they are refused by name afterwards.
 @np.errstate(invalid="ignore", over="ignore")
-def summed(rows: Rows, shift: Array | None, reasons: int) -> Sums:
+def summed(rows: BatchedRows, shift: Array | None, reasons: int) -> BatchSums:
     """The sums around a common shift or, without one, around every place's own mean, which takes a pass before.
 
     Parameters
@@ -208,7 +208,7 @@ def summed(rows: Rows, shift: Array | None, reasons: int) -> Sums:
                 first[place] += times.sum(axis=0)
                 second[place] += times.T @ few
     told = np.array(tally).reshape(-1, reasons + 4)
-    return Sums(
+    return BatchSums(
         keys=list(rows.places),
         centre=np.broadcast_to(shift, (len(told), C)) if shift is not None else np.asarray(centre)[: len(told)],
         first=np.array(first).reshape(-1, C),
@@ -221,7 +221,7 @@ def summed(rows: Rows, shift: Array | None, reasons: int) -> Sums:
     )
 
 
-def _means(rows: Rows) -> Array:
+def _means(rows: BatchedRows) -> Array:
     """Every place's means of its used rows: (k, C)."""
     sums: list[Array] = []
     for batch in rows:

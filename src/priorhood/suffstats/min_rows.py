@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Labels
     from priorhood.data.sources.table import Table
     from priorhood.model.weights import Weights
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 ROWS = "__priorhood_rows"
 
 
 def withheld(
-    found: Moments, design: Design, table: Table, weights: Weights, drop_outliers: float | None, minimum: int
-) -> tuple[Design, Moments]:
+    found: CellMoments, design: Design, table: Table, weights: Weights, drop_outliers: float | None, minimum: int
+) -> tuple[Design, CellMoments]:
     """The sums without the places that have fewer rows than a minimum, in all or of one category.
 
     Counted are rows of the table, one that stands for several once: a second pass over the rows. A category that

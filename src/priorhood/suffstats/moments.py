@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Moments:
+class CellMoments:
     """What the rows leave behind, on the data's own scale.
 
     keys : the columns that tell the cells apart, none without groups
@@ -97,7 +97,7 @@ def add_up(keys: Labels, n: Array) -> Array:
     return np.bincount(at, weights=n, minlength=len(labels)).astype(np.float64)
 
 
-def merge(first: Moments, second: Moments) -> Moments:
+def merge(first: CellMoments, second: CellMoments) -> CellMoments:
     """The moments of both sets of rows together, exactly (Chan, Golub & LeVeque 1979).
 
     n = n₁ + n₂, scatter = scatter₁ + scatter₂ + δδᵀ n₁n₂/n, δ = mean₂ − mean₁; see fold
@@ -139,7 +139,7 @@ def merge(first: Moments, second: Moments) -> Moments:
     )
 
 
-def keep(found: Moments, cells: Flags, dropped: tuple[Dropped, ...] = ()) -> Moments:
+def keep(found: CellMoments, cells: Flags, dropped: tuple[Dropped, ...] = ()) -> CellMoments:
     """The moments of some cells (J,) alone; dropped : why the rows of the others are left out.
 
     Where log_weight is known of all rows together only, it stays theirs: it is the same for every θ.
@@ -162,7 +162,7 @@ def keep(found: Moments, cells: Flags, dropped: tuple[Dropped, ...] = ()) -> Mom
 ROUNDING = 1e-9
 
 
-def subtract(whole: Moments, part: Moments) -> Moments:
+def subtract(whole: CellMoments, part: CellMoments) -> CellMoments:
     """The moments of the rows of whole that are not in part, exactly: merge the other way round.
 
     n₁ = n − n₂, mean₁ = mean + (mean − mean₂) n₂/n₁, scatter₁ = scatter − scatter₂ − δδᵀ n₁n₂/n,

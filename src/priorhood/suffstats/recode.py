@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.model.design import Column
     from priorhood.model.formula import Formula
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 # A product of numbers, by their texts, and of indicators of categories that are not their factor's first.
 Product = tuple[tuple[str, ...], frozenset[tuple[str, str]]]
@@ -116,7 +116,7 @@ def _plain_number(text: str) -> bool:
         return False
 
 
-def recoded(found: Moments, own: Design, target: Design) -> Moments:
+def recoded(found: CellMoments, own: Design, target: Design) -> CellMoments:
     """The moments of the same rows in the columns of another design of the same formula.
 
     x' = A x + a, so mean' = A mean + a and scatter' = A scatter Aᵀ; A and a are whole numbers.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.data.sources.table import Table
     from priorhood.model.design import Design
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
     # How a label is changed; the same of a column of pandas, of Polars.
     Rule = tuple[Callable[[str], str], str, str]
@@ -48,7 +48,7 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def tell_lookalikes(table: Table, design: Design, found: Moments) -> None:
+def tell_lookalikes(table: Table, design: Design, found: CellMoments) -> None:
     """Warn, once a table, of places and categories that may be one, but are spelled in two ways and fitted apart.
 
     Parameters

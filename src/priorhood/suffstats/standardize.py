@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.model.design import Column, Design
     from priorhood.model.expression import Expression
-    from priorhood.suffstats.moments import Moments
+    from priorhood.suffstats.moments import CellMoments
 
 
-def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: float | None) -> Scale:
+def learn_scale(moments: CellMoments, design: Design, *, standardize: bool, unit: float | None) -> Scale:
     """Centre, spread and unit from the rows' moments.
 
     A column is centred only where intercepts can absorb it: one wherever the column has a coefficient, in
@@ -81,7 +81,7 @@ def learn_scale(moments: Moments, design: Design, *, standardize: bool, unit: fl
     return Scale(centre, spread, unit)
 
 
-def without_rows(moments: Moments, design: Design) -> dict[int, float]:
+def without_rows(moments: CellMoments, design: Design) -> dict[int, float]:
     """Columns, by their position in the sums, of a combination of categories that no row has.
 
     With the spread that they would be likely to have: that of other columns of the same numbers, 1 without numbers.
@@ -115,7 +115,7 @@ def _absorbed(design: Design, d: int) -> bool:
     return all(any(not c.factors for c in part) for part in parts if column in part)
 
 
-def standardized(moments: Moments, design: Design, scale: Scale) -> tuple[Array, Array]:
+def standardized(moments: CellMoments, design: Design, scale: Scale) -> tuple[Array, Array]:
     """Moments of the standardized design and outcome: mean (J, D+1), scatter (J, D+1, D+1)."""
     J, D = len(moments.n), len(design.columns)
     own = [d for d, column in enumerate(design.columns) if column.factors] + [D]
@@ -147,7 +147,7 @@ def _factor(mean: float, sd: float) -> str:
     return f"1e{-math.floor(math.log10(max(abs(mean), sd, 1e-300)))}"
 
 
-def _tiny(what: str, mean: float, sd: float, moments: Moments, advice: str) -> str:
+def _tiny(what: str, mean: float, sd: float, moments: CellMoments, advice: str) -> str:
     """Of a column whose values may differ, but not by their sums of squares."""
     size = f"{mean:.3g} on average" if mean else f"within {sd:.2g} of 0"
     return (
@@ -156,7 +156,7 @@ def _tiny(what: str, mean: float, sd: float, moments: Moments, advice: str) -> s
     )
 
 
-def _constant(what: str, mean: float, sd: float, moments: Moments, advice: str) -> str:
+def _constant(what: str, mean: float, sd: float, moments: CellMoments, advice: str) -> str:
     """Of a column that is the same in all rows, or differs by less than sums of its values can tell."""
     if sd == 0:
         rows = f"all {moments.rows:,} rows" if moments.rows > 1 else "the only row"

@@ -12,10 +12,10 @@ import numpy as np
 from priorhood.engines.draws import QUANTILES, Draws, Effects
 from priorhood.engines.exact.effects import draw_effects
 from priorhood.engines.exact.group_noise import (
-    Alike,
-    Independent,
-    NoisyDensity,
-    NoisyProblem,
+    GroupNoiseDensity,
+    GroupNoiseProblem,
+    PooledNoise,
+    UnpooledNoise,
     compress,
     draw_groups,
 )
@@ -36,8 +36,21 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.theta import Theta
 
 __all__ = [
-    "Alike", "Crossed", "Independent", "Leaves", "Level", "NoisyProblem", "Problem", "compiled", "compress", "draw",
-    "leaves_of", "lost", "pose", "refuses", "too_wide",
+    "Crossed",
+    "GroupNoiseProblem",
+    "Leaves",
+    "Level",
+    "PooledNoise",
+    "Problem",
+    "UnpooledNoise",
+    "compiled",
+    "compress",
+    "draw",
+    "leaves_of",
+    "lost",
+    "pose",
+    "refuses",
+    "too_wide",
 ]  # fmt: skip
 
 
@@ -47,13 +60,15 @@ def compiled(*, by_group: bool = False) -> bool:
     by_group : those of a residual sd for every group
     """
     from priorhood.engines.exact import effects
-    from priorhood.engines.exact.kernels import noise_integral as integral
-    from priorhood.engines.exact.kernels import two_terms as pairs
+    from priorhood.engines.exact.kernels import noise_integral, two_terms
 
-    kernels: tuple[Any, ...] = (pairs.log_marginals, effects._draw_effects)
+    kernels: tuple[Any, ...] = (two_terms.log_marginals, effects._draw_effects)
     names = ("log_marginals", "_draw_effects")
     if by_group:
-        kernels, names = (integral._log_integrals, integral._draw_noise), ("_log_integrals", "_draw_noise")
+        kernels, names = (
+            (noise_integral._log_integrals, noise_integral._draw_noise),
+            ("_log_integrals", "_draw_noise"),
+        )
     return all(
         any(Path(str(kernel.stats.cache_path)).glob(f"*{name}*.nbi"))
         for kernel, name in zip(kernels, names, strict=True)
@@ -79,26 +94,26 @@ def too_wide(effects: int, groups: int) -> str | None:
     )
 
 
-def refuses(problem: Problem | NoisyProblem) -> str | None:
+def refuses(problem: Problem | GroupNoiseProblem) -> str | None:
     """Why this engine does not take a problem, and what to do; None where it does."""
-    by_group = isinstance(problem, NoisyProblem)
-    dim = problem.dim if isinstance(problem, NoisyProblem) else dimension(problem)
+    by_group = isinstance(problem, GroupNoiseProblem)
+    dim = problem.dim if isinstance(problem, GroupNoiseProblem) else dimension(problem)
     if dim > MOST_DIMENSIONS:
         what = "coefficients, spreads and correlations" if by_group else "spreads and correlations"
         return (
             f"{dim} {what} would have to be explored, more than {MOST_DIMENSIONS}: let fewer "
             f"coefficients vary by group, or write || for independent ones"
         )
-    return lost(problem) or (refuses_noise(problem) if isinstance(problem, NoisyProblem) else None)
+    return lost(problem) or (refuses_noise(problem) if isinstance(problem, GroupNoiseProblem) else None)
 
 
-def lost(problem: Problem | NoisyProblem) -> str | None:
+def lost(problem: Problem | GroupNoiseProblem) -> str | None:
     """Why no engine can explore a residual sd that is known, or nearly, to be far below what the rows scatter.
 
     None where it is not. The sums lose it to rounding, and in NUTS every other parameter hangs on its digits.
     """
-    base = problem.base if isinstance(problem, NoisyProblem) else problem
-    noise = problem.noise if isinstance(problem, NoisyProblem) else None
+    base = problem.base if isinstance(problem, GroupNoiseProblem) else problem
+    noise = problem.noise if isinstance(problem, GroupNoiseProblem) else None
     scale = one_digit(0.5 * math.log(max(base.c / base.N, 1e-200)))
     if noise is None:
         sigma = base.sigma
@@ -110,7 +125,7 @@ def lost(problem: Problem | NoisyProblem) -> str | None:
                 "the known errors are",
                 "look for an error in the wrong unit, or leave sigma to be learned",
             )
-    elif isinstance(noise, Alike) and isinstance(noise.spread, Fixed) and noise.spread.value <= NO_SPREAD:
+    elif isinstance(noise, PooledNoise) and isinstance(noise.spread, Fixed) and noise.spread.value <= NO_SPREAD:
         sigma, given = noise.median, False
         what = f"sigma_median ~ {sigma}, with sigma_spread ~ {noise.spread}, is"
         advice = f"leave it to be learned, like sigma_median ~ Exponential({scale})"
@@ -135,7 +150,7 @@ def lost(problem: Problem | NoisyProblem) -> str | None:
 
 
 def draw(
-    problem: Problem | NoisyProblem,
+    problem: Problem | GroupNoiseProblem,
     chains: int,
     draws: int,
     rng: np.random.Generator,
@@ -158,15 +173,15 @@ def draw(
     def explored_by(density: Target) -> Explored:
         return explore(density, chains, draws, rng, lambda d, n: tell("exploring", d, n))
 
-    if isinstance(problem, NoisyProblem):
-        density = NoisyDensity(problem, threads)
+    if isinstance(problem, GroupNoiseProblem):
+        density = GroupNoiseDensity(problem, threads)
         explored = explored_by(density)
         own = density.constrain(explored.theta.reshape(total, -1))
         sigma, beta = draw_groups(problem, own, rng, threads, count)
         base = problem.base
         mu = own.beta[:, base.root_cols] + base.shift[base.root_cols]
         made = _shaped(base, own.scales, explored, mu, (beta,), sigma)
-        if not isinstance(problem.noise, Alike):
+        if not isinstance(problem.noise, PooledNoise):
             return made
         lead = (chains, draws)
         return replace(made, sigma_median=own.median.reshape(lead), sigma_spread=own.spread.reshape(lead))

@@ -152,7 +152,7 @@ def _draw_tops(x, lam, tree, root, sigma, z, upper):
 
 
 @dataclass(frozen=True)
-class Effects:
+class EffectDraws:
     """Draws of all coefficients.
 
     mu (S, F) : of problem.root_cols
@@ -179,7 +179,7 @@ def draw_effects(
     done: Callable[[int], None] | None = None,
     *,
     finest: bool = True,
-) -> Effects:
+) -> EffectDraws:
     """One exact draw of all coefficients for each of a batch of θ.
 
     ε | β_parent ~ Normal(M⁻¹(u − Tᵀβ_parent), M⁻¹),   β = β_parent + Z Λ ε            (math.md, eq. 10)
@@ -233,9 +233,9 @@ def draw_effects(
     return found
 
 
-def _empty(problem: Problem, S: int, *, finest: bool) -> Effects:
+def _empty(problem: Problem, S: int, *, finest: bool) -> EffectDraws:
     """Room for S draws, of the finest groups or not."""
-    return Effects(
+    return EffectDraws(
         mu=np.empty((S, len(problem.root_cols))),
         levels=tuple(
             np.empty((S, len(coefficient_columns(problem, at)), level.size if at or finest else 0))
@@ -245,7 +245,7 @@ def _empty(problem: Problem, S: int, *, finest: bool) -> Effects:
     )
 
 
-def _take(collapsed: Collapsed, found: Effects, part: slice, leaf: Array, upper: Array) -> None:
+def _take(collapsed: Collapsed, found: EffectDraws, part: slice, leaf: Array, upper: Array) -> None:
     """The kernel's coefficients (draws, D, nodes), of the outcome less X·shift → those of the outcome."""
     problem, first = collapsed.problem, collapsed.tree[4]
     top = upper[:, :, int(first[-1])]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.engines.exact.effects import STREAM
-from priorhood.engines.exact.kernels import noise_integral as integral
+from priorhood.engines.exact.kernels import noise_integral
 from priorhood.engines.exact.marginal import collapse, in_chunks
 from priorhood.engines.exact.mode import beside, bounds_of, centre_of, check_lines, reach_of, scatter_over
 from priorhood.engines.exact.theta import (
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Index
     from priorhood.engines.exact.problem import Problem
-    from priorhood.model.priors import Scale
+    from priorhood.model.priors import ScalePrior
 
 TAKEN = (Exponential, HalfNormal, HalfStudentT, HalfCauchy, Gamma, LogNormal)
 _LOG_2PI = math.log(2.0 * math.pi)
@@ -56,27 +56,27 @@ COST = 60  # of a group, in the units of in_chunks: a column of marginal.py's ke
 
 
 @dataclass(frozen=True)
-class Independent:
+class UnpooledNoise:
     """σ_j ~ prior, one by one."""
 
-    prior: Scale
+    prior: ScalePrior
 
 
 @dataclass(frozen=True)
-class Alike:
+class PooledNoise:
     """log σ_j ~ Normal(log median, spread²), median and spread to be learned, or known where they are Fixed."""
 
-    median: Scale
-    spread: Scale
+    median: ScalePrior
+    spread: ScalePrior
 
     @property
-    def free(self) -> tuple[Scale, ...]:
+    def free(self) -> tuple[ScalePrior, ...]:
         """Those to be learned."""
         return tuple(p for p in (self.median, self.spread) if not isinstance(p, Fixed))
 
 
 @dataclass(frozen=True)
-class NoisyProblem:
+class GroupNoiseProblem:
     """One level of groups, each with a σ of its own.
 
     base : the sums and priors as without, but for σ, which is Fixed there
@@ -86,12 +86,12 @@ class NoisyProblem:
 
     base: Problem
     rows: PseudoRows
-    noise: Independent | Alike
+    noise: UnpooledNoise | PooledNoise
 
     @property
-    def hyper(self) -> tuple[Scale, ...]:
+    def hyper(self) -> tuple[ScalePrior, ...]:
         """Priors of what is to be learned of the σ_j together."""
-        return self.noise.free if isinstance(self.noise, Alike) else ()
+        return self.noise.free if isinstance(self.noise, PooledNoise) else ()
 
     @property
     def dim(self) -> int:
@@ -113,9 +113,9 @@ class NoisyTheta:
     spread: Array
 
 
-def refuses(problem: NoisyProblem) -> str | None:
+def refuses(problem: GroupNoiseProblem) -> str | None:
     """Why the engine does not take it, and what to do; None where it does."""
-    prior = problem.noise.prior if isinstance(problem.noise, Independent) else None
+    prior = problem.noise.prior if isinstance(problem.noise, UnpooledNoise) else None
     if prior is not None and not isinstance(prior, TAKEN):
         names = ", ".join(family.__name__ for family in TAKEN)
         return f"the exact engine integrates over every group's sigma under {names}, not under {prior}"
@@ -124,13 +124,13 @@ def refuses(problem: NoisyProblem) -> str | None:
     return None
 
 
-class NoisyDensity:
+class GroupNoiseDensity:
     """log p(θ | y) up to a constant, for batches; see mode.Density, whose place it takes.
 
     γ has the scale that a population coefficient is roughly known to: that of J groups' least squares.
     """
 
-    def __init__(self, problem: NoisyProblem, threads: int) -> None:
+    def __init__(self, problem: GroupNoiseProblem, threads: int) -> None:
         self.problem = problem
         self.threads = threads
         self.evaluations = 0
@@ -149,7 +149,7 @@ class NoisyDensity:
             low += lows
             high += highs
             centre += centre_of(level, self.log_scatter)
-        if isinstance(problem.noise, Alike):
+        if isinstance(problem.noise, PooledNoise):
             median, spread = problem.noise.median, problem.noise.spread
             if not isinstance(median, Fixed):
                 own.append(of_scale("sigma_median", median))
@@ -184,7 +184,7 @@ class NoisyDensity:
         beta = np.zeros((len(theta), base.D))
         beta[:, base.root_cols] = theta[:, :F] * self.scale
         both = [np.full(len(theta), np.nan)] * 2
-        if isinstance(noise, Alike):
+        if isinstance(noise, PooledNoise):
             at = theta.shape[1] - self.hyper
             for i, prior in enumerate((noise.median, noise.spread)):
                 if isinstance(prior, Fixed):
@@ -201,7 +201,7 @@ class NoisyDensity:
         white = values.beta[:, base.root_cols] / base.root_sd - base.root_offset
         total = log_prior(base, theta[:, F:end], values.scales) - 0.5 * (white**2).sum(axis=1)
         total += np.log(self.scale / base.root_sd).sum() - 0.5 * F * _LOG_2PI
-        if isinstance(noise, Alike):
+        if isinstance(noise, PooledNoise):
             at = end
             for prior, value in ((noise.median, values.median), (noise.spread, values.spread)):
                 if not isinstance(prior, Fixed):
@@ -221,7 +221,7 @@ class NoisyDensity:
         drawn = [(base.root_offset * base.root_sd + base.root_sd * rng.standard_normal((32, F))) / self.scale]
         drawn.append(from_prior(base, 32, rng))
         for i, prior in enumerate(problem.hyper):
-            median = isinstance(problem.noise, Alike) and i == 0 and prior is problem.noise.median
+            median = isinstance(problem.noise, PooledNoise) and i == 0 and prior is problem.noise.median
             low, high = (self.log_scatter - 3.0, self.log_scatter + 0.2) if median else (-3.0, 0.0)
             crowd[:, at + i] = beside(prior, rng.uniform(low, high, 96))
             drawn.append(np.asarray(prior.coordinate(np.log(prior.sample(rng, 32))))[:, None])
@@ -236,11 +236,11 @@ class NoisyDensity:
         check_lines(collapse(self.problem.base))
 
 
-def kernel_priors(noise: Independent | Alike, values: NoisyTheta) -> tuple[Array, Array]:
+def kernel_priors(noise: UnpooledNoise | PooledNoise, values: NoisyTheta) -> tuple[Array, Array]:
     """The prior of log σ_j as the kernels take it (S, 7), and the log of its constant (S,); see log_integral."""
     S = len(values.beta)
     out, constant = np.zeros((S, 7)), np.zeros(S)
-    if isinstance(noise, Alike):
+    if isinstance(noise, PooledNoise):
         out[:, 0], out[:, 1] = np.log(values.median), values.spread**-2.0
         return out, -np.log(values.spread) - 0.5 * _LOG_2PI
     prior = noise.prior
@@ -264,7 +264,7 @@ def kernel_priors(noise: Independent | Alike, values: NoisyTheta) -> tuple[Array
     return out, constant + prior.logpdf(one)[0] - shape
 
 
-def log_marginal(problem: NoisyProblem, values: NoisyTheta, threads: int = 1) -> Array:
+def log_marginal(problem: GroupNoiseProblem, values: NoisyTheta, threads: int = 1) -> Array:
     """Log density of all outcomes given θ, β_j and σ_j of every group integrated out (math.md, eq. 11).
 
     log p(y | θ) = Σ_j log ∫ p(σ | φ) Normal(y_j | X_j β₀, X_j Z Σ Zᵀ X_jᵀ + σ² W_j⁻¹) dσ
@@ -284,7 +284,7 @@ def log_marginal(problem: NoisyProblem, values: NoisyTheta, threads: int = 1) ->
     out = np.empty(len(lam))
 
     def chunk(lo: int, hi: int) -> None:
-        integral._log_integrals(
+        noise_integral._log_integrals(
             rows.R, rows.z, rows.rank, rows.rest, rows.rss, cols, lam[lo:hi], values.beta[lo:hi], priors[lo:hi],
             out[lo:hi],
         )  # fmt: skip
@@ -295,7 +295,7 @@ def log_marginal(problem: NoisyProblem, values: NoisyTheta, threads: int = 1) ->
     return np.asarray(out + base.J * constant - free - 0.5 * base.N * _LOG_2PI + 0.5 * base.log_weight)
 
 
-def log_by_group(problem: NoisyProblem, values: NoisyTheta, threads: int = 1) -> Array:
+def log_by_group(problem: GroupNoiseProblem, values: NoisyTheta, threads: int = 1) -> Array:
     """Every group's part of log_marginal, (J, S), but for its ½ Σ log w: given θ, groups are independent."""
     base, rows = problem.base, problem.rows
     priors, constant = kernel_priors(problem.noise, values)
@@ -305,7 +305,7 @@ def log_by_group(problem: NoisyProblem, values: NoisyTheta, threads: int = 1) ->
     def chunk(lo: int, hi: int) -> None:
         for j in range(lo, hi):
             one = slice(j, j + 1)
-            integral._log_integrals(
+            noise_integral._log_integrals(
                 rows.R[one], rows.z[one], rows.rank[one], rows.rest[one], rows.rss[one], cols, lam, values.beta,
                 priors, out[j],
             )  # fmt: skip
@@ -316,7 +316,7 @@ def log_by_group(problem: NoisyProblem, values: NoisyTheta, threads: int = 1) ->
 
 
 def draw_groups(
-    problem: NoisyProblem,
+    problem: GroupNoiseProblem,
     values: NoisyTheta,
     rng: np.random.Generator,
     threads: int = 1,
@@ -347,7 +347,7 @@ def draw_groups(
         for stream in range(lo, hi):
             part = slice(stream * STREAM, min(S, (stream + 1) * STREAM))
             size = part.stop - part.start
-            integral._draw_noise(
+            noise_integral._draw_noise(
                 rows.R, rows.z, rows.rank, rows.rest, rows.rss, level.cols, lam[part], values.beta[part],
                 priors[part], streams[stream].random((size, 2, J)),
                 streams[stream].standard_normal((size, K + rows.R.shape[1], J)), sigma[part], effects[part],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
-from priorhood.engines.exact.kernels import two_terms as pairs
+from priorhood.engines.exact.kernels import two_terms
 from priorhood.engines.exact.kernels.upward import FAST, climb, root_space, workspace
 from priorhood.engines.exact.theta import Theta, factors
 
@@ -82,7 +82,7 @@ def collapse(problem: Problem) -> Collapsed:
     tree = (_joined(cols), _ends(cols), _joined(pointers), _ends(pointers), first)
     sizes_crossed = np.array([(one.size, one.K) for one in problem.crossed], np.int64).reshape(-1, 2)
     root = (problem.root_sd, problem.root_offset, sizes_crossed)
-    return Collapsed(problem, P0, h0, tree, root, pairs.sums_of(problem) if pairs.fits(problem) else None)
+    return Collapsed(problem, P0, h0, tree, root, two_terms.sums_of(problem) if two_terms.fits(problem) else None)
 
 
 def _joined(parts: list[Index]) -> Index:
@@ -117,7 +117,7 @@ def log_marginal(collapsed: Collapsed, values: Theta, threads: int = 1) -> Array
 
     def chunk(lo: int, hi: int) -> None:
         if collapsed.places is not None:
-            pairs.log_marginals(
+            two_terms.log_marginals(
                 collapsed.places, problem.c, problem.N,
                 lam[lo:hi], collapsed.tree, collapsed.root, values.sigma[lo:hi], out[lo:hi],
             )  # fmt: skip

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.engines.exact.problem import Problem, Varying
     from priorhood.engines.exact.theta import Axis
-    from priorhood.model.priors import Scale
+    from priorhood.model.priors import ScalePrior
 
 
 # Square of two spreads' ratio to σ, the lesser one's, times the rows: there, (9) is off by some 1e-3 (see Density).
@@ -51,7 +51,7 @@ def least_log_sigma(problem: Problem) -> float:
     return _log_noise(problem) - reach
 
 
-def reach_of(prior: Scale, axis: Axis, scale: float) -> tuple[float, float]:
+def reach_of(prior: ScalePrior, axis: Axis, scale: float) -> tuple[float, float]:
     """The bounds of a scale's coordinate, around the log of the data's scale; none where the prior has its own.
 
     They leave out what no posterior has mass in, unless the prior's tail is thicker than any number can be: see
@@ -70,7 +70,7 @@ def _further(slope: float) -> float:
     return max(50.0, 25.0 / max(slope, 0.01))
 
 
-def beside(prior: Scale, log_scale: Array) -> Array:
+def beside(prior: ScalePrior, log_scale: Array) -> Array:
     """The coordinates of scales as given; those that the prior does not allow, near its bounds."""
     return np.asarray(np.nan_to_num(prior.coordinate(log_scale), neginf=-4.0, posinf=4.0))
 

@@ -11,7 +11,7 @@ from priorhood.model.priors import Fixed
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
-    from priorhood.model.priors import LKJ, Scale
+    from priorhood.model.priors import LKJ, ScalePrior
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Varying:
     """
 
     cols: Index
-    tau: tuple[Scale, ...]
+    tau: tuple[ScalePrior, ...]
     omega: LKJ | None
 
     @property
@@ -95,7 +95,7 @@ class Problem:
     root_mean: Array
     root_sd: Array
     shift: Array
-    sigma: Scale
+    sigma: ScalePrior
     weight: float
     log_weight: float
     scatter: float
@@ -139,7 +139,7 @@ def pose(
     root_cols: Index,
     root_mean: Array,
     root_sd: Array,
-    sigma: Scale,
+    sigma: ScalePrior,
     constant: int | None,
     weight: Array | None = None,
     log_weight: float = 0.0,

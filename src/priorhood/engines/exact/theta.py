@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array
     from priorhood.engines.exact.problem import Problem
-    from priorhood.model.priors import LKJ, Scale
+    from priorhood.model.priors import LKJ, ScalePrior
 
 # Logs of the least and the largest scale: beyond, squares are no numbers.
 REACH_BELOW, REACH_ABOVE = 690.0, 300.0
@@ -150,7 +150,7 @@ def axes(problem: Problem) -> list[Axis]:
     return found
 
 
-def of_scale(name: str, prior: Scale) -> Axis:
+def of_scale(name: str, prior: ScalePrior) -> Axis:
     """A scale's coordinate."""
 
     def log_density(u: Array) -> Array:
@@ -186,7 +186,7 @@ def from_prior(problem: Problem, draws: int, rng: np.random.Generator) -> Array:
     return np.concatenate(parts, axis=1)
 
 
-def _drawn(prior: Scale, draws: int, rng: np.random.Generator) -> Array:
+def _drawn(prior: ScalePrior, draws: int, rng: np.random.Generator) -> Array:
     """The coordinate of a scale drawn from its prior: (draws, 1); −∞ for a draw that underflowed to 0."""
     with np.errstate(divide="ignore"):
         return np.asarray(prior.coordinate(np.log(prior.sample(rng, draws))))[:, None]

@@ -4,14 +4,14 @@ PyMC, nutpie and NumPyro are imported where a model is built or sampled, and now
 """
 
 from priorhood.engines.nuts.build import build
-from priorhood.engines.nuts.regression import Grouping, Regression
+from priorhood.engines.nuts.regression import Regression, RegressionGrouping
 from priorhood.engines.nuts.sample import draw
 from priorhood.engines.nuts.settings import Settings, check, check_installed, default_sampler, unavailable
 from priorhood.engines.nuts.to_pymc import regression_of
 
 __all__ = [
-    "Grouping",
     "Regression",
+    "RegressionGrouping",
     "Settings",
     "build",
     "check",

@@ -26,8 +26,8 @@ from priorhood.model.priors import (
 if TYPE_CHECKING:
     import pymc as pm
 
-    from priorhood.engines.nuts.regression import Grouping, Regression
-    from priorhood.model.priors import Scale
+    from priorhood.engines.nuts.regression import Regression, RegressionGrouping
+    from priorhood.model.priors import ScalePrior
 
 
 def build(r: Regression, parameterization: str = "centered") -> pm.Model:
@@ -111,7 +111,7 @@ def _term(r: Regression, name: str, columns: tuple[int, ...]) -> str:
     return term_dimension(name, columns, r.population)
 
 
-def _spread_term(r: Regression, grouping: Grouping) -> str:
+def _spread_term(r: Regression, grouping: RegressionGrouping) -> str:
     return spread_dimension(grouping.name, grouping.varying, grouping.coefficients, r.population)
 
 
@@ -198,7 +198,7 @@ def _random_multivariate(mean: Any, factor: Any, rng: np.random.Generator | None
     return mean + np.einsum("...kl,...l->...k", factor, noise)
 
 
-def _correlated(r: Regression, g: Grouping) -> Any:
+def _correlated(r: Regression, g: RegressionGrouping) -> Any:
     """Λ = diag(tau) L (K, K), with tau and omega as deterministics."""
     import pymc as pm
 
@@ -225,7 +225,7 @@ def _correlated(r: Regression, g: Grouping) -> Any:
     return factor
 
 
-def _bounded(r: Regression, g: Grouping) -> Any:
+def _bounded(r: Regression, g: RegressionGrouping) -> Any:
     """Λ = diag(tau) L (K, K) where a spread has bounds, which LKJCholeskyCov's coordinates do not keep to.
 
     tau has coordinates of its own then, and L comes from the canonical partial correlations z (math.md, 4).
@@ -250,7 +250,9 @@ def _bounded(r: Regression, g: Grouping) -> Any:
     return tau[:, None] * factor
 
 
-def _family(priors: tuple[Scale, ...], *, scalar: bool = False, name: str | None = None, **options: Any) -> Any:
+def _family(
+    priors: tuple[ScalePrior, ...], *, scalar: bool = False, name: str | None = None, **options: Any
+) -> Any:
     """Priors of one family as PyMC's distribution, named or not."""
     import pymc as pm
 
@@ -278,7 +280,7 @@ def _family(priors: tuple[Scale, ...], *, scalar: bool = False, name: str | None
     return family.dist(**given, **({} if scalar else {"shape": len(priors)}))
 
 
-def _scales(name: str, priors: tuple[Scale, ...], r: Regression, g: Grouping) -> Any:
+def _scales(name: str, priors: tuple[ScalePrior, ...], r: Regression, g: RegressionGrouping) -> Any:
     """Independent spreads (K,), whatever their families."""
     import pymc as pm
     import pytensor.tensor as pt
@@ -289,7 +291,7 @@ def _scales(name: str, priors: tuple[Scale, ...], r: Regression, g: Grouping) ->
     return pm.Deterministic(name, pt.stack([pt.as_tensor_variable(one) for one in each]), dims=_spread_term(r, g))
 
 
-def _one(name: str, prior: Scale, dims: str | None = None) -> Any:
+def _one(name: str, prior: ScalePrior, dims: str | None = None) -> Any:
     """A positive parameter, or its known value."""
     if isinstance(prior, Fixed):
         import pymc as pm

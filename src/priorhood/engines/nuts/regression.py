@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Index, Labels
     from priorhood.engines.observations import Observations
-    from priorhood.model.priors import LKJ, Normal
-    from priorhood.model.priors import Scale as ScalePrior
+    from priorhood.model.priors import LKJ, Normal, ScalePrior
     from priorhood.model.scale import Scale
 
 
 @dataclass(frozen=True)
-class Grouping:
+class RegressionGrouping:
     """One grouping: its places, the coefficients that vary, their priors.
 
     name : of its dimension; suffix : of its parameters' names, tau_district
@@ -60,7 +59,7 @@ class Regression:
     columns: tuple[str, ...]
     constant: int | None
     population: tuple[int, ...]
-    groupings: tuple[Grouping, ...]
+    groupings: tuple[RegressionGrouping, ...]
     levels: int
     mu: tuple[Normal, ...]
     sigma: ScalePrior | None

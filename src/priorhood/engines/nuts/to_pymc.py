@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.engines.nuts.build import build
-from priorhood.engines.nuts.regression import Grouping, Regression
+from priorhood.engines.nuts.regression import Regression, RegressionGrouping
 from priorhood.engines.nuts.settings import check_installed
-from priorhood.engines.observations import observe
+from priorhood.engines.observations import read_observations
 from priorhood.model.hierarchy import hierarchy_of
-from priorhood.suffstats import collect as gather
+from priorhood.suffstats import collect
 from priorhood.suffstats.standardize import learn_scale
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def to_pymc(
     """A plain PyMC model of the rows of a table; see Model.to_pymc."""
     check_installed(parameterization)
     table, _ = placed(read(data), places, model.formula)
-    design, found = gather.take(table, model.formula, drop_outliers, weights=model.weights)
+    design, found = collect.collect_moments(table, model.formula, drop_outliers, weights=model.weights)
     scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
-    rows = observe(table, design, scale, found.labels, drop_outliers=drop_outliers, weights=model.weights)
+    rows = read_observations(table, design, scale, found.labels, drop_outliers=drop_outliers, weights=model.weights)
     return build(regression_of(model, design, scale, found.labels, rows), parameterization)
 
 
@@ -49,7 +49,7 @@ def regression_of(model: Model, design: Design, scale: Scale, labels: Labels, ro
         constant=design.constant,
         population=tuple(design.index(design.population_columns)),
         groupings=tuple(
-            Grouping(
+            RegressionGrouping(
                 name=places.name,
                 suffix=model.formula.suffix(at),
                 labels=places.labels,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.diagnostics.uniformity import Uniform, p_text
+from priorhood.diagnostics.uniformity import UniformityTest, p_text
 from priorhood.errors import plural, rows_of
 from priorhood.evaluation.residuals import BINS
 from priorhood.plot.figure import page
@@ -104,7 +104,7 @@ def _difference(axes: Axes, found: Assessment) -> None:
     r = found.residuals
     style.plain(axes)
     at = np.arange(BINS + 1) / BINS
-    low, high = Uniform(r.shown, BINS - 1).band(1 - BAND)
+    low, high = UniformityTest(r.shown, BINS - 1).band(1 - BAND)
     ends = [np.pad(edge / r.shown - at[1:-1], 1) for edge in (low, high)]
     axes.fill_between(at, ends[0], ends[1], color=style.BAND, linewidth=0)
     axes.axhline(0, color=style.SOFT, linewidth=0.6)

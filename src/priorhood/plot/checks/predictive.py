@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Flags, Index, Labels
     from priorhood.posterior.posterior import Posterior
-    from priorhood.prediction.rows import Rows
+    from priorhood.prediction.rows import PredictionRows
 
 KINDS = ("density", "histogram", "scatter")
 MOST_ROWS = 20_000  # rows that a picture shows; of more, evenly spaced ones
@@ -144,7 +144,7 @@ def _check(kind: object, draws: object, unseen: object) -> None:
         raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
 
 
-def _part(rows: Rows, at: Index) -> Rows:
+def _part(rows: PredictionRows, at: Index) -> PredictionRows:
     """Some of the rows."""
     return replace(rows, X=rows.X[at], error=rows.error[at], group=rows.group[at], status=rows.status[at])
 

@@ -351,7 +351,7 @@ def _described(home: Home) -> tuple[str, str]:
         else:
             unit = units.get(name)
             said.append(f"{with_exact(float(value))} {unit}" if unit else f"{name} {with_exact(float(value))}")
-    known = set(() if post.gazetteer is None else post.gazetteer.columns)
+    known = set(() if post.place_table is None else post.place_table.columns)
     typical = typical_values(post.design, post.moments)
     rest = []
     for name, value in typical.items():

@@ -138,7 +138,7 @@ def _predictor(post: Posterior, x: str | None) -> str:
             f"{post.model.formula.text!r} has no predictor to draw lines along; plot.forest shows its places"
         )
     if x is None:
-        own = set() if post.gazetteer is None else set(post.gazetteer.columns)
+        own = set() if post.place_table is None else set(post.place_table.columns)
         varying = post.design.level_columns(0) if post.hierarchy.levels else ()
         factors = [f for column in varying for f in column.factors]
         read = [n for f in factors for n in Expression(f.factor if isinstance(f, Indicator) else f.text).names]
