@@ -3,7 +3,7 @@
 `python docs/make.py` writes them; `python docs/make.py --check` writes nothing and fails when api.md is
 not what the docstrings say, a constant in mathematics.md not what the code says, or the table of costs in
 cluster.md not what is reckoned here.
-tests/contract/test_docs.py runs the examples and compares their outputs.
+tests/docs/test_docs.py runs the examples and compares their outputs.
 
 In README.md, guide.md and pymc.md a block says by its first line what it is:
 

@@ -2,7 +2,7 @@
 
 `python docs/notebook.py` runs docs/walkthrough.py and writes docs/walkthrough.ipynb with what it shows; it takes
 a few minutes. `python docs/notebook.py --short --out FILE` runs it with less data and few draws, to see that it
-runs; its numbers mean nothing. tests/contract/test_walkthrough.py does the latter and checks the former.
+runs; its numbers mean nothing. tests/docs/test_walkthrough.py does the latter and checks the former.
 
 The notebook is run in an empty folder, and the same script and outputs give the same file: no times of day, no
 names of folders.

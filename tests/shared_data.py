@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[1]
+STORED = ROOT / "tests" / "files" / "stored"  # by the versions that their names say
 FOLDER = Path(os.environ.get("PRIORHOOD_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

@@ -8,7 +8,7 @@ import shlex
 def run_python(command: str) -> str:
     """Run a `python -c …` here, since a process would import every library again; return its code.
 
-    tests/contract/test_advice.py runs such commands by a shell.
+    tests/cli/test_advice.py runs such commands by a shell.
     """
     program, option, code = shlex.split(command)
     assert (program, option) == ("python", "-c")

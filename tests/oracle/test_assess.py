@@ -10,7 +10,7 @@ from scipy import stats
 import priorhood as ph
 from priorhood.evaluation.assess import _agreeing
 from priorhood.evaluation.residuals import DRAWS, effect_p, residuals, thinned, two_sided
-from unit.test_forward import drawn
+from unit.posterior.test_predictive import drawn
 
 MODEL = ph.Model(
     "y ~ x + (x | g)", ["mu ~ Normal(0, 2)", "tau ~ HalfNormal(1)", "sigma ~ HalfNormal(2)"],

@@ -17,7 +17,7 @@ from priorhood.diagnostics.psis import smoothed
 from priorhood.engines.exact.conditional import Given, log_places, picks, without_row
 from priorhood.engines.exact.theta import constrain, from_prior
 from priorhood.evaluation.elpd import DensitySums
-from unit.test_forward import drawn
+from unit.posterior.test_predictive import drawn
 
 FORMULAS = (
     "y ~ x + (x | city/district/zip)",

@@ -1,7 +1,7 @@
 """R-hat and effective sample sizes of many parameters at once (Vehtari, Gelman, Simpson, Carpenter, Bürkner 2021).
 
-The numbers are ArviZ's, which takes one parameter after the other; tests/unit/test_check.py compares them. Arrays
-are (parameter, chain, draw).
+The numbers are ArviZ's, which takes one parameter after the other; tests/unit/diagnostics/test_check.py compares
+them. Arrays are (parameter, chain, draw).
 """
 
 from __future__ import annotations

@@ -6,13 +6,13 @@ import importlib.util
 import json
 import re
 import warnings
-from pathlib import Path
 
 import pytest
 
 import priorhood as ph
+from shared_data import STORED
 
-FILES = Path(__file__).parent / "files"
+FILES = STORED
 needs_geopandas = pytest.mark.skipif(
     importlib.util.find_spec("geopandas") is None, reason="geopandas is not installed"
 )

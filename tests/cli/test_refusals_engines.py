@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 import priorhood as ph
-
-from .conftest import run_cli
+from command_line import run_cli
 
 FIT = ("--engine", "nuts", "--tune", "200", "--draws", "100", "--chains", "2", "--seed", "1")
 

@@ -7,8 +7,7 @@ import json
 import pytest
 
 import priorhood as ph
-
-from .conftest import FAST, run_cli
+from command_line import FAST, run_cli
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import os
 import random
 import shutil
 import warnings
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -22,8 +21,9 @@ import xarray as xr
 import priorhood as ph
 from priorhood.errors import PriorhoodWarning
 from priorhood.posterior import netcdf
+from shared_data import STORED
 
-OLD = Path(__file__).parent / "files"
+OLD = STORED
 # One of a kind every day, the others in `make long`.
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))]
 FAST = {"chains": 2, "draws": 20, "seed": 1}

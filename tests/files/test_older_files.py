@@ -14,7 +14,6 @@ All are never written again: a change of the format adds a file beside them.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -23,8 +22,9 @@ import pytest
 import priorhood as ph
 from priorhood.posterior.io import SUMS_LAST
 from priorhood.posterior.tree import FORMAT
+from shared_data import STORED
 
-FORMAT_1 = Path(__file__).parent / "files" / "format1.nc"
+FORMAT_1 = STORED / "format1.nc"
 
 
 def test_format_1_loads_and_predicts_what_it_did():

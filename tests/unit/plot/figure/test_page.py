@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +12,11 @@ import priorhood as ph
 from pictures import check_room
 from priorhood import plot
 from priorhood.plot.figure import page, style
+from shared_data import STORED
 
 pytest.importorskip("matplotlib")
 
-FILES = Path(__file__).parents[1] / "contract" / "files"
+FILES = STORED
 OF_POSTERIORS = {
     "lines": plot.lines, "shrinkage": plot.shrinkage, "forest": plot.forest, "priors": plot.priors,
     "correlation": plot.correlation, "trace": plot.trace, "ranks": plot.ranks, "prior_lines": plot.prior_lines,

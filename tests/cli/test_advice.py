@@ -23,8 +23,7 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-
-from .conftest import FAST, FAST_OPTIONS, FORMULA, run_cli
+from command_line import FAST, FAST_OPTIONS, FORMULA, run_cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable

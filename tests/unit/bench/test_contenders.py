@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
