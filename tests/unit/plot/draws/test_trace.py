@@ -13,6 +13,7 @@ import xarray as xr
 
 import priorhood as ph
 from priorhood import plot
+from priorhood.plot import figure
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -237,7 +238,7 @@ def test_a_figure_can_be_saved_and_pickled(post, tmp_path):
 
 def test_without_matplotlib_the_extra_is_named(post, monkeypatch):
     monkeypatch.delitem(sys.modules, "priorhood.plot.figure.style", raising=False)
-    monkeypatch.delattr(plot, "style", raising=False)
+    monkeypatch.delattr(figure, "style", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ph.PriorhoodError, match=r"pip install matplotlib \(priorhood's extra \[plot\]\)"):
         plot.trace(post, "sigma")
