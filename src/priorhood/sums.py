@@ -22,7 +22,7 @@ from priorhood.lookalikes import tell_lookalikes
 from priorhood.model import Model, as_model
 from priorhood.moments import Moments
 from priorhood.moments import merge as merged
-from priorhood.netcdf import Damage, write_tree
+from priorhood.netcdf import ArrayTree, Damage, write_tree
 from priorhood.placing import placed
 from priorhood.posterior import Posterior
 from priorhood.recode import recoded, same_formula, united
@@ -38,13 +38,11 @@ from priorhood.sound import (
 )
 from priorhood.spelling import loosely, unlike
 from priorhood.table import read
-from priorhood.tree import dropped_as_text, moments_dataset, with_places
+from priorhood.tree import dropped_as_text, moments_arrays, with_places
 from priorhood.withhold import withheld
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import xarray as xr
 
     from priorhood.formula import Formula
     from priorhood.gazetteer import Gazetteer
@@ -152,13 +150,10 @@ class Sums:
         FileError : the place cannot be written; a name like that of a table, a picture or a page
         """
         check_netcdf(path, "the sums of rows", ".moments")
-        write_atomically(path, lambda file: write_tree(file, self._tree()))
+        write_atomically(path, lambda file: write_tree(file, self._stored()))
 
-    def _tree(self) -> xr.DataTree:
-        import xarray as xr
-
-        tree = xr.DataTree.from_dict({"moments": moments_dataset(self.moments)})
-        tree.attrs = {
+    def _stored(self) -> ArrayTree:
+        about = {
             SUMS_FORMAT: SUMS_LAST,
             "formula": self.formula.text,
             "weights": json.dumps(asdict(self.weights)),
@@ -170,7 +165,7 @@ class Sums:
             "minimum": self.minimum,
             "versions": json.dumps({"priorhood": version("priorhood")}),
         }
-        return with_places(tree, self.gazetteer)
+        return with_places(ArrayTree({"moments": moments_arrays(self.moments)}, about), self.gazetteer)
 
 
 def _places(formula: Formula, count: int) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from priorhood.errors import ModelError, near
 from priorhood.gazetteer import Gazetteer
 from priorhood.hierarchy import apart, hierarchy_of, joined_labels, shown
 from priorhood.moments import Moments
+from priorhood.netcdf import Arrays, ArrayTree
 from priorhood.rows import Dropped
 from priorhood.words import dimension
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from priorhood.model import Model
     from priorhood.scale import Scale
 
+Tree = TypeVar("Tree", "ArrayTree", "xr.DataTree")
+
 # 2 came with family, noise and se; 3 with nested and crossed groupings; 4 with summaries in place of draws. Older
 # files are read as they were. 5 came with checksums.
 FORMAT = 5
@@ -37,30 +41,33 @@ ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood
 
 def tree_of(
     model: Model, design: Design, scale: Scale, moments: Moments, draws: Draws, facts: dict[str, Any]
-) -> xr.DataTree:
+) -> ArrayTree:
     """Label an engine's arrays."""
-    import xarray as xr
-
-    posterior = labelled(design, moments.labels, draws)
+    posterior = _labelled(design, moments.labels, draws)
     lead = ("chain", "draw")
-    stats = {name: (lead, values) for name, values in draws.stats.items()}
-    only = {k: posterior[k] for k in lead}
+    stats: dict[str, Any] = {name: (lead, values) for name, values in draws.stats.items()}
+    only = {k: posterior.coords[k] for k in lead}
     groups = {
-        "/posterior": posterior.assign_attrs(_arviz_attrs(draws)),
-        "/sample_stats": xr.Dataset(stats, coords=only, attrs=_arviz_attrs(draws)),
-        "/moments": moments_dataset(moments),
+        "posterior": replace(posterior, attrs=_arviz_attrs(draws)),
+        "sample_stats": Arrays(stats, only, _arviz_attrs(draws)),
+        "moments": moments_arrays(moments),
     }
     if draws.summaries is not None:
-        groups[f"/{SUMMARIES}"] = summarized(design, moments.labels, draws.summaries, QUANTILES)
-    tree = xr.DataTree.from_dict(groups)
-    tree.attrs = {**_described(model, design, scale, moments), **draws.facts, **facts}
-    return tree
+        groups[SUMMARIES] = _summarized(design, moments.labels, draws.summaries, QUANTILES)
+    return ArrayTree(groups, {**_described(model, design, scale, moments), **draws.facts, **facts})
 
 
 def labelled(design: Design, labels: npt.NDArray[np.str_], draws: Draws) -> xr.Dataset:
     """Draws of all parameters by name, with the terms' names and the groups' labels as coordinates."""
-    import xarray as xr
+    return _labelled(design, labels, draws).dataset()
 
+
+def _arrays(variables: dict[str, Any], coords: dict[str, Any], attrs: dict[str, Any] | None = None) -> Arrays:
+    """Of the values of coordinates, each a dimension of its own."""
+    return Arrays(variables, {name: ((name,), np.asarray(values)) for name, values in coords.items()}, attrs or {})
+
+
+def _labelled(design: Design, labels: npt.NDArray[np.str_], draws: Draws) -> Arrays:
     population = [c.name for c in design.population_columns]
     lead = ("chain", "draw")
     formula, hierarchy = design.formula, hierarchy_of(design.formula, labels)
@@ -96,24 +103,26 @@ def labelled(design: Design, labels: npt.NDArray[np.str_], draws: Draws) -> xr.D
             variables[name] = (lead, values)
     if draws.nu is not None:
         variables["nu"] = (lead, draws.nu)
-    return xr.Dataset(variables, coords=coords)
+    return _arrays(variables, coords)
 
 
 def summarized(
     design: Design, labels: npt.NDArray[np.str_], found: Summaries, levels: Sequence[float]
 ) -> xr.Dataset:
     """Means, sds and quantiles of the finest places' coefficients by name: beta_mean, beta_sd, beta_q5, …."""
-    import xarray as xr
+    return _summarized(design, labels, found, levels).dataset()
 
+
+def _summarized(design: Design, labels: npt.NDArray[np.str_], found: Summaries, levels: Sequence[float]) -> Arrays:
     places = hierarchy_of(design.formula, labels).levels[0]
     named = [c.name for c in design.coefficient_columns(0)]
     term = term_dimension(places.name, named, [c.name for c in design.population_columns])
     columns = {"mean": found.mean, "sd": found.sd}
     columns |= {f"q{100 * level:g}": found.quantiles[:, :, at] for at, level in enumerate(levels)}
     beta = design.formula.effect_name(0)
-    return xr.Dataset(
+    return _arrays(
         {f"{beta}_{name}": ((places.name, term), values) for name, values in columns.items()},
-        coords={places.name: places.labels, term: named},
+        {places.name: places.labels, term: named},
     )
 
 
@@ -140,10 +149,8 @@ def _arviz_attrs(draws: Draws) -> dict[str, str]:
     return {"inference_library": "priorhood", "sampling_engine": str(draws.facts.get("engine", ""))}
 
 
-def moments_dataset(moments: Moments) -> xr.Dataset:
+def moments_arrays(moments: Moments) -> Arrays:
     """The sums, with the labels of their cells and the names of their columns."""
-    import xarray as xr
-
     group = _cell_dimension(moments.keys)
     columns = list(moments.columns)
     variables: dict[str, Any] = {
@@ -161,11 +168,7 @@ def moments_dataset(moments: Moments) -> xr.Dataset:
         variables["weight"] = ((group,), moments.weight)
     if moments.log_weights is not None:
         variables["log_weight"] = ((group,), moments.log_weights)
-    return xr.Dataset(
-        variables,
-        coords=coords,
-        attrs={} if moments.weight is None else {"log_weight": moments.log_weight},
-    )
+    return _arrays(variables, coords, None if moments.weight is None else {"log_weight": moments.log_weight})
 
 
 def _cell_dimension(keys: tuple[str, ...]) -> str:
@@ -195,21 +198,22 @@ def stored_moments(tree: xr.DataTree, model: Model | Design) -> Moments:
     )
 
 
-def with_places(tree: xr.DataTree, gazetteer: Gazetteer | None) -> xr.DataTree:
+def with_places(tree: Tree, gazetteer: Gazetteer | None) -> Tree:
     """The tree with what is known of the places."""
-    import xarray as xr
-
     if gazetteer is None:
         return tree
+    places = _places_arrays(gazetteer)
+    if isinstance(tree, ArrayTree):
+        return replace(tree, groups={**tree.groups, PLACES: places})
+    import xarray as xr
+
     groups = {name: node.to_dataset() for name, node in tree.children.items()}
-    together = xr.DataTree.from_dict({**groups, PLACES: _places_dataset(gazetteer)})
+    together = xr.DataTree.from_dict({**groups, PLACES: places.dataset()})
     together.attrs = dict(tree.attrs)
     return together
 
 
-def _places_dataset(gazetteer: Gazetteer) -> xr.Dataset:
-    import xarray as xr
-
+def _places_arrays(gazetteer: Gazetteer) -> Arrays:
     labels = np.array(list(gazetteer.places), dtype=str).reshape(-1, len(gazetteer.keys))
     variables: dict[str, Any] = {"key": (("place", "key_column"), labels)}
     coords: dict[str, Any] = {"key_column": list(gazetteer.keys)}
@@ -219,7 +223,7 @@ def _places_dataset(gazetteer: Gazetteer) -> xr.Dataset:
             values = [[place[at] for at in own] for place in gazetteer.places.values()]
             variables[name] = (("place", f"{name}_column"), np.array(values, dtype=dtype).reshape(-1, len(own)))
             coords[f"{name}_column"] = [gazetteer.columns[at] for at in own]
-    return xr.Dataset(variables, coords=coords)
+    return _arrays(variables, coords)
 
 
 def stored_places(tree: xr.DataTree) -> Gazetteer | None:
