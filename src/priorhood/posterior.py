@@ -55,7 +55,7 @@ class Posterior(Reading):
     """
 
     def __repr__(self) -> str:
-        size = self.sizes
+        size = self._sizes
         places = ", ".join(f"{one.size:,} {one.title}" for one in self.hierarchy.groupings) or "no groups"
         rows = f"{self.moments.rows:,} rows, {places}"
         kept = ", of places their summaries" if self.summed else ""
@@ -260,7 +260,7 @@ class Posterior(Reading):
         Memory grows with rows × draws; predict() gives summaries without that. NaN where a predictor is
         missing; the coordinate status says so. Arguments as of predict().
         """
-        sizes = self.sizes
+        sizes = self._sizes
         wanted = predicting.request((), None, None, unseen, "", self.seed if seed is None else seed, 1)
         return predicting.predict_draws(
             self._coefficients(), self.design, self.scale, self.placed(table, places), wanted.unseen, wanted.seed,
@@ -288,7 +288,7 @@ class Posterior(Reading):
         values, status = expected_rows(
             self._coefficients(), self.design, self.scale, self.placed(table, places), wanted.unseen, wanted.seed
         )
-        shape = (*(self.sizes[d] for d in ("chain", "draw")), values.shape[1])
+        shape = (*(self._sizes[d] for d in ("chain", "draw")), values.shape[1])
         return xr.DataArray(
             values.reshape(shape), dims=("chain", "draw", "row"), name=self.design.formula.outcome_name,
             coords={"row": np.arange(shape[-1]), "status": ("row", status)},

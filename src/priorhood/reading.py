@@ -78,7 +78,7 @@ class Reading:
         return (self._arrays or self.tree).attrs
 
     @property
-    def sizes(self) -> dict[str, int]:
+    def _sizes(self) -> dict[str, int]:
         """How long the dimensions of the draws are: chain, draw, those of places and terms."""
         if self._arrays is None:
             return {str(dim): size for dim, size in self.tree["posterior"].sizes.items()}
@@ -86,7 +86,7 @@ class Reading:
         every = [*group.variables.values(), *group.coords.values()]
         return {dim: size for dims, values in every for dim, size in zip(dims, values.shape, strict=True)}
 
-    def dims(self, name: str) -> tuple[str, ...]:
+    def _dims(self, name: str) -> tuple[str, ...]:
         """The dimensions of a parameter's draws, chain and draw first."""
         held = self._arrays
         return tuple(map(str, self[name].dims)) if held is None else held.groups["posterior"].variables[name][0]
@@ -268,10 +268,10 @@ class Reading:
         """
         import pandas as pd
 
-        labels, columns = self.summary_columns(var_names, standardized=standardized, interval=interval)
+        labels, columns = self._summary_columns(var_names, standardized=standardized, interval=interval)
         return pd.DataFrame(columns, index=pd.Index(labels, name="parameter"))
 
-    def summary_columns(
+    def _summary_columns(
         self, var_names: list[str] | str | None = None, *, standardized: bool = False, interval: float = INTERVAL
     ) -> tuple[list[str], dict[str, Any]]:
         """The index and the columns of summary(), without pandas."""

@@ -153,8 +153,8 @@ def print_summary(
         )
         return
     places = set(post.model.formula.places)
-    drawn = [name for name in post.parameters if not places & set(post.dims(name))]
-    labels, columns = post.summary_columns(None if everything else drawn, standardized=standardized)
+    drawn = [name for name in post.parameters if not places & set(post._dims(name))]
+    labels, columns = post._summary_columns(None if everything else drawn, standardized=standardized)
     screen = console()
     screen.print(post.equations(), soft_wrap=True)
     screen.print()
@@ -232,7 +232,7 @@ def _quality(a: dict[str, Any]) -> str:
 def _account(post: Posterior) -> list[str]:
     a = post.attrs
     groups = ", ".join(f"{one.size:,} {plural(one.title)}" for one in post.hierarchy.groupings)
-    size = post.sizes
+    size = post._sizes
     listed = post.moments.listed
     stand = f", standing for {a['rows_used']:,}" if post.model.frequency_weights else ""
     lines = [f"{listed:,} of {a['rows_read']:,} rows used{stand}{' in ' if groups else ''}{groups}"]
