@@ -1,50 +1,55 @@
 """Hierarchical regressions by place: tables of sales in; posteriors and prices out."""
 
-from importlib.metadata import version as _version
+from priorhood import _interrupt  # isort: skip  # before all else that Ctrl-C could meet
 
-from priorhood import _interrupt, plot
-from priorhood.data.sources.table import Table, read
-from priorhood.datasets import simulate, simulate_areas
-from priorhood.diagnostics.check import Check
-from priorhood.diagnostics.verdict import Verdict
-from priorhood.errors import (
-    FileError,
-    FormulaError,
-    ModelError,
-    PriorError,
-    PriorhoodError,
-    SamplingError,
-    TableError,
-)
-from priorhood.evaluation.assess import Assessment, assess
-from priorhood.evaluation.compare import compare
-from priorhood.evaluation.elpd import Elpd
-from priorhood.evaluation.influence import Influence, influence
-from priorhood.evaluation.loo import loo, loo_places
-from priorhood.evaluation.sbc import Calibration, calibrate
-from priorhood.evaluation.sensitivity import Sensitivity, sensitivity
-from priorhood.fitting.federated import Sums, load_moments, moments, pool
-from priorhood.fitting.fit import PriorhoodWarning, equations, fit, merge, refit, update
-from priorhood.model.model import Model
-from priorhood.model.priors import (
-    LKJ,
-    Exponential,
-    Fixed,
-    Gamma,
-    HalfCauchy,
-    HalfNormal,
-    HalfStudentT,
-    InverseGamma,
-    LogNormal,
-    Normal,
-    Uniform,
-)
-from priorhood.posterior.io import load
-from priorhood.posterior.posterior import Posterior
-from priorhood.posterior.predictive import posterior_predictive, prior_predictive
-from priorhood.reporting import report
+import sys as _sys
+from types import ModuleType as _Module
 
-__version__ = _version("priorhood")
+TYPE_CHECKING = False  # typing's, without typing
+if TYPE_CHECKING:
+    from priorhood import plot
+    from priorhood.data.sources.table import Table, read
+    from priorhood.datasets import simulate, simulate_areas
+    from priorhood.diagnostics.check import Check
+    from priorhood.diagnostics.verdict import Verdict
+    from priorhood.errors import (
+        FileError,
+        FormulaError,
+        ModelError,
+        PriorError,
+        PriorhoodError,
+        SamplingError,
+        TableError,
+    )
+    from priorhood.evaluation.assess import Assessment, assess
+    from priorhood.evaluation.compare import compare
+    from priorhood.evaluation.elpd import Elpd
+    from priorhood.evaluation.influence import Influence, influence
+    from priorhood.evaluation.loo import loo, loo_places
+    from priorhood.evaluation.sbc import Calibration, calibrate
+    from priorhood.evaluation.sensitivity import Sensitivity, sensitivity
+    from priorhood.fitting.federated import Sums, load_moments, moments, pool
+    from priorhood.fitting.fit import PriorhoodWarning, equations, fit, merge, refit, update
+    from priorhood.model.model import Model
+    from priorhood.model.priors import (
+        LKJ,
+        Exponential,
+        Fixed,
+        Gamma,
+        HalfCauchy,
+        HalfNormal,
+        HalfStudentT,
+        InverseGamma,
+        LogNormal,
+        Normal,
+        Uniform,
+    )
+    from priorhood.posterior.io import load
+    from priorhood.posterior.posterior import Posterior
+    from priorhood.posterior.predictive import posterior_predictive, prior_predictive
+    from priorhood.reporting import report
+
+    __version__: str
 
 __all__ = [
     "LKJ",
@@ -101,3 +106,61 @@ __all__ = [
     "simulate_areas",
     "update",
 ]
+
+# Where each public name is; "priorhood" has modules. A module is loaded when a name of it is asked for: all of them
+# together take longer than a fit, and most programs need few.
+_HOMES = {
+    "priorhood": "plot",
+    "priorhood.data.sources.table": "Table read",
+    "priorhood.datasets": "simulate simulate_areas",
+    "priorhood.diagnostics.check": "Check",
+    "priorhood.diagnostics.verdict": "Verdict",
+    "priorhood.errors": "FileError FormulaError ModelError PriorError PriorhoodError SamplingError TableError",
+    "priorhood.evaluation.assess": "Assessment assess",
+    "priorhood.evaluation.compare": "compare",
+    "priorhood.evaluation.elpd": "Elpd",
+    "priorhood.evaluation.influence": "Influence influence",
+    "priorhood.evaluation.loo": "loo loo_places",
+    "priorhood.evaluation.sbc": "Calibration calibrate",
+    "priorhood.evaluation.sensitivity": "Sensitivity sensitivity",
+    "priorhood.fitting.federated": "Sums load_moments moments pool",
+    "priorhood.fitting.fit": "PriorhoodWarning equations fit merge refit update",
+    "priorhood.model.model": "Model",
+    "priorhood.model.priors": (
+        "LKJ Exponential Fixed Gamma HalfCauchy HalfNormal HalfStudentT InverseGamma LogNormal Normal Uniform"
+    ),
+    "priorhood.posterior.io": "load",
+    "priorhood.posterior.posterior": "Posterior",
+    "priorhood.posterior.predictive": "posterior_predictive prior_predictive",
+    "priorhood.reporting": "report",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+class _Package(_Module):
+    """The package, which gets its names from their modules as they are asked for."""
+
+    def __getattr__(self, name: str) -> object:
+        from importlib import import_module, metadata
+
+        if name == "__version__":
+            found: object = metadata.version(__name__)
+        elif name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        elif _HOME[name] == __name__:
+            found = import_module(f"{__name__}.{name}")
+        else:
+            found = getattr(import_module(_HOME[name]), name)
+        vars(self)[name] = found
+        return found
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # An imported module becomes an attribute of its package; a function of the same name stays the function.
+        if not (isinstance(value, _Module) and _HOME.get(name, __name__) != __name__):
+            super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*__all__, *(name for name in vars(self) if name.startswith("__"))})
+
+
+_sys.modules[__name__].__class__ = _Package

@@ -91,7 +91,7 @@ def test_reference_is_fresh():
 
 def test_constants_are_those_of_the_code():
     text = make.MATHEMATICS.read_text(encoding="utf-8")
-    assert "`explore.PARETO_LIMIT`" in text
+    assert "`sampler.PARETO_LIMIT`" in text
     assert text == make.with_numbers(text), "run: python docs/make.py"
 
 

@@ -20,7 +20,7 @@ import xarray as xr
 
 import priorhood as ph
 from priorhood.errors import PriorhoodWarning
-from priorhood.posterior import netcdf
+from priorhood.suffstats import netcdf
 from shared_data import STORED
 
 OLD = STORED
@@ -321,7 +321,7 @@ def _flip(files, tmp_path, names, count, seed):
         if isinstance(found, ph.Posterior):
             assert found.tree.identical(ph.load(files / name).tree)
         else:
-            assert found._tree().identical(ph.load_moments(files / name)._tree())
+            assert found._stored().tree().identical(ph.load_moments(files / name)._stored().tree())
     return same
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -62,6 +63,34 @@ def test_a_killed_process_leaves_a_whole_file(tmp_path, fitted):
         fitted.save(target)
         assert [*target.parent.iterdir()] == [target]
     assert interrupted, "no kill fell into a save: choose another seed"
+
+
+@pytest.mark.parametrize(
+    ("formula", "options", "given"),
+    [
+        ("price ~ living_space + (living_space | zip)", {}, {}),
+        ("price ~ living_space", {}, {}),
+        ("price ~ living_space + C(kind) + (1 | town/zip) + (1 | kind)", {}, {}),
+        ("price ~ living_space + (1 | zip)", {"noise": "zip"}, {}),
+        ("price ~ living_space + (1 | zip)", {"precision_weights": "living_space"}, {"store": "summaries"}),
+        ("price ~ living_space + size + (1 | zip)", {}, {"places": True}),
+    ],
+    ids=["place", "pooled", "nested and crossed", "noise", "weights, summaries", "places"],
+)
+def test_a_fit_is_saved_as_xarray_would_save_its_tree(tmp_path, formula, options, given):
+    sales = ph.simulate(places=12, rows=300, seed=1)[0]
+    sales["town"] = [f"town {int(label) % 3}" for label in sales["zip"]]
+    sales["kind"] = [("flat", "house", "loft")[at % 3] for at in range(len(sales))]
+    if "places" in given:
+        labels = sorted(set(sales["zip"]))
+        given = {"places": {"zip": labels, "size": [float(at**2) for at in range(len(labels))]}}
+    post = ph.fit(ph.Model(formula, **options), sales, chains=2, draws=20, seed=1, **given)
+    copied = pickle.loads(pickle.dumps(post))
+    post.save(tmp_path / "arrays.nc")
+    assert set(copied.tree.children) >= {"posterior", "sample_stats", "moments"}
+    copied.save(tmp_path / "tree.nc")
+    assert (tmp_path / "arrays.nc").read_bytes() == (tmp_path / "tree.nc").read_bytes()
+    assert ph.load(tmp_path / "arrays.nc").tree.identical(copied.tree)
 
 
 @pytest.mark.parametrize(

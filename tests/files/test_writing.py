@@ -15,7 +15,7 @@ import pytest
 
 import priorhood as ph
 from priorhood import _system
-from priorhood.posterior import netcdf
+from priorhood.suffstats import netcdf
 
 OLD = b"the former file"
 

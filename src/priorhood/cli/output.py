@@ -134,10 +134,8 @@ def print_summary(
     post: Posterior, *, as_json: bool, everything: bool, standardized: bool, facts: dict[str, Any]
 ) -> None:
     """Equations, table and account; or one JSON document with every parameter."""
-    places = set(post.model.formula.places)
-    drawn = [n for n in post.parameters if not places & set(post[n].dims)]
-    frame = post.summary(None if everything or as_json else drawn, standardized=standardized)
     if as_json:
+        frame = post.summary(standardized=standardized)
         # JSON has no infinities: Pareto k is −∞ where all weights are alike.
         known = {k: post.attrs[k] for k in _FACTS if k in post.attrs}
         account = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in known.items()}
@@ -154,12 +152,15 @@ def print_summary(
             )
         )
         return
+    places = set(post.model.formula.places)
+    drawn = [name for name in post.parameters if not places & set(post._dims(name))]
+    labels, columns = post._summary_columns(None if everything else drawn, standardized=standardized)
     screen = console()
     screen.print(post.equations(), soft_wrap=True)
     screen.print()
-    screen.print(_table_of(frame.head(MOST_LINES), screen.width, standardized=standardized))
-    if len(frame) > MOST_LINES:
-        screen.print(f"… and {len(frame) - MOST_LINES:,} more parameters: all of them with --json", soft_wrap=True)
+    screen.print(_table_of(labels[:MOST_LINES], columns, screen.width, standardized=standardized))
+    if len(labels) > MOST_LINES:
+        screen.print(f"… and {len(labels) - MOST_LINES:,} more parameters: all of them with --json", soft_wrap=True)
     for line in _account(post):
         screen.print(line, soft_wrap=True)
 
@@ -173,11 +174,11 @@ _FACTS = (
 )  # fmt: skip
 
 
-def _table_of(frame: Any, width: int, *, standardized: bool) -> Any:
+def _table_of(labels: list[str], columns: dict[str, Any], width: int, *, standardized: bool) -> Any:
     from rich import box
     from rich.table import Table
 
-    interval = next(c for c in frame.columns if c.endswith("_lb")).removesuffix("_lb").removeprefix("eti")
+    interval = next(c for c in columns if c.endswith("_lb")).removesuffix("_lb").removeprefix("eti")
     scale = "standardized" if standardized else "in the data's units"
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -185,7 +186,7 @@ def _table_of(frame: Any, width: int, *, standardized: bool) -> Any:
         title_justify="left",
     )
     # The longest name is shown whole where there is room; units give way first, then names fold.
-    longest = max(map(len, frame.index))
+    longest = max(map(len, labels))
     units = not standardized and width >= longest + 75
     table.add_column("parameter", overflow="fold", min_width=min(longest, max(width - 62, 18)))
     for name in ("mean", "sd", f"{interval} % from", "to"):
@@ -194,13 +195,14 @@ def _table_of(frame: Any, width: int, *, standardized: bool) -> Any:
         table.add_column("unit", overflow="fold")
     for name in ("ESS bulk", "R-hat"):
         table.add_column(name, justify="right", no_wrap=True)
-    for label, row in frame.iterrows():
+    for at, label in enumerate(labels):
+        row = {name: values[at] for name, values in columns.items()}
         bounds = [row[f"eti{interval}_lb"], row[f"eti{interval}_ub"]]
         numbers, judged = _numbers(row["mean"], row["sd"], bounds), ["", ""]
         if row["sd"] > 0 and row["ess_bulk"] == row["ess_bulk"]:  # places without draws have none
             judged = [f"{row['ess_bulk']:,.0f}", f"{row['r_hat']:.3f}"]
         unit = [row["unit"]] if units else []
-        table.add_row(str(label), *numbers, *unit, *judged)
+        table.add_row(label, *numbers, *unit, *judged)
     return table
 
 
@@ -230,7 +232,7 @@ def _quality(a: dict[str, Any]) -> str:
 def _account(post: Posterior) -> list[str]:
     a = post.attrs
     groups = ", ".join(f"{one.size:,} {plural(one.title)}" for one in post.hierarchy.groupings)
-    size = post.tree["posterior"].sizes
+    size = post._sizes
     listed = post.moments.listed
     stand = f", standing for {a['rows_used']:,}" if post.model.frequency_weights else ""
     lines = [f"{listed:,} of {a['rows_read']:,} rows used{stand}{' in ' if groups else ''}{groups}"]

@@ -31,6 +31,7 @@ from priorhood.data.number_formats import (
 from priorhood.data.sources.arrow import wide_numbers
 from priorhood.data.sources.columns import (
     has_dates,
+    in_numpy,
     label_text,
     may_be_thousands,
     run,
@@ -562,9 +563,15 @@ def _first_numbers(frame: Frame, columns: list[str], table: Table) -> dict[str, 
     if not columns:
         return {}
     # An eager frame would be cast whole; its rows are taken from all over, since it may be sorted.
-    every = frame.gather_every(len(frame) // FIRST + 1) if isinstance(frame, nw.DataFrame) else frame.head(FIRST)
-    found = run(every.select(*(nw.col(c).cast(nw.Float64) for c in columns)), table.name)
-    values = {column: np.asarray(given, dtype=float) for column, given in found.items()}
+    if in_numpy(frame, columns):
+        native: Any = frame.to_native()
+        values = {c: native[c].to_numpy()[:: len(native) // FIRST + 1].astype(float) for c in columns}
+    else:
+        every = (
+            frame.gather_every(len(frame) // FIRST + 1) if isinstance(frame, nw.DataFrame) else frame.head(FIRST)
+        )
+        found = run(every.select(*(nw.col(c).cast(nw.Float64) for c in columns)), table.name)
+        values = {column: np.asarray(given, dtype=float) for column, given in found.items()}
     return {column: one[np.isfinite(one)] for column, one in values.items()}
 
 
@@ -602,10 +609,14 @@ def _tell_zeros(columns: dict[str, list[str]], table: Table) -> None:
 
 def _tell_thousandths(column: str, values: Array, table: Table) -> None:
     """Warn of numbers that look like thousands read as decimals."""
-    size, whole = np.abs(values), values == np.floor(values)
+    size = np.abs(values)
     if not len(values) or size.max() >= 1000:
         return
-    small, large = values[~whole | (size < 10)], values[whole & (size >= 10)]
+    high = (values == np.floor(values)) & (size >= 10)
+    # Nothing in between, as two_kinds wants it.
+    if not high.any() or high.all() or size[high].min() < 5 * size[~high].max():
+        return
+    small, large = values[~high], values[high]
     broken = small[small != np.floor(small)]
     # The first few values tell of most columns.
     if len(broken) < 3 or not _thousandths(small[:FEW]).all() or not _thousandths(small).all():

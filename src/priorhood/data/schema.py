@@ -287,8 +287,14 @@ def refuse_ids(frame: Frame, keys: tuple[str, ...], name: str) -> None:
 
 def _looks_so(frame: Frame, key: str, name: str) -> bool:
     """Whether nearly every one of the first rows has another label; a short table never does."""
+    import narwhals.stable.v2 as nw
+
     for rows, share in LOOKS:
-        seen, labels = _counted(frame.select(key).head(rows), key, name, roughly=False)
+        if isinstance(frame, nw.DataFrame):
+            first = frame.get_column(key).head(rows)
+            seen, labels = len(first), first.n_unique()
+        else:
+            seen, labels = _counted(frame.select(key).head(rows), key, name, roughly=False)
         if seen < rows or labels <= share * rows:
             return False
     return True

@@ -1,12 +1,15 @@
-"""Draws of one parameter → a table of its means, intervals and convergence."""
+"""Draws of one parameter → its means, intervals and convergence."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from itertools import compress
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
+from priorhood._arrays import Array
 from priorhood._system import cores
 from priorhood.diagnostics.rhat_ess import halved, quantile, r_hat, ranked, sample_size
 from priorhood.engines.draws import Summaries
@@ -15,10 +18,9 @@ from priorhood.model.priors import base_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import pandas as pd
     import xarray as xr
 
-    from priorhood._arrays import Array, Flags
+    from priorhood._arrays import Flags
 
 CHUNK = 128  # parameters that are copied at a time: neighbours in memory, which lie far apart by draw
 BLOCK = 16  # and looked at: their draws and spectra stay in the processor's cache
@@ -26,41 +28,43 @@ TAIL = (0.05, 0.95)
 LEAST_DRAWS = 4  # of a chain, as ArviZ has it
 
 
-def summarize_draws(name: str, draws: xr.DataArray, interval: float) -> pd.DataFrame:
-    """One row for every element of a parameter, labelled like beta[10115, living_space].
+# The elements' labels, and what is told of them by name.
+Columns = tuple[list[str], dict[str, Array]]
+
+
+def summarize_draws(name: str, draws: Array, labels: list[str], interval: float) -> Columns:
+    """Means, intervals and convergence of every element of a parameter.
 
     Parameters
     ----------
-    draws : (chain, draw, …) with labelled coordinates
+    draws : (chain, draw, …); labels : of the elements, in the order of a draw's values
     interval : probability of the equal-tailed interval
 
     Notes
     -----
     Monte Carlo error, effective sample sizes and R-hat are those of ArviZ.
     """
-    import pandas as pd
-
-    stacked = draws.values.reshape(*draws.shape[:2], -1)
+    stacked = draws.reshape(*draws.shape[:2], -1)
     low, high = (1 - interval) / 2, (1 + interval) / 2
     quantiles = np.quantile(stacked, [low, 0.5, high], axis=(0, 1))
     sd = np.where(varies(stacked), stacked.std(axis=(0, 1), ddof=1), 0.0)
     rhat, ess_bulk, ess_tail, ess_mean = measures(stacked, (low, high))
     percent = f"eti{interval * 100:g}"
-    frame = pd.DataFrame(
-        {
-            "mean": stacked.mean(axis=(0, 1)),
-            "sd": sd,
-            "median": quantiles[1],
-            f"{percent}_lb": quantiles[0],
-            f"{percent}_ub": quantiles[2],
-            "mcse_mean": sd / np.sqrt(ess_mean),
-            "ess_bulk": ess_bulk,
-            "ess_tail": ess_tail,
-            "r_hat": rhat,
-        },
-        index=pd.Index(labels_of(name, draws), name="parameter"),
-    )
-    return frame[below_diagonal(draws)] if base_of(name) == "omega" else frame
+    columns = {
+        "mean": stacked.mean(axis=(0, 1)),
+        "sd": sd,
+        "median": quantiles[1],
+        f"{percent}_lb": quantiles[0],
+        f"{percent}_ub": quantiles[2],
+        "mcse_mean": sd / np.sqrt(ess_mean),
+        "ess_bulk": ess_bulk,
+        "ess_tail": ess_tail,
+        "r_hat": rhat,
+    }
+    if base_of(name) != "omega":
+        return labels, columns
+    keep = below_diagonal(draws)
+    return list(compress(labels, keep)), {key: values[keep] for key, values in columns.items()}
 
 
 def bounds_of(interval: float) -> tuple[float, float, float]:
@@ -68,22 +72,19 @@ def bounds_of(interval: float) -> tuple[float, float, float]:
     return round((1 - interval) / 2, 12), 0.5, round((1 + interval) / 2, 12)
 
 
-def summarize_mixtures(name: str, found: xr.Dataset, interval: float) -> pd.DataFrame:
+def summarize_mixtures(name: str, found: xr.Dataset, interval: float) -> Columns:
     """As summarize_draws, of a parameter's mean, sd and quantiles bounds_of(interval), without its draws.
 
     found : Posterior.coefficients' variables
     """
-    import pandas as pd
-
     low, middle, high = (f"{name}_q{100 * level:g}" for level in bounds_of(interval))
     percent = f"eti{interval * 100:g}"
     mean = found[f"{name}_mean"]
     told = {"mean": mean, "sd": found[f"{name}_sd"], "median": found[middle]}
     told |= {f"{percent}_lb": found[low], f"{percent}_ub": found[high]}
     columns = {key: values.values.ravel() for key, values in told.items()}
-    none = dict.fromkeys(("mcse_mean", "ess_bulk", "ess_tail", "r_hat"), np.nan)
-    labels = labels_of(name, mean.expand_dims(["chain", "draw"]))
-    return pd.DataFrame({**columns, **none}, index=pd.Index(labels, name="parameter"))
+    none = dict.fromkeys(("mcse_mean", "ess_bulk", "ess_tail", "r_hat"), np.full(mean.size, np.nan))
+    return labels_of(name, mean.expand_dims(["chain", "draw"])), {**columns, **none}
 
 
 def summaries_of(draws: xr.DataArray, levels: Sequence[float]) -> Summaries:
@@ -171,14 +172,18 @@ def _of_block(own: Array, tail: tuple[float, float]) -> Array:
 
 def labels_of(name: str, draws: xr.DataArray) -> list[str]:
     """The name of every element of a parameter, in the order of its values: beta[10115, living_space]."""
-    coordinates = [draws[d].values.astype(str).tolist() for d in draws.dims[2:]]
+    return labels_along(name, [draws[d].values for d in draws.dims[2:]])
+
+
+def labels_along(name: str, coordinates: Sequence[npt.NDArray[Any]]) -> list[str]:
+    """The same by the coordinates of the dimensions after chain and draw."""
     found = [""]
     for values in coordinates:
-        found = [f"{left}, {right}" if left else right for left in found for right in values]
-    return [f"{name}[{inside}]" if coordinates else name for inside in found]
+        found = [f"{left}, {right}" if left else right for left in found for right in values.astype(str).tolist()]
+    return [f"{name}[{inside}]" if len(coordinates) else name for inside in found]
 
 
-def below_diagonal(draws: xr.DataArray) -> Flags:
+def below_diagonal(draws: xr.DataArray | Array) -> Flags:
     """A correlation matrix is shown once: below its diagonal."""
     K = draws.shape[-1]
     return np.asarray(np.tril(np.ones((K, K), dtype=bool), -1).ravel())

@@ -34,7 +34,7 @@ def collapse_refusal(post: Posterior) -> str | None:
 def chosen_draws(post: Posterior, draws: int) -> Index:
     """Which draws are taken: evenly spread over all chains."""
     whole("draws", draws, 50, MOST_DRAWS)
-    sizes = post.tree["posterior"].sizes
+    sizes = post._sizes
     total = sizes["chain"] * sizes["draw"]
     return np.unique(np.linspace(0, total - 1, min(draws, total)).round().astype(np.int64))
 

@@ -22,7 +22,6 @@ from priorhood.model.formula import SEPARATOR, parse
 from priorhood.model.hierarchy import shown
 from priorhood.model.model import Model, as_model
 from priorhood.posterior.io import SUMS_FORMAT, SUMS_LAST, stored_tree, understood
-from priorhood.posterior.netcdf import Damage, write_tree
 from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.validation import (
     ALWAYS,
@@ -34,17 +33,16 @@ from priorhood.posterior.validation import (
     stored_weights,
 )
 from priorhood.suffstats import collect
-from priorhood.suffstats.io import dropped_as_text, moments_dataset, with_places
+from priorhood.suffstats.io import dropped_as_text, moments_arrays, with_places
 from priorhood.suffstats.min_rows import withheld
 from priorhood.suffstats.moments import CellMoments
 from priorhood.suffstats.moments import merge as merged
+from priorhood.suffstats.netcdf import ArrayTree, Damage, write_tree
 from priorhood.suffstats.recode import recoded, same_formula, united
 from priorhood.suffstats.similar_labels import tell_lookalikes
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import xarray as xr
 
     from priorhood.data.place_table import PlaceTable
     from priorhood.model.formula import Formula
@@ -152,13 +150,10 @@ class Sums:
         FileError : the place cannot be written; a name like that of a table, a picture or a page
         """
         check_netcdf(path, "the sums of rows", ".moments")
-        write_atomically(path, lambda file: write_tree(file, self._tree()))
+        write_atomically(path, lambda file: write_tree(file, self._stored()))
 
-    def _tree(self) -> xr.DataTree:
-        import xarray as xr
-
-        tree = xr.DataTree.from_dict({"moments": moments_dataset(self.moments)})
-        tree.attrs = {
+    def _stored(self) -> ArrayTree:
+        about = {
             SUMS_FORMAT: SUMS_LAST,
             "formula": self.formula.text,
             "weights": json.dumps(asdict(self.weights)),
@@ -170,7 +165,7 @@ class Sums:
             "minimum": self.minimum,
             "versions": json.dumps({"priorhood": version("priorhood")}),
         }
-        return with_places(tree, self.place_table)
+        return with_places(ArrayTree({"moments": moments_arrays(self.moments)}, about), self.place_table)
 
 
 def _places(formula: Formula, count: int) -> str:

@@ -14,7 +14,6 @@ from priorhood._system import is_file, is_folder, is_there
 from priorhood.errors import FileError, PriorhoodWarning, near
 from priorhood.model.formula import independent
 from priorhood.model.model import Model
-from priorhood.posterior.netcdf import Damage, read_tree
 from priorhood.posterior.older_formats import in_todays_words
 from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.tree import FORMAT
@@ -31,6 +30,7 @@ from priorhood.posterior.validation import (
     stored_model,
     stored_scale,
 )
+from priorhood.suffstats.netcdf import Damage, read_tree
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from priorhood.diagnostics.summary import bounds_of, summarize_draws, summarize_mixtures
+from priorhood.diagnostics.summary import bounds_of, labels_along, summarize_draws, summarize_mixtures
 from priorhood.engines.draws import QUANTILES
 from priorhood.errors import ModelError, near
 from priorhood.model.design import INTERCEPT
@@ -18,15 +19,16 @@ from priorhood.model.priors import base_of, split_label
 from priorhood.posterior import finest_places
 from priorhood.posterior.lazy_draws import OnDemand, on_demand
 from priorhood.posterior.tree import SUMMARIES
-from priorhood.suffstats.io import stored_places
+from priorhood.suffstats.io import PLACES, stored_places
+from priorhood.suffstats.netcdf import ArrayTree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
     import xarray as xr
 
-    from priorhood._arrays import Index, Labels
+    from priorhood._arrays import Array, Index, Labels
     from priorhood.data.place_table import PlaceTable
     from priorhood.model.design import Design
     from priorhood.model.model import Model
@@ -42,7 +44,8 @@ PURE = ("omega", "nu")  # kinds of numbers without a unit
 class Reading:
     """Draws with their model and sums, as they are read; see Posterior, which is asked for more.
 
-    tree : xarray DataTree with groups posterior, sample_stats and moments; open to ArviZ
+    tree : xarray DataTree with groups posterior, sample_stats and moments; open to ArviZ. Of a fit, whose arrays
+        are given in its place, it is made when it is first asked for
     """
 
     model: Model
@@ -51,21 +54,61 @@ class Reading:
     moments: CellMoments
     tree: xr.DataTree
 
+    def __post_init__(self) -> None:
+        if isinstance(self.tree, ArrayTree):
+            self.__dict__["_held"] = self.__dict__.pop("tree")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """The tree of a fit, once: from then on it is what counts, changed or not."""
+            if name != "tree" or "_held" not in self.__dict__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            self.__dict__["tree"] = self._held.tree()
+            del self.__dict__["_held"]
+            return self.__dict__["tree"]
+
+    @property
+    def _arrays(self) -> ArrayTree | None:
+        """The arrays of a fit, as long as nobody has asked for the tree; None from then on."""
+        return self.__dict__.get("_held")
+
+    @property
+    def _attrs(self) -> dict[Any, Any]:
+        return (self._arrays or self.tree).attrs
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        """How long the dimensions of the draws are: chain, draw, those of places and terms."""
+        if self._arrays is None:
+            return {str(dim): size for dim, size in self.tree["posterior"].sizes.items()}
+        group = self._arrays.groups["posterior"]
+        every = [*group.variables.values(), *group.coords.values()]
+        return {dim: size for dims, values in every for dim, size in zip(dims, values.shape, strict=True)}
+
+    def _dims(self, name: str) -> tuple[str, ...]:
+        """The dimensions of a parameter's draws, chain and draw first."""
+        held = self._arrays
+        return tuple(map(str, self[name].dims)) if held is None else held.groups["posterior"].variables[name][0]
+
     @property
     def attrs(self) -> dict[str, Any]:
         """Engine, seed, evidence, versions and the account of rows."""
-        return {str(k): v.item() if isinstance(v, np.generic) else v for k, v in self.tree.attrs.items()}
+        return {str(k): v.item() if isinstance(v, np.generic) else v for k, v in self._attrs.items()}
 
     @property
     def seed(self) -> int:
         """The seed of the draws."""
-        return int(self.tree.attrs["seed"])
+        return int(self._attrs["seed"])
 
     @property
     def parameters(self) -> list[str]:
         """The parameters' names in reading order: mu, beta, delta, tau, omega, sigma, nu."""
-        there = map(str, self.tree["posterior"].data_vars)
-        return sorted(there, key=lambda name: KINDS.index(base_of(name)))
+        held = self._arrays
+        there: Iterable[Any] = (
+            self.tree["posterior"].data_vars if held is None else held.groups["posterior"].variables
+        )
+        return sorted(map(str, there), key=lambda name: KINDS.index(base_of(name)))
 
     @cached_property
     def hierarchy(self) -> Hierarchy:
@@ -75,7 +118,8 @@ class Reading:
     @cached_property
     def place_table(self) -> PlaceTable | None:
         """What is known of the places themselves, from places=; None where nothing is."""
-        return stored_places(self.tree)
+        held = self._arrays
+        return None if held is not None and PLACES not in held.groups else stored_places(self.tree)
 
     @property
     def cells(self) -> dict[str, Labels]:
@@ -90,14 +134,14 @@ class Reading:
         ------
         ModelError : drawn by NUTS, which does not give it
         """
-        if "log_evidence" not in self.tree.attrs:
-            raise ModelError(f"the engine {self.tree.attrs['engine']} gives no evidence; engine='exact' does")
-        return float(self.tree.attrs["log_evidence"])
+        if "log_evidence" not in self._attrs:
+            raise ModelError(f"the engine {self._attrs['engine']} gives no evidence; engine='exact' does")
+        return float(self._attrs["log_evidence"])
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Warnings about what the data cannot tell."""
-        return tuple(json.loads(self.tree.attrs["notes"]))
+        return tuple(json.loads(self._attrs["notes"]))
 
     def __getitem__(self, name: str) -> xr.DataArray:
         """Draws of one parameter on the standardized scale: post["mu"]."""
@@ -111,7 +155,7 @@ class Reading:
     @property
     def summed(self) -> bool:
         """Whether the finest places' coefficients are kept as summaries, without their draws."""
-        return SUMMARIES in self.tree.children
+        return SUMMARIES in (self.tree.children if self._arrays is None else self._arrays.groups)
 
     @property
     def store(self) -> str:
@@ -171,11 +215,20 @@ class Reading:
 
     def natural_factor(self, name: str) -> xr.DataArray | float:
         """What a parameter on the standardized scale is multiplied by to be in the data's units."""
+        return self._natural_of(self[name]) if (plain := self._plain_factor(name)) is None else plain
+
+    def _plain_factor(self, name: str) -> float | None:
+        """The same where it is one number; None where it depends on the term."""
         if base_of(name) in PURE or name == "sigma_spread":
             return 1.0
-        if name in ("sigma", "sigma_median"):
-            return self.scale.unit
-        return self._natural_of(self[name])
+        return self.scale.unit if name in ("sigma", "sigma_median") else None
+
+    def _factor(self, name: str, along: Sequence[npt.NDArray[Any]]) -> Array | float:
+        """The same by the coordinates of the dimensions after chain and draw, of which the last are the terms."""
+        if (plain := self._plain_factor(name)) is not None:
+            return plain
+        natural = dict(zip(self.design.names, self.scale.natural(), strict=True))
+        return np.array([natural[str(term)] for term in along[-1]])
 
     def natural_of(self, name: str, draws: xr.DataArray) -> xr.DataArray | float:
         """The same for draws of a parameter that may not be stored."""
@@ -217,21 +270,43 @@ class Reading:
         """
         import pandas as pd
 
+        labels, columns = self._summary_columns(var_names, standardized=standardized, interval=interval)
+        return pd.DataFrame(columns, index=pd.Index(labels, name="parameter"))
+
+    def _summary_columns(
+        self, var_names: list[str] | str | None = None, *, standardized: bool = False, interval: float = INTERVAL
+    ) -> tuple[list[str], dict[str, Any]]:
+        """The index and the columns of summary(), without pandas."""
         if not 0 < interval < 1:
             raise ModelError(f"interval must be between 0 and 1, like 0.9, not {interval!r}")
         chosen = [var_names] if isinstance(var_names, str) else var_names
         beta = self.model.formula.effect_name(0) if self.summed else ""
         every = sorted([*self.parameters, *([beta] if beta else [])], key=lambda name: KINDS.index(base_of(name)))
-        rows = []
+        index: list[str] = []
+        units: list[str] = []
+        parts: list[dict[str, Any]] = []
         for name in every if chosen is None else chosen:
             if beta and name == beta:
                 told = self.coefficients(bounds_of(interval), standardized=standardized)
-                frame = summarize_mixtures(name, told, interval)
+                labels, own = summarize_mixtures(name, told, interval)
             else:
-                frame = summarize_draws(name, self[name] if standardized else self.natural(name), interval)
-            frame.insert(5, "unit", "" if standardized else finest_places.units(self.unit_of, list(frame.index)))
-            rows.append(frame)
-        return pd.concat(rows)
+                values, along = self._stored(name)
+                values = values if standardized else values * self._factor(name, along)
+                labels, own = summarize_draws(name, values, labels_along(name, along), interval)
+            index += labels
+            units += [""] * len(labels) if standardized else finest_places.units(self.unit_of, labels)
+            parts.append(own)
+        whole = [(name, np.concatenate([part[name] for part in parts])) for name in parts[0]]
+        return index, dict([*whole[:5], ("unit", units), *whole[5:]])
+
+    def _stored(self, name: str) -> tuple[Array, list[npt.NDArray[Any]]]:
+        """Draws of one parameter, standardized, and the coordinates of its dimensions after chain and draw."""
+        held = None if self._arrays is None else self._arrays.groups["posterior"]
+        if held is None or name not in held.variables:
+            draws = self[name]
+            return draws.values, [draws[dim].values for dim in draws.dims[2:]]
+        dims, values = held.variables[name]
+        return values, [held.coords[dim][1] for dim in dims[2:]]
 
     def unit_of(self, label: str) -> str:
         """The unit of a parameter by its label, `beta[10115, area]`."""

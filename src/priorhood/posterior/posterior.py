@@ -18,7 +18,6 @@ from priorhood.engines.observations import Observations
 from priorhood.errors import PriorhoodWarning
 from priorhood.posterior.labelled import Reading
 from priorhood.posterior.lazy_draws import numbers_of
-from priorhood.posterior.netcdf import write_tree
 from priorhood.posterior.pymc_draws import completed, new_data, regression_of
 from priorhood.posterior.tree import attached, tree_of
 from priorhood.prediction import predict as predicting
@@ -26,6 +25,7 @@ from priorhood.prediction.coefficients import Coefficients, coefficients_of
 from priorhood.prediction.expected import expected_rows, typical_homes
 from priorhood.prediction.observed import used_rows
 from priorhood.suffstats.io import with_places
+from priorhood.suffstats.netcdf import write_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +52,7 @@ class Posterior(Reading):
     """
 
     def __repr__(self) -> str:
-        size = self.tree["posterior"].sizes
+        size = self._sizes
         places = ", ".join(f"{one.size:,} {one.title}" for one in self.hierarchy.groupings) or "no groups"
         rows = f"{self.moments.rows:,} rows, {places}"
         kept = ", of places their summaries" if self.summed else ""
@@ -257,7 +257,7 @@ class Posterior(Reading):
         Memory grows with rows × draws; predict() gives summaries without that. NaN where a predictor is
         missing; the coordinate status says so. Arguments as of predict().
         """
-        sizes = self.tree["posterior"].sizes
+        sizes = self._sizes
         wanted = predicting.request((), None, None, unseen, "", self.seed if seed is None else seed, 1)
         return predicting.predict_draws(
             self._coefficients(), self.design, self.scale, self.placed(table, places), wanted.unseen, wanted.seed,
@@ -285,7 +285,7 @@ class Posterior(Reading):
         values, status = expected_rows(
             self._coefficients(), self.design, self.scale, self.placed(table, places), wanted.unseen, wanted.seed
         )
-        shape = (*(self.tree["posterior"].sizes[d] for d in ("chain", "draw")), values.shape[1])
+        shape = (*(self._sizes[d] for d in ("chain", "draw")), values.shape[1])
         return xr.DataArray(
             values.reshape(shape), dims=("chain", "draw", "row"), name=self.design.formula.outcome_name,
             coords={"row": np.arange(shape[-1]), "status": ("row", status)},
@@ -314,7 +314,10 @@ class Posterior(Reading):
 
     def with_places(self, place_table: PlaceTable | None) -> Posterior:
         """The same posterior with what is known of the places in its tree."""
-        return replace(self, tree=with_places(self.tree, place_table))
+        if place_table is None:
+            return self
+        held: Any = self._arrays or self.tree
+        return replace(self, tree=with_places(held, place_table))
 
     def _coefficients(self, thinned: xr.Dataset | None = None) -> Coefficients:
         """The draws as predictions take them: all, or some of them."""
@@ -362,11 +365,12 @@ class Posterior(Reading):
         FileError : the place cannot be written; a name like that of a table, a picture or a page
         """
         check_netcdf(path, "a posterior", ".nc")
-        write_atomically(path, lambda file: write_tree(file, self.tree))
+        write_atomically(path, lambda file: write_tree(file, self._arrays or self.tree))
 
 
 def assemble(
     model: Model, design: Design, scale: Scale, moments: CellMoments, draws: Draws, facts: dict[str, Any]
 ) -> Posterior:
     """Label an engine's arrays."""
-    return Posterior(model, design, scale, moments, tree_of(model, design, scale, moments, draws, facts))
+    tree: Any = tree_of(model, design, scale, moments, draws, facts)
+    return Posterior(model, design, scale, moments, tree)

@@ -28,7 +28,7 @@ INTERVAL_SDS = 3.2897
 
 def portions(post: Posterior, homes: pd.DataFrame, unseen: str = "population") -> Iterator[Array]:
     """E(y_i | θ) of the homes in order, in the outcome's units: (S, n) of n homes each."""
-    sizes = post.tree["posterior"].sizes
+    sizes = post._sizes
     step = max(AT_ONCE // (sizes["chain"] * sizes["draw"]), 1)
     for lo in range(0, len(homes), step):
         some = homes.iloc[lo : lo + step].reset_index(drop=True)

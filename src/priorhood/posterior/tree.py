@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy as np
 from priorhood.engines.draws import QUANTILES, spread_dimension, term_dimension
 from priorhood.errors import ModelError, near
 from priorhood.model.hierarchy import hierarchy_of
-from priorhood.suffstats.io import PLACES, dropped_as_text, moments_dataset
+from priorhood.suffstats.io import PLACES, _arrays, dropped_as_text, moments_arrays
+from priorhood.suffstats.netcdf import Arrays, ArrayTree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from priorhood.model.scale import Scale
     from priorhood.suffstats.moments import CellMoments
 
+
 # 2 came with family, noise and se; 3 with nested and crossed groupings; 4 with summaries in place of draws. Older
 # files are read as they were. 5 came with checksums.
 FORMAT = 5
@@ -34,30 +37,28 @@ ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood
 
 def tree_of(
     model: Model, design: Design, scale: Scale, moments: CellMoments, draws: Draws, facts: dict[str, Any]
-) -> xr.DataTree:
+) -> ArrayTree:
     """Label an engine's arrays."""
-    import xarray as xr
-
-    posterior = labelled(design, moments.labels, draws)
+    posterior = _labelled(design, moments.labels, draws)
     lead = ("chain", "draw")
-    stats = {name: (lead, values) for name, values in draws.stats.items()}
-    only = {k: posterior[k] for k in lead}
+    stats: dict[str, Any] = {name: (lead, values) for name, values in draws.stats.items()}
+    only = {k: posterior.coords[k] for k in lead}
     groups = {
-        "/posterior": posterior.assign_attrs(_arviz_attrs(draws)),
-        "/sample_stats": xr.Dataset(stats, coords=only, attrs=_arviz_attrs(draws)),
-        "/moments": moments_dataset(moments),
+        "posterior": replace(posterior, attrs=_arviz_attrs(draws)),
+        "sample_stats": Arrays(stats, only, _arviz_attrs(draws)),
+        "moments": moments_arrays(moments),
     }
     if draws.summaries is not None:
-        groups[f"/{SUMMARIES}"] = summarized(design, moments.labels, draws.summaries, QUANTILES)
-    tree = xr.DataTree.from_dict(groups)
-    tree.attrs = {**_described(model, design, scale, moments), **draws.facts, **facts}
-    return tree
+        groups[SUMMARIES] = _summarized(design, moments.labels, draws.summaries, QUANTILES)
+    return ArrayTree(groups, {**_described(model, design, scale, moments), **draws.facts, **facts})
 
 
 def labelled(design: Design, labels: Labels, draws: Draws) -> xr.Dataset:
     """Draws of all parameters by name, with the terms' names and the groups' labels as coordinates."""
-    import xarray as xr
+    return _labelled(design, labels, draws).dataset()
 
+
+def _labelled(design: Design, labels: Labels, draws: Draws) -> Arrays:
     population = [c.name for c in design.population_columns]
     lead = ("chain", "draw")
     formula, hierarchy = design.formula, hierarchy_of(design.formula, labels)
@@ -93,22 +94,24 @@ def labelled(design: Design, labels: Labels, draws: Draws) -> xr.Dataset:
             variables[name] = (lead, values)
     if draws.nu is not None:
         variables["nu"] = (lead, draws.nu)
-    return xr.Dataset(variables, coords=coords)
+    return _arrays(variables, coords)
 
 
 def summarized(design: Design, labels: Labels, found: Summaries, levels: Sequence[float]) -> xr.Dataset:
     """Means, sds and quantiles of the finest places' coefficients by name: beta_mean, beta_sd, beta_q5, …."""
-    import xarray as xr
+    return _summarized(design, labels, found, levels).dataset()
 
+
+def _summarized(design: Design, labels: Labels, found: Summaries, levels: Sequence[float]) -> Arrays:
     places = hierarchy_of(design.formula, labels).levels[0]
     named = [c.name for c in design.coefficient_columns(0)]
     term = term_dimension(places.name, named, [c.name for c in design.population_columns])
     columns = {"mean": found.mean, "sd": found.sd}
     columns |= {f"q{100 * level:g}": found.quantiles[:, :, at] for at, level in enumerate(levels)}
     beta = design.formula.effect_name(0)
-    return xr.Dataset(
+    return _arrays(
         {f"{beta}_{name}": ((places.name, term), values) for name, values in columns.items()},
-        coords={places.name: places.labels, term: named},
+        {places.name: places.labels, term: named},
     )
 
 

@@ -17,9 +17,9 @@ from priorhood.model.model import Model
 from priorhood.model.priors import base_of
 from priorhood.model.scale import LARGEST, Scale
 from priorhood.model.weights import Weights
-from priorhood.posterior.netcdf import Damage, shown_part
 from priorhood.posterior.tree import SUMMARIES, labelled, summarized
 from priorhood.suffstats.io import PLACES, stored_moments, stored_places
+from priorhood.suffstats.netcdf import Damage, shown_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

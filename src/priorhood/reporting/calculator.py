@@ -57,7 +57,7 @@ def calculator(post: Posterior, at: Mapping[str, Any]) -> dict[str, Any]:
         "known_errors": post.model.se,
         "precision": post.model.precision_weights,
         "draws": len(c.mu),
-        "of": int(np.prod([post.tree["posterior"].sizes[d] for d in ("chain", "draw")])),
+        "of": int(np.prod([post._sizes[d] for d in ("chain", "draw")])),
         "mu_columns": c.mu_cols[own].tolist(),
         "mu": packed(c.mu[:, own].T),
         "nu": None if c.nu is None else packed(np.log(c.nu)[None]),

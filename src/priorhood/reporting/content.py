@@ -179,7 +179,7 @@ def _path(ring: Any) -> str:
 def _made(post: Posterior) -> list[list[str]]:
     """Engine, seed, versions: what another person needs to make the same draws."""
     a = post.attrs
-    size = post.tree["posterior"].sizes
+    size = post._sizes
     # Its name only: where it lies is no one else's business.
     source = post.tree.encoding.get("source")
     rows = [["posterior", Path(source).name]] if source else []

@@ -19,13 +19,13 @@ from priorhood.data.labels import normal_key
 from priorhood.data.roles import check_rest
 from priorhood.data.rows import KEY, REASON, Prepared, check_name, open_rows, prepare, refuse, value_name
 from priorhood.data.schema import learn_design, refuse_ids, refuse_unwritable
-from priorhood.data.sources.columns import part_named, run
+from priorhood.data.sources.columns import in_numpy, part_named, run
 from priorhood.data.sources.remote import is_elsewhere
 from priorhood.errors import TableError
 from priorhood.model.design import Design, Indicator
 from priorhood.model.weights import UNWEIGHTED, Weights
 from priorhood.suffstats.duckdb_scan import scanned
-from priorhood.suffstats.memory_scan import MANY, BatchedRows, BatchSums, Names, summed
+from priorhood.suffstats.memory_scan import MANY, BatchedRows, BatchSums, FewColumns, Names, summed
 from priorhood.suffstats.moments import CellMoments, add_up, fold
 from priorhood.suffstats.recode import united
 
@@ -145,15 +145,16 @@ def _indicators(design: Design) -> list[str | None]:
     return [f.factor if isinstance(f, Indicator) else None for f in own] + [None]
 
 
-def _in_batches(prepared: Prepared, design: Design, name: str) -> BatchedRows | None:
-    """The rows as matrices where columns are many; None where they are few, or memory has no room for the rows."""
+def _in_batches(prepared: Prepared, design: Design, name: str) -> BatchedRows | FewColumns | None:
+    """The rows as matrices where columns are many, or there already; None elsewhere, or without room in memory."""
     import narwhals.stable.v2 as nw
 
     C = sum(1 for column in design.columns if column.factors) + 1
-    if C < MANY or is_elsewhere(prepared.rows):
+    numbers = tuple(dict.fromkeys(value.column for value in prepared.values if value.column))
+    few = C < MANY
+    if is_elsewhere(prepared.rows) or (few and not _are_few(prepared, numbers)):
         return None
     schema = prepared.rows.collect_schema()
-    numbers = tuple(dict.fromkeys(value.column for value in prepared.values if value.column))
     about = {flag.column: at for at, flag in enumerate(prepared.flags, start=1) if flag.reason == "missing"}
     gaps = tuple(about[column] for column in numbers)
     values = [value.column or value_name(i) for i, value in enumerate(prepared.values[:C])]
@@ -175,18 +176,45 @@ def _in_batches(prepared: Prepared, design: Design, name: str) -> BatchedRows | 
     reason = prepared.reason(set(range(1, len(prepared.flags) + 1)) - set(gaps))
     names = Names(KEY, REASON, numbers, gaps, tuple(values), tuple(checks), *marks)
     with part_named(name):
+        if few:
+            return _few(prepared, names, own)
         rows = BatchedRows(prepared.rows.select(prepared.key.alias(KEY), reason, *plain, *own), names)
         return rows if rows.fit() else None
 
 
-def _preview_means(prepared: Prepared, rows: BatchedRows | None, design: Design, name: str) -> Array:
+def _are_few(prepared: Prepared, numbers: tuple[str, ...]) -> bool:
+    """Whether FewColumns takes them: every row alike, left out for what is missing alone, and NumPy's numbers."""
+    plain = not prepared.weights.columns and all(flag.reason == "missing" for flag in prepared.flags)
+    return plain and in_numpy(prepared.rows, numbers)
+
+
+def _few(prepared: Prepared, names: Names, own: list[Any]) -> FewColumns:
+    rows: Any = prepared.rows
+    labels = {
+        at: flag.applies.alias(check_name(-at)) for at, flag in enumerate(prepared.flags, 1) if at not in names.gaps
+    }
+    native = rows.to_native()
+    chosen = rows.select(prepared.key.alias(KEY), *labels.values(), *own).to_native()
+    # A constant alone has one row.
+    key = chosen[KEY] if len(chosen) == len(native) else np.full(len(native), "", dtype=object)
+    others = [name for name in dict.fromkeys((*names.values, *names.checks)) if name not in names.numbers]
+    return FewColumns(
+        names,
+        key,
+        {at: chosen[check_name(-at)].to_numpy(dtype=bool, na_value=False) for at in labels},
+        [native[column].to_numpy(dtype=np.float64) for column in names.numbers],
+        {name: chosen[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in others},
+    )
+
+
+def _preview_means(prepared: Prepared, rows: BatchedRows | FewColumns | None, design: Design, name: str) -> Array:
     """Means of the first usable rows; 0 for indicators, whose products then vanish."""
     import narwhals.stable.v2 as nw
 
     plain = np.array([factor is None for factor in _indicators(design)])
     if rows is not None:
         with part_named(name):
-            means = rows.preview()
+            means = rows.preview(PREVIEW) if isinstance(rows, FewColumns) else rows.preview()
     else:
         some_rows = prepared.frame.filter(nw.col(REASON) == 0).head(PREVIEW)
         found = run(some_rows.select(*(nw.col(value_name(i)).mean() for i in range(len(plain)))), name)
@@ -282,9 +310,6 @@ def _scanned(
     found = scanned(frame, design, prepared, shift, _pairs(factors), name, looked)
     if found is None:
         return None
-    for a, factor in enumerate(factors):
-        if factor is not None:
-            found.second[:, a, a] = found.first[:, a]
     sums = BatchSums(
         keys=[normal_key(key) for key in found.keys],
         centre=np.broadcast_to(shift, found.first.shape),
@@ -296,20 +321,33 @@ def _scanned(
         weight=None,
         log_weight=None,
     )
+    _square_indicators(sums, factors)
     return sums, found.late
 
 
+def _square_indicators(found: BatchSums, factors: list[str | None]) -> None:
+    """Put in the squares of indicators around 0, which _pairs leaves out: they are themselves."""
+    for a, factor in enumerate(factors):
+        if factor is not None:
+            found.second[:, a, a] = found.first[:, a]
+
+
 def _sums(
-    prepared: Prepared, rows: BatchedRows | None, design: Design, shift: Array | None, name: str
+    prepared: Prepared, rows: BatchedRows | FewColumns | None, design: Design, shift: Array | None, name: str
 ) -> BatchSums:
     """Sums around a common shift or, without one, around every group's own mean."""
     import narwhals.stable.v2 as nw
 
-    if rows is not None:
+    factors = _indicators(design)
+    added = None
+    if isinstance(rows, BatchedRows):
         with part_named(name):
             added = summed(rows, shift, len(prepared.flags))
+    elif rows is not None and shift is not None:
+        added = rows.summed(shift, len(prepared.flags), _pairs(factors))
+        _square_indicators(added, factors)
+    if added is not None:
         return replace(added, keys=["" if _no_label(k) else normal_key(str(k)) for k in added.keys])
-    factors = _indicators(design)
     C = len(factors)
     values = left = [value_name(i) for i in range(C)]
     graded, repeated = prepared.weights.graded, prepared.weights.frequency is not None

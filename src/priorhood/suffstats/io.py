@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from priorhood.data.place_table import PlaceTable
 from priorhood.model.hierarchy import apart, joined_labels, shown
 from priorhood.model.tokens import dimension
 from priorhood.suffstats.moments import CellMoments
+from priorhood.suffstats.netcdf import Arrays, ArrayTree
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,18 +22,24 @@ if TYPE_CHECKING:
     from priorhood.model.model import Model
 
 
+Tree = TypeVar("Tree", "ArrayTree", "xr.DataTree")
+
+
 PLACES = "places"
 
 
+def _arrays(variables: dict[str, Any], coords: dict[str, Any], attrs: dict[str, Any] | None = None) -> Arrays:
+    """Of the values of coordinates, each a dimension of its own."""
+    return Arrays(variables, {name: ((name,), np.asarray(values)) for name, values in coords.items()}, attrs or {})
+
+
 def dropped_as_text(dropped: tuple[Dropped, ...]) -> str:
-    """Rows left out, as an attribute; the number of places is there where it says something."""
+    """BatchedRows left out, as an attribute; the number of places is there where it says something."""
     return json.dumps([[d.reason, d.column, d.rows, *([d.places] if d.places else [])] for d in dropped])
 
 
-def moments_dataset(moments: CellMoments) -> xr.Dataset:
+def moments_arrays(moments: CellMoments) -> Arrays:
     """The sums, with the labels of their cells and the names of their columns."""
-    import xarray as xr
-
     group = _cell_dimension(moments.keys)
     columns = list(moments.columns)
     variables: dict[str, Any] = {
@@ -49,11 +57,7 @@ def moments_dataset(moments: CellMoments) -> xr.Dataset:
         variables["weight"] = ((group,), moments.weight)
     if moments.log_weights is not None:
         variables["log_weight"] = ((group,), moments.log_weights)
-    return xr.Dataset(
-        variables,
-        coords=coords,
-        attrs={} if moments.weight is None else {"log_weight": moments.log_weight},
-    )
+    return _arrays(variables, coords, None if moments.weight is None else {"log_weight": moments.log_weight})
 
 
 def _cell_dimension(keys: tuple[str, ...]) -> str:
@@ -83,21 +87,22 @@ def stored_moments(tree: xr.DataTree, model: Model | Design) -> CellMoments:
     )
 
 
-def with_places(tree: xr.DataTree, place_table: PlaceTable | None) -> xr.DataTree:
+def with_places(tree: Tree, place_table: PlaceTable | None) -> Tree:
     """The tree with what is known of the places."""
-    import xarray as xr
-
     if place_table is None:
         return tree
+    places = _places_arrays(place_table)
+    if isinstance(tree, ArrayTree):
+        return replace(tree, groups={**tree.groups, PLACES: places})
+    import xarray as xr
+
     groups = {name: node.to_dataset() for name, node in tree.children.items()}
-    together = xr.DataTree.from_dict({**groups, PLACES: _places_dataset(place_table)})
+    together = xr.DataTree.from_dict({**groups, PLACES: places.dataset()})
     together.attrs = dict(tree.attrs)
     return together
 
 
-def _places_dataset(place_table: PlaceTable) -> xr.Dataset:
-    import xarray as xr
-
+def _places_arrays(place_table: PlaceTable) -> Arrays:
     labels = np.array(list(place_table.places), dtype=str).reshape(-1, len(place_table.keys))
     variables: dict[str, Any] = {"key": (("place", "key_column"), labels)}
     coords: dict[str, Any] = {"key_column": list(place_table.keys)}
@@ -107,7 +112,7 @@ def _places_dataset(place_table: PlaceTable) -> xr.Dataset:
             values = [[place[at] for at in own] for place in place_table.places.values()]
             variables[name] = (("place", f"{name}_column"), np.array(values, dtype=dtype).reshape(-1, len(own)))
             coords[f"{name}_column"] = [place_table.columns[at] for at in own]
-    return xr.Dataset(variables, coords=coords)
+    return _arrays(variables, coords)
 
 
 def stored_places(tree: xr.DataTree) -> PlaceTable | None:

@@ -300,7 +300,7 @@ def test_the_file_tells_nothing_of_whose_it_is_nor_of_places_left_out(rows, tmp_
 def test_files_that_are_no_sums(tmp_path, sums, rows):
     import xarray as xr
 
-    from priorhood.posterior.netcdf import write_tree
+    from priorhood.suffstats.netcdf import write_tree
 
     def refused(path, match, load=ph.load_moments):
         with pytest.raises(ph.FileError, match=match):
@@ -314,7 +314,7 @@ def test_files_that_are_no_sums(tmp_path, sums, rows):
     refused(path, "cut off")
     xr.DataTree.from_dict({"/": xr.Dataset({"x": 1})}).to_netcdf(path, engine="h5netcdf")
     refused(path, "no posterior of priorhood")
-    tree = sums._tree()
+    tree = sums._stored().tree()
     for name, value, match in (
         ("priorhood_moments_format", 99, "format 99 of sums.*upgrade"), ("weights", "{", "not a JSON mapping"),
         ("priorhood_moments_format", "x", "format x of sums"), ("weights", '{"other": 1}', "'weights' cannot be"),

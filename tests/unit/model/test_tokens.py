@@ -427,7 +427,7 @@ def test_a_file_whose_labels_lack_their_backticks(tmp_path, rows, kind):
     model = ph.Model(text, ["mu[`a:b`] ~ Normal(0, 3)", "mu[area:`a:b`] ~ Normal(0, 2)"])
     path = tmp_path / "old.nc"
     post = ph.fit(model, frame, **QUICK) if kind == "posterior" else ph.moments(model, frame)
-    tree = post.tree if kind == "posterior" else post._tree()
+    tree = post.tree if kind == "posterior" else post._stored().tree()
     groups = {}
     for name, node in tree.children.items():
         group = node.to_dataset()

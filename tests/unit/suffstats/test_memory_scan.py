@@ -11,6 +11,8 @@ import polars as pl
 import pytest
 
 import priorhood as ph
+from priorhood.data.sources.table import read
+from priorhood.model.formula import parse
 from priorhood.suffstats import collect, memory_scan
 
 PREDICTORS = 30
@@ -65,7 +67,7 @@ def apart(table: object, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, m
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("weights", [{}, {"se": "se"}, {"precision_weights": "se", "frequency_weights": "times"}])
 def test_batches_add_up_to_the_sums_of_the_backend(form, weights, homes, monkeypatch):
-    monkeypatch.setattr(memory_scan, "BATCH", 5_000)  # several batches, and places in more than one
+    monkeypatch.setattr(memory_scan, "BATCH", 5_000)  # several memory_scan, and places in more than one
     model = ph.Model(formula(), **weights)
     found, slow = apart(FORMS[form](homes), homes, monkeypatch, model, where="x0 > 1")
     assert found.labels.tolist() == slow.labels.tolist()
@@ -162,3 +164,41 @@ def test_the_user_s_frame_is_left_as_it_was(homes):
     before = homes.copy(deep=True)
     ph.moments(formula(), homes)
     pd.testing.assert_frame_equal(homes, before)
+
+
+def test_few_columns_of_numpy_have_the_sums_of_any_frame(monkeypatch):
+    """Rows of a pandas frame are added up as arrays: the same bits as by expressions, whatever is left out."""
+    rng = np.random.default_rng(5)
+    rows = 400
+    frame = pd.DataFrame({
+        "price": rng.normal(3e5, 1e5, rows),
+        "area": rng.uniform(20, 200, rows),
+        "floor": rng.integers(0, 9, rows),
+        "lift": rng.integers(0, 2, rows).astype(bool),
+        "kind": rng.choice(["flat", "house", "loft"], rows),
+        "zip": rng.choice(["1", "01.0", " 2 ", "b", "", "nan"], rows),
+        "town": rng.choice(["x", "y"], rows),
+    })  # fmt: skip
+    frame.loc[rng.choice(rows, 20, replace=False), "area"] = np.nan
+    frame.loc[rng.choice(rows, 9, replace=False), "price"] = np.nan
+    frame.loc[rng.choice(rows, 9, replace=False), "zip"] = None
+    formulas = [
+        "price ~ area", "price ~ 1", "price ~ 1 + (1 | zip)", "price ~ area + floor + lift + (area | zip)",
+        "log(price) ~ log(area) * kind + I(floor ** 2) + (1 | town/zip)",
+        "price ~ area:lift + C(floor) + (1 | zip)",
+    ]  # fmt: skip
+    added = []
+    by_code = memory_scan._by_code
+    monkeypatch.setattr(memory_scan, "_by_code", lambda *given: added.append(given) or by_code(*given))
+    for formula in formulas:
+        added.clear()
+        ours = collect.collect_moments(read(frame), parse(formula))
+        assert added
+        with monkeypatch.context() as patched:
+            patched.setattr(collect, "_are_few", lambda *_: False)
+            theirs = collect.collect_moments(read(frame), parse(formula))
+        assert ours[0] == theirs[0]
+        assert ours[1].dropped == theirs[1].dropped
+        assert ours[1].read == theirs[1].read
+        for name in ("labels", "n", "mean", "scatter"):
+            np.testing.assert_array_equal(getattr(ours[1], name), getattr(theirs[1], name), err_msg=formula)

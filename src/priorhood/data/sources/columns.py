@@ -248,6 +248,17 @@ def declared_order(frame: Frame, column: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(category) for category in found if category is not None))
 
 
+def in_numpy(frame: Frame, columns: Iterable[str]) -> bool:
+    """Whether a frame is of pandas, with all these columns in NumPy's own numbers."""
+    import narwhals.stable.v2 as nw
+    import numpy as np
+
+    if not isinstance(frame, nw.DataFrame) or not frame.implementation.is_pandas():
+        return False
+    types = frame.to_native().dtypes
+    return all(isinstance(types[column], np.dtype) and types[column].kind in "biuf" for column in columns)
+
+
 def run(frame: Frame, name: str) -> dict[str, Any]:
     """Collect with the backend's errors explained, and the part of a table that they are about found."""
     with part_named(name):

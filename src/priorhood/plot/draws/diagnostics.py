@@ -71,7 +71,7 @@ def diagnostics(post: Posterior) -> Figure:
     of_place = _of_places(post, measures.index)
     height = TOP + 2 * PANEL
     figure = style.picture(WIDTH, height)
-    for at, measure in enumerate(_measures(int(post.tree["posterior"].sizes["chain"]))):
+    for at, measure in enumerate(_measures(int(post._sizes["chain"]))):
         _histogram(_axes(figure, 0, at, 4, height), measures[measure.name], of_place, measure, first=at == 0)
     _sampler(figure, post, height)
     _headline(figure, check, measures, of_place)

@@ -8,10 +8,12 @@ import math
 import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from priorhood.errors import FileError, some
 
@@ -39,10 +41,47 @@ class Damage(Exception):  # noqa: N818  # says what is wrong with a file; its re
     """A part of a file is not what was saved, or nothing that a posterior holds."""
 
 
+# -- arrays with names ---------------------------------------------------------------------------------------
+
+# Dimensions and values.
+Named = tuple[tuple[str, ...], npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A group of a tree without xarray, which takes as long to import as the rest of a fit takes together."""
+
+    variables: dict[str, Named]
+    coords: dict[str, Named]
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+    def dataset(self) -> xr.Dataset:
+        """The same for xarray."""
+        import xarray as xr
+
+        return xr.Dataset(self.variables, coords=self.coords, attrs=self.attrs)
+
+
+@dataclass(frozen=True)
+class ArrayTree:
+    """A tree of such groups by name, with the attributes of its root."""
+
+    groups: dict[str, Arrays]
+    attrs: dict[str, Any]
+
+    def tree(self) -> xr.DataTree:
+        """The same for xarray."""
+        import xarray as xr
+
+        tree = xr.DataTree.from_dict({f"/{name}": group.dataset() for name, group in self.groups.items()})
+        tree.attrs = dict(self.attrs)
+        return tree
+
+
 # -- writing -------------------------------------------------------------------------------------------------
 
 
-def write_tree(file: BinaryIO, tree: xr.DataTree) -> None:
+def write_tree(file: BinaryIO, tree: ArrayTree | xr.DataTree) -> None:
     """Fill an open, empty file: netCDF4, then the checksums of all that is no array of numbers.
 
     Raises
@@ -51,22 +90,54 @@ def write_tree(file: BinaryIO, tree: xr.DataTree) -> None:
     """
     import h5netcdf
     import h5py
-    from xarray.backends import H5NetCDFStore
 
     held = _HeldBack(file)
     checksums = json.dumps(checksums_of(tree))
     with h5py.File(held, "w") as h5:
         with h5netcdf.File(h5, "w") as root:
-            for node in tree.subtree:
-                top = node is tree
-                stored = node.to_dataset(inherit=top).drop_encoding()
-                if top:
-                    stored = stored.assign_attrs({CHECKSUMS: checksums})
-                stored.dump_to_store(H5NetCDFStore(root, group=None if top else node.path, mode="a"))
+            if isinstance(tree, ArrayTree):
+                _write_arrays(root, tree, checksums)
+            else:
+                _write_datasets(root, tree, checksums)
         h5.flush()
         numbers = sorted(_places_of_numbers(h5))
     held.write_out()
     _write_foot(file, numbers)
+
+
+def _write_datasets(root: Any, tree: xr.DataTree, checksums: str) -> None:
+    from xarray.backends import H5NetCDFStore
+
+    for node in tree.subtree:
+        top = node is tree
+        stored = node.to_dataset(inherit=top).drop_encoding()
+        if top:
+            stored = stored.assign_attrs({CHECKSUMS: checksums})
+        stored.dump_to_store(H5NetCDFStore(root, group=None if top else node.path, mode="a"))
+
+
+def _write_arrays(root: Any, tree: ArrayTree, checksums: str) -> None:
+    """To the byte what xarray writes of the same tree: tests/contract/test_save.py compares them."""
+    import h5py
+
+    for key, value in {**tree.attrs, CHECKSUMS: checksums}.items():
+        root.attrs[key] = value
+    for name, group in tree.groups.items():
+        into = root.create_group(f"/{name}")
+        for key, value in group.attrs.items():
+            into.attrs[key] = value
+        every = {**group.variables, **group.coords}
+        sizes = {dim: size for dims, values in every.values() for dim, size in zip(dims, values.shape, strict=True)}
+        for dim, size in sizes.items():
+            into.dimensions[dim] = size
+        for own, (dims, values) in every.items():
+            kind = values.dtype.kind
+            dtype: Any = h5py.special_dtype(vlen=str) if kind in "UO" else np.int8 if kind == "b" else values.dtype
+            gap = values.dtype.type(np.nan) if kind == "f" and own not in dims else None
+            made = into.create_variable(own, dtype=dtype, dimensions=dims, fillvalue=gap)
+            if kind == "b":
+                made.attrs["dtype"] = "bool"
+            made[...] = values.astype(object if kind == "U" else np.int8) if kind in "Ub" else values
 
 
 class _HeldBack(io.RawIOBase):
@@ -187,23 +258,33 @@ def _checksum_between(file: BinaryIO, start: int, stop: int) -> int:
     return found
 
 
-def checksums_of(tree: xr.DataTree) -> dict[str, str]:
+def checksums_of(tree: ArrayTree | xr.DataTree) -> dict[str, str]:
     """A checksum of every variable and attribute, by its place in the tree; of dimensions and shapes too."""
-    named: list[tuple[str, Any]] = []
-    for node in tree.subtree:
-        path = node.path.strip("/")
-        stored = node.to_dataset(inherit=False)
-        named += [(f"{path}@{name}", value) for name, value in stored.attrs.items() if name != CHECKSUMS]
-        named += [(f"{path}/{name}".lstrip("/"), variable) for name, variable in stored.variables.items()]
-    names, values = [name for name, _ in named], [value for _, value in named]
+    named: list[tuple[str, Any, tuple[Any, ...] | None]] = []
+    for path, attrs, variables in _parts(tree):
+        named += [(f"{path}@{name}", value, None) for name, value in attrs.items() if name != CHECKSUMS]
+        named += [(f"{path}/{name}".lstrip("/"), values, dims) for name, (dims, values) in variables.items()]
+    names, values, dims_of = zip(*named, strict=True)
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(names, pool.map(_checksum, values), strict=True))
+        return dict(zip(names, pool.map(_checksum, values, dims_of), strict=True))
 
 
-def _checksum(value: Any) -> str:
-    """CRC-32 of an attribute or a variable."""
-    dims = getattr(value, "dims", None)
-    found = np.asarray(value if dims is None else value.values)
+def _parts(tree: ArrayTree | xr.DataTree) -> Iterator[tuple[str, dict[Any, Any], dict[Any, Any]]]:
+    """Path, attributes and variables of every group, the root first."""
+    if isinstance(tree, ArrayTree):
+        yield "", tree.attrs, {}
+        for name, group in tree.groups.items():
+            yield name, group.attrs, {**group.variables, **group.coords}
+        return
+    for node in tree.subtree:
+        stored = node.to_dataset(inherit=False)
+        variables = {name: (one.dims, one.values) for name, one in stored.variables.items()}
+        yield node.path.strip("/"), stored.attrs, variables
+
+
+def _checksum(value: Any, dims: tuple[Any, ...] | None) -> str:
+    """CRC-32 of an attribute, or of a variable's dimensions and values."""
+    found = np.asarray(value)
     kind, lead = str(found.dtype.kind), "" if dims is None else f"{' '.join(map(str, dims))} {found.shape} "
     if kind in "biuf":
         plain = np.ascontiguousarray(found, dtype=found.dtype.newbyteorder("<"))
