@@ -9,25 +9,30 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # Where it is set, every command that a test starts would compile all libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test long versions slow style check format hooks bench clean
+.PHONY: install demo test long suite versions slow style check format hooks bench clean
 
 install: $(VENV)/.installed
 
 demo: $(VENV)/.installed
 	$(BIN)/priorhood demo --out demo
 
-# All tests, one process a core; `make test FILE=tests/unit/test_x.py` runs one file in this process.
+# The everyday tests: six cases of a test that has more, nothing that is long. Of a FILE, all that is not slow.
+CASES := 6
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest $(if $(FILE),$(FILE),-n auto) $(PYTEST)
+	$(BIN)/python -m pytest $(if $(FILE),$(FILE) -m "not slow",-n auto --cases $(CASES)) $(PYTEST)
 
-# Statistics, samplers and servers that take some minutes; CI runs them too.
+# What `make test` leaves out: all other cases, statistics, samplers and servers that take seconds each.
 long: $(VENV)/.installed
-	$(BIN)/python -m pytest $(if $(FILE),$(FILE),-n auto) -m "long and not slow" $(PYTEST)
+	$(BIN)/python -m pytest -n auto -m "not slow" --beyond $(CASES) $(PYTEST)
+
+# Both in one run.
+suite: $(VENV)/.installed
+	$(BIN)/python -m pytest -n auto -m "not slow" $(PYTEST)
 
 # What another version of Python or its libraries can change, for make PYTHON=python3.13 VENV=.venv-13 versions:
-# not the mathematics, real data and other engines' tables, and a few cases of a test that has many.
+# not the mathematics, real data and other engines' tables, and two cases of a test that has more.
 versions: $(VENV)/.installed
-	$(BIN)/python -m pytest -n auto -m "not slow and not once" --cases 6 $(PYTEST) \
+	$(BIN)/python -m pytest -n auto -m "not slow and not long and not once" --cases 2 $(PYTEST) \
 	  --ignore=tests/oracle --ignore=tests/calibration --ignore=tests/reference --ignore=tests/backends
 
 slow: $(VENV)/.installed

@@ -1,13 +1,46 @@
-"""What tests share: sales, fits, a folder with both, the command line."""
+"""What tests share: sales, fits, a folder with both, the command line; and how many cases of a test are run."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import zlib
+from itertools import groupby
 
 import pytest
 
 import priorhood as ph
 from command_line import FAST, FAST_OPTIONS, FORMULA, contents, run_cli
+
+# The files that take longest come first, so that no process is alone with one of them at the end.
+LONGEST = ("test_docs.py", "test_build.py", "test_refusals_engines.py", "test_modes.py", "test_pymc.py")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--cases", type=int, metavar="N", help="of a test with more cases N, chosen by their names")
+    parser.addoption("--beyond", type=int, metavar="N", help="what --cases N leaves out, and all that is long")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One more than there are cores, since some tests wait for servers, browsers and commands."""
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(config, items):
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    cases, beyond = config.getoption("cases"), config.getoption("beyond")
+    if cases is None and beyond is None:
+        return
+    long = {item for item in items if item.get_closest_marker("long")}
+    daily = [item for item in items if item not in long and not item.get_closest_marker("slow")]
+    few = set()
+    for _, one in groupby(daily, lambda item: item.nodeid.partition("[")[0]):
+        # By a hash of their names, which finds cases of every kind where every n-th would be of one backend.
+        few.update(sorted(one, key=lambda item: zlib.crc32(item.nodeid.encode()))[: cases or beyond])
+    out = set(daily) - few if cases else few
+    config.hook.pytest_deselected(items=[item for item in items if item in out])
+    items[:] = [item for item in items if item not in out]
 
 
 @pytest.fixture(scope="session")

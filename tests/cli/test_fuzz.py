@@ -43,7 +43,7 @@ def _found(cli, prey, seeds):
 
 
 @pytest.mark.parametrize(
-    "first", [0, CHUNK, *(pytest.param(at, marks=pytest.mark.long) for at in range(2 * CHUNK, EVERYDAY, CHUNK))]
+    "first", [0, CHUNK, *(pytest.param(at, marks=pytest.mark.slow) for at in range(2 * CHUNK, EVERYDAY, CHUNK))]
 )
 def test_whatever_is_typed(cli, prey, monkeypatch, first):
     monkeypatch.chdir(prey)

@@ -41,7 +41,11 @@ make = _maker()
 
 
 @pytest.mark.filterwarnings(r"ignore:\s*ArviZ is undergoing:FutureWarning")
-@pytest.mark.parametrize("page", make.PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    # The guide fits by NUTS, calibrates and draws every picture.
+    [pytest.param(p, marks=[pytest.mark.long] if p.name == "guide.md" else [], id=p.name) for p in make.PAGES],
+)
 def test_examples_run_and_print_what_is_shown(page, tmp_path, monkeypatch):
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     lines = page.read_text(encoding="utf-8").splitlines()

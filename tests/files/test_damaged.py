@@ -24,8 +24,8 @@ from priorhood.suffstats import netcdf
 from shared_data import STORED
 
 OLD = STORED
-# One of a kind every day, the others in `make long`.
-SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))]
+# `make slow` breaks every part.
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
 FAST = {"chains": 2, "draws": 20, "seed": 1}
 BREAKS = ("removed", "text", "number", "longer", "nan", "bytes", "zero")
 

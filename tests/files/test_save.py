@@ -34,6 +34,7 @@ while True:
 """
 
 
+@pytest.mark.long
 def test_a_killed_process_leaves_a_whole_file(tmp_path, fitted):
     """SIGKILL at seeded moments while saving over a file: one of the two versions is there, never a part."""
     other = ph.refit(fitted, priors="tau ~ Exponential(1)", chains=2, draws=400, seed=9)

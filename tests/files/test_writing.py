@@ -101,7 +101,7 @@ while True:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX has SIGTERM")
-@pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(4, 8))])
+@pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 8))])
 def test_sigterm_leaves_nothing(tmp_path, big, seed):
     target = tmp_path / "post.nc"
     target.write_bytes((big / "post.nc").read_bytes())

@@ -376,7 +376,7 @@ def light_evidence(model, table):
     return post.log_evidence, post.attrs["log_evidence_error"]
 
 
-@pytest.mark.parametrize("seed", [pytest.param(s, marks=[] if s < 12 else pytest.mark.long) for s in range(24)])
+@pytest.mark.parametrize("seed", [pytest.param(s, marks=[] if s < 12 else pytest.mark.slow) for s in range(24)])
 def test_every_place_that_is_not_flagged_agrees_with_its_refit(seed):
     """Within five Monte Carlo errors of both, and 0.02 for the smoothing's bias, of about 110 places.
 

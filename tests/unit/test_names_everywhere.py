@@ -247,7 +247,12 @@ def _cli(*argv):
 
 
 @pytest.mark.parametrize(
-    "names", [IN_COMMANDS[0], *(pytest.param(n, marks=pytest.mark.slow) for n in IN_COMMANDS[1:])], ids=repr
+    "names",
+    [
+        pytest.param(IN_COMMANDS[0], marks=pytest.mark.long),
+        *(pytest.param(n, marks=pytest.mark.slow) for n in IN_COMMANDS[1:]),
+    ],
+    ids=repr,
 )
 def test_every_command_takes_any_name(said, tmp_path, names):
     pytest.importorskip("matplotlib")

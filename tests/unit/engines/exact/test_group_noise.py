@@ -51,6 +51,7 @@ def test_models_are_read_back_and_older_ones_stay_independent():
     assert of_sigma(ph.Model.from_dict(stored)) == {"sigma": ph.Exponential(5)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("prior", [None, "sigma ~ Exponential(5)"])
 @pytest.mark.parametrize("bar", ["||", pytest.param("|", marks=pytest.mark.slow)])
 def test_every_parameter_is_drawn_well(bar, prior):
