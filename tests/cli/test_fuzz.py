@@ -20,6 +20,8 @@ pytest.importorskip("geopandas")
 if not hasattr(os, "mkfifo"):
     pytest.skip("no pipes to be read here", allow_module_level=True)
 
+pytestmark = pytest.mark.once
+
 KNOWN = fuzz.commands()
 CHUNK, EVERYDAY, MANY = 25, 200, 6000
 

@@ -23,6 +23,8 @@ from priorhood.errors import PriorhoodWarning
 from priorhood.suffstats import netcdf
 from shared_data import STORED
 
+pytestmark = pytest.mark.once
+
 OLD = STORED
 # `make slow` breaks every part.
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
@@ -217,13 +219,11 @@ def _check_refused(files, tmp_path, cases, chance):
         assert said == "same" or (said.startswith(repr(str(tmp_path / case[0]))) and "\n" not in said), said
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_broken_part_is_refused_unless_it_is_of_no_account(files, tmp_path, seed):
     _check_refused(files, tmp_path, *_cases(files, [*POSTERIORS[:-1], *SUMS], 40, seed))
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_part_that_does_not_fit_is_no_traceback_under_right_checksums(files, tmp_path, seed):
     cases, chance = _cases(files, [*POSTERIORS, *SUMS], 25, 100 + seed)
