@@ -232,13 +232,15 @@ class FewColumns:
         off = self.values - shift[:, None]
         tally = np.bincount(self.place * (reasons + 1) + self.reason, minlength=size * (reasons + 1))
         counts = tally.reshape(size, reasons + 1).astype(np.float64)
-        first, second = np.zeros((size, C)), np.zeros((size, C, C))
         wide = max(1, BATCH // max(len(self.used), 1))
-        for lo in range(0, C, wide):
-            first[:, lo : lo + wide] = _by_code(off[lo : lo + wide], self.used, size)
-        for lo in range(0, len(pairs), wide):
-            a, b = np.array(pairs[lo : lo + wide]).T
-            second[:, a, b] = second[:, b, a] = _by_code(off[a] * off[b], self.used, size)
+        wanted: list[tuple[int, int | None]] = [*((a, None) for a in range(C)), *pairs]
+        sums = np.empty((size, len(wanted)))
+        for lo in range(0, len(wanted), wide):
+            columns = [off[a] if b is None else off[a] * off[b] for a, b in wanted[lo : lo + wide]]
+            sums[:, lo : lo + wide] = _by_code(columns, self.used, size)
+        first, second = sums[:, :C].copy(), np.zeros((size, C, C))
+        for at, (a, b) in enumerate(pairs, start=C):
+            second[:, a, b] = second[:, b, a] = sums[:, at]
         return BatchSums(
             keys=self.keys,
             centre=np.broadcast_to(shift, first.shape),
@@ -252,11 +254,11 @@ class FewColumns:
         )
 
 
-def _by_code(columns: Array, codes: Index, size: int) -> Array:
-    """Sums of columns (C, n) by code: (size, C), 0 where a code has no row."""
+def _by_code(columns: list[Array], codes: Index, size: int) -> Array:
+    """Sums of columns (n,) by code: (size, columns), 0 where a code has no row."""
     import pandas as pd
 
-    found = pd.DataFrame(columns.T).groupby(codes, sort=False).sum()
+    found = pd.DataFrame(np.stack(columns).T).groupby(codes, sort=False).sum()
     sums = np.zeros((size, len(columns)))
     sums[found.index.to_numpy()] = found.to_numpy()
     return sums

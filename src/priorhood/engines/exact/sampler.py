@@ -213,7 +213,10 @@ def _check_ends(density: Target, proposed: _Proposed) -> None:
                 continue
             slope = max(axis.slope(end, 1e-3 * side) * side, 1e-3)
             inwards = (proposed.theta[:, k] - end) * side
-            reach = min(math.log(2.0) / slope, max(0.25 * _middle(inwards, weights), 1e-3))
+            reach = math.log(2.0) / slope
+            if inwards.min() >= reach:  # as nearly always: the middle, which takes a sort, cannot matter
+                continue
+            reach = min(reach, max(0.25 * _middle(inwards, weights), 1e-3))
             near = float(weights[inwards < reach].sum() / total) / math.expm1(slope * reach)
             cut = near / (1.0 + near)
             if cut > CUT:
