@@ -1,7 +1,10 @@
-"""priorhood itself: from a frame in memory to labelled draws of every parameter in memory."""
+"""priorhood itself: from a frame in memory to draws of every parameter in memory, beside lme4's estimate."""
 
 from __future__ import annotations
 
+import statistics
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -9,6 +12,9 @@ import polars as pl
 import priorhood as ph
 from bench.case import CHAINS, DRAWS, MODELS, Measurement, sales
 from bench.clock import repeat
+from bench.contenders import CONTENDERS
+from bench.contest import Limits, answered
+from bench.environments import command_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +40,10 @@ def _model(model: str, frame: pd.DataFrame, effort: Effort) -> list[Measurement]
             lambda at: ph.fit(formula, rows, seed=1000 + at, chains=CHAINS, draws=DRAWS), count, warm_up=3
         )
 
+    estimated = _by_lme4(model, frame, effort)
     seconds = fits(frame, effort.fits)
+    # Before and after: what else the machine does is the same for both.
+    estimated += _by_lme4(model, frame, effort)
     from_polars = fits(pl.from_pandas(frame), effort.fits)
     posts = [ph.fit(formula, frame, seed=1 + at, chains=CHAINS, draws=DRAWS) for at in range(effort.seeds)]
     summaries = [post.summary(standardized=True) for post in posts]
@@ -42,8 +51,25 @@ def _model(model: str, frame: pd.DataFrame, effort: Effort) -> list[Measurement]
     least = tuple(float(s["ess_bulk"].min()) for s in summaries)
     greatest = tuple(float(s["r_hat"].max()) for s in summaries)
     told = f"{CHAINS} × {DRAWS} draws of {parameters} parameters, {model}"
+    beside = []
+    if estimated:
+        ratio = statistics.median(seconds) / statistics.median(estimated)
+        beside = [
+            Measurement(
+                f"lme4_{model}", f"lme4, one thread: data frame → estimate, {model}", "s", estimated, AGAIN
+            ),
+            Measurement(
+                f"fit_lme4_{model}",
+                f"pandas frame → {told}, in lme4's estimates",
+                "×",
+                (ratio,),
+                AGAIN,
+                target=0.7 if model == "correlated" else None,
+            ),
+        ]
     return [
         Measurement(f"fit_{model}", f"pandas frame → {told}", "s", seconds, AGAIN, target=0.10),
+        *beside,
         Measurement(f"fit_polars_{model}", f"Polars frame → {told}", "s", from_polars, AGAIN, target=0.10),
         Measurement(
             f"ess_{model}", f"least bulk ESS of them, {model}", "", least, AGAIN,
@@ -53,3 +79,22 @@ def _model(model: str, frame: pd.DataFrame, effort: Effort) -> list[Measurement]
             f"rhat_{model}", f"greatest R-hat of them, {model}", "", greatest, AGAIN, target=1.01, worst=True,
         ),
     ]  # fmt: skip
+
+
+def _by_lme4(model: str, frame: pd.DataFrame, effort: Effort) -> tuple[float, ...]:
+    """Seconds of lme4's further fits of the same rows, standardized as it wants them; none without it."""
+    lme4 = CONTENDERS["lme4"]
+    command, _ = command_of(lme4)
+    if not command:
+        return ()
+    space = frame["living_space"]
+    rows = {"g": frame["zip"], "x": (space - space.mean()) / space.std(), "y": frame["price"] / 100_000}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        pl.DataFrame({column: values.to_numpy() for column, values in rows.items()}).write_csv(folder / "rows.csv")
+        asked = {
+            "data": str(folder / "rows.csv"), "model": model, "places": sorted(set(frame["zip"])), "chains": CHAINS,
+            "draws": DRAWS,
+        }  # fmt: skip
+        found = answered(lme4, asked, Limits(fits=effort.fits // 2), command, folder, twice=False)
+    return tuple(found.get("fits", ()))
