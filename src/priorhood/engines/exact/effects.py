@@ -255,7 +255,8 @@ def _take(collapsed: Collapsed, found: EffectDraws, part: slice, leaf: Array, up
             continue
         nodes = leaf if at == 0 else upper[:, :, first[at] : first[at] + level.size]
         cols = coefficient_columns(problem, at)
-        found.levels[at][part] = nodes[:, cols] + problem.shift[cols, None]
+        own = nodes if cols.tolist() == list(range(problem.D)) else nodes[:, cols]
+        np.add(own, problem.shift[cols, None], out=found.levels[at][part])
     column = problem.D - problem.crossed_columns
     for one, target in zip(problem.crossed, found.crossed, strict=True):
         effects = top[:, column : column + one.size * one.K]
