@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
+from priorhood._text import visible
 from priorhood.cli.output import Visible, shown
-from priorhood.errors import visible
 
 pytest.importorskip("matplotlib")
 gpd = pytest.importorskip("geopandas")

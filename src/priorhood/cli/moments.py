@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from priorhood._system import is_file
+from priorhood._text import some
 from priorhood.cli.options import (
     Decimal,
     FrequencyWeights,
@@ -23,7 +24,7 @@ from priorhood.cli.options import (
     spelled,
 )
 from priorhood.cli.output import heard, say
-from priorhood.errors import ModelError, some
+from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
     from priorhood.fitting.federated import Sums

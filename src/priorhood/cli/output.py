@@ -10,7 +10,8 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from priorhood.errors import PriorhoodWarning, plural, rows_of, visible
+from priorhood._text import plural, rows_of, visible
+from priorhood.errors import PriorhoodWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from priorhood._text import rows_of, visible
 from priorhood.cli.options import (
     Decimal,
     Group,
@@ -26,7 +27,7 @@ from priorhood.cli.options import (
 )
 from priorhood.cli.output import console, print_summary, progress, say
 from priorhood.cli.plot import check_picture, drawn, places_of, plot, write_picture
-from priorhood.errors import ModelError, rows_of, visible
+from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
     from priorhood.diagnostics.check import Check

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from priorhood._text import rows_of
 from priorhood.cli.options import Chains, DrawCount, Json, Picture, Saved, Seed, Threads, row_of
 from priorhood.cli.output import announce_compile, console, progress
 from priorhood.cli.plot import drawn, places_of, plot
-from priorhood.errors import rows_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from priorhood._system import free_name, is_file
+from priorhood._text import listed
 from priorhood.data.date_formats import Dates
 from priorhood.data.sources.columns import zoned
 from priorhood.data.sources.duckdb_io import DATABASE
@@ -48,7 +49,7 @@ def _doubt(found: Dates | None) -> str:
         return ""
     names = {"m": "month", "d": "day", "y": "year", "Y": "year"}
     order = ", ".join(names[letter] for letter in re.findall(r"%([mdyY])", found.form))
-    others = " or ".join(map(repr, found.others))
+    others = listed(map(repr, found.others), "or")
     return f" (taken for {order}, in this order; if not, with {others} in place of {found.form!r})"
 
 

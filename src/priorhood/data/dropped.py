@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from priorhood.errors import rows_of
+from priorhood._text import counted, rows_of
 
 
 @dataclass(frozen=True)
@@ -20,5 +20,5 @@ class Dropped:
     places: int = 0
 
     def __str__(self) -> str:
-        where = f" in {self.places:,} place{'s' * (self.places != 1)}" if self.places else ""
+        where = f" in {counted(self.places, 'place')}" if self.places else ""
         return f"{rows_of(self.rows)}{where}: {self.reason}{f' {self.column!r}' if self.column else ''}"

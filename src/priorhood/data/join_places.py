@@ -6,12 +6,13 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from priorhood._text import listed, some
 from priorhood.data.labels import alike, normal_label, unlike
 from priorhood.data.place_table import LABEL, PlaceLabels, kept, label_of, no_value, read_place_table
 from priorhood.data.sources.columns import collected
 from priorhood.data.sources.duckdb_io import KEPT, explained
 from priorhood.data.sources.lookup import looked_up
-from priorhood.errors import PriorhoodWarning, TableError, some
+from priorhood.errors import PriorhoodWarning, TableError
 from priorhood.model.formula import SEPARATOR
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _spots(
             raise TableError(
                 f"{place_table.keys[-1]} {'/'.join(own)!r} of {table.name} is there in several: "
                 f"{some(sorted({'/'.join(seen[own]), '/'.join(rest)}))}; give {place_table.name} the column "
-                f"{' and '.join(above)} too, so that it tells them apart"
+                f"{listed(above)} too, so that it tells them apart"
             )
     return spots
 

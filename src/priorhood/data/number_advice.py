@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from priorhood._text import some
 from priorhood.data.number_formats import (
     MEASURED,
     METRES,
@@ -23,7 +24,6 @@ from priorhood.data.number_formats import (
     truths_in_two_ways,
     usual_signs,
 )
-from priorhood.errors import some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

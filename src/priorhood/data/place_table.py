@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._text import listed, near, some
 from priorhood.data.labels import normal_label
 from priorhood.data.roles import as_written, check_numbers, in_roles, refuse_nested
 from priorhood.data.schema import refuse_unwritable, roles_of
 from priorhood.data.sources.columns import declared_order, in_memory, label_text, missing
 from priorhood.data.sources.duckdb_io import KEPT, explained
 from priorhood.data.sources.table import read
-from priorhood.errors import FormulaError, TableError, near, some
+from priorhood.errors import FormulaError, TableError
 from priorhood.model.expression import Expression
 from priorhood.model.formula import written_out
 
@@ -163,7 +164,7 @@ def read_place_table(source: object, formula: Formula) -> PlaceTable:
     table = read(source)
     keys = tuple(key for key in formula.keys if key in table.columns)
     if not keys:
-        wanted = f"the formula's {' or '.join(formula.keys)}" if formula.keys else "the formula has no group part"
+        wanted = f"the formula's {listed(formula.keys, 'or')}" if formula.keys else "the formula has no group part"
         raise TableError(
             f"{table.name} (places) has no column that tells which place a row is about: {wanted}; "
             f"{near(formula.keys[-1], table.columns) if formula.keys else 'add one like (1 | zip)'}"

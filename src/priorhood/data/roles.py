@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._system import is_file
+from priorhood._text import listed, rows_of, some
 from priorhood.data.date_advice import days_since, script
 from priorhood.data.date_formats import Dates, dates_of, like_numbered, numbered_dates
 from priorhood.data.labels import BLANKS, normal_label
@@ -43,7 +44,7 @@ from priorhood.data.sources.columns import (
 from priorhood.data.sources.conditions import affixed, changed, or_null
 from priorhood.data.sources.duckdb_io import KEPT
 from priorhood.data.sources.remote import ENGINES, kind_of
-from priorhood.errors import PriorhoodWarning, TableError, rows_of, some
+from priorhood.errors import PriorhoodWarning, TableError
 from priorhood.model.tokens import cut, written
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def _is_category(
     what = f"{table.name}: column {column!r} ({role.said})"
     categories = _or_categories(role, column)
     if not given.thousands and (ways := in_two_ways(values)):
-        both = " and ".join(map(repr, ways))
+        both = listed(map(repr, ways))
         raise TableError(f"{what} has thousands written in two ways, {both}: write them alike{categories}")
     found = guessed(values, table.spelling)
     if found is not None and (set(spoilt) <= set(found[1]) or len(found[1]) > len(values) / 2):

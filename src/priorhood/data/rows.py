@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from priorhood._text import rows_of
 from priorhood.data.quantiles import counted_quartiles, repeated_quartiles
 from priorhood.data.roles import Role, as_written, check_numbers, in_roles, refuse_nested
 from priorhood.data.schema import roles_of, texts_of
 from priorhood.data.sources.columns import collected, label_text, missing, run
 from priorhood.data.sources.duckdb_io import KEPT
 from priorhood.data.sources.remote import as_numbers, is_elsewhere
-from priorhood.errors import TableError, rows_of
+from priorhood.errors import TableError
 from priorhood.model.expression import Expression, Guard
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.scale import LARGEST

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._text import some, sql_name
 from priorhood.data.labels import normal_label
 from priorhood.data.roles import MOST_CATEGORIES, Role, check_numbers, check_rest, in_roles, refuse_nested
 from priorhood.data.sources.columns import GIVEN, collected, declared_order, missing, run, textual
-from priorhood.data.sources.duckdb_io import KEPT, sql_name
+from priorhood.data.sources.duckdb_io import KEPT
 from priorhood.data.sources.remote import counted_labels, is_elsewhere
-from priorhood.errors import FormulaError, TableError, some
+from priorhood.errors import FormulaError, TableError
 from priorhood.model.design import Design
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR, Grouping, written_out

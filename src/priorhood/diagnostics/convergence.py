@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._text import listed
 from priorhood.diagnostics.summary import measures
-from priorhood.diagnostics.verdict import WORST, Judged, Verdict, bad, good, listed
+from priorhood.diagnostics.verdict import WORST, Judged, Verdict, bad, good
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,8 @@ def draws_verdict(judged: Judged) -> Verdict:
     if broken:
         return bad(
             "draws",
-            f"draws of {listed(broken)} are not finite numbers: the sampler left their range; give tighter priors",
+            f"draws of {listed(broken, most=WORST)} are not finite numbers: the sampler left their range; give "
+            f"tighter priors",
         )
     chains = "1 chain" if judged.chains == 1 else f"{judged.chains} chains"
     return good("draws", f"{chains} of {judged.draws:,} draws each")

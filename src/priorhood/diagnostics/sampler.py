@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._text import listed, plural, rows_of
 from priorhood.diagnostics.summary import varies
-from priorhood.diagnostics.verdict import Judged, Verdict, bad, good, listed
-from priorhood.errors import plural, rows_of
+from priorhood.diagnostics.verdict import WORST, Judged, Verdict, bad, good
 from priorhood.model.priors import base_of
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _where(judged: Judged, diverging: Flags) -> tuple[bool, str]:
                 first = alike[0]
             share, side = _share(first[3], diverging, small=small)
             verb, size = "is" if len(alike) == 1 else "are", "small" if small else "large"
-            named = listed([_with_rows(judged, one[0], one[1]) for one in alike])
+            named = listed([_with_rows(judged, one[0], one[1]) for one in alike], most=WORST)
             of = f"of {first[1]}, " if len(alike) > 1 else ""
             clause = f"where {named} {verb} {size} ({of}{share:.0%} lie {side} quantile of the other draws)"
             return judged.noise_by_group and first[0] == "sigma" and small, clause

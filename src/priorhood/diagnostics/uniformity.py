@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._text import listed
 from priorhood.diagnostics.verdict import Verdict
 from priorhood.errors import ModelError
 
@@ -164,8 +165,7 @@ def _all_uniform(names: Sequence[str], p_values: Array, least: int) -> str:
 
 def _failed(names: Sequence[str], ranks: Index, draws: int, p_values: Array, those: list[int], words: str) -> str:
     """What is wrong with quantities of one shape, the worst first, in numbers of the worst."""
-    listed = ", ".join(names[at] for at in those[:NAMED])
-    more = f" and {len(those) - NAMED} more" if len(those) > NAMED else ""
+    named = listed([names[at] for at in those], most=NAMED)
     worst = places(ranks[:, those[0]], draws) - 0.5
     # Of few draws the places cannot be halved or cut at 5 % exactly: this is what uniform ranks would give.
     every = places(np.arange(draws + 1), draws) - 0.5
@@ -175,7 +175,7 @@ def _failed(names: Sequence[str], ranks: Index, draws: int, p_values: Array, tho
         f"{(worst < 0).mean():.0%} of the truths lie below the median"
     )
     of = f" (of {names[those[0]]})" if len(those) > 1 else ""
-    return f"{listed}{more}: {words}; {told}{of}, p {p_text(p_values[those[0]])}. Do not rely on them: {TOLD}"
+    return f"{named}: {words}; {told}{of}, p {p_text(p_values[those[0]])}. Do not rely on them: {TOLD}"
 
 
 def _of_refusals(drawn: int, refused: Sequence[tuple[str, int]]) -> Verdict:

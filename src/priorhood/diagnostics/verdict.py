@@ -9,7 +9,7 @@ from priorhood.diagnostics.summary import below_diagonal, labels_of
 from priorhood.model.priors import base_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     import numpy.typing as npt
     import xarray as xr
@@ -39,12 +39,6 @@ def good(about: str, text: str) -> Verdict:
 def bad(about: str, text: str) -> Verdict:
     """Something is wrong with this; the text says what to do."""
     return Verdict(good=False, about=about, text=text)
-
-
-def listed(texts: Sequence[str]) -> str:
-    """'a', 'a and b', 'a, b, c and 4 more'."""
-    shown = [*texts[:WORST], f"{len(texts) - WORST:,} more"] if len(texts) > WORST else list(texts)
-    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else shown[0]
 
 
 @dataclass(frozen=True)

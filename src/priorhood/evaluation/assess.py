@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._arguments import check_seed
+from priorhood._text import counted, listed, plural, rows_of
 from priorhood.diagnostics.uniformity import ALARM, p_text
 from priorhood.diagnostics.verdict import Verdict
-from priorhood.errors import ModelError, plural, rows_of
+from priorhood.errors import ModelError
 from priorhood.evaluation.residuals import BINS, DRAWS, INSIDE, Residuals, effect_p, residuals, thinned, two_sided
 from priorhood.model.arithmetic import inner_text
 from priorhood.model.design import Indicator
@@ -20,7 +21,7 @@ from priorhood.model.formula import written_out
 from priorhood.prediction.predict import UNSEEN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     import pandas as pd
 
@@ -96,14 +97,10 @@ def _account(a: Assessment) -> Verdict:
     """How many rows, whose, and what was left out."""
     used, group = a.residuals.used, a.model.formula.group
     left = "; ".join(map(str, used.dropped))
-    where = f" in {_count(len(a.residuals.labels), group)}" if group else ""
+    where = f" in {counted(len(a.residuals.labels), group)}" if group else ""
     whose = "the rows of the fit" if a.own else "not the rows of the fit"
     text = f"{rows_of(len(used.kept))} of {len(used.rows.X):,} held against the model{where}, {whose}"
     return Verdict(good=True, about="account", text=text + (f" (left out: {left})" if left else ""))
-
-
-def _count(number: int, group: str) -> str:
-    return f"{number:,} {group if number == 1 else plural(group)}"
 
 
 def _of_shape(a: Assessment) -> Verdict:
@@ -166,13 +163,13 @@ def _of_places(a: Assessment) -> Iterator[Verdict]:
         nothing = "nothing sets apart any of" if total > 1 else "nothing is odd about"
         yield Verdict(
             good=True, about="places",
-            text=f"{nothing} {_count(total, group)}: level, spread, slopes and effect are as "
+            text=f"{nothing} {counted(total, group)}: level, spread, slopes and effect are as "
             f"expected (the least p, for {a.tested:,} questions, is {p_text(p)}, of {label})",
         )  # fmt: skip
     for question, those in failing.items():
         what, remedy = _place_words(a, question)
-        listed = _listed([f"{a.residuals.labels[at]} ({_numbers(a, question, at)})" for at in those])
-        text = f"{len(those):,} of {_count(total, group)} {_agreeing(what, len(those))}: {listed}; {remedy}"
+        worst = listed([f"{a.residuals.labels[at]} ({_numbers(a, question, at)})" for at in those], most=WORST)
+        text = f"{len(those):,} of {counted(total, group)} {_agreeing(what, len(those))}: {worst}; {remedy}"
         yield Verdict(good=False, about=question, text=text)
 
 
@@ -276,9 +273,9 @@ def _of_groupings(a: Assessment) -> Iterator[Verdict]:
         order = np.argsort(p, kind="stable")
         those = order[p[order] * tested <= SHARE]
         if len(those):
-            listed = _listed([f"{labels[at]} (p {p_text(float(p[at]))})" for at in those])
+            worst = listed([f"{labels[at]} (p {p_text(float(p[at]))})" for at in those], most=WORST)
             text = (
-                f"{len(those):,} of {_count(len(labels), name)} unlike the others: {listed}; look at their rows, "
+                f"{len(those):,} of {counted(len(labels), name)} unlike the others: {worst}; look at their rows, "
                 f"or add a predictor that tells what they have in common"
             )
             yield Verdict(good=False, about=f"{EFFECT} of {name}", text=text)
@@ -287,16 +284,16 @@ def _of_groupings(a: Assessment) -> Iterator[Verdict]:
 def _of_rows(a: Assessment) -> Verdict:
     those, r = a.outliers, a.residuals
     if not len(those):
-        worst = float(np.abs(r.z).max())
-        return Verdict(good=True, about="rows", text=f"no row lies apart (the farthest by {worst:.1f} sigma)")
+        text = f"no row lies apart (the farthest by {float(np.abs(r.z).max()):.1f} sigma)"
+        return Verdict(good=True, about="rows", text=text)
     table, name = a.rows(), a.model.formula.outcome_name
     named = [_row_words(int(table.index[at]), table.iloc[at].to_dict(), name) for at in those[:WORST]]
-    listed = _listed(named + [""] * (len(those) - len(named)))
+    worst = listed(named + [""] * (len(those) - len(named)), most=WORST)
     remedy = "look at them; family='student' gives such rows less weight"
     if a.model.family == "student":
         remedy = "look at them: even Student's t with this nu has none so far out"
     verb = "lies" if len(those) == 1 else "lie"
-    text = f"{rows_of(len(those))} of {len(r.pit):,} {verb} apart: {listed}; {remedy}"
+    text = f"{rows_of(len(those))} of {len(r.pit):,} {verb} apart: {worst}; {remedy}"
     return Verdict(good=False, about="rows", text=text)
 
 
@@ -304,12 +301,6 @@ def _row_words(row: int, one: Mapping[str, Any], name: str) -> str:
     place = f"{one['place']}, " if one["place"] else ""
     off, value = float(one["z"]), f"{one[name]:,.0f}" if abs(one[name]) >= 1000 else f"{one[name]:.4g}"
     return f"row {row:,} ({place}{name} {value}, {off:+.1f} sigma)"
-
-
-def _listed(texts: Sequence[str]) -> str:
-    """'a', 'a and b', 'a, b, c and 4 more'."""
-    shown = [*texts[:WORST], f"{len(texts) - WORST:,} more"] if len(texts) > WORST else list(texts)
-    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else shown[0]
 
 
 # All rows together, places, groupings above or across them, single rows: each may raise a false alarm so often.

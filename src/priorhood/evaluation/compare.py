@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.errors import ModelError, PriorhoodError, rows_of, some
+from priorhood._text import rows_of, some
+from priorhood.errors import ModelError, PriorhoodError
 from priorhood.evaluation.elpd import Elpd, outcomes_of, standard_error
 from priorhood.evaluation.loo import DRAWS, loo, loo_places
 from priorhood.posterior.posterior import Posterior

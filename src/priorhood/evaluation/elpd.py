@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._text import counted, plural
 from priorhood.diagnostics.check import Check
 from priorhood.diagnostics.psis import good_k, smoothed
 from priorhood.diagnostics.verdict import Verdict
-from priorhood.errors import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,7 +175,7 @@ class Elpd:
         return (Verdict(good=False, about="weights of rows", text=text),)
 
     def __str__(self) -> str:
-        what = f"{len(self.pointwise):,} {plural(self.unit) if len(self.pointwise) != 1 else self.unit}"
+        what = counted(len(self.pointwise), self.unit)
         lines = [
             f"{self.formula}",
             f"leave one {self.unit} out: {what}, {self.way}",

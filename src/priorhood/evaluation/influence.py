@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._text import near, rows_of, some
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.psis import smoothed
-from priorhood.errors import ModelError, near, rows_of, some
+from priorhood.errors import ModelError
 from priorhood.evaluation.exact_posterior import log_of_places
 from priorhood.evaluation.shift import FlatDraws, far, flat_draws, shifts
 from priorhood.fitting.run import draw_exact, exact_refusal, fit_moments, new_run

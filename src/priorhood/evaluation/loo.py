@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._system import cores
+from priorhood._text import near, rows_of
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.engines.adapt import to_exact
 from priorhood.engines.observations import read_observations
-from priorhood.errors import ModelError, TableError, near, rows_of
+from priorhood.errors import ModelError, TableError
 from priorhood.evaluation.elpd import DensitySums, Elpd, outcomes_of
 from priorhood.evaluation.exact_posterior import chosen_draws, collapse_refusal, flat_draws, posed_of
 from priorhood.model.formula import SEPARATOR

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._system import cores
+from priorhood._text import near
 from priorhood.diagnostics.uniformity import UniformityTest
-from priorhood.errors import TableError, near
+from priorhood.errors import TableError
 from priorhood.model.expression import Expression
 from priorhood.prediction.observed import used_rows
 from priorhood.prediction.places import Groups

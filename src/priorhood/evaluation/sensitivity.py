@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.errors import ModelError, PriorhoodError, near, plural
+from priorhood._text import listed, near, plural
+from priorhood.errors import ModelError, PriorhoodError
 from priorhood.evaluation.shift import FAR, WIDER, far, flat_draws, shifts
 from priorhood.fitting.run import draw_exact, exact_refusal, new_run
 from priorhood.model.priors import (
@@ -97,7 +98,7 @@ class Sensitivity:
         ]
         if matters:
             return "; ".join(matters)
-        factors = " or ".join(f"{factor:g}" for factor in sorted({one.factor for one in self.refits}))
+        factors = listed([f"{factor:g}" for factor in sorted({one.factor for one in self.refits})], "or")
         return (
             f"the data decide: with every prior scaled by {factors}, one at a time, no mean moves by "
             f"{FAR} of its sd, and no sd by a factor of {WIDER}"

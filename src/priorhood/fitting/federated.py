@@ -13,10 +13,11 @@ import numpy as np
 
 from priorhood._arguments import whole
 from priorhood._system import check_netcdf, write_atomically
+from priorhood._text import counted, listed, rows_of, some
 from priorhood.data.join_places import placed
 from priorhood.data.labels import loosely, unlike
 from priorhood.data.sources.table import read
-from priorhood.errors import FileError, ModelError, PriorhoodWarning, plural, rows_of, some
+from priorhood.errors import FileError, ModelError, PriorhoodWarning
 from priorhood.model.design import Design, Indicator
 from priorhood.model.formula import SEPARATOR, parse
 from priorhood.model.hierarchy import shown
@@ -175,8 +176,8 @@ def _places(formula: Formula, count: int) -> str:
     depth = len(formula.levels)
     names = [formula.title(at) for at in (0, *range(depth, len(formula.groupings)))]
     if len(names) > 1:
-        return f"{count:,} combination{'s' * (count != 1)} of {' and '.join(names)}"
-    return f"{count:,} {names[0] if count == 1 else plural(names[0])}"
+        return f"{counted(count, 'combination')} of {listed(names)}"
+    return counted(count, names[0])
 
 
 def _of_weights(weights: Weights) -> str:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+from priorhood._text import some
 from priorhood.data.join_places import placed
 from priorhood.data.labels import alike, unlike
 from priorhood.data.schema import asked_order
 from priorhood.data.sources.duckdb_io import using
 from priorhood.data.sources.table import read
 from priorhood.engines.observations import read_observations
-from priorhood.errors import ModelError, PriorhoodWarning, some
+from priorhood.errors import ModelError, PriorhoodWarning
 from priorhood.fitting.federated import Sums, check_copies, copied_places, one_by_one, pool
 from priorhood.fitting.run import fit_moments, new_run, nuts_settings
 from priorhood.model.expression import Expression

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.errors import ModelError, plural, some
+from priorhood._text import listed, plural, some
+from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.distributions import Fixed
 from priorhood.model.formula import recentred, written_out
@@ -161,7 +162,7 @@ def far_prior(
     sds = f"{away:.0f}" if away < 1e6 else "over a million"
     return (
         f"the prior mu[Intercept] ~ {prior} is {sds} of its sds from the outcome's mean ({level:.4g} on the "
-        f"model's scale) and will pull the fit; {' or '.join(advice)}",
+        f"model's scale) and will pull the fit; {listed(advice, 'or')}",
     )
 
 

@@ -16,9 +16,10 @@ import numpy as np
 
 from priorhood._arguments import MOST_CHAINS, MOST_DRAWS, MOST_IN_ALL, MOST_THREADS, check_seed, whole
 from priorhood._system import cores, memory
+from priorhood._text import plural
 from priorhood.engines import nuts
 from priorhood.engines.adapt import to_exact
-from priorhood.errors import ModelError, PriorhoodWarning, SamplingError, plural
+from priorhood.errors import ModelError, PriorhoodWarning, SamplingError
 from priorhood.fitting.identifiability import (
     check_informed,
     empty_cells,

@@ -14,7 +14,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from priorhood.errors import FormulaError, near
+from priorhood._text import near
+from priorhood.errors import FormulaError
 from priorhood.model.tokens import END, Word, alone, brief, is_loose, words_of, written
 
 FUNCTIONS = ("log", "log2", "log10", "log1p", "sqrt", "exp", "I")

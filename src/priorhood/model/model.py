@@ -7,7 +7,8 @@ from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from priorhood.errors import FormulaError, ModelError, PriorError, near
+from priorhood._text import listed, near
+from priorhood.errors import FormulaError, ModelError, PriorError
 from priorhood.model.design import INTERCEPT, Design
 from priorhood.model.equations import equations_of
 from priorhood.model.expression import Expression, column_of
@@ -410,7 +411,7 @@ def _named(column: str | None) -> str | None:
 def _errors(formula: Formula, family: str, noise: str | None, se: str | None) -> tuple[str, str | None, str | None]:
     """Check what is said of the errors."""
     if family not in FAMILIES:
-        raise ModelError(f"family {family!r} is not known; there are {' and '.join(FAMILIES)}")
+        raise ModelError(f"family {family!r} is not known; there are {listed(FAMILIES)}")
     if noise is not None and formula.levels and formula.levels[0].is_called(noise):
         noise = formula.group
     elif noise is not None:

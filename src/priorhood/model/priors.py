@@ -9,7 +9,8 @@ import unicodedata
 from contextlib import suppress
 from dataclasses import fields
 
-from priorhood.errors import PriorError, near
+from priorhood._text import listed, near
+from priorhood.errors import PriorError
 from priorhood.model.distributions import (
     FAMILIES,
     LKJ,
@@ -108,7 +109,7 @@ def parse_distribution(text: str, domain: str | None = None) -> Prior:
         if not meant:
             raise
     why = "has signs of another keyboard" if meant[0] == _plain(text) else "has no plain numbers, like 1250.5"
-    raise PriorError(f"prior {brief(text)} {why}; write {_either(meant)}")
+    raise PriorError(f"prior {brief(text)} {why}; write {listed(meant, 'or')}")
 
 
 def _plain(text: str) -> str:
@@ -241,7 +242,7 @@ def check_domain(key: str, prior: object) -> Prior:
         fitting = [name for name, family in FAMILIES.items() if family.domain == wanted]
         advice = f": {OF_COEFFICIENTS}" if wanted == "real" else ""
         raise PriorError(
-            f"prior for {key}: {prior} does not fit a {wanted} parameter; use {_either(fitting)}{advice}"
+            f"prior for {key}: {prior} does not fit a {wanted} parameter; use {listed(fitting, 'or')}{advice}"
         )
     return prior
 
@@ -265,11 +266,6 @@ def _check_size(key: str, prior: Prior) -> None:
                 f"prior for {key}: {name} of {prior} must be "
                 f"{f'at least {least:g}' if value < least else f'at most {most:g}'} in size{scale}"
             )
-
-
-def _either(names: list[str]) -> str:
-    """'a, b or c'."""
-    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def read_priors(given: object, over: dict[str, Prior] | None = None) -> dict[str, Prior]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from priorhood._system import cores
+from priorhood._text import some
 from priorhood.diagnostics.summary import summaries_of
 from priorhood.engines.draws import QUANTILES
-from priorhood.errors import ModelError, some
+from priorhood.errors import ModelError
 from priorhood.posterior.lazy_draws import asked
 from priorhood.posterior.tree import SUMMARIES, summarized
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._system import is_file, is_folder, is_there
-from priorhood.errors import FileError, PriorhoodWarning, near
+from priorhood._text import near
+from priorhood.errors import FileError, PriorhoodWarning
 from priorhood.model.formula import independent
 from priorhood.model.model import Model
 from priorhood.posterior.older_formats import in_todays_words

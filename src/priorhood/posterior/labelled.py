@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood._text import near
 from priorhood.diagnostics.summary import bounds_of, labels_along, summarize_draws, summarize_mixtures
 from priorhood.engines.draws import QUANTILES
-from priorhood.errors import ModelError, near
+from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.hierarchy import Hierarchy, hierarchy_of, labels_by_column
 from priorhood.model.priors import base_of, split_label

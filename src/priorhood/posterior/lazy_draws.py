@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._text import near, some
 from priorhood.engines.adapt import to_exact
-from priorhood.errors import ModelError, near, some
+from priorhood.errors import ModelError
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.priors import Fixed
 from priorhood.model.tokens import keyword

@@ -10,6 +10,7 @@ import numpy as np
 
 from priorhood._arguments import MOST_DRAWS, check_seed, whole
 from priorhood._system import cores
+from priorhood._text import listed
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.engines.draws import Draws, Effects
@@ -200,7 +201,7 @@ def posterior_predictive(
 
 def _check_dtype(dtype: object) -> None:
     if dtype not in DTYPES:
-        raise ModelError(f"dtype must be {' or '.join(map(repr, DTYPES))}, not {dtype!r}")
+        raise ModelError(f"dtype must be {listed(map(repr, DTYPES), 'or')}, not {dtype!r}")
 
 
 def _tree(made: dict[str, xr.Dataset], facts: dict[str, Any]) -> xr.DataTree:

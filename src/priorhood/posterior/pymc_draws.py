@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._text import some
 from priorhood.engines.draws import term_dimension
 from priorhood.engines.observations import Observations
-from priorhood.errors import ModelError, PriorhoodWarning, TableError, some
+from priorhood.errors import ModelError, PriorhoodWarning, TableError
 from priorhood.model.formula import SEPARATOR
 from priorhood.posterior.lazy_draws import flat_of
 from priorhood.prediction.coefficients import correlation_factor

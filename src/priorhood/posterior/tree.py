@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._text import near
 from priorhood.engines.draws import QUANTILES, spread_dimension, term_dimension
-from priorhood.errors import ModelError, near
+from priorhood.errors import ModelError
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.suffstats.io import PLACES, _arrays, dropped_as_text, moments_arrays
 from priorhood.suffstats.netcdf import Arrays, ArrayTree

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._text import some
 from priorhood.engines.draws import QUANTILES, Draws, Effects, Summaries
-from priorhood.errors import PriorhoodError, some
+from priorhood.errors import PriorhoodError
 from priorhood.model.design import Design
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._text import near
 from priorhood.data.labels import normal_label
 from priorhood.data.schema import number_label
-from priorhood.errors import ModelError, near
+from priorhood.errors import ModelError
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._text import counted, listed
 from priorhood.engines.adapt import to_exact
-from priorhood.errors import SamplingError, plural
+from priorhood.errors import SamplingError
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.priors import Fixed
 from priorhood.prediction.coefficients import correlation_factor
@@ -171,20 +172,20 @@ class Tails:
         means, sds, n = int(verdict.mean.sum()), int(verdict.sd.sum()), len(verdict.mean)
         if not sds:
             return None
-        told = f"the sd of {sds:,} of {n:,} {what if n == 1 else plural(what)} is infinite"
+        told = f"the sd of {sds:,} of {counted(n, what)} is infinite"
         if means:
-            told = f"mean and sd of {means:,} of {n:,} {what if n == 1 else plural(what)} are infinite"
+            told = f"mean and sd of {means:,} of {counted(n, what)} are infinite"
             told += f", of {sds - means:,} more the sd" if sds > means else ""
         outcome = self.model.formula.outcome
         priors = self._advice(verdict, rows)
         scales = np.array(self.names)[verdict.owed.any(axis=0)].tolist()
         tail = "tail is" if len(scales) == 1 else "tails are"
         why = (
-            f"a moment under {outcome} is the mean of an exponential, for which {_joined(scales)}'s {tail} too long"
+            f"a moment under {outcome} is the mean of an exponential, for which {listed(scales)}'s {tail} too long"
         )
         if not priors:
             return f"{told}: {why}; take the median (q50) and the quantiles, which hold"
-        texts = [" and ".join(f"'{name} ~ HalfNormal({s[at]:g})'" for name, s in priors.items()) for at in (0, 1)]
+        texts = [listed(f"'{name} ~ HalfNormal({s[at]:g})'" for name, s in priors.items()) for at in (0, 1)]
         exists = f"{texts[0]} the mean exists, with {texts[1]} the sd too" if means else f"{texts[1]} the sd exists"
         return (
             f"{told}: {why}. Take the median (q50) and the quantiles, which hold; or a prior of thin tail: with "
@@ -472,10 +473,6 @@ def _posed(
     if exact.refuses(problem):
         return None, None
     return (None, problem) if isinstance(problem, exact.GroupNoiseProblem) else (problem, None)
-
-
-def _joined(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _rounded_down(value: float) -> float:

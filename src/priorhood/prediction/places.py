@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._text import some
 from priorhood.data.labels import alike, unlike
-from priorhood.errors import PriorhoodWarning, TableError, some
+from priorhood.errors import PriorhoodWarning, TableError
 from priorhood.model.formula import SEPARATOR
 from priorhood.prediction.coefficients import NEW_ACROSS, NEW_GROUP, NEW_SIGMA, UNKNOWN, UNKNOWN_ACROSS, stream
 from priorhood.suffstats.similar_labels import nulls_of, tell_missing

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from priorhood._arguments import check_seed
 from priorhood._system import memory
+from priorhood._text import some
 from priorhood.data.sources.table import read, with_columns
-from priorhood.errors import ModelError, TableError, some
+from priorhood.errors import ModelError, TableError
 from priorhood.prediction.coefficients import HEAVY, NOISE, TAILS, stream
 from priorhood.prediction.places import Groups
 from priorhood.prediction.rows import PredictionRows, frame_to_predict, kept_rows, locations, read_rows

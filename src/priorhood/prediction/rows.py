@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._text import near
 from priorhood.data.labels import normal_label
 from priorhood.data.roles import Role, in_roles
 from priorhood.data.schema import refuse_unwritable, rows_to_predict
 from priorhood.data.sources.columns import label_text, missing
 from priorhood.data.sources.duckdb_io import KEPT
-from priorhood.errors import TableError, near
+from priorhood.errors import TableError
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.weights import ERRORS, LEAST, MOST
 from priorhood.prediction.places import refuse_new, spot_of, tell_doubtful

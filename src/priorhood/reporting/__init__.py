@@ -7,7 +7,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from priorhood._system import check_writable, write_text
-from priorhood.errors import FileError, ModelError, visible
+from priorhood._text import visible
+from priorhood.errors import FileError, ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.errors import ModelError, near, plural, rows_of
+from priorhood._text import counted, listed, near, plural, rows_of
+from priorhood.errors import ModelError
 from priorhood.reporting.calculator import MOST_PLACES, calculator
 from priorhood.reporting.places import check_labels, places_of
-from priorhood.reporting.words import listed, unit_of, with_unit
+from priorhood.reporting.words import unit_of, with_unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,9 +93,7 @@ def _title(post: Posterior) -> str:
 def _summary(post: Posterior, places: dict[str, Any]) -> list[str]:
     """What was found, in two or three sentences."""
     a, formula = post.attrs, post.model.formula
-    groups = listed(
-        [f"{one.size:,} {one.title if one.size == 1 else plural(one.title)}" for one in post.hierarchy.groupings]
-    )
+    groups = listed([counted(one.size, one.title) for one in post.hierarchy.groupings])
     home, average = places["home"], places["average"]
     where = f" in the average {formula.group}" if formula.group else ""
     if formula.group and places["name"] != formula.group:

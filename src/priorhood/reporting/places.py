@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._text import listed, near
 from priorhood.data.labels import normal_label
-from priorhood.errors import ModelError, near
+from priorhood.errors import ModelError
 from priorhood.model.expression import Expression
 from priorhood.model.weights import Weights
 from priorhood.posterior.price_batches import PriceMoments, moments_of, over_draws, portions
 from priorhood.prediction.expected import typical_values
 from priorhood.prediction.rows import frame_to_predict, read_rows
-from priorhood.reporting.words import absent_label, joined, listed, plainly, round_near, unit_of
+from priorhood.reporting.words import absent_label, joined, plainly, round_near, unit_of
 from priorhood.suffstats.standardize import standardized
 
 if TYPE_CHECKING:

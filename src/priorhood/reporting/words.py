@@ -44,11 +44,6 @@ def joined(text: str, unit: str) -> str:
     return f"{text}\u00a0{unit}" if unit else text
 
 
-def listed(parts: list[str]) -> str:
-    """The parts as a sentence lists them, with 'and' before the last."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-
-
 def plainly(value: float) -> str:
     """A value of a home: 72, 83.7, 12,500; four digits as a year has them, 1963.9."""
     text = number(value, abs(value) / 10) if abs(value) < 1000 else f"{value:,.1f}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._text import listed
 from priorhood.data.dropped import Dropped
 from priorhood.data.labels import normal_key
 from priorhood.data.roles import check_rest
@@ -432,8 +433,8 @@ def _moments(found: BatchSums, prepared: Prepared, design: Design, name: str) ->
     diagonal = np.arange(scatter.shape[1])
     scatter[:, diagonal, diagonal] = np.maximum(scatter[:, diagonal, diagonal], 0.0)
     by = design.formula.keys
-    listed = (str(key) for key, counts in zip(found.keys, used, strict=True) if counts)
-    refuse_unwritable(listed, " or ".join(map(repr, by)), name, max(len(by), 1))
+    labels_used = (str(key) for key, counts in zip(found.keys, used, strict=True) if counts)
+    refuse_unwritable(labels_used, listed(map(repr, by), "or"), name, max(len(by), 1))
     for factor, categories in design.categories.items():
         refuse_unwritable(categories, repr(factor), name)
     keys: Labels = np.array(found.keys, dtype=str)[used]

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from priorhood.errors import FileError, some
+from priorhood._text import some
+from priorhood.errors import FileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

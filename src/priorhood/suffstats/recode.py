@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._text import some
 from priorhood.data.schema import asked_order, level_label
-from priorhood.errors import ModelError, some
+from priorhood.errors import ModelError
 from priorhood.model.design import Design, Indicator
 from priorhood.model.expression import Expression
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._text import listed, plural, rows_of
 from priorhood.data.date_advice import command_for
 from priorhood.data.labels import alike_among, loosely
 from priorhood.data.sources.conditions import shell_word
-from priorhood.errors import ModelError, PriorhoodWarning, plural, rows_of
+from priorhood.errors import ModelError, PriorhoodWarning
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.hierarchy import hierarchy_of
@@ -100,7 +101,7 @@ def tell_missing(name: str, labels: Sequence[str], rows: Array | None, what: str
     if not found:
         return
     count = "" if rows is None else f" ({rows_of(int(rows[np.isin(labels, found)].sum()))})"
-    these = f"{' and '.join(map(repr, found))} {'is' if len(found) == 1 else 'are'}"
+    these = f"{listed(map(repr, found))} {'is' if len(found) == 1 else 'are'}"
     warnings.warn(
         f"{name}: {these} among the {what}{count}, as "
         f"missing values are where a column is made text; if that is what they are, read the table with "
@@ -136,11 +137,11 @@ def _tell(
     meant = {
         label: best for there in spelled.values() for best in [_best(there)] for label in there if label != best
     }
-    listed = [" and ".join(repr(label.replace(SEPARATOR, "/")) for label in group) for group in groups[:SHOWN]]
+    pairs = [listed(repr(label.replace(SEPARATOR, "/")) for label in group) for group in groups[:SHOWN]]
     more = f", and {len(groups) - SHOWN:,} more so" if len(groups) > SHOWN else ""
     every = {label.split(SEPARATOR)[at] for label in labels}
     warnings.warn(
-        f"{table.name}: {', '.join(listed)}{more} are different {what} here, though they differ by leading zeros, "
+        f"{table.name}: {', '.join(pairs)}{more} are different {what} here, though they differ by leading zeros, "
         f"case, blanks or ZIP+4 alone; if they are the same, write them alike: "
         f"{_advice(table, path[at], meant, every)}",
         PriorhoodWarning,

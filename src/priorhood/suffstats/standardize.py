@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.errors import ModelError, rows_of
+from priorhood._text import rows_of
+from priorhood.errors import ModelError
 from priorhood.model.arithmetic import inner_text
 from priorhood.model.formula import less, shifted
 from priorhood.model.scale import LARGEST, Scale

@@ -9,9 +9,9 @@ import pytest
 import xarray as xr
 
 import priorhood as ph
+from priorhood._text import plural
 from priorhood.diagnostics.check import check_draws
 from priorhood.diagnostics.summary import measures
-from priorhood.errors import plural
 
 PLACES = ["10115", "12047", "13583"]
 TERMS = ["Intercept", "living_space"]

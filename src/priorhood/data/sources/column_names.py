@@ -10,7 +10,7 @@ import re
 import string
 from typing import TYPE_CHECKING
 
-from priorhood.errors import some
+from priorhood._text import listed, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +42,7 @@ def twins(names: Sequence[str], columns: Sequence[str] = ()) -> dict[str, str]:
     found: dict[str, str] = {}
     for places in at.values():
         spelled = dict.fromkeys(names[place] for place in places)
-        numbers = " and ".join(str(place + 1) for place in places)
+        numbers = listed(str(place + 1) for place in places)
         for name in spelled if len(places) > 1 else ():
             if len(spelled) == 1:
                 found[name] = f"is there {len(places)} times, as columns {numbers}: rename all but one of them"

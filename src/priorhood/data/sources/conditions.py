@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from priorhood._text import listed, some, sql_name, sql_text
 from priorhood.data.date_formats import dates_of
 from priorhood.data.number_advice import COLUMN, times
 from priorhood.data.number_formats import PLAIN, affix, guessed, perhaps_missing
@@ -21,10 +22,9 @@ from priorhood.data.sources.duckdb_io import (
     kept,
     no_condition,
     orderings,
-    sql_name,
 )
 from priorhood.data.sources.remote import ENGINES, kind_of, plain, with_condition
-from priorhood.errors import TableError, some
+from priorhood.errors import TableError
 from priorhood.model.tokens import cut
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _ordered_relation(frame: Frame) -> Any:
         order = declared_order(frame, column) if str(kind) == "VARCHAR" else ()
         if not 0 < len(order) <= MOST_ORDERED:
             continue
-        texts = ", ".join("'" + text.replace("'", "''") + "'" for text in order)
+        texts = ", ".join(map(sql_text, order))
         name = sql_name(column)
         relation = relation.project(f"* REPLACE (CAST({name} AS ENUM({texts})) AS {name})")
     return relation
@@ -287,7 +287,7 @@ def affixed(found: Affix, column: str, command: Callable[[str], str] | None = No
     """
     signs = [sign for sign in (found.before, found.behind) if sign]
     places = [f"{sign!r} {where}" for sign, where in ((found.before, "before"), (found.behind, "behind")) if sign]
-    look = f"numbers with {' and '.join(places)} them, like {some(found.odd, 2)}"
+    look = f"numbers with {listed(places)} them, like {some(found.odd, 2)}"
     if found.times > 1:
         scaled = changed(column, *times({found.behind: found.times}, found.signs), command, instead)
         return f"{look}; make numbers {found.times:,} times as large of them: {scaled}"

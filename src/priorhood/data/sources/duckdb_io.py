@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood._system import cores, is_folder
+from priorhood._text import near, some, sql_name, sql_text
 from priorhood.data.sources.column_names import as_engines
 from priorhood.data.sources.duckdb_errors import plainly
-from priorhood.errors import TableError, near, some
+from priorhood.errors import TableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,8 +136,7 @@ def _attached(database: str, wanted: dict[str, Any]) -> duckdb.DuckDBPyConnectio
     import duckdb
 
     con = _quiet(duckdb.connect(config={name: value for name, value in wanted.items() if name not in _SEALED}))
-    name = "'" + database.replace("'", "''") + "'"
-    con.execute(f"ATTACH {name} AS {KEPT} (TYPE duckdb, READ_ONLY)")
+    con.execute(f"ATTACH {sql_text(database)} AS {KEPT} (TYPE duckdb, READ_ONLY)")
     con.execute(f"USE {KEPT}")
     for setting in _SEALED:
         con.execute(f"SET {setting} = false")
@@ -372,11 +372,6 @@ def _written_out(node: Any) -> Iterator[str]:
             if one.get("type") == "COLUMN_REF":
                 yield one["column_names"][-1]
             waiting += one.values()
-
-
-def sql_name(column: str) -> str:
-    """A column's name as SQL has it."""
-    return '"' + column.replace('"', '""') + '"'
 
 
 def columns_of(where: str) -> list[str]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._system import check_writable, write_atomically, write_text
-from priorhood.data.sources.duckdb_io import connection, explained, format_of, sql_name
-from priorhood.errors import TableError, some
+from priorhood._text import some, sql_name, sql_text
+from priorhood.data.sources.duckdb_io import connection, explained, format_of
+from priorhood.errors import TableError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,7 +137,6 @@ def _write_parquet(frame: Any, name: str, kinds: Mapping[str, str]) -> None:
     """
     import duckdb
 
-    quoted = name.replace("'", "''")
     try:
         rows = connection().from_df(frame)
         again = [
@@ -145,7 +145,7 @@ def _write_parquet(frame: Any, name: str, kinds: Mapping[str, str]) -> None:
             if _comes_back(kinds.get(column, now), now)
         ]
         rows = rows.project(f"* REPLACE ({', '.join(again)})") if again else rows
-        rows.query("frame", f"COPY frame TO '{quoted}' (FORMAT parquet, USE_TMP_FILE false)")
+        rows.query("frame", f"COPY frame TO {sql_text(name)} (FORMAT parquet, USE_TMP_FILE false)")
     except duckdb.IOException as problem:
         number = re.search(r'"errno":\s*"(\d+)"', str(problem))
         if number is None:

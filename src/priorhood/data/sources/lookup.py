@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from priorhood._text import sql_name, sql_text
 from priorhood.data.sources.columns import in_memory
-from priorhood.data.sources.duckdb_io import sql_name
 from priorhood.data.sources.remote import beside, is_elsewhere
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _sql(key: str, values: dict[str, Any]) -> str:
     kind = "VARCHAR" if _textual(values) else "DOUBLE"
     if not values:
         return f"CAST(NULL AS {kind})"
-    texts = ", ".join(map(_literal, values))
+    texts = ", ".join(map(sql_text, values))
     at = f"CAST(enum_code(TRY_CAST({sql_name(key)} AS ENUM({texts}))) AS BIGINT) + 1"
     if kind == "DOUBLE":
         return f"list_extract(CAST({_listed(values.values())} AS DOUBLE[]), {at})"
@@ -87,12 +87,8 @@ def _sql(key: str, values: dict[str, Any]) -> str:
     different = list(dict.fromkeys(values.values()))
     place = {text: i + 1 for i, text in enumerate(different)}
     which = f"list_extract(CAST({_listed(place[text] for text in values.values())} AS BIGINT[]), {at})"
-    return f"list_extract([{', '.join(map(_literal, different))}], {which})"
+    return f"list_extract([{', '.join(map(sql_text, different))}], {which})"
 
 
 def _listed(numbers: Any) -> str:
     return "'[" + ", ".join(map(repr, numbers)) + "]'"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

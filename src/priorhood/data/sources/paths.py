@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood._system import is_folder, is_there
+from priorhood._text import near, some, sql_name, sql_text
 from priorhood.data.labels import BLANKS, normal_label
 from priorhood.data.number_formats import UNSAID, Spelling
 from priorhood.data.sources.column_names import as_engines, perhaps_renamed, twins
@@ -23,9 +24,8 @@ from priorhood.data.sources.duckdb_io import (
     format_of,
     nearby_files,
     reading,
-    sql_name,
 )
-from priorhood.errors import TableError, near, some
+from priorhood.errors import TableError
 
 if TYPE_CHECKING:
     import duckdb
@@ -472,7 +472,7 @@ def _name(path: object) -> str:
 
 
 def _listed(files: tuple[str, ...]) -> str:
-    return "[" + ", ".join("'" + literal(f).replace("'", "''") + "'" for f in files) + "]"
+    return "[" + ", ".join(sql_text(literal(f)) for f in files) + "]"
 
 
 def literal(file: str) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from priorhood.errors import TableError, rows_of
+from priorhood._text import rows_of, sql_name
+from priorhood.errors import TableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -139,8 +140,9 @@ def counted_labels(frame: Frame, column: str) -> tuple[int, int]:
     if kind == "ibis":
         asked = native.aggregate(rows=native.count(), labels=native[column].approx_nunique())
     else:
-        quoted = "`" + column.replace("`", "``") + "`"
-        asked = native.selectExpr("count(*) AS rows", f"approx_count_distinct({quoted}, 0.02) AS labels")
+        asked = native.selectExpr(
+            "count(*) AS rows", f"approx_count_distinct({sql_name(column, '`')}, 0.02) AS labels"
+        )
     found = fetched(nw.from_native(asked))
     return int(found["rows"][0]), int(found["labels"][0])
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from priorhood._text import listed, near
 from priorhood.data.number_formats import PLAIN, UNSAID, Spelling
 from priorhood.data.sources.arrow import plainly_typed
 from priorhood.data.sources.column_names import twins
@@ -23,7 +24,7 @@ from priorhood.data.sources.duckdb_io import KEPT, connection, explained, no_con
 from priorhood.data.sources.paths import Parts, find_parts
 from priorhood.data.sources.remote import ENGINES, is_elsewhere, kind_of, told
 from priorhood.data.text_numbers import Numbers
-from priorhood.errors import TableError, near
+from priorhood.errors import TableError
 from priorhood.model.tokens import brief, same_letters, written
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def _instead(column: str, columns: tuple[str, ...], *, written_in: str) -> str:
         )
     # Without backticks, of `Bad / WC` there is Bad.
     whole = [name for name in columns if written(name) != name and column in re.split(r"\W+", name)]
-    hint = f"did you mean {' or '.join(map(repr, whole[:3]))}?" if whole else near(column, columns)
+    hint = f"did you mean {listed(map(repr, whole[:3]), 'or')}?" if whole else near(column, columns)
     odd = [name for name in columns if repr(name) in hint and written(name) != name]
     backtick = next((name for name in odd if "`" in name), None)
     if backtick is not None:

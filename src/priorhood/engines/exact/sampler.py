@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numba as nb
 import numpy as np
 
+from priorhood._text import listed
 from priorhood.engines.exact.mode import one_digit
 from priorhood.engines.exact.mode_search import Modes, find_modes, with_more
 from priorhood.engines.exact.proposal import Mixture, Refined, effective_share, nearly_normal, refine, widen
@@ -251,7 +252,7 @@ def _beyond(density: Target, axis: Axis, end: float, side: float, cut: float) ->
         advice = [f"Exponential({scale})"] * wide + [f"LogNormal({math.ceil(least + 5.0)}, 1)"]
         return (
             f"{share} where sigma is so small that the sums lose it to rounding: the rows do not keep it off 0, "
-            f"and {axis.prior} does not either. Give sigma a prior that does, like {' or '.join(advice)}"
+            f"and {axis.prior} does not either. Give sigma a prior that does, like {listed(advice, 'or')}"
         )
     if axis.name == "omega":
         return f"{share} where correlations are 1 up to rounding: {leads}. Give omega a greater eta, like LKJ(1)"

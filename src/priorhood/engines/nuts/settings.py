@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from priorhood._arguments import MOST_DRAWS, whole
+from priorhood._text import listed
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def check(settings: Settings) -> Settings:
     """The settings, if they can be."""
     if settings.parameterization not in PARAMETERIZATIONS:
         raise ModelError(
-            f"parameterization must be {' or '.join(map(repr, PARAMETERIZATIONS))}, not "
+            f"parameterization must be {listed(map(repr, PARAMETERIZATIONS), 'or')}, not "
             f"{settings.parameterization!r}"
         )
     whole("tune", settings.tune, 1, MOST_DRAWS)

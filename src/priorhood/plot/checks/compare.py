@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.errors import ModelError, plural
+from priorhood._text import listed, plural
+from priorhood.errors import ModelError
 from priorhood.plot.figure import page
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _told(figure: Figure, result: Elpd, worst: list[str]) -> None:
     trust = f"all {counted} are judged surely"
     if bad:
         trust = f"{bad:,} of {counted} (red) cannot be judged surely: Pareto k over {result.good_k:.2f}"
-    finding = f"Foretold worst: {page.listed(worst)}; {trust}"
+    finding = f"Foretold worst: {listed(worst)}; {trust}"
     places = "rows" if placeless else "places"
     total = f"elpd {result.elpd:,.1f} ± {result.se:,.1f}".replace("-", "−")
     reading = (

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._text import plural, rows_of
 from priorhood.diagnostics.uniformity import UniformityTest, p_text
-from priorhood.errors import plural, rows_of
 from priorhood.evaluation.residuals import BINS
 from priorhood.plot.figure import page
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from priorhood._arguments import MOST_DRAWS, check_seed, whole
 from priorhood._system import cores
-from priorhood.errors import ModelError, TableError, near, rows_of, some
+from priorhood._text import near, rows_of, some
+from priorhood.errors import ModelError, TableError
 from priorhood.evaluation.residuals import outcome_required, thinned
 from priorhood.plot.figure import page
 from priorhood.prediction.observed import used_rows

@@ -179,8 +179,3 @@ def share(value: float) -> str:
     if value < 0.01:
         return "<1 %"
     return ">99 %" if value > 0.99 else f"{100 * value:.0f} %"
-
-
-def listed(names: Sequence[str]) -> str:
-    """'a, b and c'."""
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

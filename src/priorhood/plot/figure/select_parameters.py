@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._text import near
 from priorhood.diagnostics.convergence import ESS_PER_CHAIN, R_HAT_LIMIT
 from priorhood.diagnostics.summary import below_diagonal, convergence, labels_of
-from priorhood.errors import ModelError, near
+from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
 from priorhood.model.priors import base_of, split_label

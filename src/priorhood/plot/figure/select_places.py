@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.errors import ModelError, near, some
+from priorhood._text import near, some
+from priorhood.errors import ModelError
 from priorhood.model.expression import tidy_label
 from priorhood.model.formula import SEPARATOR
 from priorhood.posterior.lazy_draws import asked as positions_asked

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from priorhood.errors import ModelError, visible
+from priorhood._text import visible
+from priorhood.errors import ModelError
 
 try:
     from matplotlib.backends.backend_agg import FigureCanvasAgg

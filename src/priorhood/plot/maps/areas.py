@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._text import listed, near, plural, some
 from priorhood.data.labels import alike, loosely, normal_label, unlike
-from priorhood.errors import ModelError, TableError, near, plural, some
+from priorhood.errors import ModelError, TableError
 from priorhood.model.formula import SEPARATOR
 from priorhood.plot.maps.polygons import WGS84, polygons_in, read_polygons
 
@@ -63,7 +64,7 @@ class Areas:
             found += f" a polygon in {self.source} ({self.column})"
         parts = [found]
         if self.unmatched_places:
-            parts.append(f"none: {_listed(self.unmatched_places)}")
+            parts.append(f"none: {listed(self.unmatched_places, most=4)}")
         if self.unmatched_areas:
             are = "polygon is" if len(self.unmatched_areas) == 1 else "polygons are"
             parts.append(f"{len(self.unmatched_areas):,} {are} of no {self.level} of the data")
@@ -144,11 +145,6 @@ def _local(world: geopandas.GeoSeries) -> str:
     middle_east = np.degrees(np.arctan2(y.mean(), x.mean()))
     middle_north = np.degrees(np.arctan2(z.mean(), np.hypot(x.mean(), y.mean())))
     return f"+proj=laea +lat_0={middle_north:.4f} +lon_0={middle_east:.4f} +datum=WGS84 +units=m"
-
-
-def _listed(labels: tuple[str, ...], most: int = 4) -> str:
-    more = f" and {len(labels) - most:,} more" if len(labels) > most else ""
-    return ", ".join(labels[:most]) + more
 
 
 # -- reading ----------------------------------------------------------------------------------------------

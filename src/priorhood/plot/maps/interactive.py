@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.errors import FileError, visible
+from priorhood._text import visible
+from priorhood.errors import FileError
 from priorhood.plot.maps.static import GREY, colour_stops, coloured
 from priorhood.plot.maps.values import Mapped, mapped, percent, with_exact, with_unit
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from priorhood._system import is_there
+from priorhood._text import listed
 from priorhood.data.sources.duckdb_io import nearby_files
 from priorhood.errors import FileError, ModelError, TableError
 
@@ -175,7 +176,7 @@ def _whole(name: str, frame: Any) -> tuple[Any, int]:
     shapes = np.array([shapely.MultiPolygon(polygons_in(shape)) for shape in shapes], dtype=object)
     kept = ~shapely.is_empty(shapes)
     if not kept.any():
-        raise TableError(f"{name} has no polygons, but {' and '.join(kinds) or 'empty geometries'}")
+        raise TableError(f"{name} has no polygons, but {listed(kinds) or 'empty geometries'}")
     return frame.set_geometry(shapes, crs=frame.crs)[kept], int((broken & kept).sum())
 
 

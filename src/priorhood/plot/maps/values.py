@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.errors import ModelError, near, plural
+from priorhood._text import listed, near, plural
+from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
 from priorhood.model.priors import base_of, split_label
@@ -360,12 +361,12 @@ def _described(home: Home) -> tuple[str, str]:
             rest.append(f"{name} {shown}")
     # "a home of 100 m²", but "a home with grade 7".
     of = bool(home.at) and not isinstance(next(iter(home.at.values())), str) and next(iter(home.at)) in units
-    named = f"a home {'of' if of else 'with'} {' and '.join(said)}" if said else "a typical home"
+    named = f"a home {'of' if of else 'with'} {listed(said)}" if said else "a typical home"
     mean = f"{'The others are as usual' if said else 'A typical home'}: {', '.join(rest)}." if rest else ""
     crossed = [
         one.name for one in post.hierarchy.crossed if one.name != home.grouping.name and one.name not in home.at
     ]
-    across = f" The average {' and '.join(crossed)}." if crossed else ""
+    across = f" The average {listed(crossed)}." if crossed else ""
     finest = post.hierarchy.levels[0].name if post.hierarchy.levels else home.grouping.name
     pooled = "" if finest == home.grouping.name else f" Mean over its {plural(finest)}, by their rows."
     return named, f"{mean}{across}{pooled}".strip()

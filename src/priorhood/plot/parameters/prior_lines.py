@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._arguments import check_seed, finite, whole
+from priorhood._text import near
 from priorhood.data.sources.table import read
-from priorhood.errors import ModelError, near
+from priorhood.errors import ModelError
 from priorhood.model.expression import Expression
 from priorhood.model.weights import Weights
 from priorhood.plot.figure import page

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.errors import ModelError, near
+from priorhood._text import near
+from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.priors import LKJ, Fixed, Normal, Prior, Uniform, split_label
 from priorhood.plot.figure import page

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.errors import ModelError, plural
+from priorhood._text import plural
+from priorhood.errors import ModelError
 from priorhood.plot.figure import page
 from priorhood.plot.figure.kde import smoothed
 from priorhood.plot.figure.select_places import (

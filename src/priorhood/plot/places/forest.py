@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.errors import ModelError, near, plural
+from priorhood._text import counted, near, plural
+from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
 from priorhood.model.priors import base_of
@@ -219,7 +220,7 @@ def _drawn(shown: _Shown, sections: list[tuple[str, Index]], rows: Array) -> Fig
     lines = _lines(sections, shown)
     J = shown.level.size
     told = (
-        f"{J:,} {plural(shown.level.name) if J > 1 else shown.level.name}. Point: median; thick: 50 %, thin: 90 % "
+        f"{counted(J, shown.level.name)}. Point: median; thick: 50 %, thin: 90 % "
         f"interval. Grey: the average {shown.level.name}, 90 %. Right: rows."
     )
     if shown.average is None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.errors import ModelError, near, plural
+from priorhood._text import near, plural, rows_of
+from priorhood.errors import ModelError
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
 from priorhood.plot.figure import page
@@ -253,7 +254,7 @@ def _drawn(
         axes.set_ylim(*limits[1])
         last = number + columns >= len(panels)
         _ticks(axes, along, bottom=last, left=column == 0)
-        told = f"{one.rows:,} row{'' if one.rows == 1 else 's'}" + (f", {one.why}" if one.why else "")
+        told = rows_of(one.rows) + (f", {one.why}" if one.why else "")
         page.title(axes, one.label, told, wide)
     height = figure.get_size_inches()[1]
     middle = (LEFT + (width - LEFT - RIGHT) / 2) / width

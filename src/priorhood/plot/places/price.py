@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.errors import ModelError, some
+from priorhood._text import some
+from priorhood.errors import ModelError
 from priorhood.model.tokens import keyword
 from priorhood.plot.figure import page
 from priorhood.plot.figure.select_places import asked, coefficients, unit_of_outcome, words_of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.errors import plural
+from priorhood._text import plural, rows_of
 from priorhood.plot.figure import page
 from priorhood.plot.figure.select_places import (
     asked,
@@ -139,17 +139,13 @@ def _finding(post: Posterior, moved: _Moved) -> str:
     at = np.flatnonzero(told)[np.argmax(far)]
     return (
         f"Pooling moves the median {group} by {_sds(np.median(far))} of {plural(group)}, "
-        f"{moved.labels[at]} ({_rows(moved.rows[at])}) the most, by {_sds(far.max())}"
+        f"{moved.labels[at]} ({rows_of(int(moved.rows[at]))}) the most, by {_sds(far.max())}"
     )
 
 
 def _sds(value: float) -> str:
     """Two digits, in sds."""
     return f"{page.amount(float(f'{value:.2g}'))} sd"
-
-
-def _rows(count: float) -> str:
-    return f"{int(count):,} row{'' if int(count) == 1 else 's'}"
 
 
 def _shown(post: Posterior, moved: _Moved, outside: int, where: str) -> str:
