@@ -29,7 +29,7 @@ from bench.readme_table import BUSY, rewritten
 from bench.report import number
 from bench.stress_designs import DESIGNS, Design
 from priorhood.data.sources.table import read
-from priorhood.diagnostics.summary import convergence, varies
+from priorhood.diagnostics.summary import measures, varies
 from priorhood.diagnostics.uniformity import ALARM
 from priorhood.evaluation.sbc import simulate_sums
 from priorhood.fitting.run import fit_moments, new_run
@@ -160,7 +160,7 @@ def judged(name: str, spread: float | None, dim: int, post: Posterior, seconds: 
     """Whether a posterior's draws have the stated quality, all parameters of all places included."""
     values = [v.values.reshape(CHAINS, DRAWS, -1) for v in post.tree["posterior"].data_vars.values()]
     together = np.concatenate(values, axis=2)
-    r_hat, ess, _ = convergence(together[:, :, varies(together)])
+    r_hat, ess = measures(together[:, :, varies(together)])[:2]
     least, greatest = float(ess.min()), float(r_hat.max())
     missed = [f"ESS {least:.0f}"] * (least < LEAST_ESS) + [f"R-hat {greatest:.3f}"] * (greatest > MOST_RHAT)
     return Fitted(

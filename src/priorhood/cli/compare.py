@@ -87,7 +87,7 @@ def _one(post: Posterior, rows: object, by: str, options: dict[str, Any], *, as_
 
 
 def _facts(found: Elpd) -> dict[str, Any]:
-    told = [{"good": v.good, "about": v.about, "text": v.text} for v in found.check]
+    told = [v.to_dict() for v in found.check]
     return {
         "by": found.by, "unit": found.unit, "elpd": found.elpd, "se": found.se, "p": _finite(found.p),
         "mcse": found.mcse, "draws": found.draws, "good_k": found.good_k, "way": found.way, "verdicts": told,

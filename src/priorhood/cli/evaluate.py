@@ -80,7 +80,7 @@ def assess(
     if out is not None:
         write_frame(found.summary().reset_index(), out)
     if as_json:
-        told = [{"good": v.good, "about": v.about, "text": v.text} for v in found]
+        told = [v.to_dict() for v in found]
         frame = found.summary().reset_index()
         print(
             json.dumps({

@@ -256,7 +256,7 @@ def print_calibration(found: Calibration, *, as_json: bool, facts: dict[str, Any
     frame = found.summary()
     if as_json:
         rows = json.loads(frame.reset_index().to_json(orient="records"))
-        told = [{"good": v.good, "about": v.about, "text": v.text} for v in found.verdicts]
+        told = [v.to_dict() for v in found.verdicts]
         ranks = {name: found.ranks[:, at].tolist() for at, name in enumerate(found.quantities)}
         print(
             json.dumps({

@@ -155,7 +155,7 @@ def _as_json(found: Check) -> dict[str, Any]:
         at = int(column.argmax() if side == "max" else column.argmin())
         value = float(column.iloc[at])
         worst[name] = {"parameter": str(column.index[at]), "value": value if math.isfinite(value) else None}
-    told = [{"good": verdict.good, "about": verdict.about, "text": verdict.text} for verdict in found]
+    told = [verdict.to_dict() for verdict in found]
     return {"good": found.good, "parameters": len(measures), "verdicts": told, "worst": worst}
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from priorhood.diagnostics.convergence import convergence_verdicts, draws_verdict, measured
-from priorhood.diagnostics.sampler import depth, divergences, exploration
-from priorhood.diagnostics.verdict import Judged, Verdict
+from priorhood.diagnostics.convergence import convergence_stats, convergence_verdicts, draws_verdict
+from priorhood.diagnostics.sampler import divergences, exploration, tree_depth
+from priorhood.diagnostics.verdict import SamplerRun, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +23,20 @@ if TYPE_CHECKING:
 class Check:
     """All verdicts on a posterior's draws; printed one sentence a line.
 
-    found : the measures of every parameter that varies; None where there are too few draws
+    Parameters
+    ----------
+    verdicts : tuple of Verdict
+    found : ConvergenceStats, optional
+        Measures of every parameter that varies; None where there are too few draws.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> check = ph.fit("price ~ area", {"area": [50, 70, 90, 110], "price": [1, 2, 2, 4]}, seed=1).check()
+    >>> check.good
+    True
+    >>> [verdict.code for verdict in check]
+    ['exploration', 'draws', 'r_hat', 'ess_bulk', 'ess_tail', 'mcse']
     """
 
     verdicts: tuple[Verdict, ...]
@@ -41,12 +54,13 @@ class Check:
 
     @cached_property
     def measures(self) -> pd.DataFrame:
-        """One row for every parameter that varies, which constants do not: what the verdicts are about.
+        """Measures that the verdicts are about, of every parameter that varies; constants have none.
 
         Returns
         -------
-        frame: r_hat, ess_bulk, ess_tail, and mcse_over_sd, the Monte Carlo error of the mean in posterior sds.
-        Empty where there are too few draws to judge
+        pandas.DataFrame
+            r_hat, ess_bulk, ess_tail, and mcse_over_sd, the Monte Carlo error of the mean in posterior sds;
+            one row a parameter. Empty where there are too few draws to judge.
         """
         import pandas as pd
 
@@ -54,6 +68,10 @@ class Check:
         names = ("r_hat", "ess_bulk", "ess_tail", "mcse_over_sd")
         values = {name: [] if self.found is None else getattr(self.found, name) for name in names}
         return pd.DataFrame(values, index=pd.Index(labels, name="parameter", dtype=object), dtype=float)
+
+    def __getitem__(self, code: str) -> Verdict:
+        """The verdict with a code: check["r_hat"]."""
+        return next(verdict for verdict in self.verdicts if verdict.code == code)
 
     def __iter__(self) -> Iterator[Verdict]:
         return iter(self.verdicts)
@@ -73,24 +91,29 @@ def check_draws(
     attrs: Mapping[str, Any],
     rows: Mapping[str, int] | None = None,
 ) -> Check:
-    """Judge the draws: did the chains find the whole posterior, and are there enough of them.
+    """Judge the draws: whether the chains found the whole posterior, and whether there are enough draws.
 
     Parameters
     ----------
-    posterior : parameters (chain, draw, …) by name, as in a posterior's tree
-    stats : the tree's sample_stats
-    attrs : the tree's attributes: engine, parameterization, acceptance, …
-    rows : the rows of every group by its label, to be named beside it
+    posterior : xarray.Dataset
+        Parameters (chain, draw, …) by name, as in a posterior's tree.
+    stats : xarray.Dataset
+        The tree's sample_stats.
+    attrs : mapping
+        The tree's attributes: engine, parameterization, acceptance, …
+    rows : mapping, optional
+        Number of rows of every group by its label, named with the group.
 
     Returns
     -------
-    verdicts about "exploration" (exact engine), or "divergences" and "tree depth"; about "draws", and where
-    these are enough to judge, "R-hat", "bulk ESS", "tail ESS" and "MCSE". Constants are left out.
+    Check
+        Verdicts "exploration" (exact engine), or "divergences" and "tree_depth"; "draws", and where these are
+        enough to judge, "r_hat", "ess_bulk", "ess_tail" and "mcse". Constants are left out.
     """
-    judged = Judged(posterior, stats, attrs, rows or {})
-    verdicts = [exploration(judged)] if judged.exact else [divergences(judged), depth(judged)]
-    verdicts.append(draws_verdict(judged))
-    found = measured(judged)
+    run = SamplerRun(posterior, stats, attrs, rows or {})
+    verdicts = [exploration(run)] if run.exact else [divergences(run), tree_depth(run)]
+    verdicts.append(draws_verdict(run))
+    found = convergence_stats(run)
     if found is not None:
-        verdicts += convergence_verdicts(judged, found)
+        verdicts += convergence_verdicts(run, found)
     return Check(tuple(verdict for verdict in verdicts if verdict is not None), found)

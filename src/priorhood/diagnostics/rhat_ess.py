@@ -19,16 +19,16 @@ ALIKE = float(np.finfo(float).resolution)
 
 
 def halved(values: Array) -> Array:
-    """Every chain as two, less its middle draw where their number is odd."""
+    """Every chain split in two, without its middle draw where their number is odd."""
     half = values.shape[2] // 2
     return np.concatenate([values[:, :, :half], values[:, :, -half:]], axis=1)
 
 
 def ranked(values: Array, tail: tuple[float, float]) -> tuple[Array, Array, Array]:
-    """Normal quantiles of the draws' ranks, and of those of their distances from the median; the draws' quantiles.
+    """Normal scores of the draws' ranks, and of the ranks of their distances from the median; the draws' quantiles.
 
-    Ranks of equal draws are their mean rank. Only one sort is dear: sorted draws fall towards the median and rise
-    from it, so that their distances are two runs that a merge puts in order.
+    Equal draws have their mean rank. Only one sort is expensive: the distances of sorted draws fall up to the
+    median and rise after it, two runs that a merge puts in order.
 
     Returns
     -------
@@ -49,16 +49,16 @@ def ranked(values: Array, tail: tuple[float, float]) -> tuple[Array, Array, Arra
 
 
 def quantile(ordered: Array, p: float) -> float:
-    """Of sorted draws (S,), linear between them."""
+    """Quantile of sorted draws (S,), interpolated linearly."""
     at = p * (len(ordered) - 1)
     low, high = ordered[int(at)], ordered[min(int(at) + 1, len(ordered) - 1)]
     return float(low + (high - low) * (at - int(at)))
 
 
 def _scores(ordered: Array) -> Array:
-    """Normal quantiles of the mean ranks of sorted draws (S,)."""
+    """Normal scores of sorted draws (S,)."""
     size = len(ordered)
-    table = _quantiles(size)
+    table = _score_table(size)
     twice = np.arange(2, 2 * size + 1, 2)
     # The last of a run of equal draws is where the next differs.
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
@@ -69,15 +69,15 @@ def _scores(ordered: Array) -> Array:
 
 
 @lru_cache(maxsize=4)
-def _quantiles(size: int) -> Array:
-    """Normal quantiles of the ranks 0, ½, 1, …, size: mean ranks are multiples of one half."""
+def _score_table(size: int) -> Array:
+    """Normal scores of the ranks 0, ½, 1, …, size: mean ranks are multiples of one half."""
     from scipy.special import ndtri
 
     return np.asarray(ndtri((np.arange(2 * size + 1) / 2 - 3 / 8) / (size + 1 / 4)))
 
 
 def r_hat(values: Array) -> Array:
-    """√((B/W + n − 1)/n), B and W the variances between and within chains of Normal scores: (P,)."""
+    """R-hat √((B/W + n − 1)/n), B and W the variances between and within chains of Normal scores: (P,)."""
     n = values.shape[2]
     between = n * values.mean(axis=2).var(axis=1, ddof=1)
     within = values.var(axis=2, ddof=1).mean(axis=1)
@@ -88,7 +88,7 @@ def r_hat(values: Array) -> Array:
 def sample_size(values: Array) -> Array:
     """Effective sample size of the mean, mn/τ: (P,).
 
-    τ = −1 + 2 Σ ρ_t, as long as ρ_2k + ρ_2k+1 stays positive, and as if it only fell (Geyer 1992). ρ_t are the
+    τ = −1 + 2 Σ ρ_t over the initial positive sequence ρ_2k + ρ_2k+1, made monotone (Geyer 1992). ρ_t are the
     autocorrelations of all chains together, from their mean autocovariance and the variance between them.
     """
     P, m, n = values.shape
@@ -113,7 +113,7 @@ def sample_size(values: Array) -> Array:
 
 
 def _autocovariance(centred: Array) -> Array:
-    """Mean over the chains of their autocovariances at all lags: (P, draw)."""
+    """Autocovariances at all lags, averaged over the chains: (P, draw)."""
     from scipy.fft import irfft, next_fast_len, rfft
 
     P, m, n = centred.shape
@@ -121,6 +121,6 @@ def _autocovariance(centred: Array) -> Array:
     padded = np.zeros((P, m, size))
     padded[:, :, :n] = centred
     wave = rfft(padded, axis=2)
-    # The transform back is linear: one of the chains' sum will do.
+    # The inverse transform is linear: one of the chains' sum is enough.
     power = (wave.real**2 + wave.imag**2).sum(axis=1)
     return np.asarray(irfft(power, n=size, axis=1)[:, :n] / (m * n))

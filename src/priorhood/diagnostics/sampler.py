@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from priorhood._text import listed, plural, rows_of
 from priorhood.diagnostics.summary import varies
-from priorhood.diagnostics.verdict import WORST, Judged, Verdict, bad, good
+from priorhood.diagnostics.verdict import WORST, SamplerRun, Verdict, bad, good
 from priorhood.model.priors import base_of
 
 if TYPE_CHECKING:
@@ -26,80 +26,86 @@ BOTTOM, BY_CHANCE = 0.01, 1e-6
 POSITIVE = ("tau", "sigma", "sigma_median", "sigma_spread", "nu")
 
 
-def exploration(judged: Judged) -> Verdict | None:
-    """Whether the exact engine's proposals cover the posterior; None where the file does not say."""
-    if "acceptance" not in judged.attrs or "pareto_k" not in judged.attrs:
+def exploration(run: SamplerRun) -> Verdict | None:
+    """Whether the exact engine's proposals cover the posterior; None where the file has no account of them."""
+    if "acceptance" not in run.attrs or "pareto_k" not in run.attrs:
         return None
-    acceptance, k = float(judged.attrs["acceptance"]), float(judged.attrs["pareto_k"])
-    found = f"{acceptance:.0%} of the proposals were accepted and their Pareto k is {k:.2f}"
-    if acceptance >= ACCEPT_LIMIT and k <= PARETO_LIMIT:
-        return good("exploration", f"{found}: they cover the posterior")
-    return bad(
-        "exploration",
-        f"{found}; needed are at least {ACCEPT_LIMIT:.0%} and at most {PARETO_LIMIT}: the proposals miss parts of "
-        f"the posterior; give tau and sigma tighter priors, or let fewer terms vary",
-    )
+    acceptance, k = float(run.attrs["acceptance"]), float(run.attrs["pareto_k"])
+    fine = acceptance >= ACCEPT_LIMIT and k <= PARETO_LIMIT
+    sentence = "{acceptance:.0%} of the proposals were accepted and their Pareto k is {pareto_k:.2f}"
+    sentence += ": they cover the posterior" if fine else (
+        "; needed are at least {least_acceptance:.0%} and at most {most_k}: the proposals miss parts of the "
+        "posterior; give tau and sigma tighter priors, or let fewer terms vary"
+    )  # fmt: skip
+    limits: dict[str, Any] = {"least_acceptance": ACCEPT_LIMIT, "most_k": PARETO_LIMIT}
+    return (good if fine else bad)("exploration", sentence, acceptance=acceptance, pareto_k=k, **limits)
 
 
-def divergences(judged: Judged) -> Verdict | None:
-    """Whether transitions diverged, and where; None where the sampler does not say."""
-    stat = judged.stat("diverging")
+def divergences(run: SamplerRun) -> Verdict | None:
+    """Whether transitions diverged, and where; None where the sampler does not record it."""
+    stat = run.stat("diverging")
     if stat is None:
         return None
     diverging = stat.astype(bool)
-    count = int(diverging.sum())
+    count, total = int(diverging.sum()), diverging.size
     if not count:
-        return good("divergences", f"none of {diverging.size:,} transitions diverged")
-    chains = zip(judged.posterior["chain"].values, diverging.sum(axis=1), strict=True)
-    by_chain = ", ".join(f"chain {name}: {n:,}" for name, n in chains if n)
-    noise, where = _where(judged, diverging)
+        return good("divergences", "none of {total:,} transitions diverged", count=0, total=total)
+    by_chain = {
+        str(name): int(n) for name, n in zip(run.posterior["chain"].values, diverging.sum(axis=1), strict=True)
+    }
+    noise, where = _where(run, diverging)
+    if noise:
+        remedy = (
+            f"where sigma of a {run.group} goes to 0 the density grows steeply, and for one with one or two rows "
+            f"without bound: with Normal errors and one level of places the exact engine takes it (engine='exact');"
+            f" else let all {plural(run.group)} share one sigma (leave noise out), or give sigma a tighter prior "
+            f"that keeps off 0"
+        )
+    else:
+        target, other = run.attrs.get("target_accept"), run.other_parameterization()
+        higher = "a higher target_accept" if target is None else f"a target_accept above {float(target):g}"
+        remedy = f"try {other} or {higher}" if other else f"try {higher}"
     return bad(
         "divergences",
-        f"{count:,} of {diverging.size:,} transitions diverged ({by_chain}), {where}: the draws may miss that part "
-        f"of the posterior; {_noise_remedy(judged) if noise else _step_remedy(judged)}",
-    )
+        "{count:,} of {total:,} transitions diverged ({chains}), {where}: the draws may miss that part of the "
+        "posterior; {remedy}",
+        count=count, total=total, by_chain=by_chain, where=where, remedy=remedy,
+        chains=", ".join(f"chain {name}: {n:,}" for name, n in by_chain.items() if n),
+    )  # fmt: skip
 
 
-def _noise_remedy(judged: Judged) -> str:
-    return (
-        f"where sigma of a {judged.group} goes to 0 the density grows steeply, and for one with one or two rows "
-        f"without bound: with Normal errors and one level of places the exact engine takes it (engine='exact'); "
-        f"else let all {plural(judged.group)} share one sigma (leave noise out), or give sigma a tighter prior "
-        f"that keeps off 0"
-    )
-
-
-def _step_remedy(judged: Judged) -> str:
-    target = judged.attrs.get("target_accept")
-    higher = "a higher target_accept" if target is None else f"a target_accept above {float(target):g}"
-    other = judged.other_parameterization()
-    return f"try {other} or {higher}" if other else f"try {higher}"
-
-
-def _where(judged: Judged, diverging: Flags) -> tuple[bool, str]:
-    """Where the divergent draws lie, in words, and whether it is the groups' noise that makes them."""
-    everywhere = "all over the posterior: no parameter differs there"
+def _where(run: SamplerRun, diverging: Flags) -> tuple[bool, str]:
+    """Whether the groups' own noise makes transitions diverge, and where the divergent draws lie, in words."""
     if diverging.all():
-        return judged.noise_by_group, "all of them"
+        return run.noise_by_group, "all of them"
     for names in (POSITIVE, ("mu", "omega", "beta", "delta")):
-        found = [one for kind in judged.elements(*names) for one in _shifted(*kind, diverging)]
-        if found:
-            found.sort(key=lambda one: -abs(one[2]))
-            first = found[0]
-            # Those in the same direction and of the same kind make one clause.
-            alike = [one for one in found if one[0] == first[0] and one[2] * first[2] > 0]
-            small = first[2] < 0
-            if judged.noise_by_group and first[0] == "sigma" and small:
-                # The density has no bound in groups of few rows: they lead, however many draws follow them.
-                alike.sort(key=lambda one: judged.rows.get(_inside(one[1]), 0))
-                first = alike[0]
-            share, side = _share(first[3], diverging, small=small)
-            verb, size = "is" if len(alike) == 1 else "are", "small" if small else "large"
-            named = listed([_with_rows(judged, one[0], one[1]) for one in alike], most=WORST)
-            of = f"of {first[1]}, " if len(alike) > 1 else ""
-            clause = f"where {named} {verb} {size} ({of}{share:.0%} lie {side} quantile of the other draws)"
-            return judged.noise_by_group and first[0] == "sigma" and small, clause
-    return judged.noise_by_group, everywhere
+        found = [one for kind in run.elements(*names) for one in _shifted(*kind, diverging)]
+        if not found:
+            continue
+        found.sort(key=lambda one: -abs(one[2]))
+        name, _, shift, _ = found[0]
+        # Parameters of the same kind that are shifted in the same direction make one clause.
+        alike = [one for one in found if one[0] == name and one[2] * shift > 0]
+        small = shift < 0
+        noise = run.noise_by_group and name == "sigma" and small
+        rows = [run.rows.get(label.partition("[")[2][:-1]) if name == "sigma" else None for _, label, _, _ in alike]
+        if noise:
+            # The density has no bound in groups of few rows: they lead, however many draws the others have.
+            order = sorted(range(len(alike)), key=lambda at: rows[at] or 0)
+            alike, rows = [alike[at] for at in order], [rows[at] for at in order]
+        _, first, _, values = alike[0]
+        quantile = float(np.quantile(values[~diverging], TAIL if small else 1 - TAIL))
+        share = float((values[diverging] < quantile if small else values[diverging] > quantile).mean())
+        side = f"below the {TAIL:.0%}" if small else f"above the {1 - TAIL:.0%}"
+        labels = [one[1] if n is None else f"{one[1]} ({rows_of(n)})" for one, n in zip(alike, rows, strict=True)]
+        named = listed(labels, most=WORST)
+        size = f"{'is' if len(alike) == 1 else 'are'} {'small' if small else 'large'}"
+        of = f"of {first}, " if len(alike) > 1 else ""
+        return (
+            noise,
+            f"where {named} {size} ({of}{share:.0%} lie {side} quantile of the other draws)",
+        )
+    return run.noise_by_group, "all over the posterior: no parameter differs there"
 
 
 def _shifted(name: str, labels: list[str], values: Array, diverging: Flags) -> list[tuple[str, str, float, Array]]:
@@ -118,36 +124,21 @@ def _shifted(name: str, labels: list[str], values: Array, diverging: Flags) -> l
     return [(name, labels[at], float(shift[at]), values[:, :, at]) for at in np.flatnonzero(varies(values) & far)]
 
 
-def _share(values: Array, diverging: Flags, *, small: bool) -> tuple[float, str]:
-    """The share of the divergent draws beyond a tail's quantile of the others, and the name of that."""
-    quantile = float(np.quantile(values[~diverging], TAIL if small else 1 - TAIL))
-    beyond = values[diverging] < quantile if small else values[diverging] > quantile
-    return float(beyond.mean()), f"below the {TAIL:.0%}" if small else f"above the {1 - TAIL:.0%}"
-
-
-def _inside(label: str) -> str:
-    """`10115` of `sigma[10115]`."""
-    return label.partition("[")[2][:-1]
-
-
-def _with_rows(judged: Judged, name: str, label: str) -> str:
-    count = judged.rows.get(_inside(label)) if name == "sigma" else None
-    return label if count is None else f"{label} ({rows_of(count)})"
-
-
-def depth(judged: Judged) -> Verdict | None:
-    """Whether trees stopped at their largest depth; None where the sampler does not say."""
-    reached = judged.stat("tree_depth")
+def tree_depth(run: SamplerRun) -> Verdict | None:
+    """Whether trees stopped at their largest depth; None where the sampler does not record it."""
+    reached = run.stat("tree_depth")
     if reached is None:
         return None
-    limit = int(judged.attrs.get("max_treedepth", 10))
+    limit = int(run.attrs.get("max_treedepth", 10))
     count = int((reached >= limit).sum())
+    numbers: dict[str, Any] = {"count": count, "total": reached.size, "limit": limit}
     if count <= DEEP_SHARE * reached.size:
-        return good("tree depth", f"{count or 'none'} of {reached.size:,} transitions reached tree depth {limit}")
-    other = judged.other_parameterization()
+        some = "{count}" if count else "none"
+        return good("tree_depth", some + " of {total:,} transitions reached tree depth {limit}", **numbers)
+    other = run.other_parameterization()
     return bad(
-        "tree depth",
-        f"{count:,} of {reached.size:,} transitions stopped at the largest tree depth, {limit}: it takes many "
-        f"small steps and still does not get far; "
-        f"{f'try {other} or tighter priors' if other else 'give tighter priors'}",
-    )
+        "tree_depth",
+        "{count:,} of {total:,} transitions stopped at the largest tree depth, {limit}: it takes many small steps "
+        "and still does not get far; {remedy}",
+        **numbers, remedy=f"try {other} or tighter priors" if other else "give tighter priors",
+    )  # fmt: skip

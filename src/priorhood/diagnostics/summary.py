@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Flags
 
-CHUNK = 128  # parameters that are copied at a time: neighbours in memory, which lie far apart by draw
-BLOCK = 16  # and looked at: their draws and spectra stay in the processor's cache
+CHUNK = 128  # parameters copied at a time: neighbours in memory, which lie far apart by draw
+BLOCK = 16  # parameters measured at a time: their draws and spectra stay in the processor's cache
 TAIL = (0.05, 0.95)
 LEAST_DRAWS = 4  # of a chain, as ArviZ has it
 
 
-# The elements' labels, and what is told of them by name.
+# Labels of a parameter's elements, and their summaries by name.
 Columns = tuple[list[str], dict[str, Array]]
 
 
@@ -37,8 +37,12 @@ def summarize_draws(name: str, draws: Array, labels: list[str], interval: float)
 
     Parameters
     ----------
-    draws : (chain, draw, …); labels : of the elements, in the order of a draw's values
-    interval : probability of the equal-tailed interval
+    name : str
+    draws : array (chain, draw, …)
+    labels : list of str
+        Of the elements, in the order of a draw's values.
+    interval : float
+        Probability of the equal-tailed interval.
 
     Notes
     -----
@@ -68,23 +72,23 @@ def summarize_draws(name: str, draws: Array, labels: list[str], interval: float)
 
 
 def bounds_of(interval: float) -> tuple[float, float, float]:
-    """Probabilities of an equal-tailed interval's lower bound, of the median and of the upper bound."""
+    """Probabilities of an equal-tailed interval's lower bound, the median and the upper bound."""
     return round((1 - interval) / 2, 12), 0.5, round((1 + interval) / 2, 12)
 
 
 def summarize_mixtures(name: str, found: xr.Dataset, interval: float) -> Columns:
-    """As summarize_draws, of a parameter's mean, sd and quantiles bounds_of(interval), without its draws.
+    """Summaries as of summarize_draws from a parameter's mean, sd and quantiles at bounds_of(interval).
 
-    found : Posterior.coefficients' variables
+    found : variables of Posterior.coefficients
     """
     low, middle, high = (f"{name}_q{100 * level:g}" for level in bounds_of(interval))
     percent = f"eti{interval * 100:g}"
     mean = found[f"{name}_mean"]
-    told = {"mean": mean, "sd": found[f"{name}_sd"], "median": found[middle]}
-    told |= {f"{percent}_lb": found[low], f"{percent}_ub": found[high]}
-    columns = {key: values.values.ravel() for key, values in told.items()}
+    parts = {"mean": mean, "sd": found[f"{name}_sd"], "median": found[middle], f"{percent}_lb": found[low],
+             f"{percent}_ub": found[high]}  # fmt: skip
+    columns = {key: values.values.ravel() for key, values in parts.items()}
     none = dict.fromkeys(("mcse_mean", "ess_bulk", "ess_tail", "r_hat"), np.full(mean.size, np.nan))
-    return labels_of(name, mean.expand_dims(["chain", "draw"])), {**columns, **none}
+    return labels_along(name, [mean[dim].values for dim in mean.dims]), {**columns, **none}
 
 
 def summaries_of(draws: xr.DataArray, levels: Sequence[float]) -> Summaries:
@@ -96,42 +100,35 @@ def summaries_of(draws: xr.DataArray, levels: Sequence[float]) -> Summaries:
 
 
 def varies(values: Array) -> Flags:
-    """Which parameters have a convergence to speak of: constants, as the diagonal of omega, do not.
-
-    values : (chain, draw, parameter)
-    """
+    """Which parameters (chain, draw, parameter) vary, unlike constants such as the diagonal of omega: (P,)."""
     return np.concatenate([np.zeros(0, dtype=bool), *(_moving(own) for own in _gathered(values))])
 
 
 def _moving(own: Array) -> Flags:
-    """Which of draws (P, chain, draw) are of no constant."""
+    """Which of the parameters (P, chain, draw) vary: (P,)."""
     sd = own.std(axis=(1, 2), ddof=1)
     # A constant's sd is its rounding, whatever its unit.
     return np.asarray((sd > 0) & (sd > 1e-11 * np.abs(own[:, 0, 0])))
 
 
-def convergence(values: Array, tail: tuple[float, float] = TAIL) -> tuple[Array, Array, Array]:
-    """R-hat, bulk and tail effective sample size of every parameter; see measures."""
-    found = measures(values, tail)
-    return found[0], found[1], found[2]
-
-
 def measures(values: Array, tail: tuple[float, float] = TAIL) -> Array:
-    """R-hat, bulk and tail effective sample size, and that of the mean, of every parameter: those of ArviZ.
+    """R-hat and the effective sample sizes of bulk, tail and mean of every parameter: those of ArviZ.
 
     Parameters
     ----------
-    values : (chain, draw, parameter)
-    tail : probabilities of the quantiles whose effective sample sizes' minimum is the tail's
+    values : array (chain, draw, parameter)
+    tail : pair of float
+        Probabilities; the tail's effective sample size is the least of these quantiles'.
 
     Returns
     -------
-    (4, parameter), NaN for constants; R-hat NaN for a single chain, inf for chains that each stay where they are
+    array (4, parameter)
+        NaN for constants; R-hat NaN for a single chain, inf for chains that each stay where they are.
 
     Notes
     -----
-    By chunks on all processors; beside the draws, little memory. The last, n, is the Monte Carlo error of the mean:
-    sd/√n.
+    In chunks on all processors, with little memory besides the draws. With the last, n, the Monte Carlo error of
+    the mean is sd/√n.
     """
     if values.shape[1] < LEAST_DRAWS or not values.shape[2]:
         return np.full((4, values.shape[2]), np.nan)
@@ -140,43 +137,39 @@ def measures(values: Array, tail: tuple[float, float] = TAIL) -> Array:
 
 
 def _gathered(values: Array) -> Iterator[Array]:
-    """Views (P, chain, draw) of draws (chain, draw, parameter), CHUNK parameters at a time."""
+    """Yield views (P, chain, draw) of draws (chain, draw, parameter), CHUNK parameters at a time."""
     for lo in range(0, values.shape[2], CHUNK):
         yield values[:, :, lo : lo + CHUNK].transpose(2, 0, 1)
 
 
 def _of_chunk(view: Array, tail: tuple[float, float]) -> Array:
-    """The measures (4, P) of draws (P, chain, draw)."""
+    """Measures (4, P) of draws (P, chain, draw)."""
     own = np.ascontiguousarray(view)
     found = np.full((4, len(own)), np.nan)
     moving = np.flatnonzero(_moving(own))
     with np.errstate(divide="ignore", invalid="ignore"):  # chains that do not move have no variance
         for lo in range(0, len(moving), BLOCK):
             some = moving[lo : lo + BLOCK]
-            found[:, some] = _of_block(own[some], tail)
+            block = own[some]
+            halves = halved(block)
+            bulk, tails, cut = ranked(halves, tail)
+            if halves.shape[2] * 2 < block.shape[2]:
+                whole = np.sort(block.reshape(len(block), -1), axis=1)
+                cut = np.array([[quantile(ordered, p) for ordered in whole] for p in tail])
+            if block.shape[1] > 1:
+                found[0, some] = np.fmax(r_hat(bulk), r_hat(tails))
+            low = [sample_size((halves <= at[:, None, None]).astype(float)) for at in cut]
+            found[1:, some] = sample_size(bulk), np.minimum(*low), sample_size(halves)
     return found
 
 
-def _of_block(own: Array, tail: tuple[float, float]) -> Array:
-    halves = halved(own)
-    bulk, tails, cut = ranked(halves, tail)
-    if halves.shape[2] * 2 < own.shape[2]:
-        whole = np.sort(own.reshape(len(own), -1), axis=1)
-        cut = np.array([[quantile(ordered, p) for ordered in whole] for p in tail])
-    r = np.full(len(own), np.nan)
-    if own.shape[1] > 1:
-        r = np.fmax(r_hat(bulk), r_hat(tails))
-    low = [sample_size((halves <= at[:, None, None]).astype(float)) for at in cut]
-    return np.stack([r, sample_size(bulk), np.minimum(*low), sample_size(halves)])
-
-
 def labels_of(name: str, draws: xr.DataArray) -> list[str]:
-    """The name of every element of a parameter, in the order of its values: beta[10115, living_space]."""
+    """Labels of a parameter's elements, in the order of its values: beta[10115, living_space]."""
     return labels_along(name, [draws[d].values for d in draws.dims[2:]])
 
 
 def labels_along(name: str, coordinates: Sequence[npt.NDArray[Any]]) -> list[str]:
-    """The same by the coordinates of the dimensions after chain and draw."""
+    """Labels of a parameter's elements by the coordinates of its dimensions after chain and draw."""
     found = [""]
     for values in coordinates:
         found = [f"{left}, {right}" if left else right for left in found for right in values.astype(str).tolist()]
@@ -184,6 +177,6 @@ def labels_along(name: str, coordinates: Sequence[npt.NDArray[Any]]) -> list[str
 
 
 def below_diagonal(draws: xr.DataArray | Array) -> Flags:
-    """A correlation matrix is shown once: below its diagonal."""
+    """Which elements of a correlation matrix lie below its diagonal, where each is shown once: (K²,)."""
     K = draws.shape[-1]
     return np.asarray(np.tril(np.ones((K, K), dtype=bool), -1).ravel())

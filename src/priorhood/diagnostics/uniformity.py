@@ -1,18 +1,18 @@
 """Ranks of truths among draws: whether they are uniform, and what it means where they are not.
 
-Säilynoja, Bürkner & Vehtari (2022): the ranks' distribution function is held against the uniform one
-everywhere at once. The error rates are computed, not simulated.
+The ranks' distribution function is compared with the uniform one everywhere at once (Säilynoja, Bürkner & Vehtari
+2022). The error rates are computed, not simulated.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from priorhood._text import listed
-from priorhood.diagnostics.verdict import Verdict
+from priorhood.diagnostics.verdict import Verdict, bad, good
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
@@ -33,19 +33,18 @@ SHAPES = {
     "low": "the draws are too low",
     "uneven": "the ranks are uneven",
 }
-TOLD = "tell the authors, with the seed; until then compare with engine='nuts'"
 
 
 def counts_below(ranks: Index, draws: int) -> Index:
-    """How many ranks (N,) of 0 … L lie under 1, 2, … L: (L,), N times the distribution function."""
+    """Number of ranks (N,) of 0 … L under 1, 2, … L: (L,), N times their distribution function."""
     return np.cumsum(np.bincount(ranks, minlength=draws + 1))[:draws].astype(np.int64)
 
 
 class UniformityTest:
-    """N independent ranks, each one of 0 … L alike.
+    """Test of N independent ranks, uniform on 0 … L.
 
-    C_i, the number of ranks under i, is Binomial(N, i/(L + 1)). How unusual ranks are is the least two-sided
-    tail probability of their C_1 … C_L:
+    C_i, the number of ranks under i, is Binomial(N, i/(L + 1)). The test's statistic is the least two-sided tail
+    probability of C_1 … C_L:
 
         γ = min_i 2 min{P(C_i ≤ c_i), P(C_i ≥ c_i)}
     """
@@ -66,11 +65,11 @@ class UniformityTest:
         return float(self._tails[counts, np.arange(self.L)].min())
 
     def p_value(self, counts: Index) -> float:
-        """P(γ ≤ that of these counts), where ranks are uniform: exact but for rounding, 1e-12 or so."""
+        """P(γ ≤ that of these counts) for uniform ranks: exact up to rounding, about 1e-12."""
         return self._beyond(self.gamma(counts))
 
     def band(self, alarm: float) -> tuple[Index, Index]:
-        """The least and largest counts (L,) inside: left anywhere with probability of at most alarm."""
+        """Least and largest counts (L,) of the band that uniform ranks leave with probability alarm at most."""
         low, high = 0.0, 1.0
         for _ in range(40):
             middle = (low + high) / 2
@@ -81,7 +80,7 @@ class UniformityTest:
         return inside
 
     def _inside(self, gamma: float) -> tuple[Index, Index] | None:
-        """The counts whose two-sided tail is above γ: first and last of every i; None if some i has none."""
+        """First and last count of every i whose two-sided tail is above γ; None if some i has none."""
         # Tails that are equal by symmetry differ by their rounding.
         inside = self._tails > gamma * (1 + 1e-9)
         if not inside.any(axis=0).all():
@@ -89,7 +88,7 @@ class UniformityTest:
         return inside.argmax(axis=0), self.N - inside[::-1].argmax(axis=0)
 
     def _beyond(self, gamma: float) -> float:
-        """P(C leaves the counts with tails above γ anywhere), by adding up one place of ranks at a time.
+        """P(C leaves the counts with tails above γ anywhere), by adding one place of ranks at a time.
 
         chance[c] is the probability that C_1 … C_i all stay inside and C_i is low_i + c.
         """
@@ -112,12 +111,12 @@ class UniformityTest:
 
 
 def places(ranks: Index, draws: int) -> Array:
-    """Ranks 0 … L as the middles of L + 1 equal places in (0, 1)."""
+    """Ranks 0 … L as the midpoints of L + 1 equal intervals of (0, 1)."""
     return np.asarray((2 * ranks + 1) / (2 * (draws + 1)))
 
 
 def shape(ranks: Index, draws: int) -> str:
-    """In which way ranks (N,) are not uniform: what is wrong with the draws.
+    """How ranks (N,) depart from uniform, which says what is wrong with the draws; a key of SHAPES.
 
     Truths at both ends: the draws are too narrow. Truths below most draws: the draws are too high.
     """
@@ -139,62 +138,56 @@ def judge(
     """Verdicts on the ranks (N, Q) of Q quantities and on the refits that the engine refused.
 
     A quantity fails where its p-value is at most ALARM/Q: with uniform ranks any does with probability of at
-    most ALARM (Bonferroni), whatever the quantities have to do with each other.
+    most ALARM (Bonferroni), however the quantities depend on each other.
     """
-    bad = p_values <= ALARM / len(names)
-    found = [_of_refusals(len(ranks), refused)]
-    if not bad.any():
+    left = sum(count for _, count in refused)
+    numbers: dict[str, Any] = {"refused": left, "total": len(ranks) + left, "reasons": dict(refused)}
+    if left:
+        few = left <= REFUSED_LIMIT * (len(ranks) + left)
+        sentence = "the engine refused {refused:,} of {total:,} simulated outcomes, of which the ranks say nothing"
+        sentence += ": {listed}"
+        if not few:
+            sentence += (
+                ". More than {limit:.0%} are too many: give tau and sigma priors that draw fewer extremes, or let "
+                "fewer coefficients vary"
+            )
+        reasons = "; ".join(f"{reason} ({count:,})" for reason, count in refused[:NAMED])
+        found = [(good if few else bad)("refits", sentence, **numbers, limit=REFUSED_LIMIT, listed=reasons)]
+    else:
+        found = [good("refits", "all {total:,} simulated outcomes could be fitted", **numbers)]
+    failing = p_values <= ALARM / len(names)
+    if not failing.any():
         least = int(np.argmin(p_values))
-        return (*found, Verdict(good=True, about="ranks", text=_all_uniform(names, p_values, least)))
-    shapes = {name: shape(ranks[:, at], draws) for at, name in enumerate(names) if bad[at]}
+        sentence = (
+            "the truth ranks as one more draw would, in all {quantities} quantities: the engine is calibrated for "
+            "this model (least p-value {p_text}, of {first}; a right engine fails with probability {alarm:.0%})"
+        )
+        numbers = {"quantities": len(names), "first": names[least], "p": p_values[least], "alarm": ALARM}
+        return (*found, good("ranks", sentence, **numbers, p_text=p_text(p_values[least])))
+    shapes = {at: shape(ranks[:, at], draws) for at in np.flatnonzero(failing).tolist()}
+    # Of few draws the places cannot be halved or cut at 5 % exactly: this is what uniform ranks would give.
+    due = float((np.abs(places(np.arange(draws + 1), draws) - 0.5) <= 0.45).mean())
     for kind, words in SHAPES.items():
-        those = [at for at, name in enumerate(names) if shapes.get(name) == kind]
-        if those:
-            those.sort(key=lambda at: p_values[at])
-            found.append(Verdict(good=False, about=kind, text=_failed(names, ranks, draws, p_values, those, words)))
+        those = sorted((at for at, one in shapes.items() if one == kind), key=lambda at: p_values[at])
+        if not those:
+            continue
+        named = [names[at] for at in those]
+        worst, p = places(ranks[:, those[0]], draws) - 0.5, float(p_values[those[0]])
+        found.append(
+            bad(
+                kind,
+                "{listed}: {shape}; the central {due:.0%} of the draws have the truth in {within:.0%} of the "
+                "refits, and {below:.0%} of the truths lie below the median{of}, p {p_text}. Do not rely on them: "
+                "tell the authors, with the seed; until then compare with engine='nuts'",
+                failing=named, shape=words, due=due, within=float((np.abs(worst) <= 0.45).mean()),
+                below=float((worst < 0).mean()), p=p, p_text=p_text(p),
+                of=f" (of {named[0]})" if len(named) > 1 else "",
+                listed=listed(named, most=NAMED),
+            )
+        )  # fmt: skip
     return tuple(found)
 
 
-def _all_uniform(names: Sequence[str], p_values: Array, least: int) -> str:
-    return (
-        f"the truth ranks as one more draw would, in all {len(names)} quantities: the engine is calibrated for "
-        f"this model (least p-value {p_text(p_values[least])}, of {names[least]}; a right engine fails with "
-        f"probability {ALARM:.0%})"
-    )
-
-
-def _failed(names: Sequence[str], ranks: Index, draws: int, p_values: Array, those: list[int], words: str) -> str:
-    """What is wrong with quantities of one shape, the worst first, in numbers of the worst."""
-    named = listed([names[at] for at in those], most=NAMED)
-    worst = places(ranks[:, those[0]], draws) - 0.5
-    # Of few draws the places cannot be halved or cut at 5 % exactly: this is what uniform ranks would give.
-    every = places(np.arange(draws + 1), draws) - 0.5
-    within, due = (np.abs(worst) <= 0.45).mean(), (np.abs(every) <= 0.45).mean()
-    told = (
-        f"the central {due:.0%} of the draws have the truth in {within:.0%} of the refits, and "
-        f"{(worst < 0).mean():.0%} of the truths lie below the median"
-    )
-    of = f" (of {names[those[0]]})" if len(those) > 1 else ""
-    return f"{named}: {words}; {told}{of}, p {p_text(p_values[those[0]])}. Do not rely on them: {TOLD}"
-
-
-def _of_refusals(drawn: int, refused: Sequence[tuple[str, int]]) -> Verdict:
-    left = sum(count for _, count in refused)
-    total = drawn + left
-    if not left:
-        return Verdict(good=True, about="refits", text=f"all {total:,} simulated outcomes could be fitted")
-    reasons = "; ".join(f"{reason} ({count:,})" for reason, count in refused[:NAMED])
-    text = f"the engine refused {left:,} of {total:,} simulated outcomes, of which the ranks say nothing: {reasons}"
-    if left <= REFUSED_LIMIT * total:
-        return Verdict(good=True, about="refits", text=text)
-    return Verdict(
-        good=False,
-        about="refits",
-        text=f"{text}. More than {REFUSED_LIMIT:.0%} are too many: give tau and sigma priors that draw fewer "
-        f"extremes, or let fewer coefficients vary",
-    )
-
-
 def p_text(p: float) -> str:
-    """A p-value for reading; below a millionth it is one of rounding."""
+    """A p-value in words; below a millionth rounding decides it."""
     return "< 1e-6" if p < 1e-6 else f"{p:.2g}"

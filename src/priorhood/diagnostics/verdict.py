@@ -1,4 +1,4 @@
-"""One sentence on a posterior's draws, and what all of them are said of."""
+"""Verdicts: the answer to one question, in numbers first and then in a sentence; the draws that are asked about."""
 
 from __future__ import annotations
 
@@ -16,34 +16,71 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array
 
-WORST = 3  # so many offenders are named
+WORST = 3  # at most so many offenders are named
+# Names of questions for readers, where they are not their codes.
+TITLES = {"tree_depth": "tree depth", "r_hat": "R-hat", "ess_bulk": "bulk ESS", "ess_tail": "tail ESS",
+          "mcse": "MCSE"}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One sentence about one question: good or not, what it is about, and the text with the remedy."""
+    """The answer to one question about a posterior; printed as a sentence with a mark, ✓ or ✗.
 
+    Parameters
+    ----------
+    code : str
+        The question, for programs: "r_hat", "ess_bulk", "divergences", …
+    good : bool
+        Whether nothing needs to be done.
+    about : str
+        The question, for readers: "R-hat", "bulk ESS".
+    sentence : str
+        The answer and, where it is bad, the advice: a template in which {names} stand for the values.
+    values : mapping
+        The numbers and names in the sentence, and more of them for programs.
+
+    Examples
+    --------
+    >>> from priorhood.diagnostics.verdict import bad
+    >>> found = bad("ess_bulk", "bulk ESS is below {limit:,}", limit=400)
+    >>> print(found)
+    ✗ bulk ESS is below 400
+    >>> found.about, found.values["limit"]
+    ('bulk ESS', 400)
+    """
+
+    code: str
     good: bool
     about: str
-    text: str
+    sentence: str
+    values: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """The sentence with its values."""
+        return self.sentence.format_map(self.values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict as commands print it in JSON: good, about, text."""
+        return {"good": self.good, "about": self.about, "text": self.text}
 
     def __str__(self) -> str:
         return f"{'✓' if self.good else '✗'} {self.text}"
 
 
-def good(about: str, text: str) -> Verdict:
-    """Nothing is wrong with this."""
-    return Verdict(good=True, about=about, text=text)
+def good(code: str, sentence: str, *, about: str = "", **values: Any) -> Verdict:
+    """Return a good verdict on a question; about : its name for readers, where TITLES does not have it."""
+    return Verdict(code, good=True, about=about or TITLES.get(code, code), sentence=sentence, values=values)
 
 
-def bad(about: str, text: str) -> Verdict:
-    """Something is wrong with this; the text says what to do."""
-    return Verdict(good=False, about=about, text=text)
+def bad(code: str, sentence: str, *, about: str = "", **values: Any) -> Verdict:
+    """Return a bad verdict on a question, whose sentence gives advice."""
+    return Verdict(code, good=False, about=about or TITLES.get(code, code), sentence=sentence, values=values)
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What is judged: parameters (chain, draw, …), sample_stats, attributes, the rows of every group."""
+class SamplerRun:
+    """Parameters (chain, draw, …) and sample_stats of a posterior, its attributes, the rows of every group."""
 
     posterior: xr.Dataset
     stats: xr.Dataset
@@ -52,7 +89,7 @@ class Judged:
 
     @property
     def exact(self) -> bool:
-        """Whether the exact engine drew them."""
+        """Whether the draws are the exact engine's."""
         return self.attrs.get("engine") == "exact"
 
     @property
@@ -62,12 +99,12 @@ class Judged:
 
     @property
     def draws(self) -> int:
-        """Draws of a chain."""
+        """Number of draws of a chain."""
         return int(self.posterior.sizes["draw"])
 
     @property
     def group(self) -> str:
-        """The dimension of the groups, or none."""
+        """The dimension of the groups; empty without groups."""
         return str(self.posterior["beta"].dims[2]) if "beta" in self.posterior else ""
 
     @property
@@ -76,13 +113,13 @@ class Judged:
         return "sigma" in self.posterior and self.posterior["sigma"].ndim == 3
 
     def stat(self, name: str) -> npt.NDArray[Any] | None:
-        """A sampler's statistic (chain, draw), where it tells it."""
+        """A statistic of the sampler (chain, draw); None where it has none of that name."""
         return self.stats[name].transpose("chain", "draw").values if name in self.stats else None
 
     def elements(self, *names: str) -> Iterator[tuple[str, list[str], Array]]:
-        """Name, labels and values (chain, draw, element) of parameters; of omega what is below its diagonal."""
+        """Name, labels and values (chain, draw, element) of parameters, all without names; omega's lower half."""
         for name in map(str, self.posterior.data_vars):
-            if name not in names and base_of(name) not in names:
+            if names and name not in names and base_of(name) not in names:
                 continue
             draws = self.posterior[name].transpose("chain", "draw", ...)
             labels, values = labels_of(name, draws), draws.values.reshape(self.chains, self.draws, -1)
@@ -93,12 +130,10 @@ class Judged:
             yield name, labels, values
 
     def other_parameterization(self) -> str:
-        """The advice to write the groups' coefficients the other way, where there is one."""
-        now = self.attrs.get("parameterization")
+        """Advice to write the groups' coefficients the other way; empty without groups."""
         if not self.group:
             return ""
-        if now == "centered":
-            return "parameterization='noncentered' (it suits places with few rows)"
-        if now == "noncentered":
-            return "parameterization='centered' (it suits places with many rows)"
-        return "another parameterization"
+        return {
+            "centered": "parameterization='noncentered' (it suits places with few rows)",
+            "noncentered": "parameterization='centered' (it suits places with many rows)",
+        }.get(str(self.attrs.get("parameterization")), "another parameterization")

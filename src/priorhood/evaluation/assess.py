@@ -11,7 +11,7 @@ import numpy as np
 from priorhood._arguments import check_seed
 from priorhood._text import counted, listed, plural, rows_of
 from priorhood.diagnostics.uniformity import ALARM, p_text
-from priorhood.diagnostics.verdict import Verdict
+from priorhood.diagnostics.verdict import Verdict, bad, good
 from priorhood.errors import ModelError
 from priorhood.evaluation.residuals import BINS, DRAWS, INSIDE, Residuals, effect_p, residuals, thinned, two_sided
 from priorhood.model.arithmetic import inner_text
@@ -99,47 +99,49 @@ def _account(a: Assessment) -> Verdict:
     left = "; ".join(map(str, used.dropped))
     where = f" in {counted(len(a.residuals.labels), group)}" if group else ""
     whose = "the rows of the fit" if a.own else "not the rows of the fit"
-    text = f"{rows_of(len(used.kept))} of {len(used.rows.X):,} held against the model{where}, {whose}"
-    return Verdict(good=True, about="account", text=text + (f" (left out: {left})" if left else ""))
+    return good(
+        "account",
+        "{rows} of {read:,} held against the model{where}, {whose}{left}",
+        rows=rows_of(len(used.kept)), read=len(used.rows.X), where=where, whose=whose,
+        left=f" (left out: {left})" if left else "",
+    )  # fmt: skip
 
 
 def _of_shape(a: Assessment) -> Verdict:
     n = a.n
     shares = (a.inside * n[:, None]).sum(axis=0) / n.sum()
-    told = f"the central 50, 80 and 90 % of what is expected have {_percents(shares)} of the rows"
-    if not a.own:
-        return Verdict(good=True, about="intervals", text=f"{told}; not tested, since rows of a place go together")
-    if a.residuals.p_uniform > SHARE:
-        return Verdict(good=True, about="intervals", text=f"{told} (PIT values: p {p_text(a.residuals.p_uniform)})")
-    remedy = _shape_remedy(a, shares)
-    return Verdict(
-        good=False, about="intervals", text=f"{told} (PIT values: p {p_text(a.residuals.p_uniform)}): {remedy}"
-    )
-
-
-def _percents(shares: Array) -> str:
     first, second, third = (f"{100 * share:.3g}" for share in shares)
-    return f"{first}, {second} and {third} %"
+    finding = f"the central 50, 80 and 90 % of what is expected have {first}, {second} and {third} % of the rows"
+    values: dict[str, Any] = {"inside": dict(zip((50, 80, 90), shares.tolist(), strict=True)), "finding": finding}
+    if not a.own:
+        return good("intervals", "{finding}; not tested, since rows of a place go together", **values)
+    p = a.residuals.p_uniform
+    values |= {"p": p, "p_text": p_text(p)}
+    if p > SHARE:
+        return good("intervals", "{finding} (PIT values: p {p_text})", **values)
+    shape, remedy = _shape_remedy(a, shares)
+    sentence = "{finding} (PIT values: p {p_text}): {shape}; {remedy}"
+    return bad("intervals", sentence, **values, shape=shape, remedy=remedy)
 
 
-def _shape_remedy(a: Assessment, shares: Array) -> str:
-    """What the PIT values' distribution says of the errors' shape."""
+def _shape_remedy(a: Assessment, shares: Array) -> tuple[str, str]:
+    """What the PIT values' distribution says of the errors' shape, and advice."""
     formula = a.model.formula
     counts = a.residuals.counts.mean(axis=0) / a.residuals.shown
     low, high = float(counts[0]), 1.0 - float(counts[-1])  # the outer 2 % each
     positive = not formula.log_outcome and bool((a.residuals.y > 0).all())
     if high > LONGER * low and high > 1.0 / BINS:
         log = f"{_logged(formula)}, or " if positive else ""
-        return f"the rows have a longer tail above than the errors; {log}{_tails_remedy(a)}"
+        return "the rows have a longer tail above than the errors", log + _tails_remedy(a)
     if low > LONGER * high and low > 1.0 / BINS:
-        return f"the rows have a longer tail below than the errors; {_tails_remedy(a)}"
+        return "the rows have a longer tail below than the errors", _tails_remedy(a)
     if shares[0] > INSIDE[0] and (low + high > 2.0 / BINS or len(a.outliers)):
-        return f"the errors have too short tails; {_tails_remedy(a)}"
+        return "the errors have too short tails", _tails_remedy(a)
     if shares[2] < INSIDE[2]:
-        return "the intervals are too narrow; sigma is held small by its prior, or the known errors are too small"
+        return "the intervals are too narrow", "sigma is held small by its prior, or the known errors are too small"
     if shares[0] > INSIDE[0]:
-        return "the intervals are too wide; sigma is held large by its prior, or the known errors are too large"
-    return "the errors have another shape than the rows; look at plot.predictive"
+        return "the intervals are too wide", "sigma is held large by its prior, or the known errors are too large"
+    return "the errors have another shape than the rows", "look at plot.predictive"
 
 
 def _tails_remedy(a: Assessment) -> str:
@@ -161,16 +163,21 @@ def _of_places(a: Assessment) -> Iterator[Verdict]:
         p = min(float(least.min()) * a.tested, 1.0)
         label = a.residuals.labels[int(least.argmin())]
         nothing = "nothing sets apart any of" if total > 1 else "nothing is odd about"
-        yield Verdict(
-            good=True, about="places",
-            text=f"{nothing} {counted(total, group)}: level, spread, slopes and effect are as "
-            f"expected (the least p, for {a.tested:,} questions, is {p_text(p)}, of {label})",
+        yield good(
+            "places",
+            "{nothing} {places}: level, spread, slopes and effect are as expected (the least p, for {questions:,} "
+            "questions, is {p_text}, of {first})",
+            nothing=nothing, places=counted(total, group), questions=a.tested, p=p, p_text=p_text(p), first=label,
         )  # fmt: skip
     for question, those in failing.items():
         what, remedy = _place_words(a, question)
-        worst = listed([f"{a.residuals.labels[at]} ({_numbers(a, question, at)})" for at in those], most=WORST)
-        text = f"{len(those):,} of {counted(total, group)} {_agreeing(what, len(those))}: {worst}; {remedy}"
-        yield Verdict(good=False, about=question, text=text)
+        yield bad(
+            question.partition(" of ")[0],
+            "{count:,} of {places} {what}: {listed}; {remedy}",
+            about=question, count=len(those), places=counted(total, group), what=_agreeing(what, len(those)),
+            failing=[str(a.residuals.labels[at]) for at in those], remedy=remedy,
+            listed=listed([f"{a.residuals.labels[at]} ({_numbers(a, question, at)})" for at in those], most=WORST),
+        )  # fmt: skip
 
 
 def _agreeing(text: str, count: int) -> str:
@@ -273,28 +280,33 @@ def _of_groupings(a: Assessment) -> Iterator[Verdict]:
         order = np.argsort(p, kind="stable")
         those = order[p[order] * tested <= SHARE]
         if len(those):
-            worst = listed([f"{labels[at]} (p {p_text(float(p[at]))})" for at in those], most=WORST)
-            text = (
-                f"{len(those):,} of {counted(len(labels), name)} unlike the others: {worst}; look at their rows, "
-                f"or add a predictor that tells what they have in common"
-            )
-            yield Verdict(good=False, about=f"{EFFECT} of {name}", text=text)
+            yield bad(
+                EFFECT,
+                "{count:,} of {places} unlike the others: {listed}; look at their rows, or add a predictor that "
+                "tells what they have in common",
+                about=f"{EFFECT} of {name}", count=len(those), places=counted(len(labels), name),
+                failing=[str(labels[at]) for at in those],
+                listed=listed([f"{labels[at]} (p {p_text(float(p[at]))})" for at in those], most=WORST),
+            )  # fmt: skip
 
 
 def _of_rows(a: Assessment) -> Verdict:
     those, r = a.outliers, a.residuals
     if not len(those):
-        text = f"no row lies apart (the farthest by {float(np.abs(r.z).max()):.1f} sigma)"
-        return Verdict(good=True, about="rows", text=text)
+        worst = float(np.abs(r.z).max())
+        return good("rows", "no row lies apart (the farthest by {worst:.1f} sigma)", worst=worst)
     table, name = a.rows(), a.model.formula.outcome_name
     named = [_row_words(int(table.index[at]), table.iloc[at].to_dict(), name) for at in those[:WORST]]
-    worst = listed(named + [""] * (len(those) - len(named)), most=WORST)
     remedy = "look at them; family='student' gives such rows less weight"
     if a.model.family == "student":
         remedy = "look at them: even Student's t with this nu has none so far out"
     verb = "lies" if len(those) == 1 else "lie"
-    text = f"{rows_of(len(those))} of {len(r.pit):,} {verb} apart: {worst}; {remedy}"
-    return Verdict(good=False, about="rows", text=text)
+    return bad(
+        "rows",
+        "{rows} of {total:,} {verb} apart: {listed}; {remedy}",
+        rows=rows_of(len(those)), count=len(those), total=len(r.pit), verb=verb, remedy=remedy,
+        listed=listed(named + [""] * (len(those) - len(named)), most=WORST),
+    )  # fmt: skip
 
 
 def _row_words(row: int, one: Mapping[str, Any], name: str) -> str:

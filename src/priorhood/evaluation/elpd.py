@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from priorhood._text import counted, plural
 from priorhood.diagnostics.check import Check
 from priorhood.diagnostics.psis import good_k, smoothed
-from priorhood.diagnostics.verdict import Verdict
+from priorhood.diagnostics.verdict import Verdict, bad, good
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,38 +141,50 @@ class Elpd:
         return frame.sort_values("pareto_k", ascending=False)
 
     def _weights(self) -> Verdict:
-        k, bad = self.pointwise["pareto_k"], self.bad
-        what = plural(self.unit)
-        if not len(bad):
-            text = f"all {len(k):,} {what} have a Pareto k of at most {self.good_k:.2f} (greatest {k.max():.2f})"
-            return Verdict(good=True, about="weights", text=f"{text}: the estimates hold")
-        names = ", ".join(f"{label} ({value:.2f})" for label, value in bad["pareto_k"].head(3).items())
-        more = f" and {len(bad) - 3:,} more" if len(bad) > 3 else ""
-        return Verdict(
-            good=False,
-            about="weights",
-            text=f"{len(bad):,} of {len(k):,} {what} have a Pareto k over {self.good_k:.2f}: "
-            f"{names}{more}. Without them the posterior is another one, and what is said of "
-            f"them is uncertain: look at them, and at what the model says when it is fitted without them",
-        )
+        k, over = self.pointwise["pareto_k"], self.bad
+        values: dict[str, Any] = {
+            "total": len(k),
+            "what": plural(self.unit),
+            "good_k": self.good_k,
+            "largest": float(k.max()),
+        }
+        if not len(over):
+            return good(
+                "weights",
+                "all {total:,} {what} have a Pareto k of at most {good_k:.2f} (greatest {largest:.2f}): the "
+                "estimates hold",
+                **values,
+            )  # fmt: skip
+        worst = {str(label): float(value) for label, value in over["pareto_k"].head(3).items()}
+        more = f" and {len(over) - 3:,} more" if len(over) > 3 else ""
+        return bad(
+            "weights",
+            "{count:,} of {total:,} {what} have a Pareto k over {good_k:.2f}: {listed}. Without them the posterior "
+            "is another one, and what is said of them is uncertain: look at them, and at what the model says when "
+            "it is fitted without them",
+            **values, count=len(over), worst=worst,
+            listed=", ".join(f"{label} ({value:.2f})" for label, value in worst.items()) + more,
+        )  # fmt: skip
 
     def _error(self) -> Verdict:
-        text = f"{self.draws:,} draws give elpd with a Monte Carlo error of {self.mcse:.2g}; its standard error is "
-        text += f"{self.se:.3g}"
-        if self.mcse <= NOTABLE_ERROR * self.se or self.mcse < 0.1:
-            return Verdict(good=True, about="draws", text=text)
-        return Verdict(good=False, about="draws", text=f"{text}: take more draws (draws=, --draws)")
+        fine = self.mcse <= NOTABLE_ERROR * self.se or self.mcse < 0.1
+        sentence = (
+            "{draws:,} draws give elpd with a Monte Carlo error of {mcse:.2g}; its standard error is {se:.3g}"
+        )
+        sentence += "" if fine else ": take more draws (draws=, --draws)"
+        return (good if fine else bad)("draws", sentence, draws=self.draws, mcse=self.mcse, se=self.se)
 
     def _shared(self) -> tuple[Verdict, ...]:
         """Of an older file: which places' own values are approximate."""
         count = int(self.pointwise["approximate"].sum()) if "approximate" in self.pointwise else 0
         if not count:
             return ()
-        text = (
-            f"{count:,} of {len(self.pointwise):,} {plural(self.unit)} have an approximate elpd: the file has the "
-            f"sum of the logarithms of all rows' weights alone; their sum is exact. Fit again from the table"
+        sentence = (
+            "{count:,} of {total:,} {what} have an approximate elpd: the file has the sum of the logarithms of all "
+            "rows' weights alone; their sum is exact. Fit again from the table"
         )
-        return (Verdict(good=False, about="weights of rows", text=text),)
+        numbers = {"count": count, "total": len(self.pointwise), "what": plural(self.unit)}
+        return (bad("row_weights", sentence, about="weights of rows", **numbers),)
 
     def __str__(self) -> str:
         what = counted(len(self.pointwise), self.unit)

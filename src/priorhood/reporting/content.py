@@ -40,7 +40,7 @@ def content(
     check_labels(post, at)
     home = calculator(post, at)
     places = places_of(post, home["options"], depth, at, below)
-    verdicts = [{"good": v.good, "about": v.about, "text": v.text} for v in post.check()]
+    verdicts = [v.to_dict() for v in post.check()]
     formula = post.model.formula
     return {
         "title": title or _title(post),

@@ -68,19 +68,16 @@ def pit(found: Assessment) -> Figure:
 
 
 def _pit_title(found: Assessment) -> tuple[str, bool]:
-    verdict = next(one for one in found if one.about == "intervals")
+    verdict = next(one for one in found if one.code == "intervals")
     if not found.own:
-        return f"Rows that the fit did not have: {verdict.text.partition(';')[0]}", True
+        return f"Rows that the fit did not have: {verdict.values['finding']}", True
     p = f"p {p_text(found.residuals.p_uniform)}"
     p = p if "<" in p else p.replace("p ", "p = ")
     if verdict.good:
         if found.residuals.p_uniform < 1 - BAND:
             return f"Not sure whether rows fall where the model says: PIT values are hardly uniform ({p})", True
         return f"Rows fall where the model says: PIT values are uniform ({p})", True
-    return (
-        f"Rows do not fall where the model says: {verdict.text.rpartition('): ')[2].partition(';')[0]} ({p})",
-        False,
-    )
+    return f"Rows do not fall where the model says: {verdict.values['shape']} ({p})", False
 
 
 def _pit_reading(found: Assessment) -> str:

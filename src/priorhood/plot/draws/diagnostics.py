@@ -65,8 +65,8 @@ def diagnostics(post: Posterior) -> Figure:
     check = post.check()
     measures = check.measures
     if measures.empty:
-        verdict = next((v for v in check if v.about == "draws"), None)
-        reason = verdict.text if verdict and not verdict.good else "every parameter of the model is fixed"
+        draws = check["draws"]
+        reason = "every parameter of the model is fixed" if draws.good else draws.text
         raise ModelError(f"there is nothing to draw a histogram of: {reason}")
     of_place = _of_places(post, measures.index)
     height = TOP + 2 * PANEL

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.diagnostics.summary import convergence
+from priorhood.diagnostics.summary import measures
 from priorhood.errors import ModelError
 from priorhood.plot.figure import page
 from priorhood.plot.figure.select_parameters import Row, chosen, rows_of
@@ -98,7 +98,7 @@ def worth(values: Array) -> float:
     That of all chains together falls where they disagree, and would widen the band just there.
     """
     draws = values.shape[1]
-    own = [convergence(chain[None, :, None])[1][0] for chain in values]
+    own = [measures(chain[None, :, None])[1][0] for chain in values]
     return float(np.clip(np.nan_to_num(own, nan=2.0), 2.0, draws).sum())
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from priorhood._text import near
 from priorhood.diagnostics.convergence import ESS_PER_CHAIN, R_HAT_LIMIT
-from priorhood.diagnostics.summary import below_diagonal, convergence, labels_of
+from priorhood.diagnostics.summary import below_diagonal, labels_of, measures
 from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
@@ -112,7 +112,7 @@ def rows_of(post: Posterior, chosen: list[tuple[str, xr.DataArray]]) -> list[Row
         if single and name not in shown:
             raise ModelError(f"the posterior has no parameter {name!r}; {near(name, shown)}")
         found |= {name: shown[name]} if single else shown
-    r_hat, bulk, _ = convergence(np.stack(list(found.values()), axis=-1))
+    r_hat, bulk = measures(np.stack(list(found.values()), axis=-1))[:2]
     return [
         Row(
             label,
