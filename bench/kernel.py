@@ -131,7 +131,7 @@ def posed(places: int, rows: int, thetas: int, formula: str) -> tuple[Problem, T
     correlated = "omega" in post.tree["posterior"].data_vars
     omega = post["omega"].values.reshape(thetas, K, K) if correlated else np.tile(np.eye(K), (thetas, 1, 1))
     values = Theta((tau,), (np.linalg.cholesky(omega),), post["sigma"].values.ravel())
-    return to_exact(post.model, post.design, post.scale, post.moments), values
+    return to_exact(post.data), values
 
 
 def _once(collapsed: Collapsed, values: Theta, _: int) -> None:

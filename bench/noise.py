@@ -34,7 +34,7 @@ def _density(model: ph.Model, frame: Any) -> tuple[GroupNoiseDensity, np.ndarray
     from priorhood.engines.exact.mode_search import find_modes
 
     design, found = collect.collect_moments(read(frame), model.formula)
-    problem = to_exact(model, design, learn_scale(found, design, standardize=True, unit=None), found)
+    problem = to_exact(FitData.learn(model, design, found))
     density, rng = GroupNoiseDensity(problem, 1), np.random.default_rng(1)  # type: ignore[arg-type]
     modes = find_modes(density, rng)
     factor = np.linalg.cholesky(modes.covariances[0])

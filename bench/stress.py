@@ -124,7 +124,7 @@ def _outcomes(design: Design, spread: float | None, model: ph.Model, columns: An
     particular = {key: known["tau"] for key in model.priors if key.startswith("tau")}
     true = model.with_priors({**known, **particular})
     rng = np.random.default_rng([SEED, *design.name.encode()])
-    return simulate_sums(found, columns, scale, draw_prior(true, columns, found.labels, 1, rng), rng)
+    return simulate_sums(data, draw_prior(data.with_model(true), 1, rng), rng)
 
 
 def fitted(design: Design, spread: float | None, threads: int | None = None) -> Fitted:
@@ -136,7 +136,10 @@ def fitted(design: Design, spread: float | None, threads: int | None = None) -> 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ph.PriorhoodWarning)  # of one row a group: said, and fitted
-            post = fit_moments(model, columns, sums, new_run(CHAINS, DRAWS, SEED, threads, None), "exact")
+            post = fit_moments(
+                FitData.learn(model, columns, sums),
+                FitOptions.checked(CHAINS, DRAWS, seed=SEED, threads=threads, engine="exact"),
+            )
     except ph.PriorhoodError as problem:
         return Fitted(design.name, spread, dim, REFUSED, str(problem), time.perf_counter() - started)
     return judged(design.name, spread, dim, post, time.perf_counter() - started)

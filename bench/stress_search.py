@@ -381,7 +381,7 @@ def explored_design(posed: Posed, seed: int, draws: int) -> tuple[Any, dict[tupl
     model = ph.Model(posed.formula, list(posed.priors), standardize=False, outcome_unit=1.0, **posed.options)
     columns, found = collect.collect_moments(read(posed.frame), model.formula, weights=model.weights)
     scale = learn_scale(found, columns, standardize=model.standardize, unit=model.outcome_unit)
-    problem = adapt.to_exact(model, columns, scale, found)
+    problem = adapt.to_exact(FitData(model, columns, found, scale))
     reason = exact.refuses(problem)
     base = problem.base if isinstance(problem, exact.GroupNoiseProblem) else problem
     if model.se is None and base.c <= 1e-14 * found.pooled()[1][-1, -1]:

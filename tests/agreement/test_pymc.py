@@ -107,10 +107,10 @@ def posterior(name: str) -> ph.Posterior:
     if model.family == "normal":
         return ph.fit(model, ROWS, chains=CHAINS, draws=DRAWS, seed=3)
     design, found = collect.collect_moments(read(ROWS), model.formula)
-    scale = learn_scale(found, design, standardize=True, unit=model.outcome_unit)
-    one = draw_prior(model, design, found.labels, CHAINS * DRAWS, np.random.default_rng(4))
+    data = FitData.learn(model, design, found)
+    one = draw_prior(data, CHAINS * DRAWS, np.random.default_rng(4))
     facts = {"engine": "prior", "notes": "[]", "seed": 4, "store": "draws"}
-    return assemble(model, design, scale, found, replace(one, stats={"lp": np.zeros(one.mu.shape[:2])}), facts)
+    return assemble(data, replace(one, stats={"lp": np.zeros(one.mu.shape[:2])}), facts)
 
 
 def forward(model, given, caplog, **options):

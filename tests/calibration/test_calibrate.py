@@ -122,7 +122,7 @@ def test_an_engine_that_ignores_the_data_is_seen_by_the_likelihood_alone(sales, 
     """Draws from the prior: every parameter's rank is uniform (Modrák et al. 2023, section 3)."""
 
     def prior(draws, model, design, scale, found, run):
-        return draw_prior(model, design, found.labels, run.draws, np.random.default_rng(run.seed))
+        return draw_prior(data, options.draws, np.random.default_rng(options.seed))
 
     changed(monkeypatch, prior)
     found = ph.calibrate(ph.Model(FORMULA, TIGHT), sales, refits=100, seed=9)

@@ -56,7 +56,7 @@ class Fitted:
         self.model = ph.Model(f"y ~ {right}", PRIORS, standardize=False, outcome_unit=1)
         self.design, self.sums = collect_moments(ph.read(frame), self.model.formula)
         scale = learn_scale(self.sums, self.design, standardize=False, unit=1.0)
-        self.problem = to_exact(self.model, self.design, scale, self.sums)
+        self.problem = to_exact(FitData(self.model, self.design, self.sums, scale))
         self.frame = frame
 
     def widths(self):

@@ -62,7 +62,7 @@ class Dense:
         design, found = collect_moments(ph.read(table), model.formula)
         self.scale = learn_scale(found, design, standardize=model.standardize, unit=1.0)
         self.design, self.model = design, model
-        self.problem = to_exact(model, design, self.scale, found)
+        self.problem = to_exact(FitData(model, design, found, self.scale))
         seen = read_observations(ph.read(table), design, self.scale, found.labels)
         self.X, self.y, self.table = seen.X, seen.y, table
         self.hierarchy = hierarchy_of(model.formula, found.labels)

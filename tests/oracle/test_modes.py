@@ -327,7 +327,7 @@ def test_quadrature_and_engine_have_one_density(stress_search, index):
     except ph.PriorhoodError:
         return  # a grouping of one place
     numbers = learn_scale(found, columns, standardize=False, unit=1.0)
-    density = Density(collapse(adapt.to_exact(model, columns, numbers, found)), 1)
+    density = Density(collapse(adapt.to_exact(FitData(model, columns, found, numbers))), 1)
     theta = density.centre + np.random.default_rng(index).normal(size=(20, density.dim))
     # The engine's θ has a correlation after the spreads, as the quadrature's axes do.
     np.testing.assert_allclose(density(theta), design.dense.log_posterior(theta), rtol=1e-7, atol=1e-6)

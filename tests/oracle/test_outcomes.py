@@ -78,7 +78,7 @@ def both(formula, se):
     plain = summed(frame, design, mean + sd * rng.normal(size=(SIMULATIONS, 12)), w, group)
     made = []
     for _ in range(SIMULATIONS):
-        m = sbc.simulate_sums(found, design, scale, truth, rng)
+        m = sbc.simulate_sums(data, truth, rng)
         made.append(np.column_stack([m.mean[:, -1], m.scatter[:, :, -1]]))
     return plain, np.array(made)
 
@@ -141,5 +141,5 @@ def test_log_likelihood_is_that_of_the_rows(se):
                       sigma=None if se else draws.sigma[:, s : s + 1])  # fmt: skip
         mean, sd, _, _ = of_rows(frame, X, one, design, scale, se)
         expected.append(stats.norm.logpdf(frame["y"], mean, sd).sum())
-    fast = sbc.log_likelihood(found, design, scale, draws)
+    fast = sbc.log_likelihood(data, draws)
     np.testing.assert_allclose(fast - fast[0], np.array(expected) - expected[0], rtol=1e-10, atol=1e-9)

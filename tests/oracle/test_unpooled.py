@@ -39,7 +39,7 @@ def found(formula, rows, others=None, weights=None):
     level = hierarchy_of(parsed, moments.labels).levels[0]
     given = np.zeros((len(moments.n), len(design.columns))) if others is None else others(design, scale, moments)
     cols = design.index(design.coefficient_columns(0))
-    return unpooled(moments, design, scale, level, given) * scale.natural()[cols], scale, design
+    return unpooled(FitData(model, design, moments, scale), given) * scale.natural()[cols], scale, design
 
 
 @pytest.mark.parametrize("weight", [None, "w"])
@@ -80,6 +80,6 @@ def test_far_from_zero_without_centring(rows):
     design, moments = collect_moments(read(rows), parsed)
     scale = dataclasses.replace(learn_scale(moments, design, standardize=False, unit=1.0))
     level = hierarchy_of(parsed, moments.labels).levels[0]
-    own = unpooled(moments, design, scale, level, np.zeros((5, 2)))
+    own = unpooled(FitData(model, design, moments, scale), np.zeros((5, 2)))
     part = rows[rows.zip == "14"]
     np.testing.assert_allclose(own[4], np.polyfit(part.year, part.price, 1)[::-1], rtol=1e-5)

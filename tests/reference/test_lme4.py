@@ -73,7 +73,7 @@ def test_collapsed_likelihood_is_the_reml_criterion(name):
     model = weak(name)
     design, found = collect.collect_moments(ph.read(data_file(FITS[name][0])), model.formula)
     scale = learn_scale(found, design, standardize=False, unit=1.0)
-    collapsed = collapse(to_exact(model, design, scale, found))
+    collapsed = collapse(to_exact(FitData(model, design, found, scale)))
     K = len(reference["sd_group"])
     rho = reference.get("corr", 0.0)
     corr = np.array([[1.0, 0.0], [rho, np.sqrt(1 - rho**2)]])[:K, :K]

@@ -316,7 +316,7 @@ def _model(text: str, prior: list[str] | None, chosen: dict[str, Any]) -> Model 
     } | dict.fromkeys(("precision_weights", "frequency_weights"))
     _only_with("a formula", {key: value for key, value in chosen.items() if value != usual[key]})
     post = load(text)
-    return replace(post, model=post.model.with_priors(prior)) if prior else post
+    return replace(post, data=post.data.with_model(post.model.with_priors(prior))) if prior else post
 
 
 def _only_with(what: str, given: dict[str, Any]) -> None:

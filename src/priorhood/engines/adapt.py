@@ -6,26 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.priors import Fixed
-from priorhood.suffstats.standardize import standardized
 
 if TYPE_CHECKING:
     from priorhood.engines import exact
-    from priorhood.model.design import Design
-    from priorhood.model.model import Model
-    from priorhood.model.scale import Scale
-    from priorhood.suffstats.moments import CellMoments
+    from priorhood.suffstats.fit_data import FitData
 
 
-def to_exact(
-    model: Model, design: Design, scale: Scale, found: CellMoments
-) -> exact.Problem | exact.GroupNoiseProblem:
+def to_exact(data: FitData) -> exact.Problem | exact.GroupNoiseProblem:
     """The model and the sums as the exact engine takes them: standardized arrays (math.md, section 2)."""
     from priorhood.engines import exact
 
-    resolved = model.resolve(design)
-    mean, scatter = standardized(found, design, scale)
+    model, design, scale, found = data.model, data.design, data.scale, data.moments
+    resolved, hierarchy = data.resolved, data.hierarchy
+    mean, scatter = data.standardized
     noise: exact.PooledNoise | exact.UnpooledNoise | None = None
     if resolved.sigma_median is not None and resolved.sigma_spread is not None:
         noise = exact.PooledNoise(resolved.sigma_median, resolved.sigma_spread)
@@ -34,7 +28,6 @@ def to_exact(
     # With w = 1/se² in the outcome's own unit, σ²/w = (se/unit)² is the error of the outcome divided by it.
     known = Fixed(1.0) if noise else Fixed(1.0 / scale.unit)
     sigma = known if noise or resolved.sigma is None else resolved.sigma
-    hierarchy = hierarchy_of(model.formula, found.labels)
     depth = len(hierarchy.levels)
     varying: list[dict[str, Any]] = [
         {

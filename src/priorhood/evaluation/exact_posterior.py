@@ -9,11 +9,10 @@ import numpy as np
 
 from priorhood._arguments import MOST_DRAWS, whole
 from priorhood.engines.adapt import to_exact
-from priorhood.fitting.run import exact_refusal, new_run
+from priorhood.fitting.run import FitOptions, exact_refusal
 from priorhood.posterior.lazy_draws import flat_of
 from priorhood.posterior.lazy_draws import theta_of as thetas
 from priorhood.prediction.coefficients import correlation_factor
-from priorhood.suffstats.standardize import standardized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 
 def collapse_refusal(post: Posterior) -> str | None:
     """Why the coefficients do not integrate out; None where they do."""
-    run = new_run(1, 10, None, None, None)
-    return exact_refusal(post.model, post.design, post.scale, post.moments, run)
+    options = FitOptions.checked(1, 10)
+    return exact_refusal(post.data, options)
 
 
 def chosen_draws(post: Posterior, draws: int) -> Index:
@@ -55,7 +54,7 @@ def posed_of(post: Posterior, at: Index) -> Posed:
     from priorhood.engines import exact
     from priorhood.engines.exact.conditional import Given
 
-    problem = to_exact(post.model, post.design, post.scale, post.moments)
+    problem = to_exact(post.data)
     base = problem.base if isinstance(problem, exact.GroupNoiseProblem) else problem
     values = theta_of(post, base, at)
     if not isinstance(problem, exact.GroupNoiseProblem):
@@ -92,7 +91,7 @@ def log_of_places(post: Posterior) -> Callable[[int], Array] | None:
     draws = {name: _flat(post, name) for name in post.parameters}
     if post.model.noise is not None or post.model.family != "normal":
         return None
-    mean, scatter = standardized(post.moments, post.design, post.scale)
+    mean, scatter = post.data.standardized
     mass, design, formula = post.moments.mass, post.design, post.model.formula
     finest = post.hierarchy.levels[0]
     sigma = draws["sigma"] if "sigma" in draws else np.full(len(next(iter(draws.values()))), 1 / post.scale.unit)

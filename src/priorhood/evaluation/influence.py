@@ -15,7 +15,7 @@ from priorhood.diagnostics.psis import smoothed
 from priorhood.errors import ModelError
 from priorhood.evaluation.exact_posterior import log_of_places
 from priorhood.evaluation.shift import FlatDraws, far, flat_draws, shifts
-from priorhood.fitting.run import draw_exact, exact_refusal, fit_moments, new_run
+from priorhood.fitting.run import FitOptions, draw_exact, exact_refusal, fit_moments, silent
 from priorhood.posterior.tree import labelled
 from priorhood.suffstats import collect
 from priorhood.suffstats.moments import keep, subtract
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Flags, Index
-    from priorhood.fitting.run import Progress, Run
+    from priorhood.fitting.run import Progress
     from priorhood.model.hierarchy import Places
     from priorhood.posterior.posterior import Posterior
     from priorhood.suffstats.moments import CellMoments
@@ -123,8 +123,8 @@ def influence(
     Of a posterior without stored draws of places, what all places have in common is compared, and coarser levels.
     """
     # Refits keep what the posterior keeps, so that there is something to compare.
-    run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress, store=post.store)
-    refusal = exact_refusal(post.model, post.design, post.scale, post.moments, run)
+    options = FitOptions.again(post, chains, draws, seed, threads, progress, post.store)
+    refusal = exact_refusal(post.data, options)
     if refusal:
         raise ModelError(
             f"{refusal}; influence refits from the sums alone, and NUTS needs the rows: fit without them"
@@ -132,12 +132,12 @@ def influence(
     if row is not None and places:
         raise ModelError("influence takes a row or a place, not both")
     if row is not None:
-        return _without(post, _less_row(post, row), "this row", run)
+        return _without(post, _less_row(post, row), "this row", options)
     if not places:
-        return _of_every_place(post, run)
+        return _of_every_place(post, options)
     grouping, at = _place(post, places)
     what = f"{grouping.name} {str(grouping.labels[at])!r}"
-    return _without(post, _less_place(post, grouping, at), what, run)
+    return _without(post, _less_place(post, grouping, at), what, options)
 
 
 # -- taking out -------------------------------------------------------------------------------------------
@@ -187,8 +187,8 @@ def _less_row(post: Posterior, row: Mapping[str, object]) -> CellMoments:
 # -- one ---------------------------------------------------------------------------------------------------
 
 
-def _without(post: Posterior, rest: CellMoments, what: str, run: Run) -> Influence:
-    after = fit_moments(post.model, post.design, rest, run, scale=post.scale).with_places(post.place_table)
+def _without(post: Posterior, rest: CellMoments, what: str, options: FitOptions) -> Influence:
+    after = fit_moments(post.data.with_moments(rest), options).with_places(post.place_table)
     if rest.weight is not None and rest.log_weights is None and rest.log_weight == post.moments.log_weight:
         # In an older file Σ log w is that of all rows together, and the evidence of the rest is not known.
         after.tree.attrs |= {"log_evidence": math.nan, "log_evidence_standardized": math.nan}
@@ -227,7 +227,7 @@ def _natural_factors(post: Posterior, labels: tuple[str, ...]) -> Array:
 # -- every place ------------------------------------------------------------------------------------------
 
 
-def _of_every_place(post: Posterior, run: Run) -> pd.DataFrame:
+def _of_every_place(post: Posterior, options: FitOptions) -> pd.DataFrame:
     """How far the rest moves without each of the finest places, by weights where these will do."""
     import pandas as pd
 
@@ -252,7 +252,7 @@ def _of_every_place(post: Posterior, run: Run) -> pd.DataFrame:
             np.divide(np.exp(logs[0]) @ draws.values - mean, sd, out=shift, where=sd > 0)
         how = "weights"
         if not k <= PARETO_LIMIT:
-            shift, how = _refitted(post, draws, _less_place(post, finest, at), run), "refit"
+            shift, how = _refitted(post, draws, _less_place(post, finest, at), options), "refit"
         shift[own == at] = np.nan
         rows.append(
             {
@@ -263,7 +263,7 @@ def _of_every_place(post: Posterior, run: Run) -> pd.DataFrame:
                 "how": how,
             }
         )
-        run.tell("places", at + 1, finest.size)
+        options.progress("places", at + 1, finest.size)
     frame = pd.DataFrame(rows).set_index("place")
     return frame.loc[frame["shift"].abs().sort_values(ascending=False, kind="stable").index]
 
@@ -293,10 +293,11 @@ def _most(draws: FlatDraws, shift: Array, step: Array, units: Sequence[str]) -> 
     return found
 
 
-def _refitted(post: Posterior, before: FlatDraws, rest: CellMoments, run: Run) -> Array:
+def _refitted(post: Posterior, before: FlatDraws, rest: CellMoments, options: FitOptions) -> Array:
     """(P,) shifts by a refit; NaN for what the rest does not have."""
-    drawn = draw_exact(post.model, post.design, post.scale, rest, replace(run, tell=lambda *_: None))
-    after = flat_draws(labelled(post.design, rest.labels, drawn), post.model.formula.places)
+    data = post.data.with_moments(rest)
+    drawn = draw_exact(data, replace(options, progress=silent))
+    after = flat_draws(labelled(data.design, data.hierarchy, drawn), data.model.formula.places)
     where = {label: at for at, label in enumerate(before.labels)}
     at = np.array([where[label] for label in after.labels])
     shift = np.full(len(before.labels), np.nan)

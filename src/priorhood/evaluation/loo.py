@@ -19,7 +19,6 @@ from priorhood.evaluation.exact_posterior import chosen_draws, collapse_refusal,
 from priorhood.model.formula import SEPARATOR
 from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.moments import keep as kept
-from priorhood.suffstats.standardize import standardized
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -386,7 +385,7 @@ def _left_out(post: Posterior, posed: Posed, which: int, grouping: Places) -> tu
 
 def _squares(post: Posterior, base: Problem, grouping: Places) -> tuple[Array, Array]:
     """Rows and Σ w(y − xᵀshift)² of every place, standardized."""
-    mean, scatter = standardized(post.moments, post.design, post.scale)
+    mean, scatter = post.data.standardized
     contrast = np.append(-base.shift[: mean.shape[1] - 1], 1.0)
     c = np.einsum("jab,a,b->j", scatter, contrast, contrast) + post.moments.mass * (mean @ contrast) ** 2
     return grouping.total(post.moments.n), grouping.total(c)
@@ -419,7 +418,7 @@ def _by_hand(post: Posterior, posed: Posed, grouping: Places, places: Any, share
             out.append(whole)
             continue
         rest = replace(kept(moments, keep), log_weight=moments.log_weight - float(shares[v]))
-        problem: Any = to_exact(post.model, post.design, post.scale, rest)
+        problem: Any = to_exact(post.data.with_moments(rest))
         out.append(whole - log_marginal(collapse(problem), posed.values, cores()))
     return np.stack(out)
 

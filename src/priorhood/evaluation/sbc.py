@@ -22,15 +22,14 @@ from priorhood.diagnostics.summary import below_diagonal, labels_of
 from priorhood.diagnostics.uniformity import ALARM, UniformityTest, counts_below, judge, places
 from priorhood.errors import ModelError, PriorhoodError, SamplingError
 from priorhood.fitting.identifiability import check_informed
-from priorhood.fitting.run import Run, draw_exact, exact_refusal, new_run
-from priorhood.model.hierarchy import hierarchy_of
+from priorhood.fitting.run import FitOptions, draw_exact, exact_refusal
 from priorhood.model.model import Model, as_model
 from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.predictive import draw_prior
 from priorhood.posterior.tree import labelled
 from priorhood.prediction.coefficients import CALIBRATION, stream
 from priorhood.suffstats import collect
-from priorhood.suffstats.standardize import learn_scale, standardized
+from priorhood.suffstats.fit_data import FitData
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,16 +161,16 @@ def calibrate(
     ModelError : a model that only NUTS takes: hundreds of its fits would take hours
     SamplingError : no refit could be drawn
     """
-    new_run(1, 10, seed, threads, progress)
+    FitOptions.checked(1, 10, seed=seed, threads=threads, progress=progress)
     refits, draws = (
         whole("refits", refits, LEAST_REFITS, MOST_DRAWS),
         whole("draws", draws, LEAST_DRAWS, MOST_DRAWS),
     )
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
     started = time.perf_counter()
-    run = new_run(1, draws * THIN, seed, threads, progress)
-    bench = _bench(model, data, places, drop_outliers, run)
-    found = _all_refits(bench, refits, run)
+    options = FitOptions.checked(1, draws * THIN, seed=seed, threads=threads, progress=progress)
+    bench = _bench(model, data, places, drop_outliers, options)
+    found = _all_refits(bench, refits, options)
     ranks = [one for one in found if not isinstance(one, str)]
     reasons = Counter(one for one in found if isinstance(one, str)).most_common()
     if not ranks:
@@ -184,17 +183,14 @@ def calibrate(
 
 @dataclass(frozen=True)
 class _Bench:
-    """What all refits share: the model, the design with its sums and scale, the places that are ranked."""
+    """What all refits share: the model on its data, and the places that are ranked."""
 
-    model: Model
-    design: Design
-    scale: Scale
-    moments: CellMoments
+    data: FitData
     places: dict[str, dict[str, int]]
 
     def quantities(self, draws: Draws, likelihood: Array) -> dict[str, Array]:
         """The draws of every quantity that is to be ranked, by name; of groups, the chosen ones'."""
-        dataset = labelled(self.design, self.moments.labels, draws)
+        dataset = labelled(self.data.design, self.data.hierarchy, draws)
         shared: dict[str, Array] = {}
         own: dict[str, Array] = {}
         for name, values in dataset.data_vars.items():
@@ -215,7 +211,7 @@ def _elements(name: str, values: xr.DataArray) -> dict[str, Array]:
 
 
 def _bench(
-    model: Model | str | Posterior, data: object, given: object, drop_outliers: float | None, run: Run
+    model: Model | str | Posterior, data: object, given: object, drop_outliers: float | None, options: FitOptions
 ) -> _Bench:
     """The model on its data.
 
@@ -228,23 +224,23 @@ def _bench(
     if data is None and given is not None:
         raise ModelError("places goes with a table of rows, not with a saved posterior alone, which has its own")
     if data is not None:
-        run.tell("reading rows", 0, 1)
+        options.progress("reading rows", 0, 1)
         source, _ = placed(read(data), given, chosen.formula, post.place_table if post else None)
         design, found = collect.collect_moments(source, chosen.formula, drop_outliers, weights=chosen.weights)
-        run.tell("reading rows", 1, 1)
-        scale = learn_scale(found, design, standardize=chosen.standardize, unit=chosen.outcome_unit)
+        options.progress("reading rows", 1, 1)
+        fit_data = FitData.learn(chosen, design, found)
     elif post is not None:
-        design, found, scale = post.design, post.moments, post.scale
+        fit_data = post.data
     else:
         raise ModelError("calibrate needs the table whose predictors are to be used: calibrate(model, data)")
-    check_informed(chosen, design, found)
-    refusal = exact_refusal(chosen, design, scale, found, run)
+    check_informed(fit_data)
+    refusal = exact_refusal(fit_data, options)
     if refusal:
         raise ModelError(
             f"{refusal}; calibrate fits hundreds of simulated outcomes, which takes seconds by the exact engine "
             f"and hours by NUTS: calibrate the nearest model that the exact engine takes"
         )
-    return _Bench(chosen, design, scale, found, _places(hierarchy_of(chosen.formula, found.labels), found))
+    return _Bench(fit_data, _places(fit_data.hierarchy, fit_data.moments))
 
 
 def _places(hierarchy: Hierarchy, found: CellMoments) -> dict[str, dict[str, int]]:
@@ -258,44 +254,38 @@ def _places(hierarchy: Hierarchy, found: CellMoments) -> dict[str, dict[str, int
     return chosen
 
 
-def _all_refits(bench: _Bench, refits: int, run: Run) -> list[dict[str, int] | str]:
+def _all_refits(bench: _Bench, refits: int, options: FitOptions) -> list[dict[str, int] | str]:
     """Ranks of every refit, or why there are none; several at a time, since the kernels release the lock."""
-    pool = ThreadPoolExecutor(run.threads, thread_name_prefix="priorhood-calibrate")
+    pool = ThreadPoolExecutor(options.threads, thread_name_prefix="priorhood-calibrate")
     try:
-        futures = [pool.submit(_one_refit, bench, at, run) for at in range(refits)]
+        futures = [pool.submit(_one_refit, bench, at, options) for at in range(refits)]
         for done, future in enumerate(as_completed(futures), start=1):
             future.result()  # a bug is raised at once, not after all others
-            run.tell("refits", done, refits)
+            options.progress("refits", done, refits)
         return [future.result() for future in futures]
     finally:
         # After Ctrl-C too: what has begun ends, which takes a moment; the others do not begin.
         pool.shutdown(cancel_futures=True)
 
 
-def _one_refit(bench: _Bench, at: int, run: Run) -> dict[str, int] | str:
+def _one_refit(bench: _Bench, at: int, options: FitOptions) -> dict[str, int] | str:
     """Truth from the prior, outcomes from the truth, a fit, ranks; or why the engine refused."""
-    model, design, scale, found = bench.model, bench.design, bench.scale, bench.moments
-    rng = stream(int(run.seed or 0), CALIBRATION, at)
-    truth = draw_prior(model, design, found.labels, 1, rng)
+    rng = stream(int(options.seed or 0), CALIBRATION, at)
+    truth = draw_prior(bench.data, 1, rng)
     with np.errstate(over="ignore", invalid="ignore"):
-        imagined = simulate_sums(found, design, scale, truth, rng)
-    if not (np.isfinite(imagined.mean).all() and np.isfinite(imagined.scatter).all()):
+        imagined = bench.data.with_moments(simulate_sums(bench.data, truth, rng))
+    if not (np.isfinite(imagined.moments.mean).all() and np.isfinite(imagined.moments.scatter).all()):
         return "the prior drew outcomes beyond the largest number"
-    own = Run(1, run.draws, int(rng.integers(2**31)), 1, _silent)
     try:
-        drawn = draw_exact(model, design, scale, imagined, own)
+        drawn = draw_exact(imagined, options.alone(int(rng.integers(2**31))))
     except PriorhoodError as problem:
         # The numbers in brackets, and the advice after a colon, differ from one outcome to the next.
         return re.split(r"\s*[(:;]|\. ", str(problem), maxsplit=1)[0]
-    true = bench.quantities(truth, log_likelihood(imagined, design, scale, truth))
-    values = bench.quantities(drawn, log_likelihood(imagined, design, scale, drawn))
+    true = bench.quantities(truth, log_likelihood(imagined, truth))
+    values = bench.quantities(drawn, log_likelihood(imagined, drawn))
     kept = slice(THIN - 1, None, THIN)
     # What is known is not ranked.
     return {name: int((sampled[kept] < true[name][0]).sum()) for name, sampled in values.items() if np.ptp(sampled)}
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
 
 
 def _judged(
@@ -308,7 +298,9 @@ def _judged(
     p_values = np.array([uniform.p_value(counts_below(one, draws)) for one in ranks.T])
     verdicts = judge(names, ranks, draws, p_values, refused)
     ranked = {label: rows for places in bench.places.values() for label, rows in places.items()}
-    return Calibration(bench.model, names, ranks, draws, refits, refused, p_values, verdicts, ranked, seed, seconds)
+    return Calibration(
+        bench.data.model, names, ranks, draws, refits, refused, p_values, verdicts, ranked, seed, seconds
+    )
 
 
 # Directions in which a group's columns hardly differ, beside those in which they do.
@@ -340,9 +332,7 @@ def _noise(draws: Draws, part: slice, scale: Scale, hierarchy: Hierarchy) -> Arr
     return np.asarray(sigma.reshape(count, 1) if sigma.ndim == 1 else sigma[:, hierarchy.levels[0].of_cell])
 
 
-def simulate_sums(
-    found: CellMoments, design: Design, scale: Scale, truth: Draws, rng: np.random.Generator
-) -> CellMoments:
+def simulate_sums(data: FitData, truth: Draws, rng: np.random.Generator) -> CellMoments:
     """The moments of rows with the same predictors, and outcomes drawn under the first of `truth`'s draws.
 
     With y = Xβ + ε, ε_i ~ Normal(0, σ²/w_i), a group of n rows, mass m = Σ w, mean x̄ and centred scatter
@@ -355,10 +345,10 @@ def simulate_sums(
     -----
     O(J D³), free of the number of rows. Exact in distribution: tests/oracle/test_outcomes.py.
     """
+    design, scale, found, hierarchy = data.design, data.scale, data.moments, data.hierarchy
     D, J = len(design.columns), len(found.n)
-    mean, scatter = standardized(found, design, scale)
+    mean, scatter = data.standardized
     X, S = mean[:, :D], scatter[:, :D, :D]
-    hierarchy = hierarchy_of(design.formula, found.labels)
     b = _coefficients(design, truth, slice(1), hierarchy, J)[0]
     sigma = np.broadcast_to(_noise(truth, slice(1), scale, hierarchy)[0], J)
     R, rank = _root(S, found.n)
@@ -393,20 +383,21 @@ def _root(S: Array, n: Array) -> tuple[Array, Array]:
     return size[:, :, None] * root, there.sum(axis=1).astype(float)
 
 
-def log_likelihood(found: CellMoments, design: Design, scale: Scale, draws: Draws) -> Array:
+def log_likelihood(data: FitData, draws: Draws) -> Array:
     """Log p(y | β, σ) of all rows for every draw of one chain, up to a constant of the data: (S,).
 
     Σ_j −n_j log σ − (Σ w(y − xᵀβ_j)²) / 2σ²
     """
-    hierarchy, J, total = hierarchy_of(design.formula, found.labels), len(found.n), draws.mu.shape[1]
-    mean, scatter = standardized(found, design, scale)
+    design, found, hierarchy = data.design, data.moments, data.hierarchy
+    J, total = len(found.n), draws.mu.shape[1]
+    mean, scatter = data.standardized
     out = np.empty(total)
     step = max(1, MOST // (J * (len(design.columns) + 1)))
     for lo in range(0, total, step):
         part = slice(lo, lo + step)
         b = _coefficients(design, draws, part, hierarchy, J)
         contrast = np.concatenate([-b, np.ones((*b.shape[:2], 1))], axis=2)
-        sigma = _noise(draws, part, scale, hierarchy)
+        sigma = _noise(draws, part, data.scale, hierarchy)
         spread = (contrast.swapaxes(0, 1) @ scatter).swapaxes(0, 1)
         residual = np.einsum("sja,sja->sj", spread, contrast)
         residual += found.mass * np.einsum("ja,sja->sj", mean, contrast) ** 2

@@ -12,7 +12,7 @@ import numpy as np
 from priorhood._text import listed, near, plural
 from priorhood.errors import ModelError, PriorhoodError
 from priorhood.evaluation.shift import FAR, WIDER, far, flat_draws, shifts
-from priorhood.fitting.run import draw_exact, exact_refusal, new_run
+from priorhood.fitting.run import FitOptions, draw_exact, exact_refusal
 from priorhood.model.priors import (
     LKJ,
     Exponential,
@@ -37,10 +37,11 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Flags
     from priorhood.evaluation.shift import FlatDraws
-    from priorhood.fitting.run import Progress, Run
+    from priorhood.fitting.run import Progress
     from priorhood.model.model import Model
     from priorhood.model.priors import Prior
     from priorhood.posterior.posterior import Posterior
+    from priorhood.suffstats.fit_data import FitData
 
 MOST_NAMED = 3
 # Priors this many times as narrow or wide are others altogether.
@@ -231,7 +232,7 @@ def sensitivity(
     ModelError : a model that only NUTS takes, whose refits would need the rows; factors that are not above 0
     PriorError : a parameter that the model does not have
     """
-    run = new_run(chains, draws, post.seed if seed is None else seed, threads, progress, store=post.store)
+    options = FitOptions.again(post, chains, draws, seed, threads, progress, post.store)
     wanted = [float(one) for one in factors] if not isinstance(factors, str) else []
     if not wanted or not all(math.isfinite(one) and one > 0 and one != 1 for one in wanted):
         raise ModelError(f"factors must be numbers above 0 other than 1, like (0.5, 2), not {factors!r}")
@@ -240,7 +241,7 @@ def sensitivity(
             f"factors must be between 1/{MOST_FACTOR:,} and {MOST_FACTOR:,}, not {factors!r}: the question is "
             f"whether another prior that might be meant would say something else"
         )
-    refusal = exact_refusal(post.model, post.design, post.scale, post.moments, run)
+    refusal = exact_refusal(post.data, options)
     if refusal:
         raise ModelError(
             f"{refusal}; sensitivity refits from the sums alone, which NUTS cannot: fit again with priors="
@@ -249,8 +250,8 @@ def sensitivity(
     if not keys:
         raise ModelError("the model has no prior that could be scaled")
     jobs = [(key, factor, scaled_prior(stated_prior(post.model, key), factor)) for key in keys for factor in wanted]
-    before, evidence = _refit(post, post.model, run)
-    found = [one for one in _all(post, jobs, before, evidence, run) if one is not None]
+    before, evidence = _refit(post.data, options)
+    found = [one for one in _all(post, jobs, before, evidence, options) if one is not None]
     undrawn = post.hierarchy.levels[0].name if post.summed else ""
     return Sensitivity(before.labels, before.of_place, tuple(found), post.model.formula.text, undrawn)
 
@@ -294,36 +295,32 @@ def _with(model: Model, key: str, prior: Prior) -> Model:
     return model.with_priors({**model.priors, key: prior})
 
 
-def _refit(post: Posterior, model: Model, run: Run) -> tuple[FlatDraws, float]:
+def _refit(data: FitData, options: FitOptions) -> tuple[FlatDraws, float]:
     """Draws of all parameters under a model's priors, and log p(y) on the standardized scale."""
-    drawn = draw_exact(model, post.design, post.scale, post.moments, run)
-    found = flat_draws(labelled(post.design, post.moments.labels, drawn), post.model.formula.places)
+    drawn = draw_exact(data, options)
+    found = flat_draws(labelled(data.design, data.hierarchy, drawn), data.model.formula.places)
     return found, float(drawn.facts["log_evidence_standardized"])
 
 
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
-
-
 def _all(
-    post: Posterior, jobs: list[tuple[str, float, Prior]], before: FlatDraws, evidence: float, run: Run
+    post: Posterior, jobs: list[tuple[str, float, Prior]], before: FlatDraws, evidence: float, options: FitOptions
 ) -> list[Refit]:
     """Every refit; several at a time, since the kernels release the lock."""
 
     def one(key: str, factor: float, prior: Prior) -> Refit:
         try:
-            after, other = _refit(post, _with(post.model, key, prior), replace(run, threads=1, tell=_silent))
+            after, other = _refit(post.data.with_model(_with(post.model, key, prior)), options.alone())
         except PriorhoodError as problem:
             none = np.full(len(before.labels), np.nan)
             return Refit(key, factor, prior, none, none, math.nan, str(problem))
         return Refit(key, factor, prior, *shifts(before, after), other - evidence)
 
-    pool = ThreadPoolExecutor(run.threads, thread_name_prefix="priorhood-sensitivity")
+    pool = ThreadPoolExecutor(options.threads, thread_name_prefix="priorhood-sensitivity")
     try:
         futures = [pool.submit(one, *job) for job in jobs]
         for done, future in enumerate(as_completed(futures), start=1):
             future.result()  # a bug is raised at once, not after all others
-            run.tell("refits", done, len(jobs))
+            options.progress("refits", done, len(jobs))
         return [future.result() for future in futures]
     finally:
         pool.shutdown(cancel_futures=True)

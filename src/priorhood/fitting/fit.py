@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from priorhood._text import some
 from priorhood.data.join_places import placed
@@ -16,21 +16,21 @@ from priorhood.data.sources.table import read
 from priorhood.engines.observations import read_observations
 from priorhood.errors import ModelError, PriorhoodWarning
 from priorhood.fitting.federated import Sums, check_copies, copied_places, one_by_one, pool
-from priorhood.fitting.run import fit_moments, new_run, nuts_settings
+from priorhood.fitting.run import FitOptions, fit_moments, nuts_settings
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.hierarchy import shown
 from priorhood.model.model import Model, as_model
 from priorhood.posterior.posterior import Posterior
 from priorhood.suffstats import collect
+from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.moments import merge as merged
 from priorhood.suffstats.recode import recoded, same_formula, united
 from priorhood.suffstats.similar_labels import tell_lookalikes
-from priorhood.suffstats.standardize import learn_scale
 
 if TYPE_CHECKING:
     from priorhood.engines.observations import Observations
-    from priorhood.fitting.run import Progress, Run
+    from priorhood.fitting.run import Progress
     from priorhood.model.design import Design
     from priorhood.model.scale import Scale
     from priorhood.suffstats.moments import CellMoments
@@ -90,7 +90,9 @@ def fit(
     """
     parts = _parts(table)
     model = _model(model, parts, table)
-    run = new_run(chains, draws, seed, threads, progress, engine, store)
+    options = FitOptions.checked(
+        chains, draws, seed=seed, threads=threads, progress=progress, engine=engine, store=store
+    )
     given = {
         "sampler": sampler,
         "parameterization": parameterization,
@@ -98,17 +100,19 @@ def fit(
         "target_accept": target_accept,
     }
     given = {option: value for option, value in given.items() if value is not None}
+    options = replace(options, nuts=given)
     if engine == "nuts" or given:
         nuts_settings(given)  # before the rows are read
     if parts is not None:
         _rows_only(places=places, drop_outliers=drop_outliers)
-        return _fit_sums(model, parts, run, engine, given)
-    run.tell("reading rows", 0, 1)
+        return _fit_sums(model, parts, options)
+    options.progress("reading rows", 0, 1)
     with using(threads):
         source, place_table = placed(read(table), places, model.formula)
         design, found = collect.collect_moments(source, model.formula, drop_outliers, weights=model.weights)
-    run.tell("reading rows", 1, 1)
-    tell_lookalikes(source, design, found)
+    options.progress("reading rows", 1, 1)
+    data = FitData.learn(model, design, found)
+    tell_lookalikes(source, design, found, data)
 
     def rows(scale: Scale) -> Observations:
         with using(threads):
@@ -116,7 +120,7 @@ def fit(
                 source, design, scale, found.labels, drop_outliers=drop_outliers, weights=model.weights
             )
 
-    return fit_moments(model, design, found, run, engine, rows, given).with_places(place_table)
+    return fit_moments(data, options, rows).with_places(place_table)
 
 
 def _parts(table: object) -> Sums | None:
@@ -151,7 +155,7 @@ def _rows_only(**given: object) -> None:
             )
 
 
-def _fit_sums(model: Model, sums: Sums, run: Run, engine: str, given: dict[str, Any]) -> Posterior:
+def _fit_sums(model: Model, sums: Sums, options: FitOptions) -> Posterior:
     """The posterior of all rows that the sums are of.
 
     Raises
@@ -171,7 +175,7 @@ def _fit_sums(model: Model, sums: Sums, run: Run, engine: str, given: dict[str, 
                 f"categorical predictor {factor!r} has only the category {categories[0]!r} in all parts; "
                 f"leave it out"
             )
-    return fit_moments(model, sums.design, sums.moments, run, engine, None, given).with_places(sums.place_table)
+    return fit_moments(FitData.learn(model, sums.design, sums.moments), options).with_places(sums.place_table)
 
 
 def _said(model: Model) -> str:
@@ -198,8 +202,9 @@ def refit(
     priors : those to replace, as Model takes them; the others stay
     store : see fit; what the fit was asked for if None
     """
-    run = _again(post, chains, draws, seed, threads, progress, store)
-    return fit_moments(post.model.with_priors(priors), post.design, post.moments, run).with_places(post.place_table)
+    options = FitOptions.again(post, chains, draws, seed, threads, progress, store)
+    data = FitData.learn(post.model.with_priors(priors), post.design, post.moments)
+    return fit_moments(data, options).with_places(post.place_table)
 
 
 def update(
@@ -230,20 +235,21 @@ def update(
     ------
     TableError : as of fit; a place with another value than the posterior knows
     """
-    run = _again(post, chains, draws, seed, threads, progress, store)
-    run.tell("reading rows", 0, 1)
+    options = FitOptions.again(post, chains, draws, seed, threads, progress, store)
+    options.progress("reading rows", 0, 1)
     model = post.model
     with using(threads):
         source, place_table = placed(read(table), places, model.formula, post.place_table, post.cells)
         design, new = collect.collect_moments(
             source, model.formula, drop_outliers, post.design, weights=model.weights, grow=True
         )
-    run.tell("reading rows", 1, 1)
+    options.progress("reading rows", 1, 1)
     tell_lookalikes(source, design, new)
     _tell_new(post.design, design)
     _tell_alike(post, new)
     before = recoded(post.moments, post.design, design)
-    together = fit_moments(model, design, merged(before, new), run).with_places(place_table)
+    data = FitData.learn(model, design, merged(before, new))
+    together = fit_moments(data, options).with_places(place_table)
     _tell_counted(before, new)
     return together
 
@@ -316,7 +322,7 @@ def merge(
     if len(posts) < 2:
         raise ModelError(f"merge needs at least two posteriors, and {len(posts) or 'none'} was given")
     first = posts[0]
-    run = _again(first, chains, draws, seed, threads, progress, store)
+    options = FitOptions.again(first, chains, draws, seed, threads, progress, store)
     for at, other in enumerate(posts[1:], start=2):
         _check_same(first, other, at)
     design = reduce(united, (post.design for post in posts))
@@ -328,7 +334,7 @@ def merge(
         if other.place_table is not None:
             theirs = replace(other.place_table, name=f"file {at}")
             place_table = theirs if place_table is None else place_table.joined(theirs)
-    return fit_moments(first.model, design, together, run).with_places(place_table)
+    return fit_moments(FitData.learn(first.model, design, together), options).with_places(place_table)
 
 
 def equations(model: Model | str, table: object, *, places: object = None) -> str:
@@ -336,27 +342,7 @@ def equations(model: Model | str, table: object, *, places: object = None) -> st
     model = as_model(model, table)
     source, _ = placed(read(table), places, model.formula)
     design, found = collect.collect_moments(source, model.formula, weights=model.weights)
-    scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
-    return model.equations(design, scale)
-
-
-def _again(
-    post: Posterior,
-    chains: int,
-    draws: int,
-    seed: int | None,
-    threads: int | None,
-    progress: Progress | None,
-    store: str | None,
-) -> Run:
-    """What a fit from a posterior's sums is told: its seed, and what it was asked to store, unless given anew."""
-    if not isinstance(post, Posterior):
-        raise ModelError(
-            f"a posterior is needed first, not {type(post).__name__}: one that was fitted, or load('post.nc') of a "
-            f"saved one"
-        )
-    asked = str(post.attrs.get("store_asked", "auto")) if store is None else store
-    return new_run(chains, draws, post.seed if seed is None else seed, threads, progress, store=asked)
+    return model.equations(design, FitData.learn(model, design, found).scale)
 
 
 def _check_same(first: Posterior, other: Posterior, at: int) -> None:

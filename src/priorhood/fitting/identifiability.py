@@ -14,36 +14,46 @@ from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.distributions import Fixed
 from priorhood.model.formula import recentred, written_out
-from priorhood.model.hierarchy import hierarchy_of
-from priorhood.suffstats.standardize import standardized, without_rows
+from priorhood.suffstats.standardize import without_rows
 
 if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.formula import Formula
     from priorhood.model.hierarchy import Hierarchy
-    from priorhood.model.model import Model
-    from priorhood.model.scale import Scale
+    from priorhood.suffstats.fit_data import FitData
     from priorhood.suffstats.moments import CellMoments
 
 
 FEW_ROWS = 10  # of fewer, one may be the sum of the others by chance
 
 
-def check_informed(model: Model, design: Design, found: CellMoments) -> tuple[str, ...]:
+def identifiability_notes(data: FitData) -> tuple[str, ...]:
+    """Notes on what the rows can hardly tell of a model.
+
+    Raises
+    ------
+    ModelError : what no rows of this form can tell
+    """
+    design, found = data.design, data.moments
+    notes = check_informed(data) + empty_cells(design, found) + truths(design, found)
+    return notes + sum_of_the_others(design, found) + far_prior(data) + far_sigma(data)
+
+
+def check_informed(data: FitData) -> tuple[str, ...]:
     """Refuse what no data of this form can tell; return notes on what they can hardly tell.
 
     Raises
     ------
     ModelError : one group, or more columns than rows
     """
-    D = len(design.columns)
+    model, found, hierarchy = data.model, data.moments, data.hierarchy
+    D = len(data.design.columns)
     if found.rows < D:
         raise ModelError(
             f"the model has {D} coefficients but only {found.rows} rows can be used; leave predictors out"
         )
     if not found.keys:
         return ()
-    hierarchy = hierarchy_of(model.formula, found.labels)
     _check_places(model.formula, hierarchy, found)
     finest = hierarchy.levels[0]
     # Rows of different weights tell the two apart: sigma²/w and tau² add to different sums.
@@ -129,26 +139,26 @@ def sum_of_the_others(design: Design, found: CellMoments) -> tuple[str, ...]:
     )
 
 
-def far_prior(
-    model: Model, design: Design, scale: Scale, found: CellMoments, *, least: float = 3.0
-) -> tuple[str, ...]:
+def far_prior(data: FitData, *, least: float = 3.0) -> tuple[str, ...]:
     """A note where the intercept's prior is far from where the outcome is: it would pull the fit.
 
     Parameters
     ----------
     least : of the prior's sds, how many that is
     """
-    if INTERCEPT not in [c.name for c in design.population_columns]:
+    design, scale, found = data.design, data.scale, data.moments
+    names = [column.name for column in design.population_columns]
+    if INTERCEPT not in names:
         return ()
-    prior = model.resolve(design).mu[[c.name for c in design.population_columns].index(INTERCEPT)]
-    mean, _ = standardized(found, design, scale)
+    prior = data.resolved.mu[names.index(INTERCEPT)]
+    mean, _ = data.standardized
     level = float(found.n @ mean[:, -1] / found.n.sum())
     away = abs(level - prior.mean) / prior.sd
     if away < least or (scale.centre.any() == 0 and len(design.columns) > 1 and away < 10):
         return ()
     centre, scatter = found.pooled()
     sd = math.sqrt(scatter[-1, -1] / found.mass.sum())
-    text, off = recentred(model.formula, float(centre[-1]), sd)
+    text, off = recentred(data.model.formula, float(centre[-1]), sd)
     left = level - off / scale.unit
     advice = []
     if abs(level) < 1e9:  # beyond, numbers have no digits left for what the mean is not
@@ -171,16 +181,16 @@ FAR = 1.0
 FEWEST = 5
 
 
-def far_sigma(model: Model, design: Design, scale: Scale, found: CellMoments) -> tuple[str, ...]:
+def far_sigma(data: FitData) -> tuple[str, ...]:
     """A note where precision weights make sigma a size that its prior does not have: it would pull the fit.
 
     In logs, the prior moves the mode of sigma by d log p(σ) / d log σ over twice the rows.
     """
-    prior = model.resolve(design).sigma
-    rows = found.rows - len(found.n) - len(design.columns) + 1
+    prior, found = data.resolved.sigma, data.moments
+    rows = found.rows - len(found.n) - len(data.design.columns) + 1
     if found.weight is None or prior is None or isinstance(prior, Fixed) or rows < FEWEST:
         return ()
-    scatter = standardized(found, design, scale)[1].sum(axis=0)
+    scatter = data.standardized[1].sum(axis=0)
     slopes = np.linalg.lstsq(scatter[:-1, :-1], scatter[:-1, -1], rcond=None)[0]
     sigma = math.sqrt(max(scatter[-1, -1] - slopes @ scatter[:-1, -1], 0.0) / rows)
     if not sigma:

@@ -7,7 +7,7 @@ import platform
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -20,26 +20,17 @@ from priorhood._text import plural
 from priorhood.engines import nuts
 from priorhood.engines.adapt import to_exact
 from priorhood.errors import ModelError, PriorhoodWarning, SamplingError
-from priorhood.fitting.identifiability import (
-    check_informed,
-    empty_cells,
-    far_prior,
-    far_sigma,
-    sum_of_the_others,
-    truths,
-)
-from priorhood.model.hierarchy import hierarchy_of
+from priorhood.fitting.identifiability import far_prior, identifiability_notes
 from priorhood.posterior.posterior import Posterior, assemble
-from priorhood.suffstats.standardize import learn_scale
 
 if TYPE_CHECKING:
     from priorhood.engines import exact
     from priorhood.engines.draws import Draws
     from priorhood.engines.observations import Observations
-    from priorhood.model.design import Design
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
+    from priorhood.suffstats.fit_data import FitData
     from priorhood.suffstats.moments import CellMoments
 
 Progress = Callable[[str, int, int], None]
@@ -51,43 +42,88 @@ STORES = ("auto", "draws", "summaries")
 MOST_STORED = 50_000_000
 
 
-@dataclass(frozen=True)
-class Run:
-    """How much is drawn, from which seed (as given), on how many threads, and who is told of the progress.
+def silent(stage: str, done: int, total: int) -> None:
+    """Progress that nobody looks at."""
 
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How a posterior is drawn; made by `checked` or `again`.
+
+    seed : None for one that is chosen and recorded
     store : what is kept of the finest groups' coefficients: "draws", "summaries", or by size, "auto"
+    nuts : the options of NUTS that were given
     """
 
     chains: int
     draws: int
     seed: int | None
     threads: int
-    tell: Progress
+    progress: Progress = silent
+    engine: str = "auto"
     store: str = "auto"
+    nuts: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def checked(
+        cls,
+        chains: int,
+        draws: int,
+        *,
+        seed: int | None = None,
+        threads: int | None = None,
+        progress: Progress | None = None,
+        engine: str = "auto",
+        store: str = "auto",
+    ) -> FitOptions:
+        """Options as a user gave them; threads : all cores if None.
 
-def new_run(
-    chains: int,
-    draws: int,
-    seed: int | None,
-    threads: int | None,
-    progress: Progress | None,
-    engine: str = "auto",
-    store: str = "auto",
-) -> Run:
-    """Check what every fit is told."""
-    chains, draws = whole("chains", chains, 1, MOST_CHAINS), whole("draws", draws, 10, MOST_DRAWS)
-    if chains * draws > MOST_IN_ALL:
-        raise ModelError(
-            f"{chains:,} chains × {draws:,} draws are more than {MOST_IN_ALL:,} draws in all: give fewer"
-        )
-    threads = None if threads is None else whole("threads", threads, 1, MOST_THREADS)
-    seed = None if seed is None else check_seed(seed)
-    if engine not in ENGINES:
-        raise ModelError(f"engine {engine!r} is not known; there are {', '.join(ENGINES)}")
-    if store not in STORES:
-        raise ModelError(f"store must be one of {', '.join(STORES)}, not {store!r}")
-    return Run(chains, draws, seed, threads or cores(), progress or _silent, store)
+        Raises
+        ------
+        ModelError : a number out of bounds; an engine or store that is not known
+        """
+        chains, draws = whole("chains", chains, 1, MOST_CHAINS), whole("draws", draws, 10, MOST_DRAWS)
+        if chains * draws > MOST_IN_ALL:
+            raise ModelError(
+                f"{chains:,} chains × {draws:,} draws are more than {MOST_IN_ALL:,} draws in all: give fewer"
+            )
+        threads = cores() if threads is None else whole("threads", threads, 1, MOST_THREADS)
+        seed = None if seed is None else check_seed(seed)
+        if engine not in ENGINES:
+            raise ModelError(f"engine {engine!r} is not known; there are {', '.join(ENGINES)}")
+        if store not in STORES:
+            raise ModelError(f"store must be one of {', '.join(STORES)}, not {store!r}")
+        return cls(chains, draws, seed, threads, progress or silent, engine, store)
+
+    @classmethod
+    def again(
+        cls,
+        post: Posterior,
+        chains: int,
+        draws: int,
+        seed: int | None,
+        threads: int | None,
+        progress: Progress | None,
+        store: str | None,
+    ) -> FitOptions:
+        """Options of a fit from a posterior's sums; seed and store : as of the posterior's own fit if None.
+
+        Raises
+        ------
+        ModelError : no posterior; as of `checked`
+        """
+        if not isinstance(post, Posterior):
+            raise ModelError(
+                f"a posterior is needed first, not {type(post).__name__}: one that was fitted, or load('post.nc') "
+                f"of a saved one"
+            )
+        asked = str(post.attrs.get("store_asked", "auto")) if store is None else store
+        seed = post.seed if seed is None else seed
+        return cls.checked(chains, draws, seed=seed, threads=threads, progress=progress, store=asked)
+
+    def alone(self, seed: int | None = None) -> FitOptions:
+        """The same for one of several fits at a time: one thread, no progress; another seed if given."""
+        return replace(self, threads=1, progress=silent, seed=self.seed if seed is None else seed)
 
 
 def nuts_settings(given: dict[str, Any]) -> nuts.Settings:
@@ -103,58 +139,43 @@ def nuts_settings(given: dict[str, Any]) -> nuts.Settings:
     return nuts.check(nuts.Settings(**{"sampler": nuts.default_sampler(), **given}))
 
 
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
-
-
 def fit_moments(
-    model: Model,
-    design: Design,
-    found: CellMoments,
-    run: Run,
-    engine: str = "auto",
-    rows: Callable[[Scale], Observations] | None = None,
-    given: dict[str, Any] | None = None,
-    scale: Scale | None = None,
+    data: FitData, options: FitOptions, rows: Callable[[Scale], Observations] | None = None
 ) -> Posterior:
-    """The one path from sums to a posterior; `rows` gives NUTS what it needs besides, `given` its options.
-
-    scale : of an earlier fit, so that priors and parameters mean the same; learned from the sums if None
-    """
-    model = model.settled(design)
-    scale = scale or learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
-    notes = check_informed(model, design, found) + empty_cells(design, found)
-    notes += truths(design, found) + sum_of_the_others(design, found) + far_prior(model, design, scale, found)
-    notes += far_sigma(model, design, scale, found)
+    """The one path from sums to a posterior; `rows` gives NUTS what it needs besides."""
+    model = data.model
+    notes = identifiability_notes(data)
     for note in notes:
         warnings.warn(note, PriorhoodWarning, stacklevel=3)
-    seed = int(np.random.default_rng().integers(2**31)) if run.seed is None else check_seed(run.seed)
-    run = replace(run, seed=seed)
+    seed = int(np.random.default_rng().integers(2**31)) if options.seed is None else options.seed
+    options = replace(options, seed=seed)
     started = time.perf_counter()
-    problem, refusal = _collapsed(model, design, scale, found, run)
+    problem, refusal = _collapsed(data, options)
     # Crossed effects that the exact engine does not take may be too wide for its matrices.
     if problem is not None or not model.formula.crossed:
-        _check_kept(model, problem or to_exact(model, design, scale, found), engine)
+        _check_kept(model, problem or to_exact(data), options.engine)
     taken = TAKEN_BY_GROUP if model.noise is not None else TAKEN_ACROSS if model.formula.crossed else TAKEN
-    chosen, reason = _choose(engine, refusal, taken, has_rows=rows is not None)
-    stored, why = _stored(model, design, found, run, chosen)
-    asked, run = run.store, replace(run, store=stored)
+    chosen, reason = _choose(options.engine, refusal, taken, has_rows=rows is not None)
+    stored, why = _stored(data, options, chosen)
+    asked, options = options.store, replace(options, store=stored)
     if chosen == "exact" and problem is not None:
-        if given:
+        if options.nuts:
             raise ModelError(
-                f"{next(iter(given))} is an option of NUTS, and the exact engine takes this model; to use NUTS all "
-                f"the same give engine='nuts' (--engine nuts)"
+                f"{next(iter(options.nuts))} is an option of NUTS, and the exact engine takes this model; to use "
+                f"NUTS all the same give engine='nuts' (--engine nuts)"
             )
         try:
-            result, facts = _by_exact(model, problem, scale, found, run)
+            result, facts = _by_exact(data, problem, options)
         except SamplingError as refused:
             # What the engine knows of is its own difficulty; so far a prior is the cause of any.
-            far = far_prior(model, design, scale, found, least=50)
+            far = far_prior(data, least=50)
             raise SamplingError(f"no engine explores this posterior: {far[0]}") if far else refused from None
     elif rows is not None:
-        regression = nuts.regression_of(model, design, scale, found.labels, rows(scale))
-        settings = nuts_settings(given or {})
-        result = nuts.draw(regression, settings, run.chains, run.draws, seed, run.threads, run.tell)
+        regression = nuts.regression_of(data, rows(data.scale))
+        settings = nuts_settings(options.nuts)
+        result = nuts.draw(
+            regression, settings, options.chains, options.draws, seed, options.threads, options.progress
+        )
         facts = {}
     facts |= {
         "engine_reason": reason,
@@ -167,7 +188,7 @@ def fit_moments(
         "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "versions": json.dumps(_versions(chosen)),
     }
-    post = assemble(model, design, scale, found, result, facts)
+    post = assemble(data, result, facts)
     for verdict in post.check() if chosen == "nuts" else ():
         if not verdict.good:
             warnings.warn(verdict.text, PriorhoodWarning, stacklevel=3)
@@ -191,28 +212,29 @@ def _check_kept(model: Model, problem: exact.Problem | exact.GroupNoiseProblem, 
     warnings.warn(reason, PriorhoodWarning, stacklevel=4)
 
 
-def exact_refusal(model: Model, design: Design, scale: Scale, found: CellMoments, run: Run) -> str | None:
+def exact_refusal(data: FitData, options: FitOptions) -> str | None:
     """Why the exact engine does not take the model; None where it does."""
-    return _collapsed(model, design, scale, found, run)[1]
+    return _collapsed(data, options)[1]
 
 
-def draw_exact(model: Model, design: Design, scale: Scale, found: CellMoments, run: Run) -> Draws:
+def draw_exact(data: FitData, options: FitOptions) -> Draws:
     """A fit's way from sums to draws under a given scale, without labels, notes and other engines.
 
     Raises
     ------
     ModelError, SamplingError : the exact engine does not take the model, or these sums
     """
-    problem, refusal = _collapsed(model, design, scale, found, run)
+    problem, refusal = _collapsed(data, options)
     if problem is None or refusal:
         raise ModelError(str(refusal))
-    run = replace(run, store=_stored(model, design, found, run, "exact")[0])
-    return _by_exact(model, problem, scale, found, run)[0]
+    options = replace(options, store=_stored(data, options, "exact")[0])
+    return _by_exact(data, problem, options)[0]
 
 
 def _by_exact(
-    model: Model, problem: exact.Problem | exact.GroupNoiseProblem, scale: Scale, found: CellMoments, run: Run
+    data: FitData, problem: exact.Problem | exact.GroupNoiseProblem, options: FitOptions
 ) -> tuple[Draws, dict[str, Any]]:
+    model, scale, found = data.model, data.scale, data.moments
     # Loads or compiles kernels: only where they are used.
     from priorhood.engines import exact
 
@@ -230,8 +252,8 @@ def _by_exact(
     if isinstance(problem, exact.GroupNoiseProblem):
         _check_scatter(problem, found)
     result = exact.draw(
-        problem, run.chains, run.draws, np.random.default_rng(run.seed), run.threads, run.tell,
-        stored=run.store != "summaries",
+        problem, options.chains, options.draws, np.random.default_rng(options.seed), options.threads,
+        options.progress, stored=options.store != "summaries",
     )  # fmt: skip
     if model.se is not None:
         result = replace(result, sigma=None)  # known, and so no parameter
@@ -270,7 +292,7 @@ TAKEN_ACROSS = "Gaussian errors, one tree of groups and few effects across it: a
 
 
 def _collapsed(
-    model: Model, design: Design, scale: Scale, found: CellMoments, run: Run
+    data: FitData, options: FitOptions
 ) -> tuple[exact.Problem | exact.GroupNoiseProblem | None, str | None]:
     """What the exact engine is given, or why it does not take the model.
 
@@ -278,12 +300,12 @@ def _collapsed(
     ------
     ModelError : no engine could take it: the draws would not fit into memory
     """
-    hierarchy = hierarchy_of(model.formula, found.labels)
+    model, design, hierarchy = data.model, data.design, data.hierarchy
     sizes = [(places.size, len(design.coefficient_columns(at))) for at, places in enumerate(hierarchy.groupings)]
-    summed = run.store != "draws" and _summable(model) and _beyond(hierarchy, design, run)
-    kept = sizes[1:] if summed or run.store == "summaries" else sizes
-    values = run.chains * run.draws * sum(size * (terms + 1) for size, terms in kept)
-    large = _too_large(values, run.chains * run.draws)
+    summed = options.store != "draws" and _summable(model) and _numbers(data, options) > MOST_STORED
+    kept = sizes[1:] if summed or options.store == "summaries" else sizes
+    values = options.chains * options.draws * sum(size * (terms + 1) for size, terms in kept)
+    large = _too_large(values, options.chains * options.draws)
     if large:
         raise ModelError(large)
     if model.family == "student":
@@ -302,7 +324,7 @@ def _collapsed(
             f"with a residual sd for every {model.noise} (noise) the exact engine takes one grouping, neither "
             f"nested nor crossed ones"
         )
-    problem = to_exact(model, design, scale, found)
+    problem = to_exact(data)
     return problem, exact.refuses(problem)
 
 
@@ -311,39 +333,35 @@ def _summable(model: Model) -> bool:
     return model.family == "normal" and model.noise is None and bool(model.formula.groupings)
 
 
-def _beyond(hierarchy: Hierarchy, design: Design, run: Run) -> bool:
-    """Whether the draws of the finest groups' coefficients are more than are stored."""
-    return bool(hierarchy.levels) and _numbers(hierarchy, design, run) > MOST_STORED
+def _numbers(data: FitData, options: FitOptions) -> int:
+    """How many draws there are of the finest groups' coefficients."""
+    size = data.hierarchy.levels[0].size if data.hierarchy.levels else 0
+    return options.chains * options.draws * size * len(data.design.coefficient_columns(0)) if size else 0
 
 
-def _numbers(hierarchy: Hierarchy, design: Design, run: Run) -> int:
-    """Draws of the finest groups' coefficients."""
-    return run.chains * run.draws * hierarchy.levels[0].size * len(design.coefficient_columns(0))
-
-
-def _stored(model: Model, design: Design, found: CellMoments, run: Run, engine: str) -> tuple[str, str]:
+def _stored(data: FitData, options: FitOptions, engine: str) -> tuple[str, str]:
     """What is kept of the finest groups' coefficients, "draws" or "summaries", and why.
 
     Raises
     ------
     ModelError : summaries of what has no closed form
     """
+    model = data.model
     summable = engine == "exact" and _summable(model)
-    if run.store == "summaries" and not summable:
+    if options.store == "summaries" and not summable:
         why = (
             "the model has no groups" if not model.formula.groupings
             else f"there is a residual sd for every {model.noise} (noise)" if model.noise is not None
             else "NUTS draws all together"
         )  # fmt: skip
         raise ModelError(f"store='summaries' (--store summaries) needs coefficients with a closed form, but {why}")
-    if run.store != "auto":
-        return run.store, "asked for"
-    hierarchy = hierarchy_of(model.formula, found.labels)
-    if not hierarchy.levels:
+    if options.store != "auto":
+        return options.store, "asked for"
+    if not data.hierarchy.levels:
         return "draws", "no groups"
-    count = _numbers(hierarchy, design, run)
+    count = _numbers(data, options)
     told = f"{count:,} draws of {model.formula.effect_name(0)} are"
-    if not _beyond(hierarchy, design, run):
+    if count <= MOST_STORED:
         return "draws", f"{told} at most {MOST_STORED:,}"
     if not summable:
         return "draws", f"{told} more than {MOST_STORED:,}, but have no closed form"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -83,10 +82,6 @@ def _letters(keys: Labels) -> npt.NDArray[np.uint32]:
     return np.ascontiguousarray(keys).view(np.uint32).reshape(len(keys), keys.dtype.itemsize // 4)
 
 
-# Of the labels that were asked for last, as long as somebody holds them: a fit asks six times.
-_latest: list[tuple[weakref.ref[Labels], Formula, Hierarchy]] = []
-
-
 def hierarchy_of(formula: Formula, cells: Labels) -> Hierarchy:
     """The places that the cells of the sums belong to.
 
@@ -100,18 +95,8 @@ def hierarchy_of(formula: Formula, cells: Labels) -> Hierarchy:
 
     Notes
     -----
-    O(J log J) once; the same array of labels, which nobody writes to, is looked at once.
+    O(J log J); FitData.hierarchy keeps it.
     """
-    for labels, asked, found in tuple(_latest):
-        if labels() is cells and asked == formula:
-            return found
-    found = _hierarchy(formula, cells)
-    _latest[:] = [(weakref.ref(cells, lambda _: _latest.clear()), formula, found)]
-    return found
-
-
-def _hierarchy(formula: Formula, cells: Labels) -> Hierarchy:
-    """See hierarchy_of."""
     columns = labels_by_column(formula, cells)
     levels: list[Places] = []
     for at in reversed(range(len(formula.levels))):

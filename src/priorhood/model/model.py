@@ -208,13 +208,7 @@ class Model:
         return model
 
     def settled(self, design: Design) -> Model:
-        """The model once its columns are known: without priors of correlations that it turns out not to have.
-
-        Raises
-        ------
-        PriorError : a prior was given for a parameter that the model has not
-        """
-        self.resolve(design)
+        """The model once its columns are known: without priors of correlations that it turns out not to have."""
         if any(design.correlated(at) for at in range(len(self.formula.groupings))):
             return self
         found = copy(self)

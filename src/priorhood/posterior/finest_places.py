@@ -15,7 +15,6 @@ from priorhood.posterior.tree import SUMMARIES, summarized
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import numpy.typing as npt
     import xarray as xr
 
     from priorhood.model.design import Design
@@ -61,7 +60,7 @@ def draws(
 def coefficients(
     tree: xr.DataTree,
     design: Design,
-    labels: npt.NDArray[Any],
+    hierarchy: Hierarchy,
     quantiles: Sequence[float],
     made: Callable[[], OnDemand],
 ) -> xr.Dataset:
@@ -74,10 +73,10 @@ def coefficients(
     stored = tree["posterior"].to_dataset()
     beta = formula.effect_name(0)
     if beta in stored:
-        return summarized(design, labels, summaries_of(stored[beta], quantiles), quantiles)
+        return summarized(design, hierarchy, summaries_of(stored[beta], quantiles), quantiles)
     if tuple(quantiles) == QUANTILES:
         return tree[SUMMARIES].to_dataset()
-    return summarized(design, labels, made().summaries(quantiles, cores()), quantiles)
+    return summarized(design, hierarchy, made().summaries(quantiles, cores()), quantiles)
 
 
 def units(unit_of: Callable[[str], str], labels: Sequence[str]) -> list[str]:

@@ -31,6 +31,7 @@ from priorhood.posterior.validation import (
     stored_model,
     stored_scale,
 )
+from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.netcdf import Damage, read_tree
 
 if TYPE_CHECKING:
@@ -115,14 +116,14 @@ def understood(path: str, tree: xr.DataTree) -> Posterior:
         if int(version) < FIRST_CHECKED and "posterior" in tree.children:
             model, design = _as_fitted(path, model, design, tree)
         with reading("@model"):
-            model = model.settled(design)
+            model.resolve(design)
         scale = stored_scale(tree, design)
-        moments = sound_moments(tree, design, model.weights)
-        check_draws_of(tree, model, design, moments)
+        data = FitData.learn(model, design, sound_moments(tree, design, model.weights), scale)
+        check_draws_of(tree, data)
         sound_places(tree, model.formula)
     except Damage as problem:
         raise FileError(f"{path!r} cannot be used: {problem}") from None
-    return Posterior(model, design, scale, moments, tree)
+    return Posterior(data, tree)
 
 
 def _as_fitted(path: str, model: Model, design: Design, tree: xr.DataTree) -> tuple[Model, Design]:

@@ -15,7 +15,7 @@ from priorhood.diagnostics.summary import bounds_of, labels_along, summarize_dra
 from priorhood.engines.draws import QUANTILES
 from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
-from priorhood.model.hierarchy import Hierarchy, hierarchy_of, labels_by_column
+from priorhood.model.hierarchy import Hierarchy, labels_by_column
 from priorhood.model.priors import base_of, split_label
 from priorhood.posterior import finest_places
 from priorhood.posterior.lazy_draws import OnDemand, on_demand
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
+    from priorhood.suffstats.fit_data import FitData
     from priorhood.suffstats.moments import CellMoments
 
 INTERVAL = 0.9
@@ -49,15 +50,32 @@ class Reading:
         are given in its place, it is made when it is first asked for
     """
 
-    model: Model
-    design: Design
-    scale: Scale
-    moments: CellMoments
+    data: FitData
     tree: xr.DataTree
 
     def __post_init__(self) -> None:
         if isinstance(self.tree, ArrayTree):
             self.__dict__["_held"] = self.__dict__.pop("tree")
+
+    @property
+    def model(self) -> Model:
+        """The model as fitted."""
+        return self.data.model
+
+    @property
+    def design(self) -> Design:
+        """The model's columns, with the categories found."""
+        return self.data.design
+
+    @property
+    def moments(self) -> CellMoments:
+        """The sums of the rows used."""
+        return self.data.moments
+
+    @property
+    def scale(self) -> Scale:
+        """Centre and spread of every column, and the outcome's unit."""
+        return self.data.scale
 
     if not TYPE_CHECKING:
 
@@ -111,10 +129,10 @@ class Reading:
         )
         return sorted(map(str, there), key=lambda name: KINDS.index(base_of(name)))
 
-    @cached_property
+    @property
     def hierarchy(self) -> Hierarchy:
         """The places of all groupings, and which lies in which."""
-        return hierarchy_of(self.model.formula, self.moments.labels)
+        return self.data.hierarchy
 
     @cached_property
     def place_table(self) -> PlaceTable | None:
@@ -178,7 +196,7 @@ class Reading:
 
     def _made(self, at: Index | None) -> OnDemand:
         stored = self.tree["posterior"].to_dataset()
-        return on_demand(stored, self.model, self.design, self.scale, self.moments, self.seed, at)
+        return on_demand(stored, self.data, self.seed, at)
 
     def draws(self, *, standardized: bool = False, **places: object) -> xr.DataArray:
         """Draws of the coefficients of chosen places: post.draws(zip=["10115", "12047"]).
@@ -210,7 +228,7 @@ class Reading:
         beta_mean, beta_sd, beta_q5, … by (group, term); intercepts are at the centre of the predictors
         """
         found = finest_places.coefficients(
-            self.tree, self.design, self.moments.labels, quantiles, lambda: self._on_demand
+            self.tree, self.design, self.hierarchy, quantiles, lambda: self._on_demand
         )
         return found if standardized else found * self._natural_of(next(iter(found.values())))
 

@@ -16,7 +16,6 @@ import numpy as np
 from priorhood._text import near, some
 from priorhood.engines.adapt import to_exact
 from priorhood.errors import ModelError
-from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.priors import Fixed
 from priorhood.model.tokens import keyword
 from priorhood.prediction.coefficients import PLACE, correlation_factor, stream
@@ -30,12 +29,10 @@ if TYPE_CHECKING:
     from priorhood.engines.draws import Summaries
     from priorhood.engines.exact import Leaves, Problem
     from priorhood.engines.exact.theta import Theta
-    from priorhood.model.design import Design
     from priorhood.model.formula import Formula
     from priorhood.model.hierarchy import Hierarchy, Places
     from priorhood.model.model import Model
-    from priorhood.model.scale import Scale
-    from priorhood.suffstats.moments import CellMoments
+    from priorhood.suffstats.fit_data import FitData
 
 
 @dataclass(frozen=True)
@@ -66,33 +63,24 @@ class OnDemand:
         return self.leaves.summarize(levels, threads)
 
 
-def on_demand(
-    posterior: xr.Dataset,
-    model: Model,
-    design: Design,
-    scale: Scale,
-    moments: CellMoments,
-    seed: int,
-    at: Index | None = None,
-) -> OnDemand:
+def on_demand(posterior: xr.Dataset, data: FitData, seed: int, at: Index | None = None) -> OnDemand:
     """What the places' draws are made of.
 
     posterior : (chain, draw, …) of all that is stored; at : which of its draws, chains one after the other
     """
     from priorhood.engines import exact
 
-    problem = to_exact(model, design, scale, moments)
+    problem = to_exact(data)
     base = problem.base if isinstance(problem, exact.GroupNoiseProblem) else problem
-    formula, depth = model.formula, len(base.levels)
+    formula, depth = data.model.formula, len(base.levels)
     total = posterior.sizes["chain"] * posterior.sizes["draw"]
     at = np.arange(total) if at is None else at
     above = [flat_of(posterior, formula.effect_name(i))[at].swapaxes(1, 2) for i in range(1, len(base.varying))]
     mu = flat_of(posterior, "mu")[at] if "mu" in posterior else np.zeros((len(at), 0))
     leaves = exact.leaves_of(
-        base, theta_of(posterior, model, base, at), mu, tuple(above[: depth - 1]), tuple(above[depth - 1 :])
+        base, theta_of(posterior, data.model, base, at), mu, tuple(above[: depth - 1]), tuple(above[depth - 1 :])
     )
-    keys = hierarchy_of(formula, moments.labels).levels[0].keys
-    return OnDemand(leaves, keys, seed, at, total)
+    return OnDemand(leaves, data.hierarchy.levels[0].keys, seed, at, total)
 
 
 def flat_of(posterior: xr.Dataset, name: str) -> Array:

@@ -37,11 +37,8 @@ if TYPE_CHECKING:
 
     from priorhood.data.place_table import PlaceTable
     from priorhood.engines.draws import Draws
-    from priorhood.model.design import Design
-    from priorhood.model.model import Model
-    from priorhood.model.scale import Scale
     from priorhood.prediction.finite_moments import Tails
-    from priorhood.suffstats.moments import CellMoments
+    from priorhood.suffstats.fit_data import FitData
 
 
 @dataclass(frozen=True)
@@ -161,7 +158,7 @@ class Posterior(Reading):
             precision=None if weights.precision is None else none,
             times=None if weights.frequency is None else none,
         )  # fmt: skip
-        own = nuts.regression_of(self.model, self.design, self.scale, self.moments.labels, rows)
+        own = nuts.regression_of(self.data, rows)
         if table is None:
             return own
         source, c = self.placed(table, places), self._coefficients()
@@ -325,10 +322,7 @@ class Posterior(Reading):
         made = None
         if self.summed:
             made = self._on_demand if thinned is None else self._made(numbers_of(stored, thinned))
-        return coefficients_of(
-            stored if thinned is None else thinned, self.model, self.design, self.moments.labels,
-            self.moments.n / self.moments.n.sum(), made,
-        )  # fmt: skip
+        return coefficients_of(stored if thinned is None else thinned, self.data, made)
 
     @cached_property
     def _tails(self) -> Tails | None:
@@ -338,7 +332,7 @@ class Posterior(Reading):
 
         if not self.model.formula.log_outcome:
             return None
-        return tails_of(self.model, self.design, self.scale, self.moments, self._coefficients(), cores())
+        return tails_of(self.data, self._coefficients(), cores())
 
     # -- the file ----------------------------------------------------------------------------------------
 
@@ -368,9 +362,7 @@ class Posterior(Reading):
         write_atomically(path, lambda file: write_tree(file, self._arrays or self.tree))
 
 
-def assemble(
-    model: Model, design: Design, scale: Scale, moments: CellMoments, draws: Draws, facts: dict[str, Any]
-) -> Posterior:
+def assemble(data: FitData, draws: Draws, facts: dict[str, Any]) -> Posterior:
     """Label an engine's arrays."""
-    tree: Any = tree_of(model, design, scale, moments, draws, facts)
-    return Posterior(model, design, scale, moments, tree)
+    tree: Any = tree_of(data, draws, facts)
+    return Posterior(data, tree)

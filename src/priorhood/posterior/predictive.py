@@ -15,7 +15,6 @@ from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.engines.draws import Draws, Effects
 from priorhood.errors import ModelError
-from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model, as_model
 from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.tree import labelled
@@ -24,18 +23,16 @@ from priorhood.prediction.observed import ObservedRows, used_rows
 from priorhood.prediction.places import Groups
 from priorhood.prediction.predict import UNSEEN, simulate
 from priorhood.suffstats import collect
-from priorhood.suffstats.standardize import learn_scale
+from priorhood.suffstats.fit_data import FitData
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import xarray as xr
 
-    from priorhood._arrays import Array, Labels
-    from priorhood.model.design import Design
+    from priorhood._arrays import Array
     from priorhood.model.scale import Scale
     from priorhood.prediction.coefficients import Coefficients
-    from priorhood.suffstats.moments import CellMoments
 
 DTYPES = ("float64", "float32")
 
@@ -80,8 +77,9 @@ def prior_predictive(
     whole("draws", draws, 1, MOST_DRAWS)
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
     source, _ = placed(read(table), places, model.formula)
-    world = _world(model, *collect.collect_moments(source, model.formula, weights=model.weights), draws, seed)
-    design, scale, drawn, c = world.design, world.scale, world.drawn, world.coefficients
+    data = FitData.learn(model, *collect.collect_moments(source, model.formula, weights=model.weights))
+    world = _world(data, draws, seed)
+    design, scale, drawn, c = data.design, data.scale, world.drawn, world.coefficients
     used = used_rows(source, design, scale, c, "error")
     out = np.empty((draws, len(used.kept)), dtype=dtype)
     simulate(used.rows, Groups(c, used.rows.spots, "error", seed), used.kept, design, scale, out, cores())
@@ -94,10 +92,7 @@ def prior_predictive(
 class PriorWorld:
     """Draws from the prior on the scale of some data: labelled, standardized; and the same, for predictions."""
 
-    model: Model
-    design: Design
-    scale: Scale
-    moments: CellMoments
+    data: FitData
     drawn: xr.Dataset
     coefficients: Coefficients
     seed: int
@@ -113,21 +108,18 @@ def prior_world(
     ModelError : a formula without a table
     """
     if isinstance(model, Posterior) and table is None:
-        return _world(model.model, model.design, model.moments, draws, seed, model.scale)
+        return _world(model.data, draws, seed)
     model = model.model if isinstance(model, Posterior) else as_model(model, table)
     if table is None:
         raise ModelError(f"{model.formula.text!r} needs a table, whose scale its priors are stated on")
     source, _ = placed(read(table), places, model.formula)
-    return _world(model, *collect.collect_moments(source, model.formula, weights=model.weights), draws, seed)
+    design, found = collect.collect_moments(source, model.formula, weights=model.weights)
+    return _world(FitData.learn(model, design, found), draws, seed)
 
 
-def _world(
-    model: Model, design: Design, found: CellMoments, draws: int, seed: int, scale: Scale | None = None
-) -> PriorWorld:
-    scale = scale or learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
-    drawn = labelled(design, found.labels, draw_prior(model, design, found.labels, draws, stream(seed, PRIOR)))
-    c = coefficients_of(drawn, model, design, found.labels, found.n / found.n.sum())
-    return PriorWorld(model, design, scale, found, drawn, c, seed)
+def _world(data: FitData, draws: int, seed: int) -> PriorWorld:
+    drawn = labelled(data.design, data.hierarchy, draw_prior(data, draws, stream(seed, PRIOR)))
+    return PriorWorld(data, drawn, coefficients_of(drawn, data), seed)
 
 
 def posterior_predictive(
@@ -178,8 +170,7 @@ def posterior_predictive(
         raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
     seed = post.seed if seed is None else check_seed(seed)
     drawn = post.tree["posterior"].to_dataset()
-    shares = post.moments.n / post.moments.n.sum()
-    c = coefficients_of(drawn, post.model, post.design, post.moments.labels, shares)
+    c = coefficients_of(drawn, post.data)
     used = used_rows(post.placed(table, places), post.design, post.scale, c, unseen)
     out = np.empty((len(c.mu), len(used.kept)), dtype=dtype)
     density = np.empty_like(out) if log_likelihood and used.y is not None else None
@@ -228,9 +219,9 @@ def _facts(model: Model, scale: Scale, used: ObservedRows, seed: int) -> dict[st
     }
 
 
-def draw_prior(model: Model, design: Design, cells: Labels, draws: int, rng: np.random.Generator) -> Draws:
+def draw_prior(data: FitData, draws: int, rng: np.random.Generator) -> Draws:
     """Draws of every parameter from its prior, one chain, and of the coefficients of all groups."""
-    resolved, hierarchy = model.resolve(design), hierarchy_of(model.formula, cells)
+    model, design, resolved, hierarchy = data.model, data.design, data.resolved, data.hierarchy
     mu = np.stack([p.sample(rng, draws) for p in resolved.mu], axis=-1) if resolved.mu else np.empty((draws, 0))
     spreads = [np.stack([p.sample(rng, draws) for p in tau], axis=-1) for tau in resolved.tau]
     whole = np.zeros((draws, 1, len(design.columns)))

@@ -11,7 +11,6 @@ import numpy as np
 from priorhood._text import near
 from priorhood.engines.draws import QUANTILES, spread_dimension, term_dimension
 from priorhood.errors import ModelError
-from priorhood.model.hierarchy import hierarchy_of
 from priorhood.suffstats.io import PLACES, _arrays, dropped_as_text, moments_arrays
 from priorhood.suffstats.netcdf import Arrays, ArrayTree
 
@@ -20,12 +19,10 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from priorhood._arrays import Labels
     from priorhood.engines.draws import Draws, Summaries
     from priorhood.model.design import Design
-    from priorhood.model.model import Model
-    from priorhood.model.scale import Scale
-    from priorhood.suffstats.moments import CellMoments
+    from priorhood.model.hierarchy import Hierarchy
+    from priorhood.suffstats.fit_data import FitData
 
 
 # 2 came with family, noise and se; 3 with nested and crossed groupings; 4 with summaries in place of draws. Older
@@ -36,33 +33,31 @@ OWN = ("posterior", "sample_stats", "moments", SUMMARIES, PLACES)
 ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "observed_data")
 
 
-def tree_of(
-    model: Model, design: Design, scale: Scale, moments: CellMoments, draws: Draws, facts: dict[str, Any]
-) -> ArrayTree:
+def tree_of(data: FitData, draws: Draws, facts: dict[str, Any]) -> ArrayTree:
     """Label an engine's arrays."""
-    posterior = _labelled(design, moments.labels, draws)
+    posterior = _labelled(data.design, data.hierarchy, draws)
     lead = ("chain", "draw")
     stats: dict[str, Any] = {name: (lead, values) for name, values in draws.stats.items()}
     only = {k: posterior.coords[k] for k in lead}
     groups = {
         "posterior": replace(posterior, attrs=_arviz_attrs(draws)),
         "sample_stats": Arrays(stats, only, _arviz_attrs(draws)),
-        "moments": moments_arrays(moments),
+        "moments": moments_arrays(data.moments),
     }
     if draws.summaries is not None:
-        groups[SUMMARIES] = _summarized(design, moments.labels, draws.summaries, QUANTILES)
-    return ArrayTree(groups, {**_described(model, design, scale, moments), **draws.facts, **facts})
+        groups[SUMMARIES] = _summarized(data.design, data.hierarchy, draws.summaries, QUANTILES)
+    return ArrayTree(groups, {**_described(data), **draws.facts, **facts})
 
 
-def labelled(design: Design, labels: Labels, draws: Draws) -> xr.Dataset:
+def labelled(design: Design, hierarchy: Hierarchy, draws: Draws) -> xr.Dataset:
     """Draws of all parameters by name, with the terms' names and the groups' labels as coordinates."""
-    return _labelled(design, labels, draws).dataset()
+    return _labelled(design, hierarchy, draws).dataset()
 
 
-def _labelled(design: Design, labels: Labels, draws: Draws) -> Arrays:
+def _labelled(design: Design, hierarchy: Hierarchy, draws: Draws) -> Arrays:
     population = [c.name for c in design.population_columns]
     lead = ("chain", "draw")
-    formula, hierarchy = design.formula, hierarchy_of(design.formula, labels)
+    formula = design.formula
     coords: dict[str, Any] = {
         "chain": np.arange(draws.mu.shape[0]),
         "draw": np.arange(draws.mu.shape[1]),
@@ -98,13 +93,13 @@ def _labelled(design: Design, labels: Labels, draws: Draws) -> Arrays:
     return _arrays(variables, coords)
 
 
-def summarized(design: Design, labels: Labels, found: Summaries, levels: Sequence[float]) -> xr.Dataset:
+def summarized(design: Design, hierarchy: Hierarchy, found: Summaries, levels: Sequence[float]) -> xr.Dataset:
     """Means, sds and quantiles of the finest places' coefficients by name: beta_mean, beta_sd, beta_q5, …."""
-    return _summarized(design, labels, found, levels).dataset()
+    return _summarized(design, hierarchy, found, levels).dataset()
 
 
-def _summarized(design: Design, labels: Labels, found: Summaries, levels: Sequence[float]) -> Arrays:
-    places = hierarchy_of(design.formula, labels).levels[0]
+def _summarized(design: Design, hierarchy: Hierarchy, found: Summaries, levels: Sequence[float]) -> Arrays:
+    places = hierarchy.levels[0]
     named = [c.name for c in design.coefficient_columns(0)]
     term = term_dimension(places.name, named, [c.name for c in design.population_columns])
     columns = {"mean": found.mean, "sd": found.sd}
@@ -116,17 +111,17 @@ def _summarized(design: Design, labels: Labels, found: Summaries, levels: Sequen
     )
 
 
-def _described(model: Model, design: Design, scale: Scale, moments: CellMoments) -> dict[str, Any]:
+def _described(data: FitData) -> dict[str, Any]:
     """What was chosen and learned, as attributes of the file."""
     return {
         "priorhood_format": FORMAT,
-        "model": json.dumps(model.to_dict()),
-        "categories": json.dumps({k: list(v) for k, v in design.categories.items()}),
-        "numeric_categories": json.dumps(sorted(design.numeric)),
-        "scale": json.dumps(scale.to_dict()),
-        "rows_read": moments.read,
-        "rows_used": moments.rows,
-        "rows_dropped": dropped_as_text(moments.dropped),
+        "model": json.dumps(data.model.to_dict()),
+        "categories": json.dumps({k: list(v) for k, v in data.design.categories.items()}),
+        "numeric_categories": json.dumps(sorted(data.design.numeric)),
+        "scale": json.dumps(data.scale.to_dict()),
+        "rows_read": data.moments.read,
+        "rows_used": data.moments.rows,
+        "rows_dropped": dropped_as_text(data.moments.dropped),
     }
 
 

@@ -13,7 +13,6 @@ from priorhood._text import some
 from priorhood.engines.draws import QUANTILES, Draws, Effects, Summaries
 from priorhood.errors import PriorhoodError
 from priorhood.model.design import Design
-from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model
 from priorhood.model.priors import base_of
 from priorhood.model.scale import LARGEST, Scale
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood.data.place_table import PlaceTable
+    from priorhood.suffstats.fit_data import FitData
     from priorhood.suffstats.moments import CellMoments
 
 SQUARABLE = 1e150  # the square of a draw, and the sum of many, are numbers
@@ -307,13 +307,13 @@ def sound_places(tree: xr.DataTree, formula: Any) -> PlaceTable | None:
     return found
 
 
-def check_draws_of(tree: xr.DataTree, model: Model, design: Design, moments: CellMoments) -> None:
+def check_draws_of(tree: xr.DataTree, data: FitData) -> None:
     """Raise unless the draws are those of the model's parameters and of its places, and possible numbers."""
     stored = _group(tree, "posterior")
     if any(not stored.sizes.get(dim) for dim in LEAD):
         raise Damage("the group 'posterior' has no chains or no draws")
     with reading("posterior/mu"):
-        wanted = labelled(design, moments.labels, _empty(model, design, moments, summed=SUMMARIES in tree.children))
+        wanted = labelled(data.design, data.hierarchy, _empty(data, summed=SUMMARIES in tree.children))
     for name, expected in wanted.data_vars.items():
         _check_variable("posterior", str(name), stored, expected)
         _check_numbers(f"posterior/{name}", stored[name].values, *_limits(str(name)))
@@ -325,7 +325,7 @@ def check_draws_of(tree: xr.DataTree, model: Model, design: Design, moments: Cel
             raise Damage(f"{shown_part(f'posterior/{name}')} is missing, or does not number them")
     _check_stats(tree, stored)
     if SUMMARIES in tree.children:
-        _check_summaries(tree, design, moments)
+        _check_summaries(tree, data)
 
 
 def _limits(name: str) -> tuple[float, float]:
@@ -356,13 +356,13 @@ def _check_variable(group: str, name: str, stored: xr.Dataset, expected: xr.Data
             raise Damage(f"{shown_part(f'{group}/{dim}')} does not have the labels that the model's {dim} has")
 
 
-def _empty(model: Model, design: Design, moments: CellMoments, *, summed: bool) -> Draws:
+def _empty(data: FitData, *, summed: bool) -> Draws:
     """No draws of the model: arrays of the right shapes but for chains and draws, of which there are none."""
 
     def none(*shape: int) -> Any:
         return np.empty((0, 0, *shape))
 
-    resolved, hierarchy = model.resolve(design), hierarchy_of(design.formula, moments.labels)
+    model, design, resolved, hierarchy = data.model, data.design, data.resolved, data.hierarchy
     effects = [
         Effects(
             None if summed and at == 0 else none(places.size, len(design.coefficient_columns(at))),
@@ -395,12 +395,12 @@ def _check_stats(tree: xr.DataTree, posterior: xr.Dataset) -> None:
         _check_numbers(path, values.values)
 
 
-def _check_summaries(tree: xr.DataTree, design: Design, moments: CellMoments) -> None:
-    stored, columns = tree[SUMMARIES].to_dataset(), len(design.coefficient_columns(0))
-    size = hierarchy_of(design.formula, moments.labels).levels[0].size
+def _check_summaries(tree: xr.DataTree, data: FitData) -> None:
+    stored, columns = tree[SUMMARIES].to_dataset(), len(data.design.coefficient_columns(0))
+    size = data.hierarchy.levels[0].size
     none = np.empty((size, columns))
     wanted = summarized(
-        design, moments.labels, Summaries(none, none, np.empty((size, columns, len(QUANTILES)))), QUANTILES
+        data.design, data.hierarchy, Summaries(none, none, np.empty((size, columns, len(QUANTILES)))), QUANTILES
     )
     for name, expected in wanted.data_vars.items():
         _check_variable(SUMMARIES, str(name), stored, expected)

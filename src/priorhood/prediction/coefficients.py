@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from priorhood.data.labels import normal_key
-from priorhood.model.hierarchy import hierarchy_of, labels_by_column
+from priorhood.model.hierarchy import labels_by_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Index, Labels
     from priorhood.model.design import Design
     from priorhood.model.hierarchy import Places
-    from priorhood.model.model import Model
     from priorhood.model.priors import ScalePrior
     from priorhood.model.weights import Weights
+    from priorhood.suffstats.fit_data import FitData
 
 # Streams of random numbers, so that one purpose does not disturb another.
 NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR, CALIBRATION, NEW_ACROSS, UNKNOWN_ACROSS, PLACE = range(
@@ -136,22 +136,16 @@ class Coefficients:
         return tuple(self.cell_labels)
 
 
-def coefficients_of(
-    draws: xr.Dataset,
-    model: Model,
-    design: Design,
-    cells: Labels,
-    weights: Array,
-    made: Draughts | None = None,
-) -> Coefficients:
+def coefficients_of(draws: xr.Dataset, data: FitData, made: Draughts | None = None) -> Coefficients:
     """The draws of a labelled dataset (chain, draw, …) as prediction takes them; made : what it lacks of beta."""
+    model, design, hierarchy = data.model, data.design, data.hierarchy
     S = draws.sizes["chain"] * draws.sizes["draw"]
 
     def flat(name: str, *shape: int) -> Array:
         values: Array = draws[name].values if name in draws else np.zeros((S, *shape))
         return values.reshape(S, *values.shape[2:]) if name in draws else values
 
-    formula, hierarchy = model.formula, hierarchy_of(model.formula, cells)
+    formula = model.formula
     found = []
     for at, places in enumerate(hierarchy.groupings):
         suffix, own = formula.suffix(at), design.level_columns(at)
@@ -175,11 +169,11 @@ def coefficients_of(
         crossed=tuple(found[depth:]),
         sigma=flat("sigma") if model.se is None else np.ones(S),
         nu=flat("nu") if "nu" in draws.data_vars else None,
-        noise=model.resolve(design).sigma if model.noise else None,
+        noise=data.resolved.sigma if model.noise else None,
         common=(flat("sigma_median"), flat("sigma_spread")) if "sigma_median" in draws.data_vars else None,
         row_weights=model.weights,
-        cell_labels=labels_by_column(formula, cells),
-        weights=weights,
+        cell_labels=labels_by_column(formula, data.moments.labels),
+        weights=data.moments.n / data.moments.n.sum(),
     )
 
 

@@ -16,7 +16,6 @@ from priorhood.posterior.price_batches import PriceMoments, moments_of, over_dra
 from priorhood.prediction.expected import typical_values
 from priorhood.prediction.rows import frame_to_predict, read_rows
 from priorhood.reporting.words import absent_label, joined, plainly, round_near, unit_of
-from priorhood.suffstats.standardize import standardized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -230,7 +229,7 @@ def _alone(post: Posterior, homes: pd.DataFrame, moments: PriceMoments) -> Array
     size = c.levels[0].places.size
     if c.crossed:
         return np.full(size, np.nan)
-    mean, scatter = standardized(post.moments, post.design, post.scale)
+    mean, scatter = post.data.standardized
     mass = post.moments.mass
     gram = scatter + mass[:, None, None] * mean[:, :, None] * mean[:, None, :]
     varying = c.levels[0].cols

@@ -6,27 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.suffstats.standardize import standardized
-
 if TYPE_CHECKING:
     from priorhood._arrays import Array
-    from priorhood.model.design import Design
-    from priorhood.model.hierarchy import Places
-    from priorhood.model.scale import Scale
-    from priorhood.suffstats.moments import CellMoments
+    from priorhood.suffstats.fit_data import FitData
 
 # The least eigenvalue of a place's XᵀX, its diagonal made 1, that still tells all coefficients apart.
 SINGULAR = 1e-10
 
 
-def unpooled(moments: CellMoments, design: Design, scale: Scale, places: Places, others: Array) -> Array:
+def unpooled(data: FitData, others: Array) -> Array:
     """Least squares of every finest place's rows alone; the limit of its coefficients as τ → ∞.
 
     b_j = (Σ w x xᵀ)⁻¹ Σ w x (y − zᵀg),  x the columns whose coefficient differs between the places
 
     Parameters
     ----------
-    places : the finest level
     others : g (cells, D), standardized: what is known of the rest, the population's own coefficients and the
         effects of crossed groupings; 0 elsewhere
 
@@ -39,8 +33,9 @@ def unpooled(moments: CellMoments, design: Design, scale: Scale, places: Places,
     -----
     O(cells D²); no rows are needed. Checked against numpy's lstsq of the rows in tests/oracle.
     """
+    design, moments, places = data.design, data.moments, data.hierarchy.levels[0]
     D = len(design.columns)
-    mean, scatter = standardized(moments, design, scale)
+    mean, scatter = data.standardized
     sums = scatter + moments.mass[:, None, None] * mean[:, :, None] * mean[:, None, :]
     left = np.einsum("cde,ce->cd", sums[:, :D, :D], others)
     A, b = np.zeros((places.size, D, D)), np.zeros((places.size, D))

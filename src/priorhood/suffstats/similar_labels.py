@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.data.sources.table import Table
     from priorhood.model.design import Design
+    from priorhood.suffstats.fit_data import FitData
     from priorhood.suffstats.moments import CellMoments
 
     # How a label is changed; the same of a column of pandas, of Polars.
@@ -49,12 +50,12 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def tell_lookalikes(table: Table, design: Design, found: CellMoments) -> None:
+def tell_lookalikes(table: Table, design: Design, found: CellMoments, data: FitData | None = None) -> None:
     """Warn, once a table, of places and categories that may be one, but are spelled in two ways and fitted apart.
 
     Parameters
     ----------
-    found : the sums of the table's rows
+    found : the sums of the table's rows; data : the same with their places, where these are known
     """
     if LOOKED in table.told:
         return
@@ -62,7 +63,7 @@ def tell_lookalikes(table: Table, design: Design, found: CellMoments) -> None:
     said: list[str] = []
     # Labels that are one as they are shown are refused by a fit.
     with suppress(ModelError):
-        hierarchy = hierarchy_of(design.formula, found.labels) if found.keys else None
+        hierarchy = (data.hierarchy if data else hierarchy_of(design.formula, found.labels)) if found.keys else None
         # Of what coarser places differ in, the finer ones need not tell.
         for places in (*reversed(hierarchy.levels), *hierarchy.crossed) if hierarchy else ():
             rows = places.total(found.n)

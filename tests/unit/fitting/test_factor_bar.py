@@ -86,7 +86,7 @@ def test_log_evidence_is_that_of_the_reparameterized_model_under_priors_that_mat
         model = ph.Model(text, standardize=False, outcome_unit=1)
         design, sums = collect_moments(ph.read(frame), model.formula)
         scale = learn_scale(sums, design, standardize=False, unit=1.0)
-        problem = to_exact(model, design, scale, sums)
+        problem = to_exact(FitData(model, design, sums, scale))
         covariances = [how @ np.array([[64, r * 72], [r * 72, 81]]) @ how.T for r in (-0.5, 0.0, 0.6, 0.95)]
         sd = np.sqrt([np.diag(each) for each in covariances])
         corr = np.array([np.linalg.cholesky(c / np.outer(s, s)) for c, s in zip(covariances, sd, strict=True)])

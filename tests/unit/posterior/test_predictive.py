@@ -79,7 +79,7 @@ def drawn(model, table, chains=2, draws=60, seed=11):
         sigma_median=rng.uniform(0.5, 0.7, shape) if alike else None,
         sigma_spread=rng.uniform(0.1, 0.4, shape) if alike else None,
     )  # fmt: skip
-    return assemble(model, design, scale, found, draws_, {"seed": 3, "notes": "[]"})
+    return assemble(FitData(model, design, found, scale), draws_, {"seed": 3, "notes": "[]"})
 
 
 @pytest.fixture(scope="module")
@@ -539,7 +539,7 @@ def test_outcomes_are_uniform_in_their_predictive_distribution(table, name, wide
         fixed["mu"], (Effects(fixed["beta"], fixed["tau"], fixed.get("omega")),), widened * fixed["sigma"],
         stats={}, facts={"engine": "nuts", "engine_reason": "a test's"}, nu=fixed.get("nu"),
     )  # fmt: skip
-    post = assemble(model, design, scale, found, draws, {"seed": 1, "notes": "[]"})
+    post = assemble(FitData(model, design, found, scale), draws, {"seed": 1, "notes": "[]"})
     y = truth["prior_predictive"]["price"].values[0, 0]
     made = predictive.posterior_predictive(post, rows, log_likelihood=False)["posterior_predictive"][
         "price"

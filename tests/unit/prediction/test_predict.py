@@ -442,7 +442,7 @@ def made(model, table, least_nu=3.0, draws=400, seed=4):
         sigma_median=rng.uniform(0.3, 0.5, shape) if "sigma_median" in model.priors else None,
         sigma_spread=rng.uniform(0.1, 0.4, shape) if "sigma_median" in model.priors else None,
     )  # fmt: skip
-    return assemble(model, design, scale, found, given, {"seed": 3, "notes": "[]"})
+    return assemble(FitData(model, design, found, scale), given, {"seed": 3, "notes": "[]"})
 
 
 def errors_of(post, frame):

@@ -10,18 +10,14 @@ from priorhood.engines.nuts.build import build
 from priorhood.engines.nuts.regression import Regression, RegressionGrouping
 from priorhood.engines.nuts.settings import check_installed
 from priorhood.engines.observations import read_observations
-from priorhood.model.hierarchy import hierarchy_of
 from priorhood.suffstats import collect
-from priorhood.suffstats.standardize import learn_scale
+from priorhood.suffstats.fit_data import FitData
 
 if TYPE_CHECKING:
     import pymc as pm
 
-    from priorhood._arrays import Labels
     from priorhood.engines.observations import Observations
-    from priorhood.model.design import Design
     from priorhood.model.model import Model
-    from priorhood.model.scale import Scale
 
 
 def to_pymc(
@@ -31,15 +27,17 @@ def to_pymc(
     check_installed(parameterization)
     table, _ = placed(read(data), places, model.formula)
     design, found = collect.collect_moments(table, model.formula, drop_outliers, weights=model.weights)
-    scale = learn_scale(found, design, standardize=model.standardize, unit=model.outcome_unit)
-    rows = read_observations(table, design, scale, found.labels, drop_outliers=drop_outliers, weights=model.weights)
-    return build(regression_of(model, design, scale, found.labels, rows), parameterization)
+    fit_data = FitData.learn(model, design, found)
+    rows = read_observations(
+        table, design, fit_data.scale, found.labels, drop_outliers=drop_outliers, weights=model.weights
+    )
+    return build(regression_of(fit_data, rows), parameterization)
 
 
-def regression_of(model: Model, design: Design, scale: Scale, labels: Labels, rows: Observations) -> Regression:
-    """The model and standardized rows as NUTS takes them; labels of the sums' cells."""
-    resolved = model.resolve(design)
-    hierarchy = hierarchy_of(model.formula, labels)
+def regression_of(data: FitData, rows: Observations) -> Regression:
+    """The model and standardized rows as NUTS takes them."""
+    model, design, scale = data.model, data.design, data.scale
+    resolved, hierarchy = data.resolved, data.hierarchy
     return Regression(
         rows=rows,
         scale=scale,

@@ -105,7 +105,7 @@ def _check(bounds: object, draws: object) -> None:
 def _lines(world: PriorWorld, x: str | None, at: dict[str, Any]) -> _Lines:
     import pandas as pd
 
-    design, found, formula = world.design, world.moments, world.model.formula
+    design, found, formula = world.data.design, world.data.moments, world.data.model.formula
     name, column, logged = _predictor(world, x)
     for one in at:
         if one not in design.variables:
@@ -130,7 +130,7 @@ def _lines(world: PriorWorld, x: str | None, at: dict[str, Any]) -> _Lines:
         lines["single places"] = world_lines(world, frame, "draw")
     ends = np.array([mean[-1] - SDS * sd[-1], mean[-1] + SDS * sd[-1]])
     ends = np.exp(ends) if formula.log_outcome else ends
-    units = world.model.units
+    units = world.data.model.units
     axis, outcome = (f"{one}, {units[one]}" if one in units else one for one in (name, formula.outcome_name))
     return _Lines(grid, axis, outcome, lines, (float(ends[0]), float(ends[1])))
 
@@ -140,17 +140,22 @@ def world_lines(world: PriorWorld, frame: Any, unseen: str) -> Array:
     c = replace(world.coefficients, row_weights=Weights())
     table = read(frame)
     rows = read_rows(
-        world.design, world.scale, c, frame_to_predict(table, world.design, c.row_weights), table.name, unseen
+        world.data.design,
+        world.data.scale,
+        c,
+        frame_to_predict(table, world.data.design, c.row_weights),
+        table.name,
+        unseen,
     )
-    m = locations(rows, Groups(c, rows.spots, unseen, world.seed), np.arange(len(rows.X))).T * world.scale.unit
+    m = locations(rows, Groups(c, rows.spots, unseen, world.seed), np.arange(len(rows.X))).T * world.data.scale.unit
     with np.errstate(over="ignore"):
-        return np.exp(m) if world.design.formula.log_outcome else m
+        return np.exp(m) if world.data.design.formula.log_outcome else m
 
 
 def _predictor(world: PriorWorld, x: str | None) -> tuple[str, str, bool]:
     """The predictor along the axis: its name in the table, its design column, and whether that is its log."""
     found: dict[str, tuple[str, str, bool]] = {}
-    for column in world.design.columns:
+    for column in world.data.design.columns:
         only = column.factors[0] if len(column.factors) == 1 else None
         if not isinstance(only, Expression):
             continue
@@ -159,7 +164,7 @@ def _predictor(world: PriorWorld, x: str | None) -> tuple[str, str, bool]:
         if bare is not None:
             found.setdefault(bare, (bare, column.name, only.bare is None))
     if not found:
-        raise ModelError(f"{world.model.formula.text!r} has no numeric predictor to draw lines along")
+        raise ModelError(f"{world.data.model.formula.text!r} has no numeric predictor to draw lines along")
     if x is not None and x not in found:
         raise ModelError(f"the model has no numeric predictor {x!r}; {near(x, found)}")
     return found[x] if x is not None else next(iter(found.values()))

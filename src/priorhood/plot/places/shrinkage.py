@@ -85,7 +85,7 @@ def shrinkage(post: Posterior, terms: str | Sequence[str] | None = None, **place
     at = two_terms(post, terms, "shrinkage")
     names = [column.name for column in post.design.coefficient_columns(0)]
     cols = post.design.index(post.design.coefficient_columns(0))
-    alone = unpooled(post.moments, post.design, post.scale, level, _others(post)) * post.scale.natural()[cols]
+    alone = unpooled(post.data, _others(post)) * post.scale.natural()[cols]
     moved = _Moved(
         [names[one] for one in at], [str(label) for label in level.labels], alone[:, at],
         place_means(post)[:, at], rows_in(post, level),

@@ -1,0 +1,78 @@
+"""A model and what the rows say of it: the design, the sums, the scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from priorhood.model.hierarchy import hierarchy_of
+from priorhood.suffstats.standardize import learn_scale, standardized
+
+if TYPE_CHECKING:
+    from priorhood._arrays import Array
+    from priorhood.model.design import Design
+    from priorhood.model.hierarchy import Hierarchy
+    from priorhood.model.model import Model, Resolved
+    from priorhood.model.scale import Scale
+    from priorhood.suffstats.moments import CellMoments
+
+
+@dataclass(frozen=True)
+class FitData:
+    """All that a fit needs besides its options, and all that a posterior keeps besides its draws.
+
+    model : as stated; design : its columns, with the categories found; moments : the sums of the rows used
+    scale : of the columns and the outcome
+    """
+
+    model: Model
+    design: Design
+    moments: CellMoments
+    scale: Scale
+
+    @classmethod
+    def learn(cls, model: Model, design: Design, moments: CellMoments, scale: Scale | None = None) -> FitData:
+        """Check the model's priors against the design, and learn the scale from the sums unless it is given.
+
+        Raises
+        ------
+        PriorError : a prior of a parameter that the model does not have
+        ModelError : a column or the outcome does not vary
+        """
+        resolved = model.resolve(design)
+        if scale is None:
+            scale = learn_scale(moments, design, standardize=model.standardize, unit=model.outcome_unit)
+        found = cls(model.settled(design), design, moments, scale)
+        vars(found)["resolved"] = resolved
+        return found
+
+    @cached_property
+    def resolved(self) -> Resolved:
+        """The prior of every parameter."""
+        return self.model.resolve(self.design)
+
+    @cached_property
+    def hierarchy(self) -> Hierarchy:
+        """The places of every grouping, and which lies in which."""
+        return hierarchy_of(self.model.formula, self.moments.labels)
+
+    @cached_property
+    def standardized(self) -> tuple[Array, Array]:
+        """Moments on the standardized scale, of every cell: mean (J, D+1), scatter (J, D+1, D+1)."""
+        return standardized(self.moments, self.design, self.scale)
+
+    def with_moments(self, moments: CellMoments) -> FitData:
+        """Other sums under the same model and scale; places are looked at again only if the cells differ."""
+        found = replace(self, moments=moments)
+        vars(found)["resolved"] = self.resolved
+        if moments.labels is self.moments.labels:
+            vars(found)["hierarchy"] = self.hierarchy
+        return found
+
+    def with_model(self, model: Model) -> FitData:
+        """The same sums and scale under other priors."""
+        found = FitData.learn(model, self.design, self.moments, self.scale)
+        vars(found)["hierarchy"] = self.hierarchy
+        vars(found)["standardized"] = self.standardized
+        return found
