@@ -13,7 +13,7 @@ from bench.clock import repeat
 from priorhood.data.sources.table import read
 from priorhood.engines.adapt import to_exact
 from priorhood.suffstats import collect
-from priorhood.suffstats.standardize import learn_scale
+from priorhood.suffstats.fit_data import FitData
 
 if TYPE_CHECKING:
     from bench.case import Effort

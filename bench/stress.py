@@ -32,10 +32,10 @@ from priorhood.data.sources.table import read
 from priorhood.diagnostics.summary import measures, varies
 from priorhood.diagnostics.uniformity import ALARM
 from priorhood.evaluation.sbc import simulate_sums
-from priorhood.fitting.run import fit_moments, new_run
+from priorhood.fitting.run import FitOptions, fit_moments
 from priorhood.posterior.predictive import draw_prior
 from priorhood.suffstats import collect
-from priorhood.suffstats.standardize import learn_scale
+from priorhood.suffstats.fit_data import FitData
 
 if TYPE_CHECKING:
     from priorhood.evaluation.sbc import Calibration
@@ -116,7 +116,7 @@ def _outcomes(design: Design, spread: float | None, model: ph.Model, columns: An
     """Sums of outcomes with effects of that sd and residuals of sd 1, by the simulator of calibrate."""
     if spread is None:
         return found
-    scale = learn_scale(found, columns, standardize=model.standardize, unit=model.outcome_unit)
+    data = FitData.learn(model, columns, found)
     # A spread of 0 is no value of a scale; this one is lost to rounding.
     known = {"mu": "Normal(0, 1)", "tau": f"Fixed({max(spread, 1e-12)})"}
     if model.se is None:

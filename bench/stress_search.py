@@ -50,6 +50,7 @@ from priorhood.suffstats.standardize import learn_scale
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from oracle import quadrature
+from priorhood.suffstats.fit_data import FitData
 
 HERE = Path(__file__).parent
 RESULTS, MEASURED = HERE / "results" / "stress_search.json", HERE / "measured" / "stress_search.json"

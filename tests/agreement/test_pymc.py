@@ -22,7 +22,7 @@ from priorhood.data.sources.table import read
 from priorhood.posterior.posterior import assemble
 from priorhood.posterior.predictive import draw_prior
 from priorhood.suffstats import collect
-from priorhood.suffstats.standardize import learn_scale
+from priorhood.suffstats.fit_data import FitData
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:\s*ArviZ is undergoing:FutureWarning"),

@@ -95,8 +95,8 @@ def test_a_wrong_prior_of_tau_is_seen(sales, monkeypatch):
     """The engine's prior of tau has half the scale that the truths are drawn from."""
     right = module.draw_exact
 
-    def wrong(model, *rest):
-        return right(model.with_priors("tau ~ HalfNormal(0.5)"), *rest)
+    def wrong(data, options):
+        return right(data.with_model(data.model.with_priors("tau ~ HalfNormal(0.5)")), options)
 
     monkeypatch.setattr(module, "draw_exact", wrong)
     found = ph.calibrate(ph.Model(FORMULA, TIGHT), sales, refits=150, seed=7)
@@ -121,7 +121,7 @@ def test_narrow_draws_are_seen(sales, monkeypatch):
 def test_an_engine_that_ignores_the_data_is_seen_by_the_likelihood_alone(sales, monkeypatch):
     """Draws from the prior: every parameter's rank is uniform (Modrák et al. 2023, section 3)."""
 
-    def prior(draws, model, design, scale, found, run):
+    def prior(draws, data, options):
         return draw_prior(data, options.draws, np.random.default_rng(options.seed))
 
     changed(monkeypatch, prior)

@@ -13,8 +13,7 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.model.hierarchy import Hierarchy, hierarchy_of
-from priorhood.posterior import predictive
+from priorhood.model.hierarchy import Hierarchy
 
 pytestmark = [pytest.mark.long, pytest.mark.once]
 
@@ -53,13 +52,17 @@ def test_the_engine_is_calibrated_in_many_refits(formula, rows):
 def test_a_wrong_parent_is_seen(rows, monkeypatch):
     """Negative control: truths whose ZIPs are drawn around other districts than they lie in."""
 
-    def wrong(*args):
-        right = hierarchy_of(*args)
-        finest = right.levels[0]
-        elsewhere = replace(finest, parent=np.arange(finest.size) % 4)
-        return Hierarchy((elsewhere, *right.levels[1:]), right.crossed)
+    module = importlib.import_module("priorhood.evaluation.sbc")  # the package exports the function of this name
+    right = module.draw_prior
 
-    monkeypatch.setattr(predictive, "hierarchy_of", wrong)
+    def wrong(data, *rest):
+        finest, *above = data.hierarchy.levels
+        elsewhere = replace(finest, parent=np.arange(finest.size) % 4)
+        moved = replace(data)
+        vars(moved)["hierarchy"] = Hierarchy((elsewhere, *above), data.hierarchy.crossed)
+        return right(moved, *rest)
+
+    monkeypatch.setattr(module, "draw_prior", wrong)
     assert not calibrated(NESTED, rows, 60, 1).passed
 
 

@@ -21,10 +21,7 @@ def sales():
 
 
 def density(post, home, at, nu=None, unseen="error"):
-    c = coefficients_of(
-        post.tree["posterior"].to_dataset(), post.model, post.design, post.moments.labels,
-        post.moments.n / post.moments.n.sum(),
-    )  # fmt: skip
+    c = coefficients_of(post.tree["posterior"].to_dataset(), post.data)
     c = dataclasses.replace(c, nu=nu)
     return predictive_density(c, post.design, post.scale, post.placed(home), at, unseen, post.seed)
 

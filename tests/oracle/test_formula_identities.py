@@ -21,6 +21,7 @@ from priorhood.engines.exact.marginal import collapse, log_marginal
 from priorhood.engines.exact.theta import Theta
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.suffstats.collect import collect_moments
+from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.standardize import learn_scale
 
 PRIORS = {"mu": "Normal(0.5, 3)"}

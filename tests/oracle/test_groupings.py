@@ -16,6 +16,7 @@ from priorhood.engines.observations import read_observations
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model
 from priorhood.suffstats.collect import collect_moments
+from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.standardize import learn_scale
 
 FORMULAS = {

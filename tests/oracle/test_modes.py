@@ -25,6 +25,7 @@ from priorhood.engines.exact.marginal import collapse
 from priorhood.engines.exact.mode import Density
 from priorhood.model.priors import parse_distribution
 from priorhood.suffstats import collect
+from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.standardize import learn_scale
 
 ROOT = Path(__file__).parents[2]

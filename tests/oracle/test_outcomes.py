@@ -14,7 +14,7 @@ from priorhood.data.sources.table import read
 from priorhood.engines.draws import Draws, Effects
 from priorhood.evaluation import sbc
 from priorhood.suffstats import collect
-from priorhood.suffstats.standardize import learn_scale
+from priorhood.suffstats.fit_data import FitData
 
 SIMULATIONS = 2500
 ALARM = 1e-4  # of a Kolmogorov–Smirnov test, dozens of which are made
@@ -35,7 +35,8 @@ def setting(formula, se):
     frame = rows()
     model = ph.Model(formula, se=se)
     design, found = collect.collect_moments(read(frame), model.formula, weights=model.weights)
-    scale = learn_scale(found, design, standardize=True, unit=None)
+    data = FitData.learn(model, design, found)
+    scale = data.scale
     columns = [np.ones(12) if n == "Intercept" else frame[n].to_numpy() for n in design.names]
     X = (np.column_stack(columns) - scale.centre) / scale.spread
     rng = np.random.default_rng(2)
@@ -45,7 +46,7 @@ def setting(formula, se):
         (Effects(rng.normal(size=(1, 1, 4, K)), np.ones((1, 1, K)), None),),
         None if se else np.array([[0.7]]), {}, {},
     )  # fmt: skip
-    return frame, design, found, scale, X, truth
+    return frame, data, X, truth
 
 
 def of_rows(frame, X, truth, design, scale, se):
@@ -72,7 +73,8 @@ def summed(frame, design, y, w, group):
 
 def both(formula, se):
     """Statistics (simulation, group, 1 + columns + 1) from rows and from simulated sums."""
-    frame, design, found, scale, X, truth = setting(formula, se)
+    frame, data, X, truth = setting(formula, se)
+    design, scale = data.design, data.scale
     mean, sd, w, group = of_rows(frame, X, truth, design, scale, se)
     rng = np.random.default_rng(3)
     plain = summed(frame, design, mean + sd * rng.normal(size=(SIMULATIONS, 12)), w, group)
@@ -127,7 +129,8 @@ def test_wrong_sums_are_seen(monkeypatch, wrong):
 
 @pytest.mark.parametrize("se", [None, "e"])
 def test_log_likelihood_is_that_of_the_rows(se):
-    frame, design, found, scale, X, _ = setting("y ~ a + b + (a | g)", se)
+    frame, data, X, _ = setting("y ~ a + b + (a | g)", se)
+    design, scale = data.design, data.scale
     rng = np.random.default_rng(4)
     S = 5
     draws = Draws(

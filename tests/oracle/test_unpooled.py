@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import priorhood as ph
 from priorhood.data.sources.table import read
-from priorhood.model.formula import parse
-from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.weights import Weights
 from priorhood.suffstats.collect import collect_moments
+from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.least_squares import unpooled
 from priorhood.suffstats.standardize import learn_scale
 
@@ -33,10 +33,9 @@ def rows():
 
 def found(formula, rows, others=None, weights=None):
     """The estimates in the data's units, by place."""
-    parsed = parse(formula)
-    design, moments = collect_moments(read(rows), parsed, weights=weights or Weights())
+    model = ph.Model(formula)
+    design, moments = collect_moments(read(rows), model.formula, weights=weights or Weights())
     scale = learn_scale(moments, design, standardize=True, unit=None)
-    level = hierarchy_of(parsed, moments.labels).levels[0]
     given = np.zeros((len(moments.n), len(design.columns))) if others is None else others(design, scale, moments)
     cols = design.index(design.coefficient_columns(0))
     return unpooled(FitData(model, design, moments, scale), given) * scale.natural()[cols], scale, design
@@ -76,10 +75,9 @@ def test_cells_of_crossed_groupings_are_put_together(rows):
 
 
 def test_far_from_zero_without_centring(rows):
-    parsed = parse("price ~ year + (year | zip)")
-    design, moments = collect_moments(read(rows), parsed)
+    model = ph.Model("price ~ year + (year | zip)")
+    design, moments = collect_moments(read(rows), model.formula)
     scale = dataclasses.replace(learn_scale(moments, design, standardize=False, unit=1.0))
-    level = hierarchy_of(parsed, moments.labels).levels[0]
     own = unpooled(FitData(model, design, moments, scale), np.zeros((5, 2)))
     part = rows[rows.zip == "14"]
     np.testing.assert_allclose(own[4], np.polyfit(part.year, part.price, 1)[::-1], rtol=1e-5)

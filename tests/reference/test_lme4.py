@@ -11,6 +11,7 @@ from priorhood.engines.adapt import to_exact
 from priorhood.engines.exact.marginal import collapse, log_marginal
 from priorhood.engines.exact.theta import Theta
 from priorhood.suffstats import collect
+from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.standardize import learn_scale
 from shared_data import data_file, data_json
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
+from priorhood.suffstats.fit_data import FitData
 
 BAR = "y ~ kind + (0 + kind | zip)"
 

@@ -21,6 +21,7 @@ from priorhood.posterior.posterior import assemble
 from priorhood.prediction import predict
 from priorhood.prediction.coefficients import HEAVY, NOISE, stream
 from priorhood.suffstats.collect import collect_moments
+from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.standardize import learn_scale
 
 MODELS = {

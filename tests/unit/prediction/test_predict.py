@@ -16,6 +16,7 @@ from priorhood.engines.mixture import precisions
 from priorhood.posterior.posterior import assemble
 from priorhood.prediction.coefficients import NEW_SIGMA, UNKNOWN, correlation_factor, stream
 from priorhood.suffstats.collect import collect_moments
+from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.standardize import learn_scale
 
 
