@@ -57,7 +57,7 @@ SECTIONS = {
         *("LogNormal", "Uniform", "Fixed", "LKJ"),
     ],
     "Fitting": ["fit", "refit", "update", "merge"],
-    "Sums": ["moments", "Sums", "pool", "load_moments"],
+    "Moments": ["moments", "Moments", "pool", "load_moments"],
     "Posteriors": ["Posterior", "load", "Check", "Verdict"],
     "Predictive draws": ["prior_predictive", "posterior_predictive"],
     "Predictive checks": ["assess", "Assessment"],
@@ -82,8 +82,8 @@ INTERNAL = {
 
 
 def public() -> list[str]:
-    """The names that `import priorhood as ph` offers, modules aside."""
-    return [n for n in dir(priorhood) if not n.startswith("_") and not inspect.ismodule(getattr(priorhood, n))]
+    """The names that `import priorhood as ph` offers, shown or not, modules aside."""
+    return [n for n in sorted(priorhood._HOME) if not inspect.ismodule(getattr(priorhood, n))]
 
 
 def api() -> str:

@@ -7,7 +7,7 @@ from types import ModuleType as _Module
 
 TYPE_CHECKING = False  # typing's, without typing
 if TYPE_CHECKING:
-    from priorhood import plot
+    from priorhood import datasets, errors, plot, priors
     from priorhood.data.sources.table import Table, read
     from priorhood.datasets import simulate, simulate_areas
     from priorhood.diagnostics.check import Check
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ModelError,
         PriorError,
         PriorhoodError,
+        PriorhoodWarning,
         SamplingError,
         TableError,
     )
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from priorhood.evaluation.loo import loo, loo_places
     from priorhood.evaluation.sbc import Calibration, calibrate
     from priorhood.evaluation.sensitivity import Sensitivity, sensitivity
-    from priorhood.fitting.federated import Sums, load_moments, moments, pool
-    from priorhood.fitting.fit import PriorhoodWarning, equations, fit, merge, refit, update
+    from priorhood.fitting.federated import Moments, load_moments, moments, pool
+    from priorhood.fitting.fit import equations, fit, merge, refit, update
     from priorhood.model.model import Model
     from priorhood.model.priors import (
         LKJ,
@@ -52,70 +53,45 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "LKJ",
-    "Assessment",
-    "Calibration",
-    "Check",
-    "Elpd",
-    "Exponential",
-    "FileError",
-    "Fixed",
-    "FormulaError",
-    "Gamma",
-    "HalfCauchy",
-    "HalfNormal",
-    "HalfStudentT",
-    "Influence",
-    "InverseGamma",
-    "LogNormal",
     "Model",
-    "ModelError",
-    "Normal",
+    "Moments",
     "Posterior",
-    "PriorError",
     "PriorhoodError",
     "PriorhoodWarning",
-    "SamplingError",
-    "Sensitivity",
-    "Sums",
-    "Table",
-    "TableError",
-    "Uniform",
-    "Verdict",
     "assess",
     "calibrate",
     "compare",
-    "equations",
+    "datasets",
+    "errors",
     "fit",
     "influence",
     "load",
-    "load_moments",
     "loo",
     "loo_places",
     "merge",
     "moments",
     "plot",
-    "pool",
     "posterior_predictive",
     "prior_predictive",
+    "priors",
     "read",
     "refit",
     "report",
     "sensitivity",
-    "simulate",
-    "simulate_areas",
     "update",
 ]
 
-# Where each public name is; "priorhood" has modules. A module is loaded when a name of it is asked for: all of them
-# together take longer than a fit, and most programs need few.
+# Where each name is, "priorhood" for modules; also names not shown: classes that functions return, and names
+# in namespaces. A module is loaded when a name of it is asked for: all together take longer than a fit.
 _HOMES = {
-    "priorhood": "plot",
+    "priorhood": "datasets errors plot priors",
     "priorhood.data.sources.table": "Table read",
     "priorhood.datasets": "simulate simulate_areas",
     "priorhood.diagnostics.check": "Check",
     "priorhood.diagnostics.verdict": "Verdict",
-    "priorhood.errors": "FileError FormulaError ModelError PriorError PriorhoodError SamplingError TableError",
+    "priorhood.errors": (
+        "FileError FormulaError ModelError PriorError PriorhoodError PriorhoodWarning SamplingError TableError"
+    ),
     "priorhood.evaluation.assess": "Assessment assess",
     "priorhood.evaluation.compare": "compare",
     "priorhood.evaluation.elpd": "Elpd",
@@ -123,8 +99,8 @@ _HOMES = {
     "priorhood.evaluation.loo": "loo loo_places",
     "priorhood.evaluation.sbc": "Calibration calibrate",
     "priorhood.evaluation.sensitivity": "Sensitivity sensitivity",
-    "priorhood.fitting.federated": "Sums load_moments moments pool",
-    "priorhood.fitting.fit": "PriorhoodWarning equations fit merge refit update",
+    "priorhood.fitting.federated": "Moments load_moments moments pool",
+    "priorhood.fitting.fit": "equations fit merge refit update",
     "priorhood.model.model": "Model",
     "priorhood.model.priors": (
         "LKJ Exponential Fixed Gamma HalfCauchy HalfNormal HalfStudentT InverseGamma LogNormal Normal Uniform"

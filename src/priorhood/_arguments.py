@@ -1,12 +1,22 @@
-"""Arguments of users, checked: whole numbers, finite ones, seeds."""
+"""Arguments of users, checked: whole numbers, finite ones, seeds, and the names of arguments."""
 
 from __future__ import annotations
 
 import math
+from functools import wraps
+from inspect import signature
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 
+from priorhood._text import near
 from priorhood.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 # More draws of a parameter than this say nothing new: a mean's error is a thousandth of the sd.
 MOST_DRAWS = 1_000_000
@@ -47,3 +57,66 @@ def check_seed(seed: object) -> int:
     if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
         raise ModelError(f"seed must be a whole number from 0 to 2**63 - 1, not {seed!r}")
     return int(seed)
+
+
+# What other packages call an argument, and what it is called here.
+OTHER_NAMES = {
+    "random_seed": ("seed",),
+    "random_state": ("seed",),
+    "rng": ("seed",),
+    "data": ("table",),
+    "df": ("table",),
+    "frame": ("table",),
+    "formula": ("model",),
+    "posterior": ("post",),
+    "prior": ("priors",),
+    "iter": ("draws",),
+    "num_samples": ("draws",),
+    "n_samples": ("draws",),
+    "samples": ("draws",),
+    "num_chains": ("chains",),
+    "n_chains": ("chains",),
+    "warmup": ("tune",),
+    "num_warmup": ("tune",),
+    "burn_in": ("tune",),
+    "cores": ("threads",),
+    "n_jobs": ("threads",),
+    "progressbar": ("progress",),
+    "weights": ("precision_weights", "frequency_weights"),
+    "hdi_prob": ("interval",),
+    "ci": ("interval",),
+    "probs": ("quantiles",),
+    "newdata": ("table",),
+    "path": ("out",),
+    "areas": ("polygons",),
+    "geometry": ("polygons",),
+}
+
+
+def answers_other_names(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Decorate a public function: a keyword that it does not have is answered with the right one.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> ph.fit("price ~ 1", [], random_seed=1)
+    Traceback (most recent call last):
+        ...
+    priorhood.errors.ModelError: fit has no argument random_seed: it is called seed
+    """
+    parameters = signature(function).parameters
+    if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+        raise TypeError(f"{function.__name__} takes any name")
+    known = [name for name in parameters if name not in ("self", "cls")]
+    called = function.__qualname__.removesuffix(".__init__")
+
+    @wraps(function)
+    def answering(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        for name in kwargs:
+            if name not in parameters:
+                meant = [one for one in OTHER_NAMES.get(name, ()) if one in known]
+                advice = f"it is called {' or '.join(meant)}" if meant else near(name, known)
+                raise ModelError(f"{called} has no argument {name}: {advice}")
+        return function(*args, **kwargs)
+
+    return answering

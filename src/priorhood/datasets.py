@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import check_seed, whole
+from priorhood._arguments import answers_other_names, check_seed, whole
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Truth:
     beta: Array
 
 
+@answers_other_names
 def simulate(places: int = 219, rows: int = 7500, seed: int = 2412) -> tuple[pd.DataFrame, Truth]:
     """Simulated sales: columns zip, living_space (m²), price (€), and the truth behind them.
 
@@ -98,6 +99,7 @@ BORDER = 256  # points of the outline
 MOST_AREAS = 20_000  # whose cells are found in a minute or so
 
 
+@answers_other_names
 def simulate_areas(places: int = 219, seed: int = 2412) -> dict[str, Any]:
     """Polygons for the ZIP codes of simulate(places): GeoJSON, property `zip`.
 

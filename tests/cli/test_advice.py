@@ -577,7 +577,7 @@ def told_and_done(what: Callable[[], Any]) -> Any:
         return what()
 
 
-def weighted_sums() -> ph.Sums:
+def weighted_sums() -> ph.Moments:
     return ph.moments(ph.Model(FORMULA, precision_weights="weight"), sales())
 
 

@@ -150,7 +150,7 @@ def test_a_bar_around_one_factor_goes_on_meaning_what_was_fitted(tmp_path):
 def test_sums_of_format_1_load_and_can_be_fitted_and_pooled():
     sums = ph.load_moments(FORMAT_1.with_name("format1.moments"))
     text = "log(price) ~ log(living_space) * kind + far + (log(living_space) | zip)"
-    assert repr(sums) == f"Sums({text!r}, 89 rows)"
+    assert repr(sums) == f"Moments({text!r}, 89 rows)"
     assert (sums.weights.precision, sums.minimum) == ("w", 2)
     assert sums.design.categories == {"kind": ("flat", "loft")}
     assert [str(d) for d in sums.moments.dropped] == [
@@ -193,7 +193,7 @@ def test_format_5_loads_and_predicts_what_it_did(tmp_path):
 
 def test_sums_of_format_2_load_and_can_be_fitted():
     sums = ph.load_moments(FORMAT_1.with_name("format2.moments"))
-    assert repr(sums) == f"Sums({CURRENT!r}, 54 rows)"
+    assert repr(sums) == f"Moments({CURRENT!r}, 54 rows)"
     assert sums.design.categories == {"type": ("house", "flat", "loft"), "C(nº, Treatment(2))": ("2", "1", "3")}
     assert dict(zip(sums.moments.labels.tolist(), sums.moments.n.tolist(), strict=True)) == {
         "01067": 14, "01069": 13, "01097": 14, "10115": 13,

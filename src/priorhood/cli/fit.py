@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from priorhood.data.sources.table import Table
-    from priorhood.fitting.federated import Sums
+    from priorhood.fitting.federated import Moments
     from priorhood.posterior.posterior import Posterior
 
 
@@ -179,7 +179,7 @@ def fit(
     from priorhood.model.model import Model
 
     files, formula = parts_of(given)
-    rows: Table | Sums
+    rows: Table | Moments
     if files:
         with heard(quiet=as_json):
             rows = pooled(

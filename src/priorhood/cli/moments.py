@@ -27,7 +27,7 @@ from priorhood.cli.output import heard, say
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
-    from priorhood.fitting.federated import Sums
+    from priorhood.fitting.federated import Moments
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"  # of every netCDF4 file
 ENDINGS = (".moments", ".nc")
@@ -94,7 +94,7 @@ def table_and_formula(given: list[str], command: str) -> tuple[str, str]:
     return given[0], given[1]
 
 
-def pooled(files: list[str], formula: str | None, **rows_only: object) -> Sums:
+def pooled(files: list[str], formula: str | None, **rows_only: object) -> Moments:
     """The sums of several files together.
 
     Parameters
@@ -122,7 +122,7 @@ def pooled(files: list[str], formula: str | None, **rows_only: object) -> Sums:
     return sums
 
 
-def same_weights(sums: Sums, **given: str | None) -> None:
+def same_weights(sums: Moments, **given: str | None) -> None:
     """Raise where options of weights say otherwise than the sums; those left out are known of them."""
     known = {
         "se": sums.weights.se,
@@ -178,7 +178,7 @@ def moments(
     _print(sums, out, as_json=as_json)
 
 
-def _print(sums: Sums, out: Path, *, as_json: bool) -> None:
+def _print(sums: Moments, out: Path, *, as_json: bool) -> None:
     found = sums.moments
     if as_json:
         print(

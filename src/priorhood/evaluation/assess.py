@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import check_seed
+from priorhood._arguments import answers_other_names, check_seed
 from priorhood._text import counted, listed, plural, rows_of
 from priorhood.diagnostics.uniformity import ALARM, p_text
 from priorhood.diagnostics.verdict import Verdict, bad, good
@@ -36,6 +36,7 @@ WORST = 3
 LONGER = 2.0  # times as many rows in one tail as in the other
 
 
+@answers_other_names
 def assess(
     post: Posterior,
     table: object,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._arguments import answers_other_names
 from priorhood._text import rows_of, some
 from priorhood.errors import ModelError, PriorhoodError
 from priorhood.evaluation.elpd import Elpd, outcomes_of, standard_error
@@ -31,6 +32,7 @@ PRIORS_MATTER = (
 )
 
 
+@answers_other_names
 def compare(
     models: Mapping[str, Posterior | Elpd] | Sequence[Posterior | Elpd],
     table: object = None,

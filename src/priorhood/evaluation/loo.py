@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._arguments import answers_other_names
 from priorhood._system import cores
 from priorhood._text import near, rows_of
 from priorhood.data.join_places import placed
@@ -43,6 +44,7 @@ DEGREES, WIDER, SEED = 5.0, 2.0, 1
 SAME = 1e-6
 
 
+@answers_other_names
 def loo(
     post: Posterior,
     table: object,
@@ -243,6 +245,7 @@ def _drawn_rows(post: Posterior, rows: Observations, at: Index) -> Iterator[tupl
 # -- places -----------------------------------------------------------------------------------------------
 
 
+@answers_other_names
 def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS) -> Elpd:
     """Leave-one-place-out cross-validation from the sums alone: how well a place is foretold by all others.
 

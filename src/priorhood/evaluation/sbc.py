@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import MOST_DRAWS, check_seed, whole
+from priorhood._arguments import MOST_DRAWS, answers_other_names, check_seed, whole
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.summary import below_diagonal, labels_of
@@ -122,9 +122,10 @@ class Calibration:
         return f"Calibration({self.model.formula.text!r}: {len(self.ranks):,} refits, {state})"
 
 
+@answers_other_names
 def calibrate(
     model: Model | str | Posterior,
-    data: object = None,
+    table: object = None,
     *,
     refits: int = 500,
     draws: int = 99,
@@ -146,8 +147,8 @@ def calibrate(
 
     Parameters
     ----------
-    model : a Model, a formula, or a posterior, whose sums serve where no data are given
-    data : whatever read() takes
+    model : a Model, a formula, or a posterior, whose sums serve where no table is given
+    table : whatever read() takes
     refits : 500 see draws that are a fifth too narrow, or a quarter of their sd off, nine times in ten; 2,000 see
         a tenth
     draws : of every posterior, nearly independent, that a truth is ranked among
@@ -169,7 +170,7 @@ def calibrate(
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
     started = time.perf_counter()
     options = FitOptions.checked(1, draws * THIN, seed=seed, threads=threads, progress=progress)
-    bench = _bench(model, data, places, drop_outliers, options)
+    bench = _bench(model, table, places, drop_outliers, options)
     found = _all_refits(bench, refits, options)
     ranks = [one for one in found if not isinstance(one, str)]
     reasons = Counter(one for one in found if isinstance(one, str)).most_common()
@@ -232,7 +233,7 @@ def _bench(
     elif post is not None:
         fit_data = post.data
     else:
-        raise ModelError("calibrate needs the table whose predictors are to be used: calibrate(model, data)")
+        raise ModelError("calibrate needs the table whose predictors are to be used: calibrate(model, table)")
     check_informed(fit_data)
     refusal = exact_refusal(fit_data, options)
     if refusal:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._arguments import answers_other_names
 from priorhood._text import listed, near, plural
 from priorhood.errors import ModelError, PriorhoodError
 from priorhood.evaluation.shift import FAR, WIDER, far, flat_draws, shifts
@@ -200,6 +201,7 @@ def scaled_prior(prior: Prior, factor: float) -> Prior:
     raise ModelError(f"the prior {prior} has a family that cannot be scaled")
 
 
+@answers_other_names
 def sensitivity(
     post: Posterior,
     factors: Sequence[float] = (0.5, 2.0),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import whole
+from priorhood._arguments import answers_other_names, whole
 from priorhood._system import check_netcdf, write_atomically
 from priorhood._text import counted, listed, rows_of, some
 from priorhood.data.join_places import placed
@@ -56,7 +56,7 @@ CHANCE = 2
 
 
 @dataclass(frozen=True, repr=False)
-class Sums:
+class Moments:
     """What a table's rows leave behind, with all that a fit needs to know of them; no row.
 
     Made by moments, pooled by pool, fitted by fit.
@@ -95,7 +95,7 @@ class Sums:
         )  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"Sums({self.formula.text!r}, {rows_of(self.rows)})"
+        return f"Moments({self.formula.text!r}, {rows_of(self.rows)})"
 
     def __str__(self) -> str:
         return "\n".join([repr(self), *self.reveals()])
@@ -143,6 +143,11 @@ class Sums:
             return []
         return [f"one or two rows of a category: {_places(self.formula, int(few.sum()))}; so are these rows"]
 
+    @classmethod
+    def load(cls, path: str | Path) -> Moments:
+        """Read saved moments; of a saved posterior, those that it was made of: see load_moments."""
+        return load_moments(path)
+
     def save(self, path: str | Path) -> None:
         """Write one netCDF file, whole or not at all; it holds no path and no name of a table.
 
@@ -186,6 +191,7 @@ def _of_weights(weights: Weights) -> str:
     return f", all weighted, and the sums of their weights and their logarithms ({weights.se or weights.precision})"
 
 
+@answers_other_names
 def moments(
     model: Model | str,
     table: object,
@@ -193,11 +199,11 @@ def moments(
     minimum: int = 1,
     places: object = None,
     drop_outliers: float | None = None,
-) -> Sums:
+) -> Moments:
     """Take the sums of a table that a fit needs: what a site sends instead of its rows.
 
     fit(model, sums) gives the posterior that fit(model, table) would, and fit(model, [a, b]) that of all rows
-    together. Sums.reveals says what they tell of the rows; they are no protection in the sense of differential
+    together. Moments.reveals says what they tell of the rows; they are no protection in the sense of differential
     privacy.
 
     Parameters
@@ -227,15 +233,16 @@ def moments(
     tell_lookalikes(source, design, found)
     if minimum > 1:
         design, found = withheld(found, design, source, model.weights, drop_outliers, minimum)
-    return Sums(source.name, design, model.weights, found, place_table, minimum)
+    return Moments(source.name, design, model.weights, found, place_table, minimum)
 
 
-def sums_of(post: Posterior, name: str = "the posterior") -> Sums:
+def sums_of(post: Posterior, name: str = "the posterior") -> Moments:
     """The sums that a posterior was made of."""
-    return Sums(name, post.design, post.model.weights, post.moments, post.place_table)
+    return Moments(name, post.design, post.model.weights, post.moments, post.place_table)
 
 
-def load_moments(path: str | Path) -> Sums:
+@answers_other_names
+def load_moments(path: str | Path) -> Moments:
     """Read saved sums; of a saved posterior, the sums that it was made of.
 
     Raises
@@ -268,13 +275,14 @@ def load_moments(path: str | Path) -> Sums:
         found, places = sound_moments(tree, design, weights), sound_places(tree, formula)
     except Damage as problem:
         raise FileError(f"{name!r} cannot be used: {problem}") from None
-    return Sums(name, design, weights, found, places, int(tree.attrs["minimum"]))
+    return Moments(name, design, weights, found, places, int(tree.attrs["minimum"]))
 
 
 # -- several sites -----------------------------------------------------------------------------------------
 
 
-def pool(*parts: Sums | Posterior) -> Sums:
+@answers_other_names
+def pool(*parts: Moments | Posterior) -> Moments:
     """The sums of all rows together, exactly; nothing but sums is needed, so a site between can do it.
 
     A label that several parts have is one place. Categories may differ: a category that a part has never seen has
@@ -287,7 +295,7 @@ def pool(*parts: Sums | Posterior) -> Sums:
     """
     if not parts:
         raise ModelError("there are no sums to pool")
-    one_by_one("pool", parts, (Sums, Posterior))
+    one_by_one("pool", parts, (Moments, Posterior))
     each = [
         sums_of(part, f"part {at}") if isinstance(part, Posterior) else part for at, part in enumerate(parts, 1)
     ]
@@ -306,7 +314,7 @@ def pool(*parts: Sums | Posterior) -> Sums:
             theirs = replace(other.place_table, name=_named(other, at))
             place_table = theirs if place_table is None else place_table.joined(theirs)
     least = min(part.minimum for part in each)
-    return Sums("the pooled sums", design, first.weights, reduce(merged, found), place_table, least)
+    return Moments("the pooled sums", design, first.weights, reduce(merged, found), place_table, least)
 
 
 def one_by_one(name: str, given: tuple[object, ...], kinds: type | tuple[type, ...]) -> None:
@@ -327,11 +335,11 @@ def one_by_one(name: str, given: tuple[object, ...], kinds: type | tuple[type, .
             raise ModelError(f"{name} takes {what} as argument {at}, not {type(part).__name__}")
 
 
-def _named(part: Sums, at: int) -> str:
+def _named(part: Moments, at: int) -> str:
     return f"part {at} ({part.name})" if part.name != f"part {at}" else part.name
 
 
-def _check_same(first: Sums, other: Sums, at: int) -> None:
+def _check_same(first: Moments, other: Moments, at: int) -> None:
     """Raise unless two parts are sums of the same columns."""
     if not same_formula(first.formula, other.formula):
         raise ModelError(
@@ -399,7 +407,7 @@ def _alike(first: CellMoments, other: CellMoments) -> np.ndarray:
     return np.asarray(labels[near])
 
 
-def _tell_spellings(parts: list[Sums]) -> None:
+def _tell_spellings(parts: list[Moments]) -> None:
     """Warn of labels that no table has both of and that differ by their spelling alone, as zeros that were lost."""
     for at, column in enumerate(parts[0].formula.keys):
         own = [{str(label).split(SEPARATOR)[at] for label in part.moments.labels} for part in parts]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from priorhood._arguments import answers_other_names
 from priorhood._text import some
 from priorhood.data.join_places import placed
 from priorhood.data.labels import alike, unlike
@@ -15,7 +16,7 @@ from priorhood.data.sources.duckdb_io import using
 from priorhood.data.sources.table import read
 from priorhood.engines.observations import read_observations
 from priorhood.errors import ModelError, PriorhoodWarning
-from priorhood.fitting.federated import Sums, check_copies, copied_places, one_by_one, pool
+from priorhood.fitting.federated import Moments, check_copies, copied_places, one_by_one, pool
 from priorhood.fitting.run import FitOptions, fit_moments, nuts_settings
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["PriorhoodWarning", "equations", "fit", "merge", "refit", "update"]
 
 
+@answers_other_names
 def fit(
     model: Model | str,
     table: object,
@@ -61,7 +63,7 @@ def fit(
     Parameters
     ----------
     model : a Model, or a formula for one with default priors
-    table : whatever read() takes; or Sums, or a list of them, one a site: the posterior of all rows together.
+    table : whatever read() takes; or Moments, or a list of them, one a site: the posterior of all rows together.
         What needs the rows is refused there: NUTS, and so Student-t errors; places and drop_outliers are for
         moments()
     chains, draws : posterior draws; 4 × 1000 serve nearly every purpose
@@ -123,12 +125,12 @@ def fit(
     return fit_moments(data, options, rows).with_places(place_table)
 
 
-def _parts(table: object) -> Sums | None:
+def _parts(table: object) -> Moments | None:
     """The sums that were given in place of a table, pooled; None for a table."""
-    if isinstance(table, Sums | Posterior):
+    if isinstance(table, Moments | Posterior):
         return pool(table)
-    if isinstance(table, list | tuple) and any(isinstance(part, Sums | Posterior) for part in table):
-        odd = next((part for part in table if not isinstance(part, Sums | Posterior)), None)
+    if isinstance(table, list | tuple) and any(isinstance(part, Moments | Posterior) for part in table):
+        odd = next((part for part in table if not isinstance(part, Moments | Posterior)), None)
         if odd is not None:
             raise ModelError(
                 f"sums and {type(odd).__name__} cannot be fitted together: take its sums first (moments)"
@@ -137,7 +139,7 @@ def _parts(table: object) -> Sums | None:
     return None
 
 
-def _model(given: Model | str, sums: Sums | None, table: object) -> Model:
+def _model(given: Model | str, sums: Moments | None, table: object) -> Model:
     """A model with default priors of a formula; sums of the same one say what their rows count."""
     model = as_model(given, table)
     if model is given or sums is None or not same_formula(model.formula, sums.formula):
@@ -155,7 +157,7 @@ def _rows_only(**given: object) -> None:
             )
 
 
-def _fit_sums(model: Model, sums: Sums, options: FitOptions) -> Posterior:
+def _fit_sums(model: Model, sums: Moments, options: FitOptions) -> Posterior:
     """The posterior of all rows that the sums are of.
 
     Raises
@@ -184,6 +186,7 @@ def _said(model: Model) -> str:
     return ", ".join(f"{name}={column!r}" for name, column in words.items() if column) or "no weights"
 
 
+@answers_other_names
 def refit(
     post: Posterior,
     *,
@@ -207,6 +210,7 @@ def refit(
     return fit_moments(data, options).with_places(post.place_table)
 
 
+@answers_other_names
 def update(
     post: Posterior,
     table: object,
@@ -300,6 +304,7 @@ def _tell_alike(post: Posterior, new: CellMoments) -> None:
         )
 
 
+@answers_other_names
 def merge(
     *posts: Posterior,
     chains: int = 4,
@@ -337,6 +342,7 @@ def merge(
     return fit_moments(FitData.learn(first.model, design, together), options).with_places(place_table)
 
 
+@answers_other_names
 def equations(model: Model | str, table: object, *, places: object = None) -> str:
     """A model's equations with the numbers and units of a table, before fitting: one pass over the rows."""
     model = as_model(model, table)

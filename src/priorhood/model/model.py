@@ -7,6 +7,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from priorhood._arguments import answers_other_names
 from priorhood._text import listed, near
 from priorhood.errors import FormulaError, ModelError, PriorError
 from priorhood.model.design import INTERCEPT, Design
@@ -90,6 +91,7 @@ class Model:
     FormulaError, PriorError, ModelError
     """
 
+    @answers_other_names
     def __init__(
         self,
         formula: str | Formula,
@@ -215,9 +217,10 @@ class Model:
         found.priors = {key: prior for key, prior in self.priors.items() if base_of(key) != "omega"}
         return found
 
+    @answers_other_names
     def to_pymc(
         self,
-        data: object,
+        table: object,
         parameterization: str = "centered",
         *,
         places: object = None,
@@ -237,7 +240,7 @@ class Model:
 
         Parameters
         ----------
-        data : whatever read() takes
+        table : whatever read() takes
         parameterization : "centered", β_j ~ Normal(mu, Σ), for groups with many rows; "noncentered",
             β_j = mu + Λ z_j with z_j ~ Normal(0, I), for groups with few
         places, drop_outliers : see fit
@@ -249,7 +252,7 @@ class Model:
         """
         from priorhood.engines.nuts.to_pymc import to_pymc
 
-        return to_pymc(self, data, parameterization, places=places, drop_outliers=drop_outliers)
+        return to_pymc(self, table, parameterization, places=places, drop_outliers=drop_outliers)
 
     def resolve(self, design: Design) -> Resolved:
         """The prior of every parameter. The most particular key counts: tau_zip[area], tau_zip, tau[area], tau.

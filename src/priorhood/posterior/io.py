@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._arguments import answers_other_names
 from priorhood._system import is_file, is_folder, is_there
 from priorhood._text import near
 from priorhood.errors import FileError, PriorhoodWarning
@@ -45,6 +46,7 @@ FIRST_CHECKED = 5  # that of a posterior which came with them
 FORMATS = {"priorhood_format": (FIRST_CHECKED, FORMAT), SUMS_FORMAT: (2, SUMS_LAST)}
 
 
+@answers_other_names
 def load(path: str | Path) -> Posterior:
     """Read a saved posterior; the rows are not needed.
 

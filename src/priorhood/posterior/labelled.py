@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood._arguments import answers_other_names
 from priorhood._text import near
 from priorhood.diagnostics.summary import bounds_of, labels_along, summarize_draws, summarize_mixtures
 from priorhood.engines.draws import QUANTILES
@@ -265,6 +266,7 @@ class Reading:
         """Draws of one parameter in the data's units; intercepts are at the centre of the predictors."""
         return self[name] * self.natural_factor(name)
 
+    @answers_other_names
     def summary(
         self,
         var_names: list[str] | str | None = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._arguments import answers_other_names
 from priorhood._system import check_netcdf, cores, write_atomically
 from priorhood.data.join_places import placed_to_predict, together
 from priorhood.data.sources.table import Table, read
@@ -20,6 +21,7 @@ from priorhood.posterior.labelled import Reading
 from priorhood.posterior.lazy_draws import numbers_of
 from priorhood.posterior.pymc_draws import completed, new_data, regression_of
 from priorhood.posterior.tree import attached, tree_of
+from priorhood.posterior.verbs import Verbs
 from priorhood.prediction import predict as predicting
 from priorhood.prediction.coefficients import Coefficients, coefficients_of
 from priorhood.prediction.expected import expected_rows, typical_homes
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Posterior(Reading):
+class Posterior(Reading, Verbs):
     """A fitted model: draws, the sums they came from, and all that is needed to go on without the rows.
 
     tree : xarray DataTree with groups posterior, sample_stats and moments; open to ArviZ
@@ -87,6 +89,7 @@ class Posterior(Reading):
 
     # -- PyMC ----------------------------------------------------------------------------------------------
 
+    @answers_other_names
     def to_pymc(self, table: object, parameterization: str = "centered", *, places: object = None) -> pm.Model:
         """A PyMC model of any rows on this posterior's scale, with its columns and places; see Model.to_pymc.
 
@@ -167,6 +170,7 @@ class Posterior(Reading):
 
     # -- using it ------------------------------------------------------------------------------------------
 
+    @answers_other_names
     def predict(
         self,
         table: object,
@@ -246,6 +250,7 @@ class Posterior(Reading):
             self._coefficients(), self.design, self.scale, rows, wanted, progress, self._tails
         )
 
+    @answers_other_names
     def predict_draws(
         self, table: object, *, unseen: str = "error", seed: int | None = None, places: object = None
     ) -> xr.DataArray:
@@ -261,6 +266,7 @@ class Posterior(Reading):
             (sizes["chain"], sizes["draw"]), cores(),
         )  # fmt: skip
 
+    @answers_other_names
     def expected(
         self, table: object, *, unseen: str = "error", seed: int | None = None, places: object = None
     ) -> xr.DataArray:
@@ -288,6 +294,7 @@ class Posterior(Reading):
             coords={"row": np.arange(shape[-1]), "status": ("row", status)},
         )  # fmt: skip
 
+    @answers_other_names
     def homes(self, at: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """One and the same home in every place: rows for predict() and expected(), in the places' order.
 
@@ -351,6 +358,7 @@ class Posterior(Reading):
         """
         return replace(self, tree=attached(self.tree, trees))
 
+    @answers_other_names
     def save(self, path: str | Path) -> None:
         """Write one netCDF file; an interrupted save leaves a former file as it was.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import MOST_DRAWS, check_seed, whole
+from priorhood._arguments import MOST_DRAWS, answers_other_names, check_seed, whole
 from priorhood._system import cores
 from priorhood._text import listed
 from priorhood.data.join_places import placed
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 DTYPES = ("float64", "float32")
 
 
+@answers_other_names
 def prior_predictive(
     model: Model | str,
     table: object,
@@ -122,6 +123,7 @@ def _world(data: FitData, draws: int, seed: int) -> PriorWorld:
     return PriorWorld(data, drawn, coefficients_of(drawn, data), seed)
 
 
+@answers_other_names
 def posterior_predictive(
     post: Posterior,
     table: object,

@@ -6,6 +6,7 @@ import json
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from priorhood._arguments import answers_other_names
 from priorhood._system import check_writable, write_text
 from priorhood._text import visible
 from priorhood.errors import FileError, ModelError
@@ -20,10 +21,11 @@ SCRIPTS = ("mixture.js", "charts.js", "places.js", "cost.js", "page.js")
 ENDINGS = (".html", ".htm")
 
 
+@answers_other_names
 def report(
     post: Posterior,
     out: str | Path,
-    places: object = None,
+    polygons: object = None,
     *,
     at: Mapping[str, Any] | None = None,
     below: float | None = None,
@@ -40,7 +42,7 @@ def report(
     Parameters
     ----------
     out : the file to write, .html
-    places : polygons of the places, GeoJSON and whatever else areas.read_areas takes; no map if None
+    polygons : of the places, GeoJSON and whatever else areas.read_areas takes; no map if None
     at : values of predictors of the home that map and table show, {"living_space": 100}; see Posterior.homes
     below : the price in the outcome's units whose probability map and table show; a round number near that of
         the average place if None
@@ -55,7 +57,7 @@ def report(
     FileError : a file that cannot be written, or is no .html
     """
     check_report(out)
-    text = page(post, places, at, below, title, column, level, crs)
+    text = page(post, polygons, at, below, title, column, level, crs)
     write_text(out, text)
 
 
@@ -96,7 +98,7 @@ def _areas(post: Posterior, places: object, column: str | None, level: str | Non
     if places is None:
         given = next((name for name, value in (("column", column), ("crs", crs)) if value is not None), None)
         if given:
-            raise ModelError(f"{given}= is about the polygons, which are not given: add places= (--places)")
+            raise ModelError(f"{given}= is about the polygons, which are not given: add polygons= (--polygons)")
         return None
     from priorhood.plot.maps.areas import read_areas
 

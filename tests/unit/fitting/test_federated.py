@@ -51,7 +51,7 @@ def test_a_place_with_one_row_is_that_row_and_two_rows_are_determined(rows, sums
         "one row: 2 zips; their sums are that row",
         "two rows: 1 zip; their sums determine both rows",
     )
-    assert str(sums).splitlines()[0] == repr(sums) == f"Sums({FORMULA!r}, 140 rows)"
+    assert str(sums).splitlines()[0] == repr(sums) == f"Moments({FORMULA!r}, 140 rows)"
 
 
 def test_what_is_revealed_counts_categories_too(rows):
@@ -162,7 +162,7 @@ def test_merge_and_pool_say_why_they_cannot(rows, sums):
         ph.merge(post)
     with pytest.raises(ph.ModelError, match=r"file 2 holds the same rows as file 1.*give each file once"):
         ph.merge(*[post, post])
-    with pytest.raises(ph.ModelError, match="merge takes a posterior as argument 2, not Sums"):
+    with pytest.raises(ph.ModelError, match="merge takes a posterior as argument 2, not Moments"):
         ph.merge(post, sums)
     with pytest.raises(ph.ModelError, match=r"pool takes them one by one, .* a list: write pool\(\*them\)"):
         ph.pool([sums])

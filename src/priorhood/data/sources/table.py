@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from priorhood._arguments import answers_other_names
 from priorhood._text import listed, near
 from priorhood.data.number_formats import PLAIN, UNSAID, Spelling
 from priorhood.data.sources.arrow import plainly_typed
@@ -219,6 +220,7 @@ def _checked(columns: tuple[str, ...], name: str) -> tuple[str, ...]:
     return columns
 
 
+@answers_other_names
 def read(
     source: object,
     *,

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 def to_pymc(
-    model: Model, data: object, parameterization: str, *, places: object, drop_outliers: float | None
+    model: Model, table: object, parameterization: str, *, places: object, drop_outliers: float | None
 ) -> pm.Model:
     """A plain PyMC model of the rows of a table; see Model.to_pymc."""
     check_installed(parameterization)
-    table, _ = placed(read(data), places, model.formula)
-    design, found = collect.collect_moments(table, model.formula, drop_outliers, weights=model.weights)
+    source, _ = placed(read(table), places, model.formula)
+    design, found = collect.collect_moments(source, model.formula, drop_outliers, weights=model.weights)
     fit_data = FitData.learn(model, design, found)
     rows = read_observations(
-        table, design, fit_data.scale, found.labels, drop_outliers=drop_outliers, weights=model.weights
+        source, design, fit_data.scale, found.labels, drop_outliers=drop_outliers, weights=model.weights
     )
     return build(regression_of(fit_data, rows), parameterization)
 

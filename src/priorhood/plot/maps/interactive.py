@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._arguments import answers_other_names
 from priorhood._text import visible
 from priorhood.errors import FileError
 from priorhood.plot.maps.static import GREY, colour_stops, coloured
@@ -64,9 +65,10 @@ class InteractiveMap:
         return f'<iframe srcdoc="{escape(self.html)}" style="width:100%;height:640px;border:0"></iframe>'
 
 
+@answers_other_names
 def interactive_map(
     post: Posterior,
-    places: object,
+    polygons: object,
     show: str | None = None,
     *,
     at: Mapping[str, Any] | None = None,
@@ -83,7 +85,7 @@ def interactive_map(
     -------
     InteractiveMap; `.save("map.html")` writes it
     """
-    found = mapped(post, places, show, at=at, below=below, column=column, level=level, crs=crs, details=True)
+    found = mapped(post, polygons, show, at=at, below=below, column=column, level=level, crs=crs, details=True)
     return InteractiveMap(_page(found, below))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from priorhood._arguments import answers_other_names
 from priorhood.plot.figure import page
 from priorhood.plot.maps.values import Mapped, mapped
 
@@ -27,9 +28,10 @@ NAMED = 3  # of the highest, and of the lowest
 GREY, EDGE = "#DDDDDD", "#FFFFFF"
 
 
+@answers_other_names
 def map(  # noqa: A001  # the word for it
     post: Posterior,
-    places: object,
+    polygons: object,
     show: str | None = None,
     *,
     at: Mapping[str, Any] | None = None,
@@ -43,7 +45,7 @@ def map(  # noqa: A001  # the word for it
     Parameters
     ----------
     post : a posterior with groups
-    places : polygons: a file that geopandas reads, a GeoDataFrame, GeoJSON as a mapping, or Areas
+    polygons : of the places: a file that geopandas reads, a GeoDataFrame, GeoJSON as a mapping, or Areas
     show : "price", the mean of E(y | θ); "below", the probability that such a home costs less than `below`; "sd",
         of E(y | θ), what is not known of the place; "rows", of the data; or a coefficient, "beta[living_space]". If
         None, "below" where a threshold is given, else "price"
@@ -64,7 +66,7 @@ def map(  # noqa: A001  # the word for it
     """
     from priorhood.plot.figure import style
 
-    found = mapped(post, places, show, at=at, below=below, column=column, level=level, crs=crs)
+    found = mapped(post, polygons, show, at=at, below=below, column=column, level=level, crs=crs)
     west, south, east, north = found.areas.box
     wide = WIDTH - 2 * SIDE - BAR
     tall = float(np.clip(wide * (north - south) / max(east - west, 1e-9), LOWEST, TALLEST))
