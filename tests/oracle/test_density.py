@@ -23,7 +23,7 @@ def sales():
 def density(post, home, at, nu=None, unseen="error"):
     c = coefficients_of(post.tree["posterior"].to_dataset(), post.data)
     c = dataclasses.replace(c, nu=nu)
-    return predictive_density(c, post.design, post.scale, post.placed(home), at, unseen, post.seed)
+    return predictive_density(c, post.placed(home), at, unseen, post.seed)
 
 
 @pytest.mark.parametrize(

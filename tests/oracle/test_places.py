@@ -150,7 +150,7 @@ def coefficients(post, frame, seed=9):
     """The coefficients (S, 2) that every row of new places takes, and the crossed effects (S, 1)."""
     c = post._coefficients()
     table = read(frame)
-    found = read_rows(post.design, post.scale, c, frame_to_predict(table, post.design, c.row_weights), "t", "draw")
+    found = read_rows(c, frame_to_predict(table, post.design, c.row_weights), "t", "draw")
     groups = Groups(c, found.spots, "draw", seed)
     return [groups.beta(int(at)) for at in found.group], [groups.across(0, int(at)) for at in found.group]
 

@@ -66,20 +66,19 @@ def predict(
     from priorhood.data.sources.export import check_kinds, check_output, kinds_of, write_frame
     from priorhood.data.sources.table import read
     from priorhood.posterior.io import load
+    from priorhood.prediction.predict import request
 
     check_output(out, file, table, *([places] if places else []))
     post = load(file)
     rows = read(table, where=where, **spelled(null, decimal, thousands))
     check_kinds(out, rows)
     known = None if places is None else read(places, **spelled(null, decimal, thousands))
-    levels = _quantiles(quantiles)
+    wanted = request(_quantiles(quantiles), below, above, unseen, seed=post.seed if seed is None else seed)
     with progress(quiet=as_json) as tell:
-        result, note = post._predicted(
-            rows, levels, below=below, above=above, unseen=unseen, prefix=prefix, seed=seed, places=known,
-            progress=tell,
-        )  # fmt: skip
+        result, found = post._predicted(rows, wanted, prefix=prefix, places=known, progress=tell)
     write_frame(result, out, kinds_of(rows))
     counts = {str(k): int(v) for k, v in result[prefix + "status"].value_counts().items()}
+    note = found.note
     if as_json:
         notes = [note] if note else []
         print(json.dumps({"out": str(out), "rows": len(result), "status": counts, "notes": notes}))

@@ -116,7 +116,7 @@ def residuals(
     TableError, ModelError : as posterior_predictive; no outcome in the table
     """
     c, source = thinned(post, DRAWS), outcome_required(post, post.placed(table, places))
-    used = used_rows(source, post.design, post.scale, c, unseen)
+    used = used_rows(source, c, unseen)
     labels, place = _places(used)
     shown = np.zeros(len(place), dtype=bool)
     shown[:: -(-len(place) // MOST_ROWS)] = True

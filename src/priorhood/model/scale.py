@@ -27,6 +27,34 @@ class Scale:
         """(D,) factor from a standardized coefficient to the data's units: unit / spread."""
         return np.asarray(self.unit / self.spread)
 
+    def to_outcome(self, values: Any, *, log: bool = False) -> Any:
+        """Values of the outcome from the standardized scale to its own units.
+
+        Parameters
+        ----------
+        values : float or array
+        log : bool
+            Whether the formula takes the outcome's log, which is then undone.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from priorhood.model.scale import Scale
+        >>> scale = Scale(centre=np.zeros(1), spread=np.ones(1), unit=100_000.0)
+        >>> float(scale.to_outcome(3.5)), float(scale.from_outcome(350_000))
+        (350000.0, 3.5)
+        """
+        with np.errstate(over="ignore"):
+            return np.exp(values * self.unit) if log else values * self.unit
+
+    def from_outcome(self, values: Any, *, log: bool = False) -> Any:
+        """Values of the outcome from its own units to the standardized scale; the inverse of to_outcome.
+
+        With log, values of 0 and below have −∞.
+        """
+        with np.errstate(divide="ignore"):
+            return (np.log(np.maximum(values, 0.0)) if log else values) / self.unit
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
         return {"centre": self.centre.tolist(), "spread": self.spread.tolist(), "unit": self.unit}

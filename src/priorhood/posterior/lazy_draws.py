@@ -1,8 +1,8 @@
-"""Draws of known places' coefficients that were not stored, made when asked for (math.md, equation 10).
+"""Draws of known places' coefficients that are not stored, made on demand (math.md, equation 10).
 
-Given a draw of θ and of what lies above, a place's coefficients are Normal. So its draws follow from the stored
-ones, its own sums, and a stream of random numbers that is its own: they are the same whichever places are asked for
-together, and after the posterior was saved.
+Given a draw of θ and of the levels above, a place's coefficients are Normal. So its draws follow from the stored
+ones, its own sums, and its own stream of random numbers: they are the same in whatever company the place is, and
+after the posterior was saved.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ from priorhood.model.tokens import keyword
 from priorhood.prediction.coefficients import PLACE, correlation_factor, stream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import xarray as xr
 
     from priorhood._arrays import Array, Index, Labels
-    from priorhood.engines.draws import Summaries
     from priorhood.engines.exact import Leaves, Problem
     from priorhood.engines.exact.theta import Theta
     from priorhood.model.formula import Formula
@@ -37,10 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OnDemand:
-    """The finest places given all draws of all else.
+    """The finest places given draws of all other parameters.
 
-    at : (S,) which of the posterior's draws are taken, of `total`
     keys : (J,) the places' labels along their paths, which name their streams
+    at : (S,) positions of the draws taken among the posterior's `total`
     """
 
     leaves: Leaves
@@ -50,7 +49,7 @@ class OnDemand:
     total: int
 
     def draws(self, places: Index) -> Array:
-        """Coefficients of some places (S, n, C), standardized; one draw a place for every draw of θ."""
+        """Coefficients (S, n, C) of some places, standardized: one draw a place for every draw of θ."""
         K = len(self.leaves.cols)
         z = np.empty((len(self.at), K, len(places)))
         for i, place in enumerate(places.tolist()):
@@ -58,15 +57,11 @@ class OnDemand:
             z[:, :, i] = rng.standard_normal((self.total, K))[self.at]
         return np.asarray(self.leaves.draw(places, z).swapaxes(1, 2))
 
-    def summaries(self, levels: Sequence[float], threads: int) -> Summaries:
-        """Of all places' coefficients, with other quantiles than the stored ones."""
-        return self.leaves.summarize(levels, threads)
-
 
 def on_demand(posterior: xr.Dataset, data: FitData, seed: int, at: Index | None = None) -> OnDemand:
-    """What the places' draws are made of.
+    """Prepare the finest places' draws.
 
-    posterior : (chain, draw, …) of all that is stored; at : which of its draws, chains one after the other
+    posterior : (chain, draw, …) of all stored parameters; at : positions among its draws, chain after chain
     """
     from priorhood.engines import exact
 
@@ -84,13 +79,13 @@ def on_demand(posterior: xr.Dataset, data: FitData, seed: int, at: Index | None 
 
 
 def flat_of(posterior: xr.Dataset, name: str) -> Array:
-    """A parameter's draws with chains one after the other: (S, …)."""
+    """A parameter's draws, chain after chain: (S, …)."""
     values = posterior[name].transpose("chain", "draw", ...).values
     return np.asarray(values.reshape(-1, *values.shape[2:]), dtype=float)
 
 
 def theta_of(posterior: xr.Dataset, model: Model, base: Problem, at: Index) -> Theta:
-    """Spreads, correlations and σ of some draws, as the engine has them."""
+    """Spreads, correlations and σ of some draws, as the engine takes them."""
     from priorhood.engines.exact.theta import Theta
 
     tau, corr = [], []
@@ -108,7 +103,7 @@ def theta_of(posterior: xr.Dataset, model: Model, base: Problem, at: Index) -> T
 
 
 def numbers_of(posterior: xr.Dataset, thinned: xr.Dataset) -> Index:
-    """Which of a posterior's draws some of them are, chains one after the other, by their coordinates."""
+    """Positions of thinned draws among a posterior's, chain after chain, by their coordinates."""
     chain, draw = (np.searchsorted(posterior[name].values, thinned[name].values) for name in ("chain", "draw"))
     return np.asarray((chain[:, None] * posterior.sizes["draw"] + draw).ravel(), dtype=np.int64)
 
@@ -117,11 +112,12 @@ def numbers_of(posterior: xr.Dataset, thinned: xr.Dataset) -> Index:
 
 
 def asked(formula: Formula, hierarchy: Hierarchy, places: Mapping[str, object]) -> Index | None:
-    """Positions of the places asked for by zip=…, in the order given; None where nothing was asked.
+    """Positions of the places chosen by zip=…, in the order given; None where none is chosen.
 
     Raises
     ------
-    ModelError : not the formula's group, or labels that are not there
+    ModelError
+        Not the formula's group, or labels that the posterior does not have.
     """
     if not places:
         return None
@@ -136,7 +132,7 @@ def asked(formula: Formula, hierarchy: Hierarchy, places: Mapping[str, object]) 
 
 
 def positions(level: Places, given: object) -> Index:
-    """Where some labels stand among a level's, each once."""
+    """Positions of one label or several among a level's, each once."""
     several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     known = {str(label): at for at, label in enumerate(level.labels.tolist())}
     found: list[int] = []

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._arguments import MOST_DRAWS, answers_other_names, check_seed, whole
-from priorhood._system import cores
 from priorhood._text import listed
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
@@ -80,11 +79,11 @@ def prior_predictive(
     source, _ = placed(read(table), places, model.formula)
     data = FitData.learn(model, *collect.collect_moments(source, model.formula, weights=model.weights))
     world = _world(data, draws, seed)
-    design, scale, drawn, c = data.design, data.scale, world.drawn, world.coefficients
-    used = used_rows(source, design, scale, c, "error")
+    drawn, c = world.drawn, world.coefficients
+    used = used_rows(source, c, "error")
     out = np.empty((draws, len(used.kept)), dtype=dtype)
-    simulate(used.rows, Groups(c, used.rows.spots, "error", seed), used.kept, design, scale, out, cores())
-    facts = _facts(model, scale, used, seed)
+    simulate(used.rows, Groups(c, used.rows.spots, "error", seed), used.kept, out)
+    facts = _facts(model, data.scale, used, seed)
     made = {"prior": drawn, "prior_predictive": used.labelled(out, drawn), "observed_data": used.observed()}
     return _tree(made, facts)
 
@@ -173,13 +172,11 @@ def posterior_predictive(
     seed = post.seed if seed is None else check_seed(seed)
     drawn = post.tree["posterior"].to_dataset()
     c = coefficients_of(drawn, post.data)
-    used = used_rows(post.placed(table, places), post.design, post.scale, c, unseen)
+    used = used_rows(post.placed(table, places), c, unseen)
     out = np.empty((len(c.mu), len(used.kept)), dtype=dtype)
     density = np.empty_like(out) if log_likelihood and used.y is not None else None
-    simulate(
-        used.rows, Groups(c, used.rows.spots, unseen, seed), used.kept, post.design, post.scale, out, cores(),
-        None if density is None else used.density_into(density, c, post.scale), progress,
-    )  # fmt: skip
+    also = None if density is None else used.density_into(density, c)
+    simulate(used.rows, Groups(c, used.rows.spots, unseen, seed), used.kept, out, also, progress)
     made = {
         "posterior": drawn,
         "sample_stats": post.tree["sample_stats"].to_dataset(),

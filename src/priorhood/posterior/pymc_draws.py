@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Index
     from priorhood.engines.nuts import Regression, RegressionGrouping
-    from priorhood.model.scale import Scale
     from priorhood.prediction.coefficients import Coefficients
     from priorhood.prediction.observed import ObservedRows
 
@@ -41,7 +40,7 @@ SAME_SCALE = 1e-9  # in sds of a column: other orders of adding up the same rows
 # -- rows -------------------------------------------------------------------------------------------------
 
 
-def regression_of(used: ObservedRows, c: Coefficients, scale: Scale, like: Regression, name: str) -> Regression:
+def regression_of(used: ObservedRows, c: Coefficients, like: Regression, name: str) -> Regression:
     """The rows of a table that can be used, standardized as the posterior's were, each in its places.
 
     like : the posterior's own, whose rows are of no account; name : of the table
@@ -62,7 +61,7 @@ def regression_of(used: ObservedRows, c: Coefficients, scale: Scale, like: Regre
     spots, cell = np.unique(spot, return_inverse=True)
     rows = Observations(
         X=X,
-        y=np.full(len(X), np.nan) if used.y is None else used.y / scale.unit,
+        y=np.full(len(X), np.nan) if used.y is None else c.scale.from_outcome(used.y),
         cell=cell.astype(np.int64),
         se=error if c.row_weights.se is not None else None,
         precision=error**-2.0 if c.row_weights.precision is not None else None,
@@ -105,11 +104,6 @@ def _places(used: ObservedRows, c: Coefficients, spots: Index, name: str) -> dic
             positions[i] = grouping.places.of_cell[spot.cells[0]] if at == 0 else grouping.at[key]
         found[at if at == 0 else len(c.levels) + at - 1] = positions
     return found
-
-
-def new_data(r: Regression) -> dict[str, Any]:
-    """What pymc.set_data takes: the containers' values and the rows' coordinate."""
-    return {"new_data": dict(r.data), "coords": {"row": np.asarray(r.rows.row)}}
 
 
 # -- draws ------------------------------------------------------------------------------------------------

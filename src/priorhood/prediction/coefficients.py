@@ -1,4 +1,4 @@
-"""Draws of all coefficients as flat arrays, and the streams of random numbers that new ones come from."""
+"""Draws of all coefficients as flat arrays, and the streams of random numbers for new ones."""
 
 from __future__ import annotations
 
@@ -17,32 +17,31 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Index, Labels
-    from priorhood.model.design import Design
+    from priorhood.model.design import Column, Design
     from priorhood.model.hierarchy import Places
     from priorhood.model.priors import ScalePrior
+    from priorhood.model.scale import Scale
     from priorhood.model.weights import Weights
     from priorhood.suffstats.fit_data import FitData
 
-# Streams of random numbers, so that one purpose does not disturb another.
+# Purposes of random numbers: each has a stream of its own, so that none disturbs another.
 NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR, CALIBRATION, NEW_ACROSS, UNKNOWN_ACROSS, PLACE = range(
     1, 12
 )
 
-
-# Places whose draws are made together on demand.
-TOGETHER = 128
+TOGETHER = 128  # places whose draws are made together on demand
 
 
 def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
-    """The random numbers of one purpose: the same whatever other purposes take."""
+    """Random numbers for one purpose, the same whatever other purposes take."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, purpose, *more])))
 
 
-class Draughts(Protocol):
-    """Makes the draws of places that are asked for: (S, n, C); see ondemand."""
+class DrawSource(Protocol):
+    """Something that makes the draws of chosen places; see lazy_draws."""
 
     def draws(self, places: Index) -> Array:
-        """Of these places, by their positions."""
+        """Draws (S, n, C) of places, by their positions."""
         ...
 
 
@@ -50,8 +49,9 @@ class Draughts(Protocol):
 class GroupDraws:
     """Draws of one grouping, flattened to (S, …).
 
-    stored (S, places, C) : of its columns cols; of a crossed grouping its effects; made on demand where it is None
-    own (K,) : columns with a spread of its own; spread (S, K, K) = diag(τ) chol Ω
+    stored (S, places, C) : coefficients of the columns cols, of a crossed grouping its effects; None where `made`
+        makes them on demand
+    own (K,) : columns that vary by the grouping itself; spread (S, K, K) = diag(τ) chol Ω
     """
 
     places: Places
@@ -59,35 +59,35 @@ class GroupDraws:
     cols: Index
     own: Index
     spread: Array
-    made: Draughts | None = None
+    made: DrawSource | None = None
 
     @cached_property
     def _cells(self) -> tuple[Index, Index]:
-        """The cells, place by place, and where every place's begin."""
+        """The cells in order of their places, and where each place's begin."""
         order = np.argsort(self.places.of_cell, kind="stable")
         return order, np.searchsorted(self.places.of_cell[order], np.arange(self.places.size + 1))
 
     def cells_of(self, at: int) -> Index:
-        """The cells of one place."""
+        """Cells of one place."""
         order, starts = self._cells
         return order[starts[at] : starts[at + 1]]
 
     def drawn(self, places: Index) -> Array:
-        """Draws of some places, by their positions: (S, n, C)."""
+        """Draws (S, n, C) of some places, by their positions."""
         if self.stored is not None:
             return self.stored[:, places]
         if self.made is None:
-            raise TypeError(f"the draws of {self.places.name} are neither stored nor can be made")
+            raise TypeError(f"draws of {self.places.name} are neither stored nor can they be made")
         return self.made.draws(places)
 
     def blocks(self) -> Iterator[Index]:
-        """All places, some at a time, so that draws on demand stay few."""
+        """Yield all places, a block at a time, so that few draws on demand are in memory."""
         size = self.places.size if self.stored is not None else TOGETHER
         for lo in range(0, self.places.size, size):
             yield np.arange(lo, min(lo + size, self.places.size))
 
     def mixed(self, places: Index) -> Array:
-        """Of every draw another place, (S,) positions: (S, C)."""
+        """Coefficients (S, C) where every draw takes a place of its own; places : (S,) positions."""
         if self.stored is not None:
             return np.asarray(self.stored[np.arange(len(places)), places])
         out = np.empty((len(places), len(self.cols)))
@@ -100,24 +100,26 @@ class GroupDraws:
 
     @cached_property
     def at(self) -> dict[str, int]:
-        """Key → index of every place; also the normal form of those that an older version spelled otherwise."""
+        """Position of every place by its key, and by the normal form of a key that an older version wrote."""
         keys = self.places.keys.tolist()
         return {normal_key(key): i for i, key in enumerate(keys)} | {key: i for i, key in enumerate(keys)}
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Draws, flattened to (S, …), standardized, with what is known of the places and the errors.
+    """Draws of a model's parameters, flattened to (S, …) and standardized, as predictions take them.
 
+    data : the fit's model, columns, sums and scale
     mu (S, F) and its columns; levels : finest first; crossed : the groupings across them
     sigma : (S,), or of every finest group (S, J); 1 where the errors are known
     nu : (S,), degrees of freedom of Student-t errors; None where they are Normal
     noise : the prior of a new group's sigma where groups have their own, independent ones
-    common : (S,) median and spread of the groups' sigma where they are alike
-    row_weights : the columns that say what a row counts
+    common : (S,) median and spread of the groups' sigma where these are partially pooled
+    row_weights : the columns with standard errors and weights of rows
     cell_labels : label of every cell by key column; weights (cells,) : the cells' shares of the rows
     """
 
+    data: FitData
     mu: Array
     mu_cols: Index
     levels: tuple[GroupDraws, ...]
@@ -131,19 +133,35 @@ class Coefficients:
     weights: Array
 
     @property
+    def design(self) -> Design:
+        """The model's columns."""
+        return self.data.design
+
+    @property
+    def scale(self) -> Scale:
+        """Standardization of the columns and of the outcome."""
+        return self.data.scale
+
+    @property
     def keys(self) -> tuple[str, ...]:
-        """The columns that say where a row is."""
+        """The columns that locate a row."""
         return tuple(self.cell_labels)
 
 
-def coefficients_of(draws: xr.Dataset, data: FitData, made: Draughts | None = None) -> Coefficients:
-    """The draws of a labelled dataset (chain, draw, …) as prediction takes them; made : what it lacks of beta."""
+def coefficients_of(draws: xr.Dataset, data: FitData, made: DrawSource | None = None) -> Coefficients:
+    """The draws of a labelled dataset (chain, draw, …) as predictions take them.
+
+    made : makes the finest places' coefficients where the dataset does not have them
+    """
     model, design, hierarchy = data.model, data.design, data.hierarchy
     S = draws.sizes["chain"] * draws.sizes["draw"]
 
-    def flat(name: str, *shape: int) -> Array:
-        values: Array = draws[name].values if name in draws else np.zeros((S, *shape))
-        return values.reshape(S, *values.shape[2:]) if name in draws else values
+    def flat(name: str) -> Array:
+        values: Array = draws[name].values
+        return values.reshape(S, *values.shape[2:])
+
+    def index(columns: tuple[Column, ...]) -> Index:
+        return np.array(design.index(columns), dtype=np.int64)
 
     formula = model.formula
     found = []
@@ -156,15 +174,16 @@ def coefficients_of(draws: xr.Dataset, data: FitData, made: Draughts | None = No
                 places=places,
                 stored=flat(formula.effect_name(at)) if formula.effect_name(at) in draws else None,
                 made=made if at == 0 else None,
-                cols=_index(design, design.coefficient_columns(at)),
-                own=_index(design, own),
+                cols=index(design.coefficient_columns(at)),
+                own=index(own),
                 spread=flat(f"tau{suffix}")[:, :, None] * corr,
             )
         )
     depth = len(hierarchy.levels)
     return Coefficients(
-        mu=flat("mu", 0),
-        mu_cols=_index(design, design.population_columns),
+        data=data,
+        mu=flat("mu") if "mu" in draws else np.zeros((S, 0)),
+        mu_cols=index(design.population_columns),
         levels=tuple(found[:depth]),
         crossed=tuple(found[depth:]),
         sigma=flat("sigma") if model.se is None else np.ones(S),
@@ -177,12 +196,8 @@ def coefficients_of(draws: xr.Dataset, data: FitData, made: Draughts | None = No
     )
 
 
-def _index(design: Design, columns: tuple[object, ...]) -> Index:
-    return np.array(design.index(columns), dtype=np.int64)  # type: ignore[arg-type]
-
-
 def correlation_factor(omega: Array) -> Array:
-    """Lower Cholesky factors of correlation matrices (S, K, K), also of those that rounding left singular."""
+    """Lower Cholesky factors of correlation matrices (S, K, K), even where rounding left them singular."""
     K = omega.shape[-1]
     L = np.zeros_like(omega)
     for i in range(K):

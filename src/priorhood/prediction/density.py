@@ -1,4 +1,4 @@
-"""The predictive density of a row: the average of its densities under all draws (math.md, equation 18)."""
+"""The predictive density of a row: its density averaged over all draws (math.md, equation 18)."""
 
 from __future__ import annotations
 
@@ -8,57 +8,54 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.prediction.places import Groups
-from priorhood.prediction.rows import frame_to_predict, kept_rows, locations, read_rows
+from priorhood.prediction.rows import locations, table_rows
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.data.sources.table import Table
-    from priorhood.model.design import Design
-    from priorhood.model.scale import Scale
     from priorhood.prediction.coefficients import Coefficients
 
 BLOCK = 2**20  # values at a time
 
 
-def predictive_density(
-    c: Coefficients, design: Design, scale: Scale, table: Table, at: Array, unseen: str, seed: int
-) -> Array:
-    """p(t) = mean_s Normal(t | m_s, σ_s²) of every row, or Student's, at some outcomes: (n, T), per unit of them.
+def predictive_density(c: Coefficients, table: Table, at: Array, unseen: str, seed: int) -> Array:
+    """Density p(t) = mean_s Normal(t | m_s, σ_s²), or Student's, of every row's outcome at some values t.
 
     Parameters
     ----------
-    at : (T,) outcomes in their own units; where the formula takes the log, p(log t)/t, and 0 at t ≤ 0
+    c : Coefficients
+    table : Table
+    at : array (T,)
+        Outcomes in their own units; where the formula takes the log, the density is p(log t)/t, and 0 at t ≤ 0.
+    unseen, seed
+        See Posterior.predict.
 
     Returns
     -------
-    (n, T), exact but for rounding, without simulation; NaN for rows that cannot be predicted
+    array (n, T)
+        Per unit of the outcome, exact up to rounding, without simulation; NaN for rows that cannot be predicted.
     """
-    frame = kept_rows(frame_to_predict(table, design, c.row_weights, unseen=unseen))
-    rows = read_rows(design, scale, c, frame, table.name, unseen)
+    rows = table_rows(c, table, unseen)
     groups = Groups(c, rows.spots, unseen, seed)
     out = np.full((len(rows.X), len(at)), np.nan)
-    logged = design.formula.log_outcome
+    logged = c.design.formula.log_outcome
     inside = at > 0 if logged else np.ones(len(at), dtype=bool)
-    t = (np.log(at[inside]) if logged else at) / scale.unit
-    per_unit = scale.unit * (at[inside] if logged else 1.0)
+    t = c.scale.from_outcome(at[inside], log=logged)
+    per_unit = c.scale.unit * (at[inside] if logged else 1.0)
+    step = max(BLOCK // len(c.mu), 1)
     for row in np.flatnonzero(rows.usable):
         m = locations(rows, groups, np.array([row]))[0]
         sigma, kind = groups.sigmas(rows.group[[row]])
         out[row] = 0.0
-        out[row, inside] = _average(t, m, sigma[kind[0]] * rows.error[row], c.nu) / per_unit
+        s = sigma[kind[0]] * rows.error[row]
+        parts = [
+            _error_density((t[lo : lo + step, None] - m) / s, c.nu) @ (1.0 / s) for lo in range(0, len(t), step)
+        ]
+        out[row, inside] = np.concatenate(parts or [np.zeros(0)]) / len(m) / per_unit
     return out
 
 
-def _average(t: Array, m: Array, sigma: Array, nu: Array | None) -> Array:
-    """The mean over draws of the errors' density at t: (T,)."""
-    step = max(BLOCK // len(m), 1)
-    return np.concatenate(
-        [_errors((t[lo : lo + step, None] - m) / sigma, nu) @ (1.0 / sigma) for lo in range(0, len(t), step)]
-        or [np.zeros(0)]
-    ) / len(m)
-
-
-def _errors(z: Array, nu: Array | None) -> Array:
+def _error_density(z: Array, nu: Array | None) -> Array:
     """The standard Normal density, or Student's with nu (S,) degrees of freedom."""
     if nu is None:
         return np.asarray(np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))

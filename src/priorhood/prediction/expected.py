@@ -1,4 +1,4 @@
-"""What a home is expected to cost, and what a typical home is (math.md, section 7)."""
+"""Expected outcomes of rows, and typical homes (math.md, section 7)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from priorhood.model.tokens import keyword
 from priorhood.model.weights import Weights
 from priorhood.prediction.places import Groups
 from priorhood.prediction.predict import BLOCK, check_memory
-from priorhood.prediction.rows import AVERAGE, frame_to_predict, kept_rows, locations, read_rows
+from priorhood.prediction.rows import AVERAGE, locations, table_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,31 +29,28 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Labels
     from priorhood.data.sources.table import Table
-    from priorhood.model.design import Column, Design
+    from priorhood.model.design import Design
     from priorhood.model.formula import Formula
     from priorhood.model.hierarchy import Hierarchy
-    from priorhood.model.scale import Scale
     from priorhood.prediction.coefficients import Coefficients
     from priorhood.suffstats.moments import CellMoments
 
 
-def expected_rows(
-    c: Coefficients, design: Design, scale: Scale, table: Table, unseen: str, seed: int
-) -> tuple[Array, Labels]:
-    """E(y_i | θ) of every row under every draw, in the outcome's units: (S, n), and the rows' status.
+def expected_rows(c: Coefficients, table: Table, unseen: str, seed: int) -> tuple[Array, Labels]:
+    """E(y_i | θ) of every row under every draw, in the outcome's units: (S, n); and the rows' status.
 
     xᵀβ, and exp(xᵀβ + σ²/2) where the formula takes the log; there the centre, exp(xᵀβ), with Student-t errors,
-    whose exp has no mean, and with known ones, which are of the measurement. NaN where a predictor is missing.
-    Rows × draws stand in memory.
+    whose exp has no mean, and with known errors, which are those of the measurement. NaN where a predictor is
+    missing. Rows × draws are in memory.
 
     Raises
     ------
-    ModelError : more of them than this machine has room for
+    ModelError
+        Rows × draws do not fit into this machine's memory.
     """
     centre = c.nu is not None or c.row_weights.se is not None
-    c = replace(c, row_weights=Weights())  # a row need not say how large its own error is
-    frame = kept_rows(frame_to_predict(table, design, c.row_weights, unseen=unseen))
-    rows = read_rows(design, scale, c, frame, table.name, unseen)
+    c = replace(c, row_weights=Weights())  # rows need no standard errors or weights
+    rows = table_rows(c, table, unseen)
     groups = Groups(c, rows.spots, unseen, seed)
     check_memory(len(c.mu), len(rows.X), "what they are expected to be")
     out = np.full((len(c.mu), len(rows.X)), np.nan)
@@ -63,11 +60,11 @@ def expected_rows(
     for lo in range(0, len(order), BLOCK):
         part = order[lo : lo + BLOCK]
         m = locations(rows, groups, part)
-        m *= scale.unit
-        if design.formula.log_outcome:
+        m *= c.scale.unit
+        if c.design.formula.log_outcome:
             if not centre:
                 sigma, kind = groups.sigmas(rows.group[part])
-                m += 0.5 * (scale.unit * sigma[kind]) ** 2
+                m += 0.5 * (c.scale.unit * sigma[kind]) ** 2
             np.exp(m, out=m)
         out[:, part] = m.T
     return out, rows.status
@@ -84,13 +81,18 @@ def typical_homes(
 
     Parameters
     ----------
-    known : predictors that the places have themselves, and which are not repeated in the rows
-    at : values of predictors, or labels of crossed groupings; of the others the mean of all rows is taken (of
-        log(x) that of the log), of a category the most frequent, of a crossed grouping its average
+    design, moments, hierarchy
+        Of the posterior.
+    known : frozenset of str
+        Predictors that the places have themselves, which the rows do not repeat.
+    at : mapping
+        Values of predictors, or labels of crossed groupings. Others have the mean of all rows (for log(x) that of
+        the log), categories the most frequent one, crossed groupings their average.
 
     Raises
     ------
-    ModelError : a name in `at` that the formula does not have; a predictor that has no typical value
+    ModelError
+        A name in `at` that the formula does not have; a predictor that has no typical value.
     """
     import pandas as pd
 
@@ -119,9 +121,9 @@ def typical_homes(
 
 
 def checked_home(design: Design, at: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a home, if it can have them: of predictors there are, numbers where numbers belong.
+    """Check the values of a home: predictors of the model, numbers where numbers belong.
 
-    A value that is no number, or whose log is none, would be a missing predictor, and the home drawn empty.
+    A value that is no number, or has no log, would be a missing predictor, and a picture of the home empty.
 
     Raises
     ------
@@ -145,7 +147,17 @@ def checked_home(design: Design, at: Mapping[str, Any]) -> dict[str, Any]:
                 own if name in groups else f"the model has no predictor {name!r} (at, --at); {near(name, allowed)}"
             )
         if name in texts:
-            _check_category(design, name, texts[name], value)
+            known = design.categories[texts[name]]
+            try:
+                text = number_label(float(value))
+            except (TypeError, ValueError):
+                text = ""
+            if not {normal_label(str(value)), text} & set(known):
+                label = f"{value:.15g}" if isinstance(value, float) else str(value)
+                raise ModelError(
+                    f"there is no {name} {label!r}: {near(label, known)} (at, --at, like --at "
+                    f"{shlex.quote(f'{name}={known[0]}')})"
+                )
         if name not in design.variables or name in texts:
             continue
         try:
@@ -166,36 +178,28 @@ def checked_home(design: Design, at: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _check_category(design: Design, name: str, factor: str, value: object) -> None:
-    """Raise for a category that the fit did not have."""
-    own = design.categories[factor]
-    try:
-        number = number_label(float(value))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = ""
-    if not {normal_label(str(value)), number} & set(own):
-        shown = f"{value:.15g}" if isinstance(value, float) else str(value)
-        raise ModelError(
-            f"there is no {name} {shown!r}: {near(shown, own)} (at, --at, like --at "
-            f"{shlex.quote(f'{name}={own[0]}')})"
-        )
-
-
 def _across(formula: Formula) -> list[str]:
-    """The columns of crossed groupings, whose labels a home may say."""
+    """Columns of crossed groupings, whose labels a home may have."""
     nested = formula.levels[0].path if formula.levels else ()
     return [key for key in formula.keys if key not in nested]
 
 
 def typical_values(design: Design, moments: CellMoments) -> dict[str, float | str]:
-    """The mean of every numeric predictor over all rows, and the most frequent category."""
+    """Mean of every numeric predictor over all rows, and the most frequent categories, by column."""
     mean = dict(zip(moments.columns, moments.pooled()[0], strict=True))
     found: dict[str, float | str] = {}
     for factor in design.formula.factors():
         if factor in design.categories:
-            column = Expression(factor).bare
-            category = _most_frequent(factor, design, mean)
-            found[str(column)] = float(category) if factor in design.numeric else category
+            # The means of indicators are shares; the reference category has what is left.
+            shares = dict.fromkeys(design.categories[factor], 0.0)
+            for column in design.columns:
+                only = column.factors[0] if len(column.factors) == 1 else None
+                if isinstance(only, Indicator) and only.factor == factor:
+                    shares[only.category] = float(mean[column.name])
+            first = design.categories[factor][0]
+            shares[first] = shares[first] or 1.0 - sum(shares.values())
+            category = max(shares, key=lambda category: shares[category])
+            found[str(Expression(factor).bare)] = float(category) if factor in design.numeric else category
     for one in design.columns:
         only = one.factors[0] if len(one.factors) == 1 else None
         if not isinstance(only, Expression):
@@ -206,19 +210,3 @@ def typical_values(design: Design, moments: CellMoments) -> dict[str, float | st
         elif inside is not None:
             found.setdefault(inside, float(np.exp(mean[one.name])))
     return found
-
-
-def _most_frequent(factor: str, design: Design, mean: Mapping[str, float]) -> str:
-    """By the means of its indicator columns; the reference category has what is left."""
-    shares = dict.fromkeys(design.categories[factor], 0.0)
-    for column in design.columns:
-        if len(column.factors) == 1 and _is_of(column, factor):
-            shares[column.factors[0].category] = float(mean[column.name])  # type: ignore[union-attr]
-    first = design.categories[factor][0]
-    shares[first] = shares[first] or 1.0 - sum(shares.values())
-    return max(shares, key=lambda category: shares[category])
-
-
-def _is_of(column: Column, factor: str) -> bool:
-    only = column.factors[0]
-    return isinstance(only, Indicator) and only.factor == factor

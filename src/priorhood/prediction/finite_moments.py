@@ -99,7 +99,6 @@ class Tails:
         that of a model where every place has its own sigma
     """
 
-    data: FitData
     c: Coefficients
     problem: Problem | None
     noisy: GroupNoiseProblem | None
@@ -150,7 +149,7 @@ class Tails:
         mean, sd, nothing = np.empty(n), np.empty(n), np.empty((n, 0))
         summarize(
             np.ascontiguousarray(m), np.ones((n, len(within))), np.ascontiguousarray(variance[:, within]),
-            np.arange(n), np.ones(n), none, none, none, self.data.scale.unit, mean, sd, nothing, nothing,
+            np.arange(n), np.ones(n), none, none, none, self.c.scale.unit, mean, sd, nothing, nothing,
         )  # fmt: skip
         return mean, sd
 
@@ -171,7 +170,7 @@ class Tails:
         if means:
             told = f"mean and sd of {means:,} of {counted(n, what)} are infinite"
             told += f", of {sds - means:,} more the sd" if sds > means else ""
-        outcome = self.data.model.formula.outcome
+        outcome = self.c.data.model.formula.outcome
         priors = self._advice(verdict, rows)
         scales = np.array(self.names)[verdict.owed.any(axis=0)].tolist()
         tail = "tail is" if len(scales) == 1 else "tails are"
@@ -199,7 +198,7 @@ class Tails:
         for at in np.flatnonzero(owed):
             one, own = self._spreads[at], verdict.owed[:, at]
             times = rows.error[own] if one.which < 0 else np.abs(rows.X[own, one.column])
-            most = self.data.scale.unit * max(float(times.max()), 1e-6) * several
+            most = self.c.scale.unit * max(float(times.max()), 1e-6) * several
             found[one.name] = (_rounded_down(FOR_MEAN / most), _rounded_down(FOR_SD / most))
         return found
 
@@ -208,14 +207,14 @@ class Tails:
     @cached_property
     def _spreads(self) -> tuple[_Spread, ...]:
         """Those that are not known; with noise by place, sigma is looked at place by place."""
-        model, resolved, found = self.data.model, self.data.resolved, []
+        model, resolved, found = self.c.data.model, self.c.data.resolved, []
         for at in range(len(model.formula.groupings)):
             taus = _taus(self.c, at)
-            for k, column in enumerate(self.data.design.level_columns(at)):
+            for k, column in enumerate(self.c.data.design.level_columns(at)):
                 prior = resolved.tau[at][k]
                 if not isinstance(prior, Fixed):
                     name = f"tau{model.formula.suffix(at)}[{column.name}]"
-                    where = int(self.data.design.index((column,))[0])
+                    where = int(self.c.data.design.index((column,))[0])
                     found.append(_Spread(name, at, k, where, taus[:, k], prior.logpdf))
         if resolved.sigma is not None and not isinstance(resolved.sigma, Fixed) and self.c.sigma.ndim == 1:
             found.append(_Spread("sigma", -1, 0, -1, self.c.sigma, resolved.sigma.logpdf))
@@ -258,7 +257,7 @@ class Tails:
                 sigma = groups.sigma(int(spot))
                 at = rows.group[part] == spot
                 over[at] += rows.error[part][at] ** 2 * (_most(sigma) ** 2 - np.median(sigma) ** 2)
-        return np.asarray(0.5 * self.data.scale.unit**2 * over <= PLAIN)
+        return np.asarray(0.5 * self.c.scale.unit**2 * over <= PLAIN)
 
     # -- by the density -----------------------------------------------------------------------------------------
 
@@ -274,11 +273,11 @@ class Tails:
         self, X: Array, error: Array, groups: Groups, spot: int, *, noise: bool, centre: bool
     ) -> tuple[Flags, Flags, Flags]:
         """Of rows of one spot: first and second moments at every node of θ, weighed."""
-        reach, u = self.reach, self.data.scale.unit
+        reach, u = self.reach, self.c.scale.unit
         if reach is None:
             raise TypeError("the density of this model cannot be asked")
         wide, fresh = self._placed(X, groups, spot)
-        sigma = np.ones(len(reach.near)) if self.data.model.se is not None else reach.values.sigma
+        sigma = np.ones(len(reach.near)) if self.c.data.model.se is not None else reach.values.sigma
         own = 0.0 if centre else u**2 * (error[:, None] * sigma) ** 2
         first, second = np.zeros((2, len(X), len(reach.near)))
         typical: Array | None = None
@@ -421,7 +420,7 @@ class Tails:
         total = np.ones((2, len(X)))
         for at, (squares, middle, (t, mass, beyond, _)) in enumerate(parts):
             for power, half in enumerate((0.5, 2.0 if noise else 1.0)):
-                grown = half * self.data.scale.unit**2 * squares[:, None] * (t**2 - middle**2)
+                grown = half * self.c.scale.unit**2 * squares[:, None] * (t**2 - middle**2)
                 weighed = mass * np.exp(np.minimum(grown, 300.0))
                 moved[power, :, at] = weighed[:, beyond].sum(axis=1)
                 total[power] += weighed.sum(axis=1)
@@ -443,12 +442,13 @@ class Tails:
             return np.asarray(np.log(p.mean(axis=0)))
 
 
-def tails_of(data: FitData, c: Coefficients, threads: int) -> Tails | None:
+def tails_of(c: Coefficients, threads: int) -> Tails | None:
     """None where no tail matters: the outcome is no log, or its exponential has no moments, as with Student's t."""
+    data = c.data
     if not data.model.formula.log_outcome or data.model.family != "normal":
         return None
     problem, noisy = _posed(data, c)
-    return Tails(data, c, problem, noisy, threads)
+    return Tails(c, problem, noisy, threads)
 
 
 def _posed(data: FitData, c: Coefficients) -> tuple[Problem | None, GroupNoiseProblem | None]:

@@ -1,4 +1,4 @@
-"""Rows of a table as one posterior sees them: those that a fit would use, with their outcome and their groups."""
+"""Rows of a table that a fit would use, with their outcomes and groups, as a posterior sees them."""
 
 from __future__ import annotations
 
@@ -27,17 +27,19 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Index, Labels
     from priorhood.data.sources.table import Table
     from priorhood.model.design import Design
-    from priorhood.model.scale import Scale
     from priorhood.prediction.coefficients import Coefficients
 
 
 @dataclass(frozen=True)
 class ObservedRows:
-    """The rows of a table, and which of them can be used.
+    """Rows of a table, and those of them that can be used.
 
-    rows : all (N); kept : (n,) positions of those used; y : (n,) their outcome, of its log where the formula
-    takes the log, or None where the table has none; labels : (n,) of their groups, or None
-    times : (n,) how many equal rows each stands for, or None where the model has no frequencies
+    rows : all (N)
+    kept : (n,) positions of those used
+    y : (n,) their outcome, its log where the formula takes the log; None where the table has none
+    labels : (n,) of their groups; None without groups
+    dropped : reasons why rows are left out, with their number
+    times : (n,) number of equal rows that each stands for; None where the model has no frequencies
     """
 
     design: Design
@@ -74,15 +76,13 @@ class ObservedRows:
         coords: dict[str, Any] = {"row": self.kept}
         return coords if self.labels is None or name == "row" else {**coords, name: ("row", self.labels)}
 
-    def density_into(
-        self, out: npt.NDArray[Any], c: Coefficients, scale: Scale
-    ) -> Callable[[slice, Array, Array], None]:
-        """What writes the log densities of a chunk of rows into out (S, n); see simulate."""
-        y = np.asarray(self.y)
-        jacobian = np.log(scale.unit) + (y if self.design.formula.log_outcome else np.zeros_like(y))
+    def density_into(self, out: npt.NDArray[Any], c: Coefficients) -> Callable[[slice, Array, Array], None]:
+        """A function that writes the log densities of a chunk of rows into out (S, n); see simulate."""
+        y, unit = np.asarray(self.y), c.scale.unit
+        jacobian = np.log(unit) + (y if self.design.formula.log_outcome else np.zeros_like(y))
 
         def write(to: slice, m: Array, s: Array) -> None:
-            standard = _log_density(y[to, None] / scale.unit, m, s, c.nu)
+            standard = _log_density(y[to, None] / unit, m, s, c.nu)
             standard -= jacobian[to, None]
             out[:, to] = standard.T
 
@@ -90,7 +90,7 @@ class ObservedRows:
 
 
 def _log_density(y: Array, m: Array, s: Array, nu: Array | None) -> Array:
-    """Log p(y | m, s), Normal or Student's t, (rows, S); written over m, since it is large."""
+    """Log p(y | m, s) (rows, S), Normal or Student's t; overwrites m, since it is large."""
     np.subtract(y, m, out=m)
     m /= s
     m *= m
@@ -107,18 +107,27 @@ def _log_density(y: Array, m: Array, s: Array, nu: Array | None) -> Array:
     return m
 
 
-def used_rows(table: Table, design: Design, scale: Scale, c: Coefficients, unseen: str) -> ObservedRows:
-    """Read the rows; leave out those that a fit would leave out, and those with impossible values."""
+def used_rows(table: Table, c: Coefficients, unseen: str) -> ObservedRows:
+    """Read rows, without those that a fit would leave out and those with impossible values.
+
+    Raises
+    ------
+    TableError
+        A group that the fit did not have, with unseen="error".
+    ModelError
+        No row can be used.
+    """
     import narwhals.stable.v2 as nw
 
+    design = c.design
     formula = design.formula
     outcome = Expression(formula.outcome)
     observed = outcome.names if all(name in table.columns for name in outcome.names) else ()
     weights = c.row_weights
     counts = tuple(name for name in (weights.frequency,) if name in table.columns)
     frame = frame_to_predict(table, design, weights, observed + counts)
-    # Rows that are left out may be in groups that the fit did not have: only those used are asked about below.
-    rows = read_rows(design, scale, c, frame, table.name, LATER)
+    # Rows that are left out may be in groups that the fit did not have: only the groups of those used count below.
+    rows = read_rows(c, frame, table.name, LATER)
     flags: list[tuple[str, str, Any]] = [("not in where", "", ~nw.col(KEPT))] if KEPT in frame.columns else []
     places = (column for column in formula.keys if column in frame.columns)
     needed = (*observed, *design.variables, *places, *weights.to_predict(table.columns), *counts)
@@ -146,14 +155,12 @@ def used_rows(table: Table, design: Design, scale: Scale, c: Coefficients, unsee
         refuse_new(spots, c, table.name)
     else:
         tell_doubtful(spots, counted, c, table.name)
-    labels = _finest(c, rows.spots)[rows.group[kept]] if formula.levels else None
+    labels = None
+    if formula.levels:
+        depth = len(c.levels[0].places.path)
+        finest = [SEPARATOR.join(spot.split(SEPARATOR)[:depth]) for spot in rows.spots]
+        labels = shown(np.array(finest, dtype=str))[rows.group[kept]]
     times = None if weights.frequency is None else np.ones(len(kept))
     for column in counts:
         times = frame.select(nw.col(column).cast(nw.Float64).alias("times"))["times"].to_numpy()[kept]
     return ObservedRows(design, rows, kept, None if y is None else y[kept], labels, tuple(dropped), times)
-
-
-def _finest(c: Coefficients, spots: tuple[str, ...]) -> Labels:
-    """The finest group of every spot, as it is shown."""
-    depth = len(c.levels[0].places.path)
-    return shown(np.array([SEPARATOR.join(spot.split(SEPARATOR)[:depth]) for spot in spots], dtype=str))

@@ -1,4 +1,4 @@
-"""Rows to predict: read, standardized as the fit's rows were, and told which group each is in."""
+"""Rows to predict: read, standardized as the fit's rows were, each with its place."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Flags, Index, Labels
     from priorhood.data.sources.table import Table
     from priorhood.model.design import Design
-    from priorhood.model.scale import Scale
     from priorhood.model.weights import Weights
     from priorhood.prediction.coefficients import Coefficients
     from priorhood.prediction.places import Groups
 
 AVERAGE = "(average)"
-# unseen= of those who ask about new places once they know which rows count.
-LATER = "later"
+LATER = "later"  # unseen= of callers that look at new places once they know which rows count
 
 
 @dataclass(frozen=True)
 class PredictionRows:
-    """Rows to predict: X (n, D) standardized, NaN where missing; group (n,): the spot that a row is in.
+    """Rows to predict.
 
-    error (n,): what sigma is multiplied by, the known standard error, 1/√w or 1; NaN where missing or invalid
-    status (n,): known, new, unknown, missing or invalid
+    X : (n, D) standardized, NaN where missing
+    error : (n,) factor of sigma: the known standard error, 1/√w or 1; NaN where missing or invalid
+    group : (n,) a row's place, as its position in spots
+    status : (n,) known, new, unknown, missing or invalid
     spots : joined labels of every different place of the rows
     """
 
@@ -51,14 +51,14 @@ class PredictionRows:
 
     @property
     def usable(self) -> Flags:
-        """(n,) which rows can be predicted."""
+        """Which rows can be predicted: (n,)."""
         return np.isfinite(self.X).all(axis=1) & np.isfinite(self.error)
 
 
 def frame_to_predict(
     table: Table, design: Design, weights: Weights, numbers: tuple[str, ...] = (), *, unseen: str = "error"
 ) -> Any:
-    """Rows to predict, in memory; what says their errors and the columns in `numbers` are read as numbers.
+    """Rows to predict, in memory; standard errors, weights and the columns in `numbers` are read as numbers.
 
     Raises
     ------
@@ -68,20 +68,33 @@ def frame_to_predict(
     if se is not None and se not in table.columns:
         raise TableError(
             f"{table.name} has no column {se!r} ({ERRORS}): {near(se, table.columns)}. The model's errors are "
-            f"known, so every row to predict says the standard error that its outcome is measured with, in the "
-            f"outcome's units"
+            f"known, so every row to predict needs the standard error of its outcome, in the outcome's units"
         )
     wanted = frozenset((*numbers, *weights.to_predict(table.columns)))
     frame = rows_to_predict(replace(table, open=lambda text: table.open(text - wanted)), design, unseen)
-    said = weights.roles()
-    roles = {column: Role(said.get(column, "the outcome"), number=True) for column in sorted(wanted)}
+    names = weights.roles()
+    roles = {column: Role(names.get(column, "the outcome"), number=True) for column in sorted(wanted)}
     return in_roles(frame, roles, table, keep=True)
 
 
-def read_rows(
-    design: Design, scale: Scale, c: Coefficients, frame: nw.DataFrame[Any], name: str, unseen: str
-) -> PredictionRows:
-    """The design of every row, in order; a row that cannot be predicted is marked, not dropped.
+def table_rows(c: Coefficients, table: Table, unseen: str) -> PredictionRows:
+    """Rows of a table to predict, without those that where= leaves out; see frame_to_predict and read_rows."""
+    frame = kept_rows(frame_to_predict(table, c.design, c.row_weights, unseen=unseen))
+    return read_rows(c, frame, table.name, unseen)
+
+
+def read_rows(c: Coefficients, frame: nw.DataFrame[Any], name: str, unseen: str) -> PredictionRows:
+    """Standardize rows, in order; a row that cannot be predicted is marked, not dropped.
+
+    Parameters
+    ----------
+    c : Coefficients
+    frame : narwhals.DataFrame
+        Of frame_to_predict.
+    name : str
+        Of the table, for messages.
+    unseen : str
+        "error", "population" or "draw", see Posterior.predict; or LATER.
 
     Raises
     ------
@@ -89,6 +102,7 @@ def read_rows(
     """
     import narwhals.stable.v2 as nw
 
+    design, scale = c.design, c.scale
     columns = [design.build(column).alias(f"x{d}") for d, column in enumerate(design.columns) if column.factors]
     flag: Any = nw.lit(value=False)
     for variable in (*design.variables, *c.row_weights.to_predict(frame.columns)):
@@ -100,7 +114,7 @@ def read_rows(
     for d, column in enumerate(design.columns):
         if column.factors:
             X[:, d] = (found[f"x{d}"].to_numpy().astype(float) - scale.centre[d]) / scale.spread[d]
-    # A lone constant is broadcast to one row by some backends.
+    # Some backends give one row for a lone constant.
     gone = np.broadcast_to(np.asarray(found["absent"].to_numpy(), dtype=bool), n)
     X[gone] = np.nan
     error = np.ones(n)
@@ -120,9 +134,9 @@ def read_rows(
 
 
 def _keys(frame: Any, c: Coefficients, n: int, unseen: str, table: str) -> tuple[Index, tuple[str, ...]]:
-    """Which spot every row is in, and the joined labels of the spots; '' where a row has no label.
+    """Position of every row's place among the places, and the joined labels of these; '' for a missing label.
 
-    Without a grouping's own column every row is in its average place, where unseen says so.
+    Without a grouping's own column every row is in its average place where unseen is "population".
     """
     paths = [one.places.path for one in (*c.levels[:1], *c.crossed) if one.places.path[-1] not in frame.columns]
     average = {name for path in paths for name in path} if unseen == "population" else set()
@@ -142,7 +156,7 @@ def _keys(frame: Any, c: Coefficients, n: int, unseen: str, table: str) -> tuple
 
 
 def locations(rows: PredictionRows, groups: Groups, part: Any) -> Array:
-    """x_iᵀ β of the rows in `part` under every draw: (len(part), S), standardized."""
+    """Locations xᵀβ of the rows in `part` under every draw, standardized: (len(part), S)."""
     c = groups.c
     own = np.isin(c.mu_cols, c.levels[0].cols if c.levels else [], invert=True)
     X = rows.X[part]
@@ -159,7 +173,7 @@ def locations(rows: PredictionRows, groups: Groups, part: Any) -> Array:
 
 
 def kept_rows(frame: Any) -> Any:
-    """The rows that meet the table's condition (where)."""
+    """Rows that meet the table's condition (where)."""
     import narwhals.stable.v2 as nw
 
     return frame.filter(nw.col(KEPT)).drop(KEPT) if KEPT in frame.columns else frame

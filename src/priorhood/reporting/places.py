@@ -14,6 +14,7 @@ from priorhood.model.expression import Expression
 from priorhood.model.weights import Weights
 from priorhood.posterior.price_batches import PriceMoments, moments_of, over_draws, portions
 from priorhood.prediction.expected import typical_values
+from priorhood.prediction.predict import request
 from priorhood.prediction.rows import frame_to_predict, read_rows
 from priorhood.reporting.words import absent_label, joined, plainly, round_near, unit_of
 
@@ -182,8 +183,8 @@ def _below(post: Posterior, homes: pd.DataFrame, threshold: float) -> Array:
     """The probability of an outcome below the threshold; of the true value where the errors are known."""
     if post.model.se is not None:
         return over_draws(post, homes, lambda draws: (draws < threshold).mean(axis=0))
-    told, _ = post._predicted(homes, below=threshold, unseen="population", prefix="_")
-    return np.asarray(told[f"_below_{threshold:.15g}"], dtype=float)
+    found = post._predicted(homes, request(below=threshold, unseen="population", seed=post.seed), prefix="_")[1]
+    return found.below[threshold]
 
 
 def _in_words(post: Posterior, homes: pd.DataFrame) -> str:
@@ -237,9 +238,7 @@ def _alone(post: Posterior, homes: pd.DataFrame, moments: PriceMoments) -> Array
     mu, others = c.mu[:, fixed].mean(axis=0), c.mu_cols[fixed]
     table = post.placed(homes.iloc[1:].reset_index(drop=True))
     plain = replace(c, row_weights=Weights())
-    X = read_rows(
-        post.design, post.scale, plain, frame_to_predict(table, post.design, Weights()), table.name, "population"
-    ).X
+    X = read_rows(plain, frame_to_predict(table, post.design, Weights()), table.name, "population").X
     found = np.full(size, np.nan)
     for j in range(size):
         A = gram[j][np.ix_(varying, varying)]
@@ -262,7 +261,7 @@ def _not_alone(post: Posterior, depth: int) -> str:
 def _in_units(post: Posterior, c: Coefficients, found: Array, moments: PriceMoments) -> Array:
     """Standardized locations (J,) in the outcome's units; under a log outcome exp(m + σ²/2), of a middle σ²."""
     if not post.model.formula.log_outcome:
-        return found * post.scale.unit
+        return np.asarray(post.scale.to_outcome(found))
     noisy = c.nu is None and post.model.se is None
     half = 0.5 * post.scale.unit**2 * moments.centre(c.sigma**2) if noisy else 0.0
     with np.errstate(over="ignore"):

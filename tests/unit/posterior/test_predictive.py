@@ -206,7 +206,7 @@ def test_threads_and_chunks_do_not_matter(posts, table, monkeypatch):
     for name in ("slopes", "student, noise, log"):
         whole = predictive.posterior_predictive(posts[name], table)
         for threads, chunk in ((1, 2**19), (5, 1000), (2, 1)):
-            monkeypatch.setattr(predictive, "cores", lambda threads=threads: threads)
+            monkeypatch.setattr(predict, "cores", lambda threads=threads: threads)
             monkeypatch.setattr(predict, "CHUNK", chunk)
             again = predictive.posterior_predictive(posts[name], table)
             for group in ("posterior_predictive", "log_likelihood"):
@@ -226,7 +226,7 @@ def test_memory_is_the_result_and_chunks(table):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     result = sum(found[g]["price"].nbytes for g in ("posterior_predictive", "log_likelihood"))
-    threads = predictive.cores()
+    threads = predict.cores()
     # A chunk: locations, errors and what is written, with room for one more.
     assert peak - result < 20e6 + threads * 4 * 8 * predict.CHUNK
 

@@ -130,9 +130,7 @@ def test_a_draw_beyond_a_scales_limit_counts_for_quantiles_alone(few):
     tails = post._tails
     c = tails.c
     beyond = replace(c, sigma=np.where(np.arange(1000) == 7, 40.0, c.sigma))
-    rows = read_rows(
-        post.design, post.scale, c, frame_to_predict(read(homes), post.design, c.row_weights), "", "error"
-    )
+    rows = read_rows(c, frame_to_predict(read(homes), post.design, c.row_weights), "", "error")
     groups = Groups(beyond, rows.spots, "error", 1)
     mean, _ = tails.moments(beyond, rows, groups, np.array([0]))
     assert not tails.kept(beyond)[7]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._arguments import MOST_DRAWS, check_seed, whole
-from priorhood._system import cores
 from priorhood._text import near, rows_of, some
 from priorhood.errors import ModelError, TableError
 from priorhood.evaluation.residuals import outcome_required, thinned
@@ -118,20 +117,21 @@ def predictive(
     _check(kind, draws, unseen)
     seed = post.seed if seed is None else check_seed(seed)
     c = thinned(post, draws or DRAWS[kind])
-    used = used_rows(outcome_required(post, post.placed(table)), post.design, post.scale, c, unseen)
+    used = used_rows(outcome_required(post, post.placed(table)), c, unseen)
     chosen, told = _chosen(post, used.labels, len(used.kept), group)
     y, rows = np.asarray(used.y)[chosen], used.kept[chosen]
     y = np.exp(y) if post.model.formula.log_outcome else y
     title = f"{post.model.formula.text}: {told}"
     if kind == "scatter":
-        wanted = request((0.05, 0.5, 0.95), None, None, unseen, "", seed, cores())
-        found, _ = predict_rows(c, post.design, post.scale, _part(used.rows, rows), wanted, None, post._tails)
+        wanted = request((0.05, 0.5, 0.95), unseen=unseen, seed=seed)
+        found = predict_rows(c, _part(used.rows, rows), wanted, post._tails)
         # Student's t has no mean for small nu, its exp none at all, nor a Normal's where a scale's tail is long.
-        centre = "mean" if np.isfinite(found["mean"]).all() else "median"
-        predicted = found["mean" if centre == "mean" else "q50"]
-        return _scatter(y, predicted, found["q5"], found["q95"], (_outcome(post), centre), title)
+        centre = "mean" if np.isfinite(found.mean).all() else "median"
+        low, median, high = found.quantiles.values()
+        predicted = found.mean if centre == "mean" else median
+        return _scatter(y, predicted, low, high, (_outcome(post), centre), title)
     out = np.empty((len(c.mu), len(rows)))
-    simulate(used.rows, Groups(c, used.rows.spots, unseen, seed), rows, post.design, post.scale, out, cores())
+    simulate(used.rows, Groups(c, used.rows.spots, unseen, seed), rows, out)
     shown = _Shown(y, out, _outcome(post), title, post.model.formula.log_outcome)
     return _density(shown) if kind == "density" else _histogram(shown)
 

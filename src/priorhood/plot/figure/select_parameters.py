@@ -104,7 +104,7 @@ def rows_of(post: Posterior, chosen: list[tuple[str, xr.DataArray]]) -> list[Row
     found: dict[str, Array] = {}
     for name, draws in chosen:
         base, single = split_label(name)
-        values = (draws * post.natural_of(base, draws)).transpose(*draws.dims).values
+        values = (draws * post.natural_factor(base, draws)).transpose(*draws.dims).values
         values = values.reshape(*draws.shape[:2], -1)
         shown = {label: values[:, :, at] for at, label in _shown(base, draws)}
         if single and name not in shown:

@@ -16,6 +16,7 @@ from priorhood.model.priors import base_of, split_label
 from priorhood.plot.maps.areas import Areas, level_of, read_areas
 from priorhood.posterior.price_batches import PriceMoments, moments_of, over_draws
 from priorhood.prediction.expected import typical_values
+from priorhood.prediction.predict import request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -231,9 +232,9 @@ class Home:
             )
         found = np.zeros(self.grouping.size)
         for rows, place, share in self.parts:
-            told, _ = self.post._predicted(rows, below=threshold, unseen=self.unseen, prefix="predicted ")
-            column = next(name for name in told.columns if str(name).startswith("predicted below_"))
-            np.add.at(found, place, share * told[column].to_numpy())
+            wanted = request(below=threshold, unseen=self.unseen, seed=self.post.seed)
+            predicted = self.post._predicted(rows, wanted, prefix="predicted ")[1]
+            np.add.at(found, place, share * predicted.below[threshold])
         return found
 
     @property

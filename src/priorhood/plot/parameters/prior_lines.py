@@ -139,14 +139,7 @@ def world_lines(world: PriorWorld, frame: Any, unseen: str) -> Array:
     """xᵀβ, or its exp, of rows in an unknown place: (draws, rows), in the outcome's units."""
     c = replace(world.coefficients, row_weights=Weights())
     table = read(frame)
-    rows = read_rows(
-        world.data.design,
-        world.data.scale,
-        c,
-        frame_to_predict(table, world.data.design, c.row_weights),
-        table.name,
-        unseen,
-    )
+    rows = read_rows(c, frame_to_predict(table, c.design, c.row_weights), table.name, unseen)
     m = locations(rows, Groups(c, rows.spots, unseen, world.seed), np.arange(len(rows.X))).T * world.data.scale.unit
     with np.errstate(over="ignore"):
         return np.exp(m) if world.data.design.formula.log_outcome else m

@@ -15,6 +15,7 @@ from priorhood.plot.figure import page
 from priorhood.plot.figure.select_places import asked, coefficients, unit_of_outcome, words_of
 from priorhood.prediction.density import predictive_density
 from priorhood.prediction.expected import checked_home
+from priorhood.prediction.predict import request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,20 +80,20 @@ def price(
     rows = _rows(post, home, at, places)
     if home is None and unseen == "error":
         _check_crossed(post, at)
-    found = _frame(post._predicted(rows, (*ENDS, *MIDDLE), below=below, unseen=unseen, prefix=PREFIX)[0])
+    levels = (*ENDS, *MIDDLE)
+    frame, predicted = post._predicted(rows, request(levels, below, unseen=unseen, seed=post.seed), prefix=PREFIX)
+    found = _frame(frame)
     if not 0 < len(found) <= MOST:
         raise ModelError(f"{len(found):,} homes do not fit into one picture; 1 to {MOST} do")
-    numbers = found[[f"{PREFIX}q{100 * level:g}" for level in (*ENDS, *MIDDLE)]].to_numpy(dtype=float)
+    numbers = np.column_stack([predicted.quantiles[level] for level in levels])
     if not np.isfinite(numbers).all():
         bad = int(np.flatnonzero(~np.isfinite(numbers).all(axis=1))[0])
-        raise ModelError(f"home {bad + 1} cannot be predicted: {found[PREFIX + 'status'].iloc[bad]}")
+        raise ModelError(f"home {bad + 1} cannot be predicted: {predicted.status[bad]}")
     grid = _grid(numbers, below, positive=post.model.formula.log_outcome)
-    density = predictive_density(
-        coefficients(post), post.design, post.scale, post.placed(rows), grid, unseen, post.seed
-    )
-    shares = np.full(len(found), np.nan) if below is None else found[f"{PREFIX}below_{float(below):.15g}"]
+    density = predictive_density(coefficients(post), post.placed(rows), grid, unseen, post.seed)
+    shares = np.full(len(found), np.nan) if below is None else predicted.below[float(below)]
     labels, common = _names(post, found)
-    columns = (labels, found[f"{PREFIX}mean"], numbers[:, len(ENDS) :], np.asarray(shares), density)
+    columns = (labels, predicted.mean, numbers[:, len(ENDS) :], np.asarray(shares), density)
     homes = [_Home(*one) for one in zip(*columns, strict=True)]
     return _drawn(post, homes, grid, None if below is None else float(below), common)
 
