@@ -4,7 +4,7 @@ Under a log outcome a mean is E exp(m + ½v) over θ, where v grows with the squ
 any prior with a heavier tail than a Normal's, mostly so far out that no number of draws shows it, at times so near
 that the mean of the draws is an accident. So means and sds are those of the posterior with every scale below its
 1 − 1e-6 quantile, and infinite where it matters whether that is the 1 − 1e-4 quantile. Quantiles and verdict come
-from the density, not from the draws, so that no seed says otherwise (see exact.reach).
+from the density, not from the draws, so that they do not depend on the seed (see exact.tails).
 """
 
 from __future__ import annotations
@@ -34,39 +34,38 @@ if TYPE_CHECKING:
     from priorhood.prediction.coefficients import Coefficients
     from priorhood.prediction.places import Groups
     from priorhood.prediction.rows import PredictionRows
-    from priorhood.suffstats.fit_data import FitData
 
 # Shares of the mean and of the sd that may lie between the two truncations.
 MEAN_MOVES, SD_MOVES = 0.01, 0.05
-# By so much half the variance of a log outcome may exceed its middle at the scales' ends where no moment can be in
-# doubt: exp of it times 1e-4 is far from MEAN_MOVES, exp of four times it from SD_MOVES.
+# By up to so much half the variance of a log outcome may grow towards the scales' ends, and no moment is in doubt:
+# exp of it times 1e-4 is far from MEAN_MOVES, exp of four times it from SD_MOVES.
 PLAIN = 0.75
-# An unknown place may be any of so many that are looked at.
+# Of the places that an unknown one may be, so many count.
 MOST_LEAVES = 256
-# Draws of a run of reference where every place has its own sigma, and its seed.
+# Draws and seed of a reference run where every place has its own sigma.
 REFERENCE, SEED = 2000, 1
-# Of one θ, in units of the engine's cost, beyond which its density is not asked 10,000 times more.
+# Cost of one θ, in the engine's units, beyond which its density is not computed 10,000 times more.
 MOST_COST = 400_000
-# HalfNormal scales of the advice, in logs: under half of those at which mean and sd cease to exist, 1 and ½.
+# HalfNormal scales in the advice, in logs: under half of those at which mean and sd cease to exist, 1 and ½.
 FOR_MEAN, FOR_SD = 0.5, 0.25
 
 
 @dataclass(frozen=True)
 class MomentVerdict:
-    """Of n rows: whether mean and sd are infinite (n,), and which scales that is owed to (n, scales).
+    """Whether mean and sd of n rows are infinite (n,), and which scales cause it (n, scales).
 
-    judged (n,) : whether the density had to be asked, so that draws beyond the scales' limits do not count
+    judged (n,) : whether it took the density to tell, so that draws beyond the scales' limits do not count
     """
 
     mean: Flags
     sd: Flags
-    owed: Flags
+    causes: Flags
     judged: Flags
 
 
 @dataclass(frozen=True, repr=False)
 class _Spread:
-    """A scale that is not known: its grouping (−1: sigma) and term, its column, draws (S,) and prior."""
+    """An unknown scale: its grouping (−1: sigma) and term, its column, draws (S,) and prior."""
 
     name: str
     which: int
@@ -77,26 +76,27 @@ class _Spread:
 
     @cached_property
     def middle(self) -> float:
-        """Its median."""
+        """The median."""
         return float(np.median(self.draws))
 
     @cached_property
     def most(self) -> float:
-        """A value beyond its 1 − 1e-6 quantile, unless the tail is thinner between 90 and 99 % than beyond."""
+        """A value beyond the 1 − 1e-6 quantile, unless the tail is thinner between 90 and 99 % than beyond."""
         return _most(self.draws)
 
     @cached_property
     def tail(self) -> tuple[Array, Array, Flags, float]:
-        """Nodes, their masses, whether beyond the 1 − 1e-4 quantile; the 1 − 1e-6 quantile: from the draws."""
+        """Nodes, their masses, whether beyond the 1 − 1e-4 quantile; the 1 − 1e-6 quantile; all from the draws."""
         return _fitted(self.draws, self.log_prior)
 
 
 @dataclass(frozen=True, repr=False)
 class Tails:
-    """The tails of a posterior's scales, and what the moments of prices owe to them.
+    """The tails of a posterior's scales, and their part in the moments of prices.
 
-    c : all draws; problem : what the exact engine would be given, None where it does not take the model; noisy :
-        that of a model where every place has its own sigma
+    c : all draws
+    problem : the exact engine's problem, None where it does not take the model
+    noisy : the problem where every place has its own sigma, else None
     """
 
     c: Coefficients
@@ -107,31 +107,32 @@ class Tails:
     def judge(
         self, rows: PredictionRows, groups: Groups, *, noise: bool = True, centre: bool = False
     ) -> MomentVerdict:
-        """Whether the moments of rows are infinite; of those that cannot be predicted they are not.
+        """Whether the moments of rows are infinite; False for rows that cannot be predicted.
 
-        noise : of the outcome itself, or else of E(y | θ, β); centre : of exp(xᵀβ), without σ²/2
+        noise : moments of the outcome itself, or else of E(y | θ, β); centre : of exp(xᵀβ), without σ²/2
         """
         n, usable = len(rows.X), np.flatnonzero(rows.usable)
-        mean, sd, owed = np.zeros(n, bool), np.zeros(n, bool), np.zeros((n, len(self.names)), bool)
+        mean, sd, causes = np.zeros(n, bool), np.zeros(n, bool), np.zeros((n, len(self.names)), bool)
         judged = np.zeros(n, bool)
         doubtful = usable[~self._plain(rows, groups, usable, centre=centre)]
         judged[doubtful] = True
         if not len(doubtful):
-            return MomentVerdict(mean, sd, owed, judged)
-        ask = self._by_draws if self.reach is None else self._by_density
+            return MomentVerdict(mean, sd, causes, judged)
+        judge = self._by_draws if self.reach is None else self._by_density
         for spot in np.unique(rows.group[doubtful]):
             own = doubtful[rows.group[doubtful] == spot]
             for lo in range(0, len(own), 2000):
                 part = own[lo : lo + 2000]
-                told = ask(rows.X[part], rows.error[part], groups, int(spot), noise=noise, centre=centre)
-                mean[part], sd[part], owed[part] = told
-        return MomentVerdict(mean, sd, owed, judged)
+                mean[part], sd[part], causes[part] = judge(
+                    rows.X[part], rows.error[part], groups, int(spot), noise=noise, centre=centre
+                )
+        return MomentVerdict(mean, sd, causes, judged)
 
     def moments(self, c: Coefficients, rows: PredictionRows, groups: Groups, part: Index) -> tuple[Array, Array]:
-        """Mean and sd of rows over the draws that have every scale below its limit: (len(part),) each.
+        """Mean and sd of rows over the draws with every scale below its limit: (len(part),) each.
 
-        What a new place has of its own is integrated out, exp(m + ½v), since one draw of it for every θ leaves more
-        to chance than θ does.
+        A new place's own effects are integrated out, exp(m + ½v), since one draw of them for every θ would add more
+        Monte Carlo error than θ does.
         """
         from priorhood.engines.mixture import summarize
 
@@ -154,7 +155,7 @@ class Tails:
         return mean, sd
 
     def kept(self, c: Coefficients) -> Flags:
-        """(S,) which of some draws have every scale below its limit."""
+        """Which draws have every scale below its limit: (S,); all of them if none has."""
         found = np.ones(len(c.mu), bool)
         for one, limit in zip(self._spreads, self._limits, strict=True):
             own = c.sigma if one.which < 0 else _taus(c, one.which)[:, one.term]
@@ -162,41 +163,41 @@ class Tails:
         return found if found.any() else np.ones(len(found), bool)
 
     def note(self, verdict: MomentVerdict, rows: PredictionRows, what: str = "row") -> str | None:
-        """What is infinite, why, and what to do, in a sentence; None where nothing is."""
+        """Which moments are infinite, why, and what to do, in a sentence; None where none is."""
         means, sds, n = int(verdict.mean.sum()), int(verdict.sd.sum()), len(verdict.mean)
         if not sds:
             return None
-        told = f"the sd of {sds:,} of {counted(n, what)} is infinite"
+        finding = f"the sd of {sds:,} of {counted(n, what)} is infinite"
         if means:
-            told = f"mean and sd of {means:,} of {counted(n, what)} are infinite"
-            told += f", of {sds - means:,} more the sd" if sds > means else ""
+            finding = f"mean and sd of {means:,} of {counted(n, what)} are infinite"
+            finding += f", of {sds - means:,} more the sd" if sds > means else ""
         outcome = self.c.data.model.formula.outcome
         priors = self._advice(verdict, rows)
-        scales = np.array(self.names)[verdict.owed.any(axis=0)].tolist()
+        scales = np.array(self.names)[verdict.causes.any(axis=0)].tolist()
         tail = "tail is" if len(scales) == 1 else "tails are"
         why = (
             f"a moment under {outcome} is the mean of an exponential, for which {listed(scales)}'s {tail} too long"
         )
         if not priors:
-            return f"{told}: {why}; take the median (q50) and the quantiles, which hold"
+            return f"{finding}: {why}; take the median (q50) and the quantiles, which hold"
         texts = [listed(f"'{name} ~ HalfNormal({s[at]:g})'" for name, s in priors.items()) for at in (0, 1)]
         exists = f"{texts[0]} the mean exists, with {texts[1]} the sd too" if means else f"{texts[1]} the sd exists"
         return (
-            f"{told}: {why}. Take the median (q50) and the quantiles, which hold; or a prior of thin tail: with "
+            f"{finding}: {why}. Take the median (q50) and the quantiles, which hold; or a prior of thin tail: with "
             f"{exists}"
         )
 
     def _advice(self, verdict: MomentVerdict, rows: PredictionRows) -> dict[str, tuple[float, float]]:
-        """HalfNormal scales with which the mean and the sd of the rows exist, of the scales that it is owed to.
+        """HalfNormal scales with which the mean and the sd of the rows exist, for every scale that causes trouble.
 
         Empty where one of them is a place's own sigma, which has no such prior.
         """
-        owed: Flags = np.asarray(verdict.owed.any(axis=0))
-        if self.c.sigma.ndim > 1 and owed[-1]:
+        causes: Flags = np.asarray(verdict.causes.any(axis=0))
+        if self.c.sigma.ndim > 1 and causes[-1]:
             return {}
-        found, several = {}, max(1.0, 0.5 * owed.sum()) ** 0.5
-        for at in np.flatnonzero(owed):
-            one, own = self._spreads[at], verdict.owed[:, at]
+        found, several = {}, max(1.0, 0.5 * causes.sum()) ** 0.5
+        for at in np.flatnonzero(causes):
+            one, own = self._spreads[at], verdict.causes[:, at]
             times = rows.error[own] if one.which < 0 else np.abs(rows.X[own, one.column])
             most = self.c.scale.unit * max(float(times.max()), 1e-6) * several
             found[one.name] = (_rounded_down(FOR_MEAN / most), _rounded_down(FOR_SD / most))
@@ -206,7 +207,7 @@ class Tails:
 
     @cached_property
     def _spreads(self) -> tuple[_Spread, ...]:
-        """Those that are not known; with noise by place, sigma is looked at place by place."""
+        """The unknown scales, without the places' own sigma where they have one."""
         model, resolved, found = self.c.data.model, self.c.data.resolved, []
         for at in range(len(model.formula.groupings)):
             taus = _taus(self.c, at)
@@ -222,12 +223,12 @@ class Tails:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The scales' names, as priors have them; last a place's own sigma, where it has one."""
+        """Names of the scales, as priors have them; last the places' own sigma, where they have one."""
         return (*(one.name for one in self._spreads), *(("sigma",) if self.c.sigma.ndim > 1 else ()))
 
     @cached_property
     def reach(self) -> Reach | None:
-        """The tails from the density; None where it cannot be asked."""
+        """The tails from the density; None where it cannot be computed, or not fast enough."""
         from priorhood.engines.exact.tails import reach_of
 
         if self.problem is None or self.problem.J * self.problem.D**2 > MOST_COST:
@@ -241,7 +242,7 @@ class Tails:
         return [one.tail[3] for one in self._referred._spreads]
 
     def _plain(self, rows: PredictionRows, groups: Groups, part: Index, *, centre: bool) -> Flags:
-        """(len(part),) whether the scales' ends, taken together, leave no doubt that the moments exist."""
+        """Whether the scales' ends, taken together, leave no doubt that the moments exist: (len(part),)."""
         X, over = rows.X[part], np.zeros(len(part))
         for one in self._spreads:
             if one.which < 0:
@@ -249,7 +250,7 @@ class Tails:
                     over += rows.error[part] ** 2 * (one.most**2 - one.middle**2)
                 continue
             grouping = (self.c.levels + self.c.crossed)[one.which]
-            # Correlated effects may add up, and what lies above is no better known than its places tell.
+            # Correlated effects may add up, and the levels above are no better known than from their places.
             times = len(grouping.own) * (1.0 + 1.0 / grouping.places.size)
             over += times * X[:, one.column] ** 2 * (one.most**2 - one.middle**2)
         if self.c.sigma.ndim > 1 and not centre:
@@ -272,7 +273,7 @@ class Tails:
     def _by_density(
         self, X: Array, error: Array, groups: Groups, spot: int, *, noise: bool, centre: bool
     ) -> tuple[Flags, Flags, Flags]:
-        """Of rows of one spot: first and second moments at every node of θ, weighed."""
+        """Judge rows of one spot by first and second moments at every node of θ, weighted."""
         reach, u = self.reach, self.c.scale.unit
         if reach is None:
             raise TypeError("the density of this model cannot be asked")
@@ -282,7 +283,7 @@ class Tails:
         first, second = np.zeros((2, len(X), len(reach.near)))
         typical: Array | None = None
         for share, mean, cov in self._states(groups, spot):
-            m = u * (wide @ (mean + self._shift).T)
+            m = u * (wide @ (mean + (0.0 if self.problem is None else self.problem.shift)).T)
             v = u**2 * (np.einsum("ia,nab,ib->in", wide, cov, wide, optimize=True) + fresh)
             one, two = m + 0.5 * (v + own), 2.0 * m + 2.0 * v + (2.0 if noise else 1.0) * own
             # Powers of e relative to a typical one, so that only what cannot matter is beyond numbers.
@@ -291,12 +292,8 @@ class Tails:
             second += share * np.exp(np.minimum(two - 2.0 * typical, 600.0))
         return _weighed(first, second, reach)
 
-    @cached_property
-    def _shift(self) -> Array:
-        return np.zeros(0) if self.problem is None else self.problem.shift
-
     def _placed(self, X: Array, groups: Groups, spot: int) -> tuple[Array, Array]:
-        """The rows' columns and those of crossed effects (n, D); the variance of what is drawn anew (n, N)."""
+        """The rows' columns and those of crossed effects (n, D); the variance of new places' effects (n, N)."""
         problem, reach, c = self.problem, self.reach, self.c
         if problem is None or reach is None:
             raise TypeError("the density of this model cannot be asked")
@@ -320,7 +317,7 @@ class Tails:
         return wide, fresh
 
     def _drawn(self, groups: Groups, spot: int) -> list[int]:
-        """The groupings of which a spot's place is new, and drawn."""
+        """The groupings in which a spot's place is new and its effects are drawn."""
         one, c, found = groups.found[spot], self.c, []
         if groups.unseen == "population":
             return []
@@ -333,22 +330,28 @@ class Tails:
         return found
 
     def _new_levels(self, groups: Groups, spot: int) -> tuple[list[int], int, int]:
-        """Of a new place: the levels whose effects are drawn, and the level and node that it lies in."""
+        """The levels of a new place whose effects are drawn, and the known level and node that it lies in."""
         one = groups.found[spot]
         new: list[int] = []
         for at, level in enumerate(self.c.levels):
             path = [one.labels[column] for column in level.places.path]
             known = level.at.get(SEPARATOR.join(path))
             if known is None and "" in path:
-                fits = [i for i, key in enumerate(level.places.keys.tolist()) if _alike(key, path)]
-                known = fits[0] if fits else None
+                known = next(
+                    (
+                        i
+                        for i, key in enumerate(level.places.keys.tolist())
+                        if all(one in ("", own) for own, one in zip(key.split(SEPARATOR), path, strict=True))
+                    ),
+                    None,
+                )
             if known is not None:
                 return new, at, known
             new.append(at)
         return new, len(self.c.levels), 0
 
     def _states(self, groups: Groups, spot: int) -> Iterator[tuple[float, Array, Array]]:
-        """The coefficients of a spot at every node, less the shift: share, mean (N, D), covariance (N, D, D)."""
+        """Yield a spot's coefficients at every node, less the shift: share, mean (N, D), covariance (N, D, D)."""
         c, given, one = self.c, self._given, groups.found[spot]
         if not c.levels:
             yield 1.0, given.root.mean[0], given.root.cov[0]
@@ -368,7 +371,7 @@ class Tails:
 
     @cached_property
     def _referred(self) -> Tails:
-        """These with draws of a run of reference, which no seed of a fit changes, where sigma is a place's own."""
+        """The tails by draws of a reference run, whatever the fit's seed, where every place has its own sigma."""
         from priorhood.engines import exact
 
         if self.noisy is None:
@@ -399,23 +402,23 @@ class Tails:
     def _by_draws(
         self, X: Array, error: Array, groups: Groups, spot: int, *, noise: bool, centre: bool
     ) -> tuple[Flags, Flags, Flags]:
-        """The same where no density can be asked: every scale's tail is its prior's times a power, from the draws.
+        """Judge rows of one spot by the draws: every scale's tail is its prior's times a power fitted to them.
 
-        What a known place's coefficients owe to a spread is left out: its rows bound it.
+        The part of a spread in a known place's coefficients is left out: the place's rows bound it.
         """
-        told = self._referred
-        c, drawn = told.c, self._drawn(groups, spot)
+        reference = self._referred
+        c, drawn = reference.c, self._drawn(groups, spot)
         parts: list[tuple[Array, float, tuple[Array, Array, Flags, float]]] = []
-        for scale in told._spreads:
+        for scale in reference._spreads:
             if scale.which < 0:
                 squares = np.zeros(len(X)) if centre else error**2
             else:
                 squares = X[:, scale.column] ** 2 * (scale.which in drawn)
             parts.append((squares, scale.middle, scale.tail))
         if c.sigma.ndim > 1:
-            sigma = (groups if told is self else replace(groups, c=c, seed=SEED)).sigma(spot)
+            sigma = (groups if reference is self else replace(groups, c=c, seed=SEED)).sigma(spot)
             squares = np.zeros(len(X)) if centre else error**2
-            parts.append((squares, float(np.median(sigma)), _fitted(sigma, told._own_sigma)))
+            parts.append((squares, float(np.median(sigma)), _fitted(sigma, reference._own_sigma)))
         moved = np.zeros((2, len(X), len(parts)))
         total = np.ones((2, len(X)))
         for at, (squares, middle, (t, mass, beyond, _)) in enumerate(parts):
@@ -427,7 +430,7 @@ class Tails:
         share = moved / total[:, :, None]
         mean = share[0].sum(axis=1) > MEAN_MOVES
         sd = mean | (0.5 * share[1].sum(axis=1) > SD_MOVES)
-        return mean, sd, _owed(share[0], 0.5 * share[1], mean, sd)
+        return mean, sd, _causes(share[0], 0.5 * share[1], mean, sd)
 
     def _own_sigma(self, x: Array) -> Array:
         """Log prior density of a place's own sigma."""
@@ -443,31 +446,26 @@ class Tails:
 
 
 def tails_of(c: Coefficients, threads: int) -> Tails | None:
-    """None where no tail matters: the outcome is no log, or its exponential has no moments, as with Student's t."""
+    """The tails of a posterior; None where they do not matter: no log outcome, or no moments (Student's t)."""
     data = c.data
     if not data.model.formula.log_outcome or data.model.family != "normal":
         return None
-    problem, noisy = _posed(data, c)
-    return Tails(c, problem, noisy, threads)
-
-
-def _posed(data: FitData, c: Coefficients) -> tuple[Problem | None, GroupNoiseProblem | None]:
-    """What the exact engine would be given, with one sigma or one a place; None where it takes no such model."""
     from priorhood.engines import exact
 
-    if data.model.noise is not None and len(c.levels) + len(c.crossed) > 1:
-        return None, None
     effects = sum(grouping.places.size * len(grouping.own) for grouping in c.crossed)
-    if effects and exact.too_wide(effects, c.levels[0].places.size):
-        return None, None
+    nested_noise = data.model.noise is not None and len(c.levels) + len(c.crossed) > 1
+    if nested_noise or (effects and exact.too_wide(effects, c.levels[0].places.size)):
+        return Tails(c, None, None, threads)
     problem = to_exact(data)
     if exact.refuses(problem):
-        return None, None
-    return (None, problem) if isinstance(problem, exact.GroupNoiseProblem) else (problem, None)
+        return Tails(c, None, None, threads)
+    if isinstance(problem, exact.GroupNoiseProblem):
+        return Tails(c, None, problem, threads)
+    return Tails(c, problem, None, threads)
 
 
 def _rounded_down(value: float) -> float:
-    """To two digits."""
+    """Round down to two digits."""
     power = 10.0 ** (math.floor(math.log10(value)) - 1)
     return float(f"{math.floor(value / power + 1e-9) * power:.2g}")
 
@@ -477,12 +475,8 @@ def _taus(c: Coefficients, which: int) -> Array:
     return np.asarray(np.sqrt(((c.levels + c.crossed)[which].spread ** 2).sum(axis=2)))
 
 
-def _alike(key: str, path: list[str]) -> bool:
-    return all(label in ("", own) for own, label in zip(key.split(SEPARATOR), path, strict=True))
-
-
 def _most(draws: Array) -> float:
-    """Beyond the 1 − 1e-6 quantile: half as far again, and more, as the tail of 90 to 99 % goes on, in logs."""
+    """A value beyond the 1 − 1e-6 quantile: the tail of 90 to 99 % continued in logs, and half as far again."""
     ninety, last = np.quantile(draws, [0.9, 0.99])
     if ninety <= 0:
         return float(last)
@@ -491,7 +485,7 @@ def _most(draws: Array) -> float:
 
 
 def _weighed(first: Array, second: Array, reach: Reach) -> tuple[Flags, Flags, Flags]:
-    """Moments (n, N) at every node → whether mean and sd are infinite, and to which scales it is owed."""
+    """Moments (n, N) at every node → whether mean and sd are infinite, and which scales cause it."""
     near = reach.near / reach.near.sum()
     scales = len(reach.scales)
     far = np.where(reach.of[:, None] == np.arange(scales), reach.far[:, None], 0.0)
@@ -503,19 +497,19 @@ def _weighed(first: Array, second: Array, reach: Reach) -> tuple[Flags, Flags, F
     before, after = (np.sqrt(np.maximum(b - a**2, 0.0)) for a, b in ((one, two), (whole, square)))
     sd = mean | (np.abs(after - before) > SD_MOVES * after)
     shares = added / (more * whole[:, None]), squares / (2.0 * more * np.maximum(after, 1e-300)[:, None] ** 2)
-    return mean, sd, _owed(*shares, mean, sd)
+    return mean, sd, _causes(*shares, mean, sd)
 
 
-def _owed(first: Array, second: Array, mean: Flags, sd: Flags) -> Flags:
-    """(n, scales) the scales that alone bring a tenth of what a moment may move by."""
-    owed = mean[:, None] & (first > 0.1 * MEAN_MOVES)
-    return np.asarray(owed | (sd[:, None] & (second > 0.1 * SD_MOVES)))
+def _causes(first: Array, second: Array, mean: Flags, sd: Flags) -> Flags:
+    """Scales whose share alone is a tenth of what a moment may move by: (n, scales)."""
+    causes = mean[:, None] & (first > 0.1 * MEAN_MOVES)
+    return np.asarray(causes | (sd[:, None] & (second > 0.1 * SD_MOVES)))
 
 
 def _fitted(draws: Array, log_prior: Callable[[Array], Array]) -> tuple[Array, Array, Flags, float]:
-    """The tail of draws of a scale as its prior's times a power of it, as likely to the draws as can be.
+    """The tail of a scale's draws: its prior's times the power of the scale that fits the draws best.
 
-    So is a likelihood that is flat in the scale, or falls with it by a power for every place (math.md, section 4).
+    A likelihood is flat in the scale, or falls with it by a power for every place (math.md, section 4).
     """
     from priorhood.engines.exact.tails import BEGIN, BODY, upper_tail
 
