@@ -1,4 +1,4 @@
-"""What is measured on what: the data, the two models, the amount of work, and what a measurement is."""
+"""The data, the two models and the amount of work; what a measurement is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLACES, ROWS, DATA_SEED = 219, 7500, 2412
 CHAINS, DRAWS, TUNE = 4, 1000, 1000
 INDEPENDENT = "price ~ living_space + (living_space || zip)"
 CORRELATED = "price ~ living_space + (living_space | zip)"
-MODELS = {"independent": INDEPENDENT, "correlated": CORRELATED}
+FORMULAS = {"independent": INDEPENDENT, "correlated": CORRELATED}
 
 
 @dataclass(frozen=True)
@@ -24,61 +24,47 @@ class Effort:
 
     fits: int = 30
     seeds: int = 5
-    kernels: int = 30
     imports: int = 9
     processes: int = 7
     compiles: int = 3
     rows: int = 100_000_000
 
 
-QUICK = Effort(fits=7, seeds=2, kernels=7, imports=3, processes=3, compiles=2, rows=1_000_000)
+QUICK = Effort(fits=7, seeds=2, imports=3, processes=3, compiles=2, rows=1_000_000)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Repeated values of one quantity, and what was aimed at.
+    """Repeated values of one quantity, and its target.
 
     target : None where nothing was promised
     at_most : whether small is good
-    worst : judge the worst value rather than the median: for quality, where luck should not count
+    worst : hold the worst value against the target rather than the median, for quality
+    command : what repeats it
     """
 
     key: str
     what: str
     unit: str
     values: tuple[float, ...]
-    command: str
     target: float | None = None
     at_most: bool = True
     worst: bool = False
     note: str = ""
-
-    @property
-    def judged(self) -> float:
-        """The value that is held against the target."""
-        if self.worst:
-            return max(self.values) if self.at_most else min(self.values)
-        return statistics.median(self.values)
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the target is met; None without a target."""
-        if self.target is None:
-            return None
-        return self.judged <= self.target if self.at_most else self.judged >= self.target
+    command: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return {
-            **asdict(self),
-            "min": min(self.values),
-            "median": statistics.median(self.values),
-            "max": max(self.values),
-            "judged": self.judged,
-            "met": self.met,
-        }
+        """Return it as JSON can hold it, judged against the target; met : None without one."""
+        judged = statistics.median(self.values)
+        if self.worst:
+            judged = max(self.values) if self.at_most else min(self.values)
+        met = None
+        if self.target is not None:
+            met = judged <= self.target if self.at_most else judged >= self.target
+        least, median, most = min(self.values), statistics.median(self.values), max(self.values)
+        return {**asdict(self), "min": least, "median": median, "max": most, "judged": judged, "met": met}
 
 
 def sales() -> pd.DataFrame:
-    """The rows that every contender gets."""
+    """Simulate the sales that priorhood's own parts are fitted to."""
     return ph.simulate(PLACES, ROWS, DATA_SEED)[0]

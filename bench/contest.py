@@ -13,28 +13,27 @@ import numpy as np
 from arviz_stats.base import array_stats
 
 from bench import data
-from bench.clock import ONE_THREAD
+from bench.case import CHAINS, DRAWS, TUNE
 from bench.contenders import SCRIPTS, Contender
-from bench.watch import Watched, watched
+from bench.process import ONE_THREAD, Ended, caches, run
 from priorhood._system import cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHAINS, DRAWS, TUNE = 4, 1000, 1000
 # The quality that all draws are brought to: by twice as many of them, as often as it takes.
 LEAST_ESS, GREATEST_RHAT, MOST_DRAWS = 400.0, 1.01, 8000
 SEED = 1
-TOLD_OF_A_TRY = ("draws", "status", "reason", "first", "least_ess", "greatest_rhat")
+KEPT_OF_A_TRY = ("draws", "status", "reason", "first", "least_ess", "greatest_rhat")
 # R's last lines, after the error.
 AFTERWORDS = ("Execution halted", "Calls: ", "In addition: ")
-# A first fit of a contender that takes longer is not repeated with filled caches.
+# A first fit that takes longer is not repeated with filled caches.
 WORTH_REPEATING = 120.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one fit may take. fits, spend : at most so many further fits, and so many seconds for them."""
+    """Limits of one fit. fits, spend : at most so many further fits, and so many seconds for them."""
 
     seconds: float = 600.0
     memory_mb: float = 16_000.0
@@ -44,13 +43,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Record:
-    """What came out for one contender, model and size; seconds, MB.
+    """The result of one contender, model and size; seconds, MB.
 
     status : "fitted"; "time" or "memory", it was stopped there; "failed"; "refused", it has no such model
-    first : a whole process to its first result, with import, reading and compiling, compile caches empty; ready :
-        the same with filled ones, where that was tried; fits : further fits in the same process
-    draws, tries : draws a chain, the most that it finished, and what came of every number that was tried; `limits`
-        are those of the last
+    first : a whole process to its first result, with import, reading and compiling, compile caches empty
+    ready : the same with filled caches, where that was tried
+    fits : further fits in the same process
+    draws, tries : draws a chain, the most that it finished, and the result of every number that was tried;
+        `limits` are those of the last
     mean, sd : of mu, tau, omega, sigma; a point estimate has no sd
     """
 
@@ -76,32 +76,35 @@ class Record:
     data: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def key(self) -> tuple[str, str, int, int]:
+        """Contender, model, rows, groups."""
+        return self.contender, self.model, self.rows, self.groups
+
+    @property
     def reached(self) -> bool:
         """Whether its draws have the quality; a point estimate has none to have."""
         return self.least_ess is None or good(self.least_ess, self.greatest_rhat or np.inf)
+
+    def may_go_on(self, limits: Limits) -> bool:
+        """Whether it has draws short of the quality, and these limits leave room for twice as many."""
+        if self.status != "fitted" or self.reached or (self.draws or 0) >= MOST_DRAWS:
+            return False
+        if self.tries and self.tries[-1]["status"] != "fitted":
+            return self.outgrown(limits, self.tries[-1]["status"])
+        return 2 * (self.first or np.inf) <= limits.seconds
+
+    def outgrown(self, limits: Limits, status: str = "") -> bool:
+        """Whether it was stopped by a limit below these.
+
+        What failed may have been repaired since: its own size is tried again, by a new run alone.
+        """
+        bound = {"time": "seconds", "memory": "memory_mb"}.get(status or self.status)
+        return bound is not None and self.limits[bound] < getattr(limits, bound)
 
 
 def good(least_ess: float, greatest_rhat: float) -> bool:
     """Whether draws have the quality that all are brought to."""
     return least_ess >= LEAST_ESS and greatest_rhat <= GREATEST_RHAT
-
-
-def may_go_on(record: Record, limits: Limits) -> bool:
-    """Whether it has draws short of the quality, and twice as many may come to an end within these limits."""
-    if record.status != "fitted" or record.reached or (record.draws or 0) >= MOST_DRAWS:
-        return False
-    if record.tries and record.tries[-1]["status"] != "fitted":
-        return outgrown(record.tries[-1]["status"], record.limits, limits)
-    return 2 * (record.first or np.inf) <= limits.seconds
-
-
-def outgrown(status: str, then: dict[str, float], limits: Limits) -> bool:
-    """Whether it was stopped by a limit below that of now.
-
-    Whatever failed may have been repaired since: its own size is tried again, by a new run alone.
-    """
-    bound = {"time": "seconds", "memory": "memory_mb"}.get(status)
-    return bound is not None and then[bound] < getattr(limits, bound)
 
 
 def contest(
@@ -113,12 +116,12 @@ def contest(
     command: list[str],
     earlier: Record | None = None,
 ) -> Iterator[Record]:
-    """Fit, with ever more draws until they have the quality, or a limit or what is left of it is reached.
+    """Fit with ever more draws, until they have the quality or a limit is reached.
 
-    What is known is given after every number of draws, so that nothing is lost where the next is broken off. Where
-    it is stopped, by a limit or a failure, the most draws that were finished stay what is known.
+    Yields the record after every number of draws, so that nothing is lost if the next is broken off. If a limit or
+    a failure stops it, the record keeps the most draws that were finished.
 
-    earlier : what a run under smaller limits or broken off came to, which this one goes on from
+    earlier : the record of a run under smaller limits or broken off, which this one goes on from
     """
     here = {"contender": contender.name, "model": model, "rows": size.rows, "groups": size.groups}
     if model not in contender.models:
@@ -131,12 +134,12 @@ def contest(
         with tempfile.TemporaryDirectory() as name:
             amount = {"draws": draws, "tune": TUNE * draws // DRAWS}
             told = answered(contender, asked | amount, limits, command, Path(name))
-        tries = (*(finished.tries if finished else ()), {k: told.get(k) for k in TOLD_OF_A_TRY})
+        tries = (*(finished.tries if finished else ()), {k: told.get(k) for k in KEPT_OF_A_TRY})
         if told["status"] == "fitted" or finished is None:
             finished = Record(**here, **told)
         finished = replace(finished, tries=tries, limits=asdict(limits))
         yield finished
-        if not may_go_on(finished, limits):
+        if not finished.may_go_on(limits):
             return
 
 
@@ -149,49 +152,49 @@ def answered(
     *,
     twice: bool = True,
 ) -> dict[str, Any]:
-    """What one number of draws gives: fields of a Record. The folder keeps the draws.
+    """Fit with one number of draws; return fields of a Record. The folder keeps the draws.
 
-    twice : start a second process with the first one's compile caches, where that is no long wait
+    twice : start a second process with the first one's compile caches, if that is no long wait
     """
-    asked = {
-        "cores": min(asked["chains"], cores()), "seed": SEED, "fits": limits.fits, "spend": limits.spend, **asked
-    }  # fmt: skip
+    usual = {"cores": min(asked["chains"], cores()), "seed": SEED, "fits": limits.fits, "spend": limits.spend}
+    asked = usual | asked | {"contender": contender.name}
     ended = _process(contender, command, asked, limits, folder)
     told = read_told(folder)
     if told is None:
         status, reason = _ending(ended, limits)
         return {"status": status, "reason": reason, "peak_mb": ended.peak_mb, "draws": asked["draws"]}
-    found = _judged(told, folder) | {
+    found = {
         "status": "fitted", "first": told["first_s"], "fits": tuple(told["fits_s"]), "peak_mb": ended.peak_mb,
         "versions": told["versions"],
     }  # fmt: skip
+    if "point" in told:
+        found["mean"] = {name: value for name, value in told["point"].items() if not name.startswith("beta")}
+    else:
+        found |= {"draws": told["draws"], **quality(read_draws(told, folder), told["names"])}
     if twice and told["first_s"] < WORTH_REPEATING:
         _process(contender, command, asked | {"fits": 0}, limits, folder)
         again = read_told(folder)
-        found["ready"] = again["first_s"] if again else None
+        found["ready"] = again and again["first_s"]
     return found
 
 
 def _process(
     contender: Contender, command: list[str], asked: dict[str, Any], limits: Limits, folder: Path
-) -> Watched:
-    """Run its script; the caches are those of the folder, and what an earlier one told is removed."""
+) -> Ended:
+    """Run its script with the caches of the folder; an earlier result there is removed."""
     told = folder / "told.json"
     told.unlink(missing_ok=True)
-    caches = {
-        "NUMBA_CACHE_DIR": str(folder / "numba"), "PYTENSOR_FLAGS": f"base_compiledir={folder / 'pytensor'}",
-        "BENCH_CHAINS": str(asked["chains"]),
-    }  # fmt: skip
     # Chains share the cores already; priorhood's own threads are its own business.
     threads = {} if contender.python == "own" else ONE_THREAD
 
     def too_long(seconds: float) -> bool:
-        # With a first result told, the further fits and the rest are left as much again.
+        # Once a first result is there, further fits have as much time again.
         return seconds > (2 * limits.seconds + limits.spend if told.exists() else limits.seconds)
 
     data.dumped(asked | {"began": time.time()}, folder / "asked.json")
     script = [*command, str(SCRIPTS / contender.script), str(folder / "asked.json")]
-    return watched(script, folder, caches | threads, too_long=too_long, memory_mb=limits.memory_mb)
+    env = caches(folder) | threads | {"BENCH_CHAINS": str(asked["chains"])}
+    return run(script, folder, env, too_long=too_long, memory_mb=limits.memory_mb)
 
 
 def read_draws(told: dict[str, Any], folder: Path) -> np.ndarray:
@@ -201,12 +204,12 @@ def read_draws(told: dict[str, Any], folder: Path) -> np.ndarray:
 
 
 def read_told(folder: Path) -> dict[str, Any] | None:
-    """What the last process told, if it came to a result."""
+    """The result of the last process, or None if it came to none."""
     told = folder / "told.json"
     return json.loads(told.read_text(encoding="utf-8")) if told.exists() else None
 
 
-def _ending(ended: Watched, limits: Limits) -> tuple[str, str]:
+def _ending(ended: Ended, limits: Limits) -> tuple[str, str]:
     """Status and reason of a process that gave no result."""
     if ended.stopped == "time":
         return "time", f"no result after {limits.seconds:,.0f} s"
@@ -216,15 +219,6 @@ def _ending(ended: Watched, limits: Limits) -> tuple[str, str]:
     if ended.status < 0:
         return "failed", f"its process was ended by signal {-ended.status}"
     return "failed", lines[-1][:300] if lines else f"it ended with status {ended.status} and no word"
-
-
-def _judged(told: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Means, sds, and the quality of all parameters that it told."""
-    if "point" in told:
-        few = {name: value for name, value in told["point"].items() if not name.startswith("beta")}
-        return {"mean": few}
-    draws = read_draws(told, folder)
-    return {"draws": told["draws"], **quality(draws, told["names"])}
 
 
 def quality(draws: np.ndarray, names: list[str]) -> dict[str, Any]:

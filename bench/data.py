@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+RESULTS = Path(__file__).with_name("results")
+FILES = Path(__file__).parents[1] / ".bench" / "data"
 SEED = 2412
 MU, TAU, RHO, SIGMA = (4.0, 0.5), (0.6, 0.25), 0.5, 0.8
 # Coefficients of so many places are judged: all of them up to here, some of more.
@@ -80,7 +80,7 @@ def made(size: Size, folder: Path, *, csv: bool = False) -> Path:
 
 
 def facts(path: Path) -> dict[str, Any]:
-    """What tells these data from others: numbers of rows and groups, sums to six digits."""
+    """Facts that identify the data: numbers of rows and groups, sums to six digits."""
     with duckdb.connect() as connection:
         rows = connection.execute(f"SELECT count(*), count(DISTINCT g), sum(x), sum(y) FROM '{path}'").fetchall()
     n, groups, x, y = rows[0]

@@ -1,7 +1,7 @@
 """The four models of the notebook by each engine: what it costs to compile and to draw, and what is drawn.
 
 Takes minutes, so a quick run leaves it out; `--quick --only engines` tries it with few draws. Its results are in a
-file of their own, from which `python -m bench.engines_table --write` fills the table of docs/engines.md.
+file of their own, from which `python -m bench.publish engines` fills the table of docs/engines.md.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import engines_table, environments
-from bench.case import CHAINS, DATA_SEED, DRAWS, INDEPENDENT, PLACES, ROWS, TUNE
-from bench.case import CORRELATED as CORRELATED_FORMULA
-from bench.clock import ONE_THREAD, output_of
+from bench import environments, tables
+from bench.case import CHAINS, CORRELATED, DATA_SEED, DRAWS, INDEPENDENT, PLACES, ROWS, TUNE
+from bench.contenders import SCRIPTS
+from bench.data import RESULTS, dumped
+from bench.process import ONE_THREAD, caches, done
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-NAME = "engines"
 SEED = 2412
-SCRIPT = Path(__file__).parent / "scripts" / "run_engine.py"
 # The first is what the others' means are held against.
 HOWS = {"exact": ("numba",), "nutpie": ("pymc", "nutpie"), "pymc": ("pymc",)}
 FULL = {"chains": CHAINS, "draws": DRAWS, "tune": TUNE, "repeats": 30}
@@ -47,7 +46,7 @@ CASES = (
     Case("naive", INDEPENDENT, ("tau ~ Exponential(2.5)", "sigma ~ Exponential(2.5)"), noise="zip"),
     Case("centred", INDEPENDENT),
     Case("non-centred", INDEPENDENT, parameterization="noncentered"),
-    Case("correlated", CORRELATED_FORMULA, ("mu ~ Normal(0, 5)",)),
+    Case("correlated", CORRELATED, ("mu ~ Normal(0, 5)",)),
 )
 
 
@@ -78,9 +77,10 @@ class Row:
 
 
 def measure(machine: dict[str, Any], console: Console, *, quick: bool) -> Path:
-    """Measure all, keep every result as soon as it is there, print the table; return the file of results."""
+    """Measure all, keep every result at once, print the table; return the file of results."""
     amount = TRIAL if quick else FULL
-    target = engines_table.results(quick=quick)
+    # A trial must not stand for the measurement.
+    target = RESULTS / ("engines_trial.json" if quick else "engines.json")
     told = {
         "machine": machine, "quick": quick, "places": PLACES, "rows": ROWS, "data_seed": DATA_SEED, "seed": SEED,
         **amount, "complete": False, "runs": [],
@@ -88,27 +88,21 @@ def measure(machine: dict[str, Any], console: Console, *, quick: bool) -> Path:
     for case in CASES:
         reference: dict[str, Any] | None = None
         for how in HOWS:
-            console.print(f"measuring {NAME}, {case.name}, {how} …", style="dim")
+            console.print(f"measuring engines, {case.name}, {how} …", style="dim")
             row, found = _measured(case, how, amount, reference)
             reference = found if how == "exact" else reference
             told["runs"].append(asdict(row))
-            _write(target, told)
-    told["complete"] = True
-    _write(target, told)
-    console.print(engines_table.markdown(told), soft_wrap=True, markup=False)
+            dumped(told, target)
+    dumped(told | {"complete": True}, target)
+    console.print(tables.engines(told | {"complete": True}), soft_wrap=True, markup=False)
     console.print(f"written to {os.path.relpath(target)}")
     return target
-
-
-def _write(target: Path, told: dict[str, Any]) -> None:
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _measured(
     case: Case, how: str, amount: dict[str, int], reference: dict[str, Any] | None
 ) -> tuple[Row, dict[str, Any] | None]:
-    """A row, and what the engine's process told; whatever goes wrong is a row, too."""
+    """A row, and what the engine's process printed; whatever goes wrong is a row, too."""
     python, reason = environments.interpreter(HOWS[how])
     if python is None:
         return Row(case.name, how, "failed", reason), None
@@ -119,37 +113,22 @@ def _measured(
                 return Row(case.name, how, "refused", first["refused"], versions=first["versions"]), None
             again = _process(python, case, how, amount if how == "exact" else amount | SHORT, Path(name))
     except (RuntimeError, OSError, ValueError, IndexError) as problem:
-        return Row(case.name, how, "failed", _last_words(problem)), None
-    row = Row(
-        case.name, how, "fitted", compile_first=first["compile_s"], compile_again=again["compile_s"],
-        sample=first["sample_s"], difference=_difference(first, reference),
-        **{k: first[k] for k in ("parameters", "divergences", "least_ess", "greatest_rhat", "versions")},
-    )  # fmt: skip
-    return row, first
+        # The end of a traceback; a process that was killed leaves none.
+        lines = [line.strip() for line in str(problem).splitlines() if line.strip()] or [type(problem).__name__]
+        killed = isinstance(problem, RuntimeError) and len(lines) < 2
+        return Row(case.name, how, "failed", "its process was ended from outside" if killed else lines[-1]), None
+    far = None
+    if reference is not None:
+        far = max(abs(first["means"][k] - reference["means"][k]) / sd for k, sd in reference["sds"].items())
+    same = {k: first[k] for k in ("parameters", "divergences", "least_ess", "greatest_rhat", "versions")}
+    times = {"compile_first": first["compile_s"], "compile_again": again["compile_s"], "sample": first["sample_s"]}
+    return Row(case.name, how, "fitted", difference=far, **times, **same), first
 
 
 def _process(python: str, case: Case, how: str, amount: dict[str, int], folder: Path) -> dict[str, Any]:
-    """What one process tells; the caches of the folder are empty or those that the one before it filled."""
-    asked = {
-        **asdict(case), **amount, "how": how, "seed": SEED, "places": PLACES, "rows": ROWS, "data_seed": DATA_SEED
-    }  # fmt: skip
-    caches = {"NUMBA_CACHE_DIR": str(folder / "numba"), "PYTENSOR_FLAGS": f"base_compiledir={folder / 'pytensor'}"}
+    """The result of one process, whose caches are those of the folder: empty, or filled by the one before it."""
+    data = {"places": PLACES, "rows": ROWS, "data_seed": DATA_SEED}
+    asked = json.dumps(asdict(case) | amount | data | {"how": how, "seed": SEED})
     threads = {} if how == "exact" else ONE_THREAD
-    told = output_of([python, str(SCRIPT), json.dumps(asked)], folder, {**threads, **caches})
-    return dict(json.loads(told.splitlines()[-1]))
-
-
-def _last_words(problem: Exception) -> str:
-    """The end of a traceback; a process that was killed leaves none."""
-    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-    if isinstance(problem, RuntimeError) and len(lines) < 2:
-        return "its process was ended from outside"
-    return lines[-1] if lines else type(problem).__name__
-
-
-def _difference(found: dict[str, Any], reference: dict[str, Any] | None) -> float | None:
-    """Largest distance of the means from the reference's, in its posterior sds; None without a reference."""
-    if reference is None:
-        return None
-    means, sds = reference["means"], reference["sds"]
-    return max(abs(found["means"][name] - means[name]) / sds[name] for name in means)
+    ended = done([python, str(SCRIPTS / "run_engine.py"), asked], folder, threads | caches(folder))
+    return dict(json.loads(ended.output.splitlines()[-1]))

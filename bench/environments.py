@@ -19,35 +19,30 @@ VARIABLE = "PRIORHOOD_BENCH_PEERS"
 LATER = ("3.13", "3.12", "3.14")
 
 
+def _runs(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
 def command_of(contender: Contender, *, install: bool = True) -> tuple[list[str], str]:
-    """What its script is called with, or an empty list and the reason."""
+    """The command that its script is given to, or an empty list and the reason."""
     if contender.python == "own":
         return [sys.executable], ""
     if not contender.python:
         return _r(contender)
     made = FOLDER / "environments" / contender.name
-    python = made / "bin" / "python"
-    mark = made / "pins.sha256"
+    python, mark = str(made / "bin" / "python"), made / "pins.sha256"
     wanted = hashlib.sha256(contender.pins.read_bytes()).hexdigest()
     if mark.exists() and mark.read_text() == wanted:
-        return [str(python)], ""
+        return [python], ""
     if not install:
         return [], f"{made} has no environment of the pinned versions, and none is to be made"
-    return _make(contender, made, mark, wanted)
-
-
-def _make(contender: Contender, made: Path, mark: Path, wanted: str) -> tuple[list[str], str]:
     base = python_of(contender.python)
     if base is None:
         return [], f"there is no Python {contender.python.replace('+', ' or later')} on the path"
     shutil.rmtree(made, ignore_errors=True)
     made.parent.mkdir(parents=True, exist_ok=True)
-    python = str(made / "bin" / "python")
-    steps = (
-        [base, "-m", "venv", str(made)],
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(contender.pins)],
-    )
-    for step in steps:
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(contender.pins)]
+    for step in ([base, "-m", "venv", str(made)], pip):
         done = subprocess.run(step, capture_output=True, text=True)
         if done.returncode:
             lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no reason given"]
@@ -58,33 +53,23 @@ def _make(contender: Contender, made: Path, mark: Path, wanted: str) -> tuple[li
 
 def python_of(wanted: str) -> str | None:
     """The path of a Python: "3.11" is that one, "3.12+" this one if it is as late, else the first on the path."""
-    least = tuple(int(part) for part in wanted.rstrip("+").split("."))
-    here = sys.version_info[:2]
+    least, here = tuple(map(int, wanted.rstrip("+").split("."))), sys.version_info[:2]
     if here == least or (wanted.endswith("+") and here >= least):
         return sys.executable
-    names = LATER if wanted.endswith("+") else (wanted,)
-    found = (shutil.which(f"python{name}") for name in names)
-    return next((path for path in found if path and _starts(path)), None)
-
-
-def _starts(path: str) -> bool:
-    """Whether it is more than a name: version managers put names on the path that lead nowhere."""
-    return subprocess.run([path, "-c", ""], capture_output=True).returncode == 0
+    found = (shutil.which(f"python{name}") for name in (LATER if wanted.endswith("+") else (wanted,)))
+    # Version managers put names on the path that lead nowhere.
+    return next((path for path in found if path and _runs(path, "-c", "")), None)
 
 
 def _r(contender: Contender) -> tuple[list[str], str]:
     if shutil.which("Rscript") is None:
         return [], "there is no Rscript on the path"
-    lacking = [name for name in contender.packages if not _has(name)]
+    there = 'quit(status = !requireNamespace("{}", quietly = TRUE))'
+    lacking = [name for name in contender.packages if not _runs("Rscript", "-e", there.format(name))]
     if lacking:
         debian = " ".join(f"r-cran-{name.lower()}" for name in lacking)
         return [], f"R has no package {', '.join(lacking)}; on Debian: apt-get install {debian}"
     return ["Rscript"], ""
-
-
-def _has(package: str) -> bool:
-    asked = ["Rscript", "-e", f'quit(status = !requireNamespace("{package}", quietly = TRUE))']
-    return subprocess.run(asked, capture_output=True).returncode == 0
 
 
 def interpreter(modules: tuple[str, ...]) -> tuple[str | None, str]:
@@ -97,7 +82,6 @@ def interpreter(modules: tuple[str, ...]) -> tuple[str | None, str]:
         return None, f"{', '.join(lacking)} cannot be imported here, and {VARIABLE} names no other Python"
     if not Path(other).is_file():
         return None, f"{lacking[0]} cannot be imported here, and {VARIABLE} names no file"
-    wanted = "; ".join(f"import {m}" for m in modules)
-    if subprocess.run([other, "-c", wanted], capture_output=True).returncode:
+    if not _runs(other, "-c", "; ".join(f"import {m}" for m in modules)):
         return None, f"the Python that {VARIABLE} names cannot import {', '.join(modules)}"
     return other, ""

@@ -1,4 +1,4 @@
-"""Where and when it was measured."""
+"""Where and when it was measured, and whether other programs were at work."""
 
 from __future__ import annotations
 
@@ -13,21 +13,14 @@ from typing import Any
 from priorhood._system import cores
 
 LIBRARIES = (
-    "priorhood",
-    "numpy",
-    "numba",
-    "scipy",
-    "pandas",
-    "polars",
-    "narwhals",
-    "duckdb",
-    "xarray",
-    "arviz-stats",
+    *("priorhood", "numpy", "numba", "scipy", "pandas", "polars", "narwhals", "duckdb", "xarray", "arviz-stats"),
 )
+# Cores that others keep busy before a measurement, beyond which its times are not those of a free machine.
+BUSY = 0.25
 
 
 def describe() -> dict[str, Any]:
-    """Processor, memory, system, versions and date."""
+    """Processor, memory, system, versions and date; others : cores that other programs keep busy."""
     return {
         "cpu": _cpu(),
         "cores": cores(),
@@ -36,33 +29,33 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "others": others(),
+        "others": _others(),
     }
 
 
-def others(seconds: float = 1.0) -> float:
-    """Cores that other programs keep busy, while this one waits; the load average where there is no /proc.
-
-    The load average would count what was measured before.
-    """
+def _others(seconds: float = 1.0) -> float:
+    """Cores at work while this process waits; the load average, which counts earlier work, without /proc."""
     stat = Path("/proc/stat")
     if not stat.exists():
         return round(os.getloadavg()[0], 2)
-    before, started = _worked(stat), time.perf_counter()
+
+    def worked() -> int:
+        ticks = [int(number) for number in stat.read_text().split("\n")[0].split()[1:9]]
+        return sum(ticks) - ticks[3] - ticks[4]  # neither idle nor waiting for a disk
+
+    before, started = worked(), time.perf_counter()
     time.sleep(seconds)
-    spent = (_worked(stat) - before) / os.sysconf("SC_CLK_TCK")
-    return round(spent / (time.perf_counter() - started), 2)
-
-
-def _worked(stat: Path) -> int:
-    """Ticks of all cores that were neither idle nor waiting for a disk."""
-    ticks = [int(number) for number in stat.read_text().split("\n")[0].split()[1:9]]
-    return sum(ticks) - ticks[3] - ticks[4]
+    return round((worked() - before) / os.sysconf("SC_CLK_TCK") / (time.perf_counter() - started), 2)
 
 
 def busy(facts: dict[str, Any]) -> float:
     """Cores that others kept busy before a measurement; of older results the load average."""
     return float(facts.get("others", facts.get("load_average", 0.0)))
+
+
+def remark(facts: dict[str, Any], then: str) -> str:
+    """What a busy machine does to the times, as a sentence; nothing for a free one."""
+    return f"Other work ran on the machine ({busy(facts):.1f} cores): {then}. " if busy(facts) > BUSY else ""
 
 
 def _cpu() -> str:

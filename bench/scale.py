@@ -1,27 +1,30 @@
 """All contenders, from the size of the demo up: ever more rows in 219 groups, and ever more groups.
 
-Every contender climbs until it fails or passes a limit; what stopped it is kept with the rest, and it is not asked
-for larger sizes. Records are written one by one: the same command goes on where an earlier run was broken off.
+Every contender climbs until it fails or reaches a limit; what stopped it is recorded, and it is not asked for
+larger sizes. Records are written one by one: the same command goes on where an earlier run was broken off.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING
 
-from bench import contest, data, environments, machine, scale_table
-from bench.contenders import CONTENDERS, MODELS, Contender
-from bench.data import Size
-from bench.records import Key, Records
+from bench import contest, data, environments, machine, tables
+from bench.contenders import CONTENDERS, MODELS
+from bench.contest import Limits, Record
+from bench.data import FILES, RESULTS, Size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rich.console import Console
 
-RESULTS = Path(__file__).with_name("results") / "contenders.json"
-FILES = Path(__file__).parents[1] / ".bench" / "data"
+    from bench.contenders import Contender
+
+    Key = tuple[str, str, int, int]
+
 BASE = Size(7_500, 219)
 ROWS = tuple(Size(rows, 219) for rows in (7_500, 75_000, 750_000, 7_500_000, 100_000_000))
 GROUPS = (
@@ -32,13 +35,61 @@ SERIES_MODEL = MODELS[0]
 FACTS = ("cpu", "cores", "memory_gb", "system", "date", "others")
 
 
+class Records:
+    """The records of a file, by contender, model and size.
+
+    Raises
+    ------
+    ValueError : a field in the file is not one of a record's
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.found: dict[Key, Record] = {}
+        known = {field.name for field in fields(Record)}
+        for one in json.loads(path.read_text(encoding="utf-8"))["records"] if path.exists() else ():
+            if stray := sorted(set(one) - known):
+                raise ValueError(f"a record has no field {stray[0]!r}; it has {', '.join(sorted(known))}")
+            record = Record(**{**one, "fits": tuple(one["fits"]), "tries": tuple(one["tries"])})
+            self.found[record.key] = record
+
+    def keep(self, record: Record) -> None:
+        """Add it, in place of an older one, and write the file."""
+        self.found[record.key] = record
+        data.dumped({"records": [asdict(one) for one in self.found.values()]}, self.path)
+
+    def at(self, size: Size, model: str) -> dict[str, Record]:
+        """Records of one size and model by contender, in the order of the contenders."""
+        keys = {name: (name, model, size.rows, size.groups) for name in CONTENDERS}
+        return {name: self.found[key] for name, key in keys.items() if key in self.found}
+
+    def settled(self, wanted: Key, limits: Limits) -> bool:
+        """Whether there is a record that need not be measured again under these limits."""
+        record = self.found.get(wanted)
+        return record is not None and not (record.may_go_on(limits) or record.outgrown(limits))
+
+    def short(self, wanted: Key, limits: Limits) -> Record | None:
+        """A record with draws short of the quality, which these limits leave room to go on from."""
+        record = self.found.get(wanted)
+        return record if record is not None and record.may_go_on(limits) else None
+
+    def obstacle(self, wanted: Key, limits: Limits) -> Record | None:
+        """A record of a size that is in no way larger, which says that this one is not worth trying."""
+        _, _, rows, groups = wanted
+        for one in self.found.values():
+            smaller = one.rows <= rows and one.groups <= groups and (one.rows, one.groups) != (rows, groups)
+            if one.key[:2] == wanted[:2] and smaller and one.status != "fitted" and not one.outgrown(limits):
+                return one
+        return None
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of whom: names of contenders, (model, size) in order, limits."""
+    """Names of contenders; (model, size) in order; limits."""
 
     contenders: tuple[str, ...]
     tasks: tuple[tuple[str, Size], ...]
-    limits: contest.Limits
+    limits: Limits
     install: bool = True
     again: bool = False
 
@@ -54,8 +105,8 @@ def series(most_rows: int) -> tuple[tuple[str, Size], ...]:
     return tuple((SERIES_MODEL, size) for size in sizes)
 
 
-def measure(plan: Plan, console: Console, target: Path = RESULTS) -> Records:
-    """Ask every contender for every size that is not settled; print what is known in the end."""
+def measure(plan: Plan, console: Console, target: Path = RESULTS / "contenders.json") -> Records:
+    """Ask every contender for every size that is not settled."""
     records = Records(target)
     commands = {}
     for name in plan.contenders:
@@ -77,22 +128,17 @@ def measure(plan: Plan, console: Console, target: Path = RESULTS) -> Records:
             for record in _found(CONTENDERS[name], model, size, plan.limits, commands[name], earlier):
                 records.keep(record)
             fresh.add(wanted)
-            console.print(scale_table.line(records.found[wanted]), soft_wrap=True, markup=False)
+            console.print(tables.line(records.found[wanted]), soft_wrap=True, markup=False)
     return records
 
 
 def _found(
-    contender: Contender,
-    model: str,
-    size: Size,
-    limits: contest.Limits,
-    command: list[str],
-    earlier: contest.Record | None,
-) -> Iterator[contest.Record]:
+    contender: Contender, model: str, size: Size, limits: Limits, command: list[str], earlier: Record | None
+) -> Iterator[Record]:
     """Its record, ever better."""
     path = data.made(size, FILES, csv=contender.script.endswith(".R"))
-    before = machine.describe()
-    about: dict[str, Any] = {name: before[name] for name in FACTS}
+    about = machine.describe()
     for found in contest.contest(contender, model, path, size, limits, command, earlier):
-        # What an earlier run finished keeps the machine that it ran on.
-        yield found if found.machine else replace(found, machine=about, data=data.facts(path))
+        # Draws of an earlier run keep the machine that they ran on.
+        facts = {name: about[name] for name in FACTS}
+        yield found if found.machine else replace(found, machine=facts, data=data.facts(path))

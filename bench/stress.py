@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import binom
 
 import priorhood as ph
-from bench import machine
-from bench.machine import busy
-from bench.readme_table import BUSY, rewritten
-from bench.report import number
+from bench import machine, tables
+from bench.data import RESULTS, dumped
 from bench.stress_designs import DESIGNS, Design
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.summary import measures, varies
@@ -38,13 +37,9 @@ from priorhood.suffstats import collect
 from priorhood.suffstats.fit_data import FitData
 
 if TYPE_CHECKING:
-    from priorhood.evaluation.sbc import Calibration
     from priorhood.posterior.posterior import Posterior
 
-NAME = "stress"
 PAGE = Path(__file__).parents[1] / "docs" / "stress.md"
-RESULTS = Path(__file__).parent / "results" / "stress.json"
-START, END = "<!-- stress:start -->", "<!-- stress:end -->"
 SEED = 2412
 CHAINS, DRAWS = 4, 1000
 # The stated quality; acceptance and Pareto k have the engine's own limits.
@@ -53,15 +48,14 @@ LEAST_ESS, MOST_RHAT = 100 * CHAINS, 1.01
 REFITS, QUICK_REFITS, RANKED = 100, 20, 19
 COVERED = 0.9
 QUICK = 8  # every eighth design
-LIBRARIES = {"priorhood": "priorhood", "numpy": "NumPy", "numba": "Numba"}
 REACHED, REFUSED, MISSED = "reached", "refused", "missed"
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """One fit of a design under one true spread; numbers are None where it was refused.
+    """One fit of a design under one true spread; numbers are None if it was refused.
 
-    spread : true sd of every effect, in residual sds; None where the design has outcomes of its own
+    spread : true sd of every effect, in residual sds; None for a design that has outcomes of its own
     dim : of θ; verdict : reached, refused or missed; reason : of a refusal, or what was missed
     """
 
@@ -105,41 +99,23 @@ class Covered:
     seconds: float
 
 
-def _posed(design: Design) -> tuple[ph.Model, Any, Any]:
-    """The model, the columns and the sums of a design; its outcomes are a placeholder of sd 1, or its own."""
-    model = ph.Model(design.formula, list(design.priors), **design.options)
-    columns, found = collect.collect_moments(read(design.frame()), model.formula, weights=model.weights)
-    return model, columns, found
-
-
-def _outcomes(design: Design, spread: float | None, model: ph.Model, columns: Any, found: Any) -> Any:
-    """Sums of outcomes with effects of that sd and residuals of sd 1, by the simulator of calibrate."""
-    if spread is None:
-        return found
-    data = FitData.learn(model, columns, found)
-    # A spread of 0 is no value of a scale; this one is lost to rounding.
-    known = {"mu": "Normal(0, 1)", "tau": f"Fixed({max(spread, 1e-12)})"}
-    if model.se is None:
-        known["sigma"] = "Fixed(1)"
-    particular = {key: known["tau"] for key in model.priors if key.startswith("tau")}
-    true = model.with_priors({**known, **particular})
-    rng = np.random.default_rng([SEED, *design.name.encode()])
-    return simulate_sums(data, draw_prior(data.with_model(true), 1, rng), rng)
-
-
 def fitted(design: Design, spread: float | None, threads: int | None = None) -> Fitted:
-    """One fit and its quality."""
-    model, columns, found = _posed(design)
-    sums = _outcomes(design, spread, model, columns, found)
-    dim = dimensions(model, columns)
-    started = time.perf_counter()
+    """Fit outcomes with effects of that sd and residuals of sd 1, by the simulator of calibrate."""
+    model = ph.Model(design.formula, list(design.priors), **design.options)
+    columns, sums = collect.collect_moments(read(design.frame()), model.formula, weights=model.weights)
+    if spread is not None:
+        # A spread of 0 is no value of a scale; this one is lost to rounding.
+        known = {"mu": "Normal(0, 1)", "tau": f"Fixed({max(spread, 1e-12)})"}
+        known |= {} if model.se is not None else {"sigma": "Fixed(1)"}
+        known |= {key: known["tau"] for key in model.priors if key.startswith("tau")}
+        data, rng = FitData.learn(model, columns, sums), np.random.default_rng([SEED, *design.name.encode()])
+        sums = simulate_sums(data, draw_prior(data.with_model(model.with_priors(known)), 1, rng), rng)
+    dim, started = dimensions(model, columns), time.perf_counter()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ph.PriorhoodWarning)  # of one row a group: said, and fitted
-            post = fit_moments(
-                FitData.learn(model, columns, sums),
-                FitOptions.checked(CHAINS, DRAWS, seed=SEED, threads=threads, engine="exact"),
-            )
+            warnings.simplefilter("ignore", ph.PriorhoodWarning)  # of one row a group
+            options = FitOptions.checked(CHAINS, DRAWS, seed=SEED, threads=threads, engine="exact")
+            post = fit_moments(FitData.learn(model, columns, sums), options)
     except ph.PriorhoodError as problem:
         return Fitted(design.name, spread, dim, REFUSED, str(problem), time.perf_counter() - started)
     return judged(design.name, spread, dim, post, time.perf_counter() - started)
@@ -152,8 +128,7 @@ def dimensions(model: ph.Model, columns: Any) -> int:
     """
     resolved = model.resolve(columns)
     correlated = [len(tau) for tau, omega in zip(resolved.tau, resolved.omega, strict=True) if omega]
-    pairs = sum(K * (K - 1) // 2 for K in correlated)
-    scales = sum(map(len, resolved.tau)) + pairs
+    scales = sum(map(len, resolved.tau)) + sum(K * (K - 1) // 2 for K in correlated)
     if model.noise:
         return scales + len(resolved.mu) + 2 * (resolved.sigma_median is not None)
     return scales + (resolved.sigma is not None)
@@ -173,32 +148,26 @@ def judged(name: str, spread: float | None, dim: int, post: Posterior, seconds: 
     )  # fmt: skip
 
 
-def covered(design: Design, refits: int, tables: int, threads: int | None = None) -> Covered:
-    """Coverage of a design; `tables` says among how many designs the error rate is shared out."""
+def covered(design: Design, refits: int, table: int, threads: int | None = None) -> Covered:
+    """Coverage of a design; `table` is the number of designs that share the error rate."""
     model = ph.Model(design.formula, list(design.priors), **design.options)
     # One seed for all would draw the same truths in all: their shares could not be put together.
     seed = SEED + zlib.crc32(design.name.encode())
     found = ph.calibrate(model, design.frame(), refits=refits, draws=RANKED, seed=seed, threads=threads)
-    return _coverage(design.name, found, tables)
-
-
-def _coverage(name: str, found: Calibration, tables: int) -> Covered:
-    shares = found.summary()["in90"]
+    shares, ranked = found.summary()["in90"], len(found.ranks)
     least, greatest = float(shares.min()), float(shares.max())
-    low, high = binomial_bounds(len(found.ranks), ALARM / tables / len(shares))
+    low, high = binomial_bounds(ranked, ALARM / table / len(shares))
     p_value = min(1.0, float(found.p_values.min()) * len(shares))
-    passed = low <= least and greatest <= high and p_value > ALARM / tables
     return Covered(
-        name, len(found.ranks), found.refits - len(found.ranks), tuple(f"{why} ({n})" for why, n in found.refused),
+        design.name, ranked, found.refits - ranked, tuple(f"{why} ({n})" for why, n in found.refused),
         len(shares), float(shares.mean()), least, str(shares.idxmin()), greatest, low, high,
-        float(shares["log_likelihood"]), p_value, passed, found.seconds,
+        float(shares["log_likelihood"]), p_value, low <= least and greatest <= high and p_value > ALARM / table,
+        found.seconds,
     )  # fmt: skip
 
 
 def binomial_bounds(trials: int, alarm: float) -> tuple[float, float]:
     """Shares outside of which a coverage of exactly 90 % falls with probability of at most alarm."""
-    from scipy.stats import binom
-
     low, high = binom.ppf([alarm / 2, 1 - alarm / 2], trials, COVERED)
     return float(low) / trials, float(high) / trials
 
@@ -206,27 +175,34 @@ def binomial_bounds(trials: int, alarm: float) -> tuple[float, float]:
 # -- the page ---------------------------------------------------------------------------------------------
 
 QUALITY = (
-    "design", "true spread / noise", "dim θ", "acceptance", "Pareto k", "keep every", "least bulk ESS",
-    "greatest R-hat", "seconds", "verdict",
-)  # fmt: skip
+    *("design", "true spread / noise", "dim θ", "acceptance", "Pareto k", "keep every", "least bulk ESS"),
+    *("greatest R-hat", "seconds", "verdict"),
+)
 COVERAGE = (
-    "design", "refits", "refused", "quantities", "mean", "least", "greatest", "bounds", "joint", "p", "verdict",
-)  # fmt: skip
+    *("design", "refits", "refused", "quantities", "mean", "least", "greatest", "bounds", "joint", "p", "verdict"),
+)
 
 
 def markdown(told: dict[str, Any]) -> str:
     """Both tables, what they say in all, and under which circumstances they were measured."""
     fits = [Fitted(**one) for one in told["fits"]]
     shares = [Covered(**{**one, "reasons": tuple(one["reasons"])}) for one in told["coverage"]]
-    lines = [_in_all(fits, shares), "", f"| {' | '.join(QUALITY)} |", f"|---|{'---:|' * (len(QUALITY) - 2)}---|"]
-    lines += [f"| {' | '.join(_fit_cells(one))} |" for one in fits]
+    lines = [_in_all(fits, shares), "", tables.table(QUALITY, "l" + "r" * 8 + "l", map(_fit_cells, fits))]
     lines += [f"\nRefused: {one.design}, {_spread(one)}: {one.reason}." for one in fits if one.verdict == REFUSED]
-    lines += ["", f"| {' | '.join(COVERAGE)} |", f"|---|{'---:|' * (len(COVERAGE) - 2)}---|"]
-    lines += [f"| {' | '.join(_share_cells(one))} |" for one in shares]
+    lines += ["", tables.table(COVERAGE, "l" + "r" * 9 + "l", map(_share_cells, shares))]
     missing = {one.design: None for one in fits if one.design not in {share.design for share in shares}}
     lines += [f"\nCoverage not measured in this run: {'; '.join(missing)}."] if missing else []
     lines += [f"\nRefused in {one.design}: {'; '.join(one.reasons)}." for one in shares if one.reasons]
-    return "\n".join([*lines, "", _circumstances(told)])
+    found = told["machine"]
+    libraries = ", ".join(f"{tables.LIBRARIES.get(key, key)} {found['libraries'][key]}"
+                          for key in ("priorhood", "numpy", "numba"))  # fmt: skip
+    short = tables.unfinished(told, "Trial of some designs") + machine.remark(found, "times are long")
+    about = (
+        f"{short}{CHAINS} chains × {DRAWS:,} draws a fit; {RANKED} draws a refit; seed {SEED}. {found['cpu']}, "
+        f"{found['cores']} cores, Python {found['python']}, {libraries}, {found['date'][:10]}; "
+        f"{told['seconds']:,.0f} s in all."
+    )
+    return "\n".join([*lines, "", about])
 
 
 def _in_all(fits: list[Fitted], shares: list[Covered]) -> str:
@@ -254,13 +230,12 @@ def _spread(one: Fitted) -> str:
 
 
 def _fit_cells(one: Fitted) -> list[str]:
-    if one.acceptance is None or one.pareto_k is None or one.least_ess is None or one.greatest_rhat is None:
-        return [one.design, _spread(one), str(one.dim), *["–"] * 5, number(one.seconds), one.verdict]
-    return [
-        one.design, _spread(one), str(one.dim), f"{one.acceptance:.0%}", f"{one.pareto_k:.2f}", str(one.keep_every),
-        f"{one.least_ess:,.0f}", f"{one.greatest_rhat:.3f}", number(one.seconds),
-        one.verdict + (f": {one.reason}" if one.reason else ""),
-    ]  # fmt: skip
+    numbers = ["–"] * 5
+    if one.least_ess is not None:
+        numbers = [f"{one.acceptance:.0%}", f"{one.pareto_k:.2f}", str(one.keep_every)]
+        numbers += [f"{one.least_ess:,.0f}", f"{one.greatest_rhat:.3f}"]
+    verdict = one.verdict + (f": {one.reason}" if one.reason and one.verdict != REFUSED else "")
+    return [one.design, _spread(one), str(one.dim), *numbers, tables.number(one.seconds), verdict]
 
 
 def _share_cells(one: Covered) -> list[str]:
@@ -271,25 +246,10 @@ def _share_cells(one: Covered) -> list[str]:
     ]  # fmt: skip
 
 
-def _circumstances(told: dict[str, Any]) -> str:
-    found = told["machine"]
-    load = busy(found)
-    others = f"Other work ran on the machine ({load:.1f} cores): times are long. " if load > BUSY else ""
-    short = ("Trial of some designs. " if told["quick"] else "") + ("" if told["complete"] else "Unfinished run. ")
-    libraries = ", ".join(f"{name} {found['libraries'][key]}" for key, name in LIBRARIES.items())
-    return (
-        f"{short}{others}{CHAINS} chains × {DRAWS:,} draws a fit; {RANKED} draws a refit; seed {SEED}. "
-        f"{found['cpu']}, {found['cores']} cores, Python {found['python']}, {libraries}, {found['date'][:10]}; "
-        f"{told['seconds']:,.0f} s in all."
-    )
-
-
 # -- the run ----------------------------------------------------------------------------------------------
 
 
-def measure(
-    earlier: dict[str, Any] | None = None, *, quick: bool = False, target: Path = RESULTS
-) -> dict[str, Any]:
+def measure(earlier: dict[str, Any] | None, target: Path, *, quick: bool) -> dict[str, Any]:
     """All designs, written as soon as they are there; a quick run takes every eighth, with few refits.
 
     earlier : an unfinished run, to be gone on with
@@ -300,11 +260,10 @@ def measure(
     started = time.perf_counter() - told["seconds"]
     done = {what: {one["design"] for one in told[what]} for what in ("fits", "coverage")}
 
-    def keep(what: str, found: list[Fitted | Covered]) -> None:
+    def keep(what: str, found: list[Fitted] | list[Covered]) -> None:
         told[what] += [asdict(one) for one in found]
         told["seconds"] = time.perf_counter() - started
-        target.parent.mkdir(exist_ok=True)
-        target.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        dumped(told, target)
         print(f"{told['seconds']:6.0f} s  {what}: {found[0].design}", flush=True)
 
     for design in (one for one in designs if one.name not in done["fits"]):
@@ -315,7 +274,7 @@ def measure(
     for design in sorted(left, key=lambda one: dims[one.name]):
         keep("coverage", [covered(design, QUICK_REFITS if quick else REFITS, len(designs))])
     told["complete"] = True
-    target.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    dumped(told, target)
     return told
 
 
@@ -324,19 +283,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.stress", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="every eighth design, with few refits: a trial")
     parser.add_argument("--write", action="store_true", help="rewrite the block between the page's markers")
-    parser.add_argument("--page", type=Path, default=PAGE, help="the file to rewrite")
     parser.add_argument("--measured", type=Path, help="show results of an earlier run, and measure nothing")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was broken off")
     given = parser.parse_args()
-    target = RESULTS.with_name("stress_trial.json") if given.quick else RESULTS
+    target = RESULTS / ("stress_trial.json" if given.quick else "stress.json")
     earlier = given.measured or (target if given.resume else None)
     told = json.loads(earlier.read_text(encoding="utf-8")) if earlier else None
     if told is None or not given.measured:
-        told = measure(told, quick=given.quick, target=target)
+        told = measure(told, target, quick=given.quick)
     table = markdown(told)
     if given.write:
-        text = given.page.read_text(encoding="utf-8")
-        given.page.write_text(rewritten(text, table, START, END), encoding="utf-8")
+        PAGE.write_text(tables.rewritten(PAGE.read_text(encoding="utf-8"), table, "stress"), encoding="utf-8")
     else:
         print(table)
 

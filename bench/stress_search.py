@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 import priorhood as ph
-from bench.readme_table import rewritten
+from bench import tables
 from priorhood.data.sources.table import read
 from priorhood.engines import adapt, exact
 from priorhood.engines.exact.group_noise import LEAST_SHAPE, TAKEN, GroupNoiseDensity, draw_groups
@@ -55,7 +55,6 @@ from priorhood.suffstats.fit_data import FitData
 HERE = Path(__file__).parent
 RESULTS, MEASURED = HERE / "results" / "stress_search.json", HERE / "measured" / "stress_search.json"
 PAGE = HERE.parent / "docs" / "stress.md"
-START, END = "<!-- search:start -->", "<!-- search:end -->"
 SEED = 1717
 CHAINS, DRAWS = 4, 20_000
 EVIDENCE_OFF, SHARE_OFF, ERRORS = 0.1, 0.03, 5.0
@@ -110,14 +109,14 @@ class Judged:
 
 # Designs of these kinds, in turn, follow the first thousand.
 FIRST_OF_KINDS = 1000
-FREQUENCY, PRECISION, OWN, ALIKE = (
-    "frequency weights",
-    "precision weights",
-    "noise by place",
-    "noise by place, alike",
-)
-KINDS = (FREQUENCY, PRECISION, OWN, ALIKE)
+KINDS = ("frequency weights", "precision weights", "noise by place", "noise by place, alike")
+FREQUENCY, PRECISION, OWN, ALIKE = KINDS
 DESIGNS = FIRST_OF_KINDS + 160
+TERMS = ("[Intercept]", "[x]")
+BARS = {
+    "places": " + (1 | b)", "slopes": " + (0 + x | b)", "uncorrelated": " + (x || b)", "correlated": " + (x | b)",
+    "nested": " + (1 | a/b)", "crossed": " + (1 | b) + (1 | a)",
+}  # fmt: skip
 STRUCTURES = ("pooled", "places", "places", "uncorrelated", "correlated", "slopes", "nested", "nested", "crossed")
 
 
@@ -127,26 +126,46 @@ def random_scale(rng: np.random.Generator, data: float, *, tight: bool = False) 
     s = data * 10.0**power
     ordinary = abs(power) < math.log10(SANE)
     kind = rng.integers(0, 4 if tight else 9)
+
+    def one_of(*values: float) -> float:
+        return float(rng.choice(values))
+
     if kind == 0:
-        shape = float(rng.choice([0.5, 1, 2, 3, 5, 10, 30]))
+        shape = one_of(0.5, 1, 2, 3, 5, 10, 30)
         return InverseGamma(shape, s * (shape + 1)), ordinary and shape >= 1
     if kind == 1:
-        return HalfStudentT(float(rng.choice([0.5, 1, 2, 3, 4, 7, 30])), s), ordinary
+        return HalfStudentT(one_of(0.5, 1, 2, 3, 4, 7, 30), s), ordinary
     if kind == 2:
-        sd = float(rng.choice([0.1, 0.3, 0.5, 1, 2, 5]))
+        sd = one_of(0.1, 0.3, 0.5, 1, 2, 5)
         return LogNormal(math.log(s), sd), ordinary and sd >= 0.3
     if kind == 3:
-        shape = float(rng.choice([0.1, 0.2, 0.5, 1, 2, 5, 20]))
+        shape = one_of(0.1, 0.2, 0.5, 1, 2, 5, 20)
         return Gamma(shape, s / shape), ordinary and shape >= 0.5
-    if kind == 4:
-        return Exponential(s), ordinary
-    if kind == 5:
-        return HalfNormal(s), ordinary
-    if kind == 6:
-        return HalfCauchy(s), ordinary
     if kind == 7:
         return Uniform(0 if rng.random() < 0.7 else s / 3, s), ordinary and power > -0.5
-    return Fixed(s), ordinary
+    return {4: Exponential, 5: HalfNormal, 6: HalfCauchy}.get(kind, Fixed)(s), ordinary
+
+
+class Draft:
+    """What a design collects while it is drawn: lines of priors, axes of the quadrature, whether all are sane."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.names: list[tuple[str, int]] = []
+        self.sane = True
+
+    def scale(self, name: str, prior: Any, *, ordinary: bool, term: str = "", element: int = 0) -> Any:
+        """Add the prior of a scale; return what the quadrature takes: its value, or how it is distributed."""
+        self.sane = self.sane and ordinary
+        self.texts.append(f"{name}{term} ~ {prior!r}")
+        if isinstance(prior, Fixed):
+            return prior.value
+        self.names.append((name, element))
+        return quadrature.scale_of(prior)
+
+    def posed(self, structure: str, formula: str, options: Any, frame: Any, dense: quadrature.Dense) -> Posed:
+        """The design that it has become."""
+        return Posed(structure, formula, tuple(self.texts), options, frame, dense, tuple(self.names), self.sane)
 
 
 def random_design(index: int) -> Posed:
@@ -156,10 +175,8 @@ def random_design(index: int) -> Posed:
     if kind in (OWN, ALIKE):
         return _own_noise(rng, kind)
     structure = str(rng.choice(STRUCTURES))
-    labels, rows = _groups(rng, structure, 8 if kind == FREQUENCY else 18)
-    a, b = labels
-    one = np.ones(rows)
-    x = rng.normal(size=rows)
+    (a, b), rows = _groups(rng, structure, 8 if kind == FREQUENCY else 18)
+    one, x = np.ones(rows), rng.normal(size=rows)
     if structure in ("uncorrelated", "correlated") and rng.random() < 0.4:
         x = 1.0 + float(rng.choice([0.01, 0.05, 0.3])) * x
     data = float(10.0 ** rng.uniform(-1.0, 1.0)) if rng.random() < 0.3 else 1.0
@@ -172,92 +189,67 @@ def random_design(index: int) -> Posed:
     if rng.random() < 0.2:  # alternating
         y = data * 3.0 * (-1.0) ** np.arange(rows) + noise * rng.normal(size=rows)
     tight = rng.random() < 0.5
-    shared, ordinary = random_scale(rng, data, tight=tight)
+    shared = random_scale(rng, data, tight=tight)
 
     def prior() -> tuple[Any, bool]:
-        return (shared, ordinary) if rng.random() < 0.6 else random_scale(rng, data, tight=tight)
+        return shared if rng.random() < 0.6 else random_scale(rng, data, tight=tight)
 
-    texts, sane, names, given = [], True, [], []
+    draft = Draft()
 
-    def spreads(suffix: str, count: int) -> list[Any]:
-        nonlocal sane
+    def spreads(name: str, count: int) -> list[Any]:
         found = []
         for k in range(count):
-            one_prior, fine = prior()
-            sane = sane and fine
-            term = ("[Intercept]", "[x]")[k] if count == 2 else ""
-            texts.append(f"tau{suffix}{term} ~ {one_prior!r}")
-            if isinstance(one_prior, Fixed):
-                found.append(one_prior.value)
-            else:
-                found.append(quadrature.scale_of(one_prior))
-                names.append((f"tau{suffix}", k))
+            chosen, fine = prior()
+            found.append(draft.scale(name, chosen, ordinary=fine, term=TERMS[k] if count == 2 else "", element=k))
         return found
 
     mu_sd = data * float(rng.choice([0.1, 1.0, 20.0]))
     slope = structure in ("uncorrelated", "correlated", "slopes")
     columns, mu = [one, *([x] if slope else [])], [(0.0, mu_sd)] * (1 + slope)
-    texts.append(f"mu ~ Normal(0, {mu_sd!r})")
-    left = f"y ~ {'x' if slope else '1'}"
-    options: dict[str, Any] = {}
-    if structure == "places":
-        formula = f"{left} + (1 | b)"
-        given = [(b, [one], spreads("", 1), None)]
-    elif structure == "slopes":
-        formula = f"{left} + (0 + x | b)"
-        given = [(b, [x], spreads("", 1), None)]
-    elif structure == "uncorrelated":
-        formula = f"{left} + (x || b)"
-        given = [(b, [one, x], spreads("", 2), None)]
-    elif structure == "correlated":
-        formula = f"{left} + (x | b)"
-        taus = spreads("", 2)
-        eta = float(rng.choice([0.1, 0.3, 0.5, 1, 2, 10]))
-        sane = sane and eta >= 0.5
-        texts.append(f"omega ~ LKJ({eta})")
-        given = [(b, [one, x], taus, eta)]
-        names.append(("omega", 0))
-    elif structure == "nested":
-        formula = f"{left} + (1 | a/b)"
-        given = [(b, [one], spreads("", 1), None), (a, [one], spreads("_a", 1), None)]
-    elif structure == "crossed":
-        formula = f"{left} + (1 | b) + (1 | a)"
-        given = [(b, [one], spreads("", 1), None), (a, [one], spreads("_a", 1), None)]
-    else:
-        formula = left
+    draft.texts.append(f"mu ~ Normal(0, {mu_sd!r})")
+    given, eta = [], None
+    if structure != "pooled":
+        varies = {"slopes": [x], "uncorrelated": [one, x], "correlated": [one, x]}.get(structure, [one])
+        taus = spreads("tau", len(varies))
+        if structure == "correlated":
+            eta = float(rng.choice([0.1, 0.3, 0.5, 1, 2, 10]))
+            draft.sane = draft.sane and eta >= 0.5
+            draft.texts.append(f"omega ~ LKJ({eta})")
+            draft.names.append(("omega", 0))
+        given.append((b, varies, taus, eta))
+    if structure in ("nested", "crossed"):
+        given.append((a, [one], spreads("tau_a", 1), None))
     frame: dict[str, Any] = {"y": y, "x": x, "a": [f"a{i}" for i in a], "b": [f"b{i}" for i in b]}
+    options: dict[str, Any] = {}
     known = weights = sigma = None
     how = rng.random()
-    if kind == PRECISION and structure == "correlated" and len(names) > 2:
-        # θ has three coordinates already.
-        texts.append(f"sigma ~ Fixed({noise!r})")
-        sigma = noise
-    elif not names or kind == PRECISION or (how >= 0.3 and not (structure == "correlated" and len(names) > 2)):
+    # θ has three coordinates at most.
+    full = structure == "correlated" and len(draft.names) > 2
+    if kind == PRECISION and full:
+        sigma = draft.scale("sigma", Fixed(noise), ordinary=True)
+    elif not draft.names or kind == PRECISION or (how >= 0.3 and not full):
         chosen, fine = prior()
-        if isinstance(chosen, Fixed) and not names:
+        if isinstance(chosen, Fixed) and not draft.names:
             chosen = Exponential(data)
-        sane = sane and fine
-        texts.append(f"sigma ~ {chosen!r}")
-        if isinstance(chosen, Fixed):
-            sigma = chosen.value
-        else:
-            sigma = quadrature.scale_of(chosen)
-            names.append(("sigma", 0))
+        sigma = draft.scale("sigma", chosen, ordinary=fine)
         if how > 0.85 and kind is None:
             weights = 10.0 ** rng.uniform(-1.0, 1.0, rows)
-            frame["w"], options["precision_weights"] = weights, "w"
     else:
         known = noise * 10.0 ** rng.uniform(-0.5, 0.5, rows) if rng.random() < 0.5 else np.full(rows, noise)
         frame["e"], options["se"] = known, "e"
     times = np.ones(rows, int)
     if kind == PRECISION or (kind == FREQUENCY and known is None and rng.random() < 0.3):
         weights = 10.0 ** (float(rng.choice([0.3, 1.0, 3.0])) * rng.uniform(-1.0, 1.0, rows))
+    if weights is not None:
         frame["w"], options["precision_weights"] = weights, "w"
     if kind == FREQUENCY:
         times = counts_of_rows(rng, rows)
         frame["n"], options["frequency_weights"] = times, "n"
     dense = as_rows(times, y, columns, mu, given, sigma, known, weights)
-    return Posed(kind or structure, formula, tuple(texts), options, frame, dense, tuple(names), sane)
+    formula = f"y ~ {'x' if slope else '1'}{BARS.get(structure, '')}"
+    return Posed(
+        kind or structure, formula, tuple(draft.texts), options, frame, dense, tuple(draft.names), draft.sane
+    )
 
 
 def counts_of_rows(rng: np.random.Generator, rows: int) -> np.ndarray:
@@ -291,37 +283,29 @@ def _own_noise(rng: np.random.Generator, kind: str) -> Posed:
     b = np.repeat(np.arange(places), counts)
     rows = len(b)
     data = float(10.0 ** rng.uniform(-1.0, 1.0)) if rng.random() < 0.3 else 1.0
-    noise = (
-        data
-        * float(rng.choice([0.03, 0.3, 1.0]))
-        * 10.0 ** (float(rng.choice([0, 0.3, 1])) * rng.normal(size=places))
-    )
+    noise = data * float(rng.choice([0.03, 0.3, 1.0]))
+    noise = noise * 10.0 ** (float(rng.choice([0, 0.3, 1])) * rng.normal(size=places))
     one, x = np.ones(rows), rng.normal(size=rows)
     shape = str(rng.choice(["places", "places", "slopes", "uncorrelated"]))
     varies = {"places": [one], "slopes": [x], "uncorrelated": [one, x]}[shape]
     y = noise[b] * rng.normal(size=rows) + sum(data * _effects(rng, b) * each for each in varies)
     tight = rng.random() < 0.4
-    texts, sane, names, taus = [], True, [], []
+    draft, taus = Draft(), []
     # Three coordinates at most, the residual sds among them: spreads are known where those are many.
     free = shape != "uncorrelated" and places == 2 and rng.random() < (0.7 if kind == OWN else 0.4)
     for k in range(len(varies)):
-        term = ("[Intercept]", "[x]")[k] if len(varies) == 2 else ""
         prior, fine = random_scale(rng, data, tight=tight)
         if not free:
             prior, fine = Fixed(data * 10.0 ** rng.uniform(-2.0, 1.0)), True
-        sane = sane and fine
-        texts.append(f"tau{term} ~ {prior!r}")
-        taus.append(prior.value if isinstance(prior, Fixed) else quadrature.scale_of(prior))
-        names += [] if isinstance(prior, Fixed) else [("tau", k)]
+        term = TERMS[k] if len(varies) == 2 else ""
+        taus.append(draft.scale("tau", prior, ordinary=fine, term=term, element=k))
     sigma: Any
     if kind == OWN:
         prior, fine = random_scale(rng, data, tight=tight)
         while not isinstance(prior, TAKEN) or (isinstance(prior, Gamma) and prior.shape < LEAST_SHAPE):
             prior, fine = random_scale(rng, data, tight=tight)
-        sane = sane and fine
-        texts.append(f"sigma ~ {prior!r}")
-        sigma = quadrature.scale_of(prior)
-        names += [("sigma", j) for j in range(places)]
+        sigma = draft.scale("sigma", prior, ordinary=fine)
+        draft.names += [("sigma", j) for j in range(1, places)]
     else:
         sigma = []
         known = str(rng.choice(["", *["sigma_median", "sigma_spread"] * 4])) if free else ""
@@ -329,17 +313,13 @@ def _own_noise(rng: np.random.Generator, kind: str) -> Posed:
             prior, fine = random_scale(rng, size, tight=tight and name == "sigma_median")
             if name == known and not isinstance(prior, Fixed):
                 prior, fine = Fixed(size * 10.0 ** rng.uniform(-2.0, 1.0)), True
-            sane = sane and fine
-            texts.append(f"{name} ~ {prior!r}")
-            sigma.append(prior.value if isinstance(prior, Fixed) else quadrature.scale_of(prior))
-            names += [] if isinstance(prior, Fixed) else [(name, 0)]
+            sigma.append(draft.scale(name, prior, ordinary=fine))
     mu_sd = data * float(rng.choice([0.1, 1.0, 20.0]))
-    columns = [[one], [one, x]][shape != "places"]
-    terms = {"places": "1 + (1 | b)", "slopes": "x + (0 + x | b)", "uncorrelated": "x + (x || b)"}[shape]
+    columns, terms = [[one], [one, x]][shape != "places"], ["1", "x"][shape != "places"]
     if shape == "places" and rng.random() < 0.15:
-        columns, terms = [], "0 + (1 | b)"
+        columns, terms = [], "0"
     if columns:
-        texts.append(f"mu ~ Normal(0, {mu_sd!r})")
+        draft.texts.append(f"mu ~ Normal(0, {mu_sd!r})")
     frame: dict[str, Any] = {"y": y, "x": x, "b": [f"b{i}" for i in b]}
     options: dict[str, Any] = {"noise": "b"}
     times, weights = np.ones(rows, int), None
@@ -353,7 +333,7 @@ def _own_noise(rng: np.random.Generator, kind: str) -> Posed:
     dense = as_rows(
         times, y, columns, [(0.0, mu_sd)] * len(columns), [(b, varies, taus, None)], sigma, None, weights, b
     )
-    return Posed(kind, f"y ~ {terms}", tuple(texts), options, frame, dense, tuple(names), sane)
+    return draft.posed(kind, f"y ~ {terms}{BARS[shape]}", options, frame, dense)
 
 
 def _groups(rng: np.random.Generator, structure: str, most: int) -> tuple[tuple[np.ndarray, np.ndarray], int]:
@@ -477,25 +457,17 @@ def markdown(found: list[dict[str, Any]]) -> str:
     within = sum(one < 2 for one in off) / max(len(off), 1)
     furthest = max((abs(one["evidence_off"]) for one in right), default=0.0)
     shares = max((abs(one["share_off"]) for one in right), default=0.0)
-    lines = [
+    told = (
         f"**{len(found):,} designs: {len(right):,} right, {len(refused):,} refused, {silent} silently wrong.** "
         f"Of the {len(sane):,} whose priors have the data's scale, {sum(one['sane'] for one in refused)} were "
         f"refused. Where it was right, log p(y) is within two reported errors of the quadrature's in {within:.0%} "
-        f"(Normal errors: 95%) and off by {furthest:.3f} at most; shares of draws are off by {shares:.3f} at most.",
-        "",
-        f"| structure | designs | {RIGHT} | {REFUSED} | {SILENT} | {UNKNOWN} |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
+        f"(Normal errors: 95%) and off by {furthest:.3f} at most; shares of draws are off by {shares:.3f} at most."
+    )
+    rows = []
     for name in dict.fromkeys((*STRUCTURES, *KINDS)):
         own = [one["verdict"] for one in found if one["structure"] == name]
-        lines.append(f"| {name} | {len(own)} | " + " | ".join(str(own.count(v)) for v in VERDICTS) + " |")
-    return "\n".join(lines)
-
-
-def write_page(found: list[dict[str, Any]]) -> None:
-    """Put the table between the page's markers."""
-    text = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(rewritten(text, markdown(found), START, END), encoding="utf-8")
+        rows.append([name, str(len(own)), *(str(own.count(v)) for v in VERDICTS)])
+    return f"{told}\n\n{tables.table(('structure', 'designs', *VERDICTS), 'lr', rows)}"
 
 
 def main() -> None:
@@ -512,7 +484,8 @@ def main() -> None:
         found = [every[index] for index in sorted(every)]
         lines = (json.dumps({key: _short(value) for key, value in one.items()}) for one in found)
         MEASURED.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
-        write_page(json.loads(MEASURED.read_text(encoding="utf-8")))
+        block = markdown(json.loads(MEASURED.read_text(encoding="utf-8")))
+        PAGE.write_text(tables.rewritten(PAGE.read_text(encoding="utf-8"), block, "search"), encoding="utf-8")
         return
     found = []
     for index in range(given.first, given.first + given.designs):

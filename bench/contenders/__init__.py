@@ -46,7 +46,7 @@ CONTENDERS = {
         Contender("priorhood", "priorhood", "run_priorhood.py", python="own"),
         Contender("lme4", "lme4", "run_lme4.R", python="", packages=("lme4", *OF_R), draws=False),
         Contender("statsmodels", "statsmodels MixedLM", "run_statsmodels.py", draws=False),
-        Contender("nutpie", "nutpie", "run_nutpie.py"),
+        Contender("nutpie", "nutpie", "run_pymc.py"),
         Contender("pymc6", "PyMC 6", "run_pymc.py"),
         Contender("pymc5", "PyMC 5", "run_pymc.py", python="3.11"),
         Contender("numpyro", "NumPyro", "run_numpyro.py"),

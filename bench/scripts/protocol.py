@@ -42,6 +42,11 @@ class Rows:
         self.places = np.searchsorted(self.labels, np.array(asked["places"]))
 
 
+def asked() -> Asked:
+    """What the benchmark asks for."""
+    return dict(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+
+
 def run(
     fit: Callable[[Any, Asked, int], Any],
     collect: Callable[[Any, Any, Asked], Found],
@@ -50,23 +55,22 @@ def run(
     read: Callable[[Asked], Any] = Rows,
 ) -> None:
     """Fit as asked: `fit` takes the time that counts, `collect` puts its result into the form of `Found`."""
-    folder = Path(sys.argv[1]).parent
-    asked = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    folder, given = Path(sys.argv[1]).parent, asked()
     # What libraries remark on their own draws is judged by the benchmark, for all alike.
     warnings.simplefilter("ignore")
-    data = read(asked)
-    result, once = _timed(fit, data, asked, 0)
-    told: dict[str, Any] = {"first_s": time.time() - asked["began"], "first_fit_s": once, "fits_s": []}
+    data = read(given)
+    result, once = _timed(fit, data, given, 0)
+    told: dict[str, Any] = {"first_s": time.time() - given["began"], "first_fit_s": once, "fits_s": []}
     told["versions"] = versions | {"Python": sys.version.split()[0]}
-    told |= _kept(collect(result, data, asked), folder)
+    told |= _kept(collect(result, data, given), folder)
     del result
     _write(folder, told)
     spent = seconds = 0.0
-    for at in range(asked["fits"]):
+    for at in range(given["fits"]):
         # The first of them may take far less than the very first fit, which compiles; the others are alike.
-        if once > PATIENCE * asked["spend"] or spent + seconds > asked["spend"]:
+        if once > PATIENCE * given["spend"] or spent + seconds > given["spend"]:
             break
-        seconds = _timed(fit, data, asked, 1 + at)[1]
+        seconds = _timed(fit, data, given, 1 + at)[1]
         spent += seconds
         told["fits_s"].append(seconds)
     _write(folder, told)

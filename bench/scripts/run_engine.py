@@ -22,7 +22,6 @@ LIBRARIES = {
     "exact": ("numba", "scipy"),
     "nutpie": ("pymc", "nutpie"),
     "pymc": ("pymc",),
-    "numpyro": ("pymc", "numpyro"),
 }
 
 

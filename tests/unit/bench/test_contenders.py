@@ -36,7 +36,7 @@ def record(bench):
 @pytest.fixture
 def records(bench, record, tmp_path):
     """Three contenders at one size, one of them stopped at the next."""
-    found = bench("records").Records(tmp_path / "contenders.json")
+    found = bench("scale").Records(tmp_path / "contenders.json")
     lacking = {"draws": None, "least_ess": None, "greatest_rhat": None, "ready": None, "sd": {}}
     found.keep(record)
     found.keep(
@@ -197,7 +197,7 @@ def test_draws_are_doubled_until_they_have_the_quality(bench, monkeypatch, tmp_p
 
 
 def test_draws_that_fell_short_go_on_where_the_limit_has_room_for_twice_as_many(bench, record, tmp_path):
-    records, limits = bench("records").Records(tmp_path / "records.json"), bench("contest").Limits(seconds=900.0)
+    records, limits = bench("scale").Records(tmp_path / "records.json"), bench("contest").Limits(seconds=900.0)
     tries = ({"draws": 2000, "status": "fitted", "first": 550.0},)
     told = {"first": 550.0, "draws": 2000, "least_ess": 700.0, "greatest_rhat": 1.0104, "tries": tries}
     records.keep(replace(record, contender="rstanarm", **told))
@@ -232,7 +232,7 @@ def test_draws_that_were_finished_stay_where_twice_as_many_are_stopped(bench, mo
 
     def known(plan):
         scale.measure(plan, Console(quiet=True), tmp_path / "c.json")
-        return bench("records").Records(tmp_path / "c.json").found["nutpie", "correlated", 100, 10]
+        return bench("scale").Records(tmp_path / "c.json").found["nutpie", "correlated", 100, 10]
 
     kept = known(plan)
     assert (kept.status, kept.draws, kept.first, kept.reached) == ("fitted", 2000, 9.0, False)
@@ -251,7 +251,7 @@ def test_draws_that_were_finished_stay_where_twice_as_many_are_stopped(bench, mo
 
 def test_draws_of_an_earlier_run_keep_the_machine_that_they_ran_on(bench, monkeypatch, record, tmp_path):
     scale, contest = bench("scale"), bench("contest")
-    records, wanted = bench("records").Records(tmp_path / "c.json"), ("nutpie", "independent", 100, 10)
+    records, wanted = bench("scale").Records(tmp_path / "c.json"), ("nutpie", "independent", 100, 10)
     told = {"rows": 100, "groups": 10, "least_ess": 100.0}
     records.keep(replace(record, contender="nutpie", **told))
     monkeypatch.setattr(contest, "answered", lambda *given: {"status": "time", "reason": "no", "draws": 2000})
@@ -298,7 +298,7 @@ def test_data_are_uneven_and_every_group_has_a_row(bench, tmp_path):
 
 
 def test_records_are_read_back_as_they_were(bench, records):
-    again = bench("records").Records(records.path)
+    again = bench("scale").Records(records.path)
     assert again.found == records.found
 
 
@@ -307,7 +307,7 @@ def test_a_stray_field_is_named(bench, records):
     told["records"][0]["colour"] = "red"
     records.path.write_text(json.dumps(told), encoding="utf-8")
     with pytest.raises(ValueError, match="no field 'colour'"):
-        bench("records").Records(records.path)
+        bench("scale").Records(records.path)
 
 
 def test_what_stopped_a_contender_is_asked_again_only_with_more(bench, records):
@@ -371,11 +371,11 @@ def test_draws_are_kept_where_the_next_number_of_them_is_broken_off(bench, monke
     plan = scale.Plan(("nutpie",), (task,), contest.Limits(seconds=100))
     with pytest.raises(KeyboardInterrupt):
         scale.measure(plan, Console(quiet=True), tmp_path / "c.json")
-    kept = bench("records").Records(tmp_path / "c.json").found["nutpie", "correlated", 100, 10]
+    kept = bench("scale").Records(tmp_path / "c.json").found["nutpie", "correlated", 100, 10]
     assert (kept.draws, kept.reached) == (1000, False)
     scale.measure(plan, Console(quiet=True), tmp_path / "c.json")
     assert asked == [1000, 2000, 2000]
-    kept = bench("records").Records(tmp_path / "c.json").found["nutpie", "correlated", 100, 10]
+    kept = bench("scale").Records(tmp_path / "c.json").found["nutpie", "correlated", 100, 10]
     assert (kept.draws, kept.reached) == (2000, True)
 
 
@@ -383,7 +383,7 @@ def test_draws_are_kept_where_the_next_number_of_them_is_broken_off(bench, monke
 
 
 def test_table_has_times_ratios_and_reasons(bench, records):
-    scale, table = bench("scale"), bench("scale_table")
+    scale, table = bench("scale"), bench("tables")
     text = table.at_size(records, scale.BASE)
     head, _, own, lme4, pymc, bambi = text.splitlines()
     assert {line.count("|") for line in text.splitlines()} == {head.count("|")}
@@ -404,7 +404,7 @@ def test_table_has_times_ratios_and_reasons(bench, records):
 
 
 def test_a_busy_machine_is_said(bench, records, record):
-    table = bench("scale_table")
+    table = bench("tables")
     assert "other work" not in table.circumstances(records)
     records.keep(replace(record, rows=75_000, machine={**record.machine, "others": 1.2}))
     assert "Before 1 of 6 measurements other work ran" in table.circumstances(records)
@@ -416,7 +416,7 @@ def test_a_busy_machine_is_said(bench, records, record):
 
 
 def test_labels_keep_their_distance_and_their_order(bench):
-    spread = bench("scale_pictures").spread
+    spread = bench("pictures").spread
     moved = spread([0.1, 0.11, 0.12, 0.8], 0.05)
     assert np.allclose(moved, [0.06, 0.11, 0.16, 0.8])
     assert spread([0.1, 0.9], 0.05) == [0.1, 0.9]
@@ -427,7 +427,7 @@ def test_a_run_leaves_tables_and_pictures_beside_its_records(bench, records, tmp
     page, *pictures = bench("publish").beside(records)
     assert page == tmp_path / "contenders" / "tables.md"
     text = page.read_text(encoding="utf-8")
-    assert bench("scale_table").at_size(records, bench("scale").BASE) in text
+    assert bench("tables").at_size(records, bench("scale").BASE) in text
     assert "seconds of a further fit, groups:" in text
     assert "RuntimeError: no room" in text
     assert [path.name for path in pictures] == ["scale_rows.png", "scale_groups.png"]
@@ -445,7 +445,7 @@ def test_pages_show_what_was_measured(bench):
 
 
 def test_reweighted_draws_have_the_other_priors_moments(bench):
-    agreement = bench("agreement")
+    agreement = bench("grid")
     rng = np.random.default_rng(2)
     draws = rng.normal(size=(1, 40_000, 2))
     # Normal(0, 1) times exp(x / 2) in the first parameter is Normal(1/2, 1).
@@ -459,7 +459,7 @@ def test_reweighted_draws_have_the_other_priors_moments(bench):
 
 @pytest.mark.parametrize(("shift", "stretch"), [(0.1, 1.0), (0.0, 1.1)])
 def test_another_mean_or_spread_is_noticed(bench, shift, stretch):
-    agreement = bench("agreement")
+    agreement = bench("grid")
     rng = np.random.default_rng(3)
     one = agreement.moments(rng.normal(size=(1, 5000, 3)))
     other = rng.normal(size=(1, 5000, 3))
@@ -524,21 +524,28 @@ def test_an_environment_of_other_pins_is_not_taken(bench, monkeypatch, tmp_path)
     assert environments.command_of(nutpie, install=False)[0] == [str(mark.parent / "bin" / "python")]
 
 
-@pytest.mark.parametrize("how", ["output_of", "whole_process", "watched"])
-def test_processes_keep_bytecode_although_this_one_does_not(bench, monkeypatch, tmp_path, how):
+def test_processes_keep_bytecode_although_this_one_does_not(bench, monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     (tmp_path / "helper.py").write_text("x = 1\n", encoding="utf-8")
-    command = [sys.executable, "-c", "import helper"]
-    if how == "watched":
-        watch = bench("watch")
-        watch.watched(command, tmp_path, {}, too_long=lambda seconds: seconds > 60, memory_mb=1000.0)
-    else:
-        getattr(bench("clock"), how)(command, tmp_path)
+    bench("process").run([sys.executable, "-c", "import helper"], tmp_path)
     assert list((tmp_path / "__pycache__").glob("helper.*.pyc"))
 
 
+def test_a_process_tells_its_end(bench, tmp_path):
+    process = bench("process")
+    code = "import sys; x = bytearray(200_000_000); print('out'); print('err', file=sys.stderr); sys.exit(3)"
+    ended = process.run([sys.executable, "-c", code], tmp_path)
+    assert (ended.status, ended.stopped, ended.output, ended.errors) == (3, "", "out\n", "err\n")
+    assert ended.seconds > ended.cpu / 2 > 0
+    with pytest.raises(RuntimeError, match="err"):
+        process.done([sys.executable, "-c", code], tmp_path)
+    # The greatest memory that the process had, not what it has when one looks.
+    held = "x = bytearray(200_000_000); x[::4096] = b'x' * len(x[::4096]); del x; import time; time.sleep(0.5)"
+    assert 200 < process.run([sys.executable, "-c", held], tmp_path).peak_mb < 300
+
+
 def test_memory_of_children_counts(bench):
-    watch = bench("watch")
+    watch = bench("process")
     if not Path("/proc/self/smaps_rollup").exists():
         pytest.skip("the memory of a process tree is read from /proc")
     held = "held = bytearray(200_000_000); held[::4096] = b'x' * len(held[::4096]); "

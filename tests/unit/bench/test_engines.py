@@ -43,7 +43,7 @@ def told(fitted):
 
 
 def test_every_run_is_a_row(bench, told):
-    text = bench("engines_table").markdown(told)
+    text = bench("tables").engines(told)
     header, _, refused, exact, failed, nuts = text.splitlines()[:6]
     cells = [cell.strip() for cell in exact.strip("|").split("|")]
     assert cells == ["centred", "exact", "20 s, 0.5 s", "0.04 s", "–", "3,000", "1.002", "150; 75,000", "–"]
@@ -54,7 +54,7 @@ def test_every_run_is_a_row(bench, told):
 
 
 def test_reasons_and_circumstances_are_told(bench, told):
-    text = bench("engines_table").markdown(told)
+    text = bench("tables").engines(told)
     assert "Not taken: naive by exact (too hard)." in text
     assert "Not measured: centred by NUTS, nutpie (out of memory)." in text
     for part in ("1.6 cores", "Abacus", "Python 3.99", "priorhood 9.9", "PyMC 8.8", "2026-11-21", "seed 2412"):
@@ -64,22 +64,19 @@ def test_reasons_and_circumstances_are_told(bench, told):
 
 
 def test_trial_and_unfinished_run_are_told(bench, told):
-    text = bench("engines_table").markdown(told | {"quick": True, "complete": False})
+    text = bench("tables").engines(told | {"quick": True, "complete": False})
     assert "Trial with few draws. Unfinished run." in text
-    table = bench("engines_table")
-    assert table.results(quick=True) != table.results()
 
 
 def test_table_goes_between_the_markers_of_the_page(bench, told):
-    table = bench("engines_table")
-    rewritten = bench("readme_table").rewritten
+    tables, (start, end) = bench("tables"), (f"<!-- engines:{which} -->" for which in ("start", "end"))
     text = PAGE.read_text(encoding="utf-8")
-    filled = rewritten(text, table.markdown(told), table.START, table.END)
+    filled = tables.rewritten(text, tables.engines(told), "engines")
     assert "| naive | exact | not taken |" in filled
-    assert filled.partition(table.START)[0] == text.partition(table.START)[0]
-    assert filled.partition(table.END)[2] == text.partition(table.END)[2]
+    assert filled.partition(start)[0] == text.partition(start)[0]
+    assert filled.partition(end)[2] == text.partition(end)[2]
     with pytest.raises(ValueError, match="engines:start"):
-        rewritten("no markers", "", table.START, table.END)
+        tables.rewritten("no markers", "", "engines")
 
 
 def test_lines_of_the_page_are_the_models_measured(bench):
@@ -122,29 +119,30 @@ def test_what_goes_wrong_is_a_row(bench, monkeypatch):
 def test_every_combination_is_kept_as_soon_as_it_is_there(bench, monkeypatch, tmp_path, fitted):
     engines = bench("engines")
     console = importlib.import_module("rich.console").Console(quiet=True)
-    monkeypatch.setattr(engines.engines_table, "results", lambda *, quick: tmp_path / f"{quick}.json")
+    monkeypatch.setattr(engines, "RESULTS", tmp_path)
     counts = []
-    write = engines._write
+    write = engines.dumped
 
-    def count(target, told):
+    def count(told, target):
         counts.append(len(told["runs"]))
-        write(target, told)
+        write(told, target)
 
     def measured(case, how, amount, reference):
         assert (reference is None) == (how == "exact")
         return engines.Row(**fitted | {"model": case.name, "how": how}), {"means": {}}
 
-    monkeypatch.setattr(engines, "_write", count)
+    monkeypatch.setattr(engines, "dumped", count)
     monkeypatch.setattr(engines, "_measured", measured)
     machine = {"cpu": "", "cores": 1, "python": "", "date": "", "others": 0.0}
     target = engines.measure(machine, console, quick=True)
-    assert counts == [*range(1, 13), 12]
+    assert target != engines.measure(machine, console, quick=False)  # a trial must not stand for the measurement
+    assert counts == [*range(1, 13), 12] * 2
     assert '"complete": true' in target.read_text(encoding="utf-8")
 
 
 def test_engines_are_a_part_of_the_benchmark(bench):
     main = bench("__main__")
-    assert main.engines.NAME in main.NAMES
+    assert "engines" in main.NAMES
     usual, quick = (main._parser().parse_args(given) for given in ([], ["--quick"]))
-    assert main._usual(main.engines.NAME, usual)
-    assert not main._usual(main.engines.NAME, quick)
+    assert main._usual("engines", usual)
+    assert not main._usual("engines", quick)

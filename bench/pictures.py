@@ -8,7 +8,7 @@ import numpy as np
 
 from bench import data
 from bench.contenders import CONTENDERS, YARDSTICK
-from bench.scale_table import fit_seconds
+from bench.tables import fit_seconds
 from priorhood.plot.figure import style
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bench.contest import Record
     from bench.data import Size
-    from bench.records import Records
+    from bench.scale import Records
 
 PANELS = {
     "first result: import, read, compile, fit": lambda record: record.first,
