@@ -83,7 +83,8 @@ def main() -> None:
         f"{CHAINS} × {DRAWS} draws (samplers: + {TUNE} to tune). Threads: priorhood and the samplers' chains "
         f"may use all {before['cores']} cores; kernel and lme4 use one; the others' linear algebra is held to one."
     )
-    console.print(machine.remark(before, "least values tell more"), style="yellow", end="")
+    if remark := machine.remark(before, "least values tell more"):
+        console.print(remark, style="yellow")
     if any(name in PARTS for name in wanted):
         _own(given, wanted, before, console)
     _others(given, wanted, console)
