@@ -1,0 +1,71 @@
+"""Examples in the docstrings of public functions, methods and classes: they run, and print what is shown."""
+
+import doctest
+import inspect
+
+import pytest
+
+import priorhood as ph
+
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+# Whose methods are public, too.
+CLASSES = ("Posterior", "Moments", "Model", "Table")
+# Methods for other packages' sake; the reference leaves them out, too.
+INTERNAL = {"Table.require", "Table.eager", "Table.frame", "Model.resolve", "Model.regression"}
+# Without an example so far. This list may only become shorter.
+WITHOUT = """
+    Assessment Calibration Elpd Influence Model Model.equations Model.from_dict Model.settled Model.to_dict
+    Model.to_pymc Model.unit_of Model.with_priors Moments Moments.load Moments.model Moments.reveals
+    Moments.save Posterior Posterior.assess Posterior.attach Posterior.check Posterior.coefficients
+    Posterior.draws Posterior.equations Posterior.expected Posterior.for_pymc Posterior.homes
+    Posterior.influence Posterior.loo Posterior.loo_places Posterior.natural Posterior.natural_factor
+    Posterior.natural_of Posterior.notebook_names Posterior.placed Posterior.posterior_predictive
+    Posterior.predict Posterior.predict_draws Posterior.priors Posterior.refit Posterior.report
+    Posterior.rows_for_pymc Posterior.save Posterior.sensitivity Posterior.summary Posterior.to_pymc
+    Posterior.unit_of Posterior.update Posterior.with_places Sensitivity Table Table.alone Table.check_apart
+    assess calibrate compare datasets.simulate datasets.simulate_areas equations fit influence load load_moments
+    loo loo_places merge moments plot.InteractiveMap plot.calibration plot.compare plot.correlation
+    plot.diagnostics plot.forest plot.interactive_map plot.lines plot.loo plot.map plot.misfit plot.pit
+    plot.predictive plot.price plot.prior_lines plot.priors plot.ranks plot.sensitivity plot.shrinkage
+    plot.trace pool posterior_predictive prior_predictive priors.Exponential priors.Fixed priors.Gamma
+    priors.HalfCauchy priors.HalfNormal priors.HalfStudentT priors.InverseGamma priors.LKJ priors.LogNormal
+    priors.Normal priors.Uniform read refit report sensitivity update
+"""
+
+
+def _public():
+    """Every public function, class and method by its dotted name; modules, errors and properties aside."""
+    modules = {"datasets": ("simulate", "simulate_areas"), "priors": ph.priors.__all__, "plot": ph.plot.__all__}
+    names = [n for n in ph._HOME if n not in (*modules, "errors") and n not in ph.priors.__all__]
+    found = {n: getattr(ph, n) for n in names if n not in modules["datasets"]}
+    found |= {f"{home}.{n}": getattr(getattr(ph, home), n) for home, every in modules.items() for n in every}
+    for name in CLASSES:
+        for member, value in inspect.getmembers(getattr(ph, name), callable):
+            if not member.startswith("_") and not inspect.isclass(value):
+                found[f"{name}.{member}"] = value
+    return {
+        name: thing
+        for name, thing in found.items()
+        if not (inspect.isclass(thing) and issubclass(thing, Exception)) and name not in INTERNAL
+    }
+
+
+def _example(name, thing):
+    return doctest.DocTestParser().get_doctest(inspect.getdoc(thing) or "", {}, name, name, 0)
+
+
+PUBLIC = _public()
+EXAMPLES = {name: test for name, thing in PUBLIC.items() if (test := _example(name, thing)).examples}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_run_and_print_what_is_shown(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    told = []
+    doctest.DocTestRunner(verbose=False, optionflags=FLAGS).run(EXAMPLES[name], out=told.append)
+    assert not told, "".join(told)
+
+
+def test_the_list_of_those_without_an_example_becomes_shorter():
+    assert set(PUBLIC) - set(EXAMPLES) <= set(WITHOUT.split())
