@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # Where it is set, every command that a test starts would compile all libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test long suite versions slow style check format hooks bench clean
+.PHONY: install demo test long suite versions slow style check format hooks docs bench clean
 
 install: $(VENV)/.installed
 
@@ -54,6 +54,11 @@ format: $(BIN)/ruff
 hooks: $(VENV)/.installed
 	$(BIN)/pre-commit install
 
+# The reference from the docstrings, and the pages; warnings are errors.
+docs: $(VENV)/.installed
+	rm -rf docs/generated
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench
 
@@ -73,4 +78,4 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo build docs/generated .pytest_cache .mypy_cache .ruff_cache

@@ -1,9 +1,7 @@
-"""Write what the pages show: docstrings, the engine's constants, the picture, the outputs of all examples.
+"""Write what the pages show: the engine's constants, the table of costs, the picture, the outputs of all examples.
 
-`python docs/make.py` writes them; `python docs/make.py --check` writes nothing and fails when api.md is
-not what the docstrings say, a constant in mathematics.md not what the code says, or the table of costs in
-cluster.md not what is reckoned here.
-tests/docs/test_docs.py runs the examples and compares their outputs.
+tests/docs/test_docs.py runs the examples, and compares outputs and numbers. The reference is built by Sphinx:
+`make docs`.
 
 In README.md, guide.md and pymc.md a block says by its first line what it is:
 
@@ -17,10 +15,8 @@ In README.md, guide.md and pymc.md a block says by its first line what it is:
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
-import inspect
 import io
 import math
 import os
@@ -31,155 +27,18 @@ import sys
 import tempfile
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import priorhood
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE / "guide.md", HERE / "pymc.md")
-API = HERE / "api.md"
 MATHEMATICS = HERE / "mathematics.md"
 CLUSTER = HERE / "cluster.md"
 SCREEN = HERE / "images" / "summary.svg"
 SEED = "2412"
-
-# The order a user meets them; every public name must be in one of these lists.
-SECTIONS = {
-    "Tables": ["read", "Table", "simulate", "simulate_areas"],
-    "Models": ["Model", "equations"],
-    "Priors": [
-        *("Normal", "Exponential", "HalfNormal", "HalfStudentT", "HalfCauchy", "Gamma", "InverseGamma"),
-        *("LogNormal", "Uniform", "Fixed", "LKJ"),
-    ],
-    "Fitting": ["fit", "refit", "update", "merge"],
-    "Moments": ["moments", "Moments", "pool", "load_moments"],
-    "Posteriors": ["Posterior", "load", "Check", "Verdict"],
-    "Predictive draws": ["prior_predictive", "posterior_predictive"],
-    "Predictive checks": ["assess", "Assessment"],
-    "What if": ["sensitivity", "Sensitivity", "influence", "Influence"],
-    "Calibration": ["calibrate", "Calibration"],
-    "Comparison": ["loo", "loo_places", "compare", "Elpd"],
-    "Report": ["report"],
-}
-PROBLEMS = "Errors and warnings"
-# Public by name for other rooms' sake, of no use to a user.
-INTERNAL = {
-    *("Table.require", "Table.eager", "Table.frame", "Model.resolve", "Model.regression"),
-    *(
-        f"{family}.{name}"
-        for family in SECTIONS["Priors"]
-        for name in (
-            *("logpdf", "sample", "scaled", "shapes", "cholesky"),
-            *("coordinate", "constrain", "log_jacobian"),
-        )
-    ),
-}
-
-
-def public() -> list[str]:
-    """The names that `import priorhood as ph` offers, shown or not, modules aside."""
-    return [n for n in sorted(priorhood._HOME) if not inspect.ismodule(getattr(priorhood, n))]
-
-
-def api() -> str:
-    """The text of api.md."""
-    problems = [n for n in public() if _is_problem(getattr(priorhood, n))]
-    listed = {name for names in SECTIONS.values() for name in names} | set(problems)
-    if listed != set(public()):
-        sys.exit(f"docs/make.py: SECTIONS and the public names differ: {sorted(listed ^ set(public()))}")
-    parts = [
-        "# Reference",
-        "Every public name, with its docstring. Written by `python docs/make.py`; do not edit it by hand. "
-        "The [guide](guide.md) shows them at work. `import priorhood as ph` goes before all of it. The command "
-        "line has the same words and options; `priorhood COMMAND --help` lists them.",
-    ]
-    for title, names in SECTIONS.items():
-        parts.append(f"## {title}")
-        for name in names:
-            parts += _entry(name, getattr(priorhood, name))
-    parts.append(f"## {PROBLEMS}")
-    rows = [f"| `{n}` | `{k.__base__.__name__}` | {_doc(k)} |" for n in problems for k in [getattr(priorhood, n)]]
-    parts.append("\n".join(["| name | is a | when |", "|---|---|---|", *rows]))
-    return "\n\n".join(parts) + "\n"
-
-
-def _is_problem(thing: object) -> bool:
-    return inspect.isclass(thing) and issubclass(thing, Exception)
-
-
-def _entry(name: str, thing: Any) -> list[str]:
-    if not inspect.isclass(thing):
-        return _described(f"### {name}", f"{name}{_signature(thing)}", _doc(thing))
-    parts = _described(f"### {name}", f"{name}{_signature(thing.__init__)}", _doc(thing))
-    # What it has from the room below is its own to those who ask.
-    bases = [one for one in thing.__mro__ if one.__module__.startswith("priorhood.") and not _is_problem(one)]
-    members = {member: value for one in reversed(bases) for member, value in vars(one).items()}
-    for member, value in members.items():
-        if member.startswith("_") or f"{name}.{member}" in INTERNAL or not callable(_function(value)):
-            continue
-        function = _function(value)
-        plain = isinstance(value, property | cached_property)
-        heading = f"#### {name}.{member}"
-        parts += _described(heading, None if plain else f"{member}{_signature(function)}", _doc(function))
-    return parts
-
-
-def _function(value: Any) -> Any:
-    if isinstance(value, property):
-        return value.fget
-    if isinstance(value, cached_property):
-        return value.func
-    return value.__func__ if isinstance(value, classmethod | staticmethod) else value
-
-
-def _described(heading: str, call: str | None, doc: str) -> list[str]:
-    first, _, rest = doc.partition("\n\n")
-    parts = [heading]
-    if call:
-        parts.append(f"```python\n{call}\n```")
-    parts.append(re.sub(r"([*_<])", r"\\\1", " ".join(first.split())))
-    if rest.strip():
-        parts.append(f"```text\n{rest.strip()}\n```")
-    return parts
-
-
-def _doc(thing: Any) -> str:
-    return inspect.getdoc(thing) or ""
-
-
-def _signature(function: Any) -> str:
-    """The call as it is written, one parameter a line where it would be long; the same on every Python."""
-    found, star = [], False
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.name in ("self", "cls"):
-            continue
-        if parameter.kind is parameter.KEYWORD_ONLY and not star:
-            found.append("*")
-            star = True
-        prefix = "*" if parameter.kind is parameter.VAR_POSITIONAL else ""
-        star = star or bool(prefix)
-        text = prefix + parameter.name
-        if parameter.annotation is not parameter.empty:
-            text += f": {_annotation(parameter.annotation)}"
-        if parameter.default is not parameter.empty:
-            text += f" = {parameter.default!r}"
-        found.append(text)
-    returned = inspect.signature(function).return_annotation
-    end = "" if returned in (inspect.Signature.empty, "None", None) else f" -> {_annotation(returned)}"
-    line = f"({', '.join(found)}){end}"
-    if len(line) <= 90:
-        return line
-    inside = "".join(f"    {text},\n" for text in found)
-    return f"(\n{inside}){end}"
-
-
-def _annotation(given: Any) -> str:
-    return given if isinstance(given, str) else getattr(given, "__name__", str(given))
 
 
 # -- the screen -----------------------------------------------------------------------------------------
@@ -425,22 +284,9 @@ def with_cost(text: str) -> str:
 
 
 def main() -> None:
-    """Write, or check."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--check", action="store_true", help="write nothing; fail when api.md is stale")
-    wanted = {
-        API: api(),
-        MATHEMATICS: with_numbers(MATHEMATICS.read_text(encoding="utf-8")),
-        CLUSTER: with_cost(CLUSTER.read_text(encoding="utf-8")),
-    }
-    if options.parse_args().check:
-        stale = [p.name for p, text in wanted.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
-        if stale:
-            sys.exit(f"stale: {', '.join(stale)}; write again: python docs/make.py")
-        return
-    for path, text in wanted.items():
-        path.write_text(text, encoding="utf-8")
-    SCREEN.parent.mkdir(exist_ok=True)
+    """Write all of it."""
+    MATHEMATICS.write_text(with_numbers(MATHEMATICS.read_text(encoding="utf-8")), encoding="utf-8")
+    CLUSTER.write_text(with_cost(CLUSTER.read_text(encoding="utf-8")), encoding="utf-8")
     SCREEN.write_text(screen(), encoding="utf-8")
     warnings.simplefilter("ignore", FutureWarning)
     for page in PAGES:
