@@ -1,4 +1,4 @@
-"""Arguments of users, checked: whole numbers, finite ones, seeds, and the names of arguments."""
+"""Checks of users' arguments: whole numbers, finite ones, seeds, and the names of arguments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 
-from priorhood._text import near
+from priorhood._text import listed, near
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
@@ -18,20 +18,25 @@ if TYPE_CHECKING:
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-# More draws of a parameter than this say nothing new: a mean's error is a thousandth of the sd.
+# More draws of a parameter add nothing: a mean's Monte Carlo error is a thousandth of the sd.
 MOST_DRAWS = 1_000_000
-# All chains together: some gigabytes of θ alone.
+# Of all chains together: some gigabytes of θ alone.
 MOST_IN_ALL = 10_000_000
 MOST_CHAINS = 1_000
 MOST_THREADS = 1_024
 
 
 def whole(name: str, value: object, least: int, most: int) -> int:
-    """The number, if it is whole and within bounds.
+    """Return the number, if it is whole and within bounds.
 
     Raises
     ------
     ModelError
+
+    Examples
+    --------
+    >>> whole("chains", 4, 1, 1000)
+    4
     """
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise ModelError(f"{name} must be a whole number of at least {least}, not {value!r}")
@@ -41,11 +46,16 @@ def whole(name: str, value: object, least: int, most: int) -> int:
 
 
 def finite(name: str, value: object) -> float:
-    """The number, if it is finite.
+    """Return the number, if it is finite.
 
     Raises
     ------
     ModelError
+
+    Examples
+    --------
+    >>> finite("below", 350_000)
+    350000.0
     """
     if not isinstance(value, int | float | np.number) or not math.isfinite(value):
         raise ModelError(f"{name} must be a finite number, not {value!r}")
@@ -53,13 +63,13 @@ def finite(name: str, value: object) -> float:
 
 
 def check_seed(seed: object) -> int:
-    """A seed as a file can hold it: a whole number from 0 to 2⁶³ − 1."""
+    """Return a seed, if a file can hold it: a whole number from 0 to 2⁶³ − 1."""
     if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
         raise ModelError(f"seed must be a whole number from 0 to 2**63 - 1, not {seed!r}")
     return int(seed)
 
 
-# What other packages call an argument, and what it is called here.
+# Other packages' names of arguments, and ours.
 OTHER_NAMES = {
     "random_seed": ("seed",),
     "random_state": ("seed",),
@@ -115,7 +125,7 @@ def answers_other_names(function: Callable[Given, Result]) -> Callable[Given, Re
         for name in kwargs:
             if name not in parameters:
                 meant = [one for one in OTHER_NAMES.get(name, ()) if one in known]
-                advice = f"it is called {' or '.join(meant)}" if meant else near(name, known)
+                advice = f"it is called {listed(meant, 'or')}" if meant else near(name, known)
                 raise ModelError(f"{called} has no argument {name}: {advice}")
         return function(*args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C while the command's modules load: one sentence, as later."""
+"""Ctrl-C while the command's modules load: one sentence, as afterwards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 
-INTERRUPTED = 130  # what a shell makes of Ctrl-C
+INTERRUPTED = 130  # a shell's exit status after Ctrl-C
 
 
 def _is_command() -> bool:
@@ -19,10 +19,11 @@ def _is_command() -> bool:
 
 
 def _end(*_: object) -> None:
+    """Say so and end the process."""
     os.write(2, b"priorhood: interrupted; nothing was written\n")
     os._exit(INTERRUPTED)
 
 
-# A module that is interrupted while it loads says something else of its own, or a traceback.
+# A module interrupted while it loads would print an error of its own, or a traceback.
 if _is_command() and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, _end)

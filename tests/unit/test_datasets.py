@@ -35,7 +35,7 @@ def test_cells_are_nearest_to_their_points():
     """The obvious way: which of the points is nearest."""
     rng = np.random.default_rng(1)
     outline = datasets._outline(rng)
-    points = datasets._inside(rng, outline, 20)
+    points = outline[rng.integers(len(outline), size=20)] * rng.uniform(0.01, 0.95, size=(20, 1))
     shapes = [shapely.Polygon(cell) for cell in datasets._cells(points, outline)]
     whole = shapely.Polygon(outline)
     tried = 0

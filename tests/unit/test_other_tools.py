@@ -41,8 +41,8 @@ def post(homes):
 @pytest.mark.parametrize(
     ("wrong", "says", "right"),
     [
-        ("np.log(price) ~ area + (1 | zip)", "write log(…)", "log(price) ~ area + (1 | zip)"),
-        ("price ~ np.log(area) + (1 | zip)", "write log(…)", "price ~ log(area) + (1 | zip)"),
+        ("np.log(price) ~ area + (1 | zip)", "write 'log(price)'", "log(price) ~ area + (1 | zip)"),
+        ("price ~ np.log(area) + (1 | zip)", "write 'log(area)'", "price ~ log(area) + (1 | zip)"),
         ("price ~ scale(area) + (1 | zip)", "write the column itself", "price ~ area + (1 | zip)"),
         ("price ~ area + offset(known) + (1 | zip)", "as in price - known ~", "price - known ~ area + (1 | zip)"),
         ("price ~ factor(year) + (1 | zip)", "write C(…)", "price ~ C(year) + (1 | zip)"),
@@ -115,7 +115,7 @@ def test_arguments_the_other_way_round(homes, post):
             call(homes, TEXT)
         with pytest.raises(ph.ModelError, match=r"here 'sales\.csv' is the first and 'price ~ area"):
             call("sales.csv", "price ~ area + (1 | zip)")
-        with pytest.raises(ph.ModelError, match="turn them round"):
+        with pytest.raises(ph.ModelError, match="swap them"):
             call(homes, ph.Model(TEXT))
         call(TEXT, homes)
     for wrong in (homes, ["price ~ area"], 3, None):
@@ -279,3 +279,9 @@ def test_rows_that_are_there_twice(homes):
         ph.fit("price ~ 1 + (1 | zip)", pd.concat([few, few]), **HOW)
     with pytest.warns(ph.PriorhoodWarning, match="has one row"):
         ph.fit("price ~ 1 + (1 | zip)", pd.concat([few, few]).drop_duplicates(), **HOW)
+
+
+@pytest.mark.parametrize(("family", "own"), [("gaussian", "normal"), ("Student-t", "student"), ("t", "student")])
+def test_other_names_of_families_are_answered_with_ours(family, own):
+    with pytest.raises(ph.ModelError, match=f"family '{family}' is not known; write '{own}'"):
+        ph.Model(TEXT, family=family)

@@ -1,7 +1,6 @@
-"""Arithmetic of columns as a tree: `I(area ** 2)`, there from text and back to text.
+"""Arithmetic of columns as a tree: `I(area ** 2)` from text and back to text.
 
-The one form in which an expression is written has names in backticks where, and only where, they would be read as
-something else without.
+An expression is written in one form, with backticks around a name only where it would be misread without.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from priorhood.model.tokens import END, Word, alone, brief, is_loose, words_of, 
 
 FUNCTIONS = ("log", "log2", "log10", "log1p", "sqrt", "exp", "I")
 
-# Words of one expression: what is deeper than that is a column to be made first.
+# Words of one expression; a longer one is better made a column first.
 MOST_WORDS = 200
 
-# What C() takes beside its column, as patsy and formulaic spell it.
+# The coding that C() takes after its column, as patsy and formulaic spell it.
 _TREATMENTS = ("Treatment", "treatment", "contr.treatment")
 
 Value = str | int | float | bool
@@ -45,7 +44,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Binary:
-    """left + right, and so on."""
+    """left + right, and the same with the other signs."""
 
     sign: str
     left: Node
@@ -69,7 +68,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Coded:
-    """C(column): a column to be taken as categories, with the reference or all levels where they are said."""
+    """C(column): a column taken as categories, with the reference or all levels where they are given."""
 
     column: str
     reference: Value | None = None
@@ -78,19 +77,31 @@ class Coded:
 
 Node = Name | Number | Binary | Negative | Call | Coded
 
-# How tightly a sign binds; of a unary minus, between * and **.
+# How tightly a sign binds; a unary minus binds between * and **.
 _STRENGTH = {"+": 1, "-": 1, "*": 2, "/": 2, "**": 4}
 _UNARY = 3
 
 
 @lru_cache(maxsize=4096)
 def tree_of(text: str) -> Node:
-    """A name that stands alone is that column, blanks and all."""
+    """Return the tree of an expression; a name that stands alone is that column, with its blanks.
+
+    Raises
+    ------
+    FormulaError : it is no arithmetic of columns
+
+    Examples
+    --------
+    >>> tree_of("log(area)")
+    Call(function='log', inside=Name(name='area'))
+    >>> tree_of("living space")
+    Name(name='living space')
+    """
     return Name(text) if is_loose(text) else _Reader(words_of(text), text).whole()
 
 
 def tree_of_words(words: tuple[Word, ...], text: str) -> Node:
-    """The expression that some words of a formula are.
+    """Return the tree of some words of a formula.
 
     Raises
     ------
@@ -103,7 +114,7 @@ def tree_of_words(words: tuple[Word, ...], text: str) -> Node:
 
 
 class _Reader:
-    """One walk over the words of an expression; refuses whatever is not arithmetic of columns."""
+    """A recursive-descent parser of an expression's words; refuses whatever is not arithmetic of columns."""
 
     def __init__(self, words: tuple[Word, ...], text: str) -> None:
         self.words = words
@@ -198,7 +209,8 @@ class _Reader:
         if function == "C":
             raise FormulaError(f"{brief(self.part)}: C() stands alone, around one column")
         if function not in FUNCTIONS:
-            raise FormulaError(f"function {function!r} in {brief(self.part)} is not known: {_instead(function)}")
+            advice = _instead(function, self.part)
+            raise FormulaError(f"function {function!r} in {brief(self.part)} is not known: {advice}")
         self.expect("(")
         alone = FormulaError(f"{brief(self.part)}: {function}() takes one argument")
         if self.peek().is_sign(")"):
@@ -236,9 +248,16 @@ class _Reader:
             elif (
                 what.text == "levels" and self.peek().is_sign("=") and self.peek(1).is_sign("[") and levels is None
             ):
+                self.take(), self.take()
+                found: list[Value] = []
+                while not (closed := self.peek().is_sign("]")):
+                    found.append(self.value(wrong))
+                    if self.peek().is_sign(","):
+                        self.take()
+                    elif not self.peek().is_sign("]"):
+                        raise wrong
                 self.take()
-                levels = self.listed(wrong)
-                closed = True
+                levels = tuple(found)
             else:
                 closed = False
             if not closed:
@@ -246,18 +265,6 @@ class _Reader:
         if not self.take().is_sign(")"):
             raise wrong
         return Coded(column.text, reference, levels)
-
-    def listed(self, wrong: FormulaError) -> tuple[Value, ...]:
-        found: list[Value] = []
-        self.take()
-        while not self.peek().is_sign("]"):
-            found.append(self.value(wrong))
-            if self.peek().is_sign(","):
-                self.take()
-            elif not self.peek().is_sign("]"):
-                raise wrong
-        self.take()
-        return tuple(found)
 
     def value(self, wrong: FormulaError) -> Value:
         word = self.take()
@@ -276,11 +283,11 @@ class _Reader:
         return sign * self.number(word.text)
 
 
-def _instead(function: str) -> str:
-    """What to write for a function that is not known."""
+def _instead(function: str, part: str) -> str:
+    """Advice for a function that is not known, in a part of a formula."""
     last = function.rpartition(".")[2]
     if last in FUNCTIONS:
-        return f"write {last}(…)"
+        return f"write {brief(part.replace(f'{function}(', f'{last}('))}"
     if last in ("scale", "center", "standardize"):
         return "write the column itself, since numbers are centred and divided by their sd anyway"
     if last == "offset":
@@ -298,12 +305,18 @@ def _instead(function: str) -> str:
 
 
 def text_of(tree: Node) -> str:
-    """The one form in which an expression is written."""
+    """Return an expression in its one form.
+
+    Examples
+    --------
+    >>> text_of(tree_of("log( area/2 )"))
+    'log(area / 2)'
+    """
     return alone(tree.name) if isinstance(tree, Name) else inner_text(tree)
 
 
 def inner_text(tree: Node) -> str:
-    """The same within a larger expression, where a name of several words is in backticks."""
+    """Return the same within a larger expression, where a name of several words is in backticks."""
     if isinstance(tree, Name):
         return written(tree.name)
     if isinstance(tree, Number):
@@ -323,7 +336,7 @@ def inner_text(tree: Node) -> str:
 
 
 def _within(tree: Node, strength: int) -> str:
-    """With brackets unless it binds at least so tightly."""
+    """The text, in brackets unless the tree binds at least so tightly."""
     own = _STRENGTH[tree.sign] if isinstance(tree, Binary) else _UNARY if isinstance(tree, Negative) else 5
     return inner_text(tree) if own >= strength else f"({inner_text(tree)})"
 
@@ -333,7 +346,7 @@ def _literal(value: Value) -> str:
 
 
 def columns_of(tree: Node) -> list[str]:
-    """The columns that it reads, as often as it does."""
+    """Return the columns that an expression reads, as often as it reads them."""
     if isinstance(tree, Name):
         return [tree.name]
     if isinstance(tree, Coded):
@@ -344,7 +357,7 @@ def columns_of(tree: Node) -> list[str]:
 
 
 def functions_of(tree: Node) -> list[str]:
-    """The functions that it calls."""
+    """Return the functions that an expression calls."""
     if isinstance(tree, Binary):
         return functions_of(tree.left) + functions_of(tree.right)
     if isinstance(tree, Call):
@@ -353,7 +366,7 @@ def functions_of(tree: Node) -> list[str]:
 
 
 def nested_of(tree: Node) -> list[Any]:
-    """Of an expression that has been checked."""
+    """Return a checked expression as lists that JSON can hold."""
     if isinstance(tree, Name):
         return ["column", tree.name]
     if isinstance(tree, Coded):

@@ -1,7 +1,7 @@
-"""Formula + the categories found → Design: the columns of x_i, each as an expression of a row.
+"""Design: the columns of x_i, each as an expression of a row, from the formula and the categories found.
 
-The Formula is chosen, the categories are learned from the table; both travel with the posterior, so
-that new rows get the same columns.
+The formula is chosen, the categories are learned from the table; both travel with the posterior, so that new rows
+get the same columns.
 """
 
 from __future__ import annotations
@@ -34,18 +34,22 @@ class Indicator:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the design: a product of numeric factors and indicators; none is the intercept."""
+    """A column of the design: a product of numeric factors and indicators; the intercept has none."""
 
     factors: tuple[Expression | Indicator, ...]
 
     @property
     def name(self) -> str:
-        """`Intercept`, `area`, `type[loft]`, `area:type[loft]`."""
-        return ":".join(map(_label, self.factors)) or INTERCEPT
+        """The name: `Intercept`, `area`, `type[loft]`, `area:type[loft]`."""
+        labels = (
+            f"{alone(str(Expression(f.factor).bare))}[{f.category}]" if isinstance(f, Indicator) else f.text
+            for f in self.factors
+        )
+        return ":".join(labels) or INTERCEPT
 
     @property
     def term(self) -> str:
-        """The term that it is of, without categories: `area:type` of `area:type[loft]`."""
+        """The name of its term, without categories: `area:type` of `area:type[loft]`."""
         plain = (
             alone(str(Expression(f.factor).bare)) if isinstance(f, Indicator) else f.text for f in self.factors
         )
@@ -53,32 +57,38 @@ class Column:
 
     @property
     def indicators(self) -> tuple[Indicator, ...]:
-        """Its indicators."""
+        """The factors that are indicators."""
         return tuple(f for f in self.factors if isinstance(f, Indicator))
 
     @property
     def numbers(self) -> frozenset[Expression]:
-        """Its numeric factors."""
+        """The factors that are numbers."""
         return frozenset(f for f in self.factors if isinstance(f, Expression))
 
     @property
     def indicator(self) -> bool:
-        """Whether it is made of indicators only, and so is not divided by its sd."""
+        """Whether all factors are indicators, so that it is not divided by its sd."""
         return bool(self.factors) and all(isinstance(f, Indicator) for f in self.factors)
-
-
-def _label(factor: Expression | Indicator) -> str:
-    if isinstance(factor, Indicator):
-        return f"{alone(str(Expression(factor.factor).bare))}[{factor.category}]"
-    return factor.text
 
 
 @dataclass(frozen=True)
 class Design:
-    """All columns, and where each has a coefficient.
+    """All columns, and the groupings by which the coefficient of each varies.
 
-    categories : factor → its categories in order; the first is the reference where one is dropped
-    numeric : which categorical columns are numbers in the table (C(rooms)); compared as numbers
+    Parameters
+    ----------
+    formula : Formula
+        the formula
+    categories : dict of str to tuple of str
+        factor → its categories in order; the first is the reference where one is dropped
+    numeric : frozenset of str
+        categorical columns that are numbers in the table (C(rooms)), compared as numbers
+
+    Examples
+    --------
+    >>> from priorhood.model.formula import parse
+    >>> Design(parse("price ~ area + type"), {"type": ("flat", "loft")}, frozenset()).names
+    ('Intercept', 'area', 'type[loft]')
     """
 
     formula: Formula
@@ -87,8 +97,9 @@ class Design:
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        """D columns: the population's first."""
-        return tuple(dict.fromkeys(self.population_columns + self._varying))
+        """All D columns, the population's first."""
+        varying = (c for at in range(len(self.formula.groupings)) for c in self.level_columns(at))
+        return tuple(dict.fromkeys((*self.population_columns, *varying)))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -100,28 +111,24 @@ class Design:
         """The columns with a population coefficient."""
         return _expand(self.formula.population, self.categories)
 
-    @cached_property
-    def _varying(self) -> tuple[Column, ...]:
-        return tuple(c for at in range(len(self.formula.groupings)) for c in self.level_columns(at))
-
     def level_columns(self, at: int) -> tuple[Column, ...]:
-        """The columns whose coefficient varies by a grouping: the levels, finest first, then the crossed ones."""
+        """Return the columns whose coefficient varies by a grouping, counted as in formula.groupings."""
         return _expand(self.formula.groupings[at].terms, self.categories)
 
     def correlated(self, at: int) -> bool:
-        """Whether the coefficients that vary by a grouping are correlated: written with `|`, and several."""
+        """Return whether the coefficients that vary by a grouping are correlated: written with `|`, and several."""
         return self.formula.groupings[at].correlated and len(self.level_columns(at)) > 1
 
     def coefficient_columns(self, at: int) -> tuple[Column, ...]:
-        """The columns whose coefficient differs between the places of a grouping.
+        """Return the columns whose coefficient differs between the places of a grouping.
 
-        Those that vary by it, and of a level those that vary by a coarser one and are passed down.
+        They are those that vary by it and, for a level, those that vary by a coarser one.
         """
         above = range(at, len(self.formula.levels)) if at < len(self.formula.levels) else [at]
         return tuple(dict.fromkeys(c for level in above for c in self.level_columns(level)))
 
     def index(self, columns: tuple[Column, ...]) -> list[int]:
-        """Their positions among all columns."""
+        """Return the positions of columns among all columns."""
         return [self.columns.index(column) for column in columns]
 
     @property
@@ -132,7 +139,7 @@ class Design:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The table's columns that the predictors read."""
+        """The columns of the table that the predictors read."""
         return tuple(dict.fromkeys(n for f in self.formula.factors() for n in Expression(f).names))
 
     @cached_property
@@ -152,56 +159,50 @@ class Design:
         return found
 
     def build(self, column: Column) -> nw.Expr:
-        """A design column as a narwhals expression (not for the intercept)."""
+        """Return a design column as a narwhals expression (not for the intercept)."""
+        import narwhals.stable.v2 as nw
+
         product: nw.Expr | None = None
         for factor in column.factors:
-            value = self._indicator(factor) if isinstance(factor, Indicator) else factor.build()
+            if isinstance(factor, Indicator):
+                name = str(Expression(factor.factor).bare)
+                if factor.factor in self.numeric:
+                    number = float(factor.category)
+                    same = nw.col(name).cast(nw.Float64) == number
+                    # A number of 32 bits is written 1.1, and is another one with 64.
+                    with np.errstate(over="ignore"):
+                        shorter = float(np.float32(number))
+                    if shorter != number:
+                        same = same | (nw.col(name).cast(nw.Float64) == shorter)
+                else:
+                    same = nw.col(name).cast(nw.String) == factor.category
+                value = nw.when(same).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
+            else:
+                value = factor.build()
             product = value if product is None else product * value
         if product is None:
             raise FormulaError("the intercept has no expression")
         return product
 
-    def _indicator(self, factor: Indicator) -> nw.Expr:
-        import narwhals.stable.v2 as nw
-
-        column = Expression(factor.factor).bare
-        if column is None:
-            raise FormulaError(f"{factor.factor!r} is no column")
-        if factor.factor in self.numeric:
-            value, number = nw.col(column).cast(nw.Float64), float(factor.category)
-            same = value == number
-            # A number of 32 bits is written 1.1, and is another one with 64.
-            with np.errstate(over="ignore"):
-                shorter = float(np.float32(number))
-            if shorter != number:
-                same = same | (value == shorter)
-        else:
-            same = nw.col(column).cast(nw.String) == factor.category
-        return nw.when(same).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
-
-
-def _parts_of(term: Term, several: list[str]) -> set[frozenset[str]]:
-    """The term without one or more of its categorical factors."""
-    found = {frozenset(term)}
-    for factor in several:
-        found |= {part - {factor} for part in found}
-    return found - {frozenset(term)}
-
 
 def _expand(terms: tuple[Term, ...], categories: dict[str, tuple[str, ...]]) -> tuple[Column, ...]:
-    """Terms → columns, with treatment coding.
+    """Columns of terms, with treatment coding.
 
     A categorical factor f of a term loses its first category where the term without f is there too
     (`1 + f`, `a + a:f`): the columns would otherwise add up to those of that term. Where it is not
     (`0 + f`, `a:f` alone) every category has its own column; and where no part of an interaction of several is
-    there (`0 + f:g`), so has every combination.
+    there (`0 + f:g`), every combination has.
     """
     present = {frozenset(term) for term in terms}
     columns: list[Column] = []
     for term in terms:
         options: list[list[Expression | Indicator]] = []
         several = [f for f in term if f in categories]
-        parts = _parts_of(term, several)
+        # The term without one or more of its categorical factors.
+        parts = {frozenset(term)}
+        for factor in several:
+            parts |= {part - {factor} for part in parts}
+        parts -= {frozenset(term)}
         whole = not parts & present
         for factor in term:
             if factor not in categories:

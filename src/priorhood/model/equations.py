@@ -1,4 +1,4 @@
-"""A model and what was learned of the columns → its equations as text, with numbers and the data's units."""
+"""Equations of a model as text, with numbers and the data's units."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def equations_of(model: Model, design: Design, scale: Scale) -> str:
-    """The model line by line: outcome, groupings, and every prior on its scale and in the data's units."""
+    """Return the model line by line: outcome, groupings, and every prior on its scale and in the data's units."""
     lines = [model.formula.text, ""]
     lines += _likelihood(model, design, scale)
     resolved = model.resolve(design)
@@ -48,7 +48,13 @@ def equations_of(model: Model, design: Design, scale: Scale) -> str:
 
 
 def width(text: str) -> int:
-    """The columns that a text takes on a terminal: two for a sign as wide as high, none for a mark on another."""
+    """Return the columns that a text takes on a terminal: two for a full-width letter, none for a combining mark.
+
+    Examples
+    --------
+    >>> width("m²"), width("東京")
+    (2, 4)
+    """
     return sum(
         0 if unicodedata.category(letter) in ("Mn", "Me", "Cf")
         else 2 if unicodedata.east_asian_width(letter) in "WF"
@@ -58,17 +64,24 @@ def width(text: str) -> int:
 
 
 def _padded(text: str, wide: int) -> str:
+    """The text with blanks up to a width on a terminal."""
     return text + " " * (wide - width(text))
 
 
 def _sigma(model: Model) -> str:
+    """The name of the residual sd."""
     return f"sigma[{alone(model.noise)}]" if model.noise else "sigma"
 
 
 def _likelihood(model: Model, design: Design, scale: Scale) -> list[str]:
-    parts = []
+    """The lines of the outcome and of the groupings' coefficients."""
+    formula, parts = model.formula, []
+    unit = f" / {scale.unit:,.12g}" if scale.unit != 1 else ""
     for d, column in enumerate(design.columns):
-        names = _coefficients(model, design, column)
+        names = [_mean(model, design, 0, column)]
+        for at, grouping in enumerate(formula.crossed, start=len(formula.levels)):
+            names += [f"δ[{alone(grouping.group)}, {column.name}]"] if column in design.level_columns(at) else []
+        names = [name for name in names if name != "0"]
         name = names[0] if len(names) == 1 else f"({' + '.join(names)})"
         if not column.factors:
             parts += names
@@ -77,53 +90,34 @@ def _likelihood(model: Model, design: Design, scale: Scale) -> list[str]:
         if scale.centre[d]:
             x = f"({x} − {scale.centre[d]:,.6g})"
         parts.append(f"{name} · {x}" + (f" / {scale.spread[d]:,.6g}" if scale.spread[d] != 1 else ""))
-    outcome = model.formula.outcome + (f" / {scale.unit:,.12g}" if scale.unit != 1 else "")
-    lines = [f"  {outcome} = {' + '.join(parts)} + ε,  ε ~ {_noise(model, scale)}"]
+    weighted = f" / √{written(model.precision_weights)}" if model.precision_weights is not None else ""
+    noise = f"Normal(0, {_sigma(model)}{weighted})"
+    if model.se is not None:
+        noise = f"Normal(0, {written(model.se)}{unit})"
+    elif model.family == "student":
+        noise = f"Student(nu, 0, {_sigma(model)}{weighted})"
+    lines = [f"  {formula.outcome}{unit} = {' + '.join(parts)} + ε,  ε ~ {noise}"]
     if model.frequency_weights is not None:
         lines.append(f"  a row stands for {alone(model.frequency_weights)} equal rows")
-    lines += [_effects(model, design, at) for at in range(len(model.formula.groupings))]
+    for at, grouping in enumerate(formula.groupings):
+        tau, omega = f"tau{formula.suffix(at)}", f"omega{formula.suffix(at)}"
+        spread = f"diag({tau}) {omega} diag({tau})" if design.correlated(at) else f"diag({tau}²)"
+        if at < len(formula.levels):
+            means = ", ".join(_mean(model, design, at + 1, column) for column in design.level_columns(at))
+            lines.append(f"  β[{alone(grouping.group)}] ~ Normal(({means}), {spread})")
+        else:
+            lines.append(f"  δ[{alone(grouping.group)}] ~ Normal(0, {spread})")
     if "sigma_median" in model.priors:
         lines.append(f"  log {_sigma(model)} ~ Normal(log sigma_median, sigma_spread²)")
     if design.references:
-        told = ", ".join(f"{alone(column)} {category!r}" for column, category in design.references.items())
-        lines.append(f"  reference level{'s' * (len(design.references) > 1)}: {told}")
+        pairs = ", ".join(f"{alone(column)} {category!r}" for column, category in design.references.items())
+        lines.append(f"  reference level{'s' * (len(design.references) > 1)}: {pairs}")
     return [*lines, ""]
 
 
-def _coefficients(model: Model, design: Design, column: Column) -> list[str]:
-    """The symbols that are added up to a column's coefficient."""
-    levels = len(model.formula.levels)
-    names = [_mean(model, design, 0, column)]
-    for at, grouping in enumerate(model.formula.crossed, start=levels):
-        names += [f"δ[{alone(grouping.group)}, {column.name}]"] if column in design.level_columns(at) else []
-    return [name for name in names if name != "0"]
-
-
 def _mean(model: Model, design: Design, at: int, column: Column) -> str:
-    """The symbol of a column's coefficient at a level, or above it where it does not differ there; "0"."""
+    """The symbol of a column's coefficient at a level, or above it where it does not vary there; "0"."""
     for level in range(at, len(model.formula.levels)):
         if column in design.level_columns(level):
             return f"β[{alone(model.formula.levels[level].group)}, {column.name}]"
     return f"mu[{column.name}]" if column in design.population_columns else "0"
-
-
-def _effects(model: Model, design: Design, at: int) -> str:
-    """The distribution of one grouping's coefficients."""
-    grouping, suffix = model.formula.groupings[at], model.formula.suffix(at)
-    tau, omega = f"tau{suffix}", f"omega{suffix}"
-    spread = f"diag({tau}) {omega} diag({tau})" if design.correlated(at) else f"diag({tau}²)"
-    columns = design.level_columns(at)
-    if at >= len(model.formula.levels):
-        return f"  δ[{alone(grouping.group)}] ~ Normal(0, {spread})"
-    means = ", ".join(_mean(model, design, at + 1, column) for column in columns)
-    return f"  β[{alone(grouping.group)}] ~ Normal(({means}), {spread})"
-
-
-def _noise(model: Model, scale: Scale) -> str:
-    """The errors' distribution, as the equations print it."""
-    if model.se is not None:
-        return f"Normal(0, {written(model.se)}{f' / {scale.unit:,.12g}' if scale.unit != 1 else ''})"
-    sigma = _sigma(model)
-    if model.precision_weights is not None:
-        sigma += f" / √{written(model.precision_weights)}"
-    return f"Student(nu, 0, {sigma})" if model.family == "student" else f"Normal(0, {sigma})"

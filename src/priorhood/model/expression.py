@@ -1,4 +1,4 @@
-"""One factor of a formula as text, `log(price)` or `I(area ** 2)`, and its value as a narwhals expression."""
+"""A factor of a formula as text, `log(price)` or `I(area ** 2)`, and its value as a narwhals expression."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
     import narwhals.stable.v2 as nw
 
-# Whole numbers up to here are the same as floating-point numbers.
+# Whole numbers up to here are floating-point numbers too; greater ones are made such, which no power makes long.
 _WHOLE = 2**53
 
 
 @dataclass(frozen=True)
 class Guard:
-    """A condition that a row must meet for an expression to have a value: what > 0, what ≥ 0.
+    """A condition that a row must meet for an expression to have a value, such as x > 0.
 
-    text : what is wrong with a row that does not; finite : the same of a finite value, where that is another matter
+    text : the fault of a row that does not meet it; finite : that of a finite value, where it is another one
     """
 
     text: str
@@ -52,7 +52,13 @@ class Guard:
 
 @dataclass(frozen=True)
 class Expression:
-    """One factor of a formula as text, e.g. `area`, `log(area)`, `I(area ** 2)`, `C(rooms)`."""
+    """A factor of a formula as text, such as `area`, `log(area)`, `I(area ** 2)`, `C(rooms)`.
+
+    Examples
+    --------
+    >>> Expression("log(area / rooms)").names
+    ('area', 'rooms')
+    """
 
     text: str
 
@@ -63,7 +69,7 @@ class Expression:
 
     @property
     def categorical(self) -> bool:
-        """Whether the formula itself says so: C(column)."""
+        """Whether the formula makes it categorical: C(column)."""
         return isinstance(self.tree, Coded)
 
     @property
@@ -78,20 +84,20 @@ class Expression:
 
     @property
     def bare(self) -> str | None:
-        """The column's name where the expression is nothing but a column, or C(column)."""
+        """The column's name where the expression is nothing but a column or C(column), else None."""
         if isinstance(self.tree, Coded):
             return self.tree.column
         return self.tree.name if isinstance(self.tree, Name) else None
 
     @property
     def logged(self) -> str | None:
-        """What stands inside where the whole is log(…)."""
+        """The text inside where the whole is log(…), else None."""
         inside = self._inside_log()
         return None if inside is None else text_of(inside)
 
     @property
     def logged_column(self) -> str | None:
-        """The column's name where the whole is log(column)."""
+        """The column's name where the whole is log(column), else None."""
         inside = self._inside_log()
         return inside.name if isinstance(inside, Name) else None
 
@@ -110,7 +116,7 @@ class Expression:
 
     @property
     def shown(self) -> str:
-        """For a title: a column's own name, else the text."""
+        """The text for a title: a column's own name, else the expression."""
         return self.tree.name if isinstance(self.tree, Name) else self.text
 
     @property
@@ -119,7 +125,12 @@ class Expression:
         return inner_text(self.tree)
 
     def check(self) -> Expression:
-        """Itself, if it is arithmetic of columns."""
+        """Return itself, if it is arithmetic of columns.
+
+        Raises
+        ------
+        FormulaError : it is not, or names no column
+        """
         if not isinstance(self.tree, Coded):
             self.build()
             if not self.names:
@@ -127,24 +138,30 @@ class Expression:
         return self
 
     def build(self) -> nw.Expr:
-        """The value as a narwhals expression; null where a guard does not hold."""
-        built: nw.Expr = _Builder(self.text, []).visit(self.tree)
+        """Return the value as a narwhals expression; null where a guard does not hold."""
+        built: nw.Expr = _value(self.tree, self.text, [])
         return built
 
     def guards(self) -> list[Guard]:
-        """The conditions of its logarithms and roots."""
+        """Return the conditions of its logarithms and roots."""
         found: list[Guard] = []
-        _Builder(self.text, found).visit(self.tree)
+        _value(self.tree, self.text, found)
         return found
 
     def nested(self) -> list[Any]:
-        """The arithmetic as lists that JSON can hold: ["log", ["column", "area"]], ["**", …, ["number", 2.0]]."""
+        """Return the arithmetic as lists that JSON can hold.
+
+        Examples
+        --------
+        >>> Expression("I(area ** 2)").nested()
+        ['**', ['column', 'area'], ['number', 2.0]]
+        """
         self.check()
         return nested_of(self.tree)
 
 
 def expression_of(words: tuple[Word, ...], text: str) -> Expression:
-    """The expression that some words of a formula are, in the one form in which it is written.
+    """Return the expression of some words of a formula, in its one form.
 
     Raises
     ------
@@ -154,7 +171,13 @@ def expression_of(words: tuple[Word, ...], text: str) -> Expression:
 
 
 def column_of(label: str) -> str | None:
-    """The column that a term's label is about where the term is nothing but a column; else None."""
+    """Return the column that a term's label names where the term is nothing but a column; else None.
+
+    Examples
+    --------
+    >>> column_of("area"), column_of("log(area)")
+    ('area', None)
+    """
     try:
         tree = Expression(label).tree
     except FormulaError:
@@ -163,7 +186,13 @@ def column_of(label: str) -> str | None:
 
 
 def tidy_label(label: str) -> str:
-    """A term's label in the one form in which it is written: `log( area ):type[loft]` → `log(area):type[loft]`."""
+    """Return a term's label in its one form.
+
+    Examples
+    --------
+    >>> tidy_label("log( area ):type[loft]")
+    'log(area):type[loft]'
+    """
     label = label.strip()
     if label == INTERCEPT:
         return label
@@ -175,6 +204,7 @@ def tidy_label(label: str) -> str:
 
 
 def _tidy_factor(text: str) -> str:
+    """A factor's text in its one form; unchanged where it is no factor."""
     try:
         tree = tree_of(text.strip())
     except FormulaError:
@@ -196,68 +226,47 @@ _OF_CONSTANTS: dict[str, Callable[[float], float]] = {
 }  # fmt: skip
 
 
-class _Builder:
-    """One walk over the tree. Constants are floating-point numbers, which no power makes long."""
+def _value(tree: Node, text: str, guards: list[Guard]) -> Any:
+    """The value of a tree, a number where it reads no column; conditions of its functions go into guards."""
+    import narwhals.stable.v2 as nw
 
-    def __init__(self, text: str, guards: list[Guard]) -> None:
-        self.text = text
-        self.guards = guards
-
-    def visit(self, tree: Node) -> Any:
-        import narwhals.stable.v2 as nw
-
-        if isinstance(tree, Name):
-            return nw.col(tree.name).cast(nw.Float64)
-        if isinstance(tree, Number):
-            return tree.value if abs(tree.value) <= _WHOLE else float(tree.value)
-        if isinstance(tree, Binary):
-            left, right = self.visit(tree.left), self.visit(tree.right)
-            if _constant(left) and _constant(right):
-                return self._finite(tree, lambda: _of_numbers(tree.sign, left, right))
-            return _OPERATORS[tree.sign](left, right)
-        if isinstance(tree, Negative):
-            return 0.0 - self.visit(tree.inside)
-        if isinstance(tree, Call):
-            return self._call(tree)
-        raise FormulaError(f"{self.text!r} in the formula: only columns, numbers, + - * / ** and functions")
-
-    def _finite(self, tree: Node, value: Callable[[], float]) -> float:
-        try:
-            found = value()
-        except (OverflowError, ZeroDivisionError, ValueError):
-            found = math.nan
-        if not math.isfinite(found):
-            raise FormulaError(f"{brief(self.text)} in the formula: {brief(inner_text(tree))} is no finite number")
-        return found
-
-    def _call(self, tree: Call) -> Any:
-        name, inside = tree.function, self.visit(tree.inside)
-        if name == "I":
-            return inside
-        if _constant(inside):
-            return self._finite(tree, lambda: _OF_CONSTANTS[name](float(inside)))
-        text = text_of(tree.inside)
-        if name == "exp":
-            return inside.exp()
-        if name == "sqrt":
-            return self._guard(f"{text} < 0", inside >= 0, inside).sqrt()
-        if name == "log1p":
-            return self._guard(f"{text} <= -1", inside > -1, inside + 1, inside).log()
-        base = {"log": None, "log2": 2.0, "log10": 10.0}[name]
-        value = self._guard(f"{text} <= 0", inside > 0, inside)
-        return value.log() if base is None else value.log(base)
-
-    def _guard(self, text: str, holds: Any, value: Any, shown: Any = None) -> Any:
-        import narwhals.stable.v2 as nw
-
-        self.guards.append(Guard(text, holds, value if shown is None else shown))
-        return nw.when(holds).then(value)
+    if isinstance(tree, Name):
+        return nw.col(tree.name).cast(nw.Float64)
+    if isinstance(tree, Number):
+        return tree.value if abs(tree.value) <= _WHOLE else float(tree.value)
+    if isinstance(tree, Negative):
+        return 0.0 - _value(tree.inside, text, guards)
+    if isinstance(tree, Binary):
+        left, right = _value(tree.left, text, guards), _value(tree.right, text, guards)
+        if isinstance(left, int | float) and isinstance(right, int | float):
+            # math.pow has no complex values, and ends where floating-point numbers do.
+            operator = math.pow if tree.sign == "**" else _OPERATORS[tree.sign]
+            return _finite(operator, (float(left), float(right)), tree, text)
+        return _OPERATORS[tree.sign](left, right)
+    if not isinstance(tree, Call):
+        raise FormulaError(f"{text!r} in the formula: only columns, numbers, + - * / ** and functions")
+    name, inside = tree.function, _value(tree.inside, text, guards)
+    if name == "I":
+        return inside
+    if isinstance(inside, int | float):
+        return _finite(_OF_CONSTANTS[name], (float(inside),), tree, text)
+    if name == "exp":
+        return inside.exp()
+    least = -1 if name == "log1p" else 0
+    holds, fault = (inside >= 0, "<") if name == "sqrt" else (inside > least, "<=")
+    guards.append(Guard(f"{text_of(tree.inside)} {fault} {least}", holds, inside))
+    value = nw.when(holds).then(inside + 1 if name == "log1p" else inside)
+    if name == "sqrt":
+        return value.sqrt()
+    return value.log({"log2": 2.0, "log10": 10.0}[name]) if name in ("log2", "log10") else value.log()
 
 
-def _constant(value: object) -> bool:
-    return isinstance(value, int | float)
-
-
-def _of_numbers(sign: str, left: float, right: float) -> float:
-    # math.pow has no complex values, and ends where floating-point numbers do.
-    return math.pow(left, right) if sign == "**" else float(_OPERATORS[sign](float(left), float(right)))
+def _finite(function: Callable[..., float], values: tuple[float, ...], tree: Node, text: str) -> float:
+    """The value of a function of constants."""
+    try:
+        found = function(*values)
+    except (OverflowError, ZeroDivisionError, ValueError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise FormulaError(f"{brief(text)} in the formula: {brief(inner_text(tree))} is no finite number")
+    return found

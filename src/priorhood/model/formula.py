@@ -1,4 +1,4 @@
-"""`price ~ living_space + (living_space | zip)`: lme4's formulas → outcome, terms, grouping levels."""
+"""Formulas in lme4's notation, `price ~ living_space + (living_space | zip)`: outcome, terms, grouping levels."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from priorhood.model.expression import Expression, expression_of
 from priorhood.model.terms import Term, encloses, signed_chunks, terms_of
 from priorhood.model.tokens import Word, alone, brief, dimension, tidied, words_of, written
 
-# Between the labels of a place and of those that it lies in. No label of a table has it.
+# Between the labels of a place and of the places that it lies in; no label of a table has it.
 SEPARATOR = "\x1f"
 
 RESERVED = frozenset({"chain", "draw", "term", "term_bis", "column", "column_bis", "sample"})
-
-
 MOST_GROUPINGS = 50
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """`(terms | group)`: which coefficients vary by group, and whether they are correlated (`|`, not `||`).
+    """`(terms | group)`: the coefficients that vary by group, and whether they are correlated (`|`, not `||`).
 
-    path : the columns that tell its places apart, coarsest first: ("city", "district") for districts of cities
+    path : the columns that identify its places, coarsest first: ("city", "district") for districts of cities
     correlated : written with `|`, around more than an intercept. Whether there is more than one coefficient to
         correlate is known once the categories are: Design.correlated
     joined : named after all columns of its path, since another grouping ends in the same column
@@ -44,23 +42,23 @@ class Grouping:
 
     @property
     def group(self) -> str:
-        """What its parameters and its dimension are named after: its own column, or `zip_year`."""
+        """The name of its dimension and in those of its parameters: its own column, or `zip_year`."""
         return dimension("_".join(self.path) if self.joined else self.column)
 
     def is_called(self, name: object) -> bool:
-        """Whether a user means it: by its name, or by its column's."""
+        """Return whether a user's name means it: its own, or its column's."""
         return name == self.group or (name == self.column and not self.joined)
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula taken apart.
+    """The parts of a formula.
 
     text : as given, blanks tidied
     outcome : expression of the left side; log(y) is modelled as Normal on the log scale
-    population : terms with a coefficient of their own (mu)
+    population : terms with a population coefficient (mu)
     levels : nested grouping levels, finest first; none is a pooled regression
-    crossed : groupings beside them, whose places cut across those of the levels
+    crossed : the other groupings, whose places cut across those of the levels
     """
 
     text: str
@@ -71,7 +69,7 @@ class Formula:
 
     @property
     def groupings(self) -> tuple[Grouping, ...]:
-        """All of them: the levels, finest first, then the crossed ones."""
+        """All groupings: the levels, finest first, then the crossed ones."""
         return self.levels + self.crossed
 
     @property
@@ -81,7 +79,7 @@ class Formula:
 
     @property
     def outcome_name(self) -> str:
-        """What a prediction is a prediction of: the outcome without its log, a column by its name."""
+        """The quantity that is predicted: the outcome without its log, a column by its name."""
         return self.unlogged.shown
 
     @property
@@ -91,7 +89,7 @@ class Formula:
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """All terms once: the population's, then those that only vary by group."""
+        """All terms, each once: the population's, then those that only vary by group."""
         return tuple(dict.fromkeys(self.population + tuple(t for x in self.groupings for t in x.terms)))
 
     @property
@@ -106,35 +104,41 @@ class Formula:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The columns that say where a row is: the finest level's path, then what the crossed groupings add."""
+        """The columns of a row's place: the finest level's path, then those that the crossed groupings add."""
         return tuple(dict.fromkeys(column for x in self.groupings for column in x.path))
 
     def suffix(self, at: int) -> str:
-        """What the names of a grouping's parameters end in: nothing for the finest level's, else _group."""
+        """Return the ending of a grouping's parameters: '' for the finest level, else _group."""
         return f"_{alone(self.groupings[at].group)}" if at else ""
 
     def title(self, at: int) -> str:
-        """What one of a grouping's places is called where they are counted: zip; zip:type without a level zip."""
+        """Return the word for a place of a grouping where places are counted: zip; zip:type without a level zip."""
         grouping, above = self.groupings[at], self.levels[at + 1 : at + 2]
         if len(grouping.path) == 1 or (above and not grouping.joined):
             return ":".join(grouping.path[len(above[0].path) if above else 0 :])
         return ":".join(grouping.path)
 
     def effect_name(self, at: int) -> str:
-        """The name of a grouping's coefficients: beta, beta_district, or delta_type of a crossed one."""
+        """Return the name of a grouping's coefficients: beta, beta_district, or delta_type of a crossed one."""
         return f"{'beta' if at < len(self.levels) else 'delta'}{self.suffix(at)}"
 
     def factors(self) -> tuple[str, ...]:
-        """Every factor of every term once, in order."""
+        """Return the factors of all terms, each once, in order."""
         return tuple(dict.fromkeys(factor for term in self.terms for factor in term))
 
 
 def parse(text: str) -> Formula:
-    """Read a formula.
+    """Return the parts of a formula.
 
     Raises
     ------
-    FormulaError : says what cannot be read, and what to write
+    FormulaError : names what cannot be read, and what to write instead
+
+    Examples
+    --------
+    >>> formula = parse("price ~ area + (area | district/zip)")
+    >>> formula.terms, formula.places
+    (((), ('area',)), ('zip', 'district'))
     """
     if not isinstance(text, str) or not text.strip():
         raise FormulaError("the formula is empty; write it like 'price ~ living_space + (living_space | zip)'")
@@ -150,24 +154,50 @@ def parse(text: str) -> Formula:
         start = text[: left[-1].end]
         raise FormulaError(f"formula {brief(text)} has nothing after '~'; write '{start} ~ 1' for a mean alone")
     outcome = expression_of(left, text)
-    _check_outcome(outcome)
+    if outcome.categorical:
+        raise FormulaError(f"the outcome {outcome.text!r} must be a number: write the column without C()")
+    if not outcome.names:
+        raise FormulaError(f"the outcome {outcome.text!r} names no column")
+    outcome.check()
+    unlogged = Expression(outcome.logged or outcome.text)
+    if any(function != "I" for function in unlogged.functions):
+        raise FormulaError(f"outcome {outcome.text!r}: write a column, its arithmetic, or log(…) around the whole")
     plain, bars = _split_bars(right, text)
     found = [grouping for bar in bars for grouping in _groupings(bar, text)]
     if len(found) > MOST_GROUPINGS:
         raise FormulaError(f"formula {brief(text)} has {len(found):,} groupings; the most are {MOST_GROUPINGS}")
     levels, crossed = _arranged(found, text)
     formula = Formula(text, outcome.text, terms_of(plain, text), levels, crossed)
-    _check_places(formula)
+    # The file could not hold a group called like a parameter or a dimension of the result.
+    taken = {"mu"} if formula.population else set()
+    taken |= {"n", "mean", "scatter", "weight", "log_weight"} if len(formula.keys) == 1 else set()
+    for at, grouping in enumerate(formula.groupings):
+        taken |= {formula.effect_name(at), f"tau{formula.suffix(at)}"}
+        taken |= {f"omega{formula.suffix(at)}"} if grouping.correlated else set()
+        taken |= {f"{grouping.group}_{kind}{bis}" for kind in ("term", "varying") for bis in ("", "_bis")}
+    for name in formula.places:
+        if name in taken:
+            raise FormulaError(f"the group column cannot be called {name!r}, a name of the result; rename it")
     if not formula.terms:
         raise FormulaError(f"formula {brief(text)} has neither an intercept nor a predictor")
-    for factor in formula.factors():
-        Expression(factor).check()
-        _check_apart(outcome, Expression(factor), text)
+    for factor in map(Expression, formula.factors()):
+        factor.check()
+        # An outcome computed from a predictor, price ~ log(price), leaves nothing to learn.
+        both = set(outcome.names) & set(factor.names)
+        one = len(outcome.names) == 1
+        if both and (one or factor.nested() in (outcome.nested(), unlogged.nested())):
+            raise FormulaError(f"formula {brief(text)}: {min(both)!r} is on both sides of '~'")
     return formula
 
 
 def written_out(formula: Formula) -> str:
-    """The text of a formula, from its parts: for formulas that a message proposes."""
+    """Return the text of a formula from its parts, for formulas that a message proposes.
+
+    Examples
+    --------
+    >>> written_out(parse("price ~ 1 + area + (1 + area || zip)"))
+    'price ~ area + (area || zip)'
+    """
     parts = [_sum(formula.population)]
     for grouping in formula.groupings:
         mark = "|" if grouping.correlated or grouping.terms == ((),) else "||"
@@ -176,9 +206,14 @@ def written_out(formula: Formula) -> str:
 
 
 def shifted(formula: Formula, mean: float, sd: float) -> str:
-    """The formula, as text, with a constant near the outcome's mean taken off: what is left has few digits.
+    """Return the formula as text, less a constant near the outcome's mean, so that few digits are left.
 
-    Of a log outcome it is taken off the outcome itself: so near each other, logs say no more than differences do.
+    From a log outcome it is taken off the outcome itself: logs so near each other add nothing to differences.
+
+    Examples
+    --------
+    >>> shifted(parse("year ~ area"), 2000.3, 1.2)
+    'year - 2000 ~ area'
     """
     if formula.log_outcome:
         mean, sd = math.exp(mean), math.exp(mean) * sd
@@ -187,9 +222,9 @@ def shifted(formula: Formula, mean: float, sd: float) -> str:
 
 
 def recentred(formula: Formula, mean: float, sd: float) -> tuple[str, float]:
-    """A formula, as text, whose outcome is nearer to 0, and what has been taken off the outcome; 0 if nothing.
+    """Return a formula as text whose outcome is nearer to 0, and the constant taken off; 0 if none was.
 
-    Of a log outcome that is the log of a constant that it is divided by.
+    For a log outcome the constant is the log of what the outcome is divided by.
     """
     if not formula.log_outcome:
         sd = sd if abs(mean - near_mean(mean, sd)) < sd else sd / 10.0
@@ -207,12 +242,12 @@ def recentred(formula: Formula, mean: float, sd: float) -> tuple[str, float]:
 
 
 def near_mean(mean: float, sd: float) -> float:
-    """A mean to as many digits as there are above the sd."""
+    """Return a mean rounded to the digits above the sd."""
     return round(mean, -math.ceil(math.log10(sd)))
 
 
 def less(expression: str, mean: float, sd: float) -> str:
-    """An expression less a constant near its mean, of as many digits as there are above its sd."""
+    """Return an expression less its mean, rounded to the digits above its sd."""
     digits = -math.ceil(math.log10(sd))
     constant = near_mean(mean, sd)
     number = f"{abs(constant):.{max(digits, 0)}f}" if abs(constant) < 1e15 else repr(float(abs(constant)))
@@ -220,7 +255,7 @@ def less(expression: str, mean: float, sd: float) -> str:
 
 
 def _sum(terms: tuple[Term, ...]) -> str:
-    """Terms as they are added: the intercept is there unless taken away."""
+    """Terms as a sum; the intercept is there unless taken away."""
     told = [":".join(inner_text(Expression(factor).tree) for factor in term) for term in terms if term]
     if () not in terms:
         told.insert(0, "0")
@@ -228,32 +263,19 @@ def _sum(terms: tuple[Term, ...]) -> str:
 
 
 def independent(formula: Formula, paths: set[tuple[str, ...]]) -> Formula:
-    """The formula with `||` in place of `|` in the parts of some groupings, by their paths."""
+    """Return the formula with `||` in place of `|` in the groupings of some paths.
+
+    Examples
+    --------
+    >>> independent(parse("price ~ area + (area | zip)"), {("zip",)}).text
+    'price ~ area + (area || zip)'
+    """
     for bar in [word for word in reversed(words_of(formula.text)) if word.is_sign("|")]:
         found = parse(formula.text[: bar.start] + "||" + formula.text[bar.end :])
         now = {grouping.path for grouping in found.groupings if not grouping.correlated}
         if any(grouping.correlated and grouping.path in now & paths for grouping in formula.groupings):
             formula = found
     return formula
-
-
-def _check_outcome(outcome: Expression) -> None:
-    if outcome.categorical:
-        raise FormulaError(f"the outcome {outcome.text!r} must be a number: write the column without C()")
-    if not outcome.names:
-        raise FormulaError(f"the outcome {outcome.text!r} names no column")
-    outcome.check()
-    inner = Expression(outcome.logged or outcome.text)
-    if any(function != "I" for function in inner.functions):
-        raise FormulaError(f"outcome {outcome.text!r}: write a column, its arithmetic, or log(…) around the whole")
-
-
-def _check_apart(outcome: Expression, factor: Expression, text: str) -> None:
-    """Raise where the outcome is computed from a predictor: of price ~ log(price), nothing is left to learn."""
-    both = set(outcome.names) & set(factor.names)
-    inner = Expression(outcome.logged or outcome.text)
-    if both and (len(set(outcome.names)) == 1 or factor.nested() in (outcome.nested(), inner.nested())):
-        raise FormulaError(f"formula {brief(text)}: {min(both)!r} is on both sides of '~'")
 
 
 def _split_bars(right: tuple[Word, ...], text: str) -> tuple[tuple[Word, ...], list[tuple[Word, ...]]]:
@@ -282,26 +304,21 @@ def _groupings(bar: tuple[Word, ...], text: str) -> list[Grouping]:
         shown = text[bar[0].start : bar[-1].end]
         raise FormulaError(f"formula {brief(text)}: cannot read '({shown})'; write it like '(1 + area | zip)'")
     group = text[right[0].start : right[-1].end]
-    paths = _paths(right, group, text)
+    if len(right) > 2 * MOST_GROUPINGS:
+        raise FormulaError(
+            f"formula {brief(text)}: the group {brief(group)} has more columns than {MOST_GROUPINGS}"
+        )
+    # `city/district:zip` → (city,), (city, district, zip): lme4's notation of nested groups.
+    steps = [[_column(name, group, text) for name in _split_at(step, ":")] for step in _split_at(right, "/")]
+    paths = [tuple(name for step in steps[: at + 1] for name in step) for at in range(len(steps))]
+    if len(set(paths[-1])) < len(paths[-1]):
+        raise FormulaError(f"formula {brief(text)}: the group {group!r} names a column twice")
     terms = terms_of(left, text)
     if not terms:
         shown = text[bar[0].start : bar[-1].end]
         raise FormulaError(f"formula {brief(text)}: nothing varies by {group!r} in '({shown})'")
     correlated = bar[marks[0]].text == "|" and terms != ((),)
     return [Grouping(path, terms, correlated=correlated) for path in paths]
-
-
-def _paths(words: tuple[Word, ...], group: str, text: str) -> list[tuple[str, ...]]:
-    """`city/district:zip` → (city,), (city, district, zip): lme4's notation of nested groups."""
-    if len(words) > 2 * MOST_GROUPINGS:
-        raise FormulaError(
-            f"formula {brief(text)}: the group {brief(group)} has more columns than {MOST_GROUPINGS}"
-        )
-    steps = [[_column(name, group, text) for name in _split_at(step, ":")] for step in _split_at(words, "/")]
-    paths = [tuple(name for step in steps[: at + 1] for name in step) for at in range(len(steps))]
-    if len(set(paths[-1])) < len(paths[-1]):
-        raise FormulaError(f"formula {brief(text)}: the group {group!r} names a column twice")
-    return paths
 
 
 def _split_at(words: tuple[Word, ...], sign: str) -> list[tuple[Word, ...]]:
@@ -311,6 +328,7 @@ def _split_at(words: tuple[Word, ...], sign: str) -> list[tuple[Word, ...]]:
 
 
 def _column(words: tuple[Word, ...], group: str, text: str) -> str:
+    """The name of a column that a group is made of."""
     if not words:
         raise FormulaError(
             f"formula {brief(text)}: a column is missing in the group {group!r}; write a/b for b within a"
@@ -361,34 +379,13 @@ def _arranged(found: list[Grouping], text: str) -> tuple[tuple[Grouping, ...], t
     # Where two end in one column, (1 | year) + (1 | zip) + (1 | zip:year), the order in which they are written says
     # nothing: the most that lie in each other are the levels.
     starts = found if any(grouping.joined for grouping in found) else found[:1]
-    levels = max((_chain(start, found) for start in starts), key=len, default=[])
+    chains: list[list[Grouping]] = []
+    for start in starts:
+        chains.append([start])
+        for grouping in found:
+            ends = [(level.path, min(len(level.path), len(grouping.path))) for level in chains[-1]]
+            if grouping is not start and all(path[:least] == grouping.path[:least] for path, least in ends):
+                chains[-1].append(grouping)
+    levels = max(chains, key=len, default=[])
     levels.sort(key=lambda level: -len(level.path))
     return tuple(levels), tuple(grouping for grouping in found if grouping not in levels)
-
-
-def _chain(start: Grouping, found: list[Grouping]) -> list[Grouping]:
-    """A grouping and all that lie above or below it and each other."""
-    levels = [start]
-    for grouping in found:
-        if grouping is not start and all(_nested(grouping.path, level.path) for level in levels):
-            levels.append(grouping)
-    return levels
-
-
-def _check_places(formula: Formula) -> None:
-    """Refuse a group called like a parameter or a dimension of the result, which the file could not hold."""
-    taken = {"mu"} if formula.population else set()
-    taken |= {"n", "mean", "scatter", "weight", "log_weight"} if len(formula.keys) == 1 else set()
-    for at, grouping in enumerate(formula.groupings):
-        taken |= {formula.effect_name(at), f"tau{formula.suffix(at)}"}
-        taken |= {f"omega{formula.suffix(at)}"} if grouping.correlated else set()
-        taken |= {f"{grouping.group}_{kind}{bis}" for kind in ("term", "varying") for bis in ("", "_bis")}
-    for name in formula.places:
-        if name in taken:
-            raise FormulaError(f"the group column cannot be called {name!r}, a name of the result; rename it")
-
-
-def _nested(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether one path is the beginning of the other."""
-    least = min(len(one), len(other))
-    return one[:least] == other[:least]

@@ -1,4 +1,4 @@
-"""Where the cells of the sums belong: the places of every level, and which lies in which (math.md, section 1)."""
+"""Hierarchy: the places of all groupings, and the place of every cell of the sums (math.md, section 1)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Places:
     """The places of one grouping, those of one parent side by side.
 
     path : its columns, coarsest first
-    name : what its dimension is called: its own column, or `zip_year`
-    title : what one of them is called where they are counted: zip, zip:type
+    name : of its dimension: its own column, or `zip_year`
+    title : the word for one of them where they are counted: zip, zip:type
     keys : (size,) the labels along the path, joined by SEPARATOR
     of_cell : (cells,) the place of every cell of the sums
     parent : (size,) index of the place of the next coarser level that it lies in; 0 where there is none
@@ -43,12 +43,12 @@ class Places:
         return len(self.keys)
 
     def total(self, values: Array) -> Array:
-        """The sum over every place's cells, such as of their rows: (size,)."""
+        """Return the sums (size,) of the cells' values over every place."""
         return np.bincount(self.of_cell, weights=values, minlength=self.size).astype(np.float64)
 
     @cached_property
     def labels(self) -> Labels:
-        """(size,) as they are shown: `parent/label`."""
+        """The labels (size,) as they are shown: `parent/label`."""
         return shown(self.keys)
 
 
@@ -61,33 +61,36 @@ class Hierarchy:
 
     @property
     def groupings(self) -> tuple[Places, ...]:
-        """All of them, in the formula's order."""
+        """The places of all groupings, in the formula's order."""
         return self.levels + self.crossed
 
     def starts(self, at: int) -> Index:
-        """(parents + 1,) the places of level `at` within parent p are starts[p] … starts[p + 1] − 1."""
+        """Return starts (parents + 1,): the places of level `at` in parent p are starts[p] … starts[p + 1] − 1."""
         level = self.levels[at]
         parents = self.levels[at + 1].size if at + 1 < len(self.levels) else 1
         return np.searchsorted(level.parent, np.arange(parents + 1)).astype(np.int64)
 
 
 def shown(keys: Labels) -> Labels:
-    """Keys as labels for people: Berlin/Mitte/10115."""
+    """Return keys as labels for people: Berlin/Mitte/10115."""
     letters = _letters(keys)
     return np.where(letters == ord(SEPARATOR), np.uint32(ord("/")), letters).view(keys.dtype).reshape(keys.shape)
 
 
 def _letters(keys: Labels) -> npt.NDArray[np.uint32]:
-    """(k, width) the characters of keys, 0 after a key's last one."""
+    """The characters of keys (k, width), 0 after a key's last one."""
     return np.ascontiguousarray(keys).view(np.uint32).reshape(len(keys), keys.dtype.itemsize // 4)
 
 
 def hierarchy_of(formula: Formula, cells: Labels) -> Hierarchy:
-    """The places that the cells of the sums belong to.
+    """Return the places that the cells of the sums belong to.
 
     Parameters
     ----------
-    cells : (cells,) labels of formula.keys, joined by SEPARATOR
+    formula : Formula
+        the formula
+    cells : Labels
+        (cells,) labels of formula.keys, joined by SEPARATOR
 
     Raises
     ------
@@ -106,7 +109,7 @@ def hierarchy_of(formula: Formula, cells: Labels) -> Hierarchy:
 
 
 def labels_by_column(formula: Formula, cells: Labels) -> dict[str, Labels]:
-    """The label of every cell in every key column."""
+    """Return the label of every cell in every key column."""
     keys = formula.keys
     if len(keys) < 2:
         return dict.fromkeys(keys, cells)
@@ -118,12 +121,12 @@ def labels_by_column(formula: Formula, cells: Labels) -> dict[str, Labels]:
 
 
 def apart(cells: Labels, count: int) -> list[str]:
-    """The labels of every cell, one after the other; a cell has `count` of them."""
+    """Return the labels of all cells in one list, `count` for each cell."""
     return SEPARATOR.join(cells.tolist()).split(SEPARATOR) if len(cells) and count else []
 
 
 def joined_labels(columns: list[Labels]) -> Labels:
-    """The labels of several columns, joined: (cells,)."""
+    """Return the joined labels (cells,) of several columns."""
     found = columns[0]
     for column in columns[1:]:
         found = np.char.add(np.char.add(found, SEPARATOR), column)

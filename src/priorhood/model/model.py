@@ -1,4 +1,4 @@
-"""Formula + priors + scale choices → Model: names every parameter, prints its equations."""
+"""A model: formula, priors and choices of scale, before any data; its equations as text."""
 
 from __future__ import annotations
 
@@ -37,13 +37,17 @@ if TYPE_CHECKING:
     from priorhood.model.design import Column
     from priorhood.model.scale import Scale
 
+FAMILIES = ("normal", "student")
+# Other tools' names of them, without case, underscores and hyphens.
+ELSEWHERE = {"normal": "normal", "gaussian": "normal", "student": "student", "studentt": "student", "t": "student"}
+
 
 @dataclass(frozen=True)
 class Resolved:
     """The prior of every parameter: mu by population column; tau, omega by grouping; sigma and the rest.
 
     sigma is None where the errors are known, nu where they are Normal. sigma_median and sigma_spread are those of
-    log sigma_g ~ Normal(log sigma_median, sigma_spread²), in place of sigma; None where the model has it not.
+    log sigma_g ~ Normal(log sigma_median, sigma_spread²), in place of sigma, and None in other models.
     """
 
     mu: tuple[Normal, ...]
@@ -53,9 +57,6 @@ class Resolved:
     nu: ScalePrior | None
     sigma_median: ScalePrior | None = None
     sigma_spread: ScalePrior | None = None
-
-
-FAMILIES = ("normal", "student")
 
 
 class Model:
@@ -68,27 +69,44 @@ class Model:
 
     Parameters
     ----------
-    formula : "price ~ living_space + (living_space | zip)", lme4's notation
-    priors : texts ("tau[living_space] ~ Exponential(scale=5)") or a mapping of names to distributions,
-        over the defaults; on the standardized scale
-    outcome_unit : what the outcome is divided by; "auto" takes the power of ten nearest its sd
-    standardize : centre numeric predictors and divide them by their sd
-    units : names of the columns' units for printing: {"price": "€", "living_space": "m²"}
-    family : of the errors: "normal", or "student" for Student's t with scale sigma and nu degrees of freedom
-    noise : the formula's group, for a residual sd of its own in every group,
+    formula : str
+        "price ~ living_space + (living_space | zip)", lme4's notation
+    priors : str, list of str, or dict
+        texts ("tau[living_space] ~ Exponential(scale=5)") or a mapping of names to distributions, over the
+        defaults; on the standardized scale
+    outcome_unit : float or "auto"
+        what the outcome is divided by; "auto" takes the power of ten nearest its sd
+    standardize : bool
+        centre numeric predictors and divide them by their sd
+    units : dict of str to str
+        names of the columns' units for printing: {"price": "€", "living_space": "m²"}
+    family : str
+        of the errors: "normal", or "student" for Student's t with scale sigma and nu degrees of freedom
+    noise : str
+        the formula's group, for a residual sd of its own in every group,
         log sigma_g ~ Normal(log sigma_median, sigma_spread²); where a prior for sigma is given, each has that one,
         independent of the others
-    se : a column of known standard errors of the outcome, for outcomes that are estimates (meta-analysis);
+    se : str
+        a column of known standard errors of the outcome, for outcomes that are estimates (meta-analysis);
         ε_i ~ Normal(0, se_i²), and there is no sigma
-    precision_weights : a column of weights w above 0, such as how many sales a row is the mean of;
-        ε_i ~ Normal(0, σ²/w_i), so that sigma is the residual sd of a row of weight 1. The scale, too, is
-        learned from weighted means and sds, as with se. Not together with se, which says it all
-    frequency_weights : a column of counts n: a row stands for n equal rows, each of which counts. The same
-        posterior as of the table with every row n times; a row of 0 is not there
+    precision_weights : str
+        a column of weights w above 0, such as how many sales a row is the mean of; ε_i ~ Normal(0, σ²/w_i), so
+        that sigma is the residual sd of a row of weight 1. The scale is learned from weighted means and sds, as
+        with se. Not together with se, which already says how large every error is
+    frequency_weights : str
+        a column of counts n: a row stands for n equal rows, each of which counts. The same posterior as of the
+        table with every row n times; rows of 0 are left out
 
     Raises
     ------
     FormulaError, PriorError, ModelError
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> model = ph.Model("price ~ area + (area | zip)", "tau[area] ~ HalfNormal(2)", units={"price": "€"})
+    >>> model.priors["tau[area]"]
+    HalfNormal(sd=2)
     """
 
     @answers_other_names
@@ -114,15 +132,15 @@ class Model:
         if standardize not in (True, False):
             raise ModelError(f"standardize must be True or False, not {standardize!r}")
         self.standardize = bool(standardize)
-        noise, se, precision_weights, frequency_weights = map(
-            _named, (noise, se, precision_weights, frequency_weights)
-        )
         if not isinstance(units, Mapping | None):
             raise ModelError(f"units must be a dictionary, like {{'price': '€'}}, not {units!r}")
         self.units = {unquoted(name): unit for name, unit in (units or {}).items()}
-        self.family, self.noise, self.se = _errors(self.formula, family, noise, se)
-        self.precision_weights, self.frequency_weights = precision_weights, frequency_weights
-        _check_weights(self.formula, self.weights)
+        self.family = family
+        self.noise, self.se, self.precision_weights, self.frequency_weights = (
+            unquoted(column) if isinstance(column, str) else column
+            for column in (noise, se, precision_weights, frequency_weights)
+        )
+        self._check_errors()
         known = {n for text in (self.formula.outcome, *self.formula.factors()) for n in Expression(text).names}
         stray = [name for name in self.units if name not in known]
         if stray:
@@ -140,23 +158,49 @@ class Model:
             if name in ("sigma", "nu") and name not in absent:
                 raise ModelError(f"the group column cannot be called {name!r}, a parameter's name; rename it")
         self._given = frozenset(() if isinstance(priors, Settled) else given)
-        self._refuse(absent)
-        self.priors = {k: v for k, v in self.priors.items() if _absence(k, absent) is None}
+        self._check_given(absent)
+        self.priors = {key: prior for key, prior in self.priors.items() if _absence(key, absent) is None}
 
-    def _refuse(self, absent: dict[str, str]) -> None:
-        """Raise for a prior that was given for a parameter that the model has not."""
-        for key in sorted(self._given):
-            reason = _absence(key, absent)
-            if reason is not None:
-                raise PriorError(f"prior for {cut(key)}: {reason}, so there is no such parameter")
-
-    @property
-    def weights(self) -> Weights:
-        """The columns that say what a row counts."""
-        return Weights(self.se, self.precision_weights, self.frequency_weights)
+    def _check_errors(self) -> None:
+        """Raise for a family, noise, se or weights that contradict each other or name no column of their own."""
+        formula, family, se = self.formula, self.family, self.se
+        precision, frequency = self.precision_weights, self.frequency_weights
+        if family not in FAMILIES:
+            own = ELSEWHERE.get(str(family).casefold().replace("_", "").replace("-", ""))
+            advice = f"write {own!r}" if own else f"there are {listed(FAMILIES)}"
+            raise ModelError(f"family {family!r} is not known; {advice}")
+        if self.noise is not None:
+            if not formula.levels or not formula.levels[0].is_called(self.noise):
+                groups = f"is {formula.group!r}" if formula.levels else "is not there; add a part like (1 | zip)"
+                raise ModelError(f"noise must be the formula's group, not {self.noise!r}; its group {groups}")
+            self.noise = formula.group
+        if se is not None and (self.noise is not None or family != "normal"):
+            other = f"noise={self.noise!r}" if self.noise is not None else f"family={family!r}"
+            raise ModelError(
+                f"se={se!r} says the errors are Normal and known, {other} that they are not: choose one"
+            )
+        taken = (*formula.keys, *Expression(formula.outcome).names)
+        for name, what, column in (
+            ("se", "standard errors", se),
+            ("precision_weights", "weights", precision),
+            ("frequency_weights", "weights", frequency),
+        ):
+            if column is not None and (not isinstance(column, str) or column in taken):
+                raise ModelError(f"{name} must name a column of {what} of its own, not {column!r}")
+        if se is not None and precision is not None:
+            raise ModelError(
+                f"se={se!r} says how large every row's error is, and leaves precision_weights={precision!r} "
+                f"nothing to say: choose one"
+            )
+        if frequency is not None and frequency in (se, precision):
+            raise ModelError(
+                f"{frequency!r} cannot be the column of frequency_weights and of "
+                f"{'precision_weights' if precision else 'se'}: a row that stands for n equal rows takes "
+                f"frequency_weights, one that is the mean of n rows precision_weights"
+            )
 
     def _absent(self, *, independent: bool) -> dict[str, str]:
-        """Parameters that the model does not have, and why; independent : sigma has a prior for each group."""
+        """Parameters that the model does not have → why; independent : each group's sigma has its own prior."""
         found: dict[str, str] = {}
         if not self.formula.levels:
             found |= dict.fromkeys(("tau", "omega"), "the formula has no group part")
@@ -178,6 +222,18 @@ class Model:
             found["nu"] = "the errors are Normal (family='student' has nu)"
         return found
 
+    def _check_given(self, absent: dict[str, str]) -> None:
+        """Raise for a prior given for a parameter that the model does not have."""
+        for key in sorted(self._given):
+            reason = _absence(key, absent)
+            if reason is not None:
+                raise PriorError(f"prior for {cut(key)}: {reason}, so there is no such parameter")
+
+    @property
+    def weights(self) -> Weights:
+        """The columns of known errors, precisions and frequencies."""
+        return Weights(self.se, self.precision_weights, self.frequency_weights)
+
     def __repr__(self) -> str:
         return f"Model({self.formula.text!r})"
 
@@ -191,26 +247,47 @@ class Model:
         return hash(self.formula)
 
     def with_priors(self, priors: object) -> Model:
-        """The same model with some priors replaced."""
-        model = Model(
-            self.formula,
-            Settled(read_priors(priors, over=self.priors)),
-            outcome_unit="auto" if self.outcome_unit is None else self.outcome_unit,
-            standardize=self.standardize,
-            units=self.units,
-            family=self.family,
-            noise=self.noise,
-            se=self.se,
-            precision_weights=self.precision_weights,
-            frequency_weights=self.frequency_weights,
-        )
+        """Return the same model with some priors replaced.
+
+        Parameters
+        ----------
+        priors : str, list of str, or dict
+            as of Model
+
+        Raises
+        ------
+        PriorError : a prior for a parameter that the model does not have
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> ph.Model("price ~ area + (area | zip)").with_priors("omega ~ LKJ(4)").priors["omega"]
+        LKJ(eta=4)
+        """
+        replaced = {key: str(prior) for key, prior in read_priors(priors, over=self.priors).items()}
+        model = Model.from_dict({**self.to_dict(), "priors": replaced})
         given = given_priors(priors)
         model._given = frozenset(given)
-        model._refuse(model._absent(independent="sigma" in given))
+        model._check_given(model._absent(independent="sigma" in given))
         return model
 
     def settled(self, design: Design) -> Model:
-        """The model once its columns are known: without priors of correlations that it turns out not to have."""
+        """Return the model once its columns are known: without the priors of correlations that it does not have.
+
+        Parameters
+        ----------
+        design : Design
+            the columns
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> from priorhood.model.design import Design
+        >>> model = ph.Model("price ~ area + (type | zip)")
+        >>> one_type = Design(model.formula, {"type": ("flat",)}, frozenset())
+        >>> "omega" in model.priors, "omega" in model.settled(one_type).priors
+        (True, False)
+        """
         if any(design.correlated(at) for at in range(len(self.formula.groupings))):
             return self
         found = copy(self)
@@ -226,7 +303,7 @@ class Model:
         places: object = None,
         drop_outliers: float | None = None,
     ) -> pm.Model:
-        """A plain PyMC model of the rows of a table, to look at, extend and sample as any other.
+        """Return a plain PyMC model of the rows of a table, to look at, extend and sample as any other.
 
         Its variables mu, beta, tau, omega, sigma, nu have the names, dims, coords and standardized scale of
         fit(). The outcome is `y`, in its own units: so are PyMC's predictive draws and log-likelihoods, as those of
@@ -240,26 +317,52 @@ class Model:
 
         Parameters
         ----------
-        table : whatever read() takes
-        parameterization : "centered", β_j ~ Normal(mu, Σ), for groups with many rows; "noncentered",
+        table : path, frame or Table
+            whatever read() takes
+        parameterization : str
+            "centered", β_j ~ Normal(mu, Σ), for groups with many rows; "noncentered",
             β_j = mu + Λ z_j with z_j ~ Normal(0, I), for groups with few
-        places, drop_outliers : see fit
+        places, drop_outliers : object, float
+            as of fit
 
         Raises
         ------
         ModelError : PyMC is not installed; a model that NUTS does not take
         TableError : a column that is not there or cannot be used
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> sales, truth = ph.datasets.simulate(places=3, rows=30)
+        >>> model = ph.Model("price ~ living_space + (1 | zip)").to_pymc(sales)
+        >>> sorted(variable.name for variable in model.free_RVs)
+        ['beta', 'mu', 'sigma', 'tau']
         """
         from priorhood.engines.nuts.to_pymc import to_pymc
 
         return to_pymc(self, table, parameterization, places=places, drop_outliers=drop_outliers)
 
     def resolve(self, design: Design) -> Resolved:
-        """The prior of every parameter. The most particular key counts: tau_zip[area], tau_zip, tau[area], tau.
+        """Return the prior of every parameter.
+
+        The most particular key counts: tau_zip[area], then tau_zip, tau[area], tau.
+
+        Parameters
+        ----------
+        design : Design
+            the columns
 
         Raises
         ------
         PriorError : a key names a parameter or a term that the model does not have
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> from priorhood.model.design import Design
+        >>> model = ph.Model("price ~ area + (area | zip)", "tau[area] ~ HalfNormal(2)")
+        >>> model.resolve(Design(model.formula, {}, frozenset())).tau
+        ((Exponential(scale=5), HalfNormal(sd=2)),)
         """
         terms = [design.level_columns(at) for at in range(len(self.formula.groupings))]
         suffixes = [self.formula.suffix(at) for at in range(len(terms))]
@@ -271,8 +374,9 @@ class Model:
             known |= {f"{tau}{at}" for c in columns for at in _insides(c) for tau in ("tau", f"tau{suffix}")}
         for key in self.priors:
             if key not in known and (key in self._given or key != "omega"):
-                why = "the model has no such parameter"
-                raise PriorError(f"prior for {cut(key)}: {why}; {self._instead(key, known)}")
+                raise PriorError(
+                    f"prior for {cut(key)}: the model has no such parameter; {self._instead(key, known)}"
+                )
 
         def pick(name: str, suffix: str, column: Column) -> Any:
             keys = [f"{name}{end}{at}" for end in (suffix, "") for at in (*_insides(column), "")]
@@ -295,7 +399,7 @@ class Model:
         )
 
     def _instead(self, key: str, known: set[str]) -> str:
-        """What to write for a parameter that is not there."""
+        """Advice for a prior's key that names no parameter."""
         finest, (name, inside) = alone(self.formula.group), split_label(key)
         if self.formula.group and name in (f"tau_{finest}", f"omega_{finest}"):
             own = f"{base_of(key)}[{inside}]" if inside else base_of(key)
@@ -308,7 +412,25 @@ class Model:
     # -- printing --------------------------------------------------------------------------------------
 
     def equations(self, design: Design | None = None, scale: Scale | None = None) -> str:
-        """The model as equations; with numbers and the data's units once the scale is known."""
+        """Return the model as equations; with numbers and the data's units once the scale is known.
+
+        Parameters
+        ----------
+        design, scale : Design, Scale
+            the columns and their scale, from a fit (post.design, post.scale)
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> print(ph.Model("price ~ area").equations())
+        price ~ area
+        <BLANKLINE>
+          mu[Intercept] ~ Normal(mean=0, sd=20)
+          mu ~ Normal(mean=0, sd=5)
+          sigma ~ Exponential(scale=5)
+        <BLANKLINE>
+        priors on the standardized scale; fit to see them in the data's units
+        """
         if design is None or scale is None:
             lines = [f"  {key} ~ {prior}" for key, prior in self.priors.items()]
             last = "priors on the standardized scale; fit to see them in the data's units"
@@ -316,7 +438,21 @@ class Model:
         return equations_of(self, design, scale)
 
     def unit_of(self, term: str, *, quoted: bool = False) -> str:
-        """The unit of a coefficient in words: '€ per m²'; one without a unit by its name, or as quoted."""
+        """Return the unit of a coefficient in words.
+
+        Parameters
+        ----------
+        term : str
+            a column of the design
+        quoted : bool
+            whether a column without a unit keeps the backticks of its term
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> ph.Model("price ~ area", units={"price": "€", "area": "m²"}).unit_of("area")
+        '€ per m²'
+        """
         outcome = self.formula.outcome_name
         unit = self.units.get(outcome, outcome)
         if self.formula.log_outcome:
@@ -330,7 +466,14 @@ class Model:
     # -- as text -----------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything chosen, as JSON can hold it; from_dict reads it back exactly."""
+        """Return everything chosen, as JSON can hold it; from_dict reads it back exactly.
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> ph.Model("price ~ area", family="student").to_dict()["priors"]["nu"]
+        'Gamma(shape=2, scale=10)'
+        """
         return {
             "formula": self.formula.text,
             "priors": {key: str(prior) for key, prior in self.priors.items()},
@@ -346,44 +489,61 @@ class Model:
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Model:
-        """The model that to_dict described."""
+        """Return the model that to_dict described.
+
+        Parameters
+        ----------
+        stored : dict
+            from to_dict, of this or an earlier version
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> model = ph.Model("price ~ area + (1 | zip)", "sigma ~ HalfNormal(2)")
+        >>> ph.Model.from_dict(model.to_dict()) == model
+        True
+        """
         unit = stored["outcome_unit"]
+        # Files of format 1 do not have the family, noise and se, nor those of format 2 the weights.
+        later = ("family", "noise", "se", "precision_weights", "frequency_weights")
         return cls(
             stored["formula"],
-            # Earlier versions kept priors of parameters that a model has not, and of any size.
+            # Earlier versions kept priors of parameters that a model does not have, and of any size.
             Settled({key: parse_distribution(text) for key, text in stored["priors"].items()}),
             outcome_unit="auto" if unit is None else unit,
             standardize=stored["standardize"],
             units=stored["units"],
-            # Files of format 1 do not have these.
-            family=stored.get("family", "normal"),
-            noise=stored.get("noise"),
-            se=stored.get("se"),
-            # Nor do files of format 2 have these.
-            precision_weights=stored.get("precision_weights"),
-            frequency_weights=stored.get("frequency_weights"),
+            **{name: stored[name] for name in later if name in stored},
         )
 
 
 def as_model(given: object, table: object = None) -> Model:
-    """A model, or a formula as one with default priors.
+    """Return a model as it is, a formula as a model with default priors.
 
     Parameters
     ----------
-    table : what was given as the table, to say where the two were given the other way round
+    given : Model, Formula or str
+        a model or formula
+    table : object
+        the argument for the table, to recognize that the two are swapped
 
     Raises
     ------
     ModelError, FormulaError
+
+    Examples
+    --------
+    >>> as_model("price ~ area + (1 | zip)")
+    Model('price ~ area + (1 | zip)')
     """
     if isinstance(given, Model):
         return given
-    turned = isinstance(table, Model | Formula) or (isinstance(table, str) and "~" in table)
-    if turned and not (isinstance(given, str) and "~" in given):
+    swapped = isinstance(table, Model | Formula) or (isinstance(table, str) and "~" in table)
+    if swapped and not (isinstance(given, str) and "~" in given):
+        first = repr(given) if isinstance(given, str) else type(given).__name__
         raise ModelError(
-            f"the formula comes first, then the table: here "
-            f"{repr(given) if isinstance(given, str) else type(given).__name__} is the first and {table!r} the "
-            f"second; turn them round"
+            f"the formula comes first, then the table: here {first} is the first and {table!r} "
+            f"the second; swap them"
         )
     if isinstance(given, str | Formula):
         return Model(given)
@@ -391,7 +551,7 @@ def as_model(given: object, table: object = None) -> Model:
 
 
 def _no_formula(given: object) -> str:
-    """What is wrong with a formula that is none."""
+    """Error for an argument that is no formula."""
     if hasattr(given, "model") and isinstance(given.model, Model):
         return "a posterior is no model: give its own (post.model)"
     return (
@@ -400,57 +560,8 @@ def _no_formula(given: object) -> str:
     )
 
 
-def _named(column: str | None) -> str | None:
-    """A column's name as the table has it, whether it was given in backticks or not."""
-    return unquoted(column) if isinstance(column, str) else column
-
-
-def _errors(formula: Formula, family: str, noise: str | None, se: str | None) -> tuple[str, str | None, str | None]:
-    """Check what is said of the errors."""
-    if family not in FAMILIES:
-        raise ModelError(f"family {family!r} is not known; there are {listed(FAMILIES)}")
-    if noise is not None and formula.levels and formula.levels[0].is_called(noise):
-        noise = formula.group
-    elif noise is not None:
-        groups = f"is {formula.group!r}" if formula.levels else "is not there; add a part like (1 | zip)"
-        raise ModelError(f"noise must be the formula's group, not {noise!r}; its group {groups}")
-    if se is None:
-        return family, noise, None
-    if noise is not None or family != "normal":
-        other = f"noise={noise!r}" if noise is not None else f"family={family!r}"
-        raise ModelError(f"se={se!r} says the errors are Normal and known, {other} that they are not: choose one")
-    if not isinstance(se, str) or se in formula.keys or se in Expression(formula.outcome).names:
-        raise ModelError(f"se must name a column of standard errors of its own, not {se!r}")
-    return family, noise, se
-
-
-def _check_weights(formula: Formula, weights: Weights) -> None:
-    """Check what is said of the rows' weights; se on its own is checked with the errors.
-
-    Raises
-    ------
-    ModelError : no column of its own; precision weights beside known errors
-    """
-    precision, frequency = weights.precision, weights.frequency
-    for name, column in (("precision_weights", precision), ("frequency_weights", frequency)):
-        if column is None:
-            continue
-        if not isinstance(column, str) or column in formula.keys or column in Expression(formula.outcome).names:
-            raise ModelError(f"{name} must name a column of weights of its own, not {column!r}")
-    if weights.se is not None and precision is not None:
-        raise ModelError(
-            f"se={weights.se!r} says how large every row's error is, and leaves precision_weights={precision!r} "
-            f"nothing to say: choose one"
-        )
-    if frequency is not None and frequency in (weights.se, precision):
-        raise ModelError(
-            f"{frequency!r} cannot be the column of frequency_weights and of "
-            f"{'precision_weights' if precision else 'se'}: a row that stands for n equal rows takes "
-            f"frequency_weights, one that is the mean of n rows precision_weights"
-        )
-
-
 def _unit(given: float | str) -> float | None:
+    """The outcome's unit as a number within bounds; None for "auto"."""
     if given == "auto":
         return None
     try:
@@ -466,15 +577,11 @@ def _unit(given: float | str) -> float | None:
 
 def _absence(key: str, absent: dict[str, str]) -> str | None:
     """Why the model has no parameter of this name; None where it may have it."""
-    return absent.get(key, absent.get(_kind(key)))
+    # The key without brackets and grouping, but for sigma's hyperparameters, whose underscore is their own.
+    name = key.partition("[")[0]
+    return absent.get(key, absent.get(name if name in COMMON else base_of(key)))
 
 
 def _insides(column: Column) -> tuple[str, ...]:
-    """What may stand in the brackets of a coefficient's prior: its own name, or that of its whole factor."""
+    """Bracketed names for a coefficient's prior: the column's own, and that of its whole factor."""
     return tuple(dict.fromkeys((f"[{column.name}]", f"[{column.term}]")))
-
-
-def _kind(key: str) -> str:
-    """What a prior's key names: `tau` of `tau_district[area]`; sigma's hyperparameters stay apart from sigma."""
-    name = key.partition("[")[0]
-    return name if name in COMMON else base_of(key)

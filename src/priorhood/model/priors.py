@@ -1,4 +1,4 @@
-"""Priors as a user states them: the text form, the names of parameters, the defaults, advice."""
+"""Priors as users write them: their text form, the names of parameters, the defaults, advice."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ from priorhood.model.distributions import (
 from priorhood.model.expression import tidy_label
 from priorhood.model.tokens import alone, brief, cut, dimension, unquoted, unusual, usual
 
-# The families too: to other rooms, they are what a prior is.
+# With the distributions, which other packages import from here.
 __all__ = [
     "DEFAULTS", "DOMAINS", "FAMILIES", "LKJ", "Exponential", "Fixed", "Gamma", "HalfCauchy", "HalfNormal",
     "HalfStudentT", "InverseGamma", "LogNormal", "Normal", "Prior", "ScalePrior", "Settled", "Uniform",
-    "check_domain", "check_key", "cholesky_of_partial", "given_priors", "parse_distribution", "parse_prior",
+    "check_key", "cholesky_of_partial", "given_priors", "parse_distribution", "parse_prior",
     "read_priors", "split_label",
 ]  # fmt: skip
 
-# Which families a parameter takes, by the first part of its name (up to an underscore or bracket).
+# The domain of a parameter's families, by the first part of its name (up to an underscore or bracket).
 DOMAINS = {
     "mu": "real", "tau": "positive", "sigma": "positive", "sigma_median": "positive", "sigma_spread": "positive",
     "nu": "positive", "omega": "correlation",
 }  # fmt: skip
 
 # The notebook's priors: price of an average home, slopes, spreads, correlation. That of nu, the degrees of
-# freedom of Student-t errors, is Juárez & Steel's (2010), which the neighbours have too.
+# freedom of Student-t errors, is Juárez & Steel's (2010), which brms and bambi have too.
 DEFAULTS: dict[str, Prior] = {
     "mu[Intercept]": Normal(0, 20),
     "mu": Normal(0, 5),
@@ -60,15 +60,15 @@ DEFAULTS: dict[str, Prior] = {
 
 # Between these no square of a ratio of scales is too small or too large for a number; beyond, no data are near.
 LEAST, MOST = 1e-30, 1e30
-# Of shapes, degrees of freedom, eta and the sd of a log, without a unit: beyond, densities lose their digits.
+# Bounds of shapes, degrees of freedom, eta and the sd of a log, which have no unit: beyond, densities lose digits.
 LEAST_PURE, MOST_PURE = 1e-6, 1e10
-# The letters of one distribution.
+# Letters of one distribution.
 LONGEST = 1_000
 
-# What the groups' sigma have in common with noise; a prior for sigma itself stands in their place.
+# The hyperparameters of the groups' sigma with noise; a prior for sigma itself takes their place.
 COMMON = ("sigma_median", "sigma_spread")
 
-# What other tools call the families of scales and correlations, without underscores and capitals.
+# Other tools' names for the families of scales and correlations, without underscores and capitals.
 ELSEWHERE = {
     **{name.casefold(): name for name in FAMILIES},
     **dict.fromkeys(("halft", "halfstudent", "studentt", "student", "t"), "HalfStudentT"),
@@ -88,16 +88,28 @@ OF_COEFFICIENTS = (
     "the exact engine integrates all coefficients out, which takes Normal priors. A vague one is Normal with a "
     "great sd; for another family change the prior by hand in the model that Model.to_pymc() gives"
 )
-# Families that other tools have for coefficients, written likewise.
+# Other tools' families for coefficients, written likewise.
 NOT_NORMAL = {"studentt", "student", "t", "cauchy", "laplace", "doubleexponential", "flat", "logistic", "horseshoe"}
 
 
 def parse_distribution(text: str, domain: str | None = None) -> Prior:
-    """`Exponential(scale=5)` or `Exponential(5)` → the distribution; domain: of the parameter, for advice alone.
+    """Return the distribution that a text is, `Exponential(scale=5)` or `Exponential(5)`.
+
+    Parameters
+    ----------
+    text : str
+        a call of a family, with numbers
+    domain : str
+        of the parameter ("real", "positive", "correlation"), for advice alone
 
     Raises
     ------
-    PriorError : not a call of a known family with numbers.
+    PriorError : not a call of a known family with numbers
+
+    Examples
+    --------
+    >>> parse_distribution("Exponential(5)")
+    Exponential(scale=5)
     """
     text = text.strip()
     if len(text) > LONGEST:
@@ -105,34 +117,26 @@ def parse_distribution(text: str, domain: str | None = None) -> Prior:
     try:
         return _read(text, domain)
     except PriorError:
-        meant = _meant(text)
-        if not meant:
+        # Other readings: with the signs and digits of an English keyboard, without thousands, with decimal commas.
+        plain = "".join(str(unicodedata.digit(letter, letter)) for letter in usual(text))
+        parts = re.sub(r",\s+|;\s*", "; ", plain)  # of numbers, commas are those without a blank
+        whole = re.sub(r"(?<=\d)[,\s'](?=\d{3}(?!\d))", "", parts)
+        comma = re.sub(r"(?<=\d)\.(?=\d{3},)", "", parts).replace(",", ".")
+        found = []
+        for guess in (plain, whole.replace(";", ","), comma.replace(";", ",")):
+            with suppress(PriorError):
+                _read(guess)
+                found.append(guess)
+        if not found:
             raise
-    why = "has signs of another keyboard" if meant[0] == _plain(text) else "has no plain numbers, like 1250.5"
-    raise PriorError(f"prior {brief(text)} {why}; write {listed(meant, 'or')}")
-
-
-def _plain(text: str) -> str:
-    """The text with the signs and digits of an English keyboard."""
-    return "".join(str(unicodedata.digit(letter, letter)) for letter in usual(text))
-
-
-def _meant(text: str) -> list[str]:
-    """What a distribution that cannot be read is meant as: with other signs, decimal commas, thousands."""
-    plain = _plain(text)
-    parts = re.sub(r",\s+|;\s*", "; ", plain)  # of numbers, commas are those without a blank
-    whole = re.sub(r"(?<=\d)[,\s'](?=\d{3}(?!\d))", "", parts)
-    comma = re.sub(r"(?<=\d)\.(?=\d{3},)", "", parts).replace(",", ".")
-    found = []
-    for guess in (plain, whole.replace(";", ","), comma.replace(";", ",")):
-        with suppress(PriorError):
-            _read(guess)
-            found.append(guess)
-    return found[:1] if found[:1] == [plain] else list(dict.fromkeys(found))
+    if found[0] == plain:
+        raise PriorError(f"prior {brief(text)} has signs of another keyboard; write {plain}")
+    meant = listed(dict.fromkeys(found), "or")
+    raise PriorError(f"prior {brief(text)} has no plain numbers, like 1250.5; write {meant}")
 
 
 def _read(text: str, domain: str | None = None) -> Prior:
-    """The distribution that a text is."""
+    """The distribution that a text is, as it is written."""
     try:
         call = ast.parse(text, mode="eval").body
     except SyntaxError:
@@ -158,7 +162,7 @@ def _read(text: str, domain: str | None = None) -> Prior:
 
 
 def _instead(name: str, domain: str | None) -> str:
-    """What to write for a family that is not known, for a parameter of the domain."""
+    """Advice for a family that is not known, for a parameter of the domain."""
     folded = name.replace("_", "").casefold()
     fitting = [own for own, family in FAMILIES.items() if domain in (None, family.domain)]
     if domain == "real" and folded in NOT_NORMAL:
@@ -173,7 +177,22 @@ def _instead(name: str, domain: str | None) -> str:
 
 
 def parse_prior(text: str) -> tuple[str, Prior]:
-    """`tau[living_space] ~ Exponential(scale=5)` → its key and distribution."""
+    """Return the key and the distribution of a prior.
+
+    Parameters
+    ----------
+    text : str
+        `tau[living_space] ~ Exponential(scale=5)`
+
+    Raises
+    ------
+    PriorError : no '~', no such parameter, no such distribution
+
+    Examples
+    --------
+    >>> parse_prior("tau[ area ] ~ Exponential(5)")
+    ('tau[area]', Exponential(scale=5))
+    """
     if not isinstance(text, str):
         raise PriorError(f"prior {text!r} is no text; write it like 'tau[area] ~ Exponential(scale=5)'")
     # Not at a '~' within a name in backticks.
@@ -196,7 +215,17 @@ def _named(key: str, text: str) -> Prior:
 
 
 def check_key(key: str) -> str:
-    """A parameter's name as we write it: `mu`, `tau[area]`, `sigma`, `omega`, `tau_district[log(area)]`."""
+    """Return a parameter's name in its one form: `mu`, `tau[area]`, `sigma`, `omega`, `tau_district[log(area)]`.
+
+    Raises
+    ------
+    PriorError : no name of a parameter
+
+    Examples
+    --------
+    >>> check_key(" tau[log( area )] ")
+    'tau[log(area)]'
+    """
     match = re.fullmatch(
         r"\s*(mu|sigma|sigma_median|sigma_spread|nu|(?:tau|omega)(_(?:`[^`]+`|[^`\[]+?))?)\s*(\[\s*(.+?)\s*\])?\s*",
         key, re.DOTALL,
@@ -212,39 +241,34 @@ def check_key(key: str) -> str:
 
 
 def split_label(label: str) -> tuple[str, str]:
-    """A parameter's name, and what stands in its brackets: `tau_district` and `area` of `tau_district[area]`."""
+    """Return a parameter's name and what stands in its brackets.
+
+    Examples
+    --------
+    >>> split_label("tau_district[area]")
+    ('tau_district', 'area')
+    """
     name = re.match(r"(?:`[^`]*`|[^`\[])*", label).group()  # type: ignore[union-attr]
     inside = label[len(name) :]
     return name, inside[1:-1] if inside.endswith("]") else inside[1:]
 
 
 def base_of(key: str) -> str:
-    """What kind of parameter a key names: `tau` of `tau_district[area]`."""
+    """Return the kind of parameter that a key names.
+
+    Examples
+    --------
+    >>> base_of("tau_district[area]")
+    'tau'
+    """
     return key.partition("[")[0].partition("_")[0]
 
 
 class Settled(dict[str, Prior]):
-    """Priors of a model that was there before.
+    """Priors of a model read from a file or copied.
 
-    Those of parameters that it has not are left out, not refused; those of earlier versions may be of any size.
+    Those of parameters that the model does not have are left out, not refused; their numbers may be of any size.
     """
-
-
-def check_domain(key: str, prior: object) -> Prior:
-    """The prior, if its family fits the parameter that key names."""
-    if not isinstance(
-        prior, Normal | Exponential | HalfNormal | HalfStudentT | HalfCauchy | Gamma | InverseGamma | LogNormal
-        | Uniform | Fixed | LKJ,
-    ):  # fmt: skip
-        raise PriorError(f"prior for {key}: {prior!r} is none of {', '.join(FAMILIES)}")
-    wanted = DOMAINS[base_of(key)]
-    if prior.domain != wanted:
-        fitting = [name for name, family in FAMILIES.items() if family.domain == wanted]
-        advice = f": {OF_COEFFICIENTS}" if wanted == "real" else ""
-        raise PriorError(
-            f"prior for {key}: {prior} does not fit a {wanted} parameter; use {listed(fitting, 'or')}{advice}"
-        )
-    return prior
 
 
 def _check_size(key: str, prior: Prior) -> None:
@@ -269,10 +293,27 @@ def _check_size(key: str, prior: Prior) -> None:
 
 
 def read_priors(given: object, over: dict[str, Prior] | None = None) -> dict[str, Prior]:
-    """Priors as given (texts, or a mapping of names to objects or texts) over the defaults or others."""
+    """Return priors as given over the defaults.
+
+    Parameters
+    ----------
+    given : str, list of str, dict or None
+        texts, or a mapping of names to distributions or texts
+    over : dict
+        other priors in place of the defaults
+
+    Raises
+    ------
+    PriorError : a prior that cannot be read, or that does not fit its parameter
+
+    Examples
+    --------
+    >>> read_priors("sigma ~ HalfNormal(2)")["sigma"]
+    HalfNormal(sd=2)
+    """
     chosen = given_priors(given)
     base = DEFAULTS if over is None else over
-    # A prior for every group's own sigma stands in place of what they have in common, and the other way round.
+    # A prior for every group's own sigma takes the place of their hyperparameters', and the other way round.
     if over is not None and ("sigma" in chosen or any(key in chosen for key in COMMON)):
         replaced = COMMON if "sigma" in chosen else ("sigma",)
         base = {key: prior for key, prior in base.items() if key not in replaced}
@@ -283,7 +324,7 @@ def read_priors(given: object, over: dict[str, Prior] | None = None) -> dict[str
 
 
 def given_priors(given: object) -> dict[str, Prior]:
-    """Priors as given, checked: texts, or a mapping of names to objects or texts."""
+    """Return priors as given, checked and without the defaults; see read_priors."""
     chosen: dict[str, Prior] = {}
     if given is None:
         pairs: list[tuple[str, Prior]] = []
@@ -301,7 +342,16 @@ def given_priors(given: object) -> dict[str, Prior]:
     for key, prior in pairs:
         if key in chosen:
             raise PriorError(f"prior for {key} is given twice: {chosen[key]} and {prior}")
-        chosen[key] = check_domain(key, prior)
+        wanted = DOMAINS[base_of(key)]
+        if type(prior) not in FAMILIES.values():
+            raise PriorError(f"prior for {key}: {prior!r} is none of {', '.join(FAMILIES)}")
+        if prior.domain != wanted:
+            fitting = [name for name, family in FAMILIES.items() if family.domain == wanted]
+            advice = f": {OF_COEFFICIENTS}" if wanted == "real" else ""
+            raise PriorError(
+                f"prior for {key}: {prior} does not fit a {wanted} parameter; use {listed(fitting, 'or')}{advice}"
+            )
         if not isinstance(given, Settled):
             _check_size(key, prior)
+        chosen[key] = prior
     return chosen

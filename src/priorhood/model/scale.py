@@ -1,4 +1,4 @@
-"""Raw ↔ standardized: centre and spread of every column, and the outcome's unit."""
+"""The standardized scale: centre and spread of every column, and the outcome's unit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Scale:
     unit: float
 
     def natural(self) -> Array:
-        """(D,) factor from a standardized coefficient to the data's units: unit / spread."""
+        """Return the factors (D,) from standardized coefficients to the data's units: unit / spread."""
         return np.asarray(self.unit / self.spread)
 
     def to_outcome(self, values: Any, *, log: bool = False) -> Any:
@@ -56,14 +56,14 @@ class Scale:
             return (np.log(np.maximum(values, 0.0)) if log else values) / self.unit
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """Return the scale as JSON can hold it."""
         return {"centre": self.centre.tolist(), "spread": self.spread.tolist(), "unit": self.unit}
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Scale:
-        """The scale that to_dict described."""
+        """Return the scale that to_dict described."""
         return cls(np.array(stored["centre"]), np.array(stored["spread"]), float(stored["unit"]))
 
 
-# Up to here squares of values are numbers, times any weight and number of rows too.
+# Up to here squares of values, times any weight and number of rows, are within a double.
 LARGEST = 1e100

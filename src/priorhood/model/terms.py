@@ -1,4 +1,4 @@
-"""`a + b*c - d` → the terms it stands for, products of factors: Wilkinson and Rogers' notation, as R has it."""
+"""Terms of a sum `a + b*c - d`, as products of factors: Wilkinson and Rogers' notation, as in R."""
 
 from __future__ import annotations
 
@@ -23,11 +23,19 @@ _STRENGTH = {"*": 1, "/": 1, "%in%": 1, ":": 2, "**": 3, "^": 3}
 
 
 def terms_of(words: tuple[Word, ...], text: str) -> tuple[Term, ...]:
-    """The terms of one side of a bar or of '~', with an intercept unless it is taken away; fewer factors first.
+    """Return the terms on one side of a bar or of '~', those of fewer factors first.
+
+    There is an intercept unless it is taken away.
 
     Raises
     ------
     FormulaError : they cannot be read, or are too many
+
+    Examples
+    --------
+    >>> from priorhood.model.tokens import words_of
+    >>> terms_of(words_of("area*type - 1"), "area*type - 1")
+    (('area',), ('type',), ('area', 'type'))
     """
     found = _Terms(text)
     found.add([()])
@@ -36,7 +44,7 @@ def terms_of(words: tuple[Word, ...], text: str) -> tuple[Term, ...]:
 
 
 def signed_chunks(words: tuple[Word, ...], text: str) -> list[tuple[str, tuple[Word, ...]]]:
-    """Split at the plus and minus signs outside all brackets.
+    """Return the parts between the plus and minus signs outside all brackets, with their signs.
 
     Raises
     ------
@@ -61,7 +69,7 @@ def signed_chunks(words: tuple[Word, ...], text: str) -> list[tuple[str, tuple[W
 
 
 def encloses(words: tuple[Word, ...]) -> bool:
-    """Whether they stand in one pair of brackets."""
+    """Return whether the words stand in one pair of brackets."""
     depth = 0
     for at, word in enumerate(words):
         depth += word.is_sign("(") - word.is_sign(")")
@@ -71,7 +79,7 @@ def encloses(words: tuple[Word, ...]) -> bool:
 
 
 class _Terms:
-    """Terms in the order in which they came, each once whatever the order of its factors."""
+    """Terms in the order they were added, each once whatever the order of its factors."""
 
     def __init__(self, text: str, terms: Iterable[Term] = ()) -> None:
         self.text = text
@@ -99,6 +107,7 @@ class _Terms:
 
 
 def _add_up(into: _Terms, words: tuple[Word, ...], text: str) -> None:
+    """Add the terms of a sum, and remove those that it takes away."""
     for sign, chunk in signed_chunks(words, text):
         number = chunk[0].text if len(chunk) == 1 and chunk[0].kind == "number" else None
         # To add 0 is to take the intercept away.
@@ -108,7 +117,7 @@ def _add_up(into: _Terms, words: tuple[Word, ...], text: str) -> None:
 
 
 class _Product:
-    """A chunk without a plus or minus outside brackets: one walk over its words."""
+    """A recursive-descent parser of a part without a plus or minus outside brackets."""
 
     def __init__(self, words: tuple[Word, ...], text: str) -> None:
         self.words = words
@@ -150,18 +159,15 @@ class _Product:
                 left = self.power(left, start, end)
                 continue
             right = self.products(_STRENGTH[sign.text])
-            left = self.crossed(sign.text, left, right)
+            if sign.text == ":":
+                left = self.times(left, right)
+            elif sign.text == "*":
+                left = _Terms(self.text, [*left, *right, *self.times(left, right)]).all()
+            else:
+                outer, inner = (right, left) if sign.text == "%in%" else (left, right)
+                every = tuple(dict.fromkeys(factor for term in outer for factor in term))
+                left = _Terms(self.text, [*outer, *self.times([every], inner)]).all()
         return left
-
-    def crossed(self, sign: str, left: list[Term], right: list[Term]) -> list[Term]:
-        if sign == ":":
-            return self.times(left, right)
-        if sign == "*":
-            return _Terms(self.text, [*left, *right, *self.times(left, right)]).all()
-        if sign == "%in%":
-            left, right = right, left
-        every = tuple(dict.fromkeys(factor for term in left for factor in term))
-        return _Terms(self.text, [*left, *self.times([every], right)]).all()
 
     def times(self, left: list[Term], right: list[Term]) -> list[Term]:
         if () in left or () in right:
@@ -212,7 +218,7 @@ class _Product:
         return [(expression_of(self.words[start : self.at], self.text).text,)]
 
     def closing(self, start: int) -> int:
-        """Where the bracket that opens there closes."""
+        """Position of the bracket that closes the one at start."""
         depth = 0
         for at in range(start, len(self.words)):
             depth += self.words[at].is_sign("(") - self.words[at].is_sign(")")

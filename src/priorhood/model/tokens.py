@@ -1,7 +1,7 @@
-"""The letters of a formula → its words: names, numbers, texts, signs; and names back into letters.
+"""Words of a formula: names, numbers, texts, signs; and names written back into a formula.
 
-A name in backticks is that name letter by letter: nothing in it is read, and nothing is normalized. Without
-backticks a name is a letter followed by letters, digits, dots and underscores.
+A name in backticks is taken letter by letter: nothing in it is read or normalized. Without backticks a name is a
+letter followed by letters, digits, dots and underscores.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from keyword import iskeyword
 
 from priorhood.errors import FormulaError
 
-# Longer, and with more brackets within brackets, than any formula written by hand; what makes one by program
-# can make a column as well.
+# Letters, and brackets within brackets: more than in any formula written by hand. A program that would write more
+# can make a column.
 LONGEST = 50_000
 DEEPEST = 40
 
@@ -45,9 +45,9 @@ _MEANT = {ord(odd): sign for sign, several in _SIGNS.items() for odd in several}
 
 @dataclass(frozen=True)
 class Word:
-    """One word of a formula: its kind (name, number, text or sign), and where it stands.
+    """A word of a formula: its kind (name, number, text or sign), and where it stands.
 
-    text : a name without its backticks; of the others as written
+    text : a name without its backticks; the others as written
     """
 
     kind: str
@@ -67,16 +67,21 @@ END = Word("end", "", -1, -1)
 
 
 def words_of(text: str) -> tuple[Word, ...]:
-    """The words of a formula or of a part of it.
+    """Return the words of a formula or of a part of it.
 
     Raises
     ------
-    FormulaError : a backtick that is not closed, a letter that means nothing here
+    FormulaError : a backtick that is not closed, a letter without a meaning, too many letters or brackets
+
+    Examples
+    --------
+    >>> [word.text for word in words_of("price ~ `living space`*2")]
+    ['price', '~', 'living space', '*', '2']
     """
     if len(text) > LONGEST:
         raise FormulaError(f"the formula {brief(text)} has {len(text):,} letters; the most are {LONGEST:,}")
     found: list[Word] = []
-    at = 0
+    at = depth = 0
     while at < len(text):
         match = _WORD.match(text, at)
         if match is None or (match["number"] and _continues(text, match.end())):
@@ -87,39 +92,31 @@ def words_of(text: str) -> tuple[Word, ...]:
         else:
             end = match.end()
             kind = str(match.lastgroup)
-            if kind == "quoted" and _goes_on(text, end):
-                raise FormulaError(f"formula {brief(text)}: {BACKTICK}")
             if kind == "quoted":
-                found.append(Word("name", _checked(match["quoted"], text), at, end))
+                # A name goes on after its closing backtick in `ti``ck` and ``tick``.
+                if text[end : end + 1] == "`" or _continues(text, end):
+                    raise FormulaError(f"formula {brief(text)}: {BACKTICK}")
+                _check_name(match["quoted"], text)
+                found.append(Word("name", match["quoted"], at, end))
             elif kind != "blank":
                 found.append(Word(kind, match[kind], at, end))
         at = end
-    _check_depth(found, text)
+    for word in found:
+        depth += word.is_sign("(") - word.is_sign(")")
+        if depth > DEEPEST:
+            raise FormulaError(f"formula {brief(text)} has brackets more than {DEEPEST} deep")
     return tuple(found)
 
 
-# No sign takes a backtick's meaning away, neither a second one nor a backslash.
+# Nothing escapes a backtick, neither a second one nor a backslash.
 BACKTICK = (
     "a name that has a backtick itself cannot be written in a formula, not by a second backtick or a backslash "
     "either: rename that column, and write the new name"
 )
 
 
-def _goes_on(text: str, end: int) -> bool:
-    """Whether a name goes on after its closing backtick, as in `ti``ck` and ``tick``."""
-    return text[end : end + 1] == "`" or _continues(text, end)
-
-
-def _check_depth(words: list[Word], text: str) -> None:
-    depth = 0
-    for word in words:
-        depth += (word.kind == "sign") * ((word.text == "(") - (word.text == ")"))
-        if depth > DEEPEST:
-            raise FormulaError(f"formula {brief(text)} has brackets more than {DEEPEST} deep")
-
-
 def _name_end(text: str, start: int) -> int:
-    """Where a name that begins there ends; the start where none does."""
+    """End of a name that begins at start; the start itself where none does."""
     first = text[start] if text[start] != "." else text[start + 1 : start + 2]
     if not (first == "_" or first.isalpha()):
         return start
@@ -130,16 +127,14 @@ def _name_end(text: str, start: int) -> int:
 
 
 def _continues(text: str, at: int) -> bool:
-    """Whether a letter there belongs to the name or number before it."""
-    return at < len(text) and (text[at] in "_." or text[at].isalnum() or _is_mark(text[at]))
+    """Whether a letter there belongs to the name or number before it, as the dots of a decomposed umlaut do."""
+    if at >= len(text):
+        return False
+    return text[at] in "_." or text[at].isalnum() or unicodedata.category(text[at]).startswith("M")
 
 
-def _is_mark(letter: str) -> bool:
-    """Whether a letter stands on the one before it, as the two dots of an umlaut in two code points do."""
-    return unicodedata.category(letter).startswith("M")
-
-
-def _checked(name: str, text: str) -> str:
+def _check_name(name: str, text: str) -> None:
+    """Raise for a name in backticks that no column can have."""
     if not name:
         raise FormulaError(
             f"formula {brief(text)}: a column without a name cannot be used; rename it, and write that name"
@@ -147,10 +142,10 @@ def _checked(name: str, text: str) -> str:
     bad = next((letter for letter in name if letter == "\0" or "\ud800" <= letter <= "\udfff"), None)
     if bad is not None:
         raise FormulaError(f"formula {brief(text)}: no column name can hold the letter {bad!r}; rename the column")
-    return name
 
 
 def _stray(text: str, at: int) -> FormulaError:
+    """The error for a letter that begins no word."""
     if text[at] == "`":
         return FormulaError(
             f"formula {brief(text)}: a backtick is not closed (a name that has a backtick itself cannot be "
@@ -177,7 +172,13 @@ def _stray(text: str, at: int) -> FormulaError:
 
 
 def unusual(text: str, letter: str) -> str:
-    """What is said of a letter of a text that only looks like a sign, or like nothing; '' of any other."""
+    """Return advice for a letter of a text that only looks like a sign, or is invisible; '' for any other.
+
+    Examples
+    --------
+    >>> unusual("price \u223c area", "\u223c")
+    "'\u223c' (U+223C) is not the sign '~'; write 'price ~ area'"
+    """
     sign = _MEANT.get(ord(letter))
     if sign is None:
         return ""
@@ -187,75 +188,89 @@ def unusual(text: str, letter: str) -> str:
 
 
 def usual(text: str) -> str:
-    """The text with the signs of a formula for those that look like them, but within backticks and quotes."""
+    """Return the text with a formula's signs for those that look like them, except within backticks and quotes."""
     return "".join(p if at % 2 else p.translate(_MEANT) for at, p in enumerate(_QUOTED.split(text)))
 
 
 def tidied(text: str) -> str:
-    """The text with one blank for several, but within backticks and quotes, which stay as they are."""
+    """Return the text with one blank for several, except within backticks and quotes."""
     parts = _QUOTED.split(text)
     return "".join(p if at % 2 else re.sub(r"\s+", " ", p) for at, p in enumerate(parts)).strip()
 
 
 def brief(text: str) -> str:
-    """The text in quotes for a message, long ones cut."""
+    """Return the text in quotes for a message, a long one cut."""
     return repr(cut(text))
 
 
 def cut(text: str) -> str:
-    """The text without the middle of a long one."""
+    """Return the text, a long one without its middle."""
     return text if len(text) <= 300 else f"{text[:200]} … {text[-50:]}"
 
 
 def written(name: str) -> str:
-    """A column's name within an expression: in backticks unless it is read as itself without."""
-    return name if _is_plain(name) else f"`{name}`"
+    """Return a column's name within an expression, in backticks if it needs them.
 
-
-def _is_plain(name: str) -> bool:
-    return bool(name) and name[0] != "." and _name_end(name, 0) == len(name)
+    Examples
+    --------
+    >>> written("area"), written("living space")
+    ('area', '`living space`')
+    """
+    plain = bool(name) and name[0] != "." and _name_end(name, 0) == len(name)
+    return name if plain else f"`{name}`"
 
 
 def is_loose(text: str) -> bool:
-    """Whether a text that stands alone can be nothing but the name of a column: `living space`, `2nd floor`.
+    """Return whether a text that stands alone can only be the name of a column: `living space`, `2nd floor`.
 
-    Letters, digits, single blanks and signs that have no meaning in a formula; not a number, which would look like
-    one, nor the name of the intercept.
+    It has letters, digits, single blanks and signs without a meaning in a formula, and is neither a number nor the
+    name of the intercept.
     """
-    if text == INTERCEPT or not text or _NUMBER.fullmatch(text):
+    if text == INTERCEPT or not text or _NUMBER.fullmatch(text) or text != text.strip(" ") or "  " in text:
         return False
-    return text == " ".join(text.split(" ")).strip(" ") and "  " not in text and all(map(_means_nothing, text))
-
-
-def _means_nothing(letter: str) -> bool:
-    return (
+    return all(
         letter in " _.%&#@§" or letter.isalnum() or unicodedata.category(letter) in ("Mn", "Mc", "Me", "Sc", "So")
+        for letter in text
     )
 
 
 def alone(name: str) -> str:
-    """A column's name where it stands alone, as a term, or at the end of a parameter's name."""
+    """Return a column's name as it stands alone, as a term or at the end of a parameter's name.
+
+    Examples
+    --------
+    >>> alone("living space"), alone("a-b")
+    ('living space', '`a-b`')
+    """
     return name if is_loose(name) else f"`{name}`"
 
 
 def dimension(name: str) -> str:
-    """A name for a dimension: in a file a slash would be a path, so that the sign of division stands for it."""
+    """Return a name for a dimension: with the sign of division for a slash, which in a file would make a path."""
     return name.replace("/", "\u2215")
 
 
 def keyword(name: str, value: object) -> str:
-    """A column's name as an argument of a call, with its value: Python reads no name as nº, which is no to it."""
+    """Return a column's name and value as an argument of a call.
+
+    Names that Python cannot read, or would normalize (it reads nº as no), go into a dictionary.
+
+    Examples
+    --------
+    >>> keyword("area", 80), keyword("living space", 80)
+    ('area=80', "**{'living space': 80}")
+    """
     plain = name.isidentifier() and unicodedata.normalize("NFKC", name) == name and not iskeyword(name)
     return f"{name}={value!r}" if plain else f"**{{{name!r}: {value!r}}}"
 
 
 def same_letters(one: str, other: str) -> bool:
-    """Whether two different names differ by Unicode's ways to write a letter alone, as nº and no do."""
+    """Return whether two different names are the same after Unicode normalization, as nº and no are."""
     return one != other and unicodedata.normalize("NFKC", one) == unicodedata.normalize("NFKC", other)
 
 
 def unquoted(text: str) -> str:
-    """A name that may stand in backticks, without them."""
+    """Return a name without the backticks that it may stand in."""
     stripped = text.strip()
     quoted = len(stripped) > 2 and stripped[0] == stripped[-1] == "`" and "`" not in stripped[1:-1]
     return stripped[1:-1] if quoted else text
