@@ -1,4 +1,4 @@
-"""What the operating system gives: files written whole or not at all, cores, memory."""
+"""The operating system: files written whole or not at all, cores, memory."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-PART = ".part"  # how the name of a file ends that is not whole yet
-NAME_MAX = 255  # bytes of a file's name, where the file system does not say
+PART = ".part"  # ending of the name of a file that is not whole yet
+NAME_MAX = 255  # bytes of a file's name, where the file system does not tell
 CHANCE = 8  # letters that tell two writers of one file apart
-# How the names of files end that are no netCDF files to anyone.
+# Endings of the names of files that are not netCDF.
 _OTHERS = {
     "a table": (".csv", ".tsv", ".tab", ".txt", ".parquet", ".pq", ".jsonl", ".ndjson", ".duckdb", ".ddb", ".xlsx",
                 ".xls", ".feather", ".arrow"),
@@ -34,14 +34,17 @@ _PACKED = (".gz", ".zst", ".zip", ".bz2")
 
 
 def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a temporary file beside the target, then rename it over the target.
+    """Write a file by way of a temporary one beside it, which is then renamed.
 
-    Where the path is a link, what it leads to is the target. What a process that was killed left of the same
-    target is cleared away. The file is on the disk, not in its cache alone, before it takes the target's place.
+    Where the path is a link, the file that it leads to is written. Temporary files of the same target that a killed
+    process left are removed. The content is on the disk, not only in its cache, before it takes the target's place.
 
     Parameters
     ----------
-    write : takes an open binary file, which has a `name` for writers that want one
+    path : str or Path
+        the target
+    write : callable
+        takes an open binary file, which has a `name` for writers that need one
 
     Raises
     ------
@@ -58,17 +61,32 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
             if os.name == "nt":  # where an open file has no other name
                 file.close()
             Path(name).replace(target)
-        _sync_folder(target.parent)
+        # Put the new name on the disk too, where folders can be synchronized.
+        with contextlib.suppress(OSError):
+            handle = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
     except OSError as problem:
         raise FileError(f"cannot write {str(path)!r}: {_reason(problem)}") from None
 
 
 def check_netcdf(path: str | Path, what: str, ending: str) -> None:
-    """Raise where the name is that of another kind of file than the netCDF file that is to be written.
+    """Raise where a netCDF file would get the name of another kind of file.
 
     Parameters
     ----------
-    what : is written, in words; ending : that such a file's name has
+    path : str or Path
+        the target
+    what : str
+        the file's content, in words
+    ending : str
+        the usual ending of such a file's name
+
+    Raises
+    ------
+    FileError
     """
     name = Path(path).name
     plain = next((name[: -len(packed)] for packed in _PACKED if name.lower().endswith(packed)), name)
@@ -82,22 +100,22 @@ def check_netcdf(path: str | Path, what: str, ending: str) -> None:
 
 
 def is_file(path: str | Path) -> bool:
-    """Whether it is the name of a file that is there; what can be no name, being too long, is none."""
+    """Return whether a file of the name exists; False for names too long to be any."""
     return os.path.isfile(path)  # noqa: PTH113  # Path.is_file raises for such names
 
 
 def is_folder(path: str | Path) -> bool:
-    """The same of a folder."""
+    """Return the same for a folder."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def is_there(path: str | Path) -> bool:
-    """The same of whatever has a name."""
+    """Return the same for anything that has a name."""
     return os.path.exists(path)  # noqa: PTH110
 
 
 def free_name(path: Path, ending: str) -> Path:
-    """A file beside another, whose name ends otherwise, that is not there yet: "sales plain.csv" of "sales.csv"."""
+    """Return an unused name beside a file, with an ending to its stem: "sales plain.csv" beside "sales.csv"."""
     name = path.with_name(f"{path.stem}{ending}{path.suffix}")
     count = 2
     while is_there(name):
@@ -107,7 +125,7 @@ def free_name(path: Path, ending: str) -> Path:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text in UTF-8, whole or not at all; raises as write_atomically does."""
+    """Write a text in UTF-8 as write_atomically does."""
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
@@ -118,7 +136,7 @@ def _target(path: str | Path) -> Path:
 
 
 def _reason(problem: OSError) -> str:
-    """What the system says, and what helps."""
+    """The system's message, with advice where there is some."""
     said = problem.strerror or str(problem) or type(problem).__name__
     if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"{said}; make room, or give a name on another disk"
@@ -126,9 +144,20 @@ def _reason(problem: OSError) -> str:
 
 
 def check_writable(path: str | Path, *inputs: str | Path) -> None:
-    """Raise before any work is done if a file cannot be written there, or is an input.
+    """Raise before any work is done if a file cannot be written there, or is an input of the same run.
 
-    A file is made beside the target and taken away again: nothing else tells what a file system takes.
+    A file is made beside the target and removed again: nothing else tells which names a file system takes.
+
+    Parameters
+    ----------
+    path : str or Path
+        the target
+    *inputs : str or Path
+        files that are read in the same run
+
+    Raises
+    ------
+    FileError
     """
     shown = str(path)
     if "\0" in shown:
@@ -136,49 +165,35 @@ def check_writable(path: str | Path, *inputs: str | Path) -> None:
     try:
         target = _target(path)
         for given in inputs:
-            if _same(target, given):
+            same = False
+            with contextlib.suppress(OSError, ValueError):  # an input of no possible name is no file
+                same = target.exists() and Path(given).exists() and target.samefile(given)
+            if same:
                 raise FileError(f"cannot write {shown!r}: it is read in the same run; give another name")
-        _check_kind(target, shown)
+        if target.is_dir():
+            raise FileError(f"cannot write {shown!r}: it is a folder; give the name of a file in it")
+        # A rename would put a file in the place of the device, for every program on the machine.
+        if target.exists() and not target.is_file():
+            raise FileError(f"cannot write {shown!r}: it is a device or a pipe; give the name of a file")
+        if not target.parent.is_dir():
+            there = next((folder for folder in target.parents if folder.exists()), target.parent)
+            why = f"{str(there)!r} is a file" if there.is_file() else f"there is no folder {str(target.parent)!r}"
+            raise FileError(f"cannot write {shown!r}: {why}")
+        if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+            raise FileError(f"cannot write {shown!r}: no permission")
+        if len(os.fsencode(target.name)) > _longest(target.parent):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         with _part(target):
             pass
     except OSError as problem:
-        raise FileError(f"cannot write {shown!r}: {_refusal(path, problem)}") from None
-
-
-def _same(target: Path, given: str | Path) -> bool:
-    """Whether an input is the target."""
-    with contextlib.suppress(OSError, ValueError):  # an input of no possible name is no file
-        return target.exists() and Path(given).exists() and target.samefile(given)
-    return False
-
-
-def _check_kind(target: Path, shown: str) -> None:
-    """Raise where the target is no file, its folder none, or neither may be written to."""
-    if target.is_dir():
-        raise FileError(f"cannot write {shown!r}: it is a folder; give the name of a file in it")
-    # A rename would put a file in the place of the device, for every program on the machine.
-    if target.exists() and not target.is_file():
-        raise FileError(f"cannot write {shown!r}: it is a device or a pipe; give the name of a file")
-    if not target.parent.is_dir():
-        there = next((folder for folder in target.parents if folder.exists()), target.parent)
-        why = f"{str(there)!r} is a file" if there.is_file() else f"there is no folder {str(target.parent)!r}"
-        raise FileError(f"cannot write {shown!r}: {why}")
-    if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
-        raise FileError(f"cannot write {shown!r}: no permission")
-    if len(os.fsencode(target.name)) > _longest(target.parent):
-        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-
-
-def _refusal(path: str | Path, problem: OSError) -> str:
-    """Why a file system does not take a name."""
-    if problem.errno == errno.ENAMETOOLONG:
-        length = len(os.fsencode(Path(path).name))
-        return f"the name is too long, {length:,} bytes; give a shorter one"
-    if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"no permission ({problem.strerror})"
-    if problem.errno == errno.ENOENT:
-        return f"no file can be made in {str(Path(path).parent)!r}; give another folder"
-    return _reason(problem)
+        why = _reason(problem)
+        if problem.errno == errno.ENAMETOOLONG:
+            why = f"the name is too long, {len(os.fsencode(Path(path).name)):,} bytes; give a shorter one"
+        elif problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            why = f"no permission ({problem.strerror})"
+        elif problem.errno == errno.ENOENT:
+            why = f"no file can be made in {str(Path(path).parent)!r}; give another folder"
+        raise FileError(f"cannot write {shown!r}: {why}") from None
 
 
 # -- the temporary file --------------------------------------------------------------------------------------
@@ -186,9 +201,9 @@ def _refusal(path: str | Path, problem: OSError) -> str:
 
 @contextlib.contextmanager
 def _part(target: Path) -> Iterator[tuple[BinaryIO, str]]:
-    """A new file beside the target, open and locked; gone in the end unless it was renamed.
+    """A new file beside the target, open and locked, and its name; removed in the end unless it was renamed.
 
-    SIGTERM takes it away too, and then does what it would have done.
+    SIGTERM removes it too, and then has its usual effect.
     """
     names: list[str] = []
 
@@ -206,22 +221,8 @@ def _part(target: Path) -> Iterator[tuple[BinaryIO, str]]:
 
 
 def _made(target: Path, names: list[str]) -> BinaryIO:
-    """The file itself; its name is noted before it is there."""
-    while True:
-        names[:] = [str(target.with_name(_stem(target) + secrets.token_hex(CHANCE // 2) + PART))]
-        try:
-            file = cast("BinaryIO", open(names[0], "x+b", opener=_opener(target)))  # noqa: SIM115
-        except FileExistsError:
-            names.clear()
-            continue
-        # Another process may have taken the file for one left behind before it was locked.
-        if _locked(file) and _is_there(file, names[0]):
-            return file
-        file.close()
-
-
-def _opener(target: Path) -> Callable[[str, int], int]:
-    """Open as the target may be: with its own permissions where it is there, else the usual ones."""
+    """The file itself; its name is noted before the file exists."""
+    # As the target may be opened: with its own permissions where it exists, else the usual ones.
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
 
     def opened(name: str, flags: int) -> int:
@@ -230,11 +231,22 @@ def _opener(target: Path) -> Callable[[str, int], int]:
             os.fchmod(handle, mode)  # the umask may have taken some
         return handle
 
-    return opened
+    while True:
+        names[:] = [str(target.with_name(_stem(target) + secrets.token_hex(CHANCE // 2) + PART))]
+        try:
+            file = cast("BinaryIO", open(names[0], "x+b", opener=opened))  # noqa: SIM115
+        except FileExistsError:
+            names.clear()
+            continue
+        # Another process may have taken the file for one left behind before it was locked, and removed it.
+        with contextlib.suppress(FileNotFoundError):
+            if _locked(file) and os.path.samestat(os.fstat(file.fileno()), os.stat(names[0])):  # noqa: PTH116
+                return file
+        file.close()
 
 
 def _stem(target: Path) -> str:
-    """How the names of its temporary files begin: hidden, after the target, no longer than a name may be."""
+    """Beginning of the names of a target's temporary files: hidden, after the target, within the longest name."""
     room = _longest(target.parent) - CHANCE - len(PART)
     whole = f".{target.name}."
     if len(os.fsencode(whole)) <= room:
@@ -247,7 +259,7 @@ def _stem(target: Path) -> str:
 
 
 def _longest(folder: Path) -> int:
-    """Bytes that a name may have there."""
+    """Most bytes of a name in a folder."""
     try:
         return os.pathconf(folder, "PC_NAME_MAX")
     except (AttributeError, OSError, ValueError):
@@ -255,7 +267,7 @@ def _longest(folder: Path) -> int:
 
 
 def _locked(file: BinaryIO) -> bool:
-    """Lock an open file against others; False where somebody else has it. Nobody's where locks are not known."""
+    """Lock an open file and return whether it is ours; True where there are no locks."""
     try:
         import fcntl
     except ImportError:
@@ -269,16 +281,8 @@ def _locked(file: BinaryIO) -> bool:
     return True
 
 
-def _is_there(file: BinaryIO, name: str) -> bool:
-    """Whether the name still leads to the open file."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(name))  # noqa: PTH116
-    except FileNotFoundError:
-        return False
-
-
 def _clear_left(target: Path) -> None:
-    """Take away what processes that are no more left of the target: a living one holds its file locked."""
+    """Remove the temporary files that ended processes left: a running one holds its file locked."""
     try:
         import fcntl
     except ImportError:
@@ -294,9 +298,9 @@ def _clear_left(target: Path) -> None:
 
 @contextlib.contextmanager
 def _before_the_end(clear: Callable[[], None]) -> Iterator[None]:
-    """Let SIGTERM clear away before it does what it did before.
+    """Let SIGTERM call `clear` before it has its usual effect, also that of another handler.
 
-    Only where signals can be handled, in the main thread, and somebody's own handler stays as it is.
+    Only in the main thread, where signals can be handled.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -321,28 +325,18 @@ def _before_the_end(clear: Callable[[], None]) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Put the new name on the disk too, where a folder can be told so."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-# Multiplications of a product of matrices; beyond, linear algebra libraries take threads of their own to it, which
-# go on spinning for a tenth of a second on the cores that ours are to have.
+# Multiplications of a product of matrices; beyond, linear algebra libraries start threads of their own, which go on
+# spinning for a tenth of a second on the cores that our threads need.
 ONE_THREAD = 200_000
 
 
 def cores() -> int:
-    """How many they are."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory() -> int | None:
-    """How many bytes this machine has; None where the system does not tell."""
+    """Return the bytes of memory of this machine; None where the system does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

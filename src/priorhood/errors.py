@@ -1,10 +1,20 @@
-"""What can go wrong for a user: what is wrong, where, and what to do. No traceback is needed to act."""
+"""Errors that users can fix: each says what is wrong, where, and what to do, so that no traceback is needed."""
 
 from __future__ import annotations
 
 
 class PriorhoodError(ValueError):
-    """A problem in the input that its user can fix; the command line prints it and exits with 2."""
+    """A problem in the input that its user can fix; the command line prints it and exits with 2.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> try:
+    ...     ph.Model("price ~ area", family="gaussian")
+    ... except ph.PriorhoodError as problem:
+    ...     print(problem)
+    family 'gaussian' is not known; write 'normal'
+    """
 
 
 class TableError(PriorhoodError):
@@ -12,15 +22,15 @@ class TableError(PriorhoodError):
 
 
 class FormulaError(PriorhoodError):
-    """A formula that cannot be read, or that asks for what this version does not have."""
+    """A formula that cannot be read, or that needs a feature that this version does not have."""
 
 
 class PriorError(PriorhoodError):
-    """A prior that is no distribution, or that names no parameter of the model."""
+    """A prior that is not a distribution, or not of a parameter of the model."""
 
 
 class ModelError(PriorhoodError):
-    """A model that the data cannot inform, or that no engine takes."""
+    """A model that the data cannot inform, that no engine can fit, or an argument out of range."""
 
 
 class FileError(PriorhoodError):
@@ -28,8 +38,8 @@ class FileError(PriorhoodError):
 
 
 class SamplingError(PriorhoodError):
-    """Draws that could not be made to the promised quality."""
+    """Posterior draws that could not be made to the promised quality."""
 
 
 class PriorhoodWarning(UserWarning):
-    """Something the data cannot tell, or draws that want a second look; the fit goes on."""
+    """A question that the data cannot answer, or draws to check; the fit goes on."""
