@@ -11,7 +11,7 @@ INTERRUPTED = 130  # a shell's exit status after Ctrl-C
 
 
 def _is_command() -> bool:
-    """Whether this process is the command, `priorhood …` or `python -m priorhood …`, not somebody's program."""
+    """Whether this process is the command, `priorhood …` or `python -m priorhood …`, not another program."""
     words = sys.orig_argv
     if sys.argv[:1] == ["-m"]:  # Python's own argument while it looks for the module
         return words[words.index("-m") + 1 :][:1] == ["priorhood"] if "-m" in words else False

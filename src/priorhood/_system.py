@@ -137,10 +137,10 @@ def _target(path: str | Path) -> Path:
 
 def _reason(problem: OSError) -> str:
     """The system's message, with advice where there is some."""
-    said = problem.strerror or str(problem) or type(problem).__name__
+    why = problem.strerror or str(problem) or type(problem).__name__
     if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{said}; make room, or give a name on another disk"
-    return said
+        return f"{why}; make room, or give a name on another disk"
+    return why
 
 
 def check_writable(path: str | Path, *inputs: str | Path) -> None:

@@ -326,9 +326,9 @@ def inner_text(tree: Node) -> str:
     if isinstance(tree, Negative):
         return f"-{_within(tree.inside, _UNARY)}"
     if isinstance(tree, Coded):
-        asked = [] if tree.reference is None else [f"Treatment({_literal(tree.reference)})"]
-        asked += [] if tree.levels is None else [f"levels=[{', '.join(map(_literal, tree.levels))}]"]
-        return f"C({', '.join([written(tree.column), *asked])})"
+        options = [] if tree.reference is None else [f"Treatment({_literal(tree.reference)})"]
+        options += [] if tree.levels is None else [f"levels=[{', '.join(map(_literal, tree.levels))}]"]
+        return f"C({', '.join([written(tree.column), *options])})"
     strength = _STRENGTH[tree.sign]
     right_first = tree.sign == "**"
     left = _within(tree.left, strength + right_first)

@@ -434,7 +434,7 @@ class Fixed(_Positive):
         return np.zeros_like(np.asarray(x, dtype=float))
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:  # noqa: ARG002
-        """Return the value as often as asked."""
+        """Return the value, once for each draw."""
         return np.full(size, self.value)
 
 

@@ -256,10 +256,10 @@ def less(expression: str, mean: float, sd: float) -> str:
 
 def _sum(terms: tuple[Term, ...]) -> str:
     """Terms as a sum; the intercept is there unless taken away."""
-    told = [":".join(inner_text(Expression(factor).tree) for factor in term) for term in terms if term]
+    parts = [":".join(inner_text(Expression(factor).tree) for factor in term) for term in terms if term]
     if () not in terms:
-        told.insert(0, "0")
-    return " + ".join(told) or "1"
+        parts.insert(0, "0")
+    return " + ".join(parts) or "1"
 
 
 def independent(formula: Formula, paths: set[tuple[str, ...]]) -> Formula:

@@ -98,10 +98,6 @@ class _Terms:
                     f"formula {brief(self.text)} has more than {MOST_TERMS:,} terms; write out those needed"
                 )
 
-    def remove(self, terms: Iterable[Term]) -> None:
-        for term in terms:
-            self.found.pop(frozenset(term), None)
-
     def all(self) -> list[Term]:
         return list(self.found.values())
 
@@ -112,8 +108,17 @@ def _add_up(into: _Terms, words: tuple[Word, ...], text: str) -> None:
         number = chunk[0].text if len(chunk) == 1 and chunk[0].kind == "number" else None
         # To add 0 is to take the intercept away.
         there = (sign == "+") == (number != "0")
-        terms = [()] if number in ("0", "1") else _Product(chunk, text).whole()
-        into.add(terms) if there else into.remove(terms)
+        terms: list[Term] = [()]
+        if number not in ("0", "1"):
+            product = _Product(chunk, text)
+            terms = product.products(0)
+            if product.at < len(chunk):
+                raise product.refused()
+        if there:
+            into.add(terms)
+            continue
+        for term in terms:
+            into.found.pop(frozenset(term), None)
 
 
 class _Product:
@@ -123,12 +128,6 @@ class _Product:
         self.words = words
         self.text = text
         self.at = 0
-
-    def whole(self) -> list[Term]:
-        found = self.products(0)
-        if self.at < len(self.words):
-            raise self.refused()
-        return found
 
     def peek(self) -> Word:
         return self.words[self.at] if self.at < len(self.words) else END
@@ -141,13 +140,13 @@ class _Product:
         at = min(self.at, len(self.words) - 1)
         word = self.words[at]
         if word.kind == "text" or word.is_sign("[", "]", "="):
-            said = f"{word.text[0]!r} has no meaning here; put odd column names in backticks"
+            fault = f"{word.text[0]!r} has no meaning here; put odd column names in backticks"
         elif at > 0 and word.kind in ("name", "number") and self.words[at - 1].kind in ("name", "number"):
             both = self.written(at - 1, at + 1)
-            said = f"cannot read {part}: {both!r} lacks a sign; put names with blanks in backticks"
+            fault = f"cannot read {part}: {both!r} lacks a sign; put names with blanks in backticks"
         else:
-            said = f"cannot read {part} at {word.text!r}"
-        return FormulaError(f"formula {brief(self.text)}: {said}")
+            fault = f"cannot read {part} at {word.text!r}"
+        return FormulaError(f"formula {brief(self.text)}: {fault}")
 
     def products(self, least: int) -> list[Term]:
         start = self.at
