@@ -11,11 +11,14 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from priorhood._text import near
 from priorhood.errors import FormulaError
 from priorhood.model.tokens import END, Word, alone, brief, is_loose, words_of, written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FUNCTIONS = ("log", "log2", "log10", "log1p", "sqrt", "exp", "I")
 
@@ -345,24 +348,14 @@ def _literal(value: Value) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
-def columns_of(tree: Node) -> list[str]:
-    """Return the columns that an expression reads, as often as it reads them."""
-    if isinstance(tree, Name):
-        return [tree.name]
-    if isinstance(tree, Coded):
-        return [tree.column]
+def nodes_of(tree: Node) -> Iterator[Node]:
+    """Yield all nodes of a tree, each before those within it, from left to right."""
+    yield tree
     if isinstance(tree, Binary):
-        return columns_of(tree.left) + columns_of(tree.right)
-    return [] if isinstance(tree, Number) else columns_of(tree.inside)
-
-
-def functions_of(tree: Node) -> list[str]:
-    """Return the functions that an expression calls."""
-    if isinstance(tree, Binary):
-        return functions_of(tree.left) + functions_of(tree.right)
-    if isinstance(tree, Call):
-        return [tree.function, *functions_of(tree.inside)]
-    return functions_of(tree.inside) if isinstance(tree, Negative) else []
+        yield from nodes_of(tree.left)
+        yield from nodes_of(tree.right)
+    elif isinstance(tree, Negative | Call):
+        yield from nodes_of(tree.inside)
 
 
 def nested_of(tree: Node) -> list[Any]:

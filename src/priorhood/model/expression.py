@@ -17,10 +17,9 @@ from priorhood.model.arithmetic import (
     Node,
     Number,
     Value,
-    columns_of,
-    functions_of,
     inner_text,
     nested_of,
+    nodes_of,
     text_of,
     tree_of,
     tree_of_words,
@@ -92,37 +91,24 @@ class Expression:
     @property
     def logged(self) -> str | None:
         """The text inside where the whole is log(…), else None."""
-        inside = self._inside_log()
-        return None if inside is None else text_of(inside)
+        tree = self.tree
+        return text_of(tree.inside) if isinstance(tree, Call) and tree.function == "log" else None
 
     @property
     def logged_column(self) -> str | None:
         """The column's name where the whole is log(column), else None."""
-        inside = self._inside_log()
-        return inside.name if isinstance(inside, Name) else None
-
-    def _inside_log(self) -> Node | None:
-        return self.tree.inside if isinstance(self.tree, Call) and self.tree.function == "log" else None
+        return None if self.logged is None else Expression(self.logged).bare
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns that the expression reads, in order."""
-        return tuple(dict.fromkeys(columns_of(self.tree)))
+        read = (node for node in nodes_of(self.tree) if isinstance(node, Name | Coded))
+        return tuple(dict.fromkeys(node.name if isinstance(node, Name) else node.column for node in read))
 
     @property
     def functions(self) -> tuple[str, ...]:
         """The functions that it calls."""
-        return tuple(dict.fromkeys(functions_of(self.tree)))
-
-    @property
-    def shown(self) -> str:
-        """The text for a title: a column's own name, else the expression."""
-        return self.tree.name if isinstance(self.tree, Name) else self.text
-
-    @property
-    def inner(self) -> str:
-        """The text within a larger expression, as in log(…)."""
-        return inner_text(self.tree)
+        return tuple(dict.fromkeys(node.function for node in nodes_of(self.tree) if isinstance(node, Call)))
 
     def check(self) -> Expression:
         """Return itself, if it is arithmetic of columns.

@@ -80,7 +80,7 @@ class Formula:
     @property
     def outcome_name(self) -> str:
         """The quantity that is predicted: the outcome without its log, a column by its name."""
-        return self.unlogged.shown
+        return self.unlogged.bare or self.unlogged.text
 
     @property
     def unlogged(self) -> Expression:
