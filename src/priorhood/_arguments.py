@@ -102,6 +102,12 @@ OTHER_NAMES = {
     "geometry": ("polygons",),
 }
 
+# Arguments of Model; functions that take a model refer to it.
+OF_MODEL = frozenset({
+    "priors", "outcome_unit", "standardize", "units", "family", "noise", "se", "precision_weights",
+    "frequency_weights",
+})  # fmt: skip
+
 
 def answers_other_names(function: Callable[Given, Result]) -> Callable[Given, Result]:
     """Decorate a public function: a keyword that it does not have is answered with the right one.
@@ -125,7 +131,13 @@ def answers_other_names(function: Callable[Given, Result]) -> Callable[Given, Re
         for name in kwargs:
             if name not in parameters:
                 meant = [one for one in OTHER_NAMES.get(name, ()) if one in known]
-                advice = f"it is called {listed(meant, 'or')}" if meant else near(name, known)
+                chosen = [one for one in (name, *OTHER_NAMES.get(name, ())) if one in OF_MODEL and "model" in known]
+                if meant:
+                    advice = f"it is called {listed(meant, 'or')}"
+                elif chosen:
+                    advice = f"give it to the model, Model(formula, {listed((f'{one}=…' for one in chosen), 'or')})"
+                else:
+                    advice = near(name, known)
                 raise ModelError(f"{called} has no argument {name}: {advice}")
         return function(*args, **kwargs)
 

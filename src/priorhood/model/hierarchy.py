@@ -99,6 +99,14 @@ def hierarchy_of(formula: Formula, cells: Labels) -> Hierarchy:
     Notes
     -----
     O(J log J); FitData.hierarchy keeps it.
+
+    Examples
+    --------
+    >>> from priorhood.model.formula import parse
+    >>> formula = parse("price ~ area + (area | city/zip)")
+    >>> cells = np.array([SEPARATOR.join(("Berlin", zip)) for zip in ("10115", "10117")])
+    >>> [(level.name, level.labels.tolist()) for level in hierarchy_of(formula, cells).levels]
+    [('zip', ['Berlin/10115', 'Berlin/10117']), ('city', ['Berlin'])]
     """
     columns = labels_by_column(formula, cells)
     levels: list[Places] = []

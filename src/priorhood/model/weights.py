@@ -26,6 +26,11 @@ class Weights:
 
     se : known standard errors of the outcome, w = 1/se²; precision : w itself
     frequency : number of equal rows that a row stands for
+
+    Examples
+    --------
+    >>> Weights(precision="sales").roles()
+    {'sales': 'the precision weights'}
     """
 
     se: str | None = None
