@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.engines.exact import Level, Problem, pose
+from priorhood.engines.exact import CentredSums, Level, Problem, Root, build_problem
 from priorhood.model.priors import LKJ, Exponential, Fixed
 
 if TYPE_CHECKING:
@@ -82,12 +82,10 @@ def pose_rows(
         levels, tree = (), []
     mean = np.full(len(root), float(root_mean))
     w = np.ones(len(y)) if weights is None else weights
-    problem = pose(
-        *moments_of(X, y, group, J, w), levels, root, mean, np.full(len(root), float(root_sd)),
-        sigma or Exponential(1), constant,
-        weight=None if weights is None else np.bincount(group, weights=w, minlength=J),
-        log_weight=float(np.log(w).sum()),
-    )  # fmt: skip
+    mass = None if weights is None else np.bincount(group, weights=w, minlength=J)
+    sums = CentredSums(*moments_of(X, y, group, J, w), mass, float(np.log(w).sum()))
+    prior = Root(root, mean, np.full(len(root), float(root_sd)))
+    problem = build_problem(sums, prior, levels, sigma or Exponential(1), constant=constant)
     full = np.zeros(X.shape[1])
     full[root] = mean
     return Case(y, X, group, problem, tuple(tree), full, w)

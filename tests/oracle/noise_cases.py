@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from cases import moments_of, pose_rows
-from priorhood.engines.exact import GroupNoiseProblem, PooledNoise, UnpooledNoise, compress
+from priorhood.engines.exact import CentredSums, GroupNoiseProblem, PooledNoise, UnpooledNoise, compress
 from priorhood.model.priors import Exponential, Fixed, Gamma, HalfCauchy, HalfNormal, HalfStudentT, LogNormal
 
 LEARNED = PooledNoise(Exponential(5), HalfNormal(1))
@@ -27,7 +27,7 @@ def noisy(X, y, group, J, noise=LEARNED, weights=None, **options):
     problem = case.problem
     w = np.ones(len(y)) if weights is None else weights
     mass = None if weights is None else np.bincount(group, weights=w, minlength=J)
-    rows = compress(*moments_of(X, y, group, J, w), problem.shift, mass)
+    rows = compress(CentredSums(*moments_of(X, y, group, J, w), mass), problem.shift)
     return case, GroupNoiseProblem(problem, rows, noise)
 
 

@@ -12,7 +12,7 @@ from cases import named_cases, pose_rows, random_case
 from oracle import dense
 from priorhood.engines.exact.effects import coefficient_columns, draw_effects
 from priorhood.engines.exact.marginal import collapse, log_marginal
-from priorhood.engines.exact.theta import Theta, constrain, dimension, from_prior
+from priorhood.engines.exact.theta import Theta, constrain, from_prior
 from priorhood.model.priors import Exponential, Fixed
 
 CASES = named_cases()
@@ -192,13 +192,13 @@ def test_draws_do_not_depend_on_threads():
 
 
 def test_dimension_counts_the_coordinates():
-    assert dimension(CASES["plain"].problem) == 4
-    assert dimension(CASES["four terms"].problem) == 4 + 6 + 1
-    assert dimension(CASES["pooled"].problem) == 1
-    assert dimension(CASES["known errors"].problem) == 3
-    assert dimension(CASES["known spreads, correlation to learn"].problem) == 2
-    assert dimension(CASES["first spread known"].problem) == 3
-    assert dimension(CASES["all known"].problem) == 0
+    assert CASES["plain"].problem.dim == 4
+    assert CASES["four terms"].problem.dim == 4 + 6 + 1
+    assert CASES["pooled"].problem.dim == 1
+    assert CASES["known errors"].problem.dim == 3
+    assert CASES["known spreads, correlation to learn"].problem.dim == 2
+    assert CASES["first spread known"].problem.dim == 3
+    assert CASES["all known"].problem.dim == 0
 
 
 def test_known_scales_are_themselves():

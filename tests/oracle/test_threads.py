@@ -82,16 +82,16 @@ def test_one_thread_is_one_thread(name, rows):
     assert _busy_elsewhere(lambda: ph.refit(post, seed=6, threads=1)) < 0.02
 
 
-def test_parts_that_progress_is_told_by_do_not_change_a_bit(rows, monkeypatch):
-    """Told of every 16 θ or of none: the same draws. What is done only grows, up to all of it."""
+def test_the_parts_between_progress_reports_do_not_change_a_bit(rows, monkeypatch):
+    """Progress every 16 θ or never: the same draws. The number done only grows, up to the total."""
     whole = ph.fit("y ~ x + (x | place)", rows, chains=2, draws=60, seed=5)
 
-    class Small(explore._Told):
+    class Small(explore._WithProgress):
         def __init__(self, *given, **named):
             super().__init__(*given, **named)
             self.size = 16
 
-    monkeypatch.setattr(explore, "_Told", Small)
+    monkeypatch.setattr(explore, "_WithProgress", Small)
     told = []
     parts = ph.fit("y ~ x + (x | place)", rows, chains=2, draws=60, seed=5, progress=lambda *now: told.append(now))
     assert np.array_equal(whole["beta"].values, parts["beta"].values)

@@ -1,4 +1,4 @@
-"""The model and the sums as the exact engine takes them: standardized arrays, no labels (math.md, section 2)."""
+"""A model and its sufficient statistics → the exact engine's Problem: no labels, no units (math.md, section 2)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 def to_exact(data: FitData) -> exact.Problem | exact.GroupNoiseProblem:
-    """The model and the sums as the exact engine takes them: standardized arrays (math.md, section 2)."""
+    """Build the exact engine's problem from a model and its sums (math.md, section 2)."""
     from priorhood.engines import exact
 
     model, design, scale, found = data.model, data.design, data.scale, data.moments
     resolved, hierarchy = data.resolved, data.hierarchy
-    mean, scatter = data.standardized
+    sums = exact.CentredSums(found.n, *data.standardized, found.weight, found.log_weight)
     noise: exact.PooledNoise | exact.UnpooledNoise | None = None
     if resolved.sigma_median is not None and resolved.sigma_spread is not None:
         noise = exact.PooledNoise(resolved.sigma_median, resolved.sigma_spread)
     elif model.noise is not None and resolved.sigma is not None and not isinstance(resolved.sigma, Fixed):
         noise = exact.UnpooledNoise(resolved.sigma)
-    # With w = 1/se² in the outcome's own unit, σ²/w = (se/unit)² is the error of the outcome divided by it.
+    # With w = 1/se² in the outcome's own unit, σ²/w = (se/unit)² is the standardized outcome's error.
     known = Fixed(1.0) if noise else Fixed(1.0 / scale.unit)
     sigma = known if noise or resolved.sigma is None else resolved.sigma
     depth = len(hierarchy.levels)
@@ -37,18 +37,16 @@ def to_exact(data: FitData) -> exact.Problem | exact.GroupNoiseProblem:
         }
         for at in range(len(hierarchy.groupings))
     ]
-    problem = exact.pose(
-        found.n,
-        mean,
-        scatter,
+    problem = exact.build_problem(
+        sums,
+        exact.Root(
+            cols=np.array(design.index(design.population_columns), dtype=np.int64),
+            mean=np.array([p.mean for p in resolved.mu]),
+            sd=np.array([p.sd for p in resolved.mu]),
+        ),
         tuple(exact.Level(**varying[at], starts=hierarchy.starts(at)) for at in range(depth)),
-        root_cols=np.array(design.index(design.population_columns), dtype=np.int64),
-        root_mean=np.array([p.mean for p in resolved.mu]),
-        root_sd=np.array([p.sd for p in resolved.mu]),
-        sigma=sigma,
+        sigma,
         constant=design.constant,
-        weight=found.weight,
-        log_weight=found.log_weight,
         crossed=tuple(
             exact.Crossed(**given, of_cell=places.of_cell, size=places.size)
             for places, given in zip(hierarchy.crossed, varying[depth:], strict=True)
@@ -57,5 +55,4 @@ def to_exact(data: FitData) -> exact.Problem | exact.GroupNoiseProblem:
     )
     if noise is None:
         return problem
-    rows = exact.compress(found.n, mean, scatter, problem.shift, found.weight)
-    return exact.GroupNoiseProblem(problem, rows, noise)
+    return exact.GroupNoiseProblem(problem, exact.compress(sums, problem.shift), noise)

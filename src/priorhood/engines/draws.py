@@ -1,4 +1,4 @@
-"""What an engine returns: arrays, no labels."""
+"""Draws and summaries as an engine returns them: arrays without labels."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
 
 
-# Of the finest groups' coefficients these are kept where the draws are not; 90 % is the interval of summary().
+# Quantiles kept of the finest groups' coefficients if their draws are not; 90 % is the interval of summary().
 QUANTILES = (0.05, 0.5, 0.95)
 
 
+def flatten_chains(values: Array) -> Array:
+    """Merge the leading dimensions (chains, draws) into one: (S, …), also of arrays without elements."""
+    return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
+
+
 def term_dimension(group: str, columns: Sequence[Any], population: Sequence[Any]) -> str:
-    """The dimension of a grouping's coefficients: the population's where both have the same columns."""
+    """Return the dimension of a grouping's coefficients: the population's if both have the same columns."""
     return "term" if tuple(columns) == tuple(population) else f"{group}_term"
 
 
 def spread_dimension(
     group: str, varying: Sequence[Any], coefficients: Sequence[Any], population: Sequence[Any]
 ) -> str:
-    """The dimension of a grouping's spreads: its coefficients', unless coarser levels add to those."""
+    """Return the dimension of a grouping's spreads: its coefficients', unless coarser levels add to these."""
     if tuple(varying) == tuple(population):
         return "term"
     return f"{group}_term" if tuple(varying) == tuple(coefficients) else f"{group}_varying"
@@ -33,11 +38,11 @@ def spread_dimension(
 
 @dataclass(frozen=True)
 class Effects:
-    """Draws of one grouping: leading dimensions (chains, draws).
+    """Draws of one grouping, with leading dimensions (chains, draws).
 
-    beta (…, places, C) : a level's coefficients, of all columns that vary by it or a coarser level; of a crossed
-        grouping its effects, differences to the others' coefficients; None where only summaries are kept
-    tau (…, K); omega (…, K, K) or None where the effects are independent
+    beta : (…, places, C); of a level the coefficients of all columns that vary by it or a coarser level, of a
+        crossed grouping its effects, differences from the other coefficients; None if only summaries are kept
+    tau : (…, K); omega : (…, K, K), or None if the effects are independent
     """
 
     beta: Array | None
@@ -47,9 +52,9 @@ class Effects:
 
 @dataclass(frozen=True)
 class Summaries:
-    """Of the finest groups' coefficients, standardized, over all draws: mean and sd (J, C), quantiles (J, C, Q).
+    """Summaries of the finest groups' coefficients, standardized, over all draws.
 
-    Q : the probabilities QUANTILES
+    mean, sd : (J, C); quantiles : (J, C, Q), of the probabilities QUANTILES
     """
 
     mean: Array
@@ -59,14 +64,14 @@ class Summaries:
 
 @dataclass(frozen=True)
 class Draws:
-    """What an engine returns, arrays only, standardized: leading dimensions (chains, draws).
+    """Posterior draws, standardized, with leading dimensions (chains, draws).
 
-    mu (…, F); effects : of every grouping, levels finest first, then crossed ones
-    sigma : residual sd (…), of every group (…, J), or None where the errors are known
-    nu : degrees of freedom of Student-t errors (…), or None
-    sigma_median, sigma_spread : (…) of the groups' sigma, where they have a distribution in common; or None
-    summaries : of the finest groups' coefficients, where these are not drawn; or None
+    mu : (…, F); effects : one per grouping, levels finest first, then crossed ones
+    sigma : residual sd, (…) or (…, J) by group; None if the errors are known
     stats : sample_stats by ArviZ's names; facts : numbers about the run, for the attributes
+    nu : (…) degrees of freedom of Student-t errors; or None
+    sigma_median, sigma_spread : (…) of the groups' sigma, if these are pooled; or None
+    summaries : of the finest groups' coefficients, if these are not drawn; or None
     """
 
     mu: Array
@@ -81,15 +86,15 @@ class Draws:
 
     @property
     def beta(self) -> Array | None:
-        """The finest groups' coefficients (…, J, C)."""
+        """Coefficients of the finest groups (…, J, C)."""
         return self.effects[0].beta if self.effects else None
 
     @property
     def tau(self) -> Array | None:
-        """Their spreads (…, K)."""
+        """Spreads of the finest groups' effects (…, K)."""
         return self.effects[0].tau if self.effects else None
 
     @property
     def omega(self) -> Array | None:
-        """Their correlations (…, K, K)."""
+        """Correlations of the finest groups' effects (…, K, K)."""
         return self.effects[0].omega if self.effects else None

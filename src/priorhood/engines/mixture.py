@@ -1,8 +1,8 @@
-"""The predictive distribution of a row: a mixture of Normals, one a posterior draw; compiled.
+"""The predictive distribution of a row: a mixture of Normals, one per posterior draw; compiled.
 
 F(t) = mean_s Φ((t − m_s) / σ_s). Mean and sd are closed forms; quantiles are roots of F. The inner
 loops run over draws without a branch or a library call, so the compiler vectorizes them. Student's t is
-itself a mixture of Normals with one mean; `precisions` says of which.
+itself a mixture of Normals with one mean, whose sds come from `precisions`.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
 
 FAST = {"reassoc", "contract", "nsz", "arcp"}
-# Normals that stand for all draws of Student's t together, at the least.
-COMPONENTS = 16_000
+COMPONENTS = 16_000  # least number of Normals that stand for all draws of Student's t together
 
 
 def precisions(nu: Array, rng: np.random.Generator) -> Array:
-    """√g of the Normals that stand for Student's t with nu (S,) degrees of freedom: (R, S).
+    """Return √g (R, S) of the Normals that stand for Student's t with nu (S,) degrees of freedom.
 
     t = z / √g with g ~ Gamma(nu/2, rate nu/2). Every draw has R = 2⌈COMPONENTS / 2S⌉ values of g, one in
-    each of R slices of equal probability, through the inverse distribution function. The place within a
+    each of R slices of equal probability, by the inverse distribution function. The position within a
     slice differs between draws, evenly spread, and is mirrored from slice to slice, so that the errors of
     neighbours cancel.
 
@@ -45,9 +44,9 @@ def precisions(nu: Array, rng: np.random.Generator) -> Array:
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _distribution(t, m, inverse):
-    """F(t) and its derivative; |error| < 2e-7 (Abramowitz & Stegun 7.1.26).
+    """Return F(t) and its derivative; |error| < 2e-7 (Abramowitz & Stegun 7.1.26).
 
-    exp(−u) is a polynomial of u/64 squared six times: five-digit shorter than a library call, but it
+    exp(−u) is a polynomial of u/64 squared six times: less exact than a library call, but it
     vectorizes; its relative error is under 1e-8 for the u ≤ 36 that occur.
     """
     total = 0.0
@@ -74,7 +73,7 @@ def _distribution(t, m, inverse):
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def quantile_of(p, start, width, m, inverse):
-    """Root of F(t) = p: Newton, kept inside a bracket that every step narrows."""
+    """Return the root of F(t) = p by Newton steps, inside a bracket that every step narrows."""
     low, high = -np.inf, np.inf
     t = start
     reach = 2 * width
@@ -100,7 +99,7 @@ def quantile_of(p, start, width, m, inverse):
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _mean_and_sd(row, variance, factor, log_unit):
-    """Of the outcome; and mean and variance of the locations alone."""
+    """Return mean and sd of the outcome, and mean and variance of the locations alone."""
     S = len(row)
     centre = 0.0
     for s in range(S):
@@ -114,7 +113,7 @@ def _mean_and_sd(row, variance, factor, log_unit):
     apart /= S
     if log_unit <= 0:
         return centre, math.sqrt(apart + factor**2 * noise / S), centre, apart
-    # Powers of e relative to the centre, so that nothing overflows before it must.
+    # Powers of e relative to the centre, so that nothing overflows needlessly.
     first = 0.0
     second = 0.0
     for s in range(S):
@@ -133,10 +132,10 @@ def summarize(m, inverse, variance, kind, factor, levels, starts, thresholds, lo
     """Fill mean (n,), sd (n,), quantiles (n, Q), below (n, T) for locations m (n, S).
 
     The errors of row i have the sds factor[i] / inverse[kind[i]] and the variances
-    factor[i]² variance[kind[i]]; inverse (G, R S): R Normals a draw, the first of
+    factor[i]² variance[kind[i]]; inverse (G, R S): R Normals per draw, the first of
     all draws, then the second; variance (G, S).
     levels (Q,) probabilities, starts (Q,) their Normal quantiles; thresholds (T,). With log_unit > 0 the
-    outcome is the exponential of log_unit times what is modelled: mean and sd are those of the
+    outcome is the exponential of log_unit times the modelled variable: mean and sd are those of the
     exponential, E exp(m + σ²/2); quantiles and thresholds stay on the modelled scale.
     """
     S, C = m.shape[1], inverse.shape[1]
@@ -145,7 +144,7 @@ def summarize(m, inverse, variance, kind, factor, levels, starts, thresholds, lo
     typical = 0.0
     for i in range(m.shape[0]):
         g = kind[i]
-        # Rows of one kind follow each other: their inverse sds are made once.
+        # Rows of one kind are adjacent: their inverse sds are computed once.
         if i == 0 or g != kind[i - 1] or factor[i] != factor[i - 1]:
             total = 0.0
             for s in range(C):
@@ -153,7 +152,7 @@ def summarize(m, inverse, variance, kind, factor, levels, starts, thresholds, lo
                 total += own[s]
             typical = C / total
         mean[i], sd[i], centre, apart = _mean_and_sd(m[i], variance[g], factor[i], log_unit)
-        # Not the sd: that of heavy tails is no measure of where the quantiles are.
+        # Not the sd, which heavy tails make far larger than the distance of the quantiles.
         width = math.sqrt(apart + typical**2)
         row = m[i]
         if C > S:

@@ -1,4 +1,4 @@
-"""The rows themselves, standardized: for engines that cannot do with sums."""
+"""The rows themselves, standardized, for engines that cannot work from sums."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Observations:
     """The rows used, on the standardized scale.
 
     X : (N, D); y : (N,); cell : (N,) index of the row's cell among the sums', 0 without groups
-    se : (N,) known standard errors of y; precision : (N,) weights w of (1); times : (N,) how many equal rows a
-    row stands for; each None where the model has none
+    se : (N,) known standard errors of y; precision : (N,) weights w of (1)
+    times : (N,) number of equal rows that a row stands for; each of the three is None if the model has none
     row : (N,) positions in the table
     """
 
@@ -48,15 +48,15 @@ def read_observations(
     drop_outliers: float | None = None,
     weights: Weights = UNWEIGHTED,
 ) -> Observations:
-    """Read the rows that count, as the sums count them, in the table's order.
+    """Read the rows that the sums use, in the table's order.
 
     Parameters
     ----------
-    labels : (J,) the cells, as the sums have them
+    labels : (J,) labels of the sums' cells
 
     Raises
     ------
-    TableError : too many rows on an engine elsewhere to bring here
+    TableError : too many rows to fetch from an engine elsewhere
     """
     with table.alone():
         prepared = prepare(open_rows(table, design.formula, design=design), design, drop_outliers, weights)
@@ -70,21 +70,18 @@ def read_observations(
     X = np.ones((len(columns[0]), len(design.columns)))
     for d, raw in zip(own, columns, strict=False):
         X[:, d] = (raw - scale.centre[d]) / scale.spread[d]
+    cell = np.zeros(len(X), np.int64)
+    if design.formula.keys:
+        # The table may spell a label in other ways than the sums do.
+        keys, inverse = np.unique(np.asarray(np.asarray(found[KEY], object)[row], dtype=str), return_inverse=True)
+        at = {label: i for i, label in enumerate(labels.tolist())}
+        cell = np.array([at[normal_key(str(key))] for key in keys], dtype=np.int64)[inverse]
     return Observations(
         X=X,
         y=columns[len(own)] / scale.unit,
-        cell=_index(np.asarray(found[KEY], dtype=object)[row], labels)
-        if design.formula.keys
-        else np.zeros(len(X), np.int64),
+        cell=cell,
         se=None if weights.se is None else given[weights.se] / scale.unit,
         precision=None if weights.precision is None else given[weights.precision],
         times=None if weights.frequency is None else given[weights.frequency],
         row=row,
     )
-
-
-def _index(keys: object, labels: Labels) -> Index:
-    """Every row's cell among the labels, whatever its spelling in the table."""
-    unique, inverse = np.unique(np.asarray(keys, dtype=str), return_inverse=True)
-    at = {label: i for i, label in enumerate(labels.tolist())}
-    return np.array([at[normal_key(str(key))] for key in unique], dtype=np.int64)[inverse]

@@ -1,4 +1,4 @@
-"""The exact engine: collapse the rows, explore θ, expand to every coefficient."""
+"""The exact engine: collapse the rows, explore θ, draw every coefficient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.engines.draws import QUANTILES, Draws, Effects
+from priorhood.engines.draws import QUANTILES, Draws, Effects, flatten_chains
 from priorhood.engines.exact.effects import draw_effects
 from priorhood.engines.exact.group_noise import (
     GroupNoiseDensity,
@@ -22,10 +22,10 @@ from priorhood.engines.exact.group_noise import (
 from priorhood.engines.exact.group_noise import refuses as refuses_noise
 from priorhood.engines.exact.marginal import collapse
 from priorhood.engines.exact.mode import Density, least_log_sigma, one_digit
-from priorhood.engines.exact.problem import Crossed, Level, Problem, pose
+from priorhood.engines.exact.problem import CentredSums, Crossed, Level, Problem, Root, build_problem
 from priorhood.engines.exact.sampler import Explored, explore
 from priorhood.engines.exact.summaries import Leaves, leaves_of
-from priorhood.engines.exact.theta import constrain, dimension
+from priorhood.engines.exact.theta import constrain
 from priorhood.model.priors import Fixed, Uniform
 
 if TYPE_CHECKING:
@@ -36,55 +36,50 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.theta import Theta
 
 __all__ = [
+    "CentredSums",
     "Crossed",
     "GroupNoiseProblem",
     "Leaves",
     "Level",
     "PooledNoise",
     "Problem",
+    "Root",
     "UnpooledNoise",
+    "build_problem",
     "compiled",
     "compress",
     "draw",
     "leaves_of",
     "lost",
-    "pose",
     "refuses",
     "too_wide",
 ]  # fmt: skip
 
 
 def compiled(*, by_group: bool = False) -> bool:
-    """Whether the kernels were compiled on this machine before; if not, the first fit takes longer.
+    """Whether the kernels are in the cache of compiled code; if not, the first fit takes longer.
 
-    by_group : those of a residual sd for every group
+    by_group : whether to look for those of a residual sd for every group
     """
     from priorhood.engines.exact import effects
     from priorhood.engines.exact.kernels import noise_integral, two_terms
 
     kernels: tuple[Any, ...] = (two_terms.log_marginals, effects._draw_effects)
-    names = ("log_marginals", "_draw_effects")
     if by_group:
-        kernels, names = (
-            (noise_integral._log_integrals, noise_integral._draw_noise),
-            ("_log_integrals", "_draw_noise"),
-        )
-    return all(
-        any(Path(str(kernel.stats.cache_path)).glob(f"*{name}*.nbi"))
-        for kernel, name in zip(kernels, names, strict=True)
-    )
+        kernels = (noise_integral._log_integrals, noise_integral._draw_noise)
+    return all(any(Path(str(one.stats.cache_path)).glob(f"*{one.py_func.__name__}*.nbi")) for one in kernels)
 
 
 # Crossed effects are eliminated as one dense matrix: (columns² × groups) products for every θ.
 MOST_CROSSED = 100
 MOST_PRODUCTS = 20_000_000
-# Spreads, correlations and the residual sd beyond which a mixture of t's no longer finds its way.
+# Spreads, correlations and the residual sd: with more, a mixture of t's no longer fits their posterior.
 MOST_DIMENSIONS = 40
-NO_SPREAD = 0.01  # of the log of σ: all places' are one, nearly
+NO_SPREAD = 0.01  # largest sigma_spread under which all places have nearly the same σ
 
 
 def too_wide(effects: int, groups: int) -> str | None:
-    """Why so many effects of crossed groupings beside so many finest groups are not taken; None where they are."""
+    """Return why the engine cannot take this many effects of crossed groupings and groups; None if it can."""
     most = min(MOST_CROSSED, int(math.sqrt(MOST_PRODUCTS / groups)))
     if effects <= most:
         return None
@@ -95,36 +90,33 @@ def too_wide(effects: int, groups: int) -> str | None:
 
 
 def refuses(problem: Problem | GroupNoiseProblem) -> str | None:
-    """Why this engine does not take a problem, and what to do; None where it does."""
-    by_group = isinstance(problem, GroupNoiseProblem)
-    dim = problem.dim if isinstance(problem, GroupNoiseProblem) else dimension(problem)
-    if dim > MOST_DIMENSIONS:
+    """Return why the engine cannot fit a problem, with advice; None if it can."""
+    if problem.dim > MOST_DIMENSIONS:
+        by_group = isinstance(problem, GroupNoiseProblem)
         what = "coefficients, spreads and correlations" if by_group else "spreads and correlations"
         return (
-            f"{dim} {what} would have to be explored, more than {MOST_DIMENSIONS}: let fewer "
+            f"{problem.dim} {what} would have to be explored, more than {MOST_DIMENSIONS}: let fewer "
             f"coefficients vary by group, or write || for independent ones"
         )
     return lost(problem) or (refuses_noise(problem) if isinstance(problem, GroupNoiseProblem) else None)
 
 
 def lost(problem: Problem | GroupNoiseProblem) -> str | None:
-    """Why no engine can explore a residual sd that is known, or nearly, to be far below what the rows scatter.
+    """Return why no engine can explore a residual sd known to be far below the rows' scatter; None if it is not.
 
-    None where it is not. The sums lose it to rounding, and in NUTS every other parameter hangs on its digits.
+    The sums lose such an sd to rounding, and in NUTS every other parameter depends on its digits.
     """
-    base = problem.base if isinstance(problem, GroupNoiseProblem) else problem
+    base = problem.base
     noise = problem.noise if isinstance(problem, GroupNoiseProblem) else None
     scale = one_digit(0.5 * math.log(max(base.c / base.N, 1e-200)))
     if noise is None:
         sigma = base.sigma
-        # Known errors: those of the rows, not one of a prior.
+        # Known errors belong to the rows, not to a prior.
         given = base.weight != base.N or base.log_weight != 0.0
         what, advice = f"sigma ~ {sigma} is", f"leave it to be learned, like sigma ~ Exponential({scale})"
         if given:
-            what, advice = (
-                "the known errors are",
-                "look for an error in the wrong unit, or leave sigma to be learned",
-            )
+            what = "the known errors are"
+            advice = "look for an error in the wrong unit, or leave sigma to be learned"
     elif isinstance(noise, PooledNoise) and isinstance(noise.spread, Fixed) and noise.spread.value <= NO_SPREAD:
         sigma, given = noise.median, False
         what = f"sigma_median ~ {sigma}, with sigma_spread ~ {noise.spread}, is"
@@ -159,9 +151,10 @@ def draw(
     *,
     stored: bool = True,
 ) -> Draws:
-    """Exact posterior draws of all parameters, on the standardized scale (math.md, sections 3 to 6).
+    """Draw all parameters from their posterior, on the standardized scale (math.md, sections 3 to 6).
 
-    stored : whether the finest groups' coefficients are drawn; summed up if not, which one σ for all needs
+    tell : called with the stage's name and the numbers of steps done and to do
+    stored : whether the finest groups' coefficients are drawn; if not they are summarized, which needs one σ
     """
     total, finished = chains * draws, 0
 
@@ -176,7 +169,7 @@ def draw(
     if isinstance(problem, GroupNoiseProblem):
         density = GroupNoiseDensity(problem, threads)
         explored = explored_by(density)
-        own = density.constrain(explored.theta.reshape(total, -1))
+        own = density.constrain(flatten_chains(explored.theta))
         sigma, beta = draw_groups(problem, own, rng, threads, count)
         base = problem.base
         mu = own.beta[:, base.root_cols] + base.shift[base.root_cols]
@@ -187,7 +180,7 @@ def draw(
         return replace(made, sigma_median=own.median.reshape(lead), sigma_spread=own.spread.reshape(lead))
     collapsed = collapse(problem)
     explored = explored_by(Density(collapsed, threads))
-    values = constrain(problem, explored.theta.reshape(total, -1))
+    values = constrain(problem, flatten_chains(explored.theta))
     found = draw_effects(collapsed, values, rng, threads, count, finest=stored)
     made = _shaped(problem, values, explored, found.mu, found.levels + found.crossed, values.sigma)
     if stored:
@@ -201,7 +194,7 @@ def draw(
 def _shaped(
     problem: Problem, values: Theta, explored: Explored, mu: Array, coefficients: tuple[Array, ...], sigma: Array
 ) -> Draws:
-    """Flat arrays of draws → chains and draws, with the account of the run; coefficients (S, C, places)."""
+    """Return flat arrays of draws by chain, with statistics of the run; coefficients : (S, C, places) each."""
     shape = explored.log_posterior.shape
     effects = []
     for one, beta, tau, corr in zip(problem.varying, coefficients, values.tau, values.corr, strict=True):
@@ -212,7 +205,14 @@ def _shaped(
         mu=mu.reshape(*shape, -1),
         effects=tuple(effects),
         sigma=sigma.reshape(*shape, *sigma.shape[1:]),
-        stats=_stats(explored),
+        stats={
+            "lp": explored.log_posterior,
+            # An independence sampler has no momentum: its energy is the potential alone.
+            "energy": -explored.log_posterior,
+            "acceptance_rate": explored.accepted,
+            "diverging": np.zeros(shape, dtype=bool),
+            "n_steps": np.full(shape, explored.keep_every),
+        },
         facts={
             "engine": "exact",
             "acceptance": explored.acceptance,
@@ -224,16 +224,3 @@ def _shaped(
             "log_evidence_error": explored.log_evidence_error,
         },
     )
-
-
-def _stats(explored: Explored) -> dict[str, np.ndarray]:
-    """What ArviZ's functions look for in sample_stats: (chains, draws) each."""
-    shape = explored.log_posterior.shape
-    return {
-        "lp": explored.log_posterior,
-        # An independence sampler has no momentum: its energy is the potential alone.
-        "energy": -explored.log_posterior,
-        "acceptance_rate": explored.accepted,
-        "diverging": np.zeros(shape, dtype=bool),
-        "n_steps": np.full(shape, explored.keep_every),
-    }

@@ -1,7 +1,7 @@
-"""What is known of every coefficient given θ, and what a place says of its parent's (math.md, sections 3, 5).
+"""Means and covariances of every coefficient given θ, and a place's message to its parent (math.md, sections 3, 5).
 
-The same steps as marginal.py and effects.py, for means and covariances rather than densities and draws, by stacks
-of small matrices: a batch of S draws of θ is taken at once.
+The same steps as marginal.py and effects.py, for means and covariances instead of densities and draws, by stacks
+of small matrices: a batch of S draws of θ at once.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.theta import Theta
 
 _LOG_2PI = math.log(2.0 * math.pi)
-# Numbers in one stack of matrices: more would leave the cache.
-STACK = 2**20
-# Share of a row's variance under which the rest of it is rounding.
+STACK = 2**20  # numbers in one stack of matrices: more would not fit the cache
+# Share of a row's variance below which what is left of it is rounding.
 ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Step:
-    """Equations (6) to (8) for n nodes and S draws of θ, and what (10) needs on the way down.
+    """Equations (6) to (8) for n nodes and S draws of θ, and the terms of (10) for the way down.
 
-    P (n, S, D, D), h (n, S, D) : the messages sent, with δ integrated out; gain (n, S) : what (8) adds
-    lam (S, D, K) : ZΛ; W (n, S, K, D), X (n, S, K, D), v (n, S, K) : M⁻¹ times Tᵀ, (ZΛ)ᵀ and u
+    P, h : (n, S, D, D), (n, S, D) messages sent, with δ integrated out; gain : (n, S) term that (8) adds
+    lam : (S, D, K) ZΛ; W, X, v : (n, S, K, D), (n, S, K, D), (n, S, K), M⁻¹ times Tᵀ, (ZΛ)ᵀ and u
     """
 
     P: Array
@@ -43,7 +42,7 @@ class Step:
     v: Array
 
     def down(self, mean: Array, cov: Array, pick: Array | None = None) -> tuple[Array, Array]:
-        """Mean (n, S, C) and covariance (n, S, C, C) of pickᵀβ from those of the nodes' parents.
+        """Return mean (n, S, C) and covariance (n, S, C, C) of pickᵀβ from those of the nodes' parents.
 
         β | β_parent, rows ~ Normal(G β_parent + ZΛ v, ZΛ X), G = I − ZΛ W; pick (n, D, C) is I if None
         """
@@ -75,7 +74,7 @@ def step(P: Array, h: Array, lam: Array, offset: Array | None = None) -> Step:
 
 @dataclass
 class Nodes:
-    """A level's nodes: messages before their δ is out, (n, S, …), sums of the gains below, and β | y, θ."""
+    """A level's nodes: messages before δ is integrated out (n, S, …), sums of the gains below, and β | y, θ."""
 
     P: Array
     h: Array
@@ -83,19 +82,25 @@ class Nodes:
     mean: Array
     cov: Array
 
+    @staticmethod
+    def empty(n: int, S: int, D: int) -> Nodes:
+        """Return n nodes without messages."""
+        zeros = np.zeros
+        return Nodes(zeros((n, S, D, D)), zeros((n, S, D)), zeros((n, S)), zeros((n, S, D)), zeros((n, S, D, D)))
+
 
 def loading(lam: Array, cols: Index, D: int) -> Array:
-    """Λ (S, K, K) as ZΛ (S, D, K)."""
+    """Return ZΛ (S, D, K) of Λ (S, K, K)."""
     out = np.zeros((len(lam), D, lam.shape[-1]))
     out[:, cols] = lam
     return out
 
 
 class Given:
-    """The posterior of all coefficients under a batch of S draws of θ, by level; that of the leaves on demand.
+    """Posterior of all coefficients given a batch of S draws of θ, by level; that of the leaves on demand.
 
-    sigma : (S,), or (S, J) where every finest group has its own
-    root : (S, D) coefficients of the average group less the shift, where θ has them; integrated out if None
+    sigma : (S,), or (S, J) if every finest group has its own
+    root : (S, D) population coefficients less the shift, if θ has them; integrated out if None
     """
 
     def __init__(self, problem: Problem, values: Theta, sigma: Array, root: Array | None = None) -> None:
@@ -109,37 +114,33 @@ class Given:
         ]
         self.parent = [np.repeat(np.arange(len(x.starts) - 1), np.diff(x.starts)) for x in problem.levels]
         sizes = [level.size for level in problem.levels[1:]] + [1]
-        self.upper = [_empty(size, self.S, self.D) for size in sizes]
+        self.upper = [Nodes.empty(size, self.S, self.D) for size in sizes]
         self._climb()
         self._descend(root)
 
     @property
     def root(self) -> Nodes:
-        """The population."""
+        """Node of the population."""
         return self.upper[-1]
 
     @property
     def leaves(self) -> int:
-        """How many finest groups there are."""
+        """Number of finest groups."""
         return self.problem.J
 
-    def _variance(self, leaves: slice) -> Array:
-        """σ² of leaves, (n or 1, S)."""
-        return self.sigma[None] ** 2 if self.sigma.ndim == 1 else self.sigma[:, leaves].T ** 2
-
     def messages(self, leaves: slice) -> tuple[Array, Array]:
-        """The leaves' own: A/σ², b/σ²."""
-        precision = 1.0 / self._variance(leaves)
+        """Return the leaves' own messages A/σ² (n, S, D, D), b/σ² (n, S, D)."""
+        precision = 1.0 / (self.sigma[None] if self.sigma.ndim == 1 else self.sigma[:, leaves].T) ** 2
         return self.A[leaves, None] * precision[..., None, None], self.b[leaves, None] * precision[..., None]
 
     def blocks(self, count: int) -> Iterator[slice]:
-        """Nodes whose matrices make one stack."""
+        """Yield slices of nodes whose matrices make one stack."""
         size = max(1, STACK // (self.S * self.D * self.D))
         for lo in range(0, count, size):
             yield slice(lo, min(count, lo + size))
 
     def sent(self, at: int, nodes: slice) -> Step:
-        """What nodes of a level send to their parents; the gains are those of all below."""
+        """Return the messages of a level's nodes to their parents; the gains include those of all levels below."""
         if at == 0:
             return step(*self.messages(nodes), self.lam[0])
         own = self.upper[at - 1]
@@ -148,6 +149,7 @@ class Given:
         return found
 
     def _climb(self) -> None:
+        """Send the messages of all levels up to the root."""
         if not self.problem.levels:
             for block in self.blocks(self.leaves):
                 P, h = self.messages(block)
@@ -165,44 +167,40 @@ class Given:
                     above.gain[p] += found.gain[own].sum(axis=0)
 
     def _descend(self, root: Array | None) -> None:
-        top = self.root
+        """Fill mean and covariance of β | y, θ from the root down to the level above the leaves."""
+        problem, top = self.problem, self.root
         if root is None:
-            lam, offset = self._root_prior()
+            # ZΛ of the root and the prior mean of its ε: the population's, then the crossed effects'.
+            F, extra = len(problem.root_cols), problem.crossed_columns
+            lam, offset = np.zeros((self.S, self.D, F + extra)), np.zeros((self.S, F + extra))
+            lam[:, problem.root_cols, np.arange(F)] = problem.root_sd
+            offset[:, :F] = problem.root_offset
+            row, column, at = self.D - extra, F, len(problem.levels)
+            for one, tau, corr in zip(problem.crossed, self.values.tau[at:], self.values.corr[at:], strict=True):
+                for _ in range(one.size):
+                    lam[:, row : row + one.K, column : column + one.K] = tau[:, :, None] * corr
+                    row, column = row + one.K, column + one.K
             found = step(top.P, top.h, lam, offset)
             # Above the root there is nothing: β = ZΛε.
             top.mean[:], top.cov[:] = (lam @ found.v[..., None])[..., 0], lam @ found.X
         else:
             top.mean[0] = root
-        for at in range(len(self.problem.levels) - 1, 0, -1):
+        for at in range(len(problem.levels) - 1, 0, -1):
             here, above = self.upper[at - 1], self.upper[at]
             for block in self.blocks(len(here.P)):
                 parents = self.parent[at][block]
                 moved = self.sent(at, block).down(above.mean[parents], above.cov[parents])
                 here.mean[block], here.cov[block] = moved
 
-    def _root_prior(self) -> tuple[Array, Array]:
-        """ZΛ of the root (S, D, columns) and its ε's prior mean: the population's, then the crossed effects'."""
-        problem = self.problem
-        F, extra = len(problem.root_cols), problem.crossed_columns
-        lam, offset = np.zeros((self.S, self.D, F + extra)), np.zeros((self.S, F + extra))
-        lam[:, problem.root_cols, np.arange(F)] = problem.root_sd
-        offset[:, :F] = problem.root_offset
-        row, column, at = self.D - extra, F, len(problem.levels)
-        for one, tau, corr in zip(problem.crossed, self.values.tau[at:], self.values.corr[at:], strict=True):
-            for _ in range(one.size):
-                lam[:, row : row + one.K, column : column + one.K] = tau[:, :, None] * corr
-                row, column = row + one.K, column + one.K
-        return lam, offset
-
     def cells(self, leaf: Index, pick: Array | None) -> tuple[Array, Array]:
-        """Mean (n, S, C) and covariance (n, S, C, C) of the coefficients that the rows of a cell have, given y, θ.
+        """Return mean (n, S, C) and covariance (n, S, C, C) of the coefficients of cells' rows, given y, θ.
 
-        leaf : (n,) the cells' finest groups; pick (n, D, C) : the cells' coefficients are pickᵀβ_leaf, with
-        those of crossed effects added to the columns that they change; β_leaf itself if None
+        leaf : (n,) the cells' finest groups
+        pick : (n, D, C), the cells' coefficients are pickᵀβ_leaf, in which crossed effects are added to the columns
+            that they change; β_leaf itself if None
         """
         if not self.problem.levels:
-            mean, cov = self.root.mean[np.zeros_like(leaf)], self.root.cov[np.zeros_like(leaf)]
-            return mean, cov
+            return self.root.mean[np.zeros_like(leaf)], self.root.cov[np.zeros_like(leaf)]
         precision = (self.sigma[None] if self.sigma.ndim == 1 else self.sigma[:, leaf].T) ** -2.0
         found = step(self.A[leaf, None] * precision[..., None, None], self.b[leaf, None] * precision[..., None],
                      self.lam[0])  # fmt: skip
@@ -210,17 +208,10 @@ class Given:
         return found.down(above.mean[parents], above.cov[parents], pick)
 
 
-def _empty(size: int, S: int, D: int) -> Nodes:
-    return Nodes(
-        np.zeros((size, S, D, D)), np.zeros((size, S, D)), np.zeros((size, S)), np.zeros((size, S, D)),
-        np.zeros((size, S, D, D)),
-    )  # fmt: skip
-
-
 def picks(problem: Problem, cells: Index) -> Array | None:
-    """For cells (n,): which of the wide design's columns are copies of which of the rows' own, (n, D, C).
+    """Return for cells (n,) which wide columns copy which of the design's columns, (n, D, C); see problem.widened.
 
-    None where there are no crossed groupings, and every column is its own; see problem.widened
+    None without crossed groupings.
     """
     if not problem.crossed:
         return None
@@ -239,9 +230,9 @@ def picks(problem: Problem, cells: Index) -> Array | None:
 
 
 def without_row(mean: Array, variance: Array, y: Array, noise: Array) -> tuple[Array, Array, Array]:
-    """Log p(y_i | the other rows, θ), log p(y_i | all rows, θ), (y_i − mean)/sd given the others: (rows, S).
+    """Return log p(y_i | other rows, θ), log p(y_i | all rows, θ), (y_i − mean)/sd given the others: (rows, S).
 
-    mean, variance : of x_iᵀβ given all rows and θ; noise : σ²/w_i; all (rows, S) or to be broadcast
+    mean, variance : of x_iᵀβ given all rows and θ; noise : σ²/w_i; all broadcast to (rows, S)
 
     With [V⁻¹]_ii = 1/noise − variance/noise², the variance is 1/[V⁻¹]_ii and y − mean₋ᵢ = [V⁻¹r]_i/[V⁻¹]_ii
     (math.md, equation 23).
@@ -254,9 +245,9 @@ def without_row(mean: Array, variance: Array, y: Array, noise: Array) -> tuple[A
 
 
 def without_place(found: Step, const: Array, mean: Array, cov: Array) -> tuple[Array, Array, Array]:
-    """For places v: log p(y_v | the others, θ), log p(y_v | all, θ) as of a new place, and |I − P'C|: (n, S) each.
+    """Return log p(y_v | others, θ), log p(y_v | all, θ) of v as a new place, |I − P'C|, for places v: (n, S) each.
 
-    const : (n, S) log of what the message leaves out; mean, cov : of the parents' β given all rows, θ
+    const : (n, S) log of the factor that the message leaves out; mean, cov : of the parents' β given all rows, θ
 
     The message is L(β) = exp(const − ½βᵀP'β + h'ᵀβ) of the parent's β ~ Normal(mean, cov): the first is
     −log E 1/L, the second log E L (math.md, equation 24).
@@ -269,7 +260,7 @@ def without_place(found: Step, const: Array, mean: Array, cov: Array) -> tuple[A
 
 
 def _tilted(P: Array, g: Array, cov: Array, sign: float) -> tuple[Array, Array]:
-    """Log E exp(∓(½eᵀPe + gᵀe)), e ~ Normal(0, cov), with the sign's opposite; and |I ± P cov|."""
+    """Return log E exp(∓(½eᵀPe + gᵀe)), e ~ Normal(0, cov), and |I ± P cov|; sign is the latter's."""
     M = np.eye(P.shape[-1]) + sign * (P @ cov)
     direction, logdet = np.linalg.slogdet(M)
     fine = direction > 0
@@ -279,7 +270,7 @@ def _tilted(P: Array, g: Array, cov: Array, sign: float) -> tuple[Array, Array]:
 
 
 def log_places(given: Given, at: int, n: Array, c: Array, log_weight: Array) -> tuple[Array, Array, Array]:
-    """What without_place says of all places of a level: (size, S) each.
+    """Return without_place of all places of a level: (size, S) each.
 
     n, c, log_weight : (size,) rows, Σ w(y − xᵀshift)² and Σ log w of every place
     """
@@ -290,6 +281,6 @@ def log_places(given: Given, at: int, n: Array, c: Array, log_weight: Array) -> 
         found, parents = given.sent(at, block), given.parent[at][block]
         const = found.gain - n[block, None] * (log_sigma + 0.5 * _LOG_2PI) + 0.5 * log_weight[block, None]
         const = const - c[block, None] / (2.0 * given.sigma**2)
-        told = without_place(found, const, above.mean[parents], above.cov[parents])
-        out[block], within[block], left[block] = told
+        means, covs = above.mean[parents], above.cov[parents]
+        out[block], within[block], left[block] = without_place(found, const, means, covs)
     return out, within, left

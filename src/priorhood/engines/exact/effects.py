@@ -1,4 +1,4 @@
-"""Down: exact draws of every coefficient given θ (math.md, equation 10)."""
+"""The downward pass: exact draws of every coefficient given θ (math.md, equation 10)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from priorhood.engines.exact.kernels.upward import (
     root_space,
     workspace,
 )
-from priorhood.engines.exact.marginal import Collapsed, in_chunks
+from priorhood.engines.exact.marginal import Collapsed, in_streams
 from priorhood.engines.exact.theta import Theta, factors
 
 if TYPE_CHECKING:
@@ -28,13 +28,10 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
     from priorhood.engines.exact.problem import Problem
 
-# Draws per random stream: fixed, so that the numbers do not depend on the number of threads.
-STREAM = 64
-
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _descend_block(parent, n, lo, lam, cols, sigma, z, T, M, u, inv, beta):
-    """Equation (10) for one block of siblings: parent (D,), z (K, nodes) → beta (D, nodes)."""
+    """Draw one block of siblings by equation (10): parent (D,), z (K, nodes) → beta (D, nodes)."""
     D, K = T.shape[0], cols.shape[0]
     for k in range(K):
         v = u[k]
@@ -91,7 +88,7 @@ def _descend_level(level, sigma, z, above, beta, work):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _draw_root(tree, sigma, z, spare, beta):
-    """Equation (10) at the root, from what factor_root leaves: β = Λ̃ε, ε = L⁻ᵀ(v + σz); beta (D, slots) was 0."""
+    """Draw the root by equation (10) after factor_root: β = Λ̃ε, ε = L⁻ᵀ(v + σz); beta (D, slots) is 0 on entry."""
     factor, L, v, band = spare
     levels = tree[4].shape[0] - 1
     cols = tree[0][tree[1][levels] : tree[1][levels + 1]]
@@ -114,7 +111,7 @@ def _draw_root(tree, sigma, z, spare, beta):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _draw_effects(A, b, P0, h0, lam, tree, root, sigma, z_leaf, z_upper, leaf, upper):
-    """Up, then down, for a batch of θ: leaf (S, D, J) and upper (S, D, slots) are filled; leaf may be empty."""
+    """Run up, then down, for a batch of θ: fill leaf (S, D, J), which may be empty, and upper (S, D, slots)."""
     levels = tree[4].shape[0] - 1
     spare = root_space(root)
     work = workspace(A.shape[0], lam.shape[2])
@@ -138,7 +135,7 @@ def _draw_effects(A, b, P0, h0, lam, tree, root, sigma, z_leaf, z_upper, leaf, u
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _draw_tops(x, lam, tree, root, sigma, z, upper):
-    """What _draw_effects does above the leaves, where `pairs` takes the problem: upper (S, 2, slots) is filled."""
+    """Fill upper (S, 2, slots) as _draw_effects does, for a problem of the shape of two_terms."""
     S = sigma.shape[0]
     sums, logdet = np.empty((S, 6)), np.empty(S)
     add_places(x, lam[:, 0], sums, logdet)
@@ -155,9 +152,9 @@ def _draw_tops(x, lam, tree, root, sigma, z, upper):
 class EffectDraws:
     """Draws of all coefficients.
 
-    mu (S, F) : of problem.root_cols
-    levels : of every level, (S, C, size): whole coefficients of the level's columns, see coefficient_columns
-    crossed : of every crossed grouping, (S, K, size): its effects, differences to the others' coefficients
+    mu : (S, F), of problem.root_cols
+    levels : per level (S, C, size), coefficients, not differences, of coefficient_columns
+    crossed : per crossed grouping (S, K, size), effects: differences from the coefficients of the levels
     """
 
     mu: Array
@@ -166,7 +163,7 @@ class EffectDraws:
 
 
 def coefficient_columns(problem: Problem, at: int) -> Index:
-    """The columns whose coefficient differs between a level's nodes: its own, then those of coarser levels."""
+    """Return the columns whose coefficient differs between a level's nodes: its own, then coarser levels'."""
     every = (int(d) for level in problem.levels[at:] for d in level.cols)
     return np.array(list(dict.fromkeys(every)), dtype=np.int64)
 
@@ -180,19 +177,19 @@ def draw_effects(
     *,
     finest: bool = True,
 ) -> EffectDraws:
-    """One exact draw of all coefficients for each of a batch of θ.
+    """Draw all coefficients, once for each of a batch of θ.
 
     ε | β_parent ~ Normal(M⁻¹(u − Tᵀβ_parent), M⁻¹),   β = β_parent + Z Λ ε            (math.md, eq. 10)
 
     Parameters
     ----------
     values : a batch of S θ
-    done : told the number of finished draws, for a progress display
-    finest : whether the finest groups are drawn too; their coefficients are (S, C, 0) if not
+    done : called with the number of draws of every finished run, for a progress display
+    finest : whether the finest groups are drawn; if not, their coefficients are (S, C, 0)
 
     Notes
     -----
-    O(S (J D² K + D³)). Random streams belong to runs of STREAM draws, so the numbers do not depend on threads.
+    O(S (J D² K + D³)); the numbers do not depend on threads.
     """
     problem = collapsed.problem
     S, J = len(values.sigma), problem.J if problem.levels and finest else 0
@@ -200,42 +197,7 @@ def draw_effects(
     slots = collapsed.h0.shape[1]
     widest = max([len(problem.root_cols) + problem.crossed_columns, *(level.K for level in problem.levels)])
     leaves = problem.levels[0].K if problem.levels else 0
-    found = _empty(problem, S, finest=finest)
-    seeds = np.random.SeedSequence(rng.integers(2**63, size=4).tolist()).spawn(-(-S // STREAM))
-    streams = [np.random.Generator(np.random.SFC64(seed)) for seed in seeds]
-
-    def run(lo: int, hi: int) -> None:
-        for stream in range(lo, hi):
-            part = slice(stream * STREAM, min(S, (stream + 1) * STREAM))
-            size = part.stop - part.start
-            leaf = np.empty((size, problem.D, J))
-            upper = np.empty((size, problem.D, slots))
-            noise = (
-                streams[stream].standard_normal((size, leaves, J)),
-                # One column more than the slots: a seed's numbers are those of earlier versions.
-                streams[stream].standard_normal((size, widest, slots + 1)),
-            )
-            if collapsed.places is not None and not finest:
-                _draw_tops(
-                    collapsed.places, lam[part], collapsed.tree, collapsed.root,
-                    values.sigma[part], noise[1], upper,
-                )  # fmt: skip
-            else:
-                _draw_effects(
-                    problem.A, problem.b, collapsed.P0, collapsed.h0, lam[part], collapsed.tree, collapsed.root,
-                    values.sigma[part], *noise, leaf, upper,
-                )  # fmt: skip
-            _take(collapsed, found, part, leaf, upper)
-            if done:
-                done(size)
-
-    in_chunks(run, len(streams), cost=STREAM * problem.J * problem.D, threads=threads)
-    return found
-
-
-def _empty(problem: Problem, S: int, *, finest: bool) -> EffectDraws:
-    """Room for S draws, of the finest groups or not."""
-    return EffectDraws(
+    found = EffectDraws(
         mu=np.empty((S, len(problem.root_cols))),
         levels=tuple(
             np.empty((S, len(coefficient_columns(problem, at)), level.size if at or finest else 0))
@@ -244,9 +206,32 @@ def _empty(problem: Problem, S: int, *, finest: bool) -> EffectDraws:
         crossed=tuple(np.empty((S, one.K, one.size)) for one in problem.crossed),
     )
 
+    def run(stream: np.random.Generator, part: slice) -> None:
+        size = part.stop - part.start
+        leaf = np.empty((size, problem.D, J))
+        upper = np.empty((size, problem.D, slots))
+        noise = (
+            stream.standard_normal((size, leaves, J)),
+            # One column more than the slots: a seed's numbers are those of earlier versions.
+            stream.standard_normal((size, widest, slots + 1)),
+        )
+        if collapsed.places is not None and not finest:
+            _draw_tops(
+                collapsed.places, lam[part], collapsed.tree, collapsed.root, values.sigma[part], noise[1], upper
+            )
+        else:
+            _draw_effects(
+                problem.A, problem.b, collapsed.P0, collapsed.h0, lam[part], collapsed.tree, collapsed.root,
+                values.sigma[part], *noise, leaf, upper,
+            )  # fmt: skip
+        _store(collapsed, found, part, leaf, upper)
 
-def _take(collapsed: Collapsed, found: EffectDraws, part: slice, leaf: Array, upper: Array) -> None:
-    """The kernel's coefficients (draws, D, nodes), of the outcome less X·shift → those of the outcome."""
+    in_streams(run, S, rng, cost=problem.J * problem.D, threads=threads, done=done)
+    return found
+
+
+def _store(collapsed: Collapsed, found: EffectDraws, part: slice, leaf: Array, upper: Array) -> None:
+    """Store the kernel's coefficients (draws, D, nodes), of the outcome less X·shift, as those of the outcome."""
     problem, first = collapsed.problem, collapsed.tree[4]
     top = upper[:, :, int(first[-1])]
     found.mu[part] = top[:, problem.root_cols] + problem.shift[problem.root_cols]

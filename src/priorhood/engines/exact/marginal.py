@@ -23,14 +23,13 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.problem import Problem
 
 WORTH_THREADS = 100_000  # θ × nodes × columns, about half a millisecond
-
-
+STREAM = 64  # draws per random stream: fixed, so that the numbers do not depend on the number of threads
 _LOG_2PI = math.log(2.0 * math.pi)
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _log_marginals(A, b, c, N, P0, h0, lam, tree, root, sigma, out):
-    """Equation (9) for a batch of θ."""
+    """Fill out (S,) with equation (9) for a batch of θ."""
     spare = root_space(root)
     work = workspace(A.shape[0], lam.shape[2])
     P = np.empty_like(P0)
@@ -45,9 +44,9 @@ def _log_marginals(A, b, c, N, P0, h0, lam, tree, root, sigma, out):
 
 @dataclass(frozen=True)
 class Collapsed:
-    """A Problem as flat arrays for the kernels: the θ-free part of the upward pass, done once.
+    """A Problem as flat arrays for the kernels: the part of the upward pass that does not depend on θ.
 
-    places : what `pairs` takes, where the problem has its shape
+    places : two_terms.sums_of the problem, if it has that module's shape; else None
     """
 
     problem: Problem
@@ -59,7 +58,7 @@ class Collapsed:
 
 
 def collapse(problem: Problem) -> Collapsed:
-    """Lay the tree out flat and add the leaves' sums up to their parents' slots.
+    """Lay the tree out flat and add the leaves' sums to their parents' slots.
 
     Slots: the nodes of level 2, …, of level L, and the root.
     """
@@ -94,14 +93,13 @@ def _ends(parts: list[Index]) -> Index:
 
 
 def log_marginal(collapsed: Collapsed, values: Theta, threads: int = 1) -> Array:
-    """Log density of all outcomes given θ, every coefficient integrated out (math.md, eq. 9).
+    """Return the log density of all outcomes given θ, every coefficient integrated out (math.md, eq. 9).
 
     log p(y | θ) = log Normal(y | X m₀, Σ_ℓ X Z Σ_ℓ Zᵀ Xᵀ + X S₀ Xᵀ + σ² W⁻¹), ℓ over levels and crossed groupings
 
     Parameters
     ----------
-    collapsed : the sums per group, standardized
-    values : a batch of S θ in the model's own terms
+    values : a batch of S θ
 
     Returns
     -------
@@ -132,7 +130,7 @@ def log_marginal(collapsed: Collapsed, values: Theta, threads: int = 1) -> Array
 
 
 def in_chunks(work: Callable[[int, int], None], count: int, cost: int, threads: int) -> None:
-    """Call work(lo, hi) over 0 … count, on several threads where the whole is worth it.
+    """Call work(lo, hi) over 0 … count, on several threads if the whole is worth it.
 
     The kernels release the interpreter lock and every item is computed alone, so the result has the
     same bits for any number of threads.
@@ -145,10 +143,36 @@ def in_chunks(work: Callable[[int, int], None], count: int, cost: int, threads: 
     list(_pool(threads, os.getpid()).map(work, edges[:-1].tolist(), edges[1:].tolist()))
 
 
+def in_streams(
+    work: Callable[[np.random.Generator, slice], None],
+    draws: int,
+    rng: np.random.Generator,
+    *,
+    cost: int,
+    threads: int,
+    done: Callable[[int], None] | None = None,
+) -> None:
+    """Call work(stream, part) for runs of STREAM draws, each with a random stream of its own; see in_chunks.
+
+    done : called with the number of draws of every finished run
+    """
+    seeds = np.random.SeedSequence(rng.integers(2**63, size=4).tolist()).spawn(-(-draws // STREAM))
+    streams = [np.random.Generator(np.random.SFC64(seed)) for seed in seeds]
+
+    def run(lo: int, hi: int) -> None:
+        for at in range(lo, hi):
+            part = slice(at * STREAM, min(draws, (at + 1) * STREAM))
+            work(streams[at], part)
+            if done:
+                done(part.stop - part.start)
+
+    in_chunks(run, len(streams), cost=STREAM * cost, threads=threads)
+
+
 @cache
 def _pool(threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001
-    """Threads are kept: starting them takes as long as a thousand θ of a small problem.
+    """Return a pool that is kept: starting its threads takes as long as a thousand θ of a small problem.
 
-    One pool a process: a fork copies the pool but not its threads, and would wait for them for ever.
+    Every process has its own: a fork copies the pool but not its threads, and would wait for them forever.
     """
     return ThreadPoolExecutor(threads, thread_name_prefix="priorhood")

@@ -1,4 +1,4 @@
-"""The posterior density of θ, where it ends, and where to look for its modes (math.md, section 4)."""
+"""The posterior density of θ, its bounds, and the points where the search for modes starts (math.md, section 4)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from priorhood.engines.exact.theta import (
     Theta,
     axes,
     constrain,
-    dimension,
     from_prior,
     log_prior,
 )
@@ -29,33 +28,33 @@ if TYPE_CHECKING:
     from priorhood.model.priors import ScalePrior
 
 
-# Square of two spreads' ratio to σ, the lesser one's, times the rows: there, (9) is off by some 1e-3 (see Density).
+# (τ/σ)² of the smaller of two spreads, times the rows, at which (9) is off by some 1e-3 (see Density).
 LOST = 1e15
-BORDER = math.exp(-1.0)  # a posterior that comes so near to it may go on beyond
-MOST_SETS = 4  # spreads of which every set is tried at 0; of more, none, one by one, and all
+BORDER = math.exp(-1.0)  # share of LOST beyond which a posterior may continue past it
+MOST_SETS = 4  # most spreads of which every subset is tried at 0; with more: none, each alone, and all
 
 
 def one_digit(log_scale: float) -> str:
-    """A scale near one whose log is given, as a prior of it is written."""
+    """Return a scale, given by its log, with one digit, as a prior is written."""
     return f"{float(f'{math.exp(log_scale):.0e}'):g}"
 
 
 def _log_noise(problem: Problem) -> float:
-    """Log √(c/N): what σ would be if the pooled fit left nothing but noise."""
+    """Return log √(c/N): σ if the pooled fit left nothing but noise."""
     return 0.5 * math.log(max(problem.c / problem.N, 1e-200))
 
 
 def least_log_sigma(problem: Problem) -> float:
-    """The least log σ at which (9) is more than rounding error; see Density."""
+    """Return the least log σ at which (9) is more than rounding error; see Density."""
     reach = float(np.clip(0.5 * math.log(1e13 / problem.N), 6.0, 14.0))
     return _log_noise(problem) - reach
 
 
 def reach_of(prior: ScalePrior, axis: Axis, scale: float) -> tuple[float, float]:
-    """The bounds of a scale's coordinate, around the log of the data's scale; none where the prior has its own.
+    """Return bounds of a scale's coordinate, around the log of the data's scale; infinite if the prior has its own.
 
-    They leave out what no posterior has mass in, unless the prior's tail is thicker than any number can be: see
-    explore, which measures what is left out.
+    They leave out regions without posterior mass, unless the prior's tail reaches beyond the range of numbers:
+    explore measures what is left out.
     """
     if isinstance(prior, Uniform):
         return -math.inf, math.inf
@@ -66,46 +65,53 @@ def reach_of(prior: ScalePrior, axis: Axis, scale: float) -> tuple[float, float]
 
 
 def _further(slope: float) -> float:
-    """How far a tail that falls off at this rate is followed: to e^−25 of it, 50 at the least."""
+    """Return the distance over which a tail of this rate is followed: down to e^−25, at least 50."""
     return max(50.0, 25.0 / max(slope, 0.01))
 
 
-def beside(prior: ScalePrior, log_scale: Array) -> Array:
-    """The coordinates of scales as given; those that the prior does not allow, near its bounds."""
+def allowed_coordinate(prior: ScalePrior, log_scale: Array) -> Array:
+    """Return the coordinates of scales; scales that the prior excludes are put near its bounds."""
     return np.asarray(np.nan_to_num(prior.coordinate(log_scale), neginf=-4.0, posinf=4.0))
 
 
-def bounds_of(level: Varying, axes: list[Axis], scale: float) -> tuple[list[float], list[float]]:
-    """The least and largest coordinates of a grouping's spreads and correlations."""
-    free = level.free
-    reach = [reach_of(level.tau[k], axis, scale) for k, axis in zip(free, axes, strict=False)]
-    ends = [max(12.0, 25.0 / max(-axis.slope(12.0, 1.0), 0.01)) for axis in axes[len(free) :][: level.pairs]]
-    return [low for low, _ in reach] + [-end for end in ends], [high for _, high in reach] + ends
+def box_of(
+    groupings: tuple[Varying, ...], axes: list[Axis], log_scatter: float
+) -> tuple[list[float], list[float], list[float]]:
+    """Return bounds of the groupings' coordinates, and a centre: spreads of the rows' scatter, correlations 0."""
+    low: list[float] = []
+    high: list[float] = []
+    centre: list[float] = []
+    for one in groupings:
+        own, free = axes[len(low) :], one.free
+        reach = [reach_of(one.tau[k], axis, log_scatter) for k, axis in zip(free, own, strict=False)]
+        ends = [max(12.0, 25.0 / max(-axis.slope(12.0, 1.0), 0.01)) for axis in own[len(free) :][: one.pairs]]
+        low += [least for least, _ in reach] + [-end for end in ends]
+        high += [most for _, most in reach] + ends
+        centre += [float(allowed_coordinate(one.tau[k], np.array(log_scatter))) for k in free] + [0.0] * one.pairs
+    return low, high, centre
 
 
-def scatter_over(crowd: Array, at: int, level: Varying, log_scatter: float, rng: np.random.Generator) -> int:
-    """Fill a crowd's columns from `at` with spreads around the rows' scatter and correlations around 0."""
-    free, pairs, size = level.free, level.pairs, len(crowd)
-    near = log_scatter + rng.uniform(-4.0, 1.0, (size, len(free)))
-    for column, k in enumerate(free):
-        crowd[:, at + column] = beside(level.tau[k], near[:, column])
-    at += len(free)
-    crowd[:, at : at + pairs] = rng.uniform(-0.5, 0.5, (size, pairs))
-    return at + pairs
-
-
-def centre_of(level: Varying, log_scatter: float) -> list[float]:
-    """The coordinates of spreads of the rows' scatter, and correlations of 0."""
-    spreads = [float(beside(level.tau[k], np.array(log_scatter))) for k in level.free]
-    return spreads + [0.0] * level.pairs
+def scatter_points(
+    points: Array, at: int, groupings: tuple[Varying, ...], log_scatter: float, rng: np.random.Generator
+) -> int:
+    """Fill columns from `at` with spreads near the rows' scatter, correlations near 0; return the next column."""
+    for one in groupings:
+        free, pairs, size = one.free, one.pairs, len(points)
+        near = log_scatter + rng.uniform(-4.0, 1.0, (size, len(free)))
+        for column, k in enumerate(free):
+            points[:, at + column] = allowed_coordinate(one.tau[k], near[:, column])
+        at += len(free)
+        points[:, at : at + pairs] = rng.uniform(-0.5, 0.5, (size, pairs))
+        at += pairs
+    return at
 
 
 class Target(Protocol):
     """A posterior density to explore: log p(θ | y) up to a constant, −∞ outside low … high.
 
     dim : length of θ; cost : of one θ, roughly in units of 2.5 ns; evaluations : θ computed so far
-    axes : what every coordinate is, and its prior, None where that is no scale and no correlation
-    centre : (dim,) where the data's scale would have every coordinate; log_scatter : the log of that scale
+    axes : every coordinate with its prior; None for one that is neither a scale nor a correlation
+    centre : (dim,) θ with every scale at that of the data; log_scatter : log of the data's scale
     """
 
     low: Array
@@ -121,27 +127,27 @@ class Target(Protocol):
         """(S, dim) → (S,)."""
 
     def crowd(self, rng: np.random.Generator) -> Array:
-        """Points around the data's scale and from the prior, to look for modes from: (n, dim)."""
+        """Draw points around the data's scale and from the prior, starts of the search for modes: (n, dim)."""
 
     def at_border(self, theta: Array) -> Array:
-        """Whether θ is where spreads are nearly too far above σ for (9): (S, dim) → (S,)."""
+        """Whether spreads are almost too far above σ for (9): (S, dim) → (S,)."""
 
     def refuse(self) -> None:
-        """Stop where there is nothing to explore."""
+        """Raise SamplingError if there is nothing to explore."""
 
 
 class Density:
     """log p(θ | y) up to a constant, for batches; counts its evaluations; −∞ outside its bounds.
 
-    In (9) c/σ² and Σ uᵀM⁻¹u nearly cancel once σ is far below the rows' scatter s: the rounding is about
+    In (9) c/σ² and Σ uᵀM⁻¹u nearly cancel once σ is far below the rows' scatter s: the rounding error is about
     1e-16 N (s/σ)². σ is bounded where that reaches 1e-3, at s/σ = 300,000 for a hundred rows and 3,000 for a
-    million. Few rows have next to no posterior mass beyond, which is measured (see explore), many have none, unless
-    they lie exactly on their lines, which is refused. A known σ below that bound is refused too.
+    million. With few rows there is next to no posterior mass beyond (explore measures it); with many there is none,
+    unless the rows lie exactly on their lines, which is refused. A known σ below that bound is refused too.
 
-    What a place's coefficients leave to the grouping above is P̃ − T M⁻¹Tᵀ, about 1/λ² where the ratio λ of its
-    spread to σ is great. That is off by 1e-17 N, which the next spread's λ² multiplies: where the lesser of two has
-    N λ² over LOST, the density is −∞, and a posterior that comes near is refused. Population coefficients count as
-    one such spread, since they are eliminated last and all at once.
+    A place's message to the grouping above is P̃ − T M⁻¹Tᵀ, about 1/λ² if the ratio λ of its spread to σ is large.
+    Its error of 1e-17 N is multiplied by the next spread's λ²: where the smaller of two has N λ² over LOST, the
+    density is −∞, and a posterior that comes near is refused. Population coefficients count as one such spread,
+    since they are eliminated last and all at once.
     """
 
     def __init__(self, collapsed: Collapsed, threads: int) -> None:
@@ -152,32 +158,25 @@ class Density:
         self.log_noise = _log_noise(problem)
         self.log_scatter = 0.5 * math.log(max(problem.scatter, 1e-200))
         if isinstance(problem.sigma, Fixed):
-            # Rows may lie on their lines by chance: what the errors alone would scatter is the least.
+            # Rows may lie on their lines by chance: the scatter of the errors alone is the least.
             errors = math.log(problem.sigma.value) + 0.5 * math.log(problem.N / problem.weight)
             self.log_scatter = max(self.log_scatter, errors)
         own = axes(problem)
         self.axes: list[Axis | None] = [*own]
-        low: list[float] = []
-        high: list[float] = []
-        centre: list[float] = []
-        for level in problem.varying:
-            lows, highs = bounds_of(level, own[len(low) :], self.log_scatter)
-            low += lows
-            high += highs
-            centre += centre_of(level, self.log_scatter)
+        low, high, centre = box_of(problem.varying, own, self.log_scatter)
         if not problem.known_noise:
             low.append(float(problem.sigma.coordinate(least_log_sigma(problem))))
             high.append(reach_of(problem.sigma, own[-1], self.log_noise)[1])
-            centre.append(float(beside(problem.sigma, np.array(self.log_noise))))
+            centre.append(float(allowed_coordinate(problem.sigma, np.array(self.log_noise))))
         self.low, self.high = np.array(low), np.array(high)
         self.centre = np.array(centre)
-        self.dim = dimension(problem)
+        self.dim = problem.dim
         widest = max([1, *(level.K for level in problem.levels)])
         D = problem.D
         self.cost = int(problem.J * widest * D * (1 + D / 40) + D**3 / 20)
 
     def __call__(self, theta: Array) -> Array:
-        """(S, dim) → (S,)."""
+        """Return the log density of a batch: (S, dim) → (S,)."""
         self.evaluations += len(theta)
         problem = self.collapsed.problem
         bounded = np.clip(theta, self.low, self.high)
@@ -187,7 +186,7 @@ class Density:
         return np.where(inside & np.isfinite(total), total, -np.inf)
 
     def _rounding(self, values: Theta) -> Array:
-        """N λ² of the lesser of the two greatest spreads, λ in units of σ, N in those of A's diagonal: (S,)."""
+        """Return N λ² (S,) of the smaller of the two largest spreads; λ in units of σ, N in A's diagonal's."""
         problem = self.collapsed.problem
         mass = problem.A.diagonal().sum(axis=0)
         spreads = [tau**2 * mass[one.cols] for one, tau in zip(problem.varying, values.tau, strict=True)]
@@ -198,17 +197,12 @@ class Density:
         return np.asarray(np.partition(both, -2, axis=1)[:, -2] / values.sigma**2)
 
     def at_border(self, theta: Array) -> Array:
-        """Whether the rounding of two great spreads is nearly LOST: (S, dim) → (S,)."""
+        """Whether the rounding of two large spreads is nearly LOST: (S, dim) → (S,)."""
         values = constrain(self.collapsed.problem, np.clip(theta, self.low, self.high))
         return np.asarray(self._rounding(values) > BORDER * LOST)
 
-    def _check_known(self, problem: Problem) -> None:
-        """Stop where known spreads are too far above the greatest σ that the rows allow.
-
-        Raises
-        ------
-        SamplingError : with the prior of the greatest of them
-        """
+    def _check_known_spreads(self, problem: Problem) -> None:
+        """Raise SamplingError if known spreads are too far above the largest σ that the rows allow."""
         known = [prior for one in problem.varying for prior in one.tau if isinstance(prior, Fixed)]
         if not known:
             return
@@ -224,33 +218,31 @@ class Density:
         )
 
     def crowd(self, rng: np.random.Generator) -> Array:
-        """Spreads and noise around the pooled residual sd, correlations around 0; and draws from the prior."""
+        """Draw spreads and noise around the pooled residual sd, correlations around 0; and θ from the prior."""
         problem = self.collapsed.problem
         crowd = np.zeros((96, self.dim))
-        at = 0
-        for level in problem.varying:
-            at = scatter_over(crowd, at, level, self.log_scatter, rng)
+        scatter_points(crowd, 0, problem.varying, self.log_scatter, rng)
         if not problem.known_noise:
-            crowd[:, -1] = beside(problem.sigma, self.log_noise + rng.uniform(-2.0, 0.2, 96))
+            crowd[:, -1] = allowed_coordinate(problem.sigma, self.log_noise + rng.uniform(-2.0, 0.2, 96))
         return np.concatenate([crowd, from_prior(problem, 32, rng)])
 
     def refuse(self) -> None:
-        """Stop where the rows lie exactly on the model's lines.
+        """Refuse a problem whose posterior the sums cannot tell.
 
         Raises
         ------
-        SamplingError : they do; or the prior of σ has its mass where the sums are rounding, whatever they say;
-            or known spreads are so great that they are
+        SamplingError : the rows lie exactly on the model's lines; the prior keeps σ where the sums lose it to
+            rounding; or known spreads are so large that they do
         """
         problem = self.collapsed.problem
-        self._check_known(problem)
+        self._check_known_spreads(problem)
         if problem.known_noise:
             return
         check_lines(self.collapsed)
         low, axis = float(self.low[-1]), self.axes[-1]
         if axis is None or not math.isfinite(low) or isinstance(problem.sigma, Uniform):
             return
-        # What the rows can push σ upwards there, by their log density's slope, and the prior downwards.
+        # The slopes with which the prior pushes σ down at its bound, and the rows push it up.
         if -axis.slope(low, 1e-3) > 0.01 * problem.c * math.exp(-2.0 * low):
             raise SamplingError(
                 f"sigma ~ {axis.prior} keeps sigma so far below the rows' scatter that the sums lose it to "
@@ -260,15 +252,11 @@ class Density:
 
 
 def check_lines(collapsed: Collapsed) -> None:
-    """Stop where the rows lie exactly on the model's lines, whatever the priors say of the noise.
+    """Raise SamplingError if the rows lie exactly on the model's lines, whatever the priors of the noise.
 
-    With spreads of the data's scale and a σ far below that, log p(y | θ) is flat in log σ if coefficients are as
-    many as rows; with more rows it falls steeply, the smaller σ, if there is noise, and rises by 1 for each row too
-    many if there is none. Where it rises with some spreads at 0, priors may outweigh it, at 1 for each of them.
-
-    Raises
-    ------
-    SamplingError : they do
+    With spreads of the data's scale and σ far below it, log p(y | θ) is flat in log σ if there are as many
+    coefficients as rows. With more rows, as σ decreases it falls steeply if there is noise, and rises by 1 for each
+    surplus row if there is none. Priors may outweigh a rise with some spreads at 0 by 1 for each of these.
     """
     problem = collapsed.problem
     least = least_log_sigma(problem)

@@ -1,9 +1,9 @@
-"""The search for every mode of log p(θ | y) that may hold a part of the posterior (math.md, section 4, steps 1, 2).
+"""The search for all modes of log p(θ | y) with a share of the posterior (math.md, section 4, steps 1, 2).
 
-Where a prior has its own place far below the data's scale, each scale may be small there, its effects left to the
-others: as many modes as there are ways to share out what the rows scatter. So the climb starts from the best of a
-crowd, from the best of it with each set of such scales put where their priors have them, and from every hump on a
-line through each mode that is found.
+If the peaks of priors lie far below the data's scale, each such scale may be small and leave its effects to the
+others: there are as many modes as ways to divide the rows' scatter. So the climb starts from the best of a crowd of
+points, from its best with each subset of such scales moved to their priors' peaks, and from every hump on a line
+through each mode that is found.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import numpy as np
 from priorhood.errors import SamplingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from priorhood._arrays import Array
     from priorhood.engines.exact.mode import Target
 
-FAR, FAR_ABOVE = 1.5, 4.0  # in logs: a prior's own place so far below or above the data's scale is a start
-MOST_SETS = 4  # scales with such a place, of which every set is tried; of more, one by one and all
-NEIGHBOURS = 24  # members of the crowd from which the others' coordinates are taken
+FAR, FAR_ABOVE = 1.5, 4.0  # in logs: a prior's peak this far below or above the data's scale is a start
+MOST_SETS = 4  # most scales with such a peak of which every subset is tried; with more: each alone, and all
+NEIGHBOURS = 24  # members of the crowd from which the other coordinates are taken
 LINE = 24  # points on a line through a mode …
-LONG_LINE = 14  # … where coordinates are many
-VALLEY = 0.1  # depth between humps that are two
-MATTERS = 12.0  # log mass below the greatest at which a mode is left out
+LONG_LINE = 14  # … with more than six coordinates
+VALLEY = 0.1  # least depth between two separate humps
+MATTERS = 12.0  # log mass below the largest at which a mode is dropped
 MOST_MODES = 16
 STEPS = 60  # of a climb
 LENGTHS = np.array([1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 1.5, 2.5])
@@ -36,10 +36,10 @@ LENGTHS = np.array([1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 1.5, 2.5])
 
 @dataclass(frozen=True)
 class Modes:
-    """Modes, the greatest mass first.
+    """Modes, the largest mass first.
 
-    means (M, dim); covariances (M, dim, dim), from the curvature there; log_masses (M,), by Laplace's method,
-    up to a constant; heights (M,), log p(θ | y) there
+    means : (M, dim); covariances : (M, dim, dim), from the curvature there
+    log_masses : (M,), by Laplace's method, up to a constant; heights : (M,) log p(θ | y)
     """
 
     means: Array
@@ -49,18 +49,18 @@ class Modes:
 
     @property
     def scale(self) -> Array:
-        """(dim, dim), of which the diagonal is the least variance of any mode, along every coordinate."""
+        """Matrix (dim, dim) whose diagonal is, for every coordinate, the least variance of any mode."""
         if len(self.means) == 1:
             return np.asarray(self.covariances[0])
         return np.diag(np.diagonal(self.covariances, axis1=1, axis2=2).min(axis=0))
 
 
 def find_modes(density: Target, rng: np.random.Generator) -> Modes:
-    """All modes within MATTERS of the greatest.
+    """Find all modes within MATTERS of the largest.
 
     Raises
     ------
-    SamplingError : the density can be computed nowhere near the data or the priors
+    SamplingError : the density is finite nowhere near the data or the priors
     """
     crowd = density.crowd(rng)
     heights = density(crowd)
@@ -74,17 +74,19 @@ def find_modes(density: Target, rng: np.random.Generator) -> Modes:
 
 
 def with_more(density: Target, modes: Modes, starts: Array) -> Modes | None:
-    """Modes and what is found from further starts beside them; None where that is none."""
+    """Return the modes with those found from further starts; None if there are no new ones."""
     known = list(zip(modes.heights.tolist(), modes.means, modes.covariances, strict=True))
     found = _all_from(density, starts, known)
     return found if len(found.means) > len(modes.means) else None
 
 
 def _all_from(density: Target, starts: Array, found: list[tuple[float, Array, Array]]) -> Modes:
-    """Modes found before, and those from the starts, and from the humps on lines through each of these."""
+    """Return the modes found before, those above the starts, and those above humps on lines through new ones."""
     while len(starts):
-        new = _climbed(density, starts)
-        fresh = _fresh(density, found, new)
+        fresh: list[tuple[float, Array, Array]] = []
+        for one in sorted(climb(density, starts), key=lambda one: -one[0]):
+            if np.isfinite(one[0]) and not any(_same(density, one, other) for other in (*found, *fresh)):
+                fresh.append(one)
         found += fresh
         found.sort(key=lambda one: -one[0])
         del found[MOST_MODES:]
@@ -99,7 +101,7 @@ def _all_from(density: Target, starts: Array, found: list[tuple[float, Array, Ar
 
 
 def _small_in_turn(density: Target, crowd: Array, heights: Array) -> Array:
-    """Starts with the scales whose priors have a place of their own put there, in every set of them."""
+    """Return starts with every subset of the scales whose priors peak far from the data's scale moved there."""
     own = _peaks(density)
     off = own - density.centre
     far = np.flatnonzero((off < -FAR) | (off > FAR_ABOVE))
@@ -111,8 +113,8 @@ def _small_in_turn(density: Target, crowd: Array, heights: Array) -> Array:
     pool = np.concatenate([best, crowd[: NEIGHBOURS // 2]])
     tried = np.repeat(pool[None], 2 * len(sets), axis=0)
     for at, one in enumerate(sets):
-        # The others anywhere, and the others that could be small near the data's scale, as they must be if they
-        # are to take over what the small ones leave.
+        # The others anywhere; and with those that could be small near the data's scale, as they must be to take
+        # over the effects of the small ones.
         others = np.setdiff1d(far, one)
         near = tried[2 * at + 1]
         near[:, others] = np.clip(near[:, others], density.centre[others] - 1.0, density.centre[others] + 1.0)
@@ -124,13 +126,13 @@ def _small_in_turn(density: Target, crowd: Array, heights: Array) -> Array:
 
 
 def _peaks(density: Target) -> Array:
-    """Where the prior of every coordinate has it, the data's scale where that is no scale's: (dim,)."""
+    """Return the peak of every coordinate's prior, the centre for coordinates without an axis: (dim,)."""
     pairs = zip(density.axes, density.centre.tolist(), strict=True)
     return np.array([centre if axis is None else axis.peak for axis, centre in pairs])
 
 
 def _humps(density: Target, mode: Array) -> Array:
-    """The tops of other humps along the coordinates through a mode: (n, dim)."""
+    """Return the tops of other humps on the lines through a mode along the coordinates: (n, dim)."""
     dim = density.dim
     count = LINE if dim <= 6 else LONG_LINE
     lines = np.tile(mode, (dim, count, 1))
@@ -154,19 +156,8 @@ def _humps(density: Target, mode: Array) -> Array:
     return np.array(tops).reshape(-1, dim)
 
 
-def _fresh(
-    density: Target, known: Sequence[tuple[float, Array, Array]], new: Sequence[tuple[float, Array, Array]]
-) -> list[tuple[float, Array, Array]]:
-    """The new ones that are neither known nor twice among them."""
-    kept: list[tuple[float, Array, Array]] = []
-    for one in sorted(new, key=lambda one: -one[0]):
-        if np.isfinite(one[0]) and not any(_same(density, one, other) for other in (*known, *kept)):
-            kept.append(one)
-    return kept
-
-
 def _same(density: Target, one: tuple[float, Array, Array], other: tuple[float, Array, Array]) -> bool:
-    """Whether two tops are one: close to each other, or without a valley between."""
+    """Whether two tops are the same: close to each other, or without a valley between them."""
     off = one[1] - other[1]
     distance = min(float(off @ np.linalg.solve(covariance, off)) for covariance in (one[2], other[2]))
     if distance < 0.25:
@@ -180,18 +171,13 @@ def _same(density: Target, one: tuple[float, Array, Array], other: tuple[float, 
 # -- the climb --------------------------------------------------------------------------------------------
 
 
-def _stencil(dim: int) -> Array:
-    """Points for central differences: 0, ±e_d, then e_a + e_b and −e_a − e_b for a > b."""
-    unit = np.eye(dim)
-    pairs = [unit[a] + unit[b] for a in range(dim) for b in range(a)]
-    both = np.array(pairs).reshape(-1, dim)
-    return np.concatenate([np.zeros((1, dim)), unit, -unit, both, -both])
-
-
 def _derivatives(density: Callable[[Array], Array], at: Array, step: Array) -> tuple[Array, Array, Array]:
-    """Values (n,), gradients (n, dim) and Hessians (n, dim, dim) by central differences from one batch."""
+    """Return values (n,), gradients (n, dim) and Hessians (n, dim, dim) by central differences, in one batch."""
     n, dim = at.shape
-    points = at[:, None] + _stencil(dim) * step[:, None]
+    unit = np.eye(dim)
+    both = np.array([unit[a] + unit[b] for a in range(dim) for b in range(a)]).reshape(-1, dim)
+    stencil = np.concatenate([np.zeros((1, dim)), unit, -unit, both, -both])
+    points = at[:, None] + stencil * step[:, None]
     f = density(points.reshape(-1, dim)).reshape(n, -1)
     with np.errstate(invalid="ignore"):
         plus, minus, middle = f[:, 1 : dim + 1], f[:, dim + 1 : 2 * dim + 1], f[:, :1]
@@ -205,17 +191,12 @@ def _derivatives(density: Callable[[Array], Array], at: Array, step: Array) -> t
     return f[:, 0], gradient, hessian
 
 
-def find_mode(density: Callable[[Array], Array], start: Array) -> tuple[Array, Array]:
-    """The mode above one start, and a covariance from the curvature there."""
-    _, mode, covariance = _climbed(density, start[None])[0]
-    return mode, covariance
+def climb(density: Callable[[Array], Array], starts: Array) -> list[tuple[float, Array, Array]]:
+    """Climb by damped Newton steps from all starts (n, dim) together.
 
-
-def _climbed(density: Callable[[Array], Array], starts: Array) -> list[tuple[float, Array, Array]]:
-    """Damped Newton from all starts together: height, place and a covariance from the curvature there, of each.
-
-    Every iteration is two batches: the stencils of differences, and a line of step lengths each. Where the
-    density is not curved downwards the step follows the absolute curvature, so it still climbs.
+    Returns height, mode (dim,) and a covariance (dim, dim) from the curvature there, per start. Every iteration is
+    two batches: the stencils of differences, and a line of step lengths for each. Where the density is not curved
+    downwards the step follows the absolute curvature, so it still climbs.
     """
     n, dim = starts.shape
     at, step = starts.copy(), np.full((n, dim), 1e-2)

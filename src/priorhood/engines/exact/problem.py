@@ -1,4 +1,4 @@
-"""What the exact engine is given: standardized arrays, no labels, no units (math.md, sections 1, 2)."""
+"""Input of the exact engine: standardized arrays without labels or units (math.md, sections 1, 2)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Varying:
-    """Coefficients that vary by some grouping: Z_ℓ, and the priors of their spreads and correlations.
+    """Coefficients that vary by a grouping: Z_ℓ, and the priors of their spreads and correlations.
 
     cols : (K,) columns of the design whose coefficient varies
-    tau : K priors of the spreads; a Fixed one is known and no coordinate of θ
-    omega : prior of the correlations; None where the effects are independent (`||`)
+    tau : K priors of the spreads; a Fixed spread is known and no coordinate of θ
+    omega : prior of the correlations; None if the effects are independent (`||`)
     """
 
     cols: Index
@@ -34,12 +34,12 @@ class Varying:
 
     @property
     def free(self) -> list[int]:
-        """The spreads that are to be learned."""
+        """Positions of the spreads to be learned."""
         return [k for k, prior in enumerate(self.tau) if not isinstance(prior, Fixed)]
 
     @property
     def pairs(self) -> int:
-        """Number of correlations that are to be learned."""
+        """Number of correlations to be learned."""
         return self.K * (self.K - 1) // 2 if self.omega else 0
 
 
@@ -62,7 +62,7 @@ class Level(Varying):
 class Crossed(Varying):
     """A grouping that cuts across the tree: its effects are columns of the root (see widened).
 
-    of_cell : (cells,) the place of every cell; size : number of places
+    of_cell : (cells,) place of every cell; size : number of places
     """
 
     of_cell: Index
@@ -71,18 +71,18 @@ class Crossed(Varying):
 
 @dataclass(frozen=True)
 class Problem:
-    """The sums of equation (5) for the outcome less X·shift, and the model's priors.
+    """Sums of equation (5) for the outcome less X·shift, and the model's priors.
 
     A : (D, D, J); b : (D, J); c : Σ w(y − Xᵀshift)²; N : rows. D counts the design's columns and, after
-        them, one column for every effect of a crossed grouping, its places one after the other
-    levels : finest first; the last one's parent is the root
+        them, one column for every effect of a crossed grouping, one place after the other
+    levels : finest first; the root is the parent of the last
     crossed : groupings that cut across the levels
     root_cols : (F,) columns that have a population coefficient
     root_mean, root_sd : (F,) their Normal prior
     shift : (D,) coefficients subtracted from the outcome so that no sum cancels; 0 outside root_cols
-    sigma : prior of the residual sd σ; where it is Fixed, σ is known and no coordinate of θ
-    weight, log_weight : Σ w, N where all weights are 1; Σ log w
-    scatter : mean of (y − Xᵀshift)² over the rows, c/N where all weights are 1
+    sigma : prior of the residual sd σ; a Fixed σ is known and no coordinate of θ
+    weight, log_weight : Σ w (N if all weights are 1) and Σ log w
+    scatter : mean of (y − Xᵀshift)² over the rows; c/N if all weights are 1
     """
 
     A: Array
@@ -101,13 +101,23 @@ class Problem:
     scatter: float
 
     @property
+    def base(self) -> Problem:
+        """The problem itself; see GroupNoiseProblem.base."""
+        return self
+
+    @property
+    def dim(self) -> int:
+        """Length of θ."""
+        return (not self.known_noise) + sum(len(x.free) + x.pairs for x in self.varying)
+
+    @property
     def varying(self) -> tuple[Varying, ...]:
         """All groupings whose spreads and correlations are part of θ, in θ's order."""
         return self.levels + self.crossed
 
     @property
     def crossed_columns(self) -> int:
-        """How many of the columns are effects of crossed groupings: the last ones."""
+        """Number of columns, the last ones, that are effects of crossed groupings."""
         return sum(one.size * one.K for one in self.crossed)
 
     @property
@@ -117,7 +127,7 @@ class Problem:
 
     @property
     def D(self) -> int:  # noqa: N802
-        """Number of columns, those of crossed effects too."""
+        """Number of columns, with those of crossed effects."""
         return int(self.A.shape[0])
 
     @property
@@ -127,43 +137,66 @@ class Problem:
 
     @property
     def root_offset(self) -> Array:
-        """(F,) prior mean of the root's ε: (m₀ − shift)/s₀."""
+        """Prior mean (F,) of the root's ε: (m₀ − shift)/s₀."""
         return np.asarray((self.root_mean - self.shift[self.root_cols]) / self.root_sd)
 
 
-def pose(
-    n: Array,
-    mean: Array,
-    scatter: Array,
+@dataclass(frozen=True)
+class CentredSums:
+    """Standardized moments of the cells' rows about their means.
+
+    n : (cells,) rows; mean : (cells, D+1) of the design's columns and, last, the outcome
+    scatter : (cells, D+1, D+1) centred sums of products
+    weight : (cells,) Σ w of the weights w of (1), which mean and scatter then have; None if all are 1
+    log_weight : Σ log w of all rows
+    """
+
+    n: Array
+    mean: Array
+    scatter: Array
+    weight: Array | None = None
+    log_weight: float = 0.0
+
+    @property
+    def mass(self) -> Array:
+        """Σ w of every cell: (cells,)."""
+        return self.n if self.weight is None else self.weight
+
+
+@dataclass(frozen=True)
+class Root:
+    """Columns cols (F,) that have a population coefficient, and their Normal prior, mean and sd (F,)."""
+
+    cols: Index
+    mean: Array
+    sd: Array
+
+
+def build_problem(
+    sums: CentredSums,
+    root: Root,
     levels: tuple[Level, ...],
-    root_cols: Index,
-    root_mean: Array,
-    root_sd: Array,
     sigma: ScalePrior,
+    *,
     constant: int | None,
-    weight: Array | None = None,
-    log_weight: float = 0.0,
     crossed: tuple[Crossed, ...] = (),
     leaf: Index | None = None,
 ) -> Problem:
-    """Standardized centred moments → Problem.
+    """Build the Problem of standardized centred moments.
 
     Parameters
     ----------
-    n : (cells,) rows; mean : (cells, D+1) of the design's columns and, last, the outcome
-    scatter : (cells, D+1, D+1) centred sums of products
     constant : the intercept's column, or None
-    leaf : (cells,) the finest group of every cell; None where the cells are these groups
-    weight : (cells,) Σ w, where rows have the weights w of (1), as mean and scatter then have; log_weight : Σ log w
+    leaf : (cells,) finest group of every cell; None if the cells are these groups
 
     Notes
     -----
     The shift is the pooled least-squares fit: with it, c is a sum of squared residuals however
     large the outcome's offset is, and (9) does not cancel.
     """
-    mass = n if weight is None else weight
+    n, mean, scatter, weight, mass = sums.n, sums.mean, sums.scatter, sums.weight, sums.mass
     rows, D = float(n.sum()), mean.shape[1] - 1
-    shift = _pooled_fit(mass, mean, scatter, root_cols, constant)
+    shift = _pooled_fit(sums, root.cols, constant)
     contrast = np.append(-shift, 1.0)
     residual = mean @ contrast
     X = mean[:, :D]
@@ -179,13 +212,13 @@ def pose(
         N=rows,
         levels=levels,
         crossed=crossed,
-        root_cols=root_cols,
-        root_mean=root_mean,
-        root_sd=root_sd,
+        root_cols=root.cols,
+        root_mean=root.mean,
+        root_sd=root.sd,
         shift=shift,
         sigma=sigma,
         weight=float(mass.sum()),
-        log_weight=log_weight,
+        log_weight=sums.log_weight,
         scatter=c / rows if weight is None else max(float(within + n @ residual**2), 0.0) / rows,
     )
 
@@ -193,10 +226,10 @@ def pose(
 def widened(
     A: Array, b: Array, shift: Array, crossed: tuple[Crossed, ...], leaf: Index | None
 ) -> tuple[Array, Array, Array]:
-    """The cells' sums → those of the finest groups, with a column for every effect of a crossed grouping.
+    """Sums of the finest groups, with a column for every effect of a crossed grouping, from the cells' sums.
 
-    A row in place t of a crossed grouping has its own values z = x[cols] in the columns of t and 0 in those
-    of the grouping's other places, so that every product in A and b is one that the cell has already.
+    A row in place t of a crossed grouping has its values z = x[cols] in the columns of t and 0 in those of the
+    grouping's other places, so that the cell's sums have every product in A and b already.
 
     Returns
     -------
@@ -206,7 +239,7 @@ def widened(
         return A, b, shift
     D = A.shape[1]
     at = np.cumsum([D, *(one.size * one.K for one in crossed)])
-    # The columns of the wide design that every cell has, and of which of its own they are copies.
+    # Columns of the wide design that are not 0 in a cell, and the design's columns that they copy.
     own = [np.broadcast_to(np.arange(D), (len(A), D))]
     for one, first in zip(crossed, at, strict=False):
         own.append(first + one.of_cell[:, None] * one.K + np.arange(one.K))
@@ -219,9 +252,9 @@ def widened(
     return A_wide, b_wide, np.append(shift, np.zeros(at[-1] - D))
 
 
-def _pooled_fit(mass: Array, mean: Array, scatter: Array, root_cols: Index, constant: int | None) -> Array:
-    """The least-squares coefficients of root_cols for all rows together: (D,), 0 elsewhere."""
-    D = mean.shape[1] - 1
+def _pooled_fit(sums: CentredSums, root_cols: Index, constant: int | None) -> Array:
+    """Least-squares coefficients (D,) of root_cols for all rows together; 0 elsewhere."""
+    mass, mean, scatter, D = sums.mass, sums.mean, sums.scatter, sums.mean.shape[1] - 1
     shift = np.zeros(D)
     if constant is None:
         raw = scatter.sum(0) + np.einsum("j,ja,jb->ab", mass, mean, mean)

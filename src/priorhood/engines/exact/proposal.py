@@ -17,30 +17,29 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.mode_search import Modes
 
 DEGREES = 5.0  # of freedom of the t distributions …
-NEARLY_NORMAL = 500.0  # … of one that is Normal but for its far tails, …
-LIGHT = 30.0  # … and of one between, which is tried where that one's tails are too light
-GUARD = 0.03  # share of the wide mixture beside such a one
+NEARLY_NORMAL = 500.0  # … of one that is Normal except in its far tails …
+LIGHT = 30.0  # … and of one in between, tried if those tails are too light
+GUARD = 0.03  # share of the wide mixture in a mixture with one of these
 ROUND = 500  # draws of a refinement round, times 1 + dim/4
 ROUNDS = 9
 MOST_PARTS = 7
 EM_STEPS = 8
 ALONG = 15.0  # added variance along an axis, in posterior variances
 GOOD_WEIGHTS = 0.7  # refinement stops at this effective share of the weights …
-GAIN = 1.05  # … or when a round no longer gains this factor
-MOST_FITTED = 20_000  # draws that a wider proposal is fitted to
+GAIN = 1.05  # … or when a round improves it by less than this factor
+MOST_FITTED = 20_000  # draws to which a wider proposal is fitted
 IN_CACHE = 50_000  # numbers
-LEAST_SHARE = 0.1  # of the first draws that a mode gets, of those of the greatest
-GRID = 2.0**-8  # of a part's least sd, to which its mean and factor are rounded
+LEAST_SHARE = 0.1  # least number of a mode's first draws, as a share of the largest mode's
+GRID = 2.0**-8  # step to which a part's mean and factor are rounded, in units of its least sd
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Σ_c weight_c t(mean_c, scale_c; degrees_c); lists of (dim,) means and (dim, dim) Cholesky factors.
+    """Σ_c weight_c t(mean_c, scale_c; degrees_c), with means (dim,) and Cholesky factors of the scales (dim, dim).
 
-    degrees : of freedom of every part; DEGREES of all where there are none
-
-    drawn_out : (P, dim), variances added along the axes: the last P dim parts are the first P ones, each with the
-        variance of every axis added along it. They are known by their factors too; this makes them cheap.
+    drawn_out : (P, dim) variances added along the axes: the last P dim parts are the first P parts, each with the
+        variance of one axis added. Their factors are given too; this makes their densities cheap.
+    degrees : degrees of freedom of every part; DEGREES for all if empty
     """
 
     weights: tuple[float, ...]
@@ -51,11 +50,11 @@ class Mixture:
 
     @cached_property
     def _degrees(self) -> Array:
-        """(parts,) degrees of freedom."""
+        """Degrees of freedom (parts,)."""
         return np.array(self.degrees or (DEGREES,) * len(self.means))
 
     def sample(self, rng: np.random.Generator, count: int) -> Array:
-        """Draws: (count, dim)."""
+        """Draw from the mixture: (count, dim)."""
         dim = len(self.means[0])
         which = rng.choice(len(self.weights), size=count, p=self.weights)
         noise = rng.standard_normal((count, dim))
@@ -70,14 +69,14 @@ class Mixture:
         return found
 
     @cached_property
-    def _plain(self) -> int:
-        """How many parts are not drawn out ones."""
+    def plain(self) -> int:
+        """Number of parts that are not drawn out."""
         return len(self.means) - (0 if self.drawn_out is None else self.drawn_out.size)
 
     @cached_property
     def _whitening(self) -> tuple[Array, Array]:
         """Means (plain, dim, 1) and inverse factors (plain, dim, dim)."""
-        return np.stack(self.means[: self._plain])[:, :, None], np.linalg.inv(np.stack(self.factors[: self._plain]))
+        return np.stack(self.means[: self.plain])[:, :, None], np.linalg.inv(np.stack(self.factors[: self.plain]))
 
     @cached_property
     def _peaks(self) -> Array:
@@ -91,14 +90,14 @@ class Mixture:
         return np.asarray(np.log(self.weights) + norm - size)[:, None]
 
     def logpdf_parts(self, theta: Array) -> Array:
-        """Log weight plus log density of every part: (parts, S)."""
+        """Return log weight plus log density of every part: (parts, S)."""
         found = np.empty((len(self.means), len(theta)))
         for part in self._blocks(theta):
             found[:, part] = self._heights(theta[part])
         return found
 
     def logpdf(self, theta: Array) -> Array:
-        """Log density: (S,)."""
+        """Return the log density: (S,)."""
         found = np.empty(len(theta))
         for part in self._blocks(theta):
             heights = self._heights(theta[part])
@@ -107,12 +106,13 @@ class Mixture:
         return found
 
     def _blocks(self, theta: Array) -> list[slice]:
-        """As many θ at a time as leave the numbers of all parts in the cache, and a product to one thread."""
+        """Return slices of θ so small that all parts' numbers stay in the cache, and products on one thread."""
         dim = theta.shape[1]
         size = max(16, min(IN_CACHE // (len(self.means) * dim), ONE_THREAD // dim**2))
         return [slice(lo, lo + size) for lo in range(0, len(theta), size)]
 
     def _heights(self, theta: Array) -> Array:
+        """Return log weight plus log density of every part for one slice of θ: (parts, S)."""
         dim = theta.shape[1]
         means, inverse = self._whitening
         white = inverse @ (theta.T - means)
@@ -123,7 +123,7 @@ class Mixture:
         return np.asarray(self._peaks - 0.5 * (degrees + dim) * np.log1p(distance / degrees))
 
     def _along(self, white: Array, distance: Array) -> Array:
-        """Squared distances (P dim, S) of the drawn out parts: a variance v along an axis is a matrix of rank 1.
+        """Return squared distances (P dim, S) of the drawn out parts: a variance v along an axis has rank 1.
 
         xᵀ(FFᵀ + v eeᵀ)⁻¹x = |F⁻¹x|² − v (uᵀF⁻¹x)² / (1 + v |u|²),  u = F⁻¹e (Sherman & Morrison)
         """
@@ -137,7 +137,7 @@ class Mixture:
 
 
 def _factor(covariance: Array, floor: Array) -> Array:
-    """Cholesky factor of a covariance, its eigenvalues held above a share of the floor's."""
+    """Return the Cholesky factor of a covariance, its eigenvalues at least a share of the floor's diagonal."""
     scale = np.sqrt(np.diag(floor))
     values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
     values = np.maximum(values, 1e-4)
@@ -145,13 +145,13 @@ def _factor(covariance: Array, floor: Array) -> Array:
 
 
 def on_grid(mean: Array, factor: Array) -> tuple[Array, Array]:
-    """A part's mean (dim,) and Cholesky factor (dim, dim), rounded to a grid far finer than the part is wide.
+    """Round a part's mean (dim,) and Cholesky factor (dim, dim) to a grid far finer than the part is wide.
 
     Rows in another order give sums that differ by rounding, and a mode and curvature that differ by a little more:
-    on the grid both are the same part, whose draws have the same bits.
+    on the grid both give the same part, whose draws have the same bits.
     """
     own = np.diag(factor)
-    # Steps are powers of two: a step that differed by rounding would move every multiple of it.
+    # Steps are powers of two: a step with a rounding error would move every multiple of it.
     step = GRID * 2.0 ** np.floor(np.log2(own.min()))
     rounded = np.round(factor / step) * step
     each = GRID * 2.0 ** np.floor(np.log2(own))
@@ -160,38 +160,32 @@ def on_grid(mean: Array, factor: Array) -> tuple[Array, Array]:
 
 
 def turned(matrix: Array, theta: Array) -> Array:
-    """Every row of (S, n) multiplied by a matrix (m, n): (S, m).
+    """Multiply every row of theta (S, n) by a matrix (m, n): (S, m).
 
-    By NumPy's own loop: after a tall product the threads of a linear algebra library go on spinning for a tenth of
-    a second, on the cores that the engine's own threads are to have. All sums over many θ are written so, by einsum
-    and sum, not by @.
+    By NumPy's own loop: after a tall product the threads of a linear algebra library keep spinning for a tenth of
+    a second on the cores that the engine's own threads need. So all sums over many θ use einsum and sum, not @.
     """
     return np.asarray(np.einsum("ab,sb->sa", matrix, theta))
 
 
 def _whitened(factor: Array, off: Array) -> Array:
-    """F⁻¹x of every row."""
+    """Return F⁻¹x of every row x of off (S, dim)."""
     return turned(np.asarray(np.linalg.inv(factor), dtype=np.float64), off)
 
 
 def _weighted(theta: Array, weights: Array) -> tuple[Array, Array]:
+    """Return mean and covariance of weighted draws."""
     mean = np.einsum("s,sa->a", weights, theta)
     off = (theta - mean) * np.sqrt(weights)[:, None]
     return mean, np.einsum("sa,sb->ab", off, off)
 
 
-def _moments(theta: Array, weights: Array, floor: Array) -> tuple[Array, Array]:
-    """Mean and Cholesky factor of the covariance of weighted draws."""
-    mean, covariance = _weighted(theta, weights)
-    return mean, _factor(covariance, floor)
-
-
 def _cluster(
     theta: Array, weights: Array, floor: Array, parts: int, rng: np.random.Generator, modes: tuple[Array, ...] = ()
 ) -> Mixture:
-    """A mixture of `parts` t's fitted to weighted draws by expectation–maximization, begun at the modes, if many.
+    """Fit a mixture of `parts` t's to weighted draws by expectation–maximization, starting at the modes if several.
 
-    Each covariance leans a little towards the whole's, so that no part closes in on a few draws.
+    Each covariance is shrunk a little towards that of all draws, so that no part collapses onto a few of them.
     """
     mean, covariance = _weighted(theta, weights)
     factor = _factor(covariance, floor)
@@ -223,7 +217,7 @@ def _cluster(
 def _scattered(
     white: Array, weights: Array, parts: int, rng: np.random.Generator, there: Array | None = None
 ) -> list[int]:
-    """Indices of weighted draws far from each other and from `there` (k-means++), to start the clusters at."""
+    """Return indices of weighted draws far from each other and from `there` (k-means++), to start clusters at."""
     points = [] if there is None else list(there)
     chosen = [] if points else [int(rng.choice(len(white), p=weights))]
     while len(points) + len(chosen) < parts:
@@ -238,16 +232,17 @@ def _scattered(
 def _guarded(
     fit: Mixture, first: Mixture, theta: Array, weights: Array, floor: Array, guard: float, along: float
 ) -> Mixture:
-    """The fitted parts beside the first proposal, a wide one, and every part drawn out along every axis.
+    """Add to the fitted parts the first proposal, a wide part, and every part drawn out along every axis.
 
-    As a spread goes to 0 the data stop telling and the others stay where they are: log τ then has a
-    long tail along its own axis, as thin as the part it starts from, which a wide t covers only thinly.
+    As a spread goes to 0 the data say nothing of it and the other coordinates stay where they are: log τ then has
+    a long tail along its own axis, as thin as the part it starts from, which a wide t covers only thinly.
     """
-    mean, whole = on_grid(*_moments(theta, weights, floor))
+    mean, covariance = _weighted(theta, weights)
+    mean, whole = on_grid(mean, _factor(covariance, floor))
     parts = [on_grid(*part) for part in zip(fit.means, fit.factors, strict=True)]
     fit = Mixture(fit.weights, tuple(m for m, _ in parts), tuple(f for _, f in parts))
     covariance, dim = whole @ whole.T, len(mean)
-    # Modes that the fit lost are in the first proposal: none is ever without a part of its own.
+    # The first proposal has the modes that the fit lost: no mode is ever without a part.
     own, wide, out = (0.15, 0.25, 0.6) if len(first.means) == 1 else (0.4, 0.2, 0.4)
     added = along * np.diag(covariance)
     axes = [np.diag(added * unit) for unit in np.eye(dim)]
@@ -270,7 +265,7 @@ def _guarded(
 
 
 def _tempered(log_weights: Array) -> Array:
-    """Weights that sum to one, none above a fiftieth: a huge one says where the mass is, not how wide."""
+    """Return weights that sum to one, none above a fiftieth: a huge one tells where the mass is, not how wide."""
     weights = np.exp(log_weights - log_weights.max())
     weights = np.minimum(weights, weights.sum() / 50)
     return np.asarray(weights / weights.sum())
@@ -279,9 +274,9 @@ def _tempered(log_weights: Array) -> Array:
 def widen(
     first: Mixture, theta: Array, log_weights: Array, floor: Array, attempt: int, rng: np.random.Generator
 ) -> Mixture:
-    """A proposal with heavier tails, fitted to draws whose weights showed that the last one's were thin.
+    """Fit a proposal with heavier tails to draws whose weights showed that those of the last were too thin.
 
-    Of very many draws some, taken by weight, tell a fit as much as all, in a tenth of the time.
+    Of very many draws a sample by weight gives as good a fit as all, in a tenth of the time.
     """
     weights = _tempered(log_weights)
     if len(theta) > MOST_FITTED:
@@ -292,7 +287,7 @@ def widen(
 
 
 def effective_share(log_weights: Array) -> float:
-    """Effective share of importance weights: (Σw)² / (n Σw²)."""
+    """Return the effective share of importance weights: (Σw)² / (n Σw²)."""
     if not np.isfinite(log_weights).any():
         return 0.0
     w = np.exp(log_weights - log_weights.max())
@@ -301,10 +296,11 @@ def effective_share(log_weights: Array) -> float:
 
 @dataclass(frozen=True)
 class Refined:
-    """The mixture that refinement ended with, and what its own draws told.
+    """The mixture with which refinement ended, and its draws.
 
-    first : the t's at the modes that it began with; floor : (dim, dim), whose diagonal holds parts from closing in
-    theta (n, dim); heights (n,), log p(θ | y) up to a constant
+    first : the t's at the modes, with which it began
+    floor : (dim, dim) matrix whose diagonal keeps parts from collapsing
+    theta : (n, dim); heights : (n,) log p(θ | y) up to a constant
     """
 
     mixture: Mixture
@@ -315,12 +311,12 @@ class Refined:
 
     @cached_property
     def log_weights(self) -> Array:
-        """(n,) importance weights."""
+        """Log importance weights (n,)."""
         return np.asarray(self.heights - self.mixture.logpdf(self.theta))
 
 
 def at_modes(modes: Modes) -> Mixture:
-    """A t at every mode, with the curvature's covariance, weighted by mass, but by LEAST_SHARE at the least."""
+    """Return a t at every mode, with the curvature's covariance, weighted by mass, at least LEAST_SHARE."""
     parts = [on_grid(m, _factor(c, c)) for m, c in zip(modes.means, modes.covariances, strict=True)]
     shares = np.maximum(np.exp(modes.log_masses - modes.log_masses.max()), LEAST_SHARE)
     # Masses that differ by rounding give the same draws.
@@ -331,9 +327,9 @@ def at_modes(modes: Modes) -> Mixture:
 
 
 def refine(density: Target, modes: Modes, rng: np.random.Generator) -> Refined:
-    """Adaptive multiple importance sampling (Cornuet et al. 2012): weigh, refit, until it serves.
+    """Refine a proposal by adaptive multiple importance sampling (Cornuet et al. 2012): weight, refit, repeat.
 
-    All draws so far are weighed against the mixture of all proposals so far, so none is wasted.
+    All draws so far are weighted against the mixture of all proposals so far, so none is wasted.
     """
     first = at_modes(modes)
     factor = first.factors[0] if len(first.means) == 1 else _factor(modes.scale, modes.scale)
@@ -358,30 +354,30 @@ def refine(density: Target, modes: Modes, rng: np.random.Generator) -> Refined:
         every = np.concatenate([every, theta])
         log_weights = np.concatenate(heights) - mixed
         weights = _tempered(log_weights)
-        # One part for an ellipse; more, round by round, for the bent and two-armed ones.
+        # One part for an ellipse; more, round by round, for bent and two-armed shapes.
         fit = _cluster(every, weights, floor, min(1 + round_number, MOST_PARTS), rng, first.means)
         proposals.append(_guarded(fit, first, every, weights, floor, guard=0.16, along=ALONG))
     return best
 
 
 def nearly_normal(refined: Refined) -> list[Mixture]:
-    """Normals beside a little of the refined mixture; none where log p(θ | y) has no peak of its own.
+    """Return mixtures of a near-Normal t with a little of the refined mixture; none if log p(θ | y) has no peak.
 
-    Its logarithm is the quadratic nearest to log p(θ | y) in the mean square over the posterior, fitted to the
-    heights of the refined mixture's draws: heights have no noise, so that a hundred tell a quadratic better than
-    the mean and covariance of a hundred thousand draws would.
+    The log of the Normal is the quadratic nearest to log p(θ | y) in the mean square over the posterior, fitted to
+    the heights of the refined mixture's draws: heights have no noise, so a hundred determine a quadratic better
+    than the mean and covariance of a hundred thousand draws.
 
     Returns
     -------
-    (1 − GUARD) t + GUARD refined mixture, of the degrees NEARLY_NORMAL and of LIGHT: nowhere less than GUARD times
-    as dense as the refined one, so that the weights are bounded where its are
+    (1 − GUARD) t + GUARD refined mixture, with NEARLY_NORMAL and LIGHT degrees: nowhere less than GUARD times as
+    dense as the refined one, so that its weights are bounded where those of the refined one are
     """
     if len(refined.first.means) > 1:
         return []
     theta, dim = refined.theta, refined.theta.shape[1]
     weights = _tempered(refined.log_weights)
     mean, covariance = _weighted(theta, weights)
-    # Where one draw has all the weight there is nothing to standardize by.
+    # If one draw has all the weight there is no sd to standardize by.
     if not (np.diag(covariance) > 0).all():
         return []
     factor = _factor(covariance, covariance)
@@ -391,39 +387,32 @@ def nearly_normal(refined: Refined) -> list[Mixture]:
     usable = np.isfinite(refined.heights)
     if usable.sum() < 4 * features.shape[1]:
         return []
-    fitted = _least_squares(features[usable], refined.heights[usable], weights[usable])
+    # The features are of standardized θ, so that the normal equations keep enough digits.
+    root = np.sqrt(weights[usable])
+    scaled = np.ascontiguousarray((features[usable] * root[:, None]).T)
+    drop = (refined.heights[usable] - refined.heights[usable].max()) * root
+    gram = np.einsum("as,bs->ab", scaled, scaled)
+    fitted = np.linalg.lstsq(gram, np.einsum("as,s->a", scaled, drop), rcond=None)[0]
     precision = np.zeros((dim, dim))
     np.add.at(precision, (rows, cols), -fitted[1 + dim :])
     precision = precision + precision.T
     eigenvalues, vectors = np.linalg.eigh(precision)
-    # The posterior's covariance is the unit matrix here: a Normal far from it is none of this posterior.
+    # The posterior's covariance is the unit matrix here: a Normal far from it does not fit this posterior.
     if eigenvalues[0] < 0.2 or eigenvalues[-1] > 5.0:
         return []
     spread = (vectors / eigenvalues) @ vectors.T
     centre = mean + factor @ (spread @ fitted[1 : 1 + dim])
     centre, narrow = on_grid(centre, np.linalg.cholesky(factor @ spread @ factor.T))
-    return [_beside(refined.mixture, centre, narrow, degrees) for degrees in (NEARLY_NORMAL, LIGHT)]
-
-
-def _least_squares(features: Array, heights: Array, weights: Array) -> Array:
-    """Coefficients (f,) of weighted heights (S,), from their greatest down, on features (S, f).
-
-    The features are of standardized θ, so that the normal equations lose no digits that are wanted.
-    """
-    scaled = np.ascontiguousarray((features * np.sqrt(weights)[:, None]).T)
-    drop = (heights - heights.max()) * np.sqrt(weights)
-    gram = np.einsum("as,bs->ab", scaled, scaled)
-    return np.asarray(np.linalg.lstsq(gram, np.einsum("as,s->a", scaled, drop), rcond=None)[0])
-
-
-def _beside(mixture: Mixture, mean: Array, factor: Array, degrees: float) -> Mixture:
-    """A mixture with a narrow t put after its plain parts, where those that are drawn out stay the last."""
-    at = mixture._plain  # its own kind
+    # The narrow t comes after the plain parts, so that the drawn out parts stay the last.
+    mixture, at = refined.mixture, refined.mixture.plain
     shares = [GUARD * weight for weight in mixture.weights]
-    return Mixture(
-        (*shares[:at], 1 - GUARD, *shares[at:]),
-        (*mixture.means[:at], mean, *mixture.means[at:]),
-        (*mixture.factors[:at], factor, *mixture.factors[at:]),
-        mixture.drawn_out,
-        (*(DEGREES,) * at, degrees, *(DEGREES,) * (len(mixture.means) - at)),
-    )
+    return [
+        Mixture(
+            (*shares[:at], 1 - GUARD, *shares[at:]),
+            (*mixture.means[:at], centre, *mixture.means[at:]),
+            (*mixture.factors[:at], narrow, *mixture.factors[at:]),
+            mixture.drawn_out,
+            (*(DEGREES,) * at, degrees, *(DEGREES,) * (len(mixture.means) - at)),
+        )
+        for degrees in (NEARLY_NORMAL, LIGHT)
+    ]

@@ -1,7 +1,7 @@
-"""Explore: θ has few dimensions, so draw it almost independently (math.md, section 4, steps 4 and 5).
+"""The sampler of θ: few dimensions, so nearly independent draws (math.md, section 4, steps 4 and 5).
 
-Independence Metropolis–Hastings chains from a frozen mixture. The chains are exact for the mixture
-whatever its fit; the fit only decides how many proposals a draw costs, and is reported.
+Independence Metropolis–Hastings chains that propose from a frozen mixture. The chains are exact however well the
+mixture fits; the fit only decides how many proposals a draw costs, and is reported.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
 PILOT = 1000  # proposals that judge the mixture and start the chains
 WARM_UP = 20  # kept draws' worth of proposals before the first kept draw
 STUCK = 0.02  # tolerated correlation of successive kept draws, which sets the thinning …
-STUCK_DEAR = 0.25  # … where θ is dear: twice the proposals would add less than they cost
+STUCK_DEAR = 0.25  # … if θ is expensive: twice the proposals would add less than they cost
 DEAR = 100_000  # in the units of Target.cost, a quarter of a millisecond
 MAX_KEEP_EVERY = 24
-ATTEMPTS = 3  # at a proposal whose weights have a tail this good:
+ATTEMPTS = 3  # at a proposal whose weights have a Pareto k of at most …
 GOOD_TAIL = 0.5
-HEAVIEST = 6  # draws from which further modes are looked for, where it is worse
+HEAVIEST = 6  # draws from which further modes are searched if it is larger
 PARETO_LIMIT = 0.7
-GOOD_HOLD = 4.0  # kept draws that a chain is expected to stay at its heaviest state
+GOOD_HOLD = 4.0  # kept draws that a chain may be expected to stay at its heaviest state
 HOLD_LIMIT = 20.0
 EVEN = 1.5  # the largest weight, in mean weights, of a proposal narrower than the refined one
 ACCEPT_LIMIT = 0.05
-CUT = 1e-3  # share of the posterior beyond the bounds that is refused above
+CUT = 1e-3  # largest share of the posterior that may lie beyond the bounds
 
 
 @dataclass(frozen=True)
 class Explored:
-    """Chains of θ with the account of their quality.
+    """Chains of θ and measures of their quality.
 
     theta : (chains, draws, dim); log_posterior : (chains, draws), log p(y|θ) + log p(θ) in θ's coordinates
-    accepted : (chains, draws) share of the proposals accepted between kept draws
-    acceptance, pareto_k, ess_share : of the proposals; keep_every : proposals for a kept draw
+    accepted : (chains, draws) share of accepted proposals between kept draws
+    acceptance, pareto_k, ess_share : of the proposals; keep_every : proposals per kept draw
     log_evidence, log_evidence_error : log p(y) of the standardized outcome and its Monte Carlo error
     evaluations : number of θ at which the density was computed
     """
@@ -87,7 +87,7 @@ def _walk(log_weights, log_uniforms, state, keep_every, picked, accepted):
 
 
 def pareto_k(log_weights: Array) -> float:
-    """Shape of the generalized Pareto tail of importance weights (Zhang & Stephens 2009; Vehtari et al. 2024)."""
+    """Return the shape of the weights' generalized Pareto tail (Zhang & Stephens 2009; Vehtari et al. 2024)."""
     finite = np.sort(log_weights[np.isfinite(log_weights)])
     size = int(min(0.2 * len(finite), 3 * math.sqrt(len(finite))))
     if size < 5:
@@ -95,7 +95,7 @@ def pareto_k(log_weights: Array) -> float:
     top = np.exp(finite - finite[-1])
     x = top[-size:] - top[-size - 1]
     if x[-1] <= 1e-12:
-        return -math.inf  # all weights alike
+        return -math.inf  # all weights are equal
     points = 30 + int(math.sqrt(size))
     quartile = max(x[int(size / 4 + 0.5) - 1], 1e-300)
     b = (1 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))) / (3 * quartile) + 1 / x[-1]
@@ -104,16 +104,16 @@ def pareto_k(log_weights: Array) -> float:
     weights = np.exp(profile - profile.max())
     shape = float(np.mean(np.log1p(-(b @ weights) / weights.sum() * x)))
     shape = (shape * size + 0.5 * 10) / (size + 10)  # their weak prior towards one half
-    # A few weights above a plateau look like a long tail. Of so many from one of shape k, the largest is (size/E)^k
-    # times the least or more, E standard exponential, which is under 5 in 993 of 1,000.
+    # A few weights above a plateau look like a long tail. Of so many draws from a tail of shape k, the largest is
+    # at least (size/E)^k times the smallest, E standard exponential, which is under 5 in 993 of 1,000 cases.
     most = -float(finite[-size - 1] - finite[-1]) / math.log(max(size / 5, 2.0))
     return shape if shape <= GOOD_TAIL else min(shape, most)
 
 
-class _Told:
-    """A density computed in parts of half a second or less, so that progress can be told; otherwise the same.
+class _WithProgress:
+    """A density that reports progress, and is computed in parts of at most half a second; else unchanged.
 
-    ahead : θ that will be asked for at least once those asked for now are done
+    ahead : least number of further θ after those of the present call
     """
 
     def __init__(self, density: Target, tell: Callable[[int, int], None], ahead: int) -> None:
@@ -126,7 +126,7 @@ class _Told:
         return getattr(self.density, name)
 
     def __call__(self, theta: Array) -> Array:
-        """(S, dim) → (S,)."""
+        """Return the log density of a batch: (S, dim) → (S,)."""
         found = np.empty(len(theta))
         for lo in range(0, len(theta), self.size):
             part = slice(lo, lo + self.size)
@@ -149,7 +149,7 @@ def explore(
     ----------
     chains, draws : kept draws; each is the last of keep_every proposals, keep_every chosen so that
         successive kept draws are nearly independent
-    tell : told (done, total) θ at which the density is computed, all that are known of so far, twice a second
+    tell : called about twice a second with the numbers of θ computed and to compute, as far as known
 
     Raises
     ------
@@ -157,19 +157,19 @@ def explore(
     """
     density.refuse()
     if density.dim == 0:
-        return _known(density, chains, draws)
+        return _explore_nothing(density, chains, draws)
     if tell:
-        density = cast("Target", _Told(density, tell, ahead=chains * (WARM_UP + draws)))
+        density = cast("Target", _WithProgress(density, tell, ahead=chains * (WARM_UP + draws)))
     try:
         modes = find_modes(density, rng)
-        proposed = _settled(density, modes, chains, draws, rng)
+        proposed = _best_proposals(density, modes, chains, draws, rng)
     except (np.linalg.LinAlgError, ZeroDivisionError) as problem:
         raise SamplingError(
-            "the posterior is too narrow for the numbers that the exact engine explores it with: its priors leave "
-            "next to nothing of what the rows say. Give wider ones"
+            "the posterior is too narrow for the exact engine's arithmetic: the priors leave next to nothing of "
+            "what the rows say. Give wider priors"
         ) from problem
     _check_ends(density, proposed)
-    picked, accepted = _chains(proposed, chains, draws, rng)
+    picked, accepted = _walk_chains(proposed, chains, draws, rng)
     acceptance = float(accepted.mean())
     if acceptance < ACCEPT_LIMIT or proposed.pareto_k > PARETO_LIMIT or proposed.held > HOLD_LIMIT:
         raise SamplingError(
@@ -196,15 +196,15 @@ def explore(
 
 
 def _check_ends(density: Target, proposed: _Proposed) -> None:
-    """Refuse a posterior that goes on where θ ends: beyond, σ is rounding, or a scale is no number.
+    """Refuse a posterior with mass beyond the bounds of θ, where σ is lost to rounding or a scale overflows.
 
-    There the data tell nothing of the coordinate, so that it falls off as its prior does, as e^−su at u beyond the
-    bound: as much lies beyond as from there to r within, divided by e^sr − 1. r is where the prior's density is
-    twice that at the bound, or a quarter of the way to the posterior's middle, if that is nearer.
+    There the data say nothing of the coordinate, so that its posterior falls off as its prior, as e^−su at u beyond
+    the bound: the mass beyond is that from the bound to r within, divided by e^sr − 1. r is where the prior's
+    density is twice that at the bound, or a quarter of the way to the posterior's median, if that is nearer.
 
     Raises
     ------
-    SamplingError : more than CUT of it
+    SamplingError : more than CUT of the posterior lies beyond
     """
     weights = np.exp(proposed.log_weights - proposed.log_weights.max())
     total = weights.sum()
@@ -215,13 +215,16 @@ def _check_ends(density: Target, proposed: _Proposed) -> None:
             slope = max(axis.slope(end, 1e-3 * side) * side, 1e-3)
             inwards = (proposed.theta[:, k] - end) * side
             reach = math.log(2.0) / slope
-            if inwards.min() >= reach:  # as nearly always: the middle, which takes a sort, cannot matter
+            if inwards.min() >= reach:  # nearly always: the median, which takes a sort, cannot matter
                 continue
-            reach = min(reach, max(0.25 * _middle(inwards, weights), 1e-3))
+            order = np.argsort(inwards)
+            mass = np.cumsum(weights[order])
+            median = float(inwards[order[np.searchsorted(mass, 0.5 * mass[-1])]])
+            reach = min(reach, max(0.25 * median, 1e-3))
             near = float(weights[inwards < reach].sum() / total) / math.expm1(slope * reach)
             cut = near / (1.0 + near)
             if cut > CUT:
-                raise SamplingError(_beyond(density, axis, float(end), side, cut))
+                raise SamplingError(_beyond_bound(density, axis, float(end), side, cut))
     near = float(weights[density.at_border(proposed.theta)].sum() / total)
     if near > CUT:
         scale = one_digit(density.log_scatter)
@@ -233,20 +236,13 @@ def _check_ends(density: Target, proposed: _Proposed) -> None:
         )
 
 
-def _middle(values: Array, weights: Array) -> float:
-    """The median of weighted values."""
-    order = np.argsort(values)
-    mass = np.cumsum(weights[order])
-    return float(values[order[np.searchsorted(mass, 0.5 * mass[-1])]])
-
-
-def _beyond(density: Target, axis: Axis, end: float, side: float, cut: float) -> str:
-    """Why a posterior is refused that goes on beyond a bound, and a prior under which it does not."""
+def _beyond_bound(density: Target, axis: Axis, end: float, side: float, cut: float) -> str:
+    """Return why a posterior that continues beyond a bound is refused, and a prior under which it does not."""
     share = f"about {cut:.1%} of the posterior lies"
     leads = f"{axis.prior} leads there, and the rows do not keep it off"
     scale = one_digit(density.log_scatter)
     if axis.name == "sigma" and side > 0:
-        # Of the first, the share below the bound is its ratio to the scale, of the second that under −5.
+        # The first prior's share below the bound is bound/scale, the second's that of a Normal below −5.
         least = math.log(axis.value(np.array([end]))[0])
         wide = math.exp(least - density.log_scatter) < CUT / 10
         advice = [f"Exponential({scale})"] * wide + [f"LogNormal({math.ceil(least + 5.0)}, 1)"]
@@ -270,10 +266,10 @@ def _beyond(density: Target, axis: Axis, end: float, side: float, cut: float) ->
     )
 
 
-def _settled(density: Target, modes: Modes, chains: int, draws: int, rng: np.random.Generator) -> _Proposed:
-    """The proposals of the best mixture that was found within ATTEMPTS.
+def _best_proposals(density: Target, modes: Modes, chains: int, draws: int, rng: np.random.Generator) -> _Proposed:
+    """Draw proposals from the best mixture found within ATTEMPTS.
 
-    Draws with a great weight may be of a mode that the search has not seen: it is gone on with from them.
+    Draws with a large weight may belong to a mode that the search missed: it continues from them.
     """
     refined = refine(density, modes, rng)
     mixture = _cheaper(refined)
@@ -290,16 +286,16 @@ def _settled(density: Target, modes: Modes, chains: int, draws: int, rng: np.ran
         else:
             mixture = widen(refined.first, proposed.theta, proposed.log_weights, refined.floor, attempt, rng)
         again = _propose(density, mixture, chains, draws, rng)
-        # One of more modes tells more of the posterior, whatever its tail.
+        # A mixture with more modes covers more of the posterior, whatever its tail.
         proposed = again if more else min(proposed, again, key=lambda p: (p.held > HOLD_LIMIT, p.pareto_k))
     return proposed
 
 
 def _cheaper(refined: Refined) -> Mixture:
-    """The refined mixture, or one of a Normal where that saves at least half of the proposals.
+    """Return the refined mixture, or a nearly Normal one if that saves at least half of the proposals.
 
-    So it does where groups are many: what all of them together say of θ is nearly a quadratic. The draws of the
-    refined mixture tell, weighed for the other one, so that the choice costs no further θ.
+    It does with many groups, which together determine log p(θ | y) as nearly a quadratic. The refined mixture's
+    draws, weighted for the other one, judge both, so that the choice costs no further θ.
     """
     wide = _spacing(refined.log_weights)
     for slim in nearly_normal(refined):
@@ -312,8 +308,8 @@ def _cheaper(refined: Refined) -> Mixture:
     return refined.mixture
 
 
-def _known(density: Target, chains: int, draws: int) -> Explored:
-    """Every scale is known: θ has no coordinate, and p(y) is p(y | θ) without error."""
+def _explore_nothing(density: Target, chains: int, draws: int) -> Explored:
+    """Return the chains of a θ without coordinates, every scale known: p(y) is p(y | θ) without error."""
     height = float(density(np.zeros((1, 0)))[0])
     if not math.isfinite(height):
         raise SamplingError(
@@ -336,7 +332,11 @@ def _known(density: Target, chains: int, draws: int) -> Explored:
 
 @dataclass(frozen=True)
 class _Proposed:
-    """Draws of the frozen mixture with their weights: PILOT first, then every chain's own in turn."""
+    """Draws of the frozen mixture with their weights: PILOT first, then those of every chain in turn.
+
+    theta : (n, dim); heights : (n,) log p(θ | y) up to a constant; log_weights : (n,)
+    held : kept draws that a chain is expected to stay at the largest weight
+    """
 
     theta: Array
     heights: Array
@@ -347,12 +347,12 @@ class _Proposed:
 
     @property
     def heaviest(self) -> Array:
-        """The draws of the greatest weights: (HEAVIEST, dim)."""
+        """Draws with the largest weights: (HEAVIEST, dim)."""
         return np.asarray(self.theta[np.argsort(-self.log_weights, kind="stable")[:HEAVIEST]])
 
     @property
     def good(self) -> bool:
-        """Whether no other mixture is looked for."""
+        """Whether no further mixture is tried."""
         return self.pareto_k <= GOOD_TAIL and self.held <= GOOD_HOLD
 
 
@@ -363,13 +363,13 @@ def _propose(
     draws: int,
     rng: np.random.Generator,
 ) -> _Proposed:
-    """Draw as many proposals as the chains will need, judged by a pilot."""
+    """Draw as many proposals as the chains need, by the spacing that a pilot gives."""
     pilot = mixture.sample(rng, PILOT)
     pilot_heights = density(pilot)
     stuck = STUCK if density.cost < DEAR else STUCK_DEAR
     keep_every = _spacing(pilot_heights - mixture.logpdf(pilot), stuck=stuck)
     theta = mixture.sample(rng, chains * (WARM_UP + draws) * keep_every)
-    if isinstance(density, _Told):
+    if isinstance(density, _WithProgress):
         density.ahead = 0  # the last batch, unless another mixture is tried
     heights = np.concatenate([pilot_heights, density(theta)])
     theta = np.concatenate([pilot, theta])
@@ -381,8 +381,11 @@ def _propose(
     return _Proposed(theta, heights, log_weights, keep_every, pareto_k(log_weights), held)
 
 
-def _chains(proposed: _Proposed, chains: int, draws: int, rng: np.random.Generator) -> tuple[Index, Array]:
-    """Walk every chain over its own proposals; a chain starts at a pilot draw taken by weight."""
+def _walk_chains(proposed: _Proposed, chains: int, draws: int, rng: np.random.Generator) -> tuple[Index, Array]:
+    """Walk every chain over its proposals, from a pilot draw taken by weight.
+
+    Returns the kept proposals' indices and the shares accepted, (chains, draws) each.
+    """
     picked = np.empty((chains, draws), np.int64)
     accepted = np.empty((chains, draws))
     length = (WARM_UP + draws) * proposed.keep_every
@@ -402,12 +405,12 @@ def _chains(proposed: _Proposed, chains: int, draws: int, rng: np.random.Generat
 
 
 def _spacing(log_weights: Array, share: Array | None = None, stuck: float = STUCK) -> int:
-    """Proposals a kept draw: the least k with correlation of successive kept draws under `stuck`.
+    """Return the proposals per kept draw: the least k with a correlation of successive kept draws under `stuck`.
 
     A chain at a state of weight w stays there with probability s(w) = 1 − E min(1, w'/w); under the
-    posterior, k proposals in a row are refused with probability E s(w)^k.
+    posterior, k proposals in a row are rejected with probability E s(w)^k.
 
-    share : how much each stands for, where they were not drawn from the proposal that is judged; equal if None
+    share : the draws' masses, if they were not drawn from the proposal that is judged; equal if None
     """
     order = np.argsort(log_weights)
     order = order[log_weights[order] - log_weights.max() > -700.0]
@@ -415,7 +418,7 @@ def _spacing(log_weights: Array, share: Array | None = None, stuck: float = STUC
     mass = np.full(len(log_weights), 1.0) if share is None else share
     total = np.cumsum(mass[order] * w)
     above = mass[order].sum() - np.cumsum(mass[order])
-    # E min(1, w'/w_i): the smaller weights count as w'/w_i, the rest as one.
+    # E min(1, w'/w_i): smaller weights w' count as w'/w_i, the others as one.
     moved = (total / w + above) / mass.sum()
     stay = 1.0 - np.minimum(moved, 1.0)
     target = mass[order] * w / total[-1]

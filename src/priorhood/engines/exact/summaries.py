@@ -1,7 +1,7 @@
-"""Down without draws: what is known of every finest group's coefficients, averaged over θ (math.md, section 5).
+"""Summaries of every finest group's coefficients, averaged over θ, without draws (math.md, section 5).
 
-Given a draw s of θ and of what lies above, place j's coefficient is Normal(m_js, v_js), equation (10). Over the
-draws it is a mixture of S such Normals, whose cumulants are sums, and which needs no draws of the coefficient.
+Given a draw s of θ and of all coefficients above, place j's coefficient is Normal(m_js, v_js), equation (10). Over
+the draws it is a mixture of S such Normals, whose cumulants are sums; no draws of the coefficient are needed.
 
 The loops run over places, or blocks of them, outside and over θ inside, so that a place's sums are read once. Every
 place is computed alone: neither threads nor other places change its bits.
@@ -29,24 +29,22 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
     from priorhood.engines.exact.problem import Problem
 
-# The expansion to the sixth cumulant is taken where its last terms add up to fewer sds than LAST_TERMS, where the
+# The expansion to the sixth cumulant is used if its last terms add up to fewer sds than LAST_TERMS and the
 # components' centres have at most the share APART of the variance, so that no lump escapes the cumulants.
-# Elsewhere the quantile is a root of the distribution function. Over 4,800 skewed, lumpy and heavy-tailed mixtures
-# of 50 and more components the error was at most 5.5e-4 sds where it is taken, and up to a whole sd elsewhere.
-# ACCURACY, in sds, is what is promised.
+# Otherwise the quantile is a root of the distribution function. Over 4,800 skewed, lumpy and heavy-tailed mixtures
+# of 50 and more components the expansion's error was at most 5.5e-4 sds where it is used, up to an sd elsewhere.
+# ACCURACY, in sds, is the bound that is documented.
 LAST_TERMS = 5e-4
 APART = 0.2
 ACCURACY = 1e-3
-# In sds of the mixture: a component narrower than this is taken to be so wide, as where τ is 0.
-NARROWEST = 1e-5
+NARROWEST = 1e-5  # least sd of a component, in sds of the mixture, as where τ is 0
 PAIR = 2
-# Numbers that the roots' components may take at a time.
-ROOM = 4_000_000
+ROOM = 4_000_000  # numbers of the roots' components at a time
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _roots(mean, variance, sd, levels, starts, out):
-    """Quantiles out (n, Q) of mixtures of Normals mean, variance (n, S), whose sds are sd (n,)."""
+    """Fill out (n, Q) with quantiles of mixtures of Normals of mean, variance (n, S); sd (n,) : the mixtures'."""
     inverse = np.empty(mean.shape[1])
     for j in range(mean.shape[0]):
         if not sd[j] > 0.0:
@@ -60,10 +58,10 @@ def _roots(mean, variance, sd, levels, starts, out):
 
 @dataclass(frozen=True)
 class Leaves:
-    """The finest groups given S draws of all else.
+    """The finest groups' coefficients given S draws of all other parameters.
 
     above : (parents, D, S) coefficients of the groups' parents, of the outcome less X·shift
-    lam : (S, K, K) Λ̃; sigma : (S,); parent : (J,) which of the parents a group lies in
+    lam : (S, K, K) Λ̃; sigma : (S,); parent : (J,) index of every group's parent
     """
 
     problem: Problem
@@ -74,29 +72,32 @@ class Leaves:
 
     @property
     def cols(self) -> Index:
-        """(K,) the columns that vary by the finest group."""
+        """Columns that vary by the finest group: (K,)."""
         return np.asarray(self.problem.levels[0].cols, np.int64)
 
     @property
     def inherited(self) -> Index:
-        """The columns, after those, that a group has from its parent."""
+        """Further columns, whose coefficients a group inherits from its parent."""
         return coefficient_columns(self.problem, 0)[len(self.cols) :]
 
     def summarize(
         self, levels: Sequence[float], threads: int = 1, done: Callable[[int, int], None] | None = None
     ) -> Summaries:
-        """Mean, sd and quantiles of every coefficient, over the draws of all else.
+        """Return mean, sd and quantiles of every coefficient, over the draws of all other parameters.
 
         Notes
         -----
-        O(S J (D K + K³)). Mean and sd are the mixture's own. Quantiles are the expansion of Cornish and Fisher
-        where it is good enough, and roots of the distribution function elsewhere: errors under ACCURACY sds.
+        O(S J (D K + K³)). Mean and sd are exact for the mixture. Quantiles are the expansion of Cornish and Fisher
+        where it is good enough, else roots of the distribution function: errors are under ACCURACY sds.
         """
         problem, J, K, S = self.problem, self.problem.J, len(self.cols), len(self.sigma)
         shift, C = problem.shift, len(self.cols) + len(self.inherited)
         found = Summaries(np.empty((J, C)), np.empty((J, C)), np.empty((J, C, len(levels))))
         blocks, finished = -(-J // BLOCK), 0
-        spread, square = (self._spread(), self.sigma**2) if K == PAIR else (np.zeros((0, 0)), self.sigma)
+        if K == PAIR:
+            # Of ΛΛᵀ/σ²: Σ₀₀, Σ₀₁, Σ₁₁ and |Σ|, (4, S).
+            f, g, h = self.lam[:, 0, 0], self.lam[:, 1, 0], self.lam[:, 1, 1]
+            spread, square = np.stack([f**2, f * g, g**2 + h**2, (f * h) ** 2]), self.sigma**2
 
         def run(first: int, last: int) -> None:
             nonlocal finished
@@ -123,14 +124,9 @@ class Leaves:
             found.quantiles[:, c] = np.quantile(own, levels, axis=1).T[self.parent]
         return found
 
-    def _spread(self) -> Array:
-        """Of two columns: Σ₀₀, Σ₀₁, Σ₁₁ and |Σ|, over σ², (4, S)."""
-        f, g, h = self.lam[:, 0, 0], self.lam[:, 1, 0], self.lam[:, 1, 1]
-        return np.stack([f**2, f * g, g**2 + h**2, (f * h) ** 2])
-
     def _finish(self, found: Summaries, part: slice, anchor: Array, powers: Array, levels: Sequence[float]) -> None:
-        """Means of powers and of v, (K, ORDER + 1, n) → the summaries of a block."""
-        K = len(self.cols)
+        """Fill the summaries of a block of places from the means of powers and of v, (K, ORDER + 1, n)."""
+        K, probabilities = len(self.cols), np.asarray(levels, float)
         mean, sd, standard = cumulants(powers[:, :ORDER])
         found.mean[part, :K] = (anchor + mean).T
         found.sd[part, :K] = sd.T
@@ -140,22 +136,18 @@ class Leaves:
         hard = np.flatnonzero(~easy.all(axis=0))
         size = max(1, ROOM // (2 * K * len(self.sigma)))
         for lo in range(0, len(hard), size):
-            self._root(found, part.start + hard[lo : lo + size], levels)
-
-    def _root(self, found: Summaries, places: Index, levels: Sequence[float]) -> None:
-        """Quantiles of some places' coefficients as roots of their distribution functions."""
-        K = len(self.cols)
-        mean, variance = self.conditionals(places)
-        for r in range(K):
-            sd, centre = found.sd[places, r], found.mean[places, r]
-            # A wild expansion is no start.
-            near = np.clip(found.quantiles[places, r], (centre - 3 * sd)[:, None], (centre + 3 * sd)[:, None])
-            out = np.where(sd[:, None] > 0, near, centre[:, None])
-            _roots(mean[:, r], variance[:, r], sd, np.asarray(levels, float), near, out)
-            found.quantiles[places, r] = out
+            places = part.start + hard[lo : lo + size]
+            means, variances = self.conditionals(places)
+            for r in range(K):
+                sd, centre = found.sd[places, r], found.mean[places, r]
+                # Start near the centre even where the expansion is wild.
+                near = np.clip(found.quantiles[places, r], (centre - 3 * sd)[:, None], (centre + 3 * sd)[:, None])
+                out = np.where(sd[:, None] > 0, near, centre[:, None])
+                _roots(means[:, r], variances[:, r], sd, probabilities, near, out)
+                found.quantiles[places, r] = out
 
     def conditionals(self, places: Index) -> tuple[Array, Array]:
-        """Means and variances of some places' own coefficients, less the shift, under every θ: (n, K, S) each."""
+        """Return means and variances of places' own coefficients, less the shift, under every θ: (n, K, S) each."""
         mean = np.empty((len(places), len(self.cols), len(self.sigma)))
         variance = np.empty_like(mean)
         A, b = self._sums(places)
@@ -163,7 +155,7 @@ class Leaves:
         return mean, variance
 
     def draw(self, places: Index, z: Array) -> Array:
-        """Whole coefficients of some places, one draw for every θ: (S, C, n); z (S, K, n) standard Normal.
+        """Draw all coefficients of places (n,), once for every θ: (S, C, n); z (S, K, n) is standard Normal.
 
         A place's bits depend on its own z alone.
         """
@@ -187,9 +179,9 @@ class Leaves:
 def leaves_of(
     problem: Problem, values: Theta, mu: Array, levels: tuple[Array, ...], crossed: tuple[Array, ...]
 ) -> Leaves:
-    """The finest groups given θ and the draws of what lies above: mu (S, F), coarser levels (S, C, size), crossed.
+    """Return the finest groups given θ and draws of all coefficients above, as draw_effects returns them.
 
-    As draw_effects returns them, and as a posterior stores them.
+    mu : (S, F); levels : (S, C, size) of every coarser level; crossed : (S, K, size) each
     """
     S = len(values.sigma)
     starts = problem.levels[0].starts
@@ -200,7 +192,7 @@ def leaves_of(
         width = one.size * one.K
         above[:, column : column + width, 0] = effects.swapaxes(1, 2).reshape(S, width)
         column += width
-    # The next coarser level's coefficients are whole: what it lacks is the root's.
+    # The next coarser level has its coefficients in full; those of other columns are the root's.
     for at in range(1, min(2, len(problem.levels))):
         cols = coefficient_columns(problem, at)
         above = np.repeat(above, problem.levels[at].size, axis=2)
@@ -208,13 +200,13 @@ def leaves_of(
     parent = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     K = problem.levels[0].K
     lam = np.ascontiguousarray(factors(problem, values)[:, 0, :K, :K])
-    # The draws of one parent side by side, as the loops take them.
+    # A parent's draws lie side by side, in the order of the loops.
     above = np.ascontiguousarray(above.transpose(2, 1, 0))
     return Leaves(problem, above, lam, np.ascontiguousarray(values.sigma), parent)
 
 
 def cumulants(powers: Array) -> tuple[Array, Array, Array]:
-    """Means of powers about an anchor (K, ORDER, n) → mean less that and sd (K, n), κ₃/sd³ … κ₆/sd⁶ (4, K, n)."""
+    """Map means of powers about an anchor (K, ORDER, n) to mean − anchor, sd (K, n), κ₃/sd³ … κ₆/sd⁶ (4, K, n)."""
     m1, m2, m3, m4, m5, m6 = powers.swapaxes(0, 1)
     c2 = m2 - m1**2
     c3 = m3 - 3 * m1 * m2 + 2 * m1**3
@@ -228,9 +220,9 @@ def cumulants(powers: Array) -> tuple[Array, Array, Array]:
 
 
 def cornish_fisher(standard: Array, levels: Sequence[float]) -> tuple[Array, Array]:
-    """Quantiles (…, Q) in sds from the mean, and the size of the expansion's last terms (…), largest of all levels.
+    """Return quantiles (…, Q) in sds from the mean, and the largest size of the expansion's last terms (…).
 
-    standard : κ₃/σ³ … κ₆/σ⁶ (4, …). Cornish and Fisher 1938; Abramowitz and Stegun 26.2.49
+    standard : (4, …) κ₃/σ³ … κ₆/σ⁶. Cornish and Fisher 1938; Abramowitz and Stegun 26.2.49
     """
     from scipy.special import ndtri
 

@@ -1,8 +1,8 @@
-"""How far every scale's posterior reaches, far beyond what draws show (docs/mathematics.md, section 7).
+"""The upper tail of every scale's posterior, far beyond any draws (docs/mathematics.md, section 7).
 
-p(u | y) of one coordinate u of θ is its conditional maximum times the volume there (Laplace), node by node upwards
-from its 90 % quantile, where draws of a reference run calibrate it. All is computed from the problem with random
-numbers of its own, so that a posterior of the same sums has the same tails whatever its seed.
+p(u | y) of a coordinate u of θ is its conditional maximum times the volume there (Laplace), node by node upwards
+from its 90 % quantile, where draws of a reference run calibrate it. All is computed from the problem with fixed
+random numbers, so that posteriors of the same sums have the same tails whatever their seed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood.engines.draws import flatten_chains
 from priorhood.engines.exact.marginal import collapse
 from priorhood.engines.exact.mode import Density
-from priorhood.engines.exact.mode_search import find_mode
+from priorhood.engines.exact.mode_search import climb
 from priorhood.engines.exact.sampler import explore
 from priorhood.engines.exact.theta import constrain
 from priorhood.errors import SamplingError
@@ -25,23 +26,23 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.problem import Problem
     from priorhood.engines.exact.theta import Theta
 
-# Upper probabilities: a tail begins at BEGIN, is a body's beyond BODY, and the mean must not depend on what lies
+# Upper probabilities: a tail is computed from BEGIN, used beyond BODY, and the mean must not depend on what lies
 # between NEAR and FAR.
 BEGIN, BODY, NEAR, FAR = 0.1, 0.01, 1e-4, 1e-6
 SEED = 1
-REFERENCE = 1000  # draws of θ that the body is of
-SHOWN = 250  # of them stand for the body
+REFERENCE = 1000  # draws of θ of the reference run
+SHOWN = 250  # draws that stand for the body
 MOST_STEPS = 60
-DEEP = 30.0  # log density under the one at a tail's beginning at which it ends
-NODES = 12  # of Gauss and Legendre, in either part of a tail
+DEEP = 30.0  # a tail ends where its log density is this far below that at its beginning
+NODES = 12  # of Gauss and Legendre, in each of a tail's two parts
 
 
 @dataclass(frozen=True, repr=False)
 class Reach:
-    """θ that stand for a posterior's body and every scale's tail.
+    """Values of θ that stand for a posterior's body and every scale's tail.
 
-    values : N draws and nodes of θ; near, far (N,) : what they weigh below and above the scales' 1 − NEAR quantiles
-    of (N,) : the scale in whose tail a node lies, by its place among scales; −1 in the body
+    values : N draws and nodes of θ; near, far : (N,) their masses below and above the scales' 1 − NEAR quantiles
+    of : (N,) index among scales of the one in whose tail a node lies; −1 in the body
     scales : (grouping, term) of every free scale, grouping −1 for σ; limits : their 1 − FAR quantiles
     """
 
@@ -53,29 +54,26 @@ class Reach:
     limits: Array
 
 
-@dataclass(frozen=True)
-class _Along:
-    """The density of all other coordinates where one is given."""
-
-    density: Density
-    at: int
-    u: float
-
-    def __call__(self, rest: Array) -> Array:
-        return self.density(np.insert(rest, self.at, self.u, axis=1))
-
-
 def reach_of(problem: Problem, threads: int) -> Reach | None:
-    """The reach of every free scale; None where a run of reference fails."""
+    """Compute the reach of every free scale; None if there is none or the reference run fails."""
     density = Density(collapse(problem), threads)
-    scales, coordinates = _coordinates(problem)
+    scales: list[tuple[int, int]] = []
+    coordinates: list[int] = []
+    first = 0
+    for which, level in enumerate(problem.varying):
+        scales += [(which, int(k)) for k in level.free]
+        coordinates += range(first, first + len(level.free))
+        first += len(level.free) + level.pairs
+    if not problem.known_noise:
+        scales.append((-1, 0))
+        coordinates.append(first)
     if not scales:
         return None
     try:
         explored = explore(density, 2, REFERENCE // 2, np.random.default_rng(SEED))
     except SamplingError:
         return None
-    theta = explored.theta.reshape(-1, density.dim)
+    theta = flatten_chains(explored.theta)
     tails = [upper_tail(*_marginal(density, theta, at)) for at in coordinates]
     inside = np.ones(len(theta), dtype=bool)
     for at in coordinates:
@@ -96,32 +94,18 @@ def reach_of(problem: Problem, threads: int) -> Reach | None:
     ends[np.arange(len(limits)), coordinates] = limits
     reached = constrain(problem, ends)
     return Reach(
-        values, np.concatenate(near), np.concatenate(far), np.concatenate(of), scales,
+        values, np.concatenate(near), np.concatenate(far), np.concatenate(of), tuple(scales),
         np.array([
             reached.sigma[i] if which < 0 else reached.tau[which][i, k] for i, (which, k) in enumerate(scales)
         ]),
     )  # fmt: skip
 
 
-def _coordinates(problem: Problem) -> tuple[tuple[tuple[int, int], ...], list[int]]:
-    """The free scales, and where they are in θ."""
-    scales, coordinates, at = [], [], 0
-    for which, level in enumerate(problem.varying):
-        for k in level.free:
-            scales.append((which, int(k)))
-            coordinates.append(at)
-            at += 1
-        at += level.pairs
-    if not problem.known_noise:
-        scales.append((-1, 0))
-        coordinates.append(at)
-    return tuple(scales), coordinates
-
-
 def _marginal(density: Density, theta: Array, at: int) -> tuple[Array, Array, Array, float]:
-    """One coordinate's points upwards from its 1 − BEGIN quantile, log p there, the others' modes (n, dim − 1).
+    """Return the log density of one coordinate's upper tail.
 
-    And the coordinate's 1 − BODY quantile, of the reference draws.
+    Points (n,) upwards from its 1 − BEGIN quantile, log p there (n,) up to a constant, by Laplace's method; the
+    others' modes (n, dim − 1); and the coordinate's 1 − BODY quantile, of the reference draws theta (S, dim).
     """
     own = theta[:, at]
     begin, body = np.quantile(own, [1.0 - BEGIN, 1.0 - BODY])
@@ -130,7 +114,15 @@ def _marginal(density: Density, theta: Array, at: int) -> tuple[Array, Array, Ar
     points, heights, modes = [], [], []
     u = float(begin)
     for _ in range(MOST_STEPS):
-        height, start = _given(_Along(density, at, u), start)
+
+        def others(rest: Array, u: float = u) -> Array:
+            return density(np.insert(rest, at, u, axis=1))
+
+        if len(start):
+            _, start, covariance = climb(others, start[None])[0]
+            height = float(others(start[None])[0] + 0.5 * np.linalg.slogdet(covariance)[1])
+        else:
+            height = float(others(np.zeros((1, 0)))[0])
         if not math.isfinite(height):
             break
         points.append(u)
@@ -142,24 +134,15 @@ def _marginal(density: Density, theta: Array, at: int) -> tuple[Array, Array, Ar
     return np.array(points), np.array(heights), np.array(modes), float(body)
 
 
-def _given(along: _Along, start: Array) -> tuple[float, Array]:
-    """Log of the integral over all other coordinates (Laplace), and their mode."""
-    if not len(start):
-        return float(along(np.zeros((1, 0)))[0]), start
-    mode, covariance = find_mode(along, start)
-    volume = 0.5 * np.linalg.slogdet(covariance)[1]
-    return float(along(mode[None])[0] + volume), mode
-
-
 def upper_tail(
     points: Array, heights: Array, others: Array, body: float
 ) -> tuple[Array, Array, Array, float, Array]:
-    """Nodes of a tail of mass BEGIN whose log density is known at points, up to a constant.
+    """Return quadrature nodes of a tail of mass BEGIN whose log density is known at points, up to a constant.
 
     Returns
     -------
-    u (n,), the mass (n,) that each stands for, whether it lies beyond the 1 − NEAR quantile, the 1 − FAR quantile;
-    others (n, m), interpolated
+    nodes u (n,), their masses (n,), whether each lies beyond the 1 − NEAR quantile (n,), the 1 − FAR quantile, and
+    others interpolated at u (n, m)
     """
     from scipy.interpolate import PchipInterpolator
 

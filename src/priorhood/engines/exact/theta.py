@@ -1,9 +1,9 @@
 """θ: the unconstrained coordinates of spreads, correlations and noise, and their prior density.
 
 θ = (log τ₁, atanh z₁, …, log τ_L, atanh z_L, log σ), finest level first, crossed groupings last; z are the
-canonical partial correlations of Ω_ℓ (none where effects are independent). A scale whose prior has bounds has the
-logit between them in place of the log. A scale that is known (Fixed) is left out, so that θ may have no coordinate
-at all. All functions take a batch (S, dim).
+canonical partial correlations of Ω_ℓ (none if effects are independent). A scale whose prior has bounds has the
+logit between them instead of the log. A known (Fixed) scale is left out, so θ may have no coordinate at all.
+All functions take a batch (S, dim).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.problem import Problem
     from priorhood.model.priors import LKJ, ScalePrior
 
-# Logs of the least and the largest scale: beyond, squares are no numbers.
+# Logs of the smallest and the largest scale whose square is a number.
 REACH_BELOW, REACH_ABOVE = 690.0, 300.0
 
 
 @dataclass(frozen=True)
 class Theta:
-    """A batch of θ in the model's own terms: per grouping tau (S, K) and corr = chol Ω (S, K, K); sigma (S,)."""
+    """A batch of θ as the model's parameters: per grouping tau (S, K) and corr = chol Ω (S, K, K); sigma (S,)."""
 
     tau: tuple[Array, ...]
     corr: tuple[Array, ...]
@@ -39,7 +39,7 @@ class Theta:
 
 @dataclass(frozen=True)
 class Axis:
-    """A coordinate of θ: what it is, its prior's text, the prior's log density along it, the parameter there."""
+    """A coordinate of θ: its parameter's name, the prior's text, its log density, and coordinate → parameter."""
 
     name: str
     prior: str
@@ -47,13 +47,13 @@ class Axis:
     value: Callable[[Array], Array]
 
     def slope(self, u: float, step: float) -> float:
-        """Of the log density, from u to u + step."""
+        """Mean slope of the log density from u to u + step."""
         below, above = self.log_density(np.array([u, u + step]))
         return float((above - below) / step)
 
     @cached_property
     def peak(self) -> float:
-        """Where the density along the coordinate is highest."""
+        """Coordinate at which the density is highest."""
         grid = np.linspace(-REACH_BELOW, REACH_ABOVE, 3 * int(REACH_BELOW + REACH_ABOVE) + 1)
         for step in (1.0, 0.05):
             with np.errstate(over="ignore", invalid="ignore"):
@@ -63,13 +63,8 @@ class Axis:
         return top
 
 
-def dimension(problem: Problem) -> int:
-    """Length of θ."""
-    return (not problem.known_noise) + sum(len(x.free) + x.pairs for x in problem.varying)
-
-
 def constrain(problem: Problem, theta: Array) -> Theta:
-    """θ (S, dim) → spreads, Cholesky factors of the correlations, residual sd."""
+    """Map θ (S, dim) to spreads, Cholesky factors of the correlations and residual sd."""
     tau, corr = [], []
     at = 0
     for level in problem.varying:
@@ -89,7 +84,7 @@ def constrain(problem: Problem, theta: Array) -> Theta:
 
 
 def unconstrain(problem: Problem, values: Theta) -> Array:
-    """Spreads, Cholesky factors of the correlations, residual sd → θ (S, dim); undoes constrain."""
+    """Map spreads, Cholesky factors of the correlations and residual sd to θ (S, dim); inverse of constrain."""
     columns = []
     for level, tau, corr in zip(problem.varying, values.tau, values.corr, strict=True):
         columns += [np.asarray(level.tau[k].coordinate(np.log(tau[:, k]))) for k in level.free]
@@ -107,7 +102,7 @@ def unconstrain(problem: Problem, values: Theta) -> Array:
 
 
 def factors(problem: Problem, values: Theta) -> Array:
-    """Λ̃_ℓ = diag(τ_ℓ) L_ℓ / σ of every grouping, padded to the widest: (S, groupings, K, K)."""
+    """Return Λ̃_ℓ = diag(τ_ℓ) L_ℓ / σ of every grouping, padded to the widest: (S, groupings, K, K)."""
     widest = max((level.K for level in problem.varying), default=1)
     out = np.zeros((len(values.sigma), len(problem.varying), widest, widest))
     for at, level in enumerate(problem.varying):
@@ -117,10 +112,10 @@ def factors(problem: Problem, values: Theta) -> Array:
 
 
 def log_prior(problem: Problem, theta: Array, values: Theta) -> Array:
-    """Log p(θ): priors of τ, Ω, σ with the Jacobian of the unconstrained coordinates, normalized. (S,)
+    """Return log p(θ) (S,): priors of τ, Ω, σ with the Jacobian of the unconstrained coordinates, normalized.
 
-    log τ and log σ bring + log τ and + log σ, a logit between bounds the log of their width and of the logistic
-    density; atanh z brings log(1 − z²); a known scale brings nothing.
+    log τ and log σ add log τ and log σ; a logit between bounds adds the log of their distance and of the logistic
+    density; atanh z adds log(1 − z²); a known scale adds nothing.
     """
     total = np.zeros(len(theta))
     if not problem.known_noise:
@@ -139,19 +134,19 @@ def log_prior(problem: Problem, theta: Array, values: Theta) -> Array:
 
 
 def axes(problem: Problem) -> list[Axis]:
-    """The prior of every coordinate of θ, in θ's order: under it they are independent."""
+    """Return all coordinates of θ, in order; their priors are independent."""
     found = []
     for level in problem.varying:
-        found += [of_scale("tau", level.tau[k]) for k in level.free]
+        found += [scale_axis("tau", level.tau[k]) for k in level.free]
         if level.omega and level.K > 1:
-            found += [_of_partial(level.omega, float(b)) for b in level.omega.shapes(level.K)]
+            found += [_partial_axis(level.omega, float(b)) for b in level.omega.shapes(level.K)]
     if not problem.known_noise:
-        found.append(of_scale("sigma", problem.sigma))
+        found.append(scale_axis("sigma", problem.sigma))
     return found
 
 
-def of_scale(name: str, prior: ScalePrior) -> Axis:
-    """A scale's coordinate."""
+def scale_axis(name: str, prior: ScalePrior) -> Axis:
+    """Return the coordinate of a scale."""
 
     def log_density(u: Array) -> Array:
         return np.asarray(prior.logpdf(prior.constrain(u)) + prior.log_jacobian(u))
@@ -159,34 +154,35 @@ def of_scale(name: str, prior: ScalePrior) -> Axis:
     return Axis(name, str(prior), log_density, prior.constrain)
 
 
-def _of_partial(omega: LKJ, b: float) -> Axis:
+def _partial_axis(omega: LKJ, b: float) -> Axis:
+    """Return the coordinate atanh z of a partial correlation, (z + 1)/2 ~ Beta(b, b)."""
     return Axis("omega", str(omega), lambda x: b * _log_sech2(x) - _log_norm(b), np.tanh)
 
 
 def _log_sech2(x: Array) -> Array:
-    """log(1 − tanh²x) = −2 log cosh x, without overflow or cancellation."""
+    """Return log(1 − tanh²x) = −2 log cosh x, without overflow or cancellation."""
     return np.asarray(-2.0 * (np.abs(x) + np.log1p(np.exp(-2.0 * np.abs(x))) - math.log(2.0)))
 
 
 def _log_norm(b: float) -> float:
-    """Log ∫ (1 − z²)^(b−1) dz over (−1, 1)."""
+    """Return log ∫ (1 − z²)^(b−1) dz over (−1, 1)."""
     return (2 * b - 1) * math.log(2.0) + 2 * math.lgamma(b) - math.lgamma(2 * b)
 
 
 def from_prior(problem: Problem, draws: int, rng: np.random.Generator) -> Array:
-    """θ drawn from its prior: (draws, dim)."""
+    """Draw θ from its prior: (draws, dim)."""
     parts = [np.zeros((draws, 0))]
     for level in problem.varying:
-        parts += [_drawn(level.tau[k], draws, rng) for k in level.free]
+        parts += [scale_from_prior(level.tau[k], draws, rng) for k in level.free]
         if level.omega and level.K > 1:
             with np.errstate(divide="ignore"):  # a draw that is ±1 up to rounding
                 parts.append(np.arctanh(level.omega.sample(rng, (draws, level.K))))
     if not problem.known_noise:
-        parts.append(_drawn(problem.sigma, draws, rng))
+        parts.append(scale_from_prior(problem.sigma, draws, rng))
     return np.concatenate(parts, axis=1)
 
 
-def _drawn(prior: ScalePrior, draws: int, rng: np.random.Generator) -> Array:
-    """The coordinate of a scale drawn from its prior: (draws, 1); −∞ for a draw that underflowed to 0."""
+def scale_from_prior(prior: ScalePrior, draws: int, rng: np.random.Generator) -> Array:
+    """Draw the coordinate of a scale from its prior: (draws, 1); −∞ if a draw underflowed to 0."""
     with np.errstate(divide="ignore"):
         return np.asarray(prior.coordinate(np.log(prior.sample(rng, draws))))[:, None]

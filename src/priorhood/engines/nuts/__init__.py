@@ -1,6 +1,6 @@
-"""The general engine: a plain PyMC model, centred or not, sampled by NUTS; the judge of the exact one.
+"""The general engine: a plain PyMC model, centred or not, sampled by NUTS; the reference for the exact engine.
 
-PyMC, nutpie and NumPyro are imported where a model is built or sampled, and nowhere else.
+PyMC, nutpie and NumPyro are imported only where a model is built or sampled.
 """
 
 from priorhood.engines.nuts.build import build

@@ -1,4 +1,4 @@
-"""Rows and priors → a plain PyMC model, centred or not."""
+"""Build a plain PyMC model of rows and priors, centred or not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood.engines.draws import spread_dimension, term_dimension
 from priorhood.engines.nuts.settings import quiet
 from priorhood.errors import ModelError
 from priorhood.model.priors import (
@@ -31,26 +30,27 @@ if TYPE_CHECKING:
 
 
 def build(r: Regression, parameterization: str = "centered") -> pm.Model:
-    """A plain PyMC model with the exact engine's names, dims, coords and scale.
+    """Build a plain PyMC model with the exact engine's names, dims, coords and scale.
 
-    The outcome `y` alone has its own units, so that predictive draws and log-likelihoods have them.
+    Only the outcome `y` has its own units, so that predictive draws and log-likelihoods have them.
 
     centered : β_j ~ Normal(mu, Σ);  noncentered : β_j = mu + Λ z_j, z_j ~ Normal(0, I)   (math.md, 2 and 3)
-    Correlated effects have Λ = diag(τ) L from LKJCholeskyCov, or from partial correlations where a τ has bounds.
+    Correlated effects have Λ = diag(τ) L from LKJCholeskyCov, or from partial correlations if a τ has bounds.
 
     Raises
     ------
-    ModelError : correlated effects with a spread that is fixed
+    ModelError : correlated effects with a fixed spread; a group named like a variable or dimension of the model,
+        which PyMC would confuse
     """
-    with quiet():
-        return _built(r, centered=parameterization == "centered")
-
-
-def _built(r: Regression, *, centered: bool) -> pm.Model:
     import pymc as pm
 
-    _check_groups(r)
-    with pm.Model(coords=_coords(r)) as model:
+    centered = parameterization == "centered"
+    taken = {"row", "response", "y", "column_centre", "column_spread", "outcome_unit", *r.data, *r.parameters}
+    taken |= {f"{name}{g.suffix}" for g in r.groupings for name in ("z", "spread", "partial", "tau_priors")}
+    for grouping in r.groupings:
+        if grouping.name in taken:
+            raise ModelError(f"a group in PyMC cannot be called {grouping.name!r}, a name of its model; rename it")
+    with quiet(), pm.Model(coords=_coords(r)) as model:
         X = pm.Data("X", r.data["X"], dims=("row", "column"))
         pm.Data("column_centre", r.scale.centre, dims="column")
         pm.Data("column_spread", r.scale.spread, dims="column")
@@ -77,22 +77,8 @@ def _built(r: Regression, *, centered: bool) -> pm.Model:
     return model
 
 
-def _check_groups(r: Regression) -> None:
-    """Refuse a group called like a variable or a dimension of the model, which PyMC would take for one another.
-
-    Raises
-    ------
-    ModelError
-    """
-    taken = {"row", "response", "y", "column_centre", "column_spread", "outcome_unit", *r.data, *r.parameters}
-    taken |= {f"{name}{g.suffix}" for g in r.groupings for name in ("z", "spread", "partial", "tau_priors")}
-    for grouping in r.groupings:
-        if grouping.name in taken:
-            raise ModelError(f"a group in PyMC cannot be called {grouping.name!r}, a name of its model; rename it")
-
-
 def _coords(r: Regression) -> dict[str, Any]:
-    """The exact engine's coordinates, and those of rows and columns."""
+    """Return the exact engine's coordinates, and those of rows and columns."""
     coords: dict[str, Any] = {"row": np.arange(len(r.rows.y)), "column": list(r.columns)}
     coords["response"] = [r.outcome]
     if r.population:
@@ -100,46 +86,38 @@ def _coords(r: Regression) -> dict[str, Any]:
     for grouping in r.groupings:
         coords[grouping.name] = grouping.labels
         terms = [r.columns[d] for d in grouping.varying]
-        coords[_term(r, grouping.name, grouping.coefficients)] = [r.columns[d] for d in grouping.coefficients]
-        coords[_spread_term(r, grouping)] = terms
+        coords[grouping.term] = [r.columns[d] for d in grouping.coefficients]
+        coords[grouping.spread_term] = terms
         if grouping.omega is not None:
-            coords[f"{_spread_term(r, grouping)}_bis"] = terms
+            coords[f"{grouping.spread_term}_bis"] = terms
     return coords
 
 
-def _term(r: Regression, name: str, columns: tuple[int, ...]) -> str:
-    return term_dimension(name, columns, r.population)
-
-
-def _spread_term(r: Regression, grouping: RegressionGrouping) -> str:
-    return spread_dimension(grouping.name, grouping.varying, grouping.coefficients, r.population)
-
-
 def _times(r: Regression, X: Any, d: int, coefficient: Any) -> Any:
-    """Coefficient × column; the intercept's column is not multiplied."""
+    """Return coefficient × column, or the coefficient itself of the intercept."""
     return coefficient if d == r.constant else coefficient * X[:, d]
 
 
 def _effects(r: Regression, at: int, mu: Any, above: Any, *, centered: bool) -> Any:
-    """Coefficients (places, C) of one grouping around their parents' `above`, around mu, or around 0."""
+    """Return coefficients (places, C) of one grouping, around their parents' `above`, around mu, or around 0."""
     import pymc as pm
     import pytensor.tensor as pt
 
     g = r.groupings[at]
     passed = [d for d in g.coefficients if d not in g.varying]
     name = r.effect(at)
-    dims = (g.name, _term(r, g.name, g.coefficients))
+    dims = (g.name, g.term)
     mean = _mean(r, at, mu, above, g.varying)
     inner = f"{name}_own" if passed else name
-    own_dims = (g.name, _spread_term(r, g)) if passed else dims
+    own_dims = (g.name, g.spread_term) if passed else dims
     if g.omega is None:
-        tau = _scales(f"tau{g.suffix}", g.tau, r, g)
+        tau = _scales(r, g)
         if centered:
             own = pm.Normal(inner, mean, tau, dims=own_dims)
         else:
             own = mean + tau * pm.Normal(f"z{g.suffix}", dims=own_dims)
     else:
-        factor = _correlated(r, g)
+        factor = _spread_factor(r, g)
         if centered:
             own = pm.CustomDist(
                 inner, mean, factor, logp=partial(_multivariate, len(g.varying)), random=_random_multivariate,
@@ -153,7 +131,7 @@ def _effects(r: Regression, at: int, mu: Any, above: Any, *, centered: bool) -> 
 
 
 def _mean(r: Regression, at: int, mu: Any, above: Any, columns: tuple[int, ...]) -> Any:
-    """The parents' coefficients of some columns: (K,) where the population is the parent, else (places, K)."""
+    """Return the parents' coefficients of columns: (K,) if the population is the parent, else (places, K)."""
     import pytensor.tensor as pt
 
     g = r.groupings[at]
@@ -173,7 +151,7 @@ def _mean(r: Regression, at: int, mu: Any, above: Any, columns: tuple[int, ...])
 
 
 def _multivariate(K: int, value: Any, mean: Any, factor: Any) -> Any:
-    """Log Normal(β_j; mean, ΛΛᵀ) of every group: z = Λ⁻¹(β_j − mean) by forward substitution, written out.
+    """Return log Normal(β_j; mean, ΛΛᵀ) of every group: z = Λ⁻¹(β_j − mean) by forward substitution, written out.
 
     PyMC's MvNormal solves a triangular system for every group; for two or three terms that takes twice as
     long to compile and several times as long to draw.
@@ -191,15 +169,15 @@ def _multivariate(K: int, value: Any, mean: Any, factor: Any) -> Any:
 
 
 def _random_multivariate(mean: Any, factor: Any, rng: np.random.Generator | None = None, size: Any = None) -> Any:
-    """Draws for PyMC's prior and posterior predictive sampling."""
+    """Draw from Normal(mean, ΛΛᵀ), for PyMC's prior and posterior predictive sampling."""
     generator = rng or np.random.default_rng()
     shape = (*(size or np.broadcast_shapes(mean.shape[:-1], factor.shape[:-2])), mean.shape[-1])
     noise = generator.standard_normal(shape)
     return mean + np.einsum("...kl,...l->...k", factor, noise)
 
 
-def _correlated(r: Regression, g: RegressionGrouping) -> Any:
-    """Λ = diag(tau) L (K, K), with tau and omega as deterministics."""
+def _spread_factor(r: Regression, g: RegressionGrouping) -> Any:
+    """Return Λ = diag(tau) L (K, K) of correlated effects, with tau and omega as deterministics."""
     import pymc as pm
 
     if any(isinstance(p, Fixed) for p in g.tau):
@@ -208,33 +186,30 @@ def _correlated(r: Regression, g: RegressionGrouping) -> Any:
             "|| for independent effects"
         )
     if any(isinstance(p, Uniform) for p in g.tau):
-        return _bounded(r, g)
-    families = {type(p) for p in g.tau}
-    alike = len(families) == 1
+        return _bounded_spread_factor(r, g)
+    alike = len({type(p) for p in g.tau}) == 1
     sd = _family(g.tau) if alike else pm.Exponential.dist(scale=1.0, shape=len(g.tau))
     factor, corr, tau = pm.LKJCholeskyCov(
         f"spread{g.suffix}", n=len(g.tau), eta=g.omega.eta if g.omega else 1.0, sd_dist=sd, store_in_trace=False
     )
     if not alike:
-        # LKJCholeskyCov takes one family for all; where they differ the density is set right here.
+        # LKJCholeskyCov takes one family for all; with several, correct the density.
         right = sum(pm.logp(_family((p,), scalar=True), tau[k]) + tau[k] for k, p in enumerate(g.tau))
         pm.Potential(f"tau_priors{g.suffix}", right)
-    term = _spread_term(r, g)
-    pm.Deterministic(f"tau{g.suffix}", tau, dims=term)
-    pm.Deterministic(f"omega{g.suffix}", corr, dims=(term, f"{term}_bis"))
+    pm.Deterministic(f"tau{g.suffix}", tau, dims=g.spread_term)
+    pm.Deterministic(f"omega{g.suffix}", corr, dims=(g.spread_term, f"{g.spread_term}_bis"))
     return factor
 
 
-def _bounded(r: Regression, g: RegressionGrouping) -> Any:
-    """Λ = diag(tau) L (K, K) where a spread has bounds, which LKJCholeskyCov's coordinates do not keep to.
+def _bounded_spread_factor(r: Regression, g: RegressionGrouping) -> Any:
+    """Return Λ = diag(tau) L (K, K) if a spread has bounds, which LKJCholeskyCov's coordinates do not respect.
 
-    tau has coordinates of its own then, and L comes from the canonical partial correlations z (math.md, 4).
+    tau then has coordinates of its own, and L comes from the canonical partial correlations z (math.md, 4).
     """
     import pymc as pm
     import pytensor.tensor as pt
 
-    K, term = len(g.tau), _spread_term(r, g)
-    tau = _scales(f"tau{g.suffix}", g.tau, r, g)
+    K, tau = len(g.tau), _scales(r, g)
     b = (g.omega or LKJ(1)).shapes(K)
     share = pm.Beta(f"partial{g.suffix}", b, b, shape=len(b))  # (z + 1)/2
     rows, pair = [[pt.as_tensor_variable(1.0)] + [pt.as_tensor_variable(0.0)] * (K - 1)], 0
@@ -246,19 +221,19 @@ def _bounded(r: Regression, g: RegressionGrouping) -> Any:
             pair += 1
         rows.append([*row, left, *[pt.as_tensor_variable(0.0)] * (K - 1 - i)])
     factor = pt.stack([pt.stack(row) for row in rows])
-    pm.Deterministic(f"omega{g.suffix}", pt.dot(factor, factor.T), dims=(term, f"{term}_bis"))
+    pm.Deterministic(f"omega{g.suffix}", pt.dot(factor, factor.T), dims=(g.spread_term, f"{g.spread_term}_bis"))
     return tau[:, None] * factor
 
 
 def _family(
     priors: tuple[ScalePrior, ...], *, scalar: bool = False, name: str | None = None, **options: Any
 ) -> Any:
-    """Priors of one family as PyMC's distribution, named or not."""
+    """Return priors of one family as a PyMC variable of that name, or as a distribution without one."""
     import pymc as pm
 
     def each(attribute: str) -> Any:
         values = np.array([getattr(p, attribute) for p in priors])
-        # An array even of one number: PyTensor holds plain numbers such as 5.0 in single precision.
+        # An array even for one number: PyTensor stores plain numbers such as 5.0 in single precision.
         return np.asarray(values[0]) if scalar else values
 
     makers: dict[type, tuple[Any, dict[str, Any]]] = {
@@ -280,19 +255,20 @@ def _family(
     return family.dist(**given, **({} if scalar else {"shape": len(priors)}))
 
 
-def _scales(name: str, priors: tuple[ScalePrior, ...], r: Regression, g: RegressionGrouping) -> Any:
-    """Independent spreads (K,), whatever their families."""
+def _scales(r: Regression, g: RegressionGrouping) -> Any:
+    """Return the independent spreads tau (K,) of a grouping, of one family or several."""
     import pymc as pm
     import pytensor.tensor as pt
 
-    if len({type(p) for p in priors}) == 1 and not isinstance(priors[0], Fixed):
-        return _family(priors, name=name, dims=_spread_term(r, g))
-    each = [_one(f"{name}[{r.columns[d]}]", prior) for d, prior in zip(g.varying, priors, strict=True)]
-    return pm.Deterministic(name, pt.stack([pt.as_tensor_variable(one) for one in each]), dims=_spread_term(r, g))
+    name = f"tau{g.suffix}"
+    if len({type(p) for p in g.tau}) == 1 and not isinstance(g.tau[0], Fixed):
+        return _family(g.tau, name=name, dims=g.spread_term)
+    each = [_one(f"{name}[{r.columns[d]}]", prior) for d, prior in zip(g.varying, g.tau, strict=True)]
+    return pm.Deterministic(name, pt.stack([pt.as_tensor_variable(one) for one in each]), dims=g.spread_term)
 
 
 def _one(name: str, prior: ScalePrior, dims: str | None = None) -> Any:
-    """A positive parameter, or its known value."""
+    """Return a positive parameter, or its known value."""
     if isinstance(prior, Fixed):
         import pymc as pm
         import pytensor.tensor as pt
@@ -302,30 +278,24 @@ def _one(name: str, prior: ScalePrior, dims: str | None = None) -> Any:
     return _family((prior,), scalar=True, name=name, dims=dims)
 
 
-def _alike(median: Any, spread: Any, r: Regression, *, centered: bool) -> Any:
-    """A sigma for every group, log sigma_j ~ Normal(log median, spread²): (J,)."""
-    import pymc as pm
-    import pytensor.tensor as pt
-
-    group = r.groupings[0].name
-    if centered:
-        return pm.LogNormal("sigma", pt.log(median), spread, dims=group)
-    apart = spread * pm.Normal("sigma_z", dims=group)
-    return pm.Deterministic("sigma", median * pt.exp(apart), dims=group)
-
-
 def _errors(r: Regression, location: Any, index: Any, *, centered: bool) -> None:
-    """The outcome around its location."""
+    """Add the outcome around its location (N,); index (N,) : the finest group of every row."""
     import pymc as pm
     import pytensor.tensor as pt
 
-    # PyMC takes NaN for a value to be drawn; here it is an outcome that is not known, of a row to predict.
+    # PyMC would draw a NaN; here it is the unknown outcome of a row to predict.
     unknown = np.isnan(r.data["outcome"])
     outcome = pm.Data("outcome", np.where(unknown, 1.0, r.data["outcome"]), dims="row")
     unit = pm.Data("outcome_unit", np.array([r.scale.unit]), dims="response")[0]
     if r.sigma_median is not None and r.sigma_spread is not None:
         median, apart = _one("sigma_median", r.sigma_median), _one("sigma_spread", r.sigma_spread)
-        spread: Any = _alike(median, apart, r, centered=centered)[index]
+        group = r.groupings[0].name
+        # log sigma_j ~ Normal(log median, apart²)
+        if centered:
+            own = pm.LogNormal("sigma", pt.log(median), apart, dims=group)
+        else:
+            own = pm.Deterministic("sigma", median * pt.exp(apart * pm.Normal("sigma_z", dims=group)), dims=group)
+        spread: Any = own[index]
     elif r.sigma is None:
         spread = pm.Data("se", r.data["se"], dims="row")
     elif r.noise:
@@ -355,7 +325,7 @@ def _errors(r: Regression, location: Any, index: Any, *, centered: bool) -> None
 
 
 def _log_student(nu: Any, location: Any, spread: Any, size: Any) -> Any:
-    """Of a number whose log is Student's t."""
+    """Return the distribution of a number whose log has Student's t."""
     import pymc as pm
 
     return pm.math.exp(pm.StudentT.dist(nu=nu, mu=location, sigma=spread, size=size))

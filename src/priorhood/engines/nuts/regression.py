@@ -1,4 +1,4 @@
-"""What NUTS is given: standardized rows, priors, names."""
+"""Input of NUTS: standardized rows, priors and names."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RegressionGrouping:
-    """One grouping: its places, the coefficients that vary, their priors.
+    """One grouping: its places, the coefficients that vary, and their priors.
 
-    name : of its dimension; suffix : of its parameters' names, tau_district
-    labels : (size,) of its places; of_cell : (cells,) the place of every cell of the sums
-    parent : (size,) the place of the next coarser level; None where its mean is mu, or it is crossed
+    name : of its dimension; suffix : of its parameters' names, as in tau_district
+    labels : (size,) of its places; of_cell : (cells,) place of every cell of the sums
+    parent : (size,) place of the next coarser level; None if its mean is mu, or it is crossed
     varying, coefficients : positions of the columns with a spread of its own, and of those in its coefficients
-    tau, omega : priors; omega is None where the effects are independent
+    term, spread_term : dimensions of its coefficients and of its spreads
+    tau, omega : priors; omega is None if the effects are independent
     """
 
     name: str
@@ -35,21 +36,23 @@ class RegressionGrouping:
     parent: Index | None
     varying: tuple[int, ...]
     coefficients: tuple[int, ...]
+    term: str
+    spread_term: str
     tau: tuple[ScalePrior, ...]
     omega: LKJ | None
 
 
 @dataclass(frozen=True)
 class Regression:
-    """What NUTS is given: standardized rows, priors, and the names that its variables shall have.
+    """Standardized rows, priors, and the names of PyMC's variables.
 
-    scale : how the rows were standardized; outcome : its text; logged : whether that is the log of a number above 0
-    columns : (D,) names of the design's columns; constant : the intercept's, or None
+    scale : the standardization; outcome : text of the outcome; logged : whether that is a log
+    columns : (D,) names of the design's columns; constant : the intercept's position, or None
     population : positions of the columns with a coefficient in mu
-    groupings : the nested levels, finest first, then crossed ones; levels : how many are nested
-    mu, sigma, nu : priors; None where the model has no such parameter
+    groupings : the nested levels, finest first, then crossed ones; levels : number of nested levels
+    mu, sigma, nu : priors; None if the model has no such parameter
     noise : whether every finest group has a sigma of its own
-    sigma_median, sigma_spread : priors of what those have in common, in place of one for sigma; else None
+    sigma_median, sigma_spread : priors of pooled sigmas' median and spread, instead of one of sigma; else None
     """
 
     rows: Observations
@@ -69,12 +72,12 @@ class Regression:
     sigma_spread: ScalePrior | None = None
 
     def index(self, at: int) -> Index:
-        """(N,) the place of every row in a grouping."""
+        """Return the place of every row in a grouping: (N,)."""
         return self.groupings[at].of_cell[self.rows.cell]
 
     @cached_property
     def data(self) -> dict[str, npt.NDArray[Any]]:
-        """What PyMC's containers of the rows hold, by their names; the outcome in its own units."""
+        """Values of PyMC's data containers, by their names; the outcome in its own units."""
         y = self.rows.y * self.scale.unit
         weights = {
             "se": self.rows.se,
@@ -90,16 +93,16 @@ class Regression:
 
     @property
     def located(self) -> tuple[int, ...]:
-        """The groupings whose coefficients a row's location takes: the finest level, and those across it."""
+        """Groupings whose coefficients enter a row's location: the finest level, and crossed ones."""
         return tuple(at for at in range(len(self.groupings)) if at == 0 or at >= self.levels)
 
     def effect(self, at: int) -> str:
-        """The name of a grouping's coefficients: beta, beta_district, delta_type."""
+        """Return the name of a grouping's coefficients: beta, beta_district, delta_type."""
         return f"{'beta' if at < self.levels else 'delta'}{self.groupings[at].suffix}"
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
-        """The names of its parameters."""
+        """Names of the parameters."""
         names = ["mu"] if self.population else []
         for at, grouping in enumerate(self.groupings):
             names += [self.effect(at), f"tau{grouping.suffix}"]

@@ -1,4 +1,4 @@
-"""A regression → draws, by one of the samplers."""
+"""Draw from a regression by one of the samplers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from priorhood.engines.draws import Draws, Effects
 from priorhood.engines.nuts.build import build
@@ -24,6 +23,16 @@ Tell = Callable[[str, int, int], None]
 Sampled = tuple[Any, float, float]  # tree, seconds to compile, seconds to sample
 
 INTERRUPTED = "sampling was interrupted; no draws are kept"
+# ArviZ's names of sample statistics → the samplers' names.
+STATS = {
+    "lp": ("lp", "logp"),
+    "energy": ("energy",),
+    "acceptance_rate": ("acceptance_rate", "mean_tree_accept"),
+    "diverging": ("diverging",),
+    "n_steps": ("n_steps",),
+    "tree_depth": ("tree_depth", "depth"),
+    "step_size": ("step_size",),
+}
 
 
 def draw(r: Regression, settings: Settings, chains: int, draws: int, seed: int, threads: int, tell: Tell) -> Draws:
@@ -32,13 +41,13 @@ def draw(r: Regression, settings: Settings, chains: int, draws: int, seed: int, 
     Raises
     ------
     SamplingError : the sampler failed
-    KeyboardInterrupt : interrupted; no draws are kept
+    KeyboardInterrupt : sampling was interrupted; no draws are kept
     """
     tell("compiling the model", 0, 1)
     run = _with_nutpie if settings.sampler == "nutpie" else _with_pymc
     with quiet():
         for library in ("pymc", settings.sampler):
-            importlib.import_module(library)  # seconds that are not the model's
+            importlib.import_module(library)  # its seconds do not count as the model's
         started = time.perf_counter()
         model = build(r, settings.parameterization)
         built = time.perf_counter() - started
@@ -53,10 +62,14 @@ def draw(r: Regression, settings: Settings, chains: int, draws: int, seed: int, 
             raise SamplingError(f"the sampler {settings.sampler} failed: {detail}") from problem
     posterior = found["posterior"]
     if posterior.sizes["chain"] < chains or posterior.sizes["draw"] < draws:
-        # The samplers end quietly when interrupted, with what they have: it might be half warmed up.
+        # Interrupted samplers may end quietly with the draws so far, perhaps before the end of the warm-up.
         raise KeyboardInterrupt(INTERRUPTED)
     values = {name: np.asarray(posterior[name], dtype=np.float64) for name in r.parameters}
-    stats = _stats(found["sample_stats"])
+    stats = {}
+    for name, theirs in STATS.items():
+        there = next((t for t in theirs if t in found["sample_stats"]), None)
+        if there is not None:
+            stats[name] = np.asarray(found["sample_stats"][there])
     return Draws(
         mu=values.get("mu", np.zeros((chains, draws, 0))),
         effects=tuple(
@@ -142,7 +155,7 @@ def _with_pymc(
 
     options: dict[str, Any] = {"nuts_sampler": settings.sampler, "target_accept": settings.target_accept}
     if settings.sampler == "numpyro":
-        # On one device chains can only run side by side in one program.
+        # On one device chains can run in parallel only in one program.
         options["nuts_sampler_kwargs"] = {"chain_method": "vectorized"}
     else:
         options |= {"callback": lambda **now: count(**now), "max_treedepth": MAX_TREEDEPTH}
@@ -158,25 +171,3 @@ def _with_pymc(
     seconds = time.perf_counter() - started
     sampling = float(found["posterior"].attrs.get("sampling_time", seconds))
     return found, seconds - sampling, sampling
-
-
-# Names of the samplers' statistics → those of ArviZ's schema.
-STATS = {
-    "lp": ("lp", "logp"),
-    "energy": ("energy",),
-    "acceptance_rate": ("acceptance_rate", "mean_tree_accept"),
-    "diverging": ("diverging",),
-    "n_steps": ("n_steps",),
-    "tree_depth": ("tree_depth", "depth"),
-    "step_size": ("step_size",),
-}
-
-
-def _stats(found: Any) -> dict[str, npt.NDArray[Any]]:
-    """The statistics that every sampler has, under one name."""
-    out = {}
-    for name, theirs in STATS.items():
-        there = next((t for t in theirs if t in found), None)
-        if there is not None:
-            out[name] = np.asarray(found[there])
-    return out

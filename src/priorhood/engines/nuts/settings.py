@@ -1,4 +1,4 @@
-"""How NUTS is run, and whether it can be run here."""
+"""Settings of NUTS, and whether it can run here."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ MAX_TREEDEPTH = 10
 
 @dataclass(frozen=True)
 class Settings:
-    """How NUTS is run.
+    """Settings of NUTS.
 
     sampler : "nutpie", "pymc" or "numpyro"; parameterization : see build
-    tune : steps to adapt, not kept; target_accept : aimed-at acceptance, which sets the step size
+    tune : steps of adaptation, not kept; target_accept : target acceptance rate, which sets the step size
     """
 
     sampler: str
@@ -36,12 +36,12 @@ class Settings:
 
 
 def installed(name: str) -> bool:
-    """Whether a library can be imported, without importing it."""
+    """Whether a library can be imported; it is not imported."""
     return importlib.util.find_spec(name) is not None
 
 
 def unavailable(sampler: str | None = None) -> str | None:
-    """Why NUTS cannot run here, and what to install; None where it can."""
+    """Return why NUTS cannot run here, and what to install; None if it can."""
     if sampler is not None and sampler not in SAMPLERS:
         return f"sampler {sampler!r} is not known; there are {', '.join(SAMPLERS)}"
     if not installed("pymc"):
@@ -53,12 +53,12 @@ def unavailable(sampler: str | None = None) -> str | None:
 
 
 def default_sampler() -> str:
-    """The fastest sampler that is there."""
+    """Return the fastest sampler that is installed."""
     return "nutpie" if installed("nutpie") else "pymc"
 
 
 def check_installed(parameterization: str) -> None:
-    """Raise unless a PyMC model of this form can be built here."""
+    """Raise ModelError unless a PyMC model of this parameterization can be built here."""
     reason = unavailable()
     if reason:
         raise ModelError(reason)
@@ -66,7 +66,7 @@ def check_installed(parameterization: str) -> None:
 
 
 def check(settings: Settings) -> Settings:
-    """The settings, if they can be."""
+    """Return the settings, or raise ModelError if they are not valid."""
     if settings.parameterization not in PARAMETERIZATIONS:
         raise ModelError(
             f"parameterization must be {listed(map(repr, PARAMETERIZATIONS), 'or')}, not "
@@ -80,7 +80,7 @@ def check(settings: Settings) -> Settings:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the libraries' own remarks: what matters of them is said by check, in words of this house."""
+    """Silence the libraries' logs and warnings: diagnostics reports what matters of them."""
     loggers = [logging.getLogger(name) for name in ("pymc", "pytensor", "arviz", "jax")]
     before = [logger.level for logger in loggers]
     try:

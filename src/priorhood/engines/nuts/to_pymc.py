@@ -1,4 +1,4 @@
-"""A model and rows → a plain PyMC model; a model and standardized rows → what NUTS takes."""
+"""A PyMC model of a model and rows; a Regression of a model and standardized rows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
+from priorhood.engines.draws import spread_dimension, term_dimension
 from priorhood.engines.nuts.build import build
 from priorhood.engines.nuts.regression import Regression, RegressionGrouping
 from priorhood.engines.nuts.settings import check_installed
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def to_pymc(
     model: Model, table: object, parameterization: str, *, places: object, drop_outliers: float | None
 ) -> pm.Model:
-    """A plain PyMC model of the rows of a table; see Model.to_pymc."""
+    """Return a plain PyMC model of a table's rows; see Model.to_pymc."""
     check_installed(parameterization)
     source, _ = placed(read(table), places, model.formula)
     design, found = collect.collect_moments(source, model.formula, drop_outliers, weights=model.weights)
@@ -35,9 +36,29 @@ def to_pymc(
 
 
 def regression_of(data: FitData, rows: Observations) -> Regression:
-    """The model and standardized rows as NUTS takes them."""
+    """Return the model and standardized rows as NUTS takes them."""
     model, design, scale = data.model, data.design, data.scale
     resolved, hierarchy = data.resolved, data.hierarchy
+    population = tuple(design.index(design.population_columns))
+    groupings = []
+    for at, places in enumerate(hierarchy.groupings):
+        varying = tuple(design.index(design.level_columns(at)))
+        coefficients = tuple(design.index(design.coefficient_columns(at)))
+        groupings.append(
+            RegressionGrouping(
+                name=places.name,
+                suffix=model.formula.suffix(at),
+                labels=places.labels,
+                of_cell=places.of_cell,
+                parent=places.parent if at + 1 < len(hierarchy.levels) else None,
+                varying=varying,
+                coefficients=coefficients,
+                term=term_dimension(places.name, coefficients, population),
+                spread_term=spread_dimension(places.name, varying, coefficients, population),
+                tau=resolved.tau[at],
+                omega=resolved.omega[at],
+            )
+        )
     return Regression(
         rows=rows,
         scale=scale,
@@ -45,21 +66,8 @@ def regression_of(data: FitData, rows: Observations) -> Regression:
         logged=model.formula.log_outcome,
         columns=design.names,
         constant=design.constant,
-        population=tuple(design.index(design.population_columns)),
-        groupings=tuple(
-            RegressionGrouping(
-                name=places.name,
-                suffix=model.formula.suffix(at),
-                labels=places.labels,
-                of_cell=places.of_cell,
-                parent=places.parent if at + 1 < len(hierarchy.levels) else None,
-                varying=tuple(design.index(design.level_columns(at))),
-                coefficients=tuple(design.index(design.coefficient_columns(at))),
-                tau=resolved.tau[at],
-                omega=resolved.omega[at],
-            )
-            for at, places in enumerate(hierarchy.groupings)
-        ),
+        population=population,
+        groupings=tuple(groupings),
         levels=len(hierarchy.levels),
         mu=resolved.mu,
         sigma=resolved.sigma,

@@ -1,6 +1,6 @@
-"""Equation (10) for the finest places, given draws of θ and of all above: compiled, loops over blocks of places.
+"""Equation (10) for the finest places, given draws of θ and of all coefficients above; compiled.
 
-As in marginal.py the inner loops run over the nodes of a block, and all is kept in units in which σ has dropped out
+As in upward.py the inner loops run over the nodes of a block, and all is in units in which σ has dropped out
 of the sums. The parents' coefficients are known, so that only the columns that vary are eliminated.
 """
 
@@ -11,19 +11,18 @@ import numpy as np
 
 from priorhood.engines.exact.kernels.upward import BLOCK, FAST
 
-# Powers of a coefficient that are summed; behind them the sum of its variances.
-ORDER = 6
+ORDER = 6  # powers of a coefficient that are summed; the sum of its variances follows them
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _solve_block(A, b, lo, n, parent, lam, cols, T, M, u, inv):
-    """Equation (10) for nodes lo … lo+n of one θ: M = L D Lᵀ, inv = 1/D, u = D⁻¹L⁻¹Λᵀ Zᵀ(b − A β_parent).
+    """Solve equation (10) for nodes lo … lo+n of one θ: M = L D Lᵀ, inv = 1/D, u = D⁻¹L⁻¹Λᵀ Zᵀ(b − A β_parent).
 
     A (D, D, J), b (D, J): sums; parent (D, ≥n); lam (K, K): Λ̃; T (K, K, ≥n) is scratch.
     """
     D, K = A.shape[0], cols.shape[0]
     for k in range(K):
-        v = inv[k]  # until D is there, the residual of column k
+        v = inv[k]  # until D is known, the residual of column k
         own = cols[k]
         q = b[own]
         for i in range(n):
@@ -73,7 +72,7 @@ def _solve_block(A, b, lo, n, parent, lam, cols, T, M, u, inv):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _decompose_block(n, K, M, u, inv):
-    """M = L D Lᵀ in place, 1/D, and u ← D⁻¹L⁻¹u."""
+    """Factor M = L D Lᵀ in place, fill inv with 1/D, and set u ← D⁻¹L⁻¹u."""
     for k in range(K):
         m = M[k, k]
         w = inv[k]
@@ -105,7 +104,7 @@ def _decompose_block(n, K, M, u, inv):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _back(n, K, M, u):
-    """U ← L⁻ᵀu."""
+    """Set u ← L⁻ᵀu."""
     for k in range(K - 1, -1, -1):
         v = u[k]
         for r in range(k + 1, K):
@@ -117,7 +116,7 @@ def _back(n, K, M, u):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _take_parents(above, s, of_place, lo, n, parent):
-    """Coefficients above (parents, D, S) → of every node's parent under one θ, (D, ≥n)."""
+    """Fill parent (D, ≥n) with the coefficients of every node's parent under one θ, from above (parents, D, S)."""
     first = of_place[lo]
     alike = True
     for i in range(n):
@@ -135,7 +134,7 @@ def _take_parents(above, s, of_place, lo, n, parent):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _mean_and_variance(n, lam, cols, sigma, parent, M, u, inv, w, r, mean, variance):
-    """M and v of the r-th varying column, from what _solve_block and _back leave."""
+    """Fill m and v of the r-th varying column from the results of _solve_block and _back."""
     K = cols.shape[0]
     f = parent[cols[r]]
     for i in range(n):
@@ -183,7 +182,7 @@ def _add_powers(n, mean, variance, anchor, sums):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def sum_powers(A, b, lo, n, of_place, above, lam, cols, sigma, anchor, sums):
-    """Sums over θ of the powers of every coefficient about an anchor, for nodes lo … lo+n.
+    """Sum over θ the powers of every coefficient about an anchor, for nodes lo … lo+n.
 
     above (parents, D, S), lam (S, K, K), sigma (S,); fills anchor (K, ≥n), sums (K, ORDER + 1, ≥n).
     """
@@ -206,7 +205,7 @@ def sum_powers(A, b, lo, n, of_place, above, lam, cols, sigma, anchor, sums):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def conditionals(A, b, of_place, above, lam, cols, sigma, mean, variance):
-    """M and v of nodes 0 … J under every θ: (J, K, S) are filled, so that a coefficient's draws lie together."""
+    """Fill m and v of nodes 0 … J under every θ, (J, K, S), so that a coefficient's draws lie together."""
     D, K, J = A.shape[0], cols.shape[0], of_place.shape[0]
     parent = np.empty((D, BLOCK))
     T, M = np.empty((K, K, BLOCK)), np.empty((K, K, BLOCK))
@@ -227,9 +226,9 @@ def conditionals(A, b, of_place, above, lam, cols, sigma, mean, variance):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def draw_nodes(A, b, of_place, above, lam, cols, sigma, z, out):
-    """Equation (10) for nodes 0 … J, a multiple of BLOCK, and every θ: z and out (S, K, J).
+    """Draw by equation (10) nodes 0 … J, a multiple of BLOCK, under every θ: z and out (S, K, J).
 
-    Whole blocks alone, so that a place's bits do not depend on where in a block it stands.
+    Only whole blocks, so that a place's bits do not depend on its position in a block.
     """
     D, K = A.shape[0], cols.shape[0]
     parent = np.empty((D, BLOCK))
@@ -260,7 +259,7 @@ def draw_nodes(A, b, of_place, above, lam, cols, sigma, z, out):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _pair_powers(p, q, r, det, first, second, m0, m1, s00, s01, s11, gram, square, anchor, sums):
-    """What sum_powers does, of one place with two varying columns, where (10) is short enough for one loop.
+    """Sum powers as sum_powers does, of one place with two varying columns, for which (10) fits one loop.
 
     With A = (p q; q r) of determinant det, Σ = ΛΛᵀ/σ² of determinant gram, and scores s = b − Aβ_parent:
 
@@ -305,7 +304,7 @@ def _pair_powers(p, q, r, det, first, second, m0, m1, s00, s01, s11, gram, squar
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def sum_pairs(A, b, lo, n, of_place, above, spread, square, cols, anchor, sums):
-    """What sum_powers does with two columns: spread (4, S) : Σ₀₀, Σ₀₁, Σ₁₁, |Σ| of ΛΛᵀ/σ²; square (S,) : σ²."""
+    """Sum powers as sum_powers does, of two columns: spread (4, S) is Σ₀₀, Σ₀₁, Σ₁₁, |Σ| of ΛΛᵀ/σ²; square σ²."""
     D, S = A.shape[0], square.shape[0]
     i, j = cols[0], cols[1]
     first, second = np.empty(S), np.empty(S)
@@ -322,7 +321,7 @@ def sum_pairs(A, b, lo, n, of_place, above, spread, square, cols, anchor, sums):
                     second[s] -= g * own[s]
         p, q, r = A[i, i, node], A[i, j, node], A[j, j, node]
         det = max(p * r - q * q, 0.0)
-        # Mean under the first θ, so that powers about it are of the size of the spread.
+        # The anchor is the mean under the first θ, so that powers about it are of the spread's size.
         for step in range(2):
             size = 1 if step == 0 else S
             one = np.zeros(2) if step == 0 else anchor[:, node - lo]

@@ -6,9 +6,8 @@ With G = R Z Λ and G Gᵀ = U diag(d) Uᵀ, e = Uᵀ(z − R β₀), the pseudo
 
 In t = log σ that, times the prior, is integrated by the trapezoid rule, which for a smooth integrand that
 decays converges faster than any power of the step h: its error is 2 exp(−2π²w²/h²) for a Gaussian of sd w, and
-about exp(−π²/2h) for the tails of a gamma. Where the nodes taken by twos or by fours differ, h is halved: even and
-odd ones agree by chance where the nodes lie to both sides of the integrand's highest just so, those taken by fours
-do not.
+about exp(−π²/2h) for the tails of a gamma. If sums over every second or every fourth node differ, h is halved: even
+and odd nodes may agree by chance, by their position around the integrand's peak; every fourth nodes then do not.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ from priorhood.engines.exact.kernels.upward import FAST
 
 STEP = 0.85  # in sds of the integrand
 WIDEST = 0.2  # step of a wide integrand
-DROP = 20.0  # in logs, from the outermost place where the integrand may rise to the first node
+DROP = 20.0  # in logs, from the outermost point at which the integrand may rise down to the first node
 TAIL = 1e-10  # share of the sum at which the nodes end
-AGREE = 0.003  # difference of even and odd nodes, as a share: the error of the whole is its square or less
-QUARTER = 0.2  # the like of the nodes by fours, |Σ iᵏ f_k|, wherever they lie: a Gaussian's is 0.18 at STEP
+AGREE = 0.003  # relative difference of even and odd nodes: the error of the whole is at most its square
+QUARTER = 0.2  # the same for every fourth node, |Σ iᵏ f_k|, at any position: a Gaussian's is 0.18 at STEP
 HALVINGS = 8
-APART = 2.0  # by which a prior is far below the rows' σ, in logs …
-CLOSE = 1e-3  # … and how nearly it is found where the two meet
+APART = 2.0  # in logs, by which a prior is far below the rows' σ …
+CLOSE = 1e-3  # … and the accuracy to which the point where the two meet is found
 LOWEST, HIGHEST = -300.0, 340.0  # log σ whose square a double holds
 
 
 class LogPrior(NamedTuple):
-    """The log density of a group's x = log σ − m, but for a constant.
+    """Log density of a group's x = log σ − m, without a constant.
 
     −precision·x²/2 + power·x − linear·σ − square·σ²/2 − cauchy·log(1 + heavy·σ²)
     """
@@ -82,7 +81,7 @@ def rotate(R, z, rank, lam, cols, beta, G, d, e):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _turn(G, e, p, q, K):
-    """Turn rows p and q of G until orthogonal, and e with them. Whether there was anything to do."""
+    """Turn rows p and q of G until orthogonal, and e with them; return whether they were not orthogonal."""
     alpha = beta = gamma = 0.0
     for k in range(K):
         alpha += G[p, k] * G[p, k]
@@ -106,10 +105,10 @@ def _turn(G, e, p, q, K):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _rises(prior, rss, n):
-    """Up to which x = log σ − m a group with rows to spare has an integrand that rises, and rss/σ² there.
+    """Return x = log σ − m up to which the integrand of a group with surplus rows rises, and rss/σ² there.
 
-    Its slope is at least −κx − n + rss/σ², which falls with x. Newton's steps come to the root of that from the
-    left, so that any number of them will do.
+    Its slope is at least −κx − n + rss/σ², which falls with x. Newton's steps approach the root of that from the
+    left, so that any number of them is valid.
     """
     a = 0.5 * math.log(rss / n) - prior.m
     if prior.precision == 0.0:
@@ -130,10 +129,10 @@ def _rises(prior, rss, n):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _between(prior, rss, n, low, high):
-    """Where a prior far below the rows' σ holds rss/σ²: the integrand rises up to low, and perhaps not at high.
+    """Return the x up to which the integrand rises under a prior far below the rows' σ, between low and high.
 
-    Its slope is at least rss/σ² + power − n less the prior's pull, which falls with x. The range is halved to where
-    that is 0, from below, so that the integrand rises up to there.
+    Its slope is at least rss/σ² + power − n less the prior's pull, which falls with x. Bisection finds where that
+    is 0, from below, so that the integrand rises up to there.
     """
     while high - low > CLOSE:
         x = 0.5 * (low + high)
@@ -149,10 +148,10 @@ def _between(prior, rss, n, low, high):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _first_node(prior, nu, rss, rank, d, e):
-    """The x at which the nodes begin, DROP below the integrand's highest, and what bends it there; see _bend.
+    """Return the x at which the nodes begin, DROP below the integrand's peak, and its curvature's bound; see _bend.
 
-    Without rows to spare the likelihood is flat as σ goes to 0: where σ² ≪ d_k or σ² < e_k² − d_k, the k-th term
-    falls by next to nothing or rises, and the prior's slope prevails.
+    Without surplus rows the likelihood is flat as σ goes to 0: where σ² ≪ d_k or σ² < e_k² − d_k, the k-th term
+    hardly falls, or rises, and the prior's slope prevails.
     """
     n = nu + rank
     if rss > 0.0:
@@ -174,10 +173,10 @@ def _first_node(prior, nu, rss, rank, d, e):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _bend(prior, q, rss, n, rank, d, e, least):
-    """Bound of Q = rss/σ² + Σ e²σ²/(d + σ²)² where the integrand is highest: it bends by κ + 2Q there at most.
+    """Return a bound of Q = rss/σ² + Σ e²σ²/(d + σ²)² at the integrand's peak, whose curvature is at most κ + 2Q.
 
-    q : of the rows without predictors; least : σ² below which the integrand only rises. Where it turns, Q is
-    also n and the prior's pull, which is large for a group far from the others.
+    q : of the rows without predictors; least : σ² below which the integrand only rises. At the peak, Q is
+    also n plus the prior's pull, which is large for a group far from the others.
     """
     total = rss
     for k in range(rank):
@@ -191,7 +190,7 @@ def _bend(prior, q, rss, n, rank, d, e, least):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _prior_rises(prior):
-    """Up to which x a prior without a Gaussian in log σ rises at least half as steeply as at 0."""
+    """Return the x up to which a prior without a Gaussian in log σ rises at least half as steeply as at 0."""
     sigma = (
         0.25
         * prior.power
@@ -209,8 +208,8 @@ def _prior_rises(prior):
 def march(prior, nu, rss, rank, d, e, norm, x, h, ref, target):
     """Sum the integrand f over the nodes x, x + h, …, in units of exp(ref).
 
-    ends where the integrand falls for good and is TAIL of its sum, or where the sum passes `target`. norm
-    (rank,) holds what the d_k + σ² are divided by, to be taken off by the caller; both are renewed where the
+    Ends where the integrand only falls and is TAIL of its sum, or where the sum passes `target`. norm (rank,)
+    holds divisors of the d_k + σ², which the caller must account for; norm and ref are renewed where the
     integrand outgrows them, unless a target is given, which is in their units. Returns Σ f_k, |Σ (−1)ᵏ f_k|,
     |Σ iᵏ f_k|, ref, and the last x.
     """
@@ -253,7 +252,7 @@ def march(prior, nu, rss, rank, d, e, norm, x, h, ref, target):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _falls(prior, nu, rss, rank, d, e, x, s2):
-    """Whether the integrand falls from x on: a bound of its slope that only falls is negative.
+    """Return whether the integrand falls from x on: a decreasing bound of its slope is negative.
 
     The k-th term's is e²σ²/(d + σ²)², at most e²/σ² and at most e²/4d.
     """
@@ -266,7 +265,7 @@ def _falls(prior, nu, rss, rank, d, e, x, s2):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def log_integral(prior, nu, rss, rank, d, e, norm):
-    """Log ∫ exp(…) dx by the trapezoid rule; and the first node and the step."""
+    """Return log ∫ exp(…) dx by the trapezoid rule, the first node and the step."""
     start, q = _first_node(prior, nu, rss, rank, d, e)
     start = max(start, LOWEST - prior.m)
     h = 1.0 / math.sqrt((prior.precision + 2.0 * q) / STEP**2 + 1.0 / WIDEST**2)
@@ -287,13 +286,13 @@ def log_integral(prior, nu, rss, rank, d, e, norm):
 
 @nb.njit(cache=True, nogil=True)
 def space(rows, K):
-    """Scratch of one thread: G, d, e, norm."""
+    """Return scratch of one thread: G, d, e, norm."""
     return np.empty((rows, K)), np.empty(rows), np.empty(rows), np.empty(rows)
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _log_integrals(R, z, rank, nu, rss, cols, lam, beta, priors, out):
-    """Equation (11), summed over the groups, for a batch of θ: lam (S, K, K), beta (S, D), priors (S, 7)."""
+    """Sum equation (11) over the groups, for a batch of θ: lam (S, K, K), beta (S, D), priors (S, 7)."""
     G, d, e, norm = space(R.shape[1], cols.shape[0])
     for s in range(len(out)):
         p = priors[s]
@@ -308,9 +307,9 @@ def _log_integrals(R, z, rank, nu, rss, cols, lam, beta, priors, out):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _draw_noise(R, z, rank, nu, rss, cols, lam, beta, priors, uniform, normal, sigma, effects):
-    """σ_j and β_j of every group for a batch of θ: sigma (S, J), effects (S, K, J).
+    """Draw σ_j and β_j of every group for a batch of θ: sigma (S, J), effects (S, K, J).
 
-    The nodes are shifted by a uniform part of a step and one of them is taken by its height: σ then has its
+    The nodes are shifted by a uniform part of a step and one of them is drawn by its height: σ then has its
     posterior, as exactly as the sum is the integral, and no grid. The step does not depend on the shift: if it were
     halved where the shifted nodes disagree, places where they agree by chance would have too many draws.
 

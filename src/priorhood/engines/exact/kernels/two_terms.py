@@ -1,4 +1,4 @@
-"""Up, where two columns vary by one grouping and there are no others: equations (6) to (9) in one vector loop.
+"""The upward pass if both of two columns vary by the only grouping: equations (6) to (9) in one vector loop.
 
 The model of an intercept and a slope by place. With A = (p q; q r), b = (b d), Λ̃ = (f 0; g h), Σ̃ = ΛΛᵀ/σ² and
 adj(·) the adjugate of a 2 × 2 matrix, (6) to (8) are, for one place,
@@ -39,17 +39,17 @@ def fits(problem: Problem) -> bool:
 
 
 def sums_of(problem: Problem) -> Array:
-    """(NUMBERS, J): p, q, r, |A|, b and adj(A)b of every place, in the order of the level's columns."""
+    """Return p, q, r, |A|, b and adj(A)b of every place, (NUMBERS, J), in the order of the level's columns."""
     first, second = (int(c) for c in problem.levels[0].cols)
     p, q, r = problem.A[first, first], problem.A[first, second], problem.A[second, second]
     b, d = problem.b[first], problem.b[second]
-    det = np.maximum(p * r - q * q, 0.0)  # 0 of one row but for rounding, which must not make it negative
+    det = np.maximum(p * r - q * q, 0.0)  # rounding must not make the 0 of one row negative
     return np.stack([p, q, r, det, b, d, r * b - q * d, p * d - q * b])
 
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _add_block(x, lo, n, f, g, h, pivots, into):
-    """Add one block of places under one θ to into (6,): P'₀₀, P'₁₀, P'₁₁, h'₀, h'₁, Σ uᵀM⁻¹u; |M| go to pivots."""
+    """Add a block of places under one θ to into (6,): P'₀₀, P'₁₀, P'₁₁, h'₀, h'₁, Σ uᵀM⁻¹u; store |M| in pivots."""
     p, q, r, det = x[0, lo : lo + n], x[1, lo : lo + n], x[2, lo : lo + n], x[3, lo : lo + n]
     b, d, c, e = x[4, lo : lo + n], x[5, lo : lo + n], x[6, lo : lo + n], x[7, lo : lo + n]
     s, t, v, k = f * f, f * g, g * g + h * h, (f * h) ** 2
@@ -78,7 +78,7 @@ def _add_block(x, lo, n, f, g, h, pivots, into):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def add_places(x, lam, sums, logdet):
-    """All places under a batch of θ: lam (S, 2, 2) is Λ̃; fills sums (S, 6) as _add_block does, and Σ log|M|."""
+    """Fill sums (S, 6) of all places as _add_block does, and Σ log|M| (S,), for a batch of θ; lam : (S, 2, 2) Λ̃."""
     M = np.empty((1, 1, PLACES))
     sums[:] = 0.0
     logdet[:] = 0.0
@@ -92,7 +92,7 @@ def add_places(x, lam, sums, logdet):
 
 @nb.njit(cache=True, nogil=True)
 def fill_top(sums, cols, P, h):
-    """Sums of places' messages → the root's slot of P (2, 2, 1), h (2, 1)."""
+    """Copy the sums of places' messages (6,) to the root's slot of P (2, 2, 1), h (2, 1)."""
     a, b = cols[0], cols[1]
     P[a, a, 0] = sums[0]
     P[a, b, 0] = P[b, a, 0] = sums[1]
@@ -103,7 +103,7 @@ def fill_top(sums, cols, P, h):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def log_marginals(x, c, N, lam, tree, root, sigma, out):
-    """Equation (9) for a batch of θ; lam (S, 1, 2, 2) and the rest as marginal's."""
+    """Fill out (S,) with equation (9) for a batch of θ; lam (S, 1, 2, 2), the rest as in marginal.py."""
     S = sigma.shape[0]
     sums, logdet = np.empty((S, 6)), np.empty(S)
     add_places(x, lam[:, 0], sums, logdet)

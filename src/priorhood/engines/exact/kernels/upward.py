@@ -1,4 +1,4 @@
-"""Up: the steps that send what nodes say to their parents (math.md, equations 6 to 8); compiled.
+"""The upward pass: nodes send messages to their parents (math.md, equations 6 to 8); compiled.
 
 The kernels work on a *block* of nodes at a time and run their inner loops over the nodes of
 that block, never over the entries of a small matrix: the arrays have the node as last axis, so
@@ -24,7 +24,7 @@ TILE = 4
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _decompose(n, D, K, T, M, u, inv):
-    """M = L D Lᵀ in place, and T, u times L⁻¹, for a block of n nodes."""
+    """Factor M = L D Lᵀ in place, and multiply T, u by L⁻¹, for a block of n nodes."""
     for k in range(K):
         m = M[k, k]
         w = inv[k]
@@ -58,7 +58,7 @@ def _decompose(n, D, K, T, M, u, inv):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def factor_block(P, h, lo, n, lam, cols, T, M, u, inv):
-    """Equation (6) for nodes lo … lo+n, factored: M = L D Lᵀ, then V = L⁻¹Tᵀ and v = L⁻¹u.
+    """Factor equation (6) for nodes lo … lo+n: M = L D Lᵀ, then V = L⁻¹Tᵀ and v = L⁻¹u.
 
     P (D, D, J), h (D, J): messages; lam (K, K): Λ̃, lower triangular; cols (K,): Z. Fills T (D, K, ≥n)
     with Vᵀ, M (K, K, ≥n) with L below and D on the diagonal, u (K, ≥n) with v, and inv (K, ≥n) with 1/D.
@@ -107,10 +107,10 @@ def factor_block(P, h, lo, n, lam, cols, T, M, u, inv):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def log_pivots(M, K, n):
-    """Σ log of the n·K pivots, with few logarithms: pivots are at least 1, so products only grow.
+    """Return Σ log of the n·K pivots with few logarithms: pivots are at least 1, so products only grow.
 
-    Products of LANES pivots are gathered until they pass 1e150; a product that overflows is taken
-    apart again.
+    Products of LANES pivots are gathered until they pass 1e150; a product that overflows is split
+    again.
     """
     total = 0.0
     gathered = 1.0
@@ -133,9 +133,9 @@ def log_pivots(M, K, n):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _subtract_products(V, L, at, up_P):
-    """P ← P − V Vᵀ for the slot `at` of up_P, its lower half; V (≥D, ≥L) has rows of 0 up to a multiple of TILE.
+    """Set P ← P − V Vᵀ in the lower half of slot `at` of up_P; V (≥D, ≥L) has rows of 0 up to a multiple of TILE.
 
-    The one step whose cost grows with D²: a tile of 2 × TILE sums shares its loads, and reads only, so that the
+    The only step whose cost grows with D²: a tile of 2 × TILE sums shares its loads and only reads, so that the
     compiler keeps the sums in registers.
     """
     D = up_P.shape[0]
@@ -163,11 +163,11 @@ def _subtract_products(V, L, at, up_P):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def eliminate(P, h, first, starts, lam, cols, up_P, up_h, up_first, work):
-    """Equations (6) to (8) for one level: its nodes send to their parents.
+    """Send the messages of one level's nodes to their parents, equations (6) to (8).
 
     P (D, D, nodes), h (D, nodes): the level's nodes begin at `first`; child c of parent p has
     starts[p] ≤ c < starts[p + 1]. On entry slot up_first + p of up_P, up_h holds the sum of the
-    children's own messages; on return, of their messages with δ integrated out. Returns Σ log|M|
+    children's own messages; on return, the sum of their messages with δ integrated out. Returns Σ log|M|
     and σ² Σ uᵀM⁻¹u.
     """
     T, M, u, inv, V = work
@@ -180,7 +180,7 @@ def eliminate(P, h, first, starts, lam, cols, up_P, up_h, up_first, work):
             n = min(BLOCK, starts[p + 1] - lo)
             factor_block(P, h, first + lo, n, lam, cols, T, M, u, inv)
             logdet += log_pivots(M, K, n)
-            # T M⁻¹ Tᵀ = V Vᵀ: of every node and column one entry of V a row, side by side.
+            # T M⁻¹ Tᵀ = V Vᵀ: a row of V has the entries of all nodes and columns side by side.
             for k in range(K):
                 v = u[k]
                 w = inv[k]
@@ -219,7 +219,7 @@ def _add_children(P, h, first, starts, up_first):
 
 @nb.njit(cache=True, nogil=True)
 def workspace(D, K):
-    """Scratch arrays of one thread for blocks of nodes: T, M, u, 1/D, and V of eliminate."""
+    """Return scratch arrays of one thread for blocks of nodes: T, M, u, 1/D, and V of eliminate."""
     return (
         np.empty((D, K, BLOCK)),
         np.empty((K, K, BLOCK)),
@@ -231,7 +231,7 @@ def workspace(D, K):
 
 @nb.njit(cache=True, nogil=True)
 def root_space(root):
-    """What factor_root fills: Λ̃, the Cholesky factor of M, v = L⁻¹u; and the most columns of one triangle in Λ̃."""
+    """Return scratch of factor_root: Λ̃, the Cholesky factor of M, v = L⁻¹u; the width of Λ̃'s widest triangle."""
     F = root[0].shape[0]
     band = 1
     for f in range(root[2].shape[0]):
@@ -242,7 +242,7 @@ def root_space(root):
 
 @nb.njit(cache=True, nogil=True)
 def _fill_root(lam, levels, root, sigma, factor, v):
-    """Λ̃ and σ × the prior mean of the root's ε: the population's, then every crossed grouping's places."""
+    """Fill Λ̃ and σ × the prior mean of the root's ε: the population's, then every crossed grouping's places."""
     at = root[0].shape[0]
     v[:] = 0.0
     for k in range(at):
@@ -259,7 +259,7 @@ def _fill_root(lam, levels, root, sigma, factor, v):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def _cholesky(L, F):
-    """The Cholesky factor of a matrix F × F in place of its lower half, by rows; TILE rows share their loads."""
+    """Replace the lower half of a matrix (F, F) by its Cholesky factor, row by row; TILE rows share their loads."""
     for top in range(0, F, TILE):
         n = min(TILE, F - top)
         for j in range(top):
@@ -296,9 +296,9 @@ def _cholesky(L, F):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def factor_root(P, h, lam, tree, root, sigma, spare):
-    """Equation (6) at the root, factored: M = L Lᵀ and v = L⁻¹u fill `spare`; returns log|M| and uᵀM⁻¹u σ².
+    """Factor equation (6) at the root: M = L Lᵀ and v = L⁻¹u fill `spare`; returns log|M| and uᵀM⁻¹u σ².
 
-    Λ̃ is a diagonal but for the small triangles of crossed effects.
+    Λ̃ is diagonal except for the small triangles of crossed effects.
     """
     factor, L, v, band = spare
     levels = tree[4].shape[0] - 1
@@ -338,10 +338,10 @@ def factor_root(P, h, lam, tree, root, sigma, spare):
 
 @nb.njit(cache=True, nogil=True)
 def level_of(at, A, b, P, h, lam, tree):
-    """What eliminate and the way down need of the at-th level, the finest being 0.
+    """Return the at-th level's arguments of eliminate and of the way down; the finest level is 0.
 
-    Returns messages P, h and the first node in them, child pointers, Λ̃, columns, and the first slot of the
-    parents. One place for all levels, so that the kernels that use it are compiled once.
+    Messages P, h and the first node in them, child pointers, Λ̃, columns, and the first slot of the parents: the
+    same types for all levels, so that the kernels that use them are compiled once.
     """
     cols, cols_at, starts, starts_at, first = tree
     own = cols[cols_at[at] : cols_at[at + 1]]
@@ -353,11 +353,11 @@ def level_of(at, A, b, P, h, lam, tree):
 
 @nb.njit(fastmath=FAST, cache=True, nogil=True, error_model="numpy")
 def climb(A, b, P, h, lam, tree, root, sigma, work, spare):
-    """All levels for one θ, finest first, then the root: fills P, h, spare; returns Σ log|M|, Σ uᵀM⁻¹u.
+    """Eliminate all levels for one θ, finest first, then the root: fills P, h, spare; returns Σ log|M|, Σ uᵀM⁻¹u.
 
     P (D, D, slots), h (D, slots) hold, on entry, the leaves' sums in their parents' slots and 0
-    elsewhere. root = (prior sd s₀, prior mean of ε, places and K of every crossed grouping); its columns are
-    the tree's last.
+    elsewhere. root = (prior sd s₀, prior mean of ε, number of places and K of every crossed grouping); its columns
+    are the tree's last.
     """
     logdet = 0.0
     quad = 0.0
