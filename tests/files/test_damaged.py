@@ -426,7 +426,7 @@ STRANGE = {
     "absurd shape": (_bomb, "more than a file of"),
     "absurd text": (_text_bomb, "more than a file of"),
     "lists": (lambda h5: h5.create_dataset("posterior/x", (2,), dtype=h5py.vlen_dtype("f8")), "neither numbers"),
-    "a type": (lambda h5: h5.__setitem__("posterior/x", np.dtype("f8")), "no variable and no group"),
+    "a type": (lambda h5: h5.__setitem__("posterior/x", np.dtype("f8")), "neither a variable nor a group"),
     "references": (lambda h5: h5["posterior"].attrs.__setitem__("x", h5["posterior"].ref), "neither a number nor"),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A model and what the rows say of it: the design, the sums, the scale."""
+"""A model with its design, sums and scale."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FitData:
-    """All that a fit needs besides its options, and all that a posterior keeps besides its draws.
+    """All inputs of a fit besides its options, and all contents of a posterior besides its draws.
 
-    model : as stated; design : its columns, with the categories found; moments : the sums of the rows used
-    scale : of the columns and the outcome
+    model : as stated; design : its columns, with the categories found; moments : sums of the rows used
+    scale : standardization of the columns and the outcome
     """
 
     model: Model
@@ -33,7 +33,7 @@ class FitData:
 
     @classmethod
     def learn(cls, model: Model, design: Design, moments: CellMoments, scale: Scale | None = None) -> FitData:
-        """Check the model's priors against the design, and learn the scale from the sums unless it is given.
+        """Check the model's priors against the design, and learn the scale from the sums if none is given.
 
         Raises
         ------
@@ -49,12 +49,12 @@ class FitData:
 
     @cached_property
     def resolved(self) -> Resolved:
-        """The prior of every parameter."""
+        """Prior of every parameter."""
         return self.model.resolve(self.design)
 
     @cached_property
     def hierarchy(self) -> Hierarchy:
-        """The places of every grouping, and which lies in which."""
+        """Places of every grouping, and their parents."""
         return hierarchy_of(self.model.formula, self.moments.labels)
 
     @cached_property
@@ -63,7 +63,7 @@ class FitData:
         return standardized(self.moments, self.design, self.scale)
 
     def with_moments(self, moments: CellMoments) -> FitData:
-        """Other sums under the same model and scale; places are looked at again only if the cells differ."""
+        """Return other sums with the same model and scale; the hierarchy is kept if the cells are the same."""
         found = replace(self, moments=moments)
         vars(found)["resolved"] = self.resolved
         if moments.labels is self.moments.labels:
@@ -71,7 +71,7 @@ class FitData:
         return found
 
     def with_model(self, model: Model) -> FitData:
-        """The same sums and scale under other priors."""
+        """Return the same sums and scale with other priors."""
         found = FitData.learn(model, self.design, self.moments, self.scale)
         vars(found)["hierarchy"] = self.hierarchy
         vars(found)["standardized"] = self.standardized

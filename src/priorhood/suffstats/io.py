@@ -1,4 +1,4 @@
-"""Sums of rows, and what is known of the places, as groups of a labelled tree, there and back."""
+"""Sums of rows and a table of places ↔ groups of a labelled tree."""
 
 from __future__ import annotations
 
@@ -21,25 +21,22 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.model import Model
 
-
 Tree = TypeVar("Tree", "ArrayTree", "xr.DataTree")
-
-
 PLACES = "places"
 
 
 def _arrays(variables: dict[str, Any], coords: dict[str, Any], attrs: dict[str, Any] | None = None) -> Arrays:
-    """Of the values of coordinates, each a dimension of its own."""
+    """Return a group whose coordinates, given by their values, are dimensions of their own."""
     return Arrays(variables, {name: ((name,), np.asarray(values)) for name, values in coords.items()}, attrs or {})
 
 
 def dropped_as_text(dropped: tuple[Dropped, ...]) -> str:
-    """BatchedRows left out, as an attribute; the number of places is there where it says something."""
+    """Return the rows left out as text for an attribute, with the number of places if it is not 0."""
     return json.dumps([[d.reason, d.column, d.rows, *([d.places] if d.places else [])] for d in dropped])
 
 
 def moments_arrays(moments: CellMoments) -> Arrays:
-    """The sums, with the labels of their cells and the names of their columns."""
+    """Return the sums as a group, with the labels of their cells and the names of their columns."""
     group = _cell_dimension(moments.keys)
     columns = list(moments.columns)
     variables: dict[str, Any] = {
@@ -49,7 +46,7 @@ def moments_arrays(moments: CellMoments) -> Arrays:
     }
     coords: dict[str, Any] = {group: shown(moments.labels), "column": columns, "column_bis": columns}
     if len(moments.keys) > 1:
-        # The labels apart: a label may have a slash of its own.
+        # The parts of labels separately: a label may contain a slash.
         labels = np.array(apart(moments.labels, len(moments.keys)), dtype=str).reshape(-1, len(moments.keys))
         variables["key"] = ((group, "key_column"), labels)
         coords["key_column"] = list(moments.keys)
@@ -61,12 +58,12 @@ def moments_arrays(moments: CellMoments) -> Arrays:
 
 
 def _cell_dimension(keys: tuple[str, ...]) -> str:
-    """The dimension of the sums: the group's own name where the cells are its places."""
+    """Return the dimension of the sums: the group's name if the cells are its places."""
     return dimension(keys[0]) if len(keys) == 1 else "cell" if keys else "group"
 
 
 def stored_moments(tree: xr.DataTree, model: Model | Design) -> CellMoments:
-    """The moments that a tree holds; model : of which formula they are."""
+    """Return the moments in a tree; model : the model or design of their formula."""
     stored = tree["moments"].to_dataset()
     keys = model.formula.keys
     labels = stored[_cell_dimension(keys)].values.astype(str)
@@ -88,10 +85,19 @@ def stored_moments(tree: xr.DataTree, model: Model | Design) -> CellMoments:
 
 
 def with_places(tree: Tree, place_table: PlaceTable | None) -> Tree:
-    """The tree with what is known of the places."""
+    """Add the table of places, if there is one, to a tree."""
     if place_table is None:
         return tree
-    places = _places_arrays(place_table)
+    labels = np.array(list(place_table.places), dtype=str).reshape(-1, len(place_table.keys))
+    variables: dict[str, Any] = {"key": (("place", "key_column"), labels)}
+    coords: dict[str, Any] = {"key_column": list(place_table.keys)}
+    for name, textual, dtype in (("number", False, float), ("text", True, str)):
+        own = [at for at, column in enumerate(place_table.columns) if (column in place_table.textual) == textual]
+        if own:
+            values = [[place[at] for at in own] for place in place_table.places.values()]
+            variables[name] = (("place", f"{name}_column"), np.array(values, dtype=dtype).reshape(-1, len(own)))
+            coords[f"{name}_column"] = [place_table.columns[at] for at in own]
+    places = _arrays(variables, coords)
     if isinstance(tree, ArrayTree):
         return replace(tree, groups={**tree.groups, PLACES: places})
     import xarray as xr
@@ -102,21 +108,8 @@ def with_places(tree: Tree, place_table: PlaceTable | None) -> Tree:
     return together
 
 
-def _places_arrays(place_table: PlaceTable) -> Arrays:
-    labels = np.array(list(place_table.places), dtype=str).reshape(-1, len(place_table.keys))
-    variables: dict[str, Any] = {"key": (("place", "key_column"), labels)}
-    coords: dict[str, Any] = {"key_column": list(place_table.keys)}
-    for name, textual, dtype in (("number", False, float), ("text", True, str)):
-        own = [at for at, column in enumerate(place_table.columns) if (column in place_table.textual) == textual]
-        if own:
-            values = [[place[at] for at in own] for place in place_table.places.values()]
-            variables[name] = (("place", f"{name}_column"), np.array(values, dtype=dtype).reshape(-1, len(own)))
-            coords[f"{name}_column"] = [place_table.columns[at] for at in own]
-    return _arrays(variables, coords)
-
-
 def stored_places(tree: xr.DataTree) -> PlaceTable | None:
-    """What a tree knows of the places; None where the fit had no table of places."""
+    """Return the table of places in a tree; None if the fit had none."""
     if PLACES not in tree.children:
         return None
     stored = tree[PLACES].to_dataset()

@@ -1,4 +1,4 @@
-"""What the rows of every place say on their own: least squares from the sums, without pooling (math.md, eq. 5)."""
+"""Least squares of every place's rows alone, from the sums: no pooling (math.md, eq. 5)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.suffstats.fit_data import FitData
 
-# The least eigenvalue of a place's XᵀX, its diagonal made 1, that still tells all coefficients apart.
+# Least eigenvalue of a place's XᵀX, scaled to a diagonal of 1, at which its coefficients are determined.
 SINGULAR = 1e-10
 
 
 def unpooled(data: FitData, others: Array) -> Array:
-    """Least squares of every finest place's rows alone; the limit of its coefficients as τ → ∞.
+    """Fit every finest place's rows alone by least squares; the limit of its coefficients as τ → ∞.
 
     b_j = (Σ w x xᵀ)⁻¹ Σ w x (y − zᵀg),  x the columns whose coefficient differs between the places
 
     Parameters
     ----------
-    others : g (cells, D), standardized: what is known of the rest, the population's own coefficients and the
-        effects of crossed groupings; 0 elsewhere
+    others : (cells, D) g, standardized: the other coefficients, of the population alone and of crossed groupings; 0
+        elsewhere
 
     Returns
     -------
-    (J, C), standardized, in the order of design.coefficient_columns(0). NaN where a place's rows do not tell all
-    its coefficients: too few of them, or a predictor that is the same in all
+    (J, C), standardized, in the order of design.coefficient_columns(0). NaN if a place's rows do not determine its
+    coefficients: too few rows, or a constant predictor
 
     Notes
     -----

@@ -1,8 +1,8 @@
-"""Rows of many columns, in this process, and their sums of products as products of matrices.
+"""Sums of rows in this process: of many columns as products of matrices, of few as pandas adds them.
 
 A backend takes C²/2 sums one by one, each an expression of its own: at a hundred columns it plans longer than it
-adds up. As numbers, the rows of a place are one matrix, whose product with itself has them all. So with what is
-asked of every column, whether it has a value and whether that can be squared: of a matrix it is asked once.
+adds. As numbers, the rows of a place are one matrix, whose product with itself has all the sums. The same goes for
+checks of every column, whether it has a value and whether that can be squared: a matrix is checked once.
 """
 
 from __future__ import annotations
@@ -23,22 +23,21 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
     from priorhood.data.sources.table import Frame
 
-# Columns, the outcome among them, from which on this is the faster way.
-MANY = 24
-# Numbers that are turned into a matrix at a time.
-BATCH = 2_000_000
-# Share of the machine's memory that rows may take which are elsewhere: in a file, or a query of Polars.
-ROOM = 0.15
+MANY = 24  # columns, with the outcome, from which on matrices are faster
+BATCH = 2_000_000  # numbers in a matrix
+ROOM = 0.15  # share of the machine's memory for rows from elsewhere: a file, or a query of Polars
 
 
 @dataclass(frozen=True)
 class Names:
-    """Columns of the rows: where a row is, why it is left out (0: it is not), its values, failed checks.
+    """Names of the rows' columns.
 
-    numbers : columns of the table; gaps : of each, the number of the reason that a row without a value is left out
-        for, where it is not left out for another of a lesser number
-    values, checks : numbers, which must be at most LARGEST in size, or columns of their own, 1 where a check fails
-    weight, log_weight, times : what it counts, where rows differ in that
+    key : a row's place; reason : number of the reason why it is left out, 0 if it is used
+    numbers : columns of the table; gaps : per column, the number of the reason for rows without its value, if none
+        of a smaller number applies
+    values : the design's columns and the outcome
+    checks : columns of numbers, which must be at most LARGEST in size, or others, 1 if a check fails
+    weight, log_weight, times : weights w, log w and number of equal rows; None if all rows count alike
     """
 
     key: str
@@ -53,14 +52,14 @@ class Names:
 
     @property
     def every(self) -> tuple[str, ...]:
-        """All of them, each once."""
+        """All names, each once."""
         marks = [name for name in (self.weight, self.log_weight, self.times) if name]
         return tuple(dict.fromkeys((self.key, self.reason, *self.numbers, *self.values, *self.checks, *marks)))
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows: the numbers of their places, and what Names has: (n,), values (n, C); failures of each check."""
+    """Rows: indices of their places, and the columns of Names: (n,), values (n, C); failures of every check."""
 
     place: Index
     reason: Index
@@ -73,11 +72,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchSums:
-    """Per key: first (k, C) and second (k, C, C) sums of values less their centre (k, C), every row by its weight.
+    """Sums by key: first (k, C) and second (k, C, C) moments of the values less their centre (k, C).
 
-    counts (k, 1 + reasons) : rows by reason, used ones first; failures : rows that fail each check
-    n : (k,) rows used, each as often as it stands for equal rows; sums and products count them so
-    weight : (k,) Σ w where rows have weights, as sums and products then have; log_weight : (k,) Σ log w
+    counts : (k, 1 + reasons) rows by reason, used ones first
+    n : (k,) rows used, each as often as the equal rows that it stands for; the sums count them so too
+    failures : rows that fail every check; empty if none fails any
+    weight : (k,) Σ w if rows have weights, which the sums then have too; log_weight : (k,) Σ log w
     """
 
     keys: list[Any]
@@ -85,14 +85,14 @@ class BatchSums:
     first: Array
     second: Array
     counts: Array
-    failures: list[int]
     n: Array
-    weight: Array | None
-    log_weight: Array | None
+    failures: tuple[int, ...] = ()
+    weight: Array | None = None
+    log_weight: Array | None = None
 
 
 class BatchedRows:
-    """Rows in memory, read in batches as often as they are asked for; keys in the order met."""
+    """Rows in memory, which can be read in batches repeatedly; keys are in the order of their first rows."""
 
     def __init__(self, frame: Frame, names: Names) -> None:
         self.frame = frame
@@ -101,7 +101,7 @@ class BatchedRows:
         self.places: dict[Any, int] = {}
 
     def fit(self) -> bool:
-        """Whether memory has room for them, where they are not there already."""
+        """Whether the rows are in memory or there is room for them."""
         import narwhals.stable.v2 as nw
 
         if not isinstance(self.frame, nw.LazyFrame):
@@ -110,7 +110,7 @@ class BatchedRows:
         return 8 * self.width * rows <= (memory() or 0) * ROOM
 
     def preview(self) -> Array:
-        """Means of the values in the first batch that has rows that count; NaN where none has."""
+        """Return means of the values in the first batch with used rows; NaN without any."""
         for batch in self:
             used = batch.values[batch.reason == 0]
             if len(used):
@@ -143,7 +143,12 @@ class BatchedRows:
         known = np.array([self.places.setdefault(key, len(self.places)) for key in every], np.int64)
         reason = np.array(rows[names.reason].to_numpy(), np.int64)
         own = stacked(names.numbers)
-        _add_gaps(reason, own, names.gaps)
+        gone = np.isnan(own)
+        some = np.flatnonzero(gone.any(axis=1))
+        if len(some):
+            # The reason of the smallest number counts, of gaps too.
+            first = np.where(gone[some], np.array(names.gaps), np.iinfo(np.int64).max).min(axis=1)
+            reason[some] = np.where(reason[some] == 0, first, np.minimum(reason[some], first))
         place_of = {name: at for at, name in enumerate(names.numbers)}
         used = reason == 0
         large = (np.abs(own[used]) > LARGEST).sum(axis=0)
@@ -165,26 +170,16 @@ class BatchedRows:
         )
 
 
-def _add_gaps(reason: Index, numbers: Array, gaps: tuple[int, ...]) -> None:
-    """Put the reasons of rows without a value among those that are there, the least first."""
-    gone = np.isnan(numbers)
-    some = np.flatnonzero(gone.any(axis=1))
-    if len(some):
-        first = np.where(gone[some], np.array(gaps), np.iinfo(np.int64).max).min(axis=1)
-        before = reason[some]
-        reason[some] = np.where(before == 0, first, np.minimum(before, first))
-
-
 class FewColumns:
-    """All rows of a pandas frame with few columns, those of the table NumPy's own numbers, added up as pandas does.
+    """All rows of a pandas frame with few columns, those of the table NumPy's own numbers, added as pandas does.
 
-    Expressions of narwhals, one a column and sum, take several times as long for some thousand rows. The sums have
-    the same bits: pandas adds up with a compensation for rounding, each column by itself.
+    Expressions of narwhals, one per column and sum, take several times as long for some thousand rows. The sums
+    have the same bits: pandas adds every column separately, with compensation for rounding.
 
     Parameters
     ----------
-    key : where each row is; missing : the number of a reason that rows are left out for → which, by labels
-    numbers : the values of the columns that names.numbers has, as they are; own : those of all others by name
+    key : every row's place; missing : number of a reason → which rows it leaves out, of reasons other than gaps
+    numbers : values of the columns names.numbers, as they are; own : values of the other columns, by name
     """
 
     def __init__(
@@ -210,22 +205,23 @@ class FewColumns:
         self.used = self.place[at]
         self.values = np.stack([columns[name][at] for name in names.values])
         plain, checked = set(names.numbers), [columns[name][at] for name in names.checks]
-        self.failures = [
+        self.failures = tuple(
             int((np.abs(column) > LARGEST).sum() if name in plain else column.sum())
             for name, column in zip(names.checks, checked, strict=True)
-        ]
+        )
 
     def preview(self, most: int) -> Array:
-        """Means of the first rows that count."""
+        """Return means of the first used rows."""
         import pandas as pd
 
         return np.array([pd.Series(column[:most]).mean() for column in self.values])
 
     def summed(self, shift: Array, reasons: int, pairs: list[tuple[int, int]]) -> BatchSums:
-        """The sums around a common shift.
+        """Sum the rows around a common shift (C,).
 
         Parameters
         ----------
+        reasons : number of reasons to leave a row out
         pairs : (a, b), a ≥ b, whose products are summed; the others are 0
         """
         size, C = len(self.keys), len(shift)
@@ -241,21 +237,12 @@ class FewColumns:
         first, second = sums[:, :C].copy(), np.zeros((size, C, C))
         for at, (a, b) in enumerate(pairs, start=C):
             second[:, a, b] = second[:, b, a] = sums[:, at]
-        return BatchSums(
-            keys=self.keys,
-            centre=np.broadcast_to(shift, first.shape),
-            first=first,
-            second=second,
-            counts=counts,
-            failures=self.failures,
-            n=counts[:, 0],
-            weight=None,
-            log_weight=None,
-        )
+        centre = np.broadcast_to(shift, first.shape)
+        return BatchSums(self.keys, centre, first, second, counts, n=counts[:, 0], failures=self.failures)
 
 
 def _by_code(columns: list[Array], codes: Index, size: int) -> Array:
-    """Sums of columns (n,) by code: (size, columns), 0 where a code has no row."""
+    """Sum columns (n,) by code: (size, columns), 0 for a code without rows."""
     import pandas as pd
 
     found = pd.DataFrame(np.stack(columns).T).groupby(codes, sort=False).sum()
@@ -264,18 +251,18 @@ def _by_code(columns: list[Array], codes: Index, size: int) -> Array:
     return sums
 
 
-# Values of which a check fails may be infinite, or too large to square; they are refused by name afterwards.
+# Values that fail a check may be infinite, or too large to square; they are refused by name afterwards.
 @np.errstate(invalid="ignore", over="ignore")
 def summed(rows: BatchedRows, shift: Array | None, reasons: int) -> BatchSums:
-    """The sums around a common shift or, without one, around every place's own mean, which takes a pass before.
+    """Sum rows around a common shift (C,) or, without one, around every place's mean, after a pass for these.
 
     Parameters
     ----------
-    reasons : how many reasons to leave a row out there are
+    reasons : number of reasons to leave a row out
     """
     C = len(rows.names.values)
     centre = None if shift is not None else _means(rows)
-    tally: list[Array] = []  # of every place: rows by reason, then what the used ones count, Σ w and Σ log w
+    tally: list[Array] = []  # per place: rows by reason, then the used rows' number of equal rows, Σ w and Σ log w
     first: list[Array] = []
     second: list[Array] = []
     failures = np.zeros(len(rows.names.checks), np.int64)
@@ -297,22 +284,22 @@ def summed(rows: BatchedRows, shift: Array | None, reasons: int) -> BatchSums:
                 times = few if heavy is None else few * heavy[used[lo : lo + most], None]
                 first[place] += times.sum(axis=0)
                 second[place] += times.T @ few
-    told = np.array(tally).reshape(-1, reasons + 4)
+    counts = np.array(tally).reshape(-1, reasons + 4)
     return BatchSums(
         keys=list(rows.places),
-        centre=np.broadcast_to(shift, (len(told), C)) if shift is not None else np.asarray(centre)[: len(told)],
+        centre=np.broadcast_to(shift, (len(counts), C)) if shift is not None else np.asarray(centre)[: len(counts)],
         first=np.array(first).reshape(-1, C),
         second=np.array(second).reshape(-1, C, C),
-        counts=told[:, : reasons + 1],
-        failures=failures.tolist(),
-        n=told[:, reasons + 1] if rows.names.times else told[:, 0],
-        weight=told[:, reasons + 2] if rows.names.weight else None,
-        log_weight=told[:, reasons + 3] if rows.names.log_weight else None,
+        counts=counts[:, : reasons + 1],
+        n=counts[:, reasons + 1] if rows.names.times else counts[:, 0],
+        failures=tuple(failures.tolist()),
+        weight=counts[:, reasons + 2] if rows.names.weight else None,
+        log_weight=counts[:, reasons + 3] if rows.names.log_weight else None,
     )
 
 
 def _means(rows: BatchedRows) -> Array:
-    """Every place's means of its used rows: (k, C)."""
+    """Return means of every place's used rows: (k, C)."""
     sums: list[Array] = []
     for batch in rows:
         sums += [np.zeros(batch.values.shape[1] + 1) for _ in range(len(rows.places) - len(sums))]
@@ -327,7 +314,7 @@ def _means(rows: BatchedRows) -> Array:
 
 
 def _by_place(batch: Batch) -> Iterator[tuple[int, Index]]:
-    """Every place of a batch, and its rows."""
+    """Yield every place of a batch, and the indices of its rows."""
     order = np.argsort(batch.place, kind="stable")
     places, starts = np.unique(batch.place[order], return_index=True)
     yield from zip(places.tolist(), np.split(order, starts[1:]), strict=True)

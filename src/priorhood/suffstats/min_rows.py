@@ -1,12 +1,13 @@
-"""Places of few rows left out of the sums, since their sums would show the rows: a minimum count per place.
+"""A minimum number of rows per place: the sums of fewer would disclose the rows.
 
-The sums of a place show every category apart: rows, means and products of its lofts alone. So the least count of
-a place is that of its rarest category, and of the rarest combination where the formula has an interaction.
+The sums of a place tell its categories apart: rows, means and products of its lofts alone. So the least count of
+a place is that of its rarest category, and of the rarest combination if the formula has an interaction.
 """
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,19 +35,19 @@ ROWS = "__priorhood_rows"
 def withheld(
     found: CellMoments, design: Design, table: Table, weights: Weights, drop_outliers: float | None, minimum: int
 ) -> tuple[Design, CellMoments]:
-    """The sums without the places that have fewer rows than a minimum, in all or of one category.
+    """Remove from the sums the places with fewer rows than a minimum, in all or of one category.
 
-    Counted are rows of the table, one that stands for several once: a second pass over the rows. A category that
-    only such places have is none of the design returned.
+    Rows of the table are counted, whatever their frequency weights, in a second pass over the rows. The design
+    returned has no category that only such places have.
 
     Raises
     ------
     TableError : no place has enough rows
     """
     with table.alone():
-        cells = _counted(table, design, weights, drop_outliers)
+        cells = _count_rows(table, design, weights, drop_outliers)
     labels, rows = np.unique(cells.labels), add_up(cells.labels, cells.rows)
-    least = _least(cells, design)
+    least = _least_counts(cells, design)
     few = np.array([least[label] < minimum for label in labels.tolist()])
     if few.all():
         raise TableError(
@@ -55,21 +56,21 @@ def withheld(
             f"{max(rows):,.0f}: lower minimum (--minimum)"
         )
     if rows[few].sum() > rows.sum() / 2:
-        _tell_rare(cells, minimum, rows[few].sum() / rows.sum())
-    told = ~np.isin(cells.labels, labels[few])
+        _warn_of_rare(cells, minimum, rows[few].sum() / rows.sum())
+    shown = ~np.isin(cells.labels, labels[few])
     reason = f"fewer than {minimum:,} rows{' of a category' if design.categories else ''}"
     dropped = (Dropped(reason, "", int(rows[few].sum()), int(few.sum())),) if few.any() else ()
     rest = keep(found, ~np.isin(found.labels, labels[few]), dropped)
     left = {
-        factor: tuple(c for c in design.categories[factor] if c in set(values[told].tolist()))
+        factor: tuple(c for c in design.categories[factor] if c in set(values[shown].tolist()))
         for factor, values in cells.factors.items()
     }
     kept = Design(design.formula, left, design.numeric)
     return kept, recoded(rest, design, kept)
 
 
-def _tell_rare(cells: _Cells, minimum: int, share: float) -> None:
-    """Warn that most rows are left out, and of the category that most of them are left out for."""
+def _warn_of_rare(cells: _Cells, minimum: int, share: float) -> None:
+    """Warn that most rows are left out, and name the category that is rare in most places."""
     rare: dict[str, int] = {}
     for factor, values in cells.factors.items():
         for category in np.unique(values):
@@ -86,45 +87,42 @@ def _tell_rare(cells: _Cells, minimum: int, share: float) -> None:
     )
 
 
+@dataclass(frozen=True)
 class _Cells:
     """Rows used, counted by place and by the categories of every factor.
 
-    labels : (G,) places; factors : factor → (G,) its category; rows : (G,)
+    labels : (G,) places; rows : (G,); factors : factor → (G,) its category
     """
 
-    def __init__(self, found: dict[str, Any], design: Design) -> None:
-        self.labels: Labels = np.array([normal_key(str(key)) for key in found[KEY]], dtype=str)
-        self.rows: Array = np.asarray(found[ROWS], dtype=float)
-        self.factors: dict[str, Labels] = {}
-        for at, factor in enumerate(design.categories):
-            values = found[_factor_name(at)]
-            texts = [number_label(float(v)) for v in values] if factor in design.numeric else list(map(str, values))
-            self.factors[factor] = np.array(texts, dtype=str)
+    labels: Labels
+    rows: Array
+    factors: dict[str, Labels]
 
 
-def _factor_name(at: int) -> str:
-    return f"__priorhood_factor_{at}"
-
-
-def _counted(table: Table, design: Design, weights: Weights, drop_outliers: float | None) -> _Cells:
-    """Count the rows that the sums are of, on the backend that holds them."""
+def _count_rows(table: Table, design: Design, weights: Weights, drop_outliers: float | None) -> _Cells:
+    """Count the rows of the sums, on the backend that holds them."""
     import narwhals.stable.v2 as nw
 
     frame: Any = open_rows(table, design.formula, weights, design)
     for flag in prepare(frame, design, drop_outliers, weights).flags:
         frame = frame.filter(~flag.applies)
-    factors = []
-    for at, factor in enumerate(design.categories):
+    names = {factor: f"__priorhood_factor_{at}" for at, factor in enumerate(design.categories)}
+    columns = []
+    for factor, name in names.items():
         column = nw.col(str(Expression(factor).bare))
-        value = column.cast(nw.Float64) if factor in design.numeric else column.cast(nw.String)
-        factors.append(value.alias(_factor_name(at)))
-    names = [KEY, *map(_factor_name, range(len(factors)))]
-    counts = frame.select(joined_key(frame, design.formula.keys).alias(KEY), *factors, nw.lit(1).alias(ROWS))
-    return _Cells(run(counts.group_by(*names).agg(nw.col(ROWS).sum()), table.name), design)
+        columns.append(column.cast(nw.Float64 if factor in design.numeric else nw.String).alias(name))
+    counts = frame.select(joined_key(frame, design.formula.keys).alias(KEY), *columns, nw.lit(1).alias(ROWS))
+    found = run(counts.group_by(KEY, *names.values()).agg(nw.col(ROWS).sum()), table.name)
+    factors = {}
+    for factor, name in names.items():
+        numeric = factor in design.numeric
+        factors[factor] = np.array([number_label(float(v)) if numeric else str(v) for v in found[name]], dtype=str)
+    labels = np.array([normal_key(str(key)) for key in found[KEY]], dtype=str)
+    return _Cells(labels, np.asarray(found[ROWS], dtype=float), factors)
 
 
-def _least(cells: _Cells, design: Design) -> dict[str, float]:
-    """Place → the fewest rows that it has, in all or of the categories that one term tells apart."""
+def _least_counts(cells: _Cells, design: Design) -> dict[str, float]:
+    """Return every place's fewest rows, in all or of the categories that one term tells apart."""
     terms = {tuple(f for f in term if f in design.categories) for term in design.formula.terms} | {()}
     least: dict[str, float] = {}
     for factors in sorted(terms):

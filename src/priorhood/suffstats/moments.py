@@ -1,6 +1,6 @@
-"""What the rows leave behind: counts, means and centred scatter per cell (math.md, section 2); merge.
+"""Sufficient statistics of the rows: counts, means and centred scatter per cell (math.md, section 2).
 
-A cell is a finest group; where groupings cross, it is where one place of each meets.
+A cell is a finest group; if groupings cross, a combination of one place of each.
 """
 
 from __future__ import annotations
@@ -21,17 +21,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CellMoments:
-    """What the rows leave behind, on the data's own scale.
+    """Sufficient statistics of the rows, on the data's own scale.
 
-    keys : the columns that tell the cells apart, none without groups
-    labels : (J,) the cells, sorted: their labels in these columns, joined where there are several (see hierarchy)
-    columns : (C,) the design without intercept, then the outcome
-    n : (J,) rows, one that stands for several as often
-    mean : (J, C); scatter : (J, C, C), sums of products of deviations from the cell's mean
-    read : rows looked at; dropped : those left out, by reason
-    weight : (J,) Σ w where every row has a weight w, which mean and scatter then have too; None without
-    log_weight : Σ log w of all rows; log_weights : (J,) of every cell; None without weights, and in files
-        of earlier versions, which have that of all rows alone
+    Attributes
+    ----------
+    keys : tuple of str
+        Columns that tell the cells apart; none without groups.
+    labels : (J,) array of str
+        The cells, sorted: their labels in these columns, joined if there are several (see model.hierarchy).
+    columns : tuple of str
+        The C columns of the sums: the design without intercept, then the outcome.
+    n : (J,) array
+        Rows; a row with a frequency weight counts as often as it says.
+    mean : (J, C) array
+        Means of the columns.
+    scatter : (J, C, C) array
+        Sums of products of deviations from the cell's means.
+    read : int
+        Rows read.
+    dropped : tuple of Dropped
+        Rows left out, by reason.
+    weight : (J,) array, optional
+        Σ w if every row has a weight w; mean and scatter are then weighted.
+    log_weight : float
+        Σ log w of all rows.
+    log_weights : (J,) array, optional
+        Σ log w of every cell; None without weights, and in files of earlier versions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from priorhood.suffstats.moments import CellMoments
+    >>> n, mean = np.array([2.0]), np.array([[1.5]])
+    >>> first = CellMoments(("zip",), np.array(["10115"]), ("price",), n, mean, np.array([[[0.5]]]), 2, ())
+    >>> first.rows
+    2
     """
 
     keys: tuple[str, ...]
@@ -48,21 +72,21 @@ class CellMoments:
 
     @property
     def rows(self) -> int:
-        """Rows used, one that stands for several as often."""
+        """Number of rows used, each as often as its frequency weight says."""
         return int(self.n.sum())
 
     @property
     def listed(self) -> int:
-        """Rows used as the table has them, each once."""
+        """Number of rows of the table that are used, each counted once."""
         return self.read - sum(d.rows for d in self.dropped)
 
     @property
     def mass(self) -> Array:
-        """(J,) what a group's mean counts: its rows, or their weight."""
+        """Weight (J,) of every cell's mean: its rows, or Σ w."""
         return self.n if self.weight is None else self.weight
 
     def pooled(self) -> tuple[Array, Array]:
-        """Mean (C,) and centred scatter (C, C) of all rows together."""
+        """Return mean (C,) and centred scatter (C, C) of all rows together."""
         mass = self.mass
         mean = (mass @ self.mean) / mass.sum()
         off = self.mean - mean
@@ -79,7 +103,7 @@ def fold(keys: Labels, mass: Array, mean: Array, scatter: Array) -> tuple[Labels
         return labels, mass[first].astype(np.float64), mean[first], scatter[first]
     J, C = len(labels), mean.shape[1]
     total = np.bincount(at, weights=mass, minlength=J).astype(np.float64)
-    # Means are averaged as differences to one of theirs: a lone part keeps its mean to the last bit.
+    # Average differences from the first of the means: a single part keeps its mean to the last bit.
     anchor = mean[first]
     joined = anchor + _summed(mass[:, None] * (mean - anchor[at]), at, J) / total[:, None]
     away = mean - joined[at]
@@ -88,24 +112,37 @@ def fold(keys: Labels, mass: Array, mean: Array, scatter: Array) -> tuple[Labels
 
 
 def _summed(values: Array, at: Index, size: int) -> Array:
-    """The rows of values (k, …) that go to each of `size` places, added up: (size, …)."""
+    """Sum the rows of values (k, C) that belong to each of `size` places: (size, C)."""
     return np.stack([np.bincount(at, weights=column, minlength=size) for column in values.T], axis=1)
 
 
 def add_up(keys: Labels, n: Array) -> Array:
-    """The sums of equal keys, in the order of their labels: (J,)."""
+    """Sum n over equal keys, in the order of their labels: (J,)."""
     labels, at = np.unique(keys, return_inverse=True)
     return np.bincount(at, weights=n, minlength=len(labels)).astype(np.float64)
 
 
 def merge(first: CellMoments, second: CellMoments) -> CellMoments:
-    """The moments of both sets of rows together, exactly (Chan, Golub & LeVeque 1979).
+    """Return the moments of two sets of rows together, exactly (Chan, Golub & LeVeque 1979).
 
     n = n₁ + n₂, scatter = scatter₁ + scatter₂ + δδᵀ n₁n₂/n, δ = mean₂ − mean₁; see fold
 
     Raises
     ------
     ModelError : the columns differ, or only one of both is weighted
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from priorhood.suffstats.moments import CellMoments, merge
+    >>> n, scatter = np.array([2.0]), np.array([[[0.5]]])
+    >>> a, b = (
+    ...     CellMoments(("zip",), np.array([place]), ("price",), n, np.array([[mean]]), scatter, 2, ())
+    ...     for place, mean in (("10115", 1.5), ("10115", 3.5))
+    ... )
+    >>> both = merge(a, b)
+    >>> both.rows, both.mean.item(), both.scatter.item()
+    (4, 2.5, 5.0)
     """
     if first.columns != second.columns or first.keys != second.keys:
         raise ModelError(
@@ -141,9 +178,9 @@ def merge(first: CellMoments, second: CellMoments) -> CellMoments:
 
 
 def keep(found: CellMoments, cells: Flags, dropped: tuple[Dropped, ...] = ()) -> CellMoments:
-    """The moments of some cells (J,) alone; dropped : why the rows of the others are left out.
+    """Return the moments of the cells that are True (J,); dropped : why the others' rows are left out.
 
-    Where log_weight is known of all rows together only, it stays theirs: it is the same for every θ.
+    A log_weight that is only known of all rows together is kept: it is the same for every θ.
     """
     logs = None if found.log_weights is None else found.log_weights[cells]
     return replace(
@@ -159,12 +196,12 @@ def keep(found: CellMoments, cells: Flags, dropped: tuple[Dropped, ...] = ()) ->
     )
 
 
-# Rounding of sums, relative to what they are sums of; a row that was not there misses by far more.
+# Relative rounding of sums; a row that was not among the sums is off by far more.
 ROUNDING = 1e-9
 
 
 def subtract(whole: CellMoments, part: CellMoments) -> CellMoments:
-    """The moments of the rows of whole that are not in part, exactly: merge the other way round.
+    """Return the moments of the rows of whole that are not in part, exactly; the inverse of merge.
 
     n₁ = n − n₂, mean₁ = mean + (mean − mean₂) n₂/n₁, scatter₁ = scatter − scatter₂ − δδᵀ n₁n₂/n,
     δ = mean₂ − mean₁; a cell without rows left is dropped
@@ -172,7 +209,7 @@ def subtract(whole: CellMoments, part: CellMoments) -> CellMoments:
     Raises
     ------
     ModelError : part's rows cannot have been among those of whole: no such cell, too few rows, or deviations
-        beyond what the cell's scatter allows
+        beyond the cell's scatter
     """
     at = np.searchsorted(whole.labels, part.labels)
     at = np.minimum(at, len(whole.labels) - 1)
@@ -192,7 +229,7 @@ def subtract(whole: CellMoments, part: CellMoments) -> CellMoments:
         name = ", ".join(str(whole.labels[cell]).split(SEPARATOR))
         if n[cell] < 0 or (n[cell] > 0 and left <= 0):
             raise ModelError(f"{name!r} has {whole.n[cell]:,.0f} rows, from which {n2:,.0f} cannot be taken")
-        mean[cell], scatter[cell] = _without(
+        mean[cell], scatter[cell] = _subtract_cell(
             (whole.mass[cell], whole.mean[cell], whole.scatter[cell]), (m2, mean2, scatter2), name, whole.columns,
             rows_left=float(n[cell]),
         )  # fmt: skip
@@ -205,15 +242,15 @@ def subtract(whole: CellMoments, part: CellMoments) -> CellMoments:
     return keep(rest, n > 0)
 
 
-def _without(
+def _subtract_cell(
     whole: tuple[float, Array, Array], part: tuple[float, Array, Array], name: str, columns: tuple[str, ...],
     rows_left: float,
 ) -> tuple[Array, Array]:  # fmt: skip
-    """One cell's mean and scatter less those of some of its rows; whole, part: mass, mean, scatter.
+    """Return a cell's mean and scatter without some of its rows; whole, part : mass, mean, scatter.
 
     Raises
     ------
-    ModelError : the rest would have a negative scatter, or a single row any
+    ModelError : the rest would have a negative scatter, or a single row a scatter
     """
     (mass, mean, scatter), (m2, mean2, scatter2) = whole, part
     empty, single = rows_left == 0, rows_left == 1
@@ -222,10 +259,10 @@ def _without(
     delta = mean2 - rest
     between = np.outer(delta, delta) * (left * m2 / mass)
     spread = scatter - scatter2 - between
-    # Sums lose digits to what they are sums of, and means to their own size.
+    # Sums lose digits relative to their terms, and means relative to their size.
     size = np.sqrt(np.diag(scatter) + np.diag(scatter2) + mass * (1e-3 * np.abs(mean)) ** 2)
     size = np.where(size > 0, size, 1.0)
-    # In units of the whole's scatter: what is left must be the scatter of some rows, and of one row none.
+    # In units of the whole's scatter, the rest must be the scatter of rows: 0 for one row.
     relative = spread / np.outer(size, size)
     column = int(np.argmin(np.diag(relative)))
     least = float(np.linalg.eigvalsh(relative)[0])
@@ -241,6 +278,7 @@ def _without(
 
 
 def _added(dropped: tuple[Dropped, ...]) -> tuple[Dropped, ...]:
+    """Add up rows and places left out for the same reason."""
     totals: dict[tuple[str, str], Dropped] = {}
     for d in dropped:
         before = totals.get((d.reason, d.column), replace(d, rows=0, places=0))

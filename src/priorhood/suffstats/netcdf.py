@@ -1,4 +1,4 @@
-"""A labelled tree ↔ a netCDF4 file: written so that a full disk is an error, read so that damage is one."""
+"""Write and read a labelled tree as a netCDF4 file; a full disk and damage are errors."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from priorhood._text import some
 from priorhood.errors import FileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     import h5py
     import xarray as xr
 
-CHECKSUMS = "checksums"  # the attribute of the root that holds them
-FOOT = b"priorhood %12d\n"  # the end of a file: how long the list before it is
+CHECKSUMS = "checksums"  # attribute of the root with the checksums
+FOOT = b"priorhood %12d\n"  # end of a file: the length of the list before it
 FOOT_LENGTH = len(FOOT % 0)
-LARGE = 1 << 20  # bytes that are written at once, rather than held
+LARGE = 1 << 20  # bytes from which on a write goes out at once instead of being held
 PAGE = 1 << 16
 BLOCK = 1 << 22
 
-# What a file of strangers may ask for: filters that HDF5 itself has, and so many times its own size in memory.
+# What a file from strangers may use: filters of HDF5 itself, and this many times its own size in memory.
 FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 SWELLING = 30
 SMALL = 1 << 26
 OBJECTS = 10_000
 
 
-class Damage(Exception):  # noqa: N818  # says what is wrong with a file; its reader knows the file's name
-    """A part of a file is not what was saved, or nothing that a posterior holds."""
+class Damage(Exception):  # noqa: N818  # tells what is wrong with a file; its reader knows the file's name
+    """A part of a file differs from what was saved, or is not part of a posterior."""
 
 
 # -- arrays with names ---------------------------------------------------------------------------------------
@@ -50,14 +50,14 @@ Named = tuple[tuple[str, ...], npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Arrays:
-    """A group of a tree without xarray, which takes as long to import as the rest of a fit takes together."""
+    """A group of a tree without xarray, whose import takes as long as the rest of a fit."""
 
     variables: dict[str, Named]
     coords: dict[str, Named]
     attrs: dict[str, Any] = field(default_factory=dict)
 
     def dataset(self) -> xr.Dataset:
-        """The same for xarray."""
+        """Return the group as a Dataset of xarray."""
         import xarray as xr
 
         return xr.Dataset(self.variables, coords=self.coords, attrs=self.attrs)
@@ -65,13 +65,13 @@ class Arrays:
 
 @dataclass(frozen=True)
 class ArrayTree:
-    """A tree of such groups by name, with the attributes of its root."""
+    """A tree of groups by name, with the attributes of its root."""
 
     groups: dict[str, Arrays]
     attrs: dict[str, Any]
 
     def tree(self) -> xr.DataTree:
-        """The same for xarray."""
+        """Return the tree as a DataTree of xarray."""
         import xarray as xr
 
         tree = xr.DataTree.from_dict({f"/{name}": group.dataset() for name, group in self.groups.items()})
@@ -83,11 +83,11 @@ class ArrayTree:
 
 
 def write_tree(file: BinaryIO, tree: ArrayTree | xr.DataTree) -> None:
-    """Fill an open, empty file: netCDF4, then the checksums of all that is no array of numbers.
+    """Fill an open, empty file: netCDF4, then the checksums of all bytes outside arrays of numbers.
 
     Raises
     ------
-    OSError : no space. HDF5 itself never hears of it: it ends the process where it cannot write
+    OSError : no space. It is kept from HDF5, which ends the process if it cannot write
     """
     import h5netcdf
     import h5py
@@ -99,26 +99,36 @@ def write_tree(file: BinaryIO, tree: ArrayTree | xr.DataTree) -> None:
             if isinstance(tree, ArrayTree):
                 _write_arrays(root, tree, checksums)
             else:
-                _write_datasets(root, tree, checksums)
+                from xarray.backends import H5NetCDFStore
+
+                for node in tree.subtree:
+                    top = node is tree
+                    stored = node.to_dataset(inherit=top).drop_encoding()
+                    if top:
+                        stored = stored.assign_attrs({CHECKSUMS: checksums})
+                    stored.dump_to_store(H5NetCDFStore(root, group=None if top else node.path, mode="a"))
         h5.flush()
-        numbers = sorted(_places_of_numbers(h5))
+        # Start and stop of the arrays of numbers in the file; checksums_of has checksums of their values.
+        numbers = []
+        for _, found in _objects(h5):
+            if hasattr(found, "shape") and found.dtype.kind in "fiu" and found.id.get_offset() is not None:
+                start = found.id.get_offset()
+                numbers.append((start, start + found.id.get_storage_size()))
     held.write_out()
-    _write_foot(file, numbers)
-
-
-def _write_datasets(root: Any, tree: xr.DataTree, checksums: str) -> None:
-    from xarray.backends import H5NetCDFStore
-
-    for node in tree.subtree:
-        top = node is tree
-        stored = node.to_dataset(inherit=top).drop_encoding()
-        if top:
-            stored = stored.assign_attrs({CHECKSUMS: checksums})
-        stored.dump_to_store(H5NetCDFStore(root, group=None if top else node.path, mode="a"))
+    # After HDF5's bytes, checksums of all between the arrays of numbers, which HDF5 has to understand.
+    size = file.seek(0, os.SEEK_END)
+    gaps, at = [], 0
+    for start, stop in [*sorted(numbers), (size, size)]:
+        if start > at:
+            gaps.append([at, start, _checksum_between(file, at, start)])
+        at = stop
+    file.seek(0, os.SEEK_END)
+    foot = b"\n" + json.dumps({"size": size, "checksums": gaps}).encode()
+    file.write(foot + FOOT % len(foot))
 
 
 def _write_arrays(root: Any, tree: ArrayTree, checksums: str) -> None:
-    """To the byte what xarray writes of the same tree: tests/contract/test_save.py compares them."""
+    """Write the same bytes as xarray does of the same tree, which a test compares."""
     import h5py
 
     for key, value in {**tree.attrs, CHECKSUMS: checksums}.items():
@@ -142,10 +152,10 @@ def _write_arrays(root: Any, tree: ArrayTree, checksums: str) -> None:
 
 
 class _HeldBack(io.RawIOBase):
-    """An open file as HDF5 writes it: long arrays go out at once, the rest is held until the end.
+    """An open file for HDF5 to write: long arrays go out at once, the rest is held until the end.
 
-    HDF5 goes on with its own writing whatever a write says, and does not survive its failing: an error is kept
-    for write_out. Only what it wrote in small pieces does it read again.
+    HDF5 continues after a failed write and later crashes: an error is kept for write_out. It reads again only what
+    it wrote in small pieces.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -197,7 +207,7 @@ class _HeldBack(io.RawIOBase):
         return len(given)
 
     def write_out(self) -> None:
-        """Write what was held; raise what a write before failed of."""
+        """Write what was held, or raise the error of an earlier write."""
         for page, held in sorted(self._pages.items()):
             self._write_now(page * PAGE, memoryview(held)[: max(0, self._size - page * PAGE)])
         self._pages.clear()
@@ -206,7 +216,7 @@ class _HeldBack(io.RawIOBase):
         os.truncate(self._handle, self._size)
 
     def _written(self, page: int) -> bytes:
-        """A page of the file as it is on the disk, zeros where it is not."""
+        """Return a page of the file as it is on the disk, with zeros beyond its end."""
         return os.pread(self._handle, PAGE, page * PAGE).ljust(PAGE, b"\0")
 
     def _write_now(self, at: int, data: memoryview) -> None:
@@ -219,33 +229,12 @@ class _HeldBack(io.RawIOBase):
 
 
 def _pieces(at: int, length: int) -> Iterator[tuple[int, int, int, int]]:
-    """The pages that a stretch lies in: page, start and stop within it, and where that is in the stretch."""
+    """Yield the pages of a range of bytes: page, start and stop within it, and the start's offset in the range."""
     end = at + length
     for page in range(at // PAGE, -(-end // PAGE)):
         first = page * PAGE
         start, stop = max(at, first), min(end, first + PAGE)
         yield page, start - first, stop - first, start - at
-
-
-def _places_of_numbers(h5: h5py.File) -> Iterator[tuple[int, int]]:
-    """Where the arrays of numbers lie in the file: start and stop of each; checksums_of has their own."""
-    for _, found in _objects(h5):
-        if hasattr(found, "shape") and found.dtype.kind in "fiu" and found.id.get_offset() is not None:
-            start = found.id.get_offset()
-            yield start, start + found.id.get_storage_size()
-
-
-def _write_foot(file: BinaryIO, numbers: Iterable[tuple[int, int]]) -> None:
-    """The checksums of all between the arrays of numbers, which HDF5 has to understand, after what HDF5 wrote."""
-    size = file.seek(0, os.SEEK_END)
-    gaps, at = [], 0
-    for start, stop in [*numbers, (size, size)]:
-        if start > at:
-            gaps.append([at, start, _checksum_between(file, at, start)])
-        at = stop
-    file.seek(0, os.SEEK_END)
-    told = b"\n" + json.dumps({"size": size, "checksums": gaps}).encode()
-    file.write(told + FOOT % len(told))
 
 
 def _checksum_between(file: BinaryIO, start: int, stop: int) -> int:
@@ -260,7 +249,7 @@ def _checksum_between(file: BinaryIO, start: int, stop: int) -> int:
 
 
 def checksums_of(tree: ArrayTree | xr.DataTree) -> dict[str, str]:
-    """A checksum of every variable and attribute, by its place in the tree; of dimensions and shapes too."""
+    """Return a checksum of every variable, with its dimensions and shape, and of every attribute, by path."""
     named: list[tuple[str, Any, tuple[Any, ...] | None]] = []
     for path, attrs, variables in _parts(tree):
         named += [(f"{path}@{name}", value, None) for name, value in attrs.items() if name != CHECKSUMS]
@@ -271,7 +260,7 @@ def checksums_of(tree: ArrayTree | xr.DataTree) -> dict[str, str]:
 
 
 def _parts(tree: ArrayTree | xr.DataTree) -> Iterator[tuple[str, dict[Any, Any], dict[Any, Any]]]:
-    """Path, attributes and variables of every group, the root first."""
+    """Yield path, attributes and variables of every group, the root first."""
     if isinstance(tree, ArrayTree):
         yield "", tree.attrs, {}
         for name, group in tree.groups.items():
@@ -284,7 +273,7 @@ def _parts(tree: ArrayTree | xr.DataTree) -> Iterator[tuple[str, dict[Any, Any],
 
 
 def _checksum(value: Any, dims: tuple[Any, ...] | None) -> str:
-    """CRC-32 of an attribute, or of a variable's dimensions and values."""
+    """Return the CRC-32 of an attribute, or of a variable's dimensions and values."""
     found = np.asarray(value)
     kind, lead = str(found.dtype.kind), "" if dims is None else f"{' '.join(map(str, dims))} {found.shape} "
     if kind in "biuf":
@@ -299,23 +288,24 @@ def _checksum(value: Any, dims: tuple[Any, ...] | None) -> str:
 
 
 def read_tree(path: str | Path, formats: Mapping[str, tuple[int, int]]) -> xr.DataTree:
-    """What is in a file, in memory; of a file with checksums, what was saved.
+    """Read a file into memory, and check it if it has checksums.
 
-    formats : attributes that tell a file's format → the first that has checksums, and the last that is known
+    formats : attributes of a file's format → the first version with checksums, and the last that is known
 
     Raises
     ------
-    FileError : not whole, not what was saved, no netCDF file, or one that reads others
+    FileError : the file is cut off, damaged, not netCDF, or reads other files
     """
     import xarray as xr
 
     try:
         with Path(path).open("rb") as file:
             _check_foot(file)
-        groups, attrs = _groups(path)
+        groups = _read_groups(path)
         tree = xr.DataTree.from_dict(groups)
-        tree.attrs = attrs
-        return _checked(tree, formats)
+        tree.attrs = groups["/"].attrs
+        _check_saved(tree, formats)
+        return tree
     except Damage as problem:
         raise FileError(f"{str(path)!r} cannot be used: {problem}") from None
     except Exception as problem:  # noqa: BLE001  # whatever the readers raise on foreign bytes
@@ -330,8 +320,8 @@ def _first_line(problem: Exception) -> str:
     return said[0][:200] if said else type(problem).__name__
 
 
-def _groups(path: str | Path) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
-    """The groups of a netCDF file by their paths, in memory, and the attributes of its root."""
+def _read_groups(path: str | Path) -> dict[str, xr.Dataset]:
+    """Read the groups of a netCDF file into memory, by their paths."""
     import h5netcdf
     import h5py
     import xarray as xr
@@ -353,19 +343,18 @@ def _groups(path: str | Path) -> tuple[dict[str, xr.Dataset], dict[str, Any]]:
                         else "its parts do not fit together"
                     )  # fmt: skip
                     raise Damage(f"the group {name or '/'!r} cannot be read: {why}") from None
-    attrs = groups["/"].attrs
-    return groups, attrs
+    return groups
 
 
 def _without_labels(group: h5py.Group) -> str:
-    """The first variable of a group of which a dimension has lost the variable that labels it; '' without one."""
+    """Return the first variable of a group with a dimension whose labels are missing; '' if there is none."""
     import h5py
 
     for name, found in group.items():
         if isinstance(found, h5py.Dataset) and "DIMENSION_LIST" in found.attrs:
             try:
                 whole = all(len(dim) and dim[0].name for dim in found.dims)
-            except Exception:  # noqa: BLE001  # of a reference to nothing
+            except Exception:  # noqa: BLE001  # a dangling reference
                 whole = False
             if not whole:
                 return shown_part(f"{group.name}/{name}".lstrip("/"))
@@ -373,7 +362,7 @@ def _without_labels(group: h5py.Group) -> str:
 
 
 def _check_foot(file: BinaryIO) -> None:
-    """Raise where what HDF5 has to understand is not what was written; older files say nothing of it."""
+    """Raise Damage if bytes outside arrays of numbers are not what was written; older files have no checksums."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - FOOT_LENGTH))
     foot = file.read()
@@ -383,9 +372,9 @@ def _check_foot(file: BinaryIO) -> None:
     start = size - FOOT_LENGTH - int(length)
     try:
         file.seek(start)
-        told = json.loads(file.read(int(length)))
-        gaps = [(int(first), int(last), int(checksum)) for first, last, checksum in told["checksums"]]
-        whole = int(told["size"]) == start and all(0 <= first < last <= start for first, last, _ in gaps)
+        listed = json.loads(file.read(int(length)))
+        gaps = [(int(first), int(last), int(checksum)) for first, last, checksum in listed["checksums"]]
+        whole = int(listed["size"]) == start and all(0 <= first < last <= start for first, last, _ in gaps)
     except (OSError, ValueError, KeyError, TypeError):
         whole = False
     if not whole:
@@ -398,19 +387,19 @@ def _check_foot(file: BinaryIO) -> None:
             )
 
 
-def _checked(tree: xr.DataTree, formats: Mapping[str, tuple[int, int]]) -> xr.DataTree:
-    """The tree without its checksums; raise where a part is not what was saved."""
-    told = tree.attrs.pop(CHECKSUMS, None)
+def _check_saved(tree: xr.DataTree, formats: Mapping[str, tuple[int, int]]) -> None:
+    """Remove a tree's checksums; raise Damage if a part is not what was saved."""
+    checksums = tree.attrs.pop(CHECKSUMS, None)
     given = [(tree.attrs.get(name), *limits) for name, limits in formats.items()]
     known = [(int(own), *limits) for own, *limits in given if isinstance(own, int | np.integer)]
     if any(own > last for own, _, last in known):
-        return tree  # which is refused for its format
-    if told is None:
+        return  # the reader refuses its format
+    if checksums is None:
         if any(own >= first for own, first, _ in known):
             raise Damage(f"the attribute {CHECKSUMS!r} is missing")
-        return tree
+        return
     try:
-        saved = json.loads(told)
+        saved = json.loads(checksums)
         if not isinstance(saved, dict):
             raise TypeError
     except (TypeError, ValueError):
@@ -432,30 +421,29 @@ def _checked(tree: xr.DataTree, formats: Mapping[str, tuple[int, int]]) -> xr.Da
         at = f"{node.path}/".lstrip("/")
         stored = node.to_dataset(inherit=False)
         ours = {dim for name, one in stored.variables.items() if f"{at}{name}" in saved for dim in one.dims}
-        # What is added is of no account, but labels of a dimension that had none would be looked up.
+        # Additions do not matter, except labels of a dimension that had none, which would be looked up.
         new = [f"{at}{dim}" for dim in stored.indexes if dim in ours and f"{at}{dim}" not in saved]
         if new:
             raise Damage(f"{shown_part(new[0])} was not saved; the file is damaged, or another program changed it")
-    return tree
 
 
 def shown_part(name: str) -> str:
-    """A part of the tree in words: "the variable 'posterior/mu'", "the attribute 'seed'"."""
+    """Name a part of the tree: "the variable 'posterior/mu'", "the attribute 'seed'"."""
     path, sign, attribute = name.rpartition("@")
     if not sign:
         return f"the variable {name!r}"
     return f"the attribute {attribute!r}" + (f" of {path!r}" if path else "")
 
 
-# -- what a file of strangers may hold -----------------------------------------------------------------------
+# -- files from strangers ------------------------------------------------------------------------------------
 
 
 def _objects(h5: h5py.File) -> Iterator[tuple[str, Any]]:
-    """All groups and datasets below the root, by their paths.
+    """Yield all groups and datasets below the root, by their paths.
 
     Raises
     ------
-    Damage : a link to another place or file, one object under two names, too many
+    Damage : a link to another place or file, an object under two names, or too many objects
     """
     import h5py
 
@@ -477,7 +465,7 @@ def _objects(h5: h5py.File) -> Iterator[tuple[str, Any]]:
 
 
 def _checked_structure(h5: h5py.File, size: int) -> list[str]:
-    """The paths of all groups, the root's first; raise where reading would read elsewhere or take absurd memory."""
+    """Return the paths of all groups, root first; raise Damage if they read other files or need too much memory."""
     import h5py
 
     groups, memory = [""], _memory_of_attributes(h5["/"], "", size)
@@ -488,7 +476,7 @@ def _checked_structure(h5: h5py.File, size: int) -> list[str]:
         elif isinstance(found, h5py.Dataset):
             memory += _memory_of(found, path, size)
         else:
-            raise Damage(f"{path!r} is no variable and no group")
+            raise Damage(f"{path!r} is neither a variable nor a group")
         if memory > max(SMALL, SWELLING * size):
             raise Damage(
                 f"with {path!r} its variables take {memory:,} bytes, more than a file of {size:,} bytes can hold"
@@ -497,7 +485,7 @@ def _checked_structure(h5: h5py.File, size: int) -> list[str]:
 
 
 def _memory_of(found: h5py.Dataset, path: str, size: int) -> int:
-    """Bytes that a variable takes in memory, at most; raise where it reads other files or runs other code."""
+    """Return the most bytes that a variable needs in memory; raise Damage if it reads other files or runs code."""
     import h5py
 
     made = found.id.get_create_plist()
@@ -514,25 +502,21 @@ def _memory_of(found: h5py.Dataset, path: str, size: int) -> int:
     start = found.id.get_offset()
     if start is None:  # in pieces, or not written
         return int(count * (size if found.id.get_storage_size() else 1))
-    return _memory_of_text(h5_name=found.file.filename, start=start, count=count)
-
-
-def _memory_of_text(h5_name: str, start: int, count: int) -> int:
-    """Bytes of texts that lie elsewhere in the file: every one is a length, an address and a number, 16 bytes."""
-    with Path(h5_name).open("rb") as file:
+    # Texts lie elsewhere in the file: here each has a length, an address and a number, 16 bytes.
+    with Path(found.file.filename).open("rb") as file:
         file.seek(start)
-        told = file.read(16 * count)
-    lengths = np.frombuffer(told[: len(told) // 16 * 16], dtype="<u4")[::4]
+        pointers = file.read(16 * count)
+    lengths = np.frombuffer(pointers[: len(pointers) // 16 * 16], dtype="<u4")[::4]
     return int(lengths.sum(dtype=np.int64)) + 64 * count
 
 
 def _memory_of_attributes(found: Any, path: str, size: int) -> int:
-    """Bytes that the attributes of a group or variable take, at most; raise where one is no value."""
+    """Return the most bytes that the attributes of a group or variable need; raise Damage if one is no value."""
     import h5py
 
     memory = 0
     for name in found.attrs:
-        if name in ("DIMENSION_LIST", "REFERENCE_LIST"):  # of HDF5 itself: which variables share a dimension
+        if name in ("DIMENSION_LIST", "REFERENCE_LIST"):  # HDF5's own: which variables share a dimension
             continue
         attribute = found.attrs.get_id(name)
         count = math.prod(attribute.shape or ())

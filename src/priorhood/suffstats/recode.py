@@ -1,8 +1,8 @@
-"""Sums under other categories: where sites have seen different ones, an affine map gives the sums of all alike.
+"""Sums under other categories: if sites have different ones, an affine map makes their sums comparable.
 
-A category that a site has never seen has an indicator of 0 there, and the indicator of its reference category is
-1 less those of the others. So every column of the joint design is an affine function of a site's own columns, and
-means and scatter follow without the rows (math.md, section 2).
+The indicator of a category that a site does not have is 0 there, and that of its reference category is 1 less
+those of the others. So every column of the joint design is an affine function of a site's columns, and means and
+scatter follow without the rows (math.md, section 2).
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from priorhood.model.formula import Formula
     from priorhood.suffstats.moments import CellMoments
 
-# A product of numbers, by their texts, and of indicators of categories that are not their factor's first.
+# A product of numbers, by their texts, and of indicators of categories other than their factor's first.
 Product = tuple[tuple[str, ...], frozenset[tuple[str, str]]]
 CONSTANT: Product = ((), frozenset())
 
 
 def united(first: Design, other: Design) -> Design:
-    """The design of both: every factor with the categories of either, in their order.
+    """Return the design of both: every factor with the categories of either, in order.
 
-    That is the one of a table of all: of numbers by size, of text the alphabet's, unless one of both has another
-    one, which its table declared. Where both have, and they contradict each other, the first one's counts.
+    The order is that of a table of all rows: numbers by size, text by the alphabet, unless one of both declares
+    another order. If both do and they contradict each other, the first one counts.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def united(first: Design, other: Design) -> Design:
         )
     numeric = first.numeric | other.numeric
     for factor in sorted(first.numeric ^ other.numeric):
-        # Numbers as text are no other categories, unless they are written otherwise.
+        # Numbers as text are the same categories, if they are written in the same way.
         texts = [c for c in first.categories[factor] + other.categories[factor] if not _plain_number(c)]
         if texts:
             raise ModelError(
@@ -61,32 +61,25 @@ def united(first: Design, other: Design) -> Design:
     categories = {}
     for factor in first.categories:
         usual: Callable[[str], float | str] = float if factor in numeric else str
-        own, others = (_sorted_numbers(design, factor, numeric) for design in (first, other))
-        categories[factor] = _of_both(Expression(factor), own, others, usual)
+        either = []
+        for design in (first, other):
+            own = design.categories[factor]
+            # Numbers in one of both, and here texts in the alphabet's order, are sorted by size.
+            as_text = factor in numeric and factor not in design.numeric and list(own) == sorted(own)
+            either.append(tuple(sorted(own, key=float)) if as_text else own)
+        reference = Expression(factor).reference
+        ahead = () if reference is None else (level_label(reference, either[0] + either[1]),)
+        there = tuple(category for category in ahead if category in either[0] + either[1])
+        rest = [tuple(category for category in own if category not in ahead) for own in either]
+        order = (*there, *_in_order(rest[0], rest[1], usual))
+        categories[factor] = asked_order(Expression(factor), order, "the sums", whole=False)
     return Design(first.formula, categories, numeric)
-
-
-def _sorted_numbers(design: Design, factor: str, numeric: frozenset[str]) -> tuple[str, ...]:
-    """The categories; by size where they are numbers in one of both, and in the alphabet's order here."""
-    own = design.categories[factor]
-    as_text = factor in numeric and factor not in design.numeric and list(own) == sorted(own)
-    return tuple(sorted(own, key=float)) if as_text else own
-
-
-def _of_both(
-    factor: Expression, first: tuple[str, ...], other: tuple[str, ...], usual: Callable[[str], float | str]
-) -> tuple[str, ...]:
-    """The categories of either, in the order that the formula asks for, where it does; see united."""
-    ahead = () if factor.reference is None else (level_label(factor.reference, first + other),)
-    rest = [tuple(category for category in own if category not in ahead) for own in (first, other)]
-    there = tuple(category for category in ahead if category in first + other)
-    return asked_order(factor, (*there, *_in_order(rest[0], rest[1], usual)), "the sums", whole=False)
 
 
 def _in_order(
     first: tuple[str, ...], other: tuple[str, ...], usual: Callable[[str], float | str]
 ) -> tuple[str, ...]:
-    """The categories of either. Where both orders are the usual one, so is theirs; else see united."""
+    """Return the categories of either, in the usual order if both have it; else see united."""
     if all(list(own) == sorted(own, key=usual) for own in (first, other)):
         return tuple(sorted({*first, *other}, key=usual))
     if list(first) == sorted(first, key=usual):
@@ -97,7 +90,7 @@ def _in_order(
     for at, category in enumerate(other):
         if category in found:
             continue
-        # Next to the nearest neighbour that both have.
+        # Insert it next to the nearest neighbour that both have.
         before = next((found.index(one) + 1 for one in reversed(other[:at]) if one in found), None)
         behind = next((found.index(one) for one in other[at:] if one in found), len(found))
         found.insert(behind if before is None else before, category)
@@ -105,12 +98,12 @@ def _in_order(
 
 
 def same_formula(first: Formula, other: Formula) -> bool:
-    """Whether two formulas say the same, however they are written."""
+    """Whether two formulas mean the same model, however they are written."""
     return replace(first, text="") == replace(other, text="")
 
 
 def _plain_number(text: str) -> bool:
-    """Whether a category reads as design labels a number."""
+    """Whether a category is spelled as a design spells a number."""
     try:
         return repr(float(text)).removesuffix(".0") == text
     except ValueError:
@@ -118,23 +111,23 @@ def _plain_number(text: str) -> bool:
 
 
 def recoded(found: CellMoments, own: Design, target: Design) -> CellMoments:
-    """The moments of the same rows in the columns of another design of the same formula.
+    """Return the moments of the same rows in the columns of another design of the same formula.
 
     x' = A x + a, so mean' = A mean + a and scatter' = A scatter Aᵀ; A and a are whole numbers.
 
     Parameters
     ----------
-    target : has every category that rows of found have
+    target : has every category of the rows of found
 
     Raises
     ------
-    ModelError : a column of the target is no affine function of the own ones
+    ModelError : a column of the target is not an affine function of the own columns
     """
     if own.categories == target.categories:
         return found
     A, a = _affine(own, target)
     scatter = A @ found.scatter @ A.T
-    # What was a difference of nearly equal sums is none of rows.
+    # Rounding may make a difference of nearly equal sums negative.
     each = np.arange(len(a))
     scatter[:, each, each] = np.maximum(scatter[:, each, each], 0.0)
     columns = (*(c.name for c in target.columns if c.factors), found.columns[-1])
@@ -142,7 +135,7 @@ def recoded(found: CellMoments, own: Design, target: Design) -> CellMoments:
 
 
 def _affine(own: Design, target: Design) -> tuple[Array, Array]:
-    """A (C', C) and a (C',): columns and outcome of the target from those of a design."""
+    """Return A (C', C) and a (C',) that map a design's columns and outcome to the target's."""
     mine = [column for column in own.columns if column.factors]
     theirs = [column for column in target.columns if column.factors]
     expanded = [_expanded(column, own.categories) for column in mine]
@@ -163,7 +156,7 @@ def _affine(own: Design, target: Design) -> tuple[Array, Array]:
 
 
 def _expanded(column: Column, seen: dict[str, tuple[str, ...]]) -> dict[Product, int]:
-    """A column as a sum of products, for rows of the categories seen; nothing for a category that is not."""
+    """Write a column as a sum of products, for rows of the categories seen; empty for an unseen category."""
     numbers = tuple(sorted(f.text for f in column.factors if not isinstance(f, Indicator)))
     total: dict[frozenset[tuple[str, str]], int] = {frozenset(): 1}
     for factor in column.factors:
@@ -181,9 +174,9 @@ def _expanded(column: Column, seen: dict[str, tuple[str, ...]]) -> dict[Product,
 
 
 def _solved(wanted: dict[Product, int], given: list[dict[Product, int]]) -> Array | None:
-    """Weights (C + 1,) of the given sums of products, and of 1, that add up to the wanted one; None if none do."""
+    """Return weights (C + 1,) with which the given sums of products, and 1, add up to the wanted one, or None."""
     weights = np.zeros(len(given) + 1)
-    # Nearly every column is one product, so that the weights can be read off.
+    # Nearly every column is a single product, so that no system need be solved.
     alone = {next(iter(each)): at for at, each in enumerate(given) if list(each.values()) == [1]}
     alone[CONSTANT] = len(given)
     if all(product in alone for product in wanted):

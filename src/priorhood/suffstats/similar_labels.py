@@ -27,13 +27,12 @@ if TYPE_CHECKING:
     from priorhood.suffstats.fit_data import FitData
     from priorhood.suffstats.moments import CellMoments
 
-    # How a label is changed; the same of a column of pandas, of Polars.
+    # A change of a label; the same for a column of pandas; of Polars.
     Rule = tuple[Callable[[str], str], str, str]
 
 LOOKED = "spelling of labels"
 SHOWN = 3
-# So many labels are said one by one, more by what makes all of them alike.
-FEW = 5
+FEW = 5  # most labels that the advice replaces one by one; with more it gives a rule
 _PLUS_FOUR = re.compile(r"(\d{5})-\d{4}")
 _RULES: tuple[Rule, ...] = (
     (
@@ -51,20 +50,20 @@ _RULES: tuple[Rule, ...] = (
 
 
 def tell_lookalikes(table: Table, design: Design, found: CellMoments, data: FitData | None = None) -> None:
-    """Warn, once a table, of places and categories that may be one, but are spelled in two ways and fitted apart.
+    """Warn, once per table, of places and categories that may be the same, but are spelled differently.
 
     Parameters
     ----------
-    found : the sums of the table's rows; data : the same with their places, where these are known
+    found : sums of the table's rows; data : FitData with these sums, if known
     """
     if LOOKED in table.told:
         return
     table.told.add(LOOKED)
     said: list[str] = []
-    # Labels that are one as they are shown are refused by a fit.
+    # A fit refuses different labels that look the same.
     with suppress(ModelError):
         hierarchy = (data.hierarchy if data else hierarchy_of(design.formula, found.labels)) if found.keys else None
-        # Of what coarser places differ in, the finer ones need not tell.
+        # If coarser places differ in a column, finer ones need not repeat it.
         for places in (*reversed(hierarchy.levels), *hierarchy.crossed) if hierarchy else ():
             rows = places.total(found.n)
             labels = places.keys.tolist()
@@ -80,23 +79,23 @@ def tell_lookalikes(table: Table, design: Design, found: CellMoments, data: FitD
             said += _tell(table, (column,), list(categories), rows, f"categories of {column}", said)
 
 
-# What a missing value becomes where a frame's column is made text.
+# What missing values become if a frame's column is converted to text.
 _MISSING = {"nan", "NaN", "NaT", "<NA>", "None"}
 
 
 def nulls_of(labels: Iterable[str]) -> str:
-    """What reads those labels as missing that are what missing values become as text; '' where none is."""
+    """Return the options to read labels like 'nan' or 'None' as missing; '' if there is no such label."""
     found = sorted(_MISSING.intersection(labels))
     options = " ".join(f"--null {shell_word(text)}" for text in found)
     return f"nulls={found!r} ({options})" if found else ""
 
 
 def tell_missing(name: str, labels: Sequence[str], rows: Array | None, what: str) -> None:
-    """Warn of labels that are what missing values become as text.
+    """Warn of labels like 'nan' or 'None', which missing values become if they are converted to text.
 
     Parameters
     ----------
-    name : of the table; rows : how many have each label; what : they are, in words
+    name : of the table; rows : number of each label's rows; what : the labels' kind, in words
     """
     found = sorted(_MISSING.intersection(labels))
     if not found:
@@ -105,7 +104,7 @@ def tell_missing(name: str, labels: Sequence[str], rows: Array | None, what: str
     these = f"{listed(map(repr, found))} {'is' if len(found) == 1 else 'are'}"
     warnings.warn(
         f"{name}: {these} among the {what}{count}, as "
-        f"missing values are where a column is made text; if that is what they are, read the table with "
+        f"missing values are when a column is converted to text; if they are missing values, read the table with "
         f"{nulls_of(found)}",
         PriorhoodWarning,
         stacklevel=4,
@@ -115,17 +114,20 @@ def tell_missing(name: str, labels: Sequence[str], rows: Array | None, what: str
 def _tell(
     table: Table, path: tuple[str, ...], labels: list[str], rows: Array, what: str, said: list[str]
 ) -> list[str]:
-    """Warn of labels of one kind, which have so many rows; the column that the warning is about.
+    """Warn of labels of one kind that are spelled alike; return the column that the warning is about.
 
     Parameters
     ----------
-    said : columns of which that is told already
+    rows : number of each label's rows; said : columns of which an earlier warning was
     """
-    groups = [
-        alike
-        for group in alike_among(labels, SEPARATOR)
-        for alike in _apart(group, [at for at, column in enumerate(path) if column in said])
-    ]
+    same = [at for at, column in enumerate(path) if column in said]
+    groups = []
+    for group in alike_among(labels, SEPARATOR):
+        apart: dict[tuple[str, ...], list[str]] = {}
+        for label in group:
+            parts = label.split(SEPARATOR)
+            apart.setdefault(tuple(parts[at] for at in same), []).append(label)
+        groups += [alike for alike in apart.values() if len(alike) > 1]
     if not groups:
         return []
     at = min(next(i for i in range(len(path)) if _differ(group, i)) for group in groups)
@@ -136,7 +138,11 @@ def _tell(
         there = spelled.setdefault(loosely(own), {})
         there[own] = there.get(own, 0.0) + count[label]
     meant = {
-        label: best for there in spelled.values() for best in [_best(there)] for label in there if label != best
+        label: best
+        for there in spelled.values()
+        for best in [_best_spelling(there)]
+        for label in there
+        if label != best
     }
     pairs = [listed(repr(label.replace(SEPARATOR, "/")) for label in group) for group in groups[:SHOWN]]
     more = f", and {len(groups) - SHOWN:,} more so" if len(groups) > SHOWN else ""
@@ -155,46 +161,48 @@ def _differ(group: list[str], at: int) -> bool:
     return len({label.split(SEPARATOR)[at] for label in group}) > 1
 
 
-def _apart(group: list[str], same: list[int]) -> list[list[str]]:
-    """Those of a group that are the same in some parts, where there are several."""
-    found: dict[tuple[str, ...], list[str]] = {}
-    for label in group:
-        parts = label.split(SEPARATOR)
-        found.setdefault(tuple(parts[at] for at in same), []).append(label)
-    return [alike for alike in found.values() if len(alike) > 1]
-
-
 def _advice(table: Table, column: str, meant: Mapping[str, str], labels: set[str]) -> str:
-    """What makes some labels of a column what they are meant to be, for those who have the table."""
+    """Return code that respells labels of a column as meant, for the kind of table that the user has."""
+    import narwhals.stable.v2 as nw
+
     polars = table.kind in ("polars", "polars-lazy")
     rule = f".replace({meant!r})" if len(meant) <= FEW else _rule(meant, labels, polars=polars)
-    plain = (table.kind == "file" and table.written is not None) or _is_text(table, column)
+    plain = table.kind == "file" and table.written is not None
+    plain = plain or table.frame(()).collect_schema()[column] == nw.String
     if polars:
         return f"d = d.with_columns(pl.col({column!r}){'' if plain else '.cast(pl.String)'}{rule})"
-    # Python's own numbers among texts are no texts.
+    # A column of texts may have Python's numbers among them.
     text = "" if plain else ".astype(object).map(str, na_action='ignore')"
     line = f"d[{column!r}] = d[{column!r}]{text}{rule}"
-    # What places= brought is in no file of the rows.
+    # Columns that places= added are not in the file of the rows.
     if column not in table.joined and (command := command_for(table, line, "alike")):
         return command
     return line if table.kind == "pandas" else f"{line} of a pandas frame d, or the like where the rows are"
 
 
-def _best(spelled: Mapping[str, float]) -> str:
-    """The spelling, of some with their rows, that the others are to have: zeros are lost, and not put there."""
+def _best_spelling(spelled: Mapping[str, float]) -> str:
+    """Return the best of spellings with their numbers of rows: with leading zeros, which get lost but not added."""
     ordered = sorted(spelled, key=lambda label: -spelled[label])
     return min(ordered, key=lambda label: (bool(_PLUS_FOUR.fullmatch(label)), len(label.lstrip("0")) - len(label)))
 
 
 def _rule(meant: Mapping[str, str], every: Iterable[str], *, polars: bool) -> str:
-    """Calls for a column of texts, of pandas or Polars, that make all of some labels what they are meant to be.
+    """Return calls on a column of texts, of pandas or Polars, that respell all labels as meant.
 
     Parameters
     ----------
     every : all labels of the column
     """
-    shortened, *others = _RULES
-    rules = [shortened, *others, _zeros([shortened[0](label) for label in every])]
+    shortened = [_RULES[0][0](label) for label in every]
+    zeros: Rule = (
+        lambda label: re.sub(r"^0+(.)", r"\1", label),
+        r".str.replace(r'^0+(.)', r'\1', regex=True)",
+        r".str.replace(r'^0+(.)', '${1}')",
+    )
+    if all(label.isdecimal() for label in shortened):
+        width = max(map(len, shortened))
+        zeros = (lambda label: label.zfill(width), f".str.zfill({width})", f".str.zfill({width})")
+    rules = [*_RULES, zeros]
     for rule in tuple(rules):
         rest = [one for one in rules if one is not rule]
         if all(_changed(label, rest) == _changed(best, rest) for label, best in meant.items()):
@@ -206,20 +214,3 @@ def _changed(label: str, rules: Iterable[Rule]) -> str:
     for change, *_ in rules:
         label = change(label)
     return label
-
-
-def _zeros(labels: Sequence[str]) -> Rule:
-    if all(label.isdecimal() for label in labels):
-        width = max(map(len, labels))
-        return lambda label: label.zfill(width), f".str.zfill({width})", f".str.zfill({width})"
-    return (
-        lambda label: re.sub(r"^0+(.)", r"\1", label),
-        r".str.replace(r'^0+(.)', r'\1', regex=True)",
-        r".str.replace(r'^0+(.)', '${1}')",
-    )
-
-
-def _is_text(table: Table, column: str) -> bool:
-    import narwhals.stable.v2 as nw
-
-    return table.frame(()).collect_schema()[column] == nw.String

@@ -1,4 +1,4 @@
-"""Raw ↔ standardized: an affine map of the moments, learned once, travelling with the posterior."""
+"""Standardization: an affine map of the moments, learned once and kept with the posterior."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from priorhood.model.scale import LARGEST, Scale
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
-    from priorhood.model.design import Column, Design
+    from priorhood.model.design import Design
     from priorhood.model.expression import Expression
     from priorhood.suffstats.moments import CellMoments
 
 
 def learn_scale(moments: CellMoments, design: Design, *, standardize: bool, unit: float | None) -> Scale:
-    """Centre, spread and unit from the rows' moments.
+    """Learn centres, spreads and the outcome's unit from the rows' moments.
 
-    A column is centred only where intercepts can absorb it: one wherever the column has a coefficient, in
-    the population and at every level. Elsewhere centring would change the model, not its coordinates.
+    A column is centred only if intercepts can absorb that: one in every part, population or level, in which
+    the column has a coefficient. Otherwise centring would change the model, not its coordinates.
     Indicator columns are centred but not divided. Weighted moments give weighted centres and spreads.
 
     Raises
@@ -41,7 +41,7 @@ def learn_scale(moments: CellMoments, design: Design, *, standardize: bool, unit
         if not column.factors:
             continue
         if own in empty:
-            # Only the prior says something of its coefficient, see informed.empty_cells.
+            # Only the prior tells its coefficient, see identifiability.empty_cells.
             spread[d] = empty[own] if standardize else 1.0
             own += 1
             continue
@@ -57,8 +57,9 @@ def learn_scale(moments: CellMoments, design: Design, *, standardize: bool, unit
             raise ModelError(_tiny(f"predictor {column.name!r}", mean[own], sd[own], moments, advice))
         if sd[own] <= 1e-13 * abs(mean[own]) or sd[own] == 0:
             advice = "leave it out"
-            if sd[own] > 0:
-                advice = _less(column, mean[own], sd[own])
+            if sd[own] > 0 and len(column.factors) == 1 and not column.indicator:
+                shorter = less(next(iter(column.numbers)).text, mean[own], sd[own])
+                advice = f"write I({shorter}) in its place, or leave it out"
             raise ModelError(_constant(f"predictor {column.name!r}", mean[own], sd[own], moments, advice))
         if standardize:
             centre[d] = mean[own] if _absorbed(design, d) else 0.0
@@ -83,9 +84,9 @@ def learn_scale(moments: CellMoments, design: Design, *, standardize: bool, unit
 
 
 def without_rows(moments: CellMoments, design: Design) -> dict[int, float]:
-    """Columns, by their position in the sums, of a combination of categories that no row has.
+    """Return the columns, by position in the sums, of combinations of categories that no row has, with a spread.
 
-    With the spread that they would be likely to have: that of other columns of the same numbers, 1 without numbers.
+    The spread is that of other columns of the same numbers; 1 without numbers.
     """
     mean, scatter = moments.pooled()
     sd = np.sqrt(np.diag(scatter) / moments.mass.sum())
@@ -98,18 +99,18 @@ def without_rows(moments: CellMoments, design: Design) -> dict[int, float]:
     for own, column in enumerate(columns):
         alike = [at for at in of[numbers[own]] if at != own and sd[at] > 0]
         spread = float(sd[alike].mean()) if numbers[own] and alike else 1.0
-        # Where sites have other categories, a sum of 0 is a difference of sums.
+        # If sites have other categories, a sum of 0 is a difference of sums.
         if column.indicators and abs(mean[own]) <= 1e-12 * spread and sd[own] <= 1e-7 * spread:
             found[own] = spread
     return found
 
 
 def _absorbed(design: Design, d: int) -> bool:
-    """Whether every part of the formula that has the column has an intercept too.
+    """Whether every part of the formula with the column also has an intercept.
 
     Centring turns a part's intercept a into a + c b, b its coefficient of the column. A part without the
-    column has b = 0 and nothing to absorb. So a column that only levels have asks for no intercept of the
-    population: the means of a and b there are m and 0, and that of a + c b is m, or 0 where there is none.
+    column has b = 0 and nothing to absorb. So a column of levels only needs no intercept of the
+    population: the means of a and b there are m and 0, and that of a + c b is m, or 0 if there is none.
     """
     column = design.columns[d]
     parts = [design.population_columns, *(design.level_columns(at) for at in range(len(design.formula.groupings)))]
@@ -117,7 +118,7 @@ def _absorbed(design: Design, d: int) -> bool:
 
 
 def standardized(moments: CellMoments, design: Design, scale: Scale) -> tuple[Array, Array]:
-    """Moments of the standardized design and outcome: mean (J, D+1), scatter (J, D+1, D+1)."""
+    """Return moments of the standardized design and outcome: mean (J, D+1), scatter (J, D+1, D+1)."""
     J, D = len(moments.n), len(design.columns)
     own = [d for d, column in enumerate(design.columns) if column.factors] + [D]
     centre = np.append(scale.centre, 0.0)[own]
@@ -131,25 +132,18 @@ def standardized(moments: CellMoments, design: Design, scale: Scale) -> tuple[Ar
     return mean, scatter
 
 
-def _less(column: Column, mean: float, sd: float) -> str:
-    """What to do about a predictor whose differences are lost in its size."""
-    if len(column.factors) > 1 or column.indicator:
-        return "leave it out"
-    return f"write I({less(next(iter(column.numbers)).text, mean, sd)}) in its place, or leave it out"
-
-
 def _too_near_zero(mean: float, sd: float) -> bool:
-    """Whether values that may differ are so near to 0 that sums of their squares are no numbers any more."""
+    """Whether values that may differ are so near to 0 that sums of their squares underflow."""
     return bool(0 < max(abs(mean), sd) < 1.0 / LARGEST)
 
 
 def _factor(mean: float, sd: float) -> str:
-    """A power of ten that makes values of this size numbers with squares."""
+    """Return a power of ten that makes values of this size large enough for squares."""
     return f"1e{-math.floor(math.log10(max(abs(mean), sd, 1e-300)))}"
 
 
 def _tiny(what: str, mean: float, sd: float, moments: CellMoments, advice: str) -> str:
-    """Of a column whose values may differ, but not by their sums of squares."""
+    """Return the error of a column whose sums of squares underflow."""
     size = f"{mean:.3g} on average" if mean else f"within {sd:.2g} of 0"
     return (
         f"{what} is {size} in the {rows_of(moments.rows)} used, so near to 0 that the squares of its values are no "
@@ -158,7 +152,7 @@ def _tiny(what: str, mean: float, sd: float, moments: CellMoments, advice: str) 
 
 
 def _constant(what: str, mean: float, sd: float, moments: CellMoments, advice: str) -> str:
-    """Of a column that is the same in all rows, or differs by less than sums of its values can tell."""
+    """Return the error of a column that is constant, or varies by less than the rounding of its sums."""
     if sd == 0:
         rows = f"all {moments.rows:,} rows" if moments.rows > 1 else "the only row"
         return f"{what} is {mean:g} in {rows} used: nothing can be learned from it; {advice}"
