@@ -316,8 +316,8 @@ def read_tree(path: str | Path, formats: Mapping[str, tuple[int, int]]) -> xr.Da
 
 
 def _first_line(problem: Exception) -> str:
-    said = str(problem).strip().splitlines()
-    return said[0][:200] if said else type(problem).__name__
+    lines = str(problem).strip().splitlines()
+    return lines[0][:200] if lines else type(problem).__name__
 
 
 def _read_groups(path: str | Path) -> dict[str, xr.Dataset]:
@@ -409,14 +409,14 @@ def _check_saved(tree: xr.DataTree, formats: Mapping[str, tuple[int, int]]) -> N
     if changed:
         gone = [name for name in changed if name not in now]
         which = ", ".join(map(shown_part, changed[:3])) + (f" and {len(changed) - 3:,} more" if changed[3:] else "")
-        said = (
+        what = (
             "is missing"
             if gone == changed
             else "is not what was saved"
             if len(changed) == 1
             else "are not as saved"
         )
-        raise Damage(f"{which} {said}; the file is damaged, or another program changed it")
+        raise Damage(f"{which} {what}; the file is damaged, or another program changed it")
     for node in tree.subtree:
         at = f"{node.path}/".lstrip("/")
         stored = node.to_dataset(inherit=False)

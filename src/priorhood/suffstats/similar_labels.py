@@ -59,7 +59,7 @@ def tell_lookalikes(table: Table, design: Design, found: CellMoments, data: FitD
     if LOOKED in table.told:
         return
     table.told.add(LOOKED)
-    said: list[str] = []
+    warned: list[str] = []
     # A fit refuses different labels that look the same.
     with suppress(ModelError):
         hierarchy = (data.hierarchy if data else hierarchy_of(design.formula, found.labels)) if found.keys else None
@@ -67,7 +67,7 @@ def tell_lookalikes(table: Table, design: Design, found: CellMoments, data: FitD
         for places in (*reversed(hierarchy.levels), *hierarchy.crossed) if hierarchy else ():
             rows = places.total(found.n)
             labels = places.keys.tolist()
-            said += _tell(table, places.path, labels, rows, plural(places.title), said)
+            warned += _warn_of_alike(table, places.path, labels, rows, plural(places.title), warned)
             tell_missing(table.name, [label.split(SEPARATOR)[-1] for label in labels], rows, plural(places.title))
     for factor, categories in design.categories.items():
         column = Expression(factor).bare
@@ -76,7 +76,7 @@ def tell_lookalikes(table: Table, design: Design, found: CellMoments, data: FitD
             tell_missing(
                 table.name, [text for text in categories if text != "None"], None, f"categories of {column}"
             )
-            said += _tell(table, (column,), list(categories), rows, f"categories of {column}", said)
+            warned += _warn_of_alike(table, (column,), list(categories), rows, f"categories of {column}", warned)
 
 
 # What missing values become if a frame's column is converted to text.
@@ -111,16 +111,16 @@ def tell_missing(name: str, labels: Sequence[str], rows: Array | None, what: str
     )
 
 
-def _tell(
-    table: Table, path: tuple[str, ...], labels: list[str], rows: Array, what: str, said: list[str]
+def _warn_of_alike(
+    table: Table, path: tuple[str, ...], labels: list[str], rows: Array, what: str, warned: list[str]
 ) -> list[str]:
     """Warn of labels of one kind that are spelled alike; return the column that the warning is about.
 
     Parameters
     ----------
-    rows : number of each label's rows; said : columns of which an earlier warning was
+    rows : number of each label's rows; warned : columns of earlier warnings
     """
-    same = [at for at, column in enumerate(path) if column in said]
+    same = [at for at, column in enumerate(path) if column in warned]
     groups = []
     for group in alike_among(labels, SEPARATOR):
         apart: dict[tuple[str, ...], list[str]] = {}

@@ -195,7 +195,7 @@ def test_few_columns_of_numpy_have_the_sums_of_any_frame(monkeypatch):
         ours = collect.collect_moments(read(frame), parse(formula))
         assert added
         with monkeypatch.context() as patched:
-            patched.setattr(collect, "_are_few", lambda *_: False)
+            patched.setattr(collect, "in_numpy", lambda *_: False)
             theirs = collect.collect_moments(read(frame), parse(formula))
         assert ours[0] == theirs[0]
         assert ours[1].dropped == theirs[1].dropped

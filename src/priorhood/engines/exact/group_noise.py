@@ -17,7 +17,7 @@ import numpy as np
 
 from priorhood.engines.exact.kernels import noise_integral
 from priorhood.engines.exact.marginal import collapse, in_chunks, in_streams
-from priorhood.engines.exact.mode import allowed_coordinate, box_of, check_lines, reach_of, scatter_points
+from priorhood.engines.exact.mode import allowed_coordinate, box_of, check_lines, coordinate_bounds, scatter_points
 from priorhood.engines.exact.theta import (
     Axis,
     Theta,
@@ -146,7 +146,7 @@ class GroupNoiseDensity:
             median, spread = problem.noise.median, problem.noise.spread
             if not isinstance(median, Fixed):
                 own.append(scale_axis("sigma_median", median))
-                reach = reach_of(median, own[-1], self.log_scatter)
+                reach = coordinate_bounds(median, own[-1], self.log_scatter)
                 low.append(reach[0])
                 high.append(reach[1])
                 centre.append(float(allowed_coordinate(median, np.array(self.log_scatter))))

@@ -50,7 +50,7 @@ def least_log_sigma(problem: Problem) -> float:
     return _log_noise(problem) - reach
 
 
-def reach_of(prior: ScalePrior, axis: Axis, scale: float) -> tuple[float, float]:
+def coordinate_bounds(prior: ScalePrior, axis: Axis, scale: float) -> tuple[float, float]:
     """Return bounds of a scale's coordinate, around the log of the data's scale; infinite if the prior has its own.
 
     They leave out regions without posterior mass, unless the prior's tail reaches beyond the range of numbers:
@@ -83,7 +83,7 @@ def box_of(
     centre: list[float] = []
     for one in groupings:
         own, free = axes[len(low) :], one.free
-        reach = [reach_of(one.tau[k], axis, log_scatter) for k, axis in zip(free, own, strict=False)]
+        reach = [coordinate_bounds(one.tau[k], axis, log_scatter) for k, axis in zip(free, own, strict=False)]
         ends = [max(12.0, 25.0 / max(-axis.slope(12.0, 1.0), 0.01)) for axis in own[len(free) :][: one.pairs]]
         low += [least for least, _ in reach] + [-end for end in ends]
         high += [most for _, most in reach] + ends
@@ -166,7 +166,7 @@ class Density:
         low, high, centre = box_of(problem.varying, own, self.log_scatter)
         if not problem.known_noise:
             low.append(float(problem.sigma.coordinate(least_log_sigma(problem))))
-            high.append(reach_of(problem.sigma, own[-1], self.log_noise)[1])
+            high.append(coordinate_bounds(problem.sigma, own[-1], self.log_noise)[1])
             centre.append(float(allowed_coordinate(problem.sigma, np.array(self.log_noise))))
         self.low, self.high = np.array(low), np.array(high)
         self.centre = np.array(centre)
