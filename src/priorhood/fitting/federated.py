@@ -40,7 +40,7 @@ from priorhood.suffstats.moments import CellMoments
 from priorhood.suffstats.moments import merge as merged
 from priorhood.suffstats.netcdf import ArrayTree, Damage, write_tree
 from priorhood.suffstats.recode import recoded, same_formula, united
-from priorhood.suffstats.similar_labels import tell_lookalikes
+from priorhood.suffstats.similar_labels import warn_of_lookalikes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -230,7 +230,7 @@ def moments(
             stacklevel=2,
         )
     design, found = collect.collect_moments(source, model.formula, drop_outliers, weights=model.weights, least=1)
-    tell_lookalikes(source, design, found)
+    warn_of_lookalikes(source, design, found)
     if minimum > 1:
         design, found = withheld(found, design, source, model.weights, drop_outliers, minimum)
     return Moments(source.name, design, model.weights, found, place_table, minimum)

@@ -27,7 +27,7 @@ from priorhood.suffstats import collect
 from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.moments import merge as merged
 from priorhood.suffstats.recode import recoded, same_formula, united
-from priorhood.suffstats.similar_labels import tell_lookalikes
+from priorhood.suffstats.similar_labels import warn_of_lookalikes
 
 if TYPE_CHECKING:
     from priorhood.engines.observations import Observations
@@ -114,7 +114,7 @@ def fit(
         design, found = collect.collect_moments(source, model.formula, drop_outliers, weights=model.weights)
     options.progress("reading rows", 1, 1)
     data = FitData.learn(model, design, found)
-    tell_lookalikes(source, design, found, data)
+    warn_of_lookalikes(source, design, found, data)
 
     def rows(scale: Scale) -> Observations:
         with using(threads):
@@ -248,7 +248,7 @@ def update(
             source, model.formula, drop_outliers, post.design, weights=model.weights, grow=True
         )
     options.progress("reading rows", 1, 1)
-    tell_lookalikes(source, design, new)
+    warn_of_lookalikes(source, design, new)
     _tell_new(post.design, design)
     _tell_alike(post, new)
     before = recoded(post.moments, post.design, design)

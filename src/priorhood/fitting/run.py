@@ -204,7 +204,7 @@ def _check_kept(model: Model, problem: exact.Problem | exact.GroupNoiseProblem, 
     """
     from priorhood.engines import exact
 
-    reason = exact.lost(problem)
+    reason = exact.refuses_known_noise(problem)
     if reason is None:
         return
     if engine != "nuts" and model.family == "normal":

@@ -11,7 +11,7 @@ import numpy as np
 from priorhood._text import near
 from priorhood.engines.draws import QUANTILES, spread_dimension, term_dimension
 from priorhood.errors import ModelError
-from priorhood.suffstats.io import PLACES, _arrays, dropped_as_text, moments_arrays
+from priorhood.suffstats.io import PLACES, dropped_as_text, labelled_group, moments_arrays
 from priorhood.suffstats.netcdf import Arrays, ArrayTree
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _labelled(design: Design, hierarchy: Hierarchy, draws: Draws) -> Arrays:
             variables[name] = (lead, values)
     if draws.nu is not None:
         variables["nu"] = (lead, draws.nu)
-    return _arrays(variables, coords)
+    return labelled_group(variables, coords)
 
 
 def summarized(design: Design, hierarchy: Hierarchy, found: Summaries, levels: Sequence[float]) -> xr.Dataset:
@@ -105,7 +105,7 @@ def _summarized(design: Design, hierarchy: Hierarchy, found: Summaries, levels: 
     columns = {"mean": found.mean, "sd": found.sd}
     columns |= {f"q{100 * level:g}": found.quantiles[:, :, at] for at, level in enumerate(levels)}
     beta = design.formula.effect_name(0)
-    return _arrays(
+    return labelled_group(
         {f"{beta}_{name}": ((places.name, term), values) for name, values in columns.items()},
         {places.name: places.labels, term: named},
     )

@@ -14,7 +14,7 @@ from priorhood.data.labels import alike, unlike
 from priorhood.errors import PriorhoodWarning, TableError
 from priorhood.model.formula import SEPARATOR
 from priorhood.prediction.coefficients import NEW_ACROSS, NEW_GROUP, NEW_SIGMA, UNKNOWN, UNKNOWN_ACROSS, stream
-from priorhood.suffstats.similar_labels import nulls_of, tell_missing
+from priorhood.suffstats.similar_labels import null_options, warn_of_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ def refuse_new(spots: Iterable[PlaceKey], c: Coefficients, name: str) -> None:
     new = [label for column, label in places if column == group]
     nested = group == c.levels[0].places.name and len(c.levels) > 1
     # The last label of a nested place is its own.
-    nulls = nulls_of(label.rpartition("/")[2] for label in new)
+    nulls = null_options(label.rpartition("/")[2] for label in new)
     average = f"that of its {c.levels[1].places.name}" if nested else f"the average {group}"
     but = ""
     if found := _alike(c, group, new):
@@ -67,7 +67,9 @@ def tell_doubtful(spots: Sequence[PlaceKey], rows: Index, c: Coefficients, name:
     of_spot = [{column for group, _ in spot.new for column in _path(c, group)} for spot in spots]
     for column in c.keys:
         at = [i for i, columns in enumerate(of_spot) if column in columns]
-        tell_missing(name, [spots[i].labels[column] for i in at], rows[at].astype(float), f"new labels of {column}")
+        warn_of_missing(
+            name, [spots[i].labels[column] for i in at], rows[at].astype(float), f"new labels of {column}"
+        )
 
 
 def _alike(c: Coefficients, group: str, new: list[str]) -> dict[str, str]:

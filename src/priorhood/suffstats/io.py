@@ -25,7 +25,9 @@ Tree = TypeVar("Tree", "ArrayTree", "xr.DataTree")
 PLACES = "places"
 
 
-def _arrays(variables: dict[str, Any], coords: dict[str, Any], attrs: dict[str, Any] | None = None) -> Arrays:
+def labelled_group(
+    variables: dict[str, Any], coords: dict[str, Any], attrs: dict[str, Any] | None = None
+) -> Arrays:
     """Return a group whose coordinates, given by their values, are dimensions of their own."""
     return Arrays(variables, {name: ((name,), np.asarray(values)) for name, values in coords.items()}, attrs or {})
 
@@ -54,7 +56,7 @@ def moments_arrays(moments: CellMoments) -> Arrays:
         variables["weight"] = ((group,), moments.weight)
     if moments.log_weights is not None:
         variables["log_weight"] = ((group,), moments.log_weights)
-    return _arrays(variables, coords, None if moments.weight is None else {"log_weight": moments.log_weight})
+    return labelled_group(variables, coords, None if moments.weight is None else {"log_weight": moments.log_weight})
 
 
 def _cell_dimension(keys: tuple[str, ...]) -> str:
@@ -97,7 +99,7 @@ def with_places(tree: Tree, place_table: PlaceTable | None) -> Tree:
             values = [[place[at] for at in own] for place in place_table.places.values()]
             variables[name] = (("place", f"{name}_column"), np.array(values, dtype=dtype).reshape(-1, len(own)))
             coords[f"{name}_column"] = [place_table.columns[at] for at in own]
-    places = _arrays(variables, coords)
+    places = labelled_group(variables, coords)
     if isinstance(tree, ArrayTree):
         return replace(tree, groups={**tree.groups, PLACES: places})
     import xarray as xr

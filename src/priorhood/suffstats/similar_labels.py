@@ -49,7 +49,7 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def tell_lookalikes(table: Table, design: Design, found: CellMoments, data: FitData | None = None) -> None:
+def warn_of_lookalikes(table: Table, design: Design, found: CellMoments, data: FitData | None = None) -> None:
     """Warn, once per table, of places and categories that may be the same, but are spelled differently.
 
     Parameters
@@ -68,12 +68,14 @@ def tell_lookalikes(table: Table, design: Design, found: CellMoments, data: FitD
             rows = places.total(found.n)
             labels = places.keys.tolist()
             warned += _warn_of_alike(table, places.path, labels, rows, plural(places.title), warned)
-            tell_missing(table.name, [label.split(SEPARATOR)[-1] for label in labels], rows, plural(places.title))
+            warn_of_missing(
+                table.name, [label.split(SEPARATOR)[-1] for label in labels], rows, plural(places.title)
+            )
     for factor, categories in design.categories.items():
         column = Expression(factor).bare
         if column is not None and factor not in design.numeric:
             rows = np.zeros(len(categories))
-            tell_missing(
+            warn_of_missing(
                 table.name, [text for text in categories if text != "None"], None, f"categories of {column}"
             )
             warned += _warn_of_alike(table, (column,), list(categories), rows, f"categories of {column}", warned)
@@ -83,14 +85,14 @@ def tell_lookalikes(table: Table, design: Design, found: CellMoments, data: FitD
 _MISSING = {"nan", "NaN", "NaT", "<NA>", "None"}
 
 
-def nulls_of(labels: Iterable[str]) -> str:
+def null_options(labels: Iterable[str]) -> str:
     """Return the options to read labels like 'nan' or 'None' as missing; '' if there is no such label."""
     found = sorted(_MISSING.intersection(labels))
     options = " ".join(f"--null {shell_word(text)}" for text in found)
     return f"nulls={found!r} ({options})" if found else ""
 
 
-def tell_missing(name: str, labels: Sequence[str], rows: Array | None, what: str) -> None:
+def warn_of_missing(name: str, labels: Sequence[str], rows: Array | None, what: str) -> None:
     """Warn of labels like 'nan' or 'None', which missing values become if they are converted to text.
 
     Parameters
@@ -105,7 +107,7 @@ def tell_missing(name: str, labels: Sequence[str], rows: Array | None, what: str
     warnings.warn(
         f"{name}: {these} among the {what}{count}, as "
         f"missing values are when a column is converted to text; if they are missing values, read the table with "
-        f"{nulls_of(found)}",
+        f"{null_options(found)}",
         PriorhoodWarning,
         stacklevel=4,
     )

@@ -50,8 +50,8 @@ __all__ = [
     "compress",
     "draw",
     "leaves_of",
-    "lost",
     "refuses",
+    "refuses_known_noise",
     "too_wide",
 ]  # fmt: skip
 
@@ -98,10 +98,12 @@ def refuses(problem: Problem | GroupNoiseProblem) -> str | None:
             f"{problem.dim} {what} would have to be explored, more than {MOST_DIMENSIONS}: let fewer "
             f"coefficients vary by group, or write || for independent ones"
         )
-    return lost(problem) or (refuses_noise(problem) if isinstance(problem, GroupNoiseProblem) else None)
+    return refuses_known_noise(problem) or (
+        refuses_noise(problem) if isinstance(problem, GroupNoiseProblem) else None
+    )
 
 
-def lost(problem: Problem | GroupNoiseProblem) -> str | None:
+def refuses_known_noise(problem: Problem | GroupNoiseProblem) -> str | None:
     """Return why no engine can explore a residual sd known to be far below the rows' scatter; None if it is not.
 
     The sums lose such an sd to rounding, and in NUTS every other parameter depends on its digits.
