@@ -1,6 +1,6 @@
-"""Results → pictures; each function returns a matplotlib Figure (interactive_map: a page).
+"""Pictures of posteriors and results; every function returns a matplotlib Figure, interactive_map a page.
 
-Only this room needs matplotlib.
+Matplotlib is loaded when the first picture is drawn.
 """
 
 from priorhood.plot.checks.calibration import calibration
@@ -43,3 +43,7 @@ __all__ = [
     "shrinkage",
     "trace",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,8 +8,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from priorhood._text import counted, listed, near, plural, rows_of
 from priorhood.errors import ModelError
 from priorhood.reporting.calculator import MOST_PLACES, calculator
@@ -42,6 +40,11 @@ def content(
     places = places_of(post, home["options"], depth, at, below)
     verdicts = [v.to_dict() for v in post.check()]
     formula = post.model.formula
+    shapes = None
+    if areas is not None:
+        drawing, account = areas.drawing(), areas.account()
+        others = "".join(drawing.others)
+        shapes = {"paths": drawing.paths, "others": others, "box": drawing.box, "account": account}
     return {
         "title": title or _title(post),
         "outcome": {"name": formula.outcome_name, "unit": unit_of(post, formula.outcome_name)},
@@ -50,7 +53,7 @@ def content(
         "fitted": _fitted(post),
         "trust": {"verdicts": verdicts, "notes": list(post.notes)},
         "places": places,
-        "map": None if areas is None else _map(areas),
+        "map": shapes,
         "home": home,
         "made": _made(post),
     }
@@ -151,28 +154,6 @@ def _fitted(post: Posterior) -> dict[str, Any]:
         "rows": rows,
         "dropped": [[str(d).partition(": ")[2], d.rows] for d in post.moments.dropped],
     }
-
-
-def _map(areas: Any) -> dict[str, Any]:
-    """The polygons as SVG paths in a box of 1,000, and what the file and the posterior have not in common."""
-    rings = areas.rings()
-    others = areas.other_rings()
-    paths = {label: "".join(map(_path, found)) for label, found in rings.items()}
-    points = np.array([point for found in [*rings.values(), *others] for ring in found for point in ring])
-    low, high = points.min(axis=0) * 1000, points.max(axis=0) * 1000
-    box = [float(v) for v in np.round([*(low - 8), *(high - low + 16)], 1)]
-    rest = "".join(_path(ring) for found in others for ring in found)
-    return {"paths": paths, "others": rest, "box": box, "account": areas.account()}
-
-
-def _path(ring: Any) -> str:
-    """One ring in tenths of a thousandth of the box; points that fall together are one."""
-    points: list[str] = []
-    for x, y in ring:
-        text = f"{round(1000 * x, 1):g} {round(1000 * y, 1):g}"
-        if not points or points[-1] != text:
-            points.append(text)
-    return f"M{'L'.join(points)}Z" if len(points) > 2 else ""
 
 
 def _made(post: Posterior) -> list[list[str]]:

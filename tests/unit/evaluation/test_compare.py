@@ -190,7 +190,7 @@ def test_pictures_say_what_the_table_says(posts, table):
     pytest.importorskip("matplotlib")
     found = ph.compare(posts, table)
     figure = ph.plot.compare(found)
-    assert any(text.startswith(f"{found.index[0]} foretells rows") for text in texts(figure))
+    assert any(text.startswith(f"{found.index[0]} predicts new rows") for text in texts(figure))
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == found.index.tolist()
     assert figure._repr_png_().startswith(b"\x89PNG")
     evidence = ph.plot.compare(ph.compare({k: posts[k] for k in ("levels", "lines")}, by="evidence"))

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import priorhood as ph
 from priorhood.cli import app
 from priorhood.data.sources.table import read
+from priorhood.plot.maps.areas import read_areas
 from priorhood.plot.maps.values import mapped
 from priorhood.posterior.price_batches import moments_of
 from priorhood.prediction.finite_moments import _fitted, _most
@@ -43,6 +44,7 @@ def square(label, at):
 
 def test_a_map_shows_medians_and_says_so(post):
     areas = {"type": "FeatureCollection", "features": [square(f"p{i}", i) for i in range(3)]}
+    areas = read_areas(areas, post)
     home = {"x": 0.0}
     draws = post.expected(post.homes(home), unseen="population").values.reshape(1000, 3)
     price = mapped(post, areas, at=home, details=True)

@@ -1,1 +1,1 @@
-"""Pictures of checks: predictive distributions, calibration, comparison, sensitivity."""
+"""Pictures of checks: predictive distributions, PIT values, calibration, comparison, sensitivity."""

@@ -1,4 +1,4 @@
-"""How far parameters move under scaled priors: a line of points for every prior."""
+"""Picture of a sensitivity analysis: the shift of parameters under scaled priors, one line a prior."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.evaluation.shift import FAR, far
-from priorhood.plot.figure import page
+from priorhood.plot.figure import page, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,39 +16,47 @@ if TYPE_CHECKING:
 
 # Inches.
 WIDTH, LINE, LEFT, RIGHT, BELOW = 9.5, 0.34, 2.9, 0.3, 0.6
-LEAST = 0.6  # sds that the axis reaches at least
-READING = "Dots: parameters of all places together; ticks: of single places. Grey: too little to matter."
+LEAST = 0.6  # sds that the axis covers at least
 
 
 def sensitivity(found: Sensitivity) -> Figure:
-    """The shift of every parameter's mean under each scaled prior, in posterior sds; beyond the grey it is far.
+    """Draw the shift of every parameter's mean under each scaled prior, in posterior sds.
 
     Parameters
     ----------
-    found : what sensitivity() gives
+    found : Sensitivity
+        The result of `priorhood.sensitivity`.
 
     Returns
     -------
-    matplotlib Figure, which notebooks show; `savefig("sensitivity.png")` writes it
+    matplotlib.figure.Figure
+        Notebooks show it; `savefig("sensitivity.png")` writes it. Shifts beyond the grey are far.
 
     Raises
     ------
-    ModelError : no matplotlib
-    """
-    from priorhood.plot.figure import style
+    ModelError
+        No matplotlib.
 
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> sales, _ = ph.datasets.simulate(8, 160, seed=1)
+    >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, chains=2, draws=100, seed=1)
+    >>> found = ph.sensitivity(post, (0.5,), ["tau"], chains=2, draws=100)
+    >>> ph.plot.sensitivity(found).axes[0].get_xlabel()
+    'shift of the mean, in posterior sds'
+    """
     refits = found.refits
-    words = f"{found.verdict[0].upper()}{found.verdict[1:]}"
-    reading = f"{READING} {found.note[0].upper()}{found.note[1:]}." if found.note else READING
-    heading = page.Heading(
-        "The data decide: no prior moves anything far" if found.good else words, reading, WIDTH, found.good
-    )
-    height = heading.height + LINE * len(refits) + BELOW
-    figure = style.picture(WIDTH, height)
-    axes = figure.add_axes(
-        (LEFT / WIDTH, BELOW / height, (WIDTH - LEFT - RIGHT) / WIDTH, LINE * len(refits) / height)
-    )
-    style.plain(axes)
+    reading = "Dots: parameters of all places together; ticks: of single places. Grey: too little to matter."
+    if found.note:
+        reading += f" {found.note[0].upper()}{found.note[1:]}."
+    finding = f"{found.verdict[0].upper()}{found.verdict[1:]}"
+    if found.good:
+        finding = "The data decide: no prior moves anything far"
+    heading = page.Heading(finding, reading, WIDTH, found.good)
+    tall = LINE * len(refits)
+    figure = page.sheet(heading, heading.height + tall + BELOW)
+    axes = page.panel(figure, LEFT, BELOW, WIDTH - LEFT - RIGHT, tall)
     axes.axvspan(-FAR, FAR, color=style.BAND, linewidth=0)
     axes.axvline(0, color=style.SOFT, linewidth=0.6)
     most = LEAST
@@ -64,10 +72,7 @@ def sensitivity(found: Sensitivity) -> Figure:
             style.words(axes.text(0, at, "refused", ha="center", va="center"), colour=style.WARNING)
     axes.set_xlim(-1.1 * most, 1.1 * most)
     axes.set_ylim(len(refits) - 0.5, -0.5)
-    axes.set_yticks(range(len(refits)), [style.shortened(f"{one.parameter} ~ {one.prior}", 46) for one in refits])
-    for label in axes.get_yticklabels():
-        style.words(label, colour=style.INK)
-    style.numbers(axes.xaxis, 7)
-    style.words(axes.set_xlabel("shift of the mean, in posterior sds", labelpad=3))
-    heading.put(figure)
+    labels = [style.shortened(f"{one.parameter} ~ {one.prior}", 46) for one in refits]
+    style.names(axes.yaxis, range(len(refits)), labels)
+    style.numbers(axes.xaxis, 7, "shift of the mean, in posterior sds", pad=3)
     return figure

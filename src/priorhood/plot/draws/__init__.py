@@ -1,1 +1,1 @@
-"""Pictures of draws: traces, ranks, diagnostics."""
+"""Pictures of the draws: trace, ranks, diagnostics."""

@@ -1,1 +1,1 @@
-"""Figures: layout, style, and the choice of places and parameters."""
+"""The frame of pictures: layout, style, kernel density, choice of places and parameters."""

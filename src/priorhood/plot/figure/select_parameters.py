@@ -1,4 +1,4 @@
-"""Which parameters a picture shows, one row each: by name, by place; in which units, and what is said of them."""
+"""Choice of parameters: one row for each, by name or by place, with its unit and its convergence."""
 
 from __future__ import annotations
 
@@ -26,13 +26,16 @@ if TYPE_CHECKING:
     from priorhood.posterior.posterior import Posterior
 
 MOST_ROWS = 20
+# Parameters that have no unit of the data.
+PURE = {"nu": "degrees of freedom", "sigma_spread": "sd of log sigma"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One parameter: its name, its axis in words, draws (chain, draw); convergence in words, whether it will do.
+    """One parameter.
 
-    worth : bulk ESS, the independent draws that they are worth; 0 for a constant
+    unit : label of its axis; values : draws (chain, draw), in the data's units; verdict : its convergence in
+    words, good : whether that suffices; worth : bulk ESS, 0 for a constant
     """
 
     label: str
@@ -43,89 +46,69 @@ class Row:
     worth: float
 
 
-def chosen(
+def select_parameters(
     post: Posterior, var_names: str | Sequence[str] | None, places: dict[str, object], picture: str
-) -> list[tuple[str, xr.DataArray]]:
-    """Names and standardized draws of the parameters asked for, of the places asked for.
+) -> list[Row]:
+    """Rows of the parameters with these names, of the places given as keywords.
+
+    Without names they are all that no place has of its own or, with places, all that the places have.
 
     Raises
     ------
     ModelError : unknown parameters or places; none, or more than fit into one picture
     """
+    formula, group = post.model.formula, post.model.formula.group
+    known = [str(label) for label in post.hierarchy.levels[0].labels] if post.hierarchy.levels else []
+    at = asked(post, places)
+    labels = [] if at is None else [known[one] for one in at]
     names = [var_names] if isinstance(var_names, str) else var_names
-    group = _group(post)
-    labels = _labels(post, places)
     if names is None:
-        kinds = {group} if labels else set(post.model.formula.places)
+        kinds = {group} if labels else set(formula.places)
         names = [name for name in post.parameters if bool(kinds & set(post[name].dims)) == bool(labels)]
         if labels and post.summed:
-            names.insert(0, post.model.formula.effect_name(0))
+            names.insert(0, formula.effect_name(0))
     if not names:
         raise ModelError(f"{picture} was given no parameters; there are {', '.join(post.parameters)}")
-    found = []
+    chosen: list[tuple[str, xr.DataArray]] = []
     for name in dict.fromkeys(names):
         base, _ = split_label(str(name))
-        if labels and post.summed and base == post.model.formula.effect_name(0):
-            found.append((name, post.draws(standardized=True, **{group: labels})))
+        if labels and post.summed and base == formula.effect_name(0):
+            chosen.append((name, post.draws(standardized=True, **{group: labels})))
             continue
         if base not in post.parameters:
-            post[base]  # says what there is instead, where there is
+            post[base]  # raises with the names there are, where the posterior knows better
             raise ModelError(f"the posterior has no parameter {name!r}; {near(str(name), post.parameters)}")
         draws = post[base]
-        if labels and group in draws.dims:
-            draws = draws.sel({group: labels})
-        found.append((name, draws))
-    _check_number(post, found)
-    return found
+        chosen.append((name, draws.sel({group: labels}) if labels and group in draws.dims else draws))
 
+    counts = {name: 1 if "[" in name else len(_elements(name, draws)) for name, draws in chosen}
+    total = sum(counts.values())
+    if total > MOST_ROWS:
+        name, draws = max(chosen, key=lambda one: counts[one[0]])
+        advice = f"single ones, var_names=[{_elements(split_label(name)[0], draws)[0][1]!r}, …]"
+        if any(group in draws.dims for _, draws in chosen):
+            advice = f"fewer places, {keyword(group, known[0])}, or {advice}"
+        raise ModelError(f"{total:,} parameters do not fit into one picture, {MOST_ROWS} do: choose {advice}")
 
-def _group(post: Posterior) -> str:
-    return post.model.formula.group
-
-
-def _known(post: Posterior) -> list[str]:
-    """The labels of the finest groups."""
-    return [str(label) for label in post.hierarchy.levels[0].labels] if post.hierarchy.levels else []
-
-
-def _labels(post: Posterior, places: dict[str, object]) -> list[str]:
-    """The places asked for, as the posterior writes them."""
-    at = asked(post, places)
-    return [] if at is None else [_known(post)[one] for one in at]
-
-
-def rows_of(post: Posterior, chosen: list[tuple[str, xr.DataArray]]) -> list[Row]:
-    """The elements of chosen parameters, one row each, in the data's units.
-
-    Raises
-    ------
-    ModelError : a single element that the parameter does not have
-    """
     found: dict[str, Array] = {}
     for name, draws in chosen:
         base, single = split_label(name)
         values = (draws * post.natural_factor(base, draws)).transpose(*draws.dims).values
         values = values.reshape(*draws.shape[:2], -1)
-        shown = {label: values[:, :, at] for at, label in _shown(base, draws)}
+        shown = {label: values[:, :, at] for at, label in _elements(base, draws)}
         if single and name not in shown:
-            name = f"{base}[{tidy_label(single)}]"  # as we write it
+            name = f"{base}[{tidy_label(single)}]"  # as labels are written
         if single and name not in shown:
             raise ModelError(f"the posterior has no parameter {name!r}; {near(name, shown)}")
         found |= {name: shown[name]} if single else shown
     r_hat, bulk = measures(np.stack(list(found.values()), axis=-1))[:2]
     return [
-        Row(
-            label,
-            _axis_words(post, label),
-            values,
-            *_verdict(r_hat[at], bulk[at], len(values)),
-            float(np.nan_to_num(bulk[at])),
-        )
-        for at, (label, values) in enumerate(found.items())
+        Row(label, _unit(post, label), values, *_verdict(r, ess, len(values)), float(np.nan_to_num(ess)))
+        for (label, values), r, ess in zip(found.items(), r_hat, bulk, strict=True)
     ]
 
 
-def _shown(base: str, draws: xr.DataArray) -> list[tuple[int, str]]:
+def _elements(base: str, draws: xr.DataArray) -> list[tuple[int, str]]:
     """Positions and labels of a parameter's elements; of omega those below the diagonal."""
     labels = list(enumerate(labels_of(base, draws)))
     if base_of(base) != "omega":
@@ -133,29 +116,13 @@ def _shown(base: str, draws: xr.DataArray) -> list[tuple[int, str]]:
     return [one for one, below in zip(labels, below_diagonal(draws), strict=True) if below]
 
 
-def _check_number(post: Posterior, chosen: list[tuple[str, xr.DataArray]]) -> None:
-    counts = {name: 1 if "[" in name else len(_shown(name, draws)) for name, draws in chosen}
-    total = sum(counts.values())
-    if total <= MOST_ROWS:
-        return
-    group = _group(post)
-    name, draws = max(chosen, key=lambda one: counts[one[0]])
-    advice = f"single ones, var_names=[{_shown(split_label(name)[0], draws)[0][1]!r}, …]"
-    if any(group in draws.dims for _, draws in chosen):
-        label = _known(post)[0]
-        advice = f"fewer places, {keyword(group, label)}, or {advice}"
-    raise ModelError(f"{total:,} parameters do not fit into one picture, {MOST_ROWS} do: choose {advice}")
-
-
-def _axis_words(post: Posterior, label: str) -> str:
-    """What the axis of a parameter counts."""
+def _unit(post: Posterior, label: str) -> str:
+    """Label of a parameter's axis."""
     name, term = split_label(label)
     if base_of(name) == "omega":
         return "correlation"
-    if name == "nu":
-        return "degrees of freedom"
-    if name == "sigma_spread":
-        return "sd of log sigma"
+    if name in PURE:
+        return PURE[name]
     if name in ("sigma", "sigma_median"):
         return post.model.unit_of(INTERCEPT)
     if base_of(name) in ("beta", "delta"):
@@ -165,17 +132,13 @@ def _axis_words(post: Posterior, label: str) -> str:
 
 
 def _verdict(r_hat: float, bulk: float, chains: int) -> tuple[str, bool]:
-    """Convergence in words, and whether it will do."""
+    """Convergence in words, and whether it suffices."""
     if np.isnan(bulk):
         return "a constant", True
-    enough = bulk >= ESS_PER_CHAIN * chains
-    worth = (
-        f"worth {bulk:,.0f} independent draws (bulk ESS{'' if enough else f', under {ESS_PER_CHAIN * chains:,}'})"
-    )
+    least = ESS_PER_CHAIN * chains
+    worth = f"worth {bulk:,.0f} independent draws (bulk ESS{'' if bulk >= least else f', under {least:,}'})"
     if chains == 1:
         return f"one chain, none to compare it with; {worth}", False
-    agree = r_hat <= R_HAT_LIMIT
-    text = (
-        f"chains agree (R-hat {r_hat:.3f})" if agree else f"chains disagree (R-hat {r_hat:.3f}, over {R_HAT_LIMIT})"
-    )
-    return f"{text}, {worth}", bool(agree and enough)
+    agree = bool(r_hat <= R_HAT_LIMIT)
+    text = f"agree (R-hat {r_hat:.3f})" if agree else f"disagree (R-hat {r_hat:.3f}, over {R_HAT_LIMIT})"
+    return f"chains {text}, {worth}", agree and bool(bulk >= least)

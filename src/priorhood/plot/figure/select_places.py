@@ -1,4 +1,4 @@
-"""Which places a picture shows, and what is drawn of all of them: rows, new places, the average one."""
+"""Choice of places, and what pictures draw of them: coefficients, new places, the average place."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ from priorhood._text import near, some
 from priorhood.errors import ModelError
 from priorhood.model.expression import tidy_label
 from priorhood.model.formula import SEPARATOR
+from priorhood.plot.figure.page import amount
 from priorhood.posterior.lazy_draws import asked as positions_asked
 from priorhood.prediction.expected import typical_values
 from priorhood.prediction.places import Groups
 from priorhood.prediction.rows import AVERAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
     from priorhood._arrays import Array, Index
     from priorhood.model.hierarchy import Places
     from priorhood.posterior.posterior import Posterior
-    from priorhood.prediction.coefficients import Coefficients
 
-# Draws of new places' coefficients, at the least, that a region of stated mass is made from.
+# Draws of new places' coefficients, at the least, for a region of stated mass.
 NEW_PLACES = 40_000
 
 
+# -- which places and terms ---------------------------------------------------------------------------------
+
+
 def finest(post: Posterior, picture: str) -> Places:
-    """The finest level.
+    """Return the finest level.
 
     Raises
     ------
@@ -42,23 +45,46 @@ def finest(post: Posterior, picture: str) -> Places:
 
 
 def asked(post: Posterior, places: Mapping[str, object]) -> Index | None:
-    """Positions of the places asked for by zip=…, in the order given; None where nothing was asked."""
+    """Positions of the places given as zip=…, in the order given; None without any."""
     return positions_asked(post.model.formula, post.hierarchy, places)
 
 
-def rows_in(post: Posterior, level: Places) -> Array:
-    """How many rows every place of a level has: (size,)."""
-    return level.total(post.moments.n)
+def ends(*values: Array) -> list[int]:
+    """Positions of the largest and the smallest of every set of values (places,), each once."""
+    return list(dict.fromkeys(int(pick(one)) for one in values for pick in (np.argmax, np.argmin)))
+
+
+def two_terms(post: Posterior, given: str | Sequence[str] | None, picture: str) -> list[int]:
+    """Positions of one or two terms among the coefficients that vary by place; the first two if None.
+
+    Raises
+    ------
+    ModelError : terms that do not vary by place, or more than two
+    """
+    names = [column.name for column in post.design.coefficient_columns(0)]
+    if given is None:
+        return list(range(min(2, len(names))))
+    terms = [tidy_label(str(term)) for term in ([given] if isinstance(given, str) else given)]
+    for term in terms:
+        if term not in names:
+            raise ModelError(f"{term!r} does not vary by {post.model.formula.group}; {near(term, names)}")
+    terms = list(dict.fromkeys(terms))
+    if not 1 <= len(terms) <= 2:
+        raise ModelError(f"plot.{picture} shows one or two terms, not {len(terms)}; there are {some(names, 12)}")
+    return [names.index(term) for term in terms]
+
+
+# -- draws, in the data's units -----------------------------------------------------------------------------
 
 
 def flat(post: Posterior, name: str) -> Array:
-    """Draws of a parameter in the data's units: (S, …)."""
+    """Draws of a parameter, all chains together: (S, …)."""
     values = post.natural(name).transpose("chain", "draw", ...).values
     return np.asarray(values.reshape(-1, *values.shape[2:]), dtype=np.float64)
 
 
 def place_means(post: Posterior) -> Array:
-    """Posterior means of all coefficients of the finest places, in the data's units: (places, C)."""
+    """Posterior means of all coefficients of the finest places: (places, C)."""
     beta = post.model.formula.effect_name(0)
     if post.summed:
         return np.asarray(post.coefficients()[f"{beta}_mean"].values)
@@ -66,22 +92,44 @@ def place_means(post: Posterior) -> Array:
 
 
 def place_quantiles(post: Posterior, levels: tuple[float, ...]) -> Array:
-    """Quantiles of all coefficients of the finest places, in the data's units: (places, C, levels)."""
+    """Quantiles of all coefficients of the finest places: (places, C, levels)."""
     found = post.coefficients(levels)
     beta = post.model.formula.effect_name(0)
     return np.stack([found[f"{beta}_q{100 * level:g}"].values for level in levels], axis=-1)
 
 
 def place_draws(post: Posterior, places: Index) -> Array:
-    """Draws of some of the finest places' coefficients, in the data's units: (S, places, C)."""
+    """Draws of the coefficients of some of the finest places: (S, places, C)."""
     finest = post.hierarchy.levels[0]
     asked_for: dict[str, Any] = {finest.name: finest.labels[places]}
     values = post.draws(**asked_for).values
     return np.asarray(values.reshape(-1, *values.shape[2:]))
 
 
+def new_places(post: Posterior, columns: Index) -> Array:
+    """Coefficients of new places: (draws, len(columns)).
+
+    Every draw has its own mu, τ and Ω, so that their uncertainty is included.
+    columns : positions among design.coefficient_columns(0)
+    """
+    c = post._coefficients()
+    count = max(-(-NEW_PLACES // len(c.mu)), 1)
+    spots = tuple(SEPARATOR.join([f"{AVERAGE} {at}"] * len(c.keys)) for at in range(count))
+    groups = Groups(c, spots, "draw", post.seed)
+    drawn = np.concatenate([groups.beta(at) for at in range(count)])
+    return np.asarray((drawn * post.scale.natural()[c.levels[0].cols])[:, columns])
+
+
+def average_coefficients(post: Posterior) -> Array:
+    """The population's coefficients in the columns of the finest level: (S, C); 0 where it has none."""
+    c = post._coefficients()
+    found = np.zeros((len(c.mu), len(post.design.columns)))
+    found[:, c.mu_cols] = c.mu
+    return np.asarray((found * post.scale.natural())[:, c.levels[0].cols])
+
+
 def expected(post: Posterior, rows: pd.DataFrame) -> Array:
-    """E(y | θ) of rows in the outcome's units, of new places the average one: (S, rows)."""
+    """E(y | θ) of rows, new places as the average one: (S, rows)."""
     values = post.expected(rows, unseen="population").values
     return np.asarray(values.reshape(-1, values.shape[-1]))
 
@@ -100,54 +148,7 @@ def average_home(post: Posterior, home: pd.DataFrame) -> pd.DataFrame | None:
     return row
 
 
-def coefficients(post: Posterior) -> Coefficients:
-    """The draws as predictions take them."""
-    return post._coefficients()
-
-
-def new_places(post: Posterior, columns: Index) -> Array:
-    """Coefficients of new places like those there are, in the data's units: (draws, len(columns)).
-
-    Every draw has its own mu, τ and Ω, so that what is not known of these is in them.
-    columns : positions among design.coefficient_columns(0)
-    """
-    c = coefficients(post)
-    depth = len(c.keys)
-    count = max(-(-NEW_PLACES // len(c.mu)), 1)
-    spots = tuple(SEPARATOR.join([f"{AVERAGE} {at}"] * depth) for at in range(count))
-    groups = Groups(c, spots, "draw", post.seed)
-    drawn = np.concatenate([groups.beta(at) for at in range(count)])
-    return np.asarray((drawn * post.scale.natural()[c.levels[0].cols])[:, columns])
-
-
-def average_coefficients(post: Posterior) -> Array:
-    """The population's coefficients in the columns of the finest level, in the data's units: (S, C); 0 without."""
-    c = coefficients(post)
-    cols = c.levels[0].cols
-    found = np.zeros((len(c.mu), len(post.design.columns)))
-    found[:, c.mu_cols] = c.mu
-    return np.asarray((found * post.scale.natural())[:, cols])
-
-
-def two_terms(post: Posterior, given: object, picture: str) -> list[int]:
-    """Positions, among the coefficients that differ between places, of one or two terms.
-
-    Raises
-    ------
-    ModelError : terms that do not vary by place, or more than two
-    """
-    names = [column.name for column in post.design.coefficient_columns(0)]
-    if given is None:
-        return list(range(min(2, len(names))))
-    terms = [given] if isinstance(given, str) else list(given)  # type: ignore[call-overload]
-    terms = [tidy_label(str(term)) for term in terms]
-    for term in terms:
-        if term not in names:
-            raise ModelError(f"{term!r} does not vary by {post.model.formula.group}; {near(str(term), names)}")
-    terms = list(dict.fromkeys(terms))
-    if not 1 <= len(terms) <= 2:
-        raise ModelError(f"plot.{picture} shows one or two terms, not {len(terms)}; there are {some(names, 12)}")
-    return [names.index(term) for term in terms]
+# -- regions ------------------------------------------------------------------------------------------------
 
 
 def ellipse(centre: Array, covariance: Array, radius: float, count: int = 181) -> Array:
@@ -159,7 +160,7 @@ def ellipse(centre: Array, covariance: Array, radius: float, count: int = 181) -
 
 
 def regions(draws: Array, masses: tuple[float, ...]) -> list[Array]:
-    """Ellipses around the mean of draws (S, 2) that hold these shares of them, whatever their shape."""
+    """Ellipses around the mean of draws (S, 2) that hold these shares of them, whatever their distribution."""
     centre, covariance = draws.mean(axis=0), np.cov(draws.T)
     size = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
     scaled = (draws - centre) / size
@@ -168,8 +169,11 @@ def regions(draws: Array, masses: tuple[float, ...]) -> list[Array]:
     return [ellipse(centre, covariance, float(np.quantile(distance, mass))) for mass in masses]
 
 
+# -- in words -----------------------------------------------------------------------------------------------
+
+
 def unit_of_outcome(post: Posterior) -> str:
-    """The outcome's unit, '' where none was given."""
+    """The outcome's unit, '' if none was given."""
     return post.model.units.get(post.model.formula.outcome_name, "")
 
 
@@ -179,13 +183,11 @@ def words_of(post: Posterior, column: str) -> str:
     return f"{column}, {unit}" if unit else column
 
 
-def home_words(post: Posterior, at: Mapping[str, Any] | None) -> str:
+def home_words(post: Posterior, at: Mapping[str, Any]) -> str:
     """A home in words: 'living_space 100 m²', or the typical one."""
-    from priorhood.plot.figure.page import amount
-
     parts = [
         f"{name} {amount(float(value), post.model.units.get(name, ''))}"
         if isinstance(value, int | float | np.number) else f"{name} {value}"
-        for name, value in (at or {}).items()
+        for name, value in at.items()
     ]  # fmt: skip
     return ", ".join(parts) or "the mean of every predictor"

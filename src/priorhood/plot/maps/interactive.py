@@ -1,4 +1,4 @@
-"""The same map as a page of its own: every place tells its numbers; nothing is fetched from anywhere."""
+"""Map as a page of its own: every place shows its numbers; the browser fetches nothing."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ import numpy as np
 from priorhood._arguments import answers_other_names
 from priorhood._text import visible
 from priorhood.errors import FileError
-from priorhood.plot.maps.static import GREY, colour_stops, coloured
-from priorhood.plot.maps.values import Mapped, mapped, percent, with_exact, with_unit
+from priorhood.plot.figure.page import amount
+from priorhood.plot.figure.style import number
+from priorhood.plot.maps.areas import read_areas
+from priorhood.plot.maps.static import colour_stops, coloured
+from priorhood.plot.maps.values import Mapped, mapped, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from priorhood.plot.maps.areas import Ring
     from priorhood.posterior.posterior import Posterior
 
 ENDINGS = (".html", ".htm")
-SIZE = 1000  # units of the drawing's longer side
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A polygon as SVG draws it: path data (fill-rule evenodd), colour, and what it tells as (name, value)."""
-
-    label: str
-    path: str
-    colour: str
-    told: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class InteractiveMap:
     """One HTML file: the map in SVG and a little JavaScript. Notebooks show it.
 
-    html : the whole page
+    Parameters
+    ----------
+    html : str
+        The whole page.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> ph.plot.InteractiveMap("<p>a map</p>")._repr_html_()[:7]
+    '<iframe'
     """
 
     html: str
@@ -48,20 +48,36 @@ class InteractiveMap:
     def save(self, path: str | Path) -> None:
         """Write the page.
 
+        Parameters
+        ----------
+        path : str or Path
+            The file, .html.
+
         Raises
         ------
-        FileError : the place cannot be written, or its name does not end in .html
+        FileError
+            The file cannot be written, or its name does not end in .html.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> import priorhood as ph
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder) / "map.html"
+        ...     ph.plot.InteractiveMap("<p>a map</p>").save(file)
+        ...     file.read_text()
+        '<p>a map</p>'
         """
         from pathlib import Path
 
         from priorhood._system import write_text
 
-        if Path(path).suffix.lower() not in ENDINGS:
+        if not check_page(Path(path)):
             raise FileError(f"cannot write a page to {str(path)!r}; its name must end in .html")
         write_text(path, self.html)
 
     def _repr_html_(self) -> str:
-        # A frame of its own: the page's style and script do not meet the notebook's.
+        # In a frame of its own the page's style and script do not meet the notebook's.
         return f'<iframe srcdoc="{escape(self.html)}" style="width:100%;height:640px;border:0"></iframe>'
 
 
@@ -77,103 +93,35 @@ def interactive_map(
     level: str | None = None,
     crs: object = None,
 ) -> InteractiveMap:
-    """The map of plot.map as one self-contained HTML page, where every place tells its numbers.
+    """Return the map of `plot.map` as one self-contained HTML page, where every place shows its numbers.
 
-    Arguments and errors as of plot.map. With `below`, every place tells the probability too, whatever is shown.
+    Parameters
+    ----------
+    post, polygons, show, at, below, column, level, crs
+        As for `plot.map`. With `below`, every place shows the probability too, whatever is shown.
 
     Returns
     -------
-    InteractiveMap; `.save("map.html")` writes it
+    InteractiveMap
+        `.save("map.html")` writes it.
+
+    Raises
+    ------
+    ModelError, TableError, FileError
+        As for `plot.map`.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> sales, _ = ph.datasets.simulate(8, 160, seed=1)
+    >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, chains=2, draws=100, seed=1)
+    >>> page = ph.plot.interactive_map(post, ph.datasets.simulate_areas(8))
+    >>> page.html.count("<path")
+    8
     """
-    found = mapped(post, polygons, show, at=at, below=below, column=column, level=level, crs=crs, details=True)
+    areas = read_areas(polygons, post, column=column, level=level, crs=crs)
+    found = mapped(post, areas, show, at=at, below=below, details=True)
     return InteractiveMap(_page(found, below))
-
-
-def shapes(found: Mapped, below: float | None = None) -> tuple[list[Shape], tuple[int, int]]:
-    """All polygons as SVG draws them, those without a place last, and the drawing's width and height."""
-    areas = found.areas
-    rings, colours = areas.rings(), coloured(found)
-    drawn = [
-        Shape(label, path_data(rings[label]), colours[one], _told(found, one, below))
-        for one, label in enumerate(areas.labels)
-    ]
-    for label, outline in zip(areas.unmatched_areas, areas.other_rings(), strict=True):
-        drawn.append(Shape(label, path_data(outline), GREY, ((areas.level, "not in the data"),)))
-    west, south, east, north = areas.box
-    longer = max(east - west, north - south)
-    return drawn, (round(SIZE * (east - west) / longer), round(SIZE * (north - south) / longer))
-
-
-def path_data(rings: list[Ring]) -> str:
-    """Rings in the unit box as the `d` of an SVG path."""
-    parts = []
-    for ring in rings:
-        points = [f"{SIZE * x:.1f} {SIZE * y:.1f}" for x, y in ring[:-1]]
-        parts.append(f"M{'L'.join(dict.fromkeys(points))}Z")
-    return "".join(parts)
-
-
-def _told(found: Mapped, one: int, below: float | None) -> tuple[tuple[str, str], ...]:
-    """What a place says of itself."""
-    unit, held = found.outcome_unit, found.details
-    told = []
-    if found.values[one] not in [values[one] for values in held.values()]:
-        told.append(("Shown here", found.text(found.values[one])))
-    if "price" in held:
-        told.append(("Average" if found.centre == "mean" else "Median", _amount(held["price"][one], unit)))
-        bounds = f"{_amount(held['low'][one], '')} to {_amount(held['high'][one], unit)}"
-        told.append(("90 % interval", bounds if np.isfinite(held["low"][one]) else "not known"))
-    if "below" in held and below is not None:
-        share = float(held["below"][one])
-        told.append(
-            (f"Below {with_exact(below)} {unit}".strip(), percent(share) if np.isfinite(share) else "not known")
-        )
-    if "rows" in held:
-        told.append(("Rows of data", f"{held['rows'][one]:,.0f}"))
-    return tuple(told)
-
-
-def _amount(value: float, unit: str) -> str:
-    return with_unit(float(value), unit) if np.isfinite(value) else "not known"
-
-
-# -- the page ---------------------------------------------------------------------------------------------
-
-
-def _page(found: Mapped, below: float | None) -> str:
-    drawn, (wide, tall) = shapes(found, below)
-    own = len(found.areas.labels)
-    paths = []
-    for one, shape in enumerate(drawn):
-        about = f"{shape.label}: " + ", ".join(f"{name} {value}" for name, value in shape.told)
-        focus = (
-            f' tabindex="{0 if one == 0 else -1}" role="img" aria-label="{_escaped(about)}"' if one < own else ""
-        )
-        colour = f' fill="{shape.colour}"' if shape.colour != GREY else ' class="none"'
-        paths.append(f'<path data-i="{one}"{colour}{focus} d="{shape.path}"/>')
-    told = [[visible(one.label), [[*map(visible, pair)] for pair in one.told]] for one in drawn]
-    data = json.dumps(told, ensure_ascii=False).replace("<", "\\u003c")
-    options = "".join(f'<option value="{_escaped(label)}">' for label in found.areas.labels)
-    return PAGE.format(
-        title=_escaped(found.title), note=_escaped(found.note), account=_escaped(found.areas.account() + "."),
-        level=_escaped(found.areas.level), wide=wide + 4, tall=tall + 4,
-        paths="\n".join(paths), data=data, options=options,
-        legend=_legend(found),
-    )  # fmt: skip
-
-
-def _legend(found: Mapped) -> str:
-    low, high = found.limits
-    stops = ", ".join(colour_stops(found))
-    ends = [found.text(low), found.text(high)]
-    there = found.values[np.isfinite(found.values)]
-    if len(there) and there.min() < low:
-        ends[0] = f"≤ {ends[0]}"
-    if len(there) and there.max() > high:
-        ends[1] = f"≥ {ends[1]}"
-    grey = '<span class="key"></span> no data' if len(found.areas.others) or len(there) < len(found.values) else ""
-    bar = f'<span class="bar" style="background:linear-gradient(to right, {stops})"></span>'
-    return f"<span>{_escaped(ends[0])}</span>{bar}<span>{_escaped(ends[1])}</span>{grey}"
 
 
 def check_page(path: Path) -> bool:
@@ -181,9 +129,61 @@ def check_page(path: Path) -> bool:
     return path.suffix.lower() in ENDINGS
 
 
-def _escaped(text: str) -> str:
-    """A text within HTML, in quotes too."""
-    return escape(visible(text))
+def _numbers(found: Mapped, one: int, below: float | None) -> list[tuple[str, str]]:
+    """Numbers of a place as (name, value)."""
+
+    def text(name: str, unit: str = found.outcome_unit) -> str:
+        value = float(found.details[name][one])
+        return amount(value, unit) if np.isfinite(value) else "not known"
+
+    told = []
+    if found.values[one] not in [values[one] for values in found.details.values()]:
+        told.append(("Shown here", found.text(found.values[one])))
+    bounds = f"{text('low', '')} to {text('high')}"
+    told.append(("Average" if found.centre == "mean" else "Median", text("price")))
+    told.append(("90 % interval", bounds if np.isfinite(found.details["low"][one]) else "not known"))
+    if below is not None:
+        share = float(found.details["below"][one])
+        threshold = f"Below {number(below)} {found.outcome_unit}".strip()
+        told.append((threshold, percent(share) if np.isfinite(share) else "not known"))
+    return [*told, ("Rows of data", f"{found.details['rows'][one]:,.0f}")]
+
+
+def _page(found: Mapped, below: float | None) -> str:
+    """The page: template, polygons, numbers of every place, legend."""
+
+    def safe(text: str) -> str:
+        return escape(visible(text))
+
+    areas = found.areas
+    drawing, colours = areas.drawing(), coloured(found)
+    told = [(label, _numbers(found, one, below)) for one, label in enumerate(areas.labels)]
+    paths = []
+    for one, ((label, numbers), path) in enumerate(zip(told, drawing.paths.values(), strict=True)):
+        about = f"{label}: " + ", ".join(f"{name} {value}" for name, value in numbers)
+        colour = f'fill="{colours[one]}"' if np.isfinite(found.values[one]) else 'class="none"'
+        focus = f'tabindex="{0 if one == 0 else -1}" role="img" aria-label="{safe(about)}"'
+        paths.append(f'<path data-i="{one}" {colour} {focus} d="{path}"/>')
+    for label, path in zip(areas.unmatched_areas, drawing.others, strict=True):
+        paths.append(f'<path data-i="{len(told)}" class="none" d="{path}"/>')
+        told.append((label, [(areas.level, "not in the data")]))
+    data = [[visible(label), [[*map(visible, pair)] for pair in numbers]] for label, numbers in told]
+
+    low, high = found.limits
+    there = found.values[np.isfinite(found.values)]
+    least = f"{'≤ ' if (there < low).any() else ''}{found.text(low)}"
+    most = f"{'≥ ' if (there > high).any() else ''}{found.text(high)}"
+    grey = len(areas.others) or len(there) < len(found.values)
+    stops = ", ".join(colour_stops(found))
+    bar = f'<span class="bar" style="background:linear-gradient(to right, {stops})"></span>'
+    legend = f"<span>{safe(least)}</span>{bar}<span>{safe(most)}</span>"
+    return PAGE.format(
+        title=safe(found.title), note=safe(found.note), account=safe(areas.account() + "."),
+        level=safe(areas.level), box=" ".join(f"{side:g}" for side in drawing.box), paths="\n".join(paths),
+        data=json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),
+        options="".join(f'<option value="{safe(label)}">' for label in areas.labels),
+        legend=legend + ('<span class="key"></span> no data' if grey else ""),
+    )  # fmt: skip
 
 
 PAGE = """<!DOCTYPE html>
@@ -222,7 +222,7 @@ input {{ font: inherit; width: 100%; box-sizing: border-box; padding: .25rem; }}
 <p>{note}</p>
 <div class="legend">{legend}</div>
 <main>
-<svg viewBox="-2 -2 {wide} {tall}" preserveAspectRatio="xMidYMin" role="group" aria-label="{title}">
+<svg viewBox="{box}" preserveAspectRatio="xMidYMin" role="group" aria-label="{title}">
 {paths}
 </svg>
 <aside>

@@ -1,4 +1,4 @@
-"""Polygons from whatever geopandas reads: with coordinates that are known, and outlines that are whole."""
+"""Polygons from whatever geopandas reads, with a known CRS and valid outlines."""
 
 from __future__ import annotations
 
@@ -21,29 +21,47 @@ WGS84 = "EPSG:4326"  # longitude and latitude: GeoJSON's, by its standard (RFC 7
 
 
 def read_polygons(source: object, crs: object) -> tuple[str, Any, int]:
-    """The source's name for messages; its frame, every shape a MultiPolygon; how many outlines were repaired.
+    """Return the source's name for messages, its frame of MultiPolygons, and the number of repaired outlines.
 
     Raises
     ------
     FileError, TableError, ModelError : see areas.read_areas
     """
-    name, raw = _opened(source)
-    frame, repaired = _whole(name, _situated(name, raw, crs))
-    return name, frame, repaired
+    name, raw = _open(source)
+    import shapely
+
+    frame = _located(name, raw, crs)
+    shapes = frame.geometry.to_numpy()
+    there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    broken = there & ~shapely.is_valid(shapes)
+    # Valid outlines stay as they are, so that borders shared with neighbours stay so.
+    shapes = np.where(broken, shapely.make_valid(shapes), shapes)
+    kinds = sorted({shape.geom_type for shape in shapes[there]})
+    shapes = np.array([shapely.MultiPolygon(polygons_in(shape)) for shape in shapes], dtype=object)
+    kept = ~shapely.is_empty(shapes)
+    if not kept.any():
+        raise TableError(f"{name} has no polygons, but {listed(kinds) or 'empty geometries'}")
+    return name, frame.set_geometry(shapes, crs=frame.crs)[kept], int((broken & kept).sum())
 
 
-def _opened(source: object) -> tuple[str, Any]:
-    """The source's name for messages, and its frame."""
+def _open(source: object) -> tuple[str, Any]:
+    """Name of the source for messages, and its frame."""
     try:
         import geopandas
     except ModuleNotFoundError as problem:
         raise ModelError(
-            f"maps need geopandas, which is not here ({problem}): pip install geopandas (priorhood's extra [map])"
+            f"maps need geopandas, which is not installed ({problem}): pip install geopandas (priorhood's extra "
+            f"[map])"
         ) from None
     if isinstance(source, geopandas.GeoDataFrame):
         return "the GeoDataFrame", source
     if isinstance(source, Mapping):
-        return "the GeoJSON", _from_mapping(source)
+        if source.get("type") != "FeatureCollection" or not isinstance(source.get("features"), list):
+            raise TableError("the GeoJSON is no FeatureCollection with a list of features")
+        try:
+            return "the GeoJSON", geopandas.GeoDataFrame.from_features(source["features"], crs=WGS84)
+        except (AttributeError, KeyError, TypeError, ValueError) as problem:
+            raise TableError(f"the GeoJSON cannot be read ({problem})") from None
     if not isinstance(source, str | Path):
         raise TableError(
             f"polygons come from a file, a GeoDataFrame or GeoJSON as a mapping, not {type(source).__name__}"
@@ -66,14 +84,14 @@ def _opened(source: object) -> tuple[str, Any]:
         raise FileError(f"{str(source)!r} cannot be read as a file of polygons ({detail})") from None
 
 
-# What GDAL would follow, whatever the file is called, to any file of the reader's or into the network.
+# Documents that GDAL would follow, whatever their name, to any file of the reader's or into the network.
 _POINTER = re.compile(rb"<\s*(?:OGR(?:VRT|WFS)|VRTDataset|GDAL_W)", re.IGNORECASE)
 _HEAD = 65_536
 _MOST_FILES = 1_000  # in a folder: a geodatabase of every layer of a country has some hundreds
 
 
 def _heads(path: Path) -> Iterator[bytes]:
-    """The beginning of a file, of every file right in a folder, as GDAL reads it, of every member of an archive.
+    """Beginnings of a file, of every file directly in a folder, as GDAL reads it, of every member of an archive.
 
     Raises
     ------
@@ -98,19 +116,8 @@ def _heads(path: Path) -> Iterator[bytes]:
                         yield opened.read(_HEAD)
 
 
-def _from_mapping(source: Mapping[Any, Any]) -> Any:
-    import geopandas
-
-    if source.get("type") != "FeatureCollection" or not isinstance(source.get("features"), list):
-        raise TableError("the GeoJSON is no FeatureCollection with a list of features")
-    try:
-        return geopandas.GeoDataFrame.from_features(source["features"], crs=WGS84)
-    except (AttributeError, KeyError, TypeError, ValueError) as problem:
-        raise TableError(f"the GeoJSON cannot be read ({problem})") from None
-
-
-def _situated(name: str, frame: Any, crs: object) -> Any:
-    """The frame with its CRS known."""
+def _located(name: str, frame: Any, crs: object) -> Any:
+    """The frame with a known CRS, whose coordinates are on the Earth."""
     import geopandas
     from pyproj.exceptions import CRSError
 
@@ -144,7 +151,7 @@ def _situated(name: str, frame: Any, crs: object) -> Any:
 
 
 def _check_on_earth(name: str, frame: Any) -> None:
-    """Raise where the coordinates have no longitude and latitude on the Earth, of which maps are made."""
+    """Raise for coordinates without a longitude and latitude on the Earth."""
     from pyproj import Transformer
     from pyproj.exceptions import ProjError
 
@@ -163,25 +170,8 @@ def _check_on_earth(name: str, frame: Any) -> None:
         )
 
 
-def _whole(name: str, frame: Any) -> tuple[Any, int]:
-    """The polygons alone, outlines that cross themselves repaired, with their number."""
-    import shapely
-
-    shapes = frame.geometry.to_numpy()
-    there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
-    broken = there & ~shapely.is_valid(shapes)
-    # The others' are not touched, so that borders shared with neighbours stay so.
-    shapes = np.where(broken, shapely.make_valid(shapes), shapes)
-    kinds = sorted({shape.geom_type for shape in shapes[there]})
-    shapes = np.array([shapely.MultiPolygon(polygons_in(shape)) for shape in shapes], dtype=object)
-    kept = ~shapely.is_empty(shapes)
-    if not kept.any():
-        raise TableError(f"{name} has no polygons, but {listed(kinds) or 'empty geometries'}")
-    return frame.set_geometry(shapes, crs=frame.crs)[kept], int((broken & kept).sum())
-
-
 def polygons_in(shape: Any) -> list[Any]:
-    """The polygons of a geometry, whatever it is."""
+    """Polygons within a geometry of any type."""
     if shape is None or shape.is_empty:
         return []
     if shape.geom_type == "Polygon":

@@ -1,1 +1,1 @@
-"""Pictures of priors and posteriors."""
+"""Pictures of priors: their lines, and priors against posteriors."""

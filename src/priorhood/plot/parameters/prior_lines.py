@@ -1,4 +1,4 @@
-"""What the priors take for possible, as lines in the data's units."""
+"""Prior predictive check: lines of the outcome along a predictor, in the data's units."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from priorhood.data.sources.table import read
 from priorhood.errors import ModelError
 from priorhood.model.expression import Expression
 from priorhood.model.weights import Weights
-from priorhood.plot.figure import page
+from priorhood.plot.figure import page, style
 from priorhood.posterior.predictive import PriorWorld, prior_world
 from priorhood.prediction.expected import checked_home, typical_values
 from priorhood.prediction.places import Groups
@@ -22,7 +22,6 @@ from priorhood.prediction.rows import AVERAGE, frame_to_predict, locations, read
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array
@@ -34,12 +33,13 @@ SDS = 2.0  # the data's range: their mean and so many sds either way
 LINES = 100  # drawn; shares are of all
 MOST_LINES = 100_000
 # Inches.
-WIDTH, HEIGHT, LEFT, GAP, RIGHT, TOP, BELOW = 11.0, 4.6, 1.3, 0.5, 0.25, 1.0, 0.6
+WIDTH, HEIGHT = 11.0, 4.6
+GRID = page.Grid(left=1.3, right=0.25, gap=0.5, foot=0.6, pitch=HEIGHT, high=3.0)
 
 
 @dataclass(frozen=True)
 class _Lines:
-    """Prior lines (draws, POINTS) along x, by what they are of; all in the data's units."""
+    """Prior lines (draws, POINTS) along x by their subject, and the data's range; all in the data's units."""
 
     x: Array
     name: str
@@ -59,60 +59,89 @@ def prior_lines(
     seed: int | None = None,
     places: object = None,
 ) -> Figure:
-    """What the priors say of the outcome before any is seen: lines of the average place, and of single places.
+    """Draw lines of the outcome from the prior: of the average place, and of single places.
 
     A line is the median home's outcome xᵀβ (its exp where the formula takes the log) along one predictor, the
     others at their typical values. Lines of single places add a place's own effects, and those of crossed groups.
 
     Parameters
     ----------
-    model : a Model or formula, with its table; or a posterior, whose sums give the scale
-    table : whatever read() takes, with the outcome, which serves for the scale alone
-    bounds : what the outcome can be at the least and the most, (0, 10_000_000); the title says the share of lines
-        that leave them somewhere in the data's range
-    x : the predictor; the first numeric one if None
-    at : values of other predictors, {"rooms": 3}; see Posterior.homes
-    draws : from the prior; of more than 100 so many are drawn, shares are of all
-    seed : the same seed gives the same lines; 1 if None
-    places : a table of places, see fit
+    model : Model, str or Posterior
+        A Model or formula, with its table; or a posterior, whose sums give the scale.
+    table
+        Whatever `read` takes, with the outcome; it serves for the scale alone.
+    bounds : (float, float), optional
+        The least and the most that the outcome can be, (0, 10_000_000); the title gives the share of lines that
+        leave them somewhere in the data's range.
+    x : str, optional
+        The predictor; by default the first numeric one.
+    at : mapping, optional
+        Values of other predictors, {"rooms": 3}; see `Posterior.homes`.
+    draws : int
+        Draws from the prior; of more than 100, a hundred are drawn, shares are of all.
+    seed : int, optional
+        The same seed gives the same lines; 1 by default.
+    places
+        A table of places, see `fit`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
 
     Raises
     ------
-    ModelError : no table for a formula; no numeric predictor, a name or bounds that cannot be
-    TableError, PriorError : as for a fit
+    ModelError
+        No table for a formula; no numeric predictor, a name or bounds that are not possible.
+    TableError, PriorError
+        As for `fit`.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> sales, _ = ph.datasets.simulate(8, 160, seed=1)
+    >>> figure = ph.plot.prior_lines("price ~ living_space + (1 | zip)", sales, bounds=(0, 10_000_000))
+    >>> [axes.texts[0].get_text().partition(":")[0] for axes in figure.axes]
+    ['The average place', 'Single places']
     """
-    _check(bounds, draws)
+    whole("draws", draws, 1, MOST_LINES)
+    if bounds is not None:
+        limits = tuple(bounds) if isinstance(bounds, tuple | list) else ()
+        numbers = all(isinstance(end, int | float) for end in limits)
+        if len(limits) != 2 or not numbers or not limits[0] < limits[1]:
+            raise ModelError(
+                f"bounds must be the least and the most the outcome can be, (0, 10_000_000), not {bounds!r}"
+            )
+        for end in limits:
+            finite("bounds", end)
     world = prior_world(model, table, draws, check_seed(1 if seed is None else seed), places)
     return _drawn(_lines(world, x, dict(at or {})), bounds)
 
 
-def _check(bounds: object, draws: object) -> None:
-    whole("draws", draws, 1, MOST_LINES)
-    if bounds is None:
-        return
-    ends = tuple(bounds) if isinstance(bounds, tuple | list) else ()
-    if len(ends) != 2 or not all(isinstance(end, int | float) for end in ends) or not ends[0] < ends[1]:
-        raise ModelError(
-            f"bounds must be the least and the most the outcome can be, (0, 10_000_000), not {bounds!r}"
-        )
-    for end in ends:
-        finite("bounds", end)
-
-
-# -- the lines --------------------------------------------------------------------------------------------
-
-
 def _lines(world: PriorWorld, x: str | None, at: dict[str, Any]) -> _Lines:
+    """Lines along the predictor, over the data's range."""
     import pandas as pd
 
     design, found, formula = world.data.design, world.data.moments, world.data.model.formula
-    name, column, logged = _predictor(world, x)
+    # By name in the table: the design column, and whether it is the log of the predictor.
+    numeric: dict[str, tuple[str, bool]] = {}
+    for column in design.columns:
+        only = column.factors[0] if len(column.factors) == 1 else None
+        if isinstance(only, Expression):
+            bare = only.bare or (None if only.logged is None else Expression(only.logged).bare)
+            if bare is not None:
+                numeric.setdefault(bare, (column.name, only.bare is None))
+    if not numeric:
+        raise ModelError(f"{formula.text!r} has no numeric predictor to draw lines along")
+    if x is not None and x not in numeric:
+        raise ModelError(f"the model has no numeric predictor {x!r}; {near(x, numeric)}")
+    name = next(iter(numeric)) if x is None else x
+    column_name, logged = numeric[name]
     for one in at:
         if one not in design.variables:
             raise ModelError(f"the model has no predictor {one!r} (at, --at); {near(one, design.variables)}")
     at = checked_home(design, at)
     mean, scatter = found.pooled()
-    where = found.columns.index(column)
+    where = found.columns.index(column_name)
     sd = np.sqrt(np.diag(scatter) / found.mass.sum())
     low, high = mean[where] - SDS * sd[where], mean[where] + SDS * sd[where]
     if low < 0 < found.mean[:, where].min() and not logged:
@@ -137,122 +166,68 @@ def _lines(world: PriorWorld, x: str | None, at: dict[str, Any]) -> _Lines:
 
 def world_lines(world: PriorWorld, frame: Any, unseen: str) -> Array:
     """xᵀβ, or its exp, of rows in an unknown place: (draws, rows), in the outcome's units."""
-    c = replace(world.coefficients, row_weights=Weights())
+    c, data = replace(world.coefficients, row_weights=Weights()), world.data
     table = read(frame)
     rows = read_rows(c, frame_to_predict(table, c.design, c.row_weights), table.name, unseen)
-    m = locations(rows, Groups(c, rows.spots, unseen, world.seed), np.arange(len(rows.X))).T * world.data.scale.unit
+    m = locations(rows, Groups(c, rows.spots, unseen, world.seed), np.arange(len(rows.X))).T * data.scale.unit
     with np.errstate(over="ignore"):
-        return np.exp(m) if world.data.design.formula.log_outcome else m
-
-
-def _predictor(world: PriorWorld, x: str | None) -> tuple[str, str, bool]:
-    """The predictor along the axis: its name in the table, its design column, and whether that is its log."""
-    found: dict[str, tuple[str, str, bool]] = {}
-    for column in world.data.design.columns:
-        only = column.factors[0] if len(column.factors) == 1 else None
-        if not isinstance(only, Expression):
-            continue
-        inside = None if only.logged is None else Expression(only.logged).bare
-        bare = only.bare or inside
-        if bare is not None:
-            found.setdefault(bare, (bare, column.name, only.bare is None))
-    if not found:
-        raise ModelError(f"{world.data.model.formula.text!r} has no numeric predictor to draw lines along")
-    if x is not None and x not in found:
-        raise ModelError(f"the model has no numeric predictor {x!r}; {near(x, found)}")
-    return found[x] if x is not None else next(iter(found.values()))
-
-
-# -- the picture ------------------------------------------------------------------------------------------
-
-
-def _drawn(shown: _Lines, bounds: tuple[float, float] | None) -> Figure:
-    from priorhood.plot.figure import style
-
-    figure = style.picture(WIDTH, HEIGHT)
-    panels = len(shown.lines)
-    wide = (WIDTH - LEFT - RIGHT - GAP * (panels - 1)) / panels
-    ends = _ends(shown, bounds)
-    for at, (name, lines) in enumerate(shown.lines.items()):
-        box = ((LEFT + at * (wide + GAP)) / WIDTH, BELOW / HEIGHT, wide / WIDTH, (HEIGHT - TOP - BELOW) / HEIGHT)
-        axes = figure.add_axes(box)
-        _panel(axes, shown, lines, bounds, ends)
-        if at:
-            axes.tick_params(labelleft=False)
-        else:
-            style.words(axes.set_ylabel(shown.outcome, labelpad=4))
-        text = axes.text(0, 1.03, _panel_words(name, lines, bounds), transform=axes.transAxes)
-        style.words(text, colour=style.INK)
-    drawn = min(LINES, len(next(iter(shown.lines.values()))))
-    reading = (
-        f"{drawn} draws from the prior. Grey: where the data are, mean ± 2 sd"
-        + (" of the log" if ends[2] else "")
-        + ("; red: the bounds. The axis is cut." if bounds else ". The axis is cut.")
-    )
-    page.Heading(_title(shown, bounds), reading, WIDTH).put(figure)
-    return figure
+        return np.exp(m) if data.design.formula.log_outcome else m
 
 
 def _leaving(lines: Array, bounds: tuple[float, float]) -> float:
-    """The share of lines that leave the bounds somewhere."""
-    return float(((lines < bounds[0]) | (lines > bounds[1])).any(axis=1).mean())
+    """The percentage of lines that leave the bounds somewhere."""
+    return 100 * float(((lines < bounds[0]) | (lines > bounds[1])).any(axis=1).mean())
 
 
-def _title(shown: _Lines, bounds: tuple[float, float] | None) -> str:
-    from priorhood.plot.figure import style
+def _drawn(shown: _Lines, bounds: tuple[float, float] | None) -> Figure:
+    """The picture of the lines, those that leave the bounds dashed."""
+    name, last = list(shown.lines.items())[-1]
+    off = _leaving(last, shown.range if bounds is None else bounds)
+    finding = f"{off:.0f} % of the prior's lines of {name} leave the range of the data"
+    if bounds is not None:
+        told = f"{style.number(bounds[0])} to {style.number(bounds[1])}"
+        finding = f"{off:.0f} % of the prior's lines of {name} are impossible: they leave {told}"
 
-    name, lines = list(shown.lines.items())[-1]
-    if bounds is None:
-        low, high = shown.range
-        off = float(((lines > high).any(axis=1) | (lines < low).any(axis=1)).mean())
-        return f"{100 * off:.0f} % of the prior's lines of {name} leave the range of the data"
-    share = _leaving(lines, bounds)
-    told = f"{style.number(bounds[0])} to {style.number(bounds[1])}"
-    return f"{100 * share:.0f} % of the prior's lines of {name} are impossible: they leave {told}"
-
-
-def _panel_words(name: str, lines: Array, bounds: tuple[float, float] | None) -> str:
-    own = f"{name[0].upper()}{name[1:]}"
-    return own if bounds is None else f"{own}: {100 * _leaving(lines, bounds):.0f} % leave the bounds"
-
-
-def _ends(shown: _Lines, bounds: tuple[float, float] | None) -> tuple[float, float, bool]:
-    """Of the outcome's axis, and whether it is a log one: bounds and data, and most of the lines."""
+    # The outcome's axis has bounds and data, and most of the lines.
     every = np.concatenate([lines.ravel() for lines in shown.lines.values()])
     low, high = np.quantile(every[np.isfinite(every)], [0.02, 0.98])
     marks = [*shown.range, *(bounds or ())]
     low, high = min(low, *marks), max(high, *marks)
-    if (every > 0).all() and min(shown.range) > 0:
+    logged = bool((every > 0).all() and min(shown.range) > 0)
+    if logged:
         positive = [mark for mark in marks if mark > 0]
-        return max(min(low, *positive), min(positive) * 1e-3) / 1.5, min(high, max(positive) * 1e3) * 1.5, True
-    width = max(marks) - min(marks)
-    low, high = max(low, min(marks) - 3 * width), min(high, max(marks) + 3 * width)
-    return low - 0.04 * (high - low), high + 0.04 * (high - low), False
-
-
-def _panel(
-    axes: Axes, shown: _Lines, lines: Array, bounds: tuple[float, float] | None, ends: tuple[float, float, bool]
-) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    from priorhood.plot.figure import style
-
-    style.plain(axes)
-    axes.axhspan(*shown.range, color=style.BAND, linewidth=0)
-    for line in lines[:LINES]:
-        impossible = bounds is not None and _leaving(line[None], bounds) > 0
-        look = {"color": style.INK, "linestyle": "--"} if impossible else {"color": style.PRIOR}
-        axes.plot(shown.x, line, linewidth=0.8, alpha=0.55, **look)  # type: ignore[arg-type]
-    for bound in bounds or ():
-        axes.axhline(bound, color=style.WARNING, linewidth=1.4)
-    if ends[2]:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(numticks=10))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(style.number))
+        low = max(min(low, *positive), min(positive) * 1e-3) / 1.5
+        high = min(high, max(positive) * 1e3) * 1.5
     else:
-        style.numbers(axes.yaxis, 7)
-    style.numbers(axes.xaxis, 6)
-    axes.set_xlim(shown.x[0], shown.x[-1])
-    axes.set_ylim(ends[0], ends[1])
-    style.words(axes.set_xlabel(shown.name, labelpad=2))
+        width = max(marks) - min(marks)
+        low, high = max(low, min(marks) - 3 * width), min(high, max(marks) + 3 * width)
+        low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)
+
+    reading = (
+        f"{min(LINES, len(last))} draws from the prior. Grey: where the data are, mean ± 2 sd"
+        + (" of the log" if logged else "")
+        + ("; red: the bounds. The axis is cut." if bounds else ". The axis is cut.")
+    )
+    figure = page.sheet(page.Heading(finding, reading, WIDTH), HEIGHT)
+    panels = GRID.panels(figure, len(shown.lines), len(shown.lines))
+    for axes, (name, lines) in zip(panels, shown.lines.items(), strict=True):
+        axes.axhspan(*shown.range, color=style.BAND, linewidth=0)
+        for line in lines[:LINES]:
+            impossible = bounds is not None and _leaving(line[None], bounds) > 0
+            look = {"color": style.INK, "linestyle": "--"} if impossible else {"color": style.PRIOR}
+            axes.plot(shown.x, line, linewidth=0.8, alpha=0.55, **look)  # type: ignore[arg-type]
+        for bound in bounds or ():
+            axes.axhline(bound, color=style.WARNING, linewidth=1.4)
+        style.numbers(axes.yaxis, 7, shown.outcome if axes is panels[0] else "", pad=4)
+        if logged:
+            axes.set_yscale("log")
+            style.log_numbers(axes.yaxis, (1,), 10)
+        style.numbers(axes.xaxis, 6, shown.name)
+        axes.set_xlim(shown.x[0], shown.x[-1])
+        axes.set_ylim(low, high)
+        axes.tick_params(labelleft=axes is panels[0])
+        words = f"{name[0].upper()}{name[1:]}"
+        if bounds is not None:
+            words += f": {_leaving(lines, bounds):.0f} % leave the bounds"
+        style.words(axes.text(0, 1.03, words, transform=axes.transAxes), colour=style.INK)
+    return figure

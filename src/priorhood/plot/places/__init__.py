@@ -1,1 +1,1 @@
-"""Pictures of places: intervals, shrinkage, lines, prices."""
+"""Pictures of places: intervals, shrinkage, lines, correlation, prices."""

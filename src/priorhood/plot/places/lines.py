@@ -1,4 +1,4 @@
-"""The outcome against a predictor: places' lines, their uncertainty and their rows, against the population's."""
+"""Outcome against a predictor: lines of places, their uncertainty and rows, beside the average place's line."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from priorhood._text import near, plural, rows_of
 from priorhood.errors import ModelError
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
-from priorhood.plot.figure import page
+from priorhood.plot.figure import page, style
 from priorhood.plot.figure.select_places import (
     asked,
     average_home,
     expected,
-    rows_in,
     unit_of_outcome,
     words_of,
 )  # fmt: skip
@@ -34,19 +33,20 @@ if TYPE_CHECKING:
     from priorhood.posterior.posterior import Posterior
 
 MOST = 24
-# Places up to which all are shown where none are asked for.
+# Places up to which all are shown by default.
 ALL = 8
-GRID = 60
-# The rows that the lines run over, those of the places shown in any case.
+POINTS = 60
+# Quantiles of the rows between which the lines run; over those of the places shown in any case.
 MOST_OF = (0.005, 0.995)
 BAND = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Inches.
-WIDTH, PANEL, LEFT, RIGHT, GAP, TITLE, FOOT = 11.0, 2.25, 0.95, 0.25, 0.22, 0.42, 0.95
+WIDTH, PANEL, FOOT = 11.0, 2.67, 0.95
+GRID = page.Grid(left=0.95, right=0.25, gap=0.22, foot=FOOT, pitch=PANEL, high=2.13)
 
 
 @dataclass(frozen=True)
 class _Along:
-    """What the lines run along: the predictor, its values (numbers, or categories), and their positions."""
+    """The predictor of the horizontal axis and its values, numbers or categories."""
 
     name: str
     values: list[Any]
@@ -54,13 +54,13 @@ class _Along:
 
     @property
     def positions(self) -> Array:
-        """Where the values stand on the axis."""
+        """Positions of the values on the axis."""
         return np.arange(len(self.values), dtype=float) if self.categorical else np.array(self.values, dtype=float)
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """A place: why it is shown, its number of rows, quantiles of its line (5, T), its rows or their spread."""
+    """A place: reason for its choice, number of rows, quantiles of its line (5, T), its rows or their spread."""
 
     label: str
     why: str
@@ -77,27 +77,42 @@ def lines(
     at: Mapping[str, Any] | None = None,
     **places: object,
 ) -> Figure:
-    """The expected outcome along a predictor, one panel a place, with its 50 % and 90 % band and its rows.
+    """Draw the expected outcome along a predictor, one panel a place, with its 50 % and 90 % band and its rows.
 
     Parameters
     ----------
-    post : a posterior
-    x : the predictor; the first that varies by place if None
-    data : the rows, whatever read() takes: those of the places shown are drawn. A posterior has none; without
-        data the ellipse is the mean of a place's rows ± 1 sd
-    at : values of the other predictors; the mean where not named, of a category the most frequent
-    places : the formula's group = up to 24 labels, zip=["10405", "13583"]. If none: all of up to 8, of more
-        those with most and fewest rows and those where the outcome is highest and lowest
+    post : Posterior
+    x : str, optional
+        The predictor; by default the first that varies by place.
+    data
+        The rows, whatever `read` takes; those of the places shown are drawn. A posterior has none; without data an
+        ellipse shows the mean of a place's rows ± 1 sd.
+    at : mapping, optional
+        Values of the other predictors; by default the mean, of a category the most frequent.
+    **places : str or list of str
+        The formula's group = up to 24 labels, zip=["10405", "13583"]. By default all of up to 8, of more those
+        with most and fewest rows and those where the outcome is highest and lowest.
 
     Returns
     -------
-    matplotlib Figure; `savefig("lines.png")` writes it. The dashed line is the average place's
+    matplotlib.figure.Figure
+        Notebooks show it; `savefig("lines.png")` writes it. The dashed line is the average place's.
 
     Raises
     ------
-    ModelError : no predictor, an unknown one, one whose range is not known without data, unknown places, more
-        than 24, no matplotlib
-    TableError : data without a column that is needed
+    ModelError
+        No predictor, an unknown one, one whose range is not known without data, unknown places, more than 24, no
+        matplotlib.
+    TableError
+        Data without a column that is needed.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> sales, _ = ph.datasets.simulate(6, 120, seed=1)
+    >>> post = ph.fit("price ~ living_space + (living_space | zip)", sales, chains=2, draws=100, seed=1)
+    >>> len(ph.plot.lines(post, data=sales).axes)
+    6
     """
     name = _predictor(post, x)
     if name in (at or {}):
@@ -109,14 +124,18 @@ def lines(
     chosen, why = _chosen(post, places, given, along)
     if len(chosen) > MOST:
         raise ModelError(f"{len(chosen)} panels do not fit into one picture, {MOST} do: choose fewer places")
-    along = along if points is None else _near(along, points, chosen)
+    if points is not None and not along.categorical:
+        # A far home elsewhere would leave little room for those here.
+        own, most = points.x[np.isin(points.place, chosen)], np.quantile(points.x, MOST_OF)
+        low, high = (float(end) for end in (min(most[0], *own), max(most[1], *own)))
+        along = replace(along, values=np.linspace(low, high, POINTS).tolist()) if high > low else along
     T = len(along.values)
     rows = homes.iloc[np.repeat(chosen, T)].reset_index(drop=True)
     rows[name] = along.values * len(chosen)
     bands = np.quantile(expected(post, rows), BAND, axis=0).reshape(len(BAND), len(chosen), T)
     levels = post.hierarchy.levels
     labels = [str(label) for label in levels[0].labels] if levels else ["all rows"]
-    counts = rows_in(post, levels[0]) if levels else np.array([post.moments.rows])
+    counts = levels[0].total(post.moments.n) if levels else np.array([post.moments.rows])
     panels = [
         _Panel(
             labels[place], why[i], int(counts[place]), bands[:, i],
@@ -125,14 +144,32 @@ def lines(
         )
         for i, place in enumerate(chosen)
     ]  # fmt: skip
-    return _drawn(post, along, panels, _population(post, homes, along), at)
+    # The median of the average place's line, where there is one.
+    population, row = None, average_home(post, homes) if levels else None
+    if row is not None:
+        rows = row.iloc[np.zeros(T, dtype=int)].reset_index(drop=True)
+        rows[name] = along.values
+        median = np.median(expected(post, rows), axis=0)
+        population = median if np.isfinite(median).all() else None
+
+    reading = "Line: median; bands: 50 % and 90 % of the expected outcome."
+    if levels and levels[0].size > len(panels):
+        reading = f"{len(panels)} of {levels[0].size:,} {plural(levels[0].name)}. {reading}"
+    if at:
+        reading += " At " + ", ".join(f"{one} {value}" for one, value in at.items()) + "."
+    left_out = sum(one.points.left_out for one in panels if one.points is not None)
+    if left_out:
+        reading += f" {left_out:,} rows are not drawn: {Points.MOST:,} of a place are."
+    width = WIDTH if len(panels) > 2 else WIDTH * 0.62
+    heading = page.Heading(_finding(post, along, panels, population), reading, width)
+    return _drawn(post, along, panels, population, heading)
 
 
 # -- what is shown ------------------------------------------------------------------------------------------
 
 
 def _predictor(post: Posterior, x: str | None) -> str:
-    """The column that the lines run along."""
+    """The predictor of the horizontal axis."""
     variables = post.design.variables
     if not variables:
         raise ModelError(
@@ -150,29 +187,19 @@ def _predictor(post: Posterior, x: str | None) -> str:
 
 
 def _along(post: Posterior, name: str, points: Points | None) -> _Along:
-    """The values of the predictor: its categories, or a grid over its range."""
+    """Values of the predictor: its categories, or a grid over its range."""
     for factor, categories in post.design.categories.items():
         if Expression(factor).bare == name:
             values = [float(c) for c in categories] if factor in post.design.numeric else list(categories)
             return _Along(name, values, categorical=True)
     low, high = extent(post, name, points)
-    return _Along(name, np.linspace(low, high, GRID).tolist(), categorical=False)
-
-
-def _near(along: _Along, points: Points, chosen: Index) -> _Along:
-    """Over the rows shown and nearly all others: one far home elsewhere would leave little room for those here."""
-    if along.categorical:
-        return along
-    own = points.x[np.isin(points.place, chosen)]
-    most = np.quantile(points.x, MOST_OF)
-    low, high = (float(end) for end in (min(most[0], *own), max(most[1], *own)))
-    return replace(along, values=np.linspace(low, high, GRID).tolist()) if high > low else along
+    return _Along(name, np.linspace(low, high, POINTS).tolist(), categorical=False)
 
 
 def _chosen(
     post: Posterior, places: Mapping[str, object], given: dict[str, Any], along: _Along
 ) -> tuple[Index, list[str]]:
-    """Positions of the places, and why each is shown."""
+    """Positions of the places, and the reason for each."""
     wanted = asked(post, places)
     if wanted is not None:
         return wanted, [""] * len(wanted)
@@ -184,28 +211,12 @@ def _chosen(
     middle = along.values[len(along.values) // 2]
     typical = middle if along.categorical else typical_values(post.design, post.moments).get(along.name, middle)
     height = over_draws(post, post.homes({**given, along.name: typical}), lambda draws: np.median(draws, axis=0))
-    rows = rows_in(post, level)
+    rows = level.total(post.moments.n)
     why: dict[int, str] = {}
-    for words, order in (
-        ("most rows", np.argsort(-rows, kind="stable")), ("fewest rows", np.argsort(rows, kind="stable")),
-        ("highest", np.argsort(-height, kind="stable")), ("lowest", np.argsort(height, kind="stable")),
-    ):  # fmt: skip
-        fresh = [at for at in order.tolist() if at not in why]
+    for words, values in (("most rows", -rows), ("fewest rows", rows), ("highest", -height), ("lowest", height)):
+        fresh = [at for at in np.argsort(values, kind="stable").tolist() if at not in why]
         why |= dict.fromkeys(fresh[: ALL // 4], words)
     return np.array(list(why)), list(why.values())
-
-
-def _population(post: Posterior, homes: Any, along: _Along) -> Array | None:
-    """The median of the average place's line; None where there are no places, or it has none."""
-    if not post.hierarchy.levels:
-        return None
-    row = average_home(post, homes)
-    if row is None:
-        return None
-    rows = row.iloc[np.zeros(len(along.values), dtype=int)].reset_index(drop=True)
-    rows[along.name] = along.values
-    found = np.median(expected(post, rows), axis=0)
-    return found if np.isfinite(found).all() else None
 
 
 def _finding(post: Posterior, along: _Along, panels: list[_Panel], population: Array | None) -> str:
@@ -233,56 +244,65 @@ def _finding(post: Posterior, along: _Along, panels: list[_Panel], population: A
 
 
 def _drawn(
-    post: Posterior, along: _Along, panels: list[_Panel], population: Array | None, at: Mapping[str, Any] | None
+    post: Posterior, along: _Along, panels: list[_Panel], population: Array | None, heading: page.Heading
 ) -> Figure:
-    from priorhood.plot.figure import style
+    """All panels, on the same axes."""
+    columns, width = min(4, len(panels)), heading.width
+    height = heading.height + -(-len(panels) // columns) * PANEL + FOOT
+    figure = page.sheet(heading, height)
 
-    columns = min(4, len(panels))
-    rows = -(-len(panels) // columns)
-    width = WIDTH if columns > 2 else WIDTH * 0.62
-    heading = page.Heading(_finding(post, along, panels, population), _told(post, panels, at), width)
-    figure = style.picture(width, heading.height + rows * (PANEL + TITLE) + FOOT)
-    heading.put(figure)
-    wide = (width - LEFT - RIGHT - GAP * (columns - 1)) / columns
-    limits = _limits(along, panels, population)
-    for number, one in enumerate(panels):
-        row, column = divmod(number, columns)
-        bottom = FOOT + (rows - 1 - row) * (PANEL + TITLE)
-        axes = page.panel(figure, LEFT + column * (wide + GAP), bottom, wide, PANEL - 0.12)
+    # Limits of everything that is drawn.
+    x, y = [along.positions], [one.band[[0, 4]].ravel() for one in panels]
+    y += [population] if population is not None else []
+    for one in panels:
+        drawn = one.points if one.points is not None else one.cloud
+        if drawn is not None and len(drawn.x):
+            x.append(drawn.x)
+            y.append(drawn.y)
+    limits = []
+    for values in (np.concatenate(x), np.concatenate(y)):
+        values = values[np.isfinite(values)]
+        reach = np.ptp(values) or 1.0
+        limits.append((float(values.min() - 0.03 * reach), float(values.max() + 0.05 * reach)))
+    if along.categorical:
+        limits[0] = (-0.6, len(along.values) - 0.4)
+
+    for number, (axes, one) in enumerate(zip(GRID.panels(figure, len(panels), columns), panels, strict=True)):
         _panel(axes, along, one, population)
         axes.set_xlim(*limits[0])
         axes.set_ylim(*limits[1])
-        last = number + columns >= len(panels)
-        _ticks(axes, along, bottom=last, left=column == 0)
+        style.numbers(axes.yaxis, 5)
+        if along.categorical:
+            room = max(34 // len(along.values), 4)
+            names = [style.shortened(style.number(v) if isinstance(v, float) else v, room) for v in along.values]
+            style.names(axes.xaxis, along.positions, names, 0 if len(names) <= 4 else 60)
+        else:
+            style.numbers(axes.xaxis, 4)
+        axes.tick_params(labelbottom=number + columns >= len(panels), labelleft=number % columns == 0)
         told = rows_of(one.rows) + (f", {one.why}" if one.why else "")
-        page.title(axes, one.label, told, wide)
-    height = figure.get_size_inches()[1]
-    middle = (LEFT + (width - LEFT - RIGHT) / 2) / width
-    style.words(figure.text(middle, 0.4 / height, style.shortened(words_of(post, along.name), 90), ha="center"))
-    name = f"expected {words_of(post, post.model.formula.outcome_name)}"
-    across = figure.text(0.14 / width, 0.5, style.shortened(name, int(height * 9)), rotation=90, va="center")
-    across.set_horizontalalignment("center")
-    style.words(across)
-    _key(figure, post, along, panels, population)
+        page.title(axes, one.label, told, GRID.wide(width, columns))
+    middle = GRID.left + (width - GRID.left - GRID.right) / 2
+    page.write(figure, middle, 0.4, style.shortened(words_of(post, along.name), 90), ha="center")
+    name = style.shortened(f"expected {words_of(post, post.model.formula.outcome_name)}", int(height * 9))
+    page.write(figure, 0.14, height / 2, name, rotation=90, va="center", ha="center")
+
+    marks: list[tuple[str, dict[str, Any]]] = [("expected", {"color": style.COLOURS[0], "linewidth": 1.5})]
+    if population is not None:
+        look = {"color": style.POPULATION, "linewidth": 1.4, "linestyle": "-" if along.categorical else "--"}
+        marks.append((f"the average {post.model.formula.group}", look))
+    if any(one.points is not None for one in panels):
+        marks.append(("a row", {"color": style.INK, "marker": ".", "linestyle": "", "alpha": 0.5}))
+    crosses = {one.cloud.crosses for one in panels if one.cloud is not None}
+    if False in crosses:
+        marks.append(("mean of its rows ± 1 sd", {"color": style.COLOURS[1], "linewidth": 1.1}))
+    if True in crosses:
+        marks.append(("mean of its rows", {"color": style.COLOURS[1], "marker": "x", "linestyle": ""}))
+    page.key(figure, marks)
     return figure
 
 
-def _told(post: Posterior, panels: list[_Panel], at: Mapping[str, Any] | None) -> str:
-    levels = post.hierarchy.levels
-    text = "Line: median; bands: 50 % and 90 % of the expected outcome."
-    if levels and levels[0].size > len(panels):
-        text = f"{len(panels)} of {levels[0].size:,} {plural(levels[0].name)}. {text}"
-    if at:
-        text += " At " + ", ".join(f"{name} {value}" for name, value in at.items()) + "."
-    left = sum(one.points.left_out for one in panels if one.points is not None)
-    if left:
-        text += f" {left:,} rows are not drawn: {Points.MOST:,} of a place are."
-    return text
-
-
 def _panel(axes: Axes, along: _Along, one: _Panel, population: Array | None) -> None:
-    from priorhood.plot.figure import style
-
+    """Rows or their spread, and line and bands, or intervals by category."""
     x, colour = along.positions, style.COLOURS[0]
     if one.points is not None:
         at = one.points.x
@@ -303,54 +323,3 @@ def _panel(axes: Axes, along: _Along, one: _Panel, population: Array | None) -> 
     axes.plot(x, one.band[2], color=colour, linewidth=1.5, marker="", zorder=4)
     if population is not None:
         axes.plot(x, population, color=style.POPULATION, linewidth=1.2, linestyle="--", marker="", zorder=3)
-
-
-def _limits(along: _Along, panels: list[_Panel], population: Array | None) -> list[tuple[float, float]]:
-    """The same axes in all panels: everything that is drawn."""
-    x, y = [along.positions], [one.band[[0, 4]].ravel() for one in panels]
-    y += [population] if population is not None else []
-    for one in panels:
-        drawn = one.points if one.points is not None else one.cloud
-        if drawn is not None and len(drawn.x):
-            x.append(drawn.x)
-            y.append(drawn.y)
-    found = []
-    for values in (np.concatenate(x), np.concatenate(y)):
-        values = values[np.isfinite(values)]
-        reach = np.ptp(values) or 1.0
-        found.append((float(values.min() - 0.03 * reach), float(values.max() + 0.05 * reach)))
-    if along.categorical:
-        found[0] = (-0.6, len(along.values) - 0.4)
-    return found
-
-
-def _ticks(axes: Axes, along: _Along, *, bottom: bool, left: bool) -> None:
-    from priorhood.plot.figure import style
-
-    style.numbers(axes.yaxis, 5)
-    if along.categorical:
-        room = max(34 // len(along.values), 4)
-        names = [style.shortened(style.number(v) if isinstance(v, float) else v, room) for v in along.values]
-        axes.set_xticks(along.positions, names, rotation=0 if len(names) <= 4 else 60)
-        for text in axes.get_xticklabels():
-            text.set_parse_math(False)
-    else:
-        style.numbers(axes.xaxis, 4)
-    axes.tick_params(labelbottom=bottom, labelleft=left)
-
-
-def _key(figure: Figure, post: Posterior, along: _Along, panels: list[_Panel], population: Array | None) -> None:
-    from priorhood.plot.figure import style
-
-    marks: list[tuple[str, dict[str, Any]]] = [("expected", {"color": style.COLOURS[0], "linewidth": 1.5})]
-    if population is not None:
-        look = {"color": style.POPULATION, "linewidth": 1.4, "linestyle": "-" if along.categorical else "--"}
-        marks.append((f"the average {post.model.formula.group}", look))
-    if any(one.points is not None for one in panels):
-        marks.append(("a row", {"color": style.INK, "marker": ".", "linestyle": "", "alpha": 0.5}))
-    clouds = [one.cloud for one in panels if one.cloud is not None]
-    if any(not cloud.crosses for cloud in clouds):
-        marks.append(("mean of its rows ± 1 sd", {"color": style.COLOURS[1], "linewidth": 1.1}))
-    if any(cloud.crosses for cloud in clouds):
-        marks.append(("mean of its rows", {"color": style.COLOURS[1], "marker": "x", "linestyle": ""}))
-    page.key(figure, marks)

@@ -1,4 +1,4 @@
-"""The rows of a place along a predictor: themselves, where a table is given, or what their sums say of them."""
+"""Rows of a place along a predictor: from a table, or their means and spread, from the sums."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from priorhood.model.hierarchy import Places
     from priorhood.posterior.posterior import Posterior
 
-# Sds of all rows on both sides of their mean that lines are drawn over where there are no rows.
+# Without rows lines run over so many sds of all rows on both sides of their mean.
 REACH = 2.0
 
 
@@ -38,7 +38,7 @@ class Points:
     left_out: int = 0
 
     def of(self, place: int) -> Points:
-        """The rows of one place; of very many, some by chance, the same each time."""
+        """Rows of one place; of very many, a random choice, the same each time."""
         own = np.flatnonzero(self.place == place)
         kept = own
         if len(own) > self.MOST:
@@ -48,24 +48,27 @@ class Points:
 
 @dataclass(frozen=True)
 class Cloud:
-    """What the sums say of a place's rows: an ellipse (n, 2), or crosses at means."""
+    """Rows of a place by their sums: an ellipse (n, 2), or crosses at means."""
 
     outline: Array
     crosses: bool
 
     @property
     def x(self) -> Array:
-        """Of the outline."""
+        """Horizontal coordinates of the outline."""
         return self.outline[:, 0]
 
     @property
     def y(self) -> Array:
-        """Of the outline."""
+        """Vertical coordinates of the outline."""
         return self.outline[:, 1]
 
 
+# -- rows of a table ----------------------------------------------------------------------------------------
+
+
 def points_of(post: Posterior, name: str, data: object) -> Points:
-    """The rows of a table that have the predictor, the outcome and a place that the fit had.
+    """Rows of a table that have the predictor, the outcome and a place of the fit.
 
     Raises
     ------
@@ -86,21 +89,18 @@ def points_of(post: Posterior, name: str, data: object) -> Points:
     else:
         texts = [str(value).strip().removesuffix(".0") for value in frame[name].to_list()]
         x = np.array([categories.index(t) if t in categories else np.nan for t in texts], dtype=float)
-    place = np.zeros(len(y), np.int64)
-    if post.hierarchy.levels:
-        level = post.hierarchy.levels[0]
-        place = _placed(frame, level)
+    levels = post.hierarchy.levels
+    place = _placed(frame, levels[0]) if levels else np.zeros(len(y), np.int64)
     used = np.isfinite(x) & np.isfinite(y) & (place >= 0)
     if not used.any():
         raise TableError(
-            f"{table.name}: no row has {name!r}, {formula.outcome_name!r} and a place that the fit had: nothing to "
-            f"draw"
+            f"{table.name}: no row has {name!r}, {formula.outcome_name!r} and a place of the fit: nothing to draw"
         )
     return Points(x[used], y[used], place[used])
 
 
 def _placed(frame: Any, level: Places) -> Index:
-    """The place of every row, by the labels along its path or by its own alone; −1 where the fit had it not."""
+    """Place of every row, by the labels along its path or its own alone; −1 for one that the fit did not have."""
     there = [key for key in level.path if key in frame.columns]
     texts = [frame.select(label_text(frame, key).alias(key))[key].to_list() for key in there]
     keys = level.keys.tolist()
@@ -112,43 +112,42 @@ def _placed(frame: Any, level: Places) -> Index:
     return np.array([at.get(key, -1) for key in joined], dtype=np.int64)
 
 
-def extent(post: Posterior, name: str, points: Points | None) -> tuple[float, float]:
-    """Between which values of a numeric predictor lines are drawn: those of the rows, or most of them.
+# -- the sums -----------------------------------------------------------------------------------------------
 
-    Without rows the mean of all ± 2 sd, of a log that of the log. It ends at 0 where it would cross it and 0 is
-    over an sd from the mean: areas and the like are never negative.
+
+def extent(post: Posterior, name: str, points: Points | None) -> tuple[float, float]:
+    """Ends of a numeric predictor: those of the rows or, without them, the mean of all ± 2 sd.
+
+    The sd is that of the log where the formula takes it. The range ends at 0 where it would cross it and 0 is over
+    an sd from the mean: areas and the like are never negative.
 
     Raises
     ------
     ModelError : without rows, a predictor that is only within another expression
     """
     if points is not None:
-        return _apart(float(points.x.min()), float(points.x.max()))
-    column = _column(post, name)
-    if column is None:
-        raise ModelError(
-            f"the formula has {name!r} only within another expression, so that its range is not known: give the "
-            f"rows, data=…"
-        )
-    position, logged = column
-    mean, scatter = post.moments.pooled()
-    centre = float(mean[position])
-    sd = float(np.sqrt(scatter[position, position] / post.moments.mass.sum()))
-    low, high = centre - REACH * sd, centre + REACH * sd
-    if logged:
-        return _apart(float(np.exp(low)), float(np.exp(high)))
-    if abs(centre) > sd:
-        low, high = (max(low, 0.0), high) if centre > 0 else (low, min(high, 0.0))
-    return _apart(low, high)
-
-
-def _apart(low: float, high: float) -> tuple[float, float]:
-    """Two different ends."""
+        low, high = float(points.x.min()), float(points.x.max())
+    else:
+        column = _column(post, name)
+        if column is None:
+            raise ModelError(
+                f"the formula has {name!r} only within another expression, so that its range is not known: give "
+                f"the rows, data=…"
+            )
+        position, logged = column
+        mean, scatter = post.moments.pooled()
+        centre = float(mean[position])
+        sd = float(np.sqrt(scatter[position, position] / post.moments.mass.sum()))
+        low, high = centre - REACH * sd, centre + REACH * sd
+        if logged:
+            low, high = float(np.exp(low)), float(np.exp(high))
+        elif abs(centre) > sd:
+            low, high = (max(low, 0.0), high) if centre > 0 else (low, min(high, 0.0))
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
 def _column(post: Posterior, name: str) -> tuple[int, bool] | None:
-    """Where the sums have the predictor itself or its log, and whether its log."""
+    """Position of the predictor or its log among the sums, and whether it is the log."""
     found: dict[bool, int] = {}
     for position, column in enumerate(c for c in post.design.columns if c.factors):
         only = column.factors[0] if len(column.factors) == 1 else None
@@ -161,13 +160,21 @@ def _column(post: Posterior, name: str) -> tuple[int, bool] | None:
 
 
 def cloud_of(post: Posterior, name: str, place: int) -> Cloud | None:
-    """The mean ± 1 sd of a place's rows, as an ellipse, of few rows a cross; of categories the means of each.
+    """Mean ± 1 sd of a place's rows, as an ellipse, of few rows a cross; of categories the means of each.
 
     Under a log the ellipse is that of the logs. None where the sums do not have the predictor by itself.
     """
-    mean, covariance = _moments_of(post, place)
-    if any(Expression(factor).bare == name for factor in post.design.categories):
-        return _means(post, name, mean, covariance)
+    moments, levels, log_outcome = post.moments, post.hierarchy.levels, post.model.formula.log_outcome
+    cells = np.flatnonzero(levels[0].of_cell == place) if levels else np.arange(len(moments.n))
+    own = replace(
+        moments, labels=moments.labels[cells], n=moments.n[cells], mean=moments.mean[cells],
+        scatter=moments.scatter[cells], weight=None if moments.weight is None else moments.weight[cells],
+    )  # fmt: skip
+    mean, scatter = own.pooled()
+    covariance = scatter / own.mass.sum()
+    factor = next((f for f in post.design.categories if Expression(f).bare == name), None)
+    if factor is not None:
+        return _category_means(post, factor, mean, covariance)
     column = _column(post, name)
     if column is None:
         return None
@@ -177,26 +184,13 @@ def cloud_of(post: Posterior, name: str, place: int) -> Cloud | None:
     crosses = bool(np.ptp(outline, axis=0).max() == 0)
     outline = outline[:1] if crosses else outline
     x = np.exp(outline[:, 0]) if logged else outline[:, 0]
-    y = np.exp(outline[:, 1]) if post.model.formula.log_outcome else outline[:, 1]
+    y = np.exp(outline[:, 1]) if log_outcome else outline[:, 1]
     return Cloud(np.column_stack([x, y]), crosses)
 
 
-def _moments_of(post: Posterior, place: int) -> tuple[Array, Array]:
-    """Mean (C,) and covariance (C, C) of a finest place's rows, over all its cells."""
-    moments = post.moments
-    levels = post.hierarchy.levels
-    cells = np.flatnonzero(levels[0].of_cell == place) if levels else np.arange(len(moments.n))
-    own = replace(
-        moments, labels=moments.labels[cells], n=moments.n[cells], mean=moments.mean[cells],
-        scatter=moments.scatter[cells], weight=None if moments.weight is None else moments.weight[cells],
-    )  # fmt: skip
-    mean, scatter = own.pooled()
-    return mean, scatter / own.mass.sum()
-
-
-def _means(post: Posterior, name: str, mean: Array, covariance: Array) -> Cloud | None:
-    """The mean outcome of every category: E(y | c) = E(1_c y) / E(1_c), the reference by what is left."""
-    factor, categories = next((f, c) for f, c in post.design.categories.items() if Expression(f).bare == name)
+def _category_means(post: Posterior, factor: str, mean: Array, covariance: Array) -> Cloud | None:
+    """Mean outcome of every category: E(y | c) = E(1_c y) / E(1_c), of the reference from the rest."""
+    categories = post.design.categories[factor]
     shares, sums = dict.fromkeys(categories, np.nan), dict.fromkeys(categories, np.nan)
     for position, column in enumerate(c for c in post.design.columns if c.factors):
         only = column.factors[0]

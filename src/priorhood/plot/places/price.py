@@ -1,4 +1,4 @@
-"""The price distribution of a home, and the share of it below a threshold."""
+"""Price distribution of a home, and the share of it below a threshold."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from priorhood._text import some
 from priorhood.errors import ModelError
 from priorhood.model.tokens import keyword
-from priorhood.plot.figure import page
-from priorhood.plot.figure.select_places import asked, coefficients, unit_of_outcome, words_of
+from priorhood.plot.figure import page, style
+from priorhood.plot.figure.select_places import asked, unit_of_outcome, words_of
 from priorhood.prediction.density import predictive_density
 from priorhood.prediction.expected import checked_home
 from priorhood.prediction.predict import request
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from priorhood.posterior.posterior import Posterior
 
 MOST = 20
-GRID = 500
+POINTS = 500
 PREFIX = "__priorhood_"
 ENDS = (0.002, 0.998)
 MIDDLE = (0.05, 0.5, 0.95)
 # Inches.
-WIDTH, ROW, GAP, NAMES, RIGHT, FOOT = 9.8, 0.95, 0.16, 2.2, 2.65, 0.85
+WIDTH, ROW, SINGLE, GAP, NAMES, RIGHT, FOOT = 9.8, 0.95, 1.9, 0.16, 2.2, 2.65, 0.85
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,10 @@ class _Home:
     quantiles: Array  # 5, 50, 95 %
     below: float
     density: Array
+
+    @property
+    def median(self) -> float:
+        return float(self.quantiles[1])
 
 
 def price(
@@ -54,32 +58,61 @@ def price(
     unseen: str = "error",
     **places: object,
 ) -> Figure:
-    """What one home may sell for: the predictive density, and the share of it below a threshold.
-
-    p(y) = mean over all draws of Normal(y | xᵀβ, σ²), or of the log-Normal or Student density: a mixture
-    computed, not smoothed from simulated prices.
+    """Draw the predictive density of the price of a home, and the share of it below a threshold.
 
     Parameters
     ----------
-    post : a posterior
-    home : whatever read() takes, as for predict(): one row a home, up to 20. If None, the home `at` in the
-        places asked for, {"living_space": 100}, and of predictors not named the mean
-    below : threshold in the outcome's units; what lies below is shaded
-    unseen : for places that the fit did not have, see Posterior.predict
-    places : the formula's group = labels, zip=["10115", "12047"]; without home alone
+    post : Posterior
+    home
+        Whatever `read` takes, as for `Posterior.predict`: one row a home, up to 20. By default the home `at` in the
+        places given, predictors not named at their mean.
+    below : float, optional
+        Threshold in the outcome's units; the density below it is shaded.
+    at : mapping, optional
+        Values of predictors, {"living_space": 100}; without `home` alone.
+    unseen : str
+        For places that the fit did not have, see `Posterior.predict`.
+    **places : str or list of str
+        The formula's group = labels, zip=["10115", "12047"]; without `home` alone.
 
     Returns
     -------
-    matplotlib Figure; `savefig("price.png")` writes it
+    matplotlib.figure.Figure
+        Notebooks show it; `savefig("price.png")` writes it.
 
     Raises
     ------
-    ModelError : no home and no place, both, more than 20, or none that can be predicted; no matplotlib
-    TableError : as of predict()
+    ModelError
+        No home and no place, both, more than 20, or none that can be predicted; no matplotlib.
+    TableError
+        As for `Posterior.predict`.
+
+    Notes
+    -----
+    p(y) = mean over all draws of Normal(y | xᵀβ, σ²), or of the log-Normal or Student density: a mixture
+    computed, not smoothed from simulated prices.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> sales, _ = ph.datasets.simulate(8, 160, seed=1)
+    >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, chains=2, draws=100, seed=1)
+    >>> label = sales["zip"][0]
+    >>> figure = ph.plot.price(post, below=350_000, at={"living_space": 80}, zip=label)
+    >>> figure.axes[0].get_xlabel()
+    'price'
     """
     rows = _rows(post, home, at, places)
     if home is None and unseen == "error":
-        _check_crossed(post, at)
+        # homes() would take the average of a crossed grouping that is not named.
+        for grouping in post.hierarchy.crossed:
+            for column in grouping.path:
+                if column not in (*(at or {}), *post.model.formula.levels[0].path):
+                    known = some(grouping.labels.tolist())
+                    raise ModelError(
+                        f"which {column}? Say it, at={{{column!r}: …}} (there are {known}), or "
+                        f"unseen='population' for the average one"
+                    )
     levels = (*ENDS, *MIDDLE)
     frame, predicted = post._predicted(rows, request(levels, below, unseen=unseen, seed=post.seed), prefix=PREFIX)
     found = _frame(frame)
@@ -89,13 +122,21 @@ def price(
     if not np.isfinite(numbers).all():
         bad = int(np.flatnonzero(~np.isfinite(numbers).all(axis=1))[0])
         raise ModelError(f"home {bad + 1} cannot be predicted: {predicted.status[bad]}")
-    grid = _grid(numbers, below, positive=post.model.formula.log_outcome)
-    density = predictive_density(coefficients(post), post.placed(rows), grid, unseen, post.seed)
-    shares = np.full(len(found), np.nan) if below is None else predicted.below[float(below)]
+
+    # The grid holds nearly all of all homes' densities, and the threshold as one of its points.
+    low, high = float(numbers.min()), float(numbers.max())
+    shares = np.full(len(found), np.nan)
+    grid = np.linspace(low, high, POINTS)
+    if below is not None:
+        below = float(below)
+        low, high = min(low, below), max(high, below)
+        low = max(low, 0.0) if post.model.formula.log_outcome else low
+        grid = np.unique(np.append(np.linspace(low, high, POINTS), below))
+        shares = predicted.below[below]
+    density = predictive_density(post._coefficients(), post.placed(rows), grid, unseen, post.seed)
     labels, common = _names(post, found)
-    columns = (labels, predicted.mean, numbers[:, len(ENDS) :], np.asarray(shares), density)
-    homes = [_Home(*one) for one in zip(*columns, strict=True)]
-    return _drawn(post, homes, grid, None if below is None else float(below), common)
+    columns = (labels, predicted.mean, numbers[:, len(ENDS) :], shares, density)
+    return _drawn(post, [_Home(*one) for one in zip(*columns, strict=True)], grid, below, common)
 
 
 def _rows(post: Posterior, home: object, at: Mapping[str, Any] | None, places: Mapping[str, object]) -> Any:
@@ -120,20 +161,8 @@ def _rows(post: Posterior, home: object, at: Mapping[str, Any] | None, places: M
     return homes if chosen is None else homes.iloc[chosen].reset_index(drop=True)
 
 
-def _check_crossed(post: Posterior, at: Mapping[str, Any] | None) -> None:
-    """That the home says where it is of every crossed grouping, which homes() would take the average of."""
-    for grouping in post.hierarchy.crossed:
-        for column in grouping.path:
-            if column not in (*(at or {}), *post.model.formula.levels[0].path):
-                known = some(grouping.labels.tolist())
-                raise ModelError(
-                    f"which {column}? Say it, at={{{column!r}: …}} (there are {known}), or unseen='population' for "
-                    f"the average one"
-                )
-
-
 def _frame(found: Any) -> pd.DataFrame:
-    """What predict() gives, whatever kind of frame it was asked with."""
+    """A prediction as pandas, whatever kind of frame the homes were."""
     import narwhals.stable.v2 as nw
 
     from priorhood.data.sources.columns import in_memory
@@ -142,75 +171,75 @@ def _frame(found: Any) -> pd.DataFrame:
 
 
 def _names(post: Posterior, homes: pd.DataFrame) -> tuple[list[str], str]:
-    """What tells the homes apart, home by home; and what they have in common."""
-    columns = [c for c in (*post.model.formula.keys, *post.design.variables) if c in homes.columns]
+    """Differences of the homes, home by home; and what they have in common."""
+    keys = post.model.formula.keys
+
+    def value(column: str, at: int) -> str:
+        one = homes[column].iloc[at]
+        if column in keys or isinstance(one, str):
+            return str(one)
+        return page.amount(float(one), post.model.units.get(column, ""))
+
+    columns = [c for c in (*keys, *post.design.variables) if c in homes.columns]
     same = [c for c in columns if homes[c].nunique(dropna=False) == 1]
-    apart = [c for c in columns if c not in same]
     if len(homes) == 1:
-        apart = [c for c in columns if c in post.model.formula.keys]
-        same = [c for c in columns if c not in apart]
+        same = [c for c in columns if c not in keys]
+    apart = [c for c in columns if c not in same]
     names = [
-        ", ".join(_value(post, c, homes[c].iloc[at]) for c in apart)
-        or (f"home {at + 1}" if columns else "all rows")
+        ", ".join(value(c, at) for c in apart) or (f"home {at + 1}" if columns else "all rows")
         for at in range(len(homes))
     ]
-    return names, ", ".join(f"{c} {_value(post, c, homes[c].iloc[0])}" for c in same)
-
-
-def _value(post: Posterior, column: str, value: Any) -> str:
-    """A place by its label, a number with its unit."""
-    if column in post.model.formula.keys or isinstance(value, str):
-        return str(value)
-    return page.amount(float(value), post.model.units.get(column, ""))
-
-
-def _grid(numbers: Array, below: float | None, *, positive: bool) -> Array:
-    """Outcomes that hold nearly all of all homes' densities, and the threshold, which is a point of it."""
-    low, high = float(numbers.min()), float(numbers.max())
-    if below is None:
-        return np.linspace(low, high, GRID)
-    low, high = min(low, below), max(high, below)
-    if positive:
-        low = max(low, 0.0)
-    return np.unique(np.append(np.linspace(low, high, GRID), below))
+    return names, ", ".join(f"{c} {value(c, 0)}" for c in same)
 
 
 # -- the picture ----------------------------------------------------------------------------------------------
 
 
 def _drawn(post: Posterior, homes: list[_Home], grid: Array, below: float | None, common: str) -> Figure:
-    from priorhood.plot.figure import style
-
+    """One row a home: its density, and its numbers beside it."""
     unit = unit_of_outcome(post)
-    name = words_of(post, post.model.formula.outcome_name)
-    told = f"Predictive density of a single outcome{f': {common}' if common else ''}. "
-    told += "Line: median; bar: 90 %." + ("" if below is None else " Shaded: below the threshold.")
-    heading = page.Heading(_finding(homes, below, unit), told, WIDTH)
-    row = ROW if len(homes) > 1 else 1.9
-    figure = style.picture(WIDTH, heading.height + row * len(homes) + FOOT)
-    heading.put(figure)
+    threshold = "" if below is None else f"{style.number(below)} {unit}".strip()
+    if below is None:
+        low, high = (pick(homes, key=lambda home: home.median) for pick in (min, max))
+        finding = f"Median {page.amount(high.median, unit)} for {high.label}"
+        finding += "" if len(homes) == 1 else f", {page.amount(low.median, unit)} for {low.label}"
+    else:
+        low, high = (pick(homes, key=lambda home: home.below) for pick in (min, max))
+        finding = f"{page.share(high.below)} below {threshold}: {high.label}"
+        finding += "" if len(homes) == 1 else f"; {page.share(low.below)}: {low.label}"
+    reading = f"Predictive density of a single outcome{f': {common}' if common else ''}. "
+    reading += "Line: median; bar: 90 %." + ("" if below is None else " Shaded: below the threshold.")
+
+    heading = page.Heading(finding, reading, WIDTH)
+    row = ROW if len(homes) > 1 else SINGLE
+    figure = page.sheet(heading, heading.height + row * len(homes) + FOOT)
     left = page.room_for([home.label for home in homes], NAMES)
-    wide = WIDTH - left - RIGHT
-    for at, home in enumerate(homes):
-        bottom = FOOT + row * (len(homes) - 1 - at)
-        axes = page.panel(figure, left, bottom, wide, row - GAP)
+    grid_of = page.Grid(left=left, right=RIGHT, gap=0, foot=FOOT, pitch=row, high=row - GAP)
+    panels = grid_of.panels(figure, len(homes), 1)
+    for at, (axes, home) in enumerate(zip(panels, homes, strict=True)):
         _density(axes, home, grid, below)
-        axes.tick_params(labelbottom=at == len(homes) - 1)
-        width, height = figure.get_size_inches()
-        middle = (bottom + (row - GAP) / 2) / height
-        label = figure.text((left - 0.12) / width, middle, style.shortened(home.label, 32), ha="right", va="center")
-        style.words(label, colour=style.INK, bold=True)
-        for lift, line in enumerate(_numbers(home, below, unit)):
-            high = middle + (0.17 - 0.17 * lift) / height
+        axes.tick_params(labelbottom=axes is panels[-1])
+        middle = FOOT + row * (len(homes) - 1 - at) + (row - GAP) / 2
+        page.write(figure, left - 0.12, middle, style.shortened(home.label, 32), colour=style.INK, bold=True,
+                   ha="right", va="center")  # fmt: skip
+        mean = "infinite" if home.mean > 0 else "none"
+        mean = page.amount(home.mean, unit) if np.isfinite(home.mean) else mean
+        told = [
+            f"median {page.amount(home.median)}, mean {mean}",
+            f"90 %: {page.amount(home.quantiles[0])} to {page.amount(home.quantiles[2], unit)}",
+        ]
+        if below is not None:
+            told.append(f"{page.share(home.below)} below {threshold}")
+        for lift, line in enumerate(told):
             note = style.shortened(line, int((RIGHT - 0.15) * page.PLAIN), middle=False)
-            style.words(figure.text((WIDTH - RIGHT + 0.12) / width, high, note, va="center"))
-    style.words(axes.set_xlabel(style.shortened(name, 80), labelpad=4))
+            page.write(figure, WIDTH - RIGHT + 0.12, middle + 0.17 - 0.17 * lift, note, va="center")
+    name = words_of(post, post.model.formula.outcome_name)
+    style.words(panels[-1].set_xlabel(style.shortened(name, 80), labelpad=4))
     return figure
 
 
 def _density(axes: Axes, home: _Home, grid: Array, below: float | None) -> None:
-    from priorhood.plot.figure import style
-
+    """Density of a home with its median, its interval and the part below the threshold."""
     colour = style.COLOURS[0]
     axes.fill_between(grid, 0, home.density, color=colour, alpha=0.15, linewidth=0)
     if below is not None:
@@ -226,35 +255,5 @@ def _density(axes: Axes, home: _Home, grid: Array, below: float | None) -> None:
     axes.plot([low, high], [-0.07 * top, -0.07 * top], color=style.INK, linewidth=2.5, marker="", clip_on=False)
     axes.set_ylim(-0.12 * top, 1.05 * top)
     axes.set_xlim(grid[0], grid[-1])
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
+    style.no_height(axes)
     style.numbers(axes.xaxis, 6)
-
-
-def _numbers(home: _Home, below: float | None, unit: str) -> list[str]:
-    """Mean and median, the interval, and the share below."""
-    low, middle, high = home.quantiles
-    mean = page.amount(home.mean, unit) if np.isfinite(home.mean) else "infinite" if home.mean > 0 else "none"
-    lines = [
-        f"median {page.amount(middle)}, mean {mean}",
-        f"90 %: {page.amount(low)} to {page.amount(high, unit)}",
-    ]
-    return lines if below is None else [*lines, f"{page.share(home.below)} below {_threshold(below, unit)}"]
-
-
-def _finding(homes: list[_Home], below: float | None, unit: str) -> str:
-    """The share below the threshold, or the medians, of one home or of those at the ends."""
-    if below is None:
-        low, high = (pick(homes, key=lambda home: home.quantiles[1]) for pick in (min, max))
-        text = f"Median {page.amount(high.quantiles[1], unit)} for {high.label}"
-        return text if len(homes) == 1 else f"{text}, {page.amount(low.quantiles[1], unit)} for {low.label}"
-    low, high = (pick(homes, key=lambda home: home.below) for pick in (min, max))
-    text = f"{page.share(high.below)} below {_threshold(below, unit)}: {high.label}"
-    return text if len(homes) == 1 else f"{text}; {page.share(low.below)}: {low.label}"
-
-
-def _threshold(value: float, unit: str) -> str:
-    """The threshold as it was given."""
-    from priorhood.plot.figure import style
-
-    return f"{style.number(value)} {unit}".strip()

@@ -114,7 +114,8 @@ def test_narrow_priors_leave_less(fitted):
     )
     from dataclasses import replace
 
-    narrow = texts(ph.plot.prior_lines(replace(fitted, model=model), bounds=(0, 10_000_000)))[0]
+    other = replace(fitted, data=replace(fitted.data, model=model))
+    narrow = texts(ph.plot.prior_lines(other, bounds=(0, 10_000_000)))[0]
     assert int(wide.split(" %")[0]) > 50 > int(narrow.split(" %")[0])
 
 

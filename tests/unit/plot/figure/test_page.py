@@ -125,8 +125,7 @@ def test_what_is_known_of_places_is_held_at_its_own_value(sales):
 def test_a_heading_that_is_bad_is_red_and_never_grows_without_end():
     head = page.Heading("word " * 200, "other " * 400, 9.0, good=False)
     assert [bold for _, bold in head.lines] == [True] * 2 + [False] * 3
-    figure = style.picture(9.0, 4.0)
-    head.put(figure)
+    figure = page.sheet(head, 4.0)
     assert figure.texts[0].get_color() == style.WARNING
     assert figure.texts[-1].get_text().endswith("…")
     check_room(figure)

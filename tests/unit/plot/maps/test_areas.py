@@ -70,7 +70,7 @@ def test_leading_zeros_that_were_lost(sales):
     labels = post.hierarchy.levels[0].labels.tolist()
     areas = read_areas(squares([int(label) for label in labels]), post)
     assert list(areas.labels) == labels
-    assert "12 labels were found but for leading zeros, case, blanks or ZIP+4: '0" in areas.account()
+    assert "12 labels match only without leading zeros, case, blanks or ZIP+4: '0" in areas.account()
     # The label itself goes before one that lacks zeros.
     both = read_areas(squares([labels[0], int(labels[0])]), post)
     assert both.unmatched_areas == (str(int(labels[0])),)
@@ -110,7 +110,7 @@ def test_one_rule_for_labels_of_polygons_and_of_predictions(spelled, name):
     areas = read_areas(squares([label, "20095", "Altona"]), post)
     assert dict(areas.loose) == {label: place}
     assert set(areas.labels) == {place, "20095", "Altona"}
-    said = f"1 label was found but for leading zeros, case, blanks or ZIP+4: '{place}' as '{label}'"
+    said = f"1 label matches only without leading zeros, case, blanks or ZIP+4: '{place}' as '{label}'"
     assert said in areas.account()
 
 

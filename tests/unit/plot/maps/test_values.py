@@ -13,8 +13,10 @@ import pytest
 
 import priorhood as ph
 from priorhood import plot
+from priorhood.plot.maps import values
+from priorhood.plot.maps.areas import read_areas
 from priorhood.plot.maps.static import coloured
-from priorhood.plot.maps.values import mapped, percent
+from priorhood.plot.maps.values import percent
 
 matplotlib = pytest.importorskip("matplotlib")
 geopandas = pytest.importorskip("geopandas")
@@ -51,6 +53,10 @@ def districts(nested, zips):
         for feature in zips["features"]
     ]
     return {**zips, "features": features}
+
+
+def mapped(post, places, show=None, level=None, **options):
+    return values.mapped(post, read_areas(places, post, level=level), show, **options)
 
 
 def texts(figure):

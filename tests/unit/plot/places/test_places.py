@@ -176,7 +176,7 @@ def test_places_without_an_estimate_of_their_own_are_said(many):
     counts = frame.zip.value_counts()
     assert (counts == 1).any()
     told = " ".join(shown(plot.shrinkage(post)))
-    assert f"Rings: {(counts == 1).sum()} whose rows alone do not tell" in told
+    assert f"Rings: {(counts == 1).sum()} whose own rows do not suffice" in told
 
 
 def test_one_term_is_one_axis(many):
@@ -192,11 +192,11 @@ def test_ellipses_hold_their_share_of_new_places(post, mass):
     """Of 40,000 new draws, the share inside differs by 0.01 from the stated one once in 10⁴ runs at most."""
     from matplotlib.path import Path
 
-    from priorhood.plot.figure.select_places import coefficients, new_places, regions
+    from priorhood.plot.figure.select_places import new_places, regions
     from priorhood.prediction.places import Groups
 
     polygon = regions(new_places(post, np.array([0, 1])), (mass,))[0]
-    c = coefficients(post)
+    c = post._coefficients()
     spots = tuple(f"another {at}" for at in range(200))
     fresh = Groups(c, spots, "draw", 99)
     drawn = np.concatenate([fresh.beta(at) for at in range(200)]) * post.scale.natural()
