@@ -172,7 +172,7 @@ def test_predictions_bring_a_limited_number_of_rows(put, monkeypatch):
     assert both[0]["zip"].tolist() == both[1]["zip"].tolist()
     np.testing.assert_allclose(both[0]["mean"], both[1]["mean"], rtol=1e-9)
     monkeypatch.setattr(remote.rows_fetched, "__defaults__", (5,))
-    with pytest.raises(TableError, match="more than 5 rows; a fit by the exact engine takes sums"):
+    with pytest.raises(TableError, match="more than 5 rows; a fit by the exact engine takes only sums"):
         post.predict(put(rows))
 
 

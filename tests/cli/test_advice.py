@@ -442,7 +442,7 @@ PYTHON = {
     ),
     "a slope that cannot vary": case(
         lambda: ph.moments("price ~ centre + (centre | zip)", sales(), places=PLACES),
-        ("among the other predictors it has its coefficient", "fit 'price ~ centre + (1 | zip)'"),
+        ("it can have a coefficient among the other predictors", "fit 'price ~ centre + (1 | zip)'"),
         lambda: ph.moments("price ~ centre + (1 | zip)", sales(), places=PLACES),
     ),
     "places without a group": case(

@@ -1,110 +1,166 @@
-"""Columns of dates where numbers should be: what makes days of them, as lines that work."""
+"""Advice for columns of dates where numbers should be: code that makes days of them."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from priorhood._system import free_name, is_file
-from priorhood._text import listed
-from priorhood.data.date_formats import Dates
-from priorhood.data.sources.columns import zoned
+from priorhood._text import listed, some
+from priorhood.data.date_formats import Dates, dates_of, like_numbered, numbered_dates
+from priorhood.data.labels import BLANKS
+from priorhood.data.sources.columns import first_texts, textual, zoned
 from priorhood.data.sources.duckdb_io import DATABASE
 from priorhood.data.sources.paths import find_parts
+from priorhood.model.tokens import written
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from priorhood.data.roles import Role
+    from priorhood.data.sources.backend import Frame
     from priorhood.data.sources.table import Table
 
 DAYS = "days"
 ISO = Dates("%Y-%m-%d")
-# What is no date is missing then.
-_COERCED = ", errors='coerce'"
 
 
-def days_since(table: Table, column: str, texts: list[str], found: Dates | None) -> str:
-    """How a column of dates becomes days since the first of some of its texts, said to those who have the table.
+def dates_among(column: str, role: Role, counts: Iterable[str], table: Table) -> str:
+    """Return what to do about a column of texts most of which are dates; '' where they are not.
 
     Parameters
     ----------
-    texts : some of its values that are dates; of a column that has dates and no text, as 2014-10-13
-    found : how they are written; None for a column that has dates
+    counts : iterable of str
+        The different texts as they stand.
+    """
+    texts = list(counts)
+    values = sorted({text.strip(BLANKS) for text in texts} - {""})
+    dates, found = values, dates_of(values, short=True)
+    if found is None:
+        dates = [v for v in values if dates_of([v])]
+        found = dates_of(dates) if len(dates) > len(values) / 2 else None
+    if found is None and not role.number:
+        dates = [v for v in values if like_numbered(v)]
+        found = numbered_dates(dates) if len(dates) > len(values) / 2 else None
+    if found is None:
+        return ""
+    found = replace(found, whole=found.whole and len(dates) == len(values))
+    return dates_advice(column, role, dates, as_they_stand(found, texts), table)
+
+
+def as_they_stand(found: Dates, texts: Iterable[str]) -> Dates:
+    """Return the dates' format, with blanks around the texts and blank texts noted."""
+    plain = {text: text.strip(BLANKS) for text in texts}
+    blank = any(text != stripped for text, stripped in plain.items())
+    return replace(found, whole=found.whole and all(plain.values()), blank=blank)
+
+
+def dates_advice(column: str, role: Role, dates: list[str], found: Dates, table: Table) -> str:
+    """Return what a column of dates holds, and what to do about it."""
+    ways = []
+    if not role.number and (found.of_months or not found.sure or "%y" in found.form):
+        ways.append(f"write C({written(column)}) to use it as categories")
+    if found.numbered and not role.number:
+        ways.append(f"write I({written(column)}) to use it as the number that it is")
+    if found.form:
+        ways.append(_days_since(table, column, dates, found))
+    else:
+        ways.append("write them as 2014-10-13, since the names of the months are unknown here")
+    return f"holds {found.called}, like {some(dates[:1])}, not numbers; {', or '.join(ways)}"
+
+
+def typed_dates_advice(frame: Frame, column: str, table: Table) -> str:
+    """Return what to do about a column that its reader finds dates in, though they are texts in some files."""
+    as_text = table.frame((column,))
+    if not textual(as_text.collect_schema()[column]):
+        dates = [text[:10] for text in first_texts(frame, column, table.name)]
+        return f"holds dates, not numbers; {_days_since(table, column, dates, None)}"
+    given = first_texts(as_text, column, table.name)
+    texts = [text for text in (text.strip(BLANKS) for text in given) if text]
+    found = dates_of(texts, short=True)
+    if found is None:  # pandas' guess could take days for months
+        return (
+            f"holds dates, not numbers; write them all as 2014-10-13, in place of {some(texts[:1])}, "
+            f"and this message will show how to make days of them"
+        )
+    return f"holds dates, not numbers; {_days_since(table, column, texts, as_they_stand(found, given))}"
+
+
+# Templates of pandas and Polars: the column, and method calls on it.
+_PANDAS = {
+    "column": "d[{!r}]", "text": ".astype('Int64').astype('string')", "strip": ".str.strip()", "first": ".str[:{}]",
+    "lower": ".str.lower()", "cut": r".str.replace(r'^\D+', '', regex=True)",
+    "join": r".str.replace(r'\D+', '-', regex=True)", "coerce": ", errors='coerce'",
+}  # fmt: skip
+_POLARS = {
+    "column": "pl.col({!r})", "text": ".cast(pl.Int64, strict=False).cast(pl.String)",
+    "strip": ".str.strip_chars()", "first": ".str.slice(0, {})", "lower": ".str.to_lowercase()",
+    "cut": r".str.replace(r'^\D+', '')", "join": r".str.replace_all(r'\D+', '-')", "coerce": ", strict=False",
+}  # fmt: skip
+
+
+def _days_since(table: Table, column: str, texts: list[str], found: Dates | None) -> str:
+    """Return code that makes days since its first date of a column, for the library or file that the table is.
+
+    Parameters
+    ----------
+    texts : some of its dates; as 2014-10-13 where the column has a type of dates
+    found : how they are written; None for a column with a type of dates
     """
     days = (found or ISO).read(texts) or []
     first = min(days, default="2000-01-01")
-    said = f"make days since a date of it{_doubt(found)}, and write {DAYS} in its place: "
-    if table.kind == "polars" or table.kind == "polars-lazy":
-        return said + _polars(table, column, found, first)
-    line = f"d[{DAYS!r}] = ({_pandas(table, column, found)} - pd.Timestamp({first!r})).dt.days"
-    if table.kind == "pandas":
-        return said + line
-    if command := command_for(table, line, DAYS):
-        return said + command
-    return f"{said}{line} of a pandas frame d, or the like where the rows are"
+    doubt = ""
+    if found is not None and found.others:
+        names = {"m": "month", "d": "day", "y": "year", "Y": "year"}
+        order = ", ".join(names[letter] for letter in re.findall(r"%([mdyY])", found.form))
+        others = listed(map(repr, found.others), "or")
+        doubt = f" (read as {order}, in this order; if that is wrong, with {others} in place of {found.form!r})"
+    advice = f"make days since a date of it{doubt}, and write {DAYS} in its place: "
 
-
-def _doubt(found: Dates | None) -> str:
-    if found is None or not found.others:
-        return ""
-    names = {"m": "month", "d": "day", "y": "year", "Y": "year"}
-    order = ", ".join(names[letter] for letter in re.findall(r"%([mdyY])", found.form))
-    others = listed(map(repr, found.others), "or")
-    return f" (taken for {order}, in this order; if not, with {others} in place of {found.form!r})"
-
-
-def _pandas(table: Table, column: str, found: Dates | None) -> str:
-    value = f"d[{column!r}]"
+    in_polars = table.kind in ("polars", "polars-lazy")
+    calls = _POLARS if in_polars else _PANDAS
+    value = calls["column"].format(column)
     if found is None:
-        return (
-            f"pd.to_datetime({value}).dt.tz_localize(None)" if _zoned(table, column) else f"pd.to_datetime({value})"
-        )
-    if _numeric(table, column):
-        value += ".astype('Int64').astype('string')"
-    value += ".str.strip()" if found.blank else ""
-    if found.first:
-        value += f".str[:{found.first}]"
-    if found.months:
-        value += ".str.lower()"
-        value += r".str.replace(r'^\D+', '', regex=True)" if found.before else ""
-        value += f".replace({found.months!r}, regex=True)" + r".str.replace(r'\D+', '-', regex=True)"
-    return f"pd.to_datetime({value}, format={found.form!r}{'' if found.whole else _COERCED})"
-
-
-def _polars(table: Table, column: str, found: Dates | None, first: str) -> str:
-    value = f"pl.col({column!r})"
-    if found is None:
-        made = value + (".dt.replace_time_zone(None)" if _zoned(table, column) else ".cast(pl.Datetime)")
+        if zoned(table.frame(()), column):
+            value += ".dt.replace_time_zone(None)" if in_polars else ""
+            made = value if in_polars else f"pd.to_datetime({value}).dt.tz_localize(None)"
+        else:
+            made = f"{value}.cast(pl.Datetime)" if in_polars else f"pd.to_datetime({value})"
     else:
-        if _numeric(table, column):
-            value += ".cast(pl.Int64, strict=False).cast(pl.String)"
-        value += ".str.strip_chars()" if found.blank else ""
-        if found.first:
-            value += f".str.slice(0, {found.first})"
+        # A CSV's values are texts to those who follow the advice.
+        if table.written is None and table.frame(()).collect_schema()[column].is_numeric():
+            value += calls["text"]
+        value += calls["strip"] if found.blank else ""
+        value += calls["first"].format(found.first) if found.first else ""
         if found.months:
-            value += ".str.to_lowercase()"
-            value += r".str.replace(r'^\D+', '')" if found.before else ""
-            value += f".str.replace_many({list(found.months)!r}, {list(found.months.values())!r})"
-            value += r".str.replace_all(r'\D+', '-')"
-        form = found.form
-        if found.of_months:  # of which Polars makes no date
+            several = f".str.replace_many({list(found.months)!r}, {list(found.months.values())!r})"
+            several = several if in_polars else f".replace({found.months!r}, regex=True)"
+            value += calls["lower"] + (calls["cut"] if found.before else "") + several + calls["join"]
+        form, coerce = found.form, "" if found.whole else calls["coerce"]
+        if in_polars and found.of_months:  # Polars makes no date without a day
             value, form = f"('01 ' + {value})", f"%d {form}"
-        made = f"{value}.str.to_datetime({form!r}{'' if found.whole else ', strict=False'})"
-    year, month, day = map(int, first.split("-"))
-    return f"d.with_columns(({made} - pl.datetime({year}, {month}, {day})).dt.total_days().alias({DAYS!r}))"
-
-
-def _numeric(table: Table, column: str) -> bool:
-    """Whether the values are numbers to who follows the advice, who has a CSV's as texts."""
-    return table.written is None and bool(table.frame(()).collect_schema()[column].is_numeric())
-
-
-def _zoned(table: Table, column: str) -> bool:
-    return zoned(table.frame(()), column)
+        made = (
+            f"{value}.str.to_datetime({form!r}{coerce})"
+            if in_polars
+            else f"pd.to_datetime({value}, format={form!r}{coerce})"
+        )
+    if in_polars:
+        year, month, day = map(int, first.split("-"))
+        since = f"pl.datetime({year}, {month}, {day})"
+        return f"{advice}d.with_columns(({made} - {since}).dt.total_days().alias({DAYS!r}))"
+    line = f"d[{DAYS!r}] = ({made} - pd.Timestamp({first!r})).dt.days"
+    if table.kind == "pandas":
+        return advice + line
+    if command := command_for(table, line, DAYS):
+        return advice + command
+    return f"{advice}{line} of a pandas frame d, or the like where the rows are"
 
 
 def command_for(table: Table, line: str, ending: str) -> str | None:
-    """A command that changes the rows d of the file that a table is (see script); None where it is no one file."""
+    """Return a command that changes the rows d of a table's file (see script); None where it is not one file."""
     if not table.path:
         return None
     parts = find_parts(table.path)
@@ -114,11 +170,12 @@ def command_for(table: Table, line: str, ending: str) -> str | None:
 
 
 def script(path: str, line: str, ending: str, *, inside: str = "") -> str:
-    """A command that changes the rows d of a file by a line of Python, and writes them to a file beside it.
+    """Return a command that changes the rows d of a file by a line of Python, and writes them to a file next to it.
 
     Parameters
     ----------
-    inside : the table of a DuckDB file, quoted for SQL
+    inside : str
+        The table of a DuckDB file, quoted for SQL.
     """
     if inside:
         out = str(free_name(Path(path).with_suffix(".parquet"), f" {ending}"))
@@ -133,9 +190,9 @@ def script(path: str, line: str, ending: str, *, inside: str = "") -> str:
         read, write = f"pd.read_parquet({path!r})", f"d.to_parquet({out!r})"
     elif lines:
         # pandas' own reader makes dates of some columns by their names.
-        held = f"pathlib.Path({path!r}).read_bytes()"
-        held = f"gzip.decompress({held})" if path.endswith(".gz") else held
-        read = f"pd.DataFrame(json.loads(line) for line in {held}.splitlines() if line.strip())"
+        rows = f"pathlib.Path({path!r}).read_bytes()"
+        rows = f"gzip.decompress({rows})" if path.endswith(".gz") else rows
+        read = f"pd.DataFrame(json.loads(line) for line in {rows}.splitlines() if line.strip())"
         write = f"d.to_json({out!r}, orient='records', lines=True)"
     else:
         read = f"pd.read_csv({path!r}, sep=None, engine='python', dtype=str, keep_default_na=False)"

@@ -1,4 +1,4 @@
-"""How dates are written: by which format, with months in whose words, as texts or as whole numbers."""
+"""Formats of dates: as texts, with the names of months in several languages, or as whole numbers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DATES = {
     r"\d\d?/\d\d?/\d{4} \d\d?:\d\d:\d\d": "%m/%d/%Y %H:%M:%S",
     r"\d\d?/\d\d?/\d{4} \d\d?:\d\d [AP]M": "%m/%d/%Y %I:%M %p",
     r"\d\d?/\d\d?/\d{4} \d\d?:\d\d:\d\d [AP]M": "%m/%d/%Y %I:%M:%S %p",
-    # Months, which may as well be categories.
+    # Months, which may be categories instead.
     r"(?:18|19|20)\d\d-\d\d": "%Y-%m",
     r"\d\d?/(?:18|19|20)\d\d": "%m/%Y",
     r"[A-Za-z]{3} \d{4}": "%b %Y",
@@ -42,22 +42,22 @@ _DATES = {
     r"[A-Za-z]{3}-\d{4}": "%b-%Y",
     r"[A-Za-z]{3}-\d\d": "%b-%y",
 }
-# Texts so written may be something else where not all of a column are.
+# Such texts may be something else unless all of a column are.
 _SHORT_DATES = {
     r"\d\d?\.\d\d?\.\d\d": "%d.%m.%y",
     r"\d\d?/\d\d?/\d\d": "%m/%d/%y",
     r"\d\d?-\d\d?-\d\d": "%m-%d-%y",
 }
-# Ways to read the same texts otherwise.
+# Other ways to read the same texts.
 _OTHERS = {
     "%m/%d/%Y": ("%d/%m/%Y",), "%m-%d-%Y": ("%d-%m-%Y",),
     "%m/%d/%Y %H:%M": ("%d/%m/%Y %H:%M",), "%m/%d/%Y %H:%M:%S": ("%d/%m/%Y %H:%M:%S",),
     "%m/%d/%y": ("%d/%m/%y", "%y/%m/%d"), "%m-%d-%y": ("%d-%m-%y", "%y-%m-%d"), "%d.%m.%y": ("%y.%m.%d",),
 }  # fmt: skip
-# The day of these is in the letters before the clock.
+# Dates with a time.
 _TIMED = re.compile(r"\d{4}-\d\d-\d\d" + _CLOCK)
 
-# What the months' names have that those of other months have not.
+# Beginnings that tell the names of the months apart.
 _STEMS = (
     "jan feb mar apr may jun jul aug sep oct nov dec",
     "jan feb mär apr mai jun jul aug sep okt nov dez",
@@ -102,7 +102,7 @@ _WORDED = {
 _ANY_WORDED = re.compile(r"(?:[^\W\d_]+\.?,? )?\d{0,2}[^\d]{3,24}(?:\d\d?[a-z]{0,2},? )?\d{2,4}")
 _ANY_DATE = re.compile("|".join(f"(?:{pattern})" for pattern in (*_DATES, *_SHORT_DATES)))
 
-# Whole numbers: the format of their first digits, how many these are, how many different ones make dates of them.
+# Whole numbers: format of their first digits, how many digits these are, how many distinct numbers make dates.
 _NUMBERED = {
     r"(?:19|20)\d{6}(?:\.0+)?": ("%Y%m%d", 8, 3),
     r"(?:19|20)\d{12}(?:\.0+)?": ("%Y%m%d", 8, 3),
@@ -113,14 +113,17 @@ _NO_NUMBER = {"0", "0.0", "99999999", "99999999.0", "999999", "999999.0"}
 
 @dataclass(frozen=True)
 class Dates:
-    """How all dates of a column are written.
+    """The format of all dates of a column.
 
-    form : as strptime has it, once all else is done; '' where months have names that are not known here
-    first : how many letters of a text are the date, 0 for all of them
-    months : what a month's name begins with, in lower case → what stands for it; before : whether words precede
-    others : formats by which the same texts are other dates
-    sure : whether nothing else is written so; whole : whether the column has no other texts
-    blank : whether blanks surround some; numbered : whether they are whole numbers, which may be no dates
+    form : strptime's format of plain(text); '' where the months have names that are unknown here
+    first : how many characters of a text are the date, 0 for all of them
+    months : beginning of a month's name, in lower case → what replaces it
+    before : whether words come before the date
+    others : formats with which the same texts are other dates
+    sure : whether nothing else is written so
+    whole : whether the column has no other texts
+    blank : whether some texts have blanks around them
+    numbered : whether the texts are whole numbers, which may be no dates
     """
 
     form: str
@@ -139,7 +142,7 @@ class Dates:
         return "%d" not in self.form
 
     def plain(self, text: str) -> str:
-        """A text as its format has it."""
+        """Return a text as form reads it."""
         text = text[: self.first or None]
         if not self.months:
             return text
@@ -149,29 +152,27 @@ class Dates:
         return re.sub(r"\D+", "-", text)
 
     def read(self, texts: Iterable[str], form: str = "") -> list[str] | None:
-        """The dates as 2014-10-13; None where one of the texts is no date."""
+        """Return the dates as 2014-10-13; None where a text is no date."""
         from datetime import datetime
 
         try:
-            return [
-                datetime.strptime(self.plain(text), form or self.form).strftime("%Y-%m-%d")  # a date alone
-                for text in texts
-            ]
+            return [datetime.strptime(self.plain(text), form or self.form).strftime("%Y-%m-%d") for text in texts]
         except ValueError:
             return None
 
     @cached_property
     def called(self) -> str:
-        """What they are called in messages."""
+        """The word for them in messages."""
         return "dates" if self.sure else "what looks like dates"
 
 
 def dates_of(texts: Sequence[str], *, short: bool = False) -> Dates | None:
-    """How dates are written where all texts are dates written alike; None otherwise.
+    """Return the format of texts that are all dates in one format; None for others.
 
     Parameters
     ----------
-    short : also with years of two digits
+    short : bool
+        Whether years may have two digits.
     """
     if not texts:
         return None
@@ -191,14 +192,14 @@ def _by_format(texts: Sequence[str], form: str) -> Dates | None:
         return None
     forms = list(found)
     if "%y" in form and len(forms) > 1:
-        # Sales lie within few years: 21-07-09 and 22-04-30 are of 2021 and 2022, not of 2009 and 2030.
+        # Sales span few years: 21-07-09 and 22-04-30 are of 2021 and 2022, not of 2009 and 2030.
         years = {f: len({day[:4] for day in days}) for f, days in found.items()}
         forms = [f for f in forms if 2 * years[f] <= 3 * min(years.values())]
     return Dates(forms[0], others=tuple(forms[1:]))
 
 
 def _worded(texts: Sequence[str]) -> Dates | None:
-    """Months in the words of some language, in any of the usual orders."""
+    """Return the format of dates with the names of months in some language, in any of the usual orders."""
     lower = [text.lower() for text in texts]
     for pattern, form in _WORDED.items():
         matches = [re.fullmatch(pattern, text) for text in lower]
@@ -207,25 +208,17 @@ def _worded(texts: Sequence[str]) -> Dates | None:
         words = {match["month"] for match in matches if match}
         before = any(match.groupdict().get("before") for match in matches if match)
         for stems, names in _LANGUAGES:
-            if all(_month(word, stems, names) for word in words):
+            pairs = list(zip(stems, names, strict=True))
+            if all(any(word.startswith(stem) and name.startswith(word) for stem, name in pairs) for word in words):
                 months = {stem: f"-{at:02d}-" for at, stem in enumerate(stems, start=1)}
                 found = Dates(form, months=months, before=before)
                 return found if found.read(texts) else None
-        return _unknown(lower, words) if form == "%d-%m-%Y" and not before else None
+        if form != "%d-%m-%Y" or before:
+            return None
+        # Up to twelve words of another language, with days beyond any other count of 12; all begin with digits.
+        days = {int(re.split(r"\D", text, maxsplit=1)[0]) for text in lower}
+        return Dates("", sure=False) if 3 <= len(words) <= 12 < max(days) <= 31 and len(days) >= 6 else None
     return None
-
-
-def _month(word: str, stems: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether a word is a month's name, or its beginning."""
-    return any(word.startswith(stem) and name.startswith(word) for stem, name in zip(stems, names, strict=True))
-
-
-def _unknown(texts: Sequence[str], words: set[str]) -> Dates | None:
-    """Days of months that are called something else: up to twelve words, with days beyond any other count of 12."""
-    days = {int(re.match(r"\d+", text)[0]) for text in texts}  # type: ignore[index]  # all begin with digits
-    if not 3 <= len(words) <= 12 or not 12 < max(days) <= 31 or len(days) < 6:
-        return None
-    return Dates("", sure=False)
 
 
 def like_numbered(text: str) -> bool:
@@ -234,11 +227,11 @@ def like_numbered(text: str) -> bool:
 
 
 def numbered_dates(texts: Sequence[str]) -> Dates | None:
-    """How dates are written where all texts are whole numbers that are dates: 20210709, 202107; None otherwise.
+    """Return the format of texts that are all whole numbers and dates: 20210709, 202107; None for others.
 
-    Two dates are as good as any two numbers. Zeros and nines may stand for a missing one.
+    A few numbers may look like dates by chance. Zeros and nines may stand for a missing one.
     """
-    begun = next((text for text in texts if text not in _NO_NUMBER), "")  # of most columns it tells
+    begun = next((text for text in texts if text not in _NO_NUMBER), "")  # in most columns it decides
     for pattern, (form, first, least) in _NUMBERED.items():
         if not re.fullmatch(pattern, begun):
             continue
@@ -246,7 +239,7 @@ def numbered_dates(texts: Sequence[str]) -> Dates | None:
         found = Dates(form, first=first, numbered=True)
         alike = len(given) >= least and all(re.fullmatch(pattern, text) for text in given)
         days = found.read(given) if alike else None
-        # Twelve numbers in a row may be anything.
+        # Up to twelve consecutive numbers may be anything.
         if days and (not found.of_months or len({day[:4] for day in days}) > 1):
             return replace(found, whole=not any(text in _NO_NUMBER for text in texts))
     return None

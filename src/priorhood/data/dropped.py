@@ -1,4 +1,4 @@
-"""Rows left out, by reason."""
+"""Rows that were left out, by reason."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from priorhood._text import counted, rows_of
 
 @dataclass(frozen=True)
 class Dropped:
-    """Rows left out for one reason; column is '' where the reason is no single column's.
+    """Rows that were left out for one reason.
 
-    places : how many places are left out whole, 0 where the reason is one of rows
+    column : '' where the reason is not about one column
+    places : how many places were left out with all their rows; 0 where the reason is about rows
     """
 
     reason: str

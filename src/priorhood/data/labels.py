@@ -1,4 +1,4 @@
-"""Labels of places and categories in one form, whoever wrote them; and which of them are spelled alike."""
+"""Labels of places and categories in one normal form, and labels that differ only in spelling."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-# All white space of Unicode, and the marks without width that spreadsheets and web pages leave around texts.
-# Joiners (U+200C, U+200D) belong to the spelling of some languages and stay.
+# All white space of Unicode, and the zero-width marks that spreadsheets and web pages leave around texts.
+# Joiners (U+200C, U+200D) belong to the spelling of some languages and are kept.
 BLANKS = (
     "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
     "\u200a\u2028\u2029\u202f\u205f\u3000\u200b\u200e\u200f\u2060\ufeff"
@@ -26,10 +26,10 @@ _CLOCK = re.compile(r"(?:(\d{4}-\d\d-\d\d)[ T])?(\d\d:\d\d:\d\d)(?:\.(\d+))?(?:(
 
 
 def normal_label(text: str) -> str:
-    """A label or category in the form that all backends share.
+    """Return a label or category in the form that all backends share.
 
-    Without surrounding blanks, with letters and their marks as one; without the '.0' that a float column left;
-    truths as 'true' and 'false'; a time of midnight as its date; a time of a zone as that of UTC.
+    Without surrounding blanks; in Unicode's composed form (NFC); without the '.0' of a float column; truth values
+    as 'true' and 'false'; a time of midnight as its date; a time with a zone in UTC.
     """
     text = text.strip(BLANKS)
     if not text.isascii():
@@ -42,29 +42,28 @@ def normal_label(text: str) -> str:
     if ":" in text and (clock := _CLOCK.fullmatch(text)):
         return _timed(clock)
     # A small number is 1e-07 to Python and DuckDB, 1e-7 to others.
-    return re.sub(r"e-0(\d)$", r"e-\1", text) if "e-0" in text and _is_float(text) else text
+    if "e-0" in text and re.fullmatch(r"[+-]?\d(?:\.\d+)?e-\d+", text):
+        return re.sub(r"e-0(\d)$", r"e-\1", text)
+    return text
 
 
 def _timed(clock: re.Match[str]) -> str:
+    """Return a time, with or without a day, in the normal form."""
     day, time, fraction, utc, hours, minutes = clock.groups()
     fraction = (fraction or "").rstrip("0")
     zone = "+00:00" if utc else f"{hours}:{minutes or '00'}" if hours else ""
     if day and time == "00:00:00" and not fraction and not zone:
         return day
     if day and zone:
-        # Parquet has the moment without its zone, and DuckDB writes it in the zone of the machine.
+        # Parquet holds the instant without its zone, and DuckDB writes it in the zone of the machine.
         with suppress(OverflowError):
             day, time = datetime.fromisoformat(f"{day}T{time}{zone}").astimezone(UTC).isoformat()[:19].split("T")
             zone = "+00:00"
     return f"{day + ' ' if day else ''}{time}{'.' + fraction if fraction else ''}{zone}"
 
 
-def _is_float(text: str) -> bool:
-    return re.fullmatch(r"[+-]?\d(?:\.\d+)?e-\d+", text) is not None
-
-
 def alike(new: Iterable[str], known: Iterable[str]) -> dict[str, str]:
-    """New label → a known one that differs from it by leading zeros, case, blanks or the end of ZIP+4."""
+    """Return new label → known one that differs only in leading zeros, case, blanks or the end of ZIP+4."""
     index: dict[str, str] = {}
     for label in known:
         index.setdefault(loosely(label), label)
@@ -72,19 +71,20 @@ def alike(new: Iterable[str], known: Iterable[str]) -> dict[str, str]:
 
 
 def loosely(label: str) -> str:
-    """What is left of a label where zeros, case, blanks and ZIP+4 do not count."""
+    """Return a label without leading zeros, case, blanks and the end of ZIP+4."""
     parts = re.sub(r"\s", "", label.casefold()).split("/")
     return "/".join(re.sub(r"^(\d{5})-\d{4}$", r"\1", part).lstrip("0") for part in parts)
 
 
 def alike_among(labels: Sequence[str], separator: str) -> list[list[str]]:
-    """Labels that are one where leading zeros, case and blanks do not count, group by group.
+    """Return groups of labels that differ only in leading zeros, case and blanks.
 
-    ZIP+4 is alike to its ZIP, and to others of it where that is there.
+    ZIP+4 labels belong to the group of their ZIP where that is there.
 
     Parameters
     ----------
-    separator : stands between the parts of a label
+    separator : str
+        Stands between the parts of a label.
     """
     if not _may_be_alike(labels, separator):
         return []
@@ -99,16 +99,19 @@ _PLUS_FOUR = re.compile(r"\b\d{5}-\d{4}\b")
 
 
 def _may_be_alike(labels: Sequence[str], separator: str) -> bool:
-    """Whether any of the labels can be alike; of a million, most need not be taken apart for that."""
+    """Whether any labels can be similar: a quick test of all of them at once."""
     whole = "\n".join(labels)
     if "-" in whole and _PLUS_FOUR.search(whole):
         return True
-    # Where all labels have capitals in the same places, none is gained.
+    # Where all labels have capitals in the same places, folding them changes nothing.
     one_case = any(whole == form(whole) for form in (str.casefold, str.upper, str.title))
     text = whole if one_case else whole.casefold()
     text = text.replace(" ", "") if text.isascii() else re.sub(rf"[^\S\n{separator}]+", "", text)
     zeros = re.search(rf"(?:\A|[\n{separator}])0[^\n{separator}]", text)
-    if text == whole and (zeros is None or _of_one_width(labels)):
+    if text == whole and zeros is None:
+        return False
+    # Digits of one width have lost no zeros.
+    if text == whole and len(set(map(len, labels))) == 1 and "".join(labels).isdecimal():
         return False
     if zeros and separator in text:
         text = re.sub(rf"(?:^|(?<={separator}))0+", "", text, flags=re.MULTILINE)
@@ -118,31 +121,29 @@ def _may_be_alike(labels: Sequence[str], separator: str) -> bool:
     return len(parts) != len(labels) or len(set(parts)) < len(labels)
 
 
-def _of_one_width(labels: Sequence[str]) -> bool:
-    """Whether all are digits, and as many, so that none has lost a zero that another has."""
-    return len(set(map(len, labels))) == 1 and "".join(labels).isdecimal()
-
-
 def unlike(new: str, known: str, columns: Sequence[str], older: str = "") -> str:
-    """What is to be done about two labels that are alike.
+    """Return what to do about two labels that differ only in spelling.
 
     Parameters
     ----------
-    columns : of the labels, which have as many parts between slashes; older : what has the known one, if not a fit
+    columns : sequence of str
+        The label columns, one for each part between slashes.
+    older : str
+        What has the known label, if not a fit.
     """
     if new.casefold() == known.casefold():
-        return "labels are compared letter by letter, so write them alike"
+        return "labels are compared letter by letter, so spell them the same way"
     if re.search(r"\d{5}-\d{4}", new) or re.search(r"\d{5}-\d{4}", known):
-        return "one of them is ZIP+4, so write them with as many digits"
+        return "one of them is ZIP+4, so write both with as many digits"
     parts = list(zip(columns, new.split("/"), known.split("/"), strict=False))
     if len(parts) != new.count("/") + 1:
         parts = [(columns[-1], new, known)]
     column, one, other = next((part for part in parts if part[1] != part[2]), parts[0])
     if one == other or one.lstrip("0") != other.lstrip("0"):
-        return "write them alike"
+        return "spell them the same way"
     as_text = (
         f"read as text (pandas: dtype={{{column!r}: str}}; Polars: schema_overrides={{{column!r}: pl.String}}; a "
-        f"CSV that priorhood is given by name keeps the zeros that it has)"
+        f"CSV that priorhood reads by its name keeps its zeros)"
     )
     if len(one) < len(other):
         return (
@@ -158,5 +159,5 @@ def unlike(new: str, known: str, columns: Sequence[str], older: str = "") -> str
 
 
 def normal_key(key: str) -> str:
-    """The labels of a joined key, each in its normal form."""
+    """Return a joined key with each label in its normal form."""
     return SEPARATOR.join(map(normal_label, key.split(SEPARATOR))) if SEPARATOR in key else normal_label(key)

@@ -1,4 +1,4 @@
-"""Quartiles by counting alone, exactly: where the rows are too many, or too far apart, to be sorted."""
+"""Exact quartiles by counting, for rows that are too many, or on too many machines, to be sorted."""
 
 from __future__ import annotations
 
@@ -11,58 +11,58 @@ from priorhood.data.sources.columns import collected
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array
-    from priorhood.data.sources.table import Frame
+    from priorhood.data.sources.backend import Frame
 
-# Intervals counted at a time: 10 billion different values take three looks.
+# Intervals counted at a time: 10 billion different values take three passes.
 INTERVALS = 10_000
 
 
 def counted_quartiles(scored: Frame) -> tuple[float, float]:
-    """Quartiles of `score`, of which a row stands for `times`: the values at the places (n − 1)q, from 0.
+    """Return the quartiles of `score`, where a row stands for `times` equal ones: ranks (n − 1)q, from 0.
 
-    The span of the scores is cut into intervals, each counted where the rows are, with its least and greatest
-    score; then the one that holds the place is cut in turn, until all its scores are equal. Between two
-    neighbours the value is interpolated linearly, as every backend of this process does it.
+    The range of the scores is cut into intervals, each counted where the rows are, with its least and greatest
+    score; then the interval that holds the rank is cut in turn, until all its scores are equal. Between two
+    neighbours the quartile is interpolated linearly, as by every backend in this process.
     """
     import narwhals.stable.v2 as nw
 
     score = nw.col("score")
-    scored = scored.filter(nw.col("times") > 0)  # a score that no row has is no neighbour
+    scored = scored.filter(nw.col("times") > 0)  # scores of no row are no neighbours
     ends = [nw.col("times").sum().alias("n"), score.min().alias("low"), score.max().alias("high")]
     found = collected(scored.select(*ends))
     n, low, high = (float(found[name][0] or 0.0) for name in ("n", "low", "high"))
     if n == 0:
         return math.nan, math.nan
-    looks: dict[tuple[float, float], Array] = {}
+    passes: dict[tuple[float, float], Array] = {}
     quartiles = []
     for q in (0.25, 0.75):
-        place = (n - 1) * q
-        value, above = _neighbours(scored, math.floor(place), low, high, looks)
-        quartiles.append(value + (above - value) * (place - math.floor(place)))
+        rank = (n - 1) * q
+        value, above = _neighbours(scored, math.floor(rank), low, high, passes)
+        quartiles.append(value + (above - value) * (rank - math.floor(rank)))
     return quartiles[0], quartiles[1]
 
 
 def _neighbours(
-    scored: Frame, place: int, low: float, high: float, looks: dict[tuple[float, float], Array]
+    scored: Frame, rank: int, low: float, high: float, passes: dict[tuple[float, float], Array]
 ) -> tuple[float, float]:
-    """The scores at a place and at the next; places are counted from 0 among the scores from low to high."""
+    """Return the scores at a rank and at the next one, counted from 0 among the scores from low to high."""
     above = high
     while low < high:
-        if (low, high) not in looks:
-            looks[low, high] = _intervals(scored, low, high)
-        _, counts, least, greatest = looks[low, high].T
-        passed = np.cumsum(counts)
-        at = int(np.searchsorted(passed, place, side="right"))
+        if (low, high) not in passes:
+            passes[low, high] = _intervals(scored, low, high)
+        _, counts, least, greatest = passes[low, high].T
+        reached = np.cumsum(counts)
+        at = int(np.searchsorted(reached, rank, side="right"))
         above = float(least[at + 1]) if at + 1 < len(least) else above
-        if passed[at] > place + 1 and least[at] == greatest[at]:
+        if reached[at] > rank + 1 and least[at] == greatest[at]:
             above = float(least[at])
-        place -= int(passed[at] - counts[at])
+        rank -= int(reached[at] - counts[at])
         low, high = float(least[at]), float(greatest[at])
     return low, above
 
 
 def _intervals(scored: Frame, low: float, high: float) -> Array:
-    """(intervals with a score, 4) : their order, how many rows, the least and the greatest score."""
+    """(intervals with a score, 4) : number of the interval, rows, least and greatest score."""
     import narwhals.stable.v2 as nw
 
     score = nw.col("score")
@@ -79,19 +79,19 @@ def _intervals(scored: Frame, low: float, high: float) -> Array:
 
 
 def repeated_quartiles(scored: Frame) -> tuple[float, float]:
-    """Quartiles of `score` where a row stands for `times` equal ones: at the places (n − 1)q, counted from 0."""
+    """Return the quartiles of `score`, where a row stands for `times` equal ones, of rows that can be sorted."""
     import narwhals.stable.v2 as nw
 
     n = float(collected(scored.select(nw.col("times").sum()))["times"][0] or 0.0)
-    places = [(n - 1) * q for q in (0.25, 0.75)]
-    passed = scored.with_columns(nw.col("times").cum_sum().over(order_by="score").alias("passed"))
-    at = [math.floor(place) for place in places] + [math.ceil(place) for place in places]
+    ranks = [(n - 1) * q for q in (0.25, 0.75)]
+    reached = scored.with_columns(nw.col("times").cum_sum().over(order_by="score").alias("reached"))
+    at = [math.floor(rank) for rank in ranks] + [math.ceil(rank) for rank in ranks]
     found = collected(
-        passed.select(
-            *(nw.when(nw.col("passed") > k).then(nw.col("score")).min().alias(f"s{i}") for i, k in enumerate(at))
+        reached.select(
+            *(nw.when(nw.col("reached") > k).then(nw.col("score")).min().alias(f"s{i}") for i, k in enumerate(at))
         )
     )
     low, high, above_low, above_high = (float(found[f"s{i}"][0]) for i in range(4))
-    low += (above_low - low) * (places[0] - at[0])
-    high += (above_high - high) * (places[1] - at[1])
+    low += (above_low - low) * (ranks[0] - at[0])
+    high += (above_high - high) * (ranks[1] - at[1])
     return low, high

@@ -1,49 +1,39 @@
-"""A table's columns as their roles want them: numbers, truths and categories in one form, whatever holds them."""
+"""Columns read as their roles want them: numbers, truth values and categories in one form, on whatever backend."""
 
 from __future__ import annotations
 
 import math
 import re
 import warnings
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from priorhood._system import is_file
 from priorhood._text import listed, rows_of, some
-from priorhood.data.date_advice import days_since, script
-from priorhood.data.date_formats import Dates, dates_of, like_numbered, numbered_dates
+from priorhood.data.date_advice import as_they_stand, dates_advice, dates_among, script, typed_dates_advice
+from priorhood.data.date_formats import like_numbered, numbered_dates
 from priorhood.data.labels import BLANKS, normal_label
-from priorhood.data.number_advice import ranges, rewriting, truths
-from priorhood.data.number_formats import (
-    FALSE,
-    PLAIN,
-    TRUE,
-    affix,
-    all_in_thousands,
-    guessed,
-    in_thousands,
-    in_two_ways,
-    truth,
-    two_kinds,
-)
+from priorhood.data.number_advice import affixed, changed, or_null, ranges, rewriting, truths
+from priorhood.data.number_formats import FALSE, PLAIN, TRUE, affix, guessed, truth
 from priorhood.data.sources.arrow import wide_numbers
+from priorhood.data.sources.backend import ENGINES, backend_of
 from priorhood.data.sources.columns import (
+    FIRST,
+    first_texts,
     has_dates,
     in_numpy,
+    kept_rows,
     label_text,
-    may_be_thousands,
     run,
     stripped,
     textual,
-    thousands_marks,
     with_readings,
 )
-from priorhood.data.sources.conditions import affixed, changed, or_null
 from priorhood.data.sources.duckdb_io import KEPT
-from priorhood.data.sources.remote import ENGINES, kind_of
+from priorhood.data.thousands import all_in_thousands, check_thousands, in_two_ways, warn_of_thousandths
 from priorhood.errors import PriorhoodWarning, TableError
 from priorhood.model.tokens import cut, written
 
@@ -53,49 +43,87 @@ if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
     from narwhals.stable.v2.dtypes import DType
 
-    from priorhood._arrays import Array, Flags
-    from priorhood.data.number_formats import Signs
-    from priorhood.data.sources.columns import Frame
+    from priorhood._arrays import Array
+    from priorhood.data.sources.backend import Frame
     from priorhood.data.sources.table import Table
 
-# Rows looked at for numbers that are dates, or thousands that were read as decimals.
-FIRST = 10_000
 FEW = 20
-# More belong in a group part.
+# More categories than this belong in a group part.
 MOST_CATEGORIES = 100
 _ZERO_FIRST = re.compile(r"0[0-9]+")
 _FOUR_DIGITS = re.compile(r"[+-]?[0-9]{4}")
-# Before the name of a column of numbers that was looked at for dates.
+# Prefix in Table.told of a column of numbers that was checked for dates.
 _NO_DATES = "no dates: "
 
 
 @dataclass(frozen=True)
 class Role:
-    """What a column is for: said in words; a number, categories, or either where neither is asked for.
+    """What a column is for: a number, categories, or either where neither is required.
 
+    purpose : in words, for messages
     predictor : whether a formula could have it as categories instead
-    known : the categories of a fit, whose spelling stays
+    known : the categories of an earlier fit, whose spelling is kept
     """
 
-    said: str
+    purpose: str
     number: bool = False
     category: bool = False
     predictor: bool = False
     known: tuple[str, ...] = ()
 
 
-def in_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool = False) -> Frame:
-    """The rows with every column as its role wants it: numbers, or categories in their normal form.
+@dataclass(frozen=True)
+class TextColumn:
+    """A column of text whose role wants numbers.
 
-    Only rows that meet the table's condition (where) count.
+    counts : text as it stands → how many rows have it
+    """
+
+    name: str
+    role: Role
+    table: Table
+    counts: dict[str, int]
+
+    @cached_property
+    def values(self) -> list[str]:
+        """The different texts without surrounding blanks."""
+        return sorted({text.strip(BLANKS) for text in self.counts} - {""})
+
+    @property
+    def title(self) -> str:
+        """The beginning of messages."""
+        return f"{self.table.name}: column {self.name!r} ({self.role.purpose})"
+
+    @property
+    def or_categories(self) -> str:
+        """Advice to use a predictor as categories; '' where it has to be a number."""
+        return "" if self.role.number else f"; or write C({written(self.name)}) to use it as categories"
+
+    def changed(self, pandas: str, polars: str, instead: str = "") -> str:
+        """Code that changes the column, also as a command where the table is a file of text."""
+        return changed(self.name, pandas, polars, self.command, instead)
+
+    @property
+    def command(self) -> Callable[[str], str] | None:
+        """A function from a line of Python about the rows d to a command for the table's file; None for frames."""
+        table = self.table
+        return partial(script, table.name, ending="plain") if table.written and is_file(table.name) else None
+
+
+def in_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool = False) -> Frame:
+    """Return the rows with every column as its role wants it: numbers, or categories in their normal form.
+
+    Only rows that meet the table's condition (where) are checked.
 
     Parameters
     ----------
-    keep : whether the columns as they were given stay beside
+    keep : bool
+        Whether the columns stay under other names as they were given.
 
     Raises
     ------
-    TableError : text or dates where numbers should be
+    TableError
+        Text or dates where numbers should be.
     """
     import narwhals.stable.v2 as nw
 
@@ -103,20 +131,20 @@ def in_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool =
     readings = {}
     schema = frame.collect_schema()
     labels = [c for c, role in roles.items() if role.category or (schema[c] == nw.Object and not role.number)]
-    refuse_nested(frame, {column: roles[column].said for column in labels}, table.name)
+    refuse_nested(frame, {column: roles[column].purpose for column in labels}, table.name)
     for column in roles:
         reading = _reading(frame, column, schema[column], roles, table)
         if reading is not None:
             readings[column] = reading
-    # The type of a column may have an order of its categories.
+    # The type of a column may order its categories.
     ordered = [c for c in readings if schema[c] in (nw.Categorical, nw.Enum)]
     return with_readings(frame, readings, readings if keep else ordered)
 
 
 def as_written(frame: Frame, roles: dict[str, Role], table: Table, texts: tuple[str, ...]) -> Frame:
-    """The rows, of a CSV with its truths, dates and times as they are written where categories are wanted of them.
+    """Return the rows with categories as text, where a CSV's reader found truth values, dates or times in them.
 
-    DuckDB would find them in its own words once, 2024-01-03, and at the next reading in the file's, 03.01.2024.
+    DuckDB would write them in its own way, 2024-01-03, and at the next reading in the file's, 03.01.2024.
 
     Parameters
     ----------
@@ -130,299 +158,246 @@ def as_written(frame: Frame, roles: dict[str, Role], table: Table, texts: tuple[
 
 
 def _reading(frame: Frame, column: str, dtype: DType, roles: dict[str, Role], table: Table) -> nw.Expr | None:
-    """How a column is read; None where it is as it should be."""
+    """Return the expression that reads a column; None where it is as its role wants it."""
     import narwhals.stable.v2 as nw
 
     role = roles[column]
     if dtype.is_numeric() and not role.known:
-        return _wide(frame, column, dtype)
+        if dtype not in (nw.Int64, nw.UInt64) or backend_of(frame) not in ("pyarrow", "pandas"):
+            return None
+        wide = wide_numbers(frame.to_native(), column)
+        # with_columns takes a series as it takes an expression.
+        return None if wide is None else nw.from_native(wide, series_only=True)
     if role.category:
-        if dtype == nw.Object and not role.known and (numbers := _object(frame, column, truths=False)) is not None:
-            return numbers
-        return _category(frame, column, role, _counted(frame, column, table.name))
+        if dtype == nw.Object and not role.known:
+            numbers = _python_numbers(frame, column, truths=False)
+            if numbers is not None:
+                return numbers
+        return _categories(frame, column, role, _text_counts(frame, column, table.name))
     if dtype == nw.Boolean:
         return None
-    # Of a CSV, a number of hundreds of digits makes a column of neither.
-    what = f"{table.name}: column {column!r} ({role.said})"
+    title = f"{table.name}: column {column!r} ({role.purpose})"
+    # A number of hundreds of digits gives a CSV's column an unknown type.
     if not textual(dtype) and not (dtype == nw.Unknown and table.written):
-        raise TableError(f"{what} {_no_number(frame, column, dtype, table)}")
-    if dtype == nw.Object and (numbers := _object(frame, column)) is not None:
+        if has_dates(frame, column):
+            raise TableError(f"{title} {typed_dates_advice(frame, column, table)}")
+        what, instead = next((words for kind, *words in _kinds() if dtype == kind), ["values of another kind", ""])
+        times = [text[:10] for text in first_texts(frame, column, table.name)][:1] if dtype == nw.Time else []
+        like = f", like {some(times)}" if times else ""
+        raise TableError(f"{title} holds {what}{like}, not numbers; make numbers of them first{instead}")
+    if dtype == nw.Object and (numbers := _python_numbers(frame, column)) is not None:
         return numbers
-    counts = _counted(frame, column, table.name)
-    values = sorted({text.strip(BLANKS) for text in counts} - {""})
-    signs = table.spelling.signs
-    if all(truth(value) is not None for value in values) and values:
+    text = TextColumn(column, role, table, _text_counts(frame, column, table.name))
+    values, signs = text.values, table.spelling.signs
+    if values and all(truth(value) is not None for value in values):
         word = stripped(frame, column).str.to_lowercase()
         false = nw.when(word.is_in(FALSE)).then(nw.lit(0.0))
         return nw.when(word.is_in(TRUE)).then(nw.lit(1.0)).otherwise(false)
     if in_ways := truths(values):
-        instead = _or_categories(role, column)
-        advice = changed(column, in_ways.pandas, in_ways.polars, _command(table), instead)
-        raise TableError(f"{what} {in_ways.look}: {advice}")
-    spoilt = [v for v in values if not signs.read(v)]
-    spoilt = spoilt or [v for v in values if not math.isfinite(float(signs.plain(v)))]
-    if spoilt:
-        if _is_category(frame, roles, values, spoilt, column, table, counts):
-            return _category(frame, column, role, counts)
-        rows = sum(count for text, count in counts.items() if text.strip(BLANKS) in set(spoilt))
-        why = _words(spoilt, column, role) if len(spoilt) == len(values) else ""
-        raise TableError(f"{what} {why or _spoilt(spoilt, rows, values, column, role, table)}")
+        advice = text.changed(in_ways.pandas, in_ways.polars, text.or_categories)
+        raise TableError(f"{title} {in_ways.look}: {advice}")
+    odd = [v for v in values if not signs.read(v)]
+    odd = odd or [v for v in values if not math.isfinite(float(signs.plain(v)))]
+    if odd:
+        if _is_categorical(text, odd, frame, roles):
+            return _categories(frame, column, role, text.counts)
+        raise TableError(f"{title} {_odd_texts(text, odd)}")
     if not role.number and (dates := numbered_dates(values)):
-        raise TableError(f"{what} {_dates(column, role, values, _as_they_stand(dates, counts), table)}")
-    if values and table.written is None and not _others(frame, column, table):
+        raise TableError(f"{title} {dates_advice(column, role, values, as_they_stand(dates, text.counts), table)}")
+    if values and table.written is None and not _has_other_texts(frame, column, table):
         held = "categories" if dtype in (nw.Categorical, nw.Enum) else "text"
-        raise TableError(f"{table.name}: column {column!r} {_numbers_as_text(column, role, values, held)}")
-    _tell_thousands(column, values, table)
-    text = nw.when(stripped(frame, column) != "").then(stripped(frame, column))
+        three = all_in_thousands(values)
+        thousands = (
+            f" (if {three[0]!r} is {three[0].replace('.', '')}, read the table with thousands='.')" if three else ""
+        )
+        if role.number:
+            raise TableError(f"{title} is {held}, like {some(values, 2)}; convert it{thousands}")
+        raise TableError(
+            f"{table.name}: column {column!r} is {held} though all its values are numbers, like {some(values, 2)}; "
+            f"convert it to numbers{thousands}, or write C({written(column)}) to use it as categories"
+        )
+    check_thousands(column, values, table)
+    read = nw.when(stripped(frame, column) != "").then(stripped(frame, column))
     if KEPT in frame.collect_schema().names():
-        text = nw.when(nw.col(KEPT)).then(text)
-    return signs.number(text)
+        read = nw.when(nw.col(KEPT)).then(read)
+    return signs.number(read)
 
 
-def _is_category(
-    frame: Frame,
-    roles: dict[str, Role],
-    values: list[str],
-    spoilt: list[str],
-    column: str,
-    table: Table,
-    texts: Iterable[str],
-) -> bool:
-    """Whether a predictor with texts is categories.
+def _python_numbers(frame: Frame, column: str, *, truths: bool = True) -> nw.Expr | None:
+    """Return a pandas column of Python's own numbers, and truth values, as numbers; None where it has others."""
+    import narwhals.stable.v2 as nw
+    import pandas as pd
+
+    if backend_of(frame) != "pandas":
+        return None
+    values: Any = frame.to_native()[column]  # type: ignore[union-attr]
+    kind = pd.api.types.infer_dtype(values, skipna=True)
+    if kind not in ("integer", "floating", "mixed-integer-float", "decimal", *(["boolean"] if truths else [])):
+        return None
+    numbers = [float("nan") if gone else float(v) for v, gone in zip(values, pd.isna(values), strict=True)]
+    series: Any = pd.Series(numbers, index=values.index, dtype="float64", name=column)
+    made: Any = nw.from_native(series, series_only=True)
+    return made  # type: ignore[no-any-return]  # with_columns takes a series as it takes an expression
+
+
+def _text_counts(frame: Frame, column: str, name: str) -> dict[str, int]:
+    """Return the different texts of the rows that count, as they stand, and how many rows have each."""
+    import narwhals.stable.v2 as nw
+
+    rows: Any = kept_rows(frame)
+    texts = rows.filter(~nw.col(column).is_null()).select(label_text(frame, column).alias("text"))
+    found = run(texts.group_by("text").agg(nw.len().alias("rows")), name)
+    pairs = zip(found["text"].tolist(), found["rows"].tolist(), strict=True)
+    return {str(text): int(count) for text, count in pairs if text is not None}
+
+
+def _has_other_texts(frame: Frame, column: str, table: Table) -> bool:
+    """Whether rows that a condition leaves out have texts that are no numbers."""
+    import narwhals.stable.v2 as nw
+
+    if KEPT not in frame.collect_schema().names():
+        return False
+    rest: Any = frame.filter(~nw.col(KEPT) & ~nw.col(column).is_null())
+    found = run(rest.select(stripped(frame, column).alias("text")).unique(), table.name)["text"].tolist()
+    return any(isinstance(text, str) and text and not table.spelling.signs.read(text) for text in found)
+
+
+# -- texts that are no numbers ------------------------------------------------------------------------------
+
+
+def _is_categorical(text: TextColumn, odd: list[str], frame: Frame, roles: dict[str, Role]) -> bool:
+    """Whether a predictor of text is categorical: most of its texts are no numbers.
 
     Parameters
     ----------
-    values : without surrounding blanks; texts : as they stand
+    odd : the values that are no numbers
+    frame, roles : the table's other columns
 
     Raises
     ------
-    TableError : it is numbers written otherwise, or dates
+    TableError
+        It is numbers in another format, or dates.
     """
-    role, given = roles[column], table.spelling.signs
-    what = f"{table.name}: column {column!r} ({role.said})"
-    categories = _or_categories(role, column)
+    values, role, spelling = text.values, text.role, text.table.spelling
+    given = spelling.signs
     if not given.thousands and (ways := in_two_ways(values)):
         both = listed(map(repr, ways))
-        raise TableError(f"{what} has thousands written in two ways, {both}: write them alike{categories}")
-    found = guessed(values, table.spelling)
-    if found is not None and (set(spoilt) <= set(found[1]) or len(found[1]) > len(values) / 2):
-        signs, odd = found
-        instead = (
-            f" in place of decimal={given.decimal!r}" if table.spelling.decimal not in (None, signs.decimal) else ""
+        raise TableError(
+            f"{text.title} has thousands written in two ways, {both}: write them the same way{text.or_categories}"
         )
+    found = guessed(values, spelling)
+    if found is not None and (set(odd) <= set(found[1]) or len(found[1]) > len(values) / 2):
+        signs, unread = found
         if signs.thousands:
-            look = f"has numbers that look like thousands: {some(odd, 3)}"
+            look = f"has numbers that look like thousands: {some(unread, 3)}"
         else:
-            look = f"has decimal {'commas' if signs.decimal == ',' else 'points'}: {some(odd, 3)}"
-        if not signs.thousands and (whole := _with_thousands(signs, roles, frame, table)):
-            signs, other = whole
-            look += f", and column {other!r} has thousands with {signs.thousands!r}"
+            look = f"has decimal {'commas' if signs.decimal == ',' else 'points'}: {some(unread, 3)}"
+            # In a table with 84,5 and 356.448,00 one message is enough for both.
+            for other, others in roles.items():
+                if others.category or not textual(frame.collect_schema()[other]):
+                    continue
+                texts = {one.strip(BLANKS) for one in _text_counts(frame, other, text.table.name)} - {""}
+                more = guessed(texts)
+                if more is not None and more[0].thousands and more[0].decimal == signs.decimal:
+                    signs = more[0]
+                    look += f", and column {other!r} has thousands with {signs.thousands!r}"
+                    break
         if signs.decimal == given.thousands:
             raise TableError(
-                f"{what} {look}, where {given} was said of the whole table: write this column as the others, "
-                f"frame[{column!r}].str.replace({signs.decimal!r}, {given.decimal!r}, regex=False) in pandas"
+                f"{text.title} {look}, but {given} was given for the whole table: write this column like the "
+                f"others, frame[{text.name!r}].str.replace({signs.decimal!r}, {given.decimal!r}, regex=False) "
+                f"in pandas"
             )
-        raise TableError(f"{what} {look}; read the table with {signs}{instead}, or convert the column{categories}")
-    if dates := _of_dates(column, role, values, table, texts):
-        raise TableError(f"{what} {dates}")
-    beside = _command(table)
-    found_affix = affix(values, table.spelling)
-    mostly = 2 * len(spoilt) > sum(value.lower() != "nan" for value in values)
-    if found_affix is not None and (found_affix.usual or role.number or not mostly):
-        categories = "" if found_affix.usual and _measures(values, found_affix.signs) else categories
-        raise TableError(f"{what} has {affixed(found_affix, column, beside, categories)}")
-    unusual = rewriting(values, table.spelling) if found_affix is None else None
-    if unusual is not None:
-        advice = categories
-        if unusual.pandas:
-            advice = f": {changed(column, unusual.pandas, unusual.polars, beside, categories)}"
-        raise TableError(f"{what} {unusual.look}{advice}")
-    bounded = ranges(spoilt, set(values) - set(spoilt), table.spelling) if len(values) > MOST_CATEGORIES else None
-    if mostly and not role.number and bounded is not None:
-        wider = "; or write wider ranges to use them as categories"
-        advice = changed(column, bounded.pandas, bounded.polars, beside, wider)
+        replaced = spelling.decimal not in (None, found[0].decimal)
+        instead = f" in place of decimal={given.decimal!r}" if replaced else ""
         raise TableError(
-            f"{what} has {len(values):,} ranges and numbers, like {some(spoilt, 3)}; {bounded.look}: {advice}"
+            f"{text.title} {look}; read the table with {signs}{instead}, or convert the column{text.or_categories}"
         )
+    if dates := dates_among(text.name, role, text.counts, text.table):
+        raise TableError(f"{text.title} {dates}")
+    mostly = 2 * len(odd) > sum(value.lower() != "nan" for value in values)
+    sign = affix(values, spelling)
+    if sign is not None and (sign.usual or role.number or not mostly):
+        # 100.5 m² is measured; 60 m² and 90 m² may be two kinds.
+        decimals = re.compile(rf"\d{re.escape(sign.signs.decimal)}\d")
+        measured = sign.usual and (len(values) > FEW or any(map(decimals.search, values)))
+        raise TableError(
+            f"{text.title} has {affixed(sign, text.name, text.command, '' if measured else text.or_categories)}"
+        )
+    unusual = rewriting(values, spelling) if sign is None else None
+    if unusual is not None:
+        advice = text.or_categories
+        if unusual.pandas:
+            advice = f": {text.changed(unusual.pandas, unusual.polars, advice)}"
+        raise TableError(f"{text.title} {unusual.look}{advice}")
+    if mostly and not role.number and len(values) > MOST_CATEGORIES:
+        bounded = ranges(odd, set(values) - set(odd), spelling)
+        if bounded is not None:
+            wider = "; or write wider ranges to use them as categories"
+            advice = text.changed(bounded.pandas, bounded.polars, wider)
+            raise TableError(
+                f"{text.title} has {len(values):,} ranges and numbers, like {some(odd, 3)}; {bounded.look}: "
+                f"{advice}"
+            )
     return not role.number and mostly
 
 
-def _with_thousands(signs: Signs, roles: dict[str, Role], frame: Frame, table: Table) -> tuple[Signs, str] | None:
-    """The signs of another column that has the same decimals, and thousands besides, and its name.
-
-    In a table with 84,5 and 356.448,00 nobody should be told of one after the other.
-    """
-    for column, role in roles.items():
-        if not role.category and textual(frame.collect_schema()[column]):
-            found = guessed({text.strip(BLANKS) for text in _counted(frame, column, table.name)} - {""})
-            if found is not None and found[0].thousands and found[0].decimal == signs.decimal:
-                return found[0], column
-    return None
-
-
-def _measures(values: list[str], signs: Signs) -> bool:
-    """Whether values with a unit are measured, like 100.5 m², and not a few kinds, like 60 m² and 90 m²."""
-    return len(values) > FEW or any(re.search(rf"\d{re.escape(signs.decimal)}\d", value) for value in values)
-
-
-def _or_categories(role: Role, column: str) -> str:
-    return "" if role.number else f"; or write C({written(column)}) to use it as categories"
-
-
-def _command(table: Table) -> Callable[[str], str] | None:
-    """What makes a command, for the file that a table is, of a line of Python about its rows d."""
-    return partial(script, table.name, ending="plain") if table.written and is_file(table.name) else None
-
-
-def _of_dates(column: str, role: Role, values: list[str], table: Table, texts: Iterable[str]) -> str:
-    """What is said where most values of a column are dates, written as texts; '' where they are not.
-
-    Parameters
-    ----------
-    texts : the values as they stand
-    """
-    dates, found = values, dates_of(values, short=True)
-    if found is None:
-        dates = [v for v in values if dates_of([v])]
-        found = dates_of(dates) if len(dates) > len(values) / 2 else None
-    if found is None and not role.number:
-        dates = [v for v in values if like_numbered(v)]
-        found = numbered_dates(dates) if len(dates) > len(values) / 2 else None
-    if found is None:
-        return ""
-    found = replace(found, whole=found.whole and len(dates) == len(values))
-    return _dates(column, role, dates, _as_they_stand(found, texts), table)
-
-
-def _as_they_stand(found: Dates, texts: Iterable[str]) -> Dates:
-    """With what the texts have around dates, or in place of them."""
-    plain = {text: text.strip(BLANKS) for text in texts}
-    blank = any(text != stripped for text, stripped in plain.items())
-    return replace(found, whole=found.whole and all(plain.values()), blank=blank)
-
-
-def _dates(column: str, role: Role, dates: list[str], found: Dates, table: Table) -> str:
-    """What is said of a column of dates."""
-    ways = []
-    if not role.number and (found.of_months or not found.sure or "%y" in found.form):
-        ways.append(f"write C({written(column)}) to use it as categories")
-    if found.numbered and not role.number:
-        ways.append(f"write I({written(column)}) to use it as the number that it is")
-    if found.form:
-        ways.append(days_since(table, column, dates, found))
+def _odd_texts(text: TextColumn, odd: list[str]) -> str:
+    """What a column of numbers holds where some of its values, or all, are no numbers, and what to do about it."""
+    if len(odd) == len(text.values) and not any(any(map(str.isdigit, one)) for one in odd):
+        categories = f"write {written(text.name)} by itself to use it as categories"
+        instead = categories if text.role.predictor else "name a column of numbers"
+        return f"holds text, not numbers, like {some(odd, 3)}; {instead}"
+    if all(any(map(str.isdigit, one)) and PLAIN.read(one) for one in odd):
+        longest = max(odd, key=len)
+        what = f"a number that is too large: {longest[:15]}{'…' * (len(longest) > 15)} ({len(longest)} characters)"
     else:
-        ways.append("write them as 2014-10-13, since the months' names are not known here")
-    return f"holds {found.called}, like {some(dates[:1])}, not numbers; {', or '.join(ways)}"
-
-
-def _spoilt(spoilt: list[str], count: int, values: list[str], column: str, role: Role, table: Table) -> str:
-    if all(any(map(str.isdigit, text)) and PLAIN.read(text) for text in spoilt):
-        longest = max(spoilt, key=len)
-        what = f"a number that is too large: {longest[:15]}{'…' * (len(longest) > 15)} ({len(longest)} signs)"
-    else:
-        what = f"text where a number should be: {some(map(cut, spoilt))}"
-    null = or_null(spoilt)
-    bounded = ranges(spoilt, set(values) - set(spoilt), table.spelling)
-    said = f"holds {what} ({rows_of(count)}); fix these rows{',' if null else ' or'} filter them out (where)"
+        what = f"text where a number should be: {some(map(cut, odd))}"
+    rows = sum(count for one, count in text.counts.items() if one.strip(BLANKS) in set(odd))
+    null = or_null(odd)
+    said = f"holds {what} ({rows_of(rows)}); fix these rows{',' if null else ' or'} filter them out (where)"
+    bounded = ranges(odd, set(text.values) - set(odd), text.table.spelling)
     if bounded is None:
         return f"{said}{null}"
-    instead = _or_categories(role, column)
-    advice = changed(column, bounded.pandas, bounded.polars, _command(table), instead)
-    return f"{said}; or {bounded.look}: {advice}"
+    return f"{said}; or {bounded.look}: {text.changed(bounded.pandas, bounded.polars, text.or_categories)}"
 
 
-def _words(texts: list[str], column: str, role: Role) -> str:
-    """What is said of a column without any number; '' where its texts have digits."""
-    if any(any(map(str.isdigit, text)) for text in texts):
-        return ""
-    categories = f"write {written(column)} by itself to use it as categories"
-    instead = categories if role.predictor else "name a column of numbers"
-    return f"holds text, not numbers, like {some(texts, 3)}; {instead}"
+# -- labels and categories ----------------------------------------------------------------------------------
 
 
-def _numbers_as_text(column: str, role: Role, values: list[str], held: str) -> str:
-    three = all_in_thousands(values)
-    thousands = (
-        f" (if {three[0]!r} is {three[0].replace('.', '')}, read the table with thousands='.')" if three else ""
-    )
-    if role.number:
-        return f"({role.said}) is {held}, like {some(values, 2)}; convert it{thousands}"
-    return (
-        f"is {held} though all its values are numbers, like {some(values, 2)}; convert it to numbers{thousands}, "
-        f"or write C({written(column)}) to use it as categories"
-    )
-
-
-def _no_number(frame: Frame, column: str, dtype: Any, table: Table) -> str:
-    """Of dates and the like."""
-    import narwhals.stable.v2 as nw
-
-    if not has_dates(frame, column):
-        what, instead = next((said for kind, *said in _kinds() if dtype == kind), ["values of another kind", ""])
-        like = some([text[:10] for text in _first_texts(frame, column, table)][:1]) if dtype == nw.Time else ""
-        return f"holds {what}{like and f', like {like}'}, not numbers; make numbers of them first{instead}"
-    return f"holds dates, not numbers; {_days_of_typed(frame, column, table)}"
-
-
-def _days_of_typed(frame: Frame, column: str, table: Table) -> str:
-    """How days are made of a column in which its reader finds dates, though they are texts in some files."""
-    as_text = table.frame((column,))
-    if not textual(as_text.collect_schema()[column]):
-        return days_since(table, column, [text[:10] for text in _first_texts(frame, column, table)], None)
-    given = _first_texts(as_text, column, table)
-    texts = [text for text in (text.strip(BLANKS) for text in given) if text]
-    found = dates_of(texts, short=True)
-    if found is None:  # any guess of pandas' could take days for months
-        shown = some(texts[:1])
-        return f"write them alike, as 2014-10-13, in place of {shown}, and you are told how to make days of them"
-    return days_since(table, column, texts, _as_they_stand(found, given))
-
-
-def refuse_nested(frame: Frame, said: dict[str, str], name: str) -> None:
-    """Raise where a column of labels or categories has values that are no labels: lists, bytes, durations.
+def refuse_nested(frame: Frame, purposes: dict[str, str], name: str) -> None:
+    """Raise where a column of labels or categories holds lists, bytes, durations or the like.
 
     Parameters
     ----------
-    said : column → what it is for, in words
+    purposes : dict of str to str
+        Column → what it is for, in words.
     """
     import narwhals.stable.v2 as nw
 
     schema = frame.collect_schema()
-    for column, role in said.items():
+    for column, purpose in purposes.items():
         dtype = schema[column]
         what = next((words for kind, words, _ in _kinds() if dtype == kind and kind != nw.Time), "")
-        if not what and dtype == nw.Object and kind_of(frame) == "pandas":
+        if not what and dtype == nw.Object and backend_of(frame) == "pandas":
             native: Any = frame.to_native()
-            held = {kind for kind in map(type, native[column].array) if _holds_several(kind)}
+            held = {
+                kind
+                for kind in map(type, native[column].array)
+                if kind.__hash__ is None or issubclass(kind, tuple | frozenset | bytes)
+            }
             what = f"values of type {min(kind.__name__ for kind in held)}" if held else ""
-        if (
-            not what
-            and dtype == nw.Unknown
-            and kind_of(frame) in ("polars", "pyarrow")
-            and _has_no_text(frame, column)
-        ):
-            what = "values of another kind"
+        if not what and dtype == nw.Unknown and backend_of(frame) in ("polars", "pyarrow"):
+            try:  # intervals of months cannot be written as text
+                run(frame.head(1).select(nw.col(column).cast(nw.String)), "")
+            except Exception:  # noqa: BLE001  # each library has its own
+                what = "values of another kind"
         if what:
-            raise TableError(f"{name}: column {column!r} ({role}) holds {what}, no labels; make text of them")
-
-
-def _has_no_text(frame: Frame, column: str) -> bool:
-    """Whether a column of a type unknown here cannot be written as text, as intervals of months cannot."""
-    import narwhals.stable.v2 as nw
-
-    try:
-        run(frame.head(1).select(nw.col(column).cast(nw.String)), "")
-    except Exception:  # noqa: BLE001  # each library has its own
-        return True
-    return False
-
-
-def _holds_several(kind: type) -> bool:
-    return kind.__hash__ is None or issubclass(kind, tuple | frozenset | bytes)
+            raise TableError(f"{name}: column {column!r} ({purpose}) holds {what}, no labels; make text of them")
 
 
 def _kinds() -> tuple[tuple[type[DType], str, str], ...]:
-    """Kinds of values that are no numbers, in words, and what makes numbers of them."""
+    """Types of values that are no numbers, their names, and what makes numbers of them."""
     import narwhals.stable.v2 as nw
 
     return (
@@ -435,71 +410,8 @@ def _kinds() -> tuple[tuple[type[DType], str, str], ...]:
     )
 
 
-def _first_texts(frame: Frame, column: str, table: Table) -> list[str]:
-    import narwhals.stable.v2 as nw
-
-    found = run(frame.select(nw.col(column).cast(nw.String)).head(FIRST), table.name)[column].tolist()
-    return [text for text in found if isinstance(text, str)]
-
-
-def _counted(frame: Frame, column: str, name: str) -> dict[str, int]:
-    """The different texts of the rows that count, as they stand, and how many rows have them."""
-    import narwhals.stable.v2 as nw
-
-    names = frame.collect_schema().names()
-    rows: Any = frame.filter(nw.col(KEPT)) if KEPT in names else frame
-    texts = rows.filter(~nw.col(column).is_null()).select(label_text(frame, column).alias("text"))
-    found = run(texts.group_by("text").agg(nw.len().alias("rows")), name)
-    pairs = zip(found["text"].tolist(), found["rows"].tolist(), strict=True)
-    return {str(text): int(count) for text, count in pairs if text is not None}
-
-
-def _others(frame: Frame, column: str, table: Table) -> bool:
-    """Whether rows that a condition leaves out have texts that are no numbers."""
-    import narwhals.stable.v2 as nw
-
-    if KEPT not in frame.collect_schema().names():
-        return False
-    rest: Any = frame.filter(~nw.col(KEPT) & ~nw.col(column).is_null())
-    found = run(rest.select(stripped(frame, column).alias("text")).unique(), table.name)["text"].tolist()
-    return any(isinstance(text, str) and text and not table.spelling.signs.read(text) for text in found)
-
-
-def _wide(frame: Frame, column: str, dtype: DType) -> nw.Expr | None:
-    """Whole numbers of Arrow's that are too large for its own way to make floating-point ones; None of others."""
-    import narwhals.stable.v2 as nw
-
-    if dtype not in (nw.Int64, nw.UInt64) or kind_of(frame) not in ("pyarrow", "pandas"):
-        return None
-    made = wide_numbers(frame.to_native(), column)
-    if made is None:
-        return None
-    series: Any = nw.from_native(made, series_only=True)
-    return series  # type: ignore[no-any-return]  # as in _object
-
-
-def _object(frame: Frame, column: str, *, truths: bool = True) -> nw.Expr | None:
-    """Python's own numbers, and truths, in a column of pandas as numbers; None where there are others."""
-    import narwhals.stable.v2 as nw
-    import pandas as pd
-
-    if kind_of(frame) != "pandas":
-        return None
-    values: Any = frame.to_native()[column]  # type: ignore[union-attr]
-    kind = pd.api.types.infer_dtype(values, skipna=True)
-    if kind not in ("integer", "floating", "mixed-integer-float", "decimal", *(["boolean"] if truths else [])):
-        return None
-    numbers = [float("nan") if gone else float(v) for v, gone in zip(values, pd.isna(values), strict=True)]
-    made: Any = pd.Series(numbers, index=values.index, dtype="float64", name=column)
-    series: Any = nw.from_native(made, series_only=True)
-    return series  # type: ignore[no-any-return]  # with_columns takes it as it takes an expression
-
-
-# -- categories -------------------------------------------------------------------------------------------
-
-
-def _category(frame: Frame, column: str, role: Role, texts: Iterable[str]) -> nw.Expr | None:
-    """The column with every spelling of a category as one; None where all are so."""
+def _categories(frame: Frame, column: str, role: Role, texts: Iterable[str]) -> nw.Expr | None:
+    """Return the expression for a column with one spelling per category; None where it has that already."""
     import narwhals.stable.v2 as nw
 
     plain: Any = label_text(frame, column)
@@ -515,56 +427,74 @@ def _category(frame: Frame, column: str, role: Role, texts: Iterable[str]) -> nw
     return found  # type: ignore[no-any-return]
 
 
-# -- numbers that are others --------------------------------------------------------------------------------
+# -- numbers that may be something else ---------------------------------------------------------------------
 
 
 def check_numbers(frame: Frame, roles: dict[str, Role], table: Table) -> None:
-    """Say where numbers are dates, 20140502, or were read as decimals that look like thousands: 1.200 beside 950.
+    """Check the first rows for numbers that are dates, 20140502, or thousands read as decimals, 1.200.
 
     Parameters
     ----------
-    frame : the rows with their columns as their roles want them
+    frame : rows with their columns as their roles want them
 
     Raises
     ------
-    TableError : dates that a formula has as a predictor by itself; of a CSV, thousands of which nothing was said
+    TableError
+        Dates that a formula has as a predictor by themselves; see also check_thousands.
     """
     schema = frame.collect_schema()
     numbers = [c for c in roles if not roles[c].category and schema[c].is_numeric() and c not in table.joined]
     thousands = [c for c in numbers if c not in table.told and not table.spelling.thousands]
     dates = [c for c in numbers if not roles[c].number and _NO_DATES + c not in table.told]
-    looked = list(dict.fromkeys((*thousands, *dates)))
-    if not looked or table.kind in ENGINES:
+    columns = list(dict.fromkeys((*thousands, *dates)))
+    if not columns or table.kind in ENGINES:
         return
-    # What was refused is refused again: it is told of only where nothing is raised.
+    # Columns are noted as checked only where nothing is raised: what is refused is refused again.
     if table.written is not None:
-        texts = table.written(looked)
+        texts = table.written(columns)
         _refuse_numbered({c: texts[c] for c in dates if c in texts}, roles, table)
-        _tell_zeros({c: texts[c] for c in dates if c in texts and roles[c].predictor}, table)
+        for column in (c for c in dates if c in texts and roles[c].predictor):
+            zeros = list(dict.fromkeys(filter(_ZERO_FIRST.fullmatch, texts[column])))
+            if zeros and len(set(map(len, texts[column]))) == 1:
+                warnings.warn(
+                    f"{table.name}: column {column!r} has zeros before its numbers, like {some(zeros, 2)}, and is "
+                    f"read as numbers; if they are labels, write C({written(column)}) to use them as categories",
+                    PriorhoodWarning,
+                    stacklevel=6,
+                )
         for column in (c for c in thousands if c in texts):
             # A column that has 1234 has no signs in its thousands.
-            if not _tell_thousands(column, texts[column], table) and not any(
+            if not check_thousands(column, texts[column], table) and not any(
                 map(_FOUR_DIGITS.match, texts[column])
             ):
                 table.unread.add(column)
     else:
-        found = _first_numbers(frame, [c for c in looked if c in dates or not schema[c].is_integer()], table)
+        found = _first_numbers(frame, [c for c in columns if c in dates or not schema[c].is_integer()], table)
         _refuse_numbered(
             {c: list(map("{:.0f}".format, found[c])) for c in dates if _may_be_dates(found[c])}, roles, table
         )
         for column in (c for c in thousands if c in found and not schema[c].is_integer()):
-            _tell_thousandths(column, found[column], table)
+            warn_of_thousandths(column, found[column], table)
     table.told.update((*thousands, *(_NO_DATES + c for c in dates)))
 
 
+def _refuse_numbered(columns: dict[str, list[str]], roles: dict[str, Role], table: Table) -> None:
+    """Raise for a column of whole numbers that are dates."""
+    for column, values in columns.items():
+        found = numbered_dates(values)
+        if found is not None:
+            dates = sorted(set(filter(like_numbered, values)))
+            advice = dates_advice(column, roles[column], dates, found, table)
+            raise TableError(f"{table.name}: column {column!r} ({roles[column].purpose}) {advice}")
+
+
 def _first_numbers(frame: Frame, columns: list[str], table: Table) -> dict[str, Array]:
-    """The finite values of the first rows."""
+    """Return the finite values of the first rows; in memory, where it is cheap, of rows from the whole frame."""
     import narwhals.stable.v2 as nw
 
     if not columns:
         return {}
-    # An eager frame would be cast whole; its rows are taken from all over, since it may be sorted.
-    if in_numpy(frame, columns):
+    if in_numpy(frame, columns):  # narwhals would cast the frame whole
         native: Any = frame.to_native()
         values = {c: native[c].to_numpy()[:: len(native) // FIRST + 1].astype(float) for c in columns}
     else:
@@ -577,149 +507,9 @@ def _first_numbers(frame: Frame, columns: list[str], table: Table) -> dict[str, 
 
 
 def _may_be_dates(values: Array) -> bool:
-    """Whether no value tells that they are none, as nearly all columns' first ones do."""
+    """Whether no value rules out dates, as the first ones of nearly all columns do."""
     for some_of_them in (values[:FEW], values):
         size = some_of_them[some_of_them != 0]
         if not ((size >= 190001) & (size == np.floor(size))).all():
             return False
     return len(values) > 0
-
-
-def _refuse_numbered(columns: dict[str, list[str]], roles: dict[str, Role], table: Table) -> None:
-    """Raise for a column of whole numbers that are dates."""
-    for column, values in columns.items():
-        found = numbered_dates(values)
-        if found is not None:
-            dates = sorted(set(filter(like_numbered, values)))
-            what = f"{table.name}: column {column!r} ({roles[column].said})"
-            raise TableError(f"{what} {_dates(column, roles[column], dates, found, table)}")
-
-
-def _tell_zeros(columns: dict[str, list[str]], table: Table) -> None:
-    """Warn of numbers that are written as labels are, with zeros before them to one width: 01028, 10115."""
-    for column, texts in columns.items():
-        zeros = list(dict.fromkeys(filter(_ZERO_FIRST.fullmatch, texts)))
-        if zeros and len(set(map(len, texts))) == 1:
-            warnings.warn(
-                f"{table.name}: column {column!r} has zeros before its numbers, like {some(zeros, 2)}, and is read "
-                f"as numbers; if they are labels, write C({written(column)}) to use them as categories",
-                PriorhoodWarning,
-                stacklevel=7,
-            )
-
-
-def _tell_thousandths(column: str, values: Array, table: Table) -> None:
-    """Warn of numbers that look like thousands read as decimals."""
-    size = np.abs(values)
-    if not len(values) or size.max() >= 1000:
-        return
-    high = (values == np.floor(values)) & (size >= 10)
-    # Nothing in between, as two_kinds wants it.
-    if not high.any() or high.all() or size[high].min() < 5 * size[~high].max():
-        return
-    small, large = values[~high], values[high]
-    broken = small[small != np.floor(small)]
-    # The first few values tell of most columns.
-    if len(broken) < 3 or not _thousandths(small[:FEW]).all() or not _thousandths(small).all():
-        return
-    if not two_kinds(small.tolist(), large.tolist()):
-        return
-    shown = ", ".join(f"{v:g}" for v in broken[:3].tolist())
-    warnings.warn(
-        f"{table.name}: column {column!r} has {shown} beside whole numbers hundreds of times as large, like "
-        f"{large.max():g}: if 1.2 was written 1.200 for 1,200, such values are 1,000 times too small; read the "
-        f"file that they come from with thousands='.'",
-        PriorhoodWarning,
-        stacklevel=7,
-    )
-
-
-def _thousandths(values: Array) -> Flags:
-    """Which values are at least 1 in size, and whole numbers of thousandths."""
-    scaled = values * 1000
-    return (np.abs(values) >= 1) & np.isclose(scaled, np.round(scaled), rtol=1e-12, atol=0.0)
-
-
-def check_rest(frame: Frame, table: Table, late: tuple[str, ...] | None = None) -> None:
-    """Say where thousands are read as decimals beyond the rows that were looked at first, as in a sorted table.
-
-    Parameters
-    ----------
-    late : columns of which the numbers of all rows leave that possible, where that is known
-
-    Raises
-    ------
-    TableError : as check_numbers
-    """
-    for column in _late(frame, table) if late is None else late:
-        if table.written is not None and column in table.unread:
-            table.told.discard(column)
-            _tell_thousands(column, table.written([column], every=True)[column], table)
-            table.told.add(column)
-    table.unread.clear()
-
-
-def _late(frame: Frame, table: Table) -> tuple[str, ...]:
-    import narwhals.stable.v2 as nw
-
-    looked = tuple(sorted(table.unread))
-    marks = [mark.alias(f"m{i}") for i, mark in enumerate(thousands_marks(looked))]
-    if not marks:
-        return ()
-    found = run(frame.select(*marks).select(nw.all().max()), table.name)
-    return may_be_thousands(looked, [found[f"m{i}"][0] for i in range(len(marks))])
-
-
-def _tell_thousands(column: str, texts: list[str], table: Table) -> bool:
-    """Of a CSV's texts: refuse two kinds of values of which nothing was said, warn of other likely thousands.
-
-    Returns
-    -------
-    whether it has warned
-    """
-    spelling = table.spelling
-    signs = spelling.signs
-    if signs.thousands or column in table.told:
-        return False
-    odd = in_thousands(texts, signs.decimal)
-    if not odd and spelling.decimal is None and (three := all_in_thousands(texts)):
-        one = three[0]
-        warnings.warn(
-            f"{table.name}: every value of column {column!r} has a point and three digits, like {some(three, 3)}: "
-            f"{one!r} is read as {float(one):g}; if it is {one.replace('.', '')}, read the file with thousands='.' "
-            f"(--thousands .), and if they are decimals, say so: decimal='.' (--decimal .)",
-            PriorhoodWarning,
-            stacklevel=7,
-        )
-        table.told.add(column)
-        return True
-    if not odd and signs.decimal == ",":
-        odd = _every_three(texts)
-    if not odd:
-        return False
-    whole = [t for t in texts if signs.decimal not in t and t.isdigit()]
-    beside = f" beside whole numbers hundreds of times as large, like {some(whole, 1)}" if whole else ""
-    look = (
-        f"{table.name}: column {column!r} has values with exactly three digits after {signs.decimal!r}, like "
-        f"{some(dict.fromkeys(odd), 3)}{beside}: they look like thousands"
-    )
-    instead = f"thousands={signs.decimal!r} (--thousands {signs.decimal})"
-    if spelling.decimal is None:
-        raise TableError(
-            f"{look}; read the file with {instead}, or, if they are decimals, say so: decimal={signs.decimal!r} "
-            f"(--decimal {signs.decimal})"
-        )
-    warnings.warn(
-        f"{look}, and are read as decimals, as decimal={signs.decimal!r} says; if they are thousands, give "
-        f"{instead} in its place",
-        PriorhoodWarning,
-        stacklevel=7,
-    )
-    return True
-
-
-def _every_three(texts: list[str]) -> list[str]:
-    """The texts with a comma, where there are several, and every one has three digits behind it."""
-    signed = [t for t in texts if "," in t]
-    exact = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
-    return signed if len(signed) >= 3 and all(map(exact.fullmatch, signed)) else []

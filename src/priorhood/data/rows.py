@@ -1,4 +1,4 @@
-"""Which rows count: missing and impossible values, the outlier rule."""
+"""Rows that count, and reasons to leave others out: missing and impossible values, the outlier rule."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from priorhood._text import rows_of
 from priorhood.data.quantiles import counted_quartiles, repeated_quartiles
 from priorhood.data.roles import Role, as_written, check_numbers, in_roles, refuse_nested
 from priorhood.data.schema import roles_of, texts_of
+from priorhood.data.sources.backend import is_elsewhere
 from priorhood.data.sources.columns import collected, label_text, missing, run
 from priorhood.data.sources.duckdb_io import KEPT
-from priorhood.data.sources.remote import as_numbers, is_elsewhere
+from priorhood.data.sources.remote import as_numbers
 from priorhood.errors import TableError
 from priorhood.model.expression import Expression, Guard
 from priorhood.model.formula import SEPARATOR
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
     import narwhals.stable.v2 as nw
 
-    from priorhood.data.sources.table import Frame, Table
+    from priorhood.data.sources.backend import Frame
+    from priorhood.data.sources.table import Table
     from priorhood.model.design import Design
     from priorhood.model.formula import Formula
 
@@ -35,12 +37,12 @@ REASON = "__priorhood_reason"
 
 
 def value_name(at: int) -> str:
-    """Name of the at-th value in the prepared frame."""
+    """Return the name of the at-th value in the prepared frame."""
     return f"__priorhood_{at}"
 
 
 def check_name(at: int) -> str:
-    """Name of the at-th check's column in the prepared frame."""
+    """Return the name of the at-th check's column in the prepared frame."""
     return f"__priorhood_check_{at}"
 
 
@@ -55,9 +57,9 @@ class Flag:
 
 @dataclass(frozen=True)
 class RowCheck:
-    """What a used row must meet, for the factor, outcome or column of weights `text`.
+    """A condition that a used row must meet, for the factor, outcome or column of weights `text`.
 
-    bounded : the column that must be at most LARGEST in size, where that is all
+    bounded : the column that must be at most LARGEST in size, where that is the whole condition
     """
 
     role: str
@@ -68,7 +70,7 @@ class RowCheck:
 
 @dataclass(frozen=True)
 class Value:
-    """A value that every row has; the column that it is, where it is no more than that column's numbers."""
+    """A value of every row; `column` where it is just the numbers of that column."""
 
     built: nw.Expr
     column: str | None = None
@@ -76,9 +78,10 @@ class Value:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Rows, and what is to be said of each: why it is left out (flags), its values, what they must meet (checks).
+    """Rows with reasons to leave them out (flags), their values, and conditions on these (checks).
 
-    rows : with their columns as their roles want them; key : where a row is, as one text
+    rows : with their columns as their roles want them
+    key : the labels of a row's place, as one text
     values : the design's columns without the intercept, the outcome and the columns of weights
     """
 
@@ -91,7 +94,7 @@ class Prepared:
 
     @cached_property
     def frame(self) -> Frame:
-        """A frame of KEY, REASON (0: used; k: dropped for flags[k − 1]), values and failed checks.
+        """The columns KEY, REASON (0: used; k: dropped for flags[k − 1]), values and checks.
 
         Values are null unless the row is used. A check's column is 1 where a used row fails it.
         """
@@ -112,26 +115,27 @@ class Prepared:
         return found
 
     def reason(self, chosen: Container[int]) -> nw.Expr:
-        """REASON as some of the flags have it, told by their numbers: the first that applies, 0 where none does."""
+        """The column REASON for the flags with the chosen numbers: the first that applies, 0 where none does."""
         import narwhals.stable.v2 as nw
 
-        # One condition in the other would be as deep as there are columns.
+        # Nested conditions would be as deep as there are columns.
         flags = enumerate(self.flags, start=1)
         numbered = [nw.when(flag.applies).then(nw.lit(at)) for at, flag in flags if at in chosen]
         return nw.coalesce(*numbered, nw.lit(0)).alias(REASON)
 
     def weight_names(self) -> dict[str, str]:
-        """Column of weights → its name in the frame."""
+        """Return column of weights → its name in the frame."""
         first = len(self.values) - len(self.weights.columns)
         return {column: value_name(first + i) for i, column in enumerate(self.weights.columns)}
 
 
 def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED, design: Design | None = None) -> Frame:
-    """The table's rows with the columns as their roles want them: labels as text, weights as numbers.
+    """Return the table's rows with the columns as their roles want them: labels as text, weights as numbers.
 
     Parameters
     ----------
-    design : of an earlier fit, whose numbers and categories the columns are again
+    design : Design, optional
+        That of an earlier fit, whose numbers and categories the columns are again.
     """
     outcome = Expression(formula.outcome)
     for name in outcome.names:
@@ -143,7 +147,7 @@ def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED, des
         table.require(group, "the group")
     for column, role in weights.roles().items():
         table.require(column, role)
-    roles = roles_of(formula, design) | {c: Role(said, number=True) for c, said in weights.roles().items()}
+    roles = roles_of(formula, design) | {c: Role(purpose, number=True) for c, purpose in weights.roles().items()}
     texts = texts_of(formula, design)
     frame = table.frame(texts)
     refuse_nested(frame, dict.fromkeys(formula.keys, "the group"), table.name)
@@ -154,11 +158,12 @@ def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED, des
 
 
 def prepare(frame: Frame, design: Design, drop_outliers: float | None, weights: Weights = UNWEIGHTED) -> Prepared:
-    """Say which rows count, and mark in them the values that cannot be: infinite, or ≤ 0 under a log.
+    """Prepare the rows: which of them count, their values, and checks for infinite ones, or ≤ 0 under a log.
 
     Parameters
     ----------
-    weights : its columns become the last values
+    weights : Weights
+        Their columns become the last values.
     """
     import narwhals.stable.v2 as nw
 
@@ -193,7 +198,7 @@ def _passing(frame: Frame, flags: Iterable[Flag]) -> Frame:
 
 
 def _checks(design: Design) -> tuple[RowCheck, ...]:
-    """What every used row must meet: finite columns and terms, logarithms of positive numbers only."""
+    """Return the conditions on every used row: finite columns and terms, logarithms of positive numbers only."""
     import narwhals.stable.v2 as nw
 
     numbers = [f for f in design.formula.factors() if f not in design.categories]
@@ -217,7 +222,7 @@ def _checks(design: Design) -> tuple[RowCheck, ...]:
 
 
 def refuse(frame: Frame, design: Design, prepared: Prepared, counts: list[int], name: str) -> None:
-    """Raise for the first check that rows failed, with a few of the values."""
+    """Raise for the first check that rows fail, with a few of their values."""
     failed = [at for at, count in enumerate(counts) if count > 0]
     if not failed:
         return
@@ -228,22 +233,18 @@ def refuse(frame: Frame, design: Design, prepared: Prepared, counts: list[int], 
     labels = [label_text(frame, g).alias(f"label{i}") for i, g in enumerate(groups)]
     shown = run(rows.select(guard.value.alias("value"), *labels).head(3), name)
     what = guard.finite if guard.finite and all(map(math.isfinite, shown["value"])) else guard.text
-    examples = [
-        f"{shown['value'][i]:g}" + (f" ({design.formula.group} {_shown_key(shown, groups, i)!r})" if groups else "")
-        for i in range(len(shown["value"]))
-    ]
+    examples = []
+    for row, value in enumerate(shown["value"]):
+        place = "/".join(str(shown[f"label{i}"][row]) for i in range(len(groups)))
+        examples.append(f"{value:g}" + (f" ({design.formula.group} {place!r})" if groups else ""))
     raise TableError(
         f"{name}: {what} in {rows_of(counts[failed[0]])}, needed for {check.role} {check.text!r}: "
         f"{', '.join(examples)}; {guard.advice}"
     )
 
 
-def _shown_key(shown: dict[str, Any], keys: tuple[str, ...], row: int) -> str:
-    return "/".join(str(shown[f"label{at}"][row]) for at in range(len(keys)))
-
-
 def joined_key(frame: Frame, keys: tuple[str, ...]) -> nw.Expr:
-    """Where a row is, as one text: its labels in the key columns, joined."""
+    """A row's labels in the key columns, joined to one text."""
     import narwhals.stable.v2 as nw
 
     if not keys:
@@ -255,7 +256,7 @@ def joined_key(frame: Frame, keys: tuple[str, ...]) -> nw.Expr:
 def _outlier_flag(
     frame: Frame, design: Design, flags: Iterable[Flag], factor: float, frequency: str | None
 ) -> Flag:
-    """The notebook's rule: log(outcome / first predictor) outside quartiles ± factor × IQR; both sides > 0."""
+    """Flag rows with log(outcome / first predictor), both > 0, outside the quartiles ± factor × IQR."""
     import narwhals.stable.v2 as nw
 
     if not (math.isfinite(factor) and factor > 0):
@@ -270,21 +271,17 @@ def _outlier_flag(
     times = nw.lit(1.0) if frequency is None else nw.col(frequency).cast(nw.Float64)
     scored = _passing(frame, flags).select(safe.alias("score"), times.alias("times"))
     scored = scored.filter(~nw.col("score").is_null())
-    low, high = _quartiles(scored, repeated=frequency is not None)
+    if is_elsewhere(scored):
+        low, high = counted_quartiles(scored)
+    elif frequency is not None:
+        low, high = repeated_quartiles(scored)
+    else:
+        score = nw.col("score")
+        found = collected(
+            scored.select(*(score.quantile(q, interpolation="linear").alias(f"q{q}") for q in (0.25, 0.75)))
+        )
+        low, high = float(found["q0.25"][0]), float(found["q0.75"][0])
     reach = factor * (high - low)
     inside = (safe >= low - reach) & (safe <= high + reach)
     keep = nw.when(inside).then(nw.lit(value=True)).otherwise(nw.lit(value=False))
     return Flag(f"outlier in {outcome.text} / {predictor.text}", "", ~keep)
-
-
-def _quartiles(scored: Frame, *, repeated: bool) -> tuple[float, float]:
-    """Of the scores, with linear interpolation between neighbours."""
-    import narwhals.stable.v2 as nw
-
-    if is_elsewhere(scored):
-        return counted_quartiles(scored)
-    if repeated:
-        return repeated_quartiles(scored)
-    quartiles = [nw.col("score").quantile(q, interpolation="linear").alias(f"q{q}") for q in (0.25, 0.75)]
-    found = collected(scored.select(*quartiles))
-    return float(found["q0.25"][0]), float(found["q0.75"][0])

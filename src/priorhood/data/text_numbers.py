@@ -1,7 +1,7 @@
-"""Texts that are numbers once it is known which of them mean nothing, and how numbers are written.
+"""Texts that are numbers, given which of them mean a missing value and how numbers are written.
 
-A CSV's own reader takes no thousands but it also takes 1,2,3 for them; a frame's texts have no reader at all. So
-both are read here, by one rule, and only where every text of a column is a number so written.
+A CSV's reader takes 1,2,3 for a number with thousands, and a frame's texts have no reader. Both are read here by
+one rule, and only where every text of a column is a number.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from priorhood.data.sources.columns import collected, stripped, textual
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
-    from priorhood.data.sources.columns import Frame
+    from priorhood.data.sources.backend import Frame
 
-# A column whose first rows are no numbers is not looked at further.
+# First rows, which decide for most columns.
 FIRST = 1_000
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """Reads columns of text as numbers; which ones is found once a table.
+    """A reader of columns of text as numbers; which columns those are is found once per table.
 
-    of_numbers : further nulls, which a reader has taken from texts and not from numbers: -999 is -999.0 too
+    of_numbers : further nulls, which a CSV's reader has found in texts but not in numbers: -999 is -999.0 too
     """
 
     spelling: Spelling
@@ -34,9 +34,9 @@ class Numbers:
     _found: dict[str, bool] = field(default_factory=dict, compare=False)
 
     def read(self, frame: Frame, text: frozenset[str]) -> Frame:
-        """The rows with nulls as missing values, and texts that are numbers as such, but in the columns in text.
+        """Return the rows with nulls as missing values, and texts as numbers but for the columns in `text`.
 
-        A text is a number only where the signs or the nulls make it one: 01067 stays what it is.
+        A text is a number only where the signs or the nulls make it one: 01067 stays a text.
         """
         import narwhals.stable.v2 as nw
 
@@ -50,7 +50,8 @@ class Numbers:
             if column in texts:
                 value: Any = nw.col(column)
                 if column not in text and schema[column] == nw.String and self._is_number(frame, column, texts):
-                    value = self.spelling.signs.number(self._present(frame, column))
+                    present = stripped(frame, column)
+                    value = self.spelling.signs.number(nw.when(~present.is_in(self._blank)).then(present))
                 elif self.spelling.nulls:
                     value = nw.when(~stripped(frame, column).is_in(self._blank)).then(value)
                 else:
@@ -68,37 +69,27 @@ class Numbers:
         return ["", *(null.strip(BLANKS) for null in self.spelling.nulls)]
 
     def _numbers(self, *, whole: bool) -> list[float]:
-        """The nulls that are numbers."""
+        """Return the nulls that are numbers."""
         nulls = [null.strip(BLANKS) for null in (*self.spelling.nulls, *self.of_numbers)]
         values = [float(null) for null in nulls if PLAIN.read(null) and null.lower() != "nan"]
         return [int(v) for v in values if v.is_integer()] if whole else values
 
-    def _present(self, frame: Frame, column: str) -> nw.Expr:
-        """Texts without surrounding blanks, null where they mean a missing value."""
-        import narwhals.stable.v2 as nw
-
-        text = stripped(frame, column)
-        return nw.when(~text.is_in(self._blank)).then(text)
-
     def _is_number(self, frame: Frame, column: str, texts: list[str]) -> bool:
+        """Whether all texts of a column are numbers because of the signs or nulls."""
         if not self._found:
+            blank, signs = set(self._blank), self.spelling.signs
+
+            def all_numbers(values: list[Any]) -> bool:
+                return all(not isinstance(v, str) or v in blank or signs.read(v) for v in values)
+
             first = collected(frame.select(*(stripped(frame, c).alias(c) for c in texts)).head(FIRST))
-            found = {c: self._all(first[c].tolist()) for c in texts}
+            found = {c: all_numbers(first[c].tolist()) for c in texts}
             for one in (c for c in texts if found[c]):
                 every = collected(frame.select(stripped(frame, one).alias(one)).unique())[one].tolist()
-                found[one] = self._all(every) and self._made(every)
+                numbers = [v for v in every if isinstance(v, str) and v not in blank]
+                null = any(v in blank - {""} for v in every)
+                found[one] = (
+                    all_numbers(every) and bool(numbers) and (null or any(signs.plain(v) != v for v in numbers))
+                )
             self._found.update(found)
         return self._found[column]
-
-    def _all(self, values: list[Any]) -> bool:
-        """Whether all values are numbers or mean none."""
-        blank = set(self._blank)
-        return all(not isinstance(v, str) or v in blank or self.spelling.signs.read(v) for v in values)
-
-    def _made(self, values: list[Any]) -> bool:
-        """Whether there are numbers, and signs or nulls that kept them from being some, or these ones: 151.604."""
-        blank = set(self._blank)
-        numbers = [v for v in values if isinstance(v, str) and v not in blank]
-        given = blank - {""}
-        signs = self.spelling.signs
-        return bool(numbers) and (any(v in given for v in values) or any(signs.plain(v) != v for v in numbers))

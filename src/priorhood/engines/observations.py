@@ -9,8 +9,9 @@ import numpy as np
 
 from priorhood.data.labels import normal_key
 from priorhood.data.rows import KEY, REASON, open_rows, prepare, value_name
+from priorhood.data.sources.backend import is_elsewhere
 from priorhood.data.sources.columns import run
-from priorhood.data.sources.remote import is_elsewhere, rows_fetched
+from priorhood.data.sources.remote import rows_fetched
 from priorhood.model.weights import UNWEIGHTED, Weights
 
 if TYPE_CHECKING:

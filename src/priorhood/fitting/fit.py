@@ -11,7 +11,7 @@ from priorhood._arguments import answers_other_names
 from priorhood._text import some
 from priorhood.data.join_places import placed
 from priorhood.data.labels import alike, unlike
-from priorhood.data.schema import asked_order
+from priorhood.data.schema import ordered_categories
 from priorhood.data.sources.duckdb_io import using
 from priorhood.data.sources.table import read
 from priorhood.engines.observations import read_observations
@@ -171,7 +171,7 @@ def _fit_sums(model: Model, sums: Moments, options: FitOptions) -> Posterior:
             f"the sums were taken with {_said(sums.model())}, the model has {_said(model)}; give the model the same"
         )
     for factor, categories in sums.design.categories.items():
-        asked_order(Expression(factor), categories, sums.name, whole=True)
+        ordered_categories(Expression(factor), categories, sums.name, whole=True)
         if len(categories) == 1:
             raise ModelError(
                 f"categorical predictor {factor!r} has only the category {categories[0]!r} in all parts; "

@@ -16,11 +16,11 @@ import numpy as np
 from priorhood._text import listed
 from priorhood.data.dropped import Dropped
 from priorhood.data.labels import normal_key
-from priorhood.data.roles import check_rest
 from priorhood.data.rows import KEY, REASON, Prepared, check_name, open_rows, prepare, refuse, value_name
 from priorhood.data.schema import learn_design, refuse_ids, refuse_unwritable
+from priorhood.data.sources.backend import is_elsewhere
 from priorhood.data.sources.columns import in_numpy, part_named, run
-from priorhood.data.sources.remote import is_elsewhere
+from priorhood.data.thousands import check_all_rows
 from priorhood.errors import TableError
 from priorhood.model.design import Design, Indicator
 from priorhood.model.weights import UNWEIGHTED, Weights
@@ -97,7 +97,7 @@ def collect_moments(
         if scan:
             _square_indicators(scan[0], _indicators(design))
         found, late = scan or (_sums(prepared, rows, design, shift, table.name), None)
-        check_rest(frame, table, late)
+        check_all_rows(frame, table, late)
         refuse(frame, design, prepared, list(found.failures), table.name)
         _refuse_overflow(found, design, table.name)
         moments = _moments(found, prepared, design, table.name)

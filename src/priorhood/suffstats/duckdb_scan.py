@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.data.labels import BLANKS
-from priorhood.data.sources.columns import label_text, may_be_thousands, run, thousands_marks
+from priorhood.data.sources.backend import backend_of
+from priorhood.data.sources.columns import label_text, run
+from priorhood.data.thousands import may_be_thousands, thousands_marks
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.scale import LARGEST
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Index
     from priorhood.data.rows import Prepared
-    from priorhood.data.sources.table import Frame
+    from priorhood.data.sources.backend import Frame
     from priorhood.model.design import Design
 
 Pairs = list[tuple[int, int]]
@@ -54,15 +56,15 @@ def scanned(
 
     Returns
     -------
-    the sums, and the columns that may have thousands read as decimals, see columns.may_be_thousands
+    the sums, and the columns that may have thousands read as decimals, see thousands.may_be_thousands
     """
     import narwhals.stable.v2 as nw
 
-    if prepared.weights.columns or not str(frame.implementation).lower().endswith("duckdb"):
+    if prepared.weights.columns or backend_of(frame) != "duckdb":
         return None
     C, keys = len(shift), design.formula.keys
     watched = _watched(design)
-    marks = [mark.alias(f"m{i}") for i, mark in enumerate(thousands_marks(looked))]
+    marks = thousands_marks(looked)
     built = [design.build(c) for c in design.columns if c.factors] + [Expression(design.formula.outcome).build()]
     values = [
         (value.cast(nw.Float64) - float(s)).alias(f"v{i}")

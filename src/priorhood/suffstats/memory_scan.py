@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from priorhood._arrays import Array, Index
-    from priorhood.data.sources.table import Frame
+    from priorhood.data.sources.backend import Frame
 
 MANY = 24  # columns, with the outcome, from which on matrices are faster
 BATCH = 2_000_000  # numbers in a matrix

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._text import some
-from priorhood.data.schema import asked_order, level_label
+from priorhood.data.schema import level_label, ordered_categories
 from priorhood.errors import ModelError
 from priorhood.model.design import Design, Indicator
 from priorhood.model.expression import Expression
@@ -72,7 +72,7 @@ def united(first: Design, other: Design) -> Design:
         there = tuple(category for category in ahead if category in either[0] + either[1])
         rest = [tuple(category for category in own if category not in ahead) for own in either]
         order = (*there, *_in_order(rest[0], rest[1], usual))
-        categories[factor] = asked_order(Expression(factor), order, "the sums", whole=False)
+        categories[factor] = ordered_categories(Expression(factor), order, "the sums", whole=False)
     return Design(first.formula, categories, numeric)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -12,7 +13,6 @@ import numpy as np
 from priorhood._text import listed, plural, rows_of
 from priorhood.data.date_advice import command_for
 from priorhood.data.labels import alike_among, loosely
-from priorhood.data.sources.conditions import shell_word
 from priorhood.errors import ModelError, PriorhoodWarning
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
@@ -88,7 +88,7 @@ _MISSING = {"nan", "NaN", "NaT", "<NA>", "None"}
 def null_options(labels: Iterable[str]) -> str:
     """Return the options to read labels like 'nan' or 'None' as missing; '' if there is no such label."""
     found = sorted(_MISSING.intersection(labels))
-    options = " ".join(f"--null {shell_word(text)}" for text in found)
+    options = " ".join(f"--null {shlex.quote(text)}" for text in found)
     return f"nulls={found!r} ({options})" if found else ""
 
 

@@ -303,7 +303,7 @@ def test_rows_of_places_that_are_not_there_are_counted_and_named(sales, zips, pa
     gone = sorted(sales["zip"].unique())[:4]
     known = zips[~zips["zip"].isin(gone[1:])].assign(distance=lambda f: f["distance"].where(f["zip"] != gone[0]))
     formula = "price ~ living_space + distance + (1 | zip)"
-    with pytest.warns(ph.PriorhoodWarning, match=rf"'distance' of 4 of the 12 places.*zip '{gone[0]}'"):
+    with pytest.warns(ph.PriorhoodWarning, match=rf"'distance' for 4 of the 12 places.*zip '{gone[0]}'"):
         post = ph.fit(formula, sales, places=known, **FAST)
     rows = int(sales["zip"].isin(gone).sum())
     assert [(d.reason, d.column, d.rows) for d in post.moments.dropped] == [("missing", "distance", rows)]

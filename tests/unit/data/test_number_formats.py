@@ -26,7 +26,8 @@ import priorhood as ph
 from priorhood.data.date_formats import dates_of
 from priorhood.data.labels import BLANKS, alike, normal_label, unlike
 from priorhood.data.number_advice import rewriting
-from priorhood.data.number_formats import Signs, affix, all_in_thousands, guessed, in_thousands
+from priorhood.data.number_formats import Signs, affix, guessed
+from priorhood.data.thousands import all_in_thousands, in_thousands
 from priorhood.model.formula import parse
 from priorhood.suffstats.collect import collect_moments
 from shell import run_python
@@ -769,8 +770,8 @@ def test_a_number_of_hundreds_of_digits_is_said_with_its_rows(tmp_path, digits):
         elif digits == 400:
             said = refused(rows)
             assert (
-                "column 'area' (predictor) holds a number that is too large: 999999999999999… (400 signs) (1 row)"
-                in said
+                "column 'area' (predictor) holds a number that is too large: 999999999999999… (400 characters) "
+                "(1 row)" in said
             )
 
 
@@ -826,7 +827,7 @@ def test_signs_of_currencies_are_taken_away_as_the_message_says(tmp_path, form, 
     options = {"thousands": options[1][1]} if options else {}
     text = pd.read_csv(path, sep=";", dtype=str)
     if way == "pandas":
-        taken = re.search(r"away[^:]*: (.*?) in pandas", said)[1]
+        taken = re.search(r"remove[^:]*: (.*?) in pandas", said)[1]
         table = text.assign(price=eval(taken, {"frame": text}))
     elif way == "polars":
         taken = re.search(r"in pandas, (.*?) in Polars", said)[1]
@@ -851,7 +852,7 @@ def test_a_condition_on_prices_with_a_sign(tmp_path):
     for source in (table, written(tmp_path, table.to_csv(index=False))):
         said = refused(source, where="asked > 200000")
         assert "numbers with '$' before them" in said
-        away = table.assign(asked=eval(re.search(r"away[^:]*: (.*?) in pandas", said)[1], {"frame": table}))
+        away = table.assign(asked=eval(re.search(r"remove[^:]*: (.*?) in pandas", said)[1], {"frame": table}))
         expected = (frame["price"] > 200000).sum()
         assert sums(away, where="asked > 200000", thousands=",")[1].n.sum() == expected
 
@@ -880,7 +881,7 @@ def test_a_condition_on_prices_with_a_sign(tmp_path):
 )
 def test_a_sign_at_all_numbers(texts, found):
     one = affix(texts)
-    assert (one and (one.before, one.behind)) == found
+    assert (one and (one.before, one.after)) == found
 
 
 # How whole numbers are written unusually, and what they are after the advice was followed.
@@ -1022,10 +1023,10 @@ def test_kinds_with_numbers_in_their_names_stay_categories():
         "type 3",
     )
     said = refused(frame.assign(kind=["60 m²", "90 m²"] * 30), "price ~ kind + (1 | zip)")
-    assert "numbers with 'm²' behind them" in said
+    assert "numbers with 'm²' after them" in said
     assert re.search(r"or write (.*) to use it", said)[1] == "C(kind)"
     said = refused(frame.assign(kind=["60.5 m²", "90 m²"] * 30), "price ~ kind + (1 | zip)")
-    assert "numbers with 'm²' behind them" in said
+    assert "numbers with 'm²' after them" in said
     assert "C(kind)" not in said
     made = collect_moments(
         ph.read(frame.assign(kind=["60 m²", "90 m²"] * 30)), parse("price ~ C(kind) + (1 | zip)")
@@ -1159,7 +1160,9 @@ def test_years_of_two_digits(tmp_path, form):
 
 def test_days_that_may_be_months_are_said():
     frame = homes().assign(date=[f"{1 + i % 12}/{1 + i % 11}/2014" for i in range(60)])
-    assert "if not, with '%d/%m/%Y' in place of '%m/%d/%Y'" in refused(frame, "price ~ area + date + (1 | zip)")
+    assert "if that is wrong, with '%d/%m/%Y' in place of '%m/%d/%Y'" in refused(
+        frame, "price ~ area + date + (1 | zip)"
+    )
 
 
 def test_a_date_may_be_a_place_or_asked_for_as_categories():
@@ -1237,7 +1240,9 @@ def test_thousands_in_two_ways_are_refused_whatever_is_said(tmp_path, ways, kind
     prices[3::7] = [p.replace(",", sign).replace("_", sign) for p in prices[3::7]]
     table = frame.assign(price=prices)
     source = written(tmp_path, table.to_csv(index=False)) if kind == "csv" else table
-    with pytest.raises(ph.TableError, match=r"written in two ways, .400.0\d\d. and .400.0\d\d.: write them alike"):
+    with pytest.raises(
+        ph.TableError, match=r"written in two ways, .400.0\d\d. and .400.0\d\d.: write them the same way"
+    ):
         ph.fit(TEXT, source, chains=2, draws=50)
 
 

@@ -226,7 +226,7 @@ def test_days_that_may_be_months_or_years_are_said(form, other):
     """Where days go beyond 12, or years would lie decades apart, they are not."""
     days = [datetime.date(2021, 1 + i % 12, 1 + i % 11) for i in range(N)]
     said = refused(homes([day.strftime(form) for day in days]))
-    assert re.search(r"taken for \w+, \w+, \w+, in this order; if not, with '\S+' in place of", said)
+    assert re.search(r"read as \w+, \w+, \w+, in this order; if that is wrong, with '\S+' in place of", said)
     assert repr(form) in said
     assert repr(other) in said
     assert "in this order" not in refused(homes(written(form) if form in WRITTEN else list(DAYS.strftime(form))))
@@ -381,10 +381,10 @@ SCALED = {
     ),
     "m and ft": ([f"{v} m" if v % 3 else f"{v / 0.3048:.9f} ft" for v in V], "in two units", V),
     "km and mi": ([f"{v} km" if v % 2 else f"{v / 1.609344:.9f} mi" for v in V], "in two units", V),
-    "k": ([f"{v}k" for v in BIG], "numbers with 'k' behind them", BIG * 1e3),
-    "$ k": ([f"${v}k" for v in BIG], "numbers with '$' before and 'k' behind them", BIG * 1e3),
-    "Mio. €": ([f"{v / 100:.2f} Mio. €".replace(".", ",", 1) for v in BIG], "'Mio. €' behind", BIG * 1e4),
-    "T€": ([f"{v} T€" for v in BIG], "'T€' behind", BIG * 1e3),
+    "k": ([f"{v}k" for v in BIG], "numbers with 'k' after them", BIG * 1e3),
+    "$ k": ([f"${v}k" for v in BIG], "numbers with '$' before and 'k' after them", BIG * 1e3),
+    "Mio. €": ([f"{v / 100:.2f} Mio. €".replace(".", ",", 1) for v in BIG], "'Mio. €' after", BIG * 1e4),
+    "T€": ([f"{v} T€" for v in BIG], "'T€' after", BIG * 1e3),
     "k and whole": ([f"{v}k" if v % 2 else f"{v * 1000}" for v in BIG], "of different sizes", BIG * 1e3),
     "k and m": ([f"{v}k" if v % 2 else f"{v / 1000}m" for v in BIG], "of different sizes", BIG * 1e3),
     "$ k, $ m, $": (
@@ -444,7 +444,7 @@ def test_truths_in_two_ways_are_said_and_become_truths(tmp_path, form, backend):
     frame = homes(pd.array(TRUTHS[form], dtype="str"))
     table = BACKENDS[backend](frame, tmp_path)
     said = refused(table)
-    assert "column 'x' (predictor) writes truths in more than one way, '" in said
+    assert "column 'x' (predictor) writes truth values in more than one way, '" in said
     assert "null" not in said
     found = sums(followed(said, table, frame, backend))[1]
     known = [text for text in TRUTHS[form] if text is not None]

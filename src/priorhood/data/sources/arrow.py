@@ -1,7 +1,7 @@
-"""Arrow's rarer types of columns as those that everything here can compute with, the values being the same.
+"""Arrow's rarer types of columns, cast to common ones with the same values.
 
-Polars and DuckDB hand texts over as views, half numbers and run-ends come from files of measurements, decimals of
-32 bits from newer writers: PyArrow itself cannot filter, group or compare them, and DuckDB reads some of them not.
+Polars and DuckDB hand over texts as views; half floats, run-end encoded columns and decimals of 32 bits come from
+files. PyArrow cannot filter, group or compare these types, and DuckDB does not read some of them.
 """
 
 from __future__ import annotations
@@ -11,28 +11,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# By what Arrow's types begin with.
+# Beginnings of Arrow's names of types.
 _VIEWS = {"string_view": "large_string", "binary_view": "large_binary"}
 _RARE = (*_VIEWS, "run_end_encoded", "halffloat", "decimal32", "decimal64", "extension<")
 
 
-def rarely(kind: Any) -> bool:
-    """Whether a column of Arrow's type is read here as one of another type."""
+def is_rare(kind: Any) -> bool:
+    """Whether a column of an Arrow type is cast to another one."""
     text = str(kind)
     return text.startswith(_RARE) or (text.startswith("dictionary") and "_view" in text)
 
 
 def plainly_typed(source: Any) -> Any:
-    """A PyArrow table, or a pandas frame of Arrow's columns, with the rarer types as others; itself where none is.
-
-    Parameters
-    ----------
-    source : any frame; one of another kind is not looked at
-    """
+    """Return a PyArrow table, or pandas frame with Arrow's columns, without rare types; others as they are."""
     library = type(source).__module__.partition(".")[0]
     if library == "pyarrow" and hasattr(source, "set_column"):
         for at, field in enumerate(source.schema):
-            if rarely(field.type):
+            if is_rare(field.type):
                 source = source.set_column(at, field.name, _plain(source.column(at)))
         return source
     if library != "pandas" or getattr(source, "ndim", 0) != 2:
@@ -44,7 +39,7 @@ def plainly_typed(source: Any) -> Any:
         if isinstance(dtype, pd.SparseDtype):
             found = found.copy(deep=False)
             found.isetitem(at, source.iloc[:, at].sparse.to_dense())
-        if not rarely(getattr(dtype, "pyarrow_dtype", "")):
+        if not is_rare(getattr(dtype, "pyarrow_dtype", "")):
             continue
         found = found.copy(deep=False)
         column = _plain(_arrow_of(source.iloc[:, at]))
@@ -61,7 +56,7 @@ def _arrow_of(column: Any) -> pa.ChunkedArray:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """One column, cast to what its values are at their plainest."""
+    """Return a column with its type cast to a common one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -74,10 +69,10 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return pa.chunked_array([pa.array(texts, pa.string())])
     if text.startswith("extension"):
         stored = pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type)
-        return _plain(stored) if rarely(stored.type) else stored
+        return _plain(stored) if is_rare(stored.type) else stored
     if text.startswith("run_end_encoded"):
         decoded = pa.chunked_array([pc.run_end_decode(chunk) for chunk in column.chunks], kind.value_type)
-        return _plain(decoded) if rarely(decoded.type) else decoded
+        return _plain(decoded) if is_rare(decoded.type) else decoded
     if text.startswith("dictionary"):
         values = pa.large_string() if "string" in str(kind.value_type) else pa.large_binary()
         chunks = [
@@ -91,9 +86,9 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def wide_numbers(native: Any, column: str) -> Any:
-    """A column of whole numbers as floating-point ones where Arrow would refuse to make these of them; else None.
+    """Return a column of whole numbers as the nearest floats where Arrow's cast refuses; None elsewhere.
 
-    Its own cast takes no number beyond 2^53, such as nanoseconds since 1970, of which the nearest is meant.
+    Arrow casts no number beyond 2^53, such as nanoseconds since 1970.
 
     Parameters
     ----------

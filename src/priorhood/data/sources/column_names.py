@@ -1,7 +1,6 @@
-"""Columns that cannot be told apart: of one name, or of names that an engine takes for one.
+"""Columns that cannot be told apart: with one name, or with names that an engine takes for one.
 
-DuckDB, Spark and most databases read price and Price as one name. DuckDB gives the second of a file another one,
-price_1, which nobody wrote.
+DuckDB, Spark and most databases read price and Price as one name. DuckDB renames the second of a file to price_1.
 """
 
 from __future__ import annotations
@@ -19,22 +18,25 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def as_engines(name: str) -> str:
-    """A name as DuckDB compares it: letters of ASCII in one case, others as they are."""
+    """Return a name as DuckDB compares it: ASCII letters in lower case, others as they are."""
     return name.translate(_LOWER)
 
 
 def perhaps_renamed(columns: Sequence[str]) -> bool:
-    """Whether a name that a reader gives a second column is among them: price_1 beside price."""
+    """Whether there may be a name that a reader gave to a second column of one name: price and price_1."""
     there = set(map(as_engines, columns))
     return any((end := re.fullmatch(r"(.*)[_:]\d+", name)) and as_engines(end[1]) in there for name in columns)
 
 
 def twins(names: Sequence[str], columns: Sequence[str] = ()) -> dict[str, str]:
-    """Column → why it cannot be used, where the names cannot be told apart.
+    """Return column → why it cannot be used, where names cannot be told apart.
 
     Parameters
     ----------
-    names : as the table has them, in order; columns : what its reader calls them
+    names : sequence of str
+        As the table has them, in order.
+    columns : sequence of str
+        As its reader calls them.
     """
     at: dict[str, list[int]] = {}
     for place, name in enumerate(names):
@@ -49,19 +51,17 @@ def twins(names: Sequence[str], columns: Sequence[str] = ()) -> dict[str, str]:
             else:
                 others = some(other for other in spelled if other != name)
                 found[name] = (
-                    f"differs from {others} by the case of its letters alone (columns {numbers}), which counts "
-                    f"for nothing here: rename all but one of them"
+                    f"differs from {others} by the case of its letters alone (columns {numbers}), which is "
+                    f"ignored here: rename all but one of them"
                 )
     for name, column in zip(names, columns, strict=False):
         if column != name and column not in names and name in found:
-            found[column] = (
-                f"is no name of the table, but of what was read as a second {name!r}, which {found[name]}"
-            )
+            found[column] = f"is no name of the table, but the reader's for a second {name!r}, which {found[name]}"
     return found
 
 
 def refused(columns: Iterable[str], why: Mapping[str, str]) -> str | None:
-    """The first column of `why` that an engine takes one of some names for; None where it takes none so."""
+    """Return the first column of `why` that an engine takes one of some names for; None where there is none."""
     listed = list(columns)
     wanted = set(map(as_engines, listed))
     exact = (name for name in listed if name in why)

@@ -1,64 +1,70 @@
-"""Conditions on rows, where=: by the engine that holds them, of missing values never met."""
+"""Conditions on rows, where=: evaluated by the engine that holds them, and never met by missing values."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
-from priorhood._text import listed, some, sql_name, sql_text
+from priorhood._text import some, sql_name, sql_text
 from priorhood.data.date_formats import dates_of
-from priorhood.data.number_advice import COLUMN, times
-from priorhood.data.number_formats import PLAIN, affix, guessed, perhaps_missing
+from priorhood.data.number_advice import affixed, or_null
+from priorhood.data.number_formats import PLAIN, affix, guessed
 from priorhood.data.sources.arrow import plainly_typed
+from priorhood.data.sources.backend import ENGINES, backend_of
 from priorhood.data.sources.column_names import as_engines, refused
 from priorhood.data.sources.column_names import twins as twins_of
 from priorhood.data.sources.columns import GIVEN, collected, declared_order, missing, stripped, textual
-from priorhood.data.sources.duckdb_io import (
-    KEPT,
+from priorhood.data.sources.duckdb_io import KEPT, connection
+from priorhood.data.sources.remote import plain, with_condition
+from priorhood.data.sources.where_sql import (
     check_elsewhere,
     check_where,
     columns_of,
-    connection,
     kept,
     no_condition,
     orderings,
 )
-from priorhood.data.sources.remote import ENGINES, kind_of, plain, with_condition
 from priorhood.errors import TableError
 from priorhood.model.tokens import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from priorhood.data.number_formats import Affix
-    from priorhood.data.sources.columns import Frame
+    from priorhood.data.sources.backend import Frame
 
-
-# So many rows are looked at for dates.
+# Rows that are checked for dates.
 LOOK = 1000
-# A dictionary of more texts is one of labels, not of the categories of a predictor.
+# A dictionary of more texts holds labels, not the categories of a predictor.
 MOST_ORDERED = 1000
 
 
 def conditioned(frame: Frame, where: str, *, sealed: bool = False, twins: Mapping[str, str] | None = None) -> Frame:
-    """The rows with the SQL condition as the column KEPT, false where it is unknown.
+    """Return the rows with the SQL condition as the column KEPT, false where it is unknown.
+
+    NaN counts as missing, though engines sort it above every number; so does blank text.
 
     Parameters
     ----------
-    sealed : see sources.kept
-    twins : column → why it cannot be used: what evaluates the condition takes it for another one
+    sealed : see where_sql.kept
+    twins : dict of str to str, optional
+        Column → why it cannot be used, where the engine takes it for another one.
 
     Raises
     ------
-    TableError : no condition; one of such a column, or of numbers where a column has texts among them
+    TableError
+        No condition; one on such a column, or on numbers in a column that has texts too.
     """
+    import narwhals.stable.v2 as nw
+
     check_where(where)
     schema = frame.collect_schema()
-    if kind_of(frame) == "polars":
+    if backend_of(frame) == "polars":
         twins = twins_of(_met(schema.names(), where))
     if twins and (unclear := refused(columns_of(where), twins)):
         raise TableError(f"where {where!r}: column {unclear!r} {twins[unclear]}")
-    frame = _without_missing(frame, where)
+    may_lack = [c for c in _mentioned(frame, where) if schema[c].is_float() or textual(schema[c])]
+    present = [nw.when(~missing(frame, c, schema[c])).then(nw.col(c)).alias(c) for c in may_lack]
+    frame = frame.with_columns(*present) if present else frame
     _check_dates(frame, where)
     frame = frame.drop(KEPT) if KEPT in schema.names() else frame
     try:
@@ -71,30 +77,16 @@ def conditioned(frame: Frame, where: str, *, sealed: bool = False, twins: Mappin
 
 
 def _mentioned(frame: Frame, where: str) -> list[str]:
-    """Columns that a condition may read, in whatever SQL: one more does no harm."""
+    """Return all columns that a condition in whatever SQL reads, and perhaps more."""
     return [c for c in frame.collect_schema().names() if c.casefold() in where.casefold()]
 
 
-def _without_missing(frame: Frame, where: str) -> Frame:
-    """NaN is a missing value, though engines have it above every number; and so is text of blanks alone."""
-    import narwhals.stable.v2 as nw
-
-    schema = frame.collect_schema()
-    may_lack = [c for c in _mentioned(frame, where) if schema[c].is_float() or textual(schema[c])]
-    present = [nw.when(~missing(frame, c, schema[c])).then(nw.col(c)).alias(c) for c in may_lack]
-    found: Frame = frame.with_columns(*present) if present else frame
-    return found
-
-
 def _as_in_a_file(frame: Frame, where: str) -> tuple[Frame, tuple[str, ...]]:
-    """DuckDB's whole numbers of few bits and decimals as a CSV has them, whose products and remainders are others.
+    """Return DuckDB's rows with short integers and decimals as floats, and the names of these columns.
 
-    Whole numbers of 64 bits stay: not all of them are floating-point numbers. Other engines' own casts of decimals
-    are not exact.
-
-    Returns
-    -------
-    the relation; the columns that are others, which stand beside as they were
+    A CSV has floats, whose products and remainders differ. Integers of 64 bits stay, since not all of them are
+    floats. The columns also stay as they were given, under other names. Other engines' casts of decimals are not
+    exact.
     """
     import narwhals.stable.v2 as nw
 
@@ -107,19 +99,11 @@ def _as_in_a_file(frame: Frame, where: str) -> tuple[Frame, tuple[str, ...]]:
     )
     if not given:
         return frame, ()
-    beside = frame.with_columns(*(nw.col(c).alias(GIVEN + c) for c in given))
-    return beside.with_columns(*(nw.col(c).cast(nw.Float64) for c in given)), given
+    both = frame.with_columns(*(nw.col(c).alias(GIVEN + c) for c in given))
+    return both.with_columns(*(nw.col(c).cast(nw.Float64) for c in given)), given
 
 
-def _as_given(frame: Frame, given: tuple[str, ...]) -> Frame:
-    import narwhals.stable.v2 as nw
-
-    if not given:
-        return frame
-    return frame.with_columns(*(nw.col(GIVEN + c).alias(c) for c in given)).drop(*(GIVEN + c for c in given))
-
-
-# Dates that are in order as texts, and the beginnings of those that they may be compared with.
+# Format of dates whose texts sort by date → pattern of the beginnings that they may be compared with.
 _IN_ORDER = {
     "%Y-%m-%d": r"\d{4}(-\d\d(-\d\d([T ].*)?)?)?",
     "%Y-%m": r"\d{4}(-\d\d(-\d\d([T ].*)?)?)?",
@@ -129,12 +113,7 @@ _IN_ORDER = {
 
 
 def _check_dates(frame: Frame, where: str) -> None:
-    """Raise where dates that are text are compared by their letters, and that is another order.
-
-    Raises
-    ------
-    TableError : with a condition of dates
-    """
+    """Raise where dates that are text are compared as text, and sort otherwise than by date."""
     schema = frame.collect_schema()
     for name, text in orderings(where):
         column = next((c for c in schema.names() if as_engines(c) == as_engines(name)), None)
@@ -150,7 +129,7 @@ def _check_dates(frame: Frame, where: str) -> None:
             continue
         why = f"where {where!r}: column {column!r} is text, like {values[0]!r}, in another order than its dates"
         if not found.form or found.months or found.first:
-            raise TableError(f"{why}; compare {column!r} with dates written alike, or make a column of dates")
+            raise TableError(f"{why}; compare {column!r} with dates in the same format, or make a column of dates")
         own = dates_of([text], short=True)
         day = (found.read([text]) or (own and own.read([text])) or ["2024-06-01"])[0]
         other = f" (or {found.others[0]!r}, if these are days first)" if found.others else ""
@@ -162,7 +141,7 @@ def _check_dates(frame: Frame, where: str) -> None:
 def _evaluated(frame: Frame, where: str, *, sealed: bool) -> Frame:
     import narwhals.stable.v2 as nw
 
-    kind = kind_of(frame)
+    kind = backend_of(frame)
     native: Any = frame.to_native()
     if kind == "polars":
         found: Frame = nw.from_native(_with_flag(native, where, _mentioned(frame, where)))
@@ -177,20 +156,22 @@ def _evaluated(frame: Frame, where: str, *, sealed: bool) -> Frame:
     relation: Frame = frame if kind == "duckdb" else nw.from_native(_ordered_relation(frame))
     numbers, given = _as_in_a_file(relation, where)
     held = nw.from_native(kept(numbers.to_native(), where, sealed=sealed))
-    return _as_given(held, given)
+    if not given:
+        return held
+    return held.with_columns(*(nw.col(GIVEN + c).alias(c) for c in given)).drop(*(GIVEN + c for c in given))
 
 
 def _met(columns: list[str], where: str) -> list[str]:
-    """The columns without those that DuckDB takes for one that the condition names letter by letter."""
+    """Return the columns without those that DuckDB takes for one that the condition names exactly."""
     read = columns_of(where)
     exact = {as_engines(name) for name in read if name in columns}
     return [name for name in columns if name in read or as_engines(name) not in exact]
 
 
 def _with_flag(native: Any, where: str, mentioned: list[str]) -> Any:
-    """A Polars frame, lazy or not, with the column KEPT, as DuckDB has it.
+    """Return a Polars frame, lazy or not, with the column KEPT, as DuckDB evaluates it.
 
-    Polars has an SQL of its own, in which round(2.5) is 2, 2.5::int too, and 7 / 2 is 3.
+    In Polars' own SQL round(2.5) and 2.5::int are 2, and 7 / 2 is 3.
     """
     import narwhals.stable.v2 as nw
     import polars as pl
@@ -202,7 +183,7 @@ def _with_flag(native: Any, where: str, mentioned: list[str]) -> Any:
 
     schema = native.collect_schema()
     known = [name for name in _met(schema.names(), where) if schema[name] != pl.Object]
-    # Without rows: whether it is a condition on these columns at all.
+    # Without rows: raises where it is no condition on these columns.
     flag(pl.DataFrame(schema={name: schema[name] for name in known}))
     chosen = [name for name in mentioned if name in known] or known[:1]
     if isinstance(native, pl.DataFrame):
@@ -212,11 +193,25 @@ def _with_flag(native: Any, where: str, mentioned: list[str]) -> Any:
 
 
 def _ordered_relation(frame: Frame) -> Any:
-    """An eager frame as DuckDB has it, whose own reading forgets the order of a dictionary."""
-    native = _known_to_duckdb(frame.to_native()) if kind_of(frame) == "pandas" else frame.to_native()
-    if kind_of(frame) == "polars":
-        native = plainly_typed(native.to_arrow())
-    relation = connection().from_df(native) if kind_of(frame) == "pandas" else connection().from_arrow(native)
+    """Return an eager frame as a DuckDB relation, with the order of dictionaries, which DuckDB's reader loses."""
+    native: Any = frame.to_native()
+    if backend_of(frame) == "pandas":
+        # DuckDB reads no frame that has periods, intervals and the like: they become texts.
+        given = native
+        for at, dtype in enumerate(given.dtypes):
+            categories = getattr(dtype, "categories", None)
+            if not re.match(r"period|interval|complex|float128", str(getattr(categories, "dtype", dtype))):
+                continue
+            native, column = native.copy(deep=False), given.iloc[:, at]
+            if categories is None:
+                native.isetitem(at, column.astype(object).map(str, na_action="ignore"))
+            else:
+                native.isetitem(at, column.cat.rename_categories(categories.astype(str)))
+        relation = connection().from_df(native)
+    else:
+        relation = connection().from_arrow(
+            plainly_typed(native.to_arrow()) if backend_of(frame) == "polars" else native
+        )
     for column, kind in zip(relation.columns, relation.types, strict=True):
         order = declared_order(frame, column) if str(kind) == "VARCHAR" else ()
         if not 0 < len(order) <= MOST_ORDERED:
@@ -227,23 +222,8 @@ def _ordered_relation(frame: Frame) -> Any:
     return relation
 
 
-def _known_to_duckdb(rows: Any) -> Any:
-    """A pandas frame with periods, intervals and the like as texts: DuckDB reads no frame that has any."""
-    found = rows
-    for at, dtype in enumerate(rows.dtypes):
-        categories = getattr(dtype, "categories", None)
-        if not re.match(r"period|interval|complex|float128", str(getattr(categories, "dtype", dtype))):
-            continue
-        found, column = found.copy(deep=False), rows.iloc[:, at]
-        if categories is None:
-            found.isetitem(at, column.astype(object).map(str, na_action="ignore"))
-        else:
-            found.isetitem(at, column.cat.rename_categories(categories.astype(str)))
-    return found
-
-
 def _texts(frame: Frame, where: str) -> str | None:
-    """Why a column of the condition is not the numbers that it looks like; None where none is."""
+    """Return why a column of the condition is text though it looks like numbers; None where none does."""
     schema = frame.collect_schema()
     read = set(map(as_engines, columns_of(where)))
     for column in schema.names():
@@ -266,59 +246,3 @@ def _texts(frame: Frame, where: str) -> str | None:
             return f"column {column!r} is text, like {some(signed[1], 2)}; read it with {signed[0]}"
         return f"column {column!r} is text though all its values are numbers; convert it, or compare it with texts"
     return None
-
-
-def or_null(texts: list[str]) -> str:
-    """What to do about texts among numbers that may mean a missing value; '' where none does."""
-    words = perhaps_missing(texts)
-    if not words:
-        return ""
-    options = " ".join(f"--null {shell_word(word)}" for word in words)
-    return f", or name texts that mean a missing value (nulls={words!r}, {options})"
-
-
-def affixed(found: Affix, column: str, command: Callable[[str], str] | None = None, instead: str = "") -> str:
-    """What to do about numbers with a sign before or behind them.
-
-    Parameters
-    ----------
-    command : a line of Python about the rows d → the command that does it to the file that they are in
-    instead : see changed
-    """
-    signs = [sign for sign in (found.before, found.behind) if sign]
-    places = [f"{sign!r} {where}" for sign, where in ((found.before, "before"), (found.behind, "behind")) if sign]
-    look = f"numbers with {listed(places)} them, like {some(found.odd, 2)}"
-    if found.times > 1:
-        scaled = changed(column, *times({found.behind: found.times}, found.signs), command, instead)
-        return f"{look}; make numbers {found.times:,} times as large of them: {scaled}"
-    take = "".join(f".str.replace({sign!r}, '', regex=False)" for sign in signs)
-    polars = "".join(f".str.replace_all({sign!r}, '', literal=True)" for sign in signs)
-    reads = f", and read what comes of it with {found.signs}" if found.signs != PLAIN else ""
-    advice = changed(column, take, polars, command, instead)
-    return f"{look}; take {'it' if len(signs) == 1 else 'them'} away{reads}: {advice}"
-
-
-def changed(
-    column: str, pandas: str, polars: str, command: Callable[[str], str] | None = None, instead: str = ""
-) -> str:
-    """How a column is changed by calls of pandas, of Polars, or by a command (see affixed).
-
-    The command is the last that is said: who copies it copies to the end of the line.
-
-    Parameters
-    ----------
-    instead : what else may be done, such as "; or write …"
-    """
-    frame, own = f"frame[{column!r}]", f"d[{column!r}]"
-    in_polars = polars.replace(COLUMN, f"pl.col({column!r})")
-    advice = f"{frame}{pandas.replace(COLUMN, frame)} in pandas, {in_polars} in Polars{instead}"
-    if command is None:
-        return advice
-    return f"{advice}{';' if instead else ','} or {command(f'{own} = {own}{pandas.replace(COLUMN, own)}')}"
-
-
-def shell_word(text: str) -> str:
-    """A text as one word of a command line."""
-    import shlex
-
-    return shlex.quote(text)

@@ -1,4 +1,4 @@
-"""A pandas frame → a file of its rows: CSV, TSV, Parquet, JSON lines."""
+"""Files of rows from a pandas frame: CSV, TSV, Parquet, JSON lines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from priorhood.data.sources.table import Table
 
 _WRITABLE = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".jsonl", ".ndjson")
-# A number of 64 bits has so many decimal digits.
+# Decimal digits of a number with 64 bits.
 DIGITS = 15
 _DECIMAL = re.compile(r"DECIMAL\((\d+),")
 
@@ -36,7 +36,7 @@ def check_output(path: str | Path, *inputs: str | Path) -> None:
 
 
 def kinds_of(table: Table) -> dict[str, str]:
-    """Column → its type in DuckDB's words, of a file that says it: pandas has some as another one."""
+    """Return column → DuckDB's type, of a file with types, some of which pandas does not have; empty for others."""
     if table.kind != "file" or table.written is not None:
         return {}
     rows: Any = table.frame(()).to_native()
@@ -44,13 +44,13 @@ def kinds_of(table: Table) -> dict[str, str]:
 
 
 def check_kinds(path: str | Path, table: Table) -> None:
-    """Raise before any work is done if the file cannot have what is in a column of the table."""
+    """Raise before any work is done if the file's format cannot hold a column of the table."""
     if format_of(str(path)) == "parquet":
         return
     odd = next((column for column, kind in kinds_of(table).items() if "BLOB" in kind), None)
     if odd is not None:
         raise TableError(
-            f"{table.name}: column {odd!r} holds bytes, which a file of text like {str(path)!r} cannot have; give "
+            f"{table.name}: column {odd!r} holds bytes, which a text file like {str(path)!r} cannot hold; give "
             f"the name of a Parquet file (.parquet)"
         )
 
@@ -60,13 +60,14 @@ def write_frame(frame: Any, path: str | Path, kinds: Mapping[str, str] | None = 
 
     Parameters
     ----------
-    kinds : see kinds_of, of the table that the frame's rows are from
+    kinds : mapping of str to str, optional
+        Result of kinds_of for the table that the rows are from.
     """
     kind, kinds = format_of(str(path)), kinds or {}
     if kind == "json":
         # pandas' own writer keeps 15 decimals, not 15 digits.
         rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
-        days = {column for column, told in kinds.items() if told == "DATE"}
+        days = {column for column, dtype in kinds.items() if dtype == "DATE"}
         plain = ({name: _plain(value, day=name in days) for name, value in row.items()} for row in rows)
         write_text(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in plain))
     elif kind == "parquet":
@@ -75,26 +76,25 @@ def write_frame(frame: Any, path: str | Path, kinds: Mapping[str, str] | None = 
     else:
         packed = "gzip" if str(path).lower().endswith(".gz") else None
         sign = "\t" if kind == "tsv" else ","
-        several = [name for name, told in kinds.items() if name in frame and _several(told)]
-        texts = frame.assign(**{name: frame[name].map(_as_text) for name in several})
+        nested = [name for name, dtype in kinds.items() if name in frame and _nested(dtype)]
+
+        def as_text(value: Any) -> Any:
+            several = isinstance(value, (Mapping, list, np.ndarray))
+            return json.dumps(_plain(value), ensure_ascii=False) if several else value
+
+        texts = frame.assign(**{name: frame[name].map(as_text) for name in nested})
         write_atomically(
             path, lambda file: texts.to_csv(file, index=False, sep=sign, compression=packed, encoding="utf-8")
         )
 
 
-def _several(kind: str) -> bool:
-    """Whether a value of DuckDB's type has several values."""
+def _nested(kind: str) -> bool:
+    """Whether DuckDB's type is a list, struct, map or union."""
     return kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION"))
 
 
-def _as_text(value: Any) -> Any:
-    return (
-        json.dumps(_plain(value), ensure_ascii=False) if isinstance(value, (Mapping, list, np.ndarray)) else value
-    )
-
-
 def _plain(value: Any, *, day: bool = False) -> Any:
-    """A value as JSON has it: dates and times as ISO 8601 has them, several as an array, no infinities.
+    """Return a value for JSON: dates and times in ISO 8601, nested values as arrays and objects, null for infinity.
 
     Parameters
     ----------
@@ -106,8 +106,14 @@ def _plain(value: Any, *, day: bool = False) -> Any:
         return [_plain(one) for one in np.asarray(value, dtype=object)] if len(value) else []
     if value is None or isinstance(value, (str, bool, int)):
         return value
-    if isinstance(value, np.generic):
-        return _plain(_from_numpy(value))
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        if np.isnat(value):
+            return None
+        import pandas as pd  # whose types have nanoseconds
+
+        value = pd.Timestamp(value) if isinstance(value, np.datetime64) else pd.Timedelta(value)
+    elif isinstance(value, np.generic):
+        return _plain(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if day and isinstance(value, datetime.datetime):
@@ -117,24 +123,8 @@ def _plain(value: Any, *, day: bool = False) -> Any:
     return str(value)
 
 
-def _from_numpy(value: np.generic) -> Any:
-    """NumPy's value as Python's, of times pandas', which has their nanoseconds."""
-    import pandas as pd
-
-    if isinstance(value, np.datetime64):
-        return None if np.isnat(value) else pd.Timestamp(value)
-    if isinstance(value, np.timedelta64):
-        return None if np.isnat(value) else pd.Timedelta(value)
-    return value.item()
-
-
 def _write_parquet(frame: Any, name: str, kinds: Mapping[str, str]) -> None:
-    """Let DuckDB write into the file itself: it would make one of its own beside it, for another to clear away.
-
-    Raises
-    ------
-    OSError : no space
-    """
+    """Let DuckDB write into the file itself, without a temporary one; raise OSError for lack of space."""
     import duckdb
 
     try:
@@ -154,7 +144,7 @@ def _write_parquet(frame: Any, name: str, kinds: Mapping[str, str]) -> None:
 
 
 def _comes_back(kind: str, now: str) -> bool:
-    """Whether a type of a file, of which pandas made another one, is had again without loss."""
+    """Whether a file's type, which pandas changed, can be restored without loss."""
     if kind == now:
         return False
     if kind == "DATE":
@@ -162,9 +152,5 @@ def _comes_back(kind: str, now: str) -> bool:
     decimal = _DECIMAL.match(kind)
     if decimal is not None:
         return now == "DOUBLE" and int(decimal[1]) <= DIGITS
-    return _several(kind) and _several(now) and _shape(kind) == _shape(now)
-
-
-def _shape(kind: str) -> str:
-    """What a type of several values is, without what they are."""
-    return "[]" if kind.endswith("]") else kind.partition("(")[0]
+    outer = ["[]" if one.endswith("]") else one.partition("(")[0] for one in (kind, now)]
+    return _nested(kind) and _nested(now) and outer[0] == outer[1]

@@ -1,7 +1,6 @@
-"""Columns found by a text, as in a dictionary: on the backend that holds the rows, and without moving them.
+"""Columns of values looked up by a text, on the backend that holds the rows.
 
-A join would do on every backend, but the order of the rows is promised by none of them, and a join keeps it
-on few.
+A join would do the same, but keeps the order of rows on few backends.
 """
 
 from __future__ import annotations
@@ -9,65 +8,64 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from priorhood._text import sql_name, sql_text
+from priorhood.data.sources.backend import backend_of, is_elsewhere
 from priorhood.data.sources.columns import in_memory
-from priorhood.data.sources.remote import beside, is_elsewhere
+from priorhood.data.sources.remote import joined_values
 
 if TYPE_CHECKING:
-    import narwhals.stable.v2 as nw
-    import polars as pl
-
-    from priorhood.data.sources.table import Frame
+    from priorhood.data.sources.backend import Frame
 
 
 def looked_up(frame: Frame, key: str, columns: dict[str, dict[str, Any]]) -> Frame:
-    """The rows, in order, with a column of values found by the text in `key`; null where it is not there.
+    """Return the rows, in order, with columns of values looked up by the text in `key`; null where it is unknown.
+
+    DuckDB and Polars' lazy frames stay lazy, as do engines elsewhere, whose rows have no order; others are in
+    memory, or are brought there.
 
     Parameters
     ----------
-    key : a column of text, which is taken away
-    columns : name → text → value, all numbers or all text; DuckDB and Polars' lazy frames stay lazy, and
-        those of engines elsewhere, whose rows have no order; others are in memory anyway or are taken there
+    key : str
+        A column of text, which is dropped.
+    columns : dict of str to dict
+        Name → text → value; the values of a column are all numbers or all text.
     """
     import narwhals.stable.v2 as nw
 
     if is_elsewhere(frame):
-        return beside(frame, key, columns)
+        return joined_values(frame, key, columns)
     native: Any = frame.to_native()
-    backend = str(frame.implementation).lower()
-    if backend.endswith("duckdb"):
+    backend = backend_of(frame)
+    if backend == "duckdb":
         found = ", ".join(f"{_sql(key, values)} AS {sql_name(name)}" for name, values in columns.items())
         native = native.project(f"* EXCLUDE ({sql_name(key)}), {found}")
-    elif backend.endswith("polars"):
-        native = native.with_columns(*(_polars(key, v).alias(name) for name, v in columns.items())).drop(key)
+    elif backend == "polars":
+        import polars as pl
+
+        added: list[Any] = []
+        for name, values in columns.items():
+            kind = pl.String if _textual(values) else pl.Float64
+            given = pl.lit(None, dtype=kind)
+            if values:
+                given = pl.col(key).replace_strict(
+                    list(values), list(values.values()), default=None, return_dtype=kind
+                )
+            added.append(given.alias(name))
+        native = native.with_columns(*added).drop(key)
     else:
-        return _in_memory(in_memory(frame), key, columns)
+        held = in_memory(frame)
+        texts = held[key].to_list()
+        series = [
+            nw.new_series(
+                name,
+                [values.get(text) for text in texts],
+                nw.String() if _textual(values) else nw.Float64(),
+                backend=held.implementation,
+            )
+            for name, values in columns.items()
+        ]
+        return held.drop(key).with_columns(*series)
     rows: Frame = nw.from_native(native)
     return rows
-
-
-def _in_memory(rows: nw.DataFrame[Any], key: str, columns: dict[str, dict[str, Any]]) -> nw.DataFrame[Any]:
-    import narwhals.stable.v2 as nw
-
-    texts = rows[key].to_list()
-    added = [
-        nw.new_series(
-            name,
-            [values.get(text) for text in texts],
-            nw.String() if _textual(values) else nw.Float64(),
-            backend=rows.implementation,
-        )
-        for name, values in columns.items()
-    ]
-    return rows.drop(key).with_columns(*added)
-
-
-def _polars(key: str, values: dict[str, Any]) -> pl.Expr:
-    import polars as pl
-
-    kind = pl.String if _textual(values) else pl.Float64
-    if not values:
-        return pl.lit(None, dtype=kind)
-    return pl.col(key).replace_strict(list(values), list(values.values()), default=None, return_dtype=kind)
 
 
 def _textual(values: dict[str, Any]) -> bool:
@@ -83,7 +81,8 @@ def _sql(key: str, values: dict[str, Any]) -> str:
     at = f"CAST(enum_code(TRY_CAST({sql_name(key)} AS ENUM({texts}))) AS BIGINT) + 1"
     if kind == "DOUBLE":
         return f"list_extract(CAST({_listed(values.values())} AS DOUBLE[]), {at})"
-    # A list of numbers is read from one literal, a list of texts from as many as there are.
+    # A list of numbers is one literal, a list of texts as many as it has texts: so a list of the different texts,
+    # and one of their places in it.
     different = list(dict.fromkeys(values.values()))
     place = {text: i + 1 for i, text in enumerate(different)}
     which = f"list_extract(CAST({_listed(place[text] for text in values.values())} AS BIGINT[]), {at})"

@@ -1,7 +1,6 @@
-"""A path → the files behind it, as one DuckDB relation: parts, folders, partitions, databases.
+"""Paths → the files behind them, as one DuckDB relation: parts, folders, partitions, databases.
 
-Nothing but this room and `sources` knows files of rows. Parts that do not fit together are found before any
-row is read, from what they say of themselves.
+Parts that do not fit together are found before any row is read, from their headers.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from priorhood._text import near, some, sql_name, sql_text
 from priorhood.data.labels import BLANKS, normal_label
 from priorhood.data.number_formats import UNSAID, Spelling
 from priorhood.data.sources.column_names import as_engines, perhaps_renamed, twins
-from priorhood.data.sources.duckdb_errors import first_names, heading, named_below, uneven
+from priorhood.data.sources.csv_layout import first_names, heading, named_below, uneven
 from priorhood.data.sources.duckdb_io import (
     DATABASE,
     connection,
@@ -31,12 +30,13 @@ if TYPE_CHECKING:
     import duckdb
 
 INSIDE = "::"
-# Rows of a CSV whose texts are looked at for how numbers are written.
+# Rows of a CSV whose texts show how numbers are written.
 FIRST = 10_000
+# Rows that decide on types, and bytes of a read, where only a few rows are wanted.
 LOOK, BUFFER = 2_048, 1 << 21
-# Up to it all whole numbers are floating-point numbers.
+# Smaller whole numbers are all floating-point numbers.
 LARGEST_WHOLE = 2**53
-# Lines among which that of the names is.
+# First lines, one of which holds the names.
 FEW = 100
 
 
@@ -44,9 +44,13 @@ FEW = 100
 class Parts:
     """Files of one format that are one table.
 
-    path : as given; kind : the format; inside : the table of a database; spelling : of a CSV's values
-    partitioned : whether folders called column=value say more columns
-    mixed : whether the parts differ in their columns; odd : column → why it cannot be used
+    path : as given
+    kind : the format
+    spelling : of a CSV's values
+    inside : the table of a database, quoted for SQL
+    partitioned : whether folders called column=value add columns
+    mixed : whether the parts differ in their columns
+    odd : column → why it cannot be used
     """
 
     path: str
@@ -59,30 +63,45 @@ class Parts:
     odd: dict[str, str] = field(default_factory=dict)
 
     def relation(self, text: frozenset[str]) -> duckdb.DuckDBPyRelation:
-        """The rows as DuckDB reads them; the columns named in text come as text, untouched.
+        """Return the rows as DuckDB reads them; the columns named in `text` come as text, untouched.
 
-        A column of a text file whose first rows are whole numbers is read as numbers that may have decimals.
+        Columns of a text file whose first rows are whole numbers are read as numbers that may have decimals.
         """
         if self.kind == DATABASE:
             return reading(self.files[0]).sql(f"FROM {self.inside}")
         if self.kind == "parquet":
-            return connection().sql(f"FROM read_parquet({_listed(self.files)}{self._options(text)})")
-        return self._json(text) if self.kind == "json" else self._csv(text)
+            options = ", union_by_name = true" if self.mixed else ""
+            if self.partitioned:
+                labels = ", ".join(f"{sql_name(c)}: VARCHAR" for c in sorted(text & self.partitions()))
+                options += ", hive_partitioning = true" + (f", hive_types = {{{labels}}}" if labels else "")
+            return connection().sql(f"FROM read_parquet({_listed(self.files)}{options})")
+        hive, own = self._hive(text), self.partitions()
+        if self.kind == "json":
+            # Text columns are read as text from the start, before any digits are lost.
+            first = self._read_json(hive)
+            types = {c: str(kind) for c, kind in zip(first.columns, first.types, strict=True) if c not in own}
+            wider = dict.fromkeys(_narrow(first), "DOUBLE") | dict.fromkeys(text, "VARCHAR")
+            return self._read_json(hive, columns={c: wider.get(c, kind) for c, kind in types.items()})
+        types = dict.fromkeys(sorted(text - own), "VARCHAR")
+        first = self._read_csv(hive, types)
+        wider = types | dict.fromkeys((c for c in _narrow(first) if c not in own), "DOUBLE")
+        return first if wider == types else self._read_csv(hive, wider)
 
     @property
     def sealed(self) -> bool:
-        """Whether what reads them reads no other file: a database's views are someone's own."""
+        """Whether their connection can read no other file, so that a condition may ask the database's tables."""
         return self.kind == DATABASE
 
     def columns(self) -> tuple[str, ...]:
-        """Their names.
+        """Return the columns' names.
 
-        Where a line has other values than the first has names, DuckDB may take a later line for the names, and what
-        is above it for no rows at all.
+        Where a line has more or fewer values than the first, DuckDB may take a later line for the names, and skip
+        what is above it.
 
         Raises
         ------
-        TableError : files that cannot be read; a line that is not like the first
+        TableError
+            Files that cannot be read, or a line of another length than the first.
         """
         try:
             with explained(self.path):
@@ -96,27 +115,28 @@ class Parts:
         return found
 
     def named_below(self, column: str) -> str | None:
-        """What is said of a column that is named below the first line, with what makes a table of the file."""
+        """Return advice where a column is named in a later line than the first; None where it is not."""
         return named_below(self.files[0], column) if self.separated and len(self.files) == 1 else None
 
     def twins(self, columns: tuple[str, ...]) -> dict[str, str]:
-        """Column → why it cannot be used, where two have one name for the files' reader.
+        """Return column → why it cannot be used, where the files' reader takes two names for one.
+
+        The files are read for their own names only where a column may have been renamed.
 
         Parameters
         ----------
-        columns : see columns; only where one may have been renamed the files are asked for their own names
+        columns : tuple of str
+            The names that the reader gives.
         """
         own = tuple(c for c in columns if c not in self.partitions())
         with explained(self.path):
             found = self._in_folders_too() if self.partitioned else {}
-            if perhaps_renamed(own) and self.kind == "parquet":
-                found |= twins(self._names_in_parquet(own), own)
-            elif perhaps_renamed(own) and self.separated:
-                found |= twins(self._names_in_text(own), own)
+            if perhaps_renamed(own) and (self.kind == "parquet" or self.separated):
+                found |= twins(self._own_names(own), own)
         return found
 
     def _in_folders_too(self) -> dict[str, str]:
-        """The columns of which folders say otherwise than their files do: the reader believes the folders."""
+        """Return the columns that have other values in the files than in the folders' names, which count."""
         folders = {as_engines(c): c for c in self.partitions()}
         if self.kind == "parquet":
             rows = connection().read_parquet(literal(self.files[0]), hive_partitioning=False)
@@ -138,21 +158,19 @@ class Parts:
             and normal_label(str(value)) != normal_label(part.partition("=")[2])
         }
 
-    def _names_in_parquet(self, columns: tuple[str, ...]) -> list[str]:
-        """Those of the first file, but for what is inside columns of several values."""
-        found = connection().sql(
-            f"SELECT name, num_children FROM parquet_schema({_listed(self.files[:1])})"  # noqa: S608  # quoted
-        ).fetchall()[1:]  # fmt: skip
-        names: list[str] = []
-        inside = 0
-        for name, children in found:
-            if not inside:
-                names.append(name)
-            inside = max(inside - 1, 0) + (children or 0)
-        return names if len(names) == len(columns) else list(columns)
-
-    def _names_in_text(self, columns: tuple[str, ...]) -> list[str]:
-        """The line of names as it stands, which is the one that the columns are called after."""
+    def _own_names(self, columns: tuple[str, ...]) -> list[str]:
+        """Return the names in the first file, in order; the reader's where they cannot be told."""
+        if self.kind == "parquet":
+            found = connection().sql(
+                f"SELECT name, num_children FROM parquet_schema({_listed(self.files[:1])})"  # noqa: S608  # quoted
+            ).fetchall()[1:]  # fmt: skip
+            own: list[str] = []
+            inside = 0  # entries of nested columns that are still to come
+            for name, children in found:
+                if not inside:
+                    own.append(name)
+                inside = max(inside - 1, 0) + (children or 0)
+            return own if len(own) == len(columns) else list(columns)
         options: dict[str, Any] = {"header": False, "all_varchar": True, "sample_size": LOOK, "buffer_size": BUFFER}
         rows = connection().read_csv(literal(self.files[0]), **{**self._as_quoted(), **options})
         for values in rows.limit(FEW).fetchall():
@@ -165,18 +183,21 @@ class Parts:
 
     @property
     def separated(self) -> bool:
-        """Whether they are text with separators, whose types are made up by their reader."""
+        """Whether the files are text with separators, whose types their reader infers."""
         return self.kind in ("csv", "tsv")
 
     def written(self, columns: list[str], *, every: bool = False) -> dict[str, list[str]]:
-        """The texts of the first rows, column by column, as they are written; missing values left out.
+        """Return the texts of the first rows as they are written, missing values left out, by column.
 
-        every : all different texts of a column in place of them
+        Parameters
+        ----------
+        every : bool
+            Whether to return all different texts of a column instead.
         """
         wanted = [c for c in columns if c not in self.partitions()]
         if not wanted:
             return {}
-        # A small buffer, since so few rows are read.
+        # A small buffer for a few rows.
         rows = self._read_csv(self._hive(frozenset()), all_varchar=True, sample_size=LOOK, buffer_size=BUFFER)
         if every:
             texts = {c: rows.project(sql_name(c)).distinct().fetchall() for c in wanted}
@@ -191,60 +212,40 @@ class Parts:
             raise TableError(f"{self.path}: {odd}") from None
 
     def whole(self) -> tuple[str, ...]:
-        """The columns of text files whose first rows are whole numbers."""
+        """Return the columns of text files whose first rows are whole numbers."""
         if self.kind in ("parquet", DATABASE):
             return ()
         first = self._read_json({}) if self.kind == "json" else self._read_csv({})
         return _whole(first)
 
     def typed(self) -> frozenset[str]:
-        """The columns whose values are no texts in the files, whatever they are read as."""
+        """Return the columns whose values are no texts in the files, whatever they are read as."""
         if self.separated:
             return frozenset()
         found = self._read_json(self._hive(frozenset())) if self.kind == "json" else self.relation(frozenset())
         types = zip(found.columns, map(str, found.types), strict=True)
         return frozenset(column for column, kind in types if kind != "VARCHAR")
 
-    def _options(self, text: frozenset[str]) -> str:
-        asked = ", union_by_name = true" if self.mixed else ""
-        if self.partitioned:
-            labels = ", ".join(f"{sql_name(c)}: VARCHAR" for c in sorted(text & self.partitions()))
-            asked += ", hive_partitioning = true" + (f", hive_types = {{{labels}}}" if labels else "")
-        return asked
-
     def partitions(self) -> frozenset[str]:
-        """The columns that folders say."""
-        names = (Path(self.files[0]).parent.parts) if self.partitioned else ()
+        """Return the columns that come from the folders' names."""
+        names = Path(self.files[0]).parent.parts if self.partitioned else ()
         return frozenset(part.partition("=")[0] for part in names if "=" in part)
 
     def _hive(self, text: frozenset[str]) -> dict[str, Any]:
+        """Return the reader's options for columns from the folders' names."""
         if not self.partitioned:
             return {}
         labels = dict.fromkeys(sorted(text & self.partitions()), "VARCHAR")
         return {"hive_partitioning": True, **({"hive_types": labels} if labels else {})}
 
-    def _json(self, text: frozenset[str]) -> duckdb.DuckDBPyRelation:
-        # Text columns are read again as text, before any digits could be lost.
-        first = self._read_json(self._hive(text))
-        types = {c: str(t) for c, t in zip(first.columns, first.types, strict=True) if c not in self.partitions()}
-        wider = dict.fromkeys(_narrow(first), "DOUBLE") | dict.fromkeys(text, "VARCHAR")
-        return self._read_json(self._hive(text), columns={c: wider.get(c, t) for c, t in types.items()})
-
     def _read_json(self, hive: dict[str, Any], **options: Any) -> duckdb.DuckDBPyRelation:
         files: Any = [literal(f) for f in self.files]
         return connection().read_json(files, format="newline_delimited", **hive, **options)
 
-    def _csv(self, text: frozenset[str]) -> duckdb.DuckDBPyRelation:
-        hive, own = self._hive(text), text - self.partitions()
-        types = dict.fromkeys(sorted(own), "VARCHAR")
-        first = self._read_csv(hive, types)
-        wider = types | dict.fromkeys((c for c in _narrow(first) if c not in self.partitions()), "DOUBLE")
-        return first if wider == types else self._read_csv(hive, wider)
-
     def _read_csv(
         self, hive: dict[str, Any], types: dict[str, str] | None = None, **how: Any
     ) -> duckdb.DuckDBPyRelation:
-        # The quote is said, not sniffed: quotes may come late in a file.
+        # The quote is given, since sniffing may miss quotes late in a file.
         options: dict[str, Any] = {
             "header": True,
             "quotechar": '"',
@@ -253,19 +254,22 @@ class Parts:
             "decimal": self.spelling.signs.decimal,
         }
         if self.spelling.thousands:
-            # A column is text wherever its thousands begin.
+            # All rows decide on types: a column's thousands may begin late.
             options["sample_size"] = -1
-        if self.spelling.nulls and (names := self._names()):
-            options["names"] = names
+        files: Any = [literal(f) for f in self.files]
+        if self.spelling.nulls:
+            # A name that is one of the nulls would be read as missing.
+            names: list[str] = connection().read_csv(files, header=True, **self._as_quoted()).columns
+            if set(names) & set(self.spelling.nulls):
+                options["names"] = names
         if self.kind == "tsv":
             options["delimiter"] = "\t"
         if types:
             options["dtype"] = types
-        files: Any = [literal(f) for f in self.files]
         return connection().read_csv(files, **hive, **{**options, **how})
 
     def heading_of(self, file: str) -> tuple[str, list[str]]:
-        """The separator and the names that the reader finds in one file of text."""
+        """Return the separator and the names that the reader finds in one file of text."""
         with explained(file):
             names = connection().read_csv(literal(file), header=True, **self._as_quoted()).columns
             asked = "SELECT Delimiter FROM sniff_csv($1, header = true)"
@@ -273,25 +277,19 @@ class Parts:
         return (separators[0][0] if len(names) > 1 else "", names)
 
     def _as_quoted(self) -> dict[str, Any]:
-        """How the values of a line are told apart, as far as that is not sniffed."""
+        """Return the reader's options for separator and quotes, as far as they are not sniffed."""
         options: dict[str, Any] = {"quotechar": '"', "escapechar": '"', "hive_partitioning": False}
         return {**options, "delimiter": "\t"} if self.kind == "tsv" else options
 
-    def _names(self) -> list[str] | None:
-        """The line of names, where a text that means a missing value is a name too; None otherwise."""
-        files: Any = [literal(f) for f in self.files]
-        names: list[str] = connection().read_csv(files, header=True, **self._as_quoted()).columns
-        return names if set(names) & set(self.spelling.nulls) else None
-
 
 def _whole(relation: duckdb.DuckDBPyRelation) -> tuple[str, ...]:
-    """Columns found to be whole numbers: from the first rows alone, so that later ones may have decimals."""
+    """Return the columns whose first rows are whole numbers; later rows may have decimals."""
     types = zip(relation.columns, map(str, relation.types), strict=True)
     return tuple(column for column, kind in types if kind in ("BIGINT", "HUGEINT"))
 
 
 def _narrow(relation: duckdb.DuckDBPyRelation) -> tuple[str, ...]:
-    """Those of them that are floating-point numbers too, as ids of 17 digits are not."""
+    """Return those of them whose numbers are floating-point numbers too, as ids of 17 digits are not."""
     columns = _whole(relation)
     if not columns:
         return ()
@@ -305,11 +303,12 @@ def _narrow(relation: duckdb.DuckDBPyRelation) -> tuple[str, ...]:
 
 
 def find_parts(path: str, spelling: Spelling = UNSAID) -> Parts:
-    """What a path stands for: a file, a glob, a folder of parts, a table of a DuckDB file.
+    """Find the files that a path stands for: a file, a glob, a folder of parts, or a table of a DuckDB file.
 
     Raises
     ------
-    TableError : no such file, an unknown format, several formats or tables, parts that cannot be read
+    TableError
+        No such file, an unknown format, several formats or tables, or parts that cannot be read.
     """
     named, _, inside = (path, "", "") if is_there(path) else path.partition(INSIDE)
     files = _files(named)
@@ -327,8 +326,11 @@ def find_parts(path: str, spelling: Spelling = UNSAID) -> Parts:
         return Parts(path, kind, tuple(files), inside=_table_of(named, files, inside))
     if kind != "parquet":
         files = [f for f in files if Path(f).stat().st_size > 0]
-    # Folders of the path as given are no partitions: only those found below it are.
-    above = len(Path(named).parts) if is_folder(named) else _plain_parts(named)
+    # Only folders below the path as given are partitions; a glob's path ends at its first wildcard.
+    parts = Path(named).parts
+    above = len(parts)
+    if not is_folder(named):
+        above = next((i for i, part in enumerate(parts) if glob.has_magic(part)), above)
     partitioned = any("=" in part for part in Path(files[0]).parent.parts[above:])
     found = Parts(path, kind, tuple(files), spelling, partitioned=partitioned)
     if found.separated and len(files) > 1:
@@ -337,17 +339,12 @@ def find_parts(path: str, spelling: Spelling = UNSAID) -> Parts:
 
 
 def _check_headings(found: Parts) -> None:
-    """Raise where a part's line of names is not that of the first: the reader puts columns together by their place.
-
-    Raises
-    ------
-    TableError
-    """
+    """Raise where a part's line of names differs from the first part's: the reader joins columns by position."""
     headings = [heading(file) for file in found.files]
     unlike = [file for file, one in zip(found.files, headings, strict=True) if one is None or one != headings[0]]
     if not unlike:
         return
-    # Compressed, or with lines above the names, which the reader knows better.
+    # The reader knows better where files are compressed, or have lines above the names.
     separator, names = found.heading_of(found.files[0])
     for file in unlike:
         own_separator, own = found.heading_of(file)
@@ -360,36 +357,34 @@ def _check_headings(found: Parts) -> None:
         )  # fmt: skip
         raise TableError(
             f"{found.path}: the part {_name(file)} does not begin as {_name(found.files[0])} does: it has {how}. "
-            f"Write the parts alike: the same names in one order, with one separator"
+            f"Give all parts the same names in one order, and one separator"
         )
 
 
-def _plain_parts(path: str) -> int:
-    """How many of a glob's parts come before its first wildcard."""
-    parts = Path(path).parts
-    return next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-
-
 def _files(path: str) -> list[str]:
+    """Return the files of a path, without those that engines write next to their parts: _SUCCESS, .crc."""
     # A file's own name may look like a pattern.
-    found = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) and not is_there(path) else [path]  # noqa: PTH207
+    found = [path]
+    if glob.has_magic(path) and not is_there(path):
+        found = sorted(glob.glob(path, recursive=True))  # noqa: PTH207
     missing = [f for f in found if not is_there(f)]
     if missing or not found:
         raise TableError(f"no file {path!r}{nearby_files(path)}")
-    return [inner for f in found for inner in (_inside_folder(f) if is_folder(f) else [f])]
-
-
-def _inside_folder(path: str) -> list[str]:
-    """The files below a folder but those that engines leave beside their parts: _SUCCESS, .crc."""
-    below = sorted(f for f in Path(path).rglob("*") if f.is_file())
-    parts = [f for f in below if not any(p.startswith(("_", ".")) for p in f.relative_to(path).parts)]
-    if not parts:
-        raise TableError(f"folder {path!r} has no files of rows")
-    return [str(f) for f in parts]
+    files: list[str] = []
+    for file in found:
+        if not is_folder(file):
+            files.append(file)
+            continue
+        below = sorted(f for f in Path(file).rglob("*") if f.is_file())
+        inside = [f for f in below if not any(p.startswith(("_", ".")) for p in f.relative_to(file).parts)]
+        if not inside:
+            raise TableError(f"folder {file!r} has no files of rows")
+        files += map(str, inside)
+    return files
 
 
 def _table_of(path: str, files: list[str], inside: str) -> str:
-    """The table of a database, quoted for SQL."""
+    """Return the table of a database, quoted for SQL."""
     if len(files) > 1:
         raise TableError(
             f"{path!r} are {len(files)} DuckDB files; give one, or write their tables to Parquet files"
@@ -416,14 +411,14 @@ def _table_of(path: str, files: list[str], inside: str) -> str:
 
 
 def _compared(found: Parts) -> Parts:
-    """Parquet parts with the columns that they do not share, or not as the same kind of values."""
+    """Return Parquet parts with the columns noted that are not in all of them, or of different types."""
     with explained(found.path):
-        said = connection().sql(  # the files' names are quoted
+        schema = connection().sql(  # the files' names are quoted
             "SELECT name, file_name, type, coalesce(converted_type, logical_type, '') FROM "  # noqa: S608
             f"parquet_schema({_listed(found.files)}) WHERE num_children IS NULL"
         ).fetchall()  # fmt: skip
     columns: dict[str, dict[str, tuple[str, str]]] = {}
-    for name, file, *kind in said:
+    for name, file, *kind in schema:
         columns.setdefault(name, {})[file] = (kind[0], kind[1])
     odd: dict[str, str] = {}
     mixed = False
@@ -436,13 +431,13 @@ def _compared(found: Parts) -> Parts:
             text, other = (next(f for f, k in kinds.items() if _textual(k) is w) for w in (True, False))
             odd[name] = (
                 f"is of different types in the parts: {_type(text, name)} in {_name(text)}, {_type(other, name)} "
-                f"in {_name(other)}; write them alike"
+                f"in {_name(other)}; write them with one type"
             )
     return Parts(found.path, found.kind, found.files, partitioned=found.partitioned, mixed=mixed, odd=odd)
 
 
 def broken_part(path: str) -> str | None:
-    """The first of several Parquet parts that cannot be read to its end; looked for after an error only."""
+    """Return the first of several Parquet parts that cannot be read to its end, for messages after an error."""
     import duckdb
 
     try:
@@ -451,7 +446,7 @@ def broken_part(path: str) -> str | None:
         return None
     for file in found.files if found.kind == "parquet" and len(found.files) > 1 else ():
         try:
-            # Every value is read: what a file says of itself would do for less.
+            # Reads every value: aggregates alone might be answered from the file's statistics.
             connection().read_parquet(literal(file)).aggregate("max(hash(COLUMNS(*)))").fetchall()
         except duckdb.Error:
             return _name(file)
@@ -476,5 +471,5 @@ def _listed(files: tuple[str, ...]) -> str:
 
 
 def literal(file: str) -> str:
-    """A file's name for DuckDB, which takes [1], * and ? for patterns where there is no backslash."""
+    """Return a file's name for DuckDB, which takes [1], * and ? for patterns unless there is a backslash."""
     return file if "\\" in file else glob.escape(file)

@@ -1,7 +1,6 @@
-"""Frames whose rows are on another engine, Spark's, Dask's or one that Ibis speaks to: what is otherwise there.
+"""Frames of engines outside of this process, Spark, Dask and Ibis: what narwhals does not cover.
 
-Such frames say what to compute, and compute it where the rows are. narwhals has one language for all of them;
-here is what that language does not say. None of the engines is imported but by those who have its frame.
+Such frames compute where their rows are. An engine is imported only by those who have its frame.
 """
 
 from __future__ import annotations
@@ -9,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from priorhood._text import rows_of, sql_name
+from priorhood._text import rows_of
+from priorhood.data.sources.backend import ENGINES, backend_of
 from priorhood.errors import TableError
 
 if TYPE_CHECKING:
@@ -17,29 +17,17 @@ if TYPE_CHECKING:
 
     import narwhals.stable.v2 as nw
 
-    Frame = nw.LazyFrame[Any] | nw.DataFrame[Any]
+    from priorhood.data.sources.backend import Frame
 
-# narwhals' names of the engines, and their own.
-ENGINES = {"pyspark": "Spark", "pyspark_connect": "Spark", "dask": "Dask", "ibis": "Ibis"}
-# Rows that may come here where rows themselves are asked for, not sums: as a pandas frame some hundred MB.
+# Rows that may be brought here where rows are needed, not sums: some hundred MB as a pandas frame.
 MOST_ROWS = 1_000_000
 
 
-def kind_of(frame: Frame) -> str:
-    """Narwhals' name of what holds the rows, as a Table has it: 'pandas', 'duckdb', 'pyspark' …"""
-    return str(frame.implementation).lower().rsplit(".", 1)[-1].replace("implementation", "").strip("<>: '\"")
-
-
-def is_elsewhere(frame: Frame) -> bool:
-    """Whether an engine other than this process holds the rows."""
-    return kind_of(frame) in ENGINES
-
-
 def as_numbers(frame: Frame, columns: Iterable[str]) -> Frame:
-    """Columns of truths that serve as numbers, as 1 and 0: PostgreSQL makes no decimals of truths."""
+    """Return the rows with truth values as 1 and 0, of which PostgreSQL can make decimals, in some columns."""
     import narwhals.stable.v2 as nw
 
-    if kind_of(frame) != "ibis":
+    if backend_of(frame) != "ibis":
         return frame
     schema = frame.collect_schema()
     truths = [column for column in dict.fromkeys(columns) if schema[column] == nw.Boolean]
@@ -47,13 +35,13 @@ def as_numbers(frame: Frame, columns: Iterable[str]) -> Frame:
 
 
 def with_condition(native: Any, kind: str, where: str, name: str) -> Any:
-    """A native frame with the SQL condition as a boolean column, false where it is unknown.
+    """Return a native frame with the SQL condition as a boolean column, false where it is unknown.
 
-    Spark and Ibis's engines read their own SQL. Dask has none: there DuckDB looks at every partition, on the
-    worker that has it.
+    Spark and Ibis's engines read their own SQL. Dask has none: DuckDB evaluates the condition on every partition,
+    in the worker that has it.
     """
     if kind == "dask":
-        # The meta frame has no rows, so that a condition that cannot be read is found before any is.
+        # The meta frame has no rows: a condition that cannot be read fails here, before any row is read.
         return native.map_partitions(_partition, where, name, meta=_partition(native._meta, where, name))
     if kind == "ibis":
         import ibis
@@ -62,13 +50,13 @@ def with_condition(native: Any, kind: str, where: str, name: str) -> Any:
         rows, held_there = ibis.to_sql(native), f'coalesce(({where}), false) AS "{name}"'
         selected = f"SELECT *, {held_there} FROM ({rows}) AS rows_there"  # noqa: S608  # the condition is SQL
         held = backend.sql(selected, schema=ibis.schema(schema))
-        held.limit(0).to_pandas()  # said to be wrong now, or never
+        held.limit(0).to_pandas()  # so that errors are raised here
         return held
     return native.selectExpr("*", f"coalesce(({where}), false) AS `{name}`")
 
 
 def _partition(part: Any, where: str, name: str) -> Any:
-    """One partition of a Dask frame, a pandas frame, with the condition; runs on the workers."""
+    """Return one partition of a Dask frame, a pandas frame, with the condition; runs in the workers."""
     import duckdb
 
     alone = {
@@ -81,125 +69,120 @@ def _partition(part: Any, where: str, name: str) -> Any:
         return part.assign(**{name: held.fetchnumpy()["held"].astype(bool)})
 
 
-def beside(frame: Frame, key: str, columns: dict[str, dict[str, Any]]) -> Frame:
-    """The rows with columns of values found by the text in `key`, which is taken away: a join with a small table.
+def joined_values(frame: Frame, key: str, columns: dict[str, dict[str, Any]]) -> Frame:
+    """Return the rows with columns of values for the text in `key`, which is dropped, by a join with a small table.
 
-    The table goes to the engine once and whole (Spark is told to broadcast it). No order of rows is promised.
+    The table goes to the engine whole (Spark is told to broadcast it). The order of rows is not guaranteed.
     """
     import narwhals.stable.v2 as nw
+    import pyarrow as pa
 
     texts = sorted({text for values in columns.values() for text in values})
-    found = {name: [values.get(text) for text in texts] for name, values in columns.items()}
-    textual = {name for name, values in columns.items() if any(isinstance(v, str) for v in values.values())}
-    small: Any = nw.from_native(_small(frame.to_native(), kind_of(frame), {key: texts, **found}, [key, *textual]))
+    found = {key: texts, **{name: [values.get(text) for text in texts] for name, values in columns.items()}}
+    textual = [key, *(n for n, values in columns.items() if any(isinstance(v, str) for v in values.values()))]
+    types = {name: pa.string() if name in textual else pa.float64() for name in found}
+    table = pa.table({name: pa.array(values, types[name]) for name, values in found.items()})
+    native: Any = frame.to_native()
+    backend = backend_of(frame)
+    small: Any
+    if backend.startswith("pyspark"):
+        small = native.sparkSession.createDataFrame(table).hint("broadcast")
+    elif backend == "ibis":
+        import ibis
+
+        small = ibis.memtable(table)
+    else:
+        import dask.dataframe as dd
+
+        taken: Any = dd
+        # pandas has several types of text, and a join needs the same one.
+        small = taken.from_pandas(table.to_pandas(), npartitions=1)
+        small = small.astype(dict.fromkeys(textual, native.dtypes[key]))
     rows: Any = frame
-    joined: Frame = rows.join(small, on=key, how="left").drop(key)
+    joined: Frame = rows.join(nw.from_native(small), on=key, how="left").drop(key)
     return joined
 
 
-def _small(native: Any, kind: str, columns: dict[str, list[Any]], textual: list[str]) -> Any:
-    """Columns of this process, numbers but for the textual ones, as a frame of the engine that has `native`."""
-    import pyarrow as pa
-
-    types = {name: pa.string() if name in textual else pa.float64() for name in columns}
-    table = pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})
-    if kind.startswith("pyspark"):
-        return native.sparkSession.createDataFrame(table).hint("broadcast")
-    if kind == "ibis":
-        import ibis
-
-        return ibis.memtable(table)
-    import dask.dataframe as dd
-
-    taken: Any = dd
-    # pandas has several kinds of text, and a join wants one.
-    small = taken.from_pandas(table.to_pandas(), npartitions=1)
-    return small.astype(dict.fromkeys(textual, native.dtypes[textual[0]]))
-
-
 def counted_labels(frame: Frame, column: str) -> tuple[int, int]:
-    """Rows, and different values of a column, within a few per cent: in memory that does not grow with them.
+    """Return the number of rows, and of different values of a column within a few per cent, in constant memory.
 
     PostgreSQL alone counts exactly.
 
     Raises
     ------
-    TableError : whatever stopped the engine, in its own words
+    TableError
+        Whatever stopped the engine, in its own words.
     """
     import narwhals.stable.v2 as nw
 
-    kind = kind_of(frame)
+    kind = backend_of(frame)
     native: Any = frame.to_native()
     if kind == "dask":
         import dask
 
         library: Any = dask
         asked = native[column].size, native[column].nunique_approx()
-        rows, labels = told(kind, lambda: library.compute(*asked))
+        rows, labels = answer_of(kind, lambda: library.compute(*asked))
         return int(rows), round(labels)
     if kind == "ibis":
         asked = native.aggregate(rows=native.count(), labels=native[column].approx_nunique())
     else:
-        asked = native.selectExpr(
-            "count(*) AS rows", f"approx_count_distinct({sql_name(column, '`')}, 0.02) AS labels"
-        )
+        quoted = "`" + column.replace("`", "``") + "`"
+        asked = native.selectExpr("count(*) AS rows", f"approx_count_distinct({quoted}, 0.02) AS labels")
     found = fetched(nw.from_native(asked))
     return int(found["rows"][0]), int(found["labels"][0])
 
 
 def fetched(frame: Frame) -> nw.DataFrame[Any]:
-    """A result, brought here: as PyArrow's from Spark, else as pandas'.
+    """Return a result in memory: PyArrow's from Spark, else pandas'.
 
     Raises
     ------
-    TableError : whatever stopped the engine, in its own words
+    TableError
+        Whatever stopped the engine, in its own words.
     """
-    kind = kind_of(frame)
+    kind = backend_of(frame)
     lazy: Any = frame
-    found: nw.DataFrame[Any] = told(
+    found: nw.DataFrame[Any] = answer_of(
         kind, lambda: lazy.collect("pyarrow" if kind.startswith("pyspark") else "pandas")
     )
     return found
 
 
 def rows_fetched(frame: Frame, most: int = MOST_ROWS) -> nw.DataFrame[Any]:
-    """Rows themselves, brought here as a pandas frame, in the order that the engine gives them.
+    """Return the rows in memory as a pandas frame, in the order in which the engine gives them.
 
     Raises
     ------
-    TableError : more than `most`; whatever stopped the engine
+    TableError
+        More rows than `most`; whatever stopped the engine.
     """
     import narwhals.stable.v2 as nw
 
     found: Any = fetched(frame.head(most + 1)).to_pandas().reset_index(drop=True)
     if len(found) > most:
         raise TableError(
-            f"this needs the rows themselves, and {ENGINES[kind_of(frame)]} has more than {rows_of(most)}; a fit "
-            f"by the exact engine takes sums from there alone. Choose the rows wanted there, such as those of a "
+            f"this needs the rows themselves, and {ENGINES[backend_of(frame)]} has more than {rows_of(most)}; a "
+            f"fit by the exact engine takes only sums from there. Choose the rows wanted there, such as those of a "
             f"few places, or bring them here in parts"
         )
     return nw.from_native(found, eager_only=True)
 
 
-def told(kind: str, ask: Callable[[], Any]) -> Any:
-    """What an engine answers; its errors, of which every engine has its own kinds, as ours."""
+def answer_of(kind: str, ask: Callable[[], Any]) -> Any:
+    """Return an engine's answer, and raise its errors, of which every engine has its own types, as TableError."""
     try:
         return ask()
     except TableError:
         raise
     except Exception as problem:  # noqa: BLE001  # a lost worker, no such table, a full disk: whatever it was
-        raise TableError(f"{ENGINES[kind]} stopped: {plain(problem)}; {_advice(problem)}") from None
-
-
-def plain(problem: BaseException) -> str:
-    """An engine's error as one line: what it says first, without what its own programs called."""
-    text = re.split(r"\n\s*(?:at |JVM stacktrace|SQLSTATE|== SQL|LINE \d|Driver stacktrace)", str(problem))[0]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = re.sub(r"\s+", " ", " ".join(lines[:3])).strip().rstrip(".;")
-    # Py4J puts what it called before what was said.
-    said = re.sub(r"^An error occurred while calling \S+ : ", "", said)
-    shown = said if len(said) <= 500 else f"{said[:500]} …"
-    return f"{type(problem).__name__}: {shown}" if shown else type(problem).__name__
+        advice = "fix it on that engine, where the same columns can be inspected, and run the same call again"
+        if _LOST.search(f"{type(problem).__name__} {problem}"):
+            advice = (
+                "a worker or the connection was lost, and nothing was written here: see the engine's own log, give "
+                "its workers more memory or smaller partitions, and run the same call again"
+            )
+        raise TableError(f"{ENGINES[kind]} stopped: {plain(problem)}; {advice}") from None
 
 
 _LOST = re.compile(
@@ -207,10 +190,12 @@ _LOST = re.compile(
 )
 
 
-def _advice(problem: BaseException) -> str:
-    if _LOST.search(f"{type(problem).__name__} {problem}"):
-        return (
-            "a worker or the connection was lost, and nothing was written here: see the engine's own log, give its "
-            "workers more memory or smaller partitions, and run the same call again"
-        )
-    return "fix it on that engine, where the same columns can be looked at, and run the same call again"
+def plain(problem: BaseException) -> str:
+    """Return an engine's error as one line, without the traceback of its own programs."""
+    text = re.split(r"\n\s*(?:at |JVM stacktrace|SQLSTATE|== SQL|LINE \d|Driver stacktrace)", str(problem))[0]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    said = re.sub(r"\s+", " ", " ".join(lines[:3])).strip().rstrip(".;")
+    # Py4J puts the call before the message.
+    said = re.sub(r"^An error occurred while calling \S+ : ", "", said)
+    shown = said if len(said) <= 500 else f"{said[:500]} …"
+    return f"{type(problem).__name__}: {shown}" if shown else type(problem).__name__

@@ -1,7 +1,7 @@
-"""File, frame or relation → Table: named columns, lazily read, on whatever backend holds the rows.
+"""Files, frames and relations as a Table: named columns, read lazily, on whatever backend holds the rows.
 
-Nothing but this module knows frames, and `sources` files. Columns are typed when their role is known: a
-group's labels are text whatever they look like, so a file is opened only then.
+Columns get their types when their roles are known: a group's labels are text whatever they look like, so a file is
+opened only then.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from priorhood._arguments import answers_other_names
 from priorhood._text import listed, near
 from priorhood.data.number_formats import PLAIN, UNSAID, Spelling
 from priorhood.data.sources.arrow import plainly_typed
+from priorhood.data.sources.backend import ENGINES, backend_of, is_elsewhere
 from priorhood.data.sources.column_names import twins
 from priorhood.data.sources.columns import in_memory, restored, with_readings
 from priorhood.data.sources.conditions import conditioned
-from priorhood.data.sources.duckdb_io import KEPT, connection, explained, no_condition
+from priorhood.data.sources.duckdb_io import KEPT, connection, explained
 from priorhood.data.sources.paths import Parts, find_parts
-from priorhood.data.sources.remote import ENGINES, is_elsewhere, kind_of, told
+from priorhood.data.sources.remote import answer_of
+from priorhood.data.sources.where_sql import no_condition
 from priorhood.data.text_numbers import Numbers
 from priorhood.errors import TableError
 from priorhood.model.tokens import brief, same_letters, written
@@ -33,34 +35,55 @@ if TYPE_CHECKING:
 
     import narwhals.stable.v2 as nw
 
-    Frame = nw.LazyFrame[Any] | nw.DataFrame[Any]
+    from priorhood.data.sources.backend import Frame
 
-
-# Kinds whose engines read Price and price as one name.
+# Backends that read Price and price as one name.
 ONE_CASE = ("duckdb", "pyspark", "pyspark_connect", "ibis")
-# What the names of columns begin with that the rows get here.
+# Prefix of the columns that priorhood adds.
 OWN = "__priorhood"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows somewhere, not read yet.
+    """Rows of a file, frame or database that have not been read yet; made by read().
 
-    name : for messages: the path, or the kind of frame
-    columns : the names there are
-    kind : 'file', 'pandas', 'polars', 'polars-lazy', 'pyarrow', 'duckdb' or one of the engines elsewhere
-    open : columns of text → narwhals frame, with the column KEPT where where= is given; a file leaves the condition
-        out where KEPT is among the columns of text
-    where : the row filter as SQL, or None
-    joined : the columns that came from a table of places (places=); orders : of their categories, as declared there
-    odd : column → why it cannot be used; twins : those that a reader takes for another one
-    whole : says which columns of a file look like whole numbers; typed : which of them are no texts in it
-    spelling : what was said of its texts; written : the texts of a CSV's first rows, or all
-        different ones, column by column
-    unread : columns of a CSV in whose first texts no thousands were found, and whose others nobody has looked at
-    path : what a file was read from, whatever its name says beside
-    told : what was said of it, such as the columns that were looked at for thousands: once is enough
-    below : says of a column that is not there whether a text file has it in a later line
+    Attributes
+    ----------
+    name : str
+        For messages: the path, or the kind of frame.
+    columns : tuple of str
+        The columns' names.
+    kind : str
+        'file', 'pandas', 'polars', 'polars-lazy', 'pyarrow', 'duckdb', or one of ENGINES.
+    open : callable
+        Columns of text → narwhals frame, with the column KEPT where there is a condition; a file leaves the
+        condition out where KEPT is among the columns of text.
+    where : str or None
+        The condition on rows in SQL.
+    joined : tuple of str
+        Columns that came from a table of places (places=).
+    orders : dict of str to tuple of str
+        Column → its categories in the order of its type there.
+    odd : dict of str to str
+        Column → why it cannot be used.
+    twins : dict of str to str
+        The same for columns that a reader takes for another one.
+    whole : callable
+        Returns the columns of a file that look like whole numbers.
+    typed : callable
+        Returns the columns of a file that are no texts in it.
+    spelling : Spelling
+        How the user says that texts are written.
+    written : callable or None
+        Columns of a CSV → texts of the first rows, or all different ones, by column.
+    unread : set of str
+        Columns of a CSV whose first texts have no thousands, and whose other texts are unchecked.
+    told : set of str
+        What was checked, such as columns for thousands, so that warnings are given once.
+    path : str
+        The path of a file, whatever `name` adds to it.
+    below : callable or None
+        Column that is not there → advice where a text file names it in a later line.
     """
 
     name: str
@@ -82,28 +105,25 @@ class Table:
     below: Callable[[str], str | None] | None = None
 
     def require(self, column: str, role: str, advice: str = "") -> None:
-        """Raise unless the column is there; with advice on what else to do."""
+        """Raise unless the column is there and can be used; `advice` says what else the user may do."""
         why = self.odd.get(column) or self.twins.get(column)
         if why is not None:
             raise TableError(f"{self.name}: column {column!r} ({role}) {why}")
         if column not in self.columns:
-            instead = _instead(column, tuple(c for c in self.columns if c not in self.twins), written_in=role)
+            instead = _instead(column, tuple(c for c in self.columns if c not in self.twins), role)
             titled = self.below(column) if self.below is not None else None
             why = titled or f"{instead}{advice}"
             raise TableError(f"{self.name} has no column {brief(column)} ({role}): {why}")
 
     def check_apart(self, columns: Iterable[str]) -> None:
-        """Raise where a column is another one to what reads the rows."""
+        """Raise where the rows' reader takes a column for another one."""
         for column in columns:
             if column in self.twins:
                 raise TableError(f"{self.name}: column {column!r} {self.twins[column]}")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """What is inside reads the rows without another thread's doing so, where they have one connection for all.
-
-        A relation is the user's, with the connection that it was made by: of its readers one waits for the other.
-        """
+        """Let no other thread read a DuckDB relation inside the context: all threads share its connection."""
         if self.kind != "duckdb":
             yield
             return
@@ -111,48 +131,40 @@ class Table:
             yield
 
     def eager(self, numbers: Iterable[str], labels: Iterable[str]) -> nw.DataFrame[Any]:
-        """All rows in memory, in order; a file's columns other than `numbers` as the text they are.
+        """Return all rows in memory, in order; a file's columns other than `numbers` as the text they are.
 
-        But for labels, texts that are numbers by what was said of their signs become some: a table that is handed
+        But for labels, texts become numbers where the user's signs make them some, so that a table that is handed
         back has its numbers in one form.
         """
+        import narwhals.stable.v2 as nw
+
         numbers, labels = tuple(numbers), tuple(labels)
         self.check_apart((*numbers, *labels))
         kept = frozenset(labels) & frozenset(self.columns)
         text = frozenset(self.columns) - frozenset(numbers) if self.kind == "file" else kept
         with explained(self.name), self.alone():
-            rows = (
-                self._with_texts(text, kept)
-                if self.kind == "file" and self.where
-                else in_memory(self._labelled(self.open(text), kept))
-            )
+            if self.kind == "file" and self.where:
+                # The condition is met as in a fit, with numbers as numbers: a second reading has the same order.
+                rows = in_memory(self._labelled(self.open(text | {KEPT}), kept))
+                rows = nw.concat([rows, in_memory(self.open(kept).select(KEPT))], how="horizontal")
+            else:
+                rows = in_memory(self._labelled(self.open(text), kept))
             whole = [n for n in numbers if n in self.whole()]
             if self.kind == "file" and self.spelling.signs != PLAIN:
                 before = rows.schema
                 rows = in_memory(Numbers(self.spelling).read(rows, kept | self.typed()))
-                # Also 1.250, which no reader of numbers takes for a whole one.
+                # 1.250 too, which no reader takes for a whole number.
                 whole += [c for c in rows.columns if rows.schema[c] != before[c] and rows.schema[c].is_float()]
-            return _whole_again(self._called(rows), whole)
-
-    def _called(self, rows: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
-        """A frame's rows with its own names, of which DuckDB changes one of twins where it meets a condition."""
-        if self.kind == "file" or len(set(self.columns)) < len(self.columns):
-            return rows
-        return rows.rename({c: own for c, own in zip(rows.columns, self.columns, strict=False) if c != own})
-
-    def _with_texts(self, text: frozenset[str], labels: frozenset[str]) -> nw.DataFrame[Any]:
-        """All rows of a file, some columns as text, but the condition met as in a fit: with numbers as numbers.
-
-        A file's rows come in its order, however often they are read.
-        """
-        import narwhals.stable.v2 as nw
-
-        rows = in_memory(self._labelled(self.open(text | {KEPT}), labels))
-        kept = in_memory(self.open(labels).select(KEPT))
-        return nw.concat([rows, kept], how="horizontal")
+            if self.kind != "file" and len(set(self.columns)) == len(self.columns):
+                # DuckDB renames one of two twins where it evaluates a condition.
+                rows = rows.rename({c: own for c, own in zip(rows.columns, self.columns, strict=False) if c != own})
+            # Columns of whole numbers alone become integers again.
+            floats = [c for c in whole if rows.schema[c].is_float()]
+            whole = [c for c in floats if (rows[c].is_finite() & (rows[c].round() == rows[c])).all()]
+            return rows.with_columns(nw.col(c).cast(nw.Int64) for c in whole) if whole else rows
 
     def frame(self, text: Iterable[str]) -> Frame:
-        """The rows as a narwhals frame; the columns named in text come as text, untouched."""
+        """Return the rows as a narwhals frame; the columns named in `text` come as text, untouched."""
         text = frozenset(text)
         self.check_apart(sorted(text))
         with explained(self.name):
@@ -160,13 +172,13 @@ class Table:
             return opened
 
     def _labelled(self, rows: Frame, labels: frozenset[str]) -> Frame:
-        """The rows with labels that are numbers as texts, what was given beside them, before they leave DuckDB.
+        """Return DuckDB's rows with labels that are numbers as texts, and as they were given under other names.
 
-        On the way out decimals, and in older versions large whole numbers beside a gap, become floating-point ones.
+        On the way out of DuckDB decimals become floats, and in older versions so do large whole numbers with nulls.
         """
         import narwhals.stable.v2 as nw
 
-        if kind_of(rows) != "duckdb":
+        if backend_of(rows) != "duckdb":
             return rows
         schema = rows.collect_schema()
         numbers = [c for c in sorted(labels) if schema[c].is_integer() or schema[c].is_decimal()]
@@ -177,7 +189,7 @@ _relations = threading.RLock()
 
 
 def _renew() -> None:
-    """In a forked process no other thread is there, which might have held the lock."""
+    """Renew the lock in a forked process, which lacks the thread that may have held it."""
     global _relations
     _relations = threading.RLock()
 
@@ -186,37 +198,32 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)
 
 
-def _instead(column: str, columns: tuple[str, ...], *, written_in: str) -> str:
-    """What a column that is not there may stand for.
-
-    Parameters
-    ----------
-    written_in : the column's role; that of a fitted model is in no formula that could be changed
-    """
+def _instead(column: str, columns: tuple[str, ...], role: str) -> str:
+    """Return which column may be meant by one that is not there."""
     alike = [name for name in columns if same_letters(name, column)]
     if alike:
         own = ", ".join(f"U+{ord(letter):04X}" for letter in dict.fromkeys(alike[0]) if letter not in column)
         return (
-            f"there is {alike[0]!r}, which Unicode takes for a way to write the same, but is another name"
+            f"there is {alike[0]!r}, which Unicode treats as equivalent, but is another name"
             f"{f' ({own})' if own else ''}; copy it from there"
         )
-    # Without backticks, of `Bad / WC` there is Bad.
+    # Without backticks, `Bad / WC` would be Bad.
     whole = [name for name in columns if written(name) != name and column in re.split(r"\W+", name)]
     hint = f"did you mean {listed(map(repr, whole[:3]), 'or')}?" if whole else near(column, columns)
     odd = [name for name in columns if repr(name) in hint and written(name) != name]
     backtick = next((name for name in odd if "`" in name), None)
     if backtick is not None:
         return f"{hint} A name with a backtick cannot be written in a formula: rename the column {backtick!r}"
-    if not odd or "fitted model" in written_in:
+    if not odd or "fitted model" in role:  # no formula that could be changed
         return hint
     return f"{hint} (in a formula {', '.join(map(written, odd))}; in a shell, put the formula in single quotes)"
 
 
 def _checked(columns: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """The names, if none is one that the rows get here."""
+    """Return the names; raise where one begins as those that priorhood adds."""
     taken = next((column for column in columns if column.casefold().startswith(OWN)), None)
     if taken is not None:
-        raise TableError(f"{name}: a column cannot be called {taken!r}; names that begin so are ours: rename it")
+        raise TableError(f"{name}: a column cannot be called {taken!r}; such names are reserved: rename it")
     return columns
 
 
@@ -229,24 +236,42 @@ def read(
     decimal: str | None = None,
     thousands: str | None = None,
 ) -> Table:
-    """Take a table of rows, without reading it yet.
+    """Open a table of rows, without reading them yet.
 
     Parameters
     ----------
-    source : path or glob of CSV, TSV, Parquet or JSON-lines files, or a folder of such parts; a DuckDB file,
+    source : path, frame, mapping or Table
+        A path or glob of CSV, TSV, Parquet or JSON-lines files, or a folder of such parts; a DuckDB file,
         "sales.duckdb", or one of several tables in it, "sales.duckdb::homes"; a pandas or Polars frame (eager or
-        lazy); a PyArrow table; a DuckDB relation; a PySpark or Dask frame or an Ibis table, whose rows stay
-        where they are; a mapping of columns; or a Table
-    where : SQL condition on the rows, such as "living_space > 0 and price > 0"
-    nulls : values that mean a missing one, besides nothing at all: ["NA", "n/a"]
-    decimal : decimal sign of numbers in texts, so of a CSV; "." unless said, "," where thousands is "."
-    thousands : what stands between the thousands of numbers in texts: "," in 1,250,000, or one of . ' _ and a blank
+        lazy); a PyArrow table; a DuckDB relation; a PySpark or Dask frame or an Ibis table, whose rows stay where
+        they are; a mapping of columns; or a Table.
+    where : str, optional
+        SQL condition on the rows, such as "living_space > 0 and price > 0".
+    nulls : iterable of str
+        Texts that mean a missing value, besides empty ones: ["NA", "n/a"].
+    decimal : str, optional
+        Decimal sign of numbers in texts, as in a CSV; "." by default, "," where thousands is ".".
+    thousands : str, optional
+        Sign between the thousands of numbers in texts: "," in 1,250,000, or one of . ' _ and a blank.
 
-    Text that is a number once nulls and signs are known becomes one.
+    Returns
+    -------
+    Table
+        Its texts are numbers where nulls and signs make them some.
 
     Raises
     ------
-    TableError : no such file, nothing in it, a condition that cannot be read; one sign for decimals and thousands
+    TableError
+        No such file, an empty one, a condition that cannot be read, or one sign for decimals and thousands.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> homes = ph.read({"zip": ["01067", "10115"], "price": ["1.250.000", "980.000"]}, thousands=".")
+    >>> homes.columns
+    ('zip', 'price')
+    >>> homes.eager(numbers=["price"], labels=["zip"])["price"].to_list()
+    [1250000.0, 980000.0]
     """
     spelling = Spelling((nulls,) if isinstance(nulls, str) else tuple(map(str, nulls)), decimal, thousands or "")
     if isinstance(source, Table):
@@ -256,7 +281,14 @@ def read(
     if isinstance(source, str | Path):
         return _read_file(str(source), where, spelling)
     if isinstance(source, dict):
-        source = _from_mapping(source)
+        import pandas as pd
+
+        try:
+            # One home may be given by plain values.
+            scalar = all(isinstance(v, str) or not hasattr(v, "__len__") for v in source.values())
+            source = pd.DataFrame({k: [v] for k, v in source.items()} if scalar else source)
+        except ValueError as problem:
+            raise TableError(f"the columns given do not make a table: {problem}") from None
     return _read_frame(source, where, spelling)
 
 
@@ -266,7 +298,7 @@ def read(
 def _read_file(path: str, where: str | None, spelling: Spelling) -> Table:
     parts = find_parts(path, spelling)
     columns = _checked(parts.columns(), path)
-    # A CSV's nulls are read where its types are made up, but for those that its reader does not take.
+    # A CSV's reader takes nulls where it infers types, but for those with separators.
     numbers = Numbers(spelling)
     if parts.separated:
         numbers = Numbers(replace(spelling, nulls=spelling.with_separators), spelling.nulls)
@@ -302,20 +334,9 @@ class _OfFile:
 # -- frames --------------------------------------------------------------------------------------------
 
 
-def _from_mapping(columns: dict[Any, Any]) -> Any:
-    import pandas as pd
-
-    try:
-        # One home may be given by plain values.
-        scalar = all(isinstance(v, str) or not hasattr(v, "__len__") for v in columns.values())
-        return pd.DataFrame({k: [v] for k, v in columns.items()} if scalar else columns)
-    except ValueError as problem:
-        raise TableError(f"the columns given do not make a table: {problem}") from None
-
-
 def _named_by_text(source: object) -> object:
-    """A pandas frame with its columns' names as text, where some are numbers; another source as it is."""
-    # A lazy frame is not asked for its columns, which may cost it a plan.
+    """Return a pandas frame with its columns' names as text, where some are numbers; other sources as they are."""
+    # Only pandas: the columns of a lazy frame may be costly to ask for.
     names = getattr(source, "columns", None) if type(source).__module__.partition(".")[0] == "pandas" else None
     if names is None:
         return source
@@ -340,9 +361,9 @@ def _read_frame(source: object, where: str | None, spelling: Spelling) -> Table:
     try:
         frame: Any = nw.from_native(source)
         schema = frame.collect_schema
-        columns = tuple((told(kind_of(frame), schema) if is_elsewhere(frame) else schema()).names())
-        # A relation's schema has two columns of one name as one.
-        names = tuple(map(str, frame.to_native().columns)) if kind_of(frame) == "duckdb" else columns
+        columns = tuple((answer_of(backend_of(frame), schema) if is_elsewhere(frame) else schema()).names())
+        # A relation's schema merges two columns with one name.
+        names = tuple(map(str, frame.to_native().columns)) if backend_of(frame) == "duckdb" else columns
     except nw.exceptions.DuplicateError as problem:
         repeated = str(problem).splitlines()[-1].strip("- ")
         raise TableError(f"the frame has a column more than once: {repeated}; rename it") from None
@@ -351,7 +372,7 @@ def _read_frame(source: object, where: str | None, spelling: Spelling) -> Table:
             f"cannot read a table from {type(source).__name__}; give a path, a pandas, Polars or PyArrow "
             f"frame, a DuckDB relation, a PySpark or Dask frame, an Ibis table or a mapping of columns"
         ) from None
-    kind = kind_of(frame)
+    kind = backend_of(frame)
     _checked(columns, f"{kind} frame")
     name = f"{ENGINES.get(kind, kind)} frame"
     if kind == "polars" and isinstance(frame, nw.LazyFrame):
@@ -363,7 +384,7 @@ def _read_frame(source: object, where: str | None, spelling: Spelling) -> Table:
 
 @dataclass(frozen=True)
 class _OfFrame:
-    """Opens a frame, which is there already."""
+    """Opens a frame."""
 
     frame: Any
     kind: str
@@ -382,10 +403,10 @@ class _OfFrame:
 
 
 def _with_texts_of_categories(frame: Any) -> Any:
-    """A pandas frame with all categories as texts, those of numbers too: beside a gap pandas writes 1 as 1.0."""
+    """Return a pandas frame with categories that are numbers as texts: next to a gap pandas writes 1 as 1.0."""
     import narwhals.stable.v2 as nw
 
-    schema = frame.collect_schema() if kind_of(frame) == "pandas" else {}
+    schema = frame.collect_schema() if backend_of(frame) == "pandas" else {}
     readings: dict[str, Any] = {}
     for column in (name for name, dtype in schema.items() if dtype in (nw.Categorical, nw.Enum)):
         held = frame.to_native()[column]
@@ -405,13 +426,13 @@ def _reopened(native: Any, kind: str, numbers: Numbers) -> _OfFrame:
 
 
 def _with_where(table: Table, where: str) -> Table:
-    """A frame's rows with the SQL condition evaluated by the engine that fits it."""
+    """Return a frame's table with a condition, which the backend evaluates, or DuckDB for it."""
     if table.where is not None:
         where = f"({table.where}) and ({where})"
     if table.kind == "file":
         raise TableError("give where= where the file is read: read(path, where=...)")
     if table.kind not in (*ONE_CASE, "polars", "polars-lazy"):
-        # DuckDB meets the condition.
+        # DuckDB evaluates the condition.
         table = replace(table, twins=twins(table.columns))
     filtered = replace(table, open=_Filtered(table, where), where=where)
     try:
@@ -426,7 +447,7 @@ def _with_where(table: Table, where: str) -> Table:
 
 @dataclass(frozen=True)
 class _Filtered:
-    """Opens a frame with the column KEPT, which the engine that has the rows fills."""
+    """Opens a frame with the column KEPT."""
 
     table: Table
     where: str
@@ -435,32 +456,20 @@ class _Filtered:
         return conditioned(self.table.open(text), self.where, twins=self.table.twins)
 
 
-# -- rows, and back ----------------------------------------------------------------------------------------
-
-
-def _whole_again(rows: nw.DataFrame[Any], columns: list[str]) -> nw.DataFrame[Any]:
-    """The rows with whole numbers as such again where all of a column are."""
-    import narwhals.stable.v2 as nw
-
-    floats = [c for c in columns if rows.schema[c].is_float()]
-    whole = [c for c in floats if (rows[c].is_finite() & (rows[c].round() == rows[c])).all()]
-    return rows.with_columns(nw.col(c).cast(nw.Int64) for c in whole) if whole else rows
-
-
 def with_columns(table: Table, frame: nw.DataFrame[Any], columns: dict[str, Any]) -> Any:
-    """The collected rows with columns added, as the kind of frame the table was; pandas for files and engines."""
+    """Return rows with columns added, as the kind of frame that the table was; pandas for files and engines."""
     import narwhals.stable.v2 as nw
 
     frame = restored(frame)
     native: Any = frame.to_native()
     if table.kind in ("pandas", "file", "duckdb", *ENGINES):
         result = native.assign(**columns)
-        # A relation that leaves us has a connection of its own, that ours are free whatever becomes of it.
+        # A relation for the user gets its own connection, so that ours stay free.
         return connection().cursor().from_df(result) if table.kind == "duckdb" else result
     backend = frame.implementation
     added = [nw.new_series(name, values.tolist(), backend=backend) for name, values in columns.items()]
     result = frame.with_columns(*added)
-    if table.kind == "pyarrow" and not backend.is_pyarrow():  # DuckDB has met a condition
+    if table.kind == "pyarrow" and not backend.is_pyarrow():  # DuckDB has evaluated a condition
         import pyarrow as pa
 
         return pa.Table.from_pandas(result.to_native(), preserve_index=False)

@@ -324,7 +324,7 @@ def test_gaps_in_a_table_of_places(kind):
     typed = places.assign(
         dist=pd.Series(given, dtype=kind) if "ecimal" in str(kind) else places["dist"].astype(kind)
     )
-    with pytest.warns(ph.PriorhoodWarning, match="does not say 'dist' of 1 of the 4"):
+    with pytest.warns(ph.PriorhoodWarning, match="has no 'dist' for 1 of the 4"):
         found, expected = (ph.fit(text, table, places=one, **FEW).moments for one in (typed, places))
     np.testing.assert_allclose(found.mean, expected.mean)
     assert found.labels.tolist() == ["a", "b", "c"]

@@ -57,7 +57,7 @@ SPOILT = {
     "a title of as many values": (
         lambda t: "Sales 2023,,\n" + t,
         "has no column 'price' (the outcome): line 1 is above the line of names, with 'Sales 2023",
-        "take it away, like ",
+        "remove it, like ",
         "tail -n +2 ",
     ),
     "a title of as many words": (

@@ -165,7 +165,9 @@ def test_a_broken_part_is_named(homes, tmp_path):
     whole = part.read_bytes()
     for broken in (whole[:200], b""):
         part.write_bytes(broken)
-        with pytest.raises(ph.TableError, match=r"part-1\.parquet' is damaged, cut off or not .* make it anew, or"):
+        with pytest.raises(
+            ph.TableError, match=r"part-1\.parquet' is damaged, cut off or not .* write it again, or"
+        ):
             sums(folder)
 
 

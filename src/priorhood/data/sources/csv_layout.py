@@ -1,0 +1,169 @@
+"""The layout of CSV files: separator, line of names, lines above it, and lines of another length."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import shlex
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from priorhood._system import free_name
+from priorhood.data.number_formats import is_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SEPARATORS = ",;\t|"
+# DuckDB decides on the columns by 20,480 lines; it reports later errors itself.
+LINES = 25_000
+FILES = 50
+# Most lines of a title, and lines below it that must look like a table.
+TITLE, TABLE = 20, 200
+# A line that tells spreadsheets the separator.
+_SEP_LINE = re.compile(r"\"?sep=.?\"?\s*", re.IGNORECASE)
+# Errors that DuckDB reports itself.
+_UNREAD = (OSError, EOFError, UnicodeDecodeError, csv.Error)
+
+
+def shown(line: str) -> str:
+    """Return a line as messages quote it."""
+    text = line.rstrip("\r\n")
+    return repr(text if len(text) <= 60 else text[:57] + "…")
+
+
+def first_names(file: str) -> int | None:
+    """Return how many names the first line has, 0 where it names the separator; None where it cannot be read."""
+    with suppress(*_UNREAD), _opened(file) as text:
+        first = _record(line for line in text if line.strip())
+        if _SEP_LINE.fullmatch(first):
+            return 0
+        return _values(first, _separator([first])) if first else None
+    return None
+
+
+def heading(file: str) -> tuple[str, list[str]] | None:
+    """Return the separator of the first line, and its names; None where it cannot be read."""
+    with suppress(*_UNREAD), _opened(file) as text:
+        first = _record(line for line in text if line.strip())
+        separator = _separator([first]) if first else ""
+        if separator:
+            return separator, [name.strip() for name in next(csv.reader([first], delimiter=separator))]
+    return None
+
+
+def uneven(files: Iterable[str]) -> str | None:
+    """Return what is wrong with the first line that has more or fewer values than names; None where none has.
+
+    Where a table begins below the first line, the lines above it are wrong.
+
+    Parameters
+    ----------
+    files : iterable of str
+        CSV files, as text or compressed with gzip; others are skipped.
+    """
+    several = list(files)
+    for file in several[:FILES]:
+        with suppress(*_UNREAD), _opened(file) as text:
+            lines = list(islice(text, LINES))
+            above = next((at for at in range(1, min(TITLE, len(lines) - 1)) if _begins(lines, at)), 0)
+            found = _removal(file, lines, above) if above else _uneven([line for line in lines if line.strip()])
+            if found:
+                return f"file {file!r}: {found}" if len(several) > 1 else found
+    return None
+
+
+def named_below(file: str, name: str) -> str | None:
+    """Return advice where a name that the first line lacks is in a line of names below it; None where it is not.
+
+    A spreadsheet writes as many separators after a title as after the names, so no line is uneven.
+    """
+    with suppress(*_UNREAD), _opened(file) as text:
+        lines = list(islice(text, TITLE + 1))
+        for at in range(1, len(lines) - 1):
+            if "".join(lines[:at]).count('"') % 2:  # within a value of several lines
+                continue
+            separator = _separator(lines[at : at + 1])
+            first, *rest = csv.reader(lines[at : at + 2], delimiter=separator)
+            names = [one.strip() for one in first]
+            if len(names) < 2 or name not in names or any(not one or is_number(one) for one in names):
+                continue
+            # Without a number below, it may be a row of texts, one of which is the name.
+            if any(is_number(one.strip()) for row in rest for one in row):
+                return _removal(file, lines, at)
+    return None
+
+
+def _opened(file: str) -> TextIO:
+    if file.lower().endswith(".gz"):
+        return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
+    return Path(file).open(encoding="utf-8-sig", newline="")
+
+
+def _record(lines: Iterator[str]) -> str:
+    """Return the first line, with further ones that a quoted line break makes part of it."""
+    record = next(lines, "")
+    while record.count('"') % 2 and (more := next(lines, "")):
+        record += more
+    return record
+
+
+def _removal(file: str, lines: list[str], above: int) -> str:
+    """Return advice to remove the first lines, with a command."""
+    gzipped = file.lower().endswith(".gz")
+    out = free_name(Path(file.removesuffix(".gz") if gzipped else file), " plain")
+    rest = f"tail -n +{above + 1}"
+    command = f"gzip -dc {shlex.quote(file)} | {rest}" if gzipped else f"{rest} {shlex.quote(file)}"
+    which = "line 1 is" if above == 1 else f"lines 1 to {above} are"
+    first = next(line for line in lines if line.strip())
+    return (
+        f"{which} above the line of names, with {shown(first)}; remove {'it' if above == 1 else 'them'}, like "
+        f"{command} > {shlex.quote(str(out))}"
+    )
+
+
+def _begins(lines: list[str], at: int) -> bool:
+    """Whether a table begins at a line: of names, with as many values in all lines below and in none above."""
+    rest = [line for line in lines[at : at + TABLE] if line.strip()]
+    if not lines[at].strip() or not "".join(lines[:at]).strip() or len(rest) < 2:
+        return False
+    separator = _separator(rest[:2])
+    names, *rows = csv.reader(rest, delimiter=separator)
+    if len(names) < 2 or any(not name.strip() or is_number(name.strip()) for name in names):
+        return False
+    if any(len(row) != len(names) for row in rows):
+        return False
+    above = (line for line in lines[:at] if line.strip() and not _SEP_LINE.fullmatch(line))
+    return all(_values(line, separator) != len(names) for line in above)
+
+
+def _uneven(lines: list[str]) -> str | None:
+    """Return what is wrong with the first line of another length than the line of names."""
+    if not lines:
+        return None
+    rest = iter(lines)
+    first = _record(rest)
+    separator = _separator([first, *islice(rest, 1)])
+    wanted = _values(first, separator)
+    reader = csv.reader(lines, delimiter=separator)
+    for at, values in enumerate(reader):
+        if len(values) != wanted:
+            has = f"{len(values)} {'value' if len(values) == 1 else 'values'}"
+            names = f"{wanted} {'name' if wanted == 1 else 'names'}"
+            return (
+                f"row {at}, {shown(lines[reader.line_num - 1])}, has {has} and the first line {names}; fix the "
+                "one that is wrong, or leave it out"
+            )
+    return None
+
+
+def _separator(lines: list[str]) -> str:
+    """Return the separator that makes most names of the first line; with a tie, most values of the next."""
+    return max(SEPARATORS, key=lambda separator: [_values(line, separator) for line in lines])
+
+
+def _values(line: str, separator: str) -> int:
+    return len(next(csv.reader(line.splitlines(keepends=True), delimiter=separator)))

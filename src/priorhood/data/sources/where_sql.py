@@ -1,0 +1,219 @@
+"""Conditions in SQL (where=), as DuckDB parses them: checks, and the columns that they read."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from priorhood._text import near, sql_name
+from priorhood.data.sources.column_names import as_engines
+from priorhood.data.sources.duckdb_errors import plainly
+from priorhood.data.sources.duckdb_io import KEPT, connection
+from priorhood.errors import TableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import duckdb
+
+
+def no_condition(where: str, why: str) -> str:
+    """Return why a where= cannot be read, and how to write one."""
+    if not where.strip():
+        return "the where condition is empty; write it like 'living_space > 0 and price > 0'"
+    return f"where {where!r} is no condition on rows ({why}); write it like 'living_space > 0 and price > 0'"
+
+
+def kept(relation: duckdb.DuckDBPyRelation, where: str | None, *, sealed: bool = False) -> duckdb.DuckDBPyRelation:
+    """Return the rows with the column KEPT, where there is a condition.
+
+    Parameters
+    ----------
+    sealed : bool
+        Whether the relation's connection can read no other file, so that a condition may ask the database's tables.
+    """
+    if where is None:
+        return relation
+    check_where(where)
+    parsed = _parsed(where)
+    nodes = [statement["node"] for statement in parsed["statements"]]
+    alone = len(nodes) == 1 and len(nodes[0].get("select_list", ())) == 1
+    if not (alone and nodes[0]["from_table"]["type"] == "EMPTY"):
+        raise TableError(no_condition(where, "a syntax error"))
+    # Views, tables and files are named in queries within it; a Python variable would be found by its name.
+    if not sealed and any(map(_reads, _parts_of(parsed))):
+        raise TableError(no_condition(where, _ASKS))
+    _check_same_everywhere(where, parsed, relation)
+    import duckdb
+
+    try:
+        return relation.project(f'*, coalesce(({where}), false) AS "{KEPT}"')
+    except duckdb.BinderException as problem:
+        unknown = re.search(r'column "?([^"]+?)"? (?:was )?not found', str(problem), re.IGNORECASE)
+        kind = re.search(r"values of type (\w+) and BOOLEAN in COALESCE", str(problem))
+        if kind is not None:
+            held = "a text" if kind[1] == "VARCHAR" else f"of type {kind[1]}"
+            raise TableError(no_condition(where, f"it is {held}, neither true nor false; compare it")) from None
+        if unknown is None:
+            raise TableError(no_condition(where, plainly(str(problem)))) from None
+        why = f"no column {unknown[1]!r}: {near(unknown[1], relation.columns)}"
+        raise TableError(no_condition(where, why)) from None
+    except duckdb.Error:
+        raise TableError(no_condition(where, "a syntax error")) from None
+
+
+def check_where(where: str) -> None:
+    """Raise where a condition is empty, or more than one condition."""
+    if not where.strip() or ";" in where or "--" in where:
+        raise TableError(no_condition(where, "it has a ; or -- in it"))
+
+
+_ASKS = "it asks for more than the row's own columns"
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`")
+# The beginning of a query in an expression, and functions of engines elsewhere that read files or run programs.
+_QUERY = re.compile(
+    r"\(\s*(?:select|from|table|with)\b|/\*"
+    r"|\b(?:java_method|try_reflect|reflect|pg_\w+|lo_\w+|dblink\w*|query_to_xml\w*|read_\w+|load_file|getenv)\s*\(",
+    re.IGNORECASE,
+)
+
+
+def check_elsewhere(where: str) -> None:
+    """Raise where a condition in another engine's SQL has a query in it, which could read tables and files."""
+    check_where(where)
+    # In some engines a backslash quotes a quote.
+    bare = where if "\\" in where else _QUOTED.sub("''", where)
+    if _QUERY.search(bare):
+        raise TableError(no_condition(where, _ASKS))
+
+
+# Functions whose result depends on how a number is stored, which a CSV does not say, or on the moment.
+_UNSURE = {
+    "//": "// divides whole numbers and decimals differently; write floor(a / b)",
+    "divide": "divide() divides whole numbers and decimals differently; write floor(a / b)",
+    **dict.fromkeys(
+        ("hash", "typeof", "pg_typeof"), "{}() depends on how a number is stored, which differs between files"
+    ),
+    **dict.fromkeys(
+        ("random", "uuid", "uuidv4", "uuidv7", "gen_random_uuid", "nextval"),
+        "{}() differs each time that the rows are read; make a column of it",
+    ),
+}
+_BY_PLACE = ("row_number", "ntile", "lag", "lead", "first", "first_value", "last", "last_value", "nth_value")
+_TEXTS = ("||", "concat", "concat_ws", "format", "printf")
+_NUMBERS = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DOUBLE|FLOAT|DECIMAL.*")
+
+
+def _check_same_everywhere(where: str, parsed: dict[str, Any], relation: duckdb.DuckDBPyRelation) -> None:
+    """Raise where the same row could meet the condition in one file or frame and not in another."""
+    kinds = dict(zip(relation.columns, map(str, relation.types), strict=True))
+    numbers = {as_engines(name) for name, kind in kinds.items() if _NUMBERS.fullmatch(kind)}
+    for node in _parts_of(parsed):
+        name = str(node.get("function_name", "")).lower()
+        if name in _BY_PLACE and node.get("class") == "WINDOW" and not node["orders"]:
+            raise TableError(
+                f"where {where!r}: {name}() without an order depends on how the rows happen to come; give it one, "
+                f"like {name}(…) over (order by …)"
+            )
+        if name in _UNSURE:
+            raise TableError(f"where {where!r}: {_UNSURE[name].format(name)}")
+        if name in _TEXTS or _cast_to(node) in ("VARCHAR", "TEXT", "STRING", "CHAR", "BPCHAR"):
+            for column in _written_out(node):
+                if as_engines(column) in numbers:
+                    raise TableError(
+                        f"where {where!r}: {column!r} is a number, which is the text 50 in some files or frames "
+                        f"and 50.0 in others; compare numbers, or write {sql_name(column)}::bigint::varchar"
+                    )
+
+
+def _cast_to(node: dict[str, Any]) -> str:
+    """Return the type that a node of a parsed condition casts to; '' for other nodes."""
+    if node.get("type") != "OPERATOR_CAST":
+        return ""
+    # Versions of DuckDB before 1.5 have the type by its id.
+    return str(node["type_expr"]["type_name"] if "type_expr" in node else node["cast_type"]["id"]).upper()
+
+
+def _written_out(node: Any) -> Iterator[str]:
+    """Yield the columns that a node makes text of: not those in comparisons, or cast to whole numbers before."""
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting += one
+        elif (
+            isinstance(one, dict)
+            and one.get("class") != "COMPARISON"
+            and not _cast_to(one).endswith(("INT", "INTEGER"))
+        ):
+            if one.get("type") == "COLUMN_REF":
+                yield one["column_names"][-1]
+            waiting += one.values()
+
+
+def columns_of(where: str) -> list[str]:
+    """Return the names that a condition reads; all its words where DuckDB cannot parse it."""
+    try:
+        nodes = list(_parts_of(_parsed(where)))
+    except TableError:  # in the SQL of another engine
+        return re.findall(r"\w+", where)
+    return [name for node in nodes if node.get("type") == "COLUMN_REF" for name in node["column_names"]]
+
+
+_ORDERED = ("COMPARE_LESSTHAN", "COMPARE_GREATERTHAN", "COMPARE_LESSTHANOREQUALTO", "COMPARE_GREATERTHANOREQUALTO")
+
+
+def orderings(where: str) -> list[tuple[str, str]]:
+    """Return pairs of a column and the text that a condition compares it with by <, >, <=, >= or between."""
+    found = []
+    try:
+        nodes = list(_parts_of(_parsed(where)))
+    except TableError:  # in the SQL of another engine
+        return []
+    for node in nodes:
+        if node.get("type") in _ORDERED:
+            pairs = [(node["left"], node["right"]), (node["right"], node["left"])]
+        elif node.get("type") in ("COMPARE_BETWEEN", "COMPARE_NOT_BETWEEN"):
+            pairs = [(node["input"], node["lower"]), (node["input"], node["upper"])]
+        else:
+            continue
+        for one, other in pairs:
+            literal = other.get("literal") or {}
+            if one.get("type") == "COLUMN_REF" and literal.get("kind") == "STRING":
+                found.append((str(one["column_names"][-1]), str(literal["text"])))
+    return found
+
+
+def _parsed(where: str) -> dict[str, Any]:
+    """Return DuckDB's syntax tree of a condition; raise TableError where it is none."""
+    tree = connection().execute("SELECT json_serialize_sql($1)", [f"SELECT ({where}\n)"]).fetchall()
+    try:
+        parsed: dict[str, Any] = json.loads(tree[0][0])
+    except RecursionError:
+        raise TableError(no_condition(where, "it is nested too deeply")) from None
+    if parsed["error"]:
+        raise TableError(no_condition(where, "a syntax error"))
+    return parsed
+
+
+def _parts_of(parsed: Any) -> Iterator[dict[str, Any]]:
+    """Yield every node of a syntax tree."""
+    waiting = [parsed]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            yield one
+        if isinstance(one, dict | list):
+            waiting += one.values() if isinstance(one, dict) else one
+
+
+_OF_ROWS = ("unnest", "range", "generate_series")
+
+
+def _reads(node: dict[str, Any]) -> bool:
+    """Whether a node names a table, or calls a function that makes one of anything but the row."""
+    kind = node.get("type")
+    if kind == "TABLE_FUNCTION":
+        return node["function"].get("function_name") not in _OF_ROWS
+    return kind in ("BASE_TABLE", "SHOW_REF") or node.get("function_name") == "getenv"
