@@ -6,6 +6,13 @@ from __future__ import annotations
 class PriorhoodError(ValueError):
     """A problem in the input that its user can fix; the command line prints it and exits with 2.
 
+    Parameters
+    ----------
+    message : str
+        What is wrong, where, and what to do.
+    reason : str
+        The problem without its numbers and advice, for counting; the message if not given.
+
     Examples
     --------
     >>> import priorhood as ph
@@ -15,6 +22,10 @@ class PriorhoodError(ValueError):
     ...     print(problem)
     family 'gaussian' is not known; write 'normal'
     """
+
+    def __init__(self, message: object = "", *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or str(message)
 
 
 class TableError(PriorhoodError):

@@ -133,8 +133,9 @@ def test_refused_outcomes_are_counted(sales, monkeypatch):
     count = iter(range(1000))
 
     def refuse(draws, *_):
-        if next(count) % 10 == 0:
-            raise SamplingError("could not be explored (acceptance 1%). Give other priors")
+        if (at := next(count)) % 10 == 0:
+            message = f"could not be explored (acceptance {at}%). Give other priors"
+            raise SamplingError(message, reason="could not be explored")
         return draws
 
     changed(monkeypatch, refuse)

@@ -598,7 +598,7 @@ def forged_student() -> ph.Posterior:
     tree = post.tree.copy()
     draws = tree["posterior"].to_dataset()
     tree["posterior"] = draws.assign(nu=draws["sigma"] * 0 + 4.0)
-    return replace(post, model=ph.Model(FORMULA, **STUDENT), tree=tree)
+    return replace(post, data=replace(post.data, model=ph.Model(FORMULA, **STUDENT)), tree=tree)
 
 
 def parts_with_priors(*, refitted: bool) -> list[ph.Posterior]:

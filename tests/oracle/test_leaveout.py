@@ -394,7 +394,7 @@ def test_every_place_that_is_not_flagged_agrees_with_its_refit(seed):
     if model.weights.graded:
         # The negative control, and what is left of older files: Σ log w shared out by rows.
         moments = replace(post.moments, log_weights=None)
-        older = ph.loo_places(replace(post, moments=moments))
+        older = ph.loo_places(replace(post, data=post.data.with_moments(moments)))
         wrong = older.pointwise["elpd"].to_numpy() - right
         # Of known errors some are ten times others, so that it shows in every design.
         assert (np.abs(wrong) > allowed)[sound].any() or not model.se

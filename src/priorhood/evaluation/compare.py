@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.evaluation.elpd import Outcomes
 
+    Compared = Posterior | Elpd
+
 WAYS = ("row", "place", "evidence")
-# Under these the Normal approximation of a difference is not to be trusted (Sivula et al. 2025).
+# Below these the Normal approximation of a difference cannot be trusted (Sivula et al. 2025).
 FEW, SMALL = 100, 4.0
 PRIORS_MATTER = (
     "the evidence is the density of the data under the priors: with wider or narrower priors of tau, mu and sigma "
@@ -34,7 +36,7 @@ PRIORS_MATTER = (
 
 @answers_other_names
 def compare(
-    models: Mapping[str, Posterior | Elpd] | Sequence[Posterior | Elpd],
+    models: Mapping[str, Compared] | Sequence[Compared] | Sequence[tuple[str, Compared]],
     table: object = None,
     by: str = "row",
     *,
@@ -47,34 +49,63 @@ def compare(
 
     Parameters
     ----------
-    models : posteriors by name, or what loo() or loo_places() gave; of a list the names are the formulas
-    table : the rows of the fits, for by="row"
-    by : "row", for more rows of the same places; "place", for places not seen; "evidence", for Bayes factors
-    level : the places' column, with by="place"; see loo_places
-    draws, places, drop_outliers : see loo
+    models : mapping or sequence
+        Posteriors, or results of loo() or loo_places(): by name, {"small": a, "large": b}; as pairs, [("small", a),
+        ("large", b)]; or in a list, where the formulas become their names.
+    table : table, optional
+        The rows of the fits, needed for by="row".
+    by : {"row", "place", "evidence"}
+        "row" for predictions of more rows of the same places, "place" for new places, "evidence" for Bayes factors.
+    level : str, optional
+        The places' column, with by="place"; see loo_places.
+    draws, places, drop_outliers : optional
+        See loo.
 
     Returns
     -------
-    frame, best first, by row and by place in the form of ArviZ's compare: rank, elpd_diff (to the best), dse (its
-    standard error), p_worse (that of being worse), diag_diff and diag_elpd (what keeps these from being trusted),
-    p, elpd, se, weight (stacking). By evidence: rank, log_evidence, error, log_bayes_factor and bayes_factor
-    (against the best), probability (all models alike beforehand), warning
+    pandas.DataFrame
+        One row per model, the best first. By row and by place in the form of ArviZ's compare: rank, elpd_diff (to
+        the best), dse (its standard error), p_worse (the probability of being worse), diag_diff and diag_elpd
+        (reasons not to trust these), p, elpd, se, weight (stacking). By evidence: rank, log_evidence, error,
+        log_bayes_factor and bayes_factor (against the best), probability (if all models are equally probable
+        beforehand), warning.
 
     Raises
     ------
-    ModelError : models of different rows or outcomes; no evidence (NUTS). Models of price and of log(price) are
-        compared on the scale of price
+    ModelError
+        Models of different rows or outcomes; no evidence (NUTS). Models of price and of log(price) are compared on
+        the scale of price.
+
+    References
+    ----------
+    Yao, Vehtari, Simpson & Gelman (2018), Using stacking to average Bayesian predictive distributions.
+    Sivula, Magnusson, Matamoros & Vehtari (2025), Uncertainty in Bayesian leave-one-out cross-validation based
+    model comparison.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> small = ph.fit("price ~ 1 + (1 | zip)", sales, draws=250, seed=1)
+    >>> large = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
+    >>> ph.compare({"small": small, "large": large}, sales)["rank"].to_dict()
+    {'large': 0, 'small': 1}
+    >>> ph.compare([("small", small), ("large", large)], by="evidence").index.tolist()
+    ['large', 'small']
+    >>> ph.compare([small, large], by="place").index.tolist()
+    ['price ~ living_space + (1 | zip)', 'price ~ 1 + (1 | zip)']
     """
     if by not in WAYS:
         raise ModelError(f"by must be one of {', '.join(WAYS)}, not {by!r}")
-    models = _by_name(models)
-    if not models:
+    named = _by_name(models)
+    if not named:
         raise ModelError("compare needs at least one model: {'name': posterior, …}")
     _check_level(level, by)
     if by == "evidence":
-        return _by_evidence(models)
+        return _by_evidence(named)
     found = {}
-    for name, one in models.items():
+    for name, one in named.items():
         try:
             found[name] = leave_out(
                 one, table, by, level=level, draws=draws, places=places, drop_outliers=drop_outliers
@@ -84,24 +115,35 @@ def compare(
     return tabulate(found)
 
 
-def _by_name(models: object) -> Mapping[str, Posterior | Elpd]:
-    """The models by name: of a list their formulas, or their numbers where these do not tell them apart."""
+def _by_name(models: object) -> dict[str, Any]:
+    """Return the models by name; those of a plain list by their formulas, or numbered where some are the same."""
     if isinstance(models, Mapping):
-        return models
-    if not isinstance(models, list | tuple):
+        pairs = list(models.items())
+    elif not isinstance(models, list | tuple):
         raise ModelError(
-            f"compare takes several models, {{'name': posterior, …}} or [posterior, …], and then the table; not "
-            f"{type(models).__name__}"
+            f"compare takes several models, {{'name': posterior, …}}, [('name', posterior), …] or [posterior, …], "
+            f"and then the table; not {type(models).__name__}"
         )
-    texts = [one.model.formula.text if isinstance(one, Posterior) else "" for one in models]
-    told = len(set(texts)) == len(texts) and all(texts)
-    return {
-        text if told else f"model {at}": one for at, (text, one) in enumerate(zip(texts, models, strict=True), 1)
-    }
+    elif models and all(isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], str) for one in models):
+        pairs = list(models)
+    else:
+        texts = [
+            one.model.formula.text if isinstance(one, Posterior) else one.formula if isinstance(one, Elpd) else ""
+            for one in models
+        ]
+        if not all(texts) or len(set(texts)) < len(texts):
+            texts = [f"model {at}" for at in range(1, len(texts) + 1)]
+        pairs = list(zip(texts, models, strict=True))
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ModelError(f"two models are called {twice!r}: give each its own name")
+    return named
 
 
 def _check_level(level: str | None, by: str) -> None:
-    """A level that would not be heard is none that was asked for."""
+    """Refuse a level where it would have no effect."""
     if level is not None and by != "place":
         raise ModelError(f"level={level!r} (--level) says which places to leave out: give by='place' (--by place)")
 
@@ -116,7 +158,7 @@ def leave_out(
     places: object = None,
     drop_outliers: float | None = None,
 ) -> Elpd:
-    """One model's leave-one-out, by row or by place; arguments as of compare."""
+    """Return one model's leave-one-out, by row or by place; arguments as of compare."""
     if by not in WAYS[:2]:
         raise ModelError(f"by must be one of {', '.join(WAYS)}, not {by!r}")
     _check_level(level, by)
@@ -140,11 +182,12 @@ def leave_out(
 
 
 def tabulate(found: Mapping[str, Elpd]) -> pd.DataFrame:
-    """The table of compare() from what was left out of each model.
+    """Return the table of compare() from each model's leave-one-out.
 
     Raises
     ------
-    ModelError : not of the same rows
+    ModelError
+        Models of different rows or outcomes.
     """
     import pandas as pd
     from scipy.special import ndtr
@@ -160,11 +203,11 @@ def tabulate(found: Mapping[str, Elpd]) -> pd.DataFrame:
         diff = float(times @ off)
         dse = standard_error(off, times) if rank else 0.0
         few = times.sum() < FEW
-        told = f"N < {FEW}" if few else f"|elpd_diff| < {SMALL:g}" if abs(diff) < SMALL else ""
+        doubt = f"N < {FEW}" if few else f"|elpd_diff| < {SMALL:g}" if abs(diff) < SMALL else ""
         worse = float(ndtr(-diff / dse)) if dse > 0 else math.nan
         bad = len(one.bad)
         rows.append({
-            "rank": rank, "elpd_diff": diff, "dse": dse, "p_worse": worse, "diag_diff": told if rank else "",
+            "rank": rank, "elpd_diff": diff, "dse": dse, "p_worse": worse, "diag_diff": doubt if rank else "",
             "diag_elpd": f"{bad} k̂ > {one.good_k:.2f}" if bad else "", "p": one.p, "elpd": one.elpd, "se": one.se,
             "weight": float(weights[rank]),
         })  # fmt: skip
@@ -174,11 +217,12 @@ def tabulate(found: Mapping[str, Elpd]) -> pd.DataFrame:
 
 
 def _aligned(best: str, first: Elpd, name: str, other: Elpd) -> Array:
-    """The pointwise elpd of another model, in the first one's order.
+    """Return the pointwise elpd of another model, in the first one's order.
 
     Raises
     ------
-    ModelError : another outcome, or other rows
+    ModelError
+        Another outcome, or other rows.
     """
     if first.outcome != other.outcome:
         raise ModelError(
@@ -211,12 +255,12 @@ def _aligned(best: str, first: Elpd, name: str, other: Elpd) -> Array:
     if len(unlike):
         one = unlike[0]
         where = f" in {mine[one]!r}" if first.by == "place" else ""
-        raise _of_other_rows(f"{best} and {name}", first.outcomes, other.outcomes, one, placed[one], where)
+        raise _other_outcomes(f"{best} and {name}", first.outcomes, other.outcomes, one, placed[one], where)
     return np.asarray(other.pointwise["elpd"].to_numpy()[at])
 
 
 def _keys(one: Elpd) -> list[Any]:
-    """What tells rows or places apart; of nested places the last label where that is enough."""
+    """Return what identifies rows or places; for nested places the last label where that is unique."""
     keys = one.pointwise.index.tolist()
     if one.by == "row":
         return keys
@@ -225,7 +269,9 @@ def _keys(one: Elpd) -> list[Any]:
 
 
 def stacking(values: Array, times: Array) -> Array:
-    """The weights of models (M,) whose mixture has the highest elpd (Yao et al. 2018); values (n, M).
+    """Return the weights (M,) of the models' mixture with the highest elpd (Yao et al. 2018).
+
+    values : (n, M) pointwise elpd; times : (n,) how often each counts
 
     max_w Σ_i t_i log Σ_m w_m exp(elpd_im), w_m ≥ 0, Σ w = 1
     """
@@ -255,7 +301,7 @@ def stacking(values: Array, times: Array) -> Array:
 
 
 def _by_evidence(models: Mapping[str, Posterior | Elpd]) -> pd.DataFrame:
-    """Log evidences in the outcome's own units, Bayes factors against the best, probabilities."""
+    """Return log evidences in the outcome's own units, Bayes factors against the best, probabilities."""
     import pandas as pd
 
     heights, errors = {}, {}
@@ -267,11 +313,18 @@ def _by_evidence(models: Mapping[str, Posterior | Elpd]) -> pd.DataFrame:
     first_name, first = next(iter(posts.items()))
     mixed = len({post.design.formula.log_outcome for post in posts.values()}) > 1
     for name, post in posts.items():
-        _same_data(first_name, first, name, post)
+        _check_same_outcomes(first_name, first, name, post)
         try:
-            heights[name] = post.log_evidence - (_log_jacobian(post) if mixed else 0.0)
+            heights[name] = post.log_evidence
         except ModelError as problem:
             raise ModelError(f"{name}: {problem}") from None
+        if mixed and post.design.formula.log_outcome:  # Σ log y makes it a density of y itself
+            if post.moments.weight is not None:
+                raise ModelError(
+                    f"{name}: for weighted rows a posterior has no Σ log y, without which a model of the log and "
+                    f"one of the outcome itself cannot be compared by evidence; compare by row"
+                )
+            heights[name] -= float(post.moments.n @ post.moments.mean[:, -1])
         errors[name] = float(post.attrs["log_evidence_error"])
     names = sorted(heights, key=lambda name: -heights[name])
     off = np.array([heights[name] - heights[names[0]] for name in names])
@@ -284,7 +337,11 @@ def _by_evidence(models: Mapping[str, Posterior | Elpd]) -> pd.DataFrame:
             "log_bayes_factor": off,
             "bayes_factor": np.exp(off),
             "probability": probability,
-            "warning": [_doubt(errors[name], errors[names[0]], d) for name, d in zip(names, off, strict=True)],
+            # A difference of the size of its Monte Carlo error decides nothing.
+            "warning": [
+                "within its error" if d < 0 and abs(d) < 2 * math.hypot(errors[name], errors[names[0]]) else ""
+                for name, d in zip(names, off, strict=True)
+            ],
         },
         index=pd.Index(names, name="model"),
     )
@@ -293,30 +350,8 @@ def _by_evidence(models: Mapping[str, Posterior | Elpd]) -> pd.DataFrame:
     return frame
 
 
-def _doubt(error: float, least: float, off: float) -> str:
-    """Whether a difference of log evidences is of the size of its Monte Carlo error."""
-    return "within its error" if off < 0 and abs(off) < 2 * math.hypot(error, least) else ""
-
-
-def _log_jacobian(post: Posterior) -> float:
-    """Σ log y where the formula takes the log: what its density lacks to be one of y.
-
-    Raises
-    ------
-    ModelError : weighted rows, of which the sum is not known
-    """
-    if not post.design.formula.log_outcome:
-        return 0.0
-    if post.moments.weight is not None:
-        raise ModelError(
-            "of weighted rows a posterior has no Σ log y, without which a model of the log and one of the outcome "
-            "itself cannot be compared by evidence; compare by row"
-        )
-    return float(post.moments.n @ post.moments.mean[:, -1])
-
-
-def _same_data(first_name: str, first: Posterior, name: str, other: Posterior) -> None:
-    """Raise unless both models are of the same outcomes, as far as the sums tell."""
+def _check_same_outcomes(first_name: str, first: Posterior, name: str, other: Posterior) -> None:
+    """Raise unless both models are of the same outcomes, as far as the sums show."""
     both, mine, theirs = f"{first_name} and {name}", first.design.formula, other.design.formula
     if mine.outcome_name != theirs.outcome_name:
         raise ModelError(
@@ -332,15 +367,15 @@ def _same_data(first_name: str, first: Posterior, name: str, other: Posterior) -
         outcomes_of(post.moments, post.model.formula.outcome, post.model.weights) for post in (first, other)
     )
     if len(one.unlike(two, np.zeros(1, np.int64))):
-        raise _of_other_rows(both, one, two, 0, 0)
+        raise _other_outcomes(both, one, two, 0, 0)
 
 
-def _of_other_rows(both: str, first: Outcomes, other: Outcomes, at: int, there: int, where: str = "") -> ModelError:
-    """What is said of two models whose outcomes' sums differ; at, there : where, in the first and the other."""
-    m1, m2 = first.mean[at], other.mean[there]
+def _other_outcomes(both: str, first: Outcomes, other: Outcomes, at: int, to: int, where: str = "") -> ModelError:
+    """Return the error for two models whose outcomes' sums differ, at `at` of the first and `to` of the other."""
+    m1, m2 = first.mean[at], other.mean[to]
     what, v1, v2 = "mean", m1, m2
     if f"{m1:,.6g}" == f"{m2:,.6g}":
-        what, v1, v2 = "scatter", first.scatter[at], other.scatter[there]
+        what, v1, v2 = "scatter", first.scatter[at], other.scatter[to]
     return ModelError(
         f"{both} were fitted to different outcomes: the {what} of {first.name!r}{where} is {v1:,.6g} and "
         f"{v2:,.6g}; compare models of the same rows; missing values of a "

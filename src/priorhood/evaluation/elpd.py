@@ -1,4 +1,4 @@
-"""What leave-one-out found: expected log predictive density, by row or by place, and how far to trust it."""
+"""Results of leave-one-out: expected log predictive density, by row or by place, and how far to trust it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from priorhood._text import counted, plural
 from priorhood.diagnostics.check import Check
 from priorhood.diagnostics.psis import good_k, smoothed
-from priorhood.diagnostics.verdict import Verdict, bad, good
+from priorhood.diagnostics.verdict import bad, good
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,18 +22,16 @@ if TYPE_CHECKING:
     from priorhood.model.weights import Weights
     from priorhood.suffstats.moments import CellMoments
 
-# Standard errors of which the Monte Carlo error may be this share.
-NOTABLE_ERROR = 0.25
-# Sums of the same outcomes differ by rounding alone.
-SAME = 1e-6
+NOTABLE_ERROR = 0.25  # largest Monte Carlo error of elpd, in its standard errors
+SAME = 1e-6  # sums of the same outcomes differ by rounding alone
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What a posterior's sums say of its rows' outcomes: whether two models may be of the same rows.
+    """Sums of a posterior's outcomes, which show whether two models may be of the same rows.
 
-    name : the outcome as the formula takes it: price, log(price); weights : of the rows
-    mass, mean, scatter : (K,) of every place, or of all rows as one
+    name : the outcome as in the formula: price, log(price); weights : of the rows
+    mass, mean, scatter : (K,) of every place, or of all rows together
     """
 
     name: str
@@ -43,13 +41,11 @@ class Outcomes:
     scatter: Array
 
     def unlike(self, other: Outcomes, at: Index) -> Index:
-        """Where the other's sums are of other outcomes; nowhere where they cannot tell.
+        """Return the positions where the other's sums are of other outcomes.
 
-        They cannot where only one is of logarithms, or the rows weigh otherwise.
+        None where the sums cannot show it: only one is of logarithms, or the rows have other weights.
 
-        Parameters
-        ----------
-        at : where each of these is in the other
+        at : the position of each of these places in the other
         """
         if self.name != other.name or self.weights != other.weights:
             return np.zeros(0, np.int64)
@@ -64,7 +60,7 @@ class Outcomes:
 
 
 def outcomes_of(moments: CellMoments, name: str, weights: Weights, places: Places | None = None) -> Outcomes:
-    """The outcomes' sums of every place; of all rows as one without places."""
+    """Return the sums of the outcomes of every place; without places of all rows together."""
     mass, mean, scatter = moments.mass, moments.mean[:, -1], moments.scatter[:, -1, -1]
     cell = np.zeros(len(mass), np.int64) if places is None else places.of_cell
 
@@ -79,17 +75,45 @@ def outcomes_of(moments: CellMoments, name: str, weights: Weights, places: Place
 
 @dataclass(frozen=True, repr=False)
 class Elpd:
-    """Expected log predictive density of rows, or of places, that the model has not seen.
+    """Expected log predictive density of rows, or of places, that the model has not seen; printed with verdicts.
 
-    by : "row" or "place"; unit : what is left out, "row" or the places' column
-    formula : of the model; outcome : its name; logged : whether the formula takes its log
-    way : how it was computed, in words
-    pointwise : frame, one row a row of the table used (indexed by its position) or a place (by its label): rows
-        (how many it stands for), elpd (of one of them, of all rows of a place), p, pareto_k, mcse (Monte Carlo
-        error of elpd); of rows also label (their place) and pit, P(y < y_i | the other rows); of places also
-        elpd_per_row and approximate (of files without what single places' values need)
-    draws : of θ, that were taken; mcse : Monte Carlo error of elpd
-    outcomes : their sums, by place or of all rows together
+    Parameters
+    ----------
+    by : {"row", "place"}
+        What is left out.
+    unit : str
+        "row", or the places' column.
+    formula : str
+        The model's formula.
+    outcome : str
+        The outcome's name.
+    logged : bool
+        Whether the formula takes the outcome's log.
+    way : str
+        How it was computed, in words.
+    pointwise : pandas.DataFrame
+        One row per row of the table that was used (by its position) or per place (by its label): rows (how many it
+        stands for), elpd (of one of them, or of all rows of a place), p, pareto_k, mcse (Monte Carlo error of
+        elpd). Of rows also label (their place) and pit, P(y < y_i | the other rows); of places also elpd_per_row
+        and approximate (older files do not store what exact values for single places need).
+    draws : int
+        Draws of θ that were used.
+    mcse : float
+        Monte Carlo error of elpd.
+    outcomes : Outcomes
+        Sums of the outcomes, by place or of all rows together.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
+    >>> found = ph.loo_places(post)
+    >>> found.by, found.unit, found.elpd < 0 < found.se
+    ('place', 'zip', True)
+    >>> [verdict.code for verdict in found.check]
+    ['weights', 'draws']
     """
 
     by: str
@@ -105,86 +129,80 @@ class Elpd:
 
     @property
     def times(self) -> Array:
-        """(n,) how often each is left out: rows that stand for several, once for each."""
+        """(n,) how often each is left out: a row that stands for several, once for each of them."""
         counts = self.pointwise["rows"].to_numpy(float)
         return counts if self.by == "row" else np.ones(len(counts))
 
     @property
     def elpd(self) -> float:
-        """The sum over all that was left out, in the outcome's own units."""
+        """Sum over all rows or places left out; log densities in the outcome's own units."""
         return float(self.times @ self.pointwise["elpd"].to_numpy())
 
     @property
     def se(self) -> float:
-        """Its standard error, that of a sum of independent terms."""
+        """Standard error of elpd, as of a sum of independent terms."""
         return standard_error(self.pointwise["elpd"].to_numpy(), self.times)
 
     @property
     def p(self) -> float:
-        """The effective number of parameters: how much better the model knows what it has seen."""
+        """Effective number of parameters: how much better the model predicts the rows it has seen."""
         return float(self.times @ self.pointwise["p"].to_numpy())
 
     @property
     def good_k(self) -> float:
-        """The Pareto k up to which the draws serve."""
+        """Largest Pareto k with which so many draws can be relied on."""
         return good_k(self.draws)
-
-    @cached_property
-    def check(self) -> Check:
-        """Verdicts: whether the weights hold, and whether there are enough draws."""
-        return Check((self._weights(), self._error(), *self._shared()))
 
     @property
     def bad(self) -> pd.DataFrame:
-        """What has a Pareto k over good_k, the largest first."""
+        """Rows or places with a Pareto k over good_k, the largest first."""
         frame = self.pointwise[self.pointwise["pareto_k"] > self.good_k]
         return frame.sort_values("pareto_k", ascending=False)
 
-    def _weights(self) -> Verdict:
-        k, over = self.pointwise["pareto_k"], self.bad
+    @cached_property
+    def check(self) -> Check:
+        """Verdicts: whether the importance weights can be relied on, and whether there are enough draws."""
+        total, what, over = len(self.pointwise), plural(self.unit), self.bad
         values: dict[str, Any] = {
-            "total": len(k),
-            "what": plural(self.unit),
-            "good_k": self.good_k,
-            "largest": float(k.max()),
-        }
-        if not len(over):
-            return good(
+            "total": total, "what": what, "good_k": self.good_k, "largest": float(self.pointwise["pareto_k"].max()),
+        }  # fmt: skip
+        if len(over):
+            worst = {str(label): float(value) for label, value in over["pareto_k"].head(3).items()}
+            more = f" and {len(over) - 3:,} more" if len(over) > 3 else ""
+            weights = bad(
+                "weights",
+                "{count:,} of {total:,} {what} have a Pareto k over {good_k:.2f}: {listed}. Without them the "
+                "posterior is another one, so their estimates are uncertain: look at them, and at what the model "
+                "says when it is fitted without them",
+                **values, count=len(over), worst=worst,
+                listed=", ".join(f"{label} ({value:.2f})" for label, value in worst.items()) + more,
+            )  # fmt: skip
+        else:
+            weights = good(
                 "weights",
                 "all {total:,} {what} have a Pareto k of at most {good_k:.2f} (greatest {largest:.2f}): the "
                 "estimates hold",
                 **values,
-            )  # fmt: skip
-        worst = {str(label): float(value) for label, value in over["pareto_k"].head(3).items()}
-        more = f" and {len(over) - 3:,} more" if len(over) > 3 else ""
-        return bad(
-            "weights",
-            "{count:,} of {total:,} {what} have a Pareto k over {good_k:.2f}: {listed}. Without them the posterior "
-            "is another one, and what is said of them is uncertain: look at them, and at what the model says when "
-            "it is fitted without them",
-            **values, count=len(over), worst=worst,
-            listed=", ".join(f"{label} ({value:.2f})" for label, value in worst.items()) + more,
-        )  # fmt: skip
-
-    def _error(self) -> Verdict:
+            )
         fine = self.mcse <= NOTABLE_ERROR * self.se or self.mcse < 0.1
         sentence = (
             "{draws:,} draws give elpd with a Monte Carlo error of {mcse:.2g}; its standard error is {se:.3g}"
         )
         sentence += "" if fine else ": take more draws (draws=, --draws)"
-        return (good if fine else bad)("draws", sentence, draws=self.draws, mcse=self.mcse, se=self.se)
-
-    def _shared(self) -> tuple[Verdict, ...]:
-        """Of an older file: which places' own values are approximate."""
+        verdicts = [
+            weights,
+            (good if fine else bad)("draws", sentence, draws=self.draws, mcse=self.mcse, se=self.se),
+        ]
         count = int(self.pointwise["approximate"].sum()) if "approximate" in self.pointwise else 0
-        if not count:
-            return ()
-        sentence = (
-            "{count:,} of {total:,} {what} have an approximate elpd: the file has the sum of the logarithms of all "
-            "rows' weights alone; their sum is exact. Fit again from the table"
-        )
-        numbers = {"count": count, "total": len(self.pointwise), "what": plural(self.unit)}
-        return (bad("row_weights", sentence, about="weights of rows", **numbers),)
+        if count:
+            sentence = (
+                "{count:,} of {total:,} {what} have an approximate elpd: the file stores the sum of the logarithms "
+                "of the weights only for all rows together; their sum is exact. Fit again from the table"
+            )
+            verdicts.append(
+                bad("row_weights", sentence, about="weights of rows", count=count, total=total, what=what)
+            )
+        return Check(tuple(verdicts))
 
     def __str__(self) -> str:
         what = counted(len(self.pointwise), self.unit)
@@ -200,16 +218,16 @@ class Elpd:
 
 
 def standard_error(values: Array, times: Array) -> float:
-    """Of the sum of values, each counted so often: √(Σ t (v − mean)²)."""
+    """Return the standard error of the sum of values, each counted t times: √(Σ t (v − mean)²)."""
     mean = times @ values / times.sum()
     return math.sqrt(float(times @ (values - mean) ** 2))
 
 
 @dataclass
 class DensitySums:
-    """What blocks of rows or places leave behind, one after the other.
+    """Estimates from log densities, block by block, and their common Monte Carlo error.
 
-    influence : (S,) Σ over all so far of what each draw adds to log Σ w p / Σ w, to first order
+    influence : (S,) contribution of each draw to Σ log(Σ w p / Σ w) over all blocks so far, to first order
     """
 
     influence: Array
@@ -217,11 +235,12 @@ class DensitySums:
     def take(
         self, out: Array, within: Array, times: Array, cdf: Array | None = None, weights: Array | None = None
     ) -> dict[str, Array]:
-        """Of n things and S draws: elpd, p, Pareto k and Monte Carlo error (n,) of each; pit where cdf is given.
+        """Return elpd, p, Pareto k and Monte Carlo error (n,) of a block; pit where cdf is given.
 
-        out : (n, S) log density given θ of what is left out; within : of the same when it is not
+        out : (n, S) log density given θ of each row or place when it is left out; within : when it is not
+        times : (n,) how often each counts
         cdf : (n, S) its distribution function, for P(y < y_i)
-        weights : (S,) log of what the draws weigh in the posterior; all alike if None
+        weights : (S,) log weights of the draws in the posterior; equal if None
 
         elpd_i = log Σ_s w_is p_is, w_is ∝ 1/p_is with its tail smoothed (math.md, equation 25).
         """
@@ -241,5 +260,5 @@ class DensitySums:
 
     @property
     def error(self) -> float:
-        """Monte Carlo error of the sum, for independent draws."""
+        """Monte Carlo error of the sum of elpd, for independent draws."""
         return math.sqrt(float((self.influence**2).sum()))

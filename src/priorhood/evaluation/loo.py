@@ -16,32 +16,28 @@ from priorhood.engines.adapt import to_exact
 from priorhood.engines.observations import read_observations
 from priorhood.errors import ModelError, TableError
 from priorhood.evaluation.elpd import DensitySums, Elpd, outcomes_of
-from priorhood.evaluation.exact_posterior import chosen_draws, collapse_refusal, flat_draws, posed_of
+from priorhood.evaluation.exact_posterior import ExactPosterior, chosen_draws, collapse_refusal
 from priorhood.model.formula import SEPARATOR
+from priorhood.posterior.lazy_draws import flat_of
 from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.moments import keep as kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from priorhood._arrays import Array, Index
-    from priorhood.engines.exact import GroupNoiseProblem, Problem
     from priorhood.engines.observations import Observations
-    from priorhood.evaluation.exact_posterior import Posed
     from priorhood.model.hierarchy import Places
     from priorhood.posterior.posterior import Posterior
     from priorhood.suffstats.moments import CellMoments
 
-# Draws of θ that are taken of a posterior's: see DRAWS in docs/mathematics.md.
-DRAWS = 1000
-# Rows × draws in memory at a time.
-BLOCK = 2**20
-# A place that leaves less than this of what is known of its parent is left out by hand.
-LEFT = 1e-6
-# Wider draws of θ beside the posterior's: of a t with so many degrees of freedom, and so many times its covariance.
+DRAWS = 1000  # draws of θ that are used: see DRAWS in docs/mathematics.md
+BLOCK = 2**20  # rows × draws in memory at a time
+LEFT = 1e-6  # below this share of the information about its parent, a place is left out from the sums directly
+# The wider draws of θ that leave-one-place-out adds: from a t of so many degrees of freedom, and with so many times
+# the covariance of the posterior's.
 DEGREES, WIDER, SEED = 5.0, 2.0, 1
-# Means and sds of the table's columns may differ from the posterior's by rounding alone.
-SAME = 1e-6
+SAME = 1e-6  # means and sds of the table's columns may differ from the posterior's by rounding alone
 
 
 @answers_other_names
@@ -53,68 +49,93 @@ def loo(
     places: object = None,
     drop_outliers: float | None = None,
 ) -> Elpd:
-    """Leave-one-row-out cross-validation without a refit: how well each row is predicted from all others.
+    """Leave-one-row-out cross-validation without refits: how well each row is predicted from all others.
 
     log p(y_i | y₋ᵢ) = log Σ_s w_is p(y_i | y₋ᵢ, θ_s),   w_is ∝ 1/p(y_i | y₋ᵢ, θ_s)
 
-    Given θ, the spreads and σ, that is a Normal density in closed form: all coefficients are integrated out. The
-    weights, smoothed (PSIS), correct for the few θ alone, so that they hold for places with one row too. Models
-    that do not collapse (Student-t errors, wide crossed groupings) take the draws of the coefficients instead,
-    p(y_i | β_s, σ_s), as ArviZ's loo does; `way` says which.
+    Given θ, the spreads and σ, the density is a Normal in closed form: all coefficients are integrated out. The
+    Pareto-smoothed weights (PSIS) only correct for the shift of the few θ, so they hold for places with one row
+    too. Models that do not collapse (Student-t errors, wide crossed groupings) use the draws of the coefficients
+    instead, p(y_i | β_s, σ_s), as ArviZ's loo does; `way` says which.
 
     Parameters
     ----------
-    post : of any engine
-    table : the rows of the fit, as it read them (where= too): they are not in a posterior
-    draws : of θ, spread over the chains; all if there are fewer
-    places, drop_outliers : as given to the fit
+    post : Posterior
+        The posterior, of any engine.
+    table : table
+        The rows of the fit, as it read them (where= too), since a posterior does not store them.
+    draws : int
+        Number of draws of θ, spread over the chains; all if there are fewer.
+    places, drop_outliers : optional
+        As given to the fit.
 
     Returns
     -------
-    elpd, se, p, pointwise values, Pareto k, PIT values; log densities of the outcome in its own units (of the
-    price where the formula takes its log), so that models of price and log(price) compare. A row that stands for
-    n equal ones counts n times, each left out alone
+    Elpd
+        elpd, se, p, pointwise values, Pareto k, PIT values. Log densities are of the outcome in its own units (of
+        the price where the formula takes its log), so models of price and log(price) can be compared. A row that
+        stands for n equal ones counts n times, each left out alone.
 
     Raises
     ------
-    TableError : the table's rows are not those of the fit
+    TableError
+        The table's rows are not those of the fit.
 
     Notes
     -----
-    Rows are taken in blocks: rows × draws never stand in memory. Oracle: tests/oracle/test_leaveout.py.
+    Rows are processed in blocks: rows × draws are never in memory at once. Oracle: tests/oracle/test_leaveout.py.
+
+    References
+    ----------
+    Vehtari, Gelman & Gabry (2017), Practical Bayesian model evaluation using leave-one-out cross-validation.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
+    >>> found = ph.loo(post, sales)
+    >>> len(found.pointwise), found.way
+    (200, 'closed form given θ, weighted for its shift')
     """
-    rows = _rows_of(post, table, places, drop_outliers)
-    at = chosen_draws(post, draws)
-    refusal = collapse_refusal(post)
-    if refusal is None:
-        blocks, way = _collapsed_rows(post, rows, at), "closed form given θ, weighted for its shift"
-        if post.model.noise is not None:
-            way = f"closed form given θ and every {post.model.noise}'s sigma, weighted for their shift"
-    else:
-        blocks, way = _drawn_rows(post, rows, at), f"PSIS of the coefficients' draws ({refusal})"
-    return _summed(post, rows, blocks, way, len(at))
+    import pandas as pd
 
-
-# -- the rows ---------------------------------------------------------------------------------------------
-
-
-def _rows_of(post: Posterior, table: object, places: object, drop_outliers: float | None) -> Observations:
-    """The rows used, once it is known that they are those of the fit.
-
-    Raises
-    ------
-    TableError : they are not
-    """
     model = post.model
     source, _ = placed(read(table), places, model.formula, post.place_table, post.cells)
     _, found = collect_moments(source, model.formula, drop_outliers, post.design, weights=model.weights)
-    _same_rows(post.moments, found, source.name)
-    return read_observations(
+    _check_same_rows(post.moments, found, source.name)
+    rows = read_observations(
         source, post.design, post.scale, post.moments.labels, drop_outliers=drop_outliers, weights=model.weights
     )
+    at = chosen_draws(post, draws)
+    refusal = collapse_refusal(post)
+    if refusal is not None:
+        blocks, way = _drawn_rows(post, rows, at), f"PSIS of the coefficients' draws ({refusal})"
+    else:
+        blocks, way = _collapsed_rows(post, rows, at), "closed form given θ, weighted for its shift"
+        if model.noise is not None:
+            way = f"closed form given θ and every {model.noise}'s sigma, weighted for their shift"
+    N = len(rows.y)
+    times = np.ones(N) if rows.times is None else rows.times
+    columns = {name: np.empty(N) for name in ("elpd", "p", "pareto_k", "mcse", "pit")}
+    sums = DensitySums(np.zeros(len(at)))
+    for which, out, within, cdf in blocks:
+        for name, values in sums.take(out, within, times[which], cdf).items():
+            columns[name][which] = values
+    # Log densities of the outcome itself: the Jacobians of its unit and of its log.
+    log_outcome = rows.y * post.scale.unit if post.design.formula.log_outcome else np.zeros(N)
+    columns["elpd"] -= np.log(post.scale.unit) + log_outcome
+    levels = post.hierarchy.levels
+    labels = levels[0].labels[levels[0].of_cell[rows.cell]] if levels else np.full(N, "")
+    frame = pd.DataFrame(
+        {"label": labels, "rows": times.astype(int), **columns}, index=pd.Index(np.asarray(rows.row), name="row")
+    )
+    return _elpd(post, None, way, frame, len(at), sums.error)
 
 
-def _same_rows(mine: CellMoments, found: CellMoments, name: str) -> None:
+def _check_same_rows(mine: CellMoments, found: CellMoments, name: str) -> None:
+    """Raise TableError unless a table has the rows that a posterior's sums were taken of."""
     advice = "leave-one-out takes the rows of the fit: give its table, with its where=, drop_outliers= and places="
     if found.rows != mine.rows:
         raise TableError(f"{name} has {rows_of(found.rows)} that can be used, the fit had {mine.rows:,}; {advice}")
@@ -134,32 +155,8 @@ def _same_rows(mine: CellMoments, found: CellMoments, name: str) -> None:
         raise TableError(f"{name}: the values of {mine.columns[c]!r}{where} are not those of the fit; {advice}")
 
 
-def _summed(
-    post: Posterior, rows: Observations, blocks: Iterator[tuple[Index, Array, Array, Array]], way: str, count: int
-) -> Elpd:
-    """Blocks of rows (positions, log densities without and with the row, its distribution function) → Elpd."""
-    import pandas as pd
-
-    N, log = len(rows.y), post.design.formula.log_outcome
-    times = np.ones(N) if rows.times is None else rows.times
-    columns = {name: np.empty(N) for name in ("elpd", "p", "pareto_k", "mcse", "pit")}
-    sums = DensitySums(np.zeros(count))
-    jacobian = np.log(post.scale.unit) + (rows.y * post.scale.unit if log else np.zeros(N))
-    for at, out, within, cdf in blocks:
-        found = sums.take(out, within, times[at], cdf)
-        for name, values in found.items():
-            columns[name][at] = values
-    columns["elpd"] -= jacobian
-    levels = post.hierarchy.levels
-    labels = levels[0].labels[levels[0].of_cell[rows.cell]] if levels else np.full(N, "")
-    frame = pd.DataFrame(
-        {"label": labels, "rows": times.astype(int), **columns}, index=pd.Index(np.asarray(rows.row), name="row")
-    )
-    return _elpd(post, None, way, frame, count, sums.error)
-
-
 def _elpd(post: Posterior, grouping: Places | None, way: str, frame: Any, count: int, error: float) -> Elpd:
-    """By place where there is a grouping, else by row."""
+    """Return the result by place where there is a grouping, else by row."""
     formula = post.model.formula
     by, unit = ("row", "row") if grouping is None else ("place", grouping.name)
     sums = outcomes_of(post.moments, formula.outcome, post.model.weights, grouping)
@@ -167,32 +164,37 @@ def _elpd(post: Posterior, grouping: Places | None, way: str, frame: Any, count:
 
 
 def _collapsed_rows(post: Posterior, rows: Observations, at: Index) -> Iterator[tuple[Index, Array, Array, Array]]:
-    """Blocks of rows, by the closed form given θ."""
+    """Yield blocks of rows by the closed form given θ: positions, log density without and with the row, its PIT."""
     from scipy.special import ndtr
 
     from priorhood.engines.exact.conditional import picks, without_row
 
-    posed = posed_of(post, at)
-    given, problem = posed.given, posed.base
-    C = problem.D - problem.crossed_columns
-    y = rows.y - rows.X @ problem.shift[:C]
-    # σ² w⁻¹ of a row; σ is 1 in the outcome's own unit where errors are known.
+    exact = ExactPosterior.of(post, at)
+    given, problem = exact.given, exact.base
+    y = rows.y - rows.X @ problem.shift[: problem.D - problem.crossed_columns]
+    # A row has variance σ²/w; where errors are known, σ is 1 in the outcome's own unit.
     w = np.ones(len(y)) if rows.precision is None else rows.precision
     w = w if rows.se is None else (rows.se * post.scale.unit) ** -2.0
     levels = post.hierarchy.levels
     leaf = levels[0].of_cell if levels else np.zeros(len(post.moments.n), np.int64)
-    for cells, of, which in _by_cells(rows.cell, len(leaf), len(at) * problem.D * problem.D, len(at)):
-        if of[0] == 0:
+    for cells, first, which in _by_cells(rows.cell, len(leaf), len(at) * problem.D * problem.D, len(at)):
+        if first:
             mean, cov = given.cells(leaf[cells], picks(problem, cells))
-        own = rows.cell[which] - cells[0]
-        mu, variance = _of_rows(rows.X[which], mean, cov, own)
+        # Mean and variance of xᵀβ: (n, S) each.
+        X, own = rows.X[which], rows.cell[which] - cells[0]
+        mu = np.einsum("na,nsa->ns", X, mean[own])
+        variance = np.zeros_like(mu)
+        for a in range(X.shape[1]):
+            for b in range(a + 1):
+                both = X[:, a] * X[:, b] * (1.0 if a == b else 2.0)
+                variance += both[:, None] * cov[own, :, a, b]
         sigma = given.sigma[None] if given.sigma.ndim == 1 else given.sigma[:, leaf[rows.cell[which]]].T
         out, within, z = without_row(mu, variance, y[which, None], sigma**2 / w[which, None])
         yield which, out, within, ndtr(z)
 
 
-def _by_cells(cell: Index, count: int, cost: int, draws: int) -> Iterator[tuple[Index, tuple[int, int], Index]]:
-    """Runs of cells with their rows, in parts: cells, (first, last) of the run's rows in this part, the rows."""
+def _by_cells(cell: Index, count: int, cost: int, draws: int) -> Iterator[tuple[Index, bool, Index]]:
+    """Yield runs of cells with their rows, in parts: the cells, whether this is their first part, its rows."""
     order = np.argsort(cell, kind="stable")
     ends = np.searchsorted(cell[order], np.arange(count + 1))
     size, most = max(1, BLOCK // cost), max(1, BLOCK // draws)
@@ -200,22 +202,11 @@ def _by_cells(cell: Index, count: int, cost: int, draws: int) -> Iterator[tuple[
         hi = min(count, lo + size)
         own = order[ends[lo] : ends[hi]]
         for first in range(0, len(own), most):
-            yield np.arange(lo, hi), (first, first + most), own[first : first + most]
-
-
-def _of_rows(X: Array, mean: Array, cov: Array, own: Index) -> tuple[Array, Array]:
-    """Mean and variance of xᵀβ for rows (n, D) in cells `own` of mean (cells, S, D), cov: (n, S) each."""
-    mu = np.einsum("na,nsa->ns", X, mean[own])
-    variance = np.zeros_like(mu)
-    for a in range(X.shape[1]):
-        for b in range(a + 1):
-            both = X[:, a] * X[:, b] * (1.0 if a == b else 2.0)
-            variance += both[:, None] * cov[own, :, a, b]
-    return mu, variance
+            yield np.arange(lo, hi), first == 0, own[first : first + most]
 
 
 def _drawn_rows(post: Posterior, rows: Observations, at: Index) -> Iterator[tuple[Index, Array, Array, Array]]:
-    """Blocks of rows, by the draws of the coefficients."""
+    """Yield blocks of rows as _collapsed_rows does, by the draws of the coefficients."""
     from scipy.special import gammaln, ndtr, stdtr
 
     c = post._coefficients()
@@ -247,31 +238,47 @@ def _drawn_rows(post: Posterior, rows: Observations, at: Index) -> Iterator[tupl
 
 @answers_other_names
 def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS) -> Elpd:
-    """Leave-one-place-out cross-validation from the sums alone: how well a place is foretold by all others.
+    """Leave-one-place-out cross-validation from the sums alone: how well a place is predicted from all others.
 
     log p(y_v | y₋ᵥ) = log Σ_s w_vs p(y_v | y₋ᵥ, θ_s),   w_vs ∝ 1/p(y_v | y₋ᵥ, θ_s)
 
-    All rows of a place are left out together, with those of the places in it; given θ their density is a closed
-    form of its message to its parent. So this judges how well the model speaks of places that it has not seen.
+    All rows of a place are left out together, with those of the places within it; given θ their density is a
+    closed form of the place's message to its parent. So this judges predictions for places without any rows.
 
     Parameters
     ----------
-    level : the places' column, such as "district"; the finest if None. A crossed grouping's is taken too
-    draws : of θ, spread over the chains; all if there are fewer
+    post : Posterior
+        The posterior.
+    level : str, optional
+        The places' column, such as "district", also of a crossed grouping; the finest if None.
+    draws : int
+        Number of draws of θ, spread over the chains; all if there are fewer.
 
     Returns
     -------
-    as of loo, one row a place. p is that of a new place's prediction; NaN for crossed groupings
+    Elpd
+        As from loo, one row per place. p is that of a new place's prediction; NaN for crossed groupings.
 
     Raises
     ------
-    ModelError : no such grouping; a model that does not collapse, such as with Student-t errors
+    ModelError
+        No such grouping; a model that does not collapse, such as one with Student-t errors.
 
     Notes
     -----
-    No rows are needed. A file of weighted rows that was written by an earlier version has Σ log w of all together
-    alone: of places with several rows it is shared out by rows, and they are marked as approximate; their sum and
-    differences of models are not.
+    No rows are needed. A file of weighted rows written by an earlier version stores Σ log w only for all rows
+    together: for places with several rows it is divided by their numbers of rows, and these places are marked as
+    approximate; their sum and differences between models are exact.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
+    >>> found = ph.loo_places(post)
+    >>> found.unit, len(found.pointwise)
+    ('zip', 8)
     """
     import pandas as pd
 
@@ -281,48 +288,59 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
             f"leave-one-place-out needs coefficients that integrate out, and {refusal}; leave-one-row-out works "
             f"for every model: ph.loo (priorhood compare --by row)"
         )
-    grouping, which = _grouping(post, level)
+    groupings, moments = post.hierarchy.groupings, post.moments
+    if not groupings:
+        raise ModelError(f"{post.model.formula.text!r} has no group, so there is no place to leave out; see ph.loo")
+    names = [one.name for one in groupings]
+    if level is not None and level not in names:
+        raise ModelError(f"the model has no places by {level!r}; {near(level, names)}")
+    which = 0 if level is None else names.index(level)
+    grouping = groupings[which]
     at = chosen_draws(post, draws)
-    posed, weights = _beside(post, posed_of(post, at))
-    out, within = _left_out(post, posed, which, grouping)
-    moments = post.moments
+    exact, weights = _with_wider_draws(post, ExactPosterior.of(post, at))
+    out, within = _place_densities(post, exact, which)
     n = grouping.total(moments.n)
     sums = DensitySums(np.zeros(out.shape[1]))
     found = sums.take(out, within, np.ones(grouping.size), weights=weights)
     jacobian = n * np.log(post.scale.unit)
     if post.design.formula.log_outcome:
-        jacobian += _log_jacobian(moments, grouping)
+        if moments.weight is not None:
+            raise ModelError(
+                "for weighted rows under a log outcome a posterior has no Σ log y, and so no density in the "
+                "outcome's own units: use leave-one-row-out, ph.loo (priorhood compare --by row)"
+            )
+        jacobian += grouping.total(moments.n * moments.mean[:, -1])  # Σ log y
     found["elpd"] = found["elpd"] - jacobian
     approximate = (n > 1) & (moments.weight is not None and moments.log_weights is None)
     frame = pd.DataFrame(
         {"rows": n.astype(int), **found, "elpd_per_row": found["elpd"] / n, "approximate": approximate},
         index=pd.Index(grouping.labels, name=grouping.name),
     )
-    way = "closed form given θ, weighted for its shift"
-    return _elpd(post, grouping, way, frame, len(at), sums.error)
+    return _elpd(post, grouping, "closed form given θ, weighted for its shift", frame, len(at), sums.error)
 
 
-def _beside(post: Posterior, posed: Posed) -> tuple[Posed, Array | None]:
-    """The draws of θ with half as many wider ones beside them, and the log of what each weighs in the posterior.
+def _with_wider_draws(post: Posterior, exact: ExactPosterior) -> tuple[ExactPosterior, Array | None]:
+    """Add half as many wider draws of θ; return with them the log of every draw's weight in the posterior.
 
-    Without a place θ may lie where no draw of the posterior does, and 1/p(y_v | y₋ᵥ, θ) is then unbounded over its
-    draws. θ of a t twice as wide reach there; all are weighed against the mixture of both (math.md, equation 25).
+    Without a place, θ may lie where the posterior has no draws, and 1/p(y_v | y₋ᵥ, θ) is then unbounded over its
+    draws. Draws from a t twice as wide reach there; all are weighted against the mixture of both (math.md,
+    equation 25).
     """
     from scipy import stats
 
-    from priorhood.engines import exact
+    from priorhood.engines.exact import GroupNoiseProblem
     from priorhood.engines.exact.conditional import Given
     from priorhood.engines.exact.marginal import collapse
     from priorhood.engines.exact.mode import Density
     from priorhood.engines.exact.theta import constrain, unconstrain
 
-    problem = posed.problem
-    if isinstance(problem, exact.GroupNoiseProblem):
-        return posed, None
-    density, theta = Density(collapse(problem), cores()), unconstrain(problem, posed.values)
+    problem = exact.problem
+    if isinstance(problem, GroupNoiseProblem):
+        return exact, None
+    density, theta = Density(collapse(problem), cores()), unconstrain(problem, exact.values)
     S, dim = theta.shape
     if not dim:
-        return posed, None
+        return exact, None
     rng, more = np.random.default_rng(SEED), S // 2
     mean, spread = theta.mean(axis=0), np.atleast_2d(np.cov(theta.T)) * WIDER
     factor = np.linalg.cholesky(spread + 1e-9 * np.trace(spread) / dim * np.eye(dim))
@@ -334,68 +352,56 @@ def _beside(post: Posterior, posed: Posed) -> tuple[Posed, Array | None]:
     every, heights = every[there], heights[there]
     log_t = stats.multivariate_t(mean, factor @ factor.T, DEGREES).logpdf(every)
     evidence = post.tree.attrs.get("log_evidence_standardized")
-    if evidence is None:  # of draws by NUTS
+    if evidence is None:  # draws by NUTS
         evidence = float(np.logaddexp.reduce((heights - log_t)[there[:S].sum() :]) - np.log(more))
     mixture = np.logaddexp(np.log(S / (S + more)) + heights - float(evidence), np.log(more / (S + more)) + log_t)
     values = constrain(problem, every)
-    return replace(posed, values=values, given=Given(problem, values, values.sigma)), heights - mixture
+    return replace(exact, values=values, given=Given(problem, values, values.sigma)), heights - mixture
 
 
-def _log_jacobian(moments: CellMoments, grouping: Places) -> Array:
-    """Σ log y of every place, under a log outcome: (size,)."""
-    if moments.weight is None:
-        total = moments.n * moments.mean[:, -1]
-        return grouping.total(total)
-    raise ModelError(
-        "of weighted rows under a log outcome a posterior has no Σ log y, without which there is no density in the "
-        "outcome's own units: use leave-one-row-out, ph.loo (priorhood compare --by row)"
-    )
+def _place_densities(post: Posterior, exact: ExactPosterior, which: int) -> tuple[Array, Array]:
+    """Return log p(y_v | the others, θ) and log p(y_v | all, θ) for every place and draw: (size, S) each.
 
-
-def _grouping(post: Posterior, level: str | None) -> tuple[Places, int]:
-    """The places that are left out, and their number among the groupings."""
-    groupings = post.hierarchy.groupings
-    if not groupings:
-        raise ModelError(f"{post.model.formula.text!r} has no group, so there is no place to leave out; see ph.loo")
-    if level is None:
-        return groupings[0], 0
-    for i, one in enumerate(groupings):
-        if one.name == level:
-            return one, i
-    names = [one.name for one in groupings]
-    raise ModelError(f"the model has no places by {level!r}; {near(level, names)}")
-
-
-def _left_out(post: Posterior, posed: Posed, which: int, grouping: Places) -> tuple[Array, Array]:
-    """Log p(y_v | the others, θ) and log p(y_v | all, θ) of every place and draw: (size, S) each."""
-    from priorhood.engines import exact
+    which : the number of the places' grouping
+    """
+    from priorhood.engines.exact import GroupNoiseProblem
     from priorhood.engines.exact.conditional import log_places
+    from priorhood.engines.exact.group_noise import NoisyTheta, log_by_group
 
-    shares = _log_weights(post.moments, grouping)
-    if isinstance(posed.problem, exact.GroupNoiseProblem):
-        own = _noisy_places(post, posed, posed.problem) + 0.5 * shares[:, None]
+    grouping, moments, base = post.hierarchy.groupings[which], post.moments, exact.base
+    log_weights = _log_weights(moments, grouping)
+    if isinstance(exact.problem, GroupNoiseProblem):
+        posterior = post.tree["posterior"].to_dataset()
+        median, spread = (
+            flat_of(posterior, name)[exact.at] if name in posterior else np.full(len(exact.at), np.nan)
+            for name in ("sigma_median", "sigma_spread")
+        )
+        # log p(y_j | θ) with σ_j integrated out too.
+        values = NoisyTheta(exact.given.root.mean[0], exact.values, median, spread)
+        own = log_by_group(exact.problem, values, cores()) + 0.5 * log_weights[:, None]
         return own, own
     if which >= len(post.hierarchy.levels):
-        out = _by_hand(post, posed, grouping, range(grouping.size), shares)
+        out = _by_difference(post, exact, grouping, range(grouping.size), log_weights)
         return out, np.full_like(out, np.nan)
-    n, c = _squares(post, posed.base, grouping)
-    out, within, left = log_places(posed.given, which, n, c, shares)
+    # Rows and Σ w(y − xᵀshift)² of every place, standardized.
+    mean, scatter = post.data.standardized
+    contrast = np.append(-base.shift[: mean.shape[1] - 1], 1.0)
+    squares = np.einsum("jab,a,b->j", scatter, contrast, contrast) + moments.mass * (mean @ contrast) ** 2
+    out, within, left = log_places(
+        exact.given, which, grouping.total(moments.n), grouping.total(squares), log_weights
+    )
     hard = np.flatnonzero((left < LEFT).any(axis=1))
     if len(hard):
-        out[hard] = _by_hand(post, posed, grouping, hard.tolist(), shares)
+        out[hard] = _by_difference(post, exact, grouping, hard.tolist(), log_weights)
     return out, within
 
 
-def _squares(post: Posterior, base: Problem, grouping: Places) -> tuple[Array, Array]:
-    """Rows and Σ w(y − xᵀshift)² of every place, standardized."""
-    mean, scatter = post.data.standardized
-    contrast = np.append(-base.shift[: mean.shape[1] - 1], 1.0)
-    c = np.einsum("jab,a,b->j", scatter, contrast, contrast) + post.moments.mass * (mean @ contrast) ** 2
-    return grouping.total(post.moments.n), grouping.total(c)
-
-
 def _log_weights(moments: CellMoments, grouping: Places) -> Array:
-    """Σ log w of every place (size,); of an older file known where it has one row, else shared out by rows."""
+    """Return Σ log w of every place (size,).
+
+    Older files store it for all rows together: then it is known for cells of one row, and the rest is divided
+    among the others by their numbers of rows.
+    """
     n = moments.n
     if moments.weight is None:
         return np.zeros(grouping.size)
@@ -408,32 +414,21 @@ def _log_weights(moments: CellMoments, grouping: Places) -> Array:
     return grouping.total(log)
 
 
-def _by_hand(post: Posterior, posed: Posed, grouping: Places, places: Any, shares: Array) -> Array:
-    """Log p(y | θ) less that of all other places' rows, from their sums: (places, S)."""
+def _by_difference(
+    post: Posterior, exact: ExactPosterior, grouping: Places, places: Iterable[int], log_weights: Array
+) -> Array:
+    """Return log p(y | θ) less that of all other places' rows, from their sums: (places, S)."""
     from priorhood.engines.exact.marginal import collapse, log_marginal
 
     moments = post.moments
-    whole = log_marginal(collapse(posed.base), posed.values, cores())
+    whole = log_marginal(collapse(exact.base), exact.values, cores())
     out = []
     for v in places:
         keep = grouping.of_cell != v
         if not keep.any():
             out.append(whole)
             continue
-        rest = replace(kept(moments, keep), log_weight=moments.log_weight - float(shares[v]))
+        rest = replace(kept(moments, keep), log_weight=moments.log_weight - float(log_weights[v]))
         problem: Any = to_exact(post.data.with_moments(rest))
-        out.append(whole - log_marginal(collapse(problem), posed.values, cores()))
+        out.append(whole - log_marginal(collapse(problem), exact.values, cores()))
     return np.stack(out)
-
-
-def _noisy_places(post: Posterior, posed: Posed, problem: GroupNoiseProblem) -> Array:
-    """Log p(y_j | θ) of every place, its σ integrated out too, up to its weights: (J, S)."""
-    from priorhood.engines.exact.group_noise import NoisyTheta, log_by_group
-
-    S = len(posed.at)
-    median, spread = (
-        flat_draws(post, name)[posed.at] if name in post.parameters else np.full(S, np.nan)
-        for name in ("sigma_median", "sigma_spread")
-    )
-    values = NoisyTheta(posed.given.root.mean[0], posed.values, median, spread)
-    return log_by_group(problem, values, cores())

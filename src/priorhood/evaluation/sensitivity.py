@@ -1,19 +1,19 @@
-"""What if the priors were others: refits under each prior made narrower and wider, from the sums alone."""
+"""Prior sensitivity: refits under each prior made narrower and wider, from the sums alone."""
 
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from priorhood._arguments import answers_other_names
+from priorhood._system import in_threads
 from priorhood._text import listed, near, plural
 from priorhood.errors import ModelError, PriorhoodError
-from priorhood.evaluation.shift import FAR, WIDER, far, flat_draws, shifts
-from priorhood.fitting.run import FitOptions, draw_exact, exact_refusal
+from priorhood.evaluation.shift import FAR, WIDER, far, redraw, shifts
+from priorhood.fitting.run import FitOptions, exact_refusal
 from priorhood.model.priors import (
     LKJ,
     Exponential,
@@ -29,7 +29,6 @@ from priorhood.model.priors import (
     check_key,
     split_label,
 )
-from priorhood.posterior.tree import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,26 +36,35 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Flags
-    from priorhood.evaluation.shift import FlatDraws
     from priorhood.fitting.run import Progress
     from priorhood.model.model import Model
     from priorhood.model.priors import Prior
     from priorhood.posterior.posterior import Posterior
-    from priorhood.suffstats.fit_data import FitData
 
 MOST_NAMED = 3
-# Priors this many times as narrow or wide are others altogether.
-MOST_FACTOR = 1_000
+MOST_FACTOR = 1_000  # priors scaled by more would mean something else
 
 
 @dataclass(frozen=True)
 class Refit:
-    """One prior scaled: what was refitted, and how far every parameter moved.
+    """One refit under a scaled prior.
 
-    parameter : the prior's key; factor : what it was scaled by; prior : the scaled one
-    shift : (P,) in posterior sds; ratio : (P,) of the sds; NaN for constants
-    log_evidence_change : log p(y) under the scaled prior less that under the stated one; NaN where not known
-    refused : why there is no result; empty where there is
+    Parameters
+    ----------
+    parameter : str
+        The prior's key.
+    factor : float
+        What it was scaled by.
+    prior : Prior
+        The scaled prior.
+    shift : ndarray
+        (P,) shifts of the means in posterior sds; NaN for constants.
+    ratio : ndarray
+        (P,) ratios of the sds; NaN for constants.
+    log_evidence_change : float
+        log p(y) under the scaled prior less that under the stated one; NaN where not known.
+    refused : str
+        Why there is no result; empty where there is one.
     """
 
     parameter: str
@@ -72,8 +80,28 @@ class Refit:
 class Sensitivity:
     """How far the posterior moves under other priors; printed, a table and a verdict.
 
-    labels : (P,) the parameters; of_place : (P,) whether of a single place; refits : one a prior and factor
-    undrawn : the finest group, where only summaries of it are kept and so nothing was compared; else empty
+    Parameters
+    ----------
+    labels : tuple of str
+        (P,) the parameters.
+    of_place : ndarray of bool
+        (P,) whether a parameter belongs to a single place.
+    refits : tuple of Refit
+        One for every prior and factor.
+    formula : str
+        The model's formula.
+    undrawn : str
+        The finest grouping where only its summaries are stored, so that its places are not compared; else empty.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
+    >>> found = ph.sensitivity(post, parameters="sigma", draws=250)
+    >>> found.good, [str(refit.prior) for refit in found.refits]
+    (True, ['Exponential(scale=2.5)', 'Exponential(scale=10)'])
     """
 
     labels: tuple[str, ...]
@@ -89,12 +117,20 @@ class Sensitivity:
 
     @property
     def verdict(self) -> str:
-        """One sentence: the data decide, or which prior matters for what."""
+        """One sentence: the data decide, or which prior matters for which parameters."""
         matters = []
         for parameter in dict.fromkeys(one.parameter for one in self.refits):
-            named = self._moved(parameter)
-            if named:
-                matters.append(f"the prior of {parameter} matters for {named}")
+            most: dict[str, float] = {}  # how far each parameter moves, in units of what is far
+            for one in self.refits:
+                if one.parameter == parameter and not one.refused:
+                    for at in np.flatnonzero(far(one.shift, one.ratio)):
+                        # A change of width counts as the shift that is as far.
+                        size = max(abs(one.shift[at]) / FAR, abs(math.log(one.ratio[at])) / math.log(WIDER))
+                        most[self.labels[at]] = max(most.get(self.labels[at], 0.0), float(size))
+            if most:
+                order = sorted(most, key=lambda label: -most[label])
+                more = f" and {len(order) - MOST_NAMED:,} more" if len(order) > MOST_NAMED else ""
+                matters.append(f"the prior of {parameter} matters for {', '.join(order[:MOST_NAMED])}{more}")
         matters += [
             f"{one.parameter} ~ {one.prior} was refused ({one.refused})" for one in self.refits if one.refused
         ]
@@ -108,50 +144,42 @@ class Sensitivity:
 
     @property
     def note(self) -> str:
-        """What was not compared; empty where all was."""
+        """A sentence on parameters that were not compared; empty where all were."""
         if not self.undrawn:
             return ""
         return f"single {plural(self.undrawn)} were not compared: no draws of them are stored, only summaries"
 
-    def _moved(self, parameter: str) -> str:
-        """What moves far under one prior, the farthest first, in words; empty where nothing does."""
-        most: dict[str, float] = {}
-        for one in self.refits:
-            if one.parameter == parameter and not one.refused:
-                for at in np.flatnonzero(far(one.shift, one.ratio)):
-                    label = self.labels[at]
-                    # A change of width counts as the shift that is as far.
-                    size = max(abs(one.shift[at]) / FAR, abs(math.log(one.ratio[at])) / math.log(WIDER))
-                    most[label] = max(most.get(label, 0.0), float(size))
-        order = sorted(most, key=lambda label: -most[label])
-        more = f" and {len(order) - MOST_NAMED:,} more" if len(order) > MOST_NAMED else ""
-        return ", ".join(order[:MOST_NAMED]) + more
-
     @property
     def table(self) -> pd.DataFrame:
-        """One row a prior, factor and parameter of all places together; of single places the one that moves most.
+        """One row per prior, factor and shared parameter; of the single places the one that moves most.
 
         Returns
         -------
-        frame: prior (its key), factor, scaled (the prior as scaled), parameter, of_place, shift (of the mean, in
-        posterior sds), sd_ratio, log_evidence_change, far (whether it has moved far), refused
+        pandas.DataFrame
+            prior (its key), factor, scaled (the prior as scaled), parameter, of_place, shift (of the mean, in
+            posterior sds), sd_ratio, log_evidence_change, far (whether it moved far), refused.
         """
         import pandas as pd
 
         rows = []
         for one in self.refits:
-            told = {"prior": one.parameter, "factor": one.factor, "scaled": str(one.prior)}
+            shared = {"prior": one.parameter, "factor": one.factor, "scaled": str(one.prior)}
             if one.refused:
-                rows.append({**told, "parameter": "", "of_place": False, "far": True, "refused": one.refused})
+                rows.append({**shared, "parameter": "", "of_place": False, "far": True, "refused": one.refused})
                 continue
             beyond = far(one.shift, one.ratio)
-            told |= {"log_evidence_change": one.log_evidence_change, "refused": ""}
+            moving = ~np.isnan(one.shift)
+            shown = np.flatnonzero(moving & ~self.of_place).tolist()
+            places = np.flatnonzero(moving & self.of_place)
+            if len(places):
+                shown.append(int(places[np.argmax(np.abs(one.shift[places]))]))
             rows += [
                 {
-                    **told, "parameter": self.labels[at], "of_place": bool(self.of_place[at]),
-                    "shift": one.shift[at], "sd_ratio": one.ratio[at], "far": bool(beyond[at]),
+                    **shared, "parameter": self.labels[at], "of_place": bool(self.of_place[at]),
+                    "shift": one.shift[at], "sd_ratio": one.ratio[at],
+                    "log_evidence_change": one.log_evidence_change, "far": bool(beyond[at]), "refused": "",
                 }
-                for at in self._shown(one)
+                for at in shown
             ]  # fmt: skip
         columns = (
             "prior", "factor", "scaled", "parameter", "of_place", "shift", "sd_ratio", "log_evidence_change", "far",
@@ -159,34 +187,24 @@ class Sensitivity:
         )  # fmt: skip
         return pd.DataFrame(rows, columns=columns)
 
-    def _shown(self, one: Refit) -> list[int]:
-        moving = ~np.isnan(one.shift)
-        shown = np.flatnonzero(moving & ~self.of_place).tolist()
-        places = np.flatnonzero(moving & self.of_place)
-        if len(places):
-            shown.append(int(places[np.argmax(np.abs(one.shift[places]))]))
-        return shown
-
     def __str__(self) -> str:
         table = self.table.drop(columns=["of_place", "scaled", "refused"])
-        told = "\n".join(one for one in (self.verdict, self.note) if one)
-        return f"{table.to_string(index=False, float_format=lambda value: f'{value:.3g}')}\n\n{told}"
+        sentences = "\n".join(one for one in (self.verdict, self.note) if one)
+        return f"{table.to_string(index=False, float_format=lambda value: f'{value:.3g}')}\n\n{sentences}"
 
     def __repr__(self) -> str:
         return f"Sensitivity({self.formula!r}: {len(self.refits)} refits, {self.verdict})"
 
 
 def scaled_prior(prior: Prior, factor: float) -> Prior:
-    """The prior made narrower (factor under 1) or wider (above 1), by its family.
+    """Return the prior made narrower (factor below 1) or wider (above 1), by its family.
 
-    Normal keeps its mean, and its sd is multiplied. A scale's prior becomes that of factor times the scale: the
-    scale of Exponential, HalfNormal, HalfStudentT, HalfCauchy, Gamma and InverseGamma is multiplied, their shape
-    and degrees of freedom stay; of LogNormal the median is, and the sd of the log stays; of Uniform both bounds
-    are; of Fixed the value is. LKJ(eta) becomes LKJ(eta/factor): a lower eta has stronger correlations.
+    Normal keeps its mean, and its sd is multiplied. For a scale's prior the scale itself is multiplied: that is
+    the scale of Exponential, HalfNormal, HalfStudentT, HalfCauchy, Gamma and InverseGamma, whose shape and degrees
+    of freedom stay; the median of LogNormal, whose sd of the log stays; both bounds of Uniform; the value of Fixed.
+    LKJ(eta) becomes LKJ(eta/factor): a lower eta allows stronger correlations.
     """
-    if isinstance(prior, Normal):
-        return replace(prior, sd=prior.sd * factor)
-    if isinstance(prior, HalfNormal):
+    if isinstance(prior, Normal | HalfNormal):
         return replace(prior, sd=prior.sd * factor)
     if isinstance(prior, Exponential | HalfStudentT | HalfCauchy | Gamma | InverseGamma):
         return replace(prior, scale=prior.scale * factor)
@@ -213,26 +231,47 @@ def sensitivity(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Sensitivity:
-    """How far the posterior moves under other priors: refits under each prior scaled, one at a time.
+    """Measure how far the posterior moves under other priors: refits under each prior scaled, one at a time.
 
-    The refits are made from the sums in the posterior, under its scale, and compared with one under the priors as
-    they are. Of 4 × 1000 draws a shift has a Monte Carlo error of about 0.02 sds. A posterior by NUTS is taken
-    where the exact engine takes its model. Of a posterior with summaries of the finest places only what was drawn
-    is compared: what all places have in common, coarser levels and crossed groups (Sensitivity.note).
+    The refits use the sums in the posterior, under its scale, and are compared with one under the stated priors.
+    With 4 × 1000 draws a shift has a Monte Carlo error of about 0.02 sds. A posterior by NUTS is accepted where
+    the exact engine takes its model. Where only summaries of the finest places are stored, the shared parameters,
+    coarser levels and crossed groupings are compared (Sensitivity.note).
 
     Parameters
     ----------
-    factors : what the priors are scaled by. Normal keeps its mean and its sd is multiplied; the prior of a scale
-        becomes that of factor times it, of LogNormal the median and of Uniform both bounds multiplied, Fixed the
-        value; LKJ(eta) becomes LKJ(eta/factor)
-    parameters : the priors to scale, as priors() names them, or of one parameter, "tau[living_space]"; if None,
-        all that the model uses
-    chains, draws, seed, threads, progress : of every refit, as of fit()
+    post : Posterior
+        The posterior, of any engine.
+    factors : sequence of float
+        What the priors are scaled by. Normal keeps its mean and its sd is multiplied; for the prior of a scale the
+        scale is multiplied: the median of LogNormal, both bounds of Uniform, the value of Fixed; LKJ(eta) becomes
+        LKJ(eta/factor).
+    parameters : str or sequence of str, optional
+        Priors to scale, as priors() names them, or of one parameter, "tau[living_space]"; all that the model uses
+        if None.
+    chains, draws, seed, threads, progress : optional
+        Of every refit, as for fit().
+
+    Returns
+    -------
+    Sensitivity
 
     Raises
     ------
-    ModelError : a model that only NUTS takes, whose refits would need the rows; factors that are not above 0
-    PriorError : a parameter that the model does not have
+    ModelError
+        A model that only NUTS takes, whose refits would need the rows; factors that are not above 0.
+    PriorError
+        A parameter that the model does not have.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
+    >>> found = ph.sensitivity(post, (0.5, 2), "sigma", draws=250)
+    >>> found.table.groupby("factor")["far"].any().to_dict()
+    {0.5: False, 2.0: False}
     """
     options = FitOptions.again(post, chains, draws, seed, threads, progress, post.store)
     wanted = [float(one) for one in factors] if not isinstance(factors, str) else []
@@ -241,7 +280,7 @@ def sensitivity(
     if not all(1 / MOST_FACTOR <= one <= MOST_FACTOR for one in wanted):
         raise ModelError(
             f"factors must be between 1/{MOST_FACTOR:,} and {MOST_FACTOR:,}, not {factors!r}: the question is "
-            f"whether another prior that might be meant would say something else"
+            f"whether another plausible prior would change the answer"
         )
     refusal = exact_refusal(post.data, options)
     if refusal:
@@ -251,19 +290,32 @@ def sensitivity(
     keys = _keys(post, parameters)
     if not keys:
         raise ModelError("the model has no prior that could be scaled")
-    jobs = [(key, factor, scaled_prior(stated_prior(post.model, key), factor)) for key in keys for factor in wanted]
-    before, evidence = _refit(post.data, options)
-    found = [one for one in _all(post, jobs, before, evidence, options) if one is not None]
+    before, evidence = redraw(post.data, options)
+
+    def refit(key: str, factor: float) -> Refit:
+        prior = scaled_prior(stated_prior(post.model, key), factor)
+        try:
+            after, other = redraw(post.data.with_model(_with(post.model, key, prior)), options.alone())
+        except PriorhoodError as problem:
+            none = np.full(len(before.labels), np.nan)
+            return Refit(key, factor, prior, none, none, math.nan, str(problem))
+        return Refit(key, factor, prior, *shifts(before, after), other - evidence)
+
+    found = in_threads(
+        refit, [(key, factor) for key in keys for factor in wanted], options.threads,
+        lambda done, total: options.progress("refits", done, total),
+    )  # fmt: skip
     undrawn = post.hierarchy.levels[0].name if post.summed else ""
     return Sensitivity(before.labels, before.of_place, tuple(found), post.model.formula.text, undrawn)
 
 
 def stated_prior(model: Model, key: str) -> Prior:
-    """The prior of a key as the model states it, there or in the next more general key that it has.
+    """Return the prior of a key as the model states it, for that key or for the next more general one it has.
 
     Raises
     ------
-    ModelError : none is stated
+    ModelError
+        None is stated.
     """
     key = check_key(key)
     name, term = split_label(key)
@@ -275,7 +327,7 @@ def stated_prior(model: Model, key: str) -> Prior:
 
 
 def _keys(post: Posterior, parameters: str | Sequence[str] | None) -> list[str]:
-    """The priors to scale; of all, those that some parameter has."""
+    """Return the keys of the priors to scale; if none are given, of all that some parameter uses."""
     if parameters is not None:
         given = [parameters] if isinstance(parameters, str) else list(parameters)
         if not given:
@@ -293,36 +345,5 @@ def _keys(post: Posterior, parameters: str | Sequence[str] | None) -> list[str]:
 
 
 def _with(model: Model, key: str, prior: Prior) -> Model:
-    # All of them, since a general prior given alone may replace a particular one.
+    # With all the others, since a general prior given alone would replace particular ones.
     return model.with_priors({**model.priors, key: prior})
-
-
-def _refit(data: FitData, options: FitOptions) -> tuple[FlatDraws, float]:
-    """Draws of all parameters under a model's priors, and log p(y) on the standardized scale."""
-    drawn = draw_exact(data, options)
-    found = flat_draws(labelled(data.design, data.hierarchy, drawn), data.model.formula.places)
-    return found, float(drawn.facts["log_evidence_standardized"])
-
-
-def _all(
-    post: Posterior, jobs: list[tuple[str, float, Prior]], before: FlatDraws, evidence: float, options: FitOptions
-) -> list[Refit]:
-    """Every refit; several at a time, since the kernels release the lock."""
-
-    def one(key: str, factor: float, prior: Prior) -> Refit:
-        try:
-            after, other = _refit(post.data.with_model(_with(post.model, key, prior)), options.alone())
-        except PriorhoodError as problem:
-            none = np.full(len(before.labels), np.nan)
-            return Refit(key, factor, prior, none, none, math.nan, str(problem))
-        return Refit(key, factor, prior, *shifts(before, after), other - evidence)
-
-    pool = ThreadPoolExecutor(options.threads, thread_name_prefix="priorhood-sensitivity")
-    try:
-        futures = [pool.submit(one, *job) for job in jobs]
-        for done, future in enumerate(as_completed(futures), start=1):
-            future.result()  # a bug is raised at once, not after all others
-            options.progress("refits", done, len(jobs))
-        return [future.result() for future in futures]
-    finally:
-        pool.shutdown(cancel_futures=True)

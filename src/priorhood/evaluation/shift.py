@@ -1,4 +1,4 @@
-"""How far draws have moved: the same parameters, drawn twice, in sds of the first."""
+"""How far a refit moves the parameters: means in posterior sds, and ratios of sds."""
 
 from __future__ import annotations
 
@@ -8,30 +8,54 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.diagnostics.summary import below_diagonal, labels_of, varies
+from priorhood.fitting.run import draw_exact
 from priorhood.model.priors import base_of
+from priorhood.posterior.tree import labelled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import xarray as xr
 
     from priorhood._arrays import Array, Flags
+    from priorhood.fitting.run import FitOptions
+    from priorhood.suffstats.fit_data import FitData
 
 # A mean that has moved by less than a third of an sd, or an sd by less than a third, changes no conclusion. This
-# is a choice; Kallioinen, Paananen, Bürkner and Vehtari (2024) measure sensitivity otherwise, by how fast the
-# posterior changes with a power of the prior.
+# is a choice; Kallioinen, Paananen, Bürkner and Vehtari (2024) measure sensitivity by how fast the posterior
+# changes with a power of the prior.
 FAR, WIDER = 0.3, 1.3
 
 
 @dataclass(frozen=True)
-class FlatDraws:
-    """Draws of parameters by their labels, on the standardized scale.
+class ParameterDraws:
+    """Draws of all parameters by their labels, on the standardized scale.
 
-    labels : (P,), those of all places together first; values : (S, P)
-    of_place : (P,) whether the parameter is of a single place
+    labels : (P,), the shared parameters first; values : (S, P)
+    of_place : (P,) whether the parameter belongs to a single place
     """
 
     labels: tuple[str, ...]
     values: Array
     of_place: Flags
+
+    @classmethod
+    def of(cls, posterior: xr.Dataset, places: tuple[str, ...]) -> ParameterDraws:
+        """Flatten a dataset, chains one after the other; of omega only the elements below its diagonal.
+
+        places : the columns of the groupings, which are dimensions of the parameters of single places
+        """
+        labels: list[str] = []
+        values: list[Array] = []
+        own: list[Flags] = []
+        for name in sorted(map(str, posterior), key=lambda name: bool(set(places) & set(posterior[name].dims))):
+            draws = posterior[name].transpose("chain", "draw", ...)
+            flat = draws.values.reshape(draws.shape[0] * draws.shape[1], -1)
+            keep = below_diagonal(draws) if base_of(name) == "omega" else np.ones(flat.shape[1], dtype=bool)
+            labels += [label for label, kept in zip(labels_of(name, draws), keep, strict=True) if kept]
+            values.append(flat[:, keep])
+            own.append(np.full(int(keep.sum()), bool(set(places) & set(map(str, draws.dims)))))
+        return cls(tuple(labels), np.concatenate(values, axis=1), np.concatenate(own))
 
     @property
     def mean(self) -> Array:
@@ -43,31 +67,28 @@ class FlatDraws:
         """(P,); 0 for constants."""
         return np.where(varies(self.values[None]), self.values.std(axis=0, ddof=1), 0.0)
 
+    def positions(self, labels: Iterable[str]) -> list[int]:
+        """Return where the parameters with these labels are."""
+        where = {label: at for at, label in enumerate(self.labels)}
+        return [where[label] for label in labels]
 
-def flat_draws(posterior: xr.Dataset, places: tuple[str, ...]) -> FlatDraws:
-    """Every parameter's draws, chains one after the other; of omega what is below its diagonal.
-
-    places : the columns of the groupings, which are dimensions of what single places have
-    """
-    labels: list[str] = []
-    values: list[Array] = []
-    own: list[Flags] = []
-    names = sorted(map(str, posterior.data_vars), key=lambda name: bool(set(places) & set(posterior[name].dims)))
-    for name in names:
-        draws = posterior[name].transpose("chain", "draw", ...)
-        named = labels_of(name, draws)
-        flat = draws.values.reshape(draws.shape[0] * draws.shape[1], -1)
-        keep = below_diagonal(draws) if base_of(name) == "omega" else np.ones(flat.shape[1], dtype=bool)
-        labels += [label for label, kept in zip(named, keep, strict=True) if kept]
-        values.append(flat[:, keep])
-        own.append(np.full(int(keep.sum()), bool(set(places) & set(map(str, draws.dims)))))
-    return FlatDraws(tuple(labels), np.concatenate(values, axis=1), np.concatenate(own))
+    def only(self, labels: tuple[str, ...]) -> ParameterDraws:
+        """Return the draws of these parameters alone, in this order."""
+        at = self.positions(labels)
+        return ParameterDraws(labels, self.values[:, at], self.of_place[at])
 
 
-def shifts(before: FlatDraws, after: FlatDraws) -> tuple[Array, Array]:
-    """By how many sds of before every mean has moved, and the ratio of the sds: (P,) each, NaN for constants.
+def redraw(data: FitData, options: FitOptions) -> tuple[ParameterDraws, float]:
+    """Draw all parameters from the sums; return them with log p(y) on the standardized scale."""
+    drawn = draw_exact(data, options)
+    found = ParameterDraws.of(labelled(data.design, data.hierarchy, drawn), data.model.formula.places)
+    return found, float(drawn.facts["log_evidence_standardized"])
 
-    after : of the same parameters in the same order
+
+def shifts(before: ParameterDraws, after: ParameterDraws) -> tuple[Array, Array]:
+    """Return each mean's shift in sds of `before`, and the ratio of the sds: (P,) each, NaN for constants.
+
+    after : the same parameters in the same order
     """
     sd = before.sd
     moving = sd > 0
@@ -78,6 +99,6 @@ def shifts(before: FlatDraws, after: FlatDraws) -> tuple[Array, Array]:
 
 
 def far(shift: Array, ratio: Array) -> Flags:
-    """Which have moved by more than FAR sds, or have another width by more than the factor WIDER; elementwise."""
+    """Return whether means moved by FAR sds or more, or sds changed by the factor WIDER or more; elementwise."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray((np.abs(shift) >= FAR) | (np.abs(np.log(ratio)) >= np.log(WIDER)))

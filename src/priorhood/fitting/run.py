@@ -243,11 +243,13 @@ def _by_exact(
         if found.rows <= len(base.root_cols):
             raise ModelError(
                 f"the model has as many coefficients as there are rows to use, {found.rows:,}, and goes exactly "
-                f"through every row: there is no noise to learn. It takes more rows, or fewer predictors"
+                f"through every row: there is no noise to learn. It takes more rows, or fewer predictors",
+                reason="the model goes exactly through every row",
             )
         raise ModelError(
             f"the outcome {model.formula.outcome!r} is an exact function of the predictors: there is no noise to "
-            f"learn. Look for an outcome computed from a predictor"
+            f"learn. Look for an outcome computed from a predictor",
+            reason=f"the outcome {model.formula.outcome!r} is an exact function of the predictors",
         )
     if isinstance(problem, exact.GroupNoiseProblem):
         _check_scatter(problem, found)
@@ -280,7 +282,8 @@ def _check_scatter(problem: exact.GroupNoiseProblem, found: CellMoments) -> None
     raise ModelError(
         f"in {group} {', '.join(names)}{more} all rows lie exactly on a line or are the same, so a residual "
         f"sd of its own would be 0: leave out repeated rows or such {plural(group)} (where=), or let all share one "
-        f"sigma (leave noise out)"
+        f"sigma (leave noise out)",
+        reason=f"all rows of some {plural(group)} lie exactly on a line or are the same",
     )
 
 

@@ -45,6 +45,35 @@ def test_the_table_has_the_form_of_arviz(posts, table):
     assert found.loc[second, "dse"] == pytest.approx(np.sqrt(len(off) * off.var(ddof=0)))
 
 
+@pytest.mark.parametrize("by", ["row", "place", "evidence"])
+def test_mappings_pairs_and_lists_are_the_same_models(posts, table, by):
+    one = {name: posts[name] for name in ("levels", "lines")}
+    found = ph.compare(one, table, by)
+    for pairs in (list(one.items()), tuple(one.items())):
+        pd.testing.assert_frame_equal(ph.compare(pairs, table, by), found)
+    formulas = {name: post.model.formula.text for name, post in one.items()}
+    for models in (list(one.values()), tuple(one.values())):
+        listed = ph.compare(models, table, by)
+        assert listed.index.tolist() == [formulas[name] for name in found.index]
+        pd.testing.assert_frame_equal(listed.reset_index(drop=True), found.reset_index(drop=True))
+
+
+def test_results_of_loo_in_lists_and_pairs(posts):
+    left = {name: ph.loo_places(posts[name]) for name in ("levels", "lines")}
+    found = ph.compare(left, by="place")
+    pd.testing.assert_frame_equal(ph.compare(list(left.items()), by="place"), found)
+    listed = ph.compare(list(left.values()), by="place")
+    assert set(listed.index) == {one.formula for one in left.values()}
+    assert ph.compare([left["lines"]] * 2, by="place").index.tolist() == ["model 1", "model 2"]
+
+
+def test_two_models_of_one_name_are_refused(posts, table):
+    with pytest.raises(ph.ModelError, match="two models are called 'a'"):
+        ph.compare([("a", posts["levels"]), ("b", posts["lines"]), ("a", posts["lines"])], table)
+    with pytest.raises(ph.ModelError, match=r"\[\('name', posterior\), …\]"):
+        ph.compare(posts["levels"], table)
+
+
 def test_stacking_is_the_best_mixture():
     rng = np.random.default_rng(2)
     values = rng.normal(-1, [0.3, 0.5, 0.8], (200, 3))

@@ -214,7 +214,9 @@ class Density:
         raise SamplingError(
             f"tau ~ {largest} lets places differ by so many times the residual sd that the sums lose the sd to "
             f"rounding: what the rows scatter is {one_digit(self.log_scatter)} on the model's scale. Give tau a "
-            f"value near that, or leave it to be learned, like tau ~ Exponential({one_digit(self.log_scatter)})"
+            f"value near that, or leave it to be learned, like tau ~ Exponential({one_digit(self.log_scatter)})",
+            reason=f"tau ~ {largest} lets places differ by so many times the residual sd that the sums lose the sd "
+            f"to rounding",
         )
 
     def crowd(self, rng: np.random.Generator) -> Array:
@@ -247,7 +249,9 @@ class Density:
             raise SamplingError(
                 f"sigma ~ {axis.prior} keeps sigma so far below the rows' scatter that the sums lose it to "
                 f"rounding. Give sigma a prior that allows for what the rows scatter, like "
-                f"Exponential({one_digit(self.log_scatter)})"
+                f"Exponential({one_digit(self.log_scatter)})",
+                reason=f"sigma ~ {axis.prior} keeps sigma so far below the rows' scatter that the sums lose it to "
+                f"rounding",
             )
 
 
@@ -279,5 +283,6 @@ def check_lines(collapsed: Collapsed) -> None:
         predictors = "an outcome computed from the predictors, or drop predictors" if problem.D > 1 else ""
         raise SamplingError(
             f"the rows lie exactly on the model's lines: the residual sd is 0 up to rounding, and its posterior "
-            f"has no width to explore. Look for {predictors or 'rows that are there twice, and leave these out'}"
+            f"has no width to explore. Look for {predictors or 'rows that are there twice, and leave these out'}",
+            reason="the rows lie exactly on the model's lines",
         )

@@ -67,7 +67,8 @@ def find_modes(density: Target, rng: np.random.Generator) -> Modes:
     if not np.isfinite(heights).any():
         raise SamplingError(
             "the posterior density could not be computed anywhere near the data's scale; "
-            "look for extreme values in the outcome and predictors, or give outcome_unit"
+            "look for extreme values in the outcome and predictors, or give outcome_unit",
+            reason="the posterior density could not be computed anywhere near the data's scale",
         )
     starts = np.concatenate([crowd[np.argmax(heights)][None], _small_in_turn(density, crowd, heights)])
     return _all_from(density, starts, [])

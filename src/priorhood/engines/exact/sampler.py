@@ -166,7 +166,8 @@ def explore(
     except (np.linalg.LinAlgError, ZeroDivisionError) as problem:
         raise SamplingError(
             "the posterior is too narrow for the exact engine's arithmetic: the priors leave next to nothing of "
-            "what the rows say. Give wider priors"
+            "what the rows say. Give wider priors",
+            reason="the posterior is too narrow for the exact engine's arithmetic",
         ) from problem
     _check_ends(density, proposed)
     picked, accepted = _walk_chains(proposed, chains, draws, rng)
@@ -177,7 +178,8 @@ def explore(
             f"(acceptance {acceptance:.0%}, Pareto k {proposed.pareto_k:.2f}, one state held for "
             f"{proposed.held:.0f} draws; needed: at least {ACCEPT_LIMIT:.0%}, at most {PARETO_LIMIT} and "
             f"{HOLD_LIMIT}). Give tau and sigma tighter priors, let fewer "
-            f"coefficients vary by group, or use NUTS (engine='nuts', --engine nuts)"
+            f"coefficients vary by group, or use NUTS (engine='nuts', --engine nuts)",
+            reason="the exact engine could not explore this posterior well enough to be trusted",
         )
     share = effective_share(proposed.log_weights)
     top = proposed.log_weights.max()
@@ -224,7 +226,10 @@ def _check_ends(density: Target, proposed: _Proposed) -> None:
             near = float(weights[inwards < reach].sum() / total) / math.expm1(slope * reach)
             cut = near / (1.0 + near)
             if cut > CUT:
-                raise SamplingError(_beyond_bound(density, axis, float(end), side, cut))
+                raise SamplingError(
+                    _beyond_bound(density, axis, float(end), side, cut),
+                    reason=f"part of the posterior lies where {axis.name} cannot be computed",
+                )
     near = float(weights[density.at_border(proposed.theta)].sum() / total)
     if near > CUT:
         scale = one_digit(density.log_scatter)
@@ -232,7 +237,8 @@ def _check_ends(density: Target, proposed: _Proposed) -> None:
             f"about {near:.1%} of the posterior lies where spreads are so far above sigma that the sums lose it to "
             f"rounding: neither the rows nor the priors keep them off. Give tau and mu priors of the data's scale, "
             f"like tau ~ Exponential({scale}), and sigma one that keeps it off 0, like LogNormal"
-            f"({math.floor(density.log_scatter):g}, 1)"
+            f"({math.floor(density.log_scatter):g}, 1)",
+            reason="part of the posterior lies where the sums lose sigma to rounding",
         )
 
 
@@ -314,7 +320,8 @@ def _explore_nothing(density: Target, chains: int, draws: int) -> Explored:
     if not math.isfinite(height):
         raise SamplingError(
             "the posterior density could not be computed under the known scales; look for extreme values in the "
-            "outcome and predictors"
+            "outcome and predictors",
+            reason="the posterior density could not be computed under the known scales",
         )
     return Explored(
         theta=np.zeros((chains, draws, 0)),
@@ -375,7 +382,10 @@ def _propose(
     theta = np.concatenate([pilot, theta])
     log_weights = heights - mixture.logpdf(theta)
     if not np.isfinite(log_weights).any():
-        raise SamplingError("no proposal of the exact engine has a computable density; rescale the outcome")
+        raise SamplingError(
+            "no proposal of the exact engine has a computable density; rescale the outcome",
+            reason="no proposal of the exact engine has a computable density",
+        )
     # A chain leaves a state of weight w with probability mean(w')/w a proposal, where w is the largest.
     held = math.exp(log_weights.max() - np.logaddexp.reduce(log_weights) + math.log(len(log_weights))) / keep_every
     return _Proposed(theta, heights, log_weights, keep_every, pareto_k(log_weights), held)
