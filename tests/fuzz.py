@@ -74,7 +74,6 @@ GIVEN = {
     "file": ["post.nc"],
     "files": ["post.nc", "elsewhere.nc"],
     "table": ["sales.csv"],
-    "places": ["zips.geojson"],
     "data": ["sales.csv"],
     "model": [FORMULA],
 }
@@ -270,7 +269,7 @@ def judged(run: Callable[..., Any], argv: list[str], folder: Path) -> str | None
     changed = {name for name in before if after.get(name) != before[name]}
     for name in changed:
         shutil.copy(_kept(folder) / name, folder / name)
-    if changed - {value for option, value in pairwise(argv) if option in ("--out", "--areas")}:
+    if changed - {value for option, value in pairwise(argv) if option in ("--out", "--polygons")}:
         return f"an input was changed: {changed}"
     if "Traceback" in ran.err:
         return ran.err

@@ -787,14 +787,14 @@ COMMANDS = {
         [("predict", "post.nc", "bytes.parquet", "-o", "x.parquet")],
     ),
     "a map of another kind": (
-        ("plot", "map", "post.nc", "zips.geojson", "-o", "x.txt"),
+        ("plot", "map", "post.nc", "--polygons", "zips.geojson", "-o", "x.txt"),
         "or .html",
-        [("plot", "map", "post.nc", "zips.geojson", "-o", "x.html")],
+        [("plot", "map", "post.nc", "--polygons", "zips.geojson", "-o", "x.html")],
     ),
     "polygons of the demo": (
-        ("simulate", "-o", "s.csv", "--areas", "s.shp"),
+        ("simulate", "-o", "s.csv", "--polygons", "s.shp"),
         "must end in .geojson or .json",
-        [("simulate", "-o", "s.csv", "--areas", "s.geojson")],
+        [("simulate", "-o", "s.csv", "--polygons", "s.geojson")],
     ),
     "a report of another kind": (
         ("report", "post.nc", "-o", "x.pdf"),
@@ -802,14 +802,14 @@ COMMANDS = {
         [("report", "post.nc", "-o", "x.html")],
     ),
     "a table for polygons": (
-        ("plot", "map", "post.nc", "sales.csv", "-o", "x.png"),
+        ("plot", "map", "post.nc", "--polygons", "sales.csv", "-o", "x.png"),
         "give a file of polygons, such as GeoJSON",
-        [("plot", "map", "post.nc", "zips.geojson", "-o", "x.png")],
+        [("plot", "map", "post.nc", "--polygons", "zips.geojson", "-o", "x.png")],
     ),
     "a column of polygons that are not there": (
         ("report", "post.nc", "-o", "x.html", "--column", "zip"),
-        "(--places)",
-        [("report", "post.nc", "-o", "x.html", "--column", "zip", "--places", "zips.geojson")],
+        "(--polygons)",
+        [("report", "post.nc", "-o", "x.html", "--column", "zip", "--polygons", "zips.geojson")],
     ),
     "a prior that the model has not": (
         ("refit", "pooled.nc", "-o", "x.nc", "--prior", "tau ~ HalfNormal(1)"),

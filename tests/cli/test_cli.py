@@ -17,39 +17,37 @@ import typer
 
 import priorhood as ph
 from priorhood.cli import app
-from priorhood.cli.what_if import USUAL
 
 COMMANDS = typer.main.get_command(app).commands
 
 # Options of a command with another name in Python, or with a home elsewhere than in the function itself:
 # file and table are its arguments; where, nulls and decimal are read()'s; standardize, priors, units and
 # outcome_unit are Model's; out is Posterior.save's. --json and --out are the command line's own.
-RENAMED = {"prior": "priors", "null": "nulls", "unit": "units", "no_standardize": "standardize", "file": "post",
-           "given": "table"}  # fmt: skip
+RENAMED = {"file": "post", "given": "table"}
 ELSEWHERE = {
     "fit": {
-        "where": ph.read, "null": ph.read, "decimal": ph.read, "thousands": ph.read,
-        "prior": ph.Model, "unit": ph.Model,
-        "no_standardize": ph.Model, "outcome_unit": ph.Model,
+        "where": ph.read, "nulls": ph.read, "decimal": ph.read, "thousands": ph.read,
+        "priors": ph.Model, "units": ph.Model,
+        "standardize": ph.Model, "outcome_unit": ph.Model,
         "family": ph.Model, "noise": ph.Model, "se": ph.Model,
         "precision_weights": ph.Model, "frequency_weights": ph.Model,
     },
     "moments": {
-        "where": ph.read, "null": ph.read, "decimal": ph.read, "thousands": ph.read,
+        "where": ph.read, "nulls": ph.read, "decimal": ph.read, "thousands": ph.read,
         "se": ph.Model, "precision_weights": ph.Model,
         "frequency_weights": ph.Model,
     },
-    "update": {"where": ph.read, "null": ph.read, "decimal": ph.read, "thousands": ph.read},
-    "predict": {"where": ph.read, "null": ph.read, "decimal": ph.read, "thousands": ph.read},
+    "update": {"where": ph.read, "nulls": ph.read, "decimal": ph.read, "thousands": ph.read},
+    "predict": {"where": ph.read, "nulls": ph.read, "decimal": ph.read, "thousands": ph.read},
     "calibrate": {
-        "where": ph.read, "null": ph.read, "decimal": ph.read, "thousands": ph.read,
-        "prior": ph.Model, "no_standardize": ph.Model,
+        "where": ph.read, "nulls": ph.read, "decimal": ph.read, "thousands": ph.read,
+        "priors": ph.Model, "standardize": ph.Model,
         "outcome_unit": ph.Model, "family": ph.Model, "noise": ph.Model, "se": ph.Model,
         "precision_weights": ph.Model, "frequency_weights": ph.Model,
     },
 }  # fmt: skip
 # --group LABEL is a place, which Python names by its column: zip="10115".
-OWN = {"areas", "out", "as_json", "group"}
+OWN = {"polygons", "out", "as_json", "group"}
 FUNCTIONS = {
     "fit": ph.fit, "refit": ph.refit, "update": ph.update, "merge": ph.merge, "simulate": ph.simulate,
     "predict": ph.Posterior.predict, "calibrate": ph.calibrate, "report": ph.report,
@@ -100,20 +98,24 @@ def test_every_parameter_of_the_function_is_an_option(command):
 def test_options_have_the_same_defaults(command):
     for parameter in COMMANDS[command].params:
         name = parameter.name
-        if name in OWN | ARGUMENTS | {"no_standardize", "null", "unit", "prior"}:
+        if name in OWN | ARGUMENTS | {"nulls"}:
             continue
         known = inspect.signature(home(command, name)).parameters[RENAMED.get(name, name)].default
         given = [float(v) for v in parameter.default.split(",")] if name == "quantiles" else parameter.default
-        # A repeatable option has none of its own.
-        given = USUAL if name == "factors" else given
-        assert (list(known) if name == "quantiles" else known) == given, name
+        given = not given if name == "standardize" else given
+        assert (list(known) if name in ("quantiles", "factors") else known) == given, name
+
+
+# One value at a time is given, so the singular; what is a switch says what it switches off.
+SPELT = {"as_json": "json", "everything": "all", "priors": "prior", "nulls": "null", "units": "unit",
+         "standardize": "no-standardize"}  # fmt: skip
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_options_are_spelt_like_parameters(command):
     for parameter in COMMANDS[command].params:
         long = [text for text in parameter.opts if text.startswith("--")]
-        shown = {"as_json": "json", "everything": "all"}.get(parameter.name, parameter.name).replace("_", "-")
+        shown = SPELT.get(parameter.name, parameter.name).replace("_", "-")
         if parameter.param_type_name == "option":
             assert f"--{shown}" in long
             assert parameter.help
@@ -122,7 +124,7 @@ def test_options_are_spelt_like_parameters(command):
 def reading_tables():
     """Commands that take a table of rows, pictures too, by their words."""
     pictures = {f"plot {name}": command for name, command in COMMANDS["plot"].commands.items()}
-    every = {name: command for name, command in (COMMANDS | pictures).items() if name != "plot"}
+    every = {name: command for name, command in {**COMMANDS, **pictures}.items() if name != "plot"}
     return {n: c for n, c in every.items() if any("TABLE" in (p.metavar or "") for p in c.params)}
 
 
@@ -132,7 +134,7 @@ def test_every_command_reads_tables_with_the_same_options():
     shared = {}
     for name, command in found.items():
         options = {p.name: (tuple(p.opts), p.help, p.metavar, p.multiple) for p in command.params}
-        for option in ("where", "null", "decimal", "thousands"):
+        for option in ("where", "nulls", "decimal", "thousands"):
             assert option in options, f"priorhood {name} reads a table without --{option}"
             assert shared.setdefault(option, options[option]) == options[option], (name, option)
 

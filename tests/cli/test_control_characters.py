@@ -158,9 +158,9 @@ class _Strict(HTMLParser):
 def test_maps_and_reports_hold_no_control_characters(odd, cli, tmp_path):
     home = ["--at", "living_space=80", "--at", "kind=house"]
     for name in ("map.html", "map.svg"):
-        ran = cli("plot", "map", odd / "post.nc", odd / "zips.geojson", "-o", tmp_path / name, *home)
+        ran = cli("plot", "map", odd / "post.nc", "--polygons", odd / "zips.geojson", "-o", tmp_path / name, *home)
         assert ran.code == 0, ran.err
-    ran = cli("report", odd / "post.nc", "-o", tmp_path / "report.html", "--places", odd / "zips.geojson", *home)
+    ran = cli("report", odd / "post.nc", "-o", tmp_path / "report.html", "--polygons", odd / "zips.geojson", *home)
     assert ran.code == 0, ran.err
     assert ElementTree.fromstring((tmp_path / "map.svg").read_text(encoding="utf-8")).tag.endswith("svg")
     for name in ("map.html", "report.html"):

@@ -65,7 +65,7 @@ TOO_MUCH = {
     "simulated seed": ["simulate", "--seed", "-1", "-o", "out.csv"],
     "rows": ["simulate", "--rows", "99999999999999999999", "-o", "out.csv"],
     "places": ["simulate", "--rows", "99999999", "--places", "99999998", "-o", "out.csv"],
-    "areas": ["simulate", "--rows", "200000", "--places", "100000", "--areas", "out.geojson", "-o", "out.csv"],
+    "areas": ["simulate", "--rows", "200000", "--places", "100000", "--polygons", "out.geojson", "-o", "out.csv"],
     "bounds": ["plot", "prior", "post.nc", "--bounds", "-inf", "5", "-o", "out.png"],
     "bounds of nothing": ["plot", "prior", "post.nc", "--bounds", "nan", "nan", "-o", "out.png"],
     "prior lines": ["plot", "prior", "post.nc", "--draws", "2147483648", "-o", "out.png"],
@@ -80,8 +80,18 @@ TOO_MUCH = {
         "-o",
         "out.png",
     ],
-    "geocentric": ["report", "post.nc", "--places", "zips.geojson", "--crs", "EPSG:4978", "-o", "out.html"],
-    "geocentric map": ["plot", "map", "post.nc", "zips.geojson", "--crs", "EPSG:4978", "-o", "out.png"],
+    "geocentric": ["report", "post.nc", "--polygons", "zips.geojson", "--crs", "EPSG:4978", "-o", "out.html"],
+    "geocentric map": [
+        "plot",
+        "map",
+        "post.nc",
+        "--polygons",
+        "zips.geojson",
+        "--crs",
+        "EPSG:4978",
+        "-o",
+        "out.png",
+    ],
     # What seed 782 found: a factor of the prior's scale that no number holds.
     "factors": ["plot", "sensitivity", "--out", "out.svg", "--factors", "9223372036854775808", "post.nc"],
     "factors of a table": ["sensitivity", "post.nc", "--factors", "9223372036854775808"],
@@ -93,9 +103,9 @@ TOO_MUCH = {
     "a pipe of draws": ["summary", "pipe.nc"],
     "a kernel's file that waits": ["summary", "/proc/kmsg"],
     "rows that wait": ["fit", "/proc/kmsg", fuzz.FORMULA, "-o", "out.nc"],
-    "polygons that wait": ["plot", "map", "post.nc", "/proc/kmsg", "-o", "out.png"],
+    "polygons that wait": ["plot", "map", "post.nc", "--polygons", "/proc/kmsg", "-o", "out.png"],
     # What seed 1367 found: the whole disk was read.
-    "polygons of a disk": ["plot", "map", "post.nc", "/", "-o", "out.png"],
+    "polygons of a disk": ["plot", "map", "post.nc", "--polygons", "/", "-o", "out.png"],
     "a loop": ["fit", "loop.csv", fuzz.FORMULA, "-o", "out.nc"],
 }
 

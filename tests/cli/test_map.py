@@ -1,4 +1,4 @@
-"""`priorhood plot map` and `simulate --areas`: files whole or not at all, messages without tracebacks."""
+"""`priorhood plot map` and `simulate --polygons`: files whole or not at all, messages without tracebacks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shelf(tmp_path_factory, fitted):
 @pytest.mark.parametrize("name", ["map.png", "map.svg", "map.pdf", "map.html"])
 def test_maps_are_written(shelf, cli, name):
     ran = cli(
-        "plot", "map", shelf / "post.nc", shelf / "zips.geojson", "-o", shelf / name,
+        "plot", "map", shelf / "post.nc", "--polygons", shelf / "zips.geojson", "-o", shelf / name,
         "--at", "living_space=100", "--below", "350000",
     )  # fmt: skip
     assert (ran.code, ran.out) == (0, ""), ran.err
@@ -44,7 +44,9 @@ def test_maps_are_written(shelf, cli, name):
 )
 def test_wrong_wishes_leave_nothing_behind(shelf, cli, options, says):
     for name in ("wrong.png", "wrong.html"):
-        ran = cli("plot", "map", shelf / "post.nc", shelf / "zips.geojson", "-o", shelf / name, *options)
+        ran = cli(
+            "plot", "map", shelf / "post.nc", "--polygons", shelf / "zips.geojson", "-o", shelf / name, *options
+        )
         assert ran.code == 2
         assert says in ran.err
         assert not (shelf / name).exists()
@@ -60,7 +62,7 @@ def test_wrong_files(shelf, cli):
         (post, "a.png", "cannot be read as a file of polygons"),
     ):
         before = zips.read_bytes()
-        ran = cli("plot", "map", post, given, "-o", shelf / out)
+        ran = cli("plot", "map", post, "--polygons", given, "-o", shelf / out)
         assert ran.code == 2, says
         assert says in ran.err
         assert zips.read_bytes() == before
@@ -69,12 +71,12 @@ def test_wrong_files(shelf, cli):
 def test_simulated_sales_come_with_polygons(tmp_path, cli):
     few = ("--places", "8", "--rows", "100", "--seed", "4")
     plain = cli("simulate", "-o", tmp_path / "a.csv", *few)
-    ran = cli("simulate", "-o", tmp_path / "b.csv", "--areas", tmp_path / "zips.geojson", *few)
+    ran = cli("simulate", "-o", tmp_path / "b.csv", "--polygons", tmp_path / "zips.geojson", *few)
     assert (plain.code, ran.code) == (0, 0), ran.err
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert json.loads((tmp_path / "zips.geojson").read_text()) == ph.simulate_areas(8, 4)
     for name, says in (("zips.png", "must end in .geojson"), ("none/zips.geojson", "no folder")):
-        wrong = cli("simulate", "-o", tmp_path / "c.csv", "--areas", tmp_path / name, *few)
+        wrong = cli("simulate", "-o", tmp_path / "c.csv", "--polygons", tmp_path / name, *few)
         assert wrong.code == 2
         assert says in wrong.err
         assert not (tmp_path / "c.csv").exists()

@@ -39,7 +39,7 @@ def data_of(path):
 def test_a_report_is_written(shelf, cli, tmp_path):
     out = tmp_path / "r.html"
     ran = cli(
-        "report", shelf / "post.nc", "--places", shelf / "zips.geojson", "-o", out,
+        "report", shelf / "post.nc", "--polygons", shelf / "zips.geojson", "-o", out,
         "--at", "living_space=100", "--below", "350000", "--title", "Sales",
     )  # fmt: skip
     assert (ran.code, ran.out) == (0, ""), ran.err
@@ -73,8 +73,8 @@ def test_a_report_replaces_an_older_one(shelf, cli, tmp_path):
         (("--at", "living_space=nan"), "must be a finite number"),
         (("--below", "nan"), "below must be a finite number"),
         (("--level", "district"), "no level 'district'"),
-        (("--column", "zip"), "add places="),
-        (("--places", "none.geojson"), "no file"),
+        (("--column", "zip"), "add polygons="),
+        (("--polygons", "none.geojson"), "no file"),
     ],
 )
 def test_wrong_wishes_leave_nothing_behind(shelf, cli, tmp_path, options, says):
@@ -96,7 +96,7 @@ def test_wrong_wishes_leave_nothing_behind(shelf, cli, tmp_path, options, says):
     ],
 )
 def test_wrong_files_leave_nothing_behind(shelf, cli, tmp_path, file, polygons, says):
-    ran = cli("report", shelf / file, "--places", shelf / polygons, "-o", tmp_path / "r.html")
+    ran = cli("report", shelf / file, "--polygons", shelf / polygons, "-o", tmp_path / "r.html")
     assert (ran.code, ran.out) == (2, "")
     assert says in ran.err
     assert not list(tmp_path.iterdir())
@@ -113,7 +113,7 @@ def test_inputs_are_not_written_over(shelf, cli, tmp_path):
         (shelf / "none.nc", None, tmp_path / "r.html", "no file"),
     ):
         before = page.read_bytes()
-        ran = cli("report", file, "-o", out, *(["--places", polygons] if polygons else []))
+        ran = cli("report", file, "-o", out, *(["--polygons", polygons] if polygons else []))
         assert ran.code == 2
         assert says in ran.err
         assert page.read_bytes() == before

@@ -376,7 +376,7 @@ def test_a_map_by_mouse_and_keyboard(opened, tmp_path):
     pytest.importorskip("geopandas")
     frame, _ = ph.simulate(seed=1)
     post = ph.fit("price ~ living_space + (1 | zip)", frame, **FAST)
-    out = written(post, tmp_path, places=ph.simulate_areas())
+    out = written(post, tmp_path, polygons=ph.simulate_areas())
     assert out.stat().st_size < 1_000_000
     page = opened(out)
     shapes = page.locator("svg.map path.place")

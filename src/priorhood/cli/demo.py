@@ -6,71 +6,60 @@ import json
 import shlex
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from priorhood.cli.options import Json, Out
-from priorhood.cli.output import console
+from priorhood.cli.options import Json, takes
+from priorhood.cli.output import console, print_json
 
 FORMULA = "price ~ living_space + (living_space | zip)"
 
 
+@takes(options="simulate")
 def simulate(
-    out: Out,
+    out: Annotated[Path, typer.Option("-o", "--out", help="File to write.")],
     places: Annotated[int, typer.Option(help="Number of ZIP codes.")] = 219,
-    rows: Annotated[int, typer.Option(help="Number of sales.")] = 7500,
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 2412,
-    areas: Annotated[
-        Path | None, typer.Option(help="GeoJSON file for polygons of the ZIP codes, for `plot map`.")
+    polygons: Annotated[
+        Path | None, typer.Option(help="GeoJSON file to write the ZIP codes' polygons to, for `plot map`.")
     ] = None,
+    *,
+    options: dict[str, Any],
     as_json: Json = False,
 ) -> None:
     """Write simulated Berlin-like sales: zip, living_space, price."""
-    from priorhood._system import write_text
-    from priorhood.data.sources.export import check_output, write_frame
-    from priorhood.datasets import simulate as run
-
-    check_output(out)
-    if areas:
-        _check_areas(areas, out, places)
-    frame, _ = run(places, rows, seed)
-    polygons = _polygons(places, seed) if areas else ""
-    write_frame(frame, out)
-    if areas:
-        write_text(areas, polygons)
-    if as_json:
-        told = {"out": str(out), "rows": len(frame), "places": places, "seed": seed}
-        print(json.dumps(told | ({"areas": str(areas)} if areas else {})))
-    else:
-        print(f"{len(frame):,} simulated sales in {places:,} ZIP codes, written to {out}")
-        if areas:
-            print(f"{places:,} polygons, written to {areas}")
-
-
-def _check_areas(areas: Path, out: Path, places: int) -> None:
     from priorhood._arguments import whole
-    from priorhood._system import check_writable
-    from priorhood.datasets import MOST_AREAS
+    from priorhood._system import check_writable, write_text
+    from priorhood.data.sources.export import check_output, write_frame
+    from priorhood.datasets import MOST_AREAS, simulate_areas
+    from priorhood.datasets import simulate as run
     from priorhood.errors import FileError
 
-    check_writable(areas)
-    whole("places", places, 1, MOST_AREAS)
-    if areas.suffix.lower() not in (".geojson", ".json"):
-        raise FileError(f"cannot write polygons to {str(areas)!r}; its name must end in .geojson or .json")
-    if areas.resolve() == out.resolve():
-        raise FileError(f"--areas {str(areas)!r} is the file of the sales; give another name")
+    check_output(out)
+    if polygons:
+        check_writable(polygons)
+        whole("places", places, 1, MOST_AREAS)
+        if polygons.suffix.lower() not in (".geojson", ".json"):
+            raise FileError(f"cannot write polygons to {str(polygons)!r}; its name must end in .geojson or .json")
+        if polygons.resolve() == out.resolve():
+            raise FileError(f"--polygons {str(polygons)!r} is the file of the sales; give another name")
+    frame, _ = run(places, **options)
+    areas = json.dumps(simulate_areas(places, options["seed"])) if polygons else ""
+    write_frame(frame, out)
+    if polygons:
+        write_text(polygons, areas)
+    if as_json:
+        written = {"polygons": str(polygons)} if polygons else {}
+        print_json(out=out, rows=len(frame), places=places, seed=options["seed"], **written)
+        return
+    print(f"{len(frame):,} simulated sales in {places:,} ZIP codes, written to {out}")
+    if polygons:
+        print(f"{places:,} polygons, written to {polygons}")
 
 
-def _polygons(places: int, seed: int) -> str:
-    from priorhood.datasets import simulate_areas
-
-    return json.dumps(simulate_areas(places, seed))
-
-
+@takes(options="simulate: seed")
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 2412,
+    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("demo"), *, options: dict[str, Any]
 ) -> None:
     """The main job on simulated sales, from a table to a report, with pictures where the extras are installed."""
     from priorhood.cli import app
@@ -81,7 +70,7 @@ def demo(
     except OSError as problem:
         raise FileError(f"cannot make the folder {str(out)!r}: {problem.strerror}") from None
     screen = console()
-    for words in _steps(out, seed, pictures=find_spec("matplotlib"), maps=find_spec("geopandas")):
+    for words in _steps(out, options["seed"], pictures=find_spec("matplotlib"), maps=find_spec("geopandas")):
         screen.print(f"\n$ priorhood {shlex.join(words)}", style="bold", soft_wrap=True)
         app(words, standalone_mode=False)
     page = out / "report.html"
@@ -98,7 +87,7 @@ def _steps(out: Path, seed: int, *, pictures: object, maps: object) -> list[list
 
     units = ["--unit", "price=€", "--unit", "living_space=m²"]
     steps = [
-        ["simulate", *to("sales.csv"), "--areas", zips, "--seed", str(seed)],
+        ["simulate", *to("sales.csv"), "--polygons", zips, "--seed", str(seed)],
         ["fit", sales, FORMULA, *to("posterior.nc"), *units, "--seed", str(seed)],
         ["check", post],
         ["predict", post, sales, *to("predictions.csv"), "--below", "450000"],
@@ -110,5 +99,5 @@ def _steps(out: Path, seed: int, *, pictures: object, maps: object) -> list[list
             ["plot", "price", post, *to("price.png"), "--group", "10115", *home],
         ]
     if pictures and maps:
-        steps += [["plot", "map", post, zips, *to("map.png"), *home]]
-    return [*steps, ["report", post, *to("report.html"), *(["--places", zips] if maps else []), *home]]
+        steps += [["plot", "map", post, *to("map.png"), "--polygons", zips, *home]]
+    return [*steps, ["report", post, *to("report.html"), *(["--polygons", zips] if maps else []), *home]]

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from priorhood._system import is_file
 from priorhood._text import some
-from priorhood.cli.options import (
-    Decimal,
-    FrequencyWeights,
-    Json,
-    KnownErrors,
-    Null,
-    Outliers,
-    Places,
-    PrecisionWeights,
-    Thousands,
-    Where,
-    spelled,
-)
-from priorhood.cli.output import heard, say
+from priorhood.cli.options import Json, Places, Reading, takes
+from priorhood.cli.output import print_json, printed_warnings, say
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
@@ -31,6 +18,7 @@ if TYPE_CHECKING:
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"  # of every netCDF4 file
 ENDINGS = (".moments", ".nc")
+WEIGHTS = ("se", "precision_weights", "frequency_weights")
 
 Given = Annotated[
     list[str],
@@ -44,7 +32,7 @@ Given = Annotated[
 
 
 def parts_of(given: list[str]) -> tuple[list[str], str | None]:
-    """Files of sums among a command's arguments, and the formula beside them; no files for TABLE FORMULA.
+    """Return the files of sums among a command's arguments, and the formula; no files for TABLE FORMULA.
 
     The content decides, not the name.
 
@@ -78,7 +66,7 @@ def _holds_sums(text: str) -> bool:
 
 
 def table_and_formula(given: list[str], command: str) -> tuple[str, str]:
-    """The two arguments that a table takes.
+    """Return the two arguments of a command that reads a table.
 
     Raises
     ------
@@ -94,13 +82,16 @@ def table_and_formula(given: list[str], command: str) -> tuple[str, str]:
     return given[0], given[1]
 
 
-def pooled(files: list[str], formula: str | None, **rows_only: object) -> Moments:
-    """The sums of several files together.
+def pooled(
+    files: list[str], formula: str | None, weights: dict[str, Any], reading: Reading, **rows_only: object
+) -> Moments:
+    """Return the sums of several files together, and put their weights' columns into `weights`.
 
     Parameters
     ----------
-    formula : given beside them; theirs must be the same
-    rows_only : options that need the rows, by their Python names; none may be given
+    formula : given with the files; theirs must be the same
+    weights : columns given as options; those of the files must be the same where one is given
+    rows_only : options that need the rows, by their Python names; none may be given, nor one of reading
 
     Raises
     ------
@@ -110,85 +101,61 @@ def pooled(files: list[str], formula: str | None, **rows_only: object) -> Moment
     from priorhood.model.formula import parse
     from priorhood.suffstats.recode import same_formula
 
-    for name, value in rows_only.items():
+    for name, value in {**rows_only, **reading._asdict()}.items():
         if value:
+            option = "null" if name == "nulls" else name.replace("_", "-")
             raise ModelError(
-                f"--{name.replace('_', '-')} needs the rows, and {files[0]!r} holds sums: give it where they are "
+                f"--{option} needs the rows, and {files[0]!r} holds sums: give it where they are "
                 f"taken (priorhood moments TABLE FORMULA)"
             )
     sums = pool(*(load_moments(file) for file in files))
     if formula is not None and not same_formula(parse(formula), sums.formula):
         raise ModelError(f"{files[0]!r} was taken for {sums.formula.text!r}, not for {formula!r}")
+    for name, known in zip(WEIGHTS, (sums.weights.se, sums.weights.precision, sums.weights.frequency), strict=True):
+        if weights[name] not in (None, known):
+            raise ModelError(
+                f"--{name.replace('_', '-')} {weights[name]}: the sums were taken with {known or 'none'}; leave it "
+                f"out, or take them again"
+            )
+        weights[name] = known
     return sums
 
 
-def same_weights(sums: Moments, **given: str | None) -> None:
-    """Raise where options of weights say otherwise than the sums; those left out are known of them."""
-    known = {
-        "se": sums.weights.se,
-        "precision_weights": sums.weights.precision,
-        "frequency_weights": sums.weights.frequency,
-    }
-    for name, column in given.items():
-        if column is not None and column != known[name]:
-            raise ModelError(
-                f"--{name.replace('_', '-')} {column}: the sums were taken with "
-                f"{known[name] if known[name] else 'none'}; leave it out, or take them again"
-            )
-
-
+@takes(run="moments", chosen=f"Model: {' '.join(WEIGHTS)}")
 def moments(
     given: Given,
     out: Annotated[Path, typer.Option("-o", "--out", help="File to write the sums to.")],
-    minimum: Annotated[int, typer.Option(help="Leave out places with fewer rows, in all or of one category.")] = 1,
     places: Places = None,
-    where: Where = None,
-    drop_outliers: Outliers = None,
-    se: KnownErrors = None,
-    precision_weights: PrecisionWeights = None,
-    frequency_weights: FrequencyWeights = None,
-    null: Null = None,
-    decimal: Decimal = None,
-    thousands: Thousands = None,
+    *,
+    run: dict[str, Any],
+    chosen: dict[str, Any],
+    reading: Reading,
     as_json: Json = False,
 ) -> None:
     """Write the sums of a table that a fit needs, and no row; or pool files of sums into one."""
     from priorhood._system import check_netcdf, check_writable
-    from priorhood.data.sources.table import read
     from priorhood.fitting.federated import moments as taken
     from priorhood.model.model import Model
 
     files, formula = parts_of(given)
     check_writable(out, *(files or given[:1]), *([places] if places else []))
     check_netcdf(out, "the sums of rows", ".moments")
-    with heard(quiet=as_json):
+    with printed_warnings(quiet=as_json):
         if files:
-            sums = pooled(
-                files, formula, minimum=minimum if minimum != 1 else None, places=places, where=where,
-                drop_outliers=drop_outliers, null=null, decimal=decimal, thousands=thousands,
-            )  # fmt: skip
-            same_weights(sums, se=se, precision_weights=precision_weights, frequency_weights=frequency_weights)
+            minimum = run["minimum"] if run["minimum"] != 1 else None
+            sums = pooled(files, formula, chosen, reading, **run | {"minimum": minimum, "places": places})
         else:
             table, formula = table_and_formula(given, "moments")
-            model = Model(formula, se=se, precision_weights=precision_weights, frequency_weights=frequency_weights)
-            known = None if places is None else read(places, **spelled(null, decimal, thousands))
-            rows = read(table, where=where, **spelled(null, decimal, thousands))
-            sums = taken(model, rows, minimum=minimum, places=known, drop_outliers=drop_outliers)
+            model, known = Model(formula, **chosen), reading.places(places)
+            sums = taken(model, reading.rows(table), places=known, **run)
     sums.save(out)
-    _print(sums, out, as_json=as_json)
-
-
-def _print(sums: Moments, out: Path, *, as_json: bool) -> None:
     found = sums.moments
     if as_json:
-        print(
-            json.dumps({
-                "out": str(out), "formula": sums.formula.text, "rows_read": found.read, "rows_used": found.rows,
-                "places": len(found.n), "places_of_one_row": int((found.n == 1).sum()),
-                "places_of_two_rows": int((found.n == 2).sum()), "minimum": sums.minimum,
-                "dropped": [[d.reason, d.column, d.rows, d.places] for d in found.dropped],
-                "reveals": list(sums.reveals()),
-            })
+        print_json(
+            out=out, formula=sums.formula.text, rows_read=found.read, rows_used=found.rows, places=len(found.n),
+            places_of_one_row=int((found.n == 1).sum()), places_of_two_rows=int((found.n == 2).sum()),
+            minimum=sums.minimum, dropped=[[d.reason, d.column, d.rows, d.places] for d in found.dropped],
+            reveals=list(sums.reveals()),
         )  # fmt: skip
         return
     print(f"{found.listed:,} of {found.read:,} rows used")

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress, the summary's table, the account of rows."""
+"""What a person sees in the terminal: progress, warnings, tables; and JSON for machines."""
 
 from __future__ import annotations
 
@@ -14,12 +14,22 @@ from priorhood._text import plural, rows_of, visible
 from priorhood.errors import PriorhoodWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    import pandas as pd
     from rich.console import Console
+    from rich.table import Table
 
     from priorhood.evaluation.sbc import Calibration
     from priorhood.posterior.posterior import Posterior
+
+MOST_LINES = 2_000  # of a table on the screen
+
+_FACTS = (
+    "engine", "engine_reason", "seed", "rows_read", "rows_used", "acceptance", "pareto_k", "keep_every",
+    "log_evidence", "log_evidence_error", "sampler", "parameterization", "tune", "target_accept", "divergences",
+    "sampling_time", "store", "store_reason",
+)  # fmt: skip
 
 
 class Visible:
@@ -32,14 +42,14 @@ class Visible:
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
-        """Write what can be shown of a text."""
+        """Write the visible form of a text."""
         self.stream.write(visible(text))
         return len(text)
 
 
 @contextmanager
 def shown() -> Iterator[None]:
-    """Let nothing that is printed inside steer the terminal, nor fail for a character that it does not have."""
+    """Keep printed text from steering the terminal, and from failing for a character that it does not have."""
     before = sys.stdout, sys.stderr
     for stream in before:
         if hasattr(stream, "reconfigure"):
@@ -57,13 +67,13 @@ def _bare(stream: Any) -> Any:
 
 
 def say(message: str) -> None:
-    """A sentence on standard error, beside what is asked for."""
+    """Print a sentence on standard error, apart from the command's result."""
     print(message, file=sys.stderr)
 
 
 @contextmanager
-def heard(*, quiet: bool) -> Iterator[None]:
-    """Print our warnings as sentences, also where an error follows."""
+def printed_warnings(*, quiet: bool) -> Iterator[None]:
+    """Print priorhood's warnings as sentences, also where an error follows."""
     caught: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -75,25 +85,9 @@ def heard(*, quiet: bool) -> Iterator[None]:
                 say(f"warning: {warning.message}")
 
 
-def console() -> Console:
-    """Standard output; a pipe has no width, so tables get room there."""
-    from rich.console import Console
-
-    class Screen(Console):
-        """A console that shows control characters in what it is given."""
-
-        def render_str(self, text: str, **options: Any) -> Any:
-            """As rich does, of what can be shown."""
-            return super().render_str(visible(text), **options)
-
-    width = None if sys.stdout.isatty() else 150
-    # What is printed has names in it, of which [b] and :house: are to be themselves.
-    return Screen(file=_bare(sys.stdout), width=width, highlight=False, markup=False, emoji=False)
-
-
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on standard error for what takes longer than a second; nothing in a pipe."""
+    """Show a bar on standard error for what takes longer than a second; nothing in a pipe."""
     if quiet or not sys.stderr.isatty():
         yield lambda *_: None
         return
@@ -110,13 +104,13 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     clock.daemon = True
     clock.start()
 
-    def tell(stage: str, done: int, total: int) -> None:
+    def report(stage: str, done: int, total: int) -> None:
         if stage not in tasks:
             tasks[stage] = bar.add_task(stage, total=total)
         bar.update(tasks[stage], completed=done, total=total)
 
     try:
-        yield tell
+        yield report
     finally:
         clock.cancel()
         if bar.live.is_started:
@@ -128,30 +122,75 @@ def announce_compile(*, quiet: bool, by_group: bool = False) -> None:
     from priorhood.engines.exact import compiled
 
     if not quiet and not compiled(by_group=by_group):
-        print("compiling the engine, once on this machine (about 15 seconds) …", file=sys.stderr)
+        say("compiling the engine, once on this machine (about 15 seconds) …")
+
+
+# -- JSON --------------------------------------------------------------------------------------------------
+
+
+def print_json(**document: Any) -> None:
+    """Print one JSON document on one line; an `out` of None, where no file was written, is left out."""
+    print(
+        json.dumps(
+            {name: str(v) if name == "out" else v for name, v in document.items() if (name, v) != ("out", None)}
+        )
+    )
+
+
+def records(frame: pd.DataFrame, digits: int = 10) -> list[dict[str, Any]]:
+    """Return rows as JSON can hold them: no NaN, no infinities."""
+    rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=digits))
+    return rows
+
+
+def finite(value: Any) -> Any:
+    """Return the value, or None for a number that JSON does not have."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# -- tables ------------------------------------------------------------------------------------------------
+
+
+def console() -> Console:
+    """Return a console on standard output; a pipe has no width, so tables get room there."""
+    from rich.console import Console
+
+    class Screen(Console):
+        """A console that shows control characters in what it is given."""
+
+        def render_str(self, text: str, **options: Any) -> Any:
+            """Render the visible form of a text."""
+            return super().render_str(visible(text), **options)
+
+    width = None if sys.stdout.isatty() else 150
+    # Names may contain [b] or :house:, which are printed as they are.
+    return Screen(file=_bare(sys.stdout), width=width, highlight=False, markup=False, emoji=False)
+
+
+def new_table(title: str, first: str = "", numbers: Sequence[str] = (), **options: Any) -> Table:
+    """Return a table with a title, its first column, which folds, and columns of numbers."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    if first:
+        table.add_column(first, overflow="fold", **options)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 def print_summary(
-    post: Posterior, *, as_json: bool, everything: bool, standardized: bool, facts: dict[str, Any]
+    post: Posterior, *, as_json: bool, everything: bool = False, standardized: bool = False, out: object = None
 ) -> None:
-    """Equations, table and account; or one JSON document with every parameter."""
+    """Print equations, table and account; or one JSON document with every parameter."""
     if as_json:
-        frame = post.summary(standardized=standardized)
-        # JSON has no infinities: Pareto k is −∞ where all weights are alike.
-        known = {k: post.attrs[k] for k in _FACTS if k in post.attrs}
-        account = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in known.items()}
-        rows = json.loads(frame.reset_index().to_json(orient="records"))
-        print(
-            json.dumps(
-                {
-                    **facts,
-                    **account,
-                    "notes": list(post.notes),
-                    "references": post.design.references,
-                    "summary": rows,
-                }
-            )
-        )
+        frame = post.summary(standardized=standardized).reset_index()
+        # Pareto k is −∞ where all weights are alike.
+        print_json(
+            out=out, **{k: finite(post.attrs[k]) for k in _FACTS if k in post.attrs}, notes=list(post.notes),
+            references=post.design.references, summary=records(frame),
+        )  # fmt: skip
         return
     places = set(post.model.formula.places)
     drawn = [name for name in post.parameters if not places & set(post._dims(name))]
@@ -159,138 +198,92 @@ def print_summary(
     screen = console()
     screen.print(post.equations(), soft_wrap=True)
     screen.print()
-    screen.print(_table_of(labels[:MOST_LINES], columns, screen.width, standardized=standardized))
+    screen.print(_summary_table(labels[:MOST_LINES], columns, screen.width, standardized=standardized))
     if len(labels) > MOST_LINES:
         screen.print(f"… and {len(labels) - MOST_LINES:,} more parameters: all of them with --json", soft_wrap=True)
     for line in _account(post):
         screen.print(line, soft_wrap=True)
 
 
-MOST_LINES = 2_000  # of a table on the screen
-
-_FACTS = (
-    "engine", "engine_reason", "seed", "rows_read", "rows_used", "acceptance", "pareto_k", "keep_every",
-    "log_evidence", "log_evidence_error", "sampler", "parameterization", "tune", "target_accept", "divergences",
-    "sampling_time", "store", "store_reason",
-)  # fmt: skip
-
-
-def _table_of(labels: list[str], columns: dict[str, Any], width: int, *, standardized: bool) -> Any:
-    from rich import box
-    from rich.table import Table
-
+def _summary_table(labels: list[str], columns: dict[str, Any], width: int, *, standardized: bool) -> Table:
     interval = next(c for c in columns if c.endswith("_lb")).removesuffix("_lb").removeprefix("eti")
     scale = "standardized" if standardized else "in the data's units"
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"posterior, {scale}; {interval} % equal-tailed intervals",
-        title_justify="left",
-    )
     # The longest name is shown whole where there is room; units give way first, then names fold.
     longest = max(map(len, labels))
     units = not standardized and width >= longest + 75
-    table.add_column("parameter", overflow="fold", min_width=min(longest, max(width - 62, 18)))
-    for name in ("mean", "sd", f"{interval} % from", "to"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = new_table(
+        f"posterior, {scale}; {interval} % equal-tailed intervals", "parameter",
+        ("mean", "sd", f"{interval} % from", "to"), min_width=min(longest, max(width - 62, 18)),
+    )  # fmt: skip
     if units:
         table.add_column("unit", overflow="fold")
     for name in ("ESS bulk", "R-hat"):
         table.add_column(name, justify="right", no_wrap=True)
     for at, label in enumerate(labels):
         row = {name: values[at] for name, values in columns.items()}
-        bounds = [row[f"eti{interval}_lb"], row[f"eti{interval}_ub"]]
-        numbers, judged = _numbers(row["mean"], row["sd"], bounds), ["", ""]
-        if row["sd"] > 0 and row["ess_bulk"] == row["ess_bulk"]:  # places without draws have none
+        sd, numbers, judged = row["sd"], [f"{row['mean']:,.6g}", "fixed", "", ""], ["", ""]
+        if sd != 0:
+            digits = max(0, 1 - math.floor(math.log10(sd)))  # two to three digits of the sd
+            bounds = (row[f"eti{interval}_lb"], row[f"eti{interval}_ub"])
+            numbers = [f"{value:,.{digits}f}" for value in (row["mean"], sd, *bounds)]
+        if sd > 0 and row["ess_bulk"] == row["ess_bulk"]:  # places without draws have none
             judged = [f"{row['ess_bulk']:,.0f}", f"{row['r_hat']:.3f}"]
-        unit = [row["unit"]] if units else []
-        table.add_row(label, *numbers, *unit, *judged)
+        table.add_row(label, *numbers, *([row["unit"]] if units else []), *judged)
     return table
 
 
-def _numbers(mean: float, sd: float, bounds: list[float]) -> list[str]:
-    """Mean, sd and bounds with the decimals that the sd warrants; what is fixed has a value only."""
-    if sd == 0:
-        return [f"{mean:,.6g}", "fixed", "", ""]
-    digits = _digits(sd)
-    return [f"{value:,.{digits}f}" for value in (mean, sd, *bounds)]
-
-
-def _digits(sd: float) -> int:
-    """Decimals that show the sd with two to three digits."""
-    return max(0, 1 - math.floor(math.log10(sd)))
-
-
-def _quality(a: dict[str, Any]) -> str:
-    """How the draws were made, and how good the engine says they are."""
+def _account(post: Posterior) -> list[str]:
+    """Rows, places, engine and notes, a line each."""
+    a, size = post.attrs, post._sizes
+    groups = ", ".join(f"{one.size:,} {plural(one.title)}" for one in post.hierarchy.groupings)
+    stand = f", standing for {a['rows_used']:,}" if post.model.frequency_weights else ""
+    lines = [
+        f"{post.moments.listed:,} of {a['rows_read']:,} rows used{stand}{' in ' if groups else ''}{groups}",
+        *(f"  dropped {d}" for d in post.moments.dropped),
+    ]
     if a["engine"] == "exact":
-        return (
+        quality = (
             f"acceptance {a['acceptance']:.0%}, Pareto k {a['pareto_k']:.2f}, "
             f"log evidence {a['log_evidence']:,.2f} ± {a['log_evidence_error']:.2g}"
         )
-    return f"{a['parameterization']}, {a['sampler']}, tune {a['tune']:,}, {a['divergences']:,} divergences"
-
-
-def _account(post: Posterior) -> list[str]:
-    a = post.attrs
-    groups = ", ".join(f"{one.size:,} {plural(one.title)}" for one in post.hierarchy.groupings)
-    size = post._sizes
-    listed = post.moments.listed
-    stand = f", standing for {a['rows_used']:,}" if post.model.frequency_weights else ""
-    lines = [f"{listed:,} of {a['rows_read']:,} rows used{stand}{' in ' if groups else ''}{groups}"]
-    lines += [f"  dropped {d}" for d in post.moments.dropped]
-    lines.append(
-        f"engine {a['engine']}: {size['chain']} chains × {size['draw']:,} draws, {_quality(a)}, seed {a['seed']}"
-    )
+    else:
+        quality = f"{a['parameterization']}, {a['sampler']}, tune {a['tune']:,}, {a['divergences']:,} divergences"
+    chains = f"{size['chain']} chains × {size['draw']:,} draws"
+    lines.append(f"engine {a['engine']}: {chains}, {quality}, seed {a['seed']}")
     if a["engine"] != "exact":
         lines += [f"  {verdict}" for verdict in post.check()]
     if post.summed:
         lines.append(
             f"of every {post.model.formula.group} mean, sd and quantiles are kept, not draws ({a['store_reason']})"
         )
-    lines += [f"note: {note}" for note in post.notes]
-    return lines
+    return lines + [f"note: {note}" for note in post.notes]
 
 
-def print_calibration(found: Calibration, *, as_json: bool, facts: dict[str, Any]) -> None:
-    """Table and verdicts; or one JSON document with every rank."""
+def print_calibration(found: Calibration, *, as_json: bool, out: object) -> None:
+    """Print table and verdicts; or one JSON document with every rank."""
+    from priorhood.diagnostics.uniformity import p_text
+
     frame = found.summary()
     if as_json:
-        rows = json.loads(frame.reset_index().to_json(orient="records"))
-        told = [v.to_dict() for v in found.verdicts]
-        ranks = {name: found.ranks[:, at].tolist() for at, name in enumerate(found.quantities)}
-        print(
-            json.dumps({
-                **facts, "passed": found.passed, "refits": found.refits, "draws": found.draws, "seed": found.seed,
-                "refused": dict(found.refused), "places": found.places, "seconds": found.seconds,
-                "verdicts": told, "summary": rows, "ranks": ranks,
-            })
+        print_json(
+            out=out, passed=found.passed, refits=found.refits, draws=found.draws, seed=found.seed,
+            refused=dict(found.refused), places=found.places, seconds=found.seconds,
+            verdicts=[v.to_dict() for v in found.verdicts], summary=records(frame.reset_index()),
+            ranks={name: found.ranks[:, at].tolist() for at, name in enumerate(found.quantities)},
         )  # fmt: skip
         return
+    table = new_table(
+        f"{len(found.ranks):,} refits, truths among {found.draws} draws each, seed {found.seed}",
+        "share of the truths", ("in 50 %", "in 90 %", "below median", "p"),
+    )  # fmt: skip
+    table.add_column("", no_wrap=True)
+    for label, row in frame.iterrows():
+        shares = [f"{row[name]:.1%}" for name in ("in50", "in90", "below")]
+        table.add_row(str(label), *shares, p_text(row["p_value"]), "✓" if row["good"] else "✗")
     screen = console()
-    screen.print(_calibration_table(frame, found))
+    screen.print(table)
     if found.places:
         sizes = ", ".join(f"{label} ({rows_of(rows)})" for label, rows in found.places.items())
         screen.print(f"places with the most, the median and the fewest rows: {sizes}", soft_wrap=True)
     for verdict in found.verdicts:
         screen.print(str(verdict), soft_wrap=True)
-
-
-def _calibration_table(frame: Any, found: Calibration) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    from priorhood.diagnostics.uniformity import p_text
-
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"{len(found.ranks):,} refits, truths among {found.draws} draws each, seed {found.seed}",
-        title_justify="left",
-    )
-    table.add_column("share of the truths", overflow="fold")
-    for name in ("in 50 %", "in 90 %", "below median", "p"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for label, row in frame.iterrows():
-        shares = [f"{row[name]:.1%}" for name in ("in50", "in90", "below")]
-        table.add_row(str(label), *shares, p_text(row["p_value"]), "✓" if row["good"] else "✗")
-    return table

@@ -2,84 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from priorhood.cli.options import (
-    At,
-    Column,
-    Crs,
-    Decimal,
-    Group,
-    Level,
-    Null,
-    Picture,
-    Saved,
-    Thousands,
-    Vars,
-    Where,
-    spelled,
-    table_of,
-    values_of,
-)
+from priorhood.cli.options import ROWS, Group, Picture, Places, Polygons, Reading, Saved, takes
 from priorhood.cli.output import say
 from priorhood.errors import FileError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from matplotlib.figure import Figure
 
     from priorhood.posterior.posterior import Posterior
 
-PICTURES = (".png", ".svg", ".pdf")
-
-plot = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Draw a picture of a saved posterior: PNG, SVG or PDF.",
-)
-
-
-@plot.command()
-def trace(
-    file: Saved,
-    out: Picture,
-    var: Vars = None,
-    group: Group = None,
-) -> None:
-    """The density and the course of every chain."""
-    from priorhood import plot as pictures
-
-    drawn(file, out, lambda post: pictures.trace(post, var, **places_of(post, group)))
+ENDINGS = (".png", ".svg", ".pdf")
+# Command → the function of ph whose result the function of ph.plot draws, where that is not the posterior itself,
+# and its help. The options are those functions' parameters.
+PICTURES = {
+    "trace": ("", "The density and the course of every chain."),
+    "predictive": ("", "Observed outcomes against replicated ones."),
+    "pit": ("assess", "Whether rows fall where the model says, overall and by place."),
+    "misfit": ("assess", "Which places fit badly, and how."),
+    "diagnostics": (
+        "", "R-hat, effective sample sizes and Monte Carlo errors of all parameters, and what the sampler did."
+    ),
+    "ranks": ("", "The ranks of every chain among the draws of all: do the chains agree?"),
+    "sensitivity": ("sensitivity", "How far every parameter moves under scaled priors."),
+    "lines": ("", "The outcome against a predictor: places' lines and bands, against the average place's."),
+    "shrinkage": ("", "Partial pooling: arrows from every place's own estimate to its posterior mean."),
+    "forest": ("", "Every place's interval, sorted; with --at, of what that home is expected to cost."),
+    "priors": ("", "Prior against posterior."),
+    "correlation": ("", "Intercept against slope of all places, and the posterior of their correlation."),
+    "price": ("", "The price distribution of a home, and the share below a threshold."),
+}  # fmt: skip
 
 
-def drawn(file: Path, out: Path, draw: Callable[[Posterior], Figure], *inputs: str | Path | None) -> None:
-    """Load, draw, write: the common course of all pictures."""
-    from priorhood.posterior.io import load
-
-    check_picture(out, file, *inputs)
-    write_picture(draw(load(file)), out)
-    say(f"written to {out}")
-
-
-def check_picture(out: Path, *inputs: str | Path | None) -> None:
-    """Raise before any work is done if a picture cannot be drawn, or written there."""
+def check_picture(out: Path, *inputs: str | Path | None, kind: str = "picture", others: str = "") -> None:
+    """Raise before any work is done if a picture cannot be written there."""
     from priorhood._system import check_writable
 
-    # Says what to install where matplotlib is not.
-
     check_writable(out, *(given for given in inputs if given))
-    if out.suffix.lower() not in PICTURES:
-        raise FileError(f"cannot write a picture to {str(out)!r}; its name must end in {', '.join(PICTURES)}")
+    if out.suffix.lower() not in ENDINGS:
+        raise FileError(f"cannot write a {kind} to {str(out)!r}; its name must end in {', '.join(ENDINGS)}{others}")
 
 
 def write_picture(figure: Figure, out: Path) -> None:
-    """Whole or not at all; the kind by the name's ending."""
+    """Write a picture, whole or not at all; its kind by the name's ending."""
     from priorhood._system import write_atomically
 
     write_atomically(out, lambda file: figure.savefig(file, format=out.suffix[1:].lower()))
@@ -100,141 +70,82 @@ def places_of(post: Posterior, labels: list[str] | None) -> dict[str, Any]:
     return {group: labels}
 
 
-Terms = Annotated[
-    list[str] | None,
-    typer.Option("--terms", metavar="TERM", help="A coefficient that varies by place; twice for two."),
-]
-Data = Annotated[str | None, typer.Option(metavar="TABLE", help="The rows, to be drawn too.")]
+NOTHING_READ = Reading()
 
 
-def lines(
-    file: Saved,
+def picture(name: str) -> Callable[..., None]:
+    """Return the command that draws a picture of the table above."""
+    judge, words = PICTURES[name]
+
+    def draw(
+        file: Saved, out: Picture, group: Group = None, *, options: dict[str, Any], reading: Reading = NOTHING_READ
+    ) -> None:
+        import priorhood
+        from priorhood import plot
+        from priorhood.posterior.io import load
+
+        rows = next((one for one in ROWS if one in options), "")
+        check_picture(out, file, options.get(rows), options.get("places"))
+        post = load(file)
+        if rows:
+            options[rows] = reading.rows_if(options[rows], ROWS[rows], options.get("places"))
+        if "places" in options:
+            options["places"] = reading.places(options["places"])
+        if judge:
+            figure = getattr(plot, name)(getattr(priorhood, judge)(post, **options))
+        else:
+            figure = getattr(plot, name)(post, **options, **places_of(post, group))
+        write_picture(figure, out)
+        say(f"written to {out}")
+
+    draw.__doc__ = words
+    return takes(rows=True, options=judge or f"plot.{name}")(draw)
+
+
+@takes(options="plot.prior_lines")
+def prior(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A saved posterior (.nc), or a formula.")],
     out: Picture,
-    x: Annotated[str | None, typer.Option("--x", help="The predictor along which lines run.")] = None,
-    data: Data = None,
-    where: Where = None,
-    at: At = None,
-    group: Group = None,
-    null: Null = None,
-    decimal: Decimal = None,
-    thousands: Thousands = None,
+    table: Annotated[str | None, typer.Option("--data", metavar="TABLE", help="The rows of a formula.")] = None,
+    places: Places = None,
+    *,
+    options: dict[str, Any],
+    reading: Reading,
 ) -> None:
-    """The outcome against a predictor: places' lines and bands, against the average place's."""
-    from priorhood import plot as pictures
+    """Lines of the average place and of single places, drawn from the prior."""
+    from priorhood.plot import prior_lines
+    from priorhood.posterior.io import load
 
-    def draw(post: Posterior) -> Figure:
-        rows = table_of("--data", data, where, spelled(null, decimal, thousands))
-        return pictures.lines(post, x, rows, values_of(at), **places_of(post, group))
-
-    drawn(file, out, draw, data)
-
-
-def shrinkage(file: Saved, out: Picture, terms: Terms = None, group: Group = None) -> None:
-    """Partial pooling: arrows from every place's own estimate to its posterior mean."""
-    from priorhood import plot as pictures
-
-    drawn(file, out, lambda post: pictures.shrinkage(post, terms, **places_of(post, group)))
+    check_picture(out, model if "~" not in model else None, table, places)
+    given = model if "~" in model else load(model)
+    rows, known = reading.rows_if(table, "--data", places), reading.places(places)
+    write_picture(prior_lines(given, rows, places=known, **options), out)
+    say(f"written to {out}")
 
 
-def forest(
-    file: Saved,
-    out: Picture,
-    var: Annotated[
-        str, typer.Option("--var", metavar="NAME", help="beta, beta_district, delta_type, sigma.")
-    ] = "beta",
-    term: Annotated[str | None, typer.Option(help="Which coefficient: living_space.")] = None,
-    select: Annotated[str, typer.Option(help="auto, top, bottom or widest.")] = "auto",
-    at: At = None,
-    group: Group = None,
-) -> None:
-    """Every place's interval, sorted; with --at, of what that home is expected to cost."""
-    from priorhood import plot as pictures
-
-    home = None if at is None else values_of(at)
-    drawn(
-        file, out, lambda post: pictures.forest(post, var, term, select=select, at=home, **places_of(post, group))
-    )
-
-
-def priors(
-    file: Saved,
-    out: Picture,
-    var: Vars = None,
-) -> None:
-    """Prior against posterior."""
-    from priorhood import plot as pictures
-
-    drawn(file, out, lambda post: pictures.priors(post, var))
-
-
-def correlation(file: Saved, out: Picture, terms: Terms = None, group: Group = None) -> None:
-    """Intercept against slope of all places, and the posterior of their correlation."""
-    from priorhood import plot as pictures
-
-    drawn(file, out, lambda post: pictures.correlation(post, terms, **places_of(post, group)))
-
-
-def price(
-    file: Saved,
-    out: Picture,
-    home: Annotated[str | None, typer.Option(metavar="TABLE", help="Homes, one a row, instead of --at.")] = None,
-    below: Annotated[float | None, typer.Option(help="Shade what lies below.")] = None,
-    at: At = None,
-    unseen: Annotated[str, typer.Option(help="New groups: error, population or draw.")] = "error",
-    group: Group = None,
-    where: Where = None,
-    null: Null = None,
-    decimal: Decimal = None,
-    thousands: Thousands = None,
-) -> None:
-    """The price distribution of a home, and the share below a threshold."""
-    from priorhood import plot as pictures
-
-    def draw(post: Posterior) -> Figure:
-        homes = table_of("--home", home, where, spelled(null, decimal, thousands))
-        return pictures.price(post, homes, below, at=values_of(at), unseen=unseen, **places_of(post, group))
-
-    drawn(file, out, draw, home)
-
-
-DRAWN = (lines, shrinkage, forest, priors, correlation, price)
-
-
+@takes(options="plot.map: show at below column level crs")
 def map_places(
     file: Saved,
-    places: Annotated[
-        Path, typer.Argument(metavar="POLYGONS", help="GeoJSON, or what geopandas reads.", show_default=False)
-    ],
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Map to write: PNG, SVG, PDF, or HTML to look around in.")
     ],
-    show: Annotated[
-        str | None, typer.Option(help="price, below, sd, rows, or a coefficient: 'beta[living_space]'.")
-    ] = None,
-    at: At = None,
-    below: Annotated[
-        float | None, typer.Option(help="Threshold: shows the probability to find a home below it.")
-    ] = None,
-    column: Column = None,
-    level: Level = None,
-    crs: Crs = None,
+    positional: Annotated[str | None, typer.Argument(metavar="POLYGONS", hidden=True)] = None,
+    polygons: Polygons = None,
+    *,
+    options: dict[str, Any],
 ) -> None:
     """What one and the same home costs in every place; the probability that it costs less than --below."""
-    from priorhood import plot as pictures
-    from priorhood.plot.maps.interactive import check_page
-
-    values = values_of(at)
-    options = {"at": values, "below": below, "column": column, "level": level, "crs": crs}
-    if not check_page(out):
-        if out.suffix.lower() not in PICTURES:
-            raise FileError(
-                f"cannot write a map to {str(out)!r}; its name must end in {', '.join(PICTURES)} or .html"
-            )
-        drawn(file, out, lambda post: pictures.map(post, places, show, **options), places)  # type: ignore[arg-type]
-        return
+    from priorhood import plot
     from priorhood._system import check_writable
     from priorhood.posterior.io import load
 
-    check_writable(out, file, places)
-    pictures.interactive_map(load(file), places, show, **options).save(out)  # type: ignore[arg-type]
+    given = polygons or positional
+    if given is None or (polygons and positional):
+        raise ModelError(f"a map needs {'one file of' if given else ''} polygons: --polygons zips.geojson")
+    if out.suffix.lower() in (".html", ".htm"):
+        check_writable(out, file, given)
+        plot.interactive_map(load(file), given, **options).save(out)
+    else:
+        check_picture(out, file, given, kind="map", others=" or .html")
+        write_picture(plot.map(load(file), given, **options), out)
     say(f"written to {out}")

@@ -222,7 +222,7 @@ function drawFound() {
   body("found").append(
     element("p", {}, `One and the same home in every ${PLACES.name}: the expected ${OUTCOME.name}${said}, its 90 % interval, and the probability that ${single} is below ${withUnit(exact(PLACES.threshold), OUTCOME.unit)}${PLACES.chosen ? "" : ", a round number near that of the average place"}.`),
     element("div", { class: DATA.map ? "grid mapped" : "grid" }, DATA.map ? drawMap() : null, drawPlaces()),
-    ...(DATA.map ? [] : [element("p", { class: "soft small" }, "No polygons were given, so there is no map: ", element("span", { class: "code" }, "--places polygons.geojson"), " (places= in Python) adds one.")]),
+    ...(DATA.map ? [] : [element("p", { class: "soft small" }, "No polygons were given, so there is no map: ", element("span", { class: "code" }, "--polygons polygons.geojson"), " (polygons= in Python) adds one.")]),
     element("div", { id: "profile", class: "card", tabindex: -1 }));
   fillTable();
   const dearest = PLACES.rows.reduce((best, row) => (row.mean > best.mean ? row : best));

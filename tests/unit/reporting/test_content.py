@@ -205,7 +205,7 @@ def test_coarser_places(sales):
             "'living_space' of the home must be a finite number, like",
         ),
         ({"at": {"living_space": float("inf")}}, "must be a finite number"),
-        ({"column": "plz"}, "add places="),
+        ({"column": "plz"}, "add polygons="),
     ],
 )
 def test_wrong_wishes(post, tmp_path, options, says):

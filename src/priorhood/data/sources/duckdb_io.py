@@ -204,8 +204,8 @@ def format_of(path: str) -> str:
             return kind
     if path.lower().endswith((".geojson", ".json", ".shp", ".gpkg")):
         raise TableError(
-            f"{path!r} is no table, by its name; polygons are for the map (priorhood plot map FILE POLYGONS) and "
-            f"the report (--places POLYGONS), tables are .csv, .tsv, .parquet or .jsonl"
+            f"{path!r} is no table, by its name; polygons are for maps and reports (priorhood plot map, priorhood "
+            f"report: --polygons), tables are .csv, .tsv, .parquet or .jsonl"
         )
     if path.lower().endswith(".moments"):
         raise TableError(f"{path!r} has sums, by its name, not rows; priorhood.load_moments({path!r}) reads it")

@@ -525,7 +525,7 @@ def test_a_sampler_that_fails_is_named(monkeypatch):
 @pytest.mark.parametrize("swallowed", [1, 3])
 def test_an_interrupt_swallowed_by_another_language_is_sent_again(swallowed, capfd):
     """What is raised in a callback from C is printed by Python and lost, as in llvmlite while it compiles."""
-    from priorhood.cli.fit import heeded
+    from priorhood.cli.interrupts import interruptible
 
     calls = 0
 
@@ -545,7 +545,7 @@ def test_an_interrupt_swallowed_by_another_language_is_sent_again(swallowed, cap
         time.sleep(30)
 
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), heeded():
+    with pytest.raises(KeyboardInterrupt), interruptible():
         compiles()
     assert time.monotonic() - started < 15
     assert calls == swallowed
@@ -554,7 +554,7 @@ def test_an_interrupt_swallowed_by_another_language_is_sent_again(swallowed, cap
 
 def test_an_error_that_an_interrupt_left_behind_is_the_interrupt():
     """As numba's "no compiled object yet", of a library that was being compiled."""
-    from priorhood.cli.fit import heeded
+    from priorhood.cli.interrupts import interruptible
 
     before = signal.getsignal(signal.SIGINT)
 
@@ -566,15 +566,15 @@ def test_an_error_that_an_interrupt_left_behind_is_the_interrupt():
             pass
         raise ph.SamplingError("no compiled object yet")
 
-    with pytest.raises(KeyboardInterrupt), heeded():
+    with pytest.raises(KeyboardInterrupt), interruptible():
         fails(interrupted=True)
     assert signal.getsignal(signal.SIGINT) is before
-    with pytest.raises(ph.SamplingError), heeded():
+    with pytest.raises(ph.SamplingError), interruptible():
         fails(interrupted=False)
 
 
 def test_other_lost_errors_are_printed_still(capfd, monkeypatch):
-    from priorhood.cli.fit import heeded
+    from priorhood.cli.interrupts import interruptible
 
     monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
 
@@ -582,7 +582,7 @@ def test_other_lost_errors_are_printed_still(capfd, monkeypatch):
     def callback():
         raise ZeroDivisionError("lost")
 
-    with heeded():
+    with interruptible():
         callback()
     assert "ZeroDivisionError: lost" in capfd.readouterr().err
     assert sys.unraisablehook is sys.__unraisablehook__
@@ -600,7 +600,7 @@ def fit():
     module = Linked()
     spilled().mkdir()
     raise KeyboardInterrupt
-cli.app.registered_commands[0].callback = fit
+cli.COMMANDS["fit"] = fit
 cli.main()
 """
     ended = subprocess.run(
