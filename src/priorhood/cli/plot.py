@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,7 +81,6 @@ def picture(name: str) -> Callable[..., None]:
     def draw(
         file: Saved, out: Picture, group: Group = None, *, options: dict[str, Any], reading: Reading = NOTHING_READ
     ) -> None:
-        import priorhood
         from priorhood import plot
         from priorhood.posterior.io import load
 
@@ -92,7 +92,8 @@ def picture(name: str) -> Callable[..., None]:
         if "places" in options:
             options["places"] = reading.places(options["places"])
         if judge:
-            figure = getattr(plot, name)(getattr(priorhood, judge)(post, **options))
+            judged = getattr(import_module(f"priorhood.evaluation.{judge}"), judge)
+            figure = getattr(plot, name)(judged(post, **options))
         else:
             figure = getattr(plot, name)(post, **options, **places_of(post, group))
         write_picture(figure, out)
