@@ -134,15 +134,15 @@ def _funnel(axes: Axes, found: Assessment) -> None:
     out = (inside < low[at] - 1e-9) | (inside > high[at] + 1e-9)
     style.dots(axes, n, inside, out, markersize=4.5, alpha=0.75, markeredgewidth=0)
     axes.set_xscale("log")
+    axes.set_ylim(min(float(inside.min()), 75.0) - 4, 102)
     worst = np.flatnonzero(out)[np.argsort(inside[out])][:NAMED]
     points = np.column_stack([n, inside])[worst]
     page.name_points(axes, points, [str(found.residuals.labels[one]) for one in worst])
-    axes.set_ylim(min(float(inside.min()), 75.0) - 4, 102)
     style.words(axes.set_xlabel(f"rows of the {group}", labelpad=2))
     style.numbers(axes.yaxis, 5, "% of its rows inside the central 90 %", pad=4)
     first, last = axes.get_xlim()
     style.log_numbers(axes.xaxis, (1, 3) if first > 0 and last > 100 * first else (1, 2, 5))
-    page.caption(axes, f"{int(out.sum()):,} of {len(n):,} {plural(group)} outside the grey: 1 in 100 is expected")
+    page.caption(axes, f"{int(out.sum()):,} of {len(n):,} {plural(group)} outside the grey (1 in 100 expected)")
 
 
 def misfit(found: Assessment) -> Figure:
