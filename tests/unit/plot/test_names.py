@@ -19,8 +19,3 @@ def test_no_module_stands_in_the_place_of_a_function():
         importlib.import_module(module.name)
     for name in plot.__all__:
         assert inspect.isfunction(getattr(plot, name)) or name == "InteractiveMap"
-
-
-def test_every_function_has_an_example():
-    for name in plot.__all__:
-        assert ">>> " in inspect.getdoc(getattr(plot, name)), name
