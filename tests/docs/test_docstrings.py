@@ -14,20 +14,16 @@ CLASSES = ("Posterior", "Moments", "Model", "Table")
 INTERNAL = {"Table.require", "Table.eager", "Table.frame", "Model.resolve", "Model.regression"}
 # Without an example so far. This list may only become shorter.
 WITHOUT = """
-    Assessment Calibration Elpd Influence Model Model.equations Model.from_dict Model.settled
-    Model.to_dict Model.to_pymc Model.unit_of Model.with_priors Moments Moments.load Moments.model
-    Moments.reveals Moments.save Posterior Posterior.assess Posterior.attach Posterior.check
-    Posterior.coefficients Posterior.draws Posterior.equations Posterior.expected Posterior.for_pymc
-    Posterior.homes Posterior.influence Posterior.loo Posterior.loo_places Posterior.natural
-    Posterior.natural_factor Posterior.natural_of Posterior.notebook_names Posterior.placed
-    Posterior.posterior_predictive Posterior.predict Posterior.predict_draws Posterior.priors
-    Posterior.refit Posterior.report Posterior.rows_for_pymc Posterior.save Posterior.sensitivity
-    Posterior.summary Posterior.to_pymc Posterior.unit_of Posterior.update Posterior.with_places
-    Sensitivity Table Table.alone Table.check_apart assess calibrate compare datasets.simulate
-    datasets.simulate_areas equations fit influence load load_moments loo loo_places merge moments
-    pool posterior_predictive prior_predictive priors.Exponential priors.Fixed priors.Gamma
-    priors.HalfCauchy priors.HalfNormal priors.HalfStudentT priors.InverseGamma priors.LKJ
-    priors.LogNormal priors.Normal priors.Uniform read refit report sensitivity update
+    Assessment Calibration Elpd Influence Moments Moments.load Moments.model Moments.reveals Moments.save
+    Posterior Posterior.assess Posterior.attach Posterior.check Posterior.coefficients Posterior.draws
+    Posterior.equations Posterior.expected Posterior.for_pymc Posterior.homes Posterior.influence Posterior.loo
+    Posterior.loo_places Posterior.natural Posterior.natural_factor Posterior.natural_of
+    Posterior.notebook_names Posterior.placed Posterior.posterior_predictive Posterior.predict
+    Posterior.predict_draws Posterior.priors Posterior.refit Posterior.report Posterior.rows_for_pymc
+    Posterior.save Posterior.sensitivity Posterior.summary Posterior.to_pymc Posterior.unit_of Posterior.update
+    Posterior.with_places Sensitivity Table Table.alone Table.check_apart assess calibrate compare equations
+    fit influence load load_moments loo loo_places merge moments pool posterior_predictive prior_predictive
+    read refit report sensitivity update
 """
 
 
