@@ -101,14 +101,14 @@ def test_a_condition_that_cannot_be_read_is_said_before_rows_are(where, put):
 
 def test_only_sums_travel(put, monkeypatch):
     """Rows fetched, all told: those of the sums, one a place, and single ones."""
-    came, told = [], remote.told
+    came, answer_of = [], remote.answer_of
 
     def counted(kind, ask):
-        found = told(kind, ask)
+        found = answer_of(kind, ask)
         came.append(len(found) if hasattr(found, "columns") else 1)
         return found
 
-    monkeypatch.setattr(remote, "told", counted)
+    monkeypatch.setattr(remote, "answer_of", counted)
     many = pd.concat([HOMES] * 5, ignore_index=True)
     found = sums(put(many), "price ~ area * kind + (area | zip)", {}, {})[1]
     assert found.rows > 1000
