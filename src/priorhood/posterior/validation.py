@@ -1,4 +1,4 @@
-"""Whether a file's parts fit the model that it names: types, shapes, labels, numbers."""
+"""Checks of a file's parts against the model in it: types, shapes, labels, numbers."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from priorhood.suffstats.fit_data import FitData
     from priorhood.suffstats.moments import CellMoments
 
-SQUARABLE = 1e150  # the square of a draw, and the sum of many, are numbers
-CLOSE = 1e-8  # of a symmetric matrix, how far its halves may be apart
-LEAST_NU = 1e-3  # with fewer degrees of freedom the quartiles of an error are beyond every number
+SQUARABLE = 1e150  # the square of a draw, and a sum of many, stay finite
+CLOSE = 1e-8  # how far the halves of a symmetric matrix may differ
+LEAST_NU = 1e-3  # with fewer degrees of freedom the quartiles of an error are not finite
 LEAD = ("chain", "draw")
-# What a model is told by: of each entry the types that it may have; older files do not have them all.
+# Entries of a stored model with the types that each may have; older files do not have them all.
 ENTRIES: dict[str, tuple[type, ...]] = {
     "formula": (str,), "priors": (dict,), "outcome_unit": (int, float, type(None)), "standardize": (bool,),
     "units": (dict,), "family": (str,), "noise": (str, type(None)), "se": (str, type(None)),
@@ -44,7 +44,7 @@ ENTRIES: dict[str, tuple[type, ...]] = {
 
 @contextmanager
 def reading(part: str) -> Iterator[None]:
-    """What is read inside belongs to a part of the file, which is named where it cannot be understood."""
+    """Name the part of the file that is read in the block, where it cannot be understood."""
     try:
         yield
     except Damage:
@@ -52,16 +52,12 @@ def reading(part: str) -> Iterator[None]:
     except PriorhoodError as problem:
         raise Damage(f"{shown_part(part)} says what no version of priorhood has written: {problem}") from None
     except Exception as problem:  # noqa: BLE001  # whatever follows from parts that do not fit together
-        # What other errors say is of our code, not of the file.
-        said = str(problem).partition("\n")[0][:200] if isinstance(problem, ValueError) else ""
-        raise Damage(f"{shown_part(part)} cannot be understood{f' ({said})' * bool(said)}") from None
+        # Texts of other errors are about our code, not about the file.
+        text = str(problem).partition("\n")[0][:200] if isinstance(problem, ValueError) else ""
+        raise Damage(f"{shown_part(part)} cannot be understood{f' ({text})' * bool(text)}") from None
 
 
 # -- attributes ----------------------------------------------------------------------------------------------
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
 
 
 def _is_whole(value: Any) -> bool:
@@ -90,9 +86,12 @@ def _one_of(*values: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and value in values
 
 
-# Of every attribute what it must be, and how that is said.
+# The test of every attribute, and its kind in words.
 ATTRIBUTES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("engine_reason", "store_reason", "sampler", "created_at", "formula"), (_is_text, "text")),
+    **dict.fromkeys(
+        ("engine_reason", "store_reason", "sampler", "created_at", "formula"),
+        (lambda value: isinstance(value, str), "text"),
+    ),
     "engine": (_one_of("exact", "nuts"), "exact or nuts"),
     "parameterization": (_one_of("centered", "noncentered"), "centered or noncentered"),
     "store": (_one_of("draws", "summaries"), "draws or summaries"),
@@ -127,12 +126,13 @@ def check_attributes(attrs: Mapping[Any, Any], needed: tuple[str, ...]) -> None:
 
 
 def _short(value: Any) -> str:
-    said = repr(value)
-    return said if len(said) <= 60 else f"{said[:57]}…"
+    """A value in at most 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def stored_design(tree: xr.DataTree, formula: Any) -> Design:
-    """The design that the attributes tell."""
+    """The design in the attributes."""
     with reading("@categories"):
         categories = json.loads(tree.attrs["categories"])
         for factor, values in categories.items():
@@ -158,27 +158,27 @@ def _texts(values: Any) -> bool:
 
 
 def stored_model(tree: xr.DataTree) -> Model:
-    """The model that the attribute tells."""
+    """The model in the attribute."""
     with reading("@model"):
-        told = json.loads(tree.attrs["model"])
+        stored = json.loads(tree.attrs["model"])
         for entry, kinds in ENTRIES.items():
-            if entry not in told and entry in ("formula", "priors", "outcome_unit", "standardize", "units"):
+            if entry not in stored and entry in ("formula", "priors", "outcome_unit", "standardize", "units"):
                 raise ValueError(f"{entry!r} is missing")
-            if entry in told and not isinstance(told[entry], kinds):
-                raise ValueError(f"{entry} is {_short(told[entry])}")
+            if entry in stored and not isinstance(stored[entry], kinds):
+                raise ValueError(f"{entry} is {_short(stored[entry])}")
         for entry in ("priors", "units"):
-            if not _texts([*told[entry].values()]):
-                raise ValueError(f"{entry} are {_short(told[entry])}")
-        return Model.from_dict(told)
+            if not _texts([*stored[entry].values()]):
+                raise ValueError(f"{entry} are {_short(stored[entry])}")
+        return Model.from_dict(stored)
 
 
 def stored_scale(tree: xr.DataTree, design: Design) -> Scale:
-    """The scale that the attribute tells, of the design's columns."""
+    """The scale of the design's columns in the attribute."""
     with reading("@scale"):
-        told = json.loads(tree.attrs["scale"])
-        if not _is_finite(told["unit"]) or told["unit"] <= 0:
-            raise ValueError(f"unit is {told['unit']!r}")
-        scale = Scale.from_dict(told)
+        stored = json.loads(tree.attrs["scale"])
+        if not _is_finite(stored["unit"]) or stored["unit"] <= 0:
+            raise ValueError(f"unit is {stored['unit']!r}")
+        scale = Scale.from_dict(stored)
         for name, values in (("centre", scale.centre), ("spread", scale.spread)):
             if values.shape != (len(design.names),) or not np.isfinite(values).all():
                 raise ValueError(f"{name} is {_short(values.tolist())} for {len(design.names)} columns")
@@ -188,12 +188,12 @@ def stored_scale(tree: xr.DataTree, design: Design) -> Scale:
 
 
 def stored_weights(tree: xr.DataTree) -> Weights:
-    """The weights that the attribute of sums tells."""
+    """The columns of weights in the attribute of sums."""
     with reading("@weights"):
-        told = json.loads(tree.attrs["weights"])
-        if not all(value is None or isinstance(value, str) for value in told.values()):
-            raise ValueError(_short(told))
-        return Weights(**told)
+        stored = json.loads(tree.attrs["weights"])
+        if not all(value is None or isinstance(value, str) for value in stored.values()):
+            raise ValueError(_short(stored))
+        return Weights(**stored)
 
 
 # -- variables -----------------------------------------------------------------------------------------------
@@ -219,11 +219,12 @@ def _group(tree: xr.DataTree, name: str) -> xr.Dataset:
 
 
 def sound_moments(tree: xr.DataTree, design: Design, weights: Weights) -> CellMoments:
-    """The sums that a tree holds.
+    """The sums in a tree.
 
     Raises
     ------
-    Damage : a part that is missing, of another shape than the design says, or impossible
+    Damage
+        A part that is missing, of another shape than the design's, or impossible.
     """
     stored = _group(tree, "moments")
     several = ("key", "key_column") if len(design.formula.keys) > 1 else ()
@@ -239,7 +240,10 @@ def sound_moments(tree: xr.DataTree, design: Design, weights: Weights) -> CellMo
     columns = (*(column.name for column in design.columns if column.factors), design.formula.outcome)
     if found.columns != columns:
         raise Damage(f"{shown_part('moments/column')} has {some(found.columns)}, the model {some(columns)}")
-    _check_labels(found, stored)
+    if len(found.keys) > 1 and tuple(map(str, stored["key_column"].values)) != found.keys:
+        raise Damage(f"{shown_part('moments/key_column')} is not {some(found.keys)}")
+    if not len(found.labels) or not (found.labels[1:] > found.labels[:-1]).all():
+        raise Damage("the labels of 'moments' are not there, not in order, or there twice")
     count, width = len(found.labels), len(columns)
     shapes = {"n": (count,), "mean": (count, width), "scatter": (count, width, width), "weight": (count,)}
     for name, least in (("n", 0.0), ("mean", -math.inf), ("scatter", -math.inf), ("weight", 0.0)):
@@ -252,21 +256,18 @@ def sound_moments(tree: xr.DataTree, design: Design, weights: Weights) -> CellMo
         if least == 0.0 and not (values > 0).all():
             raise Damage(f"{shown_part(f'moments/{name}')} has the value 0, which it cannot have")
     _check_scatter(found.scatter)
-    _check_sizes(found)
+    with np.errstate(over="ignore", invalid="ignore"):
+        _, scatter = found.pooled()
+        possible = np.abs(scatter) <= 4.0 * LARGEST**2 * found.mass.sum()
+    if (np.abs(found.mean) > LARGEST).any() or not possible.all():
+        raise Damage(f"{shown_part('moments')} has sums of values beyond {LARGEST:g}, which no table may have")
     if found.rows != int(tree.attrs["rows_used"]):
         raise Damage(f"{shown_part('moments/n')} adds up to {found.rows:,} rows, not {tree.attrs['rows_used']:,}")
     return found
 
 
-def _check_labels(found: CellMoments, stored: xr.Dataset) -> None:
-    if len(found.keys) > 1 and tuple(map(str, stored["key_column"].values)) != found.keys:
-        raise Damage(f"{shown_part('moments/key_column')} is not {some(found.keys)}")
-    if not len(found.labels) or not (found.labels[1:] > found.labels[:-1]).all():
-        raise Damage("the labels of 'moments' are not there, not in order, or there twice")
-
-
 def _check_scatter(scatter: Any) -> None:
-    """Raise where sums of products are none: not symmetric, below 0, more than their own squares allow."""
+    """Raise unless these can be sums of products: symmetric, not below 0, within the bound of their squares."""
     own = np.diagonal(scatter, axis1=1, axis2=2)
     largest = np.sqrt(np.abs(own))
     bound = largest[:, :, None] * largest[:, None, :]
@@ -276,17 +277,8 @@ def _check_scatter(scatter: Any) -> None:
         raise Damage(f"{shown_part('moments/scatter')} is no sum of squares and products")
 
 
-def _check_sizes(found: CellMoments) -> None:
-    """Raise where the sums cannot be those of values that a table may have."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        _, scatter = found.pooled()
-        possible = np.abs(scatter) <= 4.0 * LARGEST**2 * found.mass.sum()
-    if (np.abs(found.mean) > LARGEST).any() or not possible.all():
-        raise Damage(f"{shown_part('moments')} has sums of values beyond {LARGEST:g}, which no table may have")
-
-
 def sound_places(tree: xr.DataTree, formula: Any) -> PlaceTable | None:
-    """What a tree knows of the places; raises as sound_moments does."""
+    """The places' own predictors in a tree; raises as sound_moments does."""
     if PLACES not in tree.children:
         return None
     stored = tree[PLACES].to_dataset()
@@ -308,38 +300,53 @@ def sound_places(tree: xr.DataTree, formula: Any) -> PlaceTable | None:
 
 
 def check_draws_of(tree: xr.DataTree, data: FitData) -> None:
-    """Raise unless the draws are those of the model's parameters and of its places, and possible numbers."""
-    stored = _group(tree, "posterior")
+    """Raise unless the draws are those of the model's parameters and of its places, and possible numbers.
+
+    Raises
+    ------
+    Damage
+    """
+    stored, stats, summed = _group(tree, "posterior"), _group(tree, "sample_stats"), SUMMARIES in tree.children
     if any(not stored.sizes.get(dim) for dim in LEAD):
         raise Damage("the group 'posterior' has no chains or no draws")
     with reading("posterior/mu"):
-        wanted = labelled(data.design, data.hierarchy, _empty(data, summed=SUMMARIES in tree.children))
+        wanted = labelled(data.design, data.hierarchy, _empty(data, summed=summed))
     for name, expected in wanted.data_vars.items():
         _check_variable("posterior", str(name), stored, expected)
-        _check_numbers(f"posterior/{name}", stored[name].values, *_limits(str(name)))
+        limits = {
+            "omega": (-1 - CLOSE, 1 + CLOSE), "nu": (LEAST_NU, SQUARABLE), "tau": (0.0, SQUARABLE),
+            "sigma": (0.0, SQUARABLE),
+        }.get(base_of(str(name)), (-SQUARABLE, SQUARABLE))  # fmt: skip
+        _check_numbers(f"posterior/{name}", stored[name].values, *limits)
     strange = [str(name) for name in stored.data_vars if name not in wanted]
     if strange:
         raise Damage(f"{shown_part(f'posterior/{strange[0]}')} is no parameter of the model")
     for name in LEAD:
         if name not in stored.variables or stored[name].dtype.kind not in "iu":
             raise Damage(f"{shown_part(f'posterior/{name}')} is missing, or does not number them")
-    _check_stats(tree, stored)
-    if SUMMARIES in tree.children:
-        _check_summaries(tree, data)
-
-
-def _limits(name: str) -> tuple[float, float]:
-    """Between which numbers a parameter lies."""
-    base = base_of(name)
-    if base == "omega":
-        return -1 - CLOSE, 1 + CLOSE
-    if base == "nu":
-        return LEAST_NU, SQUARABLE
-    return (0.0 if base in ("tau", "sigma", "sigma_median", "sigma_spread") else -SQUARABLE), SQUARABLE
+    for name in ("lp", "diverging"):
+        if name not in stats:
+            raise Damage(f"{shown_part(f'sample_stats/{name}')} is missing")
+    for stat, values in stats.data_vars.items():
+        path = f"sample_stats/{stat}"
+        if set(values.dims) != set(LEAD) or any(values.sizes[dim] != stored.sizes[dim] for dim in LEAD):
+            raise Damage(f"{shown_part(path)} has not one value for every draw")
+        _check_numbers(path, values.values)
+    if not summed:
+        return
+    stored, shape = (
+        tree[SUMMARIES].to_dataset(),
+        (data.hierarchy.levels[0].size, len(data.design.coefficient_columns(0))),
+    )
+    none = Summaries(np.empty(shape), np.empty(shape), np.empty((*shape, len(QUANTILES))))
+    for name, expected in summarized(data.design, data.hierarchy, none, QUANTILES).data_vars.items():
+        _check_variable(SUMMARIES, str(name), stored, expected)
+        least = 0.0 if str(name).endswith("_sd") else -SQUARABLE
+        _check_numbers(f"{SUMMARIES}/{name}", stored[name].values, least, SQUARABLE)
 
 
 def _check_variable(group: str, name: str, stored: xr.Dataset, expected: xr.DataArray) -> None:
-    """Raise unless a variable is there, with the dimensions and labels that are expected of it."""
+    """Raise unless a variable is there, with the expected dimensions and labels."""
     path = f"{group}/{name}"
     if name not in stored.data_vars:
         raise Damage(f"{shown_part(path)} is missing")
@@ -357,7 +364,7 @@ def _check_variable(group: str, name: str, stored: xr.Dataset, expected: xr.Data
 
 
 def _empty(data: FitData, *, summed: bool) -> Draws:
-    """No draws of the model: arrays of the right shapes but for chains and draws, of which there are none."""
+    """Draws of the model with no chains and no draws, for the shapes of its parameters."""
 
     def none(*shape: int) -> Any:
         return np.empty((0, 0, *shape))
@@ -381,28 +388,3 @@ def _empty(data: FitData, *, summed: bool) -> Draws:
         sigma_median=None if resolved.sigma_median is None else none(),
         sigma_spread=None if resolved.sigma_spread is None else none(),
     )  # fmt: skip
-
-
-def _check_stats(tree: xr.DataTree, posterior: xr.Dataset) -> None:
-    stats = _group(tree, "sample_stats")
-    for name in ("lp", "diverging"):
-        if name not in stats:
-            raise Damage(f"{shown_part(f'sample_stats/{name}')} is missing")
-    for stat, values in stats.data_vars.items():
-        path = f"sample_stats/{stat}"
-        if set(values.dims) != set(LEAD) or any(values.sizes[dim] != posterior.sizes[dim] for dim in LEAD):
-            raise Damage(f"{shown_part(path)} has not one value for every draw")
-        _check_numbers(path, values.values)
-
-
-def _check_summaries(tree: xr.DataTree, data: FitData) -> None:
-    stored, columns = tree[SUMMARIES].to_dataset(), len(data.design.coefficient_columns(0))
-    size = data.hierarchy.levels[0].size
-    none = np.empty((size, columns))
-    wanted = summarized(
-        data.design, data.hierarchy, Summaries(none, none, np.empty((size, columns, len(QUANTILES)))), QUANTILES
-    )
-    for name, expected in wanted.data_vars.items():
-        _check_variable(SUMMARIES, str(name), stored, expected)
-        least = 0.0 if str(name).endswith("_sd") else -SQUARABLE
-        _check_numbers(f"{SUMMARIES}/{name}", stored[name].values, least, SQUARABLE)
