@@ -1,10 +1,10 @@
-"""Draws of outcomes from prior and posterior, with what ArviZ needs beside them (math.md, section 7)."""
+"""Draws of outcomes from prior and posterior, with the groups that ArviZ needs (math.md, section 7)."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -46,31 +46,46 @@ def prior_predictive(
     dtype: str = "float64",
     places: object = None,
 ) -> xr.DataTree:
-    """What the model takes for possible before it sees an outcome: draws of parameters, and of every row.
+    """Draws of the parameters and of every row's outcome from the prior, before the model sees an outcome.
 
     θ ~ p(θ),  β_g ~ Normal(mu, diag(tau) omega diag(tau)),  y_i ~ p(y | x_iᵀ β_g(i), sigma, nu)
 
-    Nothing is fitted. The outcomes of the table serve for the scale alone, on which priors are stated.
+    Nothing is fitted. The table's outcomes only give the scale on which priors are stated.
 
     Parameters
     ----------
-    model : a Model, or a formula for one with default priors
-    table : whatever read() takes, with the outcome; rows count as they do for a fit
-    draws : of the parameters, and of every row, in one chain
-    seed : the same seed gives the same draws; one is chosen and recorded if None
-    dtype : "float32" halves the memory of the rows' draws
-    places : a table with one row per place and predictors of it, see fit
+    model : Model or str
+        A formula stands for a model with default priors.
+    table : anything read() takes
+        With the outcome; rows count as they do for a fit.
+    draws : int
+        Of the parameters and of every row, in one chain.
+    seed : int, optional
+        The same seed gives the same draws; one is chosen and recorded if None.
+    dtype : str
+        "float32" halves the memory of the rows' draws.
+    places : anything read() takes, optional
+        A table with one row per place and predictors of it, see fit.
 
     Returns
     -------
-    tree of the groups prior: parameters, standardized, named like a posterior's; prior_predictive
-    (chain, draw, row) and observed_data (row): the outcome in its own units, by its name. row is the position
-    in the table; where there are groups, the row's label is a coordinate too. Wide priors on a log outcome
-    give draws beyond the largest number, which are infinite.
+    xarray.DataTree
+        Groups prior: parameters, standardized, named like a posterior's; prior_predictive (chain, draw, row) and
+        observed_data (row): the outcome in its own units, by its name. row is the position in the table; where
+        there are groups, the row's label is a coordinate too. Wide priors on a log outcome give draws beyond the
+        largest number, which are infinite.
 
     Raises
     ------
-    TableError, PriorError, ModelError : as for a fit; draws or dtype that cannot be
+    TableError, PriorError, ModelError
+        As for a fit; impossible draws or dtype.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> rows = {"area": [50, 70, 90, 110], "price": [1, 2, 2, 4]}
+    >>> ph.prior_predictive("price ~ area", rows, draws=100, seed=1)["prior_predictive"]["price"].shape
+    (1, 100, 4)
     """
     model = as_model(model, table)
     _check_dtype(dtype)
@@ -83,14 +98,13 @@ def prior_predictive(
     used = used_rows(source, c, "error")
     out = np.empty((draws, len(used.kept)), dtype=dtype)
     simulate(used.rows, Groups(c, used.rows.spots, "error", seed), used.kept, out)
-    facts = _facts(model, data.scale, used, seed)
     made = {"prior": drawn, "prior_predictive": used.labelled(out, drawn), "observed_data": used.observed()}
-    return _tree(made, facts)
+    return _tree(made, model, data.scale, used, seed)
 
 
 @dataclass(frozen=True)
 class PriorWorld:
-    """Draws from the prior on the scale of some data: labelled, standardized; and the same, for predictions."""
+    """Draws from the prior on the scale of some data, standardized: labelled, and as predictions take them."""
 
     data: FitData
     drawn: xr.Dataset
@@ -101,11 +115,12 @@ class PriorWorld:
 def prior_world(
     model: Model | str | Posterior, table: object, draws: int, seed: int, places: object = None
 ) -> PriorWorld:
-    """Draws from the prior of a model on a table, or of a posterior, whose sums serve where no table is given.
+    """Draws from the prior of a model on a table, or of a posterior, on its own sums if there is no table.
 
     Raises
     ------
-    ModelError : a formula without a table
+    ModelError
+        A formula without a table.
     """
     if isinstance(model, Posterior) and table is None:
         return _world(model.data, draws, seed)
@@ -134,7 +149,7 @@ def posterior_predictive(
     places: object = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> xr.DataTree:
-    """One outcome of every row for every posterior draw, and the log-likelihood of the outcome it has.
+    """One predicted outcome of every row for every posterior draw, and the log-likelihood of its observed outcome.
 
     y_i ~ p(y | x_iᵀ β_g(i), sigma, nu): the numbers of Posterior.predict_draws with the same seed.
 
@@ -144,27 +159,46 @@ def posterior_predictive(
 
     Parameters
     ----------
-    table : whatever read() takes, with the predictors and the group; with the outcome for log-likelihoods
-    seed : the posterior's if None
-    dtype : "float32" halves the memory: rows × draws × 8 bytes, twice with log-likelihoods
-    unseen : for a group that the fit did not have, see Posterior.predict
-    log_likelihood : False to leave it out
-    places : more places with their predictors, see Posterior.predict
-    progress : called with (stage, done, total)
+    post : Posterior
+    table : anything read() takes
+        With the predictors and the group; with the outcome for log-likelihoods.
+    seed : int, optional
+        The posterior's if None.
+    dtype : str
+        "float32" halves the memory: rows × draws × 8 bytes, twice with log-likelihoods.
+    unseen : str
+        For a group that the fit did not have, see Posterior.predict.
+    log_likelihood : bool
+        False to leave it out.
+    places : anything read() takes, optional
+        More places with their predictors, see Posterior.predict.
+    progress : callable, optional
+        Called with (stage, done, total).
 
     Returns
     -------
-    tree of the groups posterior and sample_stats, as they are, and posterior_predictive and log_likelihood
-    (chain, draw, row), observed_data (row): what arviz.loo and the predictive checks of ArviZ take (before
-    ArviZ 1.0: attach it, save, and open the file with arviz.from_netcdf). row is the position in the table;
-    where there are groups, the row's label is a coordinate too. The last two need the outcome. Rows without
-    a predictor, group or outcome, with impossible values, frequency 0 or not in where= are left out; the attributes
-    rows_read, rows_used and rows_dropped count them.
+    xarray.DataTree
+        Groups posterior and sample_stats, as they are, and posterior_predictive and log_likelihood (chain, draw,
+        row), observed_data (row), for arviz.loo and the predictive checks of ArviZ (before ArviZ 1.0: attach it,
+        save, and open the file with arviz.from_netcdf). row is the position in the table; where there are groups,
+        the row's label is a coordinate too. The last two need the outcome. Rows without a predictor, group or
+        outcome, with impossible values, frequency 0 or not in where= are left out; the attributes rows_read,
+        rows_used and rows_dropped count them.
 
     Raises
     ------
-    TableError : a column that is not there; a group or category that the fit did not have
-    ModelError : a dtype, seed or unseen that cannot be; no row that can be used
+    TableError
+        A column that is not there; a group or category that the fit did not have.
+    ModelError
+        An impossible dtype, seed or unseen; no row that can be used.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> rows = {"area": [50, 70, 90, 110], "price": [1, 2, 2, 4]}
+    >>> post = ph.fit("price ~ area", rows, seed=1)
+    >>> ph.posterior_predictive(post, rows)["log_likelihood"]["price"].dims
+    ('chain', 'draw', 'row')
     """
     _check_dtype(dtype)
     if unseen not in UNSEEN:
@@ -186,7 +220,7 @@ def posterior_predictive(
         made["log_likelihood"] = used.labelled(density, drawn)
     if used.y is not None:
         made["observed_data"] = used.observed()
-    return _tree(made, {**_facts(post.model, post.scale, used, seed), "unseen": unseen})
+    return _tree(made, post.model, post.scale, used, seed, unseen=unseen)
 
 
 def _check_dtype(dtype: object) -> None:
@@ -194,10 +228,21 @@ def _check_dtype(dtype: object) -> None:
         raise ModelError(f"dtype must be {listed(map(repr, DTYPES), 'or')}, not {dtype!r}")
 
 
-def _tree(made: dict[str, xr.Dataset], facts: dict[str, Any]) -> xr.DataTree:
-    """The groups as one tree; each of the new ones says what it is on its own too, once attached elsewhere."""
+def _tree(
+    made: dict[str, xr.Dataset], model: Model, scale: Scale, used: ObservedRows, seed: int, **more: str
+) -> xr.DataTree:
+    """The groups as one tree; each new one has the attributes too, for when it is attached elsewhere."""
     import xarray as xr
 
+    facts = {
+        "model": json.dumps(model.to_dict()),
+        "scale": json.dumps(scale.to_dict()),
+        "seed": seed,
+        "rows_read": len(used.rows.X),
+        "rows_used": len(used.kept),
+        "rows_dropped": json.dumps([[d.reason, d.column, d.rows] for d in used.dropped]),
+        **more,
+    }
     own = {key: facts[key] for key in facts if key not in ("model", "scale")}
     attrs = {"inference_library": "priorhood", **own}
     tree = xr.DataTree.from_dict(
@@ -207,19 +252,8 @@ def _tree(made: dict[str, xr.Dataset], facts: dict[str, Any]) -> xr.DataTree:
     return tree
 
 
-def _facts(model: Model, scale: Scale, used: ObservedRows, seed: int) -> dict[str, Any]:
-    return {
-        "model": json.dumps(model.to_dict()),
-        "scale": json.dumps(scale.to_dict()),
-        "seed": seed,
-        "rows_read": len(used.rows.X),
-        "rows_used": len(used.kept),
-        "rows_dropped": json.dumps([[d.reason, d.column, d.rows] for d in used.dropped]),
-    }
-
-
 def draw_prior(data: FitData, draws: int, rng: np.random.Generator) -> Draws:
-    """Draws of every parameter from its prior, one chain, and of the coefficients of all groups."""
+    """Draws of every parameter and of all groups' coefficients from the prior, one chain."""
     model, design, resolved, hierarchy = data.model, data.design, data.resolved, data.hierarchy
     mu = np.stack([p.sample(rng, draws) for p in resolved.mu], axis=-1) if resolved.mu else np.empty((draws, 0))
     spreads = [np.stack([p.sample(rng, draws) for p in tau], axis=-1) for tau in resolved.tau]

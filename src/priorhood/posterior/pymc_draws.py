@@ -1,13 +1,13 @@
-"""A posterior as PyMC takes it back: rows for its containers, and every variable that its models draw.
+"""A posterior for PyMC: rows for the containers of its models, and draws of every variable that these draw.
 
-A model of Model.to_pymc has free variables that no posterior of ours holds: factors of covariances, and
-standardized effects. They follow from the parameters that it does hold (math.md, 2 and 3).
+A model of to_pymc has free variables that a posterior does not have: factors of covariances, and standardized
+effects. They follow from the parameters that it has (math.md, 2 and 3).
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +29,16 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Index
-    from priorhood.engines.nuts import Regression, RegressionGrouping
+    from priorhood.engines.nuts import Regression
     from priorhood.prediction.coefficients import Coefficients
     from priorhood.prediction.observed import ObservedRows
 
 WEIGHTS = ("se", "precision_weights", "frequency_weights")
 SAME_SCALE = 1e-9  # in sds of a column: other orders of adding up the same rows differ by less
+ROWS_OF_THE_FIT = (
+    "Model.to_pymc learns them from its rows, which must be the fit's; Posterior.to_pymc(rows) takes the "
+    "posterior's, whatever the rows"
+)
 
 
 # -- rows -------------------------------------------------------------------------------------------------
@@ -43,11 +47,12 @@ SAME_SCALE = 1e-9  # in sds of a column: other orders of adding up the same rows
 def regression_of(used: ObservedRows, c: Coefficients, like: Regression, name: str) -> Regression:
     """The rows of a table that can be used, standardized as the posterior's were, each in its places.
 
-    like : the posterior's own, whose rows are of no account; name : of the table
+    like : the posterior's own regression, whose rows do not matter; name : of the table
 
     Raises
     ------
-    TableError : a row in a place that the fit did not have, or that does not say its place
+    TableError
+        A row in a place that the fit did not have, or without its place.
     """
     left = [d for d in used.dropped if d.reason in ("missing", "impossible value")]
     if left:
@@ -76,7 +81,7 @@ def regression_of(used: ObservedRows, c: Coefficients, like: Regression, name: s
 
 
 def _places(used: ObservedRows, c: Coefficients, spots: Index, name: str) -> dict[int, Index]:
-    """Of the finest level and of the groupings across: the place of every spot."""
+    """The place of every spot in the finest level and in every crossed grouping, by the grouping's position."""
     known = [spot_of(c, used.rows.spots[at]) for at in spots.tolist()]
     new = dict.fromkeys(place for spot in known for place in spot.new)
     if new:
@@ -110,37 +115,44 @@ def _places(used: ObservedRows, c: Coefficients, spots: Index, name: str) -> dic
 
 
 def completed(posterior: xr.Dataset, stats: xr.Dataset, r: Regression, c: Coefficients, model: pm.Model) -> Any:
-    """The draws of all that a model of to_pymc draws, with its data: what pymc.sample would have returned.
+    """Draws of all variables that a model of to_pymc draws, with its data, as pymc.sample would return them.
 
-    r : the posterior's own regression; its rows are of no account
+    r : the posterior's own regression; its rows do not matter
 
     Returns
     -------
-    InferenceData where ArviZ is older than 1.0, a DataTree since
+    arviz.InferenceData or xarray.DataTree
+        InferenceData where ArviZ is older than 1.0.
 
     Raises
     ------
-    ModelError : another model, or one of other rows
+    ModelError
+        Another model, or one of other rows.
     """
     import xarray as xr
 
     _check_same(r, model)
+    shape = (posterior.sizes["chain"], posterior.sizes["draw"])
     effect = r.effect(0) if r.groupings else None
     if effect is not None and effect not in posterior.data_vars:
-        posterior = _with_finest(posterior, r, c, effect)
-    follow = _following(posterior, r)
-    shape = (posterior.sizes["chain"], posterior.sizes["draw"])
+        # Only summaries of the finest places are stored.
+        g, values = r.groupings[0], c.levels[0].drawn(np.arange(c.levels[0].places.size))
+        term = term_dimension(g.name, g.coefficients, r.population)
+        named = {g.name: g.labels, term: [r.columns[d] for d in g.coefficients]}
+        values = values.reshape(*shape, *values.shape[1:])
+        posterior = posterior.assign({effect: (("chain", "draw", g.name, term), values)}).assign_coords(named)
+    derived = _derived(posterior, r)
     found = {}
     for variable in model.free_RVs:
         name = variable.name
         if name in posterior.data_vars:
             continue
-        if name not in follow:
+        if name not in derived:
             raise ModelError(
                 f"the PyMC model draws {name!r}, which is no variable of to_pymc and does not follow from the "
                 f"posterior; complete the posterior first (for_pymc), then extend the model"
             )
-        values = follow[name]()
+        values = derived[name]()
         dims = model.named_vars_to_dims.get(name) or [f"{name}_dim_{i}" for i in range(values.ndim - 1)]
         found[name] = (("chain", "draw", *dims), values.reshape(*shape, *values.shape[1:]))
     drawn = posterior.assign(found)
@@ -161,7 +173,7 @@ def completed(posterior: xr.Dataset, stats: xr.Dataset, r: Regression, c: Coeffi
 
 
 def _data(variables: dict[str, Any], model: pm.Model) -> xr.Dataset:
-    """What a model's containers hold now, with its coordinates."""
+    """Values of a model's containers, with its coordinates."""
     import xarray as xr
 
     dims = {name: model.named_vars_to_dims.get(held.name) or () for name, held in variables.items()}
@@ -171,25 +183,11 @@ def _data(variables: dict[str, Any], model: pm.Model) -> xr.Dataset:
     )
 
 
-def _with_finest(posterior: xr.Dataset, r: Regression, c: Coefficients, effect: str) -> xr.Dataset:
-    """With draws of the finest places' coefficients, where only summaries of them are stored."""
-    values = c.levels[0].drawn(np.arange(c.levels[0].places.size))
-    g = r.groupings[0]
-    dims = ("chain", "draw", g.name, term_dimension(g.name, g.coefficients, r.population))
-    shape = (posterior.sizes["chain"], posterior.sizes["draw"])
-    coords = {dims[2]: g.labels, dims[3]: [r.columns[d] for d in g.coefficients]}
-    return posterior.assign({effect: (dims, values.reshape(*shape, *values.shape[1:]))}).assign_coords(coords)
-
-
-def _following(posterior: xr.Dataset, r: Regression) -> dict[str, Callable[[], Array]]:
-    """Name of a variable of either parameterization → what makes its draws (S, …) from those of the parameters."""
+def _derived(posterior: xr.Dataset, r: Regression) -> dict[str, Callable[[], Array]]:
+    """Functions that make the draws (S, …) of variables of either parameterization from those of the parameters."""
     found: dict[str, Callable[[], Array]] = {}
-    for at, g in enumerate(r.groupings):
-        effects = _Effects(posterior, r, at)
-        found |= {f"{r.effect(at)}_own": effects.own, f"z{g.suffix}": effects.standardized}
-        found |= {f"tau{g.suffix}[{r.columns[d]}]": partial(effects.tau, k) for k, d in enumerate(g.varying)}
-        if g.omega is not None:
-            found |= {f"spread{g.suffix}": effects.packed, f"partial{g.suffix}": effects.shares}
+    for at in range(len(r.groupings)):
+        found |= _derived_by(posterior, r, at)
     if r.sigma_median is not None:
         found["sigma_z"] = lambda: (
             np.log(flat_of(posterior, "sigma") / flat_of(posterior, "sigma_median")[:, None])
@@ -198,67 +196,50 @@ def _following(posterior: xr.Dataset, r: Regression) -> dict[str, Callable[[], A
     return found
 
 
-@dataclass(frozen=True)
-class _Effects:
-    """One grouping's draws, as the variables of its model."""
+def _derived_by(posterior: xr.Dataset, r: Regression, at: int) -> dict[str, Callable[[], Array]]:
+    """Those functions of one grouping's variables."""
+    g, K = r.groupings[at], len(r.groupings[at].varying)
+    tau = flat_of(posterior, f"tau{g.suffix}")
 
-    posterior: xr.Dataset
-    r: Regression
-    at: int
+    def own() -> Array:
+        """The coefficients that vary by the grouping (S, places, K)."""
+        return flat_of(posterior, r.effect(at))[:, :, [g.coefficients.index(d) for d in g.varying]]
 
-    @property
-    def g(self) -> RegressionGrouping:
-        return self.r.groupings[self.at]
+    def factor() -> Array:
+        """Cholesky factors L of its correlations (S, K, K)."""
+        return correlation_factor(flat_of(posterior, f"omega{g.suffix}"))
 
-    def tau(self, k: int) -> Array:
-        """One spread (S,)."""
-        return flat_of(self.posterior, f"tau{self.g.suffix}")[:, k]
-
-    def own(self) -> Array:
-        """The coefficients that vary by it (S, places, K)."""
-        varying = [self.g.coefficients.index(d) for d in self.g.varying]
-        return flat_of(self.posterior, self.r.effect(self.at))[:, :, varying]
-
-    def factor(self) -> Array:
-        """Cholesky factors of its correlations (S, K, K)."""
-        return correlation_factor(flat_of(self.posterior, f"omega{self.g.suffix}"))
-
-    def spread(self) -> Array:
+    def spread() -> Array:
         """Λ = diag(τ) L (S, K, K)."""
-        tau = flat_of(self.posterior, f"tau{self.g.suffix}")[:, :, None]
-        return np.asarray(tau * (np.eye(tau.shape[1]) if self.g.omega is None else self.factor()))
+        return np.asarray(tau[:, :, None] * (np.eye(K) if g.omega is None else factor()))
 
-    def standardized(self) -> Array:
-        """Z = Λ⁻¹ (β − mean) (S, places, K)."""
-        return _apart(self.own() - _mean(self.posterior, self.r, self.at), self.spread())
+    def centre() -> Array:
+        """What the coefficients vary around: their parents', mu or 0; (S, places or 1, K)."""
+        coarser = r.groupings[at + 1].coefficients if g.parent is not None else ()
+        above = flat_of(posterior, r.effect(at + 1))[:, g.parent] if g.parent is not None else None
+        mu = flat_of(posterior, "mu")[:, None] if r.population and at < r.levels else None
+        out = np.zeros((len(tau), 1 if above is None else above.shape[1], K))
+        for k, d in enumerate(g.varying):
+            if above is not None and d in coarser:
+                out[:, :, k] = above[:, :, coarser.index(d)]
+            elif mu is not None and d in r.population:
+                out[:, :, k] = mu[:, :, r.population.index(d)]
+        return out
 
-    def packed(self) -> Array:
-        """The lower triangles of Λ row by row, as PyMC packs them."""
-        return self.spread()[:, *np.tril_indices(len(self.g.varying))]
-
-    def shares(self) -> Array:
-        """Canonical partial correlations, brought to 0 … 1."""
-        return 0.5 + 0.5 * _partial(self.factor())
-
-
-def _mean(posterior: xr.Dataset, r: Regression, at: int) -> Array:
-    """What a grouping's varying coefficients lie around: their parents', mu or 0; (S, places or 1, K)."""
-    g = r.groupings[at]
-    coarser = r.groupings[at + 1].coefficients if g.parent is not None else ()
-    above = flat_of(posterior, r.effect(at + 1))[:, g.parent] if g.parent is not None else None
-    mu = flat_of(posterior, "mu")[:, None] if r.population and at < r.levels else None
-    S = posterior.sizes["chain"] * posterior.sizes["draw"]
-    out = np.zeros((S, 1 if above is None else above.shape[1], len(g.varying)))
-    for k, d in enumerate(g.varying):
-        if above is not None and d in coarser:
-            out[:, :, k] = above[:, :, coarser.index(d)]
-        elif mu is not None and d in r.population:
-            out[:, :, k] = mu[:, :, r.population.index(d)]
-    return out
+    found: dict[str, Callable[[], Array]] = {
+        f"{r.effect(at)}_own": own,
+        f"z{g.suffix}": lambda: _standardized(own() - centre(), spread()),
+    }
+    found |= {f"tau{g.suffix}[{r.columns[d]}]": partial(np.take, tau, k, axis=1) for k, d in enumerate(g.varying)}
+    if g.omega is not None:
+        # As PyMC packs them: lower triangles row by row; canonical partial correlations as shares, 0 … 1.
+        found[f"spread{g.suffix}"] = lambda: spread()[:, *np.tril_indices(K)]
+        found[f"partial{g.suffix}"] = lambda: 0.5 + 0.5 * _partial(factor())
+    return found
 
 
-def _apart(effects: Array, spread: Array) -> Array:
-    """The z with Λ z = effects, Λ (S, K, K) lower triangular: (S, places, K); 0 where Λ has no extent."""
+def _standardized(effects: Array, spread: Array) -> Array:
+    """Solve Λ z = effects for z (S, places, K), Λ (S, K, K) lower triangular; 0 where Λ's diagonal is 0."""
     z = np.zeros_like(effects)
     for k in range(effects.shape[2]):
         rest = effects[:, :, k] - np.einsum("si,sji->sj", spread[:, k, :k], z[:, :, :k])
@@ -298,7 +279,7 @@ def _check_same(r: Regression, model: Any) -> None:
         other = [str(label) for label in model.coords.get(dim, ())]
         if other != list(own):
             odd = [label for label in (*own, *other) if (label in own) != (label in other)] or other
-            raise ModelError(f"the PyMC model and the posterior differ in {dim}: {some(odd)}. {_rows_of_the_fit()}")
+            raise ModelError(f"the PyMC model and the posterior differ in {dim}: {some(odd)}. {ROWS_OF_THE_FIT}")
     optional = ("mu", "sigma", "sigma_median", "sigma_spread", "nu", *(f"omega{g.suffix}" for g in r.groupings))
     for name in dict.fromkeys((*r.parameters, *optional, *WEIGHTS)):
         mine = name in r.parameters or name in r.data
@@ -311,18 +292,11 @@ def _check_same(r: Regression, model: Any) -> None:
     if abs(unit[0] / r.scale.unit - 1) > SAME_SCALE:
         raise ModelError(
             f"the PyMC model's outcome is in units of {unit[0]:g}, the posterior's in {r.scale.unit:g}. "
-            f"{_rows_of_the_fit()}"
+            f"{ROWS_OF_THE_FIT}"
         )
     if worst.max() > SAME_SCALE:
         at = int(worst.argmax())
         raise ModelError(
             f"the PyMC model has standardized {r.columns[at]!r} by {centre[at]:g} and {spread[at]:g}, the "
-            f"posterior by {r.scale.centre[at]:g} and {r.scale.spread[at]:g}. {_rows_of_the_fit()}"
+            f"posterior by {r.scale.centre[at]:g} and {r.scale.spread[at]:g}. {ROWS_OF_THE_FIT}"
         )
-
-
-def _rows_of_the_fit() -> str:
-    return (
-        "Model.to_pymc learns them from its rows, which must be the fit's; Posterior.to_pymc(rows) takes the "
-        "posterior's, whatever the rows"
-    )
