@@ -1,4 +1,4 @@
-"""The file → Posterior: what was saved is understood, or said what is wrong with it."""
+"""Loading a posterior: the file is understood, or an error says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from priorhood._text import near
 from priorhood.errors import FileError, PriorhoodWarning
 from priorhood.model.formula import independent
 from priorhood.model.model import Model
-from priorhood.posterior.older_formats import in_todays_words
+from priorhood.posterior.older_formats import with_current_labels
 from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.tree import FORMAT
 from priorhood.posterior.validation import (
@@ -50,19 +50,40 @@ FORMATS = {"priorhood_format": (FIRST_CHECKED, FORMAT), SUMS_FORMAT: (2, SUMS_LA
 def load(path: str | Path) -> Posterior:
     """Read a saved posterior; the rows are not needed.
 
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        File that Posterior.save or `priorhood fit` wrote.
+
+    Returns
+    -------
+    Posterior
+
     Raises
     ------
-    FileError : no such file, not whole, not a posterior of priorhood, or of a newer version
+    FileError
+        No such file, not whole, not a posterior of priorhood, or of a newer version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import priorhood as ph
+    >>> post = ph.fit("price ~ area", {"area": [50, 70, 90, 110], "price": [1, 2, 2, 4]}, seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     post.save(f"{folder}/post.nc")
+    ...     ph.load(f"{folder}/post.nc")
+    Posterior('price ~ area': 4 rows, no groups, 4 chains × 1000 draws)
     """
     return understood(str(path), stored_tree(path))
 
 
 def stored_tree(path: str | Path) -> xr.DataTree:
-    """What is in a file of priorhood, in memory.
+    """The tree in a file of priorhood, read into memory.
 
     Raises
     ------
-    FileError : no such file, not whole
+    FileError
+        No such file, not whole.
     """
     target = Path(path)
     if is_folder(target):
@@ -73,7 +94,7 @@ def stored_tree(path: str | Path) -> xr.DataTree:
         raise FileError(f"{str(path)!r} is a device or a pipe; write what comes from it to a file first")
     if not target.stat().st_size:
         raise FileError(f"{str(path)!r} is empty: it is cut off or no netCDF file")
-    tree = in_todays_words(read_tree(target, FORMATS))
+    tree = with_current_labels(read_tree(target, FORMATS))
     tree.encoding["source"] = str(path)  # as xarray has it, for the report
     return tree
 
@@ -90,11 +111,12 @@ def _nearby(target: Path) -> str:
 
 
 def understood(path: str, tree: xr.DataTree) -> Posterior:
-    """A tree as the posterior that it is.
+    """The posterior in a tree.
 
     Raises
     ------
-    FileError : no posterior of priorhood, or of a newer version
+    FileError
+        No posterior of priorhood, or of a newer version.
     """
     version = tree.attrs.get("priorhood_format")
     if version is None and SUMS_FORMAT in tree.attrs:
@@ -129,7 +151,7 @@ def understood(path: str, tree: xr.DataTree) -> Posterior:
 
 
 def _as_fitted(path: str, model: Model, design: Design, tree: xr.DataTree) -> tuple[Model, Design]:
-    """What a formula meant to the version that fitted it, written so that it means the same now.
+    """Rewrite a formula so that it means now what it meant to the version that fitted it.
 
     Up to 0.1 a `|` around a single categorical term, (0 + type | zip), was fitted without correlations.
     """

@@ -1,4 +1,4 @@
-"""Posterior → the same draws by the names of a hierarchical-model notebook: alpha, beta, mu_alpha, …."""
+"""A posterior's draws under the names of a hierarchical-model notebook: alpha, beta, mu_alpha, …."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ LEFT_OUT = ("moments",)
 
 
 class NotebookTree(xr.DataTree):  # type: ignore[no-untyped-call]
-    """A DataTree whose groups can be filtered by a condition, as those of ArviZ before 1.0 can."""
+    """A DataTree whose groups can be filtered by a condition, like those of ArviZ before 1.0."""
 
     __slots__ = ()
 
     def where(self, condition: Any, other: Any = np.nan, *, drop: bool = False) -> xr.Dataset:
-        """The values of this group where a condition holds, as Dataset.where gives them."""
+        """Values of this group where a condition holds, see Dataset.where."""
         return self.to_dataset().where(condition, other, drop=drop)
 
 
@@ -36,24 +36,27 @@ def notebook_names(groups: Mapping[str, xr.Dataset], design: Design, attrs: Mapp
 
     Parameters
     ----------
-    groups : the groups of a posterior's tree by name; `posterior` and `prior` are renamed, `moments` is left
-        out, the others stay as they are
-    design : the columns of the model
-    attrs : of the new tree
+    groups : mapping of xarray.Dataset
+        Of a posterior's tree; `posterior` and `prior` are renamed, `moments` is left out, the others stay.
+    design : Design
+        The columns of the model.
+    attrs : mapping
+        Of the new tree.
 
     Returns
     -------
-    tree with, on the standardized scale and with the groups' dimension called zip_code:
+    NotebookTree
+        On the standardized scale and with the groups' dimension called zip_code: alpha, beta (chain, draw,
+        zip_code); mu_alpha, mu_beta, sigma_alpha, sigma_beta (chain, draw); and
 
-    alpha, beta (chain, draw, zip_code); mu_alpha, mu_beta, sigma_alpha, sigma_beta (chain, draw); and
-
-    - independent effects: sigma (chain, draw), with zip_code where every group has its own
-    - correlated effects: mu (…, param), ab (…, zip_code, param), sigma (…, sigma_dim_0), the spread of the
-      groups, C_triu (…, C_triu_dim_0), their correlation, and sd_price, the residual sd
+        - independent effects: sigma (chain, draw), with zip_code where every group has its own
+        - correlated effects: mu (…, param), ab (…, zip_code, param), sigma (…, sigma_dim_0), the spread of the
+          groups, C_triu (…, C_triu_dim_0), their correlation, and sd_price, the residual sd
 
     Raises
     ------
-    ModelError : the model is another one
+    ModelError
+        The model is another one.
     """
     slope = _slope(design)
     if design.formula.effect_name(0) not in groups["posterior"]:
@@ -72,10 +75,7 @@ def notebook_names(groups: Mapping[str, xr.Dataset], design: Design, attrs: Mapp
 
 
 def for_arviz(tree: xr.DataTree) -> Any:
-    """The tree as the installed ArviZ takes it: its own InferenceData before 1.0, the tree itself since.
-
-    Without ArviZ it is the tree.
-    """
+    """The tree for the installed ArviZ: its own InferenceData before 1.0; else, and without ArviZ, the tree."""
     try:
         older = int(metadata.version("arviz").partition(".")[0]) < 1
     except metadata.PackageNotFoundError:
@@ -89,11 +89,12 @@ def for_arviz(tree: xr.DataTree) -> Any:
 
 
 def _slope(design: Design) -> str:
-    """The name of the one slope.
+    """Name of the one slope.
 
     Raises
     ------
-    ModelError : there is not exactly an intercept and a numeric slope, each of the population and by one group
+    ModelError
+        Not exactly an intercept and a numeric slope, each of the population and by one group.
     """
     formula = design.formula
     needs = (
@@ -118,7 +119,7 @@ def _slope(design: Design) -> str:
 
 
 def _renamed(draws: xr.Dataset, group: str, slope: str) -> xr.Dataset:
-    """A posterior's or prior's parameters by their new names; those it does not have are left out."""
+    """A posterior's or prior's parameters by their new names, without those that it does not have."""
     parts: dict[str, xr.DataArray] = {}
     if group in draws.dims:
         draws = draws.assign_coords({group: draws[group].astype(str)})
@@ -127,34 +128,21 @@ def _renamed(draws: xr.Dataset, group: str, slope: str) -> xr.Dataset:
     for name, old in (("", "beta"), ("mu_", "mu"), ("sigma_", "tau")):
         if old in draws:
             for letter, term in zip(PAIR, (INTERCEPT, slope), strict=True):
-                parts[name + letter] = draws[old].sel({_term(draws[old]): term}, drop=True)
+                parts[name + letter] = draws[old].sel({draws[old].dims[-1]: term}, drop=True)
     if "omega" in draws:
-        parts |= _multivariate(draws, slope)
+        for name, old, dim in (("ab", "beta", "param"), ("mu", "mu", "param"), ("sigma", "tau", "sigma_dim_0")):
+            if old in draws:
+                term, pair = str(draws[old].dims[-1]), draws[old]
+                if pair[term].values.tolist() != [INTERCEPT, slope]:
+                    pair = pair.sel({term: [INTERCEPT, slope]})
+                parts[name] = pair.rename({term: dim}).assign_coords({dim: PAIR})
+        rows, columns = draws["omega"].dims[-2:]
+        one = draws["omega"].sel({rows: INTERCEPT, columns: slope}, drop=True)
+        parts["C_triu"] = one.expand_dims({"C_triu_dim_0": [0]}, axis=-1)
+        if "sigma" in draws:
+            parts["sd_price"] = draws["sigma"]
     elif "sigma" in draws:
         parts["sigma"] = draws["sigma"]
     parts |= {name: draws[name] for name in ("sigma_median", "sigma_spread", "nu") if name in draws}
     # The groups' dimension before param: some versions of ArviZ label values wrongly otherwise.
     return xr.Dataset(parts, attrs=draws.attrs)
-
-
-def _multivariate(draws: xr.Dataset, slope: str) -> dict[str, xr.DataArray]:
-    parts = {}
-    for name, old, dim in (("ab", "beta", "param"), ("mu", "mu", "param"), ("sigma", "tau", "sigma_dim_0")):
-        if old not in draws:
-            continue
-        term = _term(draws[old])
-        pair = draws[old]
-        if pair[term].values.tolist() != [INTERCEPT, slope]:
-            pair = pair.sel({term: [INTERCEPT, slope]})
-        parts[name] = pair.rename({term: dim}).assign_coords({dim: PAIR})
-    rows, columns = draws["omega"].dims[-2:]
-    one = draws["omega"].sel({rows: INTERCEPT, columns: slope}, drop=True)
-    parts["C_triu"] = one.expand_dims({"C_triu_dim_0": [0]}, axis=-1)
-    if "sigma" in draws:
-        parts["sd_price"] = draws["sigma"]
-    return parts
-
-
-def _term(draws: xr.DataArray) -> str:
-    """The dimension of the coefficients: a parameter's last."""
-    return str(draws.dims[-1])

@@ -1,4 +1,4 @@
-"""Files of versions that wrote a name without its backticks → the same in today's words."""
+"""Files of versions that wrote names without their backticks, relabelled as this version would."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from priorhood.model.design import Column
 
 
-def in_todays_words(tree: xr.DataTree) -> xr.DataTree:
-    """A tree as it was read, its terms labelled as this version would.
+def with_current_labels(tree: xr.DataTree) -> xr.DataTree:
+    """Relabel the terms of a tree as this version would.
 
     Up to 0.1 the column `a:b` had the label of the interaction a:b. A file without such names, or with their
     backticks, stays as it is.
@@ -37,7 +37,7 @@ def in_todays_words(tree: xr.DataTree) -> xr.DataTree:
         design = Design(formula, {key: tuple(values) for key, values in categories.items()}, frozenset(numeric))
         labels = {_before(column): column.name for column in design.columns}
     except (KeyError, TypeError, AttributeError, ValueError):
-        return tree  # whoever understands the file says what is wrong with it
+        return tree  # the checks of the file say what is wrong with it
     labels = {old: new for old, new in labels.items() if old != new}
     groups = {name: _relabelled(node.to_dataset(), labels) for name, node in tree.children.items()}
     if any(group is None for group in groups.values()):
@@ -45,7 +45,10 @@ def in_todays_words(tree: xr.DataTree) -> xr.DataTree:
     attrs: dict[Any, Any] = dict(tree.attrs)
     attrs |= {"categories": json.dumps(categories), "numeric_categories": json.dumps(sorted(numeric))}
     if model is not None:
-        priors = {_key(key, labels): prior for key, prior in model["priors"].items()}
+        priors = {}
+        for key, prior in model["priors"].items():
+            name, inside = split_label(key)
+            priors[f"{name}[{labels.get(inside, inside)}]" if inside else key] = prior
         attrs["model"] = json.dumps({**model, "priors": priors})
     found = type(tree).from_dict({f"/{name}": group for name, group in groups.items()})
     found.attrs = attrs
@@ -53,7 +56,7 @@ def in_todays_words(tree: xr.DataTree) -> xr.DataTree:
 
 
 def _before(column: Column) -> str:
-    """The label that a column had."""
+    """The label that a column had then."""
     parts = []
     for factor in column.factors:
         expression = Expression(factor.factor) if isinstance(factor, Indicator) else factor
@@ -64,7 +67,7 @@ def _before(column: Column) -> str:
 
 
 def _relabelled(group: xr.Dataset, labels: dict[str, str]) -> xr.Dataset | None:
-    """A group with its terms relabelled; None where they have today's labels."""
+    """A group with its terms relabelled; None where they have today's labels already."""
     changed = {}
     for name in group.coords:
         own = str(name).removesuffix("_bis")
@@ -76,8 +79,3 @@ def _relabelled(group: xr.Dataset, labels: dict[str, str]) -> xr.Dataset | None:
         if set(values) & set(labels):
             changed[name] = [labels.get(value, value) for value in values]
     return group.assign_coords(changed)
-
-
-def _key(key: str, labels: dict[str, str]) -> str:
-    name, inside = split_label(key)
-    return f"{name}[{labels.get(inside, inside)}]" if inside else key

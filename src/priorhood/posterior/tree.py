@@ -1,4 +1,4 @@
-"""The labelled tree of a posterior, as ArviZ and the file have it: datasets and attributes, there and back."""
+"""The labelled tree of a posterior, for ArviZ and the file: groups, dimensions, attributes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from priorhood.suffstats.fit_data import FitData
 
 
-# 2 came with family, noise and se; 3 with nested and crossed groupings; 4 with summaries in place of draws. Older
-# files are read as they were. 5 came with checksums.
+# Version of the file format: 2 came with family, noise and se; 3 with nested and crossed groupings; 4 with
+# summaries in place of draws; 5 with checksums. Older files are read unchanged.
 FORMAT = 5
 SUMMARIES = "summaries"
 OWN = ("posterior", "sample_stats", "moments", SUMMARIES, PLACES)
@@ -34,19 +34,30 @@ ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood
 
 
 def tree_of(data: FitData, draws: Draws, facts: dict[str, Any]) -> ArrayTree:
-    """Label an engine's arrays."""
+    """Label an engine's arrays; facts : attributes of the run."""
     posterior = _labelled(data.design, data.hierarchy, draws)
     lead = ("chain", "draw")
+    arviz = {"inference_library": "priorhood", "sampling_engine": str(draws.facts.get("engine", ""))}
     stats: dict[str, Any] = {name: (lead, values) for name, values in draws.stats.items()}
     only = {k: posterior.coords[k] for k in lead}
     groups = {
-        "posterior": replace(posterior, attrs=_arviz_attrs(draws)),
-        "sample_stats": Arrays(stats, only, _arviz_attrs(draws)),
+        "posterior": replace(posterior, attrs=arviz),
+        "sample_stats": Arrays(stats, only, arviz),
         "moments": moments_arrays(data.moments),
     }
     if draws.summaries is not None:
         groups[SUMMARIES] = _summarized(data.design, data.hierarchy, draws.summaries, QUANTILES)
-    return ArrayTree(groups, {**_described(data), **draws.facts, **facts})
+    learned = {
+        "priorhood_format": FORMAT,
+        "model": json.dumps(data.model.to_dict()),
+        "categories": json.dumps({k: list(v) for k, v in data.design.categories.items()}),
+        "numeric_categories": json.dumps(sorted(data.design.numeric)),
+        "scale": json.dumps(data.scale.to_dict()),
+        "rows_read": data.moments.read,
+        "rows_used": data.moments.rows,
+        "rows_dropped": dropped_as_text(data.moments.dropped),
+    }
+    return ArrayTree(groups, {**learned, **draws.facts, **facts})
 
 
 def labelled(design: Design, hierarchy: Hierarchy, draws: Draws) -> xr.Dataset:
@@ -111,26 +122,8 @@ def _summarized(design: Design, hierarchy: Hierarchy, found: Summaries, levels: 
     )
 
 
-def _described(data: FitData) -> dict[str, Any]:
-    """What was chosen and learned, as attributes of the file."""
-    return {
-        "priorhood_format": FORMAT,
-        "model": json.dumps(data.model.to_dict()),
-        "categories": json.dumps({k: list(v) for k, v in data.design.categories.items()}),
-        "numeric_categories": json.dumps(sorted(data.design.numeric)),
-        "scale": json.dumps(data.scale.to_dict()),
-        "rows_read": data.moments.read,
-        "rows_used": data.moments.rows,
-        "rows_dropped": dropped_as_text(data.moments.dropped),
-    }
-
-
-def _arviz_attrs(draws: Draws) -> dict[str, str]:
-    return {"inference_library": "priorhood", "sampling_engine": str(draws.facts.get("engine", ""))}
-
-
 def attached(tree: xr.DataTree, more: Iterable[xr.DataTree]) -> xr.DataTree:
-    """The tree with the groups of other trees that have a place in it; see Posterior.attach."""
+    """The tree with groups of other trees; see Posterior.attach."""
     import xarray as xr
 
     groups = {name: node.to_dataset() for name, node in tree.children.items()}
