@@ -14,16 +14,11 @@ CLASSES = ("Posterior", "Moments", "Model", "Table")
 INTERNAL = {"Table.require", "Table.eager", "Table.frame", "Model.resolve", "Model.regression"}
 # Without an example so far. This list may only become shorter.
 WITHOUT = """
-    Assessment Calibration Elpd Influence Moments Moments.load Moments.model Moments.reveals Moments.save
-    Posterior Posterior.assess Posterior.attach Posterior.check Posterior.coefficients Posterior.draws
-    Posterior.equations Posterior.expected Posterior.for_pymc Posterior.homes Posterior.influence Posterior.loo
-    Posterior.loo_places Posterior.natural Posterior.natural_factor Posterior.natural_of
-    Posterior.notebook_names Posterior.placed Posterior.posterior_predictive Posterior.predict
-    Posterior.predict_draws Posterior.priors Posterior.refit Posterior.report Posterior.rows_for_pymc
-    Posterior.save Posterior.sensitivity Posterior.summary Posterior.to_pymc Posterior.unit_of Posterior.update
-    Posterior.with_places Sensitivity Table Table.alone Table.check_apart assess calibrate compare equations
-    fit influence load load_moments loo loo_places merge moments pool posterior_predictive prior_predictive
-    read refit report sensitivity update
+    Assessment Moments Moments.load Moments.model Moments.reveals Moments.save Posterior.assess
+    Posterior.equations Posterior.for_pymc Posterior.natural Posterior.natural_factor Posterior.placed
+    Posterior.posterior_predictive Posterior.refit Posterior.report Posterior.save Posterior.to_pymc
+    Posterior.unit_of Posterior.update Posterior.with_places Table Table.alone Table.check_apart assess
+    equations fit load load_moments merge moments pool posterior_predictive prior_predictive refit report update
 """
 
 
