@@ -20,6 +20,11 @@ class Dropped:
     rows: int
     places: int = 0
 
+    @property
+    def why(self) -> str:
+        """The reason, with the column that it is about."""
+        return f"{self.reason} {self.column!r}" if self.column else self.reason
+
     def __str__(self) -> str:
         where = f" in {counted(self.places, 'place')}" if self.places else ""
-        return f"{rows_of(self.rows)}{where}: {self.reason}{f' {self.column!r}' if self.column else ''}"
+        return f"{rows_of(self.rows)}{where}: {self.why}"

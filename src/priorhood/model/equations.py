@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from priorhood.model.design import INTERCEPT
 from priorhood.model.tokens import alone, written
@@ -11,40 +11,52 @@ from priorhood.model.tokens import alone, written
 if TYPE_CHECKING:
     from priorhood.model.design import Column, Design
     from priorhood.model.model import Model
+    from priorhood.model.priors import Prior
     from priorhood.model.scale import Scale
 
 
-def equations_of(model: Model, design: Design, scale: Scale) -> str:
-    """Return the model line by line: outcome, groupings, and every prior on its scale and in the data's units."""
-    lines = [model.formula.text, ""]
-    lines += _likelihood(model, design, scale)
-    resolved = model.resolve(design)
-    natural = scale.natural()
-    rows = []
+class Equations(NamedTuple):
+    """A model's equations; as text they stand line by line.
+
+    priors : name of a parameter, its prior, and that in the data's units with the unit, "" where it has none
+    """
+
+    formula: str
+    lines: list[str]
+    priors: list[tuple[str, str, str]]
+
+    def __str__(self) -> str:
+        scaled = [row for row in self.priors if row[2]]
+        wide, text = (max((width(row[at]) for row in scaled), default=0) for at in (0, 1))
+        rows = [
+            f"  {_padded(name, wide)} ~ " + (f"{_padded(prior, text)}  = {natural}" if natural else prior)
+            for name, prior, natural in self.priors
+        ]
+        return "\n".join([self.formula, "", *(f"  {line}" for line in self.lines), "", *rows])
+
+
+def equations_of(model: Model, design: Design, scale: Scale) -> Equations:
+    """Return the model: outcome, groupings, and every prior on its scale and in the data's units."""
+    resolved, natural = model.resolve(design), scale.natural()
+    # Name, prior, its factor into the data's units, and the term whose unit it has.
+    rows: list[tuple[str, Prior, float, str]] = []
     for column, prior in zip(design.population_columns, resolved.mu, strict=True):
         rows.append((f"mu[{column.name}]", prior, natural[design.columns.index(column)], column.name))
     for at, spreads in enumerate(resolved.tau):
         for column, spread in zip(design.level_columns(at), spreads, strict=True):
             factor = natural[design.columns.index(column)]
-            name = f"tau{model.formula.suffix(at)}[{column.name}]"
-            rows.append((name, spread, factor, column.name))  # type: ignore[arg-type]
-    if resolved.sigma is not None:
-        rows.append((_sigma(model), resolved.sigma, scale.unit, INTERCEPT))  # type: ignore[arg-type]
-    if resolved.sigma_median is not None:
-        rows.append(("sigma_median", resolved.sigma_median, scale.unit, INTERCEPT))  # type: ignore[arg-type]
-    wide = max(width(name) for name, *_ in rows)
-    text = max(width(str(prior)) for _, prior, *_ in rows)
-    for name, prior, factor, term in rows:
-        shown = prior.scaled(factor)
-        lines.append(
-            f"  {_padded(name, wide)} ~ {_padded(str(prior), text)}  = {shown} {model.unit_of(term, quoted=True)}"
-        )
-    if resolved.sigma_spread is not None:
-        lines.append(f"  {_padded('sigma_spread', wide)} ~ {resolved.sigma_spread}")
-    lines += [f"  {_padded('nu', wide)} ~ {resolved.nu}"] if resolved.nu is not None else []
-    for at, omega in enumerate(resolved.omega):
-        lines += [f"  {_padded('omega' + model.formula.suffix(at), wide)} ~ {omega}"] if omega else []
-    return "\n".join(lines)
+            rows.append((f"tau{model.formula.suffix(at)}[{column.name}]", spread, factor, column.name))
+    for name, sigma in ((_sigma(model), resolved.sigma), ("sigma_median", resolved.sigma_median)):
+        if sigma is not None:
+            rows.append((name, sigma, scale.unit, INTERCEPT))
+    free: list[tuple[str, Prior | None]] = [("sigma_spread", resolved.sigma_spread), ("nu", resolved.nu)]
+    free += [(f"omega{model.formula.suffix(at)}", omega) for at, omega in enumerate(resolved.omega)]
+    priors = [
+        (name, str(prior), f"{prior.scaled(factor)} {model.unit_of(term, quoted=True)}")
+        for name, prior, factor, term in rows
+    ]
+    priors += [(name, str(prior), "") for name, prior in free if prior]
+    return Equations(model.formula.text, _likelihood(model, design, scale), priors)
 
 
 def width(text: str) -> int:
@@ -96,23 +108,23 @@ def _likelihood(model: Model, design: Design, scale: Scale) -> list[str]:
         noise = f"Normal(0, {written(model.se)}{unit})"
     elif model.family == "student":
         noise = f"Student(nu, 0, {_sigma(model)}{weighted})"
-    lines = [f"  {formula.outcome}{unit} = {' + '.join(parts)} + ε,  ε ~ {noise}"]
+    lines = [f"{formula.outcome}{unit} = {' + '.join(parts)} + ε,  ε ~ {noise}"]
     if model.frequency_weights is not None:
-        lines.append(f"  a row stands for {alone(model.frequency_weights)} equal rows")
+        lines.append(f"a row stands for {alone(model.frequency_weights)} equal rows")
     for at, grouping in enumerate(formula.groupings):
         tau, omega = f"tau{formula.suffix(at)}", f"omega{formula.suffix(at)}"
         spread = f"diag({tau}) {omega} diag({tau})" if design.correlated(at) else f"diag({tau}²)"
         if at < len(formula.levels):
             means = ", ".join(_mean(model, design, at + 1, column) for column in design.level_columns(at))
-            lines.append(f"  β[{alone(grouping.group)}] ~ Normal(({means}), {spread})")
+            lines.append(f"β[{alone(grouping.group)}] ~ Normal(({means}), {spread})")
         else:
-            lines.append(f"  δ[{alone(grouping.group)}] ~ Normal(0, {spread})")
+            lines.append(f"δ[{alone(grouping.group)}] ~ Normal(0, {spread})")
     if "sigma_median" in model.priors:
-        lines.append(f"  log {_sigma(model)} ~ Normal(log sigma_median, sigma_spread²)")
+        lines.append(f"log {_sigma(model)} ~ Normal(log sigma_median, sigma_spread²)")
     if design.references:
         pairs = ", ".join(f"{alone(column)} {category!r}" for column, category in design.references.items())
-        lines.append(f"  reference level{'s' * (len(design.references) > 1)}: {pairs}")
-    return [*lines, ""]
+        lines.append(f"reference level{'s' * (len(design.references) > 1)}: {pairs}")
+    return lines
 
 
 def _mean(model: Model, design: Design, at: int, column: Column) -> str:

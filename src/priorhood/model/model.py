@@ -435,7 +435,7 @@ class Model:
             lines = [f"  {key} ~ {prior}" for key, prior in self.priors.items()]
             last = "priors on the standardized scale; fit to see them in the data's units"
             return "\n".join([self.formula.text, "", *lines, "", last])
-        return equations_of(self, design, scale)
+        return str(equations_of(self, design, scale))
 
     def unit_of(self, term: str, *, quoted: bool = False) -> str:
         """Return the unit of a coefficient in words.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood._text import counted, listed, near, plural, rows_of
 from priorhood.errors import ModelError
+from priorhood.model.equations import equations_of
 from priorhood.reporting.calculator import MOST_PLACES, calculator
 from priorhood.reporting.places import check_labels, places_of
 from priorhood.reporting.words import unit_of, with_unit
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from priorhood.posterior.posterior import Posterior
-
-_PRIOR = re.compile(r"^  (\S.*?)\s+~ (.*?)(?:\s+= (.*))?$")
 
 
 def content(
@@ -137,22 +135,17 @@ def _capital(text: str) -> str:
 
 def _fitted(post: Posterior) -> dict[str, Any]:
     """Equations, priors, and the account of rows."""
-    lines = post.equations().splitlines()
-    breaks = [at for at, line in enumerate(lines) if not line.strip()]
-    priors = []
-    for line in lines[breaks[1] + 1 :]:
-        found = _PRIOR.match(line)
-        priors.append([part or "" for part in found.groups()] if found else [line.strip(), "", ""])
+    equations = equations_of(post.model, post.design, post.scale)
     a = post.attrs
     rows = [["read", int(a["rows_read"])], ["used", post.moments.listed]]
     if post.model.frequency_weights:
         rows.append([f"stand for (by {post.model.frequency_weights})", int(a["rows_used"])])
     return {
-        "formula": lines[0],
-        "equations": [line.strip() for line in lines[breaks[0] + 1 : breaks[1]]],
-        "priors": priors,
+        "formula": equations.formula,
+        "equations": equations.lines,
+        "priors": [list(row) for row in equations.priors],
         "rows": rows,
-        "dropped": [[str(d).partition(": ")[2], d.rows] for d in post.moments.dropped],
+        "dropped": [[d.why, d.rows] for d in post.moments.dropped],
     }
 
 
