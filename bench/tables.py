@@ -236,8 +236,9 @@ def grid(told: dict[str, Any]) -> str:
     fits = [fit for size in told["sizes"] for fit in size["fits"].values()]
     versions = sorted({f"{name} {v}" for fit in fits for name, v in fit.get("versions", {}).items()})
     where = f"{every[0]['cpu']}, {every[0]['cores']} cores, {every[-1]['date'][:10]}"
-    others = remark(max(every, key=busy), "times are long")
-    return f"{table(GRID, 'rrlr', rows)}\n\n{where}. {', '.join(versions)}. {others}".rstrip()
+    about = [f"{text}." for text in (where, ", ".join(versions)) if text]
+    about.append(remark(max(every, key=busy), "times are long"))
+    return f"{table(GRID, 'rrlr', rows)}\n\n{' '.join(about)}".rstrip()
 
 
 # -- engines ----------------------------------------------------------------------------------------------
