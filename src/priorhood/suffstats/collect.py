@@ -115,8 +115,8 @@ def _refuse_overflow(found: BatchSums, design: Design, name: str) -> None:
              if not max(most, np.abs(first).max(initial=0)) < MOST]  # fmt: skip
     if wrong:
         raise TableError(
-            f"{name}: the sums of {wrong[0]!r} are too large for numbers, though no value was found to be; a file "
-            f"may be damaged: make it anew"
+            f"{name}: the sums of {wrong[0]!r} overflow, though no single value is too large; a file may be "
+            f"damaged: write it again"
         )
 
 

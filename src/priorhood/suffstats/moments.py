@@ -152,7 +152,7 @@ def merge(first: CellMoments, second: CellMoments) -> CellMoments:
     if (first.weight is None) != (second.weight is None):
         raise ModelError(
             "these were fitted with and without known standard errors or precision weights: their rows cannot be "
-            "put together"
+            "merged"
         )
     keys = np.concatenate([first.labels, second.labels])
     labels, mass, mean, scatter = fold(

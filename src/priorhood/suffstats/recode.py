@@ -148,8 +148,8 @@ def _affine(own: Design, target: Design) -> tuple[Array, Array]:
         weights = _solved(_expanded(column, own.categories), expanded)
         if weights is None:
             raise ModelError(
-                f"the sums do not tell {column.name!r}: it is no combination of {', '.join(c.name for c in mine)}; "
-                f"take the sums again, from rows of all categories"
+                f"the sums do not determine {column.name!r}: it is not a combination of "
+                f"{', '.join(c.name for c in mine)}; compute the sums again, from rows of all categories"
             )
         A[row, :-1], a[row] = weights[:-1], weights[-1]
     return A, a

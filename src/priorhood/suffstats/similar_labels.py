@@ -147,11 +147,11 @@ def _warn_of_alike(
         if label != best
     }
     pairs = [listed(repr(label.replace(SEPARATOR, "/")) for label in group) for group in groups[:SHOWN]]
-    more = f", and {len(groups) - SHOWN:,} more so" if len(groups) > SHOWN else ""
+    more = f", and {len(groups) - SHOWN:,} more" if len(groups) > SHOWN else ""
     every = {label.split(SEPARATOR)[at] for label in labels}
     warnings.warn(
-        f"{table.name}: {', '.join(pairs)}{more} are different {what} here, though they differ by leading zeros, "
-        f"case, blanks or ZIP+4 alone; if they are the same, write them alike: "
+        f"{table.name}: {', '.join(pairs)}{more} are different {what} here, though they differ only by leading "
+        f"zeros, case, blanks or ZIP+4; if they are the same, write them alike: "
         f"{_advice(table, path[at], meant, every)}",
         PriorhoodWarning,
         stacklevel=4,

@@ -146,8 +146,8 @@ def _tiny(what: str, mean: float, sd: float, moments: CellMoments, advice: str) 
     """Return the error of a column whose sums of squares underflow."""
     size = f"{mean:.3g} on average" if mean else f"within {sd:.2g} of 0"
     return (
-        f"{what} is {size} in the {rows_of(moments.rows)} used, so near to 0 that the squares of its values are no "
-        f"numbers: {advice}"
+        f"{what} is {size} in the {rows_of(moments.rows)} used, so near to 0 that the squares of its values "
+        f"underflow: {advice}"
     )
 
 
@@ -158,5 +158,5 @@ def _constant(what: str, mean: float, sd: float, moments: CellMoments, advice: s
         return f"{what} is {mean:g} in {rows} used: nothing can be learned from it; {advice}"
     return (
         f"{what} is {mean:.15g} ± {sd:.2g} in the {rows_of(moments.rows)} used: so small a difference is lost in "
-        f"the rounding of so large numbers; {advice}"
+        f"the rounding of numbers of that size; {advice}"
     )

@@ -157,12 +157,12 @@ def test_labels_that_would_look_alike(rows):
 
 
 def test_crossed_effects_have_a_limit_that_says_what_to_do(rows):
-    with pytest.raises(ModelError, match=r"at most 100 beside 3 groups: write the part of row first"):
+    with pytest.raises(ModelError, match=r"at most 100 with 3 groups: write the part of row first"):
         ph.fit("y ~ x + (1 | kind) + (1 | row)", rows, engine="exact")
     # Two large ones, however they are written: refused before anything is taken of their product.
     rng = np.random.default_rng(2)
     large = pd.DataFrame({name: rng.integers(0, 30_000, 40_000).astype(str) for name in "ab"})
-    with pytest.raises(ModelError, match=r"eliminates together, at most \d+ beside [0-9,]+ groups; engine"):
+    with pytest.raises(ModelError, match=r"eliminates together, at most \d+ with [0-9,]+ groups; engine"):
         ph.fit("y ~ 1 + (1 | a) + (1 | b)", large.assign(y=rng.normal(size=40_000)), engine="exact")
 
 

@@ -85,7 +85,7 @@ def too_wide(effects: int, groups: int) -> str | None:
         return None
     return (
         f"the groupings that cut across the first one have {effects:,} effects, which the exact engine eliminates "
-        f"together, at most {most:,} beside {groups:,} groups"
+        f"together, at most {most:,} with {groups:,} groups"
     )
 
 

@@ -119,7 +119,7 @@ def refuses(problem: GroupNoiseProblem) -> str | None:
         names = ", ".join(family.__name__ for family in TAKEN)
         return f"the exact engine integrates over every group's sigma under {names}, not under {prior}"
     if isinstance(prior, Gamma) and prior.shape < LEAST_SHAPE:
-        return f"the prior sigma ~ {prior} lets sds be smaller than numbers can be: give it a shape of 0.1 or more"
+        return f"the prior sigma ~ {prior} lets sds underflow: give it a shape of 0.1 or more"
     return None
 
 

@@ -43,7 +43,7 @@ def installed(name: str) -> bool:
 def unavailable(sampler: str | None = None) -> str | None:
     """Return why NUTS cannot run here, and what to install; None if it can."""
     if sampler is not None and sampler not in SAMPLERS:
-        return f"sampler {sampler!r} is not known; there are {', '.join(SAMPLERS)}"
+        return f"unknown sampler {sampler!r}: give one of {', '.join(SAMPLERS)}"
     if not installed("pymc"):
         return "NUTS needs PyMC, which is not installed: pip install pymc nutpie (priorhood's extra [pymc])"
     if sampler is not None and not installed(sampler):
