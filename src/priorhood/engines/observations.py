@@ -79,9 +79,9 @@ def read_observations(
         cell = np.array([at[normal_key(str(key))] for key in keys], dtype=np.int64)[inverse]
     return Observations(
         X=X,
-        y=columns[len(own)] / scale.unit,
+        y=scale.from_outcome(columns[len(own)]),
         cell=cell,
-        se=None if weights.se is None else given[weights.se] / scale.unit,
+        se=None if weights.se is None else scale.from_outcome(given[weights.se]),
         precision=None if weights.precision is None else given[weights.precision],
         times=None if weights.frequency is None else given[weights.frequency],
         row=row,

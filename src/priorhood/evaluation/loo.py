@@ -124,7 +124,7 @@ def loo(
         for name, values in sums.take(out, within, times[which], cdf).items():
             columns[name][which] = values
     # Log densities of the outcome itself: the Jacobians of its unit and of its log.
-    log_outcome = rows.y * post.scale.unit if post.design.formula.log_outcome else np.zeros(N)
+    log_outcome = post.scale.to_outcome(rows.y) if post.design.formula.log_outcome else np.zeros(N)
     columns["elpd"] -= np.log(post.scale.unit) + log_outcome
     levels = post.hierarchy.levels
     labels = levels[0].labels[levels[0].of_cell[rows.cell]] if levels else np.full(N, "")

@@ -258,7 +258,7 @@ class _Work:
         m = locations(rows, self.groups, at)
         sigma, kind = self.groups.sigmas(rows.group[at])
         error = rows.error[at, None]
-        y = np.asarray(self.used.y)[some, None] / self.post.scale.unit
+        y = self.post.scale.from_outcome(np.asarray(self.used.y)[some, None])
         z = (y - m) / (sigma[kind] * error)
         if self.c.nu is not None:
             from scipy.special import ndtri, stdtr

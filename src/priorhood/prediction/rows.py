@@ -121,7 +121,7 @@ def read_rows(c: Coefficients, frame: nw.DataFrame[Any], name: str, unseen: str)
     for given in c.row_weights.to_predict(frame.columns):
         raw = frame[given].cast(nw.Float64).to_numpy().astype(float)
         raw = np.where((raw >= LEAST) & (raw <= MOST), raw, np.nan)
-        error = raw / scale.unit if given == c.row_weights.se else 1.0 / np.sqrt(raw)
+        error = scale.from_outcome(raw) if given == c.row_weights.se else 1.0 / np.sqrt(raw)
     group, spots = _keys(frame, c, n, unseen, name)
     known = tuple(spot_of(c, key) for key in spots)
     if unseen == "error":

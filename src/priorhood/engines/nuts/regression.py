@@ -78,7 +78,7 @@ class Regression:
     @cached_property
     def data(self) -> dict[str, npt.NDArray[Any]]:
         """Values of PyMC's data containers, by their names; the outcome in its own units."""
-        y = self.rows.y * self.scale.unit
+        y = self.scale.to_outcome(self.rows.y)
         weights = {
             "se": self.rows.se,
             "precision_weights": self.rows.precision,
