@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 
 class PriorhoodError(ValueError):
     """A problem in the input that its user can fix; the command line prints it and exits with 2.
@@ -54,3 +57,11 @@ class SamplingError(PriorhoodError):
 
 class PriorhoodWarning(UserWarning):
     """A question that the data cannot answer, or draws to check; the fit goes on."""
+
+
+def warn(message: str) -> None:
+    """Warn at the line that called this package, however deep in it the warning arises."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "priorhood":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, PriorhoodWarning, stacklevel=level)

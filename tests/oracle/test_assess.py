@@ -185,8 +185,7 @@ def test_single_draws_p_values_are_uniform():
             tree = post.tree.copy()
             draws = tree["posterior"].to_dataset()
             tree["posterior"] = type(tree)(draws.assign(sigma=2 * draws["sigma"]))
-            wrong.extend(two_sided(residuals(type(post)(post.model, post.design, post.scale, post.moments, tree),
-                                             frame, "error", 1).of("spread")) / 2)  # fmt: skip
+            wrong.extend(two_sided(residuals(type(post)(post.data, tree), frame, "error", 1).of("spread")) / 2)
     for name, values in single.items():
         count = int((np.array(values) < 0.1).sum())
         assert stats.binomtest(count, len(values), 0.1).pvalue > 1e-4, name

@@ -1,4 +1,4 @@
-"""Do the rows look as the model says they should, overall and in every place (docs/mathematics.md, section 9)?"""
+"""Whether rows agree with the model, overall and in every place (docs/mathematics.md, section 9)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from priorhood.model.formula import written_out
 from priorhood.prediction.predict import UNSEEN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     import pandas as pd
 
@@ -46,32 +46,61 @@ def assess(
     places: object = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Assessment:
-    """Hold rows against the model: which places and rows does it fit badly, and what would help?
+    """Check rows against the model: which places and rows does it fit badly, and what would help?
 
-    Asked are whether all PIT values, P(y < y_i), are uniform; of every place whether its rows lie too high or
-    low (level), scatter too much or too little (spread), have another slope, and whether its coefficients are
-    like the others' (effect); of every row whether it is where the model puts none. A right model raises any
-    alarm with probability of at most 1 %, all questions together.
+    Tested are whether all PIT values, P(y < y_i), are uniform; for every place whether its rows lie too high or too
+    low (level), scatter too much or too little (spread), have another slope, and whether its coefficients are like
+    the others' (effect); for every row whether it is an outlier. Under a right model any alarm is raised with
+    probability of at most 1 %, all tests together.
 
     Parameters
     ----------
-    table : whatever read() takes; the rows of the fit, or others. Rows are left out as posterior_predictive
-        leaves them out, and counted. A row that stands for several counts once
-    unseen : for a place that the fit did not have, see Posterior.predict
-    seed : the posterior's if None; it matters for new places alone
-    places : more places with their predictors, see Posterior.predict
-    progress : called with (stage, done, total)
+    post : Posterior
+        The posterior, of any engine.
+    table : table
+        Anything that read() takes; the rows of the fit, or others. Rows are left out as by posterior_predictive,
+        and counted. A row that stands for several counts once.
+    unseen : {"error", "population", "draw"}
+        Treatment of places that the fit did not have, see Posterior.predict.
+    seed : int, optional
+        The posterior's if None; it matters for new places only.
+    places : table, optional
+        More places with their predictors, see Posterior.predict.
+    progress : callable, optional
+        Called with (stage, done, total).
 
-    Notes
-    -----
-    The posterior has seen its rows: predictive intervals have too many of them, most where places have few. Under
-    one draw, though, a right model's residuals are independent standard Normals, so every p-value is exact under
-    one draw; twice their mean over the draws is a p-value again (Rüschendorf 1982, Meng 1994), a careful one.
+    Returns
+    -------
+    Assessment
 
     Raises
     ------
-    TableError : a column that is not there, the outcome too; a group or category that the fit did not have
-    ModelError : a seed or unseen that cannot be; no row that can be used
+    TableError
+        A missing column, the outcome too; a group or category that the fit did not have.
+    ModelError
+        A seed or unseen that is not valid; no row that can be used.
+
+    Notes
+    -----
+    The posterior has seen its rows: predictive intervals contain too many of them, most where places have few
+    rows. Under a single draw, however, a right model's residuals are independent standard Normals, so every
+    p-value is exact under one draw; twice their mean over the draws is again a p-value, a conservative one.
+
+    References
+    ----------
+    Rüschendorf (1982), Random variables with maximum sums. Meng (1994), Posterior predictive p-values.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> post = ph.fit("price ~ living_space + (living_space | zip)", sales, draws=250, seed=1)
+    >>> found = ph.assess(post, sales)
+    >>> found.good
+    True
+    >>> print(found.verdicts[0])
+    ✓ 200 rows of 200 held against the model in 8 zips, the rows of the fit
     """
     if unseen not in UNSEEN:
         raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
@@ -86,29 +115,26 @@ def assess(
 
 
 def _verdicts(a: Assessment) -> Iterator[Verdict]:
-    yield _account(a)
-    yield _of_shape(a)
-    if a.model.formula.group:
-        yield from _of_places(a)
-    yield from _of_groupings(a)
-    yield _of_rows(a)
-
-
-def _account(a: Assessment) -> Verdict:
-    """How many rows, whose, and what was left out."""
+    """Yield all verdicts: the rows used, the distribution of all rows, places, other groupings, single rows."""
     used, group = a.residuals.used, a.model.formula.group
     left = "; ".join(map(str, used.dropped))
-    where = f" in {counted(len(a.residuals.labels), group)}" if group else ""
-    whose = "the rows of the fit" if a.own else "not the rows of the fit"
-    return good(
+    yield good(
         "account",
         "{rows} of {read:,} held against the model{where}, {whose}{left}",
-        rows=rows_of(len(used.kept)), read=len(used.rows.X), where=where, whose=whose,
+        rows=rows_of(len(used.kept)), read=len(used.rows.X),
+        where=f" in {counted(len(a.residuals.labels), group)}" if group else "",
+        whose="the rows of the fit" if a.own else "not the rows of the fit",
         left=f" (left out: {left})" if left else "",
     )  # fmt: skip
+    yield _of_all_rows(a)
+    if group:
+        yield from _of_places(a)
+    yield from _of_groupings(a)
+    yield _of_single_rows(a)
 
 
-def _of_shape(a: Assessment) -> Verdict:
+def _of_all_rows(a: Assessment) -> Verdict:
+    """Return the verdict on the distribution of all PIT values."""
     n = a.n
     shares = (a.inside * n[:, None]).sum(axis=0) / n.sum()
     first, second, third = (f"{100 * share:.3g}" for share in shares)
@@ -126,7 +152,7 @@ def _of_shape(a: Assessment) -> Verdict:
 
 
 def _shape_remedy(a: Assessment, shares: Array) -> tuple[str, str]:
-    """What the PIT values' distribution says of the errors' shape, and advice."""
+    """Return how the errors' shape departs from the model's, by the PIT values, and advice."""
     formula = a.model.formula
     counts = a.residuals.counts.mean(axis=0) / a.residuals.shown
     low, high = float(counts[0]), 1.0 - float(counts[-1])  # the outer 2 % each
@@ -146,16 +172,18 @@ def _shape_remedy(a: Assessment, shares: Array) -> tuple[str, str]:
 
 
 def _tails_remedy(a: Assessment) -> str:
+    """Return advice for errors with long tails."""
     group, model = a.model.formula.group, a.model
     ways = []
     if group and not model.noise and model.se is None and len(a.failed(SPREAD)):
         ways.append(f"noise={group!r} gives every {group} a residual sd of its own")
     if model.family != "student":
         ways.append("family='student' has long tails")
-    return ", ".join(ways) or "a predictor is missing that tells such rows from the others"
+    return ", ".join(ways) or "a predictor is missing that distinguishes such rows from the others"
 
 
 def _of_places(a: Assessment) -> Iterator[Verdict]:
+    """Yield a verdict for every question that places fail, or a good one where none does."""
     group = a.model.formula.group
     failing = {question: found for question in a.questions if len(found := a.failed(question))}
     total = len(a.residuals.labels)
@@ -182,27 +210,27 @@ def _of_places(a: Assessment) -> Iterator[Verdict]:
 
 
 def _agreeing(text: str, count: int) -> str:
-    """Words said of several places, or of one."""
+    """Return words said of several places so that they agree with the count."""
     singular = {"scatter": "scatters", "lie": "lies", "have": "has", "their": "its", "them": "it"}
     return text if count > 1 else " ".join(singular.get(word, word) for word in text.split(" "))
 
 
 def _numbers(a: Assessment, question: str, at: int) -> str:
-    """What shows that a place does not fit."""
+    """Return the numbers that show that a place does not fit."""
     one = a.residuals.found[at]
-    told = rows_of(len(one.pit))
+    rows = rows_of(len(one.pit))
     if question == SPREAD:
-        return f"{told}, residuals {one.sd:.2f} times sigma"
+        return f"{rows}, residuals {one.sd:.2f} times sigma"
     if question == LEVEL:
-        return f"{told}, {one.mean:+.2f} sigma on average"
+        return f"{rows}, {one.mean:+.2f} sigma on average"
     if question == EFFECT:
-        return f"{told}, p {p_text(float(a.questions[question][at]))}"
+        return f"{rows}, p {p_text(float(a.questions[question][at]))}"
     term = a.residuals.terms.index(question.removeprefix(f"{SLOPE} of "))
-    return f"{told}, {'flatter' if one.slopes[0, term] < one.slopes[1, term] else 'steeper'} than expected"
+    return f"{rows}, {'flatter' if one.slopes[0, term] < one.slopes[1, term] else 'steeper'} than expected"
 
 
 def _place_words(a: Assessment, question: str) -> tuple[str, str]:
-    """What does not fit, and what to do about it."""
+    """Return what does not fit, said of several places, and advice."""
     group, model = a.model.formula.group, a.model
     design = a.residuals.used.design
     if question == SPREAD:
@@ -221,7 +249,7 @@ def _place_words(a: Assessment, question: str) -> tuple[str, str]:
     if question == EFFECT:
         return (
             f"have coefficients unlike the other {plural(group)}'",
-            "look at their rows, or add a predictor of the places that tells what they have in common",
+            "look at their rows, or add a predictor of the places for what they have in common",
         )
     term = question.removeprefix(f"{SLOPE} of ")
     column = design.columns[design.names.index(term)]
@@ -232,13 +260,13 @@ def _place_words(a: Assessment, question: str) -> tuple[str, str]:
 
 
 def _levels(design: Design, at: int) -> bool:
-    """Whether the level varies by a grouping: an intercept, or one of every category."""
+    """Whether the level varies by a grouping: by an intercept, or by one for every category."""
     terms = design.formula.groupings[at].terms
     return any(all(factor in design.categories for factor in term) for term in terms)
 
 
 def _varying(formula: Formula, term: Term) -> str:
-    """The formula with one more term that varies by the finest groups."""
+    """Return the advice to fit the formula with one more term that varies by the finest groups."""
     finest = formula.levels[0]
     terms = (*finest.terms, term) if term else (term, *finest.terms)
     more = replace(finest, terms=terms, correlated=finest.correlated or finest.terms == ((),))
@@ -246,7 +274,7 @@ def _varying(formula: Formula, term: Term) -> str:
 
 
 def _bent(formula: Formula, column: Column) -> str:
-    """The formula with the square of a numeric column."""
+    """Return the advice to fit the formula with the square of a numeric column."""
     if len(column.factors) != 1 or column.indicators:
         return "look at their rows"
     square = (f"I({inner_text(Expression(column.term).tree)} ** 2)",)
@@ -256,13 +284,13 @@ def _bent(formula: Formula, column: Column) -> str:
 
 
 def _logged(formula: Formula) -> str:
-    """The formula with the log of its outcome."""
+    """Return the advice to fit the formula with the log of its outcome."""
     logged = f"log({inner_text(Expression(formula.outcome).tree)})"
     return f"fit {written_out(replace(formula, outcome=logged))!r}"
 
 
 def _noise_remedy(a: Assessment) -> str:
-    """Noise by place; of outcomes above 0 whose scatter grows with them, first a log."""
+    """Return the advice to give places their own noise, or a log where scatter grows with a positive outcome."""
     group, formula, r = a.model.formula.group, a.model.formula, a.residuals
     way = f"noise={group!r} gives every {group} a residual sd of its own"
     if formula.log_outcome or not (r.y > 0).all() or len(r.labels) < 10:
@@ -274,7 +302,7 @@ def _noise_remedy(a: Assessment) -> str:
 
 
 def _of_groupings(a: Assessment) -> Iterator[Verdict]:
-    """Groupings above the finest, or across it."""
+    """Yield verdicts on the effects of groupings above the finest, or across it."""
     others = {name: found for name, found in a.effects.items() if name != a.model.formula.group}
     tested = sum(len(labels) for labels, _ in others.values())
     for name, (labels, p) in others.items():
@@ -283,51 +311,66 @@ def _of_groupings(a: Assessment) -> Iterator[Verdict]:
         if len(those):
             yield bad(
                 EFFECT,
-                "{count:,} of {places} unlike the others: {listed}; look at their rows, or add a predictor that "
-                "tells what they have in common",
+                "{count:,} of {places} unlike the others: {listed}; look at their rows, or add a predictor for "
+                "what they have in common",
                 about=f"{EFFECT} of {name}", count=len(those), places=counted(len(labels), name),
                 failing=[str(labels[at]) for at in those],
                 listed=listed([f"{labels[at]} (p {p_text(float(p[at]))})" for at in those], most=WORST),
             )  # fmt: skip
 
 
-def _of_rows(a: Assessment) -> Verdict:
+def _of_single_rows(a: Assessment) -> Verdict:
+    """Return the verdict on rows that are outliers."""
     those, r = a.outliers, a.residuals
     if not len(those):
         worst = float(np.abs(r.z).max())
         return good("rows", "no row lies apart (the farthest by {worst:.1f} sigma)", worst=worst)
     table, name = a.rows(), a.model.formula.outcome_name
-    named = [_row_words(int(table.index[at]), table.iloc[at].to_dict(), name) for at in those[:WORST]]
+    named = []
+    for at in those[:WORST]:
+        one = table.iloc[at]
+        place = f"{one['place']}, " if one["place"] else ""
+        value = f"{one[name]:,.0f}" if abs(one[name]) >= 1000 else f"{one[name]:.4g}"
+        named.append(f"row {int(table.index[at]):,} ({place}{name} {value}, {float(one['z']):+.1f} sigma)")
     remedy = "look at them; family='student' gives such rows less weight"
     if a.model.family == "student":
         remedy = "look at them: even Student's t with this nu has none so far out"
-    verb = "lies" if len(those) == 1 else "lie"
     return bad(
         "rows",
         "{rows} of {total:,} {verb} apart: {listed}; {remedy}",
-        rows=rows_of(len(those)), count=len(those), total=len(r.pit), verb=verb, remedy=remedy,
-        listed=listed(named + [""] * (len(those) - len(named)), most=WORST),
+        rows=rows_of(len(those)), count=len(those), total=len(r.pit), verb="lies" if len(those) == 1 else "lie",
+        remedy=remedy, listed=listed(named + [""] * (len(those) - len(named)), most=WORST),
     )  # fmt: skip
 
 
-def _row_words(row: int, one: Mapping[str, Any], name: str) -> str:
-    place = f"{one['place']}, " if one["place"] else ""
-    off, value = float(one["z"]), f"{one[name]:,.0f}" if abs(one[name]) >= 1000 else f"{one[name]:.4g}"
-    return f"row {row:,} ({place}{name} {value}, {off:+.1f} sigma)"
-
-
-# All rows together, places, groupings above or across them, single rows: each may raise a false alarm so often.
+# Probability of a false alarm of each of: all rows together, places, groupings above or across them, single rows.
 SHARE = ALARM / 4
 LEVEL, SPREAD, SLOPE, EFFECT = "level", "spread", "slope", "effect"
 
 
 @dataclass(frozen=True, repr=False)
 class Assessment:
-    """What rows say of a model: printed, one sentence a line. True of a right model but for once in a hundred.
+    """Result of assess: printed, one sentence a line. Under a right model all are good but for once in a hundred.
 
-    model : of the posterior
-    residuals : of every row and place; effects : grouping → labels and p-values of its places' effects
-    verdicts : sentences, with remedies
+    Parameters
+    ----------
+    model : Model
+        The posterior's model.
+    residuals : Residuals
+        Residuals of every row and place.
+    effects : dict
+        Grouping → labels and p-values of its places' effects.
+    verdicts : tuple of Verdict
+        Sentences, with advice.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
+    >>> {verdict.code: verdict.good for verdict in ph.assess(post, sales)}
+    {'account': True, 'intervals': True, 'slope': False, 'rows': True}
     """
 
     model: Model
@@ -342,7 +385,7 @@ class Assessment:
 
     @property
     def bad(self) -> tuple[Verdict, ...]:
-        """The verdicts that ask for something to be done."""
+        """The verdicts that need attention."""
         return tuple(verdict for verdict in self.verdicts if not verdict.good)
 
     def __iter__(self) -> Iterator[Verdict]:
@@ -362,8 +405,8 @@ class Assessment:
     def inside(self) -> Array:
         """(J, 3) share of every place's rows inside the central 50, 80 and 90 %.
 
-        Of the fit's own rows inside those of a draw, averaged over the draws: of a right model's rows 50, 80 and
-        90 % are, however few a place has. Of other rows inside the predictive interval.
+        For the fit's own rows the intervals are those under single draws, averaged over the draws: a right model
+        has 50, 80 and 90 % of the rows inside, however few a place has. For other rows they are predictive.
         """
         r = self.residuals
         if r.own:
@@ -375,12 +418,12 @@ class Assessment:
 
     @property
     def n(self) -> Index:
-        """(J,) rows of every place."""
+        """(J,) number of rows of every place."""
         return np.bincount(self.residuals.place, minlength=len(self.residuals.labels))
 
     @cached_property
     def questions(self) -> dict[str, Array]:
-        """What is asked of every place → p-values (J,): level, spread, slopes, effect."""
+        """Question asked of every place → p-values (J,): level, spread, slopes, effect."""
         r = self.residuals
         found = {LEVEL: two_sided(r.of("level")), SPREAD: two_sided(r.of("spread"))}
         for name, tails in zip(r.terms, r.of("slopes").swapaxes(0, 1), strict=True):
@@ -393,31 +436,42 @@ class Assessment:
 
     @property
     def tested(self) -> int:
-        """Questions asked of all places together, by which p-values are multiplied (Bonferroni)."""
+        """Number of questions asked of all places, by which p-values are multiplied (Bonferroni)."""
         return len(self.residuals.labels) * len(self.questions)
 
     def failed(self, question: str) -> Index:
-        """The places that a question shows not to fit, the worst first."""
+        """Return the positions of the places that fail a question, the worst first."""
         p = self.questions[question]
         order = np.argsort(p, kind="stable")
         return order[p[order] * self.tested <= SHARE]
 
     @cached_property
     def outliers(self) -> Index:
-        """The rows used that lie where the model puts none, the worst first."""
+        """Positions, among the rows used, of those that lie where the model expects none, the worst first."""
         tail = self.residuals.tail
         order = np.argsort(tail, kind="stable")
         return order[4.0 * tail[order] * len(tail) <= SHARE]
 
     def summary(self) -> pd.DataFrame:
-        """One row for every place, the worst first.
+        """Return one row per place, the worst first.
 
         Returns
         -------
-        frame: rows; mean_z and sd_z of the standardized residuals, averaged over the draws; z, mean_z in standard
-        errors, beyond ±2 in one place of twenty at most; in50, in80, in90, see inside; p_level, p_spread, p_slope
-        (of the worst slope), p_effect; p_value, the least of them times the questions asked of all places
-        (Bonferroni); wrong: what does not fit
+        pandas.DataFrame
+            rows; mean_z and sd_z of the standardized residuals, averaged over the draws; z, mean_z in standard
+            errors, beyond ±2 in one place of twenty at most; in50, in80, in90, see inside; p_level, p_spread,
+            p_slope (of the worst slope), p_effect; p_value, the least of them times the number of questions asked
+            of all places (Bonferroni); wrong, the questions that the place fails.
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> from priorhood.datasets import simulate
+        >>> sales, _ = simulate(8, 200, seed=1)
+        >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
+        >>> found = ph.assess(post, sales).summary()
+        >>> found.index.name, int(found["rows"].sum())
+        ('zip', 200)
         """
         import pandas as pd
 
@@ -438,10 +492,22 @@ class Assessment:
         return frame.iloc[np.argsort(p.min(axis=0), kind="stable")]
 
     def rows(self) -> pd.DataFrame:
-        """One row for every row used, by its position in the table: its place, outcome, pit, and z.
+        """Return one row per row used, by its position in the table.
 
-        pit is P(y < y_i) of the predictive distribution that Posterior.predict gives; z the standardized residual,
-        averaged over the draws. The outcome is in its own units.
+        Returns
+        -------
+        pandas.DataFrame
+            place; the outcome, in its own units; pit, P(y < y_i) under the predictive distribution of
+            Posterior.predict; z, the standardized residual, averaged over the draws.
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> from priorhood.datasets import simulate
+        >>> sales, _ = simulate(8, 200, seed=1)
+        >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
+        >>> ph.assess(post, sales).rows().columns.tolist()
+        ['place', 'price', 'pit', 'z']
         """
         import pandas as pd
 

@@ -1,4 +1,4 @@
-"""How far rows lie from what every posterior draw says of them, added up by place (docs/mathematics.md, section 9).
+"""Standardized residuals of rows under every posterior draw, summed by place (docs/mathematics.md, section 9).
 
 If the model is right, a posterior draw together with the data is one more draw of both from the model. So the
 standardized residuals under one draw are independent standard Normals, however few rows a place has.
@@ -6,15 +6,14 @@ standardized residuals under one draw are independent standard Normals, however 
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._system import cores
+from priorhood._system import cores, in_threads
 from priorhood._text import near
 from priorhood.diagnostics.uniformity import UniformityTest
 from priorhood.errors import TableError
@@ -34,10 +33,10 @@ if TYPE_CHECKING:
     from priorhood.prediction.observed import ObservedRows
 
 INSIDE = (0.5, 0.8, 0.9)
-BINS = 50  # of a PIT value, for its distribution function
-DRAWS = 1000  # of the posterior that residuals are taken under, at most
-LINES = 50  # of these whose distribution of PIT values is looked at
-MOST_ROWS = 10_000  # and the rows that it is made of, at most
+BINS = 50  # of the PIT values' distribution function
+DRAWS = 1000  # posterior draws under which residuals are computed, at most
+LINES = 50  # draws under which the distribution of the PIT values is tested
+MOST_ROWS = 10_000  # rows of which that distribution is made, at most
 EFFECT_DRAWS = 200
 FLAT = 1e-9
 EDGES = tuple(NormalDist().inv_cdf(0.5 + share / 2) for share in INSIDE)
@@ -45,12 +44,12 @@ EDGES = tuple(NormalDist().inv_cdf(0.5 + share / 2) for share in INSIDE)
 
 @dataclass(frozen=True)
 class OfPlace:
-    """What the residuals of one place say.
+    """Statistics of the residuals of one place.
 
-    pit, tail (n,) see Residuals; z (n,) mean of the residuals over the draws
-    mean, sd : of all residuals; inside (3,) shares of them inside INSIDE
-    level, spread (2,), slopes (2, T) : probabilities of statistics at most and at least as large
-    counts (LINES, BINS) rows by their PIT value under one draw
+    pit, tail : (n,) see Residuals; z : (n,) mean of each row's residual over the draws
+    mean, sd : of all residuals; inside : (3,) shares of them inside INSIDE
+    level, spread : (2,); slopes : (2, T) probabilities of statistics at most and at least as large
+    counts : (LINES, BINS) rows by their PIT value under one draw
     """
 
     pit: Array
@@ -69,11 +68,12 @@ class OfPlace:
 class Residuals:
     """The residuals of a table's rows, place by place.
 
-    place (N,) index; y (N,) as the formula has it, in the data's units; pit (N,) P(y < y_i), the mean over the
-    draws; tail (N,) the smaller of pit and 1 − pit, exact where pit rounds to 1
-    labels (J,) of the places; found (J,) what is said of each; terms (T,) names of the slopes
-    counts (LINES, BINS − 1) rows whose PIT value under one draw is below k/BINS; (1, BINS − 1) of `pit` where the
-    rows are not the fit's; shown : rows counted
+    place : (N,) index of each row's place; y : (N,) outcome as in the formula, in the data's units
+    pit : (N,) P(y < y_i), the mean over the draws; tail : (N,) the smaller of pit and 1 − pit, exact where pit
+    rounds to 1; z : (N,) mean of each row's residual over the draws
+    labels : (J,) of the places; found : (J,) their statistics; terms : (T,) names of the slopes
+    counts : (LINES, BINS − 1) rows whose PIT value under one draw is below k/BINS; (1, BINS − 1) of `pit` where the
+    rows are not the fit's; shown : number of rows counted
     own : whether these are the rows of the fit
     """
 
@@ -92,12 +92,12 @@ class Residuals:
 
     @cached_property
     def p_uniform(self) -> float:
-        """That the PIT values are uniform: twice the mean of the p-values under single draws."""
+        """p-value of the PIT values' uniformity: twice the mean of the p-values under single draws."""
         uniform = UniformityTest(self.shown, BINS - 1)
         return min(2.0 * float(np.mean([uniform.p_value(counts) for counts in self.counts])), 1.0)
 
     def of(self, name: str) -> Array:
-        """One of the fields of OfPlace, of all places: places last."""
+        """Return one of the fields of OfPlace for all places: places last."""
         return np.stack([np.asarray(getattr(one, name)) for one in self.found], axis=-1)
 
 
@@ -109,31 +109,32 @@ def residuals(
     places: object = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Residuals:
-    """The residuals of a table's rows under up to DRAWS draws; rows × draws never stand in memory together.
+    """Return the residuals of a table's rows under up to DRAWS draws; rows × draws are never in memory at once.
 
     Raises
     ------
-    TableError, ModelError : as posterior_predictive; no outcome in the table
+    TableError, ModelError
+        As from posterior_predictive; no outcome in the table.
     """
     c, source = thinned(post, DRAWS), outcome_required(post, post.placed(table, places))
     used = used_rows(source, c, unseen)
-    labels, place = _places(used)
+    if used.labels is None:
+        labels, place = np.array([""]), np.zeros(len(used.kept), np.int64)
+    else:
+        labels, place = np.unique(used.labels, return_inverse=True)
+        place = place.astype(np.int64)
     shown = np.zeros(len(place), dtype=bool)
     shown[:: -(-len(place) // MOST_ROWS)] = True
     work = _Work(post, c, used, Groups(c, used.rows.spots, unseen, seed), shown)
     order = np.lexsort((used.rows.group[used.kept], place))
     parts = np.split(order, np.cumsum(np.bincount(place, minlength=len(labels)))[:-1])
-    found = []
-    with ThreadPoolExecutor(cores()) as pool:
-        for done, one in enumerate(pool.map(work.of_place, parts), start=1):
-            found.append(one)
-            if progress:
-                progress("assessing", done, len(parts))
+    tell = None if progress is None else partial(progress, "assessing")
+    found = in_threads(work.of_place, [(part,) for part in parts], cores(), tell)
     rows = {name: np.empty(len(place)) for name in ("pit", "tail", "z")}
     for name, values in rows.items():
         values[order] = np.concatenate([getattr(one, name) for one in found])
-    own = _own(post, used, labels, place)
-    # Rows that the fit did not have share what is not known of their place: only all draws together are uniform.
+    own = _are_own(post, used, labels, place)
+    # Other rows of a place share the uncertainty about it: only their PIT values over all draws are uniform.
     binned = np.sum([one.counts for one in found], axis=0) if own else _binned(rows["pit"][shown, None])
     counts = np.cumsum(binned, axis=1)[:, :-1]
     return Residuals(
@@ -143,11 +144,12 @@ def residuals(
 
 
 def outcome_required(post: Posterior, source: Table) -> Table:
-    """The table, once it is sure to have the outcome.
+    """Return the table if it has the outcome.
 
     Raises
     ------
-    TableError : it has not
+    TableError
+        It has no such column.
     """
     for name in Expression(post.model.formula.outcome).names:
         if name not in source.columns:
@@ -159,24 +161,16 @@ def outcome_required(post: Posterior, source: Table) -> Table:
 
 
 def thinned(post: Posterior, most: int) -> Coefficients:
-    """The coefficients under at most so many draws, evenly spaced along every chain."""
+    """Return the coefficients under at most so many draws, evenly spaced along every chain."""
     draws = post.tree["posterior"].to_dataset()
     step = -(-draws.sizes["chain"] * draws.sizes["draw"] // most)
-    # The last draws of each chain, so that the start of a chain counts least.
+    # From the end of each chain, whose start counts least.
     chosen = draws.isel(draw=slice(None, None, -step)).isel(draw=slice(None, None, -1))
     return post._coefficients(chosen)
 
 
-def _places(used: ObservedRows) -> tuple[Labels, Index]:
-    """The different places of the rows used, and the index of each row's; one place where there are no groups."""
-    if used.labels is None:
-        return np.array([""]), np.zeros(len(used.kept), np.int64)
-    labels, place = np.unique(used.labels, return_inverse=True)
-    return labels, place.astype(np.int64)
-
-
-def _own(post: Posterior, used: ObservedRows, labels: Labels, place: Index) -> bool:
-    """Whether the rows used are those of the fit, by their number in every place and the mean outcome."""
+def _are_own(post: Posterior, used: ObservedRows, labels: Labels, place: Index) -> bool:
+    """Return whether the rows used are those of the fit, by their number in every place and the mean outcome."""
     m = post.moments
     if len(used.kept) != m.listed:
         return False
@@ -194,9 +188,9 @@ def _own(post: Posterior, used: ObservedRows, labels: Labels, place: Index) -> b
 
 @dataclass(frozen=True)
 class _Work:
-    """What the work on every place shares.
+    """Input shared by the work on all places.
 
-    shown (N,) : the rows whose PIT values under single draws are counted
+    shown : (N,) whether a row's PIT values under single draws are counted
     """
 
     post: Posterior
@@ -207,12 +201,12 @@ class _Work:
 
     @cached_property
     def lines(self) -> Index:
-        """(LINES,) draws under which PIT values are counted."""
+        """(LINES,) positions of the draws under which PIT values are counted."""
         return np.unique(np.linspace(0, len(self.c.mu) - 1, LINES).astype(np.int64))
 
     @cached_property
     def slopes(self) -> Index:
-        """(T,) the columns other than the constant."""
+        """(T,) positions of the columns other than the constant."""
         return np.array([d for d, column in enumerate(self.post.design.columns) if column.factors], np.int64)
 
     @property
@@ -221,10 +215,8 @@ class _Work:
         return tuple(self.post.design.names[d] for d in self.slopes)
 
     def of_place(self, part: Index) -> OfPlace:
-        """The residuals z = (y − xᵀβ)/σ of a place's rows under every draw, added up (equations (23) and (24)).
+        """Return statistics of a place's residuals z = (y − xᵀβ)/σ under every draw (equations (23) and (24)).
 
-        Parameters
-        ----------
         part : (n,) positions among the rows used
         """
         from scipy.special import ndtr
@@ -252,7 +244,7 @@ class _Work:
         )  # fmt: skip
 
     def _scores(self, some: Index) -> tuple[Array, Array]:
-        """Residuals (n, S) as Normal scores, and the columns 1, x (n, 1 + T), divided by the rows' own errors."""
+        """Return residuals (n, S) as Normal scores, and the columns 1, x (n, 1 + T) divided by the rows' errors."""
         at = self.used.kept[some]
         rows = self.used.rows
         m = locations(rows, self.groups, at)
@@ -268,20 +260,20 @@ class _Work:
 
 
 def _binned(u: Array) -> Index:
-    """PIT values (n, lines) → how many are in each of BINS equal bins: (lines, BINS)."""
+    """Count PIT values (n, lines) in each of BINS equal bins: (lines, BINS)."""
     at = np.minimum((u * BINS).astype(np.int64), BINS - 1)
     lines = u.shape[1]
     return np.bincount((np.arange(lines) * BINS + at).ravel(), minlength=lines * BINS).reshape(lines, BINS)
 
 
 def _statistics(gram: Array, cross: Array, squares: Array, n: int) -> tuple[Array, Array, Array]:
-    """Level (2,), slopes (2, T), spread (2,): the means over the draws of both tails' probabilities.
+    """Return level (2,), slopes (2, T) and spread (2,): means over the draws of both tails' probabilities.
 
     With W = (1, x) and w_d its d-th column less its part along the first:
 
         level wᵀz/|w| and slopes w_dᵀz/|w_d| ~ Normal(0, 1),    spread |z|² − |P_W z|² ~ χ²(n − rank W)
 
-    None of them depends on β but through its mean. Where a place has nothing to tell both tails are 1.
+    None depends on β but through its mean. Both tails are 1 where a place has too few rows for a statistic.
     """
     from scipy.special import chdtr, chdtrc, ndtr
 
@@ -305,19 +297,19 @@ def _statistics(gram: Array, cross: Array, squares: Array, n: int) -> tuple[Arra
 
 
 def two_sided(tails: Array) -> Array:
-    """P-values of both tails' probabilities (2, …), means over the draws of p-values that are uniform.
+    """Return two-sided p-values from both tails' probabilities (2, …), means over the draws of uniform p-values.
 
-    A mean of uniform variables, whatever they have to do with each other, is at most α with probability of at
-    most 2α (Rüschendorf 1982, Meng 1994): 2 for that, 2 for the two sides.
+    A mean of uniform variables, however dependent, is at most α with probability of at most 2α (Rüschendorf 1982,
+    Meng 1994): a factor of 2 for that, and 2 for the two sides.
     """
     return np.asarray(np.minimum(4.0 * tails.min(axis=0), 1.0))
 
 
 def effect_p(post: Posterior, c: Coefficients) -> dict[str, tuple[Labels, Array]]:
-    """Of every grouping: its places' labels, and p-values of their effects being like the others'.
+    """Return for every grouping its places' labels, and p-values of their effects being like the others'.
 
-    ε = Λ⁻¹(β_own − β_parent) ~ Normal(0, I) of a posterior draw if the model is right, so |ε|² ~ χ²(K).
-    A grouping whose spreads are fixed at 0 has none.
+    Under a right model ε = Λ⁻¹(β_own − β_parent) ~ Normal(0, I) for a posterior draw, so |ε|² ~ χ²(K). A grouping
+    with spreads fixed at 0 is left out.
     """
     from scipy.special import chdtrc
 
@@ -338,7 +330,7 @@ def effect_p(post: Posterior, c: Coefficients) -> dict[str, tuple[Labels, Array]
 
 
 def _effects(c: Coefficients, at: int, some: Index) -> Array:
-    """What some places of a grouping add to their parents' coefficients, of its own columns: (S, some, K)."""
+    """Return the effects of some places of a grouping, β_own − β_parent, in its own columns: (S, some, K)."""
     grouping: GroupDraws = (c.levels + c.crossed)[at]
     if at >= len(c.levels):
         return grouping.drawn(some)

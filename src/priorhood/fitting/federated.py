@@ -1,9 +1,8 @@
-"""What a site sends instead of its rows: labelled sums, pooled with those of other sites, and their file."""
+"""Moments that a site shares instead of its rows, pooled with those of other sites, and their file."""
 
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from importlib.metadata import version
@@ -17,7 +16,7 @@ from priorhood._text import counted, listed, rows_of, some
 from priorhood.data.join_places import placed
 from priorhood.data.labels import loosely, unlike
 from priorhood.data.sources.table import read
-from priorhood.errors import FileError, ModelError, PriorhoodWarning
+from priorhood.errors import FileError, ModelError, warn
 from priorhood.model.design import Design, Indicator
 from priorhood.model.formula import SEPARATOR, parse
 from priorhood.model.hierarchy import shown
@@ -49,24 +48,39 @@ if TYPE_CHECKING:
     from priorhood.model.formula import Formula
     from priorhood.model.weights import Weights
 
-# Of places with several rows: sums that agree to so many digits are of the same rows.
-ALIKE = 1e-12
-# This many rows in one place, or fewer, are no evidence of a copy.
-CHANCE = 2
+ALIKE = 1e-12  # sums of several rows that agree to this relative error are of the same rows
+CHANCE = 2  # so many rows in one place, or fewer, may have the same sums by chance
 
 
 @dataclass(frozen=True, repr=False)
 class Moments:
-    """What a table's rows leave behind, with all that a fit needs to know of them; no row.
+    """Sums of a table's rows, with everything that a fit needs to know about them; no row.
 
     Made by moments, pooled by pool, fitted by fit.
 
-    name : for messages: the table or file
-    design : the formula, and the categories that the rows have
-    weights : the columns that said what a row counts
-    moments : counts, means and scatter of every place
-    place_table : what the table of places says; None without one
-    minimum : places with fewer rows are left out; 1 for none
+    Parameters
+    ----------
+    name : str
+        The table or file, for messages.
+    design : Design
+        The formula, and the categories that the rows have.
+    weights : Weights
+        The columns of weights.
+    moments : CellMoments
+        Counts, means and scatter of every place.
+    place_table : PlaceTable, optional
+        The table of places; None without one.
+    minimum : int
+        Places with fewer rows are left out; 1 if none are.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> sums = ph.moments("price ~ living_space + (1 | zip)", sales)
+    >>> sums
+    Moments('price ~ living_space + (1 | zip)', 200 rows)
     """
 
     name: str
@@ -78,16 +92,26 @@ class Moments:
 
     @property
     def formula(self) -> Formula:
-        """The formula that they were taken for."""
+        """The formula that the sums were taken for."""
         return self.design.formula
 
     @property
     def rows(self) -> int:
-        """Rows that they are of, one that stands for several as often."""
+        """Number of rows; a row that stands for several counts as often."""
         return self.moments.rows
 
     def model(self, priors: object = None, **choices: Any) -> Model:
-        """A model to fit to them, with their formula and weights; the rest is chosen as Model takes it."""
+        """Return a model with the formula and weights of the sums; other choices are as for Model.
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> from priorhood.datasets import simulate
+        >>> sales, _ = simulate(8, 200, seed=1)
+        >>> sums = ph.moments("price ~ living_space + (1 | zip)", sales)
+        >>> print(sums.model("sigma ~ HalfNormal(1)").priors["sigma"])
+        HalfNormal(sd=1)
+        """
         known = self.weights
         return Model(
             self.formula, priors, se=known.se, precision_weights=known.precision,
@@ -101,64 +125,111 @@ class Moments:
         return "\n".join([repr(self), *self.reveals()])
 
     def reveals(self) -> tuple[str, ...]:
-        """What they tell of the rows, in sentences: which places have one row or two, and what else leaves."""
-        found = self.moments
-        told = [
+        """Return sentences on what the sums reveal about the rows: which places have one row or two, and the rest.
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> from priorhood.datasets import simulate
+        >>> sales, _ = simulate(8, 200, seed=1)
+        >>> (sentence,) = ph.moments("price ~ (1 | zip)", sales).reveals()
+        >>> sentence.partition(";")[0]
+        'what leaves: of 8 zips the labels, numbers of rows, and means, variances and covariances of price'
+        """
+        found, weights = self.moments, self.weights
+        column = weights.se or weights.precision
+        weighted = f", all weighted, and the sums of their weights and their logarithms ({column})"
+        sentences = [
             f"what leaves: of {_places(self.formula, len(found.n))} the labels, numbers of rows, and means, "
-            f"variances and covariances of {', '.join(found.columns)}{_of_weights(self.weights)}; "
+            f"variances and covariances of {', '.join(found.columns)}{weighted if weights.graded else ''}; "
             f"{rows_of(self.rows)} in all"
         ]
-        # A row that stands for several leaves no scatter either.
+        # A row that stands for several has no scatter either.
         single = (found.n == 1) | ~found.scatter.any(axis=(1, 2))
         lone, pairs = int(single.sum()), int((~single & (found.n == 2)).sum())
         if lone:
-            told.append(f"one row: {_places(self.formula, lone)}; their sums are that row")
+            sentences.append(f"one row: {_places(self.formula, lone)}; their sums are that row")
         if pairs:
-            told.append(f"two rows: {_places(self.formula, pairs)}; their sums determine both rows")
-        cells = self._reveals_categories()
-        told += cells
+            sentences.append(f"two rows: {_places(self.formula, pairs)}; their sums determine both rows")
+        rare = self._places_with_rare_categories()
+        if rare:
+            sentences.append(f"one or two rows of a category: {_places(self.formula, rare)}; so are these rows")
         if self.place_table is not None:
-            told.append(
+            sentences.append(
                 f"the table of places: {len(self.place_table.places):,} labels with "
                 f"{', '.join(self.place_table.columns)}, of places without rows too"
             )
-        if lone or pairs or cells:
-            told.append("minimum (--minimum) leaves out places with few rows")
-        return tuple(told)
+        if lone or pairs or rare:
+            sentences.append("minimum (--minimum) leaves out places with few rows")
+        return tuple(sentences)
 
-    def _reveals_categories(self) -> list[str]:
-        """Sentences on categories with one or two rows in a place of more; none where weights hide the counts."""
+    def _places_with_rare_categories(self) -> int:
+        """Return how many places of more rows have one or two of a category; 0 where weights hide the counts."""
         found = self.moments
-        if found.weight is not None:
-            return []
         own = [column for column in self.design.columns if column.factors]
         alone = [at for at, c in enumerate(own) if len(c.factors) == 1 and isinstance(c.factors[0], Indicator)]
-        if not alone:
-            return []
+        if found.weight is not None or not alone:
+            return 0
         counts = np.round(found.n[:, None] * found.mean[:, alone])
         rest = found.n - counts.sum(axis=1) if len(self.design.categories) == 1 else np.zeros(len(found.n))
         counts = np.column_stack([counts, rest])
-        few = (((counts == 1) | (counts == 2)).any(axis=1)) & (found.n > 2)
-        if not few.any():
-            return []
-        return [f"one or two rows of a category: {_places(self.formula, int(few.sum()))}; so are these rows"]
+        return int(((((counts == 1) | (counts == 2)).any(axis=1)) & (found.n > 2)).sum())
 
     @classmethod
     def load(cls, path: str | Path) -> Moments:
-        """Read saved moments; of a saved posterior, those that it was made of: see load_moments."""
-        return load_moments(path)
+        """Read saved moments, or those of a saved posterior.
 
-    def save(self, path: str | Path) -> None:
-        """Write one netCDF file, whole or not at all; it holds no path and no name of a table.
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        Returns
+        -------
+        Moments
 
         Raises
         ------
-        FileError : the place cannot be written; a name like that of a table, a picture or a page
+        FileError
+            No such file, not whole, not of priorhood, or of a newer version.
+
+        Examples
+        --------
+        >>> import tempfile, priorhood as ph
+        >>> from priorhood.datasets import simulate
+        >>> sales, _ = simulate(8, 200, seed=1)
+        >>> path = tempfile.mkdtemp() + "/site.moments"
+        >>> ph.moments("price ~ living_space + (1 | zip)", sales).save(path)
+        >>> ph.Moments.load(path).rows
+        200
+        """
+        return load_moments(path)
+
+    def save(self, path: str | Path) -> None:
+        """Write one netCDF file, whole or not at all; it contains no path and no name of a table.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file to write.
+
+        Raises
+        ------
+        FileError
+            The file cannot be written; a name like that of a table, a picture or a page.
+
+        Examples
+        --------
+        >>> import tempfile, priorhood as ph
+        >>> from priorhood.datasets import simulate
+        >>> sales, _ = simulate(8, 200, seed=1)
+        >>> ph.moments("price ~ (1 | zip)", sales).save(tempfile.mkdtemp() + "/site.moments")
         """
         check_netcdf(path, "the sums of rows", ".moments")
         write_atomically(path, lambda file: write_tree(file, self._stored()))
 
     def _stored(self) -> ArrayTree:
+        """Return the groups and attributes of the file."""
         about = {
             SUMS_FORMAT: SUMS_LAST,
             "formula": self.formula.text,
@@ -175,7 +246,7 @@ class Moments:
 
 
 def _places(formula: Formula, count: int) -> str:
-    """'219 zips', '1 zip'; where groupings cross, their meetings; without groups the table."""
+    """Return '219 zips' or '1 zip'; combinations where groupings cross; the table without groups."""
     if not formula.keys:
         return "the table"
     depth = len(formula.levels)
@@ -183,12 +254,6 @@ def _places(formula: Formula, count: int) -> str:
     if len(names) > 1:
         return f"{counted(count, 'combination')} of {listed(names)}"
     return counted(count, names[0])
-
-
-def _of_weights(weights: Weights) -> str:
-    if not weights.graded:
-        return ""
-    return f", all weighted, and the sums of their weights and their logarithms ({weights.se or weights.precision})"
 
 
 @answers_other_names
@@ -200,34 +265,50 @@ def moments(
     places: object = None,
     drop_outliers: float | None = None,
 ) -> Moments:
-    """Take the sums of a table that a fit needs: what a site sends instead of its rows.
+    """Return the sums of a table that a fit needs, to be shared instead of its rows.
 
     fit(model, sums) gives the posterior that fit(model, table) would, and fit(model, [a, b]) that of all rows
-    together. Moments.reveals says what they tell of the rows; they are no protection in the sense of differential
-    privacy.
+    together. Moments.reveals says what they reveal about the rows; they are no protection in the sense of
+    differential privacy.
 
     Parameters
     ----------
-    model : a Model, of which the formula and the columns of weights count here; or a formula
-    table : whatever read() takes
-    minimum : leave out places with fewer rows than this, in all or of one category (of one combination where
-        categories interact), since their sums would show the rows. They are counted as dropped. Rows are then
-        read twice
-    places, drop_outliers : see fit. The quartiles are those of this table alone
+    model : Model or str
+        A model, of which the formula and the columns of weights matter here; or a formula.
+    table : table
+        Anything that read() takes.
+    minimum : int
+        Leave out places with fewer rows than this, in all or of one category (of one combination where categories
+        interact), since their sums would show the rows. They are counted as dropped. The rows are then read twice.
+    places, drop_outliers : optional
+        See fit(). The quartiles are those of this table alone.
+
+    Returns
+    -------
+    Moments
 
     Raises
     ------
-    PriorhoodError : names the column, rows or values and what to do
+    PriorhoodError
+        Names the column, rows or values, and what to do.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> formula = "price ~ living_space + (1 | zip)"
+    >>> sites = [ph.moments(formula, part) for part in (sales[:99], sales[99:])]
+    >>> ph.fit(formula, sites, draws=250, seed=1).moments.rows
+    200
     """
     model = as_model(model, table)
     whole("minimum", minimum, 1, 2**53)
     source, place_table = placed(read(table), places, model.formula)
     if drop_outliers is not None:
-        warnings.warn(
+        warn(
             "outliers are judged by the quartiles of this table alone: sums of several tables differ from those of "
-            "all rows together, unless drop_outliers is left out everywhere",
-            PriorhoodWarning,
-            stacklevel=2,
+            "all rows together, unless drop_outliers is left out everywhere"
         )
     design, found = collect.collect_moments(source, model.formula, drop_outliers, weights=model.weights, least=1)
     warn_of_lookalikes(source, design, found)
@@ -237,28 +318,27 @@ def moments(
 
 
 def sums_of(post: Posterior, name: str = "the posterior") -> Moments:
-    """The sums that a posterior was made of."""
+    """Return the sums that a posterior was made of."""
     return Moments(name, post.design, post.model.weights, post.moments, post.place_table)
 
 
 @answers_other_names
 def load_moments(path: str | Path) -> Moments:
-    """Read saved sums; of a saved posterior, the sums that it was made of.
+    """Read saved sums, or those of a saved posterior; see Moments.load.
 
     Raises
     ------
-    FileError : no such file, not whole, not of priorhood, or of a newer version
+    FileError
+        No such file, not whole, not of priorhood, or of a newer version.
     """
     name, tree = str(path), stored_tree(path)
     if SUMS_FORMAT not in tree.attrs:
         post = understood(name, tree)
         sums = sums_of(post, name)
         if post.model != sums.model(units=post.model.units):
-            warnings.warn(
+            warn(
                 f"{name!r} is a posterior: the sums of its rows are taken, not its priors and other choices; refit "
-                f"keeps those",
-                PriorhoodWarning,
-                stacklevel=2,
+                f"keeps those"
             )
         return sums
     known = tree.attrs[SUMS_FORMAT]
@@ -283,15 +363,35 @@ def load_moments(path: str | Path) -> Moments:
 
 @answers_other_names
 def pool(*parts: Moments | Posterior) -> Moments:
-    """The sums of all rows together, exactly; nothing but sums is needed, so a site between can do it.
+    """Return the sums of all rows together, exactly; no rows are needed, so an intermediary can do it.
 
     A label that several parts have is one place. Categories may differ: a category that a part has never seen has
     no rows there.
 
+    Parameters
+    ----------
+    *parts : Moments or Posterior
+        The sums of every site, or posteriors, whose sums are taken.
+
+    Returns
+    -------
+    Moments
+
     Raises
     ------
-    ModelError : other formulas or weights; the same rows twice; a column that is numbers here, categories there
-    TableError : a place with two values in two tables of places
+    ModelError
+        Other formulas or weights; the same rows twice; a column that is numbers here and categories there.
+    TableError
+        A place with two values in two tables of places.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> from priorhood.fitting.federated import pool
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> pool(*(ph.moments("price ~ (1 | zip)", part) for part in (sales[:99], sales[99:])))
+    Moments('price ~ (1 | zip)', 200 rows)
     """
     if not parts:
         raise ModelError("there are no sums to pool")
@@ -307,7 +407,7 @@ def pool(*parts: Moments | Posterior) -> Moments:
     design = reduce(united, (part.design for part in each))
     found = [recoded(part.moments, part.design, design) for part in each]
     check_copies(found, [_named(part, at) for at, part in enumerate(each, 1)])
-    _tell_spellings(each)
+    _warn_of_spellings(each)
     place_table = first.place_table
     for at, other in enumerate(each[1:], 2):
         if other.place_table is not None:
@@ -318,12 +418,7 @@ def pool(*parts: Moments | Posterior) -> Moments:
 
 
 def one_by_one(name: str, given: tuple[object, ...], kinds: type | tuple[type, ...]) -> None:
-    """Refuse a list in place of its entries, and what is none of the kinds.
-
-    Raises
-    ------
-    ModelError : with how the function is called
-    """
+    """Raise ModelError for a list in place of its entries, and for arguments of other kinds."""
     for at, part in enumerate(given, 1):
         if isinstance(part, list | tuple):
             raise ModelError(
@@ -340,7 +435,7 @@ def _named(part: Moments, at: int) -> str:
 
 
 def _check_same(first: Moments, other: Moments, at: int) -> None:
-    """Raise unless two parts are sums of the same columns."""
+    """Raise ModelError unless two parts are sums of the same columns."""
     if not same_formula(first.formula, other.formula):
         raise ModelError(
             f"cannot pool: {_named(first, 1)} has the formula {first.formula.text!r}, {_named(other, at)} "
@@ -359,13 +454,14 @@ def _check_same(first: Moments, other: Moments, at: int) -> None:
 def check_copies(
     found: list[CellMoments], names: list[str], lead: str = "", advice: str = "give each once"
 ) -> None:
-    """Refuse parts of the same rows; warn of places whose sums are alike in two parts.
+    """Refuse parts of the same rows; warn of places with the same sums in two parts.
 
-    lead, advice : what a refusal begins and ends with
+    lead, advice : beginning and end of the error's message
 
     Raises
     ------
-    ModelError : every place of a part is there in another, with the same sums
+    ModelError
+        Two parts have the same sums in every place.
     """
     for at in range(1, len(found)):
         for before in range(at):
@@ -377,18 +473,16 @@ def check_copies(
                     f"{lead}{names[at]} holds the same rows as {names[before]}: every place has the same sums in "
                     f"both; {advice}"
                 )
-            told = copied_places(found[before], found[at])
-            if len(told):
-                warnings.warn(
-                    f"{len(told):,} places have the very same sums in {names[before]} and {names[at]}, such as "
-                    f"{some(shown(told).tolist(), 3)}: are the same rows in both? They count twice",
-                    PriorhoodWarning,
-                    stacklevel=4,
+            copies = copied_places(found[before], found[at])
+            if len(copies):
+                warn(
+                    f"{len(copies):,} places have the very same sums in {names[before]} and {names[at]}, such as "
+                    f"{some(shown(copies).tolist(), 3)}: are the same rows in both? They count twice"
                 )
 
 
 def copied_places(first: CellMoments, other: CellMoments) -> np.ndarray:
-    """The labels of places whose rows seem to be in both; of few rows that is chance, if other places differ."""
+    """Return the labels of places whose rows seem to be in both; few rows may agree by chance if others differ."""
     places = _alike(first, other)
     if len(places) == len(other.n) and other.rows > CHANCE:
         return places
@@ -396,7 +490,7 @@ def copied_places(first: CellMoments, other: CellMoments) -> np.ndarray:
 
 
 def _alike(first: CellMoments, other: CellMoments) -> np.ndarray:
-    """The labels of places that have the same sums in both, but for rounding."""
+    """Return the labels of places that have the same sums in both, up to rounding."""
     labels, i, j = np.intersect1d(first.labels, other.labels, return_indices=True)
     mean, scatter = first.mean[i], first.scatter[i]
     size = np.sqrt(np.diagonal(scatter, axis1=1, axis2=2) / first.mass[i, None]) + np.abs(mean)
@@ -407,8 +501,8 @@ def _alike(first: CellMoments, other: CellMoments) -> np.ndarray:
     return np.asarray(labels[near])
 
 
-def _tell_spellings(parts: list[Moments]) -> None:
-    """Warn of labels that no table has both of and that differ by their spelling alone, as zeros that were lost."""
+def _warn_of_spellings(parts: list[Moments]) -> None:
+    """Warn of labels that differ by spelling alone, such as lost zeros, and never occur in the same table."""
     for at, column in enumerate(parts[0].formula.keys):
         own = [{str(label).split(SEPARATOR)[at] for label in part.moments.labels} for part in parts]
         first: dict[str, str] = {}
@@ -420,9 +514,5 @@ def _tell_spellings(parts: list[Moments]) -> None:
             advice = (
                 f"read {column} as text at the site that lost zeros" if zeros else unlike(label, other, (column,))
             )
-            warnings.warn(
-                f"{column} {other!r} and {label!r} are two places to pool; where they are one, {advice}",
-                PriorhoodWarning,
-                stacklevel=4,
-            )
+            warn(f"{column} {other!r} and {label!r} are two places to pool; where they are one, {advice}")
             break

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from priorhood.data.schema import ordered_categories
 from priorhood.data.sources.duckdb_io import using
 from priorhood.data.sources.table import read
 from priorhood.engines.observations import read_observations
-from priorhood.errors import ModelError, PriorhoodWarning
+from priorhood.errors import ModelError, PriorhoodWarning, warn
 from priorhood.fitting.federated import Moments, check_copies, copied_places, one_by_one, pool
 from priorhood.fitting.run import FitOptions, fit_moments, nuts_settings
 from priorhood.model.expression import Expression
@@ -32,9 +31,7 @@ from priorhood.suffstats.similar_labels import warn_of_lookalikes
 if TYPE_CHECKING:
     from priorhood.engines.observations import Observations
     from priorhood.fitting.run import Progress
-    from priorhood.model.design import Design
     from priorhood.model.scale import Scale
-    from priorhood.suffstats.moments import CellMoments
 
 __all__ = ["PriorhoodWarning", "equations", "fit", "merge", "refit", "update"]
 
@@ -58,40 +55,65 @@ def fit(
     store: str = "auto",
     progress: Progress | None = None,
 ) -> Posterior:
-    """Fit a model to a table of rows, or to the sums of one or several.
+    """Fit a model to a table of rows, or to the sums of one or several tables.
 
     Parameters
     ----------
-    model : a Model, or a formula for one with default priors
-    table : whatever read() takes; or Moments, or a list of them, one a site: the posterior of all rows together.
+    model : Model or str
+        A model, or a formula for one with default priors.
+    table : table, Moments, or list of Moments
+        Anything that read() takes; or Moments, one or a list with one per site: the posterior of all rows together.
         What needs the rows is refused there: NUTS, and so Student-t errors; places and drop_outliers are for
-        moments()
-    chains, draws : posterior draws; 4 × 1000 serve nearly every purpose
-    seed : the same seed gives the same draws; one is chosen and recorded if None. NUTS keeps that within a
-        process: elsewhere its compiled model may round otherwise, and its chains go other ways
-    engine : "exact"; "nuts", the general one, which needs PyMC; "auto" for the exact one where it takes the
-        model and NUTS elsewhere
-    sampler, parameterization, tune, target_accept : of NUTS alone. "nutpie" (the default where installed),
-        "pymc" or "numpyro"; "centered" (the default) or "noncentered", see Model.to_pymc; steps to adapt
-        each chain (1000); aimed-at acceptance (0.8), higher for smaller steps
-    places : a table with one row per place, whatever read() takes: the group's column (for nested groups those
-        that it needs) and predictors that the formula names, such as the distance to the centre. Found by
-        label, kept in the posterior, for places without rows too. Rows of a place that it does not have are
-        left out, with a warning
-    drop_outliers : leave out rows whose log of outcome per first predictor lies outside the quartiles
-        ± this factor × their distance (1.5 is usual)
-    threads : all cores if None; the draws do not depend on it
-    store : what is kept of the finest groups' coefficients: "draws"; "summaries", their means, sds and 5, 50
-        and 95 % quantiles, and draws of chosen places when asked for (Posterior.draws); "auto" for summaries where
-        the draws would be more than 50 million numbers and one sigma is all groups'
-    progress : called with (stage, done, total)
+        moments().
+    chains, draws : int
+        Number of chains, and of posterior draws in each; 4 × 1000 suffice for nearly every purpose.
+    seed : int, optional
+        The same seed gives the same draws; one is chosen and recorded if None. With NUTS this holds within a
+        process: elsewhere its compiled model may round differently, and its chains diverge.
+    engine : {"auto", "exact", "nuts"}
+        "nuts", the general engine, needs PyMC; "auto" is the exact engine where it takes the model, else NUTS.
+    sampler, parameterization, tune, target_accept : optional
+        Of NUTS only. Sampler "nutpie" (the default where installed), "pymc" or "numpyro"; "centered" (the default)
+        or "noncentered", see Model.to_pymc; steps to adapt each chain (1000); target acceptance (0.8), higher for
+        smaller steps.
+    places : table, optional
+        A table with one row per place: the group's column (for nested groups as many columns as identify a place)
+        and predictors that the formula names, such as the distance to the centre. Matched by label, and kept in
+        the posterior, for places without rows too. Rows of places that are not in it are left out, with a warning.
+    drop_outliers : float, optional
+        Leave out rows whose log of outcome per first predictor lies outside the quartiles ± this factor × their
+        distance (1.5 is usual).
+    threads : int, optional
+        All cores if None; the draws do not depend on it.
+    store : {"auto", "draws", "summaries"}
+        What is stored of the finest groups' coefficients: all draws; or "summaries", their means, sds and 5, 50 and
+        95 % quantiles, with draws of chosen places on demand (Posterior.draws). "auto" stores summaries where there
+        are more than 50 million draws and all groups share one sigma.
+    progress : callable, optional
+        Called with (stage, done, total).
+
+    Returns
+    -------
+    Posterior
 
     Raises
     ------
-    PriorhoodError : names the column, rows or values and what to do
+    PriorhoodError
+        Names the column, rows or values, and what to do.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> post = ph.fit("price ~ living_space + (living_space | zip)", sales, draws=250, seed=1)
+    >>> post["mu"].sizes["chain"], post["mu"].sizes["draw"]
+    (4, 250)
     """
     parts = _parts(table)
-    model = _model(model, parts, table)
+    named, model = model, as_model(model, table)
+    if parts is not None and model is not named and same_formula(model.formula, parts.formula):
+        model = parts.model()  # which has the columns of weights too
     options = FitOptions.checked(
         chains, draws, seed=seed, threads=threads, progress=progress, engine=engine, store=store
     )
@@ -106,7 +128,12 @@ def fit(
     if engine == "nuts" or given:
         nuts_settings(given)  # before the rows are read
     if parts is not None:
-        _rows_only(places=places, drop_outliers=drop_outliers)
+        for name, value in {"places": places, "drop_outliers": drop_outliers}.items():
+            if value is not None:
+                raise ModelError(
+                    f"{name} (--{name.replace('_', '-')}) needs the rows, and here are sums: give it where they "
+                    f"are taken (moments)"
+                )
         return _fit_sums(model, parts, options)
     options.progress("reading rows", 0, 1)
     with using(threads):
@@ -126,7 +153,7 @@ def fit(
 
 
 def _parts(table: object) -> Moments | None:
-    """The sums that were given in place of a table, pooled; None for a table."""
+    """Return the sums that were given in place of a table, pooled; None for a table."""
     if isinstance(table, Moments | Posterior):
         return pool(table)
     if isinstance(table, list | tuple) and any(isinstance(part, Moments | Posterior) for part in table):
@@ -139,36 +166,20 @@ def _parts(table: object) -> Moments | None:
     return None
 
 
-def _model(given: Model | str, sums: Moments | None, table: object) -> Model:
-    """A model with default priors of a formula; sums of the same one say what their rows count."""
-    model = as_model(given, table)
-    if model is given or sums is None or not same_formula(model.formula, sums.formula):
-        return model
-    return sums.model()
-
-
-def _rows_only(**given: object) -> None:
-    """Raise for what can be done with rows alone."""
-    for name, value in given.items():
-        if value is not None:
-            option = name.replace("_", "-")
-            raise ModelError(
-                f"{name} (--{option}) needs the rows, and here are sums: give it where they are taken (moments)"
-            )
-
-
 def _fit_sums(model: Model, sums: Moments, options: FitOptions) -> Posterior:
-    """The posterior of all rows that the sums are of.
+    """Return the posterior of all rows that the sums are of.
 
     Raises
     ------
-    ModelError : sums of another formula or with other weights; a factor of one category
+    ModelError
+        Sums of another formula or with other weights; a factor of one category.
     """
     if not same_formula(model.formula, sums.formula):
         raise ModelError(f"the sums were taken for {sums.formula.text!r}, not for {model.formula.text!r}")
     if model.weights != sums.weights:
         raise ModelError(
-            f"the sums were taken with {_said(sums.model())}, the model has {_said(model)}; give the model the same"
+            f"the sums were taken with {_weights_of(sums.model())}, the model has "
+            f"{_weights_of(model)}; give the model the same"
         )
     for factor, categories in sums.design.categories.items():
         ordered_categories(Expression(factor), categories, sums.name, whole=True)
@@ -180,8 +191,8 @@ def _fit_sums(model: Model, sums: Moments, options: FitOptions) -> Posterior:
     return fit_moments(FitData.learn(model, sums.design, sums.moments), options).with_places(sums.place_table)
 
 
-def _said(model: Model) -> str:
-    """The columns of weights in a model's own words."""
+def _weights_of(model: Model) -> str:
+    """Return the columns of weights as the model's arguments name them."""
     words = {name: getattr(model, name) for name in ("se", "precision_weights", "frequency_weights")}
     return ", ".join(f"{name}={column!r}" for name, column in words.items() if column) or "no weights"
 
@@ -198,12 +209,32 @@ def refit(
     store: str | None = None,
     progress: Progress | None = None,
 ) -> Posterior:
-    """The same rows under other priors, from the sums in a posterior; no row is read.
+    """Fit the same rows again under other priors, from the sums in a posterior; no row is read.
 
     Parameters
     ----------
-    priors : those to replace, as Model takes them; the others stay
-    store : see fit; what the fit was asked for if None
+    post : Posterior
+        The posterior to start from.
+    priors : optional
+        Priors to replace, as Model takes them; the others stay.
+    chains, draws, threads, progress : optional
+        As for fit().
+    seed, store : optional
+        As for fit(); those of the posterior's own fit if None.
+
+    Returns
+    -------
+    Posterior
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
+    >>> other = ph.refit(post, priors="tau ~ HalfNormal(1)", draws=250)
+    >>> print(other.priors()["tau"])
+    HalfNormal(sd=1)
     """
     options = FitOptions.again(post, chains, draws, seed, threads, progress, store)
     data = FitData.learn(post.model.with_priors(priors), post.design, post.moments)
@@ -224,20 +255,42 @@ def update(
     store: str | None = None,
     progress: Progress | None = None,
 ) -> Posterior:
-    """Add new rows: the posterior that a fit to the old and new rows together would give.
+    """Add new rows: return the posterior that a fit to the old and new rows together would give.
 
     Only the new rows are read. The scale is learned again from all rows, as that fit would. Categories that the
-    posterior does not have become coefficients of the new one, with a warning. Rows count again if they were among
-    the old ones; where the sums of a place say that they were, there is a warning.
+    posterior does not have become coefficients of the new one, with a warning. Rows that were among the old ones
+    count again; where the sums of a place show it, there is a warning.
 
     Parameters
     ----------
-    places : more places with their predictors, beside those that the posterior knows; see fit
-    store : see fit; what the posterior's fit was asked for if None
+    post : Posterior
+        The posterior of the old rows.
+    table : table
+        The new rows, anything that read() takes.
+    chains, draws, drop_outliers, threads, progress : optional
+        As for fit().
+    seed, store : optional
+        As for fit(); those of the posterior's own fit if None.
+    places : table, optional
+        Places with their predictors, in addition to those that the posterior has; see fit().
+
+    Returns
+    -------
+    Posterior
 
     Raises
     ------
-    TableError : as of fit; a place with another value than the posterior knows
+    TableError
+        As from fit(); a place with other values than in the posterior.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> post = ph.fit("price ~ living_space + (1 | zip)", sales[:150], draws=250, seed=1)
+    >>> ph.update(post, sales[150:], draws=250).moments.rows
+    200
     """
     options = FitOptions.again(post, chains, draws, seed, threads, progress, store)
     options.progress("reading rows", 0, 1)
@@ -249,59 +302,40 @@ def update(
         )
     options.progress("reading rows", 1, 1)
     warn_of_lookalikes(source, design, new)
-    _tell_new(post.design, design)
-    _tell_alike(post, new)
+    for factor, categories in design.categories.items():
+        added = [c for c in categories if c not in post.design.categories[factor]]
+        if added:
+            warn(
+                f"predictor {factor!r} has categories that the posterior did not have: {some(added)}; they have "
+                f"coefficients now, relative to {categories[0]!r}"
+            )
+    # Places that are new but for their spelling.
+    known = {label.replace(SEPARATOR, "/"): None for label in post.moments.labels.tolist()}
+    there = [label.replace(SEPARATOR, "/") for label in new.labels.tolist()]
+    spellings = alike([label for label in there if label not in known], known)
+    if spellings:
+        one, other = next(iter(spellings.items()))
+        more = f" and {len(spellings) - 1:,} more like it" if len(spellings) > 1 else ""
+        warn(
+            f"place {one!r}{more} is new to the posterior, which has {other!r}: "
+            f"{unlike(one, other, model.formula.keys)}"
+        )
     before = recoded(post.moments, post.design, design)
     data = FitData.learn(model, design, merged(before, new))
     together = fit_moments(data, options).with_places(place_table)
-    _tell_counted(before, new)
-    return together
-
-
-def _tell_new(before: Design, design: Design) -> None:
-    """Warn of categories that a posterior did not have."""
-    for factor, categories in design.categories.items():
-        new = [c for c in categories if c not in before.categories[factor]]
-        if new:
-            warnings.warn(
-                f"predictor {factor!r} has categories that the posterior did not have: {some(new)}; they have "
-                f"coefficients now, relative to {categories[0]!r}",
-                PriorhoodWarning,
-                stacklevel=3,
+    copies = copied_places(before, new)
+    if len(copies):
+        if len(copies) == len(new.n):
+            what = "their sums are the very same in every place" if new.keys else "their sums are the very same"
+        else:
+            what = (
+                f"in {len(copies):,} places their sums are the very same, such as {some(shown(copies).tolist(), 3)}"
             )
-
-
-def _tell_counted(before: CellMoments, new: CellMoments) -> None:
-    """Warn of new rows whose sums are those that a posterior has of their places: they are there already."""
-    places = copied_places(before, new)
-    if not len(places):
-        return
-    if len(places) == len(new.n):
-        what = "their sums are the very same in every place" if new.keys else "their sums are the very same"
-    else:
-        what = f"in {len(places):,} places their sums are the very same, such as {some(shown(places).tolist(), 3)}"
-    warnings.warn(
-        f"these rows look as if the posterior counted them already: {what}. They count twice now; give new rows "
-        f"alone",
-        PriorhoodWarning,
-        stacklevel=3,
-    )
-
-
-def _tell_alike(post: Posterior, new: CellMoments) -> None:
-    """Warn of places that are new to a posterior but for how they are spelled."""
-    known = {label.replace(SEPARATOR, "/"): None for label in post.moments.labels.tolist()}
-    there = [label.replace(SEPARATOR, "/") for label in new.labels.tolist()]
-    found = alike([label for label in there if label not in known], known)
-    if found:
-        one, other = next(iter(found.items()))
-        more = f" and {len(found) - 1:,} more like it" if len(found) > 1 else ""
-        warnings.warn(
-            f"place {one!r}{more} is new to the posterior, which has {other!r}: "
-            f"{unlike(one, other, post.model.formula.keys)}",
-            PriorhoodWarning,
-            stacklevel=3,
+        warn(
+            f"these rows look as if the posterior counted them already: {what}. They count twice now; give new "
+            f"rows alone"
         )
+    return together
 
 
 @answers_other_names
@@ -314,22 +348,57 @@ def merge(
     store: str | None = None,
     progress: Progress | None = None,
 ) -> Posterior:
-    """Posteriors of one model from different rows → the posterior of all rows together.
+    """Merge posteriors of one model from different rows: return the posterior of all rows together.
 
-    Categories may differ: one that a posterior has never seen has no rows there. Seed, and what is stored, are
-    those of the first one if None.
+    Categories may differ: one that a posterior has never seen has no rows there.
+
+    Parameters
+    ----------
+    *posts : Posterior
+        At least two posteriors.
+    chains, draws, threads, progress : optional
+        As for fit().
+    seed, store : optional
+        As for fit(); those of the first posterior's fit if None.
+
+    Returns
+    -------
+    Posterior
 
     Raises
     ------
-    ModelError : the models or priors differ; a column that is numbers in one and categories in another
+    ModelError
+        The models or priors differ; a column that is numbers in one and categories in another.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> a, b = (ph.fit("price ~ living_space + (1 | zip)", part, draws=250) for part in (sales[:99], sales[99:]))
+    >>> ph.merge(a, b, draws=250).moments.rows
+    200
     """
     one_by_one("merge", posts, Posterior)
     if len(posts) < 2:
         raise ModelError(f"merge needs at least two posteriors, and {len(posts) or 'none'} was given")
     first = posts[0]
     options = FitOptions.again(first, chains, draws, seed, threads, progress, store)
+    # Priors come after the choices that they follow from.
+    kinds = {
+        "formula": "formula", "family": "family of errors", "noise": "noise", "se": "se",
+        "precision_weights": "precision_weights", "frequency_weights": "frequency_weights", "priors": "priors",
+        "standardize": "standardize", "outcome_unit": "outcome_unit",
+    }  # fmt: skip
+    mine = first.model.to_dict()
     for at, other in enumerate(posts[1:], start=2):
-        _check_same(first, other, at)
+        theirs = other.model.to_dict()
+        for key, what in kinds.items():
+            if mine[key] != theirs[key]:
+                raise ModelError(
+                    f"cannot merge: {what} of file 1 is {mine[key]}, of file {at} {theirs[key]}; only the same "
+                    f"model fitted to different rows can be merged (refit one of them first)"
+                )
     design = reduce(united, (post.design for post in posts))
     found = [recoded(post.moments, post.design, design) for post in posts]
     check_copies(found, [f"file {at}" for at in range(1, len(posts) + 1)], "cannot merge: ", "give each file once")
@@ -337,31 +406,39 @@ def merge(
     for at, other in enumerate(posts[1:], start=2):
         together = merged(together, found[at - 1])
         if other.place_table is not None:
-            theirs = replace(other.place_table, name=f"file {at}")
-            place_table = theirs if place_table is None else place_table.joined(theirs)
+            own = replace(other.place_table, name=f"file {at}")
+            place_table = own if place_table is None else place_table.joined(own)
     return fit_moments(FitData.learn(first.model, design, together), options).with_places(place_table)
 
 
 @answers_other_names
 def equations(model: Model | str, table: object, *, places: object = None) -> str:
-    """A model's equations with the numbers and units of a table, before fitting: one pass over the rows."""
+    """Return a model's equations with the numbers and units of a table, before fitting: one pass over the rows.
+
+    Parameters
+    ----------
+    model : Model or str
+        A model, or a formula for one with default priors.
+    table : table
+        Anything that read() takes.
+    places : table, optional
+        See fit().
+
+    Returns
+    -------
+    str
+        One line per distribution.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> from priorhood.datasets import simulate
+    >>> sales, _ = simulate(8, 200, seed=1)
+    >>> from priorhood.fitting.fit import equations
+    >>> print(equations("price ~ 1", sales).splitlines()[2].strip())
+    price / 100,000 = mu[Intercept] + ε,  ε ~ Normal(0, sigma)
+    """
     model = as_model(model, table)
     source, _ = placed(read(table), places, model.formula)
     design, found = collect.collect_moments(source, model.formula, weights=model.weights)
     return model.equations(design, FitData.learn(model, design, found).scale)
-
-
-def _check_same(first: Posterior, other: Posterior, at: int) -> None:
-    mine, theirs = first.model.to_dict(), other.model.to_dict()
-    # What the priors follow from comes before them.
-    kinds = {
-        "formula": "formula", "family": "family of errors", "noise": "noise", "se": "se",
-        "precision_weights": "precision_weights", "frequency_weights": "frequency_weights", "priors": "priors",
-        "standardize": "standardize", "outcome_unit": "outcome_unit",
-    }  # fmt: skip
-    for key, what in kinds.items():
-        if mine[key] != theirs[key]:
-            raise ModelError(
-                f"cannot merge: {what} of file 1 is {mine[key]}, of file {at} {theirs[key]}; only the same model "
-                f"fitted to different rows can be merged (refit one of them first)"
-            )

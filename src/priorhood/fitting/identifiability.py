@@ -1,4 +1,4 @@
-"""What no data of this form can tell of a model, and what they hardly can: refused the one, noted the other."""
+"""Identifiability: models that no data of this form can inform are refused, and weak information is noted."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from priorhood.suffstats.standardize import without_rows
 if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.formula import Formula
-    from priorhood.model.hierarchy import Hierarchy
     from priorhood.suffstats.fit_data import FitData
     from priorhood.suffstats.moments import CellMoments
 
 
-FEW_ROWS = 10  # of fewer, one may be the sum of the others by chance
+FEW_ROWS = 10  # among fewer, one may be the sum of the others by chance
 
 
 def identifiability_notes(data: FitData) -> tuple[str, ...]:
-    """Notes on what the rows can hardly tell of a model.
+    """Return notes on parameters that the rows hardly inform.
 
     Raises
     ------
-    ModelError : what no rows of this form can tell
+    ModelError
+        No rows of this form can inform the model.
     """
     design, found = data.design, data.moments
     notes = check_informed(data) + empty_cells(design, found) + truths(design, found)
@@ -40,11 +40,12 @@ def identifiability_notes(data: FitData) -> tuple[str, ...]:
 
 
 def check_informed(data: FitData) -> tuple[str, ...]:
-    """Refuse what no data of this form can tell; return notes on what they can hardly tell.
+    """Refuse models that no data of this form can inform; return notes on parameters that they hardly inform.
 
     Raises
     ------
-    ModelError : one group, or more columns than rows
+    ModelError
+        One place in a grouping, more columns than rows, or a level whose places each hold one of the finer level.
     """
     model, found, hierarchy = data.model, data.moments, data.hierarchy
     D = len(data.design.columns)
@@ -54,9 +55,22 @@ def check_informed(data: FitData) -> tuple[str, ...]:
         )
     if not found.keys:
         return ()
-    _check_places(model.formula, hierarchy, found)
+    formula = model.formula
+    for at, places in enumerate(hierarchy.groupings):
+        if places.size == 1:
+            raise ModelError(
+                f"all {found.rows:,} rows have the one {places.name} {str(places.labels[0])!r}: nothing can be "
+                f"learned about how {plural(places.name)} differ: fit {_without(formula, at)}"
+            )
+    for at, (finer_level, level) in enumerate(pairwise(hierarchy.levels)):
+        if level.size == finer_level.size:
+            raise ModelError(
+                f"every one of the {level.size:,} {plural(level.name)} has one {finer_level.name}: what is common "
+                f"to a {level.name} cannot be told from what is particular to its {finer_level.name}; leave one of "
+                f"both out: fit {_without(formula, at + 1)} or {_without(formula, at)}"
+            )
     finest = hierarchy.levels[0]
-    # Rows of different weights tell the two apart: sigma²/w and tau² add to different sums.
+    # Rows of different weights distinguish the two: sigma²/w and tau² add to different sums.
     alike = found.weight is None or bool(np.ptp(found.weight) == 0)
     if finest.total(found.n).max() == 1 and model.se is None and alike:
         return (
@@ -66,37 +80,14 @@ def check_informed(data: FitData) -> tuple[str, ...]:
     return ()
 
 
-def _check_places(formula: Formula, hierarchy: Hierarchy, found: CellMoments) -> None:
-    """Refuse a grouping of one place, and a level whose places each hold one of the next finer level.
-
-    Raises
-    ------
-    ModelError
-    """
-    for at, places in enumerate(hierarchy.groupings):
-        if places.size > 1:
-            continue
-        raise ModelError(
-            f"all {found.rows:,} rows have the one {places.name} {str(places.labels[0])!r}: nothing can be learned "
-            f"about how {plural(places.name)} differ: fit {_without(formula, at)}"
-        )
-    for at, (finer_level, level) in enumerate(pairwise(hierarchy.levels)):
-        if level.size == finer_level.size:
-            raise ModelError(
-                f"every one of the {level.size:,} {plural(level.name)} has one {finer_level.name}: what is common "
-                f"to a {level.name} cannot be told from what is particular to its {finer_level.name}; leave one of "
-                f"both out: fit {_without(formula, at + 1)} or {_without(formula, at)}"
-            )
-
-
 def _without(formula: Formula, at: int) -> str:
-    """A formula without one of its groupings."""
+    """Return a formula without one of its groupings, in quotes."""
     rest = tuple(grouping for other, grouping in enumerate(formula.groupings) if other != at)
     return repr(written_out(replace(formula, levels=rest, crossed=())))
 
 
 def empty_cells(design: Design, found: CellMoments) -> tuple[str, ...]:
-    """A note on combinations of categories that no row has: their coefficients are known by their priors alone."""
+    """Return a note on combinations of categories without rows, whose coefficients only the priors determine."""
     names = [column.name for column in design.columns if column.factors]
     empty = [names[at] for at in without_rows(found, design)]
     if not empty:
@@ -109,7 +100,7 @@ def empty_cells(design: Design, found: CellMoments) -> tuple[str, ...]:
 
 
 def truths(design: Design, found: CellMoments) -> tuple[str, ...]:
-    """A note where the outcome is 0 or 1 in every row, as its sums say: Σ y² = Σ y in every cell."""
+    """Return a note where the outcome is 0 or 1 in every row, by its sums: Σ y² = Σ y in every cell."""
     y, scatter = found.mean[:, -1], found.scatter[:, -1, -1]
     if found.weight is not None or design.formula.log_outcome or not ((y >= 0) & (y <= 1)).all():
         return ()
@@ -122,7 +113,7 @@ def truths(design: Design, found: CellMoments) -> tuple[str, ...]:
 
 
 def sum_of_the_others(design: Design, found: CellMoments) -> tuple[str, ...]:
-    """A note where a place of one row has the sum of all other rows' outcomes: it is the total, not a place."""
+    """Return a note where a place of one row has the sum of all other outcomes: a total, not a place."""
     y, n = found.mean[:, -1], found.n
     if len(found.keys) != 1 or found.weight is not None or design.formula.log_outcome or found.rows < FEW_ROWS:
         return ()
@@ -140,11 +131,9 @@ def sum_of_the_others(design: Design, found: CellMoments) -> tuple[str, ...]:
 
 
 def far_prior(data: FitData, *, least: float = 3.0) -> tuple[str, ...]:
-    """A note where the intercept's prior is far from where the outcome is: it would pull the fit.
+    """Return a note where the intercept's prior is so far from the outcome's mean that it would pull the fit.
 
-    Parameters
-    ----------
-    least : of the prior's sds, how many that is
+    least : distance in sds of the prior
     """
     design, scale, found = data.design, data.scale, data.moments
     names = [column.name for column in design.population_columns]
@@ -176,13 +165,12 @@ def far_prior(data: FitData, *, least: float = 3.0) -> tuple[str, ...]:
     )
 
 
-# A prior is told of that moves sigma by so many of its posterior sds, which are 1/√(2 rows) of it.
-FAR = 1.0
+FAR = 1.0  # shift of sigma by its prior, in posterior sds of 1/√(2 rows) of it, that is noted
 FEWEST = 5
 
 
 def far_sigma(data: FitData) -> tuple[str, ...]:
-    """A note where precision weights make sigma a size that its prior does not have: it would pull the fit.
+    """Return a note where precision weights give sigma a size that its prior excludes, so that it pulls the fit.
 
     In logs, the prior moves the mode of sigma by d log p(σ) / d log σ over twice the rows.
     """
@@ -208,5 +196,5 @@ def far_sigma(data: FitData) -> tuple[str, ...]:
 
 
 def _reaching(level: float, sd: float) -> str:
-    """A prior of the intercept that has a level and what is around it."""
+    """Return a prior of the intercept that is wide enough for the outcome's level and sd."""
     return f"mu[Intercept] ~ Normal(0, {10.0 ** math.ceil(math.log10(max(abs(level), sd))):.15g})"

@@ -1,11 +1,10 @@
-"""From sums to a posterior: which engine takes the model, what it is given, what is said of its draws."""
+"""From sums to a posterior: the choice of an engine, its input, and the facts stored with its draws."""
 
 from __future__ import annotations
 
 import json
 import platform
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -19,7 +18,7 @@ from priorhood._system import cores, memory
 from priorhood._text import plural
 from priorhood.engines import nuts
 from priorhood.engines.adapt import to_exact
-from priorhood.errors import ModelError, PriorhoodWarning, SamplingError
+from priorhood.errors import ModelError, SamplingError, warn
 from priorhood.fitting.identifiability import far_prior, identifiability_notes
 from priorhood.posterior.posterior import Posterior, assemble
 
@@ -31,27 +30,26 @@ if TYPE_CHECKING:
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
     from priorhood.suffstats.fit_data import FitData
-    from priorhood.suffstats.moments import CellMoments
 
 Progress = Callable[[str, int, int], None]
 
 ENGINES = ("auto", "exact", "nuts")
 STORES = ("auto", "draws", "summaries")
-# Draws of the finest groups' coefficients beyond which these are summed up instead: 400 MB in memory and in the
-# file, and so much again while they are drawn.
+# More draws of the finest groups' coefficients than this are stored as summaries: they take 400 MB in memory and in
+# the file, and as much again while they are drawn.
 MOST_STORED = 50_000_000
 
 
 def silent(stage: str, done: int, total: int) -> None:
-    """Progress that nobody looks at."""
+    """Report no progress."""
 
 
 @dataclass(frozen=True)
 class FitOptions:
     """How a posterior is drawn; made by `checked` or `again`.
 
-    seed : None for one that is chosen and recorded
-    store : what is kept of the finest groups' coefficients: "draws", "summaries", or by size, "auto"
+    seed : None for one to be chosen and recorded
+    store : what is stored of the finest groups' coefficients: "draws", "summaries", or by size, "auto"
     nuts : the options of NUTS that were given
     """
 
@@ -76,11 +74,12 @@ class FitOptions:
         engine: str = "auto",
         store: str = "auto",
     ) -> FitOptions:
-        """Options as a user gave them; threads : all cores if None.
+        """Return a user's options, checked; threads : all cores if None.
 
         Raises
         ------
-        ModelError : a number out of bounds; an engine or store that is not known
+        ModelError
+            A number out of bounds; an engine or store that is not known.
         """
         chains, draws = whole("chains", chains, 1, MOST_CHAINS), whole("draws", draws, 10, MOST_DRAWS)
         if chains * draws > MOST_IN_ALL:
@@ -106,11 +105,12 @@ class FitOptions:
         progress: Progress | None,
         store: str | None,
     ) -> FitOptions:
-        """Options of a fit from a posterior's sums; seed and store : as of the posterior's own fit if None.
+        """Return the options of a fit from a posterior's sums; seed and store : those of its own fit if None.
 
         Raises
         ------
-        ModelError : no posterior; as of `checked`
+        ModelError
+            Not a posterior; as from `checked`.
         """
         if not isinstance(post, Posterior):
             raise ModelError(
@@ -122,16 +122,17 @@ class FitOptions:
         return cls.checked(chains, draws, seed=seed, threads=threads, progress=progress, store=asked)
 
     def alone(self, seed: int | None = None) -> FitOptions:
-        """The same for one of several fits at a time: one thread, no progress; another seed if given."""
+        """Return options for one of several fits at a time: one thread, no progress; another seed if given."""
         return replace(self, threads=1, progress=silent, seed=self.seed if seed is None else seed)
 
 
 def nuts_settings(given: dict[str, Any]) -> nuts.Settings:
-    """What was said of NUTS, checked, over what is usual.
+    """Return the settings of NUTS, checked: the options given, and defaults.
 
     Raises
     ------
-    ModelError : not installed, or a setting that cannot be
+    ModelError
+        No sampler installed, or a setting that is not valid.
     """
     reason = nuts.unavailable(given.get("sampler"))
     if reason:
@@ -142,18 +143,25 @@ def nuts_settings(given: dict[str, Any]) -> nuts.Settings:
 def fit_moments(
     data: FitData, options: FitOptions, rows: Callable[[Scale], Observations] | None = None
 ) -> Posterior:
-    """The one path from sums to a posterior; `rows` gives NUTS what it needs besides."""
+    """Draw a posterior from sums, the last step of every fit; `rows` reads the rows where NUTS needs them."""
     model = data.model
     notes = identifiability_notes(data)
     for note in notes:
-        warnings.warn(note, PriorhoodWarning, stacklevel=3)
+        warn(note)
     seed = int(np.random.default_rng().integers(2**31)) if options.seed is None else options.seed
     options = replace(options, seed=seed)
     started = time.perf_counter()
     problem, refusal = _collapsed(data, options)
-    # Crossed effects that the exact engine does not take may be too wide for its matrices.
+    # A residual sd fixed far below the rows' scatter is refused; NUTS may try, with a warning. Crossed effects that
+    # the exact engine does not take may be too wide for its matrices.
     if problem is not None or not model.formula.crossed:
-        _check_kept(model, problem or to_exact(data), options.engine)
+        from priorhood.engines import exact
+
+        lost = exact.refuses_known_noise(problem or to_exact(data))
+        if lost is not None and options.engine != "nuts" and model.family == "normal":
+            raise ModelError(lost)
+        if lost is not None:
+            warn(lost)
     taken = TAKEN_BY_GROUP if model.noise is not None else TAKEN_ACROSS if model.formula.crossed else TAKEN
     chosen, reason = _choose(options.engine, refusal, taken, has_rows=rows is not None)
     stored, why = _stored(data, options, chosen)
@@ -167,7 +175,7 @@ def fit_moments(
         try:
             result, facts = _by_exact(data, problem, options)
         except SamplingError as refused:
-            # What the engine knows of is its own difficulty; so far a prior is the cause of any.
+            # The engine's own difficulty; its cause is most likely a prior that is so far off.
             far = far_prior(data, least=50)
             raise SamplingError(f"no engine explores this posterior: {far[0]}") if far else refused from None
     elif rows is not None:
@@ -191,38 +199,22 @@ def fit_moments(
     post = assemble(data, result, facts)
     for verdict in post.check() if chosen == "nuts" else ():
         if not verdict.good:
-            warnings.warn(verdict.text, PriorhoodWarning, stacklevel=3)
+            warn(verdict.text)
     return post
 
 
-def _check_kept(model: Model, problem: exact.Problem | exact.GroupNoiseProblem, engine: str) -> None:
-    """Refuse a residual sd that is known to be far below what the rows scatter; warn where NUTS is to try.
-
-    Raises
-    ------
-    ModelError : with the prior, and how far
-    """
-    from priorhood.engines import exact
-
-    reason = exact.refuses_known_noise(problem)
-    if reason is None:
-        return
-    if engine != "nuts" and model.family == "normal":
-        raise ModelError(reason)
-    warnings.warn(reason, PriorhoodWarning, stacklevel=4)
-
-
 def exact_refusal(data: FitData, options: FitOptions) -> str | None:
-    """Why the exact engine does not take the model; None where it does."""
+    """Return why the exact engine does not take the model; None where it does."""
     return _collapsed(data, options)[1]
 
 
 def draw_exact(data: FitData, options: FitOptions) -> Draws:
-    """A fit's way from sums to draws under a given scale, without labels, notes and other engines.
+    """Draw from sums by the exact engine, without labels and notes.
 
     Raises
     ------
-    ModelError, SamplingError : the exact engine does not take the model, or these sums
+    ModelError, SamplingError
+        The exact engine does not take the model, or these sums.
     """
     problem, refusal = _collapsed(data, options)
     if problem is None or refusal:
@@ -234,8 +226,9 @@ def draw_exact(data: FitData, options: FitOptions) -> Draws:
 def _by_exact(
     data: FitData, problem: exact.Problem | exact.GroupNoiseProblem, options: FitOptions
 ) -> tuple[Draws, dict[str, Any]]:
+    """Return the exact engine's draws, and facts on them: the log evidence of the outcome in its own unit."""
     model, scale, found = data.model, data.scale, data.moments
-    # Loads or compiles kernels: only where they are used.
+    # Imported here since it loads or compiles kernels.
     from priorhood.engines import exact
 
     base = problem.base if isinstance(problem, exact.GroupNoiseProblem) else problem
@@ -251,8 +244,17 @@ def _by_exact(
             f"learn. Look for an outcome computed from a predictor",
             reason=f"the outcome {model.formula.outcome!r} is an exact function of the predictors",
         )
-    if isinstance(problem, exact.GroupNoiseProblem):
-        _check_scatter(problem, found)
+    if isinstance(problem, exact.GroupNoiseProblem) and len(problem.rows.exact):
+        # The density has no bound where a group's residual sd is 0.
+        at, group = problem.rows.exact, found.keys[0]
+        names = [f"{str(found.labels[j])!r} ({found.n[j]:.0f} rows)" for j in at[:3]]
+        more = f" and {len(at) - 3} more" if len(at) > 3 else ""
+        raise ModelError(
+            f"in {group} {', '.join(names)}{more} all rows lie exactly on a line or are the same, so a residual "
+            f"sd of its own would be 0: leave out repeated rows or such {plural(group)} (where=), or let all share "
+            f"one sigma (leave noise out)",
+            reason=f"all rows of some {plural(group)} lie exactly on a line or are the same",
+        )
     result = exact.draw(
         problem, options.chains, options.draws, np.random.default_rng(options.seed), options.threads,
         options.progress, stored=options.store != "summaries",
@@ -266,27 +268,6 @@ def _by_exact(
     return result, {"log_evidence": evidence}
 
 
-def _check_scatter(problem: exact.GroupNoiseProblem, found: CellMoments) -> None:
-    """Refuse groups that say that their residual sd is 0: the density has no bound there.
-
-    Raises
-    ------
-    ModelError : with their names
-    """
-    exact_lines = problem.rows.exact
-    if not len(exact_lines):
-        return
-    group = found.keys[0]
-    names = [f"{str(found.labels[j])!r} ({found.n[j]:.0f} rows)" for j in exact_lines[:3]]
-    more = f" and {len(exact_lines) - 3} more" if len(exact_lines) > 3 else ""
-    raise ModelError(
-        f"in {group} {', '.join(names)}{more} all rows lie exactly on a line or are the same, so a residual "
-        f"sd of its own would be 0: leave out repeated rows or such {plural(group)} (where=), or let all share one "
-        f"sigma (leave noise out)",
-        reason=f"all rows of some {plural(group)} lie exactly on a line or are the same",
-    )
-
-
 # -- the choice of an engine -------------------------------------------------------------------------------
 
 TAKEN = "Gaussian errors and one tree of groups: all coefficients integrate out"
@@ -297,20 +278,25 @@ TAKEN_ACROSS = "Gaussian errors, one tree of groups and few effects across it: a
 def _collapsed(
     data: FitData, options: FitOptions
 ) -> tuple[exact.Problem | exact.GroupNoiseProblem | None, str | None]:
-    """What the exact engine is given, or why it does not take the model.
+    """Return the exact engine's problem, or why it does not take the model.
 
     Raises
     ------
-    ModelError : no engine could take it: the draws would not fit into memory
+    ModelError
+        No engine could take it: the draws would not fit into memory.
     """
     model, design, hierarchy = data.model, data.design, data.hierarchy
     sizes = [(places.size, len(design.coefficient_columns(at))) for at, places in enumerate(hierarchy.groupings)]
     summed = options.store != "draws" and _summable(model) and _numbers(data, options) > MOST_STORED
     kept = sizes[1:] if summed or options.store == "summaries" else sizes
     values = options.chains * options.draws * sum(size * (terms + 1) for size, terms in kept)
-    large = _too_large(values, options.chains * options.draws)
-    if large:
-        raise ModelError(large)
+    needed, there = 2 * 8 * values, memory()  # the coefficients, and the random numbers they are made of
+    if there is not None and needed >= 0.7 * there:
+        raise ModelError(
+            f"{options.chains * options.draws:,} draws of every group's coefficients need about "
+            f"{needed / 1e9:.0f} GB, and this machine has {there / 1e9:.0f} GB; ask for fewer draws (draws=, "
+            f"--draws)"
+        )
     if model.family == "student":
         return (
             None,
@@ -332,22 +318,23 @@ def _collapsed(
 
 
 def _summable(model: Model) -> bool:
-    """Whether the finest groups' coefficients have a closed form given θ."""
+    """Return whether the finest groups' coefficients have a closed form given θ."""
     return model.family == "normal" and model.noise is None and bool(model.formula.groupings)
 
 
 def _numbers(data: FitData, options: FitOptions) -> int:
-    """How many draws there are of the finest groups' coefficients."""
+    """Return how many draws of the finest groups' coefficients there are."""
     size = data.hierarchy.levels[0].size if data.hierarchy.levels else 0
     return options.chains * options.draws * size * len(data.design.coefficient_columns(0)) if size else 0
 
 
 def _stored(data: FitData, options: FitOptions, engine: str) -> tuple[str, str]:
-    """What is kept of the finest groups' coefficients, "draws" or "summaries", and why.
+    """Return what is stored of the finest groups' coefficients, "draws" or "summaries", and why.
 
     Raises
     ------
-    ModelError : summaries of what has no closed form
+    ModelError
+        Summaries of coefficients without a closed form.
     """
     model = data.model
     summable = engine == "exact" and _summable(model)
@@ -363,23 +350,26 @@ def _stored(data: FitData, options: FitOptions, engine: str) -> tuple[str, str]:
     if not data.hierarchy.levels:
         return "draws", "no groups"
     count = _numbers(data, options)
-    told = f"{count:,} draws of {model.formula.effect_name(0)} are"
+    size = f"{count:,} draws of {model.formula.effect_name(0)} are"
     if count <= MOST_STORED:
-        return "draws", f"{told} at most {MOST_STORED:,}"
+        return "draws", f"{size} at most {MOST_STORED:,}"
     if not summable:
-        return "draws", f"{told} more than {MOST_STORED:,}, but have no closed form"
-    return "summaries", f"{told} more than {MOST_STORED:,}"
+        return "draws", f"{size} more than {MOST_STORED:,}, but have no closed form"
+    return "summaries", f"{size} more than {MOST_STORED:,}"
 
 
 def _too_wide(hierarchy: Hierarchy, effects: list[int]) -> str | None:
-    """Why the exact engine does not take the crossed groupings, with their effects; None where it does."""
+    """Return why the exact engine does not take the crossed groupings; None where it does.
+
+    effects : numbers of effects of every grouping
+    """
     from priorhood.engines import exact
 
     depth = len(hierarchy.levels)
     reason = exact.too_wide(sum(effects[depth:]), hierarchy.levels[0].size)
     if reason is None or depth > 1:
         return reason
-    # One of them is large: the other way round it may be taken.
+    # With the largest grouping first it may take them.
     largest = max(range(1, len(effects)), key=lambda at: effects[at])
     rest = sum(effects) - effects[largest]
     if exact.too_wide(rest, hierarchy.groupings[largest].size) is None:
@@ -388,11 +378,12 @@ def _too_wide(hierarchy: Hierarchy, effects: list[int]) -> str | None:
 
 
 def _choose(engine: str, refusal: str | None, taken: str, *, has_rows: bool) -> tuple[str, str]:
-    """Engine and reason.
+    """Return the engine and the reason for it.
 
     Raises
     ------
-    ModelError : the engine asked for does not take the model; says which one does
+    ModelError
+        The engine asked for does not take the model; says which one does.
     """
     if engine == "nuts" and not has_rows:
         raise ModelError("NUTS needs the rows, of which only the sums are here; leave engine out, or fit a table")
@@ -408,18 +399,6 @@ def _choose(engine: str, refusal: str | None, taken: str, *, has_rows: bool) -> 
     if missing:
         raise ModelError(f"{refusal}; NUTS does. {missing}")
     return "nuts", refusal
-
-
-def _too_large(values: int, draws: int) -> str | None:
-    """Why the draws would not fit into memory; None where they do."""
-    needed = 2 * 8 * values  # the coefficients, and the random numbers they are made of
-    there = memory()
-    if there is None or needed < 0.7 * there:
-        return None
-    return (
-        f"{draws:,} draws of every group's coefficients need about {needed / 1e9:.0f} GB, and this machine has "
-        f"{there / 1e9:.0f} GB; ask for fewer draws (draws=, --draws)"
-    )
 
 
 @cache
