@@ -1,4 +1,4 @@
-"""Whether rows agree with the model, overall and in every place (docs/mathematics.md, section 9)."""
+"""Agreement of rows with the model, overall and in every place (docs/mathematics.md, section 9)."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ def _place_words(a: Assessment, question: str) -> tuple[str, str]:
 
 
 def _levels(design: Design, at: int) -> bool:
-    """Whether the level varies by a grouping: by an intercept, or by one for every category."""
+    """Return whether the level varies by a grouping: by an intercept, or by one for every category."""
     terms = design.formula.groupings[at].terms
     return any(all(factor in design.categories for factor in term) for term in terms)
 
@@ -385,7 +385,7 @@ class Assessment:
 
     @property
     def bad(self) -> tuple[Verdict, ...]:
-        """The verdicts that need attention."""
+        """Verdicts that need attention."""
         return tuple(verdict for verdict in self.verdicts if not verdict.good)
 
     def __iter__(self) -> Iterator[Verdict]:

@@ -1,4 +1,4 @@
-"""Which of several models of the same rows predicts better, or is more probable (mathematics.md, section 10)."""
+"""Comparison of models of the same rows: by their predictions, or by the evidence (mathematics.md, section 10)."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ SHOWN = 5
 
 @dataclass(frozen=True, repr=False)
 class Influence:
-    """What one place, or one row, does to the rest; printed, a sentence and the parameters that move most.
+    """Influence of one place, or one row, on the rest; printed, a sentence and the parameters that move most.
 
     Parameters
     ----------

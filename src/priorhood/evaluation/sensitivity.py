@@ -78,7 +78,7 @@ class Refit:
 
 @dataclass(frozen=True, repr=False)
 class Sensitivity:
-    """How far the posterior moves under other priors; printed, a table and a verdict.
+    """Sensitivity of the posterior to its priors; printed, a table and a verdict.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How far a refit moves the parameters: means in posterior sds, and ratios of sds."""
+"""Shifts of parameters by a refit: means in posterior sds, and ratios of sds."""
 
 from __future__ import annotations
 

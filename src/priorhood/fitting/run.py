@@ -46,7 +46,7 @@ def silent(stage: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How a posterior is drawn; made by `checked` or `again`.
+    """Options of a fit; made by `checked` or `again`.
 
     seed : None for one to be chosen and recorded
     store : what is stored of the finest groups' coefficients: "draws", "summaries", or by size, "auto"
