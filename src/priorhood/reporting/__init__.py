@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -36,77 +37,92 @@ def report(
 ) -> None:
     """Write a report of a posterior: one HTML file that needs nothing else, and no network.
 
-    What was fitted, how far to trust it, what was found (a map, a table and a profile of every place), what a
-    home costs (computed in the page from some of the draws), how it was made.
+    It says what was fitted, how far to trust it, what was found (a map, a table and a profile of every place), what
+    a home costs (computed in the page from some of the draws), and how it was made.
 
     Parameters
     ----------
-    out : the file to write, .html
-    polygons : of the places, GeoJSON and whatever else areas.read_areas takes; no map if None
-    at : values of predictors of the home that map and table show, {"living_space": 100}; see Posterior.homes
-    below : the price in the outcome's units whose probability map and table show; a round number near that of
-        the average place if None
-    title : of the page; "Price by zip" if None
-    column : of the polygons, which holds the labels; level : the grouping that they belong to, the finest if
-        None; crs : of their coordinates
+    post : Posterior
+        A fitted model.
+    out : str or Path
+        The file to write, .html.
+    polygons : path, GeoDataFrame or mapping, optional
+        Polygons of the places, such as GeoJSON; no map if None.
+    at : mapping, optional
+        Values of predictors of the home that map and table show, {"living_space": 100}; see Posterior.homes.
+    below : float, optional
+        Threshold in the outcome's units, whose probability map and table show; a round number near the average
+        place's mean if None.
+    title : str, optional
+        Title of the page; like "Price by zip" if None.
+    column : str, optional
+        The polygons' property that holds the labels; found if None.
+    level : str, optional
+        Of nested places, the level to show; the finest if None.
+    crs : str, optional
+        CRS of the polygons, where the file does not name it, like "EPSG:4326".
 
     Raises
     ------
-    ModelError : polygons for a model without groups; a predictor that the formula does not have, or a value
-        that it cannot take
-    FileError : a file that cannot be written, or is no .html
+    ModelError
+        Polygons for a model without groups; a predictor that the formula does not have, or a value that it cannot
+        take.
+    FileError
+        A file that cannot be written, or is no .html.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import priorhood as ph
+    >>> sales = ph.datasets.simulate(5, 100, seed=1)[0]
+    >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, chains=2, draws=100, seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = Path(folder) / "report.html"
+    ...     ph.report(post, page, at={"living_space": 100}, title="Homes")
+    ...     "<title>Homes</title>" in page.read_text(encoding="utf-8")
+    True
     """
+    from priorhood.prediction.expected import checked_home
+    from priorhood.reporting.content import content
+
     check_report(out)
-    text = page(post, polygons, at, below, title, column, level, crs)
-    write_text(out, text)
+    checked_home(post.design, at or {})
+    if not post.hierarchy.levels and (polygons is not None or level is not None):
+        raise ModelError(
+            f"{post.model.formula.text!r} has no group, so there are no places to show on a map: fit it with a "
+            f"part like '+ (1 | zip)' (priorhood fit), or leave the polygons out"
+        )
+    areas = None
+    if polygons is not None:
+        from priorhood.plot.maps.areas import read_areas
+
+        areas = read_areas(polygons, post, column=column, level=level, crs=crs)
+    elif column is not None or crs is not None:
+        given = "crs" if column is None else "column"
+        raise ModelError(
+            f"{given}= (--{given}) is about the polygons, which are not given: add polygons= (--polygons)"
+        )
+    write_text(out, assembled(content(post, areas, at=at or {}, below=below, title=title, level=level)))
 
 
 def check_report(out: str | Path, *inputs: str | Path) -> None:
-    """Raise before any work is done if a report cannot be written there."""
+    """Raise before any work is done if a report cannot be written there.
+
+    Examples
+    --------
+    >>> check_report("report.pdf")
+    Traceback (most recent call last):
+        ...
+    priorhood.errors.FileError: cannot write a report to 'report.pdf'; its name must end in .html
+    """
     check_writable(out, *inputs)
     if not str(out).lower().endswith(ENDINGS):
         raise FileError(f"cannot write a report to {str(out)!r}; its name must end in .html")
 
 
-def page(
-    post: Posterior,
-    places: object,
-    at: Mapping[str, Any] | None,
-    below: float | None,
-    title: str | None,
-    column: str | None,
-    level: str | None,
-    crs: str | None,
-) -> str:
-    """The page as text: template, style, scripts and data."""
-    from priorhood.prediction.expected import checked_home
-    from priorhood.reporting.content import content
-
-    checked_home(post.design, at or {})
-    areas = _areas(post, places, column, level, crs)
-    data = content(post, areas, at=at or {}, below=below, title=title, level=level)
-    return assembled(data)
-
-
-def _areas(post: Posterior, places: object, column: str | None, level: str | None, crs: str | None) -> Any:
-    """The polygons of the places, or None."""
-    if not post.hierarchy.levels and (places is not None or level is not None):
-        raise ModelError(
-            f"{post.model.formula.text!r} has no group, so there are no places to show on a map: fit it with a "
-            f"part like '+ (1 | zip)' (priorhood fit), or leave the polygons out"
-        )
-    if places is None:
-        given = next((name for name, value in (("column", column), ("crs", crs)) if value is not None), None)
-        if given:
-            raise ModelError(f"{given}= is about the polygons, which are not given: add polygons= (--polygons)")
-        return None
-    from priorhood.plot.maps.areas import read_areas
-
-    return read_areas(places, post, column=column, level=level, crs=crs)
-
-
 def assembled(data: Mapping[str, Any]) -> str:
-    """Template, style, scripts and data in one text; no data can end its script element."""
+    """Return template, style, scripts and data in one text; no data can end its script element."""
     folder = files("priorhood.reporting")
     text = folder.joinpath("page.html").read_text(encoding="utf-8")
     # < and > appear in JSON within strings only.
@@ -116,22 +132,16 @@ def assembled(data: Mapping[str, Any]) -> str:
         held = held.replace(sign, code)
     scripts = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
     style = folder.joinpath("page.css").read_text(encoding="utf-8")
-    for name, part in (("style", style), ("scripts", scripts), ("title", _escaped(str(data["title"])))):
+    for name, part in (("style", style), ("scripts", scripts), ("title", escape(str(data["title"])))):
         text = text.replace(f"<!--{name}-->", part)
     # Last, so that nothing in the data is taken for one of the marks above.
     return text.replace("<!--data-->", held)
 
 
 def _shown(data: Any) -> Any:
-    """The data with every text as a browser may show it; labels come from files."""
+    """The data with control characters made visible in every text, since labels come from files."""
     if isinstance(data, str):
         return visible(data)
     if isinstance(data, dict):
         return {_shown(name): _shown(value) for name, value in data.items()}
     return [_shown(value) for value in data] if isinstance(data, list | tuple) else data
-
-
-def _escaped(text: str) -> str:
-    from html import escape
-
-    return escape(text)

@@ -1,4 +1,4 @@
-"""Posterior → what a page needs to predict a home: fields, columns of the design, and some of the draws."""
+"""Data from which a page predicts a home: fields, columns of the design, and some of the draws."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MOST_AT_ENDS = 500
 
 
 def calculator(post: Posterior, at: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields, columns and draws; predictions of the page are mixtures over these draws, as those of predict().
+    """Return fields, columns and draws; the page's predictions are mixtures over these draws, as predict()'s are.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def calculator(post: Posterior, at: Mapping[str, Any]) -> dict[str, Any]:
         "infinite": _infinite(post, options, at),
     }
     by_place = c.sigma.ndim == 2
-    sigma = c.sigma[None] if not by_place else np.stack([_sigma(c, post, option) for option in options])
+    sigma = c.sigma[None] if not by_place else np.stack([_groups(c, post, one).sigma(0) for one in options])
     found["sigma"] = None if post.model.se else packed(np.log(np.maximum(sigma, 1e-300)))
     if c.levels:
         # (options, columns, S): a column's draws side by side.
@@ -82,7 +82,7 @@ def calculator(post: Posterior, at: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def thinned(post: Posterior, options: int) -> Coefficients:
-    """Some draws of every chain, evenly spaced, as many as a page can carry."""
+    """Return some draws of every chain, evenly spaced, as many as a page can carry."""
     draws = post.tree["posterior"].to_dataset()
     width = len(post.design.columns) + (1 if post.model.noise else 0)
     wanted = min(max(BUDGET // max(options * width, 1), LEAST), MOST)
@@ -92,7 +92,7 @@ def thinned(post: Posterior, options: int) -> Coefficients:
 
 
 def packed(values: Array) -> dict[str, Any]:
-    """Draws (…, S) as 16-bit steps between the least and the largest of every row, base64; of no row if empty.
+    """Return draws (…, S) as 16-bit steps between the least and the largest of every row, in base64.
 
     A value is off by at most half a step: a 130,000th of its row's range.
     """
@@ -118,7 +118,7 @@ def _base64(array: npt.NDArray[Any]) -> str:
 
 
 def _options(post: Posterior) -> list[dict[str, Any]]:
-    """Places to choose from: the average one, a new one, all there are unless too many, those of coarser levels.
+    """Places to choose from: the average one, a new one, all places unless too many, those of coarser levels.
 
     key : labels along the path; kind : average, new, place, or the coarser level's name
     """
@@ -153,16 +153,16 @@ def _options(post: Posterior) -> list[dict[str, Any]]:
 
 
 def _groups(c: Coefficients, post: Posterior, option: dict[str, Any]) -> Groups:
-    """The draws of one option's place; of crossed groupings nothing is said."""
+    """The draws of one option's place, with every crossed grouping at its average."""
     labels = dict(zip(c.levels[0].places.path, option["path"], strict=True))
     spot = SEPARATOR.join(labels.get(key, "") for key in c.keys)
     return Groups(c, (spot,), option["unseen"], post.seed)
 
 
 def _infinite(post: Posterior, options: list[dict[str, Any]], at: Mapping[str, Any]) -> dict[str, Any] | None:
-    """By option, whether a price has an infinite mean: here, of the home shown; ends, of one far out in one field.
+    """Whether a price has an infinite mean, by option: `here` for the home shown, `ends` far out in any one field.
 
-    None where no mean is infinite whatever the home: under no log, and with Student's t, where the page knows.
+    None where no home has one: without a log; and with Student's t, where the page finds out itself.
     """
     import pandas as pd
 
@@ -196,7 +196,7 @@ def _infinite(post: Posterior, options: list[dict[str, Any]], at: Mapping[str, A
 
 
 def _betas(c: Coefficients, post: Posterior, options: list[dict[str, Any]]) -> Array:
-    """(options, C, S); the known places' together, since on demand draws of many cost little more than of one."""
+    """Coefficients of every option (options, C, S); known places together, since drawing many costs little more."""
     finest = c.levels[0]
     found = np.empty((len(options), len(finest.cols), len(c.mu)))
     known = [at for at, option in enumerate(options) if option["kind"] == "place"]
@@ -208,13 +208,8 @@ def _betas(c: Coefficients, post: Posterior, options: list[dict[str, Any]]) -> A
     return found
 
 
-def _sigma(c: Coefficients, post: Posterior, option: dict[str, Any]) -> Array:
-    """(S,), of a place's own sigma."""
-    return _groups(c, post, option).sigma(0)
-
-
 def _crossed(c: Coefficients, post: Posterior, which: int, at: Mapping[str, Any]) -> dict[str, Any]:
-    """One crossed grouping: its average, a new place, and those there are."""
+    """One crossed grouping: its average, a new place, and its places."""
     grouping = c.crossed[which]
     S, K = c.mu.shape[0], len(grouping.own)
     keys = dict.fromkeys(c.keys, "") | dict.fromkeys(grouping.places.path, absent_label(post))
@@ -235,7 +230,7 @@ def _crossed(c: Coefficients, post: Posterior, which: int, at: Mapping[str, Any]
 
 
 def _own_values(post: Posterior, options: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """What is known of the places themselves: predictor → its value for every option, None where not known."""
+    """Predictors of the places: name → value for every option, None where it is not known."""
     known = post.place_table
     if known is None or not options:
         return {}
@@ -264,18 +259,13 @@ def _fields(post: Posterior, at: Mapping[str, Any]) -> list[dict[str, Any]]:
         field: dict[str, Any] = {"name": name, "unit": unit_of(post, name), "value": typical.get(name)}
         if name in categories:
             field["categories"] = list(design.categories[categories[name]])
-            field["value"] = _as_category(typical.get(name), field["categories"])
+            text = normal_label(str(typical.get(name)))  # 3.0 is the category 3
+            field["value"] = text if text in field["categories"] else field["categories"][0]
         else:
             field["value"] = None if field["value"] is None else float(field["value"])
             field["range"] = _range(post, name)
         found.append(field)
     return found
-
-
-def _as_category(value: Any, categories: list[str]) -> str:
-    """A value as the select has it; 3.0 is the category 3."""
-    text = normal_label(str(value))
-    return text if text in categories else categories[0]
 
 
 def _range(post: Posterior, name: str) -> list[float] | None:

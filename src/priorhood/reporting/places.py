@@ -1,4 +1,4 @@
-"""What was found: one and the same home in every place, and every place's coefficients."""
+"""Findings: one and the same home in every place, and every place's coefficients."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CONDITION = 1e8
 def places_of(
     post: Posterior, options: list[str], depth: int, at: Mapping[str, Any], below: float | None
 ) -> dict[str, Any]:
-    """The chosen home in every place of a level and in the average one, and what was learned of each place.
+    """Return the chosen home in every place of a level and in the average one, and each place's coefficients.
 
     In a place of a coarser level it is the mean over the finest places there, each counting with its rows.
 
@@ -74,7 +74,14 @@ def places_of(
     found["terms"], coefficients = _coefficients(post, depth)
     counts = level.total(post.moments.n)
     alone = _alone(post, homes, moments) if depth == 0 else np.full(level.size, np.nan)
-    found["not_alone"] = _not_alone(post, depth)
+    # The reason why a place has no estimate from its own rows alone.
+    found["not_alone"] = ""
+    if depth == 0:
+        found["not_alone"] = (
+            "Beside crossed groupings there is no estimate from its own rows alone."
+            if post.hierarchy.crossed
+            else "Its own rows alone are too few, or too alike, to tell."
+        )
     names = level.labels.tolist()
     option = {label: i for i, label in enumerate(options)}
     prefix = "" if depth == 0 else f"the average {post.hierarchy.levels[0].name} of "
@@ -87,7 +94,7 @@ def places_of(
 
 
 def check_labels(post: Posterior, at: Mapping[str, Any]) -> None:
-    """Raise for a label or category that is not there; names and numbers are judged by Posterior.homes."""
+    """Raise for a label or category that the fit did not have; Posterior.homes checks names and numbers."""
     labels = {one.name: one.labels.tolist() for one in post.hierarchy.crossed}
     labels |= {str(Expression(factor).bare): list(known) for factor, known in post.design.categories.items()}
     for name, value in at.items():
@@ -111,7 +118,7 @@ def _homes(post: Posterior, at: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _summed_up(post: Posterior, homes: pd.DataFrame, depth: int, moments: PriceMoments) -> tuple[Array, float]:
-    """Mean, sd and bounds of the average place and a level's (4, 1 + places); by what sd its places differ."""
+    """Mean, sd and bounds of the average place and a level's (4, 1 + places); the sd between its places."""
     parts = portions(post, homes) if not depth else [_level_draws(post, homes, depth)]
     told, total, square, average = [], np.zeros(1), np.zeros(1), None
     with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused by name
@@ -128,7 +135,7 @@ def _summed_up(post: Posterior, homes: pd.DataFrame, depth: int, moments: PriceM
 
 
 def _level_draws(post: Posterior, homes: pd.DataFrame, depth: int) -> Array:
-    """Of the average place, and of a coarser level's the means over the finest places there: (S, 1 + places)."""
+    """Draws of the average place and of a coarser level's, means over its finest places: (S, 1 + places)."""
     parent, share = _lying_in(post, depth)
     size, at = post.hierarchy.levels[depth].size, 0
     average, found = np.zeros((0, 1)), np.zeros((0, size))
@@ -145,7 +152,7 @@ def _level_draws(post: Posterior, homes: pd.DataFrame, depth: int) -> Array:
 
 
 def _lying_in(post: Posterior, depth: int) -> tuple[Index, Array]:
-    """In which place of a level every finest place lies (J,), and its share of the rows there (J,)."""
+    """The place of a level in which every finest place lies (J,), and its share of the rows there (J,)."""
     finest, level, n = post.hierarchy.levels[0], post.hierarchy.levels[depth], post.moments.n
     parent = np.zeros(finest.size, dtype=np.int64)
     parent[finest.of_cell] = level.of_cell
@@ -162,7 +169,7 @@ def _in_level(values: Array, post: Posterior, depth: int) -> Array:
 
 
 def _with_place_values(post: Posterior, homes: pd.DataFrame) -> pd.DataFrame:
-    """What the places know themselves written into the rows; the mean of all rows for the average place."""
+    """The rows with the places' own predictors; the mean of all rows for the average place."""
     known = post.place_table
     missing = [name for name in post.design.variables if name not in homes.columns]
     if known is None or not missing:
@@ -219,7 +226,7 @@ def _coefficients(post: Posterior, depth: int) -> tuple[list[dict[str, str]], li
 
 
 def _alone(post: Posterior, homes: pd.DataFrame, moments: PriceMoments) -> Array:
-    """What the home costs by each place's own rows alone: least squares of the terms that vary by place (J,).
+    """The home's outcome from each place's own rows alone: least squares of the terms that vary by place (J,).
 
     min over b of Σ w (y − x_Pᵀ μ − x_Zᵀ b)², from the sums of equation (5); Z the columns that vary, μ the
     posterior mean of the others. In the outcome's units, as Posterior.expected has it. NaN where a place has no
@@ -247,15 +254,6 @@ def _alone(post: Posterior, homes: pd.DataFrame, moments: PriceMoments) -> Array
         b = np.linalg.solve(A, gram[j][varying, -1] - gram[j][np.ix_(varying, others)] @ mu)
         found[j] = X[j, varying] @ b + X[j, others] @ mu
     return _in_units(post, c, found, moments)
-
-
-def _not_alone(post: Posterior, depth: int) -> str:
-    """Why a place has no estimate from its own rows alone."""
-    if depth:
-        return ""
-    if post.hierarchy.crossed:
-        return "Beside crossed groupings there is no estimate from its own rows alone."
-    return "Its own rows alone are too few, or too alike, to tell."
 
 
 def _in_units(post: Posterior, c: Coefficients, found: Array, moments: PriceMoments) -> Array:

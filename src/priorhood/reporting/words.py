@@ -1,4 +1,4 @@
-"""Numbers and units as sentences say them."""
+"""Numbers and units in sentences."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def unit_of(post: Posterior, column: str) -> str:
-    """The unit of a column, '' where none is known."""
+    """Return the unit of a column, '' where none is known."""
     return post.model.units.get(column, "")
 
 
 def absent_label(post: Posterior) -> str:
-    """A label that no place has, for one that the data do not have."""
+    """Return a label that no place of the data has."""
     taken = {label for labels in post.cells.values() for label in labels.tolist()}
     label = "(new)"
     while label in taken:
@@ -24,7 +24,13 @@ def absent_label(post: Posterior) -> str:
 
 
 def number(value: float, spread: float) -> str:
-    """A value with the digits that an uncertainty of this size leaves: two of the spread's."""
+    """Return a value with the digits that an uncertainty of this size leaves: two of the spread's.
+
+    Examples
+    --------
+    >>> number(395_212.7, 1_234.0)
+    '395,200'
+    """
     if not math.isfinite(value):
         return "not finite"
     if not (math.isfinite(spread) and spread > 0):
@@ -35,22 +41,34 @@ def number(value: float, spread: float) -> str:
 
 
 def with_unit(value: float, spread: float, unit: str) -> str:
-    """395,200 €."""
+    """Return a value with the digits that its uncertainty leaves, and its unit: 395,200 €."""
     return joined(number(value, spread), unit)
 
 
 def joined(text: str, unit: str) -> str:
-    """A number and its unit, which no line may break apart."""
+    """Return a number and its unit, joined by a blank at which no line breaks."""
     return f"{text}\u00a0{unit}" if unit else text
 
 
 def plainly(value: float) -> str:
-    """A value of a home: 72, 83.7, 12,500; four digits as a year has them, 1963.9."""
+    """Return a predictor's value as text: 72, 83.7, 12,500; no comma within four digits, as in a year: 1963.9.
+
+    Examples
+    --------
+    >>> plainly(72.0), plainly(1963.9), plainly(12_500.0)
+    ('72', '1963.9', '12,500')
+    """
     text = number(value, abs(value) / 10) if abs(value) < 1000 else f"{value:,.1f}"
     text = text.replace(",", "") if abs(value) < 10_000 else text
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def round_near(value: float) -> float:
-    """The value to two digits: 390,000 for 394,812."""
+    """Return the value to two digits.
+
+    Examples
+    --------
+    >>> round_near(394_812.0)
+    390000.0
+    """
     return float(f"{value:.1e}") if math.isfinite(value) else 0.0
