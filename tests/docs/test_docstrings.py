@@ -14,11 +14,9 @@ CLASSES = ("Posterior", "Moments", "Model", "Table")
 INTERNAL = {"Table.require", "Table.eager", "Table.frame", "Model.resolve", "Model.regression"}
 # Without an example so far. This list may only become shorter.
 WITHOUT = """
-    Assessment Moments Moments.load Moments.model Moments.reveals Moments.save Posterior.assess
     Posterior.equations Posterior.for_pymc Posterior.natural Posterior.natural_factor Posterior.placed
-    Posterior.posterior_predictive Posterior.refit Posterior.save Posterior.to_pymc
-    Posterior.unit_of Posterior.update Posterior.with_places Table Table.alone Table.check_apart assess
-    equations fit load load_moments merge moments pool posterior_predictive prior_predictive refit update
+    Posterior.save Posterior.to_pymc Posterior.unit_of Posterior.with_places Table Table.alone Table.check_apart
+    load_moments
 """
 
 
