@@ -403,7 +403,7 @@ PYTHON = {
     ),
     "no standard errors to predict": case(
         lambda: fit(se="error").predict(sales().drop(columns="error")),
-        "every row to predict says the standard error",
+        "every row to predict needs the standard error",
         lambda: fit(se="error").predict(sales()),
     ),
     "a home that says where it is": case(
