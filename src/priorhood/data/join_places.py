@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from priorhood.data.place_table import LABEL, PlaceLabels, label_of, no_value, r
 from priorhood.data.sources.columns import collected, kept_rows
 from priorhood.data.sources.duckdb_io import KEPT, explained
 from priorhood.data.sources.lookup import looked_up
-from priorhood.errors import PriorhoodWarning, TableError
+from priorhood.errors import TableError, warn
 from priorhood.model.formula import SEPARATOR
 
 if TYPE_CHECKING:
@@ -69,12 +68,10 @@ def placed(
     for at, column in enumerate(place_table.columns):
         unknown = [s for s in labels if s not in place_table.places or no_value(place_table.places[s][at])]
         if unknown:
-            warnings.warn(
+            warn(
                 f"{place_table.name} has no {column!r} for {len(unknown):,} of the {len(labels):,} places of "
                 f"{table.name}: {place_table.keys[-1]} {_some(unknown)}; their rows are left "
-                f"out{_similar(place_table, [s for s in unknown if s not in place_table.places])}",
-                PriorhoodWarning,
-                stacklevel=3,
+                f"out{_similar(place_table, [s for s in unknown if s not in place_table.places])}"
             )
     return _with_columns(table, place_table, place_table.columns, found), place_table
 

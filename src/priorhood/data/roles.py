@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -34,7 +33,7 @@ from priorhood.data.sources.columns import (
 )
 from priorhood.data.sources.duckdb_io import KEPT
 from priorhood.data.thousands import all_in_thousands, check_thousands, in_two_ways, warn_of_thousandths
-from priorhood.errors import PriorhoodWarning, TableError
+from priorhood.errors import TableError, warn
 from priorhood.model.tokens import cut, written
 
 if TYPE_CHECKING:
@@ -456,11 +455,9 @@ def check_numbers(frame: Frame, roles: dict[str, Role], table: Table) -> None:
         for column in (c for c in dates if c in texts and roles[c].predictor):
             zeros = list(dict.fromkeys(filter(_ZERO_FIRST.fullmatch, texts[column])))
             if zeros and len(set(map(len, texts[column]))) == 1:
-                warnings.warn(
+                warn(
                     f"{table.name}: column {column!r} has zeros before its numbers, like {some(zeros, 2)}, and is "
-                    f"read as numbers; if they are labels, write C({written(column)}) to use them as categories",
-                    PriorhoodWarning,
-                    stacklevel=6,
+                    f"read as numbers; if they are labels, write C({written(column)}) to use them as categories"
                 )
         for column in (c for c in thousands if c in texts):
             # A column that has 1234 has no signs in its thousands.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from priorhood._text import some
 from priorhood.data.number_formats import SAME_SIGN
 from priorhood.data.sources.columns import run
-from priorhood.errors import PriorhoodWarning, TableError
+from priorhood.errors import TableError, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -123,12 +122,10 @@ def check_thousands(column: str, texts: list[str], table: Table) -> bool:
     odd = in_thousands(texts, signs.decimal)
     if not odd and spelling.decimal is None and (three := all_in_thousands(texts)):
         one = three[0]
-        warnings.warn(
+        warn(
             f"{table.name}: every value of column {column!r} has a point and three digits, like {some(three, 3)}: "
             f"{one!r} is read as {float(one):g}; if it is {one.replace('.', '')}, read the file with thousands='.' "
-            f"(--thousands .), and if they are decimals, say so: decimal='.' (--decimal .)",
-            PriorhoodWarning,
-            stacklevel=7,
+            f"(--thousands .), and if they are decimals, say so: decimal='.' (--decimal .)"
         )
         table.told.add(column)
         return True
@@ -150,11 +147,9 @@ def check_thousands(column: str, texts: list[str], table: Table) -> bool:
             f"{look}; read the file with {instead}, or, if they are decimals, say so: decimal={signs.decimal!r} "
             f"(--decimal {signs.decimal})"
         )
-    warnings.warn(
+    warn(
         f"{look}, and are read as decimals, as decimal={signs.decimal!r} says; if they are thousands, give "
-        f"{instead} instead",
-        PriorhoodWarning,
-        stacklevel=7,
+        f"{instead} instead"
     )
     return True
 
@@ -178,12 +173,10 @@ def warn_of_thousandths(column: str, values: Array, table: Table) -> None:
     if not _two_kinds(small.tolist(), large.tolist()):
         return
     shown = ", ".join(f"{v:g}" for v in broken[:3].tolist())
-    warnings.warn(
+    warn(
         f"{table.name}: column {column!r} has {shown} next to whole numbers hundreds of times as large, like "
         f"{large.max():g}: if 1.2 was written 1.200 for 1,200, such values are 1,000 times too small; read the "
-        f"file that they come from with thousands='.'",
-        PriorhoodWarning,
-        stacklevel=7,
+        f"file that they come from with thousands='.'"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ import numpy as np
 from priorhood._arguments import answers_other_names
 from priorhood._system import is_file, is_folder, is_there
 from priorhood._text import near
-from priorhood.errors import FileError, PriorhoodWarning
+from priorhood.errors import FileError, warn
 from priorhood.model.formula import independent
 from priorhood.model.model import Model
 from priorhood.posterior.older_formats import with_current_labels
@@ -170,7 +169,7 @@ def _as_fitted(path: str, model: Model, design: Design, tree: xr.DataTree) -> tu
         f"'|' around a single categorical term: it is read as what was fitted, {formula.text!r}; for correlations "
         f"fit it again from the rows"
     )
-    warnings.warn(f"{path!r}: {note}", PriorhoodWarning, stacklevel=4)
+    warn(f"{path!r}: {note}")
     model = Model.from_dict({**stored, "formula": formula.text})
     tree.attrs["model"] = json.dumps(model.to_dict())
     tree.attrs["notes"] = json.dumps([*json.loads(tree.attrs["notes"]), note])

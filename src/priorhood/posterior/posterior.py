@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from priorhood.diagnostics.summary import bounds_of, labels_along, summarize_dra
 from priorhood.engines import nuts
 from priorhood.engines.draws import QUANTILES, Summaries
 from priorhood.engines.observations import Observations
-from priorhood.errors import ModelError, PriorhoodWarning
+from priorhood.errors import ModelError, warn
 from priorhood.model.design import INTERCEPT
 from priorhood.model.hierarchy import labels_by_column
 from priorhood.model.priors import base_of, split_label
@@ -560,7 +559,7 @@ class Posterior(Verbs):
         wanted = request(quantiles, below, above, unseen, seed=self.seed if seed is None else seed)
         frame, found = self._predicted(table, wanted, prefix=prefix, places=places, progress=progress)
         if found.note:
-            warnings.warn(found.note, PriorhoodWarning, stacklevel=2)
+            warn(found.note)
         return frame
 
     def _predicted(

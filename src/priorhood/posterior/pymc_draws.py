@@ -6,7 +6,6 @@ effects. They follow from the parameters that it has (math.md, 2 and 3).
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ import numpy as np
 from priorhood._text import some
 from priorhood.engines.draws import term_dimension
 from priorhood.engines.observations import Observations
-from priorhood.errors import ModelError, PriorhoodWarning, TableError
+from priorhood.errors import ModelError, TableError, warn
 from priorhood.model.formula import SEPARATOR
 from priorhood.posterior.lazy_draws import flat_of
 from priorhood.prediction.coefficients import correlation_factor
@@ -56,11 +55,9 @@ def regression_of(used: ObservedRows, c: Coefficients, like: Regression, name: s
     """
     left = [d for d in used.dropped if d.reason in ("missing", "impossible value")]
     if left:
-        warnings.warn(
+        warn(
             f"{name}: {sum(d.rows for d in left):,} of {len(used.rows.X):,} rows are left out "
-            f"({'; '.join(map(str, left))}); the coordinate `row` says which rows are there",
-            PriorhoodWarning,
-            stacklevel=3,
+            f"({'; '.join(map(str, left))}); the coordinate `row` says which rows are there"
         )
     X, error, spot = used.rows.X[used.kept], used.rows.error[used.kept], used.rows.group[used.kept]
     spots, cell = np.unique(spot, return_inverse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import numpy as np
 
 from priorhood._text import some
 from priorhood.data.labels import alike, unlike
-from priorhood.errors import PriorhoodWarning, TableError
+from priorhood.errors import TableError, warn
 from priorhood.model.formula import SEPARATOR
 from priorhood.prediction.coefficients import NEW_ACROSS, NEW_GROUP, NEW_SIGMA, UNKNOWN, UNKNOWN_ACROSS, stream
 from priorhood.suffstats.similar_labels import null_options, warn_of_missing
@@ -58,11 +57,9 @@ def tell_doubtful(spots: Sequence[PlaceKey], rows: Index, c: Coefficients, name:
         if found:
             new, known = next(iter(found.items()))
             others = f" and {len(found) - 1:,} more like it" if len(found) > 1 else ""
-            warnings.warn(
+            warn(
                 f"{name}: {group} {new!r}{others} {'is' if len(found) == 1 else 'are'} new, but {known!r} was in "
-                f"the data of the fit: {unlike(new, known, _path(c, group))}",
-                PriorhoodWarning,
-                stacklevel=5,
+                f"the data of the fit: {unlike(new, known, _path(c, group))}"
             )
     of_spot = [{column for group, _ in spot.new for column in _path(c, group)} for spot in spots]
     for column in c.keys:

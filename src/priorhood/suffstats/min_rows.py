@@ -6,7 +6,6 @@ a place is that of its rarest category, and of the rarest combination if the for
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from priorhood.data.labels import normal_key
 from priorhood.data.rows import KEY, joined_key, open_rows, prepare
 from priorhood.data.schema import number_label
 from priorhood.data.sources.columns import run
-from priorhood.errors import PriorhoodWarning, TableError
+from priorhood.errors import TableError, warn
 from priorhood.model.design import Design
 from priorhood.model.expression import Expression
 from priorhood.suffstats.moments import add_up, keep
@@ -79,11 +78,9 @@ def _warn_of_rare(cells: _Cells, minimum: int, share: float) -> None:
             rare[f"{factor} {str(category)!r}"] = count
     worst = max(rare, key=lambda name: rare[name], default="")
     why = f": {worst} has so few in {rare[worst]:,} places; join rare categories" if worst else ""
-    warnings.warn(
+    warn(
         f"{share:.0%} of the rows are in places with fewer than {minimum:,} rows"
-        f"{' of a category' if rare else ''}, and left out{why}",
-        PriorhoodWarning,
-        stacklevel=4,
+        f"{' of a category' if rare else ''}, and left out{why}"
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import numpy as np
 from priorhood._text import listed, plural, rows_of
 from priorhood.data.date_advice import command_for
 from priorhood.data.labels import alike_among, loosely
-from priorhood.errors import ModelError, PriorhoodWarning
+from priorhood.errors import ModelError, warn
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.hierarchy import hierarchy_of
@@ -104,12 +103,10 @@ def warn_of_missing(name: str, labels: Sequence[str], rows: Array | None, what: 
         return
     count = "" if rows is None else f" ({rows_of(int(rows[np.isin(labels, found)].sum()))})"
     these = f"{listed(map(repr, found))} {'is' if len(found) == 1 else 'are'}"
-    warnings.warn(
+    warn(
         f"{name}: {these} among the {what}{count}, as "
         f"missing values are when a column is converted to text; if they are missing values, read the table with "
-        f"{null_options(found)}",
-        PriorhoodWarning,
-        stacklevel=4,
+        f"{null_options(found)}"
     )
 
 
@@ -149,12 +146,10 @@ def _warn_of_alike(
     pairs = [listed(repr(label.replace(SEPARATOR, "/")) for label in group) for group in groups[:SHOWN]]
     more = f", and {len(groups) - SHOWN:,} more" if len(groups) > SHOWN else ""
     every = {label.split(SEPARATOR)[at] for label in labels}
-    warnings.warn(
+    warn(
         f"{table.name}: {', '.join(pairs)}{more} are different {what} here, though they differ only by leading "
         f"zeros, case, blanks or ZIP+4; if they are the same, write them alike: "
-        f"{_advice(table, path[at], meant, every)}",
-        PriorhoodWarning,
-        stacklevel=4,
+        f"{_advice(table, path[at], meant, every)}"
     )
     return [path[at]]
 
