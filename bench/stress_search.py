@@ -33,7 +33,6 @@ from priorhood.engines.exact.marginal import collapse
 from priorhood.engines.exact.mode import Density
 from priorhood.engines.exact.sampler import explore
 from priorhood.engines.exact.theta import constrain
-from priorhood.fitting import run
 from priorhood.model.distributions import (
     Exponential,
     Fixed,
@@ -366,12 +365,13 @@ def explored_design(posed: Posed, seed: int, draws: int) -> tuple[Any, dict[tupl
     reason = exact.refuses(problem)
     base = problem.base if isinstance(problem, exact.GroupNoiseProblem) else problem
     if model.se is None and base.c <= 1e-14 * found.pooled()[1][-1, -1]:
-        reason = "the outcome is an exact function of the predictors"  # as engines says
+        reason = "the outcome is an exact function of the predictors"  # as a fit says
+    if isinstance(problem, exact.GroupNoiseProblem) and len(problem.rows.exact):
+        reason = "all rows of a group lie exactly on a line"  # as a fit says
     if reason:
         raise ph.ModelError(reason)
     rng = np.random.default_rng(seed)
     if isinstance(problem, exact.GroupNoiseProblem):
-        run._check_scatter(problem, found)
         density = GroupNoiseDensity(problem, 1)
         explored = explore(density, CHAINS, draws, rng)
         own = density.constrain(explored.theta.reshape(CHAINS * draws, -1))
