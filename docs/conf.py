@@ -27,7 +27,8 @@ myst_enable_extensions = ["dollarmath"]
 
 # Public by name for other packages' sake, of no use to a user.
 INTERNAL = {
-    *("Table.require", "Table.eager", "Table.frame", "Model.resolve", "Model.regression"),
+    *("Table.require", "Table.eager", "Table.frame", "Table.alone", "Table.check_apart"),
+    *("Model.resolve", "Model.regression"),
     *("logpdf", "sample", "scaled", "shapes", "cholesky", "coordinate", "constrain", "log_jacobian"),
 }
 

@@ -330,6 +330,14 @@ def load_moments(path: str | Path) -> Moments:
     ------
     FileError
         No such file, not whole, not of priorhood, or of a newer version.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> taken = ph.moments("price ~ area", {"area": [50, 70, 90], "price": [1, 2, 4]})
+    >>> taken.save("site.moments")
+    >>> ph.load_moments("site.moments").rows
+    3
     """
     name, tree = str(path), stored_tree(path)
     if SUMS_FORMAT not in tree.attrs:

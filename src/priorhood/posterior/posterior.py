@@ -201,7 +201,15 @@ class Posterior(Verbs):
         return dict(self.model.priors)
 
     def equations(self) -> str:
-        """The model with its numbers, and its priors in the data's units."""
+        """The model with its numbers, and its priors in the data's units.
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> post = ph.fit("price ~ area", {"area": [50, 70, 90, 110], "price": [1, 2, 2, 4]}, seed=1)
+        >>> print(post.equations().splitlines()[0])
+        price ~ area
+        """
         return self.model.equations(self.design, self.scale)
 
     # -- draws -------------------------------------------------------------------------------------------------
@@ -348,13 +356,33 @@ class Posterior(Verbs):
     # -- units -------------------------------------------------------------------------------------------------
 
     def natural(self, name: str) -> xr.DataArray:
-        """Draws of one parameter in the data's units; intercepts are at the centre of the predictors."""
+        """Draws of one parameter in the data's units; intercepts are at the centre of the predictors.
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> post = ph.fit("price ~ area", {"area": [50, 70, 90, 110], "price": [1, 2, 2, 4]}, seed=1)
+        >>> post.natural("mu").sizes["draw"]
+        1000
+        """
         return self[name] * self.natural_factor(name)
 
     def natural_factor(self, name: str, draws: xr.DataArray | None = None) -> xr.DataArray | float:
         """Factor that takes a parameter from the standardized scale to the data's units.
 
-        draws : of the parameter, where they are not stored; the last dimension is that of the terms
+        Parameters
+        ----------
+        name : str
+            The parameter.
+        draws : xarray.DataArray, optional
+            Its draws, where they are not stored; the last dimension is that of the terms.
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> post = ph.fit("price ~ area", {"area": [50, 70, 90, 110], "price": [1, 2, 2, 4]}, seed=1)
+        >>> post.natural_factor("sigma") == post.scale.unit
+        True
         """
         import xarray as xr
 
@@ -376,7 +404,15 @@ class Posterior(Verbs):
         return np.array([natural[str(term)] for term in terms])
 
     def unit_of(self, label: str) -> str:
-        """The unit of a parameter by its label, `beta[10115, area]`."""
+        """The unit of a parameter by its label, `beta[10115, area]`.
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> post = ph.fit("price ~ area", {"area": [50, 70, 90, 110], "price": [1, 2, 2, 4]}, seed=1)
+        >>> post.unit_of("mu[area]")
+        'price per area'
+        """
         name, inside = split_label(label)
         if base_of(name) in PURE or name == "sigma_spread":
             return ""
@@ -673,7 +709,16 @@ class Posterior(Verbs):
         return typical_homes(self.design, self.moments, self.hierarchy, known, at or {})
 
     def placed(self, table: object, places: object = None) -> Table:
-        """Rows to predict, with the places' predictors that they do not have themselves."""
+        """Rows to predict, with the places' predictors that they do not have themselves.
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> sales, _ = ph.datasets.simulate(places=5, rows=200, seed=1)
+        >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, seed=1)
+        >>> post.placed(sales.head(2)).columns
+        ('zip', 'living_space', 'price')
+        """
         formula = self.model.formula
         return placed_to_predict(read(table), together(places, formula, self.place_table), formula, self.cells)
 
@@ -819,7 +864,15 @@ class Posterior(Verbs):
     # -- the file ----------------------------------------------------------------------------------------------
 
     def with_places(self, place_table: PlaceTable | None) -> Posterior:
-        """The same posterior with the places' own predictors in its tree."""
+        """The same posterior with the places' own predictors in its tree.
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> post = ph.fit("price ~ area", {"area": [50, 70, 90, 110], "price": [1, 2, 2, 4]}, seed=1)
+        >>> post.with_places(None) is post
+        True
+        """
         if place_table is None:
             return self
         held: Any = self._arrays or self.tree
@@ -858,6 +911,14 @@ class Posterior(Verbs):
         ------
         FileError
             The file cannot be written; a name like that of a table, a picture or a page.
+
+        Examples
+        --------
+        >>> import priorhood as ph
+        >>> post = ph.fit("price ~ area", {"area": [50, 70, 90, 110], "price": [1, 2, 2, 4]}, seed=1)
+        >>> post.save("post.nc")
+        >>> (ph.load("post.nc")["mu"] == post["mu"]).all().item()
+        True
         """
         check_netcdf(path, "a posterior", ".nc")
         write_atomically(path, lambda file: write_tree(file, self._arrays or self.tree))

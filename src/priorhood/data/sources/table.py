@@ -84,6 +84,12 @@ class Table:
         The path of a file, whatever `name` adds to it.
     below : callable or None
         Column that is not there → advice where a text file names it in a later line.
+
+    Examples
+    --------
+    >>> import priorhood as ph
+    >>> ph.read({"area": [50, 70], "price": [1, 2]}).columns
+    ('area', 'price')
     """
 
     name: str
