@@ -363,7 +363,7 @@ def explored_design(posed: Posed, seed: int, draws: int) -> tuple[Any, dict[tupl
     scale = learn_scale(found, columns, standardize=model.standardize, unit=model.outcome_unit)
     problem = adapt.to_exact(FitData(model, columns, found, scale))
     reason = exact.refuses(problem)
-    base = problem.base if isinstance(problem, exact.GroupNoiseProblem) else problem
+    base = problem.base
     if model.se is None and base.c <= 1e-14 * found.pooled()[1][-1, -1]:
         reason = "the outcome is an exact function of the predictors"  # as a fit says
     if isinstance(problem, exact.GroupNoiseProblem) and len(problem.rows.exact):

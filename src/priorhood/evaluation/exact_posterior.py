@@ -53,7 +53,7 @@ class ExactPosterior:
 
         posterior = post.tree["posterior"].to_dataset()
         problem = to_exact(post.data)
-        base = problem.base if isinstance(problem, exact.GroupNoiseProblem) else problem
+        base = problem.base
         values = theta_of(posterior, post.model, base, at)
         if not isinstance(problem, exact.GroupNoiseProblem):
             return cls(at, problem, base, values, Given(base, values, values.sigma))

@@ -231,7 +231,7 @@ def _by_exact(
     # Imported here since it loads or compiles kernels.
     from priorhood.engines import exact
 
-    base = problem.base if isinstance(problem, exact.GroupNoiseProblem) else problem
+    base = problem.base
     if model.se is None and base.c <= 1e-14 * found.pooled()[1][-1, -1] / scale.unit**2:
         if found.rows <= len(base.root_cols):
             raise ModelError(

@@ -66,7 +66,7 @@ def on_demand(posterior: xr.Dataset, data: FitData, seed: int, at: Index | None 
     from priorhood.engines import exact
 
     problem = to_exact(data)
-    base = problem.base if isinstance(problem, exact.GroupNoiseProblem) else problem
+    base = problem.base
     formula, depth = data.model.formula, len(base.levels)
     total = posterior.sizes["chain"] * posterior.sizes["draw"]
     at = np.arange(total) if at is None else at
