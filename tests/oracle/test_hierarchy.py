@@ -1,7 +1,5 @@
 """Places found by whole arrays against the obvious way, label by label."""
 
-import gc
-
 import numpy as np
 import pytest
 
@@ -49,17 +47,3 @@ def test_labels_that_a_slash_of_their_own_makes_alike_are_refused():
     cells = np.array([SEPARATOR.join(labels) for labels in (("a", "b/c", "d", "k"), ("a/b", "c", "d", "k"))])
     with pytest.raises(ModelError, match="would both be shown as 'a/b/c'"):
         hierarchy.hierarchy_of(NESTED, cells)
-
-
-def test_the_same_labels_are_looked_at_once_and_let_go():
-    """Another array, or another formula, is another hierarchy; none outlives its labels."""
-    cells = cells_of(np.random.default_rng(5), 40)
-    found = hierarchy.hierarchy_of(NESTED, cells)
-    assert hierarchy.hierarchy_of(NESTED, cells) is found
-    assert hierarchy.hierarchy_of(NESTED, cells.copy()) is not found
-    assert len(hierarchy.hierarchy_of(parse("y ~ x + (x | land/city:zip) + (1 | kind)"), cells).levels) == 2
-    copied = cells.copy()
-    hierarchy.hierarchy_of(NESTED, copied)
-    del copied
-    gc.collect()
-    assert not hierarchy._latest
