@@ -201,9 +201,9 @@ def test_report_and_command_name_the_reference(rows, tmp_path, capsys):
     post = ph.fit(TEXT, categorical(rows), **HOW)
     ph.report(post, tmp_path / "report.html")
     assert "reference level: type 'house'" in (tmp_path / "report.html").read_text()
-    print_summary(post, as_json=False, everything=False, standardized=False, facts={})
+    print_summary(post, as_json=False)
     assert "reference level: type 'house'" in capsys.readouterr().out
-    print_summary(post, as_json=True, everything=False, standardized=False, facts={})
+    print_summary(post, as_json=True)
     assert json.loads(capsys.readouterr().out)["references"] == {"type": "house"}
 
 
