@@ -34,6 +34,8 @@ THEIRS = (
     r"ignore:fetch_record_batch\(\) is deprecated:DeprecationWarning",
     r"ignore:The inplace keyword in DataFrame.reset_index is deprecated:DeprecationWarning",
     r"ignore:The 'future.infer_string' option is deprecated:DeprecationWarning",
+    # JAX's, of any fork; Spark's driver is started by one, and another file of this process may have loaded JAX.
+    r"ignore:os\.fork\(\) was called:RuntimeWarning",
 )
 
 
