@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # The quality that all draws are brought to: by twice as many of them, as often as it takes.
-LEAST_ESS, GREATEST_RHAT, MOST_DRAWS = 400.0, 1.01, 8000
+MIN_ESS, GREATEST_RHAT, MAX_DRAWS = 400.0, 1.01, 8000
 SEED = 1
 KEPT_OF_A_TRY = ("draws", "status", "reason", "first", "least_ess", "greatest_rhat")
 # R's last lines, after the error.
@@ -87,7 +87,7 @@ class Record:
 
     def may_go_on(self, limits: Limits) -> bool:
         """Whether it has draws short of the quality, and these limits leave room for twice as many."""
-        if self.status != "fitted" or self.reached or (self.draws or 0) >= MOST_DRAWS:
+        if self.status != "fitted" or self.reached or (self.draws or 0) >= MAX_DRAWS:
             return False
         if self.tries and self.tries[-1]["status"] != "fitted":
             return self.outgrown(limits, self.tries[-1]["status"])
@@ -104,7 +104,7 @@ class Record:
 
 def good(least_ess: float, greatest_rhat: float) -> bool:
     """Whether draws have the quality that all are brought to."""
-    return least_ess >= LEAST_ESS and greatest_rhat <= GREATEST_RHAT
+    return least_ess >= MIN_ESS and greatest_rhat <= GREATEST_RHAT
 
 
 def contest(

@@ -43,7 +43,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "stress.md"
 SEED = 2412
 CHAINS, DRAWS = 4, 1000
 # The stated quality; acceptance and Pareto k have the engine's own limits.
-LEAST_ESS, MOST_RHAT = 100 * CHAINS, 1.01
+MIN_ESS, MAX_RHAT = 100 * CHAINS, 1.01
 # Of 19 draws, 18 of the 20 equally likely ranks are the central 90 %, exactly.
 REFITS, QUICK_REFITS, RANKED = 100, 20, 19
 COVERED = 0.9
@@ -140,7 +140,7 @@ def judged(name: str, spread: float | None, dim: int, post: Posterior, seconds: 
     together = np.concatenate(values, axis=2)
     r_hat, ess = measures(together[:, :, varies(together)])[:2]
     least, greatest = float(ess.min()), float(r_hat.max())
-    missed = [f"ESS {least:.0f}"] * (least < LEAST_ESS) + [f"R-hat {greatest:.3f}"] * (greatest > MOST_RHAT)
+    missed = [f"ESS {least:.0f}"] * (least < MIN_ESS) + [f"R-hat {greatest:.3f}"] * (greatest > MAX_RHAT)
     return Fitted(
         name, spread, dim, MISSED if missed else REACHED, ", ".join(missed), seconds,
         float(post.attrs["acceptance"]), float(post.attrs["pareto_k"]), int(post.attrs["keep_every"]),

@@ -28,7 +28,7 @@ import priorhood as ph
 from bench import tables
 from priorhood.data.sources.table import read
 from priorhood.engines import adapt, exact
-from priorhood.engines.exact.group_noise import LEAST_SHAPE, TAKEN, GroupNoiseDensity, draw_groups
+from priorhood.engines.exact.group_noise import MIN_SHAPE, TAKEN, GroupNoiseDensity, draw_groups
 from priorhood.engines.exact.marginal import collapse
 from priorhood.engines.exact.mode import Density
 from priorhood.engines.exact.sampler import explore
@@ -301,7 +301,7 @@ def _own_noise(rng: np.random.Generator, kind: str) -> Posed:
     sigma: Any
     if kind == OWN:
         prior, fine = random_scale(rng, data, tight=tight)
-        while not isinstance(prior, TAKEN) or (isinstance(prior, Gamma) and prior.shape < LEAST_SHAPE):
+        while not isinstance(prior, TAKEN) or (isinstance(prior, Gamma) and prior.shape < MIN_SHAPE):
             prior, fine = random_scale(rng, data, tight=tight)
         sigma = draft.scale("sigma", prior, ordinary=fine)
         draft.names += [("sigma", j) for j in range(1, places)]

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 
-from priorhood._text import listed, near
+from priorhood._text import join_words, suggestion
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Given = ParamSpec("Given")
-Result = TypeVar("Result")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # More draws of a parameter add nothing: a mean's Monte Carlo error is a thousandth of the sd.
-MOST_DRAWS = 1_000_000
+MAX_DRAWS = 1_000_000
 # Of all chains together: some gigabytes of θ alone.
-MOST_IN_ALL = 10_000_000
-MOST_CHAINS = 1_000
-MOST_THREADS = 1_024
+MAX_TOTAL_DRAWS = 10_000_000
+MAX_CHAINS = 1_000
+MAX_THREADS = 1_024
 
 
-def whole(name: str, value: object, least: int, most: int) -> int:
+def check_whole(name: str, value: object, least: int, most: int) -> int:
     """Return the number, if it is whole and within bounds.
 
     Raises
@@ -45,7 +45,7 @@ def whole(name: str, value: object, least: int, most: int) -> int:
     return int(value)
 
 
-def finite(name: str, value: object) -> float:
+def check_finite(name: str, value: object) -> float:
     """Return the number, if it is finite.
 
     Raises
@@ -103,13 +103,13 @@ OTHER_NAMES = {
 }
 
 # Arguments of Model; functions that take a model refer to it.
-OF_MODEL = frozenset({
+MODEL_ARGUMENTS = frozenset({
     "priors", "outcome_unit", "standardize", "units", "family", "noise", "se", "precision_weights",
     "frequency_weights",
 })  # fmt: skip
 
 
-def answers_other_names(function: Callable[Given, Result]) -> Callable[Given, Result]:
+def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate a public function: a keyword that it does not have is answered with the right one.
 
     Examples
@@ -127,18 +127,22 @@ def answers_other_names(function: Callable[Given, Result]) -> Callable[Given, Re
     called = function.__qualname__.removesuffix(".__init__")
 
     @wraps(function)
-    def answering(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         for name in kwargs:
             if name not in parameters:
                 meant = [one for one in OTHER_NAMES.get(name, ()) if one in known]
-                chosen = [one for one in (name, *OTHER_NAMES.get(name, ())) if one in OF_MODEL and "model" in known]
+                chosen = [
+                    one for one in (name, *OTHER_NAMES.get(name, ())) if one in MODEL_ARGUMENTS and "model" in known
+                ]
                 if meant:
-                    advice = f"it is called {listed(meant, 'or')}"
+                    advice = f"it is called {join_words(meant, 'or')}"
                 elif chosen:
-                    advice = f"give it to the model, Model(formula, {listed((f'{one}=…' for one in chosen), 'or')})"
+                    advice = (
+                        f"give it to the model, Model(formula, {join_words((f'{one}=…' for one in chosen), 'or')})"
+                    )
                 else:
-                    advice = near(name, known)
+                    advice = suggestion(name, known)
                 raise ModelError(f"{called} has no argument {name}: {advice}")
         return function(*args, **kwargs)
 
-    return answering
+    return wrapper

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def near(name: str, options: Iterable[str]) -> str:
+def suggestion(name: str, options: Iterable[str]) -> str:
     """'did you mean …?' where an option is close to the name, else the options there are."""
     every = [str(option) for option in options]
     folded = {option.casefold(): option for option in reversed(every)}
     close = difflib.get_close_matches(name.casefold(), list(folded), n=3, cutoff=0.6)
     if close:
         return "did you mean " + " or ".join(repr(folded[key]) for key in close) + "?"
-    return "there are " + some(every, 12) if every else "there are none"
+    return "there are " + preview(every, 12) if every else "there are none"
 
 
 def plural(name: str) -> str:
@@ -29,24 +29,24 @@ def plural(name: str) -> str:
     return f"{name}es" if name.lower().endswith(("s", "x", "ch", "sh")) else f"{name}s"
 
 
-def counted(count: int, name: str) -> str:
+def count_noun(count: int, name: str) -> str:
     """'1 zip', '2,500 zips'."""
     return f"{count:,} {name if count == 1 else plural(name)}"
 
 
-def rows_of(count: int) -> str:
+def row_count(count: int) -> str:
     """'1 row', '2,500 rows'."""
-    return counted(count, "row")
+    return count_noun(count, "row")
 
 
-def some(values: Iterable[object], most: int = 5) -> str:
+def preview(values: Iterable[object], most: int = 5) -> str:
     """The first few values, texts in quotes, and how many more there are: "'a', 'b' and 7 more"."""
     shown = [repr(value) if isinstance(value, str) else str(value) for value in values]
     more = f" and {len(shown) - most:,} more" if len(shown) > most else ""
     return ", ".join(shown[:most]) + more
 
 
-def listed(texts: Iterable[str], last: str = "and", *, most: int | None = None) -> str:
+def join_words(texts: Iterable[str], last: str = "and", *, most: int | None = None) -> str:
     """The texts as a sentence lists them: 'a', 'a and b', 'a, b and c'; at most two: 'a, b and 4 more'."""
     shown = list(texts)
     if most is not None and len(shown) > most:
@@ -71,6 +71,6 @@ _CONTROL = re.compile(
 )
 
 
-def visible(text: str) -> str:
+def escape_control(text: str) -> str:
     """The text with its control characters as Python writes them: names and labels come from files."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import answers_other_names, check_seed, whole
+from priorhood._arguments import check_seed, check_whole, suggest_argument_names
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 # Berlin's 219 ZIP codes with sales lie in this range; the simulated ones are spread over it.
 FIRST_ZIP, LAST_ZIP = 10115, 14199
-MOST_ROWS = 150
+MAX_ROWS = 150
 # Rows, and places, of a frame in memory.
-MOST_SIMULATED = 20_000_000
+MAX_SIMULATED = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Truth:
     beta: Array
 
 
-@answers_other_names
+@suggest_argument_names
 def simulate(places: int = 219, rows: int = 7500, seed: int = 2412) -> tuple[pd.DataFrame, Truth]:
     """Simulate sales of homes.
 
@@ -75,13 +75,13 @@ def simulate(places: int = 219, rows: int = 7500, seed: int = 2412) -> tuple[pd.
     """
     import pandas as pd
 
-    whole("places", places, 1, MOST_SIMULATED)
-    if whole("rows", rows, 1, MOST_SIMULATED) < places:
+    check_whole("places", places, 1, MAX_SIMULATED)
+    if check_whole("rows", rows, 1, MAX_SIMULATED) < places:
         raise ModelError(f"needed: at least 1 place and a row for each, not {places} places and {rows} rows")
     rng = np.random.default_rng(check_seed(seed))
-    # Rows of every place: at least 1, the most about MOST_ROWS where the mean allows it.
+    # Rows of every place: at least 1, the most about MAX_ROWS where the mean allows it.
     weight = rng.gamma(1.1, size=places)
-    most = max(MOST_ROWS, 3 * rows // places)
+    most = max(MAX_ROWS, 3 * rows // places)
     weight = np.minimum(weight / weight.sum(), (most - 1) / rows)
     counts = 1 + np.floor((rows - places) * weight / weight.sum()).astype(np.int64)
     for _ in range(rows - int(counts.sum())):
@@ -111,10 +111,10 @@ def zip_codes(places: int) -> list[str]:
 RADIUS = 0.18
 RELAXED = 12  # rounds of Lloyd's algorithm: cells of similar, not of equal size
 BORDER = 256  # points of the outline
-MOST_AREAS = 20_000  # their cells take a minute or so
+MAX_AREAS = 20_000  # their cells take a minute or so
 
 
-@answers_other_names
+@suggest_argument_names
 def simulate_areas(places: int = 219, seed: int = 2412) -> dict[str, Any]:
     """Simulate polygons for the ZIP codes of simulate(places): GeoJSON with the property `zip`.
 
@@ -145,7 +145,7 @@ def simulate_areas(places: int = 219, seed: int = 2412) -> dict[str, Any]:
     >>> [area["properties"]["zip"] for area in areas["features"]]
     ['10115', '11476', '12838']
     """
-    whole("places", places, 1, MOST_AREAS)
+    check_whole("places", places, 1, MAX_AREAS)
     rng = np.random.default_rng([check_seed(seed), places])
     outline = _outline(rng)
     within = rng.integers(BORDER, size=places)

@@ -46,7 +46,7 @@ def named(stress):
 def test_the_hardest_reach_the_quality(stress, named, name, spread):
     found = stress.fitted(named[name], spread)
     assert found.verdict == stress.REACHED, found.reason
-    assert found.least_ess > stress.LEAST_ESS
+    assert found.least_ess > stress.MIN_ESS
     assert found.pareto_k <= explore.PARETO_LIMIT
 
 
@@ -100,7 +100,7 @@ def test_draws_too_narrow_fail_the_coverage(stress, named, monkeypatch):
     assert stress.covered(design, 100, len(stress.DESIGNS)).passed
     _narrow(monkeypatch, 0.3)
     monkeypatch.setattr(explore, "ATTEMPTS", 0)
-    for limit in ("PARETO_LIMIT", "HOLD_LIMIT"):
+    for limit in ("PARETO_LIMIT", "MAX_STAY"):
         monkeypatch.setattr(explore, limit, np.inf)
 
     def accept_all(log_weights, log_uniforms, state, keep_every, picked, accepted):

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood._text import visible
+from priorhood._text import escape_control
 from priorhood.cli.output import Visible, shown
 
 pytest.importorskip("matplotlib")
@@ -44,11 +44,11 @@ def odd(tmp_path_factory):
 
 
 def test_visible_shows_what_it_was_and_leaves_the_rest():
-    assert visible("\x1b[31m \x9b \u202e \x7f \r \ud800") == "\\x1b[31m \\x9b \\u202e \\x7f \\r \\ud800"
+    assert escape_control("\x1b[31m \x9b \u202e \x7f \r \ud800") == "\\x1b[31m \\x9b \\u202e \\x7f \\r \\ud800"
     for text in ("Köln, 80 m²\n\t€", "שלום", "🏠", "a\\x1b", ""):
-        assert visible(text) == text
+        assert escape_control(text) == text
     for label in LABELS:
-        assert not UNSEEN.search(visible(label))
+        assert not UNSEEN.search(escape_control(label))
 
 
 COMMANDS = {

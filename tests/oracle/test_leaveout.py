@@ -14,7 +14,7 @@ from scipy import integrate, stats
 import priorhood as ph
 from oracle.test_groupings import Dense, rows
 from priorhood.diagnostics.psis import smoothed
-from priorhood.engines.exact.conditional import Given, log_places, picks, without_row
+from priorhood.engines.exact.conditional import ConditionalPosterior, log_places, picks, without_row
 from priorhood.engines.exact.theta import constrain, from_prior
 from priorhood.evaluation.elpd import DensitySums
 from unit.posterior.test_predictive import drawn
@@ -34,7 +34,7 @@ class Posed:
         self.dense = dense = Dense(ph.Model(formula), rows())
         rng = np.random.default_rng(1)
         self.values = constrain(dense.problem, 0.5 * from_prior(dense.problem, 3, rng))
-        self.given = Given(dense.problem, self.values, self.values.sigma)
+        self.given = ConditionalPosterior(dense.problem, self.values, self.values.sigma)
         self.cell = self._cells()
         self.residual = dense.y - dense.X @ dense.problem.shift[: dense.X.shape[1]]
         self.mean = dense.R[:, : dense.sizes[0]] @ dense.problem.root_mean

@@ -2,26 +2,26 @@
 
 import pytest
 
-from priorhood._text import counted, listed, near, plural, some, sql_name, sql_text, visible
+from priorhood._text import count_noun, escape_control, join_words, plural, preview, sql_name, sql_text, suggestion
 
 
 @pytest.mark.parametrize(
     ("texts", "said"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (iter("abc"), "a, b and c")]
 )
 def test_lists_end_with_and(texts, said):
-    assert listed(texts) == said
+    assert join_words(texts) == said
 
 
 def test_lists_end_with_or_or_with_how_many_more():
-    assert listed("abc", "or") == "a, b or c"
-    assert listed("abcde", most=3) == "a, b, c and 2 more"
-    assert listed("abc", most=3) == "a, b and c"
-    assert some("abcdefg") == "'a', 'b', 'c', 'd', 'e' and 2 more"
-    assert some([1, "a"]) == "1, 'a'"
+    assert join_words("abc", "or") == "a, b or c"
+    assert join_words("abcde", most=3) == "a, b, c and 2 more"
+    assert join_words("abc", most=3) == "a, b and c"
+    assert preview("abcdefg") == "'a', 'b', 'c', 'd', 'e' and 2 more"
+    assert preview([1, "a"]) == "1, 'a'"
 
 
 def test_counts_have_the_plural_of_their_name():
-    assert [counted(n, "county") for n in (0, 1, 2500)] == ["0 counties", "1 county", "2,500 counties"]
+    assert [count_noun(n, "county") for n in (0, 1, 2500)] == ["0 counties", "1 county", "2,500 counties"]
     assert [plural(name) for name in ("zip", "branch", "bus", "day", "zip:type")] == [
         "zips", "branches", "buses", "days", "zip:type",
     ]  # fmt: skip
@@ -34,10 +34,10 @@ def test_names_in_sql_double_their_own_quotes():
 
 
 def test_near_names_are_offered_whatever_their_case():
-    assert near("Zip", ["zip", "price"]) == "did you mean 'zip'?"
-    assert near("xyz", ["zip", "price"]) == "there are 'zip', 'price'"
-    assert near("xyz", []) == "there are none"
+    assert suggestion("Zip", ["zip", "price"]) == "did you mean 'zip'?"
+    assert suggestion("xyz", ["zip", "price"]) == "there are 'zip', 'price'"
+    assert suggestion("xyz", []) == "there are none"
 
 
 def test_control_characters_are_shown_as_python_writes_them():
-    assert visible("a\x1b[31m\u202e\n") == "a\\x1b[31m\\u202e\n"
+    assert escape_control("a\x1b[31m\u202e\n") == "a\\x1b[31m\\u202e\n"

@@ -28,17 +28,17 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Write simulated Berlin-like sales: zip, living_space, price."""
-    from priorhood._arguments import whole
+    from priorhood._arguments import check_whole
     from priorhood._system import check_writable, write_text
     from priorhood.data.sources.export import check_output, write_frame
-    from priorhood.datasets import MOST_AREAS, simulate_areas
+    from priorhood.datasets import MAX_AREAS, simulate_areas
     from priorhood.datasets import simulate as run
     from priorhood.errors import FileError
 
     check_output(out)
     if polygons:
         check_writable(polygons)
-        whole("places", places, 1, MOST_AREAS)
+        check_whole("places", places, 1, MAX_AREAS)
         if polygons.suffix.lower() not in (".geojson", ".json"):
             raise FileError(f"cannot write polygons to {str(polygons)!r}; its name must end in .geojson or .json")
         if polygons.resolve() == out.resolve():

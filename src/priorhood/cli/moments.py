@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from priorhood._system import is_file
-from priorhood._text import some
+from priorhood._text import preview
 from priorhood.cli.options import Json, Places, Reading, takes
 from priorhood.cli.output import print_json, printed_warnings, say
 from priorhood.errors import ModelError
@@ -51,7 +51,7 @@ def parts_of(given: list[str]) -> tuple[list[str], str | None]:
             f"TABLE FORMULA -o FILE)"
         )
     if len(others) > 1:
-        raise ModelError(f"several formulas are given: {some(others)}; the files have one")
+        raise ModelError(f"several formulas are given: {preview(others)}; the files have one")
     return files, others[0] if others else None
 
 
@@ -76,7 +76,7 @@ def table_and_formula(given: list[str], command: str) -> tuple[str, str]:
         raise ModelError(f"the table comes first, then the formula: {given[1]!r} before {given[0]!r}")
     if len(given) != 2:
         raise ModelError(
-            f"{command} takes a table and a formula, or files of sums (priorhood moments), not {some(given)}; "
+            f"{command} takes a table and a formula, or files of sums (priorhood moments), not {preview(given)}; "
             f"write a formula in quotes, like 'price ~ living_space + (living_space | zip)'"
         )
     return given[0], given[1]

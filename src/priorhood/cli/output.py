@@ -10,7 +10,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from priorhood._text import plural, rows_of, visible
+from priorhood._text import escape_control, plural, row_count
 from priorhood.errors import PriorhoodWarning
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from priorhood.evaluation.sbc import Calibration
     from priorhood.posterior.posterior import Posterior
 
-MOST_LINES = 2_000  # of a table on the screen
+MAX_LINES = 2_000  # of a table on the screen
 
 _FACTS = (
     "engine", "engine_reason", "seed", "rows_read", "rows_used", "acceptance", "pareto_k", "keep_every",
@@ -43,7 +43,7 @@ class Visible:
 
     def write(self, text: str) -> int:
         """Write the visible form of a text."""
-        self.stream.write(visible(text))
+        self.stream.write(escape_control(text))
         return len(text)
 
 
@@ -160,7 +160,7 @@ def console() -> Console:
 
         def render_str(self, text: str, **options: Any) -> Any:
             """Render the visible form of a text."""
-            return super().render_str(visible(text), **options)
+            return super().render_str(escape_control(text), **options)
 
     width = None if sys.stdout.isatty() else 150
     # Names may contain [b] or :house:, which are printed as they are.
@@ -198,9 +198,9 @@ def print_summary(
     screen = console()
     screen.print(post.equations(), soft_wrap=True)
     screen.print()
-    screen.print(_summary_table(labels[:MOST_LINES], columns, screen.width, standardized=standardized))
-    if len(labels) > MOST_LINES:
-        screen.print(f"… and {len(labels) - MOST_LINES:,} more parameters: all of them with --json", soft_wrap=True)
+    screen.print(_summary_table(labels[:MAX_LINES], columns, screen.width, standardized=standardized))
+    if len(labels) > MAX_LINES:
+        screen.print(f"… and {len(labels) - MAX_LINES:,} more parameters: all of them with --json", soft_wrap=True)
     for line in _account(post):
         screen.print(line, soft_wrap=True)
 
@@ -283,7 +283,7 @@ def print_calibration(found: Calibration, *, as_json: bool, out: object) -> None
     screen = console()
     screen.print(table)
     if found.places:
-        sizes = ", ".join(f"{label} ({rows_of(rows)})" for label, rows in found.places.items())
+        sizes = ", ".join(f"{label} ({row_count(rows)})" for label, rows in found.places.items())
         screen.print(f"places with the most, the median and the fewest rows: {sizes}", soft_wrap=True)
     for verdict in found.verdicts:
         screen.print(str(verdict), soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from priorhood._text import rows_of, visible
+from priorhood._text import escape_control, row_count
 from priorhood.cli.options import Json, MayPicture, Places, Reading, Rows, Saved, takes
 from priorhood.cli.output import console, finite, print_json, print_summary, progress, say
 from priorhood.cli.plot import check_picture, write_picture
@@ -59,7 +59,7 @@ def predict(
         print_json(out=out, rows=len(result), status=counts, notes=[note] if note else [])
         return
     statuses = ", ".join(f"{count:,} {status}" for status, count in counts.items())
-    print(f"{rows_of(len(result))} predicted ({statuses}), written to {out}")
+    print(f"{row_count(len(result))} predicted ({statuses}), written to {out}")
     if note:
         print(f"note: {note}")
 
@@ -87,7 +87,9 @@ def check(file: Saved, out: MayPicture = None, as_json: Json = False) -> None:
         screen = console()
         for verdict in found:
             mark = Text("✓ " if verdict.good else "✗ ", style="green" if verdict.good else "bold red")
-            mark.append(f"{visible(verdict.about)}: ", style="bold").append(visible(verdict.text), style="not bold")
+            mark.append(f"{escape_control(verdict.about)}: ", style="bold").append(
+                escape_control(verdict.text), style="not bold"
+            )
             screen.print(mark, soft_wrap=True)
         if found.bad:
             screen.print(f"{len(found.bad)} of {len(found)} verdicts ask for something to be done")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from priorhood._text import rows_of
+from priorhood._text import row_count
 from priorhood.cli.options import Json, Saved, row_of, takes
 from priorhood.cli.output import announce_compile, console, new_table, print_json, progress, records
 from priorhood.cli.plot import places_of
@@ -15,7 +15,7 @@ from priorhood.cli.plot import places_of
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST = 20  # lines of a table in the terminal
+MAX_LINES = 20  # lines of a table in the terminal
 # Decimals above the Monte Carlo error of 0.02 sds.
 DECIMALS = {"shift": 2, "place_shift": 2, "sd_ratio": 2, "log_evidence_change": 1, "pareto_k": 2}
 
@@ -74,12 +74,14 @@ def influence(
     if as_json:
         print_json(what=found.what if one else "every place", table=records(frame))
         return
-    size = "" if not one or found.rows == 1 else f" ({rows_of(found.rows)})"
+    size = "" if not one or found.rows == 1 else f" ({row_count(found.rows)})"
     without = f"without {found.what}{size}" if one else "without each place"
     shown = frame if one else frame.drop(columns=["place_change", "place_unit"])
-    _print(shown.head(MOST), f"{without}: how far means move, in posterior sds")
-    if len(frame) > MOST:
-        console().print(f"the {MOST} that {'move' if one else 'matter'} most of {len(frame):,}; --json has all")
+    _print(shown.head(MAX_LINES), f"{without}: how far means move, in posterior sds")
+    if len(frame) > MAX_LINES:
+        console().print(
+            f"the {MAX_LINES} that {'move' if one else 'matter'} most of {len(frame):,}; --json has all"
+        )
 
 
 def _print(frame: pd.DataFrame, title: str) -> None:

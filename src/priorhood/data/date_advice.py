@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from priorhood._system import free_name, is_file
-from priorhood._text import listed, some
+from priorhood._text import join_words, preview
 from priorhood.data.date_formats import Dates, dates_of, like_numbered, numbered_dates
 from priorhood.data.labels import BLANKS
 from priorhood.data.sources.columns import first_texts, textual, zoned
@@ -69,7 +69,7 @@ def dates_advice(column: str, role: Role, dates: list[str], found: Dates, table:
         ways.append(_days_since(table, column, dates, found))
     else:
         ways.append("write them as 2014-10-13, since the names of the months are unknown here")
-    return f"holds {found.called}, like {some(dates[:1])}, not numbers; {', or '.join(ways)}"
+    return f"holds {found.called}, like {preview(dates[:1])}, not numbers; {', or '.join(ways)}"
 
 
 def typed_dates_advice(frame: Frame, column: str, table: Table) -> str:
@@ -83,7 +83,7 @@ def typed_dates_advice(frame: Frame, column: str, table: Table) -> str:
     found = dates_of(texts, short=True)
     if found is None:  # pandas' guess could take days for months
         return (
-            f"holds dates, not numbers; write them all as 2014-10-13, in place of {some(texts[:1])}, "
+            f"holds dates, not numbers; write them all as 2014-10-13, in place of {preview(texts[:1])}, "
             f"and this message will show how to make days of them"
         )
     return f"holds dates, not numbers; {_days_since(table, column, texts, as_they_stand(found, given))}"
@@ -116,7 +116,7 @@ def _days_since(table: Table, column: str, texts: list[str], found: Dates | None
     if found is not None and found.others:
         names = {"m": "month", "d": "day", "y": "year", "Y": "year"}
         order = ", ".join(names[letter] for letter in re.findall(r"%([mdyY])", found.form))
-        others = listed(map(repr, found.others), "or")
+        others = join_words(map(repr, found.others), "or")
         doubt = f" (read as {order}, in this order; if that is wrong, with {others} in place of {found.form!r})"
     advice = f"make days since a date of it{doubt}, and write {DAYS} in its place: "
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from priorhood._text import counted, rows_of
+from priorhood._text import count_noun, row_count
 
 
 @dataclass(frozen=True)
@@ -26,5 +26,5 @@ class Dropped:
         return f"{self.reason} {self.column!r}" if self.column else self.reason
 
     def __str__(self) -> str:
-        where = f" in {counted(self.places, 'place')}" if self.places else ""
-        return f"{rows_of(self.rows)}{where}: {self.why}"
+        where = f" in {count_noun(self.places, 'place')}" if self.places else ""
+        return f"{row_count(self.rows)}{where}: {self.why}"

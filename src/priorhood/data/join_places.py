@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from priorhood._text import listed, some
+from priorhood._text import join_words, preview
 from priorhood.data.labels import alike, normal_label, unlike
 from priorhood.data.place_table import LABEL, PlaceLabels, label_of, no_value, read_place_table
 from priorhood.data.sources.columns import collected, kept_rows
@@ -165,8 +165,8 @@ def _labels_of(
         if all(labels) and seen.setdefault(own, rest) != rest:
             raise TableError(
                 f"{place_table.keys[-1]} {'/'.join(own)!r} of {table.name} is there in several: "
-                f"{some(sorted({'/'.join(seen[own]), '/'.join(rest)}))}; give {place_table.name} the column "
-                f"{listed(above)} too, so that it tells them apart"
+                f"{preview(sorted({'/'.join(seen[own]), '/'.join(rest)}))}; give {place_table.name} the column "
+                f"{join_words(above)} too, so that it tells them apart"
             )
     return labelled
 
@@ -181,8 +181,8 @@ def _similar(place_table: PlaceTable, labels: list[PlaceLabels]) -> str:
 
 
 def _some(places: Iterable[PlaceLabels]) -> str:
-    listed = ["/".join(labels) for labels in places]
-    return some(listed, 3) if listed else "none"
+    join_words = ["/".join(labels) for labels in places]
+    return preview(join_words, 3) if join_words else "none"
 
 
 def _with_columns(

@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from priorhood._text import listed, some
+from priorhood._text import join_words, preview
 from priorhood.data.number_formats import (
     MEASURED,
     METRES,
@@ -72,14 +72,15 @@ def rewriting(texts: Iterable[str], given: Spelling = UNSAID) -> Rewriting | Non
     if letters:
         plain = list(map(_ascii, letters))
         return Rewriting(
-            f"has numbers in other characters than 0 to 9, like {some(found[:2])}; replace them",
+            f"has numbers in other characters than 0 to 9, like {preview(found[:2])}; replace them",
             f".str.translate(str.maketrans({''.join(letters)!r}, {''.join(plain)!r}))",
             f".str.replace_many({letters!r}, {plain!r})",
         )
     found = odd(lambda text: _BRACKETS.sub(r"\1", text) if _BRACKETS.fullmatch(text) else text)
     if found:
         return Rewriting(
-            f"has numbers in brackets, like {some(found[:2])}, which accounts use for numbers below 0; if so, give "
+            f"has numbers in brackets, like {preview(found[:2])}, which accounts use for numbers below 0; if so, "
+            "give "
             f"them a minus",
             r".str.replace(r'^\((.+)\)$', r'-\1', regex=True)",
             r".str.replace(r'^\((.+)\)$', '-${1}')",
@@ -87,7 +88,7 @@ def rewriting(texts: Iterable[str], given: Spelling = UNSAID) -> Rewriting | Non
     found = [text for text in numbers if lakhs(text)]
     if any(re.search(r",\d\d,", text) for text in found) and all(is_number(text, given) for text in numbers):
         return Rewriting(
-            f"has numbers with the commas of lakhs, like {some(found[:2])}; remove them",
+            f"has numbers with the commas of lakhs, like {preview(found[:2])}; remove them",
             ".str.replace(',', '', regex=False)",
             ".str.replace_all(',', '', literal=True)",
         )
@@ -118,7 +119,7 @@ def _with_several_signs(texts: list[str], given: Spelling) -> Rewriting | None:
     ends = [rf"^(?:{_any(before)})"] * bool(before) + [rf"(?:{_any(after)})$"] * bool(after)
     pattern = "|".join(ends)
     return Rewriting(
-        f"has numbers with different signs, like {some(list(pairs.values())[:3])}; if all mean the same, remove "
+        f"has numbers with different signs, like {preview(list(pairs.values())[:3])}; if all mean the same, remove "
         f"them",
         f".str.replace({pattern!r}, '', regex=True)",
         f".str.replace_all({pattern!r}, '')",
@@ -128,7 +129,7 @@ def _with_several_signs(texts: list[str], given: Spelling) -> Rewriting | None:
 def _with_multiples(found: list[Marked], given: Spelling) -> Rewriting | None:
     """Advice for numbers of which some are in thousands or millions."""
     after = dict.fromkeys(one.after for one in found)
-    shown = some([next(one.text for one in found if one.after == sign) for sign in after][:3])
+    shown = preview([next(one.text for one in found if one.after == sign) for sign in after][:3])
     factors = {sign: multiple(sign) or 1 for sign in after if multiple(sign)}
     units = {meaning(sign) for one in found for sign in (one.before, one.after)} - {None}
     by_hand = "convert them to one unit first"
@@ -150,7 +151,7 @@ def _with_multiples(found: list[Marked], given: Spelling) -> Rewriting | None:
 def _in_several_units(found: list[Marked], units: list[tuple[str, float] | None], given: Spelling) -> Rewriting:
     """Advice for numbers in square metres and square feet, or in euros and dollars."""
     first = {unit: one.text for one, unit in zip(found, units, strict=True)}
-    shown = some([text for unit, text in first.items() if unit is not None][:3])
+    shown = preview([text for unit, text in first.items() if unit is not None][:3])
     look = f"has numbers in {'two' if len(first.keys() - {None}) == 2 else 'several'} units, like {shown}"
     kinds = {unit[0] for unit in units if unit is not None}
     signs = signs_of([one.core for one in found], given)
@@ -203,7 +204,7 @@ def truths(texts: Iterable[str]) -> Rewriting | None:
     if not meant:
         return None
     return Rewriting(
-        f"writes truth values in more than one way, {some(texts, 6)}; write them the same way",
+        f"writes truth values in more than one way, {preview(texts, 6)}; write them the same way",
         f".astype(str).str.strip().str.lower().map({meant!r})",
         f".str.strip_chars().str.to_lowercase().replace_strict({meant!r}, default=None, return_dtype=pl.Boolean)",
     )
@@ -286,7 +287,7 @@ def affixed(found: Affix, column: str, command: Callable[[str], str] | None = No
     """
     signs = [sign for sign in (found.before, found.after) if sign]
     places = [f"{sign!r} {where}" for sign, where in ((found.before, "before"), (found.after, "after")) if sign]
-    look = f"numbers with {listed(places)} them, like {some(found.odd, 2)}"
+    look = f"numbers with {join_words(places)} them, like {preview(found.odd, 2)}"
     if found.times > 1:
         scaled = changed(column, *_times({found.after: found.times}, found.signs), command, instead)
         return f"{look}; multiply them by {found.times:,}: {scaled}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import listed, near, some
+from priorhood._text import join_words, preview, suggestion
 from priorhood.data.labels import normal_label
 from priorhood.data.roles import as_written, check_numbers, in_roles, refuse_nested
 from priorhood.data.schema import refuse_unwritable, roles_of
@@ -160,10 +160,12 @@ def read_place_table(source: object, formula: Formula) -> PlaceTable:
     table = read(source)
     keys = tuple(key for key in formula.keys if key in table.columns)
     if not keys:
-        wanted = f"the formula's {listed(formula.keys, 'or')}" if formula.keys else "the formula has no group part"
+        wanted = (
+            f"the formula's {join_words(formula.keys, 'or')}" if formula.keys else "the formula has no group part"
+        )
         raise TableError(
             f"{table.name} (places) has no column that tells which place a row is about: {wanted}; "
-            f"{near(formula.keys[-1], table.columns) if formula.keys else 'add one like (1 | zip)'}"
+            f"{suggestion(formula.keys[-1], table.columns) if formula.keys else 'add one like (1 | zip)'}"
         )
     read_by_formula = dict.fromkeys(n for f in formula.factors() for n in Expression(f).names)
     table.check_apart(read_by_formula)
@@ -171,8 +173,8 @@ def read_place_table(source: object, formula: Formula) -> PlaceTable:
     if not columns:
         others = [column for column in table.columns if column not in keys]
         raise TableError(
-            f"{table.name} (places) has none of the formula's predictors {some(read_by_formula)}; there are "
-            f"{some(others, 12) if others else 'none'}"
+            f"{table.name} (places) has none of the formula's predictors {preview(read_by_formula)}; there are "
+            f"{preview(others, 12) if others else 'none'}"
         )
     every = roles_of(formula)
     roles = {column: replace(every[column], purpose="a predictor of places") for column in columns}

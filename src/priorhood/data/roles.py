@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._system import is_file
-from priorhood._text import listed, rows_of, some
+from priorhood._text import join_words, preview, row_count
 from priorhood.data.date_advice import as_they_stand, dates_advice, dates_among, script, typed_dates_advice
 from priorhood.data.date_formats import like_numbered, numbered_dates
 from priorhood.data.labels import BLANKS, normal_label
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 FEW = 20
 # More categories than this belong in a group part.
-MOST_CATEGORIES = 100
+MAX_CATEGORIES = 100
 _ZERO_FIRST = re.compile(r"0[0-9]+")
 _FOUR_DIGITS = re.compile(r"[+-]?[0-9]{4}")
 # Prefix in Table.told of a column of numbers that was checked for dates.
@@ -182,7 +182,7 @@ def _reading(frame: Frame, column: str, dtype: DType, roles: dict[str, Role], ta
             raise TableError(f"{title} {typed_dates_advice(frame, column, table)}")
         what, instead = next((words for kind, *words in _kinds() if dtype == kind), ["values of another kind", ""])
         times = [text[:10] for text in first_texts(frame, column, table.name)][:1] if dtype == nw.Time else []
-        like = f", like {some(times)}" if times else ""
+        like = f", like {preview(times)}" if times else ""
         raise TableError(f"{title} holds {what}{like}, not numbers; make numbers of them first{instead}")
     if dtype == nw.Object and (numbers := _python_numbers(frame, column)) is not None:
         return numbers
@@ -210,9 +210,10 @@ def _reading(frame: Frame, column: str, dtype: DType, roles: dict[str, Role], ta
             f" (if {three[0]!r} is {three[0].replace('.', '')}, read the table with thousands='.')" if three else ""
         )
         if role.number:
-            raise TableError(f"{title} is {held}, like {some(values, 2)}; convert it{thousands}")
+            raise TableError(f"{title} is {held}, like {preview(values, 2)}; convert it{thousands}")
         raise TableError(
-            f"{table.name}: column {column!r} is {held} though all its values are numbers, like {some(values, 2)}; "
+            f"{table.name}: column {column!r} is {held} though all its values are numbers, like "
+            f"{preview(values, 2)}; "
             f"convert it to numbers{thousands}, or write C({written(column)}) to use it as categories"
         )
     check_thousands(column, values, table)
@@ -280,7 +281,7 @@ def _is_categorical(text: TextColumn, odd: list[str], frame: Frame, roles: dict[
     values, role, spelling = text.values, text.role, text.table.spelling
     given = spelling.signs
     if not given.thousands and (ways := in_two_ways(values)):
-        both = listed(map(repr, ways))
+        both = join_words(map(repr, ways))
         raise TableError(
             f"{text.title} has thousands written in two ways, {both}: write them the same way{text.or_categories}"
         )
@@ -288,9 +289,9 @@ def _is_categorical(text: TextColumn, odd: list[str], frame: Frame, roles: dict[
     if found is not None and (set(odd) <= set(found[1]) or len(found[1]) > len(values) / 2):
         signs, unread = found
         if signs.thousands:
-            look = f"has numbers that look like thousands: {some(unread, 3)}"
+            look = f"has numbers that look like thousands: {preview(unread, 3)}"
         else:
-            look = f"has decimal {'commas' if signs.decimal == ',' else 'points'}: {some(unread, 3)}"
+            look = f"has decimal {'commas' if signs.decimal == ',' else 'points'}: {preview(unread, 3)}"
             # In a table with 84,5 and 356.448,00 one message is enough for both.
             for other, others in roles.items():
                 if others.category or not textual(frame.collect_schema()[other]):
@@ -329,13 +330,13 @@ def _is_categorical(text: TextColumn, odd: list[str], frame: Frame, roles: dict[
         if unusual.pandas:
             advice = f": {text.changed(unusual.pandas, unusual.polars, advice)}"
         raise TableError(f"{text.title} {unusual.look}{advice}")
-    if mostly and not role.number and len(values) > MOST_CATEGORIES:
+    if mostly and not role.number and len(values) > MAX_CATEGORIES:
         bounded = ranges(odd, set(values) - set(odd), spelling)
         if bounded is not None:
             wider = "; or write wider ranges to use them as categories"
             advice = text.changed(bounded.pandas, bounded.polars, wider)
             raise TableError(
-                f"{text.title} has {len(values):,} ranges and numbers, like {some(odd, 3)}; {bounded.look}: "
+                f"{text.title} has {len(values):,} ranges and numbers, like {preview(odd, 3)}; {bounded.look}: "
                 f"{advice}"
             )
     return not role.number and mostly
@@ -346,15 +347,15 @@ def _odd_texts(text: TextColumn, odd: list[str]) -> str:
     if len(odd) == len(text.values) and not any(any(map(str.isdigit, one)) for one in odd):
         categories = f"write {written(text.name)} by itself to use it as categories"
         instead = categories if text.role.predictor else "name a column of numbers"
-        return f"holds text, not numbers, like {some(odd, 3)}; {instead}"
+        return f"holds text, not numbers, like {preview(odd, 3)}; {instead}"
     if all(any(map(str.isdigit, one)) and PLAIN.read(one) for one in odd):
         longest = max(odd, key=len)
         what = f"a number that is too large: {longest[:15]}{'…' * (len(longest) > 15)} ({len(longest)} characters)"
     else:
-        what = f"text where a number should be: {some(map(cut, odd))}"
+        what = f"text where a number should be: {preview(map(cut, odd))}"
     rows = sum(count for one, count in text.counts.items() if one.strip(BLANKS) in set(odd))
     null = or_null(odd)
-    said = f"holds {what} ({rows_of(rows)}); fix these rows{',' if null else ' or'} filter them out (where)"
+    said = f"holds {what} ({row_count(rows)}); fix these rows{',' if null else ' or'} filter them out (where)"
     bounded = ranges(odd, set(text.values) - set(odd), text.table.spelling)
     if bounded is None:
         return f"{said}{null}"
@@ -456,8 +457,8 @@ def check_numbers(frame: Frame, roles: dict[str, Role], table: Table) -> None:
             zeros = list(dict.fromkeys(filter(_ZERO_FIRST.fullmatch, texts[column])))
             if zeros and len(set(map(len, texts[column]))) == 1:
                 warn(
-                    f"{table.name}: column {column!r} has zeros before its numbers, like {some(zeros, 2)}, and is "
-                    f"read as numbers; if they are labels, write C({written(column)}) to use them as categories"
+                    f"{table.name}: column {column!r} has zeros before its numbers, like {preview(zeros, 2)}, and "
+                    f"is read as numbers; if they are labels, write C({written(column)}) to use them as categories"
                 )
         for column in (c for c in thousands if c in texts):
             # A column that has 1234 has no signs in its thousands.

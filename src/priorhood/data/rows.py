@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from priorhood._text import rows_of
+from priorhood._text import row_count
 from priorhood.data.quantiles import counted_quartiles, repeated_quartiles
 from priorhood.data.roles import Role, as_written, check_numbers, in_roles, refuse_nested
 from priorhood.data.schema import roles_of, texts_of
@@ -238,7 +238,7 @@ def refuse(frame: Frame, design: Design, prepared: Prepared, counts: list[int], 
         place = "/".join(str(shown[f"label{i}"][row]) for i in range(len(groups)))
         examples.append(f"{value:g}" + (f" ({design.formula.group} {place!r})" if groups else ""))
     raise TableError(
-        f"{name}: {what} in {rows_of(counts[failed[0]])}, needed for {check.role} {check.text!r}: "
+        f"{name}: {what} in {row_count(counts[failed[0]])}, needed for {check.role} {check.text!r}: "
         f"{', '.join(examples)}; {guard.advice}"
     )
 

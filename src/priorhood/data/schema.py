@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import some, sql_name
+from priorhood._text import preview, sql_name
 from priorhood.data.labels import normal_label
-from priorhood.data.roles import MOST_CATEGORIES, Role, check_numbers, in_roles, refuse_nested
+from priorhood.data.roles import MAX_CATEGORIES, Role, check_numbers, in_roles, refuse_nested
 from priorhood.data.sources.backend import backend_of, is_elsewhere
 from priorhood.data.sources.columns import GIVEN, collected, declared_order, kept_rows, missing, run, textual
 from priorhood.data.sources.remote import counted_labels
@@ -66,7 +66,7 @@ def learn_design(
             _check_bits(numbers, column)
             values = [number_label(v) for v in sorted(numbers)]
         found = tuple(dict.fromkeys([*(v for v in map(normal_label, declared) if v in values), *values]))
-        if len(found) > MOST_CATEGORIES:
+        if len(found) > MAX_CATEGORIES:
             groupings = [
                 replace(one, terms=tuple(term for term in one.terms if factor not in term) or ((),))
                 for one in formula.groupings
@@ -143,7 +143,7 @@ def ordered_categories(
         if new:
             raise TableError(
                 f"{name}: predictor {column!r} has the category {new[0]!r}, which {expression.text} does not list; "
-                f"there are {some(found, 12)}"
+                f"there are {preview(found, 12)}"
             )
         found = tuple(category for category in listed if category in found)
     if expression.reference is None:
@@ -152,7 +152,7 @@ def ordered_categories(
     if reference not in found and whole:
         raise TableError(
             f"{name}: {cut(expression.text)}: no row has the level {brief(reference)} of {column!r}; there are "
-            f"{some(found, 12)}"
+            f"{preview(found, 12)}"
         )
     return tuple(sorted(found, key=lambda category: category != reference))
 
@@ -226,7 +226,7 @@ def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
         if new:
             raise TableError(
                 f"{table.name}: predictor {column!r} has the category {new[0]!r}, which the data of the fit did "
-                f"not have; there are {some(categories, 12)}"
+                f"not have; there are {preview(categories, 12)}"
             )
     return frame
 
@@ -235,7 +235,7 @@ def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
 LOOKS = ((10_000, 0.5), (1_000_000, 0.9))
 # Places with fewer rows than this on average leave nothing to learn about them.
 FEWEST_ROWS = 1.5
-MOST_PLACES = 5_000_000
+MAX_PLACES = 5_000_000
 
 
 def refuse_ids(frame: Frame, keys: tuple[str, ...], name: str) -> None:
@@ -252,11 +252,11 @@ def refuse_ids(frame: Frame, keys: tuple[str, ...], name: str) -> None:
         if rows < FEWEST_ROWS * labels:
             raise TableError(
                 f"{said}: it looks like an id of rows, not a place; name the column that says where a row is "
-                f"(there are {some(others, 12)})"
+                f"(there are {preview(others, 12)})"
             )
-        if labels > MOST_PLACES:
+        if labels > MAX_PLACES:
             raise TableError(
-                f"{said}, and at most {MOST_PLACES:,} places can be fitted; group by something coarser, or choose "
+                f"{said}, and at most {MAX_PLACES:,} places can be fitted; group by something coarser, or choose "
                 f"rows (where)"
             )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import some
+from priorhood._text import preview
 from priorhood.data.number_formats import SAME_SIGN
 from priorhood.data.sources.columns import run
 from priorhood.errors import TableError, warn
@@ -123,7 +123,8 @@ def check_thousands(column: str, texts: list[str], table: Table) -> bool:
     if not odd and spelling.decimal is None and (three := all_in_thousands(texts)):
         one = three[0]
         warn(
-            f"{table.name}: every value of column {column!r} has a point and three digits, like {some(three, 3)}: "
+            f"{table.name}: every value of column {column!r} has a point and three digits, like "
+            f"{preview(three, 3)}: "
             f"{one!r} is read as {float(one):g}; if it is {one.replace('.', '')}, read the file with thousands='.' "
             f"(--thousands .), and if they are decimals, say so: decimal='.' (--decimal .)"
         )
@@ -136,10 +137,10 @@ def check_thousands(column: str, texts: list[str], table: Table) -> bool:
     if not odd:
         return False
     whole = [t for t in texts if signs.decimal not in t and t.isdigit()]
-    others = f" next to whole numbers hundreds of times as large, like {some(whole, 1)}" if whole else ""
+    others = f" next to whole numbers hundreds of times as large, like {preview(whole, 1)}" if whole else ""
     look = (
         f"{table.name}: column {column!r} has values with exactly three digits after {signs.decimal!r}, like "
-        f"{some(dict.fromkeys(odd), 3)}{others}: they look like thousands"
+        f"{preview(dict.fromkeys(odd), 3)}{others}: they look like thousands"
     )
     instead = f"thousands={signs.decimal!r} (--thousands {signs.decimal})"
     if spelling.decimal is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import listed
+from priorhood._text import join_words
 from priorhood.diagnostics.summary import measures
 from priorhood.diagnostics.verdict import TITLES, WORST, SamplerRun, Verdict, bad, good
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), section 4.
 R_HAT_LIMIT = 1.01
 ESS_PER_CHAIN = 100
-LEAST_DRAWS = 100
+MIN_DRAWS = 100
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class ConvergenceStats:
 def draws_verdict(run: SamplerRun) -> Verdict:
     """Whether there are draws to judge: enough of them, and all of them numbers."""
     sizes: dict[str, Any] = {"chains": run.chains, "draws": run.draws}
-    if run.draws < LEAST_DRAWS:
+    if run.draws < MIN_DRAWS:
         return bad(
             "draws",
             "{draws:,} draws per chain are too few to judge convergence: draw at least {needed} per chain "
             "({in_all} in all, with four chains)",
-            **sizes, needed=LEAST_DRAWS, in_all=4 * LEAST_DRAWS,
+            **sizes, needed=MIN_DRAWS, in_all=4 * MIN_DRAWS,
         )  # fmt: skip
     broken = [
         labels[at]
@@ -62,14 +62,14 @@ def draws_verdict(run: SamplerRun) -> Verdict:
         return bad(
             "draws",
             "draws of {listed} are not finite numbers: the sampler left their range; give tighter priors",
-            **sizes, listed=listed(broken, most=WORST), broken=broken,
+            **sizes, listed=join_words(broken, most=WORST), broken=broken,
         )  # fmt: skip
     return good("draws", "{chains} chain{s} of {draws:,} draws each", **sizes, s="s" * (run.chains != 1))
 
 
 def convergence_stats(run: SamplerRun) -> ConvergenceStats | None:
     """Measures of every parameter that varies; None where the draws are too few."""
-    if run.draws < LEAST_DRAWS:
+    if run.draws < MIN_DRAWS:
         return None
     labels: list[str] = []
     values = []
@@ -114,7 +114,7 @@ def _r_hat(run: SamplerRun, found: ConvergenceStats) -> Verdict:
             "largest, {extreme:.3f})",
             **values,
         )  # fmt: skip
-    named = listed([f"{label} ({value:.{2 if value > 1.1 else 4}f})" for label, value in worst.items()])
+    named = join_words([f"{label} ({value:.{2 if value > 1.1 else 4}f})" for label, value in worst.items()])
     tune = "" if run.exact else f", tune={2 * int(run.attrs.get('tune', 1000))}"
     return bad(
         "r_hat",
@@ -141,7 +141,7 @@ def _ess(run: SamplerRun, code: str, estimates: str, labels: tuple[str, ...], si
         TITLES[code] + " is below {limit:,} ({per_chain} per chain) for {failing:,} of {parameters:,} parameters, "
         "the least {named}: so few independent draws would tell their {estimates} as well; {remedy}",
         **values, per_chain=ESS_PER_CHAIN, estimates=estimates,
-        named=listed([f"{label} ({value:,.0f})" for label, value in worst.items()]),
+        named=join_words([f"{label} ({value:,.0f})" for label, value in worst.items()]),
         remedy=_remedy(run, f"draws={_round_up(run.draws * times)}", slow=times > 10),
     )  # fmt: skip
 
@@ -161,7 +161,7 @@ def _mcse(run: SamplerRun, found: ConvergenceStats) -> Verdict:
         "mcse",
         "the Monte Carlo error (MCSE) of the mean is above {limit:.0%} of the sd for {failing:,} of "
         "{parameters:,} parameters, the worst {named}: another run would show other means; {remedy}",
-        **values, named=listed([f"{label} ({value:.1%})" for label, value in worst.items()]),
+        **values, named=join_words([f"{label} ({value:.1%})" for label, value in worst.items()]),
         remedy=_remedy(run, f"draws={_round_up(run.draws * times)}", slow=times > 10),
     )  # fmt: skip
 

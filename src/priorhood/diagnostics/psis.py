@@ -10,13 +10,13 @@ import numpy as np
 if TYPE_CHECKING:
     from priorhood._arrays import Array
 
-LEAST_TAIL = 5  # fewer weights in a tail have no shape
-MOST_K = 0.7
+MIN_TAIL = 5  # fewer weights in a tail have no shape
+MAX_PARETO_K = 0.7
 
 
 def good_k(draws: int) -> float:
     """Largest Pareto k with which so many draws can be relied on: min(1 − 1/log₁₀ S, 0.7)."""
-    return min(1.0 - 1.0 / math.log10(draws), MOST_K) if draws > 1 else 0.0
+    return min(1.0 - 1.0 / math.log10(draws), MAX_PARETO_K) if draws > 1 else 0.0
 
 
 def smoothed(log_ratios: Array) -> tuple[Array, Array]:
@@ -30,7 +30,7 @@ def smoothed(log_ratios: Array) -> tuple[Array, Array]:
     logs = log_ratios - log_ratios.max(axis=1, keepdims=True)
     M = int(min(0.2 * S, 3.0 * math.sqrt(S)))
     k = np.full(n, np.inf)
-    if LEAST_TAIL <= M < S:
+    if MIN_TAIL <= M < S:
         at = np.argpartition(logs, S - M - 1, axis=1)[:, S - M - 1 :]
         values = np.take_along_axis(logs, at, axis=1)
         order = np.argsort(values, axis=1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import listed, plural, rows_of
+from priorhood._text import join_words, plural, row_count
 from priorhood.diagnostics.summary import varies
 from priorhood.diagnostics.verdict import WORST, SamplerRun, Verdict, bad, good
 from priorhood.model.priors import base_of
@@ -97,8 +97,8 @@ def _where(run: SamplerRun, diverging: Flags) -> tuple[bool, str]:
         quantile = float(np.quantile(values[~diverging], TAIL if small else 1 - TAIL))
         share = float((values[diverging] < quantile if small else values[diverging] > quantile).mean())
         side = f"below the {TAIL:.0%}" if small else f"above the {1 - TAIL:.0%}"
-        labels = [one[1] if n is None else f"{one[1]} ({rows_of(n)})" for one, n in zip(alike, rows, strict=True)]
-        named = listed(labels, most=WORST)
+        labels = [one[1] if n is None else f"{one[1]} ({row_count(n)})" for one, n in zip(alike, rows, strict=True)]
+        named = join_words(labels, most=WORST)
         size = f"{'is' if len(alike) == 1 else 'are'} {'small' if small else 'large'}"
         of = f"of {first}, " if len(alike) > 1 else ""
         return (

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CHUNK = 128  # parameters copied at a time: neighbours in memory, which lie far apart by draw
 BLOCK = 16  # parameters measured at a time: their draws and spectra stay in the processor's cache
 TAIL = (0.05, 0.95)
-LEAST_DRAWS = 4  # of a chain, as ArviZ has it
+MIN_DRAWS = 4  # of a chain, as ArviZ has it
 
 
 # Labels of a parameter's elements, and their summaries by name.
@@ -130,7 +130,7 @@ def measures(values: Array, tail: tuple[float, float] = TAIL) -> Array:
     In chunks on all processors, with little memory besides the draws. With the last, n, the Monte Carlo error of
     the mean is sd/√n.
     """
-    if values.shape[1] < LEAST_DRAWS or not values.shape[2]:
+    if values.shape[1] < MIN_DRAWS or not values.shape[2]:
         return np.full((4, values.shape[2]), np.nan)
     with ThreadPoolExecutor(cores()) as pool:
         return np.concatenate(list(pool.map(lambda own: _of_chunk(own, tail), _gathered(values))), axis=1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import listed
+from priorhood._text import join_words
 from priorhood.diagnostics.verdict import Verdict, bad, good
 from priorhood.errors import ModelError
 
@@ -182,7 +182,7 @@ def judge(
                 failing=named, shape=words, due=due, within=float((np.abs(worst) <= 0.45).mean()),
                 below=float((worst < 0).mean()), p=p, p_text=p_text(p),
                 of=f" (of {named[0]})" if len(named) > 1 else "",
-                listed=listed(named, most=NAMED),
+                listed=join_words(named, most=NAMED),
             )
         )  # fmt: skip
     return tuple(found)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import answers_other_names, check_seed
-from priorhood._text import counted, listed, plural, rows_of
+from priorhood._arguments import check_seed, suggest_argument_names
+from priorhood._text import count_noun, join_words, plural, row_count
 from priorhood.diagnostics.uniformity import ALARM, p_text
 from priorhood.diagnostics.verdict import Verdict, bad, good
 from priorhood.errors import ModelError
@@ -36,7 +36,7 @@ WORST = 3
 LONGER = 2.0  # times as many rows in one tail as in the other
 
 
-@answers_other_names
+@suggest_argument_names
 def assess(
     post: Posterior,
     table: object,
@@ -121,8 +121,8 @@ def _verdicts(a: Assessment) -> Iterator[Verdict]:
     yield good(
         "account",
         "{rows} of {read:,} held against the model{where}, {whose}{left}",
-        rows=rows_of(len(used.kept)), read=len(used.rows.X),
-        where=f" in {counted(len(a.residuals.labels), group)}" if group else "",
+        rows=row_count(len(used.kept)), read=len(used.rows.X),
+        where=f" in {count_noun(len(a.residuals.labels), group)}" if group else "",
         whose="the rows of the fit" if a.own else "not the rows of the fit",
         left=f" (left out: {left})" if left else "",
     )  # fmt: skip
@@ -196,16 +196,19 @@ def _of_places(a: Assessment) -> Iterator[Verdict]:
             "places",
             "{nothing} {places}: level, spread, slopes and effect are as expected (the least p, for {questions:,} "
             "questions, is {p_text}, of {first})",
-            nothing=nothing, places=counted(total, group), questions=a.tested, p=p, p_text=p_text(p), first=label,
+            nothing=nothing, places=count_noun(total, group), questions=a.tested, p=p, p_text=p_text(p),
+            first=label,
         )  # fmt: skip
     for question, those in failing.items():
         what, remedy = _place_words(a, question)
         yield bad(
             question.partition(" of ")[0],
             "{count:,} of {places} {what}: {listed}; {remedy}",
-            about=question, count=len(those), places=counted(total, group), what=_agreeing(what, len(those)),
+            about=question, count=len(those), places=count_noun(total, group), what=_agreeing(what, len(those)),
             failing=[str(a.residuals.labels[at]) for at in those], remedy=remedy,
-            listed=listed([f"{a.residuals.labels[at]} ({_numbers(a, question, at)})" for at in those], most=WORST),
+            listed=join_words(
+                [f"{a.residuals.labels[at]} ({_numbers(a, question, at)})" for at in those], most=WORST
+            ),
         )  # fmt: skip
 
 
@@ -218,7 +221,7 @@ def _agreeing(text: str, count: int) -> str:
 def _numbers(a: Assessment, question: str, at: int) -> str:
     """Return the numbers that show that a place does not fit."""
     one = a.residuals.found[at]
-    rows = rows_of(len(one.pit))
+    rows = row_count(len(one.pit))
     if question == SPREAD:
         return f"{rows}, residuals {one.sd:.2f} times sigma"
     if question == LEVEL:
@@ -313,9 +316,9 @@ def _of_groupings(a: Assessment) -> Iterator[Verdict]:
                 EFFECT,
                 "{count:,} of {places} unlike the others: {listed}; look at their rows, or add a predictor for "
                 "what they have in common",
-                about=f"{EFFECT} of {name}", count=len(those), places=counted(len(labels), name),
+                about=f"{EFFECT} of {name}", count=len(those), places=count_noun(len(labels), name),
                 failing=[str(labels[at]) for at in those],
-                listed=listed([f"{labels[at]} (p {p_text(float(p[at]))})" for at in those], most=WORST),
+                listed=join_words([f"{labels[at]} (p {p_text(float(p[at]))})" for at in those], most=WORST),
             )  # fmt: skip
 
 
@@ -338,8 +341,8 @@ def _of_single_rows(a: Assessment) -> Verdict:
     return bad(
         "rows",
         "{rows} of {total:,} {verb} apart: {listed}; {remedy}",
-        rows=rows_of(len(those)), count=len(those), total=len(r.pit), verb="lies" if len(those) == 1 else "lie",
-        remedy=remedy, listed=listed(named + [""] * (len(those) - len(named)), most=WORST),
+        rows=row_count(len(those)), count=len(those), total=len(r.pit), verb="lies" if len(those) == 1 else "lie",
+        remedy=remedy, listed=join_words(named + [""] * (len(those) - len(named)), most=WORST),
     )  # fmt: skip
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import answers_other_names
-from priorhood._text import rows_of, some
+from priorhood._arguments import suggest_argument_names
+from priorhood._text import preview, row_count
 from priorhood.errors import ModelError, PriorhoodError
 from priorhood.evaluation.elpd import Elpd, outcomes_of, standard_error
 from priorhood.evaluation.loo import DRAWS, loo, loo_places
@@ -34,7 +34,7 @@ PRIORS_MATTER = (
 )
 
 
-@answers_other_names
+@suggest_argument_names
 def compare(
     models: Mapping[str, Compared] | Sequence[Compared] | Sequence[tuple[str, Compared]],
     table: object = None,
@@ -237,8 +237,8 @@ def _aligned(best: str, first: Elpd, name: str, other: Elpd) -> Array:
         counts = f"{best} has {len(mine):,}, {name} {len(theirs):,}"
         what = "rows" if first.by == "row" else f"places by {first.unit!r}"
         raise ModelError(
-            f"{best} and {name} were fitted to different {what} ({counts}; not in both: {some(odd, 3)}): compare "
-            f"models of the same rows; missing values of a predictor that one of them has leave rows out"
+            f"{best} and {name} were fitted to different {what} ({counts}; not in both: {preview(odd, 3)}): "
+            f"compare models of the same rows; missing values of a predictor that one of them has leave rows out"
         )
     order = {key: at for at, key in enumerate(theirs)}
     at = np.array([order[key] for key in mine])
@@ -360,7 +360,7 @@ def _check_same_outcomes(first_name: str, first: Posterior, name: str, other: Po
         )
     if first.moments.rows != other.moments.rows:
         raise ModelError(
-            f"{both} were fitted to different rows, {rows_of(first.moments.rows)} and {other.moments.rows:,}: "
+            f"{both} were fitted to different rows, {row_count(first.moments.rows)} and {other.moments.rows:,}: "
             f"compare models of the same rows"
         )
     one, two = (

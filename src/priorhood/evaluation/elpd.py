@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import counted, plural
+from priorhood._text import count_noun, plural
 from priorhood.diagnostics.check import Check
 from priorhood.diagnostics.psis import good_k, smoothed
 from priorhood.diagnostics.verdict import bad, good
@@ -205,7 +205,7 @@ class Elpd:
         return Check(tuple(verdicts))
 
     def __str__(self) -> str:
-        what = counted(len(self.pointwise), self.unit)
+        what = count_noun(len(self.pointwise), self.unit)
         lines = [
             f"{self.formula}",
             f"leave one {self.unit} out: {what}, {self.way}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._arguments import MOST_DRAWS, whole
+from priorhood._arguments import MAX_DRAWS, check_whole
 from priorhood.engines.adapt import to_exact
 from priorhood.fitting.run import FitOptions, exact_refusal
 from priorhood.posterior.lazy_draws import flat_of, theta_of
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Index
     from priorhood.engines.exact import GroupNoiseProblem, Problem
-    from priorhood.engines.exact.conditional import Given
+    from priorhood.engines.exact.conditional import ConditionalPosterior
     from priorhood.engines.exact.theta import Theta
     from priorhood.posterior.posterior import Posterior
 
@@ -30,7 +30,7 @@ def collapse_refusal(post: Posterior) -> str | None:
 
 def chosen_draws(post: Posterior, draws: int) -> Index:
     """Return the positions of at most so many draws, evenly spread over all chains."""
-    whole("draws", draws, 50, MOST_DRAWS)
+    check_whole("draws", draws, 50, MAX_DRAWS)
     total = post._sizes["chain"] * post._sizes["draw"]
     return np.unique(np.linspace(0, total - 1, min(draws, total)).round().astype(np.int64))
 
@@ -43,23 +43,25 @@ class ExactPosterior:
     problem: Problem | GroupNoiseProblem
     base: Problem
     values: Theta
-    given: Given
+    given: ConditionalPosterior
 
     @classmethod
     def of(cls, post: Posterior, at: Index) -> ExactPosterior:
         """Return the problem of a posterior's sums, with the draws of θ at some positions."""
         from priorhood.engines import exact
-        from priorhood.engines.exact.conditional import Given
+        from priorhood.engines.exact.conditional import ConditionalPosterior
 
         posterior = post.tree["posterior"].to_dataset()
         problem = to_exact(post.data)
         base = problem.base
         values = theta_of(posterior, post.model, base, at)
         if not isinstance(problem, exact.GroupNoiseProblem):
-            return cls(at, problem, base, values, Given(base, values, values.sigma))
+            return cls(at, problem, base, values, ConditionalPosterior(base, values, values.sigma))
         root = np.zeros((len(at), base.D))
         root[:, base.root_cols] = flat_of(posterior, "mu")[at] - base.shift[base.root_cols]
-        return cls(at, problem, base, values, Given(base, values, flat_of(posterior, "sigma")[at], root))
+        return cls(
+            at, problem, base, values, ConditionalPosterior(base, values, flat_of(posterior, "sigma")[at], root)
+        )
 
 
 def log_of_places(post: Posterior) -> Callable[[int], Array] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import near, rows_of, some
+from priorhood._text import preview, row_count, suggestion
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.psis import smoothed
@@ -107,10 +107,10 @@ class Influence:
         answer = f"{moved:,} of {len(table):,} parameters move far" if moved else "nothing moves far"
         columns = ["shift", "sd_ratio", "change", "unit"]
         parts = [part[columns].to_string(float_format=lambda v: f"{v:,.3g}") for part in shown if len(part)]
-        return "\n\n".join([f"without {self.what} ({rows_of(self.rows)}): {answer}", *parts])
+        return "\n\n".join([f"without {self.what} ({row_count(self.rows)}): {answer}", *parts])
 
     def __repr__(self) -> str:
-        return f"Influence(of {self.what}: {rows_of(self.rows)})"
+        return f"Influence(of {self.what}: {row_count(self.rows)})"
 
 
 def influence(
@@ -190,11 +190,11 @@ def influence(
         ((name, label),) = places.items()
         known = {one.name: one for one in post.hierarchy.groupings}
         if name not in known:
-            there = f"there are {some(known)}" if known else "the formula has no group"
+            there = f"there are {preview(known)}" if known else "the formula has no group"
             raise ModelError(f"{name!r} is no grouping of {post.model.formula.text!r}; {there}")
         labels = [str(one) for one in known[name].labels]
         if str(label) not in labels:
-            raise ModelError(f"the posterior has no {name} {str(label)!r}; {near(str(label), labels)}")
+            raise ModelError(f"the posterior has no {name} {str(label)!r}; {suggestion(str(label), labels)}")
         what, rest = f"{name} {str(label)!r}", _without_place(post, known[name], labels.index(str(label)))
     after = fit_moments(post.data.with_moments(rest), options).with_places(post.place_table)
     if rest.weight is not None and rest.log_weights is None and rest.log_weight == post.moments.log_weight:

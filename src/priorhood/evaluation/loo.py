@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import answers_other_names
+from priorhood._arguments import suggest_argument_names
 from priorhood._system import cores
-from priorhood._text import near, rows_of
+from priorhood._text import row_count, suggestion
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.engines.adapt import to_exact
@@ -40,7 +40,7 @@ DEGREES, WIDER, SEED = 5.0, 2.0, 1
 SAME = 1e-6  # means and sds of the table's columns may differ from the posterior's by rounding alone
 
 
-@answers_other_names
+@suggest_argument_names
 def loo(
     post: Posterior,
     table: object,
@@ -138,7 +138,9 @@ def _check_same_rows(mine: CellMoments, found: CellMoments, name: str) -> None:
     """Raise TableError unless a table has the rows that a posterior's sums were taken of."""
     advice = "leave-one-out takes the rows of the fit: give its table, with its where=, drop_outliers= and places="
     if found.rows != mine.rows:
-        raise TableError(f"{name} has {rows_of(found.rows)} that can be used, the fit had {mine.rows:,}; {advice}")
+        raise TableError(
+            f"{name} has {row_count(found.rows)} that can be used, the fit had {mine.rows:,}; {advice}"
+        )
     if not np.array_equal(mine.labels, found.labels) or not np.array_equal(mine.n, found.n):
         own = set(mine.labels.tolist())
         other = next((x for x in found.labels.tolist() if x not in own), None)
@@ -236,7 +238,7 @@ def _drawn_rows(post: Posterior, rows: Observations, at: Index) -> Iterator[tupl
 # -- places -----------------------------------------------------------------------------------------------
 
 
-@answers_other_names
+@suggest_argument_names
 def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS) -> Elpd:
     """Leave-one-place-out cross-validation from the sums alone: how well a place is predicted from all others.
 
@@ -293,7 +295,7 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
         raise ModelError(f"{post.model.formula.text!r} has no group, so there is no place to leave out; see ph.loo")
     names = [one.name for one in groupings]
     if level is not None and level not in names:
-        raise ModelError(f"the model has no places by {level!r}; {near(level, names)}")
+        raise ModelError(f"the model has no places by {level!r}; {suggestion(level, names)}")
     which = 0 if level is None else names.index(level)
     grouping = groupings[which]
     at = chosen_draws(post, draws)
@@ -329,7 +331,7 @@ def _with_wider_draws(post: Posterior, exact: ExactPosterior) -> tuple[ExactPost
     from scipy import stats
 
     from priorhood.engines.exact import GroupNoiseProblem
-    from priorhood.engines.exact.conditional import Given
+    from priorhood.engines.exact.conditional import ConditionalPosterior
     from priorhood.engines.exact.marginal import collapse
     from priorhood.engines.exact.mode import Density
     from priorhood.engines.exact.theta import constrain, unconstrain
@@ -356,7 +358,9 @@ def _with_wider_draws(post: Posterior, exact: ExactPosterior) -> tuple[ExactPost
         evidence = float(np.logaddexp.reduce((heights - log_t)[there[:S].sum() :]) - np.log(more))
     mixture = np.logaddexp(np.log(S / (S + more)) + heights - float(evidence), np.log(more / (S + more)) + log_t)
     values = constrain(problem, every)
-    return replace(exact, values=values, given=Given(problem, values, values.sigma)), heights - mixture
+    return replace(
+        exact, values=values, given=ConditionalPosterior(problem, values, values.sigma)
+    ), heights - mixture
 
 
 def _place_densities(post: Posterior, exact: ExactPosterior, which: int) -> tuple[Array, Array]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._system import cores, in_threads
-from priorhood._text import near
+from priorhood._text import suggestion
 from priorhood.diagnostics.uniformity import UniformityTest
 from priorhood.errors import TableError
 from priorhood.model.expression import Expression
@@ -36,14 +36,14 @@ INSIDE = (0.5, 0.8, 0.9)
 BINS = 50  # of the PIT values' distribution function
 DRAWS = 1000  # posterior draws under which residuals are computed, at most
 LINES = 50  # draws under which the distribution of the PIT values is tested
-MOST_ROWS = 10_000  # rows of which that distribution is made, at most
+MAX_ROWS = 10_000  # rows of which that distribution is made, at most
 EFFECT_DRAWS = 200
 FLAT = 1e-9
 EDGES = tuple(NormalDist().inv_cdf(0.5 + share / 2) for share in INSIDE)
 
 
 @dataclass(frozen=True)
-class OfPlace:
+class PlaceStatistics:
     """Statistics of the residuals of one place.
 
     pit, tail : (n,) see Residuals; z : (n,) mean of each row's residual over the draws
@@ -84,7 +84,7 @@ class Residuals:
     tail: Array
     z: Array
     labels: Labels
-    found: tuple[OfPlace, ...]
+    found: tuple[PlaceStatistics, ...]
     terms: tuple[str, ...]
     counts: Index
     shown: int
@@ -124,7 +124,7 @@ def residuals(
         labels, place = np.unique(used.labels, return_inverse=True)
         place = place.astype(np.int64)
     shown = np.zeros(len(place), dtype=bool)
-    shown[:: -(-len(place) // MOST_ROWS)] = True
+    shown[:: -(-len(place) // MAX_ROWS)] = True
     work = _Work(post, c, used, Groups(c, used.rows.spots, unseen, seed), shown)
     order = np.lexsort((used.rows.group[used.kept], place))
     parts = np.split(order, np.cumsum(np.bincount(place, minlength=len(labels)))[:-1])
@@ -154,8 +154,8 @@ def outcome_required(post: Posterior, source: Table) -> Table:
     for name in Expression(post.model.formula.outcome).names:
         if name not in source.columns:
             raise TableError(
-                f"{source.name} has no column {name!r} (the outcome): {near(name, source.columns)}. Rows are held "
-                f"against their outcomes"
+                f"{source.name} has no column {name!r} (the outcome): {suggestion(name, source.columns)}. Rows "
+                f"are held against their outcomes"
             )
     return source
 
@@ -214,7 +214,7 @@ class _Work:
         """(T,) their names."""
         return tuple(self.post.design.names[d] for d in self.slopes)
 
-    def of_place(self, part: Index) -> OfPlace:
+    def of_place(self, part: Index) -> PlaceStatistics:
         """Return statistics of a place's residuals z = (y − xᵀβ)/σ under every draw (equations (23) and (24)).
 
         part : (n,) positions among the rows used
@@ -238,7 +238,7 @@ class _Work:
             squares += (z * z).sum(axis=0)
         n = len(part)
         level, slopes, spread = _statistics(gram, cross, squares, n)
-        return OfPlace(
+        return PlaceStatistics(
             pit=pit, tail=tail, z=mean, mean=float(mean.mean()), sd=float(np.sqrt(squares.mean() / n)),
             inside=inside / n, level=level, spread=spread, slopes=slopes, counts=counts,
         )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._arguments import MOST_DRAWS, answers_other_names, whole
+from priorhood._arguments import MAX_DRAWS, check_whole, suggest_argument_names
 from priorhood._system import in_threads
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     from priorhood.engines.draws import Draws
     from priorhood.suffstats.moments import CellMoments
 
-# Truths are ranked among every fourth draw: two in a row share their θ with a probability below STUCK⁴.
+# Truths are ranked among every fourth draw: two in a row share their θ with a probability below MAX_AUTOCORRELATION⁴.
 THIN = 4
-LEAST_REFITS, LEAST_DRAWS = 20, 19
+MIN_REFITS, MIN_DRAWS = 20, 19
 JOINT = "log_likelihood"
 FLAT = 1e-12  # relative variance below which columns do not differ within a group
-MOST = 2_000_000  # coefficients in memory at a time
+MAX_COEFFICIENTS = 2_000_000  # coefficients in memory at a time
 
 
 @dataclass(frozen=True, repr=False)
@@ -155,7 +155,7 @@ class Calibration:
         return f"Calibration({self.model.formula.text!r}: {len(self.ranks):,} refits, {state})"
 
 
-@answers_other_names
+@suggest_argument_names
 def calibrate(
     model: Model | str | Posterior,
     table: object = None,
@@ -223,8 +223,8 @@ def calibrate(
     >>> print(found.verdicts[0])
     ✓ all 20 simulated outcomes could be fitted
     """
-    refits = whole("refits", refits, LEAST_REFITS, MOST_DRAWS)
-    draws = whole("draws", draws, LEAST_DRAWS, MOST_DRAWS)
+    refits = check_whole("refits", refits, MIN_REFITS, MAX_DRAWS)
+    draws = check_whole("draws", draws, MIN_DRAWS, MAX_DRAWS)
     options = FitOptions.checked(1, draws * THIN, seed=seed, threads=threads, progress=progress)
     if options.seed is None:
         options = replace(options, seed=int(np.random.default_rng().integers(2**31)))
@@ -415,7 +415,7 @@ def log_likelihood(data: FitData, draws: Draws) -> Array:
     total = draws.mu.shape[1]
     mean, scatter = data.standardized
     out = np.empty(total)
-    step = max(1, MOST // (len(found.n) * (len(data.design.columns) + 1)))
+    step = max(1, MAX_COEFFICIENTS // (len(found.n) * (len(data.design.columns) + 1)))
     for lo in range(0, total, step):
         part = slice(lo, lo + step)
         b = _coefficients(data, draws, part)

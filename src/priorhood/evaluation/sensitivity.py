@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._arguments import answers_other_names
+from priorhood._arguments import suggest_argument_names
 from priorhood._system import in_threads
-from priorhood._text import listed, near, plural
+from priorhood._text import join_words, plural, suggestion
 from priorhood.errors import ModelError, PriorhoodError
 from priorhood.evaluation.shift import FAR, WIDER, far, redraw, shifts
 from priorhood.fitting.run import FitOptions, exact_refusal
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from priorhood.model.priors import Prior
     from priorhood.posterior.posterior import Posterior
 
-MOST_NAMED = 3
-MOST_FACTOR = 1_000  # priors scaled by more would mean something else
+MAX_NAMED = 3
+MAX_FACTOR = 1_000  # priors scaled by more would mean something else
 
 
 @dataclass(frozen=True)
@@ -129,14 +129,14 @@ class Sensitivity:
                         most[self.labels[at]] = max(most.get(self.labels[at], 0.0), float(size))
             if most:
                 order = sorted(most, key=lambda label: -most[label])
-                more = f" and {len(order) - MOST_NAMED:,} more" if len(order) > MOST_NAMED else ""
-                matters.append(f"the prior of {parameter} matters for {', '.join(order[:MOST_NAMED])}{more}")
+                more = f" and {len(order) - MAX_NAMED:,} more" if len(order) > MAX_NAMED else ""
+                matters.append(f"the prior of {parameter} matters for {', '.join(order[:MAX_NAMED])}{more}")
         matters += [
             f"{one.parameter} ~ {one.prior} was refused ({one.refused})" for one in self.refits if one.refused
         ]
         if matters:
             return "; ".join(matters)
-        factors = listed([f"{factor:g}" for factor in sorted({one.factor for one in self.refits})], "or")
+        factors = join_words([f"{factor:g}" for factor in sorted({one.factor for one in self.refits})], "or")
         return (
             f"the data decide: with every prior scaled by {factors}, one at a time, no mean moves by "
             f"{FAR} of its sd, and no sd by a factor of {WIDER}"
@@ -219,7 +219,7 @@ def scaled_prior(prior: Prior, factor: float) -> Prior:
     raise ModelError(f"the prior {prior} has a family that cannot be scaled")
 
 
-@answers_other_names
+@suggest_argument_names
 def sensitivity(
     post: Posterior,
     factors: Sequence[float] = (0.5, 2.0),
@@ -277,9 +277,9 @@ def sensitivity(
     wanted = [float(one) for one in factors] if not isinstance(factors, str) else []
     if not wanted or not all(math.isfinite(one) and one > 0 and one != 1 for one in wanted):
         raise ModelError(f"factors must be numbers above 0 other than 1, like (0.5, 2), not {factors!r}")
-    if not all(1 / MOST_FACTOR <= one <= MOST_FACTOR for one in wanted):
+    if not all(1 / MAX_FACTOR <= one <= MAX_FACTOR for one in wanted):
         raise ModelError(
-            f"factors must be between 1/{MOST_FACTOR:,} and {MOST_FACTOR:,}, not {factors!r}: the question is "
+            f"factors must be between 1/{MAX_FACTOR:,} and {MAX_FACTOR:,}, not {factors!r}: the question is "
             f"whether another plausible prior would change the answer"
         )
     refusal = exact_refusal(post.data, options)
@@ -323,7 +323,7 @@ def stated_prior(model: Model, key: str) -> Prior:
     for one in (key, name, f"{base}[{term}]", base):
         if one in model.priors:
             return model.priors[one]
-    raise ModelError(f"the model has no prior for {key}; {near(key, model.priors)}")
+    raise ModelError(f"the model has no prior for {key}; {suggestion(key, model.priors)}")
 
 
 def _keys(post: Posterior, parameters: str | Sequence[str] | None) -> list[str]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import answers_other_names, whole
+from priorhood._arguments import check_whole, suggest_argument_names
 from priorhood._system import check_netcdf, write_atomically
-from priorhood._text import counted, listed, rows_of, some
+from priorhood._text import count_noun, join_words, preview, row_count
 from priorhood.data.join_places import placed
 from priorhood.data.labels import loosely, unlike
 from priorhood.data.sources.table import read
@@ -119,7 +119,7 @@ class Moments:
         )  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"Moments({self.formula.text!r}, {rows_of(self.rows)})"
+        return f"Moments({self.formula.text!r}, {row_count(self.rows)})"
 
     def __str__(self) -> str:
         return "\n".join([repr(self), *self.reveals()])
@@ -142,7 +142,7 @@ class Moments:
         sentences = [
             f"what leaves: of {_places(self.formula, len(found.n))} the labels, numbers of rows, and means, "
             f"variances and covariances of {', '.join(found.columns)}{weighted if weights.graded else ''}; "
-            f"{rows_of(self.rows)} in all"
+            f"{row_count(self.rows)} in all"
         ]
         # A row that stands for several has no scatter either.
         single = (found.n == 1) | ~found.scatter.any(axis=(1, 2))
@@ -252,11 +252,11 @@ def _places(formula: Formula, count: int) -> str:
     depth = len(formula.levels)
     names = [formula.title(at) for at in (0, *range(depth, len(formula.groupings)))]
     if len(names) > 1:
-        return f"{counted(count, 'combination')} of {listed(names)}"
-    return counted(count, names[0])
+        return f"{count_noun(count, 'combination')} of {join_words(names)}"
+    return count_noun(count, names[0])
 
 
-@answers_other_names
+@suggest_argument_names
 def moments(
     model: Model | str,
     table: object,
@@ -303,7 +303,7 @@ def moments(
     200
     """
     model = as_model(model, table)
-    whole("minimum", minimum, 1, 2**53)
+    check_whole("minimum", minimum, 1, 2**53)
     source, place_table = placed(read(table), places, model.formula)
     if drop_outliers is not None:
         warn(
@@ -322,7 +322,7 @@ def sums_of(post: Posterior, name: str = "the posterior") -> Moments:
     return Moments(name, post.design, post.model.weights, post.moments, post.place_table)
 
 
-@answers_other_names
+@suggest_argument_names
 def load_moments(path: str | Path) -> Moments:
     """Read saved sums, or those of a saved posterior; see Moments.load.
 
@@ -369,7 +369,7 @@ def load_moments(path: str | Path) -> Moments:
 # -- several sites -----------------------------------------------------------------------------------------
 
 
-@answers_other_names
+@suggest_argument_names
 def pool(*parts: Moments | Posterior) -> Moments:
     """Return the sums of all rows together, exactly; no rows are needed, so an intermediary can do it.
 
@@ -485,7 +485,7 @@ def check_copies(
             if len(copies):
                 warn(
                     f"{len(copies):,} places have the very same sums in {names[before]} and {names[at]}, such as "
-                    f"{some(shown(copies).tolist(), 3)}: are the same rows in both? They count twice"
+                    f"{preview(shown(copies).tolist(), 3)}: are the same rows in both? They count twice"
                 )
 
 

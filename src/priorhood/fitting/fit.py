@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from priorhood._arguments import answers_other_names
-from priorhood._text import some
+from priorhood._arguments import suggest_argument_names
+from priorhood._text import preview
 from priorhood.data.join_places import placed
 from priorhood.data.labels import alike, unlike
 from priorhood.data.schema import ordered_categories
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["PriorhoodWarning", "equations", "fit", "merge", "refit", "update"]
 
 
-@answers_other_names
+@suggest_argument_names
 def fit(
     model: Model | str,
     table: object,
@@ -197,7 +197,7 @@ def _weights_of(model: Model) -> str:
     return ", ".join(f"{name}={column!r}" for name, column in words.items() if column) or "no weights"
 
 
-@answers_other_names
+@suggest_argument_names
 def refit(
     post: Posterior,
     *,
@@ -241,7 +241,7 @@ def refit(
     return fit_moments(data, options).with_places(post.place_table)
 
 
-@answers_other_names
+@suggest_argument_names
 def update(
     post: Posterior,
     table: object,
@@ -306,7 +306,7 @@ def update(
         added = [c for c in categories if c not in post.design.categories[factor]]
         if added:
             warn(
-                f"predictor {factor!r} has categories that the posterior did not have: {some(added)}; they have "
+                f"predictor {factor!r} has categories that the posterior did not have: {preview(added)}; they have "
                 f"coefficients now, relative to {categories[0]!r}"
             )
     # Places that are new but for their spelling.
@@ -329,7 +329,7 @@ def update(
             what = "their sums are the very same in every place" if new.keys else "their sums are the very same"
         else:
             what = (
-                f"in {len(copies):,} places their sums are the very same, such as {some(shown(copies).tolist(), 3)}"
+                f"in {len(copies):,} places their sums are the very same, e.g. {preview(shown(copies).tolist(), 3)}"
             )
         warn(
             f"these rows look as if the posterior counted them already: {what}. They count twice now; give new "
@@ -338,7 +338,7 @@ def update(
     return together
 
 
-@answers_other_names
+@suggest_argument_names
 def merge(
     *posts: Posterior,
     chains: int = 4,
@@ -411,7 +411,7 @@ def merge(
     return fit_moments(FitData.learn(first.model, design, together), options).with_places(place_table)
 
 
-@answers_other_names
+@suggest_argument_names
 def equations(model: Model | str, table: object, *, places: object = None) -> str:
     """Return a model's equations with the numbers and units of a table, before fitting: one pass over the rows.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import listed, plural, some
+from priorhood._text import join_words, plural, preview
 from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.distributions import Fixed
@@ -94,7 +94,7 @@ def empty_cells(design: Design, found: CellMoments) -> tuple[str, ...]:
         return ()
     several = len(empty) > 1
     return (
-        f"no row has {some(empty, 3)}: {'these coefficients are' if several else 'its coefficient is'} known by "
+        f"no row has {preview(empty, 3)}: {'these coefficients are' if several else 'its coefficient is'} known by "
         f"{'their' if several else 'its'} prior alone, and predictions there are as wide as that",
     )
 
@@ -161,7 +161,7 @@ def far_prior(data: FitData, *, least: float = 3.0) -> tuple[str, ...]:
     sds = f"{away:.0f}" if away < 1e6 else "over a million"
     return (
         f"the prior mu[Intercept] ~ {prior} is {sds} of its sds from the outcome's mean ({level:.4g} on the "
-        f"model's scale) and will pull the fit; {listed(advice, 'or')}",
+        f"model's scale) and will pull the fit; {join_words(advice, 'or')}",
     )
 
 

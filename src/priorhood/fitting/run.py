@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import MOST_CHAINS, MOST_DRAWS, MOST_IN_ALL, MOST_THREADS, check_seed, whole
+from priorhood._arguments import MAX_CHAINS, MAX_DRAWS, MAX_THREADS, MAX_TOTAL_DRAWS, check_seed, check_whole
 from priorhood._system import cores, memory
 from priorhood._text import plural
 from priorhood.engines import nuts
@@ -37,7 +37,7 @@ ENGINES = ("auto", "exact", "nuts")
 STORES = ("auto", "draws", "summaries")
 # More draws of the finest groups' coefficients than this are stored as summaries: they take 400 MB in memory and in
 # the file, and as much again while they are drawn.
-MOST_STORED = 50_000_000
+MAX_STORED = 50_000_000
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -81,12 +81,12 @@ class FitOptions:
         ModelError
             A number out of bounds; an engine or store that is not known.
         """
-        chains, draws = whole("chains", chains, 1, MOST_CHAINS), whole("draws", draws, 10, MOST_DRAWS)
-        if chains * draws > MOST_IN_ALL:
+        chains, draws = check_whole("chains", chains, 1, MAX_CHAINS), check_whole("draws", draws, 10, MAX_DRAWS)
+        if chains * draws > MAX_TOTAL_DRAWS:
             raise ModelError(
-                f"{chains:,} chains × {draws:,} draws are more than {MOST_IN_ALL:,} draws in all: give fewer"
+                f"{chains:,} chains × {draws:,} draws are more than {MAX_TOTAL_DRAWS:,} draws in all: give fewer"
             )
-        threads = cores() if threads is None else whole("threads", threads, 1, MOST_THREADS)
+        threads = cores() if threads is None else check_whole("threads", threads, 1, MAX_THREADS)
         seed = None if seed is None else check_seed(seed)
         if engine not in ENGINES:
             raise ModelError(f"engine {engine!r} is not known; there are {', '.join(ENGINES)}")
@@ -287,7 +287,7 @@ def _collapsed(
     """
     model, design, hierarchy = data.model, data.design, data.hierarchy
     sizes = [(places.size, len(design.coefficient_columns(at))) for at, places in enumerate(hierarchy.groupings)]
-    summed = options.store != "draws" and _summable(model) and _numbers(data, options) > MOST_STORED
+    summed = options.store != "draws" and _summable(model) and _numbers(data, options) > MAX_STORED
     kept = sizes[1:] if summed or options.store == "summaries" else sizes
     values = options.chains * options.draws * sum(size * (terms + 1) for size, terms in kept)
     needed, there = 2 * 8 * values, memory()  # the coefficients, and the random numbers they are made of
@@ -351,11 +351,11 @@ def _stored(data: FitData, options: FitOptions, engine: str) -> tuple[str, str]:
         return "draws", "no groups"
     count = _numbers(data, options)
     size = f"{count:,} draws of {model.formula.effect_name(0)} are"
-    if count <= MOST_STORED:
-        return "draws", f"{size} at most {MOST_STORED:,}"
+    if count <= MAX_STORED:
+        return "draws", f"{size} at most {MAX_STORED:,}"
     if not summable:
-        return "draws", f"{size} more than {MOST_STORED:,}, but have no closed form"
-    return "summaries", f"{size} more than {MOST_STORED:,}"
+        return "draws", f"{size} more than {MAX_STORED:,}, but have no closed form"
+    return "summaries", f"{size} more than {MAX_STORED:,}"
 
 
 def _too_wide(hierarchy: Hierarchy, effects: list[int]) -> str | None:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from priorhood._text import near
+from priorhood._text import suggestion
 from priorhood.errors import FormulaError
 from priorhood.model.tokens import END, Word, alone, brief, is_loose, words_of, written
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FUNCTIONS = ("log", "log2", "log10", "log1p", "sqrt", "exp", "I")
 
 # Words of one expression; a longer one is better made a column first.
-MOST_WORDS = 200
+MAX_WORDS = 200
 
 # The coding that C() takes after its column, as patsy and formulaic spell it.
 _TREATMENTS = ("Treatment", "treatment", "contr.treatment")
@@ -131,9 +131,9 @@ class _Reader:
         if self.words[0].kind == "name" and self.words[0].text == "C" and self.peek(1).is_sign("("):
             found = self.coded()
         else:
-            if len(self.words) > MOST_WORDS:
+            if len(self.words) > MAX_WORDS:
                 raise FormulaError(
-                    f"{brief(self.part)} in the formula has more than {MOST_WORDS} names, numbers and signs; make "
+                    f"{brief(self.part)} in the formula has more than {MAX_WORDS} names, numbers and signs; make "
                     f"a column of it first"
                 )
             found = self.sums(0)
@@ -301,7 +301,7 @@ def _instead(function: str, part: str) -> str:
         return 'write C(type, Treatment("house")) for the level that is to be the reference'
     if last in ("poly", "bs", "ns", "cr", "cc", "s", "te"):
         return "write powers of a column as I(area ** 2), or make the columns first"
-    return near(function, FUNCTIONS)
+    return suggestion(function, FUNCTIONS)
 
 
 # -- tree → text, values ------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LOG_2 = math.log(2.0)
 _LOG_PI = math.log(math.pi)
-_LEAST = 1e-300  # stands for 0 where a density has a logarithm of x or divides by it
+_TINY = 1e-300  # stands for 0 where a density has a logarithm of x or divides by it
 
 
 def _ratio(x: Array | float, scale: Array | float, power: int = 1) -> Array:
@@ -304,7 +304,7 @@ class InverseGamma(_Positive):
 
     def logpdf(self, x: Array) -> Array:
         """Return the log density, elementwise; −∞ at 0."""
-        above = np.maximum(x, _LEAST)
+        above = np.maximum(x, _TINY)
         norm = self.shape * math.log(self.scale) - math.lgamma(self.shape)
         return np.where(x > 0, norm - (self.shape + 1.0) * np.log(above) - _ratio(self.scale, above), -np.inf)
 
@@ -338,7 +338,7 @@ class LogNormal(_Positive):
 
     def logpdf(self, x: Array) -> Array:
         """Return the log density, elementwise; −∞ at 0."""
-        log_x = np.log(np.maximum(x, _LEAST))
+        log_x = np.log(np.maximum(x, _TINY))
         square = -0.5 * ((log_x - self.mean) / self.sd) ** 2
         return np.where(x > 0, square - log_x - math.log(self.sd) - 0.5 * (_LOG_2 + _LOG_PI), -np.inf)
 

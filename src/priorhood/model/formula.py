@@ -17,7 +17,7 @@ from priorhood.model.tokens import Word, alone, brief, dimension, tidied, words_
 SEPARATOR = "\x1f"
 
 RESERVED = frozenset({"chain", "draw", "term", "term_bis", "column", "column_bis", "sample"})
-MOST_GROUPINGS = 50
+MAX_GROUPINGS = 50
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,8 @@ def parse(text: str) -> Formula:
         raise FormulaError(f"outcome {outcome.text!r}: write a column, its arithmetic, or log(…) around the whole")
     plain, bars = _split_bars(right, text)
     found = [grouping for bar in bars for grouping in _groupings(bar, text)]
-    if len(found) > MOST_GROUPINGS:
-        raise FormulaError(f"formula {brief(text)} has {len(found):,} groupings; the most are {MOST_GROUPINGS}")
+    if len(found) > MAX_GROUPINGS:
+        raise FormulaError(f"formula {brief(text)} has {len(found):,} groupings; the most are {MAX_GROUPINGS}")
     levels, crossed = _arranged(found, text)
     formula = Formula(text, outcome.text, terms_of(plain, text), levels, crossed)
     # The file could not hold a group called like a parameter or a dimension of the result.
@@ -304,10 +304,8 @@ def _groupings(bar: tuple[Word, ...], text: str) -> list[Grouping]:
         shown = text[bar[0].start : bar[-1].end]
         raise FormulaError(f"formula {brief(text)}: cannot read '({shown})'; write it like '(1 + area | zip)'")
     group = text[right[0].start : right[-1].end]
-    if len(right) > 2 * MOST_GROUPINGS:
-        raise FormulaError(
-            f"formula {brief(text)}: the group {brief(group)} has more columns than {MOST_GROUPINGS}"
-        )
+    if len(right) > 2 * MAX_GROUPINGS:
+        raise FormulaError(f"formula {brief(text)}: the group {brief(group)} has more columns than {MAX_GROUPINGS}")
     # `city/district:zip` → (city,), (city, district, zip): lme4's notation of nested groups.
     steps = [[_column(name, group, text) for name in _split_at(step, ":")] for step in _split_at(right, "/")]
     paths = [tuple(name for step in steps[: at + 1] for name in step) for at in range(len(steps))]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from priorhood._text import listed
+from priorhood._text import join_words
 from priorhood.errors import ModelError
 from priorhood.model.formula import SEPARATOR
 
@@ -159,6 +159,6 @@ def _places(formula: Formula, at: int, columns: dict[str, Labels], parents: Plac
         unique, count = np.unique(found.labels, return_counts=True)
         raise ModelError(
             f"two places of {grouping.column!r} would both be shown as {str(unique[count > 1][0])!r}, since labels "
-            f"of {listed(grouping.path)} contain '/'; replace it in the labels"
+            f"of {join_words(grouping.path)} contain '/'; replace it in the labels"
         )
     return found

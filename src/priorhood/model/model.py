@@ -7,8 +7,8 @@ from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from priorhood._arguments import answers_other_names
-from priorhood._text import listed, near
+from priorhood._arguments import suggest_argument_names
+from priorhood._text import join_words, suggestion
 from priorhood.errors import FormulaError, ModelError, PriorError
 from priorhood.model.design import INTERCEPT, Design
 from priorhood.model.equations import equations_of
@@ -20,7 +20,7 @@ from priorhood.model.priors import (
     Normal,
     Prior,
     ScalePrior,
-    Settled,
+    StoredPriors,
     base_of,
     given_priors,
     parse_distribution,
@@ -43,7 +43,7 @@ ELSEWHERE = {"normal": "normal", "gaussian": "normal", "student": "student", "st
 
 
 @dataclass(frozen=True)
-class Resolved:
+class ResolvedPriors:
     """The prior of every parameter: mu by population column; tau, omega by grouping; sigma and the rest.
 
     sigma is None where the errors are known, nu where they are Normal. sigma_median and sigma_spread are those of
@@ -109,7 +109,7 @@ class Model:
     HalfNormal(sd=2)
     """
 
-    @answers_other_names
+    @suggest_argument_names
     def __init__(
         self,
         formula: str | Formula,
@@ -145,7 +145,7 @@ class Model:
         stray = [name for name in self.units if name not in known]
         if stray:
             raise ModelError(
-                f"a unit is given for {stray[0]!r}, which the formula does not have: {near(stray[0], known)}"
+                f"a unit is given for {stray[0]!r}, which the formula does not have: {suggestion(stray[0], known)}"
             )
         given = given_priors(priors)
         if self.noise is not None and "sigma" in given and any(key in given for key in COMMON):
@@ -157,7 +157,7 @@ class Model:
         for name in self.formula.places:
             if name in ("sigma", "nu") and name not in absent:
                 raise ModelError(f"the group column cannot be called {name!r}, a parameter's name; rename it")
-        self._given = frozenset(() if isinstance(priors, Settled) else given)
+        self._given = frozenset(() if isinstance(priors, StoredPriors) else given)
         self._check_given(absent)
         self.priors = {key: prior for key, prior in self.priors.items() if _absence(key, absent) is None}
 
@@ -167,7 +167,7 @@ class Model:
         precision, frequency = self.precision_weights, self.frequency_weights
         if family not in FAMILIES:
             own = ELSEWHERE.get(str(family).casefold().replace("_", "").replace("-", ""))
-            advice = f"write {own!r}" if own else f"there are {listed(FAMILIES)}"
+            advice = f"write {own!r}" if own else f"there are {join_words(FAMILIES)}"
             raise ModelError(f"family {family!r} is not known; {advice}")
         if self.noise is not None:
             if not formula.levels or not formula.levels[0].is_called(self.noise):
@@ -271,7 +271,7 @@ class Model:
         model._check_given(model._absent(independent="sigma" in given))
         return model
 
-    def settled(self, design: Design) -> Model:
+    def with_design(self, design: Design) -> Model:
         """Return the model once its columns are known: without the priors of correlations that it does not have.
 
         Parameters
@@ -285,7 +285,7 @@ class Model:
         >>> from priorhood.model.design import Design
         >>> model = ph.Model("price ~ area + (type | zip)")
         >>> one_type = Design(model.formula, {"type": ("flat",)}, frozenset())
-        >>> "omega" in model.priors, "omega" in model.settled(one_type).priors
+        >>> "omega" in model.priors, "omega" in model.with_design(one_type).priors
         (True, False)
         """
         if any(design.correlated(at) for at in range(len(self.formula.groupings))):
@@ -294,7 +294,7 @@ class Model:
         found.priors = {key: prior for key, prior in self.priors.items() if base_of(key) != "omega"}
         return found
 
-    @answers_other_names
+    @suggest_argument_names
     def to_pymc(
         self,
         table: object,
@@ -342,7 +342,7 @@ class Model:
 
         return to_pymc(self, table, parameterization, places=places, drop_outliers=drop_outliers)
 
-    def resolve(self, design: Design) -> Resolved:
+    def resolve(self, design: Design) -> ResolvedPriors:
         """Return the prior of every parameter.
 
         The most particular key counts: tau_zip[area], then tau_zip, tau[area], tau.
@@ -382,7 +382,7 @@ class Model:
             keys = [f"{name}{end}{at}" for end in (suffix, "") for at in (*_insides(column), "")]
             return next(self.priors[key] for key in keys if key in self.priors)
 
-        return Resolved(
+        return ResolvedPriors(
             mu=tuple(pick("mu", "", column) for column in design.population_columns),
             tau=tuple(
                 tuple(pick("tau", suffix, column) for column in columns)
@@ -407,7 +407,7 @@ class Model:
                 return f"{own!r} is that of {self.formula.group}, the finest grouping"
         if base_of(key) == "omega" and not any(base_of(one) == "omega" for one in known):
             return "no grouping has two correlated effects"
-        return near(key, sorted(known))
+        return suggestion(key, sorted(known))
 
     # -- printing --------------------------------------------------------------------------------------
 
@@ -509,7 +509,7 @@ class Model:
         return cls(
             stored["formula"],
             # Earlier versions kept priors of parameters that a model does not have, and of any size.
-            Settled({key: parse_distribution(text) for key, text in stored["priors"].items()}),
+            StoredPriors({key: parse_distribution(text) for key, text in stored["priors"].items()}),
             outcome_unit="auto" if unit is None else unit,
             standardize=stored["standardize"],
             units=stored["units"],

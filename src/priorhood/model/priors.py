@@ -9,7 +9,7 @@ import unicodedata
 from contextlib import suppress
 from dataclasses import fields
 
-from priorhood._text import listed, near
+from priorhood._text import join_words, suggestion
 from priorhood.errors import PriorError
 from priorhood.model.distributions import (
     FAMILIES,
@@ -34,7 +34,7 @@ from priorhood.model.tokens import alone, brief, cut, dimension, unquoted, unusu
 # With the distributions, which other packages import from here.
 __all__ = [
     "DEFAULTS", "DOMAINS", "FAMILIES", "LKJ", "Exponential", "Fixed", "Gamma", "HalfCauchy", "HalfNormal",
-    "HalfStudentT", "InverseGamma", "LogNormal", "Normal", "Prior", "ScalePrior", "Settled", "Uniform",
+    "HalfStudentT", "InverseGamma", "LogNormal", "Normal", "Prior", "ScalePrior", "StoredPriors", "Uniform",
     "check_key", "cholesky_of_partial", "given_priors", "parse_distribution", "parse_prior",
     "read_priors", "split_label",
 ]  # fmt: skip
@@ -59,9 +59,9 @@ DEFAULTS: dict[str, Prior] = {
 }
 
 # Between these no square of a ratio of scales is too small or too large for a number; beyond, no data are near.
-LEAST, MOST = 1e-30, 1e30
+MIN_SIZE, MAX_SIZE = 1e-30, 1e30
 # Bounds of shapes, degrees of freedom, eta and the sd of a log, which have no unit: beyond, densities lose digits.
-LEAST_PURE, MOST_PURE = 1e-6, 1e10
+MIN_PURE, MAX_PURE = 1e-6, 1e10
 # Letters of one distribution.
 LONGEST = 1_000
 
@@ -131,7 +131,7 @@ def parse_distribution(text: str, domain: str | None = None) -> Prior:
             raise
     if found[0] == plain:
         raise PriorError(f"prior {brief(text)} has signs of another keyboard; write {plain}")
-    meant = listed(dict.fromkeys(found), "or")
+    meant = join_words(dict.fromkeys(found), "or")
     raise PriorError(f"prior {brief(text)} has no plain numbers, like 1250.5; write {meant}")
 
 
@@ -170,7 +170,7 @@ def _instead(name: str, domain: str | None) -> str:
     own = {"normal": "HalfNormal"}.get(folded) if domain == "positive" else None
     own = own or ELSEWHERE.get(folded)
     if own not in fitting:
-        return near(name, fitting)
+        return suggestion(name, fitting)
     numbers = ", ".join(f.name for f in fields(FAMILIES[own]))
     remark = f"; {REMARKS[own]}" if own in REMARKS else ""
     return f"write {own}({numbers}){remark}"
@@ -264,7 +264,7 @@ def base_of(key: str) -> str:
     return key.partition("[")[0].partition("_")[0]
 
 
-class Settled(dict[str, Prior]):
+class StoredPriors(dict[str, Prior]):
     """Priors of a model read from a file or copied.
 
     Those of parameters that the model does not have are left out, not refused; their numbers may be of any size.
@@ -277,13 +277,13 @@ def _check_size(key: str, prior: Prior) -> None:
         name, value = field.name, abs(getattr(prior, field.name))
         logs = isinstance(prior, LogNormal)
         pure = name in ("shape", "nu", "eta") or (logs and name == "sd")
-        least, most = (LEAST_PURE, MOST_PURE) if pure else (LEAST, MOST)
+        least, most = (MIN_PURE, MAX_PURE) if pure else (MIN_SIZE, MAX_SIZE)
         if name in ("mean", "lower"):
             least = 0.0
         if logs and name == "mean":
-            most = round(math.log(MOST))
+            most = round(math.log(MAX_SIZE))
         elif name == "nu":
-            most = MOST  # where it is Normal
+            most = MAX_SIZE  # where it is Normal
         if not least <= value <= most:
             scale = "" if pure else "; priors are of the model's scale, on which the outcome's sd is near 1"
             raise PriorError(
@@ -349,9 +349,10 @@ def given_priors(given: object) -> dict[str, Prior]:
             fitting = [name for name, family in FAMILIES.items() if family.domain == wanted]
             advice = f": {OF_COEFFICIENTS}" if wanted == "real" else ""
             raise PriorError(
-                f"prior for {key}: {prior} does not fit a {wanted} parameter; use {listed(fitting, 'or')}{advice}"
+                f"prior for {key}: {prior} does not fit a {wanted} parameter; use "
+                f"{join_words(fitting, 'or')}{advice}"
             )
-        if not isinstance(given, Settled):
+        if not isinstance(given, StoredPriors):
             _check_size(key, prior)
         chosen[key] = prior
     return chosen

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 Term = tuple[str, ...]
 
 # Terms of one side, and columns of one interaction.
-MOST_TERMS = 1_000
-MOST_FACTORS = 20
+MAX_TERMS = 1_000
+MAX_FACTORS = 20
 
 # How tightly a sign binds.
 _STRENGTH = {"*": 1, "/": 1, "%in%": 1, ":": 2, "**": 3, "^": 3}
@@ -88,14 +88,14 @@ class _Terms:
 
     def add(self, terms: Iterable[Term]) -> None:
         for term in terms:
-            if len(term) > MOST_FACTORS:
+            if len(term) > MAX_FACTORS:
                 raise FormulaError(
-                    f"formula {brief(self.text)} has an interaction of more than {MOST_FACTORS} columns"
+                    f"formula {brief(self.text)} has an interaction of more than {MAX_FACTORS} columns"
                 )
             self.found.setdefault(frozenset(term), term)
-            if len(self.found) > MOST_TERMS:
+            if len(self.found) > MAX_TERMS:
                 raise FormulaError(
-                    f"formula {brief(self.text)} has more than {MOST_TERMS:,} terms; write out those needed"
+                    f"formula {brief(self.text)} has more than {MAX_TERMS:,} terms; write out those needed"
                 )
 
     def all(self) -> list[Term]:

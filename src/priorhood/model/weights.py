@@ -15,9 +15,9 @@ ERRORS = "the standard errors"
 PRECISIONS = "the precision weights"
 FREQUENCIES = "the frequency weights"
 # Between these the square of a standard error, a weight, their inverses and sums are within a double.
-LEAST, MOST = 1e-100, 1e100
+MIN_WEIGHT, MAX_WEIGHT = 1e-100, 1e100
 # Above, not every whole number is a floating-point number.
-MOST_TIMES = 2.0**53
+MAX_FREQUENCY = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Weights:
                 guards = [
                     Guard(f"{column!r} is below 0", value >= 0, value),
                     infinite,
-                    Guard(f"{column!r} is too large a count", value <= MOST_TIMES, value),
+                    Guard(f"{column!r} is too large a count", value <= MAX_FREQUENCY, value),
                     Guard(f"{column!r} is not a whole number", value == value.floor(), value, advice),
                 ]
             else:
@@ -82,7 +82,7 @@ class Weights:
                 guards = [
                     Guard(f"{column!r} is not above 0", value > 0, value),
                     infinite,
-                    Guard(extreme, (value >= LEAST) & (value <= MOST), value),
+                    Guard(extreme, (value >= MIN_WEIGHT) & (value <= MAX_WEIGHT), value),
                 ]
             found += [(role, column, guard) for guard in guards]
         return found

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._arguments import answers_other_names
+from priorhood._arguments import suggest_argument_names
 from priorhood._system import is_file, is_folder, is_there
-from priorhood._text import near
+from priorhood._text import suggestion
 from priorhood.errors import FileError, warn
 from priorhood.model.formula import independent
 from priorhood.model.model import Model
@@ -45,7 +45,7 @@ FIRST_CHECKED = 5  # that of a posterior which came with them
 FORMATS = {"priorhood_format": (FIRST_CHECKED, FORMAT), SUMS_FORMAT: (2, SUMS_LAST)}
 
 
-@answers_other_names
+@suggest_argument_names
 def load(path: str | Path) -> Posterior:
     """Read a saved posterior; the rows are not needed.
 
@@ -105,7 +105,7 @@ def _nearby(target: Path) -> str:
         names = [f.name for f in target.parent.iterdir() if f.suffix in (".nc", target.suffix)]
     except OSError:
         return ""
-    hint = near(target.name, names)
+    hint = suggestion(target.name, names)
     return f": {hint}" if hint.startswith("did you") else ""
 
 

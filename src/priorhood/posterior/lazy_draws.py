@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import near, some
+from priorhood._text import preview, suggestion
 from priorhood.engines.adapt import to_exact
 from priorhood.errors import ModelError
 from priorhood.model.priors import Fixed
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class OnDemand:
+class LazyDraws:
     """The finest places given draws of all other parameters.
 
     keys : (J,) the places' labels along their paths, which name their streams
@@ -58,7 +58,7 @@ class OnDemand:
         return np.asarray(self.leaves.draw(places, z).swapaxes(1, 2))
 
 
-def on_demand(posterior: xr.Dataset, data: FitData, seed: int, at: Index | None = None) -> OnDemand:
+def make_lazy_draws(posterior: xr.Dataset, data: FitData, seed: int, at: Index | None = None) -> LazyDraws:
     """Prepare the finest places' draws.
 
     posterior : (chain, draw, …) of all stored parameters; at : positions among its draws, chain after chain
@@ -75,7 +75,7 @@ def on_demand(posterior: xr.Dataset, data: FitData, seed: int, at: Index | None 
     leaves = exact.leaves_of(
         base, theta_of(posterior, data.model, base, at), mu, tuple(above[: depth - 1]), tuple(above[depth - 1 :])
     )
-    return OnDemand(leaves, data.hierarchy.levels[0].keys, seed, at, total)
+    return LazyDraws(leaves, data.hierarchy.levels[0].keys, seed, at, total)
 
 
 def flat_of(posterior: xr.Dataset, name: str) -> Array:
@@ -138,8 +138,8 @@ def positions(level: Places, given: object) -> Index:
     found: list[int] = []
     for label in several:
         if str(label) not in known:
-            raise ModelError(f"the posterior has no {level.name} {str(label)!r}; {near(str(label), known)}")
+            raise ModelError(f"the posterior has no {level.name} {str(label)!r}; {suggestion(str(label), known)}")
         found.append(known[str(label)])
     if not found:
-        raise ModelError(f"{level.name} was given no label; there are {some(known)}")
+        raise ModelError(f"{level.name} was given no label; there are {preview(known)}")
     return np.array(list(dict.fromkeys(found)), dtype=np.int64)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import answers_other_names
+from priorhood._arguments import suggest_argument_names
 from priorhood._system import check_netcdf, cores, write_atomically
-from priorhood._text import near, some
+from priorhood._text import preview, suggestion
 from priorhood.data.join_places import placed_to_predict, together
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.check import Check, check_draws
@@ -23,10 +23,10 @@ from priorhood.errors import ModelError, warn
 from priorhood.model.design import INTERCEPT
 from priorhood.model.hierarchy import labels_by_column
 from priorhood.model.priors import base_of, split_label
-from priorhood.posterior.lazy_draws import asked, numbers_of, on_demand
+from priorhood.posterior.lazy_draws import asked, make_lazy_draws, numbers_of
 from priorhood.posterior.pymc_draws import completed, regression_of
 from priorhood.posterior.tree import SUMMARIES, attached, summarized, tree_of
-from priorhood.posterior.verbs import Verbs
+from priorhood.posterior.verbs import PosteriorMethods
 from priorhood.prediction.coefficients import coefficients_of
 from priorhood.prediction.expected import expected_rows, typical_homes
 from priorhood.prediction.observed import used_rows
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.model import Model
     from priorhood.model.scale import Scale
-    from priorhood.posterior.lazy_draws import OnDemand
+    from priorhood.posterior.lazy_draws import LazyDraws
     from priorhood.prediction.coefficients import Coefficients
     from priorhood.prediction.finite_moments import Tails
     from priorhood.prediction.predict import Predictions, Request
@@ -64,7 +64,7 @@ PURE = ("omega", "nu")  # kinds of parameters without a unit
 
 
 @dataclass(frozen=True)
-class Posterior(Verbs):
+class Posterior(PosteriorMethods):
     """A fitted model: draws, the sums they came from, and all that is needed to go on without the rows.
 
     Parameters
@@ -255,12 +255,12 @@ class Posterior(Verbs):
                 f"post.draws({level.name}=[{str(level.labels[0])!r}]), means, sds and quantiles of all by "
                 f"post.coefficients(); a fit with store='draws' (--store draws) keeps them all"
             )
-        raise ModelError(f"the posterior has no parameter {name!r}; {near(name, map(str, draws.data_vars))}")
+        raise ModelError(f"the posterior has no parameter {name!r}; {suggestion(name, map(str, draws.data_vars))}")
 
     @cached_property
-    def _on_demand(self) -> OnDemand:
+    def _on_demand(self) -> LazyDraws:
         """The finest places given all draws of the other parameters."""
-        return on_demand(self.tree["posterior"].to_dataset(), self.data, self.seed)
+        return make_lazy_draws(self.tree["posterior"].to_dataset(), self.data, self.seed)
 
     def draws(self, *, standardized: bool = False, **places: object) -> xr.DataArray:
         """Draws of the coefficients of chosen places: post.draws(zip=["10115", "12047"]).
@@ -338,7 +338,7 @@ class Posterior(Verbs):
         if not formula.levels:
             raise ModelError(f"{formula.text!r} has no group, so there are no places")
         if not all(0 < level < 1 for level in quantiles):
-            raise ModelError(f"quantiles must lie between 0 and 1, like 0.05,0.5,0.95, not {some(quantiles)}")
+            raise ModelError(f"quantiles must lie between 0 and 1, like 0.05,0.5,0.95, not {preview(quantiles)}")
         stored, beta = self.tree["posterior"].to_dataset(), formula.effect_name(0)
         if beta not in stored and tuple(quantiles) == QUANTILES:
             found = self.tree[SUMMARIES].to_dataset()
@@ -426,7 +426,7 @@ class Posterior(Verbs):
 
     # -- summary and verdicts ----------------------------------------------------------------------------------
 
-    @answers_other_names
+    @suggest_argument_names
     def summary(
         self,
         var_names: list[str] | str | None = None,
@@ -522,7 +522,7 @@ class Posterior(Verbs):
 
     # -- predictions -------------------------------------------------------------------------------------------
 
-    @answers_other_names
+    @suggest_argument_names
     def predict(
         self,
         table: object,
@@ -611,7 +611,7 @@ class Posterior(Verbs):
         rows = self.placed(table, places)
         return predict_table(self._coefficients(), rows, wanted, self._tails, progress, prefix=prefix)
 
-    @answers_other_names
+    @suggest_argument_names
     def predict_draws(
         self, table: object, *, unseen: str = "error", seed: int | None = None, places: object = None
     ) -> xr.DataArray:
@@ -639,7 +639,7 @@ class Posterior(Verbs):
         rows = self.placed(table, places)
         return self._by_row(*predict_draws(self._coefficients(), rows, wanted.unseen, wanted.seed))
 
-    @answers_other_names
+    @suggest_argument_names
     def expected(
         self, table: object, *, unseen: str = "error", seed: int | None = None, places: object = None
     ) -> xr.DataArray:
@@ -681,7 +681,7 @@ class Posterior(Verbs):
             coords={"row": np.arange(shape[-1]), "status": ("row", status)},
         )  # fmt: skip
 
-    @answers_other_names
+    @suggest_argument_names
     def homes(self, at: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """One and the same home in every place: rows for predict() and expected(), in the places' order.
 
@@ -727,7 +727,7 @@ class Posterior(Verbs):
         stored = self.tree["posterior"].to_dataset()
         if thinned is None:
             return coefficients_of(stored, self.data, self._on_demand if self.summed else None)
-        made = on_demand(stored, self.data, self.seed, numbers_of(stored, thinned)) if self.summed else None
+        made = make_lazy_draws(stored, self.data, self.seed, numbers_of(stored, thinned)) if self.summed else None
         return coefficients_of(thinned, self.data, made)
 
     @cached_property
@@ -770,7 +770,7 @@ class Posterior(Verbs):
         groups = {name: node.to_dataset() for name, node in self.tree.children.items()}
         return for_arviz(notebook_names(groups, self.design, self.attrs))
 
-    @answers_other_names
+    @suggest_argument_names
     def to_pymc(self, table: object, parameterization: str = "centered", *, places: object = None) -> pm.Model:
         """A PyMC model of any rows on this posterior's scale, with its columns and places; see Model.to_pymc.
 
@@ -903,7 +903,7 @@ class Posterior(Verbs):
         """
         return replace(self, tree=attached(self.tree, trees))
 
-    @answers_other_names
+    @suggest_argument_names
     def save(self, path: str | Path) -> None:
         """Write one netCDF file; an interrupted save leaves a former file as it was.
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._arguments import MOST_DRAWS, answers_other_names, check_seed, whole
-from priorhood._text import listed
+from priorhood._arguments import MAX_DRAWS, check_seed, check_whole, suggest_argument_names
+from priorhood._text import join_words
 from priorhood.data.join_places import placed
 from priorhood.data.sources.table import read
 from priorhood.engines.draws import Draws, Effects
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 DTYPES = ("float64", "float32")
 
 
-@answers_other_names
+@suggest_argument_names
 def prior_predictive(
     model: Model | str,
     table: object,
@@ -89,7 +89,7 @@ def prior_predictive(
     """
     model = as_model(model, table)
     _check_dtype(dtype)
-    whole("draws", draws, 1, MOST_DRAWS)
+    check_whole("draws", draws, 1, MAX_DRAWS)
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
     source, _ = placed(read(table), places, model.formula)
     data = FitData.learn(model, *collect.collect_moments(source, model.formula, weights=model.weights))
@@ -103,7 +103,7 @@ def prior_predictive(
 
 
 @dataclass(frozen=True)
-class PriorWorld:
+class PriorSample:
     """Draws from the prior on the scale of some data, standardized: labelled, and as predictions take them."""
 
     data: FitData
@@ -112,9 +112,9 @@ class PriorWorld:
     seed: int
 
 
-def prior_world(
+def sample_prior(
     model: Model | str | Posterior, table: object, draws: int, seed: int, places: object = None
-) -> PriorWorld:
+) -> PriorSample:
     """Draws from the prior of a model on a table, or of a posterior, on its own sums if there is no table.
 
     Raises
@@ -132,12 +132,12 @@ def prior_world(
     return _world(FitData.learn(model, design, found), draws, seed)
 
 
-def _world(data: FitData, draws: int, seed: int) -> PriorWorld:
+def _world(data: FitData, draws: int, seed: int) -> PriorSample:
     drawn = labelled(data.design, data.hierarchy, draw_prior(data, draws, stream(seed, PRIOR)))
-    return PriorWorld(data, drawn, coefficients_of(drawn, data), seed)
+    return PriorSample(data, drawn, coefficients_of(drawn, data), seed)
 
 
-@answers_other_names
+@suggest_argument_names
 def posterior_predictive(
     post: Posterior,
     table: object,
@@ -225,7 +225,7 @@ def posterior_predictive(
 
 def _check_dtype(dtype: object) -> None:
     if dtype not in DTYPES:
-        raise ModelError(f"dtype must be {listed(map(repr, DTYPES), 'or')}, not {dtype!r}")
+        raise ModelError(f"dtype must be {join_words(map(repr, DTYPES), 'or')}, not {dtype!r}")
 
 
 def _tree(
@@ -257,8 +257,8 @@ def draw_prior(data: FitData, draws: int, rng: np.random.Generator) -> Draws:
     model, design, resolved, hierarchy = data.model, data.design, data.resolved, data.hierarchy
     mu = np.stack([p.sample(rng, draws) for p in resolved.mu], axis=-1) if resolved.mu else np.empty((draws, 0))
     spreads = [np.stack([p.sample(rng, draws) for p in tau], axis=-1) for tau in resolved.tau]
-    whole = np.zeros((draws, 1, len(design.columns)))
-    whole[:, 0, design.index(design.population_columns)] = mu
+    check_whole = np.zeros((draws, 1, len(design.columns)))
+    check_whole[:, 0, design.index(design.population_columns)] = mu
     effects: list[Effects] = []
     for at in reversed(range(len(hierarchy.groupings))):
         places, across = hierarchy.groupings[at], at >= len(hierarchy.levels)
@@ -266,9 +266,9 @@ def draw_prior(data: FitData, draws: int, rng: np.random.Generator) -> Draws:
         corr = prior.cholesky(rng, draws, K) if prior else np.broadcast_to(np.eye(K), (draws, K, K))
         own = rng.standard_normal((draws, places.size, K)) @ (tau[:, :, None] * corr).swapaxes(1, 2)
         if not across:
-            whole = whole[:, places.parent]
-            whole[:, :, design.index(design.level_columns(at))] += own
-        beta = own if across else whole[:, :, design.index(design.coefficient_columns(at))]
+            check_whole = check_whole[:, places.parent]
+            check_whole[:, :, design.index(design.level_columns(at))] += own
+        beta = own if across else check_whole[:, :, design.index(design.coefficient_columns(at))]
         effects.insert(0, Effects(beta[None], tau[None], (corr @ corr.swapaxes(1, 2))[None] if prior else None))
     shape = (draws, hierarchy.levels[0].size) if model.noise else (draws,)
     sigma, nu, median, apart = (

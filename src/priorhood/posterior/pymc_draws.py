@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import some
+from priorhood._text import preview
 from priorhood.engines.draws import term_dimension
 from priorhood.engines.observations import Observations
 from priorhood.errors import ModelError, TableError, warn
@@ -85,7 +85,8 @@ def _places(used: ObservedRows, c: Coefficients, spots: Index, name: str) -> dic
         group = next(iter(new))[0]
         labels = [label for column, label in new if column == group]
         raise TableError(
-            f"{name}: {group} {some(labels)} {'was' if len(labels) == 1 else 'were'} not in the data of the fit, "
+            f"{name}: {group} {preview(labels)} {'was' if len(labels) == 1 else 'were'} not in the data of the "
+            "fit, "
             f"and the PyMC model has coefficients of the fit's places alone. Leave these rows out, or predict them "
             f"without PyMC: predict(rows, unseen='draw')"
         )
@@ -276,7 +277,7 @@ def _check_same(r: Regression, model: Any) -> None:
         other = [str(label) for label in model.coords.get(dim, ())]
         if other != list(own):
             odd = [label for label in (*own, *other) if (label in own) != (label in other)] or other
-            raise ModelError(f"the PyMC model and the posterior differ in {dim}: {some(odd)}. {ROWS_OF_THE_FIT}")
+            raise ModelError(f"the PyMC model and the posterior differ in {dim}: {preview(odd)}. {ROWS_OF_THE_FIT}")
     optional = ("mu", "sigma", "sigma_median", "sigma_spread", "nu", *(f"omega{g.suffix}" for g in r.groupings))
     for name in dict.fromkeys((*r.parameters, *optional, *WEIGHTS)):
         mine = name in r.parameters or name in r.data

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import near
+from priorhood._text import suggestion
 from priorhood.engines.draws import QUANTILES, spread_dimension, term_dimension
 from priorhood.errors import ModelError
 from priorhood.suffstats.io import PLACES, dropped_as_text, labelled_group, moments_arrays
@@ -132,7 +132,7 @@ def attached(tree: xr.DataTree, more: Iterable[xr.DataTree]) -> xr.DataTree:
             raise ModelError(f"attach takes trees of prior_predictive or posterior_predictive, not {other!r}")
         for name, node in other.children.items():
             if name not in OWN + ATTACHED:
-                raise ModelError(f"a posterior has no place for the group {name!r}; {near(name, ATTACHED)}")
+                raise ModelError(f"a posterior has no place for the group {name!r}; {suggestion(name, ATTACHED)}")
             if name not in OWN:
                 groups[name] = node.to_dataset()
     together = xr.DataTree.from_dict(groups)

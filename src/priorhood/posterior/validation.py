@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import some
+from priorhood._text import preview
 from priorhood.engines.draws import QUANTILES, Draws, Effects, Summaries
 from priorhood.errors import PriorhoodError
 from priorhood.model.design import Design
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SQUARABLE = 1e150  # the square of a draw, and a sum of many, stay finite
 CLOSE = 1e-8  # how far the halves of a symmetric matrix may differ
-LEAST_NU = 1e-3  # with fewer degrees of freedom the quartiles of an error are not finite
+MIN_NU = 1e-3  # with fewer degrees of freedom the quartiles of an error are not finite
 LEAD = ("chain", "draw")
 # Entries of a stored model with the types that each may have; older files do not have them all.
 ENTRIES: dict[str, tuple[type, ...]] = {
@@ -148,7 +148,7 @@ def stored_design(tree: xr.DataTree, formula: Any) -> Design:
         design = Design(formula, {k: tuple(v) for k, v in categories.items()}, frozenset(numeric))
         strange = set(categories) - set(formula.factors())
         if strange:
-            raise ValueError(f"the formula has no {some(sorted(strange))}")
+            raise ValueError(f"the formula has no {preview(sorted(strange))}")
         _ = design.names
     return design
 
@@ -239,9 +239,9 @@ def sound_moments(tree: xr.DataTree, design: Design, weights: Weights) -> CellMo
         found = stored_moments(tree, design)
     columns = (*(column.name for column in design.columns if column.factors), design.formula.outcome)
     if found.columns != columns:
-        raise Damage(f"{shown_part('moments/column')} has {some(found.columns)}, the model {some(columns)}")
+        raise Damage(f"{shown_part('moments/column')} has {preview(found.columns)}, the model {preview(columns)}")
     if len(found.keys) > 1 and tuple(map(str, stored["key_column"].values)) != found.keys:
-        raise Damage(f"{shown_part('moments/key_column')} is not {some(found.keys)}")
+        raise Damage(f"{shown_part('moments/key_column')} is not {preview(found.keys)}")
     if not len(found.labels) or not (found.labels[1:] > found.labels[:-1]).all():
         raise Damage("the labels of 'moments' are not there, not in order, or there twice")
     count, width = len(found.labels), len(columns)
@@ -314,7 +314,7 @@ def check_draws_of(tree: xr.DataTree, data: FitData) -> None:
     for name, expected in wanted.data_vars.items():
         _check_variable("posterior", str(name), stored, expected)
         limits = {
-            "omega": (-1 - CLOSE, 1 + CLOSE), "nu": (LEAST_NU, SQUARABLE), "tau": (0.0, SQUARABLE),
+            "omega": (-1 - CLOSE, 1 + CLOSE), "nu": (MIN_NU, SQUARABLE), "tau": (0.0, SQUARABLE),
             "sigma": (0.0, SQUARABLE),
         }.get(base_of(str(name)), (-SQUARABLE, SQUARABLE))  # fmt: skip
         _check_numbers(f"posterior/{name}", stored[name].values, *limits)
@@ -352,8 +352,8 @@ def _check_variable(group: str, name: str, stored: xr.Dataset, expected: xr.Data
         raise Damage(f"{shown_part(path)} is missing")
     if stored[name].dims != expected.dims:
         raise Damage(
-            f"{shown_part(path)} has the dimensions {some(map(str, stored[name].dims))}, not "
-            f"{some(map(str, expected.dims))}"
+            f"{shown_part(path)} has the dimensions {preview(map(str, stored[name].dims))}, not "
+            f"{preview(map(str, expected.dims))}"
         )
     for dim in map(str, expected.dims):
         if dim in LEAD:

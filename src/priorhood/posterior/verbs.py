@@ -27,7 +27,7 @@ PICTURES = (
 )  # fmt: skip
 
 
-class Verb:
+class LazyMethod:
     """A function as a method; its module is imported when it is first asked for."""
 
     def __init__(self, module: str, name: str) -> None:
@@ -72,7 +72,7 @@ class Plots:
             return MethodType(getattr(import_module("priorhood.plot"), name), self._post)
 
 
-class Verbs:
+class PosteriorMethods:
     """What Posterior inherits: each method is the function of that name, the posterior being its first argument."""
 
     if TYPE_CHECKING:
@@ -86,15 +86,15 @@ class Verbs:
         sensitivity = sensitivity_to_priors  # type: ignore[has-type]
         update = update_with_rows  # type: ignore[has-type]
     else:
-        assess = Verb("evaluation.assess", "assess")
-        influence = Verb("evaluation.influence", "influence")
-        loo = Verb("evaluation.loo", "loo")
-        loo_places = Verb("evaluation.loo", "loo_places")
-        posterior_predictive = Verb("posterior.predictive", "posterior_predictive")
-        refit = Verb("fitting.fit", "refit")
-        report = Verb("reporting", "report")
-        sensitivity = Verb("evaluation.sensitivity", "sensitivity")
-        update = Verb("fitting.fit", "update")
+        assess = LazyMethod("evaluation.assess", "assess")
+        influence = LazyMethod("evaluation.influence", "influence")
+        loo = LazyMethod("evaluation.loo", "loo")
+        loo_places = LazyMethod("evaluation.loo", "loo_places")
+        posterior_predictive = LazyMethod("posterior.predictive", "posterior_predictive")
+        refit = LazyMethod("fitting.fit", "refit")
+        report = LazyMethod("reporting", "report")
+        sensitivity = LazyMethod("evaluation.sensitivity", "sensitivity")
+        update = LazyMethod("fitting.fit", "update")
 
     @property
     def plot(self) -> Plots:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import near
+from priorhood._text import suggestion
 from priorhood.data.labels import normal_label
 from priorhood.data.schema import number_label
 from priorhood.errors import ModelError
@@ -144,7 +144,9 @@ def checked_home(design: Design, at: Mapping[str, Any]) -> dict[str, Any]:
             else:
                 own += f"{keyword(design.formula.group, '…')} (--group …), which says its {name} too"
             raise ModelError(
-                own if name in groups else f"the model has no predictor {name!r} (at, --at); {near(name, allowed)}"
+                own
+                if name in groups
+                else f"the model has no predictor {name!r} (at, --at); {suggestion(name, allowed)}"
             )
         if name in texts:
             known = design.categories[texts[name]]
@@ -155,7 +157,7 @@ def checked_home(design: Design, at: Mapping[str, Any]) -> dict[str, Any]:
             if not {normal_label(str(value)), text} & set(known):
                 label = f"{value:.15g}" if isinstance(value, float) else str(value)
                 raise ModelError(
-                    f"there is no {name} {label!r}: {near(label, known)} (at, --at, like --at "
+                    f"there is no {name} {label!r}: {suggestion(label, known)} (at, --at, like --at "
                     f"{shlex.quote(f'{name}={known[0]}')})"
                 )
         if name not in design.variables or name in texts:

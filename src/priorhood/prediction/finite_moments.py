@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import counted, listed
+from priorhood._text import count_noun, join_words
 from priorhood.engines.adapt import to_exact
 from priorhood.errors import SamplingError
 from priorhood.model.formula import SEPARATOR
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array, Flags, Index
     from priorhood.engines.exact import GroupNoiseProblem, Problem
-    from priorhood.engines.exact.conditional import Given
+    from priorhood.engines.exact.conditional import ConditionalPosterior
     from priorhood.engines.exact.tails import Reach
     from priorhood.prediction.coefficients import Coefficients
     from priorhood.prediction.places import Groups
@@ -41,11 +41,11 @@ MEAN_MOVES, SD_MOVES = 0.01, 0.05
 # exp of it times 1e-4 is far from MEAN_MOVES, exp of four times it from SD_MOVES.
 PLAIN = 0.75
 # Of the places that an unknown one may be, so many count.
-MOST_LEAVES = 256
+MAX_LEAVES = 256
 # Draws and seed of a reference run where every place has its own sigma.
 REFERENCE, SEED = 2000, 1
 # Cost of one θ, in the engine's units, beyond which its density is not computed 10,000 times more.
-MOST_COST = 400_000
+MAX_COST = 400_000
 # HalfNormal scales in the advice, in logs: under half of those at which mean and sd cease to exist, 1 and ½.
 FOR_MEAN, FOR_SD = 0.5, 0.25
 
@@ -167,20 +167,18 @@ class Tails:
         means, sds, n = int(verdict.mean.sum()), int(verdict.sd.sum()), len(verdict.mean)
         if not sds:
             return None
-        finding = f"the sd of {sds:,} of {counted(n, what)} is infinite"
+        finding = f"the sd of {sds:,} of {count_noun(n, what)} is infinite"
         if means:
-            finding = f"mean and sd of {means:,} of {counted(n, what)} are infinite"
+            finding = f"mean and sd of {means:,} of {count_noun(n, what)} are infinite"
             finding += f", of {sds - means:,} more the sd" if sds > means else ""
         outcome = self.c.data.model.formula.outcome
         priors = self._advice(verdict, rows)
         scales = np.array(self.names)[verdict.causes.any(axis=0)].tolist()
         tail = "tail is" if len(scales) == 1 else "tails are"
-        why = (
-            f"a moment under {outcome} is the mean of an exponential, for which {listed(scales)}'s {tail} too long"
-        )
+        why = f"a moment under {outcome} is of an exponential, and {join_words(scales)}'s {tail} too long for it"
         if not priors:
             return f"{finding}: {why}; take the median (q50) and the quantiles, which hold"
-        texts = [listed(f"'{name} ~ HalfNormal({s[at]:g})'" for name, s in priors.items()) for at in (0, 1)]
+        texts = [join_words(f"'{name} ~ HalfNormal({s[at]:g})'" for name, s in priors.items()) for at in (0, 1)]
         exists = f"{texts[0]} the mean exists, with {texts[1]} the sd too" if means else f"{texts[1]} the sd exists"
         return (
             f"{finding}: {why}. Take the median (q50) and the quantiles, which hold; or a prior of thin tail: with "
@@ -231,7 +229,7 @@ class Tails:
         """The tails from the density; None where it cannot be computed, or not fast enough."""
         from priorhood.engines.exact.tails import reach_of
 
-        if self.problem is None or self.problem.J * self.problem.D**2 > MOST_COST:
+        if self.problem is None or self.problem.J * self.problem.D**2 > MAX_COST:
             return None
         return reach_of(self.problem, self.threads)
 
@@ -263,12 +261,12 @@ class Tails:
     # -- by the density -----------------------------------------------------------------------------------------
 
     @cached_property
-    def _given(self) -> Given:
-        from priorhood.engines.exact.conditional import Given
+    def _given(self) -> ConditionalPosterior:
+        from priorhood.engines.exact.conditional import ConditionalPosterior
 
         if self.problem is None or self.reach is None:
             raise TypeError("the density of this model cannot be asked")
-        return Given(self.problem, self.reach.values, self.reach.values.sigma)
+        return ConditionalPosterior(self.problem, self.reach.values, self.reach.values.sigma)
 
     def _by_density(
         self, X: Array, error: Array, groups: Groups, spot: int, *, noise: bool, centre: bool
@@ -364,7 +362,7 @@ class Tails:
         leaf = c.levels[0].places.of_cell[one.cells]
         shares = np.bincount(leaf, weights=c.weights[one.cells])
         leaves = np.flatnonzero(shares)
-        leaves = leaves[:: max(1, len(leaves) // MOST_LEAVES)]
+        leaves = leaves[:: max(1, len(leaves) // MAX_LEAVES)]
         for which in leaves:
             mean, cov = given.cells(np.array([which]), None)
             yield float(shares[which] / shares[leaves].sum()), mean[0], cov[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import some
+from priorhood._text import preview
 from priorhood.data.labels import alike, unlike
 from priorhood.errors import TableError, warn
 from priorhood.model.formula import SEPARATOR
@@ -39,7 +39,7 @@ def refuse_new(spots: Iterable[PlaceKey], c: Coefficients, name: str) -> None:
         more = f", and {len(found) - 1:,} more like it" if len(found) > 1 else ""
         but = f" (but {known!r} was{more}: {unlike(first, known, _path(c, group))})"
     raise TableError(
-        f"{name}: {group} {some(new)} {'was' if len(new) == 1 else 'were'} not in the data of the fit{but}. Say "
+        f"{name}: {group} {preview(new)} {'was' if len(new) == 1 else 'were'} not in the data of the fit{but}. Say "
         f"what to do with new ones: unseen='population' (--unseen population: {average}) or unseen='draw' "
         f"(--unseen draw: a {group} like the others)"
         f"{f'; or, where it is a missing value, read the table with {nulls}' if nulls else ''}"

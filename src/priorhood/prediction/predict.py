@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from priorhood._arguments import check_seed
 from priorhood._system import cores, memory
-from priorhood._text import some
+from priorhood._text import preview
 from priorhood.data.sources.table import with_columns
 from priorhood.errors import ModelError, TableError
 from priorhood.prediction.coefficients import HEAVY, NOISE, TAILS, stream
@@ -76,7 +76,7 @@ def request(
 
     chosen = numbers("quantiles", quantiles)
     if any(not 0 < q < 1 for q in chosen):
-        raise ModelError(f"quantiles must lie between 0 and 1, like 0.05,0.5,0.95, not {some(chosen)}")
+        raise ModelError(f"quantiles must lie between 0 and 1, like 0.05,0.5,0.95, not {preview(chosen)}")
     if unseen not in UNSEEN:
         raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
     return Request(chosen, numbers("below", below), numbers("above", above), unseen, check_seed(seed))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import near
+from priorhood._text import suggestion
 from priorhood.data.labels import normal_label
 from priorhood.data.roles import Role, in_roles
 from priorhood.data.schema import refuse_unwritable, rows_to_predict
@@ -15,7 +15,7 @@ from priorhood.data.sources.columns import label_text, missing
 from priorhood.data.sources.duckdb_io import KEPT
 from priorhood.errors import TableError
 from priorhood.model.formula import SEPARATOR
-from priorhood.model.weights import ERRORS, LEAST, MOST
+from priorhood.model.weights import ERRORS, MAX_WEIGHT, MIN_WEIGHT
 from priorhood.prediction.places import refuse_new, spot_of, tell_doubtful
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def frame_to_predict(
     se = weights.se
     if se is not None and se not in table.columns:
         raise TableError(
-            f"{table.name} has no column {se!r} ({ERRORS}): {near(se, table.columns)}. The model's errors are "
-            f"known, so every row to predict needs the standard error of its outcome, in the outcome's units"
+            f"{table.name} has no column {se!r} ({ERRORS}): {suggestion(se, table.columns)}. The model's errors "
+            f"are known, so every row to predict needs the standard error of its outcome, in the outcome's units"
         )
     wanted = frozenset((*numbers, *weights.to_predict(table.columns)))
     frame = rows_to_predict(replace(table, open=lambda text: table.open(text - wanted)), design, unseen)
@@ -120,7 +120,7 @@ def read_rows(c: Coefficients, frame: nw.DataFrame[Any], name: str, unseen: str)
     error = np.ones(n)
     for given in c.row_weights.to_predict(frame.columns):
         raw = frame[given].cast(nw.Float64).to_numpy().astype(float)
-        raw = np.where((raw >= LEAST) & (raw <= MOST), raw, np.nan)
+        raw = np.where((raw >= MIN_WEIGHT) & (raw <= MAX_WEIGHT), raw, np.nan)
         error = scale.from_outcome(raw) if given == c.row_weights.se else 1.0 / np.sqrt(raw)
     group, spots = _keys(frame, c, n, unseen, name)
     known = tuple(spot_of(c, key) for key in spots)

@@ -7,9 +7,9 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from priorhood._arguments import answers_other_names
+from priorhood._arguments import suggest_argument_names
 from priorhood._system import check_writable, write_text
-from priorhood._text import visible
+from priorhood._text import escape_control
 from priorhood.errors import FileError, ModelError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ SCRIPTS = ("mixture.js", "charts.js", "places.js", "cost.js", "page.js")
 ENDINGS = (".html", ".htm")
 
 
-@answers_other_names
+@suggest_argument_names
 def report(
     post: Posterior,
     out: str | Path,
@@ -141,7 +141,7 @@ def assembled(data: Mapping[str, Any]) -> str:
 def _shown(data: Any) -> Any:
     """The data with control characters made visible in every text, since labels come from files."""
     if isinstance(data, str):
-        return visible(data)
+        return escape_control(data)
     if isinstance(data, dict):
         return {_shown(name): _shown(value) for name, value in data.items()}
     return [_shown(value) for value in data] if isinstance(data, list | tuple) else data

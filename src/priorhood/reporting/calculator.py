@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from priorhood.posterior.posterior import Posterior
 
 # Places that a page holds: with more it is tens of megabytes, which browsers open slowly.
-MOST_PLACES = 20_000
+MAX_PLACES = 20_000
 # Numbers of the page's arrays together, at two bytes each; never fewer or more draws of a place than these.
 BUDGET = 220_000
-LEAST, MOST = 80, 1000
+MIN_DRAWS, MAX_DRAWS = 80, 1000
 # Options up to which means are judged at the ends of every field too.
-MOST_AT_ENDS = 500
+MAX_AT_ENDS = 500
 
 
 def calculator(post: Posterior, at: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def thinned(post: Posterior, options: int) -> Coefficients:
     """Return some draws of every chain, evenly spaced, as many as a page can carry."""
     draws = post.tree["posterior"].to_dataset()
     width = len(post.design.columns) + (1 if post.model.noise else 0)
-    wanted = min(max(BUDGET // max(options * width, 1), LEAST), MOST)
+    wanted = min(max(BUDGET // max(options * width, 1), MIN_DRAWS), MAX_DRAWS)
     each = min(max(wanted // draws.sizes["chain"], 1), draws.sizes["draw"])
     kept = np.unique(np.linspace(0, draws.sizes["draw"] - 1, each).astype(int))
     return post._coefficients(draws.isel(draw=kept))
@@ -136,7 +136,7 @@ def _options(post: Posterior) -> list[dict[str, Any]]:
         for key, label in zip(level.keys.tolist(), level.labels.tolist(), strict=True):
             path = key.split(SEPARATOR)
             path = [*path, *unseen[len(path) :]]
-            if not at and level.size <= MOST_PLACES:
+            if not at and level.size <= MAX_PLACES:
                 found.append({"label": label, "kind": "place", "path": path, "unseen": "population"})
             if not at:
                 continue
@@ -184,7 +184,7 @@ def _infinite(post: Posterior, options: list[dict[str, Any]], at: Mapping[str, A
     unseen = np.array([option["unseen"] for option in options] or ["population"])
     far = [{field["name"]: end} for field in fields if field.get("range") for end in field["range"]]
     here, ends = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
-    for change in [{}, *(far if len(rows) <= MOST_AT_ENDS else [])]:
+    for change in [{}, *(far if len(rows) <= MAX_AT_ENDS else [])]:
         frame = pd.DataFrame([row | change for row in rows])
         told = np.zeros(len(rows), bool)
         for way in ("population", "draw"):

@@ -7,10 +7,10 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from priorhood._text import counted, listed, near, plural, rows_of
+from priorhood._text import count_noun, join_words, plural, row_count, suggestion
 from priorhood.errors import ModelError
 from priorhood.model.equations import equations_of
-from priorhood.reporting.calculator import MOST_PLACES, calculator
+from priorhood.reporting.calculator import MAX_PLACES, calculator
 from priorhood.reporting.places import check_labels, places_of
 from priorhood.reporting.words import unit_of, with_unit
 
@@ -35,20 +35,20 @@ def content(
     formula, levels = post.model.formula, post.hierarchy.levels
     names = [one.name for one in levels]
     if level is not None and level not in names:
-        raise ModelError(f"the formula has no level {level!r}: {near(level, names)}")
+        raise ModelError(f"the formula has no level {level!r}: {suggestion(level, names)}")
     depth = 0 if level is None else names.index(level)
-    if levels and levels[depth].size > MOST_PLACES:
-        fits = [one.name for one in levels[depth + 1 :] if one.size <= MOST_PLACES]
+    if levels and levels[depth].size > MAX_PLACES:
+        fits = [one.name for one in levels[depth + 1 :] if one.size <= MAX_PLACES]
         coarser = f"show the {plural(fits[0])} (level={fits[0]!r}, --level {fits[0]}), or " if fits else ""
         raise ModelError(
-            f"a page holds at most {MOST_PLACES:,} places, and there are {levels[depth].size:,} "
+            f"a page holds at most {MAX_PLACES:,} places, and there are {levels[depth].size:,} "
             f"{plural(levels[depth].name)}: {coarser}write a table of all: post.predict(post.homes())"
         )
     check_labels(post, at)
     home = calculator(post, at)
     places = places_of(post, home["options"], depth, at, below)
     if not title:  # Price by zip; price by living_space and type where there are no groups
-        by = listed([one.name for one in post.hierarchy.groupings] or list(post.design.variables))
+        by = join_words([one.name for one in post.hierarchy.groupings] or list(post.design.variables))
         title = formula.outcome_name + (f" by {by}" if by else "")
         title = title[:1].upper() + title[1:]
     verdicts = [v.to_dict() for v in post.check()]
@@ -79,14 +79,14 @@ def content(
 def _summary(post: Posterior, places: dict[str, Any]) -> list[str]:
     """The findings in two or three sentences."""
     formula, average, unit = post.model.formula, places["average"], places["unit"]
-    groups = listed([counted(one.size, one.title) for one in post.hierarchy.groupings])
+    groups = join_words([count_noun(one.size, one.title) for one in post.hierarchy.groupings])
     where = f" in the average {formula.group}" if formula.group else ""
     if formula.group and places["name"] != formula.group:
         where += f" of the average {places['name']}"
     lead = f"At {places['home']}, the" if places["home"] else "The"
     mean, low, high = (with_unit(average[key], average["sd"], unit) for key in ("mean", "low", "high"))
     sentences = [
-        f"{rows_of(int(post.attrs['rows_used']))}{' in ' if groups else ''}{groups}.",
+        f"{row_count(int(post.attrs['rows_used']))}{' in ' if groups else ''}{groups}.",
         f"{lead} expected {formula.outcome_name}{where} is {mean} (90\u00a0% interval {low} to {high})"
         f"{'' if places['centre'] == 'mean' else ', by its median, for the mean is infinite'}.",
     ]

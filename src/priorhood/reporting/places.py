@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import listed, near
+from priorhood._text import join_words, suggestion
 from priorhood.data.labels import normal_label
 from priorhood.errors import ModelError
 from priorhood.model.expression import Expression
@@ -101,7 +101,7 @@ def check_labels(post: Posterior, at: Mapping[str, Any]) -> None:
         if name in labels:
             text = normal_label(str(value))
             if text not in labels[name]:
-                raise ModelError(f"there is no {name} {text!r}: {near(text, labels[name])}")
+                raise ModelError(f"there is no {name} {text!r}: {suggestion(text, labels[name])}")
 
 
 def _homes(post: Posterior, at: Mapping[str, Any]) -> pd.DataFrame:
@@ -204,7 +204,7 @@ def _in_words(post: Posterior, homes: pd.DataFrame) -> str:
         unit = unit_of(post, name)
         text = value if isinstance(value, str) else plainly(float(value))
         parts.append(f"{name} {joined(text, unit)}")
-    return listed(parts)
+    return join_words(parts)
 
 
 def _coefficients(post: Posterior, depth: int) -> tuple[list[dict[str, str]], list[list[list[float | None]]]]:

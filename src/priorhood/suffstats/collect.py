@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import listed
+from priorhood._text import join_words
 from priorhood.data.dropped import Dropped
 from priorhood.data.labels import normal_key
 from priorhood.data.rows import KEY, REASON, Prepared, check_name, open_rows, prepare, refuse, value_name
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from priorhood.model.formula import Formula
 
 PREVIEW = 10_000  # rows read for values near the means: within some thousand sds is near enough
-MOST = 1e305  # largest sum of products, of weighted values too
+MAX_SUM = 1e305  # largest sum of products, of weighted values too
 # A centre this many sds from a group's mean, of the whole and of the group, is replaced by the group's own.
 FAR, APART = 1e3, 1e3
 FRAGMENTED = 99  # columns from which on pandas calls a frame fragmented, without the key
@@ -112,7 +112,7 @@ def _refuse_overflow(found: BatchSums, design: Design, name: str) -> None:
     names = (*(c.name for c in design.columns if c.factors), design.formula.outcome)
     square = np.abs(np.diagonal(found.second, axis1=1, axis2=2)).max(axis=0, initial=0)
     wrong = [n for n, most, first in zip(names, square, found.first.T, strict=True)
-             if not max(most, np.abs(first).max(initial=0)) < MOST]  # fmt: skip
+             if not max(most, np.abs(first).max(initial=0)) < MAX_SUM]  # fmt: skip
     if wrong:
         raise TableError(
             f"{name}: the sums of {wrong[0]!r} overflow, though no single value is too large; a file may be "
@@ -387,7 +387,7 @@ def _moments(found: BatchSums, prepared: Prepared, design: Design, name: str) ->
     where = design.formula.keys
     normal = ["" if k is None or (isinstance(k, float) and np.isnan(k)) else normal_key(str(k)) for k in found.keys]
     labels_used = (key for key, counts in zip(normal, used, strict=True) if counts)
-    refuse_unwritable(labels_used, listed(map(repr, where), "or"), name, max(len(where), 1))
+    refuse_unwritable(labels_used, join_words(map(repr, where), "or"), name, max(len(where), 1))
     for factor, categories in design.categories.items():
         refuse_unwritable(categories, repr(factor), name)
     keys: Labels = np.array(normal, dtype=str)[used]

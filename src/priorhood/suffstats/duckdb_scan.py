@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Pairs = list[tuple[int, int]]
 
 # If labels are whole numbers, the least ones of 64 bits stand for reasons …
-LEAST = -(2**63)
+FIRST_REASON = -(2**63)
 # … and if they are texts, a random text that no label begins with.
 LEFT_OUT = SEPARATOR + secrets.token_hex(8)
 WATCHED = "watched"
@@ -128,7 +128,7 @@ def _labels(frame: Frame, design: Design, prepared: Prepared) -> list[nw.Expr]:
         # NaN shows in the sums, and a blank label once per group: unless a later flag takes such rows first.
         light = flag.reason == "missing" and flag.column in lightly and not outliers
         applies = nw.col(flag.column).is_null() if light else flag.applies
-        first = nw.when(applies).then(nw.lit(LEAST + at if numbered else f"{LEFT_OUT}{at}")).otherwise(first)
+        first = nw.when(applies).then(nw.lit(FIRST_REASON + at if numbered else f"{LEFT_OUT}{at}")).otherwise(first)
     return [text.alias(f"l{i}") for i, text in enumerate([first, *texts[1:]])]
 
 
@@ -161,8 +161,8 @@ def _read_labels(found: dict[str, Any], prepared: Prepared, keys: tuple[str, ...
     for at, label in enumerate(columns[0]):
         if isinstance(label, str):
             reason[at] = int(label.removeprefix(LEFT_OUT)) if label.startswith(LEFT_OUT) else 0
-        elif label - LEAST <= len(prepared.flags):
-            reason[at] = label - LEAST
+        elif label - FIRST_REASON <= len(prepared.flags):
+            reason[at] = label - FIRST_REASON
     about = {flag.column: at for at, flag in enumerate(prepared.flags, start=1) if flag.reason == "missing"}
     for key, labels in zip(keys, columns, strict=False):
         empty = np.array([not str(label).strip(BLANKS) for label in labels], dtype=bool)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.model.design import Design
     from priorhood.model.hierarchy import Hierarchy
-    from priorhood.model.model import Model, Resolved
+    from priorhood.model.model import Model, ResolvedPriors
     from priorhood.model.scale import Scale
     from priorhood.suffstats.moments import CellMoments
 
@@ -43,12 +43,12 @@ class FitData:
         resolved = model.resolve(design)
         if scale is None:
             scale = learn_scale(moments, design, standardize=model.standardize, unit=model.outcome_unit)
-        found = cls(model.settled(design), design, moments, scale)
+        found = cls(model.with_design(design), design, moments, scale)
         vars(found)["resolved"] = resolved
         return found
 
     @cached_property
-    def resolved(self) -> Resolved:
+    def resolved(self) -> ResolvedPriors:
         """Prior of every parameter."""
         return self.model.resolve(self.design)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import listed
+from priorhood._text import join_words
 from priorhood.errors import ModelError
 from priorhood.model.formula import SEPARATOR
 
@@ -216,7 +216,7 @@ def subtract(whole: CellMoments, part: CellMoments) -> CellMoments:
     for cell, label in zip(at, part.labels, strict=True):
         if whole.labels[cell] != label:
             name = ", ".join(str(label).split(SEPARATOR))
-            raise ModelError(f"no row of {listed(whole.keys)} {name!r} is in the posterior's data")
+            raise ModelError(f"no row of {join_words(whole.keys)} {name!r} is in the posterior's data")
     n, mass = whole.n.copy(), whole.mass.copy()
     logs = None
     if whole.log_weights is not None and part.log_weights is not None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from priorhood._text import some
+from priorhood._text import preview
 from priorhood.errors import FileError
 
 if TYPE_CHECKING:
@@ -493,7 +493,7 @@ def _memory_of(found: h5py.Dataset, path: str, size: int) -> int:
         raise Damage(f"the variable {path!r} lies in another file, which is not read")
     foreign = [made.get_filter(at)[0] for at in range(made.get_nfilters())]
     if not set(foreign) <= set(FILTERS):
-        raise Damage(f"the variable {path!r} is compressed by other means than {some(FILTERS.values())}")
+        raise Damage(f"the variable {path!r} is compressed by other means than {preview(FILTERS.values())}")
     count = math.prod(found.shape or ())
     if found.dtype.kind in "biufSU":
         return int(count * found.dtype.itemsize)

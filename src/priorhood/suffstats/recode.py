@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import some
+from priorhood._text import preview
 from priorhood.data.schema import level_label, ordered_categories
 from priorhood.errors import ModelError
 from priorhood.model.design import Design, Indicator
@@ -55,8 +55,8 @@ def united(first: Design, other: Design) -> Design:
         texts = [c for c in first.categories[factor] + other.categories[factor] if not _plain_number(c)]
         if texts:
             raise ModelError(
-                f"predictor {factor!r} is numbers in one part and text in another, where it is {some(texts, 3)}; "
-                f"give it one type everywhere"
+                f"predictor {factor!r} is numbers in one part and text in another, where it is "
+                f"{preview(texts, 3)}; give it one type everywhere"
             )
     categories = {}
     for factor in first.categories:

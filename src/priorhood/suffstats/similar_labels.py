@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import listed, plural, rows_of
+from priorhood._text import join_words, plural, row_count
 from priorhood.data.date_advice import command_for
 from priorhood.data.labels import alike_among, loosely
 from priorhood.errors import ModelError, warn
@@ -101,8 +101,8 @@ def warn_of_missing(name: str, labels: Sequence[str], rows: Array | None, what: 
     found = sorted(_MISSING.intersection(labels))
     if not found:
         return
-    count = "" if rows is None else f" ({rows_of(int(rows[np.isin(labels, found)].sum()))})"
-    these = f"{listed(map(repr, found))} {'is' if len(found) == 1 else 'are'}"
+    count = "" if rows is None else f" ({row_count(int(rows[np.isin(labels, found)].sum()))})"
+    these = f"{join_words(map(repr, found))} {'is' if len(found) == 1 else 'are'}"
     warn(
         f"{name}: {these} among the {what}{count}, as "
         f"missing values are when a column is converted to text; if they are missing values, read the table with "
@@ -143,7 +143,7 @@ def _warn_of_alike(
         for label in there
         if label != best
     }
-    pairs = [listed(repr(label.replace(SEPARATOR, "/")) for label in group) for group in groups[:SHOWN]]
+    pairs = [join_words(repr(label.replace(SEPARATOR, "/")) for label in group) for group in groups[:SHOWN]]
     more = f", and {len(groups) - SHOWN:,} more" if len(groups) > SHOWN else ""
     every = {label.split(SEPARATOR)[at] for label in labels}
     warn(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import rows_of
+from priorhood._text import row_count
 from priorhood.errors import ModelError
 from priorhood.model.arithmetic import inner_text
 from priorhood.model.formula import less, shifted
@@ -146,7 +146,7 @@ def _tiny(what: str, mean: float, sd: float, moments: CellMoments, advice: str) 
     """Return the error of a column whose sums of squares underflow."""
     size = f"{mean:.3g} on average" if mean else f"within {sd:.2g} of 0"
     return (
-        f"{what} is {size} in the {rows_of(moments.rows)} used, so near to 0 that the squares of its values "
+        f"{what} is {size} in the {row_count(moments.rows)} used, so near to 0 that the squares of its values "
         f"underflow: {advice}"
     )
 
@@ -157,6 +157,6 @@ def _constant(what: str, mean: float, sd: float, moments: CellMoments, advice: s
         rows = f"all {moments.rows:,} rows" if moments.rows > 1 else "the only row"
         return f"{what} is {mean:g} in {rows} used: nothing can be learned from it; {advice}"
     return (
-        f"{what} is {mean:.15g} ± {sd:.2g} in the {rows_of(moments.rows)} used: so small a difference is lost in "
+        f"{what} is {mean:.15g} ± {sd:.2g} in the {row_count(moments.rows)} used: so small a difference is lost in "
         f"the rounding of numbers of that size; {advice}"
     )

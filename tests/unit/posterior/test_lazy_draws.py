@@ -49,7 +49,7 @@ def test_size_decides(sales, monkeypatch):
     auto = {"chains": 1, "draws": 50, "seed": 1}
     few = ph.fit(FORMULA, sales, **auto)
     assert few.attrs["store"] == "draws"
-    monkeypatch.setattr(engines, "MOST_STORED", 1000)
+    monkeypatch.setattr(engines, "MAX_STORED", 1000)
     many = ph.fit(FORMULA, sales, **auto)
     assert many.attrs["store_reason"] == "1,200 draws of beta are more than 1,000"
     assert ph.refit(few, **auto).summed
@@ -282,8 +282,8 @@ def test_a_level_of_a_report_is_the_mean_of_its_places_by_rows(nested):
 
 
 def test_a_page_holds_so_many_places(nested, summed, monkeypatch):
-    monkeypatch.setattr(calculator, "MOST_PLACES", 8)
-    monkeypatch.setitem(content.__globals__, "MOST_PLACES", 8)
+    monkeypatch.setattr(calculator, "MAX_PLACES", 8)
+    monkeypatch.setitem(content.__globals__, "MAX_PLACES", 8)
     with pytest.raises(ph.ModelError, match=r"at most 8 places, and there are 12 zips: write a table of all"):
         report_content(summed)
     with pytest.raises(ph.ModelError, match=r"12 zips: show the districts \(level='district', --level"):
@@ -295,7 +295,7 @@ def test_a_page_holds_so_many_places(nested, summed, monkeypatch):
 def test_shrinkage_of_very_many_places_draws_some_arrows(summed, monkeypatch):
     draws = ph.plot.shrinkage.__globals__
     whole = ph.plot.shrinkage(summed)
-    monkeypatch.setitem(draws, "MOST_ARROWS", 3)
+    monkeypatch.setitem(draws, "MAX_ARROWS", 3)
     some = ph.plot.shrinkage(summed, zip=summed.hierarchy.levels[0].labels[[1]].tolist())
     counts = [len(figure.axes[0].collections[0].get_segments()) for figure in (whole, some)]
     assert counts[0] == 12

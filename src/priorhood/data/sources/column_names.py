@@ -9,7 +9,7 @@ import re
 import string
 from typing import TYPE_CHECKING
 
-from priorhood._text import listed, some
+from priorhood._text import join_words, preview
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -44,12 +44,12 @@ def twins(names: Sequence[str], columns: Sequence[str] = ()) -> dict[str, str]:
     found: dict[str, str] = {}
     for places in at.values():
         spelled = dict.fromkeys(names[place] for place in places)
-        numbers = listed(str(place + 1) for place in places)
+        numbers = join_words(str(place + 1) for place in places)
         for name in spelled if len(places) > 1 else ():
             if len(spelled) == 1:
                 found[name] = f"is there {len(places)} times, as columns {numbers}: rename all but one of them"
             else:
-                others = some(other for other in spelled if other != name)
+                others = preview(other for other in spelled if other != name)
                 found[name] = (
                     f"differs from {others} by the case of its letters alone (columns {numbers}), which is "
                     f"ignored here: rename all but one of them"
@@ -62,7 +62,7 @@ def twins(names: Sequence[str], columns: Sequence[str] = ()) -> dict[str, str]:
 
 def refused(columns: Iterable[str], why: Mapping[str, str]) -> str | None:
     """Return the first column of `why` that an engine takes one of some names for; None where there is none."""
-    listed = list(columns)
-    wanted = set(map(as_engines, listed))
-    exact = (name for name in listed if name in why)
+    join_words = list(columns)
+    wanted = set(map(as_engines, join_words))
+    exact = (name for name in join_words if name in why)
     return next(exact, next((name for name in why if as_engines(name) in wanted), None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from priorhood._text import some, sql_name, sql_text
+from priorhood._text import preview, sql_name, sql_text
 from priorhood.data.date_formats import dates_of
 from priorhood.data.number_advice import affixed, or_null
 from priorhood.data.number_formats import PLAIN, affix, guessed
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # Rows that are checked for dates.
 LOOK = 1000
 # A dictionary of more texts holds labels, not the categories of a predictor.
-MOST_ORDERED = 1000
+MAX_ORDERED = 1000
 
 
 def conditioned(frame: Frame, where: str, *, sealed: bool = False, twins: Mapping[str, str] | None = None) -> Frame:
@@ -214,7 +214,7 @@ def _ordered_relation(frame: Frame) -> Any:
         )
     for column, kind in zip(relation.columns, relation.types, strict=True):
         order = declared_order(frame, column) if str(kind) == "VARCHAR" else ()
-        if not 0 < len(order) <= MOST_ORDERED:
+        if not 0 < len(order) <= MAX_ORDERED:
             continue
         texts = ", ".join(map(sql_text, order))
         name = sql_name(column)
@@ -240,9 +240,9 @@ def _texts(frame: Frame, where: str) -> str | None:
         if 2 * len(odd) >= len(values):
             continue
         if odd:
-            shown = some(map(cut, odd))
+            shown = preview(map(cut, odd))
             return f"column {column!r} holds {shown} among numbers, and is text so; fix these rows{or_null(odd)}"
         if signed:
-            return f"column {column!r} is text, like {some(signed[1], 2)}; read it with {signed[0]}"
+            return f"column {column!r} is text, like {preview(signed[1], 2)}; read it with {signed[0]}"
         return f"column {column!r} is text though all its values are numbers; convert it, or compare it with texts"
     return None

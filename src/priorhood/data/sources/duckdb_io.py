@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood._system import cores, is_folder
-from priorhood._text import near, some, sql_text
+from priorhood._text import preview, sql_text, suggestion
 from priorhood.data.sources.duckdb_errors import plainly
 from priorhood.errors import TableError
 
@@ -211,7 +211,7 @@ def format_of(path: str) -> str:
         raise TableError(f"{path!r} has sums, by its name, not rows; priorhood.load_moments({path!r}) reads it")
     if path.lower().endswith(".nc"):
         raise TableError(f"{path!r} is a posterior, by its name, not rows; priorhood.load({path!r}) reads it")
-    known = some([s for suffixes in _SUFFIXES.values() for s in suffixes], 20)
+    known = preview([s for suffixes in _SUFFIXES.values() for s in suffixes], 20)
     raise TableError(f"cannot tell the format of {path!r} by its name; known are {known}")
 
 
@@ -219,5 +219,5 @@ def nearby_files(path: str) -> str:
     """Return ': did you mean …?' where a file in the folder has a similar name, else ''."""
     folder = Path(path).parent
     names = [f.name for f in folder.iterdir() if f.is_file()] if is_folder(folder) else []
-    hint = near(Path(path).name, names)
+    hint = suggestion(Path(path).name, names)
     return f": {hint}" if hint.startswith("did you") else ""

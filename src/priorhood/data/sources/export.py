@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._system import check_writable, write_atomically, write_text
-from priorhood._text import some, sql_name, sql_text
+from priorhood._text import preview, sql_name, sql_text
 from priorhood.data.sources.duckdb_io import connection, explained, format_of
 from priorhood.errors import TableError
 
@@ -32,7 +32,9 @@ def check_output(path: str | Path, *inputs: str | Path) -> None:
     """Raise before any work is done if a table cannot be written there, or would replace an input."""
     check_writable(path, *inputs)
     if not str(path).lower().endswith(_WRITABLE):
-        raise TableError(f"cannot write a table to {str(path)!r}; its name must end in one of {some(_WRITABLE, 9)}")
+        raise TableError(
+            f"cannot write a table to {str(path)!r}; its name must end in one of {preview(_WRITABLE, 9)}"
+        )
 
 
 def kinds_of(table: Table) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood._system import is_folder, is_there
-from priorhood._text import near, some, sql_name, sql_text
+from priorhood._text import preview, sql_name, sql_text, suggestion
 from priorhood.data.labels import BLANKS, normal_label
 from priorhood.data.number_formats import UNSAID, Spelling
 from priorhood.data.sources.column_names import as_engines, perhaps_renamed, twins
@@ -315,7 +315,7 @@ def find_parts(path: str, spelling: Spelling = UNSAID) -> Parts:
     kinds = {format_of(f): f for f in files}
     if len(kinds) > 1:
         raise TableError(
-            f"{named!r} has files of several formats: {some(map(_name, kinds.values()))}; name one kind"
+            f"{named!r} has files of several formats: {preview(map(_name, kinds.values()))}; name one kind"
         )
     kind = format_of(files[0])
     if inside and kind != DATABASE:
@@ -351,7 +351,7 @@ def _check_headings(found: Parts) -> None:
         if (own_separator, own) == (separator, names):
             continue
         how = (
-            f"the names {some(own, 8)}, not {some(names, 8)}" if sorted(own) != sorted(names)
+            f"the names {preview(own, 8)}, not {preview(names, 8)}" if sorted(own) != sorted(names)
             else "the same names in another order" if own != names
             else f"the separator {own_separator!r}, not {separator!r}"
         )  # fmt: skip
@@ -401,12 +401,12 @@ def _table_of(path: str, files: list[str], inside: str) -> str:
         raise TableError(f"{path!r} has no table in it")
     if not inside and len(tables) > 1:
         raise TableError(
-            f"{path!r} has {len(tables)} tables: {some(tables, 12)}; say which, like "
+            f"{path!r} has {len(tables)} tables: {preview(tables, 12)}; say which, like "
             f"'{path}{INSIDE}{next(iter(tables))}'"
         )
     name = inside or next(iter(tables))
     if name not in tables:
-        raise TableError(f"{path!r} has no table {name!r}: {near(name, tables)}")
+        raise TableError(f"{path!r} has no table {name!r}: {suggestion(name, tables)}")
     return tables[name]
 
 

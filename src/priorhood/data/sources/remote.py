@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from priorhood._text import rows_of
+from priorhood._text import row_count
 from priorhood.data.sources.backend import ENGINES, backend_of
 from priorhood.errors import TableError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from priorhood.data.sources.backend import Frame
 
 # Rows that may be brought here where rows are needed, not sums: some hundred MB as a pandas frame.
-MOST_ROWS = 1_000_000
+MAX_ROWS = 1_000_000
 
 
 def as_numbers(frame: Frame, columns: Iterable[str]) -> Frame:
@@ -149,7 +149,7 @@ def fetched(frame: Frame) -> nw.DataFrame[Any]:
     return found
 
 
-def rows_fetched(frame: Frame, most: int = MOST_ROWS) -> nw.DataFrame[Any]:
+def rows_fetched(frame: Frame, most: int = MAX_ROWS) -> nw.DataFrame[Any]:
     """Return the rows in memory as a pandas frame, in the order in which the engine gives them.
 
     Raises
@@ -162,7 +162,7 @@ def rows_fetched(frame: Frame, most: int = MOST_ROWS) -> nw.DataFrame[Any]:
     found: Any = fetched(frame.head(most + 1)).to_pandas().reset_index(drop=True)
     if len(found) > most:
         raise TableError(
-            f"this needs the rows themselves, and {ENGINES[backend_of(frame)]} has more than {rows_of(most)}; a "
+            f"this needs the rows themselves, and {ENGINES[backend_of(frame)]} has more than {row_count(most)}; a "
             f"fit by the exact engine takes only sums from there. Choose the rows wanted there, such as those of a "
             f"few places, or bring them here in parts"
         )

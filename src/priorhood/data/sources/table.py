@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from priorhood._arguments import answers_other_names
-from priorhood._text import listed, near
+from priorhood._arguments import suggest_argument_names
+from priorhood._text import join_words, suggestion
 from priorhood.data.number_formats import PLAIN, UNSAID, Spelling
 from priorhood.data.sources.arrow import plainly_typed
 from priorhood.data.sources.backend import ENGINES, backend_of, is_elsewhere
@@ -215,7 +215,7 @@ def _instead(column: str, columns: tuple[str, ...], role: str) -> str:
         )
     # Without backticks, `Bad / WC` would be Bad.
     whole = [name for name in columns if written(name) != name and column in re.split(r"\W+", name)]
-    hint = f"did you mean {listed(map(repr, whole[:3]), 'or')}?" if whole else near(column, columns)
+    hint = f"did you mean {join_words(map(repr, whole[:3]), 'or')}?" if whole else suggestion(column, columns)
     odd = [name for name in columns if repr(name) in hint and written(name) != name]
     backtick = next((name for name in odd if "`" in name), None)
     if backtick is not None:
@@ -233,7 +233,7 @@ def _checked(columns: tuple[str, ...], name: str) -> tuple[str, ...]:
     return columns
 
 
-@answers_other_names
+@suggest_argument_names
 def read(
     source: object,
     *,

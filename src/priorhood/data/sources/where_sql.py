@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from priorhood._text import near, sql_name
+from priorhood._text import sql_name, suggestion
 from priorhood.data.sources.column_names import as_engines
 from priorhood.data.sources.duckdb_errors import plainly
 from priorhood.data.sources.duckdb_io import KEPT, connection
@@ -57,7 +57,7 @@ def kept(relation: duckdb.DuckDBPyRelation, where: str | None, *, sealed: bool =
             raise TableError(no_condition(where, f"it is {held}, neither true nor false; compare it")) from None
         if unknown is None:
             raise TableError(no_condition(where, plainly(str(problem)))) from None
-        why = f"no column {unknown[1]!r}: {near(unknown[1], relation.columns)}"
+        why = f"no column {unknown[1]!r}: {suggestion(unknown[1], relation.columns)}"
         raise TableError(no_condition(where, why)) from None
     except duckdb.Error:
         raise TableError(no_condition(where, "a syntax error")) from None

@@ -71,16 +71,16 @@ def compiled(*, by_group: bool = False) -> bool:
 
 
 # Crossed effects are eliminated as one dense matrix: (columns² × groups) products for every θ.
-MOST_CROSSED = 100
-MOST_PRODUCTS = 20_000_000
+MAX_CROSSED = 100
+MAX_PRODUCTS = 20_000_000
 # Spreads, correlations and the residual sd: with more, a mixture of t's no longer fits their posterior.
-MOST_DIMENSIONS = 40
+MAX_DIMENSIONS = 40
 NO_SPREAD = 0.01  # largest sigma_spread under which all places have nearly the same σ
 
 
 def too_wide(effects: int, groups: int) -> str | None:
     """Return why the engine cannot take this many effects of crossed groupings and groups; None if it can."""
-    most = min(MOST_CROSSED, int(math.sqrt(MOST_PRODUCTS / groups)))
+    most = min(MAX_CROSSED, int(math.sqrt(MAX_PRODUCTS / groups)))
     if effects <= most:
         return None
     return (
@@ -91,11 +91,11 @@ def too_wide(effects: int, groups: int) -> str | None:
 
 def refuses(problem: Problem | GroupNoiseProblem) -> str | None:
     """Return why the engine cannot fit a problem, with advice; None if it can."""
-    if problem.dim > MOST_DIMENSIONS:
+    if problem.dim > MAX_DIMENSIONS:
         by_group = isinstance(problem, GroupNoiseProblem)
         what = "coefficients, spreads and correlations" if by_group else "spreads and correlations"
         return (
-            f"{problem.dim} {what} would have to be explored, more than {MOST_DIMENSIONS}: let fewer "
+            f"{problem.dim} {what} would have to be explored, more than {MAX_DIMENSIONS}: let fewer "
             f"coefficients vary by group, or write || for independent ones"
         )
     return refuses_known_noise(problem) or (

@@ -96,7 +96,7 @@ def loading(lam: Array, cols: Index, D: int) -> Array:
     return out
 
 
-class Given:
+class ConditionalPosterior:
     """Posterior of all coefficients given a batch of S draws of θ, by level; that of the leaves on demand.
 
     sigma : (S,), or (S, J) if every finest group has its own
@@ -269,7 +269,9 @@ def _tilted(P: Array, g: Array, cov: Array, sign: float) -> tuple[Array, Array]:
     return np.where(fine, 0.5 * square - 0.5 * logdet, np.inf), np.where(fine, np.exp(logdet), 0.0)
 
 
-def log_places(given: Given, at: int, n: Array, c: Array, log_weight: Array) -> tuple[Array, Array, Array]:
+def log_places(
+    given: ConditionalPosterior, at: int, n: Array, c: Array, log_weight: Array
+) -> tuple[Array, Array, Array]:
     """Return without_place of all places of a level: (size, S) each.
 
     n, c, log_weight : (size,) rows, Σ w(y − xᵀshift)² and Σ log w of every place

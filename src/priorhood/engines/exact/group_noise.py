@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
 TAKEN = (Exponential, HalfNormal, HalfStudentT, HalfCauchy, Gamma, LogNormal)
 _LOG_2PI = math.log(2.0 * math.pi)
-LEAST_SPREAD, MOST_SPREAD = -30.0, math.log(30.0)  # log s: from sds that are one to sds e^±30 apart
-LEAST_SHAPE = 0.1  # of a Gamma prior: with a smaller shape σ may underflow
+MIN_SPREAD, MAX_SPREAD = -30.0, math.log(30.0)  # log s: from sds that are one to sds e^±30 apart
+MIN_SHAPE = 0.1  # of a Gamma prior: with a smaller shape σ may underflow
 COST = 60  # of a group, in the units of in_chunks: a column of marginal.py's kernel costs 1
 
 
@@ -118,7 +118,7 @@ def refuses(problem: GroupNoiseProblem) -> str | None:
     if prior is not None and not isinstance(prior, TAKEN):
         names = ", ".join(family.__name__ for family in TAKEN)
         return f"the exact engine integrates over every group's sigma under {names}, not under {prior}"
-    if isinstance(prior, Gamma) and prior.shape < LEAST_SHAPE:
+    if isinstance(prior, Gamma) and prior.shape < MIN_SHAPE:
         return f"the prior sigma ~ {prior} lets sds underflow: give it a shape of 0.1 or more"
     return None
 
@@ -153,8 +153,8 @@ class GroupNoiseDensity:
             if not isinstance(spread, Fixed):
                 own.append(scale_axis("sigma_spread", spread))
                 bounded = isinstance(spread, Uniform)
-                low.append(-np.inf if bounded else LEAST_SPREAD)
-                high.append(np.inf if bounded else MOST_SPREAD)
+                low.append(-np.inf if bounded else MIN_SPREAD)
+                high.append(np.inf if bounded else MAX_SPREAD)
                 centre.append(float(allowed_coordinate(spread, np.array(-1.0))))
         F = len(base.root_cols)
         self.axes: list[Axis | None] = [*[None] * F, *own]

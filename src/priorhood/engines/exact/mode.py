@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # (τ/σ)² of the smaller of two spreads, times the rows, at which (9) is off by some 1e-3 (see Density).
 LOST = 1e15
 BORDER = math.exp(-1.0)  # share of LOST beyond which a posterior may continue past it
-MOST_SETS = 4  # most spreads of which every subset is tried at 0; with more: none, each alone, and all
+MAX_SETS = 4  # most spreads of which every subset is tried at 0; with more: none, each alone, and all
 
 
 def one_digit(log_scale: float) -> str:
@@ -265,7 +265,7 @@ def check_lines(collapsed: Collapsed) -> None:
     problem = collapsed.problem
     least = least_log_sigma(problem)
     free = [(at, k) for at, level in enumerate(problem.varying) for k in level.free]
-    sizes = range(len(free) + 1) if len(free) <= MOST_SETS else (0, 1, len(free))
+    sizes = range(len(free) + 1) if len(free) <= MAX_SETS else (0, 1, len(free))
     sets = [one for size in sizes for one in itertools.combinations(free, size)]
     tau, corr = [], []
     for at, level in enumerate(problem.varying):

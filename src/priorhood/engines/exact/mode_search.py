@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.mode import Target
 
 FAR, FAR_ABOVE = 1.5, 4.0  # in logs: a prior's peak this far below or above the data's scale is a start
-MOST_SETS = 4  # most scales with such a peak of which every subset is tried; with more: each alone, and all
+MAX_SETS = 4  # most scales with such a peak of which every subset is tried; with more: each alone, and all
 NEIGHBOURS = 24  # members of the crowd from which the other coordinates are taken
 LINE = 24  # points on a line through a mode …
 LONG_LINE = 14  # … with more than six coordinates
 VALLEY = 0.1  # least depth between two separate humps
 MATTERS = 12.0  # log mass below the largest at which a mode is dropped
-MOST_MODES = 16
+MAX_MODES = 16
 STEPS = 60  # of a climb
 LENGTHS = np.array([1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 1.5, 2.5])
 
@@ -90,10 +90,10 @@ def _all_from(density: Target, starts: Array, found: list[tuple[float, Array, Ar
                 fresh.append(one)
         found += fresh
         found.sort(key=lambda one: -one[0])
-        del found[MOST_MODES:]
+        del found[MAX_MODES:]
         starts = np.concatenate([
             np.empty((0, density.dim)),
-            *(_humps(density, mean) for _, mean, _ in fresh if len(found) < MOST_MODES),
+            *(_humps(density, mean) for _, mean, _ in fresh if len(found) < MAX_MODES),
         ])  # fmt: skip
     height, mean, covariance = (np.array(part) for part in zip(*found, strict=True))
     masses = height + 0.5 * np.linalg.slogdet(covariance)[1]
@@ -108,7 +108,7 @@ def _small_in_turn(density: Target, crowd: Array, heights: Array) -> Array:
     far = np.flatnonzero((off < -FAR) | (off > FAR_ABOVE))
     if not len(far):
         return np.empty((0, density.dim))
-    sizes = range(len(far) + 1) if len(far) <= MOST_SETS else (0, 1, len(far) - 1, len(far))
+    sizes = range(len(far) + 1) if len(far) <= MAX_SETS else (0, 1, len(far) - 1, len(far))
     sets = [list(one) for size in sizes for one in itertools.combinations(far.tolist(), size)]
     best = crowd[np.argsort(-heights, kind="stable")[: NEIGHBOURS // 2]]
     pool = np.concatenate([best, crowd[: NEIGHBOURS // 2]])

@@ -22,14 +22,14 @@ LIGHT = 30.0  # … and of one in between, tried if those tails are too light
 GUARD = 0.03  # share of the wide mixture in a mixture with one of these
 ROUND = 500  # draws of a refinement round, times 1 + dim/4
 ROUNDS = 9
-MOST_PARTS = 7
+MAX_PARTS = 7
 EM_STEPS = 8
 ALONG = 15.0  # added variance along an axis, in posterior variances
 GOOD_WEIGHTS = 0.7  # refinement stops at this effective share of the weights …
 GAIN = 1.05  # … or when a round improves it by less than this factor
-MOST_FITTED = 20_000  # draws to which a wider proposal is fitted
+MAX_FITTED = 20_000  # draws to which a wider proposal is fitted
 IN_CACHE = 50_000  # numbers
-LEAST_SHARE = 0.1  # least number of a mode's first draws, as a share of the largest mode's
+MIN_SHARE = 0.1  # least number of a mode's first draws, as a share of the largest mode's
 GRID = 2.0**-8  # step to which a part's mean and factor are rounded, in units of its least sd
 
 
@@ -279,10 +279,10 @@ def widen(
     Of very many draws a sample by weight gives as good a fit as all, in a tenth of the time.
     """
     weights = _tempered(log_weights)
-    if len(theta) > MOST_FITTED:
-        theta = theta[rng.choice(len(theta), size=MOST_FITTED, p=weights)]
-        weights = np.full(MOST_FITTED, 1 / MOST_FITTED)
-    fit = _cluster(theta, weights, floor, MOST_PARTS + attempt, rng, first.means)
+    if len(theta) > MAX_FITTED:
+        theta = theta[rng.choice(len(theta), size=MAX_FITTED, p=weights)]
+        weights = np.full(MAX_FITTED, 1 / MAX_FITTED)
+    fit = _cluster(theta, weights, floor, MAX_PARTS + attempt, rng, first.means)
     return _guarded(fit, first, theta, weights, floor, guard=0.2, along=ALONG * 2**attempt)
 
 
@@ -316,9 +316,9 @@ class Refined:
 
 
 def at_modes(modes: Modes) -> Mixture:
-    """Return a t at every mode, with the curvature's covariance, weighted by mass, at least LEAST_SHARE."""
+    """Return a t at every mode, with the curvature's covariance, weighted by mass, at least MIN_SHARE."""
     parts = [on_grid(m, _factor(c, c)) for m, c in zip(modes.means, modes.covariances, strict=True)]
-    shares = np.maximum(np.exp(modes.log_masses - modes.log_masses.max()), LEAST_SHARE)
+    shares = np.maximum(np.exp(modes.log_masses - modes.log_masses.max()), MIN_SHARE)
     # Masses that differ by rounding give the same draws.
     shares = np.round(shares * 1024.0) / 1024.0
     return Mixture(
@@ -355,7 +355,7 @@ def refine(density: Target, modes: Modes, rng: np.random.Generator) -> Refined:
         log_weights = np.concatenate(heights) - mixed
         weights = _tempered(log_weights)
         # One part for an ellipse; more, round by round, for bent and two-armed shapes.
-        fit = _cluster(every, weights, floor, min(1 + round_number, MOST_PARTS), rng, first.means)
+        fit = _cluster(every, weights, floor, min(1 + round_number, MAX_PARTS), rng, first.means)
         proposals.append(_guarded(fit, first, every, weights, floor, guard=0.16, along=ALONG))
     return best
 

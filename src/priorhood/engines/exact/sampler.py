@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numba as nb
 import numpy as np
 
-from priorhood._text import listed
+from priorhood._text import join_words
 from priorhood.engines.exact.mode import one_digit
 from priorhood.engines.exact.mode_search import Modes, find_modes, with_more
 from priorhood.engines.exact.proposal import Mixture, Refined, effective_share, nearly_normal, refine, widen
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 PILOT = 1000  # proposals that judge the mixture and start the chains
 WARM_UP = 20  # kept draws' worth of proposals before the first kept draw
-STUCK = 0.02  # tolerated correlation of successive kept draws, which sets the thinning …
-STUCK_DEAR = 0.25  # … if θ is expensive: twice the proposals would add less than they cost
-DEAR = 100_000  # in the units of Target.cost, a quarter of a millisecond
+MAX_AUTOCORRELATION = 0.02  # tolerated correlation of successive kept draws, which sets the thinning …
+MAX_AUTOCORRELATION_EXPENSIVE = 0.25  # … if θ is expensive: twice the proposals would add less than they cost
+EXPENSIVE = 100_000  # in the units of Target.cost, a quarter of a millisecond
 MAX_KEEP_EVERY = 24
 ATTEMPTS = 3  # at a proposal whose weights have a Pareto k of at most …
 GOOD_TAIL = 0.5
 HEAVIEST = 6  # draws from which further modes are searched if it is larger
 PARETO_LIMIT = 0.7
-GOOD_HOLD = 4.0  # kept draws that a chain may be expected to stay at its heaviest state
-HOLD_LIMIT = 20.0
-EVEN = 1.5  # the largest weight, in mean weights, of a proposal narrower than the refined one
+GOOD_STAY = 4.0  # kept draws that a chain may be expected to stay at its heaviest state
+MAX_STAY = 20.0
+MAX_WEIGHT_RATIO = 1.5  # the largest weight, in mean weights, of a proposal narrower than the refined one
 ACCEPT_LIMIT = 0.05
-CUT = 1e-3  # largest share of the posterior that may lie beyond the bounds
+MAX_MASS_BEYOND = 1e-3  # largest share of the posterior that may lie beyond the bounds
 
 
 @dataclass(frozen=True)
@@ -172,12 +172,12 @@ def explore(
     _check_ends(density, proposed)
     picked, accepted = _walk_chains(proposed, chains, draws, rng)
     acceptance = float(accepted.mean())
-    if acceptance < ACCEPT_LIMIT or proposed.pareto_k > PARETO_LIMIT or proposed.held > HOLD_LIMIT:
+    if acceptance < ACCEPT_LIMIT or proposed.pareto_k > PARETO_LIMIT or proposed.held > MAX_STAY:
         raise SamplingError(
             f"the exact engine could not explore this posterior well enough to be trusted "
             f"(acceptance {acceptance:.0%}, Pareto k {proposed.pareto_k:.2f}, one state held for "
             f"{proposed.held:.0f} draws; needed: at least {ACCEPT_LIMIT:.0%}, at most {PARETO_LIMIT} and "
-            f"{HOLD_LIMIT}). Give tau and sigma tighter priors, let fewer "
+            f"{MAX_STAY}). Give tau and sigma tighter priors, let fewer "
             f"coefficients vary by group, or use NUTS (engine='nuts', --engine nuts)",
             reason="the exact engine could not explore this posterior well enough to be trusted",
         )
@@ -206,7 +206,7 @@ def _check_ends(density: Target, proposed: _Proposed) -> None:
 
     Raises
     ------
-    SamplingError : more than CUT of the posterior lies beyond
+    SamplingError : more than MAX_MASS_BEYOND of the posterior lies beyond
     """
     weights = np.exp(proposed.log_weights - proposed.log_weights.max())
     total = weights.sum()
@@ -225,13 +225,13 @@ def _check_ends(density: Target, proposed: _Proposed) -> None:
             reach = min(reach, max(0.25 * median, 1e-3))
             near = float(weights[inwards < reach].sum() / total) / math.expm1(slope * reach)
             cut = near / (1.0 + near)
-            if cut > CUT:
+            if cut > MAX_MASS_BEYOND:
                 raise SamplingError(
                     _beyond_bound(density, axis, float(end), side, cut),
                     reason=f"part of the posterior lies where {axis.name} cannot be computed",
                 )
     near = float(weights[density.at_border(proposed.theta)].sum() / total)
-    if near > CUT:
+    if near > MAX_MASS_BEYOND:
         scale = one_digit(density.log_scatter)
         raise SamplingError(
             f"about {near:.1%} of the posterior lies where spreads are so far above sigma that the sums lose it to "
@@ -250,11 +250,11 @@ def _beyond_bound(density: Target, axis: Axis, end: float, side: float, cut: flo
     if axis.name == "sigma" and side > 0:
         # The first prior's share below the bound is bound/scale, the second's that of a Normal below −5.
         least = math.log(axis.value(np.array([end]))[0])
-        wide = math.exp(least - density.log_scatter) < CUT / 10
+        wide = math.exp(least - density.log_scatter) < MAX_MASS_BEYOND / 10
         advice = [f"Exponential({scale})"] * wide + [f"LogNormal({math.ceil(least + 5.0)}, 1)"]
         return (
             f"{share} where sigma is so small that the sums lose it to rounding: the rows do not keep it off 0, "
-            f"and {axis.prior} does not either. Give sigma a prior that does, like {listed(advice, 'or')}"
+            f"and {axis.prior} does not either. Give sigma a prior that does, like {join_words(advice, 'or')}"
         )
     if axis.name == "omega":
         return f"{share} where correlations are 1 up to rounding: {leads}. Give omega a greater eta, like LKJ(1)"
@@ -293,7 +293,7 @@ def _best_proposals(density: Target, modes: Modes, chains: int, draws: int, rng:
             mixture = widen(refined.first, proposed.theta, proposed.log_weights, refined.floor, attempt, rng)
         again = _propose(density, mixture, chains, draws, rng)
         # A mixture with more modes covers more of the posterior, whatever its tail.
-        proposed = again if more else min(proposed, again, key=lambda p: (p.held > HOLD_LIMIT, p.pareto_k))
+        proposed = again if more else min(proposed, again, key=lambda p: (p.held > MAX_STAY, p.pareto_k))
     return proposed
 
 
@@ -309,7 +309,7 @@ def _cheaper(refined: Refined) -> Mixture:
         share = np.exp(height - refined.mixture.logpdf(refined.theta))
         log_weights = refined.heights - height
         peak = share.sum() / (share * np.exp(log_weights - log_weights.max())).sum()
-        if peak < EVEN and 2 * _spacing(log_weights, share) <= wide:
+        if peak < MAX_WEIGHT_RATIO and 2 * _spacing(log_weights, share) <= wide:
             return slim
     return refined.mixture
 
@@ -360,7 +360,7 @@ class _Proposed:
     @property
     def good(self) -> bool:
         """Whether no further mixture is tried."""
-        return self.pareto_k <= GOOD_TAIL and self.held <= GOOD_HOLD
+        return self.pareto_k <= GOOD_TAIL and self.held <= GOOD_STAY
 
 
 def _propose(
@@ -373,7 +373,7 @@ def _propose(
     """Draw as many proposals as the chains need, by the spacing that a pilot gives."""
     pilot = mixture.sample(rng, PILOT)
     pilot_heights = density(pilot)
-    stuck = STUCK if density.cost < DEAR else STUCK_DEAR
+    stuck = MAX_AUTOCORRELATION if density.cost < EXPENSIVE else MAX_AUTOCORRELATION_EXPENSIVE
     keep_every = _spacing(pilot_heights - mixture.logpdf(pilot), stuck=stuck)
     theta = mixture.sample(rng, chains * (WARM_UP + draws) * keep_every)
     if isinstance(density, _WithProgress):
@@ -414,7 +414,7 @@ def _walk_chains(proposed: _Proposed, chains: int, draws: int, rng: np.random.Ge
     return picked, accepted
 
 
-def _spacing(log_weights: Array, share: Array | None = None, stuck: float = STUCK) -> int:
+def _spacing(log_weights: Array, share: Array | None = None, stuck: float = MAX_AUTOCORRELATION) -> int:
     """Return the proposals per kept draw: the least k with a correlation of successive kept draws under `stuck`.
 
     A chain at a state of weight w stays there with probability s(w) = 1 − E min(1, w'/w); under the

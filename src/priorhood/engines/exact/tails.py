@@ -32,7 +32,7 @@ BEGIN, BODY, NEAR, FAR = 0.1, 0.01, 1e-4, 1e-6
 SEED = 1
 REFERENCE = 1000  # draws of θ of the reference run
 SHOWN = 250  # draws that stand for the body
-MOST_STEPS = 60
+MAX_STEPS = 60
 DEEP = 30.0  # a tail ends where its log density is this far below that at its beginning
 NODES = 12  # of Gauss and Legendre, in each of a tail's two parts
 
@@ -113,7 +113,7 @@ def _marginal(density: Density, theta: Array, at: int) -> tuple[Array, Array, Ar
     start = np.delete(theta[own >= begin], at, axis=1).mean(axis=0)
     points, heights, modes = [], [], []
     u = float(begin)
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
 
         def others(rest: Array, u: float = u) -> Array:
             return density(np.insert(rest, at, u, axis=1))

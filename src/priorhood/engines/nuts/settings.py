@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from priorhood._arguments import MOST_DRAWS, whole
-from priorhood._text import listed
+from priorhood._arguments import MAX_DRAWS, check_whole
+from priorhood._text import join_words
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ def check(settings: Settings) -> Settings:
     """Return the settings, or raise ModelError if they are not valid."""
     if settings.parameterization not in PARAMETERIZATIONS:
         raise ModelError(
-            f"parameterization must be {listed(map(repr, PARAMETERIZATIONS), 'or')}, not "
+            f"parameterization must be {join_words(map(repr, PARAMETERIZATIONS), 'or')}, not "
             f"{settings.parameterization!r}"
         )
-    whole("tune", settings.tune, 1, MOST_DRAWS)
+    check_whole("tune", settings.tune, 1, MAX_DRAWS)
     if not isinstance(settings.target_accept, int | float) or not 0 < settings.target_accept < 1:
         raise ModelError(f"target_accept must lie between 0 and 1, like 0.9, not {settings.target_accept!r}")
     return settings

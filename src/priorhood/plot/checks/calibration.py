@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from priorhood.evaluation.sbc import Calibration
 
-MOST_PANELS = 40
+MAX_PANELS = 40
 # Inches.
 WIDTH, TOP, BELOW = 11.0, 0.85, 0.6
 GRID = page.Grid(left=0.75, right=0.25, gap=0.3, foot=BELOW, pitch=1.9, high=1.4)
@@ -58,7 +58,7 @@ def calibration(found: Calibration) -> Figure:
     >>> len(ph.plot.calibration(found).axes) == len(found.quantities)
     True
     """
-    shown = sorted(np.argsort(found.p_values, kind="stable")[:MOST_PANELS].tolist())
+    shown = sorted(np.argsort(found.p_values, kind="stable")[:MAX_PANELS].tolist())
     total, failed = len(found.quantities), int((~found.good).sum())
     finding = f"Calibrated: all {total} quantities' ranks are uniform"
     if failed:

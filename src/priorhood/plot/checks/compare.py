@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import listed, plural
+from priorhood._text import join_words, plural
 from priorhood.errors import ModelError
 from priorhood.plot.figure import page, style
 
@@ -154,7 +154,7 @@ def loo(result: Elpd) -> Figure:
         trust = f"the estimate is unreliable for {bad:,} of {counted} (red): Pareto k over {result.good_k:.2f}"
     total = f"elpd {result.elpd:,.1f} ± {result.se:,.1f}".replace("-", "−")
     heading = page.Heading(
-        f"Predicted worst: {listed([str(label) for label in worst.index[:3]])}; {trust}",
+        f"Predicted worst: {join_words([str(label) for label in worst.index[:3]])}; {trust}",
         f"{result.formula}, {total}, leaving out one {result.unit} at a time. Low points: "
         f"{'rows' if placeless else 'places'} that the others predict badly; dotted: the mean row.",
         WIDTH,

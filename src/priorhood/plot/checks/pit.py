@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import plural, rows_of
+from priorhood._text import plural, row_count
 from priorhood.diagnostics.uniformity import UniformityTest, p_text
 from priorhood.evaluation.residuals import BINS
 from priorhood.plot.figure import page, style
@@ -66,7 +66,7 @@ def pit(found: Assessment) -> Figure:
         finding = f"Not sure whether rows fall where the model says: PIT values are hardly uniform ({p})"
     else:
         finding = f"Rows fall where the model says: PIT values are uniform ({p})"
-    reading = f"{rows_of(len(r.pit))} of {formula.text}"
+    reading = f"{row_count(len(r.pit))} of {formula.text}"
     reading += "" if r.shown == len(r.pit) else f", {r.shown:,} of them in the lines"
     if r.own:
         reading += (

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._arguments import MOST_DRAWS, check_seed, whole
-from priorhood._text import near, rows_of, some
+from priorhood._arguments import MAX_DRAWS, check_seed, check_whole
+from priorhood._text import preview, row_count, suggestion
 from priorhood.errors import ModelError, TableError
 from priorhood.evaluation.residuals import outcome_required, thinned
 from priorhood.plot.figure import page, style
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from priorhood.posterior.posterior import Posterior
 
 KINDS = ("density", "histogram", "scatter")
-MOST_ROWS = 20_000  # rows of a picture; of more, evenly spaced ones
-MOST_POINTS = 5_000
+MAX_ROWS = 20_000  # rows of a picture; of more, evenly spaced ones
+MAX_POINTS = 5_000
 DRAWS = {"density": 50, "histogram": 200, "scatter": 1000}
 SPAN = (0.001, 0.999)  # quantiles of the observed outcomes that the axis covers, and a little beyond
 WIDE = 20.0  # outcomes that reach so many times their lowest get a log axis
@@ -124,7 +124,7 @@ def predictive(
     if kind not in KINDS:
         raise ModelError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     if draws is not None:
-        whole("draws", draws, 1, MOST_DRAWS)
+        check_whole("draws", draws, 1, MAX_DRAWS)
     if unseen not in UNSEEN:
         raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
     seed = post.seed if seed is None else check_seed(seed)
@@ -133,11 +133,11 @@ def predictive(
     used = used_rows(outcome_required(post, post.placed(table)), c, unseen)
     keep, places = _in_places(post, used.labels, group)
     chosen = np.arange(len(used.kept)) if keep is None else np.flatnonzero(keep)
-    few = chosen[:: -(-len(chosen) // MOST_ROWS)]
+    few = chosen[:: -(-len(chosen) // MAX_ROWS)]
     told = (
-        rows_of(len(chosen))
+        row_count(len(chosen))
         if len(few) == len(chosen)
-        else f"{len(few):,} of {rows_of(len(chosen))}, evenly spaced"
+        else f"{len(few):,} of {row_count(len(chosen))}, evenly spaced"
     )
     title = f"{formula.text}: {told}{places}"
     y, at = np.asarray(used.y)[few], used.kept[few]
@@ -174,10 +174,10 @@ def _in_places(post: Posterior, labels: Labels | None, group: dict[str, object])
     several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     wanted, there = [str(one) for one in several], set(np.asarray(labels).tolist())
     if not wanted:
-        raise ModelError(f"{own} was given no label; there are {some(sorted(there))}")
+        raise ModelError(f"{own} was given no label; there are {preview(sorted(there))}")
     for label in wanted:
         if label not in there:
-            raise TableError(f"no row that can be used is in {own} {label!r}; {near(label, sorted(there))}")
+            raise TableError(f"no row that can be used is in {own} {label!r}; {suggestion(label, sorted(there))}")
     return np.isin(np.asarray(labels), wanted), f", {own} {', '.join(wanted)}"
 
 
@@ -265,9 +265,9 @@ def _scatter(y: Array, mean: Array, inside: Flags, names: tuple[str, str], title
     logged = both.min() > 0 and np.quantile(y, 0.99) > WIDE * np.quantile(y, 0.01)
     ends = ends * np.array([0.9, 1.1]) if logged else ends + 0.05 * np.ptp(ends) * np.array([-1, 1])
     cut = int(((y < ends[0]) | (y > ends[1]) | (mean < ends[0]) | (mean > ends[1])).sum())
-    step = -(-len(y) // MOST_POINTS)
+    step = -(-len(y) // MAX_POINTS)
     reading = f"{title}.{f' One point of {step} is drawn.' if step > 1 else ''}"
-    reading += f" {rows_of(cut)} beyond the axes." if cut else ""
+    reading += f" {row_count(cut)} beyond the axes." if cut else ""
     finding = f"{100 * inside.mean():.3g} % of the rows lie inside their 90 % predictive intervals"
     figure = page.sheet(page.Heading(finding, reading, WIDTH), HEIGHT)
     axes = page.panel(figure, LEFT, BELOW, SCATTER, HIGH)

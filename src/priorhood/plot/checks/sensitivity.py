@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Inches.
 WIDTH, LINE, LEFT, RIGHT, BELOW = 9.5, 0.34, 2.9, 0.3, 0.6
-LEAST = 0.6  # sds that the axis covers at least
+MIN_AXIS = 0.6  # sds that the axis covers at least
 
 
 def sensitivity(found: Sensitivity) -> Figure:
@@ -59,7 +59,7 @@ def sensitivity(found: Sensitivity) -> Figure:
     axes = page.panel(figure, LEFT, BELOW, WIDTH - LEFT - RIGHT, tall)
     axes.axvspan(-FAR, FAR, color=style.BAND, linewidth=0)
     axes.axvline(0, color=style.SOFT, linewidth=0.6)
-    most = LEAST
+    most = MIN_AXIS
     for at, one in enumerate(refits):
         moving = ~np.isnan(one.shift)
         beyond = far(one.shift, one.ratio)

@@ -25,7 +25,7 @@ WIDTH, TOP, FOOT = 11.0, 0.65, 0.3
 GRID = page.Grid(left=0.75, right=0.25, gap=0.35, foot=FOOT + 0.5, pitch=2.2, high=1.15)
 POINTS = 100  # at which the distribution functions are compared with the uniform one
 ALARM = 0.05  # the share of pictures of independent draws that have any line outside its band
-SIMULATED, MOST_SIMULATED, SEED = 4000, 250, 1
+SIMULATED, MAX_SIMULATED, SEED = 4000, 250, 1
 
 
 def ranks(post: Posterior, var_names: str | Sequence[str] | None = None, **places: object) -> Figure:
@@ -148,7 +148,7 @@ def band(chains: int, worth: float, alarm: float, points: int = POINTS) -> Array
     """
     n = max(worth / chains, 2.0)
     z = np.arange(1, points) / points
-    return _multiple(chains, int(min(max(n, 20), MOST_SIMULATED)), alarm, points) * _sd(z, chains, n)
+    return _multiple(chains, int(min(max(n, 20), MAX_SIMULATED)), alarm, points) * _sd(z, chains, n)
 
 
 def _sd(z: Array, chains: int, n: float) -> Array:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import near
+from priorhood._text import suggestion
 from priorhood.diagnostics.convergence import ESS_PER_CHAIN, R_HAT_LIMIT
 from priorhood.diagnostics.summary import below_diagonal, labels_of, measures
 from priorhood.errors import ModelError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.posterior.posterior import Posterior
 
-MOST_ROWS = 20
+MAX_ROWS = 20
 # Parameters that have no unit of the data.
 PURE = {"nu": "degrees of freedom", "sigma_spread": "sd of log sigma"}
 
@@ -77,18 +77,18 @@ def select_parameters(
             continue
         if base not in post.parameters:
             post[base]  # raises with the names there are, where the posterior knows better
-            raise ModelError(f"the posterior has no parameter {name!r}; {near(str(name), post.parameters)}")
+            raise ModelError(f"the posterior has no parameter {name!r}; {suggestion(str(name), post.parameters)}")
         draws = post[base]
         chosen.append((name, draws.sel({group: labels}) if labels and group in draws.dims else draws))
 
     counts = {name: 1 if "[" in name else len(_elements(name, draws)) for name, draws in chosen}
     total = sum(counts.values())
-    if total > MOST_ROWS:
+    if total > MAX_ROWS:
         name, draws = max(chosen, key=lambda one: counts[one[0]])
         advice = f"single ones, var_names=[{_elements(split_label(name)[0], draws)[0][1]!r}, …]"
         if any(group in draws.dims for _, draws in chosen):
             advice = f"fewer places, {keyword(group, known[0])}, or {advice}"
-        raise ModelError(f"{total:,} parameters do not fit into one picture, {MOST_ROWS} do: choose {advice}")
+        raise ModelError(f"{total:,} parameters do not fit into one picture, {MAX_ROWS} do: choose {advice}")
 
     found: dict[str, Array] = {}
     for name, draws in chosen:
@@ -99,7 +99,7 @@ def select_parameters(
         if single and name not in shown:
             name = f"{base}[{tidy_label(single)}]"  # as labels are written
         if single and name not in shown:
-            raise ModelError(f"the posterior has no parameter {name!r}; {near(name, shown)}")
+            raise ModelError(f"the posterior has no parameter {name!r}; {suggestion(name, shown)}")
         found |= {name: shown[name]} if single else shown
     r_hat, bulk = measures(np.stack(list(found.values()), axis=-1))[:2]
     return [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import near, some
+from priorhood._text import preview, suggestion
 from priorhood.errors import ModelError
 from priorhood.model.expression import tidy_label
 from priorhood.model.formula import SEPARATOR
@@ -67,10 +67,10 @@ def two_terms(post: Posterior, given: str | Sequence[str] | None, picture: str) 
     terms = [tidy_label(str(term)) for term in ([given] if isinstance(given, str) else given)]
     for term in terms:
         if term not in names:
-            raise ModelError(f"{term!r} does not vary by {post.model.formula.group}; {near(term, names)}")
+            raise ModelError(f"{term!r} does not vary by {post.model.formula.group}; {suggestion(term, names)}")
     terms = list(dict.fromkeys(terms))
     if not 1 <= len(terms) <= 2:
-        raise ModelError(f"plot.{picture} shows one or two terms, not {len(terms)}; there are {some(names, 12)}")
+        raise ModelError(f"plot.{picture} shows one or two terms, not {len(terms)}; there are {preview(names, 12)}")
     return [names.index(term) for term in terms]
 
 

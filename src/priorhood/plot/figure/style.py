@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from priorhood._text import visible
+from priorhood._text import escape_control
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def number(value: float, _: object = None) -> str:
 def words(texts: Any, *, size: float = SMALL, colour: str = SOFT, bold: bool = False) -> None:
     """Set the look of a text; names and units are shown as they are, `$` too."""
     texts.set(
-        text=visible(texts.get_text()),
+        text=escape_control(texts.get_text()),
         fontsize=size,
         color=colour,
         fontweight="bold" if bold else "normal",
@@ -73,7 +73,7 @@ def words(texts: Any, *, size: float = SMALL, colour: str = SOFT, bold: bool = F
 
 def shortened(text: str, most: int, *, middle: bool = True) -> str:
     """The visible text; one longer than `most` letters without its middle, or without its end."""
-    text = visible(text)
+    text = escape_control(text)
     half = (most - 1) // 2 if middle else 0
     return text if len(text) <= most else f"{text[: most - 1 - half]}…{text[len(text) - half :]}"
 

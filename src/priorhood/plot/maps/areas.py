@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import listed, near, plural, some
+from priorhood._text import join_words, plural, preview, suggestion
 from priorhood.data.labels import alike, loosely, normal_label, unlike
 from priorhood.errors import ModelError, TableError
 from priorhood.model.formula import SEPARATOR
@@ -78,7 +78,7 @@ class Areas:
             found += f" a polygon in {self.source} ({self.column})"
         parts = [found]
         if self.unmatched_places:
-            parts.append(f"none: {listed(self.unmatched_places, most=4)}")
+            parts.append(f"none: {join_words(self.unmatched_places, most=4)}")
         if self.unmatched_areas:
             are = "polygon is" if len(self.unmatched_areas) == 1 else "polygons are"
             parts.append(f"{len(self.unmatched_areas):,} {are} of no {self.level} of the data")
@@ -256,7 +256,7 @@ def level_of(post: Posterior, level: str | None = None) -> Places:
         return groupings[0]
     if level not in names:
         raise ModelError(
-            f"{text!r} has no group {level!r}; {near(level, names)}. One is added by a fit: "
+            f"{text!r} has no group {level!r}; {suggestion(level, names)}. One is added by a fit: "
             f"priorhood fit TABLE {f'{text} + (1 | {level})'!r} -o FILE"
         )
     return groupings[names.index(level)]
@@ -283,7 +283,7 @@ def _join_column(name: str, frame: Any, places: Places, column: str | None) -> t
     keys: list[str] | None = None
     if column is not None:
         if column not in properties:
-            there = f"there are {some(properties, 12)}" if properties else "it has none at all"
+            there = f"there are {preview(properties, 12)}" if properties else "it has none at all"
             raise TableError(f"{name} has no property {column!r} to join on; {there}")
         keys = labels(column)
     elif len(own) > 1 and all(own):
@@ -304,7 +304,7 @@ def _join_column(name: str, frame: Any, places: Places, column: str | None) -> t
     best = sorted((one for one, count in counts.items() if count == most), key=lambda one: one == "id")
     if any(texts[one] != texts[best[0]] for one in best[1:]):
         raise TableError(
-            f"{name} has several properties with {most:,} labels of {places.name}: {some(best)}; say which with "
+            f"{name} has several properties with {most:,} labels of {places.name}: {preview(best)}; say which with "
             f"column= (--column {best[0]})"
         )
     return best[0], texts[best[0]]
@@ -312,17 +312,17 @@ def _join_column(name: str, frame: Any, places: Places, column: str | None) -> t
 
 def _nothing_in_common(name: str, texts: dict[str, list[str]], places: Places) -> str:
     """The error for polygons of no place: three labels of each side, and advice."""
-    held = [f"{column!r} with {some(sorted(set(keys)), 3)}" for column, keys in list(texts.items())[:5]]
+    held = [f"{column!r} with {preview(sorted(set(keys)), 3)}" for column, keys in list(texts.items())[:5]]
     keys = {key for keys in texts.values() for key in keys}
     shared = {key.rpartition(SEPARATOR)[2] for key in places.keys.tolist()} & keys
     advice = ""
     if shared:
-        advice = f"; {some(sorted(shared), 3)} is the name of several, so give {'/'.join(places.path)}"
+        advice = f"; {preview(sorted(shared), 3)} is the name of several, so give {'/'.join(places.path)}"
     elif nearly := alike(sorted(key for key in keys if key), places.labels.tolist()):
         label, known = next(iter(nearly.items()))
         advice = f"; {label!r} may be {known!r}, but not it alone: {unlike(label, known, places.path)}"
     return (
-        f"{name} has no polygon of any {places.name}: the posterior has {some(places.labels.tolist(), 3)}, the "
+        f"{name} has no polygon of any {places.name}: the posterior has {preview(places.labels.tolist(), 3)}, the "
         f"polygons have {', '.join(held) or 'no properties'}{advice}"
     )
 

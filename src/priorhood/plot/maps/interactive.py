@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import answers_other_names
-from priorhood._text import visible
+from priorhood._arguments import suggest_argument_names
+from priorhood._text import escape_control
 from priorhood.errors import FileError
 from priorhood.plot.figure.page import amount
 from priorhood.plot.figure.style import number
@@ -81,7 +81,7 @@ class InteractiveMap:
         return f'<iframe srcdoc="{escape(self.html)}" style="width:100%;height:640px;border:0"></iframe>'
 
 
-@answers_other_names
+@suggest_argument_names
 def interactive_map(
     post: Posterior,
     polygons: object,
@@ -153,7 +153,7 @@ def _page(found: Mapped, below: float | None) -> str:
     """The page: template, polygons, numbers of every place, legend."""
 
     def safe(text: str) -> str:
-        return escape(visible(text))
+        return escape(escape_control(text))
 
     areas = found.areas
     drawing, colours = areas.drawing(), coloured(found)
@@ -167,7 +167,7 @@ def _page(found: Mapped, below: float | None) -> str:
     for label, path in zip(areas.unmatched_areas, drawing.others, strict=True):
         paths.append(f'<path data-i="{len(told)}" class="none" d="{path}"/>')
         told.append((label, [(areas.level, "not in the data")]))
-    data = [[visible(label), [[*map(visible, pair)] for pair in numbers]] for label, numbers in told]
+    data = [[escape_control(label), [[*map(escape_control, pair)] for pair in numbers]] for label, numbers in told]
 
     low, high = found.limits
     there = found.values[np.isfinite(found.values)]

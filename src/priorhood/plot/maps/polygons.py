@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from priorhood._system import is_there
-from priorhood._text import listed
+from priorhood._text import join_words
 from priorhood.data.sources.duckdb_io import nearby_files
 from priorhood.errors import FileError, ModelError, TableError
 
@@ -40,7 +40,7 @@ def read_polygons(source: object, crs: object) -> tuple[str, Any, int]:
     shapes = np.array([shapely.MultiPolygon(polygons_in(shape)) for shape in shapes], dtype=object)
     kept = ~shapely.is_empty(shapes)
     if not kept.any():
-        raise TableError(f"{name} has no polygons, but {listed(kinds) or 'empty geometries'}")
+        raise TableError(f"{name} has no polygons, but {join_words(kinds) or 'empty geometries'}")
     return name, frame.set_geometry(shapes, crs=frame.crs)[kept], int((broken & kept).sum())
 
 
@@ -87,7 +87,7 @@ def _open(source: object) -> tuple[str, Any]:
 # Documents that GDAL would follow, whatever their name, to any file of the reader's or into the network.
 _POINTER = re.compile(rb"<\s*(?:OGR(?:VRT|WFS)|VRTDataset|GDAL_W)", re.IGNORECASE)
 _HEAD = 65_536
-_MOST_FILES = 1_000  # in a folder: a geodatabase of every layer of a country has some hundreds
+_MAX_FILES = 1_000  # in a folder: a geodatabase of every layer of a country has some hundreds
 
 
 def _heads(path: Path) -> Iterator[bytes]:
@@ -101,9 +101,9 @@ def _heads(path: Path) -> Iterator[bytes]:
         raise FileError(f"{str(path)!r} is a device or a pipe, not a file of polygons")
     if path.is_file() and not path.stat().st_size:  # or a kernel's, which may wait for ever: /proc/kmsg
         raise FileError(f"{str(path)!r} is empty")
-    files = [path] if path.is_file() else list(itertools.islice(path.iterdir(), _MOST_FILES + 1))
-    if len(files) > _MOST_FILES:
-        raise FileError(f"the folder {str(path)!r} has over {_MOST_FILES:,} files; name the one with the polygons")
+    files = [path] if path.is_file() else list(itertools.islice(path.iterdir(), _MAX_FILES + 1))
+    if len(files) > _MAX_FILES:
+        raise FileError(f"the folder {str(path)!r} has over {_MAX_FILES:,} files; name the one with the polygons")
     for file in files:
         if not file.is_file() or not file.stat().st_size:
             continue

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import answers_other_names
+from priorhood._arguments import suggest_argument_names
 from priorhood.plot.figure import page, style
 from priorhood.plot.maps.areas import read_areas
 from priorhood.plot.maps.values import Mapped, mapped
@@ -27,7 +27,7 @@ NAMED = 3  # of the highest, and of the lowest
 GREY, EDGE = "#DDDDDD", "#FFFFFF"
 
 
-@answers_other_names
+@suggest_argument_names
 def map(  # noqa: A001  # the word for it
     post: Posterior,
     polygons: object,

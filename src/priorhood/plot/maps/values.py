@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import listed, near, plural
+from priorhood._text import join_words, plural, suggestion
 from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
@@ -286,7 +286,7 @@ def _coefficient(post: Posterior, grouping: Places, show: str) -> tuple[str, str
         return own, term
     raise ModelError(
         f"show={show!r}: a map of {plural(grouping.name)} shows one of {', '.join(SHOWS)}, or of its "
-        f"coefficients; {near(show, options)}"
+        f"coefficients; {suggestion(show, options)}"
     )
 
 
@@ -307,12 +307,12 @@ def _described(home: Home) -> tuple[str, str]:
             rest.append(f"{name} {value if isinstance(value, str) else amount(float(value), units.get(name, ''))}")
     # "a home of 100 m²", but "a home with grade 7".
     of = bool(home.at) and not isinstance(next(iter(home.at.values())), str) and next(iter(home.at)) in units
-    named = f"a home {'of' if of else 'with'} {listed(said)}" if said else "a typical home"
+    named = f"a home {'of' if of else 'with'} {join_words(said)}" if said else "a typical home"
     mean = f"{'The others are as usual' if said else 'A typical home'}: {', '.join(rest)}." if rest else ""
     crossed = [
         one.name for one in post.hierarchy.crossed if one.name != home.grouping.name and one.name not in home.at
     ]
-    across = f" The average {listed(crossed)}." if crossed else ""
+    across = f" The average {join_words(crossed)}." if crossed else ""
     finest = post.hierarchy.levels[0].name if post.hierarchy.levels else home.grouping.name
     pooled = "" if finest == home.grouping.name else f" Mean over its {plural(finest)}, by their rows."
     return named, f"{mean}{across}{pooled}".strip()

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import check_seed, finite, whole
-from priorhood._text import near
+from priorhood._arguments import check_finite, check_seed, check_whole
+from priorhood._text import suggestion
 from priorhood.data.sources.table import read
 from priorhood.errors import ModelError
 from priorhood.model.expression import Expression
 from priorhood.model.weights import Weights
 from priorhood.plot.figure import page, style
-from priorhood.posterior.predictive import PriorWorld, prior_world
+from priorhood.posterior.predictive import PriorSample, sample_prior
 from priorhood.prediction.expected import checked_home, typical_values
 from priorhood.prediction.places import Groups
 from priorhood.prediction.rows import AVERAGE, frame_to_predict, locations, read_rows
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 POINTS = 60
 SDS = 2.0  # the data's range: their mean and so many sds either way
 LINES = 100  # drawn; shares are of all
-MOST_LINES = 100_000
+MAX_LINES = 100_000
 # Inches.
 WIDTH, HEIGHT = 11.0, 4.6
 GRID = page.Grid(left=1.3, right=0.25, gap=0.5, foot=0.6, pitch=HEIGHT, high=3.0)
@@ -103,7 +103,7 @@ def prior_lines(
     >>> [axes.texts[0].get_text().partition(":")[0] for axes in figure.axes]
     ['The average place', 'Single places']
     """
-    whole("draws", draws, 1, MOST_LINES)
+    check_whole("draws", draws, 1, MAX_LINES)
     if bounds is not None:
         limits = tuple(bounds) if isinstance(bounds, tuple | list) else ()
         numbers = all(isinstance(end, int | float) for end in limits)
@@ -112,12 +112,12 @@ def prior_lines(
                 f"bounds must be the least and the most the outcome can be, (0, 10_000_000), not {bounds!r}"
             )
         for end in limits:
-            finite("bounds", end)
-    world = prior_world(model, table, draws, check_seed(1 if seed is None else seed), places)
+            check_finite("bounds", end)
+    world = sample_prior(model, table, draws, check_seed(1 if seed is None else seed), places)
     return _drawn(_lines(world, x, dict(at or {})), bounds)
 
 
-def _lines(world: PriorWorld, x: str | None, at: dict[str, Any]) -> _Lines:
+def _lines(world: PriorSample, x: str | None, at: dict[str, Any]) -> _Lines:
     """Lines along the predictor, over the data's range."""
     import pandas as pd
 
@@ -133,12 +133,12 @@ def _lines(world: PriorWorld, x: str | None, at: dict[str, Any]) -> _Lines:
     if not numeric:
         raise ModelError(f"{formula.text!r} has no numeric predictor to draw lines along")
     if x is not None and x not in numeric:
-        raise ModelError(f"the model has no numeric predictor {x!r}; {near(x, numeric)}")
+        raise ModelError(f"the model has no numeric predictor {x!r}; {suggestion(x, numeric)}")
     name = next(iter(numeric)) if x is None else x
     column_name, logged = numeric[name]
     for one in at:
         if one not in design.variables:
-            raise ModelError(f"the model has no predictor {one!r} (at, --at); {near(one, design.variables)}")
+            raise ModelError(f"the model has no predictor {one!r} (at, --at); {suggestion(one, design.variables)}")
     at = checked_home(design, at)
     mean, scatter = found.pooled()
     where = found.columns.index(column_name)
@@ -164,7 +164,7 @@ def _lines(world: PriorWorld, x: str | None, at: dict[str, Any]) -> _Lines:
     return _Lines(grid, axis, outcome, lines, (float(ends[0]), float(ends[1])))
 
 
-def world_lines(world: PriorWorld, frame: Any, unseen: str) -> Array:
+def world_lines(world: PriorSample, frame: Any, unseen: str) -> Array:
     """xᵀβ, or its exp, of rows in an unknown place: (draws, rows), in the outcome's units."""
     c, data = replace(world.coefficients, row_weights=Weights()), world.data
     table = read(frame)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import near
+from priorhood._text import suggestion
 from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.priors import Fixed, Normal, Prior, Uniform, split_label
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.posterior.posterior import Posterior
 
-MOST = 40
+MAX_PARAMETERS = 40
 POINTS = 400
 # Draws of a prior that give the width of its middle 90 %.
 WIDTHS = 20_000
@@ -100,10 +100,14 @@ def priors(post: Posterior, var_names: str | Sequence[str] | None = None) -> Fig
         known = list(dict.fromkeys(text for one in every for text in (one.name, split_label(one.name)[0])))
         for name in names:
             if name not in known:
-                raise ModelError(f"{name!r} is no parameter with a prior to compare; {near(str(name), known)}")
+                raise ModelError(
+                    f"{name!r} is no parameter with a prior to compare; {suggestion(str(name), known)}"
+                )
         every = [one for one in every if {one.name, split_label(one.name)[0]} & set(names)]
-    if not 0 < len(every) <= MOST:
-        raise ModelError(f"{len(every)} parameters do not fit into one picture, 1 to {MOST} do: choose var_names")
+    if not 0 < len(every) <= MAX_PARAMETERS:
+        raise ModelError(
+            f"{len(every)} parameters do not fit into one picture, 1 to {MAX_PARAMETERS} do: choose var_names"
+        )
 
     learned = [one for one in every if not one.known]
     finding = "All of these are known: there is nothing to learn"

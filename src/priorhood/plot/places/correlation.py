@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
     from priorhood.posterior.posterior import Posterior
 
-MOST = 12
+MAX_PLACES = 12
 # Inches.
 WIDTH, LEFT, WIDE, GAP, RIGHT, HIGH, FOOT = 11.0, 1.0, 5.9, 0.55, 0.3, 4.6, 0.95
 
@@ -80,8 +80,8 @@ def correlation(post: Posterior, terms: Sequence[str] | None = None, **places: o
     means = place_means(post)[:, at]
     chosen = asked(post, places)
     named = np.array(ends(*means.T, level.total(post.moments.n))) if chosen is None else chosen
-    if len(named) > MOST:
-        raise ModelError(f"{len(named)} ellipses would hide each other; choose up to {MOST} places")
+    if len(named) > MAX_PLACES:
+        raise ModelError(f"{len(named)} ellipses would hide each other; choose up to {MAX_PLACES} places")
     names = [post.design.coefficient_columns(0)[one].name for one in at]
 
     # By level where both vary together: draws of the correlation, and b of its prior.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import counted, near, plural
+from priorhood._text import count_noun, plural, suggestion
 from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 SELECT = ("auto", "top", "bottom", "widest")
 # Places up to which all are shown; in a section of "auto", and of a single one.
 ALL, PART, SINGLE = 40, 10, 30
-MOST = 200
+MAX_PLACES = 200
 INTERVALS = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Inches.
 WIDTH, ROW, NAMES, COUNTS, FOOT = 8.5, 0.19, 2.3, 0.8, 0.85
@@ -117,8 +117,8 @@ def forest(
         raise ModelError(f"select must be one of {', '.join(SELECT)}, or a list of labels, not {select!r}")
     sections = _sections(shown.quantiles, chosen, str(select))
     every = np.concatenate([section for _, section in sections])
-    if len(every) > MOST:
-        raise ModelError(f"{len(every):,} places do not fit into one picture, {MOST} do: choose fewer")
+    if len(every) > MAX_PLACES:
+        raise ModelError(f"{len(every):,} places do not fit into one picture, {MAX_PLACES} do: choose fewer")
 
     high, low = every[np.argmax(middle[every])], every[np.argmin(middle[every])]
     finding = f"{shown.what}: {page.amount(middle[high], shown.unit)} in {level.labels[high]}"
@@ -128,7 +128,7 @@ def forest(
         finding += f"; {page.amount(shown.average[2], shown.unit)} in the average {level.name}"
     grey = "" if shown.average is None else f" Grey: the average {level.name}, 90 %."
     reading = (
-        f"{counted(level.size, level.name)}. Point: median; thick: 50 %, thin: 90 % interval.{grey} Right: rows."
+        f"{count_noun(level.size, level.name)}. Point: median; thick: 50 %, thin: 90 % interval.{grey} Right: rows."
     )
     # Line by line a place, or the heading of a section.
     lines: list[int | str] = []
@@ -147,7 +147,7 @@ def _coefficient(post: Posterior, var: str, term: str | None) -> _Shown:
     summed = formula.effect_name(0) if post.summed else ""
     levels = {name: level for name, level in levels.items() if name in post.parameters or name == summed}
     if var not in levels:
-        raise ModelError(f"{var!r} is no parameter of the places; {near(var, levels)}")
+        raise ModelError(f"{var!r} is no parameter of the places; {suggestion(var, levels)}")
     if var == "sigma":
         if term is not None:
             raise ModelError("sigma has no terms: leave term out")
@@ -159,7 +159,7 @@ def _coefficient(post: Posterior, var: str, term: str | None) -> _Shown:
     terms = [column.name for column in post.design.coefficient_columns(list(levels).index(var))]
     chosen = tidy_label(term) if term is not None else INTERCEPT if INTERCEPT in terms else terms[0]
     if chosen not in terms:
-        raise ModelError(f"{var} has no term {chosen!r}; {near(chosen, terms)}")
+        raise ModelError(f"{var} has no term {chosen!r}; {suggestion(chosen, terms)}")
     at = terms.index(chosen)
     if var == summed:
         quantiles = place_quantiles(post, INTERVALS)[:, at]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import near, plural, rows_of
+from priorhood._text import plural, row_count, suggestion
 from priorhood.errors import ModelError
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
     from priorhood.posterior.posterior import Posterior
 
-MOST = 24
+MAX_PANELS = 24
 # Places up to which all are shown by default.
 ALL = 8
 POINTS = 60
 # Quantiles of the rows between which the lines run; over those of the places shown in any case.
-MOST_OF = (0.005, 0.995)
+X_RANGE = (0.005, 0.995)
 BAND = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Inches.
 WIDTH, PANEL, FOOT = 11.0, 2.67, 0.95
@@ -122,11 +122,11 @@ def lines(
     given = {**(at or {}), name: along.values[0]}
     homes = post.homes(given)
     chosen, why = _chosen(post, places, given, along)
-    if len(chosen) > MOST:
-        raise ModelError(f"{len(chosen)} panels do not fit into one picture, {MOST} do: choose fewer places")
+    if len(chosen) > MAX_PANELS:
+        raise ModelError(f"{len(chosen)} panels do not fit into one picture, {MAX_PANELS} do: choose fewer places")
     if points is not None and not along.categorical:
         # A far home elsewhere would leave little room for those here.
-        own, most = points.x[np.isin(points.place, chosen)], np.quantile(points.x, MOST_OF)
+        own, most = points.x[np.isin(points.place, chosen)], np.quantile(points.x, X_RANGE)
         low, high = (float(end) for end in (min(most[0], *own), max(most[1], *own)))
         along = replace(along, values=np.linspace(low, high, POINTS).tolist()) if high > low else along
     T = len(along.values)
@@ -159,7 +159,7 @@ def lines(
         reading += " At " + ", ".join(f"{one} {value}" for one, value in at.items()) + "."
     left_out = sum(one.points.left_out for one in panels if one.points is not None)
     if left_out:
-        reading += f" {left_out:,} rows are not drawn: {Points.MOST:,} of a place are."
+        reading += f" {left_out:,} rows are not drawn: {Points.MAX_ROWS:,} of a place are."
     width = WIDTH if len(panels) > 2 else WIDTH * 0.62
     heading = page.Heading(_finding(post, along, panels, population), reading, width)
     return _drawn(post, along, panels, population, heading)
@@ -182,7 +182,7 @@ def _predictor(post: Posterior, x: str | None) -> str:
         read = [n for f in factors for n in Expression(f.factor if isinstance(f, Indicator) else f.text).names]
         return next((n for n in (*read, *variables) if n not in own), variables[0])
     if x not in variables:
-        raise ModelError(f"the model has no predictor {x!r} (x, --x); {near(x, variables)}")
+        raise ModelError(f"the model has no predictor {x!r} (x, --x); {suggestion(x, variables)}")
     return x
 
 
@@ -279,7 +279,7 @@ def _drawn(
         else:
             style.numbers(axes.xaxis, 4)
         axes.tick_params(labelbottom=number + columns >= len(panels), labelleft=number % columns == 0)
-        told = rows_of(one.rows) + (f", {one.why}" if one.why else "")
+        told = row_count(one.rows) + (f", {one.why}" if one.why else "")
         page.title(axes, one.label, told, GRID.wide(width, columns))
     middle = GRID.left + (width - GRID.left - GRID.right) / 2
     page.write(figure, middle, 0.4, style.shortened(words_of(post, along.name), 90), ha="center")

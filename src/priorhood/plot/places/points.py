@@ -30,7 +30,7 @@ REACH = 2.0
 class Points:
     """Rows: x (of categories their position) and y in the outcome's units, and the place of each."""
 
-    MOST: ClassVar[int] = 2000
+    MAX_ROWS: ClassVar[int] = 2000
 
     x: Array
     y: Array
@@ -41,8 +41,8 @@ class Points:
         """Rows of one place; of very many, a random choice, the same each time."""
         own = np.flatnonzero(self.place == place)
         kept = own
-        if len(own) > self.MOST:
-            kept = np.sort(np.random.default_rng(0).choice(own, self.MOST, replace=False))
+        if len(own) > self.MAX_ROWS:
+            kept = np.sort(np.random.default_rng(0).choice(own, self.MAX_ROWS, replace=False))
         return Points(self.x[kept], self.y[kept], self.place[kept], len(own) - len(kept))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import some
+from priorhood._text import preview
 from priorhood.errors import ModelError
 from priorhood.model.tokens import keyword
 from priorhood.plot.figure import page, style
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.posterior.posterior import Posterior
 
-MOST = 20
+MAX_HOMES = 20
 POINTS = 500
 PREFIX = "__priorhood_"
 ENDS = (0.002, 0.998)
@@ -108,7 +108,7 @@ def price(
         for grouping in post.hierarchy.crossed:
             for column in grouping.path:
                 if column not in (*(at or {}), *post.model.formula.levels[0].path):
-                    known = some(grouping.labels.tolist())
+                    known = preview(grouping.labels.tolist())
                     raise ModelError(
                         f"which {column}? Say it, at={{{column!r}: …}} (there are {known}), or "
                         f"unseen='population' for the average one"
@@ -116,8 +116,8 @@ def price(
     levels = (*ENDS, *MIDDLE)
     frame, predicted = post._predicted(rows, request(levels, below, unseen=unseen, seed=post.seed), prefix=PREFIX)
     found = _frame(frame)
-    if not 0 < len(found) <= MOST:
-        raise ModelError(f"{len(found):,} homes do not fit into one picture; 1 to {MOST} do")
+    if not 0 < len(found) <= MAX_HOMES:
+        raise ModelError(f"{len(found):,} homes do not fit into one picture; 1 to {MAX_HOMES} do")
     numbers = np.column_stack([predicted.quantiles[level] for level in levels])
     if not np.isfinite(numbers).all():
         bad = int(np.flatnonzero(~np.isfinite(numbers).all(axis=1))[0])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import plural, rows_of
+from priorhood._text import plural, row_count
 from priorhood.plot.figure import page, style
 from priorhood.plot.figure.select_places import (
     asked,
@@ -34,7 +34,7 @@ MASSES = (0.5, 0.9)
 # Places named by default, and up to which every one has a line of its own.
 NAMED, LINES = 8, 60
 # Arrows of one picture; more would be a blot.
-MOST_ARROWS = 600
+MAX_ARROWS = 600
 # Unpooled estimates within these quantiles are in the picture; arrows of others, wild with few rows, begin outside.
 REACH = (0.03, 0.97)
 # Inches.
@@ -144,7 +144,7 @@ def _heading(post: Posterior, moved: _Moved, outside: int, where: str) -> page.H
         median, most = (f"{page.amount(float(f'{value:.2g}'))} sd" for value in (np.median(far), far.max()))
         finding = (
             f"Pooling moves the median {group} by {median} of {plural(group)}, {moved.labels[at]} "
-            f"({rows_of(int(moved.rows[at]))}) the most, by {most}"
+            f"({row_count(int(moved.rows[at]))}) the most, by {most}"
         )
     text = f"{len(moved.labels):,} {plural(group)}: arrows from least squares of its own rows to its posterior."
     text += f" {where}"
@@ -173,8 +173,8 @@ def _in_the_plane(post: Posterior, moved: _Moved, named: Index) -> Figure:
     told = moved.told
     # All arrows, or evenly spaced ones and those named.
     arrowed = np.flatnonzero(told)
-    if len(arrowed) > MOST_ARROWS:
-        even = arrowed[np.linspace(0, len(arrowed) - 1, MOST_ARROWS).astype(np.int64)]
+    if len(arrowed) > MAX_ARROWS:
+        even = arrowed[np.linspace(0, len(arrowed) - 1, MAX_ARROWS).astype(np.int64)]
         arrowed = np.union1d(even, named[told[named]])
     drawn = regions(moved.new, MASSES)
     limits = [

@@ -413,7 +413,7 @@ def test_many_places_with_two_rows_each_are_places(tmp_path, label):
 
 
 def test_more_places_than_can_be_fitted(tmp_path, monkeypatch):
-    monkeypatch.setattr(schema, "MOST_PLACES", 400_000)
+    monkeypatch.setattr(schema, "MAX_PLACES", 400_000)
     monkeypatch.setattr(schema, "LOOKS", ((10_000, 0.5),))
     path = numbered(tmp_path, "(hash(i) % 500000)::VARCHAR", 1_200_000)
     with pytest.raises(ph.TableError, match=r"at most 400,000 places can be fitted; group by something coarser"):
