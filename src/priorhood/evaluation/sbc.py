@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from priorhood.engines.draws import Draws
     from priorhood.suffstats.moments import CellMoments
 
-# Truths are ranked among every fourth draw: two in a row share their θ with a probability below MAX_AUTOCORRELATION⁴.
+# Truths are ranked among every fourth draw: two in a row share their θ with probability < MAX_AUTOCORRELATION⁴.
 THIN = 4
 MIN_REFITS, MIN_DRAWS = 20, 19
 JOINT = "log_likelihood"
