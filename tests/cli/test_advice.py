@@ -115,7 +115,7 @@ PYTHON = {
     # -- models ------------------------------------------------------------------------------------------------
     "noise without a group": case(
         lambda: ph.Model("price ~ living_space", noise="zip"),
-        "add a part like (1 | zip)",
+        "add (1 | zip)",
         lambda: ph.Model("price ~ living_space + (1 | zip)", noise="zip"),
     ),
     "noise of another group": case(
@@ -135,7 +135,7 @@ PYTHON = {
     ),
     "one column of two weights": case(
         lambda: ph.Model(FORMULA, precision_weights="times", frequency_weights="times"),
-        ("n equal rows takes frequency_weights", "the mean of n rows precision_weights"),
+        ("use frequency_weights if a row stands for n", "precision_weights if it is the mean of n rows"),
         lambda: ph.Model(FORMULA, frequency_weights="times"),
         lambda: ph.Model(FORMULA, precision_weights="times"),
     ),
@@ -192,12 +192,12 @@ PYTHON = {
     ),
     "another tool's family of scales": case(
         lambda: ph.Model(FORMULA, ["tau ~ student_t(3, 0, 2.5)"]),
-        ("HalfStudentT", "student_t(3, 0, 2.5) of an sd is HalfStudentT(3, 2.5)"),
+        ("HalfStudentT", "student_t(3, 0, 2.5) for an sd is HalfStudentT(3, 2.5)"),
         lambda: ph.Model(FORMULA, ["tau ~ HalfStudentT(3, 2.5)"]),
     ),
     "a scale's prior for a coefficient": case(
         lambda: ph.Model(FORMULA, ["mu ~ HalfNormal(1)"]),
-        ("use Normal", "in the model that Model.to_pymc() gives"),
+        ("use Normal", "in the model that Model.to_pymc() returns"),
         lambda: ph.Model(FORMULA, ["mu ~ Normal(0, 100)"]),
     ),
     "a coefficient's prior for a scale": case(
@@ -207,7 +207,7 @@ PYTHON = {
     ),
     "bounds the wrong way round": case(
         lambda: ph.Model(FORMULA, ["tau ~ Uniform(3, 3)"]),
-        "for a known scale write Fixed",
+        "for a known scale use Fixed",
         lambda: ph.Model(FORMULA, ["tau ~ Fixed(3)"]),
     ),
     "a prior of a term misspelt": case(
@@ -231,7 +231,7 @@ PYTHON = {
         lambda: ph.moments("price ~ living_space + (living_space | zip)", sales()),
     ),
     "nothing after ~": case(
-        lambda: ph.Model("price ~"), "write 'price ~ 1' for a mean alone", lambda: ph.moments("price ~ 1", sales())
+        lambda: ph.Model("price ~"), "write 'price ~ 1' for only a mean", lambda: ph.moments("price ~ 1", sales())
     ),
     "an outcome as categories": case(
         lambda: ph.Model("C(price) ~ 1"), "write the column without C()", lambda: ph.moments("price ~ 1", sales())
@@ -253,7 +253,7 @@ PYTHON = {
     ),
     "groups that are added": case(
         lambda: ph.Model("price ~ 1 + (1 | zip + kind)"),
-        ("write nested groups a/b (b within a)", "crossed ones as parts of their own: (1 | a) + (1 | b)"),
+        ("write nested groups as a/b (b within a)", "crossed groups as separate parts: (1 | a) + (1 | b)"),
         lambda: ph.moments("price ~ 1 + (1 | zip/kind)", sales()),
         lambda: ph.moments("price ~ 1 + (1 | zip) + (1 | kind)", sales()),
     ),
@@ -270,7 +270,7 @@ PYTHON = {
     ),
     "a group without brackets": case(
         lambda: ph.Model("price ~ area + 1 + area | zip"),
-        "write group parts in brackets and added, like '+ (1 + area | zip)'",
+        "add group parts in brackets, like '+ (1 + area | zip)'",
         lambda: ph.Model("price ~ area + (1 + area | zip)"),
     ),
     "an interaction without its parts": case(

@@ -391,7 +391,7 @@ def test_every_place_that_is_not_flagged_agrees_with_its_refit(seed):
     sound = found.pointwise["pareto_k"].to_numpy() <= found.good_k
     assert sound.mean() > 0.6
     assert (np.abs(off) <= allowed)[sound].all(), np.abs(off)[sound].max()
-    if model.weights.graded:
+    if model.weights.has_precisions:
         # The negative control, and what is left of older files: Σ log w shared out by rows.
         moments = replace(post.moments, log_weights=None)
         older = ph.loo_places(replace(post, data=post.data.with_moments(moments)))

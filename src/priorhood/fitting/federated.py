@@ -141,7 +141,7 @@ class Moments:
         weighted = f", all weighted, and the sums of their weights and their logarithms ({column})"
         sentences = [
             f"what leaves: of {_places(self.formula, len(found.n))} the labels, numbers of rows, and means, "
-            f"variances and covariances of {', '.join(found.columns)}{weighted if weights.graded else ''}; "
+            f"variances and covariances of {', '.join(found.columns)}{weighted if weights.has_precisions else ''}; "
             f"{row_count(self.rows)} in all"
         ]
         # A row that stands for several has no scatter either.

@@ -1,6 +1,6 @@
 """Arithmetic of columns as a tree: `I(area ** 2)` from text and back to text.
 
-An expression is written in one form, with backticks around a name only where it would be misread without.
+Expressions have a normal form, in which a name has backticks only if it would be misread without them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,28 @@ if TYPE_CHECKING:
 
 FUNCTIONS = ("log", "log2", "log10", "log1p", "sqrt", "exp", "I")
 
-# Words of one expression; a longer one is better made a column first.
+# Words of one expression; a longer one should be computed as a column first.
 MAX_WORDS = 200
 
-# The coding that C() takes after its column, as patsy and formulaic spell it.
+# Names of the coding that C() accepts after its column, as spelled in patsy, formulaic and R.
 _TREATMENTS = ("Treatment", "treatment", "contr.treatment")
+
+# Advice for functions of other packages.
+_FUNCTION_ADVICE = {
+    **dict.fromkeys(
+        ("scale", "center", "standardize"),
+        "write the column itself, since numbers are centred and divided by their sd anyway",
+    ),
+    "offset": "subtract it from the outcome, as in price - known ~ …",
+    **dict.fromkeys(("factor", "as_factor"), "write C(…)"),
+    **dict.fromkeys(
+        ("relevel", "fct_relevel"), 'write C(type, Treatment("house")) to make that level the reference'
+    ),
+    **dict.fromkeys(
+        ("poly", "bs", "ns", "cr", "cc", "s", "te"),
+        "write powers of a column as I(area ** 2), or compute the columns first",
+    ),
+}
 
 Value = str | int | float | bool
 
@@ -47,7 +64,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Binary:
-    """left + right, and the same with the other signs."""
+    """Two operands and the operator between them: left + right."""
 
     sign: str
     left: Node
@@ -56,14 +73,14 @@ class Binary:
 
 @dataclass(frozen=True)
 class Negative:
-    """−inside."""
+    """The negative of an expression: −inside."""
 
     inside: Node
 
 
 @dataclass(frozen=True)
 class Call:
-    """log(inside); I(inside) is the inside itself."""
+    """A function of an expression, log(inside); I(inside) equals inside."""
 
     function: str
     inside: Node
@@ -71,7 +88,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Coded:
-    """C(column): a column taken as categories, with the reference or all levels where they are given."""
+    """A column treated as categorical, C(column), with its reference or its levels if they are given."""
 
     column: str
     reference: Value | None = None
@@ -80,18 +97,19 @@ class Coded:
 
 Node = Name | Number | Binary | Negative | Call | Coded
 
-# How tightly a sign binds; a unary minus binds between * and **.
+# Precedence of the operators; a unary minus is between * and **.
 _STRENGTH = {"+": 1, "-": 1, "*": 2, "/": 2, "**": 4}
 _UNARY = 3
 
 
 @lru_cache(maxsize=4096)
 def tree_of(text: str) -> Node:
-    """Return the tree of an expression; a name that stands alone is that column, with its blanks.
+    """Parse an expression; a single name may contain blanks and is that column.
 
     Raises
     ------
-    FormulaError : it is no arithmetic of columns
+    FormulaError
+        if it is not arithmetic of columns
 
     Examples
     --------
@@ -104,11 +122,12 @@ def tree_of(text: str) -> Node:
 
 
 def tree_of_words(words: tuple[Word, ...], text: str) -> Node:
-    """Return the tree of some words of a formula.
+    """Parse the expression of some words of a formula.
 
     Raises
     ------
-    FormulaError : they are no arithmetic of columns
+    FormulaError
+        if the words are not arithmetic of columns
     """
     return _Reader(words, text).whole()
 
@@ -117,7 +136,7 @@ def tree_of_words(words: tuple[Word, ...], text: str) -> Node:
 
 
 class _Reader:
-    """A recursive-descent parser of an expression's words; refuses whatever is not arithmetic of columns."""
+    """A recursive-descent parser of an expression's words; rejects everything that is not arithmetic of columns."""
 
     def __init__(self, words: tuple[Word, ...], text: str) -> None:
         self.words = words
@@ -127,19 +146,19 @@ class _Reader:
 
     def whole(self) -> Node:
         if not self.words:
-            raise self.refused()
+            raise self.syntax_error()
         if self.words[0].kind == "name" and self.words[0].text == "C" and self.peek(1).is_sign("("):
-            found = self.coded()
+            tree = self.coded()
         else:
             if len(self.words) > MAX_WORDS:
                 raise FormulaError(
-                    f"{brief(self.part)} in the formula has more than {MAX_WORDS} names, numbers and signs; make "
-                    f"a column of it first"
+                    f"{brief(self.part)} in the formula has more than {MAX_WORDS} names, numbers and signs; "
+                    f"compute it as a column first"
                 )
-            found = self.sums(0)
+            tree = self.sums(0)
         if self.at < len(self.words):
-            raise self.refused()
-        return found
+            raise self.syntax_error()
+        return tree
 
     def peek(self, ahead: int = 0) -> Word:
         return self.words[self.at + ahead] if self.at + ahead < len(self.words) else END
@@ -151,27 +170,27 @@ class _Reader:
 
     def expect(self, sign: str) -> None:
         if not self.take().is_sign(sign):
-            raise self.refused()
+            raise self.syntax_error()
 
-    def refused(self) -> FormulaError:
+    def syntax_error(self) -> FormulaError:
         for word, after in pairwise(self.words):
             if word.kind in ("name", "number") and after.kind in ("name", "number"):
                 both = self.text[word.start : after.end]
                 return FormulaError(
-                    f"{brief(self.part)} in the formula cannot be read: {both!r} lacks a sign; put names with "
-                    f"blanks in backticks"
+                    f"{brief(self.part)} in the formula cannot be read: an operator is missing in {both!r}; put "
+                    f"names with blanks in backticks"
                 )
         if any(word.is_sign("^") for word in self.words):
-            return FormulaError(f"{brief(self.part)} in the formula: a power is written with '**', as in x ** 2")
+            return FormulaError(f"{brief(self.part)} in the formula: write a power with '**', as in x ** 2")
         stray = next((w.text[0] for w in self.words if w.kind == "text" or w.is_sign("[", "]", "=")), None)
         if stray:
             return FormulaError(
-                f"formula {brief(self.text)}: {stray!r} has no meaning here; put odd column names in backticks"
+                f"formula {brief(self.text)}: unexpected {stray!r}; put unusual column names in backticks"
             )
         return FormulaError(f"{brief(self.part)} in the formula cannot be read as arithmetic of columns")
 
     def sums(self, least: int) -> Node:
-        """Signs that bind at least so tightly, from the left; ** from the right."""
+        """Parse operators of a precedence above `least`, left-associative except **."""
         left = self.unary()
         while (sign := self.peek()).kind == "sign" and _STRENGTH.get(sign.text, -1) > least:
             self.take()
@@ -194,7 +213,7 @@ class _Reader:
         if word.kind == "number":
             return Number(self.number(word.text))
         if word.kind != "name":
-            raise self.refused()
+            raise self.syntax_error()
         if self.peek().is_sign("(") and self.text[word.start] != "`":
             return self.call(word.text)
         return Name(word.text)
@@ -205,22 +224,25 @@ class _Reader:
             return int(digits)
         value = float(digits)
         if not math.isfinite(value):
-            raise FormulaError(f"{brief(self.part)} in the formula: {brief(text)} is too large for a number")
+            raise FormulaError(f"{brief(self.part)} in the formula: the number {brief(text)} is too large")
         return value
 
     def call(self, function: str) -> Node:
         if function == "C":
-            raise FormulaError(f"{brief(self.part)}: C() stands alone, around one column")
+            raise FormulaError(f"{brief(self.part)}: C() must be a whole term and contain one column")
         if function not in FUNCTIONS:
-            advice = _instead(function, self.part)
-            raise FormulaError(f"function {function!r} in {brief(self.part)} is not known: {advice}")
+            name = function.rpartition(".")[2]
+            advice = _FUNCTION_ADVICE.get(name) or suggestion(function, FUNCTIONS)
+            if name in FUNCTIONS:
+                advice = f"write {brief(self.part.replace(f'{function}(', f'{name}('))}"
+            raise FormulaError(f"unknown function {function!r} in {brief(self.part)}: {advice}")
         self.expect("(")
-        alone = FormulaError(f"{brief(self.part)}: {function}() takes one argument")
+        one_argument = FormulaError(f"{brief(self.part)}: {function}() takes one argument")
         if self.peek().is_sign(")"):
-            raise alone
+            raise one_argument
         inside = self.sums(0)
         if self.peek().is_sign(",", "="):
-            raise alone
+            raise one_argument
         self.expect(")")
         return Call(function, inside)
 
@@ -229,8 +251,8 @@ class _Reader:
     def coded(self) -> Node:
         self.take(), self.take()
         wrong = FormulaError(
-            f'{brief(self.part)}: C() takes one column, and after it Treatment("…"), the level that is the '
-            f'reference, or levels=["…", "…"], all of them in order'
+            f'{brief(self.part)}: C() takes one column, and optionally Treatment("…") with the reference level or '
+            f'levels=["…", "…"] with all levels in order'
         )
         column = self.take()
         if column.kind != "name":
@@ -239,28 +261,31 @@ class _Reader:
         levels: tuple[Value, ...] | None = None
         while self.peek().is_sign(","):
             self.take()
-            what = self.take()
-            if what.kind != "name":
+            option = self.take()
+            if option.kind != "name":
                 raise wrong
-            if what.text in _TREATMENTS and self.peek().is_sign("(") and reference is None:
+            if option.text in _TREATMENTS and self.peek().is_sign("(") and reference is None:
                 self.take()
                 if self.peek().text in ("reference", "base") and self.peek(1).is_sign("="):
                     self.take(), self.take()
                 reference = self.value(wrong)
                 closed = self.take().is_sign(")")
             elif (
-                what.text == "levels" and self.peek().is_sign("=") and self.peek(1).is_sign("[") and levels is None
+                option.text == "levels"
+                and self.peek().is_sign("=")
+                and self.peek(1).is_sign("[")
+                and levels is None
             ):
                 self.take(), self.take()
-                found: list[Value] = []
+                values: list[Value] = []
                 while not (closed := self.peek().is_sign("]")):
-                    found.append(self.value(wrong))
+                    values.append(self.value(wrong))
                     if self.peek().is_sign(","):
                         self.take()
                     elif not self.peek().is_sign("]"):
                         raise wrong
                 self.take()
-                levels = tuple(found)
+                levels = tuple(values)
             else:
                 closed = False
             if not closed:
@@ -286,29 +311,11 @@ class _Reader:
         return sign * self.number(word.text)
 
 
-def _instead(function: str, part: str) -> str:
-    """Advice for a function that is not known, in a part of a formula."""
-    last = function.rpartition(".")[2]
-    if last in FUNCTIONS:
-        return f"write {brief(part.replace(f'{function}(', f'{last}('))}"
-    if last in ("scale", "center", "standardize"):
-        return "write the column itself, since numbers are centred and divided by their sd anyway"
-    if last == "offset":
-        return "subtract it from the outcome, as in price - known ~ …"
-    if last in ("factor", "as_factor"):
-        return "write C(…)"
-    if last in ("relevel", "fct_relevel"):
-        return 'write C(type, Treatment("house")) for the level that is to be the reference'
-    if last in ("poly", "bs", "ns", "cr", "cc", "s", "te"):
-        return "write powers of a column as I(area ** 2), or make the columns first"
-    return suggestion(function, FUNCTIONS)
-
-
 # -- tree → text, values ------------------------------------------------------------------------------------
 
 
 def text_of(tree: Node) -> str:
-    """Return an expression in its one form.
+    """Return the text of an expression in its normal form.
 
     Examples
     --------
@@ -319,7 +326,7 @@ def text_of(tree: Node) -> str:
 
 
 def inner_text(tree: Node) -> str:
-    """Return the same within a larger expression, where a name of several words is in backticks."""
+    """Return the text of an expression inside a larger one, where a name of several words needs backticks."""
     if isinstance(tree, Name):
         return written(tree.name)
     if isinstance(tree, Number):
@@ -339,7 +346,7 @@ def inner_text(tree: Node) -> str:
 
 
 def _within(tree: Node, strength: int) -> str:
-    """The text, in brackets unless the tree binds at least so tightly."""
+    """Return the text of an operand, in brackets if its precedence is below `strength`."""
     own = _STRENGTH[tree.sign] if isinstance(tree, Binary) else _UNARY if isinstance(tree, Negative) else 5
     return inner_text(tree) if own >= strength else f"({inner_text(tree)})"
 
@@ -349,7 +356,7 @@ def _literal(value: Value) -> str:
 
 
 def nodes_of(tree: Node) -> Iterator[Node]:
-    """Yield all nodes of a tree, each before those within it, from left to right."""
+    """Yield all nodes of a tree in preorder, from left to right."""
     yield tree
     if isinstance(tree, Binary):
         yield from nodes_of(tree.left)
@@ -359,7 +366,7 @@ def nodes_of(tree: Node) -> Iterator[Node]:
 
 
 def nested_of(tree: Node) -> list[Any]:
-    """Return a checked expression as lists that JSON can hold."""
+    """Return a checked expression as nested lists for JSON."""
     if isinstance(tree, Name):
         return ["column", tree.name]
     if isinstance(tree, Coded):

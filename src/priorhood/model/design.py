@@ -1,7 +1,7 @@
-"""Design: the columns of x_i, each as an expression of a row, from the formula and the categories found.
+"""Design: the columns of x_i, each as an expression of a row, from the formula and the categories.
 
-The formula is chosen, the categories are learned from the table; both travel with the posterior, so that new rows
-get the same columns.
+The formula is chosen, the categories are learned from the table; the posterior keeps both, so that new rows get the
+same columns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Indicator:
-    """1 where a categorical factor has this category, else 0."""
+    """A factor that is 1 where a categorical factor has this category, else 0."""
 
     factor: str
     category: str
@@ -34,13 +34,13 @@ class Indicator:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the design: a product of numeric factors and indicators; the intercept has none."""
+    """A column of the design: a product of numeric factors and indicators; the intercept has no factors."""
 
     factors: tuple[Expression | Indicator, ...]
 
     @property
     def name(self) -> str:
-        """The name: `Intercept`, `area`, `type[loft]`, `area:type[loft]`."""
+        """Name of the column: `Intercept`, `area`, `type[loft]`, `area:type[loft]`."""
         labels = (
             f"{alone(str(Expression(f.factor).bare))}[{f.category}]" if isinstance(f, Indicator) else f.text
             for f in self.factors
@@ -49,7 +49,7 @@ class Column:
 
     @property
     def term(self) -> str:
-        """The name of its term, without categories: `area:type` of `area:type[loft]`."""
+        """Name of the column's term, without categories: `area:type` for `area:type[loft]`."""
         plain = (
             alone(str(Expression(f.factor).bare)) if isinstance(f, Indicator) else f.text for f in self.factors
         )
@@ -57,32 +57,32 @@ class Column:
 
     @property
     def indicators(self) -> tuple[Indicator, ...]:
-        """The factors that are indicators."""
+        """Factors that are indicators."""
         return tuple(f for f in self.factors if isinstance(f, Indicator))
 
     @property
     def numbers(self) -> frozenset[Expression]:
-        """The factors that are numbers."""
+        """Factors that are numbers."""
         return frozenset(f for f in self.factors if isinstance(f, Expression))
 
     @property
     def indicator(self) -> bool:
-        """Whether all factors are indicators, so that it is not divided by its sd."""
+        """True if all factors are indicators; such a column is not divided by its sd."""
         return bool(self.factors) and all(isinstance(f, Indicator) for f in self.factors)
 
 
 @dataclass(frozen=True)
 class Design:
-    """All columns, and the groupings by which the coefficient of each varies.
+    """All columns, and the groupings by which their coefficients vary.
 
     Parameters
     ----------
     formula : Formula
-        the formula
+        formula of the model
     categories : dict of str to tuple of str
-        factor → its categories in order; the first is the reference where one is dropped
+        categories of every categorical factor, in order; if one is dropped, the first is the reference
     numeric : frozenset of str
-        categorical columns that are numbers in the table (C(rooms)), compared as numbers
+        categorical columns that are numbers in the table (C(rooms)) and are compared as numbers
 
     Examples
     --------
@@ -97,32 +97,32 @@ class Design:
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        """All D columns, the population's first."""
+        """All D columns, starting with those of the population."""
         varying = (c for at in range(len(self.formula.groupings)) for c in self.level_columns(at))
         return tuple(dict.fromkeys((*self.population_columns, *varying)))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of all columns."""
+        """Names of all columns."""
         return tuple(column.name for column in self.columns)
 
     @cached_property
     def population_columns(self) -> tuple[Column, ...]:
-        """The columns with a population coefficient."""
+        """Columns with a population coefficient."""
         return _expand(self.formula.population, self.categories)
 
     def level_columns(self, at: int) -> tuple[Column, ...]:
-        """Return the columns whose coefficient varies by a grouping, counted as in formula.groupings."""
+        """Return the columns whose coefficients vary by the grouping formula.groupings[at]."""
         return _expand(self.formula.groupings[at].terms, self.categories)
 
     def correlated(self, at: int) -> bool:
-        """Return whether the coefficients that vary by a grouping are correlated: written with `|`, and several."""
+        """Return True if several coefficients vary by a grouping and are correlated (written with `|`)."""
         return self.formula.groupings[at].correlated and len(self.level_columns(at)) > 1
 
     def coefficient_columns(self, at: int) -> tuple[Column, ...]:
-        """Return the columns whose coefficient differs between the places of a grouping.
+        """Return the columns whose coefficients differ between the places of a grouping.
 
-        They are those that vary by it and, for a level, those that vary by a coarser one.
+        They are the columns that vary by it and, for a level, those that vary by a coarser level.
         """
         above = range(at, len(self.formula.levels)) if at < len(self.formula.levels) else [at]
         return tuple(dict.fromkeys(c for level in above for c in self.level_columns(level)))
@@ -133,30 +133,31 @@ class Design:
 
     @property
     def constant(self) -> int | None:
-        """The intercept's position, or None."""
+        """Position of the intercept, or None."""
         names = self.names
         return names.index(INTERCEPT) if INTERCEPT in names else None
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The columns of the table that the predictors read."""
+        """Columns of the table that the predictors use."""
         return tuple(dict.fromkeys(n for f in self.formula.factors() for n in Expression(f).names))
 
     @cached_property
     def references(self) -> dict[str, str]:
-        """Categorical column → the category that its coefficients are relative to, where they are to one."""
-        found: dict[str, str] = {}
+        """Reference category by categorical column, for columns whose coefficients are relative to one."""
+        references: dict[str, str] = {}
         parts = (self.population_columns, *map(self.level_columns, range(len(self.formula.groupings))))
         for factor, categories in self.categories.items():
             for part in parts:
                 seen: dict[frozenset[Expression | Indicator], set[str]] = {}
                 for column in part:
-                    for one in column.factors:
-                        if isinstance(one, Indicator) and one.factor == factor:
-                            seen.setdefault(frozenset(column.factors) - {one}, set()).add(one.category)
-                if any(categories[0] not in those for those in seen.values()):
-                    found[str(Expression(factor).bare)] = categories[0]
-        return found
+                    for indicator in column.indicators:
+                        if indicator.factor == factor:
+                            others = frozenset(column.factors) - {indicator}
+                            seen.setdefault(others, set()).add(indicator.category)
+                if any(categories[0] not in present for present in seen.values()):
+                    references[str(Expression(factor).bare)] = categories[0]
+        return references
 
     def build(self, column: Column) -> nw.Expr:
         """Return a design column as a narwhals expression (not for the intercept)."""
@@ -169,7 +170,7 @@ class Design:
                 if factor.factor in self.numeric:
                     number = float(factor.category)
                     same = nw.col(name).cast(nw.Float64) == number
-                    # A number of 32 bits is written 1.1, and is another one with 64.
+                    # A float32 printed as 1.1 differs from the float64 1.1.
                     with np.errstate(over="ignore"):
                         shorter = float(np.float32(number))
                     if shorter != number:
@@ -181,17 +182,17 @@ class Design:
                 value = factor.build()
             product = value if product is None else product * value
         if product is None:
-            raise FormulaError("the intercept has no expression")
+            raise FormulaError("the intercept cannot be built from columns")
         return product
 
 
 def _expand(terms: tuple[Term, ...], categories: dict[str, tuple[str, ...]]) -> tuple[Column, ...]:
-    """Columns of terms, with treatment coding.
+    """Return the columns of terms, with treatment coding.
 
-    A categorical factor f of a term loses its first category where the term without f is there too
-    (`1 + f`, `a + a:f`): the columns would otherwise add up to those of that term. Where it is not
-    (`0 + f`, `a:f` alone) every category has its own column; and where no part of an interaction of several is
-    there (`0 + f:g`), every combination has.
+    A categorical factor f of a term loses its first category if the formula also has the term without f
+    (`1 + f`, `a + a:f`): otherwise the columns would add up to those of that term. If it does not (`0 + f`, `a:f`
+    alone), every category has a column; and if the formula has no part of an interaction (`0 + f:g`), every
+    combination has one.
     """
     present = {frozenset(term) for term in terms}
     columns: list[Column] = []
@@ -210,13 +211,13 @@ def _expand(terms: tuple[Term, ...], categories: dict[str, tuple[str, ...]]) -> 
                 continue
             rest = frozenset(term) - {factor}
             reduced = rest in present
-            # All categories of f add up to the term without it, so that a later term finds it there.
+            # All categories of f add up to the term without f, so for later terms that term is present.
             present.add(rest)
             if len(several) > 1 and not reduced and not whole:
                 joined, starred = ":".join(term), "*".join(term)
                 raise FormulaError(
-                    f"the interaction {joined!r} of categorical columns needs its parts in the formula too: "
-                    f"write {starred!r}, or without an intercept '0 + {joined}'"
+                    f"the formula has the interaction {joined!r} of categorical columns without its main effects: "
+                    f"write {starred!r}, or '0 + {joined}' without an intercept"
                 )
             options.append([Indicator(factor, c) for c in categories[factor][1 if reduced else 0 :]])
         present |= parts if whole else set()

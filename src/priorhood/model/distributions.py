@@ -1,7 +1,6 @@
-"""Families of priors: densities, draws, and the unconstrained coordinate of those of scales.
+"""Families of priors: densities, draws, and the unconstrained coordinates of scales.
 
-All densities are those of the standardized scale and are normalized, since the evidence
-log p(y) needs their constants.
+All densities are on the standardized scale and normalized, since the evidence log p(y) needs their constants.
 """
 
 from __future__ import annotations
@@ -19,40 +18,40 @@ if TYPE_CHECKING:
 
 _LOG_2 = math.log(2.0)
 _LOG_PI = math.log(math.pi)
-_TINY = 1e-300  # stands for 0 where a density has a logarithm of x or divides by it
+_TINY = 1e-300  # replaces x = 0 in a logarithm or a denominator
 
 
 def _ratio(x: Array | float, scale: Array | float, power: int = 1) -> Array:
-    """(x/scale)^power, infinite where that is beyond a double."""
+    """Return (x/scale)^power, infinite where it overflows a double."""
     with np.errstate(over="ignore"):
         return np.asarray((x / scale) ** power)
 
 
 def _log_heavy(x: Array, scale: float, nu: float) -> Array:
-    """log(1 + (x/scale)²/nu), also where the square is beyond a double."""
+    """Return log(1 + (x/scale)²/nu), also where the square overflows a double."""
     z = _ratio(x, scale)
     near = np.minimum(z, 1e100)
     return np.where(z < 1e100, np.log1p(near**2 / nu), 2.0 * np.log(np.maximum(z, 1.0)) - math.log(nu))
 
 
 def _finite_exp(log_x: Array) -> Array:
-    """exp(log_x), held within what a double holds."""
+    """Return exp(log_x), clipped to the range of a double."""
     return np.asarray(np.exp(np.clip(log_x, -690.0, 690.0)))
 
 
 class _Family:
-    """Numbers, text form and scaling shared by all families; `repr` is read back exactly."""
+    """Base of all families: checked numbers, scaling, and the text form, which parse_distribution reads back."""
 
     def __post_init__(self) -> None:
         for field in fields(self):  # type: ignore[arg-type]
-            name, value, where = field.name, getattr(self, field.name), type(self).__name__
+            name, value, family = field.name, getattr(self, field.name), type(self).__name__
             if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-                raise PriorError(f"{where}: {name} must be a number, not {value!r}")
+                raise PriorError(f"{family}: {name} must be a number, not {value!r}")
             number = float(value)
             if not math.isfinite(number):
-                raise PriorError(f"{where}: {name} must be finite, not {number}")
+                raise PriorError(f"{family}: {name} must be finite, not {number}")
             if number <= 0 and name not in ("mean", "lower"):
-                raise PriorError(f"{where}: {name} must be greater than 0, not {number:g}")
+                raise PriorError(f"{family}: {name} must be greater than 0, not {number:g}")
             object.__setattr__(self, name, number)
 
     def __str__(self) -> str:
@@ -62,7 +61,7 @@ class _Family:
     __repr__ = __str__
 
     def scaled(self, factor: float) -> str:
-        """Return the text of the distribution of a multiple of x."""
+        """Return the text form of the distribution of x · factor."""
         numbers = [
             amount(getattr(self, f.name) * (1 if f.name in ("nu", "shape", "eta") else factor))
             for f in fields(self)  # type: ignore[arg-type]
@@ -71,25 +70,25 @@ class _Family:
 
 
 class _Positive(_Family):
-    """A prior of a scale x > 0, with the unconstrained coordinate u in which the exact engine explores x: log x."""
+    """A prior of a scale x > 0. The exact engine explores x in the unconstrained coordinate u = log x."""
 
     domain: ClassVar[str] = "positive"
 
     def coordinate(self, log_x: Array | float) -> Any:
-        """Return u of x, from log x, elementwise; infinite where x is outside the support."""
+        """Return u(x), from log x, elementwise; infinite where x is outside the support."""
         return log_x
 
     def constrain(self, u: Array) -> Array:
-        """Return x of u, elementwise."""
+        """Return x(u), elementwise."""
         return np.asarray(np.exp(u))
 
     def log_jacobian(self, u: Array) -> Array:
-        """Return log dx/du, elementwise: log density of u less logpdf(x)."""
+        """Return log dx/du, elementwise: the log density of u is logpdf(x) plus this."""
         return u
 
 
 def amount(value: float) -> str:
-    """Return a number for reading: thousands separated, four digits where it is small."""
+    """Return a number as text for people: with thousands separators if large, with four digits if small."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
@@ -105,9 +104,9 @@ class Normal(_Family):
     Parameters
     ----------
     mean : float
-        of x
+        mean of x
     sd : float
-        of x, above 0
+        sd of x; must be positive
 
     Examples
     --------
@@ -136,7 +135,7 @@ class HalfNormal(_Positive):
     Parameters
     ----------
     sd : float
-        of the Normal, above 0
+        sd of the Normal; must be positive
 
     Examples
     --------
@@ -166,9 +165,9 @@ class HalfStudentT(_Positive):
     Parameters
     ----------
     nu : float
-        degrees of freedom, above 0
+        degrees of freedom; must be positive
     scale : float
-        above 0
+        scale of x; must be positive
 
     Examples
     --------
@@ -185,14 +184,14 @@ class HalfStudentT(_Positive):
         nu = self.nu
         if nu < 1e6:
             gammas = math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2)
-        else:  # where they nearly cancel, Stirling's series
+        else:  # Stirling's series, since they nearly cancel
             gammas = 0.5 * math.log(nu / 2) - 1 / (4 * nu)
         norm = _LOG_2 + gammas - 0.5 * (math.log(nu) + _LOG_PI) - math.log(self.scale)
         return norm - 0.5 * (nu + 1) * _log_heavy(x, self.scale, nu)
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
         """Return independent draws."""
-        # Heavy tails go beyond what a double holds, down to 0 and up to infinity.
+        # Draws from heavy tails may underflow to 0 or overflow to infinity.
         return np.clip(np.abs(self.scale * rng.standard_t(self.nu, size)), 1e-300, 1e300)
 
 
@@ -203,7 +202,7 @@ class HalfCauchy(_Positive):
     Parameters
     ----------
     scale : float
-        the median of x, above 0
+        median of x; must be positive
 
     Examples
     --------
@@ -230,7 +229,7 @@ class Exponential(_Positive):
     Parameters
     ----------
     scale : float
-        the mean of x, 1/rate, above 0
+        mean of x, 1/rate; must be positive
 
     Examples
     --------
@@ -257,9 +256,9 @@ class Gamma(_Positive):
     Parameters
     ----------
     shape : float
-        above 0
+        shape of the distribution; must be positive
     scale : float
-        1/rate, above 0; the mean of x is shape · scale
+        scale of x, 1/rate; must be positive. The mean of x is shape · scale
 
     Examples
     --------
@@ -283,14 +282,14 @@ class Gamma(_Positive):
 
 @dataclass(frozen=True, repr=False)
 class InverseGamma(_Positive):
-    """scale over a Gamma(shape, 1): p(x) = scale^shape x^(−shape − 1) exp(−scale/x) / Γ(shape) for x > 0.
+    """The inverse gamma distribution: p(x) = scale^shape x^(−shape − 1) exp(−scale/x) / Γ(shape) for x > 0.
 
     Parameters
     ----------
     shape : float
-        above 0
+        shape of the distribution; must be positive
     scale : float
-        above 0
+        scale of x; must be positive. scale/x has a Gamma(shape, 1) distribution
 
     Examples
     --------
@@ -310,7 +309,7 @@ class InverseGamma(_Positive):
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:
         """Return independent draws."""
-        # g of a small shape is often too small for a double; log g = log g' + log(uniform)/shape, g' of shape + 1.
+        # With a small shape, g often underflows; log g = log g' + log(uniform)/shape, where g' has shape + 1.
         log_g = np.log(rng.gamma(self.shape + 1.0, 1.0, size)) + np.log1p(-rng.random(size)) / self.shape
         return _finite_exp(math.log(self.scale) - log_g)
 
@@ -322,9 +321,9 @@ class LogNormal(_Positive):
     Parameters
     ----------
     mean : float
-        of log x; exp(mean) is the median of x
+        mean of log x; exp(mean) is the median of x
     sd : float
-        of log x, above 0
+        sd of log x; must be positive
 
     Examples
     --------
@@ -347,7 +346,7 @@ class LogNormal(_Positive):
         return _finite_exp(rng.normal(self.mean, self.sd, size))
 
     def scaled(self, factor: float) -> str:
-        """Return the text of the distribution of a multiple of x."""
+        """Return the text form of the distribution of x · factor."""
         return f"LogNormal({amount(self.mean + math.log(factor))}, {amount(self.sd)})"
 
 
@@ -355,15 +354,15 @@ class LogNormal(_Positive):
 class Uniform(_Positive):
     """The uniform distribution: p(x) = 1/(upper − lower) for lower ≤ x ≤ upper, 0 elsewhere.
 
-    Its coordinate is u = log((x − lower)/(upper − x)), which is Logistic(0, 1): a posterior that leans against a
-    bound has a mode and exponential tails in u, where in log x it would end at its highest point.
+    Its coordinate is u = log((x − lower)/(upper − x)), which is Logistic(0, 1): a posterior that piles up at a
+    bound has a mode and exponential tails in u, while in log x it would end at its highest point.
 
     Parameters
     ----------
     lower : float
-        at least 0
+        lower bound; must be at least 0
     upper : float
-        above lower
+        upper bound; must be above lower
 
     Examples
     --------
@@ -378,21 +377,21 @@ class Uniform(_Positive):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.lower < 0:
-            raise PriorError(f"Uniform: lower must be at least 0, as scales are, not {self.lower:g}")
+            raise PriorError(f"Uniform: lower must be at least 0, since a scale is, not {self.lower:g}")
         if self.upper <= self.lower:
             raise PriorError(
-                f"Uniform: upper must be greater than lower, {_short(self.lower)}, not {_short(self.upper)}; for a "
-                f"known scale write Fixed"
+                f"Uniform: upper must be greater than lower ({_short(self.lower)}), not {_short(self.upper)}; for "
+                f"a known scale use Fixed"
             )
 
     def coordinate(self, log_x: Array | float) -> Any:
-        """Return u of x, from log x; infinite where x is outside the support."""
+        """Return u(x), from log x; infinite where x is outside the support."""
         with np.errstate(divide="ignore", over="ignore"):
             x = np.exp(log_x)
             return np.log(np.maximum(x - self.lower, 0.0)) - np.log(np.maximum(self.upper - x, 0.0))
 
     def constrain(self, u: Array) -> Array:
-        """Return x of u."""
+        """Return x(u)."""
         small = np.exp(-np.abs(u))
         share = np.where(u < 0, small, 1.0) / (1.0 + small)
         return np.clip(self.lower + (self.upper - self.lower) * share, self.lower, self.upper)
@@ -418,7 +417,7 @@ class Fixed(_Positive):
     Parameters
     ----------
     value : float
-        above 0
+        the known value; must be positive
 
     Examples
     --------
@@ -430,11 +429,11 @@ class Fixed(_Positive):
     value: float = 1.0
 
     def logpdf(self, x: Array) -> Array:
-        """Return 0 everywhere: a known number has no density, and adds nothing to one."""
+        """Return 0 everywhere: a known number has no density."""
         return np.zeros_like(np.asarray(x, dtype=float))
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> Array:  # noqa: ARG002
-        """Return the value, once for each draw."""
+        """Return the value, repeated for every draw."""
         return np.full(size, self.value)
 
 
@@ -458,7 +457,7 @@ def cholesky_of_partial(z: Array, K: int) -> Array:
 
 @dataclass(frozen=True, repr=False)
 class LKJ(_Family):
-    """The LKJ distribution over correlation matrices: p(Ω) ∝ |Ω|^(eta − 1).
+    """The LKJ distribution of correlation matrices: p(Ω) ∝ |Ω|^(eta − 1).
 
     Its canonical partial correlations are independent: z of the pair (i, j), j < i (from 0), has
     (z + 1)/2 ~ Beta(b, b) with b = eta + (K − 2 − j)/2.
@@ -466,7 +465,7 @@ class LKJ(_Family):
     Parameters
     ----------
     eta : float
-        above 0; 1 is uniform, and the larger, the nearer the correlations to 0
+        concentration; must be positive. 1 is uniform; larger values pull the correlations towards 0
 
     References
     ----------

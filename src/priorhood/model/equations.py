@@ -16,9 +16,16 @@ if TYPE_CHECKING:
 
 
 class Equations(NamedTuple):
-    """A model's equations; as text they stand line by line.
+    """A model's equations; `str` joins them, one per line.
 
-    priors : name of a parameter, its prior, and that in the data's units with the unit, "" where it has none
+    Attributes
+    ----------
+    formula : str
+        formula of the model
+    lines : list of str
+        distributions of the outcome and of the groups' coefficients
+    priors : list of tuple of str
+        name of every parameter, its prior, and the prior in the data's units ("" if the parameter has no unit)
     """
 
     formula: str
@@ -36,9 +43,9 @@ class Equations(NamedTuple):
 
 
 def equations_of(model: Model, design: Design, scale: Scale) -> Equations:
-    """Return the model: outcome, groupings, and every prior on its scale and in the data's units."""
+    """Return the equations of a model: outcome, groupings, and every prior on its scale and in the data's units."""
     resolved, natural = model.resolve(design), scale.natural()
-    # Name, prior, its factor into the data's units, and the term whose unit it has.
+    # Name, prior, factor from the standardized scale to the data's units, and the term that determines the unit.
     rows: list[tuple[str, Prior, float, str]] = []
     for column, prior in zip(design.population_columns, resolved.mu, strict=True):
         rows.append((f"mu[{column.name}]", prior, natural[design.columns.index(column)], column.name))
@@ -60,7 +67,7 @@ def equations_of(model: Model, design: Design, scale: Scale) -> Equations:
 
 
 def width(text: str) -> int:
-    """Return the columns that a text takes on a terminal: two for a full-width letter, none for a combining mark.
+    """Return the width of a text in a terminal: 2 columns per full-width character, 0 per combining mark.
 
     Examples
     --------
@@ -76,17 +83,17 @@ def width(text: str) -> int:
 
 
 def _padded(text: str, wide: int) -> str:
-    """The text with blanks up to a width on a terminal."""
+    """Pad a text with blanks to a width in a terminal."""
     return text + " " * (wide - width(text))
 
 
 def _sigma(model: Model) -> str:
-    """The name of the residual sd."""
+    """Return the name of the residual sd."""
     return f"sigma[{alone(model.noise)}]" if model.noise else "sigma"
 
 
 def _likelihood(model: Model, design: Design, scale: Scale) -> list[str]:
-    """The lines of the outcome and of the groupings' coefficients."""
+    """Return the lines of the outcome and of the groupings' coefficients."""
     formula, parts = model.formula, []
     unit = f" / {scale.unit:,.12g}" if scale.unit != 1 else ""
     for d, column in enumerate(design.columns):
@@ -128,7 +135,7 @@ def _likelihood(model: Model, design: Design, scale: Scale) -> list[str]:
 
 
 def _mean(model: Model, design: Design, at: int, column: Column) -> str:
-    """The symbol of a column's coefficient at a level, or above it where it does not vary there; "0"."""
+    """Return the symbol of a column's coefficient at a level, or above if it does not vary there, or "0"."""
     for level in range(at, len(model.formula.levels)):
         if column in design.level_columns(level):
             return f"β[{alone(model.formula.levels[level].group)}, {column.name}]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,15 +32,26 @@ if TYPE_CHECKING:
 
     import narwhals.stable.v2 as nw
 
-# Whole numbers up to here are floating-point numbers too; greater ones are made such, which no power makes long.
+# Integers up to here are exact as floats; larger ones become floats, so that powers of them do not grow long.
 _WHOLE = 2**53
 
 
 @dataclass(frozen=True)
 class Guard:
-    """A condition that a row must meet for an expression to have a value, such as x > 0.
+    """A condition that a row must satisfy for an expression to have a value, such as x > 0.
 
-    text : the fault of a row that does not meet it; finite : that of a finite value, where it is another one
+    Attributes
+    ----------
+    text : str
+        message for a row that violates the condition
+    holds : narwhals.Expr
+        the condition
+    value : narwhals.Expr
+        the value to show in the message
+    advice : str
+        what to do about such rows
+    finite : str
+        message for finite values, if different
     """
 
     text: str
@@ -68,74 +80,75 @@ class Expression:
 
     @property
     def categorical(self) -> bool:
-        """Whether the formula makes it categorical: C(column)."""
+        """True if the formula makes the column categorical: C(column)."""
         return isinstance(self.tree, Coded)
 
     @property
     def reference(self) -> Value | None:
-        """The reference level that C(column, Treatment("house")) asks for."""
+        """Reference level set by C(column, Treatment("house"))."""
         return self.tree.reference if isinstance(self.tree, Coded) else None
 
     @property
     def levels(self) -> tuple[Value, ...] | None:
-        """The levels, in order, that C(column, levels=["house", "flat"]) asks for."""
+        """Levels, in order, set by C(column, levels=["house", "flat"])."""
         return self.tree.levels if isinstance(self.tree, Coded) else None
 
     @property
     def bare(self) -> str | None:
-        """The column's name where the expression is nothing but a column or C(column), else None."""
+        """Name of the column if the expression is only a column or C(column), else None."""
         if isinstance(self.tree, Coded):
             return self.tree.column
         return self.tree.name if isinstance(self.tree, Name) else None
 
     @property
     def logged(self) -> str | None:
-        """The text inside where the whole is log(…), else None."""
+        """Text of the argument if the whole expression is log(…), else None."""
         tree = self.tree
         return text_of(tree.inside) if isinstance(tree, Call) and tree.function == "log" else None
 
     @property
     def logged_column(self) -> str | None:
-        """The column's name where the whole is log(column), else None."""
+        """Name of the column if the whole expression is log(column), else None."""
         return None if self.logged is None else Expression(self.logged).bare
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns that the expression reads, in order."""
+        """Columns that the expression uses, in order."""
         read = (node for node in nodes_of(self.tree) if isinstance(node, Name | Coded))
         return tuple(dict.fromkeys(node.name if isinstance(node, Name) else node.column for node in read))
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """The functions that it calls."""
+        """Functions that the expression calls."""
         return tuple(dict.fromkeys(node.function for node in nodes_of(self.tree) if isinstance(node, Call)))
 
     def check(self) -> Expression:
-        """Return itself, if it is arithmetic of columns.
+        """Return the expression itself if it is valid arithmetic of columns.
 
         Raises
         ------
-        FormulaError : it is not, or names no column
+        FormulaError
+            if it is not, or does not name a column
         """
         if not isinstance(self.tree, Coded):
             self.build()
             if not self.names:
-                raise FormulaError(f"{brief(self.text)} in the formula names no column")
+                raise FormulaError(f"{brief(self.text)} in the formula does not name a column")
         return self
 
     def build(self) -> nw.Expr:
-        """Return the value as a narwhals expression; null where a guard does not hold."""
+        """Return the value as a narwhals expression; null if a guard does not hold."""
         built: nw.Expr = _value(self.tree, self.text, [])
         return built
 
     def guards(self) -> list[Guard]:
-        """Return the conditions of its logarithms and roots."""
-        found: list[Guard] = []
-        _value(self.tree, self.text, found)
-        return found
+        """Return the conditions of the expression's logarithms and roots."""
+        guards: list[Guard] = []
+        _value(self.tree, self.text, guards)
+        return guards
 
     def nested(self) -> list[Any]:
-        """Return the arithmetic as lists that JSON can hold.
+        """Return the expression as nested lists for JSON.
 
         Examples
         --------
@@ -147,17 +160,18 @@ class Expression:
 
 
 def expression_of(words: tuple[Word, ...], text: str) -> Expression:
-    """Return the expression of some words of a formula, in its one form.
+    """Return the expression of some words of a formula, in its normal form.
 
     Raises
     ------
-    FormulaError : they are no arithmetic of columns
+    FormulaError
+        if the words are not arithmetic of columns
     """
     return Expression(text_of(tree_of_words(words, text)))
 
 
 def column_of(label: str) -> str | None:
-    """Return the column that a term's label names where the term is nothing but a column; else None.
+    """Return the column's name if a term's label is only a column, else None.
 
     Examples
     --------
@@ -172,7 +186,7 @@ def column_of(label: str) -> str | None:
 
 
 def tidy_label(label: str) -> str:
-    """Return a term's label in its one form.
+    """Return a term's label in its normal form.
 
     Examples
     --------
@@ -182,21 +196,19 @@ def tidy_label(label: str) -> str:
     label = label.strip()
     if label == INTERCEPT:
         return label
-    # A category may hold any letter, and stays as it is.
+    # A category may contain any character and is not changed.
     parts = re.findall(r"((?:`[^`]*`|[^`:\[])+)(\[.*?\](?=:|$))?(:|$)", label, re.DOTALL)
     if "".join(part + category + mark for part, category, mark in parts) != label:
         return label
-    return "".join(_tidy_factor(part) + category + mark for part, category, mark in parts)
-
-
-def _tidy_factor(text: str) -> str:
-    """A factor's text in its one form; unchanged where it is no factor."""
-    try:
-        tree = tree_of(text.strip())
-    except FormulaError:
-        return text
-    # Arithmetic is no factor but within I(…): it is a name that lacks its backticks, Objekt-Typ.
-    return text if isinstance(tree, Binary | Negative) else text_of(tree)
+    tidied = ""
+    for factor, category, mark in parts:
+        tidied_factor = factor  # unless it can be read as a factor
+        with suppress(FormulaError):
+            tree = tree_of(factor.strip())
+            # Arithmetic outside I(…) is not a factor but a name without its backticks, like Objekt-Typ.
+            tidied_factor = factor if isinstance(tree, Binary | Negative) else text_of(tree)
+        tidied += tidied_factor + category + mark
+    return tidied
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -213,7 +225,7 @@ _OF_CONSTANTS: dict[str, Callable[[float], float]] = {
 
 
 def _value(tree: Node, text: str, guards: list[Guard]) -> Any:
-    """The value of a tree, a number where it reads no column; conditions of its functions go into guards."""
+    """Return the value of a tree, a number if it uses no column; add the conditions of its functions to guards."""
     import narwhals.stable.v2 as nw
 
     if isinstance(tree, Name):
@@ -225,12 +237,12 @@ def _value(tree: Node, text: str, guards: list[Guard]) -> Any:
     if isinstance(tree, Binary):
         left, right = _value(tree.left, text, guards), _value(tree.right, text, guards)
         if isinstance(left, int | float) and isinstance(right, int | float):
-            # math.pow has no complex values, and ends where floating-point numbers do.
+            # math.pow never returns complex values, and raises where floats overflow.
             operator = math.pow if tree.sign == "**" else _OPERATORS[tree.sign]
             return _finite(operator, (float(left), float(right)), tree, text)
         return _OPERATORS[tree.sign](left, right)
     if not isinstance(tree, Call):
-        raise FormulaError(f"{text!r} in the formula: only columns, numbers, + - * / ** and functions")
+        raise FormulaError(f"{text!r} in the formula: only columns, numbers, + - * / ** and functions are allowed")
     name, inside = tree.function, _value(tree.inside, text, guards)
     if name == "I":
         return inside
@@ -248,11 +260,11 @@ def _value(tree: Node, text: str, guards: list[Guard]) -> Any:
 
 
 def _finite(function: Callable[..., float], values: tuple[float, ...], tree: Node, text: str) -> float:
-    """The value of a function of constants."""
+    """Return the value of a function of constants."""
     try:
-        found = function(*values)
+        result = function(*values)
     except (OverflowError, ZeroDivisionError, ValueError):
-        found = math.nan
-    if not math.isfinite(found):
-        raise FormulaError(f"{brief(text)} in the formula: {brief(inner_text(tree))} is no finite number")
-    return found
+        result = math.nan
+    if not math.isfinite(result):
+        raise FormulaError(f"{brief(text)} in the formula: {brief(inner_text(tree))} is not a finite number")
+    return result

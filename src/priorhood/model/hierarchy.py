@@ -20,14 +20,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Places:
-    """The places of one grouping, those of one parent side by side.
+    """The places of one grouping, sorted by parent.
 
-    path : its columns, coarsest first
-    name : of its dimension: its own column, or `zip_year`
-    title : the word for one of them where they are counted: zip, zip:type
-    keys : (size,) the labels along the path, joined by SEPARATOR
-    of_cell : (cells,) the place of every cell of the sums
-    parent : (size,) index of the place of the next coarser level that it lies in; 0 where there is none
+    Attributes
+    ----------
+    path : tuple of str
+        columns that identify a place, coarsest first
+    name : str
+        name of the dimension: the last column, or `zip_year`
+    title : str
+        word for a place in counts of places: zip, zip:type
+    keys : array (size,)
+        labels along the path, joined by SEPARATOR
+    of_cell : array (cells,)
+        place of every cell of the sums
+    parent : array (size,)
+        index of the place of the next coarser level that contains it; 0 if there is none
     """
 
     path: tuple[str, ...]
@@ -48,7 +56,7 @@ class Places:
 
     @cached_property
     def labels(self) -> Labels:
-        """The labels (size,) as they are shown: `parent/label`."""
+        """Labels (size,) as displayed: `parent/label`."""
         return shown(self.keys)
 
 
@@ -61,7 +69,7 @@ class Hierarchy:
 
     @property
     def groupings(self) -> tuple[Places, ...]:
-        """The places of all groupings, in the formula's order."""
+        """Places of all groupings, in the formula's order."""
         return self.levels + self.crossed
 
     def starts(self, at: int) -> Index:
@@ -72,29 +80,30 @@ class Hierarchy:
 
 
 def shown(keys: Labels) -> Labels:
-    """Return keys as labels for people: Berlin/Mitte/10115."""
+    """Return keys as displayed labels: Berlin/Mitte/10115."""
     letters = _letters(keys)
     return np.where(letters == ord(SEPARATOR), np.uint32(ord("/")), letters).view(keys.dtype).reshape(keys.shape)
 
 
 def _letters(keys: Labels) -> npt.NDArray[np.uint32]:
-    """The characters of keys (k, width), 0 after a key's last one."""
+    """Return the characters of keys as code points (k, width), 0 after the end of a key."""
     return np.ascontiguousarray(keys).view(np.uint32).reshape(len(keys), keys.dtype.itemsize // 4)
 
 
 def hierarchy_of(formula: Formula, cells: Labels) -> Hierarchy:
-    """Return the places that the cells of the sums belong to.
+    """Return the places of all groupings, from the cells of the sums.
 
     Parameters
     ----------
     formula : Formula
-        the formula
-    cells : Labels
-        (cells,) labels of formula.keys, joined by SEPARATOR
+        formula of the model
+    cells : array (cells,)
+        labels of formula.keys, joined by SEPARATOR
 
     Raises
     ------
-    ModelError : two places would be shown under one label
+    ModelError
+        if two places would be displayed with the same label
 
     Notes
     -----
@@ -123,7 +132,7 @@ def labels_by_column(formula: Formula, cells: Labels) -> dict[str, Labels]:
         return dict.fromkeys(keys, cells)
     odd = np.flatnonzero((_letters(cells) == ord(SEPARATOR)).sum(axis=1) != len(keys) - 1)
     if len(odd):
-        raise ModelError(f"the label {str(cells[odd[0]])!r} has the character {SEPARATOR!r} in it; remove it")
+        raise ModelError(f"the label {str(cells[odd[0]])!r} contains the character {SEPARATOR!r}; remove it")
     columns = apart(cells, len(keys))
     return {key: np.array(columns[at :: len(keys)], dtype=str) for at, key in enumerate(keys)}
 
@@ -135,14 +144,14 @@ def apart(cells: Labels, count: int) -> list[str]:
 
 def joined_labels(columns: list[Labels]) -> Labels:
     """Return the joined labels (cells,) of several columns."""
-    found = columns[0]
+    joined = columns[0]
     for column in columns[1:]:
-        found = np.char.add(np.char.add(found, SEPARATOR), column)
-    return found
+        joined = np.char.add(np.char.add(joined, SEPARATOR), column)
+    return joined
 
 
 def _places(formula: Formula, at: int, columns: dict[str, Labels], parents: Places | None) -> Places:
-    """One grouping's places, sorted by their parent and then by their labels."""
+    """Return the places of one grouping, sorted by parent and then by label."""
     grouping = formula.groupings[at]
     joined = joined_labels([columns[column] for column in grouping.path])
     keys, first, of_cell = np.unique(joined, return_index=True, return_inverse=True)
@@ -150,15 +159,15 @@ def _places(formula: Formula, at: int, columns: dict[str, Labels], parents: Plac
     order = np.argsort(parent, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    found = Places(
+    places = Places(
         grouping.path, grouping.group, formula.title(at), keys[order], rank[of_cell.ravel()], parent[order]
     )
-    # Labels without a slash of their own stay as different as they are.
-    slashes = len(grouping.path) > 1 and bool((_letters(found.keys) == ord("/")).any())
-    if slashes and len(np.unique(found.labels)) < found.size:
-        unique, count = np.unique(found.labels, return_counts=True)
+    # Only labels that contain a slash can become equal when they are joined by slashes.
+    slashes = len(grouping.path) > 1 and bool((_letters(places.keys) == ord("/")).any())
+    if slashes and len(np.unique(places.labels)) < places.size:
+        unique, count = np.unique(places.labels, return_counts=True)
         raise ModelError(
             f"two places of {grouping.column!r} would both be shown as {str(unique[count > 1][0])!r}, since labels "
             f"of {join_words(grouping.path)} contain '/'; replace it in the labels"
         )
-    return found
+    return places

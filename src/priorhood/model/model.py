@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -38,16 +39,30 @@ if TYPE_CHECKING:
     from priorhood.model.scale import Scale
 
 FAMILIES = ("normal", "student")
-# Other tools' names of them, without case, underscores and hyphens.
-ELSEWHERE = {"normal": "normal", "gaussian": "normal", "student": "student", "studentt": "student", "t": "student"}
+# Names used by other tools, in lower case without underscores and hyphens.
+FAMILY_SYNONYMS = {
+    "normal": "normal", "gaussian": "normal", "student": "student", "studentt": "student", "t": "student",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ResolvedPriors:
-    """The prior of every parameter: mu by population column; tau, omega by grouping; sigma and the rest.
+    """The prior of every parameter of a model.
 
-    sigma is None where the errors are known, nu where they are Normal. sigma_median and sigma_spread are those of
-    log sigma_g ~ Normal(log sigma_median, sigma_spread²), in place of sigma, and None in other models.
+    Attributes
+    ----------
+    mu : tuple of Normal
+        one per column of the population
+    tau : tuple of tuple of prior
+        one per varying coefficient, by grouping
+    omega : tuple of LKJ or None
+        one per grouping; None if its effects are independent
+    sigma : prior or None
+        None if the errors are known or the groups' sigmas are pooled
+    nu : prior or None
+        None if the errors are Normal
+    sigma_median, sigma_spread : prior or None
+        those of pooled sigmas, log sigma_g ~ Normal(log sigma_median, sigma_spread²); None in other models
     """
 
     mu: tuple[Normal, ...]
@@ -72,30 +87,30 @@ class Model:
     formula : str
         "price ~ living_space + (living_space | zip)", lme4's notation
     priors : str, list of str, or dict
-        texts ("tau[living_space] ~ Exponential(scale=5)") or a mapping of names to distributions, over the
-        defaults; on the standardized scale
+        texts ("tau[living_space] ~ Exponential(scale=5)") or a mapping of names to distributions, on the
+        standardized scale; they replace the defaults
     outcome_unit : float or "auto"
-        what the outcome is divided by; "auto" takes the power of ten nearest its sd
+        number by which the outcome is divided; "auto" uses the power of ten nearest its sd
     standardize : bool
-        centre numeric predictors and divide them by their sd
+        whether numeric predictors are centred and divided by their sd
     units : dict of str to str
-        names of the columns' units for printing: {"price": "€", "living_space": "m²"}
+        units of the columns, for printing: {"price": "€", "living_space": "m²"}
     family : str
-        of the errors: "normal", or "student" for Student's t with scale sigma and nu degrees of freedom
+        error distribution: "normal", or "student" for Student's t with scale sigma and nu degrees of freedom
     noise : str
-        the formula's group, for a residual sd of its own in every group,
-        log sigma_g ~ Normal(log sigma_median, sigma_spread²); where a prior for sigma is given, each has that one,
-        independent of the others
+        name of the formula's group, to give every group its own residual sd,
+        log sigma_g ~ Normal(log sigma_median, sigma_spread²). With a prior for sigma, every sigma_g has that prior
+        instead, independent of the others
     se : str
-        a column of known standard errors of the outcome, for outcomes that are estimates (meta-analysis);
+        column of known standard errors of the outcome, for outcomes that are estimates (meta-analysis);
         ε_i ~ Normal(0, se_i²), and there is no sigma
     precision_weights : str
-        a column of weights w above 0, such as how many sales a row is the mean of; ε_i ~ Normal(0, σ²/w_i), so
-        that sigma is the residual sd of a row of weight 1. The scale is learned from weighted means and sds, as
-        with se. Not together with se, which already says how large every error is
+        column of weights w above 0, for example the number of sales of which a row is the mean;
+        ε_i ~ Normal(0, σ²/w_i), so that sigma is the residual sd of a row of weight 1. The scale is learned from
+        weighted means and sds, as with se. Cannot be combined with se, which already determines every error
     frequency_weights : str
-        a column of counts n: a row stands for n equal rows, each of which counts. The same posterior as of the
-        table with every row n times; rows of 0 are left out
+        column of counts n: a row stands for n equal rows. The posterior is that of the table with every row
+        repeated n times; rows with a count of 0 are left out
 
     Raises
     ------
@@ -128,7 +143,15 @@ class Model:
             raise FormulaError(_no_formula(formula))
         self.formula = formula if isinstance(formula, Formula) else parse(formula)
         self.priors: dict[str, Prior] = read_priors(priors)
-        self.outcome_unit = _unit(outcome_unit)
+        try:
+            self.outcome_unit = None if outcome_unit == "auto" else float(outcome_unit)
+        except (TypeError, ValueError):
+            self.outcome_unit = math.nan
+        if self.outcome_unit is not None and not 1 / LARGEST <= self.outcome_unit <= LARGEST:
+            raise ModelError(
+                f"outcome_unit must be 'auto' or a number above 0, from {1 / LARGEST:g} to {LARGEST:g}, not "
+                f"{outcome_unit!r}"
+            )
         if standardize not in (True, False):
             raise ModelError(f"standardize must be True or False, not {standardize!r}")
         self.standardize = bool(standardize)
@@ -145,13 +168,13 @@ class Model:
         stray = [name for name in self.units if name not in known]
         if stray:
             raise ModelError(
-                f"a unit is given for {stray[0]!r}, which the formula does not have: {suggestion(stray[0], known)}"
+                f"a unit is given for {stray[0]!r}, which is not in the formula: {suggestion(stray[0], known)}"
             )
         given = given_priors(priors)
         if self.noise is not None and "sigma" in given and any(key in given for key in COMMON):
             raise PriorError(
-                f"priors are given for sigma, each {self.noise}'s own, and for sigma_median or sigma_spread, which "
-                f"all have in common: choose one"
+                f"priors are given both for sigma (independent per {self.noise}) and for sigma_median or "
+                f"sigma_spread (shared by all); choose one"
             )
         absent = self._absent(independent="sigma" in given)
         for name in self.formula.places:
@@ -162,22 +185,22 @@ class Model:
         self.priors = {key: prior for key, prior in self.priors.items() if _absence(key, absent) is None}
 
     def _check_errors(self) -> None:
-        """Raise for a family, noise, se or weights that contradict each other or name no column of their own."""
+        """Raise for family, noise, se or weights that contradict each other or do not name a separate column."""
         formula, family, se = self.formula, self.family, self.se
         precision, frequency = self.precision_weights, self.frequency_weights
         if family not in FAMILIES:
-            own = ELSEWHERE.get(str(family).casefold().replace("_", "").replace("-", ""))
-            advice = f"write {own!r}" if own else f"there are {join_words(FAMILIES)}"
-            raise ModelError(f"family {family!r} is not known; {advice}")
+            known = FAMILY_SYNONYMS.get(str(family).casefold().replace("_", "").replace("-", ""))
+            advice = f"write {known!r}" if known else f"choose {join_words(map(repr, FAMILIES), 'or')}"
+            raise ModelError(f"unknown family {family!r}; {advice}")
         if self.noise is not None:
             if not formula.levels or not formula.levels[0].is_called(self.noise):
-                groups = f"is {formula.group!r}" if formula.levels else "is not there; add a part like (1 | zip)"
-                raise ModelError(f"noise must be the formula's group, not {self.noise!r}; its group {groups}")
+                groups = f"its group is {formula.group!r}" if formula.levels else "it has none; add (1 | zip), say"
+                raise ModelError(f"noise must be the formula's group, not {self.noise!r}; {groups}")
             self.noise = formula.group
         if se is not None and (self.noise is not None or family != "normal"):
             other = f"noise={self.noise!r}" if self.noise is not None else f"family={family!r}"
             raise ModelError(
-                f"se={se!r} says the errors are Normal and known, {other} that they are not: choose one"
+                f"se={se!r} makes the errors Normal with known sds, which contradicts {other}: choose one"
             )
         taken = (*formula.keys, *Expression(formula.outcome).names)
         for name, what, column in (
@@ -186,41 +209,44 @@ class Model:
             ("frequency_weights", "weights", frequency),
         ):
             if column is not None and (not isinstance(column, str) or column in taken):
-                raise ModelError(f"{name} must name a column of {what} of its own, not {column!r}")
+                raise ModelError(f"{name} must name a separate column of {what}, not {column!r}")
         if se is not None and precision is not None:
             raise ModelError(
-                f"se={se!r} says how large every row's error is, and leaves precision_weights={precision!r} "
-                f"nothing to say: choose one"
+                f"se={se!r} already determines every row's error, so precision_weights={precision!r} would have "
+                f"no effect: choose one"
             )
         if frequency is not None and frequency in (se, precision):
             raise ModelError(
-                f"{frequency!r} cannot be the column of frequency_weights and of "
-                f"{'precision_weights' if precision else 'se'}: a row that stands for n equal rows takes "
-                f"frequency_weights, one that is the mean of n rows precision_weights"
+                f"{frequency!r} cannot be the column of both frequency_weights and "
+                f"{'precision_weights' if precision else 'se'}: use frequency_weights if a row stands for n equal "
+                f"rows, precision_weights if it is the mean of n rows"
             )
 
     def _absent(self, *, independent: bool) -> dict[str, str]:
-        """Parameters that the model does not have → why; independent : each group's sigma has its own prior."""
-        found: dict[str, str] = {}
+        """Return the parameters that the model does not have, with the reason.
+
+        independent : whether every group's sigma has its own prior
+        """
+        reasons: dict[str, str] = {}
         if not self.formula.levels:
-            found |= dict.fromkeys(("tau", "omega"), "the formula has no group part")
+            reasons |= dict.fromkeys(("tau", "omega"), "the formula has no group part")
         elif not any(grouping.correlated for grouping in self.formula.groupings):
-            found["omega"] = "no effects are correlated (with '|' around several, as in (x | g), they are)"
+            reasons["omega"] = "no effects are correlated (several terms with '|', as in (x | g), are)"
         if not self.formula.population:
-            found["mu"] = "the formula has no population part"
+            reasons["mu"] = "the formula has no population part"
         elif () not in self.formula.population:
-            found[f"mu[{INTERCEPT}]"] = "the formula has no intercept"
+            reasons[f"mu[{INTERCEPT}]"] = "the formula has no intercept"
         if self.se is not None:
-            found["sigma"] = f"the errors are known ({self.se})"
+            reasons["sigma"] = f"the errors are known ({self.se})"
         if self.noise is None:
-            found |= dict.fromkeys(COMMON, "all rows have one sigma (noise= gives every group its own)")
+            reasons |= dict.fromkeys(COMMON, "all rows have one sigma (noise= gives every group its own)")
         elif independent:
-            found |= dict.fromkeys(COMMON, "every sigma has its own prior")
+            reasons |= dict.fromkeys(COMMON, "the groups' sigmas have independent priors")
         else:
-            found["sigma"] = "the sigma are alike"
+            reasons["sigma"] = "the groups' sigmas are pooled"
         if self.family != "student":
-            found["nu"] = "the errors are Normal (family='student' has nu)"
-        return found
+            reasons["nu"] = "the errors are Normal (family='student' has nu)"
+        return reasons
 
     def _check_given(self, absent: dict[str, str]) -> None:
         """Raise for a prior given for a parameter that the model does not have."""
@@ -252,11 +278,12 @@ class Model:
         Parameters
         ----------
         priors : str, list of str, or dict
-            as of Model
+            see Model
 
         Raises
         ------
-        PriorError : a prior for a parameter that the model does not have
+        PriorError
+            if a prior is given for a parameter that the model does not have
 
         Examples
         --------
@@ -272,12 +299,12 @@ class Model:
         return model
 
     def with_design(self, design: Design) -> Model:
-        """Return the model once its columns are known: without the priors of correlations that it does not have.
+        """Return the model for known columns: without the prior of correlations if there are none.
 
         Parameters
         ----------
         design : Design
-            the columns
+            columns of the model
 
         Examples
         --------
@@ -290,9 +317,9 @@ class Model:
         """
         if any(design.correlated(at) for at in range(len(self.formula.groupings))):
             return self
-        found = copy(self)
-        found.priors = {key: prior for key, prior in self.priors.items() if base_of(key) != "omega"}
-        return found
+        model = copy(self)
+        model.priors = {key: prior for key, prior in self.priors.items() if base_of(key) != "omega"}
+        return model
 
     @suggest_argument_names
     def to_pymc(
@@ -303,32 +330,34 @@ class Model:
         places: object = None,
         drop_outliers: float | None = None,
     ) -> pm.Model:
-        """Return a plain PyMC model of the rows of a table, to look at, extend and sample as any other.
+        """Return a plain PyMC model of the rows of a table, to inspect, extend and sample like any other.
 
-        Its variables mu, beta, tau, omega, sigma, nu have the names, dims, coords and standardized scale of
-        fit(). The outcome is `y`, in its own units: so are PyMC's predictive draws and log-likelihoods, as those of
-        posterior_predictive. Posterior.for_pymc gives a fit's draws of all its variables.
+        Its variables mu, beta, tau, omega, sigma, nu have the same names, dims, coords and standardized scale as in
+        fit(). The outcome is `y`, in its own units, and so are PyMC's predictive draws and log-likelihoods, like
+        those of posterior_predictive. Posterior.for_pymc returns a fit's draws of all its variables.
 
         Data containers by row: `X` (row, column), standardized as (x − `column_centre`)/`column_spread`, `outcome`
-        and the groups' index; `se`, `precision_weights` and `frequency_weights` where the model has them;
-        Posterior.rows_for_pymc gives them of other rows. `outcome_unit` is what the standardized scale is
-        multiplied by. A row that stands for n equal ones is one row of `y`; the other n − 1 are in the potential
-        `repeated`, which PyMC's predictive draws ignore.
+        and the groups' index; `se`, `precision_weights` and `frequency_weights` if the model has them;
+        Posterior.rows_for_pymc returns them for other rows. `outcome_unit` is the factor from the standardized
+        scale to the outcome's units. A row that stands for n equal rows is one row of `y`; the other n − 1 are in
+        the potential `repeated`, which PyMC's predictive draws ignore.
 
         Parameters
         ----------
         table : path, frame or Table
-            whatever read() takes
+            see read
         parameterization : str
             "centered", β_j ~ Normal(mu, Σ), for groups with many rows; "noncentered",
             β_j = mu + Λ z_j with z_j ~ Normal(0, I), for groups with few
         places, drop_outliers : object, float
-            as of fit
+            same as in fit
 
         Raises
         ------
-        ModelError : PyMC is not installed; a model that NUTS does not take
-        TableError : a column that is not there or cannot be used
+        ModelError
+            if PyMC is not installed or NUTS does not support the model
+        TableError
+            if a column is missing or cannot be used
 
         Examples
         --------
@@ -345,16 +374,17 @@ class Model:
     def resolve(self, design: Design) -> ResolvedPriors:
         """Return the prior of every parameter.
 
-        The most particular key counts: tau_zip[area], then tau_zip, tau[area], tau.
+        The most specific key applies: tau_zip[area], then tau_zip, tau[area], tau.
 
         Parameters
         ----------
         design : Design
-            the columns
+            columns of the model
 
         Raises
         ------
-        PriorError : a key names a parameter or a term that the model does not have
+        PriorError
+            if a key names a parameter or a term that the model does not have
 
         Examples
         --------
@@ -372,11 +402,18 @@ class Model:
         for suffix, columns, several in zip(suffixes, terms, correlated, strict=True):
             known |= {"tau", f"tau{suffix}"} | ({"omega", f"omega{suffix}"} if several else set())
             known |= {f"{tau}{at}" for c in columns for at in _insides(c) for tau in ("tau", f"tau{suffix}")}
+        finest = alone(self.formula.group)
         for key in self.priors:
-            if key not in known and (key in self._given or key != "omega"):
-                raise PriorError(
-                    f"prior for {cut(key)}: the model has no such parameter; {self._instead(key, known)}"
-                )
+            if key in known or (key == "omega" and key not in self._given):
+                continue
+            name, inside = split_label(key)
+            unsuffixed = f"{base_of(key)}[{inside}]" if inside else base_of(key)
+            advice = suggestion(key, sorted(known))
+            if self.formula.group and name in (f"tau_{finest}", f"omega_{finest}") and unsuffixed in known:
+                advice = f"write {unsuffixed!r} for {self.formula.group}, the finest grouping"
+            elif base_of(key) == "omega" and not any(base_of(other) == "omega" for other in known):
+                advice = "no grouping has two correlated effects"
+            raise PriorError(f"prior for {cut(key)}: the model has no such parameter; {advice}")
 
         def pick(name: str, suffix: str, column: Column) -> Any:
             keys = [f"{name}{end}{at}" for end in (suffix, "") for at in (*_insides(column), "")]
@@ -398,17 +435,6 @@ class Model:
             sigma_spread=self.priors.get("sigma_spread"),  # type: ignore[arg-type]
         )
 
-    def _instead(self, key: str, known: set[str]) -> str:
-        """Advice for a prior's key that names no parameter."""
-        finest, (name, inside) = alone(self.formula.group), split_label(key)
-        if self.formula.group and name in (f"tau_{finest}", f"omega_{finest}"):
-            own = f"{base_of(key)}[{inside}]" if inside else base_of(key)
-            if own in known:
-                return f"{own!r} is that of {self.formula.group}, the finest grouping"
-        if base_of(key) == "omega" and not any(base_of(one) == "omega" for one in known):
-            return "no grouping has two correlated effects"
-        return suggestion(key, sorted(known))
-
     # -- printing --------------------------------------------------------------------------------------
 
     def equations(self, design: Design | None = None, scale: Scale | None = None) -> str:
@@ -417,7 +443,7 @@ class Model:
         Parameters
         ----------
         design, scale : Design, Scale
-            the columns and their scale, from a fit (post.design, post.scale)
+            columns and their scale, from a fit (post.design, post.scale)
 
         Examples
         --------
@@ -443,7 +469,7 @@ class Model:
         Parameters
         ----------
         term : str
-            a column of the design
+            name of a column of the design
         quoted : bool
             whether a column without a unit keeps the backticks of its term
 
@@ -466,7 +492,7 @@ class Model:
     # -- as text -----------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything chosen, as JSON can hold it; from_dict reads it back exactly.
+        """Return all choices as a dictionary for JSON; from_dict reads it back exactly.
 
         Examples
         --------
@@ -489,12 +515,12 @@ class Model:
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Model:
-        """Return the model that to_dict described.
+        """Return the model from the result of to_dict.
 
         Parameters
         ----------
         stored : dict
-            from to_dict, of this or an earlier version
+            result of to_dict, of this or an earlier version
 
         Examples
         --------
@@ -518,18 +544,21 @@ class Model:
 
 
 def as_model(given: object, table: object = None) -> Model:
-    """Return a model as it is, a formula as a model with default priors.
+    """Return a model unchanged, or the model of a formula with default priors.
 
     Parameters
     ----------
     given : Model, Formula or str
-        a model or formula
+        model or formula
     table : object
-        the argument for the table, to recognize that the two are swapped
+        argument for the table, to recognize swapped arguments
 
     Raises
     ------
-    ModelError, FormulaError
+    ModelError
+        if the arguments are swapped
+    FormulaError
+        if `given` is neither a model nor a formula
 
     Examples
     --------
@@ -542,8 +571,7 @@ def as_model(given: object, table: object = None) -> Model:
     if swapped and not (isinstance(given, str) and "~" in given):
         first = repr(given) if isinstance(given, str) else type(given).__name__
         raise ModelError(
-            f"the formula comes first, then the table: here {first} is the first and {table!r} "
-            f"the second; swap them"
+            f"the formula comes first, then the table: swap the first argument, {first}, and the second, {table!r}"
         )
     if isinstance(given, str | Formula):
         return Model(given)
@@ -551,37 +579,22 @@ def as_model(given: object, table: object = None) -> Model:
 
 
 def _no_formula(given: object) -> str:
-    """Error for an argument that is no formula."""
+    """Return the error message for an argument that is not a formula."""
     if hasattr(given, "model") and isinstance(given.model, Model):
-        return "a posterior is no model: give its own (post.model)"
+        return "expected a model, got a Posterior; use post.model"
     return (
-        f"a formula is text, like 'price ~ living_space + (living_space | zip)', or a Model; not "
+        f"expected a formula, like 'price ~ living_space + (living_space | zip)', or a Model, not "
         f"{type(given).__name__}"
     )
 
 
-def _unit(given: float | str) -> float | None:
-    """The outcome's unit as a number within bounds; None for "auto"."""
-    if given == "auto":
-        return None
-    try:
-        unit = float(given)
-    except (TypeError, ValueError):
-        raise ModelError(f"outcome_unit must be a number above 0 or 'auto', not {given!r}") from None
-    if not 1 / LARGEST <= unit <= LARGEST:
-        raise ModelError(
-            f"outcome_unit must be 'auto' or a number above 0, from {1 / LARGEST:g} to {LARGEST:g}, not {given!r}"
-        )
-    return unit
-
-
 def _absence(key: str, absent: dict[str, str]) -> str | None:
-    """Why the model has no parameter of this name; None where it may have it."""
-    # The key without brackets and grouping, but for sigma's hyperparameters, whose underscore is their own.
+    """Return why the model does not have a prior's parameter; None if it may have it."""
+    # The key without brackets and grouping, except for sigma's hyperparameters, whose names have an underscore.
     name = key.partition("[")[0]
     return absent.get(key, absent.get(name if name in COMMON else base_of(key)))
 
 
 def _insides(column: Column) -> tuple[str, ...]:
-    """Bracketed names for a coefficient's prior: the column's own, and that of its whole factor."""
+    """Return bracketed names for a coefficient's prior: that of its column, and that of its whole factor."""
     return tuple(dict.fromkeys((f"[{column.name}]", f"[{column.term}]")))

@@ -45,8 +45,8 @@ DOMAINS = {
     "nu": "positive", "omega": "correlation",
 }  # fmt: skip
 
-# The notebook's priors: price of an average home, slopes, spreads, correlation. That of nu, the degrees of
-# freedom of Student-t errors, is Juárez & Steel's (2010), which brms and bambi have too.
+# The notebook's priors: price of an average home, slopes, spreads, correlation. The prior of nu, the degrees of
+# freedom of Student-t errors, is Juárez & Steel's (2010), which brms and bambi use too.
 DEFAULTS: dict[str, Prior] = {
     "mu[Intercept]": Normal(0, 20),
     "mu": Normal(0, 5),
@@ -58,18 +58,24 @@ DEFAULTS: dict[str, Prior] = {
     "omega": LKJ(2),
 }
 
-# Between these no square of a ratio of scales is too small or too large for a number; beyond, no data are near.
+# Within these bounds the square of a ratio of scales neither underflows nor overflows; data are never beyond them.
 MIN_SIZE, MAX_SIZE = 1e-30, 1e30
 # Bounds of shapes, degrees of freedom, eta and the sd of a log, which have no unit: beyond, densities lose digits.
 MIN_PURE, MAX_PURE = 1e-6, 1e10
-# Letters of one distribution.
+# Smallest and largest absolute value of a number, by its name; the others are scales.
+LIMITS: dict[object, tuple[float, float]] = {
+    "mean": (0.0, MAX_SIZE), "lower": (0.0, MAX_SIZE), "shape": (MIN_PURE, MAX_PURE), "eta": (MIN_PURE, MAX_PURE),
+    "nu": (MIN_PURE, MAX_SIZE),  # Student's t with a large nu is Normal
+    (LogNormal, "mean"): (0.0, round(math.log(MAX_SIZE))), (LogNormal, "sd"): (MIN_PURE, MAX_PURE),
+}  # fmt: skip
+# Characters of one distribution.
 LONGEST = 1_000
 
-# The hyperparameters of the groups' sigma with noise; a prior for sigma itself takes their place.
+# The hyperparameters of the groups' sigmas with noise=; a prior for sigma itself replaces them.
 COMMON = ("sigma_median", "sigma_spread")
 
-# Other tools' names for the families of scales and correlations, without underscores and capitals.
-ELSEWHERE = {
+# Names used by other tools for families of scales and correlations, in lower case without underscores.
+SYNONYMS = {
     **{name.casefold(): name for name in FAMILIES},
     **dict.fromkeys(("halft", "halfstudent", "studentt", "student", "t"), "HalfStudentT"),
     **dict.fromkeys(("invgamma", "igamma"), "InverseGamma"),
@@ -81,30 +87,31 @@ ELSEWHERE = {
 REMARKS = {
     "Exponential": "scale is the mean, 1/rate",
     "Gamma": "scale is 1/rate",
-    "HalfStudentT": "student_t(3, 0, 2.5) of an sd is HalfStudentT(3, 2.5)",
+    "HalfStudentT": "student_t(3, 0, 2.5) for an sd is HalfStudentT(3, 2.5)",
     "LogNormal": "mean and sd are those of the log",
 }
-OF_COEFFICIENTS = (
-    "the exact engine integrates all coefficients out, which takes Normal priors. A vague one is Normal with a "
-    "great sd; for another family change the prior by hand in the model that Model.to_pymc() gives"
+ONLY_NORMAL = (
+    "the exact engine integrates all coefficients out, which requires Normal priors. For a vague prior use Normal "
+    "with a large sd; for another family change the prior by hand in the model that Model.to_pymc() returns"
 )
-# Other tools' families for coefficients, written likewise.
+# Other tools' families for coefficients, in lower case without underscores.
 NOT_NORMAL = {"studentt", "student", "t", "cauchy", "laplace", "doubleexponential", "flat", "logistic", "horseshoe"}
 
 
 def parse_distribution(text: str, domain: str | None = None) -> Prior:
-    """Return the distribution that a text is, `Exponential(scale=5)` or `Exponential(5)`.
+    """Parse a distribution from its text form, `Exponential(scale=5)` or `Exponential(5)`.
 
     Parameters
     ----------
     text : str
-        a call of a family, with numbers
+        call of a family with numbers
     domain : str
-        of the parameter ("real", "positive", "correlation"), for advice alone
+        domain of the parameter ("real", "positive", "correlation"), only used for advice
 
     Raises
     ------
-    PriorError : not a call of a known family with numbers
+    PriorError
+        if the text is not a call of a known family with numbers
 
     Examples
     --------
@@ -113,44 +120,54 @@ def parse_distribution(text: str, domain: str | None = None) -> Prior:
     """
     text = text.strip()
     if len(text) > LONGEST:
-        raise PriorError(f"prior {brief(text)} has {len(text):,} letters; the most are {LONGEST:,}")
+        raise PriorError(f"prior {brief(text)} has {len(text):,} characters; at most {LONGEST:,} are allowed")
     try:
         return _read(text, domain)
     except PriorError:
-        # Other readings: with the signs and digits of an English keyboard, without thousands, with decimal commas.
+        # Other readings: ASCII signs and digits; no thousands separators; decimal commas.
         plain = "".join(str(unicodedata.digit(letter, letter)) for letter in usual(text))
-        parts = re.sub(r",\s+|;\s*", "; ", plain)  # of numbers, commas are those without a blank
+        parts = re.sub(r",\s+|;\s*", "; ", plain)  # a comma without a blank after it belongs to a number
         whole = re.sub(r"(?<=\d)[,\s'](?=\d{3}(?!\d))", "", parts)
         comma = re.sub(r"(?<=\d)\.(?=\d{3},)", "", parts).replace(",", ".")
-        found = []
+        readable = []
         for guess in (plain, whole.replace(";", ","), comma.replace(";", ",")):
             with suppress(PriorError):
                 _read(guess)
-                found.append(guess)
-        if not found:
+                readable.append(guess)
+        if not readable:
             raise
-    if found[0] == plain:
-        raise PriorError(f"prior {brief(text)} has signs of another keyboard; write {plain}")
-    meant = join_words(dict.fromkeys(found), "or")
-    raise PriorError(f"prior {brief(text)} has no plain numbers, like 1250.5; write {meant}")
+    if readable[0] == plain:
+        raise PriorError(f"prior {brief(text)} has characters that only look like ASCII; write {plain}")
+    meant = join_words(dict.fromkeys(readable), "or")
+    raise PriorError(f"prior {brief(text)}: numbers must be written like 1250.5; write {meant}")
 
 
 def _read(text: str, domain: str | None = None) -> Prior:
-    """The distribution that a text is, as it is written."""
+    """Parse a distribution as it is written, without guesses."""
     try:
         call = ast.parse(text, mode="eval").body
     except SyntaxError:
         raise PriorError(f"prior {brief(text)} cannot be read; write it like Exponential(scale=5)") from None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-        raise PriorError(f"prior {brief(text)} is no distribution; write it like Exponential(scale=5)")
-    family = FAMILIES.get(call.func.id)
+        raise PriorError(f"prior {brief(text)} is not a distribution; write it like Exponential(scale=5)")
+    name = call.func.id
+    family = FAMILIES.get(name)
     if family is None:
-        raise PriorError(f"prior family {brief(call.func.id)} is not known: {_instead(call.func.id, domain)}")
+        folded = name.replace("_", "").casefold()
+        synonym = "HalfNormal" if (domain, folded) == ("positive", "normal") else SYNONYMS.get(folded)
+        if domain == "real" and folded in NOT_NORMAL:
+            advice = ONLY_NORMAL
+        elif synonym is not None and domain in (None, FAMILIES[synonym].domain):
+            numbers = ", ".join(f.name for f in fields(FAMILIES[synonym]))
+            advice = f"write {synonym}({numbers})" + (f"; {REMARKS[synonym]}" if synonym in REMARKS else "")
+        else:
+            advice = suggestion(name, [known for known, f in FAMILIES.items() if domain in (None, f.domain)])
+        raise PriorError(f"unknown prior family {brief(name)}: {advice}")
     try:
         args = [ast.literal_eval(arg) for arg in call.args]
         named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
         if len(named) < len(call.keywords):
-            raise PriorError(f"prior {brief(text)} gives an argument twice")
+            raise PriorError(f"prior {brief(text)} has an argument twice")
         prior: Prior = family(*args, **named)
     except (TypeError, ValueError) as problem:
         if isinstance(problem, PriorError):
@@ -161,32 +178,18 @@ def _read(text: str, domain: str | None = None) -> Prior:
     return prior
 
 
-def _instead(name: str, domain: str | None) -> str:
-    """Advice for a family that is not known, for a parameter of the domain."""
-    folded = name.replace("_", "").casefold()
-    fitting = [own for own, family in FAMILIES.items() if domain in (None, family.domain)]
-    if domain == "real" and folded in NOT_NORMAL:
-        return OF_COEFFICIENTS
-    own = {"normal": "HalfNormal"}.get(folded) if domain == "positive" else None
-    own = own or ELSEWHERE.get(folded)
-    if own not in fitting:
-        return suggestion(name, fitting)
-    numbers = ", ".join(f.name for f in fields(FAMILIES[own]))
-    remark = f"; {REMARKS[own]}" if own in REMARKS else ""
-    return f"write {own}({numbers}){remark}"
-
-
 def parse_prior(text: str) -> tuple[str, Prior]:
-    """Return the key and the distribution of a prior.
+    """Parse a prior into its parameter's name and its distribution.
 
     Parameters
     ----------
     text : str
-        `tau[living_space] ~ Exponential(scale=5)`
+        prior, like `tau[living_space] ~ Exponential(scale=5)`
 
     Raises
     ------
-    PriorError : no '~', no such parameter, no such distribution
+    PriorError
+        if there is no '~', no such parameter or no such distribution
 
     Examples
     --------
@@ -194,7 +197,7 @@ def parse_prior(text: str) -> tuple[str, Prior]:
     ('tau[area]', Exponential(scale=5))
     """
     if not isinstance(text, str):
-        raise PriorError(f"prior {text!r} is no text; write it like 'tau[area] ~ Exponential(scale=5)'")
+        raise PriorError(f"prior {text!r} is not a text; write it like 'tau[area] ~ Exponential(scale=5)'")
     # Not at a '~' within a name in backticks.
     name, tilde, right = re.fullmatch(r"((?:`[^`]*`|[^`~])*)(~?)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
     if not tilde and "~" in usual(text):
@@ -207,7 +210,7 @@ def parse_prior(text: str) -> tuple[str, Prior]:
 
 
 def _named(key: str, text: str) -> Prior:
-    """The distribution, with errors that name the parameter."""
+    """Parse the distribution of a parameter; errors name the parameter."""
     try:
         return parse_distribution(text, DOMAINS[base_of(key)])
     except PriorError as problem:
@@ -215,11 +218,12 @@ def _named(key: str, text: str) -> Prior:
 
 
 def check_key(key: str) -> str:
-    """Return a parameter's name in its one form: `mu`, `tau[area]`, `sigma`, `omega`, `tau_district[log(area)]`.
+    """Return a parameter's name in its normal form: `mu`, `tau[area]`, `sigma`, `omega`, `tau_district[log(area)]`.
 
     Raises
     ------
-    PriorError : no name of a parameter
+    PriorError
+        if it is not the name of a parameter
 
     Examples
     --------
@@ -233,15 +237,15 @@ def check_key(key: str) -> str:
     if match is None or (base_of(match[1]) not in ("mu", "tau") and match[3]):
         raise PriorError(
             f"prior for {brief(key.strip())}: the parameters are mu, mu[term], tau, tau[term], sigma, "
-            f"sigma_median, sigma_spread, nu, omega, and tau_group, tau_group[term], omega_group of a further "
-            f"grouping, by its column"
+            f"sigma_median, sigma_spread, nu, omega, and tau_group, tau_group[term], omega_group for further "
+            f"groupings (group is the column's name)"
         )
     name = match[1] if match[2] is None else f"{base_of(match[1])}_{alone(dimension(unquoted(match[2][1:])))}"
     return f"{name}[{tidy_label(match[4])}]" if match[4] else name
 
 
 def split_label(label: str) -> tuple[str, str]:
-    """Return a parameter's name and what stands in its brackets.
+    """Split a label into the parameter's name and the content of its brackets.
 
     Examples
     --------
@@ -265,46 +269,26 @@ def base_of(key: str) -> str:
 
 
 class StoredPriors(dict[str, Prior]):
-    """Priors of a model read from a file or copied.
+    """Priors of a model that is copied or read from a file.
 
-    Those of parameters that the model does not have are left out, not refused; their numbers may be of any size.
+    Priors of parameters that the model does not have are left out without an error; numbers may have any size.
     """
 
 
-def _check_size(key: str, prior: Prior) -> None:
-    """Raise for a number with which no posterior can be computed."""
-    for field in fields(prior):
-        name, value = field.name, abs(getattr(prior, field.name))
-        logs = isinstance(prior, LogNormal)
-        pure = name in ("shape", "nu", "eta") or (logs and name == "sd")
-        least, most = (MIN_PURE, MAX_PURE) if pure else (MIN_SIZE, MAX_SIZE)
-        if name in ("mean", "lower"):
-            least = 0.0
-        if logs and name == "mean":
-            most = round(math.log(MAX_SIZE))
-        elif name == "nu":
-            most = MAX_SIZE  # where it is Normal
-        if not least <= value <= most:
-            scale = "" if pure else "; priors are of the model's scale, on which the outcome's sd is near 1"
-            raise PriorError(
-                f"prior for {key}: {name} of {prior} must be "
-                f"{f'at least {least:g}' if value < least else f'at most {most:g}'} in size{scale}"
-            )
-
-
 def read_priors(given: object, over: dict[str, Prior] | None = None) -> dict[str, Prior]:
-    """Return priors as given over the defaults.
+    """Return the given priors, and the defaults of the other parameters.
 
     Parameters
     ----------
     given : str, list of str, dict or None
         texts, or a mapping of names to distributions or texts
     over : dict
-        other priors in place of the defaults
+        priors to use instead of the defaults
 
     Raises
     ------
-    PriorError : a prior that cannot be read, or that does not fit its parameter
+    PriorError
+        if a prior cannot be read or does not fit its parameter
 
     Examples
     --------
@@ -313,18 +297,18 @@ def read_priors(given: object, over: dict[str, Prior] | None = None) -> dict[str
     """
     chosen = given_priors(given)
     base = DEFAULTS if over is None else over
-    # A prior for every group's own sigma takes the place of their hyperparameters', and the other way round.
+    # Independent priors of the groups' sigmas replace those of their hyperparameters, and the other way round.
     if over is not None and ("sigma" in chosen or any(key in chosen for key in COMMON)):
         replaced = COMMON if "sigma" in chosen else ("sigma",)
         base = {key: prior for key, prior in base.items() if key not in replaced}
-    # A general prior for mu holds for the intercept too, as its name says, unless that has one of its own.
+    # A general prior for mu also applies to the intercept, unless the intercept has a prior of its own.
     if "mu" in chosen and base.get("mu[Intercept]") == DEFAULTS["mu[Intercept]"]:
         base = {key: prior for key, prior in base.items() if key != "mu[Intercept]"}
     return {**base, **chosen}
 
 
 def given_priors(given: object) -> dict[str, Prior]:
-    """Return priors as given, checked and without the defaults; see read_priors."""
+    """Return the given priors, checked, without the defaults; see read_priors."""
     chosen: dict[str, Prior] = {}
     if given is None:
         pairs: list[tuple[str, Prior]] = []
@@ -344,15 +328,23 @@ def given_priors(given: object) -> dict[str, Prior]:
             raise PriorError(f"prior for {key} is given twice: {chosen[key]} and {prior}")
         wanted = DOMAINS[base_of(key)]
         if type(prior) not in FAMILIES.values():
-            raise PriorError(f"prior for {key}: {prior!r} is none of {', '.join(FAMILIES)}")
+            raise PriorError(f"prior for {key}: {prior!r} is not one of {', '.join(FAMILIES)}")
         if prior.domain != wanted:
             fitting = [name for name, family in FAMILIES.items() if family.domain == wanted]
-            advice = f": {OF_COEFFICIENTS}" if wanted == "real" else ""
+            advice = f": {ONLY_NORMAL}" if wanted == "real" else ""
             raise PriorError(
                 f"prior for {key}: {prior} does not fit a {wanted} parameter; use "
                 f"{join_words(fitting, 'or')}{advice}"
             )
-        if not isinstance(given, StoredPriors):
-            _check_size(key, prior)
+        for field in () if isinstance(given, StoredPriors) else fields(prior):
+            name, value = field.name, abs(getattr(prior, field.name))
+            low, high = LIMITS.get((type(prior), name)) or LIMITS.get(name, (MIN_SIZE, MAX_SIZE))
+            if not low <= value <= high:
+                limit = f"at least {low:g}" if value < low else f"at most {high:g}"
+                unit = "; priors are on the standardized scale, where the outcome's sd is near 1"
+                raise PriorError(
+                    f"prior for {key}: the absolute value of {name} in {prior} must be {limit}"
+                    f"{'' if low == MIN_PURE else unit}"
+                )
         chosen[key] = prior
     return chosen

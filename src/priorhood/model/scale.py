@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scale:
-    """x_std = (x − centre) / spread for every design column, y_std = y / unit.
+    """The standardization: x_std = (x − centre) / spread for every design column, y_std = y / unit.
 
-    centre, spread : (D,); the intercept has 0 and 1
-    unit : of the outcome (of its log where the formula takes the log)
+    Attributes
+    ----------
+    centre, spread : array (D,)
+        0 and 1 for the intercept
+    unit : float
+        unit of the outcome, or of its log if the formula takes the log
     """
 
     centre: Array
@@ -28,13 +32,14 @@ class Scale:
         return np.asarray(self.unit / self.spread)
 
     def to_outcome(self, values: Any, *, log: bool = False) -> Any:
-        """Values of the outcome from the standardized scale to its own units.
+        """Convert values of the outcome from the standardized scale to its own units.
 
         Parameters
         ----------
         values : float or array
+            values on the standardized scale
         log : bool
-            Whether the formula takes the outcome's log, which is then undone.
+            whether the formula takes the outcome's log, which is then undone
 
         Examples
         --------
@@ -48,22 +53,22 @@ class Scale:
             return np.exp(values * self.unit) if log else values * self.unit
 
     def from_outcome(self, values: Any, *, log: bool = False) -> Any:
-        """Values of the outcome from its own units to the standardized scale; the inverse of to_outcome.
+        """Convert values of the outcome to the standardized scale; the inverse of to_outcome.
 
-        With log, values of 0 and below have −∞.
+        With log=True, values of 0 and below become −∞.
         """
         with np.errstate(divide="ignore"):
             return (np.log(np.maximum(values, 0.0)) if log else values) / self.unit
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the scale as JSON can hold it."""
+        """Return the scale as a dictionary for JSON."""
         return {"centre": self.centre.tolist(), "spread": self.spread.tolist(), "unit": self.unit}
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Scale:
-        """Return the scale that to_dict described."""
+        """Return the scale from the result of to_dict."""
         return cls(np.array(stored["centre"]), np.array(stored["spread"]), float(stored["unit"]))
 
 
-# Up to here squares of values, times any weight and number of rows, are within a double.
+# Up to here squares of values, times any weight and number of rows, do not overflow a double.
 LARGEST = 1e100

@@ -1,4 +1,4 @@
-"""Terms of a sum `a + b*c - d`, as products of factors: Wilkinson and Rogers' notation, as in R."""
+"""Terms of a sum `a + b*c - d`, as products of factors: Wilkinson and Rogers' notation, like in R."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ if TYPE_CHECKING:
 # A term is the product of its factors, each an expression as text; () is the intercept.
 Term = tuple[str, ...]
 
-# Terms of one side, and columns of one interaction.
+# Limits of the terms on one side and of the columns of one interaction.
 MAX_TERMS = 1_000
 MAX_FACTORS = 20
 
-# How tightly a sign binds.
+# Precedence of the operators.
 _STRENGTH = {"*": 1, "/": 1, "%in%": 1, ":": 2, "**": 3, "^": 3}
 
 
 def terms_of(words: tuple[Word, ...], text: str) -> tuple[Term, ...]:
-    """Return the terms on one side of a bar or of '~', those of fewer factors first.
+    """Return the terms on one side of a bar or of '~', sorted by their number of factors.
 
-    There is an intercept unless it is taken away.
+    They include the intercept unless it is removed.
 
     Raises
     ------
-    FormulaError : they cannot be read, or are too many
+    FormulaError
+        if the terms cannot be read or there are too many
 
     Examples
     --------
@@ -37,10 +38,10 @@ def terms_of(words: tuple[Word, ...], text: str) -> tuple[Term, ...]:
     >>> terms_of(words_of("area*type - 1"), "area*type - 1")
     (('area',), ('type',), ('area', 'type'))
     """
-    found = _Terms(text)
-    found.add([()])
-    _add_up(found, words, text)
-    return tuple(sorted(found.all(), key=len))
+    terms = _Terms(text)
+    terms.add([()])
+    _add_up(terms, words, text)
+    return tuple(sorted(terms.all(), key=len))
 
 
 def signed_chunks(words: tuple[Word, ...], text: str) -> list[tuple[str, tuple[Word, ...]]]:
@@ -48,14 +49,15 @@ def signed_chunks(words: tuple[Word, ...], text: str) -> list[tuple[str, tuple[W
 
     Raises
     ------
-    FormulaError : brackets that do not match, a sign without a term
+    FormulaError
+        if brackets do not match or a sign has no term
     """
     chunks: list[tuple[str, tuple[Word, ...]]] = []
     sign, start, depth = "+", 0, 0
     for at, word in enumerate((*words, END)):
         depth += word.is_sign("(") - word.is_sign(")")
         if depth < 0:
-            raise FormulaError(f"formula {brief(text)}: a ')' without its '('")
+            raise FormulaError(f"formula {brief(text)}: a ')' has no matching '('")
         if depth == 0 and (not word or word.is_sign("+", "-")):
             if at > start:
                 chunks.append((sign, words[start:at]))
@@ -69,7 +71,7 @@ def signed_chunks(words: tuple[Word, ...], text: str) -> list[tuple[str, tuple[W
 
 
 def encloses(words: tuple[Word, ...]) -> bool:
-    """Return whether the words stand in one pair of brackets."""
+    """Return True if one pair of brackets encloses all the words."""
     depth = 0
     for at, word in enumerate(words):
         depth += word.is_sign("(") - word.is_sign(")")
@@ -79,7 +81,7 @@ def encloses(words: tuple[Word, ...]) -> bool:
 
 
 class _Terms:
-    """Terms in the order they were added, each once whatever the order of its factors."""
+    """Distinct terms in the order in which they were added; the order of factors does not matter."""
 
     def __init__(self, text: str, terms: Iterable[Term] = ()) -> None:
         self.text = text
@@ -95,7 +97,7 @@ class _Terms:
             self.found.setdefault(frozenset(term), term)
             if len(self.found) > MAX_TERMS:
                 raise FormulaError(
-                    f"formula {brief(self.text)} has more than {MAX_TERMS:,} terms; write out those needed"
+                    f"formula {brief(self.text)} has more than {MAX_TERMS:,} terms; list only the ones needed"
                 )
 
     def all(self) -> list[Term]:
@@ -103,18 +105,18 @@ class _Terms:
 
 
 def _add_up(into: _Terms, words: tuple[Word, ...], text: str) -> None:
-    """Add the terms of a sum, and remove those that it takes away."""
+    """Add the terms of a sum, and remove those with a minus sign."""
     for sign, chunk in signed_chunks(words, text):
         number = chunk[0].text if len(chunk) == 1 and chunk[0].kind == "number" else None
-        # To add 0 is to take the intercept away.
-        there = (sign == "+") == (number != "0")
+        # Adding 0 removes the intercept.
+        adds = (sign == "+") == (number != "0")
         terms: list[Term] = [()]
         if number not in ("0", "1"):
             product = _Product(chunk, text)
             terms = product.products(0)
             if product.at < len(chunk):
-                raise product.refused()
-        if there:
+                raise product.syntax_error()
+        if adds:
             into.add(terms)
             continue
         for term in terms:
@@ -122,7 +124,7 @@ def _add_up(into: _Terms, words: tuple[Word, ...], text: str) -> None:
 
 
 class _Product:
-    """A recursive-descent parser of a part without a plus or minus outside brackets."""
+    """A recursive-descent parser of a part that has no plus or minus outside brackets."""
 
     def __init__(self, words: tuple[Word, ...], text: str) -> None:
         self.words = words
@@ -135,15 +137,15 @@ class _Product:
     def written(self, start: int, end: int) -> str:
         return self.text[self.words[start].start : self.words[end - 1].end]
 
-    def refused(self) -> FormulaError:
+    def syntax_error(self) -> FormulaError:
         part = brief(self.written(0, len(self.words)))
         at = min(self.at, len(self.words) - 1)
         word = self.words[at]
         if word.kind == "text" or word.is_sign("[", "]", "="):
-            fault = f"{word.text[0]!r} has no meaning here; put odd column names in backticks"
+            fault = f"unexpected {word.text[0]!r}; put unusual column names in backticks"
         elif at > 0 and word.kind in ("name", "number") and self.words[at - 1].kind in ("name", "number"):
             both = self.written(at - 1, at + 1)
-            fault = f"cannot read {part}: {both!r} lacks a sign; put names with blanks in backticks"
+            fault = f"cannot read {part}: an operator is missing in {both!r}; put names with blanks in backticks"
         else:
             fault = f"cannot read {part} at {word.text!r}"
         return FormulaError(f"formula {brief(self.text)}: {fault}")
@@ -178,21 +180,20 @@ class _Product:
         self.at += 1
         if len(base) == 1:
             raise FormulaError(
-                f"formula {brief(self.text)}: a power of a column is written I({self.written(start, end)} ** "
+                f"formula {brief(self.text)}: write a power of a column as I({self.written(start, end)} ** "
                 f"{exponent.text or 2}); outside I() '**' and '^' mean interactions, like (a + b)^2"
             )
         if exponent.kind != "number" or not exponent.text.isdigit() or int(exponent.text[:4]) < 1:
             raise FormulaError(
-                f"formula {brief(self.text)}: interactions up to an order are written like (a + b)^2, with a "
-                f"whole number"
+                f"formula {brief(self.text)}: write interactions up to an order like (a + b)^2, with a whole number"
             )
-        found = base
+        terms = base
         for _ in range(int(exponent.text[:4]) - 1):
-            more = _Terms(self.text, [*found, *self.times(found, base)]).all()
-            if len(more) == len(found):
+            more = _Terms(self.text, [*terms, *self.times(terms, base)]).all()
+            if len(more) == len(terms):
                 break
-            found = more
-        return found
+            terms = more
+        return terms
 
     def atom(self) -> list[Term]:
         start, word = self.at, self.peek()
@@ -201,23 +202,23 @@ class _Product:
             self.at = end + 1
             inside = _Terms(self.text)
             if end == start + 1:
-                raise FormulaError(f"formula {brief(self.text)}: there is nothing in the brackets '()'")
+                raise FormulaError(f"formula {brief(self.text)}: the brackets '()' are empty")
             _add_up(inside, self.words[start + 1 : end], self.text)
             return inside.all()
         if word.kind == "number":
             raise FormulaError(
-                f"formula {brief(self.text)}: a term cannot be multiplied by the number {word.text}, nor be it; a "
-                f"column of that name goes in backticks"
+                f"formula {brief(self.text)}: a number, {word.text}, cannot be a term or a factor of one; put a "
+                f"column of that name in backticks"
             )
         if word.kind != "name":
-            raise self.refused()
+            raise self.syntax_error()
         self.at += 1
         if self.peek().is_sign("(") and self.text[word.start] != "`":
             self.at = self.closing(self.at) + 1
         return [(expression_of(self.words[start : self.at], self.text).text,)]
 
     def closing(self, start: int) -> int:
-        """Position of the bracket that closes the one at start."""
+        """Return the position of the bracket that closes the one at start."""
         depth = 0
         for at in range(start, len(self.words)):
             depth += self.words[at].is_sign("(") - self.words[at].is_sign(")")

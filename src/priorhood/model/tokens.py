@@ -1,7 +1,7 @@
 """Words of a formula: names, numbers, texts, signs; and names written back into a formula.
 
-A name in backticks is taken letter by letter: nothing in it is read or normalized. Without backticks a name is a
-letter followed by letters, digits, dots and underscores.
+A name in backticks is used exactly as written, without normalization. Without backticks a name is a letter followed
+by letters, digits, dots and underscores.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from keyword import iskeyword
 
 from priorhood.errors import FormulaError
 
-# Letters, and brackets within brackets: more than in any formula written by hand. A program that would write more
-# can make a column.
+# Limits of the characters and of the depth of brackets, beyond any formula written by hand. A program that needs
+# more can compute a column.
 LONGEST = 50_000
 DEEPEST = 40
 
@@ -30,7 +30,7 @@ _WORD = re.compile(
 )
 _NUMBER = re.compile(r"[0-9._]+(?:[eE][+-]?[0-9]+)?")
 
-# Signs of typography, of word processors and of other keyboards → the signs that they stand for.
+# Characters of typography, word processors and other keyboards, by the sign that they stand for.
 _SIGNS = {
     "~": "\u02dc\u2053\u223c\u223d\u301c\uff5e", "+": "\u2795\ufe62\uff0b",
     "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2796\ufe63\uff0d", "*": "\u00d7\u2217\u22c5\uff0a",
@@ -45,9 +45,16 @@ _MEANT = {ord(odd): sign for sign, several in _SIGNS.items() for odd in several}
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a formula: its kind (name, number, text or sign), and where it stands.
+    """A word of a formula.
 
-    text : a name without its backticks; the others as written
+    Attributes
+    ----------
+    kind : str
+        name, number, text or sign
+    text : str
+        the word as written; a name without its backticks
+    start, end : int
+        position in the formula
     """
 
     kind: str
@@ -59,7 +66,7 @@ class Word:
         return self.kind != "end"
 
     def is_sign(self, *signs: str) -> bool:
-        """Whether it is one of the signs."""
+        """Return True if the word is one of the signs."""
         return self.kind == "sign" and self.text in signs
 
 
@@ -67,11 +74,12 @@ END = Word("end", "", -1, -1)
 
 
 def words_of(text: str) -> tuple[Word, ...]:
-    """Return the words of a formula or of a part of it.
+    """Split a formula, or a part of one, into words.
 
     Raises
     ------
-    FormulaError : a backtick that is not closed, a letter without a meaning, too many letters or brackets
+    FormulaError
+        for a backtick that is not closed, an unexpected character, or too many characters or nested brackets
 
     Examples
     --------
@@ -79,8 +87,10 @@ def words_of(text: str) -> tuple[Word, ...]:
     ['price', '~', 'living space', '*', '2']
     """
     if len(text) > LONGEST:
-        raise FormulaError(f"the formula {brief(text)} has {len(text):,} letters; the most are {LONGEST:,}")
-    found: list[Word] = []
+        raise FormulaError(
+            f"the formula {brief(text)} has {len(text):,} characters; at most {LONGEST:,} are allowed"
+        )
+    words: list[Word] = []
     at = depth = 0
     while at < len(text):
         match = _WORD.match(text, at)
@@ -88,35 +98,46 @@ def words_of(text: str) -> tuple[Word, ...]:
             end = _name_end(text, at)
             if end == at:
                 raise _stray(text, at)
-            found.append(Word("name", text[at:end], at, end))
+            words.append(Word("name", text[at:end], at, end))
         else:
             end = match.end()
             kind = str(match.lastgroup)
             if kind == "quoted":
+                name = match["quoted"]
                 # A name goes on after its closing backtick in `ti``ck` and ``tick``.
                 if text[end : end + 1] == "`" or _continues(text, end):
                     raise FormulaError(f"formula {brief(text)}: {BACKTICK}")
-                _check_name(match["quoted"], text)
-                found.append(Word("name", match["quoted"], at, end))
+                if not name:
+                    raise FormulaError(
+                        f"formula {brief(text)}: a column without a name cannot be used; rename it, and write the "
+                        f"new name"
+                    )
+                bad = next((letter for letter in name if letter == "\0" or "\ud800" <= letter <= "\udfff"), None)
+                if bad is not None:
+                    raise FormulaError(
+                        f"formula {brief(text)}: a column name cannot contain the character {bad!r}; rename the "
+                        f"column"
+                    )
+                words.append(Word("name", name, at, end))
             elif kind != "blank":
-                found.append(Word(kind, match[kind], at, end))
+                words.append(Word(kind, match[kind], at, end))
         at = end
-    for word in found:
+    for word in words:
         depth += word.is_sign("(") - word.is_sign(")")
         if depth > DEEPEST:
-            raise FormulaError(f"formula {brief(text)} has brackets more than {DEEPEST} deep")
-    return tuple(found)
+            raise FormulaError(f"formula {brief(text)} has brackets nested more than {DEEPEST} deep")
+    return tuple(words)
 
 
-# Nothing escapes a backtick, neither a second one nor a backslash.
+# A backtick cannot be escaped.
 BACKTICK = (
-    "a name that has a backtick itself cannot be written in a formula, not by a second backtick or a backslash "
-    "either: rename that column, and write the new name"
+    "a name that contains a backtick cannot be written in a formula, not even with a second backtick or a "
+    "backslash: rename that column, and write the new name"
 )
 
 
 def _name_end(text: str, start: int) -> int:
-    """End of a name that begins at start; the start itself where none does."""
+    """Return the end of the name that begins at start, or start if none does."""
     first = text[start] if text[start] != "." else text[start + 1 : start + 2]
     if not (first == "_" or first.isalpha()):
         return start
@@ -127,52 +148,39 @@ def _name_end(text: str, start: int) -> int:
 
 
 def _continues(text: str, at: int) -> bool:
-    """Whether a letter there belongs to the name or number before it, as the dots of a decomposed umlaut do."""
+    """Return True if a character belongs to the name or number before it, like the dots of a decomposed umlaut."""
     if at >= len(text):
         return False
     return text[at] in "_." or text[at].isalnum() or unicodedata.category(text[at]).startswith("M")
 
 
-def _check_name(name: str, text: str) -> None:
-    """Raise for a name in backticks that no column can have."""
-    if not name:
-        raise FormulaError(
-            f"formula {brief(text)}: a column without a name cannot be used; rename it, and write that name"
-        )
-    bad = next((letter for letter in name if letter == "\0" or "\ud800" <= letter <= "\udfff"), None)
-    if bad is not None:
-        raise FormulaError(f"formula {brief(text)}: no column name can hold the letter {bad!r}; rename the column")
-
-
 def _stray(text: str, at: int) -> FormulaError:
-    """The error for a letter that begins no word."""
+    """Return the error for a character that cannot begin a word."""
     if text[at] == "`":
         return FormulaError(
-            f"formula {brief(text)}: a backtick is not closed (a name that has a backtick itself cannot be "
-            f"written: rename that column)"
+            f"formula {brief(text)}: a backtick is not closed (a name that contains a backtick cannot be written: "
+            f"rename that column)"
         )
     if text[at : at + 2] == "\\`":
         return FormulaError(f"formula {brief(text)}: {BACKTICK}")
     if text[at] == ".":
-        return FormulaError(f"formula {brief(text)}: '.' is not read; name the columns")
+        return FormulaError(f"formula {brief(text)}: '.' is not supported; name the columns")
     word = text[at:]
     if word[0].isdigit():
         end = 1
         while _continues(word, end):
             end += 1
         return FormulaError(
-            f"formula {brief(text)}: {word[:end]!r} is no number; a name that begins with a digit goes in backticks"
+            f"formula {brief(text)}: {word[:end]!r} is not a number; put names that begin with a digit in backticks"
         )
-    found = unusual(text, text[at])
-    if found:
-        return FormulaError(f"formula {brief(text)}: {found}; column names that have it go in backticks")
-    return FormulaError(
-        f"formula {brief(text)}: {text[at]!r} has no meaning here; put odd column names in backticks"
-    )
+    advice = unusual(text, text[at])
+    if advice:
+        return FormulaError(f"formula {brief(text)}: {advice}; put column names that contain it in backticks")
+    return FormulaError(f"formula {brief(text)}: unexpected {text[at]!r}; put unusual column names in backticks")
 
 
 def unusual(text: str, letter: str) -> str:
-    """Return advice for a letter of a text that only looks like a sign, or is invisible; '' for any other.
+    """Return advice for a character that only looks like a sign or is invisible, '' for any other.
 
     Examples
     --------
@@ -183,28 +191,28 @@ def unusual(text: str, letter: str) -> str:
     if sign is None:
         return ""
     code = f"U+{ord(letter):04X}"
-    what = f"{letter!r} ({code}) is not the sign {sign!r}" if sign else f"it has an invisible letter ({code})"
-    return f"{what}; write {brief(usual(text))}"
+    fault = f"{letter!r} ({code}) is not the sign {sign!r}" if sign else f"it has an invisible character ({code})"
+    return f"{fault}; write {brief(usual(text))}"
 
 
 def usual(text: str) -> str:
-    """Return the text with a formula's signs for those that look like them, except within backticks and quotes."""
+    """Replace characters that look like signs of a formula by the signs, except within backticks and quotes."""
     return "".join(p if at % 2 else p.translate(_MEANT) for at, p in enumerate(_QUOTED.split(text)))
 
 
 def tidied(text: str) -> str:
-    """Return the text with one blank for several, except within backticks and quotes."""
+    """Replace several blanks by one, except within backticks and quotes."""
     parts = _QUOTED.split(text)
     return "".join(p if at % 2 else re.sub(r"\s+", " ", p) for at, p in enumerate(parts)).strip()
 
 
 def brief(text: str) -> str:
-    """Return the text in quotes for a message, a long one cut."""
+    """Return the text in quotes for a message, shortened if it is long."""
     return repr(cut(text))
 
 
 def cut(text: str) -> str:
-    """Return the text, a long one without its middle."""
+    """Return the text, without its middle if it is long."""
     return text if len(text) <= 300 else f"{text[:200]} … {text[-50:]}"
 
 
@@ -221,10 +229,10 @@ def written(name: str) -> str:
 
 
 def is_loose(text: str) -> bool:
-    """Return whether a text that stands alone can only be the name of a column: `living space`, `2nd floor`.
+    """Return True if the whole text can only be the name of a column: `living space`, `2nd floor`.
 
-    It has letters, digits, single blanks and signs without a meaning in a formula, and is neither a number nor the
-    name of the intercept.
+    It consists of letters, digits, single blanks and characters without a meaning in formulas, and is neither a
+    number nor the name of the intercept.
     """
     if text == INTERCEPT or not text or _NUMBER.fullmatch(text) or text != text.strip(" ") or "  " in text:
         return False
@@ -235,7 +243,7 @@ def is_loose(text: str) -> bool:
 
 
 def alone(name: str) -> str:
-    """Return a column's name as it stands alone, as a term or at the end of a parameter's name.
+    """Return a column's name as a whole term or as the end of a parameter's name, in backticks if needed.
 
     Examples
     --------
@@ -246,14 +254,14 @@ def alone(name: str) -> str:
 
 
 def dimension(name: str) -> str:
-    """Return a name for a dimension: with the sign of division for a slash, which in a file would make a path."""
+    """Return a name for a dimension: slashes, which would be paths in a file, become division signs."""
     return name.replace("/", "\u2215")
 
 
 def keyword(name: str, value: object) -> str:
-    """Return a column's name and value as an argument of a call.
+    """Return the text of a column's name and value as an argument of a call.
 
-    Names that Python cannot read, or would normalize (it reads nº as no), go into a dictionary.
+    Names that Python cannot read or would normalize (it reads nº as no) are written in a dictionary.
 
     Examples
     --------
@@ -264,13 +272,13 @@ def keyword(name: str, value: object) -> str:
     return f"{name}={value!r}" if plain else f"**{{{name!r}: {value!r}}}"
 
 
-def same_letters(one: str, other: str) -> bool:
-    """Return whether two different names are the same after Unicode normalization, as nº and no are."""
-    return one != other and unicodedata.normalize("NFKC", one) == unicodedata.normalize("NFKC", other)
+def same_letters(name: str, other: str) -> bool:
+    """Return True if two different names are equal after Unicode normalization, like nº and no."""
+    return name != other and unicodedata.normalize("NFKC", name) == unicodedata.normalize("NFKC", other)
 
 
 def unquoted(text: str) -> str:
-    """Return a name without the backticks that it may stand in."""
+    """Return a name without its backticks, if it has any."""
     stripped = text.strip()
     quoted = len(stripped) > 2 and stripped[0] == stripped[-1] == "`" and "`" not in stripped[1:-1]
     return stripped[1:-1] if quoted else text

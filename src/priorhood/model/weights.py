@@ -14,18 +14,24 @@ if TYPE_CHECKING:
 ERRORS = "the standard errors"
 PRECISIONS = "the precision weights"
 FREQUENCIES = "the frequency weights"
-# Between these the square of a standard error, a weight, their inverses and sums are within a double.
+# Within these bounds the square of a standard error, a weight, their inverses and sums do not overflow a double.
 MIN_WEIGHT, MAX_WEIGHT = 1e-100, 1e100
-# Above, not every whole number is a floating-point number.
+# Above this, not every integer is exact as a float.
 MAX_FREQUENCY = 2.0**53
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The columns of a row's weights; None where there is no such column.
+    """The columns of a row's weights; None if there is no such column.
 
-    se : known standard errors of the outcome, w = 1/se²; precision : w itself
-    frequency : number of equal rows that a row stands for
+    Attributes
+    ----------
+    se : str or None
+        column of known standard errors of the outcome, w = 1/se²
+    precision : str or None
+        column of weights w
+    frequency : str or None
+        column of the number of equal rows that a row stands for
 
     Examples
     --------
@@ -39,16 +45,16 @@ class Weights:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns there are, in the order of the fields."""
+        """Columns that the model has, in the order of the attributes."""
         return tuple(column for column in (self.se, self.precision, self.frequency) if column is not None)
 
     @property
-    def graded(self) -> bool:
-        """Whether rows have weights w, so that one may count more than another."""
+    def has_precisions(self) -> bool:
+        """True if rows have weights w, from standard errors or given."""
         return self.se is not None or self.precision is not None
 
     def roles(self) -> dict[str, str]:
-        """Return the role of each column, in words."""
+        """Return the role of every column, in words."""
         every = {self.se: ERRORS, self.precision: PRECISIONS, self.frequency: FREQUENCIES}
         return {column: role for column, role in every.items() if column is not None}
 
@@ -59,22 +65,22 @@ class Weights:
         return (self.precision,) if self.precision is not None and self.precision in columns else ()
 
     def guards(self) -> list[tuple[str, str, Guard]]:
-        """Return the conditions that a used row must meet: role, column, guard."""
+        """Return the conditions that every row used must satisfy: role, column, guard."""
         import narwhals.stable.v2 as nw
 
-        found: list[tuple[str, str, Guard]] = []
+        conditions: list[tuple[str, str, Guard]] = []
         for column, role in self.roles().items():
             value = nw.col(column).cast(nw.Float64)
             infinite = Guard(f"{column!r} is infinite", value.is_finite(), value)
-            if role == FREQUENCIES:  # rows of 0 are left out before
+            if role == FREQUENCIES:  # rows with 0 were left out before
                 advice = (
-                    "a row stands for a whole number of equal rows; weights of any size, such as how many sales a "
-                    "row is the mean of, are precision_weights (--precision-weights)"
+                    "a row stands for a whole number of equal rows; other weights, such as the number of sales of "
+                    "which a row is the mean, are precision_weights (--precision-weights)"
                 )
                 guards = [
                     Guard(f"{column!r} is below 0", value >= 0, value),
                     infinite,
-                    Guard(f"{column!r} is too large a count", value <= MAX_FREQUENCY, value),
+                    Guard(f"{column!r} is too large for a count", value <= MAX_FREQUENCY, value),
                     Guard(f"{column!r} is not a whole number", value == value.floor(), value, advice),
                 ]
             else:
@@ -84,8 +90,8 @@ class Weights:
                     infinite,
                     Guard(extreme, (value >= MIN_WEIGHT) & (value <= MAX_WEIGHT), value),
                 ]
-            found += [(role, column, guard) for guard in guards]
-        return found
+            conditions += [(role, column, guard) for guard in guards]
+        return conditions
 
 
 UNWEIGHTED = Weights()

@@ -231,9 +231,10 @@ def sound_moments(tree: xr.DataTree, design: Design, weights: Weights) -> CellMo
     for name in ("n", "mean", "scatter", "column", *several):
         if name not in stored.variables:
             raise Damage(f"{shown_part(f'moments/{name}')} is missing")
-    if weights.graded != ("weight" in stored):
-        raise Damage(f"{shown_part('moments/weight')} is {'missing' if weights.graded else 'not of this model'}")
-    if weights.graded and not _is_finite(stored.attrs.get("log_weight")):
+    if weights.has_precisions != ("weight" in stored):
+        fault = "missing" if weights.has_precisions else "not of this model"
+        raise Damage(f"{shown_part('moments/weight')} is {fault}")
+    if weights.has_precisions and not _is_finite(stored.attrs.get("log_weight")):
         raise Damage(f"{shown_part('moments@log_weight')} is no finite number")
     with reading("moments/n"):
         found = stored_moments(tree, design)

@@ -306,7 +306,7 @@ def _sums(
         return sums
     C = len(factors)
     values = left = [value_name(i) for i in range(C)]
-    graded, repeated = prepared.weights.graded, prepared.weights.frequency is not None
+    has_precisions, repeated = prepared.weights.has_precisions, prepared.weights.frequency is not None
     names = prepared.weight_names()
     weighing = _weighing(prepared.weights, lambda column: nw.col(names[column]))
     frame: Any = prepared.frame
@@ -324,7 +324,7 @@ def _sums(
         nw.when(nw.col(REASON) == r).then(nw.lit(1)).otherwise(nw.lit(0)).alias(reason)
         for r, reason in enumerate(reasons)
     ]
-    there = [*failures, *left, *([WEIGHT, LOG_WEIGHT] if graded else []), *([TIMES] if repeated else [])]
+    there = [*failures, *left, *([WEIGHT, LOG_WEIGHT] if has_precisions else []), *([TIMES] if repeated else [])]
     summands = [*reasons, *(f"p{a}_{b}" for a, b in pairs), *there]
     frame = frame.select(KEY, *products, *counts, *there, *centres)
     # Filters of warnings are one for all threads, and changed only if pandas would warn of a fragmented frame: from
@@ -347,8 +347,8 @@ def _sums(
         counts=counted,
         n=_numbers(found[TIMES]) if repeated else counted[:, 0],
         failures=tuple(int(_numbers(found[f]).sum()) for f in failures),
-        weight=_numbers(found[WEIGHT]) if graded else None,
-        log_weight=_numbers(found[LOG_WEIGHT]) if graded else None,
+        weight=_numbers(found[WEIGHT]) if has_precisions else None,
+        log_weight=_numbers(found[LOG_WEIGHT]) if has_precisions else None,
     )
     _square_indicators(sums, factors)
     return sums

@@ -74,7 +74,7 @@ def test_groupings_that_no_data_of_this_form_can_tell(rows, part, words):
     [
         ("(1 | city + zip)", ["a/b (b within", "(1 | a) + (1 | b)"]),
         ("(1 | city_zip) + (1 | zip) + (1 | city:zip)", ["'city_zip' and 'city:zip'", "rename a column"]),
-        ("(1 | city/zip/city)", ["names a column twice"]),
+        ("(1 | city/zip/city)", ["contains a column twice"]),
         ("(1 | city:zip) + (x | zip:city)", ["in one part", "zip:city"]),
         ("(1 | city/zip) + (x | city)", ["in one part", "'city'"]),
         ("(1 | city//zip)", ["a column is missing"]),

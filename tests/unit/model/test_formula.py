@@ -258,11 +258,11 @@ def test_signs_of_another_keyboard(text, right):
     """They are named, with the formula that has the usual ones; names and labels keep theirs."""
     with pytest.raises(ph.FormulaError) as problem:
         parse(text)
-    assert f"; write {right!r}; column names that have it go in backticks" in str(problem.value)
+    assert f"; write {right!r}; put column names that contain it in backticks" in str(problem.value)
     parse(right)
 
 
 def test_a_power():
-    with pytest.raises(ph.FormulaError, match=r"a power is written with '\*\*', as in x \*\* 2"):
+    with pytest.raises(ph.FormulaError, match=r"write a power with '\*\*', as in x \*\* 2"):
         parse("price ~ I(area^2)")
     parse("price ~ I(area ** 2)")

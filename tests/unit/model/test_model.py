@@ -19,7 +19,7 @@ ABSENT = [
     ("y ~ x", {}, "tau ~ Exponential(1)", "no group part"),
     ("y ~ x", {}, "tau[x] ~ Exponential(1)", "no group part"),
     ("y ~ x + (1 | zip)", {}, "tau[x] ~ Exponential(1)", "did you mean"),
-    ("y ~ x + (1 | zip)", {}, "tau_zip ~ Exponential(1)", "'tau' is that of zip, the finest grouping"),
+    ("y ~ x + (1 | zip)", {}, "tau_zip ~ Exponential(1)", "write 'tau' for zip, the finest grouping"),
     ("y ~ x + (x | zip)", {}, "tau_zip[x] ~ Exponential(1)", "'tau[x]' is that of zip"),
     ("y ~ x + (x | zip)", {}, "omega_zip ~ LKJ(3)", "'omega' is that of zip"),
     ("y ~ x + (x | zip) + (1 | kind)", {}, "omega_kind ~ LKJ(3)", "no such parameter"),

@@ -229,7 +229,7 @@ def test_impossible_numbers(family, value):
 
 @pytest.mark.parametrize(
     ("numbers", "says"),
-    [((-1, 2), "at least 0"), ((2, 2), "greater than lower, 2"), ((3,), "3, not 1"), ((0, 1e999), "finite")],
+    [((-1, 2), "at least 0"), ((2, 2), r"lower \(2\)"), ((3,), r"\(3\), not 1"), ((0, 1e999), "finite")],
 )
 def test_impossible_bounds(numbers, says):
     with pytest.raises(ph.PriorError, match=f"Uniform: .*{says}"):
@@ -239,7 +239,7 @@ def test_impossible_bounds(numbers, says):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("tau ~ HalfT(3, 1)", "'HalfT' is not known: write HalfStudentT(nu, scale)"),
+        ("tau ~ HalfT(3, 1)", "unknown prior family 'HalfT': write HalfStudentT(nu, scale)"),
         ("tau ~ student_t(3, 0, 2.5)", "student_t(3, 0, 2.5) of an sd is HalfStudentT(3, 2.5)"),
         ("tau ~ half_normal(2)", "write HalfNormal(sd)"),
         ("tau ~ normal(0, 1)", "write HalfNormal(sd)"),
@@ -268,7 +268,7 @@ def test_names_of_other_tools_get_advice(text, says):
              "mu ~ Uniform(0, 1)", "mu ~ HalfStudentT(3, 1)"],
 )  # fmt: skip
 def test_coefficients_take_normal_priors(text):
-    with pytest.raises(ph.PriorError, match=r"takes Normal priors.*great sd.*by hand.*to_pymc"):
+    with pytest.raises(ph.PriorError, match=r"requires Normal priors.*large sd.*by hand.*to_pymc"):
         read_priors(text)
 
 
@@ -382,7 +382,7 @@ def test_refit_priors_replace_what_is_named_and_nothing_else():
 
 
 def test_an_argument_given_twice_is_refused():
-    with pytest.raises(ph.PriorError, match="gives an argument twice"):
+    with pytest.raises(ph.PriorError, match="has an argument twice"):
         read_priors("mu ~ Normal(sd=1, mean=0, mean=2)")
 
 

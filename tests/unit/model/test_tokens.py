@@ -530,9 +530,7 @@ def test_a_backtick_of_a_name_has_no_second_way(way):
     rng = np.random.default_rng(1)
     name = "ti`ck" if way == "`ti``ck`" else "`tick`"
     rows = pd.DataFrame({"zip": np.arange(n) % 5, name: rng.normal(size=n), "price": rng.normal(size=n)})
-    with pytest.raises(
-        ph.FormulaError, match=r"a name that has a backtick itself cannot be written .* rename that"
-    ):
+    with pytest.raises(ph.FormulaError, match=r"a name that contains a backtick cannot be written .* rename that"):
         ph.fit(f"price ~ {way} + (1 | zip)", rows)
     post = ph.fit("price ~ tick + (1 | zip)", rows.rename(columns={name: "tick"}), draws=50, seed=1)
     assert "tick" in post["mu"]["term"].values
@@ -552,7 +550,7 @@ def test_both_forms_that_an_interaction_alone_is_pointed_to_are_fitted(bar):
     )  # fmt: skip
     with pytest.raises(ph.FormulaError) as caught:
         ph.fit(f"price ~ 1 + (type:C(quarter) {bar} zip)", rows)
-    advised = str(caught.value).split(": write ")[1].replace("or without an intercept ", "").split(", ")
+    advised = str(caught.value).split(": write ")[1].removesuffix(" without an intercept").split(", or ")
     assert [one.strip("'") for one in advised] == ["type*C(quarter)", "0 + type:C(quarter)"]
     for one in advised:
         post = ph.fit(f"price ~ 1 + ({one.strip(chr(39))} {bar} zip)", rows, draws=50, seed=1)

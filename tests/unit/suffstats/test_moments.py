@@ -325,7 +325,7 @@ WRONG = [
     ({"precision": "w"}, [1e-200, 1e200], r"'w' is too small or large in 2 rows"),
     ({"frequency": "w"}, [-1.0, 2.0], r"'w' is below 0 in 1 row, needed for the frequency weights 'w': -1"),
     ({"frequency": "w"}, [np.inf, 2.0], r"'w' is infinite in 1 row"),
-    ({"frequency": "w"}, [1e17, 2.0], r"'w' is too large a count in 1 row"),
+    ({"frequency": "w"}, [1e17, 2.0], r"'w' is too large for a count in 1 row"),
     ({"frequency": "w"}, [1.5, 2.0], r"'w' is not a whole number in 1 row.*: 1\.5 \(g 'g\d'\).*precision_weights"),
 ]
 
