@@ -9,13 +9,13 @@ import numpy as np
 import priorhood as ph
 from bench.case import DATA_SEED, FORMULAS, PLACES, ROWS, Measurement, sales
 from bench.process import repeat
-from priorhood.data.sources.table import read
+from priorhood.data.rows import prepare_rows
 from priorhood.engines.adapt import to_exact
 from priorhood.engines.exact.group_noise import GroupNoiseDensity
 from priorhood.engines.exact.marginal import collapse, log_marginal
 from priorhood.engines.exact.mode_search import find_modes
 from priorhood.engines.exact.theta import Theta
-from priorhood.suffstats import collect
+from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.fit_data import FitData
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def measure_noise(priors: dict[str, str | None], effort: Effort) -> list[Measure
     found = []
     for name, prior in priors.items():
         model = ph.Model(FORMULAS["independent"], prior, noise="zip")
-        design, sums = collect.collect_moments(read(sales()), model.formula)
-        problem = to_exact(FitData.learn(model, design, sums))
+        rows = prepare_rows(sales(), model.formula)
+        problem = to_exact(FitData.learn(model, rows.design, collect_moments(rows)))
         density, rng = GroupNoiseDensity(problem, 1), np.random.default_rng(1)
         modes = find_modes(density, rng)
         factor = np.linalg.cholesky(modes.covariances[0])

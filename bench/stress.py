@@ -27,13 +27,13 @@ import priorhood as ph
 from bench import machine, tables
 from bench.data import RESULTS, dumped
 from bench.stress_designs import DESIGNS, Design
-from priorhood.data.sources.table import read
+from priorhood.data.rows import prepare_rows
 from priorhood.diagnostics.summary import measures, varies
 from priorhood.diagnostics.uniformity import ALARM
 from priorhood.evaluation.sbc import simulate_sums
-from priorhood.fitting.run import FitOptions, fit_moments
+from priorhood.fitting.engine_choice import FitOptions, fit_moments
 from priorhood.posterior.predictive import draw_prior
-from priorhood.suffstats import collect
+from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.fit_data import FitData
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ class Covered:
 def fitted(design: Design, spread: float | None, threads: int | None = None) -> Fitted:
     """Fit outcomes with effects of that sd and residuals of sd 1, by the simulator of calibrate."""
     model = ph.Model(design.formula, list(design.priors), **design.options)
-    columns, sums = collect.collect_moments(read(design.frame()), model.formula, weights=model.weights)
+    rows = prepare_rows(design.frame(), model.formula, weights=model.weights)
+    columns, sums = rows.design, collect_moments(rows)
     if spread is not None:
         # A spread of 0 is no value of a scale; this one is lost to rounding.
         known = {"mu": "Normal(0, 1)", "tau": f"Fixed({max(spread, 1e-12)})"}

@@ -26,7 +26,7 @@ import numpy as np
 
 import priorhood as ph
 from bench import tables
-from priorhood.data.sources.table import read
+from priorhood.data.rows import prepare_rows
 from priorhood.engines import adapt, exact
 from priorhood.engines.exact.group_noise import MIN_SHAPE, TAKEN, GroupNoiseDensity, draw_groups
 from priorhood.engines.exact.marginal import collapse
@@ -44,7 +44,7 @@ from priorhood.model.distributions import (
     LogNormal,
     Uniform,
 )
-from priorhood.suffstats import collect
+from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.standardize import learn_scale
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -359,7 +359,8 @@ def _effects(rng: np.random.Generator, label: np.ndarray) -> np.ndarray:
 def explored_design(posed: Posed, seed: int, draws: int) -> tuple[Any, dict[tuple[str, int], np.ndarray]]:
     """What a fit explores, without the coefficients' draws; the values of every scale and correlation (draws,)."""
     model = ph.Model(posed.formula, list(posed.priors), standardize=False, outcome_unit=1.0, **posed.options)
-    columns, found = collect.collect_moments(read(posed.frame), model.formula, weights=model.weights)
+    rows = prepare_rows(posed.frame, model.formula, weights=model.weights)
+    columns, found = rows.design, collect_moments(rows)
     scale = learn_scale(found, columns, standardize=model.standardize, unit=model.outcome_unit)
     problem = adapt.to_exact(FitData(model, columns, found, scale))
     reason = exact.refuses(problem)

@@ -25,12 +25,13 @@ if job == "bare":
     con.execute("SELECT 1").fetchall()
 else:
     import priorhood as ph
+    from priorhood.data.rows import prepare_rows
     from priorhood.data.sources.duckdb_io import connection, using
     from priorhood.model.formula import parse
-    from priorhood.suffstats import collect
+    from priorhood.suffstats.collect import collect_moments
 
     if job in ("sums", "fit", "update"):
-        collect.collect_moments(ph.read(FEW), parse(TEXT))
+        collect_moments(prepare_rows(FEW, parse(TEXT)))
         post = ph.load(ALL) if job == "update" else None
         if job != "sums":
             ph.fit(TEXT, FEW, seed=1, draws=10)
@@ -60,7 +61,7 @@ if job == "bare":
     con.execute(BARE.format(f"given.{table}" if table else f"'{file}'")).fetchall()
 elif job == "sums":
     with using(threads):
-        collect.collect_moments(ph.read(source), parse(TEXT))
+        collect_moments(prepare_rows(source, parse(TEXT)))
 elif job == "update":
     ph.update(post, source, seed=1, threads=threads)
 elif job == "places":

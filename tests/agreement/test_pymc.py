@@ -21,8 +21,8 @@ import priorhood as ph
 from priorhood.data.sources.table import read
 from priorhood.posterior.posterior import assemble
 from priorhood.posterior.predictive import draw_prior
-from priorhood.suffstats import collect
 from priorhood.suffstats.fit_data import FitData
+from table_moments import design_and_moments
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:\s*ArviZ is undergoing:FutureWarning"),
@@ -106,7 +106,7 @@ def posterior(name: str) -> ph.Posterior:
     model = MODELS[name]
     if model.family == "normal":
         return ph.fit(model, ROWS, chains=CHAINS, draws=DRAWS, seed=3)
-    design, found = collect.collect_moments(read(ROWS), model.formula)
+    design, found = design_and_moments(read(ROWS), model.formula)
     data = FitData.learn(model, design, found)
     one = draw_prior(data, CHAINS * DRAWS, np.random.default_rng(4))
     facts = {"engine": "prior", "notes": "[]", "seed": 4, "store": "draws"}

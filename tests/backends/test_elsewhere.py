@@ -14,19 +14,19 @@ from backends import servers
 from backends.conftest import _to_dask, _to_postgres
 from backends.homes import FITS, HOMES
 from priorhood.data import schema
-from priorhood.data.join_places import placed
 from priorhood.data.sources import remote
 from priorhood.errors import TableError
 from priorhood.model.model import Model
-from priorhood.suffstats import collect
+from table_moments import design_and_moments
 
 
 def sums(source, formula, model, reading):
     reading = dict(reading)
     chosen, places = reading.pop("where", None), reading.pop("places", None)
     model = Model(formula, **model)
-    source, _ = placed(ph.read(source, where=chosen), places, model.formula)
-    return collect.collect_moments(source, model.formula, weights=model.weights, **reading)
+    return design_and_moments(
+        ph.read(source, where=chosen), model.formula, weights=model.weights, places=places, **reading
+    )
 
 
 def same(found, expected, tolerance=1e-9):
@@ -130,7 +130,7 @@ def ids(rows: int) -> pd.DataFrame:
 
 def test_an_id_of_rows_is_no_place(put, monkeypatch):
     monkeypatch.setattr(schema, "LOOKS", ((500, 0.5), (1500, 0.9)))
-    monkeypatch.setattr(collect, "prepare", lambda *_: pytest.fail("said before the sums are asked for"))
+    monkeypatch.setattr("priorhood.data.rows._flags", lambda *_: pytest.fail("said before the sums are asked for"))
     said = refused(put(ids(3000)), "price ~ area + (1 | zip)", {})
     about = re.search(r"the group 'zip' has about ([\d,]+) different values in 3,000 rows: .* an id", said)
     assert about, said

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import priorhood as ph
-from priorhood.data.rows import open_rows, prepare
-from priorhood.data.schema import learn_design
+from priorhood.data.rows import prepare_rows
 from priorhood.model.formula import parse
 
 ROOT = Path(__file__).parents[2]
@@ -113,12 +112,10 @@ def test_costs_are_those_reckoned():
 
 def test_the_numbers_a_place_that_costs_are_reckoned_from():
     """Those that a query of the sums brings for the formula that the page names."""
-    table = ph.read({"price": [2.0, 3.0], "area": [1.0, 2.0], "zip": ["a", "b"]})
+    table = {"price": [2.0, 3.0], "area": [1.0, 2.0], "zip": ["a", "b"]}
     formula = parse("price ~ area + (area | zip)")
-    frame = open_rows(table, formula)
-    design = learn_design(frame, formula, table.name)
-    prepared = prepare(frame, design, None)
-    columns = len(design.columns)
+    prepared = prepare_rows(table, formula)
+    columns = len(prepared.design.columns)
     numbers = columns * (columns + 1) // 2 + columns + 1 + len(prepared.flags) + len(prepared.checks)
     assert numbers == make.TABLE["numbers"]
 

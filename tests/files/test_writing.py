@@ -164,9 +164,7 @@ NAMES = {
 @pytest.mark.parametrize("command", ["fit", "moments"])
 def test_a_name_that_cannot_be_is_refused_before_the_fit(folder, refused, formula, monkeypatch, command, name):
     path, said = NAMES[name]
-    monkeypatch.setattr(
-        "priorhood.suffstats.collect.collect_moments", lambda *_, **__: pytest.fail("the table was read")
-    )
+    monkeypatch.setattr("priorhood.data.rows.read", lambda *_, **__: pytest.fail("the table was read"))
     refused(command, folder / "sales.csv", formula, "-o", folder / path, says=(said,))
 
 

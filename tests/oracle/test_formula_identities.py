@@ -20,9 +20,9 @@ from priorhood.engines.adapt import to_exact
 from priorhood.engines.exact.marginal import collapse, log_marginal
 from priorhood.engines.exact.theta import Theta
 from priorhood.model.hierarchy import hierarchy_of
-from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.standardize import learn_scale
+from table_moments import design_and_moments
 
 PRIORS = {"mu": "Normal(0.5, 3)"}
 SIGMA = 0.8
@@ -55,7 +55,7 @@ class Fitted:
 
     def __init__(self, right, frame):
         self.model = ph.Model(f"y ~ {right}", PRIORS, standardize=False, outcome_unit=1)
-        self.design, self.sums = collect_moments(ph.read(frame), self.model.formula)
+        self.design, self.sums = design_and_moments(ph.read(frame), self.model.formula)
         scale = learn_scale(self.sums, self.design, standardize=False, unit=1.0)
         self.problem = to_exact(FitData(self.model, self.design, self.sums, scale))
         self.frame = frame

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
+from priorhood.data.rows import prepare_rows
 from priorhood.engines.adapt import to_exact
 from priorhood.engines.exact.effects import draw_effects
 from priorhood.engines.exact.marginal import collapse, log_marginal
@@ -15,9 +16,9 @@ from priorhood.engines.exact.theta import Theta, constrain, from_prior
 from priorhood.engines.observations import read_observations
 from priorhood.model.hierarchy import hierarchy_of
 from priorhood.model.model import Model
-from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.standardize import learn_scale
+from table_moments import design_and_moments
 
 FORMULAS = {
     "two levels": "y ~ x + (x | district/zip)",
@@ -60,11 +61,11 @@ class Dense:
     """Every coefficient, place and row of a model as one Normal: u, the population and all effects, y = R u + ε."""
 
     def __init__(self, model, table):
-        design, found = collect_moments(ph.read(table), model.formula)
+        design, found = design_and_moments(ph.read(table), model.formula)
         self.scale = learn_scale(found, design, standardize=model.standardize, unit=1.0)
         self.design, self.model = design, model
         self.problem = to_exact(FitData(model, design, found, self.scale))
-        seen = read_observations(ph.read(table), design, self.scale, found.labels)
+        seen = read_observations(prepare_rows(table, model.formula), self.scale, found.labels)
         self.X, self.y, self.table = seen.X, seen.y, table
         self.hierarchy = hierarchy_of(model.formula, found.labels)
         F = len(design.population_columns)

@@ -24,9 +24,9 @@ from priorhood.engines import adapt
 from priorhood.engines.exact.marginal import collapse
 from priorhood.engines.exact.mode import Density
 from priorhood.model.priors import parse_distribution
-from priorhood.suffstats import collect
 from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.standardize import learn_scale
+from table_moments import design_and_moments
 
 ROOT = Path(__file__).parents[2]
 explore = importlib.import_module("priorhood.engines.exact.sampler")
@@ -324,7 +324,7 @@ def test_quadrature_and_engine_have_one_density(stress_search, index):
     design = stress_search.random_design(index)
     model = ph.Model(design.formula, list(design.priors), standardize=False, outcome_unit=1.0, **design.options)
     try:
-        columns, found = collect.collect_moments(read(design.frame), model.formula, weights=model.weights)
+        columns, found = design_and_moments(read(design.frame), model.formula, weights=model.weights)
     except ph.PriorhoodError:
         return  # a grouping of one place
     numbers = learn_scale(found, columns, standardize=False, unit=1.0)

@@ -13,8 +13,8 @@ import priorhood as ph
 from priorhood.data.sources.table import read
 from priorhood.engines.draws import Draws, Effects
 from priorhood.evaluation import sbc
-from priorhood.suffstats import collect
 from priorhood.suffstats.fit_data import FitData
+from table_moments import design_and_moments
 
 SIMULATIONS = 2500
 ALARM = 1e-4  # of a Kolmogorov–Smirnov test, dozens of which are made
@@ -34,7 +34,7 @@ def setting(formula, se):
     """What is learned of the rows, the model's columns of every row, and one draw of everything."""
     frame = rows()
     model = ph.Model(formula, se=se)
-    design, found = collect.collect_moments(read(frame), model.formula, weights=model.weights)
+    design, found = design_and_moments(read(frame), model.formula, weights=model.weights)
     data = FitData.learn(model, design, found)
     scale = data.scale
     columns = [np.ones(12) if n == "Intercept" else frame[n].to_numpy() for n in design.names]

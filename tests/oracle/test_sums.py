@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.suffstats.recode import recoded, united
+from priorhood.model.design import union_design
+from priorhood.suffstats.recode import recoded
 
 ROWS = 400
 FORMULAS = (
@@ -90,7 +91,7 @@ def test_a_part_taken_for_another_reference_category_must_be_recoded(rows):
     part = rows[rows["kind"] != "flat"]
     own, whole = ph.moments("y ~ x * kind + (1 | g)", part), ph.moments("y ~ x * kind + (1 | g)", rows)
     assert own.design.categories["kind"][0] == "house"
-    target = united(own.design, whole.design)
+    target = union_design(own.design, whole.design)
     right = recoded(own.moments, own.design, target)
     indicator = (part["kind"] == "house").groupby(part["g"]).mean()
     at = right.columns.index("kind[house]")
@@ -102,7 +103,7 @@ def test_a_part_taken_for_another_reference_category_must_be_recoded(rows):
 def test_constants_and_lone_rows_keep_their_bits(rows):
     part = rows[rows["kind"].isin(["house", "loft"])].head(12)
     own = ph.moments("y ~ x + kind + (1 | g)", part)
-    joint = united(own.design, ph.moments("y ~ x + kind + (1 | g)", rows).design)
+    joint = union_design(own.design, ph.moments("y ~ x + kind + (1 | g)", rows).design)
     found = recoded(own.moments, own.design, joint)
     for column in ("x", "y"):
         np.testing.assert_array_equal(

@@ -11,10 +11,10 @@ import pytest
 import priorhood as ph
 from priorhood.data.sources.table import read
 from priorhood.model.weights import Weights
-from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.least_squares import unpooled
 from priorhood.suffstats.standardize import learn_scale
+from table_moments import design_and_moments
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def rows():
 def found(formula, rows, others=None, weights=None):
     """The estimates in the data's units, by place."""
     model = ph.Model(formula)
-    design, moments = collect_moments(read(rows), model.formula, weights=weights or Weights())
+    design, moments = design_and_moments(read(rows), model.formula, weights=weights or Weights())
     scale = learn_scale(moments, design, standardize=True, unit=None)
     given = np.zeros((len(moments.n), len(design.columns))) if others is None else others(design, scale, moments)
     cols = design.index(design.coefficient_columns(0))
@@ -76,7 +76,7 @@ def test_cells_of_crossed_groupings_are_put_together(rows):
 
 def test_far_from_zero_without_centring(rows):
     model = ph.Model("price ~ year + (year | zip)")
-    design, moments = collect_moments(read(rows), model.formula)
+    design, moments = design_and_moments(read(rows), model.formula)
     scale = dataclasses.replace(learn_scale(moments, design, standardize=False, unit=1.0))
     own = unpooled(FitData(model, design, moments, scale), np.zeros((5, 2)))
     part = rows[rows.zip == "14"]

@@ -10,10 +10,10 @@ import priorhood as ph
 from priorhood.engines.adapt import to_exact
 from priorhood.engines.exact.marginal import collapse, log_marginal
 from priorhood.engines.exact.theta import Theta
-from priorhood.suffstats import collect
 from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.standardize import learn_scale
 from shared_data import data_file, data_json
+from table_moments import design_and_moments
 
 WEAK = ["mu ~ Normal(0, 100000)", "tau ~ HalfCauchy(1000)", "sigma ~ HalfCauchy(1000)"]
 
@@ -72,7 +72,7 @@ def test_collapsed_likelihood_is_the_reml_criterion(name):
     """
     reference = data_json("lmm_reference.json")[name]["REML"]
     model = weak(name)
-    design, found = collect.collect_moments(ph.read(data_file(FITS[name][0])), model.formula)
+    design, found = design_and_moments(ph.read(data_file(FITS[name][0])), model.formula)
     scale = learn_scale(found, design, standardize=False, unit=1.0)
     collapsed = collapse(to_exact(FitData(model, design, found, scale)))
     K = len(reference["sd_group"])

@@ -6,7 +6,7 @@ import pytest
 
 import priorhood as ph
 from priorhood.model.formula import parse
-from priorhood.suffstats.collect import collect_moments
+from table_moments import design_and_moments
 
 FORMULA = "price ~ living_space + (living_space | zip)"
 
@@ -32,6 +32,6 @@ def moments_of():
     """Formula and table → (design, moments)."""
 
     def made(text, table, **options):
-        return collect_moments(ph.read(table), parse(text), **options)
+        return design_and_moments(ph.read(table), parse(text), **options)
 
     return made

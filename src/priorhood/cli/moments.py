@@ -98,8 +98,7 @@ def pooled(
     PriorhoodError
     """
     from priorhood.fitting.federated import load_moments, pool
-    from priorhood.model.formula import parse
-    from priorhood.suffstats.recode import same_formula
+    from priorhood.model.formula import parse, same_formula
 
     for name, value in {**rows_only, **reading._asdict()}.items():
         if value:

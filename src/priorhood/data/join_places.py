@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood._text import join_words, preview
 from priorhood.data.labels import alike, normal_label, unlike
-from priorhood.data.place_table import LABEL, PlaceLabels, label_of, no_value, read_place_table
+from priorhood.data.place_table import LABEL, PlaceLabels, PlaceTable, label_of, no_value, read_place_table
 from priorhood.data.sources.columns import collected, kept_rows
 from priorhood.data.sources.duckdb_io import KEPT, explained
 from priorhood.data.sources.lookup import looked_up
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     import narwhals.stable.v2 as nw
 
-    from priorhood.data.place_table import PlaceTable
     from priorhood.data.sources.backend import Frame
     from priorhood.data.sources.table import Table
     from priorhood.model.formula import Formula
@@ -36,8 +35,8 @@ def placed(
 
     Parameters
     ----------
-    places : path, frame, mapping, Table or None
-        As read() takes it.
+    places : path, frame, mapping, Table, PlaceTable or None
+        As read() takes it, or read already.
     known : PlaceTable, optional
         Places of a posterior, to which `places` is added.
     cells : dict of str to Array, optional
@@ -86,7 +85,7 @@ def together(places: object, formula: Formula, known: PlaceTable | None) -> Plac
     """
     if places is None:
         return known
-    new = read_place_table(places, formula)
+    new = places if isinstance(places, PlaceTable) else read_place_table(places, formula)
     return new if known is None else known.joined(new)
 
 

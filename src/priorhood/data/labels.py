@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from priorhood._text import join_words, row_count
+from priorhood.errors import warn
 from priorhood.model.formula import SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from priorhood._arrays import Array
 
 
 # All white space of Unicode, and the zero-width marks that spreadsheets and web pages leave around texts.
@@ -161,3 +168,33 @@ def unlike(new: str, known: str, columns: Sequence[str], older: str = "") -> str
 def normal_key(key: str) -> str:
     """Return a joined key with each label in its normal form."""
     return SEPARATOR.join(map(normal_label, key.split(SEPARATOR))) if SEPARATOR in key else normal_label(key)
+
+
+# What missing values become if a frame's column is converted to text.
+_MISSING = {"nan", "NaN", "NaT", "<NA>", "None"}
+
+
+def null_options(labels: Iterable[str]) -> str:
+    """Return the options to read labels like 'nan' or 'None' as missing; '' if there is no such label."""
+    found = sorted(_MISSING.intersection(labels))
+    options = " ".join(f"--null {shlex.quote(text)}" for text in found)
+    return f"nulls={found!r} ({options})" if found else ""
+
+
+def warn_of_missing(name: str, labels: Sequence[str], rows: Array | None, what: str) -> None:
+    """Warn of labels like 'nan' or 'None', which missing values become if they are converted to text.
+
+    Parameters
+    ----------
+    name : of the table; rows : number of each label's rows; what : the labels' kind, in words
+    """
+    found = sorted(_MISSING.intersection(labels))
+    if not found:
+        return
+    count = "" if rows is None else f" ({row_count(int(rows[np.isin(labels, found)].sum()))})"
+    these = f"{join_words(map(repr, found))} {'is' if len(found) == 1 else 'are'}"
+    warn(
+        f"{name}: {these} among the {what}{count}, as "
+        f"missing values are when a column is converted to text; if they are missing values, read the table with "
+        f"{null_options(found)}"
+    )

@@ -1,21 +1,27 @@
-"""Rows that count, and reasons to leave others out: missing and impossible values, the outlier rule."""
+"""From a table to rows ready to be summed: which rows are used, their values, and reasons to leave others out."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from priorhood._text import row_count
+from priorhood.data.join_places import placed
 from priorhood.data.quantiles import counted_quartiles, repeated_quartiles
 from priorhood.data.roles import Role, as_written, check_numbers, in_roles, refuse_nested
-from priorhood.data.schema import roles_of, texts_of
+from priorhood.data.schema import learn_design, refuse_ids, roles_of, texts_of
 from priorhood.data.sources.backend import is_elsewhere
 from priorhood.data.sources.columns import collected, label_text, missing, run
 from priorhood.data.sources.duckdb_io import KEPT
 from priorhood.data.sources.remote import as_numbers
+from priorhood.data.sources.table import read
+from priorhood.data.thousands import check_all_rows
 from priorhood.errors import TableError
+from priorhood.model.design import union_design
 from priorhood.model.expression import Expression, Guard
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.scale import LARGEST
@@ -24,9 +30,12 @@ from priorhood.model.weights import UNWEIGHTED, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
+    from contextlib import AbstractContextManager
 
     import narwhals.stable.v2 as nw
 
+    from priorhood._arrays import Labels
+    from priorhood.data.place_table import PlaceTable
     from priorhood.data.sources.backend import Frame
     from priorhood.data.sources.table import Table
     from priorhood.model.design import Design
@@ -76,21 +85,71 @@ class Value:
     column: str | None = None
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Rows with reasons to leave them out (flags), their values, and conditions on these (checks).
+class EarlierFit(Protocol):
+    """A fit that new rows belong to, such as a Posterior."""
 
-    rows : with their columns as their roles want them
-    key : the labels of a row's place, as one text
-    values : the design's columns without the intercept, the outcome and the columns of weights
+    @property
+    def design(self) -> Design:
+        """The columns of its sums."""
+
+    @property
+    def place_table(self) -> PlaceTable | None:
+        """Its table of places, if it had one."""
+
+    @property
+    def cells(self) -> dict[str, Labels]:
+        """Key column → label of every cell of its sums."""
+
+
+@dataclass(frozen=True)
+class PreparedRows:
+    """Rows ready to be summed; made by prepare_rows.
+
+    Attributes
+    ----------
+    table : Table
+        The source of the rows, with the predictors of the places (places=) as columns.
+    place_table : PlaceTable or None
+        The table of places.
+    design : Design
+        The columns of the sums, with the categories found.
+    weights : Weights
+        The columns of weights.
+    rows : narwhals frame
+        All rows, with the columns as their roles require: labels as text, predictors as numbers or categories.
+    key : narwhals expression
+        The labels of a row's place, as one text.
+    flags : tuple of Flag
+        Reasons to leave a row out; the first that applies counts.
+    values : tuple of Value
+        The design's columns without the intercept, the outcome and the columns of weights.
+    checks : tuple of RowCheck
+        Conditions that every used row must meet.
     """
 
+    table: Table
+    place_table: PlaceTable | None
+    design: Design
+    weights: Weights
     rows: Frame
     key: nw.Expr
     flags: tuple[Flag, ...]
     values: tuple[Value, ...]
     checks: tuple[RowCheck, ...]
-    weights: Weights
+
+    @property
+    def name(self) -> str:
+        """The table's name, for messages."""
+        return self.table.name
+
+    @property
+    def used(self) -> Frame:
+        """The rows to which no flag applies, with the columns of `rows`."""
+        return _passing(self.rows, self.flags)
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Let no other thread read a DuckDB relation inside the context: all threads share its connection."""
+        return self.table.alone()
 
     @cached_property
     def frame(self) -> Frame:
@@ -128,14 +187,110 @@ class Prepared:
         first = len(self.values) - len(self.weights.columns)
         return {column: value_name(first + i) for i, column in enumerate(self.weights.columns)}
 
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """Columns of numbers of a CSV of which only the first texts were checked for thousands."""
+        return tuple(sorted(self.table.unread))
 
-def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED, design: Design | None = None) -> Frame:
-    """Return the table's rows with the columns as their roles want them: labels as text, weights as numbers.
+    def check(self, failures: Iterable[int], thousands: tuple[str, ...] | None = None) -> None:
+        """Raise for rows with impossible values, after a pass that has counted them.
+
+        Parameters
+        ----------
+        failures : iterable of int
+            Number of used rows that fail each check; empty if none fails any.
+        thousands : tuple of str, optional
+            Columns that may have thousands read as decimals, if the pass has looked for them.
+
+        Raises
+        ------
+        TableError
+            A column with thousands read as decimals; a check that rows fail, with a few of their values.
+        """
+        check_all_rows(self.rows, self.table, thousands)
+        failed = next(((check, count) for check, count in zip(self.checks, failures, strict=False) if count), None)
+        if failed is None:
+            return
+        (check, count), guard, keys = failed, failed[0].guard, self.design.formula.keys
+        labels = [label_text(self.rows, key).alias(f"label{i}") for i, key in enumerate(keys)]
+        failing = self.used.filter(~guard.holds).select(guard.value.alias("value"), *labels)
+        shown = run(failing.head(3), self.name)
+        what = guard.finite if guard.finite and all(map(math.isfinite, shown["value"])) else guard.text
+        examples = []
+        for row, value in enumerate(shown["value"]):
+            place = "/".join(str(shown[f"label{i}"][row]) for i in range(len(keys)))
+            examples.append(f"{value:g}" + (f" ({self.design.formula.group} {place!r})" if keys else ""))
+        raise TableError(
+            f"{self.name}: {what} in {row_count(count)}, needed for {check.role} {check.text!r}: "
+            f"{', '.join(examples)}; {guard.advice}"
+        )
+
+
+def prepare_rows(
+    table: object,
+    formula: Formula,
+    *,
+    weights: Weights = UNWEIGHTED,
+    places: object = None,
+    drop_outliers: float | None = None,
+    fitted: EarlierFit | None = None,
+    min_categories: int = 2,
+    grow: bool = False,
+) -> PreparedRows:
+    """Open a table and prepare its rows to be summed: the one way from a table to a fit.
 
     Parameters
     ----------
-    design : Design, optional
-        That of an earlier fit, whose numbers and categories the columns are again.
+    table : table
+        Anything that read() takes.
+    formula : Formula
+        The model's formula.
+    weights : Weights
+        The columns of weights; their numbers are the last of the values.
+    places : table or PlaceTable, optional
+        The table of places, added to that of an earlier fit.
+    drop_outliers : float, optional
+        Leave out rows beyond the quartiles ± this × IQR of the outcome per first predictor; see fit().
+    fitted : EarlierFit, optional
+        The fit whose columns the rows have again; they are learned from the table if None.
+    min_categories : int
+        Fewest categories of a categorical predictor if the columns are learned.
+    grow : bool
+        Whether categories that the earlier fit did not have become columns; they are refused otherwise.
+
+    Raises
+    ------
+    TableError
+        A column is missing or cannot be used; a group identifies single rows; a new category.
+    FormulaError
+        A slope that varies by a group within which its predictor is constant.
+    """
+    known = None if fitted is None else fitted.design
+    known_places, cells = (None, None) if fitted is None else (fitted.place_table, fitted.cells)
+    source, place_table = placed(read(table), places, formula, known_places, cells)
+    # Infinite values are refused by name later; NumPy need not warn of them.
+    with source.alone(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        frame = _open_rows(source, formula, weights, known)
+        refuse_ids(frame, formula.keys, source.name)
+        learned = learn_design(frame, formula, source.name, 0 if known else min_categories, source.orders)
+        design = learned if known is None else union_design(known, learned) if grow else known
+        for factor, categories in learned.categories.items():
+            new = [c for c in categories if c not in design.categories.get(factor, ())]
+            if new:
+                raise TableError(
+                    f"{source.name}: predictor {factor!r} has the category {new[0]!r}, which the fitted model "
+                    f"does not have; fit the model again from all rows"
+                )
+        flags = _flags(frame, design, weights, drop_outliers)
+        checks = _checks(design) + tuple(RowCheck(*each) for each in weights.guards())
+        key, values = joined_key(frame, formula.keys), _values(frame, design, weights)
+    return PreparedRows(source, place_table, design, weights, frame, key, flags, values, checks)
+
+
+def _open_rows(table: Table, formula: Formula, weights: Weights, design: Design | None) -> Frame:
+    """Return the rows with their columns as their roles require: labels as text, weights as numbers.
+
+    design : of an earlier fit; its numbers and categories are numbers and categories again
     """
     outcome = Expression(formula.outcome)
     for name in outcome.names:
@@ -157,30 +312,26 @@ def open_rows(table: Table, formula: Formula, weights: Weights = UNWEIGHTED, des
     return as_numbers(frame, numbers)
 
 
-def prepare(frame: Frame, design: Design, drop_outliers: float | None, weights: Weights = UNWEIGHTED) -> Prepared:
-    """Prepare the rows: which of them count, their values, and checks for infinite ones, or ≤ 0 under a log.
-
-    Parameters
-    ----------
-    weights : Weights
-        Their columns become the last values.
-    """
+def _flags(frame: Frame, design: Design, weights: Weights, drop_outliers: float | None) -> tuple[Flag, ...]:
+    """Return the reasons to leave rows out: the condition, missing values, a frequency of 0, outliers."""
     import narwhals.stable.v2 as nw
 
-    formula = design.formula
-    outcome = Expression(formula.outcome)
-    flags: list[Flag] = []
-    schema = frame.collect_schema()
-    if KEPT in schema:
-        flags.append(Flag("not in where", "", ~nw.col(KEPT)))
-    needed = dict.fromkeys(outcome.names + design.variables + formula.keys + weights.columns)
+    formula, schema = design.formula, frame.collect_schema()
+    flags = [Flag("not in where", "", ~nw.col(KEPT))] if KEPT in schema else []
+    needed = dict.fromkeys(Expression(formula.outcome).names + design.variables + formula.keys + weights.columns)
     flags += [Flag("missing", column, missing(frame, column, schema[column])) for column in needed]
     if weights.frequency is not None:
         flags.append(Flag("0 in", weights.frequency, nw.col(weights.frequency).cast(nw.Float64) == 0))
-    checks = _checks(design) + tuple(RowCheck(*each) for each in weights.guards())
     if drop_outliers is not None:
         flags.append(_outlier_flag(frame, design, flags, drop_outliers, weights.frequency))
+    return tuple(flags)
 
+
+def _values(frame: Frame, design: Design, weights: Weights) -> tuple[Value, ...]:
+    """Return the values of every row: the design's columns without the intercept, the outcome, the weights."""
+    import narwhals.stable.v2 as nw
+
+    schema, outcome = frame.collect_schema(), Expression(design.formula.outcome)
     made = [(c.factors[0] if len(c.factors) == 1 else None, design.build(c)) for c in design.columns if c.factors]
     bare = [part.bare if isinstance(part, Expression) else None for part, _ in made]
     built = [*(value for _, value in made), outcome.build(), *map(nw.col, weights.columns)]
@@ -188,8 +339,7 @@ def prepare(frame: Frame, design: Design, drop_outliers: float | None, weights: 
         column if column and (schema[column].is_numeric() or schema[column] == nw.Boolean) else None
         for column in (*bare, outcome.bare, *weights.columns)
     ]
-    values = tuple(Value(v.cast(nw.Float64), column) for v, column in zip(built, columns, strict=True))
-    return Prepared(frame, joined_key(frame, formula.keys), tuple(flags), values, checks, weights)
+    return tuple(Value(v.cast(nw.Float64), column) for v, column in zip(built, columns, strict=True))
 
 
 def _passing(frame: Frame, flags: Iterable[Flag]) -> Frame:
@@ -219,28 +369,6 @@ def _checks(design: Design) -> tuple[RowCheck, ...]:
             )
             checks.append(RowCheck(role, text, guard))
     return tuple(checks)
-
-
-def refuse(frame: Frame, design: Design, prepared: Prepared, counts: list[int], name: str) -> None:
-    """Raise for the first check that rows fail, with a few of their values."""
-    failed = [at for at, count in enumerate(counts) if count > 0]
-    if not failed:
-        return
-    check = prepared.checks[failed[0]]
-    guard = check.guard
-    groups = design.formula.keys
-    rows = _passing(frame, prepared.flags).filter(~guard.holds)
-    labels = [label_text(frame, g).alias(f"label{i}") for i, g in enumerate(groups)]
-    shown = run(rows.select(guard.value.alias("value"), *labels).head(3), name)
-    what = guard.finite if guard.finite and all(map(math.isfinite, shown["value"])) else guard.text
-    examples = []
-    for row, value in enumerate(shown["value"]):
-        place = "/".join(str(shown[f"label{i}"][row]) for i in range(len(groups)))
-        examples.append(f"{value:g}" + (f" ({design.formula.group} {place!r})" if groups else ""))
-    raise TableError(
-        f"{name}: {what} in {row_count(counts[failed[0]])}, needed for {check.role} {check.text!r}: "
-        f"{', '.join(examples)}; {guard.advice}"
-    )
 
 
 def joined_key(frame: Frame, keys: tuple[str, ...]) -> nw.Expr:

@@ -15,17 +15,15 @@ from priorhood.data.sources.columns import GIVEN, collected, declared_order, kep
 from priorhood.data.sources.remote import counted_labels
 from priorhood.data.thousands import check_all_rows
 from priorhood.errors import FormulaError, TableError
-from priorhood.model.design import Design
+from priorhood.model.design import Design, number_label, ordered_categories
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR, Grouping, written_out
-from priorhood.model.tokens import brief, cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from priorhood.data.sources.backend import Frame
     from priorhood.data.sources.table import Table
-    from priorhood.model.arithmetic import Value
     from priorhood.model.formula import Formula
 
 
@@ -121,49 +119,6 @@ def texts_of(formula: Formula, design: Design | None = None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*formula.keys, *(str(Expression(f).bare) for f in known))))
 
 
-def ordered_categories(
-    expression: Expression, found: tuple[str, ...], name: str, *, whole: bool
-) -> tuple[str, ...]:
-    """Order the categories as C(column, Treatment("house")) or C(column, levels=[…]) does: the reference first.
-
-    Parameters
-    ----------
-    whole : bool
-        Whether these are all rows, so that the reference must be among them.
-
-    Raises
-    ------
-    TableError
-        No row has the reference, or a category is not listed.
-    """
-    column = expression.bare
-    if expression.levels is not None:
-        listed = tuple(level_label(value, found) for value in expression.levels)
-        new = [category for category in found if category not in listed]
-        if new:
-            raise TableError(
-                f"{name}: predictor {column!r} has the category {new[0]!r}, which {expression.text} does not list; "
-                f"there are {preview(found, 12)}"
-            )
-        found = tuple(category for category in listed if category in found)
-    if expression.reference is None:
-        return found
-    reference = level_label(expression.reference, found)
-    if reference not in found and whole:
-        raise TableError(
-            f"{name}: {cut(expression.text)}: no row has the level {brief(reference)} of {column!r}; there are "
-            f"{preview(found, 12)}"
-        )
-    return tuple(sorted(found, key=lambda category: category != reference))
-
-
-def level_label(value: Value, found: tuple[str, ...]) -> str:
-    """Return a level of a formula as categories are written: 3 and 3.0 are the number 3."""
-    if isinstance(value, bool):
-        return next((category for category in found if category.casefold() == str(value).casefold()), str(value))
-    return value if isinstance(value, str) else number_label(float(value))
-
-
 def _check_bits(numbers: set[float], column: str) -> None:
     """Raise for two categories that are one number with 32 bits: a row of one would count for both (see Design)."""
     with np.errstate(over="ignore"):
@@ -173,11 +128,6 @@ def _check_bits(numbers: set[float], column: str) -> None:
             f"column {column!r} has the categories {twin!r} and {float(np.float32(twin))!r}, which are one number "
             f"with 32 bits: round the column"
         )
-
-
-def number_label(value: float) -> str:
-    """Return a category that is a number as text, with all digits, since it is read back."""
-    return repr(value).removesuffix(".0")
 
 
 def _distinct(frame: Frame, column: str) -> list[str]:

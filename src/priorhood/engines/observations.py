@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.data.labels import normal_key
-from priorhood.data.rows import KEY, REASON, open_rows, prepare, value_name
+from priorhood.data.rows import KEY, REASON, value_name
 from priorhood.data.sources.backend import is_elsewhere
 from priorhood.data.sources.columns import run
 from priorhood.data.sources.remote import rows_fetched
-from priorhood.model.weights import UNWEIGHTED, Weights
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Index, Labels
-    from priorhood.data.sources.table import Table
-    from priorhood.model.design import Design
+    from priorhood.data.rows import PreparedRows
     from priorhood.model.scale import Scale
 
 
@@ -40,34 +38,32 @@ class Observations:
     row: Index | None = None
 
 
-def read_observations(
-    table: Table,
-    design: Design,
-    scale: Scale,
-    labels: Labels,
-    *,
-    drop_outliers: float | None = None,
-    weights: Weights = UNWEIGHTED,
-) -> Observations:
+def read_observations(rows: PreparedRows, scale: Scale, labels: Labels) -> Observations:
     """Read the rows that the sums use, in the table's order.
 
     Parameters
     ----------
-    labels : (J,) labels of the sums' cells
+    rows : PreparedRows
+        The rows.
+    scale : Scale
+        Standardization of the columns and the outcome.
+    labels : (J,) array of str
+        Labels of the sums' cells.
 
     Raises
     ------
-    TableError : too many rows to fetch from an engine elsewhere
+    TableError
+        Too many rows to fetch from an engine elsewhere.
     """
-    with table.alone():
-        prepared = prepare(open_rows(table, design.formula, design=design), design, drop_outliers, weights)
-        values = [value_name(i) for i in range(len(prepared.values))]
-        wanted: Any = prepared.frame.select(KEY, REASON, *values)
-        found = run(rows_fetched(wanted) if is_elsewhere(wanted) else wanted, table.name)
+    design, weights = rows.design, rows.weights
+    with rows.exclusive():
+        values = [value_name(i) for i in range(len(rows.values))]
+        wanted: Any = rows.frame.select(KEY, REASON, *values)
+        found = run(rows_fetched(wanted) if is_elsewhere(wanted) else wanted, rows.name)
     row = np.flatnonzero(np.asarray(found[REASON]) == 0)
     columns = [np.asarray(found[v], dtype=np.float64)[row] for v in values]
     own = [d for d, column in enumerate(design.columns) if column.factors]
-    given = {c: np.asarray(found[name], dtype=np.float64)[row] for c, name in prepared.weight_names().items()}
+    given = {c: np.asarray(found[name], dtype=np.float64)[row] for c, name in rows.weight_names().items()}
     X = np.ones((len(columns[0]), len(design.columns)))
     for d, raw in zip(own, columns, strict=False):
         X[:, d] = (raw - scale.centre[d]) / scale.spread[d]

@@ -9,7 +9,7 @@ import numpy as np
 
 from priorhood._arguments import MAX_DRAWS, check_whole
 from priorhood.engines.adapt import to_exact
-from priorhood.fitting.run import FitOptions, exact_refusal
+from priorhood.fitting.engine_choice import FitOptions, exact_refusal
 from priorhood.posterior.lazy_draws import flat_of, theta_of
 from priorhood.prediction.coefficients import correlation_factor
 

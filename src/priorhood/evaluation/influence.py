@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._text import preview, row_count, suggestion
-from priorhood.data.join_places import placed
+from priorhood.data.rows import prepare_rows
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.psis import smoothed
 from priorhood.errors import ModelError
 from priorhood.evaluation.exact_posterior import log_of_places
 from priorhood.evaluation.shift import ParameterDraws, far, redraw, shifts
-from priorhood.fitting.run import FitOptions, exact_refusal, fit_moments, silent
-from priorhood.suffstats import collect
+from priorhood.fitting.engine_choice import FitOptions, exact_refusal, fit_moments, silent
+from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.moments import keep, subtract
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Flags
-    from priorhood.fitting.run import Progress
+    from priorhood.fitting.engine_choice import Progress
     from priorhood.model.hierarchy import Places
     from priorhood.posterior.posterior import Posterior
     from priorhood.suffstats.moments import CellMoments
@@ -233,9 +233,9 @@ def _without_row(post: Posterior, row: Mapping[str, object]) -> CellMoments:
     if several:
         raise ModelError(f"row takes one value a column; {several[0]!r} has {row[several[0]]!r}")
     model = post.model
-    source, _ = placed(replace(read(table), name="the row"), None, model.formula, post.place_table, post.cells)
-    _, own = collect.collect_moments(source, model.formula, None, post.design, weights=model.weights)
-    return subtract(post.moments, own)
+    source = replace(read(table), name="the row")
+    prepared = prepare_rows(source, model.formula, weights=model.weights, fitted=post)
+    return subtract(post.moments, collect_moments(prepared))
 
 
 def _natural_factors(post: Posterior, labels: tuple[str, ...]) -> Array:

@@ -10,8 +10,7 @@ import numpy as np
 from priorhood._arguments import suggest_argument_names
 from priorhood._system import cores
 from priorhood._text import row_count, suggestion
-from priorhood.data.join_places import placed
-from priorhood.data.sources.table import read
+from priorhood.data.rows import prepare_rows
 from priorhood.engines.adapt import to_exact
 from priorhood.engines.observations import read_observations
 from priorhood.errors import ModelError, TableError
@@ -102,12 +101,11 @@ def loo(
     import pandas as pd
 
     model = post.model
-    source, _ = placed(read(table), places, model.formula, post.place_table, post.cells)
-    _, found = collect_moments(source, model.formula, drop_outliers, post.design, weights=model.weights)
-    _check_same_rows(post.moments, found, source.name)
-    rows = read_observations(
-        source, post.design, post.scale, post.moments.labels, drop_outliers=drop_outliers, weights=model.weights
+    prepared = prepare_rows(
+        table, model.formula, weights=model.weights, places=places, drop_outliers=drop_outliers, fitted=post
     )
+    _check_same_rows(post.moments, collect_moments(prepared), prepared.name)
+    rows = read_observations(prepared, post.scale, post.moments.labels)
     at = chosen_draws(post, draws)
     refusal = collapse_refusal(post)
     if refusal is not None:

@@ -15,20 +15,20 @@ import numpy as np
 
 from priorhood._arguments import MAX_DRAWS, check_whole, suggest_argument_names
 from priorhood._system import in_threads
-from priorhood.data.join_places import placed
-from priorhood.data.sources.table import read
+from priorhood.data.join_places import together
+from priorhood.data.rows import prepare_rows
 from priorhood.diagnostics.summary import below_diagonal, labels_of
 from priorhood.diagnostics.uniformity import ALARM, UniformityTest, counts_below, judge
 from priorhood.diagnostics.uniformity import places as rank_places
 from priorhood.errors import ModelError, PriorhoodError, SamplingError
+from priorhood.fitting.engine_choice import FitOptions, draw_exact, exact_refusal
 from priorhood.fitting.identifiability import check_informed
-from priorhood.fitting.run import FitOptions, draw_exact, exact_refusal
 from priorhood.model.model import Model, as_model
 from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.predictive import draw_prior
 from priorhood.posterior.tree import labelled
 from priorhood.prediction.coefficients import CALIBRATION, stream
-from priorhood.suffstats import collect
+from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.fit_data import FitData
 
 if TYPE_CHECKING:
@@ -273,10 +273,13 @@ def _fit_data(
         raise ModelError("places goes with a table of rows, not with a saved posterior alone, which has its own")
     if table is not None:
         options.progress("reading rows", 0, 1)
-        source, _ = placed(read(table), places, chosen.formula, post.place_table if post else None)
-        design, found = collect.collect_moments(source, chosen.formula, drop_outliers, weights=chosen.weights)
+        rows = prepare_rows(
+            table, chosen.formula, weights=chosen.weights, drop_outliers=drop_outliers,
+            places=together(places, chosen.formula, post.place_table) if post else places,
+        )  # fmt: skip
+        found = collect_moments(rows)
         options.progress("reading rows", 1, 1)
-        fit_data = FitData.learn(chosen, design, found)
+        fit_data = FitData.learn(chosen, rows.design, found)
     elif post is not None:
         fit_data = post.data
     else:

@@ -13,7 +13,7 @@ from priorhood._system import in_threads
 from priorhood._text import join_words, plural, suggestion
 from priorhood.errors import ModelError, PriorhoodError
 from priorhood.evaluation.shift import FAR, WIDER, far, redraw, shifts
-from priorhood.fitting.run import FitOptions, exact_refusal
+from priorhood.fitting.engine_choice import FitOptions, exact_refusal
 from priorhood.model.priors import (
     LKJ,
     Exponential,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Flags
-    from priorhood.fitting.run import Progress
+    from priorhood.fitting.engine_choice import Progress
     from priorhood.model.model import Model
     from priorhood.model.priors import Prior
     from priorhood.posterior.posterior import Posterior

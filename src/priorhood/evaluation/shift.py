@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood.diagnostics.summary import below_diagonal, labels_of, varies
-from priorhood.fitting.run import draw_exact
+from priorhood.fitting.engine_choice import draw_exact
 from priorhood.model.priors import base_of
 from priorhood.posterior.tree import labelled
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from priorhood._arrays import Array, Flags
-    from priorhood.fitting.run import FitOptions
+    from priorhood.fitting.engine_choice import FitOptions
     from priorhood.suffstats.fit_data import FitData
 
 # A mean that has moved by less than a third of an sd, or an sd by less than a third, changes no conclusion. This

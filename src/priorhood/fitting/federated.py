@@ -13,12 +13,12 @@ import numpy as np
 from priorhood._arguments import check_whole, suggest_argument_names
 from priorhood._system import check_netcdf, write_atomically
 from priorhood._text import count_noun, join_words, preview, row_count
-from priorhood.data.join_places import placed
 from priorhood.data.labels import loosely, unlike
-from priorhood.data.sources.table import read
+from priorhood.data.rows import prepare_rows
 from priorhood.errors import FileError, ModelError, warn
-from priorhood.model.design import Design, Indicator
-from priorhood.model.formula import SEPARATOR, parse
+from priorhood.fitting.similar_labels import warn_of_similar_labels
+from priorhood.model.design import Design, Indicator, union_design
+from priorhood.model.formula import SEPARATOR, parse, same_formula
 from priorhood.model.hierarchy import shown
 from priorhood.model.model import Model, as_model
 from priorhood.posterior.io import SUMS_FORMAT, SUMS_LAST, stored_tree, understood
@@ -34,12 +34,11 @@ from priorhood.posterior.validation import (
 )
 from priorhood.suffstats import collect
 from priorhood.suffstats.io import dropped_as_text, moments_arrays, with_places
-from priorhood.suffstats.min_rows import withheld
+from priorhood.suffstats.min_rows import withhold_small_places
 from priorhood.suffstats.moments import CellMoments
 from priorhood.suffstats.moments import merge as merged
 from priorhood.suffstats.netcdf import ArrayTree, Damage, write_tree
-from priorhood.suffstats.recode import recoded, same_formula, united
-from priorhood.suffstats.similar_labels import warn_of_lookalikes
+from priorhood.suffstats.recode import recoded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -304,17 +303,19 @@ def moments(
     """
     model = as_model(model, table)
     check_whole("minimum", minimum, 1, 2**53)
-    source, place_table = placed(read(table), places, model.formula)
+    rows = prepare_rows(
+        table, model.formula, weights=model.weights, places=places, drop_outliers=drop_outliers, min_categories=1
+    )
     if drop_outliers is not None:
         warn(
             "outliers are judged by the quartiles of this table alone: sums of several tables differ from those of "
             "all rows together, unless drop_outliers is left out everywhere"
         )
-    design, found = collect.collect_moments(source, model.formula, drop_outliers, weights=model.weights, least=1)
-    warn_of_lookalikes(source, design, found)
+    design, found = rows.design, collect.collect_moments(rows)
+    warn_of_similar_labels(rows, found)
     if minimum > 1:
-        design, found = withheld(found, design, source, model.weights, drop_outliers, minimum)
-    return Moments(source.name, design, model.weights, found, place_table, minimum)
+        design, found = withhold_small_places(found, rows, minimum)
+    return Moments(rows.name, design, model.weights, found, rows.place_table, minimum)
 
 
 def sums_of(post: Posterior, name: str = "the posterior") -> Moments:
@@ -412,7 +413,7 @@ def pool(*parts: Moments | Posterior) -> Moments:
         _check_same(first, other, at)
     if len(each) == 1:
         return first
-    design = reduce(united, (part.design for part in each))
+    design = reduce(union_design, (part.design for part in each))
     found = [recoded(part.moments, part.design, design) for part in each]
     check_copies(found, [_named(part, at) for at, part in enumerate(each, 1)])
     _warn_of_spellings(each)

@@ -8,30 +8,28 @@ from typing import TYPE_CHECKING
 
 from priorhood._arguments import suggest_argument_names
 from priorhood._text import preview
-from priorhood.data.join_places import placed
 from priorhood.data.labels import alike, unlike
-from priorhood.data.schema import ordered_categories
+from priorhood.data.rows import prepare_rows
 from priorhood.data.sources.duckdb_io import using
-from priorhood.data.sources.table import read
 from priorhood.engines.observations import read_observations
 from priorhood.errors import ModelError, PriorhoodWarning, warn
+from priorhood.fitting.engine_choice import FitOptions, fit_moments, nuts_settings
 from priorhood.fitting.federated import Moments, check_copies, copied_places, one_by_one, pool
-from priorhood.fitting.run import FitOptions, fit_moments, nuts_settings
+from priorhood.fitting.similar_labels import warn_of_similar_labels
+from priorhood.model.design import ordered_categories, union_design
 from priorhood.model.expression import Expression
-from priorhood.model.formula import SEPARATOR
+from priorhood.model.formula import SEPARATOR, same_formula
 from priorhood.model.hierarchy import shown
 from priorhood.model.model import Model, as_model
 from priorhood.posterior.posterior import Posterior
 from priorhood.suffstats import collect
 from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.moments import merge as merged
-from priorhood.suffstats.recode import recoded, same_formula, united
-from priorhood.suffstats.similar_labels import warn_of_lookalikes
+from priorhood.suffstats.recode import recoded
 
 if TYPE_CHECKING:
     from priorhood.engines.observations import Observations
-    from priorhood.fitting.run import Progress
-    from priorhood.model.scale import Scale
+    from priorhood.fitting.engine_choice import Progress
 
 __all__ = ["PriorhoodWarning", "equations", "fit", "merge", "refit", "update"]
 
@@ -137,19 +135,17 @@ def fit(
         return _fit_sums(model, parts, options)
     options.progress("reading rows", 0, 1)
     with using(threads):
-        source, place_table = placed(read(table), places, model.formula)
-        design, found = collect.collect_moments(source, model.formula, drop_outliers, weights=model.weights)
+        rows = prepare_rows(table, model.formula, weights=model.weights, places=places, drop_outliers=drop_outliers)
+        found = collect.collect_moments(rows)
     options.progress("reading rows", 1, 1)
-    data = FitData.learn(model, design, found)
-    warn_of_lookalikes(source, design, found, data)
+    data = FitData.learn(model, rows.design, found)
+    warn_of_similar_labels(rows, found, data)
 
-    def rows(scale: Scale) -> Observations:
+    def observations() -> Observations:
         with using(threads):
-            return read_observations(
-                source, design, scale, found.labels, drop_outliers=drop_outliers, weights=model.weights
-            )
+            return read_observations(rows, data.scale, found.labels)
 
-    return fit_moments(data, options, rows).with_places(place_table)
+    return fit_moments(data, options, observations).with_places(rows.place_table)
 
 
 def _parts(table: object) -> Moments | None:
@@ -296,12 +292,13 @@ def update(
     options.progress("reading rows", 0, 1)
     model = post.model
     with using(threads):
-        source, place_table = placed(read(table), places, model.formula, post.place_table, post.cells)
-        design, new = collect.collect_moments(
-            source, model.formula, drop_outliers, post.design, weights=model.weights, grow=True
-        )
+        rows = prepare_rows(
+            table, model.formula, weights=model.weights, places=places, drop_outliers=drop_outliers, fitted=post,
+            grow=True,
+        )  # fmt: skip
+        design, new = rows.design, collect.collect_moments(rows)
     options.progress("reading rows", 1, 1)
-    warn_of_lookalikes(source, design, new)
+    warn_of_similar_labels(rows, new)
     for factor, categories in design.categories.items():
         added = [c for c in categories if c not in post.design.categories[factor]]
         if added:
@@ -322,7 +319,7 @@ def update(
         )
     before = recoded(post.moments, post.design, design)
     data = FitData.learn(model, design, merged(before, new))
-    together = fit_moments(data, options).with_places(place_table)
+    together = fit_moments(data, options).with_places(rows.place_table)
     copies = copied_places(before, new)
     if len(copies):
         if len(copies) == len(new.n):
@@ -399,7 +396,7 @@ def merge(
                     f"cannot merge: {what} of file 1 is {mine[key]}, of file {at} {theirs[key]}; only the same "
                     f"model fitted to different rows can be merged (refit one of them first)"
                 )
-    design = reduce(united, (post.design for post in posts))
+    design = reduce(union_design, (post.design for post in posts))
     found = [recoded(post.moments, post.design, design) for post in posts]
     check_copies(found, [f"file {at}" for at in range(1, len(posts) + 1)], "cannot merge: ", "give each file once")
     together, place_table = found[0], first.place_table
@@ -439,6 +436,5 @@ def equations(model: Model | str, table: object, *, places: object = None) -> st
     price / 100,000 = mu[Intercept] + ε,  ε ~ Normal(0, sigma)
     """
     model = as_model(model, table)
-    source, _ = placed(read(table), places, model.formula)
-    design, found = collect.collect_moments(source, model.formula, weights=model.weights)
-    return model.equations(design, FitData.learn(model, design, found).scale)
+    rows = prepare_rows(table, model.formula, weights=model.weights, places=places)
+    return model.equations(rows.design, FitData.learn(model, rows.design, collect.collect_moments(rows)).scale)

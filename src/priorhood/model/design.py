@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.errors import FormulaError
+from priorhood._text import preview
+from priorhood.errors import FormulaError, ModelError, TableError
 from priorhood.model.expression import Expression
+from priorhood.model.formula import same_formula
 from priorhood.model.tokens import INTERCEPT as INTERCEPT
-from priorhood.model.tokens import alone
+from priorhood.model.tokens import alone, brief, cut
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import narwhals.stable.v2 as nw
 
+    from priorhood.model.arithmetic import Value
     from priorhood.model.formula import Formula
     from priorhood.model.terms import Term
 
@@ -226,3 +231,125 @@ def _expand(terms: tuple[Term, ...], categories: dict[str, tuple[str, ...]]) -> 
             products = [(*left, right) for left in products for right in option]
         columns += [Column(product) for product in products]
     return tuple(columns)
+
+
+def ordered_categories(
+    expression: Expression, found: tuple[str, ...], name: str, *, whole: bool
+) -> tuple[str, ...]:
+    """Order the categories as C(column, Treatment("house")) or C(column, levels=[…]) does: the reference first.
+
+    Parameters
+    ----------
+    whole : bool
+        Whether these are all rows, so that the reference must be among them.
+
+    Raises
+    ------
+    TableError
+        No row has the reference, or a category is not listed.
+    """
+    column = expression.bare
+    if expression.levels is not None:
+        listed = tuple(level_label(value, found) for value in expression.levels)
+        new = [category for category in found if category not in listed]
+        if new:
+            raise TableError(
+                f"{name}: predictor {column!r} has the category {new[0]!r}, which {expression.text} does not list; "
+                f"there are {preview(found, 12)}"
+            )
+        found = tuple(category for category in listed if category in found)
+    if expression.reference is None:
+        return found
+    reference = level_label(expression.reference, found)
+    if reference not in found and whole:
+        raise TableError(
+            f"{name}: {cut(expression.text)}: no row has the level {brief(reference)} of {column!r}; there are "
+            f"{preview(found, 12)}"
+        )
+    return tuple(sorted(found, key=lambda category: category != reference))
+
+
+def level_label(value: Value, found: tuple[str, ...]) -> str:
+    """Return a level of a formula as categories are written: 3 and 3.0 are the number 3."""
+    if isinstance(value, bool):
+        return next((category for category in found if category.casefold() == str(value).casefold()), str(value))
+    return value if isinstance(value, str) else number_label(float(value))
+
+
+def number_label(value: float) -> str:
+    """Return a category that is a number as text, with all digits, since it is read back."""
+    return repr(value).removesuffix(".0")
+
+
+def union_design(first: Design, other: Design) -> Design:
+    """Return the design of both: every factor with the categories of either, in order.
+
+    The order is that of a table of all rows: numbers by size, text by the alphabet, unless one of both declares
+    another order. If both do and they contradict each other, the first one counts.
+
+    Raises
+    ------
+    ModelError : another formula; a column that is numbers in one and categories in the other
+    """
+    if not same_formula(first.formula, other.formula):
+        raise ModelError(f"the formulas differ: {first.formula.text!r} and {other.formula.text!r}")
+    odd = sorted(set(first.categories) ^ set(other.categories))
+    if odd:
+        raise ModelError(
+            f"predictor {odd[0]!r} is categories in one part and numbers in another: sums of numbers do not tell "
+            f"how many rows had which; make it text, or numbers, everywhere"
+        )
+    numeric = first.numeric | other.numeric
+    for factor in sorted(first.numeric ^ other.numeric):
+        # Numbers as text are the same categories, if they are written in the same way.
+        texts = [c for c in first.categories[factor] + other.categories[factor] if not _plain_number(c)]
+        if texts:
+            raise ModelError(
+                f"predictor {factor!r} is numbers in one part and text in another, where it is "
+                f"{preview(texts, 3)}; give it one type everywhere"
+            )
+    categories = {}
+    for factor in first.categories:
+        usual: Callable[[str], float | str] = float if factor in numeric else str
+        either = []
+        for design in (first, other):
+            own = design.categories[factor]
+            # Numbers in one of both, and here texts in the alphabet's order, are sorted by size.
+            as_text = factor in numeric and factor not in design.numeric and list(own) == sorted(own)
+            either.append(tuple(sorted(own, key=float)) if as_text else own)
+        reference = Expression(factor).reference
+        ahead = () if reference is None else (level_label(reference, either[0] + either[1]),)
+        there = tuple(category for category in ahead if category in either[0] + either[1])
+        rest = [tuple(category for category in own if category not in ahead) for own in either]
+        order = (*there, *_in_order(rest[0], rest[1], usual))
+        categories[factor] = ordered_categories(Expression(factor), order, "the sums", whole=False)
+    return Design(first.formula, categories, numeric)
+
+
+def _in_order(
+    first: tuple[str, ...], other: tuple[str, ...], usual: Callable[[str], float | str]
+) -> tuple[str, ...]:
+    """Return the categories of either, in the usual order if both have it; else see united."""
+    if all(list(own) == sorted(own, key=usual) for own in (first, other)):
+        return tuple(sorted({*first, *other}, key=usual))
+    if list(first) == sorted(first, key=usual):
+        first, other = other, first
+    if list(other) == sorted(other, key=usual):
+        return (*first, *(category for category in other if category not in first))
+    found = list(first)
+    for at, category in enumerate(other):
+        if category in found:
+            continue
+        # Insert it next to the nearest neighbour that both have.
+        before = next((found.index(one) + 1 for one in reversed(other[:at]) if one in found), None)
+        behind = next((found.index(one) for one in other[at:] if one in found), len(found))
+        found.insert(behind if before is None else before, category)
+    return tuple(found)
+
+
+def _plain_number(text: str) -> bool:
+    """Whether a category is spelled as a design spells a number."""
+    try:
+        return repr(float(text)).removesuffix(".0") == text
+    except ValueError:
+        return False

@@ -400,3 +400,8 @@ def _split_crossed(groupings: list[Grouping], text: str) -> tuple[tuple[Grouping
     levels = max(chains, key=len, default=[])
     levels.sort(key=lambda level: -len(level.path))
     return tuple(levels), tuple(grouping for grouping in groupings if grouping not in levels)
+
+
+def same_formula(first: Formula, other: Formula) -> bool:
+    """Return whether two formulas mean the same model, however they are written."""
+    return replace(first, text="") == replace(other, text="")

@@ -10,8 +10,7 @@ import numpy as np
 
 from priorhood._arguments import MAX_DRAWS, check_seed, check_whole, suggest_argument_names
 from priorhood._text import join_words
-from priorhood.data.join_places import placed
-from priorhood.data.sources.table import read
+from priorhood.data.rows import prepare_rows
 from priorhood.engines.draws import Draws, Effects
 from priorhood.errors import ModelError
 from priorhood.model.model import Model, as_model
@@ -21,7 +20,7 @@ from priorhood.prediction.coefficients import PRIOR, coefficients_of, stream
 from priorhood.prediction.observed import ObservedRows, used_rows
 from priorhood.prediction.places import Groups
 from priorhood.prediction.predict import UNSEEN, simulate
-from priorhood.suffstats import collect
+from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.fit_data import FitData
 
 if TYPE_CHECKING:
@@ -91,11 +90,11 @@ def prior_predictive(
     _check_dtype(dtype)
     check_whole("draws", draws, 1, MAX_DRAWS)
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
-    source, _ = placed(read(table), places, model.formula)
-    data = FitData.learn(model, *collect.collect_moments(source, model.formula, weights=model.weights))
+    rows = prepare_rows(table, model.formula, weights=model.weights, places=places)
+    data = FitData.learn(model, rows.design, collect_moments(rows))
     world = _world(data, draws, seed)
     drawn, c = world.drawn, world.coefficients
-    used = used_rows(source, c, "error")
+    used = used_rows(rows.table, c, "error")
     out = np.empty((draws, len(used.kept)), dtype=dtype)
     simulate(used.rows, Groups(c, used.rows.spots, "error", seed), used.kept, out)
     made = {"prior": drawn, "prior_predictive": used.labelled(out, drawn), "observed_data": used.observed()}
@@ -127,9 +126,8 @@ def sample_prior(
     model = model.model if isinstance(model, Posterior) else as_model(model, table)
     if table is None:
         raise ModelError(f"{model.formula.text!r} needs a table, whose scale its priors are stated on")
-    source, _ = placed(read(table), places, model.formula)
-    design, found = collect.collect_moments(source, model.formula, weights=model.weights)
-    return _world(FitData.learn(model, design, found), draws, seed)
+    rows = prepare_rows(table, model.formula, weights=model.weights, places=places)
+    return _world(FitData.learn(model, rows.design, collect_moments(rows)), draws, seed)
 
 
 def _world(data: FitData, draws: int, seed: int) -> PriorSample:

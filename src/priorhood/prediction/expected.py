@@ -11,9 +11,8 @@ import numpy as np
 
 from priorhood._text import suggestion
 from priorhood.data.labels import normal_label
-from priorhood.data.schema import number_label
 from priorhood.errors import ModelError
-from priorhood.model.design import Indicator
+from priorhood.model.design import Indicator, number_label
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.tokens import keyword

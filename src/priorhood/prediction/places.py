@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._text import preview
-from priorhood.data.labels import alike, unlike
+from priorhood.data.labels import alike, null_options, unlike, warn_of_missing
 from priorhood.errors import TableError, warn
 from priorhood.model.formula import SEPARATOR
 from priorhood.prediction.coefficients import NEW_ACROSS, NEW_GROUP, NEW_SIGMA, UNKNOWN, UNKNOWN_ACROSS, stream
-from priorhood.suffstats.similar_labels import null_options, warn_of_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -16,25 +16,23 @@ import numpy as np
 from priorhood._text import join_words
 from priorhood.data.dropped import Dropped
 from priorhood.data.labels import normal_key
-from priorhood.data.rows import KEY, REASON, Prepared, check_name, open_rows, prepare, refuse, value_name
-from priorhood.data.schema import learn_design, refuse_ids, refuse_unwritable
+from priorhood.data.rows import KEY, REASON, check_name, value_name
+from priorhood.data.schema import refuse_unwritable
 from priorhood.data.sources.backend import is_elsewhere
 from priorhood.data.sources.columns import in_numpy, part_named, run
-from priorhood.data.thousands import check_all_rows
 from priorhood.errors import TableError
-from priorhood.model.design import Design, Indicator
-from priorhood.model.weights import UNWEIGHTED, Weights
+from priorhood.model.design import Indicator
 from priorhood.suffstats.duckdb_scan import scanned
 from priorhood.suffstats.memory_scan import MANY, BatchedRows, BatchSums, FewColumns, Names, summed
 from priorhood.suffstats.moments import CellMoments, add_up, fold
-from priorhood.suffstats.recode import united
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from priorhood._arrays import Array, Labels
-    from priorhood.data.sources.table import Table
-    from priorhood.model.formula import Formula
+    from priorhood.data.rows import PreparedRows
+    from priorhood.model.design import Design
+    from priorhood.model.weights import Weights
 
 PREVIEW = 10_000  # rows read for values near the means: within some thousand sds is near enough
 MAX_SUM = 1e305  # largest sum of products, of weighted values too
@@ -46,76 +44,38 @@ LOG_WEIGHT = "__priorhood_log_weight"
 TIMES = "__priorhood_times"
 
 
-def collect_moments(
-    table: Table,
-    formula: Formula,
-    drop_outliers: float | None = None,
-    design: Design | None = None,
-    weights: Weights = UNWEIGHTED,
-    *,
-    least: int = 2,
-    grow: bool = False,
-) -> tuple[Design, CellMoments]:
-    """Sum the rows of a table in one pass, or in two if the first one's centres were far off.
-
-    Parameters
-    ----------
-    design : of an earlier fit, to sum new rows in the same columns; learned from the table if None
-    weights : columns with the rows' weights
-    least : number of categories that a categorical predictor needs if the design is learned
-    grow : whether categories that the earlier fit did not have become columns; refused if not
+def collect_moments(rows: PreparedRows) -> CellMoments:
+    """Sum the rows in one pass, or in two if the first one's centres were far off.
 
     Raises
     ------
-    TableError : a column is missing or cannot be used; a group identifies single rows; no rows are left
+    TableError
+        Values that cannot be used, named with their rows; no rows are left.
     """
     # Infinite values are refused by name later; NumPy need not warn of them.
-    with table.alone(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        frame = open_rows(table, formula, weights, design)
-        refuse_ids(frame, formula.keys, table.name)
-        least = least if design is None else 0
-        learned = learn_design(frame, formula, table.name, least, table.orders)
-        if design is None:
-            design = learned
-        elif grow:
-            design = united(design, learned)
-        else:
-            for factor, categories in learned.categories.items():
-                new = [c for c in categories if c not in design.categories.get(factor, ())]
-                if new:
-                    raise TableError(
-                        f"{table.name}: predictor {factor!r} has the category {new[0]!r}, which the fitted model "
-                        f"does not have; fit the model again from all rows"
-                    )
-        prepared = prepare(frame, design, drop_outliers, weights)
-        rows = _in_batches(prepared, design, table.name)
-        shift = _preview_means(prepared, rows, design, table.name)
-        looked = tuple(sorted(table.unread))
-        scan = None
-        if len(shift) < MANY:
-            scan = scanned(frame, design, prepared, shift, _pairs(_indicators(design)), table.name, looked)
+    with rows.exclusive(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        in_process = _in_process(rows)
+        shift = _preview_means(rows, in_process)
+        indicators = _indicators(rows.design)
+        scan = scanned(rows, shift, _pairs(indicators)) if len(shift) < MANY else None
         if scan:
-            _square_indicators(scan[0], _indicators(design))
-        found, late = scan or (_sums(prepared, rows, design, shift, table.name), None)
-        check_all_rows(frame, table, late)
-        refuse(frame, design, prepared, list(found.failures), table.name)
-        _refuse_overflow(found, design, table.name)
-        moments = _moments(found, prepared, design, table.name)
-        if _too_far(moments, shift):
-            found = _sums(prepared, rows, design, None, table.name)
-            moments = _moments(found, prepared, design, table.name)
-        return design, moments
+            _square_indicators(scan[0], indicators)
+        sums, thousands = scan or (_sums(rows, in_process, shift), None)
+        rows.check(sums.failures, thousands)
+        _refuse_overflow(sums, rows)
+        moments = _moments(sums, rows)
+        return _moments(_sums(rows, in_process, None), rows) if _too_far(moments, shift) else moments
 
 
-def _refuse_overflow(found: BatchSums, design: Design, name: str) -> None:
+def _refuse_overflow(sums: BatchSums, rows: PreparedRows) -> None:
     """Refuse sums that overflow though no single value is too large: a file's statistics may be wrong."""
-    names = (*(c.name for c in design.columns if c.factors), design.formula.outcome)
-    square = np.abs(np.diagonal(found.second, axis1=1, axis2=2)).max(axis=0, initial=0)
-    wrong = [n for n, most, first in zip(names, square, found.first.T, strict=True)
+    names = (*(c.name for c in rows.design.columns if c.factors), rows.design.formula.outcome)
+    square = np.abs(np.diagonal(sums.second, axis1=1, axis2=2)).max(axis=0, initial=0)
+    wrong = [n for n, most, first in zip(names, square, sums.first.T, strict=True)
              if not max(most, np.abs(first).max(initial=0)) < MAX_SUM]  # fmt: skip
     if wrong:
         raise TableError(
-            f"{name}: the sums of {wrong[0]!r} overflow, though no single value is too large; a file may be "
+            f"{rows.name}: the sums of {wrong[0]!r} overflow, though no single value is too large; a file may be "
             f"damaged: write it again"
         )
 
@@ -141,29 +101,29 @@ def _indicators(design: Design) -> list[str | None]:
     return [f.factor if isinstance(f, Indicator) else None for f in own] + [None]
 
 
-def _in_batches(prepared: Prepared, design: Design, name: str) -> BatchedRows | FewColumns | None:
+def _in_process(rows: PreparedRows) -> BatchedRows | FewColumns | None:
     """Return the rows as matrices if they have many columns or are NumPy's; None if elsewhere or too large."""
     import narwhals.stable.v2 as nw
 
-    C = sum(1 for column in design.columns if column.factors) + 1
-    numbers = tuple(dict.fromkeys(value.column for value in prepared.values if value.column))
+    C = sum(1 for column in rows.design.columns if column.factors) + 1
+    numbers = tuple(dict.fromkeys(value.column for value in rows.values if value.column))
     few = C < MANY
     # FewColumns is for rows without weights, left out for missing values alone, in NumPy's numbers.
-    alike = not prepared.weights.columns and all(flag.reason == "missing" for flag in prepared.flags)
-    if is_elsewhere(prepared.rows) or (few and not (alike and in_numpy(prepared.rows, numbers))):
+    alike = not rows.weights.columns and all(flag.reason == "missing" for flag in rows.flags)
+    if is_elsewhere(rows.rows) or (few and not (alike and in_numpy(rows.rows, numbers))):
         return None
-    schema = prepared.rows.collect_schema()
-    about = {flag.column: at for at, flag in enumerate(prepared.flags, start=1) if flag.reason == "missing"}
+    schema = rows.rows.collect_schema()
+    about = {flag.column: at for at, flag in enumerate(rows.flags, start=1) if flag.reason == "missing"}
     gaps = tuple(about[column] for column in numbers)
-    values = [value.column or value_name(i) for i, value in enumerate(prepared.values[:C])]
-    checks = [c.bounded if c.bounded in numbers else check_name(i) for i, c in enumerate(prepared.checks)]
-    weighing = _weighing(prepared.weights, lambda column: nw.col(column).cast(nw.Float64))
+    values = [value.column or value_name(i) for i, value in enumerate(rows.values[:C])]
+    checks = [c.bounded if c.bounded in numbers else check_name(i) for i, c in enumerate(rows.checks)]
+    weighing = _weighing(rows.weights, lambda column: nw.col(column).cast(nw.Float64))
     marks = [mark if mark in weighing else None for mark in (WEIGHT, LOG_WEIGHT, TIMES)]
     own = [
-        *(v.built.alias(value_name(i)) for i, v in enumerate(prepared.values[:C]) if not v.column),
+        *(v.built.alias(value_name(i)) for i, v in enumerate(rows.values[:C]) if not v.column),
         *(
             nw.when(~check.guard.holds).then(nw.lit(1)).otherwise(nw.lit(0)).alias(check_name(i))
-            for i, check in enumerate(prepared.checks)
+            for i, check in enumerate(rows.checks)
             if check.bounded not in numbers
         ),
         *(weight.alias(mark) for mark, weight in weighing.items()),
@@ -171,23 +131,23 @@ def _in_batches(prepared: Prepared, design: Design, name: str) -> BatchedRows | 
     plain = [column for column in numbers if schema[column] == nw.Float64]
     if other := [column for column in numbers if schema[column] != nw.Float64]:
         own.append(nw.col(*other).cast(nw.Float64))
-    reason = prepared.reason(set(range(1, len(prepared.flags) + 1)) - set(gaps))
+    reason = rows.reason(set(range(1, len(rows.flags) + 1)) - set(gaps))
     names = Names(KEY, REASON, numbers, gaps, tuple(values), tuple(checks), *marks)
-    with part_named(name):
+    with part_named(rows.name):
         if few:
-            return _few_columns(prepared, names, own)
-        rows = BatchedRows(prepared.rows.select(prepared.key.alias(KEY), reason, *plain, *own), names)
-        return rows if rows.fit() else None
+            return _few_columns(rows, names, own)
+        batched = BatchedRows(rows.rows.select(rows.key.alias(KEY), reason, *plain, *own), names)
+        return batched if batched.fit() else None
 
 
-def _few_columns(prepared: Prepared, names: Names, own: list[Any]) -> FewColumns:
+def _few_columns(rows: PreparedRows, names: Names, own: list[Any]) -> FewColumns:
     """Return the rows of a pandas frame as FewColumns; own : expressions of the columns that it does not have."""
-    rows: Any = prepared.rows
+    frame: Any = rows.rows
     labels = {
-        at: flag.applies.alias(check_name(-at)) for at, flag in enumerate(prepared.flags, 1) if at not in names.gaps
+        at: flag.applies.alias(check_name(-at)) for at, flag in enumerate(rows.flags, 1) if at not in names.gaps
     }
-    native = rows.to_native()
-    chosen = rows.select(prepared.key.alias(KEY), *labels.values(), *own).to_native()
+    native = frame.to_native()
+    chosen = frame.select(rows.key.alias(KEY), *labels.values(), *own).to_native()
     # Constants alone make a single row.
     key = chosen[KEY] if len(chosen) == len(native) else np.full(len(native), "", dtype=object)
     others = [name for name in dict.fromkeys((*names.values, *names.checks)) if name not in names.numbers]
@@ -200,17 +160,17 @@ def _few_columns(prepared: Prepared, names: Names, own: list[Any]) -> FewColumns
     )
 
 
-def _preview_means(prepared: Prepared, rows: BatchedRows | FewColumns | None, design: Design, name: str) -> Array:
+def _preview_means(rows: PreparedRows, in_process: BatchedRows | FewColumns | None) -> Array:
     """Return means of the first used rows (C,); 0 for indicators, most of whose products are then 0."""
     import narwhals.stable.v2 as nw
 
-    plain = np.array([factor is None for factor in _indicators(design)])
-    if rows is not None:
-        with part_named(name):
-            means = rows.preview(PREVIEW) if isinstance(rows, FewColumns) else rows.preview()
+    plain = np.array([factor is None for factor in _indicators(rows.design)])
+    if in_process is not None:
+        with part_named(rows.name):
+            means = in_process.preview(PREVIEW) if isinstance(in_process, FewColumns) else in_process.preview()
     else:
-        some_rows = prepared.frame.filter(nw.col(REASON) == 0).head(PREVIEW)
-        found = run(some_rows.select(*(nw.col(value_name(i)).mean() for i in range(len(plain)))), name)
+        some_rows = rows.frame.filter(nw.col(REASON) == 0).head(PREVIEW)
+        found = run(some_rows.select(*(nw.col(value_name(i)).mean() for i in range(len(plain)))), rows.name)
         means = np.array([found[value_name(i)][0] for i in range(len(plain))], dtype=float)
     return np.where(plain & np.isfinite(means), means, 0.0)
 
@@ -290,36 +250,34 @@ def _square_indicators(found: BatchSums, factors: list[str | None]) -> None:
             found.second[:, a, a] = found.first[:, a]
 
 
-def _sums(
-    prepared: Prepared, rows: BatchedRows | FewColumns | None, design: Design, shift: Array | None, name: str
-) -> BatchSums:
+def _sums(rows: PreparedRows, in_process: BatchedRows | FewColumns | None, shift: Array | None) -> BatchSums:
     """Sum the rows around a common shift (C,) or, without one, around every group's mean."""
     import narwhals.stable.v2 as nw
 
-    factors = _indicators(design)
-    if isinstance(rows, BatchedRows):
-        with part_named(name):
-            return summed(rows, shift, len(prepared.flags))
-    if rows is not None and shift is not None:
-        sums = rows.summed(shift, len(prepared.flags), _pairs(factors))
+    factors = _indicators(rows.design)
+    if isinstance(in_process, BatchedRows):
+        with part_named(rows.name):
+            return summed(in_process, shift, len(rows.flags))
+    if in_process is not None and shift is not None:
+        sums = in_process.summed(shift, len(rows.flags), _pairs(factors))
         _square_indicators(sums, factors)
         return sums
     C = len(factors)
     values = left = [value_name(i) for i in range(C)]
-    has_precisions, repeated = prepared.weights.has_precisions, prepared.weights.frequency is not None
-    names = prepared.weight_names()
-    weighing = _weighing(prepared.weights, lambda column: nw.col(names[column]))
-    frame: Any = prepared.frame
+    has_precisions, repeated = rows.weights.has_precisions, rows.weights.frequency is not None
+    names = rows.weight_names()
+    weighing = _weighing(rows.weights, lambda column: nw.col(names[column]))
+    frame: Any = rows.frame
     if weighted := bool(weighing):
         frame = frame.with_columns(*(weight.alias(mark) for mark, weight in weighing.items()))
-    failures = [check_name(i) for i in range(len(prepared.checks))]
+    failures = [check_name(i) for i in range(len(rows.checks))]
     frame, centres = _centred(frame, values, shift, weighted=weighted)
     if weighted:
         frame, left = _times_weight(frame, values)
     factors = factors if shift is not None else [None] * C
     pairs = _pairs(factors)
     products = [(nw.col(left[a]) * nw.col(values[b])).alias(f"p{a}_{b}") for a, b in pairs]
-    reasons = [f"r{r}" for r in range(len(prepared.flags) + 1)]
+    reasons = [f"r{r}" for r in range(len(rows.flags) + 1)]
     counts = [
         nw.when(nw.col(REASON) == r).then(nw.lit(1)).otherwise(nw.lit(0)).alias(reason)
         for r, reason in enumerate(reasons)
@@ -333,7 +291,7 @@ def _sums(
         if len(summands) + len(centres) > MANY:
             warnings.filterwarnings("ignore", "DataFrame is highly fragmented")
         grouped = frame.group_by(KEY).agg(*(nw.col(s).sum() for s in summands), *(nw.col(c).min() for c in centres))
-    found = run(grouped, name)
+    found = run(grouped, rows.name)
     first = _stacked(found, left)
     second = np.zeros((len(first), C, C))
     for a, b in pairs:
@@ -364,11 +322,11 @@ def _stacked(found: dict[str, Any], columns: list[str]) -> Array:
     return np.stack([_numbers(found[c]) for c in columns], axis=1)
 
 
-def _moments(found: BatchSums, prepared: Prepared, design: Design, name: str) -> CellMoments:
+def _moments(found: BatchSums, rows: PreparedRows) -> CellMoments:
     """Return the moments of sums; keys that spell one label differently are joined."""
+    name, design = rows.name, rows.design
     read = int(found.counts.sum())
-    rows = found.counts.sum(axis=0).astype(int)[1:]
-    left_out = zip(prepared.flags, rows.tolist(), strict=True)
+    left_out = zip(rows.flags, found.counts.sum(axis=0).astype(int)[1:].tolist(), strict=True)
     dropped = tuple(Dropped(flag.reason, flag.column, count) for flag, count in left_out if count)
     used = found.counts[:, 0] > 0
     if not read:

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
     from priorhood._arrays import Array, Index
-    from priorhood.data.rows import Prepared
-    from priorhood.data.sources.backend import Frame
+    from priorhood.data.rows import PreparedRows
     from priorhood.model.design import Design
 
 Pairs = list[tuple[int, int]]
@@ -38,29 +37,29 @@ LEFT_OUT = SEPARATOR + secrets.token_hex(8)
 WATCHED = "watched"
 
 
-def scanned(
-    frame: Frame,
-    design: Design,
-    prepared: Prepared,
-    shift: Array,
-    pairs: Pairs,
-    name: str,
-    looked: tuple[str, ...] = (),
-) -> tuple[BatchSums, tuple[str, ...]] | None:
+def scanned(rows: PreparedRows, shift: Array, pairs: Pairs) -> tuple[BatchSums, tuple[str, ...]] | None:
     """Sum the rows around the shift in one scan; None if weights, another backend or a value need the longer way.
 
     Parameters
     ----------
-    pairs : (a, b), a ≥ b, whose products are summed; the others are 0
-    looked : columns of numbers to check for thousands read as decimals
+    rows : PreparedRows
+        The rows.
+    shift : (C,) array
+        Values near the means.
+    pairs : list of (int, int)
+        Columns (a, b), a ≥ b, whose products are summed; the others are 0.
 
     Returns
     -------
-    the sums, and the columns that may have thousands read as decimals, see thousands.may_be_thousands
+    BatchSums
+        The sums.
+    tuple of str
+        Columns that may have thousands read as decimals, see thousands.may_be_thousands.
     """
     import narwhals.stable.v2 as nw
 
-    if prepared.weights.columns or backend_of(frame) != "duckdb":
+    frame, design, looked = rows.rows, rows.design, rows.unchecked
+    if rows.weights.columns or backend_of(frame) != "duckdb":
         return None
     C, keys = len(shift), design.formula.keys
     watched = _watched(design)
@@ -70,7 +69,7 @@ def scanned(
         (value.cast(nw.Float64) - float(s)).alias(f"v{i}")
         for i, (value, s) in enumerate(zip(built, shift, strict=True))
     ]
-    rows: Any = frame.select(*_labels(frame, design, prepared), *values, *watched, *marks)
+    columns: Any = frame.select(*_labels(rows), *values, *watched, *marks)
     products = [(nw.col(f"v{a}") * nw.col(f"v{b}")).alias(f"p{a}_{b}") for a, b in pairs]
     asked = [nw.len().alias("n"), *(nw.col(f"v{i}").sum() for i in range(C))]
     asked += [nw.col(f"p{a}_{b}").sum() for a, b in pairs]
@@ -78,8 +77,8 @@ def scanned(
         asked += [nw.col(WATCHED).count().alias("there"), nw.col(WATCHED).sum().alias("zero")]
     asked += [nw.col(f"m{i}").max() for i in range(len(marks))]
     by = [f"l{i}" for i in range(max(len(keys), 1))]
-    found = run(rows.with_columns(*products).group_by(*by).agg(*asked), name)
-    labels, reason = _read_labels(found, prepared, keys)
+    found = run(columns.with_columns(*products).group_by(*by).agg(*asked), rows.name)
+    labels, reason = _read_labels(found, rows)
     n = np.asarray(found["n"], dtype=np.float64)
     first = np.stack([np.asarray(found[f"v{i}"], dtype=np.float64) for i in range(C)], axis=1)
     second = np.zeros((len(first), C, C))
@@ -93,16 +92,17 @@ def scanned(
         whole = np.array_equal(there[reason == 0], n[reason == 0]) and bool(np.isfinite(zero).all())
     if not whole:
         return None
-    counts = np.zeros((len(n), 1 + len(prepared.flags)))
+    counts = np.zeros((len(n), 1 + len(rows.flags)))
     counts[np.arange(len(n)), reason] = n
     late = may_be_thousands(looked, [found[f"m{i}"].max(initial=0) for i in range(len(marks))])
     return BatchSums(labels, np.broadcast_to(shift, first.shape), first, second, counts, n=counts[:, 0]), late
 
 
-def _labels(frame: Frame, design: Design, prepared: Prepared) -> list[nw.Expr]:
+def _labels(rows: PreparedRows) -> list[nw.Expr]:
     """Return the key columns l0, l1, …; if a row is left out, l0 is the number of the reason instead."""
     import narwhals.stable.v2 as nw
 
+    frame, design = rows.rows, rows.design
     schema = frame.collect_schema()
     texts: list[Any] = [nw.lit("")]
     if design.formula.keys:
@@ -121,10 +121,10 @@ def _labels(frame: Frame, design: Design, prepared: Prepared) -> list[nw.Expr]:
     lightly = {name for text in (design.formula.outcome, *factors) for name in Expression(text).names}
     lightly -= {Expression(f).bare for f in design.categories}
     lightly |= {key for key in design.formula.keys if schema[key] == nw.String}
-    outliers = any(flag.reason not in ("missing", "not in where") for flag in prepared.flags)
+    outliers = any(flag.reason not in ("missing", "not in where") for flag in rows.flags)
     first = texts[0]
-    for at in range(len(prepared.flags), 0, -1):
-        flag = prepared.flags[at - 1]
+    for at in range(len(rows.flags), 0, -1):
+        flag = rows.flags[at - 1]
         # NaN shows in the sums, and a blank label once per group: unless a later flag takes such rows first.
         light = flag.reason == "missing" and flag.column in lightly and not outliers
         applies = nw.col(flag.column).is_null() if light else flag.applies
@@ -154,16 +154,17 @@ def _watched(design: Design) -> list[nw.Expr]:
     return [] if total is None else [total.alias(WATCHED)]
 
 
-def _read_labels(found: dict[str, Any], prepared: Prepared, keys: tuple[str, ...]) -> tuple[list[str], Index]:
+def _read_labels(found: dict[str, Any], rows: PreparedRows) -> tuple[list[str], Index]:
     """Return joined labels, '' for rows left out, and the number of the reason, 0 for rows that count."""
+    keys = rows.design.formula.keys
     columns = [found[f"l{i}"].tolist() for i in range(max(len(keys), 1))]
     reason = np.zeros(len(columns[0]), np.int64)
     for at, label in enumerate(columns[0]):
         if isinstance(label, str):
             reason[at] = int(label.removeprefix(LEFT_OUT)) if label.startswith(LEFT_OUT) else 0
-        elif label - FIRST_REASON <= len(prepared.flags):
+        elif label - FIRST_REASON <= len(rows.flags):
             reason[at] = label - FIRST_REASON
-    about = {flag.column: at for at, flag in enumerate(prepared.flags, start=1) if flag.reason == "missing"}
+    about = {flag.column: at for at, flag in enumerate(rows.flags, start=1) if flag.reason == "missing"}
     for key, labels in zip(keys, columns, strict=False):
         empty = np.array([not str(label).strip(BLANKS) for label in labels], dtype=bool)
         reason[empty & (reason == 0)] = about[key]

@@ -13,27 +13,23 @@ import numpy as np
 
 from priorhood.data.dropped import Dropped
 from priorhood.data.labels import normal_key
-from priorhood.data.rows import KEY, joined_key, open_rows, prepare
-from priorhood.data.schema import number_label
+from priorhood.data.rows import KEY
 from priorhood.data.sources.columns import run
 from priorhood.errors import TableError, warn
-from priorhood.model.design import Design
+from priorhood.model.design import Design, number_label
 from priorhood.model.expression import Expression
 from priorhood.suffstats.moments import add_up, keep
 from priorhood.suffstats.recode import recoded
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Labels
-    from priorhood.data.sources.table import Table
-    from priorhood.model.weights import Weights
+    from priorhood.data.rows import PreparedRows
     from priorhood.suffstats.moments import CellMoments
 
 ROWS = "__priorhood_rows"
 
 
-def withheld(
-    found: CellMoments, design: Design, table: Table, weights: Weights, drop_outliers: float | None, minimum: int
-) -> tuple[Design, CellMoments]:
+def withhold_small_places(found: CellMoments, prepared: PreparedRows, minimum: int) -> tuple[Design, CellMoments]:
     """Remove from the sums the places with fewer rows than a minimum, in all or of one category.
 
     Rows of the table are counted, whatever their frequency weights, in a second pass over the rows. The design
@@ -43,14 +39,15 @@ def withheld(
     ------
     TableError : no place has enough rows
     """
-    with table.alone():
-        cells = _count_rows(table, design, weights, drop_outliers)
+    design = prepared.design
+    with prepared.exclusive():
+        cells = _count_rows(prepared)
     labels, rows = np.unique(cells.labels), add_up(cells.labels, cells.rows)
     least = _least_counts(cells, design)
     few = np.array([least[label] < minimum for label in labels.tolist()])
     if few.all():
         raise TableError(
-            f"{table.name}: no {design.formula.group or 'table'} has {minimum:,} rows or more"
+            f"{prepared.name}: no {design.formula.group or 'table'} has {minimum:,} rows or more"
             f"{', in all and of every category that it has' if design.categories else ''}; the largest has "
             f"{max(rows):,.0f}: lower minimum (--minimum)"
         )
@@ -96,20 +93,19 @@ class _Cells:
     factors: dict[str, Labels]
 
 
-def _count_rows(table: Table, design: Design, weights: Weights, drop_outliers: float | None) -> _Cells:
+def _count_rows(rows: PreparedRows) -> _Cells:
     """Count the rows of the sums, on the backend that holds them."""
     import narwhals.stable.v2 as nw
 
-    frame: Any = open_rows(table, design.formula, weights, design)
-    for flag in prepare(frame, design, drop_outliers, weights).flags:
-        frame = frame.filter(~flag.applies)
+    frame: Any = rows.used
+    design = rows.design
     names = {factor: f"__priorhood_factor_{at}" for at, factor in enumerate(design.categories)}
     columns = []
     for factor, name in names.items():
         column = nw.col(str(Expression(factor).bare))
         columns.append(column.cast(nw.Float64 if factor in design.numeric else nw.String).alias(name))
-    counts = frame.select(joined_key(frame, design.formula.keys).alias(KEY), *columns, nw.lit(1).alias(ROWS))
-    found = run(counts.group_by(KEY, *names.values()).agg(nw.col(ROWS).sum()), table.name)
+    counts = frame.select(rows.key.alias(KEY), *columns, nw.lit(1).alias(ROWS))
+    found = run(counts.group_by(KEY, *names.values()).agg(nw.col(ROWS).sum()), rows.name)
     factors = {}
     for factor, name in names.items():
         numeric = factor in design.numeric

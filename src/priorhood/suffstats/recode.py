@@ -12,102 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import preview
-from priorhood.data.schema import level_label, ordered_categories
 from priorhood.errors import ModelError
-from priorhood.model.design import Design, Indicator
-from priorhood.model.expression import Expression
+from priorhood.model.design import Indicator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from priorhood._arrays import Array
-    from priorhood.model.design import Column
-    from priorhood.model.formula import Formula
+    from priorhood.model.design import Column, Design
     from priorhood.suffstats.moments import CellMoments
 
 # A product of numbers, by their texts, and of indicators of categories other than their factor's first.
 Product = tuple[tuple[str, ...], frozenset[tuple[str, str]]]
 CONSTANT: Product = ((), frozenset())
-
-
-def united(first: Design, other: Design) -> Design:
-    """Return the design of both: every factor with the categories of either, in order.
-
-    The order is that of a table of all rows: numbers by size, text by the alphabet, unless one of both declares
-    another order. If both do and they contradict each other, the first one counts.
-
-    Raises
-    ------
-    ModelError : another formula; a column that is numbers in one and categories in the other
-    """
-    if not same_formula(first.formula, other.formula):
-        raise ModelError(f"the formulas differ: {first.formula.text!r} and {other.formula.text!r}")
-    odd = sorted(set(first.categories) ^ set(other.categories))
-    if odd:
-        raise ModelError(
-            f"predictor {odd[0]!r} is categories in one part and numbers in another: sums of numbers do not tell "
-            f"how many rows had which; make it text, or numbers, everywhere"
-        )
-    numeric = first.numeric | other.numeric
-    for factor in sorted(first.numeric ^ other.numeric):
-        # Numbers as text are the same categories, if they are written in the same way.
-        texts = [c for c in first.categories[factor] + other.categories[factor] if not _plain_number(c)]
-        if texts:
-            raise ModelError(
-                f"predictor {factor!r} is numbers in one part and text in another, where it is "
-                f"{preview(texts, 3)}; give it one type everywhere"
-            )
-    categories = {}
-    for factor in first.categories:
-        usual: Callable[[str], float | str] = float if factor in numeric else str
-        either = []
-        for design in (first, other):
-            own = design.categories[factor]
-            # Numbers in one of both, and here texts in the alphabet's order, are sorted by size.
-            as_text = factor in numeric and factor not in design.numeric and list(own) == sorted(own)
-            either.append(tuple(sorted(own, key=float)) if as_text else own)
-        reference = Expression(factor).reference
-        ahead = () if reference is None else (level_label(reference, either[0] + either[1]),)
-        there = tuple(category for category in ahead if category in either[0] + either[1])
-        rest = [tuple(category for category in own if category not in ahead) for own in either]
-        order = (*there, *_in_order(rest[0], rest[1], usual))
-        categories[factor] = ordered_categories(Expression(factor), order, "the sums", whole=False)
-    return Design(first.formula, categories, numeric)
-
-
-def _in_order(
-    first: tuple[str, ...], other: tuple[str, ...], usual: Callable[[str], float | str]
-) -> tuple[str, ...]:
-    """Return the categories of either, in the usual order if both have it; else see united."""
-    if all(list(own) == sorted(own, key=usual) for own in (first, other)):
-        return tuple(sorted({*first, *other}, key=usual))
-    if list(first) == sorted(first, key=usual):
-        first, other = other, first
-    if list(other) == sorted(other, key=usual):
-        return (*first, *(category for category in other if category not in first))
-    found = list(first)
-    for at, category in enumerate(other):
-        if category in found:
-            continue
-        # Insert it next to the nearest neighbour that both have.
-        before = next((found.index(one) + 1 for one in reversed(other[:at]) if one in found), None)
-        behind = next((found.index(one) for one in other[at:] if one in found), len(found))
-        found.insert(behind if before is None else before, category)
-    return tuple(found)
-
-
-def same_formula(first: Formula, other: Formula) -> bool:
-    """Whether two formulas mean the same model, however they are written."""
-    return replace(first, text="") == replace(other, text="")
-
-
-def _plain_number(text: str) -> bool:
-    """Whether a category is spelled as a design spells a number."""
-    try:
-        return repr(float(text)).removesuffix(".0") == text
-    except ValueError:
-        return False
 
 
 def recoded(found: CellMoments, own: Design, target: Design) -> CellMoments:

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 
 import priorhood as ph
-from priorhood.data.join_places import placed
 from priorhood.data.place_table import read_place_table
 from priorhood.model.formula import parse
 from priorhood.suffstats import collect
+from table_moments import design_and_moments
 
 FORMULA = "price ~ living_space + distance + kind + (living_space | zip)"
 FAST = {"chains": 2, "draws": 50, "seed": 1}
@@ -449,11 +449,11 @@ def test_predictors_of_places_need_no_second_pass(sales, zips, monkeypatch):
     many = pd.DataFrame({"zip": rng.choice(zips["zip"], 20_000), "x": rng.normal(size=20_000)})
     many["y"] = many["x"] + rng.normal(size=len(many))
     formula = "y ~ x + distance + (1 | zip)"
-    collect.collect_moments(placed(ph.read(many), zips, parse(formula))[0], parse(formula))
+    design_and_moments(many, parse(formula), places=zips)
     assert len(passes) == 1
     # The control: groups whose outcomes lie thousands of their sds apart are.
     many["y"] += many["zip"].astype(float) * 1e4
-    collect.collect_moments(placed(ph.read(many), zips, parse(formula))[0], parse(formula))
+    design_and_moments(many, parse(formula), places=zips)
     assert len(passes) == 3
 
 

@@ -29,14 +29,14 @@ from priorhood.data.number_advice import rewriting
 from priorhood.data.number_formats import Signs, affix, guessed
 from priorhood.data.thousands import all_in_thousands, in_thousands
 from priorhood.model.formula import parse
-from priorhood.suffstats.collect import collect_moments
 from shell import run_python
+from table_moments import design_and_moments
 
 TEXT = "price ~ area + (1 | zip)"
 
 
 def sums(table, text=TEXT, **options):
-    return collect_moments(ph.read(table, **options), parse(text))
+    return design_and_moments(ph.read(table, **options), parse(text))
 
 
 def refused(table, text=TEXT, **options):
@@ -682,13 +682,13 @@ def test_a_column_of_nothing_but_points_and_three_digits_is_said_once(tmp_path, 
     frame.to_csv(path, index=False, sep="\t" if name.endswith("tsv") else ",")
     rows = ph.read(path)
     with pytest.warns(ph.PriorhoodWarning, match="three digits") as caught:
-        _, decimals = collect_moments(rows, parse(TEXT))
+        _, decimals = design_and_moments(rows, parse(TEXT))
     first = frame["price"][0]
     assert len(caught) == 1
     said = str(caught[0].message)
     assert f"column 'price' has a point and three digits, like {first!r}" in said
     assert f"{first!r} is read as {float(first):g}; if it is {first.replace('.', '')}" in said
-    collect_moments(rows, parse(TEXT))  # once is enough: a second warning would be an error here
+    design_and_moments(rows, parse(TEXT))  # once is enough: a second warning would be an error here
     thousands = sums(path, thousands=re.search(r"thousands='(.)'", said)[1])[1]
     np.testing.assert_allclose(thousands.mean[:, 1], 1000 * decimals.mean[:, 1])
     assert thousands.pooled()[0][1] == pytest.approx(homes()["price"].mean())
@@ -1017,7 +1017,7 @@ def test_columns_with_names_of_several_parts():
 
 def test_kinds_with_numbers_in_their_names_stay_categories():
     frame = homes().assign(kind=["type 1", "type 2", "type 3", "type 1"] * 15)
-    assert collect_moments(ph.read(frame), parse("price ~ kind + (1 | zip)"))[0].categories["kind"] == (
+    assert design_and_moments(ph.read(frame), parse("price ~ kind + (1 | zip)"))[0].categories["kind"] == (
         "type 1",
         "type 2",
         "type 3",
@@ -1028,7 +1028,7 @@ def test_kinds_with_numbers_in_their_names_stay_categories():
     said = refused(frame.assign(kind=["60.5 m²", "90 m²"] * 30), "price ~ kind + (1 | zip)")
     assert "numbers with 'm²' after them" in said
     assert "C(kind)" not in said
-    made = collect_moments(
+    made = design_and_moments(
         ph.read(frame.assign(kind=["60 m²", "90 m²"] * 30)), parse("price ~ C(kind) + (1 | zip)")
     )
     assert made[0].categories["C(kind)"] == ("60 m²", "90 m²")
@@ -1266,7 +1266,7 @@ def test_thousands_beside_whole_numbers_without_a_sign_are_refused(tmp_path):
         ph.TableError, match=r"like '400\.022'.* look like thousands; read the file with thousands='\.'"
     ):
         ph.moments(TEXT, path)
-    assert collect_moments(ph.read(path, thousands="."), parse(TEXT))[1].pooled()[0][-1] > 400_000
+    assert design_and_moments(ph.read(path, thousands="."), parse(TEXT))[1].pooled()[0][-1] > 400_000
 
 
 @pytest.mark.parametrize("reader", ["pandas", "polars", "csv", "zfill", "zfill of floats"])
@@ -1336,7 +1336,7 @@ def test_places_by_whole_numbers(tmp_path):
         for table in (places, tmp_path / "places.parquet", places.astype({"zip": float})):
             made, place_table = take_placed(rows, table)
             assert sorted(place_table.places) == [("10115",), ("1067",), ("1069",)]
-            assert collect_moments(made, parse("price ~ area + distance + (1 | zip)"))[1].n.sum() == 60
+            assert design_and_moments(made, parse("price ~ area + distance + (1 | zip)"))[1].n.sum() == 60
 
 
 def test_alike():
@@ -1548,7 +1548,7 @@ def test_a_condition_means_the_same_in_predictions_as_in_a_fit(tmp_path, of_list
     """Of columns that the model does not read, too: they are numbers in a fit."""
     frame = german(listed()) if spelled else listed()
     path = written(tmp_path, frame.to_csv(index=False, sep=";"))
-    kept = collect_moments(ph.read(path, where=where.replace("id <> '0003'", "true"), **spelled), parse(TEXT))[
+    kept = design_and_moments(ph.read(path, where=where.replace("id <> '0003'", "true"), **spelled), parse(TEXT))[
         1
     ].n.sum()
     found = of_listed.predict(ph.read(path, where=where, **spelled))

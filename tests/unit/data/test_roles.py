@@ -15,8 +15,8 @@ import pytest
 import priorhood as ph
 from priorhood.data.date_formats import dates_of, numbered_dates
 from priorhood.model.formula import parse
-from priorhood.suffstats.collect import collect_moments
 from shell import run_python
+from table_moments import design_and_moments
 
 N = 80
 TEXT = "price ~ x + (1 | zip)"
@@ -60,12 +60,12 @@ through = pytest.mark.parametrize("backend", BACKENDS)
 
 def refused(table, text=TEXT):
     with pytest.raises(ph.TableError) as caught:
-        collect_moments(ph.read(table), parse(text))
+        design_and_moments(ph.read(table), parse(text))
     return str(caught.value)
 
 
 def sums(table, text=TEXT):
-    return collect_moments(ph.read(table), parse(text))
+    return design_and_moments(ph.read(table), parse(text))
 
 
 def ran(command):
@@ -290,10 +290,10 @@ def test_whoever_wants_a_number_of_a_date_has_it(tmp_path, form, backend):
     """As the message says; and as categories, a place, a part of arithmetic."""
     table = ph.read(BACKENDS[backend](homes(NUMBERS[form]()), tmp_path))
     term = re.search(r"write (I\(x\)) to use it as the number that it is", refused(table))[1]
-    found = collect_moments(table, parse(TEXT.replace("x", term)))[1]
+    found = design_and_moments(table, parse(TEXT.replace("x", term)))[1]
     assert found.pooled()[0][0] == pytest.approx(np.nanmean(NUMBERS[form]().astype(float)))
-    assert collect_moments(table, parse("price ~ log(x) + (1 | zip)"))[1].rows == found.rows
-    assert len(collect_moments(table, parse("price ~ 1 + (1 | x)"))[1].labels) > 40
+    assert design_and_moments(table, parse("price ~ log(x) + (1 | zip)"))[1].rows == found.rows
+    assert len(design_and_moments(table, parse("price ~ 1 + (1 | x)"))[1].labels) > 40
     refused(table)  # what was looked at for another formula is refused as before
 
 

@@ -12,9 +12,8 @@ import pyarrow as pa
 import pytest
 
 import priorhood as ph
-from priorhood.model.design import Design
+from priorhood.model.design import Design, union_design
 from priorhood.model.formula import parse
-from priorhood.suffstats.recode import united
 
 ORDER = ["house", "loft", "attic", "flat"]  # attic is never there
 TEXT = "y ~ x + type + (1 | zip)"
@@ -171,7 +170,7 @@ def test_update_merge_and_pool_are_a_fit_of_all_rows(rows, second):
 def test_the_order_of_both(first, other, both):
     formula = parse("y ~ f")
     designs = [Design(formula, {"f": tuple(order)}, frozenset()) for order in (first, other)]
-    assert "".join(united(*designs).categories["f"]) == both
+    assert "".join(union_design(*designs).categories["f"]) == both
 
 
 def test_numbers_are_by_size_unless_their_type_says_otherwise():
@@ -179,8 +178,8 @@ def test_numbers_are_by_size_unless_their_type_says_otherwise():
     made = [
         Design(formula, {"C(k)": order}, frozenset({"C(k)"})) for order in (("2", "10"), ("3", "10"), ("10", "2"))
     ]
-    assert united(made[0], made[1]).categories["C(k)"] == ("2", "3", "10")
-    assert united(made[1], made[2]).categories["C(k)"] == ("10", "2", "3")
+    assert union_design(made[0], made[1]).categories["C(k)"] == ("2", "3", "10")
+    assert union_design(made[1], made[2]).categories["C(k)"] == ("10", "2", "3")
 
 
 # -- the reference is told ------------------------------------------------------------------------------------

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import priorhood as ph
-from priorhood.model.formula import parse, written_out
-from priorhood.suffstats.recode import same_formula
+from priorhood.model.formula import parse, same_formula, written_out
 
 HOW = {"seed": 1, "draws": 50, "chains": 2}
 

@@ -11,8 +11,8 @@ from priorhood.evaluation.sensitivity import scaled_prior
 from priorhood.evaluation.shift import FAR
 from priorhood.model.distributions import FAMILIES
 from priorhood.model.formula import parse
-from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.moments import keep, merge, subtract
+from table_moments import design_and_moments
 
 FORMULA = "price ~ living_space + (living_space | zip)"
 # The sums' own scale is the model's, so that a fit of fewer rows has the same priors.
@@ -56,11 +56,11 @@ def test_subtract_is_merge_the_other_way_round(sales, options):
     size = len(sales)
     table = sales.assign(se=rng.uniform(1e4, 2e4, size), w=rng.uniform(0.5, 2, size), k=rng.integers(1, 4, size))
     model = ph.Model("price ~ living_space + (1 | zip)", **options)
-    design, whole = collect_moments(ph.read(table), model.formula, weights=model.weights)
+    design, whole = design_and_moments(ph.read(table), model.formula, weights=model.weights)
     gone = rng.random(size) < 0.3
     gone |= (table["zip"] == table["zip"].iloc[0]).to_numpy()
-    _, part = collect_moments(ph.read(table[gone]), model.formula, None, design, weights=model.weights)
-    _, rest = collect_moments(ph.read(table[~gone]), model.formula, None, design, weights=model.weights)
+    _, part = design_and_moments(ph.read(table[gone]), model.formula, design=design, weights=model.weights)
+    _, rest = design_and_moments(ph.read(table[~gone]), model.formula, design=design, weights=model.weights)
     close(subtract(whole, part), rest)
     close(merge(rest, part), whole)
     assert subtract(whole, part).log_weight == pytest.approx(rest.log_weight)
@@ -69,10 +69,10 @@ def test_subtract_is_merge_the_other_way_round(sales, options):
 def test_a_single_row_and_a_crossed_design(sales):
     table = sales.assign(kind=np.where(np.arange(len(sales)) % 3, "flat", "house"))
     formula = parse("price ~ living_space + (1 | zip) + (1 | kind)")
-    design, whole = collect_moments(ph.read(table), formula)
+    design, whole = design_and_moments(ph.read(table), formula)
     for at in (0, 7, 100):
-        _, part = collect_moments(ph.read(table.iloc[[at]]), formula, None, design)
-        _, rest = collect_moments(ph.read(table.drop(table.index[at])), formula, None, design)
+        _, part = design_and_moments(ph.read(table.iloc[[at]]), formula, design=design)
+        _, rest = design_and_moments(ph.read(table.drop(table.index[at])), formula, design=design)
         close(subtract(whole, part), rest)
 
 
@@ -87,7 +87,7 @@ def test_a_single_row_and_a_crossed_design(sales):
 def test_a_row_that_was_not_there_is_refused(sales, moments_of, row, says):
     design, whole = moments_of(FORMULA, sales)
     made = pd.DataFrame([{**sales.iloc[0].to_dict(), **row}])
-    _, part = collect_moments(ph.read(made), parse(FORMULA), None, design)
+    _, part = design_and_moments(ph.read(made), parse(FORMULA), design=design)
     with pytest.raises(ph.ModelError, match=says):
         subtract(whole, part)
 
@@ -95,9 +95,9 @@ def test_a_row_that_was_not_there_is_refused(sales, moments_of, row, says):
 def test_of_two_rows_only_these_can_be_taken(moments_of):
     table = {"y": [1.0, 2.0, 4.0, 5.0, 7.0], "zip": ["a", "a", "b", "b", "b"]}
     design, whole = moments_of("y ~ 1 + (1 | zip)", table)
-    _, part = collect_moments(ph.read({"y": [1.0], "zip": ["a"]}), parse("y ~ 1 + (1 | zip)"), None, design)
+    _, part = design_and_moments(ph.read({"y": [1.0], "zip": ["a"]}), parse("y ~ 1 + (1 | zip)"), design=design)
     assert subtract(whole, part).mean[0, 0] == pytest.approx(2.0)
-    _, other = collect_moments(ph.read({"y": [1.4], "zip": ["a"]}), parse("y ~ 1 + (1 | zip)"), None, design)
+    _, other = design_and_moments(ph.read({"y": [1.4], "zip": ["a"]}), parse("y ~ 1 + (1 | zip)"), design=design)
     with pytest.raises(ph.ModelError, match="farther"):
         subtract(whole, other)
 

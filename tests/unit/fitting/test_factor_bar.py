@@ -8,6 +8,7 @@ import pytest
 
 import priorhood as ph
 from priorhood.suffstats.fit_data import FitData
+from table_moments import design_and_moments
 
 BAR = "y ~ kind + (0 + kind | zip)"
 
@@ -77,7 +78,6 @@ def test_log_evidence_is_that_of_the_reparameterized_model_under_priors_that_mat
     from priorhood.engines.adapt import to_exact
     from priorhood.engines.exact.marginal import collapse, log_marginal
     from priorhood.engines.exact.theta import Theta
-    from priorhood.suffstats.collect import collect_moments
     from priorhood.suffstats.standardize import learn_scale
 
     frame = rows[0]
@@ -85,7 +85,7 @@ def test_log_evidence_is_that_of_the_reparameterized_model_under_priors_that_mat
     found = {}
     for text, how in ((BAR, np.eye(2)), ("y ~ kind + (kind | zip)", change)):
         model = ph.Model(text, standardize=False, outcome_unit=1)
-        design, sums = collect_moments(ph.read(frame), model.formula)
+        design, sums = design_and_moments(ph.read(frame), model.formula)
         scale = learn_scale(sums, design, standardize=False, unit=1.0)
         problem = to_exact(FitData(model, design, sums, scale))
         covariances = [how @ np.array([[64, r * 72], [r * 72, 81]]) @ how.T for r in (-0.5, 0.0, 0.6, 0.95)]

@@ -186,7 +186,7 @@ def test_rows_that_a_posterior_has_are_told(rows, formula):
 
 def test_places_that_a_posterior_has_are_told(rows):
     post = ph.fit(FORMULA, rows[rows["zip"] > "00002"], **FAST)
-    with pytest.warns(ph.PriorhoodWarning, match=COUNTED + r"in \d+ places .* such as '00003'"):
+    with pytest.warns(ph.PriorhoodWarning, match=COUNTED + r"in \d+ places .* e\.g\. '00003'"):
         ph.update(post, rows, **FAST)
     other = ph.fit(FORMULA, rows[rows["zip"] > "00006"], **FAST)
     with pytest.warns(ph.PriorhoodWarning, match="2 places have the very same sums in file 1 and file 2"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import priorhood as ph
-from priorhood.fitting import run as engines
+from priorhood.fitting import engine_choice as engines
 from priorhood.posterior import price_batches
 from priorhood.prediction import predict
 from priorhood.reporting import calculator

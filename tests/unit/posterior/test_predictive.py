@@ -20,9 +20,9 @@ from priorhood.posterior import predictive
 from priorhood.posterior.posterior import assemble
 from priorhood.prediction import predict
 from priorhood.prediction.coefficients import HEAVY, NOISE, stream
-from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.standardize import learn_scale
+from table_moments import design_and_moments
 
 MODELS = {
     "slopes": ph.Model("price ~ living_space + (living_space | zip)"),
@@ -55,7 +55,7 @@ def drawn(model, table, chains=2, draws=60, seed=11):
     rng = np.random.default_rng(seed)
     if model.se and not model.formula.log_outcome:
         table = table.assign(error=table["error"] * 1e5)
-    design, found = collect_moments(ph.read(table), model.formula, weights=model.weights)
+    design, found = design_and_moments(ph.read(table), model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=True, unit=None)
     shape, J = (chains, draws), len(found.n)
     F = len(design.population_columns)
@@ -458,7 +458,7 @@ def test_prior_coefficients_are_those_of_the_groups_distribution(prior):
 def test_prior_outcomes_are_those_of_the_prior_parameters(prior, wide):
     """(y − xᵀβ)/σ of every row is Student's t with the draw's nu: its distribution function is uniform."""
     draws = prior["prior"]
-    design, found = collect_moments(ph.read(wide), ph.Model(WIDE).formula)
+    design, found = design_and_moments(ph.read(wide), ph.Model(WIDE).formula)
     scale = learn_scale(found, design, standardize=True, unit=None)
     x = np.stack([np.ones(300), wide["living_space"], wide["rooms"]], axis=1)
     x = (x - scale.centre) / scale.spread
@@ -530,7 +530,7 @@ def test_outcomes_are_uniform_in_their_predictive_distribution(table, name, wide
     model = ph.Model(like.formula, priors, noise=like.noise, family=like.family, outcome_unit=unit)
     rows = pd.concat([table] * 14, ignore_index=True)
     truth = predictive.prior_predictive(model, rows, draws=1, seed=6)
-    design, found = collect_moments(ph.read(rows), model.formula)
+    design, found = design_and_moments(ph.read(rows), model.formula)
     scale = learn_scale(found, design, standardize=True, unit=unit)
     count = 400
     fixed = {

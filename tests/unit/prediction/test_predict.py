@@ -15,9 +15,9 @@ from priorhood.engines.draws import Draws, Effects
 from priorhood.engines.mixture import precisions
 from priorhood.posterior.posterior import assemble
 from priorhood.prediction.coefficients import NEW_SIGMA, UNKNOWN, correlation_factor, stream
-from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.standardize import learn_scale
+from table_moments import design_and_moments
 
 
 @pytest.fixture(scope="module")
@@ -425,7 +425,7 @@ def measured(data):
 def made(model, table, least_nu=3.0, draws=400, seed=4):
     """A posterior without an engine: draws around the middle of the data."""
     rng = np.random.default_rng(seed)
-    design, found = collect_moments(ph.read(table), model.formula, weights=model.weights)
+    design, found = design_and_moments(ph.read(table), model.formula, weights=model.weights)
     scale = learn_scale(found, design, standardize=True, unit=None)
     shape, J, K = (2, draws), len(found.n), len(design.level_columns(0))
     level = found.pooled()[0][-1] / scale.unit

@@ -14,6 +14,7 @@ import priorhood as ph
 from priorhood.data.sources.table import read
 from priorhood.model.formula import parse
 from priorhood.suffstats import collect, memory_scan
+from table_moments import design_and_moments
 
 PREDICTORS = 30
 
@@ -192,11 +193,11 @@ def test_few_columns_of_numpy_have_the_sums_of_any_frame(monkeypatch):
     monkeypatch.setattr(memory_scan, "_by_code", lambda *given: added.append(given) or by_code(*given))
     for formula in formulas:
         added.clear()
-        ours = collect.collect_moments(read(frame), parse(formula))
+        ours = design_and_moments(read(frame), parse(formula))
         assert added
         with monkeypatch.context() as patched:
             patched.setattr(collect, "in_numpy", lambda *_: False)
-            theirs = collect.collect_moments(read(frame), parse(formula))
+            theirs = design_and_moments(read(frame), parse(formula))
         assert ours[0] == theirs[0]
         assert ours[1].dropped == theirs[1].dropped
         assert ours[1].read == theirs[1].read

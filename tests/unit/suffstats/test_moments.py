@@ -15,8 +15,7 @@ import pytest
 import priorhood as ph
 from priorhood.data.labels import normal_label
 from priorhood.data.quantiles import repeated_quartiles
-from priorhood.data.rows import open_rows, prepare, value_name
-from priorhood.data.schema import learn_design
+from priorhood.data.rows import prepare_rows, value_name
 from priorhood.model.formula import parse
 from priorhood.model.weights import Weights
 from priorhood.suffstats.moments import merge
@@ -438,8 +437,7 @@ def test_prepared_rows_end_with_the_errors():
     frame = with_errors(rows(n=30))
     frame.loc[3, "se"] = np.nan
     formula = parse(TEXT)
-    opened = open_rows(ph.read(frame), formula, Weights(se="se"))
-    prepared = prepare(opened, learn_design(opened, formula, "frame"), None, Weights(se="se"))
+    prepared = prepare_rows(frame, formula, weights=Weights(se="se"))
     assert len(prepared.values) == 3
     found = prepared.frame.to_native()
     used = found["__priorhood_reason"] == 0

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from priorhood.data.join_places import placed
-from priorhood.data.sources.table import read
+from priorhood.data.rows import prepare_rows
 from priorhood.engines.draws import spread_dimension, term_dimension
 from priorhood.engines.nuts.build import build
 from priorhood.engines.nuts.regression import Regression, RegressionGrouping
 from priorhood.engines.nuts.settings import check_installed
 from priorhood.engines.observations import read_observations
-from priorhood.suffstats import collect
+from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.fit_data import FitData
 
 if TYPE_CHECKING:
@@ -26,13 +25,10 @@ def to_pymc(
 ) -> pm.Model:
     """Return a plain PyMC model of a table's rows; see Model.to_pymc."""
     check_installed(parameterization)
-    source, _ = placed(read(table), places, model.formula)
-    design, found = collect.collect_moments(source, model.formula, drop_outliers, weights=model.weights)
-    fit_data = FitData.learn(model, design, found)
-    rows = read_observations(
-        source, design, fit_data.scale, found.labels, drop_outliers=drop_outliers, weights=model.weights
-    )
-    return build(regression_of(fit_data, rows), parameterization)
+    rows = prepare_rows(table, model.formula, weights=model.weights, places=places, drop_outliers=drop_outliers)
+    data = FitData.learn(model, rows.design, collect_moments(rows))
+    observations = read_observations(rows, data.scale, data.moments.labels)
+    return build(regression_of(data, observations), parameterization)
 
 
 def regression_of(data: FitData, rows: Observations) -> Regression:

@@ -14,7 +14,7 @@ import pytest
 
 import priorhood as ph
 from priorhood.model.formula import parse
-from priorhood.suffstats.collect import collect_moments
+from table_moments import design_and_moments
 
 TEXT = "price ~ area + (1 | zip)"
 
@@ -59,7 +59,7 @@ READ_BY_DUCKDB = {
 
 
 def sums(source, text=TEXT, **options):
-    return collect_moments(ph.read(source, **options), parse(text))[1]
+    return design_and_moments(ph.read(source, **options), parse(text))[1]
 
 
 @pytest.mark.parametrize("source", READ_BY_DUCKDB)

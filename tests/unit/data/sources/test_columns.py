@@ -17,14 +17,14 @@ import pytest
 import priorhood as ph
 from priorhood.data.labels import normal_label
 from priorhood.model.formula import parse
-from priorhood.suffstats.collect import collect_moments
+from table_moments import design_and_moments
 
 ROWS = 24
 FEW = {"chains": 2, "draws": 50, "seed": 1}
 
 
 def sums(table, text, **options):
-    return collect_moments(ph.read(table, **options), parse(text))
+    return design_and_moments(ph.read(table, **options), parse(text))
 
 
 def refused(table, text, **options):

@@ -17,13 +17,14 @@ import pytest
 
 import priorhood as ph
 from priorhood.cli import main
-from priorhood.data import schema
+from priorhood.data import rows, schema
 from priorhood.data.dropped import Dropped
 from priorhood.data.schema import refuse_ids
 from priorhood.data.sources import duckdb_io
 from priorhood.data.sources.export import write_frame
 from priorhood.model.formula import SEPARATOR, parse
 from priorhood.suffstats import collect
+from table_moments import design_and_moments
 
 TEXT = "price ~ area + (area | zip)"
 
@@ -42,7 +43,7 @@ def homes():
 
 
 def sums(table, text=TEXT, **options):
-    return collect.collect_moments(ph.read(table, **options), parse(text))[1]
+    return design_and_moments(ph.read(table, **options), parse(text))[1]
 
 
 def folder_of(homes, folder, suffix):
@@ -127,14 +128,14 @@ def test_several_tables_of_a_database_are_named(homes, tmp_path):
 def test_a_database_is_not_locked_after_reading(homes, tmp_path):
     path = database(homes, tmp_path)
     table = ph.read(path)
-    collect.collect_moments(table, parse(TEXT))
+    design_and_moments(table, parse(TEXT))
     gc.collect()
     write = f"import duckdb; duckdb.connect({str(path)!r}).execute('CREATE TABLE t AS SELECT 1')"
     subprocess.run([sys.executable, "-c", write], check=True)
     with duckdb.connect(str(path)) as con:
         assert con.execute("SELECT count(*) FROM t").fetchone() == (1,)
         with pytest.raises(ph.TableError, match="is open in this program already"):
-            collect.collect_moments(table, parse(TEXT))
+            design_and_moments(table, parse(TEXT))
 
 
 def test_what_is_no_database_is_said(tmp_path):
@@ -331,9 +332,9 @@ def test_one_plain_scan_finds_what_the_longer_way_finds(homes, tmp_path, monkeyp
         return found
 
     monkeypatch.setattr(collect, "scanned", watched)
-    _, quick = collect.collect_moments(ph.read(path, where=where), parse(text), **options)
+    _, quick = design_and_moments(ph.read(path, where=where), parse(text), **options)
     monkeypatch.setattr(collect, "scanned", lambda *_: None)
-    _, slow = collect.collect_moments(ph.read(path, where=where), parse(text), **options)
+    _, slow = design_and_moments(ph.read(path, where=where), parse(text), **options)
     # A condition has NaN of its column as null.
     assert took == [spoilt is None or where is not None]
     assert quick.labels.tolist() == slow.labels.tolist()
@@ -396,7 +397,7 @@ def numbered(folder, label, rows):
 
 
 def test_an_id_of_rows_is_no_place(tmp_path, monkeypatch):
-    monkeypatch.setattr(collect, "prepare", lambda *_: pytest.fail("said before trying"))
+    monkeypatch.setattr(rows, "_flags", lambda *_: pytest.fail("said before trying"))
     path = numbered(tmp_path, "'sale ' || i", 1_200_000)
     with pytest.raises(
         ph.TableError, match=r"the group 'zip' has about 1,\d+,\d+ .* in 1,200,000 rows: .* an id"

@@ -1,4 +1,4 @@
-"""From sums to a posterior: the choice of an engine, its input, and the facts stored with its draws."""
+"""The choice of an engine for a model; from sums to a posterior, with the facts stored about its draws."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from priorhood.engines.observations import Observations
     from priorhood.model.hierarchy import Hierarchy
     from priorhood.model.model import Model
-    from priorhood.model.scale import Scale
     from priorhood.suffstats.fit_data import FitData
 
 Progress = Callable[[str, int, int], None]
@@ -141,9 +140,9 @@ def nuts_settings(given: dict[str, Any]) -> nuts.Settings:
 
 
 def fit_moments(
-    data: FitData, options: FitOptions, rows: Callable[[Scale], Observations] | None = None
+    data: FitData, options: FitOptions, observations: Callable[[], Observations] | None = None
 ) -> Posterior:
-    """Draw a posterior from sums, the last step of every fit; `rows` reads the rows where NUTS needs them."""
+    """Draw a posterior from sums, the last step of every fit; `observations` reads the rows for NUTS."""
     model = data.model
     notes = identifiability_notes(data)
     for note in notes:
@@ -163,7 +162,7 @@ def fit_moments(
         if lost is not None:
             warn(lost)
     taken = TAKEN_BY_GROUP if model.noise is not None else TAKEN_ACROSS if model.formula.crossed else TAKEN
-    chosen, reason = _choose(options.engine, refusal, taken, has_rows=rows is not None)
+    chosen, reason = _choose(options.engine, refusal, taken, has_rows=observations is not None)
     stored, why = _stored(data, options, chosen)
     asked, options = options.store, replace(options, store=stored)
     if chosen == "exact" and problem is not None:
@@ -178,8 +177,8 @@ def fit_moments(
             # The engine's own difficulty; its cause is most likely a prior that is so far off.
             far = far_prior(data, least=50)
             raise SamplingError(f"no engine explores this posterior: {far[0]}") if far else refused from None
-    elif rows is not None:
-        regression = nuts.regression_of(data, rows(data.scale))
+    elif observations is not None:
+        regression = nuts.regression_of(data, observations())
         settings = nuts_settings(options.nuts)
         result = nuts.draw(
             regression, settings, options.chains, options.draws, seed, options.threads, options.progress

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import re
-import shlex
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import join_words, plural, row_count
+from priorhood._text import join_words, plural
 from priorhood.data.date_advice import command_for
-from priorhood.data.labels import alike_among, loosely
+from priorhood.data.labels import alike_among, loosely, warn_of_missing
 from priorhood.errors import ModelError, warn
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.hierarchy import hierarchy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from priorhood._arrays import Array
+    from priorhood.data.rows import PreparedRows
     from priorhood.data.sources.table import Table
-    from priorhood.model.design import Design
     from priorhood.suffstats.fit_data import FitData
     from priorhood.suffstats.moments import CellMoments
 
@@ -48,13 +47,19 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def warn_of_lookalikes(table: Table, design: Design, found: CellMoments, data: FitData | None = None) -> None:
+def warn_of_similar_labels(rows: PreparedRows, found: CellMoments, data: FitData | None = None) -> None:
     """Warn, once per table, of places and categories that may be the same, but are spelled differently.
 
     Parameters
     ----------
-    found : sums of the table's rows; data : FitData with these sums, if known
+    rows : PreparedRows
+        The table's rows.
+    found : CellMoments
+        Their sums.
+    data : FitData, optional
+        The fit's data with these sums, if known.
     """
+    table, design = rows.table, rows.design
     if LOOKED in table.told:
         return
     table.told.add(LOOKED)
@@ -64,50 +69,20 @@ def warn_of_lookalikes(table: Table, design: Design, found: CellMoments, data: F
         hierarchy = (data.hierarchy if data else hierarchy_of(design.formula, found.labels)) if found.keys else None
         # If coarser places differ in a column, finer ones need not repeat it.
         for places in (*reversed(hierarchy.levels), *hierarchy.crossed) if hierarchy else ():
-            rows = places.total(found.n)
+            counts = places.total(found.n)
             labels = places.keys.tolist()
-            warned += _warn_of_alike(table, places.path, labels, rows, plural(places.title), warned)
+            warned += _warn_of_alike(table, places.path, labels, counts, plural(places.title), warned)
             warn_of_missing(
-                table.name, [label.split(SEPARATOR)[-1] for label in labels], rows, plural(places.title)
+                table.name, [label.split(SEPARATOR)[-1] for label in labels], counts, plural(places.title)
             )
     for factor, categories in design.categories.items():
         column = Expression(factor).bare
         if column is not None and factor not in design.numeric:
-            rows = np.zeros(len(categories))
+            counts = np.zeros(len(categories))
             warn_of_missing(
                 table.name, [text for text in categories if text != "None"], None, f"categories of {column}"
             )
-            warned += _warn_of_alike(table, (column,), list(categories), rows, f"categories of {column}", warned)
-
-
-# What missing values become if a frame's column is converted to text.
-_MISSING = {"nan", "NaN", "NaT", "<NA>", "None"}
-
-
-def null_options(labels: Iterable[str]) -> str:
-    """Return the options to read labels like 'nan' or 'None' as missing; '' if there is no such label."""
-    found = sorted(_MISSING.intersection(labels))
-    options = " ".join(f"--null {shlex.quote(text)}" for text in found)
-    return f"nulls={found!r} ({options})" if found else ""
-
-
-def warn_of_missing(name: str, labels: Sequence[str], rows: Array | None, what: str) -> None:
-    """Warn of labels like 'nan' or 'None', which missing values become if they are converted to text.
-
-    Parameters
-    ----------
-    name : of the table; rows : number of each label's rows; what : the labels' kind, in words
-    """
-    found = sorted(_MISSING.intersection(labels))
-    if not found:
-        return
-    count = "" if rows is None else f" ({row_count(int(rows[np.isin(labels, found)].sum()))})"
-    these = f"{join_words(map(repr, found))} {'is' if len(found) == 1 else 'are'}"
-    warn(
-        f"{name}: {these} among the {what}{count}, as "
-        f"missing values are when a column is converted to text; if they are missing values, read the table with "
-        f"{null_options(found)}"
-    )
+            warned += _warn_of_alike(table, (column,), list(categories), counts, f"categories of {column}", warned)
 
 
 def _warn_of_alike(

@@ -17,7 +17,7 @@ import pytest
 
 import priorhood as ph
 from priorhood.data.labels import alike_among
-from priorhood.suffstats.similar_labels import SHOWN
+from priorhood.fitting.similar_labels import SHOWN
 
 TEXT = "price ~ area + (1 | zip)"
 # Spellings of two places and more, and what becomes of them.
