@@ -14,16 +14,13 @@ import sys
 from dataclasses import asdict, replace
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from bench import engines, grid, kernel, large, machine, parts, publish, scale, tables
 from bench.case import CHAINS, DRAWS, QUICK, TUNE, Effort, Measurement
 from bench.contenders import CONTENDERS
 from bench.contest import Limits
 from bench.data import RESULTS, dumped
-from bench.tables import number
 
 PARTS = {
     "priorhood": parts.own,
@@ -83,7 +80,7 @@ def main() -> None:
         f"{CHAINS} × {DRAWS} draws (samplers: + {TUNE} to tune). Threads: priorhood and the samplers' chains "
         f"may use all {before['cores']} cores; kernel and lme4 use one; the others' linear algebra is held to one."
     )
-    if remark := machine.remark(before, "least values tell more"):
+    if remark := machine.remark(before, "minima are more reliable"):
         console.print(remark, style="yellow")
     if any(name in PARTS for name in wanted):
         _own(given, wanted, before, console)
@@ -97,24 +94,23 @@ def _own(given: argparse.Namespace, wanted: tuple[str, ...], before: dict[str, A
     effort = QUICK if given.quick else Effort()
     # A part measured alone must not stand for the whole.
     target = RESULTS / ("only.json" if given.only else "latest.json")
-    told = {"machine": before, "quick": given.quick, "only": given.only, "effort": asdict(effort)}
-    found: list[Measurement] = []
+    results = {
+        "machine": before,
+        "quick": given.quick,
+        "only": given.only,
+        "effort": asdict(effort),
+        "complete": False,
+    }
+    measured: list[Measurement] = []
     for name in (n for n in PARTS if n in wanted):
         console.print(f"measuring {name} …", style="dim")
-        found += [replace(one, command=f"python -m bench --only {name}") for one in PARTS[name](effort)]
-        dumped({**told, "complete": False, "measurements": [m.to_dict() for m in found]}, target)
-    dumped({**told, "complete": True, "measurements": [m.to_dict() for m in found]}, target)
-    table = Table(box=box.SIMPLE_HEAD, title="priorhood", title_justify="left")
-    table.add_column("what", overflow="fold")
-    for column in ("least", "median", "most", "n", "target", "unit", "met"):
-        table.add_column(column, justify="left" if column in ("unit", "met") else "right", no_wrap=True)
-    for one in (m.to_dict() for m in found):
-        aim = "–" if one["target"] is None else f"{'≤' if one['at_most'] else '≥'} {number(one['target'])}"
-        shown = [number(v) if one["unit"] else f"{v:,.5g}" for v in (one["min"], one["median"], one["max"])]
-        verdict = {None: "–", True: "[green]yes[/green]", False: "[red]NO[/red]"}[one["met"]]
-        table.add_row(one["what"], *shown, str(len(one["values"])), aim, one["unit"], verdict)
-    console.print(table)
-    for m in found:
+        measured += [replace(one, command=f"python -m bench --only {name}") for one in PARTS[name](effort)]
+        results["measurements"] = [m.to_dict() for m in measured]
+        dumped(results, target)
+    results["complete"] = True
+    dumped(results, target)
+    console.print(tables.own(results), soft_wrap=True, markup=False)
+    for m in measured:
         if m.note:
             console.print(f"{m.what}: {m.note}", soft_wrap=True, style="dim")
     console.print(f"written to {os.path.relpath(target)}")
@@ -133,7 +129,7 @@ def _others(given: argparse.Namespace, wanted: tuple[str, ...], console: Console
         target = RESULTS / ("contenders_trial.json" if given.quick else "contenders.json")
         records = scale.measure(plan, console, target)
         console.print(f"written to {os.path.relpath(target)}")
-        if records.found:
+        if records.by_key:
             console.print(tables.at_size(records, scale.BASE), soft_wrap=True, markup=False)
             for path in publish.beside(records):
                 console.print(f"written to {os.path.relpath(path)}")

@@ -133,10 +133,10 @@ def contest(
         draws = 2 * (finished.draws or 0) if finished else DRAWS
         with tempfile.TemporaryDirectory() as name:
             amount = {"draws": draws, "tune": TUNE * draws // DRAWS}
-            told = answered(contender, asked | amount, limits, command, Path(name))
-        tries = (*(finished.tries if finished else ()), {k: told.get(k) for k in KEPT_OF_A_TRY})
-        if told["status"] == "fitted" or finished is None:
-            finished = Record(**here, **told)
+            answer = answered(contender, asked | amount, limits, command, Path(name))
+        tries = (*(finished.tries if finished else ()), {k: answer.get(k) for k in KEPT_OF_A_TRY})
+        if answer["status"] == "fitted" or finished is None:
+            finished = Record(**here, **answer)
         finished = replace(finished, tries=tries, limits=asdict(limits))
         yield finished
         if not finished.may_go_on(limits):
@@ -159,37 +159,37 @@ def answered(
     usual = {"cores": min(asked["chains"], cores()), "seed": SEED, "fits": limits.fits, "spend": limits.spend}
     asked = usual | asked | {"contender": contender.name}
     ended = _process(contender, command, asked, limits, folder)
-    told = read_told(folder)
-    if told is None:
+    answer = read_answer(folder)
+    if answer is None:
         status, reason = _ending(ended, limits)
         return {"status": status, "reason": reason, "peak_mb": ended.peak_mb, "draws": asked["draws"]}
-    found = {
-        "status": "fitted", "first": told["first_s"], "fits": tuple(told["fits_s"]), "peak_mb": ended.peak_mb,
-        "versions": told["versions"],
+    result = {
+        "status": "fitted", "first": answer["first_s"], "fits": tuple(answer["fits_s"]), "peak_mb": ended.peak_mb,
+        "versions": answer["versions"],
     }  # fmt: skip
-    if "point" in told:
-        found["mean"] = {name: value for name, value in told["point"].items() if not name.startswith("beta")}
+    if "point" in answer:
+        result["mean"] = {name: value for name, value in answer["point"].items() if not name.startswith("beta")}
     else:
-        found |= {"draws": told["draws"], **quality(read_draws(told, folder), told["names"])}
-    if twice and told["first_s"] < WORTH_REPEATING:
+        result |= {"draws": answer["draws"], **quality(read_draws(answer, folder), answer["names"])}
+    if twice and answer["first_s"] < WORTH_REPEATING:
         _process(contender, command, asked | {"fits": 0}, limits, folder)
-        again = read_told(folder)
-        found["ready"] = again and again["first_s"]
-    return found
+        again = read_answer(folder)
+        result["ready"] = again and again["first_s"]
+    return result
 
 
 def _process(
     contender: Contender, command: list[str], asked: dict[str, Any], limits: Limits, folder: Path
 ) -> Ended:
     """Run its script with the caches of the folder; an earlier result there is removed."""
-    told = folder / "told.json"
-    told.unlink(missing_ok=True)
+    path = folder / "answer.json"
+    path.unlink(missing_ok=True)
     # Chains share the cores already; priorhood's own threads are its own business.
     threads = {} if contender.python == "own" else ONE_THREAD
 
     def too_long(seconds: float) -> bool:
         # Once a first result is there, further fits have as much time again.
-        return seconds > (2 * limits.seconds + limits.spend if told.exists() else limits.seconds)
+        return seconds > (2 * limits.seconds + limits.spend if path.exists() else limits.seconds)
 
     data.dumped(asked | {"began": time.time()}, folder / "asked.json")
     script = [*command, str(SCRIPTS / contender.script), str(folder / "asked.json")]
@@ -197,16 +197,16 @@ def _process(
     return run(script, folder, env, too_long=too_long, memory_mb=limits.memory_mb)
 
 
-def read_draws(told: dict[str, Any], folder: Path) -> np.ndarray:
+def read_draws(answer: dict[str, Any], folder: Path) -> np.ndarray:
     """The draws of the last process, (chain, draw, parameter)."""
-    shape = (told["draws"], told["chains"], len(told["names"]))
+    shape = (answer["draws"], answer["chains"], len(answer["names"]))
     return np.fromfile(folder / "draws.f64").reshape(shape, order="F").transpose(1, 0, 2)
 
 
-def read_told(folder: Path) -> dict[str, Any] | None:
+def read_answer(folder: Path) -> dict[str, Any] | None:
     """The result of the last process, or None if it came to none."""
-    told = folder / "told.json"
-    return json.loads(told.read_text(encoding="utf-8")) if told.exists() else None
+    path = folder / "answer.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def _ending(ended: Ended, limits: Limits) -> tuple[str, str]:
@@ -222,7 +222,7 @@ def _ending(ended: Ended, limits: Limits) -> tuple[str, str]:
 
 
 def quality(draws: np.ndarray, names: list[str]) -> dict[str, Any]:
-    """Least bulk ESS and greatest R-hat of (chain, draw, n); mean and sd of the parameters that are no place's."""
+    """Smallest bulk ESS and largest R-hat of (chain, draw, n); means and sds except those of single places."""
     ess = array_stats.ess(draws, chain_axis=0, draw_axis=1, method="bulk")
     rhat = array_stats.rhat(draws, chain_axis=0, draw_axis=1)
     few = [at for at, name in enumerate(names) if not name.startswith("beta")]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import environments, tables
+from bench import tables
 from bench.case import CHAINS, CORRELATED, DATA_SEED, DRAWS, INDEPENDENT, PLACES, ROWS, TUNE
 from bench.contenders import SCRIPTS
 from bench.data import RESULTS, dumped
@@ -81,7 +83,7 @@ def measure(machine: dict[str, Any], console: Console, *, quick: bool) -> Path:
     amount = TRIAL if quick else FULL
     # A trial must not stand for the measurement.
     target = RESULTS / ("engines_trial.json" if quick else "engines.json")
-    told = {
+    results = {
         "machine": machine, "quick": quick, "places": PLACES, "rows": ROWS, "data_seed": DATA_SEED, "seed": SEED,
         **amount, "complete": False, "runs": [],
     }  # fmt: skip
@@ -89,12 +91,12 @@ def measure(machine: dict[str, Any], console: Console, *, quick: bool) -> Path:
         reference: dict[str, Any] | None = None
         for how in HOWS:
             console.print(f"measuring engines, {case.name}, {how} …", style="dim")
-            row, found = _measured(case, how, amount, reference)
-            reference = found if how == "exact" else reference
-            told["runs"].append(asdict(row))
-            dumped(told, target)
-    dumped(told | {"complete": True}, target)
-    console.print(tables.engines(told | {"complete": True}), soft_wrap=True, markup=False)
+            row, printed = _measured(case, how, amount, reference)
+            reference = printed if how == "exact" else reference
+            results["runs"].append(asdict(row))
+            dumped(results, target)
+    dumped(results | {"complete": True}, target)
+    console.print(tables.engines(results | {"complete": True}), soft_wrap=True, markup=False)
     console.print(f"written to {os.path.relpath(target)}")
     return target
 
@@ -103,15 +105,14 @@ def _measured(
     case: Case, how: str, amount: dict[str, int], reference: dict[str, Any] | None
 ) -> tuple[Row, dict[str, Any] | None]:
     """A row, and what the engine's process printed; whatever goes wrong is a row, too."""
-    python, reason = environments.interpreter(HOWS[how])
-    if python is None:
-        return Row(case.name, how, "failed", reason), None
+    if lacking := [name for name in HOWS[how] if find_spec(name) is None]:
+        return Row(case.name, how, "failed", f"{', '.join(lacking)} cannot be imported"), None
     try:
         with tempfile.TemporaryDirectory() as name:
-            first = _process(python, case, how, amount, Path(name))
+            first = _process(case, how, amount, Path(name))
             if "refused" in first:
                 return Row(case.name, how, "refused", first["refused"], versions=first["versions"]), None
-            again = _process(python, case, how, amount if how == "exact" else amount | SHORT, Path(name))
+            again = _process(case, how, amount if how == "exact" else amount | SHORT, Path(name))
     except (RuntimeError, OSError, ValueError, IndexError) as problem:
         # The end of a traceback; a process that was killed leaves none.
         lines = [line.strip() for line in str(problem).splitlines() if line.strip()] or [type(problem).__name__]
@@ -125,10 +126,10 @@ def _measured(
     return Row(case.name, how, "fitted", difference=far, **times, **same), first
 
 
-def _process(python: str, case: Case, how: str, amount: dict[str, int], folder: Path) -> dict[str, Any]:
+def _process(case: Case, how: str, amount: dict[str, int], folder: Path) -> dict[str, Any]:
     """The result of one process, whose caches are those of the folder: empty, or filled by the one before it."""
     data = {"places": PLACES, "rows": ROWS, "data_seed": DATA_SEED}
     asked = json.dumps(asdict(case) | amount | data | {"how": how, "seed": SEED})
     threads = {} if how == "exact" else ONE_THREAD
-    ended = done([python, str(SCRIPTS / "run_engine.py"), asked], folder, threads | caches(folder))
+    ended = done([sys.executable, str(SCRIPTS / "run_engine.py"), asked], folder, threads | caches(folder))
     return dict(json.loads(ended.output.splitlines()[-1]))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
     from bench.contenders import Contender
 
 FOLDER = Path(__file__).parents[1] / ".bench"
-VARIABLE = "PRIORHOOD_BENCH_PEERS"
 LATER = ("3.13", "3.12", "3.14")
 
 
@@ -56,9 +53,9 @@ def python_of(wanted: str) -> str | None:
     least, here = tuple(map(int, wanted.rstrip("+").split("."))), sys.version_info[:2]
     if here == least or (wanted.endswith("+") and here >= least):
         return sys.executable
-    found = (shutil.which(f"python{name}") for name in (LATER if wanted.endswith("+") else (wanted,)))
+    paths = (shutil.which(f"python{name}") for name in (LATER if wanted.endswith("+") else (wanted,)))
     # Version managers put names on the path that lead nowhere.
-    return next((path for path in found if path and _runs(path, "-c", "")), None)
+    return next((path for path in paths if path and _runs(path, "-c", "")), None)
 
 
 def _r(contender: Contender) -> tuple[list[str], str]:
@@ -70,18 +67,3 @@ def _r(contender: Contender) -> tuple[list[str], str]:
         debian = " ".join(f"r-cran-{name.lower()}" for name in lacking)
         return [], f"R has no package {', '.join(lacking)}; on Debian: apt-get install {debian}"
     return ["Rscript"], ""
-
-
-def interpreter(modules: tuple[str, ...]) -> tuple[str | None, str]:
-    """The Python that has these modules beside priorhood, or None and the reason."""
-    lacking = [m for m in modules if importlib.util.find_spec(m) is None]
-    if not lacking:
-        return sys.executable, ""
-    other = os.environ.get(VARIABLE, "")
-    if not other:
-        return None, f"{', '.join(lacking)} cannot be imported here, and {VARIABLE} names no other Python"
-    if not Path(other).is_file():
-        return None, f"{lacking[0]} cannot be imported here, and {VARIABLE} names no file"
-    if not _runs(other, "-c", "; ".join(f"import {m}" for m in modules)):
-        return None, f"the Python that {VARIABLE} names cannot import {', '.join(modules)}"
-    return other, ""

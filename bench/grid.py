@@ -49,18 +49,18 @@ FALSE_ALARMS = 0.001
 def measure(console: Console, limits: Limits, *, again: bool, sizes: tuple[tuple[int, int], ...] = SIZES) -> None:
     """Measure every size that the file of results does not have yet; it is written after each."""
     target = RESULTS / "grid.json"
-    told: dict[str, Any] = {"sizes": []}
+    results: dict[str, Any] = {"sizes": []}
     if target.exists() and not again:
-        told = json.loads(target.read_text(encoding="utf-8"))
+        results = json.loads(target.read_text(encoding="utf-8"))
     if shutil.which("Rscript") is None:
         console.print("[yellow]skipped: grid: its data come from R, and there is no Rscript on the path[/yellow]")
         return
-    there = {(one["rows"], one["groups"]) for one in told["sizes"]}
+    there = {(one["rows"], one["groups"]) for one in results["sizes"]}
     for n, J in (one for one in sizes if one not in there):
         console.print(f"measuring grid, n = {n:,}, J = {J} …", style="dim")
-        told["sizes"].append(_size(n, J, limits))
-        dumped(told, target)
-    console.print(tables.grid(told), soft_wrap=True, markup=False)
+        results["sizes"].append(_size(n, J, limits))
+        dumped(results, target)
+    console.print(tables.grid(results), soft_wrap=True, markup=False)
 
 
 def _size(n: int, J: int, limits: Limits) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _size(n: int, J: int, limits: Limits) -> dict[str, Any]:
             folder = Path(name)
             fits[one.name] = contest.answered(one, asked, limits, command, folder, twice=False)
             if fits[one.name]["status"] == "fitted":
-                last = contest.read_told(folder) or {}
+                last = contest.read_answer(folder) or {}
                 draws[one.name] = contest.read_draws(last, folder), last["names"]
     facts = {name: before[name] for name in FACTS}
     return {"rows": n, "groups": J, "fits": fits, "agreement": agree(draws), "machine": facts}
@@ -147,13 +147,13 @@ def agree(draws: dict[str, tuple[np.ndarray, list[str]]]) -> dict[str, dict[str,
     if "priorhood" not in others:
         return {}
     mine, names = others.pop("priorhood")
-    found = {}
+    agreement = {}
     for name, (theirs, labels) in others.items():
         assert labels == names, f"{name} has {labels[:8]}, priorhood {names[:8]}"
         own = moments(mine) if name == "stan" else weighted(mine, to_rstanarm(mine, names))
         apart, limit = furthest(own, moments(theirs))
-        found[name] = {"apart": apart, "limit": limit}
-    return found
+        agreement[name] = {"apart": apart, "limit": limit}
+    return agreement
 
 
 def to_rstanarm(draws: np.ndarray, names: list[str]) -> np.ndarray:

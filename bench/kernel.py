@@ -28,7 +28,7 @@ BATCH = 200
 
 def measure(effort: Effort) -> list[Measurement]:
     """The kernel at two sizes, on θ from the posterior."""
-    found = []
+    measured = []
     for places, rows, thetas in SIZES:
         frame, _ = ph.simulate(places, rows, DATA_SEED)
         for label, formula in FORMULAS.items():
@@ -41,13 +41,13 @@ def measure(effort: Effort) -> list[Measurement]:
             seconds = repeat(lambda _, c=collapsed, t=theta: log_marginal(c, t, threads=1), effort.fits)
             ns = tuple(s / (thetas * places) * 1e9 for s in seconds)
             what = f"kernel, one core, {places:,} groups, {label}"
-            found.append(Measurement(f"kernel_{label}_{places}", what, "ns per (θ, group)", ns, target=25.0))
-    return found
+            measured.append(Measurement(f"kernel_{label}_{places}", what, "ns per (θ, group)", ns, target=25.0))
+    return measured
 
 
 def measure_noise(priors: dict[str, str | None], effort: Effort) -> list[Measurement]:
     """The kernel of a residual sd for every ZIP code, on θ near the mode, as most proposals are."""
-    found = []
+    measured = []
     for name, prior in priors.items():
         model = ph.Model(FORMULAS["independent"], prior, noise="zip")
         rows = prepare_rows(sales(), model.formula)
@@ -58,5 +58,5 @@ def measure_noise(priors: dict[str, str | None], effort: Effort) -> list[Measure
         theta = modes.means[0] + rng.standard_normal((BATCH, len(factor))) @ factor.T
         times = repeat(lambda _, f=density, x=theta: f(x), effort.fits, warm_up=1)
         ns = tuple(1e9 * t / (BATCH * problem.base.J) for t in times)
-        found.append(Measurement(f"noise_kernel_{name}", f"(θ, group), one thread, {name}", "ns", ns))
-    return found
+        measured.append(Measurement(f"noise_kernel_{name}", f"(θ, group), one thread, {name}", "ns", ns))
+    return measured

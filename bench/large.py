@@ -71,8 +71,8 @@ def _run(job: str, source: str, threads: int, folder: Path) -> tuple[dict[str, A
 
 
 def rows(effort: Effort) -> list[Measurement]:
-    """One table in three formats: the bare group-by and the sums in turn; a fit, and 1,000 sales added to it."""
-    found: list[Measurement] = []
+    """One table in three formats: the plain group-by and the sums in turn; a fit, and 1,000 sales added to it."""
+    measured: list[Measurement] = []
     with tempfile.TemporaryDirectory() as name:
         folder, sales = Path(name), f"{name}/sales"
         _write(
@@ -86,55 +86,55 @@ def rows(effort: Effort) -> list[Measurement]:
             bare, ours, peaks = [], [], []
             for _ in range(REPEATS):
                 bare.append(_run("bare", file, THREADS, folder)[0]["seconds"])
-                told, ended = _run("sums", file, THREADS, folder)
-                ours.append(told["seconds"])
+                printed, ended = _run("sums", file, THREADS, folder)
+                ours.append(printed["seconds"])
                 peaks.append(ended.peak_mb)
-            key, told = f"rows {title.lower()}", f"{effort.rows:,} rows, {title}"
-            ratio = (min(ours) / min(bare),)
-            found += [
-                Measurement(f"{key} bare", f"bare group-by, {told}", "s", tuple(bare)),
-                Measurement(f"{key} sums", f"all that a fit reads, {told}", "s", tuple(ours)),
-                Measurement(f"{key} ratio", f"sums ÷ bare, {told}", "×", ratio, 1.5, note=note),
-                Measurement(f"{key} memory", f"peak memory, {told}", "MB", tuple(peaks), 1000.0, worst=True),
+            key, label = f"rows {title.lower()}", f"{effort.rows:,} rows, {title}"
+            ratio, relative = (min(ours) / min(bare),), f"sums relative to a plain group-by, {label}"
+            measured += [
+                Measurement(f"{key} bare", f"plain group-by, {label}", "s", tuple(bare)),
+                Measurement(f"{key} sums", f"full scan for a fit, {label}", "s", tuple(ours)),
+                Measurement(f"{key} ratio", relative, "×", ratio, 1.5, note=note),
+                Measurement(f"{key} memory", f"peak memory, {label}", "MB", tuple(peaks), 1000.0, worst=True),
             ]
         fitted = _run("fit", FORMATS["Parquet"], THREADS, folder)[0]["seconds"]
         added = tuple(_run("update", "few.csv", THREADS, folder)[0]["seconds"] for _ in range(REPEATS))
-    told = f"Parquet file of {effort.rows:,} rows → 4 × 1000 draws"
+    label = f"Parquet file of {effort.rows:,} rows → 4 × 1000 draws"
     return [
-        *found,
-        Measurement("rows fit", told, "s", (fitted,)),
+        *measured,
+        Measurement("rows fit", label, "s", (fitted,)),
         Measurement("rows update", f"1,000 sales added to {effort.rows:,}", "s", added, 1.0),
     ]
 
 
 def places(effort: Effort) -> list[Measurement]:
     """From a Parquet file to the summaries of every place; a quick run leaves the million out."""
-    found = []
+    measured = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for count, lines, seconds, memory in SIZES[: 1 if effort == QUICK else None]:
             _write(f"COPY ({OF_PLACES.format(places=count, rows=lines)}) TO '{folder}/sales.parquet'")
-            told, ended = _run("places", "sales.parquet", 0, folder)
-            note = ", ".join(f"{stage} {value:.2f} s" for stage, value in told.items())
-            note += f"; whole process {ended.seconds:.1f} s, processor time {ended.cpu:.1f} s"
+            printed, ended = _run("places", "sales.parquet", 0, folder)
+            note = ", ".join(f"{stage} {value:.2f} s" for stage, value in printed.items())
+            note += f"; whole process {ended.seconds:.1f} s, CPU time {ended.cpu:.1f} s"
             what = f"Parquet → mean, sd, quantiles of {count:,} places, {lines:,} rows"
-            fit, peak = (told["fit"] + told["summary()"],), (ended.peak_mb,)
-            found += [
+            fit, peak = (printed["fit"] + printed["summary()"],), (ended.peak_mb,)
+            measured += [
                 Measurement(f"places {count}", what, "s", fit, seconds, note=note),
                 Measurement(f"places {count} memory", f"{what}: peak memory", "MB", peak, memory, worst=True),
             ]
-    return found
+    return measured
 
 
 def threads(effort: Effort) -> list[Measurement]:
     """Cores kept busy on average, with one thread and with two; never more than were allowed."""
-    found, count = [], 200_000 if effort == QUICK else 1_000_000
+    measured, count = [], 200_000 if effort == QUICK else 1_000_000
     with tempfile.TemporaryDirectory() as name:
         _write(f"COPY ({OF_PLACES.format(places=5_000, rows=count)}) TO '{name}/sales.parquet'")
         for allowed in (1, 2):
-            told = _run("threads", "sales.parquet", allowed, Path(name))[0]
-            what = f"threads={allowed}: processor seconds a second, fit of {count:,} rows in 5,000 places"
-            note = f"{told['seconds']:.2f} s wall, {told['busy']:.2f} s processor time"
-            busy = (told["busy"] / told["seconds"],)
-            found.append(Measurement(f"threads {allowed}", what, "", busy, allowed + SLACK, note=note))
-    return found
+            printed = _run("threads", "sales.parquet", allowed, Path(name))[0]
+            what = f"threads={allowed}: CPU seconds per second, fit of {count:,} rows in 5,000 places"
+            note = f"{printed['seconds']:.2f} s wall, {printed['busy']:.2f} s CPU time"
+            busy = (printed["busy"] / printed["seconds"],)
+            measured.append(Measurement(f"threads {allowed}", what, "", busy, allowed + SLACK, note=note))
+    return measured

@@ -58,12 +58,18 @@ def remark(facts: dict[str, Any], then: str) -> str:
     return f"Other work ran on the machine ({busy(facts):.1f} cores): {then}. " if busy(facts) > BUSY else ""
 
 
+def sentence(facts: dict[str, Any], *libraries: str) -> str:
+    """Return processor, cores, Python, further libraries and the day, as the end of a page's remarks."""
+    named = (f"{facts['cpu']}, {facts['cores']} cores", f"Python {facts['python']}", *libraries, facts["date"][:10])
+    return f"{', '.join(named)}."
+
+
 def _cpu() -> str:
     """The processor's name, with the family and model that a virtual machine's name leaves out."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor() or platform.machine()
     pairs = [line.partition(":") for line in info.read_text().split("\n\n")[0].splitlines()]
-    found = {name.strip(): value.strip() for name, _, value in pairs}
-    name = found.get("model name", platform.machine())
-    return f"{name} (family {found['cpu family']}, model {found['model']})" if "model" in found else name
+    facts = {name.strip(): value.strip() for name, _, value in pairs}
+    name = facts.get("model name", platform.machine())
+    return f"{name} (family {facts['cpu family']}, model {facts['model']})" if "model" in facts else name

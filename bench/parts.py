@@ -36,29 +36,29 @@ def _fits(
 
 def own(effort: Effort) -> list[Measurement]:
     """Both models on the demo's sales, beside lme4's estimate where it is installed."""
-    frame, found = sales(), []
+    frame, measured = sales(), []
     for name, formula in FORMULAS.items():
         estimated = _by_lme4(name, frame, effort)
         summaries = [ph.fit(formula, frame, seed=1 + at).summary(standardized=True) for at in range(effort.seeds)]
-        told = f"{CHAINS} × {DRAWS} draws of {len(summaries[0])} parameters, {name}"
-        fit = _fits(f"fit_{name}", told, formula, frame, effort.fits, 0.10)
-        found.append(fit)
+        label = f"{CHAINS} × {DRAWS} draws of {len(summaries[0])} parameters, {name}"
+        fit = _fits(f"fit_{name}", label, formula, frame, effort.fits, 0.10)
+        measured.append(fit)
         # Before and after: what else the machine does is the same for both.
         estimated += _by_lme4(name, frame, effort)
         if estimated:
             what = f"lme4, one thread: data frame → estimate, {name}"
-            found.append(Measurement(f"lme4_{name}", what, "s", estimated))
+            measured.append(Measurement(f"lme4_{name}", what, "s", estimated))
             ratio = statistics.median(fit.values) / statistics.median(estimated)
             what, target = f"{fit.what}, in lme4's estimates", 0.7 if name == "correlated" else None
-            found.append(Measurement(f"fit_lme4_{name}", what, "×", (ratio,), target))
-        found.append(_fits(f"fit_polars_{name}", told, formula, pl.from_pandas(frame), effort.fits, 0.10))
+            measured.append(Measurement(f"fit_lme4_{name}", what, "×", (ratio,), target))
+        measured.append(_fits(f"fit_polars_{name}", label, formula, pl.from_pandas(frame), effort.fits, 0.10))
         least = tuple(float(s["ess_bulk"].min()) for s in summaries)
         greatest = tuple(float(s["r_hat"].max()) for s in summaries)
-        what = f"least bulk ESS of them, {name}"
-        found.append(Measurement(f"ess_{name}", what, "", least, 3000.0, at_most=False, worst=True))
-        what = f"greatest R-hat of them, {name}"
-        found.append(Measurement(f"rhat_{name}", what, "", greatest, 1.01, worst=True))
-    return found
+        what = f"smallest bulk ESS of them, {name}"
+        measured.append(Measurement(f"ess_{name}", what, "", least, 3000.0, at_most=False, worst=True))
+        what = f"largest R-hat of them, {name}"
+        measured.append(Measurement(f"rhat_{name}", what, "", greatest, 1.01, worst=True))
+    return measured
 
 
 def _by_lme4(name: str, frame: pd.DataFrame, effort: Effort) -> tuple[float, ...]:
@@ -73,8 +73,8 @@ def _by_lme4(name: str, frame: pd.DataFrame, effort: Effort) -> tuple[float, ...
         pd.DataFrame(rows).to_csv(path, index=False)
         asked = {"data": str(path), "model": name, "places": sorted(set(frame["zip"])), "chains": CHAINS}
         limits = Limits(fits=effort.fits // 2)
-        found = answered(CONTENDERS["lme4"], asked | {"draws": DRAWS}, limits, command, path.parent, twice=False)
-    return tuple(found.get("fits", ()))
+        measured = answered(CONTENDERS["lme4"], asked | {"draws": DRAWS}, limits, command, path.parent, twice=False)
+    return tuple(measured.get("fits", ()))
 
 
 # -- fresh processes --------------------------------------------------------------------------------------
@@ -84,15 +84,15 @@ IMPORT = "import time; t = time.perf_counter(); import priorhood; {} print(time.
 
 def imports(effort: Effort) -> list[Measurement]:
     """`import priorhood` in fresh processes; the first, which may read from disk, is not counted."""
-    found = []
+    measured = []
     # A name loads its module when it is used.
-    for key, told, then in (("import", "", ""), ("import_fit", " and `priorhood.fit`", "priorhood.fit;")):
+    for key, label, then in (("import", "", ""), ("import_fit", " and `priorhood.fit`", "priorhood.fit;")):
         command = [sys.executable, "-c", IMPORT.format(then)]
         with tempfile.TemporaryDirectory() as folder:
             seconds = [float(done(command, Path(folder)).output) for _ in range(effort.imports + 1)]
-        what = f"`import priorhood`{told}, fresh process"
-        found.append(Measurement(key, what, "s", tuple(seconds[1:]), 0.2))
-    return found
+        what = f"`import priorhood`{label}, fresh process"
+        measured.append(Measurement(key, what, "s", tuple(seconds[1:]), 0.2))
+    return measured
 
 
 def _commands(count: int, *, compiled: bool) -> list[Ended]:
@@ -110,26 +110,26 @@ def _commands(count: int, *, compiled: bool) -> list[Ended]:
 
 
 def _cpu(ended: list[Ended]) -> str:
-    """Processor time, which others on the machine hardly change."""
-    return f"processor time {min(e.cpu for e in ended):.2f} s at the least"
+    """CPU time, which others on the machine hardly change."""
+    return f"CPU time {min(e.cpu for e in ended):.2f} s at least"
 
 
 def command_line(effort: Effort) -> list[Measurement]:
     """Seconds and peak memory of whole processes; the first fills the compile cache and is not counted."""
     ended = _commands(effort.processes + 1, compiled=True)[1:]
-    told = "whole process `priorhood fit sales.csv`, compiled before"
+    label = "whole process `priorhood fit sales.csv`, compiled before"
     peaks = tuple(e.peak_mb for e in ended)
     return [
-        Measurement("cli", told, "s", tuple(e.seconds for e in ended), 1.6, note=_cpu(ended)),
-        Measurement("cli_memory", f"{told}: peak memory", "MB", peaks, 500.0, worst=True),
+        Measurement("cli", label, "s", tuple(e.seconds for e in ended), 1.6, note=_cpu(ended)),
+        Measurement("cli_memory", f"{label}: peak memory", "MB", peaks, 500.0, worst=True),
     ]
 
 
 def compiling(effort: Effort) -> list[Measurement]:
     """The same with an empty compile cache each time."""
     ended = _commands(effort.compiles, compiled=False)
-    told = "whole process `priorhood fit sales.csv`, first ever (compiles)"
-    return [Measurement("compile", told, "s", tuple(e.seconds for e in ended), 20.0, note=_cpu(ended))]
+    label = "whole process `priorhood fit sales.csv`, first run, including compilation"
+    return [Measurement("compile", label, "s", tuple(e.seconds for e in ended), 20.0, note=_cpu(ended))]
 
 
 # -- from a posterior -------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def compiling(effort: Effort) -> list[Measurement]:
 
 def predictive(effort: Effort) -> list[Measurement]:
     """posterior_predictive of all 7,500 rows, from 4,000 draws of the exact engine's posterior."""
-    frame, found = sales(), []
+    frame, measured = sales(), []
     post = ph.fit(CORRELATED, frame, seed=1)
     variants: dict[str, dict[str, Any]] = {
         "draws": {"log_likelihood": False},
@@ -148,9 +148,9 @@ def predictive(effort: Effort) -> list[Measurement]:
         seconds = repeat(
             lambda at, o=options: ph.posterior_predictive(post, frame, seed=abs(at), **o), effort.fits // 3
         )
-        told = f"posterior_predictive, 7,500 rows × 4,000 draws, {what}"
-        found.append(Measurement(f"predictive {what}", told, "s", seconds, 2.0))
-    return found
+        label = f"posterior_predictive, 7,500 rows × 4,000 draws, {what}"
+        measured.append(Measurement(f"predictive {what}", label, "s", seconds, 2.0))
+    return measured
 
 
 def calibrate(effort: Effort) -> list[Measurement]:
@@ -180,11 +180,11 @@ def leave_out(effort: Effort) -> list[Measurement]:
     note = f"{len(elpd.bad)} rows with a Pareto k over {elpd.good_k:.2f}, Monte Carlo error {elpd.mcse:.2g}"
     places = repeat(lambda _: ph.loo_places(post), effort.fits // 3)
     rows = repeat(lambda _: ph.loo(post, frame), effort.fits // 3)
-    told = "leave-one-out, rows, 7,500"
+    what = "leave-one-out, rows, 7,500"
     return [
         Measurement("leave out places", "leave-one-out, places, 219 ZIP codes", "s", places, 2.0),
-        Measurement("leave out rows", told, "s", rows, note=note),
-        Measurement("leave out rows, ArviZ", f"{told}, log-likelihoods and ArviZ's PSIS", "s", repeat(by_arviz, 1)),
+        Measurement("leave out rows", what, "s", rows, note=note),
+        Measurement("leave out rows, ArviZ", f"{what}, log-likelihoods and ArviZ's PSIS", "s", repeat(by_arviz, 1)),
     ]
 
 
@@ -217,16 +217,16 @@ def weights(effort: Effort) -> list[Measurement]:
 
 def noise(effort: Effort) -> list[Measurement]:
     """A residual sd for every ZIP code, by the exact engine: fits, worst ESS, and the kernel of one θ."""
-    priors, frame, found = {"alike": None, "independent": "sigma ~ Exponential(5)"}, sales(), []
+    priors, frame, measured = {"alike": None, "independent": "sigma ~ Exponential(5)"}, sales(), []
     for formula, text in FORMULAS.items():
         for name, prior in priors.items():
             model = ph.Model(text, prior, noise="zip")
-            told, key = f"4 × 1000 draws, noise by ZIP code, {name}, {formula}", f"{formula}_{name}"
-            found.append(_fits(f"noise_fit_{key}", told, model, frame, max(effort.fits // 5, 2), 2.0, 1))
+            label, key = f"4 × 1000 draws, noise by ZIP code, {name}, {formula}", f"{formula}_{name}"
+            measured.append(_fits(f"noise_fit_{key}", label, model, frame, max(effort.fits // 5, 2), 2.0, 1))
             summaries = [ph.fit(model, frame, seed=1000 - at).summary() for at in range(effort.seeds)]
-            least, what = tuple(float(s["ess_bulk"].min()) for s in summaries), f"least bulk ESS, {told}"
-            found.append(Measurement(f"noise_ess_{key}", what, "", least, 2000.0, at_most=False, worst=True))
-    return found + kernel.measure_noise(priors, effort)
+            least, what = tuple(float(s["ess_bulk"].min()) for s in summaries), f"smallest bulk ESS, {label}"
+            measured.append(Measurement(f"noise_ess_{key}", what, "", least, 2000.0, at_most=False, worst=True))
+    return measured + kernel.measure_noise(priors, effort)
 
 
 def groupings(effort: Effort) -> list[Measurement]:
@@ -249,16 +249,16 @@ def groupings(effort: Effort) -> list[Measurement]:
 
 def predictors(effort: Effort) -> list[Measurement]:
     """Many predictors: 5,000 rows in 200 places, an intercept and one slope that vary by place."""
-    rows, places, found = 5_000, 200, []
+    rows, places, measured = 5_000, 200, []
     for count, target in {20: None, 50: None, 100: 3.0, 200: 10.0}.items():
         rng, names = np.random.default_rng(count), [f"x{i}" for i in range(count)]
         x, place = rng.normal(size=(rows, count)), rng.integers(0, places, rows)
         effects = rng.normal(size=(places, 2)) * [1.0, 0.3]
         y = 10 + x @ rng.normal(size=count) + effects[place, 0] + effects[place, 1] * x[:, 0]
         frame = pd.DataFrame(x, columns=names).assign(y=y + rng.normal(size=rows), g=place.astype(str))
-        told = f"4 × 1000 draws, {count} predictors, {rows:,} rows, {places} places"
+        label = f"4 × 1000 draws, {count} predictors, {rows:,} rows, {places} places"
         formula = f"y ~ {' + '.join(names)} + (x0 | g)"
-        found.append(
-            _fits(f"fit {count} predictors", told, formula, frame, max(2, effort.fits // 6), target, warm_up=1)
+        measured.append(
+            _fits(f"fit {count} predictors", label, formula, frame, max(2, effort.fits // 6), target, warm_up=1)
         )
-    return found
+    return measured

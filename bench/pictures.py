@@ -59,7 +59,7 @@ def _spans(
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Limits of both axes, the same in all panels, so that they can be compared."""
     here = [
-        one for one in records.found.values() if one.model == model and data.Size(one.rows, one.groups) in sizes
+        one for one in records.by_key.values() if one.model == model and data.Size(one.rows, one.groups) in sizes
     ]
     fitted = [one for one in here if one.status == "fitted"]
     x = [getattr(one, by) for one in fitted] or [1]
@@ -77,8 +77,8 @@ def _lines(
 ) -> None:  # fmt: skip
     ends = []
     for at, (name, contender) in enumerate(CONTENDERS.items()):
-        found = [records.found.get((name, model, size.rows, size.groups)) for size in sizes]
-        fitted = [one for one in found if one is not None and one.status == "fitted"]
+        at_sizes = [records.by_key.get((name, model, size.rows, size.groups)) for size in sizes]
+        fitted = [one for one in at_sizes if one is not None and one.status == "fitted"]
         if not fitted:
             continue
         x = [getattr(one, by) for one in fitted]
@@ -96,7 +96,7 @@ def _lines(
             [x[i] for i in short], [y[i] for i in short], linestyle="", marker="^", markersize=8,
             color=look["color"], zorder=4,
         )  # fmt: skip
-        if any(one is not None and one.status != "fitted" for one in found):
+        if any(one is not None and one.status != "fitted" for one in at_sizes):
             axes.plot(x[-1:], y[-1:], marker="x", markersize=9, color=look["color"], zorder=4)
         ends.append((x[-1], y[-1], contender.label, look["color"], name == YARDSTICK))
     _ticks(axes)

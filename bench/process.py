@@ -113,23 +113,23 @@ def resident_mb(pid: int) -> float:
     Pages that several processes share count once. Without /proc, that of the process alone, by ps.
     """
     if not Path("/proc/self/status").exists():
-        told = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True).stdout
-        return float(told.strip() or 0) * 1024 / 1e6
-    found = family(pid)
-    if len(found) == 1:
+        printed = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True).stdout
+        return float(printed.strip() or 0) * 1024 / 1e6
+    pids = family(pid)
+    if len(pids) == 1:
         return _kilobytes(pid, "status", "VmHWM:") * 1024 / 1e6
     # Shared pages cost the kernel a walk through all pages: only where there is someone to share with.
-    return sum(_kilobytes(one, "smaps_rollup", "Pss:") for one in found) * 1024 / 1e6
+    return sum(_kilobytes(one, "smaps_rollup", "Pss:") for one in pids) * 1024 / 1e6
 
 
 def family(pid: int) -> list[int]:
     """A process and its descendants, of all its threads."""
-    found = [pid]
-    for one in found:
+    pids = [pid]
+    for one in pids:
         with contextlib.suppress(OSError):  # a process may end at any time
             for task in Path(f"/proc/{one}/task").iterdir():
-                found += [int(child) for child in (task / "children").read_text().split()]
-    return found
+                pids += [int(child) for child in (task / "children").read_text().split()]
+    return pids
 
 
 def _kilobytes(pid: int, file: str, name: str) -> int:

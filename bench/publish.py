@@ -29,14 +29,14 @@ STRAIGHT = {
 def blocks(measured: Path = MEASURED) -> dict[Path, dict[str, str]]:
     """The text of every block of every page, by the block's name."""
     records = Records(measured / "contenders.json")
-    told = json.loads((measured / "grid.json").read_text(encoding="utf-8"))
+    results = json.loads((measured / "grid.json").read_text(encoding="utf-8"))
     # The README shows the model that all contenders can express.
     shown = scale.BASE, scale.SERIES_MODEL
     short = tables.at_size(records, scale.BASE, (scale.SERIES_MODEL,), short=True)
     parts = (short, tables.ratios(records, *shown), tables.circumstances(records))
     return {
         README: {"contenders": "\n\n".join(parts)},
-        DOCS / "bench.md": {**of_contenders(records), "grid": tables.grid(told)},
+        DOCS / "bench.md": {**of_contenders(records), "grid": tables.grid(results)},
     }
 
 
@@ -85,8 +85,8 @@ def main() -> None:
         page, block, file, table = STRAIGHT[given.table]
         if not (given.results / file).exists():
             parser.error(f"there is no {given.results / file}; measure first: python -m bench")
-        told = json.loads((given.results / file).read_text(encoding="utf-8"))
-        page.write_text(filled(page, {block: table(told)}), encoding="utf-8")
+        results = json.loads((given.results / file).read_text(encoding="utf-8"))
+        page.write_text(filled(page, {block: table(results)}), encoding="utf-8")
         print(f"written: {page.name}")
         return
     for name in ("contenders.json", "grid.json"):

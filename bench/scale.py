@@ -45,38 +45,38 @@ class Records:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.found: dict[Key, Record] = {}
+        self.by_key: dict[Key, Record] = {}
         known = {field.name for field in fields(Record)}
         for one in json.loads(path.read_text(encoding="utf-8"))["records"] if path.exists() else ():
             if stray := sorted(set(one) - known):
                 raise ValueError(f"a record has no field {stray[0]!r}; it has {', '.join(sorted(known))}")
             record = Record(**{**one, "fits": tuple(one["fits"]), "tries": tuple(one["tries"])})
-            self.found[record.key] = record
+            self.by_key[record.key] = record
 
     def keep(self, record: Record) -> None:
         """Add it, in place of an older one, and write the file."""
-        self.found[record.key] = record
-        data.dumped({"records": [asdict(one) for one in self.found.values()]}, self.path)
+        self.by_key[record.key] = record
+        data.dumped({"records": [asdict(one) for one in self.by_key.values()]}, self.path)
 
     def at(self, size: Size, model: str) -> dict[str, Record]:
         """Records of one size and model by contender, in the order of the contenders."""
         keys = {name: (name, model, size.rows, size.groups) for name in CONTENDERS}
-        return {name: self.found[key] for name, key in keys.items() if key in self.found}
+        return {name: self.by_key[key] for name, key in keys.items() if key in self.by_key}
 
     def settled(self, wanted: Key, limits: Limits) -> bool:
         """Whether there is a record that need not be measured again under these limits."""
-        record = self.found.get(wanted)
+        record = self.by_key.get(wanted)
         return record is not None and not (record.may_go_on(limits) or record.outgrown(limits))
 
     def short(self, wanted: Key, limits: Limits) -> Record | None:
         """A record with draws short of the quality, which these limits leave room to go on from."""
-        record = self.found.get(wanted)
+        record = self.by_key.get(wanted)
         return record if record is not None and record.may_go_on(limits) else None
 
     def obstacle(self, wanted: Key, limits: Limits) -> Record | None:
         """A record of a size that is in no way larger, which says that this one is not worth trying."""
         _, _, rows, groups = wanted
-        for one in self.found.values():
+        for one in self.by_key.values():
             smaller = one.rows <= rows and one.groups <= groups and (one.rows, one.groups) != (rows, groups)
             if one.key[:2] == wanted[:2] and smaller and one.status != "fitted" and not one.outgrown(limits):
                 return one
@@ -125,20 +125,20 @@ def measure(plan: Plan, console: Console, target: Path = RESULTS / "contenders.j
                 continue
             console.print(f"measuring {name}, {model}, {size} …", style="dim")
             earlier = None if plan.again else records.short(wanted, plan.limits)
-            for record in _found(CONTENDERS[name], model, size, plan.limits, commands[name], earlier):
+            for record in _measured(CONTENDERS[name], model, size, plan.limits, commands[name], earlier):
                 records.keep(record)
             fresh.add(wanted)
-            console.print(tables.line(records.found[wanted]), soft_wrap=True, markup=False)
+            console.print(tables.line(records.by_key[wanted]), soft_wrap=True, markup=False)
     return records
 
 
-def _found(
+def _measured(
     contender: Contender, model: str, size: Size, limits: Limits, command: list[str], earlier: Record | None
 ) -> Iterator[Record]:
     """Its record, ever better."""
     path = data.made(size, FILES, csv=contender.script.endswith(".R"))
     about = machine.describe()
-    for found in contest.contest(contender, model, path, size, limits, command, earlier):
+    for record in contest.contest(contender, model, path, size, limits, command, earlier):
         # Draws of an earlier run keep the machine that they ran on.
         facts = {name: about[name] for name in FACTS}
-        yield found if found.machine else replace(found, machine=facts, data=data.facts(path))
+        yield record if record.machine else replace(record, machine=facts, data=data.facts(path))

@@ -154,16 +154,16 @@ def covered(design: Design, refits: int, table: int, threads: int | None = None)
     model = ph.Model(design.formula, list(design.priors), **design.options)
     # One seed for all would draw the same truths in all: their shares could not be put together.
     seed = SEED + zlib.crc32(design.name.encode())
-    found = ph.calibrate(model, design.frame(), refits=refits, draws=RANKED, seed=seed, threads=threads)
-    shares, ranked = found.summary()["in90"], len(found.ranks)
+    calibration = ph.calibrate(model, design.frame(), refits=refits, draws=RANKED, seed=seed, threads=threads)
+    shares, ranked = calibration.summary()["in90"], len(calibration.ranks)
     least, greatest = float(shares.min()), float(shares.max())
     low, high = binomial_bounds(ranked, ALARM / table / len(shares))
-    p_value = min(1.0, float(found.p_values.min()) * len(shares))
+    p_value = min(1.0, float(calibration.p_values.min()) * len(shares))
     return Covered(
-        design.name, ranked, found.refits - ranked, tuple(f"{why} ({n})" for why, n in found.refused),
+        design.name, ranked, calibration.refits - ranked, tuple(f"{why} ({n})" for why, n in calibration.refused),
         len(shares), float(shares.mean()), least, str(shares.idxmin()), greatest, low, high,
         float(shares["log_likelihood"]), p_value, low <= least and greatest <= high and p_value > ALARM / table,
-        found.seconds,
+        calibration.seconds,
     )  # fmt: skip
 
 
@@ -176,32 +176,44 @@ def binomial_bounds(trials: int, alarm: float) -> tuple[float, float]:
 # -- the page ---------------------------------------------------------------------------------------------
 
 QUALITY = (
-    *("design", "true spread / noise", "dim θ", "acceptance", "Pareto k", "keep every", "least bulk ESS"),
-    *("greatest R-hat", "seconds", "verdict"),
+    *("design", "true spread / noise", "dim θ", "acceptance", "Pareto k", "keep every", "smallest bulk ESS"),
+    *("largest R-hat", "seconds", "verdict"),
 )
 COVERAGE = (
-    *("design", "refits", "refused", "quantities", "mean", "least", "greatest", "bounds", "joint", "p", "verdict"),
+    *(
+        "design",
+        "refits",
+        "refused",
+        "quantities",
+        "mean",
+        "smallest",
+        "largest",
+        "bounds",
+        "joint",
+        "p",
+        "verdict",
+    ),
 )
 
 
-def markdown(told: dict[str, Any]) -> str:
+def markdown(results: dict[str, Any]) -> str:
     """Both tables, what they say in all, and under which circumstances they were measured."""
-    fits = [Fitted(**one) for one in told["fits"]]
-    shares = [Covered(**{**one, "reasons": tuple(one["reasons"])}) for one in told["coverage"]]
+    fits = [Fitted(**one) for one in results["fits"]]
+    shares = [Covered(**{**one, "reasons": tuple(one["reasons"])}) for one in results["coverage"]]
     lines = [_in_all(fits, shares), "", tables.table(QUALITY, "l" + "r" * 8 + "l", map(_fit_cells, fits))]
     lines += [f"\nRefused: {one.design}, {_spread(one)}: {one.reason}." for one in fits if one.verdict == REFUSED]
     lines += ["", tables.table(COVERAGE, "l" + "r" * 9 + "l", map(_share_cells, shares))]
     missing = {one.design: None for one in fits if one.design not in {share.design for share in shares}}
     lines += [f"\nCoverage not measured in this run: {'; '.join(missing)}."] if missing else []
     lines += [f"\nRefused in {one.design}: {'; '.join(one.reasons)}." for one in shares if one.reasons]
-    found = told["machine"]
-    libraries = ", ".join(f"{tables.LIBRARIES.get(key, key)} {found['libraries'][key]}"
-                          for key in ("priorhood", "numpy", "numba"))  # fmt: skip
-    short = tables.unfinished(told, "Trial of some designs") + machine.remark(found, "times are long")
+    where = results["machine"]
+    named = (
+        f"{tables.LIBRARIES.get(key, key)} {where['libraries'][key]}" for key in ("priorhood", "numpy", "numba")
+    )
+    short = tables.unfinished(results, "Trial of some designs") + machine.remark(where, "times are long")
     about = (
-        f"{short}{CHAINS} chains × {DRAWS:,} draws a fit; {RANKED} draws a refit; seed {SEED}. {found['cpu']}, "
-        f"{found['cores']} cores, Python {found['python']}, {libraries}, {found['date'][:10]}; "
-        f"{told['seconds']:,.0f} s in all."
+        f"{short}{CHAINS} chains × {DRAWS:,} draws a fit; {RANKED} draws a refit; seed {SEED}; "
+        f"{results['seconds']:,.0f} s in all. {machine.sentence(where, *named)}"
     )
     return "\n".join([*lines, "", about])
 
@@ -209,19 +221,19 @@ def markdown(told: dict[str, Any]) -> str:
 def _in_all(fits: list[Fitted], shares: list[Covered]) -> str:
     """The verdicts counted, and the coverage of all refits together, whose joint ranks are independent."""
     count = {verdict: sum(one.verdict == verdict for one in fits) for verdict in (REACHED, REFUSED, MISSED)}
-    told = (
+    verdicts = (
         f"**{len(fits)} fits: {count[REACHED]} reached the quality, {count[REFUSED]} were refused, "
         f"{count[MISSED]} missed it in silence.**"
     )
     if not shares:
-        return told
+        return verdicts
     refits = sum(one.refits for one in shares)
     joint = sum(one.joint * one.refits for one in shares) / refits
     low, high = binomial_bounds(refits, ALARM)
     failed = sum(not one.passed for one in shares)
     return (
-        f"{told} Of {refits:,} refits in {len(shares)} designs, {joint:.2%} have the true log-likelihood in its "
-        f"central 90 % (a right engine: {low:.2%} to {high:.2%} in 99 of 100 runs); the ranks of "
+        f"{verdicts} Of {refits:,} refits in {len(shares)} designs, {joint:.2%} have the true log-likelihood in "
+        f"its central 90 % (a right engine: {low:.2%} to {high:.2%} in 99 of 100 runs); the ranks of "
         f"{'no design' if not failed else f'{failed} designs'} are uneven."
     )
 
@@ -257,26 +269,26 @@ def measure(earlier: dict[str, Any] | None, target: Path, *, quick: bool) -> dic
     """
     designs = DESIGNS[2::QUICK] if quick else DESIGNS
     new = {"quick": quick, "complete": False, "seconds": 0.0, "fits": [], "coverage": []}
-    told: dict[str, Any] = {**(earlier or new), "machine": machine.describe()}
-    started = time.perf_counter() - told["seconds"]
-    done = {what: {one["design"] for one in told[what]} for what in ("fits", "coverage")}
+    results: dict[str, Any] = {**(earlier or new), "machine": machine.describe()}
+    started = time.perf_counter() - results["seconds"]
+    done = {what: {one["design"] for one in results[what]} for what in ("fits", "coverage")}
 
-    def keep(what: str, found: list[Fitted] | list[Covered]) -> None:
-        told[what] += [asdict(one) for one in found]
-        told["seconds"] = time.perf_counter() - started
-        dumped(told, target)
-        print(f"{told['seconds']:6.0f} s  {what}: {found[0].design}", flush=True)
+    def keep(what: str, rows: list[Fitted] | list[Covered]) -> None:
+        results[what] += [asdict(one) for one in rows]
+        results["seconds"] = time.perf_counter() - started
+        dumped(results, target)
+        print(f"{results['seconds']:6.0f} s  {what}: {rows[0].design}", flush=True)
 
     for design in (one for one in designs if one.name not in done["fits"]):
         keep("fits", [fitted(design, spread) for spread in design.spreads])
     # Those of few dimensions first: a run that is broken off has most designs.
-    dims = {one["design"]: one["dim"] for one in told["fits"]}
+    dims = {one["design"]: one["dim"] for one in results["fits"]}
     left = [one for one in designs if one.name not in done["coverage"]]
     for design in sorted(left, key=lambda one: dims[one.name]):
         keep("coverage", [covered(design, QUICK_REFITS if quick else REFITS, len(designs))])
-    told["complete"] = True
-    dumped(told, target)
-    return told
+    results["complete"] = True
+    dumped(results, target)
+    return results
 
 
 def main() -> None:
@@ -289,10 +301,10 @@ def main() -> None:
     given = parser.parse_args()
     target = RESULTS / ("stress_trial.json" if given.quick else "stress.json")
     earlier = given.measured or (target if given.resume else None)
-    told = json.loads(earlier.read_text(encoding="utf-8")) if earlier else None
-    if told is None or not given.measured:
-        told = measure(told, target, quick=given.quick)
-    table = markdown(told)
+    results = json.loads(earlier.read_text(encoding="utf-8")) if earlier else None
+    if results is None or not given.measured:
+        results = measure(results, target, quick=given.quick)
+    table = markdown(results)
     if given.write:
         PAGE.write_text(tables.rewritten(PAGE.read_text(encoding="utf-8"), table, "stress"), encoding="utf-8")
     else:

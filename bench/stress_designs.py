@@ -37,20 +37,20 @@ class Design:
         places = int(np.prod(self.groups))
         per = rng.permutation(np.arange(places) % 12 + 1) if self.rows == 0 else np.full(places, self.rows)
         place = np.repeat(np.arange(places), per)
-        found: dict[str, Any] = {}
+        frame: dict[str, Any] = {}
         for at, column in enumerate("abc"[: len(self.groups)]):
             below = int(np.prod(self.groups[at + 1 :]))
             index = place // below
             own = index % self.groups[at] if self.special == "crossed" else index
-            found[column] = [f"{column}{i}" for i in own]
+            frame[column] = [f"{column}{i}" for i in own]
         columns = rng.normal(size=(len(place), 20))
         if self.special == "collinear":
             columns[:, 1] = columns[:, 0] + 1e-3 * columns[:, 1]
-        found |= {f"x{k + 1}": columns[:, k] for k in range(20)}
-        found["e"] = 10.0 ** rng.uniform(-0.5, 0.5, len(place))
-        found["w"] = rng.integers(1, 6, len(place))
-        found["y"] = self._outcome(rng, place)
-        return found
+        frame |= {f"x{k + 1}": columns[:, k] for k in range(20)}
+        frame["e"] = 10.0 ** rng.uniform(-0.5, 0.5, len(place))
+        frame["w"] = rng.integers(1, 6, len(place))
+        frame["y"] = self._outcome(rng, place)
+        return frame
 
     def _outcome(self, rng: np.random.Generator, place: Any) -> Any:
         noise = rng.normal(size=len(place))

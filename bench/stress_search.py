@@ -196,11 +196,11 @@ def random_design(index: int) -> Posed:
     draft = Draft()
 
     def spreads(name: str, count: int) -> list[Any]:
-        found = []
+        scales = []
         for k in range(count):
             chosen, fine = prior()
-            found.append(draft.scale(name, chosen, ordinary=fine, term=TERMS[k] if count == 2 else "", element=k))
-        return found
+            scales.append(draft.scale(name, chosen, ordinary=fine, term=TERMS[k] if count == 2 else "", element=k))
+        return scales
 
     mu_sd = data * float(rng.choice([0.1, 1.0, 20.0]))
     slope = structure in ("uncorrelated", "correlated", "slopes")
@@ -350,22 +350,22 @@ def _groups(rng: np.random.Generator, structure: str, most: int) -> tuple[tuple[
 
 def _effects(rng: np.random.Generator, label: np.ndarray) -> np.ndarray:
     """Effects of groups in units of the data's scale: none, some, or one outlying group."""
-    found = rng.normal(size=label.max() + 1) * float(rng.choice([0.0, 0.01, 0.3, 1.0, 3.0]))
+    effects = rng.normal(size=label.max() + 1) * float(rng.choice([0.0, 0.01, 0.3, 1.0, 3.0]))
     if rng.random() < 0.25:
-        found[rng.integers(0, len(found))] += float(rng.choice([-4.0, 4.0]))
-    return np.asarray(found[label])
+        effects[rng.integers(0, len(effects))] += float(rng.choice([-4.0, 4.0]))
+    return np.asarray(effects[label])
 
 
 def explored_design(posed: Posed, seed: int, draws: int) -> tuple[Any, dict[tuple[str, int], np.ndarray]]:
     """What a fit explores, without the coefficients' draws; the values of every scale and correlation (draws,)."""
     model = ph.Model(posed.formula, list(posed.priors), standardize=False, outcome_unit=1.0, **posed.options)
     rows = prepare_rows(posed.frame, model.formula, weights=model.weights)
-    columns, found = rows.design, collect_moments(rows)
-    scale = learn_scale(found, columns, standardize=model.standardize, unit=model.outcome_unit)
-    problem = adapt.to_exact(FitData(model, columns, found, scale))
+    sums = collect_moments(rows)
+    scale = learn_scale(sums, rows.design, standardize=model.standardize, unit=model.outcome_unit)
+    problem = adapt.to_exact(FitData(model, rows.design, sums, scale))
     reason = exact.refuses(problem)
     base = problem.base
-    if model.se is None and base.c <= 1e-14 * found.pooled()[1][-1, -1]:
+    if model.se is None and base.c <= 1e-14 * sums.pooled()[1][-1, -1]:
         reason = "the outcome is an exact function of the predictors"  # as a fit says
     if isinstance(problem, exact.GroupNoiseProblem) and len(problem.rows.exact):
         reason = "all rows of a group lie exactly on a line"  # as a fit says
@@ -403,7 +403,7 @@ def judge(index: int, posed: Posed | None = None, draws: int = DRAWS) -> Judged:
     """Fit a design, and hold it against the quadrature."""
     posed = posed or random_design(index)
     started = time.perf_counter()
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "index": index, "structure": posed.structure, "formula": posed.formula, "priors": posed.priors,
         "rows": len(posed.frame["y"]), "sane": posed.sane,
     }  # fmt: skip
@@ -411,13 +411,13 @@ def judge(index: int, posed: Posed | None = None, draws: int = DRAWS) -> Judged:
         explored, values = explored_design(posed, index, draws)
     except ph.PriorhoodError as problem:
         seconds = time.perf_counter() - started
-        return Judged(**told, verdict=REFUSED, reason=str(problem), seconds=seconds)
+        return Judged(**facts, verdict=REFUSED, reason=str(problem), seconds=seconds)
     seconds = time.perf_counter() - started
     started = time.perf_counter()
     try:
         truth = _integrated(posed.dense)
     except RuntimeError as problem:
-        return Judged(**told, verdict=UNKNOWN, reason=str(problem), seconds=seconds)
+        return Judged(**facts, verdict=UNKNOWN, reason=str(problem), seconds=seconds)
     off = explored.log_evidence - truth.log_evidence
     error = explored.log_evidence_error
     share_off = share_errors = 0.0
@@ -429,7 +429,7 @@ def judge(index: int, posed: Posed | None = None, draws: int = DRAWS) -> Judged:
             if name == "omega" and abs(edge) > 1 - 1e-12:
                 continue  # 1 up to rounding
             below = values[name, element] < edge
-            # Batch means: draws of a chain that stays at a state are told by them.
+            # Batch means: draws of a chain that stays at a state are judged by them.
             batches = below.reshape(40, -1).mean(axis=1)
             se = max(float(batches.std(ddof=1)) / math.sqrt(40), math.sqrt(p * (1 - p) / below.size))
             far = float(below.mean()) - p
@@ -437,7 +437,7 @@ def judge(index: int, posed: Posed | None = None, draws: int = DRAWS) -> Judged:
                 share_off, share_errors, worst = far, far / se, f"{name} {element} at {p}"
             silent = silent or (abs(far) > SHARE_OFF and abs(far) > ERRORS * se)
     return Judged(
-        **told, verdict=SILENT if silent else RIGHT, log_evidence=truth.log_evidence, evidence_off=off,
+        **facts, verdict=SILENT if silent else RIGHT, log_evidence=truth.log_evidence, evidence_off=off,
         evidence_error=error, share_off=share_off, share_errors=share_errors, worst=worst,
         acceptance=explored.acceptance, pareto_k=explored.pareto_k, evaluations=explored.evaluations,
         seconds=seconds,
@@ -448,31 +448,31 @@ def judge(index: int, posed: Posed | None = None, draws: int = DRAWS) -> Judged:
 # -- the table --------------------------------------------------------------------------------------------
 
 
-def markdown(found: list[dict[str, Any]]) -> str:
+def markdown(designs: list[dict[str, Any]]) -> str:
     """The counts, by structure."""
-    silent = sum(one["verdict"] == SILENT for one in found)
-    refused = [one for one in found if one["verdict"] == REFUSED]
-    sane = [one for one in found if one["sane"]]
-    right = [one for one in found if one["verdict"] == RIGHT]
+    silent = sum(one["verdict"] == SILENT for one in designs)
+    refused = [one for one in designs if one["verdict"] == REFUSED]
+    sane = [one for one in designs if one["sane"]]
+    right = [one for one in designs if one["verdict"] == RIGHT]
     off = [abs(one["evidence_off"]) / one["evidence_error"] for one in right if one["evidence_error"] > 0]
     within = sum(one < 2 for one in off) / max(len(off), 1)
     furthest = max((abs(one["evidence_off"]) for one in right), default=0.0)
     shares = max((abs(one["share_off"]) for one in right), default=0.0)
-    told = (
-        f"**{len(found):,} designs: {len(right):,} right, {len(refused):,} refused, {silent} silently wrong.** "
+    counts = (
+        f"**{len(designs):,} designs: {len(right):,} right, {len(refused):,} refused, {silent} silently wrong.** "
         f"Of the {len(sane):,} whose priors have the data's scale, {sum(one['sane'] for one in refused)} were "
         f"refused. Where it was right, log p(y) is within two reported errors of the quadrature's in {within:.0%} "
         f"(Normal errors: 95%) and off by {furthest:.3f} at most; shares of draws are off by {shares:.3f} at most."
     )
     rows = []
     for name in dict.fromkeys((*STRUCTURES, *KINDS)):
-        own = [one["verdict"] for one in found if one["structure"] == name]
+        own = [one["verdict"] for one in designs if one["structure"] == name]
         rows.append([name, str(len(own)), *(str(own.count(v)) for v in VERDICTS)])
-    return f"{told}\n\n{tables.table(('structure', 'designs', *VERDICTS), 'lr', rows)}"
+    return f"{counts}\n\n{tables.table(('structure', 'designs', *VERDICTS), 'lr', rows)}"
 
 
 def main() -> None:
-    """Judge a range of designs, or write what was found into the page."""
+    """Judge a range of designs, or write results into the page."""
     parser = argparse.ArgumentParser(prog="python -m bench.stress_search", description=__doc__)
     parser.add_argument("--designs", type=int, default=DESIGNS)
     parser.add_argument("--first", type=int, default=0)
@@ -482,23 +482,23 @@ def main() -> None:
     if given.write:
         parts = [json.loads(path.read_text(encoding="utf-8")) for path in given.write]
         every = {one["index"]: one for part in parts for one in part}
-        found = [every[index] for index in sorted(every)]
-        lines = (json.dumps({key: _short(value) for key, value in one.items()}) for one in found)
+        designs = [every[index] for index in sorted(every)]
+        lines = (json.dumps({key: _short(value) for key, value in one.items()}) for one in designs)
         MEASURED.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
         block = markdown(json.loads(MEASURED.read_text(encoding="utf-8")))
         PAGE.write_text(tables.rewritten(PAGE.read_text(encoding="utf-8"), block, "search"), encoding="utf-8")
         return
-    found = []
+    designs = []
     for index in range(given.first, given.first + given.designs):
         one = judge(index)
-        found.append(asdict(one))
+        designs.append(asdict(one))
         if one.verdict != RIGHT:
             off = f"{one.evidence_off:.3f} ± {one.evidence_error:.4f}, {one.share_off:.3f}, {one.worst}"
             print(index, one.verdict, one.formula, *one.priors, off, one.reason, flush=True)
-        if index % 20 == 19 or len(found) == given.designs:
+        if index % 20 == 19 or len(designs) == given.designs:
             given.target.parent.mkdir(exist_ok=True)
-            given.target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print({v: sum(one["verdict"] == v for one in found) for v in VERDICTS})
+            given.target.write_text(json.dumps(designs, indent=1) + "\n", encoding="utf-8")
+    print({v: sum(one["verdict"] == v for one in designs) for v in VERDICTS})
 
 
 def _short(value: Any) -> Any:

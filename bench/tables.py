@@ -6,7 +6,7 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from bench.contenders import CONTENDERS, MODELS, YARDSTICK
-from bench.machine import BUSY, busy, remark
+from bench.machine import BUSY, busy, remark, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,28 +46,27 @@ def rewritten(text: str, block: str, name: str) -> str:
     return f"{text.partition(start)[0]}{start}\n{block}\n{end}{text.partition(end)[2]}"
 
 
-def unfinished(told: dict[str, Any], trial: str) -> str:
+def unfinished(results: dict[str, Any], trial: str) -> str:
     """What a short run is not, as sentences; nothing of a complete one."""
-    return (f"{trial}. " if told["quick"] else "") + ("" if told["complete"] else "Unfinished run. ")
+    return (f"{trial}. " if results["quick"] else "") + ("" if results["complete"] else "Unfinished run. ")
 
 
 # -- priorhood alone --------------------------------------------------------------------------------------
 
 
-def own(told: dict[str, Any]) -> str:
+def own(results: dict[str, Any]) -> str:
     """What was measured of priorhood alone, with the machine and the date under it."""
-    machine, rows = told["machine"], []
-    for m in told["measurements"]:
+    machine, rows = results["machine"], []
+    for m in results["measurements"]:
         unit = f" {m['unit']}" if m["unit"] else ""
         aim = "" if m["target"] is None else f"{'≤' if m['at_most'] else '≥'} {m['target']:,.5g}{unit}"
         shown = f"{number(m['min'])}, {number(m['median'])}" if m["unit"] else f"worst {m['judged']:,.5g}"
         missed = " (missed)" if m["met"] is False else ""
         rows.append((m["what"].replace("|", "\\|"), f"{shown}{unit}{missed}", aim, f"`{m['command']}`"))
     return (
-        f"{table(('what', 'measured: least, median', 'target', 'command'), 'lrrl', rows)}\n\n"
-        f"{unfinished(told, 'Quick run')}{remark(machine, 'least times tell more')}ESS, R-hat: worst of several "
-        f"seeds. {machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, {machine['date'][:10]}. "
-        "`make bench` repeats it."
+        f"{table(('what', 'measured: minimum, median', 'target', 'command'), 'lrrl', rows)}\n\n"
+        f"{unfinished(results, 'Quick run')}{remark(machine, 'minima are more reliable')}ESS, R-hat: worst of "
+        f"several seeds. {sentence(machine)} `make bench` repeats it."
     )
 
 
@@ -76,7 +75,7 @@ def own(told: dict[str, Any]) -> str:
 SHORT = {"time": "> {seconds:,.0f} s", "memory": "> {memory:,.0f} GB", "failed": "failed", "refused": "not taken"}
 CONTEST = (
     *("contender", "model", "gives", "first result: nothing compiled", "first result: compiled before"),
-    *("further fit", "÷ priorhood", "least bulk ESS", "ESS/s", "peak memory", "Δ mean / sd"),
+    *("further fit", "÷ priorhood", "smallest bulk ESS", "ESS/s", "peak memory", "Δ mean / sd"),
 )
 
 
@@ -95,8 +94,8 @@ def gives(record: Record) -> str:
     """Draws, and how many were needed; or a point estimate."""
     if record.least_ess is None:
         return "point estimate"
-    told = f"4 × {record.draws:,} draws"
-    return told if record.reached else f"{told}, R-hat {record.greatest_rhat:.4f}, quality not reached"
+    text = f"4 × {record.draws:,} draws"
+    return text if record.reached else f"{text}, R-hat {record.greatest_rhat:.4f}, quality not reached"
 
 
 def line(record: Record) -> str:
@@ -112,15 +111,15 @@ def line(record: Record) -> str:
 
 def at_size(records: Records, size: Size, models: Iterable[str] = MODELS, *, short: bool = False) -> str:
     """All contenders at one size; short : without what the README need not say."""
-    left_out = ("model", "least bulk ESS", "Δ mean / sd") if short else ()
+    left_out = ("model", "smallest bulk ESS", "Δ mean / sd") if short else ()
     columns = [at for at, name in enumerate(CONTEST) if name not in left_out]
     rows = []
     for model in models:
-        found = records.at(size, model)
-        yardstick = found.get(YARDSTICK)
+        here = records.at(size, model)
+        yardstick = here.get(YARDSTICK)
         if yardstick is not None and yardstick.status != "fitted":
             yardstick = None
-        rows += [_contest_cells(one, yardstick) for one in found.values()]
+        rows += [_contest_cells(one, yardstick) for one in here.values()]
     align = "".join("l" if at < 3 else "r" for at in columns)
     return table([CONTEST[at] for at in columns], align, ([row[at] for at in columns] for row in rows))
 
@@ -149,22 +148,22 @@ def _contest_cells(record: Record, yardstick: Record | None) -> list[str]:
 
 def ratios(records: Records, size: Size, model: str) -> str:
     """Seconds of the others in multiples of priorhood's, in a sentence; none where the machine was not free."""
-    found = {name: one for name, one in records.at(size, model).items() if one.status == "fitted"}
-    if YARDSTICK not in found:
+    fitted = {name: one for name, one in records.at(size, model).items() if one.status == "fitted"}
+    if YARDSTICK not in fitted:
         return ""
-    if any(busy(one.machine) > BUSY for one in found.values()):
+    if any(busy(one.machine) > BUSY for one in fitted.values()):
         return "No ratios: other work ran on the machine, more beside some contenders than beside others."
-    base = fit_seconds(found.pop(YARDSTICK)) or 1.0
-    times = {name: (fit_seconds(one) or 0.0) / base for name, one in found.items()}
-    told = ", ".join(f"{CONTENDERS[name].label} {number(value)}" for name, value in times.items())
-    samplers = sorted(value for name, value in times.items() if found[name].least_ess is not None)
+    base = fit_seconds(fitted.pop(YARDSTICK)) or 1.0
+    times = {name: (fit_seconds(one) or 0.0) / base for name, one in fitted.items()}
+    text = ", ".join(f"{CONTENDERS[name].label} {number(value)}" for name, value in times.items())
+    samplers = sorted(value for name, value in times.items() if fitted[name].least_ess is not None)
     span = f" The samplers take {number(samplers[0])} to {number(samplers[-1])} times as long." if samplers else ""
-    return f"A further fit, in multiples of priorhood's: {told}.{span}"
+    return f"Time of each further fit relative to priorhood's: {text}.{span}"
 
 
 def along(records: Records, sizes: tuple[Size, ...], model: str, *, by: str) -> str:
     """Seconds of a further fit at every size of a series; by : "rows" or "groups"."""
-    every = {size: found for size in sizes if (found := records.at(size, model))}
+    every = {size: here for size in sizes if (here := records.at(size, model))}
     heads = [f"{getattr(size, by):,}" + ("" if by == "rows" else f" ({size.rows:,} rows)") for size in every]
 
     def cell(record: Record | None) -> str:
@@ -173,9 +172,9 @@ def along(records: Records, sizes: tuple[Size, ...], model: str, *, by: str) -> 
         return number(fit_seconds(record)) + ("" if record.reached else " (quality not reached)")
 
     rows = [
-        [one.label, *(cell(found.get(name)) for found in every.values())]
+        [one.label, *(cell(here.get(name)) for here in every.values())]
         for name, one in CONTENDERS.items()
-        if any(name in found for found in every.values())
+        if any(name in here for here in every.values())
     ]
     return table([f"seconds of a further fit, {by}:", *heads], "lr", rows)
 
@@ -184,38 +183,38 @@ def reasons(records: Records) -> str:
     """What stopped whom, in the words of the record."""
     return "\n".join(
         f"- {CONTENDERS[one.contender].label}, {one.model}, {one.rows:,} rows, {one.groups:,} groups: {one.reason}"
-        for one in records.found.values()
+        for one in records.by_key.values()
         if one.status in ("failed", "refused")
     )
 
 
 def circumstances(records: Records) -> str:
     """The machine, the days, and whether others were at work."""
-    every = [one.machine for one in records.found.values()]
+    every = [one.machine for one in records.by_key.values()]
     machines = dict.fromkeys(f"{one['cpu']}, {one['cores']} cores" for one in every)
     days, loads = sorted({one["date"][:10] for one in every}), [busy(one) for one in every]
-    told = f"{'; '.join(machines)}. {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") + "."
-    if found := sum(load > BUSY for load in loads):
-        told += (
-            f" Before {found} of {len(every)} measurements other work ran on the machine (up to "
+    text = f"{'; '.join(machines)}. {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") + "."
+    if disturbed := sum(load > BUSY for load in loads):
+        text += (
+            f" Before {disturbed} of {len(every)} measurements other work ran on the machine (up to "
             f"{max(loads):.1f} cores): their times are long, and ratios mean little."
         )
-    return told
+    return text
 
 
 # -- the published grid -----------------------------------------------------------------------------------
 
 GRID = (
     *("n", "J", "contender", "first result: nothing compiled", "5,000 draws, compiled", "÷ priorhood"),
-    *("least bulk ESS", "ESS/s", "means and sds: furthest from priorhood's (limit)"),
+    *("smallest bulk ESS", "ESS/s", "means and sds: furthest from priorhood's (limit)"),
 )
 IN_GRID = {"priorhood": "priorhood", "stan": "Stan, the same priors", "rstanarm": "rstanarm, its own"}
 
 
-def grid(told: dict[str, Any]) -> str:
+def grid(results: dict[str, Any]) -> str:
     """A row for every size and contender; the machine, the day, whether others were at work."""
     rows = []
-    for size in told["sizes"]:
+    for size in results["sizes"]:
         base = size["fits"]["priorhood"]
         for name, fit in size["fits"].items():
             cells = [f"{size['rows']:,}", str(size["groups"]), IN_GRID[name]]
@@ -230,10 +229,10 @@ def grid(told: dict[str, Any]) -> str:
             rate = fit["least_ess"] / seconds
             cells += [f"{number(fit['first'])} s", f"{number(seconds)} s", number(ratio), number(fit["least_ess"])]
             rows.append([*cells, number(rate), apart + wrong])
-    every = [size["machine"] for size in told["sizes"]]
+    every = [size["machine"] for size in results["sizes"]]
     if not every:
         return "Not measured."
-    fits = [fit for size in told["sizes"] for fit in size["fits"].values()]
+    fits = [fit for size in results["sizes"] for fit in size["fits"].values()]
     versions = sorted({f"{name} {v}" for fit in fits for name, v in fit.get("versions", {}).items()})
     where = f"{every[0]['cpu']}, {every[0]['cores']} cores, {every[-1]['date'][:10]}"
     about = [f"{text}." for text in (where, ", ".join(versions)) if text]
@@ -244,18 +243,18 @@ def grid(told: dict[str, Any]) -> str:
 # -- engines ----------------------------------------------------------------------------------------------
 
 ENGINES = (
-    *("model", "engine", "build and compile: first, again", "sample", "divergences", "least bulk ESS"),
-    *("greatest R-hat", "ESS/s: first fit, sampling alone", "Δ mean / sd"),
+    *("model", "engine", "build and compile: first, again", "sample", "divergences", "smallest bulk ESS"),
+    *("largest R-hat", "ESS/s: first fit, sampling alone", "Δ mean / sd"),
 )
 HOWS = {"exact": "exact", "nutpie": "NUTS, nutpie", "pymc": "NUTS, PyMC"}
 LIBRARIES = {"pymc": "PyMC", "numpy": "NumPy", "numba": "Numba", "scipy": "SciPy"}
 MISSING = {"refused": "not taken", "failed": "not measured"}
 
 
-def engines(told: dict[str, Any]) -> str:
+def engines(results: dict[str, Any]) -> str:
     """Every model by every engine, what is missing and why, and the circumstances of the measurement."""
     rows, why, versions = [], {}, {}
-    for run in told["runs"]:
+    for run in results["runs"]:
         versions |= run["versions"]
         cells = [run["model"], HOWS[run["how"]]]
         if run["status"] != "fitted":
@@ -274,12 +273,12 @@ def engines(told: dict[str, Any]) -> str:
         for (status, reason), which in why.items()
         if status == wanted
     ]
-    machine = told["machine"]
-    shown = ", ".join(f"{LIBRARIES.get(name, name)} {version}" for name, version in versions.items())
+    machine = results["machine"]
+    named = (f"{LIBRARIES.get(name, name)} {version}" for name, version in versions.items())
     about = (
-        f"{unfinished(told, 'Trial with few draws')}{remark(machine, 'times are long')}{told['rows']:,} simulated "
-        f"sales in {told['places']} ZIP codes; {told['chains']} chains × {told['draws']:,} draws, NUTS after "
-        f"{told['tune']:,} steps to adapt; seed {told['seed']}. {machine['cpu']}, {machine['cores']} cores, Python "
-        f"{machine['python']}, {shown}, {machine['date'][:10]}."
+        f"{unfinished(results, 'Trial with few draws')}{remark(machine, 'times are long')}{results['rows']:,} "
+        f"simulated sales in {results['places']} ZIP codes; {results['chains']} chains × {results['draws']:,} "
+        f"draws, NUTS after {results['tune']:,} steps to adapt; seed {results['seed']}. "
+        f"{sentence(machine, *named)}"
     )
     return "\n".join([table(ENGINES, "llr", rows), "", *reasons, about])

@@ -12,8 +12,8 @@ fit <- function(rows, asked, seed) {
   )
 }
 
-collect <- function(found, asked) {
-  draws <- as.array(found)
+collect <- function(fitted, asked) {
+  draws <- as.array(fitted)
   labels <- c(paste0("x", 1:5), "Sigma[g:(Intercept),(Intercept)]", "sigma",
               sprintf("b[(Intercept) g:%s]", asked$places))
   draws <- draws[, , labels, drop = FALSE]

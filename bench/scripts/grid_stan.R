@@ -36,13 +36,13 @@ compiled <- NULL
 fit <- function(rows, asked, seed) {
   if (is.null(compiled)) compiled <<- stan_model(model_code = program)
   x <- as.matrix(rows[, paste0("x", 1:5)])
-  told <- list(n = nrow(x), p = ncol(x), J = nlevels(rows$g), x = x, y = rows$y, g = as.integer(rows$g))
-  sampling(compiled, told, chains = 1, cores = 1, iter = asked$tune + asked$draws, warmup = asked$tune, seed = seed,
+  data <- list(n = nrow(x), p = ncol(x), J = nlevels(rows$g), x = x, y = rows$y, g = as.integer(rows$g))
+  sampling(compiled, data, chains = 1, cores = 1, iter = asked$tune + asked$draws, warmup = asked$tune, seed = seed,
            control = list(adapt_delta = 0.95), refresh = 0)
 }
 
-collect <- function(found, asked) {
-  draws <- as.array(found)
+collect <- function(fitted, asked) {
+  draws <- as.array(fitted)
   labels <- c(sprintf("mu[%d]", 1:5), "tau", "sigma", sprintf("u[%d]", seq_along(asked$places)))
   list(draws = draws[, , labels, drop = FALSE],
        names = c(sprintf("mu[%d]", 0:4), "tau[0]", "sigma[0]", sprintf("beta[%d]", seq_along(asked$places) - 1L)))

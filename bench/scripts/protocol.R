@@ -12,18 +12,18 @@ read_rows <- function(asked) {
   rows
 }
 
-tell <- function(told) {
-  part <- file.path(folder, "told.part")
-  writeLines(jsonlite::toJSON(told, auto_unbox = TRUE, digits = NA), part)
-  invisible(file.rename(part, file.path(folder, "told.json")))
+write_answer <- function(answer) {
+  part <- file.path(folder, "answer.part")
+  writeLines(jsonlite::toJSON(answer, auto_unbox = TRUE, digits = NA), part)
+  invisible(file.rename(part, file.path(folder, "answer.json")))
 }
 
-keep <- function(found) {
-  if (!is.null(found$point)) return(list(point = as.list(found$point)))
+keep <- function(result) {
+  if (!is.null(result$point)) return(list(point = as.list(result$point)))
   out <- file(file.path(folder, "draws.f64"), "wb")
-  writeBin(as.vector(found$draws), out)
+  writeBin(as.vector(result$draws), out)
   close(out)
-  list(names = found$names, draws = dim(found$draws)[1], chains = dim(found$draws)[2])
+  list(names = result$names, draws = dim(result$draws)[1], chains = dim(result$draws)[2])
 }
 
 run <- function(fit, collect, versions) {
@@ -35,16 +35,16 @@ run <- function(fit, collect, versions) {
   rows <- read_rows(asked)
   once <- timed(0)
   versions$R <- paste(R.version$major, R.version$minor, sep = ".")
-  told <- list(first_s = as.numeric(Sys.time()) - asked$began, first_fit_s = once$seconds, fits_s = list(),
+  answer <- list(first_s = as.numeric(Sys.time()) - asked$began, first_fit_s = once$seconds, fits_s = list(),
                versions = versions)
-  told <- c(told, keep(collect(once$result, asked)))
-  tell(told)
+  answer <- c(answer, keep(collect(once$result, asked)))
+  write_answer(answer)
   spent <- seconds <- 0
   for (at in seq_len(asked$fits)) {
     if (once$seconds > 4 * asked$spend || spent + seconds > asked$spend) break  # see protocol.py
     seconds <- timed(at)$seconds
     spent <- spent + seconds
-    told$fits_s[[at]] <- seconds
+    answer$fits_s[[at]] <- seconds
   }
-  tell(told)
+  write_answer(answer)
 }

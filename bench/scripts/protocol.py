@@ -1,11 +1,11 @@
-"""What every contender's process does: read the data, fit, fit again, and tell.
+"""What every contender's process does: read the data, fit, fit again, and answer.
 
 Runs in the contender's own interpreter: NumPy and pandas are imported, nothing of this package. protocol.R is the
-same for R. The one argument is a JSON file of what is asked; what is told goes to two files beside it:
+same for R. The one argument is a JSON file of what is asked; the answer goes to two files beside it:
 
-    told.json   first_s, seconds from the start of the process to the first result; fits_s, of each further fit from
-                the data in memory; versions; point, the estimates of one that draws nothing; names, draws
-    draws.f64   the first fit's draws as doubles, (draw, chain, parameter) with the first axis fastest
+    answer.json  first_s, seconds from the start of the process to the first result; fits_s, of each further fit
+                 from the data in memory; versions; point, the estimates of one that draws nothing; names, draws
+    draws.f64    the first fit's draws as doubles, (draw, chain, parameter) with the first axis fastest
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PATIENCE = 4
 Asked = dict[str, Any]
 # mu (…, 2), tau (…, 2), sigma (…), beta (…, places, 2) of the places asked for, omega (…) where it is a parameter;
 # … is (chain, draw) of a sampler, nothing of a point estimate.
-Found = dict[str, Any]
+Parameters = dict[str, Any]
 
 
 class Rows:
@@ -49,22 +49,22 @@ def asked() -> Asked:
 
 def run(
     fit: Callable[[Any, Asked, int], Any],
-    collect: Callable[[Any, Any, Asked], Found],
+    collect: Callable[[Any, Any, Asked], Parameters],
     versions: dict[str, str],
     *,
     read: Callable[[Asked], Any] = Rows,
 ) -> None:
-    """Fit as asked: `fit` takes the time that counts, `collect` puts its result into the form of `Found`."""
+    """Fit as asked: `fit` takes the time that counts, `collect` puts its result into the form of `Parameters`."""
     folder, given = Path(sys.argv[1]).parent, asked()
     # What libraries remark on their own draws is judged by the benchmark, for all alike.
     warnings.simplefilter("ignore")
     data = read(given)
     result, once = _timed(fit, data, given, 0)
-    told: dict[str, Any] = {"first_s": time.time() - given["began"], "first_fit_s": once, "fits_s": []}
-    told["versions"] = versions | {"Python": sys.version.split()[0]}
-    told |= _kept(collect(result, data, given), folder)
+    answer: dict[str, Any] = {"first_s": time.time() - given["began"], "first_fit_s": once, "fits_s": []}
+    answer["versions"] = versions | {"Python": sys.version.split()[0]}
+    answer |= _kept(collect(result, data, given), folder)
     del result
-    _write(folder, told)
+    _write(folder, answer)
     spent = seconds = 0.0
     for at in range(given["fits"]):
         # The first of them may take far less than the very first fit, which compiles; the others are alike.
@@ -72,8 +72,8 @@ def run(
             break
         seconds = _timed(fit, data, given, 1 + at)[1]
         spent += seconds
-        told["fits_s"].append(seconds)
-    _write(folder, told)
+        answer["fits_s"].append(seconds)
+    _write(folder, answer)
 
 
 def _timed(fit: Callable[[Any, Asked, int], Any], data: Any, asked: Asked, at: int) -> tuple[Any, float]:
@@ -82,11 +82,11 @@ def _timed(fit: Callable[[Any, Asked, int], Any], data: Any, asked: Asked, at: i
     return result, time.perf_counter() - started
 
 
-def _kept(found: Found, folder: Path) -> dict[str, Any]:
+def _kept(parameters: Parameters, folder: Path) -> dict[str, Any]:
     """The draws in their file and what they are, or the point estimates themselves."""
-    sampled = np.ndim(found["sigma"]) == 2
+    sampled = np.ndim(parameters["sigma"]) == 2
     names, columns = [], []
-    for name, values in found.items():
+    for name, values in parameters.items():
         array = np.asarray(values, dtype=float)
         flat = array.reshape(*array.shape[: 2 * sampled], -1)
         names += [f"{name}[{at}]" for at in range(flat.shape[-1])]
@@ -98,8 +98,8 @@ def _kept(found: Found, folder: Path) -> dict[str, Any]:
     return {"names": names, "draws": together.shape[1], "chains": together.shape[0]}
 
 
-def _write(folder: Path, told: dict[str, Any]) -> None:
+def _write(folder: Path, answer: dict[str, Any]) -> None:
     # Whole or not at all: the benchmark may look at any time.
-    part = folder / "told.part"
-    part.write_text(json.dumps(told), encoding="utf-8")
-    part.replace(folder / "told.json")
+    part = folder / "answer.part"
+    part.write_text(json.dumps(answer), encoding="utf-8")
+    part.replace(folder / "answer.json")

@@ -35,7 +35,7 @@ def fit(rows: protocol.Rows, asked: protocol.Asked, seed: int) -> Any:
     )  # fmt: skip
 
 
-def collect(tree: Any, rows: protocol.Rows, asked: protocol.Asked) -> protocol.Found:
+def collect(tree: Any, rows: protocol.Rows, asked: protocol.Asked) -> protocol.Parameters:
     """Means and spreads as priorhood has them; a place's coefficients are the average plus its effects."""
     drawn = tree["posterior"]
     mu = np.stack([np.asarray(drawn[name]) for name in ("Intercept", "x")], axis=-1)

@@ -77,8 +77,8 @@ def main() -> None:
         except ph.ModelError as refusal:
             print(json.dumps({"refused": str(refusal), "versions": versions}))
             return
-        told = quality(post)
-    print(json.dumps({**seconds, **told, "versions": versions}))
+        reached = quality(post)
+    print(json.dumps({**seconds, **reached, "versions": versions}))
 
 
 if __name__ == "__main__":

@@ -5,17 +5,17 @@ source(file.path(here, "protocol.R"))
 
 fit <- function(rows, asked, seed) {
   formula <- if (asked$model == "correlated") y ~ x + (x | g) else y ~ x + (x || g)
-  found <- lmer(formula, rows)
-  list(fit = found, effects = coef(found)$g)
+  fitted <- lmer(formula, rows)
+  list(fit = fitted, effects = coef(fitted)$g)
 }
 
-collect <- function(found, asked) {
-  table <- as.data.frame(VarCorr(found$fit))
-  mu <- fixef(found$fit)
+collect <- function(fitted, asked) {
+  table <- as.data.frame(VarCorr(fitted$fit))
+  mu <- fixef(fitted$fit)
   tau <- table$sdcor[is.na(table$var2) & table$grp != "Residual"]
   omega <- table$sdcor[!is.na(table$var2)]
-  beta <- as.vector(t(as.matrix(found$effects[as.character(asked$places), c("(Intercept)", "x")])))
-  values <- c(mu, tau, sigma(found$fit), if (asked$model == "correlated") omega, beta)
+  beta <- as.vector(t(as.matrix(fitted$effects[as.character(asked$places), c("(Intercept)", "x")])))
+  values <- c(mu, tau, sigma(fitted$fit), if (asked$model == "correlated") omega, beta)
   names(values) <- c("mu[0]", "mu[1]", "tau[0]", "tau[1]", "sigma[0]",
                      if (asked$model == "correlated") "omega[0]", sprintf("beta[%d]", seq_along(beta) - 1L))
   list(point = values)

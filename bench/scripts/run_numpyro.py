@@ -51,11 +51,11 @@ def fit(rows: protocol.Rows, asked: protocol.Asked, seed: int) -> Any:
     return jax.block_until_ready(draws)
 
 
-def collect(draws: Any, rows: protocol.Rows, asked: protocol.Asked) -> protocol.Found:
+def collect(draws: Any, rows: protocol.Rows, asked: protocol.Asked) -> protocol.Parameters:
     """The draws of the population and of the places asked for."""
     names = ("mu", "tau", "sigma", *(["omega"] if asked["model"] == "correlated" else []))
-    found = {name: np.asarray(draws[name]) for name in names}
-    return found | {"beta": np.asarray(draws["beta"])[:, :, rows.places]}
+    kept = {name: np.asarray(draws[name]) for name in names}
+    return kept | {"beta": np.asarray(draws["beta"])[:, :, rows.places]}
 
 
 if __name__ == "__main__":

@@ -25,13 +25,13 @@ def fit(path: str, asked: protocol.Asked, seed: int) -> ph.Posterior:
     return ph.fit(model, path, seed=seed, chains=asked["chains"], draws=asked["draws"])
 
 
-def collect(post: ph.Posterior, path: str, asked: protocol.Asked) -> protocol.Found:
+def collect(post: ph.Posterior, path: str, asked: protocol.Asked) -> protocol.Parameters:
     """The draws of the population and of the places asked for."""
-    found: dict[str, Any] = {name: np.asarray(post[name]) for name in ("mu", "tau", "sigma")}
+    draws: dict[str, Any] = {name: np.asarray(post[name]) for name in ("mu", "tau", "sigma")}
     if asked["model"] == "correlated":
-        found["omega"] = np.asarray(post["omega"])[..., 1, 0]
+        draws["omega"] = np.asarray(post["omega"])[..., 1, 0]
     # Of very many places no draws are stored: those asked for are made.
-    return found | {"beta": np.asarray(post.draws(g=[str(place) for place in asked["places"]]))}
+    return draws | {"beta": np.asarray(post.draws(g=[str(place) for place in asked["places"]]))}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The benchmark's model by PyMC's own NUTS, of whichever version is installed here, or by nutpie.
 
 Centred: most places of the benchmark have many rows, and NUTS then mixes better than in the non-centred form,
-which reached a least bulk ESS of 31 to 137 on data like these.
+which reached a smallest bulk ESS of 31 to 137 on data like these.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def fit(rows: protocol.Rows, asked: protocol.Asked, seed: int) -> Any:
         )
 
 
-def collect(tree: Any, rows: protocol.Rows, asked: protocol.Asked) -> protocol.Found:
+def collect(tree: Any, rows: protocol.Rows, asked: protocol.Asked) -> protocol.Parameters:
     """The draws of the population and of the places asked for."""
     posterior = tree["posterior"]
     names = ("mu", "tau", "sigma", *(["omega"] if asked["model"] == "correlated" else []))
-    found = {name: np.asarray(posterior[name]) for name in names}
-    return found | {"beta": np.asarray(posterior["beta"])[:, :, rows.places]}
+    draws = {name: np.asarray(posterior[name]) for name in names}
+    return draws | {"beta": np.asarray(posterior["beta"])[:, :, rows.places]}
 
 
 if __name__ == "__main__":

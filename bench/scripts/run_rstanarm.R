@@ -13,8 +13,8 @@ fit <- function(rows, asked, seed) {
   )
 }
 
-collect <- function(found, asked) {
-  draws <- as.array(found)
+collect <- function(fitted, asked) {
+  draws <- as.array(fitted)
   labels <- dimnames(draws)[[3]]
   place <- function(term) sprintf("b[%s g:%s]", term, asked$places)
   column <- function(name) draws[, , name, drop = FALSE]

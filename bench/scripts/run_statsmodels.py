@@ -23,9 +23,9 @@ def fit(rows: protocol.Rows, asked: protocol.Asked, seed: int) -> Any:
     return result, result.random_effects
 
 
-def collect(found: Any, rows: protocol.Rows, asked: protocol.Asked) -> protocol.Found:
+def collect(fitted: Any, rows: protocol.Rows, asked: protocol.Asked) -> protocol.Parameters:
     """Scales as sds, the places' predicted coefficients."""
-    result, effects = found
+    result, effects = fitted
     spread = np.asarray(result.cov_re)
     tau = np.sqrt(np.diag(spread))
     mu = np.asarray(result.fe_params)

@@ -87,7 +87,7 @@ def test_draws_and_times_go_from_process_to_process(bench, tmp_path):
         contenders.Contender("x", "X", str(script)), asked, contest.Limits(seconds=60.0, fits=3), [sys.executable],
         tmp_path,
     )  # fmt: skip
-    told = contest.read_told(tmp_path)
+    told = contest.read_answer(tmp_path)
     draws = contest.read_draws(told, tmp_path)
     rng = np.random.default_rng(contest.SEED)
     assert told["names"] == ["mu[0]", "mu[1]", "sigma[0]", *(f"beta[{at}]" for at in range(6))]
@@ -120,7 +120,7 @@ def test_priorhood_by_the_protocol_has_the_truth_and_the_quality(bench, tmp_path
     assert set(told["mean"]) == set(truth)
     # Each lies beyond 5 sds in less than one of a million data sets.
     assert all(abs(told["mean"][k] - truth[k]) < 5 * told["sd"][k] for k in truth)
-    names = contest.read_told(tmp_path)["names"]
+    names = contest.read_answer(tmp_path)["names"]
     assert sum(name.startswith("beta") for name in names) == 60
 
 
@@ -232,7 +232,7 @@ def test_draws_that_were_finished_stay_where_twice_as_many_are_stopped(bench, mo
 
     def known(plan):
         scale.measure(plan, Console(quiet=True), tmp_path / "c.json")
-        return bench("scale").Records(tmp_path / "c.json").found["nutpie", "correlated", 100, 10]
+        return bench("scale").Records(tmp_path / "c.json").by_key["nutpie", "correlated", 100, 10]
 
     kept = known(plan)
     assert (kept.status, kept.draws, kept.first, kept.reached) == ("fitted", 2000, 9.0, False)
@@ -258,7 +258,7 @@ def test_draws_of_an_earlier_run_keep_the_machine_that_they_ran_on(bench, monkey
     monkeypatch.setattr(scale, "FILES", tmp_path)
     monkeypatch.setattr(scale.environments, "command_of", lambda contender, install: (["x"], ""))
     plan = scale.Plan(("nutpie",), (("independent", bench("data").Size(100, 10)),), contest.Limits(seconds=100.0))
-    kept = scale.measure(plan, Console(quiet=True), tmp_path / "c.json").found[wanted]
+    kept = scale.measure(plan, Console(quiet=True), tmp_path / "c.json").by_key[wanted]
     assert (kept.machine["cpu"], kept.draws, kept.status) == ("Abacus", 1000, "fitted")
 
 
@@ -299,7 +299,7 @@ def test_data_are_uneven_and_every_group_has_a_row(bench, tmp_path):
 
 def test_records_are_read_back_as_they_were(bench, records):
     again = bench("scale").Records(records.path)
-    assert again.found == records.found
+    assert again.by_key == records.by_key
 
 
 def test_a_stray_field_is_named(bench, records):
@@ -336,7 +336,7 @@ def test_a_run_goes_on_where_it_was_broken_off(bench, monkeypatch, record, tmp_p
         yield replace(record, contender=contender.name, model=model, rows=size.rows, groups=size.groups,
                       status=status)  # fmt: skip
 
-    monkeypatch.setattr(scale, "_found", one)
+    monkeypatch.setattr(scale, "_measured", one)
     monkeypatch.setattr(scale.environments, "command_of", lambda contender, install: (["x"], ""))
     limits = bench("contest").Limits(seconds=60.0, memory_mb=4000.0)
     plan = scale.Plan(("priorhood", "lme4"), scale.series(100_000), limits)
@@ -371,11 +371,11 @@ def test_draws_are_kept_where_the_next_number_of_them_is_broken_off(bench, monke
     plan = scale.Plan(("nutpie",), (task,), contest.Limits(seconds=100))
     with pytest.raises(KeyboardInterrupt):
         scale.measure(plan, Console(quiet=True), tmp_path / "c.json")
-    kept = bench("scale").Records(tmp_path / "c.json").found["nutpie", "correlated", 100, 10]
+    kept = bench("scale").Records(tmp_path / "c.json").by_key["nutpie", "correlated", 100, 10]
     assert (kept.draws, kept.reached) == (1000, False)
     scale.measure(plan, Console(quiet=True), tmp_path / "c.json")
     assert asked == [1000, 2000, 2000]
-    kept = bench("scale").Records(tmp_path / "c.json").found["nutpie", "correlated", 100, 10]
+    kept = bench("scale").Records(tmp_path / "c.json").by_key["nutpie", "correlated", 100, 10]
     assert (kept.draws, kept.reached) == (2000, True)
 
 
@@ -399,7 +399,7 @@ def test_table_has_times_ratios_and_reasons(bench, records):
     assert "| PyMC 6 | 30 (quality not reached) | > 60 s |" in along
     assert "| priorhood | 0.2 | – |" in along
     told = table.ratios(records, scale.BASE, "independent")
-    assert told.startswith("A further fit, in multiples of priorhood's: lme4 0.25, PyMC 6 150.")
+    assert told.startswith("Time of each further fit relative to priorhood's: lme4 0.25, PyMC 6 150.")
     assert told.endswith("The samplers take 150 to 150 times as long.")
 
 

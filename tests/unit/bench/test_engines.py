@@ -111,9 +111,9 @@ def test_what_goes_wrong_is_a_row(bench, monkeypatch):
     monkeypatch.setattr(engines, "_process", lambda *_: {"refused": "not of this kind", "versions": {}})
     row, found = engines._measured(case, "exact", engines.TRIAL, None)
     assert (row.status, row.reason, found) == ("refused", "not of this kind", None)
-    monkeypatch.setattr(engines.environments, "interpreter", lambda modules: (None, f"no {modules[0]}"))
+    monkeypatch.setattr(engines, "find_spec", lambda name: None if name == "pymc" else object())
     row, _ = engines._measured(case, "nutpie", engines.TRIAL, None)
-    assert (row.status, row.reason) == ("failed", "no pymc")
+    assert (row.status, row.reason) == ("failed", "pymc cannot be imported")
 
 
 def test_every_combination_is_kept_as_soon_as_it_is_there(bench, monkeypatch, tmp_path, fitted):
