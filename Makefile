@@ -3,37 +3,38 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 FILE ?=
+BYTECODE ?= yes
 PYTEST ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 # Where it is set, every command that a test starts would compile all libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test long suite versions slow style check format hooks docs bench clean
+.PHONY: install demo test long versions slow style check format hooks docs bench clean
 
 install: $(VENV)/.installed
 
 demo: $(VENV)/.installed
 	$(BIN)/priorhood demo --out demo
 
-# The everyday tests: six cases of a test that has more, nothing that is long. Of a FILE, all that is not slow.
+# The everyday tests: six cases of a test that has more, nothing that is long. CASES=all, as CI asks, is all of both.
+# Of a FILE, all that is not slow.
 CASES := 6
+FEW := $(if $(filter all,$(CASES)),-m "not slow",--cases $(CASES))
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest $(if $(FILE),$(FILE) -m "not slow",-n auto --cases $(CASES)) $(PYTEST)
+	$(BIN)/python -m pytest $(if $(FILE),$(FILE) -m "not slow",-n auto $(FEW)) $(PYTEST)
 
-# What `make test` leaves out: all other cases, statistics, samplers and servers that take seconds each.
+# What `make test` leaves out: other cases, statistics, samplers and servers that take seconds each.
 long: $(VENV)/.installed
 	$(BIN)/python -m pytest -n auto -m "not slow" --beyond $(CASES) $(PYTEST)
 
-# Both in one run.
-suite: $(VENV)/.installed
-	$(BIN)/python -m pytest -n auto -m "not slow" $(PYTEST)
-
 # What another version of Python or its libraries can change, for make PYTHON=python3.13 VENV=.venv-13 versions:
-# not the mathematics, real data and other engines' tables, and two cases of a test that has more.
+# tables, files, pictures, threads and PyMC, and two cases of a test that has more; not the mathematics, nor what
+# commands say.
+OF_VERSIONS := tests/unit tests/files tests/docs tests/agreement \
+  $(patsubst %,tests/cli/test_%.py,cli newcomer processes fork plot report)
 versions: $(VENV)/.installed
-	$(BIN)/python -m pytest -n auto -m "not slow and not long and not once" --cases 2 $(PYTEST) \
-	  --ignore=tests/oracle --ignore=tests/calibration --ignore=tests/reference --ignore=tests/backends
+	$(BIN)/python -m pytest -n auto -m "not slow and not long and not once" --cases 2 $(OF_VERSIONS) $(PYTEST)
 
 slow: $(VENV)/.installed
 	$(BIN)/python -m pytest $(if $(FILE),$(FILE),-n auto) -m slow $(PYTEST)
@@ -73,8 +74,8 @@ $(BIN)/ruff: constraints.txt | $(BIN)/python
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --no-compile -e ".[dev]"
 	@# Bytecode by all processors at once, without the libraries' own tests: without it, every command compiles what
-	@# it imports wherever PYTHONDONTWRITEBYTECODE is set.
-	$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib src || true
+	@# it imports wherever PYTHONDONTWRITEBYTECODE is set. BYTECODE= leaves it to the first import.
+	$(if $(BYTECODE),$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib src || true)
 	touch $@
 
 clean:

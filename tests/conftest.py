@@ -11,9 +11,18 @@ import pytest
 
 import priorhood as ph
 from command_line import FAST, FAST_OPTIONS, FORMULA, contents, run_cli
+from grids import half_of_grid
 
 # The files that take longest come first, so that no process is alone with one of them at the end.
-LONGEST = ("test_docs.py", "test_build.py", "test_refusals_engines.py", "test_modes.py", "test_pymc.py")
+LONGEST = (
+    "test_docs.py", "test_build.py", "test_number_formats.py", "test_refusals_engines.py", "test_modes.py",
+    "test_sbc.py", "test_refusals.py", "test_roles.py", "test_noise.py", "test_damaged.py", "test_engines.py",
+    "test_memory_scan.py", "test_advice.py", "test_tokens.py", "test_pymc.py", "test_calibrate.py",
+)  # fmt: skip
+# Of a grid of parameters with at least so many cases, half are asked; `make slow` asks the others. Not of oracles,
+# and not of what takes no time.
+GRID = 12
+WHOLE_GRIDS = ("tests/oracle", "tests/reference", "tests/unit/model")
 
 
 def pytest_addoption(parser):
@@ -28,6 +37,7 @@ def pytest_xdist_auto_num_workers():
 
 
 def pytest_collection_modifyitems(config, items):
+    _leave_half_of_grids(items)
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     cases, beyond = config.getoption("cases"), config.getoption("beyond")
     if cases is None and beyond is None:
@@ -41,6 +51,20 @@ def pytest_collection_modifyitems(config, items):
     out = set(daily) - few if cases else few
     config.hook.pytest_deselected(items=[item for item in items if item in out])
     items[:] = [item for item in items if item not in out]
+
+
+def _leave_half_of_grids(items):
+    """Mark the other half slow."""
+    for test, group in groupby(items, lambda item: item.nodeid.partition("[")[0]):
+        if test.startswith(WHOLE_GRIDS):
+            continue
+        grid = [item for item in group if hasattr(item, "callspec") and not item.get_closest_marker("slow")]
+        if len(grid) < GRID:
+            continue
+        cases = [[id(value) for _, value in sorted(item.callspec.params.items())] for item in grid]
+        for item, keep in zip(grid, half_of_grid(cases), strict=True):
+            if not keep:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

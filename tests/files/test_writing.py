@@ -72,6 +72,7 @@ def _written_on(folder, big, limit):
     )
 
 
+@pytest.mark.once
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a small disk")
 def test_a_full_disk(tmp_path, big):
     """Before, HDF5 ended the process, with exit code 139."""
@@ -100,6 +101,7 @@ while True:
 """
 
 
+@pytest.mark.once
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX has SIGTERM")
 @pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 8))])
 def test_sigterm_leaves_nothing(tmp_path, big, seed):

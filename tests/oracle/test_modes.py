@@ -197,7 +197,7 @@ BEYOND = {
 MADE = {make.__name__: make for make in TWO_MODES} | ENDS
 
 
-seeds = pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
+seeds = pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 
 
 @seeds

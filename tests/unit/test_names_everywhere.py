@@ -117,6 +117,7 @@ def known(tmp_path_factory):
     return plain_done(tmp_path_factory.mktemp("plain"))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "names", [*ODD[1:8:3], *(pytest.param(n, marks=pytest.mark.slow) for n in ODD if n not in ODD[1:8:3])], ids=repr
 )
@@ -126,6 +127,7 @@ def test_wherever_a_table_goes(known, tmp_path, names):
         same(known[what], found[what], what)
 
 
+@pytest.mark.once
 def test_the_control_sees_another_column(known, tmp_path, monkeypatch):
     """Were one name read as another column, nothing above would be equal."""
     monkeypatch.setitem(globals(), "ROWS", ROWS.assign(plain=ROWS["plain"].to_numpy()[::-1]))

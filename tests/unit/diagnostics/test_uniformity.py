@@ -10,6 +10,8 @@ from scipy.stats import binom
 
 from priorhood.diagnostics.uniformity import ALARM, UniformityTest, counts_below, judge, shape
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(("N", "L"), [(1, 1), (3, 2), (4, 3), (5, 2)])
 def test_p_values_are_those_of_all_possible_ranks(N, L):

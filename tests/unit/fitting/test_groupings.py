@@ -220,6 +220,7 @@ def test_a_saved_posterior_predicts_the_same(post, rows, tmp_path):
     assert set(finest) == set(post[post.model.formula.effect_name(0)]["zip"].values)
 
 
+@pytest.mark.once
 def test_refit_update_and_merge_are_the_fit_of_all_rows(post, rows, tmp_path):
     model = post.model
     same(ph.refit(post), ph.fit(model, rows, seed=1))

@@ -143,6 +143,7 @@ TRICKY = st.text(
 )
 
 
+@pytest.mark.once
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(name=TRICKY | st.text(min_size=1, max_size=5), role=st.sampled_from(sorted(ROLES)))
 def test_any_name_is_that_column(name, role):
@@ -217,6 +218,7 @@ def test_every_prior_that_equations_print_is_read_back(rows):
     assert set(post.summary("tau_`a[b]`").index) == {n for n in names if n.startswith("tau_`a[b]`")}
 
 
+@pytest.mark.once
 def test_a_group_with_a_slash(tmp_path, rows):
     """Its dimension has the sign of division; whoever names it may write either."""
     frame = rows.rename(columns={"city": "State/County"})
@@ -538,6 +540,7 @@ def test_a_backtick_of_a_name_has_no_second_way(way):
         ph.fit("price ~ `` + (1 | zip)", rows)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("bar", ["|", "||"])
 def test_both_forms_that_an_interaction_alone_is_pointed_to_are_fitted(bar):
     n = 240

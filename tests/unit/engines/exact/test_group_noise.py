@@ -9,6 +9,8 @@ import pytest
 
 import priorhood as ph
 
+pytestmark = pytest.mark.once
+
 LINES = "price ~ living_space + (living_space || zip)"
 ALIKE = {"sigma_median": ph.Exponential(5), "sigma_spread": ph.HalfNormal(1)}
 

@@ -375,6 +375,25 @@ def test_every_sampler_gives_the_same_posterior(sampler):
     assert np.abs(z).max() < 5
 
 
+COMPILED = {}
+
+
+@pytest.fixture
+def compiled_once(monkeypatch):
+    """`fitted` by nutpie asks for one model of the same rows again and again: it is compiled once."""
+    nutpie = _nutpie()
+    compile_model = nutpie.compile_pymc_model
+
+    def once(model, **options):
+        assert model.named_vars.keys() >= {"mu", "sigma"}
+        assert "beta" not in model.named_vars
+        if not COMPILED:
+            COMPILED["price ~ living_space"] = compile_model(model, **options)
+        return COMPILED["price ~ living_space"]
+
+    monkeypatch.setattr(nutpie, "compile_pymc_model", once)
+
+
 def fitted(**options):
     given = {"seed": 1, "engine": "nuts", "draws": 100, "tune": 200, "chains": 2, **options}
     with warnings.catch_warnings():
@@ -382,7 +401,7 @@ def fitted(**options):
         return ph.fit("price ~ living_space", small(), **given)
 
 
-def test_the_same_seed_gives_the_same_draws_and_progress_is_told():
+def test_the_same_seed_gives_the_same_draws_and_progress_is_told(compiled_once):
     told = []
     one, two = fitted(progress=lambda *now: told.append(now)), fitted()
     assert np.array_equal(one["mu"].values, two["mu"].values)
@@ -391,7 +410,7 @@ def test_the_same_seed_gives_the_same_draws_and_progress_is_told():
     assert {"compiling the model", "sampling"} <= {stage for stage, *_ in told}
 
 
-def test_too_few_draws_are_said_to_be_too_few():
+def test_too_few_draws_are_said_to_be_too_few(compiled_once):
     with pytest.warns(ph.PriorhoodWarning, match="20 draws per chain are too few to judge convergence"):
         ph.fit("price ~ living_space", small(), seed=1, engine="nuts", draws=20, tune=200, chains=2)
 
@@ -470,7 +489,7 @@ def test_correlations_with_a_fixed_spread_are_left_to_the_exact_engine():
 # -- interruptions -----------------------------------------------------------------------------------------
 
 
-def test_an_interrupted_nutpie_keeps_nothing(monkeypatch):
+def test_an_interrupted_nutpie_keeps_nothing(monkeypatch, compiled_once):
     nutpie = _nutpie()
 
     class Interrupted:
