@@ -1,4 +1,4 @@
-"""`python -m priorhood`: the command, where it is not on the path."""
+"""`python -m priorhood`: the command, for when it is not on the path."""
 
 from priorhood.cli import main
 

@@ -1,4 +1,4 @@
-"""Checks of users' arguments: whole numbers, finite ones, seeds, and the names of arguments."""
+"""Validation of users' arguments: whole and finite numbers, seeds, and the names of arguments."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# More draws of a parameter add nothing: a mean's Monte Carlo error is a thousandth of the sd.
+# More draws of a parameter are pointless: the Monte Carlo error of a mean is a thousandth of the sd.
 MAX_DRAWS = 1_000_000
-# Of all chains together: some gigabytes of θ alone.
+# Over all chains: several gigabytes for θ alone.
 MAX_TOTAL_DRAWS = 10_000_000
 MAX_CHAINS = 1_000
 MAX_THREADS = 1_024
 
 
-def check_whole(name: str, value: object, least: int, most: int) -> int:
+def check_whole(name: str, value: object, minimum: int, maximum: int) -> int:
     """Return the number, if it is whole and within bounds.
 
     Raises
     ------
     ModelError
+        It is not.
 
     Examples
     --------
-    >>> whole("chains", 4, 1, 1000)
+    >>> check_whole("chains", 4, 1, 1000)
     4
     """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise ModelError(f"{name} must be a whole number of at least {least}, not {value!r}")
-    if value > most:
-        raise ModelError(f"{name} must be at most {most:,}, not {value:,}")
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < minimum:
+        raise ModelError(f"{name} must be a whole number of at least {minimum}, not {value!r}")
+    if value > maximum:
+        raise ModelError(f"{name} must be at most {maximum:,}, not {value:,}")
     return int(value)
 
 
@@ -51,10 +52,11 @@ def check_finite(name: str, value: object) -> float:
     Raises
     ------
     ModelError
+        It is not.
 
     Examples
     --------
-    >>> finite("below", 350_000)
+    >>> check_finite("below", 350_000)
     350000.0
     """
     if not isinstance(value, int | float | np.number) or not math.isfinite(value):
@@ -63,13 +65,13 @@ def check_finite(name: str, value: object) -> float:
 
 
 def check_seed(seed: object) -> int:
-    """Return a seed, if a file can hold it: a whole number from 0 to 2⁶³ − 1."""
+    """Return a seed, if it can be stored in a file: a whole number from 0 to 2⁶³ − 1."""
     if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
         raise ModelError(f"seed must be a whole number from 0 to 2**63 - 1, not {seed!r}")
     return int(seed)
 
 
-# Other packages' names of arguments, and ours.
+# Names of arguments in other packages, and ours.
 OTHER_NAMES = {
     "random_seed": ("seed",),
     "random_state": ("seed",),
@@ -110,7 +112,7 @@ MODEL_ARGUMENTS = frozenset({
 
 
 def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a public function: a keyword that it does not have is answered with the right one.
+    """Decorate a public function so that an error for an unknown keyword suggests the right one.
 
     Examples
     --------
@@ -121,28 +123,25 @@ def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
     priorhood.errors.ModelError: fit has no argument random_seed: it is called seed
     """
     parameters = signature(function).parameters
-    if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
-        raise TypeError(f"{function.__name__} takes any name")
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        raise TypeError(f"{function.__name__} accepts any keyword")
     known = [name for name in parameters if name not in ("self", "cls")]
-    called = function.__qualname__.removesuffix(".__init__")
+    function_name = function.__qualname__.removesuffix(".__init__")
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         for name in kwargs:
             if name not in parameters:
-                meant = [one for one in OTHER_NAMES.get(name, ()) if one in known]
-                chosen = [
-                    one for one in (name, *OTHER_NAMES.get(name, ())) if one in MODEL_ARGUMENTS and "model" in known
-                ]
-                if meant:
-                    advice = f"it is called {join_words(meant, 'or')}"
-                elif chosen:
-                    advice = (
-                        f"give it to the model, Model(formula, {join_words((f'{one}=…' for one in chosen), 'or')})"
-                    )
+                ours = OTHER_NAMES.get(name, ())
+                here = [other for other in ours if other in known]
+                of_model = [f"{other}=…" for other in (name, *ours) if other in MODEL_ARGUMENTS]
+                if here:
+                    advice = f"it is called {join_words(here, 'or')}"
+                elif of_model and "model" in known:
+                    advice = f"pass it to the model, Model(formula, {join_words(of_model, 'or')})"
                 else:
                     advice = suggestion(name, known)
-                raise ModelError(f"{called} has no argument {name}: {advice}")
+                raise ModelError(f"{function_name} has no argument {name}: {advice}")
         return function(*args, **kwargs)
 
     return wrapper

@@ -1,4 +1,4 @@
-"""Types of NumPy arrays, by what they hold."""
+"""Type aliases for NumPy arrays, by content."""
 
 import numpy as np
 import numpy.typing as npt

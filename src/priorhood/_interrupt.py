@@ -1,4 +1,4 @@
-"""Ctrl-C while the command's modules load: one sentence, as afterwards."""
+"""Handle Ctrl-C while the command's modules are loading: print one sentence, as it does later."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ import threading
 INTERRUPTED = 130  # a shell's exit status after Ctrl-C
 
 
-def _is_command() -> bool:
-    """Whether this process is the command, `priorhood …` or `python -m priorhood …`, not another program."""
-    words = sys.orig_argv
-    if sys.argv[:1] == ["-m"]:  # Python's own argument while it looks for the module
-        return words[words.index("-m") + 1 :][:1] == ["priorhood"] if "-m" in words else False
-    return os.path.splitext(os.path.basename(sys.argv[0]))[0] == "priorhood" if sys.argv else False  # noqa: PTH119, PTH122
+# The program: `priorhood …`, or in `python -m priorhood …` what follows -m: while Python looks for that module,
+# sys.argv begins with "-m".
+_name = os.path.splitext(os.path.basename(sys.argv[0]))[0] if sys.argv else ""  # noqa: PTH119, PTH122
+if _name == "-m":
+    _name = sys.orig_argv[sys.orig_argv.index("-m") + 1] if "-m" in sys.orig_argv[:-1] else ""
 
 
-def _end(*_: object) -> None:
-    """Say so and end the process."""
+def _exit(*_: object) -> None:
+    """Print that the command was interrupted, and end the process."""
     os.write(2, b"priorhood: interrupted; nothing was written\n")
     os._exit(INTERRUPTED)
 
 
-# A module interrupted while it loads would print an error of its own, or a traceback.
-if _is_command() and threading.current_thread() is threading.main_thread():
-    signal.signal(signal.SIGINT, _end)
+# Interrupted while it loads, a module would print its own error or a traceback.
+if _name == "priorhood" and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, _exit)

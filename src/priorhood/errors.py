@@ -1,4 +1,4 @@
-"""Errors that users can fix: each says what is wrong, where, and what to do, so that no traceback is needed."""
+"""Errors that users can fix: each says what is wrong, where, and how to fix it, so that no traceback is needed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import warnings
 
 
 class PriorhoodError(ValueError):
-    """A problem in the input that its user can fix; the command line prints it and exits with 2.
+    """A problem with the input that the user can fix; the command prints it and exits with status 2.
 
     Parameters
     ----------
     message : str
-        What is wrong, where, and what to do.
+        What is wrong, where, and how to fix it.
     reason : str
-        The problem without its numbers and advice, for counting; the message if not given.
+        The problem without numbers or advice, to group equal problems; defaults to the message.
 
     Examples
     --------
@@ -36,31 +36,31 @@ class TableError(PriorhoodError):
 
 
 class FormulaError(PriorhoodError):
-    """A formula that cannot be read, or that needs a feature that this version does not have."""
+    """A formula that cannot be parsed, or that needs a feature that this version does not have."""
 
 
 class PriorError(PriorhoodError):
-    """A prior that is not a distribution, or not of a parameter of the model."""
+    """A prior that is not a distribution, or that is given for a parameter that the model does not have."""
 
 
 class ModelError(PriorhoodError):
-    """A model that the data cannot inform, that no engine can fit, or an argument out of range."""
+    """A model that the data cannot identify or that no engine can fit, or an argument out of range."""
 
 
 class FileError(PriorhoodError):
-    """A saved posterior that cannot be read or written."""
+    """A file that cannot be read or written."""
 
 
 class SamplingError(PriorhoodError):
-    """Posterior draws that could not be made to the promised quality."""
+    """Posterior draws that could not be obtained with sufficient quality."""
 
 
 class PriorhoodWarning(UserWarning):
-    """A question that the data cannot answer, or draws to check; the fit goes on."""
+    """Warning that the data are uninformative about a parameter, or that draws need checking; the fit continues."""
 
 
 def warn(message: str) -> None:
-    """Warn at the line that called this package, however deep in it the warning arises."""
+    """Issue a warning that points to the line that called this package, not to a line inside it."""
     level, frame = 1, sys._getframe()
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "priorhood":
         level, frame = level + 1, frame.f_back

@@ -287,7 +287,9 @@ def test_summaries_are_drawn_and_files_are_as_good(caplog, tmp_path):
 def test_a_model_of_any_rows_has_the_posteriors_scale(caplog):
     """New rows learn another scale; Posterior.to_pymc keeps the posterior's, and knows no outcome of theirs."""
     post = posterior("crossed")
-    with pytest.raises(ph.ModelError, match=r"standardized 'x' by .* posterior by .*Posterior\.to_pymc\(rows\)"):
+    with pytest.raises(
+        ph.ModelError, match=r"standardizes 'x' with .* posterior with .*Posterior\.to_pymc\(rows\)"
+    ):
         post.for_pymc(post.model.to_pymc(ROWS.iloc[:80]))
     model = post.to_pymc(NEW, "noncentered")
     assert np.isnan(model["outcome"].get_value()).all()
@@ -311,7 +313,7 @@ def test_rows_that_cannot_be_used_are_said_and_counted():
         post.rows_for_pymc(NEW.assign(place=["p99", *NEW["place"][1:]]))
     assert post.predict(NEW.assign(place="p99"), unseen="draw")["status"].eq("new").all()
     nested = posterior("nested")
-    with pytest.raises(ph.TableError, match=r"24 rows do not say where.*\(district, zip\).*predict\(rows\)"):
+    with pytest.raises(ph.TableError, match=r"24 rows lack their place.*\(district, zip\).*predict\(rows\)"):
         nested.rows_for_pymc(NEW.drop(columns="district"))
     assert nested.predict(NEW.drop(columns="district"))["status"].eq("unknown").all()
 
@@ -323,12 +325,12 @@ def test_other_models_are_refused_with_what_differs():
     with pytest.raises(ph.ModelError, match=r"no variable 'X'.*Posterior\.to_pymc"):
         post.for_pymc(stranger)
     for formula, options, says in [
-        ("log(y) ~ x + (x | place)", {}, "outcome 'log\\(y\\)', the posterior of 'y'"),
+        ("log(y) ~ x + (x | place)", {}, "outcome of the PyMC model is 'log\\(y\\)', that of the posterior 'y'"),
         ("y ~ v + (v | place)", {}, "differ in column: .*'?x"),
-        ("y ~ x + (x || place)", {}, "the posterior has omega, the PyMC model does not"),
-        ("y ~ x + (x | place)", {"family": "student"}, "the PyMC model has nu, the posterior does not"),
+        ("y ~ x + (x || place)", {}, "the posterior has omega, but the PyMC model does not"),
+        ("y ~ x + (x | place)", {"family": "student"}, "the PyMC model has nu, but the posterior does not"),
         ("y ~ x + (x | place)", {"precision_weights": "w"}, "the PyMC model has precision_weights"),
-        ("y ~ x + (x | place)", {"outcome_unit": 10}, "units of 10, the posterior's in 100"),
+        ("y ~ x + (x | place)", {"outcome_unit": 10}, "units of 10, the posterior's in units of 100"),
     ]:
         with pytest.raises(ph.ModelError, match=says):
             post.for_pymc(ph.Model(formula, **options).to_pymc(ROWS))
@@ -336,7 +338,7 @@ def test_other_models_are_refused_with_what_differs():
         post.for_pymc(post.model.to_pymc(ROWS[ROWS["place"] != "p0"]))
     with post.model.to_pymc(ROWS) as extended:
         pm.HalfNormal("extra")
-    with pytest.raises(ph.ModelError, match=r"draws 'extra'.*first \(for_pymc\), then extend"):
+    with pytest.raises(ph.ModelError, match=r"variable 'extra'.*call for_pymc before you extend"):
         post.for_pymc(extended)
 
 

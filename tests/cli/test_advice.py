@@ -753,7 +753,7 @@ COMMANDS = {
     ),
     "a posterior for a table": (
         ("fit", "sales.csv", FORMULA, "-o", "first.csv"),
-        "by the name it would be a table; end the name in .nc, like 'first.nc'",
+        "this is the name of a table; use the extension .nc, e.g. 'first.nc'",
         [("fit", "sales.csv", FORMULA, "-o", "first.nc", *FAST_OPTIONS)],
     ),
     "a posterior for a page": (
@@ -763,17 +763,17 @@ COMMANDS = {
     ),
     "sums for a picture": (
         ("moments", "sales.csv", FORMULA, "-o", "x.png"),
-        "by the name it would be a picture; end the name in .moments, like 'x.moments'",
+        "this is the name of a picture; use the extension .moments, e.g. 'x.moments'",
         [("moments", "sales.csv", FORMULA, "-o", "x.moments")],
     ),
     "a folder for a file": (
         ("refit", "post.nc", "-o", "."),
-        "give the name of a file in it",
+        "add the name of a file",
         [("refit", "post.nc", "-o", "./x.nc", *FAST_OPTIONS)],
     ),
     "a table over itself": (
         ("predict", "post.nc", "few.csv", "-o", "few.csv"),
-        "it is read in the same run; give another name",
+        "it is read in the same run; choose another name",
         [("predict", "post.nc", "few.csv", "-o", "x.csv")],
     ),
     "a table of another kind": (

@@ -105,7 +105,7 @@ def heavy(student):
 
 
 def test_what_needs_rows_says_so(folder, heavy, student, refused):
-    with pytest.raises(ph.ModelError, match="gives no evidence"):
+    with pytest.raises(ph.ModelError, match="does not compute the evidence"):
         _ = heavy.log_evidence
     saved = shutil.copy(student[1], folder)
     says = ("Student-t", "needs the rows", "fit the model again from a table")

@@ -149,7 +149,7 @@ def special(request, tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
 def test_a_device_or_a_pipe_is_refused_and_stays(folder, refused, formula, special):
     before = special.stat()
-    says = (str(special), "a device or a pipe", "give the name of a file")
+    says = (str(special), "a device or a pipe", "use the name of a file")
     refused("fit", folder / "sales.csv", formula, "-o", special, says=says)
     with pytest.raises(ph.FileError, match="a device or a pipe"):
         _system.write_atomically(special, pytest.fail)

@@ -66,7 +66,7 @@ def _written_on(folder, big, limit):
     assert len(said) == 8
     for line in said:
         assert "cannot write" in line
-        assert "make room, or give a name on another disk" in line
+        assert "free some space, or write to another disk" in line
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == dict.fromkeys(
         ("post.nc", "sums.moments", "t.csv"), OLD
     )
@@ -153,8 +153,8 @@ def test_long_names(tmp_path, length, letter):
 
 
 NAMES = {
-    "256 bytes": ("x" * 253 + ".nc", "256 bytes; give a shorter one"),
-    "5,000 bytes": ("x" * 4_997 + ".nc", "5,000 bytes; give a shorter one"),
+    "256 bytes": ("x" * 253 + ".nc", "256 bytes; use a shorter one"),
+    "5,000 bytes": ("x" * 4_997 + ".nc", "5,000 bytes; use a shorter one"),
     "through a file": ("sales.csv/post.nc", "sales.csv' is a file"),
     "far through a file": ("sales.csv/there/post.nc", "sales.csv' is a file"),
     "no folder": ("there/post.nc", "there is no folder"),

@@ -36,7 +36,7 @@ def test_cells_are_nearest_to_their_points():
     rng = np.random.default_rng(1)
     outline = datasets._outline(rng)
     points = outline[rng.integers(len(outline), size=20)] * rng.uniform(0.01, 0.95, size=(20, 1))
-    shapes = [shapely.Polygon(cell) for cell in datasets._cells(points, outline)]
+    shapes = [shapely.Polygon(cell) for cell in datasets._voronoi_cells(points, outline)]
     whole = shapely.Polygon(outline)
     tried = 0
     for x, y in rng.uniform(-0.2, 0.2, size=(600, 2)):

@@ -294,5 +294,5 @@ def test_other_names_of_families_are_answered_with_ours(family, own):
     [("family", "family=…"), ("prior", "priors=…"), ("weights", "precision_weights=… or frequency_weights=…")],
 )
 def test_arguments_of_the_model_are_sent_there(homes, argument, own):
-    with pytest.raises(ph.ModelError, match=re.escape(f"give it to the model, Model(formula, {own})")):
+    with pytest.raises(ph.ModelError, match=re.escape(f"pass it to the model, Model(formula, {own})")):
         ph.fit(TEXT, homes, **{argument: "x"})

@@ -14,8 +14,8 @@ def test_lists_end_with_and(texts, said):
 
 def test_lists_end_with_or_or_with_how_many_more():
     assert join_words("abc", "or") == "a, b or c"
-    assert join_words("abcde", most=3) == "a, b, c and 2 more"
-    assert join_words("abc", most=3) == "a, b and c"
+    assert join_words("abcde", limit=3) == "a, b, c and 2 more"
+    assert join_words("abc", limit=3) == "a, b and c"
     assert preview("abcdefg") == "'a', 'b', 'c', 'd', 'e' and 2 more"
     assert preview([1, "a"]) == "1, 'a'"
 

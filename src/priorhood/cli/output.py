@@ -193,7 +193,7 @@ def print_summary(
         )  # fmt: skip
         return
     places = set(post.model.formula.places)
-    drawn = [name for name in post.parameters if not places & set(post._dims(name))]
+    drawn = [name for name in post.parameters if not places & set(post._stored.variables[name][0])]
     labels, columns = post._summary_columns(None if everything else drawn, standardized=standardized)
     screen = console()
     screen.print(post.equations(), soft_wrap=True)

@@ -62,7 +62,7 @@ def draws_verdict(run: SamplerRun) -> Verdict:
         return bad(
             "draws",
             "draws of {listed} are not finite numbers: the sampler left their range; give tighter priors",
-            **sizes, listed=join_words(broken, most=WORST), broken=broken,
+            **sizes, listed=join_words(broken, limit=WORST), broken=broken,
         )  # fmt: skip
     return good("draws", "{chains} chain{s} of {draws:,} draws each", **sizes, s="s" * (run.chains != 1))
 

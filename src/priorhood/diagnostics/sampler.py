@@ -98,7 +98,7 @@ def _where(run: SamplerRun, diverging: Flags) -> tuple[bool, str]:
         share = float((values[diverging] < quantile if small else values[diverging] > quantile).mean())
         side = f"below the {TAIL:.0%}" if small else f"above the {1 - TAIL:.0%}"
         labels = [one[1] if n is None else f"{one[1]} ({row_count(n)})" for one, n in zip(alike, rows, strict=True)]
-        named = join_words(labels, most=WORST)
+        named = join_words(labels, limit=WORST)
         size = f"{'is' if len(alike) == 1 else 'are'} {'small' if small else 'large'}"
         of = f"of {first}, " if len(alike) > 1 else ""
         return (

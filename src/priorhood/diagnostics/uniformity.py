@@ -182,7 +182,7 @@ def judge(
                 failing=named, shape=words, due=due, within=float((np.abs(worst) <= 0.45).mean()),
                 below=float((worst < 0).mean()), p=p, p_text=p_text(p),
                 of=f" (of {named[0]})" if len(named) > 1 else "",
-                listed=join_words(named, most=NAMED),
+                listed=join_words(named, limit=NAMED),
             )
         )  # fmt: skip
     return tuple(found)

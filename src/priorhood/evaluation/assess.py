@@ -207,7 +207,7 @@ def _of_places(a: Assessment) -> Iterator[Verdict]:
             about=question, count=len(those), places=count_noun(total, group), what=_agreeing(what, len(those)),
             failing=[str(a.residuals.labels[at]) for at in those], remedy=remedy,
             listed=join_words(
-                [f"{a.residuals.labels[at]} ({_numbers(a, question, at)})" for at in those], most=WORST
+                [f"{a.residuals.labels[at]} ({_numbers(a, question, at)})" for at in those], limit=WORST
             ),
         )  # fmt: skip
 
@@ -318,7 +318,7 @@ def _of_groupings(a: Assessment) -> Iterator[Verdict]:
                 "what they have in common",
                 about=f"{EFFECT} of {name}", count=len(those), places=count_noun(len(labels), name),
                 failing=[str(labels[at]) for at in those],
-                listed=join_words([f"{labels[at]} (p {p_text(float(p[at]))})" for at in those], most=WORST),
+                listed=join_words([f"{labels[at]} (p {p_text(float(p[at]))})" for at in those], limit=WORST),
             )  # fmt: skip
 
 
@@ -342,7 +342,7 @@ def _of_single_rows(a: Assessment) -> Verdict:
         "rows",
         "{rows} of {total:,} {verb} apart: {listed}; {remedy}",
         rows=row_count(len(those)), count=len(those), total=len(r.pit), verb="lies" if len(those) == 1 else "lie",
-        remedy=remedy, listed=join_words(named + [""] * (len(those) - len(named)), most=WORST),
+        remedy=remedy, listed=join_words(named + [""] * (len(those) - len(named)), limit=WORST),
     )  # fmt: skip
 
 

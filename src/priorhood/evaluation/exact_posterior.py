@@ -10,7 +10,7 @@ import numpy as np
 from priorhood._arguments import MAX_DRAWS, check_whole
 from priorhood.engines.adapt import to_exact
 from priorhood.fitting.engine_choice import FitOptions, exact_refusal
-from priorhood.posterior.lazy_draws import flat_of, theta_of
+from priorhood.posterior.lazy_draws import flat_draws, stored_theta
 from priorhood.prediction.coefficients import correlation_factor
 
 if TYPE_CHECKING:
@@ -54,13 +54,13 @@ class ExactPosterior:
         posterior = post.tree["posterior"].to_dataset()
         problem = to_exact(post.data)
         base = problem.base
-        values = theta_of(posterior, post.model, base, at)
+        values = stored_theta(posterior, post.model, base, at)
         if not isinstance(problem, exact.GroupNoiseProblem):
             return cls(at, problem, base, values, ConditionalPosterior(base, values, values.sigma))
         root = np.zeros((len(at), base.D))
-        root[:, base.root_cols] = flat_of(posterior, "mu")[at] - base.shift[base.root_cols]
+        root[:, base.root_cols] = flat_draws(posterior, "mu")[at] - base.shift[base.root_cols]
         return cls(
-            at, problem, base, values, ConditionalPosterior(base, values, flat_of(posterior, "sigma")[at], root)
+            at, problem, base, values, ConditionalPosterior(base, values, flat_draws(posterior, "sigma")[at], root)
         )
 
 
@@ -83,7 +83,7 @@ def log_of_places(post: Posterior) -> Callable[[int], Array] | None:
     if post.model.noise is not None or post.model.family != "normal":
         return None
     posterior = post.tree["posterior"].to_dataset()
-    draws = {name: flat_of(posterior, name) for name in post.parameters}
+    draws = {name: flat_draws(posterior, name) for name in post.parameters}
     mean, scatter = post.data.standardized
     mass, design, formula = post.moments.mass, post.design, post.model.formula
     finest = post.hierarchy.levels[0]

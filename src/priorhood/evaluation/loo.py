@@ -17,7 +17,7 @@ from priorhood.errors import ModelError, TableError
 from priorhood.evaluation.elpd import DensitySums, Elpd, outcomes_of
 from priorhood.evaluation.exact_posterior import ExactPosterior, chosen_draws, collapse_refusal
 from priorhood.model.formula import SEPARATOR
-from priorhood.posterior.lazy_draws import flat_of
+from priorhood.posterior.lazy_draws import flat_draws
 from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.moments import keep as kept
 
@@ -375,7 +375,7 @@ def _place_densities(post: Posterior, exact: ExactPosterior, which: int) -> tupl
     if isinstance(exact.problem, GroupNoiseProblem):
         posterior = post.tree["posterior"].to_dataset()
         median, spread = (
-            flat_of(posterior, name)[exact.at] if name in posterior else np.full(len(exact.at), np.nan)
+            flat_draws(posterior, name)[exact.at] if name in posterior else np.full(len(exact.at), np.nan)
             for name in ("sigma_median", "sigma_spread")
         )
         # log p(y_j | θ) with σ_j integrated out too.

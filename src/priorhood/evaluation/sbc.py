@@ -26,7 +26,7 @@ from priorhood.fitting.identifiability import check_informed
 from priorhood.model.model import Model, as_model
 from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.predictive import draw_prior
-from priorhood.posterior.tree import labelled
+from priorhood.posterior.tree import label_draws
 from priorhood.prediction.coefficients import CALIBRATION, stream
 from priorhood.suffstats.collect import collect_moments
 from priorhood.suffstats.fit_data import FitData
@@ -324,7 +324,7 @@ def _quantities(
     """Return one chain's draws of every ranked quantity by its label; for groups, those of the chosen places."""
     shared: dict[str, Array] = {}
     own: dict[str, Array] = {}
-    for name, values in labelled(data.design, data.hierarchy, draws).data_vars.items():
+    for name, values in label_draws(data.design, data.hierarchy, draws).dataset().data_vars.items():
         group = next((one for one in places if one in values.dims), None)
         part = values.sel({group: list(places[group])}) if group else values
         flat = part.values.reshape(part.shape[1], -1)

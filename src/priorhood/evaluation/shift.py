@@ -10,7 +10,7 @@ import numpy as np
 from priorhood.diagnostics.summary import below_diagonal, labels_of, varies
 from priorhood.fitting.engine_choice import draw_exact
 from priorhood.model.priors import base_of
-from priorhood.posterior.tree import labelled
+from priorhood.posterior.tree import label_draws
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,7 +81,7 @@ class ParameterDraws:
 def redraw(data: FitData, options: FitOptions) -> tuple[ParameterDraws, float]:
     """Draw all parameters from the sums; return them with log p(y) on the standardized scale."""
     drawn = draw_exact(data, options)
-    found = ParameterDraws.of(labelled(data.design, data.hierarchy, drawn), data.model.formula.places)
+    found = ParameterDraws.of(label_draws(data.design, data.hierarchy, drawn).dataset(), data.model.formula.places)
     return found, float(drawn.facts["log_evidence_standardized"])
 
 

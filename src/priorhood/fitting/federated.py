@@ -21,16 +21,16 @@ from priorhood.model.design import Design, Indicator, union_design
 from priorhood.model.formula import SEPARATOR, parse, same_formula
 from priorhood.model.hierarchy import shown
 from priorhood.model.model import Model, as_model
-from priorhood.posterior.io import SUMS_FORMAT, SUMS_LAST, stored_tree, understood
+from priorhood.posterior.io import SUMS_FORMAT, SUMS_LAST, posterior_from_tree, read_saved_tree
 from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.validation import (
-    ALWAYS,
+    REQUIRED,
     check_attributes,
-    reading,
-    sound_moments,
-    sound_places,
+    damage_in,
     stored_design,
     stored_weights,
+    validated_moments,
+    validated_places,
 )
 from priorhood.suffstats import collect
 from priorhood.suffstats.io import dropped_as_text, moments_arrays, with_places
@@ -340,9 +340,9 @@ def load_moments(path: str | Path) -> Moments:
     >>> ph.load_moments("site.moments").rows
     3
     """
-    name, tree = str(path), stored_tree(path)
+    name, tree = str(path), read_saved_tree(path)
     if SUMS_FORMAT not in tree.attrs:
-        post = understood(name, tree)
+        post = posterior_from_tree(name, tree)
         sums = sums_of(post, name)
         if post.model != sums.model(units=post.model.units):
             warn(
@@ -357,11 +357,11 @@ def load_moments(path: str | Path) -> Moments:
             f"upgrade priorhood"
         )
     try:
-        check_attributes(tree.attrs, (*ALWAYS, "formula", "weights", "minimum"))
-        with reading("@formula"):
+        check_attributes(tree.attrs, (*REQUIRED, "formula", "weights", "minimum"))
+        with damage_in("@formula"):
             formula = parse(tree.attrs["formula"])
         design, weights = stored_design(tree, formula), stored_weights(tree)
-        found, places = sound_moments(tree, design, weights), sound_places(tree, formula)
+        found, places = validated_moments(tree, design, weights), validated_places(tree, formula)
     except Damage as problem:
         raise FileError(f"{name!r} cannot be used: {problem}") from None
     return Moments(name, design, weights, found, places, int(tree.attrs["minimum"]))

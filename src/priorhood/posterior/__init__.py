@@ -1,1 +1,1 @@
-"""The posterior: labelled draws, summaries, files."""
+"""The posterior: labelled draws, their summaries, and the file."""

@@ -1,7 +1,8 @@
-"""Loading a posterior: the file is understood, or an error says what is wrong with it."""
+"""Loading a posterior from a file, with errors that say what is wrong with the file."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -19,17 +20,17 @@ from priorhood.posterior.older_formats import with_current_labels
 from priorhood.posterior.posterior import Posterior
 from priorhood.posterior.tree import FORMAT
 from priorhood.posterior.validation import (
-    ALWAYS,
-    OF_ENGINE,
-    OF_POSTERIOR,
+    REQUIRED,
+    REQUIRED_OF_ENGINE,
+    REQUIRED_OF_POSTERIOR,
     check_attributes,
-    check_draws_of,
-    reading,
-    sound_moments,
-    sound_places,
+    damage_in,
     stored_design,
     stored_model,
     stored_scale,
+    validate_draws,
+    validated_moments,
+    validated_places,
 )
 from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.netcdf import Damage, read_tree
@@ -39,9 +40,9 @@ if TYPE_CHECKING:
 
     from priorhood.model.design import Design
 
-SUMS_FORMAT = "priorhood_moments_format"  # the attribute that a file of sums has
-SUMS_LAST = 2  # its format: 2 came with checksums
-FIRST_CHECKED = 5  # that of a posterior which came with them
+SUMS_FORMAT = "priorhood_moments_format"  # the attribute that marks a file of sums
+SUMS_LAST = 2  # its latest format: 2 added checksums
+FIRST_CHECKED = 5  # the format of a posterior that added checksums
 FORMATS = {"priorhood_format": (FIRST_CHECKED, FORMAT), SUMS_FORMAT: (2, SUMS_LAST)}
 
 
@@ -52,16 +53,17 @@ def load(path: str | Path) -> Posterior:
     Parameters
     ----------
     path : str or pathlib.Path
-        File that Posterior.save or `priorhood fit` wrote.
+        File written by Posterior.save or `priorhood fit`.
 
     Returns
     -------
     Posterior
+        The posterior, as it was when it was saved.
 
     Raises
     ------
     FileError
-        No such file, not whole, not a posterior of priorhood, or of a newer version.
+        There is no such file, it is damaged, it is not a posterior of priorhood, or it is from a newer version.
 
     Examples
     --------
@@ -73,101 +75,101 @@ def load(path: str | Path) -> Posterior:
     ...     ph.load(f"{folder}/post.nc")
     Posterior('price ~ area': 4 rows, no groups, 4 chains × 1000 draws)
     """
-    return understood(str(path), stored_tree(path))
+    return posterior_from_tree(str(path), read_saved_tree(path))
 
 
-def stored_tree(path: str | Path) -> xr.DataTree:
-    """The tree in a file of priorhood, read into memory.
+def read_saved_tree(path: str | Path) -> xr.DataTree:
+    """Read a file of priorhood, a posterior or sums, into memory.
 
     Raises
     ------
     FileError
-        No such file, not whole.
+        There is no such file, or it is damaged.
     """
     target = Path(path)
     if is_folder(target):
-        raise FileError(f"{str(path)!r} is a folder; name the posterior's file in it")
+        raise FileError(f"{str(path)!r} is a folder; pass the name of a file in it")
     if not is_there(target):
-        raise FileError(f"no file {str(path)!r}" + _nearby(target))
+        hint = ""
+        if not is_folder(target.parent):
+            hint = f": there is no folder {str(target.parent)!r}"
+        else:
+            with contextlib.suppress(OSError):
+                names = [f.name for f in target.parent.iterdir() if f.suffix in (".nc", target.suffix)]
+                similar = suggestion(target.name, names)
+                hint = f": {similar}" if similar.startswith("did you") else ""
+        raise FileError(f"no file {str(path)!r}{hint}")
     if not is_file(target):
-        raise FileError(f"{str(path)!r} is a device or a pipe; write what comes from it to a file first")
+        raise FileError(f"{str(path)!r} is a device or a pipe; write its content to a file first")
     if not target.stat().st_size:
-        raise FileError(f"{str(path)!r} is empty: it is cut off or no netCDF file")
+        raise FileError(f"{str(path)!r} is empty: it is truncated or not a netCDF file")
     tree = with_current_labels(read_tree(target, FORMATS))
-    tree.encoding["source"] = str(path)  # as xarray has it, for the report
+    tree.encoding["source"] = str(path)  # like xarray, for the report
     return tree
 
 
-def _nearby(target: Path) -> str:
-    if not is_folder(target.parent):
-        return f": there is no folder {str(target.parent)!r}"
-    try:
-        names = [f.name for f in target.parent.iterdir() if f.suffix in (".nc", target.suffix)]
-    except OSError:
-        return ""
-    hint = suggestion(target.name, names)
-    return f": {hint}" if hint.startswith("did you") else ""
-
-
-def understood(path: str, tree: xr.DataTree) -> Posterior:
-    """The posterior in a tree.
+def posterior_from_tree(path: str, tree: xr.DataTree) -> Posterior:
+    """Build the posterior from the tree of a file.
 
     Raises
     ------
     FileError
-        No posterior of priorhood, or of a newer version.
+        It is not a posterior of priorhood, or is from a newer version.
     """
     version = tree.attrs.get("priorhood_format")
     if version is None and SUMS_FORMAT in tree.attrs:
         raise FileError(
-            f"{path!r} holds sums of rows, not a posterior: load_moments reads it, and fit makes a posterior of it "
-            f"(priorhood fit {path} -o post.nc)"
+            f"{path!r} holds sums of rows, not a posterior: load_moments reads it, and fit computes a posterior "
+            f"from it (priorhood fit {path} -o post.nc)"
         )
     if version is None:
-        raise FileError(f"{path!r} is a netCDF file but no posterior of priorhood")
+        raise FileError(f"{path!r} is a netCDF file, but not a posterior of priorhood")
     if not isinstance(version, int | np.integer):
-        raise FileError(f"{path!r} has the file format {version!r}, which no version of priorhood has written")
+        raise FileError(f"{path!r} has the file format {version!r}, which no version of priorhood writes")
     if int(version) > FORMAT:
         raise FileError(
-            f"{path!r} has file format {version}, this version of priorhood reads up to {FORMAT}; upgrade priorhood"
+            f"{path!r} has file format {version}, but this version of priorhood reads only up to {FORMAT}; "
+            f"upgrade priorhood"
         )
     try:
-        check_attributes(tree.attrs, ALWAYS + OF_POSTERIOR)
-        check_attributes(tree.attrs, OF_ENGINE[tree.attrs["engine"]])
+        check_attributes(tree.attrs, REQUIRED + REQUIRED_OF_POSTERIOR)
+        check_attributes(tree.attrs, REQUIRED_OF_ENGINE[tree.attrs["engine"]])
         model = stored_model(tree)
         design = stored_design(tree, model.formula)
         if int(version) < FIRST_CHECKED and "posterior" in tree.children:
             model, design = _as_fitted(path, model, design, tree)
-        with reading("@model"):
+        with damage_in("@model"):
             model.resolve(design)
         scale = stored_scale(tree, design)
-        data = FitData.learn(model, design, sound_moments(tree, design, model.weights), scale)
-        check_draws_of(tree, data)
-        sound_places(tree, model.formula)
+        data = FitData.learn(model, design, validated_moments(tree, design, model.weights), scale)
+        validate_draws(tree, data)
+        validated_places(tree, model.formula)
     except Damage as problem:
         raise FileError(f"{path!r} cannot be used: {problem}") from None
     return Posterior(data, tree)
 
 
 def _as_fitted(path: str, model: Model, design: Design, tree: xr.DataTree) -> tuple[Model, Design]:
-    """Rewrite a formula so that it means now what it meant to the version that fitted it.
+    """Rewrite a formula so that it means what it meant to the version that fitted it.
 
     Up to 0.1 a `|` around a single categorical term, (0 + type | zip), was fitted without correlations.
     """
-    groupings, there = model.formula.groupings, tree["posterior"].data_vars
-    without = {
+    stored_parameters = tree["posterior"].data_vars
+    uncorrelated = {
         grouping.path
-        for at, grouping in enumerate(groupings)
-        if design.correlated(at) and f"omega{model.formula.suffix(at)}" not in there and len(grouping.terms) == 1
+        for i, grouping in enumerate(model.formula.groupings)
+        if design.correlated(i)
+        and f"omega{model.formula.suffix(i)}" not in stored_parameters
+        and len(grouping.terms) == 1
     }
-    if not without:
+    if not uncorrelated:
         return model, design
     stored = model.to_dict()
-    formula = independent(model.formula, without)
+    formula = independent(model.formula, uncorrelated)
     note = (
-        f"{model.formula.text!r} was fitted by an earlier version of priorhood, which took no correlations from "
-        f"'|' around a single categorical term: it is read as what was fitted, {formula.text!r}; for correlations "
-        f"fit it again from the rows"
+        f"{model.formula.text!r} was fitted by an earlier version of priorhood, in which '|' around a single "
+        f"categorical term did not add correlations: it is read as what was fitted, {formula.text!r}; to include "
+        f"correlations, fit the rows again"
     )
     warn(f"{path!r}: {note}")
     model = Model.from_dict({**stored, "formula": formula.text})

@@ -1,8 +1,8 @@
-"""Draws of known places' coefficients that are not stored, made on demand (math.md, equation 10).
+"""Draws of places' coefficients that are not stored, generated on demand (math.md, equation 10).
 
 Given a draw of θ and of the levels above, a place's coefficients are Normal. So its draws follow from the stored
-ones, its own sums, and its own stream of random numbers: they are the same in whatever company the place is, and
-after the posterior was saved.
+ones, its own sums and its own random number stream: they are the same no matter which other places are requested,
+and also after saving and loading.
 """
 
 from __future__ import annotations
@@ -36,32 +36,51 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LazyDraws:
-    """The finest places given draws of all other parameters.
+    """The conditional posterior of the finest places, given draws of all other parameters.
 
-    keys : (J,) the places' labels along their paths, which name their streams
-    at : (S,) positions of the draws taken among the posterior's `total`
+    Attributes
+    ----------
+    leaves : Leaves
+        The engine's conditional distributions of the places.
+    keys : array (J,) of str
+        Full paths of the places, which key their random number streams.
+    seed : int
+        Seed of the posterior.
+    kept : array (S,)
+        Positions of the draws used, among the `total` draws of the posterior.
+    total : int
+        Number of draws of the posterior.
     """
 
     leaves: Leaves
     keys: Labels
     seed: int
-    at: Index
+    kept: Index
     total: int
 
     def draws(self, places: Index) -> Array:
-        """Coefficients (S, n, C) of some places, standardized: one draw a place for every draw of θ."""
+        """Return standardized coefficients (S, n, C) of some places: one draw per place and draw of θ."""
         K = len(self.leaves.cols)
-        z = np.empty((len(self.at), K, len(places)))
+        z = np.empty((len(self.kept), K, len(places)))
         for i, place in enumerate(places.tolist()):
             rng = stream(self.seed, PLACE, *str(self.keys[place]).encode())
-            z[:, :, i] = rng.standard_normal((self.total, K))[self.at]
+            z[:, :, i] = rng.standard_normal((self.total, K))[self.kept]
         return np.asarray(self.leaves.draw(places, z).swapaxes(1, 2))
 
 
-def make_lazy_draws(posterior: xr.Dataset, data: FitData, seed: int, at: Index | None = None) -> LazyDraws:
+def make_lazy_draws(posterior: xr.Dataset, data: FitData, seed: int, kept: Index | None = None) -> LazyDraws:
     """Prepare the finest places' draws.
 
-    posterior : (chain, draw, …) of all stored parameters; at : positions among its draws, chain after chain
+    Parameters
+    ----------
+    posterior : xarray.Dataset (chain, draw, …)
+        All stored parameters.
+    data : FitData
+        What was fitted.
+    seed : int
+        Seed of the posterior.
+    kept : array, optional
+        Positions of the draws to use, counted chain by chain; all by default.
     """
     from priorhood.engines import exact
 
@@ -69,55 +88,56 @@ def make_lazy_draws(posterior: xr.Dataset, data: FitData, seed: int, at: Index |
     base = problem.base
     formula, depth = data.model.formula, len(base.levels)
     total = posterior.sizes["chain"] * posterior.sizes["draw"]
-    at = np.arange(total) if at is None else at
-    above = [flat_of(posterior, formula.effect_name(i))[at].swapaxes(1, 2) for i in range(1, len(base.varying))]
-    mu = flat_of(posterior, "mu")[at] if "mu" in posterior else np.zeros((len(at), 0))
-    leaves = exact.leaves_of(
-        base, theta_of(posterior, data.model, base, at), mu, tuple(above[: depth - 1]), tuple(above[depth - 1 :])
-    )
-    return LazyDraws(leaves, data.hierarchy.levels[0].keys, seed, at, total)
+    kept = np.arange(total) if kept is None else kept
+    others = [
+        flat_draws(posterior, formula.effect_name(i))[kept].swapaxes(1, 2) for i in range(1, len(base.varying))
+    ]
+    mu = flat_draws(posterior, "mu")[kept] if "mu" in posterior else np.zeros((len(kept), 0))
+    theta = stored_theta(posterior, data.model, base, kept)
+    leaves = exact.leaves_of(base, theta, mu, tuple(others[: depth - 1]), tuple(others[depth - 1 :]))
+    return LazyDraws(leaves, data.hierarchy.levels[0].keys, seed, kept, total)
 
 
-def flat_of(posterior: xr.Dataset, name: str) -> Array:
-    """A parameter's draws, chain after chain: (S, …)."""
+def flat_draws(posterior: xr.Dataset, name: str) -> Array:
+    """Return a parameter's draws (S, …), chain after chain."""
     values = posterior[name].transpose("chain", "draw", ...).values
     return np.asarray(values.reshape(-1, *values.shape[2:]), dtype=float)
 
 
-def theta_of(posterior: xr.Dataset, model: Model, base: Problem, at: Index) -> Theta:
-    """Spreads, correlations and σ of some draws, as the engine takes them."""
+def stored_theta(posterior: xr.Dataset, model: Model, base: Problem, kept: Index) -> Theta:
+    """Return spreads, correlations and σ of some draws, in the form that the exact engine uses."""
     from priorhood.engines.exact.theta import Theta
 
     tau, corr = [], []
     for i, varying in enumerate(base.varying):
-        tau.append(flat_of(posterior, f"tau{model.formula.suffix(i)}")[at])
+        tau.append(flat_draws(posterior, f"tau{model.formula.suffix(i)}")[kept])
         omega = f"omega{model.formula.suffix(i)}"
         corr.append(
-            correlation_factor(flat_of(posterior, omega)[at])
+            correlation_factor(flat_draws(posterior, omega)[kept])
             if omega in posterior
-            else np.broadcast_to(np.eye(varying.K), (len(at), varying.K, varying.K))
+            else np.broadcast_to(np.eye(varying.K), (len(kept), varying.K, varying.K))
         )
     if isinstance(base.sigma, Fixed):
-        return Theta(tuple(tau), tuple(corr), np.full(len(at), base.sigma.value))
-    return Theta(tuple(tau), tuple(corr), flat_of(posterior, "sigma")[at])
+        return Theta(tuple(tau), tuple(corr), np.full(len(kept), base.sigma.value))
+    return Theta(tuple(tau), tuple(corr), flat_draws(posterior, "sigma")[kept])
 
 
-def numbers_of(posterior: xr.Dataset, thinned: xr.Dataset) -> Index:
-    """Positions of thinned draws among a posterior's, chain after chain, by their coordinates."""
+def draw_positions(posterior: xr.Dataset, thinned: xr.Dataset) -> Index:
+    """Return the positions of thinned draws among a posterior's, counted chain by chain."""
     chain, draw = (np.searchsorted(posterior[name].values, thinned[name].values) for name in ("chain", "draw"))
     return np.asarray((chain[:, None] * posterior.sizes["draw"] + draw).ravel(), dtype=np.int64)
 
 
-# -- which places -----------------------------------------------------------------------------------------
+# -- choice of places --------------------------------------------------------------------------------------
 
 
-def asked(formula: Formula, hierarchy: Hierarchy, places: Mapping[str, object]) -> Index | None:
-    """Positions of the places chosen by zip=…, in the order given; None where none is chosen.
+def chosen_places(formula: Formula, hierarchy: Hierarchy, places: Mapping[str, object]) -> Index | None:
+    """Return the positions of the places chosen by zip=…, in the order given; None if none are chosen.
 
     Raises
     ------
     ModelError
-        Not the formula's group, or labels that the posterior does not have.
+        The keyword is not the formula's group, or the posterior does not have a label.
     """
     if not places:
         return None
@@ -126,20 +146,20 @@ def asked(formula: Formula, hierarchy: Hierarchy, places: Mapping[str, object]) 
         if not (group and formula.levels[0].is_called(name)):
             raise ModelError(
                 f"{name!r} is not the group of {formula.text!r}; "
-                + (f"it is {group!r}: {keyword(group, '…')}" if group else "it has none")
+                + (f"the group is {group!r}: {keyword(group, '…')}" if group else "it has no group")
             )
-    return positions(hierarchy.levels[0], next(iter(places.values())))
+    return place_positions(hierarchy.levels[0], next(iter(places.values())))
 
 
-def positions(level: Places, given: object) -> Index:
-    """Positions of one label or several among a level's, each once."""
-    several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
-    known = {str(label): at for at, label in enumerate(level.labels.tolist())}
-    found: list[int] = []
-    for label in several:
+def place_positions(level: Places, labels: object) -> Index:
+    """Return the positions of one or more labels in a level, without repetitions."""
+    chosen = labels if isinstance(labels, Iterable) and not isinstance(labels, str) else [labels]
+    known = {str(label): i for i, label in enumerate(level.labels.tolist())}
+    positions: list[int] = []
+    for label in chosen:
         if str(label) not in known:
             raise ModelError(f"the posterior has no {level.name} {str(label)!r}; {suggestion(str(label), known)}")
-        found.append(known[str(label)])
-    if not found:
-        raise ModelError(f"{level.name} was given no label; there are {preview(known)}")
-    return np.array(list(dict.fromkeys(found)), dtype=np.int64)
+        positions.append(known[str(label)])
+    if not positions:
+        raise ModelError(f"{level.name} needs at least one label; there are {preview(known)}")
+    return np.array(list(dict.fromkeys(positions)), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""A posterior's draws under the names of a hierarchical-model notebook: alpha, beta, mu_alpha, …."""
+"""A posterior's draws under names common in notebooks on hierarchical models: alpha, beta, mu_alpha, …."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ LEFT_OUT = ("moments",)
 
 
 class NotebookTree(xr.DataTree):  # type: ignore[no-untyped-call]
-    """A DataTree whose groups can be filtered by a condition, like those of ArviZ before 1.0."""
+    """A DataTree whose groups can be filtered by a condition, like an InferenceData of ArviZ before 1.0."""
 
     __slots__ = ()
 
     def where(self, condition: Any, other: Any = np.nan, *, drop: bool = False) -> xr.Dataset:
-        """Values of this group where a condition holds, see Dataset.where."""
+        """Return this group's values where a condition holds, see Dataset.where."""
         return self.to_dataset().where(condition, other, drop=drop)
 
 
 def notebook_names(groups: Mapping[str, xr.Dataset], design: Design, attrs: Mapping[str, Any]) -> NotebookTree:
-    """The draws of a model with an intercept and one slope by one group, renamed; views, no copies.
+    """Rename the draws of a model with an intercept and one slope by one group; views, not copies.
 
     Parameters
     ----------
     groups : mapping of xarray.Dataset
-        Of a posterior's tree; `posterior` and `prior` are renamed, `moments` is left out, the others stay.
+        Groups of a posterior's tree; `posterior` and `prior` are renamed, `moments` is left out, the others are
+        unchanged.
     design : Design
         The columns of the model.
     attrs : mapping
-        Of the new tree.
+        Attributes of the new tree.
 
     Returns
     -------
@@ -49,33 +50,52 @@ def notebook_names(groups: Mapping[str, xr.Dataset], design: Design, attrs: Mapp
         On the standardized scale and with the groups' dimension called zip_code: alpha, beta (chain, draw,
         zip_code); mu_alpha, mu_beta, sigma_alpha, sigma_beta (chain, draw); and
 
-        - independent effects: sigma (chain, draw), with zip_code where every group has its own
+        - independent effects: sigma (chain, draw), or (chain, draw, zip_code) if every group has its own
         - correlated effects: mu (…, param), ab (…, zip_code, param), sigma (…, sigma_dim_0), the spread of the
           groups, C_triu (…, C_triu_dim_0), their correlation, and sd_price, the residual sd
 
     Raises
     ------
     ModelError
-        The model is another one.
+        The model is not an intercept and one numeric slope, in the population and by one group.
     """
-    slope = _slope(design)
+    formula = design.formula
+    supported = (
+        "the notebook's names are for an intercept and one numeric slope that vary by one group, "
+        "'price ~ living_space + (living_space | zip)'"
+    )
+    if len(formula.groupings) != 1:
+        raise ModelError(f"{supported}; {formula.text!r} has {len(formula.groupings) or 'no'} group parts")
+    population = [c.name for c in design.population_columns]
+    varying = [c.name for c in design.level_columns(0)]
+    for names, what in ((varying, f"by {formula.group}"), (population, "of the population")):
+        if len(names) != 2 or INTERCEPT not in names:
+            raise ModelError(
+                f"{supported}; the coefficients {what} of {formula.text!r} are {', '.join(names) or 'none'}"
+            )
+    slope = next(c for c in design.level_columns(0) if c.name != INTERCEPT)
+    if slope.name not in population:
+        raise ModelError(f"{supported}; in {formula.text!r} the slopes of the population and of the groups differ")
+    if slope.indicator:
+        raise ModelError(f"{supported}; {slope.name!r} is a category, not a number")
     if design.formula.effect_name(0) not in groups["posterior"]:
         raise ModelError(
-            "the notebook's names need the draws of all places, and only summaries are stored: fit with "
-            "store='draws' (--store draws)"
+            "the notebook's names need draws of all places, but only summaries are stored: fit with store='draws' "
+            "(--store draws)"
         )
-    found = {
-        name: _renamed(held, design.formula.group, slope) if name in ("posterior", "prior") else held
-        for name, held in groups.items()
-        if name not in LEFT_OUT
-    }
-    tree = NotebookTree.from_dict({f"/{name}": held for name, held in found.items()})
+    tree = NotebookTree.from_dict(
+        {
+            f"/{name}": _rename(group, formula.group, slope.name) if name in ("posterior", "prior") else group
+            for name, group in groups.items()
+            if name not in LEFT_OUT
+        }
+    )
     tree.attrs = dict(attrs)
     return tree
 
 
 def for_arviz(tree: xr.DataTree) -> Any:
-    """The tree for the installed ArviZ: its own InferenceData before 1.0; else, and without ArviZ, the tree."""
+    """Convert a tree for the installed ArviZ: to InferenceData before 1.0; else, or without ArviZ, as it is."""
     try:
         older = int(metadata.version("arviz").partition(".")[0]) < 1
     except metadata.PackageNotFoundError:
@@ -88,38 +108,8 @@ def for_arviz(tree: xr.DataTree) -> Any:
     return arviz.InferenceData(attrs=dict(tree.attrs), **groups)
 
 
-def _slope(design: Design) -> str:
-    """Name of the one slope.
-
-    Raises
-    ------
-    ModelError
-        Not exactly an intercept and a numeric slope, each of the population and by one group.
-    """
-    formula = design.formula
-    needs = (
-        "the notebook's names are for an intercept and one numeric slope that vary by one group, "
-        "'price ~ living_space + (living_space | zip)'"
-    )
-    if len(formula.groupings) != 1:
-        raise ModelError(f"{needs}; {formula.text!r} has {len(formula.groupings) or 'no'} group parts")
-    population = [c.name for c in design.population_columns]
-    varying = [c.name for c in design.level_columns(0)]
-    for names, what in ((varying, f"by {formula.group}"), (population, "of the population")):
-        if len(names) != 2 or INTERCEPT not in names:
-            raise ModelError(
-                f"{needs}; the coefficients {what} of {formula.text!r} are {', '.join(names) or 'none'}"
-            )
-    slope = next(c for c in design.level_columns(0) if c.name != INTERCEPT)
-    if slope.name not in population:
-        raise ModelError(f"{needs}; in {formula.text!r} the population's slopes and the groups' differ")
-    if slope.indicator:
-        raise ModelError(f"{needs}; {slope.name!r} is a category, not a number")
-    return slope.name
-
-
-def _renamed(draws: xr.Dataset, group: str, slope: str) -> xr.Dataset:
-    """A posterior's or prior's parameters by their new names, without those that it does not have."""
+def _rename(draws: xr.Dataset, group: str, slope: str) -> xr.Dataset:
+    """Rename the parameters that a posterior or prior has."""
     parts: dict[str, xr.DataArray] = {}
     if group in draws.dims:
         draws = draws.assign_coords({group: draws[group].astype(str)})
@@ -137,12 +127,12 @@ def _renamed(draws: xr.Dataset, group: str, slope: str) -> xr.Dataset:
                     pair = pair.sel({term: [INTERCEPT, slope]})
                 parts[name] = pair.rename({term: dim}).assign_coords({dim: PAIR})
         rows, columns = draws["omega"].dims[-2:]
-        one = draws["omega"].sel({rows: INTERCEPT, columns: slope}, drop=True)
-        parts["C_triu"] = one.expand_dims({"C_triu_dim_0": [0]}, axis=-1)
+        correlation = draws["omega"].sel({rows: INTERCEPT, columns: slope}, drop=True)
+        parts["C_triu"] = correlation.expand_dims({"C_triu_dim_0": [0]}, axis=-1)
         if "sigma" in draws:
             parts["sd_price"] = draws["sigma"]
     elif "sigma" in draws:
         parts["sigma"] = draws["sigma"]
     parts |= {name: draws[name] for name in ("sigma_median", "sigma_spread", "nu") if name in draws}
-    # The groups' dimension before param: some versions of ArviZ label values wrongly otherwise.
+    # The groups' dimension comes before param: some versions of ArviZ label values wrongly otherwise.
     return xr.Dataset(parts, attrs=draws.attrs)

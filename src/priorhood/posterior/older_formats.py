@@ -1,4 +1,4 @@
-"""Files of versions that wrote names without their backticks, relabelled as this version would."""
+"""Relabelling of files from versions that wrote names without their backticks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def with_current_labels(tree: xr.DataTree) -> xr.DataTree:
-    """Relabel the terms of a tree as this version would.
+    """Relabel the terms of a tree the way this version labels them.
 
-    Up to 0.1 the column `a:b` had the label of the interaction a:b. A file without such names, or with their
-    backticks, stays as it is.
+    Up to 0.1 the column `a:b` had the label of the interaction a:b. A file without such names, or with backticks,
+    is returned unchanged.
     """
     stored = tree.attrs.get("model")
     try:
@@ -35,13 +35,22 @@ def with_current_labels(tree: xr.DataTree) -> xr.DataTree:
         categories = {factors.get(key, key): list(values) for key, values in categories.items()}
         numeric = [factors.get(key, key) for key in json.loads(tree.attrs["numeric_categories"])]
         design = Design(formula, {key: tuple(values) for key, values in categories.items()}, frozenset(numeric))
-        labels = {_before(column): column.name for column in design.columns}
+        labels = {_former_label(column): column.name for column in design.columns}
     except (KeyError, TypeError, AttributeError, ValueError):
-        return tree  # the checks of the file say what is wrong with it
+        return tree  # the checks of the file report what is wrong
     labels = {old: new for old, new in labels.items() if old != new}
-    groups = {name: _relabelled(node.to_dataset(), labels) for name, node in tree.children.items()}
-    if any(group is None for group in groups.values()):
-        return tree
+    groups = {}
+    for name, node in tree.children.items():
+        group, changed = node.to_dataset(), {}
+        for coord in group.coords:
+            kind = str(coord).removesuffix("_bis")
+            if kind in ("term", "column") or kind.endswith(("_term", "_varying")):
+                values = [str(value) for value in group[coord].values]
+                if set(values) & set(labels.values()):
+                    return tree  # has today's labels already
+                if set(values) & set(labels):
+                    changed[coord] = [labels.get(value, value) for value in values]
+        groups[f"/{name}"] = group.assign_coords(changed)
     attrs: dict[Any, Any] = dict(tree.attrs)
     attrs |= {"categories": json.dumps(categories), "numeric_categories": json.dumps(sorted(numeric))}
     if model is not None:
@@ -50,32 +59,17 @@ def with_current_labels(tree: xr.DataTree) -> xr.DataTree:
             name, inside = split_label(key)
             priors[f"{name}[{labels.get(inside, inside)}]" if inside else key] = prior
         attrs["model"] = json.dumps({**model, "priors": priors})
-    found = type(tree).from_dict({f"/{name}": group for name, group in groups.items()})
-    found.attrs = attrs
-    return found
+    relabelled = type(tree).from_dict(groups)
+    relabelled.attrs = attrs
+    return relabelled
 
 
-def _before(column: Column) -> str:
-    """The label that a column had then."""
+def _former_label(column: Column) -> str:
+    """Return the label of a column in those versions."""
     parts = []
     for factor in column.factors:
         expression = Expression(factor.factor) if isinstance(factor, Indicator) else factor
-        own = expression.bare if isinstance(factor, Indicator) or not expression.categorical else None
-        text = expression.text if own is None else own
+        bare = expression.bare if isinstance(factor, Indicator) or not expression.categorical else None
+        text = expression.text if bare is None else bare
         parts.append(f"{text}[{factor.category}]" if isinstance(factor, Indicator) else text)
     return ":".join(parts) or column.name
-
-
-def _relabelled(group: xr.Dataset, labels: dict[str, str]) -> xr.Dataset | None:
-    """A group with its terms relabelled; None where they have today's labels already."""
-    changed = {}
-    for name in group.coords:
-        own = str(name).removesuffix("_bis")
-        if own not in ("term", "column") and not own.endswith(("_term", "_varying")):
-            continue
-        values = [str(value) for value in group[name].values]
-        if set(values) & set(labels.values()):
-            return None
-        if set(values) & set(labels):
-            changed[name] = [labels.get(value, value) for value in values]
-    return group.assign_coords(changed)

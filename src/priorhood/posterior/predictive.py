@@ -1,4 +1,4 @@
-"""Draws of outcomes from prior and posterior, with the groups that ArviZ needs (math.md, section 7)."""
+"""Prior and posterior predictive draws, in groups for ArviZ (math.md, section 7)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from priorhood.engines.draws import Draws, Effects
 from priorhood.errors import ModelError
 from priorhood.model.model import Model, as_model
 from priorhood.posterior.posterior import Posterior
-from priorhood.posterior.tree import labelled
+from priorhood.posterior.tree import label_draws
 from priorhood.prediction.coefficients import PRIOR, coefficients_of, stream
 from priorhood.prediction.observed import ObservedRows, used_rows
 from priorhood.prediction.places import Groups
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from priorhood._arrays import Array
     from priorhood.model.scale import Scale
     from priorhood.prediction.coefficients import Coefficients
 
@@ -45,39 +44,39 @@ def prior_predictive(
     dtype: str = "float64",
     places: object = None,
 ) -> xr.DataTree:
-    """Draws of the parameters and of every row's outcome from the prior, before the model sees an outcome.
+    """Draw the parameters and every row's outcome from the prior.
 
     θ ~ p(θ),  β_g ~ Normal(mu, diag(tau) omega diag(tau)),  y_i ~ p(y | x_iᵀ β_g(i), sigma, nu)
 
-    Nothing is fitted. The table's outcomes only give the scale on which priors are stated.
+    Nothing is fitted. The table's outcomes only determine the scale on which priors are stated.
 
     Parameters
     ----------
     model : Model or str
-        A formula stands for a model with default priors.
-    table : anything read() takes
-        With the outcome; rows count as they do for a fit.
+        A model; a formula means a model with default priors.
+    table : table
+        Anything read() takes, including the outcome; the same rows are used as in a fit.
     draws : int
-        Of the parameters and of every row, in one chain.
+        Number of draws of the parameters and of every row, in one chain.
     seed : int, optional
-        The same seed gives the same draws; one is chosen and recorded if None.
+        Seed of the draws; by default, one is chosen and recorded.
     dtype : str
-        "float32" halves the memory of the rows' draws.
-    places : anything read() takes, optional
-        A table with one row per place and predictors of it, see fit.
+        Type of the rows' draws; "float32" halves their memory.
+    places : table, optional
+        A table with one row per place and its predictors, see fit.
 
     Returns
     -------
     xarray.DataTree
-        Groups prior: parameters, standardized, named like a posterior's; prior_predictive (chain, draw, row) and
-        observed_data (row): the outcome in its own units, by its name. row is the position in the table; where
-        there are groups, the row's label is a coordinate too. Wide priors on a log outcome give draws beyond the
-        largest number, which are infinite.
+        Groups prior: parameters, standardized, named as in a posterior; prior_predictive (chain, draw, row) and
+        observed_data (row): the outcome in its own units, under its name. row is the position in the table; if
+        there are groups, the row's label is a coordinate too. With wide priors on a log outcome, draws can exceed
+        the largest floating-point number; they are infinite then.
 
     Raises
     ------
     TableError, PriorError, ModelError
-        As for a fit; impossible draws or dtype.
+        For the same reasons as a fit, or if draws or dtype is invalid.
 
     Examples
     --------
@@ -92,21 +91,33 @@ def prior_predictive(
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else check_seed(seed)
     rows = prepare_rows(table, model.formula, weights=model.weights, places=places)
     data = FitData.learn(model, rows.design, collect_moments(rows))
-    world = _world(data, draws, seed)
-    drawn, c = world.drawn, world.coefficients
+    sample = _sample_prior_of(data, draws, seed)
+    prior, c = sample.draws, sample.coefficients
     used = used_rows(rows.table, c, "error")
-    out = np.empty((draws, len(used.kept)), dtype=dtype)
-    simulate(used.rows, Groups(c, used.rows.spots, "error", seed), used.kept, out)
-    made = {"prior": drawn, "prior_predictive": used.labelled(out, drawn), "observed_data": used.observed()}
-    return _tree(made, model, data.scale, used, seed)
+    outcomes = np.empty((draws, len(used.kept)), dtype=dtype)
+    simulate(used.rows, Groups(c, used.rows.spots, "error", seed), used.kept, outcomes)
+    groups = {"prior": prior, "prior_predictive": used.labelled(outcomes, prior), "observed_data": used.observed()}
+    return _tree(groups, model, data.scale, used, seed)
 
 
 @dataclass(frozen=True)
 class PriorSample:
-    """Draws from the prior on the scale of some data, standardized: labelled, and as predictions take them."""
+    """Standardized draws from the prior, on the scale of some data.
+
+    Attributes
+    ----------
+    data : FitData
+        Model, sums and scale.
+    draws : xarray.Dataset
+        The draws, labelled.
+    coefficients : Coefficients
+        The same draws, in the form that predictions use.
+    seed : int
+        Seed of the draws.
+    """
 
     data: FitData
-    drawn: xr.Dataset
+    draws: xr.Dataset
     coefficients: Coefficients
     seed: int
 
@@ -114,7 +125,7 @@ class PriorSample:
 def sample_prior(
     model: Model | str | Posterior, table: object, draws: int, seed: int, places: object = None
 ) -> PriorSample:
-    """Draws from the prior of a model on a table, or of a posterior, on its own sums if there is no table.
+    """Draw from the prior of a model, on the scale of a table; a posterior needs no table.
 
     Raises
     ------
@@ -122,17 +133,17 @@ def sample_prior(
         A formula without a table.
     """
     if isinstance(model, Posterior) and table is None:
-        return _world(model.data, draws, seed)
+        return _sample_prior_of(model.data, draws, seed)
     model = model.model if isinstance(model, Posterior) else as_model(model, table)
     if table is None:
-        raise ModelError(f"{model.formula.text!r} needs a table, whose scale its priors are stated on")
+        raise ModelError(f"{model.formula.text!r} needs a table, which determines the scale of its priors")
     rows = prepare_rows(table, model.formula, weights=model.weights, places=places)
-    return _world(FitData.learn(model, rows.design, collect_moments(rows)), draws, seed)
+    return _sample_prior_of(FitData.learn(model, rows.design, collect_moments(rows)), draws, seed)
 
 
-def _world(data: FitData, draws: int, seed: int) -> PriorSample:
-    drawn = labelled(data.design, data.hierarchy, draw_prior(data, draws, stream(seed, PRIOR)))
-    return PriorSample(data, drawn, coefficients_of(drawn, data), seed)
+def _sample_prior_of(data: FitData, draws: int, seed: int) -> PriorSample:
+    prior = label_draws(data.design, data.hierarchy, draw_prior(data, draws, stream(seed, PRIOR))).dataset()
+    return PriorSample(data, prior, coefficients_of(prior, data), seed)
 
 
 @suggest_argument_names
@@ -147,28 +158,29 @@ def posterior_predictive(
     places: object = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> xr.DataTree:
-    """One predicted outcome of every row for every posterior draw, and the log-likelihood of its observed outcome.
+    """Draw an outcome for every row and posterior draw, and compute the log-likelihood of the observed outcomes.
 
-    y_i ~ p(y | x_iᵀ β_g(i), sigma, nu): the numbers of Posterior.predict_draws with the same seed.
+    y_i ~ p(y | x_iᵀ β_g(i), sigma, nu), the same numbers as Posterior.predict_draws with the same seed.
 
-    log p(y_i | θ) is the log density of the outcome in its own units: of the standardized outcome, less
-    log(unit), and less log(y_i) where the formula takes the log. So models of price and of log(price) can be
-    compared. A row that stands for n equal ones has one draw, and the log-likelihood of one of them.
+    log p(y_i | θ) is the log density of the outcome in its own units: that of the standardized outcome, minus
+    log(unit), and minus log(y_i) if the formula takes the log. So models of price and of log(price) can be
+    compared. A row that stands for n identical ones has one draw and the log-likelihood of one of them.
 
     Parameters
     ----------
     post : Posterior
-    table : anything read() takes
-        With the predictors and the group; with the outcome for log-likelihoods.
+        The posterior.
+    table : table
+        Anything read() takes, with the predictors and the group, and with the outcome for log-likelihoods.
     seed : int, optional
-        The posterior's if None.
+        Seed of the draws; the posterior's by default.
     dtype : str
-        "float32" halves the memory: rows × draws × 8 bytes, twice with log-likelihoods.
+        Type of the draws; "float32" halves the memory: rows × draws × 8 bytes, twice that with log-likelihoods.
     unseen : str
-        For a group that the fit did not have, see Posterior.predict.
+        How to predict for groups that the fit did not have, see Posterior.predict.
     log_likelihood : bool
-        False to leave it out.
-    places : anything read() takes, optional
+        Whether to compute log-likelihoods.
+    places : table, optional
         More places with their predictors, see Posterior.predict.
     progress : callable, optional
         Called with (stage, done, total).
@@ -176,19 +188,19 @@ def posterior_predictive(
     Returns
     -------
     xarray.DataTree
-        Groups posterior and sample_stats, as they are, and posterior_predictive and log_likelihood (chain, draw,
+        Groups posterior and sample_stats, unchanged, and posterior_predictive and log_likelihood (chain, draw,
         row), observed_data (row), for arviz.loo and the predictive checks of ArviZ (before ArviZ 1.0: attach it,
-        save, and open the file with arviz.from_netcdf). row is the position in the table; where there are groups,
-        the row's label is a coordinate too. The last two need the outcome. Rows without a predictor, group or
-        outcome, with impossible values, frequency 0 or not in where= are left out; the attributes rows_read,
-        rows_used and rows_dropped count them.
+        save, and open the file with arviz.from_netcdf). row is the position in the table; if there are groups,
+        the row's label is a coordinate too. The last two groups need the outcome. Rows that lack a predictor, the
+        group or the outcome, have impossible values or frequency 0, or do not satisfy where= are left out; the
+        attributes rows_read, rows_used and rows_dropped count them.
 
     Raises
     ------
     TableError
-        A column that is not there; a group or category that the fit did not have.
+        A column is missing, or the fit did not have a group or category.
     ModelError
-        An impossible dtype, seed or unseen; no row that can be used.
+        dtype, seed or unseen is invalid, or no row can be used.
 
     Examples
     --------
@@ -202,23 +214,23 @@ def posterior_predictive(
     if unseen not in UNSEEN:
         raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
     seed = post.seed if seed is None else check_seed(seed)
-    drawn = post.tree["posterior"].to_dataset()
-    c = coefficients_of(drawn, post.data)
+    posterior = post.tree["posterior"].to_dataset()
+    c = coefficients_of(posterior, post.data)
     used = used_rows(post.placed(table, places), c, unseen)
-    out = np.empty((len(c.mu), len(used.kept)), dtype=dtype)
-    density = np.empty_like(out) if log_likelihood and used.y is not None else None
-    also = None if density is None else used.density_into(density, c)
-    simulate(used.rows, Groups(c, used.rows.spots, unseen, seed), used.kept, out, also, progress)
-    made = {
-        "posterior": drawn,
+    outcomes = np.empty((len(c.mu), len(used.kept)), dtype=dtype)
+    density = np.empty_like(outcomes) if log_likelihood and used.y is not None else None
+    compute_density = None if density is None else used.density_into(density, c)
+    simulate(used.rows, Groups(c, used.rows.spots, unseen, seed), used.kept, outcomes, compute_density, progress)
+    groups = {
+        "posterior": posterior,
         "sample_stats": post.tree["sample_stats"].to_dataset(),
-        "posterior_predictive": used.labelled(out, drawn),
+        "posterior_predictive": used.labelled(outcomes, posterior),
     }
     if density is not None:
-        made["log_likelihood"] = used.labelled(density, drawn)
+        groups["log_likelihood"] = used.labelled(density, posterior)
     if used.y is not None:
-        made["observed_data"] = used.observed()
-    return _tree(made, post.model, post.scale, used, seed, unseen=unseen)
+        groups["observed_data"] = used.observed()
+    return _tree(groups, post.model, post.scale, used, seed, unseen=unseen)
 
 
 def _check_dtype(dtype: object) -> None:
@@ -227,12 +239,12 @@ def _check_dtype(dtype: object) -> None:
 
 
 def _tree(
-    made: dict[str, xr.Dataset], model: Model, scale: Scale, used: ObservedRows, seed: int, **more: str
+    groups: dict[str, xr.Dataset], model: Model, scale: Scale, used: ObservedRows, seed: int, **more: str
 ) -> xr.DataTree:
-    """The groups as one tree; each new one has the attributes too, for when it is attached elsewhere."""
+    """Combine the groups; new ones have the attributes too, in case they are attached to another tree."""
     import xarray as xr
 
-    facts = {
+    attrs = {
         "model": json.dumps(model.to_dict()),
         "scale": json.dumps(scale.to_dict()),
         "seed": seed,
@@ -241,35 +253,35 @@ def _tree(
         "rows_dropped": json.dumps([[d.reason, d.column, d.rows] for d in used.dropped]),
         **more,
     }
-    own = {key: facts[key] for key in facts if key not in ("model", "scale")}
-    attrs = {"inference_library": "priorhood", **own}
+    run = {key: value for key, value in attrs.items() if key not in ("model", "scale")}
+    new = {"inference_library": "priorhood", **run}
     tree = xr.DataTree.from_dict(
-        {k: v if k in ("posterior", "sample_stats") else v.assign_attrs(attrs) for k, v in made.items()}
+        {k: v if k in ("posterior", "sample_stats") else v.assign_attrs(new) for k, v in groups.items()}
     )
-    tree.attrs = facts
+    tree.attrs = attrs
     return tree
 
 
 def draw_prior(data: FitData, draws: int, rng: np.random.Generator) -> Draws:
-    """Draws of every parameter and of all groups' coefficients from the prior, one chain."""
+    """Draw every parameter and all groups' coefficients from the prior, in one chain."""
     model, design, resolved, hierarchy = data.model, data.design, data.resolved, data.hierarchy
     mu = np.stack([p.sample(rng, draws) for p in resolved.mu], axis=-1) if resolved.mu else np.empty((draws, 0))
     spreads = [np.stack([p.sample(rng, draws) for p in tau], axis=-1) for tau in resolved.tau]
-    check_whole = np.zeros((draws, 1, len(design.columns)))
-    check_whole[:, 0, design.index(design.population_columns)] = mu
+    coefficients = np.zeros((draws, 1, len(design.columns)))
+    coefficients[:, 0, design.index(design.population_columns)] = mu
     effects: list[Effects] = []
-    for at in reversed(range(len(hierarchy.groupings))):
-        places, across = hierarchy.groupings[at], at >= len(hierarchy.levels)
-        prior, tau, K = resolved.omega[at], spreads[at], spreads[at].shape[-1]
+    for i in reversed(range(len(hierarchy.groupings))):
+        places, crossed = hierarchy.groupings[i], i >= len(hierarchy.levels)
+        prior, tau, K = resolved.omega[i], spreads[i], spreads[i].shape[-1]
         corr = prior.cholesky(rng, draws, K) if prior else np.broadcast_to(np.eye(K), (draws, K, K))
-        own = rng.standard_normal((draws, places.size, K)) @ (tau[:, :, None] * corr).swapaxes(1, 2)
-        if not across:
-            check_whole = check_whole[:, places.parent]
-            check_whole[:, :, design.index(design.level_columns(at))] += own
-        beta = own if across else check_whole[:, :, design.index(design.coefficient_columns(at))]
+        deviations = rng.standard_normal((draws, places.size, K)) @ (tau[:, :, None] * corr).swapaxes(1, 2)
+        if not crossed:
+            coefficients = coefficients[:, places.parent]
+            coefficients[:, :, design.index(design.level_columns(i))] += deviations
+        beta = deviations if crossed else coefficients[:, :, design.index(design.coefficient_columns(i))]
         effects.insert(0, Effects(beta[None], tau[None], (corr @ corr.swapaxes(1, 2))[None] if prior else None))
     shape = (draws, hierarchy.levels[0].size) if model.noise else (draws,)
-    sigma, nu, median, apart = (
+    sigma, nu, median, spread = (
         None if prior is None else prior.sample(rng, size)
         for prior, size in (
             (resolved.sigma, shape),
@@ -278,14 +290,9 @@ def draw_prior(data: FitData, draws: int, rng: np.random.Generator) -> Draws:
             (resolved.sigma_spread, draws),
         )
     )
-    if median is not None and apart is not None:
-        sigma = median[:, None] * np.exp(apart[:, None] * rng.standard_normal(shape))
+    if median is not None and spread is not None:
+        sigma = median[:, None] * np.exp(spread[:, None] * rng.standard_normal(shape))
+    sigma, nu, median, spread = (None if values is None else values[None] for values in (sigma, nu, median, spread))
     return Draws(
-        mu[None], tuple(effects), _one(sigma), stats={}, facts={}, nu=_one(nu),
-        sigma_median=_one(median), sigma_spread=_one(apart),
-    )  # fmt: skip
-
-
-def _one(values: Array | None) -> Array | None:
-    """One chain of draws."""
-    return None if values is None else values[None]
+        mu[None], tuple(effects), sigma, stats={}, facts={}, nu=nu, sigma_median=median, sigma_spread=spread
+    )

@@ -1,4 +1,4 @@
-"""The labelled tree of a posterior, for ArviZ and the file: groups, dimensions, attributes."""
+"""The labelled tree of a posterior, for ArviZ and the file: groups, dimensions and attributes."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ if TYPE_CHECKING:
     from priorhood.suffstats.fit_data import FitData
 
 
-# Version of the file format: 2 came with family, noise and se; 3 with nested and crossed groupings; 4 with
-# summaries in place of draws; 5 with checksums. Older files are read unchanged.
+# Version of the file format: 2 added family, noise and se; 3 nested and crossed groupings; 4 summaries in place of
+# draws; 5 checksums. Older files are read unchanged.
 FORMAT = 5
 SUMMARIES = "summaries"
-OWN = ("posterior", "sample_stats", "moments", SUMMARIES, PLACES)
+FITTED = ("posterior", "sample_stats", "moments", SUMMARIES, PLACES)
 ATTACHED = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "observed_data")
 
 
-def tree_of(data: FitData, draws: Draws, facts: dict[str, Any]) -> ArrayTree:
-    """Label an engine's arrays; facts : attributes of the run."""
-    posterior = _labelled(data.design, data.hierarchy, draws)
+def make_tree(data: FitData, draws: Draws, facts: dict[str, Any]) -> ArrayTree:
+    """Label an engine's arrays; `facts` are attributes of the run."""
+    posterior = label_draws(data.design, data.hierarchy, draws)
     lead = ("chain", "draw")
     arviz = {"inference_library": "priorhood", "sampling_engine": str(draws.facts.get("engine", ""))}
     stats: dict[str, Any] = {name: (lead, values) for name, values in draws.stats.items()}
-    only = {k: posterior.coords[k] for k in lead}
+    coords = {k: posterior.coords[k] for k in lead}
     groups = {
         "posterior": replace(posterior, attrs=arviz),
-        "sample_stats": Arrays(stats, only, arviz),
+        "sample_stats": Arrays(stats, coords, arviz),
         "moments": moments_arrays(data.moments),
     }
     if draws.summaries is not None:
-        groups[SUMMARIES] = _summarized(data.design, data.hierarchy, draws.summaries, QUANTILES)
-    learned = {
+        groups[SUMMARIES] = label_summaries(data.design, data.hierarchy, draws.summaries, QUANTILES)
+    attrs = {
         "priorhood_format": FORMAT,
         "model": json.dumps(data.model.to_dict()),
         "categories": json.dumps({k: list(v) for k, v in data.design.categories.items()}),
@@ -57,15 +57,11 @@ def tree_of(data: FitData, draws: Draws, facts: dict[str, Any]) -> ArrayTree:
         "rows_used": data.moments.rows,
         "rows_dropped": dropped_as_text(data.moments.dropped),
     }
-    return ArrayTree(groups, {**learned, **draws.facts, **facts})
+    return ArrayTree(groups, {**attrs, **draws.facts, **facts})
 
 
-def labelled(design: Design, hierarchy: Hierarchy, draws: Draws) -> xr.Dataset:
-    """Draws of all parameters by name, with the terms' names and the groups' labels as coordinates."""
-    return _labelled(design, hierarchy, draws).dataset()
-
-
-def _labelled(design: Design, hierarchy: Hierarchy, draws: Draws) -> Arrays:
+def label_draws(design: Design, hierarchy: Hierarchy, draws: Draws) -> Arrays:
+    """Label draws of all parameters: names, terms and places as coordinates."""
     population = [c.name for c in design.population_columns]
     lead = ("chain", "draw")
     formula = design.formula
@@ -75,21 +71,21 @@ def _labelled(design: Design, hierarchy: Hierarchy, draws: Draws) -> Arrays:
     }
     variables: dict[str, Any] = {}
     spreads: dict[str, Any] = {}
-    for at, (places, effects) in enumerate(zip(hierarchy.groupings, draws.effects, strict=True)):
-        # The coefficients come first: some versions of ArviZ label a variable's values wrongly where another
-        # one made `term` an earlier dimension of the dataset than the group.
-        named = [c.name for c in design.coefficient_columns(at)]
-        varying = [c.name for c in design.level_columns(at)]
-        term = term_dimension(places.name, named, population)
-        own = spread_dimension(places.name, varying, named, population)
-        coords |= {own: varying}
+    for i, (places, effects) in enumerate(zip(hierarchy.groupings, draws.effects, strict=True)):
+        # The coefficients come first: some versions of ArviZ label a variable's values wrongly if another variable
+        # made `term` an earlier dimension of the dataset than the group.
+        coefficients = [c.name for c in design.coefficient_columns(i)]
+        varying = [c.name for c in design.level_columns(i)]
+        term = term_dimension(places.name, coefficients, population)
+        spread_term = spread_dimension(places.name, varying, coefficients, population)
+        coords |= {spread_term: varying}
         if effects.beta is not None:
-            coords |= {places.name: places.labels, term: named}
-            variables[formula.effect_name(at)] = ((*lead, places.name, term), effects.beta)
-        spreads[f"tau{formula.suffix(at)}"] = ((*lead, own), effects.tau)
+            coords |= {places.name: places.labels, term: coefficients}
+            variables[formula.effect_name(i)] = ((*lead, places.name, term), effects.beta)
+        spreads[f"tau{formula.suffix(i)}"] = ((*lead, spread_term), effects.tau)
         if effects.omega is not None:
-            coords[f"{own}_bis"] = varying
-            spreads[f"omega{formula.suffix(at)}"] = ((*lead, own, f"{own}_bis"), effects.omega)
+            coords[f"{spread_term}_bis"] = varying
+            spreads[f"omega{formula.suffix(i)}"] = ((*lead, spread_term, f"{spread_term}_bis"), effects.omega)
     if population:
         coords["term"] = population
         variables["mu"] = ((*lead, "term"), draws.mu)
@@ -104,37 +100,35 @@ def _labelled(design: Design, hierarchy: Hierarchy, draws: Draws) -> Arrays:
     return labelled_group(variables, coords)
 
 
-def summarized(design: Design, hierarchy: Hierarchy, found: Summaries, levels: Sequence[float]) -> xr.Dataset:
-    """Means, sds and quantiles of the finest places' coefficients by name: beta_mean, beta_sd, beta_q5, …."""
-    return _summarized(design, hierarchy, found, levels).dataset()
-
-
-def _summarized(design: Design, hierarchy: Hierarchy, found: Summaries, levels: Sequence[float]) -> Arrays:
+def label_summaries(
+    design: Design, hierarchy: Hierarchy, summaries: Summaries, probabilities: Sequence[float]
+) -> Arrays:
+    """Label means, sds and quantiles of the finest places' coefficients: beta_mean, beta_sd, beta_q5, …."""
     places = hierarchy.levels[0]
-    named = [c.name for c in design.coefficient_columns(0)]
-    term = term_dimension(places.name, named, [c.name for c in design.population_columns])
-    columns = {"mean": found.mean, "sd": found.sd}
-    columns |= {f"q{100 * level:g}": found.quantiles[:, :, at] for at, level in enumerate(levels)}
+    terms = [c.name for c in design.coefficient_columns(0)]
+    term = term_dimension(places.name, terms, [c.name for c in design.population_columns])
+    columns = {"mean": summaries.mean, "sd": summaries.sd}
+    columns |= {f"q{100 * p:g}": summaries.quantiles[:, :, i] for i, p in enumerate(probabilities)}
     beta = design.formula.effect_name(0)
     return labelled_group(
         {f"{beta}_{name}": ((places.name, term), values) for name, values in columns.items()},
-        {places.name: places.labels, term: named},
+        {places.name: places.labels, term: terms},
     )
 
 
-def attached(tree: xr.DataTree, more: Iterable[xr.DataTree]) -> xr.DataTree:
-    """The tree with groups of other trees; see Posterior.attach."""
+def attach_groups(tree: xr.DataTree, others: Iterable[xr.DataTree]) -> xr.DataTree:
+    """Add the groups of other trees; see Posterior.attach."""
     import xarray as xr
 
     groups = {name: node.to_dataset() for name, node in tree.children.items()}
-    for other in more:
+    for other in others:
         if not isinstance(other, xr.DataTree):
             raise ModelError(f"attach takes trees of prior_predictive or posterior_predictive, not {other!r}")
         for name, node in other.children.items():
-            if name not in OWN + ATTACHED:
-                raise ModelError(f"a posterior has no place for the group {name!r}; {suggestion(name, ATTACHED)}")
-            if name not in OWN:
+            if name not in FITTED + ATTACHED:
+                raise ModelError(f"cannot attach the group {name!r} to a posterior; {suggestion(name, ATTACHED)}")
+            if name not in FITTED:
                 groups[name] = node.to_dataset()
-    together = xr.DataTree.from_dict(groups)
-    together.attrs = dict(tree.attrs)
-    return together
+    attached = xr.DataTree.from_dict(groups)
+    attached.attrs = dict(tree.attrs)
+    return attached

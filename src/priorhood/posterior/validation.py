@@ -1,4 +1,4 @@
-"""Checks of a file's parts against the model in it: types, shapes, labels, numbers."""
+"""Validation of a file against the model in it: types, shapes, labels and numbers of its parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from priorhood.model.model import Model
 from priorhood.model.priors import base_of
 from priorhood.model.scale import LARGEST, Scale
 from priorhood.model.weights import Weights
-from priorhood.posterior.tree import SUMMARIES, labelled, summarized
+from priorhood.posterior.tree import SUMMARIES, label_draws, label_summaries
 from priorhood.suffstats.io import PLACES, stored_moments, stored_places
 from priorhood.suffstats.netcdf import Damage, shown_part
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from priorhood.suffstats.fit_data import FitData
     from priorhood.suffstats.moments import CellMoments
 
-SQUARABLE = 1e150  # the square of a draw, and a sum of many, stay finite
-CLOSE = 1e-8  # how far the halves of a symmetric matrix may differ
+MAX_DRAW = 1e150  # squares of draws, and sums of many squares, stay finite
+SYMMETRY_TOLERANCE = 1e-8  # by how much the halves of a symmetric matrix may differ, relative to its diagonal
 MIN_NU = 1e-3  # with fewer degrees of freedom the quartiles of an error are not finite
-LEAD = ("chain", "draw")
-# Entries of a stored model with the types that each may have; older files do not have them all.
+DRAW_DIMS = ("chain", "draw")
+# Entries of a stored model and their possible types; older files do not have all of them.
 ENTRIES: dict[str, tuple[type, ...]] = {
     "formula": (str,), "priors": (dict,), "outcome_unit": (int, float, type(None)), "standardize": (bool,),
     "units": (dict,), "family": (str,), "noise": (str, type(None)), "se": (str, type(None)),
@@ -43,25 +43,21 @@ ENTRIES: dict[str, tuple[type, ...]] = {
 
 
 @contextmanager
-def reading(part: str) -> Iterator[None]:
-    """Name the part of the file that is read in the block, where it cannot be understood."""
+def damage_in(part: str) -> Iterator[None]:
+    """Turn any error in the block into Damage that names the part of the file."""
     try:
         yield
     except Damage:
         raise
     except PriorhoodError as problem:
-        raise Damage(f"{shown_part(part)} says what no version of priorhood has written: {problem}") from None
-    except Exception as problem:  # noqa: BLE001  # whatever follows from parts that do not fit together
-        # Texts of other errors are about our code, not about the file.
+        raise Damage(f"{shown_part(part)} is not as any version of priorhood writes it: {problem}") from None
+    except Exception as problem:  # noqa: BLE001  # inconsistent parts may raise anything
+        # Messages of other errors are about our code, not about the file.
         text = str(problem).partition("\n")[0][:200] if isinstance(problem, ValueError) else ""
-        raise Damage(f"{shown_part(part)} cannot be understood{f' ({text})' * bool(text)}") from None
+        raise Damage(f"{shown_part(part)} cannot be read{f' ({text})' * bool(text)}") from None
 
 
 # -- attributes ----------------------------------------------------------------------------------------------
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 0)
 
 
 def _is_number(value: Any) -> bool:
@@ -73,33 +69,36 @@ def _is_finite(value: Any) -> bool:
 
 
 def _is_json(kind: type) -> Callable[[Any], bool]:
-    def right(value: Any) -> bool:
+    def check(value: Any) -> bool:
         try:
             return isinstance(value, str) and isinstance(json.loads(value), kind)
         except (ValueError, RecursionError):
             return False
 
-    return right
+    return check
 
 
-def _one_of(*values: str) -> Callable[[Any], bool]:
+def _is_one_of(*values: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and value in values
 
 
-# The test of every attribute, and its kind in words.
+# The check of every attribute, and a description of valid values.
 ATTRIBUTES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
         ("engine_reason", "store_reason", "sampler", "created_at", "formula"),
         (lambda value: isinstance(value, str), "text"),
     ),
-    "engine": (_one_of("exact", "nuts"), "exact or nuts"),
-    "parameterization": (_one_of("centered", "noncentered"), "centered or noncentered"),
-    "store": (_one_of("draws", "summaries"), "draws or summaries"),
-    "store_asked": (_one_of("auto", "draws", "summaries"), "auto, draws or summaries"),
+    "engine": (_is_one_of("exact", "nuts"), "exact or nuts"),
+    "parameterization": (_is_one_of("centered", "noncentered"), "centered or noncentered"),
+    "store": (_is_one_of("draws", "summaries"), "draws or summaries"),
+    "store_asked": (_is_one_of("auto", "draws", "summaries"), "auto, draws or summaries"),
     **dict.fromkeys(
         ("rows_read", "rows_used", "seed", "keep_every", "evaluations", "tune", "max_treedepth", "divergences",
          "minimum"),
-        (_is_whole, "a whole number"),
+        (
+            lambda value: isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 0),
+            "a whole number",
+        ),
     ),
     **dict.fromkeys(
         ("acceptance", "proposal_ess_share", "log_evidence", "log_evidence_error", "log_evidence_standardized",
@@ -110,56 +109,56 @@ ATTRIBUTES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("model", "categories", "scale", "weights", "versions"), (_is_json(dict), "a JSON mapping")),
     **dict.fromkeys(("numeric_categories", "rows_dropped", "notes"), (_is_json(list), "a JSON list")),
 }  # fmt: skip
-ALWAYS = ("categories", "numeric_categories", "rows_read", "rows_used", "rows_dropped")
-OF_POSTERIOR = ("model", "scale", "engine", "engine_reason", "seed", "notes")
-OF_ENGINE = {"exact": ("acceptance", "pareto_k", "log_evidence", "log_evidence_error"), "nuts": ()}
+REQUIRED = ("categories", "numeric_categories", "rows_read", "rows_used", "rows_dropped")
+REQUIRED_OF_POSTERIOR = ("model", "scale", "engine", "engine_reason", "seed", "notes")
+REQUIRED_OF_ENGINE = {"exact": ("acceptance", "pareto_k", "log_evidence", "log_evidence_error"), "nuts": ()}
 
 
-def check_attributes(attrs: Mapping[Any, Any], needed: tuple[str, ...]) -> None:
-    """Raise where an attribute is missing, or not of its kind."""
-    for name in needed:
+def check_attributes(attrs: Mapping[Any, Any], required: tuple[str, ...]) -> None:
+    """Raise if an attribute is missing or has an invalid value."""
+    for name in required:
         if name not in attrs:
             raise Damage(f"the attribute {name!r} is missing")
-    for name, (right, kind) in ATTRIBUTES.items():
-        if name in attrs and not right(attrs[name]):
+    for name, (check, kind) in ATTRIBUTES.items():
+        if name in attrs and not check(attrs[name]):
             raise Damage(f"the attribute {name!r} is {_short(attrs[name])}, not {kind}")
 
 
 def _short(value: Any) -> str:
-    """A value in at most 60 characters."""
+    """Return a value's repr, cut to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def stored_design(tree: xr.DataTree, formula: Any) -> Design:
-    """The design in the attributes."""
-    with reading("@categories"):
+    """Return the design in the attributes."""
+    with damage_in("@categories"):
         categories = json.loads(tree.attrs["categories"])
         for factor, values in categories.items():
-            if not values or not _texts(values) or len(set(values)) < len(values):
+            if not values or not _is_list_of_str(values) or len(set(values)) < len(values):
                 raise ValueError(f"{factor!r} has {_short(values)}")
-    with reading("@numeric_categories"):
+    with damage_in("@numeric_categories"):
         numeric = json.loads(tree.attrs["numeric_categories"])
-        if not _texts(numeric) or not set(numeric) <= set(categories):
+        if not _is_list_of_str(numeric) or not set(numeric) <= set(categories):
             raise ValueError(_short(numeric))
         for factor in numeric:
             tuple(map(float, categories[factor]))
-    with reading("@categories"):
+    with damage_in("@categories"):
         design = Design(formula, {k: tuple(v) for k, v in categories.items()}, frozenset(numeric))
-        strange = set(categories) - set(formula.factors())
-        if strange:
-            raise ValueError(f"the formula has no {preview(sorted(strange))}")
+        unknown = set(categories) - set(formula.factors())
+        if unknown:
+            raise ValueError(f"the formula has no {preview(sorted(unknown))}")
         _ = design.names
     return design
 
 
-def _texts(values: Any) -> bool:
+def _is_list_of_str(values: Any) -> bool:
     return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
 def stored_model(tree: xr.DataTree) -> Model:
-    """The model in the attribute."""
-    with reading("@model"):
+    """Return the model in the attribute."""
+    with damage_in("@model"):
         stored = json.loads(tree.attrs["model"])
         for entry, kinds in ENTRIES.items():
             if entry not in stored and entry in ("formula", "priors", "outcome_unit", "standardize", "units"):
@@ -167,14 +166,14 @@ def stored_model(tree: xr.DataTree) -> Model:
             if entry in stored and not isinstance(stored[entry], kinds):
                 raise ValueError(f"{entry} is {_short(stored[entry])}")
         for entry in ("priors", "units"):
-            if not _texts([*stored[entry].values()]):
+            if not _is_list_of_str([*stored[entry].values()]):
                 raise ValueError(f"{entry} are {_short(stored[entry])}")
         return Model.from_dict(stored)
 
 
 def stored_scale(tree: xr.DataTree, design: Design) -> Scale:
-    """The scale of the design's columns in the attribute."""
-    with reading("@scale"):
+    """Return the scale of the design's columns in the attribute."""
+    with damage_in("@scale"):
         stored = json.loads(tree.attrs["scale"])
         if not _is_finite(stored["unit"]) or stored["unit"] <= 0:
             raise ValueError(f"unit is {stored['unit']!r}")
@@ -188,8 +187,8 @@ def stored_scale(tree: xr.DataTree, design: Design) -> Scale:
 
 
 def stored_weights(tree: xr.DataTree) -> Weights:
-    """The columns of weights in the attribute of sums."""
-    with reading("@weights"):
+    """Return the columns of weights in the attribute of a file of sums."""
+    with damage_in("@weights"):
         stored = json.loads(tree.attrs["weights"])
         if not all(value is None or isinstance(value, str) for value in stored.values()):
             raise ValueError(_short(stored))
@@ -199,17 +198,17 @@ def stored_weights(tree: xr.DataTree) -> Weights:
 # -- variables -----------------------------------------------------------------------------------------------
 
 
-def _check_numbers(path: str, values: Any, least: float = -math.inf, most: float = math.inf) -> None:
-    """Raise unless all are finite numbers between the limits."""
+def _check_numbers(path: str, values: Any, minimum: float = -math.inf, maximum: float = math.inf) -> None:
+    """Raise unless all values are finite numbers between the limits."""
     if values.dtype.kind not in "fiub":
         raise Damage(f"{shown_part(path)} holds {values.dtype}, not numbers")
     if not values.size:
         raise Damage(f"{shown_part(path)} is empty")
-    low, high = values.min(), values.max()  # both are NaN where one value is
+    low, high = values.min(), values.max()  # both are NaN if any value is
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise Damage(f"{shown_part(path)} has values that are no finite numbers")
-    if low < least or high > most:
-        raise Damage(f"{shown_part(path)} has the value {low if low < least else high:g}, which it cannot have")
+        raise Damage(f"{shown_part(path)} has values that are not finite")
+    if low < minimum or high > maximum:
+        raise Damage(f"{shown_part(path)} has the impossible value {low if low < minimum else high:g}")
 
 
 def _group(tree: xr.DataTree, name: str) -> xr.Dataset:
@@ -218,68 +217,67 @@ def _group(tree: xr.DataTree, name: str) -> xr.Dataset:
     return tree[name].to_dataset()
 
 
-def sound_moments(tree: xr.DataTree, design: Design, weights: Weights) -> CellMoments:
-    """The sums in a tree.
+def validated_moments(tree: xr.DataTree, design: Design, weights: Weights) -> CellMoments:
+    """Return the sums in a tree.
 
     Raises
     ------
     Damage
-        A part that is missing, of another shape than the design's, or impossible.
+        A part is missing, its shape is not the design's, or its values are impossible.
     """
     stored = _group(tree, "moments")
-    several = ("key", "key_column") if len(design.formula.keys) > 1 else ()
-    for name in ("n", "mean", "scatter", "column", *several):
+    keys = ("key", "key_column") if len(design.formula.keys) > 1 else ()
+    for name in ("n", "mean", "scatter", "column", *keys):
         if name not in stored.variables:
             raise Damage(f"{shown_part(f'moments/{name}')} is missing")
     if weights.has_precisions != ("weight" in stored):
-        fault = "missing" if weights.has_precisions else "not of this model"
+        fault = "missing" if weights.has_precisions else "not part of this model"
         raise Damage(f"{shown_part('moments/weight')} is {fault}")
     if weights.has_precisions and not _is_finite(stored.attrs.get("log_weight")):
-        raise Damage(f"{shown_part('moments@log_weight')} is no finite number")
-    with reading("moments/n"):
-        found = stored_moments(tree, design)
+        raise Damage(f"{shown_part('moments@log_weight')} is not a finite number")
+    with damage_in("moments/n"):
+        moments = stored_moments(tree, design)
     columns = (*(column.name for column in design.columns if column.factors), design.formula.outcome)
-    if found.columns != columns:
-        raise Damage(f"{shown_part('moments/column')} has {preview(found.columns)}, the model {preview(columns)}")
-    if len(found.keys) > 1 and tuple(map(str, stored["key_column"].values)) != found.keys:
-        raise Damage(f"{shown_part('moments/key_column')} is not {preview(found.keys)}")
-    if not len(found.labels) or not (found.labels[1:] > found.labels[:-1]).all():
-        raise Damage("the labels of 'moments' are not there, not in order, or there twice")
-    count, width = len(found.labels), len(columns)
+    if moments.columns != columns:
+        raise Damage(
+            f"{shown_part('moments/column')} has {preview(moments.columns)}, but the model has {preview(columns)}"
+        )
+    if len(moments.keys) > 1 and tuple(map(str, stored["key_column"].values)) != moments.keys:
+        raise Damage(f"{shown_part('moments/key_column')} is not {preview(moments.keys)}")
+    if not len(moments.labels) or not (moments.labels[1:] > moments.labels[:-1]).all():
+        raise Damage("the labels of 'moments' are missing, out of order or duplicated")
+    count, width = len(moments.labels), len(columns)
     shapes = {"n": (count,), "mean": (count, width), "scatter": (count, width, width), "weight": (count,)}
-    for name, least in (("n", 0.0), ("mean", -math.inf), ("scatter", -math.inf), ("weight", 0.0)):
-        values = getattr(found, name)
+    for name, minimum in (("n", 0.0), ("mean", -math.inf), ("scatter", -math.inf), ("weight", 0.0)):
+        values = getattr(moments, name)
         if values is None:
             continue
         if values.shape != shapes[name]:
             raise Damage(f"{shown_part(f'moments/{name}')} has the shape {values.shape}, not {shapes[name]}")
-        _check_numbers(f"moments/{name}", values, least)
-        if least == 0.0 and not (values > 0).all():
-            raise Damage(f"{shown_part(f'moments/{name}')} has the value 0, which it cannot have")
-    _check_scatter(found.scatter)
+        _check_numbers(f"moments/{name}", values, minimum)
+        if minimum == 0.0 and not (values > 0).all():
+            raise Damage(f"{shown_part(f'moments/{name}')} has the impossible value 0")
+    # Sums of products are symmetric, at least 0 on the diagonal, and bounded by it (Cauchy & Schwarz).
+    diagonal = np.diagonal(moments.scatter, axis1=1, axis2=2)
+    roots = np.sqrt(np.abs(diagonal))
+    bound = roots[:, :, None] * roots[:, None, :]
+    tolerance = SYMMETRY_TOLERANCE * (bound + bound.max(initial=0.0))
+    asymmetric = np.abs(moments.scatter - moments.scatter.transpose(0, 2, 1)) > tolerance
+    negative, too_large = diagonal < -tolerance.max(initial=0.0), np.abs(moments.scatter) > bound + tolerance
+    if negative.any() or asymmetric.any() or too_large.any():
+        raise Damage(f"{shown_part('moments/scatter')} cannot be sums of squares and products")
     with np.errstate(over="ignore", invalid="ignore"):
-        _, scatter = found.pooled()
-        possible = np.abs(scatter) <= 4.0 * LARGEST**2 * found.mass.sum()
-    if (np.abs(found.mean) > LARGEST).any() or not possible.all():
-        raise Damage(f"{shown_part('moments')} has sums of values beyond {LARGEST:g}, which no table may have")
-    if found.rows != int(tree.attrs["rows_used"]):
-        raise Damage(f"{shown_part('moments/n')} adds up to {found.rows:,} rows, not {tree.attrs['rows_used']:,}")
-    return found
+        _, scatter = moments.pooled()
+        possible = np.abs(scatter) <= 4.0 * LARGEST**2 * moments.mass.sum()
+    if (np.abs(moments.mean) > LARGEST).any() or not possible.all():
+        raise Damage(f"{shown_part('moments')} has sums of values beyond {LARGEST:g}, the limit for tables")
+    if moments.rows != int(tree.attrs["rows_used"]):
+        raise Damage(f"{shown_part('moments/n')} adds up to {moments.rows:,} rows, not {tree.attrs['rows_used']:,}")
+    return moments
 
 
-def _check_scatter(scatter: Any) -> None:
-    """Raise unless these can be sums of products: symmetric, not below 0, within the bound of their squares."""
-    own = np.diagonal(scatter, axis1=1, axis2=2)
-    largest = np.sqrt(np.abs(own))
-    bound = largest[:, :, None] * largest[:, None, :]
-    limit = CLOSE * (bound + bound.max(initial=0.0))
-    apart = np.abs(scatter - scatter.transpose(0, 2, 1)) > limit
-    if (own < -limit.max(initial=0.0)).any() or apart.any() or (np.abs(scatter) > bound + limit).any():
-        raise Damage(f"{shown_part('moments/scatter')} is no sum of squares and products")
-
-
-def sound_places(tree: xr.DataTree, formula: Any) -> PlaceTable | None:
-    """The places' own predictors in a tree; raises as sound_moments does."""
+def validated_places(tree: xr.DataTree, formula: Any) -> PlaceTable | None:
+    """Return the places' own predictors in a tree; raises like validated_moments."""
     if PLACES not in tree.children:
         return None
     stored = tree[PLACES].to_dataset()
@@ -289,65 +287,65 @@ def sound_places(tree: xr.DataTree, formula: Any) -> PlaceTable | None:
     if "number" in stored and stored["number"].dtype.kind != "f":
         raise Damage(f"{shown_part(f'{PLACES}/number')} holds {stored['number'].dtype}, not numbers")
     if "number" in stored and np.isinf(stored["number"].values).any():
-        raise Damage(f"{shown_part(f'{PLACES}/number')} has values that are no finite numbers")
+        raise Damage(f"{shown_part(f'{PLACES}/number')} has values that are not finite")
     if "text" in stored and stored["text"].dtype.kind not in "OUT":
         raise Damage(f"{shown_part(f'{PLACES}/text')} holds {stored['text'].dtype}, not text")
-    with reading(f"{PLACES}/key"):
-        found = stored_places(tree)
-        if found is None or len(found.places) != stored.sizes["place"] or not set(found.keys) <= set(formula.keys):
-            raise ValueError("a place twice, or of another group")
-        found.check(formula)
-    return found
+    with damage_in(f"{PLACES}/key"):
+        table = stored_places(tree)
+        if table is None or len(table.places) != stored.sizes["place"] or not set(table.keys) <= set(formula.keys):
+            raise ValueError("a place occurs twice, or belongs to another group")
+        table.check(formula)
+    return table
 
 
-def check_draws_of(tree: xr.DataTree, data: FitData) -> None:
-    """Raise unless the draws are those of the model's parameters and of its places, and possible numbers.
+def validate_draws(tree: xr.DataTree, data: FitData) -> None:
+    """Raise unless the draws are of the model's parameters and places and have possible values.
 
     Raises
     ------
     Damage
+        They are not.
     """
     stored, stats, summed = _group(tree, "posterior"), _group(tree, "sample_stats"), SUMMARIES in tree.children
-    if any(not stored.sizes.get(dim) for dim in LEAD):
+    if any(not stored.sizes.get(dim) for dim in DRAW_DIMS):
         raise Damage("the group 'posterior' has no chains or no draws")
-    with reading("posterior/mu"):
-        wanted = labelled(data.design, data.hierarchy, _empty(data, summed=summed))
-    for name, expected in wanted.data_vars.items():
+    with damage_in("posterior/mu"):
+        parameters = label_draws(data.design, data.hierarchy, _empty_draws(data, summed=summed)).dataset()
+    for name, expected in parameters.data_vars.items():
         _check_variable("posterior", str(name), stored, expected)
         limits = {
-            "omega": (-1 - CLOSE, 1 + CLOSE), "nu": (MIN_NU, SQUARABLE), "tau": (0.0, SQUARABLE),
-            "sigma": (0.0, SQUARABLE),
-        }.get(base_of(str(name)), (-SQUARABLE, SQUARABLE))  # fmt: skip
+            "omega": (-1 - SYMMETRY_TOLERANCE, 1 + SYMMETRY_TOLERANCE), "nu": (MIN_NU, MAX_DRAW),
+            "tau": (0.0, MAX_DRAW), "sigma": (0.0, MAX_DRAW),
+        }.get(base_of(str(name)), (-MAX_DRAW, MAX_DRAW))  # fmt: skip
         _check_numbers(f"posterior/{name}", stored[name].values, *limits)
-    strange = [str(name) for name in stored.data_vars if name not in wanted]
-    if strange:
-        raise Damage(f"{shown_part(f'posterior/{strange[0]}')} is no parameter of the model")
-    for name in LEAD:
+    unknown = [str(name) for name in stored.data_vars if name not in parameters]
+    if unknown:
+        raise Damage(f"{shown_part(f'posterior/{unknown[0]}')} is not a parameter of the model")
+    for name in DRAW_DIMS:
         if name not in stored.variables or stored[name].dtype.kind not in "iu":
-            raise Damage(f"{shown_part(f'posterior/{name}')} is missing, or does not number them")
+            raise Damage(f"{shown_part(f'posterior/{name}')} is missing or not numbered by integers")
     for name in ("lp", "diverging"):
         if name not in stats:
             raise Damage(f"{shown_part(f'sample_stats/{name}')} is missing")
     for stat, values in stats.data_vars.items():
         path = f"sample_stats/{stat}"
-        if set(values.dims) != set(LEAD) or any(values.sizes[dim] != stored.sizes[dim] for dim in LEAD):
-            raise Damage(f"{shown_part(path)} has not one value for every draw")
+        if set(values.dims) != set(DRAW_DIMS) or any(values.sizes[dim] != stored.sizes[dim] for dim in DRAW_DIMS):
+            raise Damage(f"{shown_part(path)} does not have one value per draw")
         _check_numbers(path, values.values)
     if not summed:
         return
-    stored, shape = (
-        tree[SUMMARIES].to_dataset(),
-        (data.hierarchy.levels[0].size, len(data.design.coefficient_columns(0))),
-    )
-    none = Summaries(np.empty(shape), np.empty(shape), np.empty((*shape, len(QUANTILES))))
-    for name, expected in summarized(data.design, data.hierarchy, none, QUANTILES).data_vars.items():
+    stored = tree[SUMMARIES].to_dataset()
+    shape = (data.hierarchy.levels[0].size, len(data.design.coefficient_columns(0)))
+    empty = Summaries(np.empty(shape), np.empty(shape), np.empty((*shape, len(QUANTILES))))
+    summaries = label_summaries(data.design, data.hierarchy, empty, QUANTILES).dataset()
+    for name, expected in summaries.data_vars.items():
         _check_variable(SUMMARIES, str(name), stored, expected)
-        least = 0.0 if str(name).endswith("_sd") else -SQUARABLE
-        _check_numbers(f"{SUMMARIES}/{name}", stored[name].values, least, SQUARABLE)
+        minimum = 0.0 if str(name).endswith("_sd") else -MAX_DRAW
+        _check_numbers(f"{SUMMARIES}/{name}", stored[name].values, minimum, MAX_DRAW)
 
 
 def _check_variable(group: str, name: str, stored: xr.Dataset, expected: xr.DataArray) -> None:
-    """Raise unless a variable is there, with the expected dimensions and labels."""
+    """Raise unless a variable exists, with the expected dimensions and labels."""
     path = f"{group}/{name}"
     if name not in stored.data_vars:
         raise Damage(f"{shown_part(path)} is missing")
@@ -357,35 +355,34 @@ def _check_variable(group: str, name: str, stored: xr.Dataset, expected: xr.Data
             f"{preview(map(str, expected.dims))}"
         )
     for dim in map(str, expected.dims):
-        if dim in LEAD:
+        if dim in DRAW_DIMS:
             continue
         labels = stored[dim].values.astype(str).tolist() if dim in stored.variables else None
         if labels != expected[dim].values.astype(str).tolist():
-            raise Damage(f"{shown_part(f'{group}/{dim}')} does not have the labels that the model's {dim} has")
+            raise Damage(f"{shown_part(f'{group}/{dim}')} does not have the labels of the model's {dim}")
 
 
-def _empty(data: FitData, *, summed: bool) -> Draws:
-    """Draws of the model with no chains and no draws, for the shapes of its parameters."""
+def _empty_draws(data: FitData, *, summed: bool) -> Draws:
+    """Return zero draws of the model, for the shapes of its parameters."""
 
-    def none(*shape: int) -> Any:
+    def empty(*shape: int) -> Any:
         return np.empty((0, 0, *shape))
 
     model, design, resolved, hierarchy = data.model, data.design, data.resolved, data.hierarchy
     effects = [
         Effects(
-            None if summed and at == 0 else none(places.size, len(design.coefficient_columns(at))),
-            none(len(design.level_columns(at))),
-            None if resolved.omega[at] is None else none(*2 * [len(design.level_columns(at))]),
+            None if summed and i == 0 else empty(places.size, len(design.coefficient_columns(i))),
+            empty(len(design.level_columns(i))),
+            None if resolved.omega[i] is None else empty(*2 * [len(design.level_columns(i))]),
         )
-        for at, places in enumerate(hierarchy.groupings)
+        for i, places in enumerate(hierarchy.groupings)
     ]
-    each = model.noise is not None
-    known = model.se is not None
+    sigma_per_place = (hierarchy.levels[0].size,) if model.noise is not None else ()
     return Draws(
-        mu=none(len(design.population_columns)),
+        mu=empty(len(design.population_columns)),
         effects=tuple(effects),
-        sigma=None if known else none(hierarchy.levels[0].size) if each else none(),
-        stats={}, facts={}, nu=none() if model.family == "student" else None,
-        sigma_median=None if resolved.sigma_median is None else none(),
-        sigma_spread=None if resolved.sigma_spread is None else none(),
+        sigma=None if model.se is not None else empty(*sigma_per_place),
+        stats={}, facts={}, nu=empty() if model.family == "student" else None,
+        sigma_median=None if resolved.sigma_median is None else empty(),
+        sigma_spread=None if resolved.sigma_spread is None else empty(),
     )  # fmt: skip

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from priorhood.posterior.predictive import posterior_predictive as predict_rows
     from priorhood.reporting import report as write_report
 
-# The pictures whose first argument is a posterior.
+# Pictures that take a posterior as their first argument.
 PICTURES = (
     "correlation", "diagnostics", "forest", "interactive_map", "lines", "map", "predictive", "price", "prior_lines",
     "priors", "ranks", "shrinkage", "trace",
@@ -28,7 +28,7 @@ PICTURES = (
 
 
 class LazyMethod:
-    """A function as a method; its module is imported when it is first asked for."""
+    """A function as a method, whose module is imported on first access."""
 
     def __init__(self, module: str, name: str) -> None:
         self.module, self.name = f"priorhood.{module}", name
@@ -50,7 +50,7 @@ class Plots:
     def __repr__(self) -> str:
         return f"pictures of a posterior: {', '.join(PICTURES)}"
 
-    if TYPE_CHECKING:  # mypy alone stumbles over the circle of imports
+    if TYPE_CHECKING:  # the import cycle confuses only mypy
         correlation = pictures.correlation  # type: ignore[has-type]
         diagnostics = pictures.diagnostics  # type: ignore[has-type]
         forest = pictures.forest  # type: ignore[has-type]
@@ -68,12 +68,12 @@ class Plots:
 
         def __getattr__(self, name: str) -> Callable[..., Any]:
             if name not in PICTURES:
-                raise AttributeError(f"a posterior has no picture {name!r}; there are {', '.join(PICTURES)}")
+                raise AttributeError(f"a posterior has no picture {name!r}; the pictures are {', '.join(PICTURES)}")
             return MethodType(getattr(import_module("priorhood.plot"), name), self._post)
 
 
 class PosteriorMethods:
-    """What Posterior inherits: each method is the function of that name, the posterior being its first argument."""
+    """Base class of Posterior: every method is the function of that name, called with the posterior first."""
 
     if TYPE_CHECKING:
         assess = assess_rows  # type: ignore[has-type]

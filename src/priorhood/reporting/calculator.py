@@ -12,7 +12,7 @@ from priorhood.data.labels import normal_label
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
-from priorhood.posterior.price_batches import judged
+from priorhood.posterior.price_batches import judge_moments
 from priorhood.prediction.coefficients import TOGETHER, Coefficients
 from priorhood.prediction.expected import typical_values
 from priorhood.prediction.places import Groups
@@ -190,7 +190,7 @@ def _infinite(post: Posterior, options: list[dict[str, Any]], at: Mapping[str, A
         for way in ("population", "draw"):
             at_once = np.flatnonzero(unseen == way)
             if len(at_once):
-                told[at_once] = judged(post, tails, frame.iloc[at_once], way, noise=True).mean
+                told[at_once] = judge_moments(post, tails, frame.iloc[at_once], way, noise=True).mean
         here, ends = (told, told) if not change else (here, ends | told)
     return {"here": here.tolist(), "ends": ends.tolist()}
 

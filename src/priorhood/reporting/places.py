@@ -12,7 +12,7 @@ from priorhood.data.labels import normal_label
 from priorhood.errors import ModelError
 from priorhood.model.expression import Expression
 from priorhood.model.weights import Weights
-from priorhood.posterior.price_batches import PriceMoments, moments_of, over_draws, portions
+from priorhood.posterior.price_batches import PriceMoments, expected_batches, price_moments, summarize_expected
 from priorhood.prediction.expected import typical_values
 from priorhood.prediction.predict import request
 from priorhood.prediction.rows import frame_to_predict, read_rows
@@ -47,7 +47,7 @@ def places_of(
     is the median, and where its sd is, sd that "sd" is the 90 % interval's width / 3.29
     """
     homes = _homes(post, at)
-    moments = moments_of(post, [homes])
+    moments = price_moments(post, [homes])
     (mean, sd, low, high), apart = _summed_up(post, homes, depth, moments)
     if not np.isfinite(mean).all():
         raise ModelError(
@@ -119,7 +119,7 @@ def _homes(post: Posterior, at: Mapping[str, Any]) -> pd.DataFrame:
 
 def _summed_up(post: Posterior, homes: pd.DataFrame, depth: int, moments: PriceMoments) -> tuple[Array, float]:
     """Mean, sd and bounds of the average place and a level's (4, 1 + places); the sd between its places."""
-    parts = portions(post, homes) if not depth else [_level_draws(post, homes, depth)]
+    parts = expected_batches(post, homes) if not depth else [_level_draws(post, homes, depth)]
     told, total, square, average = [], np.zeros(1), np.zeros(1), None
     with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused by name
         for values in parts:
@@ -139,7 +139,7 @@ def _level_draws(post: Posterior, homes: pd.DataFrame, depth: int) -> Array:
     parent, share = _lying_in(post, depth)
     size, at = post.hierarchy.levels[depth].size, 0
     average, found = np.zeros((0, 1)), np.zeros((0, size))
-    for values in portions(post, homes):
+    for values in expected_batches(post, homes):
         if not at:
             average, found = values[:, :1], np.zeros((len(values), size))
             values = values[:, 1:]
@@ -189,7 +189,7 @@ def _with_place_values(post: Posterior, homes: pd.DataFrame) -> pd.DataFrame:
 def _below(post: Posterior, homes: pd.DataFrame, threshold: float) -> Array:
     """The probability of an outcome below the threshold; of the true value where the errors are known."""
     if post.model.se is not None:
-        return over_draws(post, homes, lambda draws: (draws < threshold).mean(axis=0))
+        return summarize_expected(post, homes, lambda draws: (draws < threshold).mean(axis=0))
     found = post._predicted(homes, request(below=threshold, unseen="population", seed=post.seed), prefix="_")[1]
     return found.below[threshold]
 

@@ -313,7 +313,7 @@ def test_files_that_are_no_sums(tmp_path, sums, rows):
     path.write_bytes(path.read_bytes()[:3000])
     refused(path, "cut off")
     xr.DataTree.from_dict({"/": xr.Dataset({"x": 1})}).to_netcdf(path, engine="h5netcdf")
-    refused(path, "no posterior of priorhood")
+    refused(path, "not a posterior of priorhood")
     tree = sums._stored().tree()
     for name, value, match in (
         ("priorhood_moments_format", 99, "format 99 of sums.*upgrade"), ("weights", "{", "not a JSON mapping"),

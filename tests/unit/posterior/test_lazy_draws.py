@@ -95,11 +95,11 @@ def test_draws_of_stored_places_are_the_stored_ones(drawn):
     ("ask", "told"),
     [
         (lambda post: post["beta"], r"no draws of beta are stored \(asked for\).*post\.draws\(zip=\['"),
-        (lambda post: post.draws(), "takes places by their labels: zip=…"),
+        (lambda post: post.draws(), "needs the labels of places: zip=…"),
         (lambda post: post.draws(zip="nowhere"), "has no zip 'nowhere'"),
         (lambda post: post.draws(city="x"), "'city' is not the group"),
         (lambda post: post.coefficients((0.5, 1.5)), r"quantiles must lie between 0 and 1.*1\.5"),
-        (lambda post: post.notebook_names(), "need the draws of all places"),
+        (lambda post: post.notebook_names(), "need draws of all places"),
         (lambda post: ph.plot.trace(post, "beta"), "no draws of beta are stored"),
     ],
 )
@@ -182,7 +182,7 @@ def scores(post, leaves):
 def test_stored_draws_are_normal_around_what_is_known_given_all_else(nested):
     """48,000 standard Normal scores, independent but for the two of a place; limits at 5 standard errors."""
     post = nested["draws"]
-    leaves = post._on_demand.leaves
+    leaves = post._lazy_draws.leaves
     z = scores(post, leaves)
     assert abs(z.mean()) < 5 * np.sqrt(2 / z.size)
     assert abs(z.var() - 1) < 5 * np.sqrt(4 / z.size)
@@ -246,13 +246,13 @@ def test_homes_some_at_a_time_are_those_all_at_once(summed, drawn, nested, monke
     """Reports and pictures of many places: the same numbers, and no home left out or told twice."""
     whole = {name: report_content(post) for name, post in (("zip", summed), ("drawn", drawn))}
     level = report_content(nested["summaries"], level="district")
-    monkeypatch.setattr(price_batches, "AT_ONCE", 5 * 2000)
+    monkeypatch.setattr(price_batches, "BATCH", 5 * 2000)
     monkeypatch.setattr(calculator, "TOGETHER", 5)
     assert_alike(report_content(summed), whole["zip"])
     assert_alike(report_content(drawn), whole["drawn"])
     assert_alike(report_content(nested["summaries"], level="district"), level)
     homes = drawn.homes()
-    found = price_batches.over_draws(drawn, homes, lambda draws: draws.mean(axis=0))
+    found = price_batches.summarize_expected(drawn, homes, lambda draws: draws.mean(axis=0))
     np.testing.assert_allclose(found, drawn.expected(homes).values.mean(axis=(0, 1)), rtol=1e-12)
 
 

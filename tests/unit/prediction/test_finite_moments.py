@@ -16,7 +16,7 @@ from priorhood.cli import app
 from priorhood.data.sources.table import read
 from priorhood.plot.maps.areas import read_areas
 from priorhood.plot.maps.values import mapped
-from priorhood.posterior.price_batches import moments_of
+from priorhood.posterior.price_batches import price_moments
 from priorhood.prediction.finite_moments import _fitted, _most
 from priorhood.prediction.places import Groups
 from priorhood.prediction.rows import frame_to_predict, read_rows
@@ -171,4 +171,4 @@ def test_a_tail_from_draws_has_the_quantile_of_a_known_law():
 def test_no_log_no_question(few):
     post = ph.fit("price ~ x + (1 | zip)", few, seed=1, chains=2, draws=100)
     assert post._tails is None
-    assert moments_of(post, [post.homes()]).mean
+    assert price_moments(post, [post.homes()]).mean

@@ -11,7 +11,7 @@ from priorhood.errors import ModelError
 from priorhood.model.expression import tidy_label
 from priorhood.model.formula import SEPARATOR
 from priorhood.plot.figure.page import amount
-from priorhood.posterior.lazy_draws import asked as positions_asked
+from priorhood.posterior.lazy_draws import chosen_places
 from priorhood.prediction.expected import typical_values
 from priorhood.prediction.places import Groups
 from priorhood.prediction.rows import AVERAGE
@@ -46,7 +46,7 @@ def finest(post: Posterior, picture: str) -> Places:
 
 def asked(post: Posterior, places: Mapping[str, object]) -> Index | None:
     """Positions of the places given as zip=…, in the order given; None without any."""
-    return positions_asked(post.model.formula, post.hierarchy, places)
+    return chosen_places(post.model.formula, post.hierarchy, places)
 
 
 def ends(*values: Array) -> list[int]:

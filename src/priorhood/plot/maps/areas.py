@@ -78,7 +78,7 @@ class Areas:
             found += f" a polygon in {self.source} ({self.column})"
         parts = [found]
         if self.unmatched_places:
-            parts.append(f"none: {join_words(self.unmatched_places, most=4)}")
+            parts.append(f"none: {join_words(self.unmatched_places, limit=4)}")
         if self.unmatched_areas:
             are = "polygon is" if len(self.unmatched_areas) == 1 else "polygons are"
             parts.append(f"{len(self.unmatched_areas):,} {are} of no {self.level} of the data")

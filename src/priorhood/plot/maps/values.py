@@ -17,7 +17,7 @@ from priorhood.plot.figure.page import amount
 from priorhood.plot.figure.select_places import unit_of_outcome
 from priorhood.plot.figure.style import number
 from priorhood.plot.maps.areas import level_of
-from priorhood.posterior.price_batches import PriceMoments, moments_of, over_draws
+from priorhood.posterior.price_batches import PriceMoments, price_moments, summarize_expected
 from priorhood.prediction.expected import typical_values
 from priorhood.prediction.predict import request
 
@@ -223,13 +223,13 @@ class Home:
     @cached_property
     def moments(self) -> PriceMoments:
         """Summary of its draws: mean and sd, where these exist."""
-        return moments_of(self.post, (rows for rows, _, _ in self.parts), self.unseen)
+        return price_moments(self.post, (rows for rows, _, _ in self.parts), self.unseen)
 
     def over(self, what: Callable[[Array], Array]) -> Array:
         """A function of the draws of every place, (S, n) → (…, n), for all places: (…, places)."""
         if self.grouping is not self.post.hierarchy.levels[0]:
             return what(self.draws)
-        return over_draws(self.post, self.parts[0][0], what, self.unseen)
+        return summarize_expected(self.post, self.parts[0][0], what, self.unseen)
 
     def below(self, threshold: float) -> Array:
         """Probability that such a home costs less: (places,).

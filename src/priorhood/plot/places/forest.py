@@ -24,8 +24,8 @@ from priorhood.plot.figure.select_places import (
     unit_of_outcome,
     words_of,
 )  # fmt: skip
-from priorhood.posterior.lazy_draws import positions
-from priorhood.posterior.price_batches import over_draws
+from priorhood.posterior.lazy_draws import place_positions
+from priorhood.posterior.price_batches import summarize_expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -110,7 +110,7 @@ def forest(
     level, middle = shown.level, shown.quantiles[:, 2]
     chosen = asked(post, places)
     if chosen is None and not isinstance(select, str):
-        chosen = positions(level, list(select))
+        chosen = place_positions(level, list(select))
     elif chosen is not None and level is not post.hierarchy.levels[0]:
         raise ModelError(f"{var} is of {plural(level.name)}: name them with select=[…]")
     if chosen is None and select not in SELECT:
@@ -179,7 +179,7 @@ def _homes(post: Posterior, at: Mapping[str, Any]) -> _Shown:
     homes, name = post.homes(at), post.model.formula.outcome_name
     row = average_home(post, homes)
     average = None if row is None else np.quantile(expected(post, row)[:, 0], INTERVALS)
-    quantiles = over_draws(post, homes, lambda draws: np.quantile(draws, INTERVALS, axis=0)).T
+    quantiles = summarize_expected(post, homes, lambda draws: np.quantile(draws, INTERVALS, axis=0)).T
     axis = f"expected {words_of(post, name)} ({home_words(post, at)})"
     return _Shown(post.hierarchy.levels[0], quantiles, average, axis, unit_of_outcome(post), f"expected {name}")
 

@@ -20,7 +20,7 @@ from priorhood.plot.figure.select_places import (
     words_of,
 )  # fmt: skip
 from priorhood.plot.places.points import Cloud, Points, cloud_of, extent, points_of
-from priorhood.posterior.price_batches import over_draws
+from priorhood.posterior.price_batches import summarize_expected
 from priorhood.prediction.expected import typical_values
 
 if TYPE_CHECKING:
@@ -210,7 +210,8 @@ def _chosen(
         return np.arange(level.size), [""] * level.size
     middle = along.values[len(along.values) // 2]
     typical = middle if along.categorical else typical_values(post.design, post.moments).get(along.name, middle)
-    height = over_draws(post, post.homes({**given, along.name: typical}), lambda draws: np.median(draws, axis=0))
+    homes = post.homes({**given, along.name: typical})
+    height = summarize_expected(post, homes, lambda draws: np.median(draws, axis=0))
     rows = level.total(post.moments.n)
     why: dict[int, str] = {}
     for words, values in (("most rows", -rows), ("fewest rows", rows), ("highest", -height), ("lowest", height)):

@@ -99,8 +99,8 @@ def test_degrees_of_freedom(post):
         ({"var_names": []}, ("no parameters", "mu, beta, tau")),
         ({"var_names": "beta"}, ("24 parameters", "20", "zip='", "var_names=['beta[")),
         ({"zip": "99999"}, ("no zip '99999'",)),
-        ({"zip": []}, ("no label",)),
-        ({"district": "10115"}, ("'district'", "it is 'zip'")),
+        ({"zip": []}, ("at least one label",)),
+        ({"district": "10115"}, ("'district'", "the group is 'zip'")),
     ],
 )
 def test_wrong_wishes(post, call, says):
@@ -119,7 +119,7 @@ def test_a_near_place_is_suggested(post):
 def test_no_group_has_no_places(sales):
     pooled = ph.fit("price ~ living_space", sales, chains=2, draws=100, seed=1)
     assert list(titles(plot.trace(pooled)))[-1] == "sigma"
-    with pytest.raises(ph.ModelError, match="it has none"):
+    with pytest.raises(ph.ModelError, match="it has no group"):
         plot.trace(pooled, zip="10115")
 
 
