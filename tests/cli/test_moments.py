@@ -105,8 +105,8 @@ def test_a_posterior_in_place_of_sums(sites, cli, fit_options, fitted):
         (["a.moments", "--se", "w"], ("--se w", "taken with none")),
         (["a.moments", "--family", "student"], ("Student-t", "needs the rows")),
         (["a.moments", "--engine", "nuts"], ("NUTS needs the rows",)),
-        (["cut.moments"], ("cut.moments", "cut off")),
-        (["empty.moments"], ("empty.moments", "no netCDF file")),
+        (["cut.moments"], ("cut.moments", "truncated")),
+        (["empty.moments"], ("empty.moments", "not a netCDF file")),
     ],
 )
 def test_refused(sites, refused, argv, says):

@@ -360,17 +360,17 @@ def test_output_of_unknown_format(folder, refused, formula, command):
 def _cut(folder):
     whole = (folder / "post.nc").read_bytes()
     (folder / "bad.nc").write_bytes(whole[: len(whole) // 2])
-    return ("bad.nc", "cut off or no netCDF file")
+    return ("bad.nc", "truncated or not a netCDF file")
 
 
 def _text(folder):
     (folder / "bad.nc").write_text("hello\n")
-    return ("bad.nc", "cut off or no netCDF file")
+    return ("bad.nc", "truncated or not a netCDF file")
 
 
 def _nothing(folder):
     (folder / "bad.nc").write_bytes(b"")
-    return ("bad.nc", "cut off or no netCDF file")
+    return ("bad.nc", "truncated or not a netCDF file")
 
 
 def _foreign(folder):

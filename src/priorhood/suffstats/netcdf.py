@@ -243,7 +243,7 @@ def _checksum_between(file: BinaryIO, start: int, stop: int) -> int:
     while start < stop:
         block = file.read(min(BLOCK, stop - start))
         if not block:
-            raise Damage("it is cut off")
+            raise Damage("it is truncated")
         found, start = zlib.crc32(block, found), start + len(block)
     return found
 
@@ -310,7 +310,7 @@ def read_tree(path: str | Path, formats: Mapping[str, tuple[int, int]]) -> xr.Da
         raise FileError(f"{str(path)!r} cannot be used: {problem}") from None
     except Exception as problem:  # noqa: BLE001  # whatever the readers raise on foreign bytes
         raise FileError(
-            f"{str(path)!r} cannot be read as a saved posterior; it is cut off or no netCDF file "
+            f"{str(path)!r} cannot be read as a saved posterior; it is truncated or not a netCDF file "
             f"({_first_line(problem)})"
         ) from None
 

@@ -311,7 +311,7 @@ def test_files_that_are_no_sums(tmp_path, sums, rows):
     refused(path, "holds sums of rows, not a posterior: load_moments", ph.load)
     refused(tmp_path / "b.moments", "did you mean 'a.moments'")
     path.write_bytes(path.read_bytes()[:3000])
-    refused(path, "cut off")
+    refused(path, "truncated")
     xr.DataTree.from_dict({"/": xr.Dataset({"x": 1})}).to_netcdf(path, engine="h5netcdf")
     refused(path, "not a posterior of priorhood")
     tree = sums._stored().tree()

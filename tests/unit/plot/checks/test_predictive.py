@@ -64,7 +64,7 @@ def test_one_place_and_unknown_ones(fitted, sales):
     assert f"{(sales['zip'] == label).sum()} rows" in texts(figure)[1]
     with pytest.raises(ph.TableError, match="no row that can be used is in zip 'nowhere'"):
         ph.plot.predictive(fitted, sales, zip="nowhere")
-    with pytest.raises(ph.ModelError, match="the group is 'zip'"):
+    with pytest.raises(ph.ModelError, match="it is 'zip'"):
         ph.plot.predictive(fitted, sales, county="x")
 
 
