@@ -460,24 +460,24 @@ PYTHON = {
     # -- comparisons -------------------------------------------------------------------------------------------
     "leave-one-row-out without rows": case(
         lambda: ph.compare({"a": fit(), "b": fit("price ~ 1 + (1 | zip)")}),
-        ("give the fit's table (--data)", "by='place' and by='evidence' (--by) need none"),
+        ("pass the fit's table (--data)", "by='place' and by='evidence' (--by) do not need it"),
         lambda: ph.compare({"a": fit(), "b": fit("price ~ 1 + (1 | zip)")}, sales()),
         lambda: ph.compare({"a": fit(), "b": fit("price ~ 1 + (1 | zip)")}, by="place"),
         lambda: ph.compare({"a": fit(), "b": fit("price ~ 1 + (1 | zip)")}, by="evidence"),
     ),
     "a level without places left out": case(
         lambda: ph.compare({"a": nested(), "b": nested("1")}, sales(), level="district"),
-        "give by='place' (--by place)",
+        "use it with by='place' (--by place)",
         lambda: ph.compare({"a": nested(), "b": nested("1")}, by="place", level="district"),
     ),
     "an Elpd of another kind": case(
         lambda: ph.compare({"a": ph.loo_places(fit()), "b": fit()}, sales(), by="row"),
-        "give by='place'",
+        "use it with by='place'",
         lambda: ph.compare({"a": ph.loo_places(fit()), "b": fit()}, by="place"),
     ),
     "leave-one-out with other rows": case(
         lambda: ph.loo(fit(), sales()[:100]),
-        "takes the rows of the fit: give its table",
+        "needs the rows of the fit: pass its table",
         lambda: ph.loo(fit(), sales()),
     ),
     "leave-one-place-out without closed form": case(
@@ -492,7 +492,7 @@ PYTHON = {
     ),
     "influence without places": case(
         lambda: ph.influence(fit("price ~ living_space")),
-        "give a row (--row)",
+        "pass a row (--row)",
         lambda: ph.influence(fit("price ~ living_space"), row=dict(sales().iloc[0])),
     ),
     # -- pictures and pages ------------------------------------------------------------------------------------
@@ -721,7 +721,7 @@ COMMANDS = {
     ),
     "a comparison without rows": (
         ("compare", "post.nc", "other.nc"),
-        ("give the fit's table (--data)", "(--by) need none"),
+        ("pass the fit's table (--data)", "(--by) do not need it"),
         [
             ("compare", "post.nc", "other.nc", "--data", "sales.csv"),
             ("compare", "post.nc", "other.nc", "--by", "place"),
@@ -836,7 +836,7 @@ COMMANDS = {
     ),
     "influence without places": (
         ("influence", "pooled.nc"),
-        "give a row (--row)",
+        "pass a row (--row)",
         [("influence", "pooled.nc", *FAST_OPTIONS, *HOME)],
     ),
     "a level without places left out": (

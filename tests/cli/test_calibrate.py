@@ -66,14 +66,14 @@ def test_interrupted(folder, cli, monkeypatch):
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (("FORMULA",), ("calibrate needs the table",)),
+        (("FORMULA",), ("calibrate needs a table",)),
         (("post.nc", "--where", "price > 0"), ("--where goes with a table",)),
         (("post.nc", "--thousands", "."), ("--thousands goes with a table",)),
         (("post.nc", "--noise", "zip"), ("--noise goes with a formula",)),
         (("post.nc", "--no-standardize"), ("--no-standardize goes with a formula",)),
         (("nothing.nc",), ("nothing.nc",)),
         (("FORMULA", "sales.csv", "--refits", "3"), ("refits must be a whole number of at least 20, not 3",)),
-        (("FORMULA", "sales.csv", "--family", "student"), ("Student-t", "hours by NUTS")),
+        (("FORMULA", "sales.csv", "--family", "student"), ("Student-t", "hours with NUTS")),
         (("FORMULA", "sales.csv", "-o", "c.jpg"), ("c.jpg", ".png")),
         (("FORMULA", "sales.csv", "-o", "sales.csv"), ("read in the same run",)),
         (("price ~ living_spac + (1 | zip)", "sales.csv"), ("living_spac",)),

@@ -8,7 +8,6 @@ import pytest
 from scipy import stats
 
 import priorhood as ph
-from priorhood.evaluation.assess import _agreeing
 from priorhood.evaluation.residuals import DRAWS, effect_p, residuals, thinned, two_sided
 from unit.posterior.test_predictive import drawn
 
@@ -52,7 +51,7 @@ def test_residuals_are_those_of_plain_loops(options):
     model = ph.Model(MODEL.formula, outcome_unit=1, standardize=False, **options)
     post = fitted(frame if "precision_weights" in options else (frame := frame.drop(columns="w")), model)
     found, z = residuals(post, frame, "error", 1), loops(post, frame)
-    assert found.own
+    assert found.in_sample
     np.testing.assert_allclose(found.pit, stats.norm.cdf(z).mean(axis=1), rtol=1e-10)
     np.testing.assert_allclose(found.z, z.mean(axis=1), rtol=1e-8, atol=1e-10)
     for at, label in enumerate(found.labels):
@@ -60,7 +59,7 @@ def test_residuals_are_those_of_plain_loops(options):
         own, n = z[here], int(here.sum())
         root = np.sqrt(frame.loc[here, "w"].to_numpy() if "w" in frame else np.ones(n))
         W = np.column_stack([np.ones(n), frame.loc[here, "x"]]) * root[:, None]
-        place = found.found[at]
+        place = found.places[at]
         np.testing.assert_allclose(place.level[0], stats.norm.cdf(W[:, 0] @ own / np.linalg.norm(root)).mean())
         np.testing.assert_allclose(place.inside[2], (np.abs(own) <= stats.norm.ppf(0.95)).mean())
         if n > 2:
@@ -185,7 +184,7 @@ def test_single_draws_p_values_are_uniform():
             tree = post.tree.copy()
             draws = tree["posterior"].to_dataset()
             tree["posterior"] = type(tree)(draws.assign(sigma=2 * draws["sigma"]))
-            wrong.extend(two_sided(residuals(type(post)(post.data, tree), frame, "error", 1).of("spread")) / 2)
+            wrong.extend(two_sided(residuals(type(post)(post.data, tree), frame, "error", 1).column("spread")) / 2)
     for name, values in single.items():
         count = int((np.array(values) < 0.1).sum())
         assert stats.binomtest(count, len(values), 0.1).pvalue > 1e-4, name
@@ -223,15 +222,18 @@ def named(found, about):
 def test_right_rows_are_good(right):
     found = assessed(right)
     assert found.good, found
-    assert found.own
-    assert "360 rows of 360 held against the model in 12 gs, the rows of the fit" in str(found)
+    assert found.in_sample
+    assert "360 of 360 rows compared with the model in 12 gs; these are the rows of the fit" in str(found)
 
 
 def test_one_place_is_spoken_of_as_one(right):
-    assert _agreeing("scatter unlike their own sigma", 1) == "scatters unlike its own sigma"
-    assert _agreeing("lie above or below what is expected of them", 2).startswith("lie above")
-    one = ph.assess(fitted(right, ph.Model("y ~ x + (x | g)")), right[right["g"] == "g03"])
-    assert "nothing is odd about 1 g: level" in str(one)
+    post = fitted(right, ph.Model("y ~ x + (x | g)"))
+    one = right[right["g"] == "g03"]
+    assert "the only g does not stand out: level" in str(ph.assess(post, one))
+    odd = ph.assess(post, one.assign(y=one["y"] + 5 * (one["x"] > 0)))
+    assert named(odd, "spread").startswith(
+        "in 1 of 1 g the rows scatter more or less than in the others: g03 (30 rows"
+    )
 
 
 def test_a_place_that_scatters_more_is_named(right):
@@ -280,4 +282,4 @@ def test_a_lone_outlier_is_named_by_its_position(right):
     y[123] += 12
     text = named(assessed(right.assign(y=y)), "rows")
     assert "row 123 (g04" in text
-    assert text.startswith("1 row of 360 lies apart")
+    assert text.startswith("1 of 360 rows is an outlier")

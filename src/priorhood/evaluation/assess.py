@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._arguments import check_seed, suggest_argument_names
-from priorhood._text import count_noun, join_words, plural, row_count
+from priorhood._text import count_noun, join_words, row_count
 from priorhood.diagnostics.uniformity import ALARM, p_text
 from priorhood.diagnostics.verdict import Verdict, bad, good
 from priorhood.errors import ModelError
@@ -26,14 +26,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from priorhood._arrays import Array, Index, Labels
-    from priorhood.model.design import Column, Design
     from priorhood.model.formula import Formula
     from priorhood.model.model import Model
     from priorhood.model.terms import Term
     from priorhood.posterior.posterior import Posterior
 
-WORST = 3
+# Probability of a false alarm for each of: all rows together, places, groupings above or across them, single rows.
+SHARE = ALARM / 4
+LEVEL, SPREAD, SLOPE, EFFECT = "level", "spread", "slope", "effect"
+MAX_NAMED = 3
 LONGER = 2.0  # times as many rows in one tail as in the other
+MIN_PLACES_FOR_TREND = 10  # fewer places do not show whether the scatter grows with the outcome
+OWN_SIGMA = "give each {0} its own residual sd (noise={0!r})"
+INSPECT = "inspect these rows, or add a predictor that explains the difference"
 
 
 @suggest_argument_names
@@ -48,22 +53,22 @@ def assess(
 ) -> Assessment:
     """Check rows against the model: which places and rows does it fit badly, and what would help?
 
-    Tested are whether all PIT values, P(y < y_i), are uniform; for every place whether its rows lie too high or too
-    low (level), scatter too much or too little (spread), have another slope, and whether its coefficients are like
-    the others' (effect); for every row whether it is an outlier. Under a right model any alarm is raised with
-    probability of at most 1 %, all tests together.
+    The tests are: whether all PIT values, P(y < y_i), are uniform; for every place, whether its rows lie too high
+    or too low (level), scatter too much or too little (spread), or have another slope, and whether its coefficients
+    are outliers among those of all places (effect); for every row, whether it is an outlier. Under a correct model
+    all tests together raise a false alarm with a probability of at most 1 %.
 
     Parameters
     ----------
     post : Posterior
-        The posterior, of any engine.
+        The posterior, from either engine.
     table : table
-        Anything that read() takes; the rows of the fit, or others. Rows are left out as by posterior_predictive,
+        Anything that read() accepts; the rows of the fit, or others. Rows are dropped as in posterior_predictive,
         and counted. A row that stands for several counts once.
     unseen : {"error", "population", "draw"}
-        Treatment of places that the fit did not have, see Posterior.predict.
+        How to treat places that the fit did not have, see Posterior.predict.
     seed : int, optional
-        The posterior's if None; it matters for new places only.
+        Random seed, which matters for new places only; the posterior's if None.
     places : table, optional
         More places with their predictors, see Posterior.predict.
     progress : callable, optional
@@ -76,14 +81,14 @@ def assess(
     Raises
     ------
     TableError
-        A missing column, the outcome too; a group or category that the fit did not have.
+        A column is missing, for example the outcome; a group or category was not in the fit.
     ModelError
-        A seed or unseen that is not valid; no row that can be used.
+        The seed or unseen is not valid; no row can be used.
 
     Notes
     -----
-    The posterior has seen its rows: predictive intervals contain too many of them, most where places have few
-    rows. Under a single draw, however, a right model's residuals are independent standard Normals, so every
+    The posterior has seen its rows: predictive intervals contain too many of them, most of all in places with few
+    rows. Under a single draw, however, a correct model's residuals are independent standard Normals, so every
     p-value is exact under one draw; twice their mean over the draws is again a p-value, a conservative one.
 
     References
@@ -96,176 +101,176 @@ def assess(
     >>> from priorhood.datasets import simulate
     >>> sales, _ = simulate(8, 200, seed=1)
     >>> post = ph.fit("price ~ living_space + (living_space | zip)", sales, draws=250, seed=1)
-    >>> found = ph.assess(post, sales)
-    >>> found.good
+    >>> assessment = ph.assess(post, sales)
+    >>> assessment.good
     True
-    >>> print(found.verdicts[0])
-    ✓ 200 rows of 200 held against the model in 8 zips, the rows of the fit
+    >>> print(assessment.verdicts[0])
+    ✓ 200 of 200 rows compared with the model in 8 zips; these are the rows of the fit
     """
     if unseen not in UNSEEN:
         raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
     seed = post.seed if seed is None else check_seed(seed)
-    found = residuals(post, table, unseen, seed, places, progress)
-    effects = effect_p(post, thinned(post, DRAWS)) if found.own else {}
-    made = Assessment(post.model, found, effects)
-    return replace(made, verdicts=tuple(_verdicts(made)))
+    r = residuals(post, table, unseen, seed, places, progress)
+    effects = effect_p(post, thinned(post, DRAWS)) if r.in_sample else {}
+    assessment = Assessment(post.model, r, effects)
+    group, dropped = post.model.formula.group, "; ".join(map(str, r.used.dropped))
+    account = good(
+        "account",
+        "{used:,} of {read} compared with the model{where}; {whose}{dropped}",
+        used=len(r.used.kept), read=row_count(len(r.used.rows.X)),
+        where=f" in {count_noun(len(r.labels), group)}" if group else "",
+        whose=f"these are {'' if r.in_sample else 'not '}the rows of the fit",
+        dropped=f" (dropped: {dropped})" if dropped else "",
+    )  # fmt: skip
+    verdicts = [account, _distribution_verdict(assessment), *_place_verdicts(assessment), _row_verdict(assessment)]
+    return replace(assessment, verdicts=tuple(verdicts))
 
 
 # -- in sentences -----------------------------------------------------------------------------------------
 
 
-def _verdicts(a: Assessment) -> Iterator[Verdict]:
-    """Yield all verdicts: the rows used, the distribution of all rows, places, other groupings, single rows."""
-    used, group = a.residuals.used, a.model.formula.group
-    left = "; ".join(map(str, used.dropped))
-    yield good(
-        "account",
-        "{rows} of {read:,} held against the model{where}, {whose}{left}",
-        rows=row_count(len(used.kept)), read=len(used.rows.X),
-        where=f" in {count_noun(len(a.residuals.labels), group)}" if group else "",
-        whose="the rows of the fit" if a.own else "not the rows of the fit",
-        left=f" (left out: {left})" if left else "",
-    )  # fmt: skip
-    yield _of_all_rows(a)
-    if group:
-        yield from _of_places(a)
-    yield from _of_groupings(a)
-    yield _of_single_rows(a)
-
-
-def _of_all_rows(a: Assessment) -> Verdict:
+def _distribution_verdict(a: Assessment) -> Verdict:
     """Return the verdict on the distribution of all PIT values."""
-    n = a.n
-    shares = (a.inside * n[:, None]).sum(axis=0) / n.sum()
+    shares = (a.inside * a.n[:, None]).sum(axis=0) / a.n.sum()
     first, second, third = (f"{100 * share:.3g}" for share in shares)
-    finding = f"the central 50, 80 and 90 % of what is expected have {first}, {second} and {third} % of the rows"
+    finding = (
+        f"the central 50, 80 and 90 % predictive intervals contain {first}, {second} and {third} % of the rows"
+    )
     values: dict[str, Any] = {"inside": dict(zip((50, 80, 90), shares.tolist(), strict=True)), "finding": finding}
-    if not a.own:
-        return good("intervals", "{finding}; not tested, since rows of a place go together", **values)
+    if not a.in_sample:
+        sentence = "{finding}; not tested, since rows from the same place are not independent"
+        return good("intervals", sentence, **values)
     p = a.residuals.p_uniform
     values |= {"p": p, "p_text": p_text(p)}
     if p > SHARE:
-        return good("intervals", "{finding} (PIT values: p {p_text})", **values)
-    shape, remedy = _shape_remedy(a, shares)
-    sentence = "{finding} (PIT values: p {p_text}): {shape}; {remedy}"
+        return good("intervals", "{finding} (test of uniform PIT values: p {p_text})", **values)
+    model, formula = a.model, a.model.formula
+    tails = []
+    if formula.group and not model.noise and model.se is None and len(a.failed(SPREAD)):
+        tails.append(OWN_SIGMA.format(formula.group))
+    if model.family != "student":
+        tails.append("use errors with heavier tails (family='student')")
+    remedy = ", or ".join(tails) or "a predictor that distinguishes such rows from the others may be missing"
+    counts = a.residuals.counts.mean(axis=0) / a.residuals.shown
+    low, high = float(counts[0]), 1.0 - float(counts[-1])  # the outer 2 % each
+    if high > LONGER * low and high > 1.0 / BINS:
+        shape = "the residuals have a longer upper tail than the error model allows"
+        if not formula.log_outcome and (a.residuals.y > 0).all():
+            remedy = f"{_logged(formula)}, or {remedy}"
+    elif low > LONGER * high and low > 1.0 / BINS:
+        shape = "the residuals have a longer lower tail than the error model allows"
+    elif shares[0] > INSIDE[0] and (low + high > 2.0 / BINS or len(a.outliers)):
+        shape = "the residuals have heavier tails than the error model allows"
+    elif shares[2] < INSIDE[2]:
+        shape = "the intervals are too narrow"
+        remedy = "the prior of sigma is too tight (it keeps sigma too small), or the known errors are too small"
+    elif shares[0] > INSIDE[0]:
+        shape = "the intervals are too wide"
+        remedy = "the prior of sigma keeps it too large, or the known errors are too large"
+    else:
+        shape, remedy = "the residuals are not distributed as the error model assumes", "see plot.predictive"
+    sentence = "{finding} (test of uniform PIT values: p {p_text}): {shape}; {remedy}"
     return bad("intervals", sentence, **values, shape=shape, remedy=remedy)
 
 
-def _shape_remedy(a: Assessment, shares: Array) -> tuple[str, str]:
-    """Return how the errors' shape departs from the model's, by the PIT values, and advice."""
-    formula = a.model.formula
-    counts = a.residuals.counts.mean(axis=0) / a.residuals.shown
-    low, high = float(counts[0]), 1.0 - float(counts[-1])  # the outer 2 % each
-    positive = not formula.log_outcome and bool((a.residuals.y > 0).all())
-    if high > LONGER * low and high > 1.0 / BINS:
-        log = f"{_logged(formula)}, or " if positive else ""
-        return "the rows have a longer tail above than the errors", log + _tails_remedy(a)
-    if low > LONGER * high and low > 1.0 / BINS:
-        return "the rows have a longer tail below than the errors", _tails_remedy(a)
-    if shares[0] > INSIDE[0] and (low + high > 2.0 / BINS or len(a.outliers)):
-        return "the errors have too short tails", _tails_remedy(a)
-    if shares[2] < INSIDE[2]:
-        return "the intervals are too narrow", "sigma is held small by its prior, or the known errors are too small"
-    if shares[0] > INSIDE[0]:
-        return "the intervals are too wide", "sigma is held large by its prior, or the known errors are too large"
-    return "the errors have another shape than the rows", "look at plot.predictive"
-
-
-def _tails_remedy(a: Assessment) -> str:
-    """Return advice for errors with long tails."""
-    group, model = a.model.formula.group, a.model
-    ways = []
-    if group and not model.noise and model.se is None and len(a.failed(SPREAD)):
-        ways.append(f"noise={group!r} gives every {group} a residual sd of its own")
-    if model.family != "student":
-        ways.append("family='student' has long tails")
-    return ", ".join(ways) or "a predictor is missing that distinguishes such rows from the others"
-
-
-def _of_places(a: Assessment) -> Iterator[Verdict]:
-    """Yield a verdict for every question that places fail, or a good one where none does."""
-    group = a.model.formula.group
-    failing = {question: found for question in a.questions if len(found := a.failed(question))}
-    total = len(a.residuals.labels)
-    if not failing:
-        least = min(a.questions.values(), key=lambda p: p.min())
-        p = min(float(least.min()) * a.tested, 1.0)
-        label = a.residuals.labels[int(least.argmin())]
-        nothing = "nothing sets apart any of" if total > 1 else "nothing is odd about"
+def _place_verdicts(a: Assessment) -> Iterator[Verdict]:
+    """Yield a verdict for every test that places fail, or a good one if none does; then one for other groupings."""
+    group, r = a.model.formula.group, a.residuals
+    failing = {question: failed for question in a.questions if len(failed := a.failed(question))} if group else {}
+    places = count_noun(len(r.labels), group) if group else ""
+    if group and not failing:
+        smallest = min(a.questions.values(), key=lambda p: p.min())
+        p = min(float(smallest.min()) * a.tested, 1.0)
         yield good(
             "places",
-            "{nothing} {places}: level, spread, slopes and effect are as expected (the least p, for {questions:,} "
-            "questions, is {p_text}, of {first})",
-            nothing=nothing, places=count_noun(total, group), questions=a.tested, p=p, p_text=p_text(p),
-            first=label,
+            "{subject}: level, spread, slopes and effect are as expected (the smallest p-value, corrected for "
+            "{questions:,} tests, is {p_text}, of {first})",
+            subject=f"none of {places} stands out" if len(r.labels) > 1 else f"the only {group} does not stand out",
+            questions=a.tested, p=p, p_text=p_text(p), first=r.labels[int(smallest.argmin())],
         )  # fmt: skip
-    for question, those in failing.items():
-        what, remedy = _place_words(a, question)
+    for question, failed in failing.items():
+        finding, remedy = _place_words(a, question)
+        named = []
+        for at in failed:
+            place = r.places[at]
+            if question == SPREAD:
+                evidence = f"residual sd {place.sd:.2f} × sigma"
+            elif question == LEVEL:
+                evidence = f"mean residual {place.mean:+.2f} sigma"
+            elif question == EFFECT:
+                evidence = f"p {p_text(float(a.questions[question][at]))}"
+            else:
+                below, above = place.slopes[:, r.terms.index(question.removeprefix(f"{SLOPE} of "))]
+                evidence = f"{'flatter' if below < above else 'steeper'} than expected"
+            named.append(f"{r.labels[at]} ({row_count(len(place.pit))}, {evidence})")
         yield bad(
             question.partition(" of ")[0],
-            "{count:,} of {places} {what}: {listed}; {remedy}",
-            about=question, count=len(those), places=count_noun(total, group), what=_agreeing(what, len(those)),
-            failing=[str(a.residuals.labels[at]) for at in those], remedy=remedy,
-            listed=join_words(
-                [f"{a.residuals.labels[at]} ({_numbers(a, question, at)})" for at in those], limit=WORST
-            ),
+            "in {count:,} of {places} {finding}: {listed}; {remedy}",
+            about=question, count=len(failed), places=places, finding=finding,
+            failing=[str(r.labels[at]) for at in failed], remedy=remedy, listed=join_words(named, limit=MAX_NAMED),
         )  # fmt: skip
-
-
-def _agreeing(text: str, count: int) -> str:
-    """Return words said of several places so that they agree with the count."""
-    singular = {"scatter": "scatters", "lie": "lies", "have": "has", "their": "its", "them": "it"}
-    return text if count > 1 else " ".join(singular.get(word, word) for word in text.split(" "))
-
-
-def _numbers(a: Assessment, question: str, at: int) -> str:
-    """Return the numbers that show that a place does not fit."""
-    one = a.residuals.found[at]
-    rows = row_count(len(one.pit))
-    if question == SPREAD:
-        return f"{rows}, residuals {one.sd:.2f} times sigma"
-    if question == LEVEL:
-        return f"{rows}, {one.mean:+.2f} sigma on average"
-    if question == EFFECT:
-        return f"{rows}, p {p_text(float(a.questions[question][at]))}"
-    term = a.residuals.terms.index(question.removeprefix(f"{SLOPE} of "))
-    return f"{rows}, {'flatter' if one.slopes[0, term] < one.slopes[1, term] else 'steeper'} than expected"
+    others = {name: found for name, found in a.effects.items() if name != group}
+    tested = sum(len(labels) for labels, _ in others.values())
+    for name, (labels, p) in others.items():
+        order = np.argsort(p, kind="stable")
+        failed = order[p[order] * tested <= SHARE]
+        if len(failed):
+            yield bad(
+                EFFECT,
+                "in {count:,} of {places} the effect differs from the others by more than tau allows: {listed}; "
+                "{remedy}",
+                about=f"{EFFECT} of {name}", count=len(failed), places=count_noun(len(labels), name),
+                failing=[str(labels[at]) for at in failed], remedy=INSPECT,
+                listed=join_words([f"{labels[at]} (p {p_text(float(p[at]))})" for at in failed], limit=MAX_NAMED),
+            )  # fmt: skip
 
 
 def _place_words(a: Assessment, question: str) -> tuple[str, str]:
-    """Return what does not fit, said of several places, and advice."""
-    group, model = a.model.formula.group, a.model
-    design = a.residuals.used.design
-    if question == SPREAD:
-        if model.se is not None:
-            return "scatter unlike the known errors", f"look at {model.se} there, or let more terms vary by {group}"
-        if model.noise:
-            return "scatter unlike their own sigma", "its prior holds it; give sigma another one"
-        return "scatter more or less than the others", _noise_remedy(a)
-    if question == LEVEL:
-        if not any(_levels(design, at) for at in range(len(model.formula.levels))):
-            return "lie above or below the line", f"let the level vary by place: {_varying(model.formula, ())}"
+    """Return what is wrong in the places that fail a test, and advice."""
+    model, formula, r, design = a.model, a.model.formula, a.residuals, a.residuals.used.design
+    group = formula.group
+    if question == SPREAD and model.se is not None:
         return (
-            "lie above or below what is expected of them",
-            "tau is held small, or few rows far off weigh too much: give tau a wider prior, or family='student'",
+            "the rows scatter more or less than the known errors imply",
+            f"check {model.se} there, or let more terms vary by {group}",
+        )
+    if question == SPREAD and model.noise:
+        return (
+            f"the rows scatter more or less than the {group}'s own sigma implies",
+            "the prior dominates sigma; use a weaker prior",
+        )
+    if question == SPREAD:
+        remedy = OWN_SIGMA.format(group)
+        if not formula.log_outcome and (r.y > 0).all() and len(r.labels) >= MIN_PLACES_FOR_TREND:
+            typical = np.bincount(r.place, r.y) / a.n
+            if not np.corrcoef(np.log(typical), np.log(r.column("sd")))[0, 1] < 0.5:
+                remedy = f"the scatter grows with {formula.outcome_name}: {_logged(formula)}, or {remedy}"
+        return "the rows scatter more or less than in the others", remedy
+    if question == LEVEL:
+        # The level varies by an intercept, or by one for every category.
+        terms = [term for grouping in design.formula.levels for term in grouping.terms]
+        if not any(all(factor in design.categories for factor in term) for term in terms):
+            return "the rows lie above or below the line", f"let the level vary by place: {_varying(formula, ())}"
+        return (
+            "the rows lie above or below their expected level",
+            "the prior of tau is too tight, or a few outliers carry too much weight: give tau a wider prior, or "
+            "use family='student'",
         )
     if question == EFFECT:
-        return (
-            f"have coefficients unlike the other {plural(group)}'",
-            "look at their rows, or add a predictor of the places for what they have in common",
-        )
-    term = question.removeprefix(f"{SLOPE} of ")
-    column = design.columns[design.names.index(term)]
-    if any(column in design.level_columns(at) for at in range(len(model.formula.levels))):
-        return f"have rows that their own {question} does not follow", _bent(model.formula, column)
-    own = tuple(f.factor if isinstance(f, Indicator) else f.text for f in column.factors)
-    return f"have another {question} than the others", f"let it vary by place: {_varying(model.formula, own)}"
-
-
-def _levels(design: Design, at: int) -> bool:
-    """Return whether the level varies by a grouping: by an intercept, or by one for every category."""
-    terms = design.formula.groupings[at].terms
-    return any(all(factor in design.categories for factor in term) for term in terms)
+        return "the coefficients differ from those of the others by more than tau allows", INSPECT
+    column = design.columns[design.names.index(question.removeprefix(f"{SLOPE} of "))]
+    if not any(column in design.level_columns(at) for at in range(len(formula.levels))):
+        term = tuple(f.factor if isinstance(f, Indicator) else f.text for f in column.factors)
+        return f"the {question} differs from the others", f"let it vary by place: {_varying(formula, term)}"
+    remedy = "inspect these rows"
+    if len(column.factors) == 1 and not column.indicators:
+        square = (f"I({inner_text(Expression(column.term).tree)} ** 2)",)
+        if square in formula.terms:
+            remedy = f"the relationship may be curved in a way that a square does not capture: {remedy}"
+        else:
+            curved = written_out(replace(formula, population=(*formula.population, square)))
+            remedy = f"the relationship may be curved: fit {curved!r}"
+    return f"the rows do not follow the {group}'s own {question}", remedy
 
 
 def _varying(formula: Formula, term: Term) -> str:
@@ -276,84 +281,40 @@ def _varying(formula: Formula, term: Term) -> str:
     return f"fit {written_out(replace(formula, levels=(more, *formula.levels[1:])))!r}"
 
 
-def _bent(formula: Formula, column: Column) -> str:
-    """Return the advice to fit the formula with the square of a numeric column."""
-    if len(column.factors) != 1 or column.indicators:
-        return "look at their rows"
-    square = (f"I({inner_text(Expression(column.term).tree)} ** 2)",)
-    if square in formula.terms:
-        return "the line may bend otherwise than a square: look at their rows"
-    return f"the line may bend: fit {written_out(replace(formula, population=(*formula.population, square)))!r}"
-
-
 def _logged(formula: Formula) -> str:
     """Return the advice to fit the formula with the log of its outcome."""
     logged = f"log({inner_text(Expression(formula.outcome).tree)})"
     return f"fit {written_out(replace(formula, outcome=logged))!r}"
 
 
-def _noise_remedy(a: Assessment) -> str:
-    """Return the advice to give places their own noise, or a log where scatter grows with a positive outcome."""
-    group, formula, r = a.model.formula.group, a.model.formula, a.residuals
-    way = f"noise={group!r} gives every {group} a residual sd of its own"
-    if formula.log_outcome or not (r.y > 0).all() or len(r.labels) < 10:
-        return way
-    typical = np.bincount(r.place, r.y) / a.n
-    if np.corrcoef(np.log(typical), np.log(r.of("sd")))[0, 1] < 0.5:
-        return way
-    return f"it grows with {formula.outcome_name}: {_logged(formula)}; or {way}"
-
-
-def _of_groupings(a: Assessment) -> Iterator[Verdict]:
-    """Yield verdicts on the effects of groupings above the finest, or across it."""
-    others = {name: found for name, found in a.effects.items() if name != a.model.formula.group}
-    tested = sum(len(labels) for labels, _ in others.values())
-    for name, (labels, p) in others.items():
-        order = np.argsort(p, kind="stable")
-        those = order[p[order] * tested <= SHARE]
-        if len(those):
-            yield bad(
-                EFFECT,
-                "{count:,} of {places} unlike the others: {listed}; look at their rows, or add a predictor for "
-                "what they have in common",
-                about=f"{EFFECT} of {name}", count=len(those), places=count_noun(len(labels), name),
-                failing=[str(labels[at]) for at in those],
-                listed=join_words([f"{labels[at]} (p {p_text(float(p[at]))})" for at in those], limit=WORST),
-            )  # fmt: skip
-
-
-def _of_single_rows(a: Assessment) -> Verdict:
+def _row_verdict(a: Assessment) -> Verdict:
     """Return the verdict on rows that are outliers."""
-    those, r = a.outliers, a.residuals
-    if not len(those):
-        worst = float(np.abs(r.z).max())
-        return good("rows", "no row lies apart (the farthest by {worst:.1f} sigma)", worst=worst)
+    outliers, r = a.outliers, a.residuals
+    if not len(outliers):
+        largest = float(np.abs(r.z).max())
+        return good("rows", "there are no outliers (the largest residual is {worst:.1f} sigma)", worst=largest)
     table, name = a.rows(), a.model.formula.outcome_name
     named = []
-    for at in those[:WORST]:
-        one = table.iloc[at]
-        place = f"{one['place']}, " if one["place"] else ""
-        value = f"{one[name]:,.0f}" if abs(one[name]) >= 1000 else f"{one[name]:.4g}"
-        named.append(f"row {int(table.index[at]):,} ({place}{name} {value}, {float(one['z']):+.1f} sigma)")
-    remedy = "look at them; family='student' gives such rows less weight"
+    for at in outliers[:MAX_NAMED]:
+        row = table.iloc[at]
+        place = f"{row['place']}, " if row["place"] else ""
+        value = f"{row[name]:,.0f}" if abs(row[name]) >= 1000 else f"{row[name]:.4g}"
+        named.append(f"row {int(table.index[at]):,} ({place}{name} {value}, {float(row['z']):+.1f} sigma)")
+    remedy = "inspect them; family='student' gives such rows less weight"
     if a.model.family == "student":
-        remedy = "look at them: even Student's t with this nu has none so far out"
+        remedy = "inspect them: even Student-t errors with this nu do not produce such residuals"
     return bad(
         "rows",
-        "{rows} of {total:,} {verb} apart: {listed}; {remedy}",
-        rows=row_count(len(those)), count=len(those), total=len(r.pit), verb="lies" if len(those) == 1 else "lie",
-        remedy=remedy, listed=join_words(named + [""] * (len(those) - len(named)), limit=WORST),
+        "{count:,} of {total} {outliers}: {listed}; {remedy}",
+        count=len(outliers), total=row_count(len(r.pit)), remedy=remedy,
+        outliers="is an outlier" if len(outliers) == 1 else "are outliers",
+        listed=join_words(named + [""] * (len(outliers) - len(named)), limit=MAX_NAMED),
     )  # fmt: skip
-
-
-# Probability of a false alarm of each of: all rows together, places, groupings above or across them, single rows.
-SHARE = ALARM / 4
-LEVEL, SPREAD, SLOPE, EFFECT = "level", "spread", "slope", "effect"
 
 
 @dataclass(frozen=True, repr=False)
 class Assessment:
-    """Result of assess: printed, one sentence a line. Under a right model all are good but for once in a hundred.
+    """Result of assess; printed one sentence per line. All verdicts on a correct model are good 99 times in 100.
 
     Parameters
     ----------
@@ -400,20 +361,20 @@ class Assessment:
     __repr__ = __str__
 
     @property
-    def own(self) -> bool:
+    def in_sample(self) -> bool:
         """Whether the rows are those of the fit."""
-        return self.residuals.own
+        return self.residuals.in_sample
 
     @cached_property
     def inside(self) -> Array:
-        """(J, 3) share of every place's rows inside the central 50, 80 and 90 %.
+        """Share of every place's rows inside the central 50, 80 and 90 % intervals: (J, 3).
 
-        For the fit's own rows the intervals are those under single draws, averaged over the draws: a right model
+        For the fit's own rows the intervals are those under single draws, averaged over the draws: a correct model
         has 50, 80 and 90 % of the rows inside, however few a place has. For other rows they are predictive.
         """
         r = self.residuals
-        if r.own:
-            return np.asarray(r.of("inside").T)
+        if r.in_sample:
+            return np.asarray(r.column("inside").T)
         J = len(r.labels)
         off = np.abs(r.pit - 0.5)
         counts = [np.bincount(r.place, weights=off <= share / 2, minlength=J) for share in INSIDE]
@@ -421,36 +382,36 @@ class Assessment:
 
     @property
     def n(self) -> Index:
-        """(J,) number of rows of every place."""
+        """Number of rows in every place: (J,)."""
         return np.bincount(self.residuals.place, minlength=len(self.residuals.labels))
 
     @cached_property
     def questions(self) -> dict[str, Array]:
-        """Question asked of every place → p-values (J,): level, spread, slopes, effect."""
+        """Tests of every place (level, spread, slopes, effect) → p-values (J,)."""
         r = self.residuals
-        found = {LEVEL: two_sided(r.of("level")), SPREAD: two_sided(r.of("spread"))}
-        for name, tails in zip(r.terms, r.of("slopes").swapaxes(0, 1), strict=True):
-            found[f"{SLOPE} of {name}"] = two_sided(tails)
+        p_values = {LEVEL: two_sided(r.column("level")), SPREAD: two_sided(r.column("spread"))}
+        for name, tails in zip(r.terms, r.column("slopes").swapaxes(0, 1), strict=True):
+            p_values[f"{SLOPE} of {name}"] = two_sided(tails)
         group = self.model.formula.group
         if group in self.effects:
-            at = dict(zip(*self.effects[group], strict=True))
-            found[EFFECT] = np.array([at.get(label, 1.0) for label in r.labels])
-        return found
+            by_label = dict(zip(*self.effects[group], strict=True))
+            p_values[EFFECT] = np.array([by_label.get(label, 1.0) for label in r.labels])
+        return p_values
 
     @property
     def tested(self) -> int:
-        """Number of questions asked of all places, by which p-values are multiplied (Bonferroni)."""
+        """Number of tests of all places, by which p-values are multiplied (Bonferroni)."""
         return len(self.residuals.labels) * len(self.questions)
 
     def failed(self, question: str) -> Index:
-        """Return the positions of the places that fail a question, the worst first."""
+        """Return the positions of the places that fail a test, the worst first."""
         p = self.questions[question]
         order = np.argsort(p, kind="stable")
         return order[p[order] * self.tested <= SHARE]
 
     @cached_property
     def outliers(self) -> Index:
-        """Positions, among the rows used, of those that lie where the model expects none, the worst first."""
+        """Positions of the outliers among the rows used, the worst first."""
         tail = self.residuals.tail
         order = np.argsort(tail, kind="stable")
         return order[4.0 * tail[order] * len(tail) <= SHARE]
@@ -463,8 +424,8 @@ class Assessment:
         pandas.DataFrame
             rows; mean_z and sd_z of the standardized residuals, averaged over the draws; z, mean_z in standard
             errors, beyond ±2 in one place of twenty at most; in50, in80, in90, see inside; p_level, p_spread,
-            p_slope (of the worst slope), p_effect; p_value, the least of them times the number of questions asked
-            of all places (Bonferroni); wrong, the questions that the place fails.
+            p_slope (of the worst slope), p_effect; p_value, the smallest of them times the number of tests of all
+            places (Bonferroni); wrong, the tests that the place fails.
 
         Examples
         --------
@@ -472,8 +433,8 @@ class Assessment:
         >>> from priorhood.datasets import simulate
         >>> sales, _ = simulate(8, 200, seed=1)
         >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
-        >>> found = ph.assess(post, sales).summary()
-        >>> found.index.name, int(found["rows"].sum())
+        >>> summary = ph.assess(post, sales).summary()
+        >>> summary.index.name, int(summary["rows"].sum())
         ('zip', 200)
         """
         import pandas as pd
@@ -484,12 +445,13 @@ class Assessment:
         for question in self.questions:
             for at in self.failed(question):
                 wrong[at].append(question)
+        mean = r.column("mean")
         columns = {
-            "rows": self.n, "mean_z": r.of("mean"), "z": r.of("mean") * np.sqrt(self.n), "sd_z": r.of("sd"),
+            "rows": self.n, "mean_z": mean, "z": mean * np.sqrt(self.n), "sd_z": r.column("sd"),
             **{f"in{100 * share:.0f}": self.inside[:, at] for at, share in enumerate(INSIDE)},
             "p_level": self.questions[LEVEL], "p_spread": self.questions[SPREAD],
             "p_slope": np.min(slopes, axis=0) if slopes else np.nan, "p_effect": self.questions.get(EFFECT, np.nan),
-            "p_value": np.minimum(p.min(axis=0) * self.tested, 1.0), "wrong": [", ".join(one) for one in wrong],
+            "p_value": np.minimum(p.min(axis=0) * self.tested, 1.0), "wrong": [", ".join(tests) for tests in wrong],
         }  # fmt: skip
         frame = pd.DataFrame(columns, index=pd.Index(r.labels, name=self.model.formula.group or "place"))
         return frame.iloc[np.argsort(p.min(axis=0), kind="stable")]

@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 
 WAYS = ("row", "place", "evidence")
 # Below these the Normal approximation of a difference cannot be trusted (Sivula et al. 2025).
-FEW, SMALL = 100, 4.0
+MIN_COUNT, MIN_DIFFERENCE = 100, 4.0
 PRIORS_MATTER = (
-    "the evidence is the density of the data under the priors: with wider or narrower priors of tau, mu and sigma "
-    "it is another one, however little the posterior changes"
+    "the evidence is the density of the data under the priors: it changes with the width of the priors of tau, mu "
+    "and sigma, even if the posterior barely does"
+)
+SAME_ROWS = (
+    "compare models of the same rows; a predictor that only one of them has drops the rows in which it is missing"
 )
 
 
@@ -51,11 +54,11 @@ def compare(
     ----------
     models : mapping or sequence
         Posteriors, or results of loo() or loo_places(): by name, {"small": a, "large": b}; as pairs, [("small", a),
-        ("large", b)]; or in a list, where the formulas become their names.
+        ("large", b)]; or in a list, in which case they are named by their formulas.
     table : table, optional
         The rows of the fits, needed for by="row".
     by : {"row", "place", "evidence"}
-        "row" for predictions of more rows of the same places, "place" for new places, "evidence" for Bayes factors.
+        "row" for predictions of more rows in the same places, "place" for new places, "evidence" for Bayes factors.
     level : str, optional
         The places' column, with by="place"; see loo_places.
     draws, places, drop_outliers : optional
@@ -67,14 +70,14 @@ def compare(
         One row per model, the best first. By row and by place in the form of ArviZ's compare: rank, elpd_diff (to
         the best), dse (its standard error), p_worse (the probability of being worse), diag_diff and diag_elpd
         (reasons not to trust these), p, elpd, se, weight (stacking). By evidence: rank, log_evidence, error,
-        log_bayes_factor and bayes_factor (against the best), probability (if all models are equally probable
-        beforehand), warning.
+        log_bayes_factor and bayes_factor (against the best), probability (if all models are equally probable a
+        priori), warning.
 
     Raises
     ------
     ModelError
-        Models of different rows or outcomes; no evidence (NUTS). Models of price and of log(price) are compared on
-        the scale of price.
+        The models have different rows or outcomes; a posterior has no evidence (NUTS). Models of price and of
+        log(price) are compared on the scale of price.
 
     References
     ----------
@@ -104,25 +107,25 @@ def compare(
     _check_level(level, by)
     if by == "evidence":
         return _by_evidence(named)
-    found = {}
-    for name, one in named.items():
+    results = {}
+    for name, model in named.items():
         try:
-            found[name] = leave_out(
-                one, table, by, level=level, draws=draws, places=places, drop_outliers=drop_outliers
+            results[name] = leave_out(
+                model, table, by, level=level, draws=draws, places=places, drop_outliers=drop_outliers
             )
         except PriorhoodError as problem:
             raise type(problem)(f"{name}: {problem}") from None
-    return tabulate(found)
+    return tabulate(results)
 
 
 def _by_name(models: object) -> dict[str, Any]:
-    """Return the models by name; those of a plain list by their formulas, or numbered where some are the same."""
+    """Return the models by name; a plain list's by formula, or numbered if formulas are missing or the same."""
     if isinstance(models, Mapping):
         pairs = list(models.items())
     elif not isinstance(models, list | tuple):
         raise ModelError(
             f"compare takes several models, {{'name': posterior, …}}, [('name', posterior), …] or [posterior, …], "
-            f"and then the table; not {type(models).__name__}"
+            f"followed by the table; not {type(models).__name__}"
         )
     elif models and all(isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], str) for one in models):
         pairs = list(models)
@@ -138,18 +141,20 @@ def _by_name(models: object) -> dict[str, Any]:
     if len(named) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ModelError(f"two models are called {twice!r}: give each its own name")
+        raise ModelError(f"two models are called {twice!r}; names must be unique")
     return named
 
 
 def _check_level(level: str | None, by: str) -> None:
-    """Refuse a level where it would have no effect."""
+    """Raise if a level is given but would have no effect."""
     if level is not None and by != "place":
-        raise ModelError(f"level={level!r} (--level) says which places to leave out: give by='place' (--by place)")
+        raise ModelError(
+            f"level={level!r} (--level) selects the places to leave out: use it with by='place' (--by place)"
+        )
 
 
 def leave_out(
-    one: Posterior | Elpd,
+    model: Posterior | Elpd,
     table: object,
     by: str,
     *,
@@ -158,62 +163,71 @@ def leave_out(
     places: object = None,
     drop_outliers: float | None = None,
 ) -> Elpd:
-    """Return one model's leave-one-out, by row or by place; arguments as of compare."""
+    """Return one model's leave-one-out result, by row or by place; for the arguments see compare."""
     if by not in WAYS[:2]:
         raise ModelError(f"by must be one of {', '.join(WAYS)}, not {by!r}")
     _check_level(level, by)
-    if isinstance(one, Elpd):
-        if one.by != by:
-            raise ModelError(f"this is leave-one-{one.by}-out; give by={one.by!r}")
-        return one
-    if not isinstance(one, Posterior):
-        raise ModelError(f"a posterior is needed, not {type(one).__name__}")
+    if isinstance(model, Elpd):
+        if model.by != by:
+            raise ModelError(f"this is the result of leaving one {model.by} out; use it with by={model.by!r}")
+        return model
+    if not isinstance(model, Posterior):
+        raise ModelError(f"expected a Posterior, got {type(model).__name__}")
     if by == "place":
-        return loo_places(one, level, draws=draws)
+        return loo_places(model, level, draws=draws)
     if table is None:
         raise ModelError(
-            "leave-one-row-out needs the rows, which are not in a posterior: give the fit's table (--data); by="
-            "'place' and by='evidence' (--by) need none"
+            "leave-one-row-out needs the rows, which a posterior does not contain: pass the fit's table (--data); "
+            "by='place' and by='evidence' (--by) do not need it"
         )
-    return loo(one, table, draws=draws, places=places, drop_outliers=drop_outliers)
+    return loo(model, table, draws=draws, places=places, drop_outliers=drop_outliers)
 
 
 # -- by row and by place ----------------------------------------------------------------------------------
 
 
-def tabulate(found: Mapping[str, Elpd]) -> pd.DataFrame:
-    """Return the table of compare() from each model's leave-one-out.
+def tabulate(results: Mapping[str, Elpd]) -> pd.DataFrame:
+    """Return the table of compare() from each model's leave-one-out result.
 
     Raises
     ------
     ModelError
-        Models of different rows or outcomes.
+        The models have different rows or outcomes.
     """
     import pandas as pd
     from scipy.special import ndtr
 
-    names = sorted(found, key=lambda name: -found[name].elpd)
-    first = found[names[0]]
-    values = {name: _aligned(names[0], first, name, found[name]) for name in names}
+    names = sorted(results, key=lambda name: -results[name].elpd)
+    first = results[names[0]]
+    values = {name: _aligned(names[0], first, name, results[name]) for name in names}
     times, best = first.times, values[names[0]]
     weights = stacking(np.stack([values[name] for name in names], axis=1), times)
     rows = []
     for rank, name in enumerate(names):
-        one, off = found[name], values[name] - best
+        model, off = results[name], values[name] - best
         diff = float(times @ off)
         dse = standard_error(off, times) if rank else 0.0
-        few = times.sum() < FEW
-        doubt = f"N < {FEW}" if few else f"|elpd_diff| < {SMALL:g}" if abs(diff) < SMALL else ""
-        worse = float(ndtr(-diff / dse)) if dse > 0 else math.nan
-        bad = len(one.bad)
+        doubt = f"|elpd_diff| < {MIN_DIFFERENCE:g}" if abs(diff) < MIN_DIFFERENCE else ""
+        doubt = f"N < {MIN_COUNT}" if times.sum() < MIN_COUNT else doubt
+        bad = len(model.bad)
         rows.append({
-            "rank": rank, "elpd_diff": diff, "dse": dse, "p_worse": worse, "diag_diff": doubt if rank else "",
-            "diag_elpd": f"{bad} k̂ > {one.good_k:.2f}" if bad else "", "p": one.p, "elpd": one.elpd, "se": one.se,
-            "weight": float(weights[rank]),
+            "rank": rank, "elpd_diff": diff, "dse": dse,
+            "p_worse": float(ndtr(-diff / dse)) if dse > 0 else math.nan, "diag_diff": doubt if rank else "",
+            "diag_elpd": f"{bad} k̂ > {model.good_k:.2f}" if bad else "", "p": model.p, "elpd": model.elpd,
+            "se": model.se, "weight": float(weights[rank]),
         })  # fmt: skip
     frame = pd.DataFrame(rows, index=pd.Index(names, name="model"))
     frame.attrs = {"by": first.by, "unit": first.unit, "count": int(times.sum()), "outcome": first.outcome}
     return frame
+
+
+def _check_same_outcome(first_name: str, first: str, name: str, other: str, compared: str) -> None:
+    """Raise if two models have different outcomes."""
+    if first != other:
+        raise ModelError(
+            f"{first_name} is a model of {first!r}, {name} of {other!r}: {compared} of different outcomes cannot "
+            f"be compared (those of price and log(price) can)"
+        )
 
 
 def _aligned(best: str, first: Elpd, name: str, other: Elpd) -> Array:
@@ -222,47 +236,46 @@ def _aligned(best: str, first: Elpd, name: str, other: Elpd) -> Array:
     Raises
     ------
     ModelError
-        Another outcome, or other rows.
+        The models have different outcomes or different rows.
     """
-    if first.outcome != other.outcome:
-        raise ModelError(
-            f"{best} is a model of {first.outcome!r}, {name} of {other.outcome!r}: densities of different outcomes "
-            f"cannot be compared (those of price and log(price) can)"
-        )
+    both = f"{best} and {name}"
+    _check_same_outcome(best, first.outcome, name, other.outcome, "densities")
     if first.unit != other.unit:
-        raise ModelError(f"{best} leaves out a {first.unit}, {name} a {other.unit}: leave out the same (level=)")
+        raise ModelError(
+            f"{best} leaves out one {first.unit} at a time, {name} one {other.unit}: use the same level for both "
+            f"(level=)"
+        )
     mine, theirs = _keys(first), _keys(other)
     if set(mine) != set(theirs):
         odd = [key for key in theirs if key not in set(mine)] + [key for key in mine if key not in set(theirs)]
         counts = f"{best} has {len(mine):,}, {name} {len(theirs):,}"
         what = "rows" if first.by == "row" else f"places by {first.unit!r}"
         raise ModelError(
-            f"{best} and {name} were fitted to different {what} ({counts}; not in both: {preview(odd, 3)}): "
-            f"compare models of the same rows; missing values of a predictor that one of them has leave rows out"
+            f"{both} were fitted to different {what} ({counts}; not in both: {preview(odd, 3)}): {SAME_ROWS}"
         )
-    order = {key: at for at, key in enumerate(theirs)}
-    at = np.array([order[key] for key in mine])
-    counts = other.pointwise["rows"].to_numpy()[at]
+    position = {key: at for at, key in enumerate(theirs)}
+    order = np.array([position[key] for key in mine])
+    counts = other.pointwise["rows"].to_numpy()[order]
     unlike = np.flatnonzero(counts != first.pointwise["rows"].to_numpy())
     if len(unlike):
-        one = unlike[0]
+        at = unlike[0]
         raise ModelError(
-            f"{best} and {name} were fitted to different rows: in {mine[one]!r} "
-            f"{first.pointwise['rows'].iloc[one]:,} and {counts[one]:,}"
+            f"{both} were fitted to different rows: {mine[at]!r} has {first.pointwise['rows'].iloc[at]:,} and "
+            f"{counts[at]:,}"
         )
-    placed = at if first.by == "place" else np.zeros(1, np.int64)
-    unlike = first.outcomes.unlike(other.outcomes, placed)
+    places = order if first.by == "place" else np.zeros(1, np.int64)
+    unlike = first.outcomes.unlike(other.outcomes, places)
     if len(unlike):
-        one = unlike[0]
-        where = f" in {mine[one]!r}" if first.by == "place" else ""
-        raise _other_outcomes(f"{best} and {name}", first.outcomes, other.outcomes, one, placed[one], where)
-    return np.asarray(other.pointwise["elpd"].to_numpy()[at])
+        at = unlike[0]
+        where = f" in {mine[at]!r}" if first.by == "place" else ""
+        raise _other_outcomes(both, first.outcomes, other.outcomes, at, places[at], where)
+    return np.asarray(other.pointwise["elpd"].to_numpy()[order])
 
 
-def _keys(one: Elpd) -> list[Any]:
-    """Return what identifies rows or places; for nested places the last label where that is unique."""
-    keys = one.pointwise.index.tolist()
-    if one.by == "row":
+def _keys(result: Elpd) -> list[Any]:
+    """Return the identifiers of rows or places: for nested places the last label, if that is unique."""
+    keys = result.pointwise.index.tolist()
+    if result.by == "row":
         return keys
     short = [key.rpartition("/")[2] for key in keys]
     return short if len(set(short)) == len(keys) else keys
@@ -271,9 +284,14 @@ def _keys(one: Elpd) -> list[Any]:
 def stacking(values: Array, times: Array) -> Array:
     """Return the weights (M,) of the models' mixture with the highest elpd (Yao et al. 2018).
 
-    values : (n, M) pointwise elpd; times : (n,) how often each counts
-
     max_w Σ_i t_i log Σ_m w_m exp(elpd_im), w_m ≥ 0, Σ w = 1
+
+    Parameters
+    ----------
+    values : ndarray
+        (n, M) pointwise elpd.
+    times : ndarray
+        (n,) number of times that each counts.
     """
     from scipy.optimize import Bounds, LinearConstraint, minimize
 
@@ -289,11 +307,11 @@ def stacking(values: Array, times: Array) -> Array:
     def slope(w: Array) -> Array:
         return np.asarray(-(share / np.maximum(density @ w, 1e-300)) @ density)
 
-    found = minimize(
+    optimum = minimize(
         loss, np.full(M, 1.0 / M), jac=slope, method="SLSQP", bounds=Bounds(np.zeros(M), np.ones(M)),
         constraints=LinearConstraint(np.ones(M), 1.0, 1.0), options={"ftol": 1e-10, "maxiter": 500},
     )  # fmt: skip
-    weights = np.clip(found.x, 0.0, None)
+    weights = np.clip(optimum.x, 0.0, None)
     return np.asarray(weights / weights.sum())
 
 
@@ -304,16 +322,25 @@ def _by_evidence(models: Mapping[str, Posterior | Elpd]) -> pd.DataFrame:
     """Return log evidences in the outcome's own units, Bayes factors against the best, probabilities."""
     import pandas as pd
 
-    heights, errors = {}, {}
+    heights: dict[str, float] = {}
     posts: dict[str, Posterior] = {}
-    for name, one in models.items():
-        if not isinstance(one, Posterior):
-            raise ModelError(f"{name}: the evidence needs a posterior, not {type(one).__name__}")
-        posts[name] = one
+    for name, model in models.items():
+        if not isinstance(model, Posterior):
+            raise ModelError(f"{name}: the evidence needs a posterior, not {type(model).__name__}")
+        posts[name] = model
     first_name, first = next(iter(posts.items()))
+    outcome, rows = first.design.formula.outcome_name, first.moments.rows
+    sums = {name: outcomes_of(p.moments, p.model.formula.outcome, p.model.weights) for name, p in posts.items()}
     mixed = len({post.design.formula.log_outcome for post in posts.values()}) > 1
     for name, post in posts.items():
-        _check_same_outcomes(first_name, first, name, post)
+        both = f"{first_name} and {name}"
+        _check_same_outcome(first_name, outcome, name, post.design.formula.outcome_name, "evidences")
+        if post.moments.rows != rows:
+            raise ModelError(
+                f"{both} were fitted to different rows, {row_count(rows)} and {post.moments.rows:,}: {SAME_ROWS}"
+            )
+        if len(sums[first_name].unlike(sums[name], np.zeros(1, np.int64))):
+            raise _other_outcomes(both, sums[first_name], sums[name], 0, 0)
         try:
             heights[name] = post.log_evidence
         except ModelError as problem:
@@ -321,14 +348,13 @@ def _by_evidence(models: Mapping[str, Posterior | Elpd]) -> pd.DataFrame:
         if mixed and post.design.formula.log_outcome:  # Σ log y makes it a density of y itself
             if post.moments.weight is not None:
                 raise ModelError(
-                    f"{name}: for weighted rows a posterior has no Σ log y, without which a model of the log and "
-                    f"one of the outcome itself cannot be compared by evidence; compare by row"
+                    f"{name}: a posterior of weighted rows does not store Σ log y, which is needed to compare a "
+                    f"model of the log with one of the outcome itself by evidence; compare them by row"
                 )
             heights[name] -= float(post.moments.n @ post.moments.mean[:, -1])
-        errors[name] = float(post.attrs["log_evidence_error"])
+    errors = {name: float(post.attrs["log_evidence_error"]) for name, post in posts.items()}
     names = sorted(heights, key=lambda name: -heights[name])
     off = np.array([heights[name] - heights[names[0]] for name in names])
-    probability = np.exp(off) / np.exp(off).sum()
     frame = pd.DataFrame(
         {
             "rank": range(len(names)),
@@ -336,7 +362,7 @@ def _by_evidence(models: Mapping[str, Posterior | Elpd]) -> pd.DataFrame:
             "error": [errors[name] for name in names],
             "log_bayes_factor": off,
             "bayes_factor": np.exp(off),
-            "probability": probability,
+            "probability": np.exp(off) / np.exp(off).sum(),
             # A difference of the size of its Monte Carlo error decides nothing.
             "warning": [
                 "within its error" if d < 0 and abs(d) < 2 * math.hypot(errors[name], errors[names[0]]) else ""
@@ -345,39 +371,16 @@ def _by_evidence(models: Mapping[str, Posterior | Elpd]) -> pd.DataFrame:
         },
         index=pd.Index(names, name="model"),
     )
-    frame.attrs = {"by": "evidence", "unit": "", "count": first.moments.rows, "note": PRIORS_MATTER,
-                   "outcome": first.design.formula.outcome_name}  # fmt: skip
+    frame.attrs = {"by": "evidence", "unit": "", "count": rows, "note": PRIORS_MATTER, "outcome": outcome}
     return frame
-
-
-def _check_same_outcomes(first_name: str, first: Posterior, name: str, other: Posterior) -> None:
-    """Raise unless both models are of the same outcomes, as far as the sums show."""
-    both, mine, theirs = f"{first_name} and {name}", first.design.formula, other.design.formula
-    if mine.outcome_name != theirs.outcome_name:
-        raise ModelError(
-            f"{first_name} is a model of {mine.outcome_name!r}, {name} of {theirs.outcome_name!r}: evidences of "
-            f"different outcomes cannot be compared (those of price and log(price) can)"
-        )
-    if first.moments.rows != other.moments.rows:
-        raise ModelError(
-            f"{both} were fitted to different rows, {row_count(first.moments.rows)} and {other.moments.rows:,}: "
-            f"compare models of the same rows"
-        )
-    one, two = (
-        outcomes_of(post.moments, post.model.formula.outcome, post.model.weights) for post in (first, other)
-    )
-    if len(one.unlike(two, np.zeros(1, np.int64))):
-        raise _other_outcomes(both, one, two, 0, 0)
 
 
 def _other_outcomes(both: str, first: Outcomes, other: Outcomes, at: int, to: int, where: str = "") -> ModelError:
     """Return the error for two models whose outcomes' sums differ, at `at` of the first and `to` of the other."""
-    m1, m2 = first.mean[at], other.mean[to]
-    what, v1, v2 = "mean", m1, m2
-    if f"{m1:,.6g}" == f"{m2:,.6g}":
-        what, v1, v2 = "scatter", first.scatter[at], other.scatter[to]
+    what, one, two = "mean", first.mean[at], other.mean[to]
+    if f"{one:,.6g}" == f"{two:,.6g}":
+        what, one, two = "scatter", first.scatter[at], other.scatter[to]
     return ModelError(
-        f"{both} were fitted to different outcomes: the {what} of {first.name!r}{where} is {v1:,.6g} and "
-        f"{v2:,.6g}; compare models of the same rows; missing values of a "
-        f"predictor that one of them has leave rows out"
+        f"{both} were fitted to different outcomes: the {what} of {first.name!r}{where} is {one:,.6g} and "
+        f"{two:,.6g}; {SAME_ROWS}"
     )

@@ -1,4 +1,4 @@
-"""Results of leave-one-out: expected log predictive density, by row or by place, and how far to trust it."""
+"""Results of leave-one-out: expected log predictive density, by row or by place, and its reliability."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import count_noun, plural
+from priorhood._text import count_noun, join_words, plural
 from priorhood.diagnostics.check import Check
 from priorhood.diagnostics.psis import good_k, smoothed
 from priorhood.diagnostics.verdict import bad, good
@@ -28,10 +28,16 @@ SAME = 1e-6  # sums of the same outcomes differ by rounding alone
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Sums of a posterior's outcomes, which show whether two models may be of the same rows.
+    """Sums of a posterior's outcomes, which show whether two models may have been fitted to the same rows.
 
-    name : the outcome as in the formula: price, log(price); weights : of the rows
-    mass, mean, scatter : (K,) of every place, or of all rows together
+    Attributes
+    ----------
+    name : str
+        The outcome as in the formula: price, log(price).
+    weights : Weights
+        Weights of the rows.
+    mass, mean, scatter : ndarray
+        (K,) sums of every place, or of all rows together.
     """
 
     name: str
@@ -41,11 +47,16 @@ class Outcomes:
     scatter: Array
 
     def unlike(self, other: Outcomes, at: Index) -> Index:
-        """Return the positions where the other's sums are of other outcomes.
+        """Return the positions at which the sums show that the other's outcomes differ.
 
-        None where the sums cannot show it: only one is of logarithms, or the rows have other weights.
+        There are none if the sums cannot show it: if only one is of logarithms, or the rows have other weights.
 
-        at : the position of each of these places in the other
+        Parameters
+        ----------
+        other : Outcomes
+            The sums to compare.
+        at : ndarray of int
+            (K,) position of each place in the other.
         """
         if self.name != other.name or self.weights != other.weights:
             return np.zeros(0, np.int64)
@@ -60,27 +71,27 @@ class Outcomes:
 
 
 def outcomes_of(moments: CellMoments, name: str, weights: Weights, places: Places | None = None) -> Outcomes:
-    """Return the sums of the outcomes of every place; without places of all rows together."""
+    """Return the sums of the outcomes of every place, or of all rows together if there are no places."""
     mass, mean, scatter = moments.mass, moments.mean[:, -1], moments.scatter[:, -1, -1]
     cell = np.zeros(len(mass), np.int64) if places is None else places.of_cell
 
     def total(values: Array) -> Array:
         return np.bincount(cell, weights=values).astype(np.float64)
 
-    own = total(mass)
+    total_mass = total(mass)
     first = mean[np.unique(cell, return_index=True)[1]]
-    centre = first + total(mass * (mean - first[cell])) / own
-    return Outcomes(name, weights, own, centre, total(scatter + mass * (mean - centre[cell]) ** 2))
+    centre = first + total(mass * (mean - first[cell])) / total_mass
+    return Outcomes(name, weights, total_mass, centre, total(scatter + mass * (mean - centre[cell]) ** 2))
 
 
 @dataclass(frozen=True, repr=False)
 class Elpd:
-    """Expected log predictive density of rows, or of places, that the model has not seen; printed with verdicts.
+    """Expected log predictive density of rows or places that the model has not seen; printed with verdicts.
 
     Parameters
     ----------
     by : {"row", "place"}
-        What is left out.
+        Whether rows or places are left out.
     unit : str
         "row", or the places' column.
     formula : str
@@ -94,10 +105,10 @@ class Elpd:
     pointwise : pandas.DataFrame
         One row per row of the table that was used (by its position) or per place (by its label): rows (how many it
         stands for), elpd (of one of them, or of all rows of a place), p, pareto_k, mcse (Monte Carlo error of
-        elpd). Of rows also label (their place) and pit, P(y < y_i | the other rows); of places also elpd_per_row
+        elpd). For rows also label (their place) and pit, P(y < y_i | the other rows); for places also elpd_per_row
         and approximate (older files do not store what exact values for single places need).
     draws : int
-        Draws of θ that were used.
+        Number of draws of θ that were used.
     mcse : float
         Monte Carlo error of elpd.
     outcomes : Outcomes
@@ -109,10 +120,10 @@ class Elpd:
     >>> from priorhood.datasets import simulate
     >>> sales, _ = simulate(8, 200, seed=1)
     >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
-    >>> found = ph.loo_places(post)
-    >>> found.by, found.unit, found.elpd < 0 < found.se
+    >>> result = ph.loo_places(post)
+    >>> result.by, result.unit, result.elpd < 0 < result.se
     ('place', 'zip', True)
-    >>> [verdict.code for verdict in found.check]
+    >>> [verdict.code for verdict in result.check]
     ['weights', 'draws']
     """
 
@@ -129,7 +140,7 @@ class Elpd:
 
     @property
     def times(self) -> Array:
-        """(n,) how often each is left out: a row that stands for several, once for each of them."""
+        """Number of times (n,) that each is left out: a row that stands for several, once for each of them."""
         counts = self.pointwise["rows"].to_numpy(float)
         return counts if self.by == "row" else np.ones(len(counts))
 
@@ -140,7 +151,7 @@ class Elpd:
 
     @property
     def se(self) -> float:
-        """Standard error of elpd, as of a sum of independent terms."""
+        """Standard error of elpd, a sum of independent terms."""
         return standard_error(self.pointwise["elpd"].to_numpy(), self.times)
 
     @property
@@ -150,45 +161,43 @@ class Elpd:
 
     @property
     def good_k(self) -> float:
-        """Largest Pareto k with which so many draws can be relied on."""
+        """Largest Pareto k at which estimates from this number of draws are reliable."""
         return good_k(self.draws)
 
     @property
     def bad(self) -> pd.DataFrame:
-        """Rows or places with a Pareto k over good_k, the largest first."""
+        """Rows or places with a Pareto k above good_k, the largest first."""
         frame = self.pointwise[self.pointwise["pareto_k"] > self.good_k]
         return frame.sort_values("pareto_k", ascending=False)
 
     @cached_property
     def check(self) -> Check:
-        """Verdicts: whether the importance weights can be relied on, and whether there are enough draws."""
+        """Verdicts on whether the importance weights are reliable, and on whether there are enough draws."""
         total, what, over = len(self.pointwise), plural(self.unit), self.bad
         values: dict[str, Any] = {
             "total": total, "what": what, "good_k": self.good_k, "largest": float(self.pointwise["pareto_k"].max()),
         }  # fmt: skip
         if len(over):
             worst = {str(label): float(value) for label, value in over["pareto_k"].head(3).items()}
-            more = f" and {len(over) - 3:,} more" if len(over) > 3 else ""
+            named = [f"{label} ({value:.2f})" for label, value in worst.items()]
             weights = bad(
                 "weights",
-                "{count:,} of {total:,} {what} have a Pareto k over {good_k:.2f}: {listed}. Without them the "
-                "posterior is another one, so their estimates are uncertain: look at them, and at what the model "
-                "says when it is fitted without them",
+                "{count:,} of {total:,} {what} have a Pareto k above {good_k:.2f}: {listed}. Leaving any of them "
+                "out changes the posterior substantially, so their estimates are unreliable: inspect them, and "
+                "refit without them",
                 **values, count=len(over), worst=worst,
-                listed=", ".join(f"{label} ({value:.2f})" for label, value in worst.items()) + more,
+                listed=join_words(named + [""] * (len(over) - len(worst)), most=3),
             )  # fmt: skip
         else:
             weights = good(
                 "weights",
-                "all {total:,} {what} have a Pareto k of at most {good_k:.2f} (greatest {largest:.2f}): the "
-                "estimates hold",
+                "all {total:,} {what} have a Pareto k of at most {good_k:.2f} (largest {largest:.2f}): the "
+                "estimates are reliable",
                 **values,
             )
         fine = self.mcse <= NOTABLE_ERROR * self.se or self.mcse < 0.1
-        sentence = (
-            "{draws:,} draws give elpd with a Monte Carlo error of {mcse:.2g}; its standard error is {se:.3g}"
-        )
-        sentence += "" if fine else ": take more draws (draws=, --draws)"
+        sentence = "with {draws:,} draws elpd has a Monte Carlo error of {mcse:.2g}; its standard error is {se:.3g}"
+        sentence += "" if fine else ": use more draws (draws=, --draws)"
         verdicts = [
             weights,
             (good if fine else bad)("draws", sentence, draws=self.draws, mcse=self.mcse, se=self.se),
@@ -197,7 +206,7 @@ class Elpd:
         if count:
             sentence = (
                 "{count:,} of {total:,} {what} have an approximate elpd: the file stores the sum of the logarithms "
-                "of the weights only for all rows together; their sum is exact. Fit again from the table"
+                "of the weights only for all rows together; their sum is exact. Refit the table for exact values"
             )
             verdicts.append(
                 bad("row_weights", sentence, about="weights of rows", count=count, total=total, what=what)
@@ -227,36 +236,47 @@ def standard_error(values: Array, times: Array) -> float:
 class DensitySums:
     """Estimates from log densities, block by block, and their common Monte Carlo error.
 
-    influence : (S,) contribution of each draw to Σ log(Σ w p / Σ w) over all blocks so far, to first order
+    Attributes
+    ----------
+    influence : ndarray
+        (S,) contribution of each draw to Σ log(Σ w p / Σ w) over all blocks so far, to first order.
     """
 
     influence: Array
 
-    def take(
+    def add(
         self, out: Array, within: Array, times: Array, cdf: Array | None = None, weights: Array | None = None
     ) -> dict[str, Array]:
-        """Return elpd, p, Pareto k and Monte Carlo error (n,) of a block; pit where cdf is given.
-
-        out : (n, S) log density given θ of each row or place when it is left out; within : when it is not
-        times : (n,) how often each counts
-        cdf : (n, S) its distribution function, for P(y < y_i)
-        weights : (S,) log weights of the draws in the posterior; equal if None
+        """Add a block, and return its elpd, p, Pareto k and Monte Carlo error (n,), and pit if cdf is given.
 
         elpd_i = log Σ_s w_is p_is, w_is ∝ 1/p_is with its tail smoothed (math.md, equation 25).
+
+        Parameters
+        ----------
+        out : ndarray
+            (n, S) log density given θ of each row or place when it is left out.
+        within : ndarray
+            (n, S) the same when it is not left out.
+        times : ndarray
+            (n,) number of times that each counts.
+        cdf : ndarray, optional
+            (n, S) distribution function, for P(y < y_i).
+        weights : ndarray, optional
+            (S,) log weights of the draws in the posterior; equal if None.
         """
-        own = np.zeros(out.shape[1]) if weights is None else weights - np.logaddexp.reduce(weights)
-        logs, k = smoothed(own - out)
+        log_weights = np.zeros(out.shape[1]) if weights is None else weights - np.logaddexp.reduce(weights)
+        logs, k = smoothed(log_weights - out)
         terms = logs + out
         top = terms.max(axis=1, keepdims=True)
         elpd = top[:, 0] + np.log(np.exp(terms - top).sum(axis=1))
         highest = within.max(axis=1, keepdims=True)
-        shares = np.exp(own - np.logaddexp.reduce(own))
+        shares = np.exp(log_weights - np.logaddexp.reduce(log_weights))
         lppd = highest[:, 0] + np.log((np.exp(within - highest) * shares).sum(axis=1))
         chances = np.exp(logs)
-        apart = np.exp(terms - elpd[:, None]) - chances
-        self.influence += times @ apart
-        found = {"elpd": elpd, "p": lppd - elpd, "pareto_k": k, "mcse": np.sqrt((apart**2).sum(axis=1))}
-        return found if cdf is None else found | {"pit": (chances * cdf).sum(axis=1)}
+        deviations = np.exp(terms - elpd[:, None]) - chances
+        self.influence += times @ deviations
+        estimates = {"elpd": elpd, "p": lppd - elpd, "pareto_k": k, "mcse": np.sqrt((deviations**2).sum(axis=1))}
+        return estimates if cdf is None else estimates | {"pit": (chances * cdf).sum(axis=1)}
 
     @property
     def error(self) -> float:

@@ -1,4 +1,4 @@
-"""A saved posterior as the exact engine takes it: its sums as a problem, its draws as θ."""
+"""A saved posterior in the exact engine's terms: its sums as a problem, its draws as θ."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def collapse_refusal(post: Posterior) -> str | None:
-    """Return why the coefficients do not integrate out; None where they do."""
+    """Return the reason why the coefficients do not integrate out; None if they do."""
     return exact_refusal(post.data, FitOptions.checked(1, 10))
 
 
 def chosen_draws(post: Posterior, draws: int) -> Index:
-    """Return the positions of at most so many draws, evenly spread over all chains."""
+    """Return the positions of at most `draws` draws, evenly spread over all chains."""
     check_whole("draws", draws, 50, MAX_DRAWS)
     total = post._sizes["chain"] * post._sizes["draw"]
     return np.unique(np.linspace(0, total - 1, min(draws, total)).round().astype(np.int64))
@@ -37,7 +37,21 @@ def chosen_draws(post: Posterior, draws: int) -> Index:
 
 @dataclass(frozen=True)
 class ExactPosterior:
-    """A posterior as the exact engine takes it: the problem, draws `at` of θ, the coefficients given them."""
+    """A posterior in the exact engine's terms.
+
+    Attributes
+    ----------
+    at : ndarray of int
+        (S,) positions of the draws of θ among those of all chains.
+    problem : Problem or GroupNoiseProblem
+        The standardized sums and priors.
+    base : Problem
+        The problem without a residual sd of each group's own.
+    values : Theta
+        (S,) the draws of θ.
+    given : ConditionalPosterior
+        The coefficients given θ.
+    """
 
     at: Index
     problem: Problem | GroupNoiseProblem
@@ -46,8 +60,8 @@ class ExactPosterior:
     given: ConditionalPosterior
 
     @classmethod
-    def of(cls, post: Posterior, at: Index) -> ExactPosterior:
-        """Return the problem of a posterior's sums, with the draws of θ at some positions."""
+    def from_posterior(cls, post: Posterior, at: Index) -> ExactPosterior:
+        """Return the problem of a posterior's sums, with the draws of θ at the given positions."""
         from priorhood.engines import exact
         from priorhood.engines.exact.conditional import ConditionalPosterior
 
@@ -65,7 +79,7 @@ class ExactPosterior:
 
 
 def log_of_places(post: Posterior) -> Callable[[int], Array] | None:
-    r"""Log p(y_j | β_parent(j), θ) of a finest place's rows under every draw, up to a constant (equation 21).
+    r"""Return log p(y_j | β_parent(j), θ) of a finest place's rows, up to a constant, as a function (equation 21).
 
     With γ the parent's coefficients (for crossed groupings plus their effects), r = y − Xγ, and T, M, u as in (6):
 
@@ -77,8 +91,8 @@ def log_of_places(post: Posterior) -> Callable[[int], Array] | None:
     Returns
     -------
     callable or None
-        A function of the place's index, returning (S,); None where every place has its own sigma, or errors are
-        Student-t.
+        A function of the place's index that returns values for every draw (S,); None if every place has its own
+        sigma, or errors are Student-t.
     """
     if post.model.noise is not None or post.model.family != "normal":
         return None
@@ -86,20 +100,30 @@ def log_of_places(post: Posterior) -> Callable[[int], Array] | None:
     draws = {name: flat_draws(posterior, name) for name in post.parameters}
     mean, scatter = post.data.standardized
     mass, design, formula = post.moments.mass, post.design, post.model.formula
-    finest = post.hierarchy.levels[0]
-    sigma = draws["sigma"] if "sigma" in draws else np.full(len(next(iter(draws.values()))), 1 / post.scale.unit)
+    levels, crossed = post.hierarchy.levels, post.hierarchy.crossed
+    finest = levels[0]
+    S = len(next(iter(draws.values())))
+    sigma = draws["sigma"] if "sigma" in draws else np.full(S, 1 / post.scale.unit)
     cols = design.index(design.level_columns(0))
-    omega = f"omega{formula.suffix(0)}"  # not there where the effects are independent
+    omega = f"omega{formula.suffix(0)}"  # absent if the effects are independent
     correlations = correlation_factor(draws[omega]) if omega in draws else np.eye(len(cols))[None]
     factor = draws[f"tau{formula.suffix(0)}"][:, :, None] * correlations
     n = finest.total(post.moments.n)
 
     def log_density(place: int) -> Array:
         cells = np.flatnonzero(finest.of_cell == place)
-        g, q, A = np.zeros((len(sigma), len(cols))), np.zeros(len(sigma)), np.zeros((len(cols), len(cols)))
+        g, q, A = np.zeros((S, len(cols))), np.zeros(S), np.zeros((len(cols), len(cols)))
         for cell in cells:
-            gamma = _coefficients_above(post, draws, int(cell))
-            contrast = np.append(-gamma, np.ones((len(sigma), 1)), axis=1)
+            gamma = np.zeros((S, len(design.columns)))
+            if "mu" in draws:
+                gamma[:, design.index(design.population_columns)] = draws["mu"]
+            if len(levels) > 1:
+                parent = levels[1].of_cell[cell]
+                gamma[:, design.index(design.coefficient_columns(1))] = draws[formula.effect_name(1)][:, parent]
+            for at, places in enumerate(crossed, start=len(levels)):
+                effects = draws[formula.effect_name(at)][:, places.of_cell[cell]]
+                gamma[:, design.index(design.coefficient_columns(at))] += effects
+            contrast = np.append(-gamma, np.ones((S, 1)), axis=1)
             residual = contrast @ mean[cell]
             spread = contrast @ scatter[cell]
             q += np.einsum("sa,sa->s", spread, contrast) + mass[cell] * residual**2
@@ -107,22 +131,7 @@ def log_of_places(post: Posterior) -> Callable[[int], Array] | None:
             A += scatter[cell][np.ix_(cols, cols)] + mass[cell] * np.outer(mean[cell, cols], mean[cell, cols])
         u = np.einsum("skl,sk->sl", factor, g) / sigma[:, None] ** 2
         M = np.eye(len(cols)) + factor.swapaxes(1, 2) @ (A @ factor) / sigma[:, None, None] ** 2
-        found = -n[place] * np.log(sigma) - q / (2 * sigma**2) - 0.5 * np.linalg.slogdet(M)[1]
-        return np.asarray(found + 0.5 * np.einsum("sk,sk->s", u, np.linalg.solve(M, u[:, :, None])[:, :, 0]))
+        log_p = -n[place] * np.log(sigma) - q / (2 * sigma**2) - 0.5 * np.linalg.slogdet(M)[1]
+        return np.asarray(log_p + 0.5 * np.einsum("sk,sk->s", u, np.linalg.solve(M, u[:, :, None])[:, :, 0]))
 
     return log_density
-
-
-def _coefficients_above(post: Posterior, draws: dict[str, Array], cell: int) -> Array:
-    """Return γ (S, D), the coefficients of a cell's rows without the finest place's own effects."""
-    design, hierarchy, formula = post.design, post.hierarchy, post.model.formula
-    found = np.zeros((len(next(iter(draws.values()))), len(design.columns)))
-    if "mu" in draws:
-        found[:, design.index(design.population_columns)] = draws["mu"]
-    if len(hierarchy.levels) > 1:
-        parent = hierarchy.levels[1].of_cell[cell]
-        found[:, design.index(design.coefficient_columns(1))] = draws[formula.effect_name(1)][:, parent]
-    for at, places in enumerate(hierarchy.crossed, start=len(hierarchy.levels)):
-        effects = draws[formula.effect_name(at)][:, places.of_cell[cell]]
-        found[:, design.index(design.coefficient_columns(at))] += effects
-    return found

@@ -1,4 +1,4 @@
-"""Case influence: the posterior without a place or a row, and how far the rest moves."""
+"""Case influence: how far the posterior moves when a place or a row is left out."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ SHOWN = 5
 
 @dataclass(frozen=True, repr=False)
 class Influence:
-    """Influence of one place, or one row, on the rest; printed, a sentence and the parameters that move most.
+    """Influence of one place or one row on the rest; printed as a sentence and the parameters that move most.
 
     Parameters
     ----------
     what : str
-        What was left out, in words.
+        The place or row left out, in words.
     rows : int
         Number of rows left out.
     labels : tuple of str
-        (P,) parameters of the rest.
+        (P,) the remaining parameters.
     of_place : ndarray of bool
         (P,) whether a parameter belongs to a single place.
     shift : ndarray
-        (P,) shifts of the means by leaving it out, in sds of the posterior with it.
+        (P,) shifts of the means when it is left out, in sds of the full posterior.
     ratio : ndarray
         (P,) ratios of the sds.
     change : ndarray
@@ -86,7 +86,8 @@ class Influence:
         Returns
         -------
         pandas.DataFrame
-            shift (of the mean, in sds), sd_ratio, change (of the mean), unit, of_place, far (whether it moved far).
+            shift (of the mean, in sds), sd_ratio, change (of the mean), unit, of_place, far (whether the shift or
+            the change of the sd is large).
         """
         import pandas as pd
 
@@ -104,7 +105,8 @@ class Influence:
         table = self.table
         shown = table[~table["of_place"]].head(SHOWN), table[table["of_place"]].head(SHOWN)
         moved = int(table["far"].sum())
-        answer = f"{moved:,} of {len(table):,} parameters move far" if moved else "nothing moves far"
+        answer = f"{moved:,} of {len(table):,} parameters shift substantially"
+        answer = answer if moved else "no parameter shifts substantially"
         columns = ["shift", "sd_ratio", "change", "unit"]
         parts = [part[columns].to_string(float_format=lambda v: f"{v:,.3g}") for part in shown if len(part)]
         return "\n\n".join([f"without {self.what} ({row_count(self.rows)}): {answer}", *parts])
@@ -126,18 +128,18 @@ def influence(
 ) -> Any:
     """Measure how the posterior would differ without one place, one row, or each of the places in turn.
 
-    The sums of the rows are subtracted exactly from the posterior's (the inverse of merge), and the model is
-    fitted to the rest under the same scale, so that priors and parameters keep their meaning.
+    The sums of the rows are subtracted exactly from those of the posterior (the inverse of merge), and the model is
+    fitted to the rest on the same scale, so that priors and parameters keep their meaning.
 
     Parameters
     ----------
     post : Posterior
-        The posterior, of any engine.
+        The posterior, from either engine.
     row : mapping, optional
-        The columns of one row of the data, {"zip": "10115", "living_space": 80, "price": 310_000}. The sums show
-        for some rows that they cannot have been in the data, not for all.
+        The columns of one row of the data, {"zip": "10115", "living_space": 80, "price": 310_000}. The sums can
+        show only for some rows that they cannot have been in the data.
     chains, draws, seed, threads, progress : optional
-        Of the refits, as for fit().
+        Settings of the refits, see fit().
     **places : str
         A column of the formula's groupings and a label, zip="10115": the place whose rows are left out. Without a
         row or a place, every place is left out in turn.
@@ -145,19 +147,19 @@ def influence(
     Returns
     -------
     Influence or pandas.DataFrame
-        For a place or row an Influence. Else a frame of the finest places, the most influential first: rows;
+        An Influence for a place or row. Otherwise a frame of the finest places, the most influential first: rows;
         parameter, the shared parameter that moves most, its shift in sds, and change and unit, the same in the
         data's unit; place_parameter, place_shift, place_change and place_unit for the other places; pareto_k and
-        how: "weights", without a refit (equation 21), or "refit", where the weights' Pareto k is above 0.7.
+        how: "weights", without a refit (equation 21), or "refit", if the Pareto k of the weights is above 0.7.
 
     Raises
     ------
     ModelError
-        No such place; a row that cannot have been in the data; a model that only NUTS takes.
+        There is no such place; the row cannot have been in the data; only NUTS can fit the model.
 
     Notes
     -----
-    Where no draws of single places are stored, the shared parameters and coarser levels are compared.
+    If no draws of single places are stored, only the shared parameters and coarser levels are compared.
 
     Examples
     --------
@@ -165,18 +167,18 @@ def influence(
     >>> from priorhood.datasets import simulate
     >>> sales, _ = simulate(8, 200, seed=1)
     >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
-    >>> found = ph.influence(post, dict(sales.iloc[0]), draws=250)
-    >>> found.rows, found.without.moments.rows
+    >>> result = ph.influence(post, dict(sales.iloc[0]), draws=250)
+    >>> result.rows, result.without.moments.rows
     (1, 199)
     >>> len(ph.influence(post, draws=250))
     8
     """
-    # Refits keep what the posterior keeps, so that there is something to compare.
+    # Refits store the same quantities as the posterior, so that they can be compared.
     options = FitOptions.again(post, chains, draws, seed, threads, progress, post.store)
     refusal = exact_refusal(post.data, options)
     if refusal:
         raise ModelError(
-            f"{refusal}; influence refits from the sums alone, and NUTS needs the rows: fit without them"
+            f"{refusal}; influence refits from the sums alone, but NUTS needs the rows: fit the table without them"
         )
     if row is not None and places:
         raise ModelError("influence takes a row or a place, not both")
@@ -188,38 +190,38 @@ def influence(
         if len(places) > 1:
             raise ModelError(f"influence takes one place, not {len(places)}: {', '.join(places)}")
         ((name, label),) = places.items()
-        known = {one.name: one for one in post.hierarchy.groupings}
-        if name not in known:
-            there = f"there are {preview(known)}" if known else "the formula has no group"
-            raise ModelError(f"{name!r} is no grouping of {post.model.formula.text!r}; {there}")
-        labels = [str(one) for one in known[name].labels]
+        groupings = {grouping.name: grouping for grouping in post.hierarchy.groupings}
+        if name not in groupings:
+            known = f"there are {preview(groupings)}" if groupings else "the formula has no group"
+            raise ModelError(f"{name!r} is not a grouping of {post.model.formula.text!r}; {known}")
+        labels = [str(one) for one in groupings[name].labels]
         if str(label) not in labels:
             raise ModelError(f"the posterior has no {name} {str(label)!r}; {suggestion(str(label), labels)}")
-        what, rest = f"{name} {str(label)!r}", _without_place(post, known[name], labels.index(str(label)))
-    after = fit_moments(post.data.with_moments(rest), options).with_places(post.place_table)
+        what, rest = f"{name} {str(label)!r}", _without_place(post, groupings[name], labels.index(str(label)))
+    without = fit_moments(post.data.with_moments(rest), options).with_places(post.place_table)
     if rest.weight is not None and rest.log_weights is None and rest.log_weight == post.moments.log_weight:
         # Older files store Σ log w of all rows together, so the evidence of the rest is unknown.
-        after.tree.attrs |= {"log_evidence": math.nan, "log_evidence_standardized": math.nan}
-    left = _parameters(after)
-    before = _parameters(post).only(left.labels)
-    shift, ratio = shifts(before, left)
-    change = (left.mean - before.mean) * _natural_factors(post, left.labels)
-    units = tuple(post.unit_of(label) for label in left.labels)
+        without.tree.attrs |= {"log_evidence": math.nan, "log_evidence_standardized": math.nan}
+    after = _parameters(without)
+    before = _parameters(post).only(after.labels)
+    shift, ratio = shifts(before, after)
+    change = (after.mean - before.mean) * _natural_factors(post, after.labels)
+    units = tuple(post.unit_of(label) for label in after.labels)
     rows = post.moments.rows - rest.rows
-    return Influence(what, rows, left.labels, left.of_place, shift, ratio, change, units, after)
+    return Influence(what, rows, after.labels, after.of_place, shift, ratio, change, units, without)
 
 
 def _parameters(post: Posterior) -> ParameterDraws:
     """Return the draws of all parameters of a posterior."""
-    return ParameterDraws.of(post.tree["posterior"].to_dataset(), post.model.formula.places)
+    return ParameterDraws.from_posterior(post.tree["posterior"].to_dataset(), post.model.formula.places)
 
 
 def _without_place(post: Posterior, grouping: Places, at: int) -> CellMoments:
     """Return the sums without one place's cells."""
-    rest = grouping.of_cell != at
-    if not rest.any():
-        raise ModelError(f"all rows are in {grouping.name} {str(grouping.labels[at])!r}: nothing would be left")
-    return keep(post.moments, rest)
+    others = grouping.of_cell != at
+    if not others.any():
+        raise ModelError(f"all rows are in {grouping.name} {str(grouping.labels[at])!r}: no rows would remain")
+    return keep(post.moments, others)
 
 
 def _without_row(post: Posterior, row: Mapping[str, object]) -> CellMoments:
@@ -231,7 +233,7 @@ def _without_row(post: Posterior, row: Mapping[str, object]) -> CellMoments:
     }
     several = [name for name, value in table.items() if len(value) != 1]
     if several:
-        raise ModelError(f"row takes one value a column; {several[0]!r} has {row[several[0]]!r}")
+        raise ModelError(f"row takes one value per column; {several[0]!r} has {row[several[0]]!r}")
     model = post.model
     source = replace(read(table), name="the row")
     prepared = prepare_rows(source, model.formula, weights=model.weights, fitted=post)
@@ -242,29 +244,29 @@ def _natural_factors(post: Posterior, labels: tuple[str, ...]) -> Array:
     """Return the factors (P,) that turn standardized parameters into the data's units."""
     import xarray as xr
 
-    one = {name: xr.ones_like(post[name].isel(chain=[0], draw=[0]), dtype=float) for name in post.parameters}
+    ones = {name: xr.ones_like(post[name].isel(chain=[0], draw=[0]), dtype=float) for name in post.parameters}
     natural = xr.Dataset(
-        {name: (ones * post.natural_factor(name)).transpose(*ones.dims) for name, ones in one.items()}
+        {name: (unit * post.natural_factor(name)).transpose(*unit.dims) for name, unit in ones.items()}
     )
-    return np.asarray(ParameterDraws.of(natural, post.model.formula.places).only(labels).values[0])
+    return np.asarray(ParameterDraws.from_posterior(natural, post.model.formula.places).only(labels).values[0])
 
 
 def _every_place(post: Posterior, options: FitOptions) -> pd.DataFrame:
-    """Return how far the rest moves without each of the finest places, by importance weights where they suffice."""
+    """Return how far the rest moves without each of the finest places, by importance weights if these suffice."""
     import pandas as pd
 
     if not post.hierarchy.levels:
         raise ModelError(
-            f"{post.model.formula.text!r} has no group, so there are no places to leave out; give a row (--row)"
+            f"{post.model.formula.text!r} has no group, so there are no places to leave out; pass a row (--row)"
         )
     finest = post.hierarchy.levels[0]
     draws = _parameters(post)
     sd, mean = draws.sd, draws.mean
-    # Which of the finest places a parameter belongs to, −1 where to none; labels and terms may contain commas.
-    owner = {f"sigma[{label}]": at for at, label in enumerate(finest.labels)}
-    owner |= {f"beta[{label}, {term}]": at for at, label in enumerate(finest.labels) for term in post.design.names}
+    # The finest place that a parameter belongs to, or −1; labels and terms may contain commas.
+    owners = {f"sigma[{label}]": at for at, label in enumerate(finest.labels)}
+    owners |= {f"beta[{label}, {term}]": at for at, label in enumerate(finest.labels) for term in post.design.names}
     of_single = zip(draws.labels, draws.of_place, strict=True)
-    own = np.array([owner.get(label, -1) if single else -1 for label, single in of_single], dtype=np.int64)
+    owner = np.array([owners.get(label, -1) if single else -1 for label, single in of_single], dtype=np.int64)
     step = sd * _natural_factors(post, draws.labels)
     units = [post.unit_of(label) for label in draws.labels]
     counts = finest.total(post.moments.n).astype(int)
@@ -281,16 +283,16 @@ def _every_place(post: Posterior, options: FitOptions) -> pd.DataFrame:
             after, _ = redraw(data, replace(options, progress=silent))
             shift, how = np.full(len(sd), np.nan), "refit"
             shift[draws.positions(after.labels)] = shifts(draws.only(after.labels), after)[0]
-        shift[own == at] = np.nan
-        found: dict[str, Any] = {"place": str(label), "rows": counts[at]}
+        shift[owner == at] = np.nan
+        row: dict[str, Any] = {"place": str(label), "rows": counts[at]}
         for prefix, kind in (("", ~draws.of_place), ("place_", draws.of_place)):
-            there = np.flatnonzero(kind & ~np.isnan(shift))
-            most = int(there[np.argmax(np.abs(shift[there]))]) if len(there) else None
-            found[f"{prefix}parameter"] = "" if most is None else draws.labels[most]
-            found[f"{prefix}shift"] = math.nan if most is None else float(shift[most])
-            found[f"{prefix}change"] = math.nan if most is None else float(shift[most] * step[most])
-            found[f"{prefix}unit"] = "" if most is None else units[most]
-        rows.append({**found, "pareto_k": float(k), "how": how})
+            compared = np.flatnonzero(kind & ~np.isnan(shift))
+            most = int(compared[np.argmax(np.abs(shift[compared]))]) if len(compared) else None
+            row[f"{prefix}parameter"] = "" if most is None else draws.labels[most]
+            row[f"{prefix}shift"] = math.nan if most is None else float(shift[most])
+            row[f"{prefix}change"] = math.nan if most is None else float(shift[most] * step[most])
+            row[f"{prefix}unit"] = "" if most is None else units[most]
+        rows.append({**row, "pareto_k": float(k), "how": how})
         options.progress("places", at + 1, finest.size)
     frame = pd.DataFrame(rows).set_index("place")
     return frame.loc[frame["shift"].abs().sort_values(ascending=False, kind="stable").index]

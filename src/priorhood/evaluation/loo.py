@@ -19,7 +19,7 @@ from priorhood.evaluation.exact_posterior import ExactPosterior, chosen_draws, c
 from priorhood.model.formula import SEPARATOR
 from priorhood.posterior.lazy_draws import flat_draws
 from priorhood.suffstats.collect import collect_moments
-from priorhood.suffstats.moments import keep as kept
+from priorhood.suffstats.moments import keep as keep_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 
 DRAWS = 1000  # draws of θ that are used: see DRAWS in docs/mathematics.md
 BLOCK = 2**20  # rows × draws in memory at a time
-LEFT = 1e-6  # below this share of the information about its parent, a place is left out from the sums directly
-# The wider draws of θ that leave-one-place-out adds: from a t of so many degrees of freedom, and with so many times
-# the covariance of the posterior's.
+LEFT = (
+    1e-6  # if less than this share of the information about its parent remains, a place is subtracted from the sums
+)
+# The wider draws of θ that leave-one-place-out adds come from a t with so many degrees of freedom and so many
+# times the covariance of the posterior.
 DEGREES, WIDER, SEED = 5.0, 2.0, 1
 SAME = 1e-6  # means and sds of the table's columns may differ from the posterior's by rounding alone
 
@@ -53,26 +55,26 @@ def loo(
     log p(y_i | y₋ᵢ) = log Σ_s w_is p(y_i | y₋ᵢ, θ_s),   w_is ∝ 1/p(y_i | y₋ᵢ, θ_s)
 
     Given θ, the spreads and σ, the density is a Normal in closed form: all coefficients are integrated out. The
-    Pareto-smoothed weights (PSIS) only correct for the shift of the few θ, so they hold for places with one row
-    too. Models that do not collapse (Student-t errors, wide crossed groupings) use the draws of the coefficients
-    instead, p(y_i | β_s, σ_s), as ArviZ's loo does; `way` says which.
+    Pareto-smoothed weights (PSIS) only correct for the shift of the few θ, so they are reliable for places with one
+    row, too. Models that do not collapse (Student-t errors, wide crossed groupings) use the draws of the
+    coefficients instead, p(y_i | β_s, σ_s), like ArviZ's loo; `way` tells which method was used.
 
     Parameters
     ----------
     post : Posterior
-        The posterior, of any engine.
+        The posterior, from either engine.
     table : table
-        The rows of the fit, as it read them (where= too), since a posterior does not store them.
+        The rows of the fit, read in the same way (including where=), since a posterior does not store them.
     draws : int
         Number of draws of θ, spread over the chains; all if there are fewer.
     places, drop_outliers : optional
-        As given to the fit.
+        The same as in the fit.
 
     Returns
     -------
     Elpd
-        elpd, se, p, pointwise values, Pareto k, PIT values. Log densities are of the outcome in its own units (of
-        the price where the formula takes its log), so models of price and log(price) can be compared. A row that
+        elpd, se, p, pointwise values, Pareto k, PIT values. Log densities are those of the outcome in its own units
+        (of the price if the formula takes its log), so models of price and log(price) can be compared. A row that
         stands for n equal ones counts n times, each left out alone.
 
     Raises
@@ -94,8 +96,8 @@ def loo(
     >>> from priorhood.datasets import simulate
     >>> sales, _ = simulate(8, 200, seed=1)
     >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
-    >>> found = ph.loo(post, sales)
-    >>> len(found.pointwise), found.way
+    >>> result = ph.loo(post, sales)
+    >>> len(result.pointwise), result.way
     (200, 'closed form given θ, weighted for its shift')
     """
     import pandas as pd
@@ -106,20 +108,20 @@ def loo(
     )
     _check_same_rows(post.moments, collect_moments(prepared), prepared.name)
     rows = read_observations(prepared, post.scale, post.moments.labels)
-    at = chosen_draws(post, draws)
+    chosen = chosen_draws(post, draws)
     refusal = collapse_refusal(post)
     if refusal is not None:
-        blocks, way = _drawn_rows(post, rows, at), f"PSIS of the coefficients' draws ({refusal})"
+        blocks, way = _drawn_rows(post, rows, chosen), f"PSIS of the coefficients' draws ({refusal})"
     else:
-        blocks, way = _collapsed_rows(post, rows, at), "closed form given θ, weighted for its shift"
+        blocks, way = _collapsed_rows(post, rows, chosen), "closed form given θ, weighted for its shift"
         if model.noise is not None:
             way = f"closed form given θ and every {model.noise}'s sigma, weighted for their shift"
     N = len(rows.y)
     times = np.ones(N) if rows.times is None else rows.times
     columns = {name: np.empty(N) for name in ("elpd", "p", "pareto_k", "mcse", "pit")}
-    sums = DensitySums(np.zeros(len(at)))
+    sums = DensitySums(np.zeros(len(chosen)))
     for which, out, within, cdf in blocks:
-        for name, values in sums.take(out, within, times[which], cdf).items():
+        for name, values in sums.add(out, within, times[which], cdf).items():
             columns[name][which] = values
     # Log densities of the outcome itself: the Jacobians of its unit and of its log.
     log_outcome = post.scale.to_outcome(rows.y) if post.design.formula.log_outcome else np.zeros(N)
@@ -129,65 +131,68 @@ def loo(
     frame = pd.DataFrame(
         {"label": labels, "rows": times.astype(int), **columns}, index=pd.Index(np.asarray(rows.row), name="row")
     )
-    return _elpd(post, None, way, frame, len(at), sums.error)
+    return _elpd(post, None, way, frame, len(chosen), sums.error)
 
 
-def _check_same_rows(mine: CellMoments, found: CellMoments, name: str) -> None:
-    """Raise TableError unless a table has the rows that a posterior's sums were taken of."""
-    advice = "leave-one-out takes the rows of the fit: give its table, with its where=, drop_outliers= and places="
-    if found.rows != mine.rows:
+def _check_same_rows(fitted: CellMoments, moments: CellMoments, name: str) -> None:
+    """Raise TableError unless a table has the rows that a posterior was fitted to, by the sums of both."""
+    advice = "leave-one-out needs the rows of the fit: pass its table, with its where=, drop_outliers= and places="
+    if moments.rows != fitted.rows:
         raise TableError(
-            f"{name} has {row_count(found.rows)} that can be used, the fit had {mine.rows:,}; {advice}"
+            f"{name} has {row_count(moments.rows)} that can be used, the fit had {fitted.rows:,}; {advice}"
         )
-    if not np.array_equal(mine.labels, found.labels) or not np.array_equal(mine.n, found.n):
-        own = set(mine.labels.tolist())
-        other = next((x for x in found.labels.tolist() if x not in own), None)
-        what = f"a place {other!r}" if other is not None else "other numbers of rows by place"
+    if not np.array_equal(fitted.labels, moments.labels) or not np.array_equal(fitted.n, moments.n):
+        known = set(fitted.labels.tolist())
+        other = next((label for label in moments.labels.tolist() if label not in known), None)
+        what = f"a place {other!r}" if other is not None else "different numbers of rows per place"
         raise TableError(f"{name} has {what}, unlike the fit; {advice}")
-    sd = np.sqrt(np.maximum(np.diag(mine.pooled()[1]), 0.0) / mine.mass.sum())
-    off = np.abs(found.mean - mine.mean) > SAME * (sd + np.abs(mine.mean))
-    own_sd, their_sd = (np.sqrt(np.maximum(np.einsum("jcc->jc", m.scatter), 0.0)) for m in (mine, found))
-    off |= np.abs(own_sd - their_sd) > 1e-4 * (sd * np.sqrt(mine.mass)[:, None] + own_sd)
+    sd = np.sqrt(np.maximum(np.diag(fitted.pooled()[1]), 0.0) / fitted.mass.sum())
+    off = np.abs(moments.mean - fitted.mean) > SAME * (sd + np.abs(fitted.mean))
+    own_sd, their_sd = (np.sqrt(np.maximum(np.einsum("jcc->jc", m.scatter), 0.0)) for m in (fitted, moments))
+    off |= np.abs(own_sd - their_sd) > 1e-4 * (sd * np.sqrt(fitted.mass)[:, None] + own_sd)
     if off.any():
         j, c = np.argwhere(off)[0]
-        place = str(mine.labels[j]).replace(SEPARATOR, "/")
-        where = f" in {place!r}" if mine.keys else ""
-        raise TableError(f"{name}: the values of {mine.columns[c]!r}{where} are not those of the fit; {advice}")
+        place = str(fitted.labels[j]).replace(SEPARATOR, "/")
+        where = f" in {place!r}" if fitted.keys else ""
+        raise TableError(f"{name}: the values of {fitted.columns[c]!r}{where} are not those of the fit; {advice}")
 
 
 def _elpd(post: Posterior, grouping: Places | None, way: str, frame: Any, count: int, error: float) -> Elpd:
-    """Return the result by place where there is a grouping, else by row."""
+    """Return the result by place if there is a grouping, otherwise by row."""
     formula = post.model.formula
     by, unit = ("row", "row") if grouping is None else ("place", grouping.name)
     sums = outcomes_of(post.moments, formula.outcome, post.model.weights, grouping)
     return Elpd(by, unit, formula.text, formula.outcome_name, formula.log_outcome, way, frame, count, error, sums)
 
 
-def _collapsed_rows(post: Posterior, rows: Observations, at: Index) -> Iterator[tuple[Index, Array, Array, Array]]:
-    """Yield blocks of rows by the closed form given θ: positions, log density without and with the row, its PIT."""
+def _collapsed_rows(
+    post: Posterior, rows: Observations, chosen: Index
+) -> Iterator[tuple[Index, Array, Array, Array]]:
+    """Yield blocks of rows from the closed form given θ: positions, log density without and with the row, PIT."""
     from scipy.special import ndtr
 
     from priorhood.engines.exact.conditional import picks, without_row
 
-    exact = ExactPosterior.of(post, at)
+    exact = ExactPosterior.from_posterior(post, chosen)
     given, problem = exact.given, exact.base
     y = rows.y - rows.X @ problem.shift[: problem.D - problem.crossed_columns]
-    # A row has variance σ²/w; where errors are known, σ is 1 in the outcome's own unit.
+    # A row has variance σ²/w; if errors are known, σ is 1 in the outcome's own unit.
     w = np.ones(len(y)) if rows.precision is None else rows.precision
     w = w if rows.se is None else (rows.se * post.scale.unit) ** -2.0
     levels = post.hierarchy.levels
     leaf = levels[0].of_cell if levels else np.zeros(len(post.moments.n), np.int64)
-    for cells, first, which in _by_cells(rows.cell, len(leaf), len(at) * problem.D * problem.D, len(at)):
+    S = len(chosen)
+    for cells, first, which in _by_cells(rows.cell, len(leaf), S * problem.D * problem.D, S):
         if first:
             mean, cov = given.cells(leaf[cells], picks(problem, cells))
         # Mean and variance of xᵀβ: (n, S) each.
-        X, own = rows.X[which], rows.cell[which] - cells[0]
-        mu = np.einsum("na,nsa->ns", X, mean[own])
+        X, cell = rows.X[which], rows.cell[which] - cells[0]
+        mu = np.einsum("na,nsa->ns", X, mean[cell])
         variance = np.zeros_like(mu)
         for a in range(X.shape[1]):
             for b in range(a + 1):
                 both = X[:, a] * X[:, b] * (1.0 if a == b else 2.0)
-                variance += both[:, None] * cov[own, :, a, b]
+                variance += both[:, None] * cov[cell, :, a, b]
         sigma = given.sigma[None] if given.sigma.ndim == 1 else given.sigma[:, leaf[rows.cell[which]]].T
         out, within, z = without_row(mu, variance, y[which, None], sigma**2 / w[which, None])
         yield which, out, within, ndtr(z)
@@ -200,30 +205,30 @@ def _by_cells(cell: Index, count: int, cost: int, draws: int) -> Iterator[tuple[
     size, most = max(1, BLOCK // cost), max(1, BLOCK // draws)
     for lo in range(0, count, size):
         hi = min(count, lo + size)
-        own = order[ends[lo] : ends[hi]]
-        for first in range(0, len(own), most):
-            yield np.arange(lo, hi), first == 0, own[first : first + most]
+        rows = order[ends[lo] : ends[hi]]
+        for first in range(0, len(rows), most):
+            yield np.arange(lo, hi), first == 0, rows[first : first + most]
 
 
-def _drawn_rows(post: Posterior, rows: Observations, at: Index) -> Iterator[tuple[Index, Array, Array, Array]]:
-    """Yield blocks of rows as _collapsed_rows does, by the draws of the coefficients."""
+def _drawn_rows(post: Posterior, rows: Observations, chosen: Index) -> Iterator[tuple[Index, Array, Array, Array]]:
+    """Yield blocks of rows like _collapsed_rows, from the draws of the coefficients."""
     from scipy.special import gammaln, ndtr, stdtr
 
     c = post._coefficients()
-    nu = None if c.nu is None else c.nu[at]
+    nu = None if c.nu is None else c.nu[chosen]
     error = np.ones(len(rows.y)) if rows.precision is None else rows.precision**-0.5
     error = error if rows.se is None else rows.se
     norm = -0.5 * np.log(2 * np.pi) if nu is None else (
         gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
     )  # fmt: skip
-    for cells, _, which in _by_cells(rows.cell, len(post.moments.n), BLOCK, len(at)):
-        beta = np.zeros((len(at), len(post.design.columns)))
-        beta[:, c.mu_cols] = c.mu[at]
-        for one in c.levels[:1]:
-            beta[:, one.cols] = one.drawn(one.places.of_cell[cells[:1]])[at, 0]
-        for one in c.crossed:
-            beta[:, one.cols] += one.drawn(one.places.of_cell[cells[:1]])[at, 0]
-        sigma = c.sigma[at] if c.sigma.ndim == 1 else c.sigma[at, c.levels[0].places.of_cell[cells[0]]]
+    for cells, _, which in _by_cells(rows.cell, len(post.moments.n), BLOCK, len(chosen)):
+        beta = np.zeros((len(chosen), len(post.design.columns)))
+        beta[:, c.mu_cols] = c.mu[chosen]
+        for grouping in c.levels[:1]:
+            beta[:, grouping.cols] = grouping.drawn(grouping.places.of_cell[cells[:1]])[chosen, 0]
+        for grouping in c.crossed:
+            beta[:, grouping.cols] += grouping.drawn(grouping.places.of_cell[cells[:1]])[chosen, 0]
+        sigma = c.sigma[chosen] if c.sigma.ndim == 1 else c.sigma[chosen, c.levels[0].places.of_cell[cells[0]]]
         s = sigma[None] * error[which, None]
         z = (rows.y[which, None] - rows.X[which] @ beta.T) / s
         if nu is None:
@@ -243,7 +248,8 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
     log p(y_v | y₋ᵥ) = log Σ_s w_vs p(y_v | y₋ᵥ, θ_s),   w_vs ∝ 1/p(y_v | y₋ᵥ, θ_s)
 
     All rows of a place are left out together, with those of the places within it; given θ their density is a
-    closed form of the place's message to its parent. So this judges predictions for places without any rows.
+    closed form of the place's message to its parent. The result therefore judges predictions for places without
+    any rows.
 
     Parameters
     ----------
@@ -257,18 +263,18 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
     Returns
     -------
     Elpd
-        As from loo, one row per place. p is that of a new place's prediction; NaN for crossed groupings.
+        See loo; one row per place. p is that of a new place's prediction; NaN for crossed groupings.
 
     Raises
     ------
     ModelError
-        No such grouping; a model that does not collapse, such as one with Student-t errors.
+        There is no such grouping; the model does not collapse, for example because of Student-t errors.
 
     Notes
     -----
     No rows are needed. A file of weighted rows written by an earlier version stores Σ log w only for all rows
-    together: for places with several rows it is divided by their numbers of rows, and these places are marked as
-    approximate; their sum and differences between models are exact.
+    together: for places with several rows it is divided in proportion to their numbers of rows, and these places
+    are marked as approximate; their sum and differences between models are exact.
 
     Examples
     --------
@@ -276,8 +282,8 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
     >>> from priorhood.datasets import simulate
     >>> sales, _ = simulate(8, 200, seed=1)
     >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
-    >>> found = ph.loo_places(post)
-    >>> found.unit, len(found.pointwise)
+    >>> result = ph.loo_places(post)
+    >>> result.unit, len(result.pointwise)
     ('zip', 8)
     """
     import pandas as pd
@@ -285,42 +291,42 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
     refusal = collapse_refusal(post)
     if refusal is not None:
         raise ModelError(
-            f"leave-one-place-out needs coefficients that integrate out, and {refusal}; leave-one-row-out works "
+            f"leave-one-place-out needs coefficients that integrate out, but {refusal}; leave-one-row-out works "
             f"for every model: ph.loo (priorhood compare --by row)"
         )
     groupings, moments = post.hierarchy.groupings, post.moments
     if not groupings:
         raise ModelError(f"{post.model.formula.text!r} has no group, so there is no place to leave out; see ph.loo")
-    names = [one.name for one in groupings]
+    names = [grouping.name for grouping in groupings]
     if level is not None and level not in names:
-        raise ModelError(f"the model has no places by {level!r}; {suggestion(level, names)}")
+        raise ModelError(f"{level!r} is not a grouping of the model; {suggestion(level, names)}")
     which = 0 if level is None else names.index(level)
     grouping = groupings[which]
-    at = chosen_draws(post, draws)
-    exact, weights = _with_wider_draws(post, ExactPosterior.of(post, at))
+    chosen = chosen_draws(post, draws)
+    exact, weights = _with_wider_draws(post, ExactPosterior.from_posterior(post, chosen))
     out, within = _place_densities(post, exact, which)
     n = grouping.total(moments.n)
     sums = DensitySums(np.zeros(out.shape[1]))
-    found = sums.take(out, within, np.ones(grouping.size), weights=weights)
+    estimates = sums.add(out, within, np.ones(grouping.size), weights=weights)
     jacobian = n * np.log(post.scale.unit)
     if post.design.formula.log_outcome:
         if moments.weight is not None:
             raise ModelError(
-                "for weighted rows under a log outcome a posterior has no Σ log y, and so no density in the "
-                "outcome's own units: use leave-one-row-out, ph.loo (priorhood compare --by row)"
+                "a posterior of weighted rows with a log outcome does not store Σ log y, so it has no density in "
+                "the outcome's own units: use leave-one-row-out, ph.loo (priorhood compare --by row)"
             )
         jacobian += grouping.total(moments.n * moments.mean[:, -1])  # Σ log y
-    found["elpd"] = found["elpd"] - jacobian
+    estimates["elpd"] = estimates["elpd"] - jacobian
     approximate = (n > 1) & (moments.weight is not None and moments.log_weights is None)
     frame = pd.DataFrame(
-        {"rows": n.astype(int), **found, "elpd_per_row": found["elpd"] / n, "approximate": approximate},
+        {"rows": n.astype(int), **estimates, "elpd_per_row": estimates["elpd"] / n, "approximate": approximate},
         index=pd.Index(grouping.labels, name=grouping.name),
     )
-    return _elpd(post, grouping, "closed form given θ, weighted for its shift", frame, len(at), sums.error)
+    return _elpd(post, grouping, "closed form given θ, weighted for its shift", frame, len(chosen), sums.error)
 
 
 def _with_wider_draws(post: Posterior, exact: ExactPosterior) -> tuple[ExactPosterior, Array | None]:
-    """Add half as many wider draws of θ; return with them the log of every draw's weight in the posterior.
+    """Add half as many wider draws of θ, and return them with the log of every draw's weight in the posterior.
 
     Without a place, θ may lie where the posterior has no draws, and 1/p(y_v | y₋ᵥ, θ) is then unbounded over its
     draws. Draws from a t twice as wide reach there; all are weighted against the mixture of both (math.md,
@@ -346,16 +352,16 @@ def _with_wider_draws(post: Posterior, exact: ExactPosterior) -> tuple[ExactPost
     factor = np.linalg.cholesky(spread + 1e-9 * np.trace(spread) / dim * np.eye(dim))
     stretch = np.sqrt(rng.chisquare(DEGREES, more) / DEGREES)
     wide = mean + (rng.standard_normal((more, dim)) @ factor.T) / stretch[:, None]
-    every = np.concatenate([theta, wide])
-    heights = density(every)
-    there = np.isfinite(heights)
-    every, heights = every[there], heights[there]
-    log_t = stats.multivariate_t(mean, factor @ factor.T, DEGREES).logpdf(every)
+    points = np.concatenate([theta, wide])
+    heights = density(points)
+    finite = np.isfinite(heights)
+    points, heights = points[finite], heights[finite]
+    log_t = stats.multivariate_t(mean, factor @ factor.T, DEGREES).logpdf(points)
     evidence = post.tree.attrs.get("log_evidence_standardized")
-    if evidence is None:  # draws by NUTS
-        evidence = float(np.logaddexp.reduce((heights - log_t)[there[:S].sum() :]) - np.log(more))
+    if evidence is None:  # draws from NUTS
+        evidence = float(np.logaddexp.reduce((heights - log_t)[finite[:S].sum() :]) - np.log(more))
     mixture = np.logaddexp(np.log(S / (S + more)) + heights - float(evidence), np.log(more / (S + more)) + log_t)
-    values = constrain(problem, every)
+    values = constrain(problem, points)
     return replace(
         exact, values=values, given=ConditionalPosterior(problem, values, values.sigma)
     ), heights - mixture
@@ -364,14 +370,28 @@ def _with_wider_draws(post: Posterior, exact: ExactPosterior) -> tuple[ExactPost
 def _place_densities(post: Posterior, exact: ExactPosterior, which: int) -> tuple[Array, Array]:
     """Return log p(y_v | the others, θ) and log p(y_v | all, θ) for every place and draw: (size, S) each.
 
-    which : the number of the places' grouping
+    Parameters
+    ----------
+    which : int
+        Position of the places' grouping.
     """
     from priorhood.engines.exact import GroupNoiseProblem
     from priorhood.engines.exact.conditional import log_places
     from priorhood.engines.exact.group_noise import NoisyTheta, log_by_group
 
     grouping, moments, base = post.hierarchy.groupings[which], post.moments, exact.base
-    log_weights = _log_weights(moments, grouping)
+    n = grouping.total(moments.n)
+    log_weights = np.zeros(grouping.size)  # Σ log w of every place
+    if moments.log_weights is not None:
+        log_weights = grouping.total(moments.log_weights)
+    elif moments.weight is not None:
+        # Older files store it for all rows together: then it is known for cells of one row, and the rest is divided
+        # among the others in proportion to their numbers of rows.
+        log = moments.n * np.log(moments.weight / moments.n)
+        several = moments.n > 1
+        if several.any():
+            log += several * moments.n / moments.n[several].sum() * (moments.log_weight - log.sum())
+        log_weights = grouping.total(log)
     if isinstance(exact.problem, GroupNoiseProblem):
         posterior = post.tree["posterior"].to_dataset()
         median, spread = (
@@ -380,8 +400,8 @@ def _place_densities(post: Posterior, exact: ExactPosterior, which: int) -> tupl
         )
         # log p(y_j | θ) with σ_j integrated out too.
         values = NoisyTheta(exact.given.root.mean[0], exact.values, median, spread)
-        own = log_by_group(exact.problem, values, cores()) + 0.5 * log_weights[:, None]
-        return own, own
+        density = log_by_group(exact.problem, values, cores()) + 0.5 * log_weights[:, None]
+        return density, density
     if which >= len(post.hierarchy.levels):
         out = _by_difference(post, exact, grouping, range(grouping.size), log_weights)
         return out, np.full_like(out, np.nan)
@@ -389,48 +409,28 @@ def _place_densities(post: Posterior, exact: ExactPosterior, which: int) -> tupl
     mean, scatter = post.data.standardized
     contrast = np.append(-base.shift[: mean.shape[1] - 1], 1.0)
     squares = np.einsum("jab,a,b->j", scatter, contrast, contrast) + moments.mass * (mean @ contrast) ** 2
-    out, within, left = log_places(
-        exact.given, which, grouping.total(moments.n), grouping.total(squares), log_weights
-    )
-    hard = np.flatnonzero((left < LEFT).any(axis=1))
+    out, within, remaining = log_places(exact.given, which, n, grouping.total(squares), log_weights)
+    hard = np.flatnonzero((remaining < LEFT).any(axis=1))
     if len(hard):
         out[hard] = _by_difference(post, exact, grouping, hard.tolist(), log_weights)
     return out, within
 
 
-def _log_weights(moments: CellMoments, grouping: Places) -> Array:
-    """Return Σ log w of every place (size,).
-
-    Older files store it for all rows together: then it is known for cells of one row, and the rest is divided
-    among the others by their numbers of rows.
-    """
-    n = moments.n
-    if moments.weight is None:
-        return np.zeros(grouping.size)
-    if moments.log_weights is not None:
-        return grouping.total(moments.log_weights)
-    log = n * np.log(moments.weight / n)
-    several = n > 1
-    if several.any():
-        log += several * n / n[several].sum() * (moments.log_weight - log.sum())
-    return grouping.total(log)
-
-
 def _by_difference(
     post: Posterior, exact: ExactPosterior, grouping: Places, places: Iterable[int], log_weights: Array
 ) -> Array:
-    """Return log p(y | θ) less that of all other places' rows, from their sums: (places, S)."""
+    """Return log p(y | θ) minus that of all other places' rows, from their sums: (places, S)."""
     from priorhood.engines.exact.marginal import collapse, log_marginal
 
     moments = post.moments
     whole = log_marginal(collapse(exact.base), exact.values, cores())
     out = []
     for v in places:
-        keep = grouping.of_cell != v
-        if not keep.any():
+        others = grouping.of_cell != v
+        if not others.any():
             out.append(whole)
             continue
-        rest = replace(kept(moments, keep), log_weight=moments.log_weight - float(log_weights[v]))
+        rest = replace(keep_cells(moments, others), log_weight=moments.log_weight - float(log_weights[v]))
         problem: Any = to_exact(post.data.with_moments(rest))
         out.append(whole - log_marginal(collapse(problem), exact.values, cores()))
     return np.stack(out)

@@ -1,7 +1,8 @@
-"""Simulation-based calibration of a model on its own design: does the truth rank as one more draw?
+"""Simulation-based calibration of a model on its own design: are the ranks of the true values uniform?
 
-Truths are drawn from the prior and outcomes from the truths, and every outcome is fitted. Under a right engine the
-truth is one more posterior draw, so its rank among the draws is uniform (Talts et al. 2018; Modrák et al. 2023).
+True values are drawn from the prior and outcomes from the true values, and every outcome is fitted. With a correct
+engine the true value is distributed like one more posterior draw, so its rank among the draws is uniform (Talts et
+al. 2018; Modrák et al. 2023).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from priorhood.engines.draws import Draws
     from priorhood.suffstats.moments import CellMoments
 
-# Truths are ranked among every fourth draw: two in a row share their θ with probability < MAX_AUTOCORRELATION⁴.
+# Every fourth draw is used for ranks: two in a row share their θ with probability < MAX_AUTOCORRELATION⁴.
 THIN = 4
 MIN_REFITS, MIN_DRAWS = 20, 19
 JOINT = "log_likelihood"
@@ -51,7 +52,7 @@ MAX_COEFFICIENTS = 2_000_000  # coefficients in memory at a time
 
 @dataclass(frozen=True, repr=False)
 class Calibration:
-    """Result of calibrate; printed, a table and verdicts.
+    """Result of calibrate; printed as a table and verdicts.
 
     Parameters
     ----------
@@ -60,15 +61,15 @@ class Calibration:
     quantities : tuple of str
         (Q,) names such as tau[living_space], and log_likelihood, to which all parameters contribute.
     ranks : ndarray of int
-        (R, Q) number of a refit's draws below the truth; uniform on 0 … draws under a right engine.
+        (R, Q) number of a refit's draws below the true value; uniform on 0 … draws with a correct engine.
     draws : int
-        Posterior draws that every truth is ranked among.
+        Number of posterior draws among which every true value is ranked.
     refits : int
-        Refits asked for; R of them could be drawn.
+        Number of refits requested; R of them succeeded.
     refused : tuple of (str, int)
-        Reasons why the others could not, with their numbers.
+        Reasons why the others failed, with their numbers.
     p_values : ndarray
-        (Q,) p-values of the ranks' uniformity.
+        (Q,) p-values of the tests of uniform ranks.
     verdicts : tuple of Verdict
         The answers in sentences.
     places : dict
@@ -106,12 +107,12 @@ class Calibration:
 
     @property
     def good(self) -> Flags:
-        """Whether each quantity's ranks are compatible with uniform ones: (Q,)."""
+        """Whether each quantity's ranks are compatible with a uniform distribution: (Q,)."""
         return np.asarray(self.p_values > ALARM / len(self.quantities))
 
     @property
     def band(self) -> tuple[Index, Index]:
-        """Least and largest number of ranks below 1, 2, … draws that pass: (draws,) each."""
+        """Smallest and largest number of ranks below 1, 2, … draws that pass: (draws,) each."""
         return UniformityTest(len(self.ranks), self.draws).band(ALARM / len(self.quantities))
 
     def summary(self) -> pd.DataFrame:
@@ -120,16 +121,16 @@ class Calibration:
         Returns
         -------
         pandas.DataFrame
-            in50 and in90, the shares of refits whose truth is in the central 50 % and 90 % of the draws; below,
-            the share with the truth below the draws' median; p_value; good.
+            in50 and in90, the shares of refits whose central 50 % and 90 % intervals contain the true value; below,
+            the share in which it lies below the draws' median; p_value; good.
 
         Examples
         --------
         >>> import priorhood as ph
         >>> from priorhood.datasets import simulate
         >>> sales, _ = simulate(5, 40, seed=1)
-        >>> found = ph.calibrate("price ~ living_space", sales, refits=20, draws=19, seed=1)
-        >>> found.summary()["good"].to_dict()
+        >>> calibration = ph.calibrate("price ~ living_space", sales, refits=20, draws=19, seed=1)
+        >>> calibration.summary()["good"].to_dict()
         {'mu[Intercept]': True, 'mu[living_space]': True, 'sigma': True, 'log_likelihood': True}
         """
         import pandas as pd
@@ -171,30 +172,30 @@ def calibrate(
     """Check by simulation that the exact engine recovers known parameters of this model on this design.
 
     Every refit draws parameters from the prior and outcomes from the parameters, fits the outcomes, and ranks the
-    parameters among the posterior draws. Predictors, groups and scale are those of the data; nothing else of its
-    outcomes is used.
+    parameters among the posterior draws. Predictors, groups and scale are those of the data; its outcomes are used
+    for nothing else.
 
-    Ranked are mu, tau, omega, sigma, the coefficients of the places with the most, the median and the fewest
-    rows, and the log-likelihood, which shows errors that no single parameter's rank shows. A right engine fails
-    once in a hundred runs, all quantities together.
+    The ranked quantities are mu, tau, omega, sigma, the coefficients of the places with the most, the median and
+    the fewest rows, and the log-likelihood, which shows errors that no single parameter's rank shows. A correct
+    engine fails in one of a hundred runs, all quantities together.
 
     Parameters
     ----------
     model : Model, str or Posterior
-        A model, a formula, or a posterior, whose sums are used where no table is given.
+        A model, a formula, or a posterior, whose sums are used if no table is given.
     table : table, optional
-        Anything that read() takes.
+        Anything that read() accepts.
     refits : int
-        500 show draws that are a fifth too narrow, or a quarter of their sd off, nine times in ten; 2,000 show a
-        tenth.
+        Number of refits: 500 detect draws that are a fifth too narrow, or a quarter of their sd off, nine times in
+        ten; 2,000 detect a tenth.
     draws : int
-        Nearly independent draws of every posterior that the truth is ranked among.
+        Number of nearly independent draws of every posterior among which the true value is ranked.
     seed : int, optional
         The same seed gives the same ranks; one is chosen and recorded if None.
     places, drop_outliers : optional
-        As for fit().
+        See fit().
     threads : int, optional
-        All cores if None; the ranks do not depend on it.
+        Number of threads, all cores if None; the ranks do not depend on it.
     progress : callable, optional
         Called with (stage, done, total).
 
@@ -205,9 +206,9 @@ def calibrate(
     Raises
     ------
     ModelError
-        A model that only NUTS takes: hundreds of its fits would take hours.
+        Only NUTS can fit the model, and hundreds of such fits would take hours.
     SamplingError
-        No refit could be drawn.
+        All refits failed.
 
     References
     ----------
@@ -219,8 +220,8 @@ def calibrate(
     >>> import priorhood as ph
     >>> from priorhood.datasets import simulate
     >>> sales, _ = simulate(5, 40, seed=1)
-    >>> found = ph.calibrate("price ~ living_space", sales, refits=20, draws=19, seed=1)
-    >>> print(found.verdicts[0])
+    >>> calibration = ph.calibrate("price ~ living_space", sales, refits=20, draws=19, seed=1)
+    >>> print(calibration.verdicts[0])
     ✓ all 20 simulated outcomes could be fitted
     """
     refits = check_whole("refits", refits, MIN_REFITS, MAX_DRAWS)
@@ -230,25 +231,25 @@ def calibrate(
         options = replace(options, seed=int(np.random.default_rng().integers(2**31)))
     started = time.perf_counter()
     fit_data = _fit_data(model, table, places, drop_outliers, options)
-    # Ranked are, of every grouping, the places with the most, the median and the fewest rows.
+    # Of each grouping, the coefficients of the places with the most, the median and the fewest rows are ranked.
     chosen: dict[str, dict[str, int]] = {}
-    for one in fit_data.hierarchy.groupings:
-        n = one.total(fit_data.moments.n).astype(int)
+    for grouping in fit_data.hierarchy.groupings:
+        n = grouping.total(fit_data.moments.n).astype(int)
         order = np.argsort(n, kind="stable")
         picked = dict.fromkeys(int(order[at]) for at in (-1, len(order) // 2, 0))
-        chosen[one.name] = {str(one.labels[at]): int(n[at]) for at in picked}
-    found = in_threads(
+        chosen[grouping.name] = {str(grouping.labels[at]): int(n[at]) for at in picked}
+    results = in_threads(
         _one_refit, [(fit_data, chosen, at, options) for at in range(refits)], options.threads,
         lambda done, total: options.progress("refits", done, total),
     )  # fmt: skip
-    drawn = [one for one in found if not isinstance(one, str)]
-    refused = tuple(Counter(one for one in found if isinstance(one, str)).most_common())
+    drawn = [result for result in results if not isinstance(result, str)]
+    refused = tuple(Counter(result for result in results if isinstance(result, str)).most_common())
     if not drawn:
-        raise SamplingError(f"none of {refits:,} refits could be drawn: {refused[0][0]}")
+        raise SamplingError(f"all {refits:,} refits failed: {refused[0][0]}")
     names = tuple(drawn[0])
-    ranks = np.array([[one[name] for name in names] for one in drawn], dtype=np.int64)
+    ranks = np.array([[result[name] for name in names] for result in drawn], dtype=np.int64)
     uniform = UniformityTest(len(ranks), draws)
-    p_values = np.array([uniform.p_value(counts_below(one, draws)) for one in ranks.T])
+    p_values = np.array([uniform.p_value(counts_below(column, draws)) for column in ranks.T])
     return Calibration(
         fit_data.model, names, ranks, draws, refits, refused, p_values,
         judge(names, ranks, draws, p_values, refused),
@@ -265,31 +266,31 @@ def _fit_data(
     Raises
     ------
     ModelError
-        No table; a model that the exact engine does not take, or that the design cannot inform.
+        There is no table; the exact engine cannot fit the model, or the design cannot inform it.
     """
     post = model if isinstance(model, Posterior) else None
     chosen = post.model if post else as_model(model, table)
     if table is None and places is not None:
-        raise ModelError("places goes with a table of rows, not with a saved posterior alone, which has its own")
+        raise ModelError("places requires a table of rows; a saved posterior alone already has its own places")
     if table is not None:
         options.progress("reading rows", 0, 1)
         rows = prepare_rows(
             table, chosen.formula, weights=chosen.weights, drop_outliers=drop_outliers,
             places=together(places, chosen.formula, post.place_table) if post else places,
         )  # fmt: skip
-        found = collect_moments(rows)
+        moments = collect_moments(rows)
         options.progress("reading rows", 1, 1)
-        fit_data = FitData.learn(chosen, rows.design, found)
+        fit_data = FitData.learn(chosen, rows.design, moments)
     elif post is not None:
         fit_data = post.data
     else:
-        raise ModelError("calibrate needs the table whose predictors are to be used: calibrate(model, table)")
+        raise ModelError("calibrate needs a table for its predictors: calibrate(model, table)")
     check_informed(fit_data)
     refusal = exact_refusal(fit_data, options)
     if refusal:
         raise ModelError(
-            f"{refusal}; calibrate fits hundreds of simulated outcomes, which takes seconds by the exact engine "
-            f"and hours by NUTS: calibrate the nearest model that the exact engine takes"
+            f"{refusal}; calibrate fits hundreds of simulated outcomes, which takes seconds with the exact engine "
+            f"and hours with NUTS: calibrate the most similar model that the exact engine can fit"
         )
     return fit_data
 
@@ -300,19 +301,19 @@ def _fit_data(
 def _one_refit(
     data: FitData, places: dict[str, dict[str, int]], at: int, options: FitOptions
 ) -> dict[str, int] | str:
-    """Return the ranks of a truth from the prior among the draws of its refit, or why the engine refused."""
+    """Return the ranks of true values from the prior among the draws of their refit, or why the engine refused."""
     rng = stream(int(options.seed or 0), CALIBRATION, at)
     truth = draw_prior(data, 1, rng)
     with np.errstate(over="ignore", invalid="ignore"):
-        imagined = data.with_moments(simulate_sums(data, truth, rng))
-    if not (np.isfinite(imagined.moments.mean).all() and np.isfinite(imagined.moments.scatter).all()):
-        return "the prior drew outcomes beyond the largest number"
+        simulated = data.with_moments(simulate_sums(data, truth, rng))
+    if not (np.isfinite(simulated.moments.mean).all() and np.isfinite(simulated.moments.scatter).all()):
+        return "the outcomes drawn from the prior overflow"
     try:
-        drawn = draw_exact(imagined, options.alone(int(rng.integers(2**31))))
+        drawn = draw_exact(simulated, options.alone(int(rng.integers(2**31))))
     except PriorhoodError as problem:
         return problem.reason
-    true = _quantities(data, places, truth, log_likelihood(imagined, truth))
-    values = _quantities(data, places, drawn, log_likelihood(imagined, drawn))
+    true = _quantities(data, places, truth, log_likelihood(simulated, truth))
+    values = _quantities(data, places, drawn, log_likelihood(simulated, drawn))
     kept = slice(THIN - 1, None, THIN)
     # Known parameters, whose draws are all the same, are not ranked.
     return {name: int((sampled[kept] < true[name][0]).sum()) for name, sampled in values.items() if np.ptp(sampled)}
@@ -321,45 +322,45 @@ def _one_refit(
 def _quantities(
     data: FitData, places: dict[str, dict[str, int]], draws: Draws, likelihood: Array
 ) -> dict[str, Array]:
-    """Return one chain's draws of every ranked quantity by its label; for groups, those of the chosen places."""
+    """Return one chain's draws of every ranked quantity by its label; of places only the chosen ones."""
     shared: dict[str, Array] = {}
-    own: dict[str, Array] = {}
+    of_place: dict[str, Array] = {}
     for name, values in label_draws(data.design, data.hierarchy, draws).dataset().data_vars.items():
-        group = next((one for one in places if one in values.dims), None)
+        group = next((dim for dim in places if dim in values.dims), None)
         part = values.sel({group: list(places[group])}) if group else values
         flat = part.values.reshape(part.shape[1], -1)
         keep = below_diagonal(part) if str(name).startswith("omega") else np.ones(flat.shape[1], dtype=bool)
         labels = labels_of(str(name), part)
-        (own if group else shared).update({label: flat[:, at] for at, label in enumerate(labels) if keep[at]})
-    return {**shared, **own, JOINT: likelihood}
+        (of_place if group else shared).update({label: flat[:, at] for at, label in enumerate(labels) if keep[at]})
+    return {**shared, **of_place, JOINT: likelihood}
 
 
 def _coefficients(data: FitData, draws: Draws, part: slice) -> Array:
     """Return β of every column in every cell, for one chain's draws in a slice: (S, J, D)."""
     design, hierarchy = data.design, data.hierarchy
     mu = draws.mu[0, part]
-    found = np.zeros((len(mu), len(data.moments.n), len(design.columns)))
-    found[:, :, design.index(design.population_columns)] = mu[:, None, :]
+    beta = np.zeros((len(mu), len(data.moments.n), len(design.columns)))
+    beta[:, :, design.index(design.population_columns)] = mu[:, None, :]
     for at, (grouping, effects) in enumerate(zip(hierarchy.groupings, draws.effects, strict=True)):
         columns = design.index(design.coefficient_columns(at))
         if effects.beta is None:  # outcomes cannot be drawn from summaries
             raise TypeError(grouping.name)
         if at == 0:  # whole coefficients, including those passed down by coarser levels
-            found[:, :, columns] = effects.beta[0, part][:, grouping.of_cell]
+            beta[:, :, columns] = effects.beta[0, part][:, grouping.of_cell]
         elif at >= len(hierarchy.levels):
-            found[:, :, columns] += effects.beta[0, part][:, grouping.of_cell]
-    return found
+            beta[:, :, columns] += effects.beta[0, part][:, grouping.of_cell]
+    return beta
 
 
 def _noise(data: FitData, draws: Draws, part: slice) -> Array:
-    """Return σ for one chain's draws in a slice: (S, 1), or (S, J) by cell; 1/unit where errors are known."""
+    """Return σ for one chain's draws in a slice: (S, 1), or (S, J) by cell; 1/unit if errors are known."""
     count = len(draws.mu[0, part])
     sigma = np.full(count, 1.0 / data.scale.unit) if draws.sigma is None else draws.sigma[0, part]
     return np.asarray(sigma.reshape(count, 1) if sigma.ndim == 1 else sigma[:, data.hierarchy.levels[0].of_cell])
 
 
 def simulate_sums(data: FitData, truth: Draws, rng: np.random.Generator) -> CellMoments:
-    """Return moments of rows with the same predictors, and outcomes drawn under the first draw of `truth`.
+    """Return moments of rows with the same predictors, and with outcomes drawn under the first draw of `truth`.
 
     With y = Xβ + ε, ε_i ~ Normal(0, σ²/w_i), a group of n rows, mass m = Σ w, mean x̄ and centred scatter
     S = R Rᵀ of rank r has, independently of each other,
@@ -371,31 +372,31 @@ def simulate_sums(data: FitData, truth: Draws, rng: np.random.Generator) -> Cell
     -----
     O(J D³), whatever the number of rows. Exact in distribution: tests/oracle/test_outcomes.py.
     """
-    design, scale, found = data.design, data.scale, data.moments
-    D, J = len(design.columns), len(found.n)
+    design, scale, moments = data.design, data.scale, data.moments
+    D, J = len(design.columns), len(moments.n)
     mean, scatter = data.standardized
     X, S = mean[:, :D], scatter[:, :D, :D]
     b = _coefficients(data, truth, slice(1))[0]
     sigma = np.broadcast_to(_noise(data, truth, slice(1))[0], J)
-    R, rank = _root(S, found.n)
+    R, rank = _root(S, moments.n)
     z = rng.standard_normal((J, D)) * (np.arange(D) < rank[:, None])
-    left = found.n - 1 - rank
-    q = 2.0 * rng.standard_gamma(left / 2)
-    moved = sigma[:, None] * np.einsum("jab,jb->ja", R, z)
+    df = moments.n - 1 - rank
+    q = 2.0 * rng.standard_gamma(df / 2)
+    noise = sigma[:, None] * np.einsum("jab,jb->ja", R, z)
     fitted = np.einsum("jab,jb->ja", S, b)
-    own = [d for d, column in enumerate(design.columns) if column.factors]
-    outcome = np.einsum("ja,ja->j", X, b) + sigma * rng.standard_normal(J) / np.sqrt(found.mass)
-    within = np.einsum("ja,ja->j", b, fitted + 2 * moved) + sigma**2 * ((z**2).sum(axis=1) + q)
-    new_mean, new_scatter = found.mean.copy(), found.scatter.copy()
+    varying = [d for d, column in enumerate(design.columns) if column.factors]
+    outcome = np.einsum("ja,ja->j", X, b) + sigma * rng.standard_normal(J) / np.sqrt(moments.mass)
+    within = np.einsum("ja,ja->j", b, fitted + 2 * noise) + sigma**2 * ((z**2).sum(axis=1) + q)
+    new_mean, new_scatter = moments.mean.copy(), moments.scatter.copy()
     new_mean[:, -1] = outcome * scale.unit
-    cross = (fitted + moved)[:, own] * scale.spread[own] * scale.unit
+    cross = (fitted + noise)[:, varying] * scale.spread[varying] * scale.unit
     new_scatter[:, :-1, -1] = new_scatter[:, -1, :-1] = cross
     new_scatter[:, -1, -1] = np.maximum(within, 0.0) * scale.unit**2
-    return replace(found, mean=new_mean, scatter=new_scatter)
+    return replace(moments, mean=new_mean, scatter=new_scatter)
 
 
 def _root(S: Array, n: Array) -> tuple[Array, Array]:
-    """Return R (J, D, D) with S = R Rᵀ, its columns beyond the rank 0, and the ranks (J,); n rows in each group.
+    """Return R (J, D, D) with S = R Rᵀ, whose columns beyond the rank are 0, and the ranks (J,), for n rows each.
 
     S is scaled to a unit diagonal first, so that a column's unit does not decide which directions are flat.
     """
@@ -404,9 +405,9 @@ def _root(S: Array, n: Array) -> tuple[Array, Array]:
     values, vectors = np.linalg.eigh(S / (size[:, :, None] * size[:, None, :]))
     values, vectors = values[:, ::-1], vectors[:, :, ::-1]
     # n centred rows span at most n − 1 dimensions; any variance beyond is rounding.
-    there = (values > FLAT) & (np.arange(S.shape[1]) < n[:, None] - 1)
-    root = vectors * np.sqrt(np.where(there, values, 0.0))[:, None, :]
-    return size[:, :, None] * root, there.sum(axis=1).astype(float)
+    spanned = (values > FLAT) & (np.arange(S.shape[1]) < n[:, None] - 1)
+    root = vectors * np.sqrt(np.where(spanned, values, 0.0))[:, None, :]
+    return size[:, :, None] * root, spanned.sum(axis=1).astype(float)
 
 
 def log_likelihood(data: FitData, draws: Draws) -> Array:
@@ -414,11 +415,11 @@ def log_likelihood(data: FitData, draws: Draws) -> Array:
 
     Σ_j −n_j log σ − (Σ w(y − xᵀβ_j)²) / 2σ²
     """
-    found = data.moments
+    moments = data.moments
     total = draws.mu.shape[1]
     mean, scatter = data.standardized
     out = np.empty(total)
-    step = max(1, MAX_COEFFICIENTS // (len(found.n) * (len(data.design.columns) + 1)))
+    step = max(1, MAX_COEFFICIENTS // (len(moments.n) * (len(data.design.columns) + 1)))
     for lo in range(0, total, step):
         part = slice(lo, lo + step)
         b = _coefficients(data, draws, part)
@@ -426,6 +427,6 @@ def log_likelihood(data: FitData, draws: Draws) -> Array:
         sigma = _noise(data, draws, part)
         spread = (contrast.swapaxes(0, 1) @ scatter).swapaxes(0, 1)
         residual = np.einsum("sja,sja->sj", spread, contrast)
-        residual += found.mass * np.einsum("ja,sja->sj", mean, contrast) ** 2
-        out[part] = (-found.n * np.log(sigma) - residual / (2 * sigma**2)).sum(axis=1)
+        residual += moments.mass * np.einsum("ja,sja->sj", mean, contrast) ** 2
+        out[part] = (-moments.n * np.log(sigma) - residual / (2 * sigma**2)).sum(axis=1)
     return out

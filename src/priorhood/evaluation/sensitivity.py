@@ -54,7 +54,7 @@ class Refit:
     parameter : str
         The prior's key.
     factor : float
-        What it was scaled by.
+        The factor by which it was scaled.
     prior : Prior
         The scaled prior.
     shift : ndarray
@@ -62,9 +62,9 @@ class Refit:
     ratio : ndarray
         (P,) ratios of the sds; NaN for constants.
     log_evidence_change : float
-        log p(y) under the scaled prior less that under the stated one; NaN where not known.
+        log p(y) under the scaled prior minus that under the stated one; NaN if unknown.
     refused : str
-        Why there is no result; empty where there is one.
+        The reason why there is no result; empty if there is one.
     """
 
     parameter: str
@@ -78,7 +78,7 @@ class Refit:
 
 @dataclass(frozen=True, repr=False)
 class Sensitivity:
-    """Sensitivity of the posterior to its priors; printed, a table and a verdict.
+    """Sensitivity of the posterior to its priors; printed as a table and a verdict.
 
     Parameters
     ----------
@@ -87,11 +87,12 @@ class Sensitivity:
     of_place : ndarray of bool
         (P,) whether a parameter belongs to a single place.
     refits : tuple of Refit
-        One for every prior and factor.
+        One refit for every prior and factor.
     formula : str
         The model's formula.
     undrawn : str
-        The finest grouping where only its summaries are stored, so that its places are not compared; else empty.
+        The finest grouping, if only its summaries are stored and its places are therefore not compared; otherwise
+        empty.
 
     Examples
     --------
@@ -99,8 +100,8 @@ class Sensitivity:
     >>> from priorhood.datasets import simulate
     >>> sales, _ = simulate(8, 200, seed=1)
     >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
-    >>> found = ph.sensitivity(post, parameters="sigma", draws=250)
-    >>> found.good, [str(refit.prior) for refit in found.refits]
+    >>> result = ph.sensitivity(post, parameters="sigma", draws=250)
+    >>> result.good, [str(refit.prior) for refit in result.refits]
     (True, ['Exponential(scale=2.5)', 'Exponential(scale=10)'])
     """
 
@@ -112,72 +113,75 @@ class Sensitivity:
 
     @property
     def good(self) -> bool:
-        """Whether the data decide: nothing moves far under any of the priors."""
-        return not any(one.refused or far(one.shift, one.ratio).any() for one in self.refits)
+        """Whether the data dominate: no parameter shifts substantially under any of the priors."""
+        return not any(refit.refused or far(refit.shift, refit.ratio).any() for refit in self.refits)
 
     @property
     def verdict(self) -> str:
-        """One sentence: the data decide, or which prior matters for which parameters."""
+        """One sentence: the data dominate, or which prior matters for which parameters."""
         matters = []
-        for parameter in dict.fromkeys(one.parameter for one in self.refits):
-            most: dict[str, float] = {}  # how far each parameter moves, in units of what is far
-            for one in self.refits:
-                if one.parameter == parameter and not one.refused:
-                    for at in np.flatnonzero(far(one.shift, one.ratio)):
-                        # A change of width counts as the shift that is as far.
-                        size = max(abs(one.shift[at]) / FAR, abs(math.log(one.ratio[at])) / math.log(WIDER))
-                        most[self.labels[at]] = max(most.get(self.labels[at], 0.0), float(size))
-            if most:
-                order = sorted(most, key=lambda label: -most[label])
-                more = f" and {len(order) - MAX_NAMED:,} more" if len(order) > MAX_NAMED else ""
-                matters.append(f"the prior of {parameter} matters for {', '.join(order[:MAX_NAMED])}{more}")
+        for parameter in dict.fromkeys(refit.parameter for refit in self.refits):
+            sizes: dict[str, float] = {}  # how far each parameter moves, in units of what is far
+            for refit in self.refits:
+                if refit.parameter == parameter and not refit.refused:
+                    for at in np.flatnonzero(far(refit.shift, refit.ratio)):
+                        # A change of the sd counts like the shift that is as far.
+                        shift, ratio = abs(refit.shift[at]) / FAR, abs(math.log(refit.ratio[at])) / math.log(WIDER)
+                        label = self.labels[at]
+                        sizes[label] = max(sizes.get(label, 0.0), float(max(shift, ratio)))
+            if sizes:
+                order = sorted(sizes, key=lambda label: -sizes[label])
+                matters.append(f"the prior of {parameter} matters for {join_words(order, most=MAX_NAMED)}")
         matters += [
-            f"{one.parameter} ~ {one.prior} was refused ({one.refused})" for one in self.refits if one.refused
+            f"{refit.parameter} ~ {refit.prior} could not be fitted ({refit.refused})"
+            for refit in self.refits
+            if refit.refused
         ]
         if matters:
             return "; ".join(matters)
-        factors = join_words([f"{factor:g}" for factor in sorted({one.factor for one in self.refits})], "or")
+        factors = join_words([f"{factor:g}" for factor in sorted({refit.factor for refit in self.refits})], "or")
         return (
-            f"the data decide: with every prior scaled by {factors}, one at a time, no mean moves by "
-            f"{FAR} of its sd, and no sd by a factor of {WIDER}"
+            f"the data dominate: when each prior in turn is scaled by {factors}, no mean shifts by {FAR} of its "
+            f"sd, and no sd changes by a factor of {WIDER}"
         )
 
     @property
     def note(self) -> str:
-        """A sentence on parameters that were not compared; empty where all were."""
+        """A sentence on parameters that were not compared; empty if all were."""
         if not self.undrawn:
             return ""
-        return f"single {plural(self.undrawn)} were not compared: no draws of them are stored, only summaries"
+        return f"single {plural(self.undrawn)} were not compared: only their summaries are stored, not their draws"
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per prior, factor and shared parameter; of the single places the one that moves most.
+        """One row per prior, factor and shared parameter, and one for the single place that moves most.
 
         Returns
         -------
         pandas.DataFrame
-            prior (its key), factor, scaled (the prior as scaled), parameter, of_place, shift (of the mean, in
-            posterior sds), sd_ratio, log_evidence_change, far (whether it moved far), refused.
+            prior (its key), factor, scaled (the scaled prior), parameter, of_place, shift (of the mean, in
+            posterior sds), sd_ratio, log_evidence_change, far (whether the shift or the change of the sd is large),
+            refused.
         """
         import pandas as pd
 
         rows = []
-        for one in self.refits:
-            shared = {"prior": one.parameter, "factor": one.factor, "scaled": str(one.prior)}
-            if one.refused:
-                rows.append({**shared, "parameter": "", "of_place": False, "far": True, "refused": one.refused})
+        for refit in self.refits:
+            shared = {"prior": refit.parameter, "factor": refit.factor, "scaled": str(refit.prior)}
+            if refit.refused:
+                rows.append({**shared, "parameter": "", "of_place": False, "far": True, "refused": refit.refused})
                 continue
-            beyond = far(one.shift, one.ratio)
-            moving = ~np.isnan(one.shift)
+            beyond = far(refit.shift, refit.ratio)
+            moving = ~np.isnan(refit.shift)
             shown = np.flatnonzero(moving & ~self.of_place).tolist()
             places = np.flatnonzero(moving & self.of_place)
             if len(places):
-                shown.append(int(places[np.argmax(np.abs(one.shift[places]))]))
+                shown.append(int(places[np.argmax(np.abs(refit.shift[places]))]))
             rows += [
                 {
                     **shared, "parameter": self.labels[at], "of_place": bool(self.of_place[at]),
-                    "shift": one.shift[at], "sd_ratio": one.ratio[at],
-                    "log_evidence_change": one.log_evidence_change, "far": bool(beyond[at]), "refused": "",
+                    "shift": refit.shift[at], "sd_ratio": refit.ratio[at],
+                    "log_evidence_change": refit.log_evidence_change, "far": bool(beyond[at]), "refused": "",
                 }
                 for at in shown
             ]  # fmt: skip
@@ -189,7 +193,7 @@ class Sensitivity:
 
     def __str__(self) -> str:
         table = self.table.drop(columns=["of_place", "scaled", "refused"])
-        sentences = "\n".join(one for one in (self.verdict, self.note) if one)
+        sentences = "\n".join(filter(None, (self.verdict, self.note)))
         return f"{table.to_string(index=False, float_format=lambda value: f'{value:.3g}')}\n\n{sentences}"
 
     def __repr__(self) -> str:
@@ -199,9 +203,9 @@ class Sensitivity:
 def scaled_prior(prior: Prior, factor: float) -> Prior:
     """Return the prior made narrower (factor below 1) or wider (above 1), by its family.
 
-    Normal keeps its mean, and its sd is multiplied. For a scale's prior the scale itself is multiplied: that is
-    the scale of Exponential, HalfNormal, HalfStudentT, HalfCauchy, Gamma and InverseGamma, whose shape and degrees
-    of freedom stay; the median of LogNormal, whose sd of the log stays; both bounds of Uniform; the value of Fixed.
+    Normal keeps its mean, and its sd is multiplied. For a scale's prior the scale itself is multiplied: the scale
+    of Exponential, HalfNormal, HalfStudentT, HalfCauchy, Gamma and InverseGamma, which keep their shape and degrees
+    of freedom; the median of LogNormal, which keeps its sd of the log; both bounds of Uniform; the value of Fixed.
     LKJ(eta) becomes LKJ(eta/factor): a lower eta allows stronger correlations.
     """
     if isinstance(prior, Normal | HalfNormal):
@@ -216,7 +220,7 @@ def scaled_prior(prior: Prior, factor: float) -> Prior:
         return Fixed(prior.value * factor)
     if isinstance(prior, LKJ):
         return LKJ(prior.eta / factor)
-    raise ModelError(f"the prior {prior} has a family that cannot be scaled")
+    raise ModelError(f"the prior {prior} cannot be scaled")
 
 
 @suggest_argument_names
@@ -231,26 +235,26 @@ def sensitivity(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Sensitivity:
-    """Measure how far the posterior moves under other priors: refits under each prior scaled, one at a time.
+    """Measure how far the posterior moves under other priors: refits with each prior scaled in turn.
 
-    The refits use the sums in the posterior, under its scale, and are compared with one under the stated priors.
-    With 4 × 1000 draws a shift has a Monte Carlo error of about 0.02 sds. A posterior by NUTS is accepted where
-    the exact engine takes its model. Where only summaries of the finest places are stored, the shared parameters,
-    coarser levels and crossed groupings are compared (Sensitivity.note).
+    The refits use the sums in the posterior, on its scale, and are compared with one under the stated priors. With
+    4 × 1000 draws a shift has a Monte Carlo error of about 0.02 sds. A posterior from NUTS is accepted if the exact
+    engine can fit its model. If only summaries of the finest places are stored, the shared parameters, coarser
+    levels and crossed groupings are compared (Sensitivity.note).
 
     Parameters
     ----------
     post : Posterior
-        The posterior, of any engine.
+        The posterior, from either engine.
     factors : sequence of float
-        What the priors are scaled by. Normal keeps its mean and its sd is multiplied; for the prior of a scale the
-        scale is multiplied: the median of LogNormal, both bounds of Uniform, the value of Fixed; LKJ(eta) becomes
-        LKJ(eta/factor).
+        Factors by which the priors are scaled. Normal keeps its mean and its sd is multiplied; for the prior of a
+        scale the scale is multiplied: the median of LogNormal, both bounds of Uniform, the value of Fixed; LKJ(eta)
+        becomes LKJ(eta/factor).
     parameters : str or sequence of str, optional
-        Priors to scale, as priors() names them, or of one parameter, "tau[living_space]"; all that the model uses
-        if None.
+        Priors to scale, named as in priors(), or the prior of one parameter, "tau[living_space]"; all that the
+        model uses if None.
     chains, draws, seed, threads, progress : optional
-        Of every refit, as for fit().
+        Settings of every refit, see fit().
 
     Returns
     -------
@@ -259,9 +263,9 @@ def sensitivity(
     Raises
     ------
     ModelError
-        A model that only NUTS takes, whose refits would need the rows; factors that are not above 0.
+        Only NUTS can fit the model, and its refits would need the rows; a factor is not above 0.
     PriorError
-        A parameter that the model does not have.
+        The model does not have one of the parameters.
 
     Examples
     --------
@@ -269,15 +273,15 @@ def sensitivity(
     >>> from priorhood.datasets import simulate
     >>> sales, _ = simulate(8, 200, seed=1)
     >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
-    >>> found = ph.sensitivity(post, (0.5, 2), "sigma", draws=250)
-    >>> found.table.groupby("factor")["far"].any().to_dict()
+    >>> result = ph.sensitivity(post, (0.5, 2), "sigma", draws=250)
+    >>> result.table.groupby("factor")["far"].any().to_dict()
     {0.5: False, 2.0: False}
     """
     options = FitOptions.again(post, chains, draws, seed, threads, progress, post.store)
-    wanted = [float(one) for one in factors] if not isinstance(factors, str) else []
-    if not wanted or not all(math.isfinite(one) and one > 0 and one != 1 for one in wanted):
+    numbers = [float(factor) for factor in factors] if not isinstance(factors, str) else []
+    if not numbers or not all(math.isfinite(factor) and factor > 0 and factor != 1 for factor in numbers):
         raise ModelError(f"factors must be numbers above 0 other than 1, like (0.5, 2), not {factors!r}")
-    if not all(1 / MAX_FACTOR <= one <= MAX_FACTOR for one in wanted):
+    if not all(1 / MAX_FACTOR <= factor <= MAX_FACTOR for factor in numbers):
         raise ModelError(
             f"factors must be between 1/{MAX_FACTOR:,} and {MAX_FACTOR:,}, not {factors!r}: the question is "
             f"whether another plausible prior would change the answer"
@@ -285,9 +289,18 @@ def sensitivity(
     refusal = exact_refusal(post.data, options)
     if refusal:
         raise ModelError(
-            f"{refusal}; sensitivity refits from the sums alone, which NUTS cannot: fit again with priors="
+            f"{refusal}; sensitivity refits from the sums alone, which NUTS cannot: fit again with other priors="
         )
-    keys = _keys(post, parameters)
+    if isinstance(parameters, str):
+        parameters = [parameters]
+    if parameters is not None and not len(parameters):
+        raise ModelError(f"parameters is empty; choose from {', '.join(post.model.priors)}")
+    keys = list(dict.fromkeys(check_key(key) for key in (post.model.priors if parameters is None else parameters)))
+    # A general prior may be used by no parameter, since each has a particular one.
+    stated = post.model.resolve(post.design)
+    scaled = {key: _with(post.model, key, scaled_prior(stated_prior(post.model, key), 2.0)) for key in keys}
+    used = [key for key, model in scaled.items() if model.resolve(post.design) != stated]
+    keys = used if parameters is None else keys
     if not keys:
         raise ModelError("the model has no prior that could be scaled")
     before, evidence = redraw(post.data, options)
@@ -301,21 +314,21 @@ def sensitivity(
             return Refit(key, factor, prior, none, none, math.nan, str(problem))
         return Refit(key, factor, prior, *shifts(before, after), other - evidence)
 
-    found = in_threads(
-        refit, [(key, factor) for key in keys for factor in wanted], options.threads,
+    refits = in_threads(
+        refit, [(key, factor) for key in keys for factor in numbers], options.threads,
         lambda done, total: options.progress("refits", done, total),
     )  # fmt: skip
     undrawn = post.hierarchy.levels[0].name if post.summed else ""
-    return Sensitivity(before.labels, before.of_place, tuple(found), post.model.formula.text, undrawn)
+    return Sensitivity(before.labels, before.of_place, tuple(refits), post.model.formula.text, undrawn)
 
 
 def stated_prior(model: Model, key: str) -> Prior:
-    """Return the prior of a key as the model states it, for that key or for the next more general one it has.
+    """Return the prior that the model states for a key, or for the next more general key that it has.
 
     Raises
     ------
     ModelError
-        None is stated.
+        The model states no prior for it.
     """
     key = check_key(key)
     name, term = split_label(key)
@@ -326,24 +339,7 @@ def stated_prior(model: Model, key: str) -> Prior:
     raise ModelError(f"the model has no prior for {key}; {suggestion(key, model.priors)}")
 
 
-def _keys(post: Posterior, parameters: str | Sequence[str] | None) -> list[str]:
-    """Return the keys of the priors to scale; if none are given, of all that some parameter uses."""
-    if parameters is not None:
-        given = [parameters] if isinstance(parameters, str) else list(parameters)
-        if not given:
-            raise ModelError(f"sensitivity was given no parameters; there are {', '.join(post.model.priors)}")
-        keys = list(dict.fromkeys(check_key(key) for key in given))
-        for key in keys:
-            _with(post.model, key, scaled_prior(stated_prior(post.model, key), 2.0)).resolve(post.design)
-        return keys
-    stated = post.model.resolve(post.design)
-    return [
-        key
-        for key, prior in post.model.priors.items()
-        if _with(post.model, key, scaled_prior(prior, 2.0)).resolve(post.design) != stated
-    ]
-
-
 def _with(model: Model, key: str, prior: Prior) -> Model:
-    # With all the others, since a general prior given alone would replace particular ones.
+    """Return the model with another prior."""
+    # All priors are passed, since a general prior given alone would replace particular ones.
     return model.with_priors({**model.priors, key: prior})

@@ -148,7 +148,7 @@ def test_calibrate_sees_the_column(sales, zips, pasted, by_places):
     want = ph.calibrate(formula, pasted, refits=20, seed=1)
     assert "mu[distance]" in found.quantities
     np.testing.assert_array_equal(found.ranks, want.ranks)
-    with pytest.raises(ph.ModelError, match="places goes with a table"):
+    with pytest.raises(ph.ModelError, match="places requires a table"):
         ph.calibrate(by_places, places=zips)
 
 

@@ -88,7 +88,7 @@ def test_a_line_that_bends(rows):
     formulas = proposed(_place_words(found, "slope of my size")[1])
     assert formulas == ["y ~ `my size` + kind + I(`my size` ** 2) + (`my size` + kind | g)"]
     taken(formulas, rows)
-    assert _place_words(found, "slope of kind[house]")[1] == "look at their rows"
+    assert _place_words(found, "slope of kind[house]")[1] == "inspect these rows"
 
 
 def test_a_long_tail(rows):

@@ -175,8 +175,9 @@ def test_rows_in_another_order_and_reading_are_the_same(table, tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [({}, "give the fit's table"), ({"by": "zip"}, "by must be one of row, place, evidence"),
-     ({"by": "place", "level": "distrct"}, "no places by 'distrct'"), ({"by": "place", "draws": 3}, "at least 50")],
+    [({}, "pass the fit's table"), ({"by": "zip"}, "by must be one of row, place, evidence"),
+     ({"by": "place", "level": "distrct"}, "'distrct' is not a grouping"),
+     ({"by": "place", "draws": 3}, "at least 50")],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(posts, options, says):
     with pytest.raises(ph.ModelError, match=says):

@@ -149,8 +149,8 @@ def test_every_place_by_weights_is_as_by_refits(post):
 def test_wrong_wishes(post, sales):
     for wrong, says in (
         ({"zip": "99999"}, "no zip '99999'"),
-        ({"district": "x"}, "'district' is no grouping"),
-        ({"row": {"zip": ["a", "b"]}}, "one value a column"),
+        ({"district": "x"}, "'district' is not a grouping"),
+        ({"row": {"zip": ["a", "b"]}}, "one value per column"),
         ({"row": {"zip": "a"}, "zip": "a"}, "not both"),
     ):
         with pytest.raises(ph.ModelError, match=says):

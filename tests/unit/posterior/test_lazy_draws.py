@@ -224,7 +224,7 @@ def test_what_was_asked_for_is_kept_to(summed, sales, tmp_path):
 def test_sensitivity_says_what_it_did_not_compare(summed, drawn):
     run = {"parameters": "tau", "chains": 2, "draws": 50}
     told = ph.sensitivity(summed, **run)
-    assert told.note == "single zips were not compared: no draws of them are stored, only summaries"
+    assert told.note == "single zips were not compared: only their summaries are stored, not their draws"
     assert str(told).endswith(told.note)
     made = ph.sensitivity(drawn, **run)
     assert made.note == ""

@@ -58,7 +58,7 @@ def pit(found: Assessment) -> Figure:
     verdict = next(one for one in found if one.code == "intervals")
     p = p_text(r.p_uniform)
     p = f"p {'' if '<' in p else '= '}{p}"
-    if not found.own:
+    if not found.in_sample:
         finding = f"Rows that the fit did not have: {verdict.values['finding']}"
     elif not verdict.good:
         finding = f"Rows do not fall where the model says: {verdict.values['shape']} ({p})"
@@ -68,14 +68,14 @@ def pit(found: Assessment) -> Figure:
         finding = f"Rows fall where the model says: PIT values are uniform ({p})"
     reading = f"{row_count(len(r.pit))} of {formula.text}"
     reading += "" if r.shown == len(r.pit) else f", {r.shown:,} of them in the lines"
-    if r.own:
+    if r.in_sample:
         reading += (
             f". Blue: single posterior draws; black: their mean; grey: where {BAND:.0%} of a right model's lines "
             f"stay."
         )
     else:
         reading += ". Grey: for rows with nothing in common; those of a place share what is not known of it."
-    figure = page.sheet(page.Heading(finding, reading, WIDTH, verdict.good or not found.own), HEIGHT)
+    figure = page.sheet(page.Heading(finding, reading, WIDTH, verdict.good or not found.in_sample), HEIGHT)
     panels = GRID.panels(figure, 3 if formula.group else 2, 3 if formula.group else 2)
     _difference(panels[0], found)
     _histogram(panels[1], found)
