@@ -70,7 +70,7 @@ def _kind(hint: Any) -> type:
 
 # What a required parameter takes where nothing is wrong, by its name; of a new name, say it here.
 GIVEN = {
-    "given": ["sales.csv", FORMULA],
+    "inputs": ["sales.csv", FORMULA],
     "file": ["post.nc"],
     "files": ["post.nc", "elsewhere.nc"],
     "table": ["sales.csv"],
@@ -217,9 +217,9 @@ def _hostile(luck: random.Random, parameter: Parameter, words: tuple[str, ...]) 
     kinds = {int: (NUMBERS,), float: (NUMBERS,), Path: (PATHS, tuple(BAD))}
     pools = kinds.get(parameter.kind, (TEXTS, PATHS, tuple(BAD), NUMBERS) if luck.random() < 0.7 else (TEXTS,))
     pool = luck.choice(pools) if luck.random() < 0.93 else luck.choice((NUMBERS, TEXTS, PATHS))
-    many = luck.choice((1, 1, 1, 2, 4)) if not parameter.required or parameter.name in ("given", "files") else 1
+    many = luck.choice((1, 1, 1, 2, 4)) if not parameter.required or parameter.name in ("inputs", "files") else 1
     values = [luck.choice(pool) for _ in range(many)]
-    if parameter.name == "given" and luck.random() < 0.7:
+    if parameter.name == "inputs" and luck.random() < 0.7:
         return [luck.choice(("sales.csv", *BAD, *PATHS)), luck.choice((FORMULA, *TEXTS))]
     return values
 

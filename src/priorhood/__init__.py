@@ -1,6 +1,6 @@
 """Hierarchical regressions by place: tables of sales in; posteriors and prices out."""
 
-from priorhood import _interrupt  # isort: skip  # before all else that Ctrl-C could meet
+from priorhood import _signals  # isort: skip  # before all else that Ctrl-C could meet
 
 import sys as _sys
 from types import ModuleType as _Module

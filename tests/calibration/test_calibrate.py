@@ -157,7 +157,7 @@ def test_refused_outcomes_are_counted(sales, monkeypatch):
         ({"threads": 0}, "threads"),
         ({"seed": -1}, "seed"),
         ({"data": None}, "calibrate needs a table"),
-        ({"model": ph.Model(FORMULA, family="student")}, "hours by NUTS"),
+        ({"model": ph.Model(FORMULA, family="student")}, "hours with NUTS"),
     ],
 )
 def test_wrong_calls_are_refused(sales, call, says):

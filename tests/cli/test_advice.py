@@ -707,7 +707,7 @@ COMMANDS = {
     ),
     "weights of sums": (
         ("fit", "first.moments", "-o", "x.nc", "--se", "error"),
-        "leave it out, or take them again",
+        "omit the option, or compute the sums again",
         [
             ("fit", "first.moments", "-o", "x.nc", *FAST_OPTIONS),
             ("moments", "first.csv", FORMULA, "-o", "z.moments", "--se", "error"),
@@ -730,7 +730,7 @@ COMMANDS = {
     ),
     "a comparison with itself": (
         ("compare", "post.nc", "post.nc", "--by", "evidence"),
-        "give each model once",
+        "name each model once",
         [("compare", "post.nc", "other.nc", "--by", "evidence")],
     ),
     "a new place": (
@@ -818,7 +818,7 @@ COMMANDS = {
     ),
     "a choice that a posterior has made": (
         ("calibrate", "post.nc", "--se", "error"),
-        "goes with a formula",
+        "requires a formula",
         [("calibrate", FORMULA, "sales.csv", "--se", "error", "--refits", "20")],
     ),
     "too high a minimum": (

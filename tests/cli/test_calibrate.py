@@ -47,7 +47,7 @@ def test_exit_code_1_where_it_is_not_calibrated(folder, cli, monkeypatch):
     assert ran.code == 1
     assert "✗ sigma" in ran.out
     assert "the draws are too low" in ran.out
-    assert "Do not rely on them" in ran.out
+    assert "Do not rely on these draws" in ran.out
 
 
 def test_interrupted(folder, cli, monkeypatch):
@@ -67,10 +67,10 @@ def test_interrupted(folder, cli, monkeypatch):
     ("argv", "says"),
     [
         (("FORMULA",), ("calibrate needs a table",)),
-        (("post.nc", "--where", "price > 0"), ("--where goes with a table",)),
-        (("post.nc", "--thousands", "."), ("--thousands goes with a table",)),
-        (("post.nc", "--noise", "zip"), ("--noise goes with a formula",)),
-        (("post.nc", "--no-standardize"), ("--no-standardize goes with a formula",)),
+        (("post.nc", "--where", "price > 0"), ("--where requires a table",)),
+        (("post.nc", "--thousands", "."), ("--thousands requires a table",)),
+        (("post.nc", "--noise", "zip"), ("--noise requires a formula",)),
+        (("post.nc", "--no-standardize"), ("--no-standardize requires a formula",)),
         (("nothing.nc",), ("nothing.nc",)),
         (("FORMULA", "sales.csv", "--refits", "3"), ("refits must be a whole number of at least 20, not 3",)),
         (("FORMULA", "sales.csv", "--family", "student"), ("Student-t", "hours with NUTS")),

@@ -23,7 +23,7 @@ COMMANDS = typer.main.get_command(app).commands
 # Options of a command with another name in Python, or with a home elsewhere than in the function itself:
 # file and table are its arguments; where, nulls and decimal are read()'s; standardize, priors, units and
 # outcome_unit are Model's; out is Posterior.save's. --json and --out are the command line's own.
-RENAMED = {"file": "post", "given": "table"}
+RENAMED = {"file": "post", "inputs": "table"}
 ELSEWHERE = {
     "fit": {
         "where": ph.read, "nulls": ph.read, "decimal": ph.read, "thousands": ph.read,
@@ -55,11 +55,18 @@ FUNCTIONS = {
 }  # fmt: skip
 # What only Python has: progress is drawn by the command line itself; the formula comes with the Model.
 PYTHON_ONLY = {"progress", "model", "self"}
-ARGUMENTS = {"file", "files", "table", "formula", "model", "given"}
+ARGUMENTS = {"file", "files", "table", "formula", "model", "inputs"}
 
 
 def home(command, option):
     return ELSEWHERE.get(command, {}).get(option, FUNCTIONS[command])
+
+
+def test_every_command_is_in_the_module_of_its_name():
+    functions = dict(importlib.import_module("priorhood.cli").COMMANDS)
+    assert importlib.import_module("priorhood.cli.plot").PICTURES
+    del functions["plot"]
+    assert {name: f"priorhood.cli.{name}" for name in functions} == {n: f.__module__ for n, f in functions.items()}
 
 
 @pytest.mark.parametrize("command", FUNCTIONS)

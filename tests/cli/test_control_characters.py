@@ -15,7 +15,7 @@ import pytest
 
 import priorhood as ph
 from priorhood._text import escape_control
-from priorhood.cli.output import Visible, shown
+from priorhood.cli.output import EscapedStream, escaped_output
 
 pytest.importorskip("matplotlib")
 gpd = pytest.importorskip("geopandas")
@@ -105,8 +105,8 @@ def test_without_the_screen_they_would_arrive(odd):
 def test_a_terminal_that_has_fewer_characters_gets_what_it_can_show(monkeypatch):
     narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", narrow)
-    with shown():
-        assert isinstance(sys.stdout, Visible)
+    with escaped_output():
+        assert isinstance(sys.stdout, EscapedStream)
         print("Köln \x1b \udcff ✓")
     narrow.flush()
     assert narrow.buffer.getvalue() == b"K\\xf6ln \\x1b \\udcff \\u2713\n"
@@ -183,6 +183,6 @@ def test_labels_go_through_files_as_they_are(odd):
 def test_warnings_are_shown_too(monkeypatch):
     """Whatever is printed by whatever library: the streams are what is kept."""
     err = io.StringIO()
-    with contextlib.redirect_stderr(err), shown():
+    with contextlib.redirect_stderr(err), escaped_output():
         print("warning: \x1b]0;title\x07", file=sys.stderr)
     assert err.getvalue() == "warning: \\x1b]0;title\\x07\n"

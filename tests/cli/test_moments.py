@@ -91,12 +91,12 @@ def test_a_posterior_in_place_of_sums(sites, cli, fit_options, fitted):
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["a.moments", "a.csv"], ("a.csv", "no file of sums", "priorhood moments TABLE FORMULA")),
+        (["a.moments", "a.csv"], ("a.csv", "a.moments' holds sums", "priorhood moments TABLE FORMULA")),
         (["a.moments", "a.moments"], ("the same rows", "give each once")),
         (["a.moments", "c.moments"], ("no file", "c.moments", "did you mean")),
         (["a.csv"], ("a table and a formula, or files of sums",)),
         (["a.csv", "price ~ 1", "b.csv"], ("a table and a formula, or files of sums",)),
-        (["a.moments", "price ~ living_space"], ("was taken for", "(living_space | zip)")),
+        (["a.moments", "price ~ living_space"], ("holds the sums for", "(living_space | zip)")),
         (["a.moments", "price ~ 1", "price ~ 2"], ("several formulas",)),
         (["a.moments", "--where", "price > 0"], ("--where needs the rows", "priorhood moments")),
         (["a.moments", "--drop-outliers", "1.5"], ("--drop-outliers needs the rows",)),

@@ -86,7 +86,7 @@ def test_pictures_have_the_options_of_their_functions(name):
     ("words", "says"),
     [
         (("fit", "--random-seed", "3"), "No such option: --random-seed; here it is --seed"),
-        (("fit", "--data", "sales.csv"), "No such option: --data; here it is an argument, without a name"),
+        (("fit", "--data", "sales.csv"), "No such option: --data; here it is an argument without a name"),
         (("predict", "--n-draws=5"), "No such option: --n-draws"),
         (("refit", "--n-chains", "2"), "here it is --chains"),
         (("fit", "--weights", "w"), "here it is --precision-weights or --frequency-weights"),

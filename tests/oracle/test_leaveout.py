@@ -13,7 +13,7 @@ from scipy import integrate, stats
 
 import priorhood as ph
 from oracle.test_groupings import Dense, rows
-from priorhood.diagnostics.psis import smoothed
+from priorhood.diagnostics.psis import smooth_weights
 from priorhood.engines.exact.conditional import ConditionalPosterior, log_places, picks, without_row
 from priorhood.engines.exact.theta import constrain, from_prior
 from priorhood.evaluation.elpd import DensitySums
@@ -102,7 +102,7 @@ def test_a_place_of_any_level_given_theta_is_that_of_the_dense_normal(posed):
 def test_smoothed_weights_are_those_of_arviz():
     rng = np.random.default_rng(1)
     ratios = rng.standard_t(4, (6, 1000)) * np.array([0.1, 0.5, 1, 2, 3, 5])[:, None]
-    logs, k = smoothed(ratios)
+    logs, k = smooth_weights(ratios)
     for own, value, given in zip(logs, k, ratios, strict=True):
         theirs, their_k = array_stats.psislw(-given)
         np.testing.assert_allclose(own, theirs - np.log(np.exp(theirs).sum()), atol=1e-9)
@@ -110,7 +110,7 @@ def test_smoothed_weights_are_those_of_arviz():
 
 
 def test_weights_that_are_alike_stay_alike():
-    logs, k = smoothed(np.zeros((2, 200)))
+    logs, k = smooth_weights(np.zeros((2, 200)))
     np.testing.assert_allclose(logs, -np.log(200))
     assert (k == -np.inf).all()
 
@@ -180,7 +180,7 @@ def test_without_the_correction_for_the_shift_of_theta_it_is_another_number(monk
     def alike(log_ratios):
         return np.full(log_ratios.shape, -np.log(log_ratios.shape[1])), np.zeros(len(log_ratios))
 
-    monkeypatch.setattr("priorhood.evaluation.elpd.smoothed", alike)
+    monkeypatch.setattr("priorhood.evaluation.elpd.smooth_weights", alike)
     wrong = ph.loo(post, table)
     assert wrong.elpd - found.elpd > 10 * found.mcse
 

@@ -1,4 +1,4 @@
-"""`priorhood`: parse, call, write. The words and options are those of the Python functions."""
+"""`priorhood`: parse, call, write. Every command is in the module of its name, with the options of its function."""
 
 from __future__ import annotations
 
@@ -10,23 +10,32 @@ from typing import Annotated, Any, ClassVar, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from priorhood._signals import INTERRUPTED
+from priorhood.cli.assess import assess
+from priorhood.cli.calibrate import calibrate
+from priorhood.cli.check import check
 from priorhood.cli.compare import compare
-from priorhood.cli.demo import demo, simulate
-from priorhood.cli.evaluate import assess, calibrate
-from priorhood.cli.fit import fit, merge, refit, update
-from priorhood.cli.interrupts import INTERRUPTED, end_interrupted, ended_by_signals
+from priorhood.cli.demo import demo
+from priorhood.cli.fit import fit
+from priorhood.cli.influence import influence
+from priorhood.cli.merge import merge
 from priorhood.cli.moments import moments
 from priorhood.cli.options import callback
-from priorhood.cli.output import printed_warnings, say, shown
+from priorhood.cli.output import escaped_output, printed_warnings, say
 from priorhood.cli.plot import PICTURES, map_places, picture, prior
-from priorhood.cli.posterior import check, predict, summary
+from priorhood.cli.predict import predict
+from priorhood.cli.refit import refit
 from priorhood.cli.report import report
-from priorhood.cli.what_if import influence, sensitivity
+from priorhood.cli.sensitivity import sensitivity
+from priorhood.cli.signals import end_interrupted, end_on_signals
+from priorhood.cli.simulate import simulate
+from priorhood.cli.summary import summary
+from priorhood.cli.update import update
 from priorhood.errors import PriorhoodError
 
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
-    one.__name__: one
-    for one in (
+    command.__name__: command
+    for command in (
         fit, summary, check, predict, refit, update, merge, moments, assess, compare, calibrate, sensitivity,
         influence, report, simulate, demo,
     )
@@ -34,54 +43,56 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
 PLOTS = {name: picture(name) for name in PICTURES} | {"prior": prior, "map": map_places}
 STYLE: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
 
-# Former spellings, still taken where the command has the option.
+# Former spellings, still accepted by commands that have the option.
 FORMER = {"--areas": "--polygons", "--places": "--polygons"}
-# Names in other programs → parameters, beside those that Python functions answer.
-ELSEWHERE = {
+# Names in other programs → parameters, in addition to those that Python functions recognize.
+OTHER_OPTIONS = {
     "output": "out", "na": "nulls", "na_values": "nulls", "filter": "where", "query": "where", "jobs": "threads",
     "groups": "group", "place": "group", "threshold": "below", "geojson": "polygons", "new_places": "unseen",
 }  # fmt: skip
 
 
 class Command(TyperCommand):
-    """A command that knows the names that its options have elsewhere."""
+    """A command that suggests the right option for a name from another program."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the words of a command line."""
+        """Parse the arguments of a command line."""
         try:
             return super().parse_args(ctx, list(args))
         except Exception as problem:
             if type(problem).__name__ != "NoSuchOption":  # of the click that Typer brings, or of Click
                 raise
             wrong: Any = problem
-            name, options = wrong.option_name, {one.name: max(one.opts, key=len) for one in self.params}
+            name, options = wrong.option_name, {option.name: max(option.opts, key=len) for option in self.params}
             if FORMER.get(name) in options.values():
                 words = [FORMER[name] + word[len(name) :] if word.split("=")[0] == name else word for word in args]
                 return super().parse_args(ctx, words)
             from priorhood._arguments import OTHER_NAMES
 
             asked = name.lstrip("-").replace("-", "_")
-            meant = {asked, ELSEWHERE.get(asked, asked), *OTHER_NAMES.get(asked, ())}
-            right = " or ".join(options[one] for one in options if one in meant and options[one].startswith("-"))
+            meant = {asked, OTHER_OPTIONS.get(asked, asked), *OTHER_NAMES.get(asked, ())}
+            right = " or ".join(
+                flag for parameter, flag in options.items() if parameter in meant and flag.startswith("-")
+            )
             if not right and meant & {"table", "model", "post", "rows", "file", "files"}:
-                right = "an argument, without a name"
+                right = "an argument without a name"
             if right:
                 wrong.possibilities, wrong.message = None, f"No such option: {name}; here it is {right}"
             raise
 
 
 class Commands(Mapping[str, Any]):
-    """Commands by name, each built when it is asked for, since its options are read from Python source."""
+    """Commands by name, each built on first use, since its options are read from Python source."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         self.table = table
 
     def __getitem__(self, name: str) -> Any:
-        one = self.table[name]
-        if not isinstance(one, typer.Typer):
-            function, one = one, typer.Typer(**STYLE)
-            one.command(name, cls=Command)(callback(function))
-        return typer.main.get_command(one)
+        command = self.table[name]
+        if not isinstance(command, typer.Typer):
+            function, command = command, typer.Typer(**STYLE)
+            command.command(name, cls=Command)(callback(function))
+        return typer.main.get_command(command)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.table)
@@ -99,39 +110,38 @@ class Group(TyperGroup):
         super().__init__(**options | {"commands": Commands(self.table)})
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # Click's signature
-        """Return the names."""
+        """Return the names of the commands."""
         return list(self.table)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """Write every command with the first sentence of its help, without building it."""
+        helps = {name: one.info.help if name == "plot" else one.__doc__ for name, one in self.table.items()}
         with formatter.section("Commands"):
-            formatter.write_dl([
-                (name, re.split(r"(?<=[.?]) ", str(one.info.help if name == "plot" else one.__doc__))[0])
-                for name, one in self.table.items()
-            ])  # fmt: skip
+            formatter.write_dl([(name, re.split(r"(?<=[.?])\s", str(words))[0]) for name, words in helps.items()])
 
 
 class Plots(Group):
-    """The pictures."""
+    """The commands of `priorhood plot`."""
 
     table = PLOTS
 
 
-class Everything(Group):
+class AllCommands(Group):
     """All commands."""
 
     table = COMMANDS
 
 
 plot = typer.Typer(
-    cls=Plots, no_args_is_help=True, help="Draw a picture of a saved posterior: PNG, SVG or PDF.", **STYLE
+    cls=Plots, no_args_is_help=True, help="Plot a saved posterior to a PNG, SVG or PDF file.", **STYLE
 )
 COMMANDS["plot"] = plot
 plot.callback()(lambda: None)
-app = typer.Typer(cls=Everything, no_args_is_help=True, **STYLE)
+app = typer.Typer(cls=AllCommands, no_args_is_help=True, **STYLE)
 
 
-def _version(value: bool) -> None:  # noqa: FBT001
+def _print_version(value: bool) -> None:  # noqa: FBT001
+    """Print the version and exit."""
     if value:
         from importlib.metadata import version
 
@@ -140,17 +150,17 @@ def _version(value: bool) -> None:  # noqa: FBT001
 
 
 @app.callback()
-def _everything(
+def _describe(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Hierarchical regressions by place: a table of sales in; posterior and prices out."""
+    """Fit hierarchical regressions by place to a table of sales; predict, check, compare and map the results."""
 
 
 def main() -> NoReturn:
-    """Entry point: a problem in the input is one message and exit code 2, never a traceback."""
-    with shown(), ended_by_signals():
+    """Run the command: a problem in the input gives one message and exit code 2, never a traceback."""
+    with escaped_output(), end_on_signals():
         try:
             with printed_warnings(quiet=False):
                 app(standalone_mode=True)
@@ -168,6 +178,6 @@ def main() -> NoReturn:
             say(f"priorhood: {problem.strerror or problem}{named}")
             sys.exit(2)
         except MemoryError:
-            say("priorhood: this machine has no memory for that; nothing was written. Give fewer draws or rows")
+            say("priorhood: out of memory; nothing was written. Use fewer draws or rows")
             sys.exit(2)
         sys.exit(0)

@@ -1,4 +1,4 @@
-"""`priorhood compare`: leave-one-out of one model, or of several models of the same rows."""
+"""`priorhood compare`: leave-one-out of one model, or a comparison of several models of the same rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DECIMALS = {"weight": ".2f", "p_worse": ".2f", "probability": ".2f", "error": ".
 def compare(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Saved posteriors (.nc).")],
     data: Annotated[
-        str | None, typer.Option("--data", metavar="TABLE", help="The fits' rows, for --by row.")
+        str | None, typer.Option("--data", metavar="TABLE", help="The rows of the fits, needed for --by row.")
     ] = None,
     out: MayPicture = None,
     places: Places = None,
@@ -33,7 +33,7 @@ def compare(
     reading: Reading,
     as_json: Json = False,
 ) -> None:
-    """Which model predicts better: leave one row or one place out, or the evidence. No refits."""
+    """Compare models without refits: by leaving out one row or one place at a time, or by the evidence."""
     from priorhood.evaluation.compare import compare as run_compare
     from priorhood.evaluation.compare import leave_out
     from priorhood.evaluation.elpd import Elpd
@@ -41,44 +41,46 @@ def compare(
 
     if out is not None:
         check_picture(out, *files, data, places)
-    # The files' names without folders and endings where these tell them apart.
+    # The files' names without folders and extensions if these are unique.
     names = [file.stem for file in files]
     if len(set(names)) < len(names):
         names = [str(file) for file in files]
     if len(set(names)) < len(names):
-        raise ModelError("a file is given twice; give each model once")
+        raise ModelError("a file is given twice; name each model once")
     posts = dict(zip(names, map(load, files), strict=True))
     options["places"], by = reading.places(places), options.pop("by")
     rows = reading.rows_if(data, "--data", places)
-    found: Any
+    result: Any
     if len(posts) == 1 and by != "evidence":
-        found = leave_out(next(iter(posts.values())), rows, by, **options)
+        result = leave_out(next(iter(posts.values())), rows, by, **options)
         if as_json:
             print_json(
-                by=found.by, unit=found.unit, elpd=found.elpd, se=found.se, p=finite(found.p), mcse=found.mcse,
-                draws=found.draws, good_k=found.good_k, way=found.way, verdicts=[v.to_dict() for v in found.check],
-                pointwise=records(found.pointwise.reset_index(), 15),
+                by=result.by, unit=result.unit, elpd=result.elpd, se=result.se, p=finite(result.p),
+                mcse=result.mcse, draws=result.draws, good_k=result.good_k, way=result.way,
+                verdicts=[v.to_dict() for v in result.check],
+                pointwise=records(result.pointwise.reset_index(), 15),
             )  # fmt: skip
         else:
-            console().print(str(found), soft_wrap=True)
+            console().print(str(result), soft_wrap=True)
     else:
-        found = run_compare(posts, rows, by, **options)
-        note = found.attrs.get("note")
+        result = run_compare(posts, rows, by, **options)
+        note = result.attrs.get("note")
         if as_json:
-            print_json(by=by, models=records(found.reset_index(), 15), **({"note": note} if note else {}))
+            print_json(by=by, models=records(result.reset_index(), 15), **({"note": note} if note else {}))
         else:
             screen = console()
-            screen.print(_table(found))
+            screen.print(_table(result))
             if note:
                 screen.print(f"note: {note}", soft_wrap=True)
     if out is not None:
         from priorhood import plot
 
-        write_picture(plot.loo(found) if isinstance(found, Elpd) else plot.compare(found), out)
+        write_picture(plot.loo(result) if isinstance(result, Elpd) else plot.compare(result), out)
         say(f"written to {out}")
 
 
 def _table(frame: pd.DataFrame) -> Table:
+    """Return the comparison of several models as a table for the terminal."""
     attrs = frame.attrs
     title = f"{attrs['count']:,} rows of {attrs['outcome']}, by evidence"
     if attrs["by"] != "evidence":

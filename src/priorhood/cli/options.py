@@ -1,4 +1,4 @@
-"""Options of commands: those that several share, and those that follow from a Python function's parameters."""
+"""Options of commands: those that several share, and those derived from a Python function's parameters."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from priorhood.model.tokens import unquoted
 if TYPE_CHECKING:
     from priorhood.data.sources.table import Table
 
+PLACES_HELP = "Table with one row per place: its label and its predictors."
 OutNc = Annotated[Path, typer.Option("-o", "--out", help="netCDF file to write the posterior to.")]
 Picture = Annotated[Path, typer.Option("-o", "--out", help="Picture to write: PNG, SVG or PDF.")]
 MayPicture = Annotated[
@@ -28,21 +29,20 @@ Saved = Annotated[Path, typer.Argument(metavar="FILE", help="A saved posterior (
 Rows = Annotated[
     str,
     typer.Argument(
-        metavar="TABLE", help="CSV, TSV, Parquet or JSON-lines file, a glob, a folder of parts, a DuckDB file."
+        metavar="TABLE", help="CSV, TSV, Parquet or JSON-lines file, a glob, a folder of parts, or a DuckDB file."
     ),
 ]
-Places = Annotated[
-    str | None, typer.Option(metavar="TABLE", help="Table with one row per place: its label, its predictors.")
-]
+Places = Annotated[str | None, typer.Option(metavar="TABLE", help=PLACES_HELP)]
 Polygons = Annotated[
-    str | None, typer.Option(metavar="POLYGONS", help="Polygons of the places: GeoJSON, or what geopandas reads.")
+    str | None,
+    typer.Option(metavar="POLYGONS", help="Polygons of the places: GeoJSON, or any file that geopandas reads."),
 ]
-Group = Annotated[list[str] | None, typer.Option("--group", metavar="LABEL", help="A place; repeatable.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+Group = Annotated[list[str] | None, typer.Option("--group", metavar="LABEL", help="Label of a place; repeatable.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 class Reading(NamedTuple):
-    """How a command's tables are read: the options that every command has that reads one."""
+    """The options of every command that reads tables."""
 
     where: str | None = None
     nulls: list[str] | None = None
@@ -54,22 +54,23 @@ class Reading(NamedTuple):
         return self._read(path, self.where)
 
     def places(self, path: str | None) -> Table | None:
-        """Return the table of places, to which no condition on the rows applies."""
+        """Return the table of places, to which conditions on rows do not apply."""
         return None if path is None else self._read(path, None)
 
     def rows_if(self, path: str | None, option: str, *others: str | None) -> Table | None:
-        """Return the table of rows that an option names; None where there is none.
+        """Return the table of rows that an option names; None if there is none.
 
         Raises
         ------
-        ModelError : an option of reading, though neither this table nor any of the others is given
+        ModelError
+            An option for reading tables is used, but no table is given.
         """
         if path is not None:
             return self.rows(path)
         given = (self.where, *(() if any(others) else (self.nulls, self.decimal, self.thousands)))
         for name, value in zip(("where", "null", "decimal", "thousands"), given, strict=False):
             if value:
-                raise ModelError(f"--{name} says how a table is read, and none is given: name it with {option}")
+                raise ModelError(f"--{name} is for reading a table, but there is none: name it with {option}")
         return None
 
     def _read(self, path: str, where: str | None) -> Table:
@@ -81,36 +82,38 @@ class Reading(NamedTuple):
 # -- options from parameters -------------------------------------------------------------------------------
 
 
-def values_of(given: list[str] | None) -> dict[str, float | str] | None:
-    """`--at living_space=100 --at type=loft` as a mapping; what reads as a number is one."""
-    if given is None:
+def values_of(texts: list[str] | None) -> dict[str, float | str] | None:
+    """Return `--at living_space=100 --at type=loft` as a mapping; values that look like numbers are converted."""
+    if texts is None:
         return None
-    return {name: _number(text) for name, text in _pairs("at", "living_space=100", given).items()}
+    return {name: _number(text) for name, text in _pairs("at", "living_space=100", texts).items()}
 
 
-def row_of(given: list[str] | None, labels: tuple[str, ...]) -> dict[str, float | str] | None:
-    """`--row zip=10115 --row price=310000` as one row; labels : columns whose values stay text, as 01067 is."""
-    if not given:
+def row_of(texts: list[str] | None, labels: tuple[str, ...]) -> dict[str, float | str] | None:
+    """Return `--row zip=10115 --row price=310000` as one row; values of the columns `labels` stay text (01067)."""
+    if not texts:
         return None
-    pairs = _pairs("row", "price=310000", given)
+    pairs = _pairs("row", "price=310000", texts)
     return {name: text if name in labels else _number(text) for name, text in pairs.items()}
 
 
 _PAIR = re.compile(r"(`[^`]*`|[^=]*)(=?)(.*)", re.DOTALL)
 
 
-def _pairs(option: str, example: str, given: list[str]) -> dict[str, str]:
-    # Not split at a sign within a name in backticks.
-    pairs = [_PAIR.fullmatch(text).groups() for text in given]  # type: ignore[union-attr]
-    wrong = [whole for whole, parts in zip(given, pairs, strict=True) if not all(parts)]
+def _pairs(option: str, example: str, texts: list[str]) -> dict[str, str]:
+    """Return NAME=VALUE texts as a mapping."""
+    # An equals sign within a name in backticks does not separate.
+    pairs = [_PAIR.fullmatch(text).groups() for text in texts]  # type: ignore[union-attr]
+    wrong = [text for text, parts in zip(texts, pairs, strict=True) if not all(parts)]
     if wrong:
-        own = "" if set("=:") & set(wrong[0]) else shlex.quote(f"{wrong[0]}={example.partition('=')[2]}")
-        raise ModelError(f"--{option} {wrong[0]!r}: write it like --{option} {own or example}")
-    return {unquoted(left): right for left, _, right in pairs}
+        fixed = "" if set("=:") & set(wrong[0]) else shlex.quote(f"{wrong[0]}={example.partition('=')[2]}")
+        raise ModelError(f"--{option} {wrong[0]!r}: write it like --{option} {fixed or example}")
+    return {unquoted(name): value for name, _, value in pairs}
 
 
 def _number(text: str) -> float | str:
-    # 01067 is a label; where a number is needed, it is made one there.
+    """Return a text as a number if it is one."""
+    # 01067 is a label; it is converted later if a number is needed.
     if re.match(r"0[0-9]", text):
         return text
     try:
@@ -120,6 +123,7 @@ def _number(text: str) -> float | str:
 
 
 def _quantiles(text: str) -> list[float]:
+    """Return comma-separated numbers."""
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError:
@@ -128,9 +132,18 @@ def _quantiles(text: str) -> list[float]:
 
 @dataclass(frozen=True)
 class Shared:
-    """An option whose words or form are not those of the Python parameter.
+    """An option whose help or form differs from that of the Python parameter.
 
-    kind : type on the command line; read : from that to the parameter's value
+    Attributes
+    ----------
+    help : str
+        Help text; the parameter's description if empty.
+    flag, metavar : str
+        The option's name and its placeholder; derived from the parameter if None.
+    kind : type
+        Type on the command line; the parameter's if None.
+    read : callable
+        Conversion from that to the parameter's value.
     """
 
     help: str = ""
@@ -141,86 +154,118 @@ class Shared:
 
 
 SEVERAL = list[str]
+NEW_SEED = "Random seed (default: chosen at random, and recorded)."
 SHARED = {
-    "Posterior.predict.above": Shared("Probability above this; repeatable."),
-    "Posterior.predict.below": Shared("Probability below this; repeatable."),
-    "bounds": Shared("The least and the most that the outcome can be."),
-    "calibrate.draws": Shared("Draws that a truth is ranked among."),
-    "calibrate.refits": Shared("Simulated outcomes that are fitted."),
-    "compare.by": Shared("row, place (leave one out) or evidence."),
-    "compare.draws": Shared("Draws of θ that are taken."),
+    "Posterior.predict.above": Shared("Add the probability of an outcome above this; repeatable."),
+    "Posterior.predict.below": Shared("Add the probability of an outcome below this; repeatable."),
+    "Posterior.predict.prefix": Shared("Prefix for the names of the new columns."),
+    "report.below": Shared("Threshold in the outcome's units; map and table show the probability of less."),
+    "report.title": Shared('Title of the page (default: "Price by zip", for example).'),
+    "bounds": Shared("Smallest and largest plausible outcome."),
+    "calibrate.draws": Shared("Number of draws among which each true value is ranked."),
+    "calibrate.refits": Shared("Number of simulated outcomes to fit."),
+    "compare.by": Shared("What to leave out, row or place; or evidence."),
+    "compare.draws": Shared("Number of draws of θ to use."),
     "compare.level": Shared(
-        "With --by place, of nested places, which; the finest if not given.", metavar="GROUP"
+        "With --by place: which level of nested places to leave out (default: the finest).", metavar="GROUP"
     ),
-    "plot.forest.term": Shared("Which coefficient: living_space."),
-    "plot.forest.var": Shared(metavar="NAME"),
-    "plot.predictive.draws": Shared("Posterior draws."),
-    "plot.prior_lines.draws": Shared("Draws from the prior."),
+    "plot.correlation.terms": Shared(
+        "One of two coefficients that vary by place (default: the first two); repeatable.", metavar="TERM"
+    ),
+    "plot.forest.term": Shared("Coefficient to show, e.g. living_space."),
+    "plot.forest.var": Shared(
+        "Parameter of places: beta, beta_district, delta_type, or sigma with noise by place.", metavar="NAME"
+    ),
+    "plot.predictive.draws": Shared("Number of posterior draws."),
+    "plot.predictive.kind": Shared("density, histogram, or scatter (outcomes against predictions)."),
+    "plot.prior_lines.draws": Shared("Number of draws from the prior."),
+    "plot.shrinkage.terms": Shared(
+        "A coefficient that varies by place (default: the first two); repeatable.", metavar="TERM"
+    ),
     "at": Shared(
-        "A predictor of the home: living_space=100; repeatable.", None, "NAME=VALUE", SEVERAL, values_of
+        "A predictor of the home, e.g. living_space=100; repeatable.", None, "NAME=VALUE", SEVERAL, values_of
     ),
     "chains": Shared("Number of chains."),
-    "column": Shared("The polygons' property that holds the labels; found if not given."),
-    "crs": Shared("CRS of the polygons, where the file does not name it: EPSG:4326.", kind=str),
-    "data": Shared("The rows, to be drawn too.", metavar="TABLE"),
-    "draws": Shared("Draws per chain."),
-    "decimal": Shared(metavar="SIGN"),
-    "drop_outliers": Shared("Drop rows whose log outcome per predictor is beyond the quartiles ± this × IQR."),
-    "factors": Shared("Scale every prior by this; repeatable."),
-    "frequency_weights": Shared(metavar="COLUMN"),
-    "home": Shared("Homes, one a row, instead of --at.", metavar="TABLE"),
-    "level": Shared("Of nested places, the level to show; the finest if not given.", metavar="GROUP"),
-    "noise": Shared("The group's column: a residual sd of its own for every group.", metavar="GROUP"),
+    "column": Shared("Property of the polygons that holds the labels (default: found by comparing labels)."),
+    "crs": Shared("CRS of the polygons if the file does not name it, e.g. EPSG:4326.", kind=str),
+    "data": Shared("Also plot the rows of this table.", metavar="TABLE"),
+    "decimal": Shared(
+        'Decimal separator of numbers stored as text (default: "."; "," if --thousands is ".").', metavar="SIGN"
+    ),
+    "draws": Shared("Number of draws per chain."),
+    "drop_outliers": Shared(
+        "Drop rows whose log outcome per predictor lies more than this × IQR outside the quartiles."
+    ),
+    "engine": Shared("auto, exact, or nuts (needs PyMC)."),
+    "factors": Shared("Factor by which to scale every prior; repeatable."),
+    "family": Shared(
+        "Error distribution: normal, or student (t with scale sigma and nu degrees of freedom)."
+    ),
+    "frequency_weights": Shared("Column of counts n: a row stands for n equal rows.", metavar="COLUMN"),
+    "home": Shared("Table of homes, one per row, instead of --at.", metavar="TABLE"),
+    "level": Shared("Which level of nested places to show (default: the finest).", metavar="GROUP"),
+    "noise": Shared("Group column, to give each group its own residual sd.", metavar="GROUP"),
     "nulls": Shared("Text that means a missing value; repeatable.", "--null"),
-    "parameterization": Shared("Of NUTS: centered or noncentered."),
-    "parameters": Shared("Prior to scale: tau, 'tau[area]'; repeatable."),
-    "places": Shared("Table with one row per place: its label, its predictors.", metavar="TABLE"),
-    "precision_weights": Shared(metavar="COLUMN"),
-    "priors": Shared("'tau[area] ~ Exponential(scale=5)'; repeatable.", "--prior", kind=SEVERAL),
-    "quantiles": Shared("Comma-separated probabilities.", kind=str, read=_quantiles),
+    "outcome_unit": Shared("Number by which the outcome is divided; auto: the power of ten nearest its sd."),
+    "parameterization": Shared("NUTS only: centered or noncentered."),
+    "parameters": Shared("Prior to scale, e.g. tau or 'tau[area]'; repeatable."),
+    "places": Shared(PLACES_HELP, metavar="TABLE"),
+    "precision_weights": Shared(
+        "Column of weights w > 0, e.g. the number of sales of which a row is the mean.", metavar="COLUMN"
+    ),
+    "priors": Shared("A prior, e.g. 'tau[area] ~ Exponential(scale=5)'; repeatable.", "--prior", kind=SEVERAL),
+    "quantiles": Shared("Quantiles to predict, separated by commas.", kind=str, read=_quantiles),
     "rows": Shared("Number of sales."),
-    "sampler": Shared("Of NUTS: nutpie, pymc or numpyro."),
-    "se": Shared(metavar="COLUMN"),
-    "seed": Shared("Random seed; one is chosen and recorded if not given."),
-    "select": Shared("auto, top, bottom or widest.", kind=str),
-    "show": Shared("price, below, sd, rows, or a coefficient: 'beta[living_space]'."),
-    "standardize": Shared("Leave predictors as they are.", "--no-standardize", read=lambda off: not off),
+    "sampler": Shared("NUTS only: nutpie, pymc or numpyro."),
+    "se": Shared(
+        "Column of known standard errors, for outcomes that are estimates (meta-analysis).", metavar="COLUMN"
+    ),
+    "fit.seed": Shared(NEW_SEED),
+    "calibrate.seed": Shared(NEW_SEED),
+    "plot.prior_lines.seed": Shared("Random seed (default: 1)."),
+    "seed": Shared("Random seed (default: that of the saved posterior)."),
+    "select": Shared("Which places to show: auto, top, bottom or widest.", kind=str),
+    "show": Shared("Values to show: price, below, sd, rows, or a coefficient such as 'beta[living_space]'."),
+    "standardize": Shared("Do not standardize predictors.", "--no-standardize", read=lambda off: not off),
     "store": Shared(
-        "What to keep of the finest places: draws, summaries (mean, sd, quantiles), or auto: by size; as for the "
-        "file if not given."
+        "What to store for the finest places: draws, summaries (mean, sd, quantiles), or auto (by size); the same "
+        "as in the file if not given."
     ),
-    "table": Shared("The rows, with their outcomes.", "--data", "TABLE"),
-    "terms": Shared(metavar="TERM"),
-    "target_accept": Shared("Of NUTS: aimed-at acceptance, like 0.95."),
-    "thousands": Shared(metavar="SIGN"),
-    "threads": Shared("Threads; all cores if not given."),
-    "tune": Shared("Of NUTS: steps to adapt every chain."),
+    "table": Shared("The rows, including their outcomes.", "--data", "TABLE"),
+    "target_accept": Shared("NUTS only: target acceptance rate, e.g. 0.95."),
+    "thousands": Shared("Thousands separator of numbers stored as text: one of , . ' _ or space.", metavar="SIGN"),
+    "threads": Shared("Number of threads (default: all cores)."),
+    "tune": Shared("NUTS only: number of tuning steps per chain."),
     "units": Shared(
-        "Unit for printing: 'price=€'; repeatable.", "--unit", None, SEVERAL,
-        lambda given: _pairs("unit", "price=€", given or []),
+        "Unit for printing, e.g. 'price=€'; repeatable.", "--unit", None, SEVERAL,
+        lambda texts: _pairs("unit", "price=€", texts or []),
     ),
-    "unseen": Shared("New groups: error, population or draw."),
-    "var_names": Shared("Parameter: tau, 'tau[living_space]'; repeatable.", "--var", "NAME"),
+    "unseen": Shared("How to treat new places: error, population or draw."),
+    "var_names": Shared("Parameter, e.g. tau or 'tau[living_space]'; repeatable.", "--var", "NAME"),
+    "where": Shared("SQL condition on the rows, e.g. 'living_space > 0 and price > 0'."),
+    "plot.prior_lines.x": Shared("Predictor on the horizontal axis (default: the first numeric one)."),
+    "x": Shared("Predictor on the horizontal axis (default: the first that varies by place)."),
 }  # fmt: skip
-# Parameters that take rows, and their options.
+# Parameters that take rows → their options.
 ROWS = {"data": "--data", "table": "--data", "home": "--home"}
-# Parameters that a command gives itself.
+# Parameters that commands pass themselves.
 NO_OPTIONS = {"post", "model", "models", "formula", "source", "progress", "found", "out"}
 
 
 def takes(*, rows: bool = False, **functions: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of Python functions, by their public names: run="fit", chosen="Model: se noise".
 
-    The command gets the options of each (after a colon: of these parameters alone) as a mapping under the keyword,
-    ready for the call; those that it names itself are its own, and so are the rows unless `rows`. Its `group` is
-    for a function's **places, its `reading` for one that takes a table; elsewhere these are no options.
+    The command receives the options of each function as a mapping under the keyword, ready for the call. A colon
+    restricts them to the parameters after it. Parameters that the command declares itself are not added. Row tables
+    are added only if rows=True. The command's `group` becomes an option only if a function has **places, and its
+    `reading` only if one takes a table.
     """
 
-    def noted(command: Callable[..., None]) -> Callable[..., None]:
+    def mark(command: Callable[..., None]) -> Callable[..., None]:
         command.functions, command.own = functions, () if rows else ROWS  # type: ignore[attr-defined]
         return command
 
-    return noted
+    return mark
 
 
 def callback(command: Callable[..., None]) -> Callable[..., None]:
@@ -232,19 +277,19 @@ def callback(command: Callable[..., None]) -> Callable[..., None]:
     if "reading" in own and known & ROWS.keys():
         functions["reading"] = "read"
     without = {*functions, "reading", *([] if any(name.startswith("**") for name in known) else ["group"])}
-    given = {name: one for name, one in own.items() if name not in without}
+    declared = {name: one for name, one in own.items() if name not in without}
     reads: dict[str, Callable[[Any], Any]] = {}
-    taken, parts = {*given, *NO_OPTIONS, *getattr(command, "own", ())}, dict[str, list[str]]()
+    taken, parts = {*declared, *NO_OPTIONS, *getattr(command, "own", ())}, dict[str, list[str]]()
     for part, text in functions.items():
         function, _, only = text.partition(": ")
         chosen = {one.name: one for one in parameters_of(function) if not only or one.name in only.split()}
         parts[part] = [name for name in chosen if name not in taken and not name.startswith("**")]
         for name in parts[part]:
-            said = SHARED.get(f"{function}.{name}", SHARED.get(name, Shared()))
-            given[name] = _option(chosen[name], said)
-            if said.read is not None:
-                reads[name] = said.read
-        taken |= given.keys()
+            shared = SHARED.get(f"{function}.{name}", SHARED.get(name, Shared()))
+            declared[name] = _option(chosen[name], shared)
+            if shared.read is not None:
+                reads[name] = shared.read
+        taken |= declared.keys()
 
     def call(**values: Any) -> None:
         values |= {name: read(values[name]) for name, read in reads.items()}
@@ -255,26 +300,26 @@ def callback(command: Callable[..., None]) -> Callable[..., None]:
             grouped["reading"] = Reading(**grouped["reading"])
         command(**values, **grouped)
 
-    ordered = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*given.values(), *json)]
+    ordered = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*declared.values(), *json)]
     call.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
     call.__annotations__ = {one.name: one.annotation for one in ordered}
     call.__name__, call.__doc__ = command.__name__, command.__doc__
     return call
 
 
-def _option(parameter: Parameter, said: Shared) -> inspect.Parameter:
-    """A Python parameter as an option of Typer."""
-    kind: Any = said.kind or (list[parameter.kind] if parameter.several else parameter.kind)  # type: ignore[name-defined]
-    default, words = parameter.default, said.help or f"{parameter.help}."
+def _option(parameter: Parameter, shared: Shared) -> inspect.Parameter:
+    """Return a Python parameter as an option of Typer."""
+    kind: Any = shared.kind or (list[parameter.kind] if parameter.several else parameter.kind)  # type: ignore[name-defined]
+    default, words = parameter.default, shared.help or f"{parameter.help}."
     if default is not None:
-        words = re.sub("; [^;]* if not given", "", words)
-    if said.kind is str and isinstance(default, tuple):
+        words = re.sub(r" \(default: [^)]*\)|; [^;]* if not given", "", words)
+    if shared.kind is str and isinstance(default, tuple):
         default = ",".join(map(str, default))
     elif isinstance(default, tuple):
         default = list(default) or None
-    elif said.read is not None and kind is bool:
+    elif shared.read is not None and kind is bool:
         default = not default
-    option = typer.Option(*([said.flag] if said.flag else []), metavar=said.metavar, help=words)
+    option = typer.Option(*([shared.flag] if shared.flag else []), metavar=shared.metavar, help=words)
     return inspect.Parameter(
         parameter.name, inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if parameter.required else default,

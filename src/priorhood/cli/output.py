@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress, warnings, tables; and JSON for machines."""
+"""Terminal output: progress, warnings, tables, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from priorhood._text import escape_control, plural, row_count
+from priorhood._text import escape_control, plural
 from priorhood.errors import PriorhoodWarning
 
 if TYPE_CHECKING:
@@ -20,20 +20,22 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from priorhood.evaluation.sbc import Calibration
     from priorhood.posterior.posterior import Posterior
 
+NEEDS_ATTENTION = 1  # exit code of a command that worked and found something wrong
 MAX_LINES = 2_000  # of a table on the screen
 
-_FACTS = (
+# Decimals above the Monte Carlo error of 0.02 sds.
+DECIMALS = {"shift": 2, "place_shift": 2, "sd_ratio": 2, "log_evidence_change": 1, "pareto_k": 2}
+FACTS = (
     "engine", "engine_reason", "seed", "rows_read", "rows_used", "acceptance", "pareto_k", "keep_every",
     "log_evidence", "log_evidence_error", "sampler", "parameterization", "tune", "target_accept", "divergences",
     "sampling_time", "store", "store_reason",
 )  # fmt: skip
 
 
-class Visible:
-    """A stream of text that shows control characters, as a file's labels may have, instead of sending them."""
+class EscapedStream:
+    """A text stream that escapes control characters, which labels in a file may contain."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
@@ -42,19 +44,19 @@ class Visible:
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
-        """Write the visible form of a text."""
+        """Write a text with its control characters escaped."""
         self.stream.write(escape_control(text))
         return len(text)
 
 
 @contextmanager
-def shown() -> Iterator[None]:
-    """Keep printed text from steering the terminal, and from failing for a character that it does not have."""
+def escaped_output() -> Iterator[None]:
+    """Escape control characters in output, and characters that the terminal cannot encode."""
     before = sys.stdout, sys.stderr
     for stream in before:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.stdout, sys.stderr = map(Visible, before)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = map(EscapedStream, before)  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -62,18 +64,18 @@ def shown() -> Iterator[None]:
 
 
 def _bare(stream: Any) -> Any:
-    """The stream itself, for rich, whose own colours are to arrive."""
-    return stream.stream if isinstance(stream, Visible) else stream
+    """Return the underlying stream, so that rich's colour codes are not escaped."""
+    return stream.stream if isinstance(stream, EscapedStream) else stream
 
 
 def say(message: str) -> None:
-    """Print a sentence on standard error, apart from the command's result."""
+    """Print a message to standard error, separate from the command's result."""
     print(message, file=sys.stderr)
 
 
 @contextmanager
 def printed_warnings(*, quiet: bool) -> Iterator[None]:
-    """Print priorhood's warnings as sentences, also where an error follows."""
+    """Print priorhood's warnings as sentences, even if an error follows."""
     caught: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -87,7 +89,7 @@ def printed_warnings(*, quiet: bool) -> Iterator[None]:
 
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar on standard error for what takes longer than a second; nothing in a pipe."""
+    """Show a progress bar on standard error for steps that take longer than a second; nothing in a pipe."""
     if quiet or not sys.stderr.isatty():
         yield lambda *_: None
         return
@@ -99,7 +101,7 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
         console=Console(file=_bare(sys.stderr)), transient=True,
     )  # fmt: skip
     tasks: dict[str, Any] = {}
-    # By the clock, not by a report: the reading of a large table reports only its end.
+    # A timer starts it, not a report, since reading a large table reports only the end.
     clock = threading.Timer(1.0, bar.start)
     clock.daemon = True
     clock.start()
@@ -118,18 +120,18 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def announce_compile(*, quiet: bool, by_group: bool = False) -> None:
-    """Say that the first fit on a machine takes longer."""
+    """Announce that the first fit on a machine takes longer."""
     from priorhood.engines.exact import compiled
 
     if not quiet and not compiled(by_group=by_group):
-        say("compiling the engine, once on this machine (about 15 seconds) …")
+        say("compiling the engine, once per machine (about 15 seconds) …")
 
 
 # -- JSON --------------------------------------------------------------------------------------------------
 
 
 def print_json(**document: Any) -> None:
-    """Print one JSON document on one line; an `out` of None, where no file was written, is left out."""
+    """Print one JSON document on one line, without `out` if no file was written."""
     print(
         json.dumps(
             {name: str(v) if name == "out" else v for name, v in document.items() if (name, v) != ("out", None)}
@@ -138,13 +140,13 @@ def print_json(**document: Any) -> None:
 
 
 def records(frame: pd.DataFrame, digits: int = 10) -> list[dict[str, Any]]:
-    """Return rows as JSON can hold them: no NaN, no infinities."""
+    """Return the rows for JSON, which has no NaN or infinities."""
     rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=digits))
     return rows
 
 
 def finite(value: Any) -> Any:
-    """Return the value, or None for a number that JSON does not have."""
+    """Return the value, or None for a number that JSON cannot represent."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -152,14 +154,14 @@ def finite(value: Any) -> Any:
 
 
 def console() -> Console:
-    """Return a console on standard output; a pipe has no width, so tables get room there."""
+    """Return a console on standard output; a pipe has no width, so tables get a fixed one."""
     from rich.console import Console
 
     class Screen(Console):
-        """A console that shows control characters in what it is given."""
+        """A console that escapes control characters."""
 
         def render_str(self, text: str, **options: Any) -> Any:
-            """Render the visible form of a text."""
+            """Render a text with its control characters escaped."""
             return super().render_str(escape_control(text), **options)
 
     width = None if sys.stdout.isatty() else 150
@@ -168,7 +170,7 @@ def console() -> Console:
 
 
 def new_table(title: str, first: str = "", numbers: Sequence[str] = (), **options: Any) -> Table:
-    """Return a table with a title, its first column, which folds, and columns of numbers."""
+    """Return a table with a title, a first column that folds, and columns of numbers."""
     from rich import box
     from rich.table import Table
 
@@ -183,12 +185,12 @@ def new_table(title: str, first: str = "", numbers: Sequence[str] = (), **option
 def print_summary(
     post: Posterior, *, as_json: bool, everything: bool = False, standardized: bool = False, out: object = None
 ) -> None:
-    """Print equations, table and account; or one JSON document with every parameter."""
+    """Print the equations, a table and the facts of a fit; or one JSON document with every parameter."""
     if as_json:
         frame = post.summary(standardized=standardized).reset_index()
-        # Pareto k is −∞ where all weights are alike.
+        # Pareto k is −∞ if all weights are equal.
         print_json(
-            out=out, **{k: finite(post.attrs[k]) for k in _FACTS if k in post.attrs}, notes=list(post.notes),
+            out=out, **{k: finite(post.attrs[k]) for k in FACTS if k in post.attrs}, notes=list(post.notes),
             references=post.design.references, summary=records(frame),
         )  # fmt: skip
         return
@@ -200,15 +202,38 @@ def print_summary(
     screen.print()
     screen.print(_summary_table(labels[:MAX_LINES], columns, screen.width, standardized=standardized))
     if len(labels) > MAX_LINES:
-        screen.print(f"… and {len(labels) - MAX_LINES:,} more parameters: all of them with --json", soft_wrap=True)
-    for line in _account(post):
+        screen.print(f"… and {len(labels) - MAX_LINES:,} more parameters; --json lists all", soft_wrap=True)
+    a, size = post.attrs, post._sizes
+    groups = ", ".join(f"{group.size:,} {plural(group.title)}" for group in post.hierarchy.groupings)
+    stand = f", standing for {a['rows_used']:,}" if post.model.frequency_weights else ""
+    lines = [
+        f"{post.moments.listed:,} of {a['rows_read']:,} rows used{stand}{' in ' if groups else ''}{groups}",
+        *(f"  dropped {d}" for d in post.moments.dropped),
+    ]
+    if a["engine"] == "exact":
+        quality = (
+            f"acceptance {a['acceptance']:.0%}, Pareto k {a['pareto_k']:.2f}, "
+            f"log evidence {a['log_evidence']:,.2f} ± {a['log_evidence_error']:.2g}"
+        )
+    else:
+        quality = f"{a['parameterization']}, {a['sampler']}, tune {a['tune']:,}, {a['divergences']:,} divergences"
+    chains = f"{size['chain']} chains × {size['draw']:,} draws"
+    lines.append(f"engine {a['engine']}: {chains}, {quality}, seed {a['seed']}")
+    if a["engine"] != "exact":
+        lines += [f"  {verdict}" for verdict in post.check()]
+    if post.summed:
+        lines.append(
+            f"mean, sd and quantiles of every {post.model.formula.group} are kept, not draws ({a['store_reason']})"
+        )
+    for line in [*lines, *(f"note: {note}" for note in post.notes)]:
         screen.print(line, soft_wrap=True)
 
 
 def _summary_table(labels: list[str], columns: dict[str, Any], width: int, *, standardized: bool) -> Table:
+    """Return the table of parameters for a terminal of the given width."""
     interval = next(c for c in columns if c.endswith("_lb")).removesuffix("_lb").removeprefix("eti")
     scale = "standardized" if standardized else "in the data's units"
-    # The longest name is shown whole where there is room; units give way first, then names fold.
+    # The longest name is shown in full if there is room; units are dropped first, then names fold.
     longest = max(map(len, labels))
     units = not standardized and width >= longest + 75
     table = new_table(
@@ -232,58 +257,23 @@ def _summary_table(labels: list[str], columns: dict[str, Any], width: int, *, st
     return table
 
 
-def _account(post: Posterior) -> list[str]:
-    """Rows, places, engine and notes, a line each."""
-    a, size = post.attrs, post._sizes
-    groups = ", ".join(f"{one.size:,} {plural(one.title)}" for one in post.hierarchy.groupings)
-    stand = f", standing for {a['rows_used']:,}" if post.model.frequency_weights else ""
-    lines = [
-        f"{post.moments.listed:,} of {a['rows_read']:,} rows used{stand}{' in ' if groups else ''}{groups}",
-        *(f"  dropped {d}" for d in post.moments.dropped),
-    ]
-    if a["engine"] == "exact":
-        quality = (
-            f"acceptance {a['acceptance']:.0%}, Pareto k {a['pareto_k']:.2f}, "
-            f"log evidence {a['log_evidence']:,.2f} ± {a['log_evidence_error']:.2g}"
-        )
-    else:
-        quality = f"{a['parameterization']}, {a['sampler']}, tune {a['tune']:,}, {a['divergences']:,} divergences"
-    chains = f"{size['chain']} chains × {size['draw']:,} draws"
-    lines.append(f"engine {a['engine']}: {chains}, {quality}, seed {a['seed']}")
-    if a["engine"] != "exact":
-        lines += [f"  {verdict}" for verdict in post.check()]
-    if post.summed:
-        lines.append(
-            f"of every {post.model.formula.group} mean, sd and quantiles are kept, not draws ({a['store_reason']})"
-        )
-    return lines + [f"note: {note}" for note in post.notes]
-
-
-def print_calibration(found: Calibration, *, as_json: bool, out: object) -> None:
-    """Print table and verdicts; or one JSON document with every rank."""
-    from priorhood.diagnostics.uniformity import p_text
-
-    frame = found.summary()
-    if as_json:
-        print_json(
-            out=out, passed=found.passed, refits=found.refits, draws=found.draws, seed=found.seed,
-            refused=dict(found.refused), places=found.places, seconds=found.seconds,
-            verdicts=[v.to_dict() for v in found.verdicts], summary=records(frame.reset_index()),
-            ranks={name: found.ranks[:, at].tolist() for at, name in enumerate(found.quantities)},
-        )  # fmt: skip
-        return
-    table = new_table(
-        f"{len(found.ranks):,} refits, truths among {found.draws} draws each, seed {found.seed}",
-        "share of the truths", ("in 50 %", "in 90 %", "below median", "p"),
-    )  # fmt: skip
-    table.add_column("", no_wrap=True)
-    for label, row in frame.iterrows():
-        shares = [f"{row[name]:.1%}" for name in ("in50", "in90", "below")]
-        table.add_row(str(label), *shares, p_text(row["p_value"]), "✓" if row["good"] else "✗")
-    screen = console()
-    screen.print(table)
-    if found.places:
-        sizes = ", ".join(f"{label} ({row_count(rows)})" for label, rows in found.places.items())
-        screen.print(f"places with the most, the median and the fewest rows: {sizes}", soft_wrap=True)
-    for verdict in found.verdicts:
-        screen.print(str(verdict), soft_wrap=True)
+def print_frame(frame: pd.DataFrame, title: str) -> None:
+    """Print a frame as a table."""
+    table = new_table(title)
+    for name in frame.columns:
+        justify: Any = "right" if frame[name].dtype.kind == "f" else "left"
+        table.add_column(str(name).replace("_", " "), overflow="fold", justify=justify)
+    for row in frame.itertuples(index=False):
+        cells = []
+        for name, value in zip(frame.columns, row, strict=True):
+            if isinstance(value, float) and name in DECIMALS and math.isfinite(value):
+                cells.append(f"{round(value, DECIMALS[name]) + 0.0:.{DECIMALS[name]}f}")  # no -0.00
+            elif isinstance(value, float):
+                number = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+                cells.append("" if math.isnan(value) else number)
+            elif isinstance(value, bool):
+                cells.append("yes" if value else "")
+            else:
+                cells.append(str(value))
+        table.add_row(*cells)
+    console().print(table)

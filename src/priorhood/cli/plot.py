@@ -1,4 +1,4 @@
-"""`priorhood plot KIND`: the pictures of ph.plot, drawn from a saved posterior into a file."""
+"""`priorhood plot KIND`: the pictures of ph.plot, drawn from a saved posterior and written to a file."""
 
 from __future__ import annotations
 
@@ -19,29 +19,27 @@ if TYPE_CHECKING:
     from priorhood.posterior.posterior import Posterior
 
 ENDINGS = (".png", ".svg", ".pdf")
-# Command → the function of ph whose result the function of ph.plot draws, where that is not the posterior itself,
-# and its help. The options are those functions' parameters.
+# Command → the function of ph whose result the function of ph.plot draws (empty if it draws the posterior itself),
+# and its help. The options are that function's parameters.
 PICTURES = {
-    "trace": ("", "The density and the course of every chain."),
-    "predictive": ("", "Observed outcomes against replicated ones."),
-    "pit": ("assess", "Whether rows fall where the model says, overall and by place."),
-    "misfit": ("assess", "Which places fit badly, and how."),
-    "diagnostics": (
-        "", "R-hat, effective sample sizes and Monte Carlo errors of all parameters, and what the sampler did."
-    ),
-    "ranks": ("", "The ranks of every chain among the draws of all: do the chains agree?"),
-    "sensitivity": ("sensitivity", "How far every parameter moves under scaled priors."),
-    "lines": ("", "The outcome against a predictor: places' lines and bands, against the average place's."),
+    "trace": ("", "Trace plots: density and draws of every chain."),
+    "predictive": ("", "Observed outcomes compared with replicated ones."),
+    "pit": ("assess", "Distribution of PIT values, overall and by place."),
+    "misfit": ("assess", "Places that fit badly, and how."),
+    "diagnostics": ("", "R-hat, effective sample sizes, Monte Carlo errors and sampler statistics."),
+    "ranks": ("", "Rank plots: do the chains agree?"),
+    "sensitivity": ("sensitivity", "Shift of every parameter under scaled priors."),
+    "lines": ("", "Outcome against a predictor: lines of places, with intervals, and of the average place."),
     "shrinkage": ("", "Partial pooling: arrows from every place's own estimate to its posterior mean."),
-    "forest": ("", "Every place's interval, sorted; with --at, of what that home is expected to cost."),
-    "priors": ("", "Prior against posterior."),
+    "forest": ("", "Intervals of all places, sorted: of a coefficient, or of the expected price of the home --at."),
+    "priors": ("", "Prior and posterior densities."),
     "correlation": ("", "Intercept against slope of all places, and the posterior of their correlation."),
-    "price": ("", "The price distribution of a home, and the share below a threshold."),
+    "price": ("", "Price distribution of a home, and the probability of a price below a threshold."),
 }  # fmt: skip
 
 
 def check_picture(out: Path, *inputs: str | Path | None, kind: str = "picture", others: str = "") -> None:
-    """Raise before any work is done if a picture cannot be written there."""
+    """Raise before any work is done if the picture cannot be written."""
     from priorhood._system import check_writable
 
     check_writable(out, *(given for given in inputs if given))
@@ -50,18 +48,19 @@ def check_picture(out: Path, *inputs: str | Path | None, kind: str = "picture", 
 
 
 def write_picture(figure: Figure, out: Path) -> None:
-    """Write a picture, whole or not at all; its kind by the name's ending."""
+    """Write a picture atomically, in the format of the file's extension."""
     from priorhood._system import write_atomically
 
     write_atomically(out, lambda file: figure.savefig(file, format=out.suffix[1:].lower()))
 
 
 def places_of(post: Posterior, labels: list[str] | None) -> dict[str, Any]:
-    """`--group 10115 --group 12047` as the argument zip=["10115", "12047"] of the formula's group.
+    """Return `--group 10115 --group 12047` as the argument zip=["10115", "12047"] for the formula's group.
 
     Raises
     ------
-    ModelError : the formula has no group
+    ModelError
+        The formula has no group.
     """
     if not labels:
         return {}
@@ -75,8 +74,8 @@ NOTHING_READ = Reading()
 
 
 def picture(name: str) -> Callable[..., None]:
-    """Return the command that draws a picture of the table above."""
-    judge, words = PICTURES[name]
+    """Return the command that draws a picture of PICTURES."""
+    evaluation, description = PICTURES[name]
 
     def draw(
         file: Saved, out: Picture, group: Group = None, *, options: dict[str, Any], reading: Reading = NOTHING_READ
@@ -84,69 +83,69 @@ def picture(name: str) -> Callable[..., None]:
         from priorhood import plot
         from priorhood.posterior.io import load
 
-        rows = next((one for one in ROWS if one in options), "")
+        rows = next((parameter for parameter in ROWS if parameter in options), "")
         check_picture(out, file, options.get(rows), options.get("places"))
         post = load(file)
         if rows:
             options[rows] = reading.rows_if(options[rows], ROWS[rows], options.get("places"))
         if "places" in options:
             options["places"] = reading.places(options["places"])
-        if judge:
-            judged = getattr(import_module(f"priorhood.evaluation.{judge}"), judge)
-            figure = getattr(plot, name)(judged(post, **options))
+        if evaluation:
+            evaluate = getattr(import_module(f"priorhood.evaluation.{evaluation}"), evaluation)
+            figure = getattr(plot, name)(evaluate(post, **options))
         else:
             figure = getattr(plot, name)(post, **options, **places_of(post, group))
         write_picture(figure, out)
         say(f"written to {out}")
 
-    draw.__doc__ = words
-    return takes(rows=True, options=judge or f"plot.{name}")(draw)
+    draw.__doc__ = description
+    return takes(rows=True, options=evaluation or f"plot.{name}")(draw)
 
 
 @takes(options="plot.prior_lines")
 def prior(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A saved posterior (.nc), or a formula.")],
     out: Picture,
-    table: Annotated[str | None, typer.Option("--data", metavar="TABLE", help="The rows of a formula.")] = None,
+    table: Annotated[
+        str | None, typer.Option("--data", metavar="TABLE", help="The rows, required with a formula.")
+    ] = None,
     places: Places = None,
     *,
     options: dict[str, Any],
     reading: Reading,
 ) -> None:
-    """Lines of the average place and of single places, drawn from the prior."""
+    """Prior predictive check: lines of the average place and of single places, drawn from the prior."""
     from priorhood.plot import prior_lines
     from priorhood.posterior.io import load
 
     check_picture(out, model if "~" not in model else None, table, places)
-    given = model if "~" in model else load(model)
+    subject = model if "~" in model else load(model)
     rows, known = reading.rows_if(table, "--data", places), reading.places(places)
-    write_picture(prior_lines(given, rows, places=known, **options), out)
+    write_picture(prior_lines(subject, rows, places=known, **options), out)
     say(f"written to {out}")
 
 
 @takes(options="plot.map: show at below column level crs")
 def map_places(
     file: Saved,
-    out: Annotated[
-        Path, typer.Option("-o", "--out", help="Map to write: PNG, SVG, PDF, or HTML to look around in.")
-    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Map to write: PNG, SVG, PDF, or interactive HTML.")],
     positional: Annotated[str | None, typer.Argument(metavar="POLYGONS", hidden=True)] = None,
     polygons: Polygons = None,
     *,
     options: dict[str, Any],
 ) -> None:
-    """What one and the same home costs in every place; the probability that it costs less than --below."""
+    """Map of the price of a given home in every place, or of the probability that it costs less than --below."""
     from priorhood import plot
     from priorhood._system import check_writable
     from priorhood.posterior.io import load
 
-    given = polygons or positional
-    if given is None or (polygons and positional):
-        raise ModelError(f"a map needs {'one file of' if given else ''} polygons: --polygons zips.geojson")
+    areas = polygons or positional
+    if areas is None or (polygons and positional):
+        raise ModelError(f"a map needs {'one file of ' if areas else ''}polygons: --polygons zips.geojson")
     if out.suffix.lower() in (".html", ".htm"):
-        check_writable(out, file, given)
-        plot.interactive_map(load(file), given, **options).save(out)
+        check_writable(out, file, areas)
+        plot.interactive_map(load(file), areas, **options).save(out)
     else:
-        check_picture(out, file, given, kind="map", others=" or .html")
-        write_picture(plot.map(load(file), given, **options), out)
+        check_picture(out, file, areas, kind="map", others=" or .html")
+        write_picture(plot.map(load(file), areas, **options), out)
     say(f"written to {out}")

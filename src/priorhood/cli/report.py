@@ -1,4 +1,4 @@
-"""`priorhood report`: a saved posterior as one page for a browser."""
+"""`priorhood report`: a saved posterior as a web page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def report(
     *,
     options: dict[str, Any],
 ) -> None:
-    """Write a page that a browser opens without a network: what was fitted and found, what a home costs."""
+    """Write a report as a web page that works offline: the model, the results, and the price of any home."""
     from priorhood.posterior.io import load
     from priorhood.reporting import check_report
     from priorhood.reporting import report as write_report

@@ -1,6 +1,6 @@
 """Signatures and parameter descriptions of Python functions, read from their source without importing it.
 
-A command's options have the defaults, types and descriptions of the function that it calls. Its help reads them
+A command's options have the defaults, types and descriptions of the function that it calls. The help reads them
 from the source, since an import would load NumPy, Numba and DuckDB first.
 """
 
@@ -18,15 +18,27 @@ KINDS = {"int": int, "float": float, "bool": bool, "str": str, "tuple[float, flo
 # A numpydoc entry starts with a type; other text after the colon is the description itself.
 TYPED = re.compile(r"(an? )?(int|float|str|bool|list|tuple|dict|path|object|sequence|mapping|iterable|\{)\b", re.I)
 
-LONG = 120  # letters of a description, of which what follows a semicolon is left out
+LONG = 120  # a longer description is cut at its first semicolon
 
 
 @dataclass(frozen=True)
 class Parameter:
     """A parameter of a Python function.
 
-    kind : type of one value; several : whether a sequence of them is taken; required : whether it has no default;
-    help : first clause of its description
+    Attributes
+    ----------
+    name : str
+        Its name.
+    kind : type
+        Type of one value.
+    several : bool
+        Whether it takes a sequence of values.
+    required : bool
+        Whether it has no default.
+    default : object
+        Its default.
+    help : str
+        First clause of its description.
     """
 
     name: str
@@ -39,9 +51,9 @@ class Parameter:
 
 @cache
 def parameters_of(name: str) -> tuple[Parameter, ...]:
-    """Return the parameters of a public name, "fit", "Model", "Posterior.predict" or "plot.lines", in their order.
+    """Return the parameters of a public name ("fit", "Model", "Posterior.predict", "plot.lines") in their order.
 
-    A catch-all is the last one, named "**places"; *posts is left out.
+    A catch-all comes last, named "**places"; *posts is left out.
     """
     plot, parts = name.startswith("plot."), name.removeprefix("plot.").split(".")
     module = _imported("priorhood.plot" if plot else "priorhood", parts[0])
@@ -51,29 +63,36 @@ def parameters_of(name: str) -> tuple[Parameter, ...]:
         body, docs = found.body, docs + (ast.get_docstring(found) or "") + "\n"
     if isinstance(found, ast.ClassDef):
         found = next(node for node in body if getattr(node, "name", None) == "__init__")
-    given, texts = found.args, descriptions(docs)
-    required = [None] * (len(given.args) - len(given.defaults))
-    catch_all = [Parameter(f"**{given.kwarg.arg}")] if given.kwarg else []
-    return *(
-        Parameter(
-            one.arg, *_kind(ast.unparse(one.annotation)), value is None, _value(value, module),
-            texts.get(one.arg, ""),
+    arguments, texts = found.args, descriptions(docs)
+    required = [None] * (len(arguments.args) - len(arguments.defaults))
+    defaults = [*required, *arguments.defaults, *arguments.kw_defaults]
+    parameters = []
+    for one, default in zip([*arguments.args, *arguments.kwonlyargs], defaults, strict=True):
+        if one.arg == "self":
+            continue
+        annotation = ast.unparse(one.annotation)
+        inner = re.search(r"(?:Sequence|Iterable)\[(.*?)\]", annotation)
+        kinds = [inner[1]] if inner else annotation.split(" | ")
+        kind = str if "str" in kinds else KINDS.get(kinds[0], str)
+        parameters.append(
+            Parameter(
+                one.arg, kind, inner is not None, default is None, _value(default, module), texts.get(one.arg, "")
+            )
         )
-        for one, value in zip(
-            [*given.args, *given.kwonlyargs], [*required, *given.defaults, *given.kw_defaults], strict=True
-        )
-        if one.arg != "self"
-    ), *catch_all  # fmt: skip
+    if arguments.kwarg:
+        parameters.append(Parameter(f"**{arguments.kwarg.arg}"))
+    return tuple(parameters)
 
 
 @cache
 def _tree(module: str) -> ast.Module:
+    """Return the syntax tree of a module."""
     path = ROOT.joinpath(*module.split("."))
     return ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text("utf-8"))
 
 
 def _imported(module: str, name: str) -> str:
-    """The module that a name in another one is imported from."""
+    """Return the module from which another one imports a name."""
     return next(
         str(node.module)
         for node in ast.walk(_tree(module))
@@ -81,17 +100,8 @@ def _imported(module: str, name: str) -> str:
     )
 
 
-def _kind(annotation: str) -> tuple[Any, bool]:
-    """The type of one value, and whether several are taken: (float, True) of "float | Sequence[float] | None"."""
-    inner = re.search(r"(?:Sequence|Iterable)\[(.*?)\]", annotation)
-    if inner:
-        return KINDS.get(inner[1], str), True
-    kinds = annotation.split(" | ")
-    return str if "str" in kinds else KINDS.get(kinds[0], str), False
-
-
 def _value(node: ast.expr | None, module: str) -> Any:
-    """The value of a default: a literal, or a constant of its module or of one that it imports."""
+    """Return the value of a default: a literal, or a constant of its module or of one that it imports."""
     if not isinstance(node, ast.Name):
         return None if node is None else ast.literal_eval(node)
     for line in _tree(module).body:
@@ -101,14 +111,14 @@ def _value(node: ast.expr | None, module: str) -> Any:
 
 
 def descriptions(doc: str) -> dict[str, str]:
-    """Return the first clause of every parameter's description in a numpydoc text."""
-    found: dict[str, str] = {}
+    """Return the first clause of every parameter's description in a numpydoc docstring."""
+    clauses: dict[str, str] = {}
     for section in re.findall(r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)", doc, re.DOTALL | re.MULTILINE):
         for names, text in re.findall(r"^([\w, *]+) : (.*(?:\n(?: .*)?)*)", section, re.MULTILINE):
             first, _, more = text.partition("\n")
             words = " ".join((more if more and TYPED.match(first) else text).replace("`", "").split())
-            # A full stop ends the clause where a sentence follows, not in "0.05" or "i.e.".
+            # A full stop ends the clause if a sentence follows, not in "0.05" or "i.e.".
             clause = re.split(r"\.\s+(?=[A-Z])|\.$", words)[0].replace("if None", "if not given")
             clause = clause.partition("; ")[0] if len(clause) > LONG else clause
-            found |= dict.fromkeys(names.split(", "), clause[:1].upper() + clause[1:])
-    return found
+            clauses |= dict.fromkeys(names.split(", "), clause[:1].upper() + clause[1:])
+    return clauses

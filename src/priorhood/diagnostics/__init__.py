@@ -1,1 +1,1 @@
-"""Whether draws can be trusted: R-hat, effective sample sizes, Pareto k, verdicts."""
+"""Reliability of draws: R-hat, effective sample sizes, Pareto k, verdicts."""

@@ -1,4 +1,4 @@
-"""Draws → verdicts: sentences that name parameters and places, and say what to do."""
+"""Verdicts on draws: sentences that name parameters, places and remedies."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Check:
-    """All verdicts on a posterior's draws; printed one sentence a line.
+    """All verdicts on a posterior's draws; printed one sentence per line.
 
     Parameters
     ----------
     verdicts : tuple of Verdict
-    found : ConvergenceStats, optional
-        Measures of every parameter that varies; None where there are too few draws.
+        The verdicts.
+    stats : ConvergenceStats, optional
+        Measures of every parameter that varies; None if there are too few draws.
 
     Examples
     --------
@@ -40,7 +41,7 @@ class Check:
     """
 
     verdicts: tuple[Verdict, ...]
-    found: ConvergenceStats | None = None
+    stats: ConvergenceStats | None = None
 
     @property
     def good(self) -> bool:
@@ -49,28 +50,28 @@ class Check:
 
     @property
     def bad(self) -> tuple[Verdict, ...]:
-        """The verdicts that ask for something to be done."""
+        """Verdicts that need attention."""
         return tuple(verdict for verdict in self.verdicts if not verdict.good)
 
     @cached_property
     def measures(self) -> pd.DataFrame:
-        """Measures that the verdicts are about, of every parameter that varies; constants have none.
+        """The measures behind the verdicts, one row per parameter that varies; constants have none.
 
         Returns
         -------
         pandas.DataFrame
-            r_hat, ess_bulk, ess_tail, and mcse_over_sd, the Monte Carlo error of the mean in posterior sds;
-            one row a parameter. Empty where there are too few draws to judge.
+            r_hat, ess_bulk, ess_tail, and mcse_over_sd, the Monte Carlo error of the mean in posterior sds. Empty
+            if there are too few draws to judge.
         """
         import pandas as pd
 
-        labels = () if self.found is None else self.found.labels
+        labels = () if self.stats is None else self.stats.labels
         names = ("r_hat", "ess_bulk", "ess_tail", "mcse_over_sd")
-        values = {name: [] if self.found is None else getattr(self.found, name) for name in names}
+        values = {name: [] if self.stats is None else getattr(self.stats, name) for name in names}
         return pd.DataFrame(values, index=pd.Index(labels, name="parameter", dtype=object), dtype=float)
 
     def __getitem__(self, code: str) -> Verdict:
-        """The verdict with a code: check["r_hat"]."""
+        """Return the verdict with a code: check["r_hat"]."""
         return next(verdict for verdict in self.verdicts if verdict.code == code)
 
     def __iter__(self) -> Iterator[Verdict]:
@@ -91,7 +92,7 @@ def check_draws(
     attrs: Mapping[str, Any],
     rows: Mapping[str, int] | None = None,
 ) -> Check:
-    """Judge the draws: whether the chains found the whole posterior, and whether there are enough draws.
+    """Judge the draws: whether the chains explored the whole posterior, and whether there are enough draws.
 
     Parameters
     ----------
@@ -102,18 +103,18 @@ def check_draws(
     attrs : mapping
         The tree's attributes: engine, parameterization, acceptance, …
     rows : mapping, optional
-        Number of rows of every group by its label, named with the group.
+        Number of rows of every group by its label, to be shown with the group.
 
     Returns
     -------
     Check
-        Verdicts "exploration" (exact engine), or "divergences" and "tree_depth"; "draws", and where these are
-        enough to judge, "r_hat", "ess_bulk", "ess_tail" and "mcse". Constants are left out.
+        Verdicts "exploration" (exact engine), or "divergences" and "tree_depth"; "draws", and if there are enough
+        of these, "r_hat", "ess_bulk", "ess_tail" and "mcse". Constants are left out.
     """
     run = SamplerRun(posterior, stats, attrs, rows or {})
     verdicts = [exploration(run)] if run.exact else [divergences(run), tree_depth(run)]
     verdicts.append(draws_verdict(run))
-    found = convergence_stats(run)
-    if found is not None:
-        verdicts += convergence_verdicts(run, found)
-    return Check(tuple(verdict for verdict in verdicts if verdict is not None), found)
+    measured = convergence_stats(run)
+    if measured is not None:
+        verdicts += convergence_verdicts(run, measured)
+    return Check(tuple(verdict for verdict in verdicts if verdict is not None), measured)

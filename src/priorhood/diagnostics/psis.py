@@ -15,16 +15,16 @@ MAX_PARETO_K = 0.7
 
 
 def good_k(draws: int) -> float:
-    """Largest Pareto k with which so many draws can be relied on: min(1 − 1/log₁₀ S, 0.7)."""
+    """Return the largest Pareto k at which estimates from so many draws are reliable: min(1 − 1/log₁₀ S, 0.7)."""
     return min(1.0 - 1.0 / math.log10(draws), MAX_PARETO_K) if draws > 1 else 0.0
 
 
-def smoothed(log_ratios: Array) -> tuple[Array, Array]:
-    """Smooth log importance ratios (n, S) to log weights (n, S) whose exps sum to one in a row; Pareto k (n,).
+def smooth_weights(log_ratios: Array) -> tuple[Array, Array]:
+    """Return the smoothed, normalized log weights (n, S) of log importance ratios (n, S), and Pareto k (n,).
 
     The largest M = min(S/5, 3√S) ratios of a row are replaced by the expected order statistics of the generalized
-    Pareto distribution fitted to them, none above the largest. k is −∞ where all in the tail are equal, and ∞
-    where there are too few draws to tell.
+    Pareto distribution fitted to them, none above the largest. k is −∞ if all ratios in the tail are equal, and ∞
+    if there are too few draws to estimate it.
     """
     n, S = log_ratios.shape  # n sets of S weights
     logs = log_ratios - log_ratios.max(axis=1, keepdims=True)
@@ -39,7 +39,7 @@ def smoothed(log_ratios: Array) -> tuple[Array, Array]:
         tail = np.exp(values[:, 1:]) - cut
         alike = tail[:, -1] <= 1e-12
         tail[alike] = np.linspace(1.0, 2.0, M)
-        k, scale = _fitted(tail)
+        k, scale = _fit_tails(tail)
         p = (np.arange(1, M + 1) - 0.5) / M
         # Quantiles of the generalized Pareto distribution, whose limit for k → 0 is the exponential one.
         log_q = np.log1p(-p)[None]
@@ -53,14 +53,14 @@ def smoothed(log_ratios: Array) -> tuple[Array, Array]:
     return logs - np.log(np.exp(logs).sum(axis=1))[:, None], k
 
 
-def _fitted(tail: Array) -> tuple[Array, Array]:
-    """Shape and scale (n,) of generalized Pareto distributions of ascending tails (n, M) (Zhang, Stephens 2009).
+def _fit_tails(tail: Array) -> tuple[Array, Array]:
+    """Fit generalized Pareto distributions to ascending tails (n, M): shape and scale (n,) (Zhang, Stephens 2009).
 
-    With the weak prior of Vehtari et al. on the shape, towards one half.
+    The shape has the weak prior of Vehtari et al., towards one half.
     """
     M = tail.shape[1]
     points = 30 + int(math.sqrt(M))
-    # Draws that a chain held are ties, which may leave it at 0.
+    # Rejected proposals repeat a draw; such ties may make it 0.
     quartile = np.maximum(tail[:, int(M / 4 + 0.5) - 1], 1e-250)
     grid = 1.0 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))
     b = grid / (3.0 * quartile[:, None]) + 1.0 / tail[:, -1:]

@@ -1,4 +1,4 @@
-"""What the sampler did: the exact engine's proposals; divergences and tree depth of NUTS."""
+"""Verdicts on the sampler: the exact engine's proposals; divergences and tree depth of NUTS."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from priorhood.model.priors import base_of
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Flags
 
-# The exact engine refuses beyond these.
+# The exact engine raises an error beyond these.
 PARETO_LIMIT = 0.7
 ACCEPT_LIMIT = 0.05
 DEEP_SHARE = 0.01
 TAIL = 0.05
-# Divergent draws differ from the others in a parameter if their mean does by both: in sds, in standard errors.
+# Divergent draws differ from the others in a parameter if their means differ by both: sds and standard errors.
 SHIFT, SHIFT_ERRORS = 0.2, 4.0
 BOTTOM, BY_CHANCE = 0.01, 1e-6
 POSITIVE = ("tau", "sigma", "sigma_median", "sigma_spread", "nu")
 
 
 def exploration(run: SamplerRun) -> Verdict | None:
-    """Whether the exact engine's proposals cover the posterior; None where the file has no account of them."""
+    """Return the verdict on whether the exact engine's proposals cover the posterior; None if not recorded."""
     if "acceptance" not in run.attrs or "pareto_k" not in run.attrs:
         return None
     acceptance, k = float(run.attrs["acceptance"]), float(run.attrs["pareto_k"])
     fine = acceptance >= ACCEPT_LIMIT and k <= PARETO_LIMIT
     sentence = "{acceptance:.0%} of the proposals were accepted and their Pareto k is {pareto_k:.2f}"
     sentence += ": they cover the posterior" if fine else (
-        "; needed are at least {least_acceptance:.0%} and at most {most_k}: the proposals miss parts of the "
-        "posterior; give tau and sigma tighter priors, or let fewer terms vary"
+        "; acceptance must be at least {min_acceptance:.0%} and Pareto k at most {max_k}: the proposals miss parts "
+        "of the posterior; give tau and sigma tighter priors, or let fewer terms vary"
     )  # fmt: skip
-    limits: dict[str, Any] = {"least_acceptance": ACCEPT_LIMIT, "most_k": PARETO_LIMIT}
+    limits: dict[str, Any] = {"min_acceptance": ACCEPT_LIMIT, "max_k": PARETO_LIMIT}
     return (good if fine else bad)("exploration", sentence, acceptance=acceptance, pareto_k=k, **limits)
 
 
 def divergences(run: SamplerRun) -> Verdict | None:
-    """Whether transitions diverged, and where; None where the sampler does not record it."""
+    """Return the verdict on divergent transitions; None if the sampler does not record them."""
     stat = run.stat("diverging")
     if stat is None:
         return None
@@ -56,10 +56,10 @@ def divergences(run: SamplerRun) -> Verdict | None:
     noise, where = _where(run, diverging)
     if noise:
         remedy = (
-            f"where sigma of a {run.group} goes to 0 the density grows steeply, and for one with one or two rows "
-            f"without bound: with Normal errors and one level of places the exact engine takes it (engine='exact');"
-            f" else let all {plural(run.group)} share one sigma (leave noise out), or give sigma a tighter prior "
-            f"that keeps off 0"
+            f"the density rises steeply as the sigma of a {run.group} approaches 0, and is unbounded for a "
+            f"{run.group} with one or two rows: with Normal errors and one level of places use the exact engine "
+            f"(engine='exact'); otherwise let all {plural(run.group)} share one sigma (omit noise), or give sigma "
+            f"a tighter prior bounded away from 0"
         )
     else:
         target, other = run.attrs.get("target_accept"), run.other_parameterization()
@@ -75,29 +75,32 @@ def divergences(run: SamplerRun) -> Verdict | None:
 
 
 def _where(run: SamplerRun, diverging: Flags) -> tuple[bool, str]:
-    """Whether the groups' own noise makes transitions diverge, and where the divergent draws lie, in words."""
+    """Check whether the groups' own noise makes transitions diverge, and describe where divergent draws lie."""
     if diverging.all():
         return run.noise_by_group, "all of them"
     for names in (POSITIVE, ("mu", "omega", "beta", "delta")):
-        found = [one for kind in run.elements(*names) for one in _shifted(*kind, diverging)]
-        if not found:
+        shifted = [element for kind in run.elements(*names) for element in _shifted(*kind, diverging)]
+        if not shifted:
             continue
-        found.sort(key=lambda one: -abs(one[2]))
-        name, _, shift, _ = found[0]
+        shifted.sort(key=lambda element: -abs(element[2]))
+        name, _, shift, _ = shifted[0]
         # Parameters of the same kind that are shifted in the same direction make one clause.
-        alike = [one for one in found if one[0] == name and one[2] * shift > 0]
+        alike = [element for element in shifted if element[0] == name and element[2] * shift > 0]
         small = shift < 0
         noise = run.noise_by_group and name == "sigma" and small
         rows = [run.rows.get(label.partition("[")[2][:-1]) if name == "sigma" else None for _, label, _, _ in alike]
         if noise:
-            # The density has no bound in groups of few rows: they lead, however many draws the others have.
+            # The density is unbounded in groups with few rows: they come first, whatever the others' shifts.
             order = sorted(range(len(alike)), key=lambda at: rows[at] or 0)
             alike, rows = [alike[at] for at in order], [rows[at] for at in order]
         _, first, _, values = alike[0]
         quantile = float(np.quantile(values[~diverging], TAIL if small else 1 - TAIL))
         share = float((values[diverging] < quantile if small else values[diverging] > quantile).mean())
         side = f"below the {TAIL:.0%}" if small else f"above the {1 - TAIL:.0%}"
-        labels = [one[1] if n is None else f"{one[1]} ({row_count(n)})" for one, n in zip(alike, rows, strict=True)]
+        labels = [
+            label if n is None else f"{label} ({row_count(n)})"
+            for (_, label, _, _), n in zip(alike, rows, strict=True)
+        ]
         named = join_words(labels, limit=WORST)
         size = f"{'is' if len(alike) == 1 else 'are'} {'small' if small else 'large'}"
         of = f"of {first}, " if len(alike) > 1 else ""
@@ -105,27 +108,27 @@ def _where(run: SamplerRun, diverging: Flags) -> tuple[bool, str]:
             noise,
             f"where {named} {size} ({of}{share:.0%} lie {side} quantile of the other draws)",
         )
-    return run.noise_by_group, "all over the posterior: no parameter differs there"
+    return run.noise_by_group, "throughout the posterior: no parameter differs there"
 
 
 def _shifted(name: str, labels: list[str], values: Array, diverging: Flags) -> list[tuple[str, str, float, Array]]:
-    """The elements in which divergent draws differ from the others: name, label, by how many sds, values."""
+    """Return the elements in which divergent draws differ from the others: name, label, shift in sds, values."""
     from scipy.stats import binom
 
     used = np.log(np.maximum(values, np.finfo(float).tiny)) if base_of(name) in POSITIVE else values
-    there, others = used[diverging], used[~diverging]
+    divergent, others = used[diverging], used[~diverging]
     with np.errstate(divide="ignore", invalid="ignore"):  # constants
-        shift = (there.mean(axis=0) - others.mean(axis=0)) / others.std(axis=0)
-    far = (np.abs(shift) >= SHIFT) & (np.abs(shift) * math.sqrt(len(there)) >= SHIFT_ERRORS)
+        shift = (divergent.mean(axis=0) - others.mean(axis=0)) / others.std(axis=0)
+    far = (np.abs(shift) >= SHIFT) & (np.abs(shift) * math.sqrt(len(divergent)) >= SHIFT_ERRORS)
     if name == "sigma":
-        # Each of many places may hold a few of the divergences: too few to move a mean, but at its very bottom.
-        bottom = (there < np.quantile(others, BOTTOM, axis=0)).sum(axis=0)
-        far |= (shift < 0) & (binom.sf(bottom - 1, len(there), BOTTOM) < BY_CHANCE)
+        # Each of many places may have a few of the divergences: too few to shift a mean, but at its very bottom.
+        bottom = (divergent < np.quantile(others, BOTTOM, axis=0)).sum(axis=0)
+        far |= (shift < 0) & (binom.sf(bottom - 1, len(divergent), BOTTOM) < BY_CHANCE)
     return [(name, labels[at], float(shift[at]), values[:, :, at]) for at in np.flatnonzero(varies(values) & far)]
 
 
 def tree_depth(run: SamplerRun) -> Verdict | None:
-    """Whether trees stopped at their largest depth; None where the sampler does not record it."""
+    """Return the verdict on trees that reached the largest depth; None if the sampler does not record it."""
     reached = run.stat("tree_depth")
     if reached is None:
         return None
@@ -133,12 +136,12 @@ def tree_depth(run: SamplerRun) -> Verdict | None:
     count = int((reached >= limit).sum())
     numbers: dict[str, Any] = {"count": count, "total": reached.size, "limit": limit}
     if count <= DEEP_SHARE * reached.size:
-        some = "{count}" if count else "none"
-        return good("tree_depth", some + " of {total:,} transitions reached tree depth {limit}", **numbers)
+        few = "{count}" if count else "none"
+        return good("tree_depth", few + " of {total:,} transitions reached tree depth {limit}", **numbers)
     other = run.other_parameterization()
     return bad(
         "tree_depth",
-        "{count:,} of {total:,} transitions stopped at the largest tree depth, {limit}: it takes many small steps "
-        "and still does not get far; {remedy}",
-        **numbers, remedy=f"try {other} or tighter priors" if other else "give tighter priors",
+        "{count:,} of {total:,} transitions stopped at the largest tree depth, {limit}: the sampler takes many "
+        "small steps without getting far; {remedy}",
+        **numbers, remedy=f"try {other} or tighter priors" if other else "use tighter priors",
     )  # fmt: skip

@@ -1,8 +1,9 @@
-"""Verdicts: the answer to one question, in numbers first and then in a sentence; the draws that are asked about."""
+"""Verdicts, each the answer to one question in numbers and a sentence; and the sampler run that they judge."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from priorhood.diagnostics.summary import below_diagonal, labels_of
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
 
 WORST = 3  # at most so many offenders are named
-# Names of questions for readers, where they are not their codes.
+# Names of questions for readers, if they differ from their codes.
 TITLES = {"tree_depth": "tree depth", "r_hat": "R-hat", "ess_bulk": "bulk ESS", "ess_tail": "tail ESS",
           "mcse": "MCSE"}  # fmt: skip
 
@@ -35,17 +36,17 @@ class Verdict:
     about : str
         The question, for readers: "R-hat", "bulk ESS".
     sentence : str
-        The answer and, where it is bad, the advice: a template in which {names} stand for the values.
+        The answer and, if it is bad, the advice: a template in which {names} stand for the values.
     values : mapping
-        The numbers and names in the sentence, and more of them for programs.
+        The numbers and names in the sentence, and others for programs.
 
     Examples
     --------
     >>> from priorhood.diagnostics.verdict import bad
-    >>> found = bad("ess_bulk", "bulk ESS is below {limit:,}", limit=400)
-    >>> print(found)
+    >>> verdict = bad("ess_bulk", "bulk ESS is below {limit:,}", limit=400)
+    >>> print(verdict)
     ✗ bulk ESS is below 400
-    >>> found.about, found.values["limit"]
+    >>> verdict.about, verdict.values["limit"]
     ('bulk ESS', 400)
     """
 
@@ -61,7 +62,7 @@ class Verdict:
         return self.sentence.format_map(self.values)
 
     def to_dict(self) -> dict[str, Any]:
-        """The verdict as commands print it in JSON: good, about, text."""
+        """Return the verdict in the form of the commands' JSON: good, about, text."""
         return {"good": self.good, "about": self.about, "text": self.text}
 
     def __str__(self) -> str:
@@ -69,18 +70,30 @@ class Verdict:
 
 
 def good(code: str, sentence: str, *, about: str = "", **values: Any) -> Verdict:
-    """Return a good verdict on a question; about : its name for readers, where TITLES does not have it."""
+    """Return a good verdict; `about` names the question for readers if TITLES does not."""
     return Verdict(code, good=True, about=about or TITLES.get(code, code), sentence=sentence, values=values)
 
 
 def bad(code: str, sentence: str, *, about: str = "", **values: Any) -> Verdict:
-    """Return a bad verdict on a question, whose sentence gives advice."""
+    """Return a bad verdict, whose sentence gives advice; for `about` see good."""
     return Verdict(code, good=False, about=about or TITLES.get(code, code), sentence=sentence, values=values)
 
 
 @dataclass(frozen=True)
 class SamplerRun:
-    """Parameters (chain, draw, …) and sample_stats of a posterior, its attributes, the rows of every group."""
+    """The draws to judge and how they were made.
+
+    Attributes
+    ----------
+    posterior : xarray.Dataset
+        Parameters (chain, draw, …) by name.
+    stats : xarray.Dataset
+        The sampler's statistics.
+    attrs : mapping
+        The posterior's attributes.
+    rows : mapping
+        Number of rows of every group by its label.
+    """
 
     posterior: xr.Dataset
     stats: xr.Dataset
@@ -99,7 +112,7 @@ class SamplerRun:
 
     @property
     def draws(self) -> int:
-        """Number of draws of a chain."""
+        """Number of draws per chain."""
         return int(self.posterior.sizes["draw"])
 
     @property
@@ -113,11 +126,14 @@ class SamplerRun:
         return "sigma" in self.posterior and self.posterior["sigma"].ndim == 3
 
     def stat(self, name: str) -> npt.NDArray[Any] | None:
-        """A statistic of the sampler (chain, draw); None where it has none of that name."""
+        """Return a statistic of the sampler (chain, draw); None if there is none of that name."""
         return self.stats[name].transpose("chain", "draw").values if name in self.stats else None
 
     def elements(self, *names: str) -> Iterator[tuple[str, list[str], Array]]:
-        """Name, labels and values (chain, draw, element) of parameters, all without names; omega's lower half."""
+        """Yield name, labels and values (chain, draw, element) of the named parameters, or of all.
+
+        Of omega only the elements below the diagonal are included.
+        """
         for name in map(str, self.posterior.data_vars):
             if names and name not in names and base_of(name) not in names:
                 continue
@@ -125,12 +141,11 @@ class SamplerRun:
             labels, values = labels_of(name, draws), draws.values.reshape(self.chains, self.draws, -1)
             if base_of(name) == "omega":
                 below = below_diagonal(draws)
-                labels = [label for label, keep in zip(labels, below, strict=True) if keep]
-                values = values[..., below]
+                labels, values = list(compress(labels, below)), values[..., below]
             yield name, labels, values
 
     def other_parameterization(self) -> str:
-        """Advice to write the groups' coefficients the other way; empty without groups."""
+        """Return the advice to use the other parameterization of the groups' coefficients; empty without groups."""
         if not self.group:
             return ""
         return {

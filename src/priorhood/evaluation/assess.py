@@ -209,11 +209,11 @@ def _place_verdicts(a: Assessment) -> Iterator[Verdict]:
             about=question, count=len(failed), places=places, finding=finding,
             failing=[str(r.labels[at]) for at in failed], remedy=remedy, listed=join_words(named, limit=MAX_NAMED),
         )  # fmt: skip
-    others = {name: found for name, found in a.effects.items() if name != group}
+    others = {name: effects for name, effects in a.effects.items() if name != group}
     tested = sum(len(labels) for labels, _ in others.values())
-    for name, (labels, p) in others.items():
-        order = np.argsort(p, kind="stable")
-        failed = order[p[order] * tested <= SHARE]
+    for name, (labels, p_values) in others.items():
+        order = np.argsort(p_values, kind="stable")
+        failed = order[p_values[order] * tested <= SHARE]
         if len(failed):
             yield bad(
                 EFFECT,
@@ -221,7 +221,9 @@ def _place_verdicts(a: Assessment) -> Iterator[Verdict]:
                 "{remedy}",
                 about=f"{EFFECT} of {name}", count=len(failed), places=count_noun(len(labels), name),
                 failing=[str(labels[at]) for at in failed], remedy=INSPECT,
-                listed=join_words([f"{labels[at]} (p {p_text(float(p[at]))})" for at in failed], limit=MAX_NAMED),
+                listed=join_words(
+                    [f"{labels[at]} (p {p_text(float(p_values[at]))})" for at in failed], limit=MAX_NAMED
+                ),
             )  # fmt: skip
 
 

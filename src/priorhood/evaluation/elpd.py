@@ -11,7 +11,7 @@ import numpy as np
 
 from priorhood._text import count_noun, join_words, plural
 from priorhood.diagnostics.check import Check
-from priorhood.diagnostics.psis import good_k, smoothed
+from priorhood.diagnostics.psis import good_k, smooth_weights
 from priorhood.diagnostics.verdict import bad, good
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Elpd:
                 "out changes the posterior substantially, so their estimates are unreliable: inspect them, and "
                 "refit without them",
                 **values, count=len(over), worst=worst,
-                listed=join_words(named + [""] * (len(over) - len(worst)), most=3),
+                listed=join_words(named + [""] * (len(over) - len(worst)), limit=3),
             )  # fmt: skip
         else:
             weights = good(
@@ -265,7 +265,7 @@ class DensitySums:
             (S,) log weights of the draws in the posterior; equal if None.
         """
         log_weights = np.zeros(out.shape[1]) if weights is None else weights - np.logaddexp.reduce(weights)
-        logs, k = smoothed(log_weights - out)
+        logs, k = smooth_weights(log_weights - out)
         terms = logs + out
         top = terms.max(axis=1, keepdims=True)
         elpd = top[:, 0] + np.log(np.exp(terms - top).sum(axis=1))

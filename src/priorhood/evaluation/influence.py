@@ -11,7 +11,7 @@ import numpy as np
 from priorhood._text import preview, row_count, suggestion
 from priorhood.data.rows import prepare_rows
 from priorhood.data.sources.table import read
-from priorhood.diagnostics.psis import smoothed
+from priorhood.diagnostics.psis import smooth_weights
 from priorhood.errors import ModelError
 from priorhood.evaluation.exact_posterior import log_of_places
 from priorhood.evaluation.shift import ParameterDraws, far, redraw, shifts
@@ -275,7 +275,7 @@ def _every_place(post: Posterior, options: FitOptions) -> pd.DataFrame:
     for at, label in enumerate(finest.labels):
         shift, k = np.full(len(sd), np.nan), np.inf
         if by_weights is not None:
-            logs, (k,) = smoothed(-by_weights(at)[None])
+            logs, (k,) = smooth_weights(-by_weights(at)[None])
             np.divide(np.exp(logs[0]) @ draws.values - mean, sd, out=shift, where=sd > 0)
         how = "weights"
         if not k <= PARETO_LIMIT:

@@ -19,8 +19,7 @@ from priorhood._system import in_threads
 from priorhood.data.join_places import together
 from priorhood.data.rows import prepare_rows
 from priorhood.diagnostics.summary import below_diagonal, labels_of
-from priorhood.diagnostics.uniformity import ALARM, UniformityTest, counts_below, judge
-from priorhood.diagnostics.uniformity import places as rank_places
+from priorhood.diagnostics.uniformity import ALARM, UniformityTest, counts_below, judge, rank_midpoints
 from priorhood.errors import ModelError, PriorhoodError, SamplingError
 from priorhood.fitting.engine_choice import FitOptions, draw_exact, exact_refusal
 from priorhood.fitting.identifiability import check_informed
@@ -135,7 +134,7 @@ class Calibration:
         """
         import pandas as pd
 
-        off = rank_places(self.ranks, self.draws) - 0.5
+        off = rank_midpoints(self.ranks, self.draws) - 0.5
         return pd.DataFrame(
             {
                 "in50": (np.abs(off) <= 0.25).mean(axis=0),

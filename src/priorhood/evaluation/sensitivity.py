@@ -131,7 +131,7 @@ class Sensitivity:
                         sizes[label] = max(sizes.get(label, 0.0), float(max(shift, ratio)))
             if sizes:
                 order = sorted(sizes, key=lambda label: -sizes[label])
-                matters.append(f"the prior of {parameter} matters for {join_words(order, most=MAX_NAMED)}")
+                matters.append(f"the prior of {parameter} matters for {join_words(order, limit=MAX_NAMED)}")
         matters += [
             f"{refit.parameter} ~ {refit.prior} could not be fitted ({refit.refused})"
             for refit in self.refits

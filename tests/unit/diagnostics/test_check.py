@@ -300,7 +300,7 @@ def test_noise_by_place_names_the_worst_places():
     diverging = lowest(sigma[..., 0], 0.05) | lowest(sigma[..., 2], 0.03)
     rows = {"10115": 1, "12047": 80, "13583": 2}
     text = only(judged(draws, rows=rows, diverging=diverging), "divergences")
-    says(text, "sigma[10115] (1 row)", "sigma[13583] (2 rows)", "are small", "without bound", "one or two rows")
+    says(text, "sigma[10115] (1 row)", "sigma[13583] (2 rows)", "are small", "unbounded", "one or two rows")
     says(text, "leave noise out", "tighter prior")
     assert "12047" not in text
     assert text.index("10115") < text.index("13583")
@@ -317,7 +317,7 @@ def test_noise_by_many_places_is_seen_though_each_makes_few_of_the_divergences()
     for at in range(20):
         diverging |= sigma[..., at] < np.quantile(sigma[..., at], 0.004)
     text = only(judged(draws, diverging=diverging), "divergences")
-    says(text, "sigma[100", " more are small", "without bound")
+    says(text, "sigma[100", " more are small", "unbounded")
     assert not any(f"sigma[{place}]" in text for place in places[20:])
 
 
@@ -342,7 +342,8 @@ def test_tree_depth():
 
 @pytest.mark.parametrize("attrs", [{"acceptance": 0.01}, {"pareto_k": 0.9}])
 def test_exploration(attrs):
-    says(only(judged(made(), EXACT | attrs), "exploration"), "needed are at least 5% and at most 0.7", "priors")
+    limits = "acceptance must be at least 5% and Pareto k at most 0.7"
+    says(only(judged(made(), EXACT | attrs), "exploration"), limits, "priors")
 
 
 # -- numbers and time -------------------------------------------------------------------------------------

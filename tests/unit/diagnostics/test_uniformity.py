@@ -73,7 +73,7 @@ def test_verdicts_name_quantities_and_refusals():
     assert [(v.good, v.about) for v in told] == [(True, "refits"), (False, "wide"), (False, "high")]
     assert "9 of 209" in told[0].text
     assert told[1].text.startswith(
-        "tau: the intervals are too wide; the central 90% of the draws have the truth in"
+        "tau: the intervals are too wide; the central 90% interval covers the true value in"
     )
-    assert "100% of the truths lie below the median" in told[2].text
+    assert "100% of the true values lie below the median" in told[2].text
     assert not judge(["mu"], ranks[:, :1], 99, p[:1], [("no way", 11)])[0].good

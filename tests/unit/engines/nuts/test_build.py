@@ -544,7 +544,7 @@ def test_a_sampler_that_fails_is_named(monkeypatch):
 @pytest.mark.parametrize("swallowed", [1, 3])
 def test_an_interrupt_swallowed_by_another_language_is_sent_again(swallowed, capfd):
     """What is raised in a callback from C is printed by Python and lost, as in llvmlite while it compiles."""
-    from priorhood.cli.interrupts import interruptible
+    from priorhood.cli.signals import interruptible
 
     calls = 0
 
@@ -573,7 +573,7 @@ def test_an_interrupt_swallowed_by_another_language_is_sent_again(swallowed, cap
 
 def test_an_error_that_an_interrupt_left_behind_is_the_interrupt():
     """As numba's "no compiled object yet", of a library that was being compiled."""
-    from priorhood.cli.interrupts import interruptible
+    from priorhood.cli.signals import interruptible
 
     before = signal.getsignal(signal.SIGINT)
 
@@ -593,7 +593,7 @@ def test_an_error_that_an_interrupt_left_behind_is_the_interrupt():
 
 
 def test_other_lost_errors_are_printed_still(capfd, monkeypatch):
-    from priorhood.cli.interrupts import interruptible
+    from priorhood.cli.signals import interruptible
 
     monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
 

@@ -1,4 +1,4 @@
-"""Handle Ctrl-C while the command's modules are loading: print one sentence, as it does later."""
+"""Handle Ctrl-C while the command's modules are loading: print one sentence, as cli/signals.py does later."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import threading
 
 INTERRUPTED = 130  # a shell's exit status after Ctrl-C
+MESSAGE = "priorhood: interrupted; nothing was written"
 
 
 # The program: `priorhood …`, or in `python -m priorhood …` what follows -m: while Python looks for that module,
@@ -19,7 +20,7 @@ if _name == "-m":
 
 def _exit(*_: object) -> None:
     """Print that the command was interrupted, and end the process."""
-    os.write(2, b"priorhood: interrupted; nothing was written\n")
+    os.write(2, f"{MESSAGE}\n".encode())
     os._exit(INTERRUPTED)
 
 

@@ -1,0 +1,47 @@
+"""`priorhood predict`: the predictive distribution of every row of a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from priorhood._text import row_count
+from priorhood.cli.options import Json, Places, Reading, Rows, Saved, takes
+from priorhood.cli.output import print_json, progress
+
+
+@takes(wanted="Posterior.predict")
+def predict(
+    file: Saved,
+    table: Rows,
+    out: Annotated[Path, typer.Option("-o", "--out", help="CSV or Parquet file to write.")],
+    places: Places = None,
+    *,
+    wanted: dict[str, Any],
+    reading: Reading,
+    as_json: Json = False,
+) -> None:
+    """Write the table with the predictive distribution of every row added as columns."""
+    from priorhood.data.sources.export import check_kinds, check_output, kinds_of, write_frame
+    from priorhood.posterior.io import load
+    from priorhood.prediction.predict import request
+
+    check_output(out, file, table, *([places] if places else []))
+    post, rows = load(file), reading.rows(table)
+    check_kinds(out, rows)
+    known, prefix, seed = reading.places(places), wanted.pop("prefix"), wanted.pop("seed")
+    quantities = request(**wanted, seed=post.seed if seed is None else seed)
+    with progress(quiet=as_json) as report:
+        frame, predicted = post._predicted(rows, quantities, prefix=prefix, places=known, progress=report)
+    write_frame(frame, out, kinds_of(rows))
+    counts = {str(k): int(v) for k, v in frame[prefix + "status"].value_counts().items()}
+    note = predicted.note
+    if as_json:
+        print_json(out=out, rows=len(frame), status=counts, notes=[note] if note else [])
+        return
+    statuses = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+    print(f"{row_count(len(frame))} predicted ({statuses}), written to {out}")
+    if note:
+        print(f"note: {note}")
