@@ -301,7 +301,7 @@ def test_noise_by_place_names_the_worst_places():
     rows = {"10115": 1, "12047": 80, "13583": 2}
     text = only(judged(draws, rows=rows, diverging=diverging), "divergences")
     says(text, "sigma[10115] (1 row)", "sigma[13583] (2 rows)", "are small", "unbounded", "one or two rows")
-    says(text, "leave noise out", "tighter prior")
+    says(text, "omit noise", "tighter prior")
     assert "12047" not in text
     assert text.index("10115") < text.index("13583")
     # Those with few rows lead, though fewer draws diverge there.
