@@ -154,11 +154,11 @@ def test_design_names_every_module():
         contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
     layers = [name for layer in contracts[0]["layers"] for name in re.findall(r"priorhood\.(\w+)", layer)]
     text = (DOCS / "design.md").read_text(encoding="utf-8").partition("## Packages")[2].partition("\n## ")[0]
-    package, ground = ROOT / "src/priorhood", "On the ground"
+    package, ground = ROOT / "src/priorhood", "The foundation"
     listed = {
         title.strip("`"): re.findall(r"^\| `([\w/]+)` \|", rows, flags=re.MULTILINE)
         for title, rows in re.findall(
-            r"^### (`\w+`|On the ground)(.*?)(?=^###|\Z)", text, flags=re.MULTILINE | re.DOTALL
+            r"^### (`\w+`|The foundation)(.*?)(?=^###|\Z)", text, flags=re.MULTILINE | re.DOTALL
         )
     }
     files = {
