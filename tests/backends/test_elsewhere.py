@@ -95,7 +95,7 @@ def test_messages_are_those_of_the_local_rows(name, put):
 @pytest.mark.parametrize("where", ["price >", "prize > 3", "price > 3; drop"])
 def test_a_condition_that_cannot_be_read_is_said_before_rows_are(where, put):
     assert re.search(
-        r"is no condition on rows \(.*\); write it like", refused(put(HOMES), "price ~ 1", {"where": where})
+        r"is not a valid row condition \(.*\); write it like", refused(put(HOMES), "price ~ 1", {"where": where})
     )
 
 
@@ -171,8 +171,8 @@ def test_predictions_bring_a_limited_number_of_rows(put, monkeypatch):
     both = [frame.sort_values(["area", "zip"]).reset_index(drop=True) for frame in (found, wanted)]
     assert both[0]["zip"].tolist() == both[1]["zip"].tolist()
     np.testing.assert_allclose(both[0]["mean"], both[1]["mean"], rtol=1e-9)
-    monkeypatch.setattr(remote.rows_fetched, "__defaults__", (5,))
-    with pytest.raises(TableError, match="more than 5 rows; a fit by the exact engine takes only sums"):
+    monkeypatch.setattr(remote.fetch_rows, "__defaults__", (5,))
+    with pytest.raises(TableError, match="more than 5 rows; a fit by the exact engine only needs sums"):
         post.predict(put(rows))
 
 
@@ -193,10 +193,10 @@ def test_a_lost_server_is_one_sentence(tmp_path):
         with connection.con.cursor() as cursor:
             cursor.execute(f"DROP TABLE {homes.get_name()}")
         connection.con.commit()
-        with pytest.raises(TableError, match=r"Ibis stopped: UndefinedTable: .* does not exist.*; fix it"):
+        with pytest.raises(TableError, match=r"Ibis failed: UndefinedTable: .* does not exist.*; fix the problem"):
             ph.fit("price ~ area + (1 | zip)", homes)
         stop()
-        with pytest.raises(TableError, match=r"Ibis stopped: .*; a worker or the connection was lost"):
+        with pytest.raises(TableError, match=r"Ibis failed: .*; a worker or the connection was lost"):
             ph.fit("price ~ area + (1 | zip)", homes)
         connection.disconnect()
 
@@ -217,7 +217,7 @@ def test_a_lost_dask_worker_is_one_sentence():
         client.as_current(),
     ):
         lost = _to_dask(HOMES).map_partitions(dies, meta=HOMES.iloc[:0])
-        with pytest.raises(TableError, match=r"Dask stopped: KilledWorker: .* was lost, and"):
+        with pytest.raises(TableError, match=r"Dask failed: KilledWorker: .* was lost, and"):
             ph.fit("price ~ area + (1 | zip)", lost)
 
 
@@ -231,5 +231,5 @@ def test_a_lost_spark_worker_is_one_sentence(spark):
         col("id").cast("double").alias("area"),
         expr("double(java_method('java.lang.System', 'exit', int(id * 0 + 1)))").alias("price"),
     )
-    with pytest.raises(TableError, match=r"Spark stopped: .*; a worker or the connection was lost"):
+    with pytest.raises(TableError, match=r"Spark failed: .*; a worker or the connection was lost"):
         ph.fit("price ~ area + (1 | zip)", lost)

@@ -442,7 +442,7 @@ PYTHON = {
     ),
     "a slope that cannot vary": case(
         lambda: ph.moments("price ~ centre + (centre | zip)", sales(), places=PLACES),
-        ("it can have a coefficient among the other predictors", "fit 'price ~ centre + (1 | zip)'"),
+        ("use it as an ordinary predictor instead", "fit 'price ~ centre + (1 | zip)'"),
         lambda: ph.moments("price ~ centre + (1 | zip)", sales(), places=PLACES),
     ),
     "places without a group": case(
@@ -778,7 +778,7 @@ COMMANDS = {
     ),
     "a table of another kind": (
         ("predict", "post.nc", "few.csv", "-o", "x.xlsx"),
-        "its name must end in one of '.csv'",
+        "its extension must be one of '.csv'",
         [("predict", "post.nc", "few.csv", "-o", "x.csv")],
     ),
     "bytes as text": (
@@ -920,7 +920,7 @@ TABLES = {
     "a line that is longer": (("uneven.csv", FORMULA), "or leave it out", [("even.csv", FORMULA)]),
     "several tables": (
         ("two.duckdb", FORMULA),
-        "say which, like 'two.duckdb::homes'",
+        "name one of them, like 'two.duckdb::homes'",
         [("two.duckdb::homes", FORMULA)],
     ),
     "a condition that is none": (

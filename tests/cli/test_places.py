@@ -70,7 +70,7 @@ def test_bad_places_are_one_message(folder, refused, zips):
     fit = ("fit", folder / "sales.csv", FORMULA, "-o", folder / "x.nc", "--places")
     refused(*fit, folder / "nowhere.csv", says=("no file", "nowhere.csv"))
     pd.concat([zips, zips.assign(distance=1.5)]).to_csv(folder / "twice.csv", index=False)
-    refused(*fit, folder / "twice.csv", says=("is there twice", "and 1.5"))
+    refused(*fit, folder / "twice.csv", says=("occurs twice", "and 1.5"))
     zips.assign(distance="n/a").to_csv(folder / "text.csv", index=False)
     refused(*fit, folder / "text.csv", says=("sales.csv with", "'distance'", "'n/a'"))
     refused("fit", folder / "sales.csv", "price ~ distance + (distance | zip)", "-o", folder / "x.nc",

@@ -161,9 +161,7 @@ def test_a_table_of_a_lazy_frame_goes_through_a_pickle(sales):
 
 def test_a_table_of_a_relation_says_why_it_does_not(sold):
     for send in (pickle.dumps, copy.deepcopy):
-        with pytest.raises(
-            ph.TableError, match=r"connection of this process.*give the name of a file, or a pandas"
-        ):
+        with pytest.raises(ph.TableError, match=r"connection of this process.*use the path of a file, or a pandas"):
             send(ph.read(sold["relation"], where="price > 0"))
 
 

@@ -12,7 +12,7 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 CLASSES = ("Posterior", "Moments", "Model", "Table")
 # Methods for other packages' sake; the reference leaves them out, too.
 INTERNAL = {
-    *("Table.require", "Table.eager", "Table.frame", "Table.alone", "Table.check_apart"),
+    *("Table.require", "Table.eager", "Table.frame", "Table.exclusive", "Table.check_unambiguous"),
     *("Model.resolve", "Model.regression"),
 }
 # They need PyMC, which takes seconds to import: docs/pymc.md has their examples.

@@ -124,12 +124,12 @@ def _end(message: str, code: int) -> NoReturn:
     """Print the message, end child processes, remove temporary files and exit."""
     from multiprocessing import active_children
 
-    from priorhood.data.sources.duckdb_io import clear_spilled
+    from priorhood.data.sources.duckdb_io import clear_spill_folders
 
     say(message)
     for child in active_children():
         child.terminate()
-    clear_spilled()
+    clear_spill_folders()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

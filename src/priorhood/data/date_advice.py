@@ -1,4 +1,4 @@
-"""Advice for columns of dates where numbers should be: code that makes days of them."""
+"""Advice on columns of dates where numbers are required: code that converts them to days."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from priorhood.data.date_formats import Dates, dates_of, like_numbered, numbered
 from priorhood.data.labels import BLANKS
 from priorhood.data.sources.columns import first_texts, textual, zoned
 from priorhood.data.sources.duckdb_io import DATABASE
-from priorhood.data.sources.paths import find_parts
 from priorhood.model.tokens import written
 
 if TYPE_CHECKING:
@@ -28,13 +27,13 @@ DAYS = "days"
 ISO = Dates("%Y-%m-%d")
 
 
-def dates_among(column: str, role: Role, counts: Iterable[str], table: Table) -> str:
-    """Return what to do about a column of texts most of which are dates; '' where they are not.
+def advice_if_dates(column: str, role: Role, counts: Iterable[str], table: Table) -> str:
+    """Return advice on a column of texts if most of them are dates, else ''.
 
     Parameters
     ----------
     counts : iterable of str
-        The different texts as they stand.
+        Distinct texts of the column, as given.
     """
     texts = list(counts)
     values = sorted({text.strip(BLANKS) for text in texts} - {""})
@@ -48,32 +47,32 @@ def dates_among(column: str, role: Role, counts: Iterable[str], table: Table) ->
     if found is None:
         return ""
     found = replace(found, whole=found.whole and len(dates) == len(values))
-    return dates_advice(column, role, dates, as_they_stand(found, texts), table)
+    return dates_advice(column, role, dates, note_blanks(found, texts), table)
 
 
-def as_they_stand(found: Dates, texts: Iterable[str]) -> Dates:
-    """Return the dates' format, with blanks around the texts and blank texts noted."""
+def note_blanks(found: Dates, texts: Iterable[str]) -> Dates:
+    """Return the format of dates, with a note of blank texts and of blanks around texts."""
     plain = {text: text.strip(BLANKS) for text in texts}
     blank = any(text != stripped for text, stripped in plain.items())
     return replace(found, whole=found.whole and all(plain.values()), blank=blank)
 
 
 def dates_advice(column: str, role: Role, dates: list[str], found: Dates, table: Table) -> str:
-    """Return what a column of dates holds, and what to do about it."""
+    """Describe a column of dates, with advice."""
     ways = []
     if not role.number and (found.of_months or not found.sure or "%y" in found.form):
         ways.append(f"write C({written(column)}) to use it as categories")
     if found.numbered and not role.number:
-        ways.append(f"write I({written(column)}) to use it as the number that it is")
+        ways.append(f"write I({written(column)}) to use it as a plain number")
     if found.form:
         ways.append(_days_since(table, column, dates, found))
     else:
-        ways.append("write them as 2014-10-13, since the names of the months are unknown here")
-    return f"holds {found.called}, like {preview(dates[:1])}, not numbers; {', or '.join(ways)}"
+        ways.append("write them like 2014-10-13, since priorhood does not know these names of months")
+    return f"holds {found.term}, like {preview(dates[:1])}, not numbers; {', or '.join(ways)}"
 
 
 def typed_dates_advice(frame: Frame, column: str, table: Table) -> str:
-    """Return what to do about a column that its reader finds dates in, though they are texts in some files."""
+    """Return advice on a column that its reader has converted to dates, though it may be text in the file."""
     as_text = table.frame((column,))
     if not textual(as_text.collect_schema()[column]):
         dates = [text[:10] for text in first_texts(frame, column, table.name)]
@@ -83,10 +82,10 @@ def typed_dates_advice(frame: Frame, column: str, table: Table) -> str:
     found = dates_of(texts, short=True)
     if found is None:  # pandas' guess could take days for months
         return (
-            f"holds dates, not numbers; write them all as 2014-10-13, in place of {preview(texts[:1])}, "
-            f"and this message will show how to make days of them"
+            f"holds dates, not numbers; write them all like 2014-10-13, instead of {preview(texts[:1])}, "
+            f"and this message will show how to convert them to days"
         )
-    return f"holds dates, not numbers; {_days_since(table, column, texts, as_they_stand(found, given))}"
+    return f"holds dates, not numbers; {_days_since(table, column, texts, note_blanks(found, given))}"
 
 
 # Templates of pandas and Polars: the column, and method calls on it.
@@ -103,12 +102,14 @@ _POLARS = {
 
 
 def _days_since(table: Table, column: str, texts: list[str], found: Dates | None) -> str:
-    """Return code that makes days since its first date of a column, for the library or file that the table is.
+    """Return code that converts a column to days since its first date, for the table's library or file.
 
     Parameters
     ----------
-    texts : some of its dates; as 2014-10-13 where the column has a type of dates
-    found : how they are written; None for a column with a type of dates
+    texts : list of str
+        Some of the dates; like 2014-10-13 if the column has a date type.
+    found : Dates or None
+        Format of the dates; None if the column has a date type.
     """
     days = (found or ISO).read(texts) or []
     first = min(days, default="2000-01-01")
@@ -117,8 +118,8 @@ def _days_since(table: Table, column: str, texts: list[str], found: Dates | None
         names = {"m": "month", "d": "day", "y": "year", "Y": "year"}
         order = ", ".join(names[letter] for letter in re.findall(r"%([mdyY])", found.form))
         others = join_words(map(repr, found.others), "or")
-        doubt = f" (read as {order}, in this order; if that is wrong, with {others} in place of {found.form!r})"
-    advice = f"make days since a date of it{doubt}, and write {DAYS} in its place: "
+        doubt = f" (read as {order}, in this order; if that is wrong, use {others} instead of {found.form!r})"
+    advice = f"convert it to days since a reference date{doubt}, and use {DAYS} instead: "
 
     in_polars = table.kind in ("polars", "polars-lazy")
     calls = _POLARS if in_polars else _PANDAS
@@ -131,7 +132,7 @@ def _days_since(table: Table, column: str, texts: list[str], found: Dates | None
             made = f"{value}.cast(pl.Datetime)" if in_polars else f"pd.to_datetime({value})"
     else:
         # A CSV's values are texts to those who follow the advice.
-        if table.written is None and table.frame(()).collect_schema()[column].is_numeric():
+        if table.csv is None and table.frame(()).collect_schema()[column].is_numeric():
             value += calls["text"]
         value += calls["strip"] if found.blank else ""
         value += calls["first"].format(found.first) if found.first else ""
@@ -156,26 +157,26 @@ def _days_since(table: Table, column: str, texts: list[str], found: Dates | None
         return advice + line
     if command := command_for(table, line, DAYS):
         return advice + command
-    return f"{advice}{line} of a pandas frame d, or the like where the rows are"
+    return f"{advice}{line} for a pandas frame d, or the equivalent where the rows are"
 
 
 def command_for(table: Table, line: str, ending: str) -> str | None:
-    """Return a command that changes the rows d of a table's file (see script); None where it is not one file."""
-    if not table.path:
+    """Return a command that changes the rows d of a table's file (see script); None unless it is a single file."""
+    parts = table.parts
+    if parts is None:
         return None
-    parts = find_parts(table.path)
     if parts.kind == DATABASE:
         return script(parts.files[0], line, ending, inside=parts.inside)
-    return script(table.path, line, ending) if is_file(table.path) else None
+    return script(parts.path, line, ending) if is_file(parts.path) else None
 
 
 def script(path: str, line: str, ending: str, *, inside: str = "") -> str:
-    """Return a command that changes the rows d of a file by a line of Python, and writes them to a file next to it.
+    """Return a command that changes the rows d of a file with a line of Python, and writes them to a new file.
 
     Parameters
     ----------
     inside : str
-        The table of a DuckDB file, quoted for SQL.
+        Table of a DuckDB file, quoted for SQL.
     """
     if inside:
         out = str(free_name(Path(path).with_suffix(".parquet"), f" {ending}"))

@@ -57,7 +57,7 @@ _OTHERS = {
 # Dates with a time.
 _TIMED = re.compile(r"\d{4}-\d\d-\d\d" + _CLOCK)
 
-# Beginnings that tell the names of the months apart.
+# Beginnings that distinguish the names of the months.
 _STEMS = (
     "jan feb mar apr may jun jul aug sep oct nov dec",
     "jan feb mär apr mai jun jul aug sep okt nov dez",
@@ -91,7 +91,7 @@ _NAMES = (
 _LANGUAGES = tuple((stems.split(), names.split()) for stems, names in zip(_STEMS, _NAMES, strict=True))
 
 _DAY, _WORD, _YEAR = r"\d\d?(?:\.|st|nd|rd|th|º|er)?", r"(?P<month>[^\W\d_]{3,})\.?", r"(?:1[6-9]|20|21)\d\d"
-# In lower case: 9. juli 2021, friday 9th of july, 2021, 9-jul-21; july 9th, 2021; juli 2021, jul-21.
+# Patterns in lower case: 9. juli 2021, friday 9th of july, 2021, 9-jul-21; july 9th, 2021; juli 2021, jul-21.
 _WORDED = {
     rf"(?P<before>[^\W\d_]+\.?,? )?{_DAY}[ -]?(?:de |of )?{_WORD},?[ -]?(?:de )?{_YEAR}": "%d-%m-%Y",
     rf"\d\d?\.?[ -]?{_WORD}[ -]\d\d": "%d-%m-%y",
@@ -113,17 +113,28 @@ _NO_NUMBER = {"0", "0.0", "99999999", "99999999.0", "999999", "999999.0"}
 
 @dataclass(frozen=True)
 class Dates:
-    """The format of all dates of a column.
+    """Format of all dates of a column.
 
-    form : strptime's format of plain(text); '' where the months have names that are unknown here
-    first : how many characters of a text are the date, 0 for all of them
-    months : beginning of a month's name, in lower case → what replaces it
-    before : whether words come before the date
-    others : formats with which the same texts are other dates
-    sure : whether nothing else is written so
-    whole : whether the column has no other texts
-    blank : whether some texts have blanks around them
-    numbered : whether the texts are whole numbers, which may be no dates
+    Attributes
+    ----------
+    form : str
+        Format of plain(text) for strptime; '' if the names of the months are unknown.
+    first : int
+        Number of characters of a text that are the date; 0 for all of them.
+    months : dict of str to str
+        Replacement for the beginning of each month's name, in lower case.
+    before : bool
+        Whether words come before the date.
+    others : tuple of str
+        Formats with which the same texts are other dates.
+    sure : bool
+        Whether the texts can only be dates.
+    whole : bool
+        Whether the column has no other texts.
+    blank : bool
+        Whether some texts have blanks around them.
+    numbered : bool
+        Whether the texts are whole numbers, which may be something other than dates.
     """
 
     form: str
@@ -142,7 +153,7 @@ class Dates:
         return "%d" not in self.form
 
     def plain(self, text: str) -> str:
-        """Return a text as form reads it."""
+        """Return a text as `form` can read it."""
         text = text[: self.first or None]
         if not self.months:
             return text
@@ -152,7 +163,7 @@ class Dates:
         return re.sub(r"\D+", "-", text)
 
     def read(self, texts: Iterable[str], form: str = "") -> list[str] | None:
-        """Return the dates as 2014-10-13; None where a text is no date."""
+        """Return the dates like 2014-10-13; None if a text is not a date."""
         from datetime import datetime
 
         try:
@@ -161,8 +172,8 @@ class Dates:
             return None
 
     @cached_property
-    def called(self) -> str:
-        """The word for them in messages."""
+    def term(self) -> str:
+        """Term for the dates in messages."""
         return "dates" if self.sure else "what looks like dates"
 
 
@@ -181,25 +192,22 @@ def dates_of(texts: Sequence[str], *, short: bool = False) -> Dates | None:
         return found if found.read(texts) else None
     if _ANY_DATE.fullmatch(texts[0]):
         for pattern, form in {**_DATES, **(_SHORT_DATES if short else {})}.items():
-            if all(re.fullmatch(pattern, text) for text in texts) and (one := _by_format(texts, form)):
-                return one
+            if not all(re.fullmatch(pattern, text) for text in texts):
+                continue
+            readings = {f: days for f in (form, *_OTHERS.get(form, ())) if (days := Dates(f).read(texts))}
+            if not readings:
+                continue
+            forms = list(readings)
+            if "%y" in form and len(forms) > 1:
+                # Sales span few years: 21-07-09 and 22-04-30 are in 2021 and 2022, not in 2009 and 2030.
+                years = {f: len({day[:4] for day in days}) for f, days in readings.items()}
+                forms = [f for f in forms if 2 * years[f] <= 3 * min(years.values())]
+            return Dates(forms[0], others=tuple(forms[1:]))
     return _worded(texts) if _ANY_WORDED.fullmatch(texts[0].lower()) else None
 
 
-def _by_format(texts: Sequence[str], form: str) -> Dates | None:
-    found = {f: days for f in (form, *_OTHERS.get(form, ())) if (days := Dates(f).read(texts))}
-    if not found:
-        return None
-    forms = list(found)
-    if "%y" in form and len(forms) > 1:
-        # Sales span few years: 21-07-09 and 22-04-30 are of 2021 and 2022, not of 2009 and 2030.
-        years = {f: len({day[:4] for day in days}) for f, days in found.items()}
-        forms = [f for f in forms if 2 * years[f] <= 3 * min(years.values())]
-    return Dates(forms[0], others=tuple(forms[1:]))
-
-
 def _worded(texts: Sequence[str]) -> Dates | None:
-    """Return the format of dates with the names of months in some language, in any of the usual orders."""
+    """Return the format of dates with names of months in any known language, in any of the usual orders."""
     lower = [text.lower() for text in texts]
     for pattern, form in _WORDED.items():
         matches = [re.fullmatch(pattern, text) for text in lower]
@@ -215,30 +223,30 @@ def _worded(texts: Sequence[str]) -> Dates | None:
                 return found if found.read(texts) else None
         if form != "%d-%m-%Y" or before:
             return None
-        # Up to twelve words of another language, with days beyond any other count of 12; all begin with digits.
+        # Up to twelve words of an unknown language, with numbers from 13 to 31 before them, look like dates.
         days = {int(re.split(r"\D", text, maxsplit=1)[0]) for text in lower}
         return Dates("", sure=False) if 3 <= len(words) <= 12 < max(days) <= 31 and len(days) >= 6 else None
     return None
 
 
 def like_numbered(text: str) -> bool:
-    """Whether a text is a whole number that may be a date."""
+    """Return whether a text is a whole number that may be a date."""
     return any(re.fullmatch(pattern, text) for pattern in _NUMBERED)
 
 
 def numbered_dates(texts: Sequence[str]) -> Dates | None:
     """Return the format of texts that are all whole numbers and dates: 20210709, 202107; None for others.
 
-    A few numbers may look like dates by chance. Zeros and nines may stand for a missing one.
+    A few numbers may look like dates by chance. Zeros and nines may stand for a missing date.
     """
-    begun = next((text for text in texts if text not in _NO_NUMBER), "")  # in most columns it decides
+    first_text = next((text for text in texts if text not in _NO_NUMBER), "")  # in most columns it decides
     for pattern, (form, first, least) in _NUMBERED.items():
-        if not re.fullmatch(pattern, begun):
+        if not re.fullmatch(pattern, first_text):
             continue
         given = [text for text in dict.fromkeys(texts) if text not in _NO_NUMBER]
         found = Dates(form, first=first, numbered=True)
-        alike = len(given) >= least and all(re.fullmatch(pattern, text) for text in given)
-        days = found.read(given) if alike else None
+        all_match = len(given) >= least and all(re.fullmatch(pattern, text) for text in given)
+        days = found.read(given) if all_match else None
         # Up to twelve consecutive numbers may be anything.
         if days and (not found.of_months or len({day[:4] for day in days}) > 1):
             return replace(found, whole=not any(text in _NO_NUMBER for text in texts))

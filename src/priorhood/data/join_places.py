@@ -1,4 +1,4 @@
-"""Rows with the predictors of their places (places=) as columns."""
+"""Rows with the predictors of their places (places=) added as columns."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from priorhood._text import join_words, preview
 from priorhood.data.labels import alike, normal_label, unlike
 from priorhood.data.place_table import LABEL, PlaceLabels, PlaceTable, label_of, no_value, read_place_table
 from priorhood.data.sources.columns import collected, kept_rows
-from priorhood.data.sources.duckdb_io import KEPT, explained
-from priorhood.data.sources.lookup import looked_up
+from priorhood.data.sources.duckdb_io import KEPT, explain_errors
+from priorhood.data.sources.lookup import look_up_columns
 from priorhood.errors import TableError, warn
 from priorhood.model.formula import SEPARATOR
 
@@ -36,16 +36,16 @@ def placed(
     Parameters
     ----------
     places : path, frame, mapping, Table, PlaceTable or None
-        As read() takes it, or read already.
+        Table of places, in any form that read() takes, or as returned by read_place_table.
     known : PlaceTable, optional
         Places of a posterior, to which `places` is added.
     cells : dict of str to Array, optional
-        Key column → label of every cell of the posterior's sums.
+        Labels of every cell of the posterior's sums, by key column.
 
     Raises
     ------
     TableError
-        As read_place_table; a predictor that the rows have too; no place in common.
+        Anything that read_place_table raises; a predictor that the rows have too; no place in common.
     FormulaError
         A slope that varies by a group within which its predictor is constant.
     """
@@ -61,7 +61,7 @@ def placed(
     if labels and not any(place in place_table.places for place in labels):
         name = "/".join(place_table.keys)
         raise TableError(
-            f"no {name} of {table.name} is in {place_table.name}: there are {_some(labels)}, and here "
+            f"no {name} of {table.name} is in {place_table.name}: the rows have {_some(labels)}, the places "
             f"{_some(sorted(place_table.places))}; labels are compared as text{_similar(place_table, labels)}"
         )
     for at, column in enumerate(place_table.columns):
@@ -76,7 +76,7 @@ def placed(
 
 
 def together(places: object, formula: Formula, known: PlaceTable | None) -> PlaceTable | None:
-    """Return the known places and the given ones as one table; None where there are neither.
+    """Return the known places and the given ones as one table; None if there are neither.
 
     Raises
     ------
@@ -90,26 +90,27 @@ def together(places: object, formula: Formula, known: PlaceTable | None) -> Plac
 
 
 def _check_apart(table: Table, place_table: PlaceTable, columns: tuple[str, ...]) -> None:
-    """Raise for a column that rows and places both have; DuckDB takes names that differ only by case for one."""
+    """Raise if rows and places share a column; DuckDB treats names that differ only in case as the same."""
     folded = {column.casefold(): column for column in table.columns}
     both = next((column for column in columns if column.casefold() in folded), None)
     if both is not None:
         raise TableError(
             f"{folded[both.casefold()]!r} is a column of the rows ({table.name}) and {both!r} of the places "
-            f"({place_table.name}): which one is meant? Leave it out of one of them, or rename it"
+            f"({place_table.name}): which one is meant? Remove it from one of them, or rename it"
         )
 
 
 def placed_to_predict(
     table: Table, place_table: PlaceTable | None, formula: Formula, cells: dict[str, Any]
 ) -> Table:
-    """Return rows to predict with those predictors of the places that they do not have themselves.
+    """Return rows to predict, with the predictors of the places that they do not have themselves.
 
     Rows of an unknown place have no value.
 
     Parameters
     ----------
-    cells : see placed
+    cells : dict of str to Array
+        As in placed.
     """
     wanted = () if place_table is None else tuple(c for c in place_table.columns if c not in table.columns)
     if place_table is None or not wanted or not any(key in table.columns for key in place_table.keys):
@@ -119,23 +120,23 @@ def placed_to_predict(
 
 
 def _joined_label(frame: Frame, keys: tuple[str, ...]) -> nw.Expr:
-    """A row's labels in some columns, as the table spells them; '' for a column that is not there."""
+    """Return the labels of some columns, joined, as the table spells them; '' for a missing column."""
     import narwhals.stable.v2 as nw
 
-    there = frame.collect_schema().names()
-    texts = [label_of(frame, key) if key in there else nw.lit("") for key in keys]
+    columns = frame.collect_schema().names()
+    texts = [label_of(frame, key) if key in columns else nw.lit("") for key in keys]
     return texts[0] if len(texts) == 1 else nw.concat_str(texts, separator=SEPARATOR)
 
 
 def _labels_of(
     table: Table, place_table: PlaceTable, formula: Formula, cells: dict[str, Any] | None
 ) -> dict[str, PlaceLabels]:
-    """Return the different labels of the rows, as the table spells them → in normal form.
+    """Return the distinct labels of the rows: as the table spells them → in normal form.
 
     Raises
     ------
     TableError
-        The labels do not tell the places apart.
+        The labels do not identify a place.
     """
     above = dict.fromkeys(
         key
@@ -145,7 +146,7 @@ def _labels_of(
         if key not in place_table.keys and key in table.columns
     )
     keys = place_table.keys + tuple(above)
-    with explained(table.name), table.alone():
+    with explain_errors(table.name), table.exclusive():
         frame = kept_rows(table.frame(formula.keys))
         found = collected(frame.select(_joined_label(frame, keys).alias(LABEL)).unique())[LABEL]
     labelled: dict[str, PlaceLabels] = {}
@@ -163,31 +164,33 @@ def _labels_of(
         labelled[SEPARATOR.join(parts[: len(place_table.keys)])] = own
         if all(labels) and seen.setdefault(own, rest) != rest:
             raise TableError(
-                f"{place_table.keys[-1]} {'/'.join(own)!r} of {table.name} is there in several: "
-                f"{preview(sorted({'/'.join(seen[own]), '/'.join(rest)}))}; give {place_table.name} the column "
-                f"{join_words(above)} too, so that it tells them apart"
+                f"{place_table.keys[-1]} {'/'.join(own)!r} of {table.name} occurs in several places: "
+                f"{preview(sorted({'/'.join(seen[own]), '/'.join(rest)}))}; add the column {join_words(above)} to "
+                f"{place_table.name}, to tell them apart"
             )
     return labelled
 
 
 def _similar(place_table: PlaceTable, labels: list[PlaceLabels]) -> str:
-    """Advice for unknown places of which one is there in another spelling; '' where none is."""
+    """Return advice if one of the unknown places is known in another spelling, else ''."""
     found = alike(map("/".join, labels), map("/".join, place_table.places))
     new, known = next(iter(found.items()), ("", ""))
     return (
-        f"; {new!r} is {known!r} there: {unlike(new, known, place_table.keys, place_table.name)}" if found else ""
+        f"; {new!r} is spelled {known!r} there: {unlike(new, known, place_table.keys, place_table.name)}"
+        if found
+        else ""
     )
 
 
 def _some(places: Iterable[PlaceLabels]) -> str:
-    join_words = ["/".join(labels) for labels in places]
-    return preview(join_words, 3) if join_words else "none"
+    names = ["/".join(labels) for labels in places]
+    return preview(names, 3) if names else "none"
 
 
 def _with_columns(
     table: Table, place_table: PlaceTable, columns: tuple[str, ...], labelled: dict[str, PlaceLabels]
 ) -> Table:
-    """Return the table with some of the places' predictors as columns."""
+    """Return the table with some of the places' predictors added as columns."""
     found: dict[str, dict[str, Any]] = {column: {} for column in columns}
     for text, labels in labelled.items():
         values = place_table.find(labels)
@@ -198,7 +201,9 @@ def _with_columns(
     def opened(text: frozenset[str]) -> Any:
         # Labels are text here as well, as in _labels_of.
         frame: Any = table.open((text | frozenset(place_table.keys)) & frozenset((*table.columns, KEPT)))
-        return looked_up(frame.with_columns(_joined_label(frame, place_table.keys).alias(LABEL)), LABEL, found)
+        return look_up_columns(
+            frame.with_columns(_joined_label(frame, place_table.keys).alias(LABEL)), LABEL, found
+        )
 
     return replace(
         table,

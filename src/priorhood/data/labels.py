@@ -1,4 +1,4 @@
-"""Labels of places and categories in one normal form, and labels that differ only in spelling."""
+"""Labels of places and categories: their normal form, and labels that differ only in spelling."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _CLOCK = re.compile(r"(?:(\d{4}-\d\d-\d\d)[ T])?(\d\d:\d\d:\d\d)(?:\.(\d+))?(?:(
 def normal_label(text: str) -> str:
     """Return a label or category in the form that all backends share.
 
-    Without surrounding blanks; in Unicode's composed form (NFC); without the '.0' of a float column; truth values
-    as 'true' and 'false'; a time of midnight as its date; a time with a zone in UTC.
+    Surrounding blanks and the '.0' of a float column are removed; characters are in Unicode's composed form (NFC);
+    truth values become 'true' and 'false'; a time at midnight becomes its date; a time with a zone is in UTC.
     """
     text = text.strip(BLANKS)
     if not text.isascii():
@@ -46,16 +46,12 @@ def normal_label(text: str) -> str:
         return "0" if whole == "-0" else whole
     if text in ("True", "TRUE", "False", "FALSE"):
         return text.lower()
-    if ":" in text and (clock := _CLOCK.fullmatch(text)):
-        return _timed(clock)
     # A small number is 1e-07 to Python and DuckDB, 1e-7 to others.
     if "e-0" in text and re.fullmatch(r"[+-]?\d(?:\.\d+)?e-\d+", text):
         return re.sub(r"e-0(\d)$", r"e-\1", text)
-    return text
-
-
-def _timed(clock: re.Match[str]) -> str:
-    """Return a time, with or without a day, in the normal form."""
+    clock = _CLOCK.fullmatch(text) if ":" in text else None
+    if clock is None:
+        return text
     day, time, fraction, utc, hours, minutes = clock.groups()
     fraction = (fraction or "").rstrip("0")
     zone = "+00:00" if utc else f"{hours}:{minutes or '00'}" if hours else ""
@@ -70,7 +66,7 @@ def _timed(clock: re.Match[str]) -> str:
 
 
 def alike(new: Iterable[str], known: Iterable[str]) -> dict[str, str]:
-    """Return new label → known one that differs only in leading zeros, case, blanks or the end of ZIP+4."""
+    """Return new labels with the known label that differs only in leading zeros, case, blanks or a ZIP+4 ending."""
     index: dict[str, str] = {}
     for label in known:
         index.setdefault(loosely(label), label)
@@ -78,7 +74,7 @@ def alike(new: Iterable[str], known: Iterable[str]) -> dict[str, str]:
 
 
 def loosely(label: str) -> str:
-    """Return a label without leading zeros, case, blanks and the end of ZIP+4."""
+    """Return a label in lower case, without leading zeros, blanks and a ZIP+4 ending."""
     parts = re.sub(r"\s", "", label.casefold()).split("/")
     return "/".join(re.sub(r"^(\d{5})-\d{4}$", r"\1", part).lstrip("0") for part in parts)
 
@@ -86,27 +82,26 @@ def loosely(label: str) -> str:
 def alike_among(labels: Sequence[str], separator: str) -> list[list[str]]:
     """Return groups of labels that differ only in leading zeros, case and blanks.
 
-    ZIP+4 labels belong to the group of their ZIP where that is there.
+    A ZIP+4 label belongs to the group of its ZIP, if that is one of the labels.
 
     Parameters
     ----------
     separator : str
-        Stands between the parts of a label.
+        Separator between the parts of a label.
     """
     if not _may_be_alike(labels, separator):
         return []
     groups: dict[str, list[str]] = {}
     for label in labels:
         groups.setdefault(loosely(label.replace(separator, "/")), []).append(label)
-    found = [group for group in groups.values() if len(group) > 1]
-    return [group for group in found if not all(map(_PLUS_FOUR.search, group))]
+    return [group for group in groups.values() if len(group) > 1 and not all(map(_PLUS_FOUR.search, group))]
 
 
 _PLUS_FOUR = re.compile(r"\b\d{5}-\d{4}\b")
 
 
 def _may_be_alike(labels: Sequence[str], separator: str) -> bool:
-    """Whether any labels can be similar: a quick test of all of them at once."""
+    """Return whether any labels can be similar: a quick test of all of them at once."""
     whole = "\n".join(labels)
     if "-" in whole and _PLUS_FOUR.search(whole):
         return True
@@ -129,38 +124,38 @@ def _may_be_alike(labels: Sequence[str], separator: str) -> bool:
 
 
 def unlike(new: str, known: str, columns: Sequence[str], older: str = "") -> str:
-    """Return what to do about two labels that differ only in spelling.
+    """Return advice on two labels that differ only in spelling.
 
     Parameters
     ----------
     columns : sequence of str
-        The label columns, one for each part between slashes.
+        Label columns, one for each part between slashes.
     older : str
-        What has the known label, if not a fit.
+        Name of the source that has the known label, if it is not a fit.
     """
     if new.casefold() == known.casefold():
-        return "labels are compared letter by letter, so spell them the same way"
+        return "labels are case-sensitive; use the same spelling"
     if re.search(r"\d{5}-\d{4}", new) or re.search(r"\d{5}-\d{4}", known):
-        return "one of them is ZIP+4, so write both with as many digits"
+        return "one of them is ZIP+4; write both with the same number of digits"
     parts = list(zip(columns, new.split("/"), known.split("/"), strict=False))
     if len(parts) != new.count("/") + 1:
         parts = [(columns[-1], new, known)]
     column, one, other = next((part for part in parts if part[1] != part[2]), parts[0])
     if one == other or one.lstrip("0") != other.lstrip("0"):
-        return "spell them the same way"
+        return "use the same spelling"
     as_text = (
-        f"read as text (pandas: dtype={{{column!r}: str}}; Polars: schema_overrides={{{column!r}: pl.String}}; a "
-        f"CSV that priorhood reads by its name keeps its zeros)"
+        f"as text (pandas: dtype={{{column!r}: str}}; Polars: schema_overrides={{{column!r}: pl.String}}; a CSV "
+        f"file that priorhood reads itself keeps its zeros)"
     )
     if len(one) < len(other):
         return (
-            f"{one!r} has lost its zeros: have {column!r} {as_text}, or put them back, "
+            f"{one!r} has lost its leading zeros: read {column!r} {as_text}, or restore them, "
             f"frame[{column!r}].astype(str).str.removesuffix('.0').str.zfill({len(other)})"
             f".where(frame[{column!r}].notna())"
         )
     return (
-        f"{older or 'the table of the fit'} has lost the zeros of {other!r}: have {column!r} there "
-        f"{as_text}{'' if older else ', and fit again'}; or write labels here as there, "
+        f"{older or 'the table of the fit'} has lost the leading zeros of {other!r}: read {column!r} there "
+        f"{as_text}{'' if older else ', and fit again'}; or remove the zeros here too, "
         f"frame[{column!r}].str.lstrip('0')"
     )
 

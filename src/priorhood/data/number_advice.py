@@ -1,4 +1,4 @@
-"""Advice for numbers that no reader takes: in other digits, in brackets, in lakhs, with units, as ranges."""
+"""Advice on numbers that are written unusually: in other digits, in brackets, in lakhs, with units, as ranges."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 
 from priorhood._text import join_words, preview
 from priorhood.data.number_formats import (
-    MEASURED,
+    DEFAULT_FORMAT,
+    MEASURES,
     METRES,
     PLAIN,
-    UNSAID,
     Affix,
-    Marked,
-    Signs,
-    Spelling,
+    AffixedNumber,
+    NumberFormat,
+    Separators,
+    find_separators,
+    is_indian_grouping,
     is_number,
     is_unit,
-    lakhs,
-    meaning,
+    mixed_booleans,
     multiple,
-    perhaps_missing,
-    signs_of,
-    truths_in_two_ways,
-    usual_signs,
+    possible_nulls,
+    split_affixes,
+    unit_meaning,
 )
 
 if TYPE_CHECKING:
@@ -44,48 +44,51 @@ _BRACKETS = re.compile(r"\((.+)\)")
 
 @dataclass(frozen=True)
 class Rewriting:
-    """How the numbers of a column are written, and calls of pandas and Polars that make plain numbers of them.
+    """An unusual form of numbers, and calls of pandas and Polars that convert them to plain numbers.
 
-    look : what the column has and what to do about it
-    pandas, polars : calls on the column, '' where only the user can convert it
+    Attributes
+    ----------
+    description : str
+        Description of the column, with advice.
+    pandas, polars : str
+        Method calls on the column; '' if only the user can convert it.
     """
 
-    look: str
+    description: str
     pandas: str = ""
     polars: str = ""
 
 
-def rewriting(texts: Iterable[str], given: Spelling = UNSAID) -> Rewriting | None:
-    """Return how to make plain numbers of texts that are numbers written unusually; None for other texts.
+def rewriting(texts: Iterable[str], given: NumberFormat = DEFAULT_FORMAT) -> Rewriting | None:
+    """Return the conversion of texts that are numbers in an unusual form; None for other texts.
 
     Texts without a digit are ignored.
     """
     numbers = [text for text in texts if any(map(str.isdigit, text))]
 
-    def odd(change: Callable[[str], str]) -> list[str]:
-        """The texts that change, where all are numbers afterwards."""
+    def changed_by(change: Callable[[str], str]) -> list[str]:
+        """Return the texts that change, if all texts are numbers afterwards."""
         others = [text for text in numbers if change(text) != text]
         return others if others and all(is_number(change(text), given) for text in numbers) else []
 
-    found = odd(lambda text: "".join(map(_ascii, text)))
+    found = changed_by(lambda text: "".join(map(_ascii, text)))
     letters = sorted({letter for text in found for letter in text if _ascii(letter) != letter}, key=_ascii)
     if letters:
         plain = list(map(_ascii, letters))
         return Rewriting(
-            f"has numbers in other characters than 0 to 9, like {preview(found[:2])}; replace them",
+            f"has numbers in characters other than 0 to 9, like {preview(found[:2])}; replace them",
             f".str.translate(str.maketrans({''.join(letters)!r}, {''.join(plain)!r}))",
             f".str.replace_many({letters!r}, {plain!r})",
         )
-    found = odd(lambda text: _BRACKETS.sub(r"\1", text) if _BRACKETS.fullmatch(text) else text)
+    found = changed_by(lambda text: _BRACKETS.sub(r"\1", text) if _BRACKETS.fullmatch(text) else text)
     if found:
         return Rewriting(
-            f"has numbers in brackets, like {preview(found[:2])}, which accounts use for numbers below 0; if so, "
-            "give "
-            f"them a minus",
+            f"has numbers in brackets, like {preview(found[:2])}, which often stand for negative numbers; if so, "
+            f"write them with a minus sign",
             r".str.replace(r'^\((.+)\)$', r'-\1', regex=True)",
             r".str.replace(r'^\((.+)\)$', '-${1}')",
         )
-    found = [text for text in numbers if lakhs(text)]
+    found = [text for text in numbers if is_indian_grouping(text)]
     if any(re.search(r",\d\d,", text) for text in found) and all(is_number(text, given) for text in numbers):
         return Rewriting(
             f"has numbers with the commas of lakhs, like {preview(found[:2])}; remove them",
@@ -99,16 +102,16 @@ def _ascii(letter: str) -> str:
     return str(unicodedata.decimal(letter, _ASCII.get(letter, letter)))
 
 
-def _with_several_signs(texts: list[str], given: Spelling) -> Rewriting | None:
-    """Advice for numbers with multiples, in several units, or in one unit that is written in several ways."""
-    found = usual_signs(texts, given)
+def _with_several_signs(texts: list[str], given: NumberFormat) -> Rewriting | None:
+    """Return advice on numbers with multiples, in several units, or in one unit written in several ways."""
+    found = split_affixes(texts, given)
     pairs: dict[tuple[str, str], str] = {}
-    for one in found:
-        pairs.setdefault((one.before, one.after), one.text)
-    units = [next(filter(None, map(meaning, (one.before, one.after))), None) for one in found]
+    for number in found:
+        pairs.setdefault((number.before, number.after), number.text)
+    units = [next(filter(None, map(unit_meaning, (n.before, n.after))), None) for n in found]
     if any(unit is not None and unit[0] == METRES[0] for unit in units):  # next to 40 ft, 12 m are not millions
-        units = [METRES if one.after.casefold() == "m" else unit for one, unit in zip(found, units, strict=True)]
-    if any(multiple(one.after) for one, unit in zip(found, units, strict=True) if unit != METRES):
+        units = [METRES if n.after.casefold() == "m" else unit for n, unit in zip(found, units, strict=True)]
+    if any(multiple(n.after) for n, unit in zip(found, units, strict=True) if unit != METRES):
         return _with_multiples(found, given)
     if len(set(units) - {None}) > 1:
         return _in_several_units(found, units, given)
@@ -119,60 +122,62 @@ def _with_several_signs(texts: list[str], given: Spelling) -> Rewriting | None:
     ends = [rf"^(?:{_any(before)})"] * bool(before) + [rf"(?:{_any(after)})$"] * bool(after)
     pattern = "|".join(ends)
     return Rewriting(
-        f"has numbers with different signs, like {preview(list(pairs.values())[:3])}; if all mean the same, remove "
-        f"them",
+        f"has numbers with different signs, like {preview(list(pairs.values())[:3])}; if they all mean the same, "
+        f"remove them",
         f".str.replace({pattern!r}, '', regex=True)",
         f".str.replace_all({pattern!r}, '')",
     )
 
 
-def _with_multiples(found: list[Marked], given: Spelling) -> Rewriting | None:
-    """Advice for numbers of which some are in thousands or millions."""
-    after = dict.fromkeys(one.after for one in found)
-    shown = preview([next(one.text for one in found if one.after == sign) for sign in after][:3])
+def _with_multiples(found: list[AffixedNumber], given: NumberFormat) -> Rewriting | None:
+    """Return advice on numbers, some of which are in thousands or millions."""
+    after = dict.fromkeys(number.after for number in found)
+    shown = preview([next(n.text for n in found if n.after == sign) for sign in after][:3])
     factors = {sign: multiple(sign) or 1 for sign in after if multiple(sign)}
-    units = {meaning(sign) for one in found for sign in (one.before, one.after)} - {None}
+    units = {unit_meaning(sign) for n in found for sign in (n.before, n.after)} - {None}
     by_hand = "convert them to one unit first"
     if len(after) == 1:
-        if next(iter(after)).casefold() == "m" and not any(one.before for one in found):
+        if next(iter(after)).casefold() == "m" and not any(number.before for number in found):
             return None  # metres, or millions
         words = {1_000: "thousands", 1_000_000: "millions", 1_000_000_000: "billions"}
-        look = f"has numbers in {words[next(iter(factors.values()))]}, like {shown}"
+        description = f"has numbers in {words[next(iter(factors.values()))]}, like {shown}"
     else:
-        look = f"has numbers of different sizes, like {shown}"
+        description = f"has numbers of different sizes, like {shown}"
         if all(sign.casefold() == "m" for sign in factors) and not units:
-            return Rewriting(f"{look}; {by_hand}")
-    signs = signs_of([one.core for one in found], given)
-    if signs is None or len(units) > 1 or any(unit[0] in MEASURED for unit in units if unit is not None):
-        return Rewriting(f"{look}; {by_hand}")
-    return Rewriting(f"{look}; multiply them", *_times(factors, signs))
+            return Rewriting(f"{description}; {by_hand}")
+    separators = find_separators([number.core for number in found], given)
+    if separators is None or len(units) > 1 or any(unit[0] in MEASURES for unit in units if unit is not None):
+        return Rewriting(f"{description}; {by_hand}")
+    return Rewriting(f"{description}; multiply them", *_times(factors, separators))
 
 
-def _in_several_units(found: list[Marked], units: list[tuple[str, float] | None], given: Spelling) -> Rewriting:
-    """Advice for numbers in square metres and square feet, or in euros and dollars."""
-    first = {unit: one.text for one, unit in zip(found, units, strict=True)}
-    shown = preview([text for unit, text in first.items() if unit is not None][:3])
-    look = f"has numbers in {'two' if len(first.keys() - {None}) == 2 else 'several'} units, like {shown}"
+def _in_several_units(
+    found: list[AffixedNumber], units: list[tuple[str, float] | None], given: NumberFormat
+) -> Rewriting:
+    """Return advice on numbers in square metres and square feet, or in euros and dollars."""
+    examples = {unit: number.text for number, unit in zip(found, units, strict=True)}
+    shown = preview([text for unit, text in examples.items() if unit is not None][:3])
+    description = f"has numbers in {'two' if len(examples.keys() - {None}) == 2 else 'several'} units, like {shown}"
     kinds = {unit[0] for unit in units if unit is not None}
-    signs = signs_of([one.core for one in found], given)
-    if len(kinds) > 1 or None in units or signs is None:
-        return Rewriting(f"{look}; convert them to one unit first")
-    most = max(first, key=units.count)
-    own = next(one.after for one, unit in zip(found, units, strict=True) if unit == most)
+    separators = find_separators([number.core for number in found], given)
+    if len(kinds) > 1 or None in units or separators is None:
+        return Rewriting(f"{description}; convert them to one unit first")
+    commonest = max(examples, key=units.count)
+    target = next(number.after for number, unit in zip(found, units, strict=True) if unit == commonest)
     factors = {
-        one.after: float(f"{unit[1] / most[1]:.9g}")
-        for one, unit in zip(found, units, strict=True)
-        if unit is not None and most is not None and unit != most
+        number.after: float(f"{unit[1] / commonest[1]:.9g}")
+        for number, unit in zip(found, units, strict=True)
+        if unit is not None and commonest is not None and unit != commonest
     }
-    return Rewriting(f"{look}; convert them to {own}", *_times(factors, signs))
+    return Rewriting(f"{description}; convert them to {target}", *_times(factors, separators))
 
 
-def _times(factors: Mapping[str, float], signs: Signs) -> tuple[str, str]:
-    """Calls of pandas and Polars that multiply a column's numbers by the factor of the sign after them."""
-    between = re.sub(r"([\\\]^-])", r"\\\1", signs.separators + signs.decimal)
+def _times(factors: Mapping[str, float], separators: Separators) -> tuple[str, str]:
+    """Return calls of pandas and Polars that multiply a column's numbers by the factor of the sign after them."""
+    between = re.sub(r"([\\\]^-])", r"\\\1", separators.between_thousands + separators.decimal)
     number = rf"([+-]?(?:\d(?:[\d{between}]*\d)?))"
     pandas, polars = f".str.extract({number!r}, expand=False)", f".str.extract({number!r})"
-    pandas, polars = (f"{calls}{more}" for calls, more in zip((pandas, polars), _plain(signs), strict=True))
+    pandas, polars = (f"{calls}{more}" for calls, more in zip((pandas, polars), _plain(separators), strict=True))
     after = rf"({_any(factors)})\s*$"
     pandas += f".astype(float) * {COLUMN}.str.extract({after!r}, expand=False).map({dict(factors)!r}).fillna(1)"
     polars += (
@@ -182,10 +187,10 @@ def _times(factors: Mapping[str, float], signs: Signs) -> tuple[str, str]:
     return pandas, polars
 
 
-def _plain(signs: Signs) -> tuple[str, str]:
-    """Calls of pandas and Polars that write a column's numbers as Python does."""
+def _plain(separators: Separators) -> tuple[str, str]:
+    """Return calls of pandas and Polars that write a column's numbers as Python does."""
     pandas = polars = ""
-    for sign, plain in (*((one, "") for one in signs.separators), (signs.decimal, ".")):
+    for sign, plain in (*((sign, "") for sign in separators.between_thousands), (separators.decimal, ".")):
         if sign != plain:
             pandas += f".str.replace({sign!r}, {plain!r}, regex=False)"
             polars += f".str.replace_all({sign!r}, {plain!r}, literal=True)"
@@ -193,130 +198,136 @@ def _plain(signs: Signs) -> tuple[str, str]:
 
 
 def _any(signs: Iterable[str]) -> str:
-    """A pattern of pandas and Polars for any of the signs, longer ones first."""
+    """Return a pattern for pandas and Polars that matches any of the signs, longer ones first."""
     ordered = sorted(signs, key=lambda sign: (-len(sign), sign))
     return "|".join(re.sub(r"([.^$*+?{}\[\]|()\\])", r"\\\1", sign) for sign in ordered)
 
 
-def truths(texts: Iterable[str]) -> Rewriting | None:
-    """Return how to make truth values of texts that write them in two ways: Y, N, 1 and 0; None for other texts."""
-    meant = truths_in_two_ways(texts)
-    if not meant:
+def boolean_rewriting(texts: Iterable[str]) -> Rewriting | None:
+    """Return the conversion of texts with truth values in two forms, Y, N, 1 and 0; None for other texts."""
+    values = mixed_booleans(texts)
+    if not values:
         return None
     return Rewriting(
-        f"writes truth values in more than one way, {preview(texts, 6)}; write them the same way",
-        f".astype(str).str.strip().str.lower().map({meant!r})",
-        f".str.strip_chars().str.to_lowercase().replace_strict({meant!r}, default=None, return_dtype=pl.Boolean)",
+        f"has truth values in more than one form, {preview(texts, 6)}; use one form",
+        f".astype(str).str.strip().str.lower().map({values!r})",
+        f".str.strip_chars().str.to_lowercase().replace_strict({values!r}, default=None, return_dtype=pl.Boolean)",
     )
 
 
 _NUMBER, _AROUND = r"((?:0|[1-9]\d*)(?:[.,']\d+)*)", r"([^\d<>≤≥+-]*)"
 _BOUNDED = {
     "range": re.compile(rf"{_AROUND}{_NUMBER}{_AROUND}?\s*(?:[-\u2010-\u2015\u2212]|to|bis)\s*{_NUMBER}{_AROUND}"),
-    "least": re.compile(
+    "lower": re.compile(
         rf"(?:>=?|≥)\s*{_AROUND}{_NUMBER}{_AROUND}|{_AROUND}{_NUMBER}{_AROUND}\s*(?:\+|or more|und mehr)"
     ),
-    "most": re.compile(rf"(?:<=?|≤)\s*{_AROUND}{_NUMBER}{_AROUND}"),
+    "upper": re.compile(rf"(?:<=?|≤)\s*{_AROUND}{_NUMBER}{_AROUND}"),
 }
 
 
-def ranges(odd: Iterable[str], numbers: Iterable[str] = (), given: Spelling = UNSAID) -> Rewriting | None:
-    """Return how to make numbers of ranges and bounds: 30-35, 5+, <10; None where a text is something else.
+def range_rewriting(
+    odd: Iterable[str], numbers: Iterable[str] = (), given: NumberFormat = DEFAULT_FORMAT
+) -> Rewriting | None:
+    """Return the conversion of ranges and bounds to numbers, 30-35, 5+, <10; None if a text is anything else.
 
     Parameters
     ----------
     odd : iterable of str
-        Texts that are no numbers.
+        Texts that are not numbers.
     numbers : iterable of str
-        The other texts of the column.
+        Other texts of the column.
     """
     cores = list(numbers)
     if any(number.startswith("-") for number in cores):
         return None
     found: dict[str, str] = {}
     for text in odd:
-        what, match = next(((n, m) for n, one in _BOUNDED.items() if (m := one.fullmatch(text))), ("", None))
+        kind, match = next(((k, m) for k, form in _BOUNDED.items() if (m := form.fullmatch(text))), ("", None))
         if match is None:
             return None
         parts = [part or "" for part in match.groups()]
-        own = [part for part in parts if part[:1].isdecimal()]
-        if not all(is_unit(part) for part in parts if part not in own):
+        ends = [part for part in parts if part[:1].isdecimal()]
+        if not all(is_unit(part) for part in parts if part not in ends):
             return None
-        cores += own
-        found.setdefault(what, text)
-        if what == "range":
-            signs = signs_of(own, given)
-            if signs is None or float(signs.plain(own[0])) >= float(signs.plain(own[1])):
+        cores += ends
+        found.setdefault(kind, text)
+        if kind == "range":
+            separators = find_separators(ends, given)
+            if separators is None or float(separators.to_plain(ends[0])) >= float(separators.to_plain(ends[1])):
                 return None
-    signs = signs_of(cores, given)
-    if signs is None or not found:
+    separators = find_separators(cores, given)
+    if separators is None or not found:
         return None
-    pandas, polars = _plain(signs)
-    one = r"\d+(?:\.\d+)?"
-    both = rf"({one})(?:\D+({one}))?"
+    pandas, polars = _plain(separators)
+    number = r"\d+(?:\.\d+)?"
+    both = rf"({number})(?:\D+({number}))?"
     advice = {
-        "range": "take the middle of ranges like {!r}",
-        "least": "take {!r} for the number that it begins at, though the value may be larger",
-        "most": "take {!r} for the number that it ends at, though the value may be smaller",
+        "range": "use the middle of ranges like {!r}",
+        "lower": "use the lower bound of {!r}, though the value may be larger",
+        "upper": "use the upper bound of {!r}, though the value may be smaller",
     }
     return Rewriting(
         ", ".join(advice[name].format(found[name]) for name in advice if name in found),
         f"{pandas}.str.extract({both!r}).astype(float).mean(axis=1)",
-        f"{polars}.str.extract_all({one!r}).list.eval(pl.element().cast(pl.Float64)).list.mean()",
+        f"{polars}.str.extract_all({number!r}).list.eval(pl.element().cast(pl.Float64)).list.mean()",
     )
 
 
 # -- advice in words ----------------------------------------------------------------------------------------
 
 
-def or_null(texts: list[str]) -> str:
-    """Advice to name texts among numbers as nulls, where they may mean a missing value; '' where none does."""
-    words = perhaps_missing(texts)
+def null_advice(texts: list[str]) -> str:
+    """Return advice to name texts among numbers as nulls; '' if none is likely to mean a missing value."""
+    words = possible_nulls(texts)
     if not words:
         return ""
     options = " ".join(f"--null {shlex.quote(word)}" for word in words)
     return f", or name texts that mean a missing value (nulls={words!r}, {options})"
 
 
-def affixed(found: Affix, column: str, command: Callable[[str], str] | None = None, instead: str = "") -> str:
-    """Advice for numbers with a sign before or after them.
+def affix_advice(found: Affix, column: str, command: Callable[[str], str] | None = None, instead: str = "") -> str:
+    """Return advice on numbers with a sign before or after them.
 
     Parameters
     ----------
-    command, instead : see changed
+    command : callable, optional
+        As in conversion_advice.
+    instead : str
+        As in conversion_advice.
     """
     signs = [sign for sign in (found.before, found.after) if sign]
     places = [f"{sign!r} {where}" for sign, where in ((found.before, "before"), (found.after, "after")) if sign]
-    look = f"numbers with {join_words(places)} them, like {preview(found.odd, 2)}"
+    description = f"numbers with {join_words(places)} them, like {preview(found.odd, 2)}"
     if found.times > 1:
-        scaled = changed(column, *_times({found.after: found.times}, found.signs), command, instead)
-        return f"{look}; multiply them by {found.times:,}: {scaled}"
-    take = "".join(f".str.replace({sign!r}, '', regex=False)" for sign in signs)
+        factors = {found.after: found.times}
+        scaled = conversion_advice(column, *_times(factors, found.separators), command, instead)
+        return f"{description}; multiply them by {found.times:,}: {scaled}"
+    pandas = "".join(f".str.replace({sign!r}, '', regex=False)" for sign in signs)
     polars = "".join(f".str.replace_all({sign!r}, '', literal=True)" for sign in signs)
-    reads = f", and read the result with {found.signs}" if found.signs != PLAIN else ""
-    advice = changed(column, take, polars, command, instead)
-    return f"{look}; remove {'it' if len(signs) == 1 else 'them'}{reads}: {advice}"
+    reads = f", and read the result with {found.separators}" if found.separators != PLAIN else ""
+    advice = conversion_advice(column, pandas, polars, command, instead)
+    return f"{description}; remove {'it' if len(signs) == 1 else 'them'}{reads}: {advice}"
 
 
-def changed(
+def conversion_advice(
     column: str, pandas: str, polars: str, command: Callable[[str], str] | None = None, instead: str = ""
 ) -> str:
-    """Code that changes a column, in pandas, in Polars or as a command.
+    """Return code that converts a column, in pandas, in Polars or as a command.
 
-    The command comes last, since users copy it to the end of the line.
+    The command comes last, since users copy it up to the end of the line.
 
     Parameters
     ----------
     pandas, polars : str
         Method calls on the column, in which COLUMN stands for the column itself.
     command : callable, optional
-        A line of Python about the rows d → the command that applies it to their file.
+        Function from a line of Python for the rows d to the command that applies it to their file.
     instead : str
-        What else may be done, such as "; or write …".
+        Alternative advice, like "; or write …".
     """
-    frame, own = f"frame[{column!r}]", f"d[{column!r}]"
+    frame, rows = f"frame[{column!r}]", f"d[{column!r}]"
     in_polars = polars.replace(COLUMN, f"pl.col({column!r})")
     advice = f"{frame}{pandas.replace(COLUMN, frame)} in pandas, {in_polars} in Polars{instead}"
     if command is None:
         return advice
-    return f"{advice}{';' if instead else ','} or {command(f'{own} = {own}{pandas.replace(COLUMN, own)}')}"
+    return f"{advice}{';' if instead else ','} or {command(f'{rows} = {rows}{pandas.replace(COLUMN, rows)}')}"

@@ -1,4 +1,4 @@
-"""How truth values and numbers are written in texts: decimal signs, thousands, currencies and units."""
+"""Formats of truth values and numbers in texts: decimal and thousands separators, currencies, units."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRUE = ("true", "t", "yes")
 FALSE = ("false", "f", "no")
 
 
-# Words for yes and no; no single letters that may stand for sides or kinds.
+# Words for yes and no, without single letters that may stand for something else.
 _TRUTHS = (
     ("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"), ("on", "off"), ("ja", "nein"), ("j", "n"),
     ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"), ("sí", "no"), ("si", "no"), ("sì", "no"), ("ja", "nee"),
@@ -30,99 +30,105 @@ _TRUTHS = (
 _DIGITS = {"1": True, "0": False, "1.0": True, "0.0": False}
 
 
-def truths_in_two_ways(texts: Iterable[str]) -> dict[str, bool]:
-    """Return text in lower case → truth value, where the texts mix two pairs of words, or words and digits.
+def mixed_booleans(texts: Iterable[str]) -> dict[str, bool]:
+    """Return the truth values of texts that mix two pairs of words, or words and digits, by text in lower case.
 
-    Empty where a text is no truth value.
+    Empty if a text is not a truth value, or if all are written the same way.
     """
     words = {text.strip(BLANKS).lower() for text in texts}
-    said = {word: word == true for true, false in _TRUTHS for word in (true, false)}
-    if not words or not words <= {*said, *_DIGITS}:
+    values = {word: word == true for true, false in _TRUTHS for word in (true, false)} | _DIGITS
+    if not words or not words <= values.keys():
         return {}
-    whole = sum(words >= set(pair) for pair in _TRUTHS)
+    pairs = sum(words >= set(pair) for pair in _TRUTHS)
     with_digits = bool(words & _DIGITS.keys()) and bool(words - _DIGITS.keys())
-    return {word: (said | _DIGITS)[word] for word in sorted(words)} if with_digits or whole > 1 else {}
+    return {word: values[word] for word in sorted(words)} if with_digits or pairs > 1 else {}
 
 
-def truth(text: str) -> bool | None:
-    """Return the truth value that a word stands for; None for other texts."""
+def parse_bool(text: str) -> bool | None:
+    """Return the truth value of a word; None for other texts."""
     word = text.strip(BLANKS).lower()
     return True if word in TRUE else False if word in FALSE else None
 
 
 # -- numbers ----------------------------------------------------------------------------------------------
 
-# A thousands sign as the user gives it → the characters that stand for it in files.
-SAME_SIGN = {" ": " \xa0\u202f\u2009", "'": "'\u2019"}
+# A thousands separator as the user gives it → the characters that stand for it in files.
+SAME_SEPARATOR = {" ": " \xa0\u202f\u2009", "'": "'\u2019"}
 DECIMALS = (".", ",")
 THOUSANDS = (",", ".", " ", "'", "_")
 
 
 @dataclass(frozen=True)
-class Signs:
-    """The decimal sign of numbers, and the sign between their thousands ('' for none)."""
+class Separators:
+    """Decimal separator of numbers, and their thousands separator ('' for none)."""
 
     decimal: str = "."
     thousands: str = ""
 
     @cached_property
-    def separators(self) -> str:
-        """All characters that may stand between thousands."""
-        return SAME_SIGN.get(self.thousands, self.thousands)
+    def between_thousands(self) -> str:
+        """All characters that may separate thousands."""
+        return SAME_SEPARATOR.get(self.thousands, self.thousands)
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         point = re.escape(self.decimal)
         whole = r"[0-9]+"
         if self.thousands:
-            whole = rf"(?:[0-9]{{1,3}}(?:[{re.escape(self.separators)}][0-9]{{3}})+|[0-9]+)"
+            whole = rf"(?:[0-9]{{1,3}}(?:[{re.escape(self.between_thousands)}][0-9]{{3}})+|[0-9]+)"
         number = rf"(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?"
         return re.compile(rf"[+-]?(?:{number}|[iI]nf(?:inity)?)|[nN][aA][nN]")
 
-    def read(self, text: str) -> bool:
-        """Whether a text without surrounding blanks is a number with these signs."""
+    def match(self, text: str) -> bool:
+        """Return whether a text without surrounding blanks is a number with these separators."""
         return self._pattern.fullmatch(text) is not None
 
-    def plain(self, text: str) -> str:
-        """Return a number with these signs as Python and every backend write it."""
-        for sign in self.separators:
+    def to_plain(self, text: str) -> str:
+        """Return a number with these separators as Python and every backend write it."""
+        for sign in self.between_thousands:
             text = text.replace(sign, "")
         return text.replace(self.decimal, ".")
 
-    def number(self, text: nw.Expr) -> nw.Expr:
-        """Return the numbers of a column of such texts."""
+    def to_number(self, text: nw.Expr) -> nw.Expr:
+        """Return the numbers of a column of such texts, as an expression."""
         import narwhals.stable.v2 as nw
 
-        for sign in self.separators:
+        for sign in self.between_thousands:
             text = text.str.replace_all(sign, "", literal=True)
         if self.decimal != ".":
             text = text.str.replace_all(self.decimal, ".", literal=True)
         return text.cast(nw.Float64)
 
     def __str__(self) -> str:
-        shown = not self.thousands or (self.decimal == "," and self.thousands != ".")
-        options = [f"--decimal {self.decimal}"] if shown else []
-        said = [f"decimal={self.decimal!r}"] if shown else []
+        with_decimal = not self.thousands or (self.decimal == "," and self.thousands != ".")
+        options = [f"--decimal {self.decimal}"] if with_decimal else []
+        arguments = [f"decimal={self.decimal!r}"] if with_decimal else []
         if self.thousands:
             options.append(f"--thousands {self.thousands if self.thousands in ',._' else repr(self.thousands)}")
-            said.append(f"thousands={self.thousands!r}")
-        return f"{', '.join(said)} ({' '.join(options)})"
+            arguments.append(f"thousands={self.thousands!r}")
+        return f"{', '.join(arguments)} ({' '.join(options)})"
 
 
-PLAIN = Signs()
-# Thousands before decimal commas: 1,250 may be either, and read as the wrong one it is 1,000 times too small.
+PLAIN = Separators()
+# Thousands come before decimal commas: 1,250 may be either, and as decimals it would be 1,000 times too small.
 _GUESSES = (
-    Signs(".", ","), Signs(",", ""), Signs(",", "."),
-    Signs(".", " "), Signs(".", "'"), Signs(",", " "), Signs(",", "'"), Signs(".", "_"),
+    Separators(".", ","), Separators(",", ""), Separators(",", "."),
+    Separators(".", " "), Separators(".", "'"), Separators(",", " "), Separators(",", "'"), Separators(".", "_"),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Spelling:
-    """How the user says that a table's texts are written.
+class NumberFormat:
+    """Format of the numbers and missing values in a table's texts, as given by the user.
 
-    nulls : texts that mean a missing value
-    decimal : None where the user did not give it
+    Attributes
+    ----------
+    nulls : tuple of str
+        Texts that mean a missing value.
+    decimal : str or None
+        Decimal separator; None if the user did not give it.
+    thousands : str
+        Thousands separator; '' for none.
     """
 
     nulls: tuple[str, ...] = ()
@@ -131,7 +137,7 @@ class Spelling:
 
     @property
     def with_separators(self) -> tuple[str, ...]:
-        """The nulls that contain a possible separator of a CSV."""
+        """Nulls that contain a possible separator of a CSV."""
         return tuple(null for null in self.nulls if set(null) & set(",;\t|"))
 
     def __post_init__(self) -> None:
@@ -139,47 +145,51 @@ class Spelling:
             raise TableError(f"decimal must be '.' or ',', not {self.decimal!r}")
         if self.thousands not in ("", *THOUSANDS):
             listed = ", ".join(map(repr, THOUSANDS))
-            raise TableError(f"thousands must be one of {listed}, or nothing, not {self.thousands!r}")
+            raise TableError(f"thousands must be one of {listed}, or empty, not {self.thousands!r}")
         if self.thousands and self.thousands == self.decimal:
             raise TableError(
-                f"decimal and thousands are both {self.decimal!r}: no number has one sign for both; leave out the "
-                f"wrong one"
+                f"decimal and thousands are both {self.decimal!r}, but a number needs different characters for "
+                f"them; leave one of them out"
             )
 
     @property
-    def signs(self) -> Signs:
-        """The signs as given; where points separate thousands, the decimal sign is a comma."""
-        return Signs(self.decimal or ("," if self.thousands == "." else "."), self.thousands)
+    def separators(self) -> Separators:
+        """Separators as given; if points separate thousands, the decimal separator is a comma."""
+        return Separators(self.decimal or ("," if self.thousands == "." else "."), self.thousands)
 
 
-UNSAID = Spelling()
+DEFAULT_FORMAT = NumberFormat()
 
 
-def guessed(texts: Iterable[str], given: Spelling = UNSAID) -> tuple[Signs, list[str]] | None:
-    """Guess the signs with which all texts that look like numbers are numbers.
+def guess_separators(
+    texts: Iterable[str], given: NumberFormat = DEFAULT_FORMAT
+) -> tuple[Separators, list[str]] | None:
+    """Guess the separators with which all texts that look like numbers are numbers.
 
-    Signs that agree with the given ones come first; the given ones themselves are never returned.
+    Separators that agree with the given ones are preferred; the given ones themselves are never returned.
 
     Returns
     -------
-    tuple of Signs and list of str, or None
-        The signs, and the texts that are no numbers with the given signs.
+    tuple of Separators and list of str, or None
+        Separators, and the texts that are not numbers with the given separators.
     """
-    order = [s for s in (*_GUESSES, PLAIN) if s != given.signs]
-    order.sort(key=lambda signs: given.decimal not in (None, signs.decimal))
-    numbers = [t for t in texts if any(signs.read(t) for signs in (given.signs, *order))]
-    odd = [t for t in numbers if not given.signs.read(t)]
-    # Thousands are no guess where no text has such a sign.
-    order = [s for s in order if not s.thousands or any(sign in text for text in numbers for sign in s.separators)]
-    found = next((signs for signs in order if all(map(signs.read, numbers))), None) if odd else None
-    return None if found is None else (found, odd)
+    guesses = [s for s in (*_GUESSES, PLAIN) if s != given.separators]
+    guesses.sort(key=lambda separators: given.decimal not in (None, separators.decimal))
+    numbers = [t for t in texts if any(separators.match(t) for separators in (given.separators, *guesses))]
+    odd = [t for t in numbers if not given.separators.match(t)]
+    for guess in guesses if odd else ():
+        # A thousands separator is only a guess if some text has it.
+        used = not guess.thousands or any(sign in text for text in numbers for sign in guess.between_thousands)
+        if used and all(map(guess.match, numbers)):
+            return guess, odd
+    return None
 
 
 # -- currencies and units -----------------------------------------------------------------------------------
 
 # Signs for no cents, and the apostrophe that a spreadsheet writes before texts.
 _NO_CENTS = (",-", ".-", ",\u2013", ".\u2013", ",\u2014", ".\u2014", "'")
-# Signs of money and of homes that are written next to numbers, and not in names of categories.
+# Currencies and units of homes that are written next to numbers, and not in names of categories.
 _CURRENCIES = (
     *("eur", "euro", "euros", "usd", "us$", "a$", "c$", "r$", "nz$", "gbp", "chf", "fr", "fr.", "sfr", "sfr."),
     *("kr", "kr.", "sek", "nok", "dkk", "isk", "zł", "pln", "kč", "czk", "huf", "rs", "rs.", "inr", "aud", "cad"),
@@ -216,7 +226,7 @@ _MEANINGS = {
     **dict.fromkeys(("rs", "rs.", "inr"), ("₹", 1.0)),
 }  # fmt: skip
 METRES = ("length", 1.0)
-MEASURED = ("area", "length", "volume")
+MEASURES = ("area", "length", "volume")
 _AFFIXED = re.compile(
     r"((?:[^\d.,+\-]|(?<=[^\W\d_])\.)*)([+-]?(?:\d(?:[\d.,\s'\u2019_]*\d)?))([^\d]*(?:(?<=[A-Za-z])[23])?)"
 )
@@ -229,23 +239,29 @@ _BOUNDS = set("()<>≤≥±-\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d+\uf
 class Affix:
     """A sign before or after all numbers of a column, as in $294,100 and 78 m².
 
-    signs : how the numbers are written
-    odd : the texts that have the sign
+    Attributes
+    ----------
+    before, after : str
+        Sign before and after the numbers; '' for none.
+    separators : Separators
+        Separators of the numbers.
+    odd : tuple of str
+        Texts that have the sign.
     """
 
     before: str
     after: str
-    signs: Signs
+    separators: Separators
     odd: tuple[str, ...]
 
     @property
     def usual(self) -> bool:
-        """Whether the sign is a currency or a unit, which no category has."""
+        """Whether the sign is a currency or a unit, which categories do not have."""
         return all(is_unit(sign) or multiple(sign) for sign in (self.before, self.after))
 
     @property
     def times(self) -> int:
-        """The multiple that the sign stands for; 1 where that is not certain: 12 m may be metres."""
+        """Multiple that the sign stands for; 1 if that is uncertain: 12 m may be metres."""
         return 1 if not self.before and _joined(self.after) == "m" else multiple(self.after) or 1
 
 
@@ -260,8 +276,8 @@ def multiple(sign: str) -> int | None:
     return None
 
 
-def meaning(sign: str) -> tuple[str, float] | None:
-    """Return what a unit measures, and its size in the first unit of that kind; None for other signs."""
+def unit_meaning(sign: str) -> tuple[str, float] | None:
+    """Return the quantity that a unit measures, and its size in the base unit; None for other signs."""
     joined = _joined(sign)
     if not joined or joined in (*_NEARLY, *_NO_CENTS) or multiple(sign):
         return None
@@ -269,7 +285,7 @@ def meaning(sign: str) -> tuple[str, float] | None:
 
 
 def is_unit(sign: str) -> bool:
-    """Whether a sign is blank, a currency or a unit: numbers with and without it can be compared."""
+    """Return whether a sign is blank, a currency or a unit: numbers with and without it can be compared."""
     sign = sign.strip(BLANKS)
     return not sign or _is_currency(sign) or _joined(sign) in (*_UNITS, *_NEARLY)
 
@@ -283,10 +299,10 @@ def _joined(sign: str) -> str:
     return re.sub(r"\s", "", sign.casefold())
 
 
-def affix(texts: Iterable[str], given: Spelling = UNSAID) -> Affix | None:
-    """Return the one sign that keeps texts from being numbers; None where there is no such sign.
+def find_affix(texts: Iterable[str], given: NumberFormat = DEFAULT_FORMAT) -> Affix | None:
+    """Return the single sign that keeps texts from being numbers; None if there is no such sign.
 
-    Texts without a digit are ignored. Letters may stand for a multiple: then every text must have them.
+    Texts without a digit are ignored. Letters that may stand for a multiple must be in every text.
     """
     found = {t: m for t in texts if any(map(str.isdigit, t)) and (m := _AFFIXED.fullmatch(t))}
     if not found or any(any(map(str.isdigit, t)) and t not in found for t in texts):
@@ -306,15 +322,15 @@ def affix(texts: Iterable[str], given: Spelling = UNSAID) -> Affix | None:
     money = any(map(_is_currency, filter(None, (before, after))))
     # No price has three decimals.
     if money and given.decimal is None and all(re.fullmatch(r"[+-]?\d{1,3}(?:\.\d{3})+", core) for core in cores):
-        return Affix(before, after, Signs(",", "."), odd)
+        return Affix(before, after, Separators(",", "."), odd)
     if any(re.search(r",\d\d,", core) for core in cores) and all(is_number(core, given) for core in cores):
         return Affix(before, after, PLAIN, odd)  # in lakhs, reported once the sign is gone
-    signs = signs_of(cores, given)
-    return None if signs is None else Affix(before, after, signs, odd)
+    separators = find_separators(cores, given)
+    return None if separators is None else Affix(before, after, separators, odd)
 
 
 @dataclass(frozen=True)
-class Marked:
+class AffixedNumber:
     """A number with signs of a currency, unit or multiple around it: $1.2m."""
 
     text: str
@@ -323,8 +339,8 @@ class Marked:
     after: str
 
 
-def usual_signs(texts: Sequence[str], given: Spelling = UNSAID) -> list[Marked]:
-    """Split each text into its number and the signs around it; empty where a text is anything else."""
+def split_affixes(texts: Sequence[str], given: NumberFormat = DEFAULT_FORMAT) -> list[AffixedNumber]:
+    """Split each text into its number and the signs around it; empty if a text is anything else."""
     found = []
     for text in texts:
         match = _AFFIXED.fullmatch(text)
@@ -332,29 +348,29 @@ def usual_signs(texts: Sequence[str], given: Spelling = UNSAID) -> list[Marked]:
         known = all(is_unit(sign) or multiple(sign) for sign in pair)
         if not match or not known or not is_number(match[2], given):
             return []
-        found.append(Marked(text, pair[0], match[2], pair[1]))
+        found.append(AffixedNumber(text, pair[0], match[2], pair[1]))
     return found
 
 
-def signs_of(numbers: Sequence[str], given: Spelling = UNSAID) -> Signs | None:
-    """Return the signs with which all texts are numbers: the given ones, or a guess."""
-    if all(map(given.signs.read, numbers)):
-        return given.signs
-    guess = guessed(numbers, given)
-    return guess[0] if guess and all(map(guess[0].read, numbers)) else None
+def find_separators(numbers: Sequence[str], given: NumberFormat = DEFAULT_FORMAT) -> Separators | None:
+    """Return the separators with which all texts are numbers: the given ones, or a guess."""
+    if all(map(given.separators.match, numbers)):
+        return given.separators
+    guess = guess_separators(numbers, given)
+    return guess[0] if guess and all(map(guess[0].match, numbers)) else None
 
 
-def lakhs(text: str) -> bool:
-    """Whether a text is a number with commas in lakhs, 1,02,368, or in thousands, 102,368."""
+def is_indian_grouping(text: str) -> bool:
+    """Return whether a text is a number with commas in lakhs, 1,02,368, or in thousands, 102,368."""
     return _LAKHS.fullmatch(text) is not None
 
 
-def is_number(text: str, given: Spelling = UNSAID) -> bool:
-    """Whether a text is a number with the given signs, or with any likely ones."""
-    return any(signs.read(text) for signs in (given.signs, PLAIN, *_GUESSES)) or lakhs(text)
+def is_number(text: str, given: NumberFormat = DEFAULT_FORMAT) -> bool:
+    """Return whether a text is a number with the given separators, or with any likely ones."""
+    return any(likely.match(text) for likely in (given.separators, PLAIN, *_GUESSES)) or is_indian_grouping(text)
 
 
-def perhaps_missing(texts: Iterable[str]) -> list[str]:
-    """Return the texts that may mean a missing value, like n/a, - and unknown: without a digit, five at most."""
+def possible_nulls(texts: Iterable[str]) -> list[str]:
+    """Return the texts that may mean a missing value, like n/a, - and unknown: without a digit, at most five."""
     words = [text for text in texts if not any(map(str.isdigit, text))]
     return words if len(words) <= 5 else []

@@ -1,7 +1,7 @@
-"""Tables of places (places=): predictors with one value per place, found by label for rows and predictions.
+"""Tables of places (places=): predictors with one value per place, looked up by label for rows and predictions.
 
-A place-level predictor, like the distance to the centre, need not be in every row, and is known for places that
-have no rows yet.
+A place-level predictor, like the distance to the centre, need not be in every row, and can be known for places
+that have no rows yet.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from priorhood.data.labels import normal_label
 from priorhood.data.roles import as_written, check_numbers, in_roles, refuse_nested
 from priorhood.data.schema import refuse_unwritable, roles_of
 from priorhood.data.sources.columns import declared_order, in_memory, kept_rows, label_text, missing
-from priorhood.data.sources.duckdb_io import explained
+from priorhood.data.sources.duckdb_io import explain_errors
 from priorhood.data.sources.table import read
 from priorhood.errors import FormulaError, TableError
 from priorhood.model.expression import Expression
@@ -36,14 +36,22 @@ PlaceLabels = tuple[str, ...]
 
 @dataclass(frozen=True)
 class PlaceTable:
-    """The predictors of places, also of those without rows.
+    """Predictors of places, including places without rows.
 
-    name : for messages
-    keys : the label columns that tell the places apart, in the formula's order
-    columns : the predictors
-    places : labels in normal form → value of every column; NaN or '' where it is missing
-    textual : the columns that are text, and so categories
-    orders : column → its categories in the order of its type; a fit's design has that order from then on
+    Attributes
+    ----------
+    name : str
+        Name for messages.
+    keys : tuple of str
+        Label columns that identify a place, in the formula's order.
+    columns : tuple of str
+        Predictors.
+    places : dict of tuple of str to tuple of float or str
+        Labels in normal form, with the value of every column; NaN or '' if it is missing.
+    textual : frozenset of str
+        Columns of text, which are categories.
+    orders : dict of str to tuple of str
+        Categories of a column in the order of its type, which becomes the order in a fit's design.
     """
 
     name: str
@@ -58,13 +66,13 @@ class PlaceTable:
         return {}
 
     def find(self, labels: PlaceLabels) -> tuple[Value, ...] | None:
-        """Return the values of one place, or None; a label '' is unknown, and the others may be enough."""
+        """Return the values of one place, or None; a label '' is unknown, and the others may be sufficient."""
         if all(labels):
             return self.places.get(labels)
         given = tuple(map(bool, labels))
 
         def part(place: PlaceLabels) -> PlaceLabels:
-            return tuple(label for label, there in zip(place, given, strict=True) if there)
+            return tuple(label for label, known in zip(place, given, strict=True) if known)
 
         if given not in self._by_part:
             parts: dict[PlaceLabels, PlaceLabels | None] = {}
@@ -82,14 +90,14 @@ class PlaceTable:
                 names = {name for factor in term for name in Expression(factor).names}
                 if not names or not names <= set(self.columns) or not set(self.keys) <= set(grouping.path):
                     continue
-                rest = replace(grouping, terms=tuple(one for one in grouping.terms if one != term) or ((),))
-                groupings = tuple(rest if one is grouping else one for one in formula.groupings)
+                rest = replace(grouping, terms=tuple(t for t in grouping.terms if t != term) or ((),))
+                groupings = tuple(rest if g is grouping else g for g in formula.groupings)
                 population = tuple(dict.fromkeys((*formula.population, term)))
                 moved = written_out(replace(formula, population=population, levels=groupings, crossed=()))
                 raise FormulaError(
                     f"{':'.join(term)} is constant within every {grouping.group}, since it comes from {self.name}: "
-                    f"its slope cannot vary by {grouping.group}; it can have a coefficient among the other "
-                    f"predictors: fit {moved!r}"
+                    f"its slope cannot vary by {grouping.group}; use it as an ordinary predictor instead: "
+                    f"fit {moved!r}"
                 )
 
     def joined(self, other: PlaceTable) -> PlaceTable:
@@ -103,11 +111,13 @@ class PlaceTable:
         if set(self.columns) != set(other.columns) or self.keys != other.keys:
             raise TableError(
                 f"{other.name} has {', '.join(other.columns)} by {', '.join(other.keys)}, {self.name} has "
-                f"{', '.join(self.columns)} by {', '.join(self.keys)}; give the same columns"
+                f"{', '.join(self.columns)} by {', '.join(self.keys)}; use the same columns in both"
             )
         if self.textual != other.textual:
             odd = min(self.textual ^ other.textual)
-            raise TableError(f"column {odd!r} is text in one of {self.name} and {other.name}, numbers in the other")
+            raise TableError(
+                f"column {odd!r} is text in one of {self.name} and {other.name}, and numeric in the other"
+            )
         order = [other.columns.index(column) for column in self.columns]
         places = dict(self.places)
         for labels, values in other.places.items():
@@ -118,14 +128,14 @@ class PlaceTable:
 
 
 def no_value(value: Value) -> bool:
-    """Whether a value is missing: NaN or no text."""
+    """Return whether a value is missing: NaN or an empty text."""
     return value == "" if isinstance(value, str) else bool(np.isnan(value))
 
 
 def _agreed(
     known: PlaceTable, labels: PlaceLabels, one: tuple[Value, ...], other: tuple[Value, ...], where: str
 ) -> tuple[Value, ...]:
-    """Return the values of a place that is there twice: of each column the one that is not missing.
+    """Return the values of a place that occurs twice: for each column the one that is not missing.
 
     Raises
     ------
@@ -136,8 +146,8 @@ def _agreed(
         if left != right and not no_value(left) and not no_value(right):
             both = " and ".join(repr(v) if isinstance(v, str) else f"{v:.12g}" for v in (left, right))
             raise TableError(
-                f"{known.keys[-1]} {'/'.join(labels)!r} is there twice, {where}, with {column} {both}: a place-"
-                f"level predictor has one value per place"
+                f"{known.keys[-1]} {'/'.join(labels)!r} occurs twice, {where}, with {column} {both}: a "
+                f"place-level predictor has one value per place"
             )
     return tuple(right if no_value(left) else left for left, right in zip(one, other, strict=True))
 
@@ -153,7 +163,7 @@ def read_place_table(source: object, formula: Formula) -> PlaceTable:
     Raises
     ------
     TableError
-        No label column, no predictor, a column of neither numbers nor text, or a place with two values.
+        No label column, no predictor, a column that is neither numbers nor text, or a place with two values.
     """
     import narwhals.stable.v2 as nw
 
@@ -164,21 +174,21 @@ def read_place_table(source: object, formula: Formula) -> PlaceTable:
             f"the formula's {join_words(formula.keys, 'or')}" if formula.keys else "the formula has no group part"
         )
         raise TableError(
-            f"{table.name} (places) has no column that tells which place a row is about: {wanted}; "
+            f"{table.name} (places) has no column that identifies the place of a row: {wanted}; "
             f"{suggestion(formula.keys[-1], table.columns) if formula.keys else 'add one like (1 | zip)'}"
         )
     read_by_formula = dict.fromkeys(n for f in formula.factors() for n in Expression(f).names)
-    table.check_apart(read_by_formula)
+    table.check_unambiguous(read_by_formula)
     columns = tuple(name for name in read_by_formula if name in table.columns and name not in keys)
     if not columns:
         others = [column for column in table.columns if column not in keys]
         raise TableError(
-            f"{table.name} (places) has none of the formula's predictors {preview(read_by_formula)}; there are "
-            f"{preview(others, 12) if others else 'none'}"
+            f"{table.name} (places) has none of the formula's predictors {preview(read_by_formula)}; its other "
+            f"columns are {preview(others, 12) if others else 'none'}"
         )
     every = roles_of(formula)
     roles = {column: replace(every[column], purpose="a predictor of places") for column in columns}
-    with table.alone():
+    with table.exclusive():
         given = table.frame(keys)
         orders = {c: order for c in columns if (order := declared_order(given, c))}
         refuse_nested(given, dict.fromkeys(keys, "the places"), table.name)
@@ -194,7 +204,7 @@ def read_place_table(source: object, formula: Formula) -> PlaceTable:
             values.append(nw.when(~missing(frame, column)).then(value).alias(column))
         names = [f"{LABEL}{at}" for at in range(len(keys))]
         labels = [label_of(frame, key).alias(name) for key, name in zip(keys, names, strict=True)]
-        with explained(table.name):
+        with explain_errors(table.name):
             found = in_memory(frame.select(*labels, *values))
     lists: list[list[Value]] = []
     for column in columns:
@@ -215,7 +225,7 @@ def read_place_table(source: object, formula: Formula) -> PlaceTable:
 
 
 def label_of(frame: Frame, key: str) -> nw.Expr:
-    """A column's labels as text; '' where one is missing."""
+    """Return a column's labels as text; '' for missing ones."""
     import narwhals.stable.v2 as nw
 
     return nw.when(missing(frame, key)).then(nw.lit("")).otherwise(label_text(frame, key))

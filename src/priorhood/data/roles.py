@@ -1,4 +1,4 @@
-"""Columns read as their roles want them: numbers, truth values and categories in one form, on whatever backend."""
+"""Columns converted to the form that their roles require, on any backend: numbers, truth values, categories."""
 
 from __future__ import annotations
 
@@ -12,11 +12,19 @@ import numpy as np
 
 from priorhood._system import is_file
 from priorhood._text import join_words, preview, row_count
-from priorhood.data.date_advice import as_they_stand, dates_advice, dates_among, script, typed_dates_advice
+from priorhood.data.date_advice import advice_if_dates, dates_advice, note_blanks, script, typed_dates_advice
 from priorhood.data.date_formats import like_numbered, numbered_dates
 from priorhood.data.labels import BLANKS, normal_label
-from priorhood.data.number_advice import affixed, changed, or_null, ranges, rewriting, truths
-from priorhood.data.number_formats import FALSE, PLAIN, TRUE, affix, guessed, truth
+from priorhood.data.misread_thousands import all_in_thousands, check_thousands, in_two_ways, warn_of_thousandths
+from priorhood.data.number_advice import (
+    affix_advice,
+    boolean_rewriting,
+    conversion_advice,
+    null_advice,
+    range_rewriting,
+    rewriting,
+)
+from priorhood.data.number_formats import FALSE, PLAIN, TRUE, find_affix, guess_separators, parse_bool
 from priorhood.data.sources.arrow import wide_numbers
 from priorhood.data.sources.backend import ENGINES, backend_of
 from priorhood.data.sources.columns import (
@@ -32,7 +40,6 @@ from priorhood.data.sources.columns import (
     with_readings,
 )
 from priorhood.data.sources.duckdb_io import KEPT
-from priorhood.data.thousands import all_in_thousands, check_thousands, in_two_ways, warn_of_thousandths
 from priorhood.errors import TableError, warn
 from priorhood.model.tokens import cut, written
 
@@ -43,25 +50,35 @@ if TYPE_CHECKING:
     from narwhals.stable.v2.dtypes import DType
 
     from priorhood._arrays import Array
+    from priorhood.data.number_advice import Rewriting
     from priorhood.data.sources.backend import Frame
     from priorhood.data.sources.table import Table
 
 FEW = 20
-# More categories than this belong in a group part.
+# More categories than this should be a group part.
 MAX_CATEGORIES = 100
 _ZERO_FIRST = re.compile(r"0[0-9]+")
 _FOUR_DIGITS = re.compile(r"[+-]?[0-9]{4}")
-# Prefix in Table.told of a column of numbers that was checked for dates.
+# Prefix in Table.checked of a column of numbers that was checked for dates.
 _NO_DATES = "no dates: "
 
 
 @dataclass(frozen=True)
 class Role:
-    """What a column is for: a number, categories, or either where neither is required.
+    """Purpose of a column: a number, categories, or either if neither is required.
 
-    purpose : in words, for messages
-    predictor : whether a formula could have it as categories instead
-    known : the categories of an earlier fit, whose spelling is kept
+    Attributes
+    ----------
+    purpose : str
+        Purpose in words, for messages.
+    number : bool
+        Whether the column has to be numeric.
+    category : bool
+        Whether the column has to be categorical.
+    predictor : bool
+        Whether a formula could use the column as categories instead.
+    known : tuple of str
+        Categories of an earlier fit, whose spelling is kept.
     """
 
     purpose: str
@@ -73,9 +90,18 @@ class Role:
 
 @dataclass(frozen=True)
 class TextColumn:
-    """A column of text whose role wants numbers.
+    """A column of text whose role requires numbers.
 
-    counts : text as it stands → how many rows have it
+    Attributes
+    ----------
+    name : str
+        Name of the column.
+    role : Role
+        Role of the column.
+    table : Table
+        Table that has the column.
+    counts : dict of str to int
+        Number of rows of every distinct text.
     """
 
     name: str
@@ -85,48 +111,151 @@ class TextColumn:
 
     @cached_property
     def values(self) -> list[str]:
-        """The different texts without surrounding blanks."""
+        """Distinct texts without surrounding blanks."""
         return sorted({text.strip(BLANKS) for text in self.counts} - {""})
 
     @property
     def title(self) -> str:
-        """The beginning of messages."""
+        """Beginning of messages."""
         return f"{self.table.name}: column {self.name!r} ({self.role.purpose})"
 
     @property
     def or_categories(self) -> str:
-        """Advice to use a predictor as categories; '' where it has to be a number."""
+        """Advice to use a predictor as categories; '' if it has to be a number."""
         return "" if self.role.number else f"; or write C({written(self.name)}) to use it as categories"
-
-    def changed(self, pandas: str, polars: str, instead: str = "") -> str:
-        """Code that changes the column, also as a command where the table is a file of text."""
-        return changed(self.name, pandas, polars, self.command, instead)
 
     @property
     def command(self) -> Callable[[str], str] | None:
-        """A function from a line of Python about the rows d to a command for the table's file; None for frames."""
+        """Function from a line of Python for the rows d to a command for the table's file; None for frames."""
         table = self.table
-        return partial(script, table.name, ending="plain") if table.written and is_file(table.name) else None
+        return partial(script, table.name, ending="plain") if table.csv and is_file(table.name) else None
+
+    def conversion(self, found: Rewriting, instead: str = "") -> str:
+        """Return code that converts the column, including a command if the table is a text file."""
+        return conversion_advice(self.name, found.pandas, found.polars, self.command, instead)
+
+    def check_separators(self, odd: list[str], frame: Frame, roles: dict[str, Role]) -> None:
+        """Raise if the texts are numbers with other decimal or thousands separators.
+
+        Parameters
+        ----------
+        odd : list of str
+            Texts that are not numbers with the separators of the table.
+        frame, roles : Frame, dict of str to Role
+            Other columns of the table.
+        """
+        given = self.table.number_format
+        if not given.thousands and (ways := in_two_ways(self.values)):
+            both = join_words(map(repr, ways))
+            raise TableError(
+                f"{self.title} has thousands written in two ways, {both}: write them the same way"
+                f"{self.or_categories}"
+            )
+        found = guess_separators(self.values, given)
+        if found is None or not (set(odd) <= set(found[1]) or len(found[1]) > len(self.values) / 2):
+            return
+        separators, unread = found
+        if separators.thousands:
+            description = f"has numbers that look like thousands: {preview(unread, 3)}"
+        else:
+            signs = "commas" if separators.decimal == "," else "points"
+            description = f"has decimal {signs}: {preview(unread, 3)}"
+            # In a table with 84,5 and 356.448,00 one message is enough for both.
+            for other, other_role in roles.items():
+                if other_role.category or not textual(frame.collect_schema()[other]):
+                    continue
+                texts = {text.strip(BLANKS) for text in _text_counts(frame, other, self.table.name)} - {""}
+                more = guess_separators(texts)
+                if more is not None and more[0].thousands and more[0].decimal == separators.decimal:
+                    separators = more[0]
+                    description += f", and column {other!r} has thousands with {separators.thousands!r}"
+                    break
+        decimal = given.separators.decimal
+        if separators.decimal == given.separators.thousands:
+            raise TableError(
+                f"{self.title} {description}, but {given.separators} was given for the whole table: write this "
+                f"column like the others, frame[{self.name!r}].str.replace({separators.decimal!r}, {decimal!r}, "
+                f"regex=False) in pandas"
+            )
+        replaced = given.decimal not in (None, found[0].decimal)
+        instead = f" instead of decimal={decimal!r}" if replaced else ""
+        raise TableError(
+            f"{self.title} {description}; read the table with {separators}{instead}, or convert the column"
+            f"{self.or_categories}"
+        )
+
+    def check_units(self, odd: list[str], *, categorical: bool) -> None:
+        """Raise if the texts are numbers with units, written unusually, or mixed with many ranges.
+
+        Parameters
+        ----------
+        odd : list of str
+            Texts that are not numbers.
+        categorical : bool
+            Whether the column may be categorical, since most of its texts are not numbers.
+        """
+        values, given = self.values, self.table.number_format
+        sign = find_affix(values, given)
+        if sign is not None and (sign.usual or not categorical):
+            # 100.5 m² is measured; 60 m² and 90 m² may be two kinds.
+            decimals = re.compile(rf"\d{re.escape(sign.separators.decimal)}\d")
+            measured = sign.usual and (len(values) > FEW or any(map(decimals.search, values)))
+            instead = "" if measured else self.or_categories
+            raise TableError(f"{self.title} has {affix_advice(sign, self.name, self.command, instead)}")
+        unusual = rewriting(values, given) if sign is None else None
+        if unusual is not None:
+            advice = self.or_categories
+            if unusual.pandas:
+                advice = f": {self.conversion(unusual, advice)}"
+            raise TableError(f"{self.title} {unusual.description}{advice}")
+        if categorical and len(values) > MAX_CATEGORIES:
+            bounded = range_rewriting(odd, set(values) - set(odd), given)
+            if bounded is not None:
+                advice = self.conversion(bounded, "; or use wider ranges, as categories")
+                raise TableError(
+                    f"{self.title} has {len(values):,} ranges and numbers, like {preview(odd, 3)}; "
+                    f"{bounded.description}: {advice}"
+                )
+
+    def describe_odd(self, odd: list[str]) -> str:
+        """Describe the non-numeric values of a numeric column, with advice."""
+        if len(odd) == len(self.values) and not any(any(map(str.isdigit, value)) for value in odd):
+            categories = f"write {written(self.name)} by itself to use it as categories"
+            instead = categories if self.role.predictor else "name a column of numbers"
+            return f"holds text, not numbers, like {preview(odd, 3)}; {instead}"
+        if all(any(map(str.isdigit, value)) and PLAIN.match(value) for value in odd):
+            longest = max(odd, key=len)
+            shown = f"{longest[:15]}{'…' * (len(longest) > 15)} ({len(longest)} characters)"
+            what = f"a number that is too large: {shown}"
+        else:
+            what = f"text where a number should be: {preview(map(cut, odd))}"
+        rows = sum(count for text, count in self.counts.items() if text.strip(BLANKS) in set(odd))
+        null = null_advice(odd)
+        advice = f"holds {what} ({row_count(rows)}); fix these rows{',' if null else ' or'} filter them out (where)"
+        bounded = range_rewriting(odd, set(self.values) - set(odd), self.table.number_format)
+        if bounded is None:
+            return f"{advice}{null}"
+        return f"{advice}; or {bounded.description}: {self.conversion(bounded, self.or_categories)}"
 
 
 def in_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool = False) -> Frame:
-    """Return the rows with every column as its role wants it: numbers, or categories in their normal form.
+    """Return the rows with every column in the form that its role requires: numbers, or normalized categories.
 
     Only rows that meet the table's condition (where) are checked.
 
     Parameters
     ----------
     keep : bool
-        Whether the columns stay under other names as they were given.
+        Whether the original columns are kept under other names.
 
     Raises
     ------
     TableError
-        Text or dates where numbers should be.
+        Text or dates in a column that should be numeric.
     """
     import narwhals.stable.v2 as nw
 
-    table.check_apart(roles)
+    table.check_unambiguous(roles)
     readings = {}
     schema = frame.collect_schema()
     labels = [c for c, role in roles.items() if role.category or (schema[c] == nw.Object and not role.number)]
@@ -141,15 +270,16 @@ def in_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool =
 
 
 def as_written(frame: Frame, roles: dict[str, Role], table: Table, texts: tuple[str, ...]) -> Frame:
-    """Return the rows with categories as text, where a CSV's reader found truth values, dates or times in them.
+    """Return the rows with categories as text that a CSV's reader has converted to truth values, dates or times.
 
-    DuckDB would write them in its own way, 2024-01-03, and at the next reading in the file's, 03.01.2024.
+    DuckDB would write them in its own format, 2024-01-03, but the next time the file's, 03.01.2024, may be read.
 
     Parameters
     ----------
-    frame : as opened with `texts` as text
+    frame : Frame
+        Rows of the table, opened with `texts` as text.
     """
-    if table.written is None:
+    if table.csv is None:
         return frame
     schema = frame.collect_schema()
     typed = [c for c in roles if roles[c].category and not (schema[c].is_numeric() or textual(schema[c]))]
@@ -157,7 +287,7 @@ def as_written(frame: Frame, roles: dict[str, Role], table: Table, texts: tuple[
 
 
 def _reading(frame: Frame, column: str, dtype: DType, roles: dict[str, Role], table: Table) -> nw.Expr | None:
-    """Return the expression that reads a column; None where it is as its role wants it."""
+    """Return the expression that converts a column to its role; None if it needs no conversion."""
     import narwhals.stable.v2 as nw
 
     role = roles[column]
@@ -165,66 +295,91 @@ def _reading(frame: Frame, column: str, dtype: DType, roles: dict[str, Role], ta
         if dtype not in (nw.Int64, nw.UInt64) or backend_of(frame) not in ("pyarrow", "pandas"):
             return None
         wide = wide_numbers(frame.to_native(), column)
-        # with_columns takes a series as it takes an expression.
+        # with_columns takes a series as well as an expression.
         return None if wide is None else nw.from_native(wide, series_only=True)
     if role.category:
         if dtype == nw.Object and not role.known:
-            numbers = _python_numbers(frame, column, truths=False)
+            numbers = _python_numbers(frame, column, booleans=False)
             if numbers is not None:
                 return numbers
         return _categories(frame, column, role, _text_counts(frame, column, table.name))
     if dtype == nw.Boolean:
         return None
-    title = f"{table.name}: column {column!r} ({role.purpose})"
     # A number of hundreds of digits gives a CSV's column an unknown type.
-    if not textual(dtype) and not (dtype == nw.Unknown and table.written):
+    if not textual(dtype) and not (dtype == nw.Unknown and table.csv):
+        title = f"{table.name}: column {column!r} ({role.purpose})"
         if has_dates(frame, column):
             raise TableError(f"{title} {typed_dates_advice(frame, column, table)}")
-        what, instead = next((words for kind, *words in _kinds() if dtype == kind), ["values of another kind", ""])
+        what, instead = next((words for kind, *words in _kinds() if dtype == kind), ["values of another type", ""])
         times = [text[:10] for text in first_texts(frame, column, table.name)][:1] if dtype == nw.Time else []
         like = f", like {preview(times)}" if times else ""
-        raise TableError(f"{title} holds {what}{like}, not numbers; make numbers of them first{instead}")
+        raise TableError(f"{title} holds {what}{like}, not numbers; convert them to numbers first{instead}")
     if dtype == nw.Object and (numbers := _python_numbers(frame, column)) is not None:
         return numbers
-    text = TextColumn(column, role, table, _text_counts(frame, column, table.name))
-    values, signs = text.values, table.spelling.signs
-    if values and all(truth(value) is not None for value in values):
-        word = stripped(frame, column).str.to_lowercase()
+    return _text_reading(TextColumn(column, role, table, _text_counts(frame, column, table.name)), frame, roles)
+
+
+def _text_reading(text: TextColumn, frame: Frame, roles: dict[str, Role]) -> nw.Expr | None:
+    """Return the expression that converts a column of text; None if it is one of categories already."""
+    import narwhals.stable.v2 as nw
+
+    column, role, table, values = text.name, text.role, text.table, text.values
+    separators = table.number_format.separators
+    present = stripped(frame, column)
+    if values and all(parse_bool(value) is not None for value in values):
+        word = present.str.to_lowercase()
         false = nw.when(word.is_in(FALSE)).then(nw.lit(0.0))
         return nw.when(word.is_in(TRUE)).then(nw.lit(1.0)).otherwise(false)
-    if in_ways := truths(values):
-        advice = text.changed(in_ways.pandas, in_ways.polars, text.or_categories)
-        raise TableError(f"{title} {in_ways.look}: {advice}")
-    odd = [v for v in values if not signs.read(v)]
-    odd = odd or [v for v in values if not math.isfinite(float(signs.plain(v)))]
+    if mixed := boolean_rewriting(values):
+        raise TableError(f"{text.title} {mixed.description}: {text.conversion(mixed, text.or_categories)}")
+    odd = [v for v in values if not separators.match(v)]
+    odd = odd or [v for v in values if not math.isfinite(float(separators.to_plain(v)))]
     if odd:
-        if _is_categorical(text, odd, frame, roles):
+        text.check_separators(odd, frame, roles)
+        if dates := advice_if_dates(column, role, text.counts, table):
+            raise TableError(f"{text.title} {dates}")
+        # A predictor is categorical if most of its texts are not numbers.
+        mostly_odd = 2 * len(odd) > sum(value.lower() != "nan" for value in values)
+        categorical = mostly_odd and not role.number
+        text.check_units(odd, categorical=categorical)
+        if categorical:
             return _categories(frame, column, role, text.counts)
-        raise TableError(f"{title} {_odd_texts(text, odd)}")
-    if not role.number and (dates := numbered_dates(values)):
-        raise TableError(f"{title} {dates_advice(column, role, values, as_they_stand(dates, text.counts), table)}")
-    if values and table.written is None and not _has_other_texts(frame, column, table):
-        held = "categories" if dtype in (nw.Categorical, nw.Enum) else "text"
-        three = all_in_thousands(values)
-        thousands = (
-            f" (if {three[0]!r} is {three[0].replace('.', '')}, read the table with thousands='.')" if three else ""
-        )
-        if role.number:
-            raise TableError(f"{title} is {held}, like {preview(values, 2)}; convert it{thousands}")
+        raise TableError(f"{text.title} {text.describe_odd(odd)}")
+    if not role.number and (numbered := numbered_dates(values)):
         raise TableError(
-            f"{table.name}: column {column!r} is {held} though all its values are numbers, like "
-            f"{preview(values, 2)}; "
-            f"convert it to numbers{thousands}, or write C({written(column)}) to use it as categories"
+            f"{text.title} {dates_advice(column, role, values, note_blanks(numbered, text.counts), table)}"
         )
+    if values and table.csv is None:
+        others: list[Any] = []  # texts of rows that the condition leaves out
+        if KEPT in frame.collect_schema().names():
+            rest: Any = frame.filter(~nw.col(KEPT) & ~nw.col(column).is_null())
+            others = run(rest.select(present.alias("text")).unique(), table.name)["text"].tolist()
+        if all(separators.match(other) for other in others if isinstance(other, str) and other):
+            dtype = frame.collect_schema()[column]
+            held = "categories" if dtype in (nw.Categorical, nw.Enum) else "text"
+            like = preview(values, 2)
+            three = all_in_thousands(values)
+            thousands = (
+                f" (if {three[0]!r} is {three[0].replace('.', '')}, read the table with thousands='.' "
+                f"(--thousands .))"
+                if three
+                else ""
+            )
+            if role.number:
+                raise TableError(f"{text.title} is {held}, like {like}; convert it to numbers{thousands}")
+            raise TableError(
+                f"{table.name}: column {column!r} is {held} though all its values are numbers, like {like}; "
+                f"convert it to numbers{thousands}, or write C({written(column)}) to use it as categories"
+            )
     check_thousands(column, values, table)
-    read = nw.when(stripped(frame, column) != "").then(stripped(frame, column))
+    read = nw.when(present != "").then(present)
     if KEPT in frame.collect_schema().names():
         read = nw.when(nw.col(KEPT)).then(read)
-    return signs.number(read)
+    return separators.to_number(read)
 
 
-def _python_numbers(frame: Frame, column: str, *, truths: bool = True) -> nw.Expr | None:
-    """Return a pandas column of Python's own numbers, and truth values, as numbers; None where it has others."""
+def _python_numbers(frame: Frame, column: str, *, booleans: bool = True) -> nw.Expr | None:
+    """Return a pandas column of Python numbers (and truth values) as numbers; None if it has other values."""
     import narwhals.stable.v2 as nw
     import pandas as pd
 
@@ -232,16 +387,16 @@ def _python_numbers(frame: Frame, column: str, *, truths: bool = True) -> nw.Exp
         return None
     values: Any = frame.to_native()[column]  # type: ignore[union-attr]
     kind = pd.api.types.infer_dtype(values, skipna=True)
-    if kind not in ("integer", "floating", "mixed-integer-float", "decimal", *(["boolean"] if truths else [])):
+    if kind not in ("integer", "floating", "mixed-integer-float", "decimal", *(["boolean"] if booleans else [])):
         return None
     numbers = [float("nan") if gone else float(v) for v, gone in zip(values, pd.isna(values), strict=True)]
     series: Any = pd.Series(numbers, index=values.index, dtype="float64", name=column)
     made: Any = nw.from_native(series, series_only=True)
-    return made  # type: ignore[no-any-return]  # with_columns takes a series as it takes an expression
+    return made  # type: ignore[no-any-return]  # with_columns takes a series as well as an expression
 
 
 def _text_counts(frame: Frame, column: str, name: str) -> dict[str, int]:
-    """Return the different texts of the rows that count, as they stand, and how many rows have each."""
+    """Return the distinct texts of the rows that meet the condition, with the number of rows of each."""
     import narwhals.stable.v2 as nw
 
     rows: Any = kept_rows(frame)
@@ -251,127 +406,16 @@ def _text_counts(frame: Frame, column: str, name: str) -> dict[str, int]:
     return {str(text): int(count) for text, count in pairs if text is not None}
 
 
-def _has_other_texts(frame: Frame, column: str, table: Table) -> bool:
-    """Whether rows that a condition leaves out have texts that are no numbers."""
-    import narwhals.stable.v2 as nw
-
-    if KEPT not in frame.collect_schema().names():
-        return False
-    rest: Any = frame.filter(~nw.col(KEPT) & ~nw.col(column).is_null())
-    found = run(rest.select(stripped(frame, column).alias("text")).unique(), table.name)["text"].tolist()
-    return any(isinstance(text, str) and text and not table.spelling.signs.read(text) for text in found)
-
-
-# -- texts that are no numbers ------------------------------------------------------------------------------
-
-
-def _is_categorical(text: TextColumn, odd: list[str], frame: Frame, roles: dict[str, Role]) -> bool:
-    """Whether a predictor of text is categorical: most of its texts are no numbers.
-
-    Parameters
-    ----------
-    odd : the values that are no numbers
-    frame, roles : the table's other columns
-
-    Raises
-    ------
-    TableError
-        It is numbers in another format, or dates.
-    """
-    values, role, spelling = text.values, text.role, text.table.spelling
-    given = spelling.signs
-    if not given.thousands and (ways := in_two_ways(values)):
-        both = join_words(map(repr, ways))
-        raise TableError(
-            f"{text.title} has thousands written in two ways, {both}: write them the same way{text.or_categories}"
-        )
-    found = guessed(values, spelling)
-    if found is not None and (set(odd) <= set(found[1]) or len(found[1]) > len(values) / 2):
-        signs, unread = found
-        if signs.thousands:
-            look = f"has numbers that look like thousands: {preview(unread, 3)}"
-        else:
-            look = f"has decimal {'commas' if signs.decimal == ',' else 'points'}: {preview(unread, 3)}"
-            # In a table with 84,5 and 356.448,00 one message is enough for both.
-            for other, others in roles.items():
-                if others.category or not textual(frame.collect_schema()[other]):
-                    continue
-                texts = {one.strip(BLANKS) for one in _text_counts(frame, other, text.table.name)} - {""}
-                more = guessed(texts)
-                if more is not None and more[0].thousands and more[0].decimal == signs.decimal:
-                    signs = more[0]
-                    look += f", and column {other!r} has thousands with {signs.thousands!r}"
-                    break
-        if signs.decimal == given.thousands:
-            raise TableError(
-                f"{text.title} {look}, but {given} was given for the whole table: write this column like the "
-                f"others, frame[{text.name!r}].str.replace({signs.decimal!r}, {given.decimal!r}, regex=False) "
-                f"in pandas"
-            )
-        replaced = spelling.decimal not in (None, found[0].decimal)
-        instead = f" in place of decimal={given.decimal!r}" if replaced else ""
-        raise TableError(
-            f"{text.title} {look}; read the table with {signs}{instead}, or convert the column{text.or_categories}"
-        )
-    if dates := dates_among(text.name, role, text.counts, text.table):
-        raise TableError(f"{text.title} {dates}")
-    mostly = 2 * len(odd) > sum(value.lower() != "nan" for value in values)
-    sign = affix(values, spelling)
-    if sign is not None and (sign.usual or role.number or not mostly):
-        # 100.5 m² is measured; 60 m² and 90 m² may be two kinds.
-        decimals = re.compile(rf"\d{re.escape(sign.signs.decimal)}\d")
-        measured = sign.usual and (len(values) > FEW or any(map(decimals.search, values)))
-        raise TableError(
-            f"{text.title} has {affixed(sign, text.name, text.command, '' if measured else text.or_categories)}"
-        )
-    unusual = rewriting(values, spelling) if sign is None else None
-    if unusual is not None:
-        advice = text.or_categories
-        if unusual.pandas:
-            advice = f": {text.changed(unusual.pandas, unusual.polars, advice)}"
-        raise TableError(f"{text.title} {unusual.look}{advice}")
-    if mostly and not role.number and len(values) > MAX_CATEGORIES:
-        bounded = ranges(odd, set(values) - set(odd), spelling)
-        if bounded is not None:
-            wider = "; or write wider ranges to use them as categories"
-            advice = text.changed(bounded.pandas, bounded.polars, wider)
-            raise TableError(
-                f"{text.title} has {len(values):,} ranges and numbers, like {preview(odd, 3)}; {bounded.look}: "
-                f"{advice}"
-            )
-    return not role.number and mostly
-
-
-def _odd_texts(text: TextColumn, odd: list[str]) -> str:
-    """What a column of numbers holds where some of its values, or all, are no numbers, and what to do about it."""
-    if len(odd) == len(text.values) and not any(any(map(str.isdigit, one)) for one in odd):
-        categories = f"write {written(text.name)} by itself to use it as categories"
-        instead = categories if text.role.predictor else "name a column of numbers"
-        return f"holds text, not numbers, like {preview(odd, 3)}; {instead}"
-    if all(any(map(str.isdigit, one)) and PLAIN.read(one) for one in odd):
-        longest = max(odd, key=len)
-        what = f"a number that is too large: {longest[:15]}{'…' * (len(longest) > 15)} ({len(longest)} characters)"
-    else:
-        what = f"text where a number should be: {preview(map(cut, odd))}"
-    rows = sum(count for one, count in text.counts.items() if one.strip(BLANKS) in set(odd))
-    null = or_null(odd)
-    said = f"holds {what} ({row_count(rows)}); fix these rows{',' if null else ' or'} filter them out (where)"
-    bounded = ranges(odd, set(text.values) - set(odd), text.table.spelling)
-    if bounded is None:
-        return f"{said}{null}"
-    return f"{said}; or {bounded.look}: {text.changed(bounded.pandas, bounded.polars, text.or_categories)}"
-
-
 # -- labels and categories ----------------------------------------------------------------------------------
 
 
 def refuse_nested(frame: Frame, purposes: dict[str, str], name: str) -> None:
-    """Raise where a column of labels or categories holds lists, bytes, durations or the like.
+    """Raise if a column of labels or categories holds lists, bytes, durations or the like.
 
     Parameters
     ----------
     purposes : dict of str to str
-        Column → what it is for, in words.
+        Purpose of each column, in words.
     """
     import narwhals.stable.v2 as nw
 
@@ -388,21 +432,23 @@ def refuse_nested(frame: Frame, purposes: dict[str, str], name: str) -> None:
             }
             what = f"values of type {min(kind.__name__ for kind in held)}" if held else ""
         if not what and dtype == nw.Unknown and backend_of(frame) in ("polars", "pyarrow"):
-            try:  # intervals of months cannot be written as text
+            try:  # intervals of months cannot be converted to text
                 run(frame.head(1).select(nw.col(column).cast(nw.String)), "")
             except Exception:  # noqa: BLE001  # each library has its own
-                what = "values of another kind"
+                what = "values of another type"
         if what:
-            raise TableError(f"{name}: column {column!r} ({purpose}) holds {what}, no labels; make text of them")
+            raise TableError(
+                f"{name}: column {column!r} ({purpose}) holds {what}, not labels; convert them to text"
+            )
 
 
 def _kinds() -> tuple[tuple[type[DType], str, str], ...]:
-    """Types of values that are no numbers, their names, and what makes numbers of them."""
+    """Return types of values that are not numbers, with their names and examples of a conversion."""
     import narwhals.stable.v2 as nw
 
     return (
-        (nw.Time, "times of day", ", such as hours since midnight"),
-        (nw.Duration, "durations", ", such as days"),
+        (nw.Time, "times of day", ", like hours since midnight"),
+        (nw.Duration, "durations", ", like days"),
         (nw.List, "lists", ""),
         (nw.Array, "lists", ""),
         (nw.Struct, "several values each", ""),
@@ -411,18 +457,18 @@ def _kinds() -> tuple[tuple[type[DType], str, str], ...]:
 
 
 def _categories(frame: Frame, column: str, role: Role, texts: Iterable[str]) -> nw.Expr | None:
-    """Return the expression for a column with one spelling per category; None where it has that already."""
+    """Return the expression for a column with one spelling per category; None if it has that already."""
     import narwhals.stable.v2 as nw
 
     plain: Any = label_text(frame, column)
     known = {normal_label(category): category for category in role.known}
-    meant = {text: known.get(normal := normal_label(text), normal) for text in texts}
-    other = {text: category for text, category in meant.items() if text != category}
-    if not other:
+    categories = {text: known.get(normal := normal_label(text), normal) for text in texts}
+    respelled = {text: category for text, category in categories.items() if text != category}
+    if not respelled:
         return None if textual(frame.collect_schema()[column]) else plain  # type: ignore[no-any-return]
     found: Any = plain
-    for category in dict.fromkeys(other.values()):
-        spelled = [text for text, meaning in other.items() if meaning == category]
+    for category in dict.fromkeys(respelled.values()):
+        spelled = [text for text, meaning in respelled.items() if meaning == category]
         found = nw.when(plain.is_in(spelled)).then(nw.lit(category)).otherwise(found)
     return found  # type: ignore[no-any-return]
 
@@ -435,37 +481,38 @@ def check_numbers(frame: Frame, roles: dict[str, Role], table: Table) -> None:
 
     Parameters
     ----------
-    frame : rows with their columns as their roles want them
+    frame : Frame
+        Rows with their columns converted to their roles.
 
     Raises
     ------
     TableError
-        Dates that a formula has as a predictor by themselves; see also check_thousands.
+        Dates that a formula uses as a predictor by themselves; see also check_thousands.
     """
     schema = frame.collect_schema()
     numbers = [c for c in roles if not roles[c].category and schema[c].is_numeric() and c not in table.joined]
-    thousands = [c for c in numbers if c not in table.told and not table.spelling.thousands]
-    dates = [c for c in numbers if not roles[c].number and _NO_DATES + c not in table.told]
+    thousands = [c for c in numbers if c not in table.checked and not table.number_format.thousands]
+    dates = [c for c in numbers if not roles[c].number and _NO_DATES + c not in table.checked]
     columns = list(dict.fromkeys((*thousands, *dates)))
     if not columns or table.kind in ENGINES:
         return
-    # Columns are noted as checked only where nothing is raised: what is refused is refused again.
-    if table.written is not None:
-        texts = table.written(columns)
+    # Columns are only noted as checked if nothing is raised: an error is raised again the next time.
+    if table.csv is not None:
+        texts = table.csv.sample_texts(columns)
         _refuse_numbered({c: texts[c] for c in dates if c in texts}, roles, table)
         for column in (c for c in dates if c in texts and roles[c].predictor):
             zeros = list(dict.fromkeys(filter(_ZERO_FIRST.fullmatch, texts[column])))
             if zeros and len(set(map(len, texts[column]))) == 1:
                 warn(
-                    f"{table.name}: column {column!r} has zeros before its numbers, like {preview(zeros, 2)}, and "
-                    f"is read as numbers; if they are labels, write C({written(column)}) to use them as categories"
+                    f"{table.name}: column {column!r} has leading zeros, like {preview(zeros, 2)}, and is read "
+                    f"as numbers; if these are labels, write C({written(column)}) to use them as categories"
                 )
         for column in (c for c in thousands if c in texts):
-            # A column that has 1234 has no signs in its thousands.
+            # A column that has 1234 has no thousands separators.
             if not check_thousands(column, texts[column], table) and not any(
                 map(_FOUR_DIGITS.match, texts[column])
             ):
-                table.unread.add(column)
+                table.unchecked_thousands.add(column)
     else:
         found = _first_numbers(frame, [c for c in columns if c in dates or not schema[c].is_integer()], table)
         _refuse_numbered(
@@ -473,11 +520,11 @@ def check_numbers(frame: Frame, roles: dict[str, Role], table: Table) -> None:
         )
         for column in (c for c in thousands if c in found and not schema[c].is_integer()):
             warn_of_thousandths(column, found[column], table)
-    table.told.update((*thousands, *(_NO_DATES + c for c in dates)))
+    table.checked.update((*thousands, *(_NO_DATES + c for c in dates)))
 
 
 def _refuse_numbered(columns: dict[str, list[str]], roles: dict[str, Role], table: Table) -> None:
-    """Raise for a column of whole numbers that are dates."""
+    """Raise if a column of whole numbers has dates."""
     for column, values in columns.items():
         found = numbered_dates(values)
         if found is not None:
@@ -487,7 +534,7 @@ def _refuse_numbered(columns: dict[str, list[str]], roles: dict[str, Role], tabl
 
 
 def _first_numbers(frame: Frame, columns: list[str], table: Table) -> dict[str, Array]:
-    """Return the finite values of the first rows; in memory, where it is cheap, of rows from the whole frame."""
+    """Return the finite values of the first rows; of a frame in memory, where it is cheap, rows from all of it."""
     import narwhals.stable.v2 as nw
 
     if not columns:
@@ -496,18 +543,16 @@ def _first_numbers(frame: Frame, columns: list[str], table: Table) -> dict[str, 
         native: Any = frame.to_native()
         values = {c: native[c].to_numpy()[:: len(native) // FIRST + 1].astype(float) for c in columns}
     else:
-        every = (
-            frame.gather_every(len(frame) // FIRST + 1) if isinstance(frame, nw.DataFrame) else frame.head(FIRST)
-        )
-        found = run(every.select(*(nw.col(c).cast(nw.Float64) for c in columns)), table.name)
+        rows = frame.gather_every(len(frame) // FIRST + 1) if isinstance(frame, nw.DataFrame) else frame.head(FIRST)
+        found = run(rows.select(*(nw.col(c).cast(nw.Float64) for c in columns)), table.name)
         values = {column: np.asarray(given, dtype=float) for column, given in found.items()}
-    return {column: one[np.isfinite(one)] for column, one in values.items()}
+    return {column: numbers[np.isfinite(numbers)] for column, numbers in values.items()}
 
 
 def _may_be_dates(values: Array) -> bool:
-    """Whether no value rules out dates, as the first ones of nearly all columns do."""
-    for some_of_them in (values[:FEW], values):
-        size = some_of_them[some_of_them != 0]
+    """Return whether no value rules out dates, as the first values of nearly all columns do."""
+    for sample in (values[:FEW], values):
+        size = sample[sample != 0]
         if not ((size >= 190001) & (size == np.floor(size))).all():
             return False
     return len(values) > 0

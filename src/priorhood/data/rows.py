@@ -11,6 +11,7 @@ import numpy as np
 
 from priorhood._text import row_count
 from priorhood.data.join_places import placed
+from priorhood.data.misread_thousands import check_all_rows
 from priorhood.data.quantiles import counted_quartiles, repeated_quartiles
 from priorhood.data.roles import Role, as_written, check_numbers, in_roles, refuse_nested
 from priorhood.data.schema import learn_design, refuse_ids, roles_of, texts_of
@@ -19,7 +20,6 @@ from priorhood.data.sources.columns import collected, label_text, missing, run
 from priorhood.data.sources.duckdb_io import KEPT
 from priorhood.data.sources.remote import as_numbers
 from priorhood.data.sources.table import read
-from priorhood.data.thousands import check_all_rows
 from priorhood.errors import TableError
 from priorhood.model.design import union_design
 from priorhood.model.expression import Expression, Guard
@@ -149,7 +149,7 @@ class PreparedRows:
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Let no other thread read a DuckDB relation inside the context: all threads share its connection."""
-        return self.table.alone()
+        return self.table.exclusive()
 
     @cached_property
     def frame(self) -> Frame:
@@ -190,7 +190,7 @@ class PreparedRows:
     @property
     def unchecked(self) -> tuple[str, ...]:
         """Columns of numbers of a CSV of which only the first texts were checked for thousands."""
-        return tuple(sorted(self.table.unread))
+        return tuple(sorted(self.table.unchecked_thousands))
 
     def check(self, failures: Iterable[int], thousands: tuple[str, ...] | None = None) -> None:
         """Raise for rows with impossible values, after a pass that has counted them.
@@ -269,7 +269,7 @@ def prepare_rows(
     known_places, cells = (None, None) if fitted is None else (fitted.place_table, fitted.cells)
     source, place_table = placed(read(table), places, formula, known_places, cells)
     # Infinite values are refused by name later; NumPy need not warn of them.
-    with source.alone(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with source.exclusive(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         frame = _open_rows(source, formula, weights, known)
         refuse_ids(frame, formula.keys, source.name)
         learned = learn_design(frame, formula, source.name, 0 if known else min_categories, source.orders)

@@ -9,11 +9,11 @@ import numpy as np
 
 from priorhood._text import preview, sql_name
 from priorhood.data.labels import normal_label
+from priorhood.data.misread_thousands import check_all_rows
 from priorhood.data.roles import MAX_CATEGORIES, Role, check_numbers, in_roles, refuse_nested
 from priorhood.data.sources.backend import backend_of, is_elsewhere
 from priorhood.data.sources.columns import GIVEN, collected, declared_order, kept_rows, missing, run, textual
-from priorhood.data.sources.remote import counted_labels
-from priorhood.data.thousands import check_all_rows
+from priorhood.data.sources.remote import count_labels
 from priorhood.errors import FormulaError, TableError
 from priorhood.model.design import Design, number_label, ordered_categories
 from priorhood.model.expression import Expression
@@ -231,7 +231,7 @@ def _counted(frame: Frame, key: str, name: str, *, approximately: bool = True) -
     import narwhals.stable.v2 as nw
 
     if is_elsewhere(frame):
-        return counted_labels(frame, key)
+        return count_labels(frame, key)
     if approximately and backend_of(frame) == "duckdb":
         native: Any = frame.to_native()
         asked = nw.from_native(

@@ -11,7 +11,7 @@ from priorhood.data.labels import normal_key
 from priorhood.data.rows import KEY, REASON, value_name
 from priorhood.data.sources.backend import is_elsewhere
 from priorhood.data.sources.columns import run
-from priorhood.data.sources.remote import rows_fetched
+from priorhood.data.sources.remote import fetch_rows
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Index, Labels
@@ -59,7 +59,7 @@ def read_observations(rows: PreparedRows, scale: Scale, labels: Labels) -> Obser
     with rows.exclusive():
         values = [value_name(i) for i in range(len(rows.values))]
         wanted: Any = rows.frame.select(KEY, REASON, *values)
-        found = run(rows_fetched(wanted) if is_elsewhere(wanted) else wanted, rows.name)
+        found = run(fetch_rows(wanted) if is_elsewhere(wanted) else wanted, rows.name)
     row = np.flatnonzero(np.asarray(found[REASON]) == 0)
     columns = [np.asarray(found[v], dtype=np.float64)[row] for v in values]
     own = [d for d, column in enumerate(design.columns) if column.factors]

@@ -60,9 +60,9 @@ def warn_of_similar_labels(rows: PreparedRows, found: CellMoments, data: FitData
         The fit's data with these sums, if known.
     """
     table, design = rows.table, rows.design
-    if LOOKED in table.told:
+    if LOOKED in table.checked:
         return
-    table.told.add(LOOKED)
+    table.checked.add(LOOKED)
     warned: list[str] = []
     # A fit refuses different labels that look the same.
     with suppress(ModelError):
@@ -139,7 +139,7 @@ def _advice(table: Table, column: str, meant: Mapping[str, str], labels: set[str
 
     polars = table.kind in ("polars", "polars-lazy")
     rule = f".replace({meant!r})" if len(meant) <= FEW else _rule(meant, labels, polars=polars)
-    plain = table.kind == "file" and table.written is not None
+    plain = table.csv is not None
     plain = plain or table.frame(()).collect_schema()[column] == nw.String
     if polars:
         return f"d = d.with_columns(pl.col({column!r}){'' if plain else '.cast(pl.String)'}{rule})"

@@ -19,7 +19,7 @@ from priorhood.data.labels import normal_key
 from priorhood.data.rows import KEY, REASON, check_name, value_name
 from priorhood.data.schema import refuse_unwritable
 from priorhood.data.sources.backend import is_elsewhere
-from priorhood.data.sources.columns import in_numpy, part_named, run
+from priorhood.data.sources.columns import explain_table_errors, in_numpy, run
 from priorhood.errors import TableError
 from priorhood.model.design import Indicator
 from priorhood.suffstats.duckdb_scan import scanned
@@ -133,7 +133,7 @@ def _in_process(rows: PreparedRows) -> BatchedRows | FewColumns | None:
         own.append(nw.col(*other).cast(nw.Float64))
     reason = rows.reason(set(range(1, len(rows.flags) + 1)) - set(gaps))
     names = Names(KEY, REASON, numbers, gaps, tuple(values), tuple(checks), *marks)
-    with part_named(rows.name):
+    with explain_table_errors(rows.name):
         if few:
             return _few_columns(rows, names, own)
         batched = BatchedRows(rows.rows.select(rows.key.alias(KEY), reason, *plain, *own), names)
@@ -166,7 +166,7 @@ def _preview_means(rows: PreparedRows, in_process: BatchedRows | FewColumns | No
 
     plain = np.array([factor is None for factor in _indicators(rows.design)])
     if in_process is not None:
-        with part_named(rows.name):
+        with explain_table_errors(rows.name):
             means = in_process.preview(PREVIEW) if isinstance(in_process, FewColumns) else in_process.preview()
     else:
         some_rows = rows.frame.filter(nw.col(REASON) == 0).head(PREVIEW)
@@ -256,7 +256,7 @@ def _sums(rows: PreparedRows, in_process: BatchedRows | FewColumns | None, shift
 
     factors = _indicators(rows.design)
     if isinstance(in_process, BatchedRows):
-        with part_named(rows.name):
+        with explain_table_errors(rows.name):
             return summed(in_process, shift, len(rows.flags))
     if in_process is not None and shift is not None:
         sums = in_process.summed(shift, len(rows.flags), _pairs(factors))

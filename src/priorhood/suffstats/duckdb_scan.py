@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood.data.labels import BLANKS
+from priorhood.data.misread_thousands import may_be_thousands, thousands_marks
 from priorhood.data.sources.backend import backend_of
 from priorhood.data.sources.columns import label_text, run
-from priorhood.data.thousands import may_be_thousands, thousands_marks
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.scale import LARGEST

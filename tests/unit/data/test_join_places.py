@@ -197,7 +197,9 @@ def test_a_slope_may_vary_by_what_holds_several_places(counties):
 def test_labels_that_do_not_tell_the_places_apart_are_refused(counties):
     rows, table = counties
     short = table.drop_duplicates("county").drop(columns="state")
-    with pytest.raises(ph.TableError, match=r"county '(Washington|Lincoln)'.*several: '..', '..'.*column state"):
+    with pytest.raises(
+        ph.TableError, match=r"county '(Washington|Lincoln)'.*several places: '..', '..'.*column state"
+    ):
         ph.fit(NESTED, rows, places=short, **FAST)
     # Where they do, the finest label will do.
     clear = rows["state"] + " " + rows["county"]
@@ -227,7 +229,7 @@ def test_a_predictor_that_is_not_constant_within_a_place_is_refused(sales, zips)
     twice = pd.concat([zips, zips.iloc[:1].assign(distance=4.5)])
     label = zips["zip"].iloc[0]
     said = refused(sales, twice)
-    assert f"zip '{label}' is there twice" in said
+    assert f"zip '{label}' occurs twice" in said
     assert "and 4.5: a place-level predictor has one value per place" in said
     twice = pd.concat([zips, zips.iloc[:1].assign(zip=f" {label}.0 ", kind="other")])
     assert "with kind " in refused(sales, twice)
@@ -261,7 +263,7 @@ def test_a_table_that_says_nothing_is_refused(sales, zips):
     assert "none of the formula's predictors 'living_space'" in refused(
         sales, zips, "price ~ living_space + (1 | zip)"
     )
-    assert "has no column that tells which place a row is about: the formula's zip; did you mean 'zips'" in refused(
+    assert "has no column that identifies the place of a row: the formula's zip; did you mean 'zips'" in refused(
         sales, zips.rename(columns={"zip": "zips"})
     )
     assert "no group part" in refused(sales, zips, "price ~ distance")
@@ -270,8 +272,8 @@ def test_a_table_that_says_nothing_is_refused(sales, zips):
 
 def test_no_place_in_common_shows_both_sides(sales, zips):
     said = refused(sales, zips.assign(zip=[f"DE-{label}" for label in zips["zip"]]))
-    assert "no zip of pandas frame is in pandas frame: there are '1" in said
-    assert "and here 'DE-1" in said
+    assert "no zip of pandas frame is in pandas frame: the rows have '1" in said
+    assert "the places 'DE-1" in said
     assert "more; labels are compared as text" in said
 
 
@@ -283,7 +285,7 @@ def test_text_numbers_dates_and_infinities_are_refused_as_in_rows(sales, zips):
     assert "'distance' (a predictor of places) holds text where a number should be: 'far' (1 row)" in refused(
         sales, far
     )
-    assert "(a predictor of places) holds dates, not numbers; make days since a date of it" in refused(
+    assert "(a predictor of places) holds dates, not numbers; convert it to days since a reference date" in refused(
         sales, zips.assign(distance=pd.Timestamp("2020-01-01"))
     )
     assert "'distance' is infinite in" in refused(sales, zips.assign(distance=np.inf))
@@ -394,9 +396,9 @@ def test_a_finest_label_that_lay_elsewhere_in_the_fit_is_refused(counties):
     known = post.predict({**home, "state": ["MN"]})
     assert known["status"].tolist() == ["known"]
     assert post.predict({**home, "state": [None]})["mean"][0] == pytest.approx(known["mean"][0])
-    with pytest.raises(ph.TableError, match="county 'Own MN' of pandas frame is there in several: 'MN', 'TX'"):
+    with pytest.raises(ph.TableError, match="county 'Own MN' of pandas frame occurs in several places: 'MN', 'TX'"):
         post.predict({**home, "state": ["TX"]}, unseen="draw")
-    with pytest.raises(ph.TableError, match="several: 'MN', 'TX'"):
+    with pytest.raises(ph.TableError, match="several places: 'MN', 'TX'"):
         ph.update(post, clear[clear["county"] == "Own MN"].assign(state="TX"))
 
 

@@ -25,9 +25,9 @@ from hypothesis import HealthCheck, given, settings
 import priorhood as ph
 from priorhood.data.date_formats import dates_of
 from priorhood.data.labels import BLANKS, alike, normal_label, unlike
+from priorhood.data.misread_thousands import all_in_thousands, in_thousands
 from priorhood.data.number_advice import rewriting
-from priorhood.data.number_formats import Signs, affix, guessed
-from priorhood.data.thousands import all_in_thousands, in_thousands
+from priorhood.data.number_formats import Separators, find_affix, guess_separators
 from priorhood.model.formula import parse
 from shell import run_python
 from table_moments import design_and_moments
@@ -247,12 +247,12 @@ def test_types_that_have_no_text_are_refused(text):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # older Polars takes such types for what they are stored as, and says so
         extended = pl.from_arrow(table.set_column(1, "x", periods["x"]))
-    assert "holds values of another kind, no labels" in refused(table, text)
+    assert "holds values of another type, not labels" in refused(table, text)
     for frame in (extended, extended.lazy()):
         if extended.schema["x"] == pl.Int64:
             assert len(sums(frame, text)[1].labels) == 2
         else:
-            assert "holds values of another kind, no labels" in refused(frame, text)
+            assert "holds values of another type, not labels" in refused(frame, text)
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.float64(), pa.int64(), pa.bool_(), pa.null()], ids=str)
@@ -486,7 +486,7 @@ def test_thousands_and_cents_never_advise_what_is_given(tmp_path):
     frame.assign(price=[f"{v:,.2f}" for v in frame["price"]]).to_csv(path, index=False)
     assert "(--thousands ,), or" in refused(path)
     said = refused(path, decimal=",")
-    assert "thousands=',' (--thousands ,) in place of decimal=','" in said
+    assert "thousands=',' (--thousands ,) instead of decimal=','" in said
     assert "--decimal" not in said
     np.testing.assert_allclose(sums(path, thousands=",")[1].mean, sums(frame)[1].mean, rtol=1e-12)
 
@@ -495,9 +495,7 @@ def test_zeros_before_the_numbers_of_a_predictor_are_told(tmp_path):
     """A frame, which has them as texts, refuses them; a CSV took a ZIP code for a number without a word."""
     frame = homes().assign(area=lambda d: d.area.map("{:04d}".format))
     frame.to_csv(tmp_path / "rows.csv", index=False)
-    with pytest.warns(
-        ph.PriorhoodWarning, match=r"column 'area' has zeros before its numbers, like '00\d\d'.* C\(area\)"
-    ):
+    with pytest.warns(ph.PriorhoodWarning, match=r"column 'area' has leading zeros, like '00\d\d'.* C\(area\)"):
         found = sums(tmp_path / "rows.csv")[1]
     np.testing.assert_allclose(found.mean, sums(homes())[1].mean, rtol=1e-12)
     sums(tmp_path / "rows.csv", "price ~ C(area) + (1 | zip)")
@@ -529,7 +527,7 @@ def test_thousands_that_begin_late_in_a_file(tmp_path, weights):
     right = ph.moments(model, frame).moments
     found = ph.moments(model, ph.read(tmp_path / "rents.csv", thousands=".")).moments
     np.testing.assert_allclose(found.mean, right.mean, rtol=1e-12)
-    with pytest.warns(ph.PriorhoodWarning, match="are read as decimals, as decimal='.' says"):
+    with pytest.warns(ph.PriorhoodWarning, match="are read as decimals because of decimal='.'"):
         assert ph.moments(model, ph.read(tmp_path / "rents.csv", decimal=".")).moments.mean[:, 1].max() < 1000
     frame.to_csv(tmp_path / "plain.csv", index=False)
     np.testing.assert_allclose(ph.moments(model, tmp_path / "plain.csv").moments.mean, right.mean, rtol=1e-12)
@@ -599,7 +597,7 @@ def test_points_between_thousands_beside_whole_numbers(tmp_path):
     assert "--thousands ." in refused(path, decimal=",")
     for options in ({"thousands": "."}, {"thousands": ".", "decimal": ","}):
         np.testing.assert_allclose(sums(path, **options)[1].mean, sums(frame)[1].mean, rtol=1e-12)
-    with pytest.warns(ph.PriorhoodWarning, match="read as decimals, as decimal='.' says"):
+    with pytest.warns(ph.PriorhoodWarning, match="read as decimals because of decimal='.'"):
         found = sums(path, decimal=".")[1]
     assert found.mean[:, -1].max() < 800
     # A frame has only the numbers left.
@@ -626,7 +624,7 @@ def test_decimal_commas_are_advised_where_they_can_be_nothing_else(tmp_path):
     # And points where commas were said to be.
     frame.to_csv(path, index=False)
     assert "decimal points" in refused(path, decimal=",")
-    assert "read the table with decimal='.' (--decimal .) in place of decimal=','" in refused(path, decimal=",")
+    assert "read the table with decimal='.' (--decimal .) instead of decimal=','" in refused(path, decimal=",")
 
 
 @pytest.mark.parametrize("thousands", ["1,2,3", "12,50", "1,2500", "1234,567"])
@@ -663,11 +661,11 @@ def test_ordinary_decimals_are_no_thousands(texts):
 
 def test_thousands_are_found_among_texts():
     assert in_thousands(["950", "1.200", "1.000", "820"], ".") == ["1.200", "1.000"]
-    assert guessed(["1,250", "820"])[0] == Signs(".", ",")
-    assert guessed(["1,250", "12,5"])[0] == Signs(",", "")
-    assert guessed(["1.234,5"])[0] == Signs(",", ".")
-    assert guessed(["1'250.50"])[0] == Signs(".", "'")
-    assert guessed(["820", "nan"]) is None
+    assert guess_separators(["1,250", "820"])[0] == Separators(".", ",")
+    assert guess_separators(["1,250", "12,5"])[0] == Separators(",", "")
+    assert guess_separators(["1.234,5"])[0] == Separators(",", ".")
+    assert guess_separators(["1'250.50"])[0] == Separators(".", "'")
+    assert guess_separators(["820", "nan"]) is None
 
 
 def in_points(values):
@@ -786,8 +784,8 @@ def test_values_that_are_no_numbers_are_called_in_plain_words(tmp_path):
     kinds = {"at": "times of day, like '10:30:00'", "both": "lists", "parts": "several values each"}
     for column, kind in kinds.items():
         for rows in (frame, tmp_path / "rows.parquet"):
-            assert f"holds {kind}, not numbers; make numbers of them first" in refused(rows, f"price ~ {column}")
-    assert "holds durations, not numbers; make numbers of them first, such as days" in refused(
+            assert f"holds {kind}, not numbers; convert them to numbers first" in refused(rows, f"price ~ {column}")
+    assert "holds durations, not numbers; convert them to numbers first, like days" in refused(
         frame, "price ~ listed"
     )
 
@@ -880,7 +878,7 @@ def test_a_condition_on_prices_with_a_sign(tmp_path):
     ],
 )
 def test_a_sign_at_all_numbers(texts, found):
-    one = affix(texts)
+    one = find_affix(texts)
     assert (one and (one.before, one.after)) == found
 
 
@@ -955,7 +953,7 @@ def test_unusual_numbers_are_no_categories_and_become_numbers_as_the_message_say
 )
 def test_what_is_no_number_in_another_guise(texts):
     assert rewriting(texts) is None
-    assert affix(texts) is None or not affix(texts).usual
+    assert find_affix(texts) is None or not find_affix(texts).usual
 
 
 def test_numbers_of_different_sizes_are_not_made_one(tmp_path):
@@ -1094,7 +1092,7 @@ def test_dates_are_no_categories_and_the_advice_works_in_pandas(form):
     frame = dated(form)
     said = refused(frame, "price ~ area + date + (1 | zip)")
     assert "holds dates" in said
-    line = said.partition("in its place: ")[2]
+    line = said.partition("days instead: ")[2]
     d = frame.copy()
     exec(line, {"pd": pd, "d": d})  # the line as the message has it
     assert d["days"].tolist() == days_of(frame).tolist()
@@ -1104,7 +1102,7 @@ def test_dates_are_no_categories_and_the_advice_works_in_pandas(form):
 @pytest.mark.parametrize("form", [*DATES, None], ids=str)
 def test_the_advice_works_in_polars(form):
     frame = pl.from_pandas(dated(form))
-    line = refused(frame, "price ~ area + date + (1 | zip)").partition("in its place: ")[2]
+    line = refused(frame, "price ~ area + date + (1 | zip)").partition("days instead: ")[2]
     d = eval(line, {"pl": pl, "d": frame})  # the line as the message has it
     assert d["days"].to_list() == days_of(frame).tolist()
 
@@ -1115,7 +1113,7 @@ def test_the_advice_works_on_the_command_line(tmp_path, form, separator):
     path = tmp_path / "homes sold.csv"
     frame = dated(form)
     frame.to_csv(path, index=False, sep=separator)
-    run_python(refused(path, "price ~ area + date + (1 | zip)").partition("in its place: ")[2])
+    run_python(refused(path, "price ~ area + date + (1 | zip)").partition("days instead: ")[2])
     _, found = sums(tmp_path / "homes sold days.csv", "price ~ area + days + (1 | zip)")
     assert found.labels.tolist() == ["01067", "01069", "10115"]
     assert found.pooled()[0][1] == pytest.approx(days_of(frame).mean(), rel=1e-12)
@@ -1130,7 +1128,7 @@ def test_months_are_dates_or_categories_if_asked_for(tmp_path, form, way):
     rows = {"pandas": frame, "polars": pl.from_pandas(frame), "command": tmp_path / "homes.csv"}[way]
     frame.to_csv(tmp_path / "homes.csv", index=False)
     said = refused(rows, "price ~ sold + (1 | zip)")
-    line = said.partition("in its place: ")[2]
+    line = said.partition("days instead: ")[2]
     if way == "pandas":
         d = frame.copy()
         exec(line, {"pd": pd, "d": d})
@@ -1141,7 +1139,7 @@ def test_months_are_dates_or_categories_if_asked_for(tmp_path, form, way):
         d = tmp_path / "homes days.csv"
     found = sums(d, "price ~ days + (1 | zip)")[1]
     assert found.pooled()[0][0] == pytest.approx((months - months[0]).days.to_numpy().mean())
-    term = re.search(r"not numbers; write (C\(sold\)) to use it as categories, or make days", said)[1]
+    term = re.search(r"not numbers; write (C\(sold\)) to use it as categories, or convert it to days", said)[1]
     assert len(sums(rows, f"price ~ {term} + (1 | zip)")[0].categories[term]) == 5
 
 
@@ -1151,7 +1149,7 @@ def test_years_of_two_digits(tmp_path, form):
     path = tmp_path / "homes.csv"
     dated(form).to_csv(path, index=False)
     said = refused(path, "price ~ area + date + (1 | zip)")
-    command = said.partition("in its place: ")[2]
+    command = said.partition("days instead: ")[2]
     assert form in command
     run_python(command)
     _, found = sums(tmp_path / "homes days.csv", "price ~ area + days + (1 | zip)")
@@ -1160,7 +1158,7 @@ def test_years_of_two_digits(tmp_path, form):
 
 def test_days_that_may_be_months_are_said():
     frame = homes().assign(date=[f"{1 + i % 12}/{1 + i % 11}/2014" for i in range(60)])
-    assert "if that is wrong, with '%d/%m/%Y' in place of '%m/%d/%Y'" in refused(
+    assert "if that is wrong, use '%d/%m/%Y' instead of '%m/%d/%Y'" in refused(
         frame, "price ~ area + date + (1 | zip)"
     )
 
@@ -1196,7 +1194,7 @@ def known():
     return frame, ph.fit(TEXT, frame, chains=2, draws=100, seed=1)
 
 
-NEARLY = {"1067": "has lost its zeros", "98103-1234": "ZIP+4", "MITTE": "letter by letter"}
+NEARLY = {"1067": "has lost its leading zeros", "98103-1234": "ZIP+4", "MITTE": "case-sensitive"}
 
 
 @pytest.mark.parametrize("label", NEARLY)
@@ -1224,9 +1222,11 @@ def test_labels_that_are_really_new_are_not_warned_of(known):
 def test_places_that_are_nearly_known_are_named():
     frame = homes()
     places = pd.DataFrame({"zip": [1067, 1069, 10115], "distance": [1.0, 2.0, 3.0]})
-    with pytest.warns(ph.PriorhoodWarning, match=r"'01067' is '1067' there: pandas frame has lost the zeros"):
+    with pytest.warns(
+        ph.PriorhoodWarning, match=r"'01067' is spelled '1067' there: pandas frame has lost the leading zeros"
+    ):
         take_placed(frame, places)
-    with pytest.raises(ph.TableError, match=r"labels are compared as text; '01067' is '1067' there"):
+    with pytest.raises(ph.TableError, match=r"labels are compared as text; '01067' is spelled '1067' there"):
         take_placed(frame[frame["zip"] != "10115"], places)
 
 
@@ -1275,7 +1275,7 @@ def test_zeros_that_new_rows_lost(tmp_path, reader):
     frame = homes()
     post = ph.fit(TEXT, frame, chains=2, draws=100, seed=1)
     path = written(tmp_path, frame.to_csv(index=False))
-    with pytest.raises(ph.TableError, match="'1067' has lost its zeros: have 'zip' read as text") as caught:
+    with pytest.raises(ph.TableError, match="'1067' has lost its leading zeros: read 'zip' as text") as caught:
         post.predict(pd.read_csv(path))
     said = str(caught.value)
     if reader.startswith("zfill"):
@@ -1301,7 +1301,7 @@ def test_zeros_that_the_fit_lost(tmp_path, form):
     options = {"chains": 2, "draws": 100, "seed": 1}
     post = ph.fit(TEXT, pd.read_csv(path), **options)
     rows = frame if form == "frame" else path
-    with pytest.raises(ph.TableError, match="the table of the fit has lost the zeros of '1067'") as caught:
+    with pytest.raises(ph.TableError, match="the table of the fit has lost the leading zeros of '1067'") as caught:
         post.predict(rows)
     said = str(caught.value)
     assert "'01067' has lost" not in said
@@ -1313,7 +1313,7 @@ def test_zeros_that_the_fit_lost(tmp_path, form):
 
 def test_zeros_of_one_of_two_labels():
     assert "dtype={'block': str}" in unlike("north/1", "north/01", ("district", "block"))
-    assert "places.csv has lost the zeros of '1'" in unlike(
+    assert "places.csv has lost the leading zeros of '1'" in unlike(
         "north/01", "north/1", ("district", "block"), "places.csv"
     )
     assert "fit again" not in unlike("north/01", "north/1", ("district", "block"), "places.csv")

@@ -75,13 +75,13 @@ def ran(command):
 
 def with_days(said, table, frame, backend):
     """The table after the line of the message was run, letter by letter."""
-    line = said.partition("in its place: ")[2]
+    line = said.partition("days instead: ")[2]
     if backend in ("csv", "jsonl", "parquet"):
         return ran(line)
     if backend == "polars":
         return eval(line, {"pl": pl, "d": table})
     d = (table if backend.startswith("pandas") else frame).copy()
-    exec(line.removesuffix(" of a pandas frame d, or the like where the rows are"), {"pd": pd, "d": d})
+    exec(line.removesuffix(" for a pandas frame d, or the equivalent where the rows are"), {"pd": pd, "d": d})
     return d
 
 
@@ -185,7 +185,9 @@ def test_months_are_dates_or_categories(tmp_path, form, backend):
     frame = homes(written(form))
     table = BACKENDS[backend](frame, tmp_path)
     said = refused(table)
-    term = re.search(r"holds dates, like '.*?', not numbers; write (C\(x\)) to use it as categories, or make", said)
+    term = re.search(
+        r"holds dates, like '.*?', not numbers; write (C\(x\)) to use it as categories, or convert", said
+    )
     assert len(sums(table, TEXT.replace("x", term[1]))[0].categories["C(x)"]) == 10
     made = with_days(said, table, frame, backend)
     months = DAYS.to_period("M").to_timestamp()
@@ -226,7 +228,7 @@ def test_days_that_may_be_months_or_years_are_said(form, other):
     """Where days go beyond 12, or years would lie decades apart, they are not."""
     days = [datetime.date(2021, 1 + i % 12, 1 + i % 11) for i in range(N)]
     said = refused(homes([day.strftime(form) for day in days]))
-    assert re.search(r"read as \w+, \w+, \w+, in this order; if that is wrong, with '\S+' in place of", said)
+    assert re.search(r"read as \w+, \w+, \w+, in this order; if that is wrong, use '\S+' instead of", said)
     assert repr(form) in said
     assert repr(other) in said
     assert "in this order" not in refused(homes(written(form) if form in WRITTEN else list(DAYS.strftime(form))))
@@ -238,7 +240,7 @@ def test_months_in_words_that_are_not_known_look_like_dates(tmp_path, backend):
     frame = homes([f"{day.day} {names.split()[day.month - 1]} {day.year}" for day in DAYS])
     said = refused(BACKENDS[backend](frame, tmp_path))
     assert "column 'x' (predictor) holds what looks like dates, like '1 Ekim 2021', not numbers" in said
-    assert "write them as 2014-10-13" in said
+    assert "write them like 2014-10-13" in said
     assert len(sums(frame[:40], TEXT.replace("x", re.search(r"C\(.\)", said)[0]))[0].categories["C(x)"]) == 40
 
 
@@ -289,7 +291,7 @@ def test_whole_numbers_that_are_dates_are_refused_and_become_days(tmp_path, form
 def test_whoever_wants_a_number_of_a_date_has_it(tmp_path, form, backend):
     """As the message says; and as categories, a place, a part of arithmetic."""
     table = ph.read(BACKENDS[backend](homes(NUMBERS[form]()), tmp_path))
-    term = re.search(r"write (I\(x\)) to use it as the number that it is", refused(table))[1]
+    term = re.search(r"write (I\(x\)) to use it as a plain number", refused(table))[1]
     found = design_and_moments(table, parse(TEXT.replace("x", term)))[1]
     assert found.pooled()[0][0] == pytest.approx(np.nanmean(NUMBERS[form]().astype(float)))
     assert design_and_moments(table, parse("price ~ log(x) + (1 | zip)"))[1].rows == found.rows
@@ -444,7 +446,7 @@ def test_truths_in_two_ways_are_said_and_become_truths(tmp_path, form, backend):
     frame = homes(pd.array(TRUTHS[form], dtype="str"))
     table = BACKENDS[backend](frame, tmp_path)
     said = refused(table)
-    assert "column 'x' (predictor) writes truth values in more than one way, '" in said
+    assert "column 'x' (predictor) has truth values in more than one form, '" in said
     assert "null" not in said
     found = sums(followed(said, table, frame, backend))[1]
     known = [text for text in TRUTHS[form] if text is not None]
@@ -467,19 +469,19 @@ def test_other_words_are_categories(values, categories):
 
 
 BOUNDED = {
-    "5+": ([("1", "2", "3", "4", "5+")[v % 5] for v in V], [1, 2, 3, 4, 5], "take '5+' for the number that it"),
-    "<1": ([("<1", "1", "2", "3")[v % 4] for v in V], [1, 1, 2, 3], "take '<1' for the number that it ends at"),
+    "5+": ([("1", "2", "3", "4", "5+")[v % 5] for v in V], [1, 2, 3, 4, 5], "use the lower bound of '5+'"),
+    "<1": ([("<1", "1", "2", "3")[v % 4] for v in V], [1, 1, 2, 3], "use the upper bound of '<1'"),
     "30-35": (
         [("28", "30-35", "41", "46")[v % 4] for v in V], [28, 32.5, 41, 46],
-        "take the middle of ranges like '30-35'",
+        "use the middle of ranges like '30-35'",
     ),
     "1.5, 2 - 3, 6 or more": (
         [("1.5", "2 – 3", "4", "5", "6 or more")[v % 5] for v in V], [1.5, 2.5, 4, 5, 6],
-        "take the middle of ranges like '2 – 3', take '6 or more' for the number that it begins at",
+        "use the middle of ranges like '2 – 3', use the lower bound of '6 or more'",
     ),
     "1,000-1,200": (
         [("850", "900", "1,000-1,200")[v % 3] for v in V], [850, 900, 1100],
-        "take the middle of ranges like '1,000-1,200'",
+        "use the middle of ranges like '1,000-1,200'",
     ),
 }  # fmt: skip
 
@@ -492,7 +494,7 @@ def test_ranges_and_bounds_are_said_with_what_makes_numbers_of_them(tmp_path, fo
     table = BACKENDS[backend](frame, tmp_path)
     said = refused(table)
     assert says in said
-    assert "fix these rows or filter them out (where); or take" in said
+    assert "fix these rows or filter them out (where); or use" in said
     expected = np.mean([numbers[v % len(numbers)] for v in V])
     assert sums(followed(said, table, frame, backend))[1].pooled()[0][0] == pytest.approx(expected)
     term = re.search(r"; or write (C\(x\)) to use it as categories", said)[1]

@@ -1,6 +1,6 @@
 """Arrow's rarer types of columns, cast to common ones with the same values.
 
-Polars and DuckDB hand over texts as views; half floats, run-end encoded columns and decimals of 32 bits come from
+Polars and DuckDB return texts as views; half floats, run-end encoded columns and decimals of 32 bits come from
 files. PyArrow cannot filter, group or compare these types, and DuckDB does not read some of them.
 """
 
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Beginnings of Arrow's names of types.
+# Prefixes of Arrow's names of types.
 _VIEWS = {"string_view": "large_string", "binary_view": "large_binary"}
 _RARE = (*_VIEWS, "run_end_encoded", "halffloat", "decimal32", "decimal64", "extension<")
 
 
 def is_rare(kind: Any) -> bool:
-    """Whether a column of an Arrow type is cast to another one."""
+    """Return whether a column of an Arrow type has to be cast to another type."""
     text = str(kind)
     return text.startswith(_RARE) or (text.startswith("dictionary") and "_view" in text)
 
 
-def plainly_typed(source: Any) -> Any:
-    """Return a PyArrow table, or pandas frame with Arrow's columns, without rare types; others as they are."""
+def with_common_types(source: Any) -> Any:
+    """Return a PyArrow table, or pandas frame with Arrow columns, without rare types; other sources unchanged."""
     library = type(source).__module__.partition(".")[0]
     if library == "pyarrow" and hasattr(source, "set_column"):
         for at, field in enumerate(source.schema):
@@ -86,13 +86,14 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def wide_numbers(native: Any, column: str) -> Any:
-    """Return a column of whole numbers as the nearest floats where Arrow's cast refuses; None elsewhere.
+    """Return a column of whole numbers as the nearest floats if Arrow refuses to cast it, else None.
 
-    Arrow casts no number beyond 2^53, such as nanoseconds since 1970.
+    Arrow does not cast numbers beyond 2^53, like nanoseconds since 1970.
 
     Parameters
     ----------
-    native : a PyArrow table or a pandas frame
+    native : pyarrow.Table or pandas.DataFrame
+        Frame that has the column.
     """
     if type(native).__module__.partition(".")[0] == "pyarrow":
         held = native[column]

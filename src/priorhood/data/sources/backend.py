@@ -19,5 +19,5 @@ def backend_of(frame: Frame) -> str:
 
 
 def is_elsewhere(frame: Frame) -> bool:
-    """Whether an engine outside of this process holds the rows."""
+    """Return whether an engine outside of this process holds the rows."""
     return backend_of(frame) in ENGINES

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from priorhood.data.labels import BLANKS
 from priorhood.data.sources.backend import backend_of, is_elsewhere
 from priorhood.data.sources.duckdb_errors import UNNAMED
-from priorhood.data.sources.duckdb_io import KEPT, explained
+from priorhood.data.sources.duckdb_io import KEPT, explain_errors
 from priorhood.data.sources.paths import broken_part
-from priorhood.data.sources.remote import fetched, rows_fetched
+from priorhood.data.sources.remote import fetch, fetch_rows
 from priorhood.errors import TableError
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from priorhood.data.sources.backend import Frame
 
-# Prefix of a column as it was given, where the rows have another reading of it.
+# Prefix of an original column, if the rows have a converted one under its name.
 GIVEN = "__priorhood_given_"
-# Rows that are checked for how values are written.
+# Rows whose values are checked for their format.
 FIRST = 10_000
 # Smaller whole numbers fit into 64 bits.
 WHOLE = 9e18
@@ -33,14 +33,14 @@ WHOLE = 9e18
 
 
 def textual(dtype: object) -> bool:
-    """Whether a column's values are texts, or may be."""
+    """Return whether a column's values are texts, or may be."""
     import narwhals.stable.v2 as nw
 
     return dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object)
 
 
 def has_dates(frame: Frame, column: str) -> bool:
-    """Whether a column's values are dates, with or without a time."""
+    """Return whether a column's values are dates, with or without a time."""
     import narwhals.stable.v2 as nw
 
     dtype = frame.collect_schema()[column]
@@ -48,9 +48,9 @@ def has_dates(frame: Frame, column: str) -> bool:
 
 
 def zoned(frame: Frame, column: str) -> bool:
-    """Whether a column's values are times with a zone.
+    """Return whether a column's values are times with a zone.
 
-    narwhals knows no type for a zone like America/New_York in a pandas frame.
+    narwhals has no type for a zone like America/New_York in a pandas frame.
     """
     dtype: Any = frame.collect_schema()[column]
     if backend_of(frame) == "pandas":
@@ -60,7 +60,7 @@ def zoned(frame: Frame, column: str) -> bool:
 
 
 def in_numpy(frame: Frame, columns: Iterable[str]) -> bool:
-    """Whether a frame is of pandas, with all these columns in NumPy's own numbers."""
+    """Return whether a frame is a pandas frame with all of these columns in NumPy's own numbers."""
     import narwhals.stable.v2 as nw
     import numpy as np
 
@@ -71,10 +71,10 @@ def in_numpy(frame: Frame, columns: Iterable[str]) -> bool:
 
 
 def declared_order(frame: Frame, column: str) -> tuple[str, ...]:
-    """Return the categories of a column in the order of its type; empty where the type has no order.
+    """Return the categories of a column in the order of its type; empty if the type has no order.
 
     Types with an order are pandas' Categorical, Polars' Enum, Arrow's dictionary and DuckDB's ENUM. In Polars'
-    Categorical the categories come in the order in which this process happened to see them.
+    Categorical the order of the categories is the one in which this process happened to see them.
     """
     import narwhals.stable.v2 as nw
 
@@ -105,7 +105,7 @@ def declared_order(frame: Frame, column: str) -> tuple[str, ...]:
 
 
 def stripped(frame: Frame, column: str) -> nw.Expr:
-    """A column as text without surrounding blanks of any kind in Unicode."""
+    """Return a column as text, without surrounding blanks of any kind in Unicode."""
     import narwhals.stable.v2 as nw
 
     text = nw.col(column).cast(nw.String)
@@ -115,10 +115,10 @@ def stripped(frame: Frame, column: str) -> nw.Expr:
 
 
 def is_nan(column: str) -> nw.Expr:
-    """Whether a value is NaN, also in Parquet files whose statistics ignore NaN.
+    """Return an expression that is true for NaN, even in Parquet files whose statistics ignore NaN.
 
-    Many writers leave NaN out of a column's minimum and maximum; DuckDB then takes the column for one without NaN,
-    as far as it can see through an expression. It does not see through a CASE.
+    Many writers leave NaN out of a column's minimum and maximum; DuckDB then assumes that the column has no NaN
+    wherever it can simplify an expression, but it does not simplify a CASE.
     """
     import narwhals.stable.v2 as nw
 
@@ -126,9 +126,12 @@ def is_nan(column: str) -> nw.Expr:
 
 
 def missing(frame: Frame, column: str, dtype: DType | None = None) -> nw.Expr:
-    """Whether a row has no value in a column: null, NaN, or blank text.
+    """Return an expression that is true for rows without a value in a column: null, NaN, or blank text.
 
-    dtype : of the column, where it is known; asking a frame for many columns' types one by one is slow
+    Parameters
+    ----------
+    dtype : DType, optional
+        Type of the column, if it is known; asking a frame for many columns' types one by one is slow.
     """
     import narwhals.stable.v2 as nw
 
@@ -140,7 +143,7 @@ def missing(frame: Frame, column: str, dtype: DType | None = None) -> nw.Expr:
         return none
     blank = stripped(frame, column) == ""
     if backend_of(frame) == "duckdb":
-        # DuckDB strips slowly, character by character, and evaluates a CASE only where it must: not for texts that
+        # DuckDB strips slowly, character by character, and evaluates a CASE only if it has to: not for texts that
         # begin with a visible ASCII character.
         text = nw.col(column).cast(nw.String)
         blank = nw.when(~((text >= "!") & (text < "\x7f"))).then(blank).otherwise(nw.lit(value=False))
@@ -148,7 +151,7 @@ def missing(frame: Frame, column: str, dtype: DType | None = None) -> nw.Expr:
 
 
 def label_text(frame: Frame, column: str) -> nw.Expr:
-    """A column of labels as text; whole numbers in columns of decimals with all their digits.
+    """Return a column of labels as text; whole numbers in columns of decimals have all their digits.
 
     Java writes 1.2345678E7, PyArrow 3.6e+14. normal_label does the rest.
     """
@@ -156,7 +159,7 @@ def label_text(frame: Frame, column: str) -> nw.Expr:
 
     if not frame.collect_schema()[column].is_float():
         return nw.col(column).cast(nw.String)
-    # Without NaN, whatever statistics say of it.
+    # Without NaN, whatever a file's statistics say.
     value = nw.when(~(nw.col(column).is_null() | is_nan(column))).then(nw.col(column))
     whole = (value == value.floor()) & (value < WHOLE) & (value > -WHOLE)
     digits = nw.when(whole).then(value).otherwise(nw.lit(0.0)).cast(nw.Int64).cast(nw.String)
@@ -175,20 +178,20 @@ def kept_rows(frame: Frame) -> Frame:
 
 
 def with_readings(frame: Frame, readings: dict[str, nw.Expr], keep: Iterable[str]) -> Frame:
-    """Return the frame with columns replaced by other readings; those in keep stay under other names as well."""
+    """Return the frame with columns replaced by converted ones; those in `keep` also stay, under other names."""
     import narwhals.stable.v2 as nw
 
     if not readings:
         return frame
-    there = frame.collect_schema().names()
-    given = [nw.col(c).alias(GIVEN + c) for c in keep if GIVEN + c not in there]
+    names = frame.collect_schema().names()
+    given = [nw.col(c).alias(GIVEN + c) for c in keep if GIVEN + c not in names]
     rows: Any = frame.with_columns(*given) if given else frame
     found: Frame = rows.with_columns(*(reading.alias(c) for c, reading in readings.items()))
     return found
 
 
 def restored(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
-    """Return the rows with all columns as they were given."""
+    """Return the rows with the original values of all columns."""
     import narwhals.stable.v2 as nw
 
     given = [c for c in frame.columns if c.startswith(GIVEN)]
@@ -201,11 +204,11 @@ def restored(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
 
 
 def in_memory(frame: Frame) -> nw.DataFrame[Any]:
-    """Return the rows in memory, in order; pandas holds those of DuckDB and of engines elsewhere."""
+    """Return the rows in memory, in order; those of DuckDB and of engines elsewhere as a pandas frame."""
     import narwhals.stable.v2 as nw
 
     if is_elsewhere(frame):
-        return rows_fetched(frame)
+        return fetch_rows(frame)
     if not isinstance(frame, nw.LazyFrame):
         return frame
     backend = backend_of(frame)
@@ -217,13 +220,13 @@ def in_memory(frame: Frame) -> nw.DataFrame[Any]:
 def collected(frame: Frame) -> dict[str, Any]:
     """Return a small result as NumPy columns; texts as objects, with None for missing ones.
 
-    NumPy's own texts lose a character 0 at their end, so that two labels could become one.
+    NumPy's own texts lose a trailing character 0, so that two labels could become the same.
     """
     import narwhals.stable.v2 as nw
     import numpy as np
 
     if is_elsewhere(frame):
-        frame = fetched(frame)
+        frame = fetch(frame)
     if isinstance(frame, nw.LazyFrame) and backend_of(frame) == "duckdb":
         native: dict[str, Any] = frame.to_native().fetchnumpy()
         for name, values in native.items():
@@ -246,13 +249,13 @@ def collected(frame: Frame) -> dict[str, Any]:
 
 
 def run(frame: Frame, name: str) -> dict[str, Any]:
-    """Collect with the backend's errors explained, and the part of a table that they are about found."""
-    with part_named(name):
+    """Collect a result; errors of the backend are explained, with the part of the table that caused them."""
+    with explain_table_errors(name):
         return collected(frame)
 
 
 def first_texts(frame: Frame, column: str, name: str) -> list[str]:
-    """Return the texts of the first rows, missing ones left out."""
+    """Return the texts of the first rows, without missing ones."""
     import narwhals.stable.v2 as nw
 
     found = run(frame.select(nw.col(column).cast(nw.String)).head(FIRST), name)[column].tolist()
@@ -260,10 +263,10 @@ def first_texts(frame: Frame, column: str, name: str) -> list[str]:
 
 
 @contextmanager
-def part_named(name: str) -> Iterator[None]:
-    """Explain the backend's errors, and find the part of a table that they are about."""
+def explain_table_errors(name: str) -> Iterator[None]:
+    """Explain the backend's errors, with the part of a table that caused them."""
     try:
-        with explained(name):
+        with explain_errors(name):
             yield
     except TableError as problem:
         part = broken_part(name) if ".parquet" not in str(problem).removeprefix(name) else None

@@ -1,4 +1,4 @@
-"""The layout of CSV files: separator, line of names, lines above it, and lines of another length."""
+"""The layout of CSV files: separator, header, lines above it, and lines with a different number of values."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SEPARATORS = ",;\t|"
-# DuckDB decides on the columns by 20,480 lines; it reports later errors itself.
+# DuckDB determines the columns from 20,480 lines; it reports later errors itself.
 LINES = 25_000
 FILES = 50
-# Most lines of a title, and lines below it that must look like a table.
+# Maximal number of title lines, and of lines below them that must look like a table.
 TITLE, TABLE = 20, 200
-# A line that tells spreadsheets the separator.
+# A line that names the separator, for spreadsheets.
 _SEP_LINE = re.compile(r"\"?sep=.?\"?\s*", re.IGNORECASE)
 # Errors that DuckDB reports itself.
 _UNREAD = (OSError, EOFError, UnicodeDecodeError, csv.Error)
@@ -35,8 +35,8 @@ def shown(line: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "…")
 
 
-def first_names(file: str) -> int | None:
-    """Return how many names the first line has, 0 where it names the separator; None where it cannot be read."""
+def count_names(file: str) -> int | None:
+    """Return the number of names in the first line, 0 if it names the separator; None if it cannot be read."""
     with suppress(*_UNREAD), _opened(file) as text:
         first = _record(line for line in text if line.strip())
         if _SEP_LINE.fullmatch(first):
@@ -46,7 +46,7 @@ def first_names(file: str) -> int | None:
 
 
 def heading(file: str) -> tuple[str, list[str]] | None:
-    """Return the separator of the first line, and its names; None where it cannot be read."""
+    """Return the separator of the first line, and its names; None if it cannot be read."""
     with suppress(*_UNREAD), _opened(file) as text:
         first = _record(line for line in text if line.strip())
         separator = _separator([first]) if first else ""
@@ -56,9 +56,9 @@ def heading(file: str) -> tuple[str, list[str]] | None:
 
 
 def uneven(files: Iterable[str]) -> str | None:
-    """Return what is wrong with the first line that has more or fewer values than names; None where none has.
+    """Describe the first line that has more or fewer values than there are names; None if there is none.
 
-    Where a table begins below the first line, the lines above it are wrong.
+    If the table begins below the first line, the lines above it are reported.
 
     Parameters
     ----------
@@ -76,10 +76,10 @@ def uneven(files: Iterable[str]) -> str | None:
     return None
 
 
-def named_below(file: str, name: str) -> str | None:
-    """Return advice where a name that the first line lacks is in a line of names below it; None where it is not.
+def header_advice(file: str, name: str) -> str | None:
+    """Return advice if a name that the first line lacks is in a header below it, else None.
 
-    A spreadsheet writes as many separators after a title as after the names, so no line is uneven.
+    A spreadsheet writes as many separators after a title as after the names, so all lines have the same length.
     """
     with suppress(*_UNREAD), _opened(file) as text:
         lines = list(islice(text, TITLE + 1))
@@ -88,11 +88,11 @@ def named_below(file: str, name: str) -> str | None:
                 continue
             separator = _separator(lines[at : at + 1])
             first, *rest = csv.reader(lines[at : at + 2], delimiter=separator)
-            names = [one.strip() for one in first]
-            if len(names) < 2 or name not in names or any(not one or is_number(one) for one in names):
+            names = [text.strip() for text in first]
+            if len(names) < 2 or name not in names or any(not text or is_number(text) for text in names):
                 continue
             # Without a number below, it may be a row of texts, one of which is the name.
-            if any(is_number(one.strip()) for row in rest for one in row):
+            if any(is_number(text.strip()) for row in rest for text in row):
                 return _removal(file, lines, at)
     return None
 
@@ -104,7 +104,7 @@ def _opened(file: str) -> TextIO:
 
 
 def _record(lines: Iterator[str]) -> str:
-    """Return the first line, with further ones that a quoted line break makes part of it."""
+    """Return the first line, with the lines that a quoted line break makes part of it."""
     record = next(lines, "")
     while record.count('"') % 2 and (more := next(lines, "")):
         record += more
@@ -120,13 +120,13 @@ def _removal(file: str, lines: list[str], above: int) -> str:
     which = "line 1 is" if above == 1 else f"lines 1 to {above} are"
     first = next(line for line in lines if line.strip())
     return (
-        f"{which} above the line of names, with {shown(first)}; remove {'it' if above == 1 else 'them'}, like "
+        f"{which} above the header, with {shown(first)}; remove {'it' if above == 1 else 'them'}, like "
         f"{command} > {shlex.quote(str(out))}"
     )
 
 
 def _begins(lines: list[str], at: int) -> bool:
-    """Whether a table begins at a line: of names, with as many values in all lines below and in none above."""
+    """Return whether a line is a header: of names, with as many values in all lines below, and in none above."""
     rest = [line for line in lines[at : at + TABLE] if line.strip()]
     if not lines[at].strip() or not "".join(lines[:at]).strip() or len(rest) < 2:
         return False
@@ -141,7 +141,7 @@ def _begins(lines: list[str], at: int) -> bool:
 
 
 def _uneven(lines: list[str]) -> str | None:
-    """Return what is wrong with the first line of another length than the line of names."""
+    """Describe the first line with more or fewer values than the header has names; None if there is none."""
     if not lines:
         return None
     rest = iter(lines)
@@ -154,14 +154,14 @@ def _uneven(lines: list[str]) -> str | None:
             has = f"{len(values)} {'value' if len(values) == 1 else 'values'}"
             names = f"{wanted} {'name' if wanted == 1 else 'names'}"
             return (
-                f"row {at}, {shown(lines[reader.line_num - 1])}, has {has} and the first line {names}; fix the "
-                "one that is wrong, or leave it out"
+                f"row {at}, {shown(lines[reader.line_num - 1])}, has {has}, but the first line has {names}; fix "
+                f"the line that is wrong, or leave it out"
             )
     return None
 
 
 def _separator(lines: list[str]) -> str:
-    """Return the separator that makes most names of the first line; with a tie, most values of the next."""
+    """Return the separator that gives the first line the most names; in a tie, the next one the most values."""
     return max(SEPARATORS, key=lambda separator: [_values(line, separator) for line in lines])
 
 

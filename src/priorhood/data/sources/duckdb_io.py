@@ -1,4 +1,4 @@
-"""DuckDB: connections, formats of files by name, conditions in SQL."""
+"""DuckDB: connections, settings and errors; and the format of a file by its extension."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood._system import cores, is_folder
 from priorhood._text import preview, sql_text, suggestion
-from priorhood.data.sources.duckdb_errors import plainly
+from priorhood.data.sources.duckdb_errors import reword_message
 from priorhood.errors import TableError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-# The boolean column that says whether a row meets where=.
+# Boolean column: whether a row meets where=.
 KEPT = "__priorhood_kept"
 
 DATABASE = "duckdb"
@@ -39,15 +39,19 @@ _SUFFIXES = {
 
 
 def connection() -> duckdb.DuckDBPyConnection:
-    """Return this thread's connection to a DuckDB database of our own, so that no user's settings change.
+    """Return this thread's connection to a DuckDB database of priorhood, so that the user's settings never change.
 
     A connection in use refuses other threads. All connections of this process with the same number of threads share
     one database, with its memory: changing the number of threads during a sum would change its last bits.
     """
+    import duckdb
+
     key = os.getpid(), _threads.get() or cores()
     con = _mine.connections.get(key)
     if con is None:
-        con = _mine.connections[key] = _quiet(_database(key).cursor())
+        if key not in _databases:  # of two made at once, one is dropped
+            _databases.setdefault(key, duckdb.connect(config=_settings(str(key[1]))))
+        con = _mine.connections[key] = _quiet(_databases[key].cursor())
     return con
 
 
@@ -78,27 +82,18 @@ def _let_go() -> None:
             connections.pop(key, None)
 
 
-def _database(key: tuple[int, int]) -> duckdb.DuckDBPyConnection:
-    """Return the first connection to a database of this process; of two made at once, one is dropped."""
-    import duckdb
-
-    if key not in _databases:
-        _databases.setdefault(key, duckdb.connect(config=_settings(str(key[1]))))
-    return _databases[key]
-
-
-# Settings for databases of others, whose views could read any file that the user can. They need no lock, since
-# nothing can undo them; they come first, see _settings.
+# Settings for the user's databases, whose views could read any file that the user can read. They need no lock,
+# since nothing can undo them; they come first, see _settings.
 _SEALED = {"enable_external_access": False, "allow_persistent_secrets": False}
 
 
 def reading(database: str) -> duckdb.DuckDBPyConnection:
-    """Return a connection that reads a DuckDB file and no other; the last relation of it closes the file.
+    """Return a connection that can only read one DuckDB file; its last relation closes the file.
 
     Raises
     ------
     TableError
-        Another program, or this one, has the file open to write.
+        Another program, or this one, has the file open for writing.
     """
     import duckdb
 
@@ -109,7 +104,7 @@ def reading(database: str) -> duckdb.DuckDBPyConnection:
         try:
             if os.getpid() == _LOADED_IN:
                 return _quiet(duckdb.connect(database, read_only=True, config={**wanted, "threads": threads}))
-            # A thread that is not in this fork may hold the lock of DuckDB's list of open files: attach instead.
+            # A thread that this fork lacks may hold the lock of DuckDB's list of open files: attach instead.
             con = _quiet(duckdb.connect(config={name: v for name, v in wanted.items() if name not in _SEALED}))
             con.execute(f"ATTACH {sql_text(database)} AS {KEPT} (TYPE duckdb, READ_ONLY)")
             con.execute(f"USE {KEPT}")
@@ -119,11 +114,15 @@ def reading(database: str) -> duckdb.DuckDBPyConnection:
         except duckdb.ConnectionException:
             continue
         except duckdb.IOException as problem:
-            why = "another program has it open to write" if "lock" in str(problem) else plainly(str(problem))
+            why = (
+                "another program has it open for writing"
+                if "lock" in str(problem)
+                else reword_message(str(problem))
+            )
             raise TableError(f"cannot read {database!r}: {why}") from None
     raise TableError(
-        f"{database!r} is open in this program already, by a connection with other settings: close that one, "
-        f"or give a relation of it"
+        f"{database!r} is already open in this program, through a connection with other settings: close that "
+        f"connection, or pass a relation of it"
     )
 
 
@@ -139,7 +138,7 @@ def _quiet(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """Return the connection without DuckDB's progress bar, since a fit shows its own."""
     import duckdb
 
-    # In a notebook without ipywidgets there is no bar, and the setting is an error.
+    # In a notebook without ipywidgets there is no progress bar, and the setting is an error.
     with suppress(duckdb.InvalidInputException):
         con.execute("SET enable_progress_bar = false")
     return con
@@ -148,18 +147,18 @@ def _quiet(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
 def _settings(name: str) -> dict[str, Any]:
     """Return the settings of every database: threads, folder for temporary files, no extensions.
 
-    DuckDB applies them from the last to the first, and refuses a temporary directory once other files are sealed
-    off.
+    DuckDB applies them from the last to the first, and refuses a temporary folder once access to other files is
+    disabled.
     """
     return {
         "threads": _threads.get() or cores(),
-        "temp_directory": str(spilled(name)),
+        "temp_directory": str(spill_folder(name)),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
 
 
-def spilled(name: str = "") -> Path:
+def spill_folder(name: str = "") -> Path:
     """Return the folder for temporary files of this process, which is deleted with its database.
 
     With some versions of DuckDB, databases that share a folder write into each other's files.
@@ -167,9 +166,9 @@ def spilled(name: str = "") -> Path:
     return Path(tempfile.gettempdir()) / f"priorhood-{os.getpid()}{name and f'-{name}'}"
 
 
-def clear_spilled() -> None:
-    """Delete the temporary files, for a process that ends at once."""
-    for folder in (spilled(), *spilled().parent.glob(f"{spilled().name}-*")):
+def clear_spill_folders() -> None:
+    """Delete the temporary files, for a process that is about to end."""
+    for folder in (spill_folder(), *spill_folder().parent.glob(f"{spill_folder().name}-*")):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -187,36 +186,42 @@ def using(threads: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def explained(name: str) -> Iterator[None]:
-    """Turn DuckDB's errors into TableError, with the table's name and what to do."""
+def explain_errors(name: str) -> Iterator[None]:
+    """Turn DuckDB's errors into TableError, with the table's name and advice."""
     import duckdb
 
     try:
         yield
     except duckdb.Error as problem:
-        raise TableError(f"{name}: {plainly(str(problem), name)}") from None
+        raise TableError(f"{name}: {reword_message(str(problem), name)}") from None
 
 
 def format_of(path: str) -> str:
-    """Return the format of a file of rows, by its name."""
+    """Return the format of a file of rows, by its extension."""
     for kind, suffixes in _SUFFIXES.items():
         if path.lower().endswith(suffixes):
             return kind
     if path.lower().endswith((".geojson", ".json", ".shp", ".gpkg")):
         raise TableError(
-            f"{path!r} is no table, by its name; polygons are for maps and reports (priorhood plot map, priorhood "
-            f"report: --polygons), tables are .csv, .tsv, .parquet or .jsonl"
+            f"{path!r} does not look like a table (judging by its extension); tables are .csv, .tsv, .parquet or "
+            f".jsonl files, and polygons are for maps and reports (polygons=, --polygons)"
         )
     if path.lower().endswith(".moments"):
-        raise TableError(f"{path!r} has sums, by its name, not rows; priorhood.load_moments({path!r}) reads it")
+        raise TableError(
+            f"{path!r} holds sums, not rows (judging by its extension); read it with "
+            f"priorhood.load_moments({path!r}), or pass it to priorhood fit without a table"
+        )
     if path.lower().endswith(".nc"):
-        raise TableError(f"{path!r} is a posterior, by its name, not rows; priorhood.load({path!r}) reads it")
+        raise TableError(
+            f"{path!r} is a posterior, not rows (judging by its extension); read it with priorhood.load({path!r}), "
+            f"or pass it to a command for posteriors, like priorhood summary"
+        )
     known = preview([s for suffixes in _SUFFIXES.values() for s in suffixes], 20)
-    raise TableError(f"cannot tell the format of {path!r} by its name; known are {known}")
+    raise TableError(f"unknown file format: {path!r}; supported extensions are {known}")
 
 
 def nearby_files(path: str) -> str:
-    """Return ': did you mean …?' where a file in the folder has a similar name, else ''."""
+    """Return ': did you mean …?' if a file in the folder has a similar name, else ''."""
     folder = Path(path).parent
     names = [f.name for f in folder.iterdir() if f.is_file()] if is_folder(folder) else []
     hint = suggestion(Path(path).name, names)

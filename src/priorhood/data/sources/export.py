@@ -1,4 +1,4 @@
-"""Files of rows from a pandas frame: CSV, TSV, Parquet, JSON lines."""
+"""Files of rows, written from a pandas frame: CSV, TSV, Parquet, JSON lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from priorhood._system import check_writable, write_atomically, write_text
 from priorhood._text import preview, sql_name, sql_text
-from priorhood.data.sources.duckdb_io import connection, explained, format_of
+from priorhood.data.sources.duckdb_io import connection, explain_errors, format_of
 from priorhood.errors import TableError
 
 if TYPE_CHECKING:
@@ -23,47 +23,47 @@ if TYPE_CHECKING:
     from priorhood.data.sources.table import Table
 
 _WRITABLE = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".jsonl", ".ndjson")
-# Decimal digits of a number with 64 bits.
+# Decimal digits of a floating-point number with 64 bits.
 DIGITS = 15
 _DECIMAL = re.compile(r"DECIMAL\((\d+),")
 
 
 def check_output(path: str | Path, *inputs: str | Path) -> None:
-    """Raise before any work is done if a table cannot be written there, or would replace an input."""
+    """Raise, before any work is done, if a table cannot be written to a path, or would replace an input."""
     check_writable(path, *inputs)
     if not str(path).lower().endswith(_WRITABLE):
         raise TableError(
-            f"cannot write a table to {str(path)!r}; its name must end in one of {preview(_WRITABLE, 9)}"
+            f"cannot write a table to {str(path)!r}; its extension must be one of {preview(_WRITABLE, 9)}"
         )
 
 
 def kinds_of(table: Table) -> dict[str, str]:
-    """Return column → DuckDB's type, of a file with types, some of which pandas does not have; empty for others."""
-    if table.kind != "file" or table.written is not None:
+    """Return DuckDB's type of every column of a file that has types, some of which pandas lacks; else empty."""
+    if table.kind != "file" or table.csv is not None:
         return {}
     rows: Any = table.frame(()).to_native()
     return dict(zip(rows.columns, map(str, rows.types), strict=True))
 
 
 def check_kinds(path: str | Path, table: Table) -> None:
-    """Raise before any work is done if the file's format cannot hold a column of the table."""
+    """Raise, before any work is done, if the format of a file cannot hold a column of the table."""
     if format_of(str(path)) == "parquet":
         return
     odd = next((column for column, kind in kinds_of(table).items() if "BLOB" in kind), None)
     if odd is not None:
         raise TableError(
-            f"{table.name}: column {odd!r} holds bytes, which a text file like {str(path)!r} cannot hold; give "
-            f"the name of a Parquet file (.parquet)"
+            f"{table.name}: column {odd!r} holds bytes, which a text file like {str(path)!r} cannot hold; "
+            f"write a Parquet file (.parquet) instead"
         )
 
 
 def write_frame(frame: Any, path: str | Path, kinds: Mapping[str, str] | None = None) -> None:
-    """Write a pandas frame as CSV, TSV, Parquet or JSON lines by the file's name, whole or not at all.
+    """Write a pandas frame as CSV, TSV, Parquet or JSON lines by the file's extension, completely or not at all.
 
     Parameters
     ----------
     kinds : mapping of str to str, optional
-        Result of kinds_of for the table that the rows are from.
+        Result of kinds_of for the original table of the rows.
     """
     kind, kinds = format_of(str(path)), kinds or {}
     if kind == "json":
@@ -73,7 +73,7 @@ def write_frame(frame: Any, path: str | Path, kinds: Mapping[str, str] | None = 
         plain = ({name: _plain(value, day=name in days) for name, value in row.items()} for row in rows)
         write_text(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in plain))
     elif kind == "parquet":
-        with explained(f"cannot write {str(path)!r}"):
+        with explain_errors(f"cannot write {str(path)!r}"):
             write_atomically(path, lambda file: _write_parquet(frame, file.name, kinds))
     else:
         packed = "gzip" if str(path).lower().endswith(".gz") else None
@@ -91,21 +91,22 @@ def write_frame(frame: Any, path: str | Path, kinds: Mapping[str, str] | None = 
 
 
 def _nested(kind: str) -> bool:
-    """Whether DuckDB's type is a list, struct, map or union."""
+    """Return whether a DuckDB type is a list, struct, map or union."""
     return kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION"))
 
 
 def _plain(value: Any, *, day: bool = False) -> Any:
-    """Return a value for JSON: dates and times in ISO 8601, nested values as arrays and objects, null for infinity.
+    """Return a value for JSON: dates and times in ISO 8601, nested values as arrays and objects, infinity as null.
 
     Parameters
     ----------
-    day : whether a time is a date, which pandas has with a time of 0:00
+    day : bool
+        Whether a time is a date, which pandas stores with the time 0:00.
     """
     if isinstance(value, Mapping):
-        return {str(_plain(key)): _plain(one) for key, one in value.items()}
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(one) for one in np.asarray(value, dtype=object)] if len(value) else []
+        return [_plain(item) for item in np.asarray(value, dtype=object)] if len(value) else []
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, (np.datetime64, np.timedelta64)):
@@ -126,7 +127,7 @@ def _plain(value: Any, *, day: bool = False) -> Any:
 
 
 def _write_parquet(frame: Any, name: str, kinds: Mapping[str, str]) -> None:
-    """Let DuckDB write into the file itself, without a temporary one; raise OSError for lack of space."""
+    """Let DuckDB write into the file directly, without a temporary one; raise OSError if the disk is full."""
     import duckdb
 
     try:
@@ -134,7 +135,7 @@ def _write_parquet(frame: Any, name: str, kinds: Mapping[str, str]) -> None:
         again = [
             f"{sql_name(column)}::{kinds[column]} AS {sql_name(column)}"
             for column, now in zip(rows.columns, map(str, rows.types), strict=True)
-            if _comes_back(kinds.get(column, now), now)
+            if _is_restorable(kinds.get(column, now), now)
         ]
         rows = rows.project(f"* REPLACE ({', '.join(again)})") if again else rows
         rows.query("frame", f"COPY frame TO {sql_text(name)} (FORMAT parquet, USE_TMP_FILE false)")
@@ -145,8 +146,8 @@ def _write_parquet(frame: Any, name: str, kinds: Mapping[str, str]) -> None:
         raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
 
 
-def _comes_back(kind: str, now: str) -> bool:
-    """Whether a file's type, which pandas changed, can be restored without loss."""
+def _is_restorable(kind: str, now: str) -> bool:
+    """Return whether a file's type, which pandas changed, can be restored without loss."""
     if kind == now:
         return False
     if kind == "DATE":
@@ -154,5 +155,5 @@ def _comes_back(kind: str, now: str) -> bool:
     decimal = _DECIMAL.match(kind)
     if decimal is not None:
         return now == "DOUBLE" and int(decimal[1]) <= DIGITS
-    outer = ["[]" if one.endswith("]") else one.partition("(")[0] for one in (kind, now)]
+    outer = ["[]" if name.endswith("]") else name.partition("(")[0] for name in (kind, now)]
     return _nested(kind) and _nested(now) and outer[0] == outer[1]

@@ -1,6 +1,6 @@
 """Columns of values looked up by a text, on the backend that holds the rows.
 
-A join would do the same, but keeps the order of rows on few backends.
+A join would do the same, but few backends preserve the order of rows in it.
 """
 
 from __future__ import annotations
@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING, Any
 from priorhood._text import sql_name, sql_text
 from priorhood.data.sources.backend import backend_of, is_elsewhere
 from priorhood.data.sources.columns import in_memory
-from priorhood.data.sources.remote import joined_values
+from priorhood.data.sources.remote import join_values
 
 if TYPE_CHECKING:
     from priorhood.data.sources.backend import Frame
 
 
-def looked_up(frame: Frame, key: str, columns: dict[str, dict[str, Any]]) -> Frame:
-    """Return the rows, in order, with columns of values looked up by the text in `key`; null where it is unknown.
+def look_up_columns(frame: Frame, key: str, columns: dict[str, dict[str, Any]]) -> Frame:
+    """Return the rows, in order, with columns of values looked up by the text in `key`; null if it is unknown.
 
-    DuckDB and Polars' lazy frames stay lazy, as do engines elsewhere, whose rows have no order; others are in
-    memory, or are brought there.
+    DuckDB relations and Polars' lazy frames stay lazy, as do frames of engines elsewhere, whose rows have no order;
+    other frames are brought into memory.
 
     Parameters
     ----------
     key : str
-        A column of text, which is dropped.
+        Column of text, which is dropped.
     columns : dict of str to dict
-        Name → text → value; the values of a column are all numbers or all text.
+        Values by text of every new column; those of a column are all numbers or all texts.
     """
     import narwhals.stable.v2 as nw
 
     if is_elsewhere(frame):
-        return joined_values(frame, key, columns)
+        return join_values(frame, key, columns)
     native: Any = frame.to_native()
     backend = backend_of(frame)
     if backend == "duckdb":
@@ -73,20 +73,20 @@ def _textual(values: dict[str, Any]) -> bool:
 
 
 def _sql(key: str, values: dict[str, Any]) -> str:
-    """DuckDB's expression: the text's number in an ENUM of all texts, found by hashing, and a list of values."""
+    """Return DuckDB's expression: the text's position in an ENUM of all texts, and a list of values."""
     kind = "VARCHAR" if _textual(values) else "DOUBLE"
     if not values:
         return f"CAST(NULL AS {kind})"
     texts = ", ".join(map(sql_text, values))
-    at = f"CAST(enum_code(TRY_CAST({sql_name(key)} AS ENUM({texts}))) AS BIGINT) + 1"
+    position = f"CAST(enum_code(TRY_CAST({sql_name(key)} AS ENUM({texts}))) AS BIGINT) + 1"
     if kind == "DOUBLE":
-        return f"list_extract(CAST({_listed(values.values())} AS DOUBLE[]), {at})"
-    # A list of numbers is one literal, a list of texts as many as it has texts: so a list of the different texts,
-    # and one of their places in it.
-    different = list(dict.fromkeys(values.values()))
-    place = {text: i + 1 for i, text in enumerate(different)}
-    which = f"list_extract(CAST({_listed(place[text] for text in values.values())} AS BIGINT[]), {at})"
-    return f"list_extract([{', '.join(map(sql_text, different))}], {which})"
+        return f"list_extract(CAST({_listed(values.values())} AS DOUBLE[]), {position})"
+    # A list of numbers is one literal, a list of texts one literal per text: so a list of distinct texts, and one
+    # of their positions in it.
+    distinct = list(dict.fromkeys(values.values()))
+    index = {text: i + 1 for i, text in enumerate(distinct)}
+    which = f"list_extract(CAST({_listed(index[text] for text in values.values())} AS BIGINT[]), {position})"
+    return f"list_extract([{', '.join(map(sql_text, distinct))}], {which})"
 
 
 def _listed(numbers: Any) -> str:

@@ -1,6 +1,6 @@
 """Paths → the files behind them, as one DuckDB relation: parts, folders, partitions, databases.
 
-Parts that do not fit together are found before any row is read, from their headers.
+Parts with different columns are detected from their headers, before any row is read.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from priorhood._system import is_folder, is_there
 from priorhood._text import preview, sql_name, sql_text, suggestion
 from priorhood.data.labels import BLANKS, normal_label
-from priorhood.data.number_formats import UNSAID, Spelling
-from priorhood.data.sources.column_names import as_engines, perhaps_renamed, twins
-from priorhood.data.sources.csv_layout import first_names, heading, named_below, uneven
+from priorhood.data.number_formats import DEFAULT_FORMAT, NumberFormat
+from priorhood.data.sources.column_names import ambiguous_columns, as_engines, perhaps_renamed
+from priorhood.data.sources.csv_layout import count_names, header_advice, heading, uneven
 from priorhood.data.sources.duckdb_io import (
     DATABASE,
     connection,
-    explained,
+    explain_errors,
     format_of,
     nearby_files,
     reading,
@@ -30,40 +30,51 @@ if TYPE_CHECKING:
     import duckdb
 
 INSIDE = "::"
-# Rows of a CSV whose texts show how numbers are written.
+# Rows of a CSV whose texts show the format of numbers.
 FIRST = 10_000
-# Rows that decide on types, and bytes of a read, where only a few rows are wanted.
+# Rows that determine types, and bytes of a read, if only a few rows are wanted.
 LOOK, BUFFER = 2_048, 1 << 21
 # Smaller whole numbers are all floating-point numbers.
 LARGEST_WHOLE = 2**53
-# First lines, one of which holds the names.
+# First lines, one of which is the header.
 FEW = 100
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Files of one format that are one table.
+    """Files of one format that form one table.
 
-    path : as given
-    kind : the format
-    spelling : of a CSV's values
-    inside : the table of a database, quoted for SQL
-    partitioned : whether folders called column=value add columns
-    mixed : whether the parts differ in their columns
-    odd : column → why it cannot be used
+    Attributes
+    ----------
+    path : str
+        Path as given.
+    kind : str
+        Format of the files.
+    files : tuple of str
+        Paths of the files.
+    number_format : NumberFormat
+        Nulls and separators of a CSV's values.
+    inside : str
+        Table of a database, quoted for SQL.
+    partitioned : bool
+        Whether folders called column=value add columns.
+    mixed : bool
+        Whether the parts differ in their columns.
+    unusable : dict of str to str
+        Columns that cannot be used, with the reason and advice.
     """
 
     path: str
     kind: str
     files: tuple[str, ...]
-    spelling: Spelling = UNSAID
+    number_format: NumberFormat = DEFAULT_FORMAT
     inside: str = ""
     partitioned: bool = False
     mixed: bool = False
-    odd: dict[str, str] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
 
     def relation(self, text: frozenset[str]) -> duckdb.DuckDBPyRelation:
-        """Return the rows as DuckDB reads them; the columns named in `text` come as text, untouched.
+        """Return the rows as DuckDB reads them; the columns named in `text` are read as text, unchanged.
 
         Columns of a text file whose first rows are whole numbers are read as numbers that may have decimals.
         """
@@ -75,68 +86,70 @@ class Parts:
                 labels = ", ".join(f"{sql_name(c)}: VARCHAR" for c in sorted(text & self.partitions()))
                 options += ", hive_partitioning = true" + (f", hive_types = {{{labels}}}" if labels else "")
             return connection().sql(f"FROM read_parquet({_listed(self.files)}{options})")
-        hive, own = self._hive(text), self.partitions()
+        hive, partitions = self._hive(text), self.partitions()
         if self.kind == "json":
             # Text columns are read as text from the start, before any digits are lost.
             first = self._read_json(hive)
-            types = {c: str(kind) for c, kind in zip(first.columns, first.types, strict=True) if c not in own}
+            types = {
+                c: str(kind) for c, kind in zip(first.columns, first.types, strict=True) if c not in partitions
+            }
             wider = dict.fromkeys(_narrow(first), "DOUBLE") | dict.fromkeys(text, "VARCHAR")
             return self._read_json(hive, columns={c: wider.get(c, kind) for c, kind in types.items()})
-        types = dict.fromkeys(sorted(text - own), "VARCHAR")
+        types = dict.fromkeys(sorted(text - partitions), "VARCHAR")
         first = self._read_csv(hive, types)
-        wider = types | dict.fromkeys((c for c in _narrow(first) if c not in own), "DOUBLE")
+        wider = types | dict.fromkeys((c for c in _narrow(first) if c not in partitions), "DOUBLE")
         return first if wider == types else self._read_csv(hive, wider)
 
     @property
     def sealed(self) -> bool:
-        """Whether their connection can read no other file, so that a condition may ask the database's tables."""
+        """Whether the connection can read no other file, so that a condition may query the database's tables."""
         return self.kind == DATABASE
 
     def columns(self) -> tuple[str, ...]:
-        """Return the columns' names.
+        """Return the names of the columns.
 
-        Where a line has more or fewer values than the first, DuckDB may take a later line for the names, and skip
-        what is above it.
+        If a line has more or fewer values than the first, DuckDB may use a later line as the header, and skip the
+        lines above it.
 
         Raises
         ------
         TableError
-            Files that cannot be read, or a line of another length than the first.
+            Files that cannot be read, or a line with more or fewer values than the first.
         """
         try:
-            with explained(self.path):
+            with explain_errors(self.path):
                 found = tuple(self.relation(frozenset()).columns)
         except TableError:
-            self._even()
+            self._check_even()
             raise
-        names = first_names(self.files[0]) if self.separated else None
+        names = count_names(self.files[0]) if self.separated else None
         if names not in (None, 1, len(set(found) - self.partitions())):
-            self._even()
+            self._check_even()
         return found
 
-    def named_below(self, column: str) -> str | None:
-        """Return advice where a column is named in a later line than the first; None where it is not."""
-        return named_below(self.files[0], column) if self.separated and len(self.files) == 1 else None
+    def header_advice(self, column: str) -> str | None:
+        """Return advice if a later line than the first is a header with this column, else None."""
+        return header_advice(self.files[0], column) if self.separated and len(self.files) == 1 else None
 
-    def twins(self, columns: tuple[str, ...]) -> dict[str, str]:
-        """Return column → why it cannot be used, where the files' reader takes two names for one.
+    def ambiguous_columns(self, columns: tuple[str, ...]) -> dict[str, str]:
+        """Return the columns whose names the files' reader cannot distinguish, with the reason and advice.
 
-        The files are read for their own names only where a column may have been renamed.
+        The files' own names are only read if a column may have been renamed.
 
         Parameters
         ----------
         columns : tuple of str
-            The names that the reader gives.
+            Names that the reader gives.
         """
-        own = tuple(c for c in columns if c not in self.partitions())
-        with explained(self.path):
-            found = self._in_folders_too() if self.partitioned else {}
-            if perhaps_renamed(own) and (self.kind == "parquet" or self.separated):
-                found |= twins(self._own_names(own), own)
+        in_files = tuple(c for c in columns if c not in self.partitions())
+        with explain_errors(self.path):
+            found = self._contradicting_partitions() if self.partitioned else {}
+            if perhaps_renamed(in_files) and (self.kind == "parquet" or self.separated):
+                found |= ambiguous_columns(self._own_names(in_files), in_files)
         return found
 
-    def _in_folders_too(self) -> dict[str, str]:
-        """Return the columns that have other values in the files than in the folders' names, which count."""
+    def _contradicting_partitions(self) -> dict[str, str]:
+        """Return the columns whose values in the files differ from the folders' names, which DuckDB uses."""
         folders = {as_engines(c): c for c in self.partitions()}
         if self.kind == "parquet":
             rows = connection().read_parquet(literal(self.files[0]), hive_partitioning=False)
@@ -150,7 +163,10 @@ class Parts:
         values = rows.project(", ".join(f"{sql_name(name)}::VARCHAR" for name in both)).limit(1).fetchall()
         parts = Path(self.files[0]).parent.parts
         return {
-            name: f"is in the files ({value!r}), and otherwise in their folders' names ({part}): rename one of them"
+            name: (
+                f"has other values in the files ({value!r}) than in their folders' names ({part}): rename one of "
+                f"them"
+            )
             for row in values
             for name, value in zip(both, row, strict=True)
             for part in parts
@@ -159,18 +175,18 @@ class Parts:
         }
 
     def _own_names(self, columns: tuple[str, ...]) -> list[str]:
-        """Return the names in the first file, in order; the reader's where they cannot be told."""
+        """Return the names in the first file, in order; the reader's names if they cannot be determined."""
         if self.kind == "parquet":
             found = connection().sql(
                 f"SELECT name, num_children FROM parquet_schema({_listed(self.files[:1])})"  # noqa: S608  # quoted
             ).fetchall()[1:]  # fmt: skip
-            own: list[str] = []
-            inside = 0  # entries of nested columns that are still to come
+            top: list[str] = []
+            nested = 0  # entries of nested columns that are still to come
             for name, children in found:
-                if not inside:
-                    own.append(name)
-                inside = max(inside - 1, 0) + (children or 0)
-            return own if len(own) == len(columns) else list(columns)
+                if not nested:
+                    top.append(name)
+                nested = max(nested - 1, 0) + (children or 0)
+            return top if len(top) == len(columns) else list(columns)
         options: dict[str, Any] = {"header": False, "all_varchar": True, "sample_size": LOOK, "buffer_size": BUFFER}
         rows = connection().read_csv(literal(self.files[0]), **{**self._as_quoted(), **options})
         for values in rows.limit(FEW).fetchall():
@@ -183,16 +199,16 @@ class Parts:
 
     @property
     def separated(self) -> bool:
-        """Whether the files are text with separators, whose types their reader infers."""
+        """Whether the files are CSV or TSV, whose types their reader infers."""
         return self.kind in ("csv", "tsv")
 
-    def written(self, columns: list[str], *, every: bool = False) -> dict[str, list[str]]:
-        """Return the texts of the first rows as they are written, missing values left out, by column.
+    def sample_texts(self, columns: list[str], *, every: bool = False) -> dict[str, list[str]]:
+        """Return the original texts of the first rows, without missing values, by column.
 
         Parameters
         ----------
         every : bool
-            Whether to return all different texts of a column instead.
+            Whether to return all distinct texts of a column instead.
         """
         wanted = [c for c in columns if c not in self.partitions()]
         if not wanted:
@@ -205,21 +221,20 @@ class Parts:
         found = rows.project(", ".join(map(sql_name, wanted))).limit(FIRST).fetchnumpy()
         return {c: [str(v).strip(BLANKS) for v in values.tolist() if v is not None] for c, values in found.items()}
 
-    def _even(self) -> None:
-        """Raise where a line of a text file has more or fewer values than there are names."""
+    def _check_even(self) -> None:
+        """Raise if a line of a text file has more or fewer values than there are names."""
         odd = uneven(self.files) if self.separated else None
         if odd is not None:
             raise TableError(f"{self.path}: {odd}") from None
 
-    def whole(self) -> tuple[str, ...]:
+    def integer_columns(self) -> tuple[str, ...]:
         """Return the columns of text files whose first rows are whole numbers."""
         if self.kind in ("parquet", DATABASE):
             return ()
-        first = self._read_json({}) if self.kind == "json" else self._read_csv({})
-        return _whole(first)
+        return _integer_columns(self._read_json({}) if self.kind == "json" else self._read_csv({}))
 
-    def typed(self) -> frozenset[str]:
-        """Return the columns whose values are no texts in the files, whatever they are read as."""
+    def non_text_columns(self) -> frozenset[str]:
+        """Return the columns whose values are not texts in the files."""
         if self.separated:
             return frozenset()
         found = self._read_json(self._hive(frozenset())) if self.kind == "json" else self.relation(frozenset())
@@ -232,7 +247,7 @@ class Parts:
         return frozenset(part.partition("=")[0] for part in names if "=" in part)
 
     def _hive(self, text: frozenset[str]) -> dict[str, Any]:
-        """Return the reader's options for columns from the folders' names."""
+        """Return the reader's options for columns that come from the folders' names."""
         if not self.partitioned:
             return {}
         labels = dict.fromkeys(sorted(text & self.partitions()), "VARCHAR")
@@ -245,22 +260,23 @@ class Parts:
     def _read_csv(
         self, hive: dict[str, Any], types: dict[str, str] | None = None, **how: Any
     ) -> duckdb.DuckDBPyRelation:
-        # The quote is given, since sniffing may miss quotes late in a file.
+        given = self.number_format
+        # The quote is fixed, since sniffing may miss quotes late in a file.
         options: dict[str, Any] = {
             "header": True,
             "quotechar": '"',
             "escapechar": '"',
-            "na_values": ["", *(null for null in self.spelling.nulls if null not in self.spelling.with_separators)],
-            "decimal": self.spelling.signs.decimal,
+            "na_values": ["", *(null for null in given.nulls if null not in given.with_separators)],
+            "decimal": given.separators.decimal,
         }
-        if self.spelling.thousands:
-            # All rows decide on types: a column's thousands may begin late.
+        if given.thousands:
+            # All rows determine the types: a column's thousands may begin late.
             options["sample_size"] = -1
         files: Any = [literal(f) for f in self.files]
-        if self.spelling.nulls:
+        if given.nulls:
             # A name that is one of the nulls would be read as missing.
             names: list[str] = connection().read_csv(files, header=True, **self._as_quoted()).columns
-            if set(names) & set(self.spelling.nulls):
+            if set(names) & set(given.nulls):
                 options["names"] = names
         if self.kind == "tsv":
             options["delimiter"] = "\t"
@@ -269,41 +285,41 @@ class Parts:
         return connection().read_csv(files, **hive, **{**options, **how})
 
     def heading_of(self, file: str) -> tuple[str, list[str]]:
-        """Return the separator and the names that the reader finds in one file of text."""
-        with explained(file):
+        """Return the separator and the names that the reader finds in a text file."""
+        with explain_errors(file):
             names = connection().read_csv(literal(file), header=True, **self._as_quoted()).columns
             asked = "SELECT Delimiter FROM sniff_csv($1, header = true)"
             separators = connection().execute(asked, [literal(file)]).fetchall()
         return (separators[0][0] if len(names) > 1 else "", names)
 
     def _as_quoted(self) -> dict[str, Any]:
-        """Return the reader's options for separator and quotes, as far as they are not sniffed."""
+        """Return the reader's options for separator and quotes, as far as they are fixed."""
         options: dict[str, Any] = {"quotechar": '"', "escapechar": '"', "hive_partitioning": False}
         return {**options, "delimiter": "\t"} if self.kind == "tsv" else options
 
 
-def _whole(relation: duckdb.DuckDBPyRelation) -> tuple[str, ...]:
+def _integer_columns(relation: duckdb.DuckDBPyRelation) -> tuple[str, ...]:
     """Return the columns whose first rows are whole numbers; later rows may have decimals."""
     types = zip(relation.columns, map(str, relation.types), strict=True)
     return tuple(column for column, kind in types if kind in ("BIGINT", "HUGEINT"))
 
 
 def _narrow(relation: duckdb.DuckDBPyRelation) -> tuple[str, ...]:
-    """Return those of them whose numbers are floating-point numbers too, as ids of 17 digits are not."""
-    columns = _whole(relation)
+    """Return the integer columns whose numbers are exact as floats, as ids of 17 digits are not."""
+    columns = _integer_columns(relation)
     if not columns:
         return ()
     asked = ", ".join(f"max({sql_name(c)}), min({sql_name(c)})" for c in columns)
     found = relation.limit(FIRST).aggregate(asked).fetchall()[0]
     ends = zip(found[::2], found[1::2], strict=True)
     return tuple(
-        column for column, (most, least) in zip(columns, ends, strict=True)
-        if most is None or max(most, -least) <= LARGEST_WHOLE
+        column for column, (high, low) in zip(columns, ends, strict=True)
+        if high is None or max(high, -low) <= LARGEST_WHOLE
     )  # fmt: skip
 
 
-def find_parts(path: str, spelling: Spelling = UNSAID) -> Parts:
-    """Find the files that a path stands for: a file, a glob, a folder of parts, or a table of a DuckDB file.
+def find_parts(path: str, number_format: NumberFormat = DEFAULT_FORMAT) -> Parts:
+    """Find the files behind a path: a file, a glob, a folder of parts, or a table of a DuckDB file.
 
     Raises
     ------
@@ -315,49 +331,49 @@ def find_parts(path: str, spelling: Spelling = UNSAID) -> Parts:
     kinds = {format_of(f): f for f in files}
     if len(kinds) > 1:
         raise TableError(
-            f"{named!r} has files of several formats: {preview(map(_name, kinds.values()))}; name one kind"
+            f"{named!r} has files of several formats: {preview(map(_name, kinds.values()))}; choose one format"
         )
     kind = format_of(files[0])
     if inside and kind != DATABASE:
-        raise TableError(f"{path!r}: only a DuckDB file has tables inside; leave {INSIDE + inside!r} out")
+        raise TableError(f"{path!r}: only a DuckDB file contains tables; leave out {INSIDE + inside!r}")
     if all(Path(f).stat().st_size == 0 for f in files):
         raise TableError(f"file {path!r} is empty")
     if kind == DATABASE:
         return Parts(path, kind, tuple(files), inside=_table_of(named, files, inside))
     if kind != "parquet":
         files = [f for f in files if Path(f).stat().st_size > 0]
-    # Only folders below the path as given are partitions; a glob's path ends at its first wildcard.
+    # Only folders below the given path are partitions; a glob's path ends at its first wildcard.
     parts = Path(named).parts
     above = len(parts)
     if not is_folder(named):
         above = next((i for i, part in enumerate(parts) if glob.has_magic(part)), above)
     partitioned = any("=" in part for part in Path(files[0]).parent.parts[above:])
-    found = Parts(path, kind, tuple(files), spelling, partitioned=partitioned)
+    found = Parts(path, kind, tuple(files), number_format, partitioned=partitioned)
     if found.separated and len(files) > 1:
         _check_headings(found)
     return _compared(found) if kind == "parquet" and len(files) > 1 else found
 
 
 def _check_headings(found: Parts) -> None:
-    """Raise where a part's line of names differs from the first part's: the reader joins columns by position."""
+    """Raise if a part's header differs from the first part's: the reader joins columns by position."""
     headings = [heading(file) for file in found.files]
-    unlike = [file for file, one in zip(found.files, headings, strict=True) if one is None or one != headings[0]]
-    if not unlike:
+    different = [f for f, head in zip(found.files, headings, strict=True) if head is None or head != headings[0]]
+    if not different:
         return
-    # The reader knows better where files are compressed, or have lines above the names.
+    # The reader also handles compressed files, and lines above the header.
     separator, names = found.heading_of(found.files[0])
-    for file in unlike:
-        own_separator, own = found.heading_of(file)
-        if (own_separator, own) == (separator, names):
+    for file in different:
+        part_separator, part_names = found.heading_of(file)
+        if (part_separator, part_names) == (separator, names):
             continue
-        how = (
-            f"the names {preview(own, 8)}, not {preview(names, 8)}" if sorted(own) != sorted(names)
-            else "the same names in another order" if own != names
-            else f"the separator {own_separator!r}, not {separator!r}"
+        difference = (
+            f"the names {preview(part_names, 8)}, not {preview(names, 8)}" if sorted(part_names) != sorted(names)
+            else "the same names in another order" if part_names != names
+            else f"the separator {part_separator!r}, not {separator!r}"
         )  # fmt: skip
         raise TableError(
-            f"{found.path}: the part {_name(file)} does not begin as {_name(found.files[0])} does: it has {how}. "
-            f"Give all parts the same names in one order, and one separator"
+            f"{found.path}: the part {_name(file)} has a different header than {_name(found.files[0])}: it has "
+            f"{difference}. Use the same names, in the same order, and the same separator in all parts"
         )
 
 
@@ -387,9 +403,9 @@ def _table_of(path: str, files: list[str], inside: str) -> str:
     """Return the table of a database, quoted for SQL."""
     if len(files) > 1:
         raise TableError(
-            f"{path!r} are {len(files)} DuckDB files; give one, or write their tables to Parquet files"
+            f"{path!r} matches {len(files)} DuckDB files; name one, or write their tables to Parquet files"
         )
-    with explained(path):
+    with explain_errors(path):
         found = reading(path).sql(
             "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary UNION ALL "
             "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
@@ -398,10 +414,10 @@ def _table_of(path: str, files: list[str], inside: str) -> str:
         t if schema == "main" else f"{schema}.{t}": f"{sql_name(schema)}.{sql_name(t)}" for schema, t in found
     }
     if not tables:
-        raise TableError(f"{path!r} has no table in it")
+        raise TableError(f"{path!r} contains no table")
     if not inside and len(tables) > 1:
         raise TableError(
-            f"{path!r} has {len(tables)} tables: {preview(tables, 12)}; say which, like "
+            f"{path!r} has {len(tables)} tables: {preview(tables, 12)}; name one of them, like "
             f"'{path}{INSIDE}{next(iter(tables))}'"
         )
     name = inside or next(iter(tables))
@@ -411,8 +427,8 @@ def _table_of(path: str, files: list[str], inside: str) -> str:
 
 
 def _compared(found: Parts) -> Parts:
-    """Return Parquet parts with the columns noted that are not in all of them, or of different types."""
-    with explained(found.path):
+    """Return Parquet parts with a note of the columns that are not in all of them, or of different types."""
+    with explain_errors(found.path):
         schema = connection().sql(  # the files' names are quoted
             "SELECT name, file_name, type, coalesce(converted_type, logical_type, '') FROM "  # noqa: S608
             f"parquet_schema({_listed(found.files)}) WHERE num_children IS NULL"
@@ -420,20 +436,20 @@ def _compared(found: Parts) -> Parts:
     columns: dict[str, dict[str, tuple[str, str]]] = {}
     for name, file, *kind in schema:
         columns.setdefault(name, {})[file] = (kind[0], kind[1])
-    odd: dict[str, str] = {}
+    unusable: dict[str, str] = {}
     mixed = False
     for name, kinds in columns.items():
         lacking = [f for f in found.files if f not in kinds]
         mixed |= bool(lacking) or len(set(kinds.values())) > 1
         if lacking:
-            odd[name] = f"is not in every part: {_name(lacking[0])} has none; fix the parts"
+            unusable[name] = f"is missing from the part {_name(lacking[0])}; fix the parts"
         elif len({_textual(kind) for kind in kinds.values()}) > 1:
             text, other = (next(f for f, k in kinds.items() if _textual(k) is w) for w in (True, False))
-            odd[name] = (
-                f"is of different types in the parts: {_type(text, name)} in {_name(text)}, {_type(other, name)} "
-                f"in {_name(other)}; write them with one type"
+            unusable[name] = (
+                f"has different types in the parts: {_type(text, name)} in {_name(text)}, {_type(other, name)} "
+                f"in {_name(other)}; write them with the same type"
             )
-    return Parts(found.path, found.kind, found.files, partitioned=found.partitioned, mixed=mixed, odd=odd)
+    return replace(found, mixed=mixed, unusable=unusable)
 
 
 def broken_part(path: str) -> str | None:
@@ -471,5 +487,5 @@ def _listed(files: tuple[str, ...]) -> str:
 
 
 def literal(file: str) -> str:
-    """Return a file's name for DuckDB, which takes [1], * and ? for patterns unless there is a backslash."""
+    """Return a file's name for DuckDB, which treats [1], * and ? as patterns unless there is a backslash."""
     return file if "\\" in file else glob.escape(file)

@@ -1,6 +1,6 @@
 """Frames of engines outside of this process, Spark, Dask and Ibis: what narwhals does not cover.
 
-Such frames compute where their rows are. An engine is imported only by those who have its frame.
+Such frames compute where their rows are. An engine is only imported if the user has a frame of it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from priorhood.data.sources.backend import Frame
 
-# Rows that may be brought here where rows are needed, not sums: some hundred MB as a pandas frame.
+# Rows that may be brought here if rows are needed, not sums: some hundred MB as a pandas frame.
 MAX_ROWS = 1_000_000
 
 
 def as_numbers(frame: Frame, columns: Iterable[str]) -> Frame:
-    """Return the rows with truth values as 1 and 0, of which PostgreSQL can make decimals, in some columns."""
+    """Return the rows with truth values in some columns as 1 and 0: PostgreSQL cannot cast them to decimals."""
     import narwhals.stable.v2 as nw
 
     if backend_of(frame) != "ibis":
@@ -34,14 +34,14 @@ def as_numbers(frame: Frame, columns: Iterable[str]) -> Frame:
     return frame.with_columns(*(nw.col(column).cast(nw.Int32) for column in truths)) if truths else frame
 
 
-def with_condition(native: Any, kind: str, where: str, name: str) -> Any:
-    """Return a native frame with the SQL condition as a boolean column, false where it is unknown.
+def condition_elsewhere(native: Any, kind: str, where: str, name: str) -> Any:
+    """Return a native frame with the SQL condition as a boolean column, false if it is unknown.
 
-    Spark and Ibis's engines read their own SQL. Dask has none: DuckDB evaluates the condition on every partition,
-    in the worker that has it.
+    Spark and Ibis's engines read their own SQL. Dask has no SQL: DuckDB evaluates the condition on every partition,
+    in the worker that holds it.
     """
     if kind == "dask":
-        # The meta frame has no rows: a condition that cannot be read fails here, before any row is read.
+        # The meta frame has no rows: an invalid condition fails here, before any row is read.
         return native.map_partitions(_partition, where, name, meta=_partition(native._meta, where, name))
     if kind == "ibis":
         import ibis
@@ -56,7 +56,7 @@ def with_condition(native: Any, kind: str, where: str, name: str) -> Any:
 
 
 def _partition(part: Any, where: str, name: str) -> Any:
-    """Return one partition of a Dask frame, a pandas frame, with the condition; runs in the workers."""
+    """Return one partition of a Dask frame, a pandas frame, with the condition. Runs in the workers."""
     import duckdb
 
     alone = {
@@ -69,7 +69,7 @@ def _partition(part: Any, where: str, name: str) -> Any:
         return part.assign(**{name: held.fetchnumpy()["held"].astype(bool)})
 
 
-def joined_values(frame: Frame, key: str, columns: dict[str, dict[str, Any]]) -> Frame:
+def join_values(frame: Frame, key: str, columns: dict[str, dict[str, Any]]) -> Frame:
     """Return the rows with columns of values for the text in `key`, which is dropped, by a join with a small table.
 
     The table goes to the engine whole (Spark is told to broadcast it). The order of rows is not guaranteed.
@@ -94,24 +94,24 @@ def joined_values(frame: Frame, key: str, columns: dict[str, dict[str, Any]]) ->
     else:
         import dask.dataframe as dd
 
-        taken: Any = dd
-        # pandas has several types of text, and a join needs the same one.
-        small = taken.from_pandas(table.to_pandas(), npartitions=1)
+        library: Any = dd
+        # pandas has several types of text, and a join needs the same one on both sides.
+        small = library.from_pandas(table.to_pandas(), npartitions=1)
         small = small.astype(dict.fromkeys(textual, native.dtypes[key]))
     rows: Any = frame
     joined: Frame = rows.join(nw.from_native(small), on=key, how="left").drop(key)
     return joined
 
 
-def counted_labels(frame: Frame, column: str) -> tuple[int, int]:
-    """Return the number of rows, and of different values of a column within a few per cent, in constant memory.
+def count_labels(frame: Frame, column: str) -> tuple[int, int]:
+    """Return the number of rows, and the approximate number of distinct values of a column, in constant memory.
 
-    PostgreSQL alone counts exactly.
+    The latter is within a few per cent; PostgreSQL counts exactly.
 
     Raises
     ------
     TableError
-        Whatever stopped the engine, in its own words.
+        The engine failed, with its own message.
     """
     import narwhals.stable.v2 as nw
 
@@ -129,17 +129,17 @@ def counted_labels(frame: Frame, column: str) -> tuple[int, int]:
     else:
         quoted = "`" + column.replace("`", "``") + "`"
         asked = native.selectExpr("count(*) AS rows", f"approx_count_distinct({quoted}, 0.02) AS labels")
-    found = fetched(nw.from_native(asked))
+    found = fetch(nw.from_native(asked))
     return int(found["rows"][0]), int(found["labels"][0])
 
 
-def fetched(frame: Frame) -> nw.DataFrame[Any]:
+def fetch(frame: Frame) -> nw.DataFrame[Any]:
     """Return a result in memory: PyArrow's from Spark, else pandas'.
 
     Raises
     ------
     TableError
-        Whatever stopped the engine, in its own words.
+        The engine failed, with its own message.
     """
     kind = backend_of(frame)
     lazy: Any = frame
@@ -149,40 +149,40 @@ def fetched(frame: Frame) -> nw.DataFrame[Any]:
     return found
 
 
-def rows_fetched(frame: Frame, most: int = MAX_ROWS) -> nw.DataFrame[Any]:
-    """Return the rows in memory as a pandas frame, in the order in which the engine gives them.
+def fetch_rows(frame: Frame, max_rows: int = MAX_ROWS) -> nw.DataFrame[Any]:
+    """Return the rows in memory as a pandas frame, in the order in which the engine returns them.
 
     Raises
     ------
     TableError
-        More rows than `most`; whatever stopped the engine.
+        More rows than `max_rows`, or the engine failed.
     """
     import narwhals.stable.v2 as nw
 
-    found: Any = fetched(frame.head(most + 1)).to_pandas().reset_index(drop=True)
-    if len(found) > most:
+    found: Any = fetch(frame.head(max_rows + 1)).to_pandas().reset_index(drop=True)
+    if len(found) > max_rows:
         raise TableError(
-            f"this needs the rows themselves, and {ENGINES[backend_of(frame)]} has more than {row_count(most)}; a "
-            f"fit by the exact engine takes only sums from there. Choose the rows wanted there, such as those of a "
-            f"few places, or bring them here in parts"
+            f"this needs the rows themselves, and {ENGINES[backend_of(frame)]} has more than "
+            f"{row_count(max_rows)}; a fit by the exact engine only needs sums. Select fewer rows there, like "
+            f"those of a few places, or bring them here in parts"
         )
     return nw.from_native(found, eager_only=True)
 
 
 def answer_of(kind: str, ask: Callable[[], Any]) -> Any:
-    """Return an engine's answer, and raise its errors, of which every engine has its own types, as TableError."""
+    """Return an engine's answer; raise its errors, whose types differ between engines, as TableError."""
     try:
         return ask()
     except TableError:
         raise
     except Exception as problem:  # noqa: BLE001  # a lost worker, no such table, a full disk: whatever it was
-        advice = "fix it on that engine, where the same columns can be inspected, and run the same call again"
+        advice = "fix the problem on that engine, where the columns can be inspected, and try again"
         if _LOST.search(f"{type(problem).__name__} {problem}"):
             advice = (
                 "a worker or the connection was lost, and nothing was written here: see the engine's own log, give "
-                "its workers more memory or smaller partitions, and run the same call again"
+                "its workers more memory or smaller partitions, and try again"
             )
-        raise TableError(f"{ENGINES[kind]} stopped: {plain(problem)}; {advice}") from None
+        raise TableError(f"{ENGINES[kind]} failed: {one_line(problem)}; {advice}") from None
 
 
 _LOST = re.compile(
@@ -190,12 +190,12 @@ _LOST = re.compile(
 )
 
 
-def plain(problem: BaseException) -> str:
-    """Return an engine's error as one line, without the traceback of its own programs."""
+def one_line(problem: BaseException) -> str:
+    """Return an engine's error message as one line, without its traceback."""
     text = re.split(r"\n\s*(?:at |JVM stacktrace|SQLSTATE|== SQL|LINE \d|Driver stacktrace)", str(problem))[0]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = re.sub(r"\s+", " ", " ".join(lines[:3])).strip().rstrip(".;")
+    message = re.sub(r"\s+", " ", " ".join(lines[:3])).strip().rstrip(".;")
     # Py4J puts the call before the message.
-    said = re.sub(r"^An error occurred while calling \S+ : ", "", said)
-    shown = said if len(said) <= 500 else f"{said[:500]} …"
+    message = re.sub(r"^An error occurred while calling \S+ : ", "", message)
+    shown = message if len(message) <= 500 else f"{message[:500]} …"
     return f"{type(problem).__name__}: {shown}" if shown else type(problem).__name__

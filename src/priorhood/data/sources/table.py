@@ -1,7 +1,7 @@
 """Files, frames and relations as a Table: named columns, read lazily, on whatever backend holds the rows.
 
-Columns get their types when their roles are known: a group's labels are text whatever they look like, so a file is
-opened only then.
+Columns get their types once their roles are known: a group's labels are text whatever they look like, so a file is
+only opened then.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood._arguments import suggest_argument_names
 from priorhood._text import join_words, suggestion
-from priorhood.data.number_formats import PLAIN, UNSAID, Spelling
-from priorhood.data.sources.arrow import plainly_typed
+from priorhood.data.number_formats import DEFAULT_FORMAT, PLAIN, NumberFormat
+from priorhood.data.parse_numbers import NumberParser
+from priorhood.data.sources.arrow import with_common_types
 from priorhood.data.sources.backend import ENGINES, backend_of, is_elsewhere
-from priorhood.data.sources.column_names import twins
+from priorhood.data.sources.column_names import ambiguous_columns
 from priorhood.data.sources.columns import in_memory, restored, with_readings
-from priorhood.data.sources.conditions import conditioned
-from priorhood.data.sources.duckdb_io import KEPT, connection, explained
+from priorhood.data.sources.duckdb_io import KEPT, connection, explain_errors
 from priorhood.data.sources.paths import Parts, find_parts
 from priorhood.data.sources.remote import answer_of
-from priorhood.data.sources.where_sql import no_condition
-from priorhood.data.text_numbers import Numbers
+from priorhood.data.sources.where_filter import flag_rows
+from priorhood.data.sources.where_syntax import invalid_where
 from priorhood.errors import TableError
 from priorhood.model.tokens import brief, same_letters, written
 
@@ -50,40 +50,30 @@ class Table:
     Attributes
     ----------
     name : str
-        For messages: the path, or the kind of frame.
+        Name for messages: the path, or the kind of frame.
     columns : tuple of str
-        The columns' names.
+        Names of the columns.
     kind : str
         'file', 'pandas', 'polars', 'polars-lazy', 'pyarrow', 'duckdb', or one of ENGINES.
     open : callable
-        Columns of text → narwhals frame, with the column KEPT where there is a condition; a file leaves the
-        condition out where KEPT is among the columns of text.
+        Function from the columns to read as text to a narwhals frame, with the column KEPT if there is a condition;
+        a file ignores the condition if KEPT is among the columns of text.
     where : str or None
-        The condition on rows in SQL.
+        Condition on rows in SQL.
     joined : tuple of str
-        Columns that came from a table of places (places=).
+        Columns from a table of places (places=).
     orders : dict of str to tuple of str
-        Column → its categories in the order of its type there.
-    odd : dict of str to str
-        Column → why it cannot be used.
-    twins : dict of str to str
-        The same for columns that a reader takes for another one.
-    whole : callable
-        Returns the columns of a file that look like whole numbers.
-    typed : callable
-        Returns the columns of a file that are no texts in it.
-    spelling : Spelling
-        How the user says that texts are written.
-    written : callable or None
-        Columns of a CSV → texts of the first rows, or all different ones, by column.
-    unread : set of str
-        Columns of a CSV whose first texts have no thousands, and whose other texts are unchecked.
-    told : set of str
-        What was checked, such as columns for thousands, so that warnings are given once.
-    path : str
-        The path of a file, whatever `name` adds to it.
-    below : callable or None
-        Column that is not there → advice where a text file names it in a later line.
+        Categories of those columns, in the order of their type.
+    ambiguous : dict of str to str
+        Columns whose name an engine treats as the same as another one's, with an explanation.
+    number_format : NumberFormat
+        Nulls and separators in texts, as given by the user.
+    parts : Parts or None
+        Files of the table; None for a frame.
+    unchecked_thousands : set of str
+        Columns of a CSV whose first texts have no thousands, and whose other texts have not been checked.
+    checked : set of str
+        Checks that were made, like columns for thousands, so that warnings are given once.
 
     Examples
     --------
@@ -99,72 +89,77 @@ class Table:
     where: str | None = None
     joined: tuple[str, ...] = ()
     orders: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    odd: dict[str, str] = field(default_factory=dict)
-    twins: dict[str, str] = field(default_factory=dict)
-    whole: Callable[[], tuple[str, ...]] = field(default_factory=lambda: tuple)
-    typed: Callable[[], frozenset[str]] = field(default_factory=lambda: frozenset)
-    spelling: Spelling = UNSAID
-    written: Callable[..., dict[str, list[str]]] | None = None
-    unread: set[str] = field(default_factory=set, compare=False)
-    told: set[str] = field(default_factory=set, compare=False)
-    path: str = ""
-    below: Callable[[str], str | None] | None = None
+    ambiguous: dict[str, str] = field(default_factory=dict)
+    number_format: NumberFormat = DEFAULT_FORMAT
+    parts: Parts | None = None
+    unchecked_thousands: set[str] = field(default_factory=set, compare=False)
+    checked: set[str] = field(default_factory=set, compare=False)
+
+    @property
+    def csv(self) -> Parts | None:
+        """Files of a CSV or TSV table, whose columns are texts; None for other tables."""
+        return self.parts if self.parts is not None and self.parts.separated else None
 
     def require(self, column: str, role: str, advice: str = "") -> None:
-        """Raise unless the column is there and can be used; `advice` says what else the user may do."""
-        why = self.odd.get(column) or self.twins.get(column)
+        """Raise unless the table has the column and it can be used; `advice` names alternatives for the user."""
+        unusable = self.parts.unusable if self.parts is not None else {}
+        why = unusable.get(column) or self.ambiguous.get(column)
         if why is not None:
             raise TableError(f"{self.name}: column {column!r} ({role}) {why}")
         if column not in self.columns:
-            instead = _instead(column, tuple(c for c in self.columns if c not in self.twins), role)
-            titled = self.below(column) if self.below is not None else None
-            why = titled or f"{instead}{advice}"
+            instead = _instead(column, tuple(c for c in self.columns if c not in self.ambiguous), role)
+            in_later_line = self.parts.header_advice(column) if self.parts is not None else None
+            why = in_later_line or f"{instead}{advice}"
             raise TableError(f"{self.name} has no column {brief(column)} ({role}): {why}")
 
-    def check_apart(self, columns: Iterable[str]) -> None:
-        """Raise where the rows' reader takes a column for another one."""
+    def check_unambiguous(self, columns: Iterable[str]) -> None:
+        """Raise if the engine that reads the rows cannot distinguish one of the columns from another."""
         for column in columns:
-            if column in self.twins:
-                raise TableError(f"{self.name}: column {column!r} {self.twins[column]}")
+            if column in self.ambiguous:
+                raise TableError(f"{self.name}: column {column!r} {self.ambiguous[column]}")
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Let no other thread read a DuckDB relation inside the context: all threads share its connection."""
         if self.kind != "duckdb":
             yield
             return
-        with _relations, explained(self.name):
+        with _relations, explain_errors(self.name):
             yield
 
     def eager(self, numbers: Iterable[str], labels: Iterable[str]) -> nw.DataFrame[Any]:
-        """Return all rows in memory, in order; a file's columns other than `numbers` as the text they are.
+        """Return all rows in memory, in order; a file's columns other than `numbers` as their original text.
 
-        But for labels, texts become numbers where the user's signs make them some, so that a table that is handed
-        back has its numbers in one form.
+        Except in labels, texts are converted to numbers if the user gave separators for them, so that a table that
+        is returned to the user has its numbers in one form.
         """
         import narwhals.stable.v2 as nw
 
         numbers, labels = tuple(numbers), tuple(labels)
-        self.check_apart((*numbers, *labels))
+        self.check_unambiguous((*numbers, *labels))
         kept = frozenset(labels) & frozenset(self.columns)
         text = frozenset(self.columns) - frozenset(numbers) if self.kind == "file" else kept
-        with explained(self.name), self.alone():
+        with explain_errors(self.name), self.exclusive():
             if self.kind == "file" and self.where:
-                # The condition is met as in a fit, with numbers as numbers: a second reading has the same order.
+                # The condition is evaluated as in a fit, on numbers: a second reading has the same order of rows.
                 rows = in_memory(self._labelled(self.open(text | {KEPT}), kept))
                 rows = nw.concat([rows, in_memory(self.open(kept).select(KEPT))], how="horizontal")
             else:
                 rows = in_memory(self._labelled(self.open(text), kept))
-            whole = [n for n in numbers if n in self.whole()]
-            if self.kind == "file" and self.spelling.signs != PLAIN:
+            integers = self.parts.integer_columns() if self.parts is not None else ()
+            whole = [n for n in numbers if n in integers]
+            if self.parts is not None and self.number_format.separators != PLAIN:
                 before = rows.schema
-                rows = in_memory(Numbers(self.spelling).read(rows, kept | self.typed()))
+                text = kept | self.parts.non_text_columns()
+                rows = in_memory(NumberParser(self.number_format).read(rows, text))
                 # 1.250 too, which no reader takes for a whole number.
                 whole += [c for c in rows.columns if rows.schema[c] != before[c] and rows.schema[c].is_float()]
             if self.kind != "file" and len(set(self.columns)) == len(self.columns):
-                # DuckDB renames one of two twins where it evaluates a condition.
-                rows = rows.rename({c: own for c, own in zip(rows.columns, self.columns, strict=False) if c != own})
-            # Columns of whole numbers alone become integers again.
+                # DuckDB renames one of two ambiguous columns when it evaluates a condition.
+                rows = rows.rename(
+                    {c: name for c, name in zip(rows.columns, self.columns, strict=False) if c != name}
+                )
+            # Columns that have only whole numbers become integers again.
             floats = [c for c in whole if rows.schema[c].is_float()]
             whole = [c for c in floats if (rows[c].is_finite() & (rows[c].round() == rows[c])).all()]
             return rows.with_columns(nw.col(c).cast(nw.Int64) for c in whole) if whole else rows
@@ -172,15 +167,15 @@ class Table:
     def frame(self, text: Iterable[str]) -> Frame:
         """Return the rows as a narwhals frame; the columns named in `text` come as text, untouched."""
         text = frozenset(text)
-        self.check_apart(sorted(text))
-        with explained(self.name):
+        self.check_unambiguous(sorted(text))
+        with explain_errors(self.name):
             opened: Frame = self.open(text & frozenset(self.columns))
             return opened
 
     def _labelled(self, rows: Frame, labels: frozenset[str]) -> Frame:
-        """Return DuckDB's rows with labels that are numbers as texts, and as they were given under other names.
+        """Return DuckDB's rows with numeric labels as texts; their original values are kept under other names.
 
-        On the way out of DuckDB decimals become floats, and in older versions so do large whole numbers with nulls.
+        Outside of DuckDB decimals become floats, and with older versions so do large whole numbers with nulls.
         """
         import narwhals.stable.v2 as nw
 
@@ -205,13 +200,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def _instead(column: str, columns: tuple[str, ...], role: str) -> str:
-    """Return which column may be meant by one that is not there."""
+    """Return advice on a missing column: which one may be meant."""
     alike = [name for name in columns if same_letters(name, column)]
     if alike:
-        own = ", ".join(f"U+{ord(letter):04X}" for letter in dict.fromkeys(alike[0]) if letter not in column)
+        letters = ", ".join(f"U+{ord(letter):04X}" for letter in dict.fromkeys(alike[0]) if letter not in column)
         return (
-            f"there is {alike[0]!r}, which Unicode treats as equivalent, but is another name"
-            f"{f' ({own})' if own else ''}; copy it from there"
+            f"there is {alike[0]!r}, which Unicode treats as equivalent, but it is a different name"
+            f"{f' ({letters})' if letters else ''}; copy the name from the table"
         )
     # Without backticks, `Bad / WC` would be Bad.
     whole = [name for name in columns if written(name) != name and column in re.split(r"\W+", name)]
@@ -226,10 +221,12 @@ def _instead(column: str, columns: tuple[str, ...], role: str) -> str:
 
 
 def _checked(columns: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """Return the names; raise where one begins as those that priorhood adds."""
+    """Return the names; raise if one starts like the names that priorhood adds."""
     taken = next((column for column in columns if column.casefold().startswith(OWN)), None)
     if taken is not None:
-        raise TableError(f"{name}: a column cannot be called {taken!r}; such names are reserved: rename it")
+        raise TableError(
+            f"{name}: a column cannot be called {taken!r}, since names like this are reserved; rename it"
+        )
     return columns
 
 
@@ -252,23 +249,23 @@ def read(
         lazy); a PyArrow table; a DuckDB relation; a PySpark or Dask frame or an Ibis table, whose rows stay where
         they are; a mapping of columns; or a Table.
     where : str, optional
-        SQL condition on the rows, such as "living_space > 0 and price > 0".
+        SQL condition on the rows, like "living_space > 0 and price > 0".
     nulls : iterable of str
         Texts that mean a missing value, besides empty ones: ["NA", "n/a"].
     decimal : str, optional
-        Decimal sign of numbers in texts, as in a CSV; "." by default, "," where thousands is ".".
+        Decimal separator of numbers in texts, as in a CSV; "." by default, or "," if thousands is ".".
     thousands : str, optional
-        Sign between the thousands of numbers in texts: "," in 1,250,000, or one of . ' _ and a blank.
+        Thousands separator of numbers in texts: "," in 1,250,000, or one of . ' _ and a blank.
 
     Returns
     -------
     Table
-        Its texts are numbers where nulls and signs make them some.
+        Its string columns are converted to numbers if all values are numeric under the given nulls and separators.
 
     Raises
     ------
     TableError
-        No such file, an empty one, a condition that cannot be read, or one sign for decimals and thousands.
+        No such file, an empty one, an invalid condition, or the same separator for decimals and thousands.
 
     Examples
     --------
@@ -279,13 +276,14 @@ def read(
     >>> homes.eager(numbers=["price"], labels=["zip"])["price"].to_list()
     [1250000.0, 980000.0]
     """
-    spelling = Spelling((nulls,) if isinstance(nulls, str) else tuple(map(str, nulls)), decimal, thousands or "")
+    nulls = (nulls,) if isinstance(nulls, str) else tuple(map(str, nulls))
+    number_format = NumberFormat(nulls, decimal, thousands or "")
     if isinstance(source, Table):
-        if spelling != UNSAID:
-            raise TableError("give nulls, decimal and thousands where the table is read first: read(path, nulls=…)")
+        if number_format != DEFAULT_FORMAT:
+            raise TableError("pass nulls, decimal and thousands when the table is first read: read(path, nulls=…)")
         return source if where is None else _with_where(source, where)
     if isinstance(source, str | Path):
-        return _read_file(str(source), where, spelling)
+        return _read_file(str(source), where, number_format)
     if isinstance(source, dict):
         import pandas as pd
 
@@ -294,25 +292,24 @@ def read(
             scalar = all(isinstance(v, str) or not hasattr(v, "__len__") for v in source.values())
             source = pd.DataFrame({k: [v] for k, v in source.items()} if scalar else source)
         except ValueError as problem:
-            raise TableError(f"the columns given do not make a table: {problem}") from None
-    return _read_frame(source, where, spelling)
+            raise TableError(f"the given columns do not form a table: {problem}") from None
+    return _read_frame(source, where, number_format)
 
 
 # -- files ---------------------------------------------------------------------------------------------
 
 
-def _read_file(path: str, where: str | None, spelling: Spelling) -> Table:
-    parts = find_parts(path, spelling)
+def _read_file(path: str, where: str | None, number_format: NumberFormat) -> Table:
+    parts = find_parts(path, number_format)
     columns = _checked(parts.columns(), path)
-    # A CSV's reader takes nulls where it infers types, but for those with separators.
-    numbers = Numbers(spelling)
+    # A CSV's reader applies nulls when it infers types, except those with separators.
+    parser = NumberParser(number_format)
     if parts.separated:
-        numbers = Numbers(replace(spelling, nulls=spelling.with_separators), spelling.nulls)
-    alike = parts.twins(columns)
+        parser = NumberParser(replace(number_format, nulls=number_format.with_separators), number_format.nulls)
+    ambiguous = parts.ambiguous_columns(columns)
     table = Table(
-        path, columns, "file", _OfFile(parts, where, numbers, alike), where, odd=parts.odd, twins=alike,
-        whole=parts.whole, typed=parts.typed, spelling=spelling, written=parts.written if parts.separated else None,
-        below=parts.named_below, path=path,
+        path, columns, "file", _OfFile(parts, where, parser, ambiguous), where,
+        ambiguous=ambiguous, number_format=number_format, parts=parts,
     )  # fmt: skip
     if where is not None:
         table.frame(())
@@ -321,61 +318,56 @@ def _read_file(path: str, where: str | None, spelling: Spelling) -> Table:
 
 @dataclass(frozen=True)
 class _OfFile:
-    """Opens files in the thread that asks, with that thread's connection."""
+    """Function that opens files in the calling thread, with that thread's connection."""
 
     parts: Parts
     where: str | None
-    numbers: Numbers
-    twins: dict[str, str]
+    parser: NumberParser
+    ambiguous: dict[str, str]
 
     def __call__(self, text: frozenset[str]) -> Any:
         import narwhals.stable.v2 as nw
 
-        rows = self.numbers.read(nw.from_native(self.parts.relation(text - {KEPT})), text)
+        rows = self.parser.read(nw.from_native(self.parts.relation(text - {KEPT})), text)
         if self.where is None or KEPT in text:
             return rows
-        return conditioned(rows, self.where, sealed=self.parts.sealed, twins=self.twins)
+        return flag_rows(rows, self.where, sealed=self.parts.sealed, ambiguous=self.ambiguous)
 
 
 # -- frames --------------------------------------------------------------------------------------------
 
 
-def _named_by_text(source: object) -> object:
-    """Return a pandas frame with its columns' names as text, where some are numbers; other sources as they are."""
-    # Only pandas: the columns of a lazy frame may be costly to ask for.
-    names = getattr(source, "columns", None) if type(source).__module__.partition(".")[0] == "pandas" else None
-    if names is None:
-        return source
-    if names.nlevels > 1:
-        raise TableError(
-            "the frame's columns have names of several parts: join them, frame.columns = ['_'.join(map(str, name)) "
-            "for name in frame.columns]"
-        )
-    texts = [str(name) for name in names]
-    if all(isinstance(name, str) for name in names):
-        return source
-    twice = next((text for at, text in enumerate(texts) if text in texts[:at]), None)
-    if twice is not None:
-        raise TableError(f"the frame has the column {twice!r} more than once, as text and as a number; rename one")
-    return source.set_axis(texts, axis=1)  # type: ignore[attr-defined]
-
-
-def _read_frame(source: object, where: str | None, spelling: Spelling) -> Table:
+def _read_frame(source: Any, where: str | None, number_format: NumberFormat) -> Table:
     import narwhals.stable.v2 as nw
 
-    source = plainly_typed(_named_by_text(source))
+    # Only pandas has names that are not texts; asking a lazy frame for its columns may be costly.
+    names = getattr(source, "columns", None) if type(source).__module__.partition(".")[0] == "pandas" else None
+    if names is not None and names.nlevels > 1:
+        raise TableError(
+            "the frame has multi-level column names: join them, frame.columns = ['_'.join(map(str, name)) "
+            "for name in frame.columns]"
+        )
+    if names is not None and not all(isinstance(name, str) for name in names):
+        texts = [str(name) for name in names]
+        twice = next((text for at, text in enumerate(texts) if text in texts[:at]), None)
+        if twice is not None:
+            raise TableError(
+                f"the frame has the column {twice!r} more than once, as text and as a number; rename one"
+            )
+        source = source.set_axis(texts, axis=1)
+    source = with_common_types(source)
     try:
         frame: Any = nw.from_native(source)
         schema = frame.collect_schema
         columns = tuple((answer_of(backend_of(frame), schema) if is_elsewhere(frame) else schema()).names())
-        # A relation's schema merges two columns with one name.
+        # A relation's schema merges two columns with the same name.
         names = tuple(map(str, frame.to_native().columns)) if backend_of(frame) == "duckdb" else columns
     except nw.exceptions.DuplicateError as problem:
         repeated = str(problem).splitlines()[-1].strip("- ")
         raise TableError(f"the frame has a column more than once: {repeated}; rename it") from None
     except TypeError:
         raise TableError(
-            f"cannot read a table from {type(source).__name__}; give a path, a pandas, Polars or PyArrow "
+            f"cannot read a table from {type(source).__name__}; pass a path, a pandas, Polars or PyArrow "
             f"frame, a DuckDB relation, a PySpark or Dask frame, an Ibis table or a mapping of columns"
         ) from None
     kind = backend_of(frame)
@@ -383,87 +375,84 @@ def _read_frame(source: object, where: str | None, spelling: Spelling) -> Table:
     name = f"{ENGINES.get(kind, kind)} frame"
     if kind == "polars" and isinstance(frame, nw.LazyFrame):
         kind = "polars-lazy"
-    alike = twins(names) if kind in ONE_CASE else {}
-    table = Table(name, columns, kind, _OfFrame(frame, kind, Numbers(spelling)), spelling=spelling, twins=alike)
+    ambiguous = ambiguous_columns(names) if kind in ONE_CASE else {}
+    opener = _OfFrame(frame, kind, NumberParser(number_format))
+    table = Table(name, columns, kind, opener, number_format=number_format, ambiguous=ambiguous)
     return table if where is None else _with_where(table, where)
 
 
 @dataclass(frozen=True)
 class _OfFrame:
-    """Opens a frame."""
+    """Function that opens a frame."""
 
     frame: Any
     kind: str
-    numbers: Numbers
+    parser: NumberParser
 
     def __call__(self, text: frozenset[str]) -> Any:
-        return self.numbers.read(_with_texts_of_categories(self.frame), text)
+        import narwhals.stable.v2 as nw
+
+        schema = self.frame.collect_schema() if backend_of(self.frame) == "pandas" else {}
+        readings: dict[str, Any] = {}
+        for column in (name for name, dtype in schema.items() if dtype in (nw.Categorical, nw.Enum)):
+            held = self.frame.to_native()[column]
+            categories = getattr(getattr(held, "cat", None), "categories", None)
+            if categories is None or hasattr(held.dtype, "pyarrow_dtype"):
+                continue
+            # Numeric categories as texts: in a column with gaps pandas writes 1 as 1.0.
+            texts = categories.astype(str)
+            if categories.inferred_type != "string" and texts.is_unique:
+                readings[column] = nw.from_native(held.cat.rename_categories(texts), series_only=True)
+        return self.parser.read(with_readings(self.frame, readings, readings), text)
 
     def __reduce__(self) -> Any:
         if self.kind == "duckdb" or (self.kind in ENGINES and self.kind != "dask"):
             raise TableError(
                 f"the rows of a {ENGINES.get(self.kind, 'duckdb')} frame belong to a connection of this process: "
-                f"they can be neither copied nor sent to another one; give the name of a file, or a pandas frame"
+                f"they cannot be copied or sent to another process; use the path of a file, or a pandas frame"
             )
-        return _reopened, (self.frame.to_native(), self.kind, self.numbers)
+        return _reopened, (self.frame.to_native(), self.kind, self.parser)
 
 
-def _with_texts_of_categories(frame: Any) -> Any:
-    """Return a pandas frame with categories that are numbers as texts: next to a gap pandas writes 1 as 1.0."""
+def _reopened(native: Any, kind: str, parser: NumberParser) -> _OfFrame:
     import narwhals.stable.v2 as nw
 
-    schema = frame.collect_schema() if backend_of(frame) == "pandas" else {}
-    readings: dict[str, Any] = {}
-    for column in (name for name, dtype in schema.items() if dtype in (nw.Categorical, nw.Enum)):
-        held = frame.to_native()[column]
-        categories = getattr(getattr(held, "cat", None), "categories", None)
-        if categories is None or hasattr(held.dtype, "pyarrow_dtype"):
-            continue
-        texts = categories.astype(str)
-        if categories.inferred_type != "string" and texts.is_unique:
-            readings[column] = nw.from_native(held.cat.rename_categories(texts), series_only=True)
-    return with_readings(frame, readings, readings)
-
-
-def _reopened(native: Any, kind: str, numbers: Numbers) -> _OfFrame:
-    import narwhals.stable.v2 as nw
-
-    return _OfFrame(nw.from_native(native), kind, numbers)
+    return _OfFrame(nw.from_native(native), kind, parser)
 
 
 def _with_where(table: Table, where: str) -> Table:
-    """Return a frame's table with a condition, which the backend evaluates, or DuckDB for it."""
+    """Return a frame's table with a condition, which the backend evaluates, or DuckDB on its behalf."""
     if table.where is not None:
         where = f"({table.where}) and ({where})"
     if table.kind == "file":
-        raise TableError("give where= where the file is read: read(path, where=...)")
+        raise TableError("pass where= when the file is first read: read(path, where=…)")
     if table.kind not in (*ONE_CASE, "polars", "polars-lazy"):
         # DuckDB evaluates the condition.
-        table = replace(table, twins=twins(table.columns))
+        table = replace(table, ambiguous=ambiguous_columns(table.columns))
     filtered = replace(table, open=_Filtered(table, where), where=where)
     try:
-        with table.alone():
+        with table.exclusive():
             filtered.frame(()).collect_schema()
     except TableError:
         raise
     except Exception as problem:  # noqa: BLE001  # each backend has its own
-        raise TableError(no_condition(where, str(problem).splitlines()[0])) from None
+        raise TableError(invalid_where(where, str(problem).splitlines()[0])) from None
     return filtered
 
 
 @dataclass(frozen=True)
 class _Filtered:
-    """Opens a frame with the column KEPT."""
+    """Function that opens a frame with the column KEPT."""
 
     table: Table
     where: str
 
     def __call__(self, text: frozenset[str]) -> Any:
-        return conditioned(self.table.open(text), self.where, twins=self.table.twins)
+        return flag_rows(self.table.open(text), self.where, ambiguous=self.table.ambiguous)
 
 
 def with_columns(table: Table, frame: nw.DataFrame[Any], columns: dict[str, Any]) -> Any:
-    """Return rows with columns added, as the kind of frame that the table was; pandas for files and engines."""
+    """Return rows with added columns, as the same kind of frame as the table; pandas for files and engines."""
     import narwhals.stable.v2 as nw
 
     frame = restored(frame)

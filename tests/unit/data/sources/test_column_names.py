@@ -73,7 +73,7 @@ def test_two_columns_of_one_name_are_refused_where_they_are_meant(homes, tmp_pat
         ("area ~ 1 + (1 | price)", None),
         (rest, "price > 5"),
     ):
-        with pytest.raises(ph.TableError, match=r"'price'.* is there 2 times, as columns 1 and 4: rename"):
+        with pytest.raises(ph.TableError, match=r"'price'.* occurs 2 times, as columns 1 and 4: rename"):
             sums(rows, text, where=where)
     assert sums(rows, rest).rows == 40
 
@@ -84,7 +84,7 @@ def test_names_that_differ_by_case_are_refused_where_one_is_meant(homes, tmp_pat
     make, name = READ_BY_DUCKDB[source]
     rows = make(homes, [names[0], "area", "zip", names[1]], tmp_path / name)
     for one, other in (names, names[::-1]):
-        why = rf"'{one}'.* differs from '{other}' by the case of its letters alone \(columns 1 and 4\)"
+        why = rf"'{one}'.* differs from '{other}' only in upper and lower case \(columns 1 and 4\)"
         with pytest.raises(ph.TableError, match=why):
             sums(rows, f"{one} ~ area + (1 | zip)")
         with pytest.raises(ph.TableError, match=why):
@@ -96,7 +96,7 @@ def test_names_that_differ_by_case_are_refused_where_one_is_meant(homes, tmp_pat
 
 def test_a_name_that_a_reader_made_up_is_no_column(homes, tmp_path):
     rows = csv_of(homes, ["price", "area", "zip", "price"], tmp_path / "rows.csv")
-    with pytest.raises(ph.TableError, match=r"'price_1' \(the outcome\) is no name of the table"):
+    with pytest.raises(ph.TableError, match=r"'price_1' \(the outcome\) is not a name in the table"):
         sums(rows, "price_1 ~ area + (1 | zip)")
     with pytest.raises(ph.TableError, match=r"no column 'prices' \(the outcome\): there are 'area', 'zip'"):
         sums(rows, "prices ~ area + (1 | zip)")
@@ -172,7 +172,9 @@ def test_folders_that_say_otherwise_than_their_files_are_refused(homes, tmp_path
                 rows.to_json(path, orient="records", lines=True)
     assert sums(tmp_path / "alike").labels.tolist() == ["01067", "01069", "10115"]
     assert sums(tmp_path / "other", "price ~ area").rows == 40
-    with pytest.raises(ph.TableError, match=r"is in the files \('x01067'\), and otherwise in their folders' names"):
+    with pytest.raises(
+        ph.TableError, match=r"has other values in the files \('x01067'\) than in their folders' names"
+    ):
         sums(tmp_path / "other")
 
 

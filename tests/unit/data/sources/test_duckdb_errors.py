@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
-from priorhood.data.sources.duckdb_errors import plainly
-from priorhood.data.sources.duckdb_io import explained
+from priorhood.data.sources.duckdb_errors import reword_message
+from priorhood.data.sources.duckdb_io import explain_errors
 
 FORMULA = "price ~ area + (1 | zip)"
 # DuckDB's own options, which no one can give here.
@@ -42,37 +42,47 @@ def csv(homes) -> str:
 
 
 SPOILT = {
-    "half a line": (lambda t: t[: t.rindex(",")], "row 2000, '", "has 2 values and the first line 3 names"),
-    "a value more": (lambda t: t + "10001,3,4,5\n", "row 2001, '10001,3,4,5', has 4 values and the first line 3"),
+    "half a line": (lambda t: t[: t.rindex(",")], "row 2000, '", "has 2 values, but the first line has 3 names"),
+    "a value more": (
+        lambda t: t + "10001,3,4,5\n",
+        "row 2001, '10001,3,4,5', has 4 values, but the first line has 3",
+    ),
     "two tables": (
         lambda t: t + "zip,area,price,rooms\n" + "10001,3,4,5\n" * 5000,
         "row 2001, 'zip,area,",
         "4 values",
     ),
-    "a line of words": (lambda t: t.replace("\n", "\nto be continued\n", 1), "row 1, 'to be", "1 value and"),
+    "a line of words": (lambda t: t.replace("\n", "\nto be continued\n", 1), "row 1, 'to be", "1 value, but"),
     "a title": (
         lambda t: "Sales, Berlin\n" + t,
-        "line 1 is above the line of names, with 'Sales, ",
+        "line 1 is above the header, with 'Sales, ",
     ),
     "a title of as many values": (
         lambda t: "Sales 2023,,\n" + t,
-        "has no column 'price' (the outcome): line 1 is above the line of names, with 'Sales 2023",
+        "has no column 'price' (the outcome): line 1 is above the header, with 'Sales 2023",
         "remove it, like ",
         "tail -n +2 ",
     ),
     "a title of as many words": (
         lambda t: "Sales,Berlin,final\n,,\n" + t,
-        "has no column 'price' (the outcome): lines 1 to 2 are above the line of names, with 'Sales",
+        "has no column 'price' (the outcome): lines 1 to 2 are above the header, with 'Sales",
         "tail -n +3 ",
     ),
-    "a lone title": (lambda t: "\nSales\n\n" + t, "lines 1 to 3 are above the line of names, with 'Sales'"),
+    "a lone title": (lambda t: "\nSales\n\n" + t, "lines 1 to 3 are above the header, with 'Sales'"),
     "comments": (
         lambda t: "# Sales\n# of, Berlin\n" + t,
-        "lines 1 to 2 are above the line of names",
+        "lines 1 to 2 are above the header",
         "tail -n +3 ",
     ),
-    "a comment below": (lambda t: t + "# the end\n", "row 2001, '# the end', has 1 value and the first line 3"),
-    "a name too few": (lambda t: t.replace("zip,", "", 1), "row 1, '", "has 3 values and the first line 2 names"),
+    "a comment below": (
+        lambda t: t + "# the end\n",
+        "row 2001, '# the end', has 1 value, but the first line has 3",
+    ),
+    "a name too few": (
+        lambda t: t.replace("zip,", "", 1),
+        "row 1, '",
+        "has 3 values, but the first line has 2 names",
+    ),
     "not numbers": (
         lambda t: t + "10001,many,4\n",
         "column 'area' (predictor) holds text",
@@ -167,8 +177,8 @@ def test_a_parquet_file_with_bytes_changed_is_named_or_read(homes, tmp_path, see
 
 def test_what_is_not_known_is_told_in_its_first_words():
     message = "Some Odd Error: the table is odd\n\nCandidates: one, two\nLINE 1: SELECT x"
-    assert plainly(message) == "the table is odd"
-    with pytest.raises(ph.TableError, match=r"^homes: .*nothing"), explained("homes"):
+    assert reword_message(message) == "the table is odd"
+    with pytest.raises(ph.TableError, match=r"^homes: .*nothing"), explain_errors("homes"):
         duckdb.sql("SELECT * FROM nothing")
 
 

@@ -611,13 +611,13 @@ def test_an_interrupted_command_takes_nothing_apart(tmp_path):
     """What LLVM was doing has two owners where it was interrupted, and crashes when Python deletes it."""
     program = """
 import os, priorhood.cli as cli
-from priorhood.data.sources.duckdb_io import spilled
+from priorhood.data.sources.duckdb_io import spill_folder
 class Linked:
     def __del__(self):
         os.abort()
 def fit():
     module = Linked()
-    spilled().mkdir()
+    spill_folder().mkdir()
     raise KeyboardInterrupt
 cli.COMMANDS["fit"] = fit
 cli.main()

@@ -1,4 +1,4 @@
-"""Conditions on rows, where=: evaluated by the engine that holds them, and never met by missing values."""
+"""Conditions on rows (where=), evaluated by the engine that holds the rows, and never met by missing values."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood._text import preview, sql_name, sql_text
 from priorhood.data.date_formats import dates_of
-from priorhood.data.number_advice import affixed, or_null
-from priorhood.data.number_formats import PLAIN, affix, guessed
-from priorhood.data.sources.arrow import plainly_typed
+from priorhood.data.number_advice import affix_advice, null_advice
+from priorhood.data.number_formats import PLAIN, find_affix, guess_separators
+from priorhood.data.sources.arrow import with_common_types
 from priorhood.data.sources.backend import ENGINES, backend_of
-from priorhood.data.sources.column_names import as_engines, refused
-from priorhood.data.sources.column_names import twins as twins_of
+from priorhood.data.sources.column_names import ambiguous_columns, as_engines, first_ambiguous
 from priorhood.data.sources.columns import GIVEN, collected, declared_order, missing, stripped, textual
 from priorhood.data.sources.duckdb_io import KEPT, connection
-from priorhood.data.sources.remote import plain, with_condition
-from priorhood.data.sources.where_sql import (
+from priorhood.data.sources.remote import condition_elsewhere, one_line
+from priorhood.data.sources.where_syntax import (
     check_elsewhere,
     check_where,
     columns_of,
-    kept,
-    no_condition,
+    invalid_where,
     orderings,
+    with_condition,
 )
 from priorhood.errors import TableError
 from priorhood.model.tokens import cut
@@ -38,30 +37,33 @@ LOOK = 1000
 MAX_ORDERED = 1000
 
 
-def conditioned(frame: Frame, where: str, *, sealed: bool = False, twins: Mapping[str, str] | None = None) -> Frame:
-    """Return the rows with the SQL condition as the column KEPT, false where it is unknown.
+def flag_rows(
+    frame: Frame, where: str, *, sealed: bool = False, ambiguous: Mapping[str, str] | None = None
+) -> Frame:
+    """Return the rows with the SQL condition as the column KEPT, false if it is unknown.
 
-    NaN counts as missing, though engines sort it above every number; so does blank text.
+    NaN counts as missing, although engines sort it above every number; so does blank text.
 
     Parameters
     ----------
-    sealed : see where_sql.kept
-    twins : dict of str to str, optional
-        Column → why it cannot be used, where the engine takes it for another one.
+    sealed : bool
+        As in where_syntax.with_condition.
+    ambiguous : dict of str to str, optional
+        Columns whose name the engine treats as the same as another one's, with an explanation.
 
     Raises
     ------
     TableError
-        No condition; one on such a column, or on numbers in a column that has texts too.
+        An invalid condition; one on an ambiguous column, or on numbers in a column that also has texts.
     """
     import narwhals.stable.v2 as nw
 
     check_where(where)
     schema = frame.collect_schema()
     if backend_of(frame) == "polars":
-        twins = twins_of(_met(schema.names(), where))
-    if twins and (unclear := refused(columns_of(where), twins)):
-        raise TableError(f"where {where!r}: column {unclear!r} {twins[unclear]}")
+        ambiguous = ambiguous_columns(_met(schema.names(), where))
+    if ambiguous and (unclear := first_ambiguous(columns_of(where), ambiguous)):
+        raise TableError(f"where {where!r}: column {unclear!r} {ambiguous[unclear]}")
     may_lack = [c for c in _mentioned(frame, where) if schema[c].is_float() or textual(schema[c])]
     present = [nw.when(~missing(frame, c, schema[c])).then(nw.col(c)).alias(c) for c in may_lack]
     frame = frame.with_columns(*present) if present else frame
@@ -77,16 +79,16 @@ def conditioned(frame: Frame, where: str, *, sealed: bool = False, twins: Mappin
 
 
 def _mentioned(frame: Frame, where: str) -> list[str]:
-    """Return all columns that a condition in whatever SQL reads, and perhaps more."""
+    """Return all columns that a condition in any SQL dialect reads, and perhaps more."""
     return [c for c in frame.collect_schema().names() if c.casefold() in where.casefold()]
 
 
 def _as_in_a_file(frame: Frame, where: str) -> tuple[Frame, tuple[str, ...]]:
     """Return DuckDB's rows with short integers and decimals as floats, and the names of these columns.
 
-    A CSV has floats, whose products and remainders differ. Integers of 64 bits stay, since not all of them are
-    floats. The columns also stay as they were given, under other names. Other engines' casts of decimals are not
-    exact.
+    A CSV has floats, whose products and remainders differ. Integers of 64 bits are kept, since floats cannot
+    represent all of them. The original columns are kept under other names. Other engines' casts of decimals are
+    not exact.
     """
     import narwhals.stable.v2 as nw
 
@@ -103,7 +105,7 @@ def _as_in_a_file(frame: Frame, where: str) -> tuple[Frame, tuple[str, ...]]:
     return both.with_columns(*(nw.col(c).cast(nw.Float64) for c in given)), given
 
 
-# Format of dates whose texts sort by date → pattern of the beginnings that they may be compared with.
+# Format of dates whose texts sort by date → pattern of the prefixes that they may be compared with.
 _IN_ORDER = {
     "%Y-%m-%d": r"\d{4}(-\d\d(-\d\d([T ].*)?)?)?",
     "%Y-%m": r"\d{4}(-\d\d(-\d\d([T ].*)?)?)?",
@@ -113,7 +115,7 @@ _IN_ORDER = {
 
 
 def _check_dates(frame: Frame, where: str) -> None:
-    """Raise where dates that are text are compared as text, and sort otherwise than by date."""
+    """Raise if dates are compared as texts, which do not sort by date."""
     schema = frame.collect_schema()
     for name, text in orderings(where):
         column = next((c for c in schema.names() if as_engines(c) == as_engines(name)), None)
@@ -127,7 +129,7 @@ def _check_dates(frame: Frame, where: str) -> None:
         equal = len(set(map(len, values))) == 1 or found.first
         if equal and re.fullmatch(_IN_ORDER.get(found.form, "(?!)"), text):
             continue
-        why = f"where {where!r}: column {column!r} is text, like {values[0]!r}, in another order than its dates"
+        why = f"where {where!r}: column {column!r} is text, like {values[0]!r}, which does not sort by date"
         if not found.form or found.months or found.first:
             raise TableError(f"{why}; compare {column!r} with dates in the same format, or make a column of dates")
         own = dates_of([text], short=True)
@@ -144,31 +146,31 @@ def _evaluated(frame: Frame, where: str, *, sealed: bool) -> Frame:
     kind = backend_of(frame)
     native: Any = frame.to_native()
     if kind == "polars":
-        found: Frame = nw.from_native(_with_flag(native, where, _mentioned(frame, where)))
-        return found
+        flagged: Frame = nw.from_native(_flag_polars(native, where, _mentioned(frame, where)))
+        return flagged
     if kind in ENGINES:
         check_elsewhere(where)
         try:
-            held: Frame = nw.from_native(with_condition(native, kind, where, KEPT))
+            held: Frame = nw.from_native(condition_elsewhere(native, kind, where, KEPT))
         except Exception as problem:  # noqa: BLE001  # each engine has its own
-            raise TableError(no_condition(where, plain(problem))) from None
+            raise TableError(invalid_where(where, one_line(problem))) from None
         return held
     relation: Frame = frame if kind == "duckdb" else nw.from_native(_ordered_relation(frame))
     numbers, given = _as_in_a_file(relation, where)
-    held = nw.from_native(kept(numbers.to_native(), where, sealed=sealed))
+    held = nw.from_native(with_condition(numbers.to_native(), where, sealed=sealed))
     if not given:
         return held
     return held.with_columns(*(nw.col(GIVEN + c).alias(c) for c in given)).drop(*(GIVEN + c for c in given))
 
 
 def _met(columns: list[str], where: str) -> list[str]:
-    """Return the columns without those that DuckDB takes for one that the condition names exactly."""
+    """Return the columns, without those that DuckDB would confuse with one that the condition names exactly."""
     read = columns_of(where)
     exact = {as_engines(name) for name in read if name in columns}
     return [name for name in columns if name in read or as_engines(name) not in exact]
 
 
-def _with_flag(native: Any, where: str, mentioned: list[str]) -> Any:
+def _flag_polars(native: Any, where: str, mentioned: list[str]) -> Any:
     """Return a Polars frame, lazy or not, with the column KEPT, as DuckDB evaluates it.
 
     In Polars' own SQL round(2.5) and 2.5::int are 2, and 7 / 2 is 3.
@@ -178,12 +180,12 @@ def _with_flag(native: Any, where: str, mentioned: list[str]) -> Any:
 
     def flag(columns: Any) -> Any:
         numbers, _ = _as_in_a_file(nw.from_native(_ordered_relation(nw.from_native(columns))), where)
-        relation = kept(numbers.to_native(), where)
+        relation = with_condition(numbers.to_native(), where)
         return pl.DataFrame(relation.project(sql_name(KEPT)).to_arrow_table()).to_series().cast(pl.Boolean)
 
     schema = native.collect_schema()
     known = [name for name in _met(schema.names(), where) if schema[name] != pl.Object]
-    # Without rows: raises where it is no condition on these columns.
+    # Without rows: raises if the condition is invalid for these columns.
     flag(pl.DataFrame(schema={name: schema[name] for name in known}))
     chosen = [name for name in mentioned if name in known] or known[:1]
     if isinstance(native, pl.DataFrame):
@@ -193,10 +195,10 @@ def _with_flag(native: Any, where: str, mentioned: list[str]) -> Any:
 
 
 def _ordered_relation(frame: Frame) -> Any:
-    """Return an eager frame as a DuckDB relation, with the order of dictionaries, which DuckDB's reader loses."""
+    """Return an eager frame as a DuckDB relation, with the order of dictionaries, which DuckDB would lose."""
     native: Any = frame.to_native()
     if backend_of(frame) == "pandas":
-        # DuckDB reads no frame that has periods, intervals and the like: they become texts.
+        # DuckDB cannot read frames with periods, intervals and the like: they become texts.
         given = native
         for at, dtype in enumerate(given.dtypes):
             categories = getattr(dtype, "categories", None)
@@ -210,7 +212,7 @@ def _ordered_relation(frame: Frame) -> Any:
         relation = connection().from_df(native)
     else:
         relation = connection().from_arrow(
-            plainly_typed(native.to_arrow()) if backend_of(frame) == "polars" else native
+            with_common_types(native.to_arrow()) if backend_of(frame) == "polars" else native
         )
     for column, kind in zip(relation.columns, relation.types, strict=True):
         order = declared_order(frame, column) if str(kind) == "VARCHAR" else ()
@@ -223,7 +225,7 @@ def _ordered_relation(frame: Frame) -> Any:
 
 
 def _texts(frame: Frame, where: str) -> str | None:
-    """Return why a column of the condition is text though it looks like numbers; None where none does."""
+    """Return advice if a column of the condition is text but looks like numbers, else None."""
     schema = frame.collect_schema()
     read = set(map(as_engines, columns_of(where)))
     for column in schema.names():
@@ -231,18 +233,18 @@ def _texts(frame: Frame, where: str) -> str | None:
             continue
         found = collected(frame.select(stripped(frame, column).alias(column)).unique())[column]
         values = sorted({v for v in found.tolist() if isinstance(v, str) and v})
-        signed = guessed(values)
-        reads = signed[0].read if signed else PLAIN.read
-        odd = [v for v in values if not reads(v)]
-        found_affix = affix(values) if odd else None
+        guess = guess_separators(values)
+        matches = guess[0].match if guess else PLAIN.match
+        odd = [v for v in values if not matches(v)]
+        found_affix = find_affix(values) if odd else None
         if found_affix is not None:
-            return f"column {column!r} is text: it has {affixed(found_affix, column)}"
+            return f"column {column!r} is text: it has {affix_advice(found_affix, column)}"
         if 2 * len(odd) >= len(values):
             continue
         if odd:
             shown = preview(map(cut, odd))
-            return f"column {column!r} holds {shown} among numbers, and is text so; fix these rows{or_null(odd)}"
-        if signed:
-            return f"column {column!r} is text, like {preview(signed[1], 2)}; read it with {signed[0]}"
-        return f"column {column!r} is text though all its values are numbers; convert it, or compare it with texts"
+            return f"column {column!r} holds {shown} among numbers, so it is text; fix these rows{null_advice(odd)}"
+        if guess:
+            return f"column {column!r} is text, like {preview(guess[1], 2)}; read it with {guess[0]}"
+        return f"column {column!r} is text, though all its values are numbers; convert it, or compare it with texts"
     return None

@@ -1,4 +1,4 @@
-"""Conditions in SQL (where=), as DuckDB parses them: checks, and the columns that they read."""
+"""Conditions on rows (where=) as DuckDB parses them: checks, and the columns that they read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood._text import sql_name, suggestion
 from priorhood.data.sources.column_names import as_engines
-from priorhood.data.sources.duckdb_errors import plainly
+from priorhood.data.sources.duckdb_errors import reword_message
 from priorhood.data.sources.duckdb_io import KEPT, connection
 from priorhood.errors import TableError
 
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def no_condition(where: str, why: str) -> str:
-    """Return why a where= cannot be read, and how to write one."""
+def invalid_where(where: str, why: str) -> str:
+    """Return the message for an invalid where=, with an example of a valid one."""
     if not where.strip():
         return "the where condition is empty; write it like 'living_space > 0 and price > 0'"
-    return f"where {where!r} is no condition on rows ({why}); write it like 'living_space > 0 and price > 0'"
+    return f"where {where!r} is not a valid row condition ({why}); write it like 'living_space > 0 and price > 0'"
 
 
-def kept(relation: duckdb.DuckDBPyRelation, where: str | None, *, sealed: bool = False) -> duckdb.DuckDBPyRelation:
-    """Return the rows with the column KEPT, where there is a condition.
+def with_condition(
+    relation: duckdb.DuckDBPyRelation, where: str, *, sealed: bool = False
+) -> duckdb.DuckDBPyRelation:
+    """Return the rows with the column KEPT: whether a row meets the condition.
 
     Parameters
     ----------
     sealed : bool
-        Whether the relation's connection can read no other file, so that a condition may ask the database's tables.
+        Whether the relation's connection can read no other file, so that a condition may query the database.
     """
-    if where is None:
-        return relation
     check_where(where)
     parsed = _parsed(where)
     nodes = [statement["node"] for statement in parsed["statements"]]
     alone = len(nodes) == 1 and len(nodes[0].get("select_list", ())) == 1
     if not (alone and nodes[0]["from_table"]["type"] == "EMPTY"):
-        raise TableError(no_condition(where, "a syntax error"))
-    # Views, tables and files are named in queries within it; a Python variable would be found by its name.
-    if not sealed and any(map(_reads, _parts_of(parsed))):
-        raise TableError(no_condition(where, _ASKS))
+        raise TableError(invalid_where(where, "a syntax error"))
+    # Queries within a condition could read views, tables, files, and even Python variables.
+    if not sealed and any(map(_reads_table, _nodes(parsed))):
+        raise TableError(invalid_where(where, _ONLY_COLUMNS))
     _check_same_everywhere(where, parsed, relation)
     import duckdb
 
@@ -53,23 +53,25 @@ def kept(relation: duckdb.DuckDBPyRelation, where: str | None, *, sealed: bool =
         unknown = re.search(r'column "?([^"]+?)"? (?:was )?not found', str(problem), re.IGNORECASE)
         kind = re.search(r"values of type (\w+) and BOOLEAN in COALESCE", str(problem))
         if kind is not None:
-            held = "a text" if kind[1] == "VARCHAR" else f"of type {kind[1]}"
-            raise TableError(no_condition(where, f"it is {held}, neither true nor false; compare it")) from None
+            value = "a text" if kind[1] == "VARCHAR" else f"of type {kind[1]}"
+            raise TableError(
+                invalid_where(where, f"its value is {value}, neither true nor false; compare it with something")
+            ) from None
         if unknown is None:
-            raise TableError(no_condition(where, plainly(str(problem)))) from None
+            raise TableError(invalid_where(where, reword_message(str(problem)))) from None
         why = f"no column {unknown[1]!r}: {suggestion(unknown[1], relation.columns)}"
-        raise TableError(no_condition(where, why)) from None
+        raise TableError(invalid_where(where, why)) from None
     except duckdb.Error:
-        raise TableError(no_condition(where, "a syntax error")) from None
+        raise TableError(invalid_where(where, "a syntax error")) from None
 
 
 def check_where(where: str) -> None:
-    """Raise where a condition is empty, or more than one condition."""
+    """Raise if a condition is empty, or more than one condition."""
     if not where.strip() or ";" in where or "--" in where:
-        raise TableError(no_condition(where, "it has a ; or -- in it"))
+        raise TableError(invalid_where(where, "it contains ; or --"))
 
 
-_ASKS = "it asks for more than the row's own columns"
+_ONLY_COLUMNS = "it must read only columns of the table"
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`")
 # The beginning of a query in an expression, and functions of engines elsewhere that read files or run programs.
 _QUERY = re.compile(
@@ -80,15 +82,15 @@ _QUERY = re.compile(
 
 
 def check_elsewhere(where: str) -> None:
-    """Raise where a condition in another engine's SQL has a query in it, which could read tables and files."""
+    """Raise if a condition in another engine's SQL contains a query, which could read tables and files."""
     check_where(where)
     # In some engines a backslash quotes a quote.
     bare = where if "\\" in where else _QUOTED.sub("''", where)
     if _QUERY.search(bare):
-        raise TableError(no_condition(where, _ASKS))
+        raise TableError(invalid_where(where, _ONLY_COLUMNS))
 
 
-# Functions whose result depends on how a number is stored, which a CSV does not say, or on the moment.
+# Functions whose result depends on how a number is stored, which a CSV does not specify, or on the time.
 _UNSURE = {
     "//": "// divides whole numbers and decimals differently; write floor(a / b)",
     "divide": "divide() divides whole numbers and decimals differently; write floor(a / b)",
@@ -97,7 +99,7 @@ _UNSURE = {
     ),
     **dict.fromkeys(
         ("random", "uuid", "uuidv4", "uuidv7", "gen_random_uuid", "nextval"),
-        "{}() differs each time that the rows are read; make a column of it",
+        "{}() differs each time that the rows are read; store it in a column",
     ),
 }
 _BY_PLACE = ("row_number", "ntile", "lag", "lead", "first", "first_value", "last", "last_value", "nth_value")
@@ -106,24 +108,24 @@ _NUMBERS = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DOUBLE|FLOAT|DECI
 
 
 def _check_same_everywhere(where: str, parsed: dict[str, Any], relation: duckdb.DuckDBPyRelation) -> None:
-    """Raise where the same row could meet the condition in one file or frame and not in another."""
+    """Raise if the same row could meet the condition in one file or frame and not in another."""
     kinds = dict(zip(relation.columns, map(str, relation.types), strict=True))
     numbers = {as_engines(name) for name, kind in kinds.items() if _NUMBERS.fullmatch(kind)}
-    for node in _parts_of(parsed):
+    for node in _nodes(parsed):
         name = str(node.get("function_name", "")).lower()
         if name in _BY_PLACE and node.get("class") == "WINDOW" and not node["orders"]:
             raise TableError(
-                f"where {where!r}: {name}() without an order depends on how the rows happen to come; give it one, "
-                f"like {name}(…) over (order by …)"
+                f"where {where!r}: {name}() without an order depends on the arbitrary order of the rows; specify "
+                f"one, like {name}(…) over (order by …)"
             )
         if name in _UNSURE:
             raise TableError(f"where {where!r}: {_UNSURE[name].format(name)}")
         if name in _TEXTS or _cast_to(node) in ("VARCHAR", "TEXT", "STRING", "CHAR", "BPCHAR"):
-            for column in _written_out(node):
+            for column in _columns_as_text(node):
                 if as_engines(column) in numbers:
                     raise TableError(
-                        f"where {where!r}: {column!r} is a number, which is the text 50 in some files or frames "
-                        f"and 50.0 in others; compare numbers, or write {sql_name(column)}::bigint::varchar"
+                        f"where {where!r}: {column!r} is a number, which as text is 50 in some files or frames and "
+                        f"50.0 in others; compare numbers, or write {sql_name(column)}::bigint::varchar"
                     )
 
 
@@ -131,31 +133,31 @@ def _cast_to(node: dict[str, Any]) -> str:
     """Return the type that a node of a parsed condition casts to; '' for other nodes."""
     if node.get("type") != "OPERATOR_CAST":
         return ""
-    # Versions of DuckDB before 1.5 have the type by its id.
+    # Versions of DuckDB before 1.5 give the type by its id.
     return str(node["type_expr"]["type_name"] if "type_expr" in node else node["cast_type"]["id"]).upper()
 
 
-def _written_out(node: Any) -> Iterator[str]:
-    """Yield the columns that a node makes text of: not those in comparisons, or cast to whole numbers before."""
+def _columns_as_text(node: Any) -> Iterator[str]:
+    """Yield the columns that a node converts to text, except in comparisons, or after a cast to whole numbers."""
     waiting = [node]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, list):
-            waiting += one
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
         elif (
-            isinstance(one, dict)
-            and one.get("class") != "COMPARISON"
-            and not _cast_to(one).endswith(("INT", "INTEGER"))
+            isinstance(part, dict)
+            and part.get("class") != "COMPARISON"
+            and not _cast_to(part).endswith(("INT", "INTEGER"))
         ):
-            if one.get("type") == "COLUMN_REF":
-                yield one["column_names"][-1]
-            waiting += one.values()
+            if part.get("type") == "COLUMN_REF":
+                yield part["column_names"][-1]
+            waiting += part.values()
 
 
 def columns_of(where: str) -> list[str]:
-    """Return the names that a condition reads; all its words where DuckDB cannot parse it."""
+    """Return the names that a condition reads; all of its words if DuckDB cannot parse it."""
     try:
-        nodes = list(_parts_of(_parsed(where)))
+        nodes = list(_nodes(_parsed(where)))
     except TableError:  # in the SQL of another engine
         return re.findall(r"\w+", where)
     return [name for node in nodes if node.get("type") == "COLUMN_REF" for name in node["column_names"]]
@@ -168,7 +170,7 @@ def orderings(where: str) -> list[tuple[str, str]]:
     """Return pairs of a column and the text that a condition compares it with by <, >, <=, >= or between."""
     found = []
     try:
-        nodes = list(_parts_of(_parsed(where)))
+        nodes = list(_nodes(_parsed(where)))
     except TableError:  # in the SQL of another engine
         return []
     for node in nodes:
@@ -178,41 +180,41 @@ def orderings(where: str) -> list[tuple[str, str]]:
             pairs = [(node["input"], node["lower"]), (node["input"], node["upper"])]
         else:
             continue
-        for one, other in pairs:
-            literal = other.get("literal") or {}
-            if one.get("type") == "COLUMN_REF" and literal.get("kind") == "STRING":
-                found.append((str(one["column_names"][-1]), str(literal["text"])))
+        for column, value in pairs:
+            literal = value.get("literal") or {}
+            if column.get("type") == "COLUMN_REF" and literal.get("kind") == "STRING":
+                found.append((str(column["column_names"][-1]), str(literal["text"])))
     return found
 
 
 def _parsed(where: str) -> dict[str, Any]:
-    """Return DuckDB's syntax tree of a condition; raise TableError where it is none."""
+    """Return DuckDB's syntax tree of a condition; raise TableError if it cannot be parsed."""
     tree = connection().execute("SELECT json_serialize_sql($1)", [f"SELECT ({where}\n)"]).fetchall()
     try:
         parsed: dict[str, Any] = json.loads(tree[0][0])
     except RecursionError:
-        raise TableError(no_condition(where, "it is nested too deeply")) from None
+        raise TableError(invalid_where(where, "it is nested too deeply")) from None
     if parsed["error"]:
-        raise TableError(no_condition(where, "a syntax error"))
+        raise TableError(invalid_where(where, "a syntax error"))
     return parsed
 
 
-def _parts_of(parsed: Any) -> Iterator[dict[str, Any]]:
+def _nodes(parsed: Any) -> Iterator[dict[str, Any]]:
     """Yield every node of a syntax tree."""
     waiting = [parsed]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            yield one
-        if isinstance(one, dict | list):
-            waiting += one.values() if isinstance(one, dict) else one
+        part = waiting.pop()
+        if isinstance(part, dict):
+            yield part
+        if isinstance(part, dict | list):
+            waiting += part.values() if isinstance(part, dict) else part
 
 
 _OF_ROWS = ("unnest", "range", "generate_series")
 
 
-def _reads(node: dict[str, Any]) -> bool:
-    """Whether a node names a table, or calls a function that makes one of anything but the row."""
+def _reads_table(node: dict[str, Any]) -> bool:
+    """Return whether a node names a table, or calls a function that makes one from anything but the row."""
     kind = node.get("type")
     if kind == "TABLE_FUNCTION":
         return node["function"].get("function_name") not in _OF_ROWS

@@ -1,4 +1,4 @@
-"""Thousands read as decimals: 1.250 for 1,250, which makes a value 1,000 times too small."""
+"""Thousands separators misread as decimal points: 1.250 for 1,250, which makes a value 1,000 times too small."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._text import preview
-from priorhood.data.number_formats import SAME_SIGN
+from priorhood.data.number_formats import SAME_SEPARATOR
 from priorhood.data.sources.columns import run
 from priorhood.errors import TableError, warn
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # The first values of most columns already rule thousands out.
 FEW = 20
-# Values from here on are no thousands read as decimals; NaN and infinity are above FINITE; ROUNDING is the error of
-# a value times 100.
+# Values from THOUSAND on are not thousands read as decimals; NaN and infinity are above FINITE; ROUNDING is the
+# error of a value times 100.
 THOUSAND, FINITE, ROUNDING = 1000.0, 1e300, 1e-6
 
 
@@ -32,15 +32,15 @@ THOUSAND, FINITE, ROUNDING = 1000.0, 1e300, 1e-6
 
 
 def in_thousands(texts: Sequence[str], decimal: str) -> list[str]:
-    """Return the texts that look like thousands though they can be read as decimals: 1.200 in a column with 950.
+    """Return the texts that look like thousands but can be read as decimals: 1.200 in a column with 950.
 
-    Every value with a sign has exactly three digits after it, and the whole numbers are all below 1,000 or all at
-    least 1,000, and hundreds of times as large: read as decimals, the column would have two kinds of values.
+    Every value with a separator has exactly three digits after it, and the whole numbers are all below 1,000 or all
+    at least 1,000, and hundreds of times as large: read as decimals, the column would have two kinds of values.
     """
     numeral = re.compile(r"[+-]?[0-9.,]+")
     exact = re.compile(rf"[+-]?[1-9][0-9]{{0,2}}{re.escape(decimal)}[0-9]{{3}}")
     signed = []
-    for text in texts:  # in most columns the first text with a sign decides
+    for text in texts:  # in most columns the first text with a separator decides
         if decimal in text:
             if exact.fullmatch(text):
                 signed.append(text)
@@ -56,7 +56,7 @@ def in_thousands(texts: Sequence[str], decimal: str) -> list[str]:
 
 
 def _two_kinds(small: list[float], large: list[float]) -> bool:
-    """Whether the small values look like thousands of the large ones, with no value in between."""
+    """Return whether the small values look like thousands of the large ones, with no value in between."""
     small, large = sorted(abs(value) for value in small), sorted(abs(value) for value in large if value)
     if not small or not large:
         return False
@@ -64,14 +64,14 @@ def _two_kinds(small: list[float], large: list[float]) -> bool:
     return large[len(large) // 2] >= 250 * small[len(small) // 2] and large[0] >= 5 * small[-1]
 
 
-# One to three digits, then three digits after every sign, which is the same throughout.
+# One to three digits, then three digits after every separator, which is the same throughout.
 _GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}([,.'\u2019_\s])[0-9]{3}(?:\1[0-9]{3})*")
 
 
 def in_two_ways(texts: Sequence[str]) -> list[str]:
-    """Return one text for each way of writing thousands, where there are two ways and the signs have no other use.
+    """Return one text for each thousands separator, if there are two of them and they have no other use.
 
-    No choice of signs reads both: 623,210 with 195.719 or 195 719. Empty where most texts are no numbers.
+    No choice of separators fits both: 623,210 with 195.719 or 195 719. Empty if most texts are not numbers.
     """
     found: dict[str, str] = {}
     numbers = 0
@@ -79,7 +79,7 @@ def in_two_ways(texts: Sequence[str]) -> list[str]:
         match = _GROUPED.fullmatch(text)
         numbers += bool(match) or text.isdecimal()
         if match:
-            sign = next((one for one, same in SAME_SIGN.items() if match[1] in same), match[1])
+            sign = next((s for s, same in SAME_SEPARATOR.items() if match[1] in same), match[1])
             found.setdefault(sign, text)
     if numbers <= len(texts) / 2:
         return []
@@ -90,7 +90,7 @@ def in_two_ways(texts: Sequence[str]) -> list[str]:
 
 
 def all_in_thousands(texts: Sequence[str]) -> list[str]:
-    """Return the distinct texts where all look like thousands with points, 124.508, but may be decimals.
+    """Return the distinct texts if all of them look like thousands with points, 124.508, but may be decimals.
 
     None begins with 0, there are at least five, and they are not all close to one value, as a city's latitudes are.
     """
@@ -103,7 +103,7 @@ def all_in_thousands(texts: Sequence[str]) -> list[str]:
 
 
 def check_thousands(column: str, texts: list[str], table: Table) -> bool:
-    """Check the texts of a CSV's column of numbers, unless the user gave its signs.
+    """Check the texts of a CSV's column of numbers, unless the user gave the separators.
 
     Returns
     -------
@@ -113,43 +113,43 @@ def check_thousands(column: str, texts: list[str], table: Table) -> bool:
     Raises
     ------
     TableError
-        The column has two kinds of values, and the user did not say which sign is the decimal one.
+        The column has two kinds of values, and the user did not give the decimal separator.
     """
-    spelling = table.spelling
-    signs = spelling.signs
-    if signs.thousands or column in table.told:
+    given = table.number_format
+    decimal = given.separators.decimal
+    if given.thousands or column in table.checked:
         return False
-    odd = in_thousands(texts, signs.decimal)
-    if not odd and spelling.decimal is None and (three := all_in_thousands(texts)):
-        one = three[0]
+    odd = in_thousands(texts, decimal)
+    if not odd and given.decimal is None and (three := all_in_thousands(texts)):
+        example = three[0]
         warn(
             f"{table.name}: every value of column {column!r} has a point and three digits, like "
-            f"{preview(three, 3)}: "
-            f"{one!r} is read as {float(one):g}; if it is {one.replace('.', '')}, read the file with thousands='.' "
-            f"(--thousands .), and if they are decimals, say so: decimal='.' (--decimal .)"
+            f"{preview(three, 3)}: {example!r} is read as {float(example):g}; if it is "
+            f"{example.replace('.', '')}, read the file with thousands='.' (--thousands .), and if these are "
+            f"decimals, use decimal='.' (--decimal .)"
         )
-        table.told.add(column)
+        table.checked.add(column)
         return True
-    if not odd and signs.decimal == ",":
+    if not odd and decimal == ",":
         signed = [t for t in texts if "," in t]
         exact = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
         odd = signed if len(signed) >= 3 and all(map(exact.fullmatch, signed)) else []
     if not odd:
         return False
-    whole = [t for t in texts if signs.decimal not in t and t.isdigit()]
+    whole = [t for t in texts if decimal not in t and t.isdigit()]
     others = f" next to whole numbers hundreds of times as large, like {preview(whole, 1)}" if whole else ""
-    look = (
-        f"{table.name}: column {column!r} has values with exactly three digits after {signs.decimal!r}, like "
+    description = (
+        f"{table.name}: column {column!r} has values with exactly three digits after {decimal!r}, like "
         f"{preview(dict.fromkeys(odd), 3)}{others}: they look like thousands"
     )
-    instead = f"thousands={signs.decimal!r} (--thousands {signs.decimal})"
-    if spelling.decimal is None:
+    instead = f"thousands={decimal!r} (--thousands {decimal})"
+    if given.decimal is None:
         raise TableError(
-            f"{look}; read the file with {instead}, or, if they are decimals, say so: decimal={signs.decimal!r} "
-            f"(--decimal {signs.decimal})"
+            f"{description}; read the file with {instead}, or, if they are decimals, with decimal={decimal!r} "
+            f"(--decimal {decimal})"
         )
     warn(
-        f"{look}, and are read as decimals, as decimal={signs.decimal!r} says; if they are thousands, give "
+        f"{description}, but are read as decimals because of decimal={decimal!r}; if they are thousands, use "
         f"{instead} instead"
     )
     return True
@@ -159,7 +159,7 @@ def check_thousands(column: str, texts: list[str], table: Table) -> bool:
 
 
 def warn_of_thousandths(column: str, values: Array, table: Table) -> None:
-    """Warn of numbers that look like thousands read as decimals; values (n,) are finite."""
+    """Warn of numbers that look like thousands read as decimals; values (n,) must be finite."""
     size = np.abs(values)
     if not len(values) or size.max() >= 1000:
         return
@@ -176,13 +176,13 @@ def warn_of_thousandths(column: str, values: Array, table: Table) -> None:
     shown = ", ".join(f"{v:g}" for v in broken[:3].tolist())
     warn(
         f"{table.name}: column {column!r} has {shown} next to whole numbers hundreds of times as large, like "
-        f"{large.max():g}: if 1.2 was written 1.200 for 1,200, such values are 1,000 times too small; read the "
-        f"file that they come from with thousands='.'"
+        f"{large.max():g}: if 1.2 stands for 1,200, written 1.200, these values are 1,000 times too small; read "
+        f"the original file with thousands='.' (--thousands .)"
     )
 
 
 def _are_thousandths(values: Array) -> Flags:
-    """(n,) : which values are at least 1 in size, and whole numbers of thousandths."""
+    """Return which values are at least 1 in size, and whole numbers of thousandths; (n,)."""
     scaled = values * 1000
     return (np.abs(values) >= 1) & np.isclose(scaled, np.round(scaled), rtol=1e-12, atol=0.0)
 
@@ -191,9 +191,9 @@ def _are_thousandths(values: Array) -> Flags:
 
 
 def thousands_marks(columns: tuple[str, ...]) -> list[nw.Expr]:
-    """Return two 0/1 marks of a row for each column of numbers, m0, m1, …
+    """Return two 0/1 flags per row for each column of numbers, m0, m1, …
 
-    The first marks a size of at least 1,000; the second a smaller one with a third decimal, as 1.050 is read.
+    The first flags a size of at least 1,000; the second a smaller one with a third decimal, as 1.050 is read.
     """
     import narwhals.stable.v2 as nw
 
@@ -220,22 +220,22 @@ def check_all_rows(frame: Frame, table: Table, late: tuple[str, ...] | None = No
     Parameters
     ----------
     late : tuple of str, optional
-        Result of may_be_thousands, where a pass over all rows has found it already.
+        Result of may_be_thousands, if a pass over all rows has found it already.
 
     Raises
     ------
     TableError
-        As check_thousands.
+        A column has two kinds of values, as in check_thousands.
     """
     import narwhals.stable.v2 as nw
 
-    columns = tuple(sorted(table.unread))
+    columns = tuple(sorted(table.unchecked_thousands))
     if late is None and columns:
         found = run(frame.select(*thousands_marks(columns)).select(nw.all().max()), table.name)
         late = may_be_thousands(columns, [found[f"m{i}"][0] for i in range(2 * len(columns))])
     for column in late or ():
-        if table.written is not None and column in table.unread:
-            table.told.discard(column)
-            check_thousands(column, table.written([column], every=True)[column], table)
-            table.told.add(column)
-    table.unread.clear()
+        if table.csv is not None and column in table.unchecked_thousands:
+            table.checked.discard(column)
+            check_thousands(column, table.csv.sample_texts([column], every=True)[column], table)
+            table.checked.add(column)
+    table.unchecked_thousands.clear()
