@@ -408,12 +408,12 @@ PYTHON = {
     ),
     "a home that says where it is": case(
         lambda: ph.plot.forest(fit(), at={"zip": sales()["zip"][0]}),
-        "choose the place by zip=",
+        "choose the place with zip=",
         lambda: ph.plot.forest(fit(), zip=sales()["zip"][0], at={"living_space": 100}),
     ),
     "a home without its size": case(
         lambda: fit("price ~ living_space:weight + (1 | zip)").homes({"weight": 1}),
-        "say at={'living_space': …}",
+        "set at={'living_space': …}",
         lambda: fit("price ~ living_space:weight + (1 | zip)").homes({"weight": 1, "living_space": 80}),
     ),
     "a home with no number": case(

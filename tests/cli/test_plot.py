@@ -114,7 +114,7 @@ def test_homes_of_a_table(cli, folder, label):
         (["priors", "--var", "taus"], ("did you mean 'tau'",)),
         (["correlation", "--terms", "Intercept"], ("needs two",)),
         (["price"], ("which home",)),
-        (["price", "--at", "zip=99999"], ("'zip' is where", "zip='99999' (--group 99999)")),
+        (["price", "--at", "zip=99999"], ("'zip' is a home's location", "zip='99999' (--group 99999)")),
         (["price", "--at", "rooms=3"], ("no predictor 'rooms' (at, --at)",)),
         (
             ["price", "--at", "living_space=big"],
@@ -146,8 +146,8 @@ def odd(sales, tmp_path_factory):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--at", "nº=00001"], "'nº' is where the home is"),
-        (["--at", "nº=99999", "--group", "00001"], "'nº' is where the home is"),
+        (["--at", "nº=00001"], "'nº' is a home's location"),
+        (["--at", "nº=99999", "--group", "00001"], "'nº' is a home's location"),
         ([], "which home?"),
         (["--group", "00001", "--at", "ab=3"], "no predictor 'ab' (at, --at); did you mean 'a/b'?"),
         (["--group", "00001", "--at", "a/b=x"], "'a/b' of the home must be a finite number"),

@@ -67,7 +67,7 @@ def test_known_errors_and_weights_are_not_asked_for(sales):
 
 def test_what_has_no_mean_must_be_said(sales):
     post = ph.fit("price ~ I(area ** 2) + (1 | zip)", sales, chains=1, draws=50, seed=1)
-    with pytest.raises(ph.ModelError, match="say at="):
+    with pytest.raises(ph.ModelError, match="set at="):
         post.homes()
     np.testing.assert_allclose(post.homes({"area": 90})["area"], 90)
     with pytest.raises(ph.ModelError, match="did you mean 'area'"):

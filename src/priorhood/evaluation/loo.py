@@ -225,9 +225,9 @@ def _drawn_rows(post: Posterior, rows: Observations, chosen: Index) -> Iterator[
         beta = np.zeros((len(chosen), len(post.design.columns)))
         beta[:, c.mu_cols] = c.mu[chosen]
         for grouping in c.levels[:1]:
-            beta[:, grouping.cols] = grouping.drawn(grouping.places.of_cell[cells[:1]])[chosen, 0]
+            beta[:, grouping.cols] = grouping.draws_of(grouping.places.of_cell[cells[:1]])[chosen, 0]
         for grouping in c.crossed:
-            beta[:, grouping.cols] += grouping.drawn(grouping.places.of_cell[cells[:1]])[chosen, 0]
+            beta[:, grouping.cols] += grouping.draws_of(grouping.places.of_cell[cells[:1]])[chosen, 0]
         sigma = c.sigma[chosen] if c.sigma.ndim == 1 else c.sigma[chosen, c.levels[0].places.of_cell[cells[0]]]
         s = sigma[None] * error[which, None]
         z = (rows.y[which, None] - rows.X[which] @ beta.T) / s

@@ -363,13 +363,13 @@ def effect_p(post: Posterior, c: Coefficients) -> dict[str, tuple[Labels, Array]
         if at + 1 < len(c.levels):
             above = c.levels[at + 1]
             parents = np.repeat(parents, above.places.size, axis=1)
-            parents[:, :, above.cols] = above.drawn(np.arange(above.places.size))
+            parents[:, :, above.cols] = above.draws_of(np.arange(above.places.size))
         parts = []
         for block in grouping.blocks():
-            effect = grouping.drawn(block)
+            effect = grouping.draws_of(block)
             if nested:  # less the parent's coefficients; the grouping's own columns come first
-                effect = effect[:, :, : len(grouping.own)]
-                effect = effect - parents[:, grouping.places.parent[block]][:, :, grouping.own]
+                effect = effect[:, :, : len(grouping.varying)]
+                effect = effect - parents[:, grouping.places.parent[block]][:, :, grouping.varying]
             solved = np.linalg.solve(grouping.spread[::every], effect[::every].swapaxes(1, 2))
             parts.append(chdtrc(effect.shape[2], (solved**2).sum(axis=1)).mean(axis=0))
         labels = grouping.places.labels

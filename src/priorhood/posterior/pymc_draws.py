@@ -19,7 +19,7 @@ from priorhood.errors import ModelError, TableError, warn
 from priorhood.model.formula import SEPARATOR
 from priorhood.posterior.lazy_draws import flat_draws
 from priorhood.prediction.coefficients import correlation_factor
-from priorhood.prediction.places import spot_of
+from priorhood.prediction.places import place_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ def regression_of_rows(used: ObservedRows, c: Coefficients, like: Regression, na
 
 def _place_positions(used: ObservedRows, c: Coefficients, spots: Index, name: str) -> dict[int, Index]:
     """Return the place of every spot in the finest level and in every crossed grouping, by grouping."""
-    resolved = [spot_of(c, used.rows.spots[i]) for i in spots.tolist()]
+    resolved = [place_key(c, used.rows.spots[i]) for i in spots.tolist()]
     new = dict.fromkeys(place for spot in resolved for place in spot.new)
     if new:
         group = next(iter(new))[0]
@@ -112,7 +112,7 @@ def _place_positions(used: ObservedRows, c: Coefficients, spots: Index, name: st
         for row, spot in enumerate(resolved):
             # A known spot lies in one place of each grouping, though not always in a cell that has rows.
             key = SEPARATOR.join(spot.labels[column] for column in grouping.places.path)
-            positions[row] = grouping.places.of_cell[spot.cells[0]] if i == 0 else grouping.at[key]
+            positions[row] = grouping.places.of_cell[spot.cells[0]] if i == 0 else grouping.positions[key]
         by_grouping[i if i == 0 else len(c.levels) + i - 1] = positions
     return by_grouping
 
@@ -153,7 +153,7 @@ def pymc_inference_data(
     effect = r.effect(0) if r.groupings else None
     if effect is not None and effect not in posterior.data_vars:
         # Only summaries of the finest places are stored.
-        g, values = r.groupings[0], c.levels[0].drawn(np.arange(c.levels[0].places.size))
+        g, values = r.groupings[0], c.levels[0].draws_of(np.arange(c.levels[0].places.size))
         term = term_dimension(g.name, g.coefficients, r.population)
         named = {g.name: g.labels, term: [r.columns[d] for d in g.coefficients]}
         values = values.reshape(*shape, *values.shape[1:])

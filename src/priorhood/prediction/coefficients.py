@@ -1,4 +1,4 @@
-"""Draws of all coefficients as flat arrays, and the streams of random numbers for new ones."""
+"""Draws of all coefficients as flat arrays, and the random number streams for new ones."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from priorhood.model.weights import Weights
     from priorhood.suffstats.fit_data import FitData
 
-# Purposes of random numbers: each has a stream of its own, so that none disturbs another.
+# Purposes of random numbers: each has a separate stream, so that none affects another.
 NEW_GROUP, UNKNOWN, NOISE, NEW_SIGMA, TAILS, HEAVY, PRIOR, CALIBRATION, NEW_ACROSS, UNKNOWN_ACROSS, PLACE = range(
     1, 12
 )
 
-TOGETHER = 128  # places whose draws are made together on demand
+TOGETHER = 128  # places whose draws are computed together on demand
 
 
 def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
-    """Random numbers for one purpose, the same whatever other purposes take."""
+    """Return the random numbers for one purpose, which do not depend on those used for other purposes."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, purpose, *more])))
 
 
 class DrawSource(Protocol):
-    """Something that makes the draws of chosen places; see lazy_draws."""
+    """A source that computes the draws of given places on demand; see lazy_draws."""
 
     def draws(self, places: Index) -> Array:
-        """Draws (S, n, C) of places, by their positions."""
+        """Return draws (S, n, C) of places, given by position."""
         ...
 
 
@@ -49,74 +49,98 @@ class DrawSource(Protocol):
 class GroupDraws:
     """Draws of one grouping, flattened to (S, …).
 
-    stored (S, places, C) : coefficients of the columns cols, of a crossed grouping its effects; None where `made`
-        makes them on demand
-    own (K,) : columns that vary by the grouping itself; spread (S, K, K) = diag(τ) chol Ω
+    Attributes
+    ----------
+    places : Places
+        places of the grouping
+    stored : array (S, places, C) or None
+        coefficients of the columns cols, or the effects of a crossed grouping; None if `source` computes them
+    cols : array (C,)
+        columns of the coefficients
+    varying : array (K,)
+        columns that vary by the grouping itself
+    spread : array (S, K, K)
+        diag(τ) chol Ω
+    source : DrawSource or None
+        computes the draws on demand
     """
 
     places: Places
     stored: Array | None
     cols: Index
-    own: Index
+    varying: Index
     spread: Array
-    made: DrawSource | None = None
+    source: DrawSource | None = None
 
     @cached_property
-    def _cells(self) -> tuple[Index, Index]:
-        """The cells in order of their places, and where each place's begin."""
+    def cells_by_place(self) -> tuple[Index, Index]:
+        """Cells sorted by place (cells,), and the position of every place's first cell (places + 1,)."""
         order = np.argsort(self.places.of_cell, kind="stable")
         return order, np.searchsorted(self.places.of_cell[order], np.arange(self.places.size + 1))
 
-    def cells_of(self, at: int) -> Index:
-        """Cells of one place."""
-        order, starts = self._cells
-        return order[starts[at] : starts[at + 1]]
-
-    def drawn(self, places: Index) -> Array:
-        """Draws (S, n, C) of some places, by their positions."""
+    def draws_of(self, places: Index) -> Array:
+        """Return draws (S, n, C) of places, given by position."""
         if self.stored is not None:
             return self.stored[:, places]
-        if self.made is None:
-            raise TypeError(f"draws of {self.places.name} are neither stored nor can they be made")
-        return self.made.draws(places)
+        if self.source is None:
+            raise TypeError(f"draws of {self.places.name} are neither stored nor computable")
+        return self.source.draws(places)
 
     def blocks(self) -> Iterator[Index]:
-        """Yield all places, a block at a time, so that few draws on demand are in memory."""
+        """Yield all places in blocks, so that few draws on demand are in memory."""
         size = self.places.size if self.stored is not None else TOGETHER
         for lo in range(0, self.places.size, size):
             yield np.arange(lo, min(lo + size, self.places.size))
 
-    def mixed(self, places: Index) -> Array:
-        """Coefficients (S, C) where every draw takes a place of its own; places : (S,) positions."""
+    def draw_each(self, places: Index) -> Array:
+        """Return coefficients (S, C), draw s being that of the place at position places[s]."""
         if self.stored is not None:
             return np.asarray(self.stored[np.arange(len(places)), places])
         out = np.empty((len(places), len(self.cols)))
-        there = np.unique(places)
-        for lo in range(0, len(there), TOGETHER):
-            some = there[lo : lo + TOGETHER]
-            own = np.flatnonzero(np.isin(places, some))
-            out[own] = self.drawn(some)[own, np.searchsorted(some, places[own])]
+        distinct = np.unique(places)
+        for lo in range(0, len(distinct), TOGETHER):
+            block = distinct[lo : lo + TOGETHER]
+            draws = np.flatnonzero(np.isin(places, block))
+            out[draws] = self.draws_of(block)[draws, np.searchsorted(block, places[draws])]
         return out
 
     @cached_property
-    def at(self) -> dict[str, int]:
-        """Position of every place by its key, and by the normal form of a key that an older version wrote."""
+    def positions(self) -> dict[str, int]:
+        """Position of every place by its key, and by the normal form of a key from an older version."""
         keys = self.places.keys.tolist()
         return {normal_key(key): i for i, key in enumerate(keys)} | {key: i for i, key in enumerate(keys)}
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Draws of a model's parameters, flattened to (S, …) and standardized, as predictions take them.
+    """Draws of a model's parameters for predictions, flattened to (S, …) and standardized.
 
-    data : the fit's model, columns, sums and scale
-    mu (S, F) and its columns; levels : finest first; crossed : the groupings across them
-    sigma : (S,), or of every finest group (S, J); 1 where the errors are known
-    nu : (S,), degrees of freedom of Student-t errors; None where they are Normal
-    noise : the prior of a new group's sigma where groups have their own, independent ones
-    common : (S,) median and spread of the groups' sigma where these are partially pooled
-    row_weights : the columns with standard errors and weights of rows
-    cell_labels : label of every cell by key column; weights (cells,) : the cells' shares of the rows
+    Attributes
+    ----------
+    data : FitData
+        the fit's model, columns, sums and scale
+    mu : array (S, F)
+        population coefficients
+    mu_cols : array (F,)
+        columns of mu
+    levels : tuple of GroupDraws
+        nested groupings, finest first
+    crossed : tuple of GroupDraws
+        crossed groupings
+    sigma : array (S,) or (S, J)
+        residual sd, or that of every finest group; 1 if the errors are known
+    nu : array (S,) or None
+        degrees of freedom of Student-t errors; None if the errors are Normal
+    noise : prior or None
+        prior of a new group's sigma if the groups' sigmas are independent
+    common : tuple of two arrays (S,), or None
+        median and spread of the groups' sigmas if these are partially pooled
+    row_weights : Weights
+        columns with standard errors and weights of rows
+    cell_labels : dict of str to array (cells,)
+        label of every cell by key column
+    weights : array (cells,)
+        the cells' shares of the rows
     """
 
     data: FitData
@@ -134,7 +158,7 @@ class Coefficients:
 
     @property
     def design(self) -> Design:
-        """The model's columns."""
+        """Columns of the model."""
         return self.data.design
 
     @property
@@ -144,14 +168,14 @@ class Coefficients:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The columns that locate a row."""
+        """Columns that determine a row's place."""
         return tuple(self.cell_labels)
 
 
-def coefficients_of(draws: xr.Dataset, data: FitData, made: DrawSource | None = None) -> Coefficients:
-    """The draws of a labelled dataset (chain, draw, …) as predictions take them.
+def coefficients_of(draws: xr.Dataset, data: FitData, source: DrawSource | None = None) -> Coefficients:
+    """Return the draws of a labelled dataset (chain, draw, …) as flat arrays for predictions.
 
-    made : makes the finest places' coefficients where the dataset does not have them
+    source : computes the finest places' coefficients if the dataset does not have them
     """
     model, design, hierarchy = data.model, data.design, data.hierarchy
     S = draws.sizes["chain"] * draws.sizes["draw"]
@@ -164,18 +188,18 @@ def coefficients_of(draws: xr.Dataset, data: FitData, made: DrawSource | None = 
         return np.array(design.index(columns), dtype=np.int64)
 
     formula = model.formula
-    found = []
+    groupings = []
     for at, places in enumerate(hierarchy.groupings):
-        suffix, own = formula.suffix(at), design.level_columns(at)
+        suffix, varying = formula.suffix(at), design.level_columns(at)
         correlated = f"omega{suffix}" in draws.data_vars
-        corr = correlation_factor(flat(f"omega{suffix}")) if correlated else np.eye(len(own))
-        found.append(
+        corr = correlation_factor(flat(f"omega{suffix}")) if correlated else np.eye(len(varying))
+        groupings.append(
             GroupDraws(
                 places=places,
                 stored=flat(formula.effect_name(at)) if formula.effect_name(at) in draws else None,
-                made=made if at == 0 else None,
+                source=source if at == 0 else None,
                 cols=index(design.coefficient_columns(at)),
-                own=index(own),
+                varying=index(varying),
                 spread=flat(f"tau{suffix}")[:, :, None] * corr,
             )
         )
@@ -184,8 +208,8 @@ def coefficients_of(draws: xr.Dataset, data: FitData, made: DrawSource | None = 
         data=data,
         mu=flat("mu") if "mu" in draws else np.zeros((S, 0)),
         mu_cols=index(design.population_columns),
-        levels=tuple(found[:depth]),
-        crossed=tuple(found[depth:]),
+        levels=tuple(groupings[:depth]),
+        crossed=tuple(groupings[depth:]),
         sigma=flat("sigma") if model.se is None else np.ones(S),
         nu=flat("nu") if "nu" in draws.data_vars else None,
         noise=data.resolved.sigma if model.noise else None,
@@ -197,7 +221,7 @@ def coefficients_of(draws: xr.Dataset, data: FitData, made: DrawSource | None = 
 
 
 def correlation_factor(omega: Array) -> Array:
-    """Lower Cholesky factors of correlation matrices (S, K, K), even where rounding left them singular."""
+    """Return lower Cholesky factors of correlation matrices (S, K, K), even if rounding made them singular."""
     K = omega.shape[-1]
     L = np.zeros_like(omega)
     for i in range(K):

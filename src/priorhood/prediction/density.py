@@ -15,25 +15,28 @@ if TYPE_CHECKING:
     from priorhood.data.sources.table import Table
     from priorhood.prediction.coefficients import Coefficients
 
-BLOCK = 2**20  # values at a time
+BLOCK = 2**20  # values computed at a time
 
 
 def predictive_density(c: Coefficients, table: Table, at: Array, unseen: str, seed: int) -> Array:
-    """Density p(t) = mean_s Normal(t | m_s, σ_s²), or Student's, of every row's outcome at some values t.
+    """Return the density p(t) = mean_s Normal(t | m_s, σ_s²), or Student's, of every row's outcome.
 
     Parameters
     ----------
     c : Coefficients
+        draws of the model's parameters
     table : Table
+        rows to predict
     at : array (T,)
-        Outcomes in their own units; where the formula takes the log, the density is p(log t)/t, and 0 at t ≤ 0.
-    unseen, seed
-        See Posterior.predict.
+        outcomes t in their own units; if the formula takes the log, the density is p(log t)/t, and 0 at t ≤ 0
+    unseen, seed : str, int
+        see Posterior.predict
 
     Returns
     -------
     array (n, T)
-        Per unit of the outcome, exact up to rounding, without simulation; NaN for rows that cannot be predicted.
+        density per unit of the outcome, exact up to rounding, without simulation; NaN for rows that cannot be
+        predicted
     """
     rows = table_rows(c, table, unseen)
     groups = Groups(c, rows.spots, unseen, seed)
@@ -43,23 +46,21 @@ def predictive_density(c: Coefficients, table: Table, at: Array, unseen: str, se
     t = c.scale.from_outcome(at[inside], log=logged)
     per_unit = c.scale.unit * (at[inside] if logged else 1.0)
     step = max(BLOCK // len(c.mu), 1)
+    nu = c.nu
+
+    def density(z: Array) -> Array:
+        if nu is None:
+            return np.asarray(np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))
+        from scipy.special import gammaln
+
+        norm = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * math.pi)
+        return np.asarray(np.exp(norm - (nu + 1) / 2 * np.log1p(z * z / nu)))
+
     for row in np.flatnonzero(rows.usable):
         m = locations(rows, groups, np.array([row]))[0]
         sigma, kind = groups.sigmas(rows.group[[row]])
         out[row] = 0.0
         s = sigma[kind[0]] * rows.error[row]
-        parts = [
-            _error_density((t[lo : lo + step, None] - m) / s, c.nu) @ (1.0 / s) for lo in range(0, len(t), step)
-        ]
+        parts = [density((t[lo : lo + step, None] - m) / s) @ (1.0 / s) for lo in range(0, len(t), step)]
         out[row, inside] = np.concatenate(parts or [np.zeros(0)]) / len(m) / per_unit
     return out
-
-
-def _error_density(z: Array, nu: Array | None) -> Array:
-    """The standard Normal density, or Student's with nu (S,) degrees of freedom."""
-    if nu is None:
-        return np.asarray(np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))
-    from scipy.special import gammaln
-
-    norm = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * math.pi)
-    return np.asarray(np.exp(norm - (nu + 1) / 2 * np.log1p(z * z / nu)))

@@ -36,25 +36,25 @@ if TYPE_CHECKING:
 
 
 def expected_rows(c: Coefficients, table: Table, unseen: str, seed: int) -> tuple[Array, Labels]:
-    """E(y_i | θ) of every row under every draw, in the outcome's units: (S, n); and the rows' status.
+    """Return E(y_i | θ) of every row under every draw (S, n), in the outcome's units, and the rows' status (n,).
 
-    xᵀβ, and exp(xᵀβ + σ²/2) where the formula takes the log; there the centre, exp(xᵀβ), with Student-t errors,
-    whose exp has no mean, and with known errors, which are those of the measurement. NaN where a predictor is
-    missing. Rows × draws are in memory.
+    It is xᵀβ, or exp(xᵀβ + σ²/2) if the formula takes the log. In that case it is the centre, exp(xᵀβ), with
+    Student-t errors, whose exp has no mean, and with known errors, which are measurement errors. NaN for missing
+    predictors. All rows × draws are in memory.
 
     Raises
     ------
     ModelError
-        Rows × draws do not fit into this machine's memory.
+        if rows × draws do not fit into this machine's memory
     """
     centre = c.nu is not None or c.row_weights.se is not None
     c = replace(c, row_weights=Weights())  # rows need no standard errors or weights
     rows = table_rows(c, table, unseen)
     groups = Groups(c, rows.spots, unseen, seed)
-    check_memory(len(c.mu), len(rows.X), "what they are expected to be")
+    check_memory(len(c.mu), len(rows.X), "expected outcomes")
     out = np.full((len(c.mu), len(rows.X)), np.nan)
     usable = np.flatnonzero(rows.usable)
-    # Rows of one group together: its coefficients are then fetched once a block.
+    # Rows of one group side by side, so that its coefficients are fetched once per block.
     order = usable[np.argsort(rows.group[usable], kind="stable")]
     for lo in range(0, len(order), BLOCK):
         part = order[lo : lo + BLOCK]
@@ -76,22 +76,22 @@ def typical_homes(
     known: frozenset[str],
     at: Mapping[str, Any],
 ) -> pd.DataFrame:
-    """One row per finest place, in the hierarchy's order: its labels, and the predictors of one and the same home.
+    """Return one row per finest place, in the hierarchy's order: its labels, and the predictors of the same home.
 
     Parameters
     ----------
-    design, moments, hierarchy
-        Of the posterior.
+    design, moments, hierarchy : Design, CellMoments, Hierarchy
+        columns, sums and places of the posterior
     known : frozenset of str
-        Predictors that the places have themselves, which the rows do not repeat.
+        predictors that belong to the places, which the rows do not repeat
     at : mapping
-        Values of predictors, or labels of crossed groupings. Others have the mean of all rows (for log(x) that of
-        the log), categories the most frequent one, crossed groupings their average.
+        values of predictors, or labels of crossed groupings. Other predictors get the mean of all rows (that of the
+        log for log(x)), categorical ones the most frequent category, crossed groupings their average
 
     Raises
     ------
     ModelError
-        A name in `at` that the formula does not have; a predictor that has no typical value.
+        if `at` has a name that is not in the formula, or a predictor has no typical value
     """
     import pandas as pd
 
@@ -106,92 +106,87 @@ def typical_homes(
     at = checked_home(design, at)
     for key in across:
         columns[key] = [at.get(key, AVERAGE)] * size
-    found = typical_values(design, moments)
+    typical = typical_values(design, moments)
     for name in design.variables:
         if name in columns or (name in known and name not in at):
             continue
-        if name not in at and name not in found:
+        if name not in at and name not in typical:
             raise ModelError(
-                f"the formula has {name!r} only within another expression, so that its mean is not known: "
-                f"say at={{{name!r}: …}}"
+                f"the formula has {name!r} only inside another expression, so its mean is not known: set "
+                f"at={{{name!r}: …}}"
             )
-        columns[name] = [at[name] if name in at else found[name]] * size
+        columns[name] = [at[name] if name in at else typical[name]] * size
     return pd.DataFrame(columns)
 
 
 def checked_home(design: Design, at: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the values of a home: predictors of the model, numbers where numbers belong.
+    """Return the values of a home, checked: predictors of the model, with numbers for numeric ones.
 
-    A value that is no number, or has no log, would be a missing predictor, and a picture of the home empty.
+    Without the check, a value that is not a number or has no log would be a missing predictor and the plot empty.
 
     Raises
     ------
     ModelError
+        if a name is not a predictor, or its value is not a number or category
     """
-    groups = [key for level in design.formula.groupings for key in level.path]
     allowed = [*design.variables, *_across(design.formula)]
-    texts = {Expression(factor).bare: factor for factor in design.categories}
-    found = dict(at)
-    logged = {factor.logged_column for column in design.columns for factor in column.factors
-              if isinstance(factor, Expression)}  # fmt: skip
+    factors = {Expression(factor).bare: factor for factor in design.categories}
+    checked = dict(at)
+    logged = {factor.logged_column for column in design.columns for factor in column.numbers}
     for name, value in at.items():
-        if name not in allowed:
-            label = f"{value:.15g}" if isinstance(value, float) else str(value)
-            own = f"{name!r} is where the home is, no predictor: choose the place by "
+        label = f"{value:.15g}" if isinstance(value, float) else str(value)
+        if name not in allowed and name in design.formula.keys:
             if name == design.formula.group:
-                own += f"{keyword(name, label)} (--group {shlex.quote(label)})"
+                place = f"{keyword(name, label)} (--group {shlex.quote(label)})"
             else:
-                own += f"{keyword(design.formula.group, '…')} (--group …), which says its {name} too"
-            raise ModelError(
-                own
-                if name in groups
-                else f"the model has no predictor {name!r} (at, --at); {suggestion(name, allowed)}"
-            )
-        if name in texts:
-            known = design.categories[texts[name]]
+                place = f"{keyword(design.formula.group, '…')} (--group …), which determines its {name}"
+            raise ModelError(f"{name!r} is a home's location, not a predictor: choose the place with {place}")
+        if name not in allowed:
+            raise ModelError(f"the model has no predictor {name!r} (at, --at); {suggestion(name, allowed)}")
+        if name in factors:
+            known = design.categories[factors[name]]
             try:
                 text = number_label(float(value))
             except (TypeError, ValueError):
                 text = ""
             if not {normal_label(str(value)), text} & set(known):
-                label = f"{value:.15g}" if isinstance(value, float) else str(value)
                 raise ModelError(
                     f"there is no {name} {label!r}: {suggestion(label, known)} (at, --at, like --at "
                     f"{shlex.quote(f'{name}={known[0]}')})"
                 )
-        if name not in design.variables or name in texts:
+        if name not in design.variables or name in factors:
             continue
         try:
             number = float(value)
         except (TypeError, ValueError):
             number = math.nan
         if not math.isfinite(number):
-            given = shlex.quote(f"{name}=100.5")
+            example = shlex.quote(f"{name}=100.5")
             raise ModelError(
-                f"{name!r} of the home must be a finite number, like at={{{name!r}: 100.5}} (--at {given}), not "
+                f"{name!r} of the home must be a finite number, like at={{{name!r}: 100.5}} (--at {example}), not "
                 f"{value!r}"
             )
-        found[name] = number
+        checked[name] = number
         if name in logged and number <= 0:
             raise ModelError(
                 f"{name!r} of the home must be above 0, since the formula takes its log, not {value!r}"
             )
-    return found
+    return checked
 
 
 def _across(formula: Formula) -> list[str]:
-    """Columns of crossed groupings, whose labels a home may have."""
+    """Return the columns of crossed groupings; a home may have labels for them."""
     nested = formula.levels[0].path if formula.levels else ()
     return [key for key in formula.keys if key not in nested]
 
 
 def typical_values(design: Design, moments: CellMoments) -> dict[str, float | str]:
-    """Mean of every numeric predictor over all rows, and the most frequent categories, by column."""
+    """Return the mean of every numeric predictor over all rows, and the most frequent categories, by column."""
     mean = dict(zip(moments.columns, moments.pooled()[0], strict=True))
-    found: dict[str, float | str] = {}
+    typical: dict[str, float | str] = {}
     for factor in design.formula.factors():
         if factor in design.categories:
-            # The means of indicators are shares; the reference category has what is left.
+            # The means of indicators are shares; the reference category has the rest.
             shares = dict.fromkeys(design.categories[factor], 0.0)
             for column in design.columns:
                 only = column.factors[0] if len(column.factors) == 1 else None
@@ -200,14 +195,13 @@ def typical_values(design: Design, moments: CellMoments) -> dict[str, float | st
             first = design.categories[factor][0]
             shares[first] = shares[first] or 1.0 - sum(shares.values())
             category = max(shares, key=lambda category: shares[category])
-            found[str(Expression(factor).bare)] = float(category) if factor in design.numeric else category
-    for one in design.columns:
-        only = one.factors[0] if len(one.factors) == 1 else None
+            typical[str(Expression(factor).bare)] = float(category) if factor in design.numeric else category
+    for column in design.columns:
+        only = column.factors[0] if len(column.factors) == 1 else None
         if not isinstance(only, Expression):
             continue
-        inside = None if only.logged is None else Expression(only.logged).bare
         if only.bare is not None:
-            found[only.bare] = float(mean[one.name])
-        elif inside is not None:
-            found.setdefault(inside, float(np.exp(mean[one.name])))
-    return found
+            typical[only.bare] = float(mean[column.name])
+        elif only.logged_column is not None:
+            typical.setdefault(only.logged_column, float(np.exp(mean[column.name])))
+    return typical

@@ -1,4 +1,4 @@
-"""Rows of a table that a fit would use, with their outcomes and groups, as a posterior sees them."""
+"""Rows of a table that a fit would use, with their outcomes and groups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from priorhood.errors import ModelError
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.hierarchy import shown
-from priorhood.prediction.places import refuse_new, spot_of, tell_doubtful
+from priorhood.prediction.places import check_known_places, place_key, warn_of_suspicious_places
 from priorhood.prediction.rows import LATER, PredictionRows, frame_to_predict, read_rows
 
 if TYPE_CHECKING:
@@ -32,14 +32,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ObservedRows:
-    """Rows of a table, and those of them that can be used.
+    """Rows of a table, and which of them can be used.
 
-    rows : all (N)
-    kept : (n,) positions of those used
-    y : (n,) their outcome, its log where the formula takes the log; None where the table has none
-    labels : (n,) of their groups; None without groups
-    dropped : reasons why rows are left out, with their number
-    times : (n,) number of equal rows that each stands for; None where the model has no frequencies
+    Attributes
+    ----------
+    design : Design
+        columns of the model
+    rows : PredictionRows
+        all N rows
+    kept : array (n,)
+        positions of the rows used
+    y : array (n,) or None
+        their outcomes, or logs if the formula takes the log; None if the table has no outcome
+    labels : array (n,) or None
+        labels of their groups; None without groups
+    dropped : tuple of Dropped
+        reasons why rows are left out, with counts
+    times : array (n,) or None
+        number of equal rows that each row stands for; None if the model has no frequencies
     """
 
     design: Design
@@ -51,7 +61,7 @@ class ObservedRows:
     times: Array | None = None
 
     def labelled(self, values: npt.NDArray[Any], draws: xr.Dataset) -> xr.Dataset:
-        """Values (S, n) of every draw and row, named after the outcome."""
+        """Return values (S, n) of every draw and row as a dataset, named after the outcome."""
         import xarray as xr
 
         shape = (draws.sizes["chain"], draws.sizes["draw"], len(self.kept))
@@ -59,7 +69,7 @@ class ObservedRows:
         return xr.Dataset({self._name: (("chain", "draw", "row"), values.reshape(shape))}, coords=coords)
 
     def observed(self) -> xr.Dataset:
-        """The outcome in its own units."""
+        """Return the outcome in its own units as a dataset."""
         import xarray as xr
 
         y = np.asarray(self.y)
@@ -68,7 +78,7 @@ class ObservedRows:
 
     @property
     def _name(self) -> str:
-        # A slash would make a group of the file.
+        # A slash would create a group in the file.
         return re.sub(r"\s*/\s*", " per ", self.design.formula.outcome_name)
 
     def _coords(self) -> dict[str, Any]:
@@ -77,45 +87,40 @@ class ObservedRows:
         return coords if self.labels is None or name == "row" else {**coords, name: ("row", self.labels)}
 
     def density_into(self, out: npt.NDArray[Any], c: Coefficients) -> Callable[[slice, Array, Array], None]:
-        """A function that writes the log densities of a chunk of rows into out (S, n); see simulate."""
-        y, unit = np.asarray(self.y), c.scale.unit
+        """Return a function that writes the log densities of a chunk of rows into out (S, n); see simulate."""
+        y, unit, nu = np.asarray(self.y), c.scale.unit, c.nu
         jacobian = np.log(unit) + (y if self.design.formula.log_outcome else np.zeros_like(y))
 
         def write(to: slice, m: Array, s: Array) -> None:
-            standard = _log_density(y[to, None] / unit, m, s, c.nu)
-            standard -= jacobian[to, None]
-            out[:, to] = standard.T
+            # Log p(y | m, s), Normal or Student's t; it overwrites m, which is large.
+            np.subtract(y[to, None] / unit, m, out=m)
+            m /= s
+            m *= m
+            if nu is None:
+                m *= -0.5
+                m -= np.log(s) + 0.5 * np.log(2 * np.pi)
+            else:
+                from scipy.special import gammaln
+
+                m /= nu
+                np.log1p(m, out=m)
+                m *= -(nu + 1) / 2
+                m += gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi) - np.log(s)
+            m -= jacobian[to, None]
+            out[:, to] = m.T
 
         return write
 
 
-def _log_density(y: Array, m: Array, s: Array, nu: Array | None) -> Array:
-    """Log p(y | m, s) (rows, S), Normal or Student's t; overwrites m, since it is large."""
-    np.subtract(y, m, out=m)
-    m /= s
-    m *= m
-    if nu is None:
-        m *= -0.5
-        m -= np.log(s) + 0.5 * np.log(2 * np.pi)
-        return m
-    from scipy.special import gammaln
-
-    m /= nu
-    np.log1p(m, out=m)
-    m *= -(nu + 1) / 2
-    m += gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi) - np.log(s)
-    return m
-
-
 def used_rows(table: Table, c: Coefficients, unseen: str) -> ObservedRows:
-    """Read rows, without those that a fit would leave out and those with impossible values.
+    """Read rows, except those that a fit would leave out and those with impossible values.
 
     Raises
     ------
     TableError
-        A group that the fit did not have, with unseen="error".
+        if a group was not in the data of the fit, with unseen="error"
     ModelError
-        No row can be used.
+        if no row can be used
     """
     import narwhals.stable.v2 as nw
 
@@ -126,35 +131,35 @@ def used_rows(table: Table, c: Coefficients, unseen: str) -> ObservedRows:
     weights = c.row_weights
     counts = tuple(name for name in (weights.frequency,) if name in table.columns)
     frame = frame_to_predict(table, design, weights, observed + counts)
-    # Rows that are left out may be in groups that the fit did not have: only the groups of those used count below.
+    # Rows that are left out may be in new groups: only the groups of the rows used are checked below.
     rows = read_rows(c, frame, table.name, LATER)
     flags: list[tuple[str, str, Any]] = [("not in where", "", ~nw.col(KEPT))] if KEPT in frame.columns else []
     places = (column for column in formula.keys if column in frame.columns)
     needed = (*observed, *design.variables, *places, *weights.to_predict(table.columns), *counts)
     flags += [("missing", column, missing(frame, column)) for column in dict.fromkeys(needed)]
     flags += [("0 in", column, nw.col(column).cast(nw.Float64) == 0) for column in counts]
-    left = np.ones(len(frame), dtype=bool)
+    remaining = np.ones(len(frame), dtype=bool)
     dropped = []
     for reason, column, applies in flags:
-        gone = left & frame.select(applies.alias("gone"))["gone"].to_numpy().astype(bool)
+        gone = remaining & frame.select(applies.alias("gone"))["gone"].to_numpy().astype(bool)
         dropped += [Dropped(reason, column, int(gone.sum()))]
-        left &= ~gone
+        remaining &= ~gone
     usable, y = rows.usable, None
     if observed:
         y = frame.select(outcome.build().alias("y"))["y"].to_numpy().astype(float)
         usable = usable & np.isfinite(y)
-    dropped += [Dropped("impossible value", "", int((left & ~usable).sum()))]
+    dropped += [Dropped("impossible value", "", int((remaining & ~usable).sum()))]
     dropped = [d for d in dropped if d.rows]
-    kept = np.flatnonzero(left & usable)
+    kept = np.flatnonzero(remaining & usable)
     if not len(kept):
-        reasons = "; ".join(map(str, dropped)) or "there are none"
+        reasons = "; ".join(map(str, dropped)) or "the table is empty"
         raise ModelError(f"{table.name}: none of the {len(frame):,} rows can be used ({reasons})")
-    there, counted = np.unique(rows.group[kept], return_counts=True)
-    spots = [spot_of(c, rows.spots[at]) for at in there]
+    used, counts_by_place = np.unique(rows.group[kept], return_counts=True)
+    places_used = [place_key(c, rows.spots[at]) for at in used]
     if unseen == "error":
-        refuse_new(spots, c, table.name)
+        check_known_places(places_used, c, table.name)
     else:
-        tell_doubtful(spots, counted, c, table.name)
+        warn_of_suspicious_places(places_used, counts_by_place, c, table.name)
     labels = None
     if formula.levels:
         depth = len(c.levels[0].places.path)

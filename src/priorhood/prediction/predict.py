@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood._arguments import check_seed
-from priorhood._system import cores, memory
+from priorhood._system import cores, in_threads, memory
 from priorhood._text import preview
 from priorhood.data.sources.table import with_columns
 from priorhood.errors import ModelError, TableError
@@ -34,15 +33,24 @@ if TYPE_CHECKING:
     from priorhood.prediction.finite_moments import Tails
 
 UNSEEN = ("error", "population", "draw")
-BLOCK = 256  # rows predicted at a time: rows × draws never stand in memory together
+BLOCK = 256  # rows predicted at a time, so that rows × draws are never in memory together
 CHUNK = 2**19  # values simulated at a time
 
 
 @dataclass(frozen=True)
 class Request:
-    """Options of a prediction, checked; see Posterior.predict.
+    """Checked options of a prediction; see Posterior.predict.
 
-    quantiles : probabilities; below, above : thresholds in the outcome's units
+    Attributes
+    ----------
+    quantiles : tuple of float
+        probabilities
+    below, above : tuple of float
+        thresholds in the outcome's units
+    unseen : str
+        "error", "population" or "draw"
+    seed : int
+        seed of the random numbers
     """
 
     quantiles: tuple[float, ...]
@@ -55,11 +63,12 @@ class Request:
 def request(
     quantiles: object = (), below: object = None, above: object = None, unseen: str = "error", *, seed: int
 ) -> Request:
-    """Check the options of a prediction.
+    """Return the options of a prediction, checked.
 
     Raises
     ------
     ModelError
+        if an option is not valid
     """
 
     def numbers(name: str, given: object) -> tuple[float, ...]:
@@ -67,29 +76,35 @@ def request(
             return ()
         values = [given] if isinstance(given, int | float) else given
         try:
-            found = tuple(float(v) for v in values)  # type: ignore[attr-defined]
+            checked = tuple(float(v) for v in values)  # type: ignore[attr-defined]
         except (TypeError, ValueError):
             raise ModelError(f"{name} must be a number or a list of numbers, not {given!r}") from None
-        if not all(np.isfinite(found)):
+        if not all(np.isfinite(checked)):
             raise ModelError(f"{name} must be finite, not {given!r}")
-        return found
+        return checked
 
-    chosen = numbers("quantiles", quantiles)
-    if any(not 0 < q < 1 for q in chosen):
-        raise ModelError(f"quantiles must lie between 0 and 1, like 0.05,0.5,0.95, not {preview(chosen)}")
+    probabilities = numbers("quantiles", quantiles)
+    if any(not 0 < q < 1 for q in probabilities):
+        raise ModelError(f"quantiles must lie between 0 and 1, like 0.05,0.5,0.95, not {preview(probabilities)}")
     if unseen not in UNSEEN:
         raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
-    return Request(chosen, numbers("below", below), numbers("above", above), unseen, check_seed(seed))
+    return Request(probabilities, numbers("below", below), numbers("above", above), unseen, check_seed(seed))
 
 
 @dataclass(frozen=True)
 class Predictions:
     """Predictive distributions of n rows in the outcome's units; NaN for rows that cannot be predicted.
 
-    mean, sd : (n,)
-    quantiles, below, above : (n,) arrays by probability, and by threshold
-    status : (n,) known, new, unknown, missing or invalid
-    note : which moments are infinite and what to do about it; None where none is
+    Attributes
+    ----------
+    mean, sd : array (n,)
+        moments of every row
+    quantiles, below, above : dict of float to array (n,)
+        quantiles by probability, and probabilities by threshold
+    status : array (n,)
+        known, new, unknown, missing or invalid
+    note : str or None
+        sentence on which moments are infinite, with advice; None if none is
     """
 
     mean: Array
@@ -101,12 +116,12 @@ class Predictions:
     note: str | None
 
     def columns(self, prefix: str = "") -> dict[str, Any]:
-        """The arrays by the names that users see: mean, sd, q5, below_350000, above_350000, status."""
-        found: dict[str, Any] = {"mean": self.mean, "sd": self.sd}
-        found |= {f"q{100 * level:g}": values for level, values in self.quantiles.items()}
-        found |= {f"below_{threshold:.15g}": values for threshold, values in self.below.items()}
-        found |= {f"above_{threshold:.15g}": values for threshold, values in self.above.items()}
-        return {prefix + name: values for name, values in {**found, "status": self.status}.items()}
+        """Return the arrays as the columns that users see: mean, sd, q5, below_350000, above_350000, status."""
+        arrays: dict[str, Any] = {"mean": self.mean, "sd": self.sd}
+        arrays |= {f"q{100 * level:g}": values for level, values in self.quantiles.items()}
+        arrays |= {f"below_{threshold:.15g}": values for threshold, values in self.below.items()}
+        arrays |= {f"above_{threshold:.15g}": values for threshold, values in self.above.items()}
+        return {prefix + name: values for name, values in {**arrays, "status": self.status}.items()}
 
 
 def predict_table(
@@ -118,24 +133,24 @@ def predict_table(
     *,
     prefix: str = "",
 ) -> tuple[Any, Predictions]:
-    """Predict the rows of a table: a frame of the kind that was given, with the predictions' columns; and these.
+    """Predict the rows of a table; return a frame of its kind with the predictions' columns, and the predictions.
 
     Raises
     ------
     TableError
-        The table has a column of such a name.
+        if the table already has a column with the name of a prediction's
     """
-    # Collected once: a query asked twice might give its rows in another order.
+    # Collected once: a query that runs twice might return its rows in another order.
     frame = kept_rows(frame_to_predict(table, c.design, c.row_weights, unseen=wanted.unseen))
-    found = predict_rows(c, read_rows(c, frame, table.name, wanted.unseen), wanted, tails, progress)
-    columns = found.columns(prefix)
+    predictions = predict_rows(c, read_rows(c, frame, table.name, wanted.unseen), wanted, tails, progress)
+    columns = predictions.columns(prefix)
     clash = [name for name in columns if name in table.columns]
     if clash:
         raise TableError(
-            f"{table.name} has a column {clash[0]!r} already; give the predictions' columns a prefix, like "
+            f"{table.name} already has a column {clash[0]!r}; set a prefix for the predictions' columns, like "
             f"predicted_"
         )
-    return with_columns(table, frame.drop(*table.joined), columns), found
+    return with_columns(table, frame.drop(*table.joined), columns), predictions
 
 
 def predict_rows(
@@ -147,11 +162,11 @@ def predict_rows(
 ) -> Predictions:
     """Predict rows, in blocks.
 
-    tails : of the posterior, under a log outcome; without them moments are those of the draws
+    tails : tails of the posterior, for a log outcome; if None, moments are those of the draws
     """
     from scipy.special import ndtri
 
-    from priorhood.engines.mixture import precisions, summarize
+    from priorhood.engines.mixture import summarize
 
     unit, logged = c.scale.unit, c.design.formula.log_outcome
     levels = np.array(wanted.quantiles)
@@ -160,18 +175,13 @@ def predict_rows(
     mean, sd = np.full(n, np.nan), np.full(n, np.nan)
     quantiles, below = np.full((n, len(levels)), np.nan), np.full((n, len(cut)), np.nan)
     usable = np.flatnonzero(rows.usable)
-    # Rows of one group together: its coefficients are then fetched once a block.
+    # Rows of one group side by side, so that its coefficients are fetched once per block.
     order = usable[np.argsort(rows.group[usable], kind="stable")]
     groups = Groups(c, rows.spots, wanted.unseen, wanted.seed)
-    normals = None if c.nu is None else precisions(c.nu, stream(wanted.seed, TAILS))
-    # Variance of the errors over σ²: of Student's t nu/(nu − 2), infinite for nu ≤ 2, and for exp(t).
-    factor: Any = 1.0
-    if c.nu is not None:
-        finite = (c.nu > 2) & (not logged)
-        factor = np.where(finite, c.nu / np.where(finite, c.nu - 2.0, 1.0), np.inf)
+    normals, factor = _error_mixture(c, wanted.seed)
     verdict = None if tails is None else tails.judge(rows, groups)
 
-    def block(part: Any) -> int:
+    def block(part: Any) -> None:
         m = np.ascontiguousarray(locations(rows, groups, part))
         sigma, kind = groups.sigmas(rows.group[part])
         inverse = 1.0 / sigma if normals is None else (normals / sigma[:, None]).reshape(len(sigma), -1)
@@ -186,14 +196,13 @@ def predict_rows(
         if tails is not None and verdict is not None and verdict.judged[part].any():
             at = part[verdict.judged[part]]
             mean[at], sd[at] = tails.moments(c, rows, groups, at)
-        return len(part)
 
-    done = 0
-    with ThreadPoolExecutor(max(cores(), 1)) as pool:
-        for size in pool.map(block, [order[lo : lo + BLOCK] for lo in range(0, len(order), BLOCK)]):
-            done += size
-            if progress:
-                progress("predicting", done, len(order))
+    def report(done: int, _: int) -> None:
+        if progress:
+            progress("predicting", min(done * BLOCK, len(order)), len(order))
+
+    jobs = [(order[lo : lo + BLOCK],) for lo in range(0, len(order), BLOCK)]
+    in_threads(block, jobs, max(cores(), 1), report)
     if c.nu is not None and not logged and c.nu.min() <= 1:
         mean[:] = np.nan
     note = None
@@ -212,33 +221,47 @@ def predict_rows(
     )
 
 
+def _error_mixture(c: Coefficients, seed: int) -> tuple[Array | None, Any]:
+    """Return √g of the Normals that represent Student-t errors (None for Normal ones), and the variance/σ²."""
+    if c.nu is None:
+        return None, 1.0
+    from priorhood.engines.mixture import precisions
+
+    # nu/(nu − 2), infinite for nu ≤ 2 and for the exponential of Student's t.
+    finite = (c.nu > 2) & (not c.design.formula.log_outcome)
+    factor = np.where(finite, c.nu / np.where(finite, c.nu - 2.0, 1.0), np.inf)
+    return precisions(c.nu, stream(seed, TAILS)), factor
+
+
 def predict_draws(c: Coefficients, table: Table, unseen: str, seed: int) -> tuple[Array, Labels]:
-    """One predictive draw of every row for every posterior draw, in the outcome's units: (S, n); the rows' status.
+    """Return one predictive draw per row and posterior draw (S, n), in the outcome's units, and the rows' status.
 
     Raises
     ------
     ModelError
-        Rows × draws do not fit into this machine's memory.
+        if rows × draws do not fit into this machine's memory
     """
     rows = table_rows(c, table, unseen)
-    check_memory(len(c.mu), len(rows.X), "their outcomes")
+    check_memory(len(c.mu), len(rows.X), "outcomes")
     out = np.empty((len(c.mu), len(rows.X)))
     simulate(rows, Groups(c, rows.spots, unseen, seed), np.arange(len(rows.X)), out)
     return out, rows.status
 
 
 def check_memory(draws: int, rows: int, what: str) -> None:
-    """Raise before rows × draws are made that this machine has no room for.
+    """Raise if rows × draws would not fit into this machine's memory.
 
     Raises
     ------
     ModelError
+        if they would not
     """
-    needed, there = 2 * 8 * draws * rows, memory()  # once more for what is done with them
-    if there is not None and needed > 0.7 * there:
+    needed, available = 2 * 8 * draws * rows, memory()  # twice, for computations with them
+    if available is not None and needed > 0.7 * available:
         raise ModelError(
             f"{rows:,} rows × {draws:,} draws of {what} need about {needed / 1e9:.0f} GB, and this machine has "
-            f"{there / 1e9:.0f} GB: give fewer rows at a time, or take predict(), which holds no draws of rows"
+            f"{available / 1e9:.0f} GB: pass fewer rows at a time, or use predict(), which does not keep draws per "
+            f"row"
         )
 
 
@@ -253,8 +276,8 @@ def simulate(
     """Fill out (S, len(kept)) with predictive draws y = xᵀβ + σ e of the rows kept, in the outcome's units.
 
     `also` is called for every chunk with the columns of out, xᵀβ (rows, S) and σ, standardized; it may overwrite
-    xᵀβ. Every block of rows has a stream of its own, so that a row's draws depend on the seed and its position
-    alone, not on threads, chunks or other rows.
+    xᵀβ. Every block of rows has a separate stream, so that a row's draws only depend on the seed and the row's
+    position, not on threads, chunks or other rows.
     """
     c = groups.c
 
@@ -283,8 +306,5 @@ def simulate(
             if also:
                 also(to, m, s)
 
-    numbers = np.unique(kept // BLOCK).tolist()
-    with ThreadPoolExecutor(max(cores(), 1)) as pool:
-        for done, _ in enumerate(pool.map(block, numbers), start=1):
-            if progress:
-                progress("simulating", done, len(numbers))
+    report = None if progress is None else lambda done, total: progress("simulating", done, total)
+    in_threads(block, [(number,) for number in np.unique(kept // BLOCK).tolist()], max(cores(), 1), report)

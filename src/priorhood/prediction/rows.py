@@ -1,4 +1,4 @@
-"""Rows to predict: read, standardized as the fit's rows were, each with its place."""
+"""Rows to predict: read and standardized like the fit's rows, with their places."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from priorhood.data.sources.duckdb_io import KEPT
 from priorhood.errors import TableError
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.weights import ERRORS, MAX_WEIGHT, MIN_WEIGHT
-from priorhood.prediction.places import refuse_new, spot_of, tell_doubtful
+from priorhood.prediction.places import check_known_places, place_key, warn_of_suspicious_places
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
@@ -29,18 +29,25 @@ if TYPE_CHECKING:
     from priorhood.prediction.places import Groups
 
 AVERAGE = "(average)"
-LATER = "later"  # unseen= of callers that look at new places once they know which rows count
+LATER = "later"  # unseen= of callers that check new places once they know which rows are used
 
 
 @dataclass(frozen=True)
 class PredictionRows:
     """Rows to predict.
 
-    X : (n, D) standardized, NaN where missing
-    error : (n,) factor of sigma: the known standard error, 1/√w or 1; NaN where missing or invalid
-    group : (n,) a row's place, as its position in spots
-    status : (n,) known, new, unknown, missing or invalid
-    spots : joined labels of every different place of the rows
+    Attributes
+    ----------
+    X : array (n, D)
+        standardized columns, NaN if missing
+    error : array (n,)
+        factor of sigma: the known standard error, 1/√w or 1; NaN if missing or invalid
+    group : array (n,)
+        the rows' places, as positions in spots
+    status : array (n,)
+        known, new, unknown, missing or invalid
+    spots : tuple of str
+        labels of every distinct place of the rows, joined
     """
 
     X: Array
@@ -51,18 +58,19 @@ class PredictionRows:
 
     @property
     def usable(self) -> Flags:
-        """Which rows can be predicted: (n,)."""
+        """True for rows that can be predicted: (n,)."""
         return np.isfinite(self.X).all(axis=1) & np.isfinite(self.error)
 
 
 def frame_to_predict(
     table: Table, design: Design, weights: Weights, numbers: tuple[str, ...] = (), *, unseen: str = "error"
 ) -> Any:
-    """Rows to predict, in memory; standard errors, weights and the columns in `numbers` are read as numbers.
+    """Return rows to predict, in memory; standard errors, weights and the columns in `numbers` become numbers.
 
     Raises
     ------
-    TableError : a column that is not there, or text where a number should be
+    TableError
+        if a column is missing or has text instead of numbers
     """
     se = weights.se
     if se is not None and se not in table.columns:
@@ -78,27 +86,29 @@ def frame_to_predict(
 
 
 def table_rows(c: Coefficients, table: Table, unseen: str) -> PredictionRows:
-    """Rows of a table to predict, without those that where= leaves out; see frame_to_predict and read_rows."""
+    """Return a table's rows to predict, without those that where= excludes; see frame_to_predict and read_rows."""
     frame = kept_rows(frame_to_predict(table, c.design, c.row_weights, unseen=unseen))
     return read_rows(c, frame, table.name, unseen)
 
 
 def read_rows(c: Coefficients, frame: nw.DataFrame[Any], name: str, unseen: str) -> PredictionRows:
-    """Standardize rows, in order; a row that cannot be predicted is marked, not dropped.
+    """Standardize rows, in order; rows that cannot be predicted are marked, not dropped.
 
     Parameters
     ----------
     c : Coefficients
+        draws of the model's parameters
     frame : narwhals.DataFrame
-        Of frame_to_predict.
+        result of frame_to_predict
     name : str
-        Of the table, for messages.
+        name of the table, for messages
     unseen : str
-        "error", "population" or "draw", see Posterior.predict; or LATER.
+        "error", "population" or "draw", see Posterior.predict; or LATER
 
     Raises
     ------
-    TableError : a column that is not there; a group or category that the fit did not have
+    TableError
+        if a column is missing, or a group or category was not in the data of the fit
     """
     import narwhals.stable.v2 as nw
 
@@ -107,45 +117,45 @@ def read_rows(c: Coefficients, frame: nw.DataFrame[Any], name: str, unseen: str)
     flag: Any = nw.lit(value=False)
     for variable in (*design.variables, *c.row_weights.to_predict(frame.columns)):
         flag = flag | missing(frame, variable)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # such rows are marked
-        found = frame.select(flag.alias("absent"), *columns)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # the rows affected are marked below
+        values = frame.select(flag.alias("absent"), *columns)
     n = len(frame)
     X = np.ones((n, len(design.columns)))
     for d, column in enumerate(design.columns):
         if column.factors:
-            X[:, d] = (found[f"x{d}"].to_numpy().astype(float) - scale.centre[d]) / scale.spread[d]
-    # Some backends give one row for a lone constant.
-    gone = np.broadcast_to(np.asarray(found["absent"].to_numpy(), dtype=bool), n)
-    X[gone] = np.nan
+            X[:, d] = (values[f"x{d}"].to_numpy().astype(float) - scale.centre[d]) / scale.spread[d]
+    # Some backends return one row if only a constant is selected.
+    absent = np.broadcast_to(np.asarray(values["absent"].to_numpy(), dtype=bool), n)
+    X[absent] = np.nan
     error = np.ones(n)
     for given in c.row_weights.to_predict(frame.columns):
         raw = frame[given].cast(nw.Float64).to_numpy().astype(float)
         raw = np.where((raw >= MIN_WEIGHT) & (raw <= MAX_WEIGHT), raw, np.nan)
         error = scale.from_outcome(raw) if given == c.row_weights.se else 1.0 / np.sqrt(raw)
     group, spots = _keys(frame, c, n, unseen, name)
-    known = tuple(spot_of(c, key) for key in spots)
+    places = tuple(place_key(c, spot) for spot in spots)
     if unseen == "error":
-        refuse_new(known, c, name)
+        check_known_places(places, c, name)
     elif unseen != LATER:
-        tell_doubtful(known, np.bincount(group, minlength=len(known)), c, name)
-    status: Labels = np.array([spot.status for spot in known] or [""], dtype=str)[group]
+        warn_of_suspicious_places(places, np.bincount(group, minlength=len(places)), c, name)
+    status: Labels = np.array([place.status for place in places] or [""], dtype=str)[group]
     rows = PredictionRows(X, error, group, status, spots)
-    return replace(rows, status=np.where(rows.usable, status, np.where(gone, "missing", "invalid")))
+    return replace(rows, status=np.where(rows.usable, status, np.where(absent, "missing", "invalid")))
 
 
 def _keys(frame: Any, c: Coefficients, n: int, unseen: str, table: str) -> tuple[Index, tuple[str, ...]]:
-    """Position of every row's place among the places, and the joined labels of these; '' for a missing label.
+    """Return every row's position among the distinct places, and the places' joined labels ('' if one is missing).
 
-    Without a grouping's own column every row is in its average place where unseen is "population".
+    If a grouping's last column is missing and unseen is "population", every row is in its average place.
     """
-    paths = [one.places.path for one in (*c.levels[:1], *c.crossed) if one.places.path[-1] not in frame.columns]
+    paths = [g.places.path for g in (*c.levels[:1], *c.crossed) if g.places.path[-1] not in frame.columns]
     average = {name for path in paths for name in path} if unseen == "population" else set()
     joined: list[str] = [""] * n
     for at, name in enumerate(c.keys):
         if name in frame.columns:
-            none = frame.select(missing(frame, name).alias("none"))["none"].to_numpy().astype(bool)
+            nulls = frame.select(missing(frame, name).alias("null"))["null"].to_numpy().astype(bool)
             raw = frame.select(label_text(frame, name).alias(name))[name].to_list()
-            texts = ["" if gone else str(t) for t, gone in zip(raw, none, strict=True)]
+            texts = ["" if null else str(t) for t, null in zip(raw, nulls, strict=True)]
             refuse_unwritable(dict.fromkeys(texts), repr(name), table)
             texts = list(map(normal_label, texts))
         else:
@@ -156,24 +166,24 @@ def _keys(frame: Any, c: Coefficients, n: int, unseen: str, table: str) -> tuple
 
 
 def locations(rows: PredictionRows, groups: Groups, part: Any) -> Array:
-    """Locations xᵀβ of the rows in `part` under every draw, standardized: (len(part), S)."""
+    """Return the locations xᵀβ of the rows in `part` under every draw, standardized: (len(part), S)."""
     c = groups.c
-    own = np.isin(c.mu_cols, c.levels[0].cols if c.levels else [], invert=True)
+    fixed = np.isin(c.mu_cols, c.levels[0].cols if c.levels else [], invert=True)
     X = rows.X[part]
-    m = X[:, c.mu_cols[own]] @ c.mu[:, own].T
-    which = rows.group[part] if c.levels else np.zeros(0, np.int64)
-    spots = np.unique(which)
-    own_of = groups.together(spots) if c.levels else {}
+    m = X[:, c.mu_cols[fixed]] @ c.mu[:, fixed].T
+    group = rows.group[part] if c.levels else np.zeros(0, np.int64)
+    spots = np.unique(group)
+    beta = groups.together(spots) if c.levels else {}
     for spot in spots:
-        at = np.flatnonzero(which == spot)
-        m[at] += X[np.ix_(at, c.levels[0].cols)] @ own_of[int(spot)].T
-        for one, grouping in enumerate(c.crossed):
-            m[at] += X[np.ix_(at, grouping.cols)] @ groups.across(one, int(spot)).T
+        at = np.flatnonzero(group == spot)
+        m[at] += X[np.ix_(at, c.levels[0].cols)] @ beta[int(spot)].T
+        for which, grouping in enumerate(c.crossed):
+            m[at] += X[np.ix_(at, grouping.cols)] @ groups.across(which, int(spot)).T
     return np.asarray(m)
 
 
 def kept_rows(frame: Any) -> Any:
-    """Rows that meet the table's condition (where)."""
+    """Return the rows that satisfy the table's condition (where)."""
     import narwhals.stable.v2 as nw
 
     return frame.filter(nw.col(KEPT)).drop(KEPT) if KEPT in frame.columns else frame

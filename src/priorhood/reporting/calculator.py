@@ -200,9 +200,9 @@ def _betas(c: Coefficients, post: Posterior, options: list[dict[str, Any]]) -> A
     finest = c.levels[0]
     found = np.empty((len(options), len(finest.cols), len(c.mu)))
     known = [at for at, option in enumerate(options) if option["kind"] == "place"]
-    places = np.array([finest.at[SEPARATOR.join(options[at]["path"])] for at in known], dtype=np.int64)
+    places = np.array([finest.positions[SEPARATOR.join(options[at]["path"])] for at in known], dtype=np.int64)
     for lo in range(0, len(known), TOGETHER):
-        found[known[lo : lo + TOGETHER]] = finest.drawn(places[lo : lo + TOGETHER]).transpose(1, 2, 0)
+        found[known[lo : lo + TOGETHER]] = finest.draws_of(places[lo : lo + TOGETHER]).transpose(1, 2, 0)
     for at in set(range(len(options))) - set(known):
         found[at] = _groups(c, post, options[at]).beta(0).T
     return found
@@ -211,14 +211,18 @@ def _betas(c: Coefficients, post: Posterior, options: list[dict[str, Any]]) -> A
 def _crossed(c: Coefficients, post: Posterior, which: int, at: Mapping[str, Any]) -> dict[str, Any]:
     """One crossed grouping: its average, a new place, and its places."""
     grouping = c.crossed[which]
-    S, K = c.mu.shape[0], len(grouping.own)
+    S, K = c.mu.shape[0], len(grouping.varying)
     keys = dict.fromkeys(c.keys, "") | dict.fromkeys(grouping.places.path, absent_label(post))
     for column, label in zip(c.levels[0].places.path, _options(post)[0]["path"], strict=True):
         keys[column] = label
     new = Groups(c, (SEPARATOR.join(keys[key] for key in c.keys),), "draw", post.seed).across(which, 0)
     name = grouping.places.name
     labels = [f"the average {name}", f"a new {name}", *grouping.places.labels.tolist()]
-    effects = [np.zeros((S, K)), new, *(grouping.drawn(np.array([i]))[:, 0] for i in range(grouping.places.size))]
+    effects = [
+        np.zeros((S, K)),
+        new,
+        *(grouping.draws_of(np.array([i]))[:, 0] for i in range(grouping.places.size)),
+    ]
     chosen = normal_label(str(at.get(name, "")))
     return {
         "name": name,

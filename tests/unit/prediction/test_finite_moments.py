@@ -17,7 +17,7 @@ from priorhood.data.sources.table import read
 from priorhood.plot.maps.areas import read_areas
 from priorhood.plot.maps.values import mapped
 from priorhood.posterior.price_batches import price_moments
-from priorhood.prediction.finite_moments import _fitted, _most
+from priorhood.prediction.finite_moments import _fit_tail, _upper_bound
 from priorhood.prediction.places import Groups
 from priorhood.prediction.rows import frame_to_predict, read_rows
 from priorhood.reporting.content import content
@@ -146,7 +146,7 @@ def test_a_sigma_of_its_own_for_every_place_is_judged_by_a_run_of_reference():
     model = ph.Model("log(price) ~ 1 + (1 | zip)", ["sigma ~ Exponential(5)"], noise="zip")
     for seed in range(3):
         post = ph.fit(model, table, seed=seed, draws=200)
-        with pytest.warns(ph.PriorhoodWarning, match="take the median"):
+        with pytest.warns(ph.PriorhoodWarning, match="[Uu]se the median"):
             found = post.predict({"zip": ["p0", "p5", "new"]}, unseen="draw")
         # Two rows leave the tail of a place's own sigma to its prior, forty do not; a new one's is the prior.
         assert np.isinf(found["mean"]).tolist() == [True, False, True]
@@ -161,11 +161,11 @@ def test_a_tail_from_draws_has_the_quantile_of_a_known_law():
     # p(t) ∝ exp(−t/5) t⁻⁴ above 1: the power is found from the draws.
     t = np.exp(rng.exponential(1 / 3, 200_000))
     draws = t[rng.random(len(t)) < np.exp(-(t - 1) / 5)]
-    _, mass, beyond, limit = _fitted(draws[:4000], log_prior)
+    _, mass, beyond, limit = _fit_tail(draws[:4000], log_prior)
     right = np.quantile(draws, 1 - 1e-4)
     assert mass[beyond].sum() == pytest.approx(1e-4, rel=0.05)
     assert limit > right
-    assert _most(draws) > right
+    assert _upper_bound(draws) > right
 
 
 def test_no_log_no_question(few):

@@ -225,7 +225,7 @@ def test_wrong_homes(sales, tmp_path):
         ({"kind": "lofd"}, "there is no kind 'lofd': did you mean 'loft'"),
         ({"year": 2022}, "there is no year '2022'"),
         ({"living_space": -3}, "'living_space' of the home must be above 0"),
-        ({"zip": "10115"}, "'zip' is where the home is"),
+        ({"zip": "10115"}, "'zip' is a home's location"),
     ):
         with pytest.raises(ph.ModelError, match=says):
             ph.report(post, tmp_path / "r.html", at=at)
