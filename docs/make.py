@@ -227,7 +227,7 @@ def rewrite(page: Path) -> None:
 
 
 def with_numbers(text: str) -> str:
-    """mathematics.md with the engine's constants as they are in the code."""
+    """Replace the values of the engine's constants in mathematics.md."""
 
     def row(match: re.Match[str]) -> str:
         value = getattr(importlib.import_module(f"priorhood.engines.exact.{match[1]}"), match[2])
@@ -236,8 +236,8 @@ def with_numbers(text: str) -> str:
     return re.sub(r"^\| `([\w.]+)\.([A-Z_]+)` \| [^|]* \|", row, text, flags=re.MULTILINE)
 
 
-# What cluster.md assumes, and from which it reckons: rows, bytes a row as Parquet, numbers a place, cores and what
-# one of them reads a second.
+# Assumptions of the calculation in cluster.md: rows, bytes per row as Parquet, numbers per place, cores, and bytes
+# that a core reads per second.
 TABLE = {
     "rows": 10_000_000_000,
     "bytes": 19,
@@ -249,7 +249,7 @@ TABLE = {
 
 
 def cost() -> str:
-    """The table of cluster.md: what so many rows cost."""
+    """Return the table in cluster.md: the cost of summing that many rows."""
     rows, cores = TABLE["rows"], TABLE["cores"]
     size, speed = rows * TABLE["bytes"], cores * TABLE["read"]
     slow, fast = (rows / (cores * rate) / 60 for rate in (100_000, 1_000_000))
@@ -257,19 +257,20 @@ def cost() -> str:
     parts = -(-size // TABLE["partition"])
     few, many = 20_000, 1_000_000
     lines = [
-        f"| rows, of {TABLE['bytes']} bytes as Parquet, the size measured below | {rows:,} |",
-        f"| read, once | {rows:,} × {TABLE['bytes']} B = {size / 1e9:,.0f} GB |",
-        f"| read at {TABLE['read'] / 1e6:,.0f} MB/s a core, on {cores} cores | {size / 1e9:,.0f} GB / "
+        f"| number of rows | {rows:,} |",
+        f"| size as Parquet, at {TABLE['bytes']} bytes per row (measured below) | "
+        f"{rows:,} × {TABLE['bytes']} B = {size / 1e9:,.0f} GB |",
+        f"| time to read it at {TABLE['read'] / 1e6:,.0f} MB/s per core, on {cores} cores | {size / 1e9:,.0f} GB / "
         f"{speed / 1e9:.1f} GB/s = {size / speed:.0f} s |",
-        f"| grouped at r rows a second and core | {rows:,} / ({cores} r): {slow:.0f} minutes at r = 100,000, "
-        f"{fast:.1f} at 1,000,000 |",
+        f"| time to group it at r rows per second and core | {rows:,} / ({cores} r): "
+        f"{slow:.0f} minutes at r = 100,000, {fast:.1f} at 1,000,000 |",
         *(
-            f"| sums of {places:,} places | {places:,} × {TABLE['numbers']} × 8 B = "
+            f"| size of the sums of {places:,} places | {places:,} × {TABLE['numbers']} × 8 B = "
             f"{places * place / 1e6:,.1f} MB, and the labels |"
             for places in (few, many)
         ),
         *(
-            f"| between the workers, where each of {parts:,} partitions of {TABLE['partition'] / 1e6:.0f} MB has "
+            f"| traffic between workers, if each of {parts:,} partitions of {TABLE['partition'] / 1e6:.0f} MB has "
             f"{places:,} places | {parts:,} × {places * place / 1e6:,.1f} MB = "
             f"{parts * places * place / 1e9:,.1f} GB |"
             for places in (few, many)
@@ -279,7 +280,7 @@ def cost() -> str:
 
 
 def with_cost(text: str) -> str:
-    """cluster.md with its table as it is reckoned here."""
+    """Replace the table in cluster.md."""
     return re.sub(r"^\| \| \|\n(?:\|.*\n)+", lambda _: cost() + "\n", text, count=1, flags=re.MULTILINE)
 
 

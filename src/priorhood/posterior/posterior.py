@@ -177,7 +177,7 @@ class Posterior(PosteriorMethods):
 
     @property
     def summed(self) -> bool:
-        """Whether only summaries of the finest places' coefficients are stored, without draws."""
+        """True if only summaries of the finest places' coefficients are stored, without draws."""
         return SUMMARIES in (self.tree.children if self._arrays is None else self._arrays.groups)
 
     @property
