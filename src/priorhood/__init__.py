@@ -1,11 +1,11 @@
-"""Hierarchical regressions by place: tables of sales in; posteriors and prices out."""
+"""Bayesian regressions whose coefficients differ from place to place, and predictions with them."""
 
-from priorhood import _signals  # isort: skip  # before all else that Ctrl-C could meet
+from priorhood import _signals  # isort: skip  # first, so that Ctrl-C is handled during the other imports
 
 import sys as _sys
 from types import ModuleType as _Module
 
-TYPE_CHECKING = False  # typing's, without typing
+TYPE_CHECKING = False  # without importing typing
 if TYPE_CHECKING:
     from priorhood import datasets, errors, plot, priors
     from priorhood.data.sources.table import Table, read
@@ -81,8 +81,8 @@ __all__ = [
     "update",
 ]
 
-# Where each name is, "priorhood" for modules; also names not shown: classes that functions return, and names
-# in namespaces. A module is loaded when a name of it is asked for: all together take longer than a fit.
+# The module of each name, "priorhood" for modules; also of names not in __all__: classes that functions return, and
+# names in namespaces. A module is imported on first use of its names: importing all takes longer than a fit.
 _HOMES = {
     "priorhood": "datasets errors plot priors",
     "priorhood.data.sources.table": "Table read",
@@ -114,24 +114,24 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 class _Package(_Module):
-    """The package, which gets its names from their modules as they are asked for."""
+    """The package, which imports a name's module when the name is first used."""
 
     def __getattr__(self, name: str) -> object:
         from importlib import import_module, metadata
 
         if name == "__version__":
-            found: object = metadata.version(__name__)
+            value: object = metadata.version(__name__)
         elif name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         elif _HOME[name] == __name__:
-            found = import_module(f"{__name__}.{name}")
+            value = import_module(f"{__name__}.{name}")
         else:
-            found = getattr(import_module(_HOME[name]), name)
-        vars(self)[name] = found
-        return found
+            value = getattr(import_module(_HOME[name]), name)
+        vars(self)[name] = value
+        return value
 
     def __setattr__(self, name: str, value: object) -> None:
-        # An imported module becomes an attribute of its package; a function of the same name stays the function.
+        # Python sets an imported module as an attribute of its package; it must not replace a function so named.
         if not (isinstance(value, _Module) and _HOME.get(name, __name__) != __name__):
             super().__setattr__(name, value)
 

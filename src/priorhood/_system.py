@@ -125,16 +125,16 @@ def is_folder(path: str | Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
-def is_there(path: str | Path) -> bool:
+def path_exists(path: str | Path) -> bool:
     """Return whether anything of that name exists."""
     return os.path.exists(path)  # noqa: PTH110
 
 
-def free_name(path: Path, ending: str) -> Path:
+def unused_name(path: Path, ending: str) -> Path:
     """Return an unused name in a file's folder, its stem extended: "sales plain.csv" for "sales.csv"."""
     name = path.with_name(f"{path.stem}{ending}{path.suffix}")
     count = 2
-    while is_there(name):
+    while path_exists(name):
         name = path.with_name(f"{path.stem}{ending} {count}{path.suffix}")
         count += 1
     return name
@@ -338,7 +338,7 @@ def memory() -> int | None:
         return None
 
 
-def in_threads(
+def run_in_threads(
     work: Callable[..., Result],
     jobs: Sequence[tuple[Any, ...]],
     threads: int,

@@ -1,4 +1,4 @@
-"""Families of priors: `ph.Model(formula, {"tau": ph.priors.HalfNormal(0.5)})`."""
+"""Prior families, as in `ph.Model(formula, {"tau": ph.priors.HalfNormal(0.5)})`."""
 
 from priorhood.model.distributions import (
     LKJ,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from priorhood._system import free_name, is_file
+from priorhood._system import is_file, unused_name
 from priorhood._text import join_words, preview
 from priorhood.data.date_formats import Dates, dates_of, like_numbered, numbered_dates
 from priorhood.data.labels import BLANKS
@@ -179,14 +179,14 @@ def script(path: str, line: str, ending: str, *, inside: str = "") -> str:
         Table of a DuckDB file, quoted for SQL.
     """
     if inside:
-        out = str(free_name(Path(path).with_suffix(".parquet"), f" {ending}"))
+        out = str(unused_name(Path(path).with_suffix(".parquet"), f" {ending}"))
         read = f"duckdb.connect({path!r}, read_only=True).sql({f'FROM {inside}'!r}).df()"
         write = f"duckdb.from_df(d).write_parquet({out!r})"
         return f"python -c {shlex.quote(f'import duckdb; import pandas as pd; d = {read}; {line}; {write}')}"
     plain = path.removesuffix(".gz").removesuffix(".zst")
     columnar, lines = plain.endswith((".parquet", ".pq")), plain.endswith((".jsonl", ".ndjson"))
     suffix = ".parquet" if columnar else ".jsonl" if lines else ".csv"
-    out = str(free_name(Path(plain).with_suffix(suffix), f" {ending}"))
+    out = str(unused_name(Path(plain).with_suffix(suffix), f" {ending}"))
     if columnar:
         read, write = f"pd.read_parquet({path!r})", f"d.to_parquet({out!r})"
     elif lines:

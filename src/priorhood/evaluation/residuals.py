@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._system import cores, in_threads
+from priorhood._system import cores, run_in_threads
 from priorhood._text import suggestion
 from priorhood.diagnostics.uniformity import UniformityTest
 from priorhood.errors import TableError
@@ -161,7 +161,7 @@ def residuals(
     order = np.lexsort((used.rows.group[used.kept], place))
     parts = np.split(order, np.cumsum(np.bincount(place, minlength=len(labels)))[:-1])
     report = None if progress is None else partial(progress, "assessing")
-    statistics = in_threads(work.of_place, [(part,) for part in parts], cores(), report)
+    statistics = run_in_threads(work.of_place, [(part,) for part in parts], cores(), report)
     rows = {name: np.empty(len(place)) for name in ("pit", "tail", "z")}
     for name, values in rows.items():
         values[order] = np.concatenate([getattr(one, name) for one in statistics])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._arguments import MAX_DRAWS, check_whole, suggest_argument_names
-from priorhood._system import in_threads
+from priorhood._system import run_in_threads
 from priorhood.data.join_places import together
 from priorhood.data.rows import prepare_rows
 from priorhood.diagnostics.summary import below_diagonal, labels_of
@@ -237,7 +237,7 @@ def calibrate(
         order = np.argsort(n, kind="stable")
         picked = dict.fromkeys(int(order[at]) for at in (-1, len(order) // 2, 0))
         chosen[grouping.name] = {str(grouping.labels[at]): int(n[at]) for at in picked}
-    results = in_threads(
+    results = run_in_threads(
         _one_refit, [(fit_data, chosen, at, options) for at in range(refits)], options.threads,
         lambda done, total: options.progress("refits", done, total),
     )  # fmt: skip

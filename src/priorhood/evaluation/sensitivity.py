@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._arguments import suggest_argument_names
-from priorhood._system import in_threads
+from priorhood._system import run_in_threads
 from priorhood._text import join_words, plural, suggestion
 from priorhood.errors import ModelError, PriorhoodError
 from priorhood.evaluation.shift import FAR, WIDER, far, redraw, shifts
@@ -314,7 +314,7 @@ def sensitivity(
             return Refit(key, factor, prior, none, none, math.nan, str(problem))
         return Refit(key, factor, prior, *shifts(before, after), other - evidence)
 
-    refits = in_threads(
+    refits = run_in_threads(
         refit, [(key, factor) for key in keys for factor in numbers], options.threads,
         lambda done, total: options.progress("refits", done, total),
     )  # fmt: skip

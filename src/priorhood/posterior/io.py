@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._arguments import suggest_argument_names
-from priorhood._system import is_file, is_folder, is_there
+from priorhood._system import is_file, is_folder, path_exists
 from priorhood._text import suggestion
 from priorhood.errors import FileError, warn
 from priorhood.model.formula import independent
@@ -89,7 +89,7 @@ def read_saved_tree(path: str | Path) -> xr.DataTree:
     target = Path(path)
     if is_folder(target):
         raise FileError(f"{str(path)!r} is a folder; pass the name of a file in it")
-    if not is_there(target):
+    if not path_exists(target):
         hint = ""
         if not is_folder(target.parent):
             hint = f": there is no folder {str(target.parent)!r}"

@@ -27,10 +27,10 @@ def with_current_labels(tree: xr.DataTree) -> xr.DataTree:
     try:
         model = json.loads(stored) if isinstance(stored, str) else None
         formula = parse(tree.attrs["formula"] if model is None else model["formula"])
-        odd = [e for e in map(Expression, formula.factors()) if e.bare is not None and not is_loose(e.bare)]
-        factors = {str(e.bare): e.text for e in odd if not e.categorical}
+        quoted = [e for e in map(Expression, formula.factors()) if e.bare is not None and not is_loose(e.bare)]
+        factors = {str(e.bare): e.text for e in quoted if not e.categorical}
         categories = json.loads(tree.attrs["categories"])
-        if not odd or any(text in categories for text in factors.values()):
+        if not quoted or any(text in categories for text in factors.values()):
             return tree
         categories = {factors.get(key, key): list(values) for key, values in categories.items()}
         numeric = [factors.get(key, key) for key in json.loads(tree.attrs["numeric_categories"])]

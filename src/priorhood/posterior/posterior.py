@@ -172,7 +172,7 @@ class Posterior(PosteriorMethods):
 
     @property
     def store(self) -> str:
-        """What is stored of the finest places' coefficients: "draws" or "summaries"."""
+        """The stored form of the finest places' coefficients: "draws" or "summaries"."""
         return "summaries" if self.summed else "draws"
 
     @property

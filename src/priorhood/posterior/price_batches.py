@@ -35,7 +35,7 @@ def expected_batches(post: Posterior, homes: pd.DataFrame, unseen: str = "popula
 
 @dataclass(frozen=True)
 class PriceMoments:
-    """How draws of homes' expected prices are summarized, in the same way for all homes.
+    """Summary statistics for draws of homes' expected prices, the same for all homes.
 
     Attributes
     ----------

@@ -123,7 +123,7 @@ def attach_groups(tree: xr.DataTree, others: Iterable[xr.DataTree]) -> xr.DataTr
     groups = {name: node.to_dataset() for name, node in tree.children.items()}
     for other in others:
         if not isinstance(other, xr.DataTree):
-            raise ModelError(f"attach takes trees of prior_predictive or posterior_predictive, not {other!r}")
+            raise ModelError(f"attach needs trees from prior_predictive() or posterior_predictive(), not {other!r}")
         for name, node in other.children.items():
             if name not in FITTED + ATTACHED:
                 raise ModelError(f"cannot attach the group {name!r} to a posterior; {suggestion(name, ATTACHED)}")

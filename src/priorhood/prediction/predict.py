@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from priorhood._arguments import check_seed
-from priorhood._system import cores, in_threads, memory
+from priorhood._system import cores, memory, run_in_threads
 from priorhood._text import preview
 from priorhood.data.sources.table import with_columns
 from priorhood.errors import ModelError, TableError
@@ -202,7 +202,7 @@ def predict_rows(
             progress("predicting", min(done * BLOCK, len(order)), len(order))
 
     jobs = [(order[lo : lo + BLOCK],) for lo in range(0, len(order), BLOCK)]
-    in_threads(block, jobs, max(cores(), 1), report)
+    run_in_threads(block, jobs, max(cores(), 1), report)
     if c.nu is not None and not logged and c.nu.min() <= 1:
         mean[:] = np.nan
     note = None
@@ -307,4 +307,4 @@ def simulate(
                 also(to, m, s)
 
     report = None if progress is None else lambda done, total: progress("simulating", done, total)
-    in_threads(block, [(number,) for number in np.unique(kept // BLOCK).tolist()], max(cores(), 1), report)
+    run_in_threads(block, [(number,) for number in np.unique(kept // BLOCK).tolist()], max(cores(), 1), report)

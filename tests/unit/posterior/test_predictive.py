@@ -646,6 +646,6 @@ def test_attached_groups_are_replaced_and_strange_ones_refused(fitted, sales):
     assert fitted.attach(other).tree.identical(fitted.tree)
     with pytest.raises(ph.ModelError, match=r"cannot attach the group 'priors' .*; did you mean 'prior'"):
         fitted.attach(xr.DataTree.from_dict({"priors": xr.Dataset()}))
-    with pytest.raises(ph.ModelError, match="attach takes trees"):
+    with pytest.raises(ph.ModelError, match="attach needs trees"):
         fitted.attach({"prior": 1})
     assert dataclasses.is_dataclass(both)

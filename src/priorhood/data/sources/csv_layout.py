@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from priorhood._system import free_name
+from priorhood._system import unused_name
 from priorhood.data.number_formats import is_number
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _record(lines: Iterator[str]) -> str:
 def _removal(file: str, lines: list[str], above: int) -> str:
     """Return advice to remove the first lines, with a command."""
     gzipped = file.lower().endswith(".gz")
-    out = free_name(Path(file.removesuffix(".gz") if gzipped else file), " plain")
+    out = unused_name(Path(file.removesuffix(".gz") if gzipped else file), " plain")
     rest = f"tail -n +{above + 1}"
     command = f"gzip -dc {shlex.quote(file)} | {rest}" if gzipped else f"{rest} {shlex.quote(file)}"
     which = "line 1 is" if above == 1 else f"lines 1 to {above} are"

@@ -12,7 +12,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from priorhood._system import free_name, is_file
+from priorhood._system import is_file, unused_name
 from priorhood.data.sources.csv_layout import shown
 
 # Stands for a file that DuckDB does not name.
@@ -118,7 +118,7 @@ def _not_utf8(message: str, file: str, where: str) -> str:
         encoding = "UTF-16LE" if first[1:2] == b"\0" else "UTF-16BE"
     else:  # bytes that Windows has no letters for
         encoding = "ISO-8859-1" if set(first) & {0x81, 0x8D, 0x8F, 0x90, 0x9D} else "CP1252"
-    out = str(free_name(Path(path), "-utf8"))
+    out = str(unused_name(Path(path), "-utf8"))
     return (
         f"{file} is not UTF-8 text{where}, and looks like {encoding}; convert it to UTF-8: "
         f"iconv -f {encoding} -t UTF-8 {shlex.quote(path)} > {shlex.quote(out)}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from priorhood._system import is_folder, is_there
+from priorhood._system import is_folder, path_exists
 from priorhood._text import preview, sql_name, sql_text, suggestion
 from priorhood.data.labels import BLANKS, normal_label
 from priorhood.data.number_formats import DEFAULT_FORMAT, NumberFormat
@@ -326,7 +326,7 @@ def find_parts(path: str, number_format: NumberFormat = DEFAULT_FORMAT) -> Parts
     TableError
         No such file, an unknown format, several formats or tables, or parts that cannot be read.
     """
-    named, _, inside = (path, "", "") if is_there(path) else path.partition(INSIDE)
+    named, _, inside = (path, "", "") if path_exists(path) else path.partition(INSIDE)
     files = _files(named)
     kinds = {format_of(f): f for f in files}
     if len(kinds) > 1:
@@ -381,9 +381,9 @@ def _files(path: str) -> list[str]:
     """Return the files of a path, without those that engines write next to their parts: _SUCCESS, .crc."""
     # A file's own name may look like a pattern.
     found = [path]
-    if glob.has_magic(path) and not is_there(path):
+    if glob.has_magic(path) and not path_exists(path):
         found = sorted(glob.glob(path, recursive=True))  # noqa: PTH207
-    missing = [f for f in found if not is_there(f)]
+    missing = [f for f in found if not path_exists(f)]
     if missing or not found:
         raise TableError(f"no file {path!r}{nearby_files(path)}")
     files: list[str] = []

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from priorhood._system import is_there
+from priorhood._system import path_exists
 from priorhood._text import join_words
 from priorhood.data.sources.duckdb_io import nearby_files
 from priorhood.errors import FileError, ModelError, TableError
@@ -67,7 +67,7 @@ def _open(source: object) -> tuple[str, Any]:
             f"polygons come from a file, a GeoDataFrame or GeoJSON as a mapping, not {type(source).__name__}"
         )
     path = Path(source)
-    if not is_there(path):
+    if not path_exists(path):
         raise FileError(f"no file {str(source)!r}{nearby_files(str(path))}")
     try:
         elsewhere = any(map(_POINTER.search, _heads(path)))
