@@ -35,18 +35,18 @@ def draw(records: Records, sizes: tuple[Size, ...], model: str, *, by: str, path
     spans = _spans(records, sizes, model, by)
     for at, (title, seconds) in enumerate(PANELS.items()):
         axes = figure.add_axes((0.07 + 0.47 * at, 0.13, 0.30, 0.74))
-        style.plain(axes)
+        style.simplify_axes(axes)
         axes.set_xscale("log")
         axes.set_yscale("log")
         # Before anything is drawn: the labels need to know where their lines end.
         axes.set_xlim(spans[0])
         axes.set_ylim(spans[1])
-        style.words(axes.set_title(title, loc="left"), size=style.NORMAL, colour=style.INK)
-        style.words(axes.set_xlabel(_what(by)), size=style.SMALL)
+        style.format_text(axes.set_title(title, loc="left"), size=style.NORMAL, colour=style.INK)
+        style.format_text(axes.set_xlabel(_what(by)), size=style.SMALL)
         _lines(axes, records, sizes, model, by, seconds)
         if at == 0:
-            style.words(axes.set_ylabel("seconds"), size=style.SMALL)
-    style.words(
+            style.format_text(axes.set_ylabel("seconds"), size=style.SMALL)
+    style.format_text(
         figure.text(0.07, 0.015, "○ point estimate   × stopped at a limit or failed at the next size"
                     "   ▲ draws short of the quality: it needs longer"),
         size=style.SMALL,
@@ -132,7 +132,7 @@ def _labels(axes: Axes, ends: list[Any]) -> None:
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6},
         )  # fmt: skip
         label = axes.text(1.06, height, text, transform=axes.transAxes, va="center")
-        style.words(label, colour=colour, bold=bold)
+        style.format_text(label, colour=colour, bold=bold)
 
 
 def spread(heights: list[float], gap: float, most: float = np.inf) -> list[float]:

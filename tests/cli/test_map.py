@@ -38,8 +38,8 @@ def test_maps_are_written(shelf, cli, name):
         (("--show", "below"), "--below 350000"),
         (("--at", "area=3"), "no predictor 'area'"),
         (("--crs", "metres"), "crs 'metres'"),
-        (("--crs", "EPSG:4978"), "that are no map's"),
-        (("--crs", "IAU_2015:30100"), "no place on the Earth"),
+        (("--crs", "EPSG:4978"), "is not a map projection"),
+        (("--crs", "IAU_2015:30100"), "not on the Earth"),
     ],
 )
 def test_wrong_wishes_leave_nothing_behind(shelf, cli, options, says):

@@ -132,5 +132,5 @@ def test_old_files_have_reports(cli, tmp_path, name):
     assert [row["mean"] for row in told["places"]["rows"]] == pytest.approx(expected, rel=1e-6)
     # 25 draws a chain are too few to judge by: the page's first screen says so.
     assert told["summary_checks"][1] is False
-    assert "second look" in told["summary_checks"][0]
+    assert "needs attention" in told["summary_checks"][0]
     assert dict(told["made"])["file format"] == name[len("format")]

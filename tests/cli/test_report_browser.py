@@ -141,7 +141,7 @@ def test_the_error_of_a_probability_is_that_of_its_draws(post, file, opened):
         f"CALCULATOR.predictive({{ living_space: 90 }}, DATA.home.options.indexOf('{label}')).belowError(420000)"
     )
     assert found == pytest.approx(wanted, rel=1e-3)
-    assert f"give or take {100 * wanted:.1g} %, from 300 draws" in page.inner_text("#answer")
+    assert f"± {100 * wanted:.1g} percentage points (Monte Carlo error, 300 draws)" in page.inner_text("#answer")
 
 
 @pytest.mark.slow

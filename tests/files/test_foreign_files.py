@@ -116,7 +116,7 @@ def test_polygons_point_to_no_other_file(tmp_path, name):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         assert list(geopandas.read_file(path)["zip"]) == ["alice"]  # the control: GDAL follows it
-    with pytest.raises(ph.FileError, match="has no polygons in it, but says where others are"):
+    with pytest.raises(ph.FileError, match="contains no polygons, only a reference to another source"):
         read_polygons(tmp_path / name, None)
 
 
@@ -133,7 +133,7 @@ def test_a_folder_of_polygons_is_what_lies_right_in_it(tmp_path):
         read_polygons(below.parent, None)
     for i in range(1_001):
         (below / f"{i}.txt").touch()
-    with pytest.raises(ph.FileError, match="has over 1,000 files; name the one with the polygons"):
+    with pytest.raises(ph.FileError, match="has over 1,000 files; pass the one with the polygons"):
         read_polygons(below, None)
 
 

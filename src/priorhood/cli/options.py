@@ -176,6 +176,7 @@ SHARED = {
     "plot.forest.var": Shared(
         "Parameter of places: beta, beta_district, delta_type, or sigma with noise by place.", metavar="NAME"
     ),
+    "plot.lines.table": Shared("Also plot the rows of this table.", "--data", "TABLE"),
     "plot.predictive.draws": Shared("Number of posterior draws."),
     "plot.predictive.kind": Shared("density, histogram, or scatter (outcomes against predictions)."),
     "plot.prior_lines.draws": Shared("Number of draws from the prior."),
@@ -188,7 +189,6 @@ SHARED = {
     "chains": Shared("Number of chains."),
     "column": Shared("Property of the polygons that holds the labels (default: found by comparing labels)."),
     "crs": Shared("CRS of the polygons if the file does not name it, e.g. EPSG:4326.", kind=str),
-    "data": Shared("Also plot the rows of this table.", metavar="TABLE"),
     "decimal": Shared(
         'Decimal separator of numbers stored as text (default: "."; "," if --thousands is ".").', metavar="SIGN"
     ),
@@ -247,7 +247,7 @@ SHARED = {
     "x": Shared("Predictor on the horizontal axis (default: the first that varies by place)."),
 }  # fmt: skip
 # Parameters that take rows → their options.
-ROWS = {"data": "--data", "table": "--data", "home": "--home"}
+ROWS = {"table": "--data", "home": "--home"}
 # Parameters that commands pass themselves.
 NO_OPTIONS = {"post", "model", "models", "formula", "source", "progress", "found", "out"}
 

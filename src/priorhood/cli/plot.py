@@ -39,12 +39,20 @@ PICTURES = {
 
 
 def check_picture(out: Path, *inputs: str | Path | None, kind: str = "picture", others: str = "") -> None:
-    """Raise before any work is done if the picture cannot be written."""
+    """Check, before any work is done, that a picture can be drawn and written to this file.
+
+    Raises
+    ------
+    FileError : the file cannot be written, or its name has another ending
+    ModelError : matplotlib is not installed
+    """
     from priorhood._system import check_writable
+    from priorhood.plot.figure.style import check_matplotlib
 
     check_writable(out, *(given for given in inputs if given))
     if out.suffix.lower() not in ENDINGS:
         raise FileError(f"cannot write a {kind} to {str(out)!r}; its name must end in {', '.join(ENDINGS)}{others}")
+    check_matplotlib()
 
 
 def write_picture(figure: Figure, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""A posterior as one page that a browser opens without a network: what was fitted, found, and what a home costs."""
+"""Report of a posterior: one page for a browser, offline, with model, results and a price calculator."""
 
 from __future__ import annotations
 
@@ -35,40 +35,39 @@ def report(
     level: str | None = None,
     crs: str | None = None,
 ) -> None:
-    """Write a report of a posterior: one HTML file that needs nothing else, and no network.
+    """Write a report of a posterior: one HTML file that works offline.
 
-    It says what was fitted, how far to trust it, what was found (a map, a table and a profile of every place), what
-    a home costs (computed in the page from some of the draws), and how it was made.
+    It shows what was fitted, how far to trust it, the results (a map, a table and a profile of every place), what a
+    home costs (computed in the page from some of the draws), and how the report was made.
 
     Parameters
     ----------
     post : Posterior
         A fitted model.
     out : str or Path
-        The file to write, .html.
+        The file to write; its name must end in .html.
     polygons : path, GeoDataFrame or mapping, optional
         Polygons of the places, such as GeoJSON; no map if None.
     at : mapping, optional
-        Values of predictors of the home that map and table show, {"living_space": 100}; see Posterior.homes.
+        Predictors of the home that map and table show, {"living_space": 100}; see Posterior.homes.
     below : float, optional
-        Threshold in the outcome's units, whose probability map and table show; a round number near the average
-        place's mean if None.
+        Threshold in the outcome's units for the probability in map and table; a round number near the mean of the
+        average place if None.
     title : str, optional
-        Title of the page; like "Price by zip" if None.
+        Title of the page; such as "Price by zip" if None.
     column : str, optional
-        The polygons' property that holds the labels; found if None.
+        The property of the polygons with the labels; chosen automatically if None.
     level : str, optional
-        Of nested places, the level to show; the finest if None.
+        The level of nested places to show; the finest if None.
     crs : str, optional
-        CRS of the polygons, where the file does not name it, like "EPSG:4326".
+        CRS of the polygons, such as "EPSG:4326", if the file does not state it.
 
     Raises
     ------
     ModelError
-        Polygons for a model without groups; a predictor that the formula does not have, or a value that it cannot
-        take.
+        Polygons for a model without groups; an unknown predictor, or an invalid value of one.
     FileError
-        A file that cannot be written, or is no .html.
+        The file cannot be written, or its name does not end in .html.
 
     Examples
     --------
@@ -91,7 +90,7 @@ def report(
     if not post.hierarchy.levels and (polygons is not None or level is not None):
         raise ModelError(
             f"{post.model.formula.text!r} has no group, so there are no places to show on a map: fit it with a "
-            f"part like '+ (1 | zip)' (priorhood fit), or leave the polygons out"
+            f"term such as '+ (1 | zip)' (priorhood fit), or leave the polygons out"
         )
     areas = None
     if polygons is not None:
@@ -101,13 +100,13 @@ def report(
     elif column is not None or crs is not None:
         given = "crs" if column is None else "column"
         raise ModelError(
-            f"{given}= (--{given}) is about the polygons, which are not given: add polygons= (--polygons)"
+            f"{given}= (--{given}) refers to polygons, but none are passed: add polygons= (--polygons)"
         )
-    write_text(out, assembled(content(post, areas, at=at or {}, below=below, title=title, level=level)))
+    write_text(out, assemble(content(post, areas, at=at or {}, below=below, title=title, level=level)))
 
 
 def check_report(out: str | Path, *inputs: str | Path) -> None:
-    """Raise before any work is done if a report cannot be written there.
+    """Check, before any work is done, that a report can be written to this file.
 
     Examples
     --------
@@ -121,27 +120,27 @@ def check_report(out: str | Path, *inputs: str | Path) -> None:
         raise FileError(f"cannot write a report to {str(out)!r}; its name must end in .html")
 
 
-def assembled(data: Mapping[str, Any]) -> str:
-    """Return template, style, scripts and data in one text; no data can end its script element."""
+def assemble(data: Mapping[str, Any]) -> str:
+    """Return template, style, scripts and data as one text; the data cannot close its script element."""
     folder = files("priorhood.reporting")
     text = folder.joinpath("page.html").read_text(encoding="utf-8")
-    # < and > appear in JSON within strings only.
-    data = _shown(data)
-    held = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    # < and > only occur inside strings in JSON.
+    data = _escape(data)
+    encoded = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
     for sign, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028")):
-        held = held.replace(sign, code)
+        encoded = encoded.replace(sign, code)
     scripts = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
     style = folder.joinpath("page.css").read_text(encoding="utf-8")
     for name, part in (("style", style), ("scripts", scripts), ("title", escape(str(data["title"])))):
         text = text.replace(f"<!--{name}-->", part)
-    # Last, so that nothing in the data is taken for one of the marks above.
-    return text.replace("<!--data-->", held)
+    # Last, so that nothing in the data is mistaken for one of the placeholders above.
+    return text.replace("<!--data-->", encoded)
 
 
-def _shown(data: Any) -> Any:
-    """The data with control characters made visible in every text, since labels come from files."""
+def _escape(data: Any) -> Any:
+    """Return the data with control characters escaped in every text, since labels come from files."""
     if isinstance(data, str):
         return escape_control(data)
     if isinstance(data, dict):
-        return {_shown(name): _shown(value) for name, value in data.items()}
-    return [_shown(value) for value in data] if isinstance(data, list | tuple) else data
+        return {_escape(name): _escape(value) for name, value in data.items()}
+    return [_escape(value) for value in data] if isinstance(data, list | tuple) else data

@@ -1,4 +1,4 @@
-"""Data from which a page predicts a home: fields, columns of the design, and some of the draws."""
+"""Data for the predictions of the page: fields, columns of the design, and some of the draws."""
 
 from __future__ import annotations
 
@@ -22,33 +22,42 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from priorhood._arrays import Array
-    from priorhood.model.design import Column, Design
     from priorhood.posterior.posterior import Posterior
 
-# Places that a page holds: with more it is tens of megabytes, which browsers open slowly.
+# Most places on a page: with more it has tens of megabytes, which browsers open slowly.
 MAX_PLACES = 20_000
-# Numbers of the page's arrays together, at two bytes each; never fewer or more draws of a place than these.
+# Numbers in all arrays of the page, at two bytes each; limits of the number of draws.
 BUDGET = 220_000
 MIN_DRAWS, MAX_DRAWS = 80, 1000
-# Options up to which means are judged at the ends of every field too.
+# Number of options up to which means are also checked at the ends of every field.
 MAX_AT_ENDS = 500
 
 
 def calculator(post: Posterior, at: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fields, columns and draws; the page's predictions are mixtures over these draws, as predict()'s are.
+    """Return fields, columns and draws; the page predicts with mixtures over these draws, as predict() does.
 
     Returns
     -------
-    fields : the predictors, with the values of the home shown; columns : the design's, as factors of these;
-    options, crossed : places by label; mu, beta, sigma, …: draws, standardized, as `packed` describes them
+    dict
+        fields: the predictors, with the values of the home shown; columns: those of the design, as products of
+        factors; options, crossed: places by label; mu, beta, sigma, …: standardized draws, see `pack`
     """
     options = _options(post)
-    c = thinned(post, len(options))
-    formula, hierarchy = post.model.formula, post.hierarchy
+    c = thin_draws(post, len(options))
+    formula = post.model.formula
     own = np.isin(c.mu_cols, c.levels[0].cols if c.levels else [], invert=True)
-    found: dict[str, Any] = {
+    data: dict[str, Any] = {
         "fields": _fields(post, at),
-        "columns": [_column(column, post.design) for column in post.design.columns],
+        # A column is a product of factors; without any it is the intercept.
+        "columns": [
+            [
+                ["is", Expression(factor.factor).bare, factor.category, factor.factor in post.design.numeric]
+                if isinstance(factor, Indicator)
+                else factor.nested()
+                for factor in column.factors
+            ]
+            for column in post.design.columns
+        ],
         "centre": post.scale.centre.tolist(),
         "spread": post.scale.spread.tolist(),
         "unit": post.scale.unit,
@@ -59,8 +68,8 @@ def calculator(post: Posterior, at: Mapping[str, Any]) -> dict[str, Any]:
         "draws": len(c.mu),
         "of": int(np.prod([post._sizes[d] for d in ("chain", "draw")])),
         "mu_columns": c.mu_cols[own].tolist(),
-        "mu": packed(c.mu[:, own].T),
-        "nu": None if c.nu is None else packed(np.log(c.nu)[None]),
+        "mu": pack(c.mu[:, own].T),
+        "nu": None if c.nu is None else pack(np.log(c.nu)[None]),
         "group": formula.group,
         "options": [option["label"] for option in options],
         "kinds": [option["kind"] for option in options],
@@ -71,18 +80,27 @@ def calculator(post: Posterior, at: Mapping[str, Any]) -> dict[str, Any]:
         "infinite": _infinite(post, options, at),
     }
     by_place = c.sigma.ndim == 2
-    sigma = c.sigma[None] if not by_place else np.stack([_groups(c, post, one).sigma(0) for one in options])
-    found["sigma"] = None if post.model.se else packed(np.log(np.maximum(sigma, 1e-300)))
+    sigma = c.sigma[None] if not by_place else np.stack([_groups(c, post, option).sigma(0) for option in options])
+    data["sigma"] = None if post.model.se else pack(np.log(np.maximum(sigma, 1e-300)))
     if c.levels:
-        # (options, columns, S): a column's draws side by side.
-        found["beta"] = packed(_betas(c, post, options))
-    for which in range(len(hierarchy.crossed)):
-        found["crossed"].append(_crossed(c, post, which, at))
-    return found
+        # (options, columns, S); known places in batches, since drawing many at once costs little more.
+        finest = c.levels[0]
+        beta = np.empty((len(options), len(finest.cols), len(c.mu)))
+        known = [number for number, option in enumerate(options) if option["kind"] == "place"]
+        places = np.array(
+            [finest.positions[SEPARATOR.join(options[number]["path"])] for number in known], dtype=np.int64
+        )
+        for lo in range(0, len(known), TOGETHER):
+            beta[known[lo : lo + TOGETHER]] = finest.draws_of(places[lo : lo + TOGETHER]).transpose(1, 2, 0)
+        for number in set(range(len(options))) - set(known):
+            beta[number] = _groups(c, post, options[number]).beta(0).T
+        data["beta"] = pack(beta)
+    data["crossed"] = [_crossed(c, post, which, at) for which in range(len(post.hierarchy.crossed))]
+    return data
 
 
-def thinned(post: Posterior, options: int) -> Coefficients:
-    """Return some draws of every chain, evenly spaced, as many as a page can carry."""
+def thin_draws(post: Posterior, options: int) -> Coefficients:
+    """Return some draws of every chain, evenly spaced, as many as fit on a page."""
     draws = post.tree["posterior"].to_dataset()
     width = len(post.design.columns) + (1 if post.model.noise else 0)
     wanted = min(max(BUDGET // max(options * width, 1), MIN_DRAWS), MAX_DRAWS)
@@ -91,14 +109,14 @@ def thinned(post: Posterior, options: int) -> Coefficients:
     return post._coefficients(draws.isel(draw=kept))
 
 
-def packed(values: Array) -> dict[str, Any]:
-    """Return draws (…, S) as 16-bit steps between the least and the largest of every row, in base64.
+def pack(values: Array) -> dict[str, Any]:
+    """Return draws (…, S) as 16-bit steps between the smallest and largest of every row, in base64.
 
-    A value is off by at most half a step: a 130,000th of its row's range.
+    The rounding error is at most half a step: a 130,000th of the range of the row.
     """
     rows = values.reshape(-1, values.shape[-1])
     low = rows.min(axis=1, initial=np.inf)
-    # Rounded first: the page has to count from the same number.
+    # Finite before the steps are taken, since the page starts from the same number.
     low = np.where(np.isfinite(low), low, 0.0)
     step = (rows.max(axis=1, initial=-np.inf) - low) / 65535.0
     step = np.where(np.isfinite(step) & (step > 0), step, 1.0)
@@ -118,51 +136,47 @@ def _base64(array: npt.NDArray[Any]) -> str:
 
 
 def _options(post: Posterior) -> list[dict[str, Any]]:
-    """Places to choose from: the average one, a new one, all places unless too many, those of coarser levels.
+    """Return the places to choose from: average, new one, all places unless too many, those of coarser levels.
 
-    key : labels along the path; kind : average, new, place, or the coarser level's name
+    Each has a label; kind: average, new, place, or the name of the coarser level; path: labels along the path;
+    unseen: how to treat a new place.
     """
     levels = post.hierarchy.levels
     if not levels:
         return []
     finest = levels[0]
-    depth = len(finest.path)
-    unseen = [absent_label(post)] * depth
-    found = [
-        {"label": f"the average {finest.name}", "kind": "average", "path": unseen, "unseen": "population"},
-        {"label": f"a new {finest.name}", "kind": "new", "path": unseen, "unseen": "draw"},
+    new = [absent_label(post)] * len(finest.path)
+    options = [
+        {"label": f"the average {finest.name}", "kind": "average", "path": new, "unseen": "population"},
+        {"label": f"a new {finest.name}", "kind": "new", "path": new, "unseen": "draw"},
     ]
-    for at, level in enumerate(levels):
+    for depth, level in enumerate(levels):
         for key, label in zip(level.keys.tolist(), level.labels.tolist(), strict=True):
             path = key.split(SEPARATOR)
-            path = [*path, *unseen[len(path) :]]
-            if not at and level.size <= MAX_PLACES:
-                found.append({"label": label, "kind": "place", "path": path, "unseen": "population"})
-            if not at:
-                continue
-            words = {
-                "population": f"the average {finest.name} of {label}",
-                "draw": f"a new {finest.name} in {label}",
-            }
-            found += [
-                {"label": words[unseen_], "kind": level.name if unseen_ == "population" else "new", "path": path,
-                 "unseen": unseen_, "of": label}
-                for unseen_ in words
-            ]  # fmt: skip
-    return found
+            path = [*path, *new[len(path) :]]
+            if depth:
+                options += [
+                    {"label": f"the average {finest.name} of {label}", "kind": level.name, "path": path,
+                     "unseen": "population", "of": label},
+                    {"label": f"a new {finest.name} in {label}", "kind": "new", "path": path, "unseen": "draw",
+                     "of": label},
+                ]  # fmt: skip
+            elif level.size <= MAX_PLACES:
+                options.append({"label": label, "kind": "place", "path": path, "unseen": "population"})
+    return options
 
 
 def _groups(c: Coefficients, post: Posterior, option: dict[str, Any]) -> Groups:
-    """The draws of one option's place, with every crossed grouping at its average."""
+    """Return the draws of the place of an option, with every crossed grouping at its average."""
     labels = dict(zip(c.levels[0].places.path, option["path"], strict=True))
     spot = SEPARATOR.join(labels.get(key, "") for key in c.keys)
     return Groups(c, (spot,), option["unseen"], post.seed)
 
 
 def _infinite(post: Posterior, options: list[dict[str, Any]], at: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Whether a price has an infinite mean, by option: `here` for the home shown, `ends` far out in any one field.
+    """Return whether prices have infinite means, by option: `here` at the home shown, `ends` far out in any field.
 
-    None where no home has one: without a log; and with Student's t, where the page finds out itself.
+    None if no home has one: without a log; and with Student's t, for which the page finds out by itself.
     """
     import pandas as pd
 
@@ -186,30 +200,17 @@ def _infinite(post: Posterior, options: list[dict[str, Any]], at: Mapping[str, A
     here, ends = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
     for change in [{}, *(far if len(rows) <= MAX_AT_ENDS else [])]:
         frame = pd.DataFrame([row | change for row in rows])
-        told = np.zeros(len(rows), bool)
-        for way in ("population", "draw"):
-            at_once = np.flatnonzero(unseen == way)
-            if len(at_once):
-                told[at_once] = judge_moments(post, tails, frame.iloc[at_once], way, noise=True).mean
-        here, ends = (told, told) if not change else (here, ends | told)
+        infinite = np.zeros(len(rows), bool)
+        for treatment in ("population", "draw"):
+            chosen = np.flatnonzero(unseen == treatment)
+            if len(chosen):
+                infinite[chosen] = judge_moments(post, tails, frame.iloc[chosen], treatment, noise=True).mean
+        here, ends = (infinite, infinite) if not change else (here, ends | infinite)
     return {"here": here.tolist(), "ends": ends.tolist()}
 
 
-def _betas(c: Coefficients, post: Posterior, options: list[dict[str, Any]]) -> Array:
-    """Coefficients of every option (options, C, S); known places together, since drawing many costs little more."""
-    finest = c.levels[0]
-    found = np.empty((len(options), len(finest.cols), len(c.mu)))
-    known = [at for at, option in enumerate(options) if option["kind"] == "place"]
-    places = np.array([finest.positions[SEPARATOR.join(options[at]["path"])] for at in known], dtype=np.int64)
-    for lo in range(0, len(known), TOGETHER):
-        found[known[lo : lo + TOGETHER]] = finest.draws_of(places[lo : lo + TOGETHER]).transpose(1, 2, 0)
-    for at in set(range(len(options))) - set(known):
-        found[at] = _groups(c, post, options[at]).beta(0).T
-    return found
-
-
 def _crossed(c: Coefficients, post: Posterior, which: int, at: Mapping[str, Any]) -> dict[str, Any]:
-    """One crossed grouping: its average, a new place, and its places."""
+    """Return one crossed grouping: its average, a new place, and its places."""
     grouping = c.crossed[which]
     S, K = c.mu.shape[0], len(grouping.varying)
     keys = dict.fromkeys(c.keys, "") | dict.fromkeys(grouping.places.path, absent_label(post))
@@ -229,36 +230,36 @@ def _crossed(c: Coefficients, post: Posterior, which: int, at: Mapping[str, Any]
         "options": labels,
         "chosen": labels.index(chosen, 2) if chosen in labels[2:] else 0,
         "columns": grouping.cols.tolist(),
-        "beta": packed(np.stack([one.T for one in effects])),
+        "beta": pack(np.stack([effect.T for effect in effects])),
     }
 
 
 def _own_values(post: Posterior, options: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Predictors of the places: name → value for every option, None where it is not known."""
+    """Return predictors of the places by name: a value for every option, None if it is unknown."""
     known = post.place_table
     if known is None or not options:
         return {}
     finest = post.hierarchy.levels[0].path
-    found: dict[str, list[Any]] = {column: [] for column in known.columns}
+    predictors: dict[str, list[Any]] = {column: [] for column in known.columns}
     for option in options:
         labels = dict(zip(finest, option["path"], strict=True))
         values = known.find(tuple(labels.get(key, "") for key in known.keys))
-        for at, column in enumerate(known.columns):
-            value = None if values is None else values[at]
-            gone = value is None or value == "" or (isinstance(value, float) and not np.isfinite(value))
-            found[column].append(None if gone else value)
-    return found
+        for number, column in enumerate(known.columns):
+            value = None if values is None else values[number]
+            missing = value is None or value == "" or (isinstance(value, float) and not np.isfinite(value))
+            predictors[column].append(None if missing else value)
+    return predictors
 
 
 # -- predictors --------------------------------------------------------------------------------------------
 
 
 def _fields(post: Posterior, at: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every predictor: its kind, unit, value, and where most of the rows lie."""
+    """Return kind, unit, value and range of every predictor."""
     design = post.design
     typical = {**typical_values(design, post.moments), **at}
     categories = {Expression(factor).bare: factor for factor in design.categories}
-    found = []
+    fields = []
     for name in design.variables:
         field: dict[str, Any] = {"name": name, "unit": unit_of(post, name), "value": typical.get(name)}
         if name in categories:
@@ -268,30 +269,20 @@ def _fields(post: Posterior, at: Mapping[str, Any]) -> list[dict[str, Any]]:
         else:
             field["value"] = None if field["value"] is None else float(field["value"])
             field["range"] = _range(post, name)
-        found.append(field)
-    return found
+        fields.append(field)
+    return fields
 
 
 def _range(post: Posterior, name: str) -> list[float] | None:
-    """Two sds around the mean of a numeric predictor, of its log where the formula takes that."""
+    """Return the mean ± 2 sd of a numeric predictor, or of its log if the formula takes that."""
     mean, scatter = post.moments.pooled()
     sd = np.sqrt(np.diag(scatter) / post.moments.mass.sum())
     for column, centre, spread in zip(post.moments.columns, mean, sd, strict=True):
         expression = Expression(column) if column in post.design.formula.factors() else None
         if expression is not None and expression.bare == name:
             low = centre - 2 * spread
-            # Areas and ages are not negative; what lies around zero may be.
+            # Areas and ages are not negative; predictors centred around zero may be.
             return [max(float(low), 0.0) if centre > spread else float(low), float(centre + 2 * spread)]
         if expression is not None and expression.logged_column == name:
             return [float(np.exp(centre - 2 * spread)), float(np.exp(centre + 2 * spread))]
     return None
-
-
-def _column(column: Column, design: Design) -> list[Any]:
-    """A column of the design as the factors of a product; none is the intercept."""
-    return [
-        ["is", Expression(one.factor).bare, one.category, one.factor in design.numeric]
-        if isinstance(one, Indicator)
-        else one.nested()
-        for one in column.factors
-    ]

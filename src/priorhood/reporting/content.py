@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 def content(
     post: Posterior, areas: Any, *, at: Mapping[str, Any], below: float | None, title: str | None, level: str | None
 ) -> dict[str, Any]:
-    """Return everything that the page shows, as JSON can hold it.
+    """Return everything that the page shows, ready for JSON.
 
     Raises
     ------
-    ModelError : a name in `at` or a level that the formula does not have; a threshold that is no number; more
-        places than a page holds
+    ModelError : a name in `at` or a level that the formula does not have; a threshold that is not finite; too many
+        places for one page
     """
     if below is not None and not math.isfinite(below):
         raise ModelError(f"below must be a finite number, not {below!r}")
@@ -41,22 +41,26 @@ def content(
         fits = [one.name for one in levels[depth + 1 :] if one.size <= MAX_PLACES]
         coarser = f"show the {plural(fits[0])} (level={fits[0]!r}, --level {fits[0]}), or " if fits else ""
         raise ModelError(
-            f"a page holds at most {MAX_PLACES:,} places, and there are {levels[depth].size:,} "
+            f"a page shows at most {MAX_PLACES:,} places, but there are {levels[depth].size:,} "
             f"{plural(levels[depth].name)}: {coarser}write a table of all: post.predict(post.homes())"
         )
     check_labels(post, at)
     home = calculator(post, at)
     places = places_of(post, home["options"], depth, at, below)
-    if not title:  # Price by zip; price by living_space and type where there are no groups
+    if not title:  # "Price by zip", or "Price by living_space and type" without groups
         by = join_words([one.name for one in post.hierarchy.groupings] or list(post.design.variables))
         title = formula.outcome_name + (f" by {by}" if by else "")
         title = title[:1].upper() + title[1:]
     verdicts = [v.to_dict() for v in post.check()]
     bad = [v["about"] for v in verdicts if not v["good"]]
-    checks = "The one check is good." if len(verdicts) == 1 else f"All {len(verdicts)} checks are good."
+    checks = "The only check is good." if len(verdicts) == 1 else f"All {len(verdicts)} checks are good."
     if bad:
-        ask = "asks" if len(bad) == 1 else "ask"
-        checks = f"{len(bad)} of {len(verdicts)} checks {ask} for a second look: {', '.join(bad)}."
+        need = "needs" if len(bad) == 1 else "need"
+        checks = f"{len(bad)} of {len(verdicts)} checks {need} attention: {', '.join(bad)}."
+    equations = equations_of(post.model, post.design, post.scale)
+    rows = [["read", int(post.attrs["rows_read"])], ["used", post.moments.listed]]
+    if post.model.frequency_weights:
+        rows.append([f"represented (by {post.model.frequency_weights})", int(post.attrs["rows_used"])])
     shapes = None
     if areas is not None:
         drawing = areas.drawing()
@@ -67,7 +71,13 @@ def content(
         "outcome": {"name": formula.outcome_name, "unit": unit_of(post, formula.outcome_name)},
         "summary": _summary(post, places),
         "summary_checks": [checks, not bad],
-        "fitted": _fitted(post),
+        "fitted": {
+            "formula": equations.formula,
+            "equations": equations.lines,
+            "priors": [list(row) for row in equations.priors],
+            "rows": rows,
+            "dropped": [[dropped.why, dropped.rows] for dropped in post.moments.dropped],
+        },
         "trust": {"verdicts": verdicts, "notes": list(post.notes)},
         "places": places,
         "map": shapes,
@@ -77,7 +87,7 @@ def content(
 
 
 def _summary(post: Posterior, places: dict[str, Any]) -> list[str]:
-    """The findings in two or three sentences."""
+    """Return the results in two or three sentences."""
     formula, average, unit = post.model.formula, places["average"], places["unit"]
     groups = join_words([count_noun(one.size, one.title) for one in post.hierarchy.groupings])
     where = f" in the average {formula.group}" if formula.group else ""
@@ -88,37 +98,21 @@ def _summary(post: Posterior, places: dict[str, Any]) -> list[str]:
     sentences = [
         f"{row_count(int(post.attrs['rows_used']))}{' in ' if groups else ''}{groups}.",
         f"{lead} expected {formula.outcome_name}{where} is {mean} (90\u00a0% interval {low} to {high})"
-        f"{'' if places['centre'] == 'mean' else ', by its median, for the mean is infinite'}.",
+        f"{'' if places['centre'] == 'mean' else '; this is the median, because the mean is infinite'}.",
     ]
     if places["apart"] is not None and len(places["rows"]) > 1:
-        ends = [end(places["rows"], key=lambda row: row["mean"]) for end in (min, max)]
-        low, high = (f"{with_unit(row['mean'], row['sd'], unit)} in {row['label']}" for row in ends)
+        extremes = [pick(places["rows"], key=lambda row: row["mean"]) for pick in (min, max)]
+        low, high = (f"{with_unit(row['mean'], row['sd'], unit)} in {row['label']}" for row in extremes)
         apart = with_unit(places["apart"], places["apart"], unit)
-        sentences.append(f"It goes from {low} to {high}; {plural(places['name'])} differ by an sd of {apart}.")
+        sentences.append(f"It ranges from {low} to {high}; the sd between {plural(places['name'])} is {apart}.")
     return sentences
 
 
-def _fitted(post: Posterior) -> dict[str, Any]:
-    """Equations, priors, and the rows read, used and dropped."""
-    equations = equations_of(post.model, post.design, post.scale)
-    a = post.attrs
-    rows = [["read", int(a["rows_read"])], ["used", post.moments.listed]]
-    if post.model.frequency_weights:
-        rows.append([f"stand for (by {post.model.frequency_weights})", int(a["rows_used"])])
-    return {
-        "formula": equations.formula,
-        "equations": equations.lines,
-        "priors": [list(row) for row in equations.priors],
-        "rows": rows,
-        "dropped": [[d.why, d.rows] for d in post.moments.dropped],
-    }
-
-
 def _made(post: Posterior) -> list[list[str]]:
-    """Engine, seed, versions: all that another person needs to make the same draws."""
+    """Return engine, seed and versions: everything needed to reproduce the draws."""
     a = post.attrs
     size = post._sizes
-    # The file's name only: its folder is private.
+    # Only the name of the file: its folder is private.
     source = post.tree.encoding.get("source")
     rows = [["posterior", Path(source).name]] if source else []
     rows += [

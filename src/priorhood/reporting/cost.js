@@ -27,7 +27,7 @@ function chooseOption(option) {
   changePlace();
 }
 
-// A place brings its own predictors, which can be changed.
+// Choosing a place sets its predictors, which can still be changed.
 function changePlace() {
   const option = chosenOption();
   for (const [name, values] of Object.entries(DATA.home.own)) {
@@ -45,7 +45,7 @@ function chosenOption() {
   return exact >= 0 ? exact : DATA.home.options.findIndex((label) => label.toLocaleLowerCase() === folded);
 }
 
-// The values of all fields; of those that are none the names.
+// The values of all fields, and messages for the invalid ones.
 function readHome() {
   const home = {}, wrong = [];
   for (const field of DATA.home.fields) {
@@ -88,8 +88,8 @@ function answer(mixture, threshold, infinite) {
   const facts = [
     ["median", money(q[2], spread), q[2]],
     ["mean", Number.isFinite(mean) ? money(mean, spread) : "none (heavy tails)", mean],
-    ["half of them", `${number(q[1], spread)} to ${money(q[3], spread)}`, q[1]],
-    ["nine in ten", `${number(q[0], spread)} to ${money(q[4], spread)}`, q[0]],
+    ["50 % interval", `${number(q[1], spread)} to ${money(q[3], spread)}`, q[1]],
+    ["90 % interval", `${number(q[0], spread)} to ${money(q[4], spread)}`, q[0]],
   ];
   const out = document.getElementById("answer");
   say(`Probability below ${exact(threshold)}: ${percent(below)}; median ${money(q[2], spread)}.`);
@@ -97,18 +97,18 @@ function answer(mixture, threshold, infinite) {
   return [
     element("p", { class: "soft eyebrow" }, `Probability below ${withUnit(exact(threshold), OUTCOME.unit)}`),
     element("p", { class: "big" }, percent(below)),
-    element("p", { class: "small soft" }, `give or take ${(100 * mixture.belowError(threshold)).toPrecision(1)} %, from ${DATA.home.draws.toLocaleString("en-US")} draws`),
+    element("p", { class: "small soft" }, `± ${(100 * mixture.belowError(threshold)).toPrecision(1)} percentage points (Monte Carlo error, ${DATA.home.draws.toLocaleString("en-US")} draws)`),
     element("dl", { class: "facts" }, facts.map(([what, value]) => element("div", {}, element("dt", {}, what), element("dd", {}, value)))),
-    densityChart(mixture, q, threshold, titled(OUTCOME.name, OUTCOME.unit), `Density of the ${OUTCOME.name}: median ${money(q[2], spread)}, nine in ten between ${number(q[0], spread)} and ${money(q[4], spread)}`),
-    element("p", { class: "small soft" }, "Solid: median. Dotted: nine in ten lie between. Shaded: below the threshold."),
+    densityChart(mixture, q, threshold, titled(OUTCOME.name, OUTCOME.unit), `Density of the ${OUTCOME.name}: median ${money(q[2], spread)}, 90 % between ${number(q[0], spread)} and ${money(q[4], spread)}`),
+    element("p", { class: "small soft" }, "Solid: median. Dotted: 90 % interval. Shaded: below the threshold."),
   ];
 }
 
 function drawCost() {
   const held = DATA.home;
-  const about = [`Computed in this page as a mixture over ${held.draws.toLocaleString("en-US")} of the ${held.of.toLocaleString("en-US")} posterior draws, stored to within a 130,000th of their range.`];
-  if (held.known_errors) about.push(`The errors are known (${held.known_errors}), so that this is the distribution of the true ${OUTCOME.name}, not of a measurement of it.`);
-  if (held.precision) about.push(`It is that of a row with weight 1 (${held.precision}).`);
+  const about = [`Computed in this page as a mixture over ${held.draws.toLocaleString("en-US")} of the ${held.of.toLocaleString("en-US")} posterior draws, rounded to within a 130,000th of their range.`];
+  if (held.known_errors) about.push(`The errors are known (${held.known_errors}), so this is the distribution of the true ${OUTCOME.name}, not of a measurement of it.`);
+  if (held.precision) about.push(`It is for a row with weight 1 (${held.precision}).`);
   body("cost").append(element("div", { class: "grid calc" },
     element("form", { class: "card", onsubmit: (event) => event.preventDefault() },
       held.fields.map(fieldOf), placeField(),

@@ -75,9 +75,9 @@ function drawTrust() {
     element("p", { class: "lead" }, DATA.summary_checks[0]),
     element("ul", { class: "lights" }, [...verdicts].sort((left, right) => left.good - right.good).map((one) => element("li", {},
       light(one.good),
-      element("span", { class: one.good ? "good" : "look" }, one.good ? "good" : "look again"),
+      element("span", { class: one.good ? "good" : "look" }, one.good ? "good" : "needs attention"),
       element("span", {}, one.text)))),
-    ...(notes.length ? [element("h3", { style: "margin-top: 1.5rem" }, "Notes of the fit"), element("ul", {}, notes.map((note) => element("li", {}, note)))] : []));
+    ...(notes.length ? [element("h3", { style: "margin-top: 1.5rem" }, "Notes from the fit"), element("ul", {}, notes.map((note) => element("li", {}, note)))] : []));
 }
 
 function drawMade() {
@@ -91,7 +91,7 @@ function drawTheme() {
   const dark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   const show = () => {
     button.textContent = dark() ? "Light" : "Dark";
-    button.setAttribute("aria-label", dark() ? "Change to light colours" : "Change to dark colours");
+    button.setAttribute("aria-label", dark() ? "Switch to light colours" : "Switch to dark colours");
   };
   button.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; show(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);

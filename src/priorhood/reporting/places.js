@@ -4,10 +4,10 @@
 const SHADES = ["#fde725", "#8fd744", "#35b779", "#21908d", "#31688e", "#443a83", "#440154"];
 const MOST_ROWS = 300;
 
-// By the median where a mean is infinite, and the width of the 90 % interval where an sd is.
+// The median if a mean is infinite, and the width of the 90 % interval if an sd is.
 const expectedName = () => `expected ${OUTCOME.name}${PLACES.centre === "median" ? " (median)" : ""}`;
 const uncertaintyName = () => (PLACES.sd ? `sd of the expected ${OUTCOME.name}`
-  : `90 % interval of the expected ${OUTCOME.name} / 3.29, its sd being infinite`);
+  : `90 % interval of the expected ${OUTCOME.name} / 3.29, because its sd is infinite`);
 
 const MEASURES = () => [
   { key: "mean", name: expectedName(), told: (row) => money(row.mean, row.sd) },
@@ -96,7 +96,7 @@ function drawMap() {
   state.shapes = shapes;
   return element("div", { class: "card" },
     element("div", { class: "field noprint" }, element("label", { for: "measure" }, "Colour the map by"), chosen),
-    picture, legend, element("p", { class: "small soft", style: "margin-top: .75rem" }, `${DATA.map.account}. Equally many places have each colour.`));
+    picture, legend, element("p", { class: "small soft", style: "margin-top: .75rem" }, `${DATA.map.account}. Each colour has the same number of places.`));
 }
 
 // A bar of the colours with the bounds between them; without bounds all places are alike.
@@ -214,13 +214,13 @@ function drawPlaces() {
 
 function drawFound() {
   if (!PLACES.rows.length) {
-    body("found").append(element("p", {}, `The model has no groups: there is one line for all rows, and no table of places. At ${PLACES.home || "every row"} the expected ${OUTCOME.name} is ${money(PLACES.average.mean, PLACES.average.sd)}.`));
+    body("found").append(element("p", {}, `The model has no groups: there is one line for all rows and no table of places. At ${PLACES.home || "every row"} the expected ${OUTCOME.name} is ${money(PLACES.average.mean, PLACES.average.sd)}.`));
     return;
   }
   const said = PLACES.home ? ` at ${PLACES.home}` : "";
   const single = DATA.home.known_errors ? `the true ${OUTCOME.name}` : `a single ${OUTCOME.name}`;
   body("found").append(
-    element("p", {}, `One and the same home in every ${PLACES.name}: the expected ${OUTCOME.name}${said}, its 90 % interval, and the probability that ${single} is below ${withUnit(exact(PLACES.threshold), OUTCOME.unit)}${PLACES.chosen ? "" : ", a round number near that of the average place"}.`),
+    element("p", {}, `The same home in every ${PLACES.name}: the expected ${OUTCOME.name}${said}, its 90 % interval, and the probability that ${single} is below ${withUnit(exact(PLACES.threshold), OUTCOME.unit)}${PLACES.chosen ? "" : ", a round number near that of the average place"}.`),
     element("div", { class: DATA.map ? "grid mapped" : "grid" }, DATA.map ? drawMap() : null, drawPlaces()),
     ...(DATA.map ? [] : [element("p", { class: "soft small" }, "No polygons were given, so there is no map: ", element("span", { class: "code" }, "--polygons polygons.geojson"), " (polygons= in Python) adds one.")]),
     element("div", { id: "profile", class: "card", tabindex: -1 }));
@@ -248,7 +248,7 @@ function choosePlace(row, byHand = true) {
 
 function moved(row) {
   const by = row.mean - row.alone, text = money(Math.abs(by), row.sd);
-  return /[1-9]/.test(text) ? `moves that ${by < 0 ? "down" : "up"} by ${text}` : "does not move that";
+  return /[1-9]/.test(text) ? `moves this ${by < 0 ? "down" : "up"} by ${text}` : "does not change this";
 }
 
 function profile(row) {
@@ -260,9 +260,9 @@ function profile(row) {
     ["90 % interval", `${number(row.low, row.sd)} to ${money(row.high, row.sd)}`],
     [`the average ${PLACES.name}`, money(one.mean, one.sd)],
   ];
-  if (row.alone !== null) facts.push(["by its own rows alone", money(row.alone, row.sd)]);
+  if (row.alone !== null) facts.push(["own rows alone", money(row.alone, row.sd)]);
   const words = `${row.label} lies ${money(Math.abs(away), row.sd)} ${away < 0 ? "below" : "above"} the average ${PLACES.name}.`;
-  const pulled = row.alone === null ? ` ${PLACES.not_alone}` : ` Its own rows alone would say ${money(row.alone, row.sd)}; what all places have in common ${moved(row)}.`;
+  const pulled = row.alone === null ? ` ${PLACES.not_alone}` : ` Its own rows alone suggest ${money(row.alone, row.sd)}; pooling with the other places ${moved(row)}.`;
   const coefficients = drawTable(["coefficient", "mean", "90 % interval"], PLACES.terms.map((term, at) => {
     const [mean, low, high] = row.coefficients[at], cell = (text) => element("td", { class: "n" }, text);
     return [element("td", {}, term.name, element("div", { class: "small soft" }, term.unit)), cell(number(mean, (high - low) / 3.3)), cell(`${number(low, (high - low) / 3.3)} to ${number(high, (high - low) / 3.3)}`)];

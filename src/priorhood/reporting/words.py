@@ -1,4 +1,4 @@
-"""Numbers and units in sentences."""
+"""Numbers and units as text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def unit_of(post: Posterior, column: str) -> str:
-    """Return the unit of a column, '' where none is known."""
+    """Return the unit of a column, '' if none is known."""
     return post.model.units.get(column, "")
 
 
@@ -24,7 +24,7 @@ def absent_label(post: Posterior) -> str:
 
 
 def number(value: float, spread: float) -> str:
-    """Return a value with the digits that an uncertainty of this size leaves: two of the spread's.
+    """Return a value rounded to two significant digits of its uncertainty.
 
     Examples
     --------
@@ -41,17 +41,17 @@ def number(value: float, spread: float) -> str:
 
 
 def with_unit(value: float, spread: float, unit: str) -> str:
-    """Return a value with the digits that its uncertainty leaves, and its unit: 395,200 €."""
+    """Return a value rounded according to its uncertainty, with its unit: 395,200 €."""
     return joined(number(value, spread), unit)
 
 
 def joined(text: str, unit: str) -> str:
-    """Return a number and its unit, joined by a blank at which no line breaks."""
+    """Return a number and its unit, joined by a non-breaking space."""
     return f"{text}\u00a0{unit}" if unit else text
 
 
 def plainly(value: float) -> str:
-    """Return a predictor's value as text: 72, 83.7, 12,500; no comma within four digits, as in a year: 1963.9.
+    """Return a predictor's value as text: 72, 83.7, 12,500; without a comma in four digits, as in a year: 1963.9.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def plainly(value: float) -> str:
 
 
 def round_near(value: float) -> float:
-    """Return the value to two digits.
+    """Return the value rounded to two digits.
 
     Examples
     --------

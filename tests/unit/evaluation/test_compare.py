@@ -228,5 +228,5 @@ def test_pictures_say_what_the_table_says(posts, table):
     for result in (ph.loo(posts["lines"], table), ph.loo_places(posts["lines"])):
         figure = ph.plot.loo(result)
         assert sum(len(line.get_xdata()) for line in figure.axes[0].lines[:2]) == 12
-    with pytest.raises(ph.ModelError, match=r"takes the table that compare\(\) gives"):
+    with pytest.raises(ph.ModelError, match=r"takes the table returned by compare\(\)"):
         ph.plot.compare(pd.DataFrame())

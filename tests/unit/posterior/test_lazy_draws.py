@@ -284,7 +284,7 @@ def test_a_level_of_a_report_is_the_mean_of_its_places_by_rows(nested):
 def test_a_page_holds_so_many_places(nested, summed, monkeypatch):
     monkeypatch.setattr(calculator, "MAX_PLACES", 8)
     monkeypatch.setitem(content.__globals__, "MAX_PLACES", 8)
-    with pytest.raises(ph.ModelError, match=r"at most 8 places, and there are 12 zips: write a table of all"):
+    with pytest.raises(ph.ModelError, match=r"at most 8 places, but there are 12 zips: write a table of all"):
         report_content(summed)
     with pytest.raises(ph.ModelError, match=r"12 zips: show the districts \(level='district', --level"):
         report_content(nested["summaries"])

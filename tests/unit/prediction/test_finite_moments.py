@@ -15,7 +15,7 @@ import priorhood as ph
 from priorhood.cli import app
 from priorhood.data.sources.table import read
 from priorhood.plot.maps.areas import read_areas
-from priorhood.plot.maps.values import mapped
+from priorhood.plot.maps.values import map_values
 from priorhood.posterior.price_batches import price_moments
 from priorhood.prediction.finite_moments import _fit_tail, _upper_bound
 from priorhood.prediction.places import Groups
@@ -47,12 +47,12 @@ def test_a_map_shows_medians_and_says_so(post):
     areas = read_areas(areas, post)
     home = {"x": 0.0}
     draws = post.expected(post.homes(home), unseen="population").values.reshape(1000, 3)
-    price = mapped(post, areas, at=home, details=True)
+    price = map_values(post, areas, at=home, details=True)
     np.testing.assert_allclose(price.values, np.median(draws, axis=0))
     assert price.title.startswith("Median price")
     assert "the mean is infinite" in price.note
     assert price.centre == "median"
-    sd = mapped(post, areas, "sd", at=home)
+    sd = map_values(post, areas, "sd", at=home)
     low, high = np.quantile(draws, [0.05, 0.95], axis=0)
     np.testing.assert_allclose(sd.values, (high - low) / 3.29, rtol=1e-3)
     assert "the posterior sd is infinite" in sd.note
@@ -65,7 +65,7 @@ def test_a_report_has_numbers_and_says_which(post, tmp_path):
         told = content(post, None, at={"x": 0.0}, below=None, title=None, level=None)
     json.dumps(told, allow_nan=False)
     assert told["places"]["centre"] == "median"
-    assert "by its median, for the mean is infinite" in told["summary"][1]
+    assert "this is the median, because the mean is infinite" in told["summary"][1]
     for row in (told["places"]["average"], *told["places"]["rows"]):
         assert all(row[name] is not None for name in ("mean", "sd", "low", "high"))
         assert row["low"] < row["mean"] < row["high"]

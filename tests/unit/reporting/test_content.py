@@ -14,8 +14,8 @@ import pytest
 
 import priorhood as ph
 from priorhood.model.expression import Expression
-from priorhood.reporting import assembled
-from priorhood.reporting.calculator import packed, thinned
+from priorhood.reporting import assemble
+from priorhood.reporting.calculator import pack, thin_draws
 from priorhood.reporting.content import content
 from priorhood.reporting.words import number, round_near
 
@@ -78,7 +78,7 @@ def test_own_rows_alone_keep_the_other_terms(sales):
 def test_packed_draws_are_off_by_half_a_step():
     values = np.random.default_rng(1).normal(size=(3, 2, 50)) * [[[1e-3]], [[1.0]], [[1e6]]]
     values[0, 0] = 4.0
-    held = packed(values)
+    held = pack(values)
     low, step = np.frombuffer(base64.b64decode(held["bounds"]), "<f8").reshape(6, 2).T[:, :, None]
     steps = np.frombuffer(base64.b64decode(held["steps"]), "<u2").reshape(6, 50)
     off = np.abs(low + step * steps - values.reshape(6, 50))
@@ -88,7 +88,7 @@ def test_packed_draws_are_off_by_half_a_step():
 
 
 def test_more_places_have_fewer_draws(post):
-    assert [len(thinned(post, places).mu) for places in (12, 10_000)] == [300, 80]
+    assert [len(thin_draws(post, places).mu) for places in (12, 10_000)] == [300, 80]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_weights_are_told(sales):
     )
     found = told(counted)
     total = int(frame["n"].sum())
-    assert found["fitted"]["rows"] == [["read", len(frame)], ["used", len(frame)], ["stand for (by n)", total]]
+    assert found["fitted"]["rows"] == [["read", len(frame)], ["used", len(frame)], ["represented (by n)", total]]
     assert found["summary"][0].startswith(f"{total:,} rows")
     precise = ph.fit(
         ph.Model("price ~ living_space + (1 | zip)", precision_weights="w"), frame, chains=2, draws=100, seed=1
@@ -176,7 +176,7 @@ def test_the_summary_says_what_was_found(post):
     found = told(post, at={"living_space": 72})
     rows, text = found["places"]["rows"], " ".join(found["summary"])
     least, most = (end(rows, key=lambda row: row["mean"])["label"] for end in (min, max))
-    assert re.search(rf"goes from [\d,]+\xa0€ in {least} to [\d,]+\xa0€ in {most}; zips differ by", text)
+    assert re.search(rf"ranges from [\d,]+\xa0€ in {least} to [\d,]+\xa0€ in {most}; the sd between zips is", text)
     assert f"{len(rows)} zips" in text
     assert "At living_space 72\xa0m², the expected price in the average zip is" in text
     assert found["title"] == "Price by zip"
@@ -251,7 +251,7 @@ def test_numbers_have_the_digits_that_are_known():
 
 
 def test_data_cannot_end_their_element():
-    assert "</script><b>" not in assembled({"title": "x", "label": "</script><b>"})
+    assert "</script><b>" not in assemble({"title": "x", "label": "</script><b>"})
 
 
 def test_import_does_not_load_it():

@@ -1,4 +1,4 @@
-"""Picture of a calibration: the distribution of the truths' ranks, in the band of uniform ones."""
+"""Picture of a calibration: distribution of the ranks of the true values, with the band of uniform ranks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.diagnostics.uniformity import ALARM, counts_below, p_text
+from priorhood.diagnostics.uniformity import ALARM, counts_below
 from priorhood.plot.figure import page, style
 
 if TYPE_CHECKING:
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 MAX_PANELS = 40
 # Inches.
-WIDTH, TOP, BELOW = 11.0, 0.85, 0.6
-GRID = page.Grid(left=0.75, right=0.25, gap=0.3, foot=BELOW, pitch=1.9, high=1.4)
+WIDTH = 11.0
+GRID = page.Grid(left=0.75, right=0.25, gap=0.3, foot=0.6, pitch=1.9, height=1.4)
 
 
-def calibration(found: Calibration) -> Figure:
-    """Draw the distribution function of every quantity's ranks, less the uniform one, in its simultaneous band.
+def calibration(result: Calibration) -> Figure:
+    """Draw the distribution function of every quantity's ranks, minus the uniform one, with a simultaneous band.
 
     Parameters
     ----------
-    found : Calibration
-        The result of `priorhood.calibrate`; of more than 40 quantities, those with the least p-values are drawn.
+    result : Calibration
+        The result of `priorhood.calibrate`. Of more than 40 quantities, those with the smallest p-values are drawn.
 
     Returns
     -------
@@ -40,9 +40,9 @@ def calibration(found: Calibration) -> Figure:
 
     Notes
     -----
-    The lines of a right engine all stay in the grey bands, but for one picture in a hundred. A line that rises
-    first and falls below later has draws that are too narrow, the other way round too wide; a hump, draws that
-    are too high, a dip, too low.
+    For a correct engine, all lines stay within the grey bands except in one picture in a hundred. A hump means that
+    the draws are too high, a dip too low; a hump followed by a dip, that they are too narrow, the other way round
+    too wide.
 
     References
     ----------
@@ -54,55 +54,48 @@ def calibration(found: Calibration) -> Figure:
     >>> import priorhood as ph
     >>> sales, _ = ph.datasets.simulate(4, 40, seed=1)
     >>> model = ph.Model("price ~ 1 + (1 | zip)", "sigma ~ HalfNormal(1)")
-    >>> found = ph.calibrate(model, sales, refits=20, draws=19, threads=1, seed=1)
-    >>> len(ph.plot.calibration(found).axes) == len(found.quantities)
+    >>> result = ph.calibrate(model, sales, refits=20, draws=19, threads=1, seed=1)
+    >>> len(ph.plot.calibration(result).axes) == len(result.quantities)
     True
     """
-    shown = sorted(np.argsort(found.p_values, kind="stable")[:MAX_PANELS].tolist())
-    total, failed = len(found.quantities), int((~found.good).sum())
-    finding = f"Calibrated: all {total} quantities' ranks are uniform"
+    shown = sorted(np.argsort(result.p_values, kind="stable")[:MAX_PANELS].tolist())
+    total, failed = len(result.quantities), int((~result.good).sum())
+    title = f"Calibrated: the ranks of all {total} quantities are uniform"
     if failed:
-        finding = f"Not calibrated: the ranks of {failed} of {total} quantities are not uniform"
-    refused = found.refits - len(found.ranks)
+        title = f"Not calibrated: the ranks of {failed} of {total} quantities are not uniform"
+    refused = result.refits - len(result.ranks)
     if refused:
-        finding += f"; {refused:,} of {found.refits:,} refits {'was' if refused == 1 else 'were'} refused"
+        title += f"; {refused:,} of {result.refits:,} refits failed"
     if len(shown) < total:
-        finding += f" (the {len(shown)} with the least p)"
-    reading = (
-        f"{len(found.ranks):,} refits of {found.model.formula.text}. Grey: where all lines of a right engine stay, "
-        f"but for {ALARM:.0%} of such pictures. A hump: draws too high. A dip: too low. First a hump, then a dip: "
-        f"too narrow; the other way: too wide."
+        title += f" (showing the {len(shown)} with the smallest p-values)"
+    subtitle = (
+        f"{len(result.ranks):,} refits of {result.model.formula.text}. For a correct engine all lines stay within "
+        f"the grey bands, except in {100 * ALARM:.0f} % of such pictures. Hump: draws too high. Dip: too low. "
+        f"Hump, then dip: too narrow; dip, then hump: too wide."
     )
     columns = min(4 if len(shown) <= 16 else 5, len(shown))
-    height = TOP + -(-len(shown) // columns) * GRID.pitch + BELOW
-    figure = page.sheet(page.Heading(finding, reading, WIDTH, found.passed), height)
+    body = -(-len(shown) // columns) * GRID.pitch + GRID.foot
+    figure = page.new_figure(title, subtitle, WIDTH, body, good=result.passed)
 
-    uniform = np.arange(1, found.draws + 1) / (found.draws + 1)
-    edges = np.stack(found.band) / len(found.ranks) - uniform
-    lines = np.stack([counts_below(found.ranks[:, at], found.draws) for at in shown]) / len(found.ranks) - uniform
-    most = 1.15 * max(np.abs(edges).max(), np.abs(lines).max())
-    # At both ends all distribution functions are alike.
-    x = np.concatenate([[0.0], uniform, [1.0]])
-    low, high = np.pad(edges, ((0, 0), (1, 1)))
-    for at, axes in enumerate(GRID.panels(figure, len(shown), columns)):
-        good = bool(found.good[shown[at]])
-        axes.fill_between(x, low, high, color=style.BAND, linewidth=0)
-        axes.axhline(0, color=style.SOFT, linewidth=0.6)
-        axes.plot(x, np.pad(lines[at], 1), color=style.COLOURS[0] if good else style.WARNING, linewidth=1.3)
-        axes.set_xlim(0, 1)
-        axes.set_ylim(-most, most)
-        axes.set_xticks([0, 0.5, 1])
-        style.numbers(axes.xaxis, 2)
-        style.numbers(axes.yaxis, 4)
-        axes.tick_params(labelleft=at % columns == 0, labelbottom=at + columns >= len(shown))
-        p = p_text(found.p_values[shown[at]])
-        told = f"{'' if good else '✗ '}p {'' if p.startswith('<') else '= '}{p}"
+    uniform = np.arange(1, result.draws + 1) / (result.draws + 1)
+    low, high = np.stack(result.band) / len(result.ranks) - uniform
+    counts = np.stack([counts_below(result.ranks[:, one], result.draws) for one in shown])
+    lines = counts / len(result.ranks) - uniform
+    limit = 1.15 * max(np.abs([low, high]).max(), np.abs(lines).max())
+    panels = GRID.panels(figure, len(shown), columns)
+    for number, (axes, quantity) in enumerate(zip(panels, shown, strict=True)):
+        good = bool(result.good[quantity])
+        look = {"color": style.COLOURS[0] if good else style.WARNING, "linewidth": 1.3}
+        page.draw_ecdf_difference(axes, (low, high), [(lines[number], look)], limit)
+        style.number_ticks(axes.xaxis, 2)
+        style.number_ticks(axes.yaxis, 4)
+        axes.tick_params(labelleft=number % columns == 0, labelbottom=number + columns >= len(shown))
+        note = ("" if good else "✗ ") + page.p_label(result.p_values[quantity])
         colours = (style.INK, style.SOFT if good else style.WARNING)
-        room = GRID.wide(WIDTH, columns) + GRID.gap / 2
-        page.title(axes, found.quantities[shown[at]], told, room, colours)
-    page.write(figure, WIDTH / 2, 0.12, "rank of the truth among the draws, as a share", ha="center")
-    middle = (height - TOP + BELOW) / 2
-    page.write(
-        figure, 0.012 * WIDTH, middle, "share of ranks below, less the uniform share", rotation=90, va="center"
-    )
+        room = GRID.panel_width(WIDTH, columns) + GRID.gap / 2
+        page.panel_title(axes, result.quantities[quantity], note, room, colours)
+    page.axis_labels(
+        figure, 0.12, panels, "rank of the true value among the draws, as a fraction",
+        "share of ranks below, minus uniform",
+    )  # fmt: skip
     return figure

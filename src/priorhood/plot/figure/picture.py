@@ -1,4 +1,4 @@
-"""The Figure of all pictures; the one module that loads matplotlib when it is imported."""
+"""Figure class of all pictures; the only module that loads matplotlib when it is imported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DPI = 110
 
 
 class Picture(Figure):
-    """A white figure, sized in inches, that notebooks show although pyplot does not know it."""
+    """White figure, sized in inches, that notebooks show even though it is not registered with pyplot."""
 
     def __init__(self, width: float, height: float) -> None:
         super().__init__(figsize=(width, height), dpi=DPI, facecolor="white")

@@ -1,4 +1,4 @@
-"""Choice of parameters: one row for each, by name or by place, with its unit and its convergence."""
+"""Selection of parameters, by name or by place: draws, unit and convergence of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
 from priorhood.model.priors import base_of, split_label
 from priorhood.model.tokens import keyword
-from priorhood.plot.figure.select_places import asked
+from priorhood.plot.figure.page import check_count
+from priorhood.plot.figure.select_places import chosen_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from priorhood.posterior.posterior import Posterior
 
 MAX_ROWS = 20
-# Parameters that have no unit of the data.
+# Labels of the parameters that are not in units of the data.
 PURE = {"nu": "degrees of freedom", "sigma_spread": "sd of log sigma"}
 
 
@@ -34,33 +35,67 @@ PURE = {"nu": "degrees of freedom", "sigma_spread": "sd of log sigma"}
 class Row:
     """One parameter.
 
-    unit : label of its axis; values : draws (chain, draw), in the data's units; verdict : its convergence in
-    words, good : whether that suffices; worth : bulk ESS, 0 for a constant
+    Attributes
+    ----------
+    label, unit : str
+        Its name, and the label of its axis.
+    values : array
+        Draws (chain, draw) in units of the data.
+    r_hat, ess : float
+        R-hat and bulk ESS; NaN for a constant.
     """
 
     label: str
     unit: str
     values: Array
-    verdict: str
-    good: bool
-    worth: float
+    r_hat: float
+    ess: float
+
+    @property
+    def constant(self) -> bool:
+        """Return whether the draws do not vary."""
+        return bool(np.isnan(self.ess))
+
+    @property
+    def agree(self) -> bool:
+        """Return whether there are several chains and R-hat is within its limit."""
+        return len(self.values) > 1 and bool(self.r_hat <= R_HAT_LIMIT)
+
+    @property
+    def good(self) -> bool:
+        """Return whether the chains agree and have enough draws."""
+        return self.constant or (self.agree and bool(self.ess >= ESS_PER_CHAIN * len(self.values)))
+
+    @property
+    def verdict(self) -> str:
+        """Return the convergence in words."""
+        if self.constant:
+            return "a constant"
+        least = ESS_PER_CHAIN * len(self.values)
+        enough = "" if self.ess >= least else f", below {least:,}"
+        size = f"equivalent to {self.ess:,.0f} independent draws (bulk ESS{enough})"
+        if len(self.values) == 1:
+            return f"one chain, with none to compare it to; {size}"
+        if self.agree:
+            return f"chains agree (R-hat {self.r_hat:.3f}), {size}"
+        return f"chains disagree (R-hat {self.r_hat:.3f}, above {R_HAT_LIMIT}), {size}"
 
 
 def select_parameters(
     post: Posterior, var_names: str | Sequence[str] | None, places: dict[str, object], picture: str
 ) -> list[Row]:
-    """Rows of the parameters with these names, of the places given as keywords.
+    """Return the parameters with these names, for the places passed as keywords.
 
-    Without names they are all that no place has of its own or, with places, all that the places have.
+    Without names, these are all parameters shared by the places or, with places, all parameters of those places.
 
     Raises
     ------
-    ModelError : unknown parameters or places; none, or more than fit into one picture
+    ModelError : unknown parameters or places; no parameters, or too many for one picture
     """
     formula, group = post.model.formula, post.model.formula.group
     known = [str(label) for label in post.hierarchy.levels[0].labels] if post.hierarchy.levels else []
-    at = asked(post, places)
-    labels = [] if at is None else [known[one] for one in at]
+    chosen = chosen_places(post, places)
+    labels = [] if chosen is None else [known[place] for place in chosen]
     names = [var_names] if isinstance(var_names, str) else var_names
     if names is None:
         kinds = {group} if labels else set(formula.places)
@@ -68,77 +103,55 @@ def select_parameters(
         if labels and post.summed:
             names.insert(0, formula.effect_name(0))
     if not names:
-        raise ModelError(f"{picture} was given no parameters; there are {', '.join(post.parameters)}")
-    chosen: list[tuple[str, xr.DataArray]] = []
+        raise ModelError(f"plot.{picture} was passed no parameters; there are {', '.join(post.parameters)}")
+    named: list[tuple[str, xr.DataArray]] = []
     for name in dict.fromkeys(names):
         base, _ = split_label(str(name))
         if labels and post.summed and base == formula.effect_name(0):
-            chosen.append((name, post.draws(standardized=True, **{group: labels})))
+            named.append((name, post.draws(standardized=True, **{group: labels})))
             continue
         if base not in post.parameters:
-            post[base]  # raises with the names there are, where the posterior knows better
+            post[base]  # raises with the known names, if the posterior has a better message
             raise ModelError(f"the posterior has no parameter {name!r}; {suggestion(str(name), post.parameters)}")
         draws = post[base]
-        chosen.append((name, draws.sel({group: labels}) if labels and group in draws.dims else draws))
+        named.append((name, draws.sel({group: labels}) if labels and group in draws.dims else draws))
 
-    counts = {name: 1 if "[" in name else len(_elements(name, draws)) for name, draws in chosen}
-    total = sum(counts.values())
-    if total > MAX_ROWS:
-        name, draws = max(chosen, key=lambda one: counts[one[0]])
-        advice = f"single ones, var_names=[{_elements(split_label(name)[0], draws)[0][1]!r}, …]"
-        if any(group in draws.dims for _, draws in chosen):
-            advice = f"fewer places, {keyword(group, known[0])}, or {advice}"
-        raise ModelError(f"{total:,} parameters do not fit into one picture, {MAX_ROWS} do: choose {advice}")
+    counts = {name: 1 if "[" in name else len(_elements(name, draws)) for name, draws in named}
+    name, draws = max(named, key=lambda pair: counts[pair[0]])
+    advice = f"single ones, var_names=[{_elements(split_label(name)[0], draws)[0][1]!r}, …]"
+    if any(group in draws.dims for _, draws in named):
+        advice = f"fewer places, {keyword(group, known[0])}, or {advice}"
+    check_count(sum(counts.values()), MAX_ROWS, "parameters", f"choose {advice}")
 
     found: dict[str, Array] = {}
-    for name, draws in chosen:
+    for name, draws in named:
         base, single = split_label(name)
         values = (draws * post.natural_factor(base, draws)).transpose(*draws.dims).values
         values = values.reshape(*draws.shape[:2], -1)
-        shown = {label: values[:, :, at] for at, label in _elements(base, draws)}
+        shown = {label: values[:, :, position] for position, label in _elements(base, draws)}
         if single and name not in shown:
             name = f"{base}[{tidy_label(single)}]"  # as labels are written
         if single and name not in shown:
             raise ModelError(f"the posterior has no parameter {name!r}; {suggestion(name, shown)}")
         found |= {name: shown[name]} if single else shown
-    r_hat, bulk = measures(np.stack(list(found.values()), axis=-1))[:2]
-    return [
-        Row(label, _unit(post, label), values, *_verdict(r, ess, len(values)), float(np.nan_to_num(ess)))
-        for (label, values), r, ess in zip(found.items(), r_hat, bulk, strict=True)
-    ]
+    rows = []
+    measured = measures(np.stack(list(found.values()), axis=-1))
+    for (label, values), r_hat, ess in zip(found.items(), *measured[:2], strict=True):
+        name, term = split_label(label)
+        if base_of(name) in ("beta", "delta"):
+            # Labels of places may contain commas, so compare with the terms of the model.
+            term = next(t for t in sorted(post.design.names, key=len, reverse=True) if term.endswith(f", {t}"))
+        if name in PURE or base_of(name) == "omega":
+            unit = PURE.get(name, "correlation")
+        else:
+            unit = post.model.unit_of(INTERCEPT if name in ("sigma", "sigma_median") else term)
+        rows.append(Row(label, unit, values, float(r_hat), float(ess)))
+    return rows
 
 
 def _elements(base: str, draws: xr.DataArray) -> list[tuple[int, str]]:
-    """Positions and labels of a parameter's elements; of omega those below the diagonal."""
+    """Return positions and labels of a parameter's elements; for omega, of those below the diagonal."""
     labels = list(enumerate(labels_of(base, draws)))
     if base_of(base) != "omega":
         return labels
-    return [one for one, below in zip(labels, below_diagonal(draws), strict=True) if below]
-
-
-def _unit(post: Posterior, label: str) -> str:
-    """Label of a parameter's axis."""
-    name, term = split_label(label)
-    if base_of(name) == "omega":
-        return "correlation"
-    if name in PURE:
-        return PURE[name]
-    if name in ("sigma", "sigma_median"):
-        return post.model.unit_of(INTERCEPT)
-    if base_of(name) in ("beta", "delta"):
-        # Labels of groups may have commas; terms are those of the model.
-        term = next(t for t in sorted(post.design.names, key=len, reverse=True) if term.endswith(f", {t}"))
-    return post.model.unit_of(term)
-
-
-def _verdict(r_hat: float, bulk: float, chains: int) -> tuple[str, bool]:
-    """Convergence in words, and whether it suffices."""
-    if np.isnan(bulk):
-        return "a constant", True
-    least = ESS_PER_CHAIN * chains
-    worth = f"worth {bulk:,.0f} independent draws (bulk ESS{'' if bulk >= least else f', under {least:,}'})"
-    if chains == 1:
-        return f"one chain, none to compare it with; {worth}", False
-    agree = bool(r_hat <= R_HAT_LIMIT)
-    text = f"agree (R-hat {r_hat:.3f})" if agree else f"disagree (R-hat {r_hat:.3f}, over {R_HAT_LIMIT})"
-    return f"chains {text}, {worth}", agree and bool(bulk >= least)
+    return [pair for pair, below in zip(labels, below_diagonal(draws), strict=True) if below]

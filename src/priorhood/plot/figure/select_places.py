@@ -1,4 +1,4 @@
-"""Choice of places, and what pictures draw of them: coefficients, new places, the average place."""
+"""Selection of places, and their draws for pictures: coefficients, new places, the average place."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import preview, suggestion
+from priorhood._arguments import OTHER_NAMES
+from priorhood._text import join_words, preview, suggestion
 from priorhood.errors import ModelError
 from priorhood.model.expression import tidy_label
 from priorhood.model.formula import SEPARATOR
 from priorhood.plot.figure.page import amount
-from priorhood.posterior.lazy_draws import chosen_places
+from priorhood.posterior import lazy_draws
 from priorhood.prediction.expected import typical_values
 from priorhood.prediction.places import Groups
 from priorhood.prediction.rows import AVERAGE
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     from priorhood.model.hierarchy import Places
     from priorhood.posterior.posterior import Posterior
 
-# Draws of new places' coefficients, at the least, for a region of stated mass.
+# Minimum number of draws of coefficients of new places, for regions with a stated mass.
 NEW_PLACES = 40_000
 
 
 # -- which places and terms ---------------------------------------------------------------------------------
 
 
-def finest(post: Posterior, picture: str) -> Places:
+def finest_level(post: Posterior, picture: str) -> Places:
     """Return the finest level.
 
     Raises
@@ -44,18 +45,28 @@ def finest(post: Posterior, picture: str) -> Places:
     return post.hierarchy.levels[0]
 
 
-def asked(post: Posterior, places: Mapping[str, object]) -> Index | None:
-    """Positions of the places given as zip=…, in the order given; None without any."""
-    return chosen_places(post.model.formula, post.hierarchy, places)
+def chosen_places(post: Posterior, places: Mapping[str, object], arguments: tuple[str, ...] = ()) -> Index | None:
+    """Return the positions of the places passed as zip=…, in this order; None if none is passed.
+
+    Raises
+    ------
+    ModelError : not the formula's group, or unknown labels; another library's name of one of the `arguments`
+    """
+    levels = post.model.formula.levels
+    for name in places:
+        meant = [argument for argument in OTHER_NAMES.get(name, ()) if argument in arguments]
+        if meant and not (levels and levels[0].is_called(name)):
+            raise ModelError(f"there is no argument {name}: it is called {join_words(meant, 'or')}")
+    return lazy_draws.chosen_places(post.model.formula, post.hierarchy, places)
 
 
-def ends(*values: Array) -> list[int]:
-    """Positions of the largest and the smallest of every set of values (places,), each once."""
-    return list(dict.fromkeys(int(pick(one)) for one in values for pick in (np.argmax, np.argmin)))
+def extreme_places(*statistics: Array) -> list[int]:
+    """Return the positions of the largest and smallest value of each statistic (places,), without repetition."""
+    return list(dict.fromkeys(int(pick(values)) for values in statistics for pick in (np.argmax, np.argmin)))
 
 
-def two_terms(post: Posterior, given: str | Sequence[str] | None, picture: str) -> list[int]:
-    """Positions of one or two terms among the coefficients that vary by place; the first two if None.
+def term_positions(post: Posterior, given: str | Sequence[str] | None, picture: str) -> list[int]:
+    """Return the positions of one or two terms among the coefficients that vary by place; the first two if None.
 
     Raises
     ------
@@ -77,65 +88,69 @@ def two_terms(post: Posterior, given: str | Sequence[str] | None, picture: str) 
 # -- draws, in the data's units -----------------------------------------------------------------------------
 
 
-def flat(post: Posterior, name: str) -> Array:
-    """Draws of a parameter, all chains together: (S, …)."""
+def pooled_draws(post: Posterior, name: str) -> Array:
+    """Return the draws of a parameter, all chains together: (S, …)."""
     values = post.natural(name).transpose("chain", "draw", ...).values
     return np.asarray(values.reshape(-1, *values.shape[2:]), dtype=np.float64)
 
 
 def place_means(post: Posterior) -> Array:
-    """Posterior means of all coefficients of the finest places: (places, C)."""
+    """Return posterior means of all coefficients of the finest places: (places, C)."""
     beta = post.model.formula.effect_name(0)
     if post.summed:
         return np.asarray(post.coefficients()[f"{beta}_mean"].values)
-    return np.asarray(flat(post, beta).mean(axis=0))
+    return np.asarray(pooled_draws(post, beta).mean(axis=0))
 
 
 def place_quantiles(post: Posterior, levels: tuple[float, ...]) -> Array:
-    """Quantiles of all coefficients of the finest places: (places, C, levels)."""
+    """Return quantiles of all coefficients of the finest places: (places, C, levels)."""
     found = post.coefficients(levels)
     beta = post.model.formula.effect_name(0)
     return np.stack([found[f"{beta}_q{100 * level:g}"].values for level in levels], axis=-1)
 
 
 def place_draws(post: Posterior, places: Index) -> Array:
-    """Draws of the coefficients of some of the finest places: (S, places, C)."""
+    """Return draws of the coefficients of some of the finest places: (S, places, C)."""
     finest = post.hierarchy.levels[0]
-    asked_for: dict[str, Any] = {finest.name: finest.labels[places]}
-    values = post.draws(**asked_for).values
+    chosen: dict[str, Any] = {finest.name: finest.labels[places]}
+    values = post.draws(**chosen).values
     return np.asarray(values.reshape(-1, *values.shape[2:]))
 
 
 def new_places(post: Posterior, columns: Index) -> Array:
-    """Coefficients of new places: (draws, len(columns)).
+    """Return draws of the coefficients of new places: (draws, len(columns)).
 
-    Every draw has its own mu, τ and Ω, so that their uncertainty is included.
-    columns : positions among design.coefficient_columns(0)
+    Every draw has its own mu, τ and Ω, so their uncertainty is included.
+
+    Parameters
+    ----------
+    columns : array
+        Positions among design.coefficient_columns(0).
     """
     c = post._coefficients()
     count = max(-(-NEW_PLACES // len(c.mu)), 1)
-    spots = tuple(SEPARATOR.join([f"{AVERAGE} {at}"] * len(c.keys)) for at in range(count))
-    groups = Groups(c, spots, "draw", post.seed)
-    drawn = np.concatenate([groups.beta(at) for at in range(count)])
+    labels = tuple(SEPARATOR.join([f"{AVERAGE} {place}"] * len(c.keys)) for place in range(count))
+    groups = Groups(c, labels, "draw", post.seed)
+    drawn = np.concatenate([groups.beta(place) for place in range(count)])
     return np.asarray((drawn * post.scale.natural()[c.levels[0].cols])[:, columns])
 
 
 def average_coefficients(post: Posterior) -> Array:
-    """The population's coefficients in the columns of the finest level: (S, C); 0 where it has none."""
+    """Return the population's coefficients in the columns of the finest level: (S, C); 0 if it has none."""
     c = post._coefficients()
-    found = np.zeros((len(c.mu), len(post.design.columns)))
-    found[:, c.mu_cols] = c.mu
-    return np.asarray((found * post.scale.natural())[:, c.levels[0].cols])
+    coefficients = np.zeros((len(c.mu), len(post.design.columns)))
+    coefficients[:, c.mu_cols] = c.mu
+    return np.asarray((coefficients * post.scale.natural())[:, c.levels[0].cols])
 
 
-def expected(post: Posterior, rows: pd.DataFrame) -> Array:
-    """E(y | θ) of rows, new places as the average one: (S, rows)."""
+def expected_draws(post: Posterior, rows: pd.DataFrame) -> Array:
+    """Return E(y | θ) of rows, with the average place for new ones: (S, rows)."""
     values = post.expected(rows, unseen="population").values
     return np.asarray(values.reshape(-1, values.shape[-1]))
 
 
 def average_home(post: Posterior, home: pd.DataFrame) -> pd.DataFrame | None:
-    """The same home in the average place, its predictors the mean of all rows; None where that is not known."""
+    """Return the home in the average place, with predictors at the mean of all rows; None if a mean is unknown."""
     row = home.iloc[[0]].reset_index(drop=True)
     if post.hierarchy.levels:
         row[list(post.hierarchy.levels[0].path)] = AVERAGE
@@ -152,7 +167,7 @@ def average_home(post: Posterior, home: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def ellipse(centre: Array, covariance: Array, radius: float, count: int = 181) -> Array:
-    """Points (count, 2) where (x − centre)ᵀ covariance⁻¹ (x − centre) = radius²; flat where it is singular."""
+    """Return points (count, 2) with (x − centre)ᵀ covariance⁻¹ (x − centre) = radius²; flat if it is singular."""
     values, vectors = np.linalg.eigh(covariance)
     turn = np.linspace(0, 2 * np.pi, count)
     circle = np.stack([np.cos(turn), np.sin(turn)])
@@ -160,7 +175,7 @@ def ellipse(centre: Array, covariance: Array, radius: float, count: int = 181) -
 
 
 def regions(draws: Array, masses: tuple[float, ...]) -> list[Array]:
-    """Ellipses around the mean of draws (S, 2) that hold these shares of them, whatever their distribution."""
+    """Return ellipses around the mean of draws (S, 2) that contain these shares of them, for any distribution."""
     centre, covariance = draws.mean(axis=0), np.cov(draws.T)
     size = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
     scaled = (draws - centre) / size
@@ -173,21 +188,21 @@ def regions(draws: Array, masses: tuple[float, ...]) -> list[Array]:
 
 
 def unit_of_outcome(post: Posterior) -> str:
-    """The outcome's unit, '' if none was given."""
+    """Return the unit of the outcome; '' if none was set."""
     return post.model.units.get(post.model.formula.outcome_name, "")
 
 
-def words_of(post: Posterior, column: str) -> str:
-    """A column and its unit for an axis: 'living_space, m²'."""
+def axis_name(post: Posterior, column: str) -> str:
+    """Return a column with its unit, for an axis: 'living_space, m²'."""
     unit = post.model.units.get(column, "")
     return f"{column}, {unit}" if unit else column
 
 
-def home_words(post: Posterior, at: Mapping[str, Any]) -> str:
-    """A home in words: 'living_space 100 m²', or the typical one."""
+def describe_home(post: Posterior, at: Mapping[str, Any]) -> str:
+    """Return a home in words: 'living_space 100 m²', or that it is the typical one."""
     parts = [
         f"{name} {amount(float(value), post.model.units.get(name, ''))}"
         if isinstance(value, int | float | np.number) else f"{name} {value}"
         for name, value in at.items()
     ]  # fmt: skip
-    return ", ".join(parts) or "the mean of every predictor"
+    return ", ".join(parts) or "all predictors at their mean"

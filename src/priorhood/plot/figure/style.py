@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Flags, Index
     from priorhood.plot.figure.picture import Picture
 
-# The colours of Okabe and Ito, which readers of all kinds of colour vision tell apart; without yellow, too pale
-# for lines.
+# The colours of Okabe and Ito, which readers with any kind of colour vision can distinguish; without yellow, which
+# is too pale for lines.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
-# The first colour is the model's estimate of a place; the fifth, pale, single draws or a place's rows alone.
+# The first colour shows the model's estimate of a place; the fifth, pale, single draws or a place's rows alone.
 PRIOR, THRESHOLD = COLOURS[5], COLOURS[3]
 STROKES = ("-", "--", ":", "-.")
 INK, SOFT, WARNING = "#222222", "#666666", "#B00020"
-# The population, or the average place; the region where points of a right model lie.
+# The population, or the average place; the region where the points of a correct model lie.
 POPULATION, BAND = INK, "#DDDDDD"
 SMALL, NORMAL = 8.0, 9.5
 
 
-def picture(width: float, height: float) -> Picture:
-    """Return an empty figure of this size in inches.
+def check_matplotlib() -> None:
+    """Check that pictures can be drawn.
 
     Raises
     ------
@@ -42,26 +42,36 @@ def picture(width: float, height: float) -> Picture:
             f"pictures need matplotlib, which is not installed ({problem}): "
             f"pip install matplotlib (priorhood's extra [plot])"
         ) from None
+
+
+def picture(width: float, height: float) -> Picture:
+    """Return an empty figure of this size in inches.
+
+    Raises
+    ------
+    ModelError : matplotlib is not installed
+    """
+    check_matplotlib()
     from priorhood.plot.figure.picture import Picture
 
     return Picture(width, height)
 
 
-def chain_look(at: int) -> dict[str, Any]:
-    """Colour and stroke of the at-th chain; the stroke changes where the colours start again."""
-    return {"color": COLOURS[at % len(COLOURS)], "linestyle": STROKES[at // len(COLOURS) % len(STROKES)]}
+def chain_look(number: int) -> dict[str, Any]:
+    """Return colour and line style of a chain; the line style changes when the colours start again."""
+    return {"color": COLOURS[number % len(COLOURS)], "linestyle": STROKES[number // len(COLOURS) % len(STROKES)]}
 
 
 def number(value: float, _: object = None) -> str:
-    """1,234,500 or 0.25: thousands separated, no offsets or powers of ten within the usual range."""
+    """Return a number as 1,234,500 or 0.25, without offset or power of ten in the usual range."""
     if value != 0 and not 1e-4 <= abs(value) < 1e12:
         return f"{value:.3g}"
     text = f"{value:,.10f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text.replace("-", "−")
 
 
-def words(texts: Any, *, size: float = SMALL, colour: str = SOFT, bold: bool = False) -> None:
-    """Set the look of a text; names and units are shown as they are, `$` too."""
+def format_text(texts: Any, *, size: float = SMALL, colour: str = SOFT, bold: bool = False) -> None:
+    """Set size, colour and weight of a text; names and units are shown as they are, including `$`."""
     texts.set(
         text=escape_control(texts.get_text()),
         fontsize=size,
@@ -71,8 +81,8 @@ def words(texts: Any, *, size: float = SMALL, colour: str = SOFT, bold: bool = F
     )
 
 
-def shortened(text: str, most: int, *, middle: bool = True) -> str:
-    """The visible text; one longer than `most` letters without its middle, or without its end."""
+def shorten(text: str, most: int, *, middle: bool = True) -> str:
+    """Return the text with control characters escaped, its middle or end cut out if it has over `most` letters."""
     text = escape_control(text)
     half = (most - 1) // 2 if middle else 0
     return text if len(text) <= most else f"{text[: most - 1 - half]}…{text[len(text) - half :]}"
@@ -81,8 +91,8 @@ def shortened(text: str, most: int, *, middle: bool = True) -> str:
 # -- axes -------------------------------------------------------------------------------------------------
 
 
-def plain(axes: Axes) -> None:
-    """Reduce axes to two lines, whatever the user's settings are."""
+def simplify_axes(axes: Axes) -> None:
+    """Reduce axes to two lines, regardless of the user's settings."""
     axes.set_facecolor("white")
     axes.grid(visible=False)
     for side, spine in axes.spines.items():
@@ -90,25 +100,25 @@ def plain(axes: Axes) -> None:
     axes.tick_params(colors=SOFT, labelcolor=INK, labelsize=SMALL, width=0.7, length=3)
 
 
-def no_height(axes: Axes) -> None:
-    """Remove the vertical axis, for densities and for rows with names of their own."""
+def hide_y_axis(axes: Axes) -> None:
+    """Remove the vertical axis, as in pictures of densities."""
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
 
 
-def numbers(axis: Axis, most: int = 5, label: str = "", pad: float = 2) -> None:
-    """Put ticks at round values, thousands separated, and a label if there is one."""
+def number_ticks(axis: Axis, most: int = 5, label: str = "", pad: float = 2) -> None:
+    """Set ticks at round values with thousands separated, and a label if one is passed."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(number))
     if label:
-        words(axis.set_label_text(label))
+        format_text(axis.set_label_text(label))
         axis.labelpad = pad
 
 
-def log_numbers(axis: Axis, parts: tuple[int, ...] = (1, 2, 5), most: int = 12) -> None:
-    """Ticks of a log axis at these multiples of powers of ten, as plain numbers; none between them."""
+def log_ticks(axis: Axis, parts: tuple[int, ...] = (1, 2, 5), most: int = 12) -> None:
+    """Set ticks of a log axis at these multiples of powers of ten, as plain numbers, without minor ticks."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis.set_major_locator(LogLocator(subs=parts, numticks=most))
@@ -116,19 +126,19 @@ def log_numbers(axis: Axis, parts: tuple[int, ...] = (1, 2, 5), most: int = 12) 
     axis.set_minor_locator(NullLocator())
 
 
-def names(axis: Axis, positions: Any, labels: Sequence[str], rotation: float = 0) -> None:
-    """Write names at positions of an axis, `$` as it is."""
+def name_ticks(axis: Axis, positions: Any, labels: Sequence[str], rotation: float = 0) -> None:
+    """Set names as tick labels at positions of an axis; `$` is shown as it is."""
     axis.set_ticks(positions, labels, rotation=rotation)
     for text in axis.get_ticklabels():
-        words(text, colour=INK)
+        format_text(text, colour=INK)
 
 
-def dots(axes: Axes, x: Array | Index, y: Array | Index, wrong: Flags, **look: Any) -> None:
-    """Plot points as dots, and those that are wrong as red crosses."""
-    for those, colour, marker in ((~wrong, COLOURS[0], "o"), (wrong, WARNING, "X")):
-        axes.plot(x[those], y[those], marker, color=colour, **look)
+def plot_points(axes: Axes, x: Array | Index, y: Array | Index, bad: Flags, **look: Any) -> None:
+    """Plot good points as dots, bad ones as red crosses."""
+    for chosen, colour, marker in ((~bad, COLOURS[0], "o"), (bad, WARNING, "X")):
+        axes.plot(x[chosen], y[chosen], marker, color=colour, **look)
 
 
-def legend(axes: Axes, side: str = "right", **options: Any) -> None:
-    """Write the legend of labelled marks into an upper corner."""
+def corner_legend(axes: Axes, side: str = "right", **options: Any) -> None:
+    """Add the legend of labelled marks in an upper corner."""
     axes.legend(loc=f"upper {side}", fontsize=SMALL, frameon=False, labelcolor=INK, **options)

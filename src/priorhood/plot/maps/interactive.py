@@ -1,4 +1,4 @@
-"""Map as a page of its own: every place shows its numbers; the browser fetches nothing."""
+"""Map as a self-contained page on which every place shows its numbers; the browser loads nothing else."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ import numpy as np
 from priorhood._arguments import suggest_argument_names
 from priorhood._text import escape_control
 from priorhood.errors import FileError
-from priorhood.plot.figure.page import amount
-from priorhood.plot.figure.style import number
 from priorhood.plot.maps.areas import read_areas
-from priorhood.plot.maps.static import colour_stops, coloured
-from priorhood.plot.maps.values import Mapped, mapped, percent
+from priorhood.plot.maps.static import colour_stops, place_colours
+from priorhood.plot.maps.values import map_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,12 +27,12 @@ ENDINGS = (".html", ".htm")
 
 @dataclass(frozen=True)
 class InteractiveMap:
-    """One HTML file: the map in SVG and a little JavaScript. Notebooks show it.
+    """Map as one HTML file, in SVG with a little JavaScript. Notebooks show it.
 
     Parameters
     ----------
     html : str
-        The whole page.
+        The complete page.
 
     Examples
     --------
@@ -51,7 +49,7 @@ class InteractiveMap:
         Parameters
         ----------
         path : str or Path
-            The file, .html.
+            The file; its name must end in .html.
 
         Raises
         ------
@@ -77,7 +75,7 @@ class InteractiveMap:
         write_text(path, self.html)
 
     def _repr_html_(self) -> str:
-        # In a frame of its own the page's style and script do not meet the notebook's.
+        # In a separate frame, style and script of the page do not affect the notebook.
         return f'<iframe srcdoc="{escape(self.html)}" style="width:100%;height:640px;border:0"></iframe>'
 
 
@@ -93,12 +91,12 @@ def interactive_map(
     level: str | None = None,
     crs: object = None,
 ) -> InteractiveMap:
-    """Return the map of `plot.map` as one self-contained HTML page, where every place shows its numbers.
+    """Return the map of `plot.map` as one self-contained HTML page on which every place shows its numbers.
 
     Parameters
     ----------
     post, polygons, show, at, below, column, level, crs
-        As for `plot.map`. With `below`, every place shows the probability too, whatever is shown.
+        As for `plot.map`. With `below`, every place also shows the probability, regardless of `show`.
 
     Returns
     -------
@@ -120,70 +118,45 @@ def interactive_map(
     8
     """
     areas = read_areas(polygons, post, column=column, level=level, crs=crs)
-    found = mapped(post, areas, show, at=at, below=below, details=True)
-    return InteractiveMap(_page(found, below))
+    values = map_values(post, areas, show, at=at, below=below, details=True)
+    drawing, colours = areas.drawing(), place_colours(values)
+    notes = [(label, values.numbers(place, below)) for place, label in enumerate(areas.labels)]
+    paths = []
+    for place, ((label, numbers), path) in enumerate(zip(notes, drawing.paths.values(), strict=True)):
+        about = f"{label}: " + ", ".join(f"{name} {value}" for name, value in numbers)
+        colour = f'fill="{colours[place]}"' if np.isfinite(values.values[place]) else 'class="none"'
+        focus = f'tabindex="{0 if place == 0 else -1}" role="img" aria-label="{_safe(about)}"'
+        paths.append(f'<path data-i="{place}" {colour} {focus} d="{path}"/>')
+    for label, path in zip(areas.unmatched_areas, drawing.others, strict=True):
+        paths.append(f'<path data-i="{len(notes)}" class="none" d="{path}"/>')
+        notes.append((label, [(areas.level, "not in the data")]))
+    data = [[escape_control(label), [[*map(escape_control, pair)] for pair in numbers]] for label, numbers in notes]
+
+    low, high = values.limits
+    known = values.values[np.isfinite(values.values)]
+    least = f"{'≤ ' if (known < low).any() else ''}{values.text(low)}"
+    most = f"{'≥ ' if (known > high).any() else ''}{values.text(high)}"
+    grey = len(areas.others) or len(known) < len(values.values)
+    stops = ", ".join(colour_stops(values))
+    bar = f'<span class="bar" style="background:linear-gradient(to right, {stops})"></span>'
+    legend = f"<span>{_safe(least)}</span>{bar}<span>{_safe(most)}</span>"
+    return InteractiveMap(PAGE.format(
+        title=_safe(values.title), note=_safe(values.note), account=_safe(areas.account() + "."),
+        level=_safe(areas.level), box=" ".join(f"{side:g}" for side in drawing.box), paths="\n".join(paths),
+        data=json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),
+        options="".join(f'<option value="{_safe(label)}">' for label in areas.labels),
+        legend=legend + ('<span class="key"></span> no data' if grey else ""),
+    ))  # fmt: skip
 
 
 def check_page(path: Path) -> bool:
-    """Whether a map is to be a page, by its name's ending."""
+    """Return whether the name of a file is that of a page."""
     return path.suffix.lower() in ENDINGS
 
 
-def _numbers(found: Mapped, one: int, below: float | None) -> list[tuple[str, str]]:
-    """Numbers of a place as (name, value)."""
-
-    def text(name: str, unit: str = found.outcome_unit) -> str:
-        value = float(found.details[name][one])
-        return amount(value, unit) if np.isfinite(value) else "not known"
-
-    told = []
-    if found.values[one] not in [values[one] for values in found.details.values()]:
-        told.append(("Shown here", found.text(found.values[one])))
-    bounds = f"{text('low', '')} to {text('high')}"
-    told.append(("Average" if found.centre == "mean" else "Median", text("price")))
-    told.append(("90 % interval", bounds if np.isfinite(found.details["low"][one]) else "not known"))
-    if below is not None:
-        share = float(found.details["below"][one])
-        threshold = f"Below {number(below)} {found.outcome_unit}".strip()
-        told.append((threshold, percent(share) if np.isfinite(share) else "not known"))
-    return [*told, ("Rows of data", f"{found.details['rows'][one]:,.0f}")]
-
-
-def _page(found: Mapped, below: float | None) -> str:
-    """The page: template, polygons, numbers of every place, legend."""
-
-    def safe(text: str) -> str:
-        return escape(escape_control(text))
-
-    areas = found.areas
-    drawing, colours = areas.drawing(), coloured(found)
-    told = [(label, _numbers(found, one, below)) for one, label in enumerate(areas.labels)]
-    paths = []
-    for one, ((label, numbers), path) in enumerate(zip(told, drawing.paths.values(), strict=True)):
-        about = f"{label}: " + ", ".join(f"{name} {value}" for name, value in numbers)
-        colour = f'fill="{colours[one]}"' if np.isfinite(found.values[one]) else 'class="none"'
-        focus = f'tabindex="{0 if one == 0 else -1}" role="img" aria-label="{safe(about)}"'
-        paths.append(f'<path data-i="{one}" {colour} {focus} d="{path}"/>')
-    for label, path in zip(areas.unmatched_areas, drawing.others, strict=True):
-        paths.append(f'<path data-i="{len(told)}" class="none" d="{path}"/>')
-        told.append((label, [(areas.level, "not in the data")]))
-    data = [[escape_control(label), [[*map(escape_control, pair)] for pair in numbers]] for label, numbers in told]
-
-    low, high = found.limits
-    there = found.values[np.isfinite(found.values)]
-    least = f"{'≤ ' if (there < low).any() else ''}{found.text(low)}"
-    most = f"{'≥ ' if (there > high).any() else ''}{found.text(high)}"
-    grey = len(areas.others) or len(there) < len(found.values)
-    stops = ", ".join(colour_stops(found))
-    bar = f'<span class="bar" style="background:linear-gradient(to right, {stops})"></span>'
-    legend = f"<span>{safe(least)}</span>{bar}<span>{safe(most)}</span>"
-    return PAGE.format(
-        title=safe(found.title), note=safe(found.note), account=safe(areas.account() + "."),
-        level=safe(areas.level), box=" ".join(f"{side:g}" for side in drawing.box), paths="\n".join(paths),
-        data=json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),
-        options="".join(f'<option value="{safe(label)}">' for label in areas.labels),
-        legend=legend + ('<span class="key"></span> no data' if grey else ""),
-    )  # fmt: skip
+def _safe(text: str) -> str:
+    """Return the text escaped for HTML, with control characters made visible."""
+    return escape(escape_control(text))
 
 
 PAGE = """<!DOCTYPE html>

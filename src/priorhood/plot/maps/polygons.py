@@ -1,4 +1,4 @@
-"""Polygons from whatever geopandas reads, with a known CRS and valid outlines."""
+"""Polygons from any source that geopandas reads, with a known CRS and valid outlines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WGS84 = "EPSG:4326"  # longitude and latitude: GeoJSON's, by its standard (RFC 7
 
 
 def read_polygons(source: object, crs: object) -> tuple[str, Any, int]:
-    """Return the source's name for messages, its frame of MultiPolygons, and the number of repaired outlines.
+    """Return the name of the source, for messages, its frame of MultiPolygons, and the number of repaired outlines.
 
     Raises
     ------
@@ -30,22 +30,22 @@ def read_polygons(source: object, crs: object) -> tuple[str, Any, int]:
     name, raw = _open(source)
     import shapely
 
-    frame = _located(name, raw, crs)
+    frame = _check_location(name, raw, crs)
     shapes = frame.geometry.to_numpy()
-    there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
-    broken = there & ~shapely.is_valid(shapes)
-    # Valid outlines stay as they are, so that borders shared with neighbours stay so.
+    present = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    broken = present & ~shapely.is_valid(shapes)
+    # Valid outlines are not changed, so that neighbours still share their borders.
     shapes = np.where(broken, shapely.make_valid(shapes), shapes)
-    kinds = sorted({shape.geom_type for shape in shapes[there]})
+    kinds = sorted({shape.geom_type for shape in shapes[present]})
     shapes = np.array([shapely.MultiPolygon(polygons_in(shape)) for shape in shapes], dtype=object)
     kept = ~shapely.is_empty(shapes)
     if not kept.any():
-        raise TableError(f"{name} has no polygons, but {join_words(kinds) or 'empty geometries'}")
+        raise TableError(f"{name} has no polygons, only {join_words(kinds) or 'empty geometries'}")
     return name, frame.set_geometry(shapes, crs=frame.crs)[kept], int((broken & kept).sum())
 
 
 def _open(source: object) -> tuple[str, Any]:
-    """Name of the source for messages, and its frame."""
+    """Return the name of the source, for messages, and its frame."""
     try:
         import geopandas
     except ModuleNotFoundError as problem:
@@ -57,14 +57,14 @@ def _open(source: object) -> tuple[str, Any]:
         return "the GeoDataFrame", source
     if isinstance(source, Mapping):
         if source.get("type") != "FeatureCollection" or not isinstance(source.get("features"), list):
-            raise TableError("the GeoJSON is no FeatureCollection with a list of features")
+            raise TableError("the GeoJSON is not a FeatureCollection with a list of features")
         try:
             return "the GeoJSON", geopandas.GeoDataFrame.from_features(source["features"], crs=WGS84)
         except (AttributeError, KeyError, TypeError, ValueError) as problem:
             raise TableError(f"the GeoJSON cannot be read ({problem})") from None
     if not isinstance(source, str | Path):
         raise TableError(
-            f"polygons come from a file, a GeoDataFrame or GeoJSON as a mapping, not {type(source).__name__}"
+            f"polygons must be a file, a GeoDataFrame or GeoJSON as a mapping, not {type(source).__name__}"
         )
     path = Path(source)
     if not path_exists(path):
@@ -75,35 +75,38 @@ def _open(source: object) -> tuple[str, Any]:
         raise FileError(f"cannot read {str(problem.filename or path)!r}: {problem.strerror}") from None
     if elsewhere:
         raise FileError(
-            f"{str(source)!r} has no polygons in it, but says where others are (GDAL's VRT or WFS); give that file"
+            f"{str(source)!r} contains no polygons, only a reference to another source (GDAL VRT or WFS); pass "
+            f"that file"
         )
     try:
         return path.name, geopandas.read_file(path)
-    except Exception as problem:  # noqa: BLE001  # whatever the drivers raise on foreign bytes
+    except Exception as problem:  # noqa: BLE001  # drivers raise anything on unexpected bytes
         detail = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise FileError(f"{str(source)!r} cannot be read as a file of polygons ({detail})") from None
 
 
-# Documents that GDAL would follow, whatever their name, to any file of the reader's or into the network.
+# Documents whose references GDAL would follow, regardless of their name, to any file or into the network.
 _POINTER = re.compile(rb"<\s*(?:OGR(?:VRT|WFS)|VRTDataset|GDAL_W)", re.IGNORECASE)
 _HEAD = 65_536
-_MAX_FILES = 1_000  # in a folder: a geodatabase of every layer of a country has some hundreds
+_MAX_FILES = 1_000  # in a folder: a geodatabase with all layers of a country has some hundreds
 
 
 def _heads(path: Path) -> Iterator[bytes]:
-    """Beginnings of a file, of every file directly in a folder, as GDAL reads it, of every member of an archive.
+    """Yield the beginning of a file, of every file directly in a folder, and of every member of an archive.
 
     Raises
     ------
-    FileError : neither a file nor a folder, an empty file, or a folder of something else
+    FileError : neither a file nor a folder; an empty file; a folder of too many files
     """
     if not path.is_file() and not path.is_dir():
         raise FileError(f"{str(path)!r} is a device or a pipe, not a file of polygons")
-    if path.is_file() and not path.stat().st_size:  # or a kernel's, which may wait for ever: /proc/kmsg
+    if (
+        path.is_file() and not path.stat().st_size
+    ):  # or a file of the kernel that may block forever, such as /proc/kmsg
         raise FileError(f"{str(path)!r} is empty")
     files = [path] if path.is_file() else list(itertools.islice(path.iterdir(), _MAX_FILES + 1))
     if len(files) > _MAX_FILES:
-        raise FileError(f"the folder {str(path)!r} has over {_MAX_FILES:,} files; name the one with the polygons")
+        raise FileError(f"the folder {str(path)!r} has over {_MAX_FILES:,} files; pass the one with the polygons")
     for file in files:
         if not file.is_file() or not file.stat().st_size:
             continue
@@ -116,64 +119,53 @@ def _heads(path: Path) -> Iterator[bytes]:
                         yield opened.read(_HEAD)
 
 
-def _located(name: str, frame: Any, crs: object) -> Any:
-    """The frame with a known CRS, whose coordinates are on the Earth."""
+def _check_location(name: str, frame: Any, crs: object) -> Any:
+    """Return the frame with a known CRS, after checking that its coordinates are on the Earth."""
     import geopandas
-    from pyproj.exceptions import CRSError
+    from pyproj import Transformer
+    from pyproj.exceptions import CRSError, ProjError
 
     if not isinstance(frame, geopandas.GeoDataFrame) or frame.active_geometry_name is None:
-        raise TableError(f"{name} is a table without polygons; give a file of polygons, such as GeoJSON")
+        raise TableError(f"{name} is a table without polygons; pass a file of polygons, such as GeoJSON")
     if not len(frame):
         raise TableError(f"{name} has no polygons: it is empty")
     if crs is not None:
         try:
             frame = frame.set_crs(crs, allow_override=True)
         except CRSError:
-            raise TableError(f"crs {crs!r} is no coordinate reference system; write it like {WGS84}") from None
+            raise TableError(f"crs {crs!r} is not a coordinate reference system; write it like {WGS84}") from None
+    degrees = f"(--crs {WGS84} for longitude and latitude)"
     if frame.crs is None:
         raise TableError(
-            f"{name} does not say which coordinates it has (no CRS); say it: crs={WGS84!r} (--crs {WGS84}) for "
-            f"longitude and latitude"
+            f"{name} does not state its coordinate reference system (no CRS); set crs={WGS84!r} (--crs {WGS84}) "
+            f"for longitude and latitude"
         )
     if frame.crs.is_geocentric or not (frame.crs.is_geographic or frame.crs.is_projected):
-        raise TableError(
-            f"{name} has coordinates ({frame.crs.name}) that are no map's; say what they are with crs= (--crs "
-            f"{WGS84} for longitude and latitude)"
-        )
+        raise TableError(f"{name}: its CRS ({frame.crs.name}) is not a map projection; set crs= {degrees}")
     west, south, east, north = frame.total_bounds
     if frame.crs.is_geographic and (min(west, south) < -361 or east > 361 or max(abs(south), abs(north)) > 90.1):
         raise TableError(
-            f"{name} has coordinates such as {west:,.0f} and {south:,.0f}, which are no degrees of longitude and "
-            f"latitude; say what they are with crs= (--crs EPSG:25833 for UTM zone 33)"
+            f"{name} has coordinates such as {west:,.0f} and {south:,.0f}, which are not degrees of longitude and "
+            f"latitude; set crs= (--crs EPSG:25833 for UTM zone 33)"
         )
-    _check_on_earth(name, frame)
+    if np.isfinite([west, south, east, north]).all():  # or there are only empty geometries
+        try:
+            corners = Transformer.from_crs(frame.crs, WGS84, always_xy=True).transform([west, east], [south, north])
+            on_earth = bool(np.isfinite(corners).all(axis=0).any())
+        except ProjError:
+            on_earth = False
+        if not on_earth:
+            raise TableError(
+                f"{name} has coordinates ({frame.crs.name}) such as {west:,.6g} and {south:,.6g}, which are not on "
+                f"the Earth; set crs= {degrees}"
+            )
     return frame
 
 
-def _check_on_earth(name: str, frame: Any) -> None:
-    """Raise for coordinates without a longitude and latitude on the Earth."""
-    from pyproj import Transformer
-    from pyproj.exceptions import ProjError
-
-    west, south, east, north = frame.total_bounds
-    if not np.isfinite([west, south, east, north]).all():  # nothing but empty geometries
-        return
-    try:
-        found = Transformer.from_crs(frame.crs, WGS84, always_xy=True).transform([west, east], [south, north])
-        there = bool(np.isfinite(found).all(axis=0).any())
-    except ProjError:
-        there = False
-    if not there:
-        raise TableError(
-            f"{name} has coordinates ({frame.crs.name}) such as {west:,.6g} and {south:,.6g}, which are no place "
-            f"on the Earth; say what they are with crs= (--crs {WGS84} for longitude and latitude)"
-        )
-
-
 def polygons_in(shape: Any) -> list[Any]:
-    """Polygons within a geometry of any type."""
+    """Return the polygons within a geometry of any type."""
     if shape is None or shape.is_empty:
         return []
     if shape.geom_type == "Polygon":
         return [shape]
-    return [part for one in getattr(shape, "geoms", ()) for part in polygons_in(one)]
+    return [polygon for part in getattr(shape, "geoms", ()) for polygon in polygons_in(part)]

@@ -1,4 +1,4 @@
-"""Prior predictive check: lines of the outcome along a predictor, in the data's units."""
+"""Prior predictive check: lines of the outcome along a predictor, in units of the data."""
 
 from __future__ import annotations
 
@@ -29,21 +29,33 @@ if TYPE_CHECKING:
     from priorhood.posterior.posterior import Posterior
 
 POINTS = 60
-SDS = 2.0  # the data's range: their mean and so many sds either way
-LINES = 100  # drawn; shares are of all
+SDS = 2.0  # the range of the data: mean ± this many sds
+LINES = 100  # lines that are drawn; shares count all draws
 MAX_LINES = 100_000
 # Inches.
-WIDTH, HEIGHT = 11.0, 4.6
-GRID = page.Grid(left=1.3, right=0.25, gap=0.5, foot=0.6, pitch=HEIGHT, high=3.0)
+WIDTH, BODY = 11.0, 3.95
+GRID = page.Grid(left=1.3, right=0.25, gap=0.5, foot=0.6, pitch=BODY, height=3.0)
 
 
 @dataclass(frozen=True)
 class _Lines:
-    """Prior lines (draws, POINTS) along x by their subject, and the data's range; all in the data's units."""
+    """Lines from the prior along a predictor; all in units of the data.
+
+    Attributes
+    ----------
+    x : array
+        (POINTS,) values of the predictor.
+    x_label, y_label : str
+        Labels of the axes.
+    lines : dict of str to array
+        (draws, POINTS) of the average place or all rows, and of single places.
+    range : (float, float)
+        Range of the outcome in the data.
+    """
 
     x: Array
-    name: str
-    outcome: str
+    x_label: str
+    y_label: str
     lines: dict[str, Array]
     range: tuple[float, float]
 
@@ -59,28 +71,28 @@ def prior_lines(
     seed: int | None = None,
     places: object = None,
 ) -> Figure:
-    """Draw lines of the outcome from the prior: of the average place, and of single places.
+    """Draw lines of the outcome from the prior, for the average place and for single places.
 
-    A line is the median home's outcome xᵀβ (its exp where the formula takes the log) along one predictor, the
-    others at their typical values. Lines of single places add a place's own effects, and those of crossed groups.
+    A line is the median outcome xᵀβ of a home (its exp if the formula takes the log) along one predictor, with the
+    others at typical values. Lines of single places add a place's own effects, and those of crossed groups.
 
     Parameters
     ----------
     model : Model, str or Posterior
-        A Model or formula, with its table; or a posterior, whose sums give the scale.
+        A Model or formula, with its table; or a posterior, whose sums provide the scale.
     table
-        Whatever `read` takes, with the outcome; it serves for the scale alone.
+        Anything that `read` accepts, with the outcome; it is only used for the scale.
     bounds : (float, float), optional
-        The least and the most that the outcome can be, (0, 10_000_000); the title gives the share of lines that
-        leave them somewhere in the data's range.
+        The lowest and highest possible outcome, (0, 10_000_000); the title states the share of lines that leave
+        these bounds somewhere in the range of the data.
     x : str, optional
         The predictor; by default the first numeric one.
     at : mapping, optional
         Values of other predictors, {"rooms": 3}; see `Posterior.homes`.
     draws : int
-        Draws from the prior; of more than 100, a hundred are drawn, shares are of all.
+        Number of draws from the prior; the first 100 are shown, shares count all.
     seed : int, optional
-        The same seed gives the same lines; 1 by default.
+        Random seed, 1 by default; the same seed gives the same lines.
     places
         A table of places, see `fit`.
 
@@ -91,7 +103,7 @@ def prior_lines(
     Raises
     ------
     ModelError
-        No table for a formula; no numeric predictor, a name or bounds that are not possible.
+        No table for a formula; no numeric predictor; an invalid name or invalid bounds.
     TableError, PriorError
         As for `fit`.
 
@@ -109,19 +121,19 @@ def prior_lines(
         numbers = all(isinstance(end, int | float) for end in limits)
         if len(limits) != 2 or not numbers or not limits[0] < limits[1]:
             raise ModelError(
-                f"bounds must be the least and the most the outcome can be, (0, 10_000_000), not {bounds!r}"
+                f"bounds must be the lowest and highest possible outcome, such as (0, 10_000_000), not {bounds!r}"
             )
         for end in limits:
             check_finite("bounds", end)
-    world = sample_prior(model, table, draws, check_seed(1 if seed is None else seed), places)
-    return _drawn(_lines(world, x, dict(at or {})), bounds)
+    sample = sample_prior(model, table, draws, check_seed(1 if seed is None else seed), places)
+    return _draw(_lines(sample, x, dict(at or {})), bounds)
 
 
-def _lines(world: PriorSample, x: str | None, at: dict[str, Any]) -> _Lines:
-    """Lines along the predictor, over the data's range."""
+def _lines(sample: PriorSample, x: str | None, at: dict[str, Any]) -> _Lines:
+    """Return lines along the predictor, over the range of the data."""
     import pandas as pd
 
-    design, found, formula = world.data.design, world.data.moments, world.data.model.formula
+    design, moments, formula = sample.data.design, sample.data.moments, sample.data.model.formula
     # By name in the table: the design column, and whether it is the log of the predictor.
     numeric: dict[str, tuple[str, bool]] = {}
     for column in design.columns:
@@ -136,64 +148,67 @@ def _lines(world: PriorSample, x: str | None, at: dict[str, Any]) -> _Lines:
         raise ModelError(f"the model has no numeric predictor {x!r}; {suggestion(x, numeric)}")
     name = next(iter(numeric)) if x is None else x
     column_name, logged = numeric[name]
-    for one in at:
-        if one not in design.variables:
-            raise ModelError(f"the model has no predictor {one!r} (at, --at); {suggestion(one, design.variables)}")
+    for given in at:
+        if given not in design.variables:
+            raise ModelError(
+                f"the model has no predictor {given!r} (at, --at); {suggestion(given, design.variables)}"
+            )
     at = checked_home(design, at)
-    mean, scatter = found.pooled()
-    where = found.columns.index(column_name)
-    sd = np.sqrt(np.diag(scatter) / found.mass.sum())
-    low, high = mean[where] - SDS * sd[where], mean[where] + SDS * sd[where]
-    if low < 0 < found.mean[:, where].min() and not logged:
-        low = 0.0  # a size has no values below
+    mean, scatter = moments.pooled()
+    position = moments.columns.index(column_name)
+    sd = np.sqrt(np.diag(scatter) / moments.mass.sum())
+    low, high = mean[position] - SDS * sd[position], mean[position] + SDS * sd[position]
+    if low < 0 < moments.mean[:, position].min() and not logged:
+        low = 0.0  # a size is never negative
     grid = np.linspace(low, high, POINTS)
     grid = np.exp(grid) if logged else grid
-    typical = typical_values(design, found) | at
-    missing = [one for one in design.variables if one not in typical and one != name]
+    typical = typical_values(design, moments) | at
+    others = [variable for variable in design.variables if variable != name]
+    missing = [variable for variable in others if variable not in typical]
     if missing:
-        raise ModelError(f"the mean of {missing[0]!r} is not known: say at={{{missing[0]!r}: …}}")
-    frame = pd.DataFrame({**{one: typical[one] for one in design.variables if one != name}, name: grid})
+        raise ModelError(f"the mean of {missing[0]!r} is unknown: set it with at={{{missing[0]!r}: …}}")
+    frame = pd.DataFrame({**{variable: typical[variable] for variable in others}, name: grid})
     frame = frame.assign(**dict.fromkeys(formula.keys, AVERAGE))
-    lines = {"the average place" if formula.groupings else "all rows": world_lines(world, frame, "population")}
+    lines = {"the average place" if formula.groupings else "all rows": prior_draws(sample, frame, "population")}
     if formula.groupings:
-        lines["single places"] = world_lines(world, frame, "draw")
+        lines["single places"] = prior_draws(sample, frame, "draw")
     ends = np.array([mean[-1] - SDS * sd[-1], mean[-1] + SDS * sd[-1]])
     ends = np.exp(ends) if formula.log_outcome else ends
-    units = world.data.model.units
-    axis, outcome = (f"{one}, {units[one]}" if one in units else one for one in (name, formula.outcome_name))
-    return _Lines(grid, axis, outcome, lines, (float(ends[0]), float(ends[1])))
+    units = sample.data.model.units
+    x_label, y_label = (f"{one}, {units[one]}" if one in units else one for one in (name, formula.outcome_name))
+    return _Lines(grid, x_label, y_label, lines, (float(ends[0]), float(ends[1])))
 
 
-def world_lines(world: PriorSample, frame: Any, unseen: str) -> Array:
-    """xᵀβ, or its exp, of rows in an unknown place: (draws, rows), in the outcome's units."""
-    c, data = replace(world.coefficients, row_weights=Weights()), world.data
+def prior_draws(sample: PriorSample, frame: Any, unseen: str) -> Array:
+    """Return xᵀβ, or its exp, of rows in an unknown place: (draws, rows), in the outcome's units."""
+    c, data = replace(sample.coefficients, row_weights=Weights()), sample.data
     table = read(frame)
     rows = read_rows(c, frame_to_predict(table, c.design, c.row_weights), table.name, unseen)
-    m = locations(rows, Groups(c, rows.spots, unseen, world.seed), np.arange(len(rows.X))).T * data.scale.unit
+    m = locations(rows, Groups(c, rows.spots, unseen, sample.seed), np.arange(len(rows.X))).T * data.scale.unit
     with np.errstate(over="ignore"):
         return np.exp(m) if data.design.formula.log_outcome else m
 
 
-def _leaving(lines: Array, bounds: tuple[float, float]) -> float:
-    """The percentage of lines that leave the bounds somewhere."""
+def _percent_outside(lines: Array, bounds: tuple[float, float]) -> float:
+    """Return the percentage of lines that leave the bounds somewhere."""
     return 100 * float(((lines < bounds[0]) | (lines > bounds[1])).any(axis=1).mean())
 
 
-def _drawn(shown: _Lines, bounds: tuple[float, float] | None) -> Figure:
-    """The picture of the lines, those that leave the bounds dashed."""
-    name, last = list(shown.lines.items())[-1]
-    off = _leaving(last, shown.range if bounds is None else bounds)
-    finding = f"{off:.0f} % of the prior's lines of {name} leave the range of the data"
+def _draw(prior: _Lines, bounds: tuple[float, float] | None) -> Figure:
+    """Draw the lines; those that leave the bounds are dashed."""
+    name, last = list(prior.lines.items())[-1]
+    outside = _percent_outside(last, prior.range if bounds is None else bounds)
+    title = f"{outside:.0f} % of the lines of {name} drawn from the prior leave the range of the data"
     if bounds is not None:
-        told = f"{style.number(bounds[0])} to {style.number(bounds[1])}"
-        finding = f"{off:.0f} % of the prior's lines of {name} are impossible: they leave {told}"
+        possible = f"{style.number(bounds[0])} to {style.number(bounds[1])}"
+        title = f"{outside:.0f} % of the lines of {name} drawn from the prior are impossible: they leave {possible}"
 
-    # The outcome's axis has bounds and data, and most of the lines.
-    every = np.concatenate([lines.ravel() for lines in shown.lines.values()])
+    # The vertical axis shows the bounds, the data and most of the lines.
+    every = np.concatenate([lines.ravel() for lines in prior.lines.values()])
     low, high = np.quantile(every[np.isfinite(every)], [0.02, 0.98])
-    marks = [*shown.range, *(bounds or ())]
+    marks = [*prior.range, *(bounds or ())]
     low, high = min(low, *marks), max(high, *marks)
-    logged = bool((every > 0).all() and min(shown.range) > 0)
+    logged = bool((every > 0).all() and min(prior.range) > 0)
     if logged:
         positive = [mark for mark in marks if mark > 0]
         low = max(min(low, *positive), min(positive) * 1e-3) / 1.5
@@ -203,31 +218,31 @@ def _drawn(shown: _Lines, bounds: tuple[float, float] | None) -> Figure:
         low, high = max(low, min(marks) - 3 * width), min(high, max(marks) + 3 * width)
         low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)
 
-    reading = (
-        f"{min(LINES, len(last))} draws from the prior. Grey: where the data are, mean ± 2 sd"
+    subtitle = (
+        f"{min(LINES, len(last))} draws from the prior. Grey: range of the data, mean ± 2 sd"
         + (" of the log" if logged else "")
-        + ("; red: the bounds. The axis is cut." if bounds else ". The axis is cut.")
+        + ("; red: bounds. The vertical axis is cut off." if bounds else ". The vertical axis is cut off.")
     )
-    figure = page.sheet(page.Heading(finding, reading, WIDTH), HEIGHT)
-    panels = GRID.panels(figure, len(shown.lines), len(shown.lines))
-    for axes, (name, lines) in zip(panels, shown.lines.items(), strict=True):
-        axes.axhspan(*shown.range, color=style.BAND, linewidth=0)
+    figure = page.new_figure(title, subtitle, WIDTH, BODY)
+    panels = GRID.panels(figure, len(prior.lines), len(prior.lines))
+    for axes, (name, lines) in zip(panels, prior.lines.items(), strict=True):
+        axes.axhspan(*prior.range, color=style.BAND, linewidth=0)
         for line in lines[:LINES]:
-            impossible = bounds is not None and _leaving(line[None], bounds) > 0
+            impossible = bounds is not None and _percent_outside(line[None], bounds) > 0
             look = {"color": style.INK, "linestyle": "--"} if impossible else {"color": style.PRIOR}
-            axes.plot(shown.x, line, linewidth=0.8, alpha=0.55, **look)  # type: ignore[arg-type]
+            axes.plot(prior.x, line, linewidth=0.8, alpha=0.55, **look)  # type: ignore[arg-type]
         for bound in bounds or ():
             axes.axhline(bound, color=style.WARNING, linewidth=1.4)
-        style.numbers(axes.yaxis, 7, shown.outcome if axes is panels[0] else "", pad=4)
+        style.number_ticks(axes.yaxis, 7, prior.y_label if axes is panels[0] else "", pad=4)
         if logged:
             axes.set_yscale("log")
-            style.log_numbers(axes.yaxis, (1,), 10)
-        style.numbers(axes.xaxis, 6, shown.name)
-        axes.set_xlim(shown.x[0], shown.x[-1])
+            style.log_ticks(axes.yaxis, (1,), 10)
+        style.number_ticks(axes.xaxis, 6, prior.x_label)
+        axes.set_xlim(prior.x[0], prior.x[-1])
         axes.set_ylim(low, high)
         axes.tick_params(labelleft=axes is panels[0])
-        words = f"{name[0].upper()}{name[1:]}"
+        caption = f"{name[0].upper()}{name[1:]}"
         if bounds is not None:
-            words += f": {_leaving(lines, bounds):.0f} % leave the bounds"
-        style.words(axes.text(0, 1.03, words, transform=axes.transAxes), colour=style.INK)
+            caption += f": {_percent_outside(lines, bounds):.0f} % leave the bounds"
+        page.panel_caption(axes, caption)
     return figure

@@ -9,38 +9,37 @@ import numpy as np
 from priorhood._text import plural
 from priorhood.errors import ModelError
 from priorhood.plot.figure import page, style
-from priorhood.plot.figure.kde import smoothed
+from priorhood.plot.figure.kde import kernel_density
 from priorhood.plot.figure.select_places import (
-    asked,
     average_coefficients,
-    ends,
-    finest,
-    flat,
+    chosen_places,
+    extreme_places,
+    finest_level,
     new_places,
     place_draws,
     place_means,
+    pooled_draws,
     regions,
-    two_terms,
-)  # fmt: skip
+    term_positions,
+)
 from priorhood.plot.parameters.prior_posterior import marginal_of_lkj
-from priorhood.plot.places.shrinkage import MASSES, draw_region, label_axes
+from priorhood.plot.places.shrinkage import MASSES, draw_new_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from priorhood._arrays import Array, Index
+    from priorhood._arrays import Array
     from priorhood.posterior.posterior import Posterior
 
 MAX_PLACES = 12
 # Inches.
-WIDTH, LEFT, WIDE, GAP, RIGHT, HIGH, FOOT = 11.0, 1.0, 5.9, 0.55, 0.3, 4.6, 0.95
+WIDTH, LEFT, PLANE, GAP, RIGHT, HIGH, FOOT = 11.0, 1.0, 5.9, 0.55, 0.3, 4.6, 0.95
 
 
 def correlation(post: Posterior, terms: Sequence[str] | None = None, **places: object) -> Figure:
-    """Draw all places in the plane of two coefficients, and the posterior of their correlation beside it.
+    """Draw all places in the plane of two coefficients, and next to it the posterior of their correlation.
 
     Parameters
     ----------
@@ -48,19 +47,19 @@ def correlation(post: Posterior, terms: Sequence[str] | None = None, **places: o
     terms : (str, str), optional
         Two coefficients that vary by place; the first two by default.
     **places : str or list of str
-        The formula's group = up to 12 labels, places with their own ellipse and name; by default those with most
-        and fewest rows and those at the ends.
+        Up to 12 labels of the formula's group, for places with their own ellipse and name; by default those with
+        the most and fewest rows and those at the extremes.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Notebooks show it; `savefig("correlation.png")` writes it. Points are posterior means; grey ellipses hold
-        50 % and 90 % of new places, those of a place 90 % of its draws.
+        Notebooks show it; `savefig("correlation.png")` writes it. Points are posterior means; grey ellipses
+        contain 50 % and 90 % of new places, blue ones 90 % of the draws of a place.
 
     Raises
     ------
     ModelError
-        No group, fewer than two coefficients that vary, unknown places, no matplotlib.
+        No group; fewer than two coefficients that vary; unknown places; no matplotlib.
 
     Examples
     --------
@@ -70,85 +69,85 @@ def correlation(post: Posterior, terms: Sequence[str] | None = None, **places: o
     >>> [axes.get_xlabel() for axes in ph.plot.correlation(post).axes]
     ['beta[Intercept], price', 'correlation']
     """
-    level = finest(post, "correlation")
-    at = two_terms(post, terms, "correlation")
-    if len(at) < 2:
+    level = finest_level(post, "correlation")
+    columns = term_positions(post, terms, "correlation")
+    if len(columns) < 2:
+        known = "one was passed" if terms is not None else f"{post.model.formula.text!r} has only one"
         raise ModelError(
-            f"plot.correlation needs two coefficients that vary by {level.name}; {post.model.formula.text!r} was "
-            f"asked for {'one' if terms is not None else 'its only one'}: see plot.shrinkage and plot.forest"
+            f"plot.correlation needs two coefficients that vary by {level.name}, but {known}: see plot.shrinkage "
+            f"and plot.forest"
         )
-    means = place_means(post)[:, at]
-    chosen = asked(post, places)
-    named = np.array(ends(*means.T, level.total(post.moments.n))) if chosen is None else chosen
-    if len(named) > MAX_PLACES:
-        raise ModelError(f"{len(named)} ellipses would hide each other; choose up to {MAX_PLACES} places")
-    names = [post.design.coefficient_columns(0)[one].name for one in at]
+    means = place_means(post)[:, columns]
+    chosen = chosen_places(post, places)
+    named = np.array(extreme_places(*means.T, level.total(post.moments.n))) if chosen is None else chosen
+    page.check_count(len(named), MAX_PLACES, "ellipses", "choose fewer places")
+    names = [post.design.coefficient_columns(0)[column].name for column in columns]
 
-    # By level where both vary together: draws of the correlation, and b of its prior.
-    found: dict[str, tuple[Array, float]] = {}
-    for one, (lkj, where) in enumerate(
+    # By level, if both vary together: draws of the correlation, and b of its prior.
+    correlations: dict[str, tuple[Array, float]] = {}
+    for number, (lkj, grouping) in enumerate(
         zip(post.model.resolve(post.design).omega, post.hierarchy.levels, strict=False)
     ):
-        own = [column.name for column in post.design.level_columns(one)]
+        own = [column.name for column in post.design.level_columns(number)]
         if lkj is not None and set(names) <= set(own):
-            draws = flat(post, f"omega{post.model.formula.suffix(one)}")
-            found[where.name] = draws[:, own.index(names[0]), own.index(names[1])], lkj.eta - 1 + len(own) / 2
-    finding = f"{names[0]} and {names[1]} are independent by the formula: no correlation is estimated"
-    if found:
-        first, (draws, _) = next(iter(found.items()))
+            omega = pooled_draws(post, f"omega{post.model.formula.suffix(number)}")
+            draws = omega[:, own.index(names[0]), own.index(names[1])]
+            correlations[grouping.name] = draws, lkj.eta - 1 + len(own) / 2
+    title = f"{names[0]} and {names[1]} are independent by the formula: no correlation is estimated"
+    if correlations:
+        first, (draws, _) = next(iter(correlations.items()))
         low, middle, high = (f"{q:.2f}".replace("-", "−") for q in np.quantile(draws, [0.05, 0.5, 0.95]))
         positive = float((draws > 0).mean())
-        sign = f"{page.share(max(positive, 1 - positive))} sure to be {'above' if positive >= 0.5 else 'below'} 0"
-        finding = (
-            f"Correlation of {names[0]} and {names[1]} between {plural(first)}: {middle} "
-            f"(90 %: {low} to {high}), {sign}"
+        sign = f"{'positive' if positive >= 0.5 else 'negative'} with probability "
+        title = (
+            f"Correlation of {names[0]} and {names[1]} between {plural(first)}: {middle} (90 %: {low} to {high}), "
+            f"{sign}{page.probability_text(max(positive, 1 - positive))}"
         )
-    reading = (
+    subtitle = (
         f"Points: posterior means of {len(means):,} {plural(level.name)}; grey: 50 % and 90 % of new "
-        f"{plural(level.name)}; blue: 90 % of the draws of a {level.name}; cross: the average {level.name}."
+        f"{plural(level.name)}; blue: 90 % of the draws of one {level.name}; cross: the average {level.name}."
     )
-    heading = page.Heading(finding, reading, WIDTH)
-    figure = page.sheet(heading, heading.height + HIGH + FOOT)
-    axes = page.panel(figure, LEFT, FOOT - 0.1, WIDE if found else WIDTH - LEFT - RIGHT, HIGH)
-    _plane(axes, post, at, means, named)
-    label_axes(axes, post, names)
-    page.name_points(axes, means[named], [str(level.labels[one]) for one in named])
-    if found:
-        left = LEFT + WIDE + GAP
-        looks = [{"color": style.COLOURS[(0, 2, 3)[k % 3]], "linewidth": 1.4} for k in range(len(found))]
-        beside = page.panel(figure, left, FOOT - 0.1, WIDTH - left - RIGHT, HIGH * 0.55)
-        grid = np.linspace(-1, 1, 401)[1:-1]
-        tops = [0.5]
-        for look, (draws, b) in zip(looks, found.values(), strict=True):
-            x, y = smoothed(draws, -1.0, 1.0)
-            prior = marginal_of_lkj(b)(grid)
-            beside.plot(x, y, marker="", **look)  # type: ignore[arg-type]
-            beside.plot(grid, prior, color=style.PRIOR, linestyle="--", linewidth=1.3, marker="")
-            tops += [float(y.max()), float(prior.max()) if b >= 1 else 0.5]
-        beside.axvline(0, color=style.SOFT, linewidth=0.6)
-        beside.set_xlim(-1, 1)
-        beside.set_ylim(0, 1.06 * max(tops))
-        style.no_height(beside)
-        style.numbers(beside.xaxis, 5, "correlation", pad=4)
-        marks = [(name if len(found) > 1 else "posterior", look) for name, look in zip(found, looks, strict=True)]
-        page.key(figure, [*marks, ("prior", {"color": style.PRIOR, "linestyle": "--", "linewidth": 1.3})], left)
-    return figure
-
-
-def _plane(axes: Axes, post: Posterior, at: list[int], means: Array, named: Index) -> None:
-    """Places, ellipses of new ones and of those named, and the average place."""
-    grey = regions(new_places(post, np.array(at)), MASSES)
-    draws = place_draws(post, named)[:, :, at]
-    own = [regions(draws[:, one], (MASSES[-1],))[0] for one in range(len(named))]
-    draw_region(axes, grey)
-    for points in own:
+    figure = page.new_figure(title, subtitle, WIDTH, HIGH + FOOT)
+    axes = page.add_panel(figure, LEFT, FOOT - 0.1, PLANE if correlations else WIDTH - LEFT - RIGHT, HIGH)
+    new = regions(new_places(post, np.array(columns)), MASSES)
+    draws = place_draws(post, named)[:, :, columns]
+    ellipses = [regions(draws[:, place], (MASSES[-1],))[0] for place in range(len(named))]
+    draw_new_places(axes, post, names, new, average_coefficients(post)[:, columns].mean(axis=0))
+    for points in ellipses:
         axes.plot(*points.T, color=style.COLOURS[0], linewidth=1.0, marker="", zorder=3)
     axes.plot(*means.T, "o", color=style.COLOURS[4], markersize=3.5, markeredgewidth=0, zorder=2)
     axes.plot(*means[named].T, "o", color=style.COLOURS[0], markersize=4.5, markeredgewidth=0, zorder=4)
-    average = average_coefficients(post)[:, at].mean(axis=0)
-    axes.plot(*average, "P", color=style.POPULATION, markeredgecolor="white", markersize=10, zorder=5)
-    every = np.concatenate([means, *grey, *own])
-    low, high = every.min(axis=0), every.max(axis=0)
-    reach = np.where(high > low, high - low, 1.0)
-    axes.set_xlim(low[0] - 0.05 * reach[0], high[0] + 0.05 * reach[0])
-    axes.set_ylim(low[1] - 0.05 * reach[1], high[1] + 0.05 * reach[1])
+    every = np.concatenate([means, *new, *ellipses])
+    margin = 0.05 * np.where(np.ptp(every, axis=0) > 0, np.ptp(every, axis=0), 1.0)
+    axes.set_xlim(every[:, 0].min() - margin[0], every[:, 0].max() + margin[0])
+    axes.set_ylim(every[:, 1].min() - margin[1], every[:, 1].max() + margin[1])
+    page.name_points(axes, means[named], [str(level.labels[place]) for place in named])
+    if correlations:
+        _draw_densities(figure, correlations)
+    return figure
+
+
+def _draw_densities(figure: Figure, correlations: dict[str, tuple[Array, float]]) -> None:
+    """Draw prior and posterior of the correlation at every level, to the right of the plane."""
+    left = LEFT + PLANE + GAP
+    looks = [{"color": style.COLOURS[(0, 2, 3)[k % 3]], "linewidth": 1.4} for k in range(len(correlations))]
+    axes = page.add_panel(figure, left, FOOT - 0.1, WIDTH - left - RIGHT, HIGH * 0.55)
+    grid = np.linspace(-1, 1, 401)[1:-1]
+    tops = [0.5]
+    for look, (draws, b) in zip(looks, correlations.values(), strict=True):
+        x, y = kernel_density(draws, -1.0, 1.0)
+        prior = marginal_of_lkj(b)(grid)
+        axes.plot(x, y, marker="", **look)  # type: ignore[arg-type]
+        axes.plot(grid, prior, color=style.PRIOR, linestyle="--", linewidth=1.3, marker="")
+        tops += [float(y.max()), float(prior.max()) if b >= 1 else 0.5]
+    axes.axvline(0, color=style.SOFT, linewidth=0.6)
+    axes.set_xlim(-1, 1)
+    axes.set_ylim(0, 1.06 * max(tops))
+    style.hide_y_axis(axes)
+    style.number_ticks(axes.xaxis, 5, "correlation", pad=4)
+    names = list(correlations) if len(correlations) > 1 else ["posterior"]
+    marks = [
+        *zip(names, looks, strict=True),
+        ("prior", {"color": style.PRIOR, "linestyle": "--", "linewidth": 1.3}),
+    ]
+    page.add_key(figure, marks, left)

@@ -1,9 +1,9 @@
-"""Rows of a place along a predictor: from a table, or their means and spread, from the sums."""
+"""Rows of a place along a predictor: from a table, or their means and spread from the sums."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -19,16 +19,25 @@ from priorhood.prediction.rows import frame_to_predict, kept_rows
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
-    from priorhood.model.hierarchy import Places
     from priorhood.posterior.posterior import Posterior
 
-# Without rows lines run over so many sds of all rows on both sides of their mean.
+# Without rows, lines cover the mean of all rows ± this many sds.
 REACH = 2.0
 
 
 @dataclass(frozen=True)
 class Points:
-    """Rows: x (of categories their position) and y in the outcome's units, and the place of each."""
+    """Rows of a table.
+
+    Attributes
+    ----------
+    x, y : array
+        Predictor (for a category, its position), and outcome in its units.
+    place : array
+        Position of the place of each row.
+    left_out : int
+        Number of rows that are not drawn.
+    """
 
     MAX_ROWS: ClassVar[int] = 2000
 
@@ -37,48 +46,48 @@ class Points:
     place: Index
     left_out: int = 0
 
-    def of(self, place: int) -> Points:
-        """Rows of one place; of very many, a random choice, the same each time."""
-        own = np.flatnonzero(self.place == place)
-        kept = own
-        if len(own) > self.MAX_ROWS:
-            kept = np.sort(np.random.default_rng(0).choice(own, self.MAX_ROWS, replace=False))
-        return Points(self.x[kept], self.y[kept], self.place[kept], len(own) - len(kept))
+    def in_place(self, place: int) -> Points:
+        """Return the rows of one place; of very many, a random selection that is always the same."""
+        rows = np.flatnonzero(self.place == place)
+        kept = rows
+        if len(rows) > self.MAX_ROWS:
+            kept = np.sort(np.random.default_rng(0).choice(rows, self.MAX_ROWS, replace=False))
+        return Points(self.x[kept], self.y[kept], self.place[kept], len(rows) - len(kept))
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """Rows of a place by their sums: an ellipse (n, 2), or crosses at means."""
+    """Rows of a place as described by their sums: an ellipse (n, 2), or crosses at means."""
 
     outline: Array
     crosses: bool
 
     @property
     def x(self) -> Array:
-        """Horizontal coordinates of the outline."""
+        """Return the horizontal coordinates of the outline."""
         return self.outline[:, 0]
 
     @property
     def y(self) -> Array:
-        """Vertical coordinates of the outline."""
+        """Return the vertical coordinates of the outline."""
         return self.outline[:, 1]
 
 
 # -- rows of a table ----------------------------------------------------------------------------------------
 
 
-def points_of(post: Posterior, name: str, data: object) -> Points:
-    """Rows of a table that have the predictor, the outcome and a place of the fit.
+def points_of(post: Posterior, name: str, rows: object) -> Points:
+    """Return the rows of a table that have the predictor, the outcome and a place of the fit.
 
     Raises
     ------
-    TableError : a column that is not there, or none of these rows
+    TableError : a missing column, or no such row
     """
     import narwhals.stable.v2 as nw
 
     design, formula = post.design, post.model.formula
     outcome = formula.unlogged
-    table = post.placed(data)
+    table = post.placed(rows)
     for column in outcome.names:
         table.require(column, "the outcome")
     frame = kept_rows(frame_to_predict(table, design, Weights(), outcome.names))
@@ -89,41 +98,40 @@ def points_of(post: Posterior, name: str, data: object) -> Points:
     else:
         texts = [str(value).strip().removesuffix(".0") for value in frame[name].to_list()]
         x = np.array([categories.index(t) if t in categories else np.nan for t in texts], dtype=float)
-    levels = post.hierarchy.levels
-    place = _placed(frame, levels[0]) if levels else np.zeros(len(y), np.int64)
+    place = np.zeros(len(y), np.int64)
+    if post.hierarchy.levels:
+        # By the labels along the path, or by the last one alone; −1 for a place that the fit did not have.
+        level = post.hierarchy.levels[0]
+        known = [key for key in level.path if key in frame.columns]
+        labels = [frame.select(label_text(frame, key).alias(key))[key].to_list() for key in known]
+        keys = level.keys.tolist()
+        if len(known) < len(level.path):
+            keys = [key.split(SEPARATOR)[-1] for key in keys]
+            labels = labels[-1:]
+        position = {key: number for number, key in enumerate(keys)}
+        joined = [SEPARATOR.join(normal_label(str(part)) for part in parts) for parts in zip(*labels, strict=True)]
+        place = np.array([position.get(key, -1) for key in joined], dtype=np.int64)
     used = np.isfinite(x) & np.isfinite(y) & (place >= 0)
     if not used.any():
         raise TableError(
-            f"{table.name}: no row has {name!r}, {formula.outcome_name!r} and a place of the fit: nothing to draw"
+            f"{table.name}: no row has {name!r}, {formula.outcome_name!r} and a place of the fit, so there is "
+            f"nothing to draw"
         )
     return Points(x[used], y[used], place[used])
-
-
-def _placed(frame: Any, level: Places) -> Index:
-    """Place of every row, by the labels along its path or its own alone; −1 for one that the fit did not have."""
-    there = [key for key in level.path if key in frame.columns]
-    texts = [frame.select(label_text(frame, key).alias(key))[key].to_list() for key in there]
-    keys = level.keys.tolist()
-    if len(there) < len(level.path):
-        keys = [key.split(SEPARATOR)[-1] for key in keys]
-        texts = texts[-1:]
-    at = {key: place for place, key in enumerate(keys)}
-    joined = [SEPARATOR.join(normal_label(str(part)) for part in parts) for parts in zip(*texts, strict=True)]
-    return np.array([at.get(key, -1) for key in joined], dtype=np.int64)
 
 
 # -- the sums -----------------------------------------------------------------------------------------------
 
 
 def extent(post: Posterior, name: str, points: Points | None) -> tuple[float, float]:
-    """Ends of a numeric predictor: those of the rows or, without them, the mean of all ± 2 sd.
+    """Return the range of a numeric predictor: that of the rows or, without them, the mean of all ± 2 sd.
 
-    The sd is that of the log where the formula takes it. The range ends at 0 where it would cross it and 0 is over
-    an sd from the mean: areas and the like are never negative.
+    The sd is that of the log if the formula takes the log. A range that would cross 0 ends there if 0 is more than
+    one sd from the mean: areas and the like are never negative.
 
     Raises
     ------
-    ModelError : without rows, a predictor that is only within another expression
+    ModelError : without rows, a predictor that only occurs inside another expression
     """
     if points is not None:
         low, high = float(points.x.min()), float(points.x.max())
@@ -131,8 +139,8 @@ def extent(post: Posterior, name: str, points: Points | None) -> tuple[float, fl
         column = _column(post, name)
         if column is None:
             raise ModelError(
-                f"the formula has {name!r} only within another expression, so that its range is not known: give "
-                f"the rows, data=…"
+                f"the formula has {name!r} only inside another expression, so its range is unknown: pass the rows, "
+                f"table=…"
             )
         position, logged = column
         mean, scatter = post.moments.pooled()
@@ -147,7 +155,7 @@ def extent(post: Posterior, name: str, points: Points | None) -> tuple[float, fl
 
 
 def _column(post: Posterior, name: str) -> tuple[int, bool] | None:
-    """Position of the predictor or its log among the sums, and whether it is the log."""
+    """Return the position of the predictor or its log among the sums, and whether it is the log."""
     found: dict[bool, int] = {}
     for position, column in enumerate(c for c in post.design.columns if c.factors):
         only = column.factors[0] if len(column.factors) == 1 else None
@@ -160,9 +168,10 @@ def _column(post: Posterior, name: str) -> tuple[int, bool] | None:
 
 
 def cloud_of(post: Posterior, name: str, place: int) -> Cloud | None:
-    """Mean ± 1 sd of a place's rows, as an ellipse, of few rows a cross; of categories the means of each.
+    """Return the mean ± 1 sd of a place's rows as an ellipse, or a cross for few rows; for a category, its means.
 
-    Under a log the ellipse is that of the logs. None where the sums do not have the predictor by itself.
+    If the formula takes logs, the ellipse is that of the logs. None if the sums do not contain the predictor by
+    itself.
     """
     moments, levels, log_outcome = post.moments, post.hierarchy.levels, post.model.formula.log_outcome
     cells = np.flatnonzero(levels[0].of_cell == place) if levels else np.arange(len(moments.n))
@@ -173,28 +182,25 @@ def cloud_of(post: Posterior, name: str, place: int) -> Cloud | None:
     mean, scatter = own.pooled()
     covariance = scatter / own.mass.sum()
     factor = next((f for f in post.design.categories if Expression(f).bare == name), None)
-    if factor is not None:
-        return _category_means(post, factor, mean, covariance)
-    column = _column(post, name)
-    if column is None:
-        return None
-    position, logged = column
-    both = [position, len(mean) - 1]
-    outline = ellipse(mean[both], covariance[np.ix_(both, both)], 1.0)
-    crosses = bool(np.ptp(outline, axis=0).max() == 0)
-    outline = outline[:1] if crosses else outline
-    x = np.exp(outline[:, 0]) if logged else outline[:, 0]
-    y = np.exp(outline[:, 1]) if log_outcome else outline[:, 1]
-    return Cloud(np.column_stack([x, y]), crosses)
+    if factor is None:
+        column = _column(post, name)
+        if column is None:
+            return None
+        position, logged = column
+        both = [position, len(mean) - 1]
+        outline = ellipse(mean[both], covariance[np.ix_(both, both)], 1.0)
+        crosses = bool(np.ptp(outline, axis=0).max() == 0)
+        outline = outline[:1] if crosses else outline
+        x = np.exp(outline[:, 0]) if logged else outline[:, 0]
+        y = np.exp(outline[:, 1]) if log_outcome else outline[:, 1]
+        return Cloud(np.column_stack([x, y]), crosses)
 
-
-def _category_means(post: Posterior, factor: str, mean: Array, covariance: Array) -> Cloud | None:
-    """Mean outcome of every category: E(y | c) = E(1_c y) / E(1_c), of the reference from the rest."""
+    # The mean outcome of a category, E(y | c) = E(1_c y) / E(1_c); of the reference, from the rest.
     categories = post.design.categories[factor]
     shares, sums = dict.fromkeys(categories, np.nan), dict.fromkeys(categories, np.nan)
-    for position, column in enumerate(c for c in post.design.columns if c.factors):
-        only = column.factors[0]
-        if len(column.factors) == 1 and isinstance(only, Indicator) and only.factor == factor:
+    for position, term in enumerate(c for c in post.design.columns if c.factors):
+        only = term.factors[0]
+        if len(term.factors) == 1 and isinstance(only, Indicator) and only.factor == factor:
             shares[only.category] = mean[position]
             sums[only.category] = covariance[position, -1] + mean[position] * mean[-1]
     missing = [c for c in categories if not np.isfinite(shares[c])]
@@ -203,7 +209,7 @@ def _category_means(post: Posterior, factor: str, mean: Array, covariance: Array
     for category in missing:
         shares[category] = 1.0 - sum(v for c, v in shares.items() if c != category)
         sums[category] = mean[-1] - sum(v for c, v in sums.items() if c != category)
-    there = [at for at, c in enumerate(categories) if shares[c] > 1e-9]
-    y = np.array([sums[categories[at]] / shares[categories[at]] for at in there])
-    y = np.exp(y) if post.model.formula.log_outcome else y
-    return Cloud(np.column_stack([np.array(there, dtype=float), y]), crosses=True)
+    present = [number for number, c in enumerate(categories) if shares[c] > 1e-9]
+    y = np.array([sums[categories[number]] / shares[categories[number]] for number in present])
+    y = np.exp(y) if log_outcome else y
+    return Cloud(np.column_stack([np.array(present, dtype=float), y]), crosses=True)

@@ -1,4 +1,4 @@
-"""Price distribution of a home, and the share of it below a threshold."""
+"""Predictive distribution of the price of a home, and its share below a threshold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from priorhood._text import preview
 from priorhood.errors import ModelError
 from priorhood.model.tokens import keyword
 from priorhood.plot.figure import page, style
-from priorhood.plot.figure.select_places import asked, unit_of_outcome, words_of
+from priorhood.plot.figure.select_places import axis_name, chosen_places, unit_of_outcome
 from priorhood.prediction.density import predictive_density
 from priorhood.prediction.expected import checked_home
 from priorhood.prediction.predict import request
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array
@@ -38,14 +37,29 @@ WIDTH, ROW, SINGLE, GAP, NAMES, RIGHT, FOOT = 9.8, 0.95, 1.9, 0.16, 2.2, 2.65, 0
 
 @dataclass(frozen=True)
 class _Home:
+    """Prediction of one home.
+
+    Attributes
+    ----------
+    label : str
+    mean : float
+    quantiles : array
+        5, 50 and 95 %.
+    below : float
+        Probability of a price below the threshold.
+    density : array
+        Density on the grid.
+    """
+
     label: str
     mean: float
-    quantiles: Array  # 5, 50, 95 %
+    quantiles: Array
     below: float
     density: Array
 
     @property
     def median(self) -> float:
+        """Return the median."""
         return float(self.quantiles[1])
 
 
@@ -58,22 +72,22 @@ def price(
     unseen: str = "error",
     **places: object,
 ) -> Figure:
-    """Draw the predictive density of the price of a home, and the share of it below a threshold.
+    """Draw the predictive density of the price of a home, and its share below a threshold.
 
     Parameters
     ----------
     post : Posterior
     home
-        Whatever `read` takes, as for `Posterior.predict`: one row a home, up to 20. By default the home `at` in the
-        places given, predictors not named at their mean.
+        Anything that `read` accepts, as for `Posterior.predict`: one row per home, up to 20. By default the home
+        `at` in the places passed, with predictors not named at their mean.
     below : float, optional
         Threshold in the outcome's units; the density below it is shaded.
     at : mapping, optional
-        Values of predictors, {"living_space": 100}; without `home` alone.
+        Values of predictors, {"living_space": 100}; not together with `home`.
     unseen : str
-        For places that the fit did not have, see `Posterior.predict`.
+        How to treat places that the fit did not have, see `Posterior.predict`.
     **places : str or list of str
-        The formula's group = labels, zip=["10115", "12047"]; without `home` alone.
+        Labels of the formula's group, zip=["10115", "12047"]; not together with `home`.
 
     Returns
     -------
@@ -83,14 +97,14 @@ def price(
     Raises
     ------
     ModelError
-        No home and no place, both, more than 20, or none that can be predicted; no matplotlib.
+        Neither a home nor a place, or both; more than 20 homes; a home that cannot be predicted; no matplotlib.
     TableError
         As for `Posterior.predict`.
 
     Notes
     -----
-    p(y) = mean over all draws of Normal(y | xᵀβ, σ²), or of the log-Normal or Student density: a mixture
-    computed, not smoothed from simulated prices.
+    p(y) is the mean over all draws of Normal(y | xᵀβ, σ²), or of the log-Normal or Student density: an exact
+    mixture, not a smoothed histogram of simulated prices.
 
     Examples
     --------
@@ -102,31 +116,32 @@ def price(
     >>> figure.axes[0].get_xlabel()
     'price'
     """
-    rows = _rows(post, home, at, places)
-    if home is None and unseen == "error":
-        # homes() would take the average of a crossed grouping that is not named.
-        for grouping in post.hierarchy.crossed:
-            for column in grouping.path:
-                if column not in (*(at or {}), *post.model.formula.levels[0].path):
-                    known = preview(grouping.labels.tolist())
-                    raise ModelError(
-                        f"which {column}? Say it, at={{{column!r}: …}} (there are {known}), or "
-                        f"unseen='population' for the average one"
-                    )
+    import narwhals.stable.v2 as nw
+
+    from priorhood.data.sources.columns import in_memory
+
+    rows: Any = home
+    if home is not None:
+        if places or at:
+            raise ModelError(
+                "home already contains the place and the predictors; pass either home or at= and places, not both"
+            )
+        if isinstance(home, dict):
+            rows = {k: v if isinstance(v, list | tuple | np.ndarray) else [v] for k, v in home.items()}
+    else:
+        rows = _homes_in_places(post, at or {}, places, unseen)
     levels = (*ENDS, *MIDDLE)
     frame, predicted = post._predicted(rows, request(levels, below, unseen=unseen, seed=post.seed), prefix=PREFIX)
-    found = _frame(frame)
-    if not 0 < len(found) <= MAX_HOMES:
-        raise ModelError(f"{len(found):,} homes do not fit into one picture; 1 to {MAX_HOMES} do")
+    homes = in_memory(nw.from_native(frame)).to_pandas()
+    page.check_count(len(homes), MAX_HOMES, "homes", f"pass 1 to {MAX_HOMES}")
     numbers = np.column_stack([predicted.quantiles[level] for level in levels])
     if not np.isfinite(numbers).all():
         bad = int(np.flatnonzero(~np.isfinite(numbers).all(axis=1))[0])
         raise ModelError(f"home {bad + 1} cannot be predicted: {predicted.status[bad]}")
 
-    # The grid holds nearly all of all homes' densities, and the threshold as one of its points.
+    # The grid covers nearly all of each density, and contains the threshold.
     low, high = float(numbers.min()), float(numbers.max())
-    shares = np.full(len(found), np.nan)
-    grid = np.linspace(low, high, POINTS)
+    grid, shares = np.linspace(low, high, POINTS), np.full(len(homes), np.nan)
     if below is not None:
         below = float(below)
         low, high = min(low, below), max(high, below)
@@ -134,60 +149,54 @@ def price(
         grid = np.unique(np.append(np.linspace(low, high, POINTS), below))
         shares = predicted.below[below]
     density = predictive_density(post._coefficients(), post.placed(rows), grid, unseen, post.seed)
-    labels, common = _names(post, found)
+    labels, common = _names(post, homes)
     columns = (labels, predicted.mean, numbers[:, len(ENDS) :], shares, density)
-    return _drawn(post, [_Home(*one) for one in zip(*columns, strict=True)], grid, below, common)
+    return _draw(post, [_Home(*one) for one in zip(*columns, strict=True)], grid, below, common)
 
 
-def _rows(post: Posterior, home: object, at: Mapping[str, Any] | None, places: Mapping[str, object]) -> Any:
-    """The homes, as predict() takes them."""
-    if home is not None:
-        if places or at:
-            raise ModelError("a home says its place and predictors itself: leave at= and the places out, or home")
-        if isinstance(home, dict):
-            home = {k: v if isinstance(v, list | tuple | np.ndarray) else [v] for k, v in home.items()}
-        return home
-    chosen = asked(post, places)
+def _homes_in_places(post: Posterior, at: Mapping[str, Any], places: Mapping[str, object], unseen: str) -> Any:
+    """Return the home `at` in the places passed as keywords."""
+    chosen = chosen_places(post, places, ("home",))
     if chosen is None and post.hierarchy.levels:
-        checked_home(post.design, at or {})
+        checked_home(post.design, at)
         group, label = post.model.formula.group, str(post.hierarchy.levels[0].labels[0])
         name = next((v for v in post.design.variables if v not in post.design.categories), None)
-        like = "" if name is None else f", like at={{{name!r}: 100}} (--at {shlex.quote(f'{name}=100')})"
+        example = "" if name is None else f", such as at={{{name!r}: 100}} (--at {shlex.quote(f'{name}=100')})"
         raise ModelError(
-            f"which home? Give home={{…}} (--home TABLE), or its place, like {keyword(group, label)} (--group "
-            f"{shlex.quote(label)}), and its predictors{like}"
+            f"which home? Pass home={{…}} (--home TABLE), or its place, such as {keyword(group, label)} (--group "
+            f"{shlex.quote(label)}), and its predictors{example}"
         )
     homes = post.homes(at)
+    # homes() would take the average of a crossed grouping that is not named.
+    for grouping in post.hierarchy.crossed if unseen == "error" else ():
+        for column in grouping.path:
+            if column not in (*at, *post.model.formula.levels[0].path):
+                known = preview(grouping.labels.tolist())
+                raise ModelError(
+                    f"{column} is required: set at={{{column!r}: …}} (there are {known}), or unseen='population' "
+                    f"for the average one"
+                )
     return homes if chosen is None else homes.iloc[chosen].reset_index(drop=True)
 
 
-def _frame(found: Any) -> pd.DataFrame:
-    """A prediction as pandas, whatever kind of frame the homes were."""
-    import narwhals.stable.v2 as nw
-
-    from priorhood.data.sources.columns import in_memory
-
-    return in_memory(nw.from_native(found)).to_pandas()
-
-
 def _names(post: Posterior, homes: pd.DataFrame) -> tuple[list[str], str]:
-    """Differences of the homes, home by home; and what they have in common."""
+    """Return how each home differs from the others, and what they have in common."""
     keys = post.model.formula.keys
 
-    def value(column: str, at: int) -> str:
-        one = homes[column].iloc[at]
-        if column in keys or isinstance(one, str):
-            return str(one)
-        return page.amount(float(one), post.model.units.get(column, ""))
+    def value(column: str, home: int) -> str:
+        cell = homes[column].iloc[home]
+        if column in keys or isinstance(cell, str):
+            return str(cell)
+        return page.amount(float(cell), post.model.units.get(column, ""))
 
     columns = [c for c in (*keys, *post.design.variables) if c in homes.columns]
     same = [c for c in columns if homes[c].nunique(dropna=False) == 1]
     if len(homes) == 1:
         same = [c for c in columns if c not in keys]
-    apart = [c for c in columns if c not in same]
+    differing = [c for c in columns if c not in same]
     names = [
-        ", ".join(value(c, at) for c in apart) or (f"home {at + 1}" if columns else "all rows")
-        for at in range(len(homes))
+        ", ".join(value(c, home) for c in differing) or (f"home {home + 1}" if columns else "all rows")
+        for home in range(len(homes))
     ]
     return names, ", ".join(f"{c} {value(c, 0)}" for c in same)
 
@@ -195,65 +204,57 @@ def _names(post: Posterior, homes: pd.DataFrame) -> tuple[list[str], str]:
 # -- the picture ----------------------------------------------------------------------------------------------
 
 
-def _drawn(post: Posterior, homes: list[_Home], grid: Array, below: float | None, common: str) -> Figure:
-    """One row a home: its density, and its numbers beside it."""
+def _draw(post: Posterior, homes: list[_Home], grid: Array, below: float | None, common: str) -> Figure:
+    """Draw one row per home: its density and, next to it, its numbers."""
     unit = unit_of_outcome(post)
     threshold = "" if below is None else f"{style.number(below)} {unit}".strip()
     if below is None:
-        low, high = (pick(homes, key=lambda home: home.median) for pick in (min, max))
-        finding = f"Median {page.amount(high.median, unit)} for {high.label}"
-        finding += "" if len(homes) == 1 else f", {page.amount(low.median, unit)} for {low.label}"
+        least, most = (pick(homes, key=lambda home: home.median) for pick in (min, max))
+        title = f"Median {page.amount(most.median, unit)} for {most.label}"
+        title += "" if len(homes) == 1 else f", {page.amount(least.median, unit)} for {least.label}"
     else:
-        low, high = (pick(homes, key=lambda home: home.below) for pick in (min, max))
-        finding = f"{page.share(high.below)} below {threshold}: {high.label}"
-        finding += "" if len(homes) == 1 else f"; {page.share(low.below)}: {low.label}"
-    reading = f"Predictive density of a single outcome{f': {common}' if common else ''}. "
-    reading += "Line: median; bar: 90 %." + ("" if below is None else " Shaded: below the threshold.")
+        least, most = (pick(homes, key=lambda home: home.below) for pick in (min, max))
+        title = f"{page.probability_text(most.below)} below {threshold}: {most.label}"
+        title += "" if len(homes) == 1 else f"; {page.probability_text(least.below)}: {least.label}"
+    subtitle = f"Predictive density of a single outcome{f': {common}' if common else ''}. "
+    subtitle += "Line: median; bar: 90 % interval." + ("" if below is None else " Shaded: below the threshold.")
 
-    heading = page.Heading(finding, reading, WIDTH)
     row = ROW if len(homes) > 1 else SINGLE
-    figure = page.sheet(heading, heading.height + row * len(homes) + FOOT)
-    left = page.room_for([home.label for home in homes], NAMES)
-    grid_of = page.Grid(left=left, right=RIGHT, gap=0, foot=FOOT, pitch=row, high=row - GAP)
-    panels = grid_of.panels(figure, len(homes), 1)
-    for at, (axes, home) in enumerate(zip(panels, homes, strict=True)):
-        _density(axes, home, grid, below)
+    figure = page.new_figure(title, subtitle, WIDTH, row * len(homes) + FOOT)
+    left = page.label_width([home.label for home in homes], NAMES)
+    grid_of_panels = page.Grid(left=left, right=RIGHT, gap=0, foot=FOOT, pitch=row, height=row - GAP)
+    panels = grid_of_panels.panels(figure, len(homes), 1)
+    for number, (axes, home) in enumerate(zip(panels, homes, strict=True)):
+        axes.fill_between(grid, 0, home.density, color=style.COLOURS[0], alpha=0.15, linewidth=0)
+        if below is not None:
+            part = grid <= below
+            axes.fill_between(grid[part], 0, home.density[part], color=style.THRESHOLD, alpha=0.55, linewidth=0)
+            axes.axvline(below, color=style.THRESHOLD, linewidth=1.4, linestyle="--")
+        axes.plot(grid, home.density, color=style.COLOURS[0], linewidth=1.3, marker="")
+        (low, middle, high), top = home.quantiles, home.density.max()
+        height = np.interp(middle, grid, home.density)
+        axes.plot([middle, middle], [0, height], color=style.INK, linewidth=1.0, marker="")
+        axes.plot([low, high], [-0.07 * top, -0.07 * top], color=style.INK, linewidth=2.5, marker="", clip_on=False)
+        axes.set_ylim(-0.12 * top, 1.05 * top)
+        axes.set_xlim(grid[0], grid[-1])
+        style.hide_y_axis(axes)
+        style.number_ticks(axes.xaxis, 6)
         axes.tick_params(labelbottom=axes is panels[-1])
-        middle = FOOT + row * (len(homes) - 1 - at) + (row - GAP) / 2
-        page.write(figure, left - 0.12, middle, style.shortened(home.label, 32), colour=style.INK, bold=True,
+
+        centre = FOOT + row * (len(homes) - 1 - number) + (row - GAP) / 2
+        page.write(figure, left - 0.12, centre, style.shorten(home.label, 32), colour=style.INK, bold=True,
                    ha="right", va="center")  # fmt: skip
         mean = "infinite" if home.mean > 0 else "none"
         mean = page.amount(home.mean, unit) if np.isfinite(home.mean) else mean
-        told = [
+        notes = [
             f"median {page.amount(home.median)}, mean {mean}",
             f"90 %: {page.amount(home.quantiles[0])} to {page.amount(home.quantiles[2], unit)}",
         ]
         if below is not None:
-            told.append(f"{page.share(home.below)} below {threshold}")
-        for lift, line in enumerate(told):
-            note = style.shortened(line, int((RIGHT - 0.15) * page.PLAIN), middle=False)
-            page.write(figure, WIDTH - RIGHT + 0.12, middle + 0.17 - 0.17 * lift, note, va="center")
-    name = words_of(post, post.model.formula.outcome_name)
-    style.words(panels[-1].set_xlabel(style.shortened(name, 80), labelpad=4))
+            notes.append(f"{page.probability_text(home.below)} below {threshold}")
+        for lift, line in enumerate(notes):
+            note = style.shorten(line, int((RIGHT - 0.15) * page.PLAIN), middle=False)
+            page.write(figure, WIDTH - RIGHT + 0.12, centre + 0.17 - 0.17 * lift, note, va="center")
+    name = axis_name(post, post.model.formula.outcome_name)
+    style.format_text(panels[-1].set_xlabel(style.shorten(name, 80), labelpad=4))
     return figure
-
-
-def _density(axes: Axes, home: _Home, grid: Array, below: float | None) -> None:
-    """Density of a home with its median, its interval and the part below the threshold."""
-    colour = style.COLOURS[0]
-    axes.fill_between(grid, 0, home.density, color=colour, alpha=0.15, linewidth=0)
-    if below is not None:
-        part = grid <= below
-        axes.fill_between(grid[part], 0, home.density[part], color=style.THRESHOLD, alpha=0.55, linewidth=0)
-        axes.axvline(below, color=style.THRESHOLD, linewidth=1.4, linestyle="--")
-    axes.plot(grid, home.density, color=colour, linewidth=1.3, marker="")
-    low, middle, high = home.quantiles
-    axes.plot(
-        [middle, middle], [0, np.interp(middle, grid, home.density)], color=style.INK, linewidth=1.0, marker=""
-    )
-    top = home.density.max()
-    axes.plot([low, high], [-0.07 * top, -0.07 * top], color=style.INK, linewidth=2.5, marker="", clip_on=False)
-    axes.set_ylim(-0.12 * top, 1.05 * top)
-    axes.set_xlim(grid[0], grid[-1])
-    style.no_height(axes)
-    style.numbers(axes.xaxis, 6)

@@ -1,4 +1,4 @@
-"""Partial pooling: arrows from the least-squares estimate of each place alone to its posterior mean."""
+"""Partial pooling: arrows from the least-squares estimate of each place to its posterior mean."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from priorhood._text import plural, row_count
 from priorhood.plot.figure import page, style
 from priorhood.plot.figure.select_places import (
-    asked,
     average_coefficients,
-    ends,
-    finest,
+    chosen_places,
+    extreme_places,
+    finest_level,
     new_places,
     place_means,
     regions,
-    two_terms,
-)  # fmt: skip
+    term_positions,
+)
 from priorhood.suffstats.least_squares import unpooled
 
 if TYPE_CHECKING:
@@ -31,22 +31,35 @@ if TYPE_CHECKING:
     from priorhood.posterior.posterior import Posterior
 
 MASSES = (0.5, 0.9)
-# Places named by default, and up to which every one has a line of its own.
-NAMED, LINES = 8, 60
-# Arrows of one picture; more would be a blot.
+# Places named by default; number of places up to which each has its own line.
+NAMED, MAX_LINES = 8, 60
+# Arrows in one picture; more would blur it.
 MAX_ARROWS = 600
-# Unpooled estimates within these quantiles are in the picture; arrows of others, wild with few rows, begin outside.
+# Unpooled estimates between these quantiles are in the picture; arrows of others, extreme due to few rows, start
+# outside.
 REACH = (0.03, 0.97)
 # Inches.
 WIDTH, HIGH, LEFT, RIGHT, FOOT, ROW = 8.5, 5.6, 1.05, 0.3, 0.95, 0.17
 
 
 @dataclass(frozen=True)
-class _Moved:
-    """Coefficients of every place, in the data's units.
+class _Estimates:
+    """Unpooled and pooled coefficients of every place, in units of the data.
 
-    alone (J, T) : least squares of its own rows, NaN where they do not suffice; pooled (J, T) : posterior means;
-    rows (J,); average (T,) : of the average place; new (draws, T) : of new places
+    Attributes
+    ----------
+    terms, labels : list of str
+        Names of the coefficients and of the places.
+    alone : array
+        (J, T) least squares of the place's own rows, NaN if they do not suffice.
+    pooled : array
+        (J, T) posterior means.
+    rows : array
+        (J,)
+    average : array
+        (T,) coefficients of the average place.
+    new : array
+        (draws, T) coefficients of new places.
     """
 
     terms: list[str]
@@ -58,13 +71,13 @@ class _Moved:
     new: Array
 
     @property
-    def told(self) -> Flags:
-        """Whether a place's own rows suffice for its coefficients: (J,)."""
+    def has_own_estimate(self) -> Flags:
+        """Return whether a place's own rows suffice for its coefficients: (J,)."""
         return np.asarray(np.isfinite(self.alone).all(axis=1))
 
     @property
     def distance(self) -> Array:
-        """Distance of both estimates of a place, in sds of the places: (J,)."""
+        """Return the distance between both estimates of a place, in sds of the places: (J,)."""
         return np.asarray(np.sqrt((((self.alone - self.pooled) / self.new.std(axis=0)) ** 2).sum(axis=1)))
 
 
@@ -75,25 +88,25 @@ def shrinkage(post: Posterior, terms: str | Sequence[str] | None = None, **place
     ----------
     post : Posterior
     terms : str or list of str, optional
-        One or two coefficients that vary by place; the first two by default. Arrows of one coefficient lie on one
-        axis, places with most rows first.
+        One or two coefficients that vary by place; the first two by default. With one coefficient, the arrows are
+        horizontal, and the places with the most rows come first.
     **places : str or list of str
-        The formula's group = labels of places to name; by default those that move most.
+        Labels of the formula's group, for places to name; by default those that move most.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Notebooks show it; `savefig("shrinkage.png")` writes it. The ellipses hold 50 % and 90 % of new places.
+        Notebooks show it; `savefig("shrinkage.png")` writes it. The ellipses contain 50 % and 90 % of new places.
 
     Raises
     ------
     ModelError
-        No group, terms that do not vary by it, unknown places, no matplotlib.
+        No group; terms that do not vary by it; unknown places; no matplotlib.
 
     Notes
     -----
-    The unpooled estimate is least squares of the place's own rows, from their sums; coefficients of the
-    population alone, and crossed groupings, are held at their posterior means. Places with too few rows for one
+    The unpooled estimate is the least-squares fit of the place's own rows, from their sums; coefficients that do
+    not vary by place, and those of crossed groupings, are fixed at their posterior means. Places with too few rows
     have only a ring at their posterior mean. The intercept is at the centre of the predictors.
 
     Examples
@@ -104,159 +117,158 @@ def shrinkage(post: Posterior, terms: str | Sequence[str] | None = None, **place
     >>> ph.plot.shrinkage(post, "living_space").axes[0].get_xlabel()
     'beta[living_space], price per living_space'
     """
-    level = finest(post, "shrinkage")
-    at = two_terms(post, terms, "shrinkage")
+    level = finest_level(post, "shrinkage")
+    chosen = term_positions(post, terms, "shrinkage")
     design = post.design
     columns = design.coefficient_columns(0)
     cols = design.index(columns)
-    # The rest of every cell's coefficients, standardized.
+    # The other coefficients of every cell, standardized.
     others = np.zeros((len(post.moments.n), len(design.columns)))
     if "mu" in post.parameters:
         mu = post["mu"].mean(("chain", "draw")).values
         for value, d in zip(mu, design.index(design.population_columns), strict=True):
             if d not in cols:
                 others[:, d] = value
-    for one, grouping in enumerate(post.hierarchy.crossed, start=len(post.hierarchy.levels)):
-        effects = post[post.model.formula.effect_name(one)].mean(("chain", "draw")).values
-        others[:, design.index(design.coefficient_columns(one))] += effects[grouping.of_cell]
+    for number, grouping in enumerate(post.hierarchy.crossed, start=len(post.hierarchy.levels)):
+        effects = post[post.model.formula.effect_name(number)].mean(("chain", "draw")).values
+        others[:, design.index(design.coefficient_columns(number))] += effects[grouping.of_cell]
     alone = unpooled(post.data, others) * post.scale.natural()[cols]
-    moved = _Moved(
-        [columns[one].name for one in at], [str(label) for label in level.labels], alone[:, at],
-        place_means(post)[:, at], level.total(post.moments.n),
-        average_coefficients(post)[:, at].mean(axis=0), new_places(post, np.array(at)),
+    estimates = _Estimates(
+        [columns[term].name for term in chosen], [str(label) for label in level.labels], alone[:, chosen],
+        place_means(post)[:, chosen], level.total(post.moments.n),
+        average_coefficients(post)[:, chosen].mean(axis=0), new_places(post, np.array(chosen)),
     )  # fmt: skip
-    named = asked(post, places)
+    named = chosen_places(post, places)
     if named is None:
-        # Arrows that begin far outside have no beginning in the picture: the pooled ends are named.
-        order = np.argsort(-np.where(moved.told, moved.distance, -1.0), kind="stable")
-        both = dict.fromkeys([*ends(*moved.pooled.T), *order[:NAMED].tolist()])
+        # Arrows that start far outside have no start in the picture: the pooled ends are named.
+        distance = np.where(estimates.has_own_estimate, estimates.distance, -1.0)
+        order = np.argsort(-distance, kind="stable")
+        both = dict.fromkeys([*extreme_places(*estimates.pooled.T), *order[:NAMED].tolist()])
         named = np.array(list(both)[: NAMED + 2], dtype=np.int64)
-    return (_on_one_axis if len(at) == 1 else _in_the_plane)(post, moved, named)
+    return (_on_one_axis if len(chosen) == 1 else _in_the_plane)(post, estimates, named)
 
 
-def _heading(post: Posterior, moved: _Moved, outside: int, where: str) -> page.Heading:
-    """How far pooling moves the places, and how to read the picture."""
-    group, told = post.model.formula.group, moved.told
-    finding = f"No {group} has enough rows for an estimate of its own"
-    if told.any():
-        far = moved.distance[told]
-        at = np.flatnonzero(told)[np.argmax(far)]
-        median, most = (f"{page.amount(float(f'{value:.2g}'))} sd" for value in (np.median(far), far.max()))
-        finding = (
-            f"Pooling moves the median {group} by {median} of {plural(group)}, {moved.labels[at]} "
-            f"({row_count(int(moved.rows[at]))}) the most, by {most}"
+def _new_figure(post: Posterior, estimates: _Estimates, outside: int, note: str, body: float) -> Figure:
+    """Return a figure whose heading says how far pooling moves the places, and how to read the picture."""
+    group, has_own = post.model.formula.group, estimates.has_own_estimate
+    title = f"No {group} has enough rows for an estimate of its own"
+    if has_own.any():
+        distance = estimates.distance[has_own]
+        farthest = np.flatnonzero(has_own)[np.argmax(distance)]
+        median, most = (f"{page.amount(float(f'{f(distance):.2g}'))} sd" for f in (np.median, np.max))
+        title = (
+            f"Pooling moves the median {group} by {median} of the {plural(group)}, and "
+            f"{estimates.labels[farthest]} ({row_count(int(estimates.rows[farthest]))}) the most, by {most}"
         )
-    text = f"{len(moved.labels):,} {plural(group)}: arrows from least squares of its own rows to its posterior."
-    text += f" {where}"
-    if not told.all():
-        text += f" Rings: {int((~told).sum()):,} whose own rows do not suffice for an estimate."
+    subtitle = (
+        f"{len(estimates.labels):,} {plural(group)}. Arrows: from least squares of its own rows to its posterior "
+        f"mean. {note}"
+    )
+    if not has_own.all():
+        subtitle += f" Rings: {int((~has_own).sum()):,} with too few rows for an estimate of their own."
     if outside:
-        text += f" {outside:,} arrow{'s begin' if outside > 1 else ' begins'} outside the picture."
-    return page.Heading(finding, text, WIDTH)
+        subtitle += f" {outside:,} arrow{'s start' if outside > 1 else ' starts'} outside the picture."
+    return page.new_figure(title, subtitle, WIDTH, body)
 
 
 def _limits(values: Array, alone: Array) -> tuple[float, float]:
-    """Limits for all of `values` and the middle of the unpooled estimates."""
+    """Return limits for all of `values` and most of the unpooled estimates."""
     low, high = float(values.min()), float(values.max())
     if len(alone):
         inner = np.quantile(alone, REACH).tolist()
         reach = high - low
-        # No further than all else is wide, so that a wild estimate does not press it flat.
+        # At most the width of everything else on either side, so that an extreme estimate does not squeeze it.
         low = min(low, max(inner[0], low - reach))
         high = max(high, min(inner[1], high + reach))
     reach = (high - low) or abs(high) or 1.0
     return float(low - 0.04 * reach), float(high + 0.04 * reach)
 
 
-def _in_the_plane(post: Posterior, moved: _Moved, named: Index) -> Figure:
-    """Arrows in the plane of two coefficients."""
-    told = moved.told
+def _in_the_plane(post: Posterior, estimates: _Estimates, named: Index) -> Figure:
+    """Draw arrows in the plane of two coefficients."""
+    has_own, alone, pooled = estimates.has_own_estimate, estimates.alone, estimates.pooled
     # All arrows, or evenly spaced ones and those named.
-    arrowed = np.flatnonzero(told)
-    if len(arrowed) > MAX_ARROWS:
-        even = arrowed[np.linspace(0, len(arrowed) - 1, MAX_ARROWS).astype(np.int64)]
-        arrowed = np.union1d(even, named[told[named]])
-    drawn = regions(moved.new, MASSES)
-    limits = [
-        _limits(np.concatenate([moved.pooled[:, t], drawn[-1][:, t]]), moved.alone[told, t]) for t in range(2)
-    ]
+    arrows = np.flatnonzero(has_own)
+    if len(arrows) > MAX_ARROWS:
+        even = arrows[np.linspace(0, len(arrows) - 1, MAX_ARROWS).astype(np.int64)]
+        arrows = np.union1d(even, named[has_own[named]])
+    ellipses = regions(estimates.new, MASSES)
+    limits = [_limits(np.concatenate([pooled[:, t], ellipses[-1][:, t]]), alone[has_own, t]) for t in range(2)]
     low, high = np.transpose(limits)
-    outside = int(((moved.alone[arrowed] < low) | (moved.alone[arrowed] > high)).any(axis=1).sum())
+    outside = int(((alone[arrows] < low) | (alone[arrows] > high)).any(axis=1).sum())
     group = post.model.formula.group
-    where = f"Ellipses: 50 % and 90 % of new {plural(group)}; cross: the average {group}."
-    if len(arrowed) < told.sum():
-        where = f"{len(arrowed):,} of {told.sum():,} arrows are drawn, and all points. {where}"
-    heading = _heading(post, moved, outside, where)
-    figure = page.sheet(heading, heading.height + HIGH + FOOT)
-    axes = page.panel(figure, LEFT, FOOT, WIDTH - LEFT - RIGHT, HIGH)
+    note = f"Ellipses: 50 % and 90 % of new {plural(group)}; cross: the average {group}."
+    if len(arrows) < has_own.sum():
+        note = f"{len(arrows):,} of {has_own.sum():,} arrows are drawn, and all points. {note}"
+    figure = _new_figure(post, estimates, outside, note, HIGH + FOOT)
+    axes = page.add_panel(figure, LEFT, FOOT, WIDTH - LEFT - RIGHT, HIGH)
     axes.set_xlim(*limits[0])
     axes.set_ylim(*limits[1])
-    draw_region(axes, drawn)
-    _arrows(axes, moved.alone[arrowed], moved.pooled[arrowed], faint=len(moved.labels) > LINES)
-    rest = np.setdiff1d(np.flatnonzero(told), arrowed)
-    axes.plot(*moved.pooled[rest].T, "o", color=style.COLOURS[0], markersize=1.5, alpha=0.3, markeredgewidth=0)
-    axes.plot(*moved.pooled[~told].T, "o", markerfacecolor="none", color=style.COLOURS[1], markersize=5)
-    axes.plot(*moved.average, "P", color=style.POPULATION, markeredgecolor="white", markersize=10, zorder=5)
-    label_axes(axes, post, moved.terms)
-    page.name_points(axes, moved.pooled[named], [moved.labels[at] for at in named])
-    _key(figure, rings=not told.all())
+    draw_new_places(axes, post, estimates.terms, ellipses, estimates.average)
+    _draw_arrows(axes, alone[arrows], pooled[arrows], faint=len(estimates.labels) > MAX_LINES)
+    rest = np.setdiff1d(np.flatnonzero(has_own), arrows)
+    axes.plot(*pooled[rest].T, "o", color=style.COLOURS[0], markersize=1.5, alpha=0.3, markeredgewidth=0)
+    axes.plot(*pooled[~has_own].T, "o", markerfacecolor="none", color=style.COLOURS[1], markersize=5)
+    page.name_points(axes, pooled[named], [estimates.labels[place] for place in named])
+    _add_key(figure, rings=not has_own.all())
     return figure
 
 
-def _on_one_axis(post: Posterior, moved: _Moved, named: Index) -> Figure:
-    """Arrows one above the other, the place with most rows at the top."""
-    J = len(moved.labels)
-    order = np.argsort(-moved.rows, kind="stable")
-    told = moved.told
-    few = J <= LINES
-    low, high = np.quantile(moved.new[:, 0], [0.05, 0.95])
-    limits = _limits(np.concatenate([moved.pooled[:, 0], [low, high]]), moved.alone[told, 0])
-    outside = int(((moved.alone[told, 0] < limits[0]) | (moved.alone[told, 0] > limits[1])).sum())
+def _on_one_axis(post: Posterior, estimates: _Estimates, named: Index) -> Figure:
+    """Draw horizontal arrows, the place with the most rows at the top."""
+    has_own, alone, pooled = estimates.has_own_estimate, estimates.alone[:, 0], estimates.pooled[:, 0]
+    J = len(estimates.labels)
+    order = np.argsort(-estimates.rows, kind="stable")
+    few = J <= MAX_LINES
+    low, high = np.quantile(estimates.new[:, 0], [0.05, 0.95])
+    limits = _limits(np.concatenate([pooled, [low, high]]), alone[has_own])
+    outside = int(((alone[has_own] < limits[0]) | (alone[has_own] > limits[1])).sum())
     group = post.model.formula.group
-    where = f"Most rows at the top. Grey: 90 % of new {plural(group)}; line: the average {group}."
-    heading = _heading(post, moved, outside, where)
+    note = f"Most rows at the top. Grey: 90 % of new {plural(group)}; line: the average {group}."
     tall, left = (ROW * J, 2.3) if few else (HIGH, LEFT)
-    figure = page.sheet(heading, heading.height + tall + FOOT)
-    axes = page.panel(figure, left, FOOT, WIDTH - left - 0.9, tall)
+    figure = _new_figure(post, estimates, outside, note, tall + FOOT)
+    axes = page.add_panel(figure, left, FOOT, WIDTH - left - 0.9, tall)
     axes.set_xlim(*limits)
     axes.set_ylim(J - 0.5, -0.5)
     axes.axvspan(low, high, color=style.BAND, linewidth=0, zorder=0)
-    axes.axvline(moved.average[0], color=style.SOFT, linewidth=0.9, zorder=1)
+    axes.axvline(estimates.average[0], color=style.SOFT, linewidth=0.9, zorder=1)
     height = np.empty(J)
     height[order] = np.arange(J)
-    start, end = (np.column_stack([values[:, 0], height]) for values in (moved.alone, moved.pooled))
-    _arrows(axes, start[told], end[told], faint=not few)
-    axes.plot(*end[~told].T, "o", markerfacecolor="none", color=style.COLOURS[1], markersize=5)
-    counts = [f"{int(moved.rows[at]):,}" for at in order]
+    start, end = (np.column_stack([values, height]) for values in (alone, pooled))
+    _draw_arrows(axes, start[has_own], end[has_own], faint=not few)
+    axes.plot(*end[~has_own].T, "o", markerfacecolor="none", color=style.COLOURS[1], markersize=5)
+    counts = [f"{int(estimates.rows[place]):,}" for place in order]
     if few:
-        style.names(axes.yaxis, np.arange(J), [style.shortened(moved.labels[at], 34) for at in order])
-        for at, count in enumerate(counts):
-            page.beside(axes, at, count)
+        style.name_ticks(axes.yaxis, np.arange(J), [style.shorten(estimates.labels[place], 34) for place in order])
+        for line, count in enumerate(counts):
+            page.write_right(axes, line, count)
     else:
         ticks = np.unique(np.linspace(0, J - 1, 12).astype(int))
-        axes.set_yticks(ticks, [counts[at] for at in ticks])
-        style.words(axes.set_ylabel("rows of a place"))
-        page.name_points(axes, end[named], [moved.labels[at] for at in named])
-    label_axes(axes, post, moved.terms)
-    _key(figure, rings=not told.all())
+        axes.set_yticks(ticks, [counts[tick] for tick in ticks])
+        style.format_text(axes.set_ylabel("rows of the place"))
+        page.name_points(axes, end[named], [estimates.labels[place] for place in named])
+    label_axes(axes, post, estimates.terms)
+    _add_key(figure, rings=not has_own.all())
     return figure
 
 
 def label_axes(axes: Axes, post: Posterior, terms: list[str]) -> None:
     """Label the axes with one or two coefficients of the places and their units."""
     for axis, term in zip((axes.xaxis, axes.yaxis), terms, strict=False):
-        style.numbers(axis, 6, style.shortened(f"beta[{term}], {post.model.unit_of(term)}", 70), pad=4)
+        style.number_ticks(axis, 6, style.shorten(f"beta[{term}], {post.model.unit_of(term)}", 70), pad=4)
 
 
-def draw_region(axes: Axes, polygons: list[Array]) -> None:
-    """Draw the regions of new places."""
-    for points in polygons:
+def draw_new_places(axes: Axes, post: Posterior, terms: list[str], ellipses: list[Array], average: Array) -> None:
+    """Draw the regions of new places and the average place in the plane of two coefficients, and label the axes."""
+    for points in ellipses:
         axes.fill(*points.T, facecolor=style.SOFT, alpha=0.10, linewidth=0, zorder=0)
         axes.plot(*points.T, color=style.SOFT, linewidth=0.7, marker="", zorder=1)
+    axes.plot(*average, "P", color=style.POPULATION, markeredgecolor="white", markersize=10, zorder=5)
+    label_axes(axes, post, terms)
 
 
-def _arrows(axes: Axes, start: Array, end: Array, *, faint: bool) -> None:
-    """Draw lines from (n, 2) to (n, 2), the end a larger point."""
+def _draw_arrows(axes: Axes, start: Array, end: Array, *, faint: bool) -> None:
+    """Draw lines from (n, 2) to (n, 2), with a larger point at the end."""
     from matplotlib.collections import LineCollection
 
     segments = np.stack([start, end], axis=1)
@@ -268,14 +280,14 @@ def _arrows(axes: Axes, start: Array, end: Array, *, faint: bool) -> None:
     axes.plot(*end.T, "o", color=style.COLOURS[0], markersize=3.2 if faint else 4.5, markeredgewidth=0, zorder=3)
 
 
-def _key(figure: Figure, *, rings: bool) -> None:
-    """Explain the marks."""
+def _add_key(figure: Figure, *, rings: bool) -> None:
+    """Add the legend of the marks."""
     marks: list[tuple[str, dict[str, Any]]] = [
-        ("its rows alone", {"color": style.COLOURS[4], "marker": ".", "linewidth": 0.9}),
+        ("own rows alone", {"color": style.COLOURS[4], "marker": ".", "linewidth": 0.9}),
         ("posterior mean", {"color": style.COLOURS[0], "marker": "o", "markersize": 4.0, "linestyle": ""}),
-        ("the average", {"color": style.POPULATION, "marker": "P", "linestyle": ""}),
+        ("average", {"color": style.POPULATION, "marker": "P", "linestyle": ""}),
     ]
     if rings:
         look = {"color": style.COLOURS[1], "marker": "o", "markerfacecolor": "none", "linestyle": ""}
-        marks.append(("too few rows alone", look))
-    page.key(figure, marks)
+        marks.append(("too few rows of its own", look))
+    page.add_key(figure, marks)

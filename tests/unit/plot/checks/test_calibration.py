@@ -36,7 +36,7 @@ def texts(figure):
 def test_a_panel_for_every_quantity(count):
     figure = ph.plot.calibration(made((count, 0)))
     assert len(figure.axes) == count
-    assert texts(figure)[0] == f"Calibrated: all {count} quantities' ranks are uniform"
+    assert texts(figure)[0] == f"Calibrated: the ranks of all {count} quantities are uniform"
     assert [axes.texts[0].get_text() for axes in figure.axes] == [f"q{at}[a $term$]" for at in range(count)]
     assert figure._repr_png_().startswith(b"\x89PNG")
 
@@ -58,7 +58,7 @@ def test_of_many_quantities_the_worst_are_shown():
     found = made((50, 2))
     figure = ph.plot.calibration(found)
     assert len(figure.axes) == 40
-    assert texts(figure)[0].endswith("(the 40 with the least p)")
+    assert texts(figure)[0].endswith("(showing the 40 with the smallest p-values)")
     assert {"q50[a $term$]", "q51[a $term$]"} <= {axes.texts[0].get_text() for axes in figure.axes}
 
 

@@ -62,7 +62,7 @@ def test_one_place_and_unknown_ones(fitted, sales):
     figure = ph.plot.predictive(fitted, sales, zip=label)
     assert f", zip {label}" in texts(figure)[1]
     assert f"{(sales['zip'] == label).sum()} rows" in texts(figure)[1]
-    with pytest.raises(ph.TableError, match="no row that can be used is in zip 'nowhere'"):
+    with pytest.raises(ph.TableError, match="no usable row has zip 'nowhere'"):
         ph.plot.predictive(fitted, sales, zip="nowhere")
     with pytest.raises(ph.ModelError, match="it is 'zip'"):
         ph.plot.predictive(fitted, sales, county="x")
@@ -142,7 +142,7 @@ def test_prior_lines_say_what_is_missing(fitted, sales):
 def test_pit_has_lines_histogram_and_funnel(checked):
     figure = ph.plot.pit(checked)
     assert len(figure.axes) == 3
-    assert texts(figure)[0].startswith("Rows fall where the model says")
+    assert texts(figure)[0].startswith("The rows are distributed as the model predicts")
     bars = [bar.get_height() for bar in figure.axes[1].patches]
     assert abs(sum(bars) - 100) < 1e-6
 

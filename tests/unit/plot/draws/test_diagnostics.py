@@ -44,7 +44,7 @@ def test_good_draws(post):
     figure = plot.diagnostics(post)
     figure.canvas.draw()
     text = words(figure)
-    assert "every verdict is good" in text
+    assert "all checks are good" in text
     assert "all 30 parameters" in text
     assert "24 parameters of single places" in text
     assert all(axes.get_xlabel() for axes in figure.axes)
@@ -55,9 +55,9 @@ def test_good_draws(post):
 
 def test_what_is_wrong_is_named(post):
     text = words(plot.diagnostics(elsewhere(post)))
-    assert "Something is wrong" in text
+    assert "There are problems with the draws" in text
     assert "R-hat" in text
-    assert "2 over 1.01" in text
+    assert "2 above 1.01" in text
     assert "mu[" in text
 
 
@@ -76,7 +76,7 @@ def test_nuts_has_trees_and_energies(post):
 def test_other_shapes(sales):
     pooled = ph.fit("price ~ living_space", sales, draws=120, chains=1, seed=1)
     text = words(plot.diagnostics(pooled))
-    assert "one chain: none to compare it with" in text
+    assert "one chain, with none to compare it to" in text
     with pytest.raises(ph.ModelError, match="one chain"):
         plot.ranks(pooled)
     few = ph.fit("price ~ living_space", sales, draws=20, seed=1)

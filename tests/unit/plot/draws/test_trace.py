@@ -164,8 +164,8 @@ def test_good_and_bad_chains_in_words(post):
     shifted[1] += 1.0
     bad = titles(plot.trace(with_draws(post, sigma=shifted), "sigma"))["sigma"]
     assert "chains disagree (R-hat " in bad
-    assert "over 1.01" in bad
-    assert "under 400" in bad
+    assert "above 1.01" in bad
+    assert "below 400" in bad
     single = ph.fit(
         "price ~ living_space", {"price": [1.0, 2, 4, 3], "living_space": [1, 2, 3, 5]}, chains=1, seed=1
     )

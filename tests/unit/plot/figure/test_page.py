@@ -87,7 +87,7 @@ def test_a_price_says_which_crossed_place_is_missing():
     (kinds,) = post.hierarchy.crossed
     label = str(post.hierarchy.levels[0].labels[0])
     group = {post.model.formula.group: label}
-    with pytest.raises(ph.ModelError, match=f"which {kinds.name}.*{kinds.labels[0]}.*unseen='population'"):
+    with pytest.raises(ph.ModelError, match=f"{kinds.name} is required.*{kinds.labels[0]}.*unseen='population'"):
         plot.price(post, **group)
     check_heading(plot.price(post, at={kinds.name: str(kinds.labels[0])}, **group))
     check_heading(plot.price(post, unseen="population", **group))
@@ -123,9 +123,8 @@ def test_what_is_known_of_places_is_held_at_its_own_value(sales):
 
 
 def test_a_heading_that_is_bad_is_red_and_never_grows_without_end():
-    head = page.Heading("word " * 200, "other " * 400, 9.0, good=False)
-    assert [bold for _, bold in head.lines] == [True] * 2 + [False] * 3
-    figure = page.sheet(head, 4.0)
+    figure = page.new_figure("word " * 200, "other " * 400, 9.0, 3.0, good=False)
+    assert [text.get_fontweight() for text in figure.texts] == ["bold"] * 2 + ["normal"] * 3
     assert figure.texts[0].get_color() == style.WARNING
     assert figure.texts[-1].get_text().endswith("…")
     check_room(figure)

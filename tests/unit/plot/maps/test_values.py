@@ -15,7 +15,7 @@ import priorhood as ph
 from priorhood import plot
 from priorhood.plot.maps import values
 from priorhood.plot.maps.areas import read_areas
-from priorhood.plot.maps.static import coloured
+from priorhood.plot.maps.static import place_colours
 from priorhood.plot.maps.values import percent
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -56,7 +56,7 @@ def districts(nested, zips):
 
 
 def mapped(post, places, show=None, level=None, **options):
-    return values.mapped(post, read_areas(places, post, level=level), show, **options)
+    return values.map_values(post, read_areas(places, post, level=level), show, **options)
 
 
 def texts(figure):
@@ -119,7 +119,7 @@ def test_a_coarser_level_is_the_mean_of_its_places_by_rows(nested, districts):
         assert price.values[one] == pytest.approx((draws[:, inside] @ share).mean())
         assert sd.values[one] == pytest.approx((draws[:, inside] @ share).std(ddof=1))
         assert below.values[one] == pytest.approx(chance[inside] @ share)
-    assert "Mean over its zips, by their rows." in price.note
+    assert "Mean over its zips, weighted by rows." in price.note
     assert mapped(nested, districts, "rows", level="district").values.sum() == 300
 
 
@@ -157,7 +157,7 @@ def test_titles_say_what_is_shown(post, zips):
     plain = mapped(post, zips)
     assert plain.title == "Average price of a typical home"
     assert re.fullmatch(r"A typical home: living_space \d\d\.\d m²\.", plain.note)
-    assert mapped(post, zips, "rows").title == "Rows of the data in each zip"
+    assert mapped(post, zips, "rows").title == "Rows of data in each zip"
 
 
 def test_a_picture_has_its_words_and_all_polygons(post, zips):
@@ -167,7 +167,7 @@ def test_a_picture_has_its_words_and_all_polygons(post, zips):
     said = texts(figure)
     assert re.fullmatch(r"Average price of a home of 100 m²: [\d,]+ € in \d{5}, [\d,]+ € in \d{5}", said[0])
     assert said[-1].startswith(
-        "11 of 12 zips have a polygon in the GeoJSON (zip); none: 10115; 1 polygon is of no zip"
+        "11 of 12 zips have a polygon in the GeoJSON (zip); none: 10115; 1 polygon matches no zip"
     )
     patches = figure.axes[0].collections[0]
     assert len(patches.get_paths()) == 12
@@ -181,7 +181,7 @@ def test_a_picture_has_its_words_and_all_polygons(post, zips):
 
 def test_colours_go_with_the_values(post, zips):
     found = mapped(post, zips)
-    rgb = np.array([matplotlib.colors.to_rgb(one) for one in coloured(found)])
+    rgb = np.array([matplotlib.colors.to_rgb(one) for one in place_colours(found)])
     light = rgb @ [0.299, 0.587, 0.114]
     assert (np.diff(light[np.argsort(found.values)]) > 0).all()
 
@@ -204,9 +204,9 @@ def test_one_place(sales, zips):
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        ({"show": "below"}, "needs the threshold"),
+        ({"show": "below"}, "needs a threshold"),
         ({"show": "price", "below": 350_000}, "show='price' has no threshold"),
-        ({"show": "prices"}, "price, below, sd, rows, or of its coefficients"),
+        ({"show": "prices"}, "price, below, sd, rows, or one of its coefficients"),
         ({"show": "beta[living]"}, r"did you mean 'beta\[living_space\]'"),
         ({"at": {"area": 3}}, "no predictor 'area'"),
         ({"at": {"zip": "10115"}}, "leave 'zip' out of at"),

@@ -58,7 +58,7 @@ def test_one_place_and_one_home_have_room(size, request):
     post, frame = request.getfixturevalue(size)
     label = frame.zip.iloc[0]
     for figure in (
-        plot.lines(post, zip=label), plot.lines(post, data=frame, zip=label), plot.forest(post, zip=label),
+        plot.lines(post, zip=label), plot.lines(post, table=frame, zip=label), plot.forest(post, zip=label),
         plot.price(post, below=350_000, at={"living_space": 100}, zip=label), plot.correlation(post, zip=label),
         plot.shrinkage(post, "Intercept", zip=label), plot.priors(post, "sigma"),
     ):  # fmt: skip
@@ -104,7 +104,7 @@ def test_the_average_line_is_that_of_mu(post):
 def test_rows_are_those_of_the_place(small):
     post, frame = small
     label = str(post.hierarchy.levels[0].labels[1])
-    dots = plot.lines(post, data=frame, zip=label).axes[0].lines[0]
+    dots = plot.lines(post, table=frame, zip=label).axes[0].lines[0]
     own = frame[frame.zip == label]
     assert sorted(zip(*dots.get_data(), strict=True)) == sorted(zip(own.living_space, own.price, strict=True))
 
@@ -140,7 +140,7 @@ def test_a_category_is_drawn_as_intervals():
     assert [text.get_text() for text in axes.get_xticklabels()] == ["flat", "house", "loft"]
     means = frame[frame.zip == label].groupby("kind").price.mean()
     np.testing.assert_allclose(axes.lines[0].get_ydata(), means.to_numpy(), rtol=1e-8)
-    drawn = plot.lines(post, data=frame, zip=label).axes[0].lines[0]
+    drawn = plot.lines(post, table=frame, zip=label).axes[0].lines[0]
     assert len(drawn.get_xdata()) == (frame.zip == label).sum()
 
 
@@ -148,7 +148,7 @@ def test_a_log_outcome_is_curved_and_nested_places_have_lines():
     frame, _ = ph.simulate(6, 90, seed=5)
     frame["city"] = frame.zip.rank(method="dense").map(lambda at: "A" if at <= 3 else "B")
     post = ph.fit("log(price) ~ log(living_space) + (1 | city/zip)", frame, chains=2, draws=50, seed=1)
-    figure = plot.lines(post, data=frame)
+    figure = plot.lines(post, table=frame)
     line = figure.axes[0].lines[-2]
     home = post.homes().iloc[[0] * 60].assign(living_space=line.get_xdata())
     np.testing.assert_allclose(line.get_ydata(), np.median(post.expected(home), axis=(0, 1)))
@@ -176,7 +176,7 @@ def test_places_without_an_estimate_of_their_own_are_said(many):
     counts = frame.zip.value_counts()
     assert (counts == 1).any()
     told = " ".join(shown(plot.shrinkage(post)))
-    assert f"Rings: {(counts == 1).sum()} whose own rows do not suffice" in told
+    assert f"Rings: {(counts == 1).sum()} with too few rows for an estimate of their own" in told
 
 
 def test_one_term_is_one_axis(many):
@@ -247,13 +247,13 @@ def test_hundreds_of_places(many):
 
 
 def test_priors_are_those_of_the_model_in_the_datas_units(post):
-    from priorhood.plot.parameters.prior_posterior import compared
+    from priorhood.plot.parameters.prior_posterior import prior_posterior_pairs
 
-    for one in compared(post):
+    for one in prior_posterior_pairs(post):
         low, high = one.bounds
         x = np.linspace(max(low, -4e7), min(high, 4e7), 2_000_001)
         assert np.trapezoid(one.prior(x), x) == pytest.approx(1, abs=2e-3), one.name
-    names = {one.name: one for one in compared(post)}
+    names = {one.name: one for one in prior_posterior_pairs(post)}
     tau = names["tau[Intercept]"]
     scale = 5 * post.scale.unit
     assert tau.prior(np.array([1e5]))[0] == pytest.approx(np.exp(-1e5 / scale) / scale)
@@ -336,6 +336,7 @@ def test_homes_are_named_by_what_tells_them_apart(post):
         ("lines", {"zip": "99999"}, "no zip '99999'"),
         ("lines", {"at": {"living_space": 3}}, "leave it out of at"),
         ("lines", {"district": "x"}, "'district' is not the group"),
+        ("lines", {"data": "sales.csv"}, "there is no argument data: it is called table"),
         ("shrinkage", {"terms": "rooms"}, "'rooms' does not vary by zip"),
         ("forest", {"var": "bet"}, "did you mean 'beta'"),
         ("forest", {"term": "rooms"}, "no term 'rooms'"),
@@ -346,7 +347,7 @@ def test_homes_are_named_by_what_tells_them_apart(post):
         ("correlation", {"terms": ["Intercept"]}, "needs two coefficients"),
         ("price", {}, "which home"),
         ("price", {"home": {"zip": "99999", "living_space": 70}}, "unseen"),
-        ("price", {"home": {"zip": "99999"}, "at": {"living_space": 1}}, "says its place"),
+        ("price", {"home": {"zip": "99999"}, "at": {"living_space": 1}}, "already contains the place"),
     ],
 )
 def test_wrong_wishes(post, kind, call, says):
@@ -358,7 +359,7 @@ def test_wrong_wishes(post, kind, call, says):
 def test_without_groups():
     frame, _ = ph.simulate(3, 60, seed=5)
     pooled = ph.fit(ph.Model("price ~ living_space", units=UNITS), frame, chains=2, draws=50, seed=1)
-    for figure in (plot.lines(pooled), plot.lines(pooled, data=frame), plot.priors(pooled), plot.price(pooled)):
+    for figure in (plot.lines(pooled), plot.lines(pooled, table=frame), plot.priors(pooled), plot.price(pooled)):
         check_room(figure)
     for picture in (plot.shrinkage, plot.forest, plot.correlation):
         with pytest.raises(ph.ModelError, match="has no group"):
@@ -379,5 +380,5 @@ def test_noise_by_place_and_crossed_groups():
                    plot.price(post, at={"living_space": 80, "kind": "loft"}, zip=frame.zip.iloc[0]))  # fmt: skip
     check_room(plot.forest(own, "sigma"))
     check_room(plot.forest(crossed, "delta_kind"))
-    with pytest.raises(ph.ModelError, match="its only one"):
+    with pytest.raises(ph.ModelError, match="has only one"):
         plot.correlation(own)
