@@ -49,8 +49,8 @@ def _others(seconds: float = 1.0) -> float:
 
 
 def busy(facts: dict[str, Any]) -> float:
-    """Cores that others kept busy before a measurement; of older results the load average."""
-    return float(facts.get("others", facts.get("load_average", 0.0)))
+    """Cores that others kept busy before a measurement."""
+    return float(facts["others"])
 
 
 def remark(facts: dict[str, Any], then: str) -> str:

@@ -35,12 +35,13 @@ def test_a_reason_is_the_message_without_numbers_and_advice():
     assert SamplingError("all of it").reason == "all of it"
 
 
+@pytest.mark.once
 def test_refused_refits_are_counted_by_their_reason():
     sales, _ = simulate(8, 100, seed=1)
     found = ph.calibrate(
         ph.Model("price ~ living_space + (1 | zip)", ["sigma ~ LogNormal(0, 12)"]),
         sales,
-        refits=40,
+        refits=20,
         draws=19,
         seed=1,
     )
