@@ -218,7 +218,7 @@ PYTHON = {
     "a prior far from the outcome": case(
         lambda: ph.fit(ph.Model(FORMULA, outcome_unit=1), sales(), **SMALL),
         (
-            "give a wider prior, like mu[Intercept] ~ Normal(0, 1000000)",
+            "use a wider prior, like mu[Intercept] ~ Normal(0, 1000000)",
             "choose an outcome_unit near the outcome's sd",
         ),
         lambda: ph.fit(ph.Model(FORMULA, ["mu[Intercept] ~ Normal(0, 1000000)"], outcome_unit=1), sales(), **SMALL),
@@ -297,7 +297,7 @@ PYTHON = {
     # -- engines -----------------------------------------------------------------------------------------------
     "what the exact engine does not take": case(
         lambda: ph.fit(ph.Model(FORMULA, **STUDENT), sales(), engine="exact"),
-        "engine='nuts' (--engine nuts) does",
+        "engine='nuts' (--engine nuts) can fit this model",
         lambda: ph.Model(FORMULA, **STUDENT).to_pymc(sales()),
     ),
     "NUTS from sums": case(
@@ -331,7 +331,7 @@ PYTHON = {
         lambda: ph.fit(
             "price ~ living_space + (1 | zip)", sales().assign(price=2 * sales()["living_space"]), **SMALL
         ),
-        "Look for an outcome computed from",
+        "Check whether the outcome was computed from",
         lambda: ph.fit(ONE, sales(), **SMALL),
     ),
     "a predictor that does not vary": case(
@@ -354,7 +354,7 @@ PYTHON = {
         lambda: ph.fit(
             ph.Model(FORMULA), ph.moments(ph.Model(FORMULA, precision_weights="weight"), sales()), **FAST
         ),
-        ("precision_weights='weight'", "give the model the same"),
+        ("precision_weights='weight'", "use the same in the model"),
         lambda: ph.fit(ph.Model(FORMULA, precision_weights="weight"), weighted_sums(), **FAST),
     ),
     "too high a minimum": case(
@@ -364,7 +364,7 @@ PYTHON = {
     ),
     "the same rows twice": case(
         lambda: ph.merge(fit(), fit(), **FAST),
-        "give each file once",
+        "pass each file once",
         lambda: ph.merge(
             *(ph.fit(ph.Model(FORMULA), part, **SMALL) for part in (sales()[:80], sales()[80:])), **FAST
         ),

@@ -306,8 +306,8 @@ def test_a_file_can_be_updated_in_place(folder, cli, fitted, fit_options, sales,
     post = folder / "post.nc"
     ran = cli("update", post, folder / "sales.csv", "-o", post, *fit_options)
     assert ran.code == 0
-    assert "look as if the posterior counted them already" in ran.err
-    with pytest.warns(ph.PriorhoodWarning, match="counted them already"):
+    assert "seem to be in the posterior already" in ran.err
+    with pytest.warns(ph.PriorhoodWarning, match="seem to be in the posterior already"):
         same_draws(ph.load(post), ph.update(fitted, sales, **fast))
 
 

@@ -69,7 +69,7 @@ def test_what_leaves_is_said(sites, cli, formula):
     extra = few.head(3).assign(zip=["90001", "90002", "90002"])
     pd.concat([few, extra]).to_csv(sites / "c.csv", index=False)
     ran = cli("moments", sites / "c.csv", formula, "-o", sites / "c.moments")
-    assert "of 10 zips the labels, numbers of rows, and means, variances and covariances" in ran.out
+    assert "for each of 10 zips its label, row count, means, variances and covariances" in ran.out
     assert "one row: 1 zip; their sums are that row" in ran.out
     assert "two rows: 1 zip; their sums determine both rows" in ran.out
     told = json.loads(
@@ -92,7 +92,7 @@ def test_a_posterior_in_place_of_sums(sites, cli, fit_options, fitted):
     ("argv", "says"),
     [
         (["a.moments", "a.csv"], ("a.csv", "a.moments' holds sums", "priorhood moments TABLE FORMULA")),
-        (["a.moments", "a.moments"], ("the same rows", "give each once")),
+        (["a.moments", "a.moments"], ("the same rows", "pass each once")),
         (["a.moments", "c.moments"], ("no file", "c.moments", "did you mean")),
         (["a.csv"], ("a table and a formula, or files of sums",)),
         (["a.csv", "price ~ 1", "b.csv"], ("a table and a formula, or files of sums",)),

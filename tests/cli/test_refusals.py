@@ -263,7 +263,7 @@ def test_more_columns_than_rows(refuses_fit, sales):
 
 def test_one_row_per_group_is_fitted_with_a_warning(folder, cli, formula, fit_options, sales):
     alone = sales.assign(zip=[f"{i:05d}" for i in range(len(sales))])
-    with pytest.warns(ph.PriorhoodWarning, match=r"every zip has one row.*cannot be told apart") as caught:
+    with pytest.warns(ph.PriorhoodWarning, match=r"every zip has one row.*cannot separate") as caught:
         post = ph.fit(formula, alone, chains=2, draws=50, seed=1)
     assert len(caught) == 1
     assert len(post.notes) == 1

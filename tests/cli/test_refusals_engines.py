@@ -33,7 +33,7 @@ OPTIONS = [
     (("--engine", "nuts", "--parameterization", "centred"), ("'centred'", "'centered' or 'noncentered'")),
     (("--engine", "nuts", "--tune", "0"), ("tune", "at least 1")),
     (("--engine", "nuts", "--target-accept", "2"), ("target_accept", "between 0 and 1")),
-    (("--tune", "500"), ("tune", "the exact engine takes this model", "--engine nuts")),
+    (("--tune", "500"), ("tune", "the exact engine fits this model", "--engine nuts")),
     (("--engine", "exact", "--family", "student"), ("Student-t", "--engine nuts")),
     (
         ("--noise", "zip", "--prior", "sigma ~ Exponential(1)", "--prior", "sigma_spread ~ HalfNormal(1)"),
@@ -108,7 +108,7 @@ def test_what_needs_rows_says_so(folder, heavy, student, refused):
     with pytest.raises(ph.ModelError, match="does not compute the evidence"):
         _ = heavy.log_evidence
     saved = shutil.copy(student[1], folder)
-    says = ("Student-t", "needs the rows", "fit the model again from a table")
+    says = ("Student-t", "needs the rows", "fit it again from a table")
     # --json, since others say first that the engine is to be compiled, on a machine where it has not been.
     refused("refit", saved, "--json", "-o", folder / "out.nc", "--prior", "tau ~ Exponential(1)", says=says)
     refused("update", saved, folder / "sales.csv", "--json", "-o", folder / "out.nc", says=says)
@@ -137,7 +137,7 @@ def test_nuts_from_the_command_line_as_from_python(folder, cli, formula):
     shown = cli("summary", folder / "out.nc", "--json")
     told = json.loads(shown.out)
     assert told["engine"] == "nuts"
-    assert told["engine_reason"].startswith("asked for")
+    assert told["engine_reason"].startswith("requested")
     assert told["parameterization"] == "centered"
     assert "pareto_k" not in told
     predicted = cli("predict", folder / "out.nc", folder / "sales.csv", "-o", folder / "p.csv")

@@ -208,9 +208,9 @@ def test_weighted_and_unweighted_are_not_merged(option):
     frame = table()
     column = option[0].replace("p", "w").replace("f", "n")
     weighted, plain = (ph.fit(model(**how), frame, **HOW) for how in ({option: column}, {}))
-    with pytest.raises(ph.ModelError, match=f"cannot merge: {option} of file 1 is {column}, of file 2 None"):
+    with pytest.raises(ph.ModelError, match=f"cannot merge: {option} is {column} in file 1, None in file 2"):
         ph.merge(weighted, plain, **HOW)
-    with pytest.raises(ph.ModelError, match=f"cannot merge: {option} of file 1 is None, of file 2 {column}"):
+    with pytest.raises(ph.ModelError, match=f"cannot merge: {option} is None in file 1, {column} in file 2"):
         ph.merge(plain, weighted, **HOW)
     with pytest.raises(ph.TableError, match=f"no column '{column}' \\(the {option.replace('_', ' ')}\\)"):
         ph.update(weighted, frame.drop(columns=column), **HOW)

@@ -129,14 +129,14 @@ def test_arguments_the_other_way_round(homes, post):
         ph.fit(post, homes)
     ph.fit(post.model, homes, **HOW)
     for call in (ph.update, ph.refit):
-        with pytest.raises(ph.ModelError, match="a posterior is needed first, not DataFrame"):
+        with pytest.raises(ph.ModelError, match="expected a Posterior, got DataFrame"):
             call(*(homes, post)[: 2 if call is ph.update else 1])
 
 
 def test_an_outcome_of_truths_is_noted(homes):
     with pytest.warns(ph.PriorhoodWarning, match="'garage' is 0 or 1 in every row"):
         post = ph.fit("garage ~ area + (1 | zip)", homes, **HOW)
-    assert "shares" in post.notes[0]
+    assert "proportions" in post.notes[0]
     assert ph.fit("share ~ area + (1 | zip)", homes.assign(share=homes.garage * 0.99), **HOW).notes == ()
 
 
@@ -249,7 +249,7 @@ def test_weights_that_make_sigma_larger_than_its_prior_are_told(homes, weight):
         assert found == pytest.approx(right, rel=0.03)
         return
     assert found < 0.97 * right
-    mean, prior = re.search(r"by their mean, (\S+), or give .*, like (sigma ~ HalfNormal\(\d+\))", told[0]).groups()
+    mean, prior = re.search(r"by their mean, (\S+), or use .*, like (sigma ~ HalfNormal\(\d+\))", told[0]).groups()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         divided = ph.fit(model, weighted.assign(w=weighted.w / float(mean)), **HOW)

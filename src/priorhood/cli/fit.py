@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood.cli.moments import Inputs, parts_of, pool_files, table_and_formula
 from priorhood.cli.options import Json, OutNc, Places, Reading, takes
-from priorhood.cli.output import announce_compile, console, print_summary, printed_warnings, progress, say
+from priorhood.cli.output import COMPILING, console, print_summary, printed_warnings, progress, say
 from priorhood.cli.signals import interruptible
 
 if TYPE_CHECKING:
@@ -23,22 +23,18 @@ def save_fit(
     out: Path,
     *inputs: str | None,
     as_json: bool,
-    exact: bool = True,
-    by_group: bool = False,
 ) -> None:
     """Fit, save and report, for fit, refit, update and merge."""
     from priorhood._system import check_netcdf, check_writable
 
     check_writable(out, *(path for path in inputs if path))
     check_netcdf(out, "a posterior", ".nc")
-    if exact:
-        announce_compile(quiet=as_json, by_group=by_group)
     started = time.perf_counter()
     with interruptible(), printed_warnings(quiet=as_json), progress(quiet=as_json) as report:
 
         def announce(stage: str, done: int, total: int) -> None:
-            if stage == "compiling the model" and done == 0 and not as_json:
-                say("compiling the model for NUTS (10 seconds to a minute), then sampling …")
+            if stage in COMPILING and done == 0 and not as_json:
+                say(COMPILING[stage])
             report(stage, done, total)
 
         post = make(announce)
@@ -75,8 +71,7 @@ def fit(
         model = Model(formula, **chosen)
         rows = reading.rows(table)
     known = reading.places(places)
-    exact = run["engine"] != "nuts" and model.family == "normal"
     save_fit(
         lambda report: run_fit(model, rows, places=known, progress=report, **run),
-        out, *(files or inputs[:1]), places, as_json=as_json, exact=exact, by_group=model.noise is not None,
+        out, *(files or inputs[:1]), places, as_json=as_json,
     )  # fmt: skip

@@ -119,12 +119,19 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
             bar.stop()
 
 
+# Stages of a fit that need an explanation when they begin.
+COMPILING = {
+    "compiling the engine": "compiling the engine, once per machine (about 15 seconds) …",
+    "compiling the model": "compiling the model for NUTS (10 seconds to a minute), then sampling …",
+}
+
+
 def announce_compile(*, quiet: bool, by_group: bool = False) -> None:
     """Announce that the first fit on a machine takes longer."""
     from priorhood.engines.exact import compiled
 
     if not quiet and not compiled(by_group=by_group):
-        say("compiling the engine, once per machine (about 15 seconds) …")
+        say(COMPILING["compiling the engine"])
 
 
 # -- JSON --------------------------------------------------------------------------------------------------

@@ -47,9 +47,22 @@ def silent(stage: str, done: int, total: int) -> None:
 class FitOptions:
     """Options of a fit; made by `checked` or `again`.
 
-    seed : None for one to be chosen and recorded
-    store : what is stored of the finest groups' coefficients: "draws", "summaries", or by size, "auto"
-    nuts : the options of NUTS that were given
+    Attributes
+    ----------
+    chains, draws : int
+        Number of chains, and of draws per chain.
+    seed : int or None
+        Random seed; None if one is to be chosen and recorded.
+    threads : int
+        Number of threads.
+    progress : callable
+        Function called with (stage, done, total).
+    engine : {"auto", "exact", "nuts"}
+        The engine asked for.
+    store : {"auto", "draws", "summaries"}
+        Form in which the finest groups' coefficients are stored; by size if "auto".
+    nuts : dict of str to object
+        The options of NUTS that were given.
     """
 
     chains: int
@@ -73,7 +86,7 @@ class FitOptions:
         engine: str = "auto",
         store: str = "auto",
     ) -> FitOptions:
-        """Return a user's options, checked; threads : all cores if None.
+        """Return a user's options, checked; threads are all cores if None.
 
         Raises
         ------
@@ -83,12 +96,12 @@ class FitOptions:
         chains, draws = check_whole("chains", chains, 1, MAX_CHAINS), check_whole("draws", draws, 10, MAX_DRAWS)
         if chains * draws > MAX_TOTAL_DRAWS:
             raise ModelError(
-                f"{chains:,} chains × {draws:,} draws are more than {MAX_TOTAL_DRAWS:,} draws in all: give fewer"
+                f"{chains:,} chains × {draws:,} draws are more than {MAX_TOTAL_DRAWS:,} draws in total: use fewer"
             )
         threads = cores() if threads is None else check_whole("threads", threads, 1, MAX_THREADS)
         seed = None if seed is None else check_seed(seed)
         if engine not in ENGINES:
-            raise ModelError(f"engine {engine!r} is not known; there are {', '.join(ENGINES)}")
+            raise ModelError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
         if store not in STORES:
             raise ModelError(f"store must be one of {', '.join(STORES)}, not {store!r}")
         return cls(chains, draws, seed, threads, progress or silent, engine, store)
@@ -104,21 +117,20 @@ class FitOptions:
         progress: Progress | None,
         store: str | None,
     ) -> FitOptions:
-        """Return the options of a fit from a posterior's sums; seed and store : those of its own fit if None.
+        """Return the options of a fit from a posterior's sums; seed and store are those of its own fit if None.
 
         Raises
         ------
         ModelError
-            Not a posterior; as from `checked`.
+            Not a posterior, or as in `checked`.
         """
         if not isinstance(post, Posterior):
             raise ModelError(
-                f"a posterior is needed first, not {type(post).__name__}: one that was fitted, or load('post.nc') "
-                f"of a saved one"
+                f"expected a Posterior, got {type(post).__name__}; pass the result of fit() or load('post.nc')"
             )
-        asked = str(post.attrs.get("store_asked", "auto")) if store is None else store
+        store = str(post.attrs.get("store_asked", "auto")) if store is None else store
         seed = post.seed if seed is None else seed
-        return cls.checked(chains, draws, seed=seed, threads=threads, progress=progress, store=asked)
+        return cls.checked(chains, draws, seed=seed, threads=threads, progress=progress, store=store)
 
     def alone(self, seed: int | None = None) -> FitOptions:
         """Return options for one of several fits at a time: one thread, no progress; another seed if given."""
@@ -126,12 +138,12 @@ class FitOptions:
 
 
 def nuts_settings(given: dict[str, Any]) -> nuts.Settings:
-    """Return the settings of NUTS, checked: the options given, and defaults.
+    """Return the settings of NUTS, checked: the given options, and defaults for the others.
 
     Raises
     ------
     ModelError
-        No sampler installed, or a setting that is not valid.
+        No sampler is installed, or a setting is not valid.
     """
     reason = nuts.unavailable(given.get("sampler"))
     if reason:
@@ -152,31 +164,31 @@ def fit_moments(
     started = time.perf_counter()
     problem, refusal = _collapsed(data, options)
     # A residual sd fixed far below the rows' scatter is refused; NUTS may try, with a warning. Crossed effects that
-    # the exact engine does not take may be too wide for its matrices.
+    # the exact engine does not support may be too wide for its matrices.
     if problem is not None or not model.formula.crossed:
         from priorhood.engines import exact
 
-        lost = exact.refuses_known_noise(problem or to_exact(data))
-        if lost is not None and options.engine != "nuts" and model.family == "normal":
-            raise ModelError(lost)
-        if lost is not None:
-            warn(lost)
-    taken = TAKEN_BY_GROUP if model.noise is not None else TAKEN_ACROSS if model.formula.crossed else TAKEN
-    chosen, reason = _choose(options.engine, refusal, taken, has_rows=observations is not None)
-    stored, why = _stored(data, options, chosen)
-    asked, options = options.store, replace(options, store=stored)
+        known_noise = exact.refuses_known_noise(problem or to_exact(data))
+        if known_noise is not None and options.engine != "nuts" and model.family == "normal":
+            raise ModelError(known_noise)
+        if known_noise is not None:
+            warn(known_noise)
+    supported = BY_GROUP if model.noise is not None else CROSSED if model.formula.crossed else NESTED
+    chosen, reason = _choose(options.engine, refusal, supported, has_rows=observations is not None)
+    store, store_reason = _stored(data, options, chosen)
+    store_asked, options = options.store, replace(options, store=store)
     if chosen == "exact" and problem is not None:
         if options.nuts:
             raise ModelError(
-                f"{next(iter(options.nuts))} is an option of NUTS, and the exact engine takes this model; to use "
-                f"NUTS all the same give engine='nuts' (--engine nuts)"
+                f"{next(iter(options.nuts))} is an option of NUTS, but the exact engine fits this model; to use "
+                f"NUTS anyway, set engine='nuts' (--engine nuts)"
             )
         try:
-            result, facts = _by_exact(data, problem, options)
+            result, facts = _draw_exact(data, problem, options)
         except SamplingError as refused:
-            # The engine's own difficulty; its cause is most likely a prior that is so far off.
-            far = far_prior(data, least=50)
-            raise SamplingError(f"no engine explores this posterior: {far[0]}") if far else refused from None
+            # The most likely cause of the engine's difficulty is a prior that is so far off.
+            far = far_prior(data, min_distance=50)
+            raise SamplingError(f"no engine can explore this posterior: {far[0]}") if far else refused from None
     elif observations is not None:
         regression = nuts.regression_of(data, observations())
         settings = nuts_settings(options.nuts)
@@ -186,9 +198,9 @@ def fit_moments(
         facts = {}
     facts |= {
         "engine_reason": reason,
-        "store": stored,
-        "store_asked": asked,
-        "store_reason": why,
+        "store": store,
+        "store_asked": store_asked,
+        "store_reason": store_reason,
         "seed": seed,
         "notes": json.dumps(list(notes)),
         "sampling_time": time.perf_counter() - started,
@@ -203,7 +215,7 @@ def fit_moments(
 
 
 def exact_refusal(data: FitData, options: FitOptions) -> str | None:
-    """Return why the exact engine does not take the model; None where it does."""
+    """Return why the exact engine does not support the model; None if it does."""
     return _collapsed(data, options)[1]
 
 
@@ -213,47 +225,49 @@ def draw_exact(data: FitData, options: FitOptions) -> Draws:
     Raises
     ------
     ModelError, SamplingError
-        The exact engine does not take the model, or these sums.
+        The exact engine does not support the model, or cannot explore its posterior.
     """
     problem, refusal = _collapsed(data, options)
     if problem is None or refusal:
         raise ModelError(str(refusal))
     options = replace(options, store=_stored(data, options, "exact")[0])
-    return _by_exact(data, problem, options)[0]
+    return _draw_exact(data, problem, options)[0]
 
 
-def _by_exact(
+def _draw_exact(
     data: FitData, problem: exact.Problem | exact.GroupNoiseProblem, options: FitOptions
 ) -> tuple[Draws, dict[str, Any]]:
-    """Return the exact engine's draws, and facts on them: the log evidence of the outcome in its own unit."""
-    model, scale, found = data.model, data.scale, data.moments
+    """Return the exact engine's draws, and facts about them: the log evidence of the outcome in its own unit."""
+    model, scale, moments = data.model, data.scale, data.moments
     # Imported here since it loads or compiles kernels.
     from priorhood.engines import exact
 
     base = problem.base
-    if model.se is None and base.c <= 1e-14 * found.pooled()[1][-1, -1] / scale.unit**2:
-        if found.rows <= len(base.root_cols):
+    if model.se is None and base.c <= 1e-14 * moments.pooled()[1][-1, -1] / scale.unit**2:
+        if moments.rows <= len(base.root_cols):
             raise ModelError(
-                f"the model has as many coefficients as there are rows to use, {found.rows:,}, and goes exactly "
-                f"through every row: there is no noise to learn. It takes more rows, or fewer predictors",
-                reason="the model goes exactly through every row",
+                f"the model has as many coefficients as there are rows to use, {moments.rows:,}, and fits every "
+                f"row exactly: there is no noise to learn. Use more rows, or fewer predictors",
+                reason="the model fits every row exactly",
             )
         raise ModelError(
             f"the outcome {model.formula.outcome!r} is an exact function of the predictors: there is no noise to "
-            f"learn. Look for an outcome computed from a predictor",
+            f"learn. Check whether the outcome was computed from a predictor",
             reason=f"the outcome {model.formula.outcome!r} is an exact function of the predictors",
         )
     if isinstance(problem, exact.GroupNoiseProblem) and len(problem.rows.exact):
-        # The density has no bound where a group's residual sd is 0.
-        at, group = problem.rows.exact, found.keys[0]
-        names = [f"{str(found.labels[j])!r} ({found.n[j]:.0f} rows)" for j in at[:3]]
-        more = f" and {len(at) - 3} more" if len(at) > 3 else ""
+        # The density is unbounded as such a group's residual sd goes to 0.
+        groups, key = problem.rows.exact, moments.keys[0]
+        names = [f"{str(moments.labels[j])!r} ({moments.n[j]:.0f} rows)" for j in groups[:3]]
+        more = f" and {len(groups) - 3} more" if len(groups) > 3 else ""
         raise ModelError(
-            f"in {group} {', '.join(names)}{more} all rows lie exactly on a line or are the same, so a residual "
-            f"sd of its own would be 0: leave out repeated rows or such {plural(group)} (where=), or let all share "
-            f"one sigma (leave noise out)",
-            reason=f"all rows of some {plural(group)} lie exactly on a line or are the same",
+            f"in {key} {', '.join(names)}{more} all rows lie exactly on a line or are identical, so that a "
+            f"residual sd of its own would be 0: leave out repeated rows or these {plural(key)} (where=), or let "
+            f"all share one sigma (leave noise out)",
+            reason=f"all rows of some {plural(key)} lie exactly on a line or are identical",
         )
+    if not exact.compiled(by_group=model.noise is not None):
+        options.progress("compiling the engine", 0, 1)
     result = exact.draw(
         problem, options.chains, options.draws, np.random.default_rng(options.seed), options.threads,
         options.progress, stored=options.store != "summaries",
@@ -261,45 +275,46 @@ def _by_exact(
     if model.se is not None:
         result = replace(result, sigma=None)  # known, and so no parameter
     if model.noise is not None and result.sigma is not None and result.sigma.ndim == 2:
-        result = replace(result, sigma=np.repeat(result.sigma[:, :, None], len(found.n), axis=2))  # known, the same
-    # log p(y) of the raw outcome: a density, so it takes the unit's Jacobian.
-    evidence = float(result.facts["log_evidence_standardized"]) - found.rows * float(np.log(scale.unit))
+        sigma = np.repeat(result.sigma[:, :, None], len(moments.n), axis=2)
+        result = replace(result, sigma=sigma)  # known, the same for all groups
+    # log p(y) of the raw outcome: a density, so it needs the unit's Jacobian.
+    evidence = float(result.facts["log_evidence_standardized"]) - moments.rows * float(np.log(scale.unit))
     return result, {"log_evidence": evidence}
 
 
 # -- the choice of an engine -------------------------------------------------------------------------------
 
-TAKEN = "Gaussian errors and one tree of groups: all coefficients integrate out"
-TAKEN_BY_GROUP = "Gaussian errors: every group's coefficients and its residual sd integrate out"
-TAKEN_ACROSS = "Gaussian errors, one tree of groups and few effects across it: all coefficients integrate out"
+# Reasons for the exact engine.
+NESTED = "Gaussian errors and one tree of groups: all coefficients are integrated out"
+BY_GROUP = "Gaussian errors: every group's coefficients and its residual sd are integrated out"
+CROSSED = "Gaussian errors, one tree of groups and few effects across it: all coefficients are integrated out"
 
 
 def _collapsed(
     data: FitData, options: FitOptions
 ) -> tuple[exact.Problem | exact.GroupNoiseProblem | None, str | None]:
-    """Return the exact engine's problem, or why it does not take the model.
+    """Return the exact engine's problem, or why it does not support the model.
 
     Raises
     ------
     ModelError
-        No engine could take it: the draws would not fit into memory.
+        The draws of any engine would not fit into memory.
     """
     model, design, hierarchy = data.model, data.design, data.hierarchy
     sizes = [(places.size, len(design.coefficient_columns(at))) for at, places in enumerate(hierarchy.groupings)]
     summed = options.store != "draws" and _summable(model) and _numbers(data, options) > MAX_STORED
     kept = sizes[1:] if summed or options.store == "summaries" else sizes
     values = options.chains * options.draws * sum(size * (terms + 1) for size, terms in kept)
-    needed, there = 2 * 8 * values, memory()  # the coefficients, and the random numbers they are made of
-    if there is not None and needed >= 0.7 * there:
+    needed, available = 2 * 8 * values, memory()  # the coefficients, and the random numbers they are made of
+    if available is not None and needed >= 0.7 * available:
         raise ModelError(
             f"{options.chains * options.draws:,} draws of every group's coefficients need about "
-            f"{needed / 1e9:.0f} GB, and this machine has {there / 1e9:.0f} GB; ask for fewer draws (draws=, "
+            f"{needed / 1e9:.0f} GB, but this machine has {available / 1e9:.0f} GB; use fewer draws (draws=, "
             f"--draws)"
         )
     if model.family == "student":
-        return (
-            None,
-            "with Student-t errors the rows do not collapse to sums, so the exact engine does not take them",
+        return None, (
+            "with Student-t errors the rows cannot be reduced to sums, so the exact engine does not support them"
         )
     from priorhood.engines import exact
 
@@ -309,8 +324,8 @@ def _collapsed(
             return None, reason
     if model.noise is not None and len(hierarchy.groupings) > 1:
         return None, (
-            f"with a residual sd for every {model.noise} (noise) the exact engine takes one grouping, neither "
-            f"nested nor crossed ones"
+            f"with a residual sd for every {model.noise} (noise) the exact engine supports only one grouping, "
+            f"neither nested nor crossed ones"
         )
     problem = to_exact(data)
     return problem, exact.refuses(problem)
@@ -328,7 +343,7 @@ def _numbers(data: FitData, options: FitOptions) -> int:
 
 
 def _stored(data: FitData, options: FitOptions, engine: str) -> tuple[str, str]:
-    """Return what is stored of the finest groups' coefficients, "draws" or "summaries", and why.
+    """Return the form in which the finest groups' coefficients are stored, "draws" or "summaries", and the reason.
 
     Raises
     ------
@@ -341,11 +356,11 @@ def _stored(data: FitData, options: FitOptions, engine: str) -> tuple[str, str]:
         why = (
             "the model has no groups" if not model.formula.groupings
             else f"there is a residual sd for every {model.noise} (noise)" if model.noise is not None
-            else "NUTS draws all together"
+            else "NUTS draws all parameters jointly"
         )  # fmt: skip
         raise ModelError(f"store='summaries' (--store summaries) needs coefficients with a closed form, but {why}")
     if options.store != "auto":
-        return options.store, "asked for"
+        return options.store, "requested"
     if not data.hierarchy.levels:
         return "draws", "no groups"
     count = _numbers(data, options)
@@ -358,9 +373,9 @@ def _stored(data: FitData, options: FitOptions, engine: str) -> tuple[str, str]:
 
 
 def _too_wide(hierarchy: Hierarchy, effects: list[int]) -> str | None:
-    """Return why the exact engine does not take the crossed groupings; None where it does.
+    """Return why the exact engine does not support the crossed groupings; None if it does.
 
-    effects : numbers of effects of every grouping
+    effects : number of effects of every grouping
     """
     from priorhood.engines import exact
 
@@ -368,35 +383,35 @@ def _too_wide(hierarchy: Hierarchy, effects: list[int]) -> str | None:
     reason = exact.too_wide(sum(effects[depth:]), hierarchy.levels[0].size)
     if reason is None or depth > 1:
         return reason
-    # With the largest grouping first it may take them.
+    # With the largest grouping first it may support them.
     largest = max(range(1, len(effects)), key=lambda at: effects[at])
     rest = sum(effects) - effects[largest]
     if exact.too_wide(rest, hierarchy.groupings[largest].size) is None:
-        return f"{reason}: write the part of {hierarchy.groupings[largest].name} first"
+        return f"{reason}: write the group part of {hierarchy.groupings[largest].name} first"
     return reason
 
 
-def _choose(engine: str, refusal: str | None, taken: str, *, has_rows: bool) -> tuple[str, str]:
+def _choose(engine: str, refusal: str | None, supported: str, *, has_rows: bool) -> tuple[str, str]:
     """Return the engine and the reason for it.
 
     Raises
     ------
     ModelError
-        The engine asked for does not take the model; says which one does.
+        The requested engine does not support the model; names the one that does.
     """
     if engine == "nuts" and not has_rows:
-        raise ModelError("NUTS needs the rows, of which only the sums are here; leave engine out, or fit a table")
+        raise ModelError("NUTS needs the rows, but only their sums were given; drop engine=, or fit a table")
     if engine == "nuts":
-        return "nuts", "asked for" + (f"; {refusal}" if refusal else "")
+        return "nuts", "requested" + (f"; {refusal}" if refusal else "")
     if refusal is None:
-        return "exact", taken
+        return "exact", supported
     if not has_rows:
-        raise ModelError(f"{refusal}; NUTS does, but needs the rows: fit the model again from a table")
+        raise ModelError(f"{refusal}; NUTS can fit this model, but needs the rows: fit it again from a table")
     if engine == "exact":
-        raise ModelError(f"{refusal}; engine='nuts' (--engine nuts) does")
+        raise ModelError(f"{refusal}; engine='nuts' (--engine nuts) can fit this model")
     missing = nuts.unavailable()
     if missing:
-        raise ModelError(f"{refusal}; NUTS does. {missing}")
+        raise ModelError(f"{refusal}; NUTS can fit this model. {missing}")
     return "nuts", refusal
 
 

@@ -1,4 +1,4 @@
-"""Moments that a site shares instead of its rows, pooled with those of other sites, and their file."""
+"""Moments that a site shares instead of its rows, their file, and the pooling of several sites' moments."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ if TYPE_CHECKING:
     from priorhood.model.formula import Formula
     from priorhood.model.weights import Weights
 
-ALIKE = 1e-12  # sums of several rows that agree to this relative error are of the same rows
-CHANCE = 2  # so many rows in one place, or fewer, may have the same sums by chance
+ALIKE = 1e-12  # largest relative difference between two sums of the same rows
+CHANCE = 2  # largest number of rows in one place that may have the same sums by chance
 
 
 @dataclass(frozen=True, repr=False)
 class Moments:
-    """Sums of a table's rows, with everything that a fit needs to know about them; no row.
+    """Sums of a table's rows, with everything that a fit needs to know about them, but without the rows.
 
-    Made by moments, pooled by pool, fitted by fit.
+    Made by moments(), pooled by pool(), fitted by fit().
 
-    Parameters
+    Attributes
     ----------
     name : str
         The table or file, for messages.
@@ -67,10 +67,10 @@ class Moments:
         The columns of weights.
     moments : CellMoments
         Counts, means and scatter of every place.
-    place_table : PlaceTable, optional
-        The table of places; None without one.
+    place_table : PlaceTable or None
+        The table of places, if there is one.
     minimum : int
-        Places with fewer rows are left out; 1 if none are.
+        Smallest number of rows of a place whose sums are kept; 1 if none are left out.
 
     Examples
     --------
@@ -91,16 +91,27 @@ class Moments:
 
     @property
     def formula(self) -> Formula:
-        """The formula that the sums were taken for."""
+        """The formula of the sums."""
         return self.design.formula
 
     @property
     def rows(self) -> int:
-        """Number of rows; a row that stands for several counts as often."""
+        """Number of rows, each counted as often as its frequency weight says."""
         return self.moments.rows
 
     def model(self, priors: object = None, **choices: Any) -> Model:
-        """Return a model with the formula and weights of the sums; other choices are as for Model.
+        """Return a model with the formula and weights of the sums.
+
+        Parameters
+        ----------
+        priors : optional
+            Priors in a form that Model accepts; its defaults if None.
+        **choices
+            Other arguments of Model.
+
+        Returns
+        -------
+        Model
 
         Examples
         --------
@@ -124,7 +135,11 @@ class Moments:
         return "\n".join([repr(self), *self.reveals()])
 
     def reveals(self) -> tuple[str, ...]:
-        """Return sentences on what the sums reveal about the rows: which places have one row or two, and the rest.
+        """Return sentences on what the sums reveal about the rows, such as places with only one or two rows.
+
+        Returns
+        -------
+        tuple of str
 
         Examples
         --------
@@ -133,46 +148,52 @@ class Moments:
         >>> sales, _ = simulate(8, 200, seed=1)
         >>> (sentence,) = ph.moments("price ~ (1 | zip)", sales).reveals()
         >>> sentence.partition(";")[0]
-        'what leaves: of 8 zips the labels, numbers of rows, and means, variances and covariances of price'
+        'disclosed: for each of 8 zips its label, row count, means, variances and covariances of price'
         """
-        found, weights = self.moments, self.weights
+        sums, weights = self.moments, self.weights
         column = weights.se or weights.precision
-        weighted = f", all weighted, and the sums of their weights and their logarithms ({column})"
+        weighted = f", all weighted, and the sums of the weights and of their logarithms ({column})"
+        count = len(sums.n)
+        each = f"for {'each of ' * (count > 1)}{_count_cells(self.formula, count)} its label, "
         sentences = [
-            f"what leaves: of {_places(self.formula, len(found.n))} the labels, numbers of rows, and means, "
-            f"variances and covariances of {', '.join(found.columns)}{weighted if weights.has_precisions else ''}; "
-            f"{row_count(self.rows)} in all"
+            f"disclosed: {each if sums.keys else 'the '}row count, means, variances and covariances of "
+            f"{', '.join(sums.columns)}{weighted if weights.has_precisions else ''}; "
+            f"{row_count(self.rows)} in total"
         ]
         # A row that stands for several has no scatter either.
-        single = (found.n == 1) | ~found.scatter.any(axis=(1, 2))
-        lone, pairs = int(single.sum()), int((~single & (found.n == 2)).sum())
-        if lone:
-            sentences.append(f"one row: {_places(self.formula, lone)}; their sums are that row")
-        if pairs:
-            sentences.append(f"two rows: {_places(self.formula, pairs)}; their sums determine both rows")
-        rare = self._places_with_rare_categories()
+        single = (sums.n == 1) | ~sums.scatter.any(axis=(1, 2))
+        pair = ~single & (sums.n == 2)
+        if single.any():
+            sentences.append(f"one row: {_count_cells(self.formula, int(single.sum()))}; their sums are that row")
+        if pair.any():
+            sentences.append(
+                f"two rows: {_count_cells(self.formula, int(pair.sum()))}; their sums determine both rows"
+            )
+        rare = self._count_rare_categories()
         if rare:
-            sentences.append(f"one or two rows of a category: {_places(self.formula, rare)}; so are these rows")
+            sentences.append(
+                f"one or two rows of a category: {_count_cells(self.formula, rare)}; those rows are revealed too"
+            )
         if self.place_table is not None:
             sentences.append(
                 f"the table of places: {len(self.place_table.places):,} labels with "
-                f"{', '.join(self.place_table.columns)}, of places without rows too"
+                f"{', '.join(self.place_table.columns)}, including places without rows"
             )
-        if lone or pairs or rare:
-            sentences.append("minimum (--minimum) leaves out places with few rows")
+        if len(sentences) > 1 + (self.place_table is not None):
+            sentences.append("set minimum (--minimum) to leave out places with few rows")
         return tuple(sentences)
 
-    def _places_with_rare_categories(self) -> int:
-        """Return how many places of more rows have one or two of a category; 0 where weights hide the counts."""
-        found = self.moments
-        own = [column for column in self.design.columns if column.factors]
-        alone = [at for at, c in enumerate(own) if len(c.factors) == 1 and isinstance(c.factors[0], Indicator)]
-        if found.weight is not None or not alone:
+    def _count_rare_categories(self) -> int:
+        """Return how many places of over two rows have one or two of a category; 0 if weights hide the counts."""
+        sums = self.moments
+        columns = [column for column in self.design.columns if column.factors]
+        single = [at for at, c in enumerate(columns) if len(c.factors) == 1 and isinstance(c.factors[0], Indicator)]
+        if sums.weight is not None or not single:
             return 0
-        counts = np.round(found.n[:, None] * found.mean[:, alone])
-        rest = found.n - counts.sum(axis=1) if len(self.design.categories) == 1 else np.zeros(len(found.n))
+        counts = np.round(sums.n[:, None] * sums.mean[:, single])
+        rest = sums.n - counts.sum(axis=1) if len(self.design.categories) == 1 else np.zeros(len(sums.n))
         counts = np.column_stack([counts, rest])
-        return int(((((counts == 1) | (counts == 2)).any(axis=1)) & (found.n > 2)).sum())
+        return int(((((counts == 1) | (counts == 2)).any(axis=1)) & (sums.n > 2)).sum())
 
     @classmethod
     def load(cls, path: str | Path) -> Moments:
@@ -190,7 +211,7 @@ class Moments:
         Raises
         ------
         FileError
-            No such file, not whole, not of priorhood, or of a newer version.
+            The file is missing, damaged, of another program, or of a newer version.
 
         Examples
         --------
@@ -205,7 +226,7 @@ class Moments:
         return load_moments(path)
 
     def save(self, path: str | Path) -> None:
-        """Write one netCDF file, whole or not at all; it contains no path and no name of a table.
+        """Write one netCDF file, completely or not at all; it contains no path and no name of a table.
 
         Parameters
         ----------
@@ -215,7 +236,7 @@ class Moments:
         Raises
         ------
         FileError
-            The file cannot be written; a name like that of a table, a picture or a page.
+            The file cannot be written, or has the extension of a table, a picture or a page.
 
         Examples
         --------
@@ -225,11 +246,7 @@ class Moments:
         >>> ph.moments("price ~ (1 | zip)", sales).save(tempfile.mkdtemp() + "/site.moments")
         """
         check_netcdf(path, "the sums of rows", ".moments")
-        write_atomically(path, lambda file: write_tree(file, self._stored()))
-
-    def _stored(self) -> ArrayTree:
-        """Return the groups and attributes of the file."""
-        about = {
+        attributes = {
             SUMS_FORMAT: SUMS_LAST,
             "formula": self.formula.text,
             "weights": json.dumps(asdict(self.weights)),
@@ -241,11 +258,12 @@ class Moments:
             "minimum": self.minimum,
             "versions": json.dumps({"priorhood": version("priorhood")}),
         }
-        return with_places(ArrayTree({"moments": moments_arrays(self.moments)}, about), self.place_table)
+        tree = with_places(ArrayTree({"moments": moments_arrays(self.moments)}, attributes), self.place_table)
+        write_atomically(path, lambda file: write_tree(file, tree))
 
 
-def _places(formula: Formula, count: int) -> str:
-    """Return '219 zips' or '1 zip'; combinations where groupings cross; the table without groups."""
+def _count_cells(formula: Formula, count: int) -> str:
+    """Return '219 zips' or '1 zip'; combinations if groupings cross; the table without groups."""
     if not formula.keys:
         return "the table"
     depth = len(formula.levels)
@@ -266,18 +284,17 @@ def moments(
 ) -> Moments:
     """Return the sums of a table that a fit needs, to be shared instead of its rows.
 
-    fit(model, sums) gives the posterior that fit(model, table) would, and fit(model, [a, b]) that of all rows
-    together. Moments.reveals says what they reveal about the rows; they are no protection in the sense of
-    differential privacy.
+    fit(model, sums) gives the same posterior as fit(model, table), and fit(model, [a, b]) that of all rows
+    together. Moments.reveals tells what they reveal about the rows; they do not provide differential privacy.
 
     Parameters
     ----------
     model : Model or str
-        A model, of which the formula and the columns of weights matter here; or a formula.
+        A model, or a formula; only the formula and the columns of weights matter here.
     table : table
         Anything that read() takes.
     minimum : int
-        Leave out places with fewer rows than this, in all or of one category (of one combination where categories
+        Leave out places with fewer rows than this, in total or of one category (of one combination if categories
         interact), since their sums would show the rows. They are counted as dropped. The rows are then read twice.
     places, drop_outliers : optional
         See fit(). The quartiles are those of this table alone.
@@ -289,7 +306,7 @@ def moments(
     Raises
     ------
     PriorhoodError
-        Names the column, rows or values, and what to do.
+        The model or the table cannot be used; names the column, rows or values, and a remedy.
 
     Examples
     --------
@@ -308,8 +325,8 @@ def moments(
     )
     if drop_outliers is not None:
         warn(
-            "outliers are judged by the quartiles of this table alone: sums of several tables differ from those of "
-            "all rows together, unless drop_outliers is left out everywhere"
+            "outliers are identified by the quartiles of this table alone: the sums of several tables differ from "
+            "those of all rows together, unless drop_outliers is omitted everywhere"
         )
     design, found = rows.design, collect.collect_moments(rows)
     warn_of_similar_labels(rows, found)
@@ -319,7 +336,7 @@ def moments(
 
 
 def sums_of(post: Posterior, name: str = "the posterior") -> Moments:
-    """Return the sums that a posterior was made of."""
+    """Return the sums from which a posterior was computed."""
     return Moments(name, post.design, post.model.weights, post.moments, post.place_table)
 
 
@@ -327,16 +344,25 @@ def sums_of(post: Posterior, name: str = "the posterior") -> Moments:
 def load_moments(path: str | Path) -> Moments:
     """Read saved sums, or those of a saved posterior; see Moments.load.
 
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    Moments
+
     Raises
     ------
     FileError
-        No such file, not whole, not of priorhood, or of a newer version.
+        The file is missing, damaged, of another program, or of a newer version.
 
     Examples
     --------
     >>> import priorhood as ph
-    >>> taken = ph.moments("price ~ area", {"area": [50, 70, 90], "price": [1, 2, 4]})
-    >>> taken.save("site.moments")
+    >>> sums = ph.moments("price ~ area", {"area": [50, 70, 90], "price": [1, 2, 4]})
+    >>> sums.save("site.moments")
     >>> ph.load_moments("site.moments").rows
     3
     """
@@ -346,14 +372,14 @@ def load_moments(path: str | Path) -> Moments:
         sums = sums_of(post, name)
         if post.model != sums.model(units=post.model.units):
             warn(
-                f"{name!r} is a posterior: the sums of its rows are taken, not its priors and other choices; refit "
-                f"keeps those"
+                f"{name!r} is a posterior: only the sums of its rows are used, not its priors and other choices; "
+                f"refit keeps those"
             )
         return sums
     known = tree.attrs[SUMS_FORMAT]
     if not isinstance(known, int | np.integer) or int(known) > SUMS_LAST:
         raise FileError(
-            f"{name!r} has format {known} of sums, this version of priorhood reads up to {SUMS_LAST}; "
+            f"{name!r} has format {known} of sums, this version of priorhood reads formats up to {SUMS_LAST}; "
             f"upgrade priorhood"
         )
     try:
@@ -374,13 +400,13 @@ def load_moments(path: str | Path) -> Moments:
 def pool(*parts: Moments | Posterior) -> Moments:
     """Return the sums of all rows together, exactly; no rows are needed, so an intermediary can do it.
 
-    A label that several parts have is one place. Categories may differ: a category that a part has never seen has
-    no rows there.
+    A label that occurs in several parts is one place. Categories may differ: a category missing from a part has no
+    rows there.
 
     Parameters
     ----------
     *parts : Moments or Posterior
-        The sums of every site, or posteriors, whose sums are taken.
+        The sums of every site, or posteriors, whose sums are used.
 
     Returns
     -------
@@ -389,9 +415,9 @@ def pool(*parts: Moments | Posterior) -> Moments:
     Raises
     ------
     ModelError
-        Other formulas or weights; the same rows twice; a column that is numbers here and categories there.
+        The formulas or weights differ; the same rows twice; a column numeric in one part, categorical in another.
     TableError
-        A place with two values in two tables of places.
+        A place has different values in two tables of places.
 
     Examples
     --------
@@ -404,68 +430,59 @@ def pool(*parts: Moments | Posterior) -> Moments:
     """
     if not parts:
         raise ModelError("there are no sums to pool")
-    one_by_one("pool", parts, (Moments, Posterior))
-    each = [
+    check_separate("pool", parts, (Moments, Posterior))
+    sums = [
         sums_of(part, f"part {at}") if isinstance(part, Posterior) else part for at, part in enumerate(parts, 1)
     ]
-    first = each[0]
-    for at, other in enumerate(each[1:], 2):
-        _check_same(first, other, at)
-    if len(each) == 1:
+    names = [f"part {at}" + (f" ({s.name})" if s.name != f"part {at}" else "") for at, s in enumerate(sums, 1)]
+    first, weights = sums[0], asdict(sums[0].weights)
+    options = {"se": "se", "precision": "precision_weights", "frequency": "frequency_weights"}
+    for other, name in zip(sums[1:], names[1:], strict=True):
+        if not same_formula(first.formula, other.formula):
+            raise ModelError(
+                f"cannot pool: {names[0]} has the formula {first.formula.text!r}, {name} "
+                f"{other.formula.text!r}; compute the sums for one formula"
+            )
+        for field, option in options.items():
+            if weights[field] != (theirs := asdict(other.weights)[field]):
+                raise ModelError(
+                    f"cannot pool: {option} is {weights[field]} in {names[0]}, {theirs} in {name}; compute the "
+                    f"sums with the same weights"
+                )
+    if len(sums) == 1:
         return first
-    design = reduce(union_design, (part.design for part in each))
-    found = [recoded(part.moments, part.design, design) for part in each]
-    check_copies(found, [_named(part, at) for at, part in enumerate(each, 1)])
-    _warn_of_spellings(each)
+    design = reduce(union_design, (part.design for part in sums))
+    found = [recoded(part.moments, part.design, design) for part in sums]
+    check_copies(found, names)
+    _warn_of_spellings(sums)
     place_table = first.place_table
-    for at, other in enumerate(each[1:], 2):
+    for other, name in zip(sums[1:], names[1:], strict=True):
         if other.place_table is not None:
-            theirs = replace(other.place_table, name=_named(other, at))
-            place_table = theirs if place_table is None else place_table.joined(theirs)
-    least = min(part.minimum for part in each)
-    return Moments("the pooled sums", design, first.weights, reduce(merged, found), place_table, least)
+            renamed = replace(other.place_table, name=name)
+            place_table = renamed if place_table is None else place_table.joined(renamed)
+    minimum = min(part.minimum for part in sums)
+    return Moments("the pooled sums", design, first.weights, reduce(merged, found), place_table, minimum)
 
 
-def one_by_one(name: str, given: tuple[object, ...], kinds: type | tuple[type, ...]) -> None:
-    """Raise ModelError for a list in place of its entries, and for arguments of other kinds."""
+def check_separate(name: str, given: tuple[object, ...], kinds: type | tuple[type, ...]) -> None:
+    """Raise ModelError for a list in place of separate arguments, and for arguments of other kinds."""
     for at, part in enumerate(given, 1):
         if isinstance(part, list | tuple):
             raise ModelError(
-                f"{name} takes them one by one, {name}(a, b), and was given a {type(part).__name__}: write "
-                f"{name}(*them) with a star"
+                f"{name} takes separate arguments, {name}(a, b), not a {type(part).__name__}; unpack it: "
+                f"{name}(*parts)"
             )
         if not isinstance(part, kinds):
             what = "a posterior" if kinds is Posterior else "sums or a posterior"
-            raise ModelError(f"{name} takes {what} as argument {at}, not {type(part).__name__}")
-
-
-def _named(part: Moments, at: int) -> str:
-    return f"part {at} ({part.name})" if part.name != f"part {at}" else part.name
-
-
-def _check_same(first: Moments, other: Moments, at: int) -> None:
-    """Raise ModelError unless two parts are sums of the same columns."""
-    if not same_formula(first.formula, other.formula):
-        raise ModelError(
-            f"cannot pool: {_named(first, 1)} has the formula {first.formula.text!r}, {_named(other, at)} "
-            f"{other.formula.text!r}; take the sums for one formula"
-        )
-    mine, theirs = asdict(first.weights), asdict(other.weights)
-    names = {"se": "se", "precision": "precision_weights", "frequency": "frequency_weights"}
-    for field, word in names.items():
-        if mine[field] != theirs[field]:
-            raise ModelError(
-                f"cannot pool: {word} is {mine[field]} in {_named(first, 1)}, {theirs[field]} in "
-                f"{_named(other, at)}; take the sums with the same weights"
-            )
+            raise ModelError(f"argument {at} of {name} must be {what}, not {type(part).__name__}")
 
 
 def check_copies(
-    found: list[CellMoments], names: list[str], lead: str = "", advice: str = "give each once"
+    found: list[CellMoments], names: list[str], lead: str = "", advice: str = "pass each once"
 ) -> None:
     """Refuse parts of the same rows; warn of places with the same sums in two parts.
 
-    lead, advice : beginning and end of the error's message
+    lead, advice : start and end of the error's message
 
     Raises
     ------
@@ -479,19 +496,19 @@ def check_copies(
                 continue
             if len(places) == len(found[at].n) == len(found[before].n):
                 raise ModelError(
-                    f"{lead}{names[at]} holds the same rows as {names[before]}: every place has the same sums in "
+                    f"{lead}{names[at]} has the same rows as {names[before]}: every place has the same sums in "
                     f"both; {advice}"
                 )
             copies = copied_places(found[before], found[at])
             if len(copies):
                 warn(
-                    f"{len(copies):,} places have the very same sums in {names[before]} and {names[at]}, such as "
-                    f"{preview(shown(copies).tolist(), 3)}: are the same rows in both? They count twice"
+                    f"{len(copies):,} places have identical sums in {names[before]} and {names[at]}, e.g. "
+                    f"{preview(shown(copies).tolist(), 3)}: if these are the same rows, they are counted twice"
                 )
 
 
 def copied_places(first: CellMoments, other: CellMoments) -> np.ndarray:
-    """Return the labels of places whose rows seem to be in both; few rows may agree by chance if others differ."""
+    """Return the labels of places whose rows seem to be in both; one or two rows may agree by chance."""
     places = _alike(first, other)
     if len(places) == len(other.n) and other.rows > CHANCE:
         return places
@@ -511,17 +528,18 @@ def _alike(first: CellMoments, other: CellMoments) -> np.ndarray:
 
 
 def _warn_of_spellings(parts: list[Moments]) -> None:
-    """Warn of labels that differ by spelling alone, such as lost zeros, and never occur in the same table."""
+    """Warn of labels that differ only in spelling, such as lost zeros, and never occur in the same table."""
     for at, column in enumerate(parts[0].formula.keys):
-        own = [{str(label).split(SEPARATOR)[at] for label in part.moments.labels} for part in parts]
+        labels_of = [{str(label).split(SEPARATOR)[at] for label in part.moments.labels} for part in parts]
         first: dict[str, str] = {}
-        for label in sorted(set().union(*own)):
+        for label in sorted(set().union(*labels_of)):
             other = first.setdefault(loosely(label), label)
-            if other == label or any({label, other} <= labels for labels in own):
+            if other == label or any({label, other} <= labels for labels in labels_of):
                 continue
             zeros = label.isdigit() and other.isdigit()
             advice = (
-                f"read {column} as text at the site that lost zeros" if zeros else unlike(label, other, (column,))
-            )
-            warn(f"{column} {other!r} and {label!r} are two places to pool; where they are one, {advice}")
+                f"read {column} as text at the site that lost leading zeros" if zeros
+                else unlike(label, other, (column,))
+            )  # fmt: skip
+            warn(f"{column} {other!r} and {label!r} are two places to pool; if they are the same, {advice}")
             break

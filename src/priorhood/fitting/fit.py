@@ -14,7 +14,7 @@ from priorhood.data.sources.duckdb_io import using
 from priorhood.engines.observations import read_observations
 from priorhood.errors import ModelError, PriorhoodWarning, warn
 from priorhood.fitting.engine_choice import FitOptions, fit_moments, nuts_settings
-from priorhood.fitting.federated import Moments, check_copies, copied_places, one_by_one, pool
+from priorhood.fitting.federated import Moments, check_copies, check_separate, copied_places, pool
 from priorhood.fitting.similar_labels import warn_of_similar_labels
 from priorhood.model.design import ordered_categories, union_design
 from priorhood.model.expression import Expression
@@ -61,34 +61,34 @@ def fit(
         A model, or a formula for one with default priors.
     table : table, Moments, or list of Moments
         Anything that read() takes; or Moments, one or a list with one per site: the posterior of all rows together.
-        What needs the rows is refused there: NUTS, and so Student-t errors; places and drop_outliers are for
-        moments().
+        NUTS, and so Student-t errors, need the rows; places and drop_outliers are then options of moments().
     chains, draws : int
-        Number of chains, and of posterior draws in each; 4 × 1000 suffice for nearly every purpose.
+        Number of chains, and of posterior draws per chain; 4 × 1000 suffice for nearly every purpose.
     seed : int, optional
-        The same seed gives the same draws; one is chosen and recorded if None. With NUTS this holds within a
-        process: elsewhere its compiled model may round differently, and its chains diverge.
+        Random seed; the same seed gives the same draws. If None, one is chosen and recorded. With NUTS this holds
+        within a process: elsewhere its compiled model may round differently, and its chains diverge.
     engine : {"auto", "exact", "nuts"}
-        "nuts", the general engine, needs PyMC; "auto" is the exact engine where it takes the model, else NUTS.
+        "nuts", the general engine, needs PyMC; "auto" uses the exact engine if it supports the model, else NUTS.
     sampler, parameterization, tune, target_accept : optional
-        Of NUTS only. Sampler "nutpie" (the default where installed), "pymc" or "numpyro"; "centered" (the default)
-        or "noncentered", see Model.to_pymc; steps to adapt each chain (1000); target acceptance (0.8), higher for
+        NUTS only. Sampler "nutpie" (the default if installed), "pymc" or "numpyro"; "centered" (the default) or
+        "noncentered", see Model.to_pymc; tuning steps per chain (1000); target acceptance rate (0.8), higher for
         smaller steps.
     places : table, optional
         A table with one row per place: the group's column (for nested groups as many columns as identify a place)
-        and predictors that the formula names, such as the distance to the centre. Matched by label, and kept in
-        the posterior, for places without rows too. Rows of places that are not in it are left out, with a warning.
+        and predictors that the formula names, such as the distance to the centre. It is matched by label and kept
+        in the posterior, including places without rows. Rows of places missing from it are left out, with a
+        warning.
     drop_outliers : float, optional
-        Leave out rows whose log of outcome per first predictor lies outside the quartiles ± this factor × their
-        distance (1.5 is usual).
+        Leave out rows whose log outcome per first predictor lies more than this factor × IQR outside the quartiles
+        (1.5 is usual).
     threads : int, optional
-        All cores if None; the draws do not depend on it.
+        Number of threads; all cores if None. The draws do not depend on it.
     store : {"auto", "draws", "summaries"}
-        What is stored of the finest groups' coefficients: all draws; or "summaries", their means, sds and 5, 50 and
-        95 % quantiles, with draws of chosen places on demand (Posterior.draws). "auto" stores summaries where there
-        are more than 50 million draws and all groups share one sigma.
+        Form in which the finest groups' coefficients are stored: all draws; or "summaries", their means, sds and
+        5, 50 and 95 % quantiles, with draws of chosen places on demand (Posterior.draws). "auto" stores summaries
+        if there are more than 50 million draws and all groups share one sigma.
     progress : callable, optional
-        Called with (stage, done, total).
+        Function called with (stage, done, total).
 
     Returns
     -------
@@ -97,7 +97,7 @@ def fit(
     Raises
     ------
     PriorhoodError
-        Names the column, rows or values, and what to do.
+        The model or the table cannot be used; names the column, rows or values, and a remedy.
 
     Examples
     --------
@@ -108,31 +108,39 @@ def fit(
     >>> post["mu"].sizes["chain"], post["mu"].sizes["draw"]
     (4, 250)
     """
-    parts = _parts(table)
-    named, model = model, as_model(model, table)
-    if parts is not None and model is not named and same_formula(model.formula, parts.formula):
-        model = parts.model()  # which has the columns of weights too
+    parts = table if isinstance(table, list | tuple) else [table]
+    sums: Moments | None = None
+    if any(isinstance(part, Moments | Posterior) for part in parts):
+        other = next((part for part in parts if not isinstance(part, Moments | Posterior)), None)
+        if other is not None:
+            kind = type(other).__name__
+            raise ModelError(
+                f"cannot fit sums and a {kind} together; compute the sums of the {kind} with moments() first"
+            )
+        sums = pool(*parts)
+    given, model = model, as_model(model, table)
+    if sums is not None and model is not given and same_formula(model.formula, sums.formula):
+        model = sums.model()  # which has the columns of weights too
     options = FitOptions.checked(
         chains, draws, seed=seed, threads=threads, progress=progress, engine=engine, store=store
     )
-    given = {
+    settings = {
         "sampler": sampler,
         "parameterization": parameterization,
         "tune": tune,
         "target_accept": target_accept,
     }
-    given = {option: value for option, value in given.items() if value is not None}
-    options = replace(options, nuts=given)
-    if engine == "nuts" or given:
-        nuts_settings(given)  # before the rows are read
-    if parts is not None:
+    options = replace(options, nuts={name: value for name, value in settings.items() if value is not None})
+    if engine == "nuts" or options.nuts:
+        nuts_settings(options.nuts)  # before the rows are read
+    if sums is not None:
         for name, value in {"places": places, "drop_outliers": drop_outliers}.items():
             if value is not None:
                 raise ModelError(
-                    f"{name} (--{name.replace('_', '-')}) needs the rows, and here are sums: give it where they "
-                    f"are taken (moments)"
+                    f"{name} (--{name.replace('_', '-')}) requires the rows, but you passed sums; pass it to "
+                    f"moments() instead"
                 )
-        return _fit_sums(model, parts, options)
+        return _fit_sums(model, sums, options)
     options.progress("reading rows", 0, 1)
     with using(threads):
         rows = prepare_rows(table, model.formula, weights=model.weights, places=places, drop_outliers=drop_outliers)
@@ -148,34 +156,20 @@ def fit(
     return fit_moments(data, options, observations).with_places(rows.place_table)
 
 
-def _parts(table: object) -> Moments | None:
-    """Return the sums that were given in place of a table, pooled; None for a table."""
-    if isinstance(table, Moments | Posterior):
-        return pool(table)
-    if isinstance(table, list | tuple) and any(isinstance(part, Moments | Posterior) for part in table):
-        odd = next((part for part in table if not isinstance(part, Moments | Posterior)), None)
-        if odd is not None:
-            raise ModelError(
-                f"sums and {type(odd).__name__} cannot be fitted together: take its sums first (moments)"
-            )
-        return pool(*table)
-    return None
-
-
 def _fit_sums(model: Model, sums: Moments, options: FitOptions) -> Posterior:
-    """Return the posterior of all rows that the sums are of.
+    """Return the posterior of all rows in the sums.
 
     Raises
     ------
     ModelError
-        Sums of another formula or with other weights; a factor of one category.
+        Sums of another formula or with other weights; a factor with one category only.
     """
     if not same_formula(model.formula, sums.formula):
-        raise ModelError(f"the sums were taken for {sums.formula.text!r}, not for {model.formula.text!r}")
+        raise ModelError(f"the sums were computed for {sums.formula.text!r}, not for {model.formula.text!r}")
     if model.weights != sums.weights:
         raise ModelError(
-            f"the sums were taken with {_weights_of(sums.model())}, the model has "
-            f"{_weights_of(model)}; give the model the same"
+            f"the sums were computed with {_weights_of(sums.model())}, the model has {_weights_of(model)}; "
+            f"use the same in the model"
         )
     for factor, categories in sums.design.categories.items():
         ordered_categories(Expression(factor), categories, sums.name, whole=True)
@@ -189,8 +183,8 @@ def _fit_sums(model: Model, sums: Moments, options: FitOptions) -> Posterior:
 
 def _weights_of(model: Model) -> str:
     """Return the columns of weights as the model's arguments name them."""
-    words = {name: getattr(model, name) for name in ("se", "precision_weights", "frequency_weights")}
-    return ", ".join(f"{name}={column!r}" for name, column in words.items() if column) or "no weights"
+    columns = {name: getattr(model, name) for name in ("se", "precision_weights", "frequency_weights")}
+    return ", ".join(f"{name}={column!r}" for name, column in columns.items() if column) or "no weights"
 
 
 @suggest_argument_names
@@ -205,18 +199,18 @@ def refit(
     store: str | None = None,
     progress: Progress | None = None,
 ) -> Posterior:
-    """Fit the same rows again under other priors, from the sums in a posterior; no row is read.
+    """Fit the same rows again under other priors, from the sums in a posterior; no rows are read.
 
     Parameters
     ----------
     post : Posterior
         The posterior to start from.
     priors : optional
-        Priors to replace, as Model takes them; the others stay.
+        Priors to replace, in a form that Model accepts; the others stay.
     chains, draws, threads, progress : optional
-        As for fit().
+        See fit().
     seed, store : optional
-        As for fit(); those of the posterior's own fit if None.
+        See fit(); those of the posterior's own fit if None.
 
     Returns
     -------
@@ -253,9 +247,9 @@ def update(
 ) -> Posterior:
     """Add new rows: return the posterior that a fit to the old and new rows together would give.
 
-    Only the new rows are read. The scale is learned again from all rows, as that fit would. Categories that the
-    posterior does not have become coefficients of the new one, with a warning. Rows that were among the old ones
-    count again; where the sums of a place show it, there is a warning.
+    Only the new rows are read. The scale is learned again from all rows, as that fit would do. Categories that are
+    new to the posterior get coefficients, with a warning. Rows that are already in the posterior are counted twice;
+    if the sums of a place show it, there is a warning.
 
     Parameters
     ----------
@@ -264,11 +258,11 @@ def update(
     table : table
         The new rows, anything that read() takes.
     chains, draws, drop_outliers, threads, progress : optional
-        As for fit().
+        See fit().
     seed, store : optional
-        As for fit(); those of the posterior's own fit if None.
+        See fit(); those of the posterior's own fit if None.
     places : table, optional
-        Places with their predictors, in addition to those that the posterior has; see fit().
+        Places with their predictors, in addition to those in the posterior; see fit().
 
     Returns
     -------
@@ -277,7 +271,7 @@ def update(
     Raises
     ------
     TableError
-        As from fit(); a place with other values than in the posterior.
+        See fit(); also a place whose values differ from those in the posterior.
 
     Examples
     --------
@@ -303,34 +297,31 @@ def update(
         added = [c for c in categories if c not in post.design.categories[factor]]
         if added:
             warn(
-                f"predictor {factor!r} has categories that the posterior did not have: {preview(added)}; they have "
-                f"coefficients now, relative to {categories[0]!r}"
+                f"predictor {factor!r} has categories new to the posterior: {preview(added)}; they now have "
+                f"coefficients, relative to {categories[0]!r}"
             )
-    # Places that are new but for their spelling.
+    # Places that differ from known ones only in spelling.
     known = {label.replace(SEPARATOR, "/"): None for label in post.moments.labels.tolist()}
-    there = [label.replace(SEPARATOR, "/") for label in new.labels.tolist()]
-    spellings = alike([label for label in there if label not in known], known)
+    labels = [label.replace(SEPARATOR, "/") for label in new.labels.tolist()]
+    spellings = alike([label for label in labels if label not in known], known)
     if spellings:
-        one, other = next(iter(spellings.items()))
-        more = f" and {len(spellings) - 1:,} more like it" if len(spellings) > 1 else ""
+        label, meant = next(iter(spellings.items()))
+        more = f" (and {len(spellings) - 1:,} more like it)" if len(spellings) > 1 else ""
         warn(
-            f"place {one!r}{more} is new to the posterior, which has {other!r}: "
-            f"{unlike(one, other, model.formula.keys)}"
+            f"place {label!r}{more} is new to the posterior, which has {meant!r}: "
+            f"{unlike(label, meant, model.formula.keys)}"
         )
     before = recoded(post.moments, post.design, design)
     data = FitData.learn(model, design, merged(before, new))
     together = fit_moments(data, options).with_places(rows.place_table)
     copies = copied_places(before, new)
     if len(copies):
+        what = f"{len(copies):,} places have identical sums, e.g. {preview(shown(copies).tolist(), 3)}"
         if len(copies) == len(new.n):
-            what = "their sums are the very same in every place" if new.keys else "their sums are the very same"
-        else:
-            what = (
-                f"in {len(copies):,} places their sums are the very same, e.g. {preview(shown(copies).tolist(), 3)}"
-            )
+            what = "every place has identical sums" if new.keys else "their sums are identical"
         warn(
-            f"these rows look as if the posterior counted them already: {what}. They count twice now; give new "
-            f"rows alone"
+            f"these rows seem to be in the posterior already: {what}. They are now counted twice; pass only new "
+            f"rows"
         )
     return together
 
@@ -347,16 +338,16 @@ def merge(
 ) -> Posterior:
     """Merge posteriors of one model from different rows: return the posterior of all rows together.
 
-    Categories may differ: one that a posterior has never seen has no rows there.
+    Categories may differ: a category missing from a posterior has no rows there.
 
     Parameters
     ----------
     *posts : Posterior
         At least two posteriors.
     chains, draws, threads, progress : optional
-        As for fit().
+        See fit().
     seed, store : optional
-        As for fit(); those of the first posterior's fit if None.
+        See fit(); those of the first posterior's fit if None.
 
     Returns
     -------
@@ -365,7 +356,7 @@ def merge(
     Raises
     ------
     ModelError
-        The models or priors differ; a column that is numbers in one and categories in another.
+        The models or priors differ; a column is numeric in one and categorical in another.
 
     Examples
     --------
@@ -376,13 +367,13 @@ def merge(
     >>> ph.merge(a, b, draws=250).moments.rows
     200
     """
-    one_by_one("merge", posts, Posterior)
+    check_separate("merge", posts, Posterior)
     if len(posts) < 2:
-        raise ModelError(f"merge needs at least two posteriors, and {len(posts) or 'none'} was given")
+        raise ModelError(f"merge needs at least two posteriors, got {len(posts)}")
     first = posts[0]
     options = FitOptions.again(first, chains, draws, seed, threads, progress, store)
     # Priors come after the choices that they follow from.
-    kinds = {
+    names = {
         "formula": "formula", "family": "family of errors", "noise": "noise", "se": "se",
         "precision_weights": "precision_weights", "frequency_weights": "frequency_weights", "priors": "priors",
         "standardize": "standardize", "outcome_unit": "outcome_unit",
@@ -390,27 +381,26 @@ def merge(
     mine = first.model.to_dict()
     for at, other in enumerate(posts[1:], start=2):
         theirs = other.model.to_dict()
-        for key, what in kinds.items():
+        for key, what in names.items():
             if mine[key] != theirs[key]:
                 raise ModelError(
-                    f"cannot merge: {what} of file 1 is {mine[key]}, of file {at} {theirs[key]}; only the same "
-                    f"model fitted to different rows can be merged (refit one of them first)"
+                    f"cannot merge: {what} is {mine[key]} in file 1, {theirs[key]} in file {at}; only fits of the "
+                    f"same model to different rows can be merged (refit one of them first)"
                 )
     design = reduce(union_design, (post.design for post in posts))
-    found = [recoded(post.moments, post.design, design) for post in posts]
-    check_copies(found, [f"file {at}" for at in range(1, len(posts) + 1)], "cannot merge: ", "give each file once")
-    together, place_table = found[0], first.place_table
+    parts = [recoded(post.moments, post.design, design) for post in posts]
+    check_copies(parts, [f"file {at}" for at in range(1, len(posts) + 1)], "cannot merge: ", "pass each file once")
+    place_table = first.place_table
     for at, other in enumerate(posts[1:], start=2):
-        together = merged(together, found[at - 1])
         if other.place_table is not None:
-            own = replace(other.place_table, name=f"file {at}")
-            place_table = own if place_table is None else place_table.joined(own)
-    return fit_moments(FitData.learn(first.model, design, together), options).with_places(place_table)
+            theirs = replace(other.place_table, name=f"file {at}")
+            place_table = theirs if place_table is None else place_table.joined(theirs)
+    return fit_moments(FitData.learn(first.model, design, reduce(merged, parts)), options).with_places(place_table)
 
 
 @suggest_argument_names
 def equations(model: Model | str, table: object, *, places: object = None) -> str:
-    """Return a model's equations with the numbers and units of a table, before fitting: one pass over the rows.
+    """Return a model's equations with the numbers and units of a table, before a fit; takes one pass over the rows.
 
     Parameters
     ----------

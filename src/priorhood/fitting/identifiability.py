@@ -1,4 +1,4 @@
-"""Identifiability: models that no data of this form can inform are refused, and weak information is noted."""
+"""Identifiability: models that rows of this form cannot inform are refused, weak information is noted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from priorhood.suffstats.moments import CellMoments
 
 
-FEW_ROWS = 10  # among fewer, one may be the sum of the others by chance
+FEW_ROWS = 10  # with fewer rows, one may be the sum of the others by chance
 
 
 def identifiability_notes(data: FitData) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def identifiability_notes(data: FitData) -> tuple[str, ...]:
     Raises
     ------
     ModelError
-        No rows of this form can inform the model.
+        Rows of this form cannot inform the model.
     """
     design, found = data.design, data.moments
     notes = check_informed(data) + empty_cells(design, found) + truths(design, found)
@@ -40,42 +40,40 @@ def identifiability_notes(data: FitData) -> tuple[str, ...]:
 
 
 def check_informed(data: FitData) -> tuple[str, ...]:
-    """Refuse models that no data of this form can inform; return notes on parameters that they hardly inform.
+    """Refuse models that rows of this form cannot inform; return notes on parameters that they hardly inform.
 
     Raises
     ------
     ModelError
-        One place in a grouping, more columns than rows, or a level whose places each hold one of the finer level.
+        A grouping with one place, more columns than rows, or a level whose places each hold one of the finer level.
     """
     model, found, hierarchy = data.model, data.moments, data.hierarchy
     D = len(data.design.columns)
     if found.rows < D:
-        raise ModelError(
-            f"the model has {D} coefficients but only {found.rows} rows can be used; leave predictors out"
-        )
+        raise ModelError(f"the model has {D} coefficients, but only {found.rows} rows can be used; drop predictors")
     if not found.keys:
         return ()
     formula = model.formula
     for at, places in enumerate(hierarchy.groupings):
         if places.size == 1:
             raise ModelError(
-                f"all {found.rows:,} rows have the one {places.name} {str(places.labels[0])!r}: nothing can be "
+                f"all {found.rows:,} rows have the same {places.name} {str(places.labels[0])!r}: nothing can be "
                 f"learned about how {plural(places.name)} differ: fit {_without(formula, at)}"
             )
     for at, (finer_level, level) in enumerate(pairwise(hierarchy.levels)):
         if level.size == finer_level.size:
             raise ModelError(
-                f"every one of the {level.size:,} {plural(level.name)} has one {finer_level.name}: what is common "
-                f"to a {level.name} cannot be told from what is particular to its {finer_level.name}; leave one of "
-                f"both out: fit {_without(formula, at + 1)} or {_without(formula, at)}"
+                f"each of the {level.size:,} {plural(level.name)} has one {finer_level.name}: the effect of a "
+                f"{level.name} cannot be separated from the effect of its only {finer_level.name}; drop one of the "
+                f"two: fit {_without(formula, at + 1)} or {_without(formula, at)}"
             )
     finest = hierarchy.levels[0]
     # Rows of different weights distinguish the two: sigma²/w and tau² add to different sums.
     alike = found.weight is None or bool(np.ptp(found.weight) == 0)
     if finest.total(found.n).max() == 1 and model.se is None and alike:
         return (
-            f"every {finest.name} has one row: the spread between {plural(finest.name)} (tau) and the noise within "
-            f"(sigma) cannot be told apart by the data, only by their priors",
+            f"every {finest.name} has one row: the data cannot separate the spread between {plural(finest.name)} "
+            f"(tau) from the noise within them (sigma), only their priors can",
         )
     return ()
 
@@ -92,28 +90,32 @@ def empty_cells(design: Design, found: CellMoments) -> tuple[str, ...]:
     empty = [names[at] for at in without_rows(found, design)]
     if not empty:
         return ()
-    several = len(empty) > 1
+    subject, their, them = (
+        ("these coefficients are", "their priors", "them")
+        if len(empty) > 1
+        else ("its coefficient is", "its prior", "it")
+    )
     return (
-        f"no row has {preview(empty, 3)}: {'these coefficients are' if several else 'its coefficient is'} known by "
-        f"{'their' if several else 'its'} prior alone, and predictions there are as wide as that",
+        f"no row has {preview(empty, 3)}: {subject} determined only by {their}, and predictions for {them} are as "
+        f"uncertain as the prior",
     )
 
 
 def truths(design: Design, found: CellMoments) -> tuple[str, ...]:
-    """Return a note where the outcome is 0 or 1 in every row, by its sums: Σ y² = Σ y in every cell."""
+    """Return a note if the outcome is 0 or 1 in every row, judged by its sums: Σ y² = Σ y in every cell."""
     y, scatter = found.mean[:, -1], found.scatter[:, -1, -1]
     if found.weight is not None or design.formula.log_outcome or not ((y >= 0) & (y <= 1)).all():
         return ()
     if (np.abs(scatter + found.n * y * (y - 1.0)) > 1e-9 * found.n).any():
         return ()
     return (
-        f"the outcome {design.formula.outcome!r} is 0 or 1 in every row: it is fitted as any number, with Normal "
-        f"errors, so that predictions are shares and may lie below 0 or above 1",
+        f"the outcome {design.formula.outcome!r} is 0 or 1 in every row: it is treated as continuous, with Normal "
+        f"errors, so predictions are proportions that may fall below 0 or above 1",
     )
 
 
 def sum_of_the_others(design: Design, found: CellMoments) -> tuple[str, ...]:
-    """Return a note where a place of one row has the sum of all other outcomes: a total, not a place."""
+    """Return a note if the outcome of a place with one row is the sum of all others: a total, not a place."""
     y, n = found.mean[:, -1], found.n
     if len(found.keys) != 1 or found.weight is not None or design.formula.log_outcome or found.rows < FEW_ROWS:
         return ()
@@ -125,15 +127,15 @@ def sum_of_the_others(design: Design, found: CellMoments) -> tuple[str, ...]:
     plain = key.isidentifier() and "'" not in label and '"' not in label
     where = f"where=\"{key} <> '{label}'\"" if plain else "where="
     return (
-        f"the only row of {key} {label!r} has as {design.formula.outcome!r} the sum of all other rows, "
-        f"{y[at]:,.6g}: it looks like a line of totals, not a place; leave it out ({where})",
+        f"the {design.formula.outcome!r} of the only row of {key} {label!r} is the sum of all other rows, "
+        f"{y[at]:,.6g}: it looks like a row of totals, not a place; leave it out ({where})",
     )
 
 
-def far_prior(data: FitData, *, least: float = 3.0) -> tuple[str, ...]:
-    """Return a note where the intercept's prior is so far from the outcome's mean that it would pull the fit.
+def far_prior(data: FitData, *, min_distance: float = 3.0) -> tuple[str, ...]:
+    """Return a note if the intercept's prior is so far from the outcome's mean that it would pull the fit.
 
-    least : distance in sds of the prior
+    min_distance : distance in sds of the prior
     """
     design, scale, found = data.design, data.scale, data.moments
     names = [column.name for column in design.population_columns]
@@ -143,21 +145,22 @@ def far_prior(data: FitData, *, least: float = 3.0) -> tuple[str, ...]:
     mean, _ = data.standardized
     level = float(found.n @ mean[:, -1] / found.n.sum())
     away = abs(level - prior.mean) / prior.sd
-    if away < least or (scale.centre.any() == 0 and len(design.columns) > 1 and away < 10):
+    if away < min_distance or (scale.centre.any() == 0 and len(design.columns) > 1 and away < 10):
         return ()
     centre, scatter = found.pooled()
     sd = math.sqrt(scatter[-1, -1] / found.mass.sum())
     text, off = recentred(data.model.formula, float(centre[-1]), sd)
-    left = level - off / scale.unit
+    rest = level - off / scale.unit
     advice = []
-    if abs(level) < 1e9:  # beyond, numbers have no digits left for what the mean is not
-        advice.append(f"give a wider prior, like {_reaching(level, sd / scale.unit)}")
+    if abs(level) < 1e9:  # beyond, numbers have too few digits for differences from the mean
+        advice.append(f"use a wider prior, like {_reaching(level, sd / scale.unit)}")
     if not 0.1 < sd / scale.unit < 10:
         advice.append("choose an outcome_unit near the outcome's sd")
-    elif off and abs(left - prior.mean) < least * prior.sd:
-        advice.append(f"take the mean off the outcome, {text!r}")
+    elif off and abs(rest - prior.mean) < min_distance * prior.sd:
+        advice.append(f"subtract the mean from the outcome, {text!r}")
     elif not advice:
-        advice = [f"take the mean off the outcome, {text!r}, and give the prior {_reaching(left, sd / scale.unit)}"]
+        prior_text = _reaching(rest, sd / scale.unit)
+        advice = [f"subtract the mean from the outcome, {text!r}, and use the prior {prior_text}"]
     sds = f"{away:.0f}" if away < 1e6 else "over a million"
     return (
         f"the prior mu[Intercept] ~ {prior} is {sds} of its sds from the outcome's mean ({level:.4g} on the "
@@ -165,18 +168,18 @@ def far_prior(data: FitData, *, least: float = 3.0) -> tuple[str, ...]:
     )
 
 
-FAR = 1.0  # shift of sigma by its prior, in posterior sds of 1/√(2 rows) of it, that is noted
-FEWEST = 5
+FAR = 1.0  # smallest shift of sigma by its prior that is noted, in posterior sds, sigma/√(2 rows)
+MIN_ROWS = 5
 
 
 def far_sigma(data: FitData) -> tuple[str, ...]:
-    """Return a note where precision weights give sigma a size that its prior excludes, so that it pulls the fit.
+    """Return a note if precision weights give sigma a size that its prior excludes, so that it pulls the fit.
 
     In logs, the prior moves the mode of sigma by d log p(σ) / d log σ over twice the rows.
     """
     prior, found = data.resolved.sigma, data.moments
     rows = found.rows - len(found.n) - len(data.design.columns) + 1
-    if found.weight is None or prior is None or isinstance(prior, Fixed) or rows < FEWEST:
+    if found.weight is None or prior is None or isinstance(prior, Fixed) or rows < MIN_ROWS:
         return ()
     scatter = data.standardized[1].sum(axis=0)
     slopes = np.linalg.lstsq(scatter[:-1, :-1], scatter[:-1, -1], rcond=None)[0]
@@ -190,7 +193,7 @@ def far_sigma(data: FitData) -> tuple[str, ...]:
     mean = float(found.weight.sum() / found.n.sum())
     return (
         f"the residual sd of a row of weight 1 is about {sigma:.4g} on the model's scale, and the prior "
-        f"sigma ~ {prior} will pull it; divide the weights by their mean, {mean:.4g}, or give a prior that reaches "
+        f"sigma ~ {prior} will pull it; divide the weights by their mean, {mean:.4g}, or use a prior that covers "
         f"it, like sigma ~ HalfNormal({10.0 ** math.ceil(math.log10(sigma)):.15g})",
     )
 

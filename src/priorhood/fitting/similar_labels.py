@@ -1,4 +1,4 @@
-"""Places and categories of one table that are spelled alike: 01067 and 1067, Bonn and bonn."""
+"""Places and categories of one table with similar labels: 01067 and 1067, Bonn and bonn."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from priorhood.suffstats.fit_data import FitData
     from priorhood.suffstats.moments import CellMoments
 
-    # A change of a label; the same for a column of pandas; of Polars.
+    # A change of a label, and the code for it on a column of pandas and of Polars.
     Rule = tuple[Callable[[str], str], str, str]
 
-LOOKED = "spelling of labels"
+CHECKED = "spelling of labels"
 SHOWN = 3
-FEW = 5  # most labels that the advice replaces one by one; with more it gives a rule
+MAX_REPLACED = 5  # labels that the advice replaces one by one; with more it gives a rule
 _PLUS_FOUR = re.compile(r"(\d{5})-\d{4}")
 _RULES: tuple[Rule, ...] = (
     (
@@ -60,71 +60,64 @@ def warn_of_similar_labels(rows: PreparedRows, found: CellMoments, data: FitData
         The fit's data with these sums, if known.
     """
     table, design = rows.table, rows.design
-    if LOOKED in table.checked:
+    if CHECKED in table.checked:
         return
-    table.checked.add(LOOKED)
+    table.checked.add(CHECKED)
     warned: list[str] = []
     # A fit refuses different labels that look the same.
     with suppress(ModelError):
         hierarchy = (data.hierarchy if data else hierarchy_of(design.formula, found.labels)) if found.keys else None
         # If coarser places differ in a column, finer ones need not repeat it.
         for places in (*reversed(hierarchy.levels), *hierarchy.crossed) if hierarchy else ():
-            counts = places.total(found.n)
-            labels = places.keys.tolist()
-            warned += _warn_of_alike(table, places.path, labels, counts, plural(places.title), warned)
-            warn_of_missing(
-                table.name, [label.split(SEPARATOR)[-1] for label in labels], counts, plural(places.title)
-            )
+            counts, labels, what = places.total(found.n), places.keys.tolist(), plural(places.title)
+            warned += _warn_of_alike(table, places.path, labels, counts, what, warned)
+            warn_of_missing(table.name, [label.split(SEPARATOR)[-1] for label in labels], counts, what)
     for factor, categories in design.categories.items():
         column = Expression(factor).bare
         if column is not None and factor not in design.numeric:
-            counts = np.zeros(len(categories))
-            warn_of_missing(
-                table.name, [text for text in categories if text != "None"], None, f"categories of {column}"
-            )
-            warned += _warn_of_alike(table, (column,), list(categories), counts, f"categories of {column}", warned)
+            counts, what = np.zeros(len(categories)), f"categories of {column}"
+            warn_of_missing(table.name, [text for text in categories if text != "None"], None, what)
+            warned += _warn_of_alike(table, (column,), list(categories), counts, what, warned)
 
 
 def _warn_of_alike(
-    table: Table, path: tuple[str, ...], labels: list[str], rows: Array, what: str, warned: list[str]
+    table: Table, path: tuple[str, ...], labels: list[str], counts: Array, what: str, warned: list[str]
 ) -> list[str]:
     """Warn of labels of one kind that are spelled alike; return the column that the warning is about.
 
-    Parameters
-    ----------
-    rows : number of each label's rows; warned : columns of earlier warnings
+    counts : number of rows of every label; warned : columns of earlier warnings
     """
     same = [at for at, column in enumerate(path) if column in warned]
     groups = []
     for group in alike_among(labels, SEPARATOR):
-        apart: dict[tuple[str, ...], list[str]] = {}
+        by_same: dict[tuple[str, ...], list[str]] = {}
         for label in group:
             parts = label.split(SEPARATOR)
-            apart.setdefault(tuple(parts[at] for at in same), []).append(label)
-        groups += [alike for alike in apart.values() if len(alike) > 1]
+            by_same.setdefault(tuple(parts[at] for at in same), []).append(label)
+        groups += [alike for alike in by_same.values() if len(alike) > 1]
     if not groups:
         return []
     at = min(next(i for i in range(len(path)) if _differ(group, i)) for group in groups)
-    count = dict(zip(labels, rows, strict=True))
-    spelled: dict[str, dict[str, float]] = {}
+    rows = dict(zip(labels, counts, strict=True))
+    spellings: dict[str, dict[str, float]] = {}
     for label in (label for group in groups if _differ(group, at) for label in group):
-        own = label.split(SEPARATOR)[at]
-        there = spelled.setdefault(loosely(own), {})
-        there[own] = there.get(own, 0.0) + count[label]
-    meant = {
-        label: best
-        for there in spelled.values()
-        for best in [_best_spelling(there)]
-        for label in there
-        if label != best
-    }
+        spelling = label.split(SEPARATOR)[at]
+        known = spellings.setdefault(loosely(spelling), {})
+        known[spelling] = known.get(spelling, 0.0) + rows[label]
+    meant: dict[str, str] = {}
+    for known in spellings.values():
+        # Zeros at the start get lost but not added; then the spelling of most rows.
+        best = min(
+            sorted(known, key=lambda label: -known[label]),
+            key=lambda label: (bool(_PLUS_FOUR.fullmatch(label)), len(label.lstrip("0")) - len(label)),
+        )
+        meant |= {label: best for label in known if label != best}
     pairs = [join_words(repr(label.replace(SEPARATOR, "/")) for label in group) for group in groups[:SHOWN]]
     more = f", and {len(groups) - SHOWN:,} more" if len(groups) > SHOWN else ""
-    every = {label.split(SEPARATOR)[at] for label in labels}
     warn(
-        f"{table.name}: {', '.join(pairs)}{more} are different {what} here, though they differ only by leading "
-        f"zeros, case, blanks or ZIP+4; if they are the same, write them alike: "
-        f"{_advice(table, path[at], meant, every)}"
+        f"{table.name}: {', '.join(pairs)}{more} are different {what} here, though they differ only in leading "
+        f"zeros, case, blanks or ZIP+4; if they are the same, spell them alike: "
+        f"{_advice(table, path[at], meant, {label.split(SEPARATOR)[at] for label in labels})}"
     )
     return [path[at]]
 
@@ -134,35 +127,27 @@ def _differ(group: list[str], at: int) -> bool:
 
 
 def _advice(table: Table, column: str, meant: Mapping[str, str], labels: set[str]) -> str:
-    """Return code that respells labels of a column as meant, for the kind of table that the user has."""
+    """Return code that respells labels of a column as intended, for the user's kind of table."""
     import narwhals.stable.v2 as nw
 
     polars = table.kind in ("polars", "polars-lazy")
-    rule = f".replace({meant!r})" if len(meant) <= FEW else _rule(meant, labels, polars=polars)
+    rule = f".replace({meant!r})" if len(meant) <= MAX_REPLACED else _rule(meant, labels, polars=polars)
     plain = table.csv is not None
     plain = plain or table.frame(()).collect_schema()[column] == nw.String
     if polars:
         return f"d = d.with_columns(pl.col({column!r}){'' if plain else '.cast(pl.String)'}{rule})"
-    # A column of texts may have Python's numbers among them.
+    # A column of texts may contain Python's numbers.
     text = "" if plain else ".astype(object).map(str, na_action='ignore')"
     line = f"d[{column!r}] = d[{column!r}]{text}{rule}"
     # Columns that places= added are not in the file of the rows.
     if column not in table.joined and (command := command_for(table, line, "alike")):
         return command
-    return line if table.kind == "pandas" else f"{line} of a pandas frame d, or the like where the rows are"
-
-
-def _best_spelling(spelled: Mapping[str, float]) -> str:
-    """Return the best of spellings with their numbers of rows: with leading zeros, which get lost but not added."""
-    ordered = sorted(spelled, key=lambda label: -spelled[label])
-    return min(ordered, key=lambda label: (bool(_PLUS_FOUR.fullmatch(label)), len(label.lstrip("0")) - len(label)))
+    return line if table.kind == "pandas" else f"{line} of a pandas frame d, or the equivalent where the rows are"
 
 
 def _rule(meant: Mapping[str, str], every: Iterable[str], *, polars: bool) -> str:
-    """Return calls on a column of texts, of pandas or Polars, that respell all labels as meant.
+    """Return calls on a column of texts, of pandas or Polars, that respell all labels as intended.
 
-    Parameters
-    ----------
     every : all labels of the column
     """
     shortened = [_RULES[0][0](label) for label in every]
@@ -176,7 +161,7 @@ def _rule(meant: Mapping[str, str], every: Iterable[str], *, polars: bool) -> st
         zeros = (lambda label: label.zfill(width), f".str.zfill({width})", f".str.zfill({width})")
     rules = [*_RULES, zeros]
     for rule in tuple(rules):
-        rest = [one for one in rules if one is not rule]
+        rest = [other for other in rules if other is not rule]
         if all(_changed(label, rest) == _changed(best, rest) for label, best in meant.items()):
             rules = rest
     return "".join(in_polars if polars else in_pandas for _, in_pandas, in_polars in rules)

@@ -58,9 +58,9 @@ def same(one, two):
 @pytest.mark.parametrize(
     ("part", "words"),
     [
-        ("(1 | zip_again/zip)", ["12 zip_agains has one zip", "leave one of both out"]),
-        ("(1 | one/zip)", ["one one 'same'", "fit 'y ~ x + (1 | one:zip)'"]),
-        ("(1 | zip) + (1 | one)", ["one one 'same'", "fit 'y ~ x + (1 | zip)'"]),
+        ("(1 | zip_again/zip)", ["12 zip_agains has one zip", "drop one of the two"]),
+        ("(1 | one/zip)", ["the same one 'same'", "fit 'y ~ x + (1 | one:zip)'"]),
+        ("(1 | zip) + (1 | one)", ["the same one 'same'", "fit 'y ~ x + (1 | zip)'"]),
     ],
 )
 def test_groupings_that_no_data_of_this_form_can_tell(rows, part, words):
@@ -139,7 +139,7 @@ def test_what_is_counted_is_named(rows):
     """Combinations are no kinds: 36 zip:kind, not 36 kinds; places in places are named by their own column."""
     count = rows.groupby(["zip", "kind"]).ngroups
     assert f"{count} zip:kind," in repr(ph.fit("y ~ x + (1 | zip:kind)", rows, seed=1, draws=20))
-    assert f"of {count} zip:kind the labels" in str(ph.moments("y ~ x + (1 | zip:kind)", rows))
+    assert f"each of {count} zip:kind its label" in str(ph.moments("y ~ x + (1 | zip:kind)", rows))
     nested = ph.Model("y ~ x + (1 | city) + (1 | city:district:zip)").formula
     assert [nested.title(at) for at in range(2)] == ["district:zip", "city"]
 
@@ -157,7 +157,7 @@ def test_labels_that_would_look_alike(rows):
 
 
 def test_crossed_effects_have_a_limit_that_says_what_to_do(rows):
-    with pytest.raises(ModelError, match=r"at most 100 with 3 groups: write the part of row first"):
+    with pytest.raises(ModelError, match=r"at most 100 with 3 groups: write the group part of row first"):
         ph.fit("y ~ x + (1 | kind) + (1 | row)", rows, engine="exact")
     # Two large ones, however they are written: refused before anything is taken of their product.
     rng = np.random.default_rng(2)

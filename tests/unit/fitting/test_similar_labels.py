@@ -57,13 +57,13 @@ def said(rows, text=TEXT):
 
 def merged(rows, message):
     """The rows after what a message says to do with them."""
-    advice = message.partition("write them alike: ")[2]
+    advice = message.partition("spell them alike: ")[2]
     if advice.startswith("python -c"):
         command = shlex.split(advice)
         subprocess.run([sys.executable, *command[1:]], check=True)
         return re.search(r"d\.to_\w+\('(.*?)'", command[2])[1]
     names = {"d": rows.copy() if isinstance(rows, pd.DataFrame) else rows, "pd": pd, "pl": pl}
-    exec(advice.removesuffix(" of a pandas frame d, or the like where the rows are"), names)
+    exec(advice.removesuffix(" of a pandas frame d, or the equivalent where the rows are"), names)
     return names["d"]
 
 
@@ -100,7 +100,7 @@ def test_labels_become_one_as_the_message_says(tmp_path, source, spelled):
     rows = SOURCES[source](homes(labels), tmp_path)
     places, (message,) = said(rows)
     assert sorted(places) == sorted(set(labels))
-    assert "are different zips here, though they differ only by leading" in message
+    assert "are different zips here, though they differ only in leading" in message
     found, more = said(merged(rows, message))
     assert (sorted(found), more) == (sorted(one), [])
 

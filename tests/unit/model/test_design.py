@@ -111,7 +111,7 @@ def test_an_empty_cell_keeps_its_prior_and_is_said(holed):
     """Its coefficient's draws are the prior's; the other coefficients and the evidence are those without it."""
     model = ph.Model("y ~ x + type*C(quarter) + (1 | zip)", {"mu[type:quarter]": "Normal(1, 3)"}, outcome_unit=1)
     with pytest.warns(
-        ph.PriorhoodWarning, match=r"no row has 'type\[loft\]:quarter\[3\]': its coefficient is known"
+        ph.PriorhoodWarning, match=r"no row has 'type\[loft\]:quarter\[3\]': its coefficient is determined"
     ):
         post = ph.fit(model, holed, seed=1, draws=1000)
     assert len(post.notes) == 1
@@ -136,7 +136,7 @@ def test_an_empty_cell_keeps_its_prior_and_is_said(holed):
 
 
 def test_columns_of_an_empty_cell_are_scaled_like_their_neighbours(holed):
-    with pytest.warns(ph.PriorhoodWarning, match="these coefficients are known by their prior"):
+    with pytest.warns(ph.PriorhoodWarning, match="these coefficients are determined only by their priors"):
         post = ph.fit("y ~ x*type*C(quarter) + (1 | zip)", holed, **HOW)
     spread = dict(zip(post.design.names, post.scale.spread, strict=True))
     others = [s for name, s in spread.items() if name.startswith("x:") and name != "x:type[loft]:quarter[3]"]

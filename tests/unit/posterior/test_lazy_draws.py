@@ -36,7 +36,7 @@ def saved(summed, tmp_path_factory):
 
 
 def test_what_is_stored_is_said(summed, drawn, saved):
-    assert (summed.attrs["store"], summed.attrs["store_reason"]) == ("summaries", "asked for")
+    assert (summed.attrs["store"], summed.attrs["store_reason"]) == ("summaries", "requested")
     assert drawn.attrs["store"] == "draws"
     assert "summaries" in repr(summed)
     assert "summaries" not in repr(drawn)
@@ -94,7 +94,7 @@ def test_draws_of_stored_places_are_the_stored_ones(drawn):
 @pytest.mark.parametrize(
     ("ask", "told"),
     [
-        (lambda post: post["beta"], r"no draws of beta are stored \(asked for\).*post\.draws\(zip=\['"),
+        (lambda post: post["beta"], r"no draws of beta are stored \(requested\).*post\.draws\(zip=\['"),
         (lambda post: post.draws(), "needs the labels of places: zip=…"),
         (lambda post: post.draws(zip="nowhere"), "has no zip 'nowhere'"),
         (lambda post: post.draws(city="x"), "'city' is not the group"),

@@ -366,7 +366,7 @@ def test_every_sampler_gives_the_same_posterior(sampler):
         warnings.simplefilter("ignore", ph.PriorhoodWarning)
         post = ph.fit(model, small(), seed=1, engine="nuts", sampler=sampler, parameterization="noncentered")
     assert post.attrs["sampler"].startswith(sampler)
-    assert post.attrs["engine_reason"] == "asked for"
+    assert post.attrs["engine_reason"] == "requested"
     assert {"lp", "energy", "diverging", "acceptance_rate", "n_steps", "tree_depth"} <= set(
         post.tree["sample_stats"].data_vars
     )
@@ -423,7 +423,7 @@ def test_too_few_draws_are_said_to_be_too_few(compiled_once):
         ({"engine": "nuts", "parameterization": "half"}, ("'half'", "'centered'", "'noncentered'")),
         ({"engine": "nuts", "tune": 0}, ("tune", "at least 1", "0")),
         ({"engine": "nuts", "target_accept": 1.5}, ("target_accept", "0.9", "1.5")),
-        ({"sampler": "nutpie"}, ("sampler", "exact engine takes this model", "engine='nuts'")),
+        ({"sampler": "nutpie"}, ("sampler", "exact engine fits this model", "engine='nuts'")),
         ({"engine": "exact", "tune": 100}, ("tune", "engine='nuts'")),
     ],
 )
@@ -436,7 +436,7 @@ def test_options_that_cannot_be_are_refused(options, says):
 
 @pytest.mark.parametrize("model", ["student", "student noise"])
 def test_the_exact_engine_says_who_takes_what_it_refuses(model):
-    with pytest.raises(ph.ModelError, match=r"does not take.*engine='nuts' \(--engine nuts\) does"):
+    with pytest.raises(ph.ModelError, match=r"does not support.*engine='nuts' \(--engine nuts\) can fit"):
         ph.fit(MODELS[model], TABLE, engine="exact")
 
 
@@ -469,7 +469,7 @@ def test_what_is_not_installed_is_named_with_its_extra(monkeypatch, missing, opt
 
 def test_auto_without_pymc_says_why_and_what_to_install(monkeypatch):
     absent(monkeypatch, "pymc")
-    with pytest.raises(ph.ModelError, match=r"Student-t.*NUTS does.*extra \[pymc\]"):
+    with pytest.raises(ph.ModelError, match=r"Student-t.*NUTS can fit this model.*extra \[pymc\]"):
         ph.fit(MODELS["student"], TABLE)
     with pytest.raises(ph.ModelError, match=r"extra \[pymc\]"):
         MODELS["plain"].to_pymc(TABLE)
