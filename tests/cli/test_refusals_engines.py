@@ -192,3 +192,21 @@ def test_a_nuts_posterior_goes_through_all_the_steps(folder, sales, heavy):
     names = again.notebook_names()
     assert names["posterior"]["alpha"].sel(zip_code="10115").shape == (2, 200)
     assert names["posterior"]["C_triu"].shape == (2, 200, 1)
+
+
+@pytest.mark.parametrize(
+    ("argv", "good"),
+    [
+        (("refit", "post.nc", "--prior", "nobody ~ Normal(0, 1)"), False),
+        (("merge", "post.nc", "post.nc"), False),
+        (("refit", "post.nc"), True),
+    ],
+)
+def test_a_command_announces_that_it_compiles_only_after_it_could_refuse(
+    folder, cli, fit_options, monkeypatch, argv, good
+):
+    monkeypatch.setattr("priorhood.engines.exact.compiled", lambda **_: False)
+    given = [folder / one if one.endswith(".nc") else one for one in argv]
+    ran = cli(*given, "-o", folder / "new.nc", *fit_options)
+    assert (ran.code == 0) == good
+    assert ("compiling the engine" in ran.err) == good

@@ -266,12 +266,15 @@ def _draw_exact(
             f"all share one sigma (leave noise out)",
             reason=f"all rows of some {plural(key)} lie exactly on a line or are identical",
         )
-    if not exact.compiled(by_group=model.noise is not None):
+    compiling = not exact.compiled(by_group=model.noise is not None)
+    if compiling:
         options.progress("compiling the engine", 0, 1)
     result = exact.draw(
         problem, options.chains, options.draws, np.random.default_rng(options.seed), options.threads,
         options.progress, stored=options.store != "summaries",
     )  # fmt: skip
+    if compiling:
+        options.progress("compiling the engine", 1, 1)
     if model.se is not None:
         result = replace(result, sigma=None)  # known, and so no parameter
     if model.noise is not None and result.sigma is not None and result.sigma.ndim == 2:

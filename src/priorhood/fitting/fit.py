@@ -393,8 +393,8 @@ def merge(
     place_table = first.place_table
     for at, other in enumerate(posts[1:], start=2):
         if other.place_table is not None:
-            theirs = replace(other.place_table, name=f"file {at}")
-            place_table = theirs if place_table is None else place_table.joined(theirs)
+            renamed = replace(other.place_table, name=f"file {at}")
+            place_table = renamed if place_table is None else place_table.joined(renamed)
     return fit_moments(FitData.learn(first.model, design, reduce(merged, parts)), options).with_places(place_table)
 
 
