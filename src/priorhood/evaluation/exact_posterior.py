@@ -11,7 +11,6 @@ from priorhood._arguments import MAX_DRAWS, check_whole
 from priorhood.engines.adapt import to_exact
 from priorhood.fitting.engine_choice import FitOptions, exact_refusal
 from priorhood.posterior.lazy_draws import flat_draws, stored_theta
-from priorhood.prediction.coefficients import correlation_factor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.conditional import ConditionalPosterior
     from priorhood.engines.exact.theta import Theta
     from priorhood.posterior.posterior import Posterior
+    from priorhood.prediction.coefficients import Coefficients, GroupDraws
 
 
 def collapse_refusal(post: Posterior) -> str | None:
@@ -78,6 +78,17 @@ class ExactPosterior:
         )
 
 
+def cell_coefficients(c: Coefficients, cell: int, level: tuple[GroupDraws, ...]) -> Array:
+    """Return the coefficients (S, D) of a cell's rows, from one level or none and from all crossed groupings."""
+    beta = np.zeros((len(c.mu), len(c.design.columns)))
+    beta[:, c.mu_cols] = c.mu
+    for grouping in level:
+        beta[:, grouping.cols] = grouping.draws_of(grouping.places.of_cell[[cell]])[:, 0]
+    for grouping in c.crossed:
+        beta[:, grouping.cols] += grouping.draws_of(grouping.places.of_cell[[cell]])[:, 0]
+    return beta
+
+
 def log_of_places(post: Posterior) -> Callable[[int], Array] | None:
     r"""Return log p(y_j | β_parent(j), θ) of a finest place's rows, up to a constant, as a function (equation 21).
 
@@ -96,33 +107,17 @@ def log_of_places(post: Posterior) -> Callable[[int], Array] | None:
     """
     if post.model.noise is not None or post.model.family != "normal":
         return None
-    posterior = post.tree["posterior"].to_dataset()
-    draws = {name: flat_draws(posterior, name) for name in post.parameters}
-    mean, scatter = post.data.standardized
-    mass, design, formula = post.moments.mass, post.design, post.model.formula
-    levels, crossed = post.hierarchy.levels, post.hierarchy.crossed
-    finest = levels[0]
-    S = len(next(iter(draws.values())))
-    sigma = draws["sigma"] if "sigma" in draws else np.full(S, 1 / post.scale.unit)
-    cols = design.index(design.level_columns(0))
-    omega = f"omega{formula.suffix(0)}"  # absent if the effects are independent
-    correlations = correlation_factor(draws[omega]) if omega in draws else np.eye(len(cols))[None]
-    factor = draws[f"tau{formula.suffix(0)}"][:, :, None] * correlations
+    c, (mean, scatter) = post._coefficients(), post.data.standardized
+    mass, finest = post.moments.mass, c.levels[0].places
+    cols, factor, S = c.levels[0].own, c.levels[0].spread, len(c.mu)
+    sigma = c.sigma if post.model.se is None else c.sigma / post.scale.unit
     n = finest.total(post.moments.n)
 
     def log_density(place: int) -> Array:
         cells = np.flatnonzero(finest.of_cell == place)
         g, q, A = np.zeros((S, len(cols))), np.zeros(S), np.zeros((len(cols), len(cols)))
         for cell in cells:
-            gamma = np.zeros((S, len(design.columns)))
-            if "mu" in draws:
-                gamma[:, design.index(design.population_columns)] = draws["mu"]
-            if len(levels) > 1:
-                parent = levels[1].of_cell[cell]
-                gamma[:, design.index(design.coefficient_columns(1))] = draws[formula.effect_name(1)][:, parent]
-            for at, places in enumerate(crossed, start=len(levels)):
-                effects = draws[formula.effect_name(at)][:, places.of_cell[cell]]
-                gamma[:, design.index(design.coefficient_columns(at))] += effects
+            gamma = cell_coefficients(c, int(cell), c.levels[1:2])
             contrast = np.append(-gamma, np.ones((S, 1)), axis=1)
             residual = contrast @ mean[cell]
             spread = contrast @ scatter[cell]

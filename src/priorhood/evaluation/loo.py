@@ -15,7 +15,7 @@ from priorhood.engines.adapt import to_exact
 from priorhood.engines.observations import read_observations
 from priorhood.errors import ModelError, TableError
 from priorhood.evaluation.elpd import DensitySums, Elpd, outcomes_of
-from priorhood.evaluation.exact_posterior import ExactPosterior, chosen_draws, collapse_refusal
+from priorhood.evaluation.exact_posterior import ExactPosterior, cell_coefficients, chosen_draws, collapse_refusal
 from priorhood.model.formula import SEPARATOR
 from priorhood.posterior.lazy_draws import flat_draws
 from priorhood.suffstats.collect import collect_moments
@@ -222,12 +222,7 @@ def _drawn_rows(post: Posterior, rows: Observations, chosen: Index) -> Iterator[
         gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
     )  # fmt: skip
     for cells, _, which in _by_cells(rows.cell, len(post.moments.n), BLOCK, len(chosen)):
-        beta = np.zeros((len(chosen), len(post.design.columns)))
-        beta[:, c.mu_cols] = c.mu[chosen]
-        for grouping in c.levels[:1]:
-            beta[:, grouping.cols] = grouping.draws_of(grouping.places.of_cell[cells[:1]])[chosen, 0]
-        for grouping in c.crossed:
-            beta[:, grouping.cols] += grouping.draws_of(grouping.places.of_cell[cells[:1]])[chosen, 0]
+        beta = cell_coefficients(c, int(cells[0]), c.levels[:1])[chosen]
         sigma = c.sigma[chosen] if c.sigma.ndim == 1 else c.sigma[chosen, c.levels[0].places.of_cell[cells[0]]]
         s = sigma[None] * error[which, None]
         z = (rows.y[which, None] - rows.X[which] @ beta.T) / s
