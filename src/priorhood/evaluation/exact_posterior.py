@@ -109,7 +109,7 @@ def log_of_places(post: Posterior) -> Callable[[int], Array] | None:
         return None
     c, (mean, scatter) = post._coefficients(), post.data.standardized
     mass, finest = post.moments.mass, c.levels[0].places
-    cols, factor, S = c.levels[0].own, c.levels[0].spread, len(c.mu)
+    cols, factor, S = c.levels[0].varying, c.levels[0].spread, len(c.mu)
     sigma = c.sigma if post.model.se is None else c.sigma / post.scale.unit
     n = finest.total(post.moments.n)
 
