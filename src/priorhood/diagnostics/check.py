@@ -45,7 +45,7 @@ class Check:
 
     @property
     def good(self) -> bool:
-        """Whether every verdict is good."""
+        """True if every verdict is good."""
         return all(verdict.good for verdict in self.verdicts)
 
     @property

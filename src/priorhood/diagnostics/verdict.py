@@ -102,7 +102,7 @@ class SamplerRun:
 
     @property
     def exact(self) -> bool:
-        """Whether the draws are the exact engine's."""
+        """True if the draws are the exact engine's."""
         return self.attrs.get("engine") == "exact"
 
     @property
@@ -122,7 +122,7 @@ class SamplerRun:
 
     @property
     def noise_by_group(self) -> bool:
-        """Whether every group has a sigma of its own."""
+        """True if every group has a sigma of its own."""
         return "sigma" in self.posterior and self.posterior["sigma"].ndim == 3
 
     def stat(self, name: str) -> npt.NDArray[Any] | None:

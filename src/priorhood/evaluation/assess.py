@@ -346,7 +346,7 @@ class Assessment:
 
     @property
     def good(self) -> bool:
-        """Whether every verdict is good."""
+        """True if every verdict is good."""
         return all(verdict.good for verdict in self.verdicts)
 
     @property
@@ -364,7 +364,7 @@ class Assessment:
 
     @property
     def in_sample(self) -> bool:
-        """Whether the rows are those of the fit."""
+        """True if the rows are those of the fit."""
         return self.residuals.in_sample
 
     @cached_property

@@ -101,12 +101,12 @@ class Calibration:
 
     @property
     def passed(self) -> bool:
-        """Whether every verdict is good."""
+        """True if every verdict is good."""
         return all(verdict.good for verdict in self.verdicts)
 
     @property
     def good(self) -> Flags:
-        """Whether each quantity's ranks are compatible with a uniform distribution: (Q,)."""
+        """True for each quantity whose ranks are compatible with a uniform distribution: (Q,)."""
         return np.asarray(self.p_values > ALARM / len(self.quantities))
 
     @property

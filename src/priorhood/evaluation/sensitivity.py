@@ -113,7 +113,7 @@ class Sensitivity:
 
     @property
     def good(self) -> bool:
-        """Whether the data dominate: no parameter shifts substantially under any of the priors."""
+        """True if the data dominate, so that no parameter shifts substantially under any of the priors."""
         return not any(refit.refused or far(refit.shift, refit.ratio).any() for refit in self.refits)
 
     @property
