@@ -9,14 +9,14 @@
 # others one? Notebook 04 of
 # [Bayesian-Workflow-with-PyMC](https://github.com/corriebar/Bayesian-Workflow-with-PyMC) asked this of house
 # prices in Berlin. Its first model failed, and three better ones follow there. This page goes the same way with
-# priorhood, which grew out of that notebook, and looks at each turn: why the first model fails, what *centred*
+# priorhood, which grew out of that notebook, and looks at each step: why the first model fails, what *centred*
 # and *non-centred* mean, what a correlation adds, and what happens to a ZIP code with three sales.
 #
-# You should know what a regression is. What you need of sampling is said where it comes up.
+# You should know what a regression is. What you need to know about sampling is explained along the way.
 #
-# The prices of the notebook were never published, so these are simulated, and the truth behind them is known.
-# [Real rents](#8.-Real-rents) come last. Every result below was computed by the cell above it, except those said
-# to be the notebook's.
+# The prices of the notebook were never published, so these are simulated, and their true parameters are known.
+# [Real rents](#8.-Real-rents) come last. Every result below was computed by the cell above it, except those
+# attributed to the notebook.
 
 # %%
 import os
@@ -86,9 +86,9 @@ def compared(posts, parameters):
 # %% [markdown]
 # ## 1. The sales
 #
-# `ph.simulate` makes sales like those of Berlin: some ZIP codes with a hundred and more, most with few. In every
-# ZIP code the price rises linearly with the living space; intercepts and slopes differ between ZIP codes and are
-# correlated.
+# `ph.simulate` generates sales like those in Berlin: some ZIP codes with a hundred and more, most with few. In
+# every ZIP code the price rises linearly with the living space; intercepts and slopes differ between ZIP codes
+# and are correlated.
 
 # %%
 sales, truth = ph.simulate(PLACES, ROWS)
@@ -112,12 +112,12 @@ plt.show()
 #
 # - **pooled**: one line for all sales. It ignores the ZIP code.
 # - **unpooled**: a line for every ZIP code, from its own sales alone.
-# - **hierarchical**: a line for every ZIP code, and the lines are alike: their intercepts and slopes scatter
-#   around those of an average ZIP code. By how much, `tau`, is learned from the data.
+# - **hierarchical**: a line for every ZIP code, and the lines are similar: their intercepts and slopes vary around
+#   those of an average ZIP code. How much they vary, `tau`, is learned from the data.
 #
-# The third has the first two as its limits: with `tau` at 0 all lines are one, with a huge `tau` no ZIP code
-# tells anything about another. So the unpooled one is written here as a hierarchical one whose `tau` is fixed at
-# something huge.
+# The third has the first two as its limits: with `tau` at 0 all lines are one, with a huge `tau` no ZIP code says
+# anything about another. So the unpooled one is written here as a hierarchical one whose `tau` is fixed at a huge
+# value.
 #
 # In formulas, `(living_space || zip)` says that intercept and slope vary by ZIP code; two bars mean independently
 # of each other. Section 6 drops a bar.
@@ -141,12 +141,13 @@ print()
 print(hierarchical.check())
 
 # %% [markdown]
-# That is fast because nothing large is searched. For Gaussian errors the lines of all ZIP codes integrate out of
-# the posterior exactly, and what is left to explore is the two `tau`s and `sigma`. The lines are then drawn from
-# their exact conditional distributions; [the mathematics](mathematics.md) has the equations. `check` says in
-# words whether the draws are good.
+# This is fast because only a few dimensions are explored. For Gaussian errors the lines of all ZIP codes
+# integrate out of the posterior exactly, and what is left to explore is the two `tau`s and `sigma`. The lines are
+# then drawn from their exact conditional distributions; [the mathematics](mathematics.md) has the equations.
+# `check` says whether the draws are good.
 #
-# Now look at two ZIP codes with three sales, those where the models differ most, and at the one with the most.
+# Now look at two ZIP codes with three sales, those where the models differ most, and at the one with the most
+# sales.
 
 
 # %%
@@ -225,11 +226,11 @@ say("Posterior means ± sds:")
 show(pd.concat([estimates(zip_code) for zip_code in shown], axis=1))
 
 # %% [markdown]
-# With three sales the unpooled slope is mostly noise: its sd is large, and a line through such a slope is no
-# guide for a home of another size. The pooled line is steady and belongs to nobody. The hierarchical line lies
-# between, nearer to the sales the more there are, and nearer to the average ZIP code the fewer. In the ZIP code
-# with the most sales it lies on the unpooled one. This is *partial pooling*, or *shrinkage*, and its amount is
-# not chosen: it follows from `tau`, `sigma` and the rows.
+# With three sales the unpooled slope is mostly noise: its sd is large, and a line with such a slope is no guide
+# to the price of a home of another size. The pooled line is stable but describes no ZIP code in particular. The
+# hierarchical line lies in between, closer to the sales the more there are, and closer to the average ZIP code
+# the fewer there are. In the ZIP code with the most sales it coincides with the unpooled one. This is *partial
+# pooling*, or *shrinkage*, and its amount is not chosen: it follows from `tau`, `sigma` and the rows.
 #
 # The same for all ZIP codes at once. Each is an arrow, from its unpooled slope to its hierarchical one.
 
@@ -278,14 +279,14 @@ show(table.round(1))
 # %% [markdown]
 # The pooled line is wrong by about as much everywhere, since it ignores what is known about the place. The
 # unpooled lines are good where there are many sales and useless where there are few. The hierarchical ones are
-# good everywhere; where there are many sales the two are the same.
+# good everywhere; with many sales, the two are the same.
 #
 # ## 3. Before the fit, and after: predictions in euros
 #
 # The priors above are wide. Are they sensible? Numbers such as `Exponential(5)` do not say; prices do. A *prior
-# predictive* draw takes parameters from the priors and makes prices of them, for the homes in the table. Compare
-# the default priors with narrower ones that use what everybody knows: homes in Berlin cost some hundred thousand
-# euros, and larger ones cost more.
+# predictive* draw samples parameters from the priors and generates prices from them, for the homes in the table.
+# Compare the default priors with narrower ones that use what everybody knows: homes in Berlin cost some hundred
+# thousand euros, and larger ones cost more.
 
 # %%
 narrow = alike.with_priors(
@@ -317,8 +318,8 @@ every[0].legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# The defaults know nothing of homes. That is their purpose, and it does no harm here: thousands of rows drown
-# them.
+# The defaults know nothing about homes. That is their purpose, and it does no harm here: thousands of rows
+# overwhelm them.
 
 # %%
 narrowly = ph.refit(hierarchical, priors=narrow.priors, **DRAWS)  # from the sums in the posterior; no row is read
@@ -336,7 +337,7 @@ show(priced.round({"mean": -2, "sd": -2, "q5": -2, "q50": -2, "q95": -2, "below_
 
 # %% [markdown]
 # And a check on the whole: draw a price for every row from the posterior, and compare the table that the model
-# would have made with the table there is.
+# would have generated with the actual one.
 
 # %%
 replicated = ph.posterior_predictive(hierarchical, sales, dtype="float32", log_likelihood=False)
@@ -361,18 +362,18 @@ del replicated, made
 # %% [markdown]
 # ## 4. The bad model
 #
-# The notebook's first model let the noise vary too: each ZIP code has its own `sigma`. Its author meant to share
-# one, noticed, and kept the model as an example of how bad sampling looks. In priorhood it is `noise="zip"`.
+# In the notebook's first model the noise varied, too: each ZIP code has its own `sigma`. Its author meant to
+# share one, noticed, and kept the model as an example of how bad sampling looks. In priorhood it is
+# `noise="zip"`.
 #
 # About the priors: the notebook's formulas say Normal(0, 100) for the means and Exponential(100) for all the
 # spreads; its code says Normal(0, 20), Normal(0, 5) and, in this model, `Exponential(lam=1/2.5)`, in the others
-# 1/5. We follow the code. PyMC's number is a rate, priorhood's a mean: `Exponential(2.5)`.
+# 1/5. We follow the code. PyMC's argument is a rate, priorhood's a mean: `Exponential(2.5)`.
 #
-# priorhood's exact engine takes this model too, see the end of this section. Here it is first asked to use
-# **NUTS**, the general-purpose sampler of PyMC and Stan. NUTS moves through the space of all
-# parameters, here three for each ZIP code, in small steps along the slopes of the log density. Four *chains* do
-# so from different starts; after 1,000 steps to warm up each keeps 1,000 draws. If all is well the four have
-# found the same distribution.
+# priorhood's exact engine supports this model too, see the end of this section. Here we first use **NUTS**, the
+# general-purpose sampler of PyMC and Stan. NUTS moves through the space of all parameters, here three for each
+# ZIP code, in small steps along the slopes of the log density. Four *chains* do so from different starts; after
+# 1,000 steps to warm up each keeps 1,000 draws. If all is well the four have found the same distribution.
 
 
 # %%
@@ -406,16 +407,16 @@ say(
 # It fails here as it did there. How to read the verdicts:
 #
 # - A **divergence** is a step after which the sampler finds that the path it follows has left the true one: the
-#   surface is too steep there for its step. It gives up the move, and so keeps away from that region. What is
-#   drawn is then not the posterior.
+#   surface is too steep there for its step. It gives up the move, and so stays away from that region. The draws
+#   then do not represent the posterior.
 # - **R-hat** compares the chains with each other. Above 1.01 they have not found the same distribution.
-# - **ESS**, the effective sample size, is how many independent draws the draws are worth. Below 100 a chain,
-#   means and quantiles cannot be trusted. *Bulk* is about means, *tail* about the 5 and 95 % quantiles.
+# - **ESS**, the effective sample size, is the equivalent number of independent draws. Below 100 per chain, means
+#   and quantiles cannot be trusted. *Bulk* is about means, *tail* about the 5 and 95 % quantiles.
 #
-# The traces: left the density of each chain, right its course. Good chains lie on top of each other and look like
-# noise. Here are `tau` and the two noises that fare worst, the first of them of a ZIP code with two sales. The
-# ticks at the bottom mark divergences. They come in bundles: a chain gets caught somewhere, and step after step
-# fails.
+# The traces: on the left the density of each chain, on the right its trace. Good chains lie on top of each other
+# and look like noise. Here are `tau` and the two `sigma`s with the worst convergence, the first of them of a ZIP
+# code with two sales. The ticks at the bottom mark divergences. They come in clusters: a chain gets stuck
+# somewhere, and step after step fails.
 
 # %%
 noises = bad.summary("sigma").sort_values("ess_bulk").index.tolist()
@@ -426,13 +427,13 @@ ph.plot.trace(bad, ["tau[living_space]", of_two[0], next(name for name in noises
 # %% [markdown]
 # **Why.** Take a ZIP code with two sales. Some line goes exactly through both. On this line both residuals are 0,
 # and each sale adds a factor 1/`sigma` to the density: the smaller this ZIP code's `sigma`, the better, without
-# bound. Nothing in two rows speaks against a `sigma` of 10 €. As `sigma` shrinks the lines that are near enough
-# do so too: the density runs into an ever narrower and higher ridge. It has little mass, so as a probability
-# distribution it is in order, but a sampler with one step size for everything cannot follow it down. With one
+# bound. Nothing in two rows speaks against a `sigma` of 10 €. As `sigma` shrinks, so does the set of lines that
+# are close enough: the density runs into an ever narrower and higher ridge. It has little mass, so it is still a
+# proper probability distribution, but a sampler with one step size for everything cannot follow it down. With one
 # sale it is the same, with more lines that pass through it. Three sales are rarely on one line.
 #
-# The picture shows it for the ZIP code with two sales that fares worst: across, how far the line passes from the
-# first sale; upwards, `sigma`, on a log scale. The divergences lie where the funnel gets narrow.
+# The picture shows it for the ZIP code with two sales that converges worst: across, how far the line passes from
+# the first sale; upwards, `sigma`, on a log scale. The divergences lie where the funnel gets narrow.
 
 # %%
 home = sales[sales["zip"] == worst].iloc[0]
@@ -492,11 +493,11 @@ axes.legend(loc="lower left")
 plt.show()
 
 # %% [markdown]
-# What the exact draws show below the blue ones is what NUTS could not reach. The posterior is right, but the
-# model still says that a ZIP code may have no noise at all, which is not what anyone believes. What helps: one
-# `sigma` for all ZIP codes, as intended; this is the model of section 2. Or noises that are alike, `noise="zip"`
-# without a prior of its own for `sigma`, priorhood's default. Or, with NUTS, a prior that says that no ZIP code
-# has none. `Gamma(10, 0.05)` has its mean at 0.5, that is 50,000 €, and next to nothing below 10,000 €:
+# The exact draws below the blue ones show what NUTS could not reach. The posterior is correct, but the model
+# still says that a ZIP code may have no noise at all, which is not what anyone believes. What helps: one `sigma`
+# for all ZIP codes, as intended; this is the model of section 2. Or partially pooled noise, `noise="zip"` without
+# a prior for `sigma`, which is priorhood's default. Or, with NUTS, a prior that excludes a `sigma` near zero.
+# `Gamma(10, 0.05)` has its mean at 0.5, that is 50,000 €, and almost no mass below 10,000 €:
 
 # %%
 if SHORT:
@@ -571,9 +572,9 @@ say(f"The dotted line is at {100 * DRAWS['chains']:,}, which `check` asks for.")
 
 # %% [markdown]
 # With many sales the centred form is good and the non-centred one is slow: its `mu` drags all the ZIP codes
-# along. With two per ZIP code it turns round. The notebook has both forms and says that the second often works
-# better, and sometimes does not: this is when. Most tables have some places with many rows and others with one,
-# and neither form suits all of them at once.
+# along. With two per ZIP code it is the other way round. The notebook has both forms and says that the second
+# often works better, and sometimes does not: this is when. Most tables have some places with many rows and others
+# with one, and neither form suits all of them at once.
 #
 # The exact engine has no such choice to make, since `mu` and all of `beta` are integrated out before anything is
 # explored. Do the engines agree? For every parameter, how far apart the means are, in posterior sds, and how the
@@ -601,10 +602,10 @@ say(f"Side by side, for {name}:")
 show(compared(fits[name], population))
 
 # %% [markdown]
-# The same, up to Monte Carlo error, which is larger where the ESS is small. The agreement also speaks for the
+# They agree up to Monte Carlo error, which is larger where the ESS is small. The agreement also speaks for the
 # exact engine: NUTS works with the rows and shares none of its code.
 #
-# To take one of these models further, `model.to_pymc(table)` gives it as a plain PyMC model:
+# To take one of these models further, `model.to_pymc(table)` returns it as a plain PyMC model:
 
 # %%
 print(alike.to_pymc(few, "noncentered").str_repr())
@@ -612,10 +613,10 @@ print(alike.to_pymc(few, "noncentered").str_repr())
 # %% [markdown]
 # ## 6. The correlation
 #
-# So far intercepts and slopes were independent. In the simulation they are not: where homes are dear, a further
-# square metre is dear too. The notebook's fourth model draws both from a bivariate Normal. In the formula that is
-# one bar in place of two. The correlation matrix, `omega`, has an LKJ(2) prior, as in the notebook, which for a
-# single correlation is mild and symmetric; and its prior for both means is Normal(0, 5).
+# So far intercepts and slopes were independent. In the simulation they are not: where homes are expensive, an
+# additional square metre is expensive too. The notebook's fourth model draws both from a bivariate Normal. In the
+# formula that is one bar in place of two. The correlation matrix, `omega`, has an LKJ(2) prior, as in the
+# notebook, which for a single correlation is mild and symmetric; and its prior for both means is Normal(0, 5).
 
 # %%
 joint = ph.Model("price ~ living_space + (living_space | zip)", "mu ~ Normal(0, 5)", units=UNITS)
@@ -655,8 +656,9 @@ right.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 plt.show()
 
 # %% [markdown]
-# What it is good for: a ZIP code with a single sale tells little about its slope, but something about its level,
-# and with the correlation its level tells about its slope. The errors of the slopes, compared with the truth:
+# What it is good for: a single sale in a ZIP code says little about its slope, but something about its level, and
+# with the correlation the level says something about the slope. The errors of the slopes, compared with the
+# truth:
 
 # %%
 true_slope = pd.Series(truth.beta[:, 1], index=truth.zip)
@@ -680,8 +682,8 @@ ph.plot.trace(correlated, zip=shown[0])
 
 # %% [markdown]
 # `notebook_names` gives the same draws as `alpha`, `beta`, `mu_alpha`, …, with `zip_code` for the ZIP codes, so
-# that the notebook's ArviZ calls work as they stand. Values are on the standardized scale, as they are there:
-# prices divided by 100,000, sizes centred and divided by their sd.
+# that the notebook's ArviZ calls work unchanged. Values are on the standardized scale, as they are there: prices
+# divided by 100,000, sizes centred and divided by their sd.
 
 # %%
 import arviz as az
@@ -729,13 +731,13 @@ say(
 )
 
 # %% [markdown]
-# The correlated model predicts better, by little: most ZIP codes have enough sales to do without it.
+# The correlated model predicts slightly better: most ZIP codes have enough sales to do without it.
 #
 # ## 8. Real rents
 #
 # The notebook's repository has rents too: flats offered on ImmobilienScout24 in 2018 and 2019. No licence for
-# them was found, so they are no part of this project. Where a checkout has them beside it, this section shows
-# what the models make of them, and no rows.
+# them was found, so they are not part of this project. If they are available next to a checkout, this section
+# shows the results of the models, but no rows.
 
 # %%
 NAME = "berlin_rents_clean.csv"
@@ -763,9 +765,9 @@ else:
     print(rents.check())
 
 # %% [markdown]
-# Gaussian errors take an outlier at its word: a few flats move `sigma` and the spread of the slopes. To leave
-# rows out because of their outcome changes what is learned. We do it here since some of them look like typing
-# errors, and show both.
+# Gaussian errors take an outlier at its word: a few flats move `sigma` and the spread of the slopes. Leaving rows
+# out because of their outcome changes what is learned. We do it here since some of them look like typing errors,
+# and show both.
 #
 # What the models say of a ZIP code with three flats, without showing them:
 

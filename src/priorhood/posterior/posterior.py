@@ -193,6 +193,11 @@ class Posterior(PosteriorMethods):
     def priors(self) -> dict[str, Any]:
         """Return the prior of every parameter, in the form that Model(formula, priors=…) accepts.
 
+        Returns
+        -------
+        dict
+            Priors by parameter name.
+
         Examples
         --------
         >>> import priorhood as ph
@@ -204,6 +209,11 @@ class Posterior(PosteriorMethods):
 
     def equations(self) -> str:
         """Return the model's equations, and its priors in the data's units.
+
+        Returns
+        -------
+        str
+            The equations and the priors.
 
         Examples
         --------
@@ -360,6 +370,11 @@ class Posterior(PosteriorMethods):
     def natural(self, name: str) -> xr.DataArray:
         """Return draws of one parameter in the data's units; intercepts are at the centre of the predictors.
 
+        Returns
+        -------
+        xarray.DataArray
+            The draws (chain, draw, …).
+
         Examples
         --------
         >>> import priorhood as ph
@@ -412,6 +427,11 @@ class Posterior(PosteriorMethods):
 
     def unit_of(self, label: str) -> str:
         """Return the unit of a parameter by its label, `beta[10115, area]`.
+
+        Returns
+        -------
+        str
+            The unit; empty for parameters without one.
 
         Examples
         --------
@@ -515,6 +535,11 @@ class Posterior(PosteriorMethods):
 
     def check(self) -> Check:
         """Check the draws; the verdicts print one sentence per line: the problem, the parameters, and what to do.
+
+        Returns
+        -------
+        Check
+            The verdicts, and a table of measures by parameter.
 
         Examples
         --------
@@ -704,6 +729,11 @@ class Posterior(PosteriorMethods):
             categories to the most frequent one, crossed groupings to their average (predict with
             unseen="population"). Predictors of the places keep the places' own values.
 
+        Returns
+        -------
+        pandas.DataFrame
+            One row per place.
+
         Raises
         ------
         ModelError
@@ -722,6 +752,11 @@ class Posterior(PosteriorMethods):
 
     def placed(self, table: object, places: object = None) -> Table:
         """Return rows to predict, with the places' predictors that they lack.
+
+        Returns
+        -------
+        Table
+            The rows.
 
         Examples
         --------
@@ -885,6 +920,11 @@ class Posterior(PosteriorMethods):
     def with_places(self, place_table: PlaceTable | None) -> Posterior:
         """Return the same posterior with the places' own predictors in its tree.
 
+        Returns
+        -------
+        Posterior
+            A posterior with the table of places.
+
         Examples
         --------
         >>> import priorhood as ph
@@ -906,6 +946,11 @@ class Posterior(PosteriorMethods):
             Results of prior_predictive() and posterior_predictive(). The groups copied are prior, prior_predictive,
             posterior_predictive, log_likelihood and observed_data; they replace groups of the same name. posterior,
             sample_stats and moments are left unchanged.
+
+        Returns
+        -------
+        Posterior
+            A posterior with these groups.
 
         Raises
         ------
