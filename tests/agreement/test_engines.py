@@ -16,7 +16,7 @@ import priorhood as ph
 from agreement.compare import disagreements
 from shared_data import data_file
 
-pytestmark = pytest.mark.filterwarnings("ignore::priorhood.PriorhoodWarning")
+pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore::priorhood.PriorhoodWarning")]
 
 # Radon's slopes hardly vary between counties: only the non-centred form mixes well there.
 CASES = {
