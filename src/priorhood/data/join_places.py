@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from priorhood._text import join_words, preview
-from priorhood.data.labels import alike, normal_label, unlike
+from priorhood.data.labels import match_spelling, normal_label, spelling_advice
 from priorhood.data.place_table import LABEL, PlaceLabels, PlaceTable, label_of, no_value, read_place_table
 from priorhood.data.sources.columns import collected, kept_rows
 from priorhood.data.sources.duckdb_io import KEPT, explain_errors
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from priorhood.model.formula import Formula
 
 
-def placed(
+def join_places(
     table: Table,
     places: object,
     formula: Formula,
@@ -49,7 +49,7 @@ def placed(
     FormulaError
         A slope that varies by a group within which its predictor is constant.
     """
-    place_table = together(places, formula, known)
+    place_table = combine_places(places, formula, known)
     if place_table is None:
         return table, None
     place_table.check(formula)
@@ -75,7 +75,7 @@ def placed(
     return _with_columns(table, place_table, place_table.columns, found), place_table
 
 
-def together(places: object, formula: Formula, known: PlaceTable | None) -> PlaceTable | None:
+def combine_places(places: object, formula: Formula, known: PlaceTable | None) -> PlaceTable | None:
     """Return the known places and the given ones as one table; None if there are neither.
 
     Raises
@@ -100,7 +100,7 @@ def _check_apart(table: Table, place_table: PlaceTable, columns: tuple[str, ...]
         )
 
 
-def placed_to_predict(
+def join_places_to_predict(
     table: Table, place_table: PlaceTable | None, formula: Formula, cells: dict[str, Any]
 ) -> Table:
     """Return rows to predict, with the predictors of the places that they do not have themselves.
@@ -173,10 +173,10 @@ def _labels_of(
 
 def _similar(place_table: PlaceTable, labels: list[PlaceLabels]) -> str:
     """Return advice if one of the unknown places is known in another spelling, else ''."""
-    found = alike(map("/".join, labels), map("/".join, place_table.places))
+    found = match_spelling(map("/".join, labels), map("/".join, place_table.places))
     new, known = next(iter(found.items()), ("", ""))
     return (
-        f"; {new!r} is spelled {known!r} there: {unlike(new, known, place_table.keys, place_table.name)}"
+        f"; {new!r} is spelled {known!r} there: {spelling_advice(new, known, place_table.keys, place_table.name)}"
         if found
         else ""
     )

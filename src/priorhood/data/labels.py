@@ -65,21 +65,21 @@ def normal_label(text: str) -> str:
     return f"{day + ' ' if day else ''}{time}{'.' + fraction if fraction else ''}{zone}"
 
 
-def alike(new: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+def match_spelling(new: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     """Return new labels with the known label that differs only in leading zeros, case, blanks or a ZIP+4 ending."""
     index: dict[str, str] = {}
     for label in known:
-        index.setdefault(loosely(label), label)
-    return {label: index[loose] for label in new if (loose := loosely(label)) in index}
+        index.setdefault(loose_form(label), label)
+    return {label: index[loose] for label in new if (loose := loose_form(label)) in index}
 
 
-def loosely(label: str) -> str:
+def loose_form(label: str) -> str:
     """Return a label in lower case, without leading zeros, blanks and a ZIP+4 ending."""
     parts = re.sub(r"\s", "", label.casefold()).split("/")
     return "/".join(re.sub(r"^(\d{5})-\d{4}$", r"\1", part).lstrip("0") for part in parts)
 
 
-def alike_among(labels: Sequence[str], separator: str) -> list[list[str]]:
+def similar_groups(labels: Sequence[str], separator: str) -> list[list[str]]:
     """Return groups of labels that differ only in leading zeros, case and blanks.
 
     A ZIP+4 label belongs to the group of its ZIP, if that is one of the labels.
@@ -93,7 +93,7 @@ def alike_among(labels: Sequence[str], separator: str) -> list[list[str]]:
         return []
     groups: dict[str, list[str]] = {}
     for label in labels:
-        groups.setdefault(loosely(label.replace(separator, "/")), []).append(label)
+        groups.setdefault(loose_form(label.replace(separator, "/")), []).append(label)
     return [group for group in groups.values() if len(group) > 1 and not all(map(_PLUS_FOUR.search, group))]
 
 
@@ -123,7 +123,7 @@ def _may_be_alike(labels: Sequence[str], separator: str) -> bool:
     return len(parts) != len(labels) or len(set(parts)) < len(labels)
 
 
-def unlike(new: str, known: str, columns: Sequence[str], older: str = "") -> str:
+def spelling_advice(new: str, known: str, columns: Sequence[str], older: str = "") -> str:
     """Return advice on two labels that differ only in spelling.
 
     Parameters

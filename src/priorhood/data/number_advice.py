@@ -113,8 +113,24 @@ def _with_several_signs(texts: list[str], given: NumberFormat) -> Rewriting | No
         units = [METRES if n.after.casefold() == "m" else unit for n, unit in zip(found, units, strict=True)]
     if any(multiple(n.after) for n, unit in zip(found, units, strict=True) if unit != METRES):
         return _with_multiples(found, given)
-    if len(set(units) - {None}) > 1:
-        return _in_several_units(found, units, given)
+    if len(set(units) - {None}) > 1:  # square metres and square feet, or euros and dollars
+        examples = {unit: number.text for number, unit in zip(found, units, strict=True)}
+        shown = preview([text for unit, text in examples.items() if unit is not None][:3])
+        description = (
+            f"has numbers in {'two' if len(examples.keys() - {None}) == 2 else 'several'} units, like {shown}"
+        )
+        kinds = {unit[0] for unit in units if unit is not None}
+        separators = find_separators([number.core for number in found], given)
+        if len(kinds) > 1 or None in units or separators is None:
+            return Rewriting(f"{description}; convert them to one unit first")
+        commonest = max(examples, key=units.count)
+        target = next(number.after for number, unit in zip(found, units, strict=True) if unit == commonest)
+        factors = {
+            number.after: float(f"{unit[1] / commonest[1]:.9g}")
+            for number, unit in zip(found, units, strict=True)
+            if unit is not None and commonest is not None and unit != commonest
+        }
+        return Rewriting(f"{description}; convert them to {target}", *_times(factors, separators))
     pairs.pop(("", ""), None)
     if len(pairs) < 2:
         return None
@@ -149,27 +165,6 @@ def _with_multiples(found: list[AffixedNumber], given: NumberFormat) -> Rewritin
     if separators is None or len(units) > 1 or any(unit[0] in MEASURES for unit in units if unit is not None):
         return Rewriting(f"{description}; {by_hand}")
     return Rewriting(f"{description}; multiply them", *_times(factors, separators))
-
-
-def _in_several_units(
-    found: list[AffixedNumber], units: list[tuple[str, float] | None], given: NumberFormat
-) -> Rewriting:
-    """Return advice on numbers in square metres and square feet, or in euros and dollars."""
-    examples = {unit: number.text for number, unit in zip(found, units, strict=True)}
-    shown = preview([text for unit, text in examples.items() if unit is not None][:3])
-    description = f"has numbers in {'two' if len(examples.keys() - {None}) == 2 else 'several'} units, like {shown}"
-    kinds = {unit[0] for unit in units if unit is not None}
-    separators = find_separators([number.core for number in found], given)
-    if len(kinds) > 1 or None in units or separators is None:
-        return Rewriting(f"{description}; convert them to one unit first")
-    commonest = max(examples, key=units.count)
-    target = next(number.after for number, unit in zip(found, units, strict=True) if unit == commonest)
-    factors = {
-        number.after: float(f"{unit[1] / commonest[1]:.9g}")
-        for number, unit in zip(found, units, strict=True)
-        if unit is not None and commonest is not None and unit != commonest
-    }
-    return Rewriting(f"{description}; convert them to {target}", *_times(factors, separators))
 
 
 def _times(factors: Mapping[str, float], separators: Separators) -> tuple[str, str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from priorhood._text import join_words, preview, suggestion
 from priorhood.data.labels import normal_label
-from priorhood.data.roles import as_written, check_numbers, in_roles, refuse_nested
+from priorhood.data.roles import check_numbers, convert_to_roles, refuse_nested, with_original_texts
 from priorhood.data.schema import refuse_unwritable, roles_of
 from priorhood.data.sources.columns import declared_order, in_memory, kept_rows, label_text, missing
 from priorhood.data.sources.duckdb_io import explain_errors
@@ -192,7 +192,7 @@ def read_place_table(source: object, formula: Formula) -> PlaceTable:
         given = table.frame(keys)
         orders = {c: order for c in columns if (order := declared_order(given, c))}
         refuse_nested(given, dict.fromkeys(keys, "the places"), table.name)
-        given = in_roles(as_written(given, roles, table, keys), roles, table)
+        given = convert_to_roles(with_original_texts(given, roles, table, keys), roles, table)
         check_numbers(given, roles, table)
         frame = kept_rows(given)
         schema = frame.collect_schema()

@@ -238,7 +238,7 @@ class TextColumn:
         return f"{advice}; or {bounded.description}: {self.conversion(bounded, self.or_categories)}"
 
 
-def in_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool = False) -> Frame:
+def convert_to_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool = False) -> Frame:
     """Return the rows with every column in the form that its role requires: numbers, or normalized categories.
 
     Only rows that meet the table's condition (where) are checked.
@@ -269,7 +269,7 @@ def in_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool =
     return with_readings(frame, readings, readings if keep else ordered)
 
 
-def as_written(frame: Frame, roles: dict[str, Role], table: Table, texts: tuple[str, ...]) -> Frame:
+def with_original_texts(frame: Frame, roles: dict[str, Role], table: Table, texts: tuple[str, ...]) -> Frame:
     """Return the rows with categories as text that a CSV's reader has converted to truth values, dates or times.
 
     DuckDB would write them in its own format, 2024-01-03, but the next time the file's, 03.01.2024, may be read.

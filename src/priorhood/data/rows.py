@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from priorhood._text import row_count
-from priorhood.data.join_places import placed
+from priorhood.data.join_places import join_places
 from priorhood.data.misread_thousands import check_all_rows
 from priorhood.data.quantiles import counted_quartiles, repeated_quartiles
-from priorhood.data.roles import Role, as_written, check_numbers, in_roles, refuse_nested
+from priorhood.data.roles import Role, check_numbers, convert_to_roles, refuse_nested, with_original_texts
 from priorhood.data.schema import learn_design, refuse_ids, roles_of, texts_of
 from priorhood.data.sources.backend import is_elsewhere
 from priorhood.data.sources.columns import collected, label_text, missing, run
@@ -267,7 +267,7 @@ def prepare_rows(
     """
     known = None if fitted is None else fitted.design
     known_places, cells = (None, None) if fitted is None else (fitted.place_table, fitted.cells)
-    source, place_table = placed(read(table), places, formula, known_places, cells)
+    source, place_table = join_places(read(table), places, formula, known_places, cells)
     # Infinite values are refused by name later; NumPy need not warn of them.
     with source.exclusive(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         frame = _open_rows(source, formula, weights, known)
@@ -306,7 +306,7 @@ def _open_rows(table: Table, formula: Formula, weights: Weights, design: Design 
     texts = texts_of(formula, design)
     frame = table.frame(texts)
     refuse_nested(frame, dict.fromkeys(formula.keys, "the group"), table.name)
-    frame = in_roles(as_written(frame, roles, table, texts), roles, table)
+    frame = convert_to_roles(with_original_texts(frame, roles, table, texts), roles, table)
     numbers = [c for c, role in roles.items() if not role.category]
     check_numbers(frame, roles, table)
     return as_numbers(frame, numbers)

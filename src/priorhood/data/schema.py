@@ -10,7 +10,7 @@ import numpy as np
 from priorhood._text import preview, sql_name
 from priorhood.data.labels import normal_label
 from priorhood.data.misread_thousands import check_all_rows
-from priorhood.data.roles import MAX_CATEGORIES, Role, check_numbers, in_roles, refuse_nested
+from priorhood.data.roles import MAX_CATEGORIES, Role, check_numbers, convert_to_roles, refuse_nested
 from priorhood.data.sources.backend import backend_of, is_elsewhere
 from priorhood.data.sources.columns import GIVEN, collected, declared_order, kept_rows, missing, run, textual
 from priorhood.data.sources.remote import count_labels
@@ -162,7 +162,7 @@ def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
     rows = table.eager(numbers, texts_of(design.formula, design))
     keys = [key for key in design.formula.keys if key in table.columns]
     refuse_nested(rows, dict.fromkeys(keys, "the group"), table.name)
-    frame = in_roles(rows, roles, table, keep=True)
+    frame = convert_to_roles(rows, roles, table, keep=True)
     check_numbers(frame, roles, table)
     check_all_rows(frame, table)
     for factor, categories in design.categories.items():

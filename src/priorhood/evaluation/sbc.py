@@ -16,7 +16,7 @@ import numpy as np
 
 from priorhood._arguments import MAX_DRAWS, check_whole, suggest_argument_names
 from priorhood._system import run_in_threads
-from priorhood.data.join_places import together
+from priorhood.data.join_places import combine_places
 from priorhood.data.rows import prepare_rows
 from priorhood.diagnostics.summary import below_diagonal, labels_of
 from priorhood.diagnostics.uniformity import ALARM, UniformityTest, counts_below, judge, rank_midpoints
@@ -275,7 +275,7 @@ def _fit_data(
         options.progress("reading rows", 0, 1)
         rows = prepare_rows(
             table, chosen.formula, weights=chosen.weights, drop_outliers=drop_outliers,
-            places=together(places, chosen.formula, post.place_table) if post else places,
+            places=combine_places(places, chosen.formula, post.place_table) if post else places,
         )  # fmt: skip
         moments = collect_moments(rows)
         options.progress("reading rows", 1, 1)

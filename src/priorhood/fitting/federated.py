@@ -13,7 +13,7 @@ import numpy as np
 from priorhood._arguments import check_whole, suggest_argument_names
 from priorhood._system import check_netcdf, write_atomically
 from priorhood._text import count_noun, join_words, preview, row_count
-from priorhood.data.labels import loosely, unlike
+from priorhood.data.labels import loose_form, spelling_advice
 from priorhood.data.rows import prepare_rows
 from priorhood.errors import FileError, ModelError, warn
 from priorhood.fitting.similar_labels import warn_of_similar_labels
@@ -533,13 +533,13 @@ def _warn_of_spellings(parts: list[Moments]) -> None:
         labels_of = [{str(label).split(SEPARATOR)[at] for label in part.moments.labels} for part in parts]
         first: dict[str, str] = {}
         for label in sorted(set().union(*labels_of)):
-            other = first.setdefault(loosely(label), label)
+            other = first.setdefault(loose_form(label), label)
             if other == label or any({label, other} <= labels for labels in labels_of):
                 continue
             zeros = label.isdigit() and other.isdigit()
             advice = (
                 f"read {column} as text at the site that lost leading zeros" if zeros
-                else unlike(label, other, (column,))
+                else spelling_advice(label, other, (column,))
             )  # fmt: skip
             warn(f"{column} {other!r} and {label!r} are two places to pool; if they are the same, {advice}")
             break

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from priorhood._arguments import suggest_argument_names
 from priorhood._text import preview
-from priorhood.data.labels import alike, unlike
+from priorhood.data.labels import match_spelling, spelling_advice
 from priorhood.data.rows import prepare_rows
 from priorhood.data.sources.duckdb_io import using
 from priorhood.engines.observations import read_observations
@@ -303,13 +303,13 @@ def update(
     # Places that differ from known ones only in spelling.
     known = {label.replace(SEPARATOR, "/"): None for label in post.moments.labels.tolist()}
     labels = [label.replace(SEPARATOR, "/") for label in new.labels.tolist()]
-    spellings = alike([label for label in labels if label not in known], known)
+    spellings = match_spelling([label for label in labels if label not in known], known)
     if spellings:
         label, meant = next(iter(spellings.items()))
         more = f" (and {len(spellings) - 1:,} more like it)" if len(spellings) > 1 else ""
         warn(
             f"place {label!r}{more} is new to the posterior, which has {meant!r}: "
-            f"{unlike(label, meant, model.formula.keys)}"
+            f"{spelling_advice(label, meant, model.formula.keys)}"
         )
     before = recoded(post.moments, post.design, design)
     data = FitData.learn(model, design, merged(before, new))

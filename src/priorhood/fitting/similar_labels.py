@@ -10,7 +10,7 @@ import numpy as np
 
 from priorhood._text import join_words, plural
 from priorhood.data.date_advice import command_for
-from priorhood.data.labels import alike_among, loosely, warn_of_missing
+from priorhood.data.labels import loose_form, similar_groups, warn_of_missing
 from priorhood.errors import ModelError, warn
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
@@ -89,7 +89,7 @@ def _warn_of_alike(
     """
     same = [at for at, column in enumerate(path) if column in warned]
     groups = []
-    for group in alike_among(labels, SEPARATOR):
+    for group in similar_groups(labels, SEPARATOR):
         by_same: dict[tuple[str, ...], list[str]] = {}
         for label in group:
             parts = label.split(SEPARATOR)
@@ -102,7 +102,7 @@ def _warn_of_alike(
     spellings: dict[str, dict[str, float]] = {}
     for label in (label for group in groups if _differ(group, at) for label in group):
         spelling = label.split(SEPARATOR)[at]
-        known = spellings.setdefault(loosely(spelling), {})
+        known = spellings.setdefault(loose_form(spelling), {})
         known[spelling] = known.get(spelling, 0.0) + rows[label]
     meant: dict[str, str] = {}
     for known in spellings.values():

@@ -12,7 +12,7 @@ import numpy as np
 from priorhood._arguments import suggest_argument_names
 from priorhood._system import check_netcdf, cores, write_atomically
 from priorhood._text import count_noun, preview, suggestion
-from priorhood.data.join_places import placed_to_predict, together
+from priorhood.data.join_places import combine_places, join_places_to_predict
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.check import Check, check_draws
 from priorhood.diagnostics.summary import bounds_of, labels_along, summarize_draws, summarize_mixtures
@@ -767,7 +767,9 @@ class Posterior(PosteriorMethods):
         ('zip', 'living_space', 'price')
         """
         formula = self.model.formula
-        return placed_to_predict(read(table), together(places, formula, self.place_table), formula, self.cells)
+        return join_places_to_predict(
+            read(table), combine_places(places, formula, self.place_table), formula, self.cells
+        )
 
     def _coefficients(self, thinned: xr.Dataset | None = None) -> Coefficients:
         """Return the draws, or some of them, in the form that predictions use."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._text import preview
-from priorhood.data.labels import alike, null_options, unlike, warn_of_missing
+from priorhood.data.labels import match_spelling, null_options, spelling_advice, warn_of_missing
 from priorhood.errors import TableError, warn
 from priorhood.model.formula import SEPARATOR
 from priorhood.prediction.coefficients import NEW_ACROSS, NEW_GROUP, NEW_SIGMA, UNKNOWN, UNKNOWN_ACROSS, stream
@@ -37,7 +37,7 @@ def check_known_places(keys: Iterable[PlaceKey], c: Coefficients, name: str) -> 
     if respelt := _similar_labels(c, group, new):
         first, known = next(iter(respelt.items()))
         more = f", and {len(respelt) - 1:,} more like it" if len(respelt) > 1 else ""
-        but = f" (but {known!r} was{more}: {unlike(first, known, _places(c, group).path)})"
+        but = f" (but {known!r} was{more}: {spelling_advice(first, known, _places(c, group).path)})"
     raise TableError(
         f"{name}: {group} {preview(new)} {'was' if len(new) == 1 else 'were'} not in the data of the fit{but}. Set "
         f"unseen to say how to predict for new places: unseen='population' (--unseen population: {average}) or "
@@ -59,7 +59,7 @@ def warn_of_suspicious_places(keys: Sequence[PlaceKey], rows: Index, c: Coeffici
             others = f" and {len(respelt) - 1:,} more like it" if len(respelt) > 1 else ""
             warn(
                 f"{name}: {group} {new!r}{others} {'is' if len(respelt) == 1 else 'are'} new, but {known!r} was in "
-                f"the data of the fit: {unlike(new, known, _places(c, group).path)}"
+                f"the data of the fit: {spelling_advice(new, known, _places(c, group).path)}"
             )
     new_columns = [{column for group, _ in key.new for column in _places(c, group).path} for key in keys]
     for column in c.keys:
@@ -71,7 +71,7 @@ def warn_of_suspicious_places(keys: Sequence[PlaceKey], rows: Index, c: Coeffici
 
 def _similar_labels(c: Coefficients, group: str, new: list[str]) -> dict[str, str]:
     """Return new labels that are probably known ones in another spelling (1067, 01067), with these."""
-    return alike(new, _places(c, group).labels.tolist())
+    return match_spelling(new, _places(c, group).labels.tolist())
 
 
 def _places(c: Coefficients, group: str) -> Places:

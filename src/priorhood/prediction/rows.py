@@ -9,7 +9,7 @@ import numpy as np
 
 from priorhood._text import suggestion
 from priorhood.data.labels import normal_label
-from priorhood.data.roles import Role, in_roles
+from priorhood.data.roles import Role, convert_to_roles
 from priorhood.data.schema import refuse_unwritable, rows_to_predict
 from priorhood.data.sources.columns import label_text, missing
 from priorhood.data.sources.duckdb_io import KEPT
@@ -82,7 +82,7 @@ def frame_to_predict(
     frame = rows_to_predict(replace(table, open=lambda text: table.open(text - wanted)), design, unseen)
     names = weights.roles()
     roles = {column: Role(names.get(column, "the outcome"), number=True) for column in sorted(wanted)}
-    return in_roles(frame, roles, table, keep=True)
+    return convert_to_roles(frame, roles, table, keep=True)
 
 
 def table_rows(c: Coefficients, table: Table, unseen: str) -> PredictionRows:

@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 
 import priorhood as ph
 from priorhood.data.date_formats import dates_of
-from priorhood.data.labels import BLANKS, alike, normal_label, unlike
+from priorhood.data.labels import BLANKS, match_spelling, normal_label, spelling_advice
 from priorhood.data.misread_thousands import all_in_thousands, in_thousands
 from priorhood.data.number_advice import rewriting
 from priorhood.data.number_formats import Separators, find_affix, guess_separators
@@ -1312,18 +1312,18 @@ def test_zeros_that_the_fit_lost(tmp_path, form):
 
 
 def test_zeros_of_one_of_two_labels():
-    assert "dtype={'block': str}" in unlike("north/1", "north/01", ("district", "block"))
-    assert "places.csv has lost the leading zeros of '1'" in unlike(
+    assert "dtype={'block': str}" in spelling_advice("north/1", "north/01", ("district", "block"))
+    assert "places.csv has lost the leading zeros of '1'" in spelling_advice(
         "north/01", "north/1", ("district", "block"), "places.csv"
     )
-    assert "fit again" not in unlike("north/01", "north/1", ("district", "block"), "places.csv")
-    assert "dtype={'a': str}" in unlike("1/x/2", "01/x/2", ("a",))
+    assert "fit again" not in spelling_advice("north/01", "north/1", ("district", "block"), "places.csv")
+    assert "dtype={'a': str}" in spelling_advice("1/x/2", "01/x/2", ("a",))
 
 
 def take_placed(frame, places):
-    from priorhood.data.join_places import placed
+    from priorhood.data.join_places import join_places
 
-    return placed(ph.read(frame), places, parse("price ~ area + distance + (1 | zip)"))
+    return join_places(ph.read(frame), places, parse("price ~ area + distance + (1 | zip)"))
 
 
 def test_places_by_whole_numbers(tmp_path):
@@ -1340,7 +1340,7 @@ def test_places_by_whole_numbers(tmp_path):
 
 
 def test_alike():
-    assert alike(["1067", "98103-1234", "sw1a1aa", "20095"], ["01067", "98103", "SW1A 1AA"]) == {
+    assert match_spelling(["1067", "98103-1234", "sw1a1aa", "20095"], ["01067", "98103", "SW1A 1AA"]) == {
         "1067": "01067", "98103-1234": "98103", "sw1a1aa": "SW1A 1AA",
     }  # fmt: skip
 

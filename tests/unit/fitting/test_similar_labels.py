@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 import priorhood as ph
-from priorhood.data.labels import alike_among
+from priorhood.data.labels import similar_groups
 from priorhood.fitting.similar_labels import SHOWN
 
 TEXT = "price ~ area + (1 | zip)"
@@ -195,7 +195,7 @@ def test_the_same_number_in_two_cities_is_no_lookalike():
     ],
 )
 def test_ordinary_labels_are_not_said(labels):
-    assert alike_among(labels, "\x1f") == []
+    assert similar_groups(labels, "\x1f") == []
     assert said(homes(labels))[1] == []
 
 

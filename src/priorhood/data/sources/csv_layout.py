@@ -69,10 +69,26 @@ def uneven(files: Iterable[str]) -> str | None:
     for file in several[:FILES]:
         with suppress(*_UNREAD), _opened(file) as text:
             lines = list(islice(text, LINES))
+            prefix = f"file {file!r}: " if len(several) > 1 else ""
             above = next((at for at in range(1, min(TITLE, len(lines) - 1)) if _begins(lines, at)), 0)
-            found = _removal(file, lines, above) if above else _uneven([line for line in lines if line.strip()])
-            if found:
-                return f"file {file!r}: {found}" if len(several) > 1 else found
+            if above:
+                return prefix + _removal(file, lines, above)
+            lines = [line for line in lines if line.strip()]
+            rest = iter(lines)
+            first = _record(rest)
+            if not first:
+                continue
+            separator = _separator([first, *islice(rest, 1)])
+            wanted = _values(first, separator)
+            reader = csv.reader(lines, delimiter=separator)
+            for at, values in enumerate(reader):
+                if len(values) != wanted:
+                    has = f"{len(values)} {'value' if len(values) == 1 else 'values'}"
+                    names = f"{wanted} {'name' if wanted == 1 else 'names'}"
+                    return (
+                        f"{prefix}row {at}, {shown(lines[reader.line_num - 1])}, has {has}, but the first line has "
+                        f"{names}; fix the line that is wrong, or leave it out"
+                    )
     return None
 
 
@@ -138,26 +154,6 @@ def _begins(lines: list[str], at: int) -> bool:
         return False
     above = (line for line in lines[:at] if line.strip() and not _SEP_LINE.fullmatch(line))
     return all(_values(line, separator) != len(names) for line in above)
-
-
-def _uneven(lines: list[str]) -> str | None:
-    """Describe the first line with more or fewer values than the header has names; None if there is none."""
-    if not lines:
-        return None
-    rest = iter(lines)
-    first = _record(rest)
-    separator = _separator([first, *islice(rest, 1)])
-    wanted = _values(first, separator)
-    reader = csv.reader(lines, delimiter=separator)
-    for at, values in enumerate(reader):
-        if len(values) != wanted:
-            has = f"{len(values)} {'value' if len(values) == 1 else 'values'}"
-            names = f"{wanted} {'name' if wanted == 1 else 'names'}"
-            return (
-                f"row {at}, {shown(lines[reader.line_num - 1])}, has {has}, but the first line has {names}; fix "
-                f"the line that is wrong, or leave it out"
-            )
-    return None
 
 
 def _separator(lines: list[str]) -> str:

@@ -75,7 +75,7 @@ _databases = _Connections()
 
 
 @atexit.register
-def _let_go() -> None:
+def close_connections() -> None:
     """Close all connections before the interpreter ends; DuckDB reports those of running threads as leaks."""
     for connections in (*_every, _databases):
         for key in [key for key in connections if key[0] == os.getpid()]:

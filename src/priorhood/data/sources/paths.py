@@ -292,6 +292,53 @@ class Parts:
             separators = connection().execute(asked, [literal(file)]).fetchall()
         return (separators[0][0] if len(names) > 1 else "", names)
 
+    def check_headings(self) -> None:
+        """Raise if a part's header differs from the first part's: the reader joins columns by position."""
+        headings = [heading(file) for file in self.files]
+        different = [f for f, head in zip(self.files, headings, strict=True) if head is None or head != headings[0]]
+        if not different:
+            return
+        # The reader also handles compressed files, and lines above the header.
+        separator, names = self.heading_of(self.files[0])
+        for file in different:
+            part_separator, part_names = self.heading_of(file)
+            if (part_separator, part_names) == (separator, names):
+                continue
+            difference = f"the separator {part_separator!r}, not {separator!r}"
+            if sorted(part_names) != sorted(names):
+                difference = f"the names {preview(part_names, 8)}, not {preview(names, 8)}"
+            elif part_names != names:
+                difference = "the same names in another order"
+            raise TableError(
+                f"{self.path}: the part {_name(file)} has a different header than {_name(self.files[0])}: it has "
+                f"{difference}. Use the same names, in the same order, and the same separator in all parts"
+            )
+
+    def with_differences(self) -> Parts:
+        """Return Parquet parts with a note of the columns that some parts lack, or have with another type."""
+        with explain_errors(self.path):
+            schema = connection().sql(  # the files' names are quoted
+                "SELECT name, file_name, type, coalesce(converted_type, logical_type, '') FROM "  # noqa: S608
+                f"parquet_schema({_listed(self.files)}) WHERE num_children IS NULL"
+            ).fetchall()  # fmt: skip
+        columns: dict[str, dict[str, tuple[str, str]]] = {}
+        for name, file, *kind in schema:
+            columns.setdefault(name, {})[file] = (kind[0], kind[1])
+        unusable: dict[str, str] = {}
+        mixed = False
+        for name, kinds in columns.items():
+            lacking = [f for f in self.files if f not in kinds]
+            mixed |= bool(lacking) or len(set(kinds.values())) > 1
+            if lacking:
+                unusable[name] = f"is missing from the part {_name(lacking[0])}; fix the parts"
+            elif len({_textual(kind) for kind in kinds.values()}) > 1:
+                text, other = (next(f for f, k in kinds.items() if _textual(k) is w) for w in (True, False))
+                unusable[name] = (
+                    f"has different types in the parts: {_type(text, name)} in {_name(text)}, {_type(other, name)} "
+                    f"in {_name(other)}; write them with the same type"
+                )
+        return replace(self, mixed=mixed, unusable=unusable)
+
     def _as_quoted(self) -> dict[str, Any]:
         """Return the reader's options for separator and quotes, as far as they are fixed."""
         options: dict[str, Any] = {"quotechar": '"', "escapechar": '"', "hive_partitioning": False}
@@ -350,31 +397,8 @@ def find_parts(path: str, number_format: NumberFormat = DEFAULT_FORMAT) -> Parts
     partitioned = any("=" in part for part in Path(files[0]).parent.parts[above:])
     found = Parts(path, kind, tuple(files), number_format, partitioned=partitioned)
     if found.separated and len(files) > 1:
-        _check_headings(found)
-    return _compared(found) if kind == "parquet" and len(files) > 1 else found
-
-
-def _check_headings(found: Parts) -> None:
-    """Raise if a part's header differs from the first part's: the reader joins columns by position."""
-    headings = [heading(file) for file in found.files]
-    different = [f for f, head in zip(found.files, headings, strict=True) if head is None or head != headings[0]]
-    if not different:
-        return
-    # The reader also handles compressed files, and lines above the header.
-    separator, names = found.heading_of(found.files[0])
-    for file in different:
-        part_separator, part_names = found.heading_of(file)
-        if (part_separator, part_names) == (separator, names):
-            continue
-        difference = (
-            f"the names {preview(part_names, 8)}, not {preview(names, 8)}" if sorted(part_names) != sorted(names)
-            else "the same names in another order" if part_names != names
-            else f"the separator {part_separator!r}, not {separator!r}"
-        )  # fmt: skip
-        raise TableError(
-            f"{found.path}: the part {_name(file)} has a different header than {_name(found.files[0])}: it has "
-            f"{difference}. Use the same names, in the same order, and the same separator in all parts"
-        )
+        found.check_headings()
+    return found.with_differences() if kind == "parquet" and len(files) > 1 else found
 
 
 def _files(path: str) -> list[str]:
@@ -424,32 +448,6 @@ def _table_of(path: str, files: list[str], inside: str) -> str:
     if name not in tables:
         raise TableError(f"{path!r} has no table {name!r}: {suggestion(name, tables)}")
     return tables[name]
-
-
-def _compared(found: Parts) -> Parts:
-    """Return Parquet parts with a note of the columns that are not in all of them, or of different types."""
-    with explain_errors(found.path):
-        schema = connection().sql(  # the files' names are quoted
-            "SELECT name, file_name, type, coalesce(converted_type, logical_type, '') FROM "  # noqa: S608
-            f"parquet_schema({_listed(found.files)}) WHERE num_children IS NULL"
-        ).fetchall()  # fmt: skip
-    columns: dict[str, dict[str, tuple[str, str]]] = {}
-    for name, file, *kind in schema:
-        columns.setdefault(name, {})[file] = (kind[0], kind[1])
-    unusable: dict[str, str] = {}
-    mixed = False
-    for name, kinds in columns.items():
-        lacking = [f for f in found.files if f not in kinds]
-        mixed |= bool(lacking) or len(set(kinds.values())) > 1
-        if lacking:
-            unusable[name] = f"is missing from the part {_name(lacking[0])}; fix the parts"
-        elif len({_textual(kind) for kind in kinds.values()}) > 1:
-            text, other = (next(f for f, k in kinds.items() if _textual(k) is w) for w in (True, False))
-            unusable[name] = (
-                f"has different types in the parts: {_type(text, name)} in {_name(text)}, {_type(other, name)} "
-                f"in {_name(other)}; write them with the same type"
-            )
-    return replace(found, mixed=mixed, unusable=unusable)
 
 
 def broken_part(path: str) -> str | None:

@@ -124,7 +124,8 @@ class Table:
         if self.kind != "duckdb":
             yield
             return
-        with _relations, explain_errors(self.name):
+        # A lock per process: a fork lacks the thread that may have held its parent's lock.
+        with _relations.setdefault(os.getpid(), threading.RLock()), explain_errors(self.name):
             yield
 
     def eager(self, numbers: Iterable[str], labels: Iterable[str]) -> nw.DataFrame[Any]:
@@ -186,17 +187,8 @@ class Table:
         return with_readings(rows, {c: nw.col(c).cast(nw.String) for c in numbers}, numbers)
 
 
-_relations = threading.RLock()
-
-
-def _renew() -> None:
-    """Renew the lock in a forked process, which lacks the thread that may have held it."""
-    global _relations
-    _relations = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+# Locks of relations' connections, by process.
+_relations: dict[int, threading.RLock] = {}
 
 
 def _instead(column: str, columns: tuple[str, ...], role: str) -> str:
@@ -376,7 +368,7 @@ def _read_frame(source: Any, where: str | None, number_format: NumberFormat) -> 
     if kind == "polars" and isinstance(frame, nw.LazyFrame):
         kind = "polars-lazy"
     ambiguous = ambiguous_columns(names) if kind in ONE_CASE else {}
-    opener = _OfFrame(frame, kind, NumberParser(number_format))
+    opener = _OfFrame(frame.to_native(), kind, NumberParser(number_format))
     table = Table(name, columns, kind, opener, number_format=number_format, ambiguous=ambiguous)
     return table if where is None else _with_where(table, where)
 
@@ -385,17 +377,18 @@ def _read_frame(source: Any, where: str | None, number_format: NumberFormat) -> 
 class _OfFrame:
     """Function that opens a frame."""
 
-    frame: Any
+    native: Any
     kind: str
     parser: NumberParser
 
     def __call__(self, text: frozenset[str]) -> Any:
         import narwhals.stable.v2 as nw
 
-        schema = self.frame.collect_schema() if backend_of(self.frame) == "pandas" else {}
+        frame: Any = nw.from_native(self.native)
+        schema = frame.collect_schema() if self.kind == "pandas" else {}
         readings: dict[str, Any] = {}
         for column in (name for name, dtype in schema.items() if dtype in (nw.Categorical, nw.Enum)):
-            held = self.frame.to_native()[column]
+            held = self.native[column]
             categories = getattr(getattr(held, "cat", None), "categories", None)
             if categories is None or hasattr(held.dtype, "pyarrow_dtype"):
                 continue
@@ -403,21 +396,15 @@ class _OfFrame:
             texts = categories.astype(str)
             if categories.inferred_type != "string" and texts.is_unique:
                 readings[column] = nw.from_native(held.cat.rename_categories(texts), series_only=True)
-        return self.parser.read(with_readings(self.frame, readings, readings), text)
+        return self.parser.read(with_readings(frame, readings, readings), text)
 
-    def __reduce__(self) -> Any:
+    def __getstate__(self) -> dict[str, Any]:
         if self.kind == "duckdb" or (self.kind in ENGINES and self.kind != "dask"):
             raise TableError(
                 f"the rows of a {ENGINES.get(self.kind, 'duckdb')} frame belong to a connection of this process: "
                 f"they cannot be copied or sent to another process; use the path of a file, or a pandas frame"
             )
-        return _reopened, (self.frame.to_native(), self.kind, self.parser)
-
-
-def _reopened(native: Any, kind: str, parser: NumberParser) -> _OfFrame:
-    import narwhals.stable.v2 as nw
-
-    return _OfFrame(nw.from_native(native), kind, parser)
+        return self.__dict__
 
 
 def _with_where(table: Table, where: str) -> Table:

@@ -61,7 +61,7 @@ def flag_rows(
     check_where(where)
     schema = frame.collect_schema()
     if backend_of(frame) == "polars":
-        ambiguous = ambiguous_columns(_met(schema.names(), where))
+        ambiguous = ambiguous_columns(_without_twins(schema.names(), where))
     if ambiguous and (unclear := first_ambiguous(columns_of(where), ambiguous)):
         raise TableError(f"where {where!r}: column {unclear!r} {ambiguous[unclear]}")
     may_lack = [c for c in _mentioned(frame, where) if schema[c].is_float() or textual(schema[c])]
@@ -70,9 +70,9 @@ def flag_rows(
     _check_dates(frame, where)
     frame = frame.drop(KEPT) if KEPT in schema.names() else frame
     try:
-        return _evaluated(frame, where, sealed=sealed)
+        return _evaluate(frame, where, sealed=sealed)
     except TableError:
-        why = _texts(frame, where)
+        why = _text_advice(frame, where)
         if why is None:
             raise
         raise TableError(f"where {where!r}: {why}") from None
@@ -140,13 +140,31 @@ def _check_dates(frame: Frame, where: str) -> None:
         )
 
 
-def _evaluated(frame: Frame, where: str, *, sealed: bool) -> Frame:
+def _evaluate(frame: Frame, where: str, *, sealed: bool) -> Frame:
+    """Return the rows with the condition as the column KEPT, evaluated by their own engine or by DuckDB."""
     import narwhals.stable.v2 as nw
 
     kind = backend_of(frame)
     native: Any = frame.to_native()
     if kind == "polars":
-        flagged: Frame = nw.from_native(_flag_polars(native, where, _mentioned(frame, where)))
+        # DuckDB evaluates the condition: in Polars' own SQL round(2.5) and 2.5::int are 2, and 7 / 2 is 3.
+        import polars as pl
+
+        def flag(columns: Any) -> Any:
+            numbers, _ = _as_in_a_file(nw.from_native(_ordered_relation(nw.from_native(columns))), where)
+            relation = with_condition(numbers.to_native(), where)
+            return pl.DataFrame(relation.project(sql_name(KEPT)).to_arrow_table()).to_series().cast(pl.Boolean)
+
+        schema = native.collect_schema()
+        known = [name for name in _without_twins(schema.names(), where) if schema[name] != pl.Object]
+        # Without rows: raises if the condition is invalid for these columns.
+        flag(pl.DataFrame(schema={name: schema[name] for name in known}))
+        chosen = [name for name in _mentioned(frame, where) if name in known] or known[:1]
+        if isinstance(native, pl.DataFrame):
+            flags = flag(native.select(chosen))
+        else:
+            flags = pl.struct(chosen).map_batches(lambda rows: flag(rows.struct.unnest()), return_dtype=pl.Boolean)
+        flagged: Frame = nw.from_native(native.with_columns(flags.alias(KEPT)))
         return flagged
     if kind in ENGINES:
         check_elsewhere(where)
@@ -163,35 +181,11 @@ def _evaluated(frame: Frame, where: str, *, sealed: bool) -> Frame:
     return held.with_columns(*(nw.col(GIVEN + c).alias(c) for c in given)).drop(*(GIVEN + c for c in given))
 
 
-def _met(columns: list[str], where: str) -> list[str]:
+def _without_twins(columns: list[str], where: str) -> list[str]:
     """Return the columns, without those that DuckDB would confuse with one that the condition names exactly."""
     read = columns_of(where)
     exact = {as_engines(name) for name in read if name in columns}
     return [name for name in columns if name in read or as_engines(name) not in exact]
-
-
-def _flag_polars(native: Any, where: str, mentioned: list[str]) -> Any:
-    """Return a Polars frame, lazy or not, with the column KEPT, as DuckDB evaluates it.
-
-    In Polars' own SQL round(2.5) and 2.5::int are 2, and 7 / 2 is 3.
-    """
-    import narwhals.stable.v2 as nw
-    import polars as pl
-
-    def flag(columns: Any) -> Any:
-        numbers, _ = _as_in_a_file(nw.from_native(_ordered_relation(nw.from_native(columns))), where)
-        relation = with_condition(numbers.to_native(), where)
-        return pl.DataFrame(relation.project(sql_name(KEPT)).to_arrow_table()).to_series().cast(pl.Boolean)
-
-    schema = native.collect_schema()
-    known = [name for name in _met(schema.names(), where) if schema[name] != pl.Object]
-    # Without rows: raises if the condition is invalid for these columns.
-    flag(pl.DataFrame(schema={name: schema[name] for name in known}))
-    chosen = [name for name in mentioned if name in known] or known[:1]
-    if isinstance(native, pl.DataFrame):
-        return native.with_columns(flag(native.select(chosen)).alias(KEPT))
-    whole = pl.struct(chosen).map_batches(lambda rows: flag(rows.struct.unnest()), return_dtype=pl.Boolean)
-    return native.with_columns(whole.alias(KEPT))
 
 
 def _ordered_relation(frame: Frame) -> Any:
@@ -224,7 +218,7 @@ def _ordered_relation(frame: Frame) -> Any:
     return relation
 
 
-def _texts(frame: Frame, where: str) -> str | None:
+def _text_advice(frame: Frame, where: str) -> str | None:
     """Return advice if a column of the condition is text but looks like numbers, else None."""
     schema = frame.collect_schema()
     read = set(map(as_engines, columns_of(where)))

@@ -42,8 +42,12 @@ def with_condition(
     if not (alone and nodes[0]["from_table"]["type"] == "EMPTY"):
         raise TableError(invalid_where(where, "a syntax error"))
     # Queries within a condition could read views, tables, files, and even Python variables.
-    if not sealed and any(map(_reads_table, _nodes(parsed))):
-        raise TableError(invalid_where(where, _ONLY_COLUMNS))
+    for node in () if sealed else _nodes(parsed):
+        reads_more = node.get("type") in ("BASE_TABLE", "SHOW_REF") or node.get("function_name") == "getenv"
+        if node.get("type") == "TABLE_FUNCTION":
+            reads_more = node["function"].get("function_name") not in _OF_ROWS
+        if reads_more:
+            raise TableError(invalid_where(where, _ONLY_COLUMNS))
     _check_same_everywhere(where, parsed, relation)
     import duckdb
 
@@ -71,7 +75,9 @@ def check_where(where: str) -> None:
         raise TableError(invalid_where(where, "it contains ; or --"))
 
 
-_ONLY_COLUMNS = "it must read only columns of the table"
+# Functions that make a table from values of the row.
+_OF_ROWS = ("unnest", "range", "generate_series")
+_ONLY_COLUMNS = "it reads more than the columns of the rows"
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`")
 # The beginning of a query in an expression, and functions of engines elsewhere that read files or run programs.
 _QUERY = re.compile(
@@ -208,14 +214,3 @@ def _nodes(parsed: Any) -> Iterator[dict[str, Any]]:
             yield part
         if isinstance(part, dict | list):
             waiting += part.values() if isinstance(part, dict) else part
-
-
-_OF_ROWS = ("unnest", "range", "generate_series")
-
-
-def _reads_table(node: dict[str, Any]) -> bool:
-    """Return whether a node names a table, or calls a function that makes one from anything but the row."""
-    kind = node.get("type")
-    if kind == "TABLE_FUNCTION":
-        return node["function"].get("function_name") not in _OF_ROWS
-    return kind in ("BASE_TABLE", "SHOW_REF") or node.get("function_name") == "getenv"

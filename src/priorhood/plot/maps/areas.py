@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._text import join_words, plural, preview, suggestion
-from priorhood.data.labels import alike, loosely, normal_label, unlike
+from priorhood.data.labels import loose_form, match_spelling, normal_label, spelling_advice
 from priorhood.errors import ModelError, TableError
 from priorhood.model.formula import SEPARATOR
 from priorhood.plot.maps.polygons import WGS84, polygons_in, read_polygons
@@ -339,9 +339,9 @@ def _nothing_in_common(name: str, texts: dict[str, list[str]], places: Places) -
     advice = ""
     if shared:
         advice = f"; {preview(sorted(shared), 3)} is the name of several, so use {'/'.join(places.path)}"
-    elif nearly := alike(sorted(key for key in keys if key), places.labels.tolist()):
+    elif nearly := match_spelling(sorted(key for key in keys if key), places.labels.tolist()):
         label, known = next(iter(nearly.items()))
-        advice = f"; {label!r} may be {known!r}, but not only that: {unlike(label, known, places.path)}"
+        advice = f"; {label!r} may be {known!r}, but not only that: {spelling_advice(label, known, places.path)}"
     return (
         f"{name} has no polygon of a known {places.name}: the posterior has {preview(places.labels.tolist(), 3)}, "
         f"the polygons have {', '.join(properties) or 'no properties'}{advice}"
@@ -363,8 +363,8 @@ def _match(keys: list[str], places: Places) -> tuple[dict[str, int], dict[str, i
     # Names of the same place that differ only in spelling are not ambiguous.
     spellings: dict[str, set[int]] = {}
     for name, place in names.items():
-        spellings.setdefault(loosely(name), set()).add(place)
-    others = {key: spellings.get(loosely(key), set()) for key in dict.fromkeys(keys) if key and key not in exact}
+        spellings.setdefault(loose_form(name), set()).add(place)
+    others = {key: spellings.get(loose_form(key), set()) for key in dict.fromkeys(keys) if key and key not in exact}
     loose = {key: next(iter(meant)) for key, meant in others.items() if len(meant) == 1 and not meant & taken}
     # Two different labels that would match the same place match none.
     matches = Counter(loose.values())
