@@ -436,7 +436,7 @@ PYTHON = {
     # -- places ------------------------------------------------------------------------------------------------
     "a predictor in both tables": case(
         lambda: ph.moments("price ~ centre + (1 | zip)", sales().assign(centre=1.0), places=PLACES),
-        "Leave it out of one of them, or rename it",
+        "Remove it from one of them, or rename it",
         lambda: ph.moments("price ~ centre + (1 | zip)", sales(), places=PLACES),
         lambda: ph.moments("price ~ centre + (1 | zip)", sales().assign(other=1.0), places=PLACES),
     ),
@@ -783,7 +783,7 @@ COMMANDS = {
     ),
     "bytes as text": (
         ("predict", "post.nc", "bytes.parquet", "-o", "x.csv"),
-        "the name of a Parquet file (.parquet)",
+        "write a Parquet file (.parquet)",
         [("predict", "post.nc", "bytes.parquet", "-o", "x.parquet")],
     ),
     "a map of another kind": (

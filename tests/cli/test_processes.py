@@ -113,7 +113,7 @@ def test_a_relation_that_its_owner_is_using_is_said_to_be(sales):
     try:
         while _free(relation) and owner.is_alive():
             pass
-        with pytest.raises(ph.TableError, match=r"in use by another thread .* relation of its own"):
+        with pytest.raises(ph.TableError, match=r"in use by another thread .* separate relation"):
             ph.fit(FORMULA, relation, **FAST)
     finally:
         while owner.is_alive():
