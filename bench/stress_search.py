@@ -28,7 +28,7 @@ import priorhood as ph
 from bench import tables
 from priorhood.data.rows import prepare_rows
 from priorhood.engines import adapt, exact
-from priorhood.engines.exact.group_noise import MIN_SHAPE, TAKEN, GroupNoiseDensity, draw_groups
+from priorhood.engines.exact.group_noise import MIN_SHAPE, SUPPORTED, GroupNoiseDensity, draw_groups
 from priorhood.engines.exact.marginal import collapse
 from priorhood.engines.exact.mode import Density
 from priorhood.engines.exact.sampler import explore
@@ -301,7 +301,7 @@ def _own_noise(rng: np.random.Generator, kind: str) -> Posed:
     sigma: Any
     if kind == OWN:
         prior, fine = random_scale(rng, data, tight=tight)
-        while not isinstance(prior, TAKEN) or (isinstance(prior, Gamma) and prior.shape < MIN_SHAPE):
+        while not isinstance(prior, SUPPORTED) or (isinstance(prior, Gamma) and prior.shape < MIN_SHAPE):
             prior, fine = random_scale(rng, data, tight=tight)
         sigma = draft.scale("sigma", prior, ordinary=fine)
         draft.names += [("sigma", j) for j in range(1, places)]
@@ -363,7 +363,7 @@ def explored_design(posed: Posed, seed: int, draws: int) -> tuple[Any, dict[tupl
     sums = collect_moments(rows)
     scale = learn_scale(sums, rows.design, standardize=model.standardize, unit=model.outcome_unit)
     problem = adapt.to_exact(FitData(model, rows.design, sums, scale))
-    reason = exact.refuses(problem)
+    reason = exact.unsupported_reason(problem)
     base = problem.base
     if model.se is None and base.c <= 1e-14 * sums.pooled()[1][-1, -1]:
         reason = "the outcome is an exact function of the predictors"  # as a fit says

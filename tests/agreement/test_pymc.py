@@ -355,5 +355,5 @@ def test_a_group_may_be_called_like_what_the_model_lacks(name, caplog):
 @pytest.mark.parametrize("name", ["row", "response", "z", "spread", "X", "outcome"])
 def test_a_group_called_like_a_name_of_the_model_is_refused(name):
     rows = ROWS.rename(columns={"place": name})
-    with pytest.raises(ph.ModelError, match=f"a group in PyMC cannot be called '{name}'.*rename it"):
+    with pytest.raises(ph.ModelError, match=f"a group cannot be called '{name}'.*rename it"):
         ph.Model(f"y ~ x + (x | {name})").to_pymc(rows)

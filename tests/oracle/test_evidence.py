@@ -101,7 +101,7 @@ def test_known_scales_leave_a_conjugate_regression(name):
     """Nothing to explore: independent draws, and the evidence is the dense Normal's density."""
     case = named_cases()[name]
     problem = case.problem
-    assert exact.refuses(problem) is None
+    assert exact.unsupported_reason(problem) is None
     draws = exact.draw(problem, 2, 1000, np.random.default_rng(6), 2, lambda *_: None)
     values = constrain(problem, np.zeros((1, 0)))
     prior = dense.coefficients(problem.root_cols, problem.root_sd, case.covariances(values, 0), problem.D)
@@ -124,7 +124,7 @@ def test_errors_below_the_rounding_of_the_sums_are_refused():
     rng = np.random.default_rng(10)
     for scale, refused in ((1e-3, False), (1e-8, True)):
         case = random_case(rng, J=20, most=5, D=2, sigma=Fixed(scale))
-        assert (exact.refuses(case.problem) is not None) == refused
+        assert (exact.unsupported_reason(case.problem) is not None) == refused
 
 
 def test_a_dropped_constant_is_seen():

@@ -202,8 +202,8 @@ def test_bounds_far_from_the_data(tau, sigma):
 def test_a_sigma_bounded_below_rounding_is_refused():
     y, group = rows(0.7, 0.9, seed=3)
     problem = posed(y, group, Exponential(1), Uniform(0, 1e-9))
-    assert "greater upper bound" in str(exact.refuses(problem))
-    assert exact.refuses(replace(problem, sigma=Uniform(0, 1e-3))) is None
+    assert "larger upper bound" in str(exact.unsupported_reason(problem))
+    assert exact.unsupported_reason(replace(problem, sigma=Uniform(0, 1e-3))) is None
 
 
 @pytest.mark.parametrize("K", [3, 5])

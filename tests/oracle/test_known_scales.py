@@ -118,6 +118,6 @@ def test_advice_on_a_sigma_that_is_lost_works(rows, prior):
     with pytest.raises(ph.ModelError) as caught:
         ph.fit(ph.Model(FORMULAS["one level"], [prior]), rows, seed=1)
     text = str(caught.value)
-    assert "than what the rows scatter around one line, 1 on the model's scale" in text
+    assert "smaller than the scatter of the rows around a single line, 1 on the standardized scale" in text
     advice = "sigma ~ " + text.rsplit("like ", 1)[1].removeprefix("sigma ~ ")
     assert ph.fit(ph.Model(FORMULAS["one level"], [advice]), rows, seed=1).attrs["engine"] == "exact"

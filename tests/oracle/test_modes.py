@@ -187,11 +187,11 @@ ENDS = {
     "Uniform(0.5, 0.6)": lambda s: no_spread(s, "Uniform(0.5, 0.6)"),
 }
 BEYOND = {
-    "tau Gamma(0.001, 1)": (lambda s: no_spread(s, "Gamma(0.001, 1)"), "tau is too near to 0"),
+    "tau Gamma(0.001, 1)": (lambda s: no_spread(s, "Gamma(0.001, 1)"), "tau is too close to 0"),
     "LKJ(0.001)": (lambda s: correlation(s, 0.001), "correlations are 1 up to rounding"),
     "sigma Gamma(0.2, 1), one row": (
         lambda s: no_spread(s, "Exponential(1)", "Gamma(0.2, 1)", rows=1),
-        "sigma is so small that the sums lose it",
+        "sigma is too small to be recovered from the sums",
     ),
 }  # fmt: skip
 MADE = {make.__name__: make for make in TWO_MODES} | ENDS
@@ -266,7 +266,7 @@ def test_every_prior_that_a_refusal_advises_is_fitted(stress_search, name):
 def test_one_climb_alone_would_not_be_right(stress_search, make, monkeypatch):
     """The control: without starts of small scales, lines and heavy draws to go on from."""
     monkeypatch.setattr(explore, "with_more", lambda *_: None)
-    monkeypatch.setattr(search, "_small_in_turn", lambda density, *_: np.empty((0, density.dim)))
+    monkeypatch.setattr(search, "_starts_at_peaks", lambda density, *_: np.empty((0, density.dim)))
     monkeypatch.setattr(search, "_humps", lambda density, *_: np.empty((0, density.dim)))
     verdict = stress_search.judge(1, make(stress_search), draws=5000).verdict
     assert verdict in (stress_search.SILENT, stress_search.REFUSED)
@@ -280,7 +280,7 @@ def test_sds_alike_that_a_prior_makes_one_are_refused_and_the_advice_is_taken():
     options = {"noise": "g", "standardize": False, "outcome_unit": 1.0}
     priors = ["tau ~ Fixed(1)", "sigma_median ~ Exponential(1)"]
     strong = ph.Model("y ~ 1 + (1 | g)", [*priors, "sigma_spread ~ Gamma(0.1, 10)"], **options)
-    with pytest.raises(ph.SamplingError, match=r"all sigma are one up to rounding.*like HalfNormal"):
+    with pytest.raises(ph.SamplingError, match=r"all sigmas are equal up to rounding.*like HalfNormal"):
         ph.fit(strong, table, seed=1, chains=2, draws=100)
     for advised in (
         ph.Model("y ~ 1 + (1 | g)", [*priors, "sigma_spread ~ HalfNormal(1)"], **options),

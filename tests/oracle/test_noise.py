@@ -321,7 +321,7 @@ GRIDS = [
 def test_draws_and_evidence_are_those_of_quadrature(noise, tau, bounds, points):
     """Shares below the grid's quantiles, as in test_evidence: Z = 4.5, seeds fixed."""
     _, problem = alone(noise, tau, 41)
-    assert exact.refuses(problem) is None
+    assert exact.unsupported_reason(problem) is None
     density = GroupNoiseDensity(problem, 2)
     axes = [np.linspace(a, b, points) for a, b in zip(*bounds, strict=True)]
     theta = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], axis=1)

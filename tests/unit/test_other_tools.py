@@ -277,7 +277,7 @@ def test_as_many_rows_as_coefficients(homes, text):
 
 def test_rows_that_are_there_twice(homes):
     few = homes.drop_duplicates("zip")[:3]
-    with pytest.raises(ph.SamplingError, match=r"Look for rows that are there twice, and leave these out$"):
+    with pytest.raises(ph.SamplingError, match=r"Look for duplicate rows, and leave them out$"):
         ph.fit("price ~ 1 + (1 | zip)", pd.concat([few, few]), **HOW)
     with pytest.warns(ph.PriorhoodWarning, match="has one row"):
         ph.fit("price ~ 1 + (1 | zip)", pd.concat([few, few]).drop_duplicates(), **HOW)

@@ -1,4 +1,4 @@
-"""A model and its sufficient statistics → the exact engine's Problem: no labels, no units (math.md, section 2)."""
+"""The exact engine's Problem of a model and its sufficient statistics: no labels, no units (math.md, section 2)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 def to_exact(data: FitData) -> exact.Problem | exact.GroupNoiseProblem:
-    """Build the exact engine's problem from a model and its sums (math.md, section 2)."""
+    """Return the exact engine's problem of a model and its sums (math.md, section 2)."""
     from priorhood.engines import exact
 
-    model, design, scale, found = data.model, data.design, data.scale, data.moments
+    model, design, scale, moments = data.model, data.design, data.scale, data.moments
     resolved, hierarchy = data.resolved, data.hierarchy
-    sums = exact.CentredSums(found.n, *data.standardized, found.weight, found.log_weight)
+    sums = exact.CentredSums(moments.n, *data.standardized, moments.weight, moments.log_weight)
     noise: exact.PooledNoise | exact.UnpooledNoise | None = None
     if resolved.sigma_median is not None and resolved.sigma_spread is not None:
         noise = exact.PooledNoise(resolved.sigma_median, resolved.sigma_spread)
     elif model.noise is not None and resolved.sigma is not None and not isinstance(resolved.sigma, Fixed):
         noise = exact.UnpooledNoise(resolved.sigma)
-    # With w = 1/se² in the outcome's own unit, σ²/w = (se/unit)² is the standardized outcome's error.
+    # With w = 1/se² in the outcome's own unit, σ²/w = (se/unit)² is the error variance of the standardized outcome.
     known = Fixed(1.0) if noise else Fixed(1.0 / scale.unit)
     sigma = known if noise or resolved.sigma is None else resolved.sigma
     depth = len(hierarchy.levels)

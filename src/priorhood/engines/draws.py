@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
 
 
-# Quantiles kept of the finest groups' coefficients if their draws are not; 90 % is the interval of summary().
+# Quantiles of the finest groups' coefficients that are kept if their draws are not; summary() has 90 % intervals.
 QUANTILES = (0.05, 0.5, 0.95)
 
 
@@ -40,9 +40,15 @@ def spread_dimension(
 class Effects:
     """Draws of one grouping, with leading dimensions (chains, draws).
 
-    beta : (…, places, C); of a level the coefficients of all columns that vary by it or a coarser level, of a
-        crossed grouping its effects, differences from the other coefficients; None if only summaries are kept
-    tau : (…, K); omega : (…, K, K), or None if the effects are independent
+    Attributes
+    ----------
+    beta : array (…, places, C) or None
+        coefficients of all columns that vary by the level or a coarser one, or the effects of a crossed grouping;
+        None if only summaries are kept
+    tau : array (…, K)
+        spreads
+    omega : array (…, K, K) or None
+        correlations; None if the effects are independent
     """
 
     beta: Array | None
@@ -54,7 +60,12 @@ class Effects:
 class Summaries:
     """Summaries of the finest groups' coefficients, standardized, over all draws.
 
-    mean, sd : (J, C); quantiles : (J, C, Q), of the probabilities QUANTILES
+    Attributes
+    ----------
+    mean, sd : array (J, C)
+        posterior means and sds
+    quantiles : array (J, C, Q)
+        quantiles at the probabilities QUANTILES
     """
 
     mean: Array
@@ -66,12 +77,24 @@ class Summaries:
 class Draws:
     """Posterior draws, standardized, with leading dimensions (chains, draws).
 
-    mu : (…, F); effects : one per grouping, levels finest first, then crossed ones
-    sigma : residual sd, (…) or (…, J) by group; None if the errors are known
-    stats : sample_stats by ArviZ's names; facts : numbers about the run, for the attributes
-    nu : (…) degrees of freedom of Student-t errors; or None
-    sigma_median, sigma_spread : (…) of the groups' sigma, if these are pooled; or None
-    summaries : of the finest groups' coefficients, if these are not drawn; or None
+    Attributes
+    ----------
+    mu : array (…, F)
+        population coefficients
+    effects : tuple of Effects
+        one per grouping: levels, finest first, then crossed groupings
+    sigma : array (…) or (…, J), or None
+        residual sd, or that of every group; None if the errors are known
+    stats : dict of str to array
+        sample_stats with ArviZ's names
+    facts : dict
+        numbers about the run, for the attributes
+    nu : array (…) or None
+        degrees of freedom of Student-t errors
+    sigma_median, sigma_spread : array (…) or None
+        median and spread of the groups' sigmas, if these are pooled
+    summaries : Summaries or None
+        summaries of the finest groups' coefficients, if these are not drawn
     """
 
     mu: Array

@@ -1,4 +1,4 @@
-"""The rows themselves, standardized, for engines that cannot work from sums."""
+"""Standardized rows, for engines that cannot work from sums."""
 
 from __future__ import annotations
 
@@ -23,10 +23,22 @@ if TYPE_CHECKING:
 class Observations:
     """The rows used, on the standardized scale.
 
-    X : (N, D); y : (N,); cell : (N,) index of the row's cell among the sums', 0 without groups
-    se : (N,) known standard errors of y; precision : (N,) weights w of (1)
-    times : (N,) number of equal rows that a row stands for; each of the three is None if the model has none
-    row : (N,) positions in the table
+    Attributes
+    ----------
+    X : array (N, D)
+        columns of the design
+    y : array (N,)
+        outcomes
+    cell : array (N,)
+        index of every row's cell in the sums, 0 without groups
+    se : array (N,) or None
+        known standard errors of y
+    precision : array (N,) or None
+        weights w of equation (1)
+    times : array (N,) or None
+        number of equal rows that a row stands for
+    row : array (N,) or None
+        positions in the table
     """
 
     X: Array
@@ -44,38 +56,39 @@ def read_observations(rows: PreparedRows, scale: Scale, labels: Labels) -> Obser
     Parameters
     ----------
     rows : PreparedRows
-        The rows.
+        rows of the fit
     scale : Scale
-        Standardization of the columns and the outcome.
-    labels : (J,) array of str
-        Labels of the sums' cells.
+        standardization of the columns and the outcome
+    labels : array (J,) of str
+        labels of the sums' cells
 
     Raises
     ------
     TableError
-        Too many rows to fetch from an engine elsewhere.
+        if there are too many rows to fetch from a remote engine
     """
     design, weights = rows.design, rows.weights
     with rows.exclusive():
         values = [value_name(i) for i in range(len(rows.values))]
         wanted: Any = rows.frame.select(KEY, REASON, *values)
-        found = run(fetch_rows(wanted) if is_elsewhere(wanted) else wanted, rows.name)
-    row = np.flatnonzero(np.asarray(found[REASON]) == 0)
-    columns = [np.asarray(found[v], dtype=np.float64)[row] for v in values]
-    own = [d for d, column in enumerate(design.columns) if column.factors]
-    given = {c: np.asarray(found[name], dtype=np.float64)[row] for c, name in rows.weight_names().items()}
+        fetched = run(fetch_rows(wanted) if is_elsewhere(wanted) else wanted, rows.name)
+    row = np.flatnonzero(np.asarray(fetched[REASON]) == 0)
+    columns = [np.asarray(fetched[v], dtype=np.float64)[row] for v in values]
+    with_factors = [d for d, column in enumerate(design.columns) if column.factors]
+    given = {c: np.asarray(fetched[name], dtype=np.float64)[row] for c, name in rows.weight_names().items()}
     X = np.ones((len(columns[0]), len(design.columns)))
-    for d, raw in zip(own, columns, strict=False):
+    for d, raw in zip(with_factors, columns, strict=False):
         X[:, d] = (raw - scale.centre[d]) / scale.spread[d]
     cell = np.zeros(len(X), np.int64)
     if design.formula.keys:
-        # The table may spell a label in other ways than the sums do.
-        keys, inverse = np.unique(np.asarray(np.asarray(found[KEY], object)[row], dtype=str), return_inverse=True)
-        at = {label: i for i, label in enumerate(labels.tolist())}
-        cell = np.array([at[normal_key(str(key))] for key in keys], dtype=np.int64)[inverse]
+        # The table may spell a label differently from the sums.
+        spelled = np.asarray(np.asarray(fetched[KEY], object)[row], dtype=str)
+        keys, inverse = np.unique(spelled, return_inverse=True)
+        positions = {label: i for i, label in enumerate(labels.tolist())}
+        cell = np.array([positions[normal_key(str(key))] for key in keys], dtype=np.int64)[inverse]
     return Observations(
         X=X,
-        y=scale.from_outcome(columns[len(own)]),
+        y=scale.from_outcome(columns[len(with_factors)]),
         cell=cell,
         se=None if weights.se is None else scale.from_outcome(given[weights.se]),
         precision=None if weights.precision is None else given[weights.precision],

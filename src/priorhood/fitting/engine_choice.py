@@ -168,7 +168,7 @@ def fit_moments(
     if problem is not None or not model.formula.crossed:
         from priorhood.engines import exact
 
-        known_noise = exact.refuses_known_noise(problem or to_exact(data))
+        known_noise = exact.lost_noise_reason(problem or to_exact(data))
         if known_noise is not None and options.engine != "nuts" and model.family == "normal":
             raise ModelError(known_noise)
         if known_noise is not None:
@@ -331,7 +331,7 @@ def _collapsed(
             f"neither nested nor crossed ones"
         )
     problem = to_exact(data)
-    return problem, exact.refuses(problem)
+    return problem, exact.unsupported_reason(problem)
 
 
 def _summable(model: Model) -> bool:
@@ -383,13 +383,13 @@ def _too_wide(hierarchy: Hierarchy, effects: list[int]) -> str | None:
     from priorhood.engines import exact
 
     depth = len(hierarchy.levels)
-    reason = exact.too_wide(sum(effects[depth:]), hierarchy.levels[0].size)
+    reason = exact.too_many_effects(sum(effects[depth:]), hierarchy.levels[0].size)
     if reason is None or depth > 1:
         return reason
     # With the largest grouping first it may support them.
     largest = max(range(1, len(effects)), key=lambda at: effects[at])
     rest = sum(effects) - effects[largest]
-    if exact.too_wide(rest, hierarchy.groupings[largest].size) is None:
+    if exact.too_many_effects(rest, hierarchy.groupings[largest].size) is None:
         return f"{reason}: write the group part of {hierarchy.groupings[largest].name} first"
     return reason
 

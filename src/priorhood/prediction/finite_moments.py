@@ -304,7 +304,7 @@ class Tails:
             first += share * np.exp(np.minimum(log_first - typical, 300.0))
             second += share * np.exp(np.minimum(log_second - 2.0 * typical, 600.0))
         near = reach.near / reach.near.sum()
-        far = np.where(reach.of[:, None] == np.arange(len(reach.scales)), reach.far[:, None], 0.0)
+        far = np.where(reach.tail_scale[:, None] == np.arange(len(reach.scales)), reach.far[:, None], 0.0)
         # Moments truncated at the 1 − 1e-4 and at the 1 − 1e-6 quantiles, and the scales' parts of the difference.
         mass = 1.0 + far.sum()
         one, two = first @ near, second @ near
@@ -476,10 +476,10 @@ def tails_of(c: Coefficients, threads: int) -> Tails | None:
 
     effects = sum(grouping.places.size * len(grouping.varying) for grouping in c.crossed)
     nested_noise = data.model.noise is not None and len(c.levels) + len(c.crossed) > 1
-    if nested_noise or (effects and exact.too_wide(effects, c.levels[0].places.size)):
+    if nested_noise or (effects and exact.too_many_effects(effects, c.levels[0].places.size)):
         return Tails(c, None, None, threads)
     problem = to_exact(data)
-    if exact.refuses(problem):
+    if exact.unsupported_reason(problem):
         return Tails(c, None, None, threads)
     if isinstance(problem, exact.GroupNoiseProblem):
         return Tails(c, None, problem, threads)

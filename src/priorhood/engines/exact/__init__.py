@@ -19,9 +19,9 @@ from priorhood.engines.exact.group_noise import (
     compress,
     draw_groups,
 )
-from priorhood.engines.exact.group_noise import refuses as refuses_noise
+from priorhood.engines.exact.group_noise import unsupported_reason as unsupported_noise_reason
 from priorhood.engines.exact.marginal import collapse
-from priorhood.engines.exact.mode import Density, least_log_sigma, one_digit
+from priorhood.engines.exact.mode import Density, min_log_sigma, one_digit
 from priorhood.engines.exact.problem import CentredSums, Crossed, Level, Problem, Root, build_problem
 from priorhood.engines.exact.sampler import Explored, explore
 from priorhood.engines.exact.summaries import Leaves, leaves_of
@@ -50,16 +50,16 @@ __all__ = [
     "compress",
     "draw",
     "leaves_of",
-    "refuses",
-    "refuses_known_noise",
-    "too_wide",
+    "lost_noise_reason",
+    "too_many_effects",
+    "unsupported_reason",
 ]  # fmt: skip
 
 
 def compiled(*, by_group: bool = False) -> bool:
-    """Whether the kernels are in the cache of compiled code; if not, the first fit takes longer.
+    """Return True if the kernels are in the cache of compiled code; if not, the first fit takes longer.
 
-    by_group : whether to look for those of a residual sd for every group
+    by_group : whether to look for the kernels of a residual sd for every group
     """
     from priorhood.engines.exact import effects
     from priorhood.engines.exact.kernels import noise_integral, two_terms
@@ -67,29 +67,29 @@ def compiled(*, by_group: bool = False) -> bool:
     kernels: tuple[Any, ...] = (two_terms.log_marginals, effects._draw_effects)
     if by_group:
         kernels = (noise_integral._log_integrals, noise_integral._draw_noise)
-    return all(any(Path(str(one.stats.cache_path)).glob(f"*{one.py_func.__name__}*.nbi")) for one in kernels)
+    return all(any(Path(str(k.stats.cache_path)).glob(f"*{k.py_func.__name__}*.nbi")) for k in kernels)
 
 
 # Crossed effects are eliminated as one dense matrix: (columns² × groups) products for every θ.
 MAX_CROSSED = 100
 MAX_PRODUCTS = 20_000_000
-# Spreads, correlations and the residual sd: with more, a mixture of t's no longer fits their posterior.
+# Spreads, correlations and the residual sd: with more of them, a mixture of t's no longer fits their posterior.
 MAX_DIMENSIONS = 40
 NO_SPREAD = 0.01  # largest sigma_spread under which all places have nearly the same σ
 
 
-def too_wide(effects: int, groups: int) -> str | None:
-    """Return why the engine cannot take this many effects of crossed groupings and groups; None if it can."""
-    most = min(MAX_CROSSED, int(math.sqrt(MAX_PRODUCTS / groups)))
-    if effects <= most:
+def too_many_effects(effects: int, groups: int) -> str | None:
+    """Return why the engine cannot eliminate this many effects of crossed groupings with these groups, or None."""
+    limit = min(MAX_CROSSED, int(math.sqrt(MAX_PRODUCTS / groups)))
+    if effects <= limit:
         return None
     return (
-        f"the groupings that cut across the first one have {effects:,} effects, which the exact engine eliminates "
-        f"together, at most {most:,} with {groups:,} groups"
+        f"the crossed groupings have {effects:,} effects, which the exact engine eliminates together, at most "
+        f"{limit:,} with {groups:,} groups"
     )
 
 
-def refuses(problem: Problem | GroupNoiseProblem) -> str | None:
+def unsupported_reason(problem: Problem | GroupNoiseProblem) -> str | None:
     """Return why the engine cannot fit a problem, with advice; None if it can."""
     if problem.dim > MAX_DIMENSIONS:
         by_group = isinstance(problem, GroupNoiseProblem)
@@ -98,48 +98,48 @@ def refuses(problem: Problem | GroupNoiseProblem) -> str | None:
             f"{problem.dim} {what} would have to be explored, more than {MAX_DIMENSIONS}: let fewer "
             f"coefficients vary by group, or write || for independent ones"
         )
-    return refuses_known_noise(problem) or (
-        refuses_noise(problem) if isinstance(problem, GroupNoiseProblem) else None
+    return lost_noise_reason(problem) or (
+        unsupported_noise_reason(problem) if isinstance(problem, GroupNoiseProblem) else None
     )
 
 
-def refuses_known_noise(problem: Problem | GroupNoiseProblem) -> str | None:
+def lost_noise_reason(problem: Problem | GroupNoiseProblem) -> str | None:
     """Return why no engine can explore a residual sd known to be far below the rows' scatter; None if it is not.
 
-    The sums lose such an sd to rounding, and in NUTS every other parameter depends on its digits.
+    In the sums, rounding error swamps such an sd; in NUTS every other parameter depends on its digits.
     """
     base = problem.base
     noise = problem.noise if isinstance(problem, GroupNoiseProblem) else None
     scale = one_digit(0.5 * math.log(max(base.c / base.N, 1e-200)))
     if noise is None:
         sigma = base.sigma
-        # Known errors belong to the rows, not to a prior.
+        # Known errors are given by the rows, not by a prior.
         given = base.weight != base.N or base.log_weight != 0.0
-        what, advice = f"sigma ~ {sigma} is", f"leave it to be learned, like sigma ~ Exponential({scale})"
+        what, advice = f"sigma ~ {sigma} is", f"let it be learned, like sigma ~ Exponential({scale})"
         if given:
             what = "the known errors are"
-            advice = "look for an error in the wrong unit, or leave sigma to be learned"
+            advice = "look for errors in the wrong unit, or let sigma be learned"
     elif isinstance(noise, PooledNoise) and isinstance(noise.spread, Fixed) and noise.spread.value <= NO_SPREAD:
         sigma, given = noise.median, False
         what = f"sigma_median ~ {sigma}, with sigma_spread ~ {noise.spread}, is"
-        advice = f"leave it to be learned, like sigma_median ~ Exponential({scale})"
+        advice = f"let it be learned, like sigma_median ~ Exponential({scale})"
     else:
         return None
     if isinstance(sigma, Uniform):
-        most = sigma.upper
-        what, advice = f"{what} at most", f"give it a greater upper bound, like Uniform(0, {10 * float(scale):g})"
+        largest = sigma.upper
+        what, advice = f"{what} at least", f"use a larger upper bound, like Uniform(0, {10 * float(scale):g})"
     elif isinstance(sigma, Fixed):
-        most = sigma.value
+        largest = sigma.value
     else:
         return None
-    if math.log(most) >= least_log_sigma(base):
+    if math.log(largest) >= min_log_sigma(base):
         return None
-    times = math.sqrt(base.c / base.N) / most
+    times = math.sqrt(base.c / base.N) / largest
     far = f"{times:,.0f}" if times < 1e7 else f"{times:.0e}"
-    size = "" if given else f", {scale} on the model's scale"
+    size = "" if given else f", {scale} on the standardized scale"
     return (
-        f"{what} {far} times less than what the rows scatter around one line{size}, so that all that it says is "
-        f"lost to rounding: {advice}"
+        f"{what} {far} times smaller than the scatter of the rows around a single line{size}, so rounding error "
+        f"swamps {'them' if given else 'it'}: {advice}"
     )
 
 
@@ -155,8 +155,8 @@ def draw(
 ) -> Draws:
     """Draw all parameters from their posterior, on the standardized scale (math.md, sections 3 to 6).
 
-    tell : called with the stage's name and the numbers of steps done and to do
-    stored : whether the finest groups' coefficients are drawn; if not they are summarized, which needs one σ
+    tell : called with the name of the stage, the steps done and the total steps
+    stored : whether the finest groups' coefficients are drawn; if not, they are summarized, which requires one σ
     """
     total, finished = chains * draws, 0
 
@@ -171,26 +171,26 @@ def draw(
     if isinstance(problem, GroupNoiseProblem):
         density = GroupNoiseDensity(problem, threads)
         explored = explored_by(density)
-        own = density.constrain(flatten_chains(explored.theta))
-        sigma, beta = draw_groups(problem, own, rng, threads, count)
+        noisy = density.constrain(flatten_chains(explored.theta))
+        sigma, beta = draw_groups(problem, noisy, rng, threads, count)
         base = problem.base
-        mu = own.beta[:, base.root_cols] + base.shift[base.root_cols]
-        made = _shaped(base, own.scales, explored, mu, (beta,), sigma)
+        mu = noisy.beta[:, base.root_cols] + base.shift[base.root_cols]
+        result = _shaped(base, noisy.scales, explored, mu, (beta,), sigma)
         if not isinstance(problem.noise, PooledNoise):
-            return made
-        lead = (chains, draws)
-        return replace(made, sigma_median=own.median.reshape(lead), sigma_spread=own.spread.reshape(lead))
+            return result
+        shape = (chains, draws)
+        return replace(result, sigma_median=noisy.median.reshape(shape), sigma_spread=noisy.spread.reshape(shape))
     collapsed = collapse(problem)
     explored = explored_by(Density(collapsed, threads))
     values = constrain(problem, flatten_chains(explored.theta))
-    found = draw_effects(collapsed, values, rng, threads, count, finest=stored)
-    made = _shaped(problem, values, explored, found.mu, found.levels + found.crossed, values.sigma)
+    drawn = draw_effects(collapsed, values, rng, threads, count, finest=stored)
+    result = _shaped(problem, values, explored, drawn.mu, drawn.levels + drawn.crossed, values.sigma)
     if stored:
-        return made
-    leaves = leaves_of(problem, values, found.mu, found.levels[1:], found.crossed)
-    told = leaves.summarize(QUANTILES, threads, lambda at, size: tell("summing up places", at, size))
-    effects = (replace(made.effects[0], beta=None), *made.effects[1:])
-    return replace(made, effects=effects, summaries=told)
+        return result
+    leaves = leaves_of(problem, values, drawn.mu, drawn.levels[1:], drawn.crossed)
+    summaries = leaves.summarize(QUANTILES, threads, lambda done, size: tell("summarizing places", done, size))
+    effects = (replace(result.effects[0], beta=None), *result.effects[1:])
+    return replace(result, effects=effects, summaries=summaries)
 
 
 def _shaped(
@@ -199,8 +199,8 @@ def _shaped(
     """Return flat arrays of draws by chain, with statistics of the run; coefficients : (S, C, places) each."""
     shape = explored.log_posterior.shape
     effects = []
-    for one, beta, tau, corr in zip(problem.varying, coefficients, values.tau, values.corr, strict=True):
-        omega = (corr @ corr.swapaxes(1, 2)).reshape(*shape, one.K, one.K) if one.omega else None
+    for level, beta, tau, corr in zip(problem.varying, coefficients, values.tau, values.corr, strict=True):
+        omega = (corr @ corr.swapaxes(1, 2)).reshape(*shape, level.K, level.K) if level.omega else None
         by_place = beta.reshape(*shape, *beta.shape[1:]).swapaxes(2, 3)
         effects.append(Effects(by_place, tau.reshape(*shape, -1), omega))
     return Draws(

@@ -1,7 +1,7 @@
 """Means and covariances of every coefficient given θ, and a place's message to its parent (math.md, sections 3, 5).
 
-The same steps as marginal.py and effects.py, for means and covariances instead of densities and draws, by stacks
-of small matrices: a batch of S draws of θ at once.
+The steps are those of marginal.py and effects.py, for means and covariances instead of densities and draws, with
+stacks of small matrices: a batch of S draws of θ at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LOG_2PI = math.log(2.0 * math.pi)
 STACK = 2**20  # numbers in one stack of matrices: more would not fit the cache
-# Share of a row's variance below which what is left of it is rounding.
+# Share of a row's variance below which the remaining variance is rounding error.
 ROUNDING = 1e-12
 
 
@@ -29,8 +29,16 @@ ROUNDING = 1e-12
 class Step:
     """Equations (6) to (8) for n nodes and S draws of θ, and the terms of (10) for the way down.
 
-    P, h : (n, S, D, D), (n, S, D) messages sent, with δ integrated out; gain : (n, S) term that (8) adds
-    lam : (S, D, K) ZΛ; W, X, v : (n, S, K, D), (n, S, K, D), (n, S, K), M⁻¹ times Tᵀ, (ZΛ)ᵀ and u
+    Attributes
+    ----------
+    P, h : array (n, S, D, D), (n, S, D)
+        messages sent, with δ integrated out
+    gain : array (n, S)
+        term added by (8)
+    lam : array (S, D, K)
+        ZΛ
+    W, X, v : array (n, S, K, D), (n, S, K, D), (n, S, K)
+        M⁻¹ times Tᵀ, (ZΛ)ᵀ and u
     """
 
     P: Array
@@ -74,7 +82,7 @@ def step(P: Array, h: Array, lam: Array, offset: Array | None = None) -> Step:
 
 @dataclass
 class Nodes:
-    """A level's nodes: messages before δ is integrated out (n, S, …), sums of the gains below, and β | y, θ."""
+    """A level's nodes: messages before δ is integrated out (n, S, …), gains below, moments of β | y, θ."""
 
     P: Array
     h: Array
@@ -99,8 +107,14 @@ def loading(lam: Array, cols: Index, D: int) -> Array:
 class ConditionalPosterior:
     """Posterior of all coefficients given a batch of S draws of θ, by level; that of the leaves on demand.
 
-    sigma : (S,), or (S, J) if every finest group has its own
-    root : (S, D) population coefficients less the shift, if θ has them; integrated out if None
+    Parameters
+    ----------
+    problem, values : Problem, Theta
+        the sums, and S draws of θ
+    sigma : array (S,) or (S, J)
+        residual sd, or that of every finest group
+    root : array (S, D) or None
+        population coefficients minus the shift, if they are in θ; integrated out if None
     """
 
     def __init__(self, problem: Problem, values: Theta, sigma: Array, root: Array | None = None) -> None:
@@ -115,7 +129,20 @@ class ConditionalPosterior:
         self.parent = [np.repeat(np.arange(len(x.starts) - 1), np.diff(x.starts)) for x in problem.levels]
         sizes = [level.size for level in problem.levels[1:]] + [1]
         self.upper = [Nodes.empty(size, self.S, self.D) for size in sizes]
-        self._climb()
+        # Messages of all levels, up to the root.
+        for block in () if problem.levels else self.blocks(self.leaves):
+            P, h = self.messages(block)
+            self.root.P[0] += P.sum(axis=0)
+            self.root.h[0] += h.sum(axis=0)
+        for at, level in enumerate(problem.levels):
+            above = self.upper[at]
+            for block in self.blocks(level.size):
+                message, parents = self.sent(at, block), self.parent[at][block]
+                for p in np.unique(parents):
+                    children = parents == p
+                    above.P[p] += message.P[children].sum(axis=0)
+                    above.h[p] += message.h[children].sum(axis=0)
+                    above.gain[p] += message.gain[children].sum(axis=0)
         self._descend(root)
 
     @property
@@ -143,28 +170,10 @@ class ConditionalPosterior:
         """Return the messages of a level's nodes to their parents; the gains include those of all levels below."""
         if at == 0:
             return step(*self.messages(nodes), self.lam[0])
-        own = self.upper[at - 1]
-        found = step(own.P[nodes], own.h[nodes], self.lam[at])
-        found.gain[:] += own.gain[nodes]
-        return found
-
-    def _climb(self) -> None:
-        """Send the messages of all levels up to the root."""
-        if not self.problem.levels:
-            for block in self.blocks(self.leaves):
-                P, h = self.messages(block)
-                self.root.P[0] += P.sum(axis=0)
-                self.root.h[0] += h.sum(axis=0)
-            return
-        for at, level in enumerate(self.problem.levels):
-            above = self.upper[at]
-            for block in self.blocks(level.size):
-                found, parents = self.sent(at, block), self.parent[at][block]
-                for p in np.unique(parents):
-                    own = parents == p
-                    above.P[p] += found.P[own].sum(axis=0)
-                    above.h[p] += found.h[own].sum(axis=0)
-                    above.gain[p] += found.gain[own].sum(axis=0)
+        level = self.upper[at - 1]
+        message = step(level.P[nodes], level.h[nodes], self.lam[at])
+        message.gain[:] += level.gain[nodes]
+        return message
 
     def _descend(self, root: Array | None) -> None:
         """Fill mean and covariance of β | y, θ from the root down to the level above the leaves."""
@@ -176,13 +185,15 @@ class ConditionalPosterior:
             lam[:, problem.root_cols, np.arange(F)] = problem.root_sd
             offset[:, :F] = problem.root_offset
             row, column, at = self.D - extra, F, len(problem.levels)
-            for one, tau, corr in zip(problem.crossed, self.values.tau[at:], self.values.corr[at:], strict=True):
-                for _ in range(one.size):
-                    lam[:, row : row + one.K, column : column + one.K] = tau[:, :, None] * corr
-                    row, column = row + one.K, column + one.K
-            found = step(top.P, top.h, lam, offset)
-            # Above the root there is nothing: β = ZΛε.
-            top.mean[:], top.cov[:] = (lam @ found.v[..., None])[..., 0], lam @ found.X
+            crossed = zip(problem.crossed, self.values.tau[at:], self.values.corr[at:], strict=True)
+            for grouping, tau, corr in crossed:
+                K = grouping.K
+                for _ in range(grouping.size):
+                    lam[:, row : row + K, column : column + K] = tau[:, :, None] * corr
+                    row, column = row + K, column + K
+            message = step(top.P, top.h, lam, offset)
+            # The root has no parent: β = ZΛε.
+            top.mean[:], top.cov[:] = (lam @ message.v[..., None])[..., 0], lam @ message.X
         else:
             top.mean[0] = root
         for at in range(len(problem.levels) - 1, 0, -1):
@@ -195,21 +206,24 @@ class ConditionalPosterior:
     def cells(self, leaf: Index, pick: Array | None) -> tuple[Array, Array]:
         """Return mean (n, S, C) and covariance (n, S, C, C) of the coefficients of cells' rows, given y, θ.
 
-        leaf : (n,) the cells' finest groups
-        pick : (n, D, C), the cells' coefficients are pickᵀβ_leaf, in which crossed effects are added to the columns
-            that they change; β_leaf itself if None
+        Parameters
+        ----------
+        leaf : array (n,)
+            finest groups of the cells
+        pick : array (n, D, C) or None
+            the cells' coefficients are pickᵀβ_leaf, in which crossed effects are added to the columns that they
+            change; β_leaf itself if None
         """
         if not self.problem.levels:
             return self.root.mean[np.zeros_like(leaf)], self.root.cov[np.zeros_like(leaf)]
         precision = (self.sigma[None] if self.sigma.ndim == 1 else self.sigma[:, leaf].T) ** -2.0
-        found = step(self.A[leaf, None] * precision[..., None, None], self.b[leaf, None] * precision[..., None],
-                     self.lam[0])  # fmt: skip
+        A, b = self.A[leaf, None] * precision[..., None, None], self.b[leaf, None] * precision[..., None]
         above, parents = self.upper[0], self.parent[0][leaf]
-        return found.down(above.mean[parents], above.cov[parents], pick)
+        return step(A, b, self.lam[0]).down(above.mean[parents], above.cov[parents], pick)
 
 
 def picks(problem: Problem, cells: Index) -> Array | None:
-    """Return for cells (n,) which wide columns copy which of the design's columns, (n, D, C); see problem.widened.
+    """Return matrices (n, D, C) of the wide columns that copy the design's columns, for cells; see problem.widened.
 
     None without crossed groupings.
     """
@@ -219,10 +233,10 @@ def picks(problem: Problem, cells: Index) -> Array | None:
     out = np.zeros((len(cells), problem.D, C))
     out[:, np.arange(C), np.arange(C)] = 1.0
     first = C
-    for one in problem.crossed:
-        for k, col in enumerate(one.cols):
-            out[np.arange(len(cells)), first + one.of_cell[cells] * one.K + k, col] += 1.0
-        first += one.size * one.K
+    for grouping in problem.crossed:
+        for k, col in enumerate(grouping.cols):
+            out[np.arange(len(cells)), first + grouping.of_cell[cells] * grouping.K + k, col] += 1.0
+        first += grouping.size * grouping.K
     return out
 
 
@@ -232,7 +246,7 @@ def picks(problem: Problem, cells: Index) -> Array | None:
 def without_row(mean: Array, variance: Array, y: Array, noise: Array) -> tuple[Array, Array, Array]:
     """Return log p(y_i | other rows, θ), log p(y_i | all rows, θ), (y_i − mean)/sd given the others: (rows, S).
 
-    mean, variance : of x_iᵀβ given all rows and θ; noise : σ²/w_i; all broadcast to (rows, S)
+    mean, variance : mean and variance of x_iᵀβ given all rows and θ; noise : σ²/w_i; all broadcast to (rows, S)
 
     With [V⁻¹]_ii = 1/noise − variance/noise², the variance is 1/[V⁻¹]_ii and y − mean₋ᵢ = [V⁻¹r]_i/[V⁻¹]_ii
     (math.md, equation 23).
@@ -244,23 +258,23 @@ def without_row(mean: Array, variance: Array, y: Array, noise: Array) -> tuple[A
     return 0.5 * (out - _LOG_2PI), 0.5 * (within - _LOG_2PI), (y - mean) / np.sqrt(gap)
 
 
-def without_place(found: Step, const: Array, mean: Array, cov: Array) -> tuple[Array, Array, Array]:
+def without_place(message: Step, const: Array, mean: Array, cov: Array) -> tuple[Array, Array, Array]:
     """Return log p(y_v | others, θ), log p(y_v | all, θ) of v as a new place, |I − P'C|, for places v: (n, S) each.
 
-    const : (n, S) log of the factor that the message leaves out; mean, cov : of the parents' β given all rows, θ
+    const : (n, S) log of the factor that the message omits; mean, cov : moments of the parents' β given all rows, θ
 
     The message is L(β) = exp(const − ½βᵀP'β + h'ᵀβ) of the parent's β ~ Normal(mean, cov): the first is
     −log E 1/L, the second log E L (math.md, equation 24).
     """
-    moved = (found.P @ mean[..., None])[..., 0]
-    height = const - ((0.5 * moved - found.h) * mean).sum(axis=-1)
-    out, left = _tilted(found.P, moved - found.h, cov, -1.0)
-    within, _ = _tilted(found.P, moved - found.h, cov, 1.0)
-    return height - out, height + within, left
+    moved = (message.P @ mean[..., None])[..., 0]
+    height = const - ((0.5 * moved - message.h) * mean).sum(axis=-1)
+    out, determinant = _tilted(message.P, moved - message.h, cov, -1.0)
+    within, _ = _tilted(message.P, moved - message.h, cov, 1.0)
+    return height - out, height + within, determinant
 
 
 def _tilted(P: Array, g: Array, cov: Array, sign: float) -> tuple[Array, Array]:
-    """Return log E exp(∓(½eᵀPe + gᵀe)), e ~ Normal(0, cov), and |I ± P cov|; sign is the latter's."""
+    """Return log E exp(∓(½eᵀPe + gᵀe)), e ~ Normal(0, cov), and |I ± P cov|; sign is that of the determinant."""
     M = np.eye(P.shape[-1]) + sign * (P @ cov)
     direction, logdet = np.linalg.slogdet(M)
     fine = direction > 0
@@ -272,17 +286,17 @@ def _tilted(P: Array, g: Array, cov: Array, sign: float) -> tuple[Array, Array]:
 def log_places(
     given: ConditionalPosterior, at: int, n: Array, c: Array, log_weight: Array
 ) -> tuple[Array, Array, Array]:
-    """Return without_place of all places of a level: (size, S) each.
+    """Return without_place for all places of a level: (size, S) each.
 
     n, c, log_weight : (size,) rows, Σ w(y − xᵀshift)² and Σ log w of every place
     """
     size = given.problem.levels[at].size
-    out, within, left = (np.empty((size, given.S)) for _ in range(3))
+    out, within, determinant = (np.empty((size, given.S)) for _ in range(3))
     log_sigma, above = np.log(given.sigma), given.upper[at]
     for block in given.blocks(size):
-        found, parents = given.sent(at, block), given.parent[at][block]
-        const = found.gain - n[block, None] * (log_sigma + 0.5 * _LOG_2PI) + 0.5 * log_weight[block, None]
+        message, parents = given.sent(at, block), given.parent[at][block]
+        const = message.gain - n[block, None] * (log_sigma + 0.5 * _LOG_2PI) + 0.5 * log_weight[block, None]
         const = const - c[block, None] / (2.0 * given.sigma**2)
         means, covs = above.mean[parents], above.cov[parents]
-        out[block], within[block], left[block] = without_place(found, const, means, covs)
-    return out, within, left
+        out[block], within[block], determinant[block] = without_place(message, const, means, covs)
+    return out, within, determinant

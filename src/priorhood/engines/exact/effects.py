@@ -152,9 +152,14 @@ def _draw_tops(x, lam, tree, root, sigma, z, upper):
 class EffectDraws:
     """Draws of all coefficients.
 
-    mu : (S, F), of problem.root_cols
-    levels : per level (S, C, size), coefficients, not differences, of coefficient_columns
-    crossed : per crossed grouping (S, K, size), effects: differences from the coefficients of the levels
+    Attributes
+    ----------
+    mu : array (S, F)
+        coefficients of problem.root_cols
+    levels : tuple of array (S, C, size)
+        coefficients, not differences, of coefficient_columns, by level
+    crossed : tuple of array (S, K, size)
+        effects, which are added to the coefficients of the levels, by crossed grouping
     """
 
     mu: Array
@@ -163,7 +168,7 @@ class EffectDraws:
 
 
 def coefficient_columns(problem: Problem, at: int) -> Index:
-    """Return the columns whose coefficient differs between a level's nodes: its own, then coarser levels'."""
+    """Return the columns whose coefficients differ between a level's nodes: its own, then coarser levels'."""
     every = (int(d) for level in problem.levels[at:] for d in level.cols)
     return np.array(list(dict.fromkeys(every)), dtype=np.int64)
 
@@ -177,19 +182,28 @@ def draw_effects(
     *,
     finest: bool = True,
 ) -> EffectDraws:
-    """Draw all coefficients, once for each of a batch of θ.
+    """Draw all coefficients once for every θ of a batch.
 
     ε | β_parent ~ Normal(M⁻¹(u − Tᵀβ_parent), M⁻¹),   β = β_parent + Z Λ ε            (math.md, eq. 10)
 
     Parameters
     ----------
-    values : a batch of S θ
-    done : called with the number of draws of every finished run, for a progress display
-    finest : whether the finest groups are drawn; if not, their coefficients are (S, C, 0)
+    collapsed : Collapsed
+        the problem as flat arrays
+    values : Theta
+        batch of S θ
+    rng : numpy.random.Generator
+        random numbers
+    threads : int
+        number of threads, which does not change the draws
+    done : callable
+        called with the number of draws of every finished run, to show progress
+    finest : bool
+        whether the finest groups are drawn; if not, their coefficients are (S, C, 0)
 
     Notes
     -----
-    O(S (J D² K + D³)); the numbers do not depend on threads.
+    O(S (J D² K + D³))
     """
     problem = collapsed.problem
     S, J = len(values.sigma), problem.J if problem.levels and finest else 0
@@ -197,13 +211,13 @@ def draw_effects(
     slots = collapsed.h0.shape[1]
     widest = max([len(problem.root_cols) + problem.crossed_columns, *(level.K for level in problem.levels)])
     leaves = problem.levels[0].K if problem.levels else 0
-    found = EffectDraws(
+    draws = EffectDraws(
         mu=np.empty((S, len(problem.root_cols))),
         levels=tuple(
             np.empty((S, len(coefficient_columns(problem, at)), level.size if at or finest else 0))
             for at, level in enumerate(problem.levels)
         ),
-        crossed=tuple(np.empty((S, one.K, one.size)) for one in problem.crossed),
+        crossed=tuple(np.empty((S, grouping.K, grouping.size)) for grouping in problem.crossed),
     )
 
     def run(stream: np.random.Generator, part: slice) -> None:
@@ -212,7 +226,7 @@ def draw_effects(
         upper = np.empty((size, problem.D, slots))
         noise = (
             stream.standard_normal((size, leaves, J)),
-            # One column more than the slots: a seed's numbers are those of earlier versions.
+            # One column more than the slots, so that a seed gives the same numbers as in earlier versions.
             stream.standard_normal((size, widest, slots + 1)),
         )
         if collapsed.places is not None and not finest:
@@ -224,26 +238,26 @@ def draw_effects(
                 problem.A, problem.b, collapsed.P0, collapsed.h0, lam[part], collapsed.tree, collapsed.root,
                 values.sigma[part], *noise, leaf, upper,
             )  # fmt: skip
-        _store(collapsed, found, part, leaf, upper)
+        _store(collapsed, draws, part, leaf, upper)
 
     in_streams(run, S, rng, cost=problem.J * problem.D, threads=threads, done=done)
-    return found
+    return draws
 
 
-def _store(collapsed: Collapsed, found: EffectDraws, part: slice, leaf: Array, upper: Array) -> None:
-    """Store the kernel's coefficients (draws, D, nodes), of the outcome less X·shift, as those of the outcome."""
+def _store(collapsed: Collapsed, draws: EffectDraws, part: slice, leaf: Array, upper: Array) -> None:
+    """Store the kernel's coefficients (draws, D, nodes), of the outcome minus X·shift, as those of the outcome."""
     problem, first = collapsed.problem, collapsed.tree[4]
     top = upper[:, :, int(first[-1])]
-    found.mu[part] = top[:, problem.root_cols] + problem.shift[problem.root_cols]
+    draws.mu[part] = top[:, problem.root_cols] + problem.shift[problem.root_cols]
     for at, level in enumerate(problem.levels):
-        if not found.levels[at].shape[2]:
+        if not draws.levels[at].shape[2]:
             continue
         nodes = leaf if at == 0 else upper[:, :, first[at] : first[at] + level.size]
         cols = coefficient_columns(problem, at)
-        own = nodes if cols.tolist() == list(range(problem.D)) else nodes[:, cols]
-        np.add(own, problem.shift[cols, None], out=found.levels[at][part])
+        varying = nodes if cols.tolist() == list(range(problem.D)) else nodes[:, cols]
+        np.add(varying, problem.shift[cols, None], out=draws.levels[at][part])
     column = problem.D - problem.crossed_columns
-    for one, target in zip(problem.crossed, found.crossed, strict=True):
-        effects = top[:, column : column + one.size * one.K]
-        target[part] = effects.reshape(len(top), one.size, one.K).swapaxes(1, 2)
-        column += one.size * one.K
+    for grouping, target in zip(problem.crossed, draws.crossed, strict=True):
+        effects = top[:, column : column + grouping.size * grouping.K]
+        target[part] = effects.reshape(len(top), grouping.size, grouping.K).swapaxes(1, 2)
+        column += grouping.size * grouping.K

@@ -1,6 +1,6 @@
-"""A residual sd for every group: collapse, explore and expand where σ_j differs (math.md, section 6).
+"""A residual sd for every group: collapse, explore and expand if σ_j differs (math.md, section 6).
 
-The population's coefficients no longer integrate out with σ, so θ has them:
+The population's coefficients cannot be integrated out together with σ, so θ contains them:
 
     θ = (γ, log τ, atanh z, m, log s),     β₀ = shift + scale·γ
 
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.problem import CentredSums, Problem
     from priorhood.model.priors import ScalePrior
 
-TAKEN = (Exponential, HalfNormal, HalfStudentT, HalfCauchy, Gamma, LogNormal)
+SUPPORTED = (Exponential, HalfNormal, HalfStudentT, HalfCauchy, Gamma, LogNormal)
 _LOG_2PI = math.log(2.0 * math.pi)
-MIN_SPREAD, MAX_SPREAD = -30.0, math.log(30.0)  # log s: from sds that are one to sds e^±30 apart
-MIN_SHAPE = 0.1  # of a Gamma prior: with a smaller shape σ may underflow
-COST = 60  # of a group, in the units of in_chunks: a column of marginal.py's kernel costs 1
+MIN_SPREAD, MAX_SPREAD = -30.0, math.log(30.0)  # log s: from equal sds to sds that differ by e^±30
+MIN_SHAPE = 0.1  # smallest shape of a Gamma prior; with a smaller one σ may underflow
+COST = 60  # cost of a group, in the units of in_chunks: a column of marginal.py's kernel costs 1
 
 
 @dataclass(frozen=True)
@@ -63,24 +63,29 @@ class UnpooledNoise:
 
 @dataclass(frozen=True)
 class PooledNoise:
-    """log σ_j ~ Normal(log median, spread²), median and spread to be learned, or known if Fixed."""
+    """log σ_j ~ Normal(log median, spread²); median and spread are learned, or known if Fixed."""
 
     median: ScalePrior
     spread: ScalePrior
 
     @property
     def free(self) -> tuple[ScalePrior, ...]:
-        """Priors of those to be learned."""
+        """Priors of median and spread, except Fixed ones."""
         return tuple(p for p in (self.median, self.spread) if not isinstance(p, Fixed))
 
 
 @dataclass(frozen=True)
 class GroupNoiseProblem:
-    """One level of groups, each with a σ of its own.
+    """One level of groups, each with its own σ.
 
-    base : the problem with one σ, which is Fixed
-    rows : every group's rows, rotated into few
-    noise : prior of the σ_j
+    Attributes
+    ----------
+    base : Problem
+        the problem with one σ, which is Fixed
+    rows : PseudoRows
+        every group's rows, rotated into few
+    noise : UnpooledNoise or PooledNoise
+        prior of the σ_j
     """
 
     base: Problem
@@ -89,7 +94,7 @@ class GroupNoiseProblem:
 
     @property
     def hyper(self) -> tuple[ScalePrior, ...]:
-        """Priors of the σ_j's median and spread, where these are to be learned."""
+        """Priors of the σ_j's median and spread, if these are learned."""
         return self.noise.free if isinstance(self.noise, PooledNoise) else ()
 
     @property
@@ -102,8 +107,14 @@ class GroupNoiseProblem:
 class NoisyTheta:
     """A batch of θ as the model's parameters.
 
-    beta : (S, D) population coefficients less the shift; 0 for columns without one
-    scales : τ and Ω, with a σ of 1; median, spread : (S,) of the σ_j, NaN if they are independent
+    Attributes
+    ----------
+    beta : array (S, D)
+        population coefficients minus the shift; 0 for columns without one
+    scales : Theta
+        τ and Ω, with σ = 1
+    median, spread : array (S,)
+        median and spread of the σ_j, NaN if they are independent
     """
 
     beta: Array
@@ -112,14 +123,14 @@ class NoisyTheta:
     spread: Array
 
 
-def refuses(problem: GroupNoiseProblem) -> str | None:
+def unsupported_reason(problem: GroupNoiseProblem) -> str | None:
     """Return why the engine cannot fit the problem, with advice; None if it can."""
     prior = problem.noise.prior if isinstance(problem.noise, UnpooledNoise) else None
-    if prior is not None and not isinstance(prior, TAKEN):
-        names = ", ".join(family.__name__ for family in TAKEN)
+    if prior is not None and not isinstance(prior, SUPPORTED):
+        names = ", ".join(family.__name__ for family in SUPPORTED)
         return f"the exact engine integrates over every group's sigma under {names}, not under {prior}"
     if isinstance(prior, Gamma) and prior.shape < MIN_SHAPE:
-        return f"the prior sigma ~ {prior} lets sds underflow: give it a shape of 0.1 or more"
+        return f"sds may underflow under the prior sigma ~ {prior}: use a shape of 0.1 or more"
     return None
 
 
@@ -140,35 +151,47 @@ class GroupNoiseDensity:
         square = base.A[base.root_cols, base.root_cols].sum(axis=1) / base.N
         known = base.J * square * math.exp(-2.0 * self.log_scatter)
         self.scale = 1.0 / np.sqrt(base.root_sd**-2.0 + known)
-        own = axes(base)
-        low, high, centre = box_of(base.levels, own, self.log_scatter)
+        coordinates = axes(base)
+        low, high, centre = box_of(base.levels, coordinates, self.log_scatter)
         if isinstance(problem.noise, PooledNoise):
             median, spread = problem.noise.median, problem.noise.spread
             if not isinstance(median, Fixed):
-                own.append(scale_axis("sigma_median", median))
-                reach = coordinate_bounds(median, own[-1], self.log_scatter)
-                low.append(reach[0])
-                high.append(reach[1])
+                coordinates.append(scale_axis("sigma_median", median))
+                bounds = coordinate_bounds(median, coordinates[-1], self.log_scatter)
+                low.append(bounds[0])
+                high.append(bounds[1])
                 centre.append(float(allowed_coordinate(median, np.array(self.log_scatter))))
             if not isinstance(spread, Fixed):
-                own.append(scale_axis("sigma_spread", spread))
+                coordinates.append(scale_axis("sigma_spread", spread))
                 bounded = isinstance(spread, Uniform)
                 low.append(-np.inf if bounded else MIN_SPREAD)
                 high.append(np.inf if bounded else MAX_SPREAD)
                 centre.append(float(allowed_coordinate(spread, np.array(-1.0))))
         F = len(base.root_cols)
-        self.axes: list[Axis | None] = [*[None] * F, *own]
+        self.axes: list[Axis | None] = [*[None] * F, *coordinates]
         self.low, self.high = np.array([-np.inf] * F + low), np.array([np.inf] * F + high)
         self.centre = np.array([0.0] * F + centre)
         self.hyper = len(problem.hyper)
 
     def __call__(self, theta: Array) -> Array:
-        """Return the log density of a batch: (S, dim) → (S,)."""
+        """Return the log density of a batch: (S, dim) → (S,).
+
+        Its prior is normalized: log m and log s add m and log s, γ the log of its scale.
+        """
         self.evaluations += len(theta)
         bounded = np.clip(theta, self.low, self.high)
         inside = (bounded == theta).all(axis=1)
-        values = self.constrain(bounded)
-        total = log_marginal(self.problem, values, self.threads) + self._log_prior(bounded, values)
+        values, base, noise = self.constrain(bounded), self.problem.base, self.problem.noise
+        F, at = len(base.root_cols), theta.shape[1] - self.hyper
+        white = values.beta[:, base.root_cols] / base.root_sd - base.root_offset
+        prior = log_prior(base, bounded[:, F:at], values.scales) - 0.5 * (white**2).sum(axis=1)
+        prior += np.log(self.scale / base.root_sd).sum() - 0.5 * F * _LOG_2PI
+        if isinstance(noise, PooledNoise):
+            for family, value in ((noise.median, values.median), (noise.spread, values.spread)):
+                if not isinstance(family, Fixed):
+                    prior = prior + family.logpdf(value) + family.log_jacobian(bounded[:, at])
+                    at += 1
+        total = log_marginal(self.problem, values, self.threads) + prior
         return np.where(inside & np.isfinite(total), total, -np.inf)
 
     def constrain(self, theta: Array) -> NoisyTheta:
@@ -187,21 +210,6 @@ class GroupNoiseDensity:
                     both[i] = prior.constrain(theta[:, at])
                     at += 1
         return NoisyTheta(beta, constrain(base, theta[:, F : theta.shape[1] - self.hyper]), *both)
-
-    def _log_prior(self, theta: Array, values: NoisyTheta) -> Array:
-        """Return log p(θ) (S,), normalized: log m and log s add m and log s, γ the log of its scale."""
-        base, noise = self.problem.base, self.problem.noise
-        F, end = len(base.root_cols), theta.shape[1] - self.hyper
-        white = values.beta[:, base.root_cols] / base.root_sd - base.root_offset
-        total = log_prior(base, theta[:, F:end], values.scales) - 0.5 * (white**2).sum(axis=1)
-        total += np.log(self.scale / base.root_sd).sum() - 0.5 * F * _LOG_2PI
-        if isinstance(noise, PooledNoise):
-            at = end
-            for prior, value in ((noise.median, values.median), (noise.spread, values.spread)):
-                if not isinstance(prior, Fixed):
-                    total = total + prior.logpdf(value) + prior.log_jacobian(theta[:, at])
-                    at += 1
-        return np.asarray(total)
 
     def crowd(self, rng: np.random.Generator) -> Array:
         """Draw θ around the pooled fit, its residual sd, and sds within e^±1 of each other; and from the prior."""
@@ -223,7 +231,7 @@ class GroupNoiseDensity:
         """Return False for all θ: a group's rows are rotated, so no message to a spread above loses digits."""
         return np.zeros(len(theta), dtype=bool)
 
-    def refuse(self) -> None:
+    def check_explorable(self) -> None:
         """Raise SamplingError if the rows of all groups lie exactly on the model's lines; see mode.check_lines."""
         check_lines(collapse(self.problem.base))
 
@@ -314,7 +322,7 @@ def draw_groups(
     threads: int = 1,
     done: Callable[[int], None] | None = None,
 ) -> tuple[Array, Array]:
-    """Draw σ_j and β_j of every group, once for each of a batch of θ (math.md, eqs. 10 and 11).
+    """Draw σ_j and β_j of every group, once for every θ of a batch (math.md, eqs. 10 and 11).
 
     Returns
     -------
@@ -326,8 +334,8 @@ def draw_groups(
     priors, _ = kernel_priors(problem.noise, values)
     lam = factors(base, values.scales)[:, 0]
     sigma = np.empty((S, J))
-    own = values.beta[:, level.cols] + base.shift[level.cols]
-    effects = np.repeat(own[:, :, None], J, axis=2)
+    beta = values.beta[:, level.cols] + base.shift[level.cols]
+    effects = np.repeat(beta[:, :, None], J, axis=2)
 
     def run(stream: np.random.Generator, part: slice) -> None:
         size = part.stop - part.start
@@ -341,15 +349,24 @@ def draw_groups(
     return sigma, effects
 
 
-SAME = 1e-12  # least share of its square by which a predictor varies within a group
-ROUNDING = 1e-13  # least share of its scatter by which an outcome is off its line
+SAME = 1e-12  # a predictor that varies within a group by at most this share of its square is constant
+ROUNDING = 1e-13  # an outcome that is off its line by at most this share of its scatter is on the line
 
 
 @dataclass(frozen=True)
 class PseudoRows:
-    """R (J, r, D) and z (J, r), padded with 0 to the most; rank (J,) : how many are in use.
+    """Every group's rows, rotated into few.
 
-    rest : (J,) ν = n − rank, rows without predictors; rss : (J,) their sum of squares, 0 without such rows
+    Attributes
+    ----------
+    R, z : array (J, r, D), (J, r)
+        predictors and outcomes, padded with 0 to the largest rank r
+    rank : array (J,)
+        number of pseudo-rows in use
+    rest : array (J,)
+        ν = n − rank, number of rows without predictors
+    rss : array (J,)
+        sum of squares of these, 0 if there are none
     """
 
     R: Array
@@ -360,15 +377,15 @@ class PseudoRows:
 
     @property
     def exact(self) -> Index:
-        """Indices of the groups with more rows than a line needs, all on it: nothing keeps their σ off 0."""
+        """Indices of groups with more rows than a line needs, all on it: nothing keeps their σ away from 0."""
         return np.flatnonzero((self.rest > 0) & (self.rss <= 0))
 
 
 def compress(sums: CentredSums, shift: Array) -> PseudoRows:
-    """Return pseudo-rows of the outcome less X·shift (D,), from the groups' centred moments.
+    """Return pseudo-rows of the outcome minus X·shift (D,), from the groups' centred moments.
 
     The first is √W times the mean row; the others are a Cholesky factor of the scatter, pivoted by the largest
-    share left of a column, so that it ends at the rank.
+    remaining share of a column, so that it ends at the rank.
     """
     n, mean, scatter, mass = sums.n, sums.mean, sums.scatter, sums.mass
     J, D = len(n), len(shift)
@@ -381,33 +398,33 @@ def compress(sums: CentredSums, shift: Array) -> PseudoRows:
     level = outcome.sum() / n.sum()
     rank, rss = np.ones(J, np.int64), np.zeros(J)
     for j in range(J):
-        least = SAME * (np.diag(scatter[j])[:D] + mass[j] * mean[j, :D] ** 2)
-        rows, right = _pivoted_cholesky(scatter[j, :D, :D], slopes[j], least, int(n[j]) - 1)
+        smallest = SAME * (np.diag(scatter[j])[:D] + mass[j] * mean[j, :D] ** 2)
+        rows, right = _pivoted_cholesky(scatter[j, :D, :D], slopes[j], smallest, int(n[j]) - 1)
         rank[j] += len(right)
         R[j, 1 : rank[j]], z[j, 1 : rank[j]] = rows, right
-        left = outcome[j] - right @ right
-        if n[j] > rank[j] and left > ROUNDING * (outcome[j] + 0.01 * n[j] * level):
-            rss[j] = left
+        remaining = outcome[j] - right @ right
+        if n[j] > rank[j] and remaining > ROUNDING * (outcome[j] + 0.01 * n[j] * level):
+            rss[j] = remaining
     widest = int(rank.max())
     return PseudoRows(np.ascontiguousarray(R[:, :widest]), np.ascontiguousarray(z[:, :widest]), rank, n - rank, rss)
 
 
-def _pivoted_cholesky(S: Array, s: Array, least: Array, most: int) -> tuple[Array, Array]:
-    """Return C (rank, D) with S = CᵀC, and C⁻ᵀs; a pivot at or under `least` (D,) counts as 0."""
-    left = S.copy()
-    own = np.maximum(np.diag(S), 1e-300)
+def _pivoted_cholesky(S: Array, s: Array, smallest: Array, max_rank: int) -> tuple[Array, Array]:
+    """Return C (rank, D) with S = CᵀC, and C⁻ᵀs; pivots up to `smallest` (D,) count as 0."""
+    remaining = S.copy()
+    scale = np.maximum(np.diag(S), 1e-300)
     rest = s.copy()
     rows = [np.zeros((0, len(S)))]
     right: list[float] = []
-    while len(right) < most:
-        diagonal = np.diag(left)
-        share = np.where(diagonal > np.maximum(least, 1e-10 * own), diagonal / own, 0.0)
+    while len(right) < max_rank:
+        diagonal = np.diag(remaining)
+        share = np.where(diagonal > np.maximum(smallest, 1e-10 * scale), diagonal / scale, 0.0)
         pivot = int(np.argmax(share)) if len(share) else 0
         if not len(share) or share[pivot] <= 0:
             break
-        row = left[pivot] / np.sqrt(diagonal[pivot])
+        row = remaining[pivot] / np.sqrt(diagonal[pivot])
         right.append(rest[pivot] / np.sqrt(diagonal[pivot]))
         rest = rest - row * right[-1]
-        left = left - np.outer(row, row)
+        remaining = remaining - np.outer(row, row)
         rows.append(row[None])
     return np.concatenate(rows), np.array(right)

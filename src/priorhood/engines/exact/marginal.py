@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.problem import Problem
 
 WORTH_THREADS = 100_000  # θ × nodes × columns, about half a millisecond
-STREAM = 64  # draws per random stream: fixed, so that the numbers do not depend on the number of threads
+STREAM = 64  # draws per random stream; constant, so that results do not depend on the number of threads
 _LOG_2PI = math.log(2.0 * math.pi)
 
 
@@ -46,7 +46,18 @@ def _log_marginals(A, b, c, N, P0, h0, lam, tree, root, sigma, out):
 class Collapsed:
     """A Problem as flat arrays for the kernels: the part of the upward pass that does not depend on θ.
 
-    places : two_terms.sums_of the problem, if it has that module's shape; else None
+    Attributes
+    ----------
+    problem : Problem
+        the problem
+    P0, h0 : array (D, D, slots), (D, slots)
+        sums of the leaves' messages in their parents' slots
+    tree : tuple of array
+        columns of every level, and their ends; child pointers, and their ends; first slot of every level
+    root : tuple of array
+        prior sd, prior mean of ε, and size and K of every crossed grouping
+    places : array or None
+        two_terms.sums_of the problem, if that module fits it
     """
 
     problem: Problem
@@ -58,7 +69,7 @@ class Collapsed:
 
 
 def collapse(problem: Problem) -> Collapsed:
-    """Lay the tree out flat and add the leaves' sums to their parents' slots.
+    """Return the tree as flat arrays, with the leaves' sums added to their parents' slots.
 
     Slots: the nodes of level 2, …, of level L, and the root.
     """
@@ -99,15 +110,22 @@ def log_marginal(collapsed: Collapsed, values: Theta, threads: int = 1) -> Array
 
     Parameters
     ----------
-    values : a batch of S θ
+    collapsed : Collapsed
+        the problem as flat arrays
+    values : Theta
+        batch of S θ
+    threads : int
+        number of threads
 
     Returns
     -------
-    (S,) log densities on the standardized scale
+    array (S,)
+        log densities on the standardized scale
 
     Notes
     -----
-    O(S (J D² K + D³)), free of the number of rows; crossed effects count in D. The oracle is tests/oracle/dense.py.
+    O(S (J D² K + D³)), independent of the number of rows; D includes crossed effects. The oracle is
+    tests/oracle/dense.py.
     """
     problem = collapsed.problem
     lam = factors(problem, values)
@@ -130,7 +148,7 @@ def log_marginal(collapsed: Collapsed, values: Theta, threads: int = 1) -> Array
 
 
 def in_chunks(work: Callable[[int, int], None], count: int, cost: int, threads: int) -> None:
-    """Call work(lo, hi) over 0 … count, on several threads if the whole is worth it.
+    """Call work(lo, hi) over 0 … count, on several threads if that saves time.
 
     The kernels release the interpreter lock and every item is computed alone, so the result has the
     same bits for any number of threads.
@@ -138,7 +156,7 @@ def in_chunks(work: Callable[[int, int], None], count: int, cost: int, threads: 
     if threads <= 1 or count * cost < WORTH_THREADS:
         work(0, count)
         return
-    # More pieces than threads, so that one slow thread does not hold up the rest.
+    # More pieces than threads, so that a slow thread does not delay the others.
     edges = np.linspace(0, count, min(4 * threads, count) + 1).astype(int)
     list(_pool(threads, os.getpid()).map(work, edges[:-1].tolist(), edges[1:].tolist()))
 
@@ -152,7 +170,7 @@ def in_streams(
     threads: int,
     done: Callable[[int], None] | None = None,
 ) -> None:
-    """Call work(stream, part) for runs of STREAM draws, each with a random stream of its own; see in_chunks.
+    """Call work(stream, part) for runs of STREAM draws, each with a separate random stream; see in_chunks.
 
     done : called with the number of draws of every finished run
     """
@@ -171,8 +189,8 @@ def in_streams(
 
 @cache
 def _pool(threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001
-    """Return a pool that is kept: starting its threads takes as long as a thousand θ of a small problem.
+    """Return a cached pool: starting its threads takes as long as a thousand θ of a small problem.
 
-    Every process has its own: a fork copies the pool but not its threads, and would wait for them forever.
+    There is one per process: a fork copies the pool but not its threads, and would wait for them forever.
     """
     return ThreadPoolExecutor(threads, thread_name_prefix="priorhood")

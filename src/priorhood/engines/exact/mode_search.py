@@ -1,9 +1,9 @@
-"""The search for all modes of log p(θ | y) with a share of the posterior (math.md, section 4, steps 1, 2).
+"""Search for all modes of log p(θ | y) with a share of the posterior (math.md, section 4, steps 1, 2).
 
-If the peaks of priors lie far below the data's scale, each such scale may be small and leave its effects to the
-others: there are as many modes as ways to divide the rows' scatter. So the climb starts from the best of a crowd of
-points, from its best with each subset of such scales moved to their priors' peaks, and from every hump on a line
-through each mode that is found.
+If the peaks of priors lie far below the data's scale, each such scale may be small while the others take over its
+effects: there are as many modes as ways to divide the rows' scatter. So the climb starts from the best of a crowd
+of points, from the best with each subset of such scales moved to their priors' peaks, and from every hump on a line
+through each mode found.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.mode import Target
 
 FAR, FAR_ABOVE = 1.5, 4.0  # in logs: a prior's peak this far below or above the data's scale is a start
-MAX_SETS = 4  # most scales with such a peak of which every subset is tried; with more: each alone, and all
+MAX_SETS = 4  # largest number of scales with such a peak of which every subset is tried; else each alone, and all
 NEIGHBOURS = 24  # members of the crowd from which the other coordinates are taken
 LINE = 24  # points on a line through a mode …
 LONG_LINE = 14  # … with more than six coordinates
-VALLEY = 0.1  # least depth between two separate humps
+VALLEY = 0.1  # smallest depth between two separate humps
 MATTERS = 12.0  # log mass below the largest at which a mode is dropped
 MAX_MODES = 16
 STEPS = 60  # of a climb
@@ -36,10 +36,18 @@ LENGTHS = np.array([1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 1.5, 2.5])
 
 @dataclass(frozen=True)
 class Modes:
-    """Modes, the largest mass first.
+    """Modes, sorted by mass, largest first.
 
-    means : (M, dim); covariances : (M, dim, dim), from the curvature there
-    log_masses : (M,), by Laplace's method, up to a constant; heights : (M,) log p(θ | y)
+    Attributes
+    ----------
+    means : array (M, dim)
+        positions
+    covariances : array (M, dim, dim)
+        covariances from the curvature
+    log_masses : array (M,)
+        log masses by Laplace's method, up to a constant
+    heights : array (M,)
+        log p(θ | y)
     """
 
     means: Array
@@ -49,7 +57,7 @@ class Modes:
 
     @property
     def scale(self) -> Array:
-        """Matrix (dim, dim) whose diagonal is, for every coordinate, the least variance of any mode."""
+        """Matrix (dim, dim) whose diagonal has the smallest variance of every coordinate at any mode."""
         if len(self.means) == 1:
             return np.asarray(self.covariances[0])
         return np.diag(np.diagonal(self.covariances, axis1=1, axis2=2).min(axis=0))
@@ -60,70 +68,70 @@ def find_modes(density: Target, rng: np.random.Generator) -> Modes:
 
     Raises
     ------
-    SamplingError : the density is finite nowhere near the data or the priors
+    SamplingError
+        if the density is not finite anywhere near the data or the priors
     """
     crowd = density.crowd(rng)
     heights = density(crowd)
     if not np.isfinite(heights).any():
         raise SamplingError(
             "the posterior density could not be computed anywhere near the data's scale; "
-            "look for extreme values in the outcome and predictors, or give outcome_unit",
+            "look for extreme values in the outcome and predictors, or set outcome_unit",
             reason="the posterior density could not be computed anywhere near the data's scale",
         )
-    starts = np.concatenate([crowd[np.argmax(heights)][None], _small_in_turn(density, crowd, heights)])
-    return _all_from(density, starts, [])
+    starts = np.concatenate([crowd[np.argmax(heights)][None], _starts_at_peaks(density, crowd, heights)])
+    return _modes_from(density, starts, [])
 
 
 def with_more(density: Target, modes: Modes, starts: Array) -> Modes | None:
-    """Return the modes with those found from further starts; None if there are no new ones."""
+    """Return the modes and those reached from further starts; None if there are no new modes."""
     known = list(zip(modes.heights.tolist(), modes.means, modes.covariances, strict=True))
-    found = _all_from(density, starts, known)
-    return found if len(found.means) > len(modes.means) else None
+    more = _modes_from(density, starts, known)
+    return more if len(more.means) > len(modes.means) else None
 
 
-def _all_from(density: Target, starts: Array, found: list[tuple[float, Array, Array]]) -> Modes:
-    """Return the modes found before, those above the starts, and those above humps on lines through new ones."""
+def _modes_from(density: Target, starts: Array, tops: list[tuple[float, Array, Array]]) -> Modes:
+    """Return the known modes, those above the starts, and those above humps on lines through new modes."""
     while len(starts):
-        fresh: list[tuple[float, Array, Array]] = []
-        for one in sorted(climb(density, starts), key=lambda one: -one[0]):
-            if np.isfinite(one[0]) and not any(_same(density, one, other) for other in (*found, *fresh)):
-                fresh.append(one)
-        found += fresh
-        found.sort(key=lambda one: -one[0])
-        del found[MAX_MODES:]
+        new: list[tuple[float, Array, Array]] = []
+        for top in sorted(climb(density, starts), key=lambda top: -top[0]):
+            if np.isfinite(top[0]) and not any(_same(density, top, other) for other in (*tops, *new)):
+                new.append(top)
+        tops += new
+        tops.sort(key=lambda top: -top[0])
+        del tops[MAX_MODES:]
         starts = np.concatenate([
             np.empty((0, density.dim)),
-            *(_humps(density, mean) for _, mean, _ in fresh if len(found) < MAX_MODES),
+            *(_humps(density, mean) for _, mean, _ in new if len(tops) < MAX_MODES),
         ])  # fmt: skip
-    height, mean, covariance = (np.array(part) for part in zip(*found, strict=True))
+    height, mean, covariance = (np.array(part) for part in zip(*tops, strict=True))
     masses = height + 0.5 * np.linalg.slogdet(covariance)[1]
     order = [at for at in np.argsort(-masses, kind="stable") if masses[at] >= masses.max() - MATTERS]
     return Modes(mean[order], covariance[order], masses[order], height[order])
 
 
-def _small_in_turn(density: Target, crowd: Array, heights: Array) -> Array:
-    """Return starts with every subset of the scales whose priors peak far from the data's scale moved there."""
-    own = _peaks(density)
-    off = own - density.centre
+def _starts_at_peaks(density: Target, crowd: Array, heights: Array) -> Array:
+    """Return starts with every subset of the scales whose priors peak far from the data's scale at these peaks."""
+    peaks = _peaks(density)
+    off = peaks - density.centre
     far = np.flatnonzero((off < -FAR) | (off > FAR_ABOVE))
     if not len(far):
         return np.empty((0, density.dim))
     sizes = range(len(far) + 1) if len(far) <= MAX_SETS else (0, 1, len(far) - 1, len(far))
-    sets = [list(one) for size in sizes for one in itertools.combinations(far.tolist(), size)]
+    sets = [list(subset) for size in sizes for subset in itertools.combinations(far.tolist(), size)]
     best = crowd[np.argsort(-heights, kind="stable")[: NEIGHBOURS // 2]]
     pool = np.concatenate([best, crowd[: NEIGHBOURS // 2]])
     tried = np.repeat(pool[None], 2 * len(sets), axis=0)
-    for at, one in enumerate(sets):
-        # The others anywhere; and with those that could be small near the data's scale, as they must be to take
-        # over the effects of the small ones.
-        others = np.setdiff1d(far, one)
+    for at, subset in enumerate(sets):
+        # The others anywhere; and, to take over the effects of the small scales, those that could be small near the
+        # data's scale.
+        others = np.setdiff1d(far, subset)
         near = tried[2 * at + 1]
         near[:, others] = np.clip(near[:, others], density.centre[others] - 1.0, density.centre[others] + 1.0)
-        tried[2 * at : 2 * at + 2, :, one] = own[one]
-    found = density(tried.reshape(-1, density.dim))
-    found = found.reshape(len(tried), -1)
-    usable = np.isfinite(found).any(axis=1)
-    return np.asarray(tried[np.arange(len(tried)), np.argmax(found, axis=1)][usable])
+        tried[2 * at : 2 * at + 2, :, subset] = peaks[subset]
+    height = density(tried.reshape(-1, density.dim)).reshape(len(tried), -1)
+    usable = np.isfinite(height).any(axis=1)
+    return np.asarray(tried[np.arange(len(tried)), np.argmax(height, axis=1)][usable])
 
 
 def _peaks(density: Target) -> Array:
@@ -137,9 +145,9 @@ def _humps(density: Target, mode: Array) -> Array:
     dim = density.dim
     count = LINE if dim <= 6 else LONG_LINE
     lines = np.tile(mode, (dim, count, 1))
-    own = _peaks(density)
-    low = np.maximum(density.low, np.minimum(density.centre - 8.0, own - 4.0))
-    high = np.minimum(density.high, np.maximum(density.centre + 4.0, own + 4.0))
+    peaks = _peaks(density)
+    low = np.maximum(density.low, np.minimum(density.centre - 8.0, peaks - 4.0))
+    high = np.minimum(density.high, np.maximum(density.centre + 4.0, peaks + 4.0))
     for k in range(dim):
         ticks = np.linspace(low[k], high[k], count - 1)
         lines[k, :, k] = np.sort(np.append(ticks, mode[k]))
@@ -157,16 +165,16 @@ def _humps(density: Target, mode: Array) -> Array:
     return np.array(tops).reshape(-1, dim)
 
 
-def _same(density: Target, one: tuple[float, Array, Array], other: tuple[float, Array, Array]) -> bool:
-    """Whether two tops are the same: close to each other, or without a valley between them."""
-    off = one[1] - other[1]
-    distance = min(float(off @ np.linalg.solve(covariance, off)) for covariance in (one[2], other[2]))
+def _same(density: Target, top: tuple[float, Array, Array], other: tuple[float, Array, Array]) -> bool:
+    """Return True if two tops are the same: close to each other, or without a valley between them."""
+    off = top[1] - other[1]
+    distance = min(float(off @ np.linalg.solve(covariance, off)) for covariance in (top[2], other[2]))
     if distance < 0.25:
         return True
     if distance > 25.0 and np.abs(off).max() > 3.0:
         return False
     between = density(other[1] + np.linspace(0.1, 0.9, 9)[:, None] * off)
-    return bool(between.min() > min(one[0], other[0]) - VALLEY)
+    return bool(between.min() > min(top[0], other[0]) - VALLEY)
 
 
 # -- the climb --------------------------------------------------------------------------------------------
@@ -195,9 +203,12 @@ def _derivatives(density: Callable[[Array], Array], at: Array, step: Array) -> t
 def climb(density: Callable[[Array], Array], starts: Array) -> list[tuple[float, Array, Array]]:
     """Climb by damped Newton steps from all starts (n, dim) together.
 
-    Returns height, mode (dim,) and a covariance (dim, dim) from the curvature there, per start. Every iteration is
-    two batches: the stencils of differences, and a line of step lengths for each. Where the density is not curved
-    downwards the step follows the absolute curvature, so it still climbs.
+    Every iteration is two batches: the stencils of differences, and a line of step lengths for each. If the density
+    is not curved downwards, the step follows the absolute curvature, so it still climbs.
+
+    Returns
+    -------
+    height, mode (dim,) and covariance (dim, dim) from the curvature, for every start
     """
     n, dim = starts.shape
     at, step = starts.copy(), np.full((n, dim), 1e-2)
@@ -212,7 +223,7 @@ def climb(density: Callable[[Array], Array], starts: Array) -> list[tuple[float,
         if not len(on):
             break
         eigenvalues, vectors = np.linalg.eigh(-hessian)
-        # A flat or rising direction is given the curvature of a coordinate known to within e^±2.
+        # Flat or rising directions get the curvature of a coordinate known to within e^±2.
         bounded = np.maximum(np.abs(eigenvalues), 0.25)
         covariance[on] = (vectors / bounded[:, None, :]) @ vectors.swapaxes(1, 2)
         direction = (covariance[on] @ gradient[:, :, None])[:, :, 0]

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 class Varying:
     """Coefficients that vary by a grouping: Z_ℓ, and the priors of their spreads and correlations.
 
-    cols : (K,) columns of the design whose coefficient varies
-    tau : K priors of the spreads; a Fixed spread is known and no coordinate of θ
-    omega : prior of the correlations; None if the effects are independent (`||`)
+    Attributes
+    ----------
+    cols : array (K,)
+        columns of the design whose coefficients vary
+    tau : tuple of prior
+        K priors of the spreads; a Fixed spread is known and not a coordinate of θ
+    omega : LKJ or None
+        prior of the correlations; None if the effects are independent (`||`)
     """
 
     cols: Index
@@ -47,7 +52,10 @@ class Varying:
 class Level(Varying):
     """One level of the tree of groups.
 
-    starts : (parents + 1,) children of parent p are the nodes starts[p] … starts[p+1]−1
+    Attributes
+    ----------
+    starts : array (parents + 1,)
+        the children of parent p are the nodes starts[p] … starts[p+1]−1
     """
 
     starts: Index
@@ -60,9 +68,14 @@ class Level(Varying):
 
 @dataclass(frozen=True)
 class Crossed(Varying):
-    """A grouping that cuts across the tree: its effects are columns of the root (see widened).
+    """A crossed grouping: its effects are columns of the root (see widened).
 
-    of_cell : (cells,) place of every cell; size : number of places
+    Attributes
+    ----------
+    of_cell : array (cells,)
+        place of every cell
+    size : int
+        number of places
     """
 
     of_cell: Index
@@ -71,18 +84,32 @@ class Crossed(Varying):
 
 @dataclass(frozen=True)
 class Problem:
-    """Sums of equation (5) for the outcome less X·shift, and the model's priors.
+    """Sums of equation (5) for the outcome minus X·shift, and the model's priors.
 
-    A : (D, D, J); b : (D, J); c : Σ w(y − Xᵀshift)²; N : rows. D counts the design's columns and, after
-        them, one column for every effect of a crossed grouping, one place after the other
-    levels : finest first; the root is the parent of the last
-    crossed : groupings that cut across the levels
-    root_cols : (F,) columns that have a population coefficient
-    root_mean, root_sd : (F,) their Normal prior
-    shift : (D,) coefficients subtracted from the outcome so that no sum cancels; 0 outside root_cols
-    sigma : prior of the residual sd σ; a Fixed σ is known and no coordinate of θ
-    weight, log_weight : Σ w (N if all weights are 1) and Σ log w
-    scatter : mean of (y − Xᵀshift)² over the rows; c/N if all weights are 1
+    Attributes
+    ----------
+    A, b : array (D, D, J), (D, J)
+        sums; the D columns are the design's and then one column per effect of a crossed grouping, place by place
+    c : float
+        Σ w(y − Xᵀshift)²
+    N : float
+        number of rows
+    levels : tuple of Level
+        nested groupings, finest first; the root is the parent of the last
+    crossed : tuple of Crossed
+        crossed groupings
+    root_cols : array (F,)
+        columns with a population coefficient
+    root_mean, root_sd : array (F,)
+        their Normal priors
+    shift : array (D,)
+        coefficients subtracted from the outcome so that no sum cancels; 0 outside root_cols
+    sigma : prior
+        prior of the residual sd σ; a Fixed σ is known and not a coordinate of θ
+    weight, log_weight : float
+        Σ w (N if all weights are 1) and Σ log w
+    scatter : float
+        mean of (y − Xᵀshift)² over the rows; c/N if all weights are 1
     """
 
     A: Array
@@ -102,7 +129,7 @@ class Problem:
 
     @property
     def base(self) -> Problem:
-        """The problem itself; see GroupNoiseProblem.base."""
+        """Problem itself; see GroupNoiseProblem.base."""
         return self
 
     @property
@@ -117,17 +144,17 @@ class Problem:
 
     @property
     def crossed_columns(self) -> int:
-        """Number of columns, the last ones, that are effects of crossed groupings."""
+        """Number of columns that are effects of crossed groupings, the last ones."""
         return sum(one.size * one.K for one in self.crossed)
 
     @property
     def known_noise(self) -> bool:
-        """Whether σ is known."""
+        """True if σ is known."""
         return isinstance(self.sigma, Fixed)
 
     @property
     def D(self) -> int:  # noqa: N802
-        """Number of columns, with those of crossed effects."""
+        """Number of columns, including those of crossed effects."""
         return int(self.A.shape[0])
 
     @property
@@ -145,10 +172,18 @@ class Problem:
 class CentredSums:
     """Standardized moments of the cells' rows about their means.
 
-    n : (cells,) rows; mean : (cells, D+1) of the design's columns and, last, the outcome
-    scatter : (cells, D+1, D+1) centred sums of products
-    weight : (cells,) Σ w of the weights w of (1), which mean and scatter then have; None if all are 1
-    log_weight : Σ log w of all rows
+    Attributes
+    ----------
+    n : array (cells,)
+        number of rows
+    mean : array (cells, D+1)
+        means of the design's columns and, last, of the outcome
+    scatter : array (cells, D+1, D+1)
+        centred sums of products
+    weight : array (cells,) or None
+        Σ w of the weights w of (1), with which mean and scatter are weighted; None if all are 1
+    log_weight : float
+        Σ log w of all rows
     """
 
     n: Array
@@ -165,7 +200,7 @@ class CentredSums:
 
 @dataclass(frozen=True)
 class Root:
-    """Columns cols (F,) that have a population coefficient, and their Normal prior, mean and sd (F,)."""
+    """The columns `cols` (F,) with a population coefficient, and the mean and sd (F,) of their Normal priors."""
 
     cols: Index
     mean: Array
@@ -182,17 +217,25 @@ def build_problem(
     crossed: tuple[Crossed, ...] = (),
     leaf: Index | None = None,
 ) -> Problem:
-    """Build the Problem of standardized centred moments.
+    """Return the Problem of standardized centred moments.
 
     Parameters
     ----------
-    constant : the intercept's column, or None
-    leaf : (cells,) finest group of every cell; None if the cells are these groups
+    sums : CentredSums
+        moments of the cells
+    root, levels, crossed : Root, tuple of Level, tuple of Crossed
+        population and groupings
+    sigma : prior
+        prior of the residual sd
+    constant : int or None
+        column of the intercept
+    leaf : array (cells,) or None
+        finest group of every cell; None if the cells are these groups
 
     Notes
     -----
-    The shift is the pooled least-squares fit: with it, c is a sum of squared residuals however
-    large the outcome's offset is, and (9) does not cancel.
+    The shift is the pooled least-squares fit: with it, c is a sum of squared residuals, even with a large offset of
+    the outcome, and (9) does not cancel.
     """
     n, mean, scatter, weight, mass = sums.n, sums.mean, sums.scatter, sums.weight, sums.mass
     rows, D = float(n.sum()), mean.shape[1] - 1
@@ -226,10 +269,10 @@ def build_problem(
 def widened(
     A: Array, b: Array, shift: Array, crossed: tuple[Crossed, ...], leaf: Index | None
 ) -> tuple[Array, Array, Array]:
-    """Sums of the finest groups, with a column for every effect of a crossed grouping, from the cells' sums.
+    """Return the sums of the finest groups, with one column per effect of a crossed grouping, from the cells' sums.
 
     A row in place t of a crossed grouping has its values z = x[cols] in the columns of t and 0 in those of the
-    grouping's other places, so that the cell's sums have every product in A and b already.
+    grouping's other places, so the cell's sums contain every product that A and b need.
 
     Returns
     -------
@@ -240,10 +283,10 @@ def widened(
     D = A.shape[1]
     at = np.cumsum([D, *(one.size * one.K for one in crossed)])
     # Columns of the wide design that are not 0 in a cell, and the design's columns that they copy.
-    own = [np.broadcast_to(np.arange(D), (len(A), D))]
-    for one, first in zip(crossed, at, strict=False):
-        own.append(first + one.of_cell[:, None] * one.K + np.arange(one.K))
-    wide = np.concatenate(own, axis=1)
+    nonzero = [np.broadcast_to(np.arange(D), (len(A), D))]
+    for grouping, first in zip(crossed, at, strict=False):
+        nonzero.append(first + grouping.of_cell[:, None] * grouping.K + np.arange(grouping.K))
+    wide = np.concatenate(nonzero, axis=1)
     copied = np.concatenate([np.arange(D), *(one.cols for one in crossed)])
     J = int(leaf.max()) + 1
     A_wide, b_wide = np.zeros((J, at[-1], at[-1])), np.zeros((J, at[-1]))
@@ -253,7 +296,7 @@ def widened(
 
 
 def _pooled_fit(sums: CentredSums, root_cols: Index, constant: int | None) -> Array:
-    """Least-squares coefficients (D,) of root_cols for all rows together; 0 elsewhere."""
+    """Return the least-squares coefficients (D,) of root_cols for all rows together; 0 elsewhere."""
     mass, mean, scatter, D = sums.mass, sums.mean, sums.scatter, sums.mean.shape[1] - 1
     shift = np.zeros(D)
     if constant is None:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.mode import Target
     from priorhood.engines.exact.mode_search import Modes
 
-DEGREES = 5.0  # of freedom of the t distributions …
+DEGREES = 5.0  # degrees of freedom of the t distributions …
 NEARLY_NORMAL = 500.0  # … of one that is Normal except in its far tails …
 LIGHT = 30.0  # … and of one in between, tried if those tails are too light
 GUARD = 0.03  # share of the wide mixture in a mixture with one of these
-ROUND = 500  # draws of a refinement round, times 1 + dim/4
+ROUND = 500  # draws per refinement round, times 1 + dim/4
 ROUNDS = 9
 MAX_PARTS = 7
 EM_STEPS = 8
@@ -29,17 +29,27 @@ GOOD_WEIGHTS = 0.7  # refinement stops at this effective share of the weights �
 GAIN = 1.05  # … or when a round improves it by less than this factor
 MAX_FITTED = 20_000  # draws to which a wider proposal is fitted
 IN_CACHE = 50_000  # numbers
-MIN_SHARE = 0.1  # least number of a mode's first draws, as a share of the largest mode's
-GRID = 2.0**-8  # step to which a part's mean and factor are rounded, in units of its least sd
+MIN_SHARE = 0.1  # smallest number of a mode's first draws, as a share of the largest mode's
+GRID = 2.0**-8  # step to which a part's mean and factor are rounded, in units of its smallest sd
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Σ_c weight_c t(mean_c, scale_c; degrees_c), with means (dim,) and Cholesky factors of the scales (dim, dim).
+    """A mixture of t distributions, Σ_c weight_c t(mean_c, scale_c; degrees_c).
 
-    drawn_out : (P, dim) variances added along the axes: the last P dim parts are the first P parts, each with the
-        variance of one axis added. Their factors are given too; this makes their densities cheap.
-    degrees : degrees of freedom of every part; DEGREES for all if empty
+    Attributes
+    ----------
+    weights : tuple of float
+        weight of every part
+    means : tuple of array (dim,)
+        mean of every part
+    factors : tuple of array (dim, dim)
+        Cholesky factor of every part's scale
+    drawn_out : array (P, dim) or None
+        variances added along the axes: the last P dim parts are the first P parts, each with the variance of one
+        axis added. `factors` includes theirs; the variances make their densities cheap
+    degrees : tuple of float
+        degrees of freedom of every part; DEGREES for all if empty
     """
 
     weights: tuple[float, ...]
@@ -60,13 +70,13 @@ class Mixture:
         noise = rng.standard_normal((count, dim))
         degrees = self._degrees[which]
         noise /= np.sqrt(rng.chisquare(degrees) / degrees)[:, None]
-        found = np.empty((count, dim))
+        theta = np.empty((count, dim))
         order = np.argsort(which, kind="stable")
         ends = np.searchsorted(which[order], np.arange(len(self.means) + 1))
         for part, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
-            own = order[ends[part] : ends[part + 1]]
-            found[own] = mean + turned(factor, noise[own])
-        return found
+            draws = order[ends[part] : ends[part + 1]]
+            theta[draws] = mean + rows_times(factor, noise[draws])
+        return theta
 
     @cached_property
     def plain(self) -> int:
@@ -74,66 +84,64 @@ class Mixture:
         return len(self.means) - (0 if self.drawn_out is None else self.drawn_out.size)
 
     @cached_property
-    def _whitening(self) -> tuple[Array, Array]:
-        """Means (plain, dim, 1) and inverse factors (plain, dim, dim)."""
-        return np.stack(self.means[: self.plain])[:, :, None], np.linalg.inv(np.stack(self.factors[: self.plain]))
+    def _constants(self) -> tuple[Array, Array, Array]:
+        """Means (plain, dim, 1), inverse factors (plain, dim, dim), and log weight + log density at the mean.
 
-    @cached_property
-    def _peaks(self) -> Array:
-        """Log weight plus log density at the mean, of every part: (parts, 1)."""
+        The last is of every part: (parts, 1).
+        """
         dim = len(self.means[0])
         norm = np.array([
             math.lgamma((v + dim) / 2) - math.lgamma(v / 2) - 0.5 * dim * math.log(v * math.pi)
             for v in self._degrees.tolist()
         ])  # fmt: skip
         size = np.log(np.einsum("cdd->cd", np.stack(self.factors))).sum(axis=1)
-        return np.asarray(np.log(self.weights) + norm - size)[:, None]
+        peaks = np.asarray(np.log(self.weights) + norm - size)[:, None]
+        inverse = np.linalg.inv(np.stack(self.factors[: self.plain]))
+        return np.stack(self.means[: self.plain])[:, :, None], inverse, peaks
 
     def logpdf_parts(self, theta: Array) -> Array:
         """Return log weight plus log density of every part: (parts, S)."""
-        found = np.empty((len(self.means), len(theta)))
-        for part in self._blocks(theta):
-            found[:, part] = self._heights(theta[part])
-        return found
+        density = np.empty((len(self.means), len(theta)))
+        for block in self._blocks(theta):
+            density[:, block] = self._heights(theta[block])
+        return density
 
     def logpdf(self, theta: Array) -> Array:
         """Return the log density: (S,)."""
-        found = np.empty(len(theta))
-        for part in self._blocks(theta):
-            heights = self._heights(theta[part])
+        density = np.empty(len(theta))
+        for block in self._blocks(theta):
+            heights = self._heights(theta[block])
             top = heights.max(axis=0)
-            found[part] = top + np.log(np.exp(heights - top).sum(axis=0))
-        return found
+            density[block] = top + np.log(np.exp(heights - top).sum(axis=0))
+        return density
 
     def _blocks(self, theta: Array) -> list[slice]:
-        """Return slices of θ so small that all parts' numbers stay in the cache, and products on one thread."""
+        """Return slices of θ so small that all parts' numbers stay in the cache and products on one thread."""
         dim = theta.shape[1]
         size = max(16, min(IN_CACHE // (len(self.means) * dim), ONE_THREAD // dim**2))
         return [slice(lo, lo + size) for lo in range(0, len(theta), size)]
 
     def _heights(self, theta: Array) -> Array:
-        """Return log weight plus log density of every part for one slice of θ: (parts, S)."""
+        """Return log weight plus log density of every part for one slice of θ: (parts, S).
+
+        For the drawn out parts, a variance v along an axis e has rank 1 (Sherman & Morrison):
+
+        xᵀ(FFᵀ + v eeᵀ)⁻¹x = |F⁻¹x|² − v (uᵀF⁻¹x)² / (1 + v |u|²),  u = F⁻¹e
+        """
         dim = theta.shape[1]
-        means, inverse = self._whitening
+        means, inverse, peaks = self._constants
         white = inverse @ (theta.T - means)
         distance = np.einsum("cds,cds->cs", white, white)
         if self.drawn_out is not None:
-            distance = np.concatenate([distance, self._along(white, distance)])
+            P = len(self.drawn_out)
+            size = np.einsum("cda,cda->ca", inverse[:P], inverse[:P])
+            across = inverse[:P].swapaxes(1, 2) @ white[:P]
+            across *= across
+            across *= (self.drawn_out / (1 + self.drawn_out * size))[:, :, None]
+            along = np.maximum(distance[:P, None] - across, 0.0).reshape(-1, white.shape[2])
+            distance = np.concatenate([distance, along])
         degrees = self._degrees[:, None]
-        return np.asarray(self._peaks - 0.5 * (degrees + dim) * np.log1p(distance / degrees))
-
-    def _along(self, white: Array, distance: Array) -> Array:
-        """Return squared distances (P dim, S) of the drawn out parts: a variance v along an axis has rank 1.
-
-        xᵀ(FFᵀ + v eeᵀ)⁻¹x = |F⁻¹x|² − v (uᵀF⁻¹x)² / (1 + v |u|²),  u = F⁻¹e (Sherman & Morrison)
-        """
-        added = np.asarray(self.drawn_out)
-        inverse = self._whitening[1][: len(added)]
-        size = np.einsum("cda,cda->ca", inverse, inverse)
-        across = inverse.swapaxes(1, 2) @ white[: len(added)]
-        across *= across
-        across *= (added / (1 + added * size))[:, :, None]
-        return np.asarray(np.maximum(distance[: len(added), None] - across, 0.0).reshape(-1, white.shape[2]))
+        return np.asarray(peaks - 0.5 * (degrees + dim) * np.log1p(distance / degrees))
 
 
 def _factor(covariance: Array, floor: Array) -> Array:
@@ -147,30 +155,30 @@ def _factor(covariance: Array, floor: Array) -> Array:
 def on_grid(mean: Array, factor: Array) -> tuple[Array, Array]:
     """Round a part's mean (dim,) and Cholesky factor (dim, dim) to a grid far finer than the part is wide.
 
-    Rows in another order give sums that differ by rounding, and a mode and curvature that differ by a little more:
-    on the grid both give the same part, whose draws have the same bits.
+    Rows in another order give sums that differ by rounding, and a mode and curvature that differ slightly more: on
+    the grid both give the same part, whose draws have the same bits.
     """
-    own = np.diag(factor)
+    diagonal = np.diag(factor)
     # Steps are powers of two: a step with a rounding error would move every multiple of it.
-    step = GRID * 2.0 ** np.floor(np.log2(own.min()))
+    step = GRID * 2.0 ** np.floor(np.log2(diagonal.min()))
     rounded = np.round(factor / step) * step
-    each = GRID * 2.0 ** np.floor(np.log2(own))
-    np.fill_diagonal(rounded, np.round(own / each) * each)
+    each = GRID * 2.0 ** np.floor(np.log2(diagonal))
+    np.fill_diagonal(rounded, np.round(diagonal / each) * each)
     return np.round(mean / step) * step, np.tril(rounded)
 
 
-def turned(matrix: Array, theta: Array) -> Array:
+def rows_times(matrix: Array, theta: Array) -> Array:
     """Multiply every row of theta (S, n) by a matrix (m, n): (S, m).
 
-    By NumPy's own loop: after a tall product the threads of a linear algebra library keep spinning for a tenth of
-    a second on the cores that the engine's own threads need. So all sums over many θ use einsum and sum, not @.
+    It uses NumPy's loop: after a tall product the threads of a linear algebra library keep spinning for a tenth of
+    a second on the cores that the engine's threads need. So all sums over many θ use einsum and sum, not @.
     """
     return np.asarray(np.einsum("ab,sb->sa", matrix, theta))
 
 
 def _whitened(factor: Array, off: Array) -> Array:
     """Return F⁻¹x of every row x of off (S, dim)."""
-    return turned(np.asarray(np.linalg.inv(factor), dtype=np.float64), off)
+    return rows_times(np.asarray(np.linalg.inv(factor), dtype=np.float64), off)
 
 
 def _weighted(theta: Array, weights: Array) -> tuple[Array, Array]:
@@ -193,9 +201,9 @@ def _cluster(
     if len(modes) > 1:
         at_modes = _whitened(factor, np.array(modes) - mean)
         parts += len(modes) - 1
-        centres = np.concatenate([at_modes, white[_scattered(white, weights, parts, rng, at_modes)]])
+        centres = np.concatenate([at_modes, white[_spread_out(white, weights, parts, rng, at_modes)]])
     else:
-        centres = white[_scattered(white, weights, parts, rng)]
+        centres = white[_spread_out(white, weights, parts, rng)]
     share = np.exp(-0.5 * ((white[:, None] - centres) ** 2).sum(axis=2))
     share = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
     mixture = Mixture((1.0,), (mean,), (_factor(0.8 * covariance, floor),))
@@ -214,11 +222,11 @@ def _cluster(
     return mixture
 
 
-def _scattered(
-    white: Array, weights: Array, parts: int, rng: np.random.Generator, there: Array | None = None
+def _spread_out(
+    white: Array, weights: Array, parts: int, rng: np.random.Generator, modes: Array | None = None
 ) -> list[int]:
-    """Return indices of weighted draws far from each other and from `there` (k-means++), to start clusters at."""
-    points = [] if there is None else list(there)
+    """Return indices of weighted draws far from each other and from the modes (k-means++), where clusters start."""
+    points = [] if modes is None else list(modes)
     chosen = [] if points else [int(rng.choice(len(white), p=weights))]
     while len(points) + len(chosen) < parts:
         gap = np.min([((white - c) ** 2).sum(axis=1) for c in (*points, *white[chosen])], axis=0)
@@ -234,16 +242,16 @@ def _guarded(
 ) -> Mixture:
     """Add to the fitted parts the first proposal, a wide part, and every part drawn out along every axis.
 
-    As a spread goes to 0 the data say nothing of it and the other coordinates stay where they are: log τ then has
-    a long tail along its own axis, as thin as the part it starts from, which a wide t covers only thinly.
+    As a spread goes to 0 the data are uninformative about it and the other coordinates do not move: log τ then has
+    a long tail along its axis, as thin as the part it starts from, which a wide t covers only thinly.
     """
     mean, covariance = _weighted(theta, weights)
     mean, whole = on_grid(mean, _factor(covariance, floor))
     parts = [on_grid(*part) for part in zip(fit.means, fit.factors, strict=True)]
     fit = Mixture(fit.weights, tuple(m for m, _ in parts), tuple(f for _, f in parts))
     covariance, dim = whole @ whole.T, len(mean)
-    # The first proposal has the modes that the fit lost: no mode is ever without a part.
-    own, wide, out = (0.15, 0.25, 0.6) if len(first.means) == 1 else (0.4, 0.2, 0.4)
+    # The first proposal has the modes that the fit lost, so every mode has a part.
+    initial, wide, out = (0.15, 0.25, 0.6) if len(first.means) == 1 else (0.4, 0.2, 0.4)
     added = along * np.diag(covariance)
     axes = [np.diag(added * unit) for unit in np.eye(dim)]
     drawn_out = [
@@ -254,7 +262,7 @@ def _guarded(
     return Mixture(
         (
             *((1 - guard) * w for w in fit.weights),
-            *(own * guard * w for w in first.weights),
+            *(initial * guard * w for w in first.weights),
             wide * guard,
             *(w for w, _, _ in drawn_out),
         ),
@@ -265,7 +273,7 @@ def _guarded(
 
 
 def _tempered(log_weights: Array) -> Array:
-    """Return weights that sum to one, none above a fiftieth: a huge one tells where the mass is, not how wide."""
+    """Return weights with sum 1, capped at 1/50: a very large weight shows where the mass is, but not its width."""
     weights = np.exp(log_weights - log_weights.max())
     weights = np.minimum(weights, weights.sum() / 50)
     return np.asarray(weights / weights.sum())
@@ -274,9 +282,9 @@ def _tempered(log_weights: Array) -> Array:
 def widen(
     first: Mixture, theta: Array, log_weights: Array, floor: Array, attempt: int, rng: np.random.Generator
 ) -> Mixture:
-    """Fit a proposal with heavier tails to draws whose weights showed that those of the last were too thin.
+    """Fit a proposal with heavier tails to draws whose weights show that the last proposal's tails were too thin.
 
-    Of very many draws a sample by weight gives as good a fit as all, in a tenth of the time.
+    With very many draws, a sample by weight gives as good a fit as all of them in a tenth of the time.
     """
     weights = _tempered(log_weights)
     if len(theta) > MAX_FITTED:
@@ -296,11 +304,20 @@ def effective_share(log_weights: Array) -> float:
 
 @dataclass(frozen=True)
 class Refined:
-    """The mixture with which refinement ended, and its draws.
+    """The result of refinement: a mixture and its draws.
 
-    first : the t's at the modes, with which it began
-    floor : (dim, dim) matrix whose diagonal keeps parts from collapsing
-    theta : (n, dim); heights : (n,) log p(θ | y) up to a constant
+    Attributes
+    ----------
+    mixture : Mixture
+        the refined mixture
+    first : Mixture
+        the t's at the modes, with which refinement began
+    floor : array (dim, dim)
+        matrix whose diagonal keeps parts from collapsing
+    theta : array (n, dim)
+        draws of the mixture
+    heights : array (n,)
+        log p(θ | y) up to a constant
     """
 
     mixture: Mixture
@@ -316,7 +333,7 @@ class Refined:
 
 
 def at_modes(modes: Modes) -> Mixture:
-    """Return a t at every mode, with the curvature's covariance, weighted by mass, at least MIN_SHARE."""
+    """Return a t at every mode, with the curvature's covariance, weighted by its mass, at least MIN_SHARE."""
     parts = [on_grid(m, _factor(c, c)) for m, c in zip(modes.means, modes.covariances, strict=True)]
     shares = np.maximum(np.exp(modes.log_masses - modes.log_masses.max()), MIN_SHARE)
     # Masses that differ by rounding give the same draws.
@@ -348,7 +365,7 @@ def refine(density: Target, modes: Modes, rng: np.random.Generator) -> Refined:
             best, best_share = Refined(current, first, floor, theta, heights[-1]), share
         if best_share > GOOD_WEIGHTS or (round_number > 3 and not gained and best_share > 0.5):
             break
-        # Old draws meet the new proposal, new draws all proposals.
+        # Old draws are evaluated under the new proposal, new draws under all proposals.
         mixed = np.logaddexp(mixed, current.logpdf(every))
         mixed = np.concatenate([mixed, np.logaddexp.reduce([q.logpdf(theta) for q in proposals], axis=0)])
         every = np.concatenate([every, theta])
@@ -363,21 +380,21 @@ def refine(density: Target, modes: Modes, rng: np.random.Generator) -> Refined:
 def nearly_normal(refined: Refined) -> list[Mixture]:
     """Return mixtures of a near-Normal t with a little of the refined mixture; none if log p(θ | y) has no peak.
 
-    The log of the Normal is the quadratic nearest to log p(θ | y) in the mean square over the posterior, fitted to
-    the heights of the refined mixture's draws: heights have no noise, so a hundred determine a quadratic better
-    than the mean and covariance of a hundred thousand draws.
+    The log of the Normal is the quadratic nearest to log p(θ | y) in mean square over the posterior, fitted to the
+    heights of the refined mixture's draws: heights have no noise, so a hundred determine a quadratic better than
+    the mean and covariance of a hundred thousand draws.
 
     Returns
     -------
-    (1 − GUARD) t + GUARD refined mixture, with NEARLY_NORMAL and LIGHT degrees: nowhere less than GUARD times as
-    dense as the refined one, so that its weights are bounded where those of the refined one are
+    (1 − GUARD) t + GUARD refined mixture, with NEARLY_NORMAL and LIGHT degrees: its density is at least GUARD times
+    that of the refined one, so that its weights are bounded if those of the refined one are
     """
     if len(refined.first.means) > 1:
         return []
     theta, dim = refined.theta, refined.theta.shape[1]
     weights = _tempered(refined.log_weights)
     mean, covariance = _weighted(theta, weights)
-    # If one draw has all the weight there is no sd to standardize by.
+    # If one draw has all the weight, there is no sd to standardize with.
     if not (np.diag(covariance) > 0).all():
         return []
     factor = _factor(covariance, covariance)

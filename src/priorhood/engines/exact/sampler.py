@@ -1,7 +1,7 @@
 """The sampler of θ: few dimensions, so nearly independent draws (math.md, section 4, steps 4 and 5).
 
 Independence Metropolis–Hastings chains that propose from a frozen mixture. The chains are exact however well the
-mixture fits; the fit only decides how many proposals a draw costs, and is reported.
+mixture fits; the fit only determines how many proposals a draw costs, and is reported.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.theta import Axis
 
 PILOT = 1000  # proposals that judge the mixture and start the chains
-WARM_UP = 20  # kept draws' worth of proposals before the first kept draw
-MAX_AUTOCORRELATION = 0.02  # tolerated correlation of successive kept draws, which sets the thinning …
+WARM_UP = 20  # warm-up, in kept draws
+MAX_AUTOCORRELATION = 0.02  # largest correlation of successive kept draws, which determines the thinning …
 MAX_AUTOCORRELATION_EXPENSIVE = 0.25  # … if θ is expensive: twice the proposals would add less than they cost
 EXPENSIVE = 100_000  # in the units of Target.cost, a quarter of a millisecond
 MAX_KEEP_EVERY = 24
 ATTEMPTS = 3  # at a proposal whose weights have a Pareto k of at most …
 GOOD_TAIL = 0.5
-HEAVIEST = 6  # draws from which further modes are searched if it is larger
+HEAVIEST = 6  # draws from which the search for further modes starts if k is larger
 PARETO_LIMIT = 0.7
-GOOD_STAY = 4.0  # kept draws that a chain may be expected to stay at its heaviest state
+GOOD_STAY = 4.0  # largest good number of kept draws that a chain is expected to stay at its heaviest state
 MAX_STAY = 20.0
 MAX_WEIGHT_RATIO = 1.5  # the largest weight, in mean weights, of a proposal narrower than the refined one
 ACCEPT_LIMIT = 0.05
@@ -47,11 +47,22 @@ MAX_MASS_BEYOND = 1e-3  # largest share of the posterior that may lie beyond the
 class Explored:
     """Chains of θ and measures of their quality.
 
-    theta : (chains, draws, dim); log_posterior : (chains, draws), log p(y|θ) + log p(θ) in θ's coordinates
-    accepted : (chains, draws) share of accepted proposals between kept draws
-    acceptance, pareto_k, ess_share : of the proposals; keep_every : proposals per kept draw
-    log_evidence, log_evidence_error : log p(y) of the standardized outcome and its Monte Carlo error
-    evaluations : number of θ at which the density was computed
+    Attributes
+    ----------
+    theta : array (chains, draws, dim)
+        kept draws
+    log_posterior : array (chains, draws)
+        log p(y|θ) + log p(θ) in θ's coordinates
+    accepted : array (chains, draws)
+        share of accepted proposals between kept draws
+    acceptance, pareto_k, ess_share : float
+        quality of the proposals
+    keep_every : int
+        proposals per kept draw
+    log_evidence, log_evidence_error : float
+        log p(y) of the standardized outcome and its Monte Carlo error
+    evaluations : int
+        number of θ at which the density was computed
     """
 
     theta: Array
@@ -104,16 +115,16 @@ def pareto_k(log_weights: Array) -> float:
     weights = np.exp(profile - profile.max())
     shape = float(np.mean(np.log1p(-(b @ weights) / weights.sum() * x)))
     shape = (shape * size + 0.5 * 10) / (size + 10)  # their weak prior towards one half
-    # A few weights above a plateau look like a long tail. Of so many draws from a tail of shape k, the largest is
+    # A few weights above a plateau look like a long tail. Of this many draws from a tail of shape k, the largest is
     # at least (size/E)^k times the smallest, E standard exponential, which is under 5 in 993 of 1,000 cases.
-    most = -float(finite[-size - 1] - finite[-1]) / math.log(max(size / 5, 2.0))
-    return shape if shape <= GOOD_TAIL else min(shape, most)
+    largest = -float(finite[-size - 1] - finite[-1]) / math.log(max(size / 5, 2.0))
+    return shape if shape <= GOOD_TAIL else min(shape, largest)
 
 
 class _WithProgress:
-    """A density that reports progress, and is computed in parts of at most half a second; else unchanged.
+    """A density that is computed in parts of at most half a second and reports progress.
 
-    ahead : least number of further θ after those of the present call
+    ahead : smallest number of further θ after the current call
     """
 
     def __init__(self, density: Target, tell: Callable[[int, int], None], ahead: int) -> None:
@@ -127,13 +138,13 @@ class _WithProgress:
 
     def __call__(self, theta: Array) -> Array:
         """Return the log density of a batch: (S, dim) → (S,)."""
-        found = np.empty(len(theta))
+        heights = np.empty(len(theta))
         for lo in range(0, len(theta), self.size):
             part = slice(lo, lo + self.size)
-            found[part] = self.density(theta[part])
-            done, left = self.density.evaluations, max(len(theta) - part.stop, 0)
-            self.tell(done, done + left + self.ahead)
-        return found
+            heights[part] = self.density(theta[part])
+            done, remaining = self.density.evaluations, max(len(theta) - part.stop, 0)
+            self.tell(done, done + remaining + self.ahead)
+        return heights
 
 
 def explore(
@@ -147,15 +158,22 @@ def explore(
 
     Parameters
     ----------
-    chains, draws : kept draws; each is the last of keep_every proposals, keep_every chosen so that
-        successive kept draws are nearly independent
-    tell : called about twice a second with the numbers of θ computed and to compute, as far as known
+    density : Target
+        posterior density
+    chains, draws : int
+        number of chains and of kept draws per chain; each kept draw is the last of keep_every proposals, which make
+        successive kept draws nearly independent
+    rng : numpy.random.Generator
+        random numbers
+    tell : callable
+        called about twice a second with the numbers of θ computed so far and in total, as far as known
 
     Raises
     ------
-    SamplingError : Pareto k over 0.7 or acceptance under 5 %: the draws could not be trusted
+    SamplingError
+        if Pareto k is over 0.7 or the acceptance below 5 %, so that the draws could not be trusted
     """
-    density.refuse()
+    density.check_explorable()
     if density.dim == 0:
         return _explore_nothing(density, chains, draws)
     if tell:
@@ -165,20 +183,20 @@ def explore(
         proposed = _best_proposals(density, modes, chains, draws, rng)
     except (np.linalg.LinAlgError, ZeroDivisionError) as problem:
         raise SamplingError(
-            "the posterior is too narrow for the exact engine's arithmetic: the priors leave next to nothing of "
-            "what the rows say. Give wider priors",
+            "the posterior is too narrow for the exact engine's arithmetic: the priors overwhelm the data. Use "
+            "wider priors",
             reason="the posterior is too narrow for the exact engine's arithmetic",
         ) from problem
     _check_ends(density, proposed)
     picked, accepted = _walk_chains(proposed, chains, draws, rng)
     acceptance = float(accepted.mean())
-    if acceptance < ACCEPT_LIMIT or proposed.pareto_k > PARETO_LIMIT or proposed.held > MAX_STAY:
+    if acceptance < ACCEPT_LIMIT or proposed.pareto_k > PARETO_LIMIT or proposed.expected_stay > MAX_STAY:
         raise SamplingError(
-            f"the exact engine could not explore this posterior well enough to be trusted "
-            f"(acceptance {acceptance:.0%}, Pareto k {proposed.pareto_k:.2f}, one state held for "
-            f"{proposed.held:.0f} draws; needed: at least {ACCEPT_LIMIT:.0%}, at most {PARETO_LIMIT} and "
-            f"{MAX_STAY}). Give tau and sigma tighter priors, let fewer "
-            f"coefficients vary by group, or use NUTS (engine='nuts', --engine nuts)",
+            f"the exact engine could not explore this posterior well enough to be trusted (acceptance "
+            f"{acceptance:.0%}, Pareto k {proposed.pareto_k:.2f}, stays at one state for "
+            f"{proposed.expected_stay:.0f} draws; required: at least {ACCEPT_LIMIT:.0%}, at most {PARETO_LIMIT} "
+            f"and {MAX_STAY}). Use tighter priors for tau and sigma, let fewer coefficients vary by group, or use "
+            f"NUTS (engine='nuts', --engine nuts)",
             reason="the exact engine could not explore this posterior well enough to be trusted",
         )
     share = effective_share(proposed.log_weights)
@@ -198,15 +216,16 @@ def explore(
 
 
 def _check_ends(density: Target, proposed: _Proposed) -> None:
-    """Refuse a posterior with mass beyond the bounds of θ, where σ is lost to rounding or a scale overflows.
+    """Raise for a posterior with mass beyond the bounds of θ, where rounding error swamps σ or a scale overflows.
 
-    There the data say nothing of the coordinate, so that its posterior falls off as its prior, as e^−su at u beyond
-    the bound: the mass beyond is that from the bound to r within, divided by e^sr − 1. r is where the prior's
-    density is twice that at the bound, or a quarter of the way to the posterior's median, if that is nearer.
+    There the data are uninformative about the coordinate, so that its posterior falls off like its prior, as e^−su
+    at u beyond the bound: the mass beyond is the mass from the bound to r within, divided by e^sr − 1. r is where
+    the prior's density is twice that at the bound, or a quarter of the way to the posterior's median, if nearer.
 
     Raises
     ------
-    SamplingError : more than MAX_MASS_BEYOND of the posterior lies beyond
+    SamplingError
+        if more than MAX_MASS_BEYOND of the posterior lies beyond
     """
     weights = np.exp(proposed.log_weights - proposed.log_weights.max())
     total = weights.sum()
@@ -217,7 +236,7 @@ def _check_ends(density: Target, proposed: _Proposed) -> None:
             slope = max(axis.slope(end, 1e-3 * side) * side, 1e-3)
             inwards = (proposed.theta[:, k] - end) * side
             reach = math.log(2.0) / slope
-            if inwards.min() >= reach:  # nearly always: the median, which takes a sort, cannot matter
+            if inwards.min() >= reach:  # nearly always: the median, which requires a sort, cannot matter
                 continue
             order = np.argsort(inwards)
             mass = np.cumsum(weights[order])
@@ -234,48 +253,48 @@ def _check_ends(density: Target, proposed: _Proposed) -> None:
     if near > MAX_MASS_BEYOND:
         scale = one_digit(density.log_scatter)
         raise SamplingError(
-            f"about {near:.1%} of the posterior lies where spreads are so far above sigma that the sums lose it to "
-            f"rounding: neither the rows nor the priors keep them off. Give tau and mu priors of the data's scale, "
-            f"like tau ~ Exponential({scale}), and sigma one that keeps it off 0, like LogNormal"
+            f"about {near:.1%} of the posterior lies where spreads are so far above sigma that rounding error "
+            f"swamps it: neither the data nor the priors rule that out. Use priors on the data's scale for tau and "
+            f"mu, like tau ~ Exponential({scale}), and a prior that keeps sigma away from 0, like LogNormal"
             f"({math.floor(density.log_scatter):g}, 1)",
-            reason="part of the posterior lies where the sums lose sigma to rounding",
+            reason="part of the posterior lies where rounding error swamps sigma",
         )
 
 
 def _beyond_bound(density: Target, axis: Axis, end: float, side: float, cut: float) -> str:
-    """Return why a posterior that continues beyond a bound is refused, and a prior under which it does not."""
+    """Return the error message for a posterior with mass beyond a bound, with a prior that leaves none there."""
     share = f"about {cut:.1%} of the posterior lies"
-    leads = f"{axis.prior} leads there, and the rows do not keep it off"
+    leads = f"{axis.prior} puts mass there, and the data do not rule it out"
     scale = one_digit(density.log_scatter)
     if axis.name == "sigma" and side > 0:
         # The first prior's share below the bound is bound/scale, the second's that of a Normal below −5.
-        least = math.log(axis.value(np.array([end]))[0])
-        wide = math.exp(least - density.log_scatter) < MAX_MASS_BEYOND / 10
-        advice = [f"Exponential({scale})"] * wide + [f"LogNormal({math.ceil(least + 5.0)}, 1)"]
+        bound = math.log(axis.value(np.array([end]))[0])
+        wide = math.exp(bound - density.log_scatter) < MAX_MASS_BEYOND / 10
+        advice = [f"Exponential({scale})"] * wide + [f"LogNormal({math.ceil(bound + 5.0)}, 1)"]
         return (
-            f"{share} where sigma is so small that the sums lose it to rounding: the rows do not keep it off 0, "
-            f"and {axis.prior} does not either. Give sigma a prior that does, like {join_words(advice, 'or')}"
+            f"{share} where sigma is too small to be recovered from the sums: neither the data nor {axis.prior} "
+            f"keeps it away from 0. Use a prior for sigma that does, like {join_words(advice, 'or')}"
         )
     if axis.name == "omega":
-        return f"{share} where correlations are 1 up to rounding: {leads}. Give omega a greater eta, like LKJ(1)"
+        return f"{share} where correlations are 1 up to rounding: {leads}. Use a larger eta for omega, like LKJ(1)"
     if axis.name == "sigma_spread":
-        where = (
-            "so small that all sigma are one up to rounding" if side > 0 else f"over {math.exp(end):.0f}, in logs"
-        )
+        where = "so small that all sigmas are equal up to rounding"
+        if side < 0:
+            where = f"over {math.exp(end):.0f}, in logs"
         return (
-            f"{share} where sigma_spread is {where}: {leads}. Give sigma_spread a prior with less mass there, like "
-            f"HalfNormal(1), or all groups one sigma (leave noise out)"
+            f"{share} where sigma_spread is {where}: {leads}. Use a prior for sigma_spread with less mass there, "
+            f"like HalfNormal(1), or one sigma for all groups (without noise)"
         )
     return (
-        f"{share} where {axis.name} is too near to {'0' if side > 0 else 'infinity'} to be a number: {leads}. In "
-        f"place of this prior give one of the data's scale, like {axis.name} ~ Exponential({scale})"
+        f"{share} where {axis.name} is too close to {'0' if side > 0 else 'infinity'} to be computed: {leads}. Use "
+        f"a prior on the data's scale instead, like {axis.name} ~ Exponential({scale})"
     )
 
 
 def _best_proposals(density: Target, modes: Modes, chains: int, draws: int, rng: np.random.Generator) -> _Proposed:
     """Draw proposals from the best mixture found within ATTEMPTS.
 
-    Draws with a large weight may belong to a mode that the search missed: it continues from them.
+    Draws with a large weight may belong to a mode that the search missed, so it continues from them.
     """
     refined = refine(density, modes, rng)
     mixture = _cheaper(refined)
@@ -293,29 +312,29 @@ def _best_proposals(density: Target, modes: Modes, chains: int, draws: int, rng:
             mixture = widen(refined.first, proposed.theta, proposed.log_weights, refined.floor, attempt, rng)
         again = _propose(density, mixture, chains, draws, rng)
         # A mixture with more modes covers more of the posterior, whatever its tail.
-        proposed = again if more else min(proposed, again, key=lambda p: (p.held > MAX_STAY, p.pareto_k))
+        proposed = again if more else min(proposed, again, key=lambda p: (p.expected_stay > MAX_STAY, p.pareto_k))
     return proposed
 
 
 def _cheaper(refined: Refined) -> Mixture:
     """Return the refined mixture, or a nearly Normal one if that saves at least half of the proposals.
 
-    It does with many groups, which together determine log p(θ | y) as nearly a quadratic. The refined mixture's
-    draws, weighted for the other one, judge both, so that the choice costs no further θ.
+    It does with many groups, which together make log p(θ | y) nearly quadratic. The refined mixture's draws,
+    weighted for the other one, judge both, so that the choice needs no further θ.
     """
-    wide = _spacing(refined.log_weights)
+    spacing = _spacing(refined.log_weights)
     for slim in nearly_normal(refined):
         height = slim.logpdf(refined.theta)
         share = np.exp(height - refined.mixture.logpdf(refined.theta))
         log_weights = refined.heights - height
         peak = share.sum() / (share * np.exp(log_weights - log_weights.max())).sum()
-        if peak < MAX_WEIGHT_RATIO and 2 * _spacing(log_weights, share) <= wide:
+        if peak < MAX_WEIGHT_RATIO and 2 * _spacing(log_weights, share) <= spacing:
             return slim
     return refined.mixture
 
 
 def _explore_nothing(density: Target, chains: int, draws: int) -> Explored:
-    """Return the chains of a θ without coordinates, every scale known: p(y) is p(y | θ) without error."""
+    """Return the chains of a θ without coordinates, if every scale is known: p(y) is p(y | θ) without error."""
     height = float(density(np.zeros((1, 0)))[0])
     if not math.isfinite(height):
         raise SamplingError(
@@ -339,10 +358,22 @@ def _explore_nothing(density: Target, chains: int, draws: int) -> Explored:
 
 @dataclass(frozen=True)
 class _Proposed:
-    """Draws of the frozen mixture with their weights: PILOT first, then those of every chain in turn.
+    """Draws of the frozen mixture with their weights: first PILOT draws, then those of every chain in turn.
 
-    theta : (n, dim); heights : (n,) log p(θ | y) up to a constant; log_weights : (n,)
-    held : kept draws that a chain is expected to stay at the largest weight
+    Attributes
+    ----------
+    theta : array (n, dim)
+        draws
+    heights : array (n,)
+        log p(θ | y) up to a constant
+    log_weights : array (n,)
+        log importance weights
+    keep_every : int
+        proposals per kept draw
+    pareto_k : float
+        shape of the weights' tail
+    expected_stay : float
+        number of kept draws that a chain is expected to stay at the largest weight
     """
 
     theta: Array
@@ -350,7 +381,7 @@ class _Proposed:
     log_weights: Array
     keep_every: int
     pareto_k: float
-    held: float
+    expected_stay: float
 
     @property
     def heaviest(self) -> Array:
@@ -359,8 +390,8 @@ class _Proposed:
 
     @property
     def good(self) -> bool:
-        """Whether no further mixture is tried."""
-        return self.pareto_k <= GOOD_TAIL and self.held <= GOOD_STAY
+        """True if no further mixture is tried."""
+        return self.pareto_k <= GOOD_TAIL and self.expected_stay <= GOOD_STAY
 
 
 def _propose(
@@ -370,11 +401,11 @@ def _propose(
     draws: int,
     rng: np.random.Generator,
 ) -> _Proposed:
-    """Draw as many proposals as the chains need, by the spacing that a pilot gives."""
+    """Draw as many proposals as the chains need, with a spacing determined by a pilot."""
     pilot = mixture.sample(rng, PILOT)
     pilot_heights = density(pilot)
-    stuck = MAX_AUTOCORRELATION if density.cost < EXPENSIVE else MAX_AUTOCORRELATION_EXPENSIVE
-    keep_every = _spacing(pilot_heights - mixture.logpdf(pilot), stuck=stuck)
+    limit = MAX_AUTOCORRELATION if density.cost < EXPENSIVE else MAX_AUTOCORRELATION_EXPENSIVE
+    keep_every = _spacing(pilot_heights - mixture.logpdf(pilot), limit=limit)
     theta = mixture.sample(rng, chains * (WARM_UP + draws) * keep_every)
     if isinstance(density, _WithProgress):
         density.ahead = 0  # the last batch, unless another mixture is tried
@@ -383,18 +414,20 @@ def _propose(
     log_weights = heights - mixture.logpdf(theta)
     if not np.isfinite(log_weights).any():
         raise SamplingError(
-            "no proposal of the exact engine has a computable density; rescale the outcome",
-            reason="no proposal of the exact engine has a computable density",
+            "the density could not be computed at any proposal of the exact engine; rescale the outcome",
+            reason="the density could not be computed at any proposal of the exact engine",
         )
-    # A chain leaves a state of weight w with probability mean(w')/w a proposal, where w is the largest.
-    held = math.exp(log_weights.max() - np.logaddexp.reduce(log_weights) + math.log(len(log_weights))) / keep_every
-    return _Proposed(theta, heights, log_weights, keep_every, pareto_k(log_weights), held)
+    # A chain leaves the state of the largest weight w with probability mean(w')/w per proposal.
+    stay = math.exp(log_weights.max() - np.logaddexp.reduce(log_weights) + math.log(len(log_weights))) / keep_every
+    return _Proposed(theta, heights, log_weights, keep_every, pareto_k(log_weights), stay)
 
 
 def _walk_chains(proposed: _Proposed, chains: int, draws: int, rng: np.random.Generator) -> tuple[Index, Array]:
-    """Walk every chain over its proposals, from a pilot draw taken by weight.
+    """Run every chain over its proposals, starting at a pilot draw selected by weight.
 
-    Returns the kept proposals' indices and the shares accepted, (chains, draws) each.
+    Returns
+    -------
+    indices of the kept proposals, and shares accepted: (chains, draws) each
     """
     picked = np.empty((chains, draws), np.int64)
     accepted = np.empty((chains, draws))
@@ -405,17 +438,16 @@ def _walk_chains(proposed: _Proposed, chains: int, draws: int, rng: np.random.Ge
     starts = rng.choice(PILOT, size=chains, p=chances / chances.sum())
     for chain in range(chains):
         first = PILOT + chain * length
-        own = proposed.log_weights[first : first + length]
-        # Position 0 is the chain's start; its own proposals follow.
-        weights = np.concatenate([pilot[starts[chain], None], own])
+        # Position 0 is the chain's start; its proposals follow.
+        weights = np.concatenate([pilot[starts[chain], None], proposed.log_weights[first : first + length]])
         uniforms = np.concatenate([[0.0], log_uniforms[chain]])
         _walk(weights, uniforms, 0, proposed.keep_every, picked[chain], accepted[chain])
         picked[chain] = np.where(picked[chain] == 0, starts[chain], picked[chain] - 1 + first)
     return picked, accepted
 
 
-def _spacing(log_weights: Array, share: Array | None = None, stuck: float = MAX_AUTOCORRELATION) -> int:
-    """Return the proposals per kept draw: the least k with a correlation of successive kept draws under `stuck`.
+def _spacing(log_weights: Array, share: Array | None = None, limit: float = MAX_AUTOCORRELATION) -> int:
+    """Return the proposals per kept draw: the smallest k with a correlation of successive kept draws below `limit`.
 
     A chain at a state of weight w stays there with probability s(w) = 1 − E min(1, w'/w); under the
     posterior, k proposals in a row are rejected with probability E s(w)^k.
@@ -428,11 +460,11 @@ def _spacing(log_weights: Array, share: Array | None = None, stuck: float = MAX_
     mass = np.full(len(log_weights), 1.0) if share is None else share
     total = np.cumsum(mass[order] * w)
     above = mass[order].sum() - np.cumsum(mass[order])
-    # E min(1, w'/w_i): smaller weights w' count as w'/w_i, the others as one.
+    # E min(1, w'/w_i): smaller weights w' count as w'/w_i, the others as 1.
     moved = (total / w + above) / mass.sum()
     stay = 1.0 - np.minimum(moved, 1.0)
     target = mass[order] * w / total[-1]
     for k in range(1, MAX_KEEP_EVERY):
-        if (target * stay**k).sum() < stuck:
+        if (target * stay**k).sum() < limit:
             return k
     return MAX_KEEP_EVERY

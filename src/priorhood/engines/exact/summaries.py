@@ -3,8 +3,8 @@
 Given a draw s of θ and of all coefficients above, place j's coefficient is Normal(m_js, v_js), equation (10). Over
 the draws it is a mixture of S such Normals, whose cumulants are sums; no draws of the coefficient are needed.
 
-The loops run over places, or blocks of them, outside and over θ inside, so that a place's sums are read once. Every
-place is computed alone: neither threads nor other places change its bits.
+The outer loops run over places, or blocks of them, the inner ones over θ, so that a place's sums are read once.
+Every place is computed alone: neither threads nor other places change its bits.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
     from priorhood.engines.exact.problem import Problem
 
-# The expansion to the sixth cumulant is used if its last terms add up to fewer sds than LAST_TERMS and the
-# components' centres have at most the share APART of the variance, so that no lump escapes the cumulants.
-# Otherwise the quantile is a root of the distribution function. Over 4,800 skewed, lumpy and heavy-tailed mixtures
-# of 50 and more components the expansion's error was at most 5.5e-4 sds where it is used, up to an sd elsewhere.
-# ACCURACY, in sds, is the bound that is documented.
+# The expansion to the sixth cumulant is used if its last terms add up to less than LAST_TERMS sds and the
+# components' centres have at most the share APART of the variance, so that the cumulants see every lump. Otherwise
+# the quantile is a root of the distribution function. In 4,800 skewed, lumpy and heavy-tailed mixtures of 50 or
+# more components the expansion's error was at most 5.5e-4 sds where it is used, up to one sd elsewhere. ACCURACY,
+# in sds, is the documented bound.
 LAST_TERMS = 5e-4
 APART = 0.2
 ACCURACY = 1e-3
-NARROWEST = 1e-5  # least sd of a component, in sds of the mixture, as where τ is 0
+NARROWEST = 1e-5  # smallest sd of a component, in sds of the mixture; needed if τ is 0
 PAIR = 2
 ROOM = 4_000_000  # numbers of the roots' components at a time
 
@@ -60,8 +60,18 @@ def _roots(mean, variance, sd, levels, starts, out):
 class Leaves:
     """The finest groups' coefficients given S draws of all other parameters.
 
-    above : (parents, D, S) coefficients of the groups' parents, of the outcome less X·shift
-    lam : (S, K, K) Λ̃; sigma : (S,); parent : (J,) index of every group's parent
+    Attributes
+    ----------
+    problem : Problem
+        the sums
+    above : array (parents, D, S)
+        coefficients of the groups' parents, for the outcome minus X·shift
+    lam : array (S, K, K)
+        Λ̃
+    sigma : array (S,)
+        residual sd
+    parent : array (J,)
+        index of every group's parent
     """
 
     problem: Problem
@@ -77,7 +87,7 @@ class Leaves:
 
     @property
     def inherited(self) -> Index:
-        """Further columns, whose coefficients a group inherits from its parent."""
+        """Further columns, with coefficients that a group inherits from its parent."""
         return coefficient_columns(self.problem, 0)[len(self.cols) :]
 
     def summarize(
@@ -88,14 +98,14 @@ class Leaves:
         Notes
         -----
         O(S J (D K + K³)). Mean and sd are exact for the mixture. Quantiles are the expansion of Cornish and Fisher
-        where it is good enough, else roots of the distribution function: errors are under ACCURACY sds.
+        if it is good enough, else roots of the distribution function: errors are below ACCURACY sds.
         """
         problem, J, K, S = self.problem, self.problem.J, len(self.cols), len(self.sigma)
         shift, C = problem.shift, len(self.cols) + len(self.inherited)
-        found = Summaries(np.empty((J, C)), np.empty((J, C)), np.empty((J, C, len(levels))))
+        summaries = Summaries(np.empty((J, C)), np.empty((J, C)), np.empty((J, C, len(levels))))
         blocks, finished = -(-J // BLOCK), 0
         if K == PAIR:
-            # Of ΛΛᵀ/σ²: Σ₀₀, Σ₀₁, Σ₁₁ and |Σ|, (4, S).
+            # Σ₀₀, Σ₀₁, Σ₁₁ and |Σ| of Σ = ΛΛᵀ/σ²: (4, S).
             f, g, h = self.lam[:, 0, 0], self.lam[:, 1, 0], self.lam[:, 1, 1]
             spread, square = np.stack([f**2, f * g, g**2 + h**2, (f * h) ** 2]), self.sigma**2
 
@@ -110,21 +120,22 @@ class Leaves:
                     sum_pairs(*given, spread, square, self.cols, anchor, sums)
                 else:
                     sum_powers(*given, self.lam, self.cols, self.sigma, anchor, sums)
-                self._finish(found, slice(lo, lo + n), anchor[:, :n], sums[:, :, :n] / S, levels)
+                self._fill(summaries, slice(lo, lo + n), anchor[:, :n], sums[:, :, :n] / S, levels)
                 finished += n
                 if done:
                     done(finished, J)
 
         in_chunks(run, blocks, cost=BLOCK * S * K * K, threads=threads)
-        found.mean[:, :K] += shift[self.cols]
-        found.quantiles[:, :K] += shift[self.cols][:, None]
+        mean, sd, quantiles = summaries.mean, summaries.sd, summaries.quantiles
+        mean[:, :K] += shift[self.cols]
+        quantiles[:, :K] += shift[self.cols][:, None]
         for c, column in enumerate(self.inherited, start=K):
-            own = self.above[:, column] + shift[column]
-            found.mean[:, c], found.sd[:, c] = own.mean(axis=1)[self.parent], own.std(axis=1)[self.parent]
-            found.quantiles[:, c] = np.quantile(own, levels, axis=1).T[self.parent]
-        return found
+            draws = self.above[:, column] + shift[column]
+            mean[:, c], sd[:, c] = draws.mean(axis=1)[self.parent], draws.std(axis=1)[self.parent]
+            quantiles[:, c] = np.quantile(draws, levels, axis=1).T[self.parent]
+        return summaries
 
-    def _finish(self, found: Summaries, part: slice, anchor: Array, powers: Array, levels: Sequence[float]) -> None:
+    def _fill(self, found: Summaries, part: slice, anchor: Array, powers: Array, levels: Sequence[float]) -> None:
         """Fill the summaries of a block of places from the means of powers and of v, (K, ORDER + 1, n)."""
         K, probabilities = len(self.cols), np.asarray(levels, float)
         mean, sd, standard = cumulants(powers[:, :ORDER])
@@ -147,7 +158,7 @@ class Leaves:
                 found.quantiles[places, r] = out
 
     def conditionals(self, places: Index) -> tuple[Array, Array]:
-        """Return means and variances of places' own coefficients, less the shift, under every θ: (n, K, S) each."""
+        """Return means and variances of places' own coefficients, minus the shift, for every θ: (n, K, S) each."""
         mean = np.empty((len(places), len(self.cols), len(self.sigma)))
         variance = np.empty_like(mean)
         A, b = self._sums(places)
@@ -157,7 +168,7 @@ class Leaves:
     def draw(self, places: Index, z: Array) -> Array:
         """Draw all coefficients of places (n,), once for every θ: (S, C, n); z (S, K, n) is standard Normal.
 
-        A place's bits depend on its own z alone.
+        A place's bits only depend on its own z.
         """
         S, K, n = z.shape
         padded = -(-n // BLOCK) * BLOCK
@@ -179,20 +190,20 @@ class Leaves:
 def leaves_of(
     problem: Problem, values: Theta, mu: Array, levels: tuple[Array, ...], crossed: tuple[Array, ...]
 ) -> Leaves:
-    """Return the finest groups given θ and draws of all coefficients above, as draw_effects returns them.
+    """Return the finest groups given θ and draws of all coefficients above, from draw_effects.
 
-    mu : (S, F); levels : (S, C, size) of every coarser level; crossed : (S, K, size) each
+    mu : (S, F); levels : (S, C, size) for every coarser level; crossed : (S, K, size) each
     """
     S = len(values.sigma)
     starts = problem.levels[0].starts
     above = np.zeros((S, problem.D, 1))
     above[:, problem.root_cols, 0] = mu - problem.shift[problem.root_cols]
     column = problem.D - problem.crossed_columns
-    for one, effects in zip(problem.crossed, crossed, strict=True):
-        width = one.size * one.K
+    for grouping, effects in zip(problem.crossed, crossed, strict=True):
+        width = grouping.size * grouping.K
         above[:, column : column + width, 0] = effects.swapaxes(1, 2).reshape(S, width)
         column += width
-    # The next coarser level has its coefficients in full; those of other columns are the root's.
+    # The next coarser level has all coefficients that vary; those of other columns are the root's.
     for at in range(1, min(2, len(problem.levels))):
         cols = coefficient_columns(problem, at)
         above = np.repeat(above, problem.levels[at].size, axis=2)
@@ -200,7 +211,7 @@ def leaves_of(
     parent = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     K = problem.levels[0].K
     lam = np.ascontiguousarray(factors(problem, values)[:, 0, :K, :K])
-    # A parent's draws lie side by side, in the order of the loops.
+    # A parent's draws are adjacent, in the order of the loops.
     above = np.ascontiguousarray(above.transpose(2, 1, 0))
     return Leaves(problem, above, lam, np.ascontiguousarray(values.sigma), parent)
 
@@ -215,8 +226,8 @@ def cumulants(powers: Array) -> tuple[Array, Array, Array]:
     c6 = m6 - 6 * m1 * m5 + 15 * m1**2 * m4 - 20 * m1**3 * m3 + 15 * m1**4 * m2 - 5 * m1**6
     sd = np.sqrt(np.maximum(c2, 0.0))
     with np.errstate(divide="ignore", invalid="ignore"):  # constants have no shape
-        one, two, three, four = c3 / sd**3, c4 / sd**4, c5 / sd**5, c6 / sd**6
-    return m1, sd, np.stack([one, two - 3, three - 10 * one, four - 15 * two - 10 * one**2 + 30])
+        k3, k4, k5, k6 = c3 / sd**3, c4 / sd**4, c5 / sd**5, c6 / sd**6
+    return m1, sd, np.stack([k3, k4 - 3, k5 - 10 * k3, k6 - 15 * k4 - 10 * k3**2 + 30])
 
 
 def cornish_fisher(standard: Array, levels: Sequence[float]) -> tuple[Array, Array]:
@@ -227,7 +238,7 @@ def cornish_fisher(standard: Array, levels: Sequence[float]) -> tuple[Array, Arr
     from scipy.special import ndtri
 
     z = ndtri(np.asarray(levels, dtype=float))
-    g1, g2, g3, g4 = (one[..., None] for one in standard)
+    g1, g2, g3, g4 = (cumulant[..., None] for cumulant in standard)
     h1, h2, h3 = z, z**2 - 1, z**3 - 3 * z
     h4, h5 = z**4 - 6 * z**2 + 3, z**5 - 10 * z**3 + 15 * z
     third = g3 * h4 / 120 - g1 * g2 * (h4 + h2) / 24 + g1**3 * (12 * h4 + 19 * h2) / 324

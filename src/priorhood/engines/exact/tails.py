@@ -1,8 +1,8 @@
 """The upper tail of every scale's posterior, far beyond any draws (docs/mathematics.md, section 7).
 
 p(u | y) of a coordinate u of θ is its conditional maximum times the volume there (Laplace), node by node upwards
-from its 90 % quantile, where draws of a reference run calibrate it. All is computed from the problem with fixed
-random numbers, so that posteriors of the same sums have the same tails whatever their seed.
+from its 90 % quantile, where draws of a reference run calibrate it. Everything is computed from the problem with
+fixed random numbers, so that posteriors of the same sums have the same tails for every seed.
 """
 
 from __future__ import annotations
@@ -26,30 +26,39 @@ if TYPE_CHECKING:
     from priorhood.engines.exact.problem import Problem
     from priorhood.engines.exact.theta import Theta
 
-# Upper probabilities: a tail is computed from BEGIN, used beyond BODY, and the mean must not depend on what lies
+# Upper probabilities: a tail is computed from BEGIN and used beyond BODY; the mean must not depend on the part
 # between NEAR and FAR.
 BEGIN, BODY, NEAR, FAR = 0.1, 0.01, 1e-4, 1e-6
 SEED = 1
 REFERENCE = 1000  # draws of θ of the reference run
-SHOWN = 250  # draws that stand for the body
+SHOWN = 250  # draws that represent the body
 MAX_STEPS = 60
 DEEP = 30.0  # a tail ends where its log density is this far below that at its beginning
-NODES = 12  # of Gauss and Legendre, in each of a tail's two parts
+NODES = 12  # Gauss–Legendre nodes in each of a tail's two parts
 
 
 @dataclass(frozen=True, repr=False)
 class Reach:
-    """Values of θ that stand for a posterior's body and every scale's tail.
+    """Values of θ that represent a posterior's body and every scale's tail.
 
-    values : N draws and nodes of θ; near, far : (N,) their masses below and above the scales' 1 − NEAR quantiles
-    of : (N,) index among scales of the one in whose tail a node lies; −1 in the body
-    scales : (grouping, term) of every free scale, grouping −1 for σ; limits : their 1 − FAR quantiles
+    Attributes
+    ----------
+    values : Theta
+        N draws and nodes of θ
+    near, far : array (N,)
+        their masses below and above the scales' 1 − NEAR quantiles
+    tail_scale : array (N,)
+        index of the scale in whose tail the node lies; −1 in the body
+    scales : tuple of (int, int)
+        grouping and term of every free scale; grouping −1 for σ
+    limits : array
+        1 − FAR quantiles of the scales
     """
 
     values: Theta
     near: Array
     far: Array
-    of: Index
+    tail_scale: Index
     scales: tuple[tuple[int, int], ...]
     limits: Array
 
@@ -79,22 +88,21 @@ def reach_of(problem: Problem, threads: int) -> Reach | None:
     for at in coordinates:
         inside &= theta[:, at] <= np.quantile(theta[:, at], 1.0 - BODY)
     body = theta[inside][:: max(1, int(inside.sum()) // SHOWN)]
-    nodes, near, far, of = [body], [np.full(len(body), inside.mean() / len(body))], [np.zeros(len(body))], []
-    of.append(np.full(len(body), -1))
-    limits = []
+    nodes, near, far = [body], [np.full(len(body), inside.mean() / len(body))], [np.zeros(len(body))]
+    tail_scale, limits = [np.full(len(body), -1)], []
     for number, (at, tail) in enumerate(zip(coordinates, tails, strict=True)):
         u, weights, beyond, limit, rest = tail
         nodes.append(np.insert(rest, at, u, axis=1))
         near.append(np.where(beyond, 0.0, weights))
         far.append(np.where(beyond, weights, 0.0))
-        of.append(np.full(len(u), number))
+        tail_scale.append(np.full(len(u), number))
         limits.append(limit)
     values = constrain(problem, np.concatenate(nodes))
     ends = np.tile(np.median(theta, axis=0), (len(limits), 1))
     ends[np.arange(len(limits)), coordinates] = limits
     reached = constrain(problem, ends)
     return Reach(
-        values, np.concatenate(near), np.concatenate(far), np.concatenate(of), tuple(scales),
+        values, np.concatenate(near), np.concatenate(far), np.concatenate(tail_scale), tuple(scales),
         np.array([
             reached.sigma[i] if which < 0 else reached.tau[which][i, k] for i, (which, k) in enumerate(scales)
         ]),
@@ -102,15 +110,17 @@ def reach_of(problem: Problem, threads: int) -> Reach | None:
 
 
 def _marginal(density: Density, theta: Array, at: int) -> tuple[Array, Array, Array, float]:
-    """Return the log density of one coordinate's upper tail.
+    """Return the log density of a coordinate's upper tail, from the reference draws theta (S, dim).
 
-    Points (n,) upwards from its 1 − BEGIN quantile, log p there (n,) up to a constant, by Laplace's method; the
-    others' modes (n, dim − 1); and the coordinate's 1 − BODY quantile, of the reference draws theta (S, dim).
+    Returns
+    -------
+    points (n,) upwards from its 1 − BEGIN quantile, log p there (n,) up to a constant, by Laplace's method, modes
+    of the other coordinates (n, dim − 1), and the coordinate's 1 − BODY quantile
     """
-    own = theta[:, at]
-    begin, body = np.quantile(own, [1.0 - BEGIN, 1.0 - BODY])
+    draws = theta[:, at]
+    begin, body = np.quantile(draws, [1.0 - BEGIN, 1.0 - BODY])
     step = max(0.75 * (body - begin), 0.02)
-    start = np.delete(theta[own >= begin], at, axis=1).mean(axis=0)
+    start = np.delete(theta[draws >= begin], at, axis=1).mean(axis=0)
     points, heights, modes = [], [], []
     u = float(begin)
     for _ in range(MAX_STEPS):
@@ -141,8 +151,8 @@ def upper_tail(
 
     Returns
     -------
-    nodes u (n,), their masses (n,), whether each lies beyond the 1 − NEAR quantile (n,), the 1 − FAR quantile, and
-    others interpolated at u (n, m)
+    nodes u (n,), their masses (n,), True beyond the 1 − NEAR quantile (n,), the 1 − FAR quantile, and others
+    interpolated at u (n, m)
     """
     from scipy.interpolate import PchipInterpolator
 

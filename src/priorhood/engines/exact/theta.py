@@ -1,8 +1,8 @@
 """θ: the unconstrained coordinates of spreads, correlations and noise, and their prior density.
 
 θ = (log τ₁, atanh z₁, …, log τ_L, atanh z_L, log σ), finest level first, crossed groupings last; z are the
-canonical partial correlations of Ω_ℓ (none if effects are independent). A scale whose prior has bounds has the
-logit between them instead of the log. A known (Fixed) scale is left out, so θ may have no coordinate at all.
+canonical partial correlations of Ω_ℓ (none if effects are independent). The coordinate of a scale whose prior has
+bounds is the logit between them instead of the log. Known (Fixed) scales are not in θ, which may be empty.
 All functions take a batch (S, dim).
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,15 +22,25 @@ if TYPE_CHECKING:
 
     from priorhood._arrays import Array
     from priorhood.engines.exact.problem import Problem
-    from priorhood.model.priors import LKJ, ScalePrior
+    from priorhood.model.priors import ScalePrior
 
-# Logs of the smallest and the largest scale whose square is a number.
+# Logs of the smallest and the largest scale whose square neither underflows nor overflows.
 REACH_BELOW, REACH_ABOVE = 690.0, 300.0
 
 
 @dataclass(frozen=True)
 class Theta:
-    """A batch of θ as the model's parameters: per grouping tau (S, K) and corr = chol Ω (S, K, K); sigma (S,)."""
+    """A batch of θ as the model's parameters.
+
+    Attributes
+    ----------
+    tau : tuple of array (S, K)
+        spreads, by grouping
+    corr : tuple of array (S, K, K)
+        Cholesky factors of Ω, by grouping
+    sigma : array (S,)
+        residual sd
+    """
 
     tau: tuple[Array, ...]
     corr: tuple[Array, ...]
@@ -39,7 +49,19 @@ class Theta:
 
 @dataclass(frozen=True)
 class Axis:
-    """A coordinate of θ: its parameter's name, the prior's text, its log density, and coordinate → parameter."""
+    """A coordinate of θ.
+
+    Attributes
+    ----------
+    name : str
+        name of the parameter
+    prior : str
+        text of the prior
+    log_density : callable
+        log prior density of the coordinate
+    value : callable
+        parameter as a function of the coordinate
+    """
 
     name: str
     prior: str
@@ -47,13 +69,13 @@ class Axis:
     value: Callable[[Array], Array]
 
     def slope(self, u: float, step: float) -> float:
-        """Mean slope of the log density from u to u + step."""
+        """Return the mean slope of the log density from u to u + step."""
         below, above = self.log_density(np.array([u, u + step]))
         return float((above - below) / step)
 
     @cached_property
     def peak(self) -> float:
-        """Coordinate at which the density is highest."""
+        """Coordinate of the highest density."""
         grid = np.linspace(-REACH_BELOW, REACH_ABOVE, 3 * int(REACH_BELOW + REACH_ABOVE) + 1)
         for step in (1.0, 0.05):
             with np.errstate(over="ignore", invalid="ignore"):
@@ -135,14 +157,15 @@ def log_prior(problem: Problem, theta: Array, values: Theta) -> Array:
 
 def axes(problem: Problem) -> list[Axis]:
     """Return all coordinates of θ, in order; their priors are independent."""
-    found = []
+    coordinates = []
     for level in problem.varying:
-        found += [scale_axis("tau", level.tau[k]) for k in level.free]
+        coordinates += [scale_axis("tau", level.tau[k]) for k in level.free]
         if level.omega and level.K > 1:
-            found += [_partial_axis(level.omega, float(b)) for b in level.omega.shapes(level.K)]
+            shapes = map(float, level.omega.shapes(level.K))
+            coordinates += [Axis("omega", str(level.omega), partial(log_partial, b), np.tanh) for b in shapes]
     if not problem.known_noise:
-        found.append(scale_axis("sigma", problem.sigma))
-    return found
+        coordinates.append(scale_axis("sigma", problem.sigma))
+    return coordinates
 
 
 def scale_axis(name: str, prior: ScalePrior) -> Axis:
@@ -154,9 +177,9 @@ def scale_axis(name: str, prior: ScalePrior) -> Axis:
     return Axis(name, str(prior), log_density, prior.constrain)
 
 
-def _partial_axis(omega: LKJ, b: float) -> Axis:
-    """Return the coordinate atanh z of a partial correlation, (z + 1)/2 ~ Beta(b, b)."""
-    return Axis("omega", str(omega), lambda x: b * _log_sech2(x) - _log_norm(b), np.tanh)
+def log_partial(b: float, x: Array) -> Array:
+    """Return the log density of the coordinate x = atanh z of a partial correlation, (z + 1)/2 ~ Beta(b, b)."""
+    return np.asarray(b * _log_sech2(x) - _log_norm(b))
 
 
 def _log_sech2(x: Array) -> Array:

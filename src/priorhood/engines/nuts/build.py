@@ -32,14 +32,15 @@ if TYPE_CHECKING:
 def build(r: Regression, parameterization: str = "centered") -> pm.Model:
     """Build a plain PyMC model with the exact engine's names, dims, coords and scale.
 
-    Only the outcome `y` has its own units, so that predictive draws and log-likelihoods have them.
+    Only the outcome `y` has its own units, so that predictive draws and log-likelihoods have them too.
 
     centered : β_j ~ Normal(mu, Σ);  noncentered : β_j = mu + Λ z_j, z_j ~ Normal(0, I)   (math.md, 2 and 3)
     Correlated effects have Λ = diag(τ) L from LKJCholeskyCov, or from partial correlations if a τ has bounds.
 
     Raises
     ------
-    ModelError : correlated effects with a fixed spread; a group named like a variable or dimension of the model,
+    ModelError
+        if correlated effects have a fixed spread, or a group is named like a variable or dimension of the model,
         which PyMC would confuse
     """
     import pymc as pm
@@ -49,7 +50,7 @@ def build(r: Regression, parameterization: str = "centered") -> pm.Model:
     taken |= {f"{name}{g.suffix}" for g in r.groupings for name in ("z", "spread", "partial", "tau_priors")}
     for grouping in r.groupings:
         if grouping.name in taken:
-            raise ModelError(f"a group in PyMC cannot be called {grouping.name!r}, a name of its model; rename it")
+            raise ModelError(f"a group cannot be called {grouping.name!r}, a name in the PyMC model; rename it")
     with quiet(), pm.Model(coords=_coords(r)) as model:
         X = pm.Data("X", r.data["X"], dims=("row", "column"))
         pm.Data("column_centre", r.scale.centre, dims="column")
@@ -59,8 +60,8 @@ def build(r: Regression, parameterization: str = "centered") -> pm.Model:
         if r.population:
             mu = pm.Normal("mu", np.array([p.mean for p in r.mu]), np.array([p.sd for p in r.mu]), dims="term")
             varying = {d for grouping in r.groupings[: r.levels] for d in grouping.varying}
-            own = [d for d in r.population if d not in varying]
-            location = location + sum(_times(r, X, d, mu[r.population.index(d)]) for d in own)
+            fixed = [d for d in r.population if d not in varying]
+            location = location + sum(_times(r, X, d, mu[r.population.index(d)]) for d in fixed)
         above: Any = None
         finest = None
         for at in reversed(range(r.levels)):
@@ -94,7 +95,7 @@ def _coords(r: Regression) -> dict[str, Any]:
 
 
 def _times(r: Regression, X: Any, d: int, coefficient: Any) -> Any:
-    """Return coefficient × column, or the coefficient itself of the intercept."""
+    """Return coefficient × column, or the coefficient itself for the intercept."""
     return coefficient if d == r.constant else coefficient * X[:, d]
 
 
@@ -143,8 +144,8 @@ def _mean(r: Regression, at: int, mu: Any, above: Any, columns: tuple[int, ...])
         if d in coarser:
             parts.append(above[g.parent, coarser.index(d)])
         else:
-            one = mu[r.population.index(d)] if mu is not None and d in r.population else 0.0
-            parts.append(pt.as_tensor_variable(one))
+            fixed = mu[r.population.index(d)] if mu is not None and d in r.population else 0.0
+            parts.append(pt.as_tensor_variable(fixed))
     if g.parent is None:
         return pt.stack(parts)
     return pt.stack([pt.broadcast_to(part, (len(g.labels),)) for part in parts], axis=1)
@@ -153,8 +154,8 @@ def _mean(r: Regression, at: int, mu: Any, above: Any, columns: tuple[int, ...])
 def _multivariate(K: int, value: Any, mean: Any, factor: Any) -> Any:
     """Return log Normal(β_j; mean, ΛΛᵀ) of every group: z = Λ⁻¹(β_j − mean) by forward substitution, written out.
 
-    PyMC's MvNormal solves a triangular system for every group; for two or three terms that takes twice as
-    long to compile and several times as long to draw.
+    PyMC's MvNormal solves a triangular system for every group; with two or three terms that takes twice as long to
+    compile and several times as long to draw.
     """
     import pytensor.tensor as pt
 
@@ -163,7 +164,7 @@ def _multivariate(K: int, value: Any, mean: Any, factor: Any) -> Any:
     for k in range(K):
         known = sum((factor[..., k, i] * z[i] for i in range(k)), start=zero)
         z.append((value[..., k] - mean[..., k] - known) / factor[..., k, k])
-    squares = sum((one**2 for one in z), start=zero)
+    squares = sum((standard**2 for standard in z), start=zero)
     volume = sum((pt.log(factor[..., k, k]) for k in range(K)), start=zero)
     return -0.5 * squares - volume - 0.5 * K * np.log(2 * np.pi)
 
@@ -182,8 +183,8 @@ def _spread_factor(r: Regression, g: RegressionGrouping) -> Any:
 
     if any(isinstance(p, Fixed) for p in g.tau):
         raise ModelError(
-            "NUTS takes no fixed tau together with correlations; the exact engine does (engine='exact'), or write "
-            "|| for independent effects"
+            "NUTS does not support a fixed tau together with correlations; use the exact engine (engine='exact'), "
+            "or write || for independent effects"
         )
     if any(isinstance(p, Uniform) for p in g.tau):
         return _bounded_spread_factor(r, g)
@@ -193,7 +194,7 @@ def _spread_factor(r: Regression, g: RegressionGrouping) -> Any:
         f"spread{g.suffix}", n=len(g.tau), eta=g.omega.eta if g.omega else 1.0, sd_dist=sd, store_in_trace=False
     )
     if not alike:
-        # LKJCholeskyCov takes one family for all; with several, correct the density.
+        # LKJCholeskyCov has one family for all spreads; with several, the density is corrected.
         right = sum(pm.logp(_family((p,), scalar=True), tau[k]) + tau[k] for k, p in enumerate(g.tau))
         pm.Potential(f"tau_priors{g.suffix}", right)
     pm.Deterministic(f"tau{g.suffix}", tau, dims=g.spread_term)
@@ -204,7 +205,7 @@ def _spread_factor(r: Regression, g: RegressionGrouping) -> Any:
 def _bounded_spread_factor(r: Regression, g: RegressionGrouping) -> Any:
     """Return Λ = diag(tau) L (K, K) if a spread has bounds, which LKJCholeskyCov's coordinates do not respect.
 
-    tau then has coordinates of its own, and L comes from the canonical partial correlations z (math.md, 4).
+    tau then has separate coordinates, and L comes from the canonical partial correlations z (math.md, 4).
     """
     import pymc as pm
     import pytensor.tensor as pt
@@ -214,12 +215,12 @@ def _bounded_spread_factor(r: Regression, g: RegressionGrouping) -> Any:
     share = pm.Beta(f"partial{g.suffix}", b, b, shape=len(b))  # (z + 1)/2
     rows, pair = [[pt.as_tensor_variable(1.0)] + [pt.as_tensor_variable(0.0)] * (K - 1)], 0
     for i in range(1, K):
-        left, row = pt.as_tensor_variable(1.0), []
+        length, row = pt.as_tensor_variable(1.0), []
         for _ in range(i):
-            row.append((2.0 * share[pair] - 1.0) * left)
-            left = left * 2.0 * pt.sqrt(share[pair] * (1.0 - share[pair]))
+            row.append((2.0 * share[pair] - 1.0) * length)
+            length = length * 2.0 * pt.sqrt(share[pair] * (1.0 - share[pair]))
             pair += 1
-        rows.append([*row, left, *[pt.as_tensor_variable(0.0)] * (K - 1 - i)])
+        rows.append([*row, length, *[pt.as_tensor_variable(0.0)] * (K - 1 - i)])
     factor = pt.stack([pt.stack(row) for row in rows])
     pm.Deterministic(f"omega{g.suffix}", pt.dot(factor, factor.T), dims=(g.spread_term, f"{g.spread_term}_bis"))
     return tau[:, None] * factor
@@ -233,7 +234,7 @@ def _family(
 
     def each(attribute: str) -> Any:
         values = np.array([getattr(p, attribute) for p in priors])
-        # An array even for one number: PyTensor stores plain numbers such as 5.0 in single precision.
+        # An array even for a single number: PyTensor stores plain numbers such as 5.0 in single precision.
         return np.asarray(values[0]) if scalar else values
 
     makers: dict[type, tuple[Any, dict[str, Any]]] = {
@@ -249,7 +250,7 @@ def _family(
     family, names = makers[type(priors[0])]
     given = {theirs: each(ours) for theirs, ours in names.items()}
     if family is pm.Gamma:
-        given["beta"] = 1.0 / given["beta"]  # PyMC's is a rate
+        given["beta"] = 1.0 / given["beta"]  # a rate in PyMC
     if name is not None:
         return family(name, **given, **options)
     return family.dist(**given, **({} if scalar else {"shape": len(priors)}))
@@ -263,11 +264,11 @@ def _scales(r: Regression, g: RegressionGrouping) -> Any:
     name = f"tau{g.suffix}"
     if len({type(p) for p in g.tau}) == 1 and not isinstance(g.tau[0], Fixed):
         return _family(g.tau, name=name, dims=g.spread_term)
-    each = [_one(f"{name}[{r.columns[d]}]", prior) for d, prior in zip(g.varying, g.tau, strict=True)]
-    return pm.Deterministic(name, pt.stack([pt.as_tensor_variable(one) for one in each]), dims=g.spread_term)
+    each = [_scale(f"{name}[{r.columns[d]}]", prior) for d, prior in zip(g.varying, g.tau, strict=True)]
+    return pm.Deterministic(name, pt.stack([pt.as_tensor_variable(tau) for tau in each]), dims=g.spread_term)
 
 
-def _one(name: str, prior: ScalePrior, dims: str | None = None) -> Any:
+def _scale(name: str, prior: ScalePrior, dims: str | None = None) -> Any:
     """Return a positive parameter, or its known value."""
     if isinstance(prior, Fixed):
         import pymc as pm
@@ -283,12 +284,12 @@ def _errors(r: Regression, location: Any, index: Any, *, centered: bool) -> None
     import pymc as pm
     import pytensor.tensor as pt
 
-    # PyMC would draw a NaN; here it is the unknown outcome of a row to predict.
+    # A NaN is the unknown outcome of a row to predict; PyMC would draw it as a parameter.
     unknown = np.isnan(r.data["outcome"])
     outcome = pm.Data("outcome", np.where(unknown, 1.0, r.data["outcome"]), dims="row")
     unit = pm.Data("outcome_unit", np.array([r.scale.unit]), dims="response")[0]
     if r.sigma_median is not None and r.sigma_spread is not None:
-        median, apart = _one("sigma_median", r.sigma_median), _one("sigma_spread", r.sigma_spread)
+        median, apart = _scale("sigma_median", r.sigma_median), _scale("sigma_spread", r.sigma_spread)
         group = r.groupings[0].name
         # log sigma_j ~ Normal(log median, apart²)
         if centered:
@@ -304,19 +305,19 @@ def _errors(r: Regression, location: Any, index: Any, *, centered: bool) -> None
             known = np.full(len(r.groupings[0].labels), sigma.value)
             spread = pm.Deterministic("sigma", known, dims=r.groupings[0].name)[index]
         else:
-            spread = _one("sigma", sigma, dims=r.groupings[0].name)[index]
+            spread = _scale("sigma", sigma, dims=r.groupings[0].name)[index]
     else:
-        spread = _one("sigma", r.sigma)
+        spread = _scale("sigma", r.sigma)
     if r.rows.precision is not None:
         spread = spread / pt.sqrt(pm.Data("precision_weights", r.data["precision_weights"], dims="row"))
-    where: dict[str, Any] = {"observed": outcome, "dims": "row"}
+    observed: dict[str, Any] = {"observed": outcome, "dims": "row"}
     location, spread = unit * location, unit * spread
     if r.nu is None:
-        y = (pm.LogNormal if r.logged else pm.Normal)("y", location, spread, **where)
+        y = (pm.LogNormal if r.logged else pm.Normal)("y", location, spread, **observed)
     elif r.logged:
-        y = pm.CustomDist("y", _one("nu", r.nu), location, spread, dist=_log_student, **where)
+        y = pm.CustomDist("y", _scale("nu", r.nu), location, spread, dist=_log_student, **observed)
     else:
-        y = pm.StudentT("y", nu=_one("nu", r.nu), mu=location, sigma=spread, **where)
+        y = pm.StudentT("y", nu=_scale("nu", r.nu), mu=location, sigma=spread, **observed)
     if unknown.any():
         outcome.set_value(r.data["outcome"])
     if r.rows.times is not None:
@@ -325,7 +326,7 @@ def _errors(r: Regression, location: Any, index: Any, *, centered: bool) -> None
 
 
 def _log_student(nu: Any, location: Any, spread: Any, size: Any) -> Any:
-    """Return the distribution of a number whose log has Student's t."""
+    """Return the distribution of a number whose log has Student's t distribution."""
     import pymc as pm
 
     return pm.math.exp(pm.StudentT.dist(nu=nu, mu=location, sigma=spread, size=size))

@@ -21,12 +21,26 @@ if TYPE_CHECKING:
 class RegressionGrouping:
     """One grouping: its places, the coefficients that vary, and their priors.
 
-    name : of its dimension; suffix : of its parameters' names, as in tau_district
-    labels : (size,) of its places; of_cell : (cells,) place of every cell of the sums
-    parent : (size,) place of the next coarser level; None if its mean is mu, or it is crossed
-    varying, coefficients : positions of the columns with a spread of its own, and of those in its coefficients
-    term, spread_term : dimensions of its coefficients and of its spreads
-    tau, omega : priors; omega is None if the effects are independent
+    Attributes
+    ----------
+    name : str
+        name of the dimension
+    suffix : str
+        suffix of the parameters' names, as in tau_district
+    labels : array (size,)
+        labels of the places
+    of_cell : array (cells,)
+        place of every cell of the sums
+    parent : array (size,) or None
+        place of the next coarser level; None if the mean is mu or the grouping is crossed
+    varying, coefficients : tuple of int
+        positions of the columns that vary by this grouping, and of the columns of its coefficients
+    term, spread_term : str
+        dimensions of the coefficients and of the spreads
+    tau : tuple of prior
+        priors of the spreads
+    omega : LKJ or None
+        prior of the correlations; None if the effects are independent
     """
 
     name: str
@@ -46,13 +60,34 @@ class RegressionGrouping:
 class Regression:
     """Standardized rows, priors, and the names of PyMC's variables.
 
-    scale : the standardization; outcome : text of the outcome; logged : whether that is a log
-    columns : (D,) names of the design's columns; constant : the intercept's position, or None
-    population : positions of the columns with a coefficient in mu
-    groupings : the nested levels, finest first, then crossed ones; levels : number of nested levels
-    mu, sigma, nu : priors; None if the model has no such parameter
-    noise : whether every finest group has a sigma of its own
-    sigma_median, sigma_spread : priors of pooled sigmas' median and spread, instead of one of sigma; else None
+    Attributes
+    ----------
+    rows : Observations
+        standardized rows
+    scale : Scale
+        the standardization
+    outcome : str
+        text of the outcome
+    logged : bool
+        whether the outcome is a log
+    columns : tuple of str
+        names of the D columns of the design
+    constant : int or None
+        position of the intercept
+    population : tuple of int
+        positions of the columns with a coefficient in mu
+    groupings : tuple of RegressionGrouping
+        nested levels, finest first, then crossed groupings
+    levels : int
+        number of nested levels
+    mu : tuple of Normal
+        priors of the population coefficients
+    sigma, nu : prior or None
+        None if the model has no such parameter
+    noise : bool
+        whether every finest group has its own sigma
+    sigma_median, sigma_spread : prior or None
+        priors of the median and spread of pooled sigmas, instead of that of sigma
     """
 
     rows: Observations
@@ -77,7 +112,7 @@ class Regression:
 
     @cached_property
     def data(self) -> dict[str, npt.NDArray[Any]]:
-        """Values of PyMC's data containers, by their names; the outcome in its own units."""
+        """Values of PyMC's data containers, by name; the outcome in its own units."""
         y = self.scale.to_outcome(self.rows.y)
         weights = {
             "se": self.rows.se,
@@ -93,7 +128,7 @@ class Regression:
 
     @property
     def located(self) -> tuple[int, ...]:
-        """Groupings whose coefficients enter a row's location: the finest level, and crossed ones."""
+        """Groupings with coefficients in a row's location: the finest level and the crossed ones."""
         return tuple(at for at in range(len(self.groupings)) if at == 0 or at >= self.levels)
 
     def effect(self, at: int) -> str:

@@ -23,7 +23,7 @@ Tell = Callable[[str, int, int], None]
 Sampled = tuple[Any, float, float]  # tree, seconds to compile, seconds to sample
 
 INTERRUPTED = "sampling was interrupted; no draws are kept"
-# ArviZ's names of sample statistics → the samplers' names.
+# The samplers' names of sample statistics, by ArviZ's names.
 STATS = {
     "lp": ("lp", "logp"),
     "energy": ("energy",),
@@ -40,41 +40,43 @@ def draw(r: Regression, settings: Settings, chains: int, draws: int, seed: int, 
 
     Raises
     ------
-    SamplingError : the sampler failed
-    KeyboardInterrupt : sampling was interrupted; no draws are kept
+    SamplingError
+        if the sampler fails
+    KeyboardInterrupt
+        if sampling is interrupted; no draws are kept
     """
     tell("compiling the model", 0, 1)
     run = _with_nutpie if settings.sampler == "nutpie" else _with_pymc
     with quiet():
         for library in ("pymc", settings.sampler):
-            importlib.import_module(library)  # its seconds do not count as the model's
+            importlib.import_module(library)  # not part of the time to build the model
         started = time.perf_counter()
         model = build(r, settings.parameterization)
         built = time.perf_counter() - started
         try:
-            found, compiled, sampled = run(model, r.parameters, settings, chains, draws, seed, threads, tell)
+            tree, compiled, sampled = run(model, r.parameters, settings, chains, draws, seed, threads, tell)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(INTERRUPTED) from None
         except (RuntimeError, ValueError, FloatingPointError) as problem:
-            if "Not enough samples" in str(problem):  # PyMC's, interrupted before the first draw
+            if "Not enough samples" in str(problem):  # PyMC was interrupted before the first draw
                 raise KeyboardInterrupt(INTERRUPTED) from None
             detail = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
             raise SamplingError(f"the sampler {settings.sampler} failed: {detail}") from problem
-    posterior = found["posterior"]
+    posterior = tree["posterior"]
     if posterior.sizes["chain"] < chains or posterior.sizes["draw"] < draws:
-        # Interrupted samplers may end quietly with the draws so far, perhaps before the end of the warm-up.
+        # An interrupted sampler may return the draws so far without an error, even before the end of the warm-up.
         raise KeyboardInterrupt(INTERRUPTED)
     values = {name: np.asarray(posterior[name], dtype=np.float64) for name in r.parameters}
     stats = {}
     for name, theirs in STATS.items():
-        there = next((t for t in theirs if t in found["sample_stats"]), None)
-        if there is not None:
-            stats[name] = np.asarray(found["sample_stats"][there])
+        theirs_found = next((t for t in theirs if t in tree["sample_stats"]), None)
+        if theirs_found is not None:
+            stats[name] = np.asarray(tree["sample_stats"][theirs_found])
     return Draws(
         mu=values.get("mu", np.zeros((chains, draws, 0))),
         effects=tuple(
-            Effects(values[r.effect(at)], values[f"tau{one.suffix}"], values.get(f"omega{one.suffix}"))
-            for at, one in enumerate(r.groupings)
+            Effects(values[r.effect(at)], values[f"tau{g.suffix}"], values.get(f"omega{g.suffix}"))
+            for at, g in enumerate(r.groupings)
         ),
         sigma=values.get("sigma"),
         nu=values.get("nu"),
@@ -140,7 +142,7 @@ def _with_pymc(
     threads: int,
     tell: Tell,
 ) -> Sampled:
-    """PyMC's own sampler, or NumPyro through PyMC."""
+    """Sample with PyMC's own sampler, or with NumPyro through PyMC."""
     import pymc as pm
     import pytensor
 
@@ -155,7 +157,7 @@ def _with_pymc(
 
     options: dict[str, Any] = {"nuts_sampler": settings.sampler, "target_accept": settings.target_accept}
     if settings.sampler == "numpyro":
-        # On one device chains can run in parallel only in one program.
+        # On a single device, chains can only run in parallel within one program.
         options["nuts_sampler_kwargs"] = {"chain_method": "vectorized"}
     else:
         options |= {"callback": lambda **now: count(**now), "max_treedepth": MAX_TREEDEPTH}

@@ -1,4 +1,4 @@
-"""Settings of NUTS, and whether it can run here."""
+"""Settings of NUTS, and checks that it can run here."""
 
 from __future__ import annotations
 
@@ -25,8 +25,16 @@ MAX_TREEDEPTH = 10
 class Settings:
     """Settings of NUTS.
 
-    sampler : "nutpie", "pymc" or "numpyro"; parameterization : see build
-    tune : steps of adaptation, not kept; target_accept : target acceptance rate, which sets the step size
+    Attributes
+    ----------
+    sampler : str
+        "nutpie", "pymc" or "numpyro"
+    parameterization : str
+        "centered" or "noncentered", see build
+    tune : int
+        number of adaptation steps, which are not kept
+    target_accept : float
+        target acceptance rate, which determines the step size
     """
 
     sampler: str
@@ -36,14 +44,14 @@ class Settings:
 
 
 def installed(name: str) -> bool:
-    """Whether a library can be imported; it is not imported."""
+    """Return True if a library can be imported, without importing it."""
     return importlib.util.find_spec(name) is not None
 
 
 def unavailable(sampler: str | None = None) -> str | None:
     """Return why NUTS cannot run here, and what to install; None if it can."""
     if sampler is not None and sampler not in SAMPLERS:
-        return f"unknown sampler {sampler!r}: give one of {', '.join(SAMPLERS)}"
+        return f"unknown sampler {sampler!r}: use one of {', '.join(SAMPLERS)}"
     if not installed("pymc"):
         return "NUTS needs PyMC, which is not installed: pip install pymc nutpie (priorhood's extra [pymc])"
     if sampler is not None and not installed(sampler):
@@ -80,7 +88,7 @@ def check(settings: Settings) -> Settings:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the libraries' logs and warnings: diagnostics reports what matters of them."""
+    """Silence the libraries' logs and warnings: diagnostics reports what is relevant."""
     loggers = [logging.getLogger(name) for name in ("pymc", "pytensor", "arviz", "jax")]
     before = [logger.level for logger in loggers]
     try:

@@ -1,4 +1,4 @@
-"""A PyMC model of a model and rows; a Regression of a model and standardized rows."""
+"""PyMC models of a model and rows, and Regressions of a model and standardized rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def to_pymc(
 
 
 def regression_of(data: FitData, rows: Observations) -> Regression:
-    """Return the model and standardized rows as NUTS takes them."""
+    """Return the model and standardized rows as a Regression."""
     model, design, scale = data.model, data.design, data.scale
     resolved, hierarchy = data.resolved, data.hierarchy
     population = tuple(design.index(design.population_columns))
