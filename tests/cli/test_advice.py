@@ -165,7 +165,7 @@ PYTHON = {
     ),
     "an outcome_unit that is none": case(
         lambda: ph.Model(FORMULA, outcome_unit="euro"),
-        "a number above 0 or 'auto'",
+        "'auto' or a number above 0",
         lambda: ph.Model(FORMULA, outcome_unit=1000),
         lambda: ph.Model(FORMULA, outcome_unit="auto"),
     ),

@@ -147,8 +147,8 @@ def predict_table(
     clash = [name for name in columns if name in table.columns]
     if clash:
         raise TableError(
-            f"{table.name} already has a column {clash[0]!r}; set a prefix for the predictions' columns, like "
-            f"predicted_"
+            f"{table.name} already has a column {clash[0]!r}; set a prefix, like predicted_, for the predictions' "
+            f"columns"
         )
     return with_columns(table, frame.drop(*table.joined), columns), predictions
 

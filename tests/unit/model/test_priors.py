@@ -240,7 +240,7 @@ def test_impossible_bounds(numbers, says):
     ("text", "says"),
     [
         ("tau ~ HalfT(3, 1)", "unknown prior family 'HalfT': write HalfStudentT(nu, scale)"),
-        ("tau ~ student_t(3, 0, 2.5)", "student_t(3, 0, 2.5) of an sd is HalfStudentT(3, 2.5)"),
+        ("tau ~ student_t(3, 0, 2.5)", "student_t(3, 0, 2.5) for an sd is HalfStudentT(3, 2.5)"),
         ("tau ~ half_normal(2)", "write HalfNormal(sd)"),
         ("tau ~ normal(0, 1)", "write HalfNormal(sd)"),
         ("sigma ~ InvGamma(1, 1)", "write InverseGamma(shape, scale)"),

@@ -34,7 +34,7 @@ NUMBERS = 8  # of a place
 
 
 def fits(problem: Problem) -> bool:
-    """Whether the problem has this shape: both columns vary by the one level, nothing cuts across."""
+    """Return True if the problem has this shape: both columns vary by the only level, nothing is crossed."""
     return len(problem.levels) == 1 and not problem.crossed and problem.D == problem.levels[0].K == 2
 
 
