@@ -452,7 +452,7 @@ PYTHON = {
     ),
     "labels that several places have": case(
         lambda: ph.moments("price ~ centre + (1 | district/block)", blocks(), places=block_places("block")),
-        "the column district too",
+        "add the column district",
         lambda: ph.moments(
             "price ~ centre + (1 | district/block)", blocks(), places=block_places("district", "block")
         ),
