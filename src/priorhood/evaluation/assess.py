@@ -181,11 +181,12 @@ def _place_verdicts(a: Assessment) -> Iterator[Verdict]:
     if group and not failing:
         smallest = min(a.questions.values(), key=lambda p: p.min())
         p = min(float(smallest.min()) * a.tested, 1.0)
+        several = len(r.labels) > 1
         yield good(
             "places",
             "{subject}: level, spread, slopes and effect are as expected (the smallest p-value, corrected for "
             "{questions:,} tests, is {p_text}, of {first})",
-            subject=f"none of {places} stands out" if len(r.labels) > 1 else f"the only {group} does not stand out",
+            subject=f"none of the {places} stands out" if several else f"the only {group} does not stand out",
             questions=a.tested, p=p, p_text=p_text(p), first=r.labels[int(smallest.argmin())],
         )  # fmt: skip
     for question, failed in failing.items():
