@@ -291,7 +291,7 @@ PYTHON = {
     ),
     "categories in two ways": case(
         lambda: ph.moments("price ~ kind + C(kind):living_space", sales()),
-        ("the same categories in two ways: write", "everywhere"),
+        ("the same categories in two forms: write", "everywhere"),
         lambda: ph.moments("price ~ kind + kind:living_space", sales()),
     ),
     # -- engines -----------------------------------------------------------------------------------------------

@@ -415,13 +415,13 @@ def _text_bomb(h5):
 STRANGE = {
     "external link": (lambda h5: h5.__setitem__("posterior/x", h5py.ExternalLink("other.nc", "/")), "is a link"),
     "soft link": (lambda h5: h5.__setitem__("posterior/x", h5py.SoftLink("/moments")), "is a link"),
-    "a circle": (lambda h5: h5["posterior"].__setitem__("again", h5["/"]), "is there twice"),
+    "a circle": (lambda h5: h5["posterior"].__setitem__("again", h5["/"]), "occurs twice"),
     "external data": (
         lambda h5: h5.create_dataset("posterior/x", (8,), dtype="i1", external=[("/etc/passwd", 0, 8)]),
-        "lies in another file",
+        "is stored in another file",
     ),
     "virtual data": (
-        lambda h5: h5.create_virtual_dataset("posterior/x", _virtual()), "lies in another file",
+        lambda h5: h5.create_virtual_dataset("posterior/x", _virtual()), "is stored in another file",
     ),
     "absurd shape": (_bomb, "more than a file of"),
     "absurd text": (_text_bomb, "more than a file of"),
@@ -447,7 +447,9 @@ def test_a_file_that_reads_others_or_asks_for_absurd_memory(files, tmp_path, nam
 def test_a_variable_that_another_program_changed_is_named(files, tmp_path):
     with h5py.File(_stranger(files, tmp_path, lambda h5: None), "r+") as h5:
         h5["posterior/mu"][0, 0, 0] += 1.0
-    with pytest.raises(ph.FileError, match=r"'posterior/mu' is not what was saved; .* another program changed it"):
+    with pytest.raises(
+        ph.FileError, match=r"'posterior/mu' differs from what was saved; .* another program changed it"
+    ):
         ph.load(tmp_path / "stranger.nc")
 
 
@@ -478,7 +480,7 @@ def test_commands_say_what_is_damaged(files, tmp_path, cli):
     ):
         ran = cli(*words[:-2], path, *words[-2:]) if len(words) > 2 else cli(*words, path)
         assert (ran.code, ran.err.count("\n")) == (2, 1)
-        assert "is not what was saved" in ran.err or "are not what was saved" in ran.err
+        assert "differs from what was saved" in ran.err or "differ from what was saved" in ran.err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["post.nc"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import priorhood as ph
 from priorhood.model.design import union_design
-from priorhood.suffstats.recode import recoded
+from priorhood.suffstats.recode import recode
 
 ROWS = 400
 FORMULAS = (
@@ -92,7 +92,7 @@ def test_a_part_taken_for_another_reference_category_must_be_recoded(rows):
     own, whole = ph.moments("y ~ x * kind + (1 | g)", part), ph.moments("y ~ x * kind + (1 | g)", rows)
     assert own.design.categories["kind"][0] == "house"
     target = union_design(own.design, whole.design)
-    right = recoded(own.moments, own.design, target)
+    right = recode(own.moments, own.design, target)
     indicator = (part["kind"] == "house").groupby(part["g"]).mean()
     at = right.columns.index("kind[house]")
     np.testing.assert_allclose(right.mean[:, at], indicator[right.labels], rtol=1e-12, atol=1e-12)
@@ -104,7 +104,7 @@ def test_constants_and_lone_rows_keep_their_bits(rows):
     part = rows[rows["kind"].isin(["house", "loft"])].head(12)
     own = ph.moments("y ~ x + kind + (1 | g)", part)
     joint = union_design(own.design, ph.moments("y ~ x + kind + (1 | g)", rows).design)
-    found = recoded(own.moments, own.design, joint)
+    found = recode(own.moments, own.design, joint)
     for column in ("x", "y"):
         np.testing.assert_array_equal(
             found.mean[:, found.columns.index(column)], own.moments.mean[:, own.moments.columns.index(column)]

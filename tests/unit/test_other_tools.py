@@ -63,7 +63,7 @@ def test_without_the_places_column_the_average_one_serves(homes, post):
     rows = pd.DataFrame({"area": [100.0, 60.0], "type": ["flat", "house"]})
     for unseen in ("error", "draw"):
         with pytest.raises(
-            ph.TableError, match=r"for the average zip say unseen='population' .--unseen population."
+            ph.TableError, match=r"for the average zip set unseen='population' .--unseen population."
         ):
             post.predict(rows, unseen=unseen)
     found = post.predict(rows, unseen="population")

@@ -11,8 +11,16 @@ from priorhood._text import count_noun, row_count
 class Dropped:
     """Rows that were left out for one reason.
 
-    column : '' where the reason is not about one column
-    places : how many places were left out with all their rows; 0 where the reason is about rows
+    Attributes
+    ----------
+    reason : str
+        The reason.
+    column : str
+        The column that it is about, or ''.
+    rows : int
+        Number of rows.
+    places : int
+        Number of places that were left out with all their rows; 0 if the reason is about rows.
     """
 
     reason: str

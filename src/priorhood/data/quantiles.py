@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.data.sources.backend import Frame
 
-# Intervals counted at a time: 10 billion different values take three passes.
+# Number of intervals per pass: 10 billion different values take three passes.
 INTERVALS = 10_000
 
 
 def counted_quartiles(scored: Frame) -> tuple[float, float]:
-    """Return the quartiles of `score`, where a row stands for `times` equal ones: ranks (n − 1)q, from 0.
+    """Return the quartiles of `score` if a row represents `times` equal ones: ranks (n − 1)q, from 0.
 
-    The range of the scores is cut into intervals, each counted where the rows are, with its least and greatest
-    score; then the interval that holds the rank is cut in turn, until all its scores are equal. Between two
+    The range of the scores is divided into intervals, each counted where the rows are, with its lowest and highest
+    score; then the interval that contains the rank is divided in turn, until all its scores are equal. Between two
     neighbours the quartile is interpolated linearly, as by every backend in this process.
     """
     import narwhals.stable.v2 as nw
 
     score = nw.col("score")
-    scored = scored.filter(nw.col("times") > 0)  # scores of no row are no neighbours
+    scored = scored.filter(nw.col("times") > 0)  # rows that represent none are not neighbours
     ends = [nw.col("times").sum().alias("n"), score.min().alias("low"), score.max().alias("high")]
     found = collected(scored.select(*ends))
     n, low, high = (float(found[name][0] or 0.0) for name in ("n", "low", "high"))
@@ -50,36 +50,36 @@ def _neighbours(
     while low < high:
         if (low, high) not in passes:
             passes[low, high] = _intervals(scored, low, high)
-        _, counts, least, greatest = passes[low, high].T
+        _, counts, lowest, highest = passes[low, high].T
         reached = np.cumsum(counts)
         at = int(np.searchsorted(reached, rank, side="right"))
-        above = float(least[at + 1]) if at + 1 < len(least) else above
-        if reached[at] > rank + 1 and least[at] == greatest[at]:
-            above = float(least[at])
+        above = float(lowest[at + 1]) if at + 1 < len(lowest) else above
+        if reached[at] > rank + 1 and lowest[at] == highest[at]:
+            above = float(lowest[at])
         rank -= int(reached[at] - counts[at])
-        low, high = float(least[at]), float(greatest[at])
+        low, high = float(lowest[at]), float(highest[at])
     return low, above
 
 
 def _intervals(scored: Frame, low: float, high: float) -> Array:
-    """(intervals with a score, 4) : number of the interval, rows, least and greatest score."""
+    """Return number, rows, lowest and highest score of every interval with scores: (intervals, 4)."""
     import narwhals.stable.v2 as nw
 
     score = nw.col("score")
     inside: Any = scored.filter((score >= low) & (score <= high))
     cut = inside.with_columns(((score - low) * (INTERVALS / (high - low))).floor().alias("interval"))
-    names = ("interval", "times", "least", "greatest")
+    names = ("interval", "times", "lowest", "highest")
     found = collected(
-        cut.with_columns(score.alias("least"), score.alias("greatest"))
+        cut.with_columns(score.alias("lowest"), score.alias("highest"))
         .group_by("interval")
-        .agg(nw.col("times").sum(), nw.col("least").min(), nw.col("greatest").max())
+        .agg(nw.col("times").sum(), nw.col("lowest").min(), nw.col("highest").max())
     )
     counted = np.stack([np.asarray(found[name], dtype=float) for name in names], axis=1)
     return counted[np.argsort(counted[:, 0])]
 
 
 def repeated_quartiles(scored: Frame) -> tuple[float, float]:
-    """Return the quartiles of `score`, where a row stands for `times` equal ones, of rows that can be sorted."""
+    """Return the quartiles of `score` if a row represents `times` equal ones, for rows that can be sorted."""
     import narwhals.stable.v2 as nw
 
     n = float(collected(scored.select(nw.col("times").sum()))["times"][0] or 0.0)

@@ -66,9 +66,18 @@ class Flag:
 
 @dataclass(frozen=True)
 class RowCheck:
-    """A condition that a used row must meet, for the factor, outcome or column of weights `text`.
+    """A condition that a used row must meet.
 
-    bounded : the column that must be at most LARGEST in size, where that is the whole condition
+    Attributes
+    ----------
+    role : str
+        The role of `text`, for messages.
+    text : str
+        The factor, outcome or column of weights that the condition is about.
+    guard : Guard
+        The condition.
+    bounded : str or None
+        The column that must be at most LARGEST in size, if that is the whole condition.
     """
 
     role: str
@@ -79,7 +88,7 @@ class RowCheck:
 
 @dataclass(frozen=True)
 class Value:
-    """A value of every row; `column` where it is just the numbers of that column."""
+    """A value of every row; `column` is set if it is just the numbers of that column."""
 
     built: nw.Expr
     column: str | None = None
@@ -174,7 +183,7 @@ class PreparedRows:
         return found
 
     def reason(self, chosen: Container[int]) -> nw.Expr:
-        """The column REASON for the flags with the chosen numbers: the first that applies, 0 where none does."""
+        """Return the column REASON for the flags with chosen numbers: the first that applies, 0 if none does."""
         import narwhals.stable.v2 as nw
 
         # Nested conditions would be as deep as there are columns.
@@ -372,7 +381,7 @@ def _checks(design: Design) -> tuple[RowCheck, ...]:
 
 
 def joined_key(frame: Frame, keys: tuple[str, ...]) -> nw.Expr:
-    """A row's labels in the key columns, joined to one text."""
+    """Return a row's labels in the key columns, joined to one text."""
     import narwhals.stable.v2 as nw
 
     if not keys:
@@ -384,14 +393,16 @@ def joined_key(frame: Frame, keys: tuple[str, ...]) -> nw.Expr:
 def _outlier_flag(
     frame: Frame, design: Design, flags: Iterable[Flag], factor: float, frequency: str | None
 ) -> Flag:
-    """Flag rows with log(outcome / first predictor), both > 0, outside the quartiles ± factor × IQR."""
+    """Return the flag of rows whose log(outcome / first predictor) is outside the quartiles ± factor × IQR."""
     import narwhals.stable.v2 as nw
 
     if not (math.isfinite(factor) and factor > 0):
-        raise TableError(f"drop_outliers must be a number above 0 (1.5 is usual), not {factor}")
+        raise TableError(f"drop_outliers must be a positive number (1.5 is usual), not {factor}")
     numbers = [f for f in design.formula.factors() if f not in design.categories]
     if not numbers:
-        raise TableError("drop_outliers compares the outcome per predictor; the formula has no numeric predictor")
+        raise TableError(
+            "drop_outliers compares the outcome per predictor, but the formula has no numeric predictor"
+        )
     predictor = Expression(alone(Expression(numbers[0]).names[0]))
     outcome = design.formula.unlogged
     ratio = outcome.build() / predictor.build()

@@ -1,4 +1,4 @@
-"""Which columns are numbers and which are categories, in the rows of a fit and in those to predict."""
+"""Detection of numeric and categorical columns, in the rows of a fit and in rows to predict."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 def learn_design(
     frame: Frame, formula: Formula, name: str, least: int = 2, orders: dict[str, tuple[str, ...]] | None = None
 ) -> Design:
-    """Find out which predictors are numbers, which are categories, and which categories there are.
+    """Detect which predictors are numeric and which are categorical, and find the categories.
 
     Parameters
     ----------
     frame : narwhals frame
-        Rows with their columns as their roles want them: text is categories.
+        Rows with their columns as their roles require: text is categorical.
     least : int
-        Fewest categories of a categorical predictor: two for a fit, one for rows added to one.
+        Smallest number of categories of a categorical predictor: two for a fit.
     orders : dict of str to tuple of str, optional
-        Column → order of its categories, where its type in the frame does not say it.
+        Column → order of its categories, if its type in the frame does not define it.
     """
     schema = frame.collect_schema()
     categories: dict[str, tuple[str, ...]] = {}
@@ -53,7 +53,7 @@ def learn_design(
             numeric.add(factor)
         given = GIVEN + column if GIVEN + column in schema.names() else column
         declared = (orders or {}).get(column) or declared_order(frame, given)
-        # Of the rows that have everything that the formula reads.
+        # Only rows without missing values in the formula's columns.
         used = kept_rows(frame)
         read = [n for one in formula.factors() for n in Expression(one).names]
         for other in dict.fromkeys((*Expression(formula.outcome).names, *formula.keys, *read)):
@@ -61,7 +61,15 @@ def learn_design(
         values = _distinct(used, column)
         if factor in numeric:
             numbers = {float(v) for v in values}
-            _check_bits(numbers, column)
+            # A row of one of two categories that are the same float32 would count for both (see Design).
+            with np.errstate(over="ignore"):
+                shorter = {v: float(np.float32(v)) for v in sorted(numbers)}
+            twin = next((v for v, other in shorter.items() if other != v and other in numbers), None)
+            if twin is not None:
+                raise FormulaError(
+                    f"column {column!r} has the categories {twin!r} and {shorter[twin]!r}, which are the same "
+                    f"number with 32 bits: round the column"
+                )
             values = [number_label(v) for v in sorted(numbers)]
         found = tuple(dict.fromkeys([*(v for v in map(normal_label, declared) if v in values), *values]))
         if len(found) > MAX_CATEGORIES:
@@ -74,7 +82,7 @@ def learn_design(
             population = tuple(term for term in formula.population if factor not in term)
             grouped = written_out(replace(formula, population=population, levels=tuple(groupings), crossed=()))
             raise TableError(
-                f"{name}: column {column!r} has {len(found):,} categories; so many belong in a group part: fit "
+                f"{name}: column {column!r} has {len(found):,} categories; use a group part for so many: fit "
                 f"{grouped!r}"
             )
         if len(found) < least:
@@ -84,15 +92,15 @@ def learn_design(
     ways: dict[str, str] = {}
     for factor in categories:
         other = ways.setdefault(str(Expression(factor).bare), factor)
-        if other != factor:  # their coefficients would have one name
+        if other != factor:  # their coefficients would have the same name
             raise FormulaError(
-                f"the formula has {other} and {factor}, the same categories in two ways: write {other} everywhere"
+                f"the formula has {other} and {factor}, the same categories in two forms: write {other} everywhere"
             )
     return Design(formula, categories, frozenset(numeric))
 
 
 def roles_of(formula: Formula, design: Design | None = None) -> dict[str, Role]:
-    """Return column → role in the outcome and the predictors; with a design, the role that it had in that fit."""
+    """Return column → role in the outcome and the predictors; with a design, its role in that fit."""
     roles: dict[str, Role] = {}
     for factor in formula.factors():
         expression = Expression(factor)
@@ -114,20 +122,9 @@ def roles_of(formula: Formula, design: Design | None = None) -> dict[str, Role]:
 
 
 def texts_of(formula: Formula, design: Design | None = None) -> tuple[str, ...]:
-    """Return the columns that are text whatever they look like: labels, and categories of an earlier fit."""
+    """Return the columns that are always text: labels, and categories of an earlier fit."""
     known = () if design is None else tuple(f for f in design.categories if f not in design.numeric)
     return tuple(dict.fromkeys((*formula.keys, *(str(Expression(f).bare) for f in known))))
-
-
-def _check_bits(numbers: set[float], column: str) -> None:
-    """Raise for two categories that are one number with 32 bits: a row of one would count for both (see Design)."""
-    with np.errstate(over="ignore"):
-        twin = next((v for v in sorted(numbers) if (other := float(np.float32(v))) != v and other in numbers), None)
-    if twin is not None:
-        raise FormulaError(
-            f"column {column!r} has the categories {twin!r} and {float(np.float32(twin))!r}, which are one number "
-            f"with 32 bits: round the column"
-        )
 
 
 def _distinct(frame: Frame, column: str) -> list[str]:
@@ -145,16 +142,16 @@ def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
     Parameters
     ----------
     unseen : str
-        "population" for the average place where the column of the places is not there.
+        "population" for the average place if the column of places is missing.
     """
     for factor in design.formula.factors():
         for name in Expression(factor).names:
             table.require(name, "a predictor of the fitted model")
     for grouping in design.formula.groupings[:1] + design.formula.crossed:
-        # The places around it may be left out where its own label is enough.
+        # Coarser places may be missing if its own label is enough.
         if unseen == "population" and grouping.column not in table.columns:
             continue
-        advice = f"; for the average {grouping.column} say unseen='population' (--unseen population)"
+        advice = f"; for the average {grouping.column} set unseen='population' (--unseen population)"
         table.require(grouping.column, "the group of the fitted model", advice)
     every, purpose = roles_of(design.formula, design), "a predictor of the fitted model"
     roles = {column: replace(every[column], purpose=purpose) for column in design.variables}
@@ -175,23 +172,23 @@ def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
         new = [v for v in values if v not in categories]
         if new:
             raise TableError(
-                f"{table.name}: predictor {column!r} has the category {new[0]!r}, which the data of the fit did "
-                f"not have; there are {preview(categories, 12)}"
+                f"{table.name}: predictor {column!r} has the category {new[0]!r}, which does not occur in the "
+                f"data of the fit; there are {preview(categories, 12)}"
             )
     return frame
 
 
-# Numbers of first rows, and the share of different labels among them above which more rows are counted.
+# Numbers of first rows, and the proportion of different labels among them above which more rows are counted.
 LOOKS = ((10_000, 0.5), (1_000_000, 0.9))
-# Places with fewer rows than this on average leave nothing to learn about them.
-FEWEST_ROWS = 1.5
+# With fewer rows per place on average there is nothing to learn about places.
+MIN_ROWS_PER_PLACE = 1.5
 MAX_PLACES = 5_000_000
 
 
 def refuse_ids(frame: Frame, keys: tuple[str, ...], name: str) -> None:
-    """Raise where a group's column is an id of rows, or has more labels than there can be places.
+    """Raise if a group's column is an id of rows, or has more labels than there can be places.
 
-    All rows are counted, approximately, only where the first ones look like it.
+    All rows are counted, approximately, only if the first ones look like it.
     """
     for key in keys:
         if not _looks_so(frame, key, name):
@@ -199,20 +196,20 @@ def refuse_ids(frame: Frame, keys: tuple[str, ...], name: str) -> None:
         rows, labels = _counted(frame, key, name)
         others = [c for c in frame.collect_schema().names() if c != key and not c.startswith("__")]
         said = f"{name}: the group {key!r} has about {labels:,} different values in {rows:,} rows"
-        if rows < FEWEST_ROWS * labels:
+        if rows < MIN_ROWS_PER_PLACE * labels:
             raise TableError(
-                f"{said}: it looks like an id of rows, not a place; name the column that says where a row is "
-                f"(there are {preview(others, 12)})"
+                f"{said}: it looks like an id of rows, not a place; use the column that identifies the place of a "
+                f"row (there are {preview(others, 12)})"
             )
         if labels > MAX_PLACES:
             raise TableError(
-                f"{said}, and at most {MAX_PLACES:,} places can be fitted; group by something coarser, or choose "
+                f"{said}, but at most {MAX_PLACES:,} places can be fitted; group by something coarser, or select "
                 f"rows (where)"
             )
 
 
 def _looks_so(frame: Frame, key: str, name: str) -> bool:
-    """Whether nearly all of the first rows have different labels; never in a short table."""
+    """Return whether nearly all of the first rows have different labels; never for a short table."""
     import narwhals.stable.v2 as nw
 
     for rows, share in LOOKS:
@@ -227,7 +224,7 @@ def _looks_so(frame: Frame, key: str, name: str) -> bool:
 
 
 def _counted(frame: Frame, key: str, name: str, *, approximately: bool = True) -> tuple[int, int]:
-    """Return the numbers of rows and of different labels, these within a few per cent on engines that can do so."""
+    """Return the numbers of rows and of different labels, the latter within a few per cent if approximate."""
     import narwhals.stable.v2 as nw
 
     if is_elsewhere(frame):
@@ -245,20 +242,20 @@ def _counted(frame: Frame, key: str, name: str, *, approximately: bool = True) -
 
 
 def refuse_unwritable(texts: Iterable[str], column: str, name: str, keys: int = 1) -> None:
-    """Raise before a fit where a label or category could not be saved: not in UTF-8, or with a character 0.
+    """Raise before a fit if a label or category cannot be saved: not in UTF-8, or with a null character.
 
     Parameters
     ----------
     texts : iterable of str
-        Labels; those of several keys are joined by a separator, which no label may have.
+        Labels; those of several keys are joined by a separator, which labels must not contain.
     """
     listed = list(texts)
     whole = "\n".join(listed)
     joined = next((text for text in listed if text.count(SEPARATOR) >= keys), None) if SEPARATOR in whole else None
     if joined is not None:
         raise TableError(
-            f"{name}: {column} has the value {joined!r} with the character {SEPARATOR!r}, which no label may have; "
-            f"replace it in the table"
+            f"{name}: {column} has the value {joined!r} with the character {SEPARATOR!r}, which labels must not "
+            f"contain; replace it in the table"
         )
     try:
         whole.encode()

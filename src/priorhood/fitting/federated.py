@@ -38,7 +38,7 @@ from priorhood.suffstats.min_rows import withhold_small_places
 from priorhood.suffstats.moments import CellMoments
 from priorhood.suffstats.moments import merge as merged
 from priorhood.suffstats.netcdf import ArrayTree, Damage, write_tree
-from priorhood.suffstats.recode import recoded
+from priorhood.suffstats.recode import recode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -452,7 +452,7 @@ def pool(*parts: Moments | Posterior) -> Moments:
     if len(sums) == 1:
         return first
     design = reduce(union_design, (part.design for part in sums))
-    found = [recoded(part.moments, part.design, design) for part in sums]
+    found = [recode(part.moments, part.design, design) for part in sums]
     check_copies(found, names)
     _warn_of_spellings(sums)
     place_table = first.place_table

@@ -25,7 +25,7 @@ from priorhood.posterior.posterior import Posterior
 from priorhood.suffstats import collect
 from priorhood.suffstats.fit_data import FitData
 from priorhood.suffstats.moments import merge as merged
-from priorhood.suffstats.recode import recoded
+from priorhood.suffstats.recode import recode
 
 if TYPE_CHECKING:
     from priorhood.engines.observations import Observations
@@ -311,7 +311,7 @@ def update(
             f"place {label!r}{more} is new to the posterior, which has {meant!r}: "
             f"{spelling_advice(label, meant, model.formula.keys)}"
         )
-    before = recoded(post.moments, post.design, design)
+    before = recode(post.moments, post.design, design)
     data = FitData.learn(model, design, merged(before, new))
     together = fit_moments(data, options).with_places(rows.place_table)
     copies = copied_places(before, new)
@@ -388,7 +388,7 @@ def merge(
                     f"same model to different rows can be merged (refit one of them first)"
                 )
     design = reduce(union_design, (post.design for post in posts))
-    parts = [recoded(post.moments, post.design, design) for post in posts]
+    parts = [recode(post.moments, post.design, design) for post in posts]
     check_copies(parts, [f"file {at}" for at in range(1, len(posts) + 1)], "cannot merge: ", "pass each file once")
     place_table = first.place_table
     for at, other in enumerate(posts[1:], start=2):

@@ -284,20 +284,21 @@ def number_label(value: float) -> str:
 def union_design(first: Design, other: Design) -> Design:
     """Return the design of both: every factor with the categories of either, in order.
 
-    The order is that of a table of all rows: numbers by size, text by the alphabet, unless one of both declares
-    another order. If both do and they contradict each other, the first one counts.
+    The order is that of a table of all rows: numbers by size, text alphabetically, unless one of the two declares
+    another order. If both do and they contradict each other, the first one is used.
 
     Raises
     ------
-    ModelError : another formula; a column that is numbers in one and categories in the other
+    ModelError
+        The formulas differ; a column is numeric in one and categorical in the other.
     """
     if not same_formula(first.formula, other.formula):
         raise ModelError(f"the formulas differ: {first.formula.text!r} and {other.formula.text!r}")
     odd = sorted(set(first.categories) ^ set(other.categories))
     if odd:
         raise ModelError(
-            f"predictor {odd[0]!r} is categories in one part and numbers in another: sums of numbers do not tell "
-            f"how many rows had which; make it text, or numbers, everywhere"
+            f"predictor {odd[0]!r} is categorical in one part and numeric in another; counts per category cannot "
+            f"be recovered from numeric sums: make it text, or numbers, everywhere"
         )
     numeric = first.numeric | other.numeric
     for factor in sorted(first.numeric ^ other.numeric):
@@ -305,8 +306,8 @@ def union_design(first: Design, other: Design) -> Design:
         texts = [c for c in first.categories[factor] + other.categories[factor] if not _plain_number(c)]
         if texts:
             raise ModelError(
-                f"predictor {factor!r} is numbers in one part and text in another, where it is "
-                f"{preview(texts, 3)}; give it one type everywhere"
+                f"predictor {factor!r} is numeric in one part and text in another, where it is "
+                f"{preview(texts, 3)}; use one type everywhere"
             )
     categories = {}
     for factor in first.categories:
@@ -329,7 +330,7 @@ def union_design(first: Design, other: Design) -> Design:
 def _in_order(
     first: tuple[str, ...], other: tuple[str, ...], usual: Callable[[str], float | str]
 ) -> tuple[str, ...]:
-    """Return the categories of either, in the usual order if both have it; else see united."""
+    """Return the categories of either, in the usual order if both have it; else see union_design."""
     if all(list(own) == sorted(own, key=usual) for own in (first, other)):
         return tuple(sorted({*first, *other}, key=usual))
     if list(first) == sorted(first, key=usual):

@@ -1,8 +1,8 @@
 """The single pass over the rows: a table's sums, computed on the backend that holds the rows.
 
-First products of differences from a value near the mean, then plain sums by group, which every backend can
-compute. Only the sums come to Python. A row counts with its weight w, 1/se² if its error is known
-(math.md, equation 5), and as often as the equal rows that it stands for.
+The pass forms products of differences from a value near the mean, then plain sums by group, which every backend
+can compute. Only the sums come to Python. A row counts with its weight w, 1/se² if its error is known
+(math.md, equation 5), and as often as the equal rows that it represents.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from priorhood.model.design import Design
     from priorhood.model.weights import Weights
 
-PREVIEW = 10_000  # rows read for values near the means: within some thousand sds is near enough
+PREVIEW = 10_000  # rows read for values near the means: within some thousand sds suffices
 MAX_SUM = 1e305  # largest sum of products, of weighted values too
-# A centre this many sds from a group's mean, of the whole and of the group, is replaced by the group's own.
+# A centre this many sds (of all rows, and of the group) from a group's mean is replaced by the group's mean.
 FAR, APART = 1e3, 1e3
-FRAGMENTED = 99  # columns from which on pandas calls a frame fragmented, without the key
+FRAGMENTED = 99  # largest number of columns, without the key, that pandas does not call fragmented
 WEIGHT = "__priorhood_weight"
 LOG_WEIGHT = "__priorhood_log_weight"
 TIMES = "__priorhood_times"
@@ -62,47 +62,42 @@ def collect_moments(rows: PreparedRows) -> CellMoments:
             _square_indicators(scan[0], indicators)
         sums, thousands = scan or (_sums(rows, in_process, shift), None)
         rows.check(sums.failures, thousands)
-        _refuse_overflow(sums, rows)
+        # A file's statistics may be wrong, so that no single value seems too large.
+        largest = np.abs(np.diagonal(sums.second, axis1=1, axis2=2)).max(axis=0, initial=0)
+        largest = np.maximum(largest, np.abs(sums.first).max(axis=0, initial=0))
+        if not (largest < MAX_SUM).all():
+            names = (*(c.name for c in rows.design.columns if c.factors), rows.design.formula.outcome)
+            raise TableError(
+                f"{rows.name}: the sums of {names[int(np.argmin(largest < MAX_SUM))]!r} overflow, although no "
+                f"single value is too large; a file may be damaged: write it again"
+            )
         moments = _moments(sums, rows)
         return _moments(_sums(rows, in_process, None), rows) if _too_far(moments, shift) else moments
 
 
-def _refuse_overflow(sums: BatchSums, rows: PreparedRows) -> None:
-    """Refuse sums that overflow though no single value is too large: a file's statistics may be wrong."""
-    names = (*(c.name for c in rows.design.columns if c.factors), rows.design.formula.outcome)
-    square = np.abs(np.diagonal(sums.second, axis1=1, axis2=2)).max(axis=0, initial=0)
-    wrong = [n for n, most, first in zip(names, square, sums.first.T, strict=True)
-             if not max(most, np.abs(first).max(initial=0)) < MAX_SUM]  # fmt: skip
-    if wrong:
-        raise TableError(
-            f"{rows.name}: the sums of {wrong[0]!r} overflow, though no single value is too large; a file may be "
-            f"damaged: write it again"
-        )
-
-
 def _too_far(moments: CellMoments, shift: Array) -> bool:
-    """Whether n (mean − shift)² is so much larger than a scatter that their difference lost digits."""
+    """Return whether n (mean − shift)² is so much larger than a scatter that their difference lost digits."""
     _, scatter = moments.pooled()
     scale = np.sqrt(np.diag(scatter) / moments.mass.sum())
     sd = np.sqrt(np.diagonal(moments.scatter, axis1=1, axis2=2) / moments.mass[:, None])
     away = np.abs(moments.mean - shift)
-    # A spread that rounding alone may leave does not count: of predictors, which often are constant within a place,
-    # up to √(nε) away, the bound of a plain sum; of the outcome less.
-    least = np.full(sd.shape, 1e-9)
-    least[:, :-1] = np.sqrt(moments.n * np.finfo(float).eps)[:, None]
-    lost = (away > APART * sd) & (sd > least * away) & (moments.n[:, None] > 1)
+    # Spreads that may be mere rounding do not count: up to √(nε) away, the bound of a plain sum, for predictors,
+    # which are often constant within a place; less for the outcome.
+    rounding = np.full(sd.shape, 1e-9)
+    rounding[:, :-1] = np.sqrt(moments.n * np.finfo(float).eps)[:, None]
+    lost = (away > APART * sd) & (sd > rounding * away) & (moments.n[:, None] > 1)
     return bool(lost.any() or (away.min(axis=0) > FAR * scale).any())
 
 
 def _indicators(design: Design) -> list[str | None]:
     """Return, for every column and the outcome, the factor whose single indicator it is, or None."""
     columns = [c for c in design.columns if c.factors]
-    own = [c.factors[0] if len(c.factors) == 1 else None for c in columns]
-    return [f.factor if isinstance(f, Indicator) else None for f in own] + [None]
+    single = [c.factors[0] if len(c.factors) == 1 else None for c in columns]
+    return [f.factor if isinstance(f, Indicator) else None for f in single] + [None]
 
 
 def _in_process(rows: PreparedRows) -> BatchedRows | FewColumns | None:
-    """Return the rows as matrices if they have many columns or are NumPy's; None if elsewhere or too large."""
+    """Return the rows as matrices if they have many columns or are NumPy arrays; None if elsewhere or too large."""
     import narwhals.stable.v2 as nw
 
     C = sum(1 for column in rows.design.columns if column.factors) + 1
@@ -141,7 +136,7 @@ def _in_process(rows: PreparedRows) -> BatchedRows | FewColumns | None:
 
 
 def _few_columns(rows: PreparedRows, names: Names, own: list[Any]) -> FewColumns:
-    """Return the rows of a pandas frame as FewColumns; own : expressions of the columns that it does not have."""
+    """Return the rows of a pandas frame as FewColumns; own : expressions for columns missing from the frame."""
     frame: Any = rows.rows
     labels = {
         at: flag.applies.alias(check_name(-at)) for at, flag in enumerate(rows.flags, 1) if at not in names.gaps
@@ -176,7 +171,7 @@ def _preview_means(rows: PreparedRows, in_process: BatchedRows | FewColumns | No
 
 
 def _weighing(weights: Weights, of: Callable[[str], Any]) -> dict[str, Any]:
-    """Return every used row's number of equal rows n (TIMES), n w and n log w; nothing if rows count alike.
+    """Return every used row's number of equal rows n (TIMES), n w and n log w; nothing if rows have equal weight.
 
     of : column of weights → its numbers
     """
@@ -208,7 +203,7 @@ def _times_weight(frame: Any, values: list[str]) -> tuple[Any, list[str]]:
 
 
 def _centred(frame: Any, values: list[str], shift: Array | None, *, weighted: bool) -> tuple[Any, list[str]]:
-    """Return the frame with the values less the shift, or less their group's mean, and the names of these means."""
+    """Return the frame with values minus the shift, or minus their group's mean, and the names of these means."""
     import narwhals.stable.v2 as nw
 
     if shift is not None:
@@ -244,7 +239,7 @@ def _pairs(factors: list[str | None]) -> list[tuple[int, int]]:
 
 
 def _square_indicators(found: BatchSums, factors: list[str | None]) -> None:
-    """Fill in the squares of indicators around 0, which _pairs leaves out: they equal the indicators."""
+    """Fill in the squares of indicators around 0, which _pairs omits: they equal the indicators."""
     for a, factor in enumerate(factors):
         if factor is not None:
             found.second[:, a, a] = found.first[:, a]
@@ -252,16 +247,22 @@ def _square_indicators(found: BatchSums, factors: list[str | None]) -> None:
 
 def _sums(rows: PreparedRows, in_process: BatchedRows | FewColumns | None, shift: Array | None) -> BatchSums:
     """Sum the rows around a common shift (C,) or, without one, around every group's mean."""
-    import narwhals.stable.v2 as nw
-
     factors = _indicators(rows.design)
     if isinstance(in_process, BatchedRows):
         with explain_table_errors(rows.name):
             return summed(in_process, shift, len(rows.flags))
     if in_process is not None and shift is not None:
         sums = in_process.summed(shift, len(rows.flags), _pairs(factors))
-        _square_indicators(sums, factors)
-        return sums
+    else:
+        sums = _backend_sums(rows, factors if shift is not None else [None] * len(factors), shift)
+    _square_indicators(sums, factors if shift is not None else [])
+    return sums
+
+
+def _backend_sums(rows: PreparedRows, factors: list[str | None], shift: Array | None) -> BatchSums:
+    """Sum the rows on the backend that holds them; factors : see _indicators, None if squares are not around 0."""
+    import narwhals.stable.v2 as nw
+
     C = len(factors)
     values = left = [value_name(i) for i in range(C)]
     has_precisions, repeated = rows.weights.has_precisions, rows.weights.frequency is not None
@@ -274,7 +275,6 @@ def _sums(rows: PreparedRows, in_process: BatchedRows | FewColumns | None, shift
     frame, centres = _centred(frame, values, shift, weighted=weighted)
     if weighted:
         frame, left = _times_weight(frame, values)
-    factors = factors if shift is not None else [None] * C
     pairs = _pairs(factors)
     products = [(nw.col(left[a]) * nw.col(values[b])).alias(f"p{a}_{b}") for a, b in pairs]
     reasons = [f"r{r}" for r in range(len(rows.flags) + 1)]
@@ -282,11 +282,11 @@ def _sums(rows: PreparedRows, in_process: BatchedRows | FewColumns | None, shift
         nw.when(nw.col(REASON) == r).then(nw.lit(1)).otherwise(nw.lit(0)).alias(reason)
         for r, reason in enumerate(reasons)
     ]
-    there = [*failures, *left, *([WEIGHT, LOG_WEIGHT] if has_precisions else []), *([TIMES] if repeated else [])]
-    summands = [*reasons, *(f"p{a}_{b}" for a, b in pairs), *there]
-    frame = frame.select(KEY, *products, *counts, *there, *centres)
-    # Filters of warnings are one for all threads, and changed only if pandas would warn of a fragmented frame: from
-    # a hundred sums on, of a frame with one row per key, so that nobody could change it.
+    columns = [*failures, *left, *([WEIGHT, LOG_WEIGHT] if has_precisions else []), *([TIMES] if repeated else [])]
+    summands = [*reasons, *(f"p{a}_{b}" for a, b in pairs), *columns]
+    frame = frame.select(KEY, *products, *counts, *columns, *centres)
+    # All threads share the filters of warnings, so they are changed only if pandas would warn of a fragmented
+    # frame: from a hundred sums on, about a frame with one row per key, which the user cannot change.
     with warnings.catch_warnings() if len(summands) + len(centres) > FRAGMENTED else nullcontext():
         if len(summands) + len(centres) > MANY:
             warnings.filterwarnings("ignore", "DataFrame is highly fragmented")
@@ -297,7 +297,7 @@ def _sums(rows: PreparedRows, in_process: BatchedRows | FewColumns | None, shift
     for a, b in pairs:
         second[:, a, b] = second[:, b, a] = _numbers(found[f"p{a}_{b}"])
     counted = _stacked(found, reasons)
-    sums = BatchSums(
+    return BatchSums(
         keys=list(found[KEY]),
         centre=np.broadcast_to(shift, first.shape) if shift is not None else _stacked(found, centres),
         first=first,
@@ -308,12 +308,10 @@ def _sums(rows: PreparedRows, in_process: BatchedRows | FewColumns | None, shift
         weight=_numbers(found[WEIGHT]) if has_precisions else None,
         log_weight=_numbers(found[LOG_WEIGHT]) if has_precisions else None,
     )
-    _square_indicators(sums, factors)
-    return sums
 
 
 def _numbers(column: Any) -> Array:
-    """Return a column of sums (k,); the sum of no value is 0."""
+    """Return a column of sums (k,); the sum of no values is 0."""
     return np.asarray(np.nan_to_num(np.asarray(column, dtype=float)), dtype=np.float64)
 
 

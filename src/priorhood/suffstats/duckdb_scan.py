@@ -2,7 +2,7 @@
 
 Labels are grouped as they are and normalized once per group; a row that is left out is grouped under its
 reason, so that no value is masked. If the sums show a value that is not finite or too large, or an
-expression without a value, nothing is returned: `collect` then takes the way that counts and names such rows.
+expression without a value, nothing is returned: `collect` then takes a slower pass that counts and names such rows.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 Pairs = list[tuple[int, int]]
 
-# If labels are whole numbers, the least ones of 64 bits stand for reasons …
+# If labels are whole numbers, the smallest ones of 64 bits represent reasons …
 FIRST_REASON = -(2**63)
-# … and if they are texts, a random text that no label begins with.
+# … and if they are texts, a random text with which no label begins.
 LEFT_OUT = SEPARATOR + secrets.token_hex(8)
 WATCHED = "watched"
 
 
 def scanned(rows: PreparedRows, shift: Array, pairs: Pairs) -> tuple[BatchSums, tuple[str, ...]] | None:
-    """Sum the rows around the shift in one scan; None if weights, another backend or a value need the longer way.
+    """Sum the rows around the shift in one scan; None if weights, the backend or a value need the slower pass.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def scanned(rows: PreparedRows, shift: Array, pairs: Pairs) -> tuple[BatchSums, 
     asked = [nw.len().alias("n"), *(nw.col(f"v{i}").sum() for i in range(C))]
     asked += [nw.col(f"p{a}_{b}").sum() for a, b in pairs]
     if watched:
-        asked += [nw.col(WATCHED).count().alias("there"), nw.col(WATCHED).sum().alias("zero")]
+        asked += [nw.col(WATCHED).count().alias("present"), nw.col(WATCHED).sum().alias("zero")]
     asked += [nw.col(f"m{i}").max() for i in range(len(marks))]
     by = [f"l{i}" for i in range(max(len(keys), 1))]
     found = run(columns.with_columns(*products).group_by(*by).agg(*asked), rows.name)
@@ -84,13 +84,13 @@ def scanned(rows: PreparedRows, shift: Array, pairs: Pairs) -> tuple[BatchSums, 
     second = np.zeros((len(first), C, C))
     for a, b in pairs:
         second[:, a, b] = second[:, b, a] = np.asarray(found[f"p{a}_{b}"], dtype=np.float64)
-    # A NaN in a row that another reason leaves out may count as missing here.
-    whole = max(np.abs(first).max(initial=0), np.abs(shift).max()) <= LARGEST
-    whole = bool(whole and np.abs(second).max(initial=0) <= LARGEST**2)  # neither is NaN or infinite
-    if watched and whole:
-        there, zero = (np.asarray(found[c], dtype=np.float64) for c in ("there", "zero"))
-        whole = np.array_equal(there[reason == 0], n[reason == 0]) and bool(np.isfinite(zero).all())
-    if not whole:
+    # A NaN in a row that is left out for another reason may count as missing here.
+    finite = max(np.abs(first).max(initial=0), np.abs(shift).max()) <= LARGEST
+    finite = bool(finite and np.abs(second).max(initial=0) <= LARGEST**2)  # neither is NaN or infinite
+    if watched and finite:
+        present, zero = (np.asarray(found[c], dtype=np.float64) for c in ("present", "zero"))
+        finite = np.array_equal(present[reason == 0], n[reason == 0]) and bool(np.isfinite(zero).all())
+    if not finite:
         return None
     counts = np.zeros((len(n), 1 + len(rows.flags)))
     counts[np.arange(len(n)), reason] = n
@@ -107,15 +107,15 @@ def _labels(rows: PreparedRows) -> list[nw.Expr]:
     texts: list[Any] = [nw.lit("")]
     if design.formula.keys:
         texts = [
-            nw.col(key).cast(nw.Int64) if _whole(schema[key]) else label_text(frame, key)
+            nw.col(key).cast(nw.Int64) if _is_whole(schema[key]) else label_text(frame, key)
             for key in design.formula.keys
         ]
         # A column of whole numbers with gaps would become floating-point; rows with gaps are left out.
         texts[1:] = [
-            text.fill_null(0) if _whole(schema[key]) else text
+            text.fill_null(0) if _is_whole(schema[key]) else text
             for key, text in zip(design.formula.keys[1:], texts[1:], strict=True)
         ]
-    numbered = bool(design.formula.keys) and _whole(schema[design.formula.keys[0]])
+    numbered = bool(design.formula.keys) and _is_whole(schema[design.formula.keys[0]])
     # Columns whose values all enter a sum: those of the outcome and of numeric factors.
     factors = [f for f in design.formula.factors() if f not in design.categories]
     lightly = {name for text in (design.formula.outcome, *factors) for name in Expression(text).names}
@@ -132,8 +132,8 @@ def _labels(rows: PreparedRows) -> list[nw.Expr]:
     return [text.alias(f"l{i}") for i, text in enumerate([first, *texts[1:]])]
 
 
-def _whole(dtype: Any) -> bool:
-    """Whether labels are whole numbers of at most 64 bits with a sign."""
+def _is_whole(dtype: Any) -> bool:
+    """Return whether labels are whole numbers of at most 64 bits with a sign."""
     import narwhals.stable.v2 as nw
 
     return bool(dtype.is_integer()) and dtype not in (nw.UInt64, nw.Int128, nw.UInt128)
@@ -155,7 +155,7 @@ def _watched(design: Design) -> list[nw.Expr]:
 
 
 def _read_labels(found: dict[str, Any], rows: PreparedRows) -> tuple[list[str], Index]:
-    """Return joined labels, '' for rows left out, and the number of the reason, 0 for rows that count."""
+    """Return joined labels, '' for rows left out, and the number of the reason, 0 for used rows."""
     keys = rows.design.formula.keys
     columns = [found[f"l{i}"].tolist() for i in range(max(len(keys), 1))]
     reason = np.zeros(len(columns[0]), np.int64)

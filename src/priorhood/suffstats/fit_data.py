@@ -22,8 +22,16 @@ if TYPE_CHECKING:
 class FitData:
     """All inputs of a fit besides its options, and all contents of a posterior besides its draws.
 
-    model : as stated; design : its columns, with the categories found; moments : sums of the rows used
-    scale : standardization of the columns and the outcome
+    Attributes
+    ----------
+    model : Model
+        The model as stated.
+    design : Design
+        Its columns, with the categories found.
+    moments : CellMoments
+        Sums of the used rows.
+    scale : Scale
+        Standardization of the columns and the outcome.
     """
 
     model: Model
@@ -37,8 +45,10 @@ class FitData:
 
         Raises
         ------
-        PriorError : a prior of a parameter that the model does not have
-        ModelError : a column or the outcome does not vary
+        PriorError
+            A prior for a parameter that is not in the model.
+        ModelError
+            A column or the outcome does not vary.
         """
         resolved = model.resolve(design)
         if scale is None:
@@ -49,17 +59,17 @@ class FitData:
 
     @cached_property
     def resolved(self) -> ResolvedPriors:
-        """Prior of every parameter."""
+        """The prior of every parameter."""
         return self.model.resolve(self.design)
 
     @cached_property
     def hierarchy(self) -> Hierarchy:
-        """Places of every grouping, and their parents."""
+        """The places of every grouping, and their parents."""
         return hierarchy_of(self.model.formula, self.moments.labels)
 
     @cached_property
     def standardized(self) -> tuple[Array, Array]:
-        """Moments on the standardized scale, of every cell: mean (J, D+1), scatter (J, D+1, D+1)."""
+        """The cells' moments on the standardized scale: mean (J, D+1), scatter (J, D+1, D+1)."""
         return standardized(self.moments, self.design, self.scale)
 
     def with_moments(self, moments: CellMoments) -> FitData:

@@ -1,4 +1,4 @@
-"""Sums of rows and a table of places ↔ groups of a labelled tree."""
+"""Conversion of sums of rows and tables of places to groups of a labelled tree, and back."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ PLACES = "places"
 def labelled_group(
     variables: dict[str, Any], coords: dict[str, Any], attrs: dict[str, Any] | None = None
 ) -> Arrays:
-    """Return a group whose coordinates, given by their values, are dimensions of their own."""
+    """Return a group whose coordinates, given by their values, are dimensions."""
     return Arrays(variables, {name: ((name,), np.asarray(values)) for name, values in coords.items()}, attrs or {})
 
 
 def dropped_as_text(dropped: tuple[Dropped, ...]) -> str:
-    """Return the rows left out as text for an attribute, with the number of places if it is not 0."""
+    """Return the rows left out as text for an attribute, with the number of places unless it is 0."""
     return json.dumps([[d.reason, d.column, d.rows, *([d.places] if d.places else [])] for d in dropped])
 
 
@@ -48,7 +48,7 @@ def moments_arrays(moments: CellMoments) -> Arrays:
     }
     coords: dict[str, Any] = {group: shown(moments.labels), "column": columns, "column_bis": columns}
     if len(moments.keys) > 1:
-        # The parts of labels separately: a label may contain a slash.
+        # The parts of labels are stored separately: a label may contain a slash.
         labels = np.array(apart(moments.labels, len(moments.keys)), dtype=str).reshape(-1, len(moments.keys))
         variables["key"] = ((group, "key_column"), labels)
         coords["key_column"] = list(moments.keys)
@@ -111,7 +111,7 @@ def with_places(tree: Tree, place_table: PlaceTable | None) -> Tree:
 
 
 def stored_places(tree: xr.DataTree) -> PlaceTable | None:
-    """Return the table of places in a tree; None if the fit had none."""
+    """Return the table of places in a tree; None if there is none."""
     if PLACES not in tree.children:
         return None
     stored = tree[PLACES].to_dataset()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array
     from priorhood.suffstats.fit_data import FitData
 
-# Least eigenvalue of a place's XᵀX, scaled to a diagonal of 1, at which its coefficients are determined.
+# Smallest eigenvalue of a place's XᵀX, scaled to a diagonal of 1, at which its coefficients are determined.
 SINGULAR = 1e-10
 
 
@@ -21,13 +21,16 @@ def unpooled(data: FitData, others: Array) -> Array:
 
     Parameters
     ----------
-    others : (cells, D) g, standardized: the other coefficients, of the population alone and of crossed groupings; 0
-        elsewhere
+    data : FitData
+        The sums.
+    others : (cells, D) array
+        The other coefficients g, standardized: of the population alone and of crossed groupings; 0 elsewhere.
 
     Returns
     -------
-    (J, C), standardized, in the order of design.coefficient_columns(0). NaN if a place's rows do not determine its
-    coefficients: too few rows, or a constant predictor
+    (J, C) array
+        The coefficients, standardized, in the order of design.coefficient_columns(0). NaN if a place's rows do not
+        determine its coefficients: too few rows, or a constant predictor.
 
     Notes
     -----
@@ -44,10 +47,11 @@ def unpooled(data: FitData, others: Array) -> Array:
     cols = design.index(design.coefficient_columns(0))
     A, b = A[np.ix_(range(places.size), cols, cols)], b[:, cols]
     size = np.sqrt(np.einsum("jcc->jc", A))
-    whole = (size > 0).all(axis=1)
-    size[~whole] = 1.0
+    determined = (size > 0).all(axis=1)
+    size[~determined] = 1.0
     A /= size[:, :, None] * size[:, None, :]
-    whole &= np.linalg.eigvalsh(A)[:, 0] > SINGULAR
+    determined &= np.linalg.eigvalsh(A)[:, 0] > SINGULAR
     found = np.full(b.shape, np.nan)
-    found[whole] = np.linalg.solve(A[whole], (b / size)[whole][:, :, None])[:, :, 0] / size[whole]
+    found[determined] = np.linalg.solve(A[determined], (b / size)[determined][:, :, None])[:, :, 0]
+    found[determined] /= size[determined]
     return found

@@ -1,8 +1,8 @@
-"""Sums of rows in this process: of many columns as products of matrices, of few as pandas adds them.
+"""Sums of rows in this process: of many columns by products of matrices, of few in the way pandas adds them.
 
-A backend takes C²/2 sums one by one, each an expression of its own: at a hundred columns it plans longer than it
-adds. As numbers, the rows of a place are one matrix, whose product with itself has all the sums. The same goes for
-checks of every column, whether it has a value and whether that can be squared: a matrix is checked once.
+A backend computes C²/2 sums one by one, each an expression of its own: with a hundred columns, planning takes
+longer than adding. In memory, the rows of a place are one matrix, whose product with itself has all the sums.
+Checks of every column, for missing values and for values too large to square, are done on the matrix as well.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from priorhood._arrays import Array, Index
     from priorhood.data.sources.backend import Frame
 
-MANY = 24  # columns, with the outcome, from which on matrices are faster
+MANY = 24  # smallest number of columns, including the outcome, at which matrices are faster
 BATCH = 2_000_000  # numbers in a matrix
 ROOM = 0.15  # share of the machine's memory for rows from elsewhere: a file, or a query of Polars
 
@@ -32,12 +32,22 @@ ROOM = 0.15  # share of the machine's memory for rows from elsewhere: a file, or
 class Names:
     """Names of the rows' columns.
 
-    key : a row's place; reason : number of the reason why it is left out, 0 if it is used
-    numbers : columns of the table; gaps : per column, the number of the reason for rows without its value, if none
-        of a smaller number applies
-    values : the design's columns and the outcome
-    checks : columns of numbers, which must be at most LARGEST in size, or others, 1 if a check fails
-    weight, log_weight, times : weights w, log w and number of equal rows; None if all rows count alike
+    Attributes
+    ----------
+    key : str
+        A row's place.
+    reason : str
+        The number of the reason why a row is left out, 0 if it is used.
+    numbers : tuple of str
+        Columns of the table.
+    gaps : tuple of int
+        Per column, the number of the reason for rows without its value, if none of a smaller number applies.
+    values : tuple of str
+        The design's columns and the outcome.
+    checks : tuple of str
+        Columns of numbers, which must be at most LARGEST in size, or others, 1 if a check fails.
+    weight, log_weight, times : str or None
+        Weights w, log w and the number of equal rows; None if all rows have equal weight.
     """
 
     key: str
@@ -59,7 +69,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows: indices of their places, and the columns of Names: (n,), values (n, C); failures of every check."""
+    """A batch of n rows: indices of their places, the columns of Names, values (n, C), failures of every check."""
 
     place: Index
     reason: Index
@@ -72,12 +82,28 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchSums:
-    """Sums by key: first (k, C) and second (k, C, C) moments of the values less their centre (k, C).
+    """Sums by key.
 
-    counts : (k, 1 + reasons) rows by reason, used ones first
-    n : (k,) rows used, each as often as the equal rows that it stands for; the sums count them so too
-    failures : rows that fail every check; empty if none fails any
-    weight : (k,) Σ w if rows have weights, which the sums then have too; log_weight : (k,) Σ log w
+    Attributes
+    ----------
+    keys : list
+        The k keys.
+    centre : (k, C) array
+        The values that were subtracted.
+    first : (k, C) array
+        Sums of the values minus their centre.
+    second : (k, C, C) array
+        Sums of products of the values minus their centre.
+    counts : (k, 1 + reasons) array
+        Rows by reason, used ones first.
+    n : (k,) array
+        Used rows, each as often as the equal rows that it represents; so are the sums.
+    failures : tuple of int
+        Number of rows that fail each check; empty if none fails any.
+    weight : (k,) array, optional
+        Σ w if rows have weights; the sums are then weighted.
+    log_weight : (k,) array, optional
+        Σ log w.
     """
 
     keys: list[Any]
@@ -92,7 +118,7 @@ class BatchSums:
 
 
 class BatchedRows:
-    """Rows in memory, which can be read in batches repeatedly; keys are in the order of their first rows."""
+    """Rows in memory that can be read in batches repeatedly; keys are in the order of their first rows."""
 
     def __init__(self, frame: Frame, names: Names) -> None:
         self.frame = frame
@@ -101,7 +127,7 @@ class BatchedRows:
         self.places: dict[Any, int] = {}
 
     def fit(self) -> bool:
-        """Whether the rows are in memory or there is room for them."""
+        """Return whether the rows are in memory or there is room for them."""
         import narwhals.stable.v2 as nw
 
         if not isinstance(self.frame, nw.LazyFrame):
@@ -114,9 +140,9 @@ class BatchedRows:
         for batch in self:
             used = batch.values[batch.reason == 0]
             if len(used):
-                there = ~np.isnan(used)
+                present = ~np.isnan(used)
                 with np.errstate(invalid="ignore", over="ignore"):
-                    return np.asarray(np.where(there, used, 0.0).sum(axis=0) / there.sum(axis=0))
+                    return np.asarray(np.where(present, used, 0.0).sum(axis=0) / present.sum(axis=0))
         return np.full(len(self.names.values), np.nan)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -146,7 +172,7 @@ class BatchedRows:
         gone = np.isnan(own)
         some = np.flatnonzero(gone.any(axis=1))
         if len(some):
-            # The reason of the smallest number counts, of gaps too.
+            # The reason with the smallest number counts, also among gaps.
             first = np.where(gone[some], np.array(names.gaps), np.iinfo(np.int64).max).min(axis=1)
             reason[some] = np.where(reason[some] == 0, first, np.minimum(reason[some], first))
         place_of = {name: at for at, name in enumerate(names.numbers)}
@@ -171,15 +197,23 @@ class BatchedRows:
 
 
 class FewColumns:
-    """All rows of a pandas frame with few columns, those of the table NumPy's own numbers, added as pandas does.
+    """All rows of a pandas frame with few columns of NumPy's own numbers, added in the way pandas does.
 
     Expressions of narwhals, one per column and sum, take several times as long for some thousand rows. The sums
     have the same bits: pandas adds every column separately, with compensation for rounding.
 
     Parameters
     ----------
-    key : every row's place; missing : number of a reason → which rows it leaves out, of reasons other than gaps
-    numbers : values of the columns names.numbers, as they are; own : values of the other columns, by name
+    names : Names
+        Names of the columns.
+    key : array
+        The place of every row.
+    missing : dict of int to array of bool
+        Number of a reason → the rows that it leaves out, for reasons other than gaps.
+    numbers : list of array
+        The columns names.numbers.
+    own : dict of str to array
+        The other columns, by name.
     """
 
     def __init__(
@@ -210,19 +244,23 @@ class FewColumns:
             for name, column in zip(names.checks, checked, strict=True)
         )
 
-    def preview(self, most: int) -> Array:
-        """Return means of the first used rows."""
+    def preview(self, count: int) -> Array:
+        """Return means of the first `count` used rows."""
         import pandas as pd
 
-        return np.array([pd.Series(column[:most]).mean() for column in self.values])
+        return np.array([pd.Series(column[:count]).mean() for column in self.values])
 
     def summed(self, shift: Array, reasons: int, pairs: list[tuple[int, int]]) -> BatchSums:
         """Sum the rows around a common shift (C,).
 
         Parameters
         ----------
-        reasons : number of reasons to leave a row out
-        pairs : (a, b), a ≥ b, whose products are summed; the others are 0
+        shift : (C,) array
+            Values near the means.
+        reasons : int
+            Number of reasons to leave a row out.
+        pairs : list of (int, int)
+            Columns (a, b), a ≥ b, whose products are summed; the others are 0.
         """
         size, C = len(self.keys), len(shift)
         off = self.values - shift[:, None]
@@ -251,14 +289,19 @@ def _by_code(columns: list[Array], codes: Index, size: int) -> Array:
     return sums
 
 
-# Values that fail a check may be infinite, or too large to square; they are refused by name afterwards.
+# Values that fail a check may be infinite or too large to square; they are refused by name afterwards.
 @np.errstate(invalid="ignore", over="ignore")
 def summed(rows: BatchedRows, shift: Array | None, reasons: int) -> BatchSums:
-    """Sum rows around a common shift (C,) or, without one, around every place's mean, after a pass for these.
+    """Sum rows around a common shift (C,) or, without one, around every place's mean, after a pass for these means.
 
     Parameters
     ----------
-    reasons : number of reasons to leave a row out
+    rows : BatchedRows
+        The rows.
+    shift : (C,) array, optional
+        Values near the means.
+    reasons : int
+        Number of reasons to leave a row out.
     """
     C = len(rows.names.values)
     centre = None if shift is not None else _means(rows)
@@ -299,7 +342,7 @@ def summed(rows: BatchedRows, shift: Array | None, reasons: int) -> BatchSums:
 
 
 def _means(rows: BatchedRows) -> Array:
-    """Return means of every place's used rows: (k, C)."""
+    """Return the means (k, C) of every place's used rows."""
     sums: list[Array] = []
     for batch in rows:
         sums += [np.zeros(batch.values.shape[1] + 1) for _ in range(len(rows.places) - len(sums))]

@@ -1,7 +1,7 @@
 """A minimum number of rows per place: the sums of fewer would disclose the rows.
 
-The sums of a place tell its categories apart: rows, means and products of its lofts alone. So the least count of
-a place is that of its rarest category, and of the rarest combination if the formula has an interaction.
+The sums of a place show its categories separately: rows, means and products of its lofts alone. So the smallest
+count of a place is that of its rarest category, and of the rarest combination if the formula has an interaction.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from priorhood.errors import TableError, warn
 from priorhood.model.design import Design, number_label
 from priorhood.model.expression import Expression
 from priorhood.suffstats.moments import add_up, keep
-from priorhood.suffstats.recode import recoded
+from priorhood.suffstats.recode import recode
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Labels
@@ -30,25 +30,26 @@ ROWS = "__priorhood_rows"
 
 
 def withhold_small_places(found: CellMoments, prepared: PreparedRows, minimum: int) -> tuple[Design, CellMoments]:
-    """Remove from the sums the places with fewer rows than a minimum, in all or of one category.
+    """Remove from the sums the places with fewer rows than a minimum, in total or of one category.
 
-    Rows of the table are counted, whatever their frequency weights, in a second pass over the rows. The design
-    returned has no category that only such places have.
+    Rows of the table are counted, whatever their frequency weights, in a second pass over the rows. The returned
+    design omits categories that only occur in the removed places.
 
     Raises
     ------
-    TableError : no place has enough rows
+    TableError
+        No place has enough rows.
     """
     design = prepared.design
     with prepared.exclusive():
         cells = _count_rows(prepared)
     labels, rows = np.unique(cells.labels), add_up(cells.labels, cells.rows)
-    least = _least_counts(cells, design)
-    few = np.array([least[label] < minimum for label in labels.tolist()])
+    smallest = _smallest_counts(cells, design)
+    few = np.array([smallest[label] < minimum for label in labels.tolist()])
     if few.all():
         raise TableError(
-            f"{prepared.name}: no {design.formula.group or 'table'} has {minimum:,} rows or more"
-            f"{', in all and of every category that it has' if design.categories else ''}; the largest has "
+            f"{prepared.name}: no {design.formula.group or 'table'} has at least {minimum:,} rows"
+            f"{', in total and of each of its categories' if design.categories else ''}; the largest has "
             f"{max(rows):,.0f}: lower minimum (--minimum)"
         )
     if rows[few].sum() > rows.sum() / 2:
@@ -57,12 +58,12 @@ def withhold_small_places(found: CellMoments, prepared: PreparedRows, minimum: i
     reason = f"fewer than {minimum:,} rows{' of a category' if design.categories else ''}"
     dropped = (Dropped(reason, "", int(rows[few].sum()), int(few.sum())),) if few.any() else ()
     rest = keep(found, ~np.isin(found.labels, labels[few]), dropped)
-    left = {
+    categories = {
         factor: tuple(c for c in design.categories[factor] if c in set(values[shown].tolist()))
         for factor, values in cells.factors.items()
     }
-    kept = Design(design.formula, left, design.numeric)
-    return kept, recoded(rest, design, kept)
+    kept = Design(design.formula, categories, design.numeric)
+    return kept, recode(rest, design, kept)
 
 
 def _warn_of_rare(cells: _Cells, minimum: int, share: float) -> None:
@@ -74,18 +75,25 @@ def _warn_of_rare(cells: _Cells, minimum: int, share: float) -> None:
             count = int((add_up(cells.labels[here], cells.rows[here]) < minimum).sum())
             rare[f"{factor} {str(category)!r}"] = count
     worst = max(rare, key=lambda name: rare[name], default="")
-    why = f": {worst} has so few in {rare[worst]:,} places; join rare categories" if worst else ""
+    why = f": {worst} has so few in {rare[worst]:,} places; combine rare categories" if worst else ""
     warn(
         f"{share:.0%} of the rows are in places with fewer than {minimum:,} rows"
-        f"{' of a category' if rare else ''}, and left out{why}"
+        f"{' of a category' if rare else ''}, and are left out{why}"
     )
 
 
 @dataclass(frozen=True)
 class _Cells:
-    """Rows used, counted by place and by the categories of every factor.
+    """Used rows, counted by place and by the categories of every factor.
 
-    labels : (G,) places; rows : (G,); factors : factor → (G,) its category
+    Attributes
+    ----------
+    labels : (G,) array of str
+        Places.
+    rows : (G,) array
+        Numbers of rows.
+    factors : dict of str to (G,) array of str
+        Factor → its category.
     """
 
     labels: Labels
@@ -114,15 +122,15 @@ def _count_rows(rows: PreparedRows) -> _Cells:
     return _Cells(labels, np.asarray(found[ROWS], dtype=float), factors)
 
 
-def _least_counts(cells: _Cells, design: Design) -> dict[str, float]:
-    """Return every place's fewest rows, in all or of the categories that one term tells apart."""
+def _smallest_counts(cells: _Cells, design: Design) -> dict[str, float]:
+    """Return every place's smallest number of rows, in total or of the categories that one term distinguishes."""
     terms = {tuple(f for f in term if f in design.categories) for term in design.formula.terms} | {()}
-    least: dict[str, float] = {}
+    smallest: dict[str, float] = {}
     for factors in sorted(terms):
         columns = [cells.labels, *(cells.factors[factor] for factor in factors)]
         ids = [np.unique(column, return_inverse=True)[1].ravel() for column in columns]
         _, first, at = np.unique(np.stack(ids, axis=1), axis=0, return_index=True, return_inverse=True)
         rows = np.bincount(at.ravel(), weights=cells.rows)
         for label, count in zip(cells.labels[first].tolist(), rows.tolist(), strict=True):
-            least[label] = min(count, least.get(label, np.inf))
-    return least
+            smallest[label] = min(count, smallest.get(label, np.inf))
+    return smallest

@@ -26,7 +26,7 @@ class CellMoments:
     Attributes
     ----------
     keys : tuple of str
-        Columns that tell the cells apart; none without groups.
+        Columns that identify the cells; empty without groups.
     labels : (J,) array of str
         The cells, sorted: their labels in these columns, joined if there are several (see model.hierarchy).
     columns : tuple of str
@@ -72,17 +72,17 @@ class CellMoments:
 
     @property
     def rows(self) -> int:
-        """Number of rows used, each as often as its frequency weight says."""
+        """Number of used rows, each counted as often as its frequency weight says."""
         return int(self.n.sum())
 
     @property
     def listed(self) -> int:
-        """Number of rows of the table that are used, each counted once."""
+        """Number of used rows of the table, each counted once."""
         return self.read - sum(d.rows for d in self.dropped)
 
     @property
     def mass(self) -> Array:
-        """Weight (J,) of every cell's mean: its rows, or Σ w."""
+        """The weight (J,) of every cell's mean: its rows, or Σ w."""
         return self.n if self.weight is None else self.weight
 
     def pooled(self) -> tuple[Array, Array]:
@@ -112,12 +112,12 @@ def fold(keys: Labels, mass: Array, mean: Array, scatter: Array) -> tuple[Labels
 
 
 def _summed(values: Array, at: Index, size: int) -> Array:
-    """Sum the rows of values (k, C) that belong to each of `size` places: (size, C)."""
+    """Return the sums (size, C) of the rows of values (k, C) that belong to each place."""
     return np.stack([np.bincount(at, weights=column, minlength=size) for column in values.T], axis=1)
 
 
 def add_up(keys: Labels, n: Array) -> Array:
-    """Sum n over equal keys, in the order of their labels: (J,)."""
+    """Return the sums (J,) of n over equal keys, in the order of their labels."""
     labels, at = np.unique(keys, return_inverse=True)
     return np.bincount(at, weights=n, minlength=len(labels)).astype(np.float64)
 
@@ -129,7 +129,8 @@ def merge(first: CellMoments, second: CellMoments) -> CellMoments:
 
     Raises
     ------
-    ModelError : the columns differ, or only one of both is weighted
+    ModelError
+        The columns differ, or only one of the two is weighted.
 
     Examples
     --------
@@ -146,13 +147,12 @@ def merge(first: CellMoments, second: CellMoments) -> CellMoments:
     """
     if first.columns != second.columns or first.keys != second.keys:
         raise ModelError(
-            f"these were fitted with different columns: {', '.join(first.columns)} by {', '.join(first.keys)!r}, "
-            f"and {', '.join(second.columns)} by {', '.join(second.keys)!r}"
+            f"these sums have different columns: {', '.join(first.columns)} by {', '.join(first.keys)!r}, and "
+            f"{', '.join(second.columns)} by {', '.join(second.keys)!r}"
         )
     if (first.weight is None) != (second.weight is None):
         raise ModelError(
-            "these were fitted with and without known standard errors or precision weights: their rows cannot be "
-            "merged"
+            "only one of these has known standard errors or precision weights: their rows cannot be merged"
         )
     keys = np.concatenate([first.labels, second.labels])
     labels, mass, mean, scatter = fold(
@@ -178,9 +178,9 @@ def merge(first: CellMoments, second: CellMoments) -> CellMoments:
 
 
 def keep(found: CellMoments, cells: Flags, dropped: tuple[Dropped, ...] = ()) -> CellMoments:
-    """Return the moments of the cells that are True (J,); dropped : why the others' rows are left out.
+    """Return the moments of the cells that are True (J,); dropped : reasons for leaving out the others' rows.
 
-    A log_weight that is only known of all rows together is kept: it is the same for every θ.
+    A log_weight that is only known for all rows together is kept: it is the same for every θ.
     """
     logs = None if found.log_weights is None else found.log_weights[cells]
     return replace(
@@ -196,7 +196,7 @@ def keep(found: CellMoments, cells: Flags, dropped: tuple[Dropped, ...] = ()) ->
     )
 
 
-# Relative rounding of sums; a row that was not among the sums is off by far more.
+# Relative rounding of sums; a row that was not in the sums is off by far more.
 ROUNDING = 1e-9
 
 
@@ -204,12 +204,13 @@ def subtract(whole: CellMoments, part: CellMoments) -> CellMoments:
     """Return the moments of the rows of whole that are not in part, exactly; the inverse of merge.
 
     n₁ = n − n₂, mean₁ = mean + (mean − mean₂) n₂/n₁, scatter₁ = scatter − scatter₂ − δδᵀ n₁n₂/n,
-    δ = mean₂ − mean₁; a cell without rows left is dropped
+    δ = mean₂ − mean₁; a cell without remaining rows is dropped
 
     Raises
     ------
-    ModelError : part's rows cannot have been among those of whole: no such cell, too few rows, or deviations
-        beyond the cell's scatter
+    ModelError
+        The rows of part cannot be among those of whole: no such cell, too few rows, or deviations beyond the
+        cell's scatter.
     """
     at = np.searchsorted(whole.labels, part.labels)
     at = np.minimum(at, len(whole.labels) - 1)
@@ -225,21 +226,21 @@ def subtract(whole: CellMoments, part: CellMoments) -> CellMoments:
     mean, scatter = whole.mean.copy(), whole.scatter.copy()
     for cell, n2, m2, mean2, scatter2 in zip(at, part.n, part.mass, part.mean, part.scatter, strict=True):
         n[cell] -= n2
-        left = mass[cell] - m2
+        rest = mass[cell] - m2
         name = ", ".join(str(whole.labels[cell]).split(SEPARATOR))
-        if n[cell] < 0 or (n[cell] > 0 and left <= 0):
-            raise ModelError(f"{name!r} has {whole.n[cell]:,.0f} rows, from which {n2:,.0f} cannot be taken")
+        if n[cell] < 0 or (n[cell] > 0 and rest <= 0):
+            raise ModelError(f"{name!r} has {whole.n[cell]:,.0f} rows, so {n2:,.0f} cannot be removed")
         mean[cell], scatter[cell] = _subtract_cell(
             (whole.mass[cell], whole.mean[cell], whole.scatter[cell]), (m2, mean2, scatter2), name, whole.columns,
             rows_left=float(n[cell]),
         )  # fmt: skip
-        mass[cell] = left
-    rest = replace(
+        mass[cell] = rest
+    remaining = replace(
         whole, n=n, mean=mean, scatter=scatter, read=whole.read - part.read,
         weight=None if whole.weight is None else mass, log_weight=whole.log_weight - part.log_weight,
         log_weights=logs,
     )  # fmt: skip
-    return keep(rest, n > 0)
+    return keep(remaining, n > 0)
 
 
 def _subtract_cell(
@@ -250,7 +251,8 @@ def _subtract_cell(
 
     Raises
     ------
-    ModelError : the rest would have a negative scatter, or a single row a scatter
+    ModelError
+        The rest would have a negative scatter, or be a single row with a scatter.
     """
     (mass, mean, scatter), (m2, mean2, scatter2) = whole, part
     empty, single = rows_left == 0, rows_left == 1
@@ -270,9 +272,8 @@ def _subtract_cell(
     away = float((np.abs(delta) / size).max()) if empty else 0.0
     if least < -ROUNDING or off > ROUNDING or away > 1e-6:
         raise ModelError(
-            f"the row cannot have been one of the rows of {name!r}: its values "
-            f"lie farther from their means than their scatter allows "
-            f"({columns[column]} is {mean2[column]:,.6g})"
+            f"the row cannot have been one of the rows of {name!r}: its values lie farther from their means than "
+            f"their scatter allows ({columns[column]} is {mean2[column]:,.6g})"
         )
     return rest, np.zeros_like(spread) if single or empty else spread
 

@@ -1,4 +1,4 @@
-"""Write and read a labelled tree as a netCDF4 file; a full disk and damage are errors."""
+"""Writing and reading of a labelled tree as a netCDF4 file; a full disk and damage are errors."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     import xarray as xr
 
 CHECKSUMS = "checksums"  # attribute of the root with the checksums
-FOOT = b"priorhood %12d\n"  # end of a file: the length of the list before it
+FOOT = b"priorhood %12d\n"  # end of a file: the length of the preceding list
 FOOT_LENGTH = len(FOOT % 0)
-LARGE = 1 << 20  # bytes from which on a write goes out at once instead of being held
+LARGE = 1 << 20  # smallest number of bytes written at once instead of being held back
 PAGE = 1 << 16
 BLOCK = 1 << 22
 
-# What a file from strangers may use: filters of HDF5 itself, and this many times its own size in memory.
+# Allowed in files from strangers: filters of HDF5 itself, and this many times the file's size in memory.
 FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 SWELLING = 30
 SMALL = 1 << 26
 OBJECTS = 10_000
 
 
-class Damage(Exception):  # noqa: N818  # tells what is wrong with a file; its reader knows the file's name
+class Damage(Exception):  # noqa: N818  # describes what is wrong with a file; its reader knows the file's name
     """A part of a file differs from what was saved, or is not part of a posterior."""
 
 
@@ -50,7 +50,7 @@ Named = tuple[tuple[str, ...], npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Arrays:
-    """A group of a tree without xarray, whose import takes as long as the rest of a fit."""
+    """A group of a tree, without xarray, whose import takes as long as the rest of a fit."""
 
     variables: dict[str, Named]
     coords: dict[str, Named]
@@ -87,7 +87,8 @@ def write_tree(file: BinaryIO, tree: ArrayTree | xr.DataTree) -> None:
 
     Raises
     ------
-    OSError : no space. It is kept from HDF5, which ends the process if it cannot write
+    OSError
+        No space. The error is kept from HDF5, which ends the process if it cannot write.
     """
     import h5netcdf
     import h5py
@@ -115,7 +116,7 @@ def write_tree(file: BinaryIO, tree: ArrayTree | xr.DataTree) -> None:
                 start = found.id.get_offset()
                 numbers.append((start, start + found.id.get_storage_size()))
     held.write_out()
-    # After HDF5's bytes, checksums of all between the arrays of numbers, which HDF5 has to understand.
+    # After HDF5's bytes, checksums of everything between the arrays of numbers, which HDF5 has to understand.
     size = file.seek(0, os.SEEK_END)
     gaps, at = [], 0
     for start, stop in [*sorted(numbers), (size, size)]:
@@ -128,7 +129,7 @@ def write_tree(file: BinaryIO, tree: ArrayTree | xr.DataTree) -> None:
 
 
 def _write_arrays(root: Any, tree: ArrayTree, checksums: str) -> None:
-    """Write the same bytes as xarray does of the same tree, which a test compares."""
+    """Write the same bytes as xarray does for the same tree, which a test compares."""
     import h5py
 
     for key, value in {**tree.attrs, CHECKSUMS: checksums}.items():
@@ -154,8 +155,8 @@ def _write_arrays(root: Any, tree: ArrayTree, checksums: str) -> None:
 class _HeldBack(io.RawIOBase):
     """An open file for HDF5 to write: long arrays go out at once, the rest is held until the end.
 
-    HDF5 continues after a failed write and later crashes: an error is kept for write_out. It reads again only what
-    it wrote in small pieces.
+    HDF5 continues after a failed write and crashes later: an error is kept for write_out. HDF5 only reads again
+    what it wrote in small pieces.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -207,7 +208,7 @@ class _HeldBack(io.RawIOBase):
         return len(given)
 
     def write_out(self) -> None:
-        """Write what was held, or raise the error of an earlier write."""
+        """Write what was held back, or raise the error of an earlier write."""
         for page, held in sorted(self._pages.items()):
             self._write_now(page * PAGE, memoryview(held)[: max(0, self._size - page * PAGE)])
         self._pages.clear()
@@ -290,11 +291,17 @@ def _checksum(value: Any, dims: tuple[Any, ...] | None) -> str:
 def read_tree(path: str | Path, formats: Mapping[str, tuple[int, int]]) -> xr.DataTree:
     """Read a file into memory, and check it if it has checksums.
 
-    formats : attributes of a file's format → the first version with checksums, and the last that is known
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    formats : dict of str to (int, int)
+        Attribute of a file's format → the first version with checksums, and the last known version.
 
     Raises
     ------
-    FileError : the file is cut off, damaged, not netCDF, or reads other files
+    FileError
+        The file is truncated, damaged, not netCDF, or refers to other files.
     """
     import xarray as xr
 
@@ -347,7 +354,7 @@ def _read_groups(path: str | Path) -> dict[str, xr.Dataset]:
 
 
 def _without_labels(group: h5py.Group) -> str:
-    """Return the first variable of a group with a dimension whose labels are missing; '' if there is none."""
+    """Return the first variable of a group with a dimension whose labels are missing; '' if none."""
     import h5py
 
     for name, found in group.items():
@@ -362,7 +369,7 @@ def _without_labels(group: h5py.Group) -> str:
 
 
 def _check_foot(file: BinaryIO) -> None:
-    """Raise Damage if bytes outside arrays of numbers are not what was written; older files have no checksums."""
+    """Raise Damage if bytes outside arrays of numbers have changed; older files have no checksums."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - FOOT_LENGTH))
     foot = file.read()
@@ -378,17 +385,17 @@ def _check_foot(file: BinaryIO) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         whole = False
     if not whole:
-        raise Damage("the list of checksums at its end is damaged; save it again, or take a copy that is whole")
+        raise Damage("the list of checksums at its end is damaged; save it again, or restore an intact copy")
     for first, last, checksum in gaps:
         if _checksum_between(file, first, last) != checksum:
             raise Damage(
-                f"its structure, attributes or labels are not what was saved (bytes {first:,} to {last:,}); "
-                f"save it again, or take a copy that is whole"
+                f"its structure, attributes or labels differ from what was saved (bytes {first:,} to {last:,}); "
+                f"save it again, or restore an intact copy"
             )
 
 
 def _check_saved(tree: xr.DataTree, formats: Mapping[str, tuple[int, int]]) -> None:
-    """Remove a tree's checksums; raise Damage if a part is not what was saved."""
+    """Remove a tree's checksums; raise Damage if a part has changed since it was saved."""
     checksums = tree.attrs.pop(CHECKSUMS, None)
     given = [(tree.attrs.get(name), *limits) for name, limits in formats.items()]
     known = [(int(own), *limits) for own, *limits in given if isinstance(own, int | np.integer)]
@@ -409,12 +416,11 @@ def _check_saved(tree: xr.DataTree, formats: Mapping[str, tuple[int, int]]) -> N
     if changed:
         gone = [name for name in changed if name not in now]
         which = ", ".join(map(shown_part, changed[:3])) + (f" and {len(changed) - 3:,} more" if changed[3:] else "")
+        one = len(changed) == 1
         what = (
-            "is missing"
+            ("is" if one else "are") + " missing"
             if gone == changed
-            else "is not what was saved"
-            if len(changed) == 1
-            else "are not as saved"
+            else f"differ{'s' if one else ''} from what was saved"
         )
         raise Damage(f"{which} {what}; the file is damaged, or another program changed it")
     for node in tree.subtree:
@@ -443,7 +449,8 @@ def _objects(h5: h5py.File) -> Iterator[tuple[str, Any]]:
 
     Raises
     ------
-    Damage : a link to another place or file, an object under two names, or too many objects
+    Damage
+        A link to another place or file, an object with two names, or too many objects.
     """
     import h5py
 
@@ -457,7 +464,7 @@ def _objects(h5: h5py.File) -> Iterator[tuple[str, Any]]:
             found = group[name]
             address = h5py.h5o.get_info(found.id).addr
             if address in seen or len(seen) > OBJECTS:
-                raise Damage(f"{inside!r} is there twice, or there is more in it than a posterior holds")
+                raise Damage(f"{inside!r} occurs twice, or contains more than a posterior does")
             seen.add(address)
             yield inside, found
             if isinstance(found, h5py.Group):
@@ -465,7 +472,7 @@ def _objects(h5: h5py.File) -> Iterator[tuple[str, Any]]:
 
 
 def _checked_structure(h5: h5py.File, size: int) -> list[str]:
-    """Return the paths of all groups, root first; raise Damage if they read other files or need too much memory."""
+    """Return all groups' paths, root first; raise Damage if they read other files or need too much memory."""
     import h5py
 
     groups, memory = [""], _memory_of_attributes(h5["/"], "", size)
@@ -479,21 +486,21 @@ def _checked_structure(h5: h5py.File, size: int) -> list[str]:
             raise Damage(f"{path!r} is neither a variable nor a group")
         if memory > max(SMALL, SWELLING * size):
             raise Damage(
-                f"with {path!r} its variables take {memory:,} bytes, more than a file of {size:,} bytes can hold"
+                f"with {path!r} its variables need {memory:,} bytes, more than a file of {size:,} bytes can contain"
             )
     return groups
 
 
 def _memory_of(found: h5py.Dataset, path: str, size: int) -> int:
-    """Return the most bytes that a variable needs in memory; raise Damage if it reads other files or runs code."""
+    """Return the maximum memory of a variable in bytes; raise Damage if it reads other files or runs code."""
     import h5py
 
     made = found.id.get_create_plist()
     if made.get_external_count() or made.get_layout() == h5py.h5d.VIRTUAL:
-        raise Damage(f"the variable {path!r} lies in another file, which is not read")
+        raise Damage(f"the variable {path!r} is stored in another file, which is not read")
     foreign = [made.get_filter(at)[0] for at in range(made.get_nfilters())]
     if not set(foreign) <= set(FILTERS):
-        raise Damage(f"the variable {path!r} is compressed by other means than {preview(FILTERS.values())}")
+        raise Damage(f"the variable {path!r} is compressed with a filter other than {preview(FILTERS.values())}")
     count = math.prod(found.shape or ())
     if found.dtype.kind in "biufSU":
         return int(count * found.dtype.itemsize)
@@ -511,7 +518,7 @@ def _memory_of(found: h5py.Dataset, path: str, size: int) -> int:
 
 
 def _memory_of_attributes(found: Any, path: str, size: int) -> int:
-    """Return the most bytes that the attributes of a group or variable need; raise Damage if one is no value."""
+    """Return the maximum memory of an object's attributes in bytes; raise Damage if one is not a value."""
     import h5py
 
     memory = 0

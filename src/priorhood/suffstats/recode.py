@@ -1,8 +1,8 @@
 """Sums under other categories: if sites have different ones, an affine map makes their sums comparable.
 
-The indicator of a category that a site does not have is 0 there, and that of its reference category is 1 less
-those of the others. So every column of the joint design is an affine function of a site's columns, and means and
-scatter follow without the rows (math.md, section 2).
+The indicator of a category missing from a site is 0 there, and that of its reference category is 1 minus those of
+the others. So every column of the joint design is an affine function of a site's columns, and means and scatter
+follow without the rows (math.md, section 2).
 """
 
 from __future__ import annotations
@@ -20,37 +20,32 @@ if TYPE_CHECKING:
     from priorhood.model.design import Column, Design
     from priorhood.suffstats.moments import CellMoments
 
-# A product of numbers, by their texts, and of indicators of categories other than their factor's first.
+# A product of numbers, by their texts, and of indicators of categories except their factor's first.
 Product = tuple[tuple[str, ...], frozenset[tuple[str, str]]]
 CONSTANT: Product = ((), frozenset())
 
 
-def recoded(found: CellMoments, own: Design, target: Design) -> CellMoments:
+def recode(moments: CellMoments, own: Design, target: Design) -> CellMoments:
     """Return the moments of the same rows in the columns of another design of the same formula.
 
     x' = A x + a, so mean' = A mean + a and scatter' = A scatter Aᵀ; A and a are whole numbers.
 
     Parameters
     ----------
-    target : has every category of the rows of found
+    moments : CellMoments
+        The moments.
+    own : Design
+        Their design.
+    target : Design
+        The other design, with every category of their rows.
 
     Raises
     ------
-    ModelError : a column of the target is not an affine function of the own columns
+    ModelError
+        A column of the target is not an affine function of the own columns.
     """
     if own.categories == target.categories:
-        return found
-    A, a = _affine(own, target)
-    scatter = A @ found.scatter @ A.T
-    # Rounding may make a difference of nearly equal sums negative.
-    each = np.arange(len(a))
-    scatter[:, each, each] = np.maximum(scatter[:, each, each], 0.0)
-    columns = (*(c.name for c in target.columns if c.factors), found.columns[-1])
-    return replace(found, columns=columns, mean=found.mean @ A.T + a, scatter=scatter)
-
-
-def _affine(own: Design, target: Design) -> tuple[Array, Array]:
-    """Return A (C', C) and a (C',) that map a design's columns and outcome to the target's."""
+        return moments
     mine = [column for column in own.columns if column.factors]
     theirs = [column for column in target.columns if column.factors]
     expanded = [_expanded(column, own.categories) for column in mine]
@@ -67,7 +62,12 @@ def _affine(own: Design, target: Design) -> tuple[Array, Array]:
                 f"{', '.join(c.name for c in mine)}; compute the sums again, from rows of all categories"
             )
         A[row, :-1], a[row] = weights[:-1], weights[-1]
-    return A, a
+    scatter = A @ moments.scatter @ A.T
+    # Rounding may make a difference of nearly equal sums negative.
+    diagonal = np.arange(len(a))
+    scatter[:, diagonal, diagonal] = np.maximum(scatter[:, diagonal, diagonal], 0.0)
+    columns = (*(c.name for c in theirs), moments.columns[-1])
+    return replace(moments, columns=columns, mean=moments.mean @ A.T + a, scatter=scatter)
 
 
 def _expanded(column: Column, seen: dict[str, tuple[str, ...]]) -> dict[Product, int]:
@@ -89,9 +89,9 @@ def _expanded(column: Column, seen: dict[str, tuple[str, ...]]) -> dict[Product,
 
 
 def _solved(wanted: dict[Product, int], given: list[dict[Product, int]]) -> Array | None:
-    """Return weights (C + 1,) with which the given sums of products, and 1, add up to the wanted one, or None."""
+    """Return weights (C + 1,) by which the given sums of products, and 1, add up to the wanted one, or None."""
     weights = np.zeros(len(given) + 1)
-    # Nearly every column is a single product, so that no system need be solved.
+    # Nearly every column is a single product, so that no system needs to be solved.
     alone = {next(iter(each)): at for at, each in enumerate(given) if list(each.values()) == [1]}
     alone[CONSTANT] = len(given)
     if all(product in alone for product in wanted):

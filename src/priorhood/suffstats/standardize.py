@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 def learn_scale(moments: CellMoments, design: Design, *, standardize: bool, unit: float | None) -> Scale:
     """Learn centres, spreads and the outcome's unit from the rows' moments.
 
-    A column is centred only if intercepts can absorb that: one in every part, population or level, in which
+    A column is centred only if intercepts can absorb the shift: one in every part, population or level, in which
     the column has a coefficient. Otherwise centring would change the model, not its coordinates.
     Indicator columns are centred but not divided. Weighted moments give weighted centres and spreads.
 
     Raises
     ------
-    ModelError : a column or the outcome does not vary
+    ModelError
+        A column or the outcome does not vary.
     """
     mean, scatter = moments.pooled()
     sd = np.sqrt(np.diag(scatter) / moments.mass.sum())
@@ -41,7 +42,7 @@ def learn_scale(moments: CellMoments, design: Design, *, standardize: bool, unit
         if not column.factors:
             continue
         if own in empty:
-            # Only the prior tells its coefficient, see identifiability.empty_cells.
+            # Only the prior determines its coefficient, see identifiability.empty_cells.
             spread[d] = empty[own] if standardize else 1.0
             own += 1
             continue
@@ -50,7 +51,7 @@ def learn_scale(moments: CellMoments, design: Design, *, standardize: bool, unit
             text = inner_text(next(iter(column.numbers)).tree) if one else ""
             text = text if text.isidentifier() else f"({text})"
             advice = (
-                f"write I({text} * {_factor(mean[own], sd[own])}) in its place, or leave it out"
+                f"write I({text} * {_factor(mean[own], sd[own])}) instead, or leave it out"
                 if one
                 else "leave it out"
             )
@@ -59,7 +60,7 @@ def learn_scale(moments: CellMoments, design: Design, *, standardize: bool, unit
             advice = "leave it out"
             if sd[own] > 0 and len(column.factors) == 1 and not column.indicator:
                 shorter = less(next(iter(column.numbers)).text, mean[own], sd[own])
-                advice = f"write I({shorter}) in its place, or leave it out"
+                advice = f"write I({shorter}) instead, or leave it out"
             raise ModelError(_constant(f"predictor {column.name!r}", mean[own], sd[own], moments, advice))
         if standardize:
             centre[d] = mean[own] if _absorbed(design, d) else 0.0
@@ -73,9 +74,9 @@ def learn_scale(moments: CellMoments, design: Design, *, standardize: bool, unit
     if sd[-1] <= 1e-13 * abs(mean[-1]) or sd[-1] == 0:
         what = f"the outcome {design.formula.outcome!r}"
         if sd[-1] == 0:
-            advice = "look at how the column was read and filtered"
+            advice = "check how the column was read and filtered"
         else:
-            advice = f"take it off the outcome: fit {shifted(design.formula, mean[-1], sd[-1])!r}"
+            advice = f"subtract the mean from the outcome: fit {shifted(design.formula, mean[-1], sd[-1])!r}"
         raise ModelError(_constant(what, mean[-1], sd[-1], moments, advice))
     if unit is None:
         # A log has no unit to divide by.
@@ -84,7 +85,7 @@ def learn_scale(moments: CellMoments, design: Design, *, standardize: bool, unit
 
 
 def without_rows(moments: CellMoments, design: Design) -> dict[int, float]:
-    """Return the columns, by position in the sums, of combinations of categories that no row has, with a spread.
+    """Return the positions of columns for combinations of categories without rows, each with a spread.
 
     The spread is that of other columns of the same numbers; 1 without numbers.
     """
@@ -106,10 +107,10 @@ def without_rows(moments: CellMoments, design: Design) -> dict[int, float]:
 
 
 def _absorbed(design: Design, d: int) -> bool:
-    """Whether every part of the formula with the column also has an intercept.
+    """Return whether every part of the formula with the column also has an intercept.
 
     Centring turns a part's intercept a into a + c b, b its coefficient of the column. A part without the
-    column has b = 0 and nothing to absorb. So a column of levels only needs no intercept of the
+    column has b = 0 and nothing to absorb. So a column that only levels have needs no intercept of the
     population: the means of a and b there are m and 0, and that of a + c b is m, or 0 if there is none.
     """
     column = design.columns[d]
@@ -133,7 +134,7 @@ def standardized(moments: CellMoments, design: Design, scale: Scale) -> tuple[Ar
 
 
 def _too_near_zero(mean: float, sd: float) -> bool:
-    """Whether values that may differ are so near to 0 that sums of their squares underflow."""
+    """Return whether values are so close to 0 that sums of their squares underflow."""
     return bool(0 < max(abs(mean), sd) < 1.0 / LARGEST)
 
 
@@ -143,20 +144,20 @@ def _factor(mean: float, sd: float) -> str:
 
 
 def _tiny(what: str, mean: float, sd: float, moments: CellMoments, advice: str) -> str:
-    """Return the error of a column whose sums of squares underflow."""
+    """Return the error message for a column whose sums of squares underflow."""
     size = f"{mean:.3g} on average" if mean else f"within {sd:.2g} of 0"
     return (
-        f"{what} is {size} in the {row_count(moments.rows)} used, so near to 0 that the squares of its values "
+        f"{what} is {size} in the {row_count(moments.rows)} used, so close to 0 that the squares of its values "
         f"underflow: {advice}"
     )
 
 
 def _constant(what: str, mean: float, sd: float, moments: CellMoments, advice: str) -> str:
-    """Return the error of a column that is constant, or varies by less than the rounding of its sums."""
+    """Return the error message for a column that varies by nothing, or by less than the rounding of its sums."""
     if sd == 0:
         rows = f"all {moments.rows:,} rows" if moments.rows > 1 else "the only row"
         return f"{what} is {mean:g} in {rows} used: nothing can be learned from it; {advice}"
     return (
-        f"{what} is {mean:.15g} ± {sd:.2g} in the {row_count(moments.rows)} used: so small a difference is lost in "
-        f"the rounding of numbers of that size; {advice}"
+        f"{what} is {mean:.15g} ± {sd:.2g} in the {row_count(moments.rows)} used: such small differences are lost "
+        f"when numbers of that size are rounded; {advice}"
     )

@@ -133,7 +133,7 @@ def test_a_rare_category_that_costs_most_rows_is_named(rows):
 
 
 def test_no_place_is_large_enough(rows):
-    with pytest.raises(ph.TableError, match=r"no zip has 100 rows or more; the largest has 60.*--minimum"):
+    with pytest.raises(ph.TableError, match=r"no zip has at least 100 rows; the largest has 60.*--minimum"):
         ph.moments(FORMULA, rows, minimum=100)
 
 
@@ -217,10 +217,10 @@ def test_other_formulas_weights_and_types(rows, sums):
     refused("precision_weights is None in part 1 .*, w in part 2", sums, weighted)
     formula = "price ~ kind + (1 | zip)"
     numbers = ph.moments(formula, rows.assign(kind=rows["living_space"] / 100))
-    refused("'kind' is categories in one part and numbers in another", ph.moments(formula, rows), numbers)
+    refused("'kind' is categorical in one part and numeric in another", ph.moments(formula, rows), numbers)
     rooms = "price ~ C(view) + (1 | zip)"
     coded = ph.moments(rooms, rows.assign(view=(rows["view"] == "lake") * 1))
-    refused(r"'C\(view\)' is numbers in one part and text in another", ph.moments(rooms, rows), coded)
+    refused(r"'C\(view\)' is numeric in one part and text in another", ph.moments(rooms, rows), coded)
     refused("no sums", *())
     written = ph.moments(
         "price ~ 1 + living_space + (1 + living_space | zip)", rows.assign(price=rows["price"] * 2)

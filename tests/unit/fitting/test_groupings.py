@@ -106,7 +106,7 @@ def test_places_times_and_both_have_names_of_their_own(rows, part):
     copied = ph.fit("y ~ x + (1 | zip/sort) + (1 | kind)", rows.assign(sort=rows.kind), seed=1, draws=100)
     np.testing.assert_array_equal(post["beta"].values, copied["beta"].values)
     assert post.log_evidence == copied.log_evidence
-    assert "12 zip, 3 kind" in repr(post)
+    assert "12 zips, 3 kinds" in repr(post)
     assert f"{post['beta'].sizes['zip_kind']} zip:kind" in repr(post)
 
 
@@ -197,7 +197,7 @@ def test_priors_of_further_groupings(rows):
 def test_new_places_are_refused_by_name(rows):
     post = ph.fit("y ~ x + (x | district/zip) + (1 | kind)", rows, seed=1, draws=20)
     frame = pd.DataFrame({"x": 0.0, "district": ["n", "n"], "zip": ["00", "3"], "kind": ["flat", "flat"]})
-    with pytest.raises(TableError, match=r"zip 'n/3' was .* \(but 'n/03' was: .*: that of its district\)"):
+    with pytest.raises(TableError, match=r"zip 'n/3' was .* \(but 'n/03' was: .*: the average of its district\)"):
         post.predict(frame)
     with pytest.raises(TableError, match=r"kind 'hut' was not in the data of the fit.*the average kind"):
         post.predict(frame.assign(zip="00", kind=["flat", "hut"]))

@@ -268,12 +268,12 @@ def test_outcome_unit(homes, unit):
 def test_tiny_values_are_not_said_to_be_equal(homes, column, size):
     """They were said to be all the same, or lost their digits in silence."""
     tiny = homes.assign(**{column: homes[column] * size})
-    with pytest.raises(ph.ModelError, match="so near to 0 that the squares of its values underflow: ") as caught:
+    with pytest.raises(ph.ModelError, match="so close to 0 that the squares of its values underflow: ") as caught:
         ph.fit("price ~ area + (1 | zip)", tiny, draws=50, seed=1)
     said = str(caught.value)
     assert "in all" not in said
     if column == "area":
-        advised = said.split("write ")[1].split(" in its place")[0]
+        advised = said.split("write ")[1].split(" instead")[0]
         formula, rows = f"price ~ {advised} + (1 | zip)", tiny
     else:
         factor = float(said.split("multiply it by ")[1].split()[0])
@@ -291,9 +291,9 @@ def test_a_column_of_equal_tiny_values_is_not_said_to_differ(homes):
 
 def test_a_huge_constant_is_advised_as_a_formula_takes_it(homes):
     huge = homes.assign(area=homes["area"].round() + 1e15)
-    with pytest.raises(ph.ModelError, match=r"write I\(area - 1\d+\.0\) in its place") as caught:
+    with pytest.raises(ph.ModelError, match=r"write I\(area - 1\d+\.0\) instead") as caught:
         ph.fit("price ~ area + (1 | zip)", huge, draws=50, seed=1)
-    advised = str(caught.value).split("write ")[1].split(" in its place")[0]
+    advised = str(caught.value).split("write ")[1].split(" instead")[0]
     found = ph.fit(f"price ~ {advised} + (1 | zip)", huge, draws=50, seed=1)
     plain = ph.fit("price ~ area + (1 | zip)", homes.assign(area=homes["area"].round()), draws=50, seed=1)
     np.testing.assert_allclose(found["mu"][..., 1], plain["mu"][..., 1], rtol=1e-6)
