@@ -34,9 +34,9 @@ def identifiability_notes(data: FitData) -> tuple[str, ...]:
     ModelError
         Rows of this form cannot inform the model.
     """
-    design, found = data.design, data.moments
-    notes = check_informed(data) + empty_cells(design, found) + truths(design, found)
-    return notes + sum_of_the_others(design, found) + far_prior(data) + far_sigma(data)
+    design, moments = data.design, data.moments
+    notes = check_informed(data) + empty_cells(design, moments) + truths(design, moments)
+    return notes + sum_of_the_others(design, moments) + far_prior(data) + far_sigma(data)
 
 
 def check_informed(data: FitData) -> tuple[str, ...]:
@@ -47,17 +47,19 @@ def check_informed(data: FitData) -> tuple[str, ...]:
     ModelError
         A grouping with one place, more columns than rows, or a level whose places each hold one of the finer level.
     """
-    model, found, hierarchy = data.model, data.moments, data.hierarchy
+    model, moments, hierarchy = data.model, data.moments, data.hierarchy
     D = len(data.design.columns)
-    if found.rows < D:
-        raise ModelError(f"the model has {D} coefficients, but only {found.rows} rows can be used; drop predictors")
-    if not found.keys:
+    if moments.rows < D:
+        raise ModelError(
+            f"the model has {D} coefficients, but only {moments.rows} rows can be used; drop predictors"
+        )
+    if not moments.keys:
         return ()
     formula = model.formula
     for at, places in enumerate(hierarchy.groupings):
         if places.size == 1:
             raise ModelError(
-                f"all {found.rows:,} rows have the same {places.name} {str(places.labels[0])!r}: nothing can be "
+                f"all {moments.rows:,} rows have the same {places.name} {str(places.labels[0])!r}: nothing can be "
                 f"learned about how {plural(places.name)} differ: fit {_without(formula, at)}"
             )
     for at, (finer_level, level) in enumerate(pairwise(hierarchy.levels)):
@@ -69,8 +71,8 @@ def check_informed(data: FitData) -> tuple[str, ...]:
             )
     finest = hierarchy.levels[0]
     # Rows of different weights distinguish the two: sigma²/w and tau² add to different sums.
-    alike = found.weight is None or bool(np.ptp(found.weight) == 0)
-    if finest.total(found.n).max() == 1 and model.se is None and alike:
+    alike = moments.weight is None or bool(np.ptp(moments.weight) == 0)
+    if finest.total(moments.n).max() == 1 and model.se is None and alike:
         return (
             f"every {finest.name} has one row: the data cannot separate the spread between {plural(finest.name)} "
             f"(tau) from the noise within them (sigma), only their priors can",
@@ -84,10 +86,10 @@ def _without(formula: Formula, at: int) -> str:
     return repr(written_out(replace(formula, levels=rest, crossed=())))
 
 
-def empty_cells(design: Design, found: CellMoments) -> tuple[str, ...]:
+def empty_cells(design: Design, moments: CellMoments) -> tuple[str, ...]:
     """Return a note on combinations of categories without rows, whose coefficients only the priors determine."""
     names = [column.name for column in design.columns if column.factors]
-    empty = [names[at] for at in without_rows(found, design)]
+    empty = [names[at] for at in without_rows(moments, design)]
     if not empty:
         return ()
     subject, their, them = (
@@ -101,12 +103,12 @@ def empty_cells(design: Design, found: CellMoments) -> tuple[str, ...]:
     )
 
 
-def truths(design: Design, found: CellMoments) -> tuple[str, ...]:
+def truths(design: Design, moments: CellMoments) -> tuple[str, ...]:
     """Return a note if the outcome is 0 or 1 in every row, judged by its sums: Σ y² = Σ y in every cell."""
-    y, scatter = found.mean[:, -1], found.scatter[:, -1, -1]
-    if found.weight is not None or design.formula.log_outcome or not ((y >= 0) & (y <= 1)).all():
+    y, scatter = moments.mean[:, -1], moments.scatter[:, -1, -1]
+    if moments.weight is not None or design.formula.log_outcome or not ((y >= 0) & (y <= 1)).all():
         return ()
-    if (np.abs(scatter + found.n * y * (y - 1.0)) > 1e-9 * found.n).any():
+    if (np.abs(scatter + moments.n * y * (y - 1.0)) > 1e-9 * moments.n).any():
         return ()
     return (
         f"the outcome {design.formula.outcome!r} is 0 or 1 in every row: it is treated as continuous, with Normal "
@@ -114,16 +116,21 @@ def truths(design: Design, found: CellMoments) -> tuple[str, ...]:
     )
 
 
-def sum_of_the_others(design: Design, found: CellMoments) -> tuple[str, ...]:
+def sum_of_the_others(design: Design, moments: CellMoments) -> tuple[str, ...]:
     """Return a note if the outcome of a place with one row is the sum of all others: a total, not a place."""
-    y, n = found.mean[:, -1], found.n
-    if len(found.keys) != 1 or found.weight is not None or design.formula.log_outcome or found.rows < FEW_ROWS:
+    y, n = moments.mean[:, -1], moments.n
+    if (
+        len(moments.keys) != 1
+        or moments.weight is not None
+        or design.formula.log_outcome
+        or moments.rows < FEW_ROWS
+    ):
         return ()
     at = int(np.argmax(y))
     rest = float(n @ y) - y[at]
     if n[at] != 1 or y.min() < 0 or abs(y[at] - rest) > 1e-9 * rest:
         return ()
-    key, label = found.keys[0], str(found.labels[at])
+    key, label = moments.keys[0], str(moments.labels[at])
     plain = key.isidentifier() and "'" not in label and '"' not in label
     where = f"where=\"{key} <> '{label}'\"" if plain else "where="
     return (
@@ -137,18 +144,18 @@ def far_prior(data: FitData, *, min_distance: float = 3.0) -> tuple[str, ...]:
 
     min_distance : distance in sds of the prior
     """
-    design, scale, found = data.design, data.scale, data.moments
+    design, scale, moments = data.design, data.scale, data.moments
     names = [column.name for column in design.population_columns]
     if INTERCEPT not in names:
         return ()
     prior = data.resolved.mu[names.index(INTERCEPT)]
     mean, _ = data.standardized
-    level = float(found.n @ mean[:, -1] / found.n.sum())
+    level = float(moments.n @ mean[:, -1] / moments.n.sum())
     away = abs(level - prior.mean) / prior.sd
     if away < min_distance or (scale.centre.any() == 0 and len(design.columns) > 1 and away < 10):
         return ()
-    centre, scatter = found.pooled()
-    sd = math.sqrt(scatter[-1, -1] / found.mass.sum())
+    centre, scatter = moments.pooled()
+    sd = math.sqrt(scatter[-1, -1] / moments.mass.sum())
     text, off = recentred(data.model.formula, float(centre[-1]), sd)
     rest = level - off / scale.unit
     advice = []
@@ -177,9 +184,9 @@ def far_sigma(data: FitData) -> tuple[str, ...]:
 
     In logs, the prior moves the mode of sigma by d log p(σ) / d log σ over twice the rows.
     """
-    prior, found = data.resolved.sigma, data.moments
-    rows = found.rows - len(found.n) - len(data.design.columns) + 1
-    if found.weight is None or prior is None or isinstance(prior, Fixed) or rows < MIN_ROWS:
+    prior, moments = data.resolved.sigma, data.moments
+    rows = moments.rows - len(moments.n) - len(data.design.columns) + 1
+    if moments.weight is None or prior is None or isinstance(prior, Fixed) or rows < MIN_ROWS:
         return ()
     scatter = data.standardized[1].sum(axis=0)
     slopes = np.linalg.lstsq(scatter[:-1, :-1], scatter[:-1, -1], rcond=None)[0]
@@ -190,7 +197,7 @@ def far_sigma(data: FitData) -> tuple[str, ...]:
     away = abs(above - below) / 2e-4 / math.sqrt(2 * rows)
     if not away > FAR:
         return ()
-    mean = float(found.weight.sum() / found.n.sum())
+    mean = float(moments.weight.sum() / moments.n.sum())
     return (
         f"the residual sd of a row of weight 1 is about {sigma:.4g} on the model's scale, and the prior "
         f"sigma ~ {prior} will pull it; divide the weights by their mean, {mean:.4g}, or use a prior that covers "

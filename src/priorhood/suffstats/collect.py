@@ -264,7 +264,7 @@ def _backend_sums(rows: PreparedRows, factors: list[str | None], shift: Array | 
     import narwhals.stable.v2 as nw
 
     C = len(factors)
-    values = left = [value_name(i) for i in range(C)]
+    values = weighted_values = [value_name(i) for i in range(C)]
     has_precisions, repeated = rows.weights.has_precisions, rows.weights.frequency is not None
     names = rows.weight_names()
     weighing = _weighing(rows.weights, lambda column: nw.col(names[column]))
@@ -274,15 +274,20 @@ def _backend_sums(rows: PreparedRows, factors: list[str | None], shift: Array | 
     failures = [check_name(i) for i in range(len(rows.checks))]
     frame, centres = _centred(frame, values, shift, weighted=weighted)
     if weighted:
-        frame, left = _times_weight(frame, values)
+        frame, weighted_values = _times_weight(frame, values)
     pairs = _pairs(factors)
-    products = [(nw.col(left[a]) * nw.col(values[b])).alias(f"p{a}_{b}") for a, b in pairs]
+    products = [(nw.col(weighted_values[a]) * nw.col(values[b])).alias(f"p{a}_{b}") for a, b in pairs]
     reasons = [f"r{r}" for r in range(len(rows.flags) + 1)]
     counts = [
         nw.when(nw.col(REASON) == r).then(nw.lit(1)).otherwise(nw.lit(0)).alias(reason)
         for r, reason in enumerate(reasons)
     ]
-    columns = [*failures, *left, *([WEIGHT, LOG_WEIGHT] if has_precisions else []), *([TIMES] if repeated else [])]
+    columns = [
+        *failures,
+        *weighted_values,
+        *([WEIGHT, LOG_WEIGHT] if has_precisions else []),
+        *([TIMES] if repeated else []),
+    ]
     summands = [*reasons, *(f"p{a}_{b}" for a, b in pairs), *columns]
     frame = frame.select(KEY, *products, *counts, *columns, *centres)
     # All threads share the filters of warnings, so they are changed only if pandas would warn of a fragmented
@@ -292,7 +297,7 @@ def _backend_sums(rows: PreparedRows, factors: list[str | None], shift: Array | 
             warnings.filterwarnings("ignore", "DataFrame is highly fragmented")
         grouped = frame.group_by(KEY).agg(*(nw.col(s).sum() for s in summands), *(nw.col(c).min() for c in centres))
     found = run(grouped, rows.name)
-    first = _stacked(found, left)
+    first = _stacked(found, weighted_values)
     second = np.zeros((len(first), C, C))
     for a, b in pairs:
         second[:, a, b] = second[:, b, a] = _numbers(found[f"p{a}_{b}"])

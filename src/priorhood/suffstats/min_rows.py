@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ROWS = "__priorhood_rows"
 
 
-def withhold_small_places(found: CellMoments, prepared: PreparedRows, minimum: int) -> tuple[Design, CellMoments]:
+def withhold_small_places(moments: CellMoments, prepared: PreparedRows, minimum: int) -> tuple[Design, CellMoments]:
     """Remove from the sums the places with fewer rows than a minimum, in total or of one category.
 
     Rows of the table are counted, whatever their frequency weights, in a second pass over the rows. The returned
@@ -57,7 +57,7 @@ def withhold_small_places(found: CellMoments, prepared: PreparedRows, minimum: i
     shown = ~np.isin(cells.labels, labels[few])
     reason = f"fewer than {minimum:,} rows{' of a category' if design.categories else ''}"
     dropped = (Dropped(reason, "", int(rows[few].sum()), int(few.sum())),) if few.any() else ()
-    rest = keep(found, ~np.isin(found.labels, labels[few]), dropped)
+    rest = keep(moments, ~np.isin(moments.labels, labels[few]), dropped)
     categories = {
         factor: tuple(c for c in design.categories[factor] if c in set(values[shown].tolist()))
         for factor, values in cells.factors.items()

@@ -240,19 +240,28 @@ def _pieces(at: int, length: int) -> Iterator[tuple[int, int, int, int]]:
 
 def _checksum_between(file: BinaryIO, start: int, stop: int) -> int:
     file.seek(start)
-    found = 0
+    checksum = 0
     while start < stop:
         block = file.read(min(BLOCK, stop - start))
         if not block:
             raise Damage("it is truncated")
-        found, start = zlib.crc32(block, found), start + len(block)
-    return found
+        checksum, start = zlib.crc32(block, checksum), start + len(block)
+    return checksum
 
 
 def checksums_of(tree: ArrayTree | xr.DataTree) -> dict[str, str]:
     """Return a checksum of every variable, with its dimensions and shape, and of every attribute, by path."""
+    groups: list[tuple[str, dict[Any, Any], dict[Any, Any]]] = []  # path, attributes and variables
+    if isinstance(tree, ArrayTree):
+        groups = [("", tree.attrs, {})]
+        groups += [(name, group.attrs, {**group.variables, **group.coords}) for name, group in tree.groups.items()]
+    else:
+        for node in tree.subtree:
+            stored = node.to_dataset(inherit=False)
+            variables = {name: (values.dims, values.values) for name, values in stored.variables.items()}
+            groups.append((node.path.strip("/"), stored.attrs, variables))
     named: list[tuple[str, Any, tuple[Any, ...] | None]] = []
-    for path, attrs, variables in _parts(tree):
+    for path, attrs, variables in groups:
         named += [(f"{path}@{name}", value, None) for name, value in attrs.items() if name != CHECKSUMS]
         named += [(f"{path}/{name}".lstrip("/"), values, dims) for name, (dims, values) in variables.items()]
     names, values, dims_of = zip(*named, strict=True)
@@ -260,28 +269,15 @@ def checksums_of(tree: ArrayTree | xr.DataTree) -> dict[str, str]:
         return dict(zip(names, pool.map(_checksum, values, dims_of), strict=True))
 
 
-def _parts(tree: ArrayTree | xr.DataTree) -> Iterator[tuple[str, dict[Any, Any], dict[Any, Any]]]:
-    """Yield path, attributes and variables of every group, the root first."""
-    if isinstance(tree, ArrayTree):
-        yield "", tree.attrs, {}
-        for name, group in tree.groups.items():
-            yield name, group.attrs, {**group.variables, **group.coords}
-        return
-    for node in tree.subtree:
-        stored = node.to_dataset(inherit=False)
-        variables = {name: (one.dims, one.values) for name, one in stored.variables.items()}
-        yield node.path.strip("/"), stored.attrs, variables
-
-
 def _checksum(value: Any, dims: tuple[Any, ...] | None) -> str:
     """Return the CRC-32 of an attribute, or of a variable's dimensions and values."""
-    found = np.asarray(value)
-    kind, lead = str(found.dtype.kind), "" if dims is None else f"{' '.join(map(str, dims))} {found.shape} "
+    array = np.asarray(value)
+    kind, lead = str(array.dtype.kind), "" if dims is None else f"{' '.join(map(str, dims))} {array.shape} "
     if kind in "biuf":
-        plain = np.ascontiguousarray(found, dtype=found.dtype.newbyteorder("<"))
+        plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         data: Any = plain.reshape(-1).view(np.uint8)
     else:
-        kind, data = "text", "\0".join(map(str, found.ravel().tolist())).encode("utf-8", "surrogatepass")
+        kind, data = "text", "\0".join(map(str, array.ravel().tolist())).encode("utf-8", "surrogatepass")
     return f"{lead}{kind} {zlib.crc32(data):08x}"
 
 

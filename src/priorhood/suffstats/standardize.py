@@ -37,35 +37,35 @@ def learn_scale(moments: CellMoments, design: Design, *, standardize: bool, unit
     D = len(design.columns)
     centre, spread = np.zeros(D), np.ones(D)
     empty = without_rows(moments, design)
-    own = 0
+    position = 0
     for d, column in enumerate(design.columns):
         if not column.factors:
             continue
-        if own in empty:
+        if position in empty:
             # Only the prior determines its coefficient, see identifiability.empty_cells.
-            spread[d] = empty[own] if standardize else 1.0
-            own += 1
+            spread[d] = empty[position] if standardize else 1.0
+            position += 1
             continue
-        if _too_near_zero(mean[own], sd[own]):
-            one = len(column.factors) == 1 and not column.indicator
-            text = inner_text(next(iter(column.numbers)).tree) if one else ""
+        if _too_near_zero(mean[position], sd[position]):
+            single = len(column.factors) == 1 and not column.indicator
+            text = inner_text(next(iter(column.numbers)).tree) if single else ""
             text = text if text.isidentifier() else f"({text})"
             advice = (
-                f"write I({text} * {_factor(mean[own], sd[own])}) instead, or leave it out"
-                if one
+                f"write I({text} * {_factor(mean[position], sd[position])}) instead, or leave it out"
+                if single
                 else "leave it out"
             )
-            raise ModelError(_tiny(f"predictor {column.name!r}", mean[own], sd[own], moments, advice))
-        if sd[own] <= 1e-13 * abs(mean[own]) or sd[own] == 0:
+            raise ModelError(_tiny(f"predictor {column.name!r}", mean[position], sd[position], moments, advice))
+        if sd[position] <= 1e-13 * abs(mean[position]) or sd[position] == 0:
             advice = "leave it out"
-            if sd[own] > 0 and len(column.factors) == 1 and not column.indicator:
-                shorter = less(next(iter(column.numbers)).text, mean[own], sd[own])
+            if sd[position] > 0 and len(column.factors) == 1 and not column.indicator:
+                shorter = less(next(iter(column.numbers)).text, mean[position], sd[position])
                 advice = f"write I({shorter}) instead, or leave it out"
-            raise ModelError(_constant(f"predictor {column.name!r}", mean[own], sd[own], moments, advice))
+            raise ModelError(_constant(f"predictor {column.name!r}", mean[position], sd[position], moments, advice))
         if standardize:
-            centre[d] = mean[own] if _absorbed(design, d) else 0.0
-            spread[d] = 1.0 if column.indicator else sd[own]
-        own += 1
+            centre[d] = mean[position] if _absorbed(design, d) else 0.0
+            spread[d] = 1.0 if column.indicator else sd[position]
+        position += 1
     if _too_near_zero(mean[-1], sd[-1]):
         what = f"the outcome {design.formula.outcome!r}"
         raise ModelError(
@@ -121,15 +121,15 @@ def _absorbed(design: Design, d: int) -> bool:
 def standardized(moments: CellMoments, design: Design, scale: Scale) -> tuple[Array, Array]:
     """Return moments of the standardized design and outcome: mean (J, D+1), scatter (J, D+1, D+1)."""
     J, D = len(moments.n), len(design.columns)
-    own = [d for d, column in enumerate(design.columns) if column.factors] + [D]
-    centre = np.append(scale.centre, 0.0)[own]
-    spread = np.append(scale.spread, scale.unit)[own]
+    summed = [d for d, column in enumerate(design.columns) if column.factors] + [D]
+    centre = np.append(scale.centre, 0.0)[summed]
+    spread = np.append(scale.spread, scale.unit)[summed]
     mean = np.zeros((J, D + 1))
-    mean[:, own] = (moments.mean - centre) / spread
+    mean[:, summed] = (moments.mean - centre) / spread
     if design.constant is not None:
         mean[:, design.constant] = 1.0
     scatter = np.zeros((J, D + 1, D + 1))
-    scatter[np.ix_(range(J), own, own)] = moments.scatter / np.outer(spread, spread)
+    scatter[np.ix_(range(J), summed, summed)] = moments.scatter / np.outer(spread, spread)
     return mean, scatter
 
 
