@@ -53,7 +53,19 @@ def withhold_small_places(moments: CellMoments, prepared: PreparedRows, minimum:
             f"{max(rows):,.0f}: lower minimum (--minimum)"
         )
     if rows[few].sum() > rows.sum() / 2:
-        _warn_of_rare(cells, minimum, rows[few].sum() / rows.sum())
+        # Name the category that is rare in most places.
+        rare: dict[str, int] = {}
+        for factor, values in cells.factors.items():
+            for category in np.unique(values):
+                here = values == category
+                count = int((add_up(cells.labels[here], cells.rows[here]) < minimum).sum())
+                rare[f"{factor} {str(category)!r}"] = count
+        worst = max(rare, key=lambda name: rare[name], default="")
+        why = f": {worst} has so few in {rare[worst]:,} places; combine rare categories" if worst else ""
+        warn(
+            f"{rows[few].sum() / rows.sum():.0%} of the rows are in places with fewer than {minimum:,} rows"
+            f"{' of a category' if rare else ''}, and are left out{why}"
+        )
     shown = ~np.isin(cells.labels, labels[few])
     reason = f"fewer than {minimum:,} rows{' of a category' if design.categories else ''}"
     dropped = (Dropped(reason, "", int(rows[few].sum()), int(few.sum())),) if few.any() else ()
@@ -64,22 +76,6 @@ def withhold_small_places(moments: CellMoments, prepared: PreparedRows, minimum:
     }
     kept = Design(design.formula, categories, design.numeric)
     return kept, recode(rest, design, kept)
-
-
-def _warn_of_rare(cells: _Cells, minimum: int, share: float) -> None:
-    """Warn that most rows are left out, and name the category that is rare in most places."""
-    rare: dict[str, int] = {}
-    for factor, values in cells.factors.items():
-        for category in np.unique(values):
-            here = values == category
-            count = int((add_up(cells.labels[here], cells.rows[here]) < minimum).sum())
-            rare[f"{factor} {str(category)!r}"] = count
-    worst = max(rare, key=lambda name: rare[name], default="")
-    why = f": {worst} has so few in {rare[worst]:,} places; combine rare categories" if worst else ""
-    warn(
-        f"{share:.0%} of the rows are in places with fewer than {minimum:,} rows"
-        f"{' of a category' if rare else ''}, and are left out{why}"
-    )
 
 
 @dataclass(frozen=True)

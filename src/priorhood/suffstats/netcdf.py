@@ -324,7 +324,13 @@ def _first_line(problem: Exception) -> str:
 
 
 def _read_groups(path: str | Path) -> dict[str, xr.Dataset]:
-    """Read the groups of a netCDF file into memory, by their paths."""
+    """Read the groups of a netCDF file into memory, by their paths.
+
+    Raises
+    ------
+    Damage
+        The file refers to other files, needs too much memory, or has a group that cannot be read.
+    """
     import h5netcdf
     import h5py
     import xarray as xr
@@ -332,9 +338,23 @@ def _read_groups(path: str | Path) -> dict[str, xr.Dataset]:
 
     groups: dict[str, xr.Dataset] = {}
     with h5py.File(path, "r") as h5:
-        inside = _checked_structure(h5, Path(path).stat().st_size)
+        size, names = Path(path).stat().st_size, [""]
+        memory = _memory_of_attributes(h5["/"], "", size)
+        for name, found in _objects(h5):
+            memory += _memory_of_attributes(found, name, size)
+            if isinstance(found, h5py.Group):
+                names.append(name)
+            elif isinstance(found, h5py.Dataset):
+                memory += _memory_of(found, name, size)
+            else:
+                raise Damage(f"{name!r} is neither a variable nor a group")
+            if memory > max(SMALL, SWELLING * size):
+                raise Damage(
+                    f"with {name!r} its variables need {memory:,} bytes, more than a file of {size:,} bytes can "
+                    f"contain"
+                )
         with h5netcdf.File(h5, "r", decode_vlen_strings=True) as root:
-            for name in inside:
+            for name in names:
                 store = H5NetCDFStore(root, group=name or None)
                 try:
                     groups[f"/{name}"] = xr.open_dataset(store, cache=False).load()
@@ -465,26 +485,6 @@ def _objects(h5: h5py.File) -> Iterator[tuple[str, Any]]:
             yield inside, found
             if isinstance(found, h5py.Group):
                 waiting.append((inside, found))
-
-
-def _checked_structure(h5: h5py.File, size: int) -> list[str]:
-    """Return all groups' paths, root first; raise Damage if they read other files or need too much memory."""
-    import h5py
-
-    groups, memory = [""], _memory_of_attributes(h5["/"], "", size)
-    for path, found in _objects(h5):
-        memory += _memory_of_attributes(found, path, size)
-        if isinstance(found, h5py.Group):
-            groups.append(path)
-        elif isinstance(found, h5py.Dataset):
-            memory += _memory_of(found, path, size)
-        else:
-            raise Damage(f"{path!r} is neither a variable nor a group")
-        if memory > max(SMALL, SWELLING * size):
-            raise Damage(
-                f"with {path!r} its variables need {memory:,} bytes, more than a file of {size:,} bytes can contain"
-            )
-    return groups
 
 
 def _memory_of(found: h5py.Dataset, path: str, size: int) -> int:
