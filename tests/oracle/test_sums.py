@@ -149,7 +149,7 @@ def test_update_and_merge_follow_a_fit_of_sums(rows):
     wanted = ph.fit(formula, rows, **fast)
     post = ph.fit(formula, [ph.moments(formula, first), ph.moments(formula, second)], **fast)
     assert "flat" not in post.design.categories["kind"]
-    with pytest.warns(ph.PriorhoodWarning, match="did not have: 'flat'"):
+    with pytest.warns(ph.PriorhoodWarning, match="new to the posterior: 'flat'"):
         updated = ph.update(post, third, **fast)
     draws_agree(updated, wanted)
 

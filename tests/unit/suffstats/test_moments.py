@@ -396,7 +396,7 @@ def test_weighted_and_unweighted_rows_do_not_merge(moments_of):
     frame = with_errors(rows())
     plain, weighted = moments_of(TEXT, frame)[1], moments_of(TEXT, frame, weights=Weights(se="se"))[1]
     for pair in ((plain, weighted), (weighted, plain)):
-        with pytest.raises(ph.ModelError, match="with and without known standard errors"):
+        with pytest.raises(ph.ModelError, match="only one of these has known standard errors"):
             merge(*pair)
 
 
