@@ -127,7 +127,7 @@ def test_places_left_out_of_two_sites_are_counted_together(rows):
 
 def test_a_rare_category_that_costs_most_rows_is_named(rows):
     rare = rows.assign(kind=np.where(np.arange(len(rows)) % 30 == 0, "mill", "flat"))
-    with pytest.warns(ph.PriorhoodWarning, match=r"of the rows are .* kind 'mill' has so few in \d places; combine"):
+    with pytest.warns(ph.PriorhoodWarning, match=r"of the rows are .* kind 'mill' has so few in \d places; comb"):
         found = ph.moments("price ~ kind + (1 | zip)", rare, minimum=3)
     assert found.moments.listed < len(rows) / 2
 
