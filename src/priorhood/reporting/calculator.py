@@ -45,7 +45,7 @@ def calculator(post: Posterior, at: Mapping[str, Any]) -> dict[str, Any]:
     options = _options(post)
     c = thin_draws(post, len(options))
     formula = post.model.formula
-    own = np.isin(c.mu_cols, c.levels[0].cols if c.levels else [], invert=True)
+    shared = np.isin(c.mu_cols, c.levels[0].cols if c.levels else [], invert=True)
     data: dict[str, Any] = {
         "fields": _fields(post, at),
         # A column is a product of factors; without any it is the intercept.
@@ -67,8 +67,8 @@ def calculator(post: Posterior, at: Mapping[str, Any]) -> dict[str, Any]:
         "precision": post.model.precision_weights,
         "draws": len(c.mu),
         "of": int(np.prod([post._sizes[d] for d in ("chain", "draw")])),
-        "mu_columns": c.mu_cols[own].tolist(),
-        "mu": pack(c.mu[:, own].T),
+        "mu_columns": c.mu_cols[shared].tolist(),
+        "mu": pack(c.mu[:, shared].T),
         "nu": None if c.nu is None else pack(np.log(c.nu)[None]),
         "group": formula.group,
         "options": [option["label"] for option in options],

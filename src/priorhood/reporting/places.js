@@ -204,7 +204,7 @@ function drawPlaces() {
       element("div", {}, element("label", { for: "search" }, `Search ${PLACES.name}`), search)),
     element("div", { class: "scroll", role: "region", "aria-label": "Table of places" },
       element("table", { id: "places" },
-        element("caption", { class: "heard" }, `${OUTCOME.name} by ${PLACES.name}. A heading sorts; arrow keys go from row to row, Enter opens a profile.`),
+        element("caption", { class: "heard" }, `${OUTCOME.name} by ${PLACES.name}. Click a heading to sort; arrow keys go from row to row, Enter opens a profile.`),
         element("thead", {}, element("tr", {}, COLUMNS().map((one) => element("th", { scope: "col", class: one.kind, "data-key": one.key, "data-name": one.name },
           element("button", { type: "button", title: one.title || "Sort", onclick: () => sortBy(one.key) }, one.name, element("span", { "aria-hidden": "true" })))))),
         element("tbody", { onkeydown: tableKeys }))),

@@ -59,7 +59,7 @@ def pit(result: Assessment) -> Figure:
     verdict = next(one for one in result if one.code == "intervals")
     p = page.p_label(r.p_uniform)
     if not result.in_sample:
-        title = f"Rows that the model was not fitted to: {verdict.values['finding']}"
+        title = f"Rows not used in the fit: {verdict.values['finding']}"
     elif not verdict.good:
         title = f"The rows are not distributed as the model predicts: {verdict.values['shape']} ({p})"
     elif r.p_uniform < 1 - BAND:

@@ -166,11 +166,11 @@ def predictive(
     if kind == "scatter":
         parts = {part: getattr(used.rows, part)[positions] for part in ("X", "error", "group", "status")}
         wanted = request((0.05, 0.5, 0.95), unseen=unseen, seed=seed)
-        found = predict_rows(c, replace(used.rows, **parts), wanted, post._tails)
+        prediction = predict_rows(c, replace(used.rows, **parts), wanted, post._tails)
         # Student's t has no mean for small nu, its exp none at all, nor a Normal's if a scale has a long tail.
-        centre = "mean" if np.isfinite(found.mean).all() else "median"
-        low, median, high = found.quantiles.values()
-        middle = found.mean if centre == "mean" else median
+        centre = "mean" if np.isfinite(prediction.mean).all() else "median"
+        low, median, high = prediction.quantiles.values()
+        middle = prediction.mean if centre == "mean" else median
         names = (f"predicted {centre}: {outcome}", f"observed: {outcome}")
         return _scatter(y, middle, (y >= low) & (y <= high), names, subtitle)
     replicated = np.empty((len(c.mu), len(positions)))

@@ -1,1 +1,1 @@
-"""The frame of pictures: layout, style, kernel density, choice of places and parameters."""
+"""Frame of pictures: layout, style, kernel density, selection of places and parameters."""

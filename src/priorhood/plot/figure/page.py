@@ -1,4 +1,4 @@
-"""The frame of all pictures: title and subtitle, panels placed in inches, names of points, legend."""
+"""Frame of all pictures: title and subtitle, panels placed in inches, names of points, legend."""
 
 from __future__ import annotations
 

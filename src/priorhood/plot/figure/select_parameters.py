@@ -123,7 +123,7 @@ def select_parameters(
         advice = f"fewer places, {keyword(group, known[0])}, or {advice}"
     check_count(sum(counts.values()), MAX_ROWS, "parameters", f"choose {advice}")
 
-    found: dict[str, Array] = {}
+    elements: dict[str, Array] = {}
     for name, draws in named:
         base, single = split_label(name)
         values = (draws * post.natural_factor(base, draws)).transpose(*draws.dims).values
@@ -133,10 +133,10 @@ def select_parameters(
             name = f"{base}[{tidy_label(single)}]"  # as labels are written
         if single and name not in shown:
             raise ModelError(f"the posterior has no parameter {name!r}; {suggestion(name, shown)}")
-        found |= {name: shown[name]} if single else shown
+        elements |= {name: shown[name]} if single else shown
     rows = []
-    measured = measures(np.stack(list(found.values()), axis=-1))
-    for (label, values), r_hat, ess in zip(found.items(), *measured[:2], strict=True):
+    measured = measures(np.stack(list(elements.values()), axis=-1))
+    for (label, values), r_hat, ess in zip(elements.items(), *measured[:2], strict=True):
         name, term = split_label(label)
         if base_of(name) in ("beta", "delta"):
             # Labels of places may contain commas, so compare with the terms of the model.

@@ -104,9 +104,9 @@ def place_means(post: Posterior) -> Array:
 
 def place_quantiles(post: Posterior, levels: tuple[float, ...]) -> Array:
     """Return quantiles of all coefficients of the finest places: (places, C, levels)."""
-    found = post.coefficients(levels)
+    summary = post.coefficients(levels)
     beta = post.model.formula.effect_name(0)
-    return np.stack([found[f"{beta}_q{100 * level:g}"].values for level in levels], axis=-1)
+    return np.stack([summary[f"{beta}_q{100 * level:g}"].values for level in levels], axis=-1)
 
 
 def place_draws(post: Posterior, places: Index) -> Array:

@@ -92,11 +92,11 @@ class Areas:
         names = plural(self.level)
         if self.unmatched_places:
             have = "has" if len(self.labels) == 1 else "have"
-            found = f"{len(self.labels):,} of {total:,} {names} {have} a polygon in {self.source} ({self.column})"
+            matched = f"{len(self.labels):,} of {total:,} {names} {have} a polygon in {self.source} ({self.column})"
         else:
-            found = f"All {total:,} {names} have" if total > 1 else f"The one {self.level} has"
-            found += f" a polygon in {self.source} ({self.column})"
-        parts = [found]
+            matched = f"All {total:,} {names} have" if total > 1 else f"The one {self.level} has"
+            matched += f" a polygon in {self.source} ({self.column})"
+        parts = [matched]
         if self.unmatched_places:
             parts.append(f"none: {join_words(self.unmatched_places, limit=4)}")
         if self.unmatched_areas:

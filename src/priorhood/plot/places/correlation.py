@@ -88,11 +88,11 @@ def correlation(post: Posterior, terms: Sequence[str] | None = None, **places: o
     for number, (lkj, grouping) in enumerate(
         zip(post.model.resolve(post.design).omega, post.hierarchy.levels, strict=False)
     ):
-        own = [column.name for column in post.design.level_columns(number)]
-        if lkj is not None and set(names) <= set(own):
+        varying = [column.name for column in post.design.level_columns(number)]
+        if lkj is not None and set(names) <= set(varying):
             omega = pooled_draws(post, f"omega{post.model.formula.suffix(number)}")
-            draws = omega[:, own.index(names[0]), own.index(names[1])]
-            correlations[grouping.name] = draws, lkj.eta - 1 + len(own) / 2
+            draws = omega[:, varying.index(names[0]), varying.index(names[1])]
+            correlations[grouping.name] = draws, lkj.eta - 1 + len(varying) / 2
     title = f"{names[0]} and {names[1]} are independent by the formula: no correlation is estimated"
     if correlations:
         first, (draws, _) = next(iter(correlations.items()))

@@ -46,7 +46,7 @@ GRID = page.Grid(left=0.95, right=0.25, gap=0.22, foot=FOOT, pitch=PITCH, height
 
 @dataclass(frozen=True)
 class _Predictor:
-    """The predictor of the horizontal axis and its values, numbers or categories."""
+    """Predictor of the horizontal axis and its values, numbers or categories."""
 
     name: str
     values: list[Any]

@@ -156,15 +156,15 @@ def extent(post: Posterior, name: str, points: Points | None) -> tuple[float, fl
 
 def _column(post: Posterior, name: str) -> tuple[int, bool] | None:
     """Return the position of the predictor or its log among the sums, and whether it is the log."""
-    found: dict[bool, int] = {}
+    positions: dict[bool, int] = {}
     for position, column in enumerate(c for c in post.design.columns if c.factors):
         only = column.factors[0] if len(column.factors) == 1 else None
         if isinstance(only, Expression):
             if only.bare == name:
-                found[False] = position
+                positions[False] = position
             if only.logged is not None and Expression(only.logged).bare == name:
-                found[True] = position
-    return None if not found else (found[min(found)], min(found))
+                positions[True] = position
+    return None if not positions else (positions[min(positions)], min(positions))
 
 
 def cloud_of(post: Posterior, name: str, place: int) -> Cloud | None:

@@ -20,7 +20,6 @@ from priorhood.prediction.predict import request
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pandas as pd
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array
@@ -120,16 +119,7 @@ def price(
 
     from priorhood.data.sources.columns import in_memory
 
-    rows: Any = home
-    if home is not None:
-        if places or at:
-            raise ModelError(
-                "home already contains the place and the predictors; pass either home or at= and places, not both"
-            )
-        if isinstance(home, dict):
-            rows = {k: v if isinstance(v, list | tuple | np.ndarray) else [v] for k, v in home.items()}
-    else:
-        rows = _homes_in_places(post, at or {}, places, unseen)
+    rows = _rows(post, home, at or {}, places, unseen)
     levels = (*ENDS, *MIDDLE)
     frame, predicted = post._predicted(rows, request(levels, below, unseen=unseen, seed=post.seed), prefix=PREFIX)
     homes = in_memory(nw.from_native(frame)).to_pandas()
@@ -149,13 +139,38 @@ def price(
         grid = np.unique(np.append(np.linspace(low, high, POINTS), below))
         shares = predicted.below[below]
     density = predictive_density(post._coefficients(), post.placed(rows), grid, unseen, post.seed)
-    labels, common = _names(post, homes)
+
+    # Homes are named by what differs between them.
+    def text(column: str, home: int) -> str:
+        cell = homes[column].iloc[home]
+        if column in keys or isinstance(cell, str):
+            return str(cell)
+        return page.amount(float(cell), post.model.units.get(column, ""))
+
+    keys = post.model.formula.keys
+    shown = [c for c in (*keys, *post.design.variables) if c in homes.columns]
+    same = [c for c in shown if homes[c].nunique(dropna=False) == 1]
+    if len(homes) == 1:
+        same = [c for c in shown if c not in keys]
+    labels = [
+        ", ".join(text(c, home) for c in shown if c not in same) or (f"home {home + 1}" if shown else "all rows")
+        for home in range(len(homes))
+    ]
+    common = ", ".join(f"{c} {text(c, 0)}" for c in same)
     columns = (labels, predicted.mean, numbers[:, len(ENDS) :], shares, density)
     return _draw(post, [_Home(*one) for one in zip(*columns, strict=True)], grid, below, common)
 
 
-def _homes_in_places(post: Posterior, at: Mapping[str, Any], places: Mapping[str, object], unseen: str) -> Any:
-    """Return the home `at` in the places passed as keywords."""
+def _rows(post: Posterior, home: object, at: Mapping[str, Any], places: Mapping[str, object], unseen: str) -> Any:
+    """Return the homes as predict() takes them: `home`, or the home `at` in the places passed as keywords."""
+    if home is not None:
+        if places or at:
+            raise ModelError(
+                "home already contains the place and the predictors; pass either home or at= and places, not both"
+            )
+        if isinstance(home, dict):
+            home = {k: v if isinstance(v, list | tuple | np.ndarray) else [v] for k, v in home.items()}
+        return home
     chosen = chosen_places(post, places, ("home",))
     if chosen is None and post.hierarchy.levels:
         checked_home(post.design, at)
@@ -179,28 +194,6 @@ def _homes_in_places(post: Posterior, at: Mapping[str, Any], places: Mapping[str
     return homes if chosen is None else homes.iloc[chosen].reset_index(drop=True)
 
 
-def _names(post: Posterior, homes: pd.DataFrame) -> tuple[list[str], str]:
-    """Return how each home differs from the others, and what they have in common."""
-    keys = post.model.formula.keys
-
-    def value(column: str, home: int) -> str:
-        cell = homes[column].iloc[home]
-        if column in keys or isinstance(cell, str):
-            return str(cell)
-        return page.amount(float(cell), post.model.units.get(column, ""))
-
-    columns = [c for c in (*keys, *post.design.variables) if c in homes.columns]
-    same = [c for c in columns if homes[c].nunique(dropna=False) == 1]
-    if len(homes) == 1:
-        same = [c for c in columns if c not in keys]
-    differing = [c for c in columns if c not in same]
-    names = [
-        ", ".join(value(c, home) for c in differing) or (f"home {home + 1}" if columns else "all rows")
-        for home in range(len(homes))
-    ]
-    return names, ", ".join(f"{c} {value(c, 0)}" for c in same)
-
-
 # -- the picture ----------------------------------------------------------------------------------------------
 
 
@@ -214,8 +207,8 @@ def _draw(post: Posterior, homes: list[_Home], grid: Array, below: float | None,
         title += "" if len(homes) == 1 else f", {page.amount(least.median, unit)} for {least.label}"
     else:
         least, most = (pick(homes, key=lambda home: home.below) for pick in (min, max))
-        title = f"{page.probability_text(most.below)} below {threshold}: {most.label}"
-        title += "" if len(homes) == 1 else f"; {page.probability_text(least.below)}: {least.label}"
+        title = f"Probability of less than {threshold}: {page.probability_text(most.below)} for {most.label}"
+        title += "" if len(homes) == 1 else f", {page.probability_text(least.below)} for {least.label}"
     subtitle = f"Predictive density of a single outcome{f': {common}' if common else ''}. "
     subtitle += "Line: median; bar: 90 % interval." + ("" if below is None else " Shaded: below the threshold.")
 

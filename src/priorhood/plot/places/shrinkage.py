@@ -161,8 +161,8 @@ def _new_figure(post: Posterior, estimates: _Estimates, outside: int, note: str,
             f"{estimates.labels[farthest]} ({row_count(int(estimates.rows[farthest]))}) the most, by {most}"
         )
     subtitle = (
-        f"{len(estimates.labels):,} {plural(group)}. Arrows: from least squares of its own rows to its posterior "
-        f"mean. {note}"
+        f"{len(estimates.labels):,} {plural(group)}. Arrows: from each {group}'s own least-squares estimate to its "
+        f"posterior mean. {note}"
     )
     if not has_own.all():
         subtitle += f" Rings: {int((~has_own).sum()):,} with too few rows for an estimate of their own."
