@@ -118,7 +118,7 @@ def test_refused(sites, refused, argv, says):
 
 def test_moments_refused(sites, refused, formula):
     refused("moments", sites / "a.csv", formula, "-o", sites / "x", "--minimum", "0", says=("minimum", "not 0"))
-    refused("moments", sites / "a.csv", formula, "-o", sites / "x", "--minimum", "99", says=("no zip has 99 rows",))
+    refused("moments", sites / "a.csv", formula, "-o", sites / "x", "--minimum", "99", says=("no zip has at least 99 rows",))
     refused("moments", sites / "a.moments", "-o", sites / "x", "--minimum", "2", says=("--minimum needs the rows",))
     refused("moments", sites / "a.moments", "-o", sites / "a.moments", says=("read in the same run",))
     refused("moments", sites / "a.csv", formula, "-o", sites / "no" / "x", says=("no folder",))
