@@ -102,7 +102,7 @@ def test_a_posterior_in_place_of_sums(sites, cli, fit_options, fitted):
         (["a.moments", "--drop-outliers", "1.5"], ("--drop-outliers needs the rows",)),
         (["a.moments", "--places", "a.csv"], ("--places needs the rows",)),
         (["a.moments", "--decimal", ","], ("--decimal needs the rows",)),
-        (["a.moments", "--se", "w"], ("--se w", "taken with none")),
+        (["a.moments", "--se", "w"], ("--se w", "computed with none")),
         (["a.moments", "--family", "student"], ("Student-t", "needs the rows")),
         (["a.moments", "--engine", "nuts"], ("NUTS needs the rows",)),
         (["cut.moments"], ("cut.moments", "truncated")),
@@ -118,7 +118,16 @@ def test_refused(sites, refused, argv, says):
 
 def test_moments_refused(sites, refused, formula):
     refused("moments", sites / "a.csv", formula, "-o", sites / "x", "--minimum", "0", says=("minimum", "not 0"))
-    refused("moments", sites / "a.csv", formula, "-o", sites / "x", "--minimum", "99", says=("no zip has at least 99 rows",))
+    refused(
+        "moments",
+        sites / "a.csv",
+        formula,
+        "-o",
+        sites / "x",
+        "--minimum",
+        "99",
+        says=("no zip has at least 99 rows",),
+    )
     refused("moments", sites / "a.moments", "-o", sites / "x", "--minimum", "2", says=("--minimum needs the rows",))
     refused("moments", sites / "a.moments", "-o", sites / "a.moments", says=("read in the same run",))
     refused("moments", sites / "a.csv", formula, "-o", sites / "no" / "x", says=("no folder",))
