@@ -23,7 +23,7 @@ class PriorhoodError(ValueError):
     ...     ph.Model("price ~ area", family="gaussian")
     ... except ph.PriorhoodError as problem:
     ...     print(problem)
-    family 'gaussian' is not known; write 'normal'
+    unknown family 'gaussian'; write 'normal'
     """
 
     def __init__(self, message: object = "", *, reason: str = "") -> None:

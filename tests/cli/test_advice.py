@@ -105,11 +105,11 @@ STUDENT = {"family": "student"}
 PYTHON = {
     # -- files -------------------------------------------------------------------------------------------------
     "a posterior saved as a table": case(
-        lambda: fit().save("nowhere/x.csv.gz"), "like 'nowhere/x.nc'", lambda: fit().save("nowhere/x.nc")
+        lambda: fit().save("nowhere/x.csv.gz"), "e.g. 'nowhere/x.nc'", lambda: fit().save("nowhere/x.nc")
     ),
     "sums saved as a page": case(
         lambda: ph.moments(FORMULA, sales()).save("nowhere/x.html"),
-        "like 'nowhere/x.moments'",
+        "e.g. 'nowhere/x.moments'",
         lambda: ph.moments(FORMULA, sales()).save("nowhere/x.moments"),
     ),
     # -- models ------------------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ PYTHON = {
     ),
     "NUTS from sums": case(
         lambda: ph.fit(FORMULA, ph.moments(FORMULA, sales()), engine="nuts"),
-        "leave engine out",
+        "drop engine=",
         lambda: ph.fit(FORMULA, ph.moments(FORMULA, sales()), **FAST),
     ),
     "summaries without groups": case(
@@ -312,7 +312,7 @@ PYTHON = {
     ),
     "a fixed spread with correlations in PyMC": case(
         lambda: ph.Model(FORMULA, ["tau[living_space] ~ Fixed(0.1)"]).to_pymc(sales()),
-        ("the exact engine does (engine='exact')", "write || for independent effects"),
+        ("use the exact engine (engine='exact')", "write || for independent effects"),
         lambda: ph.fit(ph.Model(FORMULA, ["tau[living_space] ~ Fixed(0.1)"]), sales(), **SMALL),
         lambda: ph.Model(FORMULA.replace("|", "||"), ["tau[living_space] ~ Fixed(0.1)"]).to_pymc(sales()),
     ),
@@ -323,7 +323,7 @@ PYTHON = {
     ),
     "a level that says nothing": case(
         lambda: ph.fit("price ~ 1 + (1 | own/zip)", sales().assign(own=sales()["zip"]), **SMALL),
-        "leave one of both out: fit 'price ~ 1 + (1 | own:zip)' or 'price ~ 1 + (1 | own)'",
+        "drop one of the two: fit 'price ~ 1 + (1 | own:zip)' or 'price ~ 1 + (1 | own)'",
         lambda: ph.fit("price ~ 1 + (1 | own:zip)", sales().assign(own=sales()["zip"]), **SMALL),
         lambda: ph.fit("price ~ 1 + (1 | own)", sales().assign(own=sales()["zip"]), **SMALL),
     ),
@@ -342,12 +342,12 @@ PYTHON = {
     # -- sums, updates, merges ---------------------------------------------------------------------------------
     "a table beside sums": case(
         lambda: ph.fit(FORMULA, [ph.moments(FORMULA, sales()[:80]), sales()[80:]], **FAST),
-        "take its sums first (moments)",
+        "compute the sums of the DataFrame with moments() first",
         lambda: ph.fit(FORMULA, [ph.moments(FORMULA, part) for part in (sales()[:80], sales()[80:])], **FAST),
     ),
     "outliers of sums": case(
         lambda: ph.fit(FORMULA, ph.moments(FORMULA, sales()), drop_outliers=1.5),
-        "give it where they are taken (moments)",
+        "pass it to moments() instead",
         lambda: ph.fit(FORMULA, told_and_done(lambda: ph.moments(FORMULA, sales(), drop_outliers=1.5)), **FAST),
     ),
     "sums with other weights": case(
@@ -758,7 +758,7 @@ COMMANDS = {
     ),
     "a posterior for a page": (
         ("refit", "post.nc", "-o", "X.HTML"),
-        "like 'X.nc'",
+        "e.g. 'X.nc'",
         [("refit", "post.nc", "-o", "X.nc", *FAST_OPTIONS)],
     ),
     "sums for a picture": (
@@ -803,7 +803,7 @@ COMMANDS = {
     ),
     "a table for polygons": (
         ("plot", "map", "post.nc", "--polygons", "sales.csv", "-o", "x.png"),
-        "give a file of polygons, such as GeoJSON",
+        "pass a file of polygons, such as GeoJSON",
         [("plot", "map", "post.nc", "--polygons", "zips.geojson", "-o", "x.png")],
     ),
     "a column of polygons that are not there": (

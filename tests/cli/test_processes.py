@@ -74,7 +74,7 @@ def test_one_connection_for_all_threads_would_fail(sold, monkeypatch):
     """The control: what was there before this test was, one connection a process."""
     lone = duckdb_io.connection()
     monkeypatch.setattr(duckdb_io, "connection", lambda: lone)
-    monkeypatch.setattr("priorhood.data.sources.paths.connection", lambda: lone)
+    monkeypatch.setattr("priorhood.data.sources.files.connection", lambda: lone)
     with ThreadPoolExecutor(12) as pool:
         waiting = [pool.submit(_done, sold["sales.csv"]) for _ in range(12)]
     assert any(one.exception() is not None for one in waiting)

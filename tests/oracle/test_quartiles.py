@@ -8,8 +8,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from priorhood.data import quantiles
-from priorhood.data.quantiles import counted_quartiles
+from priorhood.data import outliers as quantiles
+from priorhood.data.outliers import counted_quartiles
 
 RNG = np.random.default_rng(12)
 SCORES = {

@@ -12,11 +12,10 @@ import numpy as np
 from priorhood._text import row_count
 from priorhood.data.join_places import join_places
 from priorhood.data.misread_thousands import check_all_rows
-from priorhood.data.quantiles import counted_quartiles, repeated_quartiles
+from priorhood.data.outliers import outlier_rule
 from priorhood.data.roles import Role, check_numbers, convert_to_roles, refuse_nested, with_original_texts
 from priorhood.data.schema import learn_design, refuse_ids, roles_of, texts_of
-from priorhood.data.sources.backend import is_elsewhere
-from priorhood.data.sources.columns import collected, label_text, missing, run
+from priorhood.data.sources.columns import label_text, missing, run
 from priorhood.data.sources.duckdb_io import KEPT
 from priorhood.data.sources.remote import as_numbers
 from priorhood.data.sources.table import read
@@ -25,7 +24,6 @@ from priorhood.model.design import union_design
 from priorhood.model.expression import Expression, Guard
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.scale import LARGEST
-from priorhood.model.tokens import alone
 from priorhood.model.weights import UNWEIGHTED, Weights
 
 if TYPE_CHECKING:
@@ -332,7 +330,8 @@ def _flags(frame: Frame, design: Design, weights: Weights, drop_outliers: float 
     if weights.frequency is not None:
         flags.append(Flag("0 in", weights.frequency, nw.col(weights.frequency).cast(nw.Float64) == 0))
     if drop_outliers is not None:
-        flags.append(_outlier_flag(frame, design, flags, drop_outliers, weights.frequency))
+        text, outside = outlier_rule(_passing(frame, flags), design, drop_outliers, weights.frequency)
+        flags.append(Flag(f"outlier in {text}", "", outside))
     return tuple(flags)
 
 
@@ -388,39 +387,3 @@ def joined_key(frame: Frame, keys: tuple[str, ...]) -> nw.Expr:
         return nw.lit("")
     texts = [label_text(frame, key) for key in keys]
     return texts[0] if len(texts) == 1 else nw.concat_str(texts, separator=SEPARATOR)
-
-
-def _outlier_flag(
-    frame: Frame, design: Design, flags: Iterable[Flag], factor: float, frequency: str | None
-) -> Flag:
-    """Return the flag of rows whose log(outcome / first predictor) is outside the quartiles ± factor × IQR."""
-    import narwhals.stable.v2 as nw
-
-    if not (math.isfinite(factor) and factor > 0):
-        raise TableError(f"drop_outliers must be a positive number (1.5 is usual), not {factor}")
-    numbers = [f for f in design.formula.factors() if f not in design.categories]
-    if not numbers:
-        raise TableError(
-            "drop_outliers compares the outcome per predictor, but the formula has no numeric predictor"
-        )
-    predictor = Expression(alone(Expression(numbers[0]).names[0]))
-    outcome = design.formula.unlogged
-    ratio = outcome.build() / predictor.build()
-    safe = nw.when((outcome.build() > 0) & (predictor.build() > 0)).then(ratio).log()
-    times = nw.lit(1.0) if frequency is None else nw.col(frequency).cast(nw.Float64)
-    scored = _passing(frame, flags).select(safe.alias("score"), times.alias("times"))
-    scored = scored.filter(~nw.col("score").is_null())
-    if is_elsewhere(scored):
-        low, high = counted_quartiles(scored)
-    elif frequency is not None:
-        low, high = repeated_quartiles(scored)
-    else:
-        score = nw.col("score")
-        found = collected(
-            scored.select(*(score.quantile(q, interpolation="linear").alias(f"q{q}") for q in (0.25, 0.75)))
-        )
-        low, high = float(found["q0.25"][0]), float(found["q0.75"][0])
-    reach = factor * (high - low)
-    inside = (safe >= low - reach) & (safe <= high + reach)
-    keep = nw.when(inside).then(nw.lit(value=True)).otherwise(nw.lit(value=False))
-    return Flag(f"outlier in {outcome.text} / {predictor.text}", "", ~keep)

@@ -10,10 +10,11 @@ import numpy as np
 from priorhood._text import preview, sql_name
 from priorhood.data.labels import normal_label
 from priorhood.data.misread_thousands import check_all_rows
-from priorhood.data.roles import MAX_CATEGORIES, Role, check_numbers, convert_to_roles, refuse_nested
+from priorhood.data.roles import Role, check_numbers, convert_to_roles, refuse_nested
 from priorhood.data.sources.backend import backend_of, is_elsewhere
 from priorhood.data.sources.columns import GIVEN, collected, declared_order, kept_rows, missing, run, textual
 from priorhood.data.sources.remote import count_labels
+from priorhood.data.text_columns import MAX_CATEGORIES
 from priorhood.errors import FormulaError, TableError
 from priorhood.model.design import Design, number_label, ordered_categories
 from priorhood.model.expression import Expression

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from priorhood.diagnostics.convergence import convergence_stats, convergence_verdicts, draws_verdict
-from priorhood.diagnostics.sampler import divergences, exploration, tree_depth
+from priorhood.diagnostics.convergence_verdicts import convergence_stats, convergence_verdicts, draws_verdict
+from priorhood.diagnostics.sampler_verdicts import divergences, exploration, tree_depth
 from priorhood.diagnostics.verdict import SamplerRun, Verdict
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from priorhood.diagnostics.convergence import ConvergenceStats
+    from priorhood.diagnostics.convergence_verdicts import ConvergenceStats
 
 
 @dataclass(frozen=True, repr=False)

@@ -11,7 +11,7 @@ import numpy as np
 from priorhood._text import preview, row_count, suggestion
 from priorhood.data.rows import prepare_rows
 from priorhood.data.sources.table import read
-from priorhood.diagnostics.psis import smooth_weights
+from priorhood.diagnostics.psis import MAX_PARETO_K, smooth_weights
 from priorhood.errors import ModelError
 from priorhood.evaluation.exact_posterior import log_of_places
 from priorhood.evaluation.shift import ParameterDraws, far, redraw, shifts
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from priorhood.posterior.posterior import Posterior
     from priorhood.suffstats.moments import CellMoments
 
-PARETO_LIMIT = 0.7
 SHOWN = 5
 
 
@@ -278,7 +277,7 @@ def _every_place(post: Posterior, options: FitOptions) -> pd.DataFrame:
             logs, (k,) = smooth_weights(-by_weights(at)[None])
             np.divide(np.exp(logs[0]) @ draws.values - mean, sd, out=shift, where=sd > 0)
         how = "weights"
-        if not k <= PARETO_LIMIT:
+        if not k <= MAX_PARETO_K:
             data = post.data.with_moments(_without_place(post, finest, at))
             after, _ = redraw(data, replace(options, progress=silent))
             shift, how = np.full(len(sd), np.nan), "refit"

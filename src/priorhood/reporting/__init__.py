@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from priorhood.posterior.posterior import Posterior
 
-SCRIPTS = ("mixture.js", "charts.js", "places.js", "cost.js", "page.js")
+SCRIPTS = ("mixture.js", "charts.js", "places.js", "calculator.js", "page.js")
 ENDINGS = (".html", ".htm")
 
 

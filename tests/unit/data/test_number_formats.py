@@ -26,8 +26,8 @@ import priorhood as ph
 from priorhood.data.date_formats import dates_of
 from priorhood.data.labels import BLANKS, match_spelling, normal_label, spelling_advice
 from priorhood.data.misread_thousands import all_in_thousands, in_thousands
-from priorhood.data.number_advice import rewriting
 from priorhood.data.number_formats import Separators, find_affix, guess_separators
+from priorhood.data.unusual_numbers import rewriting
 from priorhood.model.formula import parse
 from shell import run_python
 from table_moments import design_and_moments

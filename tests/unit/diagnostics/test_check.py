@@ -10,8 +10,10 @@ import xarray as xr
 
 import priorhood as ph
 from priorhood._text import plural
+from priorhood.diagnostics import psis, sampler_verdicts
 from priorhood.diagnostics.check import check_draws
 from priorhood.diagnostics.summary import measures
+from priorhood.engines.exact import sampler
 
 PLACES = ["10115", "12047", "13583"]
 TERMS = ["Intercept", "living_space"]
@@ -391,3 +393,9 @@ def test_nine_hundred_parameters_take_less_than_half_a_second():
 def test_plurals_of_columns():
     names = {"zip": "zips", "county": "counties", "way": "ways", "branch": "branches", "bus": "buses", "y": "ys"}
     assert {name: plural(name) for name in names} == names
+
+
+def test_check_has_the_limits_of_the_exact_engine():
+    limits = sampler.PARETO_LIMIT, sampler.ACCEPT_LIMIT
+    assert limits == (sampler_verdicts.PARETO_LIMIT, sampler_verdicts.ACCEPT_LIMIT)
+    assert psis.MAX_PARETO_K == sampler.PARETO_LIMIT

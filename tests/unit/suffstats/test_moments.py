@@ -14,7 +14,7 @@ import pytest
 
 import priorhood as ph
 from priorhood.data.labels import normal_label
-from priorhood.data.quantiles import repeated_quartiles
+from priorhood.data.outliers import repeated_quartiles
 from priorhood.data.rows import prepare_rows, value_name
 from priorhood.model.formula import parse
 from priorhood.model.weights import Weights

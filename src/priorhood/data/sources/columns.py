@@ -9,7 +9,7 @@ from priorhood.data.labels import BLANKS
 from priorhood.data.sources.backend import backend_of, is_elsewhere
 from priorhood.data.sources.duckdb_errors import UNNAMED
 from priorhood.data.sources.duckdb_io import KEPT, explain_errors
-from priorhood.data.sources.paths import broken_part
+from priorhood.data.sources.files import broken_part
 from priorhood.data.sources.remote import fetch, fetch_rows
 from priorhood.errors import TableError
 

@@ -23,7 +23,7 @@ from priorhood.data.sources.backend import ENGINES, backend_of, is_elsewhere
 from priorhood.data.sources.column_names import ambiguous_columns
 from priorhood.data.sources.columns import in_memory, restored, with_readings
 from priorhood.data.sources.duckdb_io import KEPT, connection, explain_errors
-from priorhood.data.sources.paths import Parts, find_parts
+from priorhood.data.sources.files import Parts, find_parts
 from priorhood.data.sources.remote import answer_of
 from priorhood.data.sources.where_filter import flag_rows
 from priorhood.data.sources.where_syntax import invalid_where

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood._text import preview, sql_name, sql_text
 from priorhood.data.date_formats import dates_of
-from priorhood.data.number_advice import affix_advice, null_advice
 from priorhood.data.number_formats import PLAIN, find_affix, guess_separators
 from priorhood.data.sources.arrow import with_common_types
 from priorhood.data.sources.backend import ENGINES, backend_of
@@ -23,6 +22,7 @@ from priorhood.data.sources.where_syntax import (
     orderings,
     with_condition,
 )
+from priorhood.data.unusual_numbers import affix_advice, null_advice
 from priorhood.errors import TableError
 from priorhood.model.tokens import cut
 

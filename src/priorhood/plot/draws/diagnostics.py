@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.diagnostics.convergence import ESS_PER_CHAIN, R_HAT_LIMIT, mcse_limit
-from priorhood.diagnostics.sampler import ACCEPT_LIMIT
+from priorhood.diagnostics.convergence_verdicts import ESS_PER_CHAIN, R_HAT_LIMIT, mcse_limit
+from priorhood.diagnostics.sampler_verdicts import ACCEPT_LIMIT
 from priorhood.errors import ModelError
 from priorhood.model.priors import split_label
 from priorhood.plot.figure import page, style

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood.diagnostics.sampler import POSITIVE
+from priorhood.diagnostics.sampler_verdicts import POSITIVE
 
 if TYPE_CHECKING:
     from priorhood._arrays import Array

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._text import suggestion
-from priorhood.diagnostics.convergence import ESS_PER_CHAIN, R_HAT_LIMIT
+from priorhood.diagnostics.convergence_verdicts import ESS_PER_CHAIN, R_HAT_LIMIT
 from priorhood.diagnostics.summary import below_diagonal, labels_of, measures
 from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT

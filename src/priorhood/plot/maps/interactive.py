@@ -13,7 +13,7 @@ from priorhood._arguments import suggest_argument_names
 from priorhood._text import escape_control
 from priorhood.errors import FileError
 from priorhood.plot.maps.areas import read_areas
-from priorhood.plot.maps.static import colour_stops, place_colours
+from priorhood.plot.maps.colours import colour_stops, place_colours
 from priorhood.plot.maps.values import map_values
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ import numpy as np
 from priorhood._arguments import suggest_argument_names
 from priorhood.plot.figure import page, style
 from priorhood.plot.maps.areas import read_areas
+from priorhood.plot.maps.colours import GREY, colour_map, place_colours
 from priorhood.plot.maps.values import MapValues, map_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
     from priorhood.posterior.posterior import Posterior
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Inches.
 WIDTH, MAX_HEIGHT, MIN_HEIGHT, SIDE, BELOW, BAR = 9.0, 9.5, 3.5, 0.3, 0.62, 1.55
 NAMED = 3  # number of the highest, and of the lowest, places named
-GREY, EDGE = "#DDDDDD", "#FFFFFF"
+EDGE = "#FFFFFF"
 
 
 @suggest_argument_names
@@ -118,36 +118,6 @@ def map(  # noqa: A001  # the word for it
     return figure
 
 
-def place_colours(values: MapValues) -> list[str]:
-    """Return the colour of every place, #RRGGBB; grey if its value is unknown."""
-    from matplotlib.colors import to_hex
-
-    colours = _colour_map(values)
-    low, high = values.limits
-    share = np.clip((values.values - low) / (high - low), 0, 1)
-    return [to_hex(colours(float(one))) if np.isfinite(one) else GREY for one in share]
-
-
-def colour_stops(values: MapValues, count: int = 9) -> list[str]:
-    """Return colours of the scale from its lower to its upper limit, for a legend."""
-    from matplotlib.colors import to_hex
-
-    colours = _colour_map(values)
-    return [to_hex(colours(one)) for one in np.linspace(0, 1, count).tolist()]
-
-
-def _colour_map(values: MapValues) -> Colormap:
-    """Return a colour map for any kind of colour vision; diverging only if the values have a centre."""
-    import matplotlib as mpl
-    from matplotlib.colors import LinearSegmentedColormap
-
-    if values.diverging:
-        return LinearSegmentedColormap.from_list(
-            "blue to orange", ["#0B4F8A", "#8DB8DE", "#F4F4F0", "#F0A25E", "#A04000"]
-        )
-    return mpl.colormaps["viridis"]
-
-
 def _name_extremes(axes: Axes, values: MapValues, inches: float) -> None:
     """Name the highest and lowest places, unless a name would cover another one.
 
@@ -198,7 +168,7 @@ def _draw_scale(axes: Axes, values: MapValues) -> None:
     low, high = values.limits
     axes.imshow(
         np.linspace(0, 1, 256)[:, None],
-        cmap=_colour_map(values),
+        cmap=colour_map(values),
         aspect="auto",
         origin="lower",
         extent=(0, 1, low, high),

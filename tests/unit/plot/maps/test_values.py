@@ -15,7 +15,7 @@ import priorhood as ph
 from priorhood import plot
 from priorhood.plot.maps import values
 from priorhood.plot.maps.areas import read_areas
-from priorhood.plot.maps.static import place_colours
+from priorhood.plot.maps.colours import place_colours
 from priorhood.plot.maps.values import percent
 
 matplotlib = pytest.importorskip("matplotlib")

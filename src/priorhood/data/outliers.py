@@ -1,4 +1,4 @@
-"""Exact quartiles by counting, for rows that are too many, or on too many machines, to be sorted."""
+"""The outlier rule, and exact quartiles by counting, for rows that cannot be sorted on one machine."""
 
 from __future__ import annotations
 
@@ -7,14 +7,72 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood.data.sources.backend import is_elsewhere
 from priorhood.data.sources.columns import collected
+from priorhood.errors import TableError
+from priorhood.model.expression import Expression
+from priorhood.model.tokens import alone
 
 if TYPE_CHECKING:
+    import narwhals.stable.v2 as nw
+
     from priorhood._arrays import Array
     from priorhood.data.sources.backend import Frame
+    from priorhood.model.design import Design
 
 # Number of intervals per pass: 10 billion different values take three passes.
 INTERVALS = 10_000
+
+
+def outlier_rule(used: Frame, design: Design, factor: float, frequency: str | None) -> tuple[str, nw.Expr]:
+    """Return outcome / first predictor as text, and whether its log is outside the quartiles ± factor × IQR.
+
+    Parameters
+    ----------
+    used : narwhals frame
+        The rows whose quartiles count: those that no other rule leaves out.
+    design : Design
+        The columns of the fit.
+    factor : float
+        Distance to the quartiles in interquartile ranges.
+    frequency : str or None
+        The column that says how many equal rows a row represents.
+
+    Raises
+    ------
+    TableError
+        The factor is not positive, or no predictor is numeric.
+    """
+    import narwhals.stable.v2 as nw
+
+    if not (math.isfinite(factor) and factor > 0):
+        raise TableError(f"drop_outliers must be a positive number (1.5 is usual), not {factor}")
+    numbers = [f for f in design.formula.factors() if f not in design.categories]
+    if not numbers:
+        raise TableError(
+            "drop_outliers compares the outcome per predictor, but the formula has no numeric predictor"
+        )
+    predictor = Expression(alone(Expression(numbers[0]).names[0]))
+    outcome = design.formula.unlogged
+    ratio = outcome.build() / predictor.build()
+    safe = nw.when((outcome.build() > 0) & (predictor.build() > 0)).then(ratio).log()
+    times = nw.lit(1.0) if frequency is None else nw.col(frequency).cast(nw.Float64)
+    scored = used.select(safe.alias("score"), times.alias("times"))
+    scored = scored.filter(~nw.col("score").is_null())
+    if is_elsewhere(scored):
+        low, high = counted_quartiles(scored)
+    elif frequency is not None:
+        low, high = repeated_quartiles(scored)
+    else:
+        score = nw.col("score")
+        found = collected(
+            scored.select(*(score.quantile(q, interpolation="linear").alias(f"q{q}") for q in (0.25, 0.75)))
+        )
+        low, high = float(found["q0.25"][0]), float(found["q0.75"][0])
+    reach = factor * (high - low)
+    inside = (safe >= low - reach) & (safe <= high + reach)
+    keep = nw.when(inside).then(nw.lit(value=True)).otherwise(nw.lit(value=False))
+    return f"{outcome.text} / {predictor.text}", ~keep
 
 
 def counted_quartiles(scored: Frame) -> tuple[float, float]:

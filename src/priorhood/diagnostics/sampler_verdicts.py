@@ -15,7 +15,7 @@ from priorhood.model.priors import base_of
 if TYPE_CHECKING:
     from priorhood._arrays import Array, Flags
 
-# The exact engine raises an error beyond these.
+# Those of the exact engine, which raises an error beyond them; its module would compile kernels for `check`.
 PARETO_LIMIT = 0.7
 ACCEPT_LIMIT = 0.05
 DEEP_SHARE = 0.01

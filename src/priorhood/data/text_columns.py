@@ -1,0 +1,192 @@
+"""Columns of text where numbers are required: what their texts are, and advice on reading them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from priorhood._system import is_file
+from priorhood._text import join_words, preview, row_count
+from priorhood.data.date_advice import script
+from priorhood.data.labels import BLANKS
+from priorhood.data.misread_thousands import in_two_ways
+from priorhood.data.number_formats import PLAIN, find_affix, guess_separators
+from priorhood.data.sources.columns import kept_rows, label_text, run, textual
+from priorhood.data.unusual_numbers import affix_advice, conversion_advice, null_advice, range_rewriting, rewriting
+from priorhood.errors import TableError
+from priorhood.model.tokens import cut, written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from priorhood.data.roles import Role
+    from priorhood.data.sources.backend import Frame
+    from priorhood.data.sources.table import Table
+    from priorhood.data.unusual_numbers import Rewriting
+
+FEW = 20
+# More categories than this should be a group part.
+MAX_CATEGORIES = 100
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """A column of text whose role requires numbers.
+
+    Attributes
+    ----------
+    name : str
+        Name of the column.
+    role : Role
+        Role of the column.
+    table : Table
+        Table that has the column.
+    counts : dict of str to int
+        Number of rows of every distinct text.
+    """
+
+    name: str
+    role: Role
+    table: Table
+    counts: dict[str, int]
+
+    @cached_property
+    def values(self) -> list[str]:
+        """Distinct texts without surrounding blanks."""
+        return sorted({text.strip(BLANKS) for text in self.counts} - {""})
+
+    @property
+    def title(self) -> str:
+        """Beginning of messages."""
+        return f"{self.table.name}: column {self.name!r} ({self.role.purpose})"
+
+    @property
+    def or_categories(self) -> str:
+        """Advice to use a predictor as categories; '' if it has to be a number."""
+        return "" if self.role.number else f"; or write C({written(self.name)}) to use it as categories"
+
+    @property
+    def command(self) -> Callable[[str], str] | None:
+        """Function from a line of Python for the rows d to a command for the table's file; None for frames."""
+        table = self.table
+        return partial(script, table.name, ending="plain") if table.csv and is_file(table.name) else None
+
+    def conversion(self, found: Rewriting, instead: str = "") -> str:
+        """Return code that converts the column, including a command if the table is a text file."""
+        return conversion_advice(self.name, found.pandas, found.polars, self.command, instead)
+
+    def check_separators(self, odd: list[str], frame: Frame, roles: dict[str, Role]) -> None:
+        """Raise if the texts are numbers with other decimal or thousands separators.
+
+        Parameters
+        ----------
+        odd : list of str
+            Texts that are not numbers with the separators of the table.
+        frame, roles : Frame, dict of str to Role
+            Other columns of the table.
+        """
+        given = self.table.number_format
+        if not given.thousands and (ways := in_two_ways(self.values)):
+            both = join_words(map(repr, ways))
+            raise TableError(
+                f"{self.title} has thousands written in two ways, {both}: write them the same way"
+                f"{self.or_categories}"
+            )
+        found = guess_separators(self.values, given)
+        if found is None or not (set(odd) <= set(found[1]) or len(found[1]) > len(self.values) / 2):
+            return
+        separators, unread = found
+        if separators.thousands:
+            description = f"has numbers that look like thousands: {preview(unread, 3)}"
+        else:
+            signs = "commas" if separators.decimal == "," else "points"
+            description = f"has decimal {signs}: {preview(unread, 3)}"
+            # In a table with 84,5 and 356.448,00 one message is enough for both.
+            for other, other_role in roles.items():
+                if other_role.category or not textual(frame.collect_schema()[other]):
+                    continue
+                texts = {text.strip(BLANKS) for text in text_counts(frame, other, self.table.name)} - {""}
+                more = guess_separators(texts)
+                if more is not None and more[0].thousands and more[0].decimal == separators.decimal:
+                    separators = more[0]
+                    description += f", and column {other!r} has thousands with {separators.thousands!r}"
+                    break
+        decimal = given.separators.decimal
+        if separators.decimal == given.separators.thousands:
+            raise TableError(
+                f"{self.title} {description}, but {given.separators} was given for the whole table: write this "
+                f"column like the others, frame[{self.name!r}].str.replace({separators.decimal!r}, {decimal!r}, "
+                f"regex=False) in pandas"
+            )
+        replaced = given.decimal not in (None, found[0].decimal)
+        instead = f" instead of decimal={decimal!r}" if replaced else ""
+        raise TableError(
+            f"{self.title} {description}; read the table with {separators}{instead}, or convert the column"
+            f"{self.or_categories}"
+        )
+
+    def check_units(self, odd: list[str], *, categorical: bool) -> None:
+        """Raise if the texts are numbers with units, written unusually, or mixed with many ranges.
+
+        Parameters
+        ----------
+        odd : list of str
+            Texts that are not numbers.
+        categorical : bool
+            Whether the column may be categorical, since most of its texts are not numbers.
+        """
+        values, given = self.values, self.table.number_format
+        sign = find_affix(values, given)
+        if sign is not None and (sign.usual or not categorical):
+            # 100.5 m² is measured; 60 m² and 90 m² may be two kinds.
+            decimals = re.compile(rf"\d{re.escape(sign.separators.decimal)}\d")
+            measured = sign.usual and (len(values) > FEW or any(map(decimals.search, values)))
+            instead = "" if measured else self.or_categories
+            raise TableError(f"{self.title} has {affix_advice(sign, self.name, self.command, instead)}")
+        unusual = rewriting(values, given) if sign is None else None
+        if unusual is not None:
+            advice = self.or_categories
+            if unusual.pandas:
+                advice = f": {self.conversion(unusual, advice)}"
+            raise TableError(f"{self.title} {unusual.description}{advice}")
+        if categorical and len(values) > MAX_CATEGORIES:
+            bounded = range_rewriting(odd, set(values) - set(odd), given)
+            if bounded is not None:
+                advice = self.conversion(bounded, "; or use wider ranges, as categories")
+                raise TableError(
+                    f"{self.title} has {len(values):,} ranges and numbers, like {preview(odd, 3)}; "
+                    f"{bounded.description}: {advice}"
+                )
+
+    def describe_odd(self, odd: list[str]) -> str:
+        """Describe the non-numeric values of a numeric column, with advice."""
+        if len(odd) == len(self.values) and not any(any(map(str.isdigit, value)) for value in odd):
+            categories = f"write {written(self.name)} by itself to use it as categories"
+            instead = categories if self.role.predictor else "name a column of numbers"
+            return f"holds text, not numbers, like {preview(odd, 3)}; {instead}"
+        if all(any(map(str.isdigit, value)) and PLAIN.match(value) for value in odd):
+            longest = max(odd, key=len)
+            shown = f"{longest[:15]}{'…' * (len(longest) > 15)} ({len(longest)} characters)"
+            what = f"a number that is too large: {shown}"
+        else:
+            what = f"text where a number should be: {preview(map(cut, odd))}"
+        rows = sum(count for text, count in self.counts.items() if text.strip(BLANKS) in set(odd))
+        null = null_advice(odd)
+        advice = f"holds {what} ({row_count(rows)}); fix these rows{',' if null else ' or'} filter them out (where)"
+        bounded = range_rewriting(odd, set(self.values) - set(odd), self.table.number_format)
+        if bounded is None:
+            return f"{advice}{null}"
+        return f"{advice}; or {bounded.description}: {self.conversion(bounded, self.or_categories)}"
+
+
+def text_counts(frame: Frame, column: str, name: str) -> dict[str, int]:
+    """Return the distinct texts of the rows that meet the condition, with the number of rows of each."""
+    import narwhals.stable.v2 as nw
+
+    rows: Any = kept_rows(frame)
+    texts = rows.filter(~nw.col(column).is_null()).select(label_text(frame, column).alias("text"))
+    found = run(texts.group_by("text").agg(nw.len().alias("rows")), name)
+    pairs = zip(found["text"].tolist(), found["rows"].tolist(), strict=True)
+    return {str(text): int(count) for text, count in pairs if text is not None}
