@@ -266,7 +266,7 @@ def _draw_exact(
             f"all share one sigma (leave noise out)",
             reason=f"all rows of some {plural(key)} lie exactly on a line or are identical",
         )
-    compiling = not exact.compiled(by_group=model.noise is not None)
+    compiling = not exact.compiled(problem)
     if compiling:
         options.progress("compiling the engine", 0, 1)
     result = exact.draw(

@@ -56,18 +56,24 @@ __all__ = [
 ]  # fmt: skip
 
 
-def compiled(*, by_group: bool = False) -> bool:
+def compiled(problem: Problem | GroupNoiseProblem | None = None, *, by_group: bool = False) -> bool:
     """Return True if the kernels are in the cache of compiled code; if not, the first fit takes longer.
 
-    by_group : whether to look for the kernels of a residual sd for every group
+    problem : the one whose kernel to look for; None if any will do
+    by_group : whether to look for the kernels of a residual sd for every group if there is no problem
     """
-    from priorhood.engines.exact import effects
+    from priorhood.engines.exact import marginal
     from priorhood.engines.exact.kernels import noise_integral, two_terms
 
-    kernels: tuple[Any, ...] = (two_terms.log_marginals, effects._draw_effects)
-    if by_group:
-        kernels = (noise_integral._log_integrals, noise_integral._draw_noise)
-    return all(any(Path(str(k.stats.cache_path)).glob(f"*{k.py_func.__name__}*.nbi")) for k in kernels)
+    if by_group or isinstance(problem, GroupNoiseProblem):
+        return _is_cached(noise_integral._log_integrals) and _is_cached(noise_integral._draw_noise)
+    if problem is None:
+        return _is_cached(two_terms.log_marginals) or _is_cached(marginal._log_marginals)
+    return _is_cached(two_terms.log_marginals if two_terms.fits(problem) else marginal._log_marginals)
+
+
+def _is_cached(kernel: Any) -> bool:
+    return any(Path(str(kernel.stats.cache_path)).glob(f"*.{kernel.py_func.__name__}-*.nbi"))
 
 
 # Crossed effects are eliminated as one dense matrix: (columns² × groups) products for every θ.
