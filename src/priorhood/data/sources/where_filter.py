@@ -15,6 +15,7 @@ from priorhood.data.sources.columns import GIVEN, collected, declared_order, mis
 from priorhood.data.sources.duckdb_io import KEPT, connection
 from priorhood.data.sources.remote import condition_elsewhere, one_line
 from priorhood.data.sources.where_syntax import (
+    ONLY_COLUMNS,
     check_elsewhere,
     check_where,
     columns_of,
@@ -71,8 +72,8 @@ def flag_rows(
     frame = frame.drop(KEPT) if KEPT in schema.names() else frame
     try:
         return _evaluate(frame, where, sealed=sealed)
-    except TableError:
-        why = _text_advice(frame, where)
+    except TableError as problem:
+        why = None if problem.reason == ONLY_COLUMNS else _text_advice(frame, where)
         if why is None:
             raise
         raise TableError(f"where {where!r}: {why}") from None

@@ -47,7 +47,7 @@ def with_condition(
         if node.get("type") == "TABLE_FUNCTION":
             reads_more = node["function"].get("function_name") not in _OF_ROWS
         if reads_more:
-            raise TableError(invalid_where(where, _ONLY_COLUMNS))
+            raise TableError(invalid_where(where, ONLY_COLUMNS), reason=ONLY_COLUMNS)
     _check_same_everywhere(where, parsed, relation)
     import duckdb
 
@@ -77,7 +77,7 @@ def check_where(where: str) -> None:
 
 # Functions that make a table from values of the row.
 _OF_ROWS = ("unnest", "range", "generate_series")
-_ONLY_COLUMNS = "it reads more than the columns of the rows"
+ONLY_COLUMNS = "it reads more than the columns of the rows"
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`")
 # The beginning of a query in an expression, and functions of engines elsewhere that read files or run programs.
 _QUERY = re.compile(
@@ -93,7 +93,7 @@ def check_elsewhere(where: str) -> None:
     # In some engines a backslash quotes a quote.
     bare = where if "\\" in where else _QUOTED.sub("''", where)
     if _QUERY.search(bare):
-        raise TableError(invalid_where(where, _ONLY_COLUMNS))
+        raise TableError(invalid_where(where, ONLY_COLUMNS), reason=ONLY_COLUMNS)
 
 
 # Functions whose result depends on how a number is stored, which a CSV does not specify, or on the time.

@@ -298,3 +298,11 @@ def test_nulls_that_are_numbers_are_so_however_they_are_written(frame, tmp_path,
     for source in in_forms(rows, tmp_path):
         found = ph.moments("price ~ 1 + (1 | zip)", ph.read(source, nulls=[null])).moments
         assert found.rows == N - N // 10
+
+
+def test_a_query_is_refused_as_one_although_its_column_looks_like_numbers(frame, tmp_path):
+    """Labels like Z101 have advice of their own, which is not the reason here."""
+    path = tmp_path / "t.csv"
+    frame.assign(zip=[f"Z{100 + at % 8}" for at in range(N)]).to_csv(path, index=False)
+    with pytest.raises(ph.TableError, match="reads more than the columns of the rows"):
+        ph.fit("price ~ area", ph.read(path, where=f"zip in (select column0 from read_csv('{path}'))"))
