@@ -73,12 +73,12 @@ class Row:
             return "a constant"
         least = ESS_PER_CHAIN * len(self.values)
         enough = "" if self.ess >= least else f", below {least:,}"
-        size = f"equivalent to {self.ess:,.0f} independent draws (bulk ESS{enough})"
+        size = f"bulk ESS {self.ess:,.0f}{enough}"
         if len(self.values) == 1:
             return f"one chain, with none to compare it to; {size}"
         if self.agree:
-            return f"chains agree (R-hat {self.r_hat:.3f}), {size}"
-        return f"chains disagree (R-hat {self.r_hat:.3f}, above {R_HAT_LIMIT}), {size}"
+            return f"chains agree (R-hat {self.r_hat:.3f}); {size}"
+        return f"chains disagree (R-hat {self.r_hat:.3f}, above {R_HAT_LIMIT}); {size}"
 
 
 def select_parameters(

@@ -159,7 +159,7 @@ def test_densities_integrate_to_one_and_keep_within_bounds(post):
 def test_good_and_bad_chains_in_words(post):
     good = titles(plot.trace(post, "sigma"))["sigma"]
     assert "chains agree (R-hat 1.0" in good
-    assert "independent draws (bulk ESS)" in good
+    assert "; bulk ESS " in good
     shifted = post["sigma"].copy()
     shifted[1] += 1.0
     bad = titles(plot.trace(with_draws(post, sigma=shifted), "sigma"))["sigma"]
