@@ -59,14 +59,14 @@ def check_finite(name: str, value: object) -> float:
     >>> check_finite("below", 350_000)
     350000.0
     """
-    if not isinstance(value, int | float | np.number) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
         raise ModelError(f"{name} must be a finite number, not {value!r}")
     return float(value)
 
 
 def check_seed(seed: object) -> int:
     """Return a seed, if it can be stored in a file: a whole number from 0 to 2⁶³ − 1."""
-    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
         raise ModelError(f"seed must be a whole number from 0 to 2**63 - 1, not {seed!r}")
     return int(seed)
 
@@ -112,7 +112,7 @@ MODEL_ARGUMENTS = frozenset({
 
 
 def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a public function so that an error for an unknown keyword suggests the right one.
+    """Decorate a public function: an unknown keyword, or no posterior as `post`, raises an error with advice.
 
     Examples
     --------
@@ -130,6 +130,11 @@ def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        if known and known[0] == "post" and args and not _is_posterior(args[0]):
+            advice = "pass the result of fit() or load('post.nc')"
+            if any(map(_is_posterior, args)):
+                advice = f"the posterior comes first in {function_name}()"
+            raise ModelError(f"expected a Posterior, got {type(args[0]).__name__}; {advice}")
         for name in kwargs:
             if name not in parameters:
                 ours = OTHER_NAMES.get(name, ())
@@ -145,3 +150,8 @@ def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return wrapper
+
+
+def _is_posterior(value: object) -> bool:
+    # By name: this module is below the class.
+    return any(base.__name__ == "Posterior" for base in type(value).__mro__)

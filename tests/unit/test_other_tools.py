@@ -131,6 +131,35 @@ def test_arguments_the_other_way_round(homes, post):
     for call in (ph.update, ph.refit):
         with pytest.raises(ph.ModelError, match="expected a Posterior, got DataFrame"):
             call(*(homes, post)[: 2 if call is ph.update else 1])
+    others = {
+        ph.assess: homes, ph.loo: homes, ph.posterior_predictive: homes, ph.sensitivity: (0.5, 2), ph.report: "r.html",
+        ph.plot.map: {},
+    }  # fmt: skip
+    for call, other in others.items():
+        first = f"expected a Posterior, got .*; the posterior comes first in {call.__name__}"
+        with pytest.raises(ph.ModelError, match=first):
+            call(other, post)
+
+
+def test_a_text_or_a_truth_value_is_no_number(homes, post):
+    """'350000' would be six thresholds, True the factor 1."""
+    at = {"zip": ["00"], "area": [80], "type": ["flat"]}
+    for wrong in ("350000", True, ["350000"], [True]):
+        with pytest.raises(ph.ModelError, match="below must be a number or a list of numbers"):
+            post.predict(at, below=wrong)
+        with pytest.raises(ph.ModelError, match="above must be a number or a list of numbers"):
+            post.predict(at, above=wrong)
+    columns = set(post.predict(at, below=np.float64(350_000), above=[3e5]).columns)
+    assert {"below_350000", "above_300000"} <= columns
+    for wrong in (True, "1.5", np.nan):
+        with pytest.raises(ph.TableError, match="drop_outliers must be a positive number"):
+            ph.fit(TEXT, homes, drop_outliers=wrong)
+    with pytest.raises(ph.ModelError, match="seed must be a whole number"):
+        ph.fit(TEXT, homes, seed=True)
+    with pytest.raises(ph.ModelError, match="below must be a number"):
+        ph.plot.price(post, {"area": 80, "type": "flat"}, below="350000")
+    with pytest.raises(ph.ModelError, match="below must be a finite number, not '350000'"):
+        post.report("never.html", below="350000")
 
 
 def test_an_outcome_of_truths_is_noted(homes):

@@ -75,7 +75,8 @@ class Separators:
         point = re.escape(self.decimal)
         whole = r"[0-9]+"
         if self.thousands:
-            whole = rf"(?:[0-9]{{1,3}}(?:[{re.escape(self.between_thousands)}][0-9]{{3}})+|[0-9]+)"
+            # 0,430 is no thousands: the first digit of a number with thousands is not 0.
+            whole = rf"(?:[1-9][0-9]{{0,2}}(?:[{re.escape(self.between_thousands)}][0-9]{{3}})+|[0-9]+)"
         number = rf"(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?"
         return re.compile(rf"[+-]?(?:{number}|[iI]nf(?:inity)?)|[nN][aA][nN]")
 

@@ -45,8 +45,8 @@ def outlier_rule(used: Frame, design: Design, factor: float, frequency: str | No
     """
     import narwhals.stable.v2 as nw
 
-    if not (math.isfinite(factor) and factor > 0):
-        raise TableError(f"drop_outliers must be a positive number (1.5 is usual), not {factor}")
+    if isinstance(factor, bool | str) or not (math.isfinite(factor) and factor > 0):
+        raise TableError(f"drop_outliers must be a positive number (1.5 is usual), not {factor!r}")
     numbers = [f for f in design.formula.factors() if f not in design.categories]
     if not numbers:
         raise TableError(

@@ -74,9 +74,12 @@ def request(
     def numbers(name: str, given: object) -> tuple[float, ...]:
         if given is None:
             return ()
-        values = [given] if isinstance(given, int | float) else given
+        values: Any = [given] if isinstance(given, int | float | np.number) else given
         try:
-            checked = tuple(float(v) for v in values)  # type: ignore[attr-defined]
+            # A text would be read as its digits.
+            if isinstance(values, str) or any(isinstance(v, str | bool | np.bool_) for v in values):
+                raise TypeError
+            checked = tuple(float(v) for v in values)
         except (TypeError, ValueError):
             raise ModelError(f"{name} must be a number or a list of numbers, not {given!r}") from None
         if not all(np.isfinite(checked)):

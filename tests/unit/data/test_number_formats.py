@@ -1269,6 +1269,22 @@ def test_thousands_beside_whole_numbers_without_a_sign_are_refused(tmp_path):
     assert design_and_moments(ph.read(path, thousands="."), parse(TEXT))[1].pooled()[0][-1] > 400_000
 
 
+@pytest.mark.parametrize("kind", ["csv", "frame"])
+def test_a_zero_before_the_comma_is_no_thousands(tmp_path, kind):
+    """Millions such as 0,430: read with thousands they would be 1,000 times as large."""
+    frame = homes()
+    prices = [f"0,{400 + at % 97}" for at in range(len(frame))]
+    table = frame.assign(price=prices)
+    source = written(tmp_path, table.to_csv(index=False, sep=";")) if kind == "csv" else table
+    with pytest.raises(ph.TableError) as problem:
+        ph.moments(TEXT, source)
+    assert "decimal=','" in str(problem.value)
+    assert "thousands" not in str(problem.value)
+    assert design_and_moments(ph.read(source, decimal=","), parse(TEXT))[1].pooled()[0][-1] < 1
+    with pytest.raises(ph.TableError):
+        ph.moments(TEXT, ph.read(source, thousands=","))
+
+
 @pytest.mark.parametrize("reader", ["pandas", "polars", "csv", "zfill", "zfill of floats"])
 def test_zeros_that_new_rows_lost(tmp_path, reader):
     """The advice, followed: in either library, by the file's name, and where the file itself has none."""

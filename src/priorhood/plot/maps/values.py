@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._arguments import check_finite
 from priorhood._text import join_words, plural, suggestion
 from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
@@ -145,8 +146,8 @@ def map_values(
         raise ModelError("show='below' needs a threshold: below=350_000 (--below 350000)")
     if below is not None and show != "below" and not details:
         raise ModelError(f"show={show!r} has no threshold: drop below=, or drop show= to see the probability")
-    if below is not None and not np.isfinite(below):
-        raise ModelError(f"below must be a finite number in the outcome's units, not {below!r}")
+    if below is not None:
+        below = check_finite("below", below)
     coefficient = None if show in SHOWS else _coefficient(post, grouping, show)
     for name, value in (at or {}).items():
         if not isinstance(value, str | int | float | np.integer | np.floating):

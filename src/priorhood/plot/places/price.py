@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._arguments import check_finite
 from priorhood._text import preview
 from priorhood.errors import ModelError
 from priorhood.model.tokens import keyword
@@ -133,7 +134,7 @@ def price(
     low, high = float(numbers.min()), float(numbers.max())
     grid, shares = np.linspace(low, high, POINTS), np.full(len(homes), np.nan)
     if below is not None:
-        below = float(below)
+        below = check_finite("below", below)
         low, high = min(low, below), max(high, below)
         low = max(low, 0.0) if post.model.formula.log_outcome else low
         grid = np.unique(np.append(np.linspace(low, high, POINTS), below))
