@@ -143,7 +143,7 @@ def test_refused_outcomes_are_counted(sales, monkeypatch):
     assert found.refused == (("could not be explored", 4),)
     assert len(found.ranks) == 36
     assert not found.passed
-    assert "4 of 40 simulated outcomes" in found.verdicts[0].text
+    assert "4 of 40 simulated data sets" in found.verdicts[0].text
     monkeypatch.setattr(module, "draw_exact", lambda *_: (_ for _ in ()).throw(SamplingError("never")))
     with pytest.raises(SamplingError, match="all 20 refits failed: never"):
         ph.calibrate(ph.Model(FORMULA, TIGHT), sales, refits=20, draws=19, seed=10)

@@ -388,12 +388,12 @@ PYTHON = {
     ),
     "a column of the predictions' name": case(
         lambda: fit().predict(sales().assign(mean=1.0)),
-        "a prefix, like predicted_",
+        "a prefix, such as predicted_",
         lambda: fit().predict(sales().assign(mean=1.0), prefix="predicted_"),
     ),
     "quantiles in percent": case(
         lambda: fit().predict(sales(), quantiles=[5, 50, 95]),
-        "between 0 and 1, like 0.05,0.5,0.95",
+        "between 0 and 1, such as 0.05,0.5,0.95",
         lambda: fit().predict(sales(), quantiles=[0.05, 0.5, 0.95]),
     ),
     "unseen misspelt": case(
@@ -743,7 +743,7 @@ COMMANDS = {
     ),
     "a column of the predictions' name": (
         ("predict", "post.nc", "clash.csv", "-o", "x.csv"),
-        "a prefix, like predicted_",
+        "a prefix, such as predicted_",
         [("predict", "post.nc", "clash.csv", "-o", "x.csv", "--prefix", "predicted_")],
     ),
     "a picture of another kind": (

@@ -34,7 +34,7 @@ def test_picture_and_table(folder, cli, name):
     assert (ran.code, ran.err) == (0, "")
     assert (folder / name).stat().st_size > 5000
     assert "omega[living_space, Intercept]" in ran.out
-    assert "all 20 simulated outcomes could be fitted" in ran.out
+    assert "all 20 simulated data sets could be fitted" in ran.out
     assert "the engine is calibrated for this model" in ran.out
     assert f"written to {folder / name}" in ran.out
     assert "\x1b" not in ran.out

@@ -375,7 +375,7 @@ def _nothing(folder):
 
 def _foreign(folder):
     xr.Dataset({"rain": ("day", [1.0, 2.0])}).to_netcdf(folder / "bad.nc", engine="h5netcdf")
-    return ("bad.nc", "not a posterior of priorhood")
+    return ("bad.nc", "not a priorhood posterior")
 
 
 def _changed(folder, **attrs):

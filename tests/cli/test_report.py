@@ -68,7 +68,7 @@ def test_a_report_replaces_an_older_one(shelf, cli, tmp_path):
         (("--at", "living_spce=3"), "did you mean 'living_space'"),
         (
             ("--at", "living_space=large"),
-            "'living_space' of the home must be a finite number, like",
+            "'living_space' of the home must be a finite number, such as",
         ),
         (("--at", "living_space=nan"), "must be a finite number"),
         (("--below", "nan"), "below must be a finite number"),

@@ -128,7 +128,7 @@ def test_pictures_of_a_posterior_are_those_of_plot(post):
     }
     assert set(dir(post.plot)) == with_posterior
     assert post.plot.trace.__func__ is ph.plot.trace
-    with pytest.raises(AttributeError, match="no picture 'tracee'; the pictures are correlation, "):
+    with pytest.raises(AttributeError, match="no plot 'tracee'; the plots are correlation, "):
         post.plot.tracee  # noqa: B018
 
 

@@ -128,7 +128,8 @@ def test_format_4_of_summaries_loads_and_says_what_it_did():
 
 def test_a_bar_around_one_factor_goes_on_meaning_what_was_fitted(tmp_path):
     """(0 + kind | district/zip) had no correlations then: it loads, says so; no refit makes it another model."""
-    with pytest.warns(ph.PriorhoodWarning, match=r"read as what was fitted, '.*\(0 \+ kind \|\| district/zip\)'"):
+    told = r"read as the model that was actually fitted, '.*\(0 \+ kind \|\| district/zip\)'"
+    with pytest.warns(ph.PriorhoodWarning, match=told):
         post = ph.load(FORMAT_1.with_name("format4_factor_bar.nc"))
     assert post.model.formula.text == "price ~ living_space + (0 + kind || district/zip)"
     assert post.notes[-1].startswith("'price ~ living_space + (0 + kind | district/zip)' was fitted by an earlier")

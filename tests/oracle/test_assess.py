@@ -232,7 +232,7 @@ def test_one_place_is_spoken_of_as_one(right):
     assert "the only g does not stand out: level" in str(ph.assess(post, one))
     odd = ph.assess(post, one.assign(y=one["y"] + 5 * (one["x"] > 0)))
     assert named(odd, "spread").startswith(
-        "in 1 of 1 g the rows scatter more or less than in the others: g03 (30 rows"
+        "in 1 of 1 g the residual sd differs from that of the others: g03 (30 rows"
     )
 
 

@@ -280,7 +280,7 @@ def test_sds_alike_that_a_prior_makes_one_are_refused_and_the_advice_is_taken():
     options = {"noise": "g", "standardize": False, "outcome_unit": 1.0}
     priors = ["tau ~ Fixed(1)", "sigma_median ~ Exponential(1)"]
     strong = ph.Model("y ~ 1 + (1 | g)", [*priors, "sigma_spread ~ Gamma(0.1, 10)"], **options)
-    with pytest.raises(ph.SamplingError, match=r"all sigmas are equal up to rounding.*like HalfNormal"):
+    with pytest.raises(ph.SamplingError, match=r"all sigmas are equal up to rounding.*such as HalfNormal"):
         ph.fit(strong, table, seed=1, chains=2, draws=100)
     for advised in (
         ph.Model("y ~ 1 + (1 | g)", [*priors, "sigma_spread ~ HalfNormal(1)"], **options),

@@ -63,7 +63,7 @@ def draws_verdict(run: SamplerRun) -> Verdict:
     if broken:
         return bad(
             "draws",
-            "draws of {listed} are not finite: the sampler left the range of floating-point numbers; use tighter "
+            "draws of {listed} are not finite: the sampler overflowed; use tighter "
             "priors",
             **sizes, listed=join_words(broken, limit=WORST), broken=broken,
         )  # fmt: skip

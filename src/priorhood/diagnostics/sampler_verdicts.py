@@ -103,10 +103,11 @@ def _where(run: SamplerRun, diverging: Flags) -> tuple[bool, str]:
         ]
         named = join_words(labels, limit=WORST)
         size = f"{'is' if len(alike) == 1 else 'are'} {'small' if small else 'large'}"
-        of = f"of {first}, " if len(alike) > 1 else ""
+        of = f" of {first}" if len(alike) > 1 else ""
         return (
             noise,
-            f"where {named} {size} ({of}{share:.0%} lie {side} quantile of the other draws)",
+            f"more often where {named} {size} ({share:.0%} of the divergent draws{of} lie {side} quantile of the "
+            f"other draws)",
         )
     return run.noise_by_group, "throughout the posterior: no parameter differs there"
 

@@ -145,7 +145,7 @@ def judge(
     if count:
         few = count <= REFUSED_LIMIT * (len(ranks) + count)
         sentence = (
-            "the engine could not fit {refused:,} of {total:,} simulated outcomes, which are not included in the "
+            "the engine could not fit {refused:,} of {total:,} simulated data sets, which are not included in the "
             "ranks: {listed}"
         )
         if not few:
@@ -156,7 +156,7 @@ def judge(
         reasons = "; ".join(f"{reason} ({number:,})" for reason, number in refused[:MAX_NAMED])
         verdicts = [(good if few else bad)("refits", sentence, **numbers, limit=REFUSED_LIMIT, listed=reasons)]
     else:
-        verdicts = [good("refits", "all {total:,} simulated outcomes could be fitted", **numbers)]
+        verdicts = [good("refits", "all {total:,} simulated data sets could be fitted", **numbers)]
     failing = p_values <= ALARM / len(names)
     if not failing.any():
         lowest = int(np.argmin(p_values))
@@ -181,7 +181,7 @@ def judge(
                 kind,
                 "{listed}: {shape}; the central {due:.0%} interval covers the true value in {within:.0%} of the "
                 "refits, and {below:.0%} of the true values lie below the median{of}, p {p_text}. Do not rely on "
-                "these draws: report it to the maintainers, including the seed; until then compare with "
+                "these draws: report this to the maintainers, including the seed; until then compare with "
                 "engine='nuts'",
                 failing=named, shape=words, due=due, within=float((np.abs(worst) <= 0.45).mean()),
                 below=float((worst < 0).mean()), p=p, p_text=p_text(p),

@@ -36,7 +36,7 @@ class Observations:
     precision : array (N,) or None
         weights w of equation (1)
     times : array (N,) or None
-        number of equal rows that a row stands for
+        number of identical rows that a row stands for
     row : array (N,) or None
         positions in the table
     """

@@ -163,10 +163,10 @@ def _distribution_verdict(a: Assessment) -> Verdict:
         shape = "the residuals have heavier tails than the error model allows"
     elif shares[2] < INSIDE[2]:
         shape = "the intervals are too narrow"
-        remedy = "the prior of sigma is too tight (it keeps sigma too small), or the known errors are too small"
+        remedy = "the prior for sigma is too tight (it keeps sigma too small), or the known errors are too small"
     elif shares[0] > INSIDE[0]:
         shape = "the intervals are too wide"
-        remedy = "the prior of sigma keeps it too large, or the known errors are too large"
+        remedy = "the prior for sigma keeps it too large, or the known errors are too large"
     else:
         shape, remedy = "the residuals are not distributed as the error model assumes", "see plot.predictive"
     sentence = "{finding} (test of uniform PIT values: p {p_text}): {shape}; {remedy}"
@@ -234,12 +234,12 @@ def _place_words(a: Assessment, question: str) -> tuple[str, str]:
     group = formula.group
     if question == SPREAD and model.se is not None:
         return (
-            "the rows scatter more or less than the known errors imply",
+            "the residual sd differs from what the known errors imply",
             f"check {model.se} there, or let more terms vary by {group}",
         )
     if question == SPREAD and model.noise:
         return (
-            f"the rows scatter more or less than the {group}'s own sigma implies",
+            f"the residual sd differs from what the {group}'s own sigma implies",
             "the prior dominates sigma; use a weaker prior",
         )
     if question == SPREAD:
@@ -248,7 +248,7 @@ def _place_words(a: Assessment, question: str) -> tuple[str, str]:
             typical = np.bincount(r.place, r.y) / a.n
             if not np.corrcoef(np.log(typical), np.log(r.column("sd")))[0, 1] < 0.5:
                 remedy = f"the scatter grows with {formula.outcome_name}: {_logged(formula)}, or {remedy}"
-        return "the rows scatter more or less than in the others", remedy
+        return "the residual sd differs from that of the others", remedy
     if question == LEVEL:
         # The level varies by an intercept, or by one for every category.
         terms = [term for grouping in design.formula.levels for term in grouping.terms]
@@ -256,7 +256,7 @@ def _place_words(a: Assessment, question: str) -> tuple[str, str]:
             return "the rows lie above or below the line", f"let the level vary by place: {_varying(formula, ())}"
         return (
             "the rows lie above or below their expected level",
-            "the prior of tau is too tight, or a few outliers carry too much weight: give tau a wider prior, or "
+            "the prior for tau is too tight, or a few outliers carry too much weight: give tau a wider prior, or "
             "use family='student'",
         )
     if question == EFFECT:
@@ -372,8 +372,8 @@ class Assessment:
     def inside(self) -> Array:
         """Share of every place's rows inside the central 50, 80 and 90 % intervals: (J, 3).
 
-        For the fit's own rows the intervals are those under single draws, averaged over the draws: a correct model
-        has 50, 80 and 90 % of the rows inside, however few a place has. For other rows they are predictive.
+        For the fit's own rows the intervals are those under individual draws, averaged over the draws: a correct
+        model has 50, 80 and 90 % of the rows inside, however few a place has. For other rows they are predictive.
         """
         r = self.residuals
         if r.in_sample:

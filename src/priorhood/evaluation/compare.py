@@ -381,6 +381,6 @@ def _other_outcomes(both: str, first: Outcomes, other: Outcomes, at: int, to: in
     if f"{one:,.6g}" == f"{two:,.6g}":
         what, one, two = "scatter", first.scatter[at], other.scatter[to]
     return ModelError(
-        f"{both} were fitted to different outcomes: the {what} of {first.name!r}{where} is {one:,.6g} and "
-        f"{two:,.6g}; {SAME_ROWS}"
+        f"{both} were fitted to different outcomes: the {what} of {first.name!r}{where} is {one:,.6g} in the first "
+        f"and {two:,.6g} in the second; {SAME_ROWS}"
     )

@@ -106,7 +106,7 @@ class Elpd:
         One row per row of the table that was used (by its position) or per place (by its label): rows (how many it
         stands for), elpd (of one of them, or of all rows of a place), p, pareto_k, mcse (Monte Carlo error of
         elpd). For rows also label (their place) and pit, P(y < y_i | the other rows); for places also elpd_per_row
-        and approximate (older files do not store what exact values for single places need).
+        and approximate (older files do not store what exact values for individual places need).
     draws : int
         Number of draws of θ that were used.
     mcse : float
@@ -219,7 +219,7 @@ class Elpd:
             f"{self.formula}",
             f"leave one {self.unit} out: {what}, {self.way}",
             f"elpd {self.elpd:,.1f} ± {self.se:,.1f} (standard error)"
-            + ("" if math.isnan(self.p) else f", p {self.p:,.1f}"),
+            + ("" if math.isnan(self.p) else f", effective number of parameters {self.p:,.1f}"),
         ]
         return "\n".join([*lines, str(self.check)])
 

@@ -158,7 +158,7 @@ def influence(
 
     Notes
     -----
-    If no draws of single places are stored, only the shared parameters and coarser levels are compared.
+    If no draws of individual places are stored, only the shared parameters and coarser levels are compared.
 
     Examples
     --------
@@ -177,7 +177,8 @@ def influence(
     refusal = exact_refusal(post.data, options)
     if refusal:
         raise ModelError(
-            f"{refusal}; influence refits from the sums alone, but NUTS needs the rows: fit the table without them"
+            f"{refusal}; influence refits from the sums alone, but NUTS needs the rows: remove that place or row "
+            f"from the table and fit again"
         )
     if row is not None and places:
         raise ModelError("influence takes a row or a place, not both")

@@ -38,6 +38,7 @@ LEFT = (
 # The wider draws of θ that leave-one-place-out adds come from a t with so many degrees of freedom and so many
 # times the covariance of the posterior.
 DEGREES, WIDER, SEED = 5.0, 2.0, 1
+CLOSED_FORM = "closed form given {}, with importance weights for the change in {} posterior when the {} is left out"
 SAME = 1e-6  # means and sds of the table's columns may differ from the posterior's by rounding alone
 
 
@@ -98,7 +99,7 @@ def loo(
     >>> post = ph.fit("price ~ living_space + (1 | zip)", sales, draws=250, seed=1)
     >>> result = ph.loo(post, sales)
     >>> len(result.pointwise), result.way
-    (200, 'closed form given θ, weighted for its shift')
+    (200, "closed form given θ, with importance weights for the change in θ's posterior when the row is left out")
     """
     import pandas as pd
 
@@ -113,9 +114,9 @@ def loo(
     if refusal is not None:
         blocks, way = _drawn_rows(post, rows, chosen), f"PSIS of the coefficients' draws ({refusal})"
     else:
-        blocks, way = _collapsed_rows(post, rows, chosen), "closed form given θ, weighted for its shift"
+        blocks, way = _collapsed_rows(post, rows, chosen), CLOSED_FORM.format("θ", "θ's", "row")
         if model.noise is not None:
-            way = f"closed form given θ and every {model.noise}'s sigma, weighted for their shift"
+            way = CLOSED_FORM.format(f"θ and every {model.noise}'s sigma", "their", "row")
     N = len(rows.y)
     times = np.ones(N) if rows.times is None else rows.times
     columns = {name: np.empty(N) for name in ("elpd", "p", "pareto_k", "mcse", "pit")}
@@ -286,8 +287,8 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
     refusal = collapse_refusal(post)
     if refusal is not None:
         raise ModelError(
-            f"leave-one-place-out needs coefficients that integrate out, but {refusal}; leave-one-row-out works "
-            f"for every model: ph.loo (priorhood compare --by row)"
+            f"leave-one-place-out needs coefficients that can be integrated out, but {refusal}; leave-one-row-out "
+            f"works for every model: ph.loo (priorhood compare --by row)"
         )
     groupings, moments = post.hierarchy.groupings, post.moments
     if not groupings:
@@ -317,7 +318,7 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
         {"rows": n.astype(int), **estimates, "elpd_per_row": estimates["elpd"] / n, "approximate": approximate},
         index=pd.Index(grouping.labels, name=grouping.name),
     )
-    return _elpd(post, grouping, "closed form given θ, weighted for its shift", frame, len(chosen), sums.error)
+    return _elpd(post, grouping, CLOSED_FORM.format("θ", "θ's", grouping.name), frame, len(chosen), sums.error)
 
 
 def _with_wider_draws(post: Posterior, exact: ExactPosterior) -> tuple[ExactPosterior, Array | None]:

@@ -221,7 +221,7 @@ def calibrate(
     >>> sales, _ = simulate(5, 40, seed=1)
     >>> calibration = ph.calibrate("price ~ living_space", sales, refits=20, draws=19, seed=1)
     >>> print(calibration.verdicts[0])
-    ✓ all 20 simulated outcomes could be fitted
+    ✓ all 20 simulated data sets could be fitted
     """
     refits = check_whole("refits", refits, MIN_REFITS, MAX_DRAWS)
     draws = check_whole("draws", draws, MIN_DRAWS, MAX_DRAWS)
@@ -288,7 +288,7 @@ def _fit_data(
     refusal = exact_refusal(fit_data, options)
     if refusal:
         raise ModelError(
-            f"{refusal}; calibrate fits hundreds of simulated outcomes, which takes seconds with the exact engine "
+            f"{refusal}; calibrate fits hundreds of simulated data sets, which takes seconds with the exact engine "
             f"and hours with NUTS: calibrate the most similar model that the exact engine can fit"
         )
     return fit_data

@@ -131,7 +131,7 @@ class Sensitivity:
                         sizes[label] = max(sizes.get(label, 0.0), float(max(shift, ratio)))
             if sizes:
                 order = sorted(sizes, key=lambda label: -sizes[label])
-                matters.append(f"the prior of {parameter} matters for {join_words(order, limit=MAX_NAMED)}")
+                matters.append(f"the prior for {parameter} matters for {join_words(order, limit=MAX_NAMED)}")
         matters += [
             f"{refit.parameter} ~ {refit.prior} could not be fitted ({refit.refused})"
             for refit in self.refits
@@ -150,7 +150,8 @@ class Sensitivity:
         """A sentence on parameters that were not compared; empty if all were."""
         if not self.undrawn:
             return ""
-        return f"single {plural(self.undrawn)} were not compared: only their summaries are stored, not their draws"
+        what = f"individual {plural(self.undrawn)}"
+        return f"{what} were not compared: only their summaries are stored, not their draws"
 
     @property
     def table(self) -> pd.DataFrame:
@@ -280,7 +281,7 @@ def sensitivity(
     options = FitOptions.again(post, chains, draws, seed, threads, progress, post.store)
     numbers = [float(factor) for factor in factors] if not isinstance(factors, str) else []
     if not numbers or not all(math.isfinite(factor) and factor > 0 and factor != 1 for factor in numbers):
-        raise ModelError(f"factors must be numbers above 0 other than 1, like (0.5, 2), not {factors!r}")
+        raise ModelError(f"factors must be numbers above 0 other than 1, such as (0.5, 2), not {factors!r}")
     if not all(1 / MAX_FACTOR <= factor <= MAX_FACTOR for factor in numbers):
         raise ModelError(
             f"factors must be between 1/{MAX_FACTOR:,} and {MAX_FACTOR:,}, not {factors!r}: the question is "
@@ -289,7 +290,8 @@ def sensitivity(
     refusal = exact_refusal(post.data, options)
     if refusal:
         raise ModelError(
-            f"{refusal}; sensitivity refits from the sums alone, which NUTS cannot: fit again with other priors="
+            f"{refusal}; sensitivity refits from the sums alone, which NUTS cannot do: fit again with different "
+            f"priors (priors=)"
         )
     if isinstance(parameters, str):
         parameters = [parameters]

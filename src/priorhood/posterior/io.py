@@ -63,7 +63,7 @@ def load(path: str | Path) -> Posterior:
     Raises
     ------
     FileError
-        There is no such file, it is damaged, it is not a posterior of priorhood, or it is from a newer version.
+        There is no such file, it is damaged, it is not a priorhood posterior, or it is from a newer version.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def posterior_from_tree(path: str, tree: xr.DataTree) -> Posterior:
     Raises
     ------
     FileError
-        It is not a posterior of priorhood, or is from a newer version.
+        It is not a priorhood posterior, or is from a newer version.
     """
     version = tree.attrs.get("priorhood_format")
     if version is None and SUMS_FORMAT in tree.attrs:
@@ -123,7 +123,7 @@ def posterior_from_tree(path: str, tree: xr.DataTree) -> Posterior:
             f"from it (priorhood fit {path} -o post.nc)"
         )
     if version is None:
-        raise FileError(f"{path!r} is a netCDF file, but not a posterior of priorhood")
+        raise FileError(f"{path!r} is a netCDF file, but not a priorhood posterior")
     if not isinstance(version, int | np.integer):
         raise FileError(f"{path!r} has the file format {version!r}, which no version of priorhood writes")
     if int(version) > FORMAT:
@@ -168,8 +168,8 @@ def _as_fitted(path: str, model: Model, design: Design, tree: xr.DataTree) -> tu
     formula = independent(model.formula, uncorrelated)
     note = (
         f"{model.formula.text!r} was fitted by an earlier version of priorhood, in which '|' around a single "
-        f"categorical term did not add correlations: it is read as what was fitted, {formula.text!r}; to include "
-        f"correlations, fit the rows again"
+        f"categorical term did not add correlations: it is read as the model that was actually fitted, "
+        f"{formula.text!r}; to include correlations, fit the rows again"
     )
     warn(f"{path!r}: {note}")
     model = Model.from_dict({**stored, "formula": formula.text})

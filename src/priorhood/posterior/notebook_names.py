@@ -61,11 +61,11 @@ def notebook_names(groups: Mapping[str, xr.Dataset], design: Design, attrs: Mapp
     """
     formula = design.formula
     supported = (
-        "the notebook's names are for an intercept and one numeric slope that vary by one group, "
+        "notebook_names() supports an intercept and one numeric slope that vary by one group, "
         "'price ~ living_space + (living_space | zip)'"
     )
     if len(formula.groupings) != 1:
-        raise ModelError(f"{supported}; {formula.text!r} has {len(formula.groupings) or 'no'} group parts")
+        raise ModelError(f"{supported}; {formula.text!r} has {len(formula.groupings) or 'no'} grouping terms")
     population = [c.name for c in design.population_columns]
     varying = [c.name for c in design.level_columns(0)]
     for names, what in ((varying, f"by {formula.group}"), (population, "of the population")):
@@ -80,7 +80,7 @@ def notebook_names(groups: Mapping[str, xr.Dataset], design: Design, attrs: Mapp
         raise ModelError(f"{supported}; {slope.name!r} is a category, not a number")
     if design.formula.effect_name(0) not in groups["posterior"]:
         raise ModelError(
-            "the notebook's names need draws of all places, but only summaries are stored: fit with store='draws' "
+            "notebook_names() needs draws of all places, but only summaries are stored: fit with store='draws' "
             "(--store draws)"
         )
     tree = NotebookTree.from_dict(

@@ -348,7 +348,7 @@ class Posterior(PosteriorMethods):
         if not formula.levels:
             raise ModelError(f"{formula.text!r} has no group, so there are no places")
         if not all(0 < level < 1 for level in quantiles):
-            raise ModelError(f"quantiles must lie between 0 and 1, like 0.05,0.5,0.95, not {preview(quantiles)}")
+            raise ModelError(f"quantiles must lie between 0 and 1, such as 0.05,0.5,0.95, not {preview(quantiles)}")
         stored, beta = self.tree["posterior"].to_dataset(), formula.effect_name(0)
         if beta not in stored and tuple(quantiles) == QUANTILES:
             summaries = self.tree[SUMMARIES].to_dataset()
@@ -496,7 +496,7 @@ class Posterior(PosteriorMethods):
     ) -> tuple[list[str], dict[str, Any]]:
         """Return the index and the columns of summary(), without pandas."""
         if not 0 < interval < 1:
-            raise ModelError(f"interval must be between 0 and 1, like 0.9, not {interval!r}")
+            raise ModelError(f"interval must be between 0 and 1, such as 0.9, not {interval!r}")
         beta = self.model.formula.effect_name(0) if self.summed else ""
         if isinstance(var_names, str):
             names = [var_names]
@@ -981,7 +981,7 @@ class Posterior(PosteriorMethods):
         Raises
         ------
         FileError
-            The file cannot be written, or has the extension of a table, a picture or a page.
+            The file cannot be written, or has the extension of a table, an image or a page.
 
         Examples
         --------

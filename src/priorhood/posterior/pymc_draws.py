@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 WEIGHTS = ("se", "precision_weights", "frequency_weights")
 SAME_SCALE = 1e-9  # in sds of a column: summing the same rows in another order changes less
 ROWS_OF_THE_FIT = (
-    "Model.to_pymc learns them from its rows, which must be those of the fit; Posterior.to_pymc(rows) uses the "
-    "posterior's for any rows"
+    "Model.to_pymc takes the scale and places from the rows it is given, which must be those of the fit; "
+    "Posterior.to_pymc(rows) takes them from the posterior, whatever the rows"
 )
 
 

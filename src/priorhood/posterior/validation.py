@@ -50,7 +50,8 @@ def damage_in(part: str) -> Iterator[None]:
     except Damage:
         raise
     except PriorhoodError as problem:
-        raise Damage(f"{shown_part(part)} is not as any version of priorhood writes it: {problem}") from None
+        what = f"{shown_part(part)} does not have the form that any version of priorhood writes"
+        raise Damage(f"{what}: {problem}") from None
     except Exception as problem:  # noqa: BLE001  # inconsistent parts may raise anything
         # Messages of other errors are about our code, not about the file.
         text = str(problem).partition("\n")[0][:200] if isinstance(problem, ValueError) else ""

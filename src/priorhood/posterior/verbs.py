@@ -39,7 +39,7 @@ class LazyMethod:
 
 
 class Plots:
-    """The pictures of a posterior: `post.plot.forest()` is `ph.plot.forest(post)`."""
+    """The plots of a posterior: `post.plot.forest()` is `ph.plot.forest(post)`."""
 
     def __init__(self, post: object) -> None:
         self._post = post
@@ -48,7 +48,7 @@ class Plots:
         return list(PICTURES)
 
     def __repr__(self) -> str:
-        return f"pictures of a posterior: {', '.join(PICTURES)}"
+        return f"plots of a posterior: {', '.join(PICTURES)}"
 
     if TYPE_CHECKING:  # the import cycle confuses only mypy
         correlation = pictures.correlation  # type: ignore[has-type]
@@ -68,7 +68,7 @@ class Plots:
 
         def __getattr__(self, name: str) -> Callable[..., Any]:
             if name not in PICTURES:
-                raise AttributeError(f"a posterior has no picture {name!r}; the pictures are {', '.join(PICTURES)}")
+                raise AttributeError(f"a posterior has no plot {name!r}; the plots are {', '.join(PICTURES)}")
             return MethodType(getattr(import_module("priorhood.plot"), name), self._post)
 
 
@@ -98,5 +98,5 @@ class PosteriorMethods:
 
     @property
     def plot(self) -> Plots:
-        """The pictures of this posterior: post.plot.trace(), .forest(), .map(polygons), …; see ph.plot."""
+        """The plots of this posterior: post.plot.trace(), .forest(), .map(polygons), …; see ph.plot."""
         return Plots(self)

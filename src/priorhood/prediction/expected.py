@@ -151,7 +151,7 @@ def checked_home(design: Design, at: Mapping[str, Any]) -> dict[str, Any]:
                 text = ""
             if not {normal_label(str(value)), text} & set(known):
                 raise ModelError(
-                    f"there is no {name} {label!r}: {suggestion(label, known)} (at, --at, like --at "
+                    f"there is no {name} {label!r}: {suggestion(label, known)} (at, --at, for example --at "
                     f"{shlex.quote(f'{name}={known[0]}')})"
                 )
         if name not in design.variables or name in factors:
@@ -163,8 +163,8 @@ def checked_home(design: Design, at: Mapping[str, Any]) -> dict[str, Any]:
         if not math.isfinite(number):
             example = shlex.quote(f"{name}=100.5")
             raise ModelError(
-                f"{name!r} of the home must be a finite number, like at={{{name!r}: 100.5}} (--at {example}), not "
-                f"{value!r}"
+                f"{name!r} of the home must be a finite number, such as at={{{name!r}: 100.5}} (--at {example}), "
+                f"not {value!r}"
             )
         checked[name] = number
         if name in logged and number <= 0:

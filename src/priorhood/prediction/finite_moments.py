@@ -192,11 +192,16 @@ class Tails:
         priors = self._thin_tailed_priors(verdict, rows)
         scales = np.array(self.names)[verdict.causes.any(axis=0)].tolist()
         tails = f"the tail of {scales[0]} is" if len(scales) == 1 else f"the tails of {join_words(scales)} are"
-        why = f"moments under {outcome} are those of an exponential, for which {tails} too long"
+        why = (
+            f"with outcome {outcome} the moments are those of exp(·), and {tails} too heavy for all of them to be "
+            f"finite"
+        )
         if not priors:
             return f"{finding}: {why}; use the median (q50) and the quantiles, which remain valid"
         texts = [join_words(f"'{name} ~ HalfNormal({s[at]:g})'" for name, s in priors.items()) for at in (0, 1)]
-        exists = f"{texts[0]} the mean exists, with {texts[1]} the sd too" if means else f"{texts[1]} the sd exists"
+        exists = f"{texts[1]} the sd exists"
+        if means:
+            exists = f"{texts[0]} the mean exists; with {exists} as well"
         return (
             f"{finding}: {why}. Use the median (q50) and the quantiles, which remain valid, or a thin-tailed "
             f"prior: with {exists}"

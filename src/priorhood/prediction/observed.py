@@ -49,7 +49,7 @@ class ObservedRows:
     dropped : tuple of Dropped
         reasons why rows are left out, with counts
     times : array (n,) or None
-        number of equal rows that each row stands for; None if the model has no frequencies
+        number of identical rows that each row stands for; None if the model has no frequencies
     """
 
     design: Design

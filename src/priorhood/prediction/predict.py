@@ -88,7 +88,7 @@ def request(
 
     probabilities = numbers("quantiles", quantiles)
     if any(not 0 < q < 1 for q in probabilities):
-        raise ModelError(f"quantiles must lie between 0 and 1, like 0.05,0.5,0.95, not {preview(probabilities)}")
+        raise ModelError(f"quantiles must lie between 0 and 1, such as 0.05,0.5,0.95, not {preview(probabilities)}")
     if unseen not in UNSEEN:
         raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
     return Request(probabilities, numbers("below", below), numbers("above", above), unseen, check_seed(seed))
@@ -150,8 +150,8 @@ def predict_table(
     clash = [name for name in columns if name in table.columns]
     if clash:
         raise TableError(
-            f"{table.name} already has a column {clash[0]!r}; set a prefix, like predicted_, for the predictions' "
-            f"columns"
+            f"{table.name} already has a column {clash[0]!r}; set a prefix, such as predicted_, for the "
+            f"predictions' columns"
         )
     return with_columns(table, frame.drop(*table.joined), columns), predictions
 

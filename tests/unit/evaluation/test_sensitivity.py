@@ -197,7 +197,7 @@ def test_a_prior_that_matters_is_named(post):
     narrow = ph.refit(post, priors="mu[living_space] ~ Normal(0, 0.1)", seed=3)
     found = ph.sensitivity(narrow, parameters="mu[living_space]")
     assert not found.good
-    assert "the prior of mu[living_space] matters for" in found.verdict
+    assert "the prior for mu[living_space] matters for" in found.verdict
     wider = found.table.query("factor == 2 and parameter == 'mu[living_space]'").iloc[0]
     assert wider["shift"] > FAR
     assert wider["log_evidence_change"] > 0

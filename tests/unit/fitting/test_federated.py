@@ -315,7 +315,7 @@ def test_files_that_are_no_sums(tmp_path, sums, rows):
     path.write_bytes(path.read_bytes()[:3000])
     refused(path, "truncated")
     xr.DataTree.from_dict({"/": xr.Dataset({"x": 1})}).to_netcdf(path, engine="h5netcdf")
-    refused(path, "not a posterior of priorhood")
+    refused(path, "not a priorhood posterior")
     for name, value, match in (
         ("priorhood_moments_format", 99, "format 99 of sums.*upgrade"), ("weights", "{", "not a JSON mapping"),
         ("priorhood_moments_format", "x", "format x of sums"), ("weights", '{"other": 1}', "'weights' cannot be"),

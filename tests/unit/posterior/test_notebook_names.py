@@ -102,7 +102,7 @@ def test_other_groups(independent):
 @pytest.mark.parametrize(
     ("formula", "says"),
     [
-        ("price ~ living_space", ("no group parts",)),
+        ("price ~ living_space", ("no grouping terms",)),
         ("price ~ living_space + (1 | zip)", ("by zip", "are Intercept")),
         ("price ~ 1 + (living_space | zip)", ("of the population", "are Intercept")),
         ("price ~ living_space + rooms + (living_space + rooms | zip)", ("Intercept, living_space, rooms",)),

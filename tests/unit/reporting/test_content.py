@@ -202,7 +202,7 @@ def test_coarser_places(sales):
         ({"at": {"rooms": 3}}, "no predictor 'rooms'"),
         (
             {"at": {"living_space": None}},
-            "'living_space' of the home must be a finite number, like",
+            "'living_space' of the home must be a finite number, such as",
         ),
         ({"at": {"living_space": float("inf")}}, "must be a finite number"),
         ({"column": "plz"}, "add polygons="),

@@ -90,8 +90,8 @@ def too_many_effects(effects: int, groups: int) -> str | None:
     if effects <= limit:
         return None
     return (
-        f"the crossed groupings have {effects:,} effects, which the exact engine eliminates together, at most "
-        f"{limit:,} with {groups:,} groups"
+        f"the crossed groupings have {effects:,} effects; the exact engine integrates these out jointly, and "
+        f"supports at most {limit:,} with {groups:,} groups"
     )
 
 
@@ -99,10 +99,10 @@ def unsupported_reason(problem: Problem | GroupNoiseProblem) -> str | None:
     """Return why the engine cannot fit a problem, with advice; None if it can."""
     if problem.dim > MAX_DIMENSIONS:
         by_group = isinstance(problem, GroupNoiseProblem)
-        what = "coefficients, spreads and correlations" if by_group else "spreads and correlations"
+        what = "coefficients, sds and correlations" if by_group else "sds and correlations"
         return (
-            f"{problem.dim} {what} would have to be explored, more than {MAX_DIMENSIONS}: let fewer "
-            f"coefficients vary by group, or write || for independent ones"
+            f"the exact engine would have to explore {problem.dim} {what}, but supports at most {MAX_DIMENSIONS}: "
+            f"let fewer coefficients vary by group, or write || for independent ones"
         )
     return lost_noise_reason(problem) or (
         unsupported_noise_reason(problem) if isinstance(problem, GroupNoiseProblem) else None
@@ -121,19 +121,19 @@ def lost_noise_reason(problem: Problem | GroupNoiseProblem) -> str | None:
         sigma = base.sigma
         # Known errors are given by the rows, not by a prior.
         given = base.weight != base.N or base.log_weight != 0.0
-        what, advice = f"sigma ~ {sigma} is", f"let it be learned, like sigma ~ Exponential({scale})"
+        what, advice = f"sigma ~ {sigma} is", f"estimate it, for example with sigma ~ Exponential({scale})"
         if given:
             what = "the known errors are"
-            advice = "look for errors in the wrong unit, or let sigma be learned"
+            advice = "look for errors in the wrong unit, or let sigma be estimated"
     elif isinstance(noise, PooledNoise) and isinstance(noise.spread, Fixed) and noise.spread.value <= NO_SPREAD:
         sigma, given = noise.median, False
         what = f"sigma_median ~ {sigma}, with sigma_spread ~ {noise.spread}, is"
-        advice = f"let it be learned, like sigma_median ~ Exponential({scale})"
+        advice = f"estimate it, for example with sigma_median ~ Exponential({scale})"
     else:
         return None
     if isinstance(sigma, Uniform):
         largest = sigma.upper
-        what, advice = f"{what} at least", f"use a larger upper bound, like Uniform(0, {10 * float(scale):g})"
+        what, advice = f"{what} at least", f"use a larger upper bound, such as Uniform(0, {10 * float(scale):g})"
     elif isinstance(sigma, Fixed):
         largest = sigma.value
     else:

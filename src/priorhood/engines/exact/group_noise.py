@@ -128,7 +128,7 @@ def unsupported_reason(problem: GroupNoiseProblem) -> str | None:
     prior = problem.noise.prior if isinstance(problem.noise, UnpooledNoise) else None
     if prior is not None and not isinstance(prior, SUPPORTED):
         names = ", ".join(family.__name__ for family in SUPPORTED)
-        return f"the exact engine integrates over every group's sigma under {names}, not under {prior}"
+        return f"with a sigma for every group, the exact engine supports the priors {names} for sigma, not {prior}"
     if isinstance(prior, Gamma) and prior.shape < MIN_SHAPE:
         return f"sds may underflow under the prior sigma ~ {prior}: use a shape of 0.1 or more"
     return None

@@ -240,12 +240,12 @@ class Density:
         if known and self._rounding(Theta(tuple(tau), (), np.array([sigma]))) >= LOST:
             largest = max(known, key=lambda prior: prior.value)
             reason = (
-                f"tau ~ {largest} makes the spread between places so much larger than the residual sd that "
+                f"tau ~ {largest} makes the sd between places so much larger than the residual sd that "
                 f"rounding error swamps it"
             )
             raise SamplingError(
                 f"{reason}: the residual scatter is {scale} on the standardized scale. Use a value for tau near "
-                f"that, or let it be learned, like tau ~ Exponential({scale})",
+                f"that, or estimate it, for example with tau ~ Exponential({scale})",
                 reason=reason,
             )
         if problem.known_noise:
@@ -258,7 +258,7 @@ class Density:
         if -axis.slope(low, 1e-3) > 0.01 * problem.c * math.exp(-2.0 * low):
             reason = f"sigma ~ {axis.prior} keeps sigma so far below the rows' scatter that rounding swamps it"
             raise SamplingError(
-                f"{reason}. Use a prior for sigma that allows for the rows' scatter, like Exponential({scale})",
+                f"{reason}. Use a prior for sigma that allows for the rows' scatter, such as Exponential({scale})",
                 reason=reason,
             )
 
@@ -291,6 +291,6 @@ def check_lines(collapsed: Collapsed) -> None:
         predictors = "an outcome computed from the predictors, or drop predictors" if problem.D > 1 else ""
         raise SamplingError(
             f"the rows lie exactly on the model's lines: the residual sd is 0 up to rounding, and its posterior "
-            f"has no width to explore. Look for {predictors or 'duplicate rows, and leave them out'}",
+            f"is a point mass at 0. Look for {predictors or 'duplicate rows, and leave them out'}",
             reason="the rows lie exactly on the model's lines",
         )

@@ -193,10 +193,10 @@ def explore(
     if acceptance < ACCEPT_LIMIT or proposed.pareto_k > PARETO_LIMIT or proposed.expected_stay > MAX_STAY:
         raise SamplingError(
             f"the exact engine could not explore this posterior well enough to be trusted (acceptance "
-            f"{acceptance:.0%}, Pareto k {proposed.pareto_k:.2f}, stays at one state for "
-            f"{proposed.expected_stay:.0f} draws; required: at least {ACCEPT_LIMIT:.0%}, at most {PARETO_LIMIT} "
-            f"and {MAX_STAY}). Use tighter priors for tau and sigma, let fewer coefficients vary by group, or use "
-            f"NUTS (engine='nuts', --engine nuts)",
+            f"{acceptance:.0%}, must be at least {ACCEPT_LIMIT:.0%}; Pareto k {proposed.pareto_k:.2f}, must be at "
+            f"most {PARETO_LIMIT}; longest expected stay in one state {proposed.expected_stay:.0f} draws, must be "
+            f"at most {MAX_STAY}). Use tighter priors for tau and sigma, let fewer coefficients vary by group, or "
+            f"use NUTS (engine='nuts', --engine nuts)",
             reason="the exact engine could not explore this posterior well enough to be trusted",
         )
     share = effective_share(proposed.log_weights)
@@ -253,10 +253,10 @@ def _check_ends(density: Target, proposed: _Proposed) -> None:
     if near > MAX_MASS_BEYOND:
         scale = one_digit(density.log_scatter)
         raise SamplingError(
-            f"about {near:.1%} of the posterior lies where spreads are so far above sigma that rounding error "
-            f"swamps it: neither the data nor the priors rule that out. Use priors on the data's scale for tau and "
-            f"mu, like tau ~ Exponential({scale}), and a prior that keeps sigma away from 0, like LogNormal"
-            f"({math.floor(density.log_scatter):g}, 1)",
+            f"about {near:.1%} of the posterior lies where group-level sds (tau) are so far above sigma that "
+            f"rounding error swamps it: neither the data nor the priors rule that out. Use priors on the data's "
+            f"scale for tau and mu, for example tau ~ Exponential({scale}), and a prior that keeps sigma away from "
+            f"0, such as LogNormal({math.floor(density.log_scatter):g}, 1)",
             reason="part of the posterior lies where rounding error swamps sigma",
         )
 
@@ -273,21 +273,22 @@ def _beyond_bound(density: Target, axis: Axis, end: float, side: float, cut: flo
         advice = [f"Exponential({scale})"] * wide + [f"LogNormal({math.ceil(bound + 5.0)}, 1)"]
         return (
             f"{share} where sigma is too small to be recovered from the sums: neither the data nor {axis.prior} "
-            f"keeps it away from 0. Use a prior for sigma that does, like {join_words(advice, 'or')}"
+            f"keeps it away from 0. Use a prior for sigma that does, such as {join_words(advice, 'or')}"
         )
     if axis.name == "omega":
-        return f"{share} where correlations are 1 up to rounding: {leads}. Use a larger eta for omega, like LKJ(1)"
+        larger = "a larger eta for omega, such as LKJ(1)"
+        return f"{share} where correlations are 1 up to rounding: {leads}. Use {larger}"
     if axis.name == "sigma_spread":
-        where = "so small that all sigmas are equal up to rounding"
+        where = "sigma_spread is so small that all sigmas are equal up to rounding"
         if side < 0:
-            where = f"over {math.exp(end):.0f}, in logs"
+            where = f"sigma_spread, the sd of log sigma, exceeds {math.exp(end):.0f}"
         return (
-            f"{share} where sigma_spread is {where}: {leads}. Use a prior for sigma_spread with less mass there, "
-            f"like HalfNormal(1), or one sigma for all groups (without noise)"
+            f"{share} where {where}: {leads}. Use a prior for sigma_spread with less mass there, "
+            f"such as HalfNormal(1), or one sigma for all groups (without noise)"
         )
     return (
-        f"{share} where {axis.name} is too close to {'0' if side > 0 else 'infinity'} to be computed: {leads}. Use "
-        f"a prior on the data's scale instead, like {axis.name} ~ Exponential({scale})"
+        f"{share} where {axis.name} is too {'close to 0' if side > 0 else 'large'} to be computed: {leads}. Use "
+        f"a prior on the data's scale instead, such as {axis.name} ~ Exponential({scale})"
     )
 
 

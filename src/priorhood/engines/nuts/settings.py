@@ -82,7 +82,7 @@ def check(settings: Settings) -> Settings:
         )
     check_whole("tune", settings.tune, 1, MAX_DRAWS)
     if not isinstance(settings.target_accept, int | float) or not 0 < settings.target_accept < 1:
-        raise ModelError(f"target_accept must lie between 0 and 1, like 0.9, not {settings.target_accept!r}")
+        raise ModelError(f"target_accept must lie between 0 and 1, such as 0.9, not {settings.target_accept!r}")
     return settings
 
 

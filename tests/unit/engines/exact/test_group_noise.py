@@ -94,7 +94,7 @@ def test_with_what_else_the_engine_takes(few, name):
     assert "sigma" in post.equations()
     home = {"zip": ["new"], "living_space": [90.0], "rooms": [2]}
     if name == "log":  # the square of exp(σ²/2), where log σ of a new place is Normal: no moment
-        with pytest.warns(ph.PriorhoodWarning, match="sd of 1 of 1 row is infinite.*tail of sigma is too long"):
+        with pytest.warns(ph.PriorhoodWarning, match="sd of 1 of 1 row is infinite.*tail of sigma is too heavy"):
             row = post.predict(home, unseen="draw")
         assert row["sd"][0] == np.inf
         assert np.isfinite(row[["q5", "q50", "q95"]]).all(axis=None)
