@@ -418,7 +418,7 @@ PYTHON = {
     ),
     "a home with no number": case(
         lambda: ph.plot.forest(fit(), at={"living_space": "big"}),
-        "like at={'living_space': 100.5}",
+        "such as at={'living_space': 100.5}",
         lambda: ph.plot.forest(fit(), at={"living_space": 100}),
     ),
     "draws that were not stored": case(

@@ -205,7 +205,7 @@ def test_a_nuts_posterior_goes_through_all_the_steps(folder, sales, heavy):
 def test_a_command_announces_that_it_compiles_only_after_it_could_refuse(
     folder, cli, fit_options, monkeypatch, argv, good
 ):
-    monkeypatch.setattr("priorhood.engines.exact.compiled", lambda **_: False)
+    monkeypatch.setattr("priorhood.engines.exact.compiled", lambda *_, **__: False)
     given = [folder / one if one.endswith(".nc") else one for one in argv]
     ran = cli(*given, "-o", folder / "new.nc", *fit_options)
     assert (ran.code == 0) == good

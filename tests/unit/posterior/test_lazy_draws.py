@@ -99,7 +99,7 @@ def test_draws_of_stored_places_are_the_stored_ones(drawn):
         (lambda post: post.draws(zip="nowhere"), "has no zip 'nowhere'"),
         (lambda post: post.draws(city="x"), "'city' is not the group"),
         (lambda post: post.coefficients((0.5, 1.5)), r"quantiles must lie between 0 and 1.*1\.5"),
-        (lambda post: post.notebook_names(), "need draws of all places"),
+        (lambda post: post.notebook_names(), "needs draws of all places"),
         (lambda post: ph.plot.trace(post, "beta"), "no draws of beta are stored"),
     ],
 )
@@ -224,7 +224,7 @@ def test_what_was_asked_for_is_kept_to(summed, sales, tmp_path):
 def test_sensitivity_says_what_it_did_not_compare(summed, drawn):
     run = {"parameters": "tau", "chains": 2, "draws": 50}
     told = ph.sensitivity(summed, **run)
-    assert told.note == "single zips were not compared: only their summaries are stored, not their draws"
+    assert told.note == "individual zips were not compared: only their summaries are stored, not their draws"
     assert str(told).endswith(told.note)
     made = ph.sensitivity(drawn, **run)
     assert made.note == ""
