@@ -132,8 +132,8 @@ def test_arguments_the_other_way_round(homes, post):
         with pytest.raises(ph.ModelError, match="expected a Posterior, got DataFrame"):
             call(*(homes, post)[: 2 if call is ph.update else 1])
     others = {
-        ph.assess: homes, ph.loo: homes, ph.posterior_predictive: homes, ph.sensitivity: (0.5, 2), ph.report: "r.html",
-        ph.plot.map: {},
+        ph.assess: homes, ph.loo: homes, ph.posterior_predictive: homes, ph.sensitivity: (0.5, 2),
+        ph.report: "r.html", ph.plot.map: {},
     }  # fmt: skip
     for call, other in others.items():
         first = f"expected a Posterior, got .*; the posterior comes first in {call.__name__}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from priorhood._arguments import check_finite
 from priorhood._text import count_noun, join_words, plural, row_count, suggestion
 from priorhood.errors import ModelError
 from priorhood.model.equations import equations_of
@@ -30,8 +30,8 @@ def content(
     ModelError : a name in `at` or a level that the formula does not have; a threshold that is not finite; too many
         places for one page
     """
-    if below is not None and not math.isfinite(below):
-        raise ModelError(f"below must be a finite number, not {below!r}")
+    if below is not None:
+        below = check_finite("below", below)
     formula, levels = post.model.formula, post.hierarchy.levels
     names = [one.name for one in levels]
     if level is not None and level not in names:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import check_finite
 from priorhood._text import join_words, suggestion
 from priorhood.data.labels import normal_label
 from priorhood.errors import ModelError
@@ -55,7 +54,7 @@ def places_of(
             f"at {_in_words(post, homes)} {post.model.formula.text!r} has no finite value: a logarithm or root is "
             f"undefined there, or the outcome overflows"
         )
-    threshold = round_near(float(mean[0])) if below is None else check_finite("below", below)
+    threshold = round_near(float(mean[0])) if below is None else float(below)
     if post.model.se is not None:  # of the true value, as the errors are known
         probability = summarize_expected(post, homes, lambda draws: (draws < threshold).mean(axis=0))
     else:
