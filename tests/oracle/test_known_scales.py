@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, localcontext
 
 import numpy as np
@@ -120,5 +121,5 @@ def test_advice_on_a_sigma_that_is_lost_works(rows, prior):
         ph.fit(ph.Model(FORMULAS["one level"], [prior]), rows, seed=1)
     text = str(caught.value)
     assert "smaller than the scatter of the rows around a single line, 1 on the standardized scale" in text
-    advice = "sigma ~ " + text.rsplit("like ", 1)[1].removeprefix("sigma ~ ")
+    advice = "sigma ~ " + re.findall(r"(?:Exponential|Uniform)\(.*?\)", text)[-1]
     assert ph.fit(ph.Model(FORMULAS["one level"], [advice]), rows, seed=1).attrs["engine"] == "exact"
