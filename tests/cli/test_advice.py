@@ -531,7 +531,7 @@ PYTHON = {
         lambda: ph.plot.map(fit("price ~ living_space + (1 | zip)"), polygons()),
     ),
     "lines along what is given": case(
-        lambda: ph.plot.lines(fit(), at={"living_space": 80}), "leave it out of at", lambda: ph.plot.lines(fit())
+        lambda: ph.plot.lines(fit(), at={"living_space": 80}), "leave it out of at=", lambda: ph.plot.lines(fit())
     ),
     "a price of no home": case(
         lambda: ph.plot.price(fit()),
@@ -666,12 +666,12 @@ HOME = (*SIZE, "--row", "price=400000")
 COMMANDS = {
     "a formula without quotes": (
         ("fit", "sales.csv", "price", "~", "living_space", "-o", "x.nc"),
-        "write a formula in quotes, like 'price ~ living_space + (living_space | zip)'",
+        "write a formula in quotes, such as 'price ~ living_space + (living_space | zip)'",
         [("fit", "sales.csv", "price ~ living_space + (living_space | zip)", "-o", "x.nc", *FAST_OPTIONS)],
     ),
     "the formula first": (
         ("fit", FORMULA, "sales.csv", "-o", "x.nc"),
-        f"the table comes first, then the formula: 'sales.csv' before '{FORMULA}'",
+        f"the table comes first, then the formula: write sales.csv '{FORMULA}'",
         [("fit", "sales.csv", FORMULA, "-o", "x.nc", *FAST_OPTIONS)],
     ),
     "a home spelt otherwise": (

@@ -17,7 +17,7 @@ def assess(
     table: Rows,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="Table of places to write, the worst first.", show_default=False),
+        typer.Option("-o", "--out", help="Output file: one row per place, worst fit first.", show_default=False),
     ] = None,
     places: Places = None,
     *,

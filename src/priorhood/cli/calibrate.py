@@ -84,7 +84,7 @@ def calibrate(
         )  # fmt: skip
     else:
         _print_calibration(calibration)
-        written = "" if out is None else f", picture written to {out}"
+        written = "" if out is None else f", plot written to {out}"
         console().print(f"calibrated in {seconds:.2f} s{written}", soft_wrap=True)
     if not calibration.passed:
         raise typer.Exit(NEEDS_ATTENTION)
@@ -95,7 +95,7 @@ def _check_unused(what: str, options: dict[str, Any]) -> None:
     for name, value in options.items():
         if value:
             option = {"standardize": "no-standardize", "nulls": "null"}.get(name, name.replace("_", "-"))
-            raise ModelError(f"--{option} requires {what}; with a saved posterior alone it is already set")
+            raise ModelError(f"--{option} requires {what}; a saved posterior already determines it")
 
 
 def _print_calibration(calibration: Calibration) -> None:

@@ -52,6 +52,6 @@ def check(file: Saved, out: MayPicture = None, as_json: Json = False) -> None:
             needs = "needs" if len(verdicts.bad) == 1 else "need"
             screen.print(f"{len(verdicts.bad)} of {len(verdicts)} checks {needs} attention")
         if out is not None:
-            say(f"picture written to {out}")
+            say(f"plot written to {out}")
     if not verdicts.good:
         raise typer.Exit(NEEDS_ATTENTION)

@@ -82,7 +82,7 @@ def compare(
 def _table(frame: pd.DataFrame) -> Table:
     """Return the comparison of several models as a table for the terminal."""
     attrs = frame.attrs
-    title = f"{attrs['count']:,} rows of {attrs['outcome']}, by evidence"
+    title = f"{attrs['count']:,} rows, outcome {attrs['outcome']}, compared by evidence"
     if attrs["by"] != "evidence":
         left_out = f"{attrs['unit']}s" if attrs["by"] == "row" else f"places ({attrs['unit']})"
         title = f"{attrs['count']:,} {left_out} left out one by one, outcome {attrs['outcome']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,11 +77,11 @@ def table_and_formula(inputs: list[str], command: str) -> tuple[str, str]:
         There are fewer or more than two arguments, or the formula comes first.
     """
     if len(inputs) == 2 and "~" in inputs[0] and "~" not in inputs[1]:
-        raise ModelError(f"the table comes first, then the formula: {inputs[1]!r} before {inputs[0]!r}")
+        raise ModelError(f"the table comes first, then the formula: write {shlex.join(reversed(inputs))}")
     if len(inputs) != 2:
         raise ModelError(
             f"{command} takes a table and a formula, or files of sums (priorhood moments), not {preview(inputs)}; "
-            f"write a formula in quotes, like 'price ~ living_space + (living_space | zip)'"
+            f"write a formula in quotes, such as 'price ~ living_space + (living_space | zip)'"
         )
     return inputs[0], inputs[1]
 
@@ -142,7 +143,7 @@ def moments(
     reading: Reading,
     as_json: Json = False,
 ) -> None:
-    """Write the sums of a table that a fit needs, instead of its rows; or pool several files of sums into one."""
+    """Write the sums that a fit needs instead of the table's rows; or pool several files of sums into one."""
     from priorhood._system import check_netcdf, check_writable
     from priorhood.fitting.federated import moments as compute
     from priorhood.model.model import Model

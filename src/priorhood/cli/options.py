@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from priorhood.data.sources.table import Table
 
 PLACES_HELP = "Table with one row per place: its label and its predictors."
-OutNc = Annotated[Path, typer.Option("-o", "--out", help="netCDF file to write the posterior to.")]
-Picture = Annotated[Path, typer.Option("-o", "--out", help="Picture to write: PNG, SVG or PDF.")]
+OutNc = Annotated[Path, typer.Option("-o", "--out", help="Output file for the posterior (netCDF).")]
+Picture = Annotated[Path, typer.Option("-o", "--out", help="Output file (PNG, SVG or PDF).")]
 MayPicture = Annotated[
-    Path | None, typer.Option("-o", "--out", help="Picture to write: PNG, SVG or PDF.", show_default=False)
+    Path | None, typer.Option("-o", "--out", help="Output file (PNG, SVG or PDF).", show_default=False)
 ]
 Saved = Annotated[Path, typer.Argument(metavar="FILE", help="A saved posterior (.nc).", show_default=False)]
 Rows = Annotated[
@@ -70,7 +70,7 @@ class Reading(NamedTuple):
         given = (self.where, *(() if any(others) else (self.nulls, self.decimal, self.thousands)))
         for name, value in zip(("where", "null", "decimal", "thousands"), given, strict=False):
             if value:
-                raise ModelError(f"--{name} is for reading a table, but there is none: name it with {option}")
+                raise ModelError(f"--{name} applies to a table, but none was given: give one with {option}")
         return None
 
     def _read(self, path: str, where: str | None) -> Table:
@@ -159,22 +159,28 @@ SHARED = {
     "Posterior.predict.above": Shared("Add the probability of an outcome above this; repeatable."),
     "Posterior.predict.below": Shared("Add the probability of an outcome below this; repeatable."),
     "Posterior.predict.prefix": Shared("Prefix for the names of the new columns."),
-    "report.below": Shared("Threshold in the outcome's units; map and table show the probability of less."),
+    "report.below": Shared(
+        "Threshold in the outcome's units: the map and the table show the probability of a lower outcome."
+    ),
     "report.title": Shared('Title of the page (default: "Price by zip", for example).'),
-    "bounds": Shared("Smallest and largest plausible outcome."),
+    "bounds": Shared(
+        "Smallest and largest plausible outcome, separated by a space: --bounds 0 900000.", metavar="LOW HIGH"
+    ),
     "calibrate.draws": Shared("Number of draws among which each true value is ranked."),
-    "calibrate.refits": Shared("Number of simulated outcomes to fit."),
-    "compare.by": Shared("What to leave out, row or place; or evidence."),
-    "compare.draws": Shared("Number of draws of θ to use."),
+    "calibrate.refits": Shared("Number of simulated data sets to fit."),
+    "compare.by": Shared(
+        "How to compare: by leaving out one row or one place at a time, or by evidence (marginal likelihood)."
+    ),
+    "compare.draws": Shared("Number of posterior draws to use."),
     "compare.level": Shared(
         "With --by place: which level of nested places to leave out (default: the finest).", metavar="GROUP"
     ),
     "plot.correlation.terms": Shared(
-        "One of two coefficients that vary by place (default: the first two); repeatable.", metavar="TERM"
+        "A coefficient that varies by place; give exactly two (default: the first two).", metavar="TERM"
     ),
     "plot.forest.term": Shared("Coefficient to show, e.g. living_space."),
     "plot.forest.var": Shared(
-        "Parameter of places: beta, beta_district, delta_type, or sigma with noise by place.", metavar="NAME"
+        "Place-level parameter: beta, beta_district, delta_type, or sigma if it varies by place.", metavar="NAME"
     ),
     "plot.lines.table": Shared("Also plot the rows of this table.", "--data", "TABLE"),
     "plot.predictive.draws": Shared("Number of posterior draws."),
@@ -190,18 +196,20 @@ SHARED = {
     "column": Shared("Property of the polygons that holds the labels (default: found by comparing labels)."),
     "crs": Shared("CRS of the polygons if the file does not name it, e.g. EPSG:4326.", kind=str),
     "decimal": Shared(
-        'Decimal separator of numbers stored as text (default: "."; "," if --thousands is ".").', metavar="SIGN"
+        'Decimal separator of numbers stored as text (default: "."; "," if --thousands is ".").',
+        metavar="CHARACTER",
     ),
     "draws": Shared("Number of draws per chain."),
     "drop_outliers": Shared(
-        "Drop rows whose log outcome per predictor lies more than this × IQR outside the quartiles."
+        "Drop rows for which log(outcome / first numeric predictor) lies more than this many IQRs outside the "
+        "quartiles."
     ),
     "engine": Shared("auto, exact, or nuts (needs PyMC)."),
     "factors": Shared("Factor by which to scale every prior; repeatable."),
     "family": Shared(
         "Error distribution: normal, or student (t with scale sigma and nu degrees of freedom)."
     ),
-    "frequency_weights": Shared("Column of counts n: a row stands for n equal rows.", metavar="COLUMN"),
+    "frequency_weights": Shared("Column of counts n: a row stands for n identical rows.", metavar="COLUMN"),
     "home": Shared("Table of homes, one per row, instead of --at.", metavar="TABLE"),
     "level": Shared("Which level of nested places to show (default: the finest).", metavar="GROUP"),
     "noise": Shared("Group column, to give each group its own residual sd.", metavar="GROUP"),
@@ -228,12 +236,14 @@ SHARED = {
     "show": Shared("Values to show: price, below, sd, rows, or a coefficient such as 'beta[living_space]'."),
     "standardize": Shared("Do not standardize predictors.", "--no-standardize", read=lambda off: not off),
     "store": Shared(
-        "What to store for the finest places: draws, summaries (mean, sd, quantiles), or auto (by size); the same "
-        "as in the file if not given."
+        "What to store for places of the finest level: draws, summaries (mean, sd, quantiles), or auto (by size); "
+        "the same as in the file if not given."
     ),
     "table": Shared("The rows, including their outcomes.", "--data", "TABLE"),
     "target_accept": Shared("NUTS only: target acceptance rate, e.g. 0.95."),
-    "thousands": Shared("Thousands separator of numbers stored as text: one of , . ' _ or space.", metavar="SIGN"),
+    "thousands": Shared(
+        "Thousands separator of numbers stored as text: one of , . ' _ or space.", metavar="CHARACTER"
+    ),
     "threads": Shared("Number of threads (default: all cores)."),
     "tune": Shared("NUTS only: number of tuning steps per chain."),
     "units": Shared(

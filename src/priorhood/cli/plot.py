@@ -25,20 +25,20 @@ PICTURES = {
     "trace": ("", "Trace plots: density and draws of every chain."),
     "predictive": ("", "Observed outcomes compared with replicated ones."),
     "pit": ("assess", "Distribution of PIT values, overall and by place."),
-    "misfit": ("assess", "Places that fit badly, and how."),
+    "misfit": ("assess", "Places that the model fits badly, and in what way."),
     "diagnostics": ("", "R-hat, effective sample sizes, Monte Carlo errors and sampler statistics."),
     "ranks": ("", "Rank plots: do the chains agree?"),
     "sensitivity": ("sensitivity", "Shift of every parameter under scaled priors."),
     "lines": ("", "Outcome against a predictor: lines of places, with intervals, and of the average place."),
     "shrinkage": ("", "Partial pooling: arrows from every place's own estimate to its posterior mean."),
-    "forest": ("", "Intervals of all places, sorted: of a coefficient, or of the expected price of the home --at."),
+    "forest": ("", "Sorted intervals for all places: of a coefficient or, with --at, of a home's expected price."),
     "priors": ("", "Prior and posterior densities."),
     "correlation": ("", "Intercept against slope of all places, and the posterior of their correlation."),
     "price": ("", "Price distribution of a home, and the probability of a price below a threshold."),
 }  # fmt: skip
 
 
-def check_picture(out: Path, *inputs: str | Path | None, kind: str = "picture", others: str = "") -> None:
+def check_picture(out: Path, *inputs: str | Path | None, kind: str = "plot", others: str = "") -> None:
     """Check, before any work is done, that a picture can be drawn and written to this file.
 
     Raises
@@ -122,7 +122,7 @@ def prior(
     options: dict[str, Any],
     reading: Reading,
 ) -> None:
-    """Prior predictive check: lines of the average place and of single places, drawn from the prior."""
+    """Prior predictive check: lines of the average place and of individual places, drawn from the prior."""
     from priorhood.plot import prior_lines
     from priorhood.posterior.io import load
 
@@ -136,7 +136,7 @@ def prior(
 @takes(options="plot.map: show at below column level crs")
 def map_places(
     file: Saved,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Map to write: PNG, SVG, PDF, or interactive HTML.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Output file (PNG, SVG, PDF, or interactive HTML).")],
     positional: Annotated[str | None, typer.Argument(metavar="POLYGONS", hidden=True)] = None,
     polygons: Polygons = None,
     *,

@@ -14,7 +14,7 @@ from priorhood.cli.output import say
 @takes(options="report")
 def report(
     file: Saved,
-    out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Output file (HTML).")],
     polygons: Polygons = None,
     *,
     options: dict[str, Any],

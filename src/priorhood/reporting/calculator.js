@@ -9,7 +9,7 @@ function fieldOf(field) {
   const size = field.range ? (field.range[1] - field.range[0]) / 4 : Math.abs(field.value) / 10;
   const shown = field.value === null ? "" : Number(number(field.value, size).replaceAll(",", "").replace("−", "-"));
   const made = element("input", { ...attributes, type: "number", step: "any", value: shown, "aria-describedby": `${id}-hint` });
-  const hint = field.range ? `most rows: ${plainly(field.range[0], size)} to ${plainly(field.range[1], size)}` : "";
+  const hint = field.range ? `typical range in the data: ${plainly(field.range[0], size)} to ${plainly(field.range[1], size)}` : "";
   return element("div", { class: "field" }, element("label", { for: id }, titled(field.name, field.unit)), made, element("small", { id: `${id}-hint` }, hint));
 }
 
@@ -19,7 +19,7 @@ function placeField() {
   return element("div", { class: "field" }, element("label", { for: "place" }, group),
     element("input", { id: "place", list: "options", autocomplete: "off", value: options[0], oninput: changePlace, onfocus: (event) => event.target.select(), "aria-describedby": "place-hint" }),
     element("datalist", { id: "options" }, options.map((label) => element("option", { value: label }))),
-    element("small", { id: "place-hint" }, "type to search; also ", options[0], " and ", options[1]));
+    element("small", { id: "place-hint" }, `type to search; '${options[0]}' and '${options[1]}' can be chosen, too`));
 }
 
 function chooseOption(option) {
@@ -69,7 +69,7 @@ function calculate() {
   if (none) wrong.push("the threshold needs a number");
   const crossed = DATA.home.crossed.map((one, at) => document.getElementById(`crossed-${at}`).selectedIndex);
   const mixture = wrong.length ? null : CALCULATOR.predictive(home, option, crossed);
-  if (mixture && !mixture.m.every(Number.isFinite)) wrong.push("these values have no logarithm or root");
+  if (mixture && !mixture.m.every(Number.isFinite)) wrong.push("a logarithm or root in the model is undefined for these values");
   document.getElementById("answer").replaceChildren(...(wrong.length
     ? [element("p", { class: "look" }, `${wrong.join("; ")}.`)] : answer(mixture, threshold, isInfinite(home, option))));
   if (wrong.length) say(`${wrong.join("; ")}.`);

@@ -114,7 +114,7 @@ function densityChart(mixture, quantiles, threshold, title, label) {
   const reach = 4 * (quantiles[3] - quantiles[1]);
   const low = Math.min(Math.max(mixture.quantile(0.002), quantiles[1] - reach), quantiles[0]);
   const high = Math.max(Math.min(mixture.quantile(0.998), quantiles[3] + reach), quantiles[4]);
-  if (!(high > low)) return element("p", { class: "soft" }, "There is no spread to draw.");
+  if (!(high > low)) return element("p", { class: "soft" }, "There is no spread to show.");
   const grid = Array.from({ length: 181 }, (_, at) => low + ((high - low) * at) / 180);
   const heights = grid.map((value) => mixture.density(value));
   const x = scale(low, high, BOX.left - 66, BOX.width - BOX.right), base = BOX.height - BOX.bottom;

@@ -53,7 +53,7 @@ def content(
         title = title[:1].upper() + title[1:]
     verdicts = [v.to_dict() for v in post.check()]
     bad = [v["about"] for v in verdicts if not v["good"]]
-    checks = "The only check is good." if len(verdicts) == 1 else f"All {len(verdicts)} checks are good."
+    checks = "The only check passed." if len(verdicts) == 1 else f"All {len(verdicts)} checks passed."
     if bad:
         need = "needs" if len(bad) == 1 else "need"
         checks = f"{len(bad)} of {len(verdicts)} checks {need} attention: {', '.join(bad)}."
@@ -104,7 +104,7 @@ def _summary(post: Posterior, places: dict[str, Any]) -> list[str]:
         extremes = [pick(places["rows"], key=lambda row: row["mean"]) for pick in (min, max)]
         low, high = (f"{with_unit(row['mean'], row['sd'], unit)} in {row['label']}" for row in extremes)
         apart = with_unit(places["apart"], places["apart"], unit)
-        sentences.append(f"It ranges from {low} to {high}; the sd between {plural(places['name'])} is {apart}.")
+        sentences.append(f"It ranges from {low} to {high}; the sd across {plural(places['name'])} is {apart}.")
     return sentences
 
 

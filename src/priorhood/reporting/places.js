@@ -110,7 +110,7 @@ function legendOf(measure, bounds) {
     element("div", { class: "shades" }, shades),
     element("div", { class: "bounds" }, bounds.length
       ? bounds.map((bound, at) => element("span", { style: `left: ${(100 * (at + 1)) / shades.length}%` }, told(bound))) : "the same in all places"),
-    DATA.map.others ? element("div", { class: "others" }, element("i", {}), "no place of the model") : null,
+    DATA.map.others ? element("div", { class: "others" }, element("i", {}), "not in the model") : null,
   ].filter(Boolean);
 }
 
@@ -279,7 +279,7 @@ function profile(row) {
 // The place's expected outcome along the first numeric predictor, everything else as in the home shown.
 function profileChart(row) {
   const field = DATA.home.fields.find((one) => one.range && !(one.name in DATA.home.own));
-  if (!field) return element("p", { class: "soft" }, "There is no numeric predictor to draw a line along.");
+  if (!field) return element("p", { class: "soft" }, "There is no numeric predictor to plot a line along.");
   const logged = JSON.stringify(DATA.home.columns).includes(JSON.stringify(["log", ["column", field.name]]));
   const low = logged ? Math.max(field.range[0], 1e-12) : field.range[0];
   const xs = Array.from({ length: 41 }, (_, at) => low + ((field.range[1] - low) * at) / 40);

@@ -301,4 +301,4 @@ def test_shrinkage_of_very_many_places_draws_some_arrows(summed, monkeypatch):
     assert counts[0] == 12
     assert counts[1] in (3, 4)
     texts = " ".join(text.get_text() for text in some.texts)
-    assert f"{counts[1]} of 12 arrows are drawn" in " ".join(texts.split())
+    assert f"{counts[1]} of 12 arrows are shown" in " ".join(texts.split())

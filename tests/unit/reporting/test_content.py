@@ -176,7 +176,7 @@ def test_the_summary_says_what_was_found(post):
     found = told(post, at={"living_space": 72})
     rows, text = found["places"]["rows"], " ".join(found["summary"])
     least, most = (end(rows, key=lambda row: row["mean"])["label"] for end in (min, max))
-    assert re.search(rf"ranges from [\d,]+\xa0€ in {least} to [\d,]+\xa0€ in {most}; the sd between zips is", text)
+    assert re.search(rf"ranges from [\d,]+\xa0€ in {least} to [\d,]+\xa0€ in {most}; the sd across zips is", text)
     assert f"{len(rows)} zips" in text
     assert "At living_space 72\xa0m², the expected price in the average zip is" in text
     assert found["title"] == "Price by zip"

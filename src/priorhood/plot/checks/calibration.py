@@ -70,8 +70,8 @@ def calibration(result: Calibration) -> Figure:
         title += f" (showing the {len(shown)} with the smallest p-values)"
     subtitle = (
         f"{len(result.ranks):,} refits of {result.model.formula.text}. For a correct engine all lines stay within "
-        f"the grey bands, except in {100 * ALARM:.0f} % of such pictures. Hump: draws too high. Dip: too low. "
-        f"Hump, then dip: too narrow; dip, then hump: too wide."
+        f"the grey bands, except in {100 * ALARM:.0f} % of such plots. A hump means that the "
+        f"draws are too high; a dip, too low; a hump, then a dip, too narrow; a dip, then a hump, too wide."
     )
     columns = min(4 if len(shown) <= 16 else 5, len(shown))
     body = -(-len(shown) // columns) * GRID.pitch + GRID.foot
@@ -96,6 +96,6 @@ def calibration(result: Calibration) -> Figure:
         page.panel_title(axes, result.quantities[quantity], note, room, colours)
     page.axis_labels(
         figure, 0.12, panels, "rank of the true value among the draws, as a fraction",
-        "share of ranks below, minus uniform",
+        "ECDF minus uniform",
     )  # fmt: skip
     return figure

@@ -69,12 +69,12 @@ def compare(table: pd.DataFrame) -> Figure:
     elif -off[1] < 2 * error[1] or -off[1] < 4:
         title = f"{best} predicts {PREDICTED[attrs['by']]} best, but not clearly better than {names[1]}"
     else:
-        better = f"{-off[1]:,.1f} ± {error[1]:,.1f} better than {names[1]}"
+        better = f"with an elpd {-off[1]:,.1f} ± {error[1]:,.1f} higher than that of {names[1]}"
         title = f"{best} predicts {PREDICTED[attrs['by']]} best, {better}"
     if evidence:
         subtitle = (
-            f"{attrs['count']:,} rows of {attrs['outcome']}. The evidence depends strongly on the priors, the elpd "
-            f"hardly at all."
+            f"{attrs['count']:,} rows, outcome {attrs['outcome']}, compared by evidence. The evidence depends "
+            f"strongly on the priors, the elpd hardly at all."
         )
         unit = "difference in log evidence from the best model (natural logarithm)"
     else:

@@ -63,15 +63,16 @@ def pit(result: Assessment) -> Figure:
     elif not verdict.good:
         title = f"The rows are not distributed as the model predicts: {verdict.values['shape']} ({p})"
     elif r.p_uniform < 1 - BAND:
-        title = f"The rows may not be distributed as the model predicts: PIT values are barely uniform ({p})"
+        evidence = f"PIT values show some evidence of non-uniformity ({p})"
+        title = f"The rows may not be distributed as the model predicts: {evidence}"
     else:
         title = f"The rows are distributed as the model predicts: PIT values are uniform ({p})"
     subtitle = f"{row_count(len(r.pit))} of {formula.text}"
     subtitle += "" if r.shown == len(r.pit) else f"; the lines show {r.shown:,} of them"
     if r.in_sample:
         subtitle += (
-            f". Blue: single posterior draws; black: their mean; grey: where {100 * BAND:.0f} % of the lines of a "
-            f"correct model stay."
+            f". Blue: individual posterior draws; black: their mean; grey: band that contains {100 * BAND:.0f} % "
+            f"of the lines if the model is correct."
         )
     else:
         subtitle += ". Grey: for independent rows; rows of one place share the uncertainty about it."
@@ -88,7 +89,7 @@ def pit(result: Assessment) -> Figure:
     limit = 1.1 * max(np.abs(lines).max(), np.abs(low).max(), np.abs(high).max())
     page.draw_ecdf_difference(axes, (low, high), curves, limit)
     style.number_ticks(axes.xaxis, 5, "PIT value")
-    style.number_ticks(axes.yaxis, 5, "share of rows below, minus uniform", pad=4)
+    style.number_ticks(axes.yaxis, 5, "ECDF minus uniform", pad=4)
     page.panel_caption(axes, "Distribution function")
 
     # The histogram of the PIT values, averaged over the draws.
@@ -164,16 +165,21 @@ def misfit(result: Assessment) -> Figure:
     bad = frame[frame["wrong"] != ""]
     listed = bad.head(MAX_LISTED) if len(bad) else frame.head(LISTED_IF_GOOD)
     if not group:
-        title = f"The rows as a whole do not fit: {bad['wrong'].iloc[0]}" if len(bad) else "The rows fit"
+        title = "The model fits the rows as a whole"
+        if len(bad):
+            title = f"The model does not fit the rows as a whole: {bad['wrong'].iloc[0]}"
     elif len(bad):
-        verb = "does" if len(bad) == 1 else "do"
-        title = f"{len(bad):,} of {len(frame):,} {plural(group)} {verb} not fit"
+        title = f"The model does not fit {len(bad):,} of {len(frame):,} {plural(group)}"
     else:
-        title = f"All {len(frame):,} {plural(group)} fit" if len(frame) > 1 else f"The one {group} fits"
+        title = (
+            f"The model fits all {len(frame):,} {plural(group)}"
+            if len(frame) > 1
+            else f"The model fits the one {group}"
+        )
     worst = "all" if len(listed) == len(frame) else f"the {len(listed)} worst" if len(listed) > 1 else "the worst"
     subtitle = (
-        f"{result.model.formula.text}. Left: every place; right: {worst}, with level and scatter. For a correct "
-        f"model, at most one picture in a hundred has any cross."
+        f"{result.model.formula.text}. Left: every place; right: {worst}, with mean residual and residual "
+        f"sd. For a correct model, at most one plot in a hundred contains any red cross."
     )
     tall = LINE * len(listed)
     body = TOP + max(HIGH, 0.2 + tall) + BELOW
@@ -194,7 +200,7 @@ def misfit(result: Assessment) -> Figure:
     style.number_ticks(axes.yaxis, 5, "sd of the residuals, as a multiple of sigma", pad=4)
     named = np.flatnonzero(wrong)[:NAMED]
     page.name_points(axes, np.column_stack([x, y])[named], [str(frame.index[place]) for place in named])
-    page.panel_caption(axes, "Every place: level and scatter")
+    page.panel_caption(axes, "Every place: mean residual and residual sd")
 
     # The list: −log10 of the p-value, name and number of rows on the left, the reason on the right.
     left = LEFT + SIDE + NAMES

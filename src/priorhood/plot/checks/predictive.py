@@ -238,8 +238,8 @@ def _histogram(outcomes: _Outcomes, subtitle: str, note: str) -> Figure:
     low, middle, high = np.quantile(replicated, [0.05, 0.5, 0.95], axis=0)
     outside, filled = (observed < low) | (observed > high), (observed > 0) | (high > 0)
     title = (
-        f"{int((~outside & filled).sum())} of {int(filled.sum())} bins have a number of rows inside the 90 % "
-        f"interval of the replicated ones"
+        f"In {int((~outside & filled).sum())} of {int(filled.sum())} bins the observed count lies inside the 90 % "
+        f"interval of the replicated counts"
     )
     subtitle = f"{subtitle}. Expected: 9 in 10. {len(outcomes.replicated):,} draws.{note}"
     figure = page.new_figure(title, subtitle, WIDTH, TOP + HIGH + BELOW)
@@ -249,7 +249,7 @@ def _histogram(outcomes: _Outcomes, subtitle: str, note: str) -> Figure:
              linewidth=0.6, label="observed")  # fmt: skip
     for chosen, colour, marker, label in (
         (~outside, style.COLOURS[0], "o", "replicated: median and central 90 %"),
-        (outside, style.WARNING, "X", "same, if the observed number is outside"),
+        (outside, style.WARNING, "X", "replicated, observed count outside"),
     ):
         if chosen.any():
             reach = np.stack([(middle - low)[chosen], (high - middle)[chosen]])
@@ -271,7 +271,7 @@ def _scatter(y: Array, mean: Array, inside: Flags, names: tuple[str, str], subti
     ends = ends * np.array([0.9, 1.1]) if logged else ends + 0.05 * np.ptp(ends) * np.array([-1, 1])
     cut = int(((y < ends[0]) | (y > ends[1]) | (mean < ends[0]) | (mean > ends[1])).sum())
     step = -(-len(y) // MAX_POINTS)
-    subtitle = f"{subtitle}.{f' One point in {step} is drawn.' if step > 1 else ''}"
+    subtitle = f"{subtitle}.{f' One point in {step} is shown.' if step > 1 else ''}"
     subtitle += f" {row_count(cut)} beyond the axes." if cut else ""
     title = f"{100 * inside.mean():.3g} % of the rows lie inside their 90 % predictive intervals"
     figure = page.new_figure(title, subtitle, WIDTH, TOP + HIGH + BELOW)
@@ -308,5 +308,5 @@ def _scatter(y: Array, mean: Array, inside: Flags, names: tuple[str, str], subti
     axes.set_ylim(min(70.0, shares.min() - 4), 102)
     axes.set_xticks(number)
     style.format_text(axes.set_xlabel("decile of the prediction", labelpad=2))
-    style.number_ticks(axes.yaxis, 5, "% of rows inside; grey: 99 % if correct", pad=4)
+    style.number_ticks(axes.yaxis, 5, "% of rows inside; grey: 99 % band for a correct model", pad=4)
     return figure

@@ -47,12 +47,14 @@ def sensitivity(result: Sensitivity) -> Figure:
     'shift of the mean, in posterior sds'
     """
     refits = result.refits
-    subtitle = "Dots: parameters shared by all places; ticks: parameters of single places. Grey: negligible shifts."
+    subtitle = (
+        "Dots: parameters shared by all places; ticks: parameters of individual places. Grey: negligible shifts."
+    )
     if result.note:
         subtitle += f" {result.note[0].upper()}{result.note[1:]}."
     title = f"{result.verdict[0].upper()}{result.verdict[1:]}"
     if result.good:
-        title = "The data dominate: no change of a prior moves any parameter far"
+        title = "The data dominate: no parameter shifts substantially under any rescaled prior"
     tall = LINE * len(refits)
     figure = page.new_figure(title, subtitle, WIDTH, tall + BELOW, good=result.good)
     axes = page.add_panel(figure, LEFT, BELOW, WIDTH - LEFT - RIGHT, tall)

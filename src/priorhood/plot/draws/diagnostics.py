@@ -90,20 +90,20 @@ def diagnostics(post: Posterior) -> Figure:
     if measures.empty:
         draws = check["draws"]
         reason = "every parameter of the model is fixed" if draws.good else draws.text
-        raise ModelError(f"plot.diagnostics has no convergence measures to draw: {reason}")
+        raise ModelError(f"plot.diagnostics has no convergence measures to show: {reason}")
     places = set(post.model.formula.places)
     names = {name for name in post.parameters if places & set(map(str, post[name].dims))}
     of_place = np.array([split_label(str(label))[0] in names for label in measures.index])
 
     bad = [verdict.about for verdict in check.bad]
-    title = f"The draws of all {len(measures):,} parameters are reliable: all checks are good"
+    title = f"The draws of all {len(measures):,} parameters are reliable: all checks passed"
     if bad:
         title = f"There are problems with the draws: {', '.join(bad)}"
-    subtitle = "Dashed: the limits of priorhood check."
+    subtitle = "Dashed: limits used by `priorhood check`."
     if of_place.any():
         subtitle = (
-            f"Bars: {int(of_place.sum()):,} parameters of single places; ticks: {int((~of_place).sum()):,} shared "
-            f"by all places (mu, tau, sigma, …). {subtitle}"
+            f"Bars: {int(of_place.sum()):,} parameters of individual places; ticks: {int((~of_place).sum()):,} "
+            f"shared by all places (mu, tau, sigma, …). {subtitle}"
         )
     figure = page.new_figure(title, subtitle, WIDTH, BODY, good=not bad)
     chains = int(post._sizes["chain"])

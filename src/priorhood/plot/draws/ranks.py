@@ -85,8 +85,8 @@ def ranks(post: Posterior, var_names: str | Sequence[str] | None = None, **place
         failing = f"{outside} of {len(rows)} parameters" if len(rows) > 1 else "the parameter"
         title = f"The chains disagree: the ranks of {failing} leave the band"
     subtitle = (
-        f"Chains that agree stay within the grey band, except in {100 * ALARM:.0f} % of such pictures. A line "
-        f"above: the draws of that chain are lower than those of the others; below: higher."
+        f"Chains that agree stay within the grey band, except in {100 * ALARM:.0f} % of such plots. A line "
+        f"above the band means that this chain's draws are lower than the others'; below it, higher."
     )
     columns = min(4, len(rows))
     body = -(-len(rows) // columns) * GRID.pitch + FOOT
@@ -110,7 +110,7 @@ def ranks(post: Posterior, var_names: str | Sequence[str] | None = None, **place
         FOOT + 0.12,
         panels,
         "rank among the draws of all chains, as a fraction",
-        "share below, minus uniform",
+        "ECDF minus uniform",
     )
     return figure
 

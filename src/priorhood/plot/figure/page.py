@@ -61,9 +61,9 @@ def check_count(count: int, most: int, noun: str, advice: str) -> None:
     ModelError : there are none, or more than `most`
     """
     if not count:
-        raise ModelError(f"there are no {noun} to draw: {advice}")
+        raise ModelError(f"there are no {noun} to show: {advice}")
     if count > most:
-        raise ModelError(f"{count:,} {noun} are too many for one picture (at most {most}): {advice}")
+        raise ModelError(f"{count:,} {noun} are too many for one plot (at most {most}): {advice}")
 
 
 @dataclass(frozen=True)

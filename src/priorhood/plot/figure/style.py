@@ -39,7 +39,7 @@ def check_matplotlib() -> None:
         import matplotlib.figure  # noqa: F401
     except ModuleNotFoundError as problem:
         raise ModelError(
-            f"pictures need matplotlib, which is not installed ({problem}): "
+            f"plots need matplotlib, which is not installed ({problem}): "
             f"pip install matplotlib (priorhood's extra [plot])"
         ) from None
 

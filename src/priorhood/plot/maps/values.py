@@ -211,7 +211,7 @@ class Home:
         post, finest = self.post, self.post.hierarchy.levels[0]
         if self.grouping.name in self.at:
             raise ModelError(
-                f"the map shows all {plural(self.grouping.name)}: leave {self.grouping.name!r} out of at"
+                f"the map shows all {plural(self.grouping.name)}: leave {self.grouping.name!r} out of at="
             )
         if self.grouping is finest:
             return [(post.homes(self.at), np.arange(finest.size), np.ones(finest.size))]

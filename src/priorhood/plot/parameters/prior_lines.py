@@ -143,7 +143,7 @@ def _lines(sample: PriorSample, x: str | None, at: dict[str, Any]) -> _Lines:
             if bare is not None:
                 numeric.setdefault(bare, (column.name, only.bare is None))
     if not numeric:
-        raise ModelError(f"{formula.text!r} has no numeric predictor to draw lines along")
+        raise ModelError(f"{formula.text!r} has no numeric predictor to plot lines along")
     if x is not None and x not in numeric:
         raise ModelError(f"the model has no numeric predictor {x!r}; {suggestion(x, numeric)}")
     name = next(iter(numeric)) if x is None else x
@@ -171,7 +171,7 @@ def _lines(sample: PriorSample, x: str | None, at: dict[str, Any]) -> _Lines:
     frame = frame.assign(**dict.fromkeys(formula.keys, AVERAGE))
     lines = {"the average place" if formula.groupings else "all rows": prior_draws(sample, frame, "population")}
     if formula.groupings:
-        lines["single places"] = prior_draws(sample, frame, "draw")
+        lines["individual places"] = prior_draws(sample, frame, "draw")
     ends = np.array([mean[-1] - SDS * sd[-1], mean[-1] + SDS * sd[-1]])
     ends = np.exp(ends) if formula.log_outcome else ends
     units = sample.data.model.units

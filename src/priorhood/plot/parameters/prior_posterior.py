@@ -120,7 +120,7 @@ def priors(post: Posterior, var_names: str | Sequence[str] | None = None) -> Fig
     page.check_count(len(pairs), MAX_PARAMETERS, "parameters", "choose some with var_names")
 
     learned = [pair for pair in pairs if not pair.known]
-    title = "All of these parameters are fixed: there is nothing to learn"
+    title = "All of these parameters are fixed: there is nothing to estimate"
     if learned:
         narrowest = min(learned, key=lambda pair: pair.relative_width)
         times = f"{page.amount(float(f'{narrowest.relative_width:.2g}'))} times"

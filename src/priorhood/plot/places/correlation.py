@@ -93,7 +93,7 @@ def correlation(post: Posterior, terms: Sequence[str] | None = None, **places: o
             omega = pooled_draws(post, f"omega{post.model.formula.suffix(number)}")
             draws = omega[:, varying.index(names[0]), varying.index(names[1])]
             correlations[grouping.name] = draws, lkj.eta - 1 + len(varying) / 2
-    title = f"{names[0]} and {names[1]} are independent by the formula: no correlation is estimated"
+    title = f"{names[0]} and {names[1]} are assumed independent by the formula: no correlation is estimated"
     if correlations:
         first, (draws, _) = next(iter(correlations.items()))
         low, middle, high = (f"{q:.2f}".replace("-", "−") for q in np.quantile(draws, [0.05, 0.5, 0.95]))

@@ -169,7 +169,7 @@ def lines(
         subtitle += " At " + ", ".join(f"{one} {value}" for one, value in at.items()) + "."
     left_out = sum(panel.points.left_out for panel in panels if panel.points is not None)
     if left_out:
-        subtitle += f" {left_out:,} rows are not drawn: at most {Points.MAX_ROWS:,} per place are."
+        subtitle += f" {left_out:,} rows are not shown: at most {Points.MAX_ROWS:,} per place are."
     return _draw(post, along, panels, population, _title(post, along, panels, population), subtitle)
 
 
@@ -183,7 +183,7 @@ def _predictor(
     variables = post.design.variables
     if not variables:
         raise ModelError(
-            f"{post.model.formula.text!r} has no predictor to draw lines along; plot.forest shows its places"
+            f"{post.model.formula.text!r} has no predictor to plot lines along; plot.forest shows its places"
         )
     if x is None:
         own = set() if post.place_table is None else set(post.place_table.columns)
@@ -194,7 +194,7 @@ def _predictor(
     if x not in variables:
         raise ModelError(f"the model has no predictor {x!r} (x, --x); {suggestion(x, variables)}")
     if x in at:
-        raise ModelError(f"the lines run along {x!r}: leave it out of at")
+        raise ModelError(f"the lines run along {x!r}: leave it out of at=")
     points = None if table is None else points_of(post, x, table)
     factor = next((factor for factor in post.design.categories if Expression(factor).bare == x), None)
     if factor is None:

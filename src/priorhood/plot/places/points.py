@@ -115,7 +115,7 @@ def points_of(post: Posterior, name: str, rows: object) -> Points:
     if not used.any():
         raise TableError(
             f"{table.name}: no row has {name!r}, {formula.outcome_name!r} and a place of the fit, so there is "
-            f"nothing to draw"
+            f"nothing to plot"
         )
     return Points(x[used], y[used], place[used])
 

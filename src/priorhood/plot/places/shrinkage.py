@@ -82,7 +82,7 @@ class _Estimates:
 
 
 def shrinkage(post: Posterior, terms: str | Sequence[str] | None = None, **places: object) -> Figure:
-    """Draw arrows from every place's own least squares to its posterior mean, in the plane of two coefficients.
+    """Draw arrows from every place's own least-squares estimate to its posterior mean, for two coefficients.
 
     Parameters
     ----------
@@ -155,10 +155,10 @@ def _new_figure(post: Posterior, estimates: _Estimates, outside: int, note: str,
     if has_own.any():
         distance = estimates.distance[has_own]
         farthest = np.flatnonzero(has_own)[np.argmax(distance)]
-        median, most = (f"{page.amount(float(f'{f(distance):.2g}'))} sd" for f in (np.median, np.max))
+        median, most = (page.amount(float(f"{f(distance):.2g}")) for f in (np.median, np.max))
         title = (
-            f"Pooling moves the median {group} by {median} of the {plural(group)}, and "
-            f"{estimates.labels[farthest]} ({row_count(int(estimates.rows[farthest]))}) the most, by {most}"
+            f"The median shift by pooling is {median} between-{group} sds; the largest is that of "
+            f"{estimates.labels[farthest]} ({row_count(int(estimates.rows[farthest]))}), {most} sds"
         )
     subtitle = (
         f"{len(estimates.labels):,} {plural(group)}. Arrows: from each {group}'s own least-squares estimate to its "
@@ -167,7 +167,7 @@ def _new_figure(post: Posterior, estimates: _Estimates, outside: int, note: str,
     if not has_own.all():
         subtitle += f" Rings: {int((~has_own).sum()):,} with too few rows for an estimate of their own."
     if outside:
-        subtitle += f" {outside:,} arrow{'s start' if outside > 1 else ' starts'} outside the picture."
+        subtitle += f" {outside:,} arrow{'s start' if outside > 1 else ' starts'} outside the plot."
     return page.new_figure(title, subtitle, WIDTH, body)
 
 
@@ -199,7 +199,7 @@ def _in_the_plane(post: Posterior, estimates: _Estimates, named: Index) -> Figur
     group = post.model.formula.group
     note = f"Ellipses: 50 % and 90 % of new {plural(group)}; cross: the average {group}."
     if len(arrows) < has_own.sum():
-        note = f"{len(arrows):,} of {has_own.sum():,} arrows are drawn, and all points. {note}"
+        note = f"{len(arrows):,} of {has_own.sum():,} arrows are shown, and all points. {note}"
     figure = _new_figure(post, estimates, outside, note, HIGH + FOOT)
     axes = page.add_panel(figure, LEFT, FOOT, WIDTH - LEFT - RIGHT, HIGH)
     axes.set_xlim(*limits[0])

@@ -50,7 +50,7 @@ def test_scatter_says_the_share_that_predict_gives(fitted, sales):
 
 def test_histogram_finds_what_the_model_does_not_make(fitted, sales, pooled):
     def inside(post, rows):
-        return int(texts(ph.plot.predictive(post, rows, "histogram"))[0].split(" of ")[0])
+        return int(texts(ph.plot.predictive(post, rows, "histogram"))[0].removeprefix("In ").split(" of ")[0])
 
     odd = sales.assign(price=np.where(np.arange(len(sales)) % 2, sales["price"].mean(), sales["price"]))
     assert inside(fitted, sales) >= 24
@@ -132,7 +132,7 @@ def test_prior_lines_say_what_is_missing(fitted, sales):
         ph.plot.prior_lines(fitted, bounds=(5, 1))
     with pytest.raises(ph.ModelError, match="no numeric predictor 'livingspace'; did you mean 'living_space'"):
         ph.plot.prior_lines(fitted, x="livingspace")
-    with pytest.raises(ph.ModelError, match="no numeric predictor to draw"):
+    with pytest.raises(ph.ModelError, match="no numeric predictor to plot"):
         ph.plot.prior_lines("price ~ 1 + (1 | zip)", sales)
 
 
@@ -158,7 +158,7 @@ def test_misfit_names_what_is_wrong(fitted, sales):
 
 
 def test_misfit_of_right_rows_of_one_place_and_of_none(checked, sales, pooled):
-    assert texts(ph.plot.misfit(checked))[0] == "All 12 zips fit"
+    assert texts(ph.plot.misfit(checked))[0] == "The model fits all 12 zips"
     one = sales[sales["zip"] == sales["zip"].value_counts().index[0]]
     for model, rows in (("price ~ living_space", one),):
         post = ph.fit(model, rows, chains=2, draws=100, seed=1)

@@ -44,9 +44,9 @@ def test_good_draws(post):
     figure = plot.diagnostics(post)
     figure.canvas.draw()
     text = words(figure)
-    assert "all checks are good" in text
+    assert "all checks passed" in text
     assert "all 30 parameters" in text
-    assert "24 parameters of single places" in text
+    assert "24 parameters of individual places" in text
     assert all(axes.get_xlabel() for axes in figure.axes)
     # Every bar is counted: the four histograms have the places' parameters.
     for axes in figure.axes[:4]:

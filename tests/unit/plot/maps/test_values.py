@@ -209,7 +209,7 @@ def test_one_place(sales, zips):
         ({"show": "prices"}, "price, below, sd, rows, or one of its coefficients"),
         ({"show": "beta[living]"}, r"did you mean 'beta\[living_space\]'"),
         ({"at": {"area": 3}}, "no predictor 'area'"),
-        ({"at": {"zip": "10115"}}, "leave 'zip' out of at"),
+        ({"at": {"zip": "10115"}}, "leave 'zip' out of at="),
         ({"below": float("nan")}, "finite"),
         ({"level": "district"}, "no group 'district'"),
     ],

@@ -296,7 +296,7 @@ def test_independent_effects_have_no_correlation():
     post, _ = fitted(4, 60, "price ~ living_space + (living_space || zip)")
     figure = plot.correlation(post)
     assert len(figure.axes) == 1
-    assert "independent by the formula" in shown(figure)[0] + "".join(shown(figure))
+    assert "assumed independent by the formula" in shown(figure)[0] + "".join(shown(figure))
 
 
 # -- price ------------------------------------------------------------------------------------------------
@@ -334,7 +334,7 @@ def test_homes_are_named_by_what_tells_them_apart(post):
     [
         ("lines", {"x": "living_spac"}, "did you mean 'living_space'"),
         ("lines", {"zip": "99999"}, "no zip '99999'"),
-        ("lines", {"at": {"living_space": 3}}, "leave it out of at"),
+        ("lines", {"at": {"living_space": 3}}, "leave it out of at="),
         ("lines", {"district": "x"}, "'district' is not the group"),
         ("lines", {"data": "sales.csv"}, "there is no argument data: it is called table"),
         ("shrinkage", {"terms": "rooms"}, "'rooms' does not vary by zip"),
