@@ -92,7 +92,7 @@ def marks(text):
 def test_how_a_table_is_read_goes_with_a_table(refused, folder, monkeypatch, picture, option):
     monkeypatch.chdir(folder)
     named = "--home" if picture == "price" else "--data"
-    refused("plot", picture, "post.nc", "-o", "picture.png", *option, says=(option[0], f"name it with {named}"))
+    refused("plot", picture, "post.nc", "-o", "picture.png", *option, says=(option[0], f"give one with {named}"))
 
 
 def test_homes_of_a_table(cli, folder, label):
