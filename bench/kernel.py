@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # places, rows, posterior draws of θ taken as the batch
 SIZES = ((PLACES, ROWS, 4000), (20_000, 200_000, 200))
 BATCH = 200
+# How the residual sds of places vary, in words, by the name of the prior
+POOLING = {"alike": "partially pooled", "independent": "unpooled"}
 
 
 def measure(effort: Effort) -> list[Measurement]:
@@ -58,5 +60,6 @@ def measure_noise(priors: dict[str, str | None], effort: Effort) -> list[Measure
         theta = modes.means[0] + rng.standard_normal((BATCH, len(factor))) @ factor.T
         times = repeat(lambda _, f=density, x=theta: f(x), effort.fits, warm_up=1)
         ns = tuple(1e9 * t / (BATCH * problem.base.J) for t in times)
-        measured.append(Measurement(f"noise_kernel_{name}", f"(θ, group), one thread, {name}", "ns", ns))
+        what = f"(θ, group), one thread, residual sd by ZIP code: {POOLING[name]}"
+        measured.append(Measurement(f"noise_kernel_{name}", what, "ns", ns))
     return measured

@@ -40,13 +40,14 @@ def own(effort: Effort) -> list[Measurement]:
     for name, formula in FORMULAS.items():
         estimated = _by_lme4(name, frame, effort)
         summaries = [ph.fit(formula, frame, seed=1 + at).summary(standardized=True) for at in range(effort.seeds)]
-        label = f"{CHAINS} × {DRAWS} draws of {len(summaries[0])} parameters, {name}"
+        parameters = f"{len(summaries[0])} parameters, {name} effects"
+        label = f"{CHAINS} × {DRAWS} draws of {parameters}"
         fit = _fits(f"fit_{name}", label, formula, frame, effort.fits, 0.10)
         measured.append(fit)
         # Before and after: what else the machine does is the same for both.
         estimated += _by_lme4(name, frame, effort)
         if estimated:
-            what = f"lme4, one thread: data frame → estimate, {name}"
+            what = f"lme4, one thread: data frame → estimate, {name} effects"
             measured.append(Measurement(f"lme4_{name}", what, "s", estimated))
             ratio = statistics.median(fit.values) / statistics.median(estimated)
             what, target = f"{fit.what}, in lme4's estimates", 0.7 if name == "correlated" else None
@@ -54,9 +55,9 @@ def own(effort: Effort) -> list[Measurement]:
         measured.append(_fits(f"fit_polars_{name}", label, formula, pl.from_pandas(frame), effort.fits, 0.10))
         least = tuple(float(s["ess_bulk"].min()) for s in summaries)
         greatest = tuple(float(s["r_hat"].max()) for s in summaries)
-        what = f"smallest bulk ESS of them, {name}"
+        what = f"smallest bulk ESS of the {parameters}"
         measured.append(Measurement(f"ess_{name}", what, "", least, 3000.0, at_most=False, worst=True))
-        what = f"largest R-hat of them, {name}"
+        what = f"largest R-hat of the {parameters}"
         measured.append(Measurement(f"rhat_{name}", what, "", greatest, 1.01, worst=True))
     return measured
 
@@ -139,17 +140,17 @@ def predictive(effort: Effort) -> list[Measurement]:
     """posterior_predictive of all 7,500 rows, from 4,000 draws of the exact engine's posterior."""
     frame, measured = sales(), []
     post = ph.fit(CORRELATED, frame, seed=1)
-    variants: dict[str, dict[str, Any]] = {
-        "draws": {"log_likelihood": False},
-        "draws and log-likelihood": {},
-        "draws and log-likelihood, float32": {"dtype": "float32"},
+    variants: dict[str, tuple[str, dict[str, Any]]] = {
+        "draws": ("outcomes only", {"log_likelihood": False}),
+        "draws and log-likelihood": ("outcomes and log-likelihood", {}),
+        "draws and log-likelihood, float32": ("outcomes and log-likelihood, float32", {"dtype": "float32"}),
     }
-    for what, options in variants.items():
+    for key, (what, options) in variants.items():
         seconds = repeat(
             lambda at, o=options: ph.posterior_predictive(post, frame, seed=abs(at), **o), effort.fits // 3
         )
         label = f"posterior_predictive, 7,500 rows × 4,000 draws, {what}"
-        measured.append(Measurement(f"predictive {what}", label, "s", seconds, 2.0))
+        measured.append(Measurement(f"predictive {key}", label, "s", seconds, 2.0))
     return measured
 
 
@@ -221,7 +222,8 @@ def noise(effort: Effort) -> list[Measurement]:
     for formula, text in FORMULAS.items():
         for name, prior in priors.items():
             model = ph.Model(text, prior, noise="zip")
-            label, key = f"4 × 1000 draws, noise by ZIP code, {name}, {formula}", f"{formula}_{name}"
+            label = f"4 × 1000 draws, residual sd by ZIP code: {kernel.POOLING[name]}; effects {formula}"
+            key = f"{formula}_{name}"
             measured.append(_fits(f"noise_fit_{key}", label, model, frame, max(effort.fits // 5, 2), 2.0, 1))
             summaries = [ph.fit(model, frame, seed=1000 - at).summary() for at in range(effort.seeds)]
             least, what = tuple(float(s["ess_bulk"].min()) for s in summaries), f"smallest bulk ESS, {label}"

@@ -66,7 +66,7 @@ def own(results: dict[str, Any]) -> str:
     return (
         f"{table(('what', 'measured: minimum, median', 'target', 'command'), 'lrrl', rows)}\n\n"
         f"{unfinished(results, 'Quick run')}{remark(machine, 'minima are more reliable')}ESS, R-hat: worst of "
-        f"several seeds. {sentence(machine)} `make bench` repeats it."
+        f"several seeds. {sentence(machine)} `make bench` repeats the measurements."
     )
 
 
@@ -74,7 +74,7 @@ def own(results: dict[str, Any]) -> str:
 
 SHORT = {"time": "> {seconds:,.0f} s", "memory": "> {memory:,.0f} GB", "failed": "failed", "refused": "not taken"}
 CONTEST = (
-    *("contender", "model", "gives", "first result: nothing compiled", "first result: compiled before"),
+    *("package", "model", "result", "first result: nothing compiled", "first result: compiled before"),
     *("further fit", "÷ priorhood", "smallest bulk ESS", "ESS/s", "peak memory", "Δ mean / sd"),
 )
 
@@ -205,7 +205,7 @@ def circumstances(records: Records) -> str:
 # -- the published grid -----------------------------------------------------------------------------------
 
 GRID = (
-    *("n", "J", "contender", "first result: nothing compiled", "5,000 draws, compiled", "÷ priorhood"),
+    *("n", "J", "package", "first result: nothing compiled", "5,000 draws, compiled", "÷ priorhood"),
     *("smallest bulk ESS", "ESS/s", "means and sds: furthest from priorhood's (limit)"),
 )
 IN_GRID = {"priorhood": "priorhood", "stan": "Stan, the same priors", "rstanarm": "rstanarm, its own"}
