@@ -157,8 +157,8 @@ def _new_figure(post: Posterior, estimates: _Estimates, outside: int, note: str,
         farthest = np.flatnonzero(has_own)[np.argmax(distance)]
         median, most = (page.amount(float(f"{f(distance):.2g}")) for f in (np.median, np.max))
         title = (
-            f"The median shift by pooling is {median} between-{group} sds; the largest is that of "
-            f"{estimates.labels[farthest]} ({row_count(int(estimates.rows[farthest]))}), {most} sds"
+            f"Median shift by pooling: {median} between-{group} sds; largest: {most} sds, "
+            f"for {estimates.labels[farthest]} ({row_count(int(estimates.rows[farthest]))})"
         )
     subtitle = (
         f"{len(estimates.labels):,} {plural(group)}. Arrows: from each {group}'s own least-squares estimate to its "
