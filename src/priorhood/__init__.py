@@ -1,6 +1,6 @@
 """Bayesian regressions whose coefficients differ from place to place, and predictions with them."""
 
-from priorhood import _signals  # isort: skip  # first, so that Ctrl-C is handled during the other imports
+from priorhood import _import_interrupt  # isort: skip  # first, so that Ctrl-C is handled during the other imports
 
 import sys as _sys
 from types import ModuleType as _Module

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from priorhood._signals import INTERRUPTED
+from priorhood._import_interrupt import INTERRUPTED
 from priorhood.cli.assess import assess
 from priorhood.cli.calibrate import calibrate
 from priorhood.cli.check import check

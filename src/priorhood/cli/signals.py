@@ -10,7 +10,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from priorhood._signals import INTERRUPTED, MESSAGE
+from priorhood._import_interrupt import INTERRUPTED, MESSAGE
 from priorhood.cli.output import say
 
 if TYPE_CHECKING:
