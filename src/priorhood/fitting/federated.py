@@ -502,9 +502,14 @@ def check_copies(
             copies = copied_places(found[before], found[at])
             if len(copies):
                 warn(
-                    f"{len(copies):,} places have identical sums in {names[before]} and {names[at]}, e.g. "
+                    f"{identical_sums(len(copies))} in {names[before]} and {names[at]}, e.g. "
                     f"{preview(shown(copies).tolist(), 3)}: if these are the same rows, they are counted twice"
                 )
+
+
+def identical_sums(places: int) -> str:
+    """Return that many places have identical sums, in words."""
+    return f"{count_noun(places, 'place')} {'has' if places == 1 else 'have'} identical sums"
 
 
 def copied_places(first: CellMoments, other: CellMoments) -> np.ndarray:

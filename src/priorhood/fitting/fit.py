@@ -14,7 +14,7 @@ from priorhood.data.sources.duckdb_io import using
 from priorhood.engines.observations import read_observations
 from priorhood.errors import ModelError, PriorhoodWarning, warn
 from priorhood.fitting.engine_choice import FitOptions, fit_moments, nuts_settings
-from priorhood.fitting.federated import Moments, check_copies, check_separate, copied_places, pool
+from priorhood.fitting.federated import Moments, check_copies, check_separate, copied_places, identical_sums, pool
 from priorhood.fitting.similar_labels import warn_of_similar_labels
 from priorhood.model.design import ordered_categories, union_design
 from priorhood.model.expression import Expression
@@ -316,7 +316,7 @@ def update(
     together = fit_moments(data, options).with_places(rows.place_table)
     copies = copied_places(before, new)
     if len(copies):
-        what = f"{len(copies):,} places have identical sums, e.g. {preview(shown(copies).tolist(), 3)}"
+        what = f"{identical_sums(len(copies))}, e.g. {preview(shown(copies).tolist(), 3)}"
         if len(copies) == len(new.n):
             what = "every place has identical sums" if new.keys else "their sums are identical"
         warn(

@@ -11,7 +11,7 @@ import numpy as np
 
 from priorhood._arguments import suggest_argument_names
 from priorhood._system import check_netcdf, cores, write_atomically
-from priorhood._text import count_noun, preview, suggestion
+from priorhood._text import count_noun, preview, row_count, suggestion
 from priorhood.data.join_places import combine_places, join_places_to_predict
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.check import Check, check_draws
@@ -111,7 +111,8 @@ class Posterior(PosteriorMethods):
         places = ", ".join(count_noun(level.size, level.title) for level in self.hierarchy.groupings) or "no groups"
         draws = f"{size['chain']} chains × {size['draw']} draws"
         stored = ", summaries of places" if self.summed else ""
-        return f"Posterior({self.model.formula.text!r}: {self.moments.rows:,} rows, {places}, {draws}{stored})"
+        rows = row_count(self.moments.rows)
+        return f"Posterior({self.model.formula.text!r}: {rows}, {places}, {draws}{stored})"
 
     # -- what was fitted -------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import preview
+from priorhood._text import preview, row_count
 from priorhood.engines.draws import term_dimension
 from priorhood.engines.observations import Observations
 from priorhood.errors import ModelError, TableError, warn
@@ -102,9 +102,9 @@ def _place_positions(used: ObservedRows, c: Coefficients, spots: Index, name: st
     if unknown.any():
         rows = int(np.isin(used.rows.group[used.kept], spots[unknown]).sum())
         raise TableError(
-            f"{name}: {rows:,} rows lack their place ({', '.join(c.keys)}), and the PyMC model needs a place for "
-            f"every row. Leave these rows out, or predict them without PyMC: predict(rows), which averages over "
-            f"their possible places"
+            f"{name}: {row_count(rows)} {'lacks its' if rows == 1 else 'lack their'} place ({', '.join(c.keys)}), "
+            f"and the PyMC model needs a place for every row. Leave these rows out, or predict them without PyMC: "
+            f"predict(rows), which averages over their possible places"
         )
     by_grouping = {}
     for i, grouping in enumerate(c.levels[:1] + c.crossed):

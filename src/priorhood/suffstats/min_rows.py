@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._text import count_noun
 from priorhood.data.dropped import Dropped
 from priorhood.data.labels import normal_key
 from priorhood.data.rows import KEY
@@ -61,7 +62,9 @@ def withhold_small_places(moments: CellMoments, prepared: PreparedRows, minimum:
                 count = int((add_up(cells.labels[here], cells.rows[here]) < minimum).sum())
                 rare[f"{factor} {str(category)!r}"] = count
         worst = max(rare, key=lambda name: rare[name], default="")
-        why = f": {worst} has so few in {rare[worst]:,} places; combine rare categories" if worst else ""
+        why = (
+            f": {worst} has so few in {count_noun(rare[worst], 'place')}; combine rare categories" if worst else ""
+        )
         warn(
             f"{rows[few].sum() / rows.sum():.0%} of the rows are in places with fewer than {minimum:,} rows"
             f"{' of a category' if rare else ''}, and are left out{why}"

@@ -192,6 +192,12 @@ def test_places_that_a_posterior_has_are_told(rows):
     other = ph.fit(FORMULA, rows[rows["zip"] > "00006"], **FAST)
     with pytest.warns(ph.PriorhoodWarning, match="2 places have identical sums in file 1 and file 2"):
         ph.merge(post, other, **FAST)
+    changed = rows.assign(price=rows["price"].where(rows["zip"] == "00008", rows["price"] + 1))
+    one = ph.fit(FORMULA, changed, **FAST)
+    with pytest.warns(ph.PriorhoodWarning, match="1 place has identical sums in file 1 and file 2"):
+        ph.merge(post, one, **FAST)
+    with pytest.warns(ph.PriorhoodWarning, match=COUNTED + "1 place has identical sums, e"):
+        ph.update(one, rows, **FAST)
 
 
 def test_some_of_the_rows_twice_is_a_warning(rows, sums):

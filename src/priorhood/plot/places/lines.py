@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._arguments import suggest_argument_names
 from priorhood._text import plural, row_count, suggestion
 from priorhood.errors import ModelError
 from priorhood.model.design import Indicator
@@ -81,6 +82,7 @@ class _Panel:
     cloud: Cloud | None
 
 
+@suggest_argument_names
 def lines(
     post: Posterior,
     x: str | None = None,
@@ -169,7 +171,8 @@ def lines(
         subtitle += " At " + ", ".join(f"{one} {value}" for one, value in at.items()) + "."
     left_out = sum(panel.points.left_out for panel in panels if panel.points is not None)
     if left_out:
-        subtitle += f" {left_out:,} rows are not shown: at most {Points.MAX_ROWS:,} per place are."
+        verb = "is" if left_out == 1 else "are"
+        subtitle += f" {row_count(left_out)} {verb} not shown: at most {Points.MAX_ROWS:,} per place are."
     return _draw(post, along, panels, population, _title(post, along, panels, population), subtitle)
 
 
