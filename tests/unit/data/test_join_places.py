@@ -396,7 +396,9 @@ def test_a_finest_label_that_lay_elsewhere_in_the_fit_is_refused(counties):
     known = post.predict({**home, "state": ["MN"]})
     assert known["status"].tolist() == ["known"]
     assert post.predict({**home, "state": [None]})["mean"][0] == pytest.approx(known["mean"][0])
-    with pytest.raises(ph.TableError, match="county 'Own MN' of pandas frame occurs in several places: 'MN', 'TX'"):
+    with pytest.raises(
+        ph.TableError, match="county 'Own MN' of dict of columns occurs in several places: 'MN', 'TX'"
+    ):
         post.predict({**home, "state": ["TX"]}, unseen="draw")
     with pytest.raises(ph.TableError, match="several places: 'MN', 'TX'"):
         ph.update(post, clear[clear["county"] == "Own MN"].assign(state="TX"))

@@ -268,6 +268,11 @@ def read(
     >>> homes.eager(numbers=["price"], labels=["zip"])["price"].to_list()
     [1250000.0, 980000.0]
     """
+    if where is not None and not isinstance(where, str):
+        raise TableError(
+            f"where must be a condition in SQL, as text, like 'living_space > 0 and price > 0', not "
+            f"{type(where).__name__}; or filter a frame before it is passed"
+        )
     nulls = (nulls,) if isinstance(nulls, str) else tuple(map(str, nulls))
     number_format = NumberFormat(nulls, decimal, thousands or "")
     if isinstance(source, Table):
@@ -282,9 +287,10 @@ def read(
         try:
             # One home may be given by plain values.
             scalar = all(isinstance(v, str) or not hasattr(v, "__len__") for v in source.values())
-            source = pd.DataFrame({k: [v] for k, v in source.items()} if scalar else source)
+            columns = pd.DataFrame({k: [v] for k, v in source.items()} if scalar else source)
         except ValueError as problem:
             raise TableError(f"the given columns do not form a table: {problem}") from None
+        return _read_frame(columns, where, number_format, "dict of columns")
     return _read_frame(source, where, number_format)
 
 
@@ -329,7 +335,7 @@ class _OfFile:
 # -- frames --------------------------------------------------------------------------------------------
 
 
-def _read_frame(source: Any, where: str | None, number_format: NumberFormat) -> Table:
+def _read_frame(source: Any, where: str | None, number_format: NumberFormat, name: str = "") -> Table:
     import narwhals.stable.v2 as nw
 
     # Only pandas has names that are not texts; asking a lazy frame for its columns may be costly.
@@ -363,8 +369,8 @@ def _read_frame(source: Any, where: str | None, number_format: NumberFormat) -> 
             f"frame, a DuckDB relation, a PySpark or Dask frame, an Ibis table or a mapping of columns"
         ) from None
     kind = backend_of(frame)
-    _checked(columns, f"{kind} frame")
-    name = f"{ENGINES.get(kind, kind)} frame"
+    name = name or f"{ENGINES.get(kind, kind)} frame"
+    _checked(columns, name)
     if kind == "polars" and isinstance(frame, nw.LazyFrame):
         kind = "polars-lazy"
     ambiguous = ambiguous_columns(names) if kind in ONE_CASE else {}
