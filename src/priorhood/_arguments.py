@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import wraps
 from inspect import signature
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -13,7 +14,8 @@ from priorhood._text import join_words, suggestion
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
+    from inspect import Signature
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,6 +66,22 @@ def check_finite(name: str, value: object) -> float:
     return float(value)
 
 
+def check_choice(name: str, value: object, options: Collection[str]) -> None:
+    """Raise unless the value is one of the options.
+
+    Raises
+    ------
+    ModelError
+        It is not.
+
+    Examples
+    --------
+    >>> check_choice("by", "row", ("row", "place"))
+    """
+    if not isinstance(value, str) or value not in options:
+        raise ModelError(f"{name} must be one of {', '.join(options)}, not {_brief(value)}")
+
+
 def check_seed(seed: object) -> int:
     """Return a seed, if it can be stored in a file: a whole number from 0 to 2⁶³ − 1."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
@@ -111,8 +129,21 @@ MODEL_ARGUMENTS = frozenset({
 })  # fmt: skip
 
 
+# Results that functions take first, and where they come from.
+RESULTS = {
+    "Posterior": "fit() or load('post.nc')",
+    "Assessment": "assess()",
+    "Calibration": "calibrate()",
+    "Elpd": "loo() or loo_places()",
+    "Sensitivity": "sensitivity()",
+}
+
+
 def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a public function: an unknown keyword, or no posterior as `post`, raises an error with advice.
+    """Decorate a public function: arguments that it does not take, or that are missing, raise an error with advice.
+
+    They are unknown keywords; too few or too many arguments; another first argument than the result that the
+    function takes, according to its annotation; a home (at=) that is not a mapping.
 
     Examples
     --------
@@ -122,21 +153,28 @@ def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
         ...
     priorhood.errors.ModelError: fit has no argument random_seed: it is called seed
     """
-    parameters = signature(function).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        raise TypeError(f"{function.__name__} accepts any keyword")
+    taken = signature(function)
+    parameters = taken.parameters
+    any_name = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     known = [name for name in parameters if name not in ("self", "cls")]
+    first = next(iter(parameters.values()), None)
+    wanted = first.annotation if first is not None and first.kind is first.POSITIONAL_OR_KEYWORD else ""
+    wanted = wanted if wanted in RESULTS else ""
     function_name = function.__qualname__.removesuffix(".__init__")
+    if function.__module__.startswith("priorhood.plot."):
+        function_name = f"plot.{function_name}"
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        if known and known[0] == "post" and args and not _is_posterior(args[0]):
-            advice = "pass the result of fit() or load('post.nc')"
-            if any(map(_is_posterior, args)):
-                advice = f"the posterior comes first in {function_name}()"
-            raise ModelError(f"expected a Posterior, got {type(args[0]).__name__}; {advice}")
+        given = args[0] if args else kwargs.get(known[0]) if known and known[0] in kwargs else function
+        if wanted and given is not function and not _is_a(given, wanted):
+            advice = f"pass the result of {RESULTS[wanted]}"
+            if any(_is_a(other, wanted) for other in args):
+                advice = f"the {wanted if wanted != 'Posterior' else 'posterior'} comes first in {function_name}()"
+            article = "an" if wanted[0] in "AE" else "a"
+            raise ModelError(f"expected {article} {wanted}, got {type(given).__name__}; {advice}")
         for name in kwargs:
-            if name not in parameters:
+            if name not in parameters and not any_name:
                 ours = OTHER_NAMES.get(name, ())
                 here = [other for other in ours if other in known]
                 of_model = [f"{other}=…" for other in (name, *ours) if other in MODEL_ARGUMENTS]
@@ -147,11 +185,48 @@ def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
                 else:
                     advice = suggestion(name, known)
                 raise ModelError(f"{function_name} has no argument {name}: {advice}")
+        try:
+            home = taken.bind(*args, **kwargs).arguments.get("at")
+        except TypeError as problem:
+            raise ModelError(_miscalled(function_name, taken, args, kwargs, str(problem))) from None
+        if home is not None and not isinstance(home, Mapping):
+            raise ModelError(
+                f"at must be a dict of predictors, like at={{'living_space': 100}}, not {_brief(home)}"
+            )
         return function(*args, **kwargs)
 
     return wrapper
 
 
-def _is_posterior(value: object) -> bool:
-    # By name: this module is below the class.
-    return any(base.__name__ == "Posterior" for base in type(value).__mro__)
+def _miscalled(name: str, taken: Signature, args: tuple[object, ...], kwargs: dict[str, object], why: str) -> str:
+    """Return the error for arguments that do not fit a function's signature: too many, too few, or one twice."""
+    listed = [p for p in taken.parameters.values() if p.name not in ("self", "cls")]
+    args = args[len(taken.parameters) - len(listed) :]
+    in_order = [p for p in listed if p.kind is p.POSITIONAL_OR_KEYWORD]
+    if len(args) > len(in_order):
+        count = f"only {join_words(p.name for p in in_order)}" if in_order else "no argument"
+        by_name = [p.name for p in listed if p.kind is p.KEYWORD_ONLY]
+        example = f"{by_name[0]}=…" if by_name else ""
+        if "priors" in by_name:
+            example = "priors={'tau': 'HalfNormal(1)'}"
+        return f"{name} takes {count} without a name{f'; name the others, such as {example}' if example else ''}"
+    needed = [p.name for p in in_order if p.default is p.empty]
+    missing = [n for n in needed[len(args) :] if n not in kwargs]
+    if not missing:
+        return f"{name}: {why}"
+    if len(needed) == 1:
+        source = RESULTS.get(in_order[0].annotation)
+        return f"{name} needs {needed[0]}{f', the result of {source}' if source else ''}"
+    advice = "; the model of sums is sums.model()" if args and _is_a(args[0], "Moments") else ""
+    absent = f"{join_words(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+    return f"{name} needs {join_words(needed)}, in this order: {absent}{advice}"
+
+
+def _brief(value: object) -> str:
+    """Return a value for a message; the type of one that may be long, like a frame."""
+    return repr(value) if isinstance(value, str | int | float | list | tuple | None) else type(value).__name__
+
+
+def _is_a(value: object, kind: str) -> bool:
+    # By name: this module is below the classes.
+    return any(base.__name__ == kind for base in type(value).__mro__)

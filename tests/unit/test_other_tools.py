@@ -136,9 +136,116 @@ def test_arguments_the_other_way_round(homes, post):
         ph.report: "r.html", ph.plot.map: {},
     }  # fmt: skip
     for call, other in others.items():
-        first = f"expected a Posterior, got .*; the posterior comes first in {call.__name__}"
+        name = "plot.map" if call is ph.plot.map else call.__name__
+        first = rf"expected a Posterior, got .*; the posterior comes first in {re.escape(name)}\(\)"
         with pytest.raises(ph.ModelError, match=first):
             call(other, post)
+
+
+def test_plots_of_something_else(homes, post):
+    """A frame in place of the posterior or result; no argument at all; pictures of results as methods."""
+    pytest.importorskip("matplotlib")
+    wanted = {
+        "calibration": r"a Calibration, got DataFrame; pass the result of calibrate\(\)",
+        "compare": r"plot\.compare takes the table returned by compare\(\)",
+        "loo": r"an Elpd, got DataFrame; pass the result of loo\(\) or loo_places\(\)",
+        "misfit": r"an Assessment, got DataFrame; pass the result of assess\(\)",
+        "pit": r"an Assessment, got DataFrame; pass the result of assess\(\)",
+        "prior_lines": "expected a formula, like .*, not DataFrame",
+        "sensitivity": r"a Sensitivity, got DataFrame; pass the result of sensitivity\(\)",
+    }
+    drawn = [name for name in ph.plot.__all__ if name != "InteractiveMap"]
+    assert set(wanted) < set(drawn)
+    for name in drawn:
+        says = wanted.get(name, r"a Posterior, got DataFrame; pass the result of fit\(\)")
+        with pytest.raises(ph.PriorhoodError, match=says):
+            getattr(ph.plot, name)(homes)
+        with pytest.raises(ph.ModelError, match=f"plot.{name} needs "):
+            getattr(ph.plot, name)()
+    with pytest.raises(ph.ModelError, match=r"an Assessment, got Posterior; pass the result of assess\(\)"):
+        ph.plot.pit(post)
+    ph.plot.pit(post.assess(homes))
+    with pytest.raises(ph.ModelError, match="got DataFrame"):
+        ph.plot.trace(post=homes)
+    ph.plot.trace(post=post)
+    for name, source in {"pit": "assess", "loo": "loo", "compare": "compare"}.items():
+        with pytest.raises(
+            AttributeError,
+            match=rf"no plot '{name}': it takes the result of {source}\(\), ph\.plot\.{name}\(result\)",
+        ):
+            getattr(post.plot, name)
+
+
+def test_too_many_or_too_few_arguments(homes, post):
+    with pytest.raises(
+        ph.ModelError, match=r"refit takes only post without a name; .* priors=\{'tau': 'HalfNormal"
+    ):
+        ph.refit(post, "HalfNormal(1)")
+    assert str(ph.refit(post, priors={"tau": "HalfNormal(1)"}, **HOW).priors()["tau"]) == "HalfNormal(sd=1)"
+    with pytest.raises(
+        ph.ModelError, match=r"predict takes only table without a name; name the others, such as quantiles="
+    ):
+        post.predict(homes, (0.5,), 1, 2, 3, 4, 5, 6, 7)
+    with pytest.raises(ph.ModelError, match="needs table"):
+        post.predict()
+    with pytest.raises(ph.ModelError, match="multiple values for argument 'model'"):
+        ph.fit(TEXT, homes, model=TEXT)
+    with pytest.raises(ph.ModelError, match="fit needs model and table, in this order: table is missing"):
+        ph.fit(TEXT)
+    sums = ph.moments(TEXT, homes)
+    with pytest.raises(ph.ModelError, match=r"table is missing; the model of sums is sums\.model\(\)"):
+        ph.fit(sums, seed=1)
+    with pytest.raises(ph.FormulaError, match=r"got Moments; the model of sums is sums\.model\(\)"):
+        ph.fit(sums, sums)
+    assert ph.fit(sums.model(), sums, **HOW).moments.rows == len(homes)
+
+
+def test_frames_and_texts_where_they_do_not_belong(homes, post, tmp_path):
+    """The third argument of compare, a factor that is no list, a function or a mask as a condition."""
+    with pytest.raises(ph.ModelError, match=r"compare takes several models, .*; not Posterior"):
+        ph.compare(post, post, homes)
+    with pytest.raises(ph.ModelError, match="by must be one of row, place, evidence, not DataFrame"):
+        ph.compare([post, post], homes, homes)
+    with pytest.raises(ph.ModelError, match=r"unseen must be one of .*, not ndarray"):
+        post.predict(homes, unseen=np.zeros(2))
+    for wrong in (2, None, ("a", "b"), [True], [None]):
+        with pytest.raises(ph.ModelError, match=r"factors must be numbers above 0 .*, such as \(0\.5, 2\)"):
+            ph.sensitivity(post, wrong)
+    path = tmp_path / "homes.csv"
+    homes.to_csv(path, index=False)
+    for table in (path, homes):
+        for wrong in (lambda frame: frame.area > 60, homes.area > 60, 3):
+            with pytest.raises(
+                ph.TableError, match=f"where must be a condition in SQL, .* not {type(wrong).__name__}"
+            ):
+                ph.read(table, where=wrong)
+    ph.read(path, where="area > 60")
+
+
+def test_a_home_is_a_mapping(post):
+    pytest.importorskip("matplotlib")
+    areas = ph.datasets.simulate_areas(8)
+    calls = [
+        post.homes, post.plot.forest, post.plot.lines, post.plot.price, post.plot.prior_lines,
+        lambda at: post.plot.map(areas, at=at), lambda at: post.report("r.html", at=at),
+    ]  # fmt: skip
+    for call in calls:
+        for wrong in ("area=80", ["area"], 80):
+            with pytest.raises(
+                ph.ModelError, match=r"at must be a dict of predictors, like at=\{'living_space': 100\}"
+            ):
+                call(at=wrong)
+    assert post.homes(at={"area": 80})["area"].eq(80).all()
+    with pytest.raises(ph.ModelError, match=r"below must be a finite number, not \[1, 2\]"):
+        post.plot.price(below=[1, 2], at={"area": 80}, zip="00")
+
+
+def test_columns_in_a_dict_are_not_called_a_frame():
+    rows = {"zip": ["a", "b"], "price": [1, 2]}
+    with pytest.raises(ph.TableError, match=r"^dict of columns has no column 'area'"):
+        ph.fit(TEXT, rows)
+    with pytest.raises(ph.TableError, match=r"^pandas frame has no column 'area'"):
+        ph.fit(TEXT, pd.DataFrame(rows))
 
 
 def test_a_text_or_a_truth_value_is_no_number(homes, post):

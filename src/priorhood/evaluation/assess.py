@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import check_seed, suggest_argument_names
+from priorhood._arguments import check_choice, check_seed, suggest_argument_names
 from priorhood._text import count_noun, join_words, row_count
 from priorhood.diagnostics.uniformity import ALARM, p_text
 from priorhood.diagnostics.verdict import Verdict, bad, good
-from priorhood.errors import ModelError
 from priorhood.evaluation.residuals import BINS, DRAWS, INSIDE, Residuals, effect_p, residuals, thinned, two_sided
 from priorhood.model.arithmetic import inner_text
 from priorhood.model.design import Indicator
@@ -107,8 +106,7 @@ def assess(
     >>> print(assessment.verdicts[0])
     ✓ 200 of 200 rows compared with the model in 8 zips; these are the rows of the fit
     """
-    if unseen not in UNSEEN:
-        raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
+    check_choice("unseen", unseen, UNSEEN)
     seed = post.seed if seed is None else check_seed(seed)
     r = residuals(post, table, unseen, seed, places, progress)
     effects = effect_p(post, thinned(post, DRAWS)) if r.in_sample else {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import suggest_argument_names
+from priorhood._arguments import check_choice, suggest_argument_names
 from priorhood._text import preview, row_count
 from priorhood.errors import ModelError, PriorhoodError
 from priorhood.evaluation.elpd import Elpd, outcomes_of, standard_error
@@ -99,9 +99,8 @@ def compare(
     >>> ph.compare([small, large], by="place").index.tolist()
     ['price ~ living_space + (1 | zip)', 'price ~ 1 + (1 | zip)']
     """
-    if by not in WAYS:
-        raise ModelError(f"by must be one of {', '.join(WAYS)}, not {by!r}")
     named = _by_name(models)
+    check_choice("by", by, WAYS)
     if not named:
         raise ModelError("compare needs at least one model: {'name': posterior, …}")
     _check_level(level, by)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import numpy as np
 from priorhood._arguments import suggest_argument_names
 from priorhood._system import run_in_threads
 from priorhood._text import join_words, plural, suggestion
-from priorhood.errors import ModelError, PriorhoodError
+from priorhood.errors import ModelError, PriorError, PriorhoodError
 from priorhood.evaluation.shift import FAR, WIDER, far, redraw, shifts
 from priorhood.fitting.engine_choice import FitOptions, exact_refusal
 from priorhood.model.priors import (
@@ -29,6 +30,7 @@ from priorhood.model.priors import (
     check_key,
     split_label,
 )
+from priorhood.model.tokens import brief
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -279,8 +281,9 @@ def sensitivity(
     {0.5: False, 2.0: False}
     """
     options = FitOptions.again(post, chains, draws, seed, threads, progress, post.store)
-    numbers = [float(factor) for factor in factors] if not isinstance(factors, str) else []
-    if not numbers or not all(math.isfinite(factor) and factor > 0 and factor != 1 for factor in numbers):
+    numbers = list(factors) if isinstance(factors, Iterable) and not isinstance(factors, str) else []
+    real = all(isinstance(factor, int | float | np.number) for factor in numbers)
+    if not numbers or not real or not all(math.isfinite(f) and f > 0 and f != 1 for f in numbers):
         raise ModelError(f"factors must be numbers above 0 other than 1, such as (0.5, 2), not {factors!r}")
     if not all(1 / MAX_FACTOR <= factor <= MAX_FACTOR for factor in numbers):
         raise ModelError(
@@ -297,7 +300,8 @@ def sensitivity(
         parameters = [parameters]
     if parameters is not None and not len(parameters):
         raise ModelError(f"parameters is empty; choose from {', '.join(post.model.priors)}")
-    keys = list(dict.fromkeys(check_key(key) for key in (post.model.priors if parameters is None else parameters)))
+    given = post.model.priors if parameters is None else parameters
+    keys = list(dict.fromkeys(_parameter(post.model, key) for key in given))
     # A general prior may be used by no parameter, since each has a particular one.
     stated = post.model.resolve(post.design)
     scaled = {key: _with(post.model, key, scaled_prior(stated_prior(post.model, key), 2.0)) for key in keys}
@@ -339,6 +343,16 @@ def stated_prior(model: Model, key: str) -> Prior:
         if one in model.priors:
             return model.priors[one]
     raise ModelError(f"the model has no prior for {key}; {suggestion(key, model.priors)}")
+
+
+def _parameter(model: Model, given: object) -> str:
+    """Return a parameter's name in its normal form; raise with what may be meant if no parameter is named so."""
+    try:
+        return check_key(str(given))
+    except PriorError:
+        raise PriorError(
+            f"there is no parameter {brief(str(given))}: {suggestion(str(given), model.priors)}"
+        ) from None
 
 
 def _with(model: Model, key: str, prior: Prior) -> Model:

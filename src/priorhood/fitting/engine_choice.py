@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import MAX_CHAINS, MAX_DRAWS, MAX_THREADS, MAX_TOTAL_DRAWS, check_seed, check_whole
+from priorhood._arguments import (
+    MAX_CHAINS,
+    MAX_DRAWS,
+    MAX_THREADS,
+    MAX_TOTAL_DRAWS,
+    check_choice,
+    check_seed,
+    check_whole,
+)
 from priorhood._system import cores, memory
 from priorhood._text import plural
 from priorhood.engines import nuts
@@ -100,10 +108,8 @@ class FitOptions:
             )
         threads = cores() if threads is None else check_whole("threads", threads, 1, MAX_THREADS)
         seed = None if seed is None else check_seed(seed)
-        if engine not in ENGINES:
-            raise ModelError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
-        if store not in STORES:
-            raise ModelError(f"store must be one of {', '.join(STORES)}, not {store!r}")
+        check_choice("engine", engine, ENGINES)
+        check_choice("store", store, STORES)
         return cls(chains, draws, seed, threads, progress or silent, engine, store)
 
     @classmethod

@@ -582,6 +582,8 @@ def _no_formula(given: object) -> str:
     """Return the error message for an argument that is not a formula."""
     if hasattr(given, "model") and isinstance(given.model, Model):
         return "expected a model, got a Posterior; use post.model"
+    if type(given).__name__ == "Moments":  # by name: this module is below the class
+        return "expected a model, got Moments; the model of sums is sums.model()"
     return (
         f"expected a formula, like 'price ~ living_space + (living_space | zip)', or a Model, not "
         f"{type(given).__name__}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._arguments import MAX_DRAWS, check_seed, check_whole, suggest_argument_names
+from priorhood._arguments import MAX_DRAWS, check_choice, check_seed, check_whole, suggest_argument_names
 from priorhood._text import join_words
 from priorhood.data.rows import prepare_rows
 from priorhood.engines.draws import Draws, Effects
@@ -211,8 +211,7 @@ def posterior_predictive(
     ('chain', 'draw', 'row')
     """
     _check_dtype(dtype)
-    if unseen not in UNSEEN:
-        raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
+    check_choice("unseen", unseen, UNSEEN)
     seed = post.seed if seed is None else check_seed(seed)
     posterior = post.tree["posterior"].to_dataset()
     c = coefficients_of(posterior, post.data)

@@ -25,6 +25,11 @@ PICTURES = (
     "correlation", "diagnostics", "forest", "interactive_map", "lines", "map", "predictive", "price", "prior_lines",
     "priors", "ranks", "shrinkage", "trace",
 )  # fmt: skip
+# Pictures of results, and the functions that return these.
+OF_RESULTS = {
+    "calibration": "calibrate()", "compare": "compare()", "loo": "loo()", "misfit": "assess()", "pit": "assess()",
+    "sensitivity": "sensitivity()",
+}  # fmt: skip
 
 
 class LazyMethod:
@@ -68,7 +73,11 @@ class Plots:
 
         def __getattr__(self, name: str) -> Callable[..., Any]:
             if name not in PICTURES:
-                raise AttributeError(f"a posterior has no plot {name!r}; the plots are {', '.join(PICTURES)}")
+                of_result = OF_RESULTS.get(name)
+                advice = f": it takes the result of {of_result}, ph.plot.{name}(result)" if of_result else ""
+                raise AttributeError(
+                    f"a posterior has no plot {name!r}{advice}; the plots are {', '.join(PICTURES)}"
+                )
             return MethodType(getattr(import_module("priorhood.plot"), name), self._post)
 
 

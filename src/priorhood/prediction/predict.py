@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from priorhood._arguments import check_seed
+from priorhood._arguments import check_choice, check_seed
 from priorhood._system import cores, memory, run_in_threads
 from priorhood._text import preview
 from priorhood.data.sources.table import with_columns
@@ -89,8 +89,7 @@ def request(
     probabilities = numbers("quantiles", quantiles)
     if any(not 0 < q < 1 for q in probabilities):
         raise ModelError(f"quantiles must lie between 0 and 1, such as 0.05,0.5,0.95, not {preview(probabilities)}")
-    if unseen not in UNSEEN:
-        raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
+    check_choice("unseen", unseen, UNSEEN)
     return Request(probabilities, numbers("below", below), numbers("above", above), unseen, check_seed(seed))
 
 

@@ -220,3 +220,8 @@ def test_wrong_factors(post):
             ph.sensitivity(post, wrong)
     with pytest.raises(ph.PriorhoodError, match="mu"):
         ph.sensitivity(post, parameters="mu[rooms]")
+    for wrong in (["sigm"], "sigm"):
+        with pytest.raises(ph.PriorError, match=r"^there is no parameter 'sigm': did you mean 'sigma'\?$"):
+            ph.sensitivity(post, parameters=wrong)
+    with pytest.raises(ph.PriorError, match="there is no parameter '3': there are "):
+        ph.sensitivity(post, parameters=[3])

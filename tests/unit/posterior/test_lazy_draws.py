@@ -293,7 +293,7 @@ def test_a_page_holds_so_many_places(nested, summed, monkeypatch):
 
 
 def test_shrinkage_of_very_many_places_draws_some_arrows(summed, monkeypatch):
-    draws = ph.plot.shrinkage.__globals__
+    draws = ph.plot.shrinkage.__wrapped__.__globals__
     whole = ph.plot.shrinkage(summed)
     monkeypatch.setitem(draws, "MAX_ARROWS", 3)
     some = ph.plot.shrinkage(summed, zip=summed.hierarchy.levels[0].labels[[1]].tolist())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._arguments import suggest_argument_names
 from priorhood.diagnostics.uniformity import ALARM, counts_below
 from priorhood.plot.figure import page, style
 
@@ -20,6 +21,7 @@ WIDTH = 11.0
 GRID = page.Grid(left=0.75, right=0.25, gap=0.3, foot=0.6, pitch=1.9, height=1.4)
 
 
+@suggest_argument_names
 def calibration(result: Calibration) -> Figure:
     """Draw the distribution function of every quantity's ranks, minus the uniform one, with a simultaneous band.
 

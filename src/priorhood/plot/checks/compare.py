@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._arguments import suggest_argument_names
 from priorhood._text import join_words, plural
 from priorhood.errors import ModelError
 from priorhood.plot.figure import page, style
@@ -22,6 +23,7 @@ MAX_NAME, NAMED = 30, 5
 PREDICTED = {"row": "new rows", "place": "new places"}
 
 
+@suggest_argument_names
 def compare(table: pd.DataFrame) -> Figure:
     """Draw the difference between each model and the best one, with one and two standard errors.
 
@@ -100,6 +102,7 @@ def compare(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@suggest_argument_names
 def loo(result: Elpd) -> Figure:
     """Draw how well each place is predicted: elpd per row against number of rows, the worst places named.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._arguments import suggest_argument_names
 from priorhood._text import plural, row_count
 from priorhood.diagnostics.uniformity import UniformityTest
 from priorhood.evaluation.residuals import BINS
@@ -26,6 +27,7 @@ GRID = page.Grid(left=LEFT, right=0.25, gap=0.85, foot=BELOW, pitch=HIGH, height
 LINE, NAMES, WHY, SIDE = 0.24, 2.0, 3.0, 3.3
 
 
+@suggest_argument_names
 def pit(result: Assessment) -> Figure:
     """Draw the distribution and a histogram of PIT values, P(y < y_i), and by place the share of rows inside 90 %.
 
@@ -133,6 +135,7 @@ def _funnel(axes: Axes, result: Assessment) -> None:
     page.panel_caption(axes, f"{count:,} of {len(n):,} {plural(group)} outside the grey band (expected: 1 %)")
 
 
+@suggest_argument_names
 def misfit(result: Assessment) -> Figure:
     """Draw the places that fit badly, and how: all places on the left, the worst ones, named, on the right.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._arguments import MAX_DRAWS, check_seed, check_whole
+from priorhood._arguments import MAX_DRAWS, check_choice, check_seed, check_whole, suggest_argument_names
 from priorhood._text import preview, row_count, suggestion
 from priorhood.errors import ModelError, TableError
 from priorhood.evaluation.residuals import outcome_required, thinned
@@ -82,6 +82,7 @@ class _Outcomes:
         return np.exp(values) if self.logged else values
 
 
+@suggest_argument_names
 def predictive(
     post: Posterior,
     table: object,
@@ -130,12 +131,10 @@ def predictive(
     >>> ph.plot.predictive(post, sales, "histogram").axes[0].get_ylabel()
     'rows'
     """
-    if kind not in KINDS:
-        raise ModelError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    check_choice("kind", kind, KINDS)
     if draws is not None:
         check_whole("draws", draws, 1, MAX_DRAWS)
-    if unseen not in UNSEEN:
-        raise ModelError(f"unseen must be one of {', '.join(UNSEEN)}, not {unseen!r}")
+    check_choice("unseen", unseen, UNSEEN)
     seed = post.seed if seed is None else check_seed(seed)
     formula = post.model.formula
     c = thinned(post, draws or DRAWS[kind])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._arguments import suggest_argument_names
 from priorhood.evaluation.shift import FAR, far
 from priorhood.plot.figure import page, style
 
@@ -19,6 +20,7 @@ WIDTH, LINE, LEFT, RIGHT, BELOW = 9.5, 0.34, 2.9, 0.3, 0.6
 MIN_AXIS = 0.6  # smallest shift, in sds, that the axis covers
 
 
+@suggest_argument_names
 def sensitivity(result: Sensitivity) -> Figure:
     """Draw the shift of every parameter's mean under each scaled prior, in posterior sds.
 

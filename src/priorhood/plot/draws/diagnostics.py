@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._arguments import suggest_argument_names
 from priorhood.diagnostics.convergence_verdicts import ESS_PER_CHAIN, R_HAT_LIMIT, mcse_limit
 from priorhood.diagnostics.sampler_verdicts import ACCEPT_LIMIT
 from priorhood.errors import ModelError
@@ -50,6 +51,7 @@ class _Measure:
     form: str
 
 
+@suggest_argument_names
 def diagnostics(post: Posterior) -> Figure:
     """Draw histograms over all parameters of R-hat, bulk and tail ESS, and MCSE / sd; below, sampler statistics.
 

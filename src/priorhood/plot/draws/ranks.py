@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._arguments import suggest_argument_names
 from priorhood.diagnostics.summary import measures
 from priorhood.errors import ModelError
 from priorhood.plot.figure import page, style
@@ -28,6 +29,7 @@ ALARM = 0.05  # share of pictures of independent draws in which any line leaves 
 SIMULATED, MAX_SIMULATED, SEED = 4000, 250, 1
 
 
+@suggest_argument_names
 def ranks(post: Posterior, var_names: str | Sequence[str] | None = None, **places: object) -> Figure:
     """Draw the distribution function of each chain's ranks among all draws, minus the uniform one, with a band.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._arguments import suggest_argument_names
 from priorhood.model.priors import split_label
 from priorhood.plot.figure import page, style
 from priorhood.plot.figure.kde import BOUNDS, kernel_density
@@ -25,6 +26,7 @@ GRID = page.Grid(left=page.EDGE, right=0.25, gap=1.2, foot=FOOT + 0.48, pitch=2.
 MAX_POINTS = 4000
 
 
+@suggest_argument_names
 def trace(post: Posterior, var_names: str | Sequence[str] | None = None, **places: object) -> Figure:
     """Draw the density of each chain on the left and its trace on the right, one row per parameter, in data units.
 

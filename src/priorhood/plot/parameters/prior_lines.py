@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import check_finite, check_seed, check_whole
+from priorhood._arguments import check_finite, check_seed, check_whole, suggest_argument_names
 from priorhood._text import suggestion
 from priorhood.data.sources.table import read
 from priorhood.errors import ModelError
@@ -60,6 +60,7 @@ class _Lines:
     range: tuple[float, float]
 
 
+@suggest_argument_names
 def prior_lines(
     model: Model | str | Posterior,
     table: object = None,

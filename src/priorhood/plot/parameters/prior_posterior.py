@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._arguments import suggest_argument_names
 from priorhood._text import suggestion
 from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
@@ -74,6 +75,7 @@ class PriorPosterior:
         return float(self.middle[1] - self.middle[0]) / posterior if posterior > 0 else np.inf
 
 
+@suggest_argument_names
 def priors(post: Posterior, var_names: str | Sequence[str] | None = None) -> Figure:
     """Draw the prior and posterior density of mu, tau, omega, sigma and nu, in units of the data.
 

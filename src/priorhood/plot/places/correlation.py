@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from priorhood._arguments import suggest_argument_names
 from priorhood._text import plural
 from priorhood.errors import ModelError
 from priorhood.plot.figure import page, style
@@ -38,6 +39,7 @@ MAX_PLACES = 12
 WIDTH, LEFT, PLANE, GAP, RIGHT, HIGH, FOOT = 11.0, 1.0, 5.9, 0.55, 0.3, 4.6, 0.95
 
 
+@suggest_argument_names
 def correlation(post: Posterior, terms: Sequence[str] | None = None, **places: object) -> Figure:
     """Draw all places in the plane of two coefficients, and next to it the posterior of their correlation.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._arguments import suggest_argument_names
 from priorhood._text import count_noun, plural, suggestion
 from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
@@ -68,6 +69,7 @@ class _Intervals:
     subject: str
 
 
+@suggest_argument_names
 def forest(
     post: Posterior,
     var: str = "beta",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import check_finite
+from priorhood._arguments import check_finite, suggest_argument_names
 from priorhood._text import preview
 from priorhood.errors import ModelError
 from priorhood.model.tokens import keyword
@@ -63,6 +63,7 @@ class _Home:
         return float(self.quantiles[1])
 
 
+@suggest_argument_names
 def price(
     post: Posterior,
     home: object = None,

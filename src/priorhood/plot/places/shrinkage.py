@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._arguments import suggest_argument_names
 from priorhood._text import plural, row_count
 from priorhood.plot.figure import page, style
 from priorhood.plot.figure.select_places import (
@@ -81,6 +82,7 @@ class _Estimates:
         return np.asarray(np.sqrt((((self.alone - self.pooled) / self.new.std(axis=0)) ** 2).sum(axis=1)))
 
 
+@suggest_argument_names
 def shrinkage(post: Posterior, terms: str | Sequence[str] | None = None, **places: object) -> Figure:
     """Draw arrows from every place's own least-squares estimate to its posterior mean, for two coefficients.
 

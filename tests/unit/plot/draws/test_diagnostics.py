@@ -96,7 +96,7 @@ def test_ranks_say_which_chain(post):
 
 def test_rank_curves_are_counts():
     values = np.random.default_rng(1).normal(size=(3, 70))
-    curves = plot.ranks.__globals__["rank_curves"](values, 10)
+    curves = plot.ranks.__wrapped__.__globals__["rank_curves"](values, 10)
     pooled = np.sort(values.ravel())
     for chain, curve in zip(values, curves, strict=True):
         wanted = [np.mean(chain <= pooled[int(210 * k / 10) - 1]) - k / 10 for k in range(1, 10)]
@@ -105,7 +105,7 @@ def test_rank_curves_are_counts():
 
 def test_agreeing_chains_leave_the_band_as_often_as_said():
     """At 20 % of 400 sets of chains: 4 sds of that share are 8 points. With one of them 0.6 sds off, most do."""
-    names = plot.ranks.__globals__
+    names = plot.ranks.__wrapped__.__globals__
     rng = np.random.default_rng(2)
     edge = names["band"](4, 400.0, 0.2)
     left = {0.0: 0, 0.6: 0}
