@@ -132,7 +132,7 @@ def test_an_id_of_rows_is_no_place(put, monkeypatch):
     monkeypatch.setattr(schema, "LOOKS", ((500, 0.5), (1500, 0.9)))
     monkeypatch.setattr("priorhood.data.rows._flags", lambda *_: pytest.fail("said before the sums are asked for"))
     said = refused(put(ids(3000)), "price ~ area + (1 | zip)", {})
-    about = re.search(r"the group 'zip' has about ([\d,]+) different values in 3,000 rows: .* an id", said)
+    about = re.search(r"the group 'zip' has about ([\d,]+) different values in 3,000 rows: .* row ID", said)
     assert about, said
     assert abs(int(about[1].replace(",", "")) / 2940 - 1) < 0.1
     assert "there are 'area', 'price'" in said

@@ -447,7 +447,7 @@ PYTHON = {
     ),
     "places without a group": case(
         lambda: ph.moments("price ~ centre", sales(), places=PLACES),
-        "add one like (1 | zip)",
+        "add one such as (1 | zip)",
         lambda: ph.moments("price ~ centre + (1 | zip)", sales(), places=PLACES),
     ),
     "labels that several places have": case(
@@ -920,7 +920,7 @@ TABLES = {
     "a line that is longer": (("uneven.csv", FORMULA), "or leave it out", [("even.csv", FORMULA)]),
     "several tables": (
         ("two.duckdb", FORMULA),
-        "name one of them, like 'two.duckdb::homes'",
+        "name one of them, for example 'two.duckdb::homes'",
         [("two.duckdb::homes", FORMULA)],
     ),
     "a condition that is none": (

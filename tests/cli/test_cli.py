@@ -234,7 +234,7 @@ def test_output_for_people_names_what_matters(folder, cli, formula, fit_options,
     assert few > 0
     used = 160 - int(((gaps["price"] >= 8e5) | gaps["living_space"].isna()).sum())
     assert f"{used} of 160 rows used in 8 zips" in ran.out
-    assert f"dropped {few} rows: not in where" in ran.out
+    assert f"dropped {few} rows: where condition not met" in ran.out
     assert "rows: missing 'living_space'" in ran.out
     assert "€ per m²" in ran.out
     assert "seed 1" in ran.out

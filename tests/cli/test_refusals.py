@@ -71,7 +71,14 @@ def test_header_only_frame(sales, formula):
 def test_a_folder_without_parts_is_no_table(folder, refused, formula):
     (folder / "parts").mkdir()
     (folder / "parts" / "_SUCCESS").touch()
-    refused("fit", folder / "parts", formula, "-o", folder / "out.nc", says=("folder", "parts", "no files of rows"))
+    refused(
+        "fit",
+        folder / "parts",
+        formula,
+        "-o",
+        folder / "out.nc",
+        says=("folder", "parts", "contains no data files"),
+    )
 
 
 def test_a_folder_of_other_files_is_no_table(folder, refused, formula):

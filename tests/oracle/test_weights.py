@@ -77,7 +77,7 @@ def test_a_row_that_stands_for_n_is_n_rows(case):
     # The account is of rows of the table.
     assert one.attrs["rows_read"] == len(frame)
     gone = {d.reason: d.rows for d in one.moments.dropped}
-    assert gone.pop("0 in") == (frame["n"] == 0).sum()
+    assert gone.pop("frequency weight of 0 in") == (frame["n"] == 0).sum()
     assert bool(gone) == (factor is not None)
     assert one.moments.listed == len(frame) - (frame["n"] == 0).sum() - sum(gone.values())
 

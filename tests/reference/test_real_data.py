@@ -78,7 +78,7 @@ def test_radon_us_has_coded_missing_values_to_filter():
     rows = ph.read(path, where="floor < 9")
     post = ph.fit("log_radon ~ floor + (1 | fips)", rows, seed=4)
     converged(post)
-    assert next(d.reason for d in post.moments.dropped) == "not in where"
+    assert next(d.reason for d in post.moments.dropped) == "where condition not met"
     assert post.moments.rows == 12_573 - 284
 
 

@@ -68,7 +68,7 @@ def dates_advice(column: str, role: Role, dates: list[str], found: Dates, table:
         ways.append(_days_since(table, column, dates, found))
     else:
         ways.append("write them like 2014-10-13, since priorhood does not know these names of months")
-    return f"holds {found.term}, like {preview(dates[:1])}, not numbers; {', or '.join(ways)}"
+    return f"holds {found.term}, such as {preview(dates[:1])}, not numbers; {', or '.join(ways)}"
 
 
 def typed_dates_advice(frame: Frame, column: str, table: Table) -> str:
@@ -82,8 +82,8 @@ def typed_dates_advice(frame: Frame, column: str, table: Table) -> str:
     found = dates_of(texts, short=True)
     if found is None:  # pandas' guess could take days for months
         return (
-            f"holds dates, not numbers; write them all like 2014-10-13, instead of {preview(texts[:1])}, "
-            f"and this message will show how to convert them to days"
+            f"holds dates, not numbers; first write all of them like 2014-10-13, not like {preview(texts[:1])}; "
+            f"the next error message then shows how to convert them to days"
         )
     return f"holds dates, not numbers; {_days_since(table, column, texts, note_blanks(found, given))}"
 
@@ -157,7 +157,7 @@ def _days_since(table: Table, column: str, texts: list[str], found: Dates | None
         return advice + line
     if command := command_for(table, line, DAYS):
         return advice + command
-    return f"{advice}{line} for a pandas frame d, or the equivalent where the rows are"
+    return f"{advice}{line} for a pandas frame d, or its equivalent in the system that holds the rows"
 
 
 def command_for(table: Table, line: str, ending: str) -> str | None:

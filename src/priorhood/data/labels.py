@@ -189,7 +189,6 @@ def warn_of_missing(name: str, labels: Sequence[str], rows: Array | None, what: 
     count = "" if rows is None else f" ({row_count(int(rows[np.isin(labels, found)].sum()))})"
     these = f"{join_words(map(repr, found))} {'is' if len(found) == 1 else 'are'}"
     warn(
-        f"{name}: {these} among the {what}{count}, as "
-        f"missing values are when a column is converted to text; if they are missing values, read the table with "
-        f"{null_options(found)}"
+        f"{name}: {these} among the {what}{count}; missing values turn into such text when a column is converted "
+        f"to text. If that happened here, read the table with {null_options(found)}"
     )

@@ -123,8 +123,8 @@ def check_thousands(column: str, texts: list[str], table: Table) -> bool:
     if not odd and given.decimal is None and (three := all_in_thousands(texts)):
         example = three[0]
         warn(
-            f"{table.name}: every value of column {column!r} has a point and three digits, like "
-            f"{preview(three, 3)}: {example!r} is read as {float(example):g}; if it is "
+            f"{table.name}: every value of column {column!r} has a period and three digits, such as "
+            f"{preview(three, 3)}: {example!r} is read as a decimal, {float(example):g}; if it means "
             f"{example.replace('.', '')}, read the file with thousands='.' (--thousands .), and if these are "
             f"decimals, use decimal='.' (--decimal .)"
         )
@@ -137,10 +137,10 @@ def check_thousands(column: str, texts: list[str], table: Table) -> bool:
     if not odd:
         return False
     whole = [t for t in texts if decimal not in t and t.isdigit()]
-    others = f" next to whole numbers hundreds of times as large, like {preview(whole, 1)}" if whole else ""
+    others = f" and whole numbers hundreds of times larger, such as {preview(whole, 1)}" if whole else ""
     description = (
-        f"{table.name}: column {column!r} has values with exactly three digits after {decimal!r}, like "
-        f"{preview(dict.fromkeys(odd), 3)}{others}: they look like thousands"
+        f"{table.name}: column {column!r} has values with exactly three digits after {decimal!r}, such as "
+        f"{preview(dict.fromkeys(odd), 3)}{others}: {'the former' if whole else 'they'} look like thousands"
     )
     instead = f"thousands={decimal!r} (--thousands {decimal})"
     if given.decimal is None:
@@ -175,9 +175,9 @@ def warn_of_thousandths(column: str, values: Array, table: Table) -> None:
         return
     shown = ", ".join(f"{v:g}" for v in broken[:3].tolist())
     warn(
-        f"{table.name}: column {column!r} has {shown} next to whole numbers hundreds of times as large, like "
-        f"{large.max():g}: if 1.2 stands for 1,200, written 1.200, these values are 1,000 times too small; read "
-        f"the original file with thousands='.' (--thousands .)"
+        f"{table.name}: column {column!r} contains both {shown} and much larger whole numbers such as "
+        f"{large.max():g}. If 1.2 was written 1.200 and means 1,200, the former are too small by a factor of "
+        f"1,000; read the original file with thousands='.' (--thousands .)"
     )
 
 

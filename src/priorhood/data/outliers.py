@@ -50,7 +50,8 @@ def outlier_rule(used: Frame, design: Design, factor: float, frequency: str | No
     numbers = [f for f in design.formula.factors() if f not in design.categories]
     if not numbers:
         raise TableError(
-            "drop_outliers compares the outcome per predictor, but the formula has no numeric predictor"
+            "drop_outliers compares the outcome divided by the first numeric predictor, but the formula has no "
+            "numeric predictor"
         )
     predictor = Expression(alone(Expression(numbers[0]).names[0]))
     outcome = design.formula.unlogged

@@ -171,11 +171,13 @@ def read_place_table(source: object, formula: Formula) -> PlaceTable:
     keys = tuple(key for key in formula.keys if key in table.columns)
     if not keys:
         wanted = (
-            f"the formula's {join_words(formula.keys, 'or')}" if formula.keys else "the formula has no group part"
+            f"the formula's {join_words(formula.keys, 'or')}"
+            if formula.keys
+            else "the formula has no grouping term"
         )
         raise TableError(
             f"{table.name} (places) has no column that identifies the place of a row: {wanted}; "
-            f"{suggestion(formula.keys[-1], table.columns) if formula.keys else 'add one like (1 | zip)'}"
+            f"{suggestion(formula.keys[-1], table.columns) if formula.keys else 'add one such as (1 | zip)'}"
         )
     read_by_formula = dict.fromkeys(n for f in formula.factors() for n in Expression(f).names)
     table.check_unambiguous(read_by_formula)

@@ -149,7 +149,7 @@ def _reading(frame: Frame, column: str, dtype: DType, roles: dict[str, Role], ta
             raise TableError(f"{title} {typed_dates_advice(frame, column, table)}")
         what, instead = next((words for kind, *words in _kinds() if dtype == kind), ["values of another type", ""])
         times = [text[:10] for text in first_texts(frame, column, table.name)][:1] if dtype == nw.Time else []
-        like = f", like {preview(times)}" if times else ""
+        like = f", such as {preview(times)}" if times else ""
         raise TableError(f"{title} holds {what}{like}, not numbers; convert them to numbers first{instead}")
     if dtype == nw.Object and (numbers := _python_numbers(frame, column)) is not None:
         return numbers
@@ -203,9 +203,9 @@ def _text_reading(text: TextColumn, frame: Frame, roles: dict[str, Role]) -> nw.
                 else ""
             )
             if role.number:
-                raise TableError(f"{text.title} is {held}, like {like}; convert it to numbers{thousands}")
+                raise TableError(f"{text.title} is {held}, such as {like}; convert it to numbers{thousands}")
             raise TableError(
-                f"{table.name}: column {column!r} is {held} though all its values are numbers, like {like}; "
+                f"{table.name}: column {column!r} is {held} though all its values are numbers, such as {like}; "
                 f"convert it to numbers{thousands}, or write C({written(column)}) to use it as categories"
             )
     check_thousands(column, values, table)
@@ -273,8 +273,8 @@ def _kinds() -> tuple[tuple[type[DType], str, str], ...]:
     import narwhals.stable.v2 as nw
 
     return (
-        (nw.Time, "times of day", ", like hours since midnight"),
-        (nw.Duration, "durations", ", like days"),
+        (nw.Time, "times of day", ", for example hours since midnight"),
+        (nw.Duration, "durations", ", for example days"),
         (nw.List, "lists", ""),
         (nw.Array, "lists", ""),
         (nw.Struct, "several values each", ""),
@@ -330,7 +330,7 @@ def check_numbers(frame: Frame, roles: dict[str, Role], table: Table) -> None:
             zeros = list(dict.fromkeys(filter(_ZERO_FIRST.fullmatch, texts[column])))
             if zeros and len(set(map(len, texts[column]))) == 1:
                 warn(
-                    f"{table.name}: column {column!r} has leading zeros, like {preview(zeros, 2)}, and is read "
+                    f"{table.name}: column {column!r} has leading zeros, such as {preview(zeros, 2)}, and is read "
                     f"as numbers; if these are labels, write C({written(column)}) to use them as categories"
                 )
         for column in (c for c in thousands if c in texts):

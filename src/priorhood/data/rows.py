@@ -228,7 +228,7 @@ class PreparedRows:
             place = "/".join(str(shown[f"label{i}"][row]) for i in range(len(keys)))
             examples.append(f"{value:g}" + (f" ({self.design.formula.group} {place!r})" if keys else ""))
         raise TableError(
-            f"{self.name}: {what} in {row_count(count)}, needed for {check.role} {check.text!r}: "
+            f"{self.name}: {what} in {row_count(count)}, so {check.role} {check.text!r} cannot be used: "
             f"{', '.join(examples)}; {guard.advice}"
         )
 
@@ -324,11 +324,13 @@ def _flags(frame: Frame, design: Design, weights: Weights, drop_outliers: float 
     import narwhals.stable.v2 as nw
 
     formula, schema = design.formula, frame.collect_schema()
-    flags = [Flag("not in where", "", ~nw.col(KEPT))] if KEPT in schema else []
+    flags = [Flag("where condition not met", "", ~nw.col(KEPT))] if KEPT in schema else []
     needed = dict.fromkeys(Expression(formula.outcome).names + design.variables + formula.keys + weights.columns)
     flags += [Flag("missing", column, missing(frame, column, schema[column])) for column in needed]
     if weights.frequency is not None:
-        flags.append(Flag("0 in", weights.frequency, nw.col(weights.frequency).cast(nw.Float64) == 0))
+        flags.append(
+            Flag("frequency weight of 0 in", weights.frequency, nw.col(weights.frequency).cast(nw.Float64) == 0)
+        )
     if drop_outliers is not None:
         text, outside = outlier_rule(_passing(frame, flags), design, drop_outliers, weights.frequency)
         flags.append(Flag(f"outlier in {text}", "", outside))
@@ -362,7 +364,7 @@ def _checks(design: Design) -> tuple[RowCheck, ...]:
     numbers = [f for f in design.formula.factors() if f not in design.categories]
     checks: list[RowCheck] = []
     for text in (design.formula.outcome, *numbers):
-        role = "outcome" if text == design.formula.outcome else "predictor"
+        role = "the outcome" if text == design.formula.outcome else "the predictor"
         expression = Expression(text)
         for column in expression.names:
             value = nw.col(column).cast(nw.Float64)

@@ -83,7 +83,7 @@ def learn_design(
             population = tuple(term for term in formula.population if factor not in term)
             grouped = written_out(replace(formula, population=population, levels=tuple(groupings), crossed=()))
             raise TableError(
-                f"{name}: column {column!r} has {len(found):,} categories; use a group part for so many: fit "
+                f"{name}: column {column!r} has {len(found):,} categories; use a grouping term for so many: fit "
                 f"{grouped!r}"
             )
         if len(found) < least:
@@ -199,7 +199,7 @@ def refuse_ids(frame: Frame, keys: tuple[str, ...], name: str) -> None:
         said = f"{name}: the group {key!r} has about {labels:,} different values in {rows:,} rows"
         if rows < MIN_ROWS_PER_PLACE * labels:
             raise TableError(
-                f"{said}: it looks like an id of rows, not a place; use the column that identifies the place of a "
+                f"{said}: it looks like a row ID, not a place; use the column that identifies the place of a "
                 f"row (there are {preview(others, 12)})"
             )
         if labels > MAX_PLACES:

@@ -156,7 +156,7 @@ class TextColumn:
             if bounded is not None:
                 advice = self.conversion(bounded, "; or use wider ranges, as categories")
                 raise TableError(
-                    f"{self.title} has {len(values):,} ranges and numbers, like {preview(odd, 3)}; "
+                    f"{self.title} has {len(values):,} ranges and numbers, such as {preview(odd, 3)}; "
                     f"{bounded.description}: {advice}"
                 )
 
@@ -165,7 +165,7 @@ class TextColumn:
         if len(odd) == len(self.values) and not any(any(map(str.isdigit, value)) for value in odd):
             categories = f"write {written(self.name)} by itself to use it as categories"
             instead = categories if self.role.predictor else "name a column of numbers"
-            return f"holds text, not numbers, like {preview(odd, 3)}; {instead}"
+            return f"holds text, not numbers, such as {preview(odd, 3)}; {instead}"
         if all(any(map(str.isdigit, value)) and PLAIN.match(value) for value in odd):
             longest = max(odd, key=len)
             shown = f"{longest[:15]}{'…' * (len(longest) > 15)} ({len(longest)} characters)"

@@ -76,22 +76,22 @@ def rewriting(texts: Iterable[str], given: NumberFormat = DEFAULT_FORMAT) -> Rew
     if letters:
         plain = list(map(_ascii, letters))
         return Rewriting(
-            f"has numbers in characters other than 0 to 9, like {preview(found[:2])}; replace them",
+            f"has numbers in digits other than 0 to 9, such as {preview(found[:2])}; replace them",
             f".str.translate(str.maketrans({''.join(letters)!r}, {''.join(plain)!r}))",
             f".str.replace_many({letters!r}, {plain!r})",
         )
     found = changed_by(lambda text: _BRACKETS.sub(r"\1", text) if _BRACKETS.fullmatch(text) else text)
     if found:
         return Rewriting(
-            f"has numbers in brackets, like {preview(found[:2])}, which often stand for negative numbers; if so, "
-            f"write them with a minus sign",
+            f"has numbers in brackets, such as {preview(found[:2])}, which often stand for negative numbers; if "
+            f"so, write them with a minus sign",
             r".str.replace(r'^\((.+)\)$', r'-\1', regex=True)",
             r".str.replace(r'^\((.+)\)$', '-${1}')",
         )
     found = [text for text in numbers if is_indian_grouping(text)]
     if any(re.search(r",\d\d,", text) for text in found) and all(is_number(text, given) for text in numbers):
         return Rewriting(
-            f"has numbers with the commas of lakhs, like {preview(found[:2])}; remove them",
+            f"has numbers with Indian digit grouping (lakhs), such as {preview(found[:2])}; remove the commas",
             ".str.replace(',', '', regex=False)",
             ".str.replace_all(',', '', literal=True)",
         )
@@ -117,7 +117,7 @@ def _with_several_signs(texts: list[str], given: NumberFormat) -> Rewriting | No
         examples = {unit: number.text for number, unit in zip(found, units, strict=True)}
         shown = preview([text for unit, text in examples.items() if unit is not None][:3])
         description = (
-            f"has numbers in {'two' if len(examples.keys() - {None}) == 2 else 'several'} units, like {shown}"
+            f"has numbers in {'two' if len(examples.keys() - {None}) == 2 else 'several'} units, such as {shown}"
         )
         kinds = {unit[0] for unit in units if unit is not None}
         separators = find_separators([number.core for number in found], given)
@@ -138,8 +138,8 @@ def _with_several_signs(texts: list[str], given: NumberFormat) -> Rewriting | No
     ends = [rf"^(?:{_any(before)})"] * bool(before) + [rf"(?:{_any(after)})$"] * bool(after)
     pattern = "|".join(ends)
     return Rewriting(
-        f"has numbers with different signs, like {preview(list(pairs.values())[:3])}; if they all mean the same, "
-        f"remove them",
+        f"has numbers with different units or symbols, such as {preview(list(pairs.values())[:3])}; if all of them "
+        f"mean the same, remove them",
         f".str.replace({pattern!r}, '', regex=True)",
         f".str.replace_all({pattern!r}, '')",
     )
@@ -156,9 +156,9 @@ def _with_multiples(found: list[AffixedNumber], given: NumberFormat) -> Rewritin
         if next(iter(after)).casefold() == "m" and not any(number.before for number in found):
             return None  # metres, or millions
         words = {1_000: "thousands", 1_000_000: "millions", 1_000_000_000: "billions"}
-        description = f"has numbers in {words[next(iter(factors.values()))]}, like {shown}"
+        description = f"has numbers in {words[next(iter(factors.values()))]}, such as {shown}"
     else:
-        description = f"has numbers of different sizes, like {shown}"
+        description = f"has numbers with different multipliers, such as {shown}"
         if all(sign.casefold() == "m" for sign in factors) and not units:
             return Rewriting(f"{description}; {by_hand}")
     separators = find_separators([number.core for number in found], given)
@@ -204,7 +204,7 @@ def boolean_rewriting(texts: Iterable[str]) -> Rewriting | None:
     if not values:
         return None
     return Rewriting(
-        f"has truth values in more than one form, {preview(texts, 6)}; use one form",
+        f"has true/false values in more than one form, {preview(texts, 6)}; use one form",
         f".astype(str).str.strip().str.lower().map({values!r})",
         f".str.strip_chars().str.to_lowercase().replace_strict({values!r}, default=None, return_dtype=pl.Boolean)",
     )
@@ -257,7 +257,7 @@ def range_rewriting(
     number = r"\d+(?:\.\d+)?"
     both = rf"({number})(?:\D+({number}))?"
     advice = {
-        "range": "use the middle of ranges like {!r}",
+        "range": "use the middle of ranges such as {!r}",
         "lower": "use the lower bound of {!r}, though the value may be larger",
         "upper": "use the upper bound of {!r}, though the value may be smaller",
     }
@@ -277,7 +277,7 @@ def null_advice(texts: list[str]) -> str:
     if not words:
         return ""
     options = " ".join(f"--null {shlex.quote(word)}" for word in words)
-    return f", or name texts that mean a missing value (nulls={words!r}, {options})"
+    return f", or name the strings that mean a missing value (nulls={words!r}, {options})"
 
 
 def affix_advice(found: Affix, column: str, command: Callable[[str], str] | None = None, instead: str = "") -> str:
@@ -292,7 +292,7 @@ def affix_advice(found: Affix, column: str, command: Callable[[str], str] | None
     """
     signs = [sign for sign in (found.before, found.after) if sign]
     places = [f"{sign!r} {where}" for sign, where in ((found.before, "before"), (found.after, "after")) if sign]
-    description = f"numbers with {join_words(places)} them, like {preview(found.odd, 2)}"
+    description = f"numbers with {join_words(places)} them, such as {preview(found.odd, 2)}"
     if found.times > 1:
         factors = {found.after: found.times}
         scaled = conversion_advice(column, *_times(factors, found.separators), command, instead)

@@ -133,11 +133,13 @@ def used_rows(table: Table, c: Coefficients, unseen: str) -> ObservedRows:
     frame = frame_to_predict(table, design, weights, observed + counts)
     # Rows that are left out may be in new groups: only the groups of the rows used are checked below.
     rows = read_rows(c, frame, table.name, LATER)
-    flags: list[tuple[str, str, Any]] = [("not in where", "", ~nw.col(KEPT))] if KEPT in frame.columns else []
+    flags: list[tuple[str, str, Any]] = (
+        [("where condition not met", "", ~nw.col(KEPT))] if KEPT in frame.columns else []
+    )
     places = (column for column in formula.keys if column in frame.columns)
     needed = (*observed, *design.variables, *places, *weights.to_predict(table.columns), *counts)
     flags += [("missing", column, missing(frame, column)) for column in dict.fromkeys(needed)]
-    flags += [("0 in", column, nw.col(column).cast(nw.Float64) == 0) for column in counts]
+    flags += [("frequency weight of 0 in", column, nw.col(column).cast(nw.Float64) == 0) for column in counts]
     remaining = np.ones(len(frame), dtype=bool)
     dropped = []
     for reason, column, applies in flags:

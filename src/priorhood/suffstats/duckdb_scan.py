@@ -121,7 +121,7 @@ def _labels(rows: PreparedRows) -> list[nw.Expr]:
     lightly = {name for text in (design.formula.outcome, *factors) for name in Expression(text).names}
     lightly -= {Expression(f).bare for f in design.categories}
     lightly |= {key for key in design.formula.keys if schema[key] == nw.String}
-    outliers = any(flag.reason not in ("missing", "not in where") for flag in rows.flags)
+    outliers = any(flag.reason not in ("missing", "where condition not met") for flag in rows.flags)
     first = texts[0]
     for at in range(len(rows.flags), 0, -1):
         flag = rows.flags[at - 1]

@@ -266,7 +266,7 @@ def test_a_table_that_says_nothing_is_refused(sales, zips):
     assert "has no column that identifies the place of a row: the formula's zip; did you mean 'zips'" in refused(
         sales, zips.rename(columns={"zip": "zips"})
     )
-    assert "no group part" in refused(sales, zips, "price ~ distance")
+    assert "no grouping term" in refused(sales, zips, "price ~ distance")
     assert "has no column 'kind'" in refused(sales, zips.drop(columns="kind"))
 
 

@@ -495,7 +495,7 @@ def test_zeros_before_the_numbers_of_a_predictor_are_told(tmp_path):
     """A frame, which has them as texts, refuses them; a CSV took a ZIP code for a number without a word."""
     frame = homes().assign(area=lambda d: d.area.map("{:04d}".format))
     frame.to_csv(tmp_path / "rows.csv", index=False)
-    with pytest.warns(ph.PriorhoodWarning, match=r"column 'area' has leading zeros, like '00\d\d'.* C\(area\)"):
+    with pytest.warns(ph.PriorhoodWarning, match=r"column 'area' has leading zeros, such as '00\d\d'.* C\(area\)"):
         found = sums(tmp_path / "rows.csv")[1]
     np.testing.assert_allclose(found.mean, sums(homes())[1].mean, rtol=1e-12)
     sums(tmp_path / "rows.csv", "price ~ C(area) + (1 | zip)")
@@ -545,7 +545,7 @@ def test_thousands_that_begin_late_in_rows_to_predict(tmp_path):
 def test_thousands_that_begin_late_in_a_frame():
     frame = sorted_rents()
     frame["price"] = [float(f"{v:,}".replace(",", ".")) for v in frame.price]
-    with pytest.warns(ph.PriorhoodWarning, match="1,000 times too small"):
+    with pytest.warns(ph.PriorhoodWarning, match="too small by a factor of 1,000"):
         sums(frame)
 
 
@@ -601,7 +601,7 @@ def test_points_between_thousands_beside_whole_numbers(tmp_path):
         found = sums(path, decimal=".")[1]
     assert found.mean[:, -1].max() < 800
     # A frame has only the numbers left.
-    with pytest.warns(ph.PriorhoodWarning, match="1,000 times too small"):
+    with pytest.warns(ph.PriorhoodWarning, match="too small by a factor of 1,000"):
         sums(pd.read_csv(path, sep=";", dtype={"zip": str}))
 
 
@@ -684,8 +684,8 @@ def test_a_column_of_nothing_but_points_and_three_digits_is_said_once(tmp_path, 
     first = frame["price"][0]
     assert len(caught) == 1
     said = str(caught[0].message)
-    assert f"column 'price' has a point and three digits, like {first!r}" in said
-    assert f"{first!r} is read as {float(first):g}; if it is {first.replace('.', '')}" in said
+    assert f"column 'price' has a period and three digits, such as {first!r}" in said
+    assert f"{first!r} is read as a decimal, {float(first):g}; if it means {first.replace('.', '')}" in said
     design_and_moments(rows, parse(TEXT))  # once is enough: a second warning would be an error here
     thousands = sums(path, thousands=re.search(r"thousands='(.)'", said)[1])[1]
     np.testing.assert_allclose(thousands.mean[:, 1], 1000 * decimals.mean[:, 1])
@@ -698,10 +698,10 @@ def test_rows_to_predict_and_places_in_points_are_said_too(tmp_path):
     post = ph.fit("price ~ area + (1 | zip)", homes(), seed=1, chains=1, draws=50)
     areas = in_points(np.linspace(45_000, 140_500, 8))
     pd.DataFrame({"zip": ["01067"] * 8, "area": areas}).to_csv(tmp_path / "rows.csv", index=False)
-    with pytest.warns(ph.PriorhoodWarning, match="column 'area' has a point and three digits"):
+    with pytest.warns(ph.PriorhoodWarning, match="column 'area' has a period and three digits"):
         post.predict(tmp_path / "rows.csv")
     pd.DataFrame({"zip": [f"0106{i}" for i in range(8)], "income": areas}).to_csv(tmp_path / "p.csv", index=False)
-    with pytest.warns(ph.PriorhoodWarning, match="column 'income' has a point and three digits"):
+    with pytest.warns(ph.PriorhoodWarning, match="column 'income' has a period and three digits"):
         ph.fit(
             "price ~ income + (1 | zip)", homes().assign(zip=[f"0106{i % 8}" for i in range(60)]),
             places=tmp_path / "p.csv", seed=1, chains=1, draws=50,
@@ -741,7 +741,7 @@ def test_a_column_of_words_is_no_number_and_not_missing(tmp_path, text):
     for rows in (frame, pl.from_pandas(frame), written(tmp_path, frame.to_csv(index=False))):
         said = refused(rows, text)
         assert "column 'kind'" in said
-        assert "holds text, not numbers, like 'flat', 'house', 'loft'" in said
+        assert "holds text, not numbers, such as 'flat', 'house', 'loft'" in said
         assert "null" not in said
     if "log" in text:
         assert "write kind by itself to use it as categories" in refused(frame, text)
@@ -754,7 +754,7 @@ def test_texts_among_numbers_are_fixed_or_filtered_out():
     assert "'12-15' (1 row); fix these rows or filter them out (where)" in refused(frame)
     frame.loc[3, "area"] = "n/a"
     said = refused(frame)
-    assert "'n/a' (1 row); fix these rows, filter them out (where), or name texts" in said
+    assert "'n/a' (1 row); fix these rows, filter them out (where), or name the strings" in said
     assert sums(frame, nulls=re.search(r"nulls=\['(.*?)'\]", said)[1])[1].rows == 59
 
 
@@ -781,11 +781,11 @@ def test_values_that_are_no_numbers_are_called_in_plain_words(tmp_path):
         pl.struct("area", "price").alias("parts"),
     )
     frame.to_pandas().to_parquet(tmp_path / "rows.parquet")
-    kinds = {"at": "times of day, like '10:30:00'", "both": "lists", "parts": "several values each"}
+    kinds = {"at": "times of day, such as '10:30:00'", "both": "lists", "parts": "several values each"}
     for column, kind in kinds.items():
         for rows in (frame, tmp_path / "rows.parquet"):
             assert f"holds {kind}, not numbers; convert them to numbers first" in refused(rows, f"price ~ {column}")
-    assert "holds durations, not numbers; convert them to numbers first, like days" in refused(
+    assert "holds durations, not numbers; convert them to numbers first, for example days" in refused(
         frame, "price ~ listed"
     )
 
@@ -961,7 +961,7 @@ def test_numbers_of_different_sizes_are_not_made_one(tmp_path):
     frame = homes()
     frame["area"] = [f"{v}k" if v % 2 else f"{v / 1000:.3f}m" for v in frame["area"]]
     said = refused(frame)
-    assert "has numbers of different sizes, like" in said
+    assert "has numbers with different multipliers, such as" in said
     assert ".str.replace(" not in said
     assert ".str.replace_all(" not in said
     made = frame.assign(area=eval(re.search(r"(frame\['area'\].*?) in pandas", said)[1], {"frame": frame}))
@@ -1263,7 +1263,7 @@ def test_thousands_beside_whole_numbers_without_a_sign_are_refused(tmp_path):
     prices[3::20] = [f"{p[:3]}.{p[3:]}" for p in prices[3::20]]
     path = written(tmp_path, frame.assign(price=prices).to_csv(index=False))
     with pytest.raises(
-        ph.TableError, match=r"like '400\.022'.* look like thousands; read the file with thousands='\.'"
+        ph.TableError, match=r"such as '400\.022'.* look like thousands; read the file with thousands='\.'"
     ):
         ph.moments(TEXT, path)
     assert design_and_moments(ph.read(path, thousands="."), parse(TEXT))[1].pooled()[0][-1] > 400_000

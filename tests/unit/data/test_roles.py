@@ -81,7 +81,10 @@ def with_days(said, table, frame, backend):
     if backend == "polars":
         return eval(line, {"pl": pl, "d": table})
     d = (table if backend.startswith("pandas") else frame).copy()
-    exec(line.removesuffix(" for a pandas frame d, or the equivalent where the rows are"), {"pd": pd, "d": d})
+    exec(
+        line.removesuffix(" for a pandas frame d, or its equivalent in the system that holds the rows"),
+        {"pd": pd, "d": d},
+    )
     return d
 
 
@@ -186,7 +189,7 @@ def test_months_are_dates_or_categories(tmp_path, form, backend):
     table = BACKENDS[backend](frame, tmp_path)
     said = refused(table)
     term = re.search(
-        r"holds dates, like '.*?', not numbers; write (C\(x\)) to use it as categories, or convert", said
+        r"holds dates, such as '.*?', not numbers; write (C\(x\)) to use it as categories, or convert", said
     )
     assert len(sums(table, TEXT.replace("x", term[1]))[0].categories["C(x)"]) == 10
     made = with_days(said, table, frame, backend)
@@ -239,7 +242,7 @@ def test_months_in_words_that_are_not_known_look_like_dates(tmp_path, backend):
     names = "Ocak Şubat Mart Nisan Mayıs Haziran Temmuz Ağustos Eylül Ekim Kasım Aralık"
     frame = homes([f"{day.day} {names.split()[day.month - 1]} {day.year}" for day in DAYS])
     said = refused(BACKENDS[backend](frame, tmp_path))
-    assert "column 'x' (predictor) holds what looks like dates, like '1 Ekim 2021', not numbers" in said
+    assert "column 'x' (predictor) holds what looks like dates, such as '1 Ekim 2021', not numbers" in said
     assert "write them like 2014-10-13" in said
     assert len(sums(frame[:40], TEXT.replace("x", re.search(r"C\(.\)", said)[0]))[0].categories["C(x)"]) == 40
 
@@ -277,7 +280,7 @@ def test_whole_numbers_that_are_dates_are_refused_and_become_days(tmp_path, form
     frame = homes(NUMBERS[form]())
     table = BACKENDS[backend](frame, tmp_path)
     said = refused(table)
-    assert "column 'x' (predictor) holds dates, like '202" in said
+    assert "column 'x' (predictor) holds dates, such as '202" in said
     found = sums(with_days(said, table, frame, backend), "price ~ days + (1 | zip)")[1]
     numbers = pd.Series(NUMBERS[form]()).astype(float)
     shown = numbers[numbers > 0].astype("int64").astype(str).str[: 6 if form == "months" else 8]
@@ -322,7 +325,9 @@ def test_dates_of_places_as_whole_numbers_are_refused(tmp_path):
     places = pd.DataFrame({"zip": ["01067", "01069", "10115"], "built": [19450508, 19890109, 19901003]})
     frame = homes(np.arange(float(N)))
     for source in (places, _csv(places, tmp_path)):
-        with pytest.raises(ph.TableError, match=r"'built' \(a predictor of places\) holds dates, like '19450508'"):
+        with pytest.raises(
+            ph.TableError, match=r"'built' \(a predictor of places\) holds dates, such as '19450508'"
+        ):
             ph.moments("price ~ built + (1 | zip)", frame, places=source)
     assert ph.moments("price ~ I(built) + (1 | zip)", frame, places=places).moments.rows == N
 
@@ -371,15 +376,15 @@ def either(odd, even):
 SCALED = {
     "m² and sqft": (
         [f"{v} m²" if v % 2 else f"{round(v / 0.09290304, 6)} sqft" for v in V],
-        "has numbers in two units, like", V,
+        "has numbers in two units, such as", V,
     ),
     "sqm, m² and acres": (
         [f"{v} sqm" if v % 3 else f"{v / 4046.8564224:.12f} ac" for v in V],
-        "has numbers in two units, like", V,
+        "has numbers in two units, such as", V,
     ),
     "thousands in two units": (
         [f"{v + 1000:,} m²" if v % 2 else f"{(v + 1000) / 0.09290304:,.4f} sqft" for v in V],
-        "has numbers in two units, like", V + 1000,
+        "has numbers in two units, such as", V + 1000,
     ),
     "m and ft": ([f"{v} m" if v % 3 else f"{v / 0.3048:.9f} ft" for v in V], "in two units", V),
     "km and mi": ([f"{v} km" if v % 2 else f"{v / 1.609344:.9f} mi" for v in V], "in two units", V),
@@ -387,18 +392,18 @@ SCALED = {
     "$ k": ([f"${v}k" for v in BIG], "numbers with '$' before and 'k' after them", BIG * 1e3),
     "Mio. €": ([f"{v / 100:.2f} Mio. €".replace(".", ",", 1) for v in BIG], "'Mio. €' after", BIG * 1e4),
     "T€": ([f"{v} T€" for v in BIG], "'T€' after", BIG * 1e3),
-    "k and whole": ([f"{v}k" if v % 2 else f"{v * 1000}" for v in BIG], "of different sizes", BIG * 1e3),
-    "k and m": ([f"{v}k" if v % 2 else f"{v / 1000}m" for v in BIG], "of different sizes", BIG * 1e3),
+    "k and whole": ([f"{v}k" if v % 2 else f"{v * 1000}" for v in BIG], "different multipliers", BIG * 1e3),
+    "k and m": ([f"{v}k" if v % 2 else f"{v / 1000}m" for v in BIG], "different multipliers", BIG * 1e3),
     "$ k, $ m, $": (
         [(f"${v}k", f"${v / 1000}M", f"${v * 1000:,}")[v % 3] for v in BIG.tolist()],
-        "of different sizes", BIG * 1e3,
+        "different multipliers", BIG * 1e3,
     ),
 }  # fmt: skip
 UNCLEAR = {
-    "€ and $": (either("{} €", "${}"), "has numbers in two units, like '"),
-    "m² and km": (either("{} m²", "{} km"), "has numbers in two units, like '"),
-    "three": ([("{} m²", "{} sqft", "{}")[v % 3].format(v) for v in V], "has numbers in two units, like '"),
-    "m and none": (either("{}m", "{}"), "has numbers of different sizes, like '"),
+    "€ and $": (either("{} €", "${}"), "has numbers in two units, such as '"),
+    "m² and km": (either("{} m²", "{} km"), "has numbers in two units, such as '"),
+    "three": ([("{} m²", "{} sqft", "{}")[v % 3].format(v) for v in V], "has numbers in two units, such as '"),
+    "m and none": (either("{}m", "{}"), "has numbers with different multipliers, such as '"),
 }
 
 
@@ -446,7 +451,7 @@ def test_truths_in_two_ways_are_said_and_become_truths(tmp_path, form, backend):
     frame = homes(pd.array(TRUTHS[form], dtype="str"))
     table = BACKENDS[backend](frame, tmp_path)
     said = refused(table)
-    assert "column 'x' (predictor) has truth values in more than one form, '" in said
+    assert "column 'x' (predictor) has true/false values in more than one form, '" in said
     assert "null" not in said
     found = sums(followed(said, table, frame, backend))[1]
     known = [text for text in TRUTHS[form] if text is not None]
@@ -473,15 +478,15 @@ BOUNDED = {
     "<1": ([("<1", "1", "2", "3")[v % 4] for v in V], [1, 1, 2, 3], "use the upper bound of '<1'"),
     "30-35": (
         [("28", "30-35", "41", "46")[v % 4] for v in V], [28, 32.5, 41, 46],
-        "use the middle of ranges like '30-35'",
+        "use the middle of ranges such as '30-35'",
     ),
     "1.5, 2 - 3, 6 or more": (
         [("1.5", "2 – 3", "4", "5", "6 or more")[v % 5] for v in V], [1.5, 2.5, 4, 5, 6],
-        "use the middle of ranges like '2 – 3', use the lower bound of '6 or more'",
+        "use the middle of ranges such as '2 – 3', use the lower bound of '6 or more'",
     ),
     "1,000-1,200": (
         [("850", "900", "1,000-1,200")[v % 3] for v in V], [850, 900, 1100],
-        "use the middle of ranges like '1,000-1,200'",
+        "use the middle of ranges such as '1,000-1,200'",
     ),
 }  # fmt: skip
 
@@ -508,5 +513,5 @@ def test_ranges_alone_are_categories_until_they_are_too_many(tmp_path, backend):
     frame = pd.concat([homes([f"{v}-{v + 5}" for v in range(at, at + N)]) for at in (1, 81)], ignore_index=True)
     table = BACKENDS[backend](frame, tmp_path)
     said = refused(table)
-    assert "has 160 ranges and numbers, like '1-6'" in said
+    assert "has 160 ranges and numbers, such as '1-6'" in said
     assert sums(followed(said, table, frame, backend))[1].pooled()[0][0] == pytest.approx(83)

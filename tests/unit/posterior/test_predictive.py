@@ -259,7 +259,7 @@ def test_rows_left_out_are_counted_and_change_nothing(posts, table):
     assert kept_too["observed_data"]["row"].values.tolist() == [
         i for i in kept if table["living_space"].iloc[i] > 80
     ]
-    assert json.loads(kept_too.attrs["rows_dropped"])[0][0] == "not in where"
+    assert json.loads(kept_too.attrs["rows_dropped"])[0][0] == "where condition not met"
     with pytest.raises(ph.ModelError, match=r"none of the 2 rows can be used .*missing 'price'"):
         predictive.posterior_predictive(post, table.head(2).assign(price=np.nan))
 
@@ -277,7 +277,7 @@ def test_weights_of_rows(posts, table):
     kept = np.setdiff1d(np.arange(300), range(2, 7))
     assert found["log_likelihood"]["row"].values.tolist() == kept.tolist()
     assert json.loads(found.attrs["rows_dropped"]) == [
-        ["missing", "w", 1], ["missing", "n", 1], ["0 in", "n", 2], ["impossible value", "", 1],
+        ["missing", "w", 1], ["missing", "n", 1], ["frequency weight of 0 in", "n", 2], ["impossible value", "", 1],
     ]  # fmt: skip
     bare = predictive.posterior_predictive(post, table.drop(columns=["w", "n"]), seed=8)
     ones = predictive.posterior_predictive(post, table.assign(w=1), seed=8)
@@ -362,7 +362,7 @@ def test_refusals(posts, table):
         predictive.posterior_predictive(posts["se"], table.drop(columns="error"))
     with pytest.raises(ph.TableError, match="no column 'price'"):
         predictive.prior_predictive(MODELS["slopes"], table.drop(columns="price"))
-    with pytest.raises(ph.TableError, match=r"column 'price' .* holds text, not numbers, like 'dear'"):
+    with pytest.raises(ph.TableError, match=r"column 'price' .* holds text, not numbers, such as 'dear'"):
         predictive.posterior_predictive(posts["slopes"], table.assign(price="dear"))
 
 

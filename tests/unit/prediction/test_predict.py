@@ -567,7 +567,7 @@ def test_known_errors_are_needed_of_every_row(measured, tmp_path):
     rows = measured.head(6).reset_index(drop=True)
     with pytest.raises(ph.TableError, match=r"no column 'error' \(the standard errors.*outcome's units"):
         post.predict(rows.drop(columns="error"))
-    with pytest.raises(ph.TableError, match=r"column 'error' .* holds text, not numbers, like 'small'"):
+    with pytest.raises(ph.TableError, match=r"column 'error' .* holds text, not numbers, such as 'small'"):
         post.predict(rows.assign(error="small"))
     rows.loc[[1, 2, 3], "error"] = [np.nan, 0.0, np.inf]
     found = post.predict(rows)

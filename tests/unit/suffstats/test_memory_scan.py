@@ -128,11 +128,11 @@ def test_numbers_of_every_type_and_their_gaps(form, homes, monkeypatch):
 
 
 WRONG = [
-    ("x7", np.inf, "'x7' is infinite in 2 rows, needed for predictor 'x7': inf"),
-    ("x7", -1e200, "'x7' is too large to square in 2 rows, needed for predictor 'x7': -1e+200"),
+    ("x7", np.inf, "'x7' is infinite in 2 rows, so the predictor 'x7' cannot be used: inf"),
+    ("x7", -1e200, "'x7' is too large to square in 2 rows, so the predictor 'x7' cannot be used: -1e+200"),
     ("x2", 1e60, "x2 is too large"),
-    ("price", np.inf, "'price' is infinite in 2 rows, needed for outcome 'price': inf"),
-    ("se", 0.0, "'se' is not above 0 in 2 rows, needed for the standard errors 'se': 0"),
+    ("price", np.inf, "'price' is infinite in 2 rows, so the outcome 'price' cannot be used: inf"),
+    ("se", 0.0, "'se' is not above 0 in 2 rows, so the standard errors 'se' cannot be used: 0"),
 ]
 
 

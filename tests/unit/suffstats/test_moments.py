@@ -301,7 +301,7 @@ def test_repeated_and_weighed_on_every_backend(moments_of, kind, gap):
     assert found.log_weight == pytest.approx(known.log_weight, rel=1e-11)
     dropped = {(d.reason, d.column): d.rows for d in found.dropped}
     assert dropped.pop(("missing", "n")) == 3
-    assert dropped.pop(("0 in", "n")) == (frame["n"][3:] == 0).sum()
+    assert dropped.pop(("frequency weight of 0 in", "n")) == (frame["n"][3:] == 0).sum()
     assert 0 < sum(dropped.values()) < sum(d.rows for d in known.dropped)
     assert found.listed == 240 - sum(d.rows for d in found.dropped)
 
@@ -319,10 +319,18 @@ def test_quartiles_of_repeated_rows():
 
 
 WRONG = [
-    ({"precision": "w"}, [0.0, -2.5], r"'w' is not above 0 in 2 rows, needed for the precision weights 'w': 0 \(g"),
-    ({"precision": "w"}, [np.inf, 1.0], r"'w' is infinite in 1 row, needed for the precision weights 'w': inf"),
+    (
+        {"precision": "w"},
+        [0.0, -2.5],
+        r"'w' is not above 0 in 2 rows, so the precision weights 'w' cannot be used: 0 \(g",
+    ),
+    (
+        {"precision": "w"},
+        [np.inf, 1.0],
+        r"'w' is infinite in 1 row, so the precision weights 'w' cannot be used: inf",
+    ),
     ({"precision": "w"}, [1e-200, 1e200], r"'w' is too small or large in 2 rows"),
-    ({"frequency": "w"}, [-1.0, 2.0], r"'w' is below 0 in 1 row, needed for the frequency weights 'w': -1"),
+    ({"frequency": "w"}, [-1.0, 2.0], r"'w' is below 0 in 1 row, so the frequency weights 'w' cannot be used: -1"),
     ({"frequency": "w"}, [np.inf, 2.0], r"'w' is infinite in 1 row"),
     ({"frequency": "w"}, [1e17, 2.0], r"'w' is too large for a count in 1 row"),
     ({"frequency": "w"}, [1.5, 2.0], r"'w' is not a whole number in 1 row.*: 1\.5 \(g 'g\d'\).*precision_weights"),
@@ -350,7 +358,9 @@ def test_weights_that_are_not_there(moments_of, role):
 
 
 def test_counts_that_are_all_0(moments_of):
-    with pytest.raises(ph.TableError, match=r"none of the 30 rows can be used \(30 rows: 0 in 'w'\)"):
+    with pytest.raises(
+        ph.TableError, match=r"none of the 30 rows can be used \(30 rows: frequency weight of 0 in 'w'\)"
+    ):
         moments_of(TEXT, rows(n=30).assign(w=0), weights=Weights(frequency="w"))
     with pytest.raises(ph.TableError, match=r"none of the 30 rows"):
         moments_of(TEXT, rows(n=30).assign(w=0), drop_outliers=1.5, weights=Weights(frequency="w"))
@@ -404,8 +414,11 @@ def test_weighted_and_unweighted_rows_do_not_merge(moments_of):
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ([0.0, -2.5], r"'se' is not above 0 in 2 rows, needed for the standard errors 'se': 0 \(g 'g\d'\), -2.5"),
-        ([np.inf, 1.0], r"'se' is infinite in 1 row, needed for the standard errors 'se': inf"),
+        (
+            [0.0, -2.5],
+            r"'se' is not above 0 in 2 rows, so the standard errors 'se' cannot be used: 0 \(g 'g\d'\), -2.5",
+        ),
+        ([np.inf, 1.0], r"'se' is infinite in 1 row, so the standard errors 'se' cannot be used: inf"),
         ([1e-200, 1e200], r"'se' is too small or large to square in 2 rows.*1e-200.*1e\+200"),
     ],
     ids=["not above 0", "infinite", "square"],

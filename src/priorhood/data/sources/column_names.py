@@ -48,7 +48,7 @@ def ambiguous_columns(names: Sequence[str], columns: Sequence[str] = ()) -> dict
         numbers = join_words(str(position + 1) for position in same)
         for name in spelled if len(same) > 1 else ():
             if len(spelled) == 1:
-                found[name] = f"occurs {len(same)} times, as columns {numbers}: rename all but one of them"
+                found[name] = f"occurs {len(same)} times (columns {numbers}): rename all but one of them"
             else:
                 others = preview(other for other in spelled if other != name)
                 found[name] = (
@@ -58,7 +58,8 @@ def ambiguous_columns(names: Sequence[str], columns: Sequence[str] = ()) -> dict
     for name, column in zip(names, columns, strict=False):
         if column != name and column not in names and name in found:
             found[column] = (
-                f"is not a name in the table, but the reader's for a second {name!r}, which {found[name]}"
+                f"is not in the table: it is the name that the reader gave to a second column {name!r}. {name!r} "
+                f"{found[name]}"
             )
     return found
 

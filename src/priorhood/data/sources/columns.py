@@ -275,5 +275,5 @@ def explain_table_errors(name: str) -> Iterator[None]:
         if UNNAMED in str(problem):
             raise TableError(str(problem).replace(UNNAMED, f"file {part!r}", 1)) from None
         raise TableError(
-            f"{problem}: file {part!r} cannot be read to its end; write it again, or leave it out"
+            f"{problem}: file {part!r} is truncated or damaged; write it again, or leave it out"
         ) from None

@@ -133,11 +133,11 @@ def _removal(file: str, lines: list[str], above: int) -> str:
     out = unused_name(Path(file.removesuffix(".gz") if gzipped else file), " plain")
     rest = f"tail -n +{above + 1}"
     command = f"gzip -dc {shlex.quote(file)} | {rest}" if gzipped else f"{rest} {shlex.quote(file)}"
-    which = "line 1 is" if above == 1 else f"lines 1 to {above} are"
+    which = "line 1" if above == 1 else f"lines 1 to {above}"
     first = next(line for line in lines if line.strip())
     return (
-        f"{which} above the header, with {shown(first)}; remove {'it' if above == 1 else 'them'}, like "
-        f"{command} > {shlex.quote(str(out))}"
+        f"{which} ({shown(first)}) {'precedes' if above == 1 else 'precede'} the header; remove "
+        f"{'it' if above == 1 else 'them'}, for example with: {command} > {shlex.quote(str(out))}"
     )
 
 

@@ -40,7 +40,11 @@ _REWORDED = (
         "{file} has the names {1!r} and {2!r}, which differ only in upper and lower case, which is ignored here: "
         "rename one of them",
     ),
-    (_DAMAGED, "{file} is damaged, cut off or not what its name says ({0}); write it again, or leave it out"),
+    (
+        _DAMAGED,
+        "{file} is damaged, truncated, or not in the format that its extension claims ({0}); write it again, or "
+        "leave it out",
+    ),
     (_LINE.pattern, "line {1} of {file}{line} {wrong}; fix the line or leave it out"),
     (
         r"Error when sniffing file",
@@ -59,8 +63,8 @@ _REWORDED = (
     ),
     (
         r"Overflow in \w+ of \w+ \((-?\d+) (.) (-?\d+)\)",
-        "where= exceeds whole numbers of 64 bits, at {1} {2} {3}; convert a column to decimals first, like "
-        "size::double {2} size",
+        "where= overflows 64-bit integers at {1} {2} {3}; convert a column to floating-point numbers first, for "
+        "example size::double {2} size",
     ),
 )  # fmt: skip
 _ADVICE = re.compile(r"\n\s*(?:LINE|Possible |Potential |Expected Type|The search space)|\n\n")
@@ -88,7 +92,7 @@ def reword_message(message: str, name: str = "") -> str:
         "wrong": (
             f"has {counts[2]} columns, not {counts[1]}"
             if counts
-            else "differs from the others (quotes, line ends?)"
+            else "differs from the others (quoting or line endings?)"
         ),
         "in_line": f" in line {line[1]}{f' of {file}' if path and path != name else ''}" if line else "",
     }

@@ -122,7 +122,7 @@ def reading(database: str) -> duckdb.DuckDBPyConnection:
             raise TableError(f"cannot read {database!r}: {why}") from None
     raise TableError(
         f"{database!r} is already open in this program, through a connection with other settings: close that "
-        f"connection, or pass a relation of it"
+        f"connection, or pass a relation from it"
     )
 
 
@@ -214,7 +214,7 @@ def format_of(path: str) -> str:
     if path.lower().endswith(".nc"):
         raise TableError(
             f"{path!r} is a posterior, not rows (judging by its extension); read it with priorhood.load({path!r}), "
-            f"or pass it to a command for posteriors, like priorhood summary"
+            f"or pass it to a command for posteriors, such as priorhood summary"
         )
     known = preview([s for suffixes in _SUFFIXES.values() for s in suffixes], 20)
     raise TableError(f"unknown file format: {path!r}; supported extensions are {known}")

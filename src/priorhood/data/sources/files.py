@@ -164,8 +164,8 @@ class Parts:
         parts = Path(self.files[0]).parent.parts
         return {
             name: (
-                f"has other values in the files ({value!r}) than in their folders' names ({part}): rename one of "
-                f"them"
+                f"has values in the files ({value!r}) that differ from those in the folder names ({part}): rename "
+                f"one of them"
             )
             for row in values
             for name, value in zip(both, row, strict=True)
@@ -418,7 +418,7 @@ def _files(path: str) -> list[str]:
         below = sorted(f for f in Path(file).rglob("*") if f.is_file())
         inside = [f for f in below if not any(p.startswith(("_", ".")) for p in f.relative_to(file).parts)]
         if not inside:
-            raise TableError(f"folder {file!r} has no files of rows")
+            raise TableError(f"folder {file!r} contains no data files")
         files += map(str, inside)
     return files
 
@@ -441,7 +441,7 @@ def _table_of(path: str, files: list[str], inside: str) -> str:
         raise TableError(f"{path!r} contains no table")
     if not inside and len(tables) > 1:
         raise TableError(
-            f"{path!r} has {len(tables)} tables: {preview(tables, 12)}; name one of them, like "
+            f"{path!r} has {len(tables)} tables: {preview(tables, 12)}; name one of them, for example "
             f"'{path}{INSIDE}{next(iter(tables))}'"
         )
     name = inside or next(iter(tables))

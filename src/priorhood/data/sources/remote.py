@@ -162,9 +162,9 @@ def fetch_rows(frame: Frame, max_rows: int = MAX_ROWS) -> nw.DataFrame[Any]:
     found: Any = fetch(frame.head(max_rows + 1)).to_pandas().reset_index(drop=True)
     if len(found) > max_rows:
         raise TableError(
-            f"this needs the rows themselves, and {ENGINES[backend_of(frame)]} has more than "
-            f"{row_count(max_rows)}; a fit by the exact engine only needs sums. Select fewer rows there, like "
-            f"those of a few places, or bring them here in parts"
+            f"this needs the rows themselves, and the {ENGINES[backend_of(frame)]} table has more than "
+            f"{row_count(max_rows)}; a fit by the exact engine only needs sums. Select fewer rows there, for "
+            f"example those of a few places, or transfer them in batches"
         )
     return nw.from_native(found, eager_only=True)
 

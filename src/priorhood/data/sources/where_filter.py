@@ -130,14 +130,15 @@ def _check_dates(frame: Frame, where: str) -> None:
         equal = len(set(map(len, values))) == 1 or found.first
         if equal and re.fullmatch(_IN_ORDER.get(found.form, "(?!)"), text):
             continue
-        why = f"where {where!r}: column {column!r} is text, like {values[0]!r}, which does not sort by date"
+        why = f"where {where!r}: column {column!r} is text, such as {values[0]!r}, which does not sort by date"
         if not found.form or found.months or found.first:
             raise TableError(f"{why}; compare {column!r} with dates in the same format, or make a column of dates")
         own = dates_of([text], short=True)
         day = (found.read([text]) or (own and own.read([text])) or ["2024-06-01"])[0]
         other = f" (or {found.others[0]!r}, if these are days first)" if found.others else ""
         raise TableError(
-            f"{why}; compare dates, like try_strptime({sql_name(column)}, {found.form!r}) > date {day!r}{other}"
+            f"{why}; compare dates, for example try_strptime({sql_name(column)}, {found.form!r}) > date {day!r}"
+            f"{other}"
         )
 
 
@@ -240,6 +241,8 @@ def _text_advice(frame: Frame, where: str) -> str | None:
             shown = preview(map(cut, odd))
             return f"column {column!r} holds {shown} among numbers, so it is text; fix these rows{null_advice(odd)}"
         if guess:
-            return f"column {column!r} is text, like {preview(guess[1], 2)}; read it with {guess[0]}"
-        return f"column {column!r} is text, though all its values are numbers; convert it, or compare it with texts"
+            return f"column {column!r} is text, such as {preview(guess[1], 2)}; read it with {guess[0]}"
+        return (
+            f"column {column!r} is text, though all its values are numbers; convert it, or compare it with strings"
+        )
     return None

@@ -57,7 +57,7 @@ def with_condition(
         unknown = re.search(r'column "?([^"]+?)"? (?:was )?not found', str(problem), re.IGNORECASE)
         kind = re.search(r"values of type (\w+) and BOOLEAN in COALESCE", str(problem))
         if kind is not None:
-            value = "a text" if kind[1] == "VARCHAR" else f"of type {kind[1]}"
+            value = "a string" if kind[1] == "VARCHAR" else f"of type {kind[1]}"
             raise TableError(
                 invalid_where(where, f"its value is {value}, neither true nor false; compare it with something")
             ) from None
@@ -122,7 +122,7 @@ def _check_same_everywhere(where: str, parsed: dict[str, Any], relation: duckdb.
         if name in _BY_PLACE and node.get("class") == "WINDOW" and not node["orders"]:
             raise TableError(
                 f"where {where!r}: {name}() without an order depends on the arbitrary order of the rows; specify "
-                f"one, like {name}(…) over (order by …)"
+                f"one, such as {name}(…) over (order by …)"
             )
         if name in _UNSURE:
             raise TableError(f"where {where!r}: {_UNSURE[name].format(name)}")
@@ -130,8 +130,9 @@ def _check_same_everywhere(where: str, parsed: dict[str, Any], relation: duckdb.
             for column in _columns_as_text(node):
                 if as_engines(column) in numbers:
                     raise TableError(
-                        f"where {where!r}: {column!r} is a number, which as text is 50 in some files or frames and "
-                        f"50.0 in others; compare numbers, or write {sql_name(column)}::bigint::varchar"
+                        f"where {where!r}: {column!r} is a number; converted to text it is '50' in some files "
+                        f"or frames and '50.0' in others; compare numbers, or write "
+                        f"{sql_name(column)}::bigint::varchar"
                     )
 
 

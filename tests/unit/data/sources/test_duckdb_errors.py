@@ -55,23 +55,23 @@ SPOILT = {
     "a line of words": (lambda t: t.replace("\n", "\nto be continued\n", 1), "row 1, 'to be", "1 value, but"),
     "a title": (
         lambda t: "Sales, Berlin\n" + t,
-        "line 1 is above the header, with 'Sales, ",
+        "line 1 ('Sales, ",
     ),
     "a title of as many values": (
         lambda t: "Sales 2023,,\n" + t,
-        "has no column 'price' (the outcome): line 1 is above the header, with 'Sales 2023",
-        "remove it, like ",
+        "has no column 'price' (the outcome): line 1 ('Sales 2023",
+        "remove it, for example with: ",
         "tail -n +2 ",
     ),
     "a title of as many words": (
         lambda t: "Sales,Berlin,final\n,,\n" + t,
-        "has no column 'price' (the outcome): lines 1 to 2 are above the header, with 'Sales",
+        "has no column 'price' (the outcome): lines 1 to 2 ('Sales",
         "tail -n +3 ",
     ),
-    "a lone title": (lambda t: "\nSales\n\n" + t, "lines 1 to 3 are above the header, with 'Sales'"),
+    "a lone title": (lambda t: "\nSales\n\n" + t, "lines 1 to 3 ('Sales'"),
     "comments": (
         lambda t: "# Sales\n# of, Berlin\n" + t,
-        "lines 1 to 2 are above the header",
+        "precede the header",
         "tail -n +3 ",
     ),
     "a comment below": (
@@ -149,7 +149,7 @@ def test_bytes_that_are_no_table(tmp_path):
 def test_a_compressed_file_that_ends_early(homes, tmp_path):
     (tmp_path / "homes.csv.gz").write_bytes(gzip.compress(csv(homes).encode())[:-400])
     said = complaint(tmp_path / "homes.csv.gz")
-    assert "the file is damaged, cut off" in said
+    assert "the file is damaged, truncated" in said
     assert "leave it out" in said
 
 

@@ -116,7 +116,9 @@ def test_the_command_line_takes_them(homes, tmp_path, monkeypatch):
 
 def test_several_tables_of_a_database_are_named(homes, tmp_path):
     path = database(homes, tmp_path, ("rents", "sales"))
-    with pytest.raises(ph.TableError, match=r"has 2 tables: 'rents', 'sales'; name one of them, like '.*::rents'"):
+    with pytest.raises(
+        ph.TableError, match=r"has 2 tables: 'rents', 'sales'; name one of them, for example '.*::rents'"
+    ):
         ph.read(path)
     with pytest.raises(ph.TableError, match="no table 'sale': did you mean 'sales'"):
         ph.read(f"{path}::sale")
@@ -149,7 +151,7 @@ def test_what_is_no_database_is_said(tmp_path):
 
 
 def test_folders_without_rows_or_of_two_formats(homes, tmp_path):
-    with pytest.raises(ph.TableError, match="has no files of rows"):
+    with pytest.raises(ph.TableError, match="contains no data files"):
         ph.read(tmp_path)
     homes.to_csv(tmp_path / "a.csv")
     homes.to_parquet(tmp_path / "b.parquet")
@@ -167,7 +169,7 @@ def test_a_broken_part_is_named(homes, tmp_path):
     for broken in (whole[:200], b""):
         part.write_bytes(broken)
         with pytest.raises(
-            ph.TableError, match=r"part-1\.parquet' is damaged, cut off or not .* write it again, or"
+            ph.TableError, match=r"part-1\.parquet' is damaged, truncated, or not .* write it again, or"
         ):
             sums(folder)
 
@@ -400,7 +402,7 @@ def test_an_id_of_rows_is_no_place(tmp_path, monkeypatch):
     monkeypatch.setattr(rows, "_flags", lambda *_: pytest.fail("said before trying"))
     path = numbered(tmp_path, "'sale ' || i", 1_200_000)
     with pytest.raises(
-        ph.TableError, match=r"the group 'zip' has about 1,\d+,\d+ .* in 1,200,000 rows: .* an id"
+        ph.TableError, match=r"the group 'zip' has about 1,\d+,\d+ .* in 1,200,000 rows: .* row ID"
     ) as said:
         sums(path)
     assert "there are 'area', 'price'" in str(said.value)

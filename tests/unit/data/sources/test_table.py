@@ -117,7 +117,7 @@ def test_where(moments_of, homes, tmp_path, backend, condition, kept):
     np.testing.assert_allclose(found.scatter, expected.scatter, rtol=1e-8)
     assert found.read == len(homes)
     reasons = {(d.reason, d.column): d.rows for d in found.dropped}
-    assert reasons.pop(("not in where", "")) == int((~kept(homes)).sum())
+    assert reasons.pop(("where condition not met", "")) == int((~kept(homes)).sum())
     assert reasons == {(d.reason, d.column): d.rows for d in expected.dropped}
 
 
@@ -250,7 +250,7 @@ def test_reasons_add_up_with_where_and_outliers(moments_of, homes):
     table = ph.read(homes, where="area > 30")
     _, found = moments_of(TEXT, table, drop_outliers=0.8)
     reasons = [d.reason for d in found.dropped]
-    assert reasons[0] == "not in where"
+    assert reasons[0] == "where condition not met"
     assert reasons[-1] == "outlier in price / area"
     assert found.rows + sum(d.rows for d in found.dropped) == found.read == 240
 
