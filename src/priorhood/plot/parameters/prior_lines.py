@@ -114,7 +114,7 @@ def prior_lines(
     >>> sales, _ = ph.datasets.simulate(8, 160, seed=1)
     >>> figure = ph.plot.prior_lines("price ~ living_space + (1 | zip)", sales, bounds=(0, 10_000_000))
     >>> [axes.texts[0].get_text().partition(":")[0] for axes in figure.axes]
-    ['The average place', 'Single places']
+    ['The average place', 'Individual places']
     """
     check_whole("draws", draws, 1, MAX_LINES)
     if bounds is not None:
