@@ -218,7 +218,7 @@ PYTHON = {
     "a prior far from the outcome": case(
         lambda: ph.fit(ph.Model(FORMULA, outcome_unit=1), sales(), **SMALL),
         (
-            "use a wider prior, like mu[Intercept] ~ Normal(0, 1000000)",
+            "use a wider prior, such as mu[Intercept] ~ Normal(0, 1000000)",
             "choose an outcome_unit near the outcome's sd",
         ),
         lambda: ph.fit(ph.Model(FORMULA, ["mu[Intercept] ~ Normal(0, 1000000)"], outcome_unit=1), sales(), **SMALL),
@@ -270,7 +270,7 @@ PYTHON = {
     ),
     "a group without brackets": case(
         lambda: ph.Model("price ~ area + 1 + area | zip"),
-        "add group parts in brackets, like '+ (1 + area | zip)'",
+        "write grouping terms in brackets, such as '+ (1 + area | zip)'",
         lambda: ph.Model("price ~ area + (1 + area | zip)"),
     ),
     "an interaction without its parts": case(
@@ -359,7 +359,7 @@ PYTHON = {
     ),
     "too high a minimum": case(
         lambda: ph.moments(FORMULA, sales(), minimum=1000),
-        "lower minimum",
+        "set a lower minimum",
         lambda: ph.moments(FORMULA, sales(), minimum=2),
     ),
     "the same rows twice": case(
@@ -813,7 +813,7 @@ COMMANDS = {
     ),
     "a prior that the model has not": (
         ("refit", "pooled.nc", "-o", "x.nc", "--prior", "tau ~ HalfNormal(1)"),
-        "the formula has no group part",
+        "the formula has no grouping term",
         [("refit", "post.nc", "-o", "x.nc", "--prior", "tau ~ HalfNormal(1)", *FAST_OPTIONS)],
     ),
     "a choice that a posterior has made": (
@@ -823,7 +823,7 @@ COMMANDS = {
     ),
     "too high a minimum": (
         ("moments", "sales.csv", FORMULA, "-o", "x.moments", "--minimum", "1000"),
-        "lower minimum (--minimum)",
+        "set a lower minimum (minimum=, --minimum)",
         [("moments", "sales.csv", FORMULA, "-o", "x.moments", "--minimum", "2")],
     ),
     "a price of no home": (

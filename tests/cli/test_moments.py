@@ -70,8 +70,8 @@ def test_what_leaves_is_said(sites, cli, formula):
     pd.concat([few, extra]).to_csv(sites / "c.csv", index=False)
     ran = cli("moments", sites / "c.csv", formula, "-o", sites / "c.moments")
     assert "for each of 10 zips its label, row count, means, variances and covariances" in ran.out
-    assert "one row: 1 zip; their sums are that row" in ran.out
-    assert "two rows: 1 zip; their sums determine both rows" in ran.out
+    assert "1 zip has a single row, so its sums reveal that row" in ran.out
+    assert "1 zip has two rows, so its sums reveal both rows" in ran.out
     told = json.loads(
         cli("moments", sites / "c.csv", formula, "-o", sites / "c.moments", "--json", "--minimum", 3).out
     )

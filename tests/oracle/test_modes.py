@@ -256,7 +256,7 @@ def test_every_prior_that_a_refusal_advises_is_fitted(stress_search, name):
     assert len(named) == 1
     prior = str(parse_distribution(named[0].partition("~")[2]))
     assert prior in said
-    advised = re.findall(r"[A-Z]\w+\([\d.e, +-]+\)", said.rpartition(", like ")[2])
+    advised = re.findall(r"[A-Z]\w+\([\d.e, +-]+\)", said.rpartition(", such as ")[2])
     assert advised
     for other in advised:
         fit([f"{parameter} ~ {other}" if p == named[0] else p for p in made.priors])

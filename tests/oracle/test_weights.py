@@ -235,6 +235,6 @@ def test_predictions():
 
 def test_equations_say_it():
     post = ph.fit(model(precision_weights="w", frequency_weights="n"), table(), **HOW)
-    assert "ε ~ Normal(0, sigma / √w)\n  a row stands for n equal rows\n" in post.equations()
+    assert "ε ~ Normal(0, sigma / √w)\n  a row stands for n identical rows\n" in post.equations()
     assert post.model.with_priors("tau ~ HalfNormal(1)").weights == post.model.weights
     assert ph.Model.from_dict(post.model.to_dict()) == post.model

@@ -121,9 +121,9 @@ def test_arguments_the_other_way_round(homes, post):
             call(homes, ph.Model(TEXT))
         call(TEXT, homes)
     for wrong in (homes, ["price ~ area"], 3, None):
-        with pytest.raises(ph.FormulaError, match="expected a formula, like"):
+        with pytest.raises(ph.FormulaError, match="expected a formula such as"):
             ph.Model(wrong)
-        with pytest.raises(ph.FormulaError, match="expected a formula, like"):
+        with pytest.raises(ph.FormulaError, match="expected a formula such as"):
             ph.fit(wrong, homes)
     with pytest.raises(ph.FormulaError, match=r"post\.model"):
         ph.fit(post, homes)
@@ -151,7 +151,7 @@ def test_plots_of_something_else(homes, post):
         "loo": r"an Elpd, got DataFrame; pass the result of loo\(\) or loo_places\(\)",
         "misfit": r"an Assessment, got DataFrame; pass the result of assess\(\)",
         "pit": r"an Assessment, got DataFrame; pass the result of assess\(\)",
-        "prior_lines": "expected a formula, like .*, not DataFrame",
+        "prior_lines": "expected a formula such as .*, not DataFrame",
         "sensitivity": r"a Sensitivity, got DataFrame; pass the result of sensitivity\(\)",
     }
     drawn = [name for name in ph.plot.__all__ if name != "InteractiveMap"]
@@ -365,7 +365,7 @@ def test_what_is_advised_about_a_far_prior_is_near_enough(homes, text, prior, fo
 def test_an_outcome_around_0_with_a_far_prior():
     """Its mean has no logarithm."""
     frame = pd.DataFrame({"y": [-1.0, 1.0, -2.0, 2.0, -1.5, 1.5], "zip": list("aabbcc")})
-    with pytest.warns(ph.PriorhoodWarning, match=r"like mu\[Intercept\] ~ Normal\(0, 10\)"):
+    with pytest.warns(ph.PriorhoodWarning, match=r"such as mu\[Intercept\] ~ Normal\(0, 10\)"):
         ph.fit(ph.Model("y ~ 1 + (1 | zip)", "mu ~ Normal(100, 1)"), frame, **HOW)
     ph.fit(ph.Model("y ~ 1 + (1 | zip)", "mu ~ Normal(0, 10)"), frame, **HOW)
 
@@ -385,7 +385,9 @@ def test_weights_that_make_sigma_larger_than_its_prior_are_told(homes, weight):
         assert found == pytest.approx(right, rel=0.03)
         return
     assert found < 0.97 * right
-    mean, prior = re.search(r"by their mean, (\S+), or use .*, like (sigma ~ HalfNormal\(\d+\))", told[0]).groups()
+    mean, prior = re.search(
+        r"by their mean, (\S+), or use .*, such as (sigma ~ HalfNormal\(\d+\))", told[0]
+    ).groups()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         divided = ph.fit(model, weighted.assign(w=weighted.w / float(mean)), **HOW)

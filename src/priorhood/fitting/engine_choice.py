@@ -253,12 +253,12 @@ def _draw_exact(
         if moments.rows <= len(base.root_cols):
             raise ModelError(
                 f"the model has as many coefficients as there are rows to use, {moments.rows:,}, and fits every "
-                f"row exactly: there is no noise to learn. Use more rows, or fewer predictors",
+                f"row exactly: there is no residual variation to estimate. Use more rows, or fewer predictors",
                 reason="the model fits every row exactly",
             )
         raise ModelError(
-            f"the outcome {model.formula.outcome!r} is an exact function of the predictors: there is no noise to "
-            f"learn. Check whether the outcome was computed from a predictor",
+            f"the outcome {model.formula.outcome!r} is an exact function of the predictors: there is no residual "
+            f"variation to estimate. Check whether the outcome was computed from a predictor",
             reason=f"the outcome {model.formula.outcome!r} is an exact function of the predictors",
         )
     if isinstance(problem, exact.GroupNoiseProblem) and len(problem.rows.exact):
@@ -267,9 +267,9 @@ def _draw_exact(
         names = [f"{str(moments.labels[j])!r} ({moments.n[j]:.0f} rows)" for j in groups[:3]]
         more = f" and {len(groups) - 3} more" if len(groups) > 3 else ""
         raise ModelError(
-            f"in {key} {', '.join(names)}{more} all rows lie exactly on a line or are identical, so that a "
-            f"residual sd of its own would be 0: leave out repeated rows or these {plural(key)} (where=), or let "
-            f"all share one sigma (leave noise out)",
+            f"in {key} {', '.join(names)}{more} all rows lie exactly on a line or are identical, so a "
+            f"separate residual sd would be 0: leave out repeated rows or these {plural(key)} (where=), or use one "
+            f"sigma for all (omit noise)",
             reason=f"all rows of some {plural(key)} lie exactly on a line or are identical",
         )
     compiling = not exact.compiled(problem)
@@ -294,9 +294,12 @@ def _draw_exact(
 # -- the choice of an engine -------------------------------------------------------------------------------
 
 # Reasons for the exact engine.
-NESTED = "Gaussian errors and one tree of groups: all coefficients are integrated out"
+NESTED = "Gaussian errors and nested groups only: all coefficients are integrated out"
 BY_GROUP = "Gaussian errors: every group's coefficients and its residual sd are integrated out"
-CROSSED = "Gaussian errors, one tree of groups and few effects across it: all coefficients are integrated out"
+CROSSED = (
+    "Gaussian errors, one nested hierarchy of groups, and few effects of crossed groups: all coefficients are "
+    "integrated out"
+)
 
 
 def _collapsed(
@@ -373,11 +376,11 @@ def _stored(data: FitData, options: FitOptions, engine: str) -> tuple[str, str]:
     if not data.hierarchy.levels:
         return "draws", "no groups"
     count = _numbers(data, options)
-    size = f"{count:,} draws of {model.formula.effect_name(0)} are"
+    size = f"{model.formula.effect_name(0)} has {count:,} draws,"
     if count <= MAX_STORED:
         return "draws", f"{size} at most {MAX_STORED:,}"
     if not summable:
-        return "draws", f"{size} more than {MAX_STORED:,}, but have no closed form"
+        return "draws", f"{size} more than {MAX_STORED:,}, but no closed form"
     return "summaries", f"{size} more than {MAX_STORED:,}"
 
 
@@ -396,7 +399,7 @@ def _too_wide(hierarchy: Hierarchy, effects: list[int]) -> str | None:
     largest = max(range(1, len(effects)), key=lambda at: effects[at])
     rest = sum(effects) - effects[largest]
     if exact.too_many_effects(rest, hierarchy.groupings[largest].size) is None:
-        return f"{reason}: write the group part of {hierarchy.groupings[largest].name} first"
+        return f"{reason}: write the grouping term of {hierarchy.groupings[largest].name} first"
     return reason
 
 

@@ -164,16 +164,13 @@ class Moments:
         single = (sums.n == 1) | ~sums.scatter.any(axis=(1, 2))
         pair = ~single & (sums.n == 2)
         if single.any():
-            sentences.append(f"one row: {_count_cells(self.formula, int(single.sum()))}; their sums are that row")
+            what = "a single row" if (sums.n[single] == 1).all() else "a single distinct row"
+            sentences.append(_revealing(self.formula, int(single.sum()), what, "that row"))
         if pair.any():
-            sentences.append(
-                f"two rows: {_count_cells(self.formula, int(pair.sum()))}; their sums determine both rows"
-            )
+            sentences.append(_revealing(self.formula, int(pair.sum()), "two rows", "both rows"))
         rare = self._count_rare_categories()
         if rare:
-            sentences.append(
-                f"one or two rows of a category: {_count_cells(self.formula, rare)}; those rows are revealed too"
-            )
+            sentences.append(_revealing(self.formula, rare, "only one or two rows of some category", "those rows"))
         if self.place_table is not None:
             sentences.append(
                 f"the table of places: {len(self.place_table.places):,} labels with "
@@ -273,6 +270,14 @@ def _count_cells(formula: Formula, count: int) -> str:
     return count_noun(count, names[0])
 
 
+def _revealing(formula: Formula, count: int, what: str, rows: str) -> str:
+    """Return the sentence that a number of cells have rows that their sums reveal."""
+    cells = _count_cells(formula, count)
+    if count == 1 or not formula.keys:
+        return f"{cells} has {what}, so its sums reveal {rows}"
+    return f"{cells} each have {what}, so their sums reveal {rows}"
+
+
 @suggest_argument_names
 def moments(
     model: Model | str,
@@ -282,7 +287,7 @@ def moments(
     places: object = None,
     drop_outliers: float | None = None,
 ) -> Moments:
-    """Return the sums of a table that a fit needs, to be shared instead of its rows.
+    """Return the sums that a fit needs, to be shared instead of the table's rows.
 
     fit(model, sums) gives the same posterior as fit(model, table), and fit(model, [a, b]) that of all rows
     together. Moments.reveals tells what they reveal about the rows; they do not provide differential privacy.
@@ -294,8 +299,8 @@ def moments(
     table : table
         Anything that read() takes.
     minimum : int
-        Leave out places with fewer rows than this, in total or of one category (of one combination if categories
-        interact), since their sums would show the rows. They are counted as dropped. The rows are then read twice.
+        Leave out places with fewer rows than this, overall or in any category (any combination if categories
+        interact), since their sums would reveal the rows. They are counted as dropped. The rows are read twice.
     places, drop_outliers : optional
         See fit(). The quartiles are those of this table alone.
 
@@ -546,5 +551,8 @@ def _warn_of_spellings(parts: list[Moments]) -> None:
                 f"read {column} as text at the site that lost leading zeros" if zeros
                 else spelling_advice(label, other, (column,))
             )  # fmt: skip
-            warn(f"{column} {other!r} and {label!r} are two places to pool; if they are the same, {advice}")
+            warn(
+                f"pool() treats {column} {other!r} and {label!r} as different places; if they are the same, "
+                f"{advice}"
+            )
             break

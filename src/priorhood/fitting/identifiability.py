@@ -59,8 +59,8 @@ def check_informed(data: FitData) -> tuple[str, ...]:
     for at, places in enumerate(hierarchy.groupings):
         if places.size == 1:
             raise ModelError(
-                f"all {moments.rows:,} rows have the same {places.name} {str(places.labels[0])!r}: nothing can be "
-                f"learned about how {plural(places.name)} differ: fit {_without(formula, at)}"
+                f"all {moments.rows:,} rows have the same {places.name} {str(places.labels[0])!r}: they contain no "
+                f"information about how {plural(places.name)} differ: fit {_without(formula, at)}"
             )
     for at, (finer_level, level) in enumerate(pairwise(hierarchy.levels)):
         if level.size == finer_level.size:
@@ -140,7 +140,7 @@ def sum_of_the_others(design: Design, moments: CellMoments) -> tuple[str, ...]:
 
 
 def far_prior(data: FitData, *, min_distance: float = 3.0) -> tuple[str, ...]:
-    """Return a note if the intercept's prior is so far from the outcome's mean that it would pull the fit.
+    """Return a note if the intercept's prior is so far from the outcome's mean that it would pull the estimates.
 
     min_distance : distance in sds of the prior
     """
@@ -160,7 +160,7 @@ def far_prior(data: FitData, *, min_distance: float = 3.0) -> tuple[str, ...]:
     rest = level - off / scale.unit
     advice = []
     if abs(level) < 1e9:  # beyond, numbers have too few digits for differences from the mean
-        advice.append(f"use a wider prior, like {_reaching(level, sd / scale.unit)}")
+        advice.append(f"use a wider prior, such as {_reaching(level, sd / scale.unit)}")
     if not 0.1 < sd / scale.unit < 10:
         advice.append("choose an outcome_unit near the outcome's sd")
     elif off and abs(rest - prior.mean) < min_distance * prior.sd:
@@ -170,8 +170,8 @@ def far_prior(data: FitData, *, min_distance: float = 3.0) -> tuple[str, ...]:
         advice = [f"subtract the mean from the outcome, {text!r}, and use the prior {prior_text}"]
     sds = f"{away:.0f}" if away < 1e6 else "over a million"
     return (
-        f"the prior mu[Intercept] ~ {prior} is {sds} of its sds from the outcome's mean ({level:.4g} on the "
-        f"model's scale) and will pull the fit; {join_words(advice, 'or')}",
+        f"the mean of the prior mu[Intercept] ~ {prior} lies {sds} prior sds from the outcome's mean ({level:.4g} "
+        f"on the model's scale) and will pull the estimates away from the data; {join_words(advice, 'or')}",
     )
 
 
@@ -180,7 +180,7 @@ MIN_ROWS = 5
 
 
 def far_sigma(data: FitData) -> tuple[str, ...]:
-    """Return a note if precision weights give sigma a size that its prior excludes, so that it pulls the fit.
+    """Return a note if precision weights give sigma a size that its prior excludes, so that it pulls the estimates.
 
     In logs, the prior moves the mode of sigma by d log p(σ) / d log σ over twice the rows.
     """
@@ -200,8 +200,8 @@ def far_sigma(data: FitData) -> tuple[str, ...]:
     mean = float(moments.weight.sum() / moments.n.sum())
     return (
         f"the residual sd of a row of weight 1 is about {sigma:.4g} on the model's scale, and the prior "
-        f"sigma ~ {prior} will pull it; divide the weights by their mean, {mean:.4g}, or use a prior that covers "
-        f"it, like sigma ~ HalfNormal({10.0 ** math.ceil(math.log10(sigma)):.15g})",
+        f"sigma ~ {prior} will pull its estimate away from the data; divide the weights by their mean, {mean:.4g}, "
+        f"or use a prior that covers it, such as sigma ~ HalfNormal({10.0 ** math.ceil(math.log10(sigma)):.15g})",
     )
 
 

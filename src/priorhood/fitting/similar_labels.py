@@ -116,7 +116,7 @@ def _warn_of_alike(
     more = f", and {len(groups) - SHOWN:,} more" if len(groups) > SHOWN else ""
     warn(
         f"{table.name}: {', '.join(pairs)}{more} are different {what} here, though they differ only in leading "
-        f"zeros, case, blanks or ZIP+4; if they are the same, spell them alike: "
+        f"zeros, case, spaces or ZIP+4; if they are the same, spell them alike: "
         f"{_advice(table, path[at], meant, {label.split(SEPARATOR)[at] for label in labels})}"
     )
     return [path[at]]
@@ -142,7 +142,11 @@ def _advice(table: Table, column: str, meant: Mapping[str, str], labels: set[str
     # Columns that places= added are not in the file of the rows.
     if column not in table.joined and (command := command_for(table, line, "alike")):
         return command
-    return line if table.kind == "pandas" else f"{line} of a pandas frame d, or the equivalent where the rows are"
+    return (
+        line
+        if table.kind == "pandas"
+        else f"{line} for a pandas frame d, or its equivalent in the system that holds the rows"
+    )
 
 
 def _rule(meant: Mapping[str, str], every: Iterable[str], *, polars: bool) -> str:

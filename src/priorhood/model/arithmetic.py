@@ -152,7 +152,7 @@ class _Reader:
         else:
             if len(self.words) > MAX_WORDS:
                 raise FormulaError(
-                    f"{brief(self.part)} in the formula has more than {MAX_WORDS} names, numbers and signs; "
+                    f"{brief(self.part)} in the formula has more than {MAX_WORDS} names, numbers and operators; "
                     f"compute it as a column first"
                 )
             tree = self.sums(0)
@@ -178,7 +178,7 @@ class _Reader:
                 both = self.text[word.start : after.end]
                 return FormulaError(
                     f"{brief(self.part)} in the formula cannot be read: an operator is missing in {both!r}; put "
-                    f"names with blanks in backticks"
+                    f"names with spaces in backticks"
                 )
         if any(word.is_sign("^") for word in self.words):
             return FormulaError(f"{brief(self.part)} in the formula: write a power with '**', as in x ** 2")

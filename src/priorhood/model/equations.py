@@ -117,7 +117,7 @@ def _likelihood(model: Model, design: Design, scale: Scale) -> list[str]:
         noise = f"Student(nu, 0, {_sigma(model)}{weighted})"
     lines = [f"{formula.outcome}{unit} = {' + '.join(parts)} + ε,  ε ~ {noise}"]
     if model.frequency_weights is not None:
-        lines.append(f"a row stands for {alone(model.frequency_weights)} equal rows")
+        lines.append(f"a row stands for {alone(model.frequency_weights)} identical rows")
     for at, grouping in enumerate(formula.groupings):
         tau, omega = f"tau{formula.suffix(at)}", f"omega{formula.suffix(at)}"
         spread = f"diag({tau}) {omega} diag({tau})" if design.correlated(at) else f"diag({tau}²)"

@@ -309,9 +309,11 @@ def _split_bars(right: tuple[Word, ...], text: str) -> tuple[tuple[Word, ...], l
         if not any(word.is_sign("|", "||") for word in chunk):
             plain += [Word("sign", sign, chunk[0].start, chunk[0].start), *chunk]
         elif not encloses(chunk):
-            raise FormulaError(f"formula {brief(text)}: add group parts in brackets, like '+ (1 + area | zip)'")
+            raise FormulaError(
+                f"formula {brief(text)}: write grouping terms in brackets, such as '+ (1 + area | zip)'"
+            )
         elif sign == "-":
-            raise FormulaError(f"formula {brief(text)}: a group part cannot be removed with '-'")
+            raise FormulaError(f"formula {brief(text)}: a grouping term cannot be removed with '-'")
         else:
             bars.append(chunk[1:-1])
     return tuple(plain), bars

@@ -79,8 +79,8 @@ class Model:
 
     y_i = x_iᵀ β_g(i) + ε_i,  ε_i ~ Normal(0, σ²);  β_g = mu + δ_g,  δ_g ~ Normal(0, diag(τ) Ω diag(τ))
 
-    The errors may also be Student's, have a σ for every group, or be known: family, noise, se. Rows may count
-    differently: precision_weights, frequency_weights.
+    The errors may also be Student's, have a σ for every group, or be known: family, noise, se. Rows may be
+    weighted: precision_weights, frequency_weights.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ class Model:
             raise ModelError(f"standardize must be True or False, not {standardize!r}")
         self.standardize = bool(standardize)
         if not isinstance(units, Mapping | None):
-            raise ModelError(f"units must be a dictionary, like {{'price': '€'}}, not {units!r}")
+            raise ModelError(f"units must be a dictionary such as {{'price': '€'}}, not {units!r}")
         self.units = {unquoted(name): unit for name, unit in (units or {}).items()}
         self.family = family
         self.noise, self.se, self.precision_weights, self.frequency_weights = (
@@ -218,8 +218,8 @@ class Model:
         if frequency is not None and frequency in (se, precision):
             raise ModelError(
                 f"{frequency!r} cannot be the column of both frequency_weights and "
-                f"{'precision_weights' if precision else 'se'}: use frequency_weights if a row stands for n equal "
-                f"rows, precision_weights if it is the mean of n rows"
+                f"{'precision_weights' if precision else 'se'}: use frequency_weights if a row stands for n "
+                f"identical rows, precision_weights if it is the mean of n rows"
             )
 
     def _absent(self, *, independent: bool) -> dict[str, str]:
@@ -229,11 +229,13 @@ class Model:
         """
         reasons: dict[str, str] = {}
         if not self.formula.levels:
-            reasons |= dict.fromkeys(("tau", "omega"), "the formula has no group part")
+            reasons |= dict.fromkeys(("tau", "omega"), "the formula has no grouping term such as (1 | zip)")
         elif not any(grouping.correlated for grouping in self.formula.groupings):
-            reasons["omega"] = "no effects are correlated (several terms with '|', as in (x | g), are)"
+            reasons["omega"] = (
+                "no effects are correlated (effects are correlated if their terms have a single bar, as in (x | g))"
+            )
         if not self.formula.population:
-            reasons["mu"] = "the formula has no population part"
+            reasons["mu"] = "the formula has no population-level terms"
         elif () not in self.formula.population:
             reasons[f"mu[{INTERCEPT}]"] = "the formula has no intercept"
         if self.se is not None:
@@ -585,7 +587,7 @@ def _no_formula(given: object) -> str:
     if type(given).__name__ == "Moments":  # by name: this module is below the class
         return "expected a model, got Moments; the model of sums is sums.model()"
     return (
-        f"expected a formula, like 'price ~ living_space + (living_space | zip)', or a Model, not "
+        f"expected a formula such as 'price ~ living_space + (living_space | zip)', or a Model, not "
         f"{type(given).__name__}"
     )
 

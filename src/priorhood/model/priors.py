@@ -197,7 +197,7 @@ def parse_prior(text: str) -> tuple[str, Prior]:
     ('tau[area]', Exponential(scale=5))
     """
     if not isinstance(text, str):
-        raise PriorError(f"prior {text!r} is not a text; write it like 'tau[area] ~ Exponential(scale=5)'")
+        raise PriorError(f"prior {text!r} is not a string; write it like 'tau[area] ~ Exponential(scale=5)'")
     # Not at a '~' within a name in backticks.
     name, tilde, right = re.fullmatch(r"((?:`[^`]*`|[^`~])*)(~?)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
     if not tilde and "~" in usual(text):
@@ -322,7 +322,7 @@ def given_priors(given: object) -> dict[str, Prior]:
     elif isinstance(given, list | tuple):
         pairs = [parse_prior(text) for text in given]
     else:
-        raise PriorError(f"priors must be texts or a mapping of names to distributions, not {given!r}")
+        raise PriorError(f"priors must be strings or a mapping of names to distributions, not {given!r}")
     for key, prior in pairs:
         if key in chosen:
             raise PriorError(f"prior for {key} is given twice: {chosen[key]} and {prior}")

@@ -145,7 +145,7 @@ class _Product:
             fault = f"unexpected {word.text[0]!r}; put unusual column names in backticks"
         elif at > 0 and word.kind in ("name", "number") and self.words[at - 1].kind in ("name", "number"):
             both = self.written(at - 1, at + 1)
-            fault = f"cannot read {part}: an operator is missing in {both!r}; put names with blanks in backticks"
+            fault = f"cannot read {part}: an operator is missing in {both!r}; put names with spaces in backticks"
         else:
             fault = f"cannot read {part} at {word.text!r}"
         return FormulaError(f"formula {brief(self.text)}: {fault}")
@@ -181,11 +181,11 @@ class _Product:
         if len(base) == 1:
             raise FormulaError(
                 f"formula {brief(self.text)}: write a power of a column as I({self.written(start, end)} ** "
-                f"{exponent.text or 2}); outside I() '**' and '^' mean interactions, like (a + b)^2"
+                f"{exponent.text or 2}); outside I() '**' and '^' mean interactions, such as (a + b)^2"
             )
         if exponent.kind != "number" or not exponent.text.isdigit() or int(exponent.text[:4]) < 1:
             raise FormulaError(
-                f"formula {brief(self.text)}: write interactions up to an order like (a + b)^2, with a whole number"
+                f"formula {brief(self.text)}: write interactions up to an order as (a + b)^2, with a whole number"
             )
         terms = base
         for _ in range(int(exponent.text[:4]) - 1):

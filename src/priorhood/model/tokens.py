@@ -185,13 +185,15 @@ def unusual(text: str, letter: str) -> str:
     Examples
     --------
     >>> unusual("price \u223c area", "\u223c")
-    "'\u223c' (U+223C) is not the sign '~'; write 'price ~ area'"
+    "'\u223c' (U+223C) is not the character '~'; write 'price ~ area'"
     """
     sign = _MEANT.get(ord(letter))
     if sign is None:
         return ""
     code = f"U+{ord(letter):04X}"
-    fault = f"{letter!r} ({code}) is not the sign {sign!r}" if sign else f"it has an invisible character ({code})"
+    fault = (
+        f"{letter!r} ({code}) is not the character {sign!r}" if sign else f"it has an invisible character ({code})"
+    )
     return f"{fault}; write {brief(usual(text))}"
 
 

@@ -74,8 +74,8 @@ class Weights:
             infinite = Guard(f"{column!r} is infinite", value.is_finite(), value)
             if role == FREQUENCIES:  # rows with 0 were left out before
                 advice = (
-                    "a row stands for a whole number of equal rows; other weights, such as the number of sales of "
-                    "which a row is the mean, are precision_weights (--precision-weights)"
+                    "a row stands for a whole number of identical rows; other weights, such as the number of sales "
+                    "of which a row is the mean, are precision_weights (--precision-weights)"
                 )
                 guards = [
                     Guard(f"{column!r} is below 0", value >= 0, value),

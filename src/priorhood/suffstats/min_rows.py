@@ -50,8 +50,8 @@ def withhold_small_places(moments: CellMoments, prepared: PreparedRows, minimum:
     if few.all():
         raise TableError(
             f"{prepared.name}: no {design.formula.group or 'table'} has at least {minimum:,} rows"
-            f"{', in total and of each of its categories' if design.categories else ''}; the largest has "
-            f"{max(rows):,.0f}: lower minimum (--minimum)"
+            f"{' overall and in each category that occurs there' if design.categories else ''}; the largest has "
+            f"{max(rows):,.0f}: set a lower minimum (minimum=, --minimum)"
         )
     if rows[few].sum() > rows.sum() / 2:
         # Name the category that is rare in most places.
@@ -63,14 +63,16 @@ def withhold_small_places(moments: CellMoments, prepared: PreparedRows, minimum:
                 rare[f"{factor} {str(category)!r}"] = count
         worst = max(rare, key=lambda name: rare[name], default="")
         why = (
-            f": {worst} has so few in {count_noun(rare[worst], 'place')}; combine rare categories" if worst else ""
+            f"; in {count_noun(rare[worst], 'place')} there are so few rows of {worst}: combine rare categories"
+            if worst
+            else ""
         )
         warn(
             f"{rows[few].sum() / rows.sum():.0%} of the rows are in places with fewer than {minimum:,} rows"
-            f"{' of a category' if rare else ''}, and are left out{why}"
+            f"{' of some category' if rare else ''}, and are left out{why}"
         )
     shown = ~np.isin(cells.labels, labels[few])
-    reason = f"fewer than {minimum:,} rows{' of a category' if design.categories else ''}"
+    reason = f"fewer than {minimum:,} rows{' of some category' if design.categories else ''}"
     dropped = (Dropped(reason, "", int(rows[few].sum()), int(few.sum())),) if few.any() else ()
     rest = keep(moments, ~np.isin(moments.labels, labels[few]), dropped)
     categories = {

@@ -363,7 +363,7 @@ def _read_groups(path: str | Path) -> dict[str, xr.Dataset]:
                     why = (
                         f"labels that {without} had are missing" if without
                         else _first_line(problem) if isinstance(problem, OSError | ValueError)
-                        else "its parts do not fit together"
+                        else "its parts are inconsistent"
                     )  # fmt: skip
                     raise Damage(f"the group {name or '/'!r} cannot be read: {why}") from None
     return groups

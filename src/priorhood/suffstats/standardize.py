@@ -156,7 +156,7 @@ def _constant(what: str, mean: float, sd: float, moments: CellMoments, advice: s
     """Return the error message for a column that varies by nothing, or by less than the rounding of its sums."""
     if sd == 0:
         rows = f"all {moments.rows:,} rows" if moments.rows > 1 else "the only row"
-        return f"{what} is {mean:g} in {rows} used: nothing can be learned from it; {advice}"
+        return f"{what} is {mean:g} in {rows} used: it contains no information; {advice}"
     return (
         f"{what} is {mean:.15g} ± {sd:.2g} in the {row_count(moments.rows)} used: such small differences are lost "
         f"when numbers of that size are rounded; {advice}"

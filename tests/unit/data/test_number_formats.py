@@ -1439,7 +1439,7 @@ def test_a_large_constant_is_taken_off_by_the_formula_that_is_said(constant, noi
     check_taken_off(told, frame)
     if abs(constant / noise) < 1e9:
         # The other way out.
-        prior = re.search(r"like (mu\[Intercept\] ~ Normal\(0, [\de+]+\))", told)[1]
+        prior = re.search(r"such as (mu\[Intercept\] ~ Normal\(0, [\de+]+\))", told)[1]
         with warnings.catch_warnings():
             warnings.simplefilter("error", ph.PriorhoodWarning)
             post = ph.fit(ph.Model(TEXT, [prior]), frame, chains=2, draws=100, seed=seed)

@@ -157,7 +157,7 @@ def test_labels_that_would_look_alike(rows):
 
 
 def test_crossed_effects_have_a_limit_that_says_what_to_do(rows):
-    with pytest.raises(ModelError, match=r"at most 100 with 3 groups: write the group part of row first"):
+    with pytest.raises(ModelError, match=r"at most 100 with 3 groups: write the grouping term of row first"):
         ph.fit("y ~ x + (1 | kind) + (1 | row)", rows, engine="exact")
     # Two large ones, however they are written: refused before anything is taken of their product.
     rng = np.random.default_rng(2)
@@ -171,7 +171,7 @@ def test_the_larger_grouping_first_is_taken(rows):
     with pytest.warns(ph.PriorhoodWarning, match="every row has one row"):
         post = ph.fit("y ~ x + (1 | row) + (1 | kind)", rows, seed=1, draws=20)
     assert post.attrs["engine"] == "exact"
-    assert "few effects across" in post.attrs["engine_reason"]
+    assert "few effects of crossed groups" in post.attrs["engine_reason"]
 
 
 def test_priors_of_further_groupings(rows):

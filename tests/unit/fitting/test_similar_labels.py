@@ -63,7 +63,7 @@ def merged(rows, message):
         subprocess.run([sys.executable, *command[1:]], check=True)
         return re.search(r"d\.to_\w+\('(.*?)'", command[2])[1]
     names = {"d": rows.copy() if isinstance(rows, pd.DataFrame) else rows, "pd": pd, "pl": pl}
-    exec(advice.removesuffix(" of a pandas frame d, or the equivalent where the rows are"), names)
+    exec(advice.removesuffix(" for a pandas frame d, or its equivalent in the system that holds the rows"), names)
     return names["d"]
 
 
@@ -212,7 +212,9 @@ def test_missing_values_made_text_are_told_and_the_advice_leaves_them_out(text):
         {"zip": rng.choice(["a", "b", "c"], 60), "x": rng.normal(size=60), "y": rng.normal(size=60)}
     )
     frame.loc[::6, "zip"] = text
-    with pytest.warns(ph.PriorhoodWarning, match=rf"'{text}' is among the zips \(10 rows\), as missing") as told:
+    with pytest.warns(
+        ph.PriorhoodWarning, match=rf"'{text}' is among the zips \(10 rows\); missing values turn into"
+    ) as told:
         found = ph.fit("y ~ x + (1 | zip)", frame, seed=1, draws=50)
     assert len(told) == 1
     assert found.moments.rows == 60
@@ -228,7 +230,7 @@ def test_missing_values_made_text_are_told_of_rows_to_predict(text, places):
     frame["town"] = frame["zip"].map({"a": "t", "b": "t", "c": "u", "d": "u"})
     post = ph.fit(f"y ~ 1 + (1 | {places})", frame, chains=1, seed=1, draws=50)
     rows = frame.head(9).assign(town="t", zip=["a", text, "b", text, "new", "a", "a", "a", "a"])
-    says = rf"'{text}' is among the new labels of zip \(2 rows\), as missing"
+    says = rf"'{text}' is among the new labels of zip \(2 rows\); missing values turn into"
     for unseen in ("draw", "population"):
         with pytest.warns(ph.PriorhoodWarning, match=says) as told:
             post.predict(rows, unseen=unseen)
@@ -247,5 +249,7 @@ def test_a_category_called_none_is_one():
     frame = pd.DataFrame({"cellar": rng.choice(["None", "full"], 60), "y": rng.normal(size=60)})
     frame["zip"] = rng.choice(["a", "b", "c"], 60)
     ph.fit("y ~ cellar + (1 | zip)", frame, seed=1, draws=50)
-    with pytest.warns(ph.PriorhoodWarning, match="'nan' is among the categories of cellar, as missing"):
+    with pytest.warns(
+        ph.PriorhoodWarning, match="'nan' is among the categories of cellar; missing values turn into"
+    ):
         ph.fit("y ~ cellar + (1 | zip)", frame.replace("None", "nan"), seed=1, draws=50)

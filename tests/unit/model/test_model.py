@@ -15,9 +15,9 @@ ABSENT = [
     ("y ~ x + (0 + kind || zip)", {}, "omega ~ LKJ(2)", "no effects are correlated"),
     ("y ~ x + (0 + x | zip)", {}, "omega ~ LKJ(50)", "no grouping has two correlated effects"),
     ("y ~ x + (0 + x | zip)", {}, "omega ~ LKJ(2)", "no grouping has two correlated effects"),
-    ("y ~ x", {}, "omega ~ LKJ(2)", "no group part"),
-    ("y ~ x", {}, "tau ~ Exponential(1)", "no group part"),
-    ("y ~ x", {}, "tau[x] ~ Exponential(1)", "no group part"),
+    ("y ~ x", {}, "omega ~ LKJ(2)", "no grouping term"),
+    ("y ~ x", {}, "tau ~ Exponential(1)", "no grouping term"),
+    ("y ~ x", {}, "tau[x] ~ Exponential(1)", "no grouping term"),
     ("y ~ x + (1 | zip)", {}, "tau[x] ~ Exponential(1)", "did you mean"),
     ("y ~ x + (1 | zip)", {}, "tau_zip ~ Exponential(1)", "write 'tau' for zip, the finest grouping"),
     ("y ~ x + (x | zip)", {}, "tau_zip[x] ~ Exponential(1)", "write 'tau[x]' for zip"),
@@ -31,7 +31,7 @@ ABSENT = [
     ("y ~ x + (1 | zip)", {}, "mu[kind] ~ Normal(0, 1)", "no such parameter"),
     ("y ~ x + (1 | zip)", {}, "mu[X] ~ Normal(0, 1)", "did you mean 'mu[x]'?"),
     ("y ~ 0 + x + (1 | zip)", {}, "mu[Intercept] ~ Normal(0, 1)", "the formula has no intercept"),
-    ("y ~ 0 + (1 | zip)", {}, "mu ~ Normal(0, 1)", "no population part"),
+    ("y ~ 0 + (1 | zip)", {}, "mu ~ Normal(0, 1)", "no population-level terms"),
     ("y ~ x + kind", {}, "mu[kind[flat]] ~ Normal(0, 1)", "did you mean"),
 ]  # fmt: skip
 

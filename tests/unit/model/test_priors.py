@@ -389,7 +389,7 @@ def test_an_argument_given_twice_is_refused():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"units": "€"}, "units must be a dictionary, like {'price': '€'}, not '€'"),
+        ({"units": "€"}, "units must be a dictionary such as {'price': '€'}, not '€'"),
         ({"standardize": "no"}, "standardize must be True or False, not 'no'"),
         ({"outcome_unit": 1e300}, r"from 1e-100 to 1e\+100, not 1e\+300"),
         ({"outcome_unit": 1e-300}, r"from 1e-100 to 1e\+100, not 1e-300"),
@@ -438,5 +438,7 @@ def test_what_may_mean_several_things_is_not_guessed(text):
 
 
 def test_a_tilde_of_another_keyboard():
-    with pytest.raises(ph.PriorError, match=r"'∼' .U\+223C. is not the sign '~'; write 'tau ~ Exponential.5.'$"):
+    with pytest.raises(
+        ph.PriorError, match=r"'∼' .U\+223C. is not the character '~'; write 'tau ~ Exponential.5.'$"
+    ):
         parse_prior("tau ∼ Exponential(5)")

@@ -51,10 +51,10 @@ def test_size_decides(sales, monkeypatch):
     assert few.attrs["store"] == "draws"
     monkeypatch.setattr(engines, "MAX_STORED", 1000)
     many = ph.fit(FORMULA, sales, **auto)
-    assert many.attrs["store_reason"] == "1,200 draws of beta are more than 1,000"
+    assert many.attrs["store_reason"] == "beta has 1,200 draws, more than 1,000"
     assert ph.refit(few, **auto).summed
     noisy = ph.fit(ph.Model(FORMULA, noise="zip"), sales, **auto)
-    assert noisy.attrs["store_reason"] == "1,200 draws of beta are more than 1,000, but have no closed form"
+    assert noisy.attrs["store_reason"] == "beta has 1,200 draws, more than 1,000, but no closed form"
 
 
 def test_theta_is_the_same_and_summaries_are_within_monte_carlo_error(summed, drawn):
