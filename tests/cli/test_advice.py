@@ -46,6 +46,7 @@ def sales() -> pd.DataFrame:
         error=rng.uniform(1e4, 5e4, len(frame)),
         weight=rng.uniform(0.5, 2, len(frame)),
         times=rng.integers(1, 4, len(frame)),
+        garden=rng.random(len(frame)) < 0.5,
     )
 
 
@@ -420,6 +421,12 @@ PYTHON = {
         lambda: ph.plot.forest(fit(), at={"living_space": "big"}),
         "such as at={'living_space': 100.5}",
         lambda: ph.plot.forest(fit(), at={"living_space": 100}),
+    ),
+    "a home with half a garden": case(
+        lambda: fit("price ~ garden + (1 | zip)").homes({"garden": 0.5}),
+        "such as at={'garden': True} (--at garden=true)",
+        lambda: fit("price ~ garden + (1 | zip)").homes({"garden": True}),
+        lambda: fit("price ~ garden + (1 | zip)").homes({"garden": "true"}),
     ),
     "draws that were not stored": case(
         lambda: fit(store="summaries")["beta"],

@@ -630,3 +630,16 @@ def test_python_raises_the_same(sales, fitted, stock, name):
     assert len(str(caught.value).splitlines()) == 1
     # The backend's own error is no news to a user.
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_half_a_garden(folder, refused, cli, sales, fit_options):
+    """What was true or false in the fit is no number later, in rows or at a home."""
+    rows = sales.assign(garden=sales.index % 3 == 0)
+    rows.to_csv(folder / "gardens.csv", index=False)
+    cli("fit", folder / "gardens.csv", "price ~ garden + (1 | zip)", "-o", folder / "gardens.nc", *fit_options)
+    rows.head(4).assign(garden=[1, 0, 0.5, 1]).to_csv(folder / "odd.csv", index=False)
+    says = ("odd.csv", "'garden'", "row 3: 0.5", "true and false, or 1 and 0")
+    refused("predict", folder / "gardens.nc", folder / "odd.csv", "-o", folder / "out.csv", says=says)
+    draw = ("plot", "forest", folder / "gardens.nc", "-o", folder / "forest.png", "--at")
+    refused(*draw, "garden=2", says=("'garden'", "--at garden=true", "not 2"))
+    assert cli(*draw, "garden=true").code == 0

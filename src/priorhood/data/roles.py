@@ -48,6 +48,9 @@ _ZERO_FIRST = re.compile(r"0[0-9]+")
 _FOUR_DIGITS = re.compile(r"[+-]?[0-9]{4}")
 # Prefix in Table.checked of a column of numbers that was checked for dates.
 _NO_DATES = "no dates: "
+# Prefix in Table.checked of a column of numbers that are truth values.
+TRUTHS = "truth values: "
+TRUE_OR_FALSE = "in the fit it was true or false: write true and false, or 1 and 0"
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,7 @@ def _reading(frame: Frame, column: str, dtype: DType, roles: dict[str, Role], ta
                 return numbers
         return _categories(frame, column, role, text_counts(frame, column, table.name))
     if dtype == nw.Boolean:
+        table.checked.add(TRUTHS + column)
         return None
     # A number of hundreds of digits gives a CSV's column an unknown type.
     if not textual(dtype) and not (dtype == nw.Unknown and table.csv):
@@ -152,6 +156,8 @@ def _reading(frame: Frame, column: str, dtype: DType, roles: dict[str, Role], ta
         like = f", such as {preview(times)}" if times else ""
         raise TableError(f"{title} holds {what}{like}, not numbers; convert them to numbers first{instead}")
     if dtype == nw.Object and (numbers := _python_numbers(frame, column)) is not None:
+        if _python_numbers(frame, column, booleans=False) is None:
+            table.checked.add(TRUTHS + column)
         return numbers
     return _text_reading(TextColumn(column, role, table, text_counts(frame, column, table.name)), frame, roles)
 
@@ -164,6 +170,7 @@ def _text_reading(text: TextColumn, frame: Frame, roles: dict[str, Role]) -> nw.
     separators = table.number_format.separators
     present = stripped(frame, column)
     if values and all(parse_bool(value) is not None for value in values):
+        table.checked.add(TRUTHS + column)
         word = present.str.to_lowercase()
         false = nw.when(word.is_in(FALSE)).then(nw.lit(0.0))
         return nw.when(word.is_in(TRUE)).then(nw.lit(1.0)).otherwise(false)

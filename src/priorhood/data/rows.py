@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +13,15 @@ from priorhood._text import row_count
 from priorhood.data.join_places import join_places
 from priorhood.data.misread_thousands import check_all_rows
 from priorhood.data.outliers import outlier_rule
-from priorhood.data.roles import Role, check_numbers, convert_to_roles, refuse_nested, with_original_texts
+from priorhood.data.roles import (
+    TRUE_OR_FALSE,
+    TRUTHS,
+    Role,
+    check_numbers,
+    convert_to_roles,
+    refuse_nested,
+    with_original_texts,
+)
 from priorhood.data.schema import learn_design, refuse_ids, roles_of, texts_of
 from priorhood.data.sources.columns import label_text, missing, run
 from priorhood.data.sources.duckdb_io import KEPT
@@ -281,6 +289,9 @@ def prepare_rows(
         refuse_ids(frame, formula.keys, source.name)
         learned = learn_design(frame, formula, source.name, 0 if known else min_categories, source.orders)
         design = learned if known is None else union_design(known, learned) if grow else known
+        truths = frozenset(column for column in learned.variables if TRUTHS + column in source.checked)
+        if design is not known:
+            design = replace(design, truths=known.truths if known else truths)
         for factor, categories in learned.categories.items():
             new = [c for c in categories if c not in design.categories.get(factor, ())]
             if new:
@@ -290,6 +301,7 @@ def prepare_rows(
                 )
         flags = _flags(frame, design, weights, drop_outliers)
         checks = _checks(design) + tuple(RowCheck(*each) for each in weights.guards())
+        checks += tuple(_truth_check(column) for column in sorted(design.truths - truths))
         key, values = joined_key(frame, formula.keys), _values(frame, design, weights)
     return PreparedRows(source, place_table, design, weights, frame, key, flags, values, checks)
 
@@ -379,6 +391,15 @@ def _checks(design: Design) -> tuple[RowCheck, ...]:
             )
             checks.append(RowCheck(role, text, guard))
     return tuple(checks)
+
+
+def _truth_check(column: str) -> RowCheck:
+    """Return the condition that a column of the fit's truth values has no other numbers than 1 and 0."""
+    import narwhals.stable.v2 as nw
+
+    value = nw.col(column).cast(nw.Float64)
+    guard = Guard(f"{column!r} is neither true nor false", (value == 0) | (value == 1), value, TRUE_OR_FALSE)
+    return RowCheck("predictor", column, guard)
 
 
 def joined_key(frame: Frame, keys: tuple[str, ...]) -> nw.Expr:

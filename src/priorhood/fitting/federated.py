@@ -249,6 +249,7 @@ class Moments:
             "weights": json.dumps(asdict(self.weights)),
             "categories": json.dumps({k: list(v) for k, v in self.design.categories.items()}),
             "numeric_categories": json.dumps(sorted(self.design.numeric)),
+            **({"boolean_columns": json.dumps(sorted(self.design.truths))} if self.design.truths else {}),
             "rows_read": self.moments.read,
             "rows_used": self.moments.rows,
             "rows_dropped": dropped_as_text(self.moments.dropped),

@@ -88,6 +88,8 @@ class Design:
         categories of every categorical factor, in order; if one is dropped, the first is the reference
     numeric : frozenset of str
         categorical columns that are numbers in the table (C(rooms)) and are compared as numbers
+    truths : frozenset of str
+        columns of true and false, whose numbers are 1 and 0
 
     Examples
     --------
@@ -99,6 +101,7 @@ class Design:
     formula: Formula
     categories: dict[str, tuple[str, ...]]
     numeric: frozenset[str]
+    truths: frozenset[str] = frozenset()
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -324,7 +327,7 @@ def union_design(first: Design, other: Design) -> Design:
         rest = [tuple(category for category in own if category not in ahead) for own in either]
         order = (*there, *_in_order(rest[0], rest[1], usual))
         categories[factor] = ordered_categories(Expression(factor), order, "the sums", whole=False)
-    return Design(first.formula, categories, numeric)
+    return Design(first.formula, categories, numeric, first.truths & other.truths)
 
 
 def _in_order(

@@ -52,6 +52,7 @@ def make_tree(data: FitData, draws: Draws, facts: dict[str, Any]) -> ArrayTree:
         "model": json.dumps(data.model.to_dict()),
         "categories": json.dumps({k: list(v) for k, v in data.design.categories.items()}),
         "numeric_categories": json.dumps(sorted(data.design.numeric)),
+        **({"boolean_columns": json.dumps(sorted(data.design.truths))} if data.design.truths else {}),
         "scale": json.dumps(data.scale.to_dict()),
         "rows_read": data.moments.read,
         "rows_used": data.moments.rows,

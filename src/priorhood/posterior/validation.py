@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,7 +109,9 @@ ATTRIBUTES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "pareto_k": (_is_number, "a number"),
     **dict.fromkeys(("model", "categories", "scale", "weights", "versions"), (_is_json(dict), "a JSON mapping")),
-    **dict.fromkeys(("numeric_categories", "rows_dropped", "notes"), (_is_json(list), "a JSON list")),
+    **dict.fromkeys(
+        ("numeric_categories", "boolean_columns", "rows_dropped", "notes"), (_is_json(list), "a JSON list")
+    ),
 }  # fmt: skip
 REQUIRED = ("categories", "numeric_categories", "rows_read", "rows_used", "rows_dropped")
 REQUIRED_OF_POSTERIOR = ("model", "scale", "engine", "engine_reason", "seed", "notes")
@@ -150,7 +153,11 @@ def stored_design(tree: xr.DataTree, formula: Any) -> Design:
         if unknown:
             raise ValueError(f"the formula has no {preview(sorted(unknown))}")
         _ = design.names
-    return design
+    with damage_in("@boolean_columns"):
+        truths = json.loads(tree.attrs.get("boolean_columns", "[]"))  # absent if there are none, and in old files
+        if not _is_list_of_str(truths) or not set(truths) <= set(design.variables):
+            raise ValueError(_short(truths))
+    return replace(design, truths=frozenset(truths))
 
 
 def _is_list_of_str(values: Any) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from priorhood._text import suggestion
 from priorhood.data.labels import normal_label
+from priorhood.data.number_formats import parse_bool
 from priorhood.errors import ModelError
 from priorhood.model.design import Indicator, number_label
 from priorhood.model.expression import Expression
@@ -156,10 +157,16 @@ def checked_home(design: Design, at: Mapping[str, Any]) -> dict[str, Any]:
                 )
         if name not in design.variables or name in factors:
             continue
+        truth = parse_bool(str(value)) if name in design.truths else None
         try:
-            number = float(value)
+            number = float(value if truth is None else truth)
         except (TypeError, ValueError):
             number = math.nan
+        if name in design.truths and number not in (0.0, 1.0):
+            raise ModelError(
+                f"{name!r} of the home must be true or false, as in the fit, such as at={{{name!r}: True}} (--at "
+                f"{shlex.quote(f'{name}=true')}), not {value!r}"
+            )
         if not math.isfinite(number):
             example = shlex.quote(f"{name}=100.5")
             raise ModelError(

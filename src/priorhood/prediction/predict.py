@@ -143,7 +143,8 @@ def predict_table(
         if the table already has a column with the name of a prediction's
     """
     # Collected once: a query that runs twice might return its rows in another order.
-    frame = kept_rows(frame_to_predict(table, c.design, c.row_weights, unseen=wanted.unseen))
+    averages = c.data.moments
+    frame = kept_rows(frame_to_predict(table, c.design, c.row_weights, unseen=wanted.unseen, averages=averages))
     predictions = predict_rows(c, read_rows(c, frame, table.name, wanted.unseen), wanted, tails, progress)
     columns = predictions.columns(prefix)
     clash = [name for name in columns if name in table.columns]

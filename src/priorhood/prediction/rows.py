@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import suggestion
+from priorhood._text import row_count, suggestion
 from priorhood.data.labels import normal_label
-from priorhood.data.roles import Role, convert_to_roles
+from priorhood.data.roles import TRUE_OR_FALSE, Role, convert_to_roles
 from priorhood.data.schema import refuse_unwritable, rows_to_predict
 from priorhood.data.sources.columns import label_text, missing
 from priorhood.data.sources.duckdb_io import KEPT
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from priorhood.model.weights import Weights
     from priorhood.prediction.coefficients import Coefficients
     from priorhood.prediction.places import Groups
+    from priorhood.suffstats.moments import CellMoments
 
 AVERAGE = "(average)"
+ANY_NUMBER = "truth values may be any number"  # in Table.checked, of lines along a predictor
 LATER = "later"  # unseen= of callers that check new places once they know which rows are used
 
 
@@ -63,14 +65,22 @@ class PredictionRows:
 
 
 def frame_to_predict(
-    table: Table, design: Design, weights: Weights, numbers: tuple[str, ...] = (), *, unseen: str = "error"
+    table: Table,
+    design: Design,
+    weights: Weights,
+    numbers: tuple[str, ...] = (),
+    *,
+    unseen: str = "error",
+    averages: CellMoments | None = None,
 ) -> Any:
     """Return rows to predict, in memory; standard errors, weights and the columns in `numbers` become numbers.
+
+    averages : sums of the fit, if columns of true and false may also have their mean in it, as in Posterior.homes
 
     Raises
     ------
     TableError
-        if a column is missing or has text instead of numbers
+        if a column is missing or has text instead of numbers, or other numbers instead of truth values
     """
     se = weights.se
     if se is not None and se not in table.columns:
@@ -80,14 +90,37 @@ def frame_to_predict(
         )
     wanted = frozenset((*numbers, *weights.to_predict(table.columns)))
     frame = rows_to_predict(replace(table, open=lambda text: table.open(text - wanted)), design, unseen)
+    _check_truths(frame, table, design, averages)
     names = weights.roles()
     roles = {column: Role(names.get(column, "the outcome"), number=True) for column in sorted(wanted)}
     return convert_to_roles(frame, roles, table, keep=True)
 
 
+def _check_truths(frame: nw.DataFrame[Any], table: Table, design: Design, averages: CellMoments | None) -> None:
+    """Raise if a column that was true or false in the fit has other numbers than 1 and 0."""
+    import narwhals.stable.v2 as nw
+
+    numbers = [name for name in design.variables if name in design.truths and frame.schema[name] != nw.Boolean]
+    for column in () if ANY_NUMBER in table.checked else numbers:
+        values = frame[column].cast(nw.Float64).to_numpy().astype(float)
+        odd = ~np.isin(values, (0.0, 1.0)) & ~np.isnan(values)
+        if KEPT in frame.columns:
+            odd &= frame[KEPT].to_numpy().astype(bool)
+        if odd.any() and averages is not None and column in averages.columns:
+            odd &= values != averages.pooled()[0][averages.columns.index(column)]
+        if odd.any():
+            first, count = int(np.flatnonzero(odd)[0]), int(odd.sum())
+            where = f"row {first + 1:,}"
+            where = where if count == 1 else f"{row_count(count)}, the first of them {where}"
+            raise TableError(
+                f"{table.name}: predictor {column!r} is neither true nor false in {where}: {values[first]:g}; "
+                f"{TRUE_OR_FALSE}"
+            )
+
+
 def table_rows(c: Coefficients, table: Table, unseen: str) -> PredictionRows:
     """Return a table's rows to predict, without those that where= excludes; see frame_to_predict and read_rows."""
-    frame = kept_rows(frame_to_predict(table, c.design, c.row_weights, unseen=unseen))
+    frame = kept_rows(frame_to_predict(table, c.design, c.row_weights, unseen=unseen, averages=c.data.moments))
     return read_rows(c, frame, table.name, unseen)
 
 

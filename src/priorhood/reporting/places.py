@@ -231,7 +231,8 @@ def _alone(post: Posterior, homes: pd.DataFrame, moments: PriceMoments) -> Array
     mu, others = c.mu[:, fixed].mean(axis=0), c.mu_cols[fixed]
     table = post.placed(homes.iloc[1:].reset_index(drop=True))
     plain = replace(c, row_weights=Weights())
-    X = read_rows(plain, frame_to_predict(table, post.design, Weights()), table.name, "population").X
+    frame = frame_to_predict(table, post.design, Weights(), averages=post.moments)
+    X = read_rows(plain, frame, table.name, "population").X
     m = np.full(size, np.nan)
     for j in range(size):
         A = gram[j][np.ix_(varying, varying)]

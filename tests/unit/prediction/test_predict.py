@@ -588,3 +588,107 @@ def test_a_file_keeps_what_other_errors_need(measured, tmp_path):
         post.save(tmp_path / "post.nc")
         rows = measured.head(4)
         pd.testing.assert_frame_equal(ph.load(tmp_path / "post.nc").predict(rows), post.predict(rows))
+
+
+# -- predictors that are true or false -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def gardens():
+    sales, _ = ph.simulate(8, 240, seed=4)
+    garden = np.arange(240) % 5 < 2
+    return sales.assign(
+        garden=garden, said=np.where(garden, "yes", "no"), held=garden.astype(object), number=garden.astype(int)
+    )
+
+
+NEITHER = (
+    r"'{0}' is neither true nor false in {1}: {2}; in the fit it was true or false: write true and false, or 1"
+)
+
+
+@pytest.mark.parametrize("column", ["garden", "said", "held"])
+@pytest.mark.parametrize("kind", ["frame", "file", "product"])
+def test_what_was_true_or_false_stays_so(gardens, column, kind, tmp_path):
+    """Wherever rows come in; truth values, and 1 and 0, are what they were."""
+    term = f"I({column} * living_space)" if kind == "product" else column
+    source = gardens
+    if kind == "file":
+        source = tmp_path / "sales.csv"
+        gardens.to_csv(source, index=False)
+    fitted = ph.fit(f"price ~ living_space + {term} + (1 | zip)", source, chains=2, draws=50, seed=1)
+    fitted.save(tmp_path / "post.nc")
+    for post in (fitted, ph.load(tmp_path / "post.nc")):
+        plain = post.predict(gardens.head(5))["mean"].tolist()
+        for same in ([True, True, False, False, False], [1, 1, 0, 0, 0], ["True", "true", "false", "no", "no"]):
+            assert post.predict(gardens.head(5).assign(**{column: same}))["mean"].tolist() == plain
+        gone = post.predict(gardens.head(2).assign(**{column: [None, 1.0]}))
+        assert gone["status"].tolist() == ["missing", "known"]
+        for wrong in (2, 0.5, -1):
+            rows = gardens.assign(**{column: gardens["number"].astype(float)})
+            rows.loc[[6, 9], column] = wrong
+            says = NEITHER.format(column, "2 rows, the first of them row 7", wrong)
+            calls = (post.predict, post.predict_draws, post.expected, post.assess, post.posterior_predictive)
+            for call in (*calls, post.plot.predictive):
+                with pytest.raises(ph.TableError, match=says):
+                    call(rows)
+            post.predict(ph.read(rows, where=f"{column} in (0, 1)"))
+            says = rf"'{column}' is neither true nor false in 2 rows, needed for predictor '{column}': {wrong} "
+            for call in (post.loo, post.update):
+                with pytest.raises(ph.TableError, match=says):
+                    call(rows)
+            with pytest.raises(ph.TableError, match=says.replace("2 rows", "1 row")):
+                post.influence(row=rows.iloc[6].to_dict())
+            says = rf"at={{'{column}': True}} \(--at {column}=true\), not {wrong}"
+            with pytest.raises(ph.ModelError, match=says):
+                post.homes({column: wrong})
+        assert post.homes({column: "true"})[column].tolist() == post.homes({column: 1})[column].tolist()
+
+
+def test_numbers_and_older_files_stay_numbers(gardens, tmp_path):
+    """A column of 1 and 0 is a number, as is one of a file that does not say more."""
+    post = ph.fit("price ~ living_space + number + (1 | zip)", gardens, chains=2, draws=50, seed=1)
+    rows = gardens.head(3).assign(number=[2.0, 0.5, 1.0])
+    assert post.predict(rows)["status"].tolist() == ["known"] * 3
+    assert "boolean_columns" not in post.tree.attrs
+    post = ph.fit("price ~ living_space + garden + (1 | zip)", gardens, chains=2, draws=50, seed=1)
+    assert post.tree.attrs["boolean_columns"] == '["garden"]'
+    tree = post.tree.copy()
+    tree.attrs = {name: value for name, value in tree.attrs.items() if name != "boolean_columns"}
+    tree.attrs["priorhood_format"] = 4  # without checksums
+    tree.to_netcdf(tmp_path / "old.nc")
+    old = ph.load(tmp_path / "old.nc")
+    assert old.design.truths == set()
+    assert old.predict(rows.assign(garden=rows["number"]))["status"].tolist() == ["known"] * 3
+
+
+def test_true_and_false_after_update_merge_and_pool(gardens, tmp_path):
+    text = "price ~ living_space + garden + (1 | zip)"
+    how = {"chains": 2, "draws": 50, "seed": 1}
+    numbers = gardens.assign(garden=gardens["number"])
+    first = ph.fit(text, gardens[:120], **how)
+    assert ph.update(first, numbers[120:], **how).design.truths == {"garden"}
+    assert ph.merge(first, ph.fit(text, gardens[120:], **how), **how).design.truths == {"garden"}
+    # Where it was a number, it may have been any.
+    assert ph.merge(first, ph.fit(text, numbers[120:], **how), **how).design.truths == set()
+    sums = ph.moments(text, gardens[:120])
+    sums.save(tmp_path / "a.moments")
+    again = ph.load_moments(tmp_path / "a.moments")
+    assert ph.pool(again, ph.moments(text, gardens[120:])).design.truths == {"garden"}
+    assert ph.fit(text, again, **how).design.truths == {"garden"}
+
+
+def test_the_average_home_has_a_share_of_gardens(gardens):
+    """What homes() gives can be predicted, and pictures show lines between false and true."""
+    pytest.importorskip("matplotlib")
+    post = ph.fit("price ~ living_space + garden + (1 | zip)", gardens, chains=2, draws=50, seed=1)
+    homes = post.homes()
+    assert homes["garden"].between(0.3, 0.5).all()
+    assert post.predict(homes)["status"].eq("known").all()
+    with pytest.raises(ph.TableError, match="'garden' is neither true nor false in 8 rows"):
+        post.predict(homes.assign(garden=homes["garden"] + 0.01))
+    post.plot.forest(at={})
+    post.plot.price(zip=homes["zip"][0])
+    post.plot.prior_lines(x="garden")
+    for table in (None, gardens):
+        post.plot.lines("garden", table)

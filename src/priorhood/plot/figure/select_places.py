@@ -143,7 +143,7 @@ def average_coefficients(post: Posterior) -> Array:
     return np.asarray((coefficients * post.scale.natural())[:, c.levels[0].cols])
 
 
-def expected_draws(post: Posterior, rows: pd.DataFrame) -> Array:
+def expected_draws(post: Posterior, rows: object) -> Array:
     """Return E(y | θ) of rows, with the average place for new ones: (S, rows)."""
     values = post.expected(rows, unseen="population").values
     return np.asarray(values.reshape(-1, values.shape[-1]))

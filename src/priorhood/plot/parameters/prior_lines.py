@@ -17,7 +17,7 @@ from priorhood.plot.figure import page, style
 from priorhood.posterior.predictive import PriorSample, sample_prior
 from priorhood.prediction.expected import checked_home, typical_values
 from priorhood.prediction.places import Groups
-from priorhood.prediction.rows import AVERAGE, frame_to_predict, locations, read_rows
+from priorhood.prediction.rows import ANY_NUMBER, AVERAGE, frame_to_predict, locations, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,6 +184,7 @@ def prior_draws(sample: PriorSample, frame: Any, unseen: str) -> Array:
     """Return xᵀβ, or its exp, of rows in an unknown place: (draws, rows), in the outcome's units."""
     c, data = replace(sample.coefficients, row_weights=Weights()), sample.data
     table = read(frame)
+    table.checked.add(ANY_NUMBER)
     rows = read_rows(c, frame_to_predict(table, c.design, c.row_weights), table.name, unseen)
     m = locations(rows, Groups(c, rows.spots, unseen, sample.seed), np.arange(len(rows.X))).T * data.scale.unit
     with np.errstate(over="ignore"):

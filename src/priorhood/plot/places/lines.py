@@ -9,6 +9,7 @@ import numpy as np
 
 from priorhood._arguments import suggest_argument_names
 from priorhood._text import plural, row_count, suggestion
+from priorhood.data.sources.table import read
 from priorhood.errors import ModelError
 from priorhood.model.design import Indicator
 from priorhood.model.expression import Expression
@@ -23,14 +24,17 @@ from priorhood.plot.figure.select_places import (
 from priorhood.plot.places.points import Cloud, Points, cloud_of, extent, points_of
 from priorhood.posterior.price_batches import summarize_expected
 from priorhood.prediction.expected import typical_values
+from priorhood.prediction.rows import ANY_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from priorhood._arrays import Array, Index
+    from priorhood.data.sources.table import Table
     from priorhood.posterior.posterior import Posterior
 
 MAX_PANELS = 24
@@ -130,7 +134,7 @@ def lines(
     chosen = chosen_places(post, places, ("table",))
     along, points = _predictor(post, x, table, at or {})
     name = along.name
-    given = {**(at or {}), name: along.values[0]}
+    given = {**(at or {}), name: 0.0 if name in post.design.truths else along.values[0]}  # replaced below
     homes = post.homes(given)
     reasons = [""] * (1 if chosen is None else len(chosen))
     if chosen is None:
@@ -144,7 +148,7 @@ def lines(
     T = len(along.values)
     rows = homes.iloc[np.repeat(chosen, T)].reset_index(drop=True)
     rows[name] = along.values * len(chosen)
-    bands = np.quantile(expected_draws(post, rows), BAND, axis=0).reshape(len(BAND), len(chosen), T)
+    bands = np.quantile(expected_draws(post, _any_number(rows)), BAND, axis=0).reshape(len(BAND), len(chosen), T)
     levels = post.hierarchy.levels
     labels = [str(label) for label in levels[0].labels] if levels else ["all rows"]
     counts = levels[0].total(post.moments.n) if levels else np.array([post.moments.rows])
@@ -161,7 +165,7 @@ def lines(
     if row is not None:
         rows = row.iloc[np.zeros(T, dtype=int)].reset_index(drop=True)
         rows[name] = along.values
-        median = np.median(expected_draws(post, rows), axis=0)
+        median = np.median(expected_draws(post, _any_number(rows)), axis=0)
         population = median if np.isfinite(median).all() else None
 
     subtitle = "Line: median; bands: 50 % and 90 % of the expected outcome."
@@ -174,6 +178,13 @@ def lines(
         verb = "is" if left_out == 1 else "are"
         subtitle += f" {row_count(left_out)} {verb} not shown: at most {Points.MAX_ROWS:,} per place are."
     return _draw(post, along, panels, population, _title(post, along, panels, population), subtitle)
+
+
+def _any_number(rows: pd.DataFrame) -> Table:
+    """Return rows whose columns of true and false may have any number, as on a line from 0 to 1."""
+    table = read(rows)
+    table.checked.add(ANY_NUMBER)
+    return table
 
 
 # -- what is shown ------------------------------------------------------------------------------------------
@@ -217,7 +228,7 @@ def _default_places(post: Posterior, given: dict[str, Any], along: _Predictor) -
         return np.arange(level.size), [""] * level.size
     middle = along.values[len(along.values) // 2]
     typical = middle if along.categorical else typical_values(post.design, post.moments).get(along.name, middle)
-    homes = post.homes({**given, along.name: typical})
+    homes = post.homes(given).assign(**{along.name: typical})
     height = summarize_expected(post, homes, lambda draws: np.median(draws, axis=0))
     rows = level.total(post.moments.n)
     reasons: dict[int, str] = {}
