@@ -191,7 +191,7 @@ def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
             raise ModelError(_miscalled(function_name, taken, args, kwargs, str(problem))) from None
         if home is not None and not isinstance(home, Mapping):
             raise ModelError(
-                f"at must be a dict of predictors, like at={{'living_space': 100}}, not {_brief(home)}"
+                f"at must be a dict of predictors, such as at={{'living_space': 100}}, not {_brief(home)}"
             )
         return function(*args, **kwargs)
 

@@ -232,7 +232,7 @@ def test_a_home_is_a_mapping(post):
     for call in calls:
         for wrong in ("area=80", ["area"], 80):
             with pytest.raises(
-                ph.ModelError, match=r"at must be a dict of predictors, like at=\{'living_space': 100\}"
+                ph.ModelError, match=r"at must be a dict of predictors, such as at=\{'living_space': 100\}"
             ):
                 call(at=wrong)
     assert post.homes(at={"area": 80})["area"].eq(80).all()

@@ -36,7 +36,7 @@ def outlier_rule(used: Frame, design: Design, factor: float, frequency: str | No
     factor : float
         Distance to the quartiles in interquartile ranges.
     frequency : str or None
-        The column that says how many equal rows a row represents.
+        The column that says how many identical rows a row represents.
 
     Raises
     ------

@@ -265,7 +265,8 @@ def prepare_rows(
     places : table or PlaceTable, optional
         The table of places, added to that of an earlier fit.
     drop_outliers : float, optional
-        Leave out rows beyond the quartiles ± this × IQR of the outcome per first predictor; see fit().
+        Leave out rows for which log(outcome / first numeric predictor) lies more than this many IQRs outside the
+        quartiles; see fit().
     fitted : EarlierFit, optional
         The fit whose columns the rows have again; they are learned from the table if None.
     min_categories : int

@@ -29,7 +29,7 @@ WAYS = ("row", "place", "evidence")
 # Below these the Normal approximation of a difference cannot be trusted (Sivula et al. 2025).
 MIN_COUNT, MIN_DIFFERENCE = 100, 4.0
 PRIORS_MATTER = (
-    "the evidence is the density of the data under the priors: it changes with the width of the priors of tau, mu "
+    "the evidence is the density of the data under the priors: it changes with the width of the priors for tau, mu "
     "and sigma, even if the posterior barely does"
 )
 SAME_ROWS = (

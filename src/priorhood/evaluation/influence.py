@@ -252,7 +252,10 @@ def _natural_factors(post: Posterior, labels: tuple[str, ...]) -> Array:
 
 
 def _every_place(post: Posterior, options: FitOptions) -> pd.DataFrame:
-    """Return how far the rest moves without each of the finest places, by importance weights if these suffice."""
+    """Return how far the rest moves when each place of the finest level is left out.
+
+    By importance weights where these are reliable, by refits elsewhere.
+    """
     import pandas as pd
 
     if not post.hierarchy.levels:

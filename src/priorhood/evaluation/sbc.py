@@ -300,7 +300,10 @@ def _fit_data(
 def _one_refit(
     data: FitData, places: dict[str, dict[str, int]], at: int, options: FitOptions
 ) -> dict[str, int] | str:
-    """Return the ranks of true values from the prior among the draws of their refit, or why the engine refused."""
+    """Return the ranks of parameters drawn from the prior, or why the engine refused.
+
+    They are ranked among the draws of the refit to data simulated from them.
+    """
     rng = stream(int(options.seed or 0), CALIBRATION, at)
     truth = draw_prior(data, 1, rng)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -79,8 +79,8 @@ def fit(
         in the posterior, including places without rows. Rows of places missing from it are left out, with a
         warning.
     drop_outliers : float, optional
-        Leave out rows whose log outcome per first predictor lies more than this factor × IQR outside the quartiles
-        (1.5 is usual).
+        Leave out rows for which log(outcome / first numeric predictor) lies more than this many IQRs outside the
+        quartiles (1.5 is usual).
     threads : int, optional
         Number of threads; all cores if None. The draws do not depend on it.
     store : {"auto", "draws", "summaries"}

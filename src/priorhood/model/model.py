@@ -87,7 +87,7 @@ class Model:
     formula : str
         "price ~ living_space + (living_space | zip)", lme4's notation
     priors : str, list of str, or dict
-        texts ("tau[living_space] ~ Exponential(scale=5)") or a mapping of names to distributions, on the
+        strings ("tau[living_space] ~ Exponential(scale=5)") or a mapping of names to distributions, on the
         standardized scale; they replace the defaults
     outcome_unit : float or "auto"
         number by which the outcome is divided; "auto" uses the power of ten nearest its sd
@@ -109,7 +109,7 @@ class Model:
         ε_i ~ Normal(0, σ²/w_i), so that sigma is the residual sd of a row of weight 1. The scale is learned from
         weighted means and sds, as with se. Cannot be combined with se, which already determines every error
     frequency_weights : str
-        column of counts n: a row stands for n equal rows. The posterior is that of the table with every row
+        column of counts n: a row stands for n identical rows. The posterior is that of the table with every row
         repeated n times; rows with a count of 0 are left out
 
     Raises
@@ -341,8 +341,8 @@ class Model:
         Data containers by row: `X` (row, column), standardized as (x − `column_centre`)/`column_spread`, `outcome`
         and the groups' index; `se`, `precision_weights` and `frequency_weights` if the model has them;
         Posterior.rows_for_pymc returns them for other rows. `outcome_unit` is the factor from the standardized
-        scale to the outcome's units. A row that stands for n equal rows is one row of `y`; the other n − 1 are in
-        the potential `repeated`, which PyMC's predictive draws ignore.
+        scale to the outcome's units. A row that stands for n identical rows is one row of `y`; the other n − 1 are
+        in the potential `repeated`, which PyMC's predictive draws ignore.
 
         Parameters
         ----------

@@ -281,7 +281,7 @@ def read_priors(given: object, over: dict[str, Prior] | None = None) -> dict[str
     Parameters
     ----------
     given : str, list of str, dict or None
-        texts, or a mapping of names to distributions or texts
+        strings, or a mapping of names to distributions or strings
     over : dict
         priors to use instead of the defaults
 

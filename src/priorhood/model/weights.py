@@ -31,7 +31,7 @@ class Weights:
     precision : str or None
         column of weights w
     frequency : str or None
-        column of the number of equal rows that a row stands for
+        column of the number of identical rows that a row stands for
 
     Examples
     --------

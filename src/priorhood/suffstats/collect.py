@@ -2,7 +2,7 @@
 
 The pass forms products of differences from a value near the mean, then plain sums by group, which every backend
 can compute. Only the sums come to Python. A row counts with its weight w, 1/se² if its error is known
-(math.md, equation 5), and as often as the equal rows that it represents.
+(math.md, equation 5), and as often as the identical rows that it represents.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _preview_means(rows: PreparedRows, in_process: BatchedRows | FewColumns | No
 
 
 def _weighing(weights: Weights, of: Callable[[str], Any]) -> dict[str, Any]:
-    """Return every used row's number of equal rows n (TIMES), n w and n log w; nothing if rows have equal weight.
+    """Return every used row's number n of identical rows (TIMES), n w and n log w; nothing if all weigh the same.
 
     of : column of weights → its numbers
     """

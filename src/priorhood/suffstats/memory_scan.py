@@ -47,7 +47,7 @@ class Names:
     checks : tuple of str
         Columns of numbers, which must be at most LARGEST in size, or others, 1 if a check fails.
     weight, log_weight, times : str or None
-        Weights w, log w and the number of equal rows; None if all rows have equal weight.
+        Weights w, log w and the number of identical rows; None if all rows have equal weight.
     """
 
     key: str
@@ -97,7 +97,7 @@ class BatchSums:
     counts : (k, 1 + reasons) array
         Rows by reason, used ones first.
     n : (k,) array
-        Used rows, each as often as the equal rows that it represents; so are the sums.
+        Used rows, each as often as the identical rows that it represents; so are the sums.
     failures : tuple of int
         Number of rows that fail each check; empty if none fails any.
     weight : (k,) array, optional
@@ -305,7 +305,8 @@ def summed(rows: BatchedRows, shift: Array | None, reasons: int) -> BatchSums:
     """
     C = len(rows.names.values)
     centre = None if shift is not None else _means(rows)
-    tally: list[Array] = []  # per place: rows by reason, then the used rows' number of equal rows, Σ w and Σ log w
+    # Per place: rows by reason, then the used rows' number of identical rows, Σ w and Σ log w.
+    tally: list[Array] = []
     first: list[Array] = []
     second: list[Array] = []
     failures = np.zeros(len(rows.names.checks), np.int64)

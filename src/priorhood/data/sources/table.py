@@ -241,13 +241,13 @@ def read(
         lazy); a PyArrow table; a DuckDB relation; a PySpark or Dask frame or an Ibis table, whose rows stay where
         they are; a mapping of columns; or a Table.
     where : str, optional
-        SQL condition on the rows, like "living_space > 0 and price > 0".
+        SQL condition on the rows, such as "living_space > 0 and price > 0".
     nulls : iterable of str
         Texts that mean a missing value, besides empty ones: ["NA", "n/a"].
     decimal : str, optional
         Decimal separator of numbers in texts, as in a CSV; "." by default, or "," if thousands is ".".
     thousands : str, optional
-        Thousands separator of numbers in texts: "," in 1,250,000, or one of . ' _ and a blank.
+        Thousands separator of numbers in texts: "," in 1,250,000, or one of . ' _ and a space.
 
     Returns
     -------
@@ -270,7 +270,7 @@ def read(
     """
     if where is not None and not isinstance(where, str):
         raise TableError(
-            f"where must be a condition in SQL, as text, like 'living_space > 0 and price > 0', not "
+            f"where must be a condition in SQL, as text, such as 'living_space > 0 and price > 0', not "
             f"{type(where).__name__}; or filter a frame before it is passed"
         )
     nulls = (nulls,) if isinstance(nulls, str) else tuple(map(str, nulls))
