@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import signal
@@ -170,7 +171,8 @@ def check_writable(path: str | Path, *inputs: str | Path) -> None:
     path : str or Path
         The target.
     *inputs : str or Path
-        Files that are read in the same run.
+        Files that are read in the same run; also folders, patterns (parts/*.csv) and tables of a database
+        (sales.duckdb::homes), for their files.
 
     Raises
     ------
@@ -185,7 +187,7 @@ def check_writable(path: str | Path, *inputs: str | Path) -> None:
         for source in inputs:
             same = False
             with contextlib.suppress(OSError, ValueError):  # an input with an impossible name is not a file
-                same = target.exists() and Path(source).exists() and target.samefile(source)
+                same = target.exists() and any(target.samefile(file) for file in _files_read(source))
             if same:
                 raise FileError(f"cannot write {shown!r}: it is read in the same run; choose another name")
         if target.is_dir():
@@ -212,6 +214,18 @@ def check_writable(path: str | Path, *inputs: str | Path) -> None:
         elif problem.errno == errno.ENOENT:
             why = f"no file can be created in {str(Path(path).parent)!r}; use another folder"
         raise FileError(f"cannot write {shown!r}: {why}") from None
+
+
+def _files_read(source: str | Path) -> Iterator[Path]:
+    """Yield the files behind an input: itself, the files of a folder or of a pattern, the file of a database."""
+    name = str(source)
+    if not path_exists(name) and not glob.has_magic(name):
+        name = name.partition("::")[0]
+    for found in [name] if path_exists(name) else glob.iglob(name, recursive=True):  # noqa: PTH207
+        if is_folder(found):
+            yield from (file for file in Path(found).rglob("*") if file.is_file())
+        elif path_exists(found):
+            yield Path(found)
 
 
 # -- the temporary file --------------------------------------------------------------------------------------

@@ -302,13 +302,13 @@ def test_refit_update_merge_are_pythons(folder, cli, fitted, elsewhere, sales, f
     same_draws(ph.load(out), ph.merge(fitted, elsewhere, **fast))
 
 
-def test_a_file_can_be_updated_in_place(folder, cli, fitted, fit_options, sales, fast):
-    post = folder / "post.nc"
-    ran = cli("update", post, folder / "sales.csv", "-o", post, *fit_options)
+def test_rows_that_are_in_the_posterior_already_are_noticed(folder, cli, fitted, fit_options, sales, fast):
+    out = folder / "out.nc"
+    ran = cli("update", folder / "post.nc", folder / "sales.csv", "-o", out, *fit_options)
     assert ran.code == 0
     assert "seem to be in the posterior already" in ran.err
     with pytest.warns(ph.PriorhoodWarning, match="seem to be in the posterior already"):
-        same_draws(ph.load(post), ph.update(fitted, sales, **fast))
+        same_draws(ph.load(out), ph.update(fitted, sales, **fast))
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".jsonl"])

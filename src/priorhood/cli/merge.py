@@ -29,5 +29,5 @@ def merge(
     posts = [load(file) for file in files]
     save_fit(
         lambda report: run_merge(*posts, progress=report, **run),
-        out, as_json=as_json,
+        out, *map(str, files), as_json=as_json,
     )  # fmt: skip

@@ -17,5 +17,5 @@ def refit(file: Saved, out: OutNc, *, run: dict[str, Any], as_json: Json = False
     post = load(file)
     save_fit(
         lambda report: run_refit(post, progress=report, **run),
-        out, as_json=as_json,
+        out, str(file), as_json=as_json,
     )  # fmt: skip

@@ -26,5 +26,5 @@ def update(
     post, rows, known = load(file), reading.rows(table), reading.places(places)
     save_fit(
         lambda report: run_update(post, rows, places=known, progress=report, **run),
-        out, table, places, as_json=as_json,
+        out, str(file), table, places, as_json=as_json,
     )  # fmt: skip
