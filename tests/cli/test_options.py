@@ -129,3 +129,38 @@ except SystemExit:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.splitlines()[-1].split())
     assert loaded & {"numpy", "pandas", "duckdb", "numba", "xarray", "scipy", "matplotlib", "rich"} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name != "plot"])
+def test_help_shows_no_types_of_python(cli, name):
+    ran = cli(*name.split(), "--help")
+    assert ran.code == 0
+    assert "list[" not in ran.out
+    assert "Path>" not in ran.out
+
+
+def test_help_names_the_formats_of_tables_that_are_written(cli):
+    for command in ("predict", "assess", "simulate"):
+        words = " ".join(cli(command, "--help").out.split())
+        for ending in (".csv", ".csv.gz", ".tsv", ".parquet", ".jsonl"):
+            assert ending in words
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("predict", "sales.csv", "post.nc", "-o", "x.csv"), "then the table: write post.nc sales.csv"),
+        (("predict", "sales.csv", "post", "-o", "x.csv"), "then the table: write post sales.csv"),
+        (("assess", "my sales.csv", "post.nc"), "then the table: write post.nc 'my sales.csv'"),
+        (("update", "sales.csv", "post.nc", "-o", "x.nc"), "then the table: write post.nc sales.csv"),
+        (("calibrate", "sales.csv", "post.nc"), "then the table: write post.nc sales.csv"),
+        (("calibrate", "sales.csv", "price ~ 1"), "then the table: write 'price ~ 1' sales.csv"),
+        (("plot", "map", "zips.geojson", "post.nc", "-o", "x.png"), "then the polygons: write post.nc zips.geo"),
+    ],
+)  # fmt: skip
+def test_swapped_arguments_are_shown_in_their_order(refused, folder, monkeypatch, words, says):
+    monkeypatch.chdir(folder)
+    (folder / "post").write_bytes((folder / "post.nc").read_bytes())
+    (folder / "my sales.csv").write_bytes((folder / "sales.csv").read_bytes())
+    (folder / "zips.geojson").write_text("{}")
+    refused(*words, says=(says,))

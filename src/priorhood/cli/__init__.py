@@ -80,6 +80,20 @@ class Command(TyperCommand):
                 wrong.possibilities, wrong.message = None, f"No such option: {name}; here it is {right}"
             raise
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options; one that is repeatable has the type of one value."""
+        write = formatter.write_dl
+
+        def write_types(rows: list[tuple[str, str]], *args: Any, **options: Any) -> None:
+            write([(_LISTED.sub(lambda found: f"<{found[1].lower()}>", one), words) for one, words in rows], *args,
+                  **options)  # fmt: skip
+
+        formatter.write_dl = write_types
+        super().format_options(ctx, formatter)
+
+
+_LISTED = re.compile(r"<list\[(\w+)\]>")
+
 
 class Commands(Mapping[str, Any]):
     """Commands by name, each built on first use, since its options are read from Python source."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from priorhood.cli.options import Json, Places, Reading, Rows, Saved, takes
+from priorhood.cli.options import Json, MayTable, Places, Reading, Rows, Saved, check_order, takes
 from priorhood.cli.output import NEEDS_ATTENTION, print_json, progress, records, say
 
 
@@ -15,10 +14,7 @@ from priorhood.cli.output import NEEDS_ATTENTION, print_json, progress, records,
 def assess(
     file: Saved,
     table: Rows,
-    out: Annotated[
-        Path | None,
-        typer.Option("-o", "--out", help="Output file: one row per place, worst fit first.", show_default=False),
-    ] = None,
+    out: MayTable = None,
     places: Places = None,
     *,
     options: dict[str, Any],
@@ -30,6 +26,7 @@ def assess(
     from priorhood.evaluation.assess import assess as run
     from priorhood.posterior.io import load
 
+    check_order(file, table)
     if out is not None:
         check_output(out, file, table, *([places] if places else []))
     post, rows, known = load(file), reading.rows(table), reading.places(places)

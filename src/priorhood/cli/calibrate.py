@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from priorhood._text import row_count
-from priorhood.cli.options import Json, MayPicture, Places, Reading, takes
+from priorhood.cli.options import Json, MayPicture, Places, Reading, check_order, is_netcdf, takes
 from priorhood.cli.output import (
     NEEDS_ATTENTION,
     announce_compile,
@@ -50,6 +52,9 @@ def calibrate(
     from priorhood.model.model import Model
     from priorhood.posterior.io import load
 
+    if table is not None and "~" in table and "~" not in model and not is_netcdf(model):
+        raise ModelError(f"the formula comes first, then the table: write {shlex.join([table, model])}")
+    check_order(Path(model), table)
     if out is not None:
         check_picture(out, model, table, places)
     if table is None:

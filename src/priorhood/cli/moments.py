@@ -10,14 +10,13 @@ import typer
 
 from priorhood._system import is_file
 from priorhood._text import preview
-from priorhood.cli.options import Json, Places, Reading, takes
+from priorhood.cli.options import SIGNATURE, Json, Places, Reading, takes
 from priorhood.cli.output import print_json, printed_warnings, say
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
     from priorhood.fitting.federated import Moments
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"  # of every netCDF4 file
 ENDINGS = (".moments", ".nc")
 WEIGHTS = ("se", "precision_weights", "frequency_weights")
 
@@ -135,7 +134,7 @@ def pool_files(
 @takes(run="moments", chosen=f"Model: {' '.join(WEIGHTS)}")
 def moments(
     inputs: Inputs,
-    out: Annotated[Path, typer.Option("-o", "--out", help="File to write the sums to.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File to write the sums to (.moments).")],
     places: Places = None,
     *,
     run: dict[str, Any],

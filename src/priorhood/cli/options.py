@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from priorhood._system import is_file
 from priorhood.cli.signatures import Parameter, parameters_of
 from priorhood.errors import ModelError
 from priorhood.model.tokens import unquoted
@@ -19,11 +20,23 @@ from priorhood.model.tokens import unquoted
 if TYPE_CHECKING:
     from priorhood.data.sources.table import Table
 
+SIGNATURE = b"\x89HDF\r\n\x1a\n"  # of every netCDF4 file
 PLACES_HELP = "Table with one row per place: its label and its predictors."
 OutNc = Annotated[Path, typer.Option("-o", "--out", help="Output file for the posterior (netCDF).")]
 Picture = Annotated[Path, typer.Option("-o", "--out", help="Output file (PNG, SVG or PDF).")]
 MayPicture = Annotated[
     Path | None, typer.Option("-o", "--out", help="Output file (PNG, SVG or PDF).", show_default=False)
+]
+TABLES_WRITTEN = "CSV, TSV, Parquet or JSON lines, by the extension: .csv, .csv.gz, .tsv, .parquet or .jsonl"
+OutTable = Annotated[Path, typer.Option("-o", "--out", help=f"Output file ({TABLES_WRITTEN}).")]
+MayTable = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        help=f"Output file, one row per place, worst fit first ({TABLES_WRITTEN}).",
+        show_default=False,
+    ),
 ]
 Saved = Annotated[Path, typer.Argument(metavar="FILE", help="A saved posterior (.nc).", show_default=False)]
 Rows = Annotated[
@@ -39,6 +52,26 @@ Polygons = Annotated[
 ]
 Group = Annotated[list[str] | None, typer.Option("--group", metavar="LABEL", help="Label of a place; repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def check_order(file: Path, other: str | None, what: str = "table") -> None:
+    """Raise if the saved posterior of a command comes second, after the table.
+
+    Raises
+    ------
+    ModelError
+        The second argument is a saved posterior, and the first is not.
+    """
+    if other is not None and is_netcdf(other) and not is_netcdf(file):
+        raise ModelError(f"the posterior comes first, then the {what}: write {shlex.join([other, str(file)])}")
+
+
+def is_netcdf(path: str | Path) -> bool:
+    """Return whether a file is netCDF by its content; if there is none, by its name."""
+    if not is_file(path) or not Path(path).stat().st_size:  # a kernel's file, which may block forever, has no size
+        return Path(path).suffix == ".nc"
+    with Path(path).open("rb") as file:
+        return file.read(len(SIGNATURE)) == SIGNATURE
 
 
 class Reading(NamedTuple):

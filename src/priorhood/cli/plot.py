@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from priorhood.cli.options import ROWS, Group, Picture, Places, Polygons, Reading, Saved, takes
+from priorhood.cli.options import ROWS, Group, Picture, Places, Polygons, Reading, Saved, check_order, takes
 from priorhood.cli.output import say
 from priorhood.errors import FileError, ModelError
 
@@ -150,6 +150,7 @@ def map_places(
     areas = polygons or positional
     if areas is None or (polygons and positional):
         raise ModelError(f"a map needs {'one file of ' if areas else ''}polygons: --polygons zips.geojson")
+    check_order(file, areas, "polygons")
     if out.suffix.lower() in (".html", ".htm"):
         check_writable(out, file, areas)
         plot.interactive_map(load(file), areas, **options).save(out)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from priorhood._text import row_count
-from priorhood.cli.options import Json, Places, Reading, Rows, Saved, takes
+from priorhood.cli.options import Json, OutTable, Places, Reading, Rows, Saved, check_order, takes
 from priorhood.cli.output import print_json, progress
 
 
@@ -16,7 +13,7 @@ from priorhood.cli.output import print_json, progress
 def predict(
     file: Saved,
     table: Rows,
-    out: Annotated[Path, typer.Option("-o", "--out", help="CSV or Parquet file to write.")],
+    out: OutTable,
     places: Places = None,
     *,
     wanted: dict[str, Any],
@@ -28,6 +25,7 @@ def predict(
     from priorhood.posterior.io import load
     from priorhood.prediction.predict import request
 
+    check_order(file, table)
     check_output(out, file, table, *([places] if places else []))
     post, rows = load(file), reading.rows(table)
     check_kinds(out, rows)

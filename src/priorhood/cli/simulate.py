@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from priorhood.cli.options import Json, takes
+from priorhood.cli.options import Json, OutTable, takes
 from priorhood.cli.output import print_json
 
 
 @takes(options="simulate")
 def simulate(
-    out: Annotated[Path, typer.Option("-o", "--out", help="File to write.")],
+    out: OutTable,
     places: Annotated[int, typer.Option(help="Number of ZIP codes.")] = 219,
     polygons: Annotated[
         Path | None, typer.Option(help="GeoJSON file to write the ZIP codes' polygons to, for `plot map`.")

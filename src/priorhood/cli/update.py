@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from priorhood.cli.fit import save_fit
-from priorhood.cli.options import Json, OutNc, Places, Reading, Rows, Saved, takes
+from priorhood.cli.options import Json, OutNc, Places, Reading, Rows, Saved, check_order, takes
 
 
 @takes(run="update")
@@ -23,6 +23,7 @@ def update(
     from priorhood.fitting.fit import update as run_update
     from priorhood.posterior.io import load
 
+    check_order(file, table)
     post, rows, known = load(file), reading.rows(table), reading.places(places)
     save_fit(
         lambda report: run_update(post, rows, places=known, progress=report, **run),
