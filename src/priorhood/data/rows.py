@@ -400,7 +400,7 @@ def _truth_check(column: str) -> RowCheck:
 
     value = nw.col(column).cast(nw.Float64)
     guard = Guard(f"{column!r} is neither true nor false", (value == 0) | (value == 1), value, TRUE_OR_FALSE)
-    return RowCheck("predictor", column, guard)
+    return RowCheck("the predictor", column, guard)
 
 
 def joined_key(frame: Frame, keys: tuple[str, ...]) -> nw.Expr:

@@ -633,7 +633,8 @@ def test_what_was_true_or_false_stays_so(gardens, column, kind, tmp_path):
                 with pytest.raises(ph.TableError, match=says):
                     call(rows)
             post.predict(ph.read(rows, where=f"{column} in (0, 1)"))
-            says = rf"'{column}' is neither true nor false in 2 rows, needed for predictor '{column}': {wrong} "
+            unused = f"so the predictor '{column}' cannot be used"
+            says = rf"'{column}' is neither true nor false in 2 rows, {unused}: {wrong} "
             for call in (post.loo, post.update):
                 with pytest.raises(ph.TableError, match=says):
                     call(rows)
