@@ -14,7 +14,7 @@ import numpy as np
 
 from priorhood._text import join_words, preview, suggestion
 from priorhood.data.labels import normal_label
-from priorhood.data.roles import check_numbers, convert_to_roles, refuse_nested, with_original_texts
+from priorhood.data.roles import TRUTHS, check_numbers, convert_to_roles, refuse_nested, with_original_texts
 from priorhood.data.schema import refuse_unwritable, roles_of
 from priorhood.data.sources.columns import declared_order, in_memory, kept_rows, label_text, missing
 from priorhood.data.sources.duckdb_io import explain_errors
@@ -52,6 +52,8 @@ class PlaceTable:
         Columns of text, which are categories.
     orders : dict of str to tuple of str
         Categories of a column in the order of its type, which becomes the order in a fit's design.
+    truths : frozenset of str
+        Columns of true and false, as far as a fit's design has to learn it.
     """
 
     name: str
@@ -60,6 +62,7 @@ class PlaceTable:
     places: dict[PlaceLabels, tuple[Value, ...]]
     textual: frozenset[str]
     orders: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    truths: frozenset[str] = field(default=frozenset(), compare=False)
 
     @cached_property
     def _by_part(self) -> dict[tuple[bool, ...], dict[PlaceLabels, PlaceLabels | None]]:
@@ -124,7 +127,8 @@ class PlaceTable:
             own = tuple(values[at] for at in order)
             both = f"in {self.name} and in {other.name}"
             places[labels] = _agreed(self, labels, places[labels], own, both) if labels in places else own
-        return replace(self, places=places, orders={**other.orders, **self.orders})
+        orders = {**other.orders, **self.orders}
+        return replace(self, places=places, orders=orders, truths=self.truths & other.truths)
 
 
 def no_value(value: Value) -> bool:
@@ -199,7 +203,8 @@ def read_place_table(source: object, formula: Formula) -> PlaceTable:
         frame = kept_rows(given)
         schema = frame.collect_schema()
         textual = frozenset(c for c in columns if not (schema[c].is_numeric() or schema[c] == nw.Boolean))
-        known = PlaceTable(table.name, keys, columns, {}, textual, orders)
+        truths = frozenset(column for column in columns if TRUTHS + column in table.checked)
+        known = PlaceTable(table.name, keys, columns, {}, textual, orders, truths)
         values = []
         for column in columns:
             value = nw.col(column).cast(nw.String if column in textual else nw.Float64)

@@ -290,7 +290,8 @@ def prepare_rows(
         refuse_ids(frame, formula.keys, source.name)
         learned = learn_design(frame, formula, source.name, 0 if known else min_categories, source.orders)
         design = learned if known is None else union_design(known, learned) if grow else known
-        truths = frozenset(column for column in learned.variables if TRUTHS + column in source.checked)
+        of_places = place_table.truths if place_table else ()
+        truths = frozenset(c for c in learned.variables if TRUTHS + c in source.checked or c in of_places)
         if design is not known:
             design = replace(design, truths=known.truths if known else truths)
         for factor, categories in learned.categories.items():

@@ -663,6 +663,25 @@ def test_numbers_and_older_files_stay_numbers(gardens, tmp_path):
     assert old.predict(rows.assign(garden=rows["number"]))["status"].tolist() == ["known"] * 3
 
 
+@pytest.mark.parametrize("words", [(True, False), ("yes", "no")])
+def test_places_that_are_true_or_false(gardens, words, tmp_path):
+    """A predictor of the places (places=), which rows to predict may have themselves."""
+    labels = sorted(set(gardens["zip"]))
+    places = {"zip": labels, "coast": [words[at % 3 > 0] for at in range(len(labels))]}
+    ph.fit("price ~ living_space + coast + (1 | zip)", gardens, places=places, chains=2, draws=50, seed=1).save(
+        tmp_path / "post.nc"
+    )
+    post = ph.load(tmp_path / "post.nc")
+    assert post.design.truths == {"coast"}
+    assert post.predict(gardens)["status"].eq("known").all()
+    with pytest.raises(ph.TableError, match=NEITHER.format("coast", "240 rows, the first of them row 1", 0.3)):
+        post.predict(gardens.assign(coast=0.3))
+    new = {"zip": ["new"], "coast": [2]}
+    with pytest.raises(ph.TableError, match="'coast' is neither true nor false in 9 rows"):
+        post.update(gardens.head(9).assign(zip="new"), places=new)
+    post.report(tmp_path / "page.html")
+
+
 def test_true_and_false_after_update_merge_and_pool(gardens, tmp_path):
     text = "price ~ living_space + garden + (1 | zip)"
     how = {"chains": 2, "draws": 50, "seed": 1}
