@@ -206,6 +206,7 @@ def predict_rows(
 
     jobs = [(order[lo : lo + BLOCK],) for lo in range(0, len(order), BLOCK)]
     run_in_threads(block, jobs, max(cores(), 1), report)
+    below[np.ix_(usable, cut == -np.inf)] = 0.0  # exactly: with a log, no outcome is 0 or below
     if c.nu is not None and not logged and c.nu.min() <= 1:
         mean[:] = np.nan
     note = None

@@ -123,9 +123,11 @@ def test_against_the_mixture_of_normals(posts, data, name):
 
 def test_a_threshold_at_or_below_zero_under_a_log(posts, data):
     found = posts["log"].predict(data.head(3), below=[0.0, -5.0], above=[0.0])
-    np.testing.assert_allclose(found["below_0"], 0.0, atol=1e-7)
-    np.testing.assert_allclose(found["below_-5"], 0.0, atol=1e-7)
-    np.testing.assert_allclose(found["above_0"], 1.0, atol=1e-7)
+    assert found["below_0"].tolist() == found["below_-5"].tolist() == [0.0] * 3
+    assert found["above_0"].tolist() == [1.0] * 3
+    # Of rows that cannot be predicted nothing is known.
+    gone = data.head(2).assign(living_space=[np.nan, 80.0])
+    assert np.isnan(posts["log"].predict(gone, below=0)["below_0"]).tolist() == [True, False]
 
 
 def test_quantiles_are_ordered_and_mean_of_a_log_lies_above_its_median(posts, data):
