@@ -29,12 +29,12 @@ long: $(VENV)/.installed
 	$(BIN)/python -m pytest -n auto -m "not slow" --beyond $(CASES) $(PYTEST)
 
 # What another version of Python or its libraries can change, for make PYTHON=python3.13 VENV=.venv-13 versions:
-# tables, files, pictures, threads and PyMC, and two cases of a test that has more; not the mathematics, nor what
+# tables, files, pictures, threads and PyMC, and one case of a test that has several; not the mathematics, nor what
 # commands say.
 OF_VERSIONS := tests/unit tests/files tests/docs tests/agreement \
   $(patsubst %,tests/cli/test_%.py,cli newcomer processes fork plot report)
 versions: $(VENV)/.installed
-	$(BIN)/python -m pytest -n auto -m "not slow and not long and not once" --cases 2 $(OF_VERSIONS) $(PYTEST)
+	$(BIN)/python -m pytest -n auto -m "not slow and not long and not once" --cases 1 $(OF_VERSIONS) $(PYTEST)
 
 slow: $(VENV)/.installed
 	$(BIN)/python -m pytest $(if $(FILE),$(FILE),-n auto) -m slow $(PYTEST)

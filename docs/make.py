@@ -213,12 +213,12 @@ def _plain(lines: list[str]) -> list[str]:
 
 
 def rewrite(page: Path) -> None:
-    """Run a page's examples and put in what they print where the page shows something else."""
+    """Run a page's examples and put in what they print where the page shows another word or digit, times aside."""
     lines = page.read_text(encoding="utf-8").splitlines()
     with tempfile.TemporaryDirectory() as folder:
         results = list(run(page, Path(folder)))
     for shown in reversed(results):
-        if shown.printed is not None and not same(lines[shown.start : shown.stop], shown.printed):
+        if shown.printed is not None and not same(lines[shown.start : shown.stop], shown.printed, 0):
             lines[shown.start : shown.stop] = [line.rstrip() for line in shown.printed]
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
