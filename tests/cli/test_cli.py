@@ -311,6 +311,18 @@ def test_rows_that_are_in_the_posterior_already_are_noticed(folder, cli, fitted,
         same_draws(ph.load(out), ph.update(fitted, sales, **fast))
 
 
+@pytest.mark.parametrize("outcome", ["price - 100000", "price / 1000", "log(price / 1000)"])
+def test_predict_says_of_what(folder, cli, fit_options, outcome):
+    """Only a log is undone: thresholds for the price itself would be compared with something else."""
+    cli("fit", folder / "sales.csv", f"{outcome} ~ 1 + (1 | zip)", "-o", folder / "own.nc", *fit_options)
+    run = ("predict", folder / "own.nc", folder / "sales.csv", "-o", folder / "out.csv")
+    name = outcome.removeprefix("log(").removesuffix(")")
+    assert f"predictions are of {name}, the outcome in the formula" in cli(*run).out
+    assert f"predictions and thresholds are of {name}, the" in cli(*run, "--below", "1").out
+    run = ("predict", folder / "post.nc", *run[2:])
+    assert "predictions" not in cli(*run, "--below", "1").out
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".jsonl"])
 def test_predict_is_pythons(folder, cli, fitted, sales, suffix):
     new = pd.concat([sales.head(20), sales.head(2).assign(zip="09999")], ignore_index=True)

@@ -41,5 +41,9 @@ def predict(
         return
     statuses = ", ".join(f"{count:,} {status}" for status, count in counts.items())
     print(f"{row_count(len(frame))} predicted ({statuses}), written to {out}")
+    formula = post.model.formula
+    if formula.unlogged.bare is None:
+        thresholds = " and thresholds" if quantities.below or quantities.above else ""
+        print(f"predictions{thresholds} are of {formula.outcome_name}, the outcome in the formula")
     if note:
         print(f"note: {note}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
+from priorhood.model.arithmetic import Binary, Negative
 from priorhood.model.design import INTERCEPT
+from priorhood.model.expression import Expression
 from priorhood.model.tokens import alone, written
 
 if TYPE_CHECKING:
@@ -115,7 +117,10 @@ def _likelihood(model: Model, design: Design, scale: Scale) -> list[str]:
         noise = f"Normal(0, {written(model.se)}{unit})"
     elif model.family == "student":
         noise = f"Student(nu, 0, {_sigma(model)}{weighted})"
-    lines = [f"{formula.outcome}{unit} = {' + '.join(parts)} + ε,  ε ~ {noise}"]
+    tree = Expression(formula.outcome).tree
+    added = isinstance(tree, Negative) or (isinstance(tree, Binary) and tree.sign in "+-")
+    outcome = f"({formula.outcome})" if added and unit else formula.outcome
+    lines = [f"{outcome}{unit} = {' + '.join(parts)} + ε,  ε ~ {noise}"]
     if model.frequency_weights is not None:
         lines.append(f"a row stands for {alone(model.frequency_weights)} identical rows")
     for at, grouping in enumerate(formula.groupings):

@@ -584,7 +584,8 @@ class Posterior(PosteriorMethods):
         quantiles : sequence of float
             Probabilities of the quantiles.
         below, above : float or sequence of float, optional
-            Thresholds in the outcome's units.
+            Thresholds in the outcome's units; if the formula's outcome is price - 100000 or price / 1000, these and
+            the predictions are of that: only a log is undone.
         unseen : str
             How to predict for a group that the fit did not have: "error" refuses; "population" uses the average
             group, or for nested places the nearest known parent, and accepts a table without the group's column;

@@ -216,6 +216,17 @@ def test_summary_numbers_are_those_of_the_draws(homes):
     )
 
 
+def test_equations_divide_the_whole_outcome(homes):
+    for outcome, whole in {
+        "price - 100": "(price - 100)",
+        "price / area": "price / area",
+        "-price": "(-price)",
+    }.items():
+        model = ph.Model(f"{outcome} ~ rooms + (1 | zip)", outcome_unit=50)
+        assert f"  {whole} / 50 = " in ph.equations(model, homes)
+    assert "  price - 100 = " in ph.equations(ph.Model("price - 100 ~ rooms", outcome_unit=1), homes)
+
+
 def test_equations_have_numbers_and_units(homes):
     model = ph.Model(
         "price ~ area + rooms + (area | zip)",

@@ -203,13 +203,18 @@ def _draw(post: Posterior, homes: list[_Home], grid: Array, below: float | None,
     """Draw one row per home: its density and, next to it, its numbers."""
     unit = unit_of_outcome(post)
     threshold = "" if below is None else f"{style.number(below)} {unit}".strip()
+    outcome = post.model.formula.outcome_name
+    # An outcome like price - 100000 is not the price.
+    middle, less = f"Median {outcome}:", f"{outcome} below {threshold}"
+    if post.model.formula.unlogged.bare is not None:
+        middle, less = "Median", f"less than {threshold}"
     if below is None:
         least, most = (pick(homes, key=lambda home: home.median) for pick in (min, max))
-        title = f"Median {page.amount(most.median, unit)} for {most.label}"
+        title = f"{middle} {page.amount(most.median, unit)} for {most.label}"
         title += "" if len(homes) == 1 else f", {page.amount(least.median, unit)} for {least.label}"
     else:
         least, most = (pick(homes, key=lambda home: home.below) for pick in (min, max))
-        title = f"Probability of less than {threshold}: {page.probability_text(most.below)} for {most.label}"
+        title = f"Probability of {less}: {page.probability_text(most.below)} for {most.label}"
         title += "" if len(homes) == 1 else f", {page.probability_text(least.below)} for {least.label}"
     subtitle = f"Predictive density of a single outcome{f': {common}' if common else ''}. "
     subtitle += "Line: median; bar: 90 % interval." + ("" if below is None else " Shaded: below the threshold.")
@@ -250,6 +255,6 @@ def _draw(post: Posterior, homes: list[_Home], grid: Array, below: float | None,
         for lift, line in enumerate(notes):
             note = style.shorten(line, int((RIGHT - 0.15) * page.PLAIN), middle=False)
             page.write(figure, WIDTH - RIGHT + 0.12, centre + 0.17 - 0.17 * lift, note, va="center")
-    name = axis_name(post, post.model.formula.outcome_name)
+    name = axis_name(post, outcome)
     style.format_text(panels[-1].set_xlabel(style.shorten(name, 80), labelpad=4))
     return figure

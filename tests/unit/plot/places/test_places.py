@@ -316,6 +316,17 @@ def test_the_share_below_is_predicts_and_is_what_is_shaded(post):
     assert np.trapezoid(y[part], x[part]) == pytest.approx(share, abs=3e-3)
 
 
+def test_a_price_less_a_sum_is_not_called_the_price(small):
+    how, rows = {"chains": 2, "draws": 50, "seed": 1}, small[1]
+    label = rows["zip"].iloc[0]
+    for text, name in {"price - 100000": "price - 100000", "log(price / 1000)": "price / 1000"}.items():
+        post = ph.fit(f"{text} ~ living_space + (1 | zip)", rows, **how)
+        assert f"Probability of {name} below 90: " in " ".join(shown(post.plot.price(zip=label, below=90)))
+        assert f"Median {name}: " in " ".join(shown(post.plot.price(zip=label)))
+    post = ph.fit("log(price) ~ living_space + (1 | zip)", rows, **how)
+    assert "Probability of less than 90: " in " ".join(shown(post.plot.price(zip=label, below=90)))
+
+
 def test_homes_are_named_by_what_tells_them_apart(post):
     first, second = (str(label) for label in post.hierarchy.levels[0].labels[:2])
     figure = plot.price(post, {"zip": [first, second], "living_space": [70.0, 70.0]}, 350_000)
