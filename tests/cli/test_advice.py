@@ -881,6 +881,7 @@ def mangled(folder: Path) -> None:
         "commas": rows.assign(living_space=[f"{one:.1f}".replace(".", ",") for one in size]),
         "zero": rows.assign(price=price.where(rows.index != 5, 0)),
         "dates": rows.assign(sold=pd.date_range("2020-01-01", periods=len(rows)).astype(str)),
+        "kinds": rows.assign(kind=np.where(rows.index % 2 == 0, "K1", "K2")),
         "latin": rows.assign(town="Köln", zip="Köln " + rows["zip"]),
     }
     for name, frame in tables.items():
@@ -934,6 +935,45 @@ TABLES = {
         ("sales.csv", FORMULA, "--where", "price >"),
         "write it like 'living_space > 0 and price > 0'",
         [("sales.csv", FORMULA, "--where", "living_space > 0 and price > 0")],
+    ),
+    **{
+        f"a condition as written in Python: {wrong}": (
+            ("kinds.csv", FORMULA, "--where", wrong),
+            f"write {right!r}",
+            [("kinds.csv", FORMULA, "--where", right)],
+        )
+        for wrong, right in (
+            ("kind = K1", "kind = 'K1'"),
+            ('kind = "K1"', "kind = 'K1'"),
+            ("kind == K1", "kind == 'K1'"),
+            ("kind in (K1, K2)", "kind in ('K1', 'K2')"),
+            ("kind = ‘K1’", "kind = 'K1'"),
+            ("(price > 1) & (living_space > 2)", "(price > 1) AND (living_space > 2)"),
+            ("(price>1)&(kind==K1)", "(price>1) AND (kind=='K1')"),
+            ("price < 1 | living_space > 2", "price < 1 OR living_space > 2"),
+            ("~(price < 3)", "NOT (price < 3)"),
+            ("price.notna() & kind.isin(['K1'])", "price IS NOT NULL AND kind IN ('K1')"),
+        )
+    },
+    "a text compared with a number": (
+        ("kinds.csv", FORMULA, "--where", "kind = 1"),
+        "compare it with text in single quotes, like kind = 'K1'",
+        [("kinds.csv", FORMULA, "--where", "kind = 'K1'")],
+    ),
+    "a text as true or false": (
+        ("kinds.csv", FORMULA, "--where", "not kind"),
+        "compare it with text in single quotes, like kind = 'K1'",
+        [("kinds.csv", FORMULA, "--where", "not kind = 'K1'")],
+    ),
+    "a number compared with a text": (
+        ("kinds.csv", FORMULA, "--where", "price > 'a'"),
+        "compare it with a number, without quotes",
+        [("kinds.csv", FORMULA, "--where", "price > 1")],
+    ),
+    "decimals with a comma in a condition": (
+        ("kinds.csv", FORMULA, "--where", "living_space > 20,5"),
+        "write decimals with a point",
+        [("kinds.csv", FORMULA, "--where", "living_space > 20.5")],
     ),
     "polygons for a table": (
         ("zips.geojson", FORMULA),

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from priorhood._system import is_file, unused_name
+from priorhood._text import sql_name, sql_text
 from priorhood.data.sources.csv_layout import shown
 
 # Stands for a file that DuckDB does not name.
@@ -67,7 +68,11 @@ _REWORDED = (
         "example size::double {2} size",
     ),
 )  # fmt: skip
-_ADVICE = re.compile(r"\n\s*(?:LINE|Possible |Potential |Expected Type|The search space)|\n\n")
+# A condition's comparison of a text with a number, which fails when the row is read.
+_COMPARED = re.compile(
+    r"Could not convert string '(?P<text>.*?)' to (?P<kind>\w+)(?: when casting from source column (?P<column>[^\n]+))?"
+)
+_ADVICE = re.compile(r" You might need to|\n\s*(?:LINE|Possible |Potential |Expected Type|The search space)|\n\n")
 
 
 def reword_message(message: str, name: str = "") -> str:
@@ -99,8 +104,23 @@ def reword_message(message: str, name: str = "") -> str:
     for pattern, words in _REWORDED:
         if found := re.search(pattern, message, re.DOTALL):
             return words.format(found[0], *found.groups(), **context)
+    if compared := _COMPARED.search(message):
+        return _compared_text(**compared.groupdict())
     first = re.sub(r"^(?:[A-Z]\w* )+Error: ", "", _ADVICE.split(message.strip())[0].strip())
     return re.sub(r"\s+", " ", first)
+
+
+def _compared_text(text: str, kind: str, column: str | None) -> str:
+    """Return advice on a text that a condition compares with a number, or uses as true or false."""
+    if column is None:
+        return f"where= compares a number with the text {text!r}; compare it with a number, without quotes"
+    column = column.strip().strip('"')
+    use = "uses as true or false" if kind.startswith("BOOL") else "compares with a number"
+    return (
+        f"column {column!r} holds the text {text!r}, which where= {use}: compare it with text in single quotes, like "
+        f"{column if column.isidentifier() else sql_name(column)} = {sql_text(text)}; or, if {text!r} means a missing value, say so (nulls=[{text!r}], "
+        f"--null {shlex.quote(text)})"
+    )
 
 
 def _not_utf8(message: str, file: str, where: str) -> str:

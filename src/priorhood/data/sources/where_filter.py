@@ -14,6 +14,7 @@ from priorhood.data.sources.column_names import ambiguous_columns, as_engines, f
 from priorhood.data.sources.columns import GIVEN, collected, declared_order, missing, stripped, textual
 from priorhood.data.sources.duckdb_io import KEPT, connection
 from priorhood.data.sources.remote import condition_elsewhere, one_line
+from priorhood.data.sources.where_advice import in_sql
 from priorhood.data.sources.where_syntax import (
     ONLY_COLUMNS,
     check_elsewhere,
@@ -73,7 +74,9 @@ def flag_rows(
     try:
         return _evaluate(frame, where, sealed=sealed)
     except TableError as problem:
-        why = None if problem.reason == ONLY_COLUMNS else _text_advice(frame, where)
+        why = None
+        if problem.reason != ONLY_COLUMNS:
+            why = _sql_advice(frame, where, sealed=sealed) or _text_advice(frame, where)
         if why is None:
             raise
         raise TableError(f"where {where!r}: {why}") from None
@@ -218,6 +221,18 @@ def _ordered_relation(frame: Frame) -> Any:
         name = sql_name(column)
         relation = relation.project(f"* REPLACE (CAST({name} AS ENUM({texts})) AS {name})")
     return relation
+
+
+def _sql_advice(frame: Frame, where: str, *, sealed: bool) -> str | None:
+    """Return the condition in SQL if it is one of Python or lacks quotes and is valid then, else None."""
+    right, wrong = in_sql(where, {column: textual(kind) for column, kind in frame.collect_schema().items()})
+    if not wrong:
+        return None
+    try:
+        _evaluate(frame, right, sealed=sealed)
+    except TableError:
+        return None
+    return f"{wrong}; write {right!r}"
 
 
 def _text_advice(frame: Frame, where: str) -> str | None:

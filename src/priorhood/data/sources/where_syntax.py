@@ -55,12 +55,15 @@ def with_condition(
         return relation.project(f'*, coalesce(({where}), false) AS "{KEPT}"')
     except duckdb.BinderException as problem:
         unknown = re.search(r'column "?([^"]+?)"? (?:was )?not found', str(problem), re.IGNORECASE)
-        kind = re.search(r"values of type (\w+) and BOOLEAN in COALESCE", str(problem))
+        kind = re.search(r"values of type (\w+)(?:\(.*\))? and BOOLEAN in COALESCE", str(problem))
         if kind is not None:
             value = "a string" if kind[1] == "VARCHAR" else f"of type {kind[1]}"
-            raise TableError(
-                invalid_where(where, f"its value is {value}, neither true nor false; compare it with something")
-            ) from None
+            why = f"its value is {value}, neither true nor false; compare it with something"
+            if kind[1] in ("TUPLE", "STRUCT", "ROW"):
+                why = "a comma separates two values; write decimals with a point and thousands without a separator"
+            raise TableError(invalid_where(where, why)) from None
+        if "Catalog" in str(problem):
+            raise TableError(invalid_where(where, "it calls a method, which SQL does not have")) from None
         if unknown is None:
             raise TableError(invalid_where(where, reword_message(str(problem)))) from None
         why = f"no column {unknown[1]!r}: {suggestion(unknown[1], relation.columns)}"

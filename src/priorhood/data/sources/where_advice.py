@@ -1,0 +1,113 @@
+"""Conditions on rows as they are written in Python or from habit, and the same in SQL."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from priorhood._text import join_words, sql_text
+from priorhood.data.sources.column_names import as_engines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\d[\w.]*|\w+|&&|\|\||[<>=!]=|<>|\s+|.""", re.DOTALL)
+_COMPARED = ("=", "==", "!=", "<>", "<", ">", "<=", ">=", "in", "like", "ilike", "between")
+_PYTHON = {"&": "AND", "&&": "AND", "|": "OR", "~": "NOT", "!": "NOT"}
+_METHODS = (
+    (re.compile(r"\.(?:isna|isnull)\(\)"), " IS NULL"),
+    (re.compile(r"\.(?:notna|notnull)\(\)"), " IS NOT NULL"),
+    (re.compile(r"\.isin\(\s*\[(.*?)\]\s*\)", re.DOTALL), r" IN (\1)"),
+)
+_WORDS = frozenset(
+    [
+        "all",
+        "and",
+        "any",
+        "as",
+        "between",
+        "case",
+        "cast",
+        "date",
+        "distinct",
+        "else",
+        "end",
+        "escape",
+        "exists",
+        "false",
+        "from",
+        "ilike",
+        "in",
+        "interval",
+        "is",
+        "like",
+        "not",
+        "null",
+        "or",
+        "select",
+        "similar",
+        "then",
+        "timestamp",
+        "to",
+        "true",
+        "when",
+    ]
+)
+_TYPOGRAPHIC = str.maketrans(dict.fromkeys("‘’‚‛“”„‟", "'"))  # quotes of word processors
+
+
+def in_sql(where: str, textual: Mapping[str, bool]) -> tuple[str, str]:
+    """Return a condition with Python's &, |, ~ and methods, and texts without single quotes put right, and what was wrong.
+
+    Parameters
+    ----------
+    where : str
+        The condition.
+    textual : dict of str to bool
+        Whether a column is text, by its name.
+
+    Examples
+    --------
+    >>> in_sql("~(price > 1) & type == flat", {"price": False, "type": True})
+    ("NOT (price > 1) AND type == 'flat'", 'SQL has AND and NOT for & and ~, and text in single quotes')
+    """
+    columns = {as_engines(name): text for name, text in textual.items()}
+    straight = where.translate(_TYPOGRAPHIC)
+    plain = straight
+    for method, operator in _METHODS:
+        plain = method.sub(operator, plain)
+    tokens: list[str] = _TOKEN.findall(plain)
+    signs: dict[str, str] = {}
+    quoted, methods = straight != where, plain != straight
+    text = compared = False
+    right: list[str] = []
+    for at, token in enumerate(tokens):
+        word, following = token.lower(), "".join(tokens[at + 1 : at + 3]).strip()[:1]
+        name = token[1:-1] if token[0] in '"`' else token
+        written = token
+        if token in _PYTHON or (token == "||" and ("".join(right).rstrip()[-1:] == ")" or following == "(")):
+            written = _PYTHON.get(token, "OR")
+            signs[written] = token
+            before = " " if right and not right[-1].isspace() and right[-1] != "(" else ""
+            written = before + written + ("" if tokens[at + 1 : at + 2] and tokens[at + 1].isspace() else " ")
+            compared = False
+        elif word in _COMPARED:
+            compared = True
+        elif word in ("and", "or"):
+            compared = compared and "between" in map(str.lower, tokens[:at])
+        elif as_engines(name) in columns:
+            text, compared = columns[as_engines(name)], False
+        elif token[0] == '"' or (
+            compared and text and re.fullmatch(r"[^\W\d]\w*", token) and following not in ("(", ".")
+        ):
+            if word not in _WORDS:
+                written, quoted = sql_text(name), True
+        right.append(written)
+    wrong = []
+    if signs:
+        wrong.append(f"{join_words(signs)} for {join_words(signs.values())}")
+    if methods:
+        wrong.append("IN and IS NULL for methods")
+    if quoted:
+        wrong.append("text in single quotes")
+    return "".join(right), f"SQL has {', and '.join(wrong)}" if wrong else ""
