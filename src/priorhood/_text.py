@@ -10,11 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+SHORT = 3  # characters of a name that another one can be close to
+
+
 def suggestion(name: str, options: Iterable[str]) -> str:
     """Return 'did you mean …?' if an option is close to the name, else a list of the options."""
     names = [str(option) for option in options]
     folded = {option.casefold(): option for option in reversed(names)}
-    close = difflib.get_close_matches(name.casefold(), list(folded), n=3, cutoff=0.6)
+    # One or two characters, like '2', are part of many names and close to none.
+    cutoff = 0.6 if len(name) >= SHORT else 1.0
+    close = difflib.get_close_matches(name.casefold(), list(folded), n=3, cutoff=cutoff)
     if close:
         return "did you mean " + " or ".join(repr(folded[key]) for key in close) + "?"
     return "there are " + preview(names, 12) if names else "there are none"

@@ -661,6 +661,7 @@ def folder(tmp_path_factory):
     (found / "zips.geojson").write_text(json.dumps(polygons()))
     fit().save(found / "post.nc")
     fit("price ~ 1 + (1 | zip)").save(found / "other.nc")
+    fit("price ~ living_space + C(times) + (1 | zip)").save(found / "graded.nc")
     fit("price ~ living_space").save(found / "pooled.nc")
     ph.moments(FORMULA, sales()[:80]).save(found / "first.moments")
     mangled(found)
@@ -685,6 +686,21 @@ COMMANDS = {
         ("plot", "forest", "post.nc", "-o", "x.png", "--at", "living_space:100"),
         "write it like --at living_space=100",
         [("plot", "forest", "post.nc", "-o", "x.png", "--at", "living_space=100")],
+    ),
+    "a unit spelt otherwise": (
+        ("fit", "sales.csv", FORMULA, "-o", "x.nc", "--unit", "price €"),
+        "write it like --unit 'price=€'",
+        [("fit", "sales.csv", FORMULA, "-o", "x.nc", *FAST_OPTIONS, "--unit", "price=€")],
+    ),
+    "a unit of no column": (
+        ("fit", "sales.csv", FORMULA, "-o", "x.nc", "--unit", "€"),
+        "write it like --unit price=€",
+        [("fit", "sales.csv", FORMULA, "-o", "x.nc", *FAST_OPTIONS, "--unit", "price=€")],
+    ),
+    "a category that there is not": (
+        ("plot", "forest", "graded.nc", "-o", "x.png", "--at", "times=13"),
+        ("there are '1', '2', '3'", "--at times=1"),
+        [("plot", "forest", "graded.nc", "-o", "x.png", "--at", "times=1")],
     ),
     "a row spelt otherwise": (
         ("influence", "post.nc", "--row", "price"),
@@ -920,6 +936,11 @@ TABLES = {
     ),
     "thousands": (("thousands.csv", FORMULA), "(--thousands ,)", [("thousands.csv", FORMULA, "--thousands", ",")]),
     "decimal commas": (("commas.csv", FORMULA), "(--decimal ,)", [("commas.csv", FORMULA, "--decimal", ",")]),
+    "decimal commas as categories": (
+        ("commas.csv", "price ~ C(living_space) + (1 | zip)"),
+        "read the table with decimal=',' (--decimal ,), and write living_space without C()",
+        [("commas.csv", "price ~ living_space + (1 | zip)", "--decimal", ",")],
+    ),
     "the log of nothing": (
         ("zero.csv", "log(price) ~ 1 + (1 | zip)"),
         "filter them out (where)",

@@ -108,6 +108,8 @@ def test_what_needs_rows_says_so(folder, heavy, student, refused):
     with pytest.raises(ph.ModelError, match="does not compute the evidence"):
         _ = heavy.log_evidence
     saved = shutil.copy(student[1], folder)
+    says = ("Student-t", "compare by='row' (--by row) instead")
+    refused("compare", saved, folder / "post.nc", "--by", "evidence", says=says)
     says = ("Student-t", "needs the rows", "fit it again from a table")
     # --json, since others say first that the engine is to be compiled, on a machine where it has not been.
     refused("refit", saved, "--json", "-o", folder / "out.nc", "--prior", "tau ~ Exponential(1)", says=says)

@@ -36,6 +36,8 @@ def test_names_in_sql_double_their_own_quotes():
 def test_near_names_are_offered_whatever_their_case():
     assert suggestion("Zip", ["zip", "price"]) == "did you mean 'zip'?"
     assert suggestion("xyz", ["zip", "price"]) == "there are 'zip', 'price'"
+    assert suggestion("2", ["10", "12"]) == "there are '10', '12'"  # a part of '12' is not close to it
+    assert suggestion("B", ["a", "b"]) == "did you mean 'b'?"
     assert suggestion("xyz", []) == "there are none"
 
 

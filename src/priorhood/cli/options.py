@@ -132,6 +132,8 @@ def row_of(texts: list[str] | None, labels: tuple[str, ...]) -> dict[str, float 
 
 _PAIR = re.compile(r"(`[^`]*`|[^=]*)(=?)(.*)", re.DOTALL)
 
+_APART = re.compile(r"(`[^`]*`|[^\s:=]*)([\s:=]*)(.*)", re.DOTALL)
+
 
 def _pairs(option: str, example: str, texts: list[str]) -> dict[str, str]:
     """Return NAME=VALUE texts as a mapping."""
@@ -139,7 +141,10 @@ def _pairs(option: str, example: str, texts: list[str]) -> dict[str, str]:
     pairs = [_PAIR.fullmatch(text).groups() for text in texts]  # type: ignore[union-attr]
     wrong = [text for text, parts in zip(texts, pairs, strict=True) if not all(parts)]
     if wrong:
-        fixed = "" if set("=:") & set(wrong[0]) else shlex.quote(f"{wrong[0]}={example.partition('=')[2]}")
+        # NAME:VALUE, "NAME VALUE" or NAME alone; what does not begin with a name is answered with an example.
+        name, sign, value = _APART.match(wrong[0]).groups()  # type: ignore[union-attr]
+        named = bool(re.match(r"[^\W\d]|`", name)) and (not sign or bool(value))
+        fixed = shlex.quote(f"{name}={value or example.partition('=')[2]}") if named else ""
         raise ModelError(f"--{option} {wrong[0]!r}: write it like --{option} {fixed or example}")
     return {unquoted(name): value for name, _, value in pairs}
 

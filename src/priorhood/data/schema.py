@@ -10,6 +10,7 @@ import numpy as np
 from priorhood._text import preview, sql_name
 from priorhood.data.labels import normal_label
 from priorhood.data.misread_thousands import check_all_rows
+from priorhood.data.number_formats import guess_separators
 from priorhood.data.roles import Role, check_numbers, convert_to_roles, refuse_nested
 from priorhood.data.sources.backend import backend_of, is_elsewhere
 from priorhood.data.sources.columns import GIVEN, collected, declared_order, kept_rows, missing, run, textual
@@ -19,6 +20,7 @@ from priorhood.errors import FormulaError, TableError
 from priorhood.model.design import Design, number_label, ordered_categories
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR, Grouping, written_out
+from priorhood.model.tokens import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,6 +76,13 @@ def learn_design(
             values = [number_label(v) for v in sorted(numbers)]
         found = tuple(dict.fromkeys([*(v for v in map(normal_label, declared) if v in values), *values]))
         if len(found) > MAX_CATEGORIES:
+            guess = guess_separators(found) if factor not in numeric else None
+            if guess is not None and 2 * len(guess[1]) > len(found):
+                raise TableError(
+                    f"{name}: column {column!r} has {len(found):,} categories that look like numbers, such as "
+                    f"{preview(guess[1], 2)}; read the table with {guess[0]}, and write {written(column)} without "
+                    f"C()"
+                )
             groupings = [
                 replace(one, terms=tuple(term for term in one.terms if factor not in term) or ((),))
                 for one in formula.groupings

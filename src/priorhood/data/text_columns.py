@@ -124,7 +124,7 @@ class TextColumn:
         instead = f" instead of decimal={decimal!r}" if replaced else ""
         raise TableError(
             f"{self.title} {description}; read the table with {separators}{instead}, or convert the column"
-            f"{self.or_categories}"
+            f"{self.or_categories if separators.thousands else ''}"
         )
 
     def check_units(self, odd: list[str], *, categorical: bool) -> None:

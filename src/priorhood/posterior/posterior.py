@@ -161,8 +161,11 @@ class Posterior(PosteriorMethods):
             The draws are from NUTS, which does not compute it.
         """
         if "log_evidence" not in self._attrs:
+            why = self._attrs["engine_reason"].removeprefix("requested").removeprefix("; ")
+            advice = f"and the exact engine cannot fit this model ({why}); compare by='row' (--by row) instead"
             raise ModelError(
-                f"the {self._attrs['engine']} engine does not compute the evidence; engine='exact' does"
+                "NUTS does not compute the evidence, "
+                + (advice if why else "but the exact engine does: fit with engine='exact' (--engine exact)")
             )
         return float(self._attrs["log_evidence"])
 

@@ -70,7 +70,8 @@ _REWORDED = (
 )  # fmt: skip
 # A condition's comparison of a text with a number, which fails when the row is read.
 _COMPARED = re.compile(
-    r"Could not convert string '(?P<text>.*?)' to (?P<kind>\w+)(?: when casting from source column (?P<column>[^\n]+))?"
+    r"Could not convert string '(?P<text>.*?)' to (?P<kind>\w+)"
+    r"(?: when casting from source column (?P<column>[^\n]+))?"
 )
 _ADVICE = re.compile(r" You might need to|\n\s*(?:LINE|Possible |Potential |Expected Type|The search space)|\n\n")
 
@@ -116,10 +117,11 @@ def _compared_text(text: str, kind: str, column: str | None) -> str:
         return f"where= compares a number with the text {text!r}; compare it with a number, without quotes"
     column = column.strip().strip('"')
     use = "uses as true or false" if kind.startswith("BOOL") else "compares with a number"
+    name = column if column.isidentifier() else sql_name(column)
     return (
-        f"column {column!r} holds the text {text!r}, which where= {use}: compare it with text in single quotes, like "
-        f"{column if column.isidentifier() else sql_name(column)} = {sql_text(text)}; or, if {text!r} means a missing value, say so (nulls=[{text!r}], "
-        f"--null {shlex.quote(text)})"
+        f"column {column!r} holds the text {text!r}, which where= {use}: compare it with text in single quotes, "
+        f"like {name} = {sql_text(text)}; or, if {text!r} means a missing value, say so (nulls=[{text!r}], --null "
+        f"{shlex.quote(text)})"
     )
 
 

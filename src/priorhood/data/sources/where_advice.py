@@ -13,51 +13,23 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\d[\w.]*|\w+|&&|\|\||[<>=!]=|<>|\s+|.""", re.DOTALL)
 _COMPARED = ("=", "==", "!=", "<>", "<", ">", "<=", ">=", "in", "like", "ilike", "between")
-_PYTHON = {"&": "AND", "&&": "AND", "|": "OR", "~": "NOT", "!": "NOT"}
+_SIGNS = {"&": "AND", "&&": "AND", "|": "OR", "~": "NOT", "!": "NOT"}
+_JOINED = "||"  # joins texts in SQL
 _METHODS = (
     (re.compile(r"\.(?:isna|isnull)\(\)"), " IS NULL"),
     (re.compile(r"\.(?:notna|notnull)\(\)"), " IS NOT NULL"),
     (re.compile(r"\.isin\(\s*\[(.*?)\]\s*\)", re.DOTALL), r" IN (\1)"),
 )
-_WORDS = frozenset(
-    [
-        "all",
-        "and",
-        "any",
-        "as",
-        "between",
-        "case",
-        "cast",
-        "date",
-        "distinct",
-        "else",
-        "end",
-        "escape",
-        "exists",
-        "false",
-        "from",
-        "ilike",
-        "in",
-        "interval",
-        "is",
-        "like",
-        "not",
-        "null",
-        "or",
-        "select",
-        "similar",
-        "then",
-        "timestamp",
-        "to",
-        "true",
-        "when",
-    ]
-)
+_WORDS = frozenset({
+    "all", "and", "any", "as", "between", "case", "cast", "date", "distinct", "else", "end", "escape", "exists",
+    "false", "from", "ilike", "in", "interval", "is", "like", "not", "null", "or", "select", "similar", "then",
+    "timestamp", "to", "true", "when",
+})  # fmt: skip
 _TYPOGRAPHIC = str.maketrans(dict.fromkeys("‘’‚‛“”„‟", "'"))  # quotes of word processors
 
 
 def in_sql(where: str, textual: Mapping[str, bool]) -> tuple[str, str]:
-    """Return a condition with Python's &, |, ~ and methods, and texts without single quotes put right, and what was wrong.
+    """Return a condition with &, |, ~, methods and texts as SQL has them, and what was wrong with it.
 
     Parameters
     ----------
@@ -68,45 +40,47 @@ def in_sql(where: str, textual: Mapping[str, bool]) -> tuple[str, str]:
 
     Examples
     --------
-    >>> in_sql("~(price > 1) & type == flat", {"price": False, "type": True})
-    ("NOT (price > 1) AND type == 'flat'", 'SQL has AND and NOT for & and ~, and text in single quotes')
+    >>> right, wrong = in_sql("~(price > 1) & type == flat", {"price": False, "type": True})
+    >>> print(right)
+    NOT (price > 1) AND type == 'flat'
+    >>> print(wrong)
+    SQL has NOT and AND for ~ and &, and text in single quotes
     """
     columns = {as_engines(name): text for name, text in textual.items()}
-    straight = where.translate(_TYPOGRAPHIC)
-    plain = straight
+    straight = plain = where.translate(_TYPOGRAPHIC)
     for method, operator in _METHODS:
         plain = method.sub(operator, plain)
     tokens: list[str] = _TOKEN.findall(plain)
     signs: dict[str, str] = {}
-    quoted, methods = straight != where, plain != straight
-    text = compared = False
+    quoted = straight != where
+    text = compared = between = False
     right: list[str] = []
     for at, token in enumerate(tokens):
         word, following = token.lower(), "".join(tokens[at + 1 : at + 3]).strip()[:1]
         name = token[1:-1] if token[0] in '"`' else token
+        before = right[-1][-1] if right else " "
         written = token
-        if token in _PYTHON or (token == "||" and ("".join(right).rstrip()[-1:] == ")" or following == "(")):
-            written = _PYTHON.get(token, "OR")
+        if token in _SIGNS or (token == _JOINED and (following == "(" or "".join(right[-2:]).rstrip()[-1:] == ")")):
+            written = _SIGNS.get(token, "OR")
             signs[written] = token
-            before = " " if right and not right[-1].isspace() and right[-1] != "(" else ""
-            written = before + written + ("" if tokens[at + 1 : at + 2] and tokens[at + 1].isspace() else " ")
+            written = ("" if before.isspace() or before == "(" else " ") + written
+            written += "" if "".join(tokens[at + 1 : at + 2]).isspace() else " "
             compared = False
         elif word in _COMPARED:
-            compared = True
+            compared, between = True, word == "between"
         elif word in ("and", "or"):
-            compared = compared and "between" in map(str.lower, tokens[:at])
+            compared, between = compared and between, False
         elif as_engines(name) in columns:
             text, compared = columns[as_engines(name)], False
-        elif token[0] == '"' or (
-            compared and text and re.fullmatch(r"[^\W\d]\w*", token) and following not in ("(", ".")
-        ):
-            if word not in _WORDS:
+        elif word not in _WORDS:
+            bare = compared and text and re.fullmatch(r"[^\W\d]\w*", token) and following not in ("(", ".")
+            if bare or token[0] == '"':
                 written, quoted = sql_text(name), True
         right.append(written)
     wrong = []
     if signs:
         wrong.append(f"{join_words(signs)} for {join_words(signs.values())}")
-    if methods:
+    if plain != straight:
         wrong.append("IN and IS NULL for methods")
     if quoted:
         wrong.append("text in single quotes")
