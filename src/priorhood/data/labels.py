@@ -176,6 +176,27 @@ def null_options(labels: Iterable[str]) -> str:
     return f"nulls={found!r} ({options})" if found else ""
 
 
+# Words for a total, in lower case and without spaces: English, German, French, Italian, Spanish, Dutch, Swedish,
+# Danish, Polish, Czech, Turkish, Russian, Chinese, Japanese.
+_TOTALS = frozenset({
+    "total", "totals", "grandtotal", "sum", "sumtotal", "all", "overall", "gesamt", "insgesamt", "summe",
+    "gesamtsumme", "endsumme", "totalgénéral", "totalgeneral", "ensemble", "somme", "totale", "totali", "somma",
+    "totaal", "suma", "totalt", "summa", "ialt", "razem", "ogółem", "łącznie", "celkem", "součet", "toplam",
+    "geneltoplam", "итого", "всего", "合计", "总计", "合計", "総計", "σ", "∑",
+})  # fmt: skip
+
+
+def is_total(label: str) -> bool:
+    """Return whether a label is a usual word for a total.
+
+    Examples
+    --------
+    >>> is_total("Grand total:"), is_total("Totnes")
+    (True, False)
+    """
+    return re.sub(r"[\s:.*=-]+", "", label).casefold() in _TOTALS
+
+
 def warn_of_missing(name: str, labels: Sequence[str], rows: Array | None, what: str) -> None:
     """Warn of labels like 'nan' or 'None', which missing values become if they are converted to text.
 

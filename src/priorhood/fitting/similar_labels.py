@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+import shlex
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import join_words, plural
+from priorhood._text import join_words, plural, sql_name, sql_text
 from priorhood.data.date_advice import command_for
-from priorhood.data.labels import loose_form, similar_groups, warn_of_missing
+from priorhood.data.labels import is_total, loose_form, normal_label, similar_groups, warn_of_missing
+from priorhood.data.sources.backend import is_elsewhere
+from priorhood.data.sources.columns import explain_table_errors, in_memory, label_text
+from priorhood.data.sources.where_syntax import orderings
 from priorhood.errors import ModelError, warn
+from priorhood.fitting.identifiability import sum_of_the_others
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
 from priorhood.model.hierarchy import hierarchy_of
@@ -64,6 +69,7 @@ def warn_of_similar_labels(rows: PreparedRows, found: CellMoments, data: FitData
         return
     table.checked.add(CHECKED)
     warned: list[str] = []
+    totals: list[tuple[str, str]] = []  # the coarsest first
     # A fit refuses different labels that look the same.
     with suppress(ModelError):
         hierarchy = (data.hierarchy if data else hierarchy_of(design.formula, found.labels)) if found.keys else None
@@ -71,13 +77,38 @@ def warn_of_similar_labels(rows: PreparedRows, found: CellMoments, data: FitData
         for places in (*reversed(hierarchy.levels), *hierarchy.crossed) if hierarchy else ():
             counts, labels, what = places.total(found.n), places.keys.tolist(), plural(places.title)
             warned += _warn_of_alike(table, places.path, labels, counts, what, warned)
-            warn_of_missing(table.name, [label.split(SEPARATOR)[-1] for label in labels], counts, what)
+            ends = [label.split(SEPARATOR)[-1] for label in labels]
+            warn_of_missing(table.name, ends, counts, what)
+            lone = [(places.path[-1], ends[at]) for at in np.flatnonzero(counts == 1)]
+            totals += [(column, label) for column, label in lone if is_total(label)]
+    # A fit notes the sum of all others by itself.
+    if totals and not (data and sum_of_the_others(design, found)):
+        _warn_of_total(rows, *totals[0])
     for factor, categories in design.categories.items():
         column = Expression(factor).bare
         if column is not None and factor not in design.numeric:
             counts, what = np.zeros(len(categories)), f"categories of {column}"
             warn_of_missing(table.name, [text for text in categories if text != "None"], None, what)
             warned += _warn_of_alike(table, (column,), list(categories), counts, what, warned)
+
+
+def _warn_of_total(rows: PreparedRows, column: str, label: str) -> None:
+    """Warn if the last of the rows used has this label, which has a single row."""
+    table = rows.table
+    if is_elsewhere(rows.rows):  # where rows have no order
+        return
+    with explain_table_errors(table.name):
+        last = str(in_memory(rows.used.select(label_text(rows.rows, column).alias(column)))[column].to_list()[-1])
+    if normal_label(last) != label:
+        return
+    plain = orderings(f"{column} < 'x'") == [(column, "x")]  # no word of SQL like group
+    condition = f"{column if plain else sql_name(column)} <> {sql_text(last)}"
+    condition = condition if table.where is None else f"({table.where}) and {condition}"
+    quoted = shlex.quote(condition) if set(condition) & set('"$`!\\') else f'"{condition}"'
+    warn(
+        f"{table.name}: the last row is the only one of {column} {last!r}: it looks like a row of totals, not a "
+        f"place; leave it out, with where={condition!r} (--where {quoted})"
+    )
 
 
 def _warn_of_alike(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
@@ -253,3 +254,79 @@ def test_a_category_called_none_is_one():
         ph.PriorhoodWarning, match="'nan' is among the categories of cellar; missing values turn into"
     ):
         ph.fit("y ~ cellar + (1 | zip)", frame.replace("None", "nan"), seed=1, draws=50)
+
+
+# -- rows of totals ------------------------------------------------------------------------------------------
+
+
+def with_total(label="Total", **columns):
+    rows = homes(["10115", "10117", "Bonn"])
+    end = pd.DataFrame({"zip": [label], "area": [70], "price": [3.1e5]})
+    return pd.concat([rows, end], ignore_index=True).assign(**columns)
+
+
+def without_total(rows, text=TEXT, **read):
+    """The places, what was warned of, and what is warned of if the message's advice is followed."""
+    labels, messages = said(ph.read(rows, **read), text)
+    (message,) = [one for one in messages if "totals" in one]
+    python, shell = re.search(r"leave it out, with where=(.*) \(--where (.*)\)$", message).groups()
+    condition = ast.literal_eval(python)
+    assert shlex.split(shell) == [condition]
+    after, rest = said(ph.read(rows, where=condition), text)
+    assert rest == []
+    return labels, message, after
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Total", "TOTAL:", " Gesamt ", "Summe", "All", "Insgesamt", "Grand Total", "Totale", "Итого", "合計", "Σ"],
+)
+def test_a_row_of_totals_at_the_end_is_no_place(label):
+    labels, message, after = without_total(with_total(label))
+    assert label.strip() in labels
+    assert f"the last row is the only one of zip {label!r}" in message
+    assert after == ["10115", "10117", "Bonn"]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_totals_are_told_of_every_source(tmp_path, source):
+    assert without_total(SOURCES[source](with_total(), tmp_path))[2] == ["10115", "10117", "Bonn"]
+
+
+@pytest.mark.parametrize("column", ["group", "my zip", "select", "Zip", 'a"b', "date"])
+def test_the_condition_against_totals_names_any_column(column):
+    rows = with_total().rename(columns={"zip": column})
+    assert without_total(rows, f"price ~ area + (1 | `{column}`)")[2] == ["10115", "10117", "Bonn"]
+
+
+def test_totals_with_a_condition_of_ones_own_and_below_other_places():
+    _, message, after = without_total(with_total(), where="area > 0 or price > 0")
+    assert "where=\"(area > 0 or price > 0) and zip <> 'Total'\"" in message
+    assert after == ["10115", "10117", "Bonn"]
+    rows = with_total(city=[*["a", "b"] * 60, "Total"])
+    for text in ("price ~ area + (1 | city/zip)", "price ~ area + (1 | city) + (1 | zip)"):
+        _, message, after = without_total(rows, text)
+        assert "only one of city 'Total'" in message
+        assert len(after) == 6
+
+
+def test_what_is_no_row_of_totals():
+    rows = with_total()
+    twice = pd.concat([rows, rows.tail(1)], ignore_index=True)
+    for other in (rows.iloc[::-1], twice, with_total("Totnes"), with_total("Allen"), rows.head(120)):
+        assert not [one for one in said(other)[1] if "totals" in one]
+    assert [one for one in said(pd.concat([rows, pd.DataFrame({"zip": ["Source: a"]})]))[1] if "totals" in one]
+
+
+def test_a_fit_tells_of_a_total_once(recwarn):
+    rows = with_total()
+    post = ph.fit(TEXT, rows, chains=2, draws=50, seed=1)
+    assert len([one for one in recwarn if "totals" in str(one.message)]) == 1
+    recwarn.clear()
+    ph.update(post, with_total("Summe").tail(60), chains=2, draws=50, seed=1)
+    assert len([one for one in recwarn if "the only one of zip 'Summe'" in str(one.message)]) == 1
+    recwarn.clear()
+    rows.loc[120, "price"] = rows["price"].head(120).sum()
+    ph.fit(TEXT, rows, chains=2, draws=50, seed=1)
+    (only,) = [str(one.message) for one in recwarn if "totals" in str(one.message)]
+    assert "is the sum of all other rows" in only
