@@ -14,7 +14,8 @@ import numpy as np
 
 from priorhood._text import join_words, preview, suggestion
 from priorhood.data.labels import normal_label
-from priorhood.data.roles import TRUTHS, check_numbers, convert_to_roles, refuse_nested, with_original_texts
+from priorhood.data.misread_numbers import check_numbers
+from priorhood.data.roles import TRUTHS, convert_to_roles, refuse_nested, with_original_texts
 from priorhood.data.schema import refuse_unwritable, roles_of
 from priorhood.data.sources.columns import declared_order, in_memory, kept_rows, label_text, missing
 from priorhood.data.sources.duckdb_io import explain_errors

@@ -11,17 +11,10 @@ import numpy as np
 
 from priorhood._text import row_count
 from priorhood.data.join_places import join_places
+from priorhood.data.misread_numbers import check_numbers
 from priorhood.data.misread_thousands import check_all_rows
 from priorhood.data.outliers import outlier_rule
-from priorhood.data.roles import (
-    TRUE_OR_FALSE,
-    TRUTHS,
-    Role,
-    check_numbers,
-    convert_to_roles,
-    refuse_nested,
-    with_original_texts,
-)
+from priorhood.data.roles import TRUE_OR_FALSE, TRUTHS, Role, convert_to_roles, refuse_nested, with_original_texts
 from priorhood.data.schema import learn_design, refuse_ids, roles_of, texts_of
 from priorhood.data.sources.columns import label_text, missing, run
 from priorhood.data.sources.duckdb_io import KEPT

@@ -9,9 +9,10 @@ import numpy as np
 
 from priorhood._text import preview, sql_name
 from priorhood.data.labels import normal_label
+from priorhood.data.misread_numbers import check_numbers
 from priorhood.data.misread_thousands import check_all_rows
 from priorhood.data.number_formats import guess_separators
-from priorhood.data.roles import Role, check_numbers, convert_to_roles, refuse_nested
+from priorhood.data.roles import Role, convert_to_roles, refuse_nested
 from priorhood.data.sources.backend import backend_of, is_elsewhere
 from priorhood.data.sources.columns import GIVEN, collected, declared_order, kept_rows, missing, run, textual
 from priorhood.data.sources.remote import count_labels

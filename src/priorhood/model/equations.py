@@ -132,7 +132,7 @@ def _likelihood(model: Model, design: Design, scale: Scale) -> list[str]:
         else:
             lines.append(f"δ[{alone(grouping.group)}] ~ Normal(0, {spread})")
     if "sigma_median" in model.priors:
-        lines.append(f"log {_sigma(model)} ~ Normal(log sigma_median, sigma_spread²)")
+        lines.append(f"log {_sigma(model)} ~ Normal(log sigma_median, sigma_spread)")
     if design.references:
         pairs = ", ".join(f"{alone(column)} {category!r}" for column, category in design.references.items())
         lines.append(f"reference level{'s' * (len(design.references) > 1)}: {pairs}")

@@ -62,7 +62,7 @@ class ResolvedPriors:
     nu : prior or None
         None if the errors are Normal
     sigma_median, sigma_spread : prior or None
-        those of pooled sigmas, log sigma_g ~ Normal(log sigma_median, sigma_spread²); None in other models
+        those of pooled sigmas, log sigma_g ~ Normal(log sigma_median, sigma_spread); None in other models
     """
 
     mu: tuple[Normal, ...]
@@ -99,7 +99,7 @@ class Model:
         error distribution: "normal", or "student" for Student's t with scale sigma and nu degrees of freedom
     noise : str
         name of the formula's group, to give every group its own residual sd,
-        log sigma_g ~ Normal(log sigma_median, sigma_spread²). With a prior for sigma, every sigma_g has that prior
+        log sigma_g ~ Normal(log sigma_median, sigma_spread). With a prior for sigma, every sigma_g has that prior
         instead, independent of the others
     se : str
         column of known standard errors of the outcome, for outcomes that are estimates (meta-analysis);
