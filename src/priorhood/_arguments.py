@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from inspect import signature
+from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from priorhood._text import join_words, suggestion
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
     from inspect import Signature
 
 P = ParamSpec("P")
@@ -66,6 +67,11 @@ def check_finite(name: str, value: object) -> float:
     return float(value)
 
 
+def brief_value(value: object) -> str:
+    """Return a value for a message; the type of one that may be long, like a frame."""
+    return repr(value) if isinstance(value, str | int | float | list | tuple | None) else type(value).__name__
+
+
 def check_choice(name: str, value: object, options: Collection[str]) -> None:
     """Raise unless the value is one of the options.
 
@@ -79,7 +85,7 @@ def check_choice(name: str, value: object, options: Collection[str]) -> None:
     >>> check_choice("by", "row", ("row", "place"))
     """
     if not isinstance(value, str) or value not in options:
-        raise ModelError(f"{name} must be one of {', '.join(options)}, not {_brief(value)}")
+        raise ModelError(f"{name} must be one of {', '.join(options)}, not {brief_value(value)}")
 
 
 def check_seed(seed: object) -> int:
@@ -139,11 +145,47 @@ RESULTS = {
 }
 
 
+def _not_plain(value: object) -> bool:
+    return not (value is None or isinstance(value, str | int | float | np.number | np.bool_ | Path))
+
+
+def _no_names(value: object) -> bool:
+    """Return whether a value is neither a text nor several."""
+    return not isinstance(value, str) and (not isinstance(value, Iterable) or hasattr(value, "columns"))
+
+
+# Texts that the functions themselves check, with more to say: choices out of a few, and conditions.
+OWN_CHECKS = frozenset({
+    "by", "dtype", "engine", "family", "kind", "parameterization", "store", "unseen", "where",
+})  # fmt: skip
+# By annotation: a function from a value to what it must be instead; "" if it may be right.
+_CHECKS: dict[str, Callable[[object], str]] = {
+    "str": lambda value: "" if isinstance(value, str) else "a text",
+    "str | None": lambda value: "a text" if _not_plain(value) else "",
+    "bool": lambda value: "True or False" if _not_plain(value) else "",
+    "float": lambda value: "a finite number" if _not_plain(value) or isinstance(value, str | None) else "",
+    "float | None": lambda value: "a finite number" if _not_plain(value) else "",
+    **dict.fromkeys(
+        ("str | Sequence[str] | None", "Sequence[str] | None", "list[str] | str | None"),
+        lambda value: "a name or a list of names" if value is not None and _no_names(value) else "",
+    ),
+    **dict.fromkeys(
+        ("Iterable[str]", "str | Iterable[object]"),
+        lambda value: "a text or a list of texts" if _no_names(value) else "",
+    ),
+    "Mapping[str, Any] | None": lambda value: (
+        "" if value is None or isinstance(value, Mapping)
+        else "a dict of predictors, such as at={'living_space': 100}"
+    ),
+}  # fmt: skip
+
+
 def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate a public function: arguments that it does not take, or that are missing, raise an error with advice.
 
     They are unknown keywords; too few or too many arguments; another first argument than the result that the
-    function takes, according to its annotation; a home (at=) that is not a mapping.
+    function takes, according to its annotation; a frame, a function or the like in place of a text, a number, names
+    or a home (at=). Other values are left to the function, which knows more about them.
 
     Examples
     --------
@@ -160,6 +202,9 @@ def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
     first = next(iter(parameters.values()), None)
     wanted = first.annotation if first is not None and first.kind is first.POSITIONAL_OR_KEYWORD else ""
     wanted = wanted if wanted in RESULTS else ""
+    checks = {
+        n: _CHECKS[p.annotation] for n, p in parameters.items() if p.annotation in _CHECKS and n not in OWN_CHECKS
+    }
     function_name = function.__qualname__.removesuffix(".__init__")
     if function.__module__.startswith("priorhood.plot."):
         function_name = f"plot.{function_name}"
@@ -186,13 +231,12 @@ def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
                     advice = suggestion(name, known)
                 raise ModelError(f"{function_name} has no argument {name}: {advice}")
         try:
-            home = taken.bind(*args, **kwargs).arguments.get("at")
+            bound = taken.bind(*args, **kwargs).arguments
         except TypeError as problem:
             raise ModelError(_miscalled(function_name, taken, args, kwargs, str(problem))) from None
-        if home is not None and not isinstance(home, Mapping):
-            raise ModelError(
-                f"at must be a dict of predictors, such as at={{'living_space': 100}}, not {_brief(home)}"
-            )
+        for name, check in checks.items():
+            if name in bound and (needed := check(bound[name])):
+                raise ModelError(f"{name} must be {needed}, not {brief_value(bound[name])}")
         return function(*args, **kwargs)
 
     return wrapper
@@ -220,11 +264,6 @@ def _miscalled(name: str, taken: Signature, args: tuple[object, ...], kwargs: di
     advice = "; the model of sums is sums.model()" if args and _is_a(args[0], "Moments") else ""
     absent = f"{join_words(missing)} {'is' if len(missing) == 1 else 'are'} missing"
     return f"{name} needs {join_words(needed)}, in this order: {absent}{advice}"
-
-
-def _brief(value: object) -> str:
-    """Return a value for a message; the type of one that may be long, like a frame."""
-    return repr(value) if isinstance(value, str | int | float | list | tuple | None) else type(value).__name__
 
 
 def _is_a(value: object, kind: str) -> bool:

@@ -15,7 +15,7 @@ SHORT = 3  # characters of a name that another one can be close to
 
 def suggestion(name: str, options: Iterable[str]) -> str:
     """Return 'did you mean …?' if an option is close to the name, else a list of the options."""
-    names = [str(option) for option in options]
+    name, names = str(name), [str(option) for option in options]
     folded = {option.casefold(): option for option in reversed(names)}
     # One or two characters, like '2', are part of many names and close to none.
     cutoff = 0.6 if len(name) >= SHORT else 1.0

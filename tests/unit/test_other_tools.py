@@ -222,6 +222,52 @@ def test_frames_and_texts_where_they_do_not_belong(homes, post, tmp_path):
     ph.read(path, where="area > 60")
 
 
+@pytest.fixture(scope="module")
+def odd(homes):
+    return {
+        "frame": homes, "function": len, "dict": {"a": 1}, "array": np.zeros(3), "object": object(), "list": [1, 2]
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["frame", "function", "dict", "array", "object", "list"])
+def test_odd_values_of_any_argument(homes, post, odd, kind):
+    """Named, whatever a text, a number or names are replaced by; a list or array may be one of names."""
+    pytest.importorskip("matplotlib")
+    calls = {
+        "level": [ph.loo_places, ph.plot.map, ph.report], "sampler": [ph.fit], "family": [ph.Model],
+        "noise": [ph.Model], "dtype": [ph.posterior_predictive], "drop_outliers": [ph.fit, ph.loo, ph.update],
+        "prefix": [ph.Posterior.predict], "interval": [ph.Posterior.summary], "var": [ph.plot.forest],
+        "term": [ph.plot.forest], "x": [ph.plot.lines, ph.plot.prior_lines], "title": [ph.report],
+        "decimal": [ph.read], "standardize": [ph.Model], "below": [ph.plot.price],
+        "standardized": [ph.Posterior.summary, ph.Posterior.coefficients],
+    }  # fmt: skip
+    if kind in ("frame", "function", "object"):
+        calls |= {"parameters": [ph.sensitivity], "var_names": [ph.plot.trace, ph.plot.ranks]}
+        calls |= {"terms": [ph.plot.shrinkage], "nulls": [ph.read], "select": [ph.plot.forest]}
+    first = {ph.fit: (TEXT, homes), ph.Model: (TEXT,), ph.read: (homes,), ph.report: (post, "r.html")}
+    first |= dict.fromkeys((ph.loo, ph.update, ph.posterior_predictive, ph.Posterior.predict), (post, homes))
+    first[ph.plot.map] = (post, {})
+    for name, functions in calls.items():
+        for call in functions:
+            with pytest.raises(ph.ModelError, match=f"^(unknown family|{name} must be) "):
+                call(*first.get(call, (post,)), **{name: odd[kind]})
+
+
+def test_numbers_where_names_belong(homes, post):
+    pytest.importorskip("matplotlib")
+    for call in (
+        lambda: ph.loo_places(post, 3), lambda: post.plot.lines(3), lambda: post.report("r.html", level=3),
+        lambda: post.plot.trace([3]), lambda: post.plot.trace(np.array(["mu", "wrong"])),
+        lambda: post.summary([3]), lambda: post.plot.shrinkage([3]), lambda: ph.sensitivity(post, parameters=3),
+        lambda: post.summary(interval="x"), lambda: post.coefficients("0.5"), lambda: post.coefficients(0),
+        lambda: post.coefficients(["a"]), lambda: ph.influence(homes), lambda: ph.influence(post, wrong="a"),
+        lambda: post.plot.forest(3), lambda: post.plot.forest(term=3), lambda: post.predict(homes, prefix=3),
+    ):  # fmt: skip
+        with pytest.raises(ph.PriorhoodError):
+            call()
+    assert post.coefficients(0.5).equals(post.coefficients((0.5,)))
+
+
 def test_a_home_is_a_mapping(post):
     pytest.importorskip("matplotlib")
     areas = ph.datasets.simulate_areas(8)

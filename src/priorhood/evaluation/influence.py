@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._arguments import suggest_argument_names
 from priorhood._text import preview, row_count, suggestion
 from priorhood.data.rows import prepare_rows
 from priorhood.data.sources.table import read
@@ -114,6 +115,7 @@ class Influence:
         return f"Influence(of {self.what}: {row_count(self.rows)})"
 
 
+@suggest_argument_names
 def influence(
     post: Posterior,
     row: Mapping[str, object] | None = None,

@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from priorhood._arguments import suggest_argument_names
+from priorhood._arguments import brief_value, suggest_argument_names
 from priorhood._text import join_words, suggestion
 from priorhood.errors import FormulaError, ModelError, PriorError
 from priorhood.model.design import INTERCEPT, Design
@@ -188,10 +188,10 @@ class Model:
         """Raise for family, noise, se or weights that contradict each other or do not name a separate column."""
         formula, family, se = self.formula, self.family, self.se
         precision, frequency = self.precision_weights, self.frequency_weights
-        if family not in FAMILIES:
+        if not isinstance(family, str) or family not in FAMILIES:
             known = FAMILY_SYNONYMS.get(str(family).casefold().replace("_", "").replace("-", ""))
             advice = f"write {known!r}" if known else f"choose {join_words(map(repr, FAMILIES), 'or')}"
-            raise ModelError(f"unknown family {family!r}; {advice}")
+            raise ModelError(f"unknown family {brief_value(family)}; {advice}")
         if self.noise is not None:
             if not formula.levels or not formula.levels[0].is_called(self.noise):
                 groups = f"its group is {formula.group!r}" if formula.levels else "it has none; add (1 | zip), say"

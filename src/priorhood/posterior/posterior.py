@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -325,6 +326,7 @@ class Posterior(PosteriorMethods):
             draws = xr.DataArray(values, dims=("chain", "draw", *means.dims), coords=coords, name=beta)
         return draws if standardized else draws * self.natural_factor(beta, draws)
 
+    @suggest_argument_names
     def coefficients(self, quantiles: Sequence[float] = QUANTILES, *, standardized: bool = False) -> xr.Dataset:
         """Return mean, sd and quantiles of all coefficients of the finest places, with or without stored draws.
 
@@ -351,8 +353,11 @@ class Posterior(PosteriorMethods):
         formula = self.model.formula
         if not formula.levels:
             raise ModelError(f"{formula.text!r} has no group, so there are no places")
-        if not all(0 < level < 1 for level in quantiles):
-            raise ModelError(f"quantiles must lie between 0 and 1, such as 0.05,0.5,0.95, not {preview(quantiles)}")
+        several = isinstance(quantiles, Iterable) and not isinstance(quantiles, str)
+        given: tuple[Any, ...] = tuple(quantiles) if several else (quantiles,)
+        if not all(isinstance(level, int | float | np.number) and 0 < level < 1 for level in given):
+            raise ModelError(f"quantiles must lie between 0 and 1, such as 0.05,0.5,0.95, not {preview(given)}")
+        quantiles = given
         stored, beta = self.tree["posterior"].to_dataset(), formula.effect_name(0)
         if beta not in stored and tuple(quantiles) == QUANTILES:
             summaries = self.tree[SUMMARIES].to_dataset()

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._arguments import MAX_DRAWS, check_choice, check_seed, check_whole, suggest_argument_names
+from priorhood._arguments import (
+    MAX_DRAWS,
+    brief_value,
+    check_choice,
+    check_seed,
+    check_whole,
+    suggest_argument_names,
+)
 from priorhood._text import join_words
 from priorhood.data.rows import prepare_rows
 from priorhood.engines.draws import Draws, Effects
@@ -233,8 +240,8 @@ def posterior_predictive(
 
 
 def _check_dtype(dtype: object) -> None:
-    if dtype not in DTYPES:
-        raise ModelError(f"dtype must be {join_words(map(repr, DTYPES), 'or')}, not {dtype!r}")
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise ModelError(f"dtype must be {join_words(map(repr, DTYPES), 'or')}, not {brief_value(dtype)}")
 
 
 def _tree(

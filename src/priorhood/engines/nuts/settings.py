@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from priorhood._arguments import MAX_DRAWS, check_whole
+from priorhood._arguments import MAX_DRAWS, brief_value, check_whole
 from priorhood._text import join_words
 from priorhood.errors import ModelError
 
@@ -75,11 +75,10 @@ def check_installed(parameterization: str) -> None:
 
 def check(settings: Settings) -> Settings:
     """Return the settings, or raise ModelError if they are not valid."""
-    if settings.parameterization not in PARAMETERIZATIONS:
-        raise ModelError(
-            f"parameterization must be {join_words(map(repr, PARAMETERIZATIONS), 'or')}, not "
-            f"{settings.parameterization!r}"
-        )
+    given: object = settings.parameterization
+    if not isinstance(given, str) or given not in PARAMETERIZATIONS:
+        known = join_words(map(repr, PARAMETERIZATIONS), "or")
+        raise ModelError(f"parameterization must be {known}, not {brief_value(given)}")
     check_whole("tune", settings.tune, 1, MAX_DRAWS)
     if not isinstance(settings.target_accept, int | float) or not 0 < settings.target_accept < 1:
         raise ModelError(f"target_accept must lie between 0 and 1, such as 0.9, not {settings.target_accept!r}")

@@ -102,6 +102,7 @@ def select_parameters(
         names = [name for name in post.parameters if bool(kinds & set(post[name].dims)) == bool(labels)]
         if labels and post.summed:
             names.insert(0, formula.effect_name(0))
+    names = list(names)
     if not names:
         raise ModelError(f"plot.{picture} was passed no parameters; there are {', '.join(post.parameters)}")
     named: list[tuple[str, xr.DataArray]] = []

@@ -178,7 +178,7 @@ def _coefficient(post: Posterior, var: str, term: str | None) -> _Intervals:
         quantiles = np.quantile(pooled_draws(post, var), INTERVALS, axis=0).T
         return _Intervals(levels[var], quantiles, average, f"sigma, {unit}", unit, "sigma")
     terms = [column.name for column in post.design.coefficient_columns(list(levels).index(var))]
-    chosen = tidy_label(term) if term is not None else INTERCEPT if INTERCEPT in terms else terms[0]
+    chosen = tidy_label(str(term)) if term is not None else INTERCEPT if INTERCEPT in terms else terms[0]
     if chosen not in terms:
         raise ModelError(f"{var} has no term {chosen!r}; {suggestion(chosen, terms)}")
     position = terms.index(chosen)
