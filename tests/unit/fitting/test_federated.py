@@ -357,4 +357,7 @@ def test_a_line_of_totals_is_told(rows):
         warnings.simplefilter("error", ph.PriorhoodWarning)
         left = ph.fit(FORMULA, ph.read(both, where=advised), **FAST)
         assert left.moments.rows == len(rows)
-        ph.fit(FORMULA, pd.concat([rows, total.assign(price=rows["price"].sum() * 1.001)]), **FAST)
+        nearly = total.assign(price=rows["price"].sum() * 1.001)
+        ph.fit(FORMULA, pd.concat([rows, nearly.assign(zip="99999")]), **FAST)
+    with pytest.warns(ph.PriorhoodWarning, match="the last row is the only one of zip 'Total'"):
+        ph.fit(FORMULA, pd.concat([rows, nearly]), **FAST)
