@@ -17,8 +17,7 @@ def suggestion(name: str, options: Iterable[str]) -> str:
     """Return 'did you mean …?' if an option is close to the name, else a list of the options."""
     name, names = str(name), [str(option) for option in options]
     folded = {option.casefold(): option for option in reversed(names)}
-    # One or two characters, like '2', are part of many names and close to none.
-    cutoff = 0.6 if len(name) >= SHORT else 1.0
+    cutoff = 0.6 if len(name) >= SHORT else 0.75  # '2' is a part of '12', not close to it
     close = difflib.get_close_matches(name.casefold(), list(folded), n=3, cutoff=cutoff)
     if close:
         return "did you mean " + " or ".join(repr(folded[key]) for key in close) + "?"

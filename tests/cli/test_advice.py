@@ -739,12 +739,12 @@ COMMANDS = {
     ),
     "sums for a posterior": (
         ("summary", "first.moments"),
-        "(priorhood fit first.moments -o post.nc)",
+        "priorhood fit first.moments -o post.nc computes a posterior",
         [("fit", "first.moments", "-o", "x.nc", *FAST_OPTIONS), ("summary", "x.nc")],
     ),
     "a comparison without rows": (
         ("compare", "post.nc", "other.nc"),
-        ("pass the fit's table (--data)", "(--by) do not need it"),
+        ("pass the fit's table (--data)", "--by place and --by evidence do not need it"),
         [
             ("compare", "post.nc", "other.nc", "--data", "sales.csv"),
             ("compare", "post.nc", "other.nc", "--by", "place"),
@@ -758,7 +758,7 @@ COMMANDS = {
     ),
     "a new place": (
         ("predict", "post.nc", "new.csv", "-o", "x.csv"),
-        ("unseen=", "population", "draw"),
+        ("--unseen population", "--unseen draw"),
         [
             ("predict", "post.nc", "new.csv", "-o", "x.csv", "--unseen", "population"),
             ("predict", "post.nc", "new.csv", "-o", "x.csv", "--unseen", "draw"),
@@ -831,7 +831,7 @@ COMMANDS = {
     ),
     "a column of polygons that are not there": (
         ("report", "post.nc", "-o", "x.html", "--column", "zip"),
-        "(--polygons)",
+        "add --polygons",
         [("report", "post.nc", "-o", "x.html", "--column", "zip", "--polygons", "zips.geojson")],
     ),
     "a prior that the model has not": (
@@ -846,12 +846,12 @@ COMMANDS = {
     ),
     "too high a minimum": (
         ("moments", "sales.csv", FORMULA, "-o", "x.moments", "--minimum", "1000"),
-        "set a lower minimum (minimum=, --minimum)",
+        "set a lower minimum (--minimum)",
         [("moments", "sales.csv", FORMULA, "-o", "x.moments", "--minimum", "2")],
     ),
     "a price of no home": (
         ("plot", "price", "post.nc", "-o", "x.png"),
-        ("(--home TABLE)", "(--group 10115)", "(--at living_space=100)"),
+        ("Pass --home TABLE", "--group 10115", "--at living_space=100"),
         [
             ("plot", "price", "post.nc", "-o", "x.png", "--group", "10115", "--at", "living_space=80"),
             ("plot", "price", "post.nc", "-o", "x.png", "--home", "few.csv"),
@@ -864,7 +864,7 @@ COMMANDS = {
     ),
     "a level without places left out": (
         ("compare", "post.nc", "other.nc", "--level", "zip", "--data", "sales.csv"),
-        "(--by place)",
+        "use it with --by place",
         [("compare", "post.nc", "other.nc", "--level", "zip", "--by", "place")],
     ),
 }
@@ -931,19 +931,19 @@ TABLES = {
     "texts that mean nothing": (("nulls.csv", FORMULA), "--null n/a", [("nulls.csv", FORMULA, "--null", "n/a")]),
     "texts to be left out": (
         ("nulls.csv", FORMULA),
-        "filter them out (where)",
+        "filter them out (--where)",
         [("nulls.csv", FORMULA, "--where", "price <> 'n/a'")],
     ),
-    "thousands": (("thousands.csv", FORMULA), "(--thousands ,)", [("thousands.csv", FORMULA, "--thousands", ",")]),
-    "decimal commas": (("commas.csv", FORMULA), "(--decimal ,)", [("commas.csv", FORMULA, "--decimal", ",")]),
+    "thousands": (("thousands.csv", FORMULA), "--thousands ','", [("thousands.csv", FORMULA, "--thousands", ",")]),
+    "decimal commas": (("commas.csv", FORMULA), "--decimal ','", [("commas.csv", FORMULA, "--decimal", ",")]),
     "decimal commas as categories": (
         ("commas.csv", "price ~ C(living_space) + (1 | zip)"),
-        "read the table with decimal=',' (--decimal ,), and write living_space without C()",
+        "read the table with --decimal ',', and write living_space without C()",
         [("commas.csv", "price ~ living_space + (1 | zip)", "--decimal", ",")],
     ),
     "the log of nothing": (
         ("zero.csv", "log(price) ~ 1 + (1 | zip)"),
-        "filter them out (where)",
+        "filter them out (--where)",
         [("zero.csv", "log(price) ~ 1 + (1 | zip)", "--where", "price > 0")],
     ),
     "a line that is longer": (("uneven.csv", FORMULA), "or leave it out", [("even.csv", FORMULA)]),

@@ -303,7 +303,7 @@ PRIORS = [
     ("tau[living_spce] ~ Exponential(5)", ("tau[living_spce]", "did you mean 'tau[living_space]'")),
     ("mu[rooms] ~ Normal(0, 1)", ("mu[rooms]", "mu[living_space]")),
     ("kappa ~ Exponential(5)", ("'kappa'", "mu", "tau", "sigma", "nu", "omega")),
-    ("nu ~ Exponential(5)", ("nu", "Normal", "family='student'")),
+    ("nu ~ Exponential(5)", ("nu", "Normal", "--family student")),
     ("sigma[zip] ~ Exponential(5)", ("sigma[zip]",)),
     ("tau Exponential(5)", ("'~'", "tau[area] ~ Exponential(scale=5)")),
     ("tau ~ Exponential(", ("cannot be read", "Exponential(scale=5)")),

@@ -73,7 +73,7 @@ def test_a_report_replaces_an_older_one(shelf, cli, tmp_path):
         (("--at", "living_space=nan"), "must be a finite number"),
         (("--below", "nan"), "below must be a finite number"),
         (("--level", "district"), "no level 'district'"),
-        (("--column", "zip"), "add polygons="),
+        (("--column", "zip"), "add --polygons"),
         (("--polygons", "none.geojson"), "no file"),
     ],
 )

@@ -31,6 +31,7 @@ from priorhood.cli.signals import end_interrupted, end_on_signals
 from priorhood.cli.simulate import simulate
 from priorhood.cli.summary import summary
 from priorhood.cli.update import update
+from priorhood.cli.wording import as_options
 from priorhood.errors import PriorhoodError
 
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
@@ -179,7 +180,7 @@ def main() -> NoReturn:
             with printed_warnings(quiet=False):
                 app(standalone_mode=True)
         except PriorhoodError as problem:
-            say(f"priorhood: {problem}")
+            say(f"priorhood: {as_options(str(problem))}")
             sys.exit(2)
         except SystemExit as ended:
             if ended.code == INTERRUPTED:

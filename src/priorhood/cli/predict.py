@@ -7,6 +7,7 @@ from typing import Any
 from priorhood._text import row_count
 from priorhood.cli.options import Json, OutTable, Places, Reading, Rows, Saved, check_order, takes
 from priorhood.cli.output import print_json, progress
+from priorhood.cli.wording import as_options
 
 
 @takes(wanted="Posterior.predict")
@@ -46,4 +47,4 @@ def predict(
         thresholds = " and thresholds" if quantities.below or quantities.above else ""
         print(f"predictions{thresholds} are of {formula.outcome_name}, the outcome in the formula")
     if note:
-        print(f"note: {note}")
+        print(f"note: {as_options(note)}")

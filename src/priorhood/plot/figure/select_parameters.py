@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -121,7 +122,7 @@ def select_parameters(
     name, draws = max(named, key=lambda pair: counts[pair[0]])
     advice = f"single ones, var_names=[{_elements(split_label(name)[0], draws)[0][1]!r}, …]"
     if any(group in draws.dims for _, draws in named):
-        advice = f"fewer places, {keyword(group, known[0])}, or {advice}"
+        advice = f"fewer places, {keyword(group, known[0])} (--group {shlex.quote(str(known[0]))}), or {advice}"
     check_count(sum(counts.values()), MAX_ROWS, "parameters", f"choose {advice}")
 
     elements: dict[str, Array] = {}
