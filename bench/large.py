@@ -133,7 +133,7 @@ def threads(effort: Effort) -> list[Measurement]:
         _write(f"COPY ({OF_PLACES.format(places=5_000, rows=count)}) TO '{name}/sales.parquet'")
         for allowed in (1, 2):
             printed = _run("threads", "sales.parquet", allowed, Path(name))[0]
-            what = f"threads={allowed}: CPU seconds per second, fit of {count:,} rows in 5,000 places"
+            what = f"threads={allowed}: CPU seconds per elapsed second, fit of {count:,} rows in 5,000 places"
             note = f"{printed['seconds']:.2f} s wall, {printed['busy']:.2f} s CPU time"
             busy = (printed["busy"] / printed["seconds"],)
             measured.append(Measurement(f"threads {allowed}", what, "", busy, allowed + SLACK, note=note))

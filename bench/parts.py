@@ -50,7 +50,7 @@ def own(effort: Effort) -> list[Measurement]:
             what = f"lme4, one thread: data frame → estimate, {name} effects"
             measured.append(Measurement(f"lme4_{name}", what, "s", estimated))
             ratio = statistics.median(fit.values) / statistics.median(estimated)
-            what, target = f"{fit.what}, in lme4's estimates", 0.7 if name == "correlated" else None
+            what, target = f"{fit.what}, relative to lme4's time", 0.7 if name == "correlated" else None
             measured.append(Measurement(f"fit_lme4_{name}", what, "×", (ratio,), target))
         measured.append(_fits(f"fit_polars_{name}", label, formula, pl.from_pandas(frame), effort.fits, 0.10))
         least = tuple(float(s["ess_bulk"].min()) for s in summaries)

@@ -75,7 +75,8 @@ def own(results: dict[str, Any]) -> str:
 SHORT = {"time": "> {seconds:,.0f} s", "memory": "> {memory:,.0f} GB", "failed": "failed", "refused": "not taken"}
 CONTEST = (
     *("package", "model", "result", "first result: nothing compiled", "first result: compiled before"),
-    *("further fit", "÷ priorhood", "smallest bulk ESS", "ESS/s", "peak memory", "Δ mean / sd"),
+    *("further fit", "further fit, relative to priorhood", "smallest bulk ESS", "ESS/s", "peak memory"),
+    "Δ mean / sd",
 )
 
 
@@ -205,7 +206,7 @@ def circumstances(records: Records) -> str:
 # -- the published grid -----------------------------------------------------------------------------------
 
 GRID = (
-    *("n", "J", "package", "first result: nothing compiled", "5,000 draws, compiled", "÷ priorhood"),
+    *("n", "J", "package", "first result: nothing compiled", "5,000 draws, compiled", "relative to priorhood"),
     *("smallest bulk ESS", "ESS/s", "means and sds: furthest from priorhood's (limit)"),
 )
 IN_GRID = {"priorhood": "priorhood", "stan": "Stan, the same priors", "rstanarm": "rstanarm, its own"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 
-from priorhood._text import join_words, suggestion
+from priorhood._text import argument, join_words, suggestion
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ _CHECKS: dict[str, Callable[[object], str]] = {
     ),
     "Mapping[str, Any] | None": lambda value: (
         "" if value is None or isinstance(value, Mapping)
-        else "a dict of predictors, such as at={'living_space': 100}"
+        else f"a dict of predictors, such as {argument('at', {'living_space': 100})}"
     ),
 }  # fmt: skip
 
@@ -252,7 +252,7 @@ def _miscalled(name: str, taken: Signature, args: tuple[object, ...], kwargs: di
         by_name = [p.name for p in listed if p.kind is p.KEYWORD_ONLY]
         example = f"{by_name[0]}=…" if by_name else ""
         if "priors" in by_name:
-            example = "priors={'tau': 'HalfNormal(1)'}"
+            example = argument("priors", {"tau": "HalfNormal(1)"})
         return f"{name} takes {count} without a name{f'; name the others, such as {example}' if example else ''}"
     needed = [p.name for p in in_order if p.default is p.empty]
     missing = [n for n in needed[len(args) :] if n not in kwargs]

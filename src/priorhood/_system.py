@@ -375,10 +375,11 @@ def run_in_threads(
         Called with (done, total) after every job.
     """
     from concurrent.futures import ThreadPoolExecutor, as_completed
+    from contextvars import copy_context
 
     pool = ThreadPoolExecutor(threads, thread_name_prefix="priorhood")
     try:
-        futures = [pool.submit(work, *job) for job in jobs]
+        futures = [pool.submit(copy_context().run, work, *job) for job in jobs]  # messages as in this thread
         for done, future in enumerate(as_completed(futures), start=1):
             future.result()
             if progress:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 
 SHORT = 3  # characters of a name that another one can be close to
@@ -21,7 +23,7 @@ def suggestion(name: str, options: Iterable[str]) -> str:
     close = difflib.get_close_matches(name.casefold(), list(folded), n=3, cutoff=cutoff)
     if close:
         return "did you mean " + " or ".join(repr(folded[key]) for key in close) + "?"
-    return "there are " + preview(names, 12) if names else "there are none"
+    return "choose from " + preview(names, 12) if names else "there is none"
 
 
 def plural(name: str) -> str:
@@ -78,3 +80,56 @@ _CONTROL = re.compile(
 def escape_control(text: str) -> str:
     """Escape control characters as Python's repr does: names and labels come from files."""
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+# -- arguments: Python names them engine='nuts', the command line --engine nuts -----------------------------------
+
+
+def _in_python(name: str, *value: object) -> str:
+    """Return an argument as in a call of a function."""
+    return f"{name}={''.join(map(repr, value)).replace('Ellipsis', '…')}"
+
+
+_NAMING: ContextVar[Callable[..., str]] = ContextVar("naming", default=_in_python)
+
+
+def argument(name: str, *value: object) -> str:
+    """Return an argument of a public function for a message, in Python's form or in that of the command line.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name in Python.
+    value : object, optional
+        Its value; an ellipsis stands for any value, also inside a list or dict.
+
+    Examples
+    --------
+    >>> argument("engine", "nuts"), argument("draws"), argument("at", {"zip": ...})
+    ("engine='nuts'", 'draws=', "at={'zip': …}")
+    >>> with naming_of(lambda name, *value: " ".join([f"--{name}", *value])):
+    ...     argument("engine", "nuts"), argument("draws")
+    ('--engine nuts', '--draws')
+    """
+    return _NAMING.get()(name, *value)
+
+
+def code_or_command(code: str, command: str) -> str:
+    """Return code for a message in Python, or the command or words that replace it on the command line.
+
+    Examples
+    --------
+    >>> code_or_command("ph.loo", "priorhood compare --by row")
+    'ph.loo'
+    """
+    return code if _NAMING.get() is _in_python else command
+
+
+@contextmanager
+def naming_of(option: Callable[..., str]) -> Iterator[None]:
+    """Name arguments in messages by this function of their name and value."""
+    before = _NAMING.set(option)
+    try:
+        yield
+    finally:
+        _NAMING.reset(before)

@@ -135,7 +135,7 @@ def test_an_id_of_rows_is_no_place(put, monkeypatch):
     about = re.search(r"the group 'zip' has about ([\d,]+) different values in 3,000 rows: .* row ID", said)
     assert about, said
     assert abs(int(about[1].replace(",", "")) / 2940 - 1) < 0.1
-    assert "there are 'area', 'price'" in said
+    assert "choose from 'area', 'price'" in said
 
 
 def test_places_of_a_few_rows_are_places(put, monkeypatch):

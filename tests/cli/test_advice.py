@@ -142,7 +142,7 @@ PYTHON = {
     ),
     "frequencies that are no counts": case(
         lambda: ph.moments(ph.Model(FORMULA, frequency_weights="weight"), sales()),
-        "are precision_weights",
+        "are precision weights (precision_weights=)",
         lambda: ph.moments(ph.Model(FORMULA, precision_weights="weight"), sales()),
     ),
     "priors for sigma and what they have in common": case(
@@ -298,7 +298,7 @@ PYTHON = {
     # -- engines -----------------------------------------------------------------------------------------------
     "what the exact engine does not take": case(
         lambda: ph.fit(ph.Model(FORMULA, **STUDENT), sales(), engine="exact"),
-        "engine='nuts' (--engine nuts) can fit this model",
+        "engine='nuts' can fit this model",
         lambda: ph.Model(FORMULA, **STUDENT).to_pymc(sales()),
     ),
     "NUTS from sums": case(
@@ -360,7 +360,7 @@ PYTHON = {
     ),
     "too high a minimum": case(
         lambda: ph.moments(FORMULA, sales(), minimum=1000),
-        "set a lower minimum",
+        "set a lower minimum (minimum=)",
         lambda: ph.moments(FORMULA, sales(), minimum=2),
     ),
     "the same rows twice": case(
@@ -377,7 +377,7 @@ PYTHON = {
     ),
     "a category that the fit had not": case(
         lambda: fit("price ~ kind + (1 | zip)").predict({"zip": [sales()["zip"][0]], "kind": ["barn"]}),
-        "there are 'flat', 'house', 'loft'",
+        "its categories are 'flat', 'house', 'loft'",
         lambda: fit("price ~ kind + (1 | zip)").predict({"zip": [sales()["zip"][0]], "kind": ["loft"]}),
     ),
     # -- predictions -------------------------------------------------------------------------------------------
@@ -424,20 +424,20 @@ PYTHON = {
     ),
     "a home with half a garden": case(
         lambda: fit("price ~ garden + (1 | zip)").homes({"garden": 0.5}),
-        "such as at={'garden': True} (--at garden=true)",
+        "such as at={'garden': True}",
         lambda: fit("price ~ garden + (1 | zip)").homes({"garden": True}),
         lambda: fit("price ~ garden + (1 | zip)").homes({"garden": "true"}),
     ),
     "draws that were not stored": case(
         lambda: fit(store="summaries")["beta"],
-        ("post.draws(zip=['10115'])", "post.coefficients()", "store='draws' (--store draws)"),
+        ("post.draws(zip=['10115'])", "post.coefficients()", "store='draws'"),
         lambda: fit(store="summaries").draws(zip=["10115"]),
         lambda: fit(store="summaries").coefficients(),
         lambda: fit(store="draws")["beta"],
     ),
     "the notebook's names of summaries": case(
         lambda: fit(store="summaries").notebook_names(),
-        "fit with store='draws' (--store draws)",
+        "fit with store='draws'",
         lambda: fit(store="draws").notebook_names(),
     ),
     # -- places ------------------------------------------------------------------------------------------------
@@ -467,14 +467,14 @@ PYTHON = {
     # -- comparisons -------------------------------------------------------------------------------------------
     "leave-one-row-out without rows": case(
         lambda: ph.compare({"a": fit(), "b": fit("price ~ 1 + (1 | zip)")}),
-        ("pass the fit's table (--data)", "by='place' and by='evidence' (--by) do not need it"),
+        ("pass the fit's table", "by='place' and by='evidence'", "do not need it"),
         lambda: ph.compare({"a": fit(), "b": fit("price ~ 1 + (1 | zip)")}, sales()),
         lambda: ph.compare({"a": fit(), "b": fit("price ~ 1 + (1 | zip)")}, by="place"),
         lambda: ph.compare({"a": fit(), "b": fit("price ~ 1 + (1 | zip)")}, by="evidence"),
     ),
     "a level without places left out": case(
         lambda: ph.compare({"a": nested(), "b": nested("1")}, sales(), level="district"),
-        "use it with by='place' (--by place)",
+        "use it with by='place'",
         lambda: ph.compare({"a": nested(), "b": nested("1")}, by="place", level="district"),
     ),
     "an Elpd of another kind": case(
@@ -499,23 +499,23 @@ PYTHON = {
     ),
     "influence without places": case(
         lambda: ph.influence(fit("price ~ living_space")),
-        "pass a row (--row)",
+        "pass row=…",
         lambda: ph.influence(fit("price ~ living_space"), row=dict(sales().iloc[0])),
     ),
     # -- pictures and pages ------------------------------------------------------------------------------------
     "a map of shares without a threshold": case(
         lambda: ph.plot.map(fit(), polygons(), show="below"),
-        "below=350_000 (--below 350000)",
+        "such as below=350000",
         lambda: ph.plot.map(fit(), polygons(), show="below", below=350_000),
     ),
     "polygons without coordinates' names": case(
         lambda: ph.plot.map(fit(), frame_of_polygons(None)),
-        "crs='EPSG:4326' (--crs EPSG:4326)",
+        "crs='EPSG:4326'",
         lambda: ph.plot.map(fit(), frame_of_polygons(None), crs="EPSG:4326"),
     ),
     "polygons with metres for degrees": case(
         lambda: ph.plot.map(fit(), frame_of_polygons("EPSG:4326", by=500_000.0)),
-        ("crs=", "EPSG:25833 for UTM zone 33"),
+        "crs='EPSG:25833' for UTM zone 33",
         lambda: ph.plot.map(fit(), frame_of_polygons("EPSG:4326", by=500_000.0), crs="EPSG:25833"),
     ),
     "coordinates misspelt": case(
@@ -543,9 +543,9 @@ PYTHON = {
     "a price of no home": case(
         lambda: ph.plot.price(fit()),
         (
-            "home={…} (--home TABLE)",
-            "zip='10115' (--group 10115)",
-            "at={'living_space': 100} (--at living_space=100)",
+            "home={…}",
+            "zip='10115'",
+            "at={'living_space': 100}",
         ),
         lambda: ph.plot.price(fit(), home={"zip": sales()["zip"][0], "living_space": 80}),
         lambda: ph.plot.price(fit(), zip=sales()["zip"][0], at={"living_space": 80}),
@@ -564,7 +564,7 @@ PYTHON = {
     # -- verdicts ----------------------------------------------------------------------------------------------
     "one chain": case(
         lambda: warn(fit(chains=1, draws=400)),
-        "run at least 2, better 4 (chains=4)",
+        "run at least 2, preferably 4 (chains=4)",
         lambda: warn(fit(chains=4, draws=400)),
     ),
     "too few draws": case(lambda: warn(fit(draws=50)), "draw at least 100 per chain", lambda: warn(fit(draws=400))),
@@ -699,7 +699,7 @@ COMMANDS = {
     ),
     "a category that there is not": (
         ("plot", "forest", "graded.nc", "-o", "x.png", "--at", "times=13"),
-        ("there are '1', '2', '3'", "--at times=1"),
+        ("choose from '1', '2', '3'", "--at times=1"),
         [("plot", "forest", "graded.nc", "-o", "x.png", "--at", "times=1")],
     ),
     "a row spelt otherwise": (
@@ -744,7 +744,7 @@ COMMANDS = {
     ),
     "a comparison without rows": (
         ("compare", "post.nc", "other.nc"),
-        ("pass the fit's table (--data)", "--by place and --by evidence do not need it"),
+        ("pass the fit's table, --data", "--by place and --by evidence do not need it"),
         [
             ("compare", "post.nc", "other.nc", "--data", "sales.csv"),
             ("compare", "post.nc", "other.nc", "--by", "place"),
@@ -859,7 +859,7 @@ COMMANDS = {
     ),
     "influence without places": (
         ("influence", "pooled.nc"),
-        "pass a row (--row)",
+        "pass --row …",
         [("influence", "pooled.nc", *FAST_OPTIONS, *HOME)],
     ),
     "a level without places left out": (

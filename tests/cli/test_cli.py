@@ -317,8 +317,8 @@ def test_predict_says_of_what(folder, cli, fit_options, outcome):
     cli("fit", folder / "sales.csv", f"{outcome} ~ 1 + (1 | zip)", "-o", folder / "own.nc", *fit_options)
     run = ("predict", folder / "own.nc", folder / "sales.csv", "-o", folder / "out.csv")
     name = outcome.removeprefix("log(").removesuffix(")")
-    assert f"predictions are of {name}, the outcome in the formula" in cli(*run).out
-    assert f"predictions and thresholds are of {name}, the" in cli(*run, "--below", "1").out
+    assert f"predictions refer to {name}, the outcome in the formula" in cli(*run).out
+    assert f"predictions and thresholds refer to {name}, the" in cli(*run, "--below", "1").out
     run = ("predict", folder / "post.nc", *run[2:])
     assert "predictions" not in cli(*run, "--below", "1").out
 

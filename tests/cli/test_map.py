@@ -33,7 +33,7 @@ def test_maps_are_written(shelf, cli, name):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--column", "plz"), "there are 'zip'"),
+        (("--column", "plz"), "choose from 'zip'"),
         (("--level", "district"), "has no group 'district'"),
         (("--show", "below"), "--below 350000"),
         (("--at", "area=3"), "no predictor 'area'"),

@@ -85,12 +85,15 @@ def test_pictures_have_the_options_of_their_functions(name):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("fit", "--random-seed", "3"), "No such option: --random-seed; here it is --seed"),
-        (("fit", "--data", "sales.csv"), "No such option: --data; here it is an argument without a name"),
+        (("fit", "--random-seed", "3"), "No such option: --random-seed; use --seed with this command"),
+        (
+            ("fit", "--data", "sales.csv"),
+            "No such option: --data; use an argument without a name with this command",
+        ),
         (("predict", "--n-draws=5"), "No such option: --n-draws"),
-        (("refit", "--n-chains", "2"), "here it is --chains"),
-        (("fit", "--weights", "w"), "here it is --precision-weights or --frequency-weights"),
-        (("plot", "trace", "--var-names", "tau"), "here it is --var"),
+        (("refit", "--n-chains", "2"), "use --chains with this command"),
+        (("fit", "--weights", "w"), "use --precision-weights or --frequency-weights with this command"),
+        (("plot", "trace", "--var-names", "tau"), "use --var with this command"),
         (("fit", "--chain", "2"), "--chains"),
     ],
 )
@@ -98,7 +101,7 @@ def test_other_names_are_answered_with_the_right_one(cli, words, says):
     ran = cli(*words)
     assert ran.code == 2
     assert says in " ".join(ran.err.split())
-    assert ("here it is" in ran.err) == (words[0] != "predict" and "--chain" not in words)
+    assert ("with this command" in ran.err) == (words[0] != "predict" and "--chain" not in words)
 
 
 def test_polygons_are_taken_under_their_former_names(cli, folder):

@@ -154,7 +154,7 @@ def odd(sales, tmp_path_factory):
         (["--group", "00001", "--at", "a/b"], "write it like --at a/b=100"),
         (
             ["--group", "00001", "--at", "Objekt-Typ=Villa"],
-            "there is no Objekt-Typ 'Villa': there are '01', 'EFH', 'Whg'",
+            "there is no Objekt-Typ 'Villa': choose from '01', 'EFH', 'Whg'",
         ),
     ],
 )

@@ -52,7 +52,7 @@ OPTIONS = [
     (("--precision-weights", "zip"), ("precision_weights", "'zip'", "a separate column")),
     (("--frequency-weights", "price"), ("frequency_weights", "'price'", "a separate column")),
     (("--precision-weights", "w"), ("no column 'w'", "precision weights")),
-    (("--frequency-weights", "living_space"), ("'living_space'", "not a whole number", "precision_weights")),
+    (("--frequency-weights", "living_space"), ("'living_space'", "not a whole number", "--precision-weights")),
     (
         ("--se", "living_space", "--precision-weights", "w"),
         ("--se living", "--precision-weights w", "choose one"),

@@ -1,4 +1,4 @@
-"""What a Python function says about its arguments is said on the command line about options."""
+"""Messages name arguments of Python's functions in Python, and options on the command line."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 import typer
 
 import priorhood as ph
+from priorhood._text import argument, code_or_command, naming_of
 from priorhood.cli import app
-from priorhood.cli.wording import as_options, flags
+from priorhood.cli.wording import flags, options
 
 SOURCE = Path(ph.__file__).parent
 TOP = typer.main.get_command(app).commands
@@ -28,104 +29,75 @@ def test_every_option_is_known_by_its_argument():
     }
     assert unlike == {
         ("as_json", "--json"), ("everything", "--all"), ("group", "--group"), ("out", "--out"),
-        ("row", "--row"), ("standardized", "--standardized"),
+        ("standardized", "--standardized"),
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("name", "value", "python", "command"),
     [
-        ("drop engine=, or fit a table", "drop --engine, or fit a table"),
-        ("with its where=, drop_outliers= and places=", "with its --where, --drop-outliers and --places"),
-        ("drop below=, or drop show= to see it", "drop --below, or drop --show to see it"),
-        ("set at={'zip': …} (there are 'a')", "set --at zip=… (there are 'a')"),
-        ("draws=400, tune=2000", "--draws 400, --tune 2000"),
-        ("filter them out (where)", "filter them out (--where)"),
-        ("run at least 2, better 4 (chains=4)", "run at least 2, better 4 (--chains 4)"),
-        ("engine='nuts' (--engine nuts) can fit it", "--engine nuts can fit it"),
-        ("use more draws (draws=, --draws)", "use more draws (--draws)"),
-        ("missing (nulls=['n. a.'], --null 'n. a.')", "missing (--null 'n. a.')"),
-        ("single ones, var_names=['beta[a, b]', …]", "single ones, --var 'beta[a, b]'"),
-        ("by='place' and by='evidence' (--by) do not", "--by place and --by evidence do not"),
-        ("unseen='draw' (--unseen draw: a zip like others)", "--unseen draw (a zip like others)"),
-        ("Pass home={…} (--home TABLE), or zip='1' (--group 1)", "Pass --home TABLE, or --group 1"),
-        ("**{'my zip': '1'} (--group 1)", "--group 1"),
-        ("decimal=',' (--decimal ,), or", "--decimal ',', or"),
-        ("thousands=' ' (--thousands ' '), or", "--thousands ' ', or"),
-        ("(family='student' has nu)", "(--family student has nu)"),
-        ("units={'a b': 'm'}", "--unit 'a b=m'"),
-        (
-            "read it with priorhood.load_moments('x.y'), or pass it to priorhood fit without a table",
-            "pass it to priorhood fit without a table",
-        ),
-        ("works: ph.loo (priorhood compare --by row)", "works: priorhood compare --by row"),
+        ("engine", (), "engine=", "--engine"),
+        ("engine", ("nuts",), "engine='nuts'", "--engine nuts"),
+        ("draws", (400,), "draws=400", "--draws 400"),
+        ("table", (...,), "table=…", "--data …"),
+        ("at", ({"zip": ...},), "at={'zip': …}", "--at zip=…"),
+        ("at", ({"kind": "a b"},), "at={'kind': 'a b'}", "--at 'kind=a b'"),
+        ("units", ({"a b": "m", "c": "€"},), "units={'a b': 'm', 'c': '€'}", "--unit 'a b=m' --unit 'c=€'"),
+        ("nulls", (["n. a.", "?"],), "nulls=['n. a.', '?']", "--null 'n. a.' --null '?'"),
+        ("decimal", (",",), "decimal=','", "--decimal ','"),
+        ("thousands", (" ",), "thousands=' '", "--thousands ' '"),
+        ("where", ("zip <> 'Total'",), "where=\"zip <> 'Total'\"", "--where \"zip <> 'Total'\""),
+        ("where", ("a = '$1'",), "where=\"a = '$1'\"", "--where 'a = '\"'\"'$1'\"'\"''"),
     ],
 )
-def test_arguments_become_options(said, words):
-    assert as_options(said) == words
+def test_an_argument_is_named_as_it_is_given(name, value, python, command):
+    assert argument(name, *value) == python
+    with naming_of(options):
+        assert argument(name, *value) == command
+    assert argument(name, *value) == python
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "write it like --at level=3",
-        "where 'draws = 3' and 'draws=3' is not valid",
-        "no file 'parts/draws=3/x.csv'",
-        "no file parts/draws=3/x.csv",
-        'C() takes one column, and optionally levels in C(type, levels=["a", "b"])',
-        "write it like Exponential(scale=5)",
-        "python -c 'import pandas; pandas.read_csv(1, engine=2); draws=3'",
-        "frame['a'].str.replace('a', '', where=False) in pandas",
-        "living_space=100 and price=300000",
-    ],
-)
-def test_code_and_what_users_wrote_stays(text):
-    assert as_options(text) == text
+def test_code_or_command():
+    assert code_or_command("ph.loo", "priorhood compare --by row") == "ph.loo"
+    with naming_of(options):
+        assert code_or_command("ph.loo", "priorhood compare --by row") == "priorhood compare --by row"
 
 
-def sentences() -> list[tuple[str, str]]:
-    """Every text of the library in an error, a warning or a verdict, with a value in each of its places."""
-    found = []
-    for path in sorted(SOURCE.rglob("*.py")):
-        if "cli" in path.parts:
-            continue
-        inner: set[int] = set()
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if not isinstance(node, ast.Raise | ast.Call | ast.Assign | ast.Return):
-                continue
-            for one in ast.walk(node):
-                if isinstance(one, ast.JoinedStr) and id(one) not in inner:
-                    inner |= {id(part) for part in ast.walk(one)}
-                    parts = [
-                        str(part.value)
-                        if isinstance(part, ast.Constant)
-                        else "'v'" if part.conversion == ord("r") else "v"
-                        for part in one.values
-                    ]  # fmt: skip
-                    found.append((f"{path.name}:{one.lineno}", "".join(parts)))
-                elif isinstance(one, ast.Constant) and isinstance(one.value, str) and id(one) not in inner:
-                    inner.add(id(one))
-                    found.append((f"{path.name}:{one.lineno}", one.value))
-    return found
+# Code that is the same everywhere, and what is said in Python alone.
+CODE = ("engine='python', dtype=str", "read(path, ", "+units=m", "<")
 
 
-# Said of Python's own arguments and code: never on the command line, or as code of Python in what it says.
-PYTHON_ONLY = (
-    "pass where= when", "pass nulls, decimal", "in the C", "var_names must", "style=", "predict(rows", "<",
-    "pd.read_csv(",
-)  # fmt: skip
-
-
-def test_no_sentence_of_the_library_speaks_python_on_the_command_line():
+def written_out(tree: ast.AST) -> list[str]:
+    """Texts outside docstrings and code_or_command() that write out an argument or an option."""
     names = "|".join(sorted(flags(), key=len, reverse=True))
-    argument = re.compile(rf"(?<![\w.'\"/-])(?:{names})=")
-    seen, wrong = 0, []
-    for place, text in sentences():
-        if " " not in text or not argument.search(text) or any(part in text for part in PYTHON_ONLY):
-            continue
-        seen += 1
-        left = re.sub(r"--(?:at|row|unit) \S+", "", as_options(text))
-        if argument.search(left):
-            wrong.append((place, as_options(text)))
-    assert seen > 40
-    assert not wrong
+    pattern = re.compile(rf"(?<![\w.])(?:{names})=|(?<![\w-])--[a-z]")
+    skipped: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            skipped.add(id(node.value))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "code_or_command":
+            skipped |= {id(one) for one in ast.walk(node)}
+    texts = [one.value for one in ast.walk(tree) if isinstance(one, ast.Constant) and id(one) not in skipped]
+    return [
+        one for one in texts if isinstance(one, str) and pattern.search(one) and not any(c in one for c in CODE)
+    ]
+
+
+def test_no_text_of_the_library_writes_an_argument_or_option_out():
+    files = [path for path in sorted(SOURCE.rglob("*.py")) if "cli" not in path.parts]
+    assert len(files) > 100
+    assert {path.name: found for path in files if (found := written_out(ast.parse(path.read_text("utf-8"))))} == {}
+
+
+@pytest.mark.parametrize("text", ["use draws=400", "use --draws", "x (draws=)", "{name} (engine='nuts')"])
+def test_one_that_is_written_out_is_seen(text):
+    assert written_out(ast.parse(f'raise ValueError(f"{text}")'))
+
+
+def test_one_message_in_both_forms(fitted, stock, refused):
+    with pytest.raises(ph.ModelError, match=r"at must|^compare|level='zip' selects .* with by='place'$"):
+        ph.compare({"a": fitted}, stock / "sales.csv", level="zip")
+    refused(
+        "compare", stock / "post.nc", "--data", stock / "sales.csv", "--level", "zip",
+        says=("--level zip selects the places to leave out: use it with --by place",),
+    )  # fmt: skip

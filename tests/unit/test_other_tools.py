@@ -62,9 +62,7 @@ def test_without_the_places_column_the_average_one_serves(homes, post):
     """As for a made-up label; without unseen= the message says so."""
     rows = pd.DataFrame({"area": [100.0, 60.0], "type": ["flat", "house"]})
     for unseen in ("error", "draw"):
-        with pytest.raises(
-            ph.TableError, match=r"for the average zip set unseen='population' .--unseen population."
-        ):
+        with pytest.raises(ph.TableError, match=r"for the average zip set unseen='population'$"):
             post.predict(rows, unseen=unseen)
     found = post.predict(rows, unseen="population")
     named = post.predict(rows.assign(zip="nowhere"), unseen="population")
@@ -94,7 +92,7 @@ def test_without_some_of_the_places_columns(homes, part):
 def test_a_forest_takes_the_spelling_of_a_map(post):
     pytest.importorskip("matplotlib")
     ph.plot.forest(post, "beta[Intercept]")
-    with pytest.raises(ph.ModelError, match="beta has no term 'area'; there are 'Intercept'"):
+    with pytest.raises(ph.ModelError, match="beta has no term 'area'; choose from 'Intercept'"):
         ph.plot.forest(post, "beta[area]")
 
 

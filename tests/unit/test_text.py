@@ -35,10 +35,10 @@ def test_names_in_sql_double_their_own_quotes():
 
 def test_near_names_are_offered_whatever_their_case():
     assert suggestion("Zip", ["zip", "price"]) == "did you mean 'zip'?"
-    assert suggestion("xyz", ["zip", "price"]) == "there are 'zip', 'price'"
-    assert suggestion("2", ["10", "12"]) == "there are '10', '12'"  # a part of '12' is not close to it
+    assert suggestion("xyz", ["zip", "price"]) == "choose from 'zip', 'price'"
+    assert suggestion("2", ["10", "12"]) == "choose from '10', '12'"  # a part of '12' is not close to it
     assert suggestion("B", ["a", "b"]) == "did you mean 'b'?"
-    assert suggestion("xyz", []) == "there are none"
+    assert suggestion("xyz", []) == "there is none"
 
 
 def test_control_characters_are_shown_as_python_writes_them():

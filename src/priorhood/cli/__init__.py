@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from priorhood._import_interrupt import INTERRUPTED
+from priorhood._text import naming_of
 from priorhood.cli.assess import assess
 from priorhood.cli.calibrate import calibrate
 from priorhood.cli.check import check
@@ -31,7 +32,7 @@ from priorhood.cli.signals import end_interrupted, end_on_signals
 from priorhood.cli.simulate import simulate
 from priorhood.cli.summary import summary
 from priorhood.cli.update import update
-from priorhood.cli.wording import as_options
+from priorhood.cli.wording import options
 from priorhood.errors import PriorhoodError
 
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
@@ -78,7 +79,7 @@ class Command(TyperCommand):
             if not right and meant & {"table", "model", "post", "rows", "file", "files"}:
                 right = "an argument without a name"
             if right:
-                wrong.possibilities, wrong.message = None, f"No such option: {name}; here it is {right}"
+                wrong.possibilities, wrong.message = None, f"No such option: {name}; use {right} with this command"
             raise
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -175,12 +176,12 @@ def _describe(
 
 def main() -> NoReturn:
     """Run the command: a problem in the input gives one message and exit code 2, never a traceback."""
-    with escaped_output(), end_on_signals():
+    with escaped_output(), end_on_signals(), naming_of(options):
         try:
             with printed_warnings(quiet=False):
                 app(standalone_mode=True)
         except PriorhoodError as problem:
-            say(f"priorhood: {as_options(str(problem))}")
+            say(f"priorhood: {problem}")
             sys.exit(2)
         except SystemExit as ended:
             if ended.code == INTERRUPTED:

@@ -8,7 +8,6 @@ import typer
 
 from priorhood.cli.options import Json, MayTable, Places, Reading, Rows, Saved, check_order, takes
 from priorhood.cli.output import NEEDS_ATTENTION, print_json, progress, records, say
-from priorhood.cli.wording import as_options
 
 
 @takes(options="assess")
@@ -44,7 +43,7 @@ def assess(
             outliers=[int(r.used.kept[at]) for at in assessment.outliers],
         )  # fmt: skip
     else:
-        print(as_options(str(assessment)))
+        print(assessment)
         if out is not None:
             say(f"written to {out}")
     if not assessment.good:

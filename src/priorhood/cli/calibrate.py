@@ -23,7 +23,6 @@ from priorhood.cli.output import (
 )
 from priorhood.cli.plot import check_picture, write_picture
 from priorhood.cli.signatures import parameters_of
-from priorhood.cli.wording import as_options
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
@@ -123,4 +122,4 @@ def _print_calibration(calibration: Calibration) -> None:
         sizes = ", ".join(f"{label} ({row_count(rows)})" for label, rows in calibration.places.items())
         screen.print(f"places with the most, the median and the fewest rows: {sizes}", soft_wrap=True)
     for verdict in calibration.verdicts:
-        screen.print(as_options(str(verdict)), soft_wrap=True)
+        screen.print(str(verdict), soft_wrap=True)

@@ -10,7 +10,6 @@ from priorhood._text import escape_control
 from priorhood.cli.options import Json, MayPicture, Saved
 from priorhood.cli.output import NEEDS_ATTENTION, console, finite, print_json, say
 from priorhood.cli.plot import check_picture, write_picture
-from priorhood.cli.wording import as_options
 
 # Measure → whether its smallest or its largest value is the worst.
 WORST = {"r_hat": "max", "ess_bulk": "min", "ess_tail": "min", "mcse_over_sd": "max"}
@@ -47,7 +46,7 @@ def check(file: Saved, out: MayPicture = None, as_json: Json = False) -> None:
         for verdict in verdicts:
             line = Text("✓ " if verdict.good else "✗ ", style="green" if verdict.good else "bold red")
             line.append(f"{escape_control(verdict.about)}: ", style="bold")
-            line.append(escape_control(as_options(verdict.text)), style="not bold")
+            line.append(escape_control(verdict.text), style="not bold")
             screen.print(line, soft_wrap=True)
         if verdicts.bad:
             needs = "needs" if len(verdicts.bad) == 1 else "need"

@@ -11,7 +11,6 @@ import typer
 from priorhood.cli.options import Json, MayPicture, Places, Reading, takes
 from priorhood.cli.output import console, finite, new_table, print_json, records, say
 from priorhood.cli.plot import check_picture, write_picture
-from priorhood.cli.wording import as_options
 from priorhood.errors import ModelError
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def compare(
                 pointwise=records(result.pointwise.reset_index(), 15),
             )  # fmt: skip
         else:
-            console().print(as_options(str(result)), soft_wrap=True)
+            console().print(str(result), soft_wrap=True)
     else:
         result = run_compare(posts, rows, by, **options)
         note = result.attrs.get("note")
@@ -72,7 +71,7 @@ def compare(
             screen = console()
             screen.print(_table(result))
             if note:
-                screen.print(f"note: {as_options(note)}", soft_wrap=True)
+                screen.print(f"note: {note}", soft_wrap=True)
     if out is not None:
         from priorhood import plot
 

@@ -142,7 +142,7 @@ def moments(
     reading: Reading,
     as_json: Json = False,
 ) -> None:
-    """Write the sums that a fit needs instead of the table's rows; or pool several files of sums into one."""
+    """Write a table's sums, from which a model can be fitted without the rows; or pool several files of sums."""
     from priorhood._system import check_netcdf, check_writable
     from priorhood.fitting.federated import moments as compute
     from priorhood.model.model import Model

@@ -25,7 +25,8 @@ PLACES_HELP = "Table with one row per place: its label and its predictors."
 OutNc = Annotated[Path, typer.Option("-o", "--out", help="Output file for the posterior (netCDF).")]
 Picture = Annotated[Path, typer.Option("-o", "--out", help="Output file (PNG, SVG or PDF).")]
 MayPicture = Annotated[
-    Path | None, typer.Option("-o", "--out", help="Output file (PNG, SVG or PDF).", show_default=False)
+    Path | None,
+    typer.Option("-o", "--out", help="Also draw a plot to this file (PNG, SVG or PDF).", show_default=False),
 ]
 TABLES_WRITTEN = "CSV, TSV, Parquet or JSON lines, by the extension: .csv, .csv.gz, .tsv, .parquet or .jsonl"
 OutTable = Annotated[Path, typer.Option("-o", "--out", help=f"Output file ({TABLES_WRITTEN}).")]
@@ -211,7 +212,8 @@ SHARED = {
     ),
     "compare.draws": Shared("Number of posterior draws to use."),
     "compare.level": Shared(
-        "With --by place: which level of nested places to leave out (default: the finest).", metavar="GROUP"
+        "With --by place: the level of nested places of which one at a time is left out (default: the finest).",
+        metavar="GROUP",
     ),
     "plot.correlation.terms": Shared(
         "A coefficient that varies by place; give exactly two (default: the first two).", metavar="TERM"

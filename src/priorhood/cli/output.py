@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from priorhood._text import escape_control, plural
-from priorhood.cli.wording import as_options
 from priorhood.errors import PriorhoodWarning
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def printed_warnings(*, quiet: bool) -> Iterator[None]:
     finally:
         for warning in caught:
             if issubclass(warning.category, PriorhoodWarning) and not quiet:
-                say(f"warning: {as_options(str(warning.message))}")
+                say(f"warning: {warning.message}")
 
 
 @contextmanager
@@ -228,12 +227,12 @@ def print_summary(
     chains = f"{size['chain']} chains × {size['draw']:,} draws"
     lines.append(f"engine {a['engine']}: {chains}, {quality}, seed {a['seed']}")
     if a["engine"] != "exact":
-        lines += [f"  {as_options(str(verdict))}" for verdict in post.check()]
+        lines += [f"  {verdict}" for verdict in post.check()]
     if post.summed:
         lines.append(
             f"mean, sd and quantiles of every {post.model.formula.group} are kept, not draws ({a['store_reason']})"
         )
-    for line in [*lines, *(f"note: {as_options(note)}" for note in post.notes)]:
+    for line in [*lines, *(f"note: {note}" for note in post.notes)]:
         screen.print(line, soft_wrap=True)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from priorhood._text import row_count
 from priorhood.cli.options import Json, OutTable, Places, Reading, Rows, Saved, check_order, takes
 from priorhood.cli.output import print_json, progress
-from priorhood.cli.wording import as_options
 
 
 @takes(wanted="Posterior.predict")
@@ -45,6 +44,6 @@ def predict(
     formula = post.model.formula
     if formula.unlogged.bare is None:
         thresholds = " and thresholds" if quantities.below or quantities.above else ""
-        print(f"predictions{thresholds} are of {formula.outcome_name}, the outcome in the formula")
+        print(f"predictions{thresholds} refer to {formula.outcome_name}, the outcome in the formula")
     if note:
-        print(f"note: {as_options(note)}")
+        print(f"note: {note}")

@@ -6,7 +6,6 @@ from typing import Any
 
 from priorhood.cli.options import Json, Saved, takes
 from priorhood.cli.output import announce_compile, console, print_frame, print_json, progress, records
-from priorhood.cli.wording import as_options
 
 
 @takes(options="sensitivity")
@@ -31,6 +30,6 @@ def sensitivity(file: Saved, *, options: dict[str, Any], as_json: Json = False) 
         ranked[most | ranked["far"]].sort_index()[columns],
         "for each prior, the parameter that moves most: its shift in posterior sds",
     )
-    console().print(f"{'✓' if result.good else '✗'} {as_options(result.verdict)}", soft_wrap=True)
+    console().print(f"{'✓' if result.good else '✗'} {result.verdict}", soft_wrap=True)
     if result.note:
-        console().print(as_options(result.note), soft_wrap=True)
+        console().print(result.note, soft_wrap=True)

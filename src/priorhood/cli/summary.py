@@ -18,7 +18,7 @@ def summary(
     everything: Annotated[bool, typer.Option("--all", help="Include the parameters of every place.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print the model, the estimates and the facts of a saved fit."""
+    """Print the model and the estimates of a saved fit, and how it was made."""
     from priorhood.posterior.io import load
 
     print_summary(load(file), as_json=as_json, everything=everything, standardized=standardized)

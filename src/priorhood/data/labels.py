@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import unicodedata
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import join_words, row_count
+from priorhood._text import argument, code_or_command, join_words, row_count
 from priorhood.errors import warn
 from priorhood.model.formula import SEPARATOR
 
@@ -147,16 +146,22 @@ def spelling_advice(new: str, known: str, columns: Sequence[str], older: str = "
         f"as text (pandas: dtype={{{column!r}: str}}; Polars: schema_overrides={{{column!r}: pl.String}}; a CSV "
         f"file that priorhood reads itself keeps its zeros)"
     )
+    in_file = f"write {column!r} there as text, with all digits"
     if len(one) < len(other):
-        return (
-            f"{one!r} has lost its leading zeros: read {column!r} {as_text}, or restore them, "
+        read_again = (
+            f"read {column!r} {as_text}, or restore them, "
             f"frame[{column!r}].astype(str).str.removesuffix('.0').str.zfill({len(other)})"
             f".where(frame[{column!r}].notna())"
         )
+        restored = code_or_command(read_again, f"restore them in the file: {in_file}")
+        return f"{one!r} has lost its leading zeros: {restored}"
+    again = code_or_command(f"read {column!r} there {as_text}", in_file)
+    here = code_or_command(
+        f"remove the zeros here too, frame[{column!r}].str.lstrip('0')", "write it without the zeros here too"
+    )
     return (
-        f"{older or 'the table of the fit'} has lost the leading zeros of {other!r}: read {column!r} there "
-        f"{as_text}{'' if older else ', and fit again'}; or remove the zeros here too, "
-        f"frame[{column!r}].str.lstrip('0')"
+        f"{older or 'the table of the fit'} has lost the leading zeros of {other!r}: "
+        f"{again}{'' if older else ', and fit again'}; or {here}"
     )
 
 
@@ -170,10 +175,9 @@ _MISSING = {"nan", "NaN", "NaT", "<NA>", "None"}
 
 
 def null_options(labels: Iterable[str]) -> str:
-    """Return the options to read labels like 'nan' or 'None' as missing; '' if there is no such label."""
+    """Return the argument to read labels like 'nan' or 'None' as missing; '' if there is no such label."""
     found = sorted(_MISSING.intersection(labels))
-    options = " ".join(f"--null {shlex.quote(text)}" for text in found)
-    return f"nulls={found!r} ({options})" if found else ""
+    return argument("nulls", found) if found else ""
 
 
 # Words for a total, in lower case and without spaces: English, German, French, Italian, Spanish, Dutch, Swedish,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import preview
+from priorhood._text import argument, preview
 from priorhood.data.number_formats import SAME_SEPARATOR
 from priorhood.data.sources.columns import run
 from priorhood.errors import TableError, warn
@@ -125,8 +125,8 @@ def check_thousands(column: str, texts: list[str], table: Table) -> bool:
         warn(
             f"{table.name}: every value of column {column!r} has a period and three digits, such as "
             f"{preview(three, 3)}: {example!r} is read as a decimal, {float(example):g}; if it means "
-            f"{example.replace('.', '')}, read the file with thousands='.' (--thousands .), and if these are "
-            f"decimals, use decimal='.' (--decimal .)"
+            f"{example.replace('.', '')}, read the file with {argument('thousands', '.')}, and if these are "
+            f"decimals, use {argument('decimal', '.')}"
         )
         table.checked.add(column)
         return True
@@ -142,15 +142,15 @@ def check_thousands(column: str, texts: list[str], table: Table) -> bool:
         f"{table.name}: column {column!r} has values with exactly three digits after {decimal!r}, such as "
         f"{preview(dict.fromkeys(odd), 3)}{others}: {'the former' if whole else 'they'} look like thousands"
     )
-    instead = f"thousands={decimal!r} (--thousands {decimal})"
+    instead = argument("thousands", decimal)
     if given.decimal is None:
         raise TableError(
-            f"{description}; read the file with {instead}, or, if they are decimals, with decimal={decimal!r} "
-            f"(--decimal {decimal})"
+            f"{description}; read the file with {instead}, or, if they are decimals, with "
+            f"{argument('decimal', decimal)}"
         )
     warn(
-        f"{description}, but are read as decimals because of decimal={decimal!r}; if they are thousands, use "
-        f"{instead} instead"
+        f"{description}, but are read as decimals because of {argument('decimal', decimal)}; if they are "
+        f"thousands, use {instead} instead"
     )
     return True
 
@@ -177,7 +177,7 @@ def warn_of_thousandths(column: str, values: Array, table: Table) -> None:
     warn(
         f"{table.name}: column {column!r} contains both {shown} and much larger whole numbers such as "
         f"{large.max():g}. If 1.2 was written 1.200 and means 1,200, the former are too small by a factor of "
-        f"1,000; read the original file with thousands='.' (--thousands .)"
+        f"1,000; read the original file with {argument('thousands', '.')}"
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from priorhood._text import argument, code_or_command
 from priorhood.data.labels import BLANKS
 from priorhood.errors import TableError
 
@@ -102,12 +103,9 @@ class Separators:
 
     def __str__(self) -> str:
         with_decimal = not self.thousands or (self.decimal == "," and self.thousands != ".")
-        options = [f"--decimal {self.decimal}"] if with_decimal else []
-        arguments = [f"decimal={self.decimal!r}"] if with_decimal else []
-        if self.thousands:
-            options.append(f"--thousands {self.thousands if self.thousands in ',._' else repr(self.thousands)}")
-            arguments.append(f"thousands={self.thousands!r}")
-        return f"{', '.join(arguments)} ({' '.join(options)})"
+        arguments = [argument("decimal", self.decimal)] if with_decimal else []
+        arguments += [argument("thousands", self.thousands)] if self.thousands else []
+        return code_or_command(", ", " ").join(arguments)
 
 
 PLAIN = Separators()

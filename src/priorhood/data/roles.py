@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from priorhood._text import preview
+from priorhood._text import argument, preview
 from priorhood.data.date_advice import advice_if_dates, dates_advice, note_blanks, typed_dates_advice
 from priorhood.data.date_formats import numbered_dates
 from priorhood.data.labels import normal_label
@@ -194,8 +194,8 @@ def _text_reading(text: TextColumn, frame: Frame, roles: dict[str, Role]) -> nw.
             like = preview(values, 2)
             three = all_in_thousands(values)
             thousands = (
-                f" (if {three[0]!r} is {three[0].replace('.', '')}, read the table with thousands='.' "
-                f"(--thousands .))"
+                f" (if {three[0]!r} is {three[0].replace('.', '')}, read the table with "
+                f"{argument('thousands', '.')})"
                 if three
                 else ""
             )

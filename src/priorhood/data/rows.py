@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from priorhood._text import row_count
+from priorhood._text import argument, row_count
 from priorhood.data.join_places import join_places
 from priorhood.data.misread_numbers import check_numbers
 from priorhood.data.misread_thousands import check_all_rows
@@ -228,9 +228,10 @@ class PreparedRows:
         for row, value in enumerate(shown["value"]):
             place = "/".join(str(shown[f"label{i}"][row]) for i in range(len(keys)))
             examples.append(f"{value:g}" + (f" ({self.design.formula.group} {place!r})" if keys else ""))
+        advice = guard.advice or f"fix these rows or filter them out ({argument('where')})"
         raise TableError(
             f"{self.name}: {what} in {row_count(count)}, so {check.role} {check.text!r} cannot be used: "
-            f"{', '.join(examples)}; {guard.advice}"
+            f"{', '.join(examples)}; {advice}"
         )
 
 

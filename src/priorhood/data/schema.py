@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import preview, sql_name
+from priorhood._text import argument, preview, sql_name
 from priorhood.data.labels import normal_label
 from priorhood.data.misread_numbers import check_numbers
 from priorhood.data.misread_thousands import check_all_rows
@@ -72,7 +72,7 @@ def learn_design(
             if twin is not None:
                 raise FormulaError(
                     f"column {column!r} has the categories {twin!r} and {shorter[twin]!r}, which are the same "
-                    f"number with 32 bits: round the column"
+                    f"number in 32-bit precision: round the column"
                 )
             values = [number_label(v) for v in sorted(numbers)]
         found = tuple(dict.fromkeys([*(v for v in map(normal_label, declared) if v in values), *values]))
@@ -162,7 +162,7 @@ def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
         # Coarser places may be missing if its own label is enough.
         if unseen == "population" and grouping.column not in table.columns:
             continue
-        advice = f"; for the average {grouping.column} set unseen='population' (--unseen population)"
+        advice = f"; for the average {grouping.column} set {argument('unseen', 'population')}"
         table.require(grouping.column, "the group of the fitted model", advice)
     every, purpose = roles_of(design.formula, design), "a predictor of the fitted model"
     roles = {column: replace(every[column], purpose=purpose) for column in design.variables}
@@ -184,7 +184,7 @@ def rows_to_predict(table: Table, design: Design, unseen: str = "error") -> Any:
         if new:
             raise TableError(
                 f"{table.name}: predictor {column!r} has the category {new[0]!r}, which does not occur in the "
-                f"data of the fit; there are {preview(categories, 12)}"
+                f"data of the fit; its categories are {preview(categories, 12)}"
             )
     return frame
 
@@ -210,12 +210,12 @@ def refuse_ids(frame: Frame, keys: tuple[str, ...], name: str) -> None:
         if rows < MIN_ROWS_PER_PLACE * labels:
             raise TableError(
                 f"{said}: it looks like a row ID, not a place; use the column that identifies the place of a "
-                f"row (there are {preview(others, 12)})"
+                f"row (choose from {preview(others, 12)})"
             )
         if labels > MAX_PLACES:
             raise TableError(
                 f"{said}, but at most {MAX_PLACES:,} places can be fitted; group by something coarser, or select "
-                f"rows (where)"
+                f"rows ({argument('where')})"
             )
 
 

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from priorhood._system import is_file
-from priorhood._text import join_words, preview, row_count
+from priorhood._text import argument, join_words, preview, row_count
 from priorhood.data.date_advice import script
 from priorhood.data.labels import BLANKS
 from priorhood.data.misread_thousands import in_two_ways
@@ -121,7 +121,7 @@ class TextColumn:
                 f"regex=False) in pandas"
             )
         replaced = given.decimal not in (None, found[0].decimal)
-        instead = f" instead of decimal={decimal!r}" if replaced else ""
+        instead = f" instead of {argument('decimal', decimal)}" if replaced else ""
         raise TableError(
             f"{self.title} {description}; read the table with {separators}{instead}, or convert the column"
             f"{self.or_categories if separators.thousands else ''}"
@@ -174,7 +174,10 @@ class TextColumn:
             what = f"text where a number should be: {preview(map(cut, odd))}"
         rows = sum(count for text, count in self.counts.items() if text.strip(BLANKS) in set(odd))
         null = null_advice(odd)
-        advice = f"holds {what} ({row_count(rows)}); fix these rows{',' if null else ' or'} filter them out (where)"
+        advice = (
+            f"holds {what} ({row_count(rows)}); fix these rows{',' if null else ' or'} filter them out "
+            f"({argument('where')})"
+        )
         bounded = range_rewriting(odd, set(self.values) - set(odd), self.table.number_format)
         if bounded is None:
             return f"{advice}{null}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from priorhood._text import join_words, preview
+from priorhood._text import argument, join_words, preview
 from priorhood.data.number_formats import (
     DEFAULT_FORMAT,
     MEASURES,
@@ -276,8 +275,7 @@ def null_advice(texts: list[str]) -> str:
     words = possible_nulls(texts)
     if not words:
         return ""
-    options = " ".join(f"--null {shlex.quote(word)}" for word in words)
-    return f", or name the strings that mean a missing value (nulls={words!r}, {options})"
+    return f", or name the strings that mean a missing value ({argument('nulls', words)})"
 
 
 def affix_advice(found: Affix, column: str, command: Callable[[str], str] | None = None, instead: str = "") -> str:

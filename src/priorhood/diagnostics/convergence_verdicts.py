@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import join_words
+from priorhood._text import argument, code_or_command, join_words
 from priorhood.diagnostics.summary import measures
 from priorhood.diagnostics.verdict import TITLES, WORST, SamplerRun, Verdict, bad, good
 
@@ -99,9 +99,9 @@ def convergence_verdicts(run: SamplerRun, stats: ConvergenceStats) -> list[Verdi
     worst, values = _compare(stats.labels, stats.r_hat, R_HAT_LIMIT)
     if run.chains == 1:
         sentence = (
-            "there is only {chains} chain, with nothing to compare it to: run at least 2, better 4 (chains=4)"
+            "there is only {chains} chain, and nothing to compare it with: run at least 2, preferably 4 ({advice})"
         )
-        r_hat = bad("r_hat", sentence, chains=1)
+        r_hat = bad("r_hat", sentence, chains=1, advice=argument("chains", 4))
     elif not values["failing"]:
         r_hat = good(
             "r_hat",
@@ -111,12 +111,13 @@ def convergence_verdicts(run: SamplerRun, stats: ConvergenceStats) -> list[Verdi
         )  # fmt: skip
     else:
         named = join_words([f"{label} ({value:.{2 if value > 1.1 else 4}f})" for label, value in worst.items()])
-        tune = "" if run.exact else f", tune={2 * int(run.attrs.get('tune', 1000))}"
+        more = [argument("draws", 2 * run.draws)]
+        more += [] if run.exact else [argument("tune", 2 * int(run.attrs.get("tune", 1000)))]
         r_hat = bad(
             "r_hat",
             "R-hat is above {limit} for {failing:,} of {parameters:,} parameters, highest for {named}: the chains "
             "do not agree on them; {remedy}",
-            **values, named=named, remedy=_remedy(run, f"draws={2 * run.draws}{tune}"),
+            **values, named=named, remedy=_remedy(run, code_or_command(", ", " ").join(more)),
         )  # fmt: skip
     worst, values = _compare(stats.labels, stats.mcse_over_sd, limit := mcse_limit(run.chains))
     if not values["failing"]:
@@ -133,7 +134,7 @@ def convergence_verdicts(run: SamplerRun, stats: ConvergenceStats) -> list[Verdi
             "the Monte Carlo error (MCSE) of the mean is above {limit:.0%} of the sd for {failing:,} of "
             "{parameters:,} parameters, highest for {named}: another run would give different means; {remedy}",
             **values, named=join_words([f"{label} ({value:.1%})" for label, value in worst.items()]),
-            remedy=_remedy(run, f"draws={_round_up(run.draws * times)}", slow=times > 10),
+            remedy=_remedy(run, argument("draws", _round_up(run.draws * times)), slow=times > 10),
         )  # fmt: skip
     return [
         r_hat,
@@ -161,7 +162,7 @@ def _ess_verdict(run: SamplerRun, code: str, estimates: str, labels: tuple[str, 
         "lowest for {named}: that is too few for reliable {estimates}; {remedy}",
         **values, per_chain=ESS_PER_CHAIN, estimates=estimates,
         named=join_words([f"{label} ({value:,.0f})" for label, value in worst.items()]),
-        remedy=_remedy(run, f"draws={_round_up(run.draws * times)}", slow=times > 10),
+        remedy=_remedy(run, argument("draws", _round_up(run.draws * times)), slow=times > 10),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import join_words, plural, row_count
+from priorhood._text import argument, join_words, plural, row_count
 from priorhood.diagnostics.summary import varies
 from priorhood.diagnostics.verdict import WORST, SamplerRun, Verdict, bad, good
 from priorhood.model.priors import base_of
@@ -58,8 +58,8 @@ def divergences(run: SamplerRun) -> Verdict | None:
         remedy = (
             f"the density rises steeply as the sigma of a {run.group} approaches 0, and is unbounded for a "
             f"{run.group} with one or two rows: with Normal errors and one level of places use the exact engine "
-            f"(engine='exact'); otherwise let all {plural(run.group)} share one sigma (omit noise), or give sigma "
-            f"a tighter prior bounded away from 0"
+            f"({argument('engine', 'exact')}); otherwise let all {plural(run.group)} share one sigma (omit "
+            f"{argument('noise')}), or give sigma a tighter prior bounded away from 0"
         )
     else:
         target, other = run.attrs.get("target_accept"), run.other_parameterization()
@@ -67,7 +67,7 @@ def divergences(run: SamplerRun) -> Verdict | None:
         remedy = f"try {other} or {higher}" if other else f"try {higher}"
     return bad(
         "divergences",
-        "{count:,} of {total:,} transitions diverged ({chains}), {where}: the draws may miss that part of the "
+        "{count:,} of {total:,} transitions diverged ({chains}), {where}: the draws may miss parts of the "
         "posterior; {remedy}",
         count=count, total=total, by_chain=by_chain, where=where, remedy=remedy,
         chains=", ".join(f"chain {name}: {n:,}" for name, n in by_chain.items() if n),
@@ -109,7 +109,7 @@ def _where(run: SamplerRun, diverging: Flags) -> tuple[bool, str]:
             f"more often where {named} {size} ({share:.0%} of the divergent draws{of} lie {side} quantile of the "
             f"other draws)",
         )
-    return run.noise_by_group, "throughout the posterior: no parameter differs there"
+    return run.noise_by_group, "throughout the posterior (no parameter takes unusual values in the divergent draws)"
 
 
 def _shifted(name: str, labels: list[str], values: Array, diverging: Flags) -> list[tuple[str, str, float, Array]]:
@@ -142,7 +142,7 @@ def tree_depth(run: SamplerRun) -> Verdict | None:
     other = run.other_parameterization()
     return bad(
         "tree_depth",
-        "{count:,} of {total:,} transitions stopped at the largest tree depth, {limit}: the sampler takes many "
+        "{count:,} of {total:,} transitions reached the maximum tree depth, {limit}: the sampler takes many "
         "small steps without getting far; {remedy}",
         **numbers, remedy=f"try {other} or tighter priors" if other else "use tighter priors",
     )  # fmt: skip

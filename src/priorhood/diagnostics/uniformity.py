@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import join_words
+from priorhood._text import argument, join_words
 from priorhood.diagnostics.verdict import Verdict, bad, good
 from priorhood.errors import ModelError
 
@@ -182,11 +182,11 @@ def judge(
                 "{listed}: {shape}; the central {due:.0%} interval covers the true value in {within:.0%} of the "
                 "refits, and {below:.0%} of the true values lie below the median{of}, p {p_text}. Do not rely on "
                 "these draws: report this to the maintainers, including the seed; until then compare with "
-                "engine='nuts'",
+                "{other}",
                 failing=named, shape=words, due=due, within=float((np.abs(worst) <= 0.45).mean()),
                 below=float((worst < 0).mean()), p=p, p_text=p_text(p),
                 of=f" (for {named[0]})" if len(named) > 1 else "",
-                listed=join_words(named, limit=MAX_NAMED),
+                listed=join_words(named, limit=MAX_NAMED), other=argument("engine", "nuts"),
             )
         )  # fmt: skip
     return tuple(verdicts)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
+from priorhood._text import argument
 from priorhood.diagnostics.summary import below_diagonal, labels_of
 from priorhood.model.priors import base_of
 
@@ -149,6 +150,6 @@ class SamplerRun:
         if not self.group:
             return ""
         return {
-            "centered": "parameterization='noncentered' (it suits places with few rows)",
-            "noncentered": "parameterization='centered' (it suits places with many rows)",
+            "centered": f"{argument('parameterization', 'noncentered')} (it suits places with few rows)",
+            "noncentered": f"{argument('parameterization', 'centered')} (it suits places with many rows)",
         }.get(str(self.attrs.get("parameterization")), "another parameterization")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._arguments import check_choice, check_seed, suggest_argument_names
-from priorhood._text import count_noun, join_words, row_count
+from priorhood._text import argument, count_noun, join_words, row_count
 from priorhood.diagnostics.uniformity import ALARM, p_text
 from priorhood.diagnostics.verdict import Verdict, bad, good
 from priorhood.evaluation.residuals import BINS, DRAWS, INSIDE, Residuals, effect_p, residuals, thinned, two_sided
@@ -36,7 +36,6 @@ LEVEL, SPREAD, SLOPE, EFFECT = "level", "spread", "slope", "effect"
 MAX_NAMED = 3
 LONGER = 2.0  # times as many rows in one tail as in the other
 MIN_PLACES_FOR_TREND = 10  # fewer places do not show whether the scatter grows with the outcome
-OWN_SIGMA = "give each {0} its own residual sd (noise={0!r})"
 INSPECT = "inspect these rows, or add a predictor that explains the difference"
 
 
@@ -145,9 +144,9 @@ def _distribution_verdict(a: Assessment) -> Verdict:
     model, formula = a.model, a.model.formula
     tails = []
     if formula.group and not model.noise and model.se is None and len(a.failed(SPREAD)):
-        tails.append(OWN_SIGMA.format(formula.group))
+        tails.append(_own_sigma(formula.group))
     if model.family != "student":
-        tails.append("use errors with heavier tails (family='student')")
+        tails.append(f"use errors with heavier tails ({argument('family', 'student')})")
     remedy = ", or ".join(tails) or "a predictor that distinguishes such rows from the others may be missing"
     counts = a.residuals.counts.mean(axis=0) / a.residuals.shown
     low, high = float(counts[0]), 1.0 - float(counts[-1])  # the outer 2 % each
@@ -241,7 +240,7 @@ def _place_words(a: Assessment, question: str) -> tuple[str, str]:
             "the prior dominates sigma; use a weaker prior",
         )
     if question == SPREAD:
-        remedy = OWN_SIGMA.format(group)
+        remedy = _own_sigma(group)
         if not formula.log_outcome and (r.y > 0).all() and len(r.labels) >= MIN_PLACES_FOR_TREND:
             typical = np.bincount(r.place, r.y) / a.n
             if not np.corrcoef(np.log(typical), np.log(r.column("sd")))[0, 1] < 0.5:
@@ -255,7 +254,7 @@ def _place_words(a: Assessment, question: str) -> tuple[str, str]:
         return (
             "the rows lie above or below their expected level",
             "the prior for tau is too tight, or a few outliers carry too much weight: give tau a wider prior, or "
-            "use family='student'",
+            f"use {argument('family', 'student')}",
         )
     if question == EFFECT:
         return "the coefficients differ from those of the others by more than tau allows", INSPECT
@@ -272,6 +271,11 @@ def _place_words(a: Assessment, question: str) -> tuple[str, str]:
             curved = written_out(replace(formula, population=(*formula.population, square)))
             remedy = f"the relationship may be curved: fit {curved!r}"
     return f"the rows do not follow the {group}'s own {question}", remedy
+
+
+def _own_sigma(group: str) -> str:
+    """Return the advice to let the residual sd differ by group."""
+    return f"give each {group} its own residual sd ({argument('noise', group)})"
 
 
 def _varying(formula: Formula, term: Term) -> str:
@@ -301,7 +305,7 @@ def _row_verdict(a: Assessment) -> Verdict:
         place = f"{row['place']}, " if row["place"] else ""
         value = f"{row[name]:,.0f}" if abs(row[name]) >= 1000 else f"{row[name]:.4g}"
         named.append(f"row {int(table.index[at]):,} ({place}{name} {value}, {float(row['z']):+.1f} sigma)")
-    remedy = "inspect them; family='student' gives such rows less weight"
+    remedy = f"inspect them; {argument('family', 'student')} gives such rows less weight"
     if a.model.family == "student":
         remedy = "inspect them: even Student-t errors with this nu do not produce such residuals"
     return bad(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._arguments import check_choice, suggest_argument_names
-from priorhood._text import preview, row_count
+from priorhood._text import argument, preview, row_count
 from priorhood.errors import ModelError, PriorhoodError
 from priorhood.evaluation.elpd import Elpd, outcomes_of, standard_error
 from priorhood.evaluation.loo import DRAWS, loo, loo_places
@@ -148,7 +148,7 @@ def _check_level(level: str | None, by: str) -> None:
     """Raise if a level is given but would have no effect."""
     if level is not None and by != "place":
         raise ModelError(
-            f"level={level!r} (--level) selects the places to leave out: use it with by='place' (--by place)"
+            f"{argument('level', level)} selects the places to leave out: use it with {argument('by', 'place')}"
         )
 
 
@@ -168,7 +168,10 @@ def leave_out(
     _check_level(level, by)
     if isinstance(model, Elpd):
         if model.by != by:
-            raise ModelError(f"this is the result of leaving one {model.by} out; use it with by={model.by!r}")
+            raise ModelError(
+                f"the Elpd given is a result of leaving one {model.by} out at a time; use it with "
+                f"{argument('by', model.by)}"
+            )
         return model
     if not isinstance(model, Posterior):
         raise ModelError(f"expected a Posterior, got {type(model).__name__}")
@@ -176,8 +179,8 @@ def leave_out(
         return loo_places(model, level, draws=draws)
     if table is None:
         raise ModelError(
-            "leave-one-row-out needs the rows, which a posterior does not contain: pass the fit's table (--data); "
-            "by='place' and by='evidence' (--by) do not need it"
+            f"leave-one-row-out needs the rows, which a posterior does not contain: pass the fit's table, "
+            f"{argument('table', ...)}; {argument('by', 'place')} and {argument('by', 'evidence')} do not need it"
         )
     return loo(model, table, draws=draws, places=places, drop_outliers=drop_outliers)
 
@@ -241,14 +244,14 @@ def _aligned(best: str, first: Elpd, name: str, other: Elpd) -> Array:
     _check_same_outcome(best, first.outcome, name, other.outcome, "densities")
     if first.unit != other.unit:
         raise ModelError(
-            f"{best} leaves out one {first.unit} at a time, {name} one {other.unit}: use the same level for both "
-            f"(level=)"
+            f"{best} leaves out one {first.unit} at a time, {name} one {other.unit}: use the same "
+            f"{argument('level')} for both"
         )
     mine, theirs = _keys(first), _keys(other)
     if set(mine) != set(theirs):
         odd = [key for key in theirs if key not in set(mine)] + [key for key in mine if key not in set(theirs)]
         counts = f"{best} has {len(mine):,}, {name} {len(theirs):,}"
-        what = "rows" if first.by == "row" else f"places by {first.unit!r}"
+        what = "rows" if first.by == "row" else f"places of {first.unit!r}"
         raise ModelError(
             f"{both} were fitted to different {what} ({counts}; not in both: {preview(odd, 3)}): {SAME_ROWS}"
         )
@@ -258,9 +261,10 @@ def _aligned(best: str, first: Elpd, name: str, other: Elpd) -> Array:
     unlike = np.flatnonzero(counts != first.pointwise["rows"].to_numpy())
     if len(unlike):
         at = unlike[0]
+        rows = row_count(first.pointwise["rows"].iloc[at])
         raise ModelError(
-            f"{both} were fitted to different rows: {mine[at]!r} has {first.pointwise['rows'].iloc[at]:,} and "
-            f"{counts[at]:,}"
+            f"{both} were fitted to different rows: {mine[at]!r} has {rows} in the first and {counts[at]:,} in the "
+            f"second"
         )
     places = order if first.by == "place" else np.zeros(1, np.int64)
     unlike = first.outcomes.unlike(other.outcomes, places)

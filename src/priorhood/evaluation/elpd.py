@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import count_noun, join_words, plural
+from priorhood._text import argument, count_noun, join_words, plural
 from priorhood.diagnostics.check import Check
 from priorhood.diagnostics.psis import good_k, smooth_weights
 from priorhood.diagnostics.verdict import bad, good
@@ -197,16 +197,19 @@ class Elpd:
             )
         fine = self.mcse <= NOTABLE_ERROR * self.se or self.mcse < 0.1
         sentence = "with {draws:,} draws elpd has a Monte Carlo error of {mcse:.2g}; its standard error is {se:.3g}"
-        sentence += "" if fine else ": use more draws (draws=, --draws)"
+        sentence += "" if fine else ": use more draws ({advice})"
         verdicts = [
             weights,
-            (good if fine else bad)("draws", sentence, draws=self.draws, mcse=self.mcse, se=self.se),
+            (good if fine else bad)(
+                "draws", sentence, draws=self.draws, mcse=self.mcse, se=self.se, advice=argument("draws")
+            ),
         ]
         count = int(self.pointwise["approximate"].sum()) if "approximate" in self.pointwise else 0
         if count:
             sentence = (
-                "{count:,} of {total:,} {what} have an approximate elpd: the file stores the sum of the logarithms "
-                "of the weights only for all rows together; their sum is exact. Refit the table for exact values"
+                "{count:,} of {total:,} {what} have an approximate elpd, because the file stores the sum of the "
+                "logarithms of the weights only for all rows together; the total elpd is exact. Refit the table "
+                "for exact values"
             )
             verdicts.append(
                 bad("row_weights", sentence, about="weights of rows", count=count, total=total, what=what)

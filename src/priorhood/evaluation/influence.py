@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._arguments import suggest_argument_names
-from priorhood._text import preview, row_count, suggestion
+from priorhood._text import argument, preview, row_count, suggestion
 from priorhood.data.rows import prepare_rows
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.psis import MAX_PARETO_K, smooth_weights
@@ -194,7 +194,7 @@ def influence(
         ((name, label),) = places.items()
         groupings = {grouping.name: grouping for grouping in post.hierarchy.groupings}
         if name not in groupings:
-            known = f"there are {preview(groupings)}" if groupings else "the formula has no group"
+            known = f"choose from {preview(groupings)}" if groupings else "the formula has no group"
             raise ModelError(f"{name!r} is not a grouping of {post.model.formula.text!r}; {known}")
         labels = [str(one) for one in groupings[name].labels]
         if str(label) not in labels:
@@ -262,7 +262,8 @@ def _every_place(post: Posterior, options: FitOptions) -> pd.DataFrame:
 
     if not post.hierarchy.levels:
         raise ModelError(
-            f"{post.model.formula.text!r} has no group, so there are no places to leave out; pass a row (--row)"
+            f"{post.model.formula.text!r} has no group, so there are no places to leave out; pass "
+            f"{argument('row', ...)}"
         )
     finest = post.hierarchy.levels[0]
     draws = _parameters(post)

@@ -9,7 +9,7 @@ import numpy as np
 
 from priorhood._arguments import suggest_argument_names
 from priorhood._system import cores
-from priorhood._text import row_count, suggestion
+from priorhood._text import argument, code_or_command, join_words, row_count, suggestion
 from priorhood.data.rows import prepare_rows
 from priorhood.engines.adapt import to_exact
 from priorhood.engines.observations import read_observations
@@ -135,9 +135,15 @@ def loo(
     return _elpd(post, None, way, frame, len(chosen), sums.error)
 
 
+def _by_row() -> str:
+    """Return what leaves out one row at a time."""
+    return code_or_command("ph.loo", "priorhood compare --by row")
+
+
 def _check_same_rows(fitted: CellMoments, moments: CellMoments, name: str) -> None:
     """Raise TableError unless a table has the rows that a posterior was fitted to, by the sums of both."""
-    advice = "leave-one-out needs the rows of the fit: pass its table, with its where=, drop_outliers= and places="
+    options = join_words(map(argument, ("where", "drop_outliers", "places")))
+    advice = f"leave-one-out needs the rows of the fit: pass its table, with its {options}"
     if moments.rows != fitted.rows:
         raise TableError(
             f"{name} has {row_count(moments.rows)} that can be used, the fit had {fitted.rows:,}; {advice}"
@@ -288,11 +294,13 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
     if refusal is not None:
         raise ModelError(
             f"leave-one-place-out needs coefficients that can be integrated out, but {refusal}; leave-one-row-out "
-            f"works for every model: ph.loo (priorhood compare --by row)"
+            f"works for every model: {_by_row()}"
         )
     groupings, moments = post.hierarchy.groupings, post.moments
     if not groupings:
-        raise ModelError(f"{post.model.formula.text!r} has no group, so there is no place to leave out; see ph.loo")
+        raise ModelError(
+            f"{post.model.formula.text!r} has no group, so there is no place to leave out; see {_by_row()}"
+        )
     names = [grouping.name for grouping in groupings]
     if level is not None and level not in names:
         raise ModelError(f"{level!r} is not a grouping of the model; {suggestion(level, names)}")
@@ -309,7 +317,7 @@ def loo_places(post: Posterior, level: str | None = None, *, draws: int = DRAWS)
         if moments.weight is not None:
             raise ModelError(
                 "a posterior of weighted rows with a log outcome does not store Σ log y, so it has no density in "
-                "the outcome's own units: use leave-one-row-out, ph.loo (priorhood compare --by row)"
+                f"the outcome's own units: use leave-one-row-out, {_by_row()}"
             )
         jacobian += grouping.total(moments.n * moments.mean[:, -1])  # Σ log y
     estimates["elpd"] = estimates["elpd"] - jacobian

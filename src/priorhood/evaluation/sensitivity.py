@@ -11,7 +11,7 @@ import numpy as np
 
 from priorhood._arguments import suggest_argument_names
 from priorhood._system import run_in_threads
-from priorhood._text import join_words, plural, suggestion
+from priorhood._text import argument, join_words, plural, suggestion
 from priorhood.errors import ModelError, PriorError, PriorhoodError
 from priorhood.evaluation.shift import FAR, WIDER, far, redraw, shifts
 from priorhood.fitting.engine_choice import FitOptions, exact_refusal
@@ -143,8 +143,8 @@ class Sensitivity:
             return "; ".join(matters)
         factors = join_words([f"{factor:g}" for factor in sorted({refit.factor for refit in self.refits})], "or")
         return (
-            f"the data dominate: when each prior in turn is scaled by {factors}, no mean shifts by {FAR} of its "
-            f"sd, and no sd changes by a factor of {WIDER}"
+            f"the data dominate: when each prior in turn is scaled by {factors}, no mean shifts by as much as "
+            f"{FAR} of its sd, and no sd changes by as much as a factor of {WIDER}"
         )
 
     @property
@@ -294,7 +294,7 @@ def sensitivity(
     if refusal:
         raise ModelError(
             f"{refusal}; sensitivity refits from the sums alone, which NUTS cannot do: fit again with different "
-            f"priors (priors=)"
+            f"priors ({argument('priors')})"
         )
     if isinstance(parameters, str):
         parameters = [parameters]

@@ -23,7 +23,7 @@ from priorhood._arguments import (
     check_whole,
 )
 from priorhood._system import cores, memory
-from priorhood._text import plural
+from priorhood._text import argument, plural
 from priorhood.engines import nuts
 from priorhood.engines.adapt import to_exact
 from priorhood.errors import ModelError, SamplingError, warn
@@ -187,7 +187,7 @@ def fit_moments(
         if options.nuts:
             raise ModelError(
                 f"{next(iter(options.nuts))} is an option of NUTS, but the exact engine fits this model; to use "
-                f"NUTS anyway, set engine='nuts' (--engine nuts)"
+                f"NUTS anyway, set {argument('engine', 'nuts')}"
             )
         try:
             result, facts = _draw_exact(data, problem, options)
@@ -268,8 +268,8 @@ def _draw_exact(
         more = f" and {len(groups) - 3} more" if len(groups) > 3 else ""
         raise ModelError(
             f"in {key} {', '.join(names)}{more} all rows lie exactly on a line or are identical, so a "
-            f"separate residual sd would be 0: leave out repeated rows or these {plural(key)} (where=), or use one "
-            f"sigma for all (omit noise)",
+            f"separate residual sd would be 0: leave out repeated rows or these {plural(key)} "
+            f"({argument('where')}), or use one sigma for all (omit {argument('noise')})",
             reason=f"all rows of some {plural(key)} lie exactly on a line or are identical",
         )
     compiling = not exact.compiled(problem)
@@ -321,8 +321,8 @@ def _collapsed(
     if available is not None and needed >= 0.7 * available:
         raise ModelError(
             f"{options.chains * options.draws:,} draws of every group's coefficients need about "
-            f"{needed / 1e9:.0f} GB, but this machine has {available / 1e9:.0f} GB; use fewer draws (draws=, "
-            f"--draws)"
+            f"{needed / 1e9:.0f} GB, but this machine has {available / 1e9:.0f} GB; use fewer draws "
+            f"({argument('draws')})"
         )
     if model.family == "student":
         return None, (
@@ -336,8 +336,8 @@ def _collapsed(
             return None, reason
     if model.noise is not None and len(hierarchy.groupings) > 1:
         return None, (
-            f"with a residual sd for every {model.noise} (noise) the exact engine supports only one grouping, "
-            f"neither nested nor crossed ones"
+            f"with a residual sd for every {model.noise} (noise) the exact engine supports only a single "
+            f"grouping, without nested or crossed ones"
         )
     problem = to_exact(data)
     return problem, exact.unsupported_reason(problem)
@@ -367,10 +367,10 @@ def _stored(data: FitData, options: FitOptions, engine: str) -> tuple[str, str]:
     if options.store == "summaries" and not summable:
         why = (
             "the model has no groups" if not model.formula.groupings
-            else f"there is a residual sd for every {model.noise} (noise)" if model.noise is not None
+            else f"there is a residual sd for every {model.noise} ({argument('noise', model.noise)})" if model.noise
             else "NUTS draws all parameters jointly"
         )  # fmt: skip
-        raise ModelError(f"store='summaries' (--store summaries) needs coefficients with a closed form, but {why}")
+        raise ModelError(f"{argument('store', 'summaries')} needs coefficients with a closed form, but {why}")
     if options.store != "auto":
         return options.store, "requested"
     if not data.hierarchy.levels:
@@ -380,7 +380,7 @@ def _stored(data: FitData, options: FitOptions, engine: str) -> tuple[str, str]:
     if count <= MAX_STORED:
         return "draws", f"{size} at most {MAX_STORED:,}"
     if not summable:
-        return "draws", f"{size} more than {MAX_STORED:,}, but no closed form"
+        return "draws", f"{size} more than {MAX_STORED:,}, but their posterior has no closed form"
     return "summaries", f"{size} more than {MAX_STORED:,}"
 
 
@@ -412,7 +412,9 @@ def _choose(engine: str, refusal: str | None, supported: str, *, has_rows: bool)
         The requested engine does not support the model; names the one that does.
     """
     if engine == "nuts" and not has_rows:
-        raise ModelError("NUTS needs the rows, but only their sums were given; drop engine=, or fit a table")
+        raise ModelError(
+            f"NUTS needs the rows, but only their sums were given; drop {argument('engine')}, or fit a table"
+        )
     if engine == "nuts":
         return "nuts", "requested" + (f"; {refusal}" if refusal else "")
     if refusal is None:
@@ -420,7 +422,7 @@ def _choose(engine: str, refusal: str | None, supported: str, *, has_rows: bool)
     if not has_rows:
         raise ModelError(f"{refusal}; NUTS can fit this model, but needs the rows: fit it again from a table")
     if engine == "exact":
-        raise ModelError(f"{refusal}; engine='nuts' (--engine nuts) can fit this model")
+        raise ModelError(f"{refusal}; {argument('engine', 'nuts')} can fit this model")
     missing = nuts.unavailable()
     if missing:
         raise ModelError(f"{refusal}; NUTS can fit this model. {missing}")

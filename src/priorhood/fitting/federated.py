@@ -12,7 +12,7 @@ import numpy as np
 
 from priorhood._arguments import check_whole, suggest_argument_names
 from priorhood._system import check_netcdf, write_atomically
-from priorhood._text import count_noun, join_words, preview, row_count
+from priorhood._text import argument, count_noun, join_words, preview, row_count
 from priorhood.data.labels import loose_form, spelling_advice
 from priorhood.data.rows import prepare_rows
 from priorhood.errors import FileError, ModelError, warn
@@ -177,7 +177,7 @@ class Moments:
                 f"{', '.join(self.place_table.columns)}, including places without rows"
             )
         if len(sentences) > 1 + (self.place_table is not None):
-            sentences.append("set minimum (--minimum) to leave out places with few rows")
+            sentences.append(f"set {argument('minimum')} to leave out places with few rows")
         return tuple(sentences)
 
     def _count_rare_categories(self) -> int:
@@ -331,8 +331,8 @@ def moments(
     )
     if drop_outliers is not None:
         warn(
-            "outliers are identified by the quartiles of this table alone: the sums of several tables differ from "
-            "those of all rows together, unless drop_outliers is omitted everywhere"
+            "outliers are identified by the quartiles of this table alone: if its sums are pooled with those of "
+            "other tables, the result is not that of all rows together, unless drop_outliers is omitted everywhere"
         )
     design, found = rows.design, collect.collect_moments(rows)
     warn_of_similar_labels(rows, found)
@@ -385,7 +385,7 @@ def load_moments(path: str | Path) -> Moments:
     known = tree.attrs[SUMS_FORMAT]
     if not isinstance(known, int | np.integer) or int(known) > SUMS_LAST:
         raise FileError(
-            f"{name!r} has format {known} of sums, this version of priorhood reads formats up to {SUMS_LAST}; "
+            f"{name!r} has sums format {known}, but this version of priorhood reads only up to {SUMS_LAST}; "
             f"upgrade priorhood"
         )
     try:

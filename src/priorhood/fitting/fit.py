@@ -7,7 +7,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from priorhood._arguments import suggest_argument_names
-from priorhood._text import preview
+from priorhood._text import argument, code_or_command, preview
 from priorhood.data.labels import match_spelling, spelling_advice
 from priorhood.data.rows import prepare_rows
 from priorhood.data.sources.duckdb_io import using
@@ -137,8 +137,8 @@ def fit(
         for name, value in {"places": places, "drop_outliers": drop_outliers}.items():
             if value is not None:
                 raise ModelError(
-                    f"{name} (--{name.replace('_', '-')}) requires the rows, but you passed sums; pass it to "
-                    f"moments() instead"
+                    f"{argument(name)} requires the rows, but you passed sums; pass it to "
+                    f"{code_or_command('moments()', 'priorhood moments')} instead"
                 )
         return _fit_sums(model, sums, options)
     options.progress("reading rows", 0, 1)
@@ -184,7 +184,8 @@ def _fit_sums(model: Model, sums: Moments, options: FitOptions) -> Posterior:
 def _weights_of(model: Model) -> str:
     """Return the columns of weights as the model's arguments name them."""
     columns = {name: getattr(model, name) for name in ("se", "precision_weights", "frequency_weights")}
-    return ", ".join(f"{name}={column!r}" for name, column in columns.items() if column) or "no weights"
+    given = [argument(name, column) for name, column in columns.items() if column]
+    return code_or_command(", ", " ").join(given) or "no weights"
 
 
 @suggest_argument_names
@@ -374,7 +375,7 @@ def merge(
     options = FitOptions.again(first, chains, draws, seed, threads, progress, store)
     # Priors come after the choices that they follow from.
     names = {
-        "formula": "formula", "family": "family of errors", "noise": "noise", "se": "se",
+        "formula": "formula", "family": "the error family", "noise": "noise", "se": "se",
         "precision_weights": "precision_weights", "frequency_weights": "frequency_weights", "priors": "priors",
         "standardize": "standardize", "outcome_unit": "outcome_unit",
     }  # fmt: skip

@@ -132,10 +132,10 @@ def sum_of_the_others(design: Design, moments: CellMoments) -> tuple[str, ...]:
         return ()
     key, label = moments.keys[0], str(moments.labels[at])
     plain = key.isidentifier() and "'" not in label and '"' not in label
-    where = f"where=\"{key} <> '{label}'\"" if plain else "where="
+    condition = f", with the condition {key} <> '{label}'" if plain else ""
     return (
         f"the {design.formula.outcome!r} of the only row of {key} {label!r} is the sum of all other rows, "
-        f"{y[at]:,.6g}: it looks like a row of totals, not a place; leave it out ({where})",
+        f"{y[at]:,.6g}: it looks like a row of totals, not a place; leave it out{condition} (where)",
     )
 
 

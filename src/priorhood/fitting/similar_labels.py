@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import join_words, plural, sql_name, sql_text
+from priorhood._text import argument, join_words, plural, sql_name, sql_text
 from priorhood.data.date_advice import command_for
 from priorhood.data.labels import is_total, loose_form, normal_label, similar_groups, warn_of_missing
 from priorhood.data.sources.backend import is_elsewhere
@@ -104,10 +103,9 @@ def _warn_of_total(rows: PreparedRows, column: str, label: str) -> None:
     plain = orderings(f"{column} < 'x'") == [(column, "x")]  # no word of SQL like group
     condition = f"{column if plain else sql_name(column)} <> {sql_text(last)}"
     condition = condition if table.where is None else f"({table.where}) and {condition}"
-    quoted = shlex.quote(condition) if set(condition) & set('"$`!\\') else f'"{condition}"'
     warn(
         f"{table.name}: the last row is the only one of {column} {last!r}: it looks like a row of totals, not a "
-        f"place; leave it out, with where={condition!r} (--where {quoted})"
+        f"place; leave it out, with {argument('where', condition)}"
     )
 
 

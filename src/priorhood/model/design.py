@@ -258,7 +258,7 @@ def ordered_categories(
         if new:
             raise TableError(
                 f"{name}: predictor {column!r} has the category {new[0]!r}, which {expression.text} does not list; "
-                f"there are {preview(found, 12)}"
+                f"the column has {preview(found, 12)}"
             )
         found = tuple(category for category in listed if category in found)
     if expression.reference is None:
@@ -266,8 +266,8 @@ def ordered_categories(
     reference = level_label(expression.reference, found)
     if reference not in found and whole:
         raise TableError(
-            f"{name}: {cut(expression.text)}: no row has the level {brief(reference)} of {column!r}; there are "
-            f"{preview(found, 12)}"
+            f"{name}: {cut(expression.text)}: no row has the level {brief(reference)} of {column!r}; choose "
+            f"from {preview(found, 12)}"
         )
     return tuple(sorted(found, key=lambda category: category != reference))
 

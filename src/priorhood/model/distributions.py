@@ -377,9 +377,7 @@ class Uniform(_Positive):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.lower < 0:
-            raise PriorError(
-                f"Uniform: lower must be at least 0, since a scale cannot be negative, not {self.lower:g}"
-            )
+            raise PriorError(f"Uniform: lower must be at least 0, not {self.lower:g}: a scale cannot be negative")
         if self.upper <= self.lower:
             raise PriorError(
                 f"Uniform: upper must be greater than lower ({_short(self.lower)}), not {_short(self.upper)}; for "

@@ -49,7 +49,7 @@ class Guard:
     value : narwhals.Expr
         the value to show in the message
     advice : str
-        what to do about such rows
+        what to do about such rows, if not to fix or leave out any
     finite : str
         message for finite values, if different
     """
@@ -57,7 +57,7 @@ class Guard:
     text: str
     holds: nw.Expr
     value: nw.Expr
-    advice: str = "fix these rows or filter them out (where)"
+    advice: str = ""
     finite: str = ""
 
 

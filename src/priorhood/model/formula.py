@@ -209,7 +209,9 @@ def _check_names(formula: Formula) -> None:
         taken |= {f"{grouping.group}_{kind}{bis}" for kind in ("term", "varying") for bis in ("", "_bis")}
     for name in dict.fromkeys((*formula.keys, *formula.places)):
         if name in RESERVED or (name in taken and name in formula.places):
-            raise FormulaError(f"the group column cannot be called {name!r}, a name in the result; rename it")
+            raise FormulaError(
+                f"the group column cannot be called {name!r}, since results use that name; rename it"
+            )
 
 
 def written_out(formula: Formula) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from priorhood._arguments import brief_value, suggest_argument_names
-from priorhood._text import join_words, suggestion
+from priorhood._text import argument, join_words, suggestion
 from priorhood.errors import FormulaError, ModelError, PriorError
 from priorhood.model.design import INTERCEPT, Design
 from priorhood.model.equations import equations_of
@@ -198,9 +198,10 @@ class Model:
                 raise ModelError(f"noise must be the formula's group, not {self.noise!r}; {groups}")
             self.noise = formula.group
         if se is not None and (self.noise is not None or family != "normal"):
-            other = f"noise={self.noise!r}" if self.noise is not None else f"family={family!r}"
+            other = argument("noise", self.noise) if self.noise is not None else argument("family", family)
             raise ModelError(
-                f"se={se!r} makes the errors Normal with known sds, which contradicts {other}: choose one"
+                f"{argument('se', se)} makes the errors Normal with known sds, which contradicts {other}: "
+                f"choose one"
             )
         taken = (*formula.keys, *Expression(formula.outcome).names)
         for name, what, column in (
@@ -212,8 +213,8 @@ class Model:
                 raise ModelError(f"{name} must name a separate column of {what}, not {column!r}")
         if se is not None and precision is not None:
             raise ModelError(
-                f"se={se!r} already determines every row's error, so precision_weights={precision!r} would have "
-                f"no effect: choose one"
+                f"{argument('se', se)} already determines every row's error, so "
+                f"{argument('precision_weights', precision)} would have no effect: choose one"
             )
         if frequency is not None and frequency in (se, precision):
             raise ModelError(
@@ -241,13 +242,15 @@ class Model:
         if self.se is not None:
             reasons["sigma"] = f"the errors are known ({self.se})"
         if self.noise is None:
-            reasons |= dict.fromkeys(COMMON, "all rows have one sigma (noise= gives every group its own)")
+            reasons |= dict.fromkeys(
+                COMMON, f"all rows have one sigma ({argument('noise')} gives every group its own)"
+            )
         elif independent:
             reasons |= dict.fromkeys(COMMON, "the groups' sigmas have independent priors")
         else:
             reasons["sigma"] = "the groups' sigmas are pooled"
         if self.family != "student":
-            reasons["nu"] = "the errors are Normal (family='student' has nu)"
+            reasons["nu"] = f"the errors are Normal ({argument('family', 'student')} has nu)"
         return reasons
 
     def _check_given(self, absent: dict[str, str]) -> None:

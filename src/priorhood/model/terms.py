@@ -185,7 +185,8 @@ class _Product:
             )
         if exponent.kind != "number" or not exponent.text.isdigit() or int(exponent.text[:4]) < 1:
             raise FormulaError(
-                f"formula {brief(self.text)}: write interactions up to an order as (a + b)^2, with a whole number"
+                f"formula {brief(self.text)}: write all interactions up to a given order as (a + b)^2, with a "
+                f"whole number as the exponent"
             )
         terms = base
         for _ in range(int(exponent.text[:4]) - 1):

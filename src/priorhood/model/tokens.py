@@ -7,10 +7,12 @@ by letters, digits, dots and underscores.
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from dataclasses import dataclass
 from keyword import iskeyword
 
+from priorhood._text import code_or_command
 from priorhood.errors import FormulaError
 
 # Limits of the characters and of the depth of brackets, beyond any formula written by hand. A program that needs
@@ -109,8 +111,8 @@ def words_of(text: str) -> tuple[Word, ...]:
                     raise FormulaError(f"formula {brief(text)}: {BACKTICK}")
                 if not name:
                     raise FormulaError(
-                        f"formula {brief(text)}: a column without a name cannot be used; rename it, and write the "
-                        f"new name"
+                        f"formula {brief(text)}: a column without a name cannot be used; give it a name, and write "
+                        f"that name"
                     )
                 bad = next((letter for letter in name if letter == "\0" or "\ud800" <= letter <= "\udfff"), None)
                 if bad is not None:
@@ -284,3 +286,8 @@ def unquoted(text: str) -> str:
     stripped = text.strip()
     quoted = len(stripped) > 2 and stripped[0] == stripped[-1] == "`" and "`" not in stripped[1:-1]
     return stripped[1:-1] if quoted else text
+
+
+def place_argument(group: str, label: str) -> str:
+    """Return the argument that chooses a place: zip='10115', or --group 10115 on the command line; … for any."""
+    return code_or_command(keyword(group, label), f"--group {'…' if label == '…' else shlex.quote(label)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from priorhood._text import argument
 from priorhood.model.expression import Guard
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Weights:
             if role == FREQUENCIES:  # rows with 0 were left out before
                 advice = (
                     "a row stands for a whole number of identical rows; other weights, such as the number of sales "
-                    "of which a row is the mean, are precision_weights (--precision-weights)"
+                    f"of which a row is the mean, are precision weights ({argument('precision_weights')})"
                 )
                 guards = [
                     Guard(f"{column!r} is below 0", value >= 0, value),

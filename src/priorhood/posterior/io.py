@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import numpy as np
 
 from priorhood._arguments import suggest_argument_names
 from priorhood._system import is_file, is_folder, path_exists
-from priorhood._text import suggestion
+from priorhood._text import code_or_command, suggestion
 from priorhood.errors import FileError, warn
 from priorhood.model.formula import independent
 from priorhood.model.model import Model
@@ -118,14 +119,13 @@ def posterior_from_tree(path: str, tree: xr.DataTree) -> Posterior:
     """
     version = tree.attrs.get("priorhood_format")
     if version is None and SUMS_FORMAT in tree.attrs:
-        raise FileError(
-            f"{path!r} holds sums of rows, not a posterior: load_moments reads it, and fit computes a posterior "
-            f"from it (priorhood fit {path} -o post.nc)"
-        )
+        command = f"priorhood fit {shlex.quote(str(path))} -o post.nc computes"
+        fit = code_or_command("read it with load_moments(), and fit() computes", command)
+        raise FileError(f"{path!r} holds sums of rows, not a posterior: {fit} a posterior from it")
     if version is None:
         raise FileError(f"{path!r} is a netCDF file, but not a priorhood posterior")
     if not isinstance(version, int | np.integer):
-        raise FileError(f"{path!r} has the file format {version!r}, which no version of priorhood writes")
+        raise FileError(f"{path!r} claims file format {version!r}, which no version of priorhood has written")
     if int(version) > FORMAT:
         raise FileError(
             f"{path!r} has file format {version}, but this version of priorhood reads only up to {FORMAT}; "

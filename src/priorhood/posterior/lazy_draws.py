@@ -161,5 +161,5 @@ def place_positions(level: Places, labels: object) -> Index:
             raise ModelError(f"the posterior has no {level.name} {str(label)!r}; {suggestion(str(label), known)}")
         positions.append(known[str(label)])
     if not positions:
-        raise ModelError(f"{level.name} needs at least one label; there are {preview(known)}")
+        raise ModelError(f"{level.name} needs at least one label; choose from {preview(known)}")
     return np.array(list(dict.fromkeys(positions)), dtype=np.int64)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from priorhood._text import argument
 from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 
@@ -80,8 +81,8 @@ def notebook_names(groups: Mapping[str, xr.Dataset], design: Design, attrs: Mapp
         raise ModelError(f"{supported}; {slope.name!r} is a category, not a number")
     if design.formula.effect_name(0) not in groups["posterior"]:
         raise ModelError(
-            "notebook_names() needs draws of all places, but only summaries are stored: fit with store='draws' "
-            "(--store draws)"
+            "notebook_names() needs draws of all places, but only summaries are stored: fit with "
+            f"{argument('store', 'draws')}"
         )
     tree = NotebookTree.from_dict(
         {

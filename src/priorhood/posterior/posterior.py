@@ -12,7 +12,7 @@ import numpy as np
 
 from priorhood._arguments import suggest_argument_names
 from priorhood._system import check_netcdf, cores, write_atomically
-from priorhood._text import count_noun, preview, row_count, suggestion
+from priorhood._text import argument, code_or_command, count_noun, preview, row_count, suggestion
 from priorhood.data.join_places import combine_places, join_places_to_predict
 from priorhood.data.sources.table import read
 from priorhood.diagnostics.check import Check, check_draws
@@ -163,10 +163,10 @@ class Posterior(PosteriorMethods):
         """
         if "log_evidence" not in self._attrs:
             why = self._attrs["engine_reason"].removeprefix("requested").removeprefix("; ")
-            advice = f"and the exact engine cannot fit this model ({why}); compare by='row' (--by row) instead"
+            advice = f"and the exact engine cannot fit this model ({why}); compare {argument('by', 'row')} instead"
             raise ModelError(
                 "NUTS does not compute the evidence, "
-                + (advice if why else "but the exact engine does: fit with engine='exact' (--engine exact)")
+                + (advice if why else f"but the exact engine does: fit with {argument('engine', 'exact')}")
             )
         return float(self._attrs["log_evidence"])
 
@@ -263,11 +263,14 @@ class Posterior(PosteriorMethods):
             return draws[name]
         if self.summed and name == self.model.formula.effect_name(0):
             level = self.hierarchy.levels[0]
-            raise ModelError(
-                f"no draws of {name} are stored ({self.attrs['store_reason']}): "
+            chosen = code_or_command(
                 f"post.draws({level.name}=[{str(level.labels[0])!r}]) generates draws of chosen places, and "
-                f"post.coefficients() returns means, sds and quantiles of all places; a fit with store='draws' "
-                f"(--store draws) stores all draws"
+                f"post.coefficients() returns means, sds and quantiles of all places; ",
+                "",
+            )
+            raise ModelError(
+                f"no draws of {name} are stored ({self.attrs['store_reason']}): {chosen}a fit with "
+                f"{argument('store', 'draws')} stores all draws"
             )
         raise ModelError(f"the posterior has no parameter {name!r}; {suggestion(name, map(str, draws.data_vars))}")
 

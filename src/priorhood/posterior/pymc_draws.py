@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import preview, row_count
+from priorhood._text import argument, preview, row_count
 from priorhood.engines.draws import term_dimension
 from priorhood.engines.observations import Observations
 from priorhood.errors import ModelError, TableError, warn
@@ -96,7 +96,7 @@ def _place_positions(used: ObservedRows, c: Coefficients, spots: Index, name: st
         raise TableError(
             f"{name}: {group} {preview(labels)} {'was' if len(labels) == 1 else 'were'} not in the data of the "
             f"fit, and the PyMC model has coefficients only for the fit's places. Leave these rows out, or predict "
-            f"them without PyMC: predict(rows, unseen='draw')"
+            f"them without PyMC: predict(rows, {argument('unseen', 'draw')})"
         )
     unknown = np.array([spot.status != "known" for spot in resolved])
     if unknown.any():

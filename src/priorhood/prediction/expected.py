@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import suggestion
+from priorhood._text import argument, suggestion
 from priorhood.data.labels import normal_label
 from priorhood.data.number_formats import parse_bool
 from priorhood.errors import ModelError
 from priorhood.model.design import Indicator, number_label
 from priorhood.model.expression import Expression
 from priorhood.model.formula import SEPARATOR
-from priorhood.model.tokens import keyword
+from priorhood.model.tokens import place_argument
 from priorhood.model.weights import Weights
 from priorhood.prediction.places import Groups
 from priorhood.prediction.predict import BLOCK, check_memory
@@ -114,7 +113,7 @@ def typical_homes(
         if name not in at and name not in typical:
             raise ModelError(
                 f"the formula has {name!r} only inside another expression, so its mean is not known: set "
-                f"at={{{name!r}: …}}"
+                f"{argument('at', {name: ...})}"
             )
         columns[name] = [at[name] if name in at else typical[name]] * size
     return pd.DataFrame(columns)
@@ -138,12 +137,12 @@ def checked_home(design: Design, at: Mapping[str, Any]) -> dict[str, Any]:
         label = f"{value:.15g}" if isinstance(value, float) else str(value)
         if name not in allowed and name in design.formula.keys:
             if name == design.formula.group:
-                place = f"{keyword(name, label)} (--group {shlex.quote(label)})"
+                place = place_argument(name, label)
             else:
-                place = f"{keyword(design.formula.group, '…')} (--group …), which determines its {name}"
+                place = f"{place_argument(design.formula.group, '…')}, which determines its {name}"
             raise ModelError(f"{name!r} is a home's location, not a predictor: choose the place with {place}")
         if name not in allowed:
-            raise ModelError(f"the model has no predictor {name!r} (at, --at); {suggestion(name, allowed)}")
+            raise ModelError(f"the model has no predictor {name!r} ({argument('at')}); {suggestion(name, allowed)}")
         if name in factors:
             known = design.categories[factors[name]]
             try:
@@ -152,8 +151,8 @@ def checked_home(design: Design, at: Mapping[str, Any]) -> dict[str, Any]:
                 text = ""
             if not {normal_label(str(value)), text} & set(known):
                 raise ModelError(
-                    f"there is no {name} {label!r}: {suggestion(label, known)} (at, --at, for example --at "
-                    f"{shlex.quote(f'{name}={known[0]}')})"
+                    f"there is no {name} {label!r}: {suggestion(label, known)} (for example "
+                    f"{argument('at', {name: known[0]})})"
                 )
         if name not in design.variables or name in factors:
             continue
@@ -164,14 +163,13 @@ def checked_home(design: Design, at: Mapping[str, Any]) -> dict[str, Any]:
             number = math.nan
         if name in design.truths and number not in (0.0, 1.0):
             raise ModelError(
-                f"{name!r} of the home must be true or false, as in the fit, such as at={{{name!r}: True}} (--at "
-                f"{shlex.quote(f'{name}=true')}), not {value!r}"
+                f"{name!r} of the home must be true or false, as in the fit, such as "
+                f"{argument('at', {name: True})}, not {value!r}"
             )
         if not math.isfinite(number):
-            example = shlex.quote(f"{name}=100.5")
             raise ModelError(
-                f"{name!r} of the home must be a finite number, such as at={{{name!r}: 100.5}} (--at {example}), "
-                f"not {value!r}"
+                f"{name!r} of the home must be a finite number, such as {argument('at', {name: 100.5})}, not "
+                f"{value!r}"
             )
         checked[name] = number
         if name in logged and number <= 0:

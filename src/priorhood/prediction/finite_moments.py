@@ -193,8 +193,8 @@ class Tails:
         scales = np.array(self.names)[verdict.causes.any(axis=0)].tolist()
         tails = f"the tail of {scales[0]} is" if len(scales) == 1 else f"the tails of {join_words(scales)} are"
         why = (
-            f"with outcome {outcome} the moments are those of exp(·), and {tails} too heavy for all of them to be "
-            f"finite"
+            f"with outcome {outcome} the moments are those of exp(·), and some are infinite because {tails} too "
+            f"heavy"
         )
         if not priors:
             return f"{finding}: {why}; use the median (q50) and the quantiles, which remain valid"

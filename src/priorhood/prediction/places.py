@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import preview
+from priorhood._text import argument, preview
 from priorhood.data.labels import match_spelling, null_options, spelling_advice, warn_of_missing
 from priorhood.errors import TableError, warn
 from priorhood.model.formula import SEPARATOR
@@ -40,8 +40,8 @@ def check_known_places(keys: Iterable[PlaceKey], c: Coefficients, name: str) -> 
         but = f" (but {known!r} was{more}: {spelling_advice(first, known, _places(c, group).path)})"
     raise TableError(
         f"{name}: {group} {preview(new)} {'was' if len(new) == 1 else 'were'} not in the data of the fit{but}. Set "
-        f"unseen to say how to predict for new places: unseen='population' (--unseen population: {average}) or "
-        f"unseen='draw' (--unseen draw: a {group} like the others)"
+        f"{argument('unseen')} to say how to predict for new places: {argument('unseen', 'population')} "
+        f"({average}) or {argument('unseen', 'draw')} (a {group} drawn at random from the population)"
         f"{f'; or, if it means a missing value, read the table with {nulls}' if nulls else ''}"
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from priorhood._arguments import suggest_argument_names
 from priorhood._system import check_writable, write_text
-from priorhood._text import escape_control
+from priorhood._text import argument, escape_control
 from priorhood.errors import FileError, ModelError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def report(
     elif column is not None or crs is not None:
         given = "crs" if column is None else "column"
         raise ModelError(
-            f"{given}= (--{given}) refers to polygons, but none are passed: add polygons= (--polygons)"
+            f"{argument(given)} refers to polygons, but none are passed: add {argument('polygons', ...)}"
         )
     write_text(out, assemble(content(post, areas, at=at or {}, below=below, title=title, level=level)))
 

@@ -106,7 +106,7 @@ function answer(mixture, threshold, infinite) {
 
 function drawCost() {
   const held = DATA.home;
-  const about = [`Computed in this page as a mixture over ${held.draws.toLocaleString("en-US")} of the ${held.of.toLocaleString("en-US")} posterior draws, rounded to within a 130,000th of their range.`];
+  const about = [`Computed in this page as a mixture over ${held.draws.toLocaleString("en-US")} of the ${held.of.toLocaleString("en-US")} posterior draws, rounded to within a 130,000th of the range of each parameter.`];
   if (held.known_errors) about.push(`The errors are known (${held.known_errors}), so this is the distribution of the true ${OUTCOME.name}, not of a measurement of it.`);
   if (held.precision) about.push(`It is for a row with weight 1 (${held.precision}).`);
   body("cost").append(element("div", { class: "grid calc" },

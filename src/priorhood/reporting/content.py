@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood._arguments import check_finite
-from priorhood._text import count_noun, join_words, plural, row_count, suggestion
+from priorhood._text import argument, code_or_command, count_noun, join_words, plural, row_count, suggestion
 from priorhood.errors import ModelError
 from priorhood.model.equations import equations_of
 from priorhood.reporting.calculator import MAX_PLACES, calculator
@@ -39,10 +39,11 @@ def content(
     depth = 0 if level is None else names.index(level)
     if levels and levels[depth].size > MAX_PLACES:
         fits = [one.name for one in levels[depth + 1 :] if one.size <= MAX_PLACES]
-        coarser = f"show the {plural(fits[0])} (level={fits[0]!r}, --level {fits[0]}), or " if fits else ""
+        coarser = f"show the {plural(fits[0])} ({argument('level', fits[0])}), or " if fits else ""
+        table = code_or_command("with post.predict(post.homes())", "with priorhood predict")
         raise ModelError(
             f"a page shows at most {MAX_PLACES:,} places, but there are {levels[depth].size:,} "
-            f"{plural(levels[depth].name)}: {coarser}write a table of all: post.predict(post.homes())"
+            f"{plural(levels[depth].name)}: {coarser}write a table of all {table}"
         )
     check_labels(post, at)
     home = calculator(post, at)

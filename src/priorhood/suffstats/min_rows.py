@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import count_noun
+from priorhood._text import argument, count_noun
 from priorhood.data.dropped import Dropped
 from priorhood.data.labels import normal_key
 from priorhood.data.rows import KEY
@@ -51,7 +51,7 @@ def withhold_small_places(moments: CellMoments, prepared: PreparedRows, minimum:
         raise TableError(
             f"{prepared.name}: no {design.formula.group or 'table'} has at least {minimum:,} rows"
             f"{' overall and in each category that occurs there' if design.categories else ''}; the largest has "
-            f"{max(rows):,.0f}: set a lower minimum (minimum=, --minimum)"
+            f"{max(rows):,.0f}: set a lower minimum ({argument('minimum')})"
         )
     if rows[few].sum() > rows.sum() / 2:
         # Name the category that is rare in most places.
@@ -63,7 +63,8 @@ def withhold_small_places(moments: CellMoments, prepared: PreparedRows, minimum:
                 rare[f"{factor} {str(category)!r}"] = count
         worst = max(rare, key=lambda name: rare[name], default="")
         why = (
-            f"; in {count_noun(rare[worst], 'place')} there are so few rows of {worst}: combine rare categories"
+            f"; {count_noun(rare[worst], 'place')} {'has' if rare[worst] == 1 else 'have'} fewer than {minimum:,} "
+            f"rows of {worst}: combine rare categories"
             if worst
             else ""
         )

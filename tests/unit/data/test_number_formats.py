@@ -23,6 +23,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import priorhood as ph
+from priorhood._text import naming_of
+from priorhood.cli.wording import options as cli_options
 from priorhood.data.date_formats import dates_of
 from priorhood.data.labels import BLANKS, match_spelling, normal_label, spelling_advice
 from priorhood.data.misread_thousands import all_in_thousands, in_thousands
@@ -387,7 +389,7 @@ def test_a_condition_on_numbers_with_na_among_them(tmp_path, form):
     table = FORMS[form](pa.Table.from_pandas(with_na(), preserve_index=False), tmp_path)
     said = refused(table, where="dist > 10")
     assert "column 'dist' holds 'NA' among numbers" in said
-    assert "(nulls=['NA'], --null NA)" in said
+    assert "(nulls=['NA'])" in said
     assert sums(table, where="dist > 10", nulls=["NA"])[1].n.sum() == 30
 
 
@@ -405,7 +407,7 @@ def test_texts_among_numbers_are_counted_after_where(tmp_path, form):
         found = sums(table, **options)[1]
         assert found.n.sum() == 57
         np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-12)
-    assert "(nulls=['Price on request'], --null 'Price on request')" in said
+    assert "(nulls=['Price on request'])" in said
 
 
 def test_a_second_line_of_names(tmp_path):
@@ -422,7 +424,7 @@ def test_names_in_the_middle_are_nulls_and_names(tmp_path):
     lines = frame.to_csv(index=False).splitlines()
     lines.insert(30, lines[0])
     path = written(tmp_path, "\n".join(lines) + "\n")
-    assert "--null area" in refused(path)
+    assert "(nulls=['area'])" in refused(path)
     table = ph.read(path, nulls=["price", "area"])
     assert table.columns == ("zip", "area", "price")
     found = sums(path, nulls=["price", "area"])[1]
@@ -472,11 +474,11 @@ def test_thousands_beside_plain_numbers_are_said_and_the_advice_works(tmp_path):
     frame.assign(price=grouped(frame["price"], ",")).to_csv(path, index=False)
     said = refused(path)
     assert "look like thousands" in said
-    assert "thousands=',' (--thousands ,)" in said
+    assert "read the table with thousands=',', or" in said
     assert "decimal" not in said
     np.testing.assert_allclose(sums(path, thousands=",")[1].mean, sums(frame)[1].mean, rtol=1e-12)
     # Who says that they are decimals is told what they look like, and what to give in its place.
-    with pytest.warns(ph.PriorhoodWarning, match=r"three digits after ','.*thousands=',' \(--thousands ,\)"):
+    with pytest.warns(ph.PriorhoodWarning, match=r"three digits after ','.* use thousands=',' instead"):
         sums(path, decimal=",")
 
 
@@ -484,10 +486,12 @@ def test_thousands_and_cents_never_advise_what_is_given(tmp_path):
     frame = rents().assign(price=lambda f: f["price"] * 1003 + 0.25)
     path = tmp_path / "rows.csv"
     frame.assign(price=[f"{v:,.2f}" for v in frame["price"]]).to_csv(path, index=False)
-    assert "(--thousands ,), or" in refused(path)
+    assert "thousands=',', or" in refused(path)
     said = refused(path, decimal=",")
-    assert "thousands=',' (--thousands ,) instead of decimal=','" in said
-    assert "--decimal" not in said
+    assert "thousands=',' instead of decimal=','" in said
+    assert said.count("decimal=") == 1
+    with naming_of(cli_options):
+        assert "--thousands ',' instead of --decimal ','" in refused(path, decimal=",")
     np.testing.assert_allclose(sums(path, thousands=",")[1].mean, sums(frame)[1].mean, rtol=1e-12)
 
 
@@ -572,7 +576,7 @@ def test_decimal_commas_and_thousands_are_told_together(tmp_path, order):
         said = refused(table)
         assert "decimal commas" in said
         assert "column 'price' has thousands with '.'" in said
-        assert "(--thousands .)" in said
+        assert "read the table with thousands='.', or" in said
         found = sums(table, thousands=".")[1]
         np.testing.assert_allclose(found.mean, sums(frame)[1].mean, rtol=1e-12)
 
@@ -581,7 +585,7 @@ def test_thousands_in_blanks_and_quotes(tmp_path):
     frame = rents().assign(price=lambda f: f["price"] * 431)
     path = tmp_path / "rows.csv"
     frame.assign(price=[f" {v:,.0f} " for v in frame["price"]]).to_csv(path, index=False)
-    assert "--thousands ," in refused(path)
+    assert "thousands=','" in refused(path)
     with pytest.warns(ph.PriorhoodWarning, match="thousands=','"):
         sums(path, decimal=",")
     np.testing.assert_allclose(sums(path, thousands=",")[1].mean, sums(frame)[1].mean, rtol=1e-12)
@@ -593,8 +597,10 @@ def test_points_between_thousands_beside_whole_numbers(tmp_path):
     frame.assign(price=grouped(frame["price"], ".")).to_csv(path, index=False, sep=";")
     said = refused(path)
     assert "exactly three digits after '.'" in said
-    assert "thousands='.' (--thousands .)" in said
-    assert "--thousands ." in refused(path, decimal=",")
+    assert "read the file with thousands='.', or, if they are decimals, with decimal='.'" in said
+    assert "thousands='.'" in refused(path, decimal=",")
+    with naming_of(cli_options):
+        assert "with --thousands '.', or, if they are decimals, with --decimal '.'" in refused(path)
     for options in ({"thousands": "."}, {"thousands": ".", "decimal": ","}):
         np.testing.assert_allclose(sums(path, **options)[1].mean, sums(frame)[1].mean, rtol=1e-12)
     with pytest.warns(ph.PriorhoodWarning, match="read as decimals because of decimal='.'"):
@@ -609,7 +615,7 @@ def test_points_and_commas(tmp_path):
     frame = rents().assign(price=lambda f: f["price"] * 1003 + 0.5)
     path = tmp_path / "rows.csv"
     frame.assign(price=grouped(frame["price"], ".", ",")).to_csv(path, index=False, sep=";")
-    assert "thousands='.' (--thousands .)" in refused(path)
+    assert "read the table with thousands='.', or" in refused(path)
     np.testing.assert_allclose(sums(path, decimal=",", thousands=".")[1].mean, sums(frame)[1].mean, rtol=1e-12)
 
 
@@ -620,12 +626,12 @@ def test_decimal_commas_are_advised_where_they_can_be_nothing_else(tmp_path):
     texts.assign(area=[f"{v:.1f}".replace(".", ",") for v in frame["area"]]).to_csv(path, index=False, sep=";")
     assert "has decimal commas: " in (said := refused(path))
     assert "C(" not in said  # measured, and no category
-    assert "read the table with decimal=',' (--decimal ,), or" in refused(path)
+    assert "read the table with decimal=',', or" in refused(path)
     np.testing.assert_allclose(sums(path, decimal=",")[1].mean, sums(frame)[1].mean, rtol=1e-12)
     # And points where commas were said to be.
     frame.to_csv(path, index=False)
     assert "decimal points" in refused(path, decimal=",")
-    assert "read the table with decimal='.' (--decimal .) instead of decimal=','" in refused(path, decimal=",")
+    assert "read the table with decimal='.' instead of decimal=','" in refused(path, decimal=",")
 
 
 @pytest.mark.parametrize("thousands", ["1,2,3", "12,50", "1,2500", "1234,567"])
@@ -667,6 +673,13 @@ def test_thousands_are_found_among_texts():
     assert guess_separators(["1.234,5"])[0] == Separators(",", ".")
     assert guess_separators(["1'250.50"])[0] == Separators(".", "'")
     assert guess_separators(["820", "nan"]) is None
+
+
+def test_separators_are_written_as_arguments_or_options():
+    assert str(Separators(",", " ")) == "decimal=',', thousands=' '"
+    with naming_of(cli_options):
+        assert str(Separators(",", " ")) == "--decimal ',' --thousands ' '"
+        assert str(Separators(".", "'")) == '--thousands "\'"'
 
 
 def in_points(values):
@@ -752,10 +765,10 @@ def test_a_column_of_words_is_no_number_and_not_missing(tmp_path, text):
 def test_texts_among_numbers_are_fixed_or_filtered_out():
     frame = homes().astype({"area": str})
     frame.loc[3, "area"] = "12-15"
-    assert "'12-15' (1 row); fix these rows or filter them out (where)" in refused(frame)
+    assert "'12-15' (1 row); fix these rows or filter them out (where=)" in refused(frame)
     frame.loc[3, "area"] = "n/a"
     said = refused(frame)
-    assert "'n/a' (1 row); fix these rows, filter them out (where), or name the strings" in said
+    assert "'n/a' (1 row); fix these rows, filter them out (where=), or name the strings" in said
     assert sums(frame, nulls=re.search(r"nulls=\['(.*?)'\]", said)[1])[1].rows == 59
 
 
@@ -1042,7 +1055,8 @@ def test_nulls_are_advised_for_few_texts_that_may_mean_one(tmp_path):
     said = refused(path)
     nulls = eval(re.search(r"nulls=(\[.*?\])", said)[1])
     assert sorted(nulls) == sorted(words)
-    assert shlex.split(re.search(r"(--null .*)\)", said)[1])[1::2] == nulls
+    with naming_of(cli_options):
+        assert shlex.split(re.search(r"(--null .*)\)", refused(path))[1])[1::2] == nulls
     assert sums(path, nulls=nulls)[1].n.sum() == 56
     broken = written(tmp_path, frame.assign(price=["12?4", "3x", *price[2:]]).to_csv(index=False), "broken.csv")
     assert "nulls=" not in refused(broken)

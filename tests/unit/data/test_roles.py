@@ -499,7 +499,7 @@ def test_ranges_and_bounds_are_said_with_what_makes_numbers_of_them(tmp_path, fo
     table = BACKENDS[backend](frame, tmp_path)
     said = refused(table)
     assert says in said
-    assert "fix these rows or filter them out (where); or use" in said
+    assert "fix these rows or filter them out (where=); or use" in said
     expected = np.mean([numbers[v % len(numbers)] for v in V])
     assert sums(followed(said, table, frame, backend))[1].pooled()[0][0] == pytest.approx(expected)
     term = re.search(r"; or write (C\(x\)) to use it as categories", said)[1]

@@ -267,7 +267,7 @@ def test_divergences_elsewhere():
 def test_divergences_all_over():
     rng = np.random.default_rng(0)
     text = only(judged(made(), diverging=rng.random((4, 1000)) < 0.05), "divergences")
-    says(text, "no parameter differs")
+    says(text, "no parameter takes unusual values")
 
 
 def test_one_divergence_is_not_explained():
@@ -277,7 +277,7 @@ def test_one_divergence_is_not_explained():
         only(judged(made(), diverging=diverging), "divergences"),
         "1 of 4,000",
         "(chain 2: 1)",
-        "no parameter differs",
+        "no parameter takes unusual values",
     )
 
 
@@ -338,7 +338,7 @@ def test_tree_depth():
     rng = np.random.default_rng(0)
     depth = np.where(rng.random((4, 1000)) < 0.1, 10, 6)
     text = only(judged(made(), depth=depth), "tree depth")
-    says(text, f"{int((depth == 10).sum())} of 4,000", "largest tree depth, 10", "tighter priors")
+    says(text, f"{int((depth == 10).sum())} of 4,000", "maximum tree depth, 10", "tighter priors")
     assert judged(made(), NUTS | {"max_treedepth": 12}, depth=depth).good
 
 

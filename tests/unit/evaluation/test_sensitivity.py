@@ -223,5 +223,5 @@ def test_wrong_factors(post):
     for wrong in (["sigm"], "sigm"):
         with pytest.raises(ph.PriorError, match=r"^there is no parameter 'sigm': did you mean 'sigma'\?$"):
             ph.sensitivity(post, parameters=wrong)
-    with pytest.raises(ph.PriorError, match="there is no parameter '3': there are "):
+    with pytest.raises(ph.PriorError, match="there is no parameter '3': choose from "):
         ph.sensitivity(post, parameters=[3])

@@ -17,6 +17,8 @@ import pyarrow as pa
 import pytest
 
 import priorhood as ph
+from priorhood._text import naming_of
+from priorhood.cli.wording import options
 from priorhood.data.labels import similar_groups
 from priorhood.fitting.similar_labels import SHOWN
 
@@ -219,7 +221,7 @@ def test_missing_values_made_text_are_told_and_the_advice_leaves_them_out(text):
         found = ph.fit("y ~ x + (1 | zip)", frame, seed=1, draws=50)
     assert len(told) == 1
     assert found.moments.rows == 60
-    nulls = str(told[0].message).partition("nulls=")[2].partition(" (")[0]
+    nulls = str(told[0].message).partition("nulls=")[2]
     assert ph.fit("y ~ x + (1 | zip)", ph.read(frame, nulls=eval(nulls)), seed=1, draws=50).moments.rows == 50
 
 
@@ -238,10 +240,10 @@ def test_missing_values_made_text_are_told_of_rows_to_predict(text, places):
         assert len(told) == 1
     with pytest.warns(ph.PriorhoodWarning, match=says):
         ph.assess(post, rows, unseen="draw")
-    nulls = str(told[0].message).partition("nulls=")[2].partition(" (")[0]
+    nulls = str(told[0].message).partition("nulls=")[2]
     found = post.predict(ph.read(rows, nulls=eval(nulls)), unseen="draw")
     assert found["status"].value_counts().to_dict() == {"known": 6, "unknown": 2, "new": 1}
-    with pytest.raises(ph.TableError, match=rf"a missing value, read the table with nulls=\['{text}'\] \(--null"):
+    with pytest.raises(ph.TableError, match=rf"a missing value, read the table with nulls=\['{text}'\]"):
         post.predict(rows)
 
 
@@ -269,9 +271,10 @@ def without_total(rows, text=TEXT, **read):
     """The places, what was warned of, and what is warned of if the message's advice is followed."""
     labels, messages = said(ph.read(rows, **read), text)
     (message,) = [one for one in messages if "totals" in one]
-    python, shell = re.search(r"leave it out, with where=(.*) \(--where (.*)\)$", message).groups()
-    condition = ast.literal_eval(python)
-    assert shlex.split(shell) == [condition]
+    condition = ast.literal_eval(re.search(r"leave it out, with where=(.*)$", message)[1])
+    with naming_of(options):
+        (shown,) = [one for one in said(ph.read(rows, **read), text)[1] if "totals" in one]
+    assert shlex.split(re.search(r"leave it out, with --where (.*)$", shown)[1]) == [condition]
     after, rest = said(ph.read(rows, where=condition), text)
     assert rest == []
     return labels, message, after

@@ -54,7 +54,10 @@ def test_size_decides(sales, monkeypatch):
     assert many.attrs["store_reason"] == "beta has 1,200 draws, more than 1,000"
     assert ph.refit(few, **auto).summed
     noisy = ph.fit(ph.Model(FORMULA, noise="zip"), sales, **auto)
-    assert noisy.attrs["store_reason"] == "beta has 1,200 draws, more than 1,000, but no closed form"
+    assert (
+        noisy.attrs["store_reason"]
+        == "beta has 1,200 draws, more than 1,000, but their posterior has no closed form"
+    )
 
 
 def test_theta_is_the_same_and_summaries_are_within_monte_carlo_error(summed, drawn):
@@ -286,7 +289,7 @@ def test_a_page_holds_so_many_places(nested, summed, monkeypatch):
     monkeypatch.setitem(content.__globals__, "MAX_PLACES", 8)
     with pytest.raises(ph.ModelError, match=r"at most 8 places, but there are 12 zips: write a table of all"):
         report_content(summed)
-    with pytest.raises(ph.ModelError, match=r"12 zips: show the districts \(level='district', --level"):
+    with pytest.raises(ph.ModelError, match=r"12 zips: show the districts \(level='district'\)"):
         report_content(nested["summaries"])
     districts = report_content(nested["summaries"], level="district")["rows"]
     assert len(districts) == nested["summaries"].hierarchy.levels[1].size

@@ -52,8 +52,8 @@ def ambiguous_columns(names: Sequence[str], columns: Sequence[str] = ()) -> dict
             else:
                 others = preview(other for other in spelled if other != name)
                 found[name] = (
-                    f"differs from {others} only in upper and lower case (columns {numbers}), which is ignored "
-                    f"here: rename all but one of them"
+                    f"differs from {others} only in case (columns {numbers}), and case is ignored here: "
+                    f"rename all but one of them"
                 )
     for name, column in zip(names, columns, strict=False):
         if column != name and column not in names and name in found:

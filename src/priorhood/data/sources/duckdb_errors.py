@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from priorhood._system import is_file, unused_name
-from priorhood._text import sql_name, sql_text
+from priorhood._text import argument, sql_name, sql_text
 from priorhood.data.sources.csv_layout import shown
 
 # Stands for a file that DuckDB does not name.
@@ -28,17 +28,17 @@ _REWORDED = (
     (
         r'Error when converting column "([^"]+)"\. Could not convert string "+(.*?)"+ to ',
         "column {1!r} holds {2!r}{in_line} among numbers; fix the file, or declare {2!r} as a missing value "
-        "(nulls=[{2!r}], --null {2!r})",
+        "({nulls})",
     ),
     (
         r"max_temp_directory_size|duckdb_temp_",
         "there is neither enough memory nor enough disk space for temporary files; nothing was written. Free "
-        "space in {folder!r}, or name another folder in the environment (TMPDIR)",
+        "space in {folder!r}, or set the environment variable TMPDIR to another folder",
     ),
     (r'duplicate key "([^"]+)"', "{file} has the name {1!r} more than once in a line: rename all but one of them"),
     (  # DuckDB's JSON reader compares names in lower case
         r"the keys '(.+?)' and '(.+?)' differ only in case",
-        "{file} has the names {1!r} and {2!r}, which differ only in upper and lower case, which is ignored here: "
+        "{file} has the names {1!r} and {2!r}, which differ only in case, and case is ignored here: "
         "rename one of them",
     ),
     (
@@ -64,7 +64,7 @@ _REWORDED = (
     ),
     (
         r"Overflow in \w+ of \w+ \((-?\d+) (.) (-?\d+)\)",
-        "where= overflows 64-bit integers at {1} {2} {3}; convert a column to floating-point numbers first, for "
+        "{where} overflows 64-bit integers at {1} {2} {3}; convert a column to floating-point numbers first, for "
         "example size::double {2} size",
     ),
 )  # fmt: skip
@@ -100,11 +100,13 @@ def reword_message(message: str, name: str = "") -> str:
             if counts
             else "differs from the others (quoting or line endings?)"
         ),
+        "where": argument("where"),
         "in_line": f" in line {line[1]}{f' of {file}' if path and path != name else ''}" if line else "",
     }
     for pattern, words in _REWORDED:
         if found := re.search(pattern, message, re.DOTALL):
-            return words.format(found[0], *found.groups(), **context)
+            nulls = argument("nulls", list(found.groups()[1:2]))
+            return words.format(found[0], *found.groups(), nulls=nulls, **context)
     if compared := _COMPARED.search(message):
         return _compared_text(**compared.groupdict())
     first = re.sub(r"^(?:[A-Z]\w* )+Error: ", "", _ADVICE.split(message.strip())[0].strip())
@@ -113,15 +115,16 @@ def reword_message(message: str, name: str = "") -> str:
 
 def _compared_text(text: str, kind: str, column: str | None) -> str:
     """Return advice on a text that a condition compares with a number, or uses as true or false."""
+    where = argument("where")
     if column is None:
-        return f"where= compares a number with the text {text!r}; compare it with a number, without quotes"
+        return f"{where} compares a number with the text {text!r}; compare it with a number, without quotes"
     column = column.strip().strip('"')
     use = "uses as true or false" if kind.startswith("BOOL") else "compares with a number"
     name = column if column.isidentifier() else sql_name(column)
     return (
-        f"column {column!r} holds the text {text!r}, which where= {use}: compare it with text in single quotes, "
-        f"like {name} = {sql_text(text)}; or, if {text!r} means a missing value, say so (nulls=[{text!r}], --null "
-        f"{shlex.quote(text)})"
+        f"column {column!r} holds the text {text!r}, which {where} {use}: compare it with text in "
+        f"single quotes, like {name} = {sql_text(text)}; or, if {text!r} means a missing value, say so "
+        f"({argument('nulls', [text])})"
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood._system import cores, is_folder
-from priorhood._text import preview, sql_text, suggestion
+from priorhood._text import argument, code_or_command, preview, sql_text, suggestion
 from priorhood.data.sources.duckdb_errors import reword_message
 from priorhood.errors import TableError
 
@@ -204,17 +204,22 @@ def format_of(path: str) -> str:
     if path.lower().endswith((".geojson", ".json", ".shp", ".gpkg")):
         raise TableError(
             f"{path!r} does not look like a table (judging by its extension); tables are .csv, .tsv, .parquet or "
-            f".jsonl files, and polygons are for maps and reports (polygons=, --polygons)"
+            f".jsonl files, and polygons are for maps and reports ({argument('polygons')})"
         )
     if path.lower().endswith(".moments"):
         raise TableError(
-            f"{path!r} holds sums, not rows (judging by its extension); read it with "
-            f"priorhood.load_moments({path!r}), or pass it to priorhood fit without a table"
+            f"{path!r} holds sums, not rows (judging by its extension); "
+            + code_or_command(
+                f"read it with priorhood.load_moments({path!r})", "pass it to priorhood fit without a table"
+            )
         )
     if path.lower().endswith(".nc"):
         raise TableError(
-            f"{path!r} is a posterior, not rows (judging by its extension); read it with priorhood.load({path!r}), "
-            f"or pass it to a command for posteriors, such as priorhood summary"
+            f"{path!r} is a posterior, not rows (judging by its extension); "
+            + code_or_command(
+                f"read it with priorhood.load({path!r})",
+                "pass it to a command for posteriors, such as priorhood summary",
+            )
         )
     known = preview([s for suffixes in _SUFFIXES.values() for s in suffixes], 20)
     raise TableError(f"unknown file format: {path!r}; supported extensions are {known}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from priorhood._arguments import suggest_argument_names
-from priorhood._text import join_words, suggestion
+from priorhood._text import argument, join_words, suggestion
 from priorhood.data.number_formats import DEFAULT_FORMAT, PLAIN, NumberFormat
 from priorhood.data.parse_numbers import NumberParser
 from priorhood.data.sources.arrow import with_common_types
@@ -418,7 +418,7 @@ def _with_where(table: Table, where: str) -> Table:
     if table.where is not None:
         where = f"({table.where}) and ({where})"
     if table.kind == "file":
-        raise TableError("pass where= when the file is first read: read(path, where=…)")
+        raise TableError(f"pass {argument('where')} when the file is first read: read(path, where=…)")
     if table.kind not in (*ONE_CASE, "polars", "polars-lazy"):
         # DuckDB evaluates the condition.
         table = replace(table, ambiguous=ambiguous_columns(table.columns))

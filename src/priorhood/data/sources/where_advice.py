@@ -79,9 +79,9 @@ def in_sql(where: str, textual: Mapping[str, bool]) -> tuple[str, str]:
         right.append(written)
     wrong = []
     if signs:
-        wrong.append(f"{join_words(signs)} for {join_words(signs.values())}")
+        wrong.append(f"{join_words(signs)} instead of {join_words(signs.values())}")
     if plain != straight:
-        wrong.append("IN and IS NULL for methods")
+        wrong.append("IN and IS NULL instead of methods")
     if quoted:
         wrong.append("text in single quotes")
-    return "".join(right), f"SQL has {', and '.join(wrong)}" if wrong else ""
+    return "".join(right), f"in SQL, write {', and '.join(wrong)}" if wrong else ""

@@ -241,7 +241,7 @@ class Density:
             largest = max(known, key=lambda prior: prior.value)
             reason = (
                 f"tau ~ {largest} makes the sd between places so much larger than the residual sd that "
-                f"rounding error swamps it"
+                f"the residuals are lost in rounding error"
             )
             raise SamplingError(
                 f"{reason}: the residual scatter is {scale} on the standardized scale. Use a value for tau near "

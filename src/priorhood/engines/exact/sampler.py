@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numba as nb
 import numpy as np
 
-from priorhood._text import join_words
+from priorhood._text import argument, join_words
 from priorhood.engines.exact.mode import one_digit
 from priorhood.engines.exact.mode_search import Modes, find_modes, with_more
 from priorhood.engines.exact.proposal import Mixture, Refined, effective_share, nearly_normal, refine, widen
@@ -196,7 +196,7 @@ def explore(
             f"{acceptance:.0%}, must be at least {ACCEPT_LIMIT:.0%}; Pareto k {proposed.pareto_k:.2f}, must be at "
             f"most {PARETO_LIMIT}; longest expected stay in one state {proposed.expected_stay:.0f} draws, must be "
             f"at most {MAX_STAY}). Use tighter priors for tau and sigma, let fewer coefficients vary by group, or "
-            f"use NUTS (engine='nuts', --engine nuts)",
+            f"use NUTS ({argument('engine', 'nuts')})",
             reason="the exact engine could not explore this posterior well enough to be trusted",
         )
     share = effective_share(proposed.log_weights)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from priorhood._text import argument
 from priorhood.engines.nuts.settings import quiet
 from priorhood.errors import ModelError
 from priorhood.model.priors import (
@@ -183,8 +184,8 @@ def _spread_factor(r: Regression, g: RegressionGrouping) -> Any:
 
     if any(isinstance(p, Fixed) for p in g.tau):
         raise ModelError(
-            "NUTS does not support a fixed tau together with correlations; use the exact engine (engine='exact'), "
-            "or write || for independent effects"
+            f"NUTS does not support a fixed tau together with correlations; use the exact engine "
+            f"({argument('engine', 'exact')}), or write || for independent effects"
         )
     if any(isinstance(p, Uniform) for p in g.tau):
         return _bounded_spread_factor(r, g)

@@ -148,7 +148,7 @@ def predictive(
         several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
         asked, known = [str(label) for label in several], sorted(set(labels.tolist()))
         if not asked:
-            raise ModelError(f"{own}= needs at least one label; there are {preview(known)}")
+            raise ModelError(f"{own}= needs at least one label; choose from {preview(known)}")
         for label in asked:
             if label not in known:
                 raise TableError(f"no usable row has {own} {label!r}; {suggestion(label, known)}")

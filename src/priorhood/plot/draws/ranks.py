@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from priorhood._arguments import suggest_argument_names
+from priorhood._text import argument
 from priorhood.diagnostics.summary import measures
 from priorhood.errors import ModelError
 from priorhood.plot.figure import page, style
@@ -74,7 +75,8 @@ def ranks(post: Posterior, var_names: str | Sequence[str] | None = None, **place
     chains = len(rows[0].values)
     if chains == 1:
         raise ModelError(
-            "plot.ranks compares chains, but the posterior has only one chain: fit with at least 2 (chains=4)"
+            f"ranks compare chains, but the posterior has only one chain: fit with at least 2 "
+            f"({argument('chains', 4)})"
         )
     curves = [rank_curves(row.values) for row in rows]
     bands = [band(chains, effective_draws(row.values), ALARM / len(rows)) for row in rows]

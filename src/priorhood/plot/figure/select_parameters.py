@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from priorhood._text import suggestion
+from priorhood._text import argument, suggestion
 from priorhood.diagnostics.convergence_verdicts import ESS_PER_CHAIN, R_HAT_LIMIT
 from priorhood.diagnostics.summary import below_diagonal, labels_of, measures
 from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
 from priorhood.model.priors import base_of, split_label
-from priorhood.model.tokens import keyword
+from priorhood.model.tokens import place_argument
 from priorhood.plot.figure.page import check_count
 from priorhood.plot.figure.select_places import chosen_places
 
@@ -105,7 +104,7 @@ def select_parameters(
             names.insert(0, formula.effect_name(0))
     names = list(names)
     if not names:
-        raise ModelError(f"plot.{picture} was passed no parameters; there are {', '.join(post.parameters)}")
+        raise ModelError(f"plot.{picture} was passed no parameters; choose from {', '.join(post.parameters)}")
     named: list[tuple[str, xr.DataArray]] = []
     for name in dict.fromkeys(names):
         base, _ = split_label(str(name))
@@ -120,9 +119,9 @@ def select_parameters(
 
     counts = {name: 1 if "[" in name else len(_elements(name, draws)) for name, draws in named}
     name, draws = max(named, key=lambda pair: counts[pair[0]])
-    advice = f"single ones, var_names=[{_elements(split_label(name)[0], draws)[0][1]!r}, …]"
+    advice = f"single ones, {argument('var_names', [_elements(split_label(name)[0], draws)[0][1], ...])}"
     if any(group in draws.dims for _, draws in named):
-        advice = f"fewer places, {keyword(group, known[0])} (--group {shlex.quote(str(known[0]))}), or {advice}"
+        advice = f"fewer places, {place_argument(group, str(known[0]))}, or {advice}"
     check_count(sum(counts.values()), MAX_ROWS, "parameters", f"choose {advice}")
 
     elements: dict[str, Array] = {}

@@ -81,7 +81,9 @@ def term_positions(post: Posterior, given: str | Sequence[str] | None, picture: 
             raise ModelError(f"{term!r} does not vary by {post.model.formula.group}; {suggestion(term, names)}")
     terms = list(dict.fromkeys(terms))
     if not 1 <= len(terms) <= 2:
-        raise ModelError(f"plot.{picture} shows one or two terms, not {len(terms)}; there are {preview(names, 12)}")
+        raise ModelError(
+            f"plot.{picture} shows one or two terms, not {len(terms)}; choose from {preview(names, 12)}"
+        )
     return [names.index(term) for term in terms]
 
 

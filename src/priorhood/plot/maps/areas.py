@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import join_words, plural, preview, suggestion
+from priorhood._text import argument, join_words, plural, preview, suggestion
 from priorhood.data.labels import loose_form, match_spelling, normal_label, spelling_advice
 from priorhood.errors import ModelError, TableError
 from priorhood.model.formula import SEPARATOR
@@ -304,7 +304,7 @@ def _join_column(name: str, frame: Any, places: Places, column: str | None) -> t
     keys: list[str] | None = None
     if column is not None:
         if column not in properties:
-            options = f"there are {preview(properties, 12)}" if properties else "it has no properties"
+            options = f"choose from {preview(properties, 12)}" if properties else "it has no properties"
             raise TableError(f"{name} has no property {column!r} to join on; {options}")
         keys = labels(column)
     elif len(path) > 1 and all(path):
@@ -326,7 +326,7 @@ def _join_column(name: str, frame: Any, places: Places, column: str | None) -> t
     if any(texts[name] != texts[best[0]] for name in best[1:]):
         raise TableError(
             f"{name} has several properties with {most:,} labels of {places.name}: {preview(best)}; choose one "
-            f"with column= (--column {best[0]})"
+            f"with {argument('column', best[0])}"
         )
     return best[0], texts[best[0]]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from priorhood._system import path_exists
-from priorhood._text import join_words
+from priorhood._text import argument, join_words
 from priorhood.data.sources.duckdb_io import nearby_files
 from priorhood.errors import FileError, ModelError, TableError
 
@@ -134,19 +134,16 @@ def _check_location(name: str, frame: Any, crs: object) -> Any:
             frame = frame.set_crs(crs, allow_override=True)
         except CRSError:
             raise TableError(f"crs {crs!r} is not a coordinate reference system; write it like {WGS84}") from None
-    degrees = f"(--crs {WGS84} for longitude and latitude)"
+    degrees = f"{argument('crs', WGS84)} for longitude and latitude"
     if frame.crs is None:
-        raise TableError(
-            f"{name} does not state its coordinate reference system (no CRS); set crs={WGS84!r} (--crs {WGS84}) "
-            f"for longitude and latitude"
-        )
+        raise TableError(f"{name} does not state its coordinate reference system (no CRS); set {degrees}")
     if frame.crs.is_geocentric or not (frame.crs.is_geographic or frame.crs.is_projected):
-        raise TableError(f"{name}: its CRS ({frame.crs.name}) is not a map projection; set crs= {degrees}")
+        raise TableError(f"{name}: its CRS ({frame.crs.name}) is not a map projection; set {degrees}")
     west, south, east, north = frame.total_bounds
     if frame.crs.is_geographic and (min(west, south) < -361 or east > 361 or max(abs(south), abs(north)) > 90.1):
         raise TableError(
             f"{name} has coordinates such as {west:,.0f} and {south:,.0f}, which are not degrees of longitude and "
-            f"latitude; set crs= (--crs EPSG:25833 for UTM zone 33)"
+            f"latitude; set {argument('crs', 'EPSG:25833')} for UTM zone 33"
         )
     if np.isfinite([west, south, east, north]).all():  # or there are only empty geometries
         try:
@@ -157,7 +154,7 @@ def _check_location(name: str, frame: Any, crs: object) -> Any:
         if not on_earth:
             raise TableError(
                 f"{name} has coordinates ({frame.crs.name}) such as {west:,.6g} and {south:,.6g}, which are not on "
-                f"the Earth; set crs= {degrees}"
+                f"the Earth; set {degrees}"
             )
     return frame
 

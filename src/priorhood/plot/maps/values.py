@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._arguments import check_finite
-from priorhood._text import join_words, plural, suggestion
+from priorhood._text import argument, join_words, plural, suggestion
 from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
@@ -143,9 +143,12 @@ def map_values(
     grouping = level_of(post, areas.level)
     show = ("price" if below is None else "below") if show is None else show
     if show == "below" and below is None:
-        raise ModelError("show='below' needs a threshold: below=350_000 (--below 350000)")
+        raise ModelError(f"{argument('show', 'below')} needs a threshold, such as {argument('below', 350000)}")
     if below is not None and show != "below" and not details:
-        raise ModelError(f"show={show!r} has no threshold: drop below=, or drop show= to see the probability")
+        raise ModelError(
+            f"{argument('show', show)} has no threshold: drop {argument('below')}, or drop {argument('show')} "
+            f"to see the probability"
+        )
     if below is not None:
         below = check_finite("below", below)
     coefficient = None if show in SHOWS else _coefficient(post, grouping, show)
@@ -211,7 +214,8 @@ class Home:
         post, finest = self.post, self.post.hierarchy.levels[0]
         if self.grouping.name in self.at:
             raise ModelError(
-                f"the map shows all {plural(self.grouping.name)}: leave {self.grouping.name!r} out of at="
+                f"the map shows all {plural(self.grouping.name)}: leave {self.grouping.name!r} out of "
+                f"{argument('at')}"
             )
         if self.grouping is finest:
             return [(post.homes(self.at), np.arange(finest.size), np.ones(finest.size))]
@@ -328,8 +332,8 @@ def _coefficient(post: Posterior, grouping: Places, show: str) -> tuple[Array, s
     term = tidy_label(inside)
     if name not in (effect, base_of(effect)) or term not in terms:
         raise ModelError(
-            f"show={show!r}: a map of {plural(grouping.name)} shows one of {', '.join(SHOWS)}, or one of its "
-            f"coefficients; {suggestion(show, options)}"
+            f"{argument('show', show)}: a map of {plural(grouping.name)} shows one of {', '.join(SHOWS)}, or one "
+            f"of its coefficients; {suggestion(show, options)}"
         )
     if summed:
         means = post.coefficients()[f"{effect}_mean"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._arguments import check_finite, check_seed, check_whole, suggest_argument_names
-from priorhood._text import suggestion
+from priorhood._text import argument, suggestion
 from priorhood.data.sources.table import read
 from priorhood.errors import ModelError
 from priorhood.model.expression import Expression
@@ -152,7 +152,7 @@ def _lines(sample: PriorSample, x: str | None, at: dict[str, Any]) -> _Lines:
     for given in at:
         if given not in design.variables:
             raise ModelError(
-                f"the model has no predictor {given!r} (at, --at); {suggestion(given, design.variables)}"
+                f"the model has no predictor {given!r} ({argument('at')}); {suggestion(given, design.variables)}"
             )
     at = checked_home(design, at)
     mean, scatter = moments.pooled()
@@ -167,7 +167,7 @@ def _lines(sample: PriorSample, x: str | None, at: dict[str, Any]) -> _Lines:
     others = [variable for variable in design.variables if variable != name]
     missing = [variable for variable in others if variable not in typical]
     if missing:
-        raise ModelError(f"the mean of {missing[0]!r} is unknown: set it with at={{{missing[0]!r}: …}}")
+        raise ModelError(f"the mean of {missing[0]!r} is unknown: set it with {argument('at', {missing[0]: ...})}")
     frame = pd.DataFrame({**{variable: typical[variable] for variable in others}, name: grid})
     frame = frame.assign(**dict.fromkeys(formula.keys, AVERAGE))
     lines = {"the average place" if formula.groupings else "all rows": prior_draws(sample, frame, "population")}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._arguments import suggest_argument_names
-from priorhood._text import count_noun, plural, suggestion
+from priorhood._text import argument, count_noun, plural, suggestion
 from priorhood.errors import ModelError
 from priorhood.model.design import INTERCEPT
 from priorhood.model.expression import tidy_label
@@ -133,7 +133,7 @@ def forest(
     if chosen is None and not isinstance(select, str):
         chosen = place_positions(level, list(select))
     elif chosen is not None and level is not finest:
-        raise ModelError(f"{var} belongs to {plural(level.name)}: choose them with select=[…]")
+        raise ModelError(f"{var} belongs to {plural(level.name)}: choose them with {argument('select', [...])}")
     if chosen is None and select not in SELECT:
         raise ModelError(f"select must be one of {', '.join(SELECT)}, or a list of labels, not {select!r}")
     sections = _sections(intervals.quantiles, chosen, str(select))
@@ -171,7 +171,7 @@ def _coefficient(post: Posterior, var: str, term: str | None) -> _Intervals:
         raise ModelError(f"{var!r} is not a parameter of the places; {suggestion(var, levels)}")
     if var == "sigma":
         if term is not None:
-            raise ModelError("sigma has no terms: drop term=")
+            raise ModelError(f"sigma has no terms: drop {argument('term')}")
         median = "sigma_median" in post.parameters
         average = np.quantile(pooled_draws(post, "sigma_median"), INTERVALS) if median else None
         unit = post.model.unit_of(INTERCEPT)

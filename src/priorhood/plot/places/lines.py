@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._arguments import suggest_argument_names
-from priorhood._text import plural, row_count, suggestion
+from priorhood._text import argument, plural, row_count, suggestion
 from priorhood.data.sources.table import read
 from priorhood.errors import ModelError
 from priorhood.model.design import Indicator
@@ -206,9 +206,9 @@ def _predictor(
         read = [n for f in factors for n in Expression(f.factor if isinstance(f, Indicator) else f.text).names]
         x = next((n for n in (*read, *variables) if n not in own), variables[0])
     if x not in variables:
-        raise ModelError(f"the model has no predictor {x!r} (x, --x); {suggestion(x, variables)}")
+        raise ModelError(f"the model has no predictor {x!r} ({argument('x')}); {suggestion(x, variables)}")
     if x in at:
-        raise ModelError(f"the lines run along {x!r}: leave it out of at=")
+        raise ModelError(f"the lines run along {x!r}: leave it out of {argument('at')}")
     points = None if table is None else points_of(post, x, table)
     factor = next((factor for factor in post.design.categories if Expression(factor).bare == x), None)
     if factor is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from priorhood._text import argument
 from priorhood.data.labels import normal_label
 from priorhood.data.sources.columns import label_text
 from priorhood.errors import ModelError, TableError
@@ -140,7 +141,7 @@ def extent(post: Posterior, name: str, points: Points | None) -> tuple[float, fl
         if column is None:
             raise ModelError(
                 f"the formula has {name!r} only inside another expression, so its range is unknown: pass the rows, "
-                f"table=…"
+                f"{argument('table', ...)}"
             )
         position, logged = column
         mean, scatter = post.moments.pooled()

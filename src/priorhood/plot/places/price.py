@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from priorhood._arguments import check_finite, suggest_argument_names
-from priorhood._text import preview
+from priorhood._text import argument, code_or_command, join_words, preview
 from priorhood.errors import ModelError
-from priorhood.model.tokens import keyword
+from priorhood.model.tokens import place_argument
 from priorhood.plot.figure import page, style
 from priorhood.plot.figure.select_places import axis_name, chosen_places, unit_of_outcome
 from priorhood.prediction.density import predictive_density
@@ -168,7 +167,8 @@ def _rows(post: Posterior, home: object, at: Mapping[str, Any], places: Mapping[
     if home is not None:
         if places or at:
             raise ModelError(
-                "home already contains the place and the predictors; pass either home or at= and places, not both"
+                f"{argument('home')} already contains the place and the predictors: leave out "
+                f"{join_words([*(['places'] if places else []), *([argument('at')] if at else [])])}"
             )
         if isinstance(home, dict):
             home = {k: v if isinstance(v, list | tuple | np.ndarray) else [v] for k, v in home.items()}
@@ -178,10 +178,11 @@ def _rows(post: Posterior, home: object, at: Mapping[str, Any], places: Mapping[
         checked_home(post.design, at)
         group, label = post.model.formula.group, str(post.hierarchy.levels[0].labels[0])
         name = next((v for v in post.design.variables if v not in post.design.categories), None)
-        example = "" if name is None else f", such as at={{{name!r}: 100}} (--at {shlex.quote(f'{name}=100')})"
+        example = "" if name is None else f", such as {argument('at', {name: 100})}"
+        wanted = code_or_command("home={…}", "--home TABLE")
         raise ModelError(
-            f"which home? Pass home={{…}} (--home TABLE), or its place, such as {keyword(group, label)} (--group "
-            f"{shlex.quote(label)}), and its predictors{example}"
+            f"which home? Pass {wanted}, or its place, such as {place_argument(group, label)}, and its "
+            f"predictors{example}"
         )
     homes = post.homes(at)
     # homes() would take the average of a crossed grouping that is not named.
@@ -190,8 +191,8 @@ def _rows(post: Posterior, home: object, at: Mapping[str, Any], places: Mapping[
             if column not in (*at, *post.model.formula.levels[0].path):
                 known = preview(grouping.labels.tolist())
                 raise ModelError(
-                    f"{column} is required: set at={{{column!r}: …}} (there are {known}), or unseen='population' "
-                    f"for the average one"
+                    f"{column} is required: set {argument('at', {column: ...})} (choose from {known}), or "
+                    f"{argument('unseen', 'population')} for the average one"
                 )
     return homes if chosen is None else homes.iloc[chosen].reset_index(drop=True)
 

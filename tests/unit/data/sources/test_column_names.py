@@ -84,7 +84,7 @@ def test_names_that_differ_by_case_are_refused_where_one_is_meant(homes, tmp_pat
     make, name = READ_BY_DUCKDB[source]
     rows = make(homes, [names[0], "area", "zip", names[1]], tmp_path / name)
     for one, other in (names, names[::-1]):
-        why = rf"'{one}'.* differs from '{other}' only in upper and lower case \(columns 1 and 4\)"
+        why = rf"'{one}'.* differs from '{other}' only in case \(columns 1 and 4\)"
         with pytest.raises(ph.TableError, match=why):
             sums(rows, f"{one} ~ area + (1 | zip)")
         with pytest.raises(ph.TableError, match=why):
@@ -101,7 +101,7 @@ def test_a_name_that_a_reader_made_up_is_no_column(homes, tmp_path):
         match=r"'price_1' \(the outcome\) is not in the table: .* gave to a second column 'price'",
     ):
         sums(rows, "price_1 ~ area + (1 | zip)")
-    with pytest.raises(ph.TableError, match=r"no column 'prices' \(the outcome\): there are 'area', 'zip'"):
+    with pytest.raises(ph.TableError, match=r"no column 'prices' \(the outcome\): choose from 'area', 'zip'"):
         sums(rows, "prices ~ area + (1 | zip)")
 
 

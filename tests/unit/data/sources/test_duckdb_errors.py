@@ -87,7 +87,7 @@ SPOILT = {
         lambda t: t + "10001,many,4\n",
         "column 'area' (predictor) holds text",
         "'many' (1 row)",
-        "--null",
+        "nulls=['many']",
     ),
     "not UTF-8": (lambda t: (t + "Köln,3,4\n").encode("latin-1"), "not UTF-8 text", "iconv"),
 }
@@ -114,7 +114,7 @@ def test_a_late_line_is_named(tmp_path, homes, bad):
     (tmp_path / "homes.csv").write_text(csv(pd.concat([homes] * 20)) + bad)
     said = complaint(tmp_path / "homes.csv")
     assert "line 40002" in said
-    assert "leave it out" in said or "--null" in said
+    assert "leave it out" in said or "nulls=['many']" in said
 
 
 def test_which_of_several_files_has_the_line(homes, tmp_path):
@@ -185,5 +185,5 @@ def test_what_is_not_known_is_told_in_its_first_words():
 def test_a_label_that_is_called_as_a_column_is_no_line_of_names(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text('zip,what\na,price\n"b\nc",price\n1,price\n')
-    with pytest.raises(ph.TableError, match=r"no column 'price' \(the outcome\): there are 'zip', 'what'$"):
+    with pytest.raises(ph.TableError, match=r"no column 'price' \(the outcome\): choose from 'zip', 'what'$"):
         ph.moments("price ~ 1 + (1 | zip)", str(path))

@@ -405,7 +405,7 @@ def test_an_id_of_rows_is_no_place(tmp_path, monkeypatch):
         ph.TableError, match=r"the group 'zip' has about 1,\d+,\d+ .* in 1,200,000 rows: .* row ID"
     ) as said:
         sums(path)
-    assert "there are 'area', 'price'" in str(said.value)
+    assert "choose from 'area', 'price'" in str(said.value)
 
 
 @pytest.mark.parametrize("label", ["hash(i) % 600000", "i // 2"], ids=["anywhere", "one after the other"])

@@ -134,7 +134,7 @@ def test_the_property_with_most_labels_is_found(fitted, labels):
     assert read_areas(frame, fitted, column="old").column == "old"
     # The same labels twice are no choice; different ones are.
     assert read_areas(frame.assign(id=labels), fitted).column == "plz"
-    with pytest.raises(ph.TableError, match=r"several properties.*'plz', 'other'.*--column plz"):
+    with pytest.raises(ph.TableError, match=r"several properties.*'plz', 'other'.*column='plz'"):
         read_areas(frame.assign(other=labels[::-1]), fitted)
     # One that is named like the group goes before others.
     assert read_areas(frame.assign(ZIP=["x"] * 11 + [labels[0]]), fitted).column == "ZIP"
@@ -177,7 +177,7 @@ def test_nested_places(nested):
 
 
 def test_wrong_wishes(fitted, labels, nested):
-    with pytest.raises(ph.TableError, match=r"no property 'plz'.*there are 'zip', 'name'"):
+    with pytest.raises(ph.TableError, match=r"no property 'plz'.*choose from 'zip', 'name'"):
         read_areas(squares(labels, name=labels), fitted, column="plz")
     with pytest.raises(ph.TableError, match="it has no properties"):
         read_areas(squares(labels)[["geometry"]], fitted, column="plz")
@@ -200,7 +200,7 @@ def test_no_group_says_which_command_adds_it(sales):
 
 def test_coordinates_must_be_known(fitted, labels):
     bare = squares(labels, crs=None)
-    with pytest.raises(ph.TableError, match=r"no CRS.*crs='EPSG:4326' \(--crs EPSG:4326\)"):
+    with pytest.raises(ph.TableError, match=r"no CRS.*crs='EPSG:4326'"):
         read_areas(bare, fitted)
     assert read_areas(bare, fitted, crs="EPSG:4326").frame.crs == "EPSG:4326"
     for nowhere in ("EPSG:4978", "EPSG:5703", "+proj=cart +type=crs"):  # geocentric, heights alone
