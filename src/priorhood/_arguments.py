@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from inspect import signature
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -128,6 +129,9 @@ OTHER_NAMES = {
     "geometry": ("polygons",),
 }
 
+# Those that have no counterpart here, in lower case, and why.
+NOT_NEEDED = {"reml": "it is not needed, since the posterior integrates the coefficients out"}
+
 # Arguments of Model; functions that take a model refer to it.
 MODEL_ARGUMENTS = frozenset({
     "priors", "outcome_unit", "standardize", "units", "family", "noise", "se", "precision_weights",
@@ -143,6 +147,10 @@ RESULTS = {
     "Elpd": "loo() or loo_places()",
     "Sensitivity": "sensitivity()",
 }
+
+
+# Advice for compare(first, second).
+MODELS_APART = "put several models in a list or a dict, compare([first, second], table)"
 
 
 def _not_plain(value: object) -> bool:
@@ -173,6 +181,7 @@ _CHECKS: dict[str, Callable[[object], str]] = {
         ("Iterable[str]", "str | Iterable[object]"),
         lambda value: "a text or a list of texts" if _no_names(value) else "",
     ),
+    "str | Path": lambda value: "" if isinstance(value, str | PathLike) else "the name of a file",
     "Mapping[str, Any] | None": lambda value: (
         "" if value is None or isinstance(value, Mapping)
         else f"a dict of predictors, such as {argument('at', {'living_space': 100})}"
@@ -184,8 +193,8 @@ def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate a public function: arguments that it does not take, or that are missing, raise an error with advice.
 
     They are unknown keywords; too few or too many arguments; another first argument than the result that the
-    function takes, according to its annotation; a frame, a function or the like in place of a text, a number, names
-    or a home (at=). Other values are left to the function, which knows more about them.
+    function takes, according to its annotation; a frame, a function or the like in place of a text, a number,
+    names, a file or a home (at=). Other values are left to the function, which knows more about them.
 
     Examples
     --------
@@ -227,6 +236,8 @@ def suggest_argument_names(function: Callable[P, R]) -> Callable[P, R]:
                     advice = f"it is called {join_words(here, 'or')}"
                 elif of_model and "model" in known:
                     advice = f"pass it to the model, Model(formula, {join_words(of_model, 'or')})"
+                elif name.lower() in NOT_NEEDED:
+                    advice = NOT_NEEDED[name.lower()]
                 else:
                     advice = suggestion(name, known)
                 raise ModelError(f"{function_name} has no argument {name}: {advice}")
@@ -247,6 +258,8 @@ def _miscalled(name: str, taken: Signature, args: tuple[object, ...], kwargs: di
     listed = [p for p in taken.parameters.values() if p.name not in ("self", "cls")]
     args = args[len(taken.parameters) - len(listed) :]
     in_order = [p for p in listed if p.kind is p.POSITIONAL_OR_KEYWORD]
+    if in_order and in_order[0].name == "models" and args and any(_is_a(args[0], n) for n in ("Posterior", "Elpd")):
+        return f"{name}: {MODELS_APART}"
     if len(args) > len(in_order):
         count = f"only {join_words(p.name for p in in_order)}" if in_order else "no argument"
         by_name = [p.name for p in listed if p.kind is p.KEYWORD_ONLY]

@@ -27,8 +27,12 @@ def suggestion(name: str, options: Iterable[str]) -> str:
 
 
 def plural(name: str) -> str:
-    """Return the plural of a column's name: zips, counties, branches; an interaction, zip:type, is unchanged."""
-    if ":" in name:
+    """Return the plural of a column's name: zips, counties, branches, buses.
+
+    An interaction, zip:type, and what seems to be a plural already, rooms, are unchanged.
+    """
+    ending = name[-2:].lower()
+    if ":" in name or (ending.endswith("s") and ending not in ("ss", "us", "is")):
         return name
     if name[-1:].lower() == "y" and name[-2:-1].lower() not in ("", "a", "e", "i", "o", "u", "_"):
         return f"{name[:-1]}ies"

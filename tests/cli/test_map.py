@@ -52,6 +52,22 @@ def test_wrong_wishes_leave_nothing_behind(shelf, cli, options, says):
         assert not (shelf / name).exists()
 
 
+@pytest.mark.parametrize("name", ["map.png", "map.html", "report.html"])
+@pytest.mark.parametrize("missing", [0, 2])
+def test_places_without_a_polygon_are_a_warning(shelf, cli, fitted, name, missing):
+    areas = ph.simulate_areas(8)
+    lost = [one["properties"]["zip"] for one in areas["features"][:missing]]
+    (shelf / "few.geojson").write_text(json.dumps({**areas, "features": areas["features"][missing:]}))
+    command = ["report"] if name.startswith("report") else ["plot", "map"]
+    ran = cli(*command, shelf / "post.nc", "--polygons", shelf / "few.geojson", "-o", shelf / name)
+    assert ran.code == 0
+    warned = [line for line in ran.err.splitlines() if line.startswith("warning: ")]
+    assert len(warned) == (missing > 0)
+    for line in warned:
+        assert line.startswith("warning: 6 of 8 zips have a polygon in ")
+        assert all(label in line for label in lost)
+
+
 def test_wrong_files(shelf, cli):
     zips, post = shelf / "zips.html", shelf / "post.nc"
     zips.write_bytes((shelf / "zips.geojson").read_bytes())

@@ -104,6 +104,11 @@ def test_other_names_are_answered_with_the_right_one(cli, words, says):
     assert ("with this command" in ran.err) == (words[0] != "predict" and "--chain" not in words)
 
 
+def test_an_option_without_a_counterpart_is_explained(cli):
+    said = "No such option: --REML; it is not needed, since the posterior integrates the coefficients out"
+    assert said in cli("fit", "--REML").err
+
+
 def test_polygons_are_taken_under_their_former_names(cli, folder):
     pytest.importorskip("geopandas")
     for name, words in (("new", "--polygons"), ("old", "--areas")):

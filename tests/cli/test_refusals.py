@@ -49,6 +49,15 @@ def test_glob_without_files(folder, refused, formula):
     refused("fit", folder / "part*.csv", formula, "-o", folder / "out.nc", says=("no file", "part*.csv"))
 
 
+def test_several_files_are_one_pattern(folder, refused, cli, formula, sales, fit_options):
+    for name, part in (("part-a.csv", sales[::2]), ("part-b.csv", sales[1::2])):
+        part.to_csv(folder / name, index=False)
+    files, out = (folder / "part-a.csv", folder / "part-b.csv"), ("-o", folder / "out.nc")
+    refused("fit", *files, formula, *out, says=("one table and a formula", "'sales-*.csv' or '[ab].csv'"))
+    ran = cli("fit", folder / "part-[ab].csv", formula, *out, *fit_options)
+    assert f"{len(sales):,} of {len(sales):,} rows used" in ran.out
+
+
 def test_empty_file(refuses_fit):
     refuses_fit("", ("in.csv", "is empty"))
 
@@ -279,6 +288,8 @@ def test_one_row_per_group_is_fitted_with_a_warning(folder, cli, formula, fit_op
     ran = cli("fit", folder / "in.csv", formula, "-o", folder / "out.nc", *fit_options)
     assert ran.code == 0
     assert ran.err.strip() == f"warning: {post.notes[0]}"
+    assert post.notes[0] not in " ".join(ran.out.split())
+    assert post.notes[0] in " ".join(cli("summary", folder / "out.nc").out.split())
     assert ph.load(folder / "out.nc").notes == post.notes
 
 
@@ -303,6 +314,9 @@ PRIORS = [
     ("tau[living_spce] ~ Exponential(5)", ("tau[living_spce]", "did you mean 'tau[living_space]'")),
     ("mu[rooms] ~ Normal(0, 1)", ("mu[rooms]", "mu[living_space]")),
     ("kappa ~ Exponential(5)", ("'kappa'", "mu", "tau", "sigma", "nu", "omega")),
+    ("area ~ Normal(0, 1)", ("did you mean mu[area], a coefficient?",)),
+    ("sd ~ Exponential(5)", ("write tau (between places) or sigma (of the residuals)",)),
+    ("tax ~ Normal(0, 1)", ("did you mean 'tau', or mu[tax], a coefficient?",)),
     ("nu ~ Exponential(5)", ("nu", "Normal", "--family student")),
     ("sigma[zip] ~ Exponential(5)", ("sigma[zip]",)),
     ("tau Exponential(5)", ("'~'", "tau[area] ~ Exponential(scale=5)")),
@@ -487,11 +501,30 @@ def test_unseen_group(folder, refused, sales):
         (["--quantiles", "nan"], ("nan",)),
         (["--unseen", "guess"], ("'guess'", "error, population, draw")),
         (["--below", "nan"], ("below", "nan")),
+        (["--below", "x"], ("'x' is not a number", "--below")),
+        (["--below", "300000", "--above", "350.000"], ("--above 350.000 is 350", "write 350000 or 350")),
         (["--seed", "-1"], ("seed", "-1")),
     ],
 )
 def test_options_of_predict(folder, refused, options, says):
     refused("predict", folder / "post.nc", folder / "sales.csv", "-o", folder / "out.csv", *options, says=says)
+
+
+@pytest.mark.parametrize("command", ["predict", "report", "plot price"])
+def test_a_threshold_that_may_be_in_thousands(folder, refused, cli, sales, command):
+    inputs = [folder / "sales.csv"] if command == "predict" else []
+    home = ["--at", "living_space=100", "--group", sales.zip[0]] if command == "plot price" else []
+    out = folder / {"predict": "out.csv", "report": "out.html", "plot price": "out.png"}[command]
+    argv = (*command.split(), folder / "post.nc", *inputs, *home, "-o", out, "--below")
+    refused(*argv, "350.000", says=("--below 350.000 is 350", "the mean of price", "write 350000 or 350"))
+    for meant in ("350", "350000", "350000.125", "0.350"):
+        assert cli(*argv, meant).code == 0
+
+
+def test_no_rows_are_predicted_without_brackets(folder, cli, sales):
+    sales.head(0).to_csv(folder / "none.csv", index=False)
+    ran = cli("predict", folder / "post.nc", folder / "none.csv", "-o", folder / "out.csv")
+    assert ran.out == f"0 rows predicted, written to {folder / 'out.csv'}\n"
 
 
 def test_columns_of_the_predictions_clash(folder, refused, cli, sales):

@@ -57,3 +57,30 @@ def test_a_signal_ends_a_command_with_a_sentence(tmp_path, many, which, seconds)
         assert which == signal.SIGTERM or seconds < 0.5
         return
     assert (code, said.splitlines()[-1]) == (own, sentence)
+
+
+# The command, with an interrupt at the moment when a module is first asked for.
+AT_IMPORT = """
+import signal, sys
+from priorhood.cli import main
+
+module = sys.argv.pop(1)
+
+class Interrupt:
+    def find_spec(name, path, target=None):
+        if name == module:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt)
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["numpy", "numpy._core", "numpy.lib", "numpy.ma", "duckdb", "numba"])
+def test_an_interrupt_inside_an_import_ends_a_command_with_a_sentence(tmp_path, module):
+    (tmp_path / "sales.csv").write_text("price,area\n1,2\n2,3\n3,5\n5,6\n8,8\n")
+    words = ["fit", "sales.csv", "price ~ area", "-o", "out.nc"]
+    command = [sys.executable, "-c", AT_IMPORT, module, *words]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert (ended.returncode, ended.stderr.strip()) == SAID[signal.SIGINT]
+    assert [one.name for one in tmp_path.iterdir()] == ["sales.csv"]

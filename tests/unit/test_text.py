@@ -22,9 +22,10 @@ def test_lists_end_with_or_or_with_how_many_more():
 
 def test_counts_have_the_plural_of_their_name():
     assert [count_noun(n, "county") for n in (0, 1, 2500)] == ["0 counties", "1 county", "2,500 counties"]
-    assert [plural(name) for name in ("zip", "branch", "bus", "day", "zip:type")] == [
-        "zips", "branches", "buses", "days", "zip:type",
+    assert [plural(name) for name in ("zip", "branch", "bus", "class", "day", "zip:type")] == [
+        "zips", "branches", "buses", "classes", "days", "zip:type",
     ]  # fmt: skip
+    assert [count_noun(5, name) for name in ("rooms", "ROOMS")] == ["5 rooms", "5 ROOMS"]
 
 
 def test_names_in_sql_double_their_own_quotes():

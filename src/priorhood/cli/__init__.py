@@ -69,7 +69,7 @@ class Command(TyperCommand):
             if FORMER.get(name) in options.values():
                 words = [FORMER[name] + word[len(name) :] if word.split("=")[0] == name else word for word in args]
                 return super().parse_args(ctx, words)
-            from priorhood._arguments import OTHER_NAMES
+            from priorhood._arguments import NOT_NEEDED, OTHER_NAMES
 
             asked = name.lstrip("-").replace("-", "_")
             meant = {asked, OTHER_OPTIONS.get(asked, asked), *OTHER_NAMES.get(asked, ())}
@@ -78,8 +78,9 @@ class Command(TyperCommand):
             )
             if not right and meant & {"table", "model", "post", "rows", "file", "files"}:
                 right = "an argument without a name"
-            if right:
-                wrong.possibilities, wrong.message = None, f"No such option: {name}; use {right} with this command"
+            advice = f"use {right} with this command" if right else NOT_NEEDED.get(asked.lower())
+            if advice:
+                wrong.possibilities, wrong.message = None, f"No such option: {name}; {advice}"
             raise
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

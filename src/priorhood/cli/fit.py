@@ -30,7 +30,11 @@ def save_fit(
     check_writable(out, *(path for path in inputs if path))
     check_netcdf(out, "a posterior", ".nc")
     started = time.perf_counter()
-    with interruptible(), printed_warnings(quiet=as_json), progress(quiet=as_json) as report:
+    with (
+        interruptible(),
+        printed_warnings(quiet=as_json) as warned,
+        progress(quiet=as_json) as report,
+    ):
 
         def announce(stage: str, done: int, total: int) -> None:
             if stage in COMPILING and done == 0 and not as_json:
@@ -40,7 +44,7 @@ def save_fit(
         post = make(announce)
     seconds = time.perf_counter() - started
     post.save(out)
-    print_summary(post, as_json=as_json, out=out)
+    print_summary(post, as_json=as_json, out=out, warned=warned)
     if not as_json:
         console().print(f"fitted in {seconds:.2f} s, written to {out}", soft_wrap=True)
 

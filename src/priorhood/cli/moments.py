@@ -77,6 +77,10 @@ def table_and_formula(inputs: list[str], command: str) -> tuple[str, str]:
     """
     if len(inputs) == 2 and "~" in inputs[0] and "~" not in inputs[1]:
         raise ModelError(f"the table comes first, then the formula: write {shlex.join(reversed(inputs))}")
+    if len(inputs) > 2 and ["~" in one for one in inputs] == [False] * (len(inputs) - 1) + [True]:
+        from priorhood.data.sources.files import SEVERAL_FILES
+
+        raise ModelError(f"{command} takes one table and a formula, not {preview(inputs)}: {SEVERAL_FILES}")
     if len(inputs) != 2:
         raise ModelError(
             f"{command} takes a table and a formula, or files of sums (priorhood moments), not {preview(inputs)}; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import shlex
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from priorhood.model.tokens import unquoted
 
 if TYPE_CHECKING:
     from priorhood.data.sources.table import Table
+    from priorhood.posterior.posterior import Posterior
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"  # of every netCDF4 file
 PLACES_HELP = "Table with one row per place: its label and its predictors."
@@ -169,6 +171,59 @@ def _quantiles(text: str) -> list[float]:
         raise ModelError(f"--quantiles {text!r}: write it like 0.05,0.5,0.95") from None
 
 
+class Threshold(float):
+    """A threshold, and its text on the command line."""
+
+    def __new__(cls, text: str) -> Threshold:
+        """Read the text as a number."""
+        number = super().__new__(cls, text)
+        number.text = text.strip()
+        return number
+
+    text: str
+
+
+def _threshold(text: str | None) -> float | None:
+    """Return a threshold as a number that keeps its text."""
+    if text is None:
+        return None
+    try:
+        return Threshold(text)
+    except ValueError:
+        raise ModelError(f"{text!r} is not a number, as a threshold must be (--below, --above)") from None
+
+
+def _thresholds(texts: list[str] | None) -> list[float | None] | None:
+    """Return several thresholds."""
+    return None if texts is None else [_threshold(text) for text in texts]
+
+
+_THREE_DECIMALS = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
+
+
+def check_thresholds(post: Posterior, options: dict[str, Any]) -> None:
+    """Raise for a threshold like 350.000 if a thousand times as much is of the size of the outcome's mean.
+
+    Raises
+    ------
+    ModelError
+        It may be meant as 350000.
+    """
+    formula = post.model.formula
+    mean = float(post.moments.pooled()[0][-1])
+    mean = math.exp(mean) if formula.log_outcome else mean
+    for name in ("below", "above"):
+        given = options.get(name)
+        for one in given if isinstance(given, list | tuple) else [given]:
+            if not isinstance(one, Threshold) or not _THREE_DECIMALS.fullmatch(one.text):
+                continue
+            if 0.1 * mean <= 1000 * one <= 10 * mean:
+                raise ModelError(
+                    f"--{name} {one.text} is {one:g}, but the mean of {formula.outcome_name} is {mean:,.6g}: write "
+                    f"{1000 * one:.0f} or {one:g}"
+                )
+
+
 @dataclass(frozen=True)
 class Shared:
     """An option whose help or form differs from that of the Python parameter.
@@ -195,13 +250,19 @@ class Shared:
 SEVERAL = list[str]
 NEW_SEED = "Random seed (default: chosen at random, and recorded)."
 SHARED = {
-    "Posterior.predict.above": Shared("Add the probability of an outcome above this; repeatable."),
-    "Posterior.predict.below": Shared("Add the probability of an outcome below this; repeatable."),
+    "Posterior.predict.above": Shared(
+        "Add the probability of an outcome above this; repeatable.", None, "NUMBER", SEVERAL, _thresholds
+    ),
+    "Posterior.predict.below": Shared(
+        "Add the probability of an outcome below this; repeatable.", None, "NUMBER", SEVERAL, _thresholds
+    ),
     "Posterior.predict.prefix": Shared("Prefix for the names of the new columns."),
     "report.below": Shared(
-        "Threshold in the outcome's units: the map and the table show the probability of a lower outcome."
+        "Threshold in the outcome's units: the map and the table show the probability of a lower outcome.",
+        None, "NUMBER", str, _threshold,
     ),
     "report.title": Shared('Title of the page (default: "Price by zip", for example).'),
+    "below": Shared("", None, "NUMBER", str, _threshold),
     "bounds": Shared(
         "Smallest and largest plausible outcome, separated by a space: --bounds 0 900000.", metavar="LOW HIGH"
     ),

@@ -74,17 +74,19 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def printed_warnings(*, quiet: bool) -> Iterator[None]:
-    """Print priorhood's warnings as sentences, even if an error follows."""
+def printed_warnings(*, quiet: bool) -> Iterator[list[str]]:
+    """Print priorhood's warnings as sentences, even if an error follows; the list then holds them."""
+    printed: list[str] = []
     caught: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", PriorhoodWarning)
-            yield
+            yield printed
     finally:
         for warning in caught:
             if issubclass(warning.category, PriorhoodWarning) and not quiet:
-                say(f"warning: {warning.message}")
+                printed.append(str(warning.message))
+                say(f"warning: {printed[-1]}")
 
 
 @contextmanager
@@ -121,13 +123,13 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 
 # Stages of a fit that need an explanation when they begin.
 COMPILING = {
-    "compiling the engine": "compiling the engine, once per machine (about 15 seconds) …",
+    "compiling the engine": "compiling the engine, once per installation and kind of model (about 15 seconds) …",
     "compiling the model": "compiling the model for NUTS (10 seconds to a minute), then sampling …",
 }
 
 
 def announce_compile(*, quiet: bool, by_group: bool = False) -> None:
-    """Announce that the first fit on a machine takes longer."""
+    """Announce that the first fit of a kind of model takes longer."""
     from priorhood.engines.exact import compiled
 
     if not quiet and not compiled(by_group=by_group):
@@ -190,9 +192,18 @@ def new_table(title: str, first: str = "", numbers: Sequence[str] = (), **option
 
 
 def print_summary(
-    post: Posterior, *, as_json: bool, everything: bool = False, standardized: bool = False, out: object = None
+    post: Posterior,
+    *,
+    as_json: bool,
+    everything: bool = False,
+    standardized: bool = False,
+    out: object = None,
+    warned: Sequence[str] = (),
 ) -> None:
-    """Print the equations, a table and the facts of a fit; or one JSON document with every parameter."""
+    """Print the equations, a table and the facts of a fit; or one JSON document with every parameter.
+
+    warned : notes that have been printed as warnings
+    """
     if as_json:
         frame = post.summary(standardized=standardized).reset_index()
         # Pareto k is −∞ if all weights are equal.
@@ -232,7 +243,7 @@ def print_summary(
         lines.append(
             f"mean, sd and quantiles of every {post.model.formula.group} are kept, not draws ({a['store_reason']})"
         )
-    for line in [*lines, *(f"note: {note}" for note in post.notes)]:
+    for line in [*lines, *(f"note: {note}" for note in post.notes if note not in warned)]:
         screen.print(line, soft_wrap=True)
 
 

@@ -9,13 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from priorhood.cli.options import ROWS, Group, Picture, Places, Polygons, Reading, Saved, check_order, takes
+from priorhood.cli.options import (
+    ROWS,
+    Group,
+    Picture,
+    Places,
+    Polygons,
+    Reading,
+    Saved,
+    check_order,
+    check_thresholds,
+    takes,
+)
 from priorhood.cli.output import say
 from priorhood.errors import FileError, ModelError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from priorhood.plot.maps.areas import Areas
     from priorhood.posterior.posterior import Posterior
 
 ENDINGS = (".png", ".svg", ".pdf")
@@ -62,6 +74,16 @@ def write_picture(figure: Figure, out: Path) -> None:
     write_atomically(out, lambda file: figure.savefig(file, format=out.suffix[1:].lower()))
 
 
+def joined_areas(post: Posterior, polygons: str, options: dict[str, Any]) -> Areas:
+    """Return the polygons of a posterior's places; a warning names places that have none."""
+    from priorhood.plot.maps.areas import read_areas
+
+    areas = read_areas(polygons, post, **{name: options[name] for name in ("column", "level", "crs")})
+    if areas.unmatched_places:
+        say(f"warning: {areas.account()}")
+    return areas
+
+
 def places_of(post: Posterior, labels: list[str] | None) -> dict[str, Any]:
     """Return `--group 10115 --group 12047` as the argument zip=["10115", "12047"] for the formula's group.
 
@@ -94,6 +116,7 @@ def picture(name: str) -> Callable[..., None]:
         rows = next((parameter for parameter in ROWS if parameter in options), "")
         check_picture(out, file, options.get(rows), options.get("places"))
         post = load(file)
+        check_thresholds(post, options)
         if rows:
             options[rows] = reading.rows_if(options[rows], ROWS[rows], options.get("places"))
         if "places" in options:
@@ -151,10 +174,16 @@ def map_places(
     if areas is None or (polygons and positional):
         raise ModelError(f"a map needs {'one file of ' if areas else ''}polygons: --polygons zips.geojson")
     check_order(file, areas, "polygons")
-    if out.suffix.lower() in (".html", ".htm"):
+    page = out.suffix.lower() in (".html", ".htm")
+    if page:
         check_writable(out, file, areas)
-        plot.interactive_map(load(file), areas, **options).save(out)
     else:
         check_picture(out, file, areas, kind="map", others=" or .html")
-        write_picture(plot.map(load(file), areas, **options), out)
+    post = load(file)
+    check_thresholds(post, options)
+    joined = joined_areas(post, areas, options)
+    if page:
+        plot.interactive_map(post, joined, **options).save(out)
+    else:
+        write_picture(plot.map(post, joined, **options), out)
     say(f"written to {out}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from priorhood._text import row_count
-from priorhood.cli.options import Json, OutTable, Places, Reading, Rows, Saved, check_order, takes
+from priorhood.cli.options import Json, OutTable, Places, Reading, Rows, Saved, check_order, check_thresholds, takes
 from priorhood.cli.output import print_json, progress
 
 
@@ -28,6 +28,7 @@ def predict(
     check_order(file, table)
     check_output(out, file, table, *([places] if places else []))
     post, rows = load(file), reading.rows(table)
+    check_thresholds(post, wanted)
     check_kinds(out, rows)
     known, prefix, seed = reading.places(places), wanted.pop("prefix"), wanted.pop("seed")
     quantities = request(**wanted, seed=post.seed if seed is None else seed)
@@ -40,7 +41,7 @@ def predict(
         print_json(out=out, rows=len(frame), status=counts, notes=[note] if note else [])
         return
     statuses = ", ".join(f"{count:,} {status}" for status, count in counts.items())
-    print(f"{row_count(len(frame))} predicted ({statuses}), written to {out}")
+    print(f"{row_count(len(frame))} predicted{statuses and f' ({statuses})'}, written to {out}")
     formula = post.model.formula
     if formula.unlogged.bare is None:
         thresholds = " and thresholds" if quantities.below or quantities.above else ""

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from priorhood.cli.options import Polygons, Saved, takes
+from priorhood.cli.options import Polygons, Saved, check_thresholds, takes
 from priorhood.cli.output import say
+from priorhood.cli.plot import joined_areas
 
 
 @takes(options="report")
@@ -25,5 +26,8 @@ def report(
     from priorhood.reporting import report as write_report
 
     check_report(out, file, *([polygons] if polygons else []))
-    write_report(load(file), out, polygons, **options)
+    post = load(file)
+    check_thresholds(post, options)
+    known = joined_areas(post, polygons, options) if polygons and post.hierarchy.levels else polygons
+    write_report(post, out, known, **options)
     say(f"written to {out} ({out.stat().st_size / 1000:,.0f} kB)")

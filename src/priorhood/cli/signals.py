@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from priorhood._import_interrupt import INTERRUPTED, MESSAGE
 from priorhood.cli.output import say
@@ -121,15 +121,24 @@ def end_interrupted() -> NoReturn:
 
 
 def _end(message: str, code: int) -> NoReturn:
-    """Print the message, end child processes, remove temporary files and exit."""
-    from multiprocessing import active_children
+    """Print the message, end child processes, remove temporary files and exit.
 
-    from priorhood.data.sources.duckdb_io import clear_spill_folders
+    Nothing is imported: an interrupt may have left any module half-loaded. What is not loaded has left nothing.
+    """
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        say(message)
+        for child in _loaded("multiprocessing", "active_children", list)():
+            child.terminate()
+        _loaded("priorhood.data.sources.duckdb_io", "clear_spill_folders", lambda: None)()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
-    say(message)
-    for child in active_children():
-        child.terminate()
-    clear_spill_folders()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+
+def _loaded(module: str, function: str, otherwise: Callable[[], Any]) -> Callable[[], Any]:
+    """Return the function of a module if it is loaded that far, else the other function."""
+    found: Callable[[], Any] = getattr(sys.modules.get(module), function, otherwise)
+    return found

@@ -135,7 +135,15 @@ def _distribution_verdict(a: Assessment) -> Verdict:
     )
     values: dict[str, Any] = {"inside": dict(zip((50, 80, 90), shares.tolist(), strict=True)), "finding": finding}
     if not a.in_sample:
-        sentence = "{finding}; not tested, since rows from the same place are not independent"
+        p = a.residuals.p_far
+        if p <= SHARE:
+            sentence = (
+                "{finding} (p {p_text}, however rows from the same place depend on each other): {shape}; {remedy}"
+            )
+            shape = "the rows are much further from their predictions than the model allows"
+            remedy = "check that they are of the same kind and in the same units as the rows of the fit"
+            return bad("intervals", sentence, **values, p=p, p_text=p_text(p), shape=shape, remedy=remedy)
+        sentence = "{finding}; tested only roughly, since rows from the same place are not independent"
         return good("intervals", sentence, **values)
     p = a.residuals.p_uniform
     values |= {"p": p, "p_text": p_text(p)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._arguments import check_choice, suggest_argument_names
+from priorhood._arguments import MODELS_APART, check_choice, suggest_argument_names
 from priorhood._text import argument, preview, row_count
 from priorhood.errors import ModelError, PriorhoodError
 from priorhood.evaluation.elpd import Elpd, outcomes_of, standard_error
@@ -124,7 +124,7 @@ def _by_name(models: object) -> dict[str, Any]:
     elif not isinstance(models, list | tuple):
         raise ModelError(
             f"compare takes several models, {{'name': posterior, …}}, [('name', posterior), …] or [posterior, …], "
-            f"followed by the table; not {type(models).__name__}"
+            f"followed by the table; not {type(models).__name__}: {MODELS_APART}"
         )
     elif models and all(isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], str) for one in models):
         pairs = list(models)

@@ -128,6 +128,16 @@ class Residuals:
         uniform = UniformityTest(self.shown, BINS - 1)
         return min(2.0 * float(np.mean([uniform.p_value(counts) for counts in self.counts])), 1.0)
 
+    @property
+    def p_far(self) -> float:
+        """The p-value of the rows' distance from their predictions, however they depend on each other.
+
+        e times the geometric mean of the rows' two-sided p-values is one (Vovk & Wang 2020, Combining p-values via
+        averaging).
+        """
+        two_sided_p = np.clip(2.0 * self.tail, np.finfo(float).tiny, 1.0)
+        return min(float(np.exp(1.0 + np.log(two_sided_p).mean())), 1.0)
+
     def column(self, name: str) -> Array:
         """Return a field of PlaceStatistics for all places, which are the last axis."""
         return np.stack([np.asarray(getattr(place, name)) for place in self.places], axis=-1)

@@ -222,6 +222,7 @@ class Moments:
         """
         return load_moments(path)
 
+    @suggest_argument_names
     def save(self, path: str | Path) -> None:
         """Write one netCDF file, completely or not at all; it contains no path and no name of a table.
 

@@ -9,6 +9,7 @@ import unicodedata
 from contextlib import suppress
 from dataclasses import fields
 
+from priorhood._arguments import brief_value
 from priorhood._text import join_words, suggestion
 from priorhood.errors import PriorError
 from priorhood.model.distributions import (
@@ -235,13 +236,32 @@ def check_key(key: str) -> str:
         key, re.DOTALL,
     )  # fmt: skip
     if match is None or (base_of(match[1]) not in ("mu", "tau") and match[3]):
+        meant = _meant(key.strip())
         raise PriorError(
-            f"prior for {brief(key.strip())}: the parameters are mu, mu[term], tau, tau[term], sigma, "
-            f"sigma_median, sigma_spread, nu, omega, and tau_group, tau_group[term], omega_group for further "
-            f"groupings (group is the column's name)"
+            f"prior for {brief(key.strip())}: {f'{meant} The' if meant else 'the'} parameters are mu, mu[term], "
+            f"tau, tau[term], sigma, sigma_median, sigma_spread, nu, omega, and tau_group, tau_group[term], "
+            f"omega_group for further groupings (group is the column's name)"
         )
     name = match[1] if match[2] is None else f"{base_of(match[1])}_{alone(dimension(unquoted(match[2][1:])))}"
     return f"{name}[{tidy_label(match[4])}]" if match[4] else name
+
+
+# Other names of parameters, in lower case.
+_OTHERS = dict.fromkeys(("sd", "var", "variance", "scale"), "tau (between places) or sigma (of the residuals)") | {
+    **dict.fromkeys(("cor", "corr", "rho", "lkj"), "omega"),
+    **dict.fromkeys(("intercept", "alpha"), "mu[Intercept]"),
+}
+
+
+def _meant(key: str) -> str:
+    """Return what a name that is not a parameter's may mean, as a sentence; or ''."""
+    if key.lower() in _OTHERS:
+        return f"write {_OTHERS[key.lower()]}."
+    close = suggestion(key, DOMAINS)
+    close = close if close.startswith("did you") else ""
+    if re.fullmatch(r"`[^`]+`|[^\W\d]\w*(\(\s*\w+\s*\))?", key):
+        return f"{close.replace('?', ', or') or 'did you mean'} mu[{cut(key)}], a coefficient?"
+    return close
 
 
 def split_label(label: str) -> tuple[str, str]:
@@ -322,7 +342,7 @@ def given_priors(given: object) -> dict[str, Prior]:
     elif isinstance(given, list | tuple):
         pairs = [parse_prior(text) for text in given]
     else:
-        raise PriorError(f"priors must be strings or a mapping of names to distributions, not {given!r}")
+        raise PriorError(f"priors must be strings or a mapping of names to distributions, not {brief_value(given)}")
     for key, prior in pairs:
         if key in chosen:
             raise PriorError(f"prior for {key} is given twice: {chosen[key]} and {prior}")

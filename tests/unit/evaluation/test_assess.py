@@ -168,3 +168,21 @@ def test_a_formula_written_out_is_that_formula(population, parts, outcome):
     again = parse(written_out(formula))
     assert same_formula(again, formula)
     assert written_out(again) == written_out(formula)
+
+
+@pytest.mark.parametrize(("factor", "good"), [(1.0, True), (0.001, False), (2.0, False)])
+def test_other_rows_far_from_their_predictions_are_not_good(rows, factor, good):
+    post = ph.fit("y ~ x + (1 | g)", rows[::2], **HOW)
+    others = rows[1::2]
+    verdict = next(v for v in ph.assess(post, others.assign(y=factor * others.y)) if v.code == "intervals")
+    assert verdict.good is good
+    assert ("the same units" in verdict.text) is not good
+
+
+def test_distance_of_other_rows_is_tested_whatever_their_dependence(rows):
+    """Copies of a row, which depend on each other as much as rows can, do not make it rarer."""
+    post = ph.fit("y ~ x + (1 | g)", rows, **HOW)
+    off = rows.head(1).assign(y=rows.y.iloc[0] + 3.5)
+    one, many = (ph.assess(post, pd.concat([off] * count)).residuals for count in (1, 500))
+    assert one.p_far == pytest.approx(many.p_far)
+    assert one.p_far < 1

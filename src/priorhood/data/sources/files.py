@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     import duckdb
 
 INSIDE = "::"
+SEVERAL_FILES = (
+    "several files are read as one table by a pattern in quotes, such as 'sales-*.csv' or '[ab].csv', or by the "
+    "name of their folder"
+)
 # Rows of a CSV whose texts show the format of numbers.
 FIRST = 10_000
 # Rows that determine types, and bytes of a read, if only a few rows are wanted.

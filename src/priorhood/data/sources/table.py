@@ -23,7 +23,7 @@ from priorhood.data.sources.backend import ENGINES, backend_of, is_elsewhere
 from priorhood.data.sources.column_names import ambiguous_columns
 from priorhood.data.sources.columns import in_memory, restored, with_readings
 from priorhood.data.sources.duckdb_io import KEPT, connection, explain_errors
-from priorhood.data.sources.files import Parts, find_parts
+from priorhood.data.sources.files import SEVERAL_FILES, Parts, find_parts
 from priorhood.data.sources.remote import answer_of
 from priorhood.data.sources.where_filter import flag_rows
 from priorhood.data.sources.where_syntax import invalid_where
@@ -364,6 +364,8 @@ def _read_frame(source: Any, where: str | None, number_format: NumberFormat, nam
         repeated = str(problem).splitlines()[-1].strip("- ")
         raise TableError(f"the frame has a column more than once: {repeated}; rename it") from None
     except TypeError:
+        if isinstance(source, list | tuple) and source and all(isinstance(one, str | Path) for one in source):
+            raise TableError(f"cannot read a table from a {type(source).__name__}: {SEVERAL_FILES}") from None
         raise TableError(
             f"cannot read a table from {type(source).__name__}; pass a path, a pandas, Polars or PyArrow "
             f"frame, a DuckDB relation, a PySpark or Dask frame, an Ibis table or a mapping of columns"
