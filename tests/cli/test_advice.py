@@ -263,6 +263,26 @@ PYTHON = {
         "rename it",
         lambda: ph.moments("price ~ 1 + (1 | mu_)", sales().rename(columns={"zip": "mu_"})),
     ),
+    "a group before the bar": case(
+        lambda: ph.Model("price ~ living_space + (zip | 1)"), "write '(1 | zip)'", lambda: ph.moments(ONE, sales())
+    ),
+    "a group of brms": case(
+        lambda: ph.Model("price ~ living_space + (1 | gr(zip, by = kind))"),
+        "write the group without gr(): '(1 | zip)'",
+        lambda: ph.moments(ONE, sales()),
+    ),
+    "a formula of brms": case(
+        lambda: ph.Model(f"bf({ONE}, sigma ~ kind)"),
+        f"write it without bf(): {ONE!r}",
+        lambda: ph.moments(ONE, sales()),
+    ),
+    "errors and weights of brms": case(
+        lambda: ph.Model("price | se(error, sigma = TRUE) + weights(times) ~ living_space + (1 | zip)"),
+        (f"write only the outcome before '~', {ONE!r}", "se='error'", "frequency_weights='times'"),
+        lambda: ph.moments(ph.Model(ONE, se="error"), sales()),
+        lambda: ph.moments(ph.Model(ONE, frequency_weights="times"), sales()),
+        lambda: ph.moments(ph.Model(ONE, precision_weights="times"), sales()),
+    ),
     "one group in two parts": case(
         lambda: ph.Model("price ~ area + (1 | zip) + (0 + area | zip)"),
         ("(1 + area | zip) with correlation", "(1 + area || zip) without"),
@@ -913,6 +933,16 @@ def mangled(folder: Path) -> None:
         gzip.compress(b"# Sales, of 2024\n" + rows.to_csv(index=False).encode())
     )
     (folder / "commented plain.csv").write_text("not to be written over")
+    lines = rows.to_csv(index=False).splitlines(keepends=True)
+    (folder / "named twice.csv").write_text("".join([*lines[:50], lines[0], *lines[50:]]))
+    share = [f"{one / 3:.1f} %".replace(".", ",") for one in size]
+    millions = [f"{one / 1e6:.3f}".replace(".", ",") + " Mio. €" for one in price]
+    measured = rows.assign(living_space=[f"{one:.1f}" for one in size])
+    measured.assign(price=[f"{one:,}".replace(",", ".") for one in price]).to_csv(
+        folder / "pointed.csv", index=False
+    )
+    measured.assign(share=share).to_csv(folder / "shares.csv", index=False, sep=";")
+    measured.assign(price=millions).to_csv(folder / "millions.csv", index=False, sep=";")
     (folder / "even.csv").write_text(rows.to_csv(index=False) + "10115,80,400000\n")
     with duckdb.connect(str(folder / "two.duckdb")) as database:
         database.execute("CREATE TABLE homes AS SELECT zip, living_space, price FROM rows")
@@ -945,6 +975,11 @@ TABLES = {
         ("zero.csv", "log(price) ~ 1 + (1 | zip)"),
         "filter them out (--where)",
         [("zero.csv", "log(price) ~ 1 + (1 | zip)", "--where", "price > 0")],
+    ),
+    "names among the rows": (
+        ("named twice.csv", FORMULA),
+        """leave it out with --where "living_space <> 'living_space'\"""",
+        [("named twice.csv", FORMULA, "--where", "living_space <> 'living_space'")],
     ),
     "a line that is longer": (("uneven.csv", FORMULA), "or leave it out", [("even.csv", FORMULA)]),
     "several tables": (
@@ -1061,3 +1096,36 @@ def test_programs_that_messages_name_write_what_can_be_read(
     assert (folder / written).is_file()
     ran = run_cli("moments", written, then, "-o", "read.moments")
     assert ran.code == 0, ran.err
+
+
+SHARES = "price ~ living_space + share + (1 | zip)"
+
+
+@pytest.mark.parametrize(
+    ("table", "formula", "options"),
+    [
+        ("pointed", FORMULA, ()),
+        ("pointed", FORMULA, ("--thousands", ".")),
+        *(("shares", SHARES, options) for options in ((), ("--decimal", ","), ("--thousands", "."))),
+        *(("millions", FORMULA, options) for options in ((), ("--decimal", ","), ("--thousands", "."))),
+    ],
+)
+def test_tables_of_two_decimal_signs_are_read_once_one_column_is_converted(
+    table, formula, options, folder, monkeypatch
+):
+    """Every command that a message names is run; no option that contradicts a column is named."""
+    monkeypatch.chdir(folder)
+    name = f"{table}.csv"
+    for _ in range(4):
+        ran = run_cli("moments", name, formula, *options, "-o", "read.moments")
+        if "python -c " not in ran.err:
+            break
+        command = next(line for line in ran.err.splitlines() if "python -c " in line)
+        command = command[command.index("python -c ") :].replace("python -c", f"{shlex.quote(sys.executable)} -c")
+        subprocess.run(command, shell=True, check=True, cwd=folder)
+        name = shlex.split(command)[-1].rpartition("d.to_csv('")[2].partition("'")[0]
+    assert ran.code == 0, ran.err
+    found, size = ph.load_moments(folder / "read.moments"), sales()["living_space"]
+    means = dict(zip(found.moments.columns, found.moments.pooled()[0], strict=True))
+    assert means["living_space"] == pytest.approx(size.mean(), abs=0.1)
+    assert means["price"] == pytest.approx(sales()["price"].mean(), rel=0.01)

@@ -62,7 +62,7 @@ def check_numbers(frame: Frame, roles: dict[str, Role], table: Table) -> None:
                 )
         for column in (c for c in thousands if c in texts):
             # A column that has 1234 has no thousands separators.
-            if not check_thousands(column, texts[column], table) and not any(
+            if not check_thousands(column, texts[column], table, numbers) and not any(
                 map(_FOUR_DIGITS.match, texts[column])
             ):
                 table.unchecked_thousands.add(column)

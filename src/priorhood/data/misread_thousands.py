@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorhood._text import argument, preview
-from priorhood.data.number_formats import SAME_SEPARATOR
+from priorhood.data.mixed_decimals import column_with, respelling
+from priorhood.data.number_formats import SAME_SEPARATOR, Separators
 from priorhood.data.sources.columns import run
 from priorhood.errors import TableError, warn
 
@@ -102,8 +103,13 @@ def all_in_thousands(texts: Sequence[str]) -> list[str]:
     return distinct if len(distinct) >= 5 and max(sizes) >= 2 * min(sizes) else []
 
 
-def check_thousands(column: str, texts: list[str], table: Table) -> bool:
+def check_thousands(column: str, texts: list[str], table: Table, numbers: Iterable[str] = ()) -> bool:
     """Check the texts of a CSV's column of numbers, unless the user gave the separators.
+
+    Parameters
+    ----------
+    numbers : iterable of str
+        Columns of numbers, whose decimals may contradict the thousands of this one.
 
     Returns
     -------
@@ -122,11 +128,17 @@ def check_thousands(column: str, texts: list[str], table: Table) -> bool:
     odd = in_thousands(texts, decimal)
     if not odd and given.decimal is None and (three := all_in_thousands(texts)):
         example = three[0]
+        command = _command_instead(column, ".", table, numbers)
+        meant = f"if it means {example.replace('.', '')},"
+        decimals = f"if these are decimals, use {argument('decimal', '.')}"
         warn(
             f"{table.name}: every value of column {column!r} has a period and three digits, such as "
-            f"{preview(three, 3)}: {example!r} is read as a decimal, {float(example):g}; if it means "
-            f"{example.replace('.', '')}, read the file with {argument('thousands', '.')}, and if these are "
-            f"decimals, use {argument('decimal', '.')}"
+            f"{preview(three, 3)}: {example!r} is read as a decimal, {float(example):g}; "
+            + (
+                f"{decimals}, and {meant} {command}"
+                if command
+                else f"{meant} read the file with {argument('thousands', '.')}, and {decimals}"
+            )
         )
         table.checked.add(column)
         return True
@@ -142,17 +154,33 @@ def check_thousands(column: str, texts: list[str], table: Table) -> bool:
         f"{table.name}: column {column!r} has values with exactly three digits after {decimal!r}, such as "
         f"{preview(dict.fromkeys(odd), 3)}{others}: {'the former' if whole else 'they'} look like thousands"
     )
+    command = _command_instead(column, decimal, table, numbers)
     instead = argument("thousands", decimal)
     if given.decimal is None:
+        if command:
+            raise TableError(
+                f"{description}; if they are decimals, read the file with {argument('decimal', decimal)}; if they "
+                f"are thousands, {command}"
+            )
         raise TableError(
             f"{description}; read the file with {instead}, or, if they are decimals, with "
             f"{argument('decimal', decimal)}"
         )
     warn(
         f"{description}, but are read as decimals because of {argument('decimal', decimal)}; if they are "
-        f"thousands, use {instead} instead"
+        f"thousands, {command or f'use {instead} instead'}"
     )
     return True
+
+
+def _command_instead(column: str, sign: str, table: Table, numbers: Iterable[str]) -> str:
+    """Return the command that removes the thousands separators of a column if the sign means decimals elsewhere."""
+    others = [one for one in numbers if one != column]
+    other = column_with(sign, table.csv.sample_texts(others)) if table.csv is not None else ""
+    if not other:
+        return ""
+    removed = respelling(column, Separators(".", sign), ".", table)
+    return f"remove {sign!r} from this column alone, since column {other!r} has decimals with it: {removed}"
 
 
 # -- numbers ------------------------------------------------------------------------------------------------

@@ -45,6 +45,13 @@ def mixed_booleans(texts: Iterable[str]) -> dict[str, bool]:
     return {word: values[word] for word in sorted(words)} if with_digits or pairs > 1 else {}
 
 
+def foreign_booleans(texts: Iterable[str]) -> dict[str, bool]:
+    """Return the truth values of words of one pair, like ja and nein, in lower case; empty for other texts."""
+    words = {text.strip(BLANKS).lower() for text in texts}
+    found = ({true: True, false: False} for true, false in _TRUTHS if words and words <= {true, false})
+    return next(found, {})
+
+
 def parse_bool(text: str) -> bool | None:
     """Return the truth value of a word; None for other texts."""
     word = text.strip(BLANKS).lower()
@@ -246,12 +253,15 @@ class Affix:
         Separators of the numbers.
     odd : tuple of str
         Texts that have the sign.
+    partial : bool
+        Whether other numbers of the column have no sign.
     """
 
     before: str
     after: str
     separators: Separators
     odd: tuple[str, ...]
+    partial: bool = False
 
     @property
     def usual(self) -> bool:
@@ -311,7 +321,8 @@ def find_affix(texts: Iterable[str], given: NumberFormat = DEFAULT_FORMAT) -> Af
     if len({pairs[t] for t in odd}) != 1:
         return None
     before, after = pairs[odd[0]]
-    plain = len(odd) == len(pairs) or all(not any(map(str.isalpha, s)) or is_unit(s) for s in (before, after))
+    partial = len(odd) < len(pairs)
+    plain = not partial or all(not any(map(str.isalpha, s)) or is_unit(s) for s in (before, after))
     # A price may end in .- for no cents.
     bounds = _BOUNDS & set(before + re.sub(r"[.,][-\u2013\u2014]+", "", after))
     bounds |= {letter for letter in before + after if unicodedata.decomposition(letter).startswith("<fraction>")}
@@ -321,11 +332,11 @@ def find_affix(texts: Iterable[str], given: NumberFormat = DEFAULT_FORMAT) -> Af
     money = any(map(_is_currency, filter(None, (before, after))))
     # No price has three decimals.
     if money and given.decimal is None and all(re.fullmatch(r"[+-]?\d{1,3}(?:\.\d{3})+", core) for core in cores):
-        return Affix(before, after, Separators(",", "."), odd)
+        return Affix(before, after, Separators(",", "."), odd, partial)
     if any(re.search(r",\d\d,", core) for core in cores) and all(is_number(core, given) for core in cores):
-        return Affix(before, after, PLAIN, odd)  # in lakhs, reported once the sign is gone
+        return Affix(before, after, PLAIN, odd, partial)  # in lakhs, reported once the sign is gone
     separators = find_separators(cores, given)
-    return None if separators is None else Affix(before, after, separators, odd)
+    return None if separators is None else Affix(before, after, separators, odd, partial)
 
 
 @dataclass(frozen=True)

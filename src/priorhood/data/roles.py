@@ -59,6 +59,8 @@ class Role:
         Whether a formula could use the column as categories instead.
     known : tuple of str
         Categories of an earlier fit, whose spelling is kept.
+    instead : str
+        What to write instead of texts, if the column was true or false in an earlier fit.
     """
 
     purpose: str
@@ -66,6 +68,7 @@ class Role:
     category: bool = False
     predictor: bool = False
     known: tuple[str, ...] = ()
+    instead: str = ""
 
 
 def convert_to_roles(frame: Frame, roles: dict[str, Role], table: Table, *, keep: bool = False) -> Frame:
@@ -175,7 +178,7 @@ def _text_reading(text: TextColumn, frame: Frame, roles: dict[str, Role]) -> nw.
         # A predictor is categorical if most of its texts are not numbers.
         mostly_odd = 2 * len(odd) > sum(value.lower() != "nan" for value in values)
         categorical = mostly_odd and not role.number
-        text.check_units(odd, categorical=categorical)
+        text.check_units(odd, frame, roles, categorical=categorical)
         if categorical:
             return _categories(frame, column, role, text.counts)
         raise TableError(f"{text.title} {text.describe_odd(odd)}")
@@ -205,7 +208,8 @@ def _text_reading(text: TextColumn, frame: Frame, roles: dict[str, Role]) -> nw.
                 f"{table.name}: column {column!r} is {held} though all its values are numbers, such as {like}; "
                 f"convert it to numbers{thousands}, or write C({written(column)}) to use it as categories"
             )
-    check_thousands(column, values, table)
+    numbers = [one for one, other in roles.items() if not other.category]
+    check_thousands(column, values, table, numbers)
     read = nw.when(present != "").then(present)
     if KEPT in frame.collect_schema().names():
         read = nw.when(nw.col(KEPT)).then(read)

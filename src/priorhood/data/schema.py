@@ -12,7 +12,7 @@ from priorhood.data.labels import normal_label
 from priorhood.data.misread_numbers import check_numbers
 from priorhood.data.misread_thousands import check_all_rows
 from priorhood.data.number_formats import guess_separators
-from priorhood.data.roles import Role, convert_to_roles, refuse_nested
+from priorhood.data.roles import TRUE_OR_FALSE, Role, convert_to_roles, refuse_nested
 from priorhood.data.sources.backend import backend_of, is_elsewhere
 from priorhood.data.sources.columns import GIVEN, collected, declared_order, kept_rows, missing, run, textual
 from priorhood.data.sources.remote import count_labels
@@ -113,11 +113,15 @@ def learn_design(
 def roles_of(formula: Formula, design: Design | None = None) -> dict[str, Role]:
     """Return column → role in the outcome and the predictors; with a design, its role in that fit."""
     roles: dict[str, Role] = {}
+    instead = dict.fromkeys(design.truths if design is not None else (), TRUE_OR_FALSE)
     for factor in formula.factors():
         expression = Expression(factor)
         if expression.bare is None:
             free = design is None
-            roles |= {part: Role(f"predictor {factor}", number=True, predictor=free) for part in expression.names}
+            roles |= {
+                part: Role(f"predictor {factor}", number=True, predictor=free, instead=instead.get(part, ""))
+                for part in expression.names
+            }
         elif design is not None and factor in design.categories:
             numeric = factor in design.numeric
             known = () if numeric else design.categories[factor]
@@ -128,7 +132,8 @@ def roles_of(formula: Formula, design: Design | None = None) -> dict[str, Role]:
             before = roles.get(expression.bare, Role(""))
             number = before.number or design is not None
             purpose = before.purpose if before.number else "predictor"
-            roles[expression.bare] = Role(purpose, number=number, predictor=design is None)
+            words = instead.get(expression.bare, "")
+            roles[expression.bare] = Role(purpose, number=number, predictor=design is None, instead=words)
     return roles | {part: Role("the outcome", number=True) for part in Expression(formula.outcome).names}
 
 

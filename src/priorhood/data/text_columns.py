@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from priorhood._system import is_file
-from priorhood._text import argument, join_words, preview, row_count
-from priorhood.data.date_advice import script
+from priorhood._text import argument, join_words, preview, row_count, sql_name, sql_text
 from priorhood.data.labels import BLANKS
 from priorhood.data.misread_thousands import in_two_ways
-from priorhood.data.number_formats import PLAIN, find_affix, guess_separators
+from priorhood.data.mixed_decimals import column_with, command_of, respelling
+from priorhood.data.number_formats import PLAIN, find_affix, foreign_booleans, guess_separators
 from priorhood.data.sources.columns import kept_rows, label_text, run, textual
-from priorhood.data.unusual_numbers import affix_advice, conversion_advice, null_advice, range_rewriting, rewriting
+from priorhood.data.unusual_numbers import (
+    Rewriting,
+    affix_advice,
+    calls_to_map,
+    conversion_advice,
+    null_advice,
+    range_rewriting,
+    rewriting,
+)
 from priorhood.errors import TableError
 from priorhood.model.tokens import cut, written
 
@@ -24,7 +31,6 @@ if TYPE_CHECKING:
     from priorhood.data.roles import Role
     from priorhood.data.sources.backend import Frame
     from priorhood.data.sources.table import Table
-    from priorhood.data.unusual_numbers import Rewriting
 
 FEW = 20
 # More categories than this should be a group part.
@@ -70,8 +76,7 @@ class TextColumn:
     @property
     def command(self) -> Callable[[str], str] | None:
         """Function from a line of Python for the rows d to a command for the table's file; None for frames."""
-        table = self.table
-        return partial(script, table.name, ending="plain") if table.csv and is_file(table.name) else None
+        return command_of(self.table)
 
     def conversion(self, found: Rewriting, instead: str = "") -> str:
         """Return code that converts the column, including a command if the table is a text file."""
@@ -117,8 +122,14 @@ class TextColumn:
         if separators.decimal == given.separators.thousands:
             raise TableError(
                 f"{self.title} {description}, but {given.separators} was given for the whole table: write this "
-                f"column like the others, frame[{self.name!r}].str.replace({separators.decimal!r}, {decimal!r}, "
-                f"regex=False) in pandas"
+                f"column like the others: {respelling(self.name, separators, decimal, self.table)}"
+            )
+        contrary = separators.thousands + decimal * (decimal != separators.decimal)
+        if other := column_with(contrary, self.other_texts(frame, roles)):
+            raise TableError(
+                f"{self.title} {description}, which no choice of separators reads together with the decimals of "
+                f"column {other!r}{self.or_categories if separators.thousands else ''}; write the numbers of this "
+                f"column with {decimal!r}: {respelling(self.name, separators, decimal, self.table)}"
             )
         replaced = given.decimal not in (None, found[0].decimal)
         instead = f" instead of {argument('decimal', decimal)}" if replaced else ""
@@ -127,13 +138,24 @@ class TextColumn:
             f"{self.or_categories if separators.thousands else ''}"
         )
 
-    def check_units(self, odd: list[str], *, categorical: bool) -> None:
+    def other_texts(self, frame: Frame, roles: dict[str, Role]) -> dict[str, list[str]]:
+        """Return the texts of the other columns of numbers; a frame's columns of another type have none."""
+        others = [c for c, role in roles.items() if not role.category and c not in (self.name, *self.table.joined)]
+        if self.table.csv is not None:
+            return self.table.csv.sample_texts(others)
+        schema = frame.collect_schema()
+        found = {c: text_counts(frame, c, self.table.name) for c in others if textual(schema[c])}
+        return {column: [text.strip(BLANKS) for text in counts] for column, counts in found.items()}
+
+    def check_units(self, odd: list[str], frame: Frame, roles: dict[str, Role], *, categorical: bool) -> None:
         """Raise if the texts are numbers with units, written unusually, or mixed with many ranges.
 
         Parameters
         ----------
         odd : list of str
             Texts that are not numbers.
+        frame, roles : Frame, dict of str to Role
+            Other columns of the table.
         categorical : bool
             Whether the column may be categorical, since most of its texts are not numbers.
         """
@@ -144,7 +166,11 @@ class TextColumn:
             decimals = re.compile(rf"\d{re.escape(sign.separators.decimal)}\d")
             measured = sign.usual and (len(values) > FEW or any(map(decimals.search, values)))
             instead = "" if measured else self.or_categories
-            raise TableError(f"{self.title} has {affix_advice(sign, self.name, self.command, instead)}")
+            decimal = given.separators.decimal
+            contrary = sign.separators.thousands + decimal * (decimal != sign.separators.decimal)
+            other = column_with(contrary, self.other_texts(frame, roles)) if contrary else ""
+            mixed = (other, decimal) if other else None
+            raise TableError(f"{self.title} has {affix_advice(sign, self.name, self.command, instead, mixed)}")
         unusual = rewriting(values, given) if sign is None else None
         if unusual is not None:
             advice = self.or_categories
@@ -160,8 +186,23 @@ class TextColumn:
                     f"{bounded.description}: {advice}"
                 )
 
+    def _describe_names(self, name: str) -> str:
+        """Describe a line of names among the rows, with the condition that leaves it out."""
+        rows = sum(count for text, count in self.counts.items() if text.strip(BLANKS) == name)
+        condition = f"{self.name if self.name.isidentifier() else sql_name(self.name)} <> {sql_text(name)}"
+        return (
+            f"holds its own name, {name!r}, in {row_count(rows)}: the line of column names is repeated among the "
+            f"rows; leave it out with {argument('where', condition)}"
+        )
+
     def describe_odd(self, odd: list[str]) -> str:
         """Describe the non-numeric values of a numeric column, with advice."""
+        if self.role.instead:
+            words = foreign_booleans(self.values)
+            how = self.conversion(Rewriting("", *calls_to_map(words))) if words else ""
+            return f"holds {preview(map(cut, odd), 3)}; {self.role.instead}{f': {how}' if how else ''}"
+        if {value.casefold() for value in odd} == {self.name.strip(BLANKS).casefold()}:
+            return self._describe_names(odd[0])
         if len(odd) == len(self.values) and not any(any(map(str.isdigit, value)) for value in odd):
             categories = f"write {written(self.name)} by itself to use it as categories"
             instead = categories if self.role.predictor else "name a column of numbers"

@@ -171,7 +171,9 @@ def _times(factors: Mapping[str, float], separators: Separators) -> tuple[str, s
     between = re.sub(r"([\\\]^-])", r"\\\1", separators.between_thousands + separators.decimal)
     number = rf"([+-]?(?:\d(?:[\d{between}]*\d)?))"
     pandas, polars = f".str.extract({number!r}, expand=False)", f".str.extract({number!r})"
-    pandas, polars = (f"{calls}{more}" for calls, more in zip((pandas, polars), _plain(separators), strict=True))
+    pandas, polars = (
+        f"{calls}{more}" for calls, more in zip((pandas, polars), calls_to_respell(separators), strict=True)
+    )
     after = rf"({_any(factors)})\s*$"
     pandas += f".astype(float) * {COLUMN}.str.extract({after!r}, expand=False).map({dict(factors)!r}).fillna(1)"
     polars += (
@@ -181,10 +183,10 @@ def _times(factors: Mapping[str, float], separators: Separators) -> tuple[str, s
     return pandas, polars
 
 
-def _plain(separators: Separators) -> tuple[str, str]:
-    """Return calls of pandas and Polars that write a column's numbers as Python does."""
+def calls_to_respell(separators: Separators, decimal: str = ".") -> tuple[str, str]:
+    """Return calls of pandas and Polars that write a column's numbers without thousands, with this decimal sign."""
     pandas = polars = ""
-    for sign, plain in (*((sign, "") for sign in separators.between_thousands), (separators.decimal, ".")):
+    for sign, plain in (*((sign, "") for sign in separators.between_thousands), (separators.decimal, decimal)):
         if sign != plain:
             pandas += f".str.replace({sign!r}, {plain!r}, regex=False)"
             polars += f".str.replace_all({sign!r}, {plain!r}, literal=True)"
@@ -202,8 +204,13 @@ def boolean_rewriting(texts: Iterable[str]) -> Rewriting | None:
     values = mixed_booleans(texts)
     if not values:
         return None
-    return Rewriting(
-        f"has true/false values in more than one form, {preview(texts, 6)}; use one form",
+    description = f"has true/false values in more than one form, {preview(texts, 6)}; use one form"
+    return Rewriting(description, *calls_to_map(values))
+
+
+def calls_to_map(values: Mapping[str, bool]) -> tuple[str, str]:
+    """Return calls of pandas and Polars that replace a column's words, given in lower case, by truth values."""
+    return (
         f".astype(str).str.strip().str.lower().map({values!r})",
         f".str.strip_chars().str.to_lowercase().replace_strict({values!r}, default=None, return_dtype=pl.Boolean)",
     )
@@ -252,7 +259,7 @@ def range_rewriting(
     separators = find_separators(cores, given)
     if separators is None or not found:
         return None
-    pandas, polars = _plain(separators)
+    pandas, polars = calls_to_respell(separators)
     number = r"\d+(?:\.\d+)?"
     both = rf"({number})(?:\D+({number}))?"
     advice = {
@@ -278,7 +285,13 @@ def null_advice(texts: list[str]) -> str:
     return f", or name the strings that mean a missing value ({argument('nulls', words)})"
 
 
-def affix_advice(found: Affix, column: str, command: Callable[[str], str] | None = None, instead: str = "") -> str:
+def affix_advice(
+    found: Affix,
+    column: str,
+    command: Callable[[str], str] | None = None,
+    instead: str = "",
+    decimals: tuple[str, str] | None = None,
+) -> str:
     """Return advice on numbers with a sign before or after them.
 
     Parameters
@@ -287,6 +300,8 @@ def affix_advice(found: Affix, column: str, command: Callable[[str], str] | None
         As in conversion_advice.
     instead : str
         As in conversion_advice.
+    decimals : tuple of str, optional
+        Another column of numbers and its decimal separator, if it contradicts that of this column.
     """
     signs = [sign for sign in (found.before, found.after) if sign]
     places = [f"{sign!r} {where}" for sign, where in ((found.before, "before"), (found.after, "after")) if sign]
@@ -297,9 +312,17 @@ def affix_advice(found: Affix, column: str, command: Callable[[str], str] | None
         return f"{description}; multiply them by {found.times:,}: {scaled}"
     pandas = "".join(f".str.replace({sign!r}, '', regex=False)" for sign in signs)
     polars = "".join(f".str.replace_all({sign!r}, '', literal=True)" for sign in signs)
-    reads = f", and read the result with {found.separators}" if found.separators != PLAIN else ""
+    if decimals:
+        other, decimal = decimals
+        reads = f", and write decimals with {decimal!r} like column {other!r}"
+        calls = calls_to_respell(found.separators, decimal)
+        pandas, polars = pandas + calls[0], polars + calls[1]
+    else:
+        reads = f", and read the result with {found.separators}" if found.separators != PLAIN else ""
+    # In rows without the unit, the numbers may be in another one.
+    alike = "if all others are in the same unit, " if found.partial and any(map(unit_meaning, signs)) else ""
     advice = conversion_advice(column, pandas, polars, command, instead)
-    return f"{description}; remove {'it' if len(signs) == 1 else 'them'}{reads}: {advice}"
+    return f"{description}; {alike}remove {'it' if len(signs) == 1 else 'them'}{reads}: {advice}"
 
 
 def conversion_advice(

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 
+from priorhood._text import argument
 from priorhood.errors import FormulaError
 from priorhood.model.arithmetic import Binary, Call, Number, inner_text, text_of
 from priorhood.model.expression import Expression, expression_of
@@ -159,6 +160,7 @@ def parse(text: str) -> Formula:
         raise FormulaError("the formula is empty; write it like 'price ~ living_space + (living_space | zip)'")
     text = tidied(text)
     words = words_of(text)
+    _check_wrapper(words, text)
     tildes = [at for at, word in enumerate(words) if word.is_sign("~")]
     if len(tildes) != 1:
         raise FormulaError(f"formula {brief(text)} needs exactly one '~': outcome ~ predictors")
@@ -168,6 +170,7 @@ def parse(text: str) -> Formula:
     if not right:
         start = text[: left[-1].end]
         raise FormulaError(f"formula {brief(text)} has nothing after '~'; write '{start} ~ 1' for only a mean")
+    _check_addition_terms(left, text)
     outcome = expression_of(left, text)
     if outcome.categorical:
         raise FormulaError(f"the outcome {outcome.text!r} must be a number: write the column without C()")
@@ -197,6 +200,53 @@ def parse(text: str) -> Formula:
         if shared and (len(outcome.names) == 1 or factor.nested() in (outcome.nested(), unlogged.nested())):
             raise FormulaError(f"formula {brief(text)}: {min(shared)!r} is on both sides of '~'")
     return formula
+
+
+def _check_wrapper(words: tuple[Word, ...], text: str) -> None:
+    """Raise for a formula of brms within bf(…)."""
+    if len(words) < 4 or words[0].text not in ("bf", "brmsformula") or not words[1].is_sign("("):
+        return
+    inside = _first_argument(words[1:])
+    if inside and any(word.is_sign("~") for word in inside):
+        raise FormulaError(
+            f"formula {brief(text)}: write it without {words[0].text}(): "
+            f"{brief(text[inside[0].start : inside[-1].end])}"
+        )
+
+
+def _check_addition_terms(left: tuple[Word, ...], text: str) -> None:
+    """Raise for what brms writes after the outcome, as in price | se(error) + weights(n) ~ …"""
+    bar = next((at for at, word in enumerate(left) if word.is_sign("|")), 0)
+    if not bar:
+        return
+    ways = []
+    for _, chunk in signed_chunks(left[bar + 1 :], text):
+        inside = _first_argument(chunk[1:]) if len(chunk) > 3 and chunk[1].is_sign("(") else ()
+        if len(inside) != 1 or inside[0].kind != "name":
+            continue
+        function, column = chunk[0].text, inside[0].text
+        if function == "se":
+            ways.append(f"give the standard errors as an argument, {argument('se', column)}")
+        elif function == "weights":
+            ways.append(
+                f"give the weights as an argument, {argument('frequency_weights', column)} if a row stands for "
+                f"several equal rows, {argument('precision_weights', column)} if it is the mean of several rows"
+            )
+    outcome = text[left[0].start : left[bar - 1].end]
+    raise FormulaError(
+        f"formula {brief(text)}: write only the outcome before '~', {brief(outcome + text[left[-1].end :])}"
+        f"{''.join(f', and {way}' for way in ways)}"
+    )
+
+
+def _first_argument(words: tuple[Word, ...]) -> tuple[Word, ...]:
+    """Return the words of the first argument in the brackets with which the words begin."""
+    depth = 0
+    for at, word in enumerate(words):
+        depth += word.is_sign("(") - word.is_sign(")")
+        if depth == 0 or (depth == 1 and word.is_sign(",")):
+            return words[1:at]
+    return ()
 
 
 def _check_names(formula: Formula) -> None:
@@ -329,6 +379,9 @@ def _groupings(bar: tuple[Word, ...], text: str) -> list[Grouping]:
         shown = text[bar[0].start : bar[-1].end]
         raise FormulaError(f"formula {brief(text)}: cannot read '({shown})'; write it like '(1 + area | zip)'")
     group = text[right[0].start : right[-1].end]
+    if right[0].kind == "number" and all(word.kind == "name" or word.is_sign("/", ":") for word in left):
+        terms_first = f"({group} {bar[marks[0]].text} {text[left[0].start : left[-1].end]})"
+        raise FormulaError(f"formula {brief(text)}: the group comes after the bar: write {terms_first!r}")
     if len(right) > 2 * MAX_GROUPINGS:
         raise FormulaError(f"formula {brief(text)}: the group {brief(group)} has more than {MAX_GROUPINGS} columns")
     # `city/district:zip` → (city,), (city, district, zip): lme4's notation of nested groups.
@@ -341,6 +394,10 @@ def _groupings(bar: tuple[Word, ...], text: str) -> list[Grouping]:
                 f"the group {group!r} combines columns with '+'; write nested groups as a/b (b within a), crossed "
                 f"groups as separate parts: (1 | a) + (1 | b)"
             )
+        elif column[0].text == "gr" and (inside := _first_argument(column[1:])):
+            shown = text[bar[0].start : column[0].start] + text[inside[0].start : inside[-1].end]
+            shown += text[column[-1].end : bar[-1].end]
+            fault = f"write the group without gr(): '({shown})'"
         elif len(column) > 1 or column[0].kind != "name":
             shown = text[column[0].start : column[-1].end]
             fault = f"the group {shown!r} is not a column name; put it in backticks: {written(shown)}"

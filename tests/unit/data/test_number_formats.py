@@ -28,8 +28,9 @@ from priorhood.cli.wording import options as cli_options
 from priorhood.data.date_formats import dates_of
 from priorhood.data.labels import BLANKS, match_spelling, normal_label, spelling_advice
 from priorhood.data.misread_thousands import all_in_thousands, in_thousands
+from priorhood.data.mixed_decimals import decimal_sign
 from priorhood.data.number_formats import Separators, find_affix, guess_separators
-from priorhood.data.unusual_numbers import rewriting
+from priorhood.data.unusual_numbers import affix_advice, rewriting
 from priorhood.model.formula import parse
 from shell import run_python
 from table_moments import design_and_moments
@@ -419,16 +420,20 @@ def test_a_second_line_of_names(tmp_path):
     np.testing.assert_allclose(found.mean, sums(frame)[1].mean, rtol=1e-12)
 
 
-def test_names_in_the_middle_are_nulls_and_names(tmp_path):
-    frame = homes()
+def test_names_in_the_middle_are_told_and_left_out(tmp_path):
+    frame = homes().rename(columns={"area": "living area"})
     lines = frame.to_csv(index=False).splitlines()
     lines.insert(30, lines[0])
     path = written(tmp_path, "\n".join(lines) + "\n")
-    assert "(nulls=['area'])" in refused(path)
-    table = ph.read(path, nulls=["price", "area"])
-    assert table.columns == ("zip", "area", "price")
-    found = sums(path, nulls=["price", "area"])[1]
-    np.testing.assert_allclose(found.mean, sums(frame)[1].mean, rtol=1e-12)
+    text = "price ~ `living area` + (1 | zip)"
+    said = refused(path, text)
+    assert "holds its own name, 'living area', in 1 row: the line of column names is repeated" in said
+    condition = "\"living area\" <> 'living area'"
+    assert said.endswith(f"leave it out with where={condition!r}")
+    for options in ({"where": condition}, {"where": "zip <> 'zip'"}, {"nulls": ["price", "living area"]}):
+        found = sums(path, text, **options)[1]
+        np.testing.assert_allclose(found.mean, sums(frame, text)[1].mean, rtol=1e-12)
+    assert ph.read(path, nulls=["price", "living area"]).columns == ("zip", "living area", "price")
 
 
 def test_nulls_that_are_numbers(tmp_path):
@@ -954,6 +959,63 @@ def test_unusual_numbers_are_no_categories_and_become_numbers_as_the_message_say
 
 
 @pytest.mark.parametrize(
+    ("texts", "known"),
+    [(["5 sqft", "6"], False), (["5 sqft", "6 sqft"], True), (["~5", "6"], True), (["5 %", "0.5"], False)],
+)
+def test_a_unit_of_some_numbers_may_not_be_that_of_all(texts, known):
+    found = find_affix(texts)
+    assert ("; remove it" in affix_advice(found, "area")) == known
+    assert ("; if all others are in the same unit, remove it" in affix_advice(found, "area")) != known
+
+
+@pytest.mark.parametrize(
+    ("texts", "sign"),
+    [
+        (["147.6", "110"], "."), (["1.250,5 m2", "84"], ","), (["20,0 %"], ","), (["5.2500"], "."),
+        (["1.250", "950"], ""), (["1.250", "0.5"], "."), (["0,125 Mio. €"], ","), (["10.125"], ""),
+        (["2024.04.15"], ""), (["1,5", "2.5"], ""),
+        (["1,02,368"], ""), ([], ""),
+    ],
+)  # fmt: skip
+def test_the_decimal_sign_of_texts(texts, sign):
+    assert decimal_sign(texts) == sign
+
+
+@pytest.mark.parametrize(
+    ("price", "area", "given"),
+    [
+        ("{:,.2f}", "{:.1f}", "."),  # 301,234.56 and 84.5
+        ("{:,.2f}", "{:.1f}", ","),  # 301,234.56 and 84,5
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "frame"])
+def test_columns_with_different_decimals_are_converted_one_by_one(tmp_path, price, area, given, form):
+    frame = homes().assign(price=homes()["price"] + 0.25, area=homes()["area"] + 0.5)
+    texts = frame.assign(
+        price=[price.format(v) for v in frame["price"]],
+        area=[area.format(v).replace(".", given) for v in frame["area"]],
+    )
+    rows = texts if form == "frame" else tmp_path / "rows.csv"
+    texts.to_csv(tmp_path / "rows.csv", index=False)
+    options = {}
+    for _ in range(4):
+        try:
+            found = sums(rows, **options)[1]
+            break
+        except ph.TableError as problem:
+            said = str(problem)
+        if code := re.search(r"python -c .*$", said):
+            rows = re.search(r"to_csv\('(.*?)'", run_python(code[0]))[1]
+        elif call := re.search(r"(frame\['(\w+)'\]\S*.*?) in pandas", said):
+            rows = rows.assign(**{call[2]: eval(call[1], {"frame": rows})})
+        elif sign := re.search(r"(decimal|thousands)='(.)'", said):
+            options |= {sign[1]: sign[2]}
+        else:  # a frame's numbers as text
+            rows = rows.assign(**{(name := re.search(r"column '(\w+)'", said)[1]): rows[name].astype(float)})
+    np.testing.assert_allclose(found.mean, sums(frame)[1].mean, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
     "texts",
     [
         ["\u00b9", "\u00b2"],  # superscripts: m\u00b2 is no m2 by them
@@ -1071,9 +1133,13 @@ def test_a_column_against_the_signs_of_the_others(tmp_path):
     path = written(tmp_path, frame.to_csv(index=False, sep=";"))
     said = refused(path, thousands=".")
     assert "decimal='.'" not in said
+    code = run_python(re.search(r"write this column like the others: (python -c .*)$", said)[1])
+    converted = sums(re.search(r"to_csv\('(.*?)'", code)[1], thousands=".")[1]
     text = pd.read_csv(path, sep=";", dtype=str)
-    text["area"] = eval(re.search(r"others, (.*) in pandas", said)[1], {"frame": text})
-    assert sums(text, thousands=".")[1].n.sum() == 60
+    in_frame = re.search(r"others: (.*?) in pandas", refused(text, thousands="."))[1]
+    text["area"] = eval(in_frame, {"frame": text})
+    for found in (converted, sums(text, thousands=".")[1]):
+        assert found.pooled()[0][0] == pytest.approx(homes()["area"].mean() + 0.25)
 
 
 # -- dates ------------------------------------------------------------------------------------------------

@@ -266,3 +266,26 @@ def test_a_power():
     with pytest.raises(ph.FormulaError, match=r"write a power with '\*\*', as in x \*\* 2"):
         parse("price ~ I(area^2)")
     parse("price ~ I(area ** 2)")
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("price ~ area + (zip || 1 + area)", "the group comes after the bar: write '(1 + area || zip)'"),
+        ("price ~ (1 | gr(city)/zip)", "write the group without gr(): '(1 | city/zip)'"),
+        ("bf(price ~ area)", "write it without bf(): 'price ~ area'"),
+        ("price | trunc(lb = 0) ~ area", "write only the outcome before '~', 'price ~ area'"),
+        ("price | se(my_se) ~ 1", "'price ~ 1', and give the standard errors as an argument, se='my_se'"),
+        ("price | weights(n) ~ 1", "precision_weights='n' if it is the mean of several rows"),
+        ("price ~ s(area)", "write powers of a column as I(area ** 2), or compute the columns first"),
+    ],
+)
+def test_notation_of_other_tools(text, advice):
+    with pytest.raises(ph.FormulaError) as problem:
+        parse(text)
+    assert str(problem.value).endswith(advice)
+
+
+@pytest.mark.parametrize("text", ["price ~ 1 + (gr | bf)", "bf ~ gr + (1 | gr)", "price ~ (zip | `1`)"])
+def test_columns_named_like_notation_of_other_tools(text):
+    parse(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 import numpy as np
 import pandas as pd
@@ -607,6 +609,22 @@ def gardens():
 NEITHER = (
     r"'{0}' is neither true nor false in {1}: {2}; in the fit it was true or false: write true and false, or 1"
 )
+
+
+@pytest.mark.parametrize("term", ["garden", "I(garden * living_space)"])
+def test_words_for_what_was_true_or_false_are_mapped_as_the_message_says(gardens, term):
+    post = ph.fit(f"price ~ living_space + {term} + (1 | zip)", gardens, chains=2, draws=50, seed=1)
+    rows = gardens.head(5)
+    for words, mapped in ((["ja", "Nein"], True), (["perhaps", "not"], False)):
+        frame = rows.assign(garden=np.where(rows["garden"], *words))
+        with pytest.raises(ph.TableError, match="write true and false, or 1 and 0") as problem:
+            post.predict(frame)
+        assert "name a column of numbers" not in str(problem.value)
+        code = re.search(r": (frame\['garden'\].*?) in pandas", str(problem.value))
+        assert bool(code) == mapped
+        if code:
+            said = post.predict(frame.assign(garden=eval(code[1], {"frame": frame})))
+            assert said["mean"].tolist() == post.predict(rows)["mean"].tolist()
 
 
 @pytest.mark.parametrize("column", ["garden", "said", "held"])
