@@ -1,4 +1,4 @@
-"""Text for messages and reports: suggestions, plurals, lists, quoted names, escaped control characters."""
+"""Text for messages and reports: suggestions, plurals, lists, quoted names, control characters, arguments."""
 
 from __future__ import annotations
 

@@ -63,14 +63,15 @@ def test_code_or_command():
         assert code_or_command("ph.loo", "priorhood compare --by row") == "priorhood compare --by row"
 
 
+NAMES = "|".join(sorted(flags(), key=len, reverse=True))
+ARGUMENT = rf"(?<![\w.])(?:{NAMES})="
 # Code that is the same everywhere, and what is said in Python alone.
-CODE = ("engine='python', dtype=str", "read(path, ", "+units=m", "<")
+CODE = ("engine='python', dtype=str", "read(path, ", "+units=m", "<!")
 
 
 def written_out(tree: ast.AST) -> list[str]:
     """Texts outside docstrings and code_or_command() that write out an argument or an option."""
-    names = "|".join(sorted(flags(), key=len, reverse=True))
-    pattern = re.compile(rf"(?<![\w.])(?:{names})=|(?<![\w-])--[a-z]")
+    pattern = re.compile(rf"{ARGUMENT}|(?<![\w-])--[a-z]")
     skipped: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
@@ -94,10 +95,63 @@ def test_one_that_is_written_out_is_seen(text):
     assert written_out(ast.parse(f'raise ValueError(f"{text}")'))
 
 
-def test_one_message_in_both_forms(fitted, stock, refused):
-    with pytest.raises(ph.ModelError, match=r"at must|^compare|level='zip' selects .* with by='place'$"):
-        ph.compare({"a": fitted}, stock / "sales.csv", level="zip")
-    refused(
-        "compare", stock / "post.nc", "--data", stock / "sales.csv", "--level", "zip",
-        says=("--level zip selects the places to leave out: use it with --by place",),
-    )  # fmt: skip
+SPACE = {"living_space": 100}
+
+
+@pytest.mark.parametrize(
+    ("call", "command", "python", "shell"),
+    [
+        (
+            lambda post, rows, out: ph.compare({"a": post}, rows, level="zip"),
+            ("compare", "post.nc", "--data", "sales.csv", "--level", "zip"),
+            "level='zip' selects the places to leave out: use it with by='place'",
+            "--level zip selects the places to leave out: use it with --by place",
+        ),
+        (
+            lambda post, rows, out: ph.report(post, out, column="zip"),
+            ("report", "post.nc", "-o", "new.html", "--column", "zip"),
+            "column= refers to polygons, but none are passed: add polygons=…",
+            "--column refers to polygons, but none are passed: add --polygons …",
+        ),
+        (
+            lambda post, rows, out: ph.report(post, out, at={"area": 1}),
+            ("report", "post.nc", "-o", "new.html", "--at", "area=1"),
+            "no predictor 'area' (at=)",
+            "no predictor 'area' (--at)",
+        ),
+        (
+            lambda post, rows, out: ph.report(post, out, at={"living_space": "large"}),
+            ("report", "post.nc", "-o", "new.html", "--at", "living_space=large"),
+            "such as at={'living_space': 100.5}, not 'large'",
+            "such as --at living_space=100.5, not 'large'",
+        ),
+        (
+            lambda post, rows, out: post.predict(rows.assign(zip="99999")),
+            ("predict", "post.nc", "elsewhere.csv", "-o", "new.csv"),
+            "unseen='draw' (a zip drawn at random from the population)",
+            "--unseen draw (a zip drawn at random from the population)",
+        ),
+        (
+            lambda post, rows, out: ph.plot.price(post, at=SPACE),
+            ("plot", "price", "post.nc", "-o", "new.png", "--at", "living_space=100"),
+            "such as at={'living_space': 100}",
+            "such as --at living_space=100",
+        ),
+        (
+            lambda post, rows, out: ph.plot.price(post, home=rows.head(1), at=SPACE, zip=rows["zip"].iloc[0]),
+            ("plot", "price", "post.nc", "-o", "new.png", "--home", "sales.csv", "--at", "living_space=1",
+             "--group", "1"),
+            "home= already contains the place and the predictors: leave out the place and at=",
+            "--home already contains the place and the predictors: leave out --group and --at",
+        ),
+    ],
+)  # fmt: skip
+def test_a_message_names_arguments_as_its_reader_gives_them(
+    fitted, sales, folder, refused, call, command, python, shell
+):
+    with pytest.raises(ph.PriorhoodError) as caught:
+        call(fitted, sales, folder / "new.html")
+    assert python in str(caught.value)
+    assert not re.search(r"(?<![\w-])--[a-z]", str(caught.value))
+    said = refused(*(folder / one if "." in one else one for one in command), says=(shell,))
+    assert not re.search(ARGUMENT, said)

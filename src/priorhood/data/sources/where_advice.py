@@ -29,7 +29,7 @@ _TYPOGRAPHIC = str.maketrans(dict.fromkeys("‘’‚‛“”„‟", "'"))  # 
 
 
 def in_sql(where: str, textual: Mapping[str, bool]) -> tuple[str, str]:
-    """Return a condition with &, |, ~, methods and texts as SQL has them, and what was wrong with it.
+    """Return a condition with &, |, ~, methods and texts as in SQL, write them, and what was wrong with it.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def in_sql(where: str, textual: Mapping[str, bool]) -> tuple[str, str]:
     >>> print(right)
     NOT (price > 1) AND type == 'flat'
     >>> print(wrong)
-    SQL has NOT and AND for ~ and &, and text in single quotes
+    in SQL, write NOT and AND instead of ~ and &, and text in single quotes
     """
     columns = {as_engines(name): text for name, text in textual.items()}
     straight = plain = where.translate(_TYPOGRAPHIC)

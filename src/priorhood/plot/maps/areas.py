@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from priorhood._text import argument, join_words, plural, preview, suggestion
+from priorhood._text import argument, code_or_command, join_words, plural, preview, suggestion
 from priorhood.data.labels import loose_form, match_spelling, normal_label, spelling_advice
 from priorhood.errors import ModelError, TableError
 from priorhood.model.formula import SEPARATOR
@@ -269,8 +270,7 @@ def level_of(post: Posterior, level: str | None = None) -> Places:
     text = post.model.formula.text
     if not groupings:
         raise ModelError(
-            f"{text!r} has no group, so there are no places to map; fit it with one: "
-            f"priorhood fit TABLE {f'{text} + (1 | zip)'!r} -o FILE"
+            f"{text!r} has no group, so there are no places to map; fit it with one: {_fit(f'{text} + (1 | zip)')}"
         )
     names = [places.name for places in groupings]
     if level is None:
@@ -278,9 +278,14 @@ def level_of(post: Posterior, level: str | None = None) -> Places:
     if level not in names:
         raise ModelError(
             f"{text!r} has no group {level!r}; {suggestion(level, names)}. To add one, fit it: "
-            f"priorhood fit TABLE {f'{text} + (1 | {level})'!r} -o FILE"
+            f"{_fit(f'{text} + (1 | {level})')}"
         )
     return groupings[names.index(level)]
+
+
+def _fit(formula: str) -> str:
+    """Return how to fit a formula."""
+    return code_or_command(f"ph.fit({formula!r}, table)", f"priorhood fit TABLE {shlex.quote(formula)} -o FILE")
 
 
 # -- joining ----------------------------------------------------------------------------------------------

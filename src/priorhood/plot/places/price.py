@@ -166,9 +166,10 @@ def _rows(post: Posterior, home: object, at: Mapping[str, Any], places: Mapping[
     """Return the homes as predict() takes them: `home`, or the home `at` in the places passed as keywords."""
     if home is not None:
         if places or at:
+            given = [code_or_command("the place", "--group")] if places else []
+            given += [argument("at")] if at else []
             raise ModelError(
-                f"{argument('home')} already contains the place and the predictors: leave out "
-                f"{join_words([*(['places'] if places else []), *([argument('at')] if at else [])])}"
+                f"{argument('home')} already contains the place and the predictors: leave out {join_words(given)}"
             )
         if isinstance(home, dict):
             home = {k: v if isinstance(v, list | tuple | np.ndarray) else [v] for k, v in home.items()}

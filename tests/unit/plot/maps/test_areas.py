@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 import priorhood as ph
+from priorhood._text import naming_of
+from priorhood.cli.wording import options
 from priorhood.plot.maps.areas import read_areas
 
 geopandas = pytest.importorskip("geopandas")
@@ -134,7 +136,7 @@ def test_the_property_with_most_labels_is_found(fitted, labels):
     assert read_areas(frame, fitted, column="old").column == "old"
     # The same labels twice are no choice; different ones are.
     assert read_areas(frame.assign(id=labels), fitted).column == "plz"
-    with pytest.raises(ph.TableError, match=r"several properties.*'plz', 'other'.*column='plz'"):
+    with pytest.raises(ph.TableError, match=r"several properties.*'plz', 'other'.*column='plz'$"):
         read_areas(frame.assign(other=labels[::-1]), fitted)
     # One that is named like the group goes before others.
     assert read_areas(frame.assign(ZIP=["x"] * 11 + [labels[0]]), fitted).column == "ZIP"
@@ -186,21 +188,25 @@ def test_wrong_wishes(fitted, labels, nested):
     assert "has 'a', 'b'" not in str(caught.value)
     for part in (*labels[:3], "'a', 'b', 'c' and 1 more", "'name'"):
         assert part in str(caught.value)
-    with pytest.raises(ph.ModelError, match=r"has no group 'stat'; did you mean 'state'.*priorhood fit"):
+    added = r"has no group 'stat'; did you mean 'state'.*ph\.fit\('.* \+ \(1 \| stat\)', table\)$"
+    with pytest.raises(ph.ModelError, match=added):
         read_areas(squares(["A"]), nested, level="stat")
     with pytest.raises(ph.TableError, match="not int"):
         read_areas(3, fitted)
 
 
-def test_no_group_says_which_command_adds_it(sales):
+def test_no_group_says_which_fit_adds_it(sales):
     pooled = ph.fit("price ~ living_space", sales, chains=2, draws=50, seed=1)
-    with pytest.raises(ph.ModelError, match=r"priorhood fit TABLE 'price ~ living_space \+ \(1 \| zip\)'"):
+    with pytest.raises(ph.ModelError, match=r"one: ph\.fit\('price ~ living_space \+ \(1 \| zip\)', table\)$"):
+        read_areas(squares(["1"]), pooled)
+    command = r"one: priorhood fit TABLE 'price ~ living_space \+ \(1 \| zip\)' -o FILE$"
+    with naming_of(options), pytest.raises(ph.ModelError, match=command):
         read_areas(squares(["1"]), pooled)
 
 
 def test_coordinates_must_be_known(fitted, labels):
     bare = squares(labels, crs=None)
-    with pytest.raises(ph.TableError, match=r"no CRS.*crs='EPSG:4326'"):
+    with pytest.raises(ph.TableError, match=r"no CRS.*set crs='EPSG:4326' for longitude and latitude$"):
         read_areas(bare, fitted)
     assert read_areas(bare, fitted, crs="EPSG:4326").frame.crs == "EPSG:4326"
     for nowhere in ("EPSG:4978", "EPSG:5703", "+proj=cart +type=crs"):  # geocentric, heights alone
