@@ -545,7 +545,7 @@ PYTHON = {
     ),
     "a map of a group that is not there": case(
         lambda: ph.plot.map(fit(), polygons("district"), level="district"),
-        "priorhood fit TABLE 'price ~ living_space + (living_space | zip) + (1 | district)' -o FILE",
+        "ph.fit('price ~ living_space + (living_space | zip) + (1 | district)', table)",
         lambda: ph.plot.map(
             fit("price ~ living_space + (living_space | zip) + (1 | district)"),
             polygons("district"),
@@ -554,7 +554,7 @@ PYTHON = {
     ),
     "a map without a group": case(
         lambda: ph.plot.map(fit("price ~ living_space"), polygons()),
-        "priorhood fit TABLE 'price ~ living_space + (1 | zip)' -o FILE",
+        "ph.fit('price ~ living_space + (1 | zip)', table)",
         lambda: ph.plot.map(fit("price ~ living_space + (1 | zip)"), polygons()),
     ),
     "lines along what is given": case(

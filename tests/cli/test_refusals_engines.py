@@ -41,7 +41,10 @@ OPTIONS = [
     ),
     (("--prior", "sigma_median ~ Exponential(1)"), ("sigma_median", "one sigma", "--noise")),
     (("--noise", "zip", "--prior", "sigma_spread ~ Normal(0, 1)"), ("sigma_spread", "Normal", "HalfNormal")),
-    (("--noise", "zip", "--prior", "sigma_spread[x] ~ HalfNormal(1)"), ("sigma_spread[x]", "the parameters are")),
+    (
+        ("--noise", "zip", "--prior", "sigma_spread[x] ~ HalfNormal(1)"),
+        ("sigma_spread[x]", "did you mean 'sigma_spread'? The parameters are"),
+    ),
     (("--family", "cauchy"), ("'cauchy'", "'normal' or 'student'")),
     (("--noise", "district"), ("'district'", "'zip'")),
     (("--se", "zip"), ("se", "'zip'", "column of standard errors")),
