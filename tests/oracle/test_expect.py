@@ -59,7 +59,7 @@ def test_across_another_grouping_the_average_one_is_taken(sales):
 
 
 def test_known_errors_and_weights_are_not_asked_for(sales):
-    noisy = sales.assign(e=1.0, w=2.0)
+    noisy = sales.assign(e=30_000.0, w=2.0)
     for options in ({"se": "e"}, {"precision_weights": "w"}):
         post = ph.fit(ph.Model("price ~ area + (1 | zip)", **options), noisy, chains=1, draws=50, seed=1)
         assert np.isfinite(post.expected(post.homes()).values).all()

@@ -68,6 +68,7 @@ def dense(rows, kind, sigma, tau):
         return mean.astype(float), np.sqrt(variance.astype(float)), float(height) - 15 * np.log(2 * np.pi)
 
 
+@pytest.mark.filterwarnings("ignore:.* the scatter of the rows")  # of scales that are far from it
 @pytest.mark.parametrize("kind", FORMULAS)
 def test_known_scales_give_the_dense_posterior_or_a_reason(rows, kind):
     fitted, refused = [], []

@@ -27,7 +27,7 @@ from priorhood._text import argument, plural
 from priorhood.engines import nuts
 from priorhood.engines.adapt import to_exact
 from priorhood.errors import ModelError, SamplingError, warn
-from priorhood.fitting.identifiability import far_prior, identifiability_notes
+from priorhood.fitting.identifiability import far_noise, far_prior, identifiability_notes
 from priorhood.posterior.posterior import Posterior, assemble
 
 if TYPE_CHECKING:
@@ -179,6 +179,9 @@ def fit_moments(
             raise ModelError(known_noise)
         if known_noise is not None:
             warn(known_noise)
+        elif far := far_noise(data):
+            warn(far[0])
+            notes += far
     supported = BY_GROUP if model.noise is not None else CROSSED if model.formula.crossed else NESTED
     chosen, reason = _choose(options.engine, refusal, supported, has_rows=observations is not None)
     store, store_reason = _stored(data, options, chosen)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from priorhood.suffstats.moments import CellMoments
 
 
+MAX_CELLS = 10_000  # cells whose scatter shows the size of the noise
 FEW_ROWS = 10  # with fewer rows, one may be the sum of the others by chance
 
 
@@ -203,6 +204,43 @@ def far_sigma(data: FitData) -> tuple[str, ...]:
         f"sigma ~ {prior} will pull its estimate away from the data; divide the weights by their mean, {mean:.4g}, "
         f"or use a prior that covers it, such as sigma ~ HalfNormal({10.0 ** math.ceil(math.log10(sigma)):.15g})",
     )
+
+
+FAR_NOISE = 20.0  # times that known noise is smaller or larger than the rows' scatter, beyond which it is noted
+MIN_DEGREES = 10  # of freedom of the scatter
+ROUNDING = 1e-12  # of the outcome's scatter, below which the scatter around a line is rounding error
+
+
+def far_noise(data: FitData) -> tuple[str, ...]:
+    """Return a note if a known residual sd, or known errors, are far from the rows' scatter: in another unit.
+
+    The scatter is that around a line for every place, so it contains nothing that the model may explain by places.
+    """
+    model, moments, prior = data.model, data.moments, data.resolved.sigma
+    if model.se is None and not isinstance(prior, Fixed):
+        return ()
+    scatter = data.standardized[1][:MAX_CELLS]
+    degrees = moments.n[:MAX_CELLS] - 1 - (np.diagonal(scatter[:, :-1, :-1], axis1=1, axis2=2) > 0).sum(axis=1)
+    scatter, degrees = scatter[degrees > 0], degrees[degrees > 0]
+    if degrees.sum() < MIN_DEGREES:
+        return ()
+    inverse = np.linalg.pinv(scatter[:, :-1, :-1], hermitian=True)
+    rest = scatter[:, -1, -1] - np.einsum("ji,jik,jk->j", scatter[:, :-1, -1], inverse, scatter[:, :-1, -1])
+    if rest.sum() <= ROUNDING * scatter[:, -1, -1].sum():  # rows on a line
+        return ()
+    sd = math.sqrt(rest.sum() / degrees.sum())
+    # Known errors are weights, 1/se² in the outcome's units: sd is the scatter in multiples of them.
+    times = sd * data.scale.unit if model.se is not None else sd / prior.value if isinstance(prior, Fixed) else 1.0
+    if 1 / FAR_NOISE <= times <= FAR_NOISE:
+        return ()
+    what = f"the known errors {model.se!r} are" if model.se is not None else f"sigma ~ {prior} is"
+    far = f"{max(times, 1 / times):,.0f} times {'smaller' if times > 1 else 'larger'}"
+    where = f"within {plural(moments.keys[-1])}" if moments.keys else "around the line"
+    advice = "are they in another unit?"
+    if model.se is None:
+        unit = f"{data.scale.unit:,.12g} {model.unit_of(INTERCEPT)}".strip()
+        advice = f"priors are on the model's scale, on which the scatter is {sd:.2g}, and 1 is {unit}"
+    return (f"{what} {far} than the scatter of the rows {where}; {advice}",)
 
 
 def _reaching(level: float, sd: float) -> str:
