@@ -29,9 +29,10 @@ long: $(VENV)/.installed
 	$(BIN)/python -m pytest -n auto -m "not slow" --beyond $(CASES) $(PYTEST)
 
 # What another version of Python or its libraries can change, for make PYTHON=python3.13 VENV=.venv-13 versions:
-# tables, files, pictures, threads and PyMC, and one case of a test that has several; not the mathematics, nor what
-# commands say.
-OF_VERSIONS := tests/unit tests/files tests/docs tests/agreement \
+# tables, files, pictures, threads and PyMC, and one case of a test that has several; not the mathematics, the rules
+# of formulas and numbers, nor what commands say.
+OF_VERSIONS := $(patsubst %,tests/unit/%,data/sources diagnostics engines evaluation fitting plot posterior \
+  prediction reporting suffstats) tests/files tests/docs tests/agreement \
   $(patsubst %,tests/cli/test_%.py,cli newcomer processes fork plot report)
 versions: $(VENV)/.installed
 	$(BIN)/python -m pytest -n auto -m "not slow and not long and not once" --cases 1 $(OF_VERSIONS) $(PYTEST)

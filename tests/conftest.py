@@ -21,7 +21,7 @@ LONGEST = (
 )  # fmt: skip
 # Of a grid of parameters with at least so many cases, half are asked; `make slow` asks the others. Not of oracles,
 # and not of what takes no time.
-GRID = 12
+GRID = 8
 WHOLE_GRIDS = ("tests/oracle", "tests/reference", "tests/unit/model")
 
 

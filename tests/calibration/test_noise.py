@@ -19,7 +19,7 @@ from priorhood.engines.exact import PooledNoise, UnpooledNoise
 from priorhood.errors import SamplingError
 from priorhood.model.priors import Exponential, Gamma, HalfNormal
 
-pytestmark = [pytest.mark.long, pytest.mark.once]
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 ALARM = 1e-3
 GROUP = np.repeat(np.arange(7), [1, 1, 2, 2, 3, 4, 9])
@@ -80,16 +80,13 @@ def test_ranks_are_uniform():
     assert min(found.values()) > ALARM / len(found), found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("noise", "seed"), [("alike", 401), ("independent", 402)])
 def test_ranks_are_uniform_in_many_simulations(noise, seed):
     found = p_values(noise, 1500, seed, bins=16)
     assert min(found.values()) > ALARM / len(found), found
 
 
-@pytest.mark.parametrize(
-    ("noise", "seed"), [("independent", 303), pytest.param("alike", 304, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("noise", "seed"), [("independent", 303), ("alike", 304)])
 def test_rows_left_out_of_sigma_are_seen(noise, seed):
     """Negative control: what the rows beyond a line leave over counts a fifth."""
 

@@ -16,7 +16,7 @@ from scipy.stats import binom
 
 from priorhood.diagnostics.uniformity import ALARM
 
-pytestmark = [pytest.mark.long, pytest.mark.once]
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 explore = importlib.import_module("priorhood.engines.exact.sampler")
 ROOT = Path(__file__).parents[2]
@@ -134,14 +134,12 @@ def test_the_page_shows_what_was_measured(stress, named):
     assert "0 missed it in silence" in table
 
 
-@pytest.mark.slow
 def test_no_design_misses_the_quality_in_silence(stress):
     found = [stress.fitted(design, spread) for design in stress.DESIGNS for spread in design.spreads]
     assert not [one for one in found if one.verdict == stress.MISSED]
     assert sum(one.verdict == stress.REFUSED for one in found) <= 2
 
 
-@pytest.mark.slow
 def test_every_design_covers_the_truth(stress):
     found = [stress.covered(design, stress.REFITS, len(stress.DESIGNS)) for design in stress.DESIGNS]
     assert not [one for one in found if not one.passed]
