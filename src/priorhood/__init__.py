@@ -135,6 +135,13 @@ class _Package(_Module):
         if not (isinstance(value, _Module) and _HOME.get(name, __name__) != __name__):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        # A function of a notebook that uses the package is sent to other processes with it, by joblib and the like,
+        # which know how to pickle modules of Python's own class only.
+        from importlib import import_module
+
+        return import_module, (__name__,)
+
     def __dir__(self) -> list[str]:
         return sorted({*__all__, *(name for name in vars(self) if name.startswith("__"))})
 

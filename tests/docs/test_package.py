@@ -169,3 +169,8 @@ def test_moments_load_what_they_saved(tmp_path):
     taken = ph.moments("price ~ living_space + (1 | zip)", SALES)
     taken.save(tmp_path / "site.moments")
     assert (ph.Moments.load(tmp_path / "site.moments").moments.mean == taken.moments.mean).all()
+
+
+def test_the_package_is_pickled_by_its_name():
+    """As joblib does with a function of a notebook that uses it."""
+    assert pickle.loads(pickle.dumps(ph)) is ph
